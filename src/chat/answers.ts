@@ -1,6 +1,7 @@
 /**
- * Conversations as a template writes them, with the places of their answers. A place is not searched for: a mark is put
- * behind the words of every answer, and the template is asked what it writes before an answer and up to its end.
+ * Renders conversations with a chat template and finds where their answers begin and end. Answers are not found by
+ * searching for their words. Instead a mark is put after the words of every answer, and the template is also rendered
+ * up to each answer and up to its end.
  */
 import { Template } from "@huggingface/jinja";
 import type { ChatTemplate } from "../pretrained/model/language-model.ts";
@@ -8,34 +9,37 @@ import { type NameFinder, nameFinder } from "../tokenizer/names-in-text.ts";
 import { endMark } from "./marks.ts";
 import type { ChatMessage } from "./messages.ts";
 
-/** An answer in a written conversation, as UTF-16 indices. */
+/** An answer in a rendered conversation. Positions are UTF-16 indices. */
 export interface WrittenAnswer {
-  /** Number of its message. */
+  /** Index of its message. */
   readonly message: number;
-  /** Where the model begins to write: behind what the template writes for it. */
+  /** Where the model begins to write: after the text that the template puts before an answer. */
   readonly from: number;
-  /** Where it ends: behind its end-of-turn token, or whatever the template writes in the place of one. */
+  /** Where the answer ends: after its end-of-turn token, or what the template writes instead of such a token. */
   readonly to: number;
 }
 
-/** A conversation, or a part of one, as a template writes it. */
+/** A rendered conversation, or a part of one. */
 export interface WrittenText {
   readonly text: string;
   readonly answers: readonly WrittenAnswer[];
 }
 
-/** A written conversation: several texts where a template writes earlier answers in another form than the last one. */
+/**
+ * Result of rendering a conversation: usually one text. Several texts if the template writes earlier answers in another
+ * form than the last answer.
+ */
 export type Written = { readonly texts: readonly WrittenText[] } | { readonly fault: string };
 
-/** Writes conversations whose messages have no marks. */
+/** Renders conversations. Their messages must not contain marks. */
 export type WriteConversation = (messages: readonly ChatMessage[]) => Written;
 
-/** A template, and the names of the tokenizer's special tokens, of which the first one behind an answer ends its turn. */
+/** A template, and the names of the tokenizer's special tokens. The first such token after an answer ends the turn. */
 export interface LearnedTemplate extends ChatTemplate {
   readonly names: readonly string[];
 }
 
-/** Length of what two texts begin with alike. */
+/** Length of the common prefix of two texts. */
 const commonLength = (one: string, other: string): number => {
   const most = Math.min(one.length, other.length);
   let length = 0;
@@ -43,7 +47,7 @@ const commonLength = (one: string, other: string): number => {
   return length;
 };
 
-/** Puts the mark behind the words of an answer: before its last spaces, which a template may remove. */
+/** Puts the mark after the words of an answer, but before trailing spaces, which a template may remove. */
 const marked = (message: ChatMessage): ChatMessage => {
   if (message.role !== "assistant") return message;
   const { content } = message;
@@ -51,13 +55,13 @@ const marked = (message: ChatMessage): ChatMessage => {
   return { ...message, content: content.slice(0, end) + endMark + content.slice(end) };
 };
 
-/** What a template writes before an answer, and up to its end. */
+/** An answer, and the rendered text up to its end. */
 interface Turn extends WrittenAnswer {
-  /** The conversation up to the answer's end. */
+  /** The conversation up to the end of the answer. */
   readonly upTo: string;
 }
 
-/** Writes messages, with a place for an answer where `opens`. */
+/** Renders messages. @param opens whether to add the beginning of an answer. */
 type Write = (messages: readonly ChatMessage[], opens: boolean) => string;
 
 const turnOf = (
@@ -70,11 +74,11 @@ const turnOf = (
   const before = write(messages.slice(0, message), true);
   const upTo = message === messages.length - 1 ? whole : write(messages.slice(0, message + 1), false);
   if (!upTo.startsWith(before)) {
-    throw new Error(`what it writes before message ${message + 1} is not what it writes with it`);
+    throw new Error(`the text before message ${message + 1} changes when the message is added`);
   }
   const mark = upTo.indexOf(endMark, before.length);
   if (mark === -1 || upTo.includes(endMark, mark + 1)) {
-    throw new Error(`message ${message + 1} is not in it once, behind its place`);
+    throw new Error(`the text of message ${message + 1} does not appear exactly once`);
   }
   let to = mark + endMark.length;
   for (const { text, id } of find(upTo.slice(to))) {
@@ -85,9 +89,10 @@ const turnOf = (
 };
 
 /**
- * A writer for one template. All answers are in one text where each prompt, as the model sees it when it answers, is what
- * the whole begins with. Else each answer has a text of its own, which ends with it.
- * @throws the template's own error, if it cannot be read.
+ * Creates a writer for one template. If the whole rendered text begins with the prompt of each answer, exactly as the
+ * model sees the prompt when it answers, all answers are in one text. Otherwise each answer has its own text, which
+ * ends with the answer.
+ * @throws the template's own error if it cannot be parsed.
  */
 export const conversationWriter = ({ template, bosToken, eosToken, names }: LearnedTemplate): WriteConversation => {
   const program = new Template(template);

@@ -7,9 +7,12 @@ import type { LanguageModel } from "../pretrained/model/language-model.ts";
 import { type ChatModel, conversationPrompt } from "./conversation.node.ts";
 import { type ChatMessage, messagesSchema } from "./messages.ts";
 
-/** Options of `chat`: those of `generate`, with messages in place of a prompt. */
+/** Options of `chat`: the options of `generate`, with messages instead of a prompt. */
 export interface ChatOptions extends Omit<GenerateOptions, "prompt" | "unknown"> {
-  /** The conversation so far; the last message is the user's. Of one that is too long the oldest are left out. */
+  /**
+   * The conversation so far; the last message must be from the user. If the conversation is too long, the oldest
+   * messages are left out.
+   */
   readonly messages: readonly ChatMessage[];
 }
 
@@ -22,12 +25,12 @@ const chatModelOf = (lm: LanguageModel | ChatModel): ChatModel => {
 };
 
 /**
- * The model's answer in a conversation, token by token, as `generate` yields it. The conversation is written out by the
- * model's own chat template; what looks like a special token in a message is ordinary text.
+ * Writes the model's answer in a conversation, token by token, with the events of `generate`. The model's own chat
+ * template renders the conversation. Text in a message that looks like a special token stays ordinary text.
  * @param lm a model of `loadPretrained` or `loadInWorker` that has a chat template.
  * @param options the messages, and the settings of `generate`.
- * @throws ConfigError for messages that are none or too long, or a model without a chat template; CheckpointError for a
- *   template that is faulty or refuses the messages.
+ * @throws ConfigError for missing, invalid or too long messages, or a model without a chat template; CheckpointError
+ * for a template that is faulty or refuses the messages.
  * @example
  * ```ts
  * import { chat, loadInWorker } from "foretoken";

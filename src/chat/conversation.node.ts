@@ -9,38 +9,38 @@ import { markNames } from "./marks.ts";
 import type { TemplateMessage } from "./messages.ts";
 import { type RenderTemplate, renderTemplate } from "./template.node.ts";
 
-/** A model as a conversation uses it: one of `loadInWorker` is one. */
+/** The parts of a model that a conversation needs. A model of `loadInWorker` has them. */
 export interface ChatModel {
   /** Its shape. */
   readonly config: ModelConfig;
-  /** Text to token ids and back. */
+  /** Encodes text as token ids and decodes them. */
   readonly tokenizer: Tokenizer;
-  /** How a conversation is written out; null: the model is not made for one. */
+  /** Renders conversations; null: the model was not made for conversations. */
   readonly chatTemplate: ChatTemplate | null;
-  /** As the library's `generate`. */
+  /** Writes a text, like the function `generate` of the library. */
   generate(options: GenerateOptions): AsyncGenerator<GenerateEvent, void, undefined>;
 }
 
 /**
- * Fails unless the model has a chat template.
- * @throws ConfigError
+ * Returns the model's chat template.
+ * @throws ConfigError if the model has none.
  */
 export const checkChats = ({ chatTemplate }: Pick<ChatModel, "chatTemplate">, where: string): ChatTemplate => {
   if (chatTemplate !== null) return chatTemplate;
   throw new ConfigError({
     where,
-    must: "the model must have a chat template, as one that was trained on conversations has",
+    must: "the model must have a chat template, as models trained on conversations have",
     got: "none",
     hint: "`foretoken generate`, or an instruct or chat model",
   });
 };
 
 /**
- * The conversation as the model reads it, up to the place of its answer. The names of special tokens become their tokens
- * where the template wrote them, and stay text in a message.
- * @param render writes it out. Default: a process for this conversation alone.
- * @param tools that the template is told of, in OpenAI's form. Default: none.
- * @throws ConfigError for a model without a chat template, CheckpointError for a faulty one.
+ * The conversation as token ids, up to the position where the answer begins. Names of special tokens become these
+ * tokens where the template wrote them, and stay text inside messages.
+ * @param render renders the conversation. Default: a process for this conversation only.
+ * @param tools in OpenAI's form, for the template. Default: none.
+ * @throws ConfigError for a model without a chat template, CheckpointError for a faulty template.
  */
 export const conversationIds = async (
   lm: Pick<ChatModel, "tokenizer" | "chatTemplate">,
@@ -57,7 +57,7 @@ export const conversationIds = async (
   if (text === "") {
     throw new CheckpointError({
       where,
-      must: "the chat template must write the conversation out",
+      must: "the chat template must render the conversation",
       got: "no text",
       hint: "another model, or `foretoken generate`",
     });
@@ -65,17 +65,17 @@ export const conversationIds = async (
   return encodeWithSpecials(tokenizer, text, unmark);
 };
 
-/** A conversation that fits. */
+/** A prompt that fits into the context. */
 export interface Prompt {
   readonly ids: Int32Array;
-  /** Messages that were left out for it, the oldest. */
+  /** Number of oldest messages that were left out. */
   readonly dropped: number;
 }
 
-/** The part of the context that stays free for an answer, at least. */
+/** Maximum share of the context that is reserved for an answer. */
 const shareOfAnswer = 1 / 4;
 
-/** Places to cut a conversation at: before the first message, and before each later one of the user. */
+/** Indices at which a conversation may be cut: the first message, and each later message of the user. */
 const cutsOf = (messages: readonly TemplateMessage[], first: number): readonly number[] => [
   first,
   ...messages.flatMap(({ role }, i) => (i > first && role === "user" ? [i] : [])),
@@ -83,13 +83,13 @@ const cutsOf = (messages: readonly TemplateMessage[], first: number): readonly n
 
 /** Options of `conversationPrompt`. */
 export interface PromptOptions {
-  /** Messages to leave out in any case: those that did not fit before. Default 0. */
+  /** Minimum number of messages to leave out, if they did not fit in an earlier call. Default 0. */
   readonly atLeast?: number;
-  /** Ids of an answer's first tokens: the prompt ends with them. Default: none. */
+  /** Ids of the first tokens of the answer; the prompt ends with them. Default: none. */
   readonly answer?: readonly number[];
-  /** Writes a conversation out. Default: a process for each. */
+  /** Renders a conversation. Default: a process for each conversation. */
   readonly render?: RenderTemplate;
-  /** Tools that the template is told of. Default: none. */
+  /** Tools for the template. Default: none. */
   readonly tools?: readonly unknown[];
 }
 
@@ -101,22 +101,22 @@ const tooLong = (length: number, most: number, contextLength: number, answer: re
         where: "message",
         must: `must leave room for an answer: ${limit} ${context}`,
         got: String(length),
-        hint: "a shorter one",
+        hint: "a shorter message",
       })
     : new ConfigError({
         where: "answer",
-        must: `must leave room to go on: ${limit} and its message ${context}`,
+        must: `must leave room to continue: ${limit} and its message ${context}`,
         got: String(length),
         hint: "another message",
       });
 };
 
 /**
- * The prompt of a conversation. Of one that leaves no room for an answer of `maxNewTokens`, at most a quarter of the
- * context, the oldest messages are left out; a system message stays.
+ * The prompt of a conversation. It leaves room for an answer: `maxNewTokens` tokens, but at most a quarter of the
+ * context. If there is not enough room, the oldest messages are left out; a system message stays.
  * @param where the model, for errors.
  * @throws ConfigError if the last message alone is too long, or the model has no chat template; CheckpointError for a
- *   faulty template.
+ * faulty template.
  */
 export const conversationPrompt = async (
   lm: ChatModel,
@@ -135,7 +135,7 @@ export const conversationPrompt = async (
     return answer.length === 0 ? ids : Int32Array.from([...ids, ...answer]);
   };
   const promptOf = (cut: number, ids: Int32Array): Prompt => ({ ids, dropped: (cuts[cut] ?? first) - first });
-  // The fewest that must go, by bisection: each try writes the conversation out.
+  // Finds the smallest number of messages to leave out, by bisection, since each try renders the conversation.
   let long = Math.max(
     0,
     cuts.findIndex((cut) => cut - first >= atLeast),

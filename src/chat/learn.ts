@@ -1,4 +1,7 @@
-/** Documents as tokens, with the tokens that the loss counts: the answers of conversations, and all of a plain text. */
+/**
+ * Encodes documents as tokens and marks the tokens that the loss counts: the answers of conversations, and all of a
+ * plain text.
+ */
 
 import { CheckpointError, ConfigError, DataError } from "../core/errors/errors.ts";
 import { oneLine } from "../core/text/one-line.ts";
@@ -12,7 +15,7 @@ import type { LearnedTemplate, Written, WrittenText } from "./answers.ts";
 import { markNames } from "./marks.ts";
 import type { ChatMessage } from "./messages.ts";
 
-/** Writes conversations with a template, in order; on a platform where it can be bounded, with bounds. */
+/** Renders conversations with a template, in order. Time and memory are limited where the platform allows it. */
 export type WriteConversations = (
   template: LearnedTemplate,
   conversations: Iterable<readonly ChatMessage[]>,
@@ -21,50 +24,53 @@ export type WriteConversations = (
 /** The model that documents are encoded for. */
 export interface Learner {
   readonly tokenizer: Tokenizer;
-  /** How its conversations are written; null: it has none. */
+  /** Renders its conversations; null: the model has no chat template. */
   readonly chatTemplate: ChatTemplate | null;
-  /** The token that ends a text, if the tokenizer does not say; undefined: none. */
+  /** The token that ends a text, if the tokenizer does not define one; undefined: none. */
   readonly endToken?: number | undefined;
 }
 
-/** Documents as tokens, and what became of them. */
+/** Encoded documents, with facts about them. */
 export interface LearnedDocuments {
   readonly documents: Documents;
-  /** Number of conversations of which each answer is a document: the template writes earlier answers in another form. */
+  /**
+   * Number of conversations that were divided into one document for each answer, because the template writes earlier
+   * answers in another form.
+   */
   readonly divided: number;
-  /** For each document the number of the one that it was made of. */
+  /** For each encoded document the index of its source document. */
   readonly sources: readonly number[];
-  /** Special tokens that end an answer. */
+  /** Ids of special tokens that end an answer. */
   readonly turnEnds: readonly number[];
 }
 
 const namesOf = ({ specialTokens }: Tokenizer): readonly string[] => specialTokens.map(({ name }) => name);
 
-/** @throws ConfigError for conversations without a template. */
+/** @throws ConfigError if there is no template for the conversations. */
 const checkTemplate = (template: ChatTemplate | null, where: string): ChatTemplate => {
   if (template !== null) return template;
   throw new ConfigError({
     where,
     must: "a model that learns from conversations must have a chat template",
     got: "none",
-    hint: "a model with one, chatTemplate with a template, or documents of plain text",
+    hint: "a model with a chat template, the option chatTemplate, or documents of plain text",
   });
 };
 
-/** An error of the tokenizer or of the template, at the document's place. */
+/** Adds the document's place to an error of the tokenizer. */
 const placed = (error: unknown, where: string): unknown =>
   error instanceof DataError ? new DataError({ ...error.details, where, cause: error }) : error;
 
 /**
  * Encodes documents.
  *
- * A conversation is written by the model's chat template. The loss counts each answer, from where the model begins to write
- * to its end-of-turn token. The names of special tokens become their tokens where the template wrote them, and stay text in a
- * message. Prompts and answers are encoded each by itself, as they are when the model answers. A plain text gets the tokens
- * that begin and end a text, and the loss counts all of it but for the first token.
- * @param name the documents' in errors.
+ * Conversations are rendered with the model's chat template. The loss counts each answer, from where the model begins
+ * to write to its end-of-turn token. Names of special tokens become these tokens where the template wrote them, and
+ * stay text inside messages. Prompts and answers are encoded separately, as they are when the model answers. A plain
+ * text gets the tokens that begin and end a text; the loss counts all of its tokens except the first.
+ * @param name of the documents, for errors.
  * @throws ConfigError for conversations without a template, CheckpointError for a conversation that the template cannot
- *   write, DataError for a character that the tokenizer lacks.
+ * render, DataError for a character that the tokenizer lacks.
  */
 export const encodeDocuments = async (
   { tokenizer, chatTemplate, endToken = tokenizer.endOfText ?? undefined }: Learner,
@@ -90,7 +96,7 @@ export const encodeDocuments = async (
   const addWritten = (messages: readonly DocumentMessage[], texts: readonly WrittenText[]): number => {
     let added = 0;
     for (const { text, answers } of texts) {
-      // A text with an answer of its own which does not count has nothing to learn.
+      // If no answer of a text counts, there is nothing to learn from it.
       if (!answers.some(({ message }) => messages[message]?.counted === true)) continue;
       let at = 0;
       const add = (to: number, counted: boolean): void => {
@@ -133,9 +139,9 @@ export const encodeDocuments = async (
         if (outcome === undefined || "fault" in outcome) {
           throw new CheckpointError({
             where,
-            must: "the chat template must write the conversation out",
+            must: "the chat template must render the conversation",
             got: shorten(oneLine(outcome?.fault ?? "no text")),
-            hint: "another order of its messages, or a file without it",
+            hint: "another order of its messages, or a file without this conversation",
           });
         }
         const added = addWritten(source.messages, outcome.texts);

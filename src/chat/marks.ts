@@ -1,16 +1,16 @@
-/** Marks in messages. Without a schema: the process that writes conversations loads this file, and begins the sooner. */
+/** Marks in messages. This file imports no schemas, so that the process that renders conversations starts quickly. */
 import type { TemplateMessage } from "./messages.ts";
 
-/** Unicode's noncharacters U+FDD0 to U+FDEF, which are in no text that people exchange: marks are made of them. */
+/** Marks are made of Unicode's noncharacters U+FDD0 to U+FDEF, which do not occur in exchanged texts. */
 const marks = /[\ufdd0-\ufdef]/gu;
 const mark = "\ufdd0";
 const end = "\ufdd1";
 const firstDigit = 0xfdd2;
 
-/** Mark behind the words of an answer: none of those that spell names. */
+/** Mark after the words of an answer. It is not one of the marks that spell names. */
 export const endMark = "\ufde2";
 
-/** A name of one character, spelt in marks: nothing can be put inside of it. */
+/** Spells a name of one character in marks, since a mark cannot be put inside such a name. */
 const spell = (name: string): string =>
   [...(name.codePointAt(0) ?? 0).toString(16)]
     .map((digit) => String.fromCharCode(firstDigit + Number.parseInt(digit, 16)))
@@ -25,17 +25,17 @@ const read = (spelling: string): string =>
 
 const unmark = (text: string): string => text.replaceAll(spelt, read).replaceAll(marks, "");
 
-/** Messages whose special tokens' names are marked as ordinary text, and the way back. */
+/** Messages in which names of special tokens are marked as ordinary text. */
 export interface Marked<Message extends TemplateMessage> {
   readonly messages: readonly Message[];
   readonly tools: readonly unknown[];
-  /** Removes the marks. */
+  /** Removes the marks from a text. */
   readonly unmark: (text: string) => string;
 }
 
 /**
- * Marks the names of special tokens in what people wrote: a template writes such tokens, a message must not. A mark follows
- * a name's first character, so the name is not found once the template has written all out.
+ * Marks the names of special tokens in messages: the template may write special tokens, but a message must not. A mark
+ * is put after the first character of a name, so the name is not recognized in the rendered text.
  */
 export const markNames = <Message extends TemplateMessage>(
   messages: readonly Message[],
@@ -50,7 +50,7 @@ export const markNames = <Message extends TemplateMessage>(
       },
       content.replaceAll(marks, ""),
     );
-  /** All texts of a value of JSON, keys too. */
+  /** Marks all texts inside a JSON value, including keys. */
   const markedAll = (value: unknown): unknown => {
     if (typeof value === "string") return marked(value);
     if (Array.isArray(value)) return value.map(markedAll);

@@ -5,19 +5,19 @@ const roles = ["system", "user", "assistant"] as const;
 
 /** A message of a conversation. */
 export interface ChatMessage {
-  /** Who says it: `system`, `user` or `assistant`. */
+  /** The speaker: `system`, `user` or `assistant`. */
   readonly role: (typeof roles)[number];
   /** Its text. */
   readonly content: string;
 }
 
-/** A message as templates know it: with the fields that `transformers` gives them. */
+/** A message in the form for templates, with the field names of `transformers`. */
 export interface TemplateMessage {
   readonly role: string;
   readonly content: string;
-  /** Calls of an assistant; their arguments are objects. */
+  /** Tool calls of an assistant message. Their arguments are objects. */
   readonly tool_calls?: readonly unknown[];
-  /** Of a tool's message: the call that it answers, and the tool. */
+  /** In a tool message: id of the call that it answers, and name of the tool. */
   readonly tool_call_id?: string;
   readonly name?: string;
 }

@@ -1,13 +1,13 @@
 /**
- * The program of a process that writes out conversations: their template may do anything, so it is given little of all.
- * A line of input is a request in JSON, a line of output its outcome.
+ * Program of a separate process that renders conversations. A template may contain any code, so the process gets few
+ * resources. Each line of input is a request in JSON; each line of output is its outcome.
  */
 import { createInterface } from "node:readline";
 import { Template } from "@huggingface/jinja";
 import { conversationWriter, type LearnedTemplate, type WriteConversation } from "./answers.ts";
 import type { ChatMessage } from "./messages.ts";
 
-/** A conversation to go on with, or, after a template, conversations to learn from. */
+/** A request: render a template; set the template for learning; or render a conversation for learning with it. */
 type Request =
   | { readonly template: string; readonly variables: Record<string, unknown> }
   | { readonly learn: LearnedTemplate }

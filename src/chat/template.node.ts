@@ -7,29 +7,35 @@ import type { ChatTemplate } from "../pretrained/model/language-model.ts";
 import type { LearnedTemplate, Written } from "./answers.ts";
 import type { ChatMessage, TemplateMessage } from "./messages.ts";
 
-/** Limits of a template for one conversation, many times above the needs of any known template. */
+/** Limits for rendering one conversation, far above the needs of any known template. */
 const limits = { milliseconds: 5000, mebibytes: 256, bytes: 2 ** 23 } as const;
 
-/** The bound of one among many conversations, in milliseconds: nobody waits for each, and the machine may be busy. */
+/**
+ * Time limit in milliseconds for one of many conversations. It is longer, since no user waits for a single conversation
+ * and the machine may be busy.
+ */
 const patience = 20_000;
 
 const entry = fileURLToPath(new URL("./template-entry.node.js", import.meta.url));
 
-/** What became of a template: its text, or its fault. */
+/** Result of rendering: the text, or an error message. */
 type Outcome = { readonly text: string } | { readonly fault: string };
 
 /** A process that runs templates. */
 interface TemplateProcess {
-  /** Sends a request; its outcome comes in its turn. */
+  /** Sends a request. Outcomes come in the order of the requests. */
   send(request: string): void;
-  /** The outcome of the next request, as its line of JSON, or why there is none. */
+  /** The next outcome as a line of JSON, or the reason why there is none. */
   next(): Promise<{ readonly line: string } | { readonly fault: string }>;
   end(): void;
-  /** It has ended by itself, or was ended. */
+  /** Whether the process has ended or was stopped. */
   readonly hasEnded: boolean;
 }
 
-/** Runs templates in a process of its own: one that takes too much memory would end this one, as a thread. */
+/**
+ * Starts a process that runs templates. It is not a thread, because a template that uses too much memory in a thread
+ * would end the whole program.
+ */
 const startProcess = (milliseconds: number): TemplateProcess => {
   const args = [`--max-old-space-size=${limits.mebibytes}`, entry];
   const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "ignore"], env: {} });
@@ -61,9 +67,9 @@ const startProcess = (milliseconds: number): TemplateProcess => {
     wake?.();
   });
   child.on("error", (error) => fail(error.message));
-  // A process that ended early does not take its input.
+  // Writing to a process that has already ended gives an error: `close` reports the reason.
   child.stdin.on("error", () => {});
-  child.on("close", () => fail(`no text within ${limits.mebibytes} MiB of memory`));
+  child.on("close", () => fail(`no text with ${limits.mebibytes} MiB of memory`));
   return {
     send: (request) => void child.stdin.write(`${request}\n`),
     async next() {
@@ -111,12 +117,12 @@ const run = async (request: string): Promise<Outcome> => {
 const faulty = (where: string, fault: string): CheckpointError =>
   new CheckpointError({
     where,
-    must: "the chat template must write the conversation out",
+    must: "the chat template must render the conversation",
     got: shorten(oneLine(fault)),
     hint: "another model, or `foretoken generate`",
   });
 
-/** Writes a conversation out with its template. See `renderTemplate`. */
+/** Renders a conversation with its template. See `renderTemplate`. */
 export type RenderTemplate = (
   template: ChatTemplate,
   messages: readonly TemplateMessage[],
@@ -133,17 +139,17 @@ const requestOf = (
     template,
     variables: {
       ...{ messages, add_generation_prompt: true, bos_token: bosToken, eos_token: eosToken },
-      // As `transformers`: a template asks whether there are any.
+      // Left out if empty, as in `transformers`: templates test whether `tools` exists.
       ...(tools.length === 0 ? {} : { tools }),
     },
   });
 
 /**
- * A conversation as the text that the model continues: its template, with a place for the answer. A template is a program
- * of whoever made the model: it runs in a process of its own with bounded time, memory and output.
+ * Renders a conversation as the text that the model continues. A template is a program by the author of the model, so
+ * it runs in a process of its own with limited time, memory and output.
  * @param where the model, for errors.
- * @param tools that the template is told of. Default: none.
- * @throws CheckpointError for a template that is faulty, refuses the messages, or takes too much.
+ * @param tools for the template. Default: none.
+ * @throws CheckpointError for a template that is faulty, refuses the messages, or exceeds a limit.
  */
 export const renderTemplate: RenderTemplate = async (template, messages, where, tools = []) => {
   const outcome = await run(requestOf(template, messages, tools));
@@ -151,11 +157,11 @@ export const renderTemplate: RenderTemplate = async (template, messages, where, 
   throw faulty(where, outcome.fault);
 };
 
-/** Writes many conversations, as they come. */
+/** Renders many conversations, one after another. */
 export interface TemplateRenderer {
   /**
-   * As `renderTemplate`, by a process that is kept for the next one.
-   * @param signal whose abort takes it out of the queue.
+   * Like `renderTemplate`, but the process is reused.
+   * @param signal removes the request from the queue when it is aborted.
    */
   render(
     template: ChatTemplate,
@@ -164,11 +170,14 @@ export interface TemplateRenderer {
     tools?: readonly unknown[],
     signal?: AbortSignal,
   ): Promise<string>;
-  /** Ends the process; nothing is written from then on. */
+  /** Ends the process. Nothing can be rendered afterwards. */
   close(): void;
 }
 
-/** One process for many conversations, one after the other; the bounds hold for each. After a fault there is a new one. */
+/**
+ * Opens a renderer with one process for many conversations, one after another. The limits hold for each conversation.
+ * After a fault it starts a new process.
+ */
 export const openTemplateRenderer = (): TemplateRenderer => {
   let child: TemplateProcess | undefined;
   let last: Promise<unknown> = Promise.resolve();
@@ -178,11 +187,11 @@ export const openTemplateRenderer = (): TemplateRenderer => {
     child = undefined;
   };
   const renderNext = async (request: string): Promise<Outcome> => {
-    if (isClosed) return { fault: "the end of the program" };
+    if (isClosed) return { fault: "a renderer that was closed" };
     if (child === undefined || child.hasEnded) child = startProcess(limits.milliseconds);
     child.send(request);
     const line = await child.next();
-    // What it writes now would be taken for the answer to another request.
+    // After a fault the process is ended: its late output would be taken for the outcome of another request.
     if ("fault" in line) end();
     return parsed<Outcome>(line);
   };
@@ -204,13 +213,13 @@ export const openTemplateRenderer = (): TemplateRenderer => {
   };
 };
 
-/** Characters of the requests that are sent ahead, and how many: so the process always has work, and memory stays small. */
+/** Maximum size and number of requests that are sent ahead: the process always has work, and little memory is used. */
 const ahead = { characters: 2 ** 20, requests: 256 } as const;
 
 /**
- * Conversations as their template writes them, with the places of the answers, in order. One process writes all of them:
- * the bounds hold for each conversation.
- * @param milliseconds the bound of its time.
+ * Renders conversations in order and finds the positions of their answers. One process renders all of them; the limits
+ * hold for each conversation.
+ * @param milliseconds time limit for one conversation.
  */
 export async function* writeConversations(
   template: LearnedTemplate,

@@ -1,12 +1,12 @@
-/** Writes conversations on this thread: for pages, which have no processes. */
+/** Renders conversations on this thread, for pages, which have no processes. */
 import { yieldToHost } from "../core/system/yield.ts";
 import { conversationWriter, type LearnedTemplate, type Written } from "./answers.ts";
 import type { ChatMessage } from "./messages.ts";
 
-/** Conversations between two pauses, in which the host may do other work. */
+/** Number of conversations between two pauses in which the host can do other work. */
 const betweenPauses = 64;
 
-/** As `writeConversations` of Node, without its bounds: a template is a program, of whoever made the model. */
+/** Same as `writeConversations` in Node, but without limits: a template is a program by the author of the model. */
 export async function* writeHere(
   template: LearnedTemplate,
   conversations: Iterable<readonly ChatMessage[]>,

@@ -1,55 +1,55 @@
 /**
- * Beam search: the texts with the highest probability among those that it looks at. Of every text so far the likeliest next tokens
- * are taken, and of all these the best `beams` texts go on; a text that ends is kept aside.
+ * Beam search: looks for the texts with the highest probability. Each step extends every open text by its most probable
+ * tokens and keeps the best `beams` of all these texts open. Texts that have ended are kept separately.
  *
- *   score = Σ ln p(token) / length ** lengthPenalty, of the tokens that were written, the end among them
+ *   score = Σ ln p(token) / length ** lengthPenalty, over the written tokens including the end token
  *
- * As `num_beams` of Hugging Face's generate with early stopping off: it ends when `beams` texts have ended and no open one can become
- * better than the worst of them.
+ * Same as `num_beams` of Hugging Face's `generate` with early stopping off: the search ends when `beams` texts have
+ * ended and no open text can become better than the worst of them.
  */
 import type { Model } from "../models/model.ts";
 import type { Room } from "./room.ts";
 import { openSequence, type Sequence } from "./sequence.ts";
 
-/** What is searched. */
+/** Parameters of a search. */
 export interface BeamRequest {
   readonly model: Model;
-  /** Tokens to continue, one or more. */
+  /** Tokens to continue: one or more. */
   readonly prompt: readonly number[];
-  /** Most tokens that may follow; with the prompt at most one more than the context has. */
+  /** Maximum number of tokens to write. Prompt and written tokens may together be one more than the context length. */
   readonly maxNewTokens: number;
-  /** Texts that go on at a time, and that are found. */
+  /** Number of texts that stay open at each step, and maximum number of results. */
   readonly beams: number;
   /** Tokens that end a text. */
   readonly ends: ReadonlySet<number>;
-  /** Above 0 it favours long texts. */
+  /** Values above 0 favour long texts. */
   readonly lengthPenalty: number;
-  /** Tokens that there are: an embedding may have more rows. */
+  /** Number of tokens of the vocabulary; logits may have more entries. */
   readonly vocabSize: number;
-  /** Whether to end now, with what was found. */
+  /** Whether to stop now and return the texts found so far. */
   readonly isAborted: () => boolean;
 }
 
-/** A text that was found. */
+/** A text that the search found. */
 export interface Beam {
-  /** After the prompt. */
+  /** Token ids after the prompt. */
   readonly ids: readonly number[];
-  /** Σ ln p of these, in nats. */
+  /** Σ ln p of the tokens in `ids`, in nats. */
   readonly logProb: number;
   readonly score: number;
-  /** Whether a token of `ends` is its last. */
+  /** Whether its last token is one of `ends`. */
   readonly ended: boolean;
 }
 
-/** A text that goes on. */
+/** A text that has not ended. */
 interface Open {
   readonly sequence: Sequence;
   readonly logProb: number;
-  /** Logits that follow it. */
+  /** Logits [V] of the next token. */
   readonly logits: Float32Array;
 }
 
-/** A token that may follow an open text. */
+/** A possible next token of an open text. */
 interface Candidate {
   readonly from: number;
   readonly id: number;
@@ -65,7 +65,7 @@ const logSum = (logits: Float32Array): number => {
   return highest + Math.log(sum);
 };
 
-/** The `most` best ways to go on, the best first; equal ones in the order of the texts, then of the ids. */
+/** The `most` best candidates, the best first. Equal ones are sorted by text, then by id. */
 const bestCandidates = (open: readonly Open[], most: number, vocabSize: number): readonly Candidate[] => {
   const best: Candidate[] = [];
   for (const [from, { logits, logProb: before }] of open.entries()) {
@@ -82,7 +82,7 @@ const bestCandidates = (open: readonly Open[], most: number, vocabSize: number):
   return best;
 };
 
-/** The last logits of sequences, all of whose tokens are then computed. */
+/** Computes all missing tokens of the sequences. Returns the last logits of each sequence. */
 const compute = async (room: Room, model: Model, sequences: readonly Sequence[]): Promise<readonly Float32Array[]> => {
   const last = sequences.map((): Float32Array => new Float32Array(0));
   for (;;) {
@@ -97,19 +97,19 @@ const compute = async (room: Room, model: Model, sequences: readonly Sequence[])
   }
 };
 
-/** @returns the texts that were found, the best first: at most `beams`. */
+/** @returns the texts found, the best first: at most `beams`. */
 export const searchBeams = async (room: Room, request: BeamRequest): Promise<readonly Beam[]> => {
   const { model, prompt, maxNewTokens, beams, ends, lengthPenalty, vocabSize, isAborted } = request;
   const scoreOf = (logProb: number, length: number): number => logProb / Math.max(1, length) ** lengthPenalty;
   const found: Beam[] = [];
   const keep = (ids: readonly number[], logProb: number, ended: boolean): void => {
     found.push({ ids, logProb, score: scoreOf(logProb, ids.length), ended });
-    // The sort is stable: of equal ones the first that was found stays.
+    // The sort is stable, so of texts with equal scores the first one found stays.
     found.sort((a, b) => b.score - a.score);
     found.splice(beams);
   };
   const writtenOf = ({ ids }: Sequence): readonly number[] => ids.slice(prompt.length);
-  const full = (): Error => new Error("a room for beams has pages for all of them");
+  const full = (): Error => new Error("the room must have pages for all beams");
 
   const root = openSequence(room, { model, prompt, maxNewTokens, choose: () => null });
   if (root === null) throw full();
@@ -122,7 +122,7 @@ export const searchBeams = async (room: Room, request: BeamRequest): Promise<rea
       const open = sequences.map(
         (sequence, i): Open => ({ sequence, logProb: logProbs[i] as number, logits: logits[i] as Float32Array }),
       );
-      // Twice as many, so that as many go on where half of them end.
+      // Takes twice as many candidates, so that `beams` texts stay open even if half of the candidates end a text.
       const continued: Candidate[] = [];
       for (const [rank, candidate] of bestCandidates(open, 2 * beams, vocabSize).entries()) {
         const { from, id, logProb } = candidate;
@@ -139,7 +139,7 @@ export const searchBeams = async (room: Room, request: BeamRequest): Promise<rea
       }
       const next = continued.map(({ from, id }, i) => {
         const { sequence } = open[from] as Open;
-        // The last that goes on from it takes it over.
+        // The last candidate of a sequence reuses the sequence; earlier ones fork it.
         const isLast = continued.findLastIndex((other) => other.from === from) === i;
         if (!isLast) return sequence.fork([id]);
         sequence.append(id);

@@ -1,6 +1,7 @@
 /**
- * Many sequences, written by one model (and views of it with adapters) in common passes: what is missing of each is computed
- * piece by piece, and who has its logits chooses a token. The bits of a sequence are those that it has alone.
+ * Continuous batching: one model, and views of it with adapters, write many sequences in common passes. Each pass
+ * computes pieces of several sequences; a sequence whose logits are ready chooses its next token. A sequence has the
+ * same bits as when it is written alone.
  */
 import { ConfigError } from "../core/errors/errors.ts";
 import { yieldToHost } from "../core/system/yield.ts";
@@ -14,42 +15,46 @@ import { planPass, writingOf } from "./plan.ts";
 import { createRoom, type Room } from "./room.ts";
 import { openSequence, type SequenceRequest } from "./sequence.ts";
 
-/** A sequence on its way. */
+/** Handle of a sequence that is being written. */
 export interface Writing {
-  /** Fulfilled when `choose` has returned null, all tokens are written, or it was ended; rejected with what went wrong. */
+  /**
+   * Resolves when `choose` has returned null, all tokens are written, or `end` was called. Rejects with the error of
+   * the sequence.
+   */
   readonly ended: Promise<void>;
-  /** Ends it: its pages are free at the next tick. */
+  /** Ends the sequence. Its pages are free at the next tick. */
   end(): void;
-  /** true: no token of it is computed until false. */
+  /** true: pauses the sequence, so no tokens of it are computed; false: resumes it. */
   pause(paused: boolean): void;
   guesses(): GuessCounts;
 }
 
-/** Counts since an engine was opened, and what it holds now. */
+/** Counts since an engine was opened, and what it holds at this moment. */
 export interface EngineCounts extends GuessCounts {
-  /** Positions that were computed, of prompts and texts. */
+  /** Number of computed positions, of prompts and texts. */
   readonly computed: number;
-  /** Positions of prompts that were in memory already. */
+  /** Number of prompt positions that were already in memory. */
   readonly reused: number;
   /** Forward passes. */
   readonly passes: number;
-  /** Sequences that read their prompts or write. */
+  /** Number of sequences that read their prompts or write. */
   readonly running: number;
-  /** Sequences that wait for pages. */
+  /** Number of sequences that wait for pages. */
   readonly waiting: number;
-  /** Pages of keys and values that sequences use. */
+  /** Number of pages of keys and values that sequences use. */
   readonly pagesInUse: number;
-  /** Pages that are kept for later sequences. */
+  /** Number of pages that are kept for later sequences. */
   readonly pagesKept: number;
-  /** Pages that there may be. */
+  /** Maximum number of pages. */
   readonly pagesMost: number;
 }
 
-/** See the head of the file. */
+/** An engine that writes sequences; see the head of the file. */
 export interface SequenceEngine {
   /**
-   * Adds a sequence: it begins at the next tick, or when there are pages for it. `choose` is not called before this returns.
-   * @throws ShapeError for an id that is no token, ConfigError after `close`.
+   * Adds a sequence. It begins when there are pages for it, at the earliest at the next tick. `choose` is not called
+   * before this function returns.
+   * @throws ShapeError for an id outside the vocabulary, ConfigError after `close`.
    */
   write(request: SequenceRequest): Writing;
   counts(): EngineCounts;
@@ -59,17 +64,20 @@ export interface SequenceEngine {
 
 /** Sizes of an engine. */
 export interface EngineSizes {
-  /** Bytes of keys and values at most, but for one context of the model. */
+  /** Maximum number of bytes of keys and values. One whole context of the model always fits, even if it is larger. */
   readonly cacheBytes: number;
-  /** Sequences that are written at the same time at most. */
+  /** Maximum number of sequences that are written at the same time. */
   readonly maxSequences: number;
-  /** How prompts are cut. Default: by what passes take. */
+  /** Decides how prompts are cut into pieces. Default: by measured times of passes. */
   readonly pace?: Pace;
-  /** How many tokens are guessed. Default: by what passes take, and by how many come true. */
+  /** Decides how many tokens are guessed. Default: by measured times of passes and the share of right guesses. */
   readonly guessPace?: GuessPace;
 }
 
-/** Lets those in that there are pages for, in their order. */
+/**
+ * Starts waiting sequences, in order, as long as there are pages for them. Returns how many prompt positions were
+ * already in memory.
+ */
 const letIn = (room: Room, waiting: Entry[], running: Entry[], most: number): number => {
   let reused = 0;
   for (let entry = waiting[0]; entry !== undefined && running.length < most; entry = waiting[0]) {
@@ -88,20 +96,20 @@ const letIn = (room: Room, waiting: Entry[], running: Entry[], most: number): nu
   return reused;
 };
 
-/** Gives the pages of those back that have ended, and returns the others. */
+/** Frees the pages of ended sequences and returns the other sequences. */
 const letGo = (running: Entry[]): Entry[] => {
   if (!running.some(({ ended }) => ended)) return running;
   for (const entry of running) if (entry.ended && entry.sequence !== null) settle(entry);
   return running.filter(({ ended }) => !ended);
 };
 
-/** After a pass of a model: sequences of others come first in the next one. */
+/** Moves the sequences of `model` behind the others, so that the next pass is for another model. */
 const othersFirst = (running: Entry[], model: Model): Entry[] => {
   const isOf = ({ request }: Entry): boolean => request.model === model;
   return running.every(isOf) ? running : [...running.filter((one) => !isOf(one)), ...running.filter(isOf)];
 };
 
-/** The rows of a pass: tokens that follow texts, guesses after those, and positions of prompts. */
+/** Counts the rows of a pass: tokens that follow texts, guesses, and positions of prompts. */
 const rowsOf = (planned: readonly Planned[]) => {
   let rows = 0;
   let wrote = 0;
@@ -125,7 +133,7 @@ export const createSequenceEngine = (
   let running: Entry[] = [];
   let loop: Promise<void> | undefined;
   let closed = false;
-  /** Of the last text with guesses. */
+  /** Guesses of the most recent text that has guesses. */
   let guessing: GuessState | undefined;
   let wake: (() => void) | undefined;
 
@@ -157,16 +165,17 @@ export const createSequenceEngine = (
       const [first] = planned;
       if (first !== undefined) {
         await pass(planned, first.entry.request.model);
-        // All paused: a reader is not kept from its token by timers that have nothing to do with it.
+        // If all sequences are paused, it does not yield: a reader then gets its token without waiting for unrelated
+        // timers.
         if (running.some(({ paused, ended }) => !paused && !ended)) await yieldToHost();
       } else if (running.some(({ ended }) => !ended)) {
-        // All are paused.
+        // All sequences are paused: wait for `resume`.
         await new Promise<void>((resolve) => {
           wake = resolve;
         });
       } else if (waiting.length === 0) return;
       else {
-        // With all pages free: it will never have enough.
+        // No sequence runs and still there are not enough pages for this one: there will never be enough.
         const error = new ConfigError({
           where: "engine",
           must: "a text must have pages for its keys and values",
@@ -183,7 +192,7 @@ export const createSequenceEngine = (
     if (closed) return;
     loop ??= run().finally(() => {
       loop = undefined;
-      // Who came while the loop was ending.
+      // Starts again for sequences that came while the loop was ending.
       if (waiting.length > 0) resume();
     });
   };

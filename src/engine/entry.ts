@@ -2,23 +2,26 @@ import { type GuessState, learn, newGuessState } from "./guess-state.ts";
 import type { Piece } from "./passes.ts";
 import type { Sequence, SequenceRequest } from "./sequence.ts";
 
-/** A request on its way through an engine. */
+/** A request inside an engine. */
 export interface Entry {
   readonly request: SequenceRequest;
-  /** null: it waits to be let in, or has ended. */
+  /** null: the request still waits for pages, or has ended. */
   sequence: Sequence | null;
-  /** What is known of its guesses. */
+  /** State of its guesses. */
   readonly guessing: GuessState;
-  /** Nothing of it is computed for now. */
+  /** Whether computing is paused. */
   paused: boolean;
-  /** Nothing of it is computed any more. */
+  /** Whether it has ended; nothing more is computed for it. */
   ended: boolean;
-  /** What its caller waits for. */
+  /** Settle the promise that the caller awaits. */
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
 
-/** @param before what is known of the guesses of the last text. @returns it, and what its caller waits for. */
+/**
+ * @param before state of the guesses of the most recent text. @returns the entry, and the promise that the caller
+ * awaits.
+ */
 export const newEntry = (
   request: SequenceRequest,
   before: GuessState | undefined,
@@ -30,16 +33,16 @@ export const newEntry = (
   return { entry: { request, sequence: null, guessing, paused: false, ended: false, resolve, reject }, ended };
 };
 
-/** Its piece of a pass. */
+/** A sequence's piece of a pass. */
 export interface Planned {
   readonly entry: Entry;
   readonly sequence: Sequence;
   readonly piece: Piece;
-  /** The last tokens of the piece, which may be others. */
+  /** Guessed tokens at the end of the piece. They may be wrong. */
   readonly guesses: readonly number[];
 }
 
-/** Ends it, and tells its caller. */
+/** Ends the entry and settles the caller's promise. */
 export const settle = (entry: Entry, error?: unknown): void => {
   entry.ended = true;
   entry.sequence?.close();
@@ -49,9 +52,9 @@ export const settle = (entry: Entry, error?: unknown): void => {
 };
 
 /**
- * Hands logits of a pass on, and takes the chosen tokens: one, and another for each guess that comes true. What goes wrong ends this
- * sequence alone.
- * @returns how many guesses came true.
+ * Gives the logits of a pass to the sequence and appends the chosen tokens: one, and one more for each right guess. An
+ * error ends only this sequence.
+ * @returns the number of right guesses.
  */
 export const advance = ({ entry, sequence, piece, guesses }: Planned, logits: readonly Float32Array[]): number => {
   if (entry.ended) return 0;

@@ -1,64 +1,76 @@
-/** How many tokens are guessed for each text, so that passes write as many tokens a second as they can. No bit depends on it. */
+/**
+ * Decides how many tokens to guess for each text, so that passes write the most tokens per second. The decision changes
+ * no bit of the results.
+ */
 
-/** A text for which tokens may be guessed. */
+/** A text for which tokens can be guessed. */
 export interface Guessable {
-  /** Share of its guesses that came true lately, of those whose guesses before came true. From 0 to 1. */
+  /**
+   * Recent share of right guesses, from 0 to 1. A guess counts only if all guesses before it in the same pass were
+   * right.
+   */
   readonly chance: number;
-  /** Guesses at most. */
+  /** Maximum number of guesses. */
   readonly most: number;
-  /** Milliseconds that each guess takes before the pass. */
+  /** Milliseconds that it takes to make one guess, before the pass. */
   readonly milliseconds: number;
 }
 
 /** See the head of the file. */
 export interface GuessPace {
   /**
-   * @param texts for which tokens may be guessed.
-   * @param writing texts that write in the pass, these and others.
+   * @param texts for which tokens can be guessed.
+   * @param writing number of all texts that write in the pass, including texts without guesses.
    * @returns the number of guesses for each of `texts`.
    */
   plan(texts: readonly Guessable[], writing: number): readonly number[];
-  /** Notes how long a pass of so many rows took. */
+  /** Records the time of a pass with `rows` rows. */
   note(rows: number, milliseconds: number): void;
 }
 
-/** Rows that a pass with guesses may have: few different numbers, as passes of each are recorded, and their times learned. */
+/**
+ * Allowed numbers of rows of a pass with guesses. They are few, since the kernel calls of each size are recorded and
+ * its time is measured.
+ */
 const numbersOfRows = new Set([2, 3, 5, 8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128]);
 const mostGuesses = 64;
 /**
- * What a row adds to the time of a pass of one row, as a share of it, where nothing was measured: each of the first 16, each later one, and
- * besides each 17th, since products by tiles take 16 rows at a time.
+ * Estimated extra time of each row, as a share of the time of a pass with one row; used for sizes without a
+ * measurement. `first`: each of the first 16 rows. `later`: each later row. `tile`: added for each further 16 rows,
+ * since matrix products by tiles take 16 rows at a time.
  */
 const shareOfRow = { first: 0.04, later: 0.02, tile: 0.2 };
 const rowsOfTile = 16;
 /**
- * Guesses must make a pass better by this factor, since times are never the same twice; a pass of a size that is new, whose calls are
- * recorded first, by the second one.
+ * Guesses are used only if they make the rate of tokens this many times higher, since measured times vary. `fresh`
+ * applies to a new size, whose kernel calls must be recorded first.
  */
 const worthwhile = { known: 1.03, fresh: 1.3 };
-/** After so many passes a measured time is forgotten, so a time that was too long by chance is measured again. */
+/**
+ * Number of passes after which a measured time is dropped. A time that was too long by chance is then measured again.
+ */
 const remembered = 256;
-/** How fast a time follows what is measured, where that is shorter and where it is longer. */
+/** Learning rates of the measured times, for shorter and for longer new times. */
 const followRate = { down: 0.5, up: 0.1 };
 
-/** Times of passes by their rows. */
+/** Measured times of passes by number of rows. */
 const passTimes = () => {
   const known = new Map<number, { milliseconds: number; pass: number }>();
   const begun = new Set<number>();
   let pass = 0;
   const add = (rows: number, milliseconds: number): void => {
     pass++;
-    // The first pass of a size records its kernel calls.
+    // The first pass of a size also records its kernel calls, so its time is not used.
     if (!begun.has(rows)) {
       begun.add(rows);
       return;
     }
     const before = known.get(rows)?.milliseconds ?? milliseconds;
-    // A pass may take longer because something else held it up, never shorter.
+    // Longer times count less: other work can make a pass slower, but nothing makes it faster.
     const rate = milliseconds < before ? followRate.down : followRate.up;
     known.set(rows, { milliseconds: before + rate * (Math.min(milliseconds, 1.5 * before) - before), pass });
   };
-  /** The times that are remembered, by rows. */
+  /** Recent measured times, sorted by number of rows. */
   const list = (): readonly { readonly rows: number; readonly milliseconds: number }[] => {
     for (const [rows, one] of known) if (pass - one.pass > remembered) known.delete(rows);
     return [...known].map(([rows, { milliseconds }]) => ({ rows, milliseconds })).sort((a, b) => a.rows - b.rows);
@@ -66,14 +78,14 @@ const passTimes = () => {
   return { add, list, isFresh: (rows: number): boolean => !begun.has(rows) };
 };
 
-/** Usual time of a pass, in times that of one row. */
+/** Typical time of a pass, relative to the time of a pass with one row. */
 const usualTime = (rows: number): number => {
   const first = Math.min(rows, rowsOfTile);
   const tiles = Math.ceil(rows / rowsOfTile);
   return 1 + shareOfRow.first * (first - 1) + shareOfRow.later * (rows - first) + shareOfRow.tile * (tiles - 1);
 };
 
-/** Estimated time of a pass, in milliseconds: measured, or between those that were measured as usual times are. */
+/** Estimated time of a pass, in milliseconds: measured, or interpolated between measured times along `usualTime`. */
 const estimate = (times: readonly { readonly rows: number; readonly milliseconds: number }[], rows: number): number => {
   const before = times.findLast((one) => one.rows <= rows);
   const after = times.find((one) => one.rows >= rows);
@@ -91,7 +103,8 @@ export const createGuessPace = (): GuessPace => {
   return {
     plan(texts, writing) {
       const counts = texts.map(() => 0);
-      // Each guess with its chance of a token: one can only count if those before it do, so they come first in this order.
+      // Each guess with the probability that it adds a token. A guess counts only if the guesses before it are right,
+      // so sorting by probability keeps the guesses of a text in order.
       const guesses = texts
         .flatMap(({ chance, most, milliseconds }, text) =>
           Array.from({ length: Math.min(most, mostGuesses) }, (_, i) => ({

@@ -1,52 +1,61 @@
-/** What is known of the guesses of one text. */
+/** State of the guesses of one text. */
 
-/** How fast the share of a text's guesses that come true follows what is seen. */
+/** Learning rate of the share of right guesses of one text. */
 const learningRate = 0.1;
-/** The same for the guesses of all texts, once there were many. */
+/** Minimum learning rate of the share of right guesses of all texts; it is higher for the first guesses. */
 const sharedRate = 0.01;
-/** Tokens that a text writes without guesses, where they take time and do not pay, before it tries again: at first, and at most. */
+/**
+ * Number of tokens that a text writes without guesses, if guesses take time and do not save any, before it tries again:
+ * the first time, and at most.
+ */
 export const rests = { first: 16, most: 512 };
 
-/** How many tokens were guessed. */
+/** Counts of guesses. */
 export interface GuessCounts {
-  /** Tokens that were guessed and computed in advance. */
+  /** Number of guessed tokens that passes computed. */
   readonly guessed: number;
-  /** Those of them that came true: the text has them. */
+  /** Number of right guesses: the text has these tokens. */
   readonly accepted: number;
 }
 
-/** Guesses of all texts of an engine: what a new text begins with. So sixteen texts learn together that guesses fail. */
+/**
+ * Share of right guesses of all texts of an engine: the start value for a new text. So many parallel texts learn
+ * together that guesses fail.
+ */
 interface SharedChance {
   /** See `Guessable`. */
   chance: number;
   trials: number;
 }
 
-/** See the head of the file. */
+/** State of the guesses of one text. Its chance is `own + unknown * shared.chance`. */
 export interface GuessState {
   readonly shared: SharedChance;
-  /** What its own guesses add to its chance, and the part of it that is still that of all texts. */
+  /**
+   * `own`: part of the chance learned from the text's own guesses. `unknown`: remaining weight of the chance of all
+   * texts.
+   */
   own: number;
   unknown: number;
-  /** Whether guesses take time; undefined: there were none yet. */
+  /** Whether making guesses takes time (they come as promises); undefined: there were no guesses so far. */
   isSlow: boolean | undefined;
-  /** Milliseconds that a guess takes. */
+  /** Milliseconds that it takes to make one guess. */
   milliseconds: number;
-  /** Tokens that are written without guesses before it tries again, and those left of them. */
+  /** `rest`: number of tokens to write without guesses before the next try. `left`: how many of them remain. */
   rest: number;
   left: number;
-  /** Passes that still have guesses while it tries. */
+  /** Number of passes that still get guesses in the current try. */
   tries: number;
-  /** Tokens of the text when it was last asked: what has come since, a model that guesses must read first. */
+  /** Length of the text when guesses were last requested. A draft model must first read all tokens that came later. */
   asked: number;
-  /** Guesses that passes have computed, and those that came true. */
+  /** Number of guesses that passes computed, and number of right guesses. */
   guessed: number;
   accepted: number;
-  /** The guesses before the pass, those too that the pass had no rows for. */
+  /** All guesses made before the pass, including guesses for which the pass had no rows. */
   proposed: readonly number[];
 }
 
-/** @param before of another text of the same engine, whose guesses may be alike. */
+/** @param before state of another text of the same engine, whose guesses may be similarly good. */
 export const newGuessState = (before?: GuessState): GuessState => ({
   ...{ shared: before?.shared ?? { chance: 0.2, trials: 0 }, own: 0, unknown: 1 },
   milliseconds: before?.milliseconds ?? 0,
@@ -54,7 +63,7 @@ export const newGuessState = (before?: GuessState): GuessState => ({
   ...{ asked: Number.NEGATIVE_INFINITY, guessed: 0, accepted: 0, proposed: [] },
 });
 
-/** Share of the text's guesses that came true lately; see `Guessable`. */
+/** Recent share of right guesses of the text; see `Guessable.chance`. */
 export const chanceOf = ({ own, unknown, shared }: GuessState): number => own + unknown * shared.chance;
 
 const note = (state: GuessState, isTrue: boolean): void => {
@@ -66,7 +75,7 @@ const note = (state: GuessState, isTrue: boolean): void => {
   shared.chance += Math.max(sharedRate, 1 / (shared.trials + 1)) * (seen - shared.chance);
 };
 
-/** Compares guesses with the tokens that came. */
+/** Compares the guesses with the tokens that the text chose, and updates the shares. */
 export const learn = (state: GuessState, came: readonly number[]): void => {
   for (const [i, id] of came.entries()) {
     const guess = state.proposed[i];

@@ -1,21 +1,22 @@
 /**
- * Tokens that are guessed to follow the texts of a pass. The pass computes their logits with those of the last token; a guess comes
- * true exactly if the text's own choice from the logits before it is that token. So a text is the same for all guesses.
+ * Guessed tokens after the texts of a pass. The pass computes the logits of the guesses together with the logits of the
+ * last token. A guess is right exactly if the text, from the logits before it, chooses the same token. So guesses never
+ * change a text.
  */
 import { checkIds } from "../models/model.ts";
 import { type Entry, settle } from "./entry.ts";
 import type { Guessable, GuessPace } from "./guess-pace.ts";
 import { chanceOf, rests } from "./guess-state.ts";
 
-/** Of each text that has some. */
+/** Guesses of each text that has some. */
 export type Guesses = ReadonlyMap<Entry, readonly number[]>;
 
-/** Guesses that a text is asked for at a time at most. */
+/** Maximum number of guesses that a text is asked for at a time. */
 const mostAsked = 48;
-/** The same where guesses take time, and at first. */
+/** The maximum if guesses take time, and the maximum for the first request. */
 const mostSlow = 12;
 const mostFirst = 4;
-/** How many guesses of texts to ask for that take time. */
+/** Decides how many guesses to request from texts whose guesses take time. */
 const planSlow = (asked: readonly Entry[], pace: GuessPace, writing: number): readonly number[] => {
   const planned = pace.plan(
     asked.map((entry) => guessable(entry, mostSlow)),
@@ -31,7 +32,8 @@ const planSlow = (asked: readonly Entry[], pace: GuessPace, writing: number): re
     if (--state.left <= 0) {
       state.rest = Math.min(2 * state.rest, rests.most);
       state.left = state.rest;
-      // The first of them reads what has come meanwhile, so it tells nothing of the time that the others take.
+      // Three passes: the first one also reads the tokens written in the meantime, so its time says nothing about later
+      // guesses.
       state.tries = 3;
     }
     if (state.tries === 0) return 0;
@@ -45,14 +47,14 @@ const guessable = ({ guessing, sequence }: Entry, most: number): Guessable => ({
   most: Math.min(sequence?.mostGuesses ?? 0, most),
 });
 
-/** The first guesses. @throws ShapeError for one that is no token. */
+/** Returns the first `most` guesses. @throws ShapeError for a guess outside the vocabulary. */
 const checked = ({ request }: Entry, guesses: readonly number[], most: number): readonly number[] => {
   const first = guesses.slice(0, most);
   checkIds(request.model, first);
   return first;
 };
 
-/** Asks one text; what goes wrong ends it. */
+/** Awaits the guesses of one text. An error ends this text. */
 const ask = async (entry: Entry, given: readonly number[] | Promise<readonly number[]>): Promise<readonly number[]> => {
   try {
     return await given;
@@ -62,7 +64,7 @@ const ask = async (entry: Entry, given: readonly number[] | Promise<readonly num
   }
 };
 
-/** Guesses that take time, all asked for together. */
+/** Awaits all guesses that take time together, and measures their time. */
 const slowGuesses = async (
   given: ReadonlyMap<Entry, Promise<readonly number[]>>,
 ): Promise<ReadonlyMap<Entry, readonly number[]>> => {
@@ -81,8 +83,8 @@ const slowGuesses = async (
 };
 
 /**
- * Asks the texts that write for guesses, as many as pay.
- * @param writing of the next pass.
+ * Requests guesses from the texts that write, as many as save time.
+ * @param writing all texts that write in the next pass.
  */
 export const guessesOf = (writing: readonly Entry[], pace: GuessPace): Guesses | Promise<Guesses> => {
   const able = writing.filter(
@@ -118,7 +120,7 @@ export const guessesOf = (writing: readonly Entry[], pace: GuessPace): Guesses |
     const most = isSlow === undefined ? mostFirst : mostAsked;
     if (isSlow !== true) askOne(entry, Math.min(most, entry.sequence?.mostGuesses ?? 0));
   }
-  /** Those that pay, with rows that others have already. */
+  /** Adds to `all` the quick guesses that save time in a pass which already has `rows` guessed rows. */
   const chosen = (rows: number, all: Map<Entry, readonly number[]>): Guesses => {
     const counts = pace.plan(
       quick.map(({ guessing }) => ({ chance: chanceOf(guessing), most: guessing.proposed.length, milliseconds: 0 })),

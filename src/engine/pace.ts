@@ -1,24 +1,27 @@
-/** Positions of prompts in a pass, where no sequence writes. */
+/** Maximum number of prompt positions in a pass in which no sequence writes. */
 const alonePositions = 512;
-/** The same beside sequences that write, whose next tokens wait for it. */
+/** Number of prompt positions in a pass with sequences that write: their next tokens wait for the pass. */
 const beside = { first: 64, least: 32, most: 256 };
-/** Beside a piece of a prompt a pass takes at most this many times as long as without. */
+/** Maximum time of a pass with prompt positions, relative to a pass without them. */
 const mostDelay = 1.7;
 
-/** How many positions of prompts go into a pass. */
+/** Decides how many prompt positions go into a pass. */
 export interface Pace {
-  /** Beside `writing` sequences. */
+  /** Number of prompt positions for a pass in which `writing` sequences write. */
   positions(writing: number): number;
-  /** Notes how long a pass took, of so many tokens that followed texts and positions of prompts. */
+  /** Records the time of a pass with `wrote` tokens after texts and `read` positions of prompts. */
   note(milliseconds: number, wrote: number, read: number): void;
 }
 
-/** A pace that follows what passes take. It decides how prompts are cut, which no bit depends on. */
+/**
+ * A pace that follows measured times of passes. It only decides how prompts are cut, so it changes no bit of the
+ * results.
+ */
 export const createPace = (): Pace => {
   let rows = beside.first;
   let alone = 0;
   return {
-    // Products by tiles take rows in thirty-twos.
+    // Matrix products by tiles take 32 rows at a time.
     positions: (writing) => (writing === 0 ? alonePositions : Math.max(1, rows - (writing % 32))),
     note(milliseconds, wrote, read) {
       if (wrote > 0 && read === 0) alone = alone === 0 ? milliseconds : 0.8 * alone + 0.2 * milliseconds;

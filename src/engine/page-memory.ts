@@ -9,44 +9,44 @@ import { headsOf } from "../nn/causal-self-attention.ts";
 import { anglesFor } from "../nn/layer-spec.ts";
 import type { AttentionCache } from "../ops/causal-attention.ts";
 
-/** Memory for keys and values in pages of `pageRows` positions, for each block of a model. */
+/** Memory for keys and values of all blocks of a model, in pages of `pageRows` positions. */
 export interface PageMemory {
-  /** A cache per block; `grow` replaces their memory. */
+  /** One cache for each block. `grow` replaces its memory. */
   readonly layers: readonly AttentionCache[];
-  /** Pages that there is memory for: their numbers are the multiples of `stride` from 0 on. */
+  /** Number of allocated pages. Page numbers are the multiples of `stride` from 0. */
   readonly pages: number;
   readonly stride: number;
   /**
-   * Makes room for `pages` and keeps what is there.
-   * @throws ConfigError if memory is short; the caches hold what they held.
+   * Grows to `pages` pages and keeps the contents.
+   * @throws ConfigError if there is not enough memory; the caches keep their contents.
    */
   grow(pages: number): void;
-  /** Copies the first `rows` positions of a page to another. */
+  /** Copies the first `rows` positions of page `from` to page `to`. */
   copy(from: number, to: number, rows: number): void;
   /**
-   * Moves the positions of pages `by` places to the front: their keys are turned back by the angles of as many positions, and rounded
-   * again. Of a model with rotations.
+   * Moves the positions of pages `by` places forward: it rotates their keys back by the angle of `by` positions and
+   * rounds them again. Only for models with rotary position embeddings.
    */
   moveBack(pages: readonly number[], by: number): void;
   free(): void;
 }
 
-/** Elements of a position in one block: its key and its value. */
+/** Number of elements of a position in one block: key and value. */
 const widthOf = ({ config }: Model): number => {
   const { keyHeads, headDim } = headsOf(config);
   return 2 * keyHeads * headDim;
 };
 
-/** Bytes of a page in all blocks. */
+/** Bytes of a page over all blocks. */
 export const pageBytes = (model: Model): number => {
   const bytes = { bfloat16: 2, float32: 4, float64: 8 }[model.backend.capabilities.activations];
   return model.config.nLayer * pageRows * widthOf(model) * bytes;
 };
 
-/** Layers that share a storage at most. */
+/** Maximum number of layers that share a storage. */
 const mostTogether = 8;
 
-/** As many layers of a storage as divide all of them evenly. */
+/** Number of layers per storage: the largest divisor of `nLayer` up to `mostTogether`. */
 const togetherOf = (nLayer: number): number => {
   let together = Math.min(nLayer, mostTogether);
   while (nLayer % together !== 0) together--;
@@ -54,8 +54,9 @@ const togetherOf = (nLayer: number): number => {
 };
 
 /**
- * The pages of some layers lie side by side in one storage: what a short text uses of it is in one place, where a storage for each layer
- * would take one of the system's large pages for each. Of some layers and not of all, since a storage that grows is there twice.
+ * The pages of several layers lie side by side in one storage. So the part that a short text uses is contiguous; a
+ * storage for each layer would need one large page of the operating system for each layer. Not all layers share one
+ * storage, because a storage that grows exists twice for a moment.
  */
 export const createPageMemory = (model: Model, first: number): PageMemory => {
   const { backend, config } = model;
@@ -71,7 +72,7 @@ export const createPageMemory = (model: Model, first: number): PageMemory => {
       Array.from({ length: config.nLayer / stride }, () => pages * stride * page),
     ),
   ];
-  /** Of the layer with this place among those of a storage that has memory for `count` pages. */
+  /** The cache of the layer at index `place` of a storage with `count` pages. */
   const cacheIn = (storage: Storage, place: number, count: number): AttentionCache => ({
     keysAndValues: { storage, offset: place * page, shape: [((count - 1) * stride + 1) * pageRows, width] },
   });
@@ -86,8 +87,8 @@ export const createPageMemory = (model: Model, first: number): PageMemory => {
     },
     grow(wanted) {
       const rows = pages * stride * pageRows;
-      // One storage after the other: only one of them is there twice at a time. After a failure those before it are larger than they
-      // need be.
+      // Storages grow one after another, so only one of them exists twice at a time. After a failure, earlier storages
+      // are larger than necessary.
       for (const [i, before] of storages.entries()) {
         if (before.length >= wanted * stride * page) continue;
         const storage = backend.alloc(dtype, wanted * stride * page);
@@ -108,27 +109,27 @@ export const createPageMemory = (model: Model, first: number): PageMemory => {
     },
     moveBack(moved, by) {
       const { position } = config;
-      if (position.kind !== "rope") throw new Error("a model without rotations");
+      if (position.kind !== "rope") throw new Error("moveBack needs a model with rotary position embeddings");
       const { keyHeads, headDim } = headsOf(config);
       const context = inferenceContext(backend);
       const { memory } = context;
       const rotaryDim = rotaryDimOf(config, position);
       const sizes = { rows: pageRows, time: 1, heads: 0, keyHeads, headDim, rotaryDim, start: 0, together: 0 };
       const places = memory.upload(new Int32Array(pageRows).fill(by), [pageRows]);
-      // Without a norm the values before the rotation do not count.
+      // The kernel reads `x` and `rstd` only with a norm, so their contents do not matter here.
       const x = memory.allocate([pageRows, width]);
       const rstd = memory.allocate([pageRows, keyHeads]);
       const turned = memory.allocate([pageRows, width], dtype);
       const none = { gammaQ: null, gammaK: null, dGammaQ: null, dGammaK: null };
       for (const [i, { keysAndValues }] of layers.entries()) {
         const angles = anglesFor(layerOf(config, i), model.parameters.angles);
-        // Keys of a layer that is not rotated are the same at any place.
+        // Without a rotation the keys of this layer do not depend on their position.
         if (angles === null) continue;
         const tables = { cos: angles.cos, sin: angles.sin, tableRows: config.contextLength, places };
         const { storage, offset } = keysAndValues;
         for (const number of moved) {
           const at = { storage, offset: offset + number * page };
-          // Its gradient is turned by the opposite angle.
+          // The backward kernel rotates by the opposite angle.
           backend.run("rotaryBackward", { ...sizes, ...tables, ...none, dy: at, x, rstd, dx: turned });
           backend.run("copyRows", { x: turned, y: at, rows: pageRows, width, xStride: width, yStride: width });
         }

@@ -1,41 +1,44 @@
 import type { PageMemory } from "./page-memory.ts";
 import { createPrefixTree, type PrefixTree } from "./prefix-tree.ts";
 
-/** The pages of an engine: which are in use, kept for later, or free. */
+/** The pages of an engine: in use, kept for later, or free. */
 export interface Pages {
-  /** Beginnings of texts that are in memory. */
+  /** Prefixes of texts that are in memory. */
   readonly prefixes: PrefixTree;
-  /** Most pages there may be. */
+  /** Maximum number of pages. */
   readonly limit: number;
-  /** Pages that hold something: in use, or kept for later. */
+  /** Number of pages that are in use or kept for later. */
   readonly used: number;
-  /** Pages that were promised and not taken yet. */
-  readonly promised: number;
-  /** Promises `count` pages, if there are so many that nobody uses and nobody was promised. */
-  promise(count: number): boolean;
-  /** Promises a page to who has given one up that it had been promised: there is room for it. */
-  promiseAgain(): void;
-  /** Gives a promise back. */
-  forgo(count: number): void;
+  /** Number of pages that are reserved and not yet taken. */
+  readonly reserved: number;
+  /** Reserves `count` pages. Returns false if fewer pages are neither in use nor reserved. */
+  reserve(count: number): boolean;
+  /** Reserves a page for a sequence that has just given back a reserved page. This always succeeds. */
+  reserveAgain(): void;
+  /** Gives back `count` reservations. */
+  unreserve(count: number): void;
   /**
-   * A promised page, its contents undefined. Beginnings that nobody uses make room.
-   * @throws ConfigError if memory is short.
+   * Takes a reserved page; its contents are undefined. If no page is free, it removes the oldest unused prefix.
+   * @throws ConfigError if there is not enough memory.
    */
   take(): number;
-  /** Gives a page back that is in no tree. */
+  /** Frees a page that is in no tree. */
   give(page: number): void;
 }
 
 export const createPages = (memory: PageMemory, limit: number): Pages => {
   const free: number[] = [];
   let fresh = 0;
-  let promised = 0;
+  let reserved = 0;
   const give = (page: number): void => {
     free.push(page);
   };
   const prefixes = createPrefixTree(give);
   const used = (): number => fresh - free.length;
-  /** A page that was never used. Memory for them doubles: the limit costs what is used of it. */
+  /**
+   * Takes a page that was never used. Allocated memory doubles when needed, so a high limit costs nothing until pages
+   * are used.
+   */
   const takeFresh = (): number | undefined => {
     if (fresh >= limit) return undefined;
     if (fresh >= memory.pages) {
@@ -54,24 +57,24 @@ export const createPages = (memory: PageMemory, limit: number): Pages => {
     get used() {
       return used();
     },
-    get promised() {
-      return promised;
+    get reserved() {
+      return reserved;
     },
-    promise(count) {
-      if (promised + count > limit - used() + prefixes.idle) return false;
-      promised += count;
+    reserve(count) {
+      if (reserved + count > limit - used() + prefixes.idle) return false;
+      reserved += count;
       return true;
     },
-    promiseAgain() {
-      promised++;
+    reserveAgain() {
+      reserved++;
     },
-    forgo(count) {
-      promised -= count;
+    unreserve(count) {
+      reserved -= count;
     },
     take() {
       const page = free.pop() ?? takeFresh() ?? prefixes.takeOldest();
-      if (page === undefined) throw new Error("a page is taken after it was promised");
-      promised--;
+      if (page === undefined) throw new Error("a page must be reserved before it is taken");
+      reserved--;
       return page;
     },
     give,

@@ -13,32 +13,36 @@ import { createSegments, type Segment } from "../ops/segments.ts";
 import type { PageMemory } from "./page-memory.ts";
 import { type SingleTables, singleTables } from "./single-tables.ts";
 
-/** Some positions of one sequence. */
+/** Consecutive positions of one sequence. */
 export interface Piece {
-  /** Tokens of these positions, one or more. */
+  /** Tokens of these positions: one or more. */
   readonly ids: readonly number[];
-  /** Positions before them, whose keys and values are in `pages`. */
+  /** Number of positions before them, whose keys and values are in `pages`. */
   readonly start: number;
-  /** Pages of all of them, in order; null: nothing is kept, the whole window of the sequence is in the pass. */
+  /**
+   * Pages of all positions from the first on, in order. null: nothing is cached, and the piece is the whole window of
+   * the sequence.
+   */
   readonly pages: readonly number[] | null;
-  /** Of which positions logits are wanted. */
+  /** The positions whose logits are wanted. */
   readonly wants: "none" | "last" | "all";
 }
 
 /** Passes of one model over the pages of one memory. */
 export interface Passes {
   /**
-   * Computes all pieces in one pass. The bits of each do not depend on the others, nor on how a sequence is cut into pieces.
-   * @returns of each piece its logits, [V] of each position that wants them: until the next pass.
+   * Computes all pieces in one pass. The bits of a piece do not depend on the other pieces, nor on how its sequence is
+   * cut.
+   * @returns for each piece the logits [V] of each wanted position, valid until the next pass.
    */
   run(pieces: readonly Piece[]): PassLogits | Promise<PassLogits>;
   close(): void;
 }
 
-/** Of each piece the logits [V] of each position that wants them. */
+/** For each piece the logits [V] of each wanted position. */
 export type PassLogits = readonly (readonly Float32Array[])[];
 
-/** The wanted rows of a pass, in order. */
+/** Indices of the wanted rows of a pass, in order. */
 const wantedRows = (pieces: readonly Piece[]): number[] => {
   const wanted: number[] = [];
   let row = 0;
@@ -56,7 +60,7 @@ const segmentOf = ({ ids, start, pages }: Piece): Segment => ({
   ...(pages === null ? {} : { pages }),
 });
 
-/** Rows [n, V] of `data` for each piece. */
+/** Splits `data` [wanted rows, V] into the rows of each piece. */
 const rowsOfEach = (pieces: readonly Piece[], data: Float32Array, vocabSize: number): Float32Array[][] => {
   const all: Float32Array[][] = [];
   let row = 0;
@@ -69,7 +73,7 @@ const rowsOfEach = (pieces: readonly Piece[], data: Float32Array, vocabSize: num
   return all;
 };
 
-/** Uploads the tokens and places of a pass. */
+/** Uploads the tokens and positions of a pass. */
 const upload = (context: Context, model: Model, pieces: readonly Piece[]) => {
   const segments = createSegments(context.memory, pieces.map(segmentOf));
   const ids = pieces.flatMap((piece) => piece.ids);
@@ -78,40 +82,50 @@ const upload = (context: Context, model: Model, pieces: readonly Piece[]) => {
 
 const asFloat32 = (data: HostArray): Float32Array => (data instanceof Float32Array ? data : Float32Array.from(data));
 
-/** The weights that products read, as they are now. */
+/** The current rounded copies of the weights, which products read. */
 const roundedNow = (model: Model): Rounded | null => model.rounded()?.of ?? null;
 
-/** A pass of single positions: as many of them make the same calls on the same temporaries. */
+/**
+ * A recorded pass over single positions. Every pass with the same number of positions makes the same kernel calls on
+ * the same temporaries.
+ */
 interface Note {
   readonly memory: Memory;
   readonly calls: RecordedCalls;
   readonly tables: SingleTables;
   /** [1, pieces, V] */
   readonly logits: Tensor;
-  /** Where they are, if the backend shows its memory. A copy of megabytes would take memory that is new for each pass. */
+  /**
+   * A view of the logits, if the backend can show its memory. It saves a copy of megabytes into new memory for each
+   * pass.
+   */
   readonly shown: HostArray | undefined;
-  /** Entries of the list of pages. */
+  /** Capacity of its list of pages. */
   readonly pageRoom: number;
 }
 
-/** Entries of a list of pages at least: most texts never have more. */
+/** Minimum capacity of a list of pages. Most texts never need more. */
 const leastRoom = 64;
-/** Notes of as many sizes of a batch are kept: each has temporaries of its own. */
+/** Maximum number of recorded passes. Each has its own temporaries. */
 const mostNotes = 12;
 
 /**
- * A size is noted only once it was used so often: until then a note of a size up to `share` larger serves, where there is one. So a batch
- * that becomes smaller text by text does not note a pass for each size, which takes as long as a pass.
+ * A pass of a new size is recorded only after `uses` passes of this size. Before that, a recorded pass that is at most
+ * `share` larger is used instead, if there is one. Recording takes as long as a pass; so a batch that shrinks text by
+ * text does not record every size.
  */
 const borrowed = { uses: 4, share: 1 };
 
 /**
- * Positions of a pass at most that go one by one, where a piece has more than one, and of each piece: of more, attention is faster in
- * pieces.
+ * Maximum number of single positions of a pass in which a piece has several positions: in total, or on average per
+ * piece. Above this limit attention is faster over pieces.
  */
 const mostSingles = { ofPass: 8, ofPiece: 2 };
 
-/** The pieces cut into single positions; null if positions lack logits or pages, or are too many. */
+/**
+ * Cuts the pieces into single positions. null: a position needs no logits, a piece has no pages, or there are too many
+ * positions.
+ */
 const singlesOf = (pieces: readonly Piece[]): readonly Piece[] | null => {
   let rows = 0;
   for (const { ids, wants, pages } of pieces) {
@@ -120,15 +134,15 @@ const singlesOf = (pieces: readonly Piece[]): readonly Piece[] | null => {
   }
   if (rows === pieces.length) return pieces;
   if (rows > Math.max(mostSingles.ofPass, mostSingles.ofPiece * pieces.length)) return null;
-  // In each layer the keys and values of all positions are stored before attention reads them.
+  // This gives the same result: each layer stores the keys and values of all positions before attention reads them.
   return pieces.flatMap(({ ids, start, pages }) =>
     ids.map((id, i): Piece => ({ ids: [id], start: start + i, pages, wants: "last" })),
   );
 };
 
-/** Passes of single positions, noted once and replayed. */
+/** Passes over single positions, recorded once and replayed. */
 interface NotedPasses {
-  /** Logits [rows, V]: those of the pieces, and rows after them that mean nothing. */
+  /** Returns logits [rows, V]: the rows of the pieces, then padding rows to ignore. */
   run(pieces: readonly Piece[]): HostArray | Promise<HostArray>;
   close(): void;
 }
@@ -137,9 +151,9 @@ const notedPasses = (model: Model, pages: PageMemory): NotedPasses => {
   const { backend, config, parameters } = model;
   const real = model.arena.storage.dtype === "float64" ? "float64" : "float32";
   const notes = new Map<number, Note>();
-  /** The one that was used last. */
+  /** The most recently used recording. */
   let last: Note | undefined;
-  /** The memory that the notes are for: as many pages. */
+  /** Number of pages when the recordings were made. They are invalid after the memory has grown. */
   let notedPages = pages.pages;
 
   const drop = (count: number): void => {
@@ -159,7 +173,7 @@ const notedPasses = (model: Model, pages: PageMemory): NotedPasses => {
           const hidden = transformer(context, config, parameters, input, { segments, layers: pages.layers });
           logits = logitsOf(context, parameters, hidden);
         });
-        if (calls === undefined || logits === undefined) throw new Error("a pass has calls and logits");
+        if (calls === undefined || logits === undefined) throw new Error("recording a pass gave no calls or no logits");
         const shown = backend.view?.(logits.storage);
         const from = logits.offset;
         return { memory, calls, tables, logits, shown: shown?.subarray(from, from + sizeOf(logits.shape)), pageRoom };
@@ -173,7 +187,7 @@ const notedPasses = (model: Model, pages: PageMemory): NotedPasses => {
     const known = notes.get(count);
     if (known !== undefined && known.pageRoom >= listed) {
       if (known === last) return known;
-      // The one that was used longest ago is the first.
+      // Moves it to the end: the first recording is the least recently used.
       notes.delete(count);
       notes.set(count, known);
       last = known;
@@ -182,7 +196,7 @@ const notedPasses = (model: Model, pages: PageMemory): NotedPasses => {
     drop(count);
     const [oldest] = notes.keys();
     if (notes.size >= mostNotes && oldest !== undefined) drop(oldest);
-    // With room for the pages of the next tokens.
+    // Leaves room for pages of the next tokens.
     const made = note(pieces, 2 ** Math.ceil(Math.log2(Math.max(leastRoom, listed + count))));
     notes.set(count, made);
     last = made;
@@ -191,9 +205,12 @@ const notedPasses = (model: Model, pages: PageMemory): NotedPasses => {
   const close = (): void => {
     for (const count of [...notes.keys()]) drop(count);
   };
-  /** How often passes of a size that has no note were asked for. */
+  /** Number of passes of each size that has no recording. */
   const uses = new Map<number, number>();
-  /** The pieces with as many copies of the last one as a note has room for; a copy computes and stores the same numbers again. */
+  /**
+   * Pads the pieces with copies of the last one, up to the size of a larger recording. A copy computes and stores the
+   * same numbers again, which changes nothing.
+   */
   const filled = (pieces: readonly Piece[]): readonly Piece[] => {
     const count = pieces.length;
     const last = pieces.at(-1);
@@ -213,18 +230,18 @@ const notedPasses = (model: Model, pages: PageMemory): NotedPasses => {
       const pieces = filled(asked);
       const { calls, tables, logits, shown } = noteFor(pieces);
       tables.write(pieces);
-      // What the recorded products read, as it is now.
+      // Updates the rounded weights that recorded products read.
       roundedNow(model);
       model.adapter?.refresh();
       backend.replay?.(calls);
-      // Kernels are done when the call returns.
+      // A view can be read at once: on backends with a view, kernels are finished when `replay` returns.
       return shown ?? readTensor(backend, logits);
     },
     close,
   };
 };
 
-/** Logits [1, wanted, V] of any pass. */
+/** Computes the logits [1, wanted, V] of any pass, without a recording. */
 const computedPass = (model: Model, pages: PageMemory, pieces: readonly Piece[]): Promise<HostArray> => {
   const { backend, config, parameters } = model;
   return withContext(inferenceContext(backend, roundedNow(model)), async (context) => {
@@ -235,7 +252,7 @@ const computedPass = (model: Model, pages: PageMemory, pieces: readonly Piece[])
     if (wanted.length === 0) return new Float32Array(0);
     const [, rows, channels] = hidden.shape as readonly [number, number, number];
     const numbers = (): Tensor => context.memory.upload(Int32Array.from(wanted), [1, wanted.length]);
-    // Rows are picked as an embedding picks them.
+    // The embedding kernel gathers the wanted rows.
     const some =
       wanted.length === rows ? hidden : embedding(context, numbers(), reshape(hidden, [rows, channels]), null);
     return readTensor(backend, logitsOf(context, parameters, some));

@@ -3,12 +3,13 @@ import { type Entry, type Planned, settle } from "./entry.ts";
 import type { Guesses } from "./guesses.ts";
 import type { Pace } from "./pace.ts";
 
-/** Logits that are read of the prompts of a pass at most: 64 MiB. */
+/** Maximum number of prompt logits of a pass: 64 MiB. */
 const mostLogits = 2 ** 24;
 
 /**
- * Plans the piece of one sequence, of at most so many positions, and of guesses. A page that cannot be had ends it.
- * @returns how many positions were planned.
+ * Plans the piece of one sequence: at most `most` positions, plus guesses. If no page can be allocated, the sequence
+ * ends with the error.
+ * @returns the number of planned positions.
  */
 const planOne = (planned: Planned[], entry: Entry, most: number, guesses: readonly number[] = []): number => {
   const { sequence } = entry;
@@ -23,7 +24,7 @@ const planOne = (planned: Planned[], entry: Entry, most: number, guesses: readon
   }
 };
 
-/** The sequences of the next pass that write a token. */
+/** The sequences that write a token in the next pass. */
 export const writingOf = (running: readonly Entry[]): readonly Entry[] => {
   const ready = running.filter(({ paused, ended }) => !paused && !ended);
   return ready.filter(
@@ -31,7 +32,10 @@ export const writingOf = (running: readonly Entry[]): readonly Entry[] => {
   );
 };
 
-/** The pieces of the next pass, all of one model: of each sequence that writes a token, and of the prompts what there is time for. */
+/**
+ * Plans the next pass, for one model: one piece for each sequence that writes a token, and as many prompt positions as
+ * the pace allows.
+ */
 export const planPass = (
   running: readonly Entry[],
   pace: Pace,
@@ -55,7 +59,7 @@ export const planPass = (
     if (positions < 1) break;
     const each = entry.request.readPrompt === undefined ? 0 : vocabSize;
     const mostRead = each === 0 ? positions : Math.floor(logits / each);
-    // A vocabulary that is larger than all of it: one position at a time.
+    // The logits of one position may exceed the limit: then a pass reads one position.
     const most = Math.min(positions, planned.length === 0 ? Math.max(1, mostRead) : mostRead);
     const count = planOne(planned, entry, most);
     positions -= count;

@@ -1,59 +1,60 @@
 /**
- * Which pages hold the keys and values of which beginnings of texts. A node is a page: its tokens follow those of its parent, up
- * to the root, whose page would be the empty text. Whoever uses a page holds its node, and with it all nodes above; pages that
- * nobody holds are kept until memory is wanted, the one that was used longest ago goes first. A text with a window lets go of nodes
- * above those that it holds: where such a node goes, those below are found no more.
+ * A prefix tree of texts. It finds the pages that hold the keys and values of a prefix. A node is a page; its tokens
+ * follow the tokens of its parent. The root stands for the empty text. A sequence that uses a page holds its node and
+ * all nodes above. Pages that no sequence holds are kept until memory is needed; the least recently used page is
+ * removed first. A sequence with an attention window releases nodes above the nodes that it still holds. If such a node
+ * is removed, the nodes below it can no longer be found.
  */
 import { pageRows } from "../backend/kernels/sizes.ts";
 
-/** A page of a beginning. */
+/** A page of a prefix. */
 export interface PrefixNode {
   readonly tree: Tree;
   readonly parent: PrefixNode | null;
-  /** At most `pageRows`; fewer only in a leaf. */
+  /** At most `pageRows` tokens; only a leaf has fewer. */
   readonly tokens: readonly number[];
   readonly page: number;
 }
 
-/** The nodes of one model with its weights as they are: what others computed is not theirs. */
+/** The nodes of one model with its current weights. Other models, and other weights, have other trees. */
 export interface Tree {
-  /** Those without a parent, and of each node its children, by their first tokens. */
+  /** Children of each node by their first token; key null: nodes without a parent. */
   readonly children: Map<PrefixNode | null, Map<number, PrefixNode[]>>;
-  /** Whether new sequences may find something in it. */
+  /** Whether new sequences may use its pages. False after the weights have changed. */
   current: boolean;
 }
 
-/** What is there of a beginning. */
+/** The part of a text that is in memory. */
 export interface PrefixMatch {
-  /** Whole pages, in order. */
+  /** Nodes of whole pages, in order. */
   readonly path: readonly PrefixNode[];
-  /** A page that agrees with what comes then in its first `rows` tokens. */
+  /** A page after `path` whose first `rows` tokens match the text. */
   readonly part: { readonly node: PrefixNode; readonly rows: number } | null;
 }
 
-/** Trees of several models, over the pages of one memory. */
+/** Trees of several models that share one memory. */
 export interface PrefixTree {
-  /** Pages that nobody holds. */
+  /** Number of pages that no sequence holds. */
   readonly idle: number;
-  /** The tree of an owner with its weights as they are now. */
+  /** The tree of an owner (a model) with its current weights. */
   current(owner: object): Tree;
-  /** The longest beginning of `ids` that is there, of at most `most` tokens. Nothing is held by it. */
+  /** Finds the longest prefix of `ids` that is in memory, of at most `most` tokens. It does not hold the nodes. */
   find(owner: object, ids: readonly number[], most: number): PrefixMatch;
-  /** Holds the nodes of a path, once more each. */
+  /** Holds the nodes of a path. A node may be held several times. */
   hold(path: readonly PrefixNode[]): void;
-  /** Lets go of them. Pages that are of no use any more are told to `free`. */
+  /** Releases nodes that were held. Pages that can never be used again are given to `free`. */
   release(path: readonly PrefixNode[]): void;
-  /** Notes that nodes were used just now which are not held any more: those of them that are still there go after others. */
+  /** Marks nodes that are no longer held as just used, so that other pages are removed before them. */
   touch(path: readonly PrefixNode[]): void;
   /**
-   * Makes a page known, whose tokens follow those of `parent`, and holds it.
-   * @param tree where it was computed.
-   * @returns its node: an earlier one of the same tokens, if there is one, whose page is then the one to use.
+   * Adds a page whose tokens follow the tokens of `parent`, and holds its node.
+   * @param tree of the model that computed the page.
+   * @returns the node. If a node with the same tokens exists, it is returned, and the caller must use its page.
    */
   add(tree: Tree, parent: PrefixNode | null, tokens: readonly number[], page: number): PrefixNode;
-  /** Takes the page that was used longest ago out of the tree, of those that nobody holds. */
+  /** Removes the least recently used page that no sequence holds, and returns it. */
   takeOldest(): number | undefined;
-  /** Forgets all of an owner: its weights are others now. */
+  /** Drops the tree of an owner, because its weights have changed. */
   forget(owner: object): void;
 }
 
@@ -63,11 +64,11 @@ const commonLength = (a: readonly number[], b: readonly number[], from: number, 
   return count;
 };
 
-/** @param free is told each page that is of no use any more. */
+/** @param free is called with each page that can never be used again. */
 export const createPrefixTree = (free: (page: number) => void): PrefixTree => {
   const trees = new Map<object, Tree>();
   const holders = new Map<PrefixNode, number>();
-  // In the order of their last use. A node is let go of after its children, or touched then, so it comes after them.
+  // Nodes in the order of their last use. A node is released or touched after its children, so it comes after them.
   const idle = new Set<PrefixNode>();
 
   const treeOf = (owner: object): Tree => {
@@ -92,7 +93,7 @@ export const createPrefixTree = (free: (page: number) => void): PrefixTree => {
     holders.delete(node);
   };
 
-  /** The child that agrees in the most tokens, and in how many. */
+  /** The child with the most matching tokens, and their number. */
   const closest = (tree: Tree, parent: PrefixNode | null, ids: readonly number[], from: number, most: number) => {
     let best: { readonly node: PrefixNode; readonly rows: number } | null = null;
     for (const node of siblingsOf(tree, parent, ids[from] as number)) {
@@ -145,7 +146,7 @@ export const createPrefixTree = (free: (page: number) => void): PrefixTree => {
       for (const node of path.toReversed()) if (idle.delete(node)) idle.add(node);
     },
     add(given, parent, tokens, page) {
-      // What goes on from pages that were forgotten is forgotten with them.
+      // A page after a page of a dropped tree belongs to the dropped tree too.
       const tree = parent?.tree ?? given;
       const first = tokens[0] as number;
       const siblings = siblingsOf(tree, parent, first);

@@ -5,29 +5,35 @@ import { createPages, type Pages } from "./pages.ts";
 import { createPasses, type Passes } from "./passes.ts";
 import { windowPages } from "./window-pages.ts";
 
-/** What the sequences of an engine share: pages, and the passes of each model over them. */
+/** Resources that the sequences of an engine share: pages, and the passes of each model over them. */
 export interface Room {
   readonly memory: PageMemory;
   readonly pages: Pages;
-  /** Of the engine's model, or a view of it. What was kept of one whose weights have changed since is forgotten. */
+  /**
+   * The passes of the engine's model or a view of it. If the weights have changed, cached prefixes of the model are
+   * dropped.
+   */
   passesFor(model: Model): Passes;
   close(): void;
 }
 
-/** Models and views that are known at a time: each has temporaries, and a view may be made for one text. */
+/** Maximum number of models and views with passes. Each has temporaries, and a view may exist for one text only. */
 const mostModels = 16;
-/** Pages that there is memory for at first. */
+/** Initial number of pages. */
 const firstPages = 16;
 /**
- * Bytes of them where memory that nobody has written to costs nothing: more is copied when it is needed, which holds up all texts for
- * tenths of a second.
+ * Initial bytes of pages on the native backend, where memory costs nothing until it is written. Growing later copies
+ * all pages, which delays all texts by tenths of a second.
  */
 const firstBytes = 2 ** 28;
 
-/** The number of times that a model's weights have changed, and its adapter's. */
+/** Counts the changes of a model's weights and of its adapter's weights. */
 const changesOf = ({ arena, adapter }: Model): number => arena.changes.count + (adapter?.arena.changes.count ?? 0);
 
-/** @param cacheBytes of keys and values at most, but for one context of the model, or what its windows reach of it. */
+/**
+ * @param cacheBytes maximum number of bytes of keys and values. One context of the model (or, with attention windows,
+ * what they reach) always fits, even if it is larger.
+ */
 export const createRoom = (model: Model, cacheBytes: number): Room => {
   const contextPages = Math.ceil(model.config.contextLength / pageRows);
   const least = Math.min(contextPages, windowPages(model.config)?.most ?? contextPages);
@@ -36,7 +42,7 @@ export const createRoom = (model: Model, cacheBytes: number): Room => {
   const memory = createPageMemory(model, Math.min(limit, Math.max(firstPages, free)));
   const pages = createPages(memory, limit);
   const all = new Map<Model, { readonly passes: Passes; readonly changes: number }>();
-  /** The one that was used last. */
+  /** The most recently used passes. */
   let last: { readonly of: Model; readonly passes: Passes; readonly changes: number } | undefined;
   return {
     memory,
@@ -46,7 +52,7 @@ export const createRoom = (model: Model, cacheBytes: number): Room => {
       if (last?.of === of && last.changes === changes) return last.passes;
       const { passes, changes: before } = all.get(of) ?? { passes: createPasses(of, memory), changes };
       if (before !== changes) pages.prefixes.forget(of);
-      // The one that was used longest ago is the first.
+      // Moves them to the end: the first ones are the least recently used.
       all.delete(of);
       all.set(of, { passes, changes });
       last = { of, passes, changes };

@@ -1,61 +1,63 @@
-/** The pages of one sequence: those that it shares, and those of its own that follow. */
+/** The pages of one sequence: first shared pages, then pages of its own. */
 import { pageRows } from "../backend/kernels/sizes.ts";
 import type { Model } from "../models/model.ts";
 import type { PageMemory } from "./page-memory.ts";
 import type { Pages } from "./pages.ts";
 import type { PrefixNode } from "./prefix-tree.ts";
 
-/** What the sequences of an engine share. */
+/** Resources that the sequences of an engine share. */
 export interface SequenceRoom {
   readonly pages: Pages;
   readonly memory: PageMemory;
 }
 
-/** What is computed already of a sequence. */
+/** The part of a sequence that is already computed. */
 export interface Computed {
   /** Whole pages. */
   readonly path: readonly PrefixNode[];
-  /** How many of them, the first ones, come before its window, and may hold anything. Default 0. */
+  /** Number of first pages that lie before the attention window. Their contents do not matter. Default 0. */
   readonly gone?: number;
-  /** A page of which the first rows are copied; `node` null: it is in no tree. */
+  /** A page whose first rows are copied. `node` null: the page is in no tree. */
   readonly part: { readonly node: PrefixNode | null; readonly page: number; readonly rows: number } | null;
 }
 
-/** See the head of the file. */
+/** The pages of one sequence. */
 export interface SequencePages {
-  /** Whole pages that are shared, the first ones. */
+  /** Number of whole shared pages; they come first. */
   readonly shared: number;
-  /** What another sequence can go on from, of `computed` positions. */
+  /** The first `positions` computed positions, in a form from which another sequence can continue. */
   computed(positions: number): Computed;
   /**
-   * The first `count` pages; those that are not there are taken, and any number stands for those that were dropped. The same list
-   * while they are the same.
-   * @throws ConfigError if memory is short.
+   * The numbers of the first `count` pages. Missing pages are taken; a dropped page has an arbitrary number. The same
+   * array is returned until the pages change.
+   * @throws ConfigError if there is not enough memory.
    */
   first(count: number): readonly number[];
-  /** Makes the first page of its own known to others, with its tokens. */
+  /** Adds its first own page, with its tokens, to the prefix tree, so that other sequences can use the page. */
   share(tokens: readonly number[]): void;
   /** Whether it has pages of its own. */
   readonly hasOwn: boolean;
-  /** Gives up the shared ones: others will be taken in their place. */
+  /** Releases the shared pages; the sequence will take pages of its own instead. */
   unshare(): void;
   /**
-   * Drops `count` pages after the first, which become the last, and moves positions of the pages behind them to the front; `left` of
-   * the pages are still in use. Nothing is shared.
+   * Drops `count` pages after the first page and appends them at the end for reuse. Moves the positions of the later
+   * pages forward. `left` is the number of pages still in use. No page may be shared.
    */
   slide(count: number, left: number): void;
   /**
-   * Gives up the first `count` pages: they are not read any more. Of a sequence that was opened with `window`.
-   * @param exceptFirst the first of all stays: it comes into the window again when the others slide. Nothing is shared.
+   * Releases the first `count` pages, which are not read any more. Only for a sequence that was opened with `window`.
+   * @param exceptFirst keeps the very first page: it comes into the window again when the window slides. No page may be
+   * shared then.
    */
   drop(count: number, exceptFirst: boolean): void;
-  /** Gives all pages back. */
+  /** Releases all pages. */
   close(): void;
 }
 
-/** Less of what is computed, which takes fewer pages; null: there is no less. */
+/** A smaller computed part, which needs fewer pages; null: there is no smaller one. */
 const lessOf = ({ path, gone = 0, part }: Computed, withoutAny: boolean): Computed | null => {
-  // Without the part its window would begin earlier, perhaps in pages that are gone.
+  // Without `part` the window would begin earlier, perhaps in pages that are gone. So with gone pages everything is
+  // computed again.
   if (part !== null && gone === 0) return { path, part: null };
   if (part !== null) return { path: [], part: null };
   return withoutAny && path.length > 0 ? { path: [], part: null } : null;
@@ -64,10 +66,11 @@ const lessOf = ({ path, gone = 0, part }: Computed, withoutAny: boolean): Comput
 const present = (pages: readonly (number | null)[]): number[] => pages.filter((page) => page !== null);
 
 /**
- * Pages for a sequence, if there will be `most` of them.
- * @param replaces whether pages that are shared now will be replaced by others.
- * @param window how many pages of its own it has at a time at most, since it drops others. null: all.
- * @returns the pages and the number of positions that are computed in them; null if there will not be so many.
+ * Opens the pages of a sequence, if `most` pages can be reserved.
+ * @param replaces whether the shared pages will be replaced by own pages later.
+ * @param window maximum number of own pages at a time, since pages before the attention window are dropped. null: no
+ * limit.
+ * @returns the pages and the number of computed positions in them; null if the pages cannot be reserved.
  */
 export const openSequencePages = (
   { pages, memory }: SequenceRoom,
@@ -80,40 +83,40 @@ export const openSequencePages = (
   const { prefixes } = pages;
   const found = before.slice(goneBefore);
   const taken = Math.max(0, most - (replaces ? 0 : before.length));
-  // With windows who has taken a page may give it up, and have another, while others still read it: so who reads it has room for it.
-  let promised = window === null ? taken : Math.min(taken, window) + found.length;
-  // Held, so that no page that it takes is one of these.
+  // With windows, a sequence may release a page that others still read, and take another: readers reserve pages too.
+  let reserved = window === null ? taken : Math.min(taken, window) + found.length;
+  // Held before pages are taken, so that these nodes are not removed to make room.
   const copied = part?.node == null ? [] : [part.node];
   prefixes.hold(found);
   prefixes.hold(copied);
-  const isPromised = pages.promise(promised);
-  if (!isPromised) {
+  const isReserved = pages.reserve(reserved);
+  if (!isReserved) {
     prefixes.release(copied);
     prefixes.release(found);
-    // It may need the page that it would copy, or those that it would hold.
+    // Pages that this sequence would copy or hold may be the ones that it needs: try again with fewer.
     const less = lessOf({ path: before, gone: goneBefore, part }, replaces || window !== null);
     return less === null ? null : openSequencePages({ pages, memory }, owner, less, most, replaces, window);
   }
-  // Of the weights as they are now: what they compute is not what others find once they have changed.
+  // The tree of the current weights: pages computed with them must not be found after the weights change.
   const tree = prefixes.current(owner);
   let path: PrefixNode[] = [...before];
-  /** Of these and of its own, the first ones that were given up. */
+  /** Number of first pages (shared and own) that were released. */
   let gone = goneBefore;
-  /** Of `path`, those before this one were found: there is a promise for each that is held. */
+  /** Entries of `path` before this index were found in the tree; with a window each held one has a reservation. */
   let foundEnd = window === null ? 0 : before.length;
-  /** null: given up. */
+  /** Own pages; null: released. */
   const own: (number | null)[] = [];
-  /** What `first` gave last; undefined: its pages are others now. */
+  /** The last result of `first`; undefined: the pages have changed since. */
   let listed: readonly number[] | undefined;
   const take = (): void => {
     own.push(pages.take());
-    promised--;
+    reserved--;
   };
   const held = (): PrefixNode[] => path.slice(gone);
   const close = (): void => {
     for (const page of present(own.splice(0))) pages.give(page);
-    pages.forgo(promised);
-    promised = 0;
+    pages.unreserve(reserved);
+    reserved = 0;
     prefixes.release(held());
     prefixes.touch(path.slice(0, gone));
     path = [];
@@ -160,9 +163,9 @@ export const openSequencePages = (
     },
     unshare() {
       prefixes.release(held());
-      const reserved = Math.max(0, foundEnd - gone);
-      pages.forgo(reserved);
-      promised -= reserved;
+      const forFound = Math.max(0, foundEnd - gone);
+      pages.unreserve(forFound);
+      reserved -= forFound;
       path = [];
       own.splice(0, own.length, ...present(own));
       [gone, foundEnd] = [0, 0];
@@ -187,9 +190,9 @@ export const openSequencePages = (
           own[gone - path.length] = null;
         } else prefixes.release([node]);
         const isFound = gone < foundEnd;
-        if (isFound) pages.forgo(1);
-        else pages.promiseAgain();
-        promised += isFound ? -1 : 1;
+        if (isFound) pages.unreserve(1);
+        else pages.reserveAgain();
+        reserved += isFound ? -1 : 1;
       }
     },
     close,

@@ -1,4 +1,4 @@
-/** A text that an engine writes, and the pages that it has. */
+/** A sequence that an engine writes, and its pages. */
 import { pageRows } from "../backend/kernels/sizes.ts";
 import type { Model } from "../models/model.ts";
 import type { Piece } from "./passes.ts";
@@ -6,80 +6,93 @@ import type { PrefixTree } from "./prefix-tree.ts";
 import { type Computed, openSequencePages, type SequenceRoom } from "./sequence-pages.ts";
 import { pagesBefore, type WindowPages, windowPages } from "./window-pages.ts";
 
-/** See `SequenceRequest`. Promises of the texts of a pass are awaited together; how long they take is weighed against what they save. */
+/**
+ * Guesses next tokens, see `SequenceRequest.draft`. Promises of all texts of a pass are awaited together; the engine
+ * compares the time of guessing with the time that guesses save.
+ */
 export type Draft = (ids: readonly number[], most: number) => readonly number[] | Promise<readonly number[]>;
 
-/** What is asked of a sequence. */
+/** Parameters of a sequence. */
 export interface SequenceRequest {
-  /** Of the engine's model, or a view of it with an adapter. */
+  /** The engine's model, or a view of it with an adapter. */
   readonly model: Model;
-  /** Tokens to continue, one or more. */
+  /** Tokens to continue: one or more. */
   readonly prompt: readonly number[];
-  /** Most tokens that may follow. */
+  /** Maximum number of tokens to write. */
   readonly maxNewTokens: number;
   /**
-   * Takes the logits that follow all tokens so far; they are others after the call.
-   * @returns the token that comes next; null ends the sequence.
+   * Chooses the next token from the logits after all tokens so far. The buffer is reused after the call.
+   * @returns the next token; null ends the sequence.
    */
   readonly choose: (logits: Float32Array) => number | null;
   /**
-   * Guesses the tokens that follow `ids`, all tokens so far: `most` of them, or fewer. It is asked before a pass that writes a token. A
-   * guess comes true exactly if `choose` takes it, so no guess changes the text. Absent: nothing is guessed.
+   * Guesses at most `most` tokens that follow `ids`, which are all tokens so far. It is called before a pass that
+   * writes a token. A guess is used only if `choose` chooses the same token, so guesses never change the text. Absent:
+   * nothing is guessed.
    */
   readonly draft?: Draft | undefined;
   /**
-   * How many positions are dropped when the text outgrows the context: a multiple of `pageRows`. The first page stays, what follows
-   * the dropped ones moves up, and nothing is computed again. Of a causal model with rotations. Default 0: the window of the last
-   * tokens is computed again for each token.
+   * Number of positions to drop when the text outgrows the context: a multiple of `pageRows`. The first page stays,
+   * later positions move forward, and nothing is computed again. Only for causal models with rotary position
+   * embeddings. Default 0: the window of the last tokens is computed again for each token.
    */
   readonly slide?: number | undefined;
-  /** true: every step computes the whole window, and no keys and values are kept. Same bits, slower. Default false. */
+  /**
+   * true: every step computes the whole window, and no keys and values are cached. Same bits, slower. Default false.
+   */
   readonly recomputes?: boolean | undefined;
-  /** Takes the logits after tokens of the prompt, in order, but the last one's. Absent: they are not wanted. */
+  /**
+   * Receives the logits after each token of the prompt except the last, in order. Absent: these logits are not
+   * computed.
+   */
   readonly readPrompt?: ((logits: Float32Array) => void) | undefined;
-  /** The first token of the prompt after which they are wanted: those before it may be in memory. Default 0. */
+  /**
+   * Index of the first prompt token whose logits `readPrompt` receives. Positions of earlier tokens may come from
+   * memory. Default 0.
+   */
   readonly readFrom?: number | undefined;
 }
 
 const pagesFor = (positions: number): number => Math.ceil(positions / pageRows);
 
-/** A sequence that has been let in. */
+/** A sequence that has its pages. */
 export interface Sequence {
   readonly request: SequenceRequest;
-  /** The prompt and what was written. */
+  /** Tokens of the prompt and of the text. */
   readonly ids: number[];
-  /** Tokens at its end that are not computed, at most the context length. */
+  /** Number of tokens at its end that are not yet computed; at most the context length. */
   readonly missing: number;
-  /** Whether what is missing is one token that follows others. */
+  /** Whether exactly one token is missing and earlier tokens are computed. */
   readonly isWriting: boolean;
-  /** Tokens that may be guessed after those that there are. */
+  /** Maximum number of guesses after the current tokens. */
   readonly mostGuesses: number;
   /**
-   * The next positions to compute, at most `most` of them.
-   * @param guesses tokens that may follow, at most `mostGuesses`: their positions are computed too, and the logits after each.
+   * The next positions to compute, at most `most`.
+   * @param guesses at most `mostGuesses` tokens that may follow. Their positions are computed too, and the logits after
+   * each of them.
    */
   piece(most: number, guesses?: readonly number[]): Piece;
   /**
-   * Notes that a piece was computed.
-   * @param count its first positions, whose tokens are those of the sequence. Default: all.
+   * Records that a piece was computed.
+   * @param count number of its first positions whose tokens belong to the sequence. Default: all.
    */
   done(piece: Piece, count?: number): void;
   /** Adds a token. */
   append(id: number): void;
   /**
-   * Another sequence that goes on from the same computed tokens with others: whole pages are shared, the last one is copied. Not past
-   * the context.
-   * @param more tokens that follow, one or more.
+   * Creates another sequence that continues the same computed tokens with other tokens. Whole pages are shared, the
+   * last page is copied. Not allowed beyond the context.
+   * @param more tokens that follow: one or more.
    * @returns null if there are no pages for it.
    */
   fork(more: readonly number[]): Sequence | null;
-  /** Gives its pages back. What it has computed stays for others. */
+  /** Releases its pages. Computed pages stay in the prefix tree for other sequences. */
   close(): void;
 }
 
 const nothing: Computed = { path: [], part: null };
 
-/** What is in memory of the first `most` tokens. */
+/** The part of the first `most` tokens that is in memory. */
 const computedIn = (
   prefixes: PrefixTree,
   model: Model,
@@ -94,9 +107,9 @@ const computedIn = (
 };
 
 /**
- * Lets a sequence in, if there will be pages for all of it.
- * @param computedBefore what is computed of it. Default: what is in memory.
- * @returns null if there are not.
+ * Opens a sequence, if all its pages can be reserved.
+ * @param computedBefore the part that is already computed. Default: what is in memory.
+ * @returns null if the pages cannot be reserved.
  */
 export const openSequence = (
   room: SequenceRoom,
@@ -105,19 +118,20 @@ export const openSequence = (
 ): Sequence | null => {
   const { model, prompt, maxNewTokens, readPrompt, readFrom = 0, slide = 0, recomputes = false } = request;
   const { contextLength, mask } = model.config;
-  // Without a mask an earlier position changes with each new one: all are computed again, and nothing is kept.
+  // Without a causal mask each new token changes all earlier positions. So all positions are computed again, and
+  // nothing is cached.
   const keeps = mask === "causal" && !recomputes;
-  /** What its windows reach, if all layers have one: pages before that are dropped. */
+  /** Reach of the attention windows, if all layers have one: pages before it are dropped. */
   const window = keeps ? windowPages(model.config) : null;
-  /** Positions that stay at the beginning of a window that slides. */
+  /** Number of first positions that stay when the window slides. */
   const stays = slide > 0 ? pageRows : 0;
-  // The last token is written, not read.
+  // The model does not read the last written token.
   const longest = prompt.length + maxNewTokens - 1;
   const outgrows = longest > contextLength;
   const ids = [...prompt];
-  /** Tokens before the window, or dropped from it. */
+  /** Number of tokens before the window, or dropped from it. */
   let base = Math.max(0, ids.length - contextLength);
-  // A token must be computed for its logits.
+  // At least one token must be computed to get logits.
   const reusable = Math.min(ids.length - 1, readPrompt === undefined ? ids.length : readFrom);
   const isWhole = base === 0 && !(outgrows && slide > 0);
   const found =
@@ -127,10 +141,10 @@ export const openSequence = (
   if (opened === null) return null;
   const { own } = opened;
   let computed = opened.positions;
-  /** The next token of the prompt whose logits are wanted. */
+  /** Index of the next prompt token whose logits `readPrompt` receives. */
   let wanted = readPrompt === undefined ? ids.length : readFrom;
 
-  /** Tokens of positions: those after the ones that stay are the last of all. */
+  /** Tokens at positions of the window. Positions after the first `stays` hold the last tokens of the text. */
   const tokensAt = (from: number, to: number): number[] => {
     const later = ids.slice(base + Math.max(from, stays), base + Math.max(to, stays));
     return from < stays ? [...ids.slice(from, Math.min(to, stays)), ...later] : later;
@@ -148,7 +162,7 @@ export const openSequence = (
     },
     get mostGuesses() {
       if (!keeps || computed === 0 || missing() !== 1 || wanted < prompt.length) return 0;
-      // The last token is not read, so its guess would be of no use.
+      // The model does not read the last written token, so a guess after it would be useless.
       const together = window === null ? contextLength : window.mostPositions - 1;
       return Math.min(prompt.length + maxNewTokens - ids.length - 1, contextLength - (ids.length - base), together);
     },
@@ -158,7 +172,7 @@ export const openSequence = (
         return { ids: [...tokensAt(computed, computed + 1), ...guesses], start: computed, pages, wants: "all" };
       }
       const at = base + computed;
-      // Up to the first token whose logits are wanted, or from there on.
+      // A piece ends before the first token whose logits are wanted, or begins at it or later.
       const before = at < wanted ? wanted - at : missing();
       const together = Math.min(mostPositions, window?.mostPositions ?? mostPositions);
       const count = keeps ? Math.min(together, missing(), before) : missing();
@@ -187,7 +201,7 @@ export const openSequence = (
         own.slide(slide / pageRows, pagesFor(computed));
         return;
       }
-      // Every position is another now.
+      // Every token has a new position, so all are computed again.
       base = ids.length - contextLength;
       computed = 0;
       own.unshare();

@@ -1,4 +1,4 @@
-/** The numbers that a pass of single positions reads: its tokens, and where they stand. */
+/** The integers that a pass over single positions reads: tokens, positions and pages. */
 import { type Memory, slice, type Tensor } from "../autograd/tensor.ts";
 import { pageRows, segmentInts } from "../backend/kernels/sizes.ts";
 import { checkIds, type Model } from "../models/model.ts";
@@ -8,27 +8,27 @@ import type { Segments } from "../ops/segments.ts";
 interface Single {
   /** Its token. */
   readonly ids: readonly number[];
-  /** Positions before it. */
+  /** Number of positions before it. */
   readonly start: number;
-  /** Pages of all of them, in order. */
+  /** Pages of its positions from the first on, in order. */
   readonly pages: readonly number[] | null;
 }
 
-/** See the head of the file. They stay in place from pass to pass. */
+/** Tables of a pass over single positions. Their memory stays in place from pass to pass. */
 export interface SingleTables {
-  /** [1, positions]: the tokens. */
+  /** The tokens [1, positions]. */
   readonly input: Tensor;
   readonly segments: Segments;
   /**
-   * Writes the numbers of a pass of as many positions.
-   * @throws ShapeError for an id that is no token.
+   * Writes the integers of a pass. The number of positions must not change.
+   * @throws ShapeError for an id outside the vocabulary.
    */
   write(positions: readonly Single[]): void;
 }
 
 /**
- * Tables for passes of as many positions as these, not written yet.
- * @param pageRoom pages that all of them may have together.
+ * Allocates tables for passes with as many positions as `positions`. They are not written yet.
+ * @param pageRoom maximum total number of pages of all positions.
  */
 export const singleTables = (
   model: Model,
@@ -37,7 +37,7 @@ export const singleTables = (
   pageRoom: number,
 ): SingleTables => {
   const count = positions.length;
-  // All in one array, so that they go to the backend at once.
+  // All integers lie in one array, so that one write uploads them.
   const [tableFrom, placesFrom, rowsFrom, numbersFrom] = [1, 1 + segmentInts, 2 + segmentInts, 3 + segmentInts].map(
     (ints) => ints * count,
   ) as [number, number, number, number];
@@ -66,7 +66,7 @@ export const singleTables = (
         checkIds(model, ids);
         ints[i] = ids[0] as number;
         const own = pages as readonly number[];
-        // Positions of the same text share its list.
+        // Positions of the same text share one list of pages.
         if (own !== before) {
           from = page;
           for (let j = 0; j < own.length; j++) ints[numbersFrom + page++] = own[j] as number;

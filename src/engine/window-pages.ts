@@ -2,19 +2,22 @@ import { pageRows } from "../backend/kernels/sizes.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { layerOf } from "../models/layers.ts";
 
-/** What a text needs in memory where every layer has a window. */
+/** Memory that a text needs if every layer has an attention window. */
 export interface WindowPages {
-  /** The window: positions that a position sees. */
+  /** Size of the largest window: number of positions that a position sees, itself included. */
   readonly size: number;
-  /** Positions of a piece at most. */
+  /** Maximum number of positions of a piece. */
   readonly mostPositions: number;
-  /** Pages of the positions that those of a piece see, and of their own, at most; and the first one, which may stay. */
+  /**
+   * Maximum number of pages in use: pages of a piece and of all positions that it sees, plus the first page, which may
+   * stay.
+   */
   readonly most: number;
 }
 
 const mostPositions = 512;
 
-/** null where a layer sees all positions before: then all pages stay. */
+/** null if a layer sees all earlier positions: then all pages stay. */
 export const windowPages = (config: ModelConfig): WindowPages | null => {
   if (config.window === undefined) return null;
   let size = 0;
@@ -23,11 +26,11 @@ export const windowPages = (config: ModelConfig): WindowPages | null => {
     if (window === null) return null;
     size = Math.max(size, window);
   }
-  // They may begin on the last row of a page.
+  // The positions may begin on the last row of a page.
   const seen = Math.ceil((size - 1 + mostPositions) / pageRows) + 1;
   return { size, mostPositions, most: seen + 1 };
 };
 
-/** Whole pages before the window of position `next`: nothing from there on reads them. */
+/** Number of whole pages before the window of position `next`: no later position reads them. */
 export const pagesBefore = ({ size }: WindowPages, next: number): number =>
   Math.floor(Math.max(0, next - size + 1) / pageRows);

@@ -27,48 +27,58 @@ const schema = z.strictObject({
 
 /** Options of `beamSearch`. */
 export interface BeamSearchOptions {
-  /** The text to continue, or its token ids. Default: as of `generate`. */
+  /** The text to continue, or its token ids. Default: the default prompt of `generate`. */
   readonly prompt?: string | readonly number[] | Int32Array | undefined;
-  /** Texts that go on at a time, and that are found at most. Whole number from 1 to 64. Default 4. */
+  /**
+   * Number of texts that the search continues at each step, and maximum number of texts that it returns. Whole number
+   * from 1 to 64. Default 4.
+   */
   readonly beams?: number | undefined;
-  /** Tokens to write at most; with the prompt they must fit into the context. Whole number from 1. Default 100. */
+  /**
+   * Maximum number of tokens to write. Prompt and text together must fit into the context. Whole number from 1. Default
+   * 100.
+   */
   readonly maxNewTokens?: number | undefined;
-  /** A text's score is ln p / length ** lengthPenalty: above 0 it favours long texts. Default 1. */
+  /** The score of a text is ln p / length ** lengthPenalty. Values above 0 favour long texts. Default 1. */
   readonly lengthPenalty?: number | undefined;
-  /** Ids of tokens that end a text, besides those of the model. Default: none. */
+  /** Ids of tokens that end a text, in addition to the model's own end tokens. Default: none. */
   readonly endTokens?: readonly number[] | undefined;
-  /** true: special tokens are in the text, by their names. Default false. */
+  /** true: the text contains special tokens, written as their names. Default false. */
   readonly showSpecialTokens?: boolean | undefined;
-  /** Characters of the prompt that the tokenizer lacks: "error" (the default) refuses the prompt, "skip" leaves them out. */
+  /**
+   * What to do with characters of the prompt that the tokenizer lacks: "error" (the default) refuses the prompt, "skip"
+   * leaves the characters out.
+   */
   readonly unknown?: UnknownChoice | undefined;
-  /** Abort to end with what was found by then. Default: none. */
+  /** Abort it to end the search early; the texts found so far are returned. Default: none. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /** A text of `beamSearch`. */
 export interface BeamText {
-  /** All text after the prompt. */
+  /** The text after the prompt. */
   readonly text: string;
-  /** Ids of its tokens; the end of text is one of them, where it came. */
+  /** Ids of its tokens, including the end token if the model drew one. */
   readonly ids: readonly number[];
   /** ln p of the text after the prompt, in nats. */
   readonly logProb: number;
-  /** `logProb` / length ** lengthPenalty: by it the texts are in order. */
+  /** `logProb` / length ** lengthPenalty. The returned texts are sorted by it. */
   readonly score: number;
-  /** `endOfText`, or `length` of one that might go on. */
+  /** `endOfText`; `length` if the text reached `maxNewTokens`; `aborted` if the signal ended the search. */
   readonly finishReason: Extract<FinishReason, "endOfText" | "length" | "aborted">;
 }
 
 const optionNames = [...Object.keys(schema.shape), "signal"];
 
 /**
- * Beam search: the likeliest texts after a prompt, among those that are looked at: of all texts so far with all next tokens the best
- * `beams` go on. Nothing is drawn. As `num_beams` of Hugging Face's generate, with early stopping off.
+ * Beam search: looks for the most probable texts after a prompt. Each step extends every kept text by every token and
+ * keeps the best `beams` texts. Nothing is drawn at random. Same as `num_beams` of Hugging Face's `generate` with early
+ * stopping off.
  *
  * @param lm a causal model of `loadPretrained` or `languageModel`.
- * @returns the texts that were found, the best first.
- * @throws ConfigError for an option out of range or unknown, a text that does not fit into the context, a model that is closed or has no
- *   mask; DataError for a character that the tokenizer lacks.
+ * @returns the texts found, the best first.
+ * @throws ConfigError if an option is unknown or out of range, if prompt and text do not fit into the context, or if
+ * the model is closed or has no causal mask; DataError for a character that the tokenizer lacks.
  * @example
  * ```ts
  * import { beamSearch, loadPretrained } from "foretoken";
@@ -101,7 +111,8 @@ export const beamSearch = async (lm: LanguageModel, options: BeamSearchOptions =
   const { beams, maxNewTokens, lengthPenalty, endTokens, showSpecialTokens } = parsed;
   const { model, tokenizer } = lm;
   const { contextLength, mask } = model.config;
-  if (mask !== "causal") throw new ConfigError({ where, must: "the model must be causal", got: "one without a mask" });
+  if (mask !== "causal")
+    throw new ConfigError({ where, must: "the model must be causal", got: "a model without a causal mask" });
   const { ids } = readPrompt(tokenizer, parsed.prompt ?? defaultPrompt(tokenizer), parsed.unknown);
   if (ids.length + maxNewTokens - 1 > contextLength) {
     throw new ConfigError({
@@ -112,7 +123,7 @@ export const beamSearch = async (lm: LanguageModel, options: BeamSearchOptions =
     });
   }
   const found = await whileOpen(where, model, async () => {
-    // Each beam may have a whole context of its own, beside the beams that they go on from.
+    // Room for the old and the new beams at once: each may hold a whole context of its own.
     const room = createRoom(model, (2 * beams + 1) * (Math.ceil(contextLength / pageRows) + 1) * pageBytes(model));
     try {
       return await searchBeams(room, {

@@ -11,14 +11,14 @@ const knows = (tokenizer: Tokenizer, text: string): boolean => {
 };
 
 /**
- * The prompt where none is given: a line end, as before a new paragraph; where the model knows none, `otherwise`; else the text
- * of its first token that is one.
- * @param otherwise a text that fits the model, as the prompt of its run's samples.
+ * The default prompt: a line end, as before a new paragraph. If the tokenizer lacks the line end: `otherwise`, or else
+ * the text of the first token that can be a prompt.
+ * @param otherwise a text that fits the model, such as the prompt of its run's samples.
  * @throws ConfigError for a model without a tokenizer.
  */
 export const defaultPrompt = (tokenizer: Tokenizer, otherwise = ""): string => {
   for (const text of ["\n", otherwise]) if (knows(tokenizer, text)) return text;
-  // A token that is part of a character, or no text, cannot be a prompt.
+  // A token cannot be a prompt if it is only a part of a character or has no text.
   for (let id = 0; id < tokenizer.vocabSize; id++) {
     const text = tokenizer.decode([id]);
     if (knows(tokenizer, text)) return text;

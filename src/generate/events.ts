@@ -4,12 +4,12 @@ import type { ScoredToken } from "../pretrained/model/score.ts";
 import type { SkippedText } from "../tokenizer/unknown.ts";
 
 /**
- * Why generation ended: `maxNewTokens` were written, a stop string came, the model drew the end of a text (one of
- * `endTokens`) or its constraint let nothing follow, or the signal was aborted.
+ * Why generation ended. `length`: `maxNewTokens` were written. `stop`: a stop string appeared. `endOfText`: the model
+ * drew one of `endTokens`, or its constraint allows nothing more. `aborted`: the signal was aborted.
  */
 export type FinishReason = "length" | "stop" | "endOfText" | "aborted";
 
-/** A token was drawn. */
+/** One token was drawn. */
 export interface TokenEvent {
   /** Version of the event's format. */
   readonly v: 1;
@@ -19,53 +19,61 @@ export interface TokenEvent {
   /** The token's id, from 0 to vocabSize − 1. */
   readonly id: number;
   /**
-   * Text that may now be shown: empty while a character lacks bytes, or it might be the beginning of a stop string. The
-   * texts of all tokens add up to the text of `done`.
+   * Text that may be shown at this point. It is empty while a character lacks bytes, and while the text may be the
+   * beginning of a stop string. The texts of all tokens together are the text of `done`.
    */
   readonly text: string;
   /**
-   * The model's own probability of the token: softmax of all logits at temperature 1, before top-k and the rest. From 0 to 1.
-   * Only where the option `candidates` asks for some.
+   * The model's own probability of the token, from 0 to 1: softmax of all logits at temperature 1, before top-k and the
+   * other filters. Present only if the option `candidates` is 1 or more.
    */
   readonly probability?: number;
-  /** ln of `probability`, in nats; a number where that is too small for one. Only where the option `candidates` asks for some. */
+  /**
+   * ln of `probability`, in nats. It is finite even where `probability` is so small that it rounds to 0. Present only
+   * if the option `candidates` is 1 or more.
+   */
   readonly logProb?: number;
   /**
-   * The most probable tokens at this place, the most probable first, equal ones by their ids: as many as the option
-   * `candidates` asks for. The drawn token need not be among them.
+   * The most probable tokens at this position, the most probable first; equally probable tokens are sorted by id. The
+   * option `candidates` sets their number. The drawn token is not always among them.
    */
   readonly candidates?: readonly Candidate[];
 }
 
-/** Last: nothing more is written. */
+/** The last event. */
 export interface GenerateDoneEvent {
   /** Version of the event's format. */
   readonly v: 1;
   readonly type: "done";
-  /** The `done` of `train` has `"train"`. */
+  /** Distinguishes this event from the `done` of `train`, which has `"train"`. */
   readonly task: "generate";
   /** Why generation ended. */
   readonly finishReason: FinishReason;
-  /** All text after the prompt; where the signal was aborted, without what was held back for a stop string. */
+  /**
+   * All text after the prompt. If the signal was aborted, text that was held back as a possible stop string is missing.
+   */
   readonly text: string;
-  /** Tokens of the prompt. */
+  /** Number of tokens of the prompt. */
   readonly promptTokens: number;
-  /** Tokens that were written. The end of text is one of them, where it was drawn. */
+  /** Number of tokens written, including the end token if the model drew one. */
   readonly newTokens: number;
-  /** Where the option `speculate` is in use. Of an aborted text with those that nobody has read. */
+  /**
+   * Counts of guessed tokens, present if the option `speculate` is in use. If the text was aborted they include tokens
+   * that were computed ahead and never read.
+   */
   readonly guesses?: GuessCounts;
-  /** What was left out of the prompt, with `unknown: "skip"` and only if there was any. */
+  /** Characters that were left out of the prompt. Present only with `unknown: "skip"` and if there were any. */
   readonly skipped?: SkippedText;
 }
 
 /** What `generate` yields. */
 export type GenerateEvent = TokenEvent | GenerateDoneEvent;
 
-/** The log-probabilities of a prompt's tokens, before the first token of the text. */
+/** Log-probabilities of the prompt's tokens. This event comes before the first token of the text. */
 export interface PromptEvent {
   /** Version of the event's format. */
   readonly v: 1;
   readonly type: "prompt";
-  /** In their order. Nothing predicts the first. */
+  /** The prompt's tokens in order. The first token has no log-probability, since nothing predicts it. */
   readonly tokens: readonly ScoredToken[];
 }

@@ -6,18 +6,18 @@ import type { GenerateDoneEvent } from "./events.ts";
 import { type EngineOptions, engineDefaults, openEngine } from "./open-engine.ts";
 import { type EngineGenerateOptions, engineOptionNames } from "./text-engine.ts";
 
-/** A prompt of `generateMany`: a text, its token ids, or options of its own. */
+/** A prompt of `generateMany`: a text, token ids, or an object of options. */
 export type ManyPrompt = string | readonly number[] | Int32Array | EngineGenerateOptions;
 
 /** A text of `generateMany`. */
 export interface ManyText extends Omit<GenerateDoneEvent, "v" | "type" | "task"> {
-  /** Number of its prompt, from 0 on. */
+  /** Index of its prompt, from 0. */
   readonly index: number;
-  /** Ids of the tokens that were written. */
+  /** Ids of the tokens written. */
   readonly ids: readonly number[];
 }
 
-/** Options of `generateMany`: those of an engine, and of every text that has none of its own. */
+/** Options of `generateMany`: options of the engine, and default options for every text. A prompt may override them. */
 export interface GenerateManyOptions extends EngineOptions, Omit<EngineGenerateOptions, "prompt"> {}
 
 const optionsOf = (prompt: unknown): EngineGenerateOptions => {
@@ -30,7 +30,7 @@ const optionsOf = (prompt: unknown): EngineGenerateOptions => {
   });
 };
 
-/** Begins a text for each prompt of a source, some ahead of those that are taken. */
+/** Starts a text for each prompt of a source. At most `most` texts are started ahead of the reader. */
 const readAhead = (
   prompts: Iterable<ManyPrompt> | AsyncIterable<ManyPrompt>,
   most: number,
@@ -62,7 +62,7 @@ const readAhead = (
       const next = await iterator.next();
       if (next.done === true || ended) break;
       const text = begin(index, await next.value);
-      // An error is told when its turn comes.
+      // Prevents an unhandled rejection: `next` throws the error when it reaches this text.
       text.catch(() => {});
       begun.push(text);
       tell();
@@ -78,7 +78,7 @@ const readAhead = (
       tell();
     });
   return {
-    /** The next text in the order of the prompts; null: it was ended; undefined: there is none. */
+    /** The next text in the order of the prompts; null: the text was aborted; undefined: there are no more texts. */
     async next(): Promise<ManyText | null | undefined> {
       while (begun.length === 0 && !ended) await change();
       const first = begun.shift();
@@ -86,25 +86,26 @@ const readAhead = (
       if (first === undefined && failure !== undefined) throw failure.error;
       return first;
     },
-    /** Reads no more prompts. */
+    /** Stops reading prompts. */
     stop(): void {
       if (ended) return;
       ended = true;
       tell();
-      // A source that waits is not waited for.
+      // Not awaited, since the source may be waiting for something itself.
       void Promise.resolve(iterator.return?.()).catch(() => {});
     },
   };
 };
 
 /**
- * Writes a text for each of many prompts, many at a time; each has the bits that `generate` gives it.
+ * Writes a text for each of many prompts, many texts at a time. Each text has exactly the bits that `generate` gives
+ * for its prompt.
  *
- * @param prompts a list, or anything that is read with `for await`: at most four times as many are read ahead as are written at a
- *   time.
- * @param options of the engine and of the texts. When `signal` is aborted nothing more is yielded.
+ * @param prompts a list, or anything that `for await` can read. At most four times as many prompts are read ahead as
+ * texts are written at a time.
+ * @param options of the engine and of the texts. After `signal` is aborted, nothing more is yielded.
  * @yields the texts in the order of their prompts.
- * @throws as `generate`: the first failure ends all.
+ * @throws the errors of `generate`; the first error ends all texts.
  * @example
  * ```ts
  * import { generateMany, loadPretrained } from "foretoken";
@@ -142,15 +143,15 @@ export async function* generateMany(
         return { index, ids, ...facts };
       }
     } catch (error) {
-      // The engine is closed then.
+      // An abort closes the engine, so its texts fail: the error is dropped.
       if (signal?.aborted !== true) throw error;
     }
     return null;
   };
-  // A long text at the front holds back the others that were written, but not their writing.
+  // If the first text is long, finished texts behind it wait for it, but they are still written in the meantime.
   const most = 4 * maxSequences;
   const source = readAhead(prompts, most, write);
-  // One listener, however many texts there are.
+  // One listener for all texts, so their number does not matter.
   const endAll = (): void => {
     source.stop();
     void engine.close();

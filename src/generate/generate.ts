@@ -6,15 +6,15 @@ import { type GenerateOptions, generateOptionNames } from "./options.ts";
 import { checkText, createTextEngine } from "./text-engine.ts";
 
 /**
- * Autoregressive generation: logits at the last position, softmax, one draw, append, again; the model sees the last
- * contextLength tokens. Yields each token as it is drawn, then `done`. A text that the model ends itself ends with one of its
- * `endTokens`.
+ * Autoregressive generation. Each step takes the logits at the last position, applies softmax, draws one token and
+ * appends it. The model sees the last contextLength tokens. Yields each token as it is drawn, then `done`. If the model
+ * ends the text itself, the last token is one of `endTokens`.
  *
  * @param lm a model of `loadPretrained` or `languageModel`.
  * @param options prompt, sampling, stop strings, seed.
- * @throws ConfigError for a setting out of range or unknown, an empty prompt, a model that was or is closed, or
- *   `candidates` of a model whose logits are not numbers; DataError for a character the tokenizer lacks, unless `unknown`
- *   is "skip".
+ * @throws ConfigError if an option is unknown or out of range, if the prompt is empty, if the model is closed, or if
+ * `candidates` is set and the logits contain NaN; DataError for a character that the tokenizer lacks, unless `unknown`
+ * is "skip".
  * @example
  * ```ts
  * import { generate, loadPretrained } from "foretoken";
@@ -45,6 +45,6 @@ export async function* generate(
   } finally {
     await engine.close();
   }
-  // Its memory is free by then.
+  // Awaited, so the engine's memory is free when the iterator ends.
   if (done !== undefined) yield done;
 }

@@ -11,14 +11,17 @@ const engineOptionsSchema = z.strictObject({
   maxSequences: z.int().positive(),
 });
 
-/** The sizes of an engine where none are named. */
+/** Default sizes of an engine. */
 export const engineDefaults = { cacheBytes: 2 ** 30, maxSequences: 64 };
 
 /** Options of `openEngine`. */
 export interface EngineOptions {
-  /** Bytes of keys and values that are kept at most, but for one context of the model. Number above 0. Default 1 GiB. */
+  /**
+   * Maximum number of bytes of cached keys and values. One whole context of the model always fits, even if it is
+   * larger. Number above 0. Default 1 GiB.
+   */
   readonly cacheBytes?: number | undefined;
-  /** Texts that are written at the same time at most; others wait. Whole number from 1. Default 64. */
+  /** Maximum number of texts that are written at the same time; more texts wait. Whole number from 1. Default 64. */
   readonly maxSequences?: number | undefined;
 }
 
@@ -31,27 +34,29 @@ export const parseEngineOptions = (options: EngineOptions): typeof engineDefault
 /** Writes many texts at once with one model. See `openEngine`. */
 export interface Engine {
   /**
-   * Writes a text beside all others that are under way: the events of `generate`, to the bit. The engine is some tokens ahead of its
-   * reader. A reader that stops early ends the text.
-   * @throws as `generate`, and ConfigError for an adapter that is none.
+   * Writes one text together with all other open texts. It yields the events of `generate`, with the same bits. The
+   * engine computes some tokens ahead of the reader. If the reader stops early, the text ends.
+   * @throws the errors of `generate`, and ConfigError for an unknown adapter.
    */
   generate(options?: EngineGenerateOptions): AsyncGenerator<EngineEvent, void, undefined>;
-  /** Counts since it was opened, and what it holds now. */
+  /** Counts since the engine was opened, and what it holds at this moment. */
   counts(): EngineCounts;
-  /** Frees the cache; texts that are under way fail. The model stays open. A second call does nothing. */
+  /** Frees the cache; open texts fail. The model stays open. A second call does nothing. */
   close(): Promise<void>;
 }
 
-/** Events that a text may be ahead of its reader. */
+/** Maximum number of events that a text may be ahead of its reader. */
 const mostAhead = 64;
 
 /**
- * Opens an engine that writes many texts at once with one model: they share its forward passes, and the keys and values of what they
- * begin with. Each text has the bits that it has alone.
+ * Opens an engine that writes many texts at once with one model. The texts share forward passes, and texts that begin
+ * with the same tokens share the keys and values of these tokens. Each text has the same bits as when it is written
+ * alone.
  *
- * @param lm a model of `loadPretrained` or `languageModel`; it must stay open for as long as the engine is.
- * @returns an engine that is the caller's to close.
- * @throws ConfigError for an option out of range or unknown, a model that is closed, or if memory is short.
+ * @param lm a model of `loadPretrained` or `languageModel`; it must stay open as long as the engine.
+ * @returns the engine; the caller must close it.
+ * @throws ConfigError if an option is unknown or out of range, if the model is closed, or if there is not enough
+ * memory.
  * @example
  * ```ts
  * import { loadPretrained, openEngine } from "foretoken";

@@ -11,17 +11,17 @@ import { type Constraint, parseConstraint } from "./constraint/constraint.ts";
 import { type FilterName, filterNames, type Sampling, samplingSchema } from "./sampling/settings.ts";
 import type { Speculate } from "./speculation/speculate.ts";
 
-/** What decides the text, besides the model and the prompt. */
+/** The settings that decide the text, in addition to the model and the prompt. */
 export const generateSettingsSchema = samplingSchema.extend({
   maxNewTokens: z.int().positive().describe("tokens to write after the prompt"),
   seed: z.int().min(0).describe("same seed, same text"),
-  stop: z.array(z.string().min(1)).describe("end before any of these strings"),
+  stop: z.array(z.string().min(1)).describe("stop before the first of these strings"),
   showSpecialTokens: z.boolean().describe("write special tokens by their names instead of leaving them out"),
   unknown: unknownSchema,
-  badWords: z.array(z.string().min(1)).describe("never write any of these"),
+  badWords: z.array(z.string().min(1)).describe("words that are never written"),
   logitBias: z
     .record(z.string().regex(/^\d+$/, "must be token ids"), z.number())
-    .describe("added to the logits of tokens"),
+    .describe("numbers to add to the logits of tokens, by token id"),
   samplers: z
     .array(z.enum(filterNames))
     .refine((names) => new Set(names).size === filterNames.length && names.length === filterNames.length, {
@@ -33,7 +33,7 @@ export const generateSettingsSchema = samplingSchema.extend({
     .min(0)
     .multipleOf(32)
     .describe(
-      "tokens to drop when the text outgrows the context, a multiple of 32, after the first 32; 0: compute the window again for each token",
+      "tokens to drop when the text outgrows the context: a multiple of 32, and the first 32 tokens always stay; 0: compute the whole window again for each token",
     ),
 });
 
@@ -59,7 +59,7 @@ export type ParsedOptions = z.output<typeof optionsSchema> & { readonly constrai
 /** Names of the options of `generate`. */
 export const generateOptionNames: readonly string[] = [...Object.keys(optionsSchema.shape), "constraint", "signal"];
 
-/** The settings in use where a caller names none. */
+/** Default settings. */
 export const generateDefaults = {
   ...generationDefaults,
   topP: 1,
@@ -78,7 +78,7 @@ export const generateDefaults = {
   slide: 0,
 };
 
-/** The part of the options that a caller of the library alone has. */
+/** Defaults of the options that exist only in the library, not in commands. */
 const ownDefaults = {
   ...{ endTokens: [] as readonly number[], candidates: 0, constrainedPrompt: 0, cache: true },
   speculate: false as Speculate,
@@ -89,86 +89,89 @@ type SamplingOptions = { readonly [K in keyof Sampling]?: Sampling[K] | undefine
 /** Options of `generate`. */
 export interface GenerateOptions extends SamplingOptions {
   /**
-   * The text to continue, or its token ids, at least one token of it: the model sees its last contextLength tokens. Ids may
-   * be of special tokens, which no text is encoded to. Default: a line end; where the model knows none, its first token.
+   * The text to continue, or its token ids: at least one token. The model sees the last contextLength tokens. Ids may
+   * name special tokens, which a text is never encoded to. Default: a line end; if the tokenizer lacks it, the first
+   * token that is text.
    */
   readonly prompt?: string | readonly number[] | Int32Array | undefined;
   /** Tokens to write after the prompt. Whole number from 1. Default 400. */
   readonly maxNewTokens?: number | undefined;
   /** Same seed, same text. Whole number from 0. Default 1. */
   readonly seed?: number | undefined;
-  /** Generation ends before the first of these texts, which is not part of the result. Default: none. */
+  /** Generation ends before the first of these strings. The string is not part of the result. Default: none. */
   readonly stop?: readonly string[] | undefined;
-  /** Ids of tokens that end generation, besides those of the model. Default: none. */
+  /** Ids of tokens that end generation, in addition to the model's own end tokens. Default: none. */
   readonly endTokens?: readonly number[] | undefined;
-  /** true: special tokens are in the text, by their names. Default false: they are no text. */
+  /** true: the text contains special tokens, written as their names. Default false: special tokens have no text. */
   readonly showSpecialTokens?: boolean | undefined;
   /**
-   * Characters of the prompt that the tokenizer lacks: "error" (the default) refuses the prompt, "skip" leaves them out,
-   * and the last event says which.
+   * What to do with characters of the prompt that the tokenizer lacks: "error" (the default) refuses the prompt; "skip"
+   * leaves the characters out, and the last event lists them.
    */
   readonly unknown?: UnknownChoice | undefined;
   /**
-   * The most probable tokens to name with each token that is drawn, by the model's own probabilities: before temperature,
-   * top-k and the rest. With 1 or more, token events have `probability` and `candidates`. The text is the same. Whole number
-   * from 0 to 50. Default 0: none.
+   * Number of most probable tokens to report for each drawn token. Probabilities are the model's own, before
+   * temperature, top-k and the other filters. With 1 or more, token events have `probability` and `candidates`. The
+   * text does not change. Whole number from 0 to 50. Default 0.
    */
   readonly candidates?: number | undefined;
   /**
-   * Words that are never written: no token that would end one, alone or after a space, is drawn. Where a token ends it in the middle
-   * of its own text, it is not noticed. Default: none.
+   * Words that are never written: a token that would complete one of them, alone or after a space, is not drawn. Limit:
+   * a word that ends in the middle of a token is not noticed. Default: none.
    */
   readonly badWords?: readonly string[] | undefined;
-  /** Numbers that are added to the logits of tokens, by their ids: −100 and less bans one. Default: none. */
+  /** Numbers to add to the logits of tokens, by token id. −100 or less bans a token. Default: none. */
   readonly logitBias?: Readonly<Record<string, number>> | undefined;
   /**
-   * The order of the filters: each of temperature, topK, topP, minP and typicalP once. Default: that order, as Hugging Face's
-   * generate has it.
+   * The order of the filters. It must contain each of temperature, topK, topP, minP and typicalP once. Default: this
+   * order, as in Hugging Face's `generate`.
    */
   readonly samplers?: readonly FilterName[] | undefined;
   /**
-   * Tokens to drop when the text outgrows the context, a multiple of 32, after the first 32; 0: compute the window
-   * again for each token. Whole number from 0. Default 0.
+   * Tokens to drop when the text outgrows the context: a multiple of 32, and the first 32 tokens always stay; 0:
+   * compute the whole window again for each token. Whole number from 0. Default 0.
    */
   readonly slide?: number | undefined;
   /**
-   * Changes the logits of each token in place, after the penalties and before the filters. It gets logits [V] and all ids so far.
-   * Not in a worker. Default: none.
+   * Changes the logits of each token in place, after the penalties and before the filters. Its arguments are the logits
+   * [V] and all ids so far. Not available in a worker. Default: none.
    */
   readonly adjustLogits?: ((logits: Float32Array, ids: readonly number[]) => void) | undefined;
   /**
-   * What the text must be: JSON, JSON of a schema, a text of a grammar or a regular expression, or one of some texts. Only tokens that
-   * keep to it are drawn, whatever other options ask for; the end of the text is drawn exactly where the text is complete, and a text
-   * after which nothing may follow ends by itself. Where maxNewTokens or a stop string ends the text, it may be incomplete.
-   * Probabilities of events stay the model's own. Default: none.
+   * The form that the text must have: JSON, JSON of a schema, a text of a grammar or of a regular expression, or one of
+   * several texts. Only tokens that keep to the form are drawn; other options cannot change that. The end of the text
+   * is drawn only where the text is complete. If nothing may follow a text, the text ends by itself. If maxNewTokens or
+   * a stop string ends the text, it may be incomplete. Probabilities in events stay the model's own. Default: none.
    */
   readonly constraint?: Constraint | undefined;
   /**
-   * Tokens at the end of the prompt that are the beginning of the constrained text already, as of one that was cut: the constraint
-   * is that of both together. Whole number from 0, and 0 without a constraint. Default 0.
+   * Number of tokens at the end of the prompt that already belong to the constrained text, for example if the text was
+   * cut and is continued. The constraint then covers these tokens and the new text together. Whole number from 0; must
+   * be 0 without a constraint. Default 0.
    */
   readonly constrainedPrompt?: number | undefined;
-  /** false: recompute every step from the start instead of keeping keys and values. Same text, slower. Default true. */
+  /** false: recompute every step from the start instead of caching keys and values. Same text, slower. Default true. */
   readonly cache?: boolean | undefined;
   /**
-   * Guesses the next tokens, and checks several with one pass: the same text, faster where guesses come true. `"ngram"` looks up the
-   * last tokens in the text itself, prompt included, and guesses what followed them: for code and other texts that repeat. A model with
-   * the same tokenizer, much smaller than this one, writes the guesses itself; it must stay open. Where guesses do not pay, fewer or
-   * none are made. Past the context there are none, and they do not go with `cache: false`. In a worker of Node `"draft"` stands for the
-   * model that `loadInWorker` was given as `draft`. Default false.
+   * Speculative decoding: guesses the next tokens and checks several of them with one pass. The text is the same; it is
+   * written faster if the guesses are right. `"ngram"` looks up the last tokens in prompt and text and guesses what
+   * followed them before: good for code and other texts that repeat. A model with the same tokenizer, much smaller than
+   * this one, writes the guesses itself; it must stay open. If guesses do not save time, fewer or no guesses are made.
+   * There are no guesses beyond the context. Not allowed with `cache: false`. In a worker of Node, `"draft"` means the
+   * model that was given to `loadInWorker` as `draft`. Default false.
    */
   readonly speculate?: Speculate | undefined;
-  /** Abort to end after the current token, with a last event. Default: none. */
+  /** Abort it to end after the current token; the last event still comes. Default: none. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Ids in a plain list, as schemas know them. */
+/** Ids as a plain array, which the schema expects. */
 export const listed = (prompt: unknown): unknown =>
   prompt instanceof Int32Array || prompt instanceof Uint32Array ? Array.from(prompt) : prompt;
 
 /**
- * The options with defaults for those that are left out.
- * @throws ConfigError naming the first that is out of range or unknown.
+ * The options, with defaults for missing ones.
+ * @throws ConfigError; it names the first option that is unknown or out of range.
  */
 export const parseGenerateOptions = (options: Omit<GenerateOptions, "signal">): ParsedOptions => {
   const { constraint, ...others } = options;
@@ -182,8 +185,9 @@ export const parseGenerateOptions = (options: Omit<GenerateOptions, "signal">): 
 const begun = (tokenizer: Tokenizer, read: ReadText): ReadText => ({ ...read, ids: withBegin(tokenizer, read.ids) });
 
 /**
- * The prompt as a model reads it: a text after the token that texts begin with, if the tokenizer adds one; ids as they are.
- * @throws ConfigError if there is nothing to continue from, DataError for a character the tokenizer lacks.
+ * Reads the prompt as token ids. If the tokenizer has a token that every text begins with (BOS), a text gets it in
+ * front; given ids stay as they are.
+ * @throws ConfigError if the prompt has no tokens, DataError for a character that the tokenizer lacks.
  */
 export const readPrompt = (
   tokenizer: Tokenizer,
@@ -201,12 +205,12 @@ export const readPrompt = (
   throw new ConfigError({
     where: skipped === undefined ? "generate" : where,
     must: "the prompt must have at least one token to continue from",
-    got: skipped === undefined ? "an empty one" : `none but ${describeSkipped(skipped)}`,
+    got: skipped === undefined ? "an empty prompt" : `only ${describeSkipped(skipped)}`,
     hint: '"\\n"',
   });
 };
 
-/** @param where names the option in errors. @throws ConfigError for a window that cannot slide like this. */
+/** @param where name of the option in errors. @throws ConfigError if `slide` does not suit the model. */
 export const checkSlide = (
   slide: number,
   { contextLength, position, mask }: ModelConfig,
@@ -214,7 +218,7 @@ export const checkSlide = (
 ): void => {
   if (slide === 0) return;
   if (position.kind !== "rope" || mask !== "causal") {
-    const got = mask === "causal" ? "learned positions" : "one without a mask";
+    const got = mask === "causal" ? "learned positions" : "a model without a causal mask";
     throw new ConfigError({ where, must: "the model must be causal with rotary positions", got, hint: "0" });
   }
   const most = Math.floor((contextLength - 64) / 32) * 32;
@@ -228,6 +232,6 @@ export const checkSlide = (
       hint: "0",
     });
   }
-  const must = `must be at most ${most} in ${context}, of which at least 64 stay`;
+  const must = `must be at most ${most} in ${context}: at least 64 tokens must stay`;
   throw new ConfigError({ where, must, got: String(slide), hint: String(most) });
 };

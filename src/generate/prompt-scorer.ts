@@ -5,14 +5,17 @@ import { textStream } from "../tokenizer/text-stream.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { PromptEvent } from "./events.ts";
 
-/** Takes the logits after each token of a prompt but the last, and tells the log-probabilities of its tokens. */
+/**
+ * Computes the log-probabilities of a prompt's tokens. It reads the logits after each token of the prompt except the
+ * last.
+ */
 export interface PromptScorer {
   read(logits: Float32Array): void;
-  /** Once all were read. */
+  /** Call it after all logits were read. */
   event(): PromptEvent;
 }
 
-/** @param most candidates to name at each place; 0: none. */
+/** @param most number of candidates to report at each position; 0: none. */
 export const promptScorer = (tokenizer: Tokenizer, ids: ArrayLike<number>, most: number): PromptScorer => {
   const stream = textStream(tokenizer, { showSpecialTokens: true });
   const likeliest = most === 0 ? null : likeliestOf(tokenizer, most);
@@ -26,9 +29,9 @@ export const promptScorer = (tokenizer: Tokenizer, ids: ArrayLike<number>, most:
       if (Number.isNaN(logProb)) {
         throw new ConfigError({
           where: "generate: scorePrompt",
-          must: "the model's logits must be numbers, to have probabilities",
-          got: "others",
-          hint: "a model whose training went well",
+          must: "the model's logits must be numbers",
+          got: "NaN: the checkpoint is damaged, or training diverged",
+          hint: "an earlier checkpoint",
         });
       }
       const candidates = likeliest === null ? {} : { candidates: likeliest(logits, 0, sum) };

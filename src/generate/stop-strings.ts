@@ -1,28 +1,29 @@
-/** What may be shown now, and whether a stop string was reached. */
+/** Text that may be shown, and whether a stop string was found. */
 export interface WatchedText {
   readonly text: string;
   readonly stopped: boolean;
 }
 
 /**
- * Watches a stream of text for stop strings. Text that might be the beginning of one is held back until it is known
- * not to be, so that a stop string never shows.
+ * Watches streamed text for stop strings. Text that may be the beginning of a stop string is held back until this is
+ * decided, so a stop string is never shown.
  */
 export interface StopWatch {
   /** Adds text. */
   push(text: string): WatchedText;
-  /** What was held back when nothing follows. */
+  /** The text that is still held back, when nothing follows. */
   end(): string;
 }
 
-/** `stop` may be empty: then text passes straight through. */
+/** @param stop may be empty: then all text passes through unchanged. */
 export const stopWatch = (stop: readonly string[]): StopWatch => {
   if (stop.length === 0) return { push: (text) => ({ text, stopped: false }), end: () => "" };
   let held = "";
   return {
     push(text) {
       held += text;
-      // The one that is complete first, of those the longest: so the text does not depend on where it was cut.
+      // Takes the stop string that is complete first, and the longest of several such strings. So the result does not
+      // depend on how the text is cut into pieces.
       const [found] = stop
         .map((string) => ({ start: held.indexOf(string), length: string.length }))
         .filter(({ start }) => start >= 0)

@@ -21,33 +21,36 @@ import { promptScorer } from "./prompt-scorer.ts";
 import { checkSpeculate, createDrafters } from "./speculation/speculate.ts";
 import { createTextWriter } from "./text-writer.ts";
 
-/** Options of a text of an engine. */
+/** Options of one text of an engine. */
 export interface EngineGenerateOptions extends Omit<GenerateOptions, "cache"> {
-  /** One of the model's adapters, or null. Default: the one in use when the text is begun. */
+  /** Name of one of the model's adapters; null: no adapter. Default: the adapter in use when the text begins. */
   readonly adapter?: string | null | undefined;
   /**
-   * true: the first event is `prompt`, with the log-probability of each of its tokens, and candidates where they are asked for. The
-   * prompt must fit into the context. Default false.
+   * true: the first event is `prompt`, with the log-probability of each prompt token, and with candidates if the option
+   * `candidates` asks for them. The prompt must fit into the context. Default false.
    */
   readonly scorePrompt?: boolean | undefined;
 }
 
-/** What a text of an engine yields. */
+/** Events of one text of an engine. */
 export type EngineEvent = PromptEvent | GenerateEvent;
 
-/** Names of the options of a text of an engine. */
+/** Names of the options of one text of an engine. */
 export const engineOptionNames: readonly string[] = [
   ...generateOptionNames.filter((name) => name !== "cache"),
   ...["adapter", "scorePrompt"],
 ];
 
-/** An engine that writes texts: tokens, and the words that they are. */
+/** An engine that writes texts. It adds text to the tokens of a sequence engine. */
 export interface TextEngine {
   /** @param lm the engine's model, or a view of it. */
   generate(lm: LanguageModel, options?: EngineGenerateOptions): AsyncGenerator<EngineEvent, void, undefined>;
-  /** The same events of a text whose options were checked, each in a list of its own. */
+  /** Writes a text whose options were checked before. It yields the events of `generate`, each in a list of its own. */
   write(lm: LanguageModel, text: CheckedText): AsyncGenerator<readonly EngineEvent[], void, undefined>;
-  /** The same events, each time all that have come since: for a reader to whom every turn costs something. */
+  /**
+   * Yields the events of `generate` in lists: each list has all new events. For readers to whom each list costs
+   * something, such as a message between threads.
+   */
   generateBatches(
     lm: LanguageModel,
     options?: EngineGenerateOptions,
@@ -62,13 +65,15 @@ const adaptedModel = (lm: LanguageModel, adapter: string | null | undefined): Mo
   return lm.adapted(adapter);
 };
 
-/** The error of a text whose engine was closed, perhaps with its model. */
+/** The error for a text whose engine, and perhaps model, was closed. */
 const closedEngine = (model: Model): ConfigError =>
   isClosed(model)
     ? closedError("generate")
     : new ConfigError({ where: "generate", must: "the engine must be open", got: "one that was closed" });
 
-/** Milliseconds in which events are gathered for a reader to whom each turn costs something: nobody sees them. */
+/**
+ * Milliseconds for which `generateBatches` collects events before it yields again: too short for a person to notice.
+ */
 const gatherForMs = 4;
 
 const sleep = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -94,18 +99,18 @@ const eventQueue = () => {
       tell();
       return length;
     },
-    /** The first `most` of them, or as many as there are. */
+    /** Removes and returns the first `most` events, or all if there are fewer. */
     take: (most: number) => events.splice(0, most),
     get length() {
       return events.length;
     },
-    /** Fulfilled at the next event, or call of `tell`. */
+    /** Resolves at the next event, or at the next call of `tell`. */
     next: () => changed,
     tell,
   };
 };
 
-/** The options of a text, checked, and its prompt. */
+/** The checked options of a text, and its prompt. */
 export interface CheckedText {
   readonly signal: AbortSignal | undefined;
   /** Writes it. */
@@ -117,8 +122,8 @@ export interface CheckedText {
 }
 
 /**
- * Checks a text's options, and reads its prompt.
- * @param names of the options that there are.
+ * Checks the options of a text and reads its prompt.
+ * @param names of all known options.
  */
 export const checkText = (
   lm: LanguageModel,
@@ -136,8 +141,13 @@ export const checkText = (
   checkSlide(parsed.slide, model.config);
   checkSpeculate(parsed.speculate, lm);
   if (parsed.speculate !== false && !parsed.cache) {
-    const must = "guessed tokens need the keys and values of those before";
-    throw new ConfigError({ where: "generate: speculate", must, got: "cache: false", hint: "one of them" });
+    const must = "guesses need cached keys and values";
+    throw new ConfigError({
+      where: "generate: speculate",
+      must,
+      got: "cache: false",
+      hint: "cache: true, or speculate: false",
+    });
   }
   if (scorePrompt && prompt.ids.length > contextLength) {
     throw new ConfigError({
@@ -147,7 +157,7 @@ export const checkText = (
     });
   }
   if (parsed.constrainedPrompt > (parsed.constraint === undefined ? 0 : prompt.ids.length)) {
-    const must = "must be at most the tokens of the prompt, and 0 without a constraint";
+    const must = "must be at most the number of prompt tokens, and 0 without a constraint";
     throw new ConfigError({ where: "generate: constrainedPrompt", must, got: String(parsed.constrainedPrompt) });
   }
   const constraint = parsed.constraint === undefined ? null : compileConstraint(parsed.constraint, lm.tokenizer);
@@ -156,17 +166,17 @@ export const checkText = (
 
 /**
  * @param model whose weights and views write.
- * @param mostAhead events that a text may be ahead of its reader; it is written on when half of them are read. 0: each token is
- *   computed when the reader asks for it.
+ * @param mostAhead maximum number of events that a text may be ahead of its reader. Writing pauses at this number and
+ * resumes when half of the events are read. 0: each token is computed when the reader asks for it.
  */
 export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: number): TextEngine => {
   const engine = createSequenceEngine(model, sizes);
   const drafters = createDrafters(sizes);
 
   /**
-   * @param together events that are yielded at a time at most.
-   * @param gatherMs milliseconds after a yield in which events are gathered, unless they are half of those that there may be, or the
-   *   last ones. Not before the first.
+   * @param together maximum number of events in one list.
+   * @param gatherMs milliseconds after a yield in which events are collected. The wait ends early if half of
+   * `mostAhead` events are there, or if the text has ended. The first list does not wait.
    */
   async function* batches(
     lm: LanguageModel,
@@ -181,7 +191,7 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
     let ended = false;
     await whileOpen("generate", own, async () => {});
     const draft = parsed.cache ? drafters.of(parsed.speculate, writer) : undefined;
-    // Nothing waits between this call and its result, which `choose` uses.
+    // `choose` may use `writing`: it runs after a pass, so never before `write` has returned.
     const writing = engine.write({
       model: own,
       prompt: Array.from(prompt.ids),
@@ -211,7 +221,7 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
     signal?.addEventListener("abort", stop);
     if (signal?.aborted === true) stop();
     const shown = { text: "", newTokens: 0 };
-    /** When events are yielded next, where there are few of them. */
+    /** Earliest time of the next yield, if few events are there. */
     let due = 0;
     let pause: Promise<void> | undefined;
     try {
@@ -227,13 +237,13 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
           }
         }
         const events = queue.take(together);
-        // 0 ahead: not before the reader asks for more.
+        // With `mostAhead` 0, resume only when the reader asks for more.
         if (queue.length <= mostAhead / 2 && (mostAhead > 0 || events.length === 0)) writing.pause(false);
         if (events.length === 0) {
           await changed;
           continue;
         }
-        // What was written ahead of the reader is not shown.
+        // After an abort, tokens that were written ahead of the reader are dropped.
         if (signal?.aborted === true && (mostAhead > 0 || draft !== undefined)) continue;
         for (const event of events) {
           if (event.type !== "token") continue;
@@ -250,9 +260,9 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
     }
     if (failure !== undefined) throw isClosed(own) ? closedError("generate", failure.error) : failure.error;
     const reason = signal?.aborted === true ? "aborted" : writer.finishReason;
-    // Neither its end nor its reader's wish: the engine was closed.
+    // The text has not ended and the reader did not abort, so the engine was closed.
     if (reason === null) throw closedEngine(own);
-    // What was written ahead of the reader does not count.
+    // After an abort, the last event counts only tokens that the reader saw.
     const done = { ...writer.done(reason), ...(parsed.speculate === false ? {} : { guesses: writing.guesses() }) };
     yield [reason === "aborted" ? { ...done, ...shown } : done];
   }

@@ -13,29 +13,32 @@ import type { ParsedOptions } from "./options.ts";
 import { createChain } from "./sampling/chain.ts";
 import { stopWatch } from "./stop-strings.ts";
 
-/** Turns logits into the tokens and the text that follow a prompt. */
+/** Turns logits into the tokens and the text after a prompt. */
 export interface TextWriter {
   /**
-   * Chooses the token that follows all before it; null: the text has ended without one.
-   * @param logits [V], or more: an embedding may have more rows than there are tokens.
-   * @throws ConfigError for logits that are not numbers, where probabilities are asked for.
+   * Chooses the next token. null: the text has ended without another token.
+   * @param logits at least V numbers: an embedding may have more rows than the vocabulary has tokens.
+   * @throws ConfigError if probabilities are asked for and the logits contain NaN.
    */
   write(logits: Float32Array): TokenEvent | null;
-  /** Begins to choose tokens after those that there are, as `write` would, but for the caller's own function. Nothing is written. */
+  /**
+   * Returns a function that chooses the following tokens as `write` would, but without the caller's own function. It
+   * writes nothing.
+   */
   ahead(): (logits: Float32Array) => number;
-  /** Tokens that a constraint leaves no choice about, at most so many; undefined: there is no constraint. */
+  /** Tokens that must follow because of the constraint, at most `most`. undefined: there is no constraint. */
   readonly forced: ((most: number) => readonly number[]) | undefined;
-  /** Whether no token was written yet. */
+  /** Whether no token was written so far. */
   readonly isFirst: boolean;
-  /** Why the text has ended; null: a token may follow. */
+  /** Why the text has ended; null: it has not ended. */
   readonly finishReason: FinishReason | null;
-  /** The last event of the text. @param reason where it was ended from outside. */
+  /** The last event of the text. @param reason why the text ended; it may have been ended from outside. */
   done(reason: FinishReason): GenerateDoneEvent;
 }
 
 type Probabilities = Pick<TokenEvent, "probability" | "logProb" | "candidates">;
 
-/** Tells of the probabilities at a place. @param most candidates to name; 0: nothing is told. */
+/** Computes the probabilities that events report. @param most number of candidates to report; 0: no probabilities. */
 const probabilitiesOf = (lm: LanguageModel, most: number): ((logits: Float32Array, id: number) => Probabilities) => {
   if (most === 0) return () => ({});
   const likeliest = likeliestOf(lm.tokenizer, most);
@@ -45,16 +48,16 @@ const probabilitiesOf = (lm: LanguageModel, most: number): ((logits: Float32Arra
     if (Number.isNaN(told.probability)) {
       throw new ConfigError({
         where: "generate: candidates",
-        must: "the model's logits must be numbers, to have probabilities",
-        got: "others",
-        hint: "a model whose training went well",
+        must: "the model's logits must be numbers",
+        got: "NaN: the checkpoint is damaged, or training diverged",
+        hint: "an earlier checkpoint",
       });
     }
     return { ...told, candidates: likeliest(logits, 0, sum) };
   };
 };
 
-/** Lists of tokens that write one of some words, alone and after a space. */
+/** Token sequences that write one of the words, alone or after a space. */
 const bannedTokens = ({ tokenizer }: LanguageModel, words: readonly string[]): (readonly number[])[] => {
   const lists = words
     .flatMap((word) => [word, ` ${word}`])
@@ -62,7 +65,7 @@ const bannedTokens = ({ tokenizer }: LanguageModel, words: readonly string[]): (
       try {
         return [Array.from(encodeInside(tokenizer, text))];
       } catch {
-        // A text that the tokenizer cannot write.
+        // The tokenizer cannot write this text.
         return [];
       }
     });
@@ -71,21 +74,24 @@ const bannedTokens = ({ tokenizer }: LanguageModel, words: readonly string[]): (
 
 const where = "generate: constrainedPrompt";
 
-/** Adds the beginning of a constrained text. @throws ConfigError for one that does not fit, or that nothing may follow. */
+/**
+ * Adds the beginning of a constrained text. @throws ConfigError if the constraint does not allow it, or if nothing may
+ * follow it.
+ */
 const acceptBegun = (tokenizer: Tokenizer, matcher: Matcher, begun: ArrayLike<number>, hasEnd: boolean): void => {
   for (const id of Array.from(begun)) {
     if (matcher.accept(id)) continue;
     const must = "must be the beginning of a text that the constraint allows";
-    throw new ConfigError({ where, must, got: `${show(tokenizer.token(id))} where it must not follow` });
+    throw new ConfigError({ where, must, got: `${show(tokenizer.token(id))}, which must not follow here` });
   }
-  // Without an end token nothing would be left to draw.
+  // Without an end token there would be no token to draw.
   if (matcher.isOver && !hasEnd && begun.length > 0)
-    throw new ConfigError({ where, must: "must leave something to write", got: "a text that is complete" });
+    throw new ConfigError({ where, must: "must leave something to write", got: "a complete text" });
 };
 
 /**
- * @param prompt as the model reads it.
- * @param constraint that of the options, compiled.
+ * @param prompt as token ids.
+ * @param constraint the constraint of the options, compiled.
  */
 export const createTextWriter = (
   lm: LanguageModel,
@@ -114,7 +120,7 @@ export const createTextWriter = (
   const tellOf = probabilitiesOf(lm, candidates);
   let text = "";
   let count = 0;
-  // A constraint may allow the empty text alone.
+  // A constraint may allow only the empty text.
   let finishReason: FinishReason | null = matcher?.isOver === true ? "endOfText" : null;
   return {
     get isFirst() {
@@ -135,12 +141,12 @@ export const createTextWriter = (
       }
       const index = count++;
       matcher?.accept(id);
-      // After a text that nothing may follow, its end is not waited for.
+      // If nothing may follow the text, it ends without an end token.
       const isEnd = ends.has(id) || matcher?.isOver === true;
       const isLast = isEnd || count === maxNewTokens;
       let { text: shown, stopped } = watch.push(stream.push(id));
       if (isLast && !stopped) {
-        // With all that was held back.
+        // Add all text that was held back.
         const rest = watch.push(stream.end());
         stopped = rest.stopped;
         shown += rest.text + (rest.stopped ? "" : watch.end());

@@ -69,7 +69,7 @@ describe("a conversation", () => {
   it("is refused where the template writes nothing", async () => {
     const silent = { ...partner, chatTemplate: { ...chatTemplate, template: "{{ '' }}" } };
     await expect(conversationPrompt(silent, [user("Hi")], 8, "model")).rejects.toThrow(
-      /^model: the chat template must write the conversation out; got no text; try /u,
+      /^model: the chat template must render the conversation; got no text; try /u,
     );
   });
 
@@ -96,7 +96,7 @@ describe("a conversation", () => {
     expect(ids.length).toBeLessThanOrEqual(96);
     expect(shown(ids)).toMatch(/^<\|say\|>system S<\|end\|><\|say\|>user .*<\|say\|>user Who\?<\|end\|><\|say\|>$/u);
     await expect(conversationPrompt(partner, [user("a".repeat(100))], 64, "model")).rejects.toThrow(
-      "message: must leave room for an answer: at most 96 tokens with the template (the context is 128); got 108; try a shorter one",
+      "message: must leave room for an answer: at most 96 tokens with the template (the context is 128); got 108; try a shorter message",
     );
   });
 

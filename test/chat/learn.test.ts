@@ -145,16 +145,16 @@ describe("a conversation to learn from", () => {
   });
 
   it.each([
-    ["{{ raise_exception('no') }}", /^chat\.jsonl:1: the chat template must write the conversation out; got no; try /u],
-    ["{% for %}", /^chat\.jsonl:1: the chat template must write the conversation out; got /u],
-    [turns.replace("{{ message.content }}", "x"), /got message 2 is not in it once, behind its place/u],
+    ["{{ raise_exception('no') }}", /^chat\.jsonl:1: the chat template must render the conversation; got no; try /u],
+    ["{% for %}", /^chat\.jsonl:1: the chat template must render the conversation; got /u],
+    [turns.replace("{{ message.content }}", "x"), /got the text of message 2 does not appear exactly once/u],
     [
       turns.replace("{{ message.content }}", "{{ message.content ~ message.content }}"),
-      /got message 2 is not in it once/u,
+      /got the text of message 2 does not appear exactly once/u,
     ],
     [
       `${turns}{% if add_generation_prompt %}?{% endif %}`,
-      /got what it writes before message 2 is not what it writes with it/u,
+      /got the text before message 2 changes when the message is added/u,
     ],
   ])("is refused with its line by the template %s", async (template, message) => {
     const said = chat(["user", "a"], ["assistant", "b"]);
@@ -212,7 +212,7 @@ describe("conversations in a process", () => {
     const last = { ...chat(["user", "stop"], ["assistant", "b"]), where: "chat.jsonl:21" };
     const bounded: WriteConversations = (model, messages) => writeConversations(model, messages, 5000);
     await expect(encoded(learner(endlessTemplate(turns)), [...breaking, last], bounded)).rejects.toThrow(
-      /^chat\.jsonl:21: the chat template must write the conversation out; got (no end after 5 s|no text within 256 MiB)/u,
+      /^chat\.jsonl:21: the chat template must render the conversation; got (no end after 5 s|no text with 256 MiB)/u,
     );
   }, 30_000);
 });

@@ -32,13 +32,9 @@ describe("a chat template", () => {
 
   it.each([
     ["refuses the messages", "{{ raise_exception('Roles must\nalternate') }}", /got Roles must\\nalternate/],
-    [
-      "cannot be read",
-      "{% for %}",
-      /model: the chat template must write the conversation out; got .+; try another model/,
-    ],
-    ["names what is not there", "{{ nothing() }}", /must write the conversation out/],
-    ["has no end", "{% for i in range(1000000000) %}{% endfor %}", /must write the conversation out; got /],
+    ["cannot be read", "{% for %}", /model: the chat template must render the conversation; got .+; try another model/],
+    ["names what is not there", "{{ nothing() }}", /must render the conversation/],
+    ["has no end", "{% for i in range(1000000000) %}{% endfor %}", /must render the conversation; got /],
     [
       "writes too much",
       "{% set ns = namespace(x='0123456789') %}{% for i in range(20) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x }}",

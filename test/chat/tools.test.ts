@@ -101,14 +101,14 @@ describe("the form of a template's calls", () => {
     [
       "no tools",
       chatMl,
-      /model: the model's chat template must write calls .*; got one that tells the model of no tools/u,
+      /model: the model's chat template must write tool calls .*; got a template that does not show tools to the model/u,
     ],
     [
       "arguments of another form",
       toolTemplates.named.replace("arguments | tojson", "arguments | length"),
       /got a form without/u,
     ],
-    ["a fault", toolTemplates.named.replace("{{ call.function.name", "{{ nothing()"), /must write calls/u],
+    ["a fault", toolTemplates.named.replace("{{ call.function.name", "{{ nothing()"), /must write tool calls/u],
   ])("is none with %s", async (_, template, message) => {
     await expect(formOf(template)).rejects.toThrow(message);
   });

@@ -137,7 +137,7 @@ describe("chat", () => {
     expect(plain.status).toBe(2);
     await writeFile(join(cwd, "talker", "chat_template.jinja"), "{{ raise_exception('only two') }}");
     const faulty = await cli(["chat", "talker", ...about], { cwd, input: "Hello\n" });
-    expect(faulty.stderr).toContain("the chat template must write the conversation out; got only two; try ");
+    expect(faulty.stderr).toContain("the chat template must render the conversation; got only two; try ");
     expect(faulty.stderr).not.toContain("    at ");
   });
 });

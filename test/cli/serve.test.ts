@@ -80,6 +80,9 @@ test("a port that is taken is told", async () => {
   await new Promise((done) => server.close(done));
   expect(status).toBe(2);
   expect(stderr).toMatch(
-    new RegExp(`port ${port} of 127\\.0\\.0\\.1 must be free, and allowed; got EADDRINUSE; try another port`, "u"),
+    new RegExp(
+      `port ${port} of 127\\.0\\.0\\.1 must be free, and usable by this user; got EADDRINUSE; try another port`,
+      "u",
+    ),
   );
 });

@@ -151,7 +151,7 @@ test.skipIf(onWindows)("a run of another program is left alone: a signal might e
     await soon(async () => expect(await found()).toMatchObject({ owner: "elsewhere" }));
     const refused = await post(url, "runs/theirs/stop", { elsewhere: true });
     expect(await refused.json()).toEqual({
-      error: expect.stringMatching(/got one of another program, .*: stop it there$/u),
+      error: expect.stringMatching(/got a run of another program, .*: stop it there$/u),
     });
     expect(refused.status).toBe(409);
     expect(theirs.exitCode).toBe(null);
@@ -200,7 +200,7 @@ test("a port that is in use is named, and one of our own choice is passed over",
   const { status, stderr } = await cli(["studio", "--port", String(port), "--backend", "wasm"], { cwd });
   expect(status).toBe(2);
   expect(stderr).toBe(
-    `foretoken: studio: port ${port} of 127.0.0.1 must be free, and allowed; got EADDRINUSE; try another --port, or none\n`,
+    `foretoken: studio: port ${port} of 127.0.0.1 must be free, and usable by this user; got EADDRINUSE; try another --port, or leaving it out\n`,
   );
   await new Promise((resolve) => other.close(resolve));
 });
@@ -217,7 +217,7 @@ test.each([
   [["studio", "--texts", "text.txt"], /--texts text\.txt: must be a folder/u],
   [["studio", "--port", "70000"], /--port: must be a whole number from 0 to 65535; got 70000/u],
   [["studio", "--host", "a b"], /--host: must be a host name or an IP address/u],
-  [["studio", "--host", "203.0.113.1"], /must be free, and allowed; got EADDRNOTAVAIL/u],
+  [["studio", "--host", "203.0.113.1"], /must be free, and usable by this user; got EADDRNOTAVAIL/u],
 ])("%j is refused in a line", async (args, says) => {
   // Without a remark on the backend, where none is built.
   const { status, stderr } = await cli([...args, "--backend", "wasm"], { cwd });

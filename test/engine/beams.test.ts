@@ -38,7 +38,7 @@ forEachBackend(
           ...request,
         });
         expect(room.pages.used).toBe(room.pages.prefixes.idle);
-        expect(room.pages.promised).toBe(0);
+        expect(room.pages.reserved).toBe(0);
         room.close();
         return found;
       });

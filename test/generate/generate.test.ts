@@ -230,7 +230,7 @@ describe("generate", () => {
     expect((await write({ prompt: "th  e", unknown: "skip" })).done).not.toHaveProperty("skipped");
     await expect(write({ prompt: "thE" })).rejects.toThrow(/got "E" .*; try unknown: "skip", or a model/u);
     await expect(write({ prompt: "ÉÉ", unknown: "skip" })).rejects.toThrow(
-      /must have at least one token .* got none but 2 characters that the model never saw: "É"/u,
+      /must have at least one token .* got only 2 characters that the model never saw: "É"/u,
     );
     await expect(write({ unknown: "ignore" as "skip" })).rejects.toThrow(/generate\.?.*unknown.* must be .*error/u);
   });

@@ -144,7 +144,7 @@ forEachBackend(
         "generate: slide: the model must be causal with rotary",
       );
       await expect(listed(generate(turning, { ...options, slide: 64 }))).rejects.toThrow(
-        "generate: slide: must be at most 32 in a context of 96 tokens, of which at least 64 stay; got 64; try 32",
+        "generate: slide: must be at most 32 in a context of 96 tokens: at least 64 tokens must stay; got 64; try 32",
       );
       await turning.close();
     });

@@ -86,7 +86,7 @@ describe("bodies of requests", () => {
     const answer = await second.answer;
     expect(statusOf(answer)).toBe(503);
     expect(JSON.parse(answer.split("\r\n\r\n")[1] ?? "")).toEqual({
-      error: `all requests together must have at most ${100 * kib} bytes; got more; try again in some seconds`,
+      error: `the bodies of all requests together must have at most ${100 * kib} bytes; got more; try again in some seconds`,
     });
     // What was refused takes nothing, and the first one may go on.
     await expect.poll(bodies.taken).toBeLessThan(66 * kib);
@@ -127,7 +127,7 @@ describe("bodies of requests", () => {
     const { answer } = begin(port, most, open);
     expect(statusOf(await answer)).toBe(408);
     expect(await answer).toMatch(
-      /\{"error":"the body of a request must come with at least 1024 bytes in 0\.02 s; got \d+; try again"\}$/u,
+      /\{"error":"the body of a request must arrive at a rate of at least 1024 bytes in 0\.02 s; got \d+; try again"\}$/u,
     );
     await expect.poll(bodies.taken).toBe(0);
   });

@@ -135,14 +135,14 @@ test("of a conversation that is too long the oldest messages are left out, not t
 });
 
 test.each([
-  [{ messages: [user("a".repeat(chatContext))] }, /^message: must leave room for an answer: .*; try a shorter one$/u],
-  [{ messages: [user("Hi")], answerIds: Array(90).fill(5) }, /^answer: must leave room to go on: .*; try another/u],
+  [
+    { messages: [user("a".repeat(chatContext))] },
+    /^message: must leave room for an answer: .*; try a shorter message$/u,
+  ],
+  [{ messages: [user("Hi")], answerIds: Array(90).fill(5) }, /^answer: must leave room to continue: .*; try another/u],
   [{ messages: [user("Hi")], answerIds: [10_000] }, /^answerIds: token ids must be whole numbers in \[0, /u],
   [{ messages: [user("ж")] }, /ж/u],
-  [
-    { model: "faulty", messages: [user("Hi")] },
-    /^model: the chat template must write the conversation out; got no cats/u,
-  ],
+  [{ model: "faulty", messages: [user("Hi")] }, /^model: the chat template must render the conversation; got no cats/u],
   [{ model: "runs/a/best", messages: [user("Hi")] }, /^model: must have a chat template.*; try the playground/u],
 ])("a conversation that cannot go on ends with the reason: %j", async (body, reason) => {
   const { model: name = "talker" } = body as { readonly model?: string };

@@ -165,7 +165,7 @@ test("a run is stopped, saved and resumed; meanwhile no other one begins", async
   await firstEvent(await page.stream("runs/stopped/events?after=0"), isStep(10));
   expect(await page.summary("stopped")).toMatchObject({ owner: "studio", state: "unfinished" });
   const other = await page.post("runs", smallRun("other", 5));
-  expect(other).toMatchObject({ status: 409, body: { error: expect.stringContaining('got "stopped" under way') } });
+  expect(other).toMatchObject({ status: 409, body: { error: expect.stringContaining('got "stopped" in progress') } });
   expect((await page.post("runs/first/resume", { steps: 99 })).status).toBe(409);
   expect(await page.post("runs/stopped/stop", {})).toEqual({ status: 200, body: { name: "stopped" } });
   const { step } = await page.until("stopped", ({ owner }) => owner === null);
@@ -202,7 +202,7 @@ test("a run that cannot begin says why, and which field is wrong", async () => {
   expect(await page.post("plan", wrong)).toEqual({ status, body });
   expect(await page.post("runs", smallRun("first", 9))).toMatchObject({
     status: 409,
-    body: { field: "name", error: expect.stringContaining("name: must be a new one") },
+    body: { field: "name", error: expect.stringContaining("name: must be new") },
   });
   const { runs, skipped } = (await page.get<RunListAnswer>("runs")).body;
   expect(runs.map(({ name }) => name).sort()).toEqual(["first", "stopped"]);

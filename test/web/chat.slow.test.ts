@@ -196,7 +196,7 @@ describe.skipIf(missingChromium !== undefined)("a chat", () => {
     await say(page, "a".repeat(90));
     await page
       .getByRole("alert")
-      .filter({ hasText: /^The message must leave room for an answer: .*\. Try a shorter one\.$/ })
+      .filter({ hasText: /^The message must leave room for an answer: .*\. Try a shorter message\.$/ })
       .waitFor();
     await page.getByRole("button", { name: "Try again" }).waitFor();
   });

@@ -25,16 +25,19 @@ import {
 } from "./tools.ts";
 import { toolTurn, withoutEndName } from "./turn.ts";
 
-/** Options of `chatWithTools`: those of `generate`, with messages in place of a prompt, and tools in place of a constraint. */
+/**
+ * Options of `chatWithTools`: the options of `generate`, with messages instead of a prompt, and tools instead of a
+ * constraint.
+ */
 export interface ToolChatOptions
   extends Omit<GenerateOptions, "prompt" | "unknown" | "constraint" | "showSpecialTokens"> {
-  /** The conversation so far. Of one that is too long the oldest are left out. */
+  /** The conversation so far. If it is too long, the oldest messages are left out. */
   readonly messages: readonly ToolMessage[];
-  /** Tools that the model may call; at least one. */
+  /** Tools that the model may call: at least one. */
   readonly tools: readonly Tool[];
-  /** Whether it must call one. Default `auto`: as it likes. */
+  /** Whether the model must call a tool. Default `auto`: the model decides. */
   readonly toolChoice?: ToolChoice | undefined;
-  /** Whether one answer may have several calls. Default true. */
+  /** Whether one answer may contain several calls. Default true. */
   readonly parallelToolCalls?: boolean | undefined;
 }
 
@@ -43,24 +46,26 @@ export interface ToolChatDoneEvent {
   /** Version of the event's format. */
   readonly v: 1;
   readonly type: "done";
-  /** As in `generate`; `toolCalls`: the answer has calls, and each of them is whole. */
+  /** Why the answer ended, as in `generate`. `toolCalls`: the answer contains calls, and all of them are complete. */
   readonly finishReason: FinishReason | "toolCalls";
-  /** The answer as the next message of the conversation. A call that was cut is not in it. */
+  /** The answer as the next message of the conversation, without a call that was cut. */
   readonly message: ToolCallsMessage | ChatMessage;
-  /** Messages that were left out of the prompt, the oldest: the conversation is longer than the context. */
+  /**
+   * Number of oldest messages that were left out of the prompt, because the conversation is longer than the context.
+   */
   readonly leftOut: number;
-  /** Tokens of the prompt. */
+  /** Number of tokens of the prompt. */
   readonly promptTokens: number;
-  /** Tokens that were written. */
+  /** Number of tokens written. */
   readonly newTokens: number;
 }
 
-/** Text beside calls. */
+/** New text outside of calls. */
 export interface ToolChatTextEvent {
   /** Version of the event's format. */
   readonly v: 1;
   readonly type: "text";
-  /** More of the text. */
+  /** The new part of the text. */
   readonly text: string;
 }
 
@@ -69,26 +74,26 @@ export interface ToolChatCallEvent {
   /** Version of the event's format. */
   readonly v: 1;
   readonly type: "call";
-  /** Its number in the answer, from 0. */
+  /** Index of the call in the answer, from 0. */
   readonly call: number;
-  /** Its id, which the message with its result names. */
+  /** Id of the call. The message with the call's result must contain it. */
   readonly id: string;
   /** The name of the tool. */
   readonly name: string;
 }
 
-/** A call goes on. */
+/** New text of a call's arguments. */
 export interface ToolChatArgumentsEvent {
   /** Version of the event's format. */
   readonly v: 1;
   readonly type: "arguments";
-  /** Its number in the answer, from 0. */
+  /** Index of the call in the answer, from 0. */
   readonly call: number;
-  /** More of the JSON of its arguments. */
+  /** The new part of the JSON of its arguments. */
   readonly text: string;
 }
 
-/** What `chatWithTools` yields. */
+/** Events of `chatWithTools`. */
 export type ToolChatEvent = ToolChatTextEvent | ToolChatCallEvent | ToolChatArgumentsEvent | ToolChatDoneEvent;
 
 const own = ["messages", "tools", "toolChoice", "parallelToolCalls"] as const;
@@ -108,7 +113,7 @@ interface BegunCall {
   json: string;
 }
 
-/** An answer as it grows. */
+/** An answer that is being written. */
 const growingAnswer = () => {
   let content = "";
   const calls: BegunCall[] = [];
@@ -140,13 +145,13 @@ const growingAnswer = () => {
 };
 
 /**
- * The model's answer in a conversation in which it may call tools. The calls are in the form of the model's own chat template, and
- * their arguments fit the schemas of the tools. Nothing is run: the program does what a call asks for, and adds its result as a
- * message of the role `tool`.
- * @param lm a model of `loadPretrained` or `loadInWorker` whose chat template takes tools.
+ * Writes the model's answer in a conversation in which it may call tools. Calls have the form of the model's own chat
+ * template, and their arguments meet the schemas of the tools. The library runs no tool: the program does what a call
+ * asks for, and adds the result as a message with the role `tool`.
+ * @param lm a model of `loadPretrained` or `loadInWorker` whose chat template supports tools.
  * @param options the messages, the tools, and the settings of `generate`.
- * @throws ConfigError for options that are none, a model whose template takes no tools or writes calls in a form that cannot be read,
- *   and a schema with a keyword that is not obeyed; CheckpointError for a template that is faulty or refuses the messages.
+ * @throws ConfigError for invalid options, a model whose template does not support tools or writes calls in an unknown
+ * form, or a schema with an unsupported keyword; CheckpointError for a template that is faulty or refuses the messages.
  * @example
  * ```ts
  * import { chatWithTools, loadInWorker, type ToolMessage } from "foretoken";
@@ -232,7 +237,7 @@ export async function* chatWithTools(
     for (const piece of reader?.end() ?? []) yield answer.take(piece);
     const { finishReason, promptTokens, newTokens } = event;
     const calls = reader?.calls ?? 0;
-    // A call that a stop string cut is no whole text, either.
+    // `length` also if a stop string cut a call: the answer is incomplete.
     const isCut = reader?.isWhole === false && finishReason !== "aborted";
     const reason = isCut ? "length" : calls > 0 && finishReason !== "aborted" ? "toolCalls" : finishReason;
     const counts = { leftOut, promptTokens, newTokens };

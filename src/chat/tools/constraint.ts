@@ -1,30 +1,30 @@
-/** What an answer with tools must be, as a constraint of the text. */
+/** The constraint on the text of an answer with tools. */
 import type { Constraint } from "../../generate/constraint/constraint.ts";
 import { nameFinder } from "../../tokenizer/names-in-text.ts";
 import type { SpecialToken } from "../../tokenizer/tokenizer.ts";
 import type { ToolForm } from "./form.ts";
 import { idLength, parametersOf, type Tool } from "./tools.ts";
 
-/** What is asked of the calls of an answer. */
+/** Requirements for the calls of an answer. */
 export interface CallsAsked {
-  /** Tools that may be called, one or more. */
+  /** Tools that may be called: one or more. */
   readonly tools: readonly Tool[];
-  /** Whether the answer must be calls. */
+  /** Whether the answer must consist of calls. */
   readonly required: boolean;
-  /** Whether there may be several calls. */
+  /** Whether several calls are allowed. */
   readonly parallel: boolean;
-  /** What an answer without calls must be. Default: any text. */
+  /** Constraint on an answer without calls. Default: any text. */
   readonly otherwise?: Constraint | undefined;
 }
 
 /** Where calls begin in an answer. */
 export type CallsBegin = "at once" | "at start" | "anywhere";
 
-/** @param hasFormat whether an answer without calls has a form of its own. */
+/** @param hasFormat whether there is a constraint on answers without calls. */
 export const beginOfCalls = (form: ToolForm, required: boolean, hasFormat: boolean): CallsBegin =>
   required ? "at once" : form.atStart || hasFormat ? "at start" : "anywhere";
 
-/** `open` without all up to its marker's end. */
+/** The part of `open` after its marker. */
 export const behindMarker = ({ open, marker }: ToolForm): string => open.slice(open.indexOf(marker) + marker.length);
 
 export const callsConstraint = (

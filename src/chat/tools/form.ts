@@ -1,6 +1,6 @@
 /**
- * The form in which a chat template writes calls of tools. Nothing is known of models by their names: the template writes an answer
- * with calls that are known, and what stands around their names and arguments is the form.
+ * Finds the form in which a chat template writes tool calls. It does not depend on names of models: the template
+ * renders an answer with known calls, and the text around their names and arguments is the form.
  */
 import { CheckpointError, ConfigError } from "../../core/errors/errors.ts";
 import { nameFinder } from "../../tokenizer/names-in-text.ts";
@@ -8,30 +8,35 @@ import type { SpecialToken } from "../../tokenizer/tokenizer.ts";
 import type { TemplateMessage } from "../messages.ts";
 import { idLength } from "./tools.ts";
 
-/** A piece of a call: text that is always the same, or what differs between calls. */
+/** A part of a call: fixed text, or a part that differs between calls. */
 export type CallPart =
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "name" }
   | { readonly kind: "arguments" }
   | { readonly kind: "id" };
 
-/** How an answer with calls is written: `open`, a call, `between` and a call as often as there are more, `close`. */
+/**
+ * The form of an answer with calls: `open`, the first call, then `between` and a call for each further call, then
+ * `close`.
+ */
 export interface ToolForm {
   readonly open: string;
   readonly parts: readonly CallPart[];
-  /** Null: the template writes one call alone. */
+  /** null: the template can write only one call. */
   readonly between: string | null;
   readonly close: string;
-  /** The beginning of `open`, by which a call is known in a text. */
+  /** The beginning of `open`. It shows in a text that a call begins. */
   readonly marker: string;
-  /** The marker is so short that it counts at the beginning of an answer alone. */
+  /**
+   * Whether the marker counts only at the beginning of an answer, because it is too short to be recognized elsewhere.
+   */
   readonly atStart: boolean;
 }
 
-/** Writes messages out with the template, and with tools if there are any. */
+/** Renders messages with the template, and with tools if there are any. */
 export type Probe = (messages: readonly TemplateMessage[], tools: readonly unknown[]) => Promise<string>;
 
-/** The special tokens of a tokenizer, and which of them end an answer. */
+/** The special tokens of a tokenizer, and the ids of tokens that end an answer. */
 export interface FormTokens {
   readonly specialTokens: readonly SpecialToken[];
   readonly endTokens: readonly number[];
@@ -40,7 +45,7 @@ export interface FormTokens {
 const question: TemplateMessage = { role: "user", content: "Zq" };
 const words = "Zqx";
 
-/** A call that the template is to write, and its tool. Its texts are found again in no other text. */
+/** A call for the template to render, and its tool. Its words occur in no other text. */
 const sample = (letter: string) => {
   const name = `zq_name_${letter}`;
   const key = `zq_key_${letter}`;
@@ -62,14 +67,14 @@ const sample = (letter: string) => {
 
 type Sample = ReturnType<typeof sample>;
 
-/** A place in a text. */
+/** A part of a call with its position in a text. */
 interface Slot {
   readonly kind: "name" | "arguments" | "id";
   readonly from: number;
   readonly to: number;
 }
 
-/** The places of a call in a text, in order; null: one is missing, or there twice. */
+/** The parts of a call in a text, in order; null: a part is missing or occurs twice. */
 const slotsOf = (text: string, { name, id, written }: Sample): readonly Slot[] | null => {
   const placesOf = (word: string): number[] => [...text.matchAll(new RegExp(word, "gu"))].map(({ index }) => index);
   const names = placesOf(name);
@@ -97,10 +102,10 @@ const commonEnd = (one: string, other: string): number => {
   return length;
 };
 
-/** The most characters of a form: more is no form, but instructions that follow. */
+/** Maximum number of characters of a form. A longer text also contains instructions, so it is not a form. */
 const mostCharacters = 400;
 
-/** The place `at`, or the beginning (or the end) of the special token's name that it is inside of. */
+/** The position `at`. If it is inside the name of a special token: the beginning or the end of this name. */
 const besideName = (text: string, at: number, tokens: readonly SpecialToken[], side: "from" | "to"): number => {
   let from = 0;
   for (const stretch of nameFinder(tokens)(text)) {
@@ -111,7 +116,7 @@ const besideName = (text: string, at: number, tokens: readonly SpecialToken[], s
   return at;
 };
 
-/** What begins a call, as far as a text shows it before anything that varies. */
+/** The text that shows that a call begins: the first fixed part of `open`. */
 const markerOf = (
   open: string,
   specialTokens: readonly SpecialToken[],
@@ -120,7 +125,7 @@ const markerOf = (
   if (first === undefined) return null;
   if (first.id !== undefined) return { marker: first.text, atStart: false };
   const [run = ""] = /^[^\s{]+/u.exec(first.text) ?? [];
-  // A bracket or a quote alone is in many texts.
+  // A bracket or a quote alone occurs in many texts.
   return /[^[({"'\]]/u.test(run) && run.length > 1
     ? { marker: run, atStart: false }
     : { marker: Array.from(first.text)[0] ?? "", atStart: true };
@@ -128,7 +133,10 @@ const markerOf = (
 
 const unknown = "a form without the name of a tool and its arguments as one JSON object";
 
-/** The form, or why there is none. @throws what `write` throws, except for a template's refusal. */
+/**
+ * Finds the form, or the reason why there is none. @throws the errors of `write`, except when the template refuses
+ * several calls.
+ */
 const readForm = async (
   write: Probe,
   { specialTokens, endTokens }: FormTokens,
@@ -138,13 +146,14 @@ const readForm = async (
   const three = sample("c");
   const tools = [one.tool, two.tool, three.tool];
   const told = await write([question], tools);
-  if (!told.includes(one.name) || !told.includes(two.name)) return { fault: "one that tells the model of no tools" };
+  if (!told.includes(one.name) || !told.includes(two.name))
+    return { fault: "a template that does not show tools to the model" };
   const answer = (samples: readonly Sample[]): Promise<string> =>
     write([question, { role: "assistant", content: "", tool_calls: samples.map(({ call }) => call) }], tools);
   const spoken = await write([question, { role: "assistant", content: words }], tools);
   const called = await answer([one]);
   const ends = specialTokens.filter(({ id }) => endTokens.includes(id)).map(({ name }) => name);
-  /** A text up to the token that ends the answer. */
+  /** The text before the token that ends the answer. */
   const upToEnd = (text: string, from: number): string =>
     text.slice(0, Math.min(...ends.map((name) => text.indexOf(name, from)).filter((at) => at >= 0), text.length));
   const start = besideName(called, commonStart(spoken, called), specialTokens, "from");
@@ -164,8 +173,8 @@ const readForm = async (
   const open = own.slice(0, first.from);
   const close = own.slice(last.to);
   const marker = markerOf(open, specialTokens);
-  if (marker === null) return { fault: "a form in which nothing tells a call from other text" };
-  // A model may end where the template writes a space more.
+  if (marker === null) return { fault: "a form in which calls cannot be distinguished from other text" };
+  // Trailing spaces are removed, since a model may end without them.
   const form = { open, parts, between: null, close: close.trimEnd(), ...marker };
   const several = await answer([one, two, three]).catch((error: unknown) => {
     if (error instanceof CheckpointError) return "";
@@ -173,7 +182,7 @@ const readForm = async (
   });
   const all = bodyOf(several);
   const places = [one, two, three].map((each) => slotsOf(all, each));
-  /** The text between a call and the next one. */
+  /** The text between a call and the next call. */
   const betweenAt = (call: number): string | null => {
     const to = places[call]?.at(-1)?.to;
     const from = places[call + 1]?.[0]?.from;
@@ -190,11 +199,11 @@ const readForm = async (
 const known = new WeakMap<object, Promise<ToolForm | { readonly fault: string }>>();
 
 /**
- * The form of calls of a template.
- * @param template by which it is remembered.
- * @param write writes messages with it.
+ * The form of a template's tool calls.
+ * @param template cache key.
+ * @param write renders messages with the template.
  * @param where the model, for errors.
- * @throws ConfigError for a template that takes no tools, or writes calls in a form that is not known.
+ * @throws ConfigError for a template that does not support tools, or writes calls in an unknown form.
  */
 export const toolFormOf = async (
   template: object,
@@ -205,7 +214,7 @@ export const toolFormOf = async (
   const found =
     known.get(template) ??
     readForm(write, tokens).catch((error: unknown) => {
-      if (error instanceof CheckpointError) return { fault: error.details.got ?? "one that fails" };
+      if (error instanceof CheckpointError) return { fault: error.details.got ?? "a template that fails" };
       known.delete(template);
       throw error;
     });
@@ -214,7 +223,7 @@ export const toolFormOf = async (
   if (!("fault" in form)) return form;
   throw new ConfigError({
     where,
-    must: "the model's chat template must write calls of tools in a form that can be read",
+    must: "the model's chat template must write tool calls in a form that can be read",
     got: form.fault,
     hint: "a model that was trained to call tools",
   });

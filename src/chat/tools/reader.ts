@@ -1,35 +1,35 @@
-/** Reads answers with calls as they are written. */
+/** Reads the text and the tool calls of an answer while it is written. */
 import type { CallsBegin } from "./constraint.ts";
 import { behindMarker } from "./constraint.ts";
 import type { ToolForm } from "./form.ts";
 
 /** A piece of an answer. */
 export type AnswerPiece =
-  /** Text beside calls. */
+  /** Text outside of calls. */
   | { readonly kind: "text"; readonly text: string }
-  /** A call begins. @property call its number, from 0. */
+  /** A call begins. @property call its index, from 0. */
   | { readonly kind: "call"; readonly call: number; readonly name: string }
-  /** More of the JSON of a call's arguments. */
+  /** The next part of the JSON of a call's arguments. */
   | { readonly kind: "arguments"; readonly call: number; readonly text: string };
 
-/** Takes an answer's text as it comes. */
+/** Splits the text of an answer into pieces as it comes. */
 export interface AnswerReader {
   push(text: string): readonly AnswerPiece[];
-  /** What was held back, when nothing follows. */
+  /** The text that is still held back, when nothing follows. */
   end(): readonly AnswerPiece[];
-  /** Calls that were begun. */
+  /** Number of calls that have begun. */
   readonly calls: number;
-  /** Whether the last call, if there is one, was written to its end. */
+  /** Whether the last call is complete; true if there is no call. */
   readonly isWhole: boolean;
 }
 
-/** Where a JSON object ends in a text that comes in pieces. */
+/** Finds the end of a JSON object in a text that comes in pieces. */
 const objectEnd = () => {
   let depth = 0;
   let inString = false;
   let isEscaped = false;
   return {
-    /** The index behind the object; -1: it is not over. */
+    /** The index after the object; -1: the object has not ended. */
     push(text: string): number {
       for (let i = 0; i < text.length; i++) {
         const char = text[i];
@@ -49,7 +49,7 @@ const objectEnd = () => {
   };
 };
 
-/** Characters at the end of a text that may be the beginning of a marker, and spaces before it. */
+/** Number of characters to hold back: the longest end of the text that may begin a marker, and spaces before it. */
 const heldLength = (text: string, marker: string): number => {
   let hold = Math.min(marker.length - 1, text.length);
   while (hold > 0 && !marker.startsWith(text.slice(text.length - hold))) hold--;
@@ -57,16 +57,16 @@ const heldLength = (text: string, marker: string): number => {
   return hold + before.length - before.trimEnd().length;
 };
 
-/** Reads the calls of an answer. @param open the rest of the text before the first one. */
+/** Reads the calls of an answer. @param open the text that still comes before the first call. */
 const callsReader = (form: ToolForm, open: string): Pick<AnswerReader, "push" | "calls" | "isWhole"> => {
   const { between, parts } = form;
   let held = "";
-  /** Text that must come before the next part; null: there is none. */
+  /** Fixed text that must come next; null: none. */
   let literal: string | null = open;
   let part = 0;
   let calls = 0;
   let isNamed = false;
-  /** Arguments that come before the name. */
+  /** Arguments that were read before the name. */
   let early = "";
   let json = objectEnd();
 
@@ -95,7 +95,7 @@ const callsReader = (form: ToolForm, open: string): Pick<AnswerReader, "push" | 
     isNamed = true;
     return true;
   };
-  /** Takes a step; false: more text is needed. */
+  /** Reads the next part; false: more text is needed. */
   const step = (out: AnswerPiece[]): boolean => {
     if (literal !== null) {
       if (held.length < literal.length) return false;
@@ -133,12 +133,12 @@ const callsReader = (form: ToolForm, open: string): Pick<AnswerReader, "push" | 
   };
 };
 
-/** @param begin where calls begin: the constraint of the text says the same. */
+/** @param begin where calls begin. It must agree with the constraint of the text. */
 export const answerReader = (form: ToolForm, begin: CallsBegin): AnswerReader => {
   const { marker } = form;
   let held = "";
   let calls = begin === "at once" ? callsReader(form, form.open) : undefined;
-  /** Whether a marker may still come. */
+  /** Whether a call may still begin. */
   let isOpen = true;
   const beginCalls = (from: number): readonly AnswerPiece[] => {
     calls = callsReader(form, behindMarker(form));

@@ -1,42 +1,45 @@
-/** Tools that a model may call: what a program tells of them, and the messages with calls and their results. */
+/** Tools that a model may call: their descriptions, and the messages with calls and results. */
 import { z } from "zod";
 import { isRecord } from "../../core/checks/is-record.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { type ChatMessage, messageSchema, type TemplateMessage, wellFormed } from "../messages.ts";
 
-/** A tool that a model may call. The program runs it: the library never does. */
+/** A tool that a model may call. The program runs it; the library never does. */
 export interface Tool {
   /** Its name: 1 to 64 letters, digits, _ and -. */
   readonly name: string;
-  /** What it does, for the model. */
+  /** Description for the model. */
   readonly description?: string | undefined;
-  /** JSON Schema of its arguments, an object. Each keyword is obeyed or refused by name. Default: no arguments. */
+  /**
+   * JSON Schema of its arguments, which are an object. Every keyword is obeyed, or refused by name. Default: no
+   * arguments.
+   */
   readonly parameters?: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** A call of a tool, as a model wrote it. */
+/** A tool call that a model wrote. */
 export interface ToolCall {
-  /** Tells it apart from others: the message with its result names it. */
+  /** Identifies the call. The message with its result has the same id. */
   readonly id: string;
   /** The name of the tool. */
   readonly name: string;
-  /** The arguments, which fit the tool's schema. */
+  /** The arguments. They meet the tool's schema. */
   readonly arguments: Readonly<Record<string, unknown>>;
 }
 
-/** An answer with calls. */
+/** An answer that contains calls. */
 export interface ToolCallsMessage {
-  /** Who says it. */
+  /** The speaker. */
   readonly role: "assistant";
   /** Text before the calls; "" if there is none. */
   readonly content: string;
-  /** The calls, one or more. */
+  /** The calls: one or more. */
   readonly toolCalls: readonly ToolCall[];
 }
 
 /** The result of a call. */
 export interface ToolResultMessage {
-  /** Who says it. */
+  /** The speaker. */
   readonly role: "tool";
   /** The id of the call. */
   readonly toolCallId: string;
@@ -53,17 +56,20 @@ export interface NamedTool {
   readonly name: string;
 }
 
-/** Whether the model must call tools: `none`, as it likes (`auto`), at least one (`required`), or the one that is named. */
+/**
+ * Whether the model must call tools. `none`: it must not. `auto`: it decides. `required`: at least one. Or the name of
+ * the tool that it must call.
+ */
 export type ToolChoice = "none" | "auto" | "required" | NamedTool;
 
-/** Tools of one conversation at most. */
+/** Maximum number of tools of one conversation. */
 export const mostTools = 128;
 
 export const toolName = z
   .string({ error: "must be a text" })
   .regex(/^[\w-]{1,64}$/u, "must be 1 to 64 letters, digits, _ and -");
 
-/** Levels of a value that a template is told of: plain recursion can walk it. */
+/** Maximum nesting of a value that is given to a template, so that recursion over it is safe. */
 const mostLevels = 64;
 
 const isShallow = (value: unknown, levels = mostLevels): boolean =>
@@ -73,7 +79,7 @@ const isShallow = (value: unknown, levels = mostLevels): boolean =>
 
 const tooDeep = `must be nested at most ${mostLevels} levels deep`;
 
-/** An object of JSON. */
+/** A JSON object that is not nested too deeply. */
 export const shallowObject = z.record(z.string(), z.unknown()).refine((value) => isShallow(value), tooDeep);
 
 export const toolsSchema = z
@@ -100,7 +106,7 @@ const toolMessageSchema = z
     z.strictObject({ role: z.literal("tool"), toolCallId: z.string().min(1), content: wellFormed }),
     messageSchema,
   ])
-  // Behind the union, whose own errors tell no field.
+  // Checked after the union, since errors of a union name no field.
   .superRefine((message, context) => {
     if (!("toolCalls" in message)) return;
     for (const [i, call] of message.toolCalls.entries()) {
@@ -111,7 +117,10 @@ const toolMessageSchema = z
 
 export const toolMessagesSchema = z.array(toolMessageSchema).min(1);
 
-/** The schema of a tool's arguments: always an object. @param field where it is. @throws ConfigError for another type. */
+/**
+ * The schema of a tool's arguments; its type is always object. @param field of the schema, for errors. @throws
+ * ConfigError for another type.
+ */
 export const parametersOf = ({ name, parameters }: Tool, field = "parameters"): Readonly<Record<string, unknown>> => {
   if (parameters === undefined) return { type: "object", properties: {}, additionalProperties: false };
   const { type = "object" } = parameters;
@@ -122,25 +131,25 @@ export const parametersOf = ({ name, parameters }: Tool, field = "parameters"): 
   return { ...parameters, type };
 };
 
-/** The field with the schema of the tool with a number. */
+/** The name of the field with the schema of the tool at `index`. */
 export type ToolField = (index: number) => string;
 
-/** Tools in the form that templates know, OpenAI's. */
+/** Tools in OpenAI's form, which templates expect. */
 export const templateTools = (tools: readonly Tool[], fieldOf: ToolField): readonly unknown[] =>
   tools.map((tool, i) => ({
     type: "function",
     function: { name: tool.name, description: tool.description ?? "", parameters: parametersOf(tool, fieldOf(i)) },
   }));
 
-/** Characters of an id in templates that ask for a form of it, and how many: those of Mistral do. */
+/** Allowed characters and length of a call id. Some templates, such as Mistral's, accept only such ids. */
 const idCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 export const idLength = 9;
 
-/** An id of random characters. */
+/** A random call id. */
 export const newCallId = (): string =>
   Array.from(crypto.getRandomValues(new Uint8Array(idLength)), (byte) => idCharacters[byte % 62]).join("");
 
-/** An id in the form that every template takes: one of another form becomes one that follows from it. */
+/** An id that every template accepts. Any other id is replaced by a hash of it. */
 const templateId = (id: string): string => {
   if (/^[a-zA-Z0-9]{9}$/u.test(id)) return id;
   let hash = 0xcbf29ce484222325n;
@@ -149,9 +158,9 @@ const templateId = (id: string): string => {
 };
 
 /**
- * Messages in the form that templates know.
+ * Messages in the form that templates expect.
  * @param where the messages, for errors.
- * @throws ConfigError for a result without its call.
+ * @throws ConfigError for a result whose call does not come before it.
  */
 export const templateMessages = (messages: readonly ToolMessage[], where: string): readonly TemplateMessage[] => {
   const called = new Map<string, string>();
@@ -179,7 +188,7 @@ export const templateMessages = (messages: readonly ToolMessage[], where: string
   });
 };
 
-/** The arguments of a call, from their JSON; undefined: they are no object. */
+/** Parses the arguments of a call; undefined: the JSON is not an object. */
 export const readArguments = (json: string): Readonly<Record<string, unknown>> | undefined => {
   try {
     const value: unknown = JSON.parse(json);

@@ -1,4 +1,4 @@
-/** One answer of a model that has tools: its constraint, and the reader of its text. */
+/** One answer of a model that has tools: the constraint on its text, and the reader of its text. */
 import { ConfigError, ForetokenError } from "../../core/errors/errors.ts";
 import { compileSteps, within } from "../../generate/constraint/budget.ts";
 import { compileConstraint } from "../../generate/constraint/compile.ts";
@@ -17,31 +17,31 @@ export interface ToolModel {
   readonly endTokens: readonly number[];
 }
 
-/** What is asked of a turn. */
+/** Options of a turn. */
 export interface ToolTurnOptions {
-  /** One or more. */
+  /** The tools: one or more. */
   readonly tools: readonly Tool[];
   readonly choice: Exclude<ToolChoice, "none">;
   readonly parallel: boolean;
-  /** What an answer without calls must be. Default: any text. */
+  /** Constraint on an answer without calls. Default: any text. */
   readonly otherwise?: Constraint | undefined;
-  /** Where the tools are, for errors. */
+  /** Names the field of a tool's schema, for errors. */
   readonly fieldOf: ToolField;
 }
 
-/** See the head of the file. */
+/** A prepared turn. */
 export interface ToolTurn {
   readonly constraint: Constraint;
-  /** A reader for each text of the turn. The texts must show special tokens. */
+  /** Creates a reader for one text of the turn. The text must show special tokens by name. */
   reader(): AnswerReader;
 }
 
-/** @throws ConfigError for two tools of one name, and for a schema with a keyword that is not obeyed. */
+/** @throws ConfigError for two tools with the same name, or a schema with an unsupported keyword. */
 export const checkTools = (tools: readonly Tool[], tokenizer: Tokenizer, fieldOf: ToolField): void => {
   const names = tools.map(({ name }) => name);
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice !== undefined)
-    throw new ConfigError({ where: "tools", must: "must have names that differ", got: `${twice} twice` });
+    throw new ConfigError({ where: "tools", must: "must have different names", got: `${twice} twice` });
   for (const [i, tool] of tools.entries()) {
     const field = fieldOf(i);
     const constraint: Constraint = { kind: "jsonSchema", schema: parametersOf(tool, field) };
@@ -49,7 +49,7 @@ export const checkTools = (tools: readonly Tool[], tokenizer: Tokenizer, fieldOf
   }
 };
 
-/** The tools that an answer may call. @throws ConfigError for one that is named, and is none of them. */
+/** The tools that an answer may call. @throws ConfigError if `choice` names an unknown tool. */
 const allowedTools = (tools: readonly Tool[], choice: ToolTurnOptions["choice"]): readonly Tool[] => {
   if (typeof choice === "string") return tools;
   const named = tools.filter(({ name }) => name === choice.name);
@@ -59,11 +59,11 @@ const allowedTools = (tools: readonly Tool[], choice: ToolTurnOptions["choice"])
 };
 
 /**
- * Prepares a turn. The whole of it is checked here, before anything is computed.
- * @param write writes messages with the model's template.
+ * Prepares a turn. All checks happen here, before anything is computed.
+ * @param write renders messages with the model's template.
  * @param where the model, for errors.
- * @throws ConfigError for a template that takes no tools or whose form of calls is not known, a schema with a keyword that is not
- *   obeyed, and a form that the vocabulary cannot write.
+ * @throws ConfigError for a template that does not support tools or has an unknown form of calls, a schema with an
+ * unsupported keyword, or a form that the vocabulary cannot write.
  */
 export const toolTurn = async (
   { tokenizer, endTokens }: ToolModel,
@@ -75,15 +75,15 @@ export const toolTurn = async (
   const allowed = allowedTools(tools, choice);
   const { specialTokens } = tokenizer;
   const form = await toolFormOf(template, write, { specialTokens, endTokens }, where);
-  // One budget for all of them.
+  // One budget for the schemas of all tools together.
   within(compileSteps, "tools", () => checkTools(tools, tokenizer, fieldOf));
   const required = choice !== "auto";
   if (!required && otherwise !== undefined && form.atStart) {
     throw new ConfigError({
       where: "tools",
-      must: "must not go with a form of the answer, where the model's calls are JSON without a mark",
+      must: "must not be combined with a form of the answer, since this model writes calls as JSON without a marker",
       got: "both",
-      hint: "one of them",
+      hint: "only tools, or only a form",
     });
   }
   const constraint = callsConstraint(form, specialTokens, { tools: allowed, required, parallel, otherwise });
@@ -98,7 +98,7 @@ export const toolTurn = async (
   return { constraint, reader: () => answerReader(form, begin) };
 };
 
-/** Removes the name of the token that ends an answer from its text. @param last the last token of `text`. */
+/** Removes the name of an end token from the end of a text. @param last the last token of `text`. */
 export const withoutEndName = ({ tokenizer, endTokens }: ToolModel, text: string, last: number | undefined): string => {
   if (last === undefined || !endTokens.includes(last)) return text;
   const name = tokenizer.specialTokens.find(({ id }) => id === last)?.name;

@@ -1,22 +1,28 @@
 /**
- * The work that a constraint may take. Constraints come from strangers in a server, where one that computes for minutes would hold up
- * all others: so the places whose work may grow out of proportion count their steps, and the count has an end. Steps and no
- * milliseconds, so that a constraint is refused on each machine or on none.
+ * Limit on the work of a constraint. A server gets constraints from unknown users, and a constraint that takes minutes
+ * would block all other users. So the code counts steps wherever work may grow quickly, and stops at a limit. The limit
+ * is in steps, not in milliseconds, so that every machine accepts and refuses the same constraints.
  */
 import { ConfigError } from "../../core/errors/errors.ts";
 
-/** Steps of compiling: at most about a second. None of each third schema of jsonschemabench needs so many. */
+/** Steps for compiling: about a second at most. A test with every third schema of jsonschemabench needed fewer. */
 export const compileSteps = 8_000_000;
 
-/** Steps of one mask, or one token. */
+/** Steps for one mask, or for one token. */
 export const maskSteps = 4_000_000;
 
-/** Steps that are left of the work that runs now: compiling and masks run without a pause, one at a time. An array, as it is fast. */
+/**
+ * Steps that the current work has left. One variable is enough: compiling and masks run synchronously, one at a time.
+ * It is a typed array because that is fast.
+ */
 const left = Float64Array.of(Number.POSITIVE_INFINITY);
 
 const hint = "fewer alternatives, shorter repetitions, or less nesting";
 
-/** @throws ConfigError where the work has no steps left. @param where the part of the constraint that takes them. */
+/**
+ * Counts steps. @throws ConfigError if no steps are left. @param where the part of the constraint that causes the work,
+ * for errors.
+ */
 export const spend = (steps: number, where: string): void => {
   const rest = (left[0] as number) - steps;
   left[0] = rest;
@@ -24,14 +30,14 @@ export const spend = (steps: number, where: string): void => {
   throw new ConfigError({
     where,
     must: "must be simple enough to be computed within a second",
-    got: "one that is not",
+    got: "a constraint that takes longer",
     hint,
   });
 };
 
 /**
- * Runs work that may take so many steps, and no more than the work around it has left.
- * @param where what an error names, if the work has too many levels for the stack.
+ * Runs work with a limit of `steps`, or with the steps that the surrounding work has left if they are fewer.
+ * @param where named in the error if the work is nested too deep for the call stack.
  */
 export const within = <T>(steps: number, where: string, work: () => T): T => {
   const outer = left[0] as number;
@@ -43,8 +49,8 @@ export const within = <T>(steps: number, where: string, work: () => T): T => {
     if (!(cause instanceof RangeError)) throw cause;
     throw new ConfigError({
       where,
-      must: "must not be nested so deep",
-      got: "more levels than fit on the stack",
+      must: "must be nested less deeply",
+      got: "more levels than the call stack holds",
       hint,
       cause,
     });

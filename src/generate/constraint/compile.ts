@@ -11,18 +11,21 @@ import { type TokenTree, tokenTree } from "./machine/vocabulary.ts";
 import { bottom } from "./machine/ways.ts";
 import { createMatcher, type Matcher } from "./matcher.ts";
 
-/** A constraint, ready for the texts of one vocabulary. */
+/** A constraint compiled for one vocabulary. */
 export interface CompiledConstraint {
-  /** The matcher of one text. @param endTokens tokens that end it: allowed exactly where it is complete. */
+  /**
+   * Creates the matcher of one text. @param endTokens tokens that end the text: allowed exactly where the text is
+   * complete.
+   */
   matcher(endTokens: readonly number[]): Matcher;
 }
 
-/** The most constraints that are kept for each tokenizer. */
+/** Maximum number of compiled constraints in the cache of a tokenizer. */
 const mostKept = 64;
 
 interface Vocabulary {
   readonly tree: TokenTree;
-  /** Special tokens by their names. */
+  /** Ids of special tokens by name. */
   readonly tokens: ReadonlyMap<string, number>;
   readonly machines: Map<string, Machine>;
 }
@@ -40,20 +43,21 @@ const vocabularyOf = (tokenizer: Tokenizer): Vocabulary => {
   return made;
 };
 
-/** A constraint as text. @throws ConfigError for a schema that is no JSON. */
+/** The cache key of a constraint. @throws ConfigError for a schema that is not JSON. */
 const keyOf = (constraint: Constraint): string => {
   try {
     return JSON.stringify(constraint);
   } catch (cause) {
     const got = cause instanceof Error ? cause.message : String(cause);
-    throw new ConfigError({ where: "constraint", must: "must be JSON that is not nested too deep", got, cause });
+    throw new ConfigError({ where: "constraint", must: "must be JSON that is not nested too deeply", got, cause });
   }
 };
 
 /**
- * Compiles a constraint for a tokenizer. The same one is compiled once.
- * @throws ConfigError for a schema with a keyword that would have no effect, an expression or a grammar that is not supported, a
- *   constraint that the vocabulary cannot write, and one that would take more than about a second to compile; DataError for a model without a tokenizer.
+ * Compiles a constraint for a tokenizer. Compiled constraints are cached.
+ * @throws ConfigError for a schema with a keyword that would have no effect, an unsupported regular expression or
+ * grammar, a constraint that the vocabulary cannot write, or a constraint that takes more than about a second to
+ * compile; DataError for a model without a tokenizer.
  * @example
  * ```ts
  * import { compileConstraint, loadPretrained } from "foretoken";
@@ -69,7 +73,7 @@ export const compileConstraint = (constraint: Constraint, tokenizer: Tokenizer):
   checkTokenizer("compileConstraint: tokenizer", tokenizer);
   const parsed = parseConstraint(constraint, "compileConstraint");
   if (parsed === undefined)
-    throw new ConfigError({ where: "compileConstraint: constraint", must: "must be there", got: "none" });
+    throw new ConfigError({ where: "compileConstraint: constraint", must: "a constraint must be given", got: "none" });
   const { tree, tokens, machines } = vocabularyOf(tokenizer);
   const key = keyOf(parsed);
   let machine = machines.get(key);
@@ -79,7 +83,7 @@ export const compileConstraint = (constraint: Constraint, tokenizer: Tokenizer):
       return createMachine(tree, (out) => begin(bottom, out));
     });
   else machines.delete(key);
-  // The last one in order is the one that was used last.
+  // Moves the constraint to the end: the first one in order is the least recently used.
   machines.set(key, machine);
   for (const oldest of machines.keys()) {
     if (machines.size <= mostKept) break;

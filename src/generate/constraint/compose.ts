@@ -1,4 +1,4 @@
-/** How the texts of a constraint begin, and what follows each of their pieces: constraints of pieces of text, put together. */
+/** Combines constraints on pieces of text: how a text may begin, and what may follow each piece. */
 import { ConfigError } from "../../core/errors/errors.ts";
 import { allChars } from "./automata/char-set.ts";
 import { both } from "./automata/dfa.ts";
@@ -16,20 +16,20 @@ import { bottom, type Output, type Place, type Stack } from "./machine/ways.ts";
 import { emptyPlace, isSpellable, schemaNodes } from "./schema/nodes.ts";
 import { freeDfa } from "./schema/strings.ts";
 
-/** Tells what a text may begin with. @param stack goes on when the text has ended. */
+/** Reports what a text may begin with. @param stack what follows after the text. */
 export type Beginning = (stack: Stack, out: Output) => void;
 
 const unspellable = (kind: string): ConfigError =>
   new ConfigError({
     where: `constraint: ${kind}`,
     must: "must allow a text that this vocabulary can write",
-    got: "one that needs characters without a token, or allows nothing",
+    got: "a constraint that needs characters without a token, or allows nothing",
   });
 
-/** Every JSON value of a form is allowed, and nothing else at the top than objects and arrays. */
+/** Any JSON object or array. */
 const anyJson = { type: ["object", "array"] };
 
-/** Numbers of sequences and repetitions. */
+/** Counter for ids of sequences and repetitions. */
 let ids = 0;
 
 const sequenceOf = (parts: readonly Beginning[]): Beginning => {
@@ -63,7 +63,7 @@ const repeatOf = (part: Beginning): Beginning => {
 
 /**
  * The beginning of a constraint's texts.
- * @param tokens special tokens by their names.
+ * @param tokens ids of special tokens by name.
  * @throws ConfigError for a constraint that is not supported, or that the vocabulary cannot write.
  */
 export const beginningOf = (whole: Constraint, tree: TokenTree, tokens: ReadonlyMap<string, number>): Beginning => {
@@ -74,7 +74,7 @@ export const beginningOf = (whole: Constraint, tree: TokenTree, tokens: Readonly
     if (!root.inhabited) {
       if (alphabet !== allChars) throw unspellable(constraint.kind);
       const where = `schema: ${emptyPlace(root)}`;
-      throw new ConfigError({ where, must: "must allow a value", got: "one that no value meets" });
+      throw new ConfigError({ where, must: "must allow a value", got: "a schema that no value meets" });
     }
     return (stack, out) => frames.begin(root, stack, out);
   };
@@ -98,12 +98,12 @@ export const beginningOf = (whole: Constraint, tree: TokenTree, tokens: Readonly
   };
   const repeated = (part: Beginning): Beginning => {
     if (createMachine(tree, (out) => part(bottom, out)).start.isComplete) {
-      const must = "must not be empty, where it is repeated";
-      throw new ConfigError({ where: "constraint: repeat", must, got: "a text that may be" });
+      const must = "a repeated part must not allow the empty text";
+      throw new ConfigError({ where: "constraint: repeat", must, got: "a part that may be empty" });
     }
     return repeatOf(part);
   };
-  /** Of a constraint without others in it. */
+  /** The beginning of a constraint that contains no other constraints. */
   const ownOf = (constraint: Exclude<Constraint, { readonly kind: "sequence" | "either" | "repeat" }>): Beginning => {
     switch (constraint.kind) {
       case "json":
@@ -140,7 +140,7 @@ export const beginningOf = (whole: Constraint, tree: TokenTree, tokens: Readonly
         throw new ConfigError({
           where: "constraint",
           must: "a trigger must be the whole constraint",
-          got: "one inside of another",
+          got: "a trigger inside another constraint",
         });
       default:
         return constraint satisfies never;

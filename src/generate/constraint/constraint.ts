@@ -1,45 +1,45 @@
 import { z } from "zod";
 import { parseConfig, withoutUndefined } from "../../core/checks/config.ts";
 
-/** One value of JSON that a JSON Schema allows. */
+/** One JSON value that a JSON Schema allows. */
 export interface JsonSchemaConstraint {
   /** Its kind. */
   readonly kind: "jsonSchema";
-  /** The schema: an object, true or false. Keywords without effect are refused. */
+  /** The schema: an object, true or false. Keywords that would have no effect are refused. */
   readonly schema: unknown;
 }
 
-/** A JSON object or array of any form. */
+/** Any JSON object or array. */
 export interface JsonConstraint {
   /** Its kind. */
   readonly kind: "json";
 }
 
-/** A text of a grammar. */
+/** A text that a grammar allows. */
 export interface GrammarConstraint {
   /** Its kind. */
   readonly kind: "grammar";
-  /** Rules in EBNF, `name ::= expression`; a text is one of the rule `root`. */
+  /** Rules in EBNF, `name ::= expression`. The rule `root` describes the text. */
   readonly grammar: string;
 }
 
-/** A text that a regular expression matches whole. */
+/** A text that matches a regular expression as a whole. */
 export interface RegexConstraint {
   /** Its kind. */
   readonly kind: "regex";
-  /** A JavaScript regular expression, as with its flag "u"; without lookaround, references and `\b`. */
+  /** A JavaScript regular expression with the flag "u", without lookaround, backreferences and `\b`. */
   readonly pattern: string;
 }
 
-/** One of some texts. */
+/** One of several given texts. */
 export interface ChoiceConstraint {
   /** Its kind. */
   readonly kind: "choice";
-  /** The texts, one or more, none of them empty. */
+  /** The texts: one or more, none of them empty. */
   readonly choices: readonly string[];
 }
 
-/** One special token. It is no text, so its name in a text of another kind is not this token. */
+/** One special token. A text of another kind that spells the token's name is not this token. */
 export interface TokenConstraint {
   /** Its kind. */
   readonly kind: "token";
@@ -47,43 +47,49 @@ export interface TokenConstraint {
   readonly name: string;
 }
 
-/** Some texts, one after the other, with nothing between. */
+/** Several parts, one after another, with nothing between them. */
 export interface SequenceConstraint {
   /** Its kind. */
   readonly kind: "sequence";
-  /** What each of them must be. */
+  /** A constraint for each part. */
   readonly parts: readonly Constraint[];
 }
 
-/** A text that one of some constraints allows. */
+/** A text that at least one of several constraints allows. */
 export interface EitherConstraint {
   /** Its kind. */
   readonly kind: "either";
-  /** The constraints, one or more. */
+  /** The constraints: one or more. */
   readonly options: readonly Constraint[];
 }
 
-/** A text, any number of times, with nothing between. */
+/** A part, repeated any number of times, with nothing between repetitions. Zero repetitions are allowed. */
 export interface RepeatConstraint {
   /** Its kind. */
   readonly kind: "repeat";
-  /** What each of them must be. It must not be empty. */
+  /** The constraint for each repetition. It must not allow the empty text. */
   readonly part: Constraint;
 }
 
-/** Any text, until a marker comes. Special tokens other than the marker are not in it. Only a whole constraint is one. */
+/**
+ * Any text until a marker appears; the constraint `rest` applies after the marker. The text contains no special tokens
+ * except the marker. A trigger must be the whole constraint, not a part of another one.
+ */
 export interface TriggerConstraint {
   /** Its kind. */
   readonly kind: "trigger";
-  /** The text that is waited for. A special token of this name is one, too. */
+  /** The text of the marker. A special token with this name is a marker too. */
   readonly marker: string;
-  /** The marker counts at the beginning of the text alone, behind spaces. Default false: anywhere. */
+  /**
+   * true: the marker counts only at the beginning of the text, where spaces may come before it. Default false:
+   * anywhere.
+   */
   readonly atStart?: boolean | undefined;
-  /** What all that follows the marker must be. */
+  /** The constraint for all text after the marker. */
   readonly rest: Constraint;
 }
 
-/** What the text that a model writes must be. */
+/** The form that the text of a model must have. */
 export type Constraint =
   | JsonSchemaConstraint
   | JsonConstraint
@@ -98,7 +104,7 @@ export type Constraint =
 
 const inner: z.ZodType<Constraint> = z.lazy(() => constraintSchema) as z.ZodType<Constraint>;
 
-/** A constraint as JSON has it. */
+/** The schema of a constraint in JSON. */
 export const constraintSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("jsonSchema"), schema: z.unknown() }),
   z.strictObject({ kind: z.literal("json") }),
@@ -117,9 +123,13 @@ export const constraintSchema = z.discriminatedUnion("kind", [
   }),
 ]);
 
-/** An object with a constraint, as options have it: apart from other options, whose schema has a function in it. */
+/**
+ * The option `constraint` has an object schema of its own, since the schema of the other options contains a function.
+ */
 const formSchema = z.strictObject({ constraint: constraintSchema.optional() });
 
-/** @throws ConfigError for what is no constraint. @param where the object that has it, for the error. */
+/**
+ * @throws ConfigError if the value is not a constraint. @param where the object that has the constraint, for errors.
+ */
 export const parseConstraint = (constraint: unknown, where: string): Constraint | undefined =>
   parseConfig(formSchema, withoutUndefined({ constraint }), where).constraint;

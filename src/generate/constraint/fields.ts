@@ -1,14 +1,16 @@
-/** Errors of a constraint name its field, as a program or a request has it: `constraint.schema: #/properties/age/minimun`. */
+/**
+ * Errors of a constraint name the field in the program or the request: `constraint.schema: #/properties/age/minimun`.
+ */
 import { ConfigError } from "../../core/errors/errors.ts";
 import { within } from "./budget.ts";
 import type { Constraint } from "./constraint.ts";
 
-/** Fields that have what a constraint of a kind allows. */
+/** For each kind of constraint the field that describes the allowed texts. */
 const fields: { readonly [Kind in Constraint["kind"]]?: string } = {
   ...{ jsonSchema: "schema", regex: "pattern", grammar: "grammar", choice: "choices", token: "name", repeat: "part" },
 };
 
-/** The field of a constraint that an error is about. @param path the constraint itself. */
+/** The field that an error of a constraint names. @param path of the constraint. */
 export const fieldOf = (path: string, { kind }: Constraint): string => {
   const field = fields[kind];
   return field === undefined ? path : `${path}.${field}`;
@@ -17,11 +19,11 @@ export const fieldOf = (path: string, { kind }: Constraint): string => {
 const renamed = (error: ConfigError, rename: (where: string) => string): ConfigError =>
   new ConfigError({ ...error.details, where: rename(error.details.where), cause: error });
 
-/** Parts of the work name themselves so. */
+/** Names that the compiling code itself gives to places in errors. */
 const ownNames =
   /^(?:schema|number|format [^:]*|constraint(?:: (?:json|jsonSchema|grammar|regex|choice|token|repeat))?)(?=$|[: ])/u;
 
-/** Runs the work on one field of a constraint. Its errors name the field, and the place inside of it. */
+/** Runs the work on one field of a constraint. Its errors name the field and the place inside the field. */
 export const inField = <T>(field: string, work: () => T): T => {
   try {
     return within(Number.MAX_SAFE_INTEGER, field, work);
@@ -31,7 +33,10 @@ export const inField = <T>(field: string, work: () => T): T => {
   }
 };
 
-/** Runs work that compiles a constraint. Its errors name `field` in place of the constraint, or of what a constraint of one part has. */
+/**
+ * Runs work that compiles a constraint. Its errors name `field` instead of `constraint` or `constraint.schema` (or the
+ * pattern, grammar or choices).
+ */
 export const asField = <T>(field: string, work: () => T): T => {
   try {
     return work();

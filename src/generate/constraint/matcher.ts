@@ -5,35 +5,35 @@ import { maskSteps, within } from "./budget.ts";
 import type { Machine, State } from "./machine/machine.ts";
 import type { TokenTree } from "./machine/vocabulary.ts";
 
-/** Follows one text: which tokens may come next, so that the whole text obeys its constraint. */
+/** Follows one text and computes which tokens may come next, so that the whole text obeys its constraint. */
 export interface Matcher {
   /**
-   * Writes which tokens may follow, a bit for each id: bit id % 32 of number ⌊id / 32⌋. The model's end tokens are among them
-   * exactly where the text is complete.
-   * @param into as many numbers as `maskLength` tells.
+   * Writes the mask of the tokens that may follow: the bit of token id is bit id % 32 of word ⌊id / 32⌋. The model's
+   * end tokens are in the mask exactly if the text is complete.
+   * @param into array of `maskLength` words.
    */
   mask(into: Uint32Array): void;
   /** Whether a token may follow. */
   allows(id: number): boolean;
-  /** Adds a token; false: it must not follow, and the text stays as it is. */
+  /** Adds a token. Returns false if the token must not follow; the text then stays as it is. */
   accept(id: number): boolean;
   /** Whether the text may end here. */
   readonly isComplete: boolean;
-  /** Whether nothing but an end token may follow. */
+  /** Whether only an end token may follow. */
   readonly isOver: boolean;
   /**
-   * Tokens of the text that must follow. The text is certain; where it may be divided into tokens in other ways, this is a guess, as the
-   * tokenizer divides it. They are not added.
-   * @param most tokens at most.
+   * Tokens of the text that must come next. The text itself is certain. Its division into tokens is a guess, made as
+   * the tokenizer divides text. The tokens are not added.
+   * @param most maximum number of tokens.
    */
   forced(most: number): readonly number[];
-  /** Takes the last tokens back. @param count number of accepted tokens at most. */
+  /** Removes the last tokens. @param count number of tokens to remove; at most all accepted tokens are removed. */
   rollback(count: number): void;
-  /** Numbers of a mask. */
+  /** Length of a mask in 32-bit words. */
   readonly maskLength: number;
 }
 
-/** What a matcher needs of a vocabulary. */
+/** The parts of a vocabulary that a matcher needs. */
 export interface ConstraintVocabulary {
   readonly tree: TokenTree;
   readonly bytesOf: (id: number) => Uint8Array;
@@ -41,7 +41,7 @@ export interface ConstraintVocabulary {
   readonly endTokens: readonly number[];
 }
 
-/** The only byte that may follow; -1 where there are several, or the text may end. */
+/** The only byte that may follow; -1 if there are several, or if the text may end. */
 const onlyByte = (machine: Machine, state: State): number => {
   if (state.isComplete || state.threads.some(({ leaf }) => leaf.special !== undefined)) return -1;
   let only = -1;
@@ -53,7 +53,7 @@ const onlyByte = (machine: Machine, state: State): number => {
   return only;
 };
 
-/** The most bytes that are looked ahead. */
+/** Maximum number of bytes to look ahead. */
 const mostForced = 4096;
 
 const forcedBytes = (machine: Machine, state: State): Uint8Array => {
@@ -68,7 +68,7 @@ const forcedBytes = (machine: Machine, state: State): Uint8Array => {
   return Uint8Array.from(bytes);
 };
 
-/** The longest token that is the beginning of bytes, and its length. */
+/** The longest token that the text has at `from`, and its length in bytes; -1 and 0 if there is none. */
 const longestToken = (
   { bytes, ends, tokens, depths }: TokenTree,
   text: Uint8Array,
@@ -90,15 +90,18 @@ const longestToken = (
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Tokens of a text: the tokenizer's own, or else the longest ones first. They may end before the text. */
+/**
+ * Tokens of a text, from the tokenizer if it encodes the text exactly, else the longest tokens first. They may cover
+ * only a first part of the text.
+ */
 const tokensOf = (text: Uint8Array, { tree, bytesOf, encode }: ConstraintVocabulary, most: number): number[] => {
   try {
     const ids = Array.from(encode(decoder.decode(text)));
     const bytes = ids.flatMap((id) => Array.from(bytesOf(id)));
-    // A tokenizer may put a space before each text.
+    // The check fails, for example, if the tokenizer puts a space before each text.
     if (bytes.length === text.length && bytes.every((byte, i) => byte === text[i])) return ids.slice(0, most);
   } catch {
-    // The text begins or ends within a character.
+    // The text begins or ends inside a character.
   }
   const ids: number[] = [];
   for (let at = 0; at < text.length && ids.length < most; ) {
@@ -114,7 +117,7 @@ export const createMatcher = (machine: Machine, vocabulary: ConstraintVocabulary
   const { tree, bytesOf, endTokens } = vocabulary;
   const ends = new Set(endTokens);
   const specials = new Set(tree.specials);
-  /** The states before each token, and now. */
+  /** The states before each token; the last one is the current state. */
   const states: State[] = [machine.start];
   let ended = 0;
   const now = (): State => states.at(-1) ?? machine.start;
@@ -139,7 +142,7 @@ export const createMatcher = (machine: Machine, vocabulary: ConstraintVocabulary
       if (!(into instanceof Uint32Array) || into.length !== maskLength) {
         throw new ShapeError({
           where: "matcher.mask",
-          must: `must get a Uint32Array of ${maskLength} numbers`,
+          must: `must get a Uint32Array of length ${maskLength}`,
           got: show(into),
         });
       }

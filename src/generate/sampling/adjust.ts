@@ -1,20 +1,20 @@
-/** What changes the logits before a token is drawn from them: penalties, biases, banned words. */
+/** Changes of the logits before a token is drawn: penalties, biases, banned words. */
 import type { Sampling } from "./settings.ts";
 
-/** How often tokens were there. */
+/** The tokens so far, and how often each occurred. */
 export interface History {
-  /** The prompt and what was written. */
+  /** Ids of the prompt and of the written tokens. */
   readonly ids: readonly number[];
-  /** Of the tokens in it. */
+  /** Set of all ids in `ids`. */
   readonly seen: ReadonlySet<number>;
-  /** Times that a token was written, after the prompt. */
+  /** How often each token was written after the prompt. */
   readonly written: ReadonlyMap<number, number>;
 }
 
-/** Changes logits where they are. */
+/** Changes logits in place. */
 export type Adjustment = (logits: Float32Array, history: History) => void;
 
-/** Of tokens that were there before: z / θ where z > 0, z · θ elsewhere (Keskar et al. 2019, CTRL). */
+/** Repetition penalty θ for tokens that occurred before: z / θ if z > 0, else z · θ (Keskar et al. 2019, CTRL). */
 export const repetitionPenalty =
   (penalty: number): Adjustment =>
   (logits, { seen }) => {
@@ -24,7 +24,7 @@ export const repetitionPenalty =
     }
   };
 
-/** z − count · frequency − (1 if count > 0) · presence, of the tokens that were written (as OpenAI's API defines them). */
+/** z − count · frequency − (1 if count > 0) · presence, for written tokens (as in OpenAI's API). */
 export const countPenalties =
   (presence: number, frequency: number): Adjustment =>
   (logits, { written }) => {
@@ -34,7 +34,7 @@ export const countPenalties =
     }
   };
 
-/** z + bias, of tokens by their ids. */
+/** z + bias, for the ids that have a bias. */
 export const logitBias =
   (biases: ReadonlyMap<number, number>): Adjustment =>
   (logits) => {
@@ -44,7 +44,7 @@ export const logitBias =
     }
   };
 
-/** −∞ for a token that would end one of some lists of tokens. */
+/** z = −∞ for each token that would complete one of the banned lists of tokens. */
 export const banned =
   (lists: readonly (readonly number[])[]): Adjustment =>
   (logits, { ids }) => {
@@ -57,7 +57,7 @@ export const banned =
     }
   };
 
-/** The penalties of these settings, those that change something. */
+/** The penalties of the settings; penalties without effect are left out. */
 export const penaltiesOf = (sampling: Sampling): readonly Adjustment[] => {
   const { repetitionPenalty: repetition, presencePenalty: presence, frequencyPenalty: frequency } = sampling;
   return [

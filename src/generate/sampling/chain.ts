@@ -3,36 +3,36 @@ import { type Adjustment, banned, type History, logitBias, penaltiesOf } from ".
 import { sampleToken } from "./sampler.ts";
 import { type FilterName, filterNames, type Sampling } from "./settings.ts";
 
-/** All that decides the tokens of a text, besides the model and the prompt. */
+/** All settings that decide the tokens of a text, in addition to the model and the prompt. */
 export interface ChainSettings {
   readonly sampling: Sampling;
   readonly seed: number;
-  /** Order of the filters. Default: as they are listed. */
+  /** Order of the filters. Default: the order of `filterNames`. */
   readonly order?: readonly FilterName[];
   /** Added to logits, by token ids. Default: none. */
   readonly biases?: ReadonlyMap<number, number>;
-  /** Tokens in a row that must not be written, each as a list. Default: none. */
+  /** Sequences of tokens that must not be written. Default: none. */
   readonly banned?: readonly (readonly number[])[];
   /** Decides which tokens may follow at all. Default: all of them. */
   readonly constraint?: TokenConstraint | undefined;
-  /** Changes the logits of each token last of all, where they are. Default: nothing does. */
+  /** Changes the logits of each token in place, after all other adjustments. Default: none. */
   readonly adjust?: ((logits: Float32Array, ids: readonly number[]) => void) | undefined;
 }
 
-/** The tokens that may follow a text. */
+/** Decides which tokens may follow a text. */
 export interface TokenConstraint {
-  /** Numbers of a mask. */
+  /** Length of a mask in 32-bit words. */
   readonly maskLength: number;
-  /** Writes which tokens may follow: bit id % 32 of number ⌊id / 32⌋. */
+  /** Writes the mask of the tokens that may follow: the bit of token id is bit id % 32 of word ⌊id / 32⌋. */
   mask(into: Uint32Array): void;
   /** Whether the text may end here. */
   readonly isComplete: boolean;
 }
 
 /**
- * Leaves only the tokens of a mask, with finite logits. Where biases and bans left none of those, they have their first logits, and
- * where those are no numbers, all the same.
- * @returns whether biases and bans left one.
+ * Sets the logits of all tokens outside the mask to −∞, and makes the others finite. If biases and bans left no token
+ * of the mask, the tokens of the mask get their original logits back; an original logit that is not finite becomes 0.
+ * @returns whether biases and bans left a token of the mask.
  */
 const constrain = (logits: Float32Array, first: Float32Array, mask: Uint32Array): boolean => {
   let isLeft = false;
@@ -40,7 +40,7 @@ const constrain = (logits: Float32Array, first: Float32Array, mask: Uint32Array)
     const bits = mask[word] as number;
     const end = Math.min(32 * word + 32, logits.length);
     for (let id = 32 * word; id < end; id++) {
-      // Nearly all words of a mask are empty.
+      // `bits` is 0 for nearly all words of a mask, so this test comes first.
       if (bits !== 0 && ((bits >>> (id & 31)) & 1) === 1) {
         const logit = logits[id] as number;
         if (logit > Number.NEGATIVE_INFINITY) {
@@ -61,18 +61,22 @@ const constrain = (logits: Float32Array, first: Float32Array, mask: Uint32Array)
   return false;
 };
 
-/** Chooses the tokens of one text, one after the other. */
+/** Chooses the tokens of one text, one by one. */
 export interface Chain {
   /**
-   * The token that follows, which is then part of the text; null: the text is complete, and biases and bans leave no token that may follow.
-   * @param logits [V], which stay as they are.
+   * Chooses the next token and adds it to the text. null: the text is complete, and biases and bans leave no token that
+   * may follow.
+   * @param logits [V]; they are not changed.
    */
   next(logits: Float32Array): number | null;
-  /** The same from here on, for other logits: nothing becomes part of the text, and the caller's own function and the constraint are left out. */
+  /**
+   * Returns a function that chooses the following tokens from other logits, in the same way as `next`. It adds nothing
+   * to the text, and it ignores the caller's own function and the constraint.
+   */
   ahead(): (logits: Float32Array) => number;
 }
 
-/** What a chain knows of its text. */
+/** State of the text. */
 interface ChainState extends History {
   readonly ids: number[];
   readonly seen: Set<number>;
@@ -81,9 +85,9 @@ interface ChainState extends History {
 }
 
 /**
- * The chain of one text: biases, repetition penalty, presence and frequency penalties, banned words, the caller's own function, the
- * constraint; then the filters, and a draw.
- * @param prompt what the text begins with.
+ * Creates the chain of one text. Its steps: biases, repetition penalty, presence and frequency penalties, banned words,
+ * the caller's own function, the constraint, the filters, one draw.
+ * @param prompt ids of the tokens before the text.
  */
 export const createChain = (settings: ChainSettings, prompt: readonly number[]): Chain => {
   const { sampling, seed, order = filterNames, biases, adjust, constraint } = settings;
@@ -118,16 +122,17 @@ export const createChain = (settings: ChainSettings, prompt: readonly number[]):
   return {
     next: (logits) => choose(text, all, logits, constraint),
     ahead() {
-      // Greedy takes no numbers, all else one for each token: two words, of four in a block.
+      // Greedy decoding takes no random numbers; otherwise each token takes one. A number is two words, and a block of
+      // the stream has four.
       const taken = sampling.temperature === 0 ? 0 : text.ids.length - prompt.length;
       const random = randomStream(key, Math.floor(taken / 2));
       if (taken % 2 === 1) random.uniform();
-      // Without adjustments nobody reads the text.
+      // Without adjustments nothing reads the ids, so they are not copied.
       const state: ChainState =
         ours.length === 0
           ? { ids: [], seen: new Set(), written: new Map(), random }
           : { ids: [...text.ids], seen: new Set(text.seen), written: new Map(text.written), random };
-      // Without a constraint there is always one.
+      // `choose` returns null only with a constraint.
       return (logits) => choose(state, ours, logits) ?? 0;
     },
   };

@@ -1,15 +1,18 @@
-/** Filters: each keeps some of the tokens that may be drawn, by its definition. */
+/** Filters of sampling: each keeps some of the tokens, by its own definition. */
 
 import type { FilterName, Sampling } from "./settings.ts";
 import type { Listed } from "./shortlist.ts";
 
-/** Tokens that may be drawn, likeliest first. */
+/** Tokens that may be drawn, the most probable first. */
 export interface Kept extends Listed {
-  /** The logits are divided by it. */
+  /** Temperature that divides the logits in `weights`. */
   readonly temperature: number;
-  /** e^((logit − the highest) / temperature) of each. */
+  /** e^((logit − highest logit) / temperature) of each token. */
   readonly weights: Float64Array;
-  /** Of all tokens that may be drawn: of more than are listed, where a later step will not keep the others. */
+  /**
+   * Sum of the weights of all tokens that may be drawn. It may include tokens that are not listed, if a later filter
+   * drops them anyway.
+   */
   readonly total: number;
 }
 
@@ -19,7 +22,7 @@ const totalOf = (weights: Float64Array): number => {
   return total;
 };
 
-/** What may be drawn of a list, at a temperature. */
+/** Computes the weights of listed tokens at a temperature. */
 export const weighed = ({ ids, logits }: Listed, temperature: number, total?: number): Kept => {
   const top = logits[0] as number;
   const weights = new Float64Array(logits.length);
@@ -27,7 +30,7 @@ export const weighed = ({ ids, logits }: Listed, temperature: number, total?: nu
   return { ids, logits, temperature, weights, total: total ?? totalOf(weights) };
 };
 
-/** The first of them alone, which then are all that may be drawn. */
+/** Keeps only the first `count` tokens, at least one. */
 const first = ({ ids, logits, temperature, weights }: Kept, count: number): Kept => {
   const some = Math.max(1, count);
   const heaviest = weights.subarray(0, some);
@@ -40,10 +43,13 @@ const first = ({ ids, logits, temperature, weights }: Kept, count: number): Kept
   };
 };
 
-/** The k likeliest (Fan, Lewis & Dauphin 2018). */
+/** Keeps the k most probable tokens (Fan, Lewis & Dauphin 2018). */
 const topK = (kept: Kept, k: number): Kept => (k === 0 ? kept : first(kept, k));
 
-/** The smallest set of likeliest tokens whose probabilities reach p: nucleus sampling (Holtzman et al. 2019). */
+/**
+ * Nucleus sampling: keeps the smallest set of most probable tokens whose probabilities sum to p or more (Holtzman et
+ * al. 2019).
+ */
 const topP = (kept: Kept, p: number): Kept => {
   if (p >= 1) return kept;
   let sum = 0;
@@ -52,7 +58,7 @@ const topP = (kept: Kept, p: number): Kept => {
   return first(kept, count);
 };
 
-/** Those at least p times as likely as the likeliest (Nguyen et al. 2024). */
+/** Keeps tokens that are at least p times as probable as the most probable token (Nguyen et al. 2024). */
 const minP = (kept: Kept, p: number): Kept => {
   if (p === 0) return kept;
   const threshold = p * (kept.weights[0] as number);
@@ -62,8 +68,8 @@ const minP = (kept: Kept, p: number): Kept => {
 };
 
 /**
- * Locally typical sampling (Meister et al. 2023): the smallest set of tokens whose −ln p is nearest to the entropy, and whose
- * probabilities reach p. Equally near ones: the likelier first.
+ * Locally typical sampling (Meister et al. 2023): takes tokens in order of the distance between their −ln p and the
+ * entropy, until their probabilities sum to p or more. At equal distance the more probable token comes first.
  */
 const typicalP = (kept: Kept, p: number): Kept => {
   if (p >= 1) return kept;
@@ -92,6 +98,6 @@ const filters: Readonly<Record<FilterName, Filter>> = {
   typicalP: (kept, sampling) => typicalP(kept, sampling.typicalP),
 };
 
-/** One filter after the other. */
+/** Applies the filters in order. */
 export const filtered = (kept: Kept, sampling: Pick<Sampling, FilterName>, order: readonly FilterName[]): Kept =>
   order.reduce((left, name) => filters[name](left, sampling), kept);

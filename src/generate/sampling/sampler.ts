@@ -1,13 +1,16 @@
 /**
- * How a token is chosen from logits: penalties, biases and banned words change the logits (adjust.ts), filters keep some of the
- * tokens (filters.ts), and one number decides among those.
+ * Choice of a token from logits. Penalties, biases and banned words change the logits (adjust.ts), filters keep some of
+ * the tokens (filters.ts), and one random number decides between the kept tokens.
  */
 import type { RandomStream } from "../../core/random.ts";
 import { filtered, type Kept, weighed } from "./filters.ts";
 import { type Filtering, type FilterName, filterNames, type Sampling } from "./settings.ts";
 import { atLeast, highest, massOf, mostSelected, withShare } from "./shortlist.ts";
 
-/** Tokens that may be drawn, likeliest first and equal ones in the order of their ids, with probabilities that sum to 1. */
+/**
+ * Tokens that may be drawn, with probabilities that sum to 1. The most probable token comes first; equally probable
+ * tokens are sorted by id.
+ */
 export interface Candidates {
   readonly ids: readonly number[];
   readonly probabilities: Float64Array;
@@ -19,8 +22,8 @@ const all = (logits: Float32Array, temperature: number): Kept =>
 const whole = (filtering: Filtering): Pick<Sampling, FilterName> => ({ typicalP: 1, ...filtering });
 
 /**
- * What would be drawn from.
- * @param order of the filters. Default: temperature, top-k, top-p, min-p, typical, as Hugging Face's generate has them.
+ * The tokens that the filters keep, with their probabilities.
+ * @param order of the filters. Default: temperature, top-k, top-p, min-p, typical, as in Hugging Face's `generate`.
  */
 export const filterCandidates = (
   logits: Float32Array,
@@ -44,17 +47,17 @@ const argmax = (logits: Float32Array): number => {
   return best;
 };
 
-/** The place among weights that a number fell on, and the part of [0, 1) that belongs to it. */
+/** The index of the weight that a random number selected, and its interval of [0, 1). */
 interface Fall {
   readonly place: number;
-  /** Sum of the probabilities before it, and that sum with its own. */
+  /** The interval starts at `from`, the sum of all earlier probabilities, and ends at `to`. */
   readonly from: number;
   readonly to: number;
 }
 
-/** Lays weights / total end to end and takes the one that `number` in [0, 1) falls on. */
+/** Lays the probabilities weights / total end to end and selects the one whose interval contains `number` of [0, 1). */
 const fallOn = (weights: Float64Array, total: number, number: number): Fall => {
-  // Rounding may leave a little of 1 to no one: the last candidate has it.
+  // Rounded probabilities may sum to a little less than 1: the last candidate gets the rest.
   const last = weights.length - 1;
   let remaining = number;
   let from = 0;
@@ -66,25 +69,25 @@ const fallOn = (weights: Float64Array, total: number, number: number): Fall => {
   }
 };
 
-/** The token that a number fell on, and the part of [0, 1) that belongs to it. */
+/** The token that a random number selected, and its interval of [0, 1). */
 export interface Draw extends Omit<Fall, "place"> {
   readonly id: number;
 }
 
-/** Draws the candidate that `number` in [0, 1) falls on. */
+/** Draws the candidate whose interval contains `number` of [0, 1). */
 export const drawToken = ({ ids, probabilities }: Candidates, number: number): Draw => {
   const { place, from, to } = fallOn(probabilities, 1, number);
   return { id: ids[place] as number, from, to };
 };
 
-/** What may be drawn, as far as the filters and the number ask for it: the rest is not put in order. */
+/** The most probable tokens, as far as the filters and the random number need them. The rest is not sorted. */
 const shortlist = (logits: Float32Array, sampling: Pick<Sampling, FilterName>, number: number): Kept => {
   const { temperature, topK, topP, minP, typicalP } = sampling;
   if (topK > 0 && topK <= mostSelected) return weighed(highest(logits, topK), temperature);
   if (topK > 0 || typicalP < 1) return all(logits, temperature);
   const mass = massOf(logits, temperature);
-  // Those that reach p, those that are likely enough, or those up to the one that the number falls on. A little more is listed than
-  // that: sums are rounded.
+  // Lists the tokens that top-p needs, or min-p keeps, or all tokens up to the drawn one. The small margins allow for
+  // rounded sums.
   const share = topP < 1 ? topP : minP > 0 ? 0 : number;
   const listed =
     topP < 1 || minP === 0
@@ -94,8 +97,8 @@ const shortlist = (logits: Float32Array, sampling: Pick<Sampling, FilterName>, n
 };
 
 /**
- * Chooses one token. Greedy uses no randomness, all else one number per token.
- * @param order as of filterCandidates.
+ * Chooses one token. Greedy decoding (temperature 0) uses no random number; otherwise each token takes one.
+ * @param order of the filters, see `filterCandidates`.
  */
 export const sampleToken = (
   logits: Float32Array,
@@ -109,6 +112,6 @@ export const sampleToken = (
   const isUsual = order === filterNames || order.every((name, i) => name === filterNames[i]);
   const start = order[0] === "temperature" ? sampling.temperature : 1;
   const kept = filtered(isUsual ? shortlist(logits, sampling, number) : all(logits, start), sampling, order);
-  // Of a model that has diverged there may be nothing: any token will do.
+  // The list is empty if all logits are NaN, after training diverged: any token will do.
   return kept.ids.length === 0 ? 0 : (kept.ids[fallOn(kept.weights, kept.total, number).place] as number);
 };

@@ -1,26 +1,26 @@
 /**
- * The likeliest tokens in order, as many as are needed: a vocabulary is large, and all of it is sorted only where a setting asks for
+ * Finds the most probable tokens in order. A vocabulary is large, so it is sorted as a whole only if a setting needs
  * that.
  */
 
-/** Tokens from the likeliest on, equal ones in the order of their ids. */
+/** Tokens with the highest logits, the highest first; tokens with equal logits are sorted by id. */
 export interface Listed {
   readonly ids: readonly number[];
   /** As many. */
   readonly logits: readonly number[];
 }
 
-/** More than these are not worth keeping in order one by one. */
+/** Maximum `count` for `highest`: a longer list costs too much to keep sorted token by token. */
 export const mostSelected = 1024;
 
-/** The `count` highest, in one pass: nearly all logits end at the first comparison. */
+/** The `count` highest logits, found in one pass: nearly all logits fail the first comparison. */
 export const highest = (logits: Float32Array, count: number): Listed => {
   const ids: number[] = [];
   const kept: number[] = [];
   let lowest = Number.NEGATIVE_INFINITY;
   for (let id = 0; id < logits.length; id++) {
     const logit = logits[id] as number;
-    // Neither is NaN, of a model that has diverged.
+    // Written so that NaN is skipped too: a diverged model gives NaN.
     if (!(logit > lowest)) continue;
     let place = kept.length < count ? kept.length : count - 1;
     for (; place > 0 && (kept[place - 1] as number) < logit; place--) {
@@ -34,12 +34,15 @@ export const highest = (logits: Float32Array, count: number): Listed => {
   return { ids, logits: kept };
 };
 
-/** Room for an id in a key: so many, and the 32 bits of a logit, are a whole number that a double holds. */
+/**
+ * Number of ids that fit into a key: 21 bits of the id and 32 bits of the logit make 53 bits, the exact integers of a
+ * double.
+ */
 const idRoom = 2 ** 21;
 const single = new Float32Array(1);
 const word = new Uint32Array(single.buffer);
 
-/** A number that is smaller for a higher logit, and of equal ones for the lower id. */
+/** Sort key: smaller for a higher logit, and for equal logits smaller for the lower id. */
 const keyOf = (logit: number, id: number): number => {
   // Of −0, 0.
   single[0] = logit === 0 ? 0 : logit;
@@ -48,7 +51,7 @@ const keyOf = (logit: number, id: number): number => {
   return descending * idRoom + id;
 };
 
-/** All that are at least as high as `threshold`. */
+/** All tokens whose logit is at least `threshold`. */
 export const atLeast = (logits: Float32Array, threshold: number): Listed => {
   if (logits.length > idRoom) throw new Error(`a vocabulary has at most ${idRoom} tokens`);
   const keys = new Float64Array(logits.length);
@@ -67,7 +70,7 @@ export const atLeast = (logits: Float32Array, threshold: number): Listed => {
   return listed;
 };
 
-/** Mass of all: Σ e^((logit − highest) / temperature). */
+/** Sum over all tokens: Σ e^((logit − highest) / temperature). */
 export interface Mass {
   readonly highest: number;
   readonly sum: number;
@@ -77,12 +80,12 @@ export const massOf = (logits: Float32Array, temperature: number): Mass => {
   let top = Number.NEGATIVE_INFINITY;
   for (let id = 0; id < logits.length; id++) if ((logits[id] as number) > top) top = logits[id] as number;
   let sum = 0;
-  // Without NaN, of a model that has diverged.
+  // `|| 0` leaves out NaN: a diverged model gives NaN.
   for (let id = 0; id < logits.length; id++) sum += Math.exp(((logits[id] as number) - top) / temperature) || 0;
   return { highest: top, sum };
 };
 
-/** The likeliest that together have more than `share` of the mass, or all. */
+/** The most probable tokens whose weights together exceed `share` of the sum, or all tokens. */
 export const withShare = (logits: Float32Array, temperature: number, mass: Mass, share: number): Listed => {
   for (let reach = 8; ; reach *= 2) {
     const listed = atLeast(logits, mass.highest - reach * temperature);

@@ -1,4 +1,7 @@
-/** Guesses of a smaller model with the same tokenizer: it writes what may follow, for all texts of an engine in common passes. */
+/**
+ * Draft model: a smaller model with the same tokenizer guesses the next tokens. It writes guesses for all texts of an
+ * engine in common passes.
+ */
 
 import { ConfigError } from "../../core/errors/errors.ts";
 import { createSequenceEngine } from "../../engine/engine.ts";
@@ -6,17 +9,18 @@ import type { Draft } from "../../engine/sequence.ts";
 import { isClosed } from "../../pretrained/model/closed.ts";
 import type { LanguageModel } from "../../pretrained/model/language-model.ts";
 
-/** See the head of the file. */
+/** Guesses tokens with a smaller model. */
 export interface DraftModel {
   /**
    * Guesses for one text.
-   * @param ahead begins to choose the tokens after those that there are: of the small model's logits it takes what the text would.
+   * @param ahead returns a function that chooses the following tokens; from the logits of the small model it chooses as
+   * the text itself would.
    */
   draft(ahead: () => (logits: Float32Array) => number): Draft;
   close(): Promise<void>;
 }
 
-/** @param sizes of its cache and its batches, as those of the engine that it guesses for. */
+/** @param sizes of its cache and its batches, equal to the sizes of the engine that it guesses for. */
 export const createDraftModel = (
   lm: LanguageModel,
   sizes: { readonly cacheBytes: number; readonly maxSequences: number },
@@ -29,7 +33,7 @@ export const createDraftModel = (
         const must = "the model that guesses must stay open as long as texts are written with it";
         throw new ConfigError({ where: "generate: speculate", must, got: "one that was closed" });
       }
-      // Past its context it would compute the whole window for each token.
+      // Beyond its context it would compute the whole window again for each token.
       const count = Math.min(most, model.config.contextLength - ids.length);
       if (count < 1) return [];
       const choose = ahead();

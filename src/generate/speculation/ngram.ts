@@ -1,33 +1,39 @@
 /**
- * Guesses what follows a text by what followed the same tokens before in the text itself. Code that is written again, quotations,
- * lists and names repeat; prose seldom does, and then few or no tokens are guessed.
+ * Guesses the next tokens from the text itself: it looks for an earlier place with the same last tokens and takes what
+ * followed there. Repeated code, quotations, lists and names give good guesses; prose gives few or none.
  */
 import type { Draft } from "../../engine/sequence.ts";
 
-/** Tokens in a row that are looked up: long ones first, since they are seldom somewhere by chance. */
+/** Lengths of the token sequences that are looked up. Long sequences come first, since they rarely match by chance. */
 const lengths = [6, 3, 2] as const;
-/** Earlier places of the same tokens that are compared, the latest first. */
+/** Maximum number of earlier places that are compared, the latest first. */
 const mostPlaces = 16;
-/** Tokens before them that are compared at most. */
+/** Maximum number of tokens before a place that are compared. */
 const mostCompared = 64;
-/** Where a text followed an earlier part and then differed: it may go on with that part, a few tokens later. */
+/**
+ * Limits for a text that followed an earlier part and then differed: after a few tokens it may follow the earlier part
+ * again.
+ */
 const rejoin = { before: 4, after: 12, leastFollowed: 6, within: 96 };
-/** Kinds of places, by how many tokens agree, whose guesses are judged apart. */
+/**
+ * Groups of places by number of matching tokens (lower bounds). The success of guesses is measured for each group
+ * separately.
+ */
 const kinds = [1, 2, 3, 5, 8, 16] as const;
-/** Guesses of a kind are given while at least this share of them would have come true. */
+/** A group gives guesses while at least this share of its guesses would be right. */
 const leastShare = 0.25;
 
-/** A place in the text whose tokens may follow its end. */
+/** An earlier place in the text; the tokens from there on may follow the end of the text too. */
 interface Place {
   readonly from: number;
-  /** Tokens before it that agree with the end of the text. */
+  /** Number of tokens before it that match the end of the text. */
   readonly agree: number;
 }
 
-/** Earlier places of rows of `length` tokens. */
+/** Index of all sequences of `length` tokens in the text. */
 const placesOf = (length: number) => {
   const latest = new Map<number, number>();
-  /** Of each place the one before it with the same hash. */
+  /** For each end the previous end with the same hash; -1: none. */
   const earlier: number[] = [];
   const hashAt = (ids: readonly number[], end: number): number => {
     let hash = 0;
@@ -35,13 +41,13 @@ const placesOf = (length: number) => {
     return hash;
   };
   return {
-    /** Adds the tokens before `end`, each end once and in order. */
+    /** Adds the sequence that ends before `end`. Call it once for each end, in order. */
     add(ids: readonly number[], end: number): void {
       const hash = end < length ? 0 : hashAt(ids, end);
       earlier[end] = (end < length ? undefined : latest.get(hash)) ?? -1;
       if (end >= length) latest.set(hash, end);
     },
-    /** The earlier ends of the last tokens, the latest first. */
+    /** Earlier ends of the last `length` tokens, the latest first. */
     *ends(ids: readonly number[]): Generator<number, void, undefined> {
       let end = earlier[ids.length] ?? -1;
       for (let i = 0; i < mostPlaces && end >= 0; i++) {
@@ -52,14 +58,14 @@ const placesOf = (length: number) => {
   };
 };
 
-/** How many tokens before `from` are those at the end of the text. */
+/** Number of tokens before `from` that match the end of the text. */
 const agreement = (ids: readonly number[], from: number): number => {
   let count = 0;
   while (count < mostCompared && count < from && ids[from - 1 - count] === ids[ids.length - 1 - count]) count++;
   return count;
 };
 
-/** How good guesses of each kind are. */
+/** Measures how often the guesses of each group are right. */
 const judge = () => {
   const shares = kinds.map(() => 0.5);
   const kindOf = (agree: number): number => kinds.findLastIndex((least) => agree >= least);
@@ -73,29 +79,34 @@ const judge = () => {
   };
 };
 
-/** @returns guesses for one text, which must only grow from call to call. */
+/** @returns guesses for one text. From call to call the text may only grow. */
 export const ngramDraft = (): Draft => {
   const places = lengths.map(placesOf);
   const judged = judge();
   let indexed = 0;
-  /** The place of the last guesses, and the last one that many tokens agreed with; with the length of the text then. */
+  /**
+   * `guessed`: place of the last guesses. `followed`: last place with a long match. Both keep the length of the text at
+   * that time.
+   */
   let guessed: (Place & { readonly length: number }) | undefined;
   let followed: (Place & { readonly length: number }) | undefined;
 
-  /** The place with the most tokens that agree; of equal ones the latest. */
+  /** The place with the most matching tokens; of equally good places the latest. */
   const longest = (ids: readonly number[]): Place | undefined => {
     let best: Place | undefined;
     for (const [i, index] of places.entries()) {
       for (const from of index.ends(ids)) {
         const agree = agreement(ids, from);
-        // The hash of others may be the same.
+        // Compares the tokens themselves, since different tokens may have the same hash.
         if (agree >= (lengths[i] as number) && agree > (best?.agree ?? 0)) best = { from, agree };
       }
       if (best !== undefined) return best;
     }
     return undefined;
   };
-  /** The place near the one that the text followed and left, whose last token is the text's. */
+  /**
+   * Looks near the place that the text followed before it differed, for a token equal to the last token of the text.
+   */
   const rejoined = (ids: readonly number[]): Place | undefined => {
     if (followed === undefined || ids.length - followed.length > rejoin.within) return undefined;
     const expected = followed.from + ids.length - followed.length;
@@ -119,10 +130,10 @@ export const ngramDraft = (): Draft => {
     if (place === undefined) return [];
     if (place.agree >= rejoin.leastFollowed) followed = guessed;
     if (!judged.isGood(place.agree)) return [];
-    // A long agreement goes on for long.
+    // A long match is likely to continue for long.
     const count = Math.min(most, 2 * place.agree);
     const guesses: number[] = [];
-    // Past the end of the text it repeats.
+    // Guesses beyond the end of the text repeat the first guesses.
     for (let i = 0; i < count; i++) {
       const at = place.from + i;
       guesses.push((at < ids.length ? ids[at] : guesses[at - ids.length]) as number);

@@ -1,4 +1,4 @@
-/** Who guesses the next tokens of a text: the option `speculate`. */
+/** The option `speculate`: how the next tokens of a text are guessed. */
 import { checkLanguageModel } from "../../core/checks/check-arguments.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { show } from "../../core/text/show.ts";
@@ -9,16 +9,18 @@ import { createDraftModel, type DraftModel } from "./draft-model.ts";
 import { ngramDraft } from "./ngram.ts";
 
 /**
- * Who guesses the next tokens, which a pass then checks: `"ngram"` looks up the last tokens in the text itself; a model with the same
- * tokenizer, smaller than the one that writes, writes them in advance; `"draft"` is the model that `loadInWorker` was given for this, in Node;
- * false: nothing is guessed. The text is the same.
+ * How the next tokens are guessed; a pass of the model then checks the guesses. The text is the same with every choice.
+ * - `"ngram"` looks up the last tokens in the text itself.
+ * - A model, smaller than the one that writes and with the same tokenizer, writes the guesses.
+ * - `"draft"` is the model that was given to `loadInWorker` as `draft`, in Node.
+ * - `false`: nothing is guessed.
  */
 export type Speculate = false | "ngram" | "draft" | LanguageModel;
 
-/** Tokenizers that were found to be the same as others. */
+/** Pairs of tokenizers that were already found to be equal. */
 const same = new WeakMap<Tokenizer, WeakSet<Tokenizer>>();
 
-/** The first id that stands for something else; undefined: none does. */
+/** The first id that means different tokens in the two tokenizers; undefined: the tokenizers agree. */
 const firstDifference = (a: Tokenizer, b: Tokenizer): number | undefined => {
   for (let id = 0; id < Math.min(a.vocabSize, b.vocabSize); id++) {
     const [ours, theirs] = [a.bytes(id), b.bytes(id)];
@@ -28,7 +30,7 @@ const firstDifference = (a: Tokenizer, b: Tokenizer): number | undefined => {
   return undefined;
 };
 
-/** @throws ConfigError unless the tokenizers are the same. */
+/** @throws ConfigError if the tokenizers differ. */
 export const checkDraftTokenizer = (where: string, writes: Tokenizer, guesses: Tokenizer): void => {
   if (writes === guesses || same.get(writes)?.has(guesses) === true) return;
   const must = "the model that guesses must have the tokenizer of the model that writes";
@@ -42,12 +44,12 @@ export const checkDraftTokenizer = (where: string, writes: Tokenizer, guesses: T
   same.set(writes, (same.get(writes) ?? new WeakSet()).add(guesses));
 };
 
-/** @throws ConfigError for a value that is none, or a model with another tokenizer. */
+/** @throws ConfigError for an unknown value, or a model with another tokenizer. */
 export const checkSpeculate = (value: unknown, lm: LanguageModel): void => {
   if (value === false || value === "ngram") return;
   const where = "generate: speculate";
   if (value === "draft") {
-    const must = "the model must have been loaded in a worker with a model that guesses";
+    const must = "the model must have been loaded in a worker with a draft model";
     throw new ConfigError({ where, must, got: "none", hint: "loadInWorker(path, { draft: smaller })" });
   }
   if (typeof value !== "object" || value === null)
@@ -56,15 +58,15 @@ export const checkSpeculate = (value: unknown, lm: LanguageModel): void => {
   checkDraftTokenizer(where, lm.tokenizer, (value as LanguageModel).tokenizer);
 };
 
-/** What is known of a text whose tokens are guessed. */
+/** The functions of a text that guessing needs. */
 export interface GuessedText {
-  /** As of `DraftModel`. */
+  /** See `ahead` of `DraftModel.draft`. */
   readonly ahead: () => (logits: Float32Array) => number;
-  /** Tokens that a constraint leaves no choice about, at most so many. Absent: there is no constraint. */
+  /** Tokens that must follow because of the constraint, at most `most`. Absent: there is no constraint. */
   readonly forced?: ((most: number) => readonly number[]) | undefined;
 }
 
-/** Guesses of tokens that must follow, where there are any. */
+/** Guesses the tokens that must follow; if there are none, asks `others`. */
 const forcedFirst =
   (forced: (most: number) => readonly number[], others: Draft | undefined): Draft =>
   (ids, most) => {
@@ -74,7 +76,7 @@ const forcedFirst =
 
 /** Guesses for the texts of one engine. */
 export interface Drafters {
-  /** @returns undefined: nothing is guessed. */
+  /** @returns undefined if nothing is guessed. */
   of(speculate: Speculate, text: GuessedText): Draft | undefined;
   close(): Promise<void>;
 }
@@ -83,7 +85,7 @@ export interface Drafters {
 export const createDrafters = (sizes: { readonly cacheBytes: number; readonly maxSequences: number }): Drafters => {
   const models = new Map<LanguageModel, DraftModel>();
   const draftOf = (speculate: Speculate, ahead: GuessedText["ahead"]): Draft | undefined => {
-    // "draft" stands for a model, which a thread has put in its place.
+    // The worker has replaced "draft" by a model before this point.
     if (speculate === false || speculate === "draft") return undefined;
     if (speculate === "ngram") return ngramDraft();
     const model = models.get(speculate) ?? createDraftModel(speculate, sizes);

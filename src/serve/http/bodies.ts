@@ -1,40 +1,44 @@
 /**
- * Bodies of requests. All of them share a budget of memory, from their first byte until their request is answered: a client
- * that opens many connections can fill it, and gets no more. Bytes count when they come, since a header that names a length
- * costs nothing to send. A body that comes too slowly is given up, so nobody holds the budget by sending nothing.
+ * Reads the bodies of requests. All bodies share a memory budget, from their first byte until their request is
+ * answered. So a client that opens many connections can use up the budget, but no more memory. Bytes count when they
+ * arrive: a Content-Length header alone reserves nothing. A body that arrives too slowly is rejected, so no client can
+ * hold the budget by sending nothing.
  */
 import { HttpError } from "./http-error.ts";
 
 export interface BodyLimits {
-  /** Most bytes of all bodies together. */
+  /** Maximum number of bytes of all bodies together. */
   readonly mostTogether: number;
-  /** In each period of so many milliseconds … */
+  /** Length in milliseconds of a period in which the speed of a body is checked. */
   readonly periodMs: number;
-  /** … at least so many bytes of a body must come, or its end. */
+  /** Minimum number of bytes of a body that must arrive in each period, unless the body ends. */
   readonly leastBytes: number;
 }
 
-/** Three of the largest texts at a time; a slow mobile connection is fast enough. */
+/** Enough for three of the largest texts at a time, and for slow mobile connections. */
 export const bodyLimits: BodyLimits = { mostTogether: 200 * 2 ** 20, periodMs: 10_000, leastBytes: 2 ** 16 };
 
 export interface Bodies {
   /**
-   * The body of a request. Its share of the budget stays taken until `release`.
-   * @param most bytes; more are not read.
-   * @throws HttpError for too many bytes, a budget that is spent, and a body that comes too slowly.
+   * Reads the body of a request. Its share of the budget stays in use until `release`.
+   * @param most maximum number of bytes.
+   * @throws HttpError if the body is too large or arrives too slowly, or if the budget is used up.
    */
   read(request: Request, most: number): Promise<Uint8Array>;
-  /** The request is answered, or its connection has ended. */
+  /** Frees the request's share of the budget. Call it when the request is answered or its connection has ended. */
   release(request: Request): void;
-  /** Bytes of the budget that are taken. */
+  /** Number of bytes of the budget in use. */
   taken(): number;
 }
 
-/** Bytes by which a body's memory grows: by as much as it has, within these. */
+/** A body's buffer doubles when it is full, but grows by at least and at most this many bytes. */
 const leastGrowth = 2 ** 12;
 const mostGrowth = 2 ** 20;
 
-/** Memory that grows in place, and goes back to the system at once: what is left to the garbage collector may stay for minutes. */
+/**
+ * A buffer that grows in place and returns its memory to the system at once. The garbage collector may keep memory for
+ * minutes.
+ */
 interface Resizable extends ArrayBuffer {
   resize(bytes: number): void;
 }
@@ -47,17 +51,26 @@ const newResizable = (most: number): Resizable => {
 };
 
 const tooLarge = (most: number): HttpError =>
-  new HttpError(413, `the request must have at most ${most} bytes; got more; try a smaller text, or one of a folder`);
+  new HttpError(
+    413,
+    `the request must have at most ${most} bytes; got more; try a smaller text, or a text of the folder given by --texts`,
+  );
 
 const spent = (most: number): HttpError =>
-  new HttpError(503, `all requests together must have at most ${most} bytes; got more; try again in some seconds`);
+  new HttpError(
+    503,
+    `the bodies of all requests together must have at most ${most} bytes; got more; try again in some seconds`,
+  );
 
 const tooSlow = (bytes: number, { leastBytes, periodMs }: BodyLimits): HttpError => {
-  const must = `the body of a request must come with at least ${leastBytes} bytes in ${periodMs / 1000} s`;
+  const must = `the body of a request must arrive at a rate of at least ${leastBytes} bytes in ${periodMs / 1000} s`;
   return new HttpError(408, `${must}; got ${bytes}; try again`);
 };
 
-/** Collects pieces. They are copied: thousands of small ones would take many times their bytes. */
+/**
+ * Collects the pieces of a body in one buffer: thousands of small pieces, kept separately, would use many times their
+ * bytes.
+ */
 const createCollector = (most: number, reserve: (bytes: number) => void) => {
   const memory = newResizable(most);
   let bytes = 0;
@@ -83,7 +96,7 @@ const createCollector = (most: number, reserve: (bytes: number) => void) => {
   };
 };
 
-/** Calls `check` with the bytes that have come in each period; `failed` rejects once it throws. */
+/** Calls `check` after each period with the bytes that arrived in it. `failed` rejects if `check` throws. */
 const watchPace = (periodMs: number, check: (bytes: number) => void) => {
   let came = 0;
   let timer: NodeJS.Timeout | undefined;
@@ -120,7 +133,7 @@ export const createBodies = (limits: BodyLimits = bodyLimits): Bodies => {
     const share = { bytes: 0 };
     shares.set(request, share);
     const collector = createCollector(most, (bytes) => {
-      // Its connection has ended meanwhile: nobody would release more.
+      // If the connection has already ended, nothing would release more bytes.
       request.signal.throwIfAborted();
       if (taken + bytes > mostTogether) throw spent(mostTogether);
       share.bytes += bytes;
@@ -129,7 +142,8 @@ export const createBodies = (limits: BodyLimits = bodyLimits): Bodies => {
     const pace = watchPace(periodMs, (bytes) => {
       if (bytes < leastBytes) throw tooSlow(bytes, limits);
     });
-    // Never cancelled: that would end the connection before the answer is sent. What is not read then is thrown away.
+    // The reader is never cancelled: that would end the connection before the answer is sent. Bytes that are not read
+    // are discarded.
     const reader = request.body?.getReader();
     const readAll = async (): Promise<Uint8Array> => {
       for (let bytes = 0; ; ) {
@@ -146,14 +160,14 @@ export const createBodies = (limits: BodyLimits = bodyLimits): Bodies => {
     } finally {
       pace.end();
       collector.drop();
-      // Ends a read that waits.
+      // Ends a pending read.
       reader?.releaseLock();
     }
   };
 
   return {
     async read(request, most) {
-      // Without a length the body says itself where it ends.
+      // Without Content-Length the body itself marks its end.
       const length = Number(request.headers.get("content-length") ?? most);
       if (length > most) throw tooLarge(most);
       try {

@@ -1,23 +1,24 @@
 /**
- * Who may ask a local server: pages that it served itself, and programs on this machine. Any page that is open in a browser can
- * send requests to 127.0.0.1, and can give its own name that address (DNS rebinding); so names, origins and kinds of requests
- * are checked before anything is done. What listens to other machines needs a token as well.
+ * Decides who may use a local server: pages that it served itself, and programs on this machine. Any page that is open
+ * in a browser can send requests to 127.0.0.1, and can give its own host name that address (DNS rebinding). So host
+ * names, origins and content types are checked before anything else. A server that other machines can reach also
+ * requires a token.
  */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { hostname, networkInterfaces } from "node:os";
 
-/** What a server knows about itself. */
+/** Settings of the checks. */
 export interface GuardSettings {
-  /** Names that it may be asked by, as `localhost` or `[::1]`. */
+  /** Accepted host names, such as `localhost` or `[::1]`. */
   readonly names: readonly string[];
   readonly port: number;
-  /** Must come with every request of the API; null: listens to this machine alone. */
+  /** The token that every API request must have; null: no token, because only this machine can reach the server. */
   readonly token: string | null;
-  /** Addresses below it are not for navigation, and need the token. */
+  /** Prefix of the API's addresses. A link from another site may not lead to them, and they need the token. */
   readonly apiPath: string;
 }
 
-/** A request that was refused: its status, and a line for the user. */
+/** Answer to a refused request: its status, and a line for the user. */
 export interface Refusal {
   readonly status: 401 | 403 | 405 | 415;
   readonly error: string;
@@ -26,26 +27,29 @@ export interface Refusal {
 const loopbackNames: readonly string[] = ["127.0.0.1", "localhost", "[::1]"];
 const anyAddress: readonly string[] = ["0.0.0.0", "::", "[::]"];
 
-/** A host as it is in addresses: version 6 in brackets. */
+/** A host as it is written in addresses: IPv6 in brackets. */
 export const hostInUrl = (host: string): string => (host.includes(":") && !host.startsWith("[") ? `[${host}]` : host);
 
 /** Whether only this machine can reach `host`. */
 export const isLoopback = (host: string): boolean =>
   loopbackNames.includes(hostInUrl(host).toLowerCase()) || /^127(?:\.\d{1,3}){3}$/u.test(host);
 
-/** Whether a server bound to it can be reached by all addresses of the machine. */
+/** Whether a server bound to `bound` accepts connections at all addresses of the machine. */
 export const isAnyAddress = (bound: string): boolean => anyAddress.includes(bound);
 
-/** Addresses of this machine in its networks. A link-local one of version 6 is none for an address bar: it needs a zone. */
+/**
+ * Addresses of this machine in its networks. Link-local IPv6 addresses are left out: browsers cannot open them, since
+ * they need a zone.
+ */
 const ownAddresses = (): readonly string[] =>
   Object.values(networkInterfaces())
     .flatMap((all) => all ?? [])
     .flatMap(({ address, internal }) => (internal || address.startsWith("fe80:") ? [] : [hostInUrl(address)]));
 
 /**
- * Names by which a server may be asked.
- * @param host as it was asked for, such as "0" or "localhost".
- * @param bound the address that the system made of it.
+ * Host names that the server accepts.
+ * @param host as the user gave it, such as "0" or "localhost".
+ * @param bound the address that the system chose for `host`.
  */
 export const namesOf = (host: string, bound: string): readonly string[] => {
   const own = [hostInUrl(host).toLowerCase(), hostInUrl(bound)];
@@ -53,7 +57,7 @@ export const namesOf = (host: string, bound: string): readonly string[] => {
   return [...new Set(isLoopback(bound) ? [...loopbackNames, ...own] : own)];
 };
 
-/** The address bar's name for this machine, by which it can be asked itself, and those for other machines. */
+/** Host names to print: `here` for a browser on this machine, `elsewhere` for other machines. */
 export const shownNames = (
   host: string,
   bound: string,
@@ -62,22 +66,22 @@ export const shownNames = (
     ? { here: "localhost", elsewhere: ownAddresses() }
     : { here: hostInUrl(isLoopback(bound) && !isLoopback(host) ? bound : host), elsewhere: [] };
 
-/** A secret that nobody guesses, for an address. */
+/** A random secret that can be part of an address. */
 export const newToken = (): string => randomBytes(32).toString("base64url");
 
 const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
 
-/** In a time that does not depend on where they differ. */
+/** Compares in constant time. */
 const isSame = (a: string, b: string): boolean => timingSafeEqual(digest(a), digest(b));
 
-/** A host with its port, as browsers write it: the port of http is left out. */
+/** A host with its port as browsers write it: port 80 is left out. */
 const withPort = (name: string, port: number): string => (port === 80 ? name : `${name}:${port}`);
 
 const refuse = (status: Refusal["status"], error: string): Refusal => ({ status, error });
 
 /**
- * Whether a router might take a path for one of the API: routers decode what is escaped (`/%61pi`), some of it twice. A first part
- * that cannot be decoded is taken for the API's, too.
+ * Whether a router might take a path for a path of the API. Routers decode escapes (`/%61pi`), some of them twice. If
+ * the first part cannot be decoded, the result is true.
  */
 const isOfApi = (path: string, apiPath: string): boolean => {
   const firstOf = (parts: string): string => parts.split(/[/\\]+/u).find((part) => part !== "") ?? "";
@@ -92,7 +96,7 @@ const isOfApi = (path: string, apiPath: string): boolean => {
   return first.includes("%") || first.startsWith(".") || first.trim().toLowerCase() === firstOf(apiPath);
 };
 
-/** A page of another site may lead to this one by a link, and do nothing else. */
+/** A page of another site may link to a page of this server; all other requests of that page are refused. */
 const isNavigation = (request: Request, path: string, apiPath: string): boolean =>
   request.method === "GET" &&
   !isOfApi(path, apiPath) &&
@@ -105,26 +109,30 @@ const checkCaller = (request: Request, path: string, settings: GuardSettings): R
   const hosts = names.map((name) => withPort(name, port));
   if (!hosts.includes(host)) {
     const known = hosts.slice(0, 3).join(", ");
-    return refuse(403, `the address must be one of the server's own; got another host or port; try ${known}`);
+    return refuse(403, `the host and port must be the server's own; got others; try ${known}`);
   }
   const origin = request.headers.get("origin");
   if (origin !== null && origin !== `http://${host}`)
-    return refuse(403, "requests must come from the server's own page; got another origin; try its address itself");
+    return refuse(
+      403,
+      "requests must come from the server's own page; got another origin; try opening the server's address directly",
+    );
   const site = request.headers.get("sec-fetch-site");
   const isOwn = site === null || site === "same-origin" || site === "none";
   if (!isOwn && !isNavigation(request, path, apiPath))
     return refuse(
       403,
-      "requests must come from the server's own page; got one of another site; try its address itself",
+      "requests must come from the server's own page; got a request from another site; try opening the server's address directly",
     );
   return undefined;
 };
 
 const checkKind = (request: Request): Refusal | undefined => {
   if (request.method === "GET" || request.method === "HEAD") return undefined;
-  if (request.method !== "POST") return refuse(405, "the method must be GET, HEAD or POST; got another one; try POST");
+  if (request.method !== "POST")
+    return refuse(405, "the method must be GET, HEAD or POST; got another method; try POST");
   if (request.headers.get("origin") === null)
-    return refuse(403, "requests that change something must name their origin; got none; try the header Origin");
+    return refuse(403, "a POST request must have the header Origin; got none; try adding it");
   const [type = ""] = (request.headers.get("content-type") ?? "").split(";");
   if (type.trim().toLowerCase() !== "application/json")
     return refuse(
@@ -134,18 +142,15 @@ const checkKind = (request: Request): Refusal | undefined => {
   return undefined;
 };
 
-/** Why a request lacks the token; undefined: it has it, or none is needed. */
+/** Why a request is refused because of its token; undefined: the token is right, or none is needed. */
 export const tokenRefusal = (request: Request, { token }: GuardSettings): Refusal | undefined => {
   if (token === null) return undefined;
   const [, given = ""] = /^Bearer +(\S+)$/iu.exec(request.headers.get("authorization") ?? "") ?? [];
   if (given !== "" && isSame(given, token)) return undefined;
-  return refuse(
-    401,
-    "the token must be the one in the address that was printed; got another or none; try that address",
-  );
+  return refuse(401, "the token must be right; got a wrong one or none; try the full address that the studio printed");
 };
 
-/** Why a request is refused; undefined: it may be answered. */
+/** Why a request is refused; undefined: it is accepted. */
 export const refusalOf = (request: Request, settings: GuardSettings): Refusal | undefined => {
   const path = new URL(request.url).pathname;
   const refusal = checkCaller(request, path, settings) ?? checkKind(request);
@@ -168,15 +173,15 @@ const policy = [
 ].join("; ");
 
 /**
- * Of a worker that computes with WebAssembly, on threads that it starts from its own code. A worker has the policy of its own
- * answer, so the page stays as strict as it is.
+ * Policy of a worker that computes with WebAssembly, on threads that it starts from its own code. A worker has the
+ * policy of its own answer, so the page's policy stays strict.
  */
 export const computingPolicy = policy
   .replace("script-src 'self'", "script-src 'self' 'wasm-unsafe-eval'")
   .replace("worker-src 'self'", "worker-src 'self' blob:")
   .replace("connect-src 'self'", "connect-src 'self' blob:");
 
-/** Headers of every answer. With the two of isolation, threads of the page's workers may share memory. */
+/** Headers of every answer. The two isolation headers let threads of the page's workers share memory. */
 export const guardHeaders: Readonly<Record<string, string>> = {
   "Content-Security-Policy": policy,
   "X-Content-Type-Options": "nosniff",

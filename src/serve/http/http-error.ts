@@ -1,12 +1,12 @@
-/** Errors that say with which status a request is answered. */
+/** Errors that carry the HTTP status of the answer. */
 
 export type FailureStatus = 400 | 401 | 403 | 404 | 405 | 408 | 409 | 413 | 415 | 500 | 503;
 
-/** An error that has its status. */
+/** An error with an HTTP status. */
 export class HttpError extends Error {
   override readonly name = "HttpError";
   readonly status: FailureStatus;
-  /** The field of the request that it is about. */
+  /** Name of the request field with the mistake. */
   readonly field: string | undefined;
 
   constructor(status: FailureStatus, message: string, field?: string) {
@@ -16,7 +16,7 @@ export class HttpError extends Error {
   }
 }
 
-/** Several things that are wrong with one request: it is answered with the status of the first. */
+/** Several errors of one request. The answer has the status of the first error. */
 export class SeveralErrors extends Error {
   override readonly name = "SeveralErrors";
   readonly errors: readonly [unknown, ...unknown[]];

@@ -1,20 +1,24 @@
 /**
- * Requests of one connection, one after the other. Node reads all requests that a client has sent before their answers, and hands
- * them on at once: work and memory for each would be spent on a client that may never read, or has left. No browser does so.
+ * Handles the requests of one connection one after another. Node reads all requests that a client has sent (pipelining)
+ * and starts all of them at once. So work and memory would be spent on a client that may never read the answers, or has
+ * left. Browsers do not pipeline.
  */
 import type { RequestListener } from "node:http";
 import type { Socket } from "node:net";
 
-/** More requests that wait on one connection end it. */
+/** Maximum number of waiting requests of a connection. A connection with more is closed. */
 const mostWaiting = 8;
 
-/** A listener that begins a request when the answer before it on the same connection is sent; those of a closed one are dropped. */
+/**
+ * Wraps a listener: a request starts when the previous answer on its connection has been sent. Requests of a closed
+ * connection are dropped.
+ */
 export const inTurn = (listener: RequestListener): RequestListener => {
-  /** Requests that wait for the one being answered. A connection without an entry answers none. */
+  /** Waiting requests of each connection that is answering a request. */
   const waiting = new WeakMap<Socket, (() => void)[]>();
   return (request, response) => {
     const { socket } = request;
-    // What was sent together is handed on together, even when the connection was ended on the way.
+    // Node reports all requests that arrived together, even after the connection was closed.
     if (socket.destroyed) return;
     const begin = (): void => {
       response.once("close", () => {

@@ -9,7 +9,7 @@ import { type FailureStatus, HttpError, SeveralErrors } from "./http-error.ts";
 
 const noStore = { "Cache-Control": "no-store" } as const;
 
-/** An answer whose JSON is there already. */
+/** An answer whose JSON text already exists. */
 export const jsonTextAnswer = (text: string, status = 200): Response =>
   new Response(text, {
     status,
@@ -19,16 +19,19 @@ export const jsonTextAnswer = (text: string, status = 200): Response =>
 /** An answer in JSON. */
 export const jsonAnswer = (value: unknown, status = 200): Response => jsonTextAnswer(JSON.stringify(value), status);
 
-/** A field of a configuration or of a request, as "train.steps"; undefined where it is about all of it. */
+/**
+ * The field of a configuration or a request that an error is about, such as "train.steps"; undefined: the error is
+ * about the whole.
+ */
 const fieldOf = ({ details: { where } }: ForetokenError): string | undefined => {
   if (where === "request" || where === "config") return undefined;
-  // Parts of a constraint are named by their places in it.
+  // A part of a constraint is named by its path inside the constraint.
   if (/^constraint[.:]/u.test(where)) return "constraint";
   const field = where.replace(/^(?:config|request)\./u, "").replace(/^initFrom .*$/su, "initFrom");
   return /^[a-z][A-Za-z]*(?:\.[A-Za-z0-9]+)*$/u.test(field) ? field : undefined;
 };
 
-/** What an error says, for a page. */
+/** An error in the form that the page reads. */
 export interface FailureText {
   readonly error: string;
   readonly field?: string;
@@ -36,13 +39,13 @@ export interface FailureText {
   readonly others?: readonly FailureText[];
 }
 
-/** Most unknown characters that are named: a text in another script may have thousands. */
+/** Maximum number of unknown characters that are listed: a text in another script may have thousands. */
 const mostCharacters = 500;
 
-/** Most faults beside the first that are named. */
+/** Maximum number of further errors that are listed after the first. */
 const mostOthers = 20;
 
-/** The first of several failures, with all others beside it. */
+/** The first of several errors, with all other errors attached. */
 const together = (failures: readonly FailureText[]): FailureText => {
   const [first = { error: "" }, ...others] = failures.flatMap(({ others: more = [], ...alone }) => [alone, ...more]);
   return { ...first, others: others.slice(0, mostOthers) };
@@ -75,9 +78,9 @@ const statusOf = (error: unknown): FailureStatus => {
 export const failureAnswer = (error: unknown): Response => jsonAnswer(failureOf(error), statusOf(error));
 
 /**
- * The body of a request, checked.
- * @param bodies reads it.
- * @throws ConfigError naming the field that is wrong, HttpError as `bodies` does.
+ * Reads and checks the body of a request.
+ * @param bodies reads the bytes.
+ * @throws ConfigError that names the wrong field; the HttpErrors of `bodies`.
  */
 export const readJson = async <Schema extends z.ZodType>(
   request: Request,

@@ -1,10 +1,10 @@
-/** Several sources of events as one. */
+/** Merges several sources of events. */
 
 type Source<T> = (signal: AbortSignal) => AsyncGenerator<T, void, undefined>;
 
 /**
- * Yields what the sources yield, as it comes. Each is asked for its next value when that before it was taken. Ends when the
- * first source ends, or one fails; then the signal of the others is aborted.
+ * Yields the values of all sources as they come. A source is asked for its next value after its previous value was
+ * taken. Ends when the first source ends, or when any source fails; then the signal of the other sources is aborted.
  */
 export async function* merged<T>(
   sources: readonly Source<T>[],
@@ -17,7 +17,7 @@ export async function* merged<T>(
   const open = sources.map((source) => source(controller.signal));
   const ask = async (index: number) => ({ index, next: await (open[index] as (typeof open)[number]).next() });
   const pending = new Map(open.map((_, index) => [index, ask(index)] as const));
-  // A failure is thrown where it is waited for; those of the others, after the end, are nobody's.
+  // A rejection is thrown where its promise is awaited. Rejections that nothing awaits any more are swallowed.
   const guard = (one: Promise<unknown> | undefined): void => void one?.catch(() => undefined);
   try {
     for (const one of pending.values()) guard(one);

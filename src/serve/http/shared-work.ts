@@ -1,10 +1,13 @@
-/** Work whose result all who ask for it meanwhile share, and which ends when nobody waits for it any more. */
+/**
+ * Shares the result of running work between all callers that ask for it, and stops the work when no caller waits any
+ * more.
+ */
 
 export interface SharedWork<T> {
   /**
-   * The result of the work under way for `key`, else of `work`.
-   * @param work its signal is aborted when the signals of all who wait are.
-   * @throws the signal's reason if it is aborted first.
+   * The result of the work that already runs for `key`; if none runs, starts `work`.
+   * @param work its signal is aborted when no caller waits any more.
+   * @throws the reason of `signal` if it is aborted first.
    */
   get(key: string, work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T>;
 }
@@ -21,7 +24,7 @@ export const createSharedWork = <T>(): SharedWork<T> => {
     const controller = new AbortController();
     const one: UnderWay<T> = { result: work(controller.signal), controller, waiting: 0 };
     const end = (): void => {
-      // Work that was given up may have been begun anew.
+      // After an abort, new work may already run under the same key.
       if (underWay.get(key) === one) underWay.delete(key);
     };
     one.result.then(end, end);

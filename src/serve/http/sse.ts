@@ -1,18 +1,18 @@
 /**
- * Server-sent events that are pulled: the next ones are made when the client has taken those before, so a client that does not
- * read costs no memory. The format: https://html.spec.whatwg.org/multipage/server-sent-events.html
+ * Server-sent events that are pulled: the next events are made when the client has taken the previous ones. So a client
+ * that does not read costs no memory. Format: https://html.spec.whatwg.org/multipage/server-sent-events.html
  */
 
 import { failureOf } from "./json.ts";
 
-/** An event. Its data is written as JSON, which has no line end. */
+/** An event. Its data is written as JSON, which has no line breaks. */
 export interface ServerEvent {
   readonly event?: string;
   readonly id?: string;
   readonly data: unknown;
 }
 
-/** A quiet connection says so often that it is there: proxies and sleeping laptops end others. */
+/** Interval of heartbeats on a quiet connection: proxies and sleeping laptops close silent connections. */
 const heartbeatMs = 15_000;
 
 const encoder = new TextEncoder();
@@ -20,7 +20,7 @@ const encoder = new TextEncoder();
 const textOf = ({ event, id, data }: ServerEvent): string =>
   `${event === undefined ? "" : `event: ${event}\n`}${id === undefined ? "" : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`;
 
-/** The result of `pending`, or undefined after `ms` without one. */
+/** The result of `pending`; undefined if there is none after `ms` milliseconds. */
 const within = async <T>(pending: Promise<T>, ms: number): Promise<T | undefined> => {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<undefined>((resolve) => {
@@ -34,8 +34,8 @@ const within = async <T>(pending: Promise<T>, ms: number): Promise<T | undefined
 };
 
 /**
- * An answer of events. One that fails ends with `event: failed`, which says why.
- * @param source makes them, some at a time; its signal is aborted when the connection ends, or the request's is.
+ * An answer that streams events. If the source fails, the last event is `event: failed` with the error.
+ * @param source makes the events, several at a time. Its signal is aborted when the connection ends.
  */
 export const eventAnswer = (
   source: (signal: AbortSignal) => AsyncGenerator<readonly ServerEvent[], void, undefined>,
@@ -46,7 +46,7 @@ export const eventAnswer = (
   const body = new ReadableStream<Uint8Array>(
     {
       start(stream) {
-        // The client learns at once that it is connected.
+        // Sent at once, so that the client knows that it is connected.
         stream.enqueue(encoder.encode(": connected\n\n"));
       },
       async pull(stream) {

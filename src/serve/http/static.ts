@@ -1,4 +1,4 @@
-/** Files of a folder as answers. Nothing outside of it is ever read. */
+/** Serves files of a folder. It never reads anything outside of the folder. */
 import { realpath } from "node:fs/promises";
 import { extname, join, sep } from "node:path";
 import { readRegularFile } from "../../core/system/regular-file.node.ts";
@@ -18,16 +18,16 @@ const types: Readonly<Record<string, string>> = {
 
 const maxBytes = 2 ** 26;
 
-/** Names of files that a build makes: no separator of any system, no hidden file, no parent. */
+/** Accepts file names as build tools make them: no path separator of any system, no hidden files, no parent folder. */
 const plainName = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/u;
 
-/** The path of an address in the folder; undefined: it can name no file there. */
+/** The path in the folder for an address; undefined: the address cannot name a file of the folder. */
 const pathIn = (folder: string, address: string): string | undefined => {
   const names = address.split("/").filter((name) => name !== "");
   return names.length > 0 && names.every((name) => plainName.test(name)) ? join(folder, ...names) : undefined;
 };
 
-/** A file in the folder, also behind links; undefined: there is none. */
+/** A file that lies in the folder after links are resolved; undefined: there is none. */
 const readIn = async (folder: string, path: string): Promise<Uint8Array | undefined> => {
   try {
     const [root, real] = await Promise.all([realpath(folder), realpath(path)]);
@@ -37,11 +37,11 @@ const readIn = async (folder: string, path: string): Promise<Uint8Array | undefi
   }
 };
 
-/** A name with a hash of its file's contents, as bundlers make it: such a file never changes. */
+/** A file name with a hash of the contents, as bundlers make it: such a file never changes. */
 const isHashed = (address: string): boolean => /^\/assets\/.*[.-][A-Za-z0-9_-]{8,}\.[a-z0-9]+$/u.test(address);
 
 /**
- * The file of an address, else the folder's index.html: the page itself reads the rest of the address.
+ * The file for an address, or else the folder's index.html, since the page itself handles the rest of the address.
  * @returns undefined if the folder has no index.html.
  */
 export const staticAnswer = async (folder: string, address: string): Promise<Response | undefined> => {

@@ -1,9 +1,10 @@
-/** Answers that their clients do not take. */
+/** Closes connections of clients that do not read their answers. */
 import type { ServerResponse } from "node:http";
 
 /**
- * Ends the connection of an answer of which bytes wait to be sent, and none is taken for `ms` milliseconds: else each such
- * client holds the memory of its answer for as long as it likes. An answer that is still computed has nothing to be taken.
+ * Closes the connection if bytes of the answer are waiting and the client reads none of them for `ms` milliseconds.
+ * Otherwise such a client could hold the memory of its answer for any time. While an answer is still being computed, no
+ * bytes are waiting.
  */
 export const endUntaken = (response: ServerResponse, ms: number): void => {
   response.setTimeout(ms, () => {

@@ -1,4 +1,4 @@
-/** The text of one answer as it grows: what is said, and the calls of tools. */
+/** Collects the text and the tool calls of one answer while it is written. */
 import type { AnswerPiece, AnswerReader } from "../../chat/tools/reader.ts";
 import { newCallId } from "../../chat/tools/tools.ts";
 import { type ToolTurn, withoutEndName } from "../../chat/tools/turn.ts";
@@ -7,27 +7,27 @@ import { finishReasonOf } from "./completions.ts";
 import type { Lease } from "./served-models.ts";
 import type { TextPiece } from "./texts.ts";
 
-/** A call as it grows. */
+/** A tool call that is being written. */
 export interface AnswerCall {
   readonly id: string;
   readonly name: string;
-  /** JSON, as far as it was written. */
+  /** JSON, as far as it is written. */
   arguments: string;
 }
 
-/** More of an answer. */
+/** A new part of an answer. */
 export type AnswerPart =
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "call"; readonly index: number; readonly call: AnswerCall }
   | { readonly kind: "arguments"; readonly index: number; readonly text: string };
 
-/** See the head of the file. */
+/** The text and the tool calls of one answer. */
 export interface AnswerText {
-  /** Takes what was written; returns what it adds. */
+  /** Adds a piece of written text and returns the new parts. */
   take(piece: TextPiece): readonly AnswerPart[];
   readonly content: string;
   readonly calls: readonly AnswerCall[];
-  /** Why it has ended. A call that was cut is no whole answer, whatever cut it. */
+  /** Why the answer has ended. `length` if a tool call is incomplete, for any cause. */
   reason(): "stop" | "length" | "tool_calls";
 }
 

@@ -3,22 +3,22 @@ import { ForetokenError } from "../../core/errors/errors.ts";
 import { HttpError } from "../http/http-error.ts";
 import { failureOf, jsonAnswer } from "../http/json.ts";
 
-/** Kinds of errors, as their `type` names them. */
+/** Types of errors, as the field `type` names them. */
 type ErrorType = "invalid_request_error" | "authentication_error" | "rate_limit_error" | "server_error";
 
-/** What an error says besides its message. */
+/** Details of an error in addition to its message. */
 export interface ApiErrorDetails {
-  /** The field of the request that it is about. */
+  /** Name of the request field with the mistake. */
   readonly param?: string | undefined;
-  /** A word for programs. */
+  /** Error code for programs. */
   readonly code?: string | undefined;
-  /** Seconds after which to try again. */
+  /** Number of seconds after which the client may try again. */
   readonly retryAfter?: number | undefined;
-  /** The method that the address has. */
+  /** The method that the address accepts. */
   readonly allow?: string | undefined;
 }
 
-/** An error with its status. */
+/** An error with an HTTP status. */
 export class ApiError extends Error {
   override readonly name = "ApiError";
   readonly status: number;
@@ -31,7 +31,7 @@ export class ApiError extends Error {
   }
 }
 
-/** A request that cannot be answered as it is. */
+/** A mistake in the request (status 400). */
 export const invalid = (message: string, param?: string, code?: string): ApiError =>
   new ApiError(400, message, { param, code });
 
@@ -41,7 +41,10 @@ const typeOf = (status: number): ErrorType => {
   return status >= 500 ? "server_error" : "invalid_request_error";
 };
 
-/** Any error with its status and details: one of the library is a mistake in the request, others are this server's. */
+/**
+ * Gives any error a status and details: an error of the library is a mistake in the request; any other error is the
+ * server's.
+ */
 export const apiErrorOf = (error: unknown): ApiError => {
   if (error instanceof ApiError) return error;
   const { error: message, field } = failureOf(error);
@@ -49,7 +52,7 @@ export const apiErrorOf = (error: unknown): ApiError => {
   return new ApiError(error instanceof ForetokenError ? 400 : 500, message, { param: field });
 };
 
-/** The body of an error. */
+/** The JSON body of an error answer. */
 export const errorBody = (error: ApiError) => ({
   error: {
     message: error.message,

@@ -1,4 +1,4 @@
-/** Texts and objects of requests, which every endpoint reads alike. */
+/** Schemas for texts and objects of requests, shared by all endpoints. */
 import { z } from "zod";
 import { loneSurrogateAt, wellFormedText } from "../../core/text/surrogate.ts";
 
@@ -6,11 +6,11 @@ export const promptText = z
   .string({ error: "must be a text" })
   .refine((text) => loneSurrogateAt(text) === -1, wellFormedText);
 
-/** An object of these fields alone: one that is not known would be dropped. */
+/** An object that has only these fields. Unknown fields are refused, since zod would silently drop them. */
 export const known = <Shape extends z.ZodRawShape>(shape: Shape) =>
   z.strictObject(shape, {
     error: ({ code, keys }) =>
       code === "unrecognized_keys"
-        ? `must have known fields alone, not ${(keys ?? []).join(", ")}`
+        ? `must have only known fields, not ${(keys ?? []).join(", ")}`
         : "must be an object",
   });

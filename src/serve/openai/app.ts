@@ -1,4 +1,4 @@
-/** The addresses of the server, and what answers them. */
+/** The addresses of the server, and the functions that answer them. */
 import { randomBytes } from "node:crypto";
 import type { ServerResponse } from "node:http";
 import type { HttpBindings } from "@hono/node-server";
@@ -28,16 +28,16 @@ export interface ServerParts {
   readonly bodies: Bodies;
   readonly metrics: Metrics;
   readonly log: RequestLog;
-  /** Milliseconds of a request at most. */
+  /** Maximum time of a request in milliseconds. */
   readonly timeLimitMs: number;
   readonly version: string;
-  /** Requests that are answered now, by what ends them. */
+  /** The abort controllers of all requests that are being answered. */
   readonly underWay: Set<AbortController>;
-  /** Whether the server ends. */
+  /** Whether the server is shutting down. */
   isEnding(): boolean;
 }
 
-/** A request: many prompts as token ids. */
+/** Limits of a request body: enough for many prompts as token ids. */
 const bodyLimits = { maxBytes: 2 ** 24, maxValues: 2 ** 21, maxKeys: 2 ** 15 } as const;
 
 type AppContext = Context<{ Bindings: HttpBindings }>;
@@ -53,7 +53,10 @@ const readBody = async (request: Request, bodies: Bodies): Promise<unknown> => {
   const charset = parameters.map((one) => one.trim()).find((one) => one.startsWith("charset="));
   const encoding = (request.headers.get("content-encoding") ?? "identity").trim().toLowerCase();
   if (encoding !== "identity" || (charset !== undefined && !/^charset="?utf-?8"?$/u.test(charset))) {
-    throw new ApiError(415, "the body must be JSON in UTF-8, as it is; got another encoding; try it without");
+    throw new ApiError(
+      415,
+      "the body must be uncompressed JSON in UTF-8; got another encoding; try it without Content-Encoding and charset",
+    );
   }
   if (type.trim() !== "application/json") {
     throw new ApiError(
@@ -66,15 +69,15 @@ const readBody = async (request: Request, bodies: Bodies): Promise<unknown> => {
 };
 
 const ending = (): ApiError =>
-  new ApiError(503, "the server is ending; try again later", { code: "server_ending", retryAfter: 5 });
+  new ApiError(503, "the server is shutting down; try again later", { code: "server_ending", retryAfter: 5 });
 
-/** What ends the work on a request before its answer. */
+/** Aborts the work on a request when it takes too long, or when the client leaves. */
 const watch = (parts: ServerParts, response: ServerResponse) => {
   const controller = new AbortController();
   let left = false;
   const timer = setTimeout(() => {
     controller.abort(
-      new ApiError(504, `a request may take ${parts.timeLimitMs / 1000} s; got no end; try fewer tokens`, {
+      new ApiError(504, `a request must end within ${parts.timeLimitMs / 1000} s; it did not; try fewer tokens`, {
         code: "timeout",
       }),
     );
@@ -96,7 +99,7 @@ const watch = (parts: ServerParts, response: ServerResponse) => {
   };
 };
 
-/** Answers one request, and notes it. */
+/** Answers one request, logs it and counts it. */
 const answer = async (c: AppContext, parts: ServerParts, path: string, work: Work): Promise<Response> => {
   const began = performance.now();
   const id = newId();
@@ -148,7 +151,7 @@ const answer = async (c: AppContext, parts: ServerParts, path: string, work: Wor
     }
     return send(jsonAnswer(answered.json));
   } catch (error) {
-    // What was aborted fails in many ways; why it was is what counts.
+    // Aborted work fails with many different errors, so the reason of the abort is reported instead.
     const why = watched.signal.aborted ? watched.signal.reason : error;
     facts.error = apiErrorOf(why).message;
     if (parts.isEnding()) headers = { ...headers, Connection: "close" };
@@ -161,7 +164,7 @@ const listed = ({ name, parent, created, contextLength }: ListedModel) => ({
   ...{ parent, root: parent ?? name, max_model_len: contextLength },
 });
 
-/** The server as a function from requests to answers. */
+/** Creates the server as a function from requests to answers. */
 export const createApp = (parts: ServerParts): Hono<{ Bindings: HttpBindings }> => {
   const app = new Hono<{ Bindings: HttpBindings }>({ strict: true });
   const { models } = parts;
@@ -186,7 +189,7 @@ export const createApp = (parts: ServerParts): Hono<{ Bindings: HttpBindings }> 
   app.get("/v1/models/:name{.+}", (c) =>
     answer(c, parts, "/v1/models/{model}", async () => ({ json: listed(models.lookUp(c.req.param("name"))) })),
   );
-  // Neither says anything of models or texts.
+  // Open to everyone: /health and /openapi.json reveal nothing about models or texts.
   app.get("/health", () => jsonAnswer({ status: parts.isEnding() ? "ending" : "ok" }, parts.isEnding() ? 503 : 200));
   app.get("/openapi.json", (c) => {
     const headers = parts.callers.pageHeaders(c.req.raw);
@@ -211,12 +214,12 @@ export const createApp = (parts: ServerParts): Hono<{ Bindings: HttpBindings }> 
         allow: method,
       });
     }
-    // As other requests: in the log, and for those alone who may ask.
+    // Handled like other requests: it is logged, and the caller is checked.
     return answer(c, parts, "other", async () => {
       const near = nearest(path, [...known]);
       throw new ApiError(
         404,
-        `the address must be one that /openapi.json lists; got ${shorten(path)}; try ${near ?? "/v1/models"}`,
+        `the path must be listed in /openapi.json; got ${shorten(path)}; try ${near ?? "/v1/models"}`,
         { code: "not_found" },
       );
     });

@@ -1,44 +1,48 @@
 /**
- * Who may ask: programs that have a key, or without keys all programs of this machine. A page in a browser may not, unless its
- * origin was allowed: any page that is open can send requests to 127.0.0.1.
+ * Decides who may use the server: programs with an API key or, if the server has no keys, all programs on this machine.
+ * Pages in a browser may not, unless their origin is allowed, since any open page can send requests to 127.0.0.1.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { ApiError } from "./api-error.ts";
 
-/** Who may ask a server, and how much at a time. */
+/** Who may use a server, and the limits of each key. */
 export interface CallerSettings {
-  /** Empty: no key is needed. */
+  /** API keys. Empty: no key is needed. */
   readonly keys: readonly string[];
-  /** Requests of one key that are answered at the same time. */
+  /** Maximum number of requests of one key at the same time. */
   readonly perKey: number;
-  /** Origins of pages that may ask; "*": all of them. */
+  /** Origins of pages that may use the server; "*": all origins. */
   readonly origins: readonly string[];
 }
 
-/** Somebody who asks. */
+/** The sender of a request. */
 export interface Caller {
-  /** Tells keys apart in notes, and says nothing of them; null: no key is needed. */
+  /** Identifies the key in logs without revealing it; null: no key is needed. */
   readonly id: string | null;
-  /** Its request has ended. */
+  /** Call it when the request has ended. */
   release(): void;
 }
 
 export interface Callers {
-  /** Headers for a page whose origin was allowed. @throws ApiError for one that was not. */
+  /** CORS headers for a page with an allowed origin. @throws ApiError for another origin. */
   pageHeaders(request: Request): Readonly<Record<string, string>>;
   /**
-   * @param counts whether the request is one of those that a key may have at a time.
-   * @throws ApiError for a request of nobody, or one too many.
+   * Checks the key of a request.
+   * @param counts whether the request counts towards the key's limit.
+   * @throws ApiError for a wrong or missing key, or too many requests.
    */
   admit(request: Request, counts?: boolean): Caller;
 }
 
 const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
 
-/** Hosts of a request that came by a name of this machine itself: another name may have been given its address. */
+/**
+ * Host headers of requests that used this machine's own names. Another host name may have been pointed at this machine
+ * (DNS rebinding).
+ */
 const ownHost = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\]|\[::ffff:127\.\d{1,3}\.\d{1,3}\.\d{1,3}\])(?::\d{1,5})?$/iu;
 
-/** What a proxy adds: those who ask it are not on this machine. */
+/** Headers that proxies add: the real sender is then not on this machine. */
 const forwarded = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"] as const;
 
 const allowedMethods = "GET, POST, OPTIONS";
@@ -47,7 +51,7 @@ export const createCallers = ({ keys, perKey, origins }: CallerSettings): Caller
   const known = keys.map((key) => ({ hash: digest(key), id: `key-${digest(key).toString("hex").slice(0, 8)}` }));
   const underWay = new Map<string, number>();
 
-  /** In a time that depends neither on the key nor on its place. */
+  /** Its time depends neither on the given key nor on the position of the matching key. */
   const keyOf = (request: Request): string | undefined => {
     const [, given = ""] = /^Bearer +(\S+)\s*$/iu.exec(request.headers.get("authorization") ?? "") ?? [];
     const hash = digest(given);
@@ -63,7 +67,7 @@ export const createCallers = ({ keys, perKey, origins }: CallerSettings): Caller
       if (!origins.includes("*") && !origins.includes(origin)) {
         throw new ApiError(
           403,
-          `pages of ${origin.slice(0, 100)} may not ask this server; try --allow-origin with their origin`,
+          `pages of ${origin.slice(0, 100)} may not use this server; try --allow-origin with this origin`,
           { code: "origin_not_allowed" },
         );
       }
@@ -80,27 +84,31 @@ export const createCallers = ({ keys, perKey, origins }: CallerSettings): Caller
       if (known.length === 0) {
         const isForwarded = forwarded.some((name) => request.headers.has(name));
         if (isForwarded) {
-          throw new ApiError(403, "without a key a server answers no proxy; got a request of one; try --api-key", {
-            code: "host_not_allowed",
-          });
+          throw new ApiError(
+            403,
+            "a server without API keys must not be used through a proxy; got a request from a proxy; try --api-key",
+            {
+              code: "host_not_allowed",
+            },
+          );
         }
         if (ownHost.test(request.headers.get("host") ?? "")) return { id: null, release() {} };
         throw new ApiError(
           403,
-          "without a key the host must be localhost or 127.0.0.1; got another one; try --api-key, or that host",
+          "on a server without API keys the host must be localhost or 127.0.0.1; got another host; try --api-key, or localhost",
           { code: "host_not_allowed" },
         );
       }
       const id = keyOf(request);
       if (id === undefined) {
-        throw new ApiError(401, "the API key must be one of this server; got another one, or none", {
+        throw new ApiError(401, "the API key must be one of the keys of this server; got another key, or none", {
           code: "invalid_api_key",
         });
       }
       if (!counts) return { id, release() {} };
       const count = underWay.get(id) ?? 0;
       if (count >= perKey) {
-        throw new ApiError(429, `a key may have ${perKey} requests at a time; got one more; try again later`, {
+        throw new ApiError(429, `a key may have at most ${perKey} requests at a time; got one more; try again later`, {
           code: "rate_limit_exceeded",
           retryAfter: 1,
         });

@@ -17,40 +17,46 @@ import type { Lease } from "./served-models.ts";
 import type { TextRequest } from "./texts.ts";
 import { chatToolField, chatToolFields, toldTools, turnOf } from "./tools.ts";
 
-/** Tokens named at a place at most. */
+/** Maximum number of candidate tokens at each position. */
 export const mostTopLogProbs = 20;
 
 export const chatFields = {
   ...samplingFields,
   ...unusedFields,
   model: honoured(z.string({ error: "must be a text" }), "default: the first model of the server"),
-  messages: honoured(chatMessages, "texts of system, developer, user, assistant and tool, and calls of tools"),
+  messages: honoured(
+    chatMessages,
+    "messages of system, developer, user, assistant and tool, with texts and tool calls",
+  ),
   max_tokens: honoured(whole(1, 1_000_000), "default: up to the end of the context"),
-  max_completion_tokens: honoured(whole(1, 1_000_000), "the same; the smaller one counts"),
+  max_completion_tokens: honoured(whole(1, 1_000_000), "like `max_tokens`; the smaller one counts"),
   logprobs: honoured(z.boolean({ error: "must be true or false" }), "default false"),
-  top_logprobs: honoured(whole(0, mostTopLogProbs), "so many likeliest tokens with each token; default 0"),
-  store: atDefault([false], "nothing is kept"),
+  top_logprobs: honoured(
+    whole(0, mostTopLogProbs),
+    "number of most probable tokens to report for each token; default 0",
+  ),
+  store: atDefault([false], "nothing is stored"),
   response_format: honoured(
     chatFormat,
-    "`text`, `json_object`, or `json_schema`, whose keywords are all obeyed or refused by name; default `text`",
+    "`text`, `json_object`, or `json_schema`, every keyword of a schema is obeyed, or refused by name; default `text`",
   ),
   ...guidedFields,
   ...chatToolFields,
-  functions: atDefault([[]], "`tools` has them"),
-  function_call: atDefault(["none", "auto"], "`tool_choice` is for this"),
-  modalities: atDefault([["text"]], "answers are texts"),
-  audio: refused("answers are texts"),
-  prediction: refused("it would be ignored"),
-  reasoning_effort: refused("no model here has a setting for it"),
-  verbosity: atDefault(["medium"], "no model here has a setting for it"),
-  service_tier: atDefault(["auto", "default"], "there is one"),
-  web_search_options: refused("nothing is searched"),
-  moderation: refused("nothing is moderated"),
+  functions: atDefault([[]], "use `tools` instead"),
+  function_call: atDefault(["none", "auto"], "use `tool_choice` instead"),
+  modalities: atDefault([["text"]], "answers are only texts"),
+  audio: refused("answers are only texts"),
+  prediction: refused("the server would ignore it"),
+  reasoning_effort: refused("models here have no such setting"),
+  verbosity: atDefault(["medium"], "models here have no such setting"),
+  service_tier: atDefault(["auto", "default"], "there is only one tier"),
+  web_search_options: refused("there is no web search"),
+  moderation: refused("there is no moderation"),
 } as const;
 
 type ChatValues = Values<typeof chatFields>;
 
-/** The tokens of a conversation, up to the place of the answer. */
+/** The tokens of a conversation, up to the position where the answer begins. */
 export const conversationTokens = async (
   { signal }: Exchange,
   lease: Lease,
@@ -61,7 +67,7 @@ export const conversationTokens = async (
   const { lm, name, templates } = lease;
   if (lm.chatTemplate === null) {
     throw invalid(
-      `model: ${name} has no chat template, so it takes no conversations; try /v1/completions, or a model that was trained on conversations`,
+      `model: ${name} has no chat template, so it cannot answer conversations; try /v1/completions, or a model that was trained on conversations`,
       "model",
     );
   }
@@ -73,25 +79,25 @@ export const conversationTokens = async (
   return Array.from(await conversationIds(lm, templateMessages(messages, param), param, render, tools));
 };
 
-/** Most tokens of an answer: the fewest that are asked for, or up to the end of the context. */
+/** Maximum number of tokens of an answer: the smallest limit of the request, or the rest of the context. */
 export const roomFor = ({ lm }: Lease, ids: readonly number[], ...asked: readonly (number | undefined)[]): number => {
   const given = asked.filter((most) => most !== undefined);
   return given.length > 0 ? Math.min(...given) : Math.max(1, lm.config.contextLength - ids.length);
 };
 
-/** Without the token that ends the turn, which is no part of the answer. */
+/** Removes the token that ends the turn, which is not part of the answer. */
 export const withoutEnd = ({ lm }: Lease, tokens: readonly TokenPlace[]): readonly TokenPlace[] =>
   tokens.filter(({ id }) => !lm.endTokens.includes(id));
 
 const checkTogether = (values: ChatValues): void => {
-  if (values.messages === undefined) throw invalid("messages: must be there; got none", "messages");
+  if (values.messages === undefined) throw invalid("messages: must be given; got none", "messages");
   if (values.top_logprobs !== undefined && values.logprobs !== true)
-    throw invalid("top_logprobs: must go with logprobs: true; got no logprobs", "top_logprobs");
+    throw invalid("top_logprobs: needs logprobs: true; got no logprobs", "top_logprobs");
   if (values.stream_options !== undefined && values.stream !== true)
-    throw invalid("stream_options: must go with stream: true; got no stream", "stream_options");
+    throw invalid("stream_options: needs stream: true; got no stream", "stream_options");
 };
 
-/** The requests of the texts. @param own the constraint that the request asks for. */
+/** The engine's requests for the texts. @param own the constraint that the request itself asks for. */
 const requestsOf = (
   values: ChatValues,
   lease: Lease,
@@ -117,7 +123,7 @@ const requestsOf = (
   }));
 };
 
-/** What a part adds to the message, as a stream has it. */
+/** The delta of a streamed message for a part of the answer. */
 const deltaOf = (part: AnswerPart): object => {
   if (part.kind === "text") return { content: part.text };
   const { index } = part;
@@ -142,7 +148,7 @@ const messageOf = ({ content, calls }: AnswerText): object => ({
       }),
 });
 
-/** Answers the request with the body `body`. */
+/** Answers a request with the parsed body `body`. */
 export const answerChat = async (exchange: Exchange, body: unknown): Promise<Answered> => {
   const values = readFields(chatFields, body);
   checkTogether(values);
@@ -192,7 +198,7 @@ export const answerChat = async (exchange: Exchange, body: unknown): Promise<Ans
             const { answer } = textOf(text);
             const some = withoutEnd(lease, tokens);
             const deltas = answer.take(piece).map(deltaOf);
-            // Of a part of a character there is nothing to show, but a log-probability.
+            // A part of a character has no text to show yet, but it has a log-probability.
             if (deltas.length === 0 && logprobs && some.length > 0) deltas.push({ content: "" });
             for (const [i, delta] of deltas.entries())
               await events.write(chunk(text, delta, i === 0 ? told(some) : null, null));

@@ -1,13 +1,13 @@
-/** Fields that requests for texts have in common, and the options of the engine that follow from them. */
+/** Fields that all requests for texts share, and the engine options for them. */
 import { randomInt } from "node:crypto";
 import { z } from "zod";
 import type { EngineGenerateOptions } from "../../generate/text-engine.ts";
 import { invalid } from "./api-error.ts";
 import { honoured, unused, type Values } from "./fields.ts";
 
-/** Texts of one request at most, for one prompt. */
+/** Maximum number of texts of one request for one prompt. */
 export const mostChoices = 128;
-/** Strings that end a text at most. */
+/** Maximum number of stop strings. */
 const mostStops = 16;
 
 const between = (low: number, high: number) =>
@@ -16,11 +16,11 @@ export const whole = (low: number, high: number = Number.MAX_SAFE_INTEGER) =>
   z.int({ error: "must be a whole number" }).min(low, `must be at least ${low}`).max(high, `must be at most ${high}`);
 const stopText = z.string({ error: "must be a text" }).min(1, "must not be empty");
 
-/** How tokens are chosen, and how many texts there are. */
+/** Fields for the choice of tokens and the number of texts. */
 export const samplingFields = {
-  temperature: honoured(between(0, 2), "default 1; 0 takes the likeliest token"),
+  temperature: honoured(between(0, 2), "default 1; 0 takes the most probable token"),
   top_p: honoured(between(0, 1), "default 1"),
-  n: honoured(whole(1, mostChoices), "texts for each prompt; default 1"),
+  n: honoured(whole(1, mostChoices), "number of texts for each prompt; default 1"),
   stop: honoured(
     z.union(
       [stopText.transform((text) => [text]), z.array(stopText).max(mostStops, `must be at most ${mostStops} texts`)],
@@ -28,56 +28,59 @@ export const samplingFields = {
         error: `must be a text, or a list of at most ${mostStops} texts, none of them empty`,
       },
     ),
-    "a text ends before any of these",
+    "a text ends before the first of these strings",
   ),
   seed: honoured(
     whole(Number.MIN_SAFE_INTEGER),
-    "same seed, same answer, whatever else the server does; default: another one for each request",
+    "the same seed gives the same answer, for any other load of the server; default: a new seed for each request",
   ),
   presence_penalty: honoured(between(-2, 2), "default 0"),
   frequency_penalty: honoured(between(-2, 2), "default 0"),
   logit_bias: honoured(
     z.record(z.string().regex(/^(?:0|[1-9]\d*)$/u), between(-100, 100), {
       error: (issue) =>
-        issue.code === "invalid_key" ? "keys must be token ids" : "must be an object of numbers by token ids",
+        issue.code === "invalid_key" ? "keys must be token ids" : "must be an object from token ids to numbers",
     }),
-    "added to the logits of tokens, by their ids; −100 bans one",
+    "numbers to add to the logits of tokens, by token id; −100 bans a token",
   ),
-  stream: honoured(z.boolean({ error: "must be true or false" }), "events instead of one answer; default false"),
+  stream: honoured(z.boolean({ error: "must be true or false" }), "stream events instead of one answer; default false"),
   stream_options: honoured(
     z.strictObject({
       include_usage: z.boolean().nullish(),
-      // It hides lengths from who listens in; no text depends on it.
+      // Padding that hides lengths from eavesdroppers; it does not change texts.
       include_obfuscation: z.boolean().nullish(),
     }),
-    "`include_usage`: a last event with the counts of tokens",
+    "`include_usage`: true adds a last event with token counts",
   ),
-  top_k: honoured(whole(-1), "not of OpenAI: keep the k likeliest tokens; default 0: all"),
-  min_p: honoured(between(0, 1), "not of OpenAI: drop tokens less likely than this times the likeliest; default 0"),
-  typical_p: honoured(between(0, 1), "not of OpenAI: locally typical sampling; default 1"),
-  repetition_penalty: honoured(between(0.01, 100), "not of OpenAI: as in Hugging Face's generate; default 1"),
+  top_k: honoured(whole(-1), "not in OpenAI's API: keep the k most probable tokens; default 0: all"),
+  min_p: honoured(
+    between(0, 1),
+    "not in OpenAI's API: drop tokens whose probability is below this fraction of the highest; default 0",
+  ),
+  typical_p: honoured(between(0, 1), "not in OpenAI's API: locally typical sampling; default 1"),
+  repetition_penalty: honoured(between(0.01, 100), "not in OpenAI's API: as in Hugging Face's generate; default 1"),
 } as const;
 
-/** Fields that no answer depends on. */
+/** Fields that do not affect the answer. */
 export const unusedFields = {
-  user: unused("who asks"),
+  user: unused("identifies the user"),
   metadata: unused("notes of the client"),
-  safety_identifier: unused("who asks"),
-  prompt_cache_key: unused("beginnings are found by their tokens"),
-  prompt_cache_retention: unused("what is kept depends on memory alone"),
+  safety_identifier: unused("identifies the user"),
+  prompt_cache_key: unused("cached prefixes are found by their tokens"),
+  prompt_cache_retention: unused("how long prefixes are cached depends only on memory"),
 } as const;
 
 type SamplingValues = Values<typeof samplingFields>;
 
-/** Seeds of the library are from 0 on. */
+/** Maps negative seeds to positive ones, since the library's seeds start at 0. */
 const seedFrom = (seed: number): number => (seed < 0 ? Number.MAX_SAFE_INTEGER + 1 + seed : seed);
 
-/** A seed for a request that names none. */
+/** A random seed for a request without one. */
 const anySeed = (): number => randomInt(2 ** 47);
 
 /**
- * The options of each of the `n` texts of a prompt: their seeds follow each other.
- * @throws ApiError for a token that the vocabulary does not have.
+ * The options of each of the `count` texts of a prompt. Their seeds are consecutive.
+ * @throws ApiError for a token id outside the vocabulary.
  */
 export const textOptions = (
   values: SamplingValues,
@@ -91,7 +94,7 @@ export const textOptions = (
   if (outside !== undefined)
     throw invalid(`logit_bias: keys must be token ids below ${vocabSize}; got ${outside.slice(0, 20)}`, "logit_bias");
   const seed = values.seed === undefined ? anySeed() : seedFrom(values.seed);
-  // 0 keeps the likeliest token alone.
+  // 0 is mapped to the smallest positive number, which keeps only the most probable token.
   const least = Number.MIN_VALUE;
   return Array.from({ length: count }, (_, i) => ({
     ...{ temperature, topK: Math.max(0, topK), topP: Math.max(least, topP), minP, typicalP: Math.max(least, typicalP) },

@@ -15,11 +15,11 @@ import { constraintOf, guidedFields } from "./response-format.ts";
 import type { Lease } from "./served-models.ts";
 import type { TextPiece, TextRequest } from "./texts.ts";
 
-/** Prompts of one request at most. */
+/** Maximum number of prompts of one request. */
 const mostPrompts = 2048;
-/** Texts of one request at most. */
+/** Maximum number of texts of one request. */
 const mostTexts = 4096;
-/** Tokens named at a place at most. */
+/** Maximum number of candidate tokens at each position. */
 const mostLogProbs = 20;
 
 const tokenIds = z.array(whole(0)).min(1, "must not be empty");
@@ -36,34 +36,37 @@ export const completionFields = {
         z.array(promptText).min(1).max(mostPrompts, `must be at most ${mostPrompts} prompts`),
         z.array(tokenIds).min(1).max(mostPrompts, `must be at most ${mostPrompts} prompts`),
       ],
-      { error: `must be a text, token ids, or a list of at most ${mostPrompts} of either` },
+      { error: `must be a text, token ids, or a list of at most ${mostPrompts} texts or lists of token ids` },
     ),
-    "a text, a list of texts, ids, or a list of ids",
+    "a text, token ids, or a list of texts or of lists of token ids",
   ),
   max_tokens: honoured(whole(0, 1_000_000), "default 16; 0 with `echo`"),
-  logprobs: honoured(whole(0, mostLogProbs), "so many likeliest tokens with each token; default: none"),
-  echo: honoured(z.boolean({ error: "must be true or false" }), "the prompt before each text; default false"),
-  best_of: honoured(whole(1, mostChoices), "so many texts, of which the `n` likeliest are told; default `n`"),
+  logprobs: honoured(whole(0, mostLogProbs), "number of most probable tokens to report for each token; default: none"),
+  echo: honoured(z.boolean({ error: "must be true or false" }), "true puts the prompt before each text; default false"),
+  best_of: honoured(
+    whole(1, mostChoices),
+    "number of texts to write; the `n` most probable ones are returned; default `n`",
+  ),
   ...guidedFields,
-  suffix: refused("no model here fills a gap"),
+  suffix: refused("models here cannot fill a gap before a suffix"),
 } as const;
 
 type CompletionValues = Values<typeof completionFields>;
 
-/** As OpenAI names the end of a text. */
+/** OpenAI's name for a finish reason. */
 export const finishReasonOf = (reason: FinishReason): "stop" | "length" => (reason === "length" ? "length" : "stop");
 
-/** A prompt, and the text that it is. */
+/** A prompt as token ids and as text. */
 interface Prompt {
   readonly ids: readonly number[];
   readonly text: string;
-  /** Its first ids that are no part of the text: the token that a model's texts begin with. */
+  /** Number of first ids that are not part of the text: the token that every text of the model begins with (BOS). */
   readonly added: number;
 }
 
 /**
- * Reads the prompts. Between two of them others have their turn.
- * @throws ApiError for one that does not fit.
+ * Reads the prompts. It yields to other requests between prompts.
+ * @throws ApiError for a prompt that is empty, too long, or has ids outside the vocabulary.
  */
 const readPrompts = async (
   { signal }: Exchange,
@@ -89,7 +92,7 @@ const readPrompts = async (
 const countOf = (prompt: CompletionValues["prompt"]): number =>
   Array.isArray(prompt) && typeof prompt[0] !== "number" ? prompt.length : 1;
 
-/** A choice as it grows. */
+/** A choice that is being written. */
 const growingChoice = (
   tokenizer: Tokenizer,
   { logprobs, echo = false, max_tokens: maxTokens = 16 }: CompletionValues,
@@ -105,9 +108,9 @@ const growingChoice = (
   const listed = (some: readonly TokenPlace[]): ListedLogProbs | null =>
     logprobs === undefined ? null : listedLogProbs(tokenizer, some, logprobs, offsetOf);
   return {
-    /** Takes a piece; returns what it adds. */
+    /** Adds a piece and returns what to show of it. */
     take({ added, prompt: read, tokens, end }: TextPiece) {
-      // The token that had to be written for the prompt's probabilities.
+      // With `max_tokens: 0` one token was written only to get the prompt's log-probabilities: it is dropped.
       const [fresh, words] = maxTokens === 0 ? [[], ""] : [tokens, added];
       const more = [...(echo ? read.slice(unwritten) : []), ...fresh];
       const shown = `${echo && !isBegun ? promptText : ""}${words}`;
@@ -138,7 +141,7 @@ const growingChoice = (
 
 type Growing = ReturnType<typeof growingChoice>;
 
-/** What is asked of the engine: `each` texts for every prompt. */
+/** The engine's requests: `each` texts for every prompt. */
 const requestsOf = (
   values: CompletionValues,
   { lm, adapter }: Lease,
@@ -162,18 +165,18 @@ const requestsOf = (
 
 const checkTogether = (values: CompletionValues): void => {
   const { n = 1, best_of: bestOf = n, max_tokens: maxTokens, echo = false, stream: streams = false, prompt } = values;
-  if (prompt === undefined) throw invalid("prompt: must be there; got none", "prompt");
+  if (prompt === undefined) throw invalid("prompt: must be given; got none", "prompt");
   const texts = countOf(prompt) * bestOf;
   if (texts > mostTexts)
-    throw invalid(`prompt: with n or best_of there must be at most ${mostTexts} texts; got ${texts}`, "prompt");
+    throw invalid(`prompt: prompts times n or best_of must be at most ${mostTexts} texts; got ${texts}`, "prompt");
   if (bestOf < n) throw invalid(`best_of: must be at least n, ${n}; got ${bestOf}`, "best_of");
-  if (bestOf > n && streams) throw invalid("best_of: must not be above n in a stream; got more", "best_of");
+  if (bestOf > n && streams) throw invalid("best_of: must not exceed n in a stream; got more", "best_of");
   if (maxTokens === 0 && !echo) throw invalid("max_tokens: must be at least 1 without echo; got 0", "max_tokens");
   if (values.stream_options !== undefined && !streams)
-    throw invalid("stream_options: must go with stream: true; got no stream", "stream_options");
+    throw invalid("stream_options: needs stream: true; got no stream", "stream_options");
 };
 
-/** Answers the request with the body `body`. */
+/** Answers a request with the parsed body `body`. */
 export const answerCompletion = async (exchange: Exchange, body: unknown): Promise<Answered> => {
   const values = readFields(completionFields, body);
   checkTogether(values);
@@ -212,7 +215,7 @@ export const answerCompletion = async (exchange: Exchange, body: unknown): Promi
           for await (const piece of pieces) {
             const choice = choices[piece.text] as Growing;
             const { shown, more } = choice.take(piece);
-            // Bytes of a character, say: nothing to show yet.
+            // Nothing to show yet, for example only some bytes of a character.
             if (shown === "" && more.length === 0 && piece.end === null) continue;
             const told = {
               text: shown,

@@ -1,18 +1,23 @@
-/** Server-sent events, written as a client takes them: https://html.spec.whatwg.org/multipage/server-sent-events.html */
+/**
+ * Writes server-sent events no faster than the client reads them:
+ * https://html.spec.whatwg.org/multipage/server-sent-events.html
+ */
 import type { ServerResponse } from "node:http";
 
 /** Writes the events of one answer. */
 export interface EventWriter {
-  /** Ends when the client has taken enough for more. @throws the signal's reason once the client has gone. */
+  /**
+   * Resolves when the client has read enough for the next event. @throws the signal's reason after the client has left.
+   */
   write(data: unknown, event?: string): Promise<void>;
-  /** The last words of a stream, as they are. */
+  /** Writes the last bytes of a stream as they are, and ends it. */
   end(text?: string): void;
 }
 
-/** Milliseconds of silence after which a comment says that the connection is there. */
+/** After this many milliseconds of silence a comment keeps the connection alive. */
 const heartbeatMs = 15_000;
 
-/** @param signal is aborted when the client has gone. */
+/** @param signal is aborted when the client has left. */
 export const openEvents = (
   response: ServerResponse,
   headers: Readonly<Record<string, string>>,

@@ -1,4 +1,4 @@
-/** A request on its way to its answer: what those who answer it need, and what they tell of it. */
+/** A request that is being answered: what the endpoints need, and the facts that they record. */
 import type { ServerResponse } from "node:http";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { apiErrorOf, type ErrorBody, errorBody, invalid } from "./api-error.ts";
@@ -6,44 +6,44 @@ import { type EventWriter, openEvents } from "./event-writer.ts";
 import type { Lease, ServedModels } from "./served-models.ts";
 import { type TextPiece, type TextRequest, writeTexts } from "./texts.ts";
 
-/** What is told of a request for the log and the metrics. */
+/** Facts about a request for the log and the metrics. */
 export interface ExchangeFacts {
   model?: string;
   promptTokens: number;
   newTokens: number;
-  /** From the request's beginning. */
+  /** Milliseconds from the beginning of the request to the first token. */
   firstTokenMs?: number;
   error?: string;
 }
 
-/** See the head of the file. */
+/** A request that is being answered. */
 export interface Exchange {
-  /** A number for people, that the answer carries. */
+  /** Id of the request. The answer contains it. */
   readonly id: string;
-  /** performance.now() at its beginning. */
+  /** performance.now() when the request began. */
   readonly began: number;
-  /** Is aborted when the client has gone, its time is over, or the server ends. */
+  /** Is aborted when the client leaves, the time limit is reached, or the server shuts down. */
   readonly signal: AbortSignal;
   readonly response: ServerResponse;
   /** Headers of the answer. */
   readonly headers: Readonly<Record<string, string>>;
   readonly models: ServedModels;
   readonly facts: ExchangeFacts;
-  /** Is told of tokens as they are written. */
+  /** Call it with the number of tokens each time some were written. */
   wrote(tokens: number): void;
 }
 
-/** An answer in JSON, or its stream was written. */
+/** Result of an endpoint: JSON to send, or "streamed" if the answer was already streamed. */
 export type Answered = { readonly json: unknown } | "streamed";
 
-/** Seconds since 1970, as answers have them. */
+/** Seconds since 1970. */
 export const now = (): number => Math.floor(Date.now() / 1000);
 
-/** @throws ApiError for a prompt that does not fit. */
+/** @throws ApiError for a prompt that is empty, too long, or has ids outside the vocabulary. */
 export const checkPrompt = ({ lm }: Lease, ids: ArrayLike<number>, param: string): void => {
   const { contextLength } = lm.config;
   const { vocabSize } = lm.tokenizer;
-  if (ids.length === 0) throw invalid(`${param}: must have at least one token; got an empty one`, param);
+  if (ids.length === 0) throw invalid(`${param}: must have at least one token; got none`, param);
   if (ids.length > contextLength) {
     throw invalid(
       `${param}: must be at most ${contextLength} tokens, the model's context; got ${ids.length}`,
@@ -57,12 +57,12 @@ export const checkPrompt = ({ lm }: Lease, ids: ArrayLike<number>, param: string
   }
 };
 
-/** Texts of a request that may wait in the engine, so that a place that is free is taken at once. */
+/** Number of texts of a request that wait in the engine, so that a free place is used at once. */
 const begunAhead = 2;
 
 const longestTokens = new WeakMap<Tokenizer, number>();
 
-/** Bytes of the longest token. */
+/** Length in bytes of the longest token. */
 const longestToken = (tokenizer: Tokenizer): number => {
   const known = longestTokens.get(tokenizer);
   if (known !== undefined) return known;
@@ -72,11 +72,11 @@ const longestToken = (tokenizer: Tokenizer): number => {
   return longest;
 };
 
-/** Bytes of a text that is encoded, at most: encoding takes about a second for them, in which nothing else is done. */
+/** Maximum number of bytes of a text to encode: encoding them takes about a second and blocks everything else. */
 const mostBytes = 2 ** 20;
 
 /**
- * Fails for a text that is sure to have more tokens than the context, before it is encoded.
+ * Refuses a text that certainly has more tokens than the context, before it is encoded.
  * @throws ApiError
  */
 export const checkLength = ({ lm }: Lease, text: string, param: string): void => {
@@ -91,7 +91,7 @@ export const checkLength = ({ lm }: Lease, text: string, param: string): void =>
   );
 };
 
-/** Writes texts with a model, and notes what they cost. */
+/** Writes texts with a model and records tokens and times. */
 export async function* writePieces(
   { signal, facts, began, wrote }: Exchange,
   { engine, parallel }: Lease,
@@ -101,13 +101,13 @@ export async function* writePieces(
     if (piece.tokens.length > 0) facts.firstTokenMs ??= performance.now() - began;
     facts.newTokens += piece.tokens.length;
     wrote(piece.tokens.length);
-    // Its reader has gone, or its time is over: what is there is not the text.
+    // After an abort the text is incomplete, so the abort is thrown instead.
     if (piece.end?.reason === "aborted") signal.throwIfAborted();
     yield piece;
   }
 }
 
-/** The events of a stream and its end. An error on the way is its last event. */
+/** Streams events and ends the stream. If `write` fails, the last event is the error. */
 export const stream = async (
   { response, headers, signal, facts }: Exchange,
   write: (events: EventWriter) => Promise<void>,

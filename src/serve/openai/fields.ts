@@ -1,6 +1,6 @@
 /**
- * The fields of a request. Each field is honoured, or accepted where it changes nothing, or refused by its name: a request is
- * never answered as if a field of it were not there.
+ * Tables of request fields. Each field is either honoured, accepted because it changes nothing, or refused with its
+ * name. The server never silently ignores a field that would change the answer.
  */
 import { isDeepStrictEqual } from "node:util";
 import type { z } from "zod";
@@ -9,21 +9,21 @@ import { nearest } from "../../core/text/nearest.ts";
 import { shorten, show } from "../../core/text/show.ts";
 import { invalid } from "./api-error.ts";
 
-/** A field that decides about the answer. */
+/** A field that affects the answer. */
 export interface HonouredField<Schema extends z.ZodType = z.ZodType> {
   readonly kind: "honoured";
   readonly schema: Schema;
   readonly about: string;
 }
 
-/** A field that is accepted with these values alone. */
+/** A field that is accepted only with certain values, which are its default. */
 export interface DefaultField {
   readonly kind: "default";
   readonly accepts: readonly unknown[];
   readonly about: string;
 }
 
-/** A field that is accepted with any value: no answer depends on it. */
+/** A field that is accepted with any value, since it does not affect the answer. */
 export interface UnusedField {
   readonly kind: "unused";
   readonly about: string;
@@ -61,7 +61,7 @@ export const refused = (about: string): RefusedField => ({ kind: "refused", abou
 const shown = (value: unknown): string =>
   shorten(isRecord(value) || Array.isArray(value) ? JSON.stringify(value) : show(value));
 
-/** An issue of a schema, in one line. */
+/** A zod issue as one line, and its field. */
 const lineOf = (name: string, value: unknown, { path, message }: z.core.$ZodIssue): readonly [string, string] => {
   const place = [name, ...path.map(String)].join(".");
   const inner = path.reduce<unknown>(
@@ -72,8 +72,8 @@ const lineOf = (name: string, value: unknown, { path, message }: z.core.$ZodIssu
 };
 
 /**
- * The honoured fields of a request that are given; null is as if a field were absent.
- * @throws ApiError that names the first field that is unknown, refused or wrong.
+ * Reads the honoured fields of a request. A field with the value null counts as absent.
+ * @throws ApiError that names the first unknown, refused or wrong field.
  */
 export const readFields = <Table extends Fields>(table: Table, body: unknown): Values<Table> => {
   if (!isRecord(body)) throw invalid(`the request must be a JSON object; got ${shown(body)}`);
@@ -84,7 +84,7 @@ export const readFields = <Table extends Fields>(table: Table, body: unknown): V
       const near = nearest(name, Object.keys(table));
       const hint = near === undefined ? "" : `; try ${near}`;
       throw invalid(
-        `${shorten(name)}: must be a known field; got one that is not${hint}`,
+        `${shorten(name)}: must be a known field; got an unknown one${hint}`,
         shorten(name),
         "unknown_parameter",
       );
@@ -97,7 +97,7 @@ export const readFields = <Table extends Fields>(table: Table, body: unknown): V
         "unsupported_parameter",
       );
     if (field.kind === "default") {
-      // In whatever order an object has its keys.
+      // A deep comparison, since the order of an object's keys does not matter.
       if (field.accepts.some((one) => isDeepStrictEqual(one, value))) continue;
       const accepted = field.accepts.map((one) => JSON.stringify(one));
       throw invalid(
@@ -109,7 +109,8 @@ export const readFields = <Table extends Fields>(table: Table, body: unknown): V
     const read = field.schema.safeParse(value);
     if (!read.success) {
       const [issue] = read.error.issues;
-      const [line, place] = issue === undefined ? [`${name}: must be another value`, name] : lineOf(name, value, issue);
+      const [line, place] =
+        issue === undefined ? [`${name}: must have another value`, name] : lineOf(name, value, issue);
       throw invalid(line, place);
     }
     values[name] = read.data;

@@ -1,11 +1,11 @@
-/** Log-probabilities of tokens in the two forms that OpenAI's answers have. */
+/** Log-probabilities of tokens in the two forms of OpenAI's answers. */
 import type { Candidate } from "../../pretrained/model/likeliest.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 
-/** A token of a text, with what is known of its place. */
+/** A token of a text, with the log-probabilities at its position. */
 export interface TokenPlace {
   readonly id: number;
-  /** null: nothing predicts the first token of a prompt. */
+  /** null for the first token of a prompt, which nothing predicts. */
   readonly logProb: number | null;
   readonly candidates: readonly Candidate[];
 }
@@ -14,7 +14,10 @@ const strict = new TextDecoder("utf-8", { fatal: true });
 
 const isSpecial = (tokenizer: Tokenizer, id: number): boolean => tokenizer.bytes(id).length === 0;
 
-/** The text of one token; of one with a part of a character its bytes, as `bytes:\xe2\x80`. No two tokens with bytes have the same. */
+/**
+ * The text of one token. A token with a part of a character gives its bytes instead, such as `bytes:\xe2\x80`.
+ * Different tokens with bytes have different texts.
+ */
 const textOfToken = (tokenizer: Tokenizer, id: number): string => {
   const bytes = tokenizer.bytes(id);
   if (bytes.length === 0) return tokenizer.token(id);
@@ -25,20 +28,23 @@ const textOfToken = (tokenizer: Tokenizer, id: number): string => {
   }
 };
 
-/** The form of `/v1/completions`: lists of as many entries. */
+/** The form of `/v1/completions`: lists of equal length, one entry for each token. */
 export interface ListedLogProbs {
   readonly tokens: string[];
   readonly token_logprobs: (number | null)[];
-  /** null: `logprobs` is 0. Its entries are null where nothing predicts a token. */
+  /** null if `logprobs` is 0. An entry is null for a token that nothing predicts. */
   readonly top_logprobs: (Record<string, number> | null)[] | null;
-  /** Unicode code points before each token, from the beginning of the prompt. */
+  /** Number of Unicode code points before each token, counted from the beginning of the prompt. */
   readonly text_offset: number[];
 }
 
-/** Counts the code points before each token of a text that comes in pieces, of which one may end within a character. */
+/**
+ * Returns the number of code points before each token. Call it for every token in order; a token may end inside a
+ * character.
+ */
 export type TextOffsets = (id: number) => number;
 
-/** @param from code points before the first token. */
+/** @param from number of code points before the first token. */
 export const textOffsets = (tokenizer: Tokenizer, from: number): TextOffsets => {
   const decoder = new TextDecoder();
   let at = from;
@@ -51,8 +57,8 @@ export const textOffsets = (tokenizer: Tokenizer, from: number): TextOffsets => 
 };
 
 /**
- * @param most tokens to name at each place; the token that is there is named besides.
- * @param offsetOf counts on from the places before.
+ * @param most number of candidates at each position; the token itself is added to them.
+ * @param offsetOf continues from the previous positions.
  */
 export const listedLogProbs = (
   tokenizer: Tokenizer,
@@ -67,7 +73,7 @@ export const listedLogProbs = (
     const named = candidates
       .slice(0, most)
       .map((candidate): [string, number] => [textOfToken(tokenizer, candidate.id), candidate.logProb]);
-    // Last: of two special tokens of one name it is the one that is there.
+    // The token itself comes last: if a candidate has the same name, the token overwrites it.
     return Object.fromEntries([...named, [tokens[i] ?? "", logProb] as const]);
   });
   return {
@@ -78,7 +84,7 @@ export const listedLogProbs = (
   };
 };
 
-/** The form of `/v1/chat/completions` and `/v1/responses`: an entry for each token. */
+/** The form of `/v1/chat/completions` and `/v1/responses`: one entry for each token. */
 export interface TokenLogProb {
   readonly token: string;
   readonly logprob: number;
@@ -96,7 +102,7 @@ const entryOf = (tokenizer: Tokenizer, id: number, logprob: number): TokenLogPro
   bytes: isSpecial(tokenizer, id) ? null : Array.from(tokenizer.bytes(id)),
 });
 
-/** @param most tokens to name at each place. */
+/** @param most number of candidates at each position. */
 export const tokenLogProbs = (
   tokenizer: Tokenizer,
   places: readonly TokenPlace[],

@@ -1,14 +1,14 @@
-/** Messages of a conversation, in the forms that OpenAI's clients send. */
+/** Messages of a conversation in the forms that OpenAI's clients send. */
 import { z } from "zod";
 import { readArguments, shallowObject, type ToolCall, type ToolMessage, toolName } from "../../chat/tools/tools.ts";
 import { isRecord } from "../../core/checks/is-record.ts";
 import { invalid } from "./api-error.ts";
 import { known, promptText } from "./api-text.ts";
 
-/** Messages of one request at most. */
+/** Maximum number of messages of one request. */
 const mostMessages = 4096;
 
-/** Fields of an answer that clients send back with it, and that nothing depends on where they are empty. */
+/** Fields of an answer that clients send back with it. They are accepted only if they are empty. */
 const none = z.union([z.null(), z.array(z.never()).max(0)], { error: "is not supported" }).optional();
 
 const textPart = (types: readonly [string, ...string[]]) =>
@@ -16,7 +16,7 @@ const textPart = (types: readonly [string, ...string[]]) =>
     type: z.enum(types, { error: `must be ${types.join(" or ")}` }),
     text: promptText,
     annotations: none,
-    // As an answer has them: they were told, and change nothing.
+    // Clients send back log-probabilities of earlier answers; they change nothing.
     logprobs: z.unknown().optional(),
   });
 
@@ -32,12 +32,12 @@ const role = z.enum(roles, { error: `must be ${roles.join(", ")}` });
 
 const callId = z.string({ error: "must be a text" }).min(1, "must not be empty");
 
-/** Arguments of a call as JSON, as answers have them. */
+/** Arguments of a tool call as a JSON text, as answers contain them. */
 const argumentsText = promptText.transform((json, context) => {
   const read = shallowObject.safeParse(readArguments(json));
   if (read.success) return read.data;
   const [issue] = read.error.issues;
-  const message = issue?.code === "custom" ? issue.message : "must be the JSON of an object";
+  const message = issue?.code === "custom" ? issue.message : "must be a JSON object as text";
   context.addIssue({ code: "custom", message });
   return z.NEVER;
 });
@@ -46,7 +46,7 @@ const toolCall = known({
   id: callId,
   type: z.literal("function", { error: "must be function" }),
   function: known({ name: toolName, arguments: argumentsText }),
-  // As a stream has it.
+  // Streamed answers have this field.
   index: z.int().nullish(),
 }).transform(({ id, function: { name, arguments: given } }): ToolCall => ({ id, name, arguments: given }));
 
@@ -55,7 +55,7 @@ const unknownFields = { name: none, function_call: none, refusal: none, audio: n
 const chatMessage = known({
   role: z.enum([...roles, "tool"], { error: `must be ${roles.join(", ")} or tool` }),
   content: contentOf(["text"]).nullish(),
-  tool_calls: z.array(toolCall, { error: "must be a list of calls" }).nullish(),
+  tool_calls: z.array(toolCall, { error: "must be a list of tool calls" }).nullish(),
   tool_call_id: callId.nullish(),
   ...unknownFields,
 }).transform((message, context): ToolMessage => {
@@ -65,13 +65,13 @@ const chatMessage = known({
     return z.NEVER;
   };
   const toolCalls = calls ?? [];
-  if (toolCalls.length > 0 && given !== "assistant") return wrong("tool_calls", "must be of an assistant");
-  if (id != null && given !== "tool") return wrong("tool_call_id", "must be of a tool");
+  if (toolCalls.length > 0 && given !== "assistant") return wrong("tool_calls", "must be in an assistant message");
+  if (id != null && given !== "tool") return wrong("tool_call_id", "must be in a tool message");
   if (content == null && toolCalls.length === 0)
     return wrong("content", "must be a text, or a list of parts of type text");
   if (given === "tool") {
     return id == null
-      ? wrong("tool_call_id", "must be the id of a call")
+      ? wrong("tool_call_id", "must be the id of a tool call")
       : { role: "tool", toolCallId: id, content: content ?? "" };
   }
   if (given === "assistant" && toolCalls.length > 0) return { role: given, content: content ?? "", toolCalls };
@@ -117,12 +117,12 @@ const responseItem = z.union(
   {
     error: ({ input }) =>
       isRecord(input) && input.type === "item_reference"
-        ? "must be whole, and no item_reference: nothing is kept (in the AI SDK: the provider option store: false)"
+        ? "must be a whole item, not an item_reference, because nothing is stored (in the AI SDK set the provider option store: false)"
         : undefined,
   },
 );
 
-/** Items of one answer as one message: its text, then its calls. */
+/** Joins an assistant message and the tool calls that follow it into one message. */
 const joined = (messages: readonly ToolMessage[]): readonly ToolMessage[] => {
   const all: ToolMessage[] = [];
   for (const message of messages) {
@@ -135,7 +135,7 @@ const joined = (messages: readonly ToolMessage[]): readonly ToolMessage[] => {
   return all;
 };
 
-/** The input of `/v1/responses`: a text, or messages, calls and their results. */
+/** The input of `/v1/responses`: a text, or messages, tool calls and their results. */
 export const responseInput = z.union(
   [
     promptText.transform((content): readonly ToolMessage[] => [{ role: "user", content }]),
@@ -151,5 +151,5 @@ export const responseInput = z.union(
 /** @throws ApiError for a conversation that the model cannot answer. */
 export const checkConversation = (messages: readonly ToolMessage[], param: string): void => {
   if (messages.at(-1)?.role === "assistant")
-    throw invalid(`${param}: the last message must not be the assistant's; got one`, param);
+    throw invalid(`${param}: the last message must not be from the assistant; got an assistant message`, param);
 };

@@ -1,4 +1,6 @@
-/** Counts of a server as Prometheus reads them: https://prometheus.io/docs/instrumenting/exposition_formats/ */
+/**
+ * Metrics of a server in the text format of Prometheus: https://prometheus.io/docs/instrumenting/exposition_formats/
+ */
 import type { EngineCounts } from "../../engine/engine.ts";
 
 /** A request that has ended. */
@@ -6,45 +8,45 @@ export interface EndedRequest {
   readonly path: string;
   readonly status: number;
   readonly milliseconds: number;
-  /** To the first token; null: none was written. */
+  /** Milliseconds to the first token; null: no token was written. */
   readonly firstTokenMs: number | null;
   readonly promptTokens: number;
 }
 
-/** What a model does now. */
+/** Current state of a model. */
 export interface ModelState {
   readonly name: string;
   readonly texts: number;
   readonly counts: EngineCounts;
 }
 
-/** Milliseconds: half of the last requests took less, and 99 of a hundred. */
+/** Quantiles of recent times, in milliseconds. */
 export interface Quantiles {
   readonly p50: number;
   readonly p99: number;
 }
 
-/** What a server did of late. */
+/** Recent speed of a server. */
 export interface RecentWork {
-  /** Of all texts together, in the last seconds. */
+  /** Tokens per second of all texts together, over the last 5 seconds. */
   readonly tokensPerSecond: number;
-  /** Of the last requests; null: there was none. */
+  /** Quantiles over the last 200 requests with tokens; null: there was no such request. */
   readonly firstToken: Quantiles | null;
   readonly request: Quantiles | null;
-  /** Requests that have ended since the start. */
+  /** Number of requests that ended since the start. */
   readonly ended: number;
 }
 
 export interface Metrics {
-  /** Tokens were written just now. */
+  /** Call it with the number of tokens each time some were written. */
   wrote(tokens: number): void;
   note(request: EndedRequest): void;
   recent(): RecentWork;
-  /** @param underWay requests that are answered now. */
+  /** All metrics as text. @param underWay number of requests that are being answered. */
   text(models: readonly ModelState[], underWay: number): string;
 }
 
-/** Upper ends of the histograms' buckets, in seconds. */
+/** Upper limits of the histogram buckets, in seconds. */
 const buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60] as const;
 
 const histogram = () => {
@@ -68,7 +70,7 @@ const histogram = () => {
   };
 };
 
-/** Seconds over which tokens are counted, and requests whose times are kept. */
+/** Number of seconds for which tokens are counted, and number of requests whose times are kept. */
 const recentSeconds = 5;
 const recentRequests = 200;
 
@@ -108,7 +110,7 @@ const recentWork = () => {
     },
     recent(): RecentWork {
       forget();
-      // Without this second, which is not over.
+      // Leaves out the current second, which is not complete.
       const whole = written.filter(({ second }) => second < now());
       const tokensPerSecond = whole.reduce((sum, { tokens }) => sum + tokens, 0) / recentSeconds;
       return { tokensPerSecond, firstToken: quantilesOf(firsts), request: quantilesOf(totals), ended };
@@ -160,11 +162,16 @@ export const createMetrics = (): Metrics => {
         "# HELP foretoken_requests_total Requests that have ended.",
         "# TYPE foretoken_requests_total counter",
         ...[...requests].map(([labels, value]) => `foretoken_requests_total{${labels}} ${value}`),
-        ...simple("gauge", "foretoken_requests", "Requests that are answered now.", underWay),
+        ...simple("gauge", "foretoken_requests", "Requests that are being answered.", underWay),
         ...simple("counter", "foretoken_prompt_tokens_total", "Tokens of prompts.", promptTokens),
-        ...simple("counter", "foretoken_new_tokens_total", "Tokens that were written.", newTokens),
-        ...ofModels("gauge", "foretoken_texts", "Texts that are written or wait.", ({ texts }) => texts),
-        ...ofModels("gauge", "foretoken_texts_running", "Texts that are written.", ({ counts }) => counts.running),
+        ...simple("counter", "foretoken_new_tokens_total", "Tokens written.", newTokens),
+        ...ofModels("gauge", "foretoken_texts", "Texts that are being written or wait.", ({ texts }) => texts),
+        ...ofModels(
+          "gauge",
+          "foretoken_texts_running",
+          "Texts that are being written.",
+          ({ counts }) => counts.running,
+        ),
         ...ofModels("gauge", "foretoken_texts_waiting", "Texts that wait.", ({ counts }) => counts.waiting),
         ...ofModels(
           "gauge",
@@ -173,7 +180,7 @@ export const createMetrics = (): Metrics => {
           ({ counts }) => counts.pagesInUse,
         ),
         ...ofModels("gauge", "foretoken_pages_kept", "Pages kept for later texts.", ({ counts }) => counts.pagesKept),
-        ...ofModels("gauge", "foretoken_pages", "Pages that there may be.", ({ counts }) => counts.pagesMost),
+        ...ofModels("gauge", "foretoken_pages", "Maximum number of pages.", ({ counts }) => counts.pagesMost),
         ...ofModels("counter", "foretoken_passes_total", "Forward passes.", ({ counts }) => counts.passes),
         ...ofModels(
           "counter",
@@ -184,17 +191,12 @@ export const createMetrics = (): Metrics => {
         ...ofModels(
           "counter",
           "foretoken_positions_reused_total",
-          "Positions of prompts that were in memory.",
+          "Prompt positions that were already in memory.",
           ({ counts }) => counts.reused,
         ),
-        ...ofModels("counter", "foretoken_guesses_total", "Tokens that were guessed.", ({ counts }) => counts.guessed),
-        ...ofModels(
-          "counter",
-          "foretoken_guesses_accepted_total",
-          "Guesses that came true.",
-          ({ counts }) => counts.accepted,
-        ),
-        ...total.lines("foretoken_request_seconds", "Time of a request, to its last byte."),
+        ...ofModels("counter", "foretoken_guesses_total", "Guessed tokens.", ({ counts }) => counts.guessed),
+        ...ofModels("counter", "foretoken_guesses_accepted_total", "Right guesses.", ({ counts }) => counts.accepted),
+        ...total.lines("foretoken_request_seconds", "Time of a request until its last byte."),
         ...first.lines("foretoken_first_token_seconds", "Time to the first token."),
         "",
       ].join("\n");

@@ -1,4 +1,4 @@
-/** The server's description of itself, made from the tables of fields: https://spec.openapis.org/oas/v3.1.0 */
+/** The OpenAPI description of the server, made from the tables of fields: https://spec.openapis.org/oas/v3.1.0 */
 import { z } from "zod";
 import { chatFields } from "./chat-completions.ts";
 import { completionFields } from "./completions.ts";
@@ -13,9 +13,9 @@ const schemaOf = (field: Field): object => {
       return { ...schema, description: field.about };
     }
     case "default":
-      return { enum: [...field.accepts], description: `Accepted with these values alone: ${field.about}.` };
+      return { enum: [...field.accepts], description: `Only these values are accepted: ${field.about}.` };
     case "unused":
-      return { description: `Accepted: no answer depends on it (${field.about}).` };
+      return { description: `Accepted with any value, since it does not affect the answer (${field.about}).` };
     case "refused":
       return { not: {}, description: `Refused: ${field.about}.` };
   }
@@ -55,7 +55,7 @@ const errorSchema = {
 const answers = (about: string, type = "application/json"): object => ({
   200: { description: about, content: { [type]: {} } },
   default: {
-    description: "An error, with its status.",
+    description: "An error.",
     content: { "application/json": { schema: { $ref: "#/components/schemas/Error" } } },
   },
 });
@@ -77,19 +77,29 @@ export const openApiDocument = (version: string): object => ({
       ...get("A model", "Its facts."),
       parameters: [{ name: "model", in: "path", required: true, schema: { type: "string" } }],
     },
-    "/v1/completions": post("Go on with a text", completionFields, ["prompt"], "The texts, or events of them."),
+    "/v1/completions": post(
+      "Continue a text",
+      completionFields,
+      ["prompt"],
+      "The texts, as JSON or as a stream of events.",
+    ),
     "/v1/chat/completions": post(
       "Answer in a conversation",
       chatFields,
       ["messages"],
-      "The answers, or events of them.",
+      "The answers, as JSON or as a stream of events.",
     ),
-    "/v1/responses": post("Answer in a conversation", responseFields, ["input"], "The answer, or events of it."),
-    "/tokenize": post("Tokens of a text", tokenizeFields, [], "The token ids."),
-    "/detokenize": post("The text of tokens", detokenizeFields, ["tokens"], "The text."),
+    "/v1/responses": post(
+      "Answer in a conversation",
+      responseFields,
+      ["input"],
+      "The answer, as JSON or as a stream of events.",
+    ),
+    "/tokenize": post("Encode a text as tokens", tokenizeFields, [], "The token ids."),
+    "/detokenize": post("Decode tokens to a text", detokenizeFields, ["tokens"], "The text."),
     "/tokenizer_info": get("The tokenizer", "Its facts."),
-    "/health": get("Whether the server answers", "It does."),
-    "/metrics": get("Counts for Prometheus", "Text.", "text/plain"),
+    "/health": get("Check whether the server works", "It does."),
+    "/metrics": get("Metrics for Prometheus", "Text.", "text/plain"),
   },
   components: {
     schemas: { Error: errorSchema },

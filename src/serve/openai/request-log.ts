@@ -1,49 +1,49 @@
-/** A line of JSON for each request. It has neither prompts nor texts. */
+/** Log with one line of JSON for each request. It contains neither prompts nor texts. */
 import { createWriteStream } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import type { Writable } from "node:stream";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { systemErrorCode } from "../../core/errors/system-error.ts";
 
-/** What is noted of a request. */
+/** Log entry of a request. */
 export interface RequestNote {
   readonly id: string;
   readonly method: string;
   readonly path: string;
   readonly status: number;
   readonly ms: number;
-  /** Which key asked; null: none was needed, or given. */
+  /** Identifies the API key; null: no key was needed, or none was given. */
   readonly key: string | null;
   readonly model?: string | undefined;
   readonly promptTokens?: number | undefined;
   readonly newTokens?: number | undefined;
   readonly firstTokenMs?: number | undefined;
-  /** The client left before the end. */
+  /** true: the client left before the end of the answer. */
   readonly left?: true | undefined;
-  /** Line of the error. */
+  /** Error message. */
   readonly error?: string | undefined;
 }
 
 export interface RequestLog {
   note(request: RequestNote): void;
-  /** Ends when all lines are written. */
+  /** Resolves when all lines are written, or after 2 seconds. */
   close(): Promise<void>;
 }
 
-/** Milliseconds for the last lines. */
+/** Maximum number of milliseconds to wait for the last lines. */
 const lastWordsMs = 2000;
 
 /**
- * Fails for a file that lines cannot be added to.
+ * Checks that lines can be appended to a file.
  * @throws ConfigError
  */
 export const checkLogFile = async (path: string): Promise<void> => {
   const refuse = (got: string, cause?: unknown): never => {
-    throw new ConfigError({ where: `--log ${path}`, must: "must be a file that lines can be added to", got, cause });
+    throw new ConfigError({ where: `--log ${path}`, must: "must be a file that lines can be appended to", got, cause });
   };
   const found = await stat(path).catch(() => undefined);
   if (found?.isDirectory() === true) refuse("a folder");
-  // A pipe would be waited for until somebody reads it.
+  // Opening a pipe would block until another process reads it.
   if (found !== undefined && !found.isFile() && !found.isCharacterDevice()) refuse("a pipe, or another special file");
   try {
     await (await open(path, "a")).close();
@@ -52,12 +52,12 @@ export const checkLogFile = async (path: string): Promise<void> => {
   }
 };
 
-/** Bytes that may wait to be written: a disk that is full must not cost memory. */
+/** Maximum number of bytes that wait to be written, so that a full disk does not use up memory. */
 const mostWaiting = 2 ** 20;
 
 /**
- * @param to a file, to whose end lines are added; a stream; null: nothing is noted.
- * @param tell gets a line for people, once, if lines are lost.
+ * @param to path of a file to append to, or a stream; null: no log.
+ * @param tell is called once with a line for the user if log lines are lost.
  */
 export const createRequestLog = (to: string | Writable | null, tell: (line: string) => void): RequestLog => {
   if (to === null) return { note() {}, close: async () => {} };
@@ -72,7 +72,7 @@ export const createRequestLog = (to: string | Writable | null, tell: (line: stri
   return {
     note(request) {
       if (stream.destroyed) return;
-      if (stream.writableLength > mostWaiting) return lose("they are written too slowly");
+      if (stream.writableLength > mostWaiting) return lose("the disk or the reader is too slow");
       stream.write(`${JSON.stringify({ time: new Date().toISOString(), ...request })}\n`);
     },
     close: () =>
@@ -80,7 +80,7 @@ export const createRequestLog = (to: string | Writable | null, tell: (line: stri
         if (!isFile || stream.destroyed) return resolve();
         stream.once("close", resolve);
         stream.end();
-        // A disk that does not answer keeps nobody.
+        // A disk that does not respond must not block the shutdown.
         setTimeout(resolve, lastWordsMs).unref();
       }),
   };

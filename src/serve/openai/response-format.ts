@@ -1,4 +1,4 @@
-/** The form that a request asks its texts to have, as a constraint of the engine. */
+/** The form that a request demands of its texts, as a constraint of the engine. */
 import { z } from "zod";
 import { ForetokenError } from "../../core/errors/errors.ts";
 import { compileConstraint } from "../../generate/constraint/compile.ts";
@@ -34,23 +34,23 @@ export const responseFormat = z.discriminatedUnion(
   { error },
 );
 
-/** Fields of other servers for the same. */
+/** Fields with which other servers set the form of a text. */
 export const guidedFields = {
-  guided_json: honoured(schema, "not of OpenAI: a JSON Schema that the text fits"),
+  guided_json: honoured(schema, "not in OpenAI's API: a JSON Schema that the text must meet"),
   guided_regex: honoured(
     z.string({ error: "must be a text" }),
-    "not of OpenAI: a regular expression that matches the whole text",
+    "not in OpenAI's API: a regular expression that must match the whole text",
   ),
   guided_choice: honoured(
     z
       .array(z.string({ error: "must be a text" }).min(1, "must not be empty"))
       .min(1)
       .max(10_000),
-    "not of OpenAI: the text is one of these",
+    "not in OpenAI's API: the text must be one of these",
   ),
   guided_grammar: honoured(
     z.string({ error: "must be a text" }).min(1, "must not be empty"),
-    "not of OpenAI: a grammar in EBNF, from its rule `root` on",
+    "not in OpenAI's API: a grammar in EBNF whose rule `root` describes the text",
   ),
 } as const;
 
@@ -62,20 +62,20 @@ const ofFormat = (format: Format): Constraint | undefined => {
   if (format.type === "text") return undefined;
   if (format.type === "json_object") return object;
   const own = "json_schema" in format ? format.json_schema : format;
-  // Every schema is kept to the letter, whether that is asked for or not.
+  // `strict` is not read: every schema is always followed exactly.
   return own.schema == null ? object : { kind: "jsonSchema", schema: own.schema };
 };
 
-/** The field that has the schema. */
+/** The field that contains the schema. */
 const schemaField = (format: Format, param: string): string => {
   if ("json_schema" in format) return `${param}.json_schema.schema`;
   return format.type === "json_schema" ? `${param}.schema` : param;
 };
 
 /**
- * The constraint of a request's texts, which its tokenizer can write.
- * @param param the field that has `format`.
- * @throws ApiError for a keyword that is not obeyed, and for two forms at once.
+ * The constraint of a request's texts. It is compiled here, so that errors appear before anything is written.
+ * @param param the field that contains `format`.
+ * @throws ApiError for an unsupported keyword, and for two forms in one request.
  */
 export const constraintOf = (
   tokenizer: Tokenizer,
@@ -94,7 +94,7 @@ export const constraintOf = (
   const [first, second] = given.filter(([, constraint]) => constraint !== undefined);
   if (first === undefined) return undefined;
   const [name, constraint] = first;
-  if (second !== undefined) throw invalid(`${name}: must be the only form of the text; got ${second[0]}, too`, name);
+  if (second !== undefined) throw invalid(`${name}: must be the only form of the text; got ${second[0]} too`, name);
   if (constraint === undefined) return undefined;
   const field = name === param && format !== undefined ? schemaField(format, param) : name;
   try {

@@ -1,7 +1,7 @@
-/** The items of a response as they grow, messages and calls, and the events that tell of them. */
+/** The items of a response (messages and tool calls) while they are written, and their stream events. */
 import type { AnswerCall, AnswerPart } from "./answer-text.ts";
 
-/** An event of a stream: its type, and what it has besides. */
+/** A stream event: its type, and its other fields. */
 export type ItemEvent = readonly [type: string, more: object];
 
 /** A message of the answer. */
@@ -20,19 +20,19 @@ interface CallItem {
 /** Log-probabilities of an answer's tokens, in the form of the protocol. */
 type LogProbs = readonly object[];
 
-/** See the head of the file. */
+/** The items of a response. */
 export interface ResponseItems {
-  /** Begins a message, where an answer is a text in any case. */
+  /** Begins a message at once. Used if the answer is always a text. */
   begin(): readonly ItemEvent[];
-  /** @param logProbs of the tokens that `parts` come from. */
+  /** Adds parts of the answer. @param logProbs of the tokens of `parts`. */
   take(parts: readonly AnswerPart[], logProbs: LogProbs): readonly ItemEvent[];
-  /** @param status of the last item. @param logProbs of all tokens. */
+  /** Ends the last item. @param status of the last item. @param logProbs of all tokens. */
   end(status: string, logProbs: LogProbs): readonly ItemEvent[];
-  /** The items, after the end. */
+  /** All items, after `end`. */
   output(status: string, logProbs: LogProbs): readonly object[];
 }
 
-/** @param id a number of the request: ids of items begin with it. */
+/** @param id of the request: part of the items' ids. */
 export const responseItems = (id: string): ResponseItems => {
   const items: (MessageItem | CallItem)[] = [];
   const place = (): object => ({ item_id: items.at(-1)?.id, output_index: items.length - 1 });
@@ -87,7 +87,7 @@ export const responseItems = (id: string): ResponseItems => {
         if (item?.kind === "message") item.text += text;
         events.push(["response.output_text.delta", { ...place(), content_index: 0, delta: text, logprobs }]);
       };
-      // Of a part of a character there is nothing to show, but a log-probability.
+      // A part of a character has no text to show yet, but it has a log-probability.
       if (parts.length === 0 && logProbs.length > 0 && items.at(-1)?.kind === "message") say("", logProbs);
       for (const [i, part] of parts.entries()) {
         if (part.kind === "text") say(part.text, i === 0 ? logProbs : []);

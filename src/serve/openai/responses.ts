@@ -1,6 +1,6 @@
 /**
- * POST /v1/responses, as far as texts go: https://platform.openai.com/docs/api-reference/responses. Nothing is kept: a conversation
- * comes whole with each request.
+ * POST /v1/responses, for texts only: https://platform.openai.com/docs/api-reference/responses. The server stores
+ * nothing: each request contains the whole conversation.
  */
 import { z } from "zod";
 import { parametersOf, type Tool, type ToolChoice } from "../../chat/tools/tools.ts";
@@ -20,59 +20,65 @@ import type { TextPiece } from "./texts.ts";
 import { responseToolField, responseToolFields, toldTools, turnOf } from "./tools.ts";
 
 const { temperature, top_p, stream: streamField, seed, top_k, min_p, typical_p, repetition_penalty } = samplingFields;
-/** What may be asked to be told besides. */
+/** Value of `include` that adds log-probabilities. */
 const logProbsIncluded = "message.output_text.logprobs";
 
 export const responseFields = {
   ...{ temperature, top_p, stream: streamField, seed, top_k, min_p, typical_p, repetition_penalty },
   ...unusedFields,
   model: honoured(z.string({ error: "must be a text" }), "default: the first model of the server"),
-  input: honoured(responseInput, "a text, or messages whose parts are texts, calls of tools and their results"),
-  instructions: honoured(promptText, "what the model is told before the conversation"),
+  input: honoured(
+    responseInput,
+    "a text, or a list of messages, tool calls and their results; all parts must be texts",
+  ),
+  instructions: honoured(promptText, "system message before the conversation"),
   max_output_tokens: honoured(whole(1, 1_000_000), "default: up to the end of the context"),
-  top_logprobs: honoured(whole(0, mostTopLogProbs), "so many likeliest tokens with each token"),
+  top_logprobs: honoured(whole(0, mostTopLogProbs), "number of most probable tokens to report for each token"),
   include: honoured(
     z.array(
       z.enum([logProbsIncluded, "reasoning.encrypted_content"], {
         error: `must be ${logProbsIncluded} or reasoning.encrypted_content`,
       }),
     ),
-    "log-probabilities of the answer's tokens; there is no reasoning that could be included",
+    "adds log-probabilities of the answer's tokens; reasoning is accepted, but there is none",
   ),
-  stream_options: honoured(z.strictObject({ include_obfuscation: z.boolean().nullish() }), "lengths are not hidden"),
-  // Nothing is kept, whichever is asked for: no request can refer to another.
-  store: unused("nothing is kept"),
-  background: atDefault([false], "answers are waited for"),
+  stream_options: honoured(
+    z.strictObject({ include_obfuscation: z.boolean().nullish() }),
+    "accepted; lengths of events are not hidden",
+  ),
+  // Responses are never stored, for both values of `store`: no request can refer to an earlier one.
+  store: unused("nothing is stored"),
+  background: atDefault([false], "the client must wait for the answer"),
   text: honoured(
     z.strictObject({
       format: responseFormat.nullish(),
-      verbosity: z.literal("medium", { error: "must be medium: no model here has a setting for it" }).nullish(),
+      verbosity: z.literal("medium", { error: "must be medium: models here have no such setting" }).nullish(),
     }),
-    "`format`: `text`, `json_object`, or `json_schema`, whose keywords are all obeyed or refused by name",
+    "`format`: `text`, `json_object`, or `json_schema`, every keyword of a schema is obeyed, or refused by name",
   ),
-  truncation: atDefault(["disabled"], "nothing is left out"),
+  truncation: atDefault(["disabled"], "messages are never left out"),
   ...responseToolFields,
-  max_tool_calls: unused("it is about tools that a server runs, and there are none"),
-  service_tier: atDefault(["auto", "default"], "there is one"),
-  previous_response_id: refused("nothing is kept: send the whole conversation"),
-  conversation: refused("nothing is kept: send the whole conversation"),
-  prompt: refused("no prompts are kept"),
-  reasoning: refused("no model here has a setting for it"),
+  max_tool_calls: unused("it limits tools that the server runs, and there are none"),
+  service_tier: atDefault(["auto", "default"], "there is only one tier"),
+  previous_response_id: refused("nothing is stored: send the whole conversation"),
+  conversation: refused("nothing is stored: send the whole conversation"),
+  prompt: refused("no prompts are stored"),
+  reasoning: refused("models here have no such setting"),
 } as const;
 
 type ResponseValues = Values<typeof responseFields>;
 
 const messagesOf = (values: ResponseValues) => {
   const { input, instructions, stream: streams, stream_options: options, top_logprobs: top, include } = values;
-  if (input === undefined) throw invalid("input: must be there; got none", "input");
+  if (input === undefined) throw invalid("input: must be given; got none", "input");
   if (top !== undefined && include?.includes(logProbsIncluded) !== true)
-    throw invalid(`top_logprobs: must go with include: ["${logProbsIncluded}"]; got it alone`, "top_logprobs");
+    throw invalid(`top_logprobs: needs include: ["${logProbsIncluded}"]; got no such include`, "top_logprobs");
   if (options !== undefined && streams !== true)
-    throw invalid("stream_options: must go with stream: true; got no stream", "stream_options");
+    throw invalid("stream_options: needs stream: true; got no stream", "stream_options");
   return instructions === undefined ? input : [{ role: "system" as const, content: instructions }, ...input];
 };
 
-/** A tool as an answer tells of it. */
+/** A tool as it appears in the response. */
 const toldTool = (tool: Tool): object => ({
   ...{ type: "function", name: tool.name, description: tool.description ?? null, parameters: parametersOf(tool) },
   strict: true,
@@ -81,7 +87,7 @@ const toldTool = (tool: Tool): object => ({
 const toldChoice = (choice: ToolChoice = "auto"): unknown =>
   typeof choice === "string" ? choice : { type: "function", name: choice.name };
 
-/** Writes what a response says, whichever its state. */
+/** Returns a function that makes the response object for any status. */
 const responseWriter = (exchange: Exchange, lease: Lease, values: ResponseValues, promptTokens: number) => {
   const created = now();
   return (status: string, output: readonly object[], newTokens: number | null) => ({
@@ -106,7 +112,7 @@ const responseWriter = (exchange: Exchange, lease: Lease, values: ResponseValues
   });
 };
 
-/** Answers the request with the body `body`. */
+/** Answers a request with the parsed body `body`. */
 export const answerResponse = async (exchange: Exchange, body: unknown): Promise<Answered> => {
   const values = readFields(responseFields, body);
   const messages = messagesOf(values);
@@ -143,7 +149,7 @@ export const answerResponse = async (exchange: Exchange, body: unknown): Promise
       return items.take(answer.take(piece), told(piece.tokens));
     };
     const status = (): string => (answer.reason() === "length" ? "incomplete" : "completed");
-    // Without tools an answer is a message in any case.
+    // Without tools the answer is always a message.
     const first = turn === undefined ? items.begin() : [];
     if (values.stream !== true) {
       for await (const piece of pieces) take(piece);

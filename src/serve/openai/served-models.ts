@@ -1,6 +1,7 @@
 /**
- * The models of a server, by their names. Each has an engine in a thread of its own. A model whose files were replaced is loaded
- * anew beside the old one, which goes when its last text is written: no request waits for that, or fails.
+ * The models of a server by name. Each model has an engine in its own thread. If a model's files are replaced, the new
+ * model is loaded while the old one still works; the old one is closed after its last text. So no request waits or
+ * fails because of a replacement.
  */
 import { createHash } from "node:crypto";
 import { openTemplateRenderer, type TemplateRenderer } from "../../chat/template.node.ts";
@@ -11,27 +12,27 @@ import type { WorkerModel } from "../../worker/model.node.ts";
 import type { ThreadEngine } from "../../worker/model.ts";
 import { ApiError } from "./api-error.ts";
 
-/** A model that a server is to have. */
+/** A model for a server to load. */
 export interface ModelSource {
   /** Its id. */
   readonly name: string;
   /** Other names that requests may use, such as its path. */
   readonly aliases: readonly string[];
-  /** Loads it, with its adapters. */
+  /** Loads the model with its adapters. */
   load(): Promise<WorkerModel>;
-  /** Differs after its files were replaced; undefined: they are not there. */
+  /** A string that changes when the files are replaced; undefined: the files do not exist. */
   version(): Promise<string | undefined>;
 }
 
-/** How much a server takes at a time. */
+/** Limits of each model. */
 export interface ServingLimits {
-  /** Texts that a model writes at the same time. */
+  /** Maximum number of texts that a model writes at the same time. */
   readonly parallel: number;
-  /** Texts that wait for that. */
+  /** Maximum number of texts that wait. */
   readonly queue: number;
-  /** Bytes of keys and values of each model. */
+  /** Maximum number of bytes of keys and values of each model. */
   readonly cacheBytes: number;
-  /** Who guesses tokens of its texts. Default: nobody does. */
+  /** How tokens are guessed. Default: no guesses. */
   readonly speculate?: Speculate | undefined;
 }
 
@@ -39,12 +40,12 @@ export interface ServingLimits {
 interface Loaded {
   readonly lm: WorkerModel;
   readonly engine: ThreadEngine;
-  /** Tells answers of other weights apart. */
+  /** Identifies the weights: answers of other weights have another fingerprint. */
   readonly fingerprint: string;
   readonly created: number;
-  /** Requests that use it. */
+  /** Number of requests that use it. */
   uses: number;
-  /** Another one has taken its place. */
+  /** Whether a newer model has replaced it. */
   replaced: boolean;
 }
 
@@ -52,34 +53,37 @@ interface Served {
   readonly source: ModelSource;
   readonly templates: TemplateRenderer;
   loaded: Loaded;
-  /** Of its files, as they were when it was loaded. */
+  /** Version of its files when it was loaded. */
   version: string;
-  /** Times that files which had replaced them could not be loaded, and when it is tried again. */
+  /** `failures`: how often the replaced files could not be loaded. `notBefore`: earliest time of the next try. */
   failures: number;
   notBefore: number;
   loading: Promise<void> | undefined;
-  /** Texts that are written or wait. */
+  /** Number of texts that are being written or wait. */
   texts: number;
 }
 
-/** A model for the time of one request. */
+/** A model that one request uses. */
 export interface Lease extends Pick<Loaded, "lm" | "engine" | "fingerprint"> {
-  /** As the request names it. */
+  /** Name of the model in the request. */
   readonly name: string;
-  /** The adapter that it names; null: none. */
+  /** The adapter that the request names; null: none. */
   readonly adapter: string | null;
-  /** Texts that are written at the same time. */
+  /** Maximum number of texts that the model writes at the same time. */
   readonly parallel: number;
-  /** Writes conversations out: one for each model, so that none waits for the template of another. */
+  /**
+   * Renders conversations with the chat template. Each model has its own renderer, so a slow template delays no other
+   * model.
+   */
   readonly templates: TemplateRenderer;
-  /** A second call does nothing. */
+  /** Returns the model. A second call does nothing. */
   release(): void;
 }
 
-/** What is told of a model or an adapter in the list. */
+/** List entry of a model or an adapter. */
 export interface ListedModel {
   readonly name: string;
-  /** The model that an adapter is for; null: it is a model. */
+  /** The base model of an adapter; null: the entry is a model. */
   readonly parent: string | null;
   readonly created: number;
   readonly contextLength: number;
@@ -87,30 +91,30 @@ export interface ListedModel {
 
 export interface ServedModels {
   list(): readonly ListedModel[];
-  /** @throws ApiError for a name that is none. */
+  /** @throws ApiError for an unknown name. */
   lookUp(name: string): ListedModel;
   /**
-   * A model for a request, which must release it.
-   * @param name absent: the first one.
-   * @param texts that the request has written.
-   * @throws ApiError for a name that is none, or if too many texts wait.
+   * Takes a model for a request. The request must release it.
+   * @param name absent: the first model.
+   * @param texts number of texts that the request will write.
+   * @throws ApiError for an unknown name, or if too many texts wait.
    */
   take(name: string | undefined, texts: number): Lease;
-  /** Texts that are written or wait, and the counts of the engine, of each model. */
+  /** For each model the number of its texts (being written or waiting), and the counts of its engine. */
   state(): Promise<readonly { readonly name: string; readonly texts: number; readonly counts: EngineCounts }[]>;
-  /** Looks for files that were replaced. */
+  /** Checks for replaced files and loads them. */
   refresh(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Milliseconds until files that could not be loaded are tried again, at first and at most. */
+/** Milliseconds until replaced files are tried again after a failure: the first time, and at most. */
 const firstWaitMs = 2000;
 const longestWaitMs = 60_000;
 
 const busy = (waiting: number, queue: number): ApiError =>
   new ApiError(429, `at most ${queue} texts may wait; got ${waiting} already; try again later`, {
     code: "queue_full",
-    // A text takes seconds.
+    // An estimate: a text takes seconds.
     retryAfter: 1 + Math.floor(waiting / 16),
   });
 
@@ -145,7 +149,7 @@ const open = async (
 
 /**
  * Loads all models.
- * @param tell gets a line for people about a model that was loaded anew, or could not be.
+ * @param tell is called with a line for the user when a model was loaded again, or could not be loaded.
  */
 export const openServedModels = async (
   sources: readonly ModelSource[],
@@ -198,9 +202,9 @@ export const openServedModels = async (
     try {
       served.loaded = await open(source, sizes, version, speculate);
     } catch (error) {
-      // Its files may still be written: it is tried again, later each time, and told of once.
+      // The files may be incomplete: later calls try again, less and less often. Only the first failure is reported.
       if (served.failures === 0)
-        tell(`${source.name} was replaced, and cannot be loaded: ${error instanceof Error ? error.message : error}`);
+        tell(`${source.name} was replaced, but cannot be loaded: ${error instanceof Error ? error.message : error}`);
       served.notBefore = performance.now() + Math.min(longestWaitMs, firstWaitMs * 2 ** served.failures++);
       return;
     }
@@ -208,7 +212,7 @@ export const openServedModels = async (
     served.failures = 0;
     before.replaced = true;
     if (before.uses === 0) close(before);
-    tell(`${source.name} was replaced, and loaded anew`);
+    tell(`${source.name} was replaced; the new files are loaded`);
   };
 
   return {
@@ -225,7 +229,7 @@ export const openServedModels = async (
       const { served, adapter } = find(name);
       const waiting = Math.max(0, served.texts - parallel);
       const fits = served.texts + texts <= parallel + queue;
-      // A request of more texts than there is ever room for is let in where none waits.
+      // A request with more texts than the limit is accepted if no text waits; otherwise it could never run.
       const fitsNever = texts > parallel + queue;
       if (texts > 0 && !fits && !(fitsNever && waiting === 0)) throw busy(waiting, queue);
       const { loaded } = served;
@@ -256,7 +260,7 @@ export const openServedModels = async (
       for (const served of all) {
         if (served.loading !== undefined) continue;
         const version = await served.source.version();
-        // A folder that is not there has nothing to load: the model stays.
+        // If the folder does not exist there is nothing to load: the old model stays.
         if (isClosed || version === undefined || version === served.version) continue;
         served.loading = loadAnew(served, version).finally(() => {
           served.loading = undefined;

@@ -1,4 +1,4 @@
-/** A server of OpenAI's protocol: it begins here, and ends by `close`. */
+/** Starts a server with OpenAI's protocol. `close` ends it. */
 import { createServer } from "node:http";
 import type { Writable } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
@@ -17,29 +17,29 @@ import { checkLogFile, createRequestLog } from "./request-log.ts";
 import { type ModelSource, openServedModels, type ServingLimits } from "./served-models.ts";
 
 export interface ServerOptions extends CallerSettings, ServingLimits {
-  /** One or more. */
+  /** Models to serve: one or more. */
   readonly models: readonly ModelSource[];
   readonly host: string;
-  /** 0: a free one. */
+  /** Port; 0: any free port. */
   readonly port: number;
-  /** Milliseconds of a request at most. */
+  /** Maximum time of a request in milliseconds. */
   readonly timeLimitMs: number;
-  /** Milliseconds that an answer waits for a client that takes nothing of it. */
+  /** Milliseconds for which an answer waits for a client that reads nothing of it. */
   readonly patienceMs: number;
-  /** Connections at the same time at most. */
+  /** Maximum number of connections at the same time. */
   readonly connections: number;
-  /** Where a line for each request goes; null: nowhere. */
+  /** File or stream for the log, one line for each request; null: no log. */
   readonly log: string | Writable | null;
   readonly version: string;
-  /** Gets lines for people. */
+  /** Is called with lines for the user. */
   readonly tell: (line: string) => void;
 }
 
-/** What a server does, for people. */
+/** State of a server, to show to the user. */
 export interface ServerState extends RecentWork {
-  /** Requests that are answered now. */
+  /** Number of requests that are being answered. */
   readonly requests: number;
-  /** Of each model the texts that it writes, and those that wait. */
+  /** For each model the number of texts that it writes, and of texts that wait. */
   readonly models: readonly { readonly name: string; readonly running: number; readonly waiting: number }[];
 }
 
@@ -47,23 +47,24 @@ export interface OpenAiServer {
   readonly url: string;
   state(): Promise<ServerState>;
   /**
-   * Takes no more requests, and ends when those under way are answered, or after `graceMs`: then they get an error.
+   * Accepts no more requests. Resolves when all running requests are answered; after `graceMs` milliseconds they are
+   * ended with an error.
    */
   close(graceMs: number): Promise<void>;
 }
 
-/** Milliseconds between two looks at the models' files. */
+/** Interval in milliseconds of the checks for replaced files. */
 const refreshMs = 2000;
-/** Milliseconds in which a request must have come whole. */
+/** Milliseconds within which a whole request must arrive. */
 const requestMs = 120_000;
 const headersMs = 20_000;
 const keepAliveMs = 65_000;
-/** Milliseconds for the last words of streams that are ended. */
+/** Milliseconds for the last events of streams that are ended. */
 const lastWordsMs = 2000;
 
 /**
  * Loads the models and starts the server.
- * @throws ConfigError for an address beyond this machine without keys, or one that cannot be used.
+ * @throws ConfigError if other machines could reach the server and it has no keys, or if the address cannot be used.
  */
 export const startServer = async (options: ServerOptions): Promise<OpenAiServer> => {
   const { host, tell } = options;
@@ -88,7 +89,7 @@ export const startServer = async (options: ServerOptions): Promise<OpenAiServer>
   });
   const listener = getRequestListener(app.fetch, {
     overrideGlobalObjects: false,
-    errorHandler: () => errorAnswer(invalid("the request must be one of HTTP with a host; got another")),
+    errorHandler: () => errorAnswer(invalid("the request must be HTTP with the header Host; got another request")),
   });
   const server = createServer(
     { requestTimeout: requestMs, headersTimeout: headersMs, keepAliveTimeout: keepAliveMs },
@@ -108,7 +109,7 @@ export const startServer = async (options: ServerOptions): Promise<OpenAiServer>
     await end();
     throw new ConfigError({
       where: "serve",
-      must: `port ${options.port} of ${host} must be free, and allowed`,
+      must: `port ${options.port} of ${host} must be free, and usable by this user`,
       got: systemErrorCode(cause) ?? String(cause),
       hint: "another port",
       cause,
@@ -155,7 +156,9 @@ export const startServer = async (options: ServerOptions): Promise<OpenAiServer>
         server.closeIdleConnections();
         await within(graceMs, idle());
         for (const controller of underWay) {
-          controller.abort(new ApiError(503, "the server is ending; try again later", { code: "server_ending" }));
+          controller.abort(
+            new ApiError(503, "the server is shutting down; try again later", { code: "server_ending" }),
+          );
         }
         await within(lastWordsMs, idle());
         server.closeAllConnections();

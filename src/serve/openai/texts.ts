@@ -1,25 +1,25 @@
-/** Texts of one request, written side by side by an engine. */
+/** Writes the texts of one request in parallel. */
 import { setMaxListeners } from "node:events";
 import type { FinishReason } from "../../generate/events.ts";
 import type { EngineEvent, EngineGenerateOptions } from "../../generate/text-engine.ts";
 import type { ThreadEngine } from "../../worker/model.ts";
 import type { TokenPlace } from "./log-probs.ts";
 
-/** What is asked of an engine for one text. */
+/** The engine's request for one text. */
 export interface TextRequest {
   readonly prompt: readonly number[];
   readonly options: Omit<EngineGenerateOptions, "signal" | "prompt">;
 }
 
-/** What has come of a text since the last piece. */
+/** The part of a text that was written since the previous piece. */
 export interface TextPiece {
-  /** Number of its request. */
+  /** Index of its request. */
   readonly text: number;
   readonly added: string;
-  /** Tokens of the prompt, in the first piece where they were asked for. */
+  /** Tokens of the prompt, in the first piece if they were requested. */
   readonly prompt: readonly TokenPlace[];
   readonly tokens: readonly TokenPlace[];
-  /** Set in its last piece. */
+  /** Set only in the last piece. */
   readonly end: { readonly reason: FinishReason; readonly newTokens: number } | null;
 }
 
@@ -39,7 +39,10 @@ const pieceOf = (text: number, events: readonly EngineEvent[]): TextPiece => {
   return { text, added, prompt, tokens, end };
 };
 
-/** The texts of a request in the order in which they begin: of those with a common prompt the first one reads it, and the others wait. */
+/**
+ * The order in which the texts of a request begin. Of several texts with the same prompt, the first one reads the
+ * prompt, and the others wait for it.
+ */
 const beginnings = (requests: readonly TextRequest[]) => {
   const ready: number[] = [];
   const others = new Map<number, number[]>();
@@ -52,11 +55,11 @@ const beginnings = (requests: readonly TextRequest[]) => {
       ready.push(text);
     } else others.get(first)?.push(text);
   }
-  // The last ones are taken first.
+  // `pop` takes from the end, so the order is reversed.
   ready.reverse();
   return {
     next: () => ready.pop(),
-    /** The prompt of a text was read: it is in memory for its others. */
+    /** Call it after the prompt of `text` was read: the prompt is then in memory for the waiting texts. */
     wasRead(text: number): void {
       const waiting = others.get(text);
       if (waiting === undefined) return;
@@ -67,9 +70,9 @@ const beginnings = (requests: readonly TextRequest[]) => {
 };
 
 /**
- * Writes the texts and yields their pieces as they come. A text goes on when its piece was taken.
- * @param most texts that are begun at a time.
- * @param signal frees all of them at the next token.
+ * Writes the texts and yields their pieces as they come. A text continues after its piece was taken.
+ * @param most maximum number of texts in progress.
+ * @param signal ends all texts at the next token.
  */
 export async function* writeTexts(
   engine: Pick<ThreadEngine, "generateBatches">,
@@ -82,14 +85,14 @@ export async function* writeTexts(
   const abort = (): void => controller.abort(signal.reason);
   signal.addEventListener("abort", abort, { once: true });
   if (signal.aborted) abort();
-  // Each text under way listens to it.
+  // Every running text listens to the signal, so the warning about many listeners is switched off.
   setMaxListeners(0, controller.signal);
   const pieces: { readonly piece: TextPiece; readonly taken: () => void }[] = [];
   let failure: { readonly error: unknown } | undefined;
   let wake = (): void => {};
   const running = new Set<Promise<void>>();
   let left = requests.length;
-  /** Nobody takes pieces any more. */
+  /** Whether the reader has stopped. */
   let isOver = false;
 
   const write = async (text: number): Promise<void> => {
@@ -136,7 +139,7 @@ export async function* writeTexts(
       try {
         yield next.piece;
       } finally {
-        // Also where the reader leaves here.
+        // In `finally`, since the reader may stop here.
         next.taken();
       }
     }

@@ -1,4 +1,4 @@
-/** Tokens of a text and back, and what a tokenizer is, at the addresses where evaluation harnesses look for them (vLLM's). */
+/** Encodes and decodes texts, and describes a tokenizer, at the addresses of vLLM, which evaluation tools use. */
 
 import { z } from "zod";
 import { beginOf, withBegin } from "../../tokenizer/begin.ts";
@@ -16,10 +16,10 @@ const model = honoured(z.string({ error: "must be a text" }), "default: the firs
 
 export const tokenizeFields = {
   model,
-  prompt: honoured(promptText, "a text, in which names of special tokens stand for those tokens"),
-  messages: honoured(chatMessages, "a conversation, in the place of a text"),
-  add_special_tokens: honoured(z.boolean(), "no model here adds any: no text depends on it"),
-  add_generation_prompt: honoured(z.literal(true, { error: "must be true" }), "the place of the answer is there"),
+  prompt: honoured(promptText, "a text; names of special tokens in it become these tokens"),
+  messages: honoured(chatMessages, "a conversation, instead of `prompt`"),
+  add_special_tokens: honoured(z.boolean(), "it changes nothing: models here add no special tokens"),
+  add_generation_prompt: honoured(z.literal(true, { error: "must be true" }), "the tokens end where the answer begins"),
 } as const;
 
 export const detokenizeFields = {
@@ -41,7 +41,7 @@ const withModel = async (
   }
 };
 
-/** Bytes of a text at most: encoding takes about a second for them, in which nothing else is done. */
+/** Maximum number of bytes of a text: encoding them takes about a second and blocks everything else. */
 const mostBytes = 2 ** 20;
 
 const checkText = (prompt: string): void => {
@@ -52,7 +52,7 @@ const checkText = (prompt: string): void => {
 export const answerTokenize = (exchange: Exchange, body: unknown): Promise<Answered> => {
   const { model: name, prompt, messages } = readFields(tokenizeFields, body);
   if ((prompt === undefined) === (messages === undefined))
-    throw invalid("prompt: must be there, or messages, and not both; got both or none", "prompt");
+    throw invalid("prompt: either prompt or messages must be given; got both or none", "prompt");
   return withModel(exchange, name, async (lease) => {
     const { lm } = lease;
     if (prompt !== undefined) checkText(prompt);
@@ -66,7 +66,7 @@ export const answerTokenize = (exchange: Exchange, body: unknown): Promise<Answe
 
 export const answerDetokenize = (exchange: Exchange, body: unknown): Promise<Answered> => {
   const { model: name, tokens } = readFields(detokenizeFields, body);
-  if (tokens === undefined) throw invalid("tokens: must be there; got none", "tokens");
+  if (tokens === undefined) throw invalid("tokens: must be given; got none", "tokens");
   return withModel(exchange, name, async ({ lm: { tokenizer } }) => {
     const wrong = tokens.find((id) => id >= tokenizer.vocabSize);
     if (wrong !== undefined) throw invalid(`tokens: must be below ${tokenizer.vocabSize}; got ${wrong}`, "tokens");
@@ -74,7 +74,7 @@ export const answerDetokenize = (exchange: Exchange, body: unknown): Promise<Ans
   });
 };
 
-/** What is known of the tokenizer of a model. */
+/** Describes the tokenizer of a model. */
 export const answerTokenizerInfo = (exchange: Exchange, name: string | undefined): Promise<Answered> =>
   withModel(exchange, name, async ({ lm }) => {
     const { tokenizer, chatTemplate, endTokens } = lm;

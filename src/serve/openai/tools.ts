@@ -1,4 +1,4 @@
-/** Tools of a request: which there are, whether they must be called, and what follows for the text of the answer. */
+/** Tools of a request: which tools exist, whether one must be called, and the constraint on the answer's text. */
 import { z } from "zod";
 import { type Tool, type ToolChoice, type ToolField, templateTools, toolName } from "../../chat/tools/tools.ts";
 import { type ToolTurn, toolTurn } from "../../chat/tools/turn.ts";
@@ -10,15 +10,15 @@ import type { Exchange } from "./exchange.ts";
 import { honoured } from "./fields.ts";
 import type { Lease } from "./served-models.ts";
 
-/** Tools of one request at most. */
+/** Maximum number of tools of one request. */
 const mostTools = 128;
 
-const isTool = z.literal("function", { error: "must be function: no other tools are here" });
+const isTool = z.literal("function", { error: "must be function: other tools are not supported" });
 const described = {
   name: toolName,
   description: promptText.nullish(),
   parameters: z.record(z.string(), z.unknown(), { error: "must be a JSON Schema of an object" }).nullish(),
-  // Every schema is kept to the letter, whether that is asked for or not.
+  // `strict` is not read: every schema is always followed exactly.
   strict: z.boolean({ error: "must be true or false" }).nullish(),
 };
 const flat = known(described);
@@ -33,16 +33,16 @@ const listOf = <Schema extends z.ZodType>(schema: Schema) =>
   z.array(schema, { error: "must be a list of tools" }).max(mostTools, `must be at most ${mostTools} tools`);
 
 const words = z.enum(["none", "auto", "required"]);
-const choiceError = { error: "must be none, auto, required, or a function by its name" };
+const choiceError = { error: "must be none, auto, required, or a function with its name" };
 const about = {
   tools:
-    "functions; the model's chat template must take them; all keywords of their schemas are obeyed or refused by name",
+    "functions; the model's chat template must support tools; every keyword of their schemas is obeyed, or refused by name",
   choice: "`none`, `auto`, `required` or a function; default `auto`",
-  parallel: "whether an answer may have several calls; default true",
+  parallel: "whether an answer may have several tool calls; default true",
 };
 const parallel = honoured(z.boolean({ error: "must be true or false" }), about.parallel);
 
-/** Fields of chat completions. */
+/** Tool fields of chat completions. */
 export const chatToolFields = {
   tools: honoured(
     listOf(known({ type: isTool, function: flat }).transform((one) => toolOf(one.function))),
@@ -58,7 +58,7 @@ export const chatToolFields = {
   parallel_tool_calls: parallel,
 } as const;
 
-/** Fields of responses. */
+/** Tool fields of responses. */
 export const responseToolFields = {
   tools: honoured(listOf(known({ type: isTool, ...described }).transform(toolOf)), about.tools),
   tool_choice: honoured(
@@ -68,22 +68,22 @@ export const responseToolFields = {
   parallel_tool_calls: parallel,
 } as const;
 
-/** The values of these fields. */
+/** The values of the tool fields. */
 export interface ToolValues {
   readonly tools?: readonly Tool[];
   readonly tool_choice?: ToolChoice;
   readonly parallel_tool_calls?: boolean;
 }
 
-/** Where each address has the schemas of tools. */
+/** The field with the schema of a tool, for each endpoint. */
 export const chatToolField: ToolField = (index) => `tools.${index}.function.parameters`;
 export const responseToolField: ToolField = (index) => `tools.${index}.parameters`;
 
-/** Tools that the template is told of. */
+/** Tools to give to the chat template. */
 export const toldTools = ({ tools = [], tool_choice: choice }: ToolValues, fieldOf: ToolField): readonly unknown[] =>
   choice === "none" ? [] : named("tools", () => templateTools(tools, fieldOf));
 
-/** @throws ApiError with the field, for an error of the library. */
+/** Turns an error of the library into an ApiError that names the field. */
 const named = <T>(field: string, work: () => T): T => {
   try {
     return work();
@@ -100,9 +100,9 @@ const refusal = (field: string, error: unknown): unknown => {
 };
 
 /**
- * The turn of a request with tools; undefined: there are none, or none may be called.
- * @param otherwise what an answer without calls must be.
- * @param fieldOf where the tools are, for errors.
+ * The turn of a request with tools; undefined: there are no tools, or none may be called.
+ * @param otherwise constraint on an answer without calls.
+ * @param fieldOf names the field of a tool's schema, for errors.
  * @throws ApiError for tools that this model cannot call.
  */
 export const turnOf = async (
@@ -114,7 +114,7 @@ export const turnOf = async (
 ): Promise<ToolTurn | undefined> => {
   if (tools.length === 0) {
     if (choice === "auto" || choice === "none") return undefined;
-    throw invalid("tool_choice: must go with tools; got no tools", "tool_choice");
+    throw invalid("tool_choice: needs tools; got no tools", "tool_choice");
   }
   if (choice === "none" || lm.chatTemplate === null) return undefined;
   const template = lm.chatTemplate;

@@ -1,4 +1,4 @@
-/** The addresses of the studio, and what answers them. */
+/** The addresses of the studio, and the functions that answer them. */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { HttpBindings } from "@hono/node-server";
@@ -54,48 +54,54 @@ export interface StudioParts {
   readonly textFolder: { readonly path: string; readonly name: string } | null;
   /** The folder of the built page. */
   readonly page: string;
-  /** The folder of the library for pages, with which the lesson's worker computes. */
+  /** The folder of the library for browsers, which the page's lesson worker loads. */
   readonly library: string;
   readonly shelf: RunShelf;
   readonly jobs: Jobs;
   readonly turns: Turns;
   readonly models: Models;
-  /** Writes conversations out for models. */
+  /** Renders conversations with the models' chat templates. */
   readonly templates: TemplateRenderer;
   readonly bodies: Bodies;
   readonly patienceMs: number;
   readonly backend: BackendChoice | undefined;
   readonly advice: string | undefined;
   readonly threads: number | undefined;
-  /** A server for other programs that runs in it. */
+  /** The OpenAI server that runs in the same process; undefined: none. */
   readonly server: Pick<OpenAiServer, "url" | "state"> | undefined;
 }
 
-/** Most steps in the series of a run: about 17 MB of JSON, far more than a chart has pixels. */
+/** Maximum number of steps in a run's series: about 17 MB of JSON, far more than a chart has pixels. */
 const mostSteps = 200_000;
-/** Fewest that may be asked for: the last steps among them are whole. */
+/** Minimum of the parameter `most`. The last steps are never thinned: a quarter of `most`, but at most 1,000. */
 const fewestSteps = 1000;
 
-/** A text is one value, however long it is: many values would take many times their bytes of memory. */
+/**
+ * Limits of the JSON values of a body. A text is one value, however long it is; many small values would use many times
+ * their bytes of memory.
+ */
 const few = { maxValues: 4096, maxKeys: 2048 } as const;
-/** How a run is to stop or to go on. */
+/** Limits for requests that stop or resume a run. */
 const smallBody = { maxBytes: 2 ** 12, ...few } as const;
-/** A prompt, with the tokens that follow it, or a text to score. */
+/** Limits for a prompt with the tokens after it, or a text to score. */
 const textBody = { maxBytes: 2 ** 23, maxValues: 70_000, maxKeys: few.maxKeys } as const;
-/** A conversation, with the tokens of an answer that goes on. */
+/** Limits for a conversation with the tokens of an unfinished answer. */
 const chatBody = { maxBytes: 2 ** 23, maxValues: 90_000, maxKeys: 2 ** 14 } as const;
-/** A text to train on: the bytes of its JSON. */
+/** Limits for a text to train on, as JSON. */
 const corpusBody = { maxBytes: 2 ** 26, ...few } as const;
 
-/** Where notes are followed from: what the client has already, else what it asks for. */
+/**
+ * The byte of the notes from which to continue: after the last event that the client has, or as the parameter `after`
+ * says.
+ */
 const offsetOf = (request: Request): number => {
   const given = request.headers.get("last-event-id") ?? new URL(request.url).searchParams.get("after") ?? "0";
   const offset = Number(given);
   if (/^\d{1,15}$/u.test(given) && Number.isSafeInteger(offset)) return offset;
-  throw new HttpError(400, "after: must be a number of bytes, as `offset` of the series; got another value; try 0");
+  throw new HttpError(400, "after: must be a byte offset, such as `offset` of the series; got another value; try 0");
 };
 
-/** Most steps that a series is to have, as the client asks for. */
+/** Maximum number of steps of a series, from the parameter `most`. */
 const mostOf = (request: Request): number => {
   const given = new URL(request.url).searchParams.get("most");
   if (given === null) return mostSteps;
@@ -139,7 +145,8 @@ const fields = (): readonly ConfigFieldInfo[] =>
   }));
 
 /**
- * A run's series as JSON. All who ask while it is read share it: a read ends at the notes' end of that time, however long ago it began.
+ * A run's series as JSON. All requests that arrive during a read share it. A read covers the notes up to their end when
+ * it finishes, so its result is never out of date.
  */
 const seriesOf = async (
   { shelf }: StudioParts,
@@ -158,7 +165,7 @@ const seriesOf = async (
     const series = { ...columns, tokensPerStep, mostSteps: most, thinned: seconds === undefined ? null : { seconds } };
     return JSON.stringify(series satisfies RunSeries);
   };
-  // A resumed run has its notes in another file: who asks after it was written gets that one.
+  // A resumed run has a new notes file: its inode is part of the key, so later requests read the new file.
   const { ino = 0 } = (await stat(join(path, folderNames.metrics)).catch(() => undefined)) ?? {};
   return shared.get(JSON.stringify([path, ino, most]), read, signal);
 };
@@ -173,9 +180,9 @@ const pageAnswer = async (page: string, address: string): Promise<Response> =>
     headers: { "Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store" },
   });
 
-/** The library for pages: the page has no second copy of it. */
+/** The library for browsers. The page loads it from here instead of bundling a second copy. */
 const libraryName = "/foretoken.browser.js";
-/** The one file of the page that computes, as the bundler names it. */
+/** Whether the address is the page's only file that computes (named by the bundler). */
 const isComputing = (address: string): boolean => /^\/assets\/lesson-worker-[A-Za-z0-9_-]+\.js$/u.test(address);
 
 const nameOf = (c: Context): string => c.req.param("name") ?? "";
@@ -190,7 +197,7 @@ const addRunRoutes = (api: Hono, parts: StudioParts): void => {
   api.get("/runs/:name/events", async (c) => {
     const after = offsetOf(c.req.raw);
     const name = nameOf(c);
-    // A wrong name is an answer with its status, not a stream that breaks.
+    // Checked before the stream begins, so that a wrong name gives an error status and not a broken stream.
     const { path } = await shelf.find(name);
     return eventAnswer((signal) => runEvents(shelf, { name, path }, after, signal));
   });
@@ -201,7 +208,7 @@ const addRunRoutes = (api: Hono, parts: StudioParts): void => {
     if (jobs.stop(name)) return jsonAnswer({ name });
     const { path, summary } = await shelf.find(name);
     if (summary.owner === "elsewhere" && !elsewhere) {
-      const must = "a run of another process is stopped only with `elsewhere`";
+      const must = "stopping a run of another process needs `elsewhere`";
       throw new HttpError(409, `stop: ${must}; got no such field; try {"elsewhere":true}`);
     }
     await stopElsewhere(join(path, folderNames.lock));
@@ -214,7 +221,7 @@ const addRunRoutes = (api: Hono, parts: StudioParts): void => {
     if (summary.owner === "elsewhere")
       throw new HttpError(
         409,
-        "resume: the run must be under way nowhere; got one of another process; try stopping it first",
+        "resume: the run must not be in progress; got a run of another process; try stopping it first",
       );
     const notices = await jobs.start(name, {
       resume: path,
@@ -227,7 +234,7 @@ const addRunRoutes = (api: Hono, parts: StudioParts): void => {
   });
 };
 
-/** A request whose fields are looked at one by one. */
+/** A request whose fields are checked one by one later. */
 const requestSchema = z.record(z.string(), z.unknown());
 
 const addNewRunRoutes = (api: Hono, parts: StudioParts): void => {
@@ -239,7 +246,7 @@ const addNewRunRoutes = (api: Hono, parts: StudioParts): void => {
   });
   api.post("/runs", async (c) => {
     const request = await readJson(c.req.raw, newRunSchema, corpusBody, bodies);
-    // Before the text is read.
+    // Checked before the text is read, which may take long.
     jobs.checkFree();
     const { name, options } = await askedRun(request, newRun);
     const notices = await jobs.start(name, options).catch((error: unknown) => {
@@ -268,11 +275,12 @@ const addModelRoutes = (api: Hono, parts: StudioParts): void => {
   });
 };
 
-/** The studio as a function from requests to answers. */
+/** Creates the studio as a function from requests to answers. */
 export const createApp = (parts: StudioParts, guard: () => GuardSettings): Hono<{ Bindings: HttpBindings }> => {
   const app = new Hono<{ Bindings: HttpBindings }>({ strict: true });
   app.use(async (c, next) => {
-    // Also when the connection ends before the answer. A stream of events is answered when it has ended.
+    // `close` comes when the answer has been sent (for a stream, when it has ended), and also if the connection ends
+    // early.
     c.env.outgoing.once("close", () => parts.bodies.release(c.req.raw));
     await next();
   });
@@ -285,7 +293,8 @@ export const createApp = (parts: StudioParts, guard: () => GuardSettings): Hono<
   });
   app.onError((error) => failureAnswer(error));
   const api = new Hono();
-  // Again where the router has decided: what it takes for an address of the API needs the token, however it is written.
+  // Checked again after routing: the router decides what is an API address, however it was escaped, and each one needs
+  // the token.
   api.use("*", async (c, next) => {
     const refusal = tokenRefusal(c.req.raw, guard());
     if (refusal === undefined) return next();
@@ -306,7 +315,7 @@ export const createApp = (parts: StudioParts, guard: () => GuardSettings): Hono<
   addModelRoutes(api, parts);
   addInsideRoutes(api, parts);
   const nothing = (): Response =>
-    failureAnswer(new HttpError(404, "the address must be one of the protocol; got another"));
+    failureAnswer(new HttpError(404, "the address must be part of the protocol; got an unknown one"));
   app.route(apiPath, api);
   app.all("/api/*", nothing);
   app.get(libraryName, async () => (await staticAnswer(parts.library, libraryName)) ?? nothing());

@@ -1,11 +1,14 @@
-/** Which models have a chat template, found without their weights, and remembered as long as their files stay. */
+/**
+ * Finds out which models have a chat template, without loading their weights. Results are cached until the files
+ * change.
+ */
 import { filesVersion } from "../../pretrained/files/files-version.node.ts";
 import { hasChatTemplate } from "../../pretrained/has-chat-template.node.ts";
 
 export interface KnownTemplates {
-  /** Whether the model at a place has one; null: that is known once it is loaded. */
+  /** Whether the model at `place` has a chat template; null: unknown until the model is loaded. */
   has(place: string): Promise<boolean | null>;
-  /** Takes in what a loaded model has. @param files as `filesVersion` has them. */
+  /** Records what a loaded model has. @param files version of its files, from `filesVersion`. */
   note(place: string, files: string, has: boolean): void;
 }
 

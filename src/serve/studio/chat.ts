@@ -1,4 +1,4 @@
-/** Conversations with models that have a chat template: an answer at a time. */
+/** Conversations with models that have a chat template, one answer at a time. */
 import { conversationPrompt } from "../../chat/conversation.node.ts";
 import type { TemplateRenderer } from "../../chat/template.node.ts";
 import { ConfigError } from "../../core/errors/errors.ts";
@@ -10,13 +10,14 @@ import type { ChatEvent, ChatRequest } from "./protocol.ts";
 import { checkIds, inItsTurn, runsMeanwhile, type WritingParts } from "./writing.ts";
 
 export interface ChatParts extends WritingParts {
-  /** Writes conversations out, in a process that is kept. */
+  /** Renders conversations in a process that is reused. */
   readonly templates: TemplateRenderer;
 }
 
 /**
- * The events of an answer that goes on behind some tokens: where these end within a character, the next ones complete it.
- * @param ids of the answer's tokens so far.
+ * Events of an answer that continues after the tokens `ids`. If these tokens end inside a character, the next tokens
+ * complete it.
+ * @param ids tokens of the answer so far.
  */
 export async function* goingOn(
   tokenizer: TokenBytes,
@@ -48,7 +49,7 @@ async function* events(
   if (model.chatTemplate === null) {
     throw new ConfigError({
       where: "model",
-      must: "must have a chat template, as one that was trained on conversations has",
+      must: "must have a chat template, as models trained on conversations have",
       got: "none",
       hint: "the playground, or another model",
     });
@@ -62,7 +63,7 @@ async function* events(
   yield* goingOn(model.tokenizer, answerIds, model.generate({ ...settings, prompt: ids, candidates, signal }));
 }
 
-/** Answers a conversation's last message. @param place of the model. */
+/** Answers the last message of a conversation. @param place of the model. */
 export const answerChat = (
   parts: ChatParts,
   place: string,

@@ -1,4 +1,4 @@
-/** The streams of events about runs. */
+/** Event streams about runs. */
 import { join } from "node:path";
 import { folderNames } from "../../runs/folder-names.ts";
 import { merged } from "../http/merge.ts";
@@ -8,7 +8,7 @@ import type { RunShelf } from "./runs.ts";
 
 type Events = AsyncGenerator<readonly ServerEvent[], void, undefined>;
 
-/** The whole list, first and whenever it changes. */
+/** The whole list: first at once, then after each change. */
 export async function* listEvents(shelf: RunShelf, signal: AbortSignal): Events {
   let seen: string | undefined;
   for (;;) {
@@ -19,7 +19,7 @@ export async function* listEvents(shelf: RunShelf, signal: AbortSignal): Events 
   }
 }
 
-/** The notes of the run at `path` from byte `after` on. */
+/** The notes of the run at `path`, from byte `after`. */
 async function* noteEvents(path: string, after: number, signal: AbortSignal): Events {
   for await (const piece of followNotes(join(path, folderNames.metrics), after, signal)) {
     if (piece.kind === "reset") yield [{ event: "reset", data: {} }];
@@ -33,7 +33,7 @@ async function* noteEvents(path: string, after: number, signal: AbortSignal): Ev
   }
 }
 
-/** A run's line in the list, first and whenever it changes. */
+/** The summary of a run: first at once, then after each change. */
 async function* summaryEvents(shelf: RunShelf, name: string, signal: AbortSignal): Events {
   let seen: string | undefined;
   let sent: string | undefined;
@@ -49,7 +49,7 @@ async function* summaryEvents(shelf: RunShelf, name: string, signal: AbortSignal
   }
 }
 
-/** A run's notes from byte `after` on, and its line in the list. */
+/** The notes of a run from byte `after`, and its summary. */
 export async function* runEvents(
   shelf: RunShelf,
   { name, path }: { readonly name: string; readonly path: string },

@@ -1,4 +1,7 @@
-/** Where the page looks into the first model that was named at start: its lens, on a text of the model's own if it has one. */
+/**
+ * The page that shows the logit lens of the first model named at start. It uses a text of the model's own run if there
+ * is one.
+ */
 import { basename, dirname, join, resolve } from "node:path";
 import { ForetokenError } from "../../core/errors/errors.ts";
 import { isFile } from "../../io/files.node.ts";
@@ -8,25 +11,25 @@ import { folderNames } from "../../runs/folder-names.ts";
 import { readColumns } from "../../runs/list/series.node.ts";
 import type { RunShelf } from "./runs.ts";
 
-/** Characters of a sample that are looked at. */
+/** Maximum number of characters to take from a sample. */
 const mostOfSample = 48;
 
-/** Only samples are read: no more steps are kept in memory. */
+/** Only samples are needed, so few steps are kept in memory. */
 const mostSteps = 100;
 
 const isRun = (path: string): Promise<boolean> => isFile(join(path, folderNames.description));
 
-/** The run whose folder, or whose checkpoint, was named. */
+/** The run whose folder or checkpoint is at `place`. */
 const runOf = async (place: string): Promise<string | undefined> => {
   const path = resolve(place);
   for (const folder of [path, dirname(path)]) if (await isRun(folder)) return folder;
   return undefined;
 };
 
-/** What a run wrote last; undefined: it wrote nothing yet. */
+/** The last sample of a run; undefined: it has none. */
 const lastSample = async (run: string): Promise<string | undefined> => {
   const columns = await readColumns(run, mostSteps).catch((error: unknown) => {
-    // Damaged notes do not matter for a look at the model.
+    // Damaged notes must not prevent a look at the model.
     if (error instanceof ForetokenError) return undefined;
     throw error;
   });
@@ -34,7 +37,9 @@ const lastSample = async (run: string): Promise<string | undefined> => {
   return sample === undefined ? undefined : [...(sample.prompt + sample.text)].slice(0, mostOfSample).join("");
 };
 
-/** A place as it is in the list of models: a run of the shelf is there by its own name, others by theirs. */
+/**
+ * The key of a place in the list of models: a run of the studio's folder is listed as a run, any other place as itself.
+ */
 const keyOf = async (place: string, shelf: RunShelf): Promise<string> => {
   const path = resolve(place);
   if (dirname(path) === resolve(shelf.folder) && (await isRun(path))) {
@@ -47,18 +52,19 @@ const keyOf = async (place: string, shelf: RunShelf): Promise<string> => {
   return `models/${place}`;
 };
 
-/** Slashes and colons may stand in a query as they are, and an address is read by people. */
+/** Keeps slashes and colons, which a query may contain, so that people can read the address. */
 const inQuery = (text: string): string => encodeURIComponent(text).replaceAll("%2F", "/").replaceAll("%3A", ":");
 
 /**
- * The address of the lens on the first of the models that were named at start, without the slash before it.
- * @returns undefined if none was named. Without a text in the address, the page chooses one that the tokenizer knows.
+ * The address of the lens page of the first model named at start, without the leading slash.
+ * @returns undefined if no model was named. Without a text in the address, the page chooses one that the tokenizer can
+ * encode.
  */
 export const firstInside = async (named: readonly string[], shelf: RunShelf): Promise<string | undefined> => {
   const [place] = named;
   if (place === undefined) return undefined;
   const key = isHubName(place) ? `models/${place}` : await keyOf(place, shelf);
-  // The page knows what the shelf's own runs wrote.
+  // For runs of the studio's folder the page finds the samples itself.
   const run = isHubName(place) || key.startsWith("runs/") ? undefined : await runOf(place);
   const text = run === undefined ? undefined : await lastSample(run);
   return `inside?model=${inQuery(key)}&view=lens${text === undefined || text === "" ? "" : `&text=${inQuery(text)}`}`;

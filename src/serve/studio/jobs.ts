@@ -1,4 +1,4 @@
-/** The run that this studio computes: at most one. It goes on when the page is closed. */
+/** The run that this studio computes: at most one. It continues when the page is closed. */
 
 import { presetOf } from "../../config/preset-of.ts";
 import { oneLine, shorten } from "../../core/text/one-line.ts";
@@ -9,48 +9,51 @@ import { HttpError } from "../http/http-error.ts";
 import type { OwnRuns } from "./runs.ts";
 import type { Turns } from "./turns.ts";
 
-/** A run that its own program computes, in the process of the studio. */
+/** A run that another part of the same process computes. */
 export interface AdoptedRun {
-  /** Wait for it before each event that is taken: it resolves at once, unless a text is written. */
+  /** Await it before each event. It resolves at once, unless a text is being written. */
   turn(): Promise<void>;
-  /** The run has ended, and its folder is free. A second call does nothing. */
+  /** Call it when the run has ended and its folder is free. A second call does nothing. */
   end(): void;
 }
 
 interface Job {
   readonly name: string;
-  /** Asks it to save and stop. */
+  /** Asks the run to save and stop. */
   readonly stop: () => void;
   /** Resolves when the run has ended and its folder is free. */
   readonly ended: Promise<void>;
-  /** Whether its first event has come: before, nothing is saved. */
+  /** Whether its first event has come. Before that there is nothing to save. */
   hasBegun: boolean;
 }
 
 export interface Jobs extends OwnRuns {
   /**
-   * Begins to compute a run, and returns when its first event has come.
+   * Starts a run, and returns when its first event has come.
    * @param name of its folder.
-   * @returns lines for the user, such as that another text is used.
-   * @throws the run's own error if it cannot begin, HttpError if another one is under way.
+   * @returns lines for the user, for example that a different text is used.
+   * @throws the run's own error if it cannot begin, HttpError if another run is in progress.
    */
   start(name: string, options: TrainOptions): Promise<readonly string[]>;
-  /** @throws HttpError if another run is under way, or the studio closes. */
+  /** @throws HttpError if another run is in progress, or the studio is closing. */
   checkFree(): void;
-  /** Takes in a run that the same process computes by itself, outside of the studio, as if it was begun here. */
+  /** Registers a run that the same process computes outside of the studio, as if it had been started here. */
   adopt(name: string, start: StartEvent, stop: () => void): AdoptedRun;
   /** Asks the run to save and stop; false: this studio does not compute it. */
   stop(name: string): boolean;
-  /** The run under way, or one that is about to begin. */
+  /** The run in progress, or the run that is about to begin. */
   current(): string | undefined;
-  /** Stops the run, and waits until it is saved. Nothing is begun any more. @returns its name; undefined: nothing was to be saved. */
+  /**
+   * Stops the run and waits until it is saved. No new run can be started afterwards. @returns the name of the run;
+   * undefined: there was nothing to save.
+   */
   close(): Promise<string | undefined>;
 }
 
 const lineOf = (error: unknown): string =>
   oneLine(shorten(error instanceof Error ? error.message : String(error), 280));
 
-/** A run whose folder does not say yet what it is. */
+/** List entry of a run whose folder does not describe it yet. */
 const listedAtStart = (name: string, path: string, start: StartEvent): ListedRun => {
   const now = new Date().toISOString();
   const { config, parameters, corpus, vocabSize, step, initFrom } = start;
@@ -71,12 +74,12 @@ const listedAtStart = (name: string, path: string, start: StartEvent): ListedRun
   };
 };
 
-/** What is known of this studio's runs, by their names, besides their folders. */
+/** Facts about this studio's runs, by name, that their folders do not contain. */
 const createLedger = () => {
   const failures = new Map<string, string>();
-  /** Stopped before they could note an end: their notes are those of a run that was killed. */
+  /** Runs that were stopped before they could note an end: their notes look as if the run had been killed. */
   const stopped = new Set<string>();
-  /** As they were when they began. */
+  /** List entries of runs from when they began. */
   const begun = new Map<string, ListedRun>();
   return {
     failures,
@@ -84,21 +87,24 @@ const createLedger = () => {
     noteStart(name: string, start: StartEvent | undefined): void {
       if (start !== undefined && start.out !== null) begun.set(name, listedAtStart(name, start.out, start));
     },
-    /** A run has begun. Only then: a refusal must not hide where an earlier one was saved. */
+    /**
+     * Call it only after a run has begun: if a new run is refused, the failure of the earlier one, which may say where
+     * it was saved, must stay.
+     */
     forgetEnds(name: string): void {
       failures.delete(name);
       stopped.delete(name);
     },
-    /** Runs that are under way or have failed. */
+    /** Runs that are in progress or have failed. */
     begun: (underWay: string | undefined): readonly ListedRun[] =>
       [...begun.values()].filter(({ name }) => underWay === name || failures.has(name)),
   };
 };
 
 const underWayError = (name: string): HttpError => {
-  const must = "one run at a time can be computed";
-  const hint = "again when it has ended or is stopped";
-  return new HttpError(409, `studio: ${must}; got ${JSON.stringify(name)} under way; try ${hint}`);
+  const must = "only one run can be computed at a time";
+  const hint = "again after it has ended or was stopped";
+  return new HttpError(409, `studio: ${must}; got ${JSON.stringify(name)} in progress; try ${hint}`);
 };
 
 const resolvable = () => {
@@ -113,7 +119,8 @@ const isAbort = (error: unknown): boolean => error instanceof Error && error.nam
 
 /**
  * @param onChange is called when a run begins or ends.
- * @param onFailure is called with the error of a run that has ended with one: its line may be all that tells where it is saved.
+ * @param onFailure is called when a run ends with an error. The line may be the only message that says where the run
+ * was saved.
  */
 export const createJobs = (
   turns: Turns,
@@ -125,11 +132,11 @@ export const createJobs = (
   let isClosed = false;
 
   const checkFree = (): void => {
-    if (isClosed) throw new HttpError(409, "studio: nothing can be begun while it closes");
+    if (isClosed) throw new HttpError(409, "studio: no run can be started while the studio closes");
     if (job !== undefined) throw underWayError(job.name);
   };
 
-  /** Takes the events after the first one. The worker is at most one ahead: it stands still while a text is written. */
+  /** Takes all events after the first. The worker is at most one event ahead, so it pauses while a text is written. */
   const takeRest = async (name: string, events: AsyncGenerator<unknown, void, undefined>): Promise<void> => {
     try {
       do await turns.idle();
@@ -156,7 +163,7 @@ export const createJobs = (
         job = undefined;
         onChange();
       };
-      // At once: what is asked for while it begins is refused.
+      // Set at once, so that other runs are refused while this one begins.
       const own: Job = {
         name,
         hasBegun: false,
@@ -206,7 +213,8 @@ export const createJobs = (
       isClosed = true;
       const last = job;
       last?.stop();
-      // Of a run that still reads its text nothing is to be saved; reading a large one takes longer than whoever ends the studio waits.
+      // A run that still reads its text has nothing to save. It is not awaited, since reading a large text may take too
+      // long.
       if (last?.hasBegun !== true) return undefined;
       await last.ended;
       return failures.has(last.name) ? undefined : last.name;

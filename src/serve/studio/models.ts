@@ -1,4 +1,4 @@
-/** Models that text can be written with: checkpoints of the runs, and models that were named at start. At most two are loaded. */
+/** Models that can write text: checkpoints of runs, and models named at start. At most two models are loaded. */
 import { basename, join } from "node:path";
 import type { BackendChoice } from "../../backend/select.node.ts";
 import type { HeadPlace } from "../../inside/heads.ts";
@@ -21,15 +21,18 @@ type ListedModel = ModelListAnswer["models"][number];
 
 export interface Models {
   list(): Promise<ModelListAnswer>;
-  /** The place of a model. @param field of the request, for errors. @throws HttpError for a key that the list cannot have. */
+  /**
+   * The place (path or `hf:` name) of a model. @param field of the request, for errors. @throws HttpError for a key
+   * that the list does not have.
+   */
   placeOf(key: string, field?: string): Promise<string>;
   /**
-   * The model, loaded, without the heads that are switched off in it for this work alone; one that has changed on disk is
-   * loaded again. For one call at a time.
-   * @throws ConfigError for a head that it lacks; the reason of the signal if that is aborted.
+   * Loads a model, and switches off `headsOff` for this piece of work. A model whose files have changed is loaded
+   * again. Only one piece of work may use the model at a time.
+   * @throws ConfigError for a head that the model does not have; the reason of `signal` if it is aborted.
    */
   load(place: string, work: ModelWork): Promise<WorkerModel>;
-  /** Frees all models. */
+  /** Closes all models. */
   close(): Promise<void>;
 }
 
@@ -40,7 +43,7 @@ export interface ModelWork {
 
 export interface ModelsOptions {
   readonly shelf: RunShelf;
-  /** Models named at start. */
+  /** Models that were named at start. */
   readonly named: readonly string[];
   readonly backend: BackendChoice | undefined;
   readonly threads: number | undefined;
@@ -51,7 +54,7 @@ const mostLoaded = 2;
 interface Loaded {
   readonly place: string;
   readonly model: WorkerModel;
-  /** Differs after the files were replaced. */
+  /** Version of its files: it changes when they are replaced. */
   readonly files: string;
 }
 
@@ -62,26 +65,26 @@ const missing = (key: string, field: string): HttpError =>
     field,
   );
 
-/** The folder of a run's checkpoint by its name in keys; undefined for another name. */
+/** The folder of a run's checkpoint from its name in a key; undefined for an unknown name. */
 const folderOf = (weights: string): string | undefined => {
   if (weights === "best") return folderNames.best;
   if (weights === "last") return folderNames.checkpoint;
   return /^\d{1,15}$/u.test(weights) ? keptName(Number(weights)) : undefined;
 };
 
-/** Name of a model that was named by its path. */
+/** Short name of a model that was named by its path. */
 const shortName = (place: string): string => (isHubName(place) ? place.slice("hf:".length) : basename(place) || place);
 
-/** The place of a model that was named at start; of a run, where its weights are. */
+/** The place of a model named at start; for a run, the folder of its weights. */
 const placeOfNamed = async (named: string): Promise<string> =>
   isHubName(named) ? named : checkpointOf(named).catch(() => named);
 
-/** False where nothing can be read. */
+/** Whether `place` holds an adapter; false if it cannot be read. */
 const isAdapterAt = async (place: string): Promise<boolean> =>
   !isHubName(place) && isAdapterFolder(place).catch(() => false);
 
 export const openModels = ({ shelf, named, backend, threads }: ModelsOptions): Models => {
-  /** The one that was used last is the last. */
+  /** Loaded models, the most recently used last. */
   let loaded: readonly Loaded[] = [];
   const templates = createKnownTemplates();
 
@@ -117,10 +120,10 @@ export const openModels = ({ shelf, named, backend, threads }: ModelsOptions): M
       return known.model;
     }
     if (known !== undefined) await close(known);
-    // Before another one takes memory.
+    // Closed before the next model is loaded, to keep memory low.
     const [oldest] = loaded;
     if (loaded.length >= mostLoaded && oldest !== undefined) await close(oldest);
-    // As the commands do: the same numbers there and here.
+    // The same settings as in the commands, so that both give the same numbers.
     const named = backend === undefined ? {} : { backend };
     const model = await loadInWorker(place, { ...named, threads, dtype: "auto" });
     loaded = [...loaded, { place, model, files }];
@@ -129,7 +132,7 @@ export const openModels = ({ shelf, named, backend, threads }: ModelsOptions): M
   };
 
   let last: Promise<unknown> = Promise.resolve();
-  /** One after the other, also where the first one's client has gone. */
+  /** Loads models one after another, even if the client of an earlier load has left. */
   const loadInTurn = (place: string): Promise<WorkerModel> => {
     const model = last.then(() => loadAt(place));
     last = model.catch(() => {});
@@ -153,7 +156,7 @@ export const openModels = ({ shelf, named, backend, threads }: ModelsOptions): M
     },
     async placeOf(key, field = "model") {
       const given = named.find((place) => key === `models/${place}`);
-      // Of a run that was named: its best weights.
+      // For a run that was named at start: its best weights.
       if (given !== undefined) return isHubName(given) ? given : checkpointOf(given);
       const [, name, weights = ""] = /^runs\/([^/]+)\/([^/]+)$/u.exec(key) ?? [];
       const folder = folderOf(weights);
@@ -164,7 +167,8 @@ export const openModels = ({ shelf, named, backend, threads }: ModelsOptions): M
     },
     async load(place, { headsOff, signal }) {
       const model = await loadInTurn(place);
-      // A writer whose client has gone gives up its turn at once: from then on the heads are the next one's to switch.
+      // If the client has left, its turn is already over. The heads then belong to the next piece of work and must not
+      // be switched here.
       signal.throwIfAborted();
       await model.switchOff(headsOff).catch((error: unknown) => {
         throw inRequest(error, { heads: "headsOff" });

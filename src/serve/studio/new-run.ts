@@ -1,4 +1,4 @@
-/** New runs as the page asks for them: their options, their plans, and the command that does the same. */
+/** New runs that the page asks for: their options, their plans, and the equivalent command. */
 import { stat } from "node:fs/promises";
 import { basename, join, relative } from "node:path";
 import type { BackendChoice } from "../../backend/select.node.ts";
@@ -25,25 +25,25 @@ import type { Turns } from "./turns.ts";
 export interface NewRunParts {
   readonly shelf: RunShelf;
   readonly models: Models;
-  /** The path of the folder of texts; null: none was named. */
+  /** Path of the folder of texts; null: none was given at start. */
   readonly texts: string | null;
-  /** Whose turn it is to make a plan. */
+  /** Turns for making plans, one at a time. */
   readonly planning: Turns;
   readonly backend: BackendChoice | undefined;
   readonly threads: number | undefined;
 }
 
-/** A path as one would write it in the terminal where the studio was started. */
+/** A path as the user would type it in the terminal where the studio was started. */
 const fromHere = (path: string): string => {
   const near = relative("", path);
   return near === "" || near.startsWith("..") ? path : near;
 };
 
-/** Options for what the run is trained on, and the words of the command line that say it. */
+/** What the run is trained on: its options, and the same as words of the command line. */
 interface Source {
   readonly options: Pick<NewRun, "data" | "text" | "documents" | "dataName">;
   readonly words: readonly string[];
-  /** The name or path of the text: a part of the folder's name. */
+  /** Name or path of the text; it becomes part of the name of the run's folder. */
   readonly name: string;
 }
 
@@ -61,11 +61,12 @@ const sourceOf = async (source: TextSource, texts: string | null): Promise<Sourc
     }
     case "given": {
       const { name, text } = source;
-      // The file that the text would be in: never a text that comes with the program, nor a flag, nor a file elsewhere.
+      // A file name for the given text in the command. `./` is added where it could be read as a built-in text or a
+      // flag, and folders are removed.
       const file = basename(name.replaceAll("\\", "/"));
       const words = ["--data", file.startsWith("-") || isCorpusName(file) ? `./${file}` : file];
       if (!name.endsWith(".jsonl")) return { options: { text, dataName: name }, words, name };
-      // It names the line that is none.
+      // Throws if a line is not a document; the error names the first such line.
       documentsOfText(text, name);
       const documents = text.split("\n").filter((line) => line.trim() !== "");
       return {
@@ -83,7 +84,7 @@ const isThere = async (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** A name that no folder has. */
+/** A name for which no folder exists yet. */
 const freeName = async (folder: string, wanted: string): Promise<string> => {
   for (let i = 1; ; i++) {
     const name = i === 1 ? wanted : `${wanted}-${i}`;
@@ -91,21 +92,21 @@ const freeName = async (folder: string, wanted: string): Promise<string> => {
   }
 };
 
-/** The values in nested objects, as ["train.steps", 500]. */
+/** The values of nested objects with their paths, such as ["train.steps", 500]. */
 const leavesOf = (value: unknown, path: readonly string[] = []): readonly (readonly [string, unknown])[] =>
   isRecord(value)
     ? Object.entries(value).flatMap(([key, inner]) => leavesOf(inner, [...path, key]))
     : [[path.join("."), value]];
 
-/** A configuration's changes as flags. */
+/** The changed fields of a configuration as flags. */
 const flagsOf = (config: unknown): readonly string[] =>
   leavesOf(config ?? {}).flatMap(([field, value]) =>
     value === undefined || value === null ? [] : [`--${field}`, Array.isArray(value) ? value.join(",") : String(value)],
   );
 
 /**
- * An error with the field of the form that it is about, where its own words name none. Data is wrong in the text; a text with
- * characters that the model lacks is about the model, as long as the text is as it should be.
+ * Gives an error about data the field of the form that caused it: `initFrom` if the text has characters that this model
+ * lacks, else `text`. Other errors stay as they are.
  */
 export const inForm = (error: unknown, { initFrom }: Pick<NewRunRequest, "initFrom">): unknown => {
   if (!(error instanceof DataError)) return error;
@@ -113,14 +114,14 @@ export const inForm = (error: unknown, { initFrom }: Pick<NewRunRequest, "initFr
   return new HttpError(400, error.message, isUnknown ? "initFrom" : "text");
 };
 
-/** A new run, checked as far as that needs no text. */
+/** A new run, checked as far as possible without reading its text. */
 export interface AskedRun {
   readonly name: string;
   readonly options: NewRun;
   readonly command: string;
 }
 
-/** @throws HttpError for a text or a model that is not in the lists, or a name that is taken. */
+/** @throws HttpError for a text or a model that is not in the lists, or a name that exists already. */
 export const askedRun = async (
   { text, preset, config, name: given, initFrom, keepLast }: NewRunRequest,
   { shelf, models, texts, backend, threads }: NewRunParts,
@@ -138,14 +139,14 @@ export const askedRun = async (
   if (given !== undefined && (await isThere(out)))
     throw new HttpError(
       409,
-      `name: must be a new one; got ${JSON.stringify(given)}, which a folder has; try another`,
+      `name: must be new; got ${JSON.stringify(given)}, the name of an existing folder; try another name`,
       "name",
     );
   return {
     name,
     options: {
       ...options,
-      // `train` names an unknown one.
+      // `train` refuses an unknown name.
       preset: preset as PresetName | undefined,
       config: (config ?? {}) as PartialConfig<RunConfig>,
       initFrom: place,
@@ -166,7 +167,7 @@ export const askedRun = async (
   };
 };
 
-/** So many steps at the end of a run tell its speed. */
+/** Number of steps at the end of a run whose speed is used. */
 const timedSteps = 50;
 
 const median = (values: readonly number[]): number | undefined => [...values].sort((a, b) => a - b)[values.length >> 1];
@@ -174,7 +175,7 @@ const median = (values: readonly number[]): number | undefined => [...values].so
 const tokensPerStep = ({ model, train }: RunConfig): number =>
   model.contextLength * train.batchSize * train.gradAccumSteps;
 
-/** What a step costs, besides the number of its tokens. */
+/** A key that is equal for configurations whose steps cost the same. */
 const costKey = ({ model, lora, train }: RunConfig, vocabSize: number): string =>
   JSON.stringify([
     { ...model, initStd: 0 },
@@ -184,7 +185,10 @@ const costKey = ({ model, lora, train }: RunConfig, vocabSize: number): string =
     vocabSize,
   ]);
 
-/** Seconds that the steps take, by the last run of the same size; null: there was none. */
+/**
+ * Estimated seconds for all steps, from the speed of the latest run with the same cost per step; null: there is no such
+ * run.
+ */
 const secondsOf = async (
   { config, vocabSize }: { readonly config: RunConfig; readonly vocabSize: number },
   runs: readonly RunSummary[],
@@ -196,7 +200,7 @@ const secondsOf = async (
     (run) => run.vocabSize === vocabSize && run.step > 1 && costKey(run.config, vocabSize) === key,
   );
   if (alike === undefined) return null;
-  // Of so few a quarter are the last ones, all of them.
+  // At this limit `readColumns` keeps the last 50 steps unthinned.
   const { steps } = await readColumns((await shelf.find(alike.name)).path, 4 * timedSteps, signal);
   const rate = median(steps.tokensPerSecond.slice(-timedSteps));
   return rate === undefined || rate <= 0 ? null : (config.train.steps * tokensPerStep(config)) / rate;
@@ -213,7 +217,7 @@ const plannedRun = async (request: NewRunRequest, parts: NewRunParts) => {
   return { planned, command };
 };
 
-/** What a run would be. Plans are made one after the other: a long text takes memory and time. */
+/** Plans a run without starting it. Plans are made one at a time, since a long text takes memory and time. */
 export const planOf = async (request: NewRunRequest, parts: NewRunParts, signal: AbortSignal): Promise<RunPlan> => {
   const turn = await parts.planning.take(signal);
   const { planned, command } = await plannedRun(request, parts).finally(turn.release);

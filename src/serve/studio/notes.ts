@@ -1,4 +1,4 @@
-/** The notes of a run, `metrics.jsonl`, as they are written: from a byte of the file on, without end. */
+/** Follows the notes of a run, `metrics.jsonl`, while they are written: from a given byte of the file, without end. */
 import type { Stats } from "node:fs";
 import { stat } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
@@ -10,10 +10,10 @@ import { readWholeLines } from "../../io/jsonl.node.ts";
 import { eventVersion } from "../../runs/events.ts";
 import { parseNoted } from "../../runs/noted-events.ts";
 
-/** An event of `train` as it is in the notes. */
+/** An event of `train` as the notes contain it. */
 export type NotedLine = Readonly<Record<string, unknown>> & { readonly type: string };
 
-/** An event with the byte after its line; undefined where that is not known, and the next one's is. */
+/** An event, and the byte after its line; undefined if that byte is unknown (a later event has one). */
 export interface PlacedEvent {
   readonly event: NotedLine;
   readonly end: number | undefined;
@@ -21,10 +21,10 @@ export interface PlacedEvent {
 
 export type NotesPiece =
   | { readonly kind: "events"; readonly events: readonly PlacedEvent[] }
-  /** The notes are others now, as of a resumed run: they must be read again from their beginning. */
+  /** The notes were replaced, for example by a resumed run: read them again from the beginning. */
   | { readonly kind: "reset" };
 
-/** How long to wait for more lines. */
+/** Milliseconds to wait for more lines. */
 const waitMs = 500;
 
 const step = z.looseObject({
@@ -37,7 +37,7 @@ const step = z.looseObject({
 });
 const leftOut = z.looseObject({ type: z.enum(["nonfinite", "overfitting"]), step: z.int().min(0) });
 
-/** A line as an event; undefined for one that is damaged, or was never of ours. */
+/** Parses a line as an event; undefined for a damaged line, or a line of another program. */
 const eventOf = (line: string): NotedLine | undefined => {
   const value = parseLine(line);
   if (!isRecord(value) || value.v !== eventVersion) return undefined;
@@ -48,9 +48,10 @@ const eventOf = (line: string): NotedLine | undefined => {
   return isKnown ? (value as NotedLine) : undefined;
 };
 
-/** The events of whole lines that end at byte `end`. */
+/** The events of whole lines; the last line ends at byte `end`. */
 const placed = (lines: readonly string[], end: number): readonly PlacedEvent[] => {
-  // Damaged bytes, and marks of byte order, have other lengths as characters.
+  // Damaged bytes and byte order marks decode to text of another length, so the bytes of earlier lines are then
+  // unknown.
   const isExact = !lines.some((line) => line.includes("\ufffd"));
   const events: PlacedEvent[] = [];
   let at = end;
@@ -77,12 +78,12 @@ const isLineEnd = async (path: string, at: number): Promise<boolean> => {
   }
 };
 
-/** Returns after a while, or when the signal is aborted. */
+/** Waits `waitMs`, or until the signal is aborted. */
 const wait = (signal: AbortSignal): Promise<void> => pause(waitMs, undefined, { signal }).catch(() => undefined);
 
 /**
- * Follows the notes at `path` from the line end at byte `after`. Nothing is read before it is asked for. Ends after a reset,
- * and when the signal is aborted.
+ * Follows the notes at `path` from byte `after`, which must be the end of a line. It reads only when the consumer asks
+ * for more. It ends after a reset, and when the signal is aborted.
  */
 export async function* followNotes(
   path: string,
@@ -90,7 +91,7 @@ export async function* followNotes(
   signal: AbortSignal,
 ): AsyncGenerator<NotesPiece, void, undefined> {
   let end = after;
-  /** Size of the file when it was read last: half a line at its end is not read again and again. */
+  /** Size of the file at the last read, so that an incomplete last line is not read again and again. */
   let seen = -1;
   let first = await statsOf(path);
   if (end > (first?.size ?? 0) || !(await isLineEnd(path, end))) {

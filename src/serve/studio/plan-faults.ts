@@ -1,4 +1,4 @@
-/** Plans of new runs whose requests may be wrong in several places: all that is wrong is said at once. */
+/** Plans of new runs whose requests may have several mistakes: all of them are reported at once. */
 import { runConfigSchema } from "../../config/config.ts";
 import { configOfText, mergeConfig } from "../../config/from-text.ts";
 import { parseConfig } from "../../core/checks/config.ts";
@@ -7,13 +7,13 @@ import { HttpError, SeveralErrors } from "../http/http-error.ts";
 import { type NewRunParts, planOf } from "./new-run.ts";
 import { type NewRunRequest, newRunSchema, type RunPlan } from "./protocol.ts";
 
-/** A request without the fields that are wrong, and what is wrong with these. */
+/** A request without its wrong fields, and the error about these fields. */
 interface Checked {
   readonly request: NewRunRequest;
   readonly fault: ConfigError | undefined;
 }
 
-/** @throws ConfigError where nothing is left to look at, as without a text. */
+/** @throws ConfigError if nothing is left to plan, for example without a text. */
 const checked = (given: Readonly<Record<string, unknown>>): Checked => {
   try {
     return { request: parseConfig(newRunSchema, given, "request"), fault: undefined };
@@ -26,21 +26,25 @@ const checked = (given: Readonly<Record<string, unknown>>): Checked => {
   }
 };
 
-/** What else of a request may be wrong, if `error` is wrong with it; undefined: nothing that could be told apart. */
+/**
+ * A smaller request in which to look for further mistakes after `error`; undefined: further mistakes could not be
+ * distinguished from `error`.
+ */
 const besides = (error: unknown, { name: _, ...request }: NewRunRequest): NewRunRequest | undefined => {
   if (error instanceof HttpError && error.field === "name") return request;
-  // The text is read after the configuration: what follows from it alone suits it, unless it is itself wrong.
+  // The configuration is checked before the text is read. So try the text alone: the configuration that follows from it
+  // always suits it.
   return error instanceof ConfigError && request.config !== undefined ? { text: request.text } : undefined;
 };
 
 /**
- * The error of a configuration, checked again with the sizes that follow from its text: before a text is read, those of a long one
- * stand in for them.
- * @param error the error with those of a long text.
+ * Checks a wrong configuration again, with the sizes that follow from its text. The first check happened before the
+ * text was read, with the sizes of a long text.
+ * @param error of the first check.
  * @param plan of the text alone.
  */
 const ofText = (error: unknown, { preset, initFrom, config }: NewRunRequest, plan: RunPlan): unknown => {
-  // These have sizes of their own, and only these have adapters.
+  // Presets and initial models have fixed sizes, and adapters exist only with an initial model.
   if (preset !== undefined || initFrom !== undefined || config === undefined || config.lora !== undefined) return error;
   const { trainTokens: tokens, vocabSize } = plan;
   try {
@@ -51,7 +55,10 @@ const ofText = (error: unknown, { preset, initFrom, config }: NewRunRequest, pla
   return error;
 };
 
-/** @throws SeveralErrors if more than one thing is wrong, else as `planOf`; ConfigError for a request that is none. */
+/**
+ * @throws SeveralErrors if the request has more than one mistake; for one mistake the error of `planOf`, or a
+ * ConfigError for an invalid request.
+ */
 export const planOrFaults = async (
   given: Readonly<Record<string, unknown>>,
   parts: NewRunParts,

@@ -1,6 +1,7 @@
 /**
- * What the studio's page and its server say to each other: JSON, and server-sent events whose data is JSON. Runs' events are
- * those of `train`, texts those of `generate`; nothing here imports code for Node, so a page may import it.
+ * Protocol between the studio's page and its server: JSON, and server-sent events whose data is JSON. Events of runs
+ * have the form of the events of `train`; events of texts have the form of the events of `generate`. This file imports
+ * no code for Node, so the page may import it.
  */
 import { z } from "zod";
 import { messagesSchema } from "../../chat/messages.ts";
@@ -15,21 +16,21 @@ import { type SkippedText, unknownSchema } from "../../tokenizer/unknown.ts";
 import type { ServerState } from "../openai/start.ts";
 import { headsOffSchema } from "./inside/protocol.ts";
 
-/** Every address of the protocol begins with this. */
+/** Prefix of every address of the protocol. */
 export const apiPath = "/api/v1";
 
 /**
- * Answer to a request that failed: status 400 (the request), 401, 403, 404, 405, 408 (its body came too slowly), 409 (not now),
- * 413 (too large), 415, 500 or 503 (too many bodies at a time).
+ * Answer to a failed request. Status 400 (wrong request), 401, 403, 404, 405, 408 (body too slow), 409 (not possible at
+ * this time), 413 (too large), 415, 500 or 503 (too many bodies at a time).
  */
 export interface Failure {
   /** One line: what must hold; what came; what to try. */
   readonly error: string;
-  /** The field of the request or of the configuration that it is about, as "train.steps". */
+  /** The field of the request or of the configuration with the mistake, such as "train.steps". */
   readonly field?: string;
-  /** Characters of a text that the model never saw, each once: the first 500. */
+  /** Characters of a text that the model's tokenizer lacks, each once: the first 500. */
   readonly characters?: readonly string[];
-  /** Other faults of the same request, the first 20. */
+  /** Further errors of the same request, at most 20. */
   readonly others?: readonly Failure[];
 }
 
@@ -38,34 +39,34 @@ export interface StudioInfo {
   readonly version: string;
   /** Name of the folder of runs, without its path. */
   readonly runsFolder: string;
-  /** Name of the folder whose texts may be chosen; null: none was named at start. */
+  /** Name of the folder of texts; null: none was given at start. */
   readonly textFolder: string | null;
   readonly backend: {
     readonly name: string;
     readonly instructionSet: string;
     readonly threads: number;
-    /** How to get native kernels that are missing, as `BackendReport` has it; else null. */
+    /** How to get missing native kernels, from `BackendReport`; null: nothing is missing. */
     readonly advice: string | null;
   };
-  /** Whether a server for other programs runs in it: GET <apiPath>/server tells what it does. */
+  /** Whether an OpenAI server runs in the studio: GET <apiPath>/server describes its state. */
   readonly serves: boolean;
   readonly presets: readonly { readonly name: PresetName; readonly about: string }[];
   readonly defaultPreset: PresetName;
-  /** Texts that need no file. */
+  /** Names of built-in texts. */
   readonly corpora: readonly string[];
 }
 
-/** Who writes a run's folder now: this studio, another process, or nobody. */
+/** Which process writes a run's folder: this studio, another process, or none (null). */
 export type RunOwner = "studio" | "elsewhere" | null;
 
 /** A run in the list. GET runs: `RunListAnswer`. */
 export interface RunSummary {
   readonly name: string;
   readonly owner: RunOwner;
-  /** `unfinished` with an owner: it is under way. `failed`: it ended with the error in `failure`. */
+  /** `unfinished` with an owner: the run is in progress. `failed`: it ended with the error in `failure`. */
   readonly state: "finished" | "patience" | "interrupted" | "unfinished" | "failed";
   readonly failure: string | null;
-  /** This studio holds it back, while a text is written. */
+  /** Whether this studio pauses the run while a text is written. */
   readonly paused: boolean;
   readonly startedAt: string;
   readonly updatedAt: string;
@@ -93,8 +94,9 @@ export interface RunListAnswer {
 }
 
 /**
- * GET runs/NAME/series: a run's numbers so far, in columns of equal length; of a run with more than `mostSteps` steps, some of them; `?most=N` asks for fewer, from 1,000 on. `offset` is where in the notes they end: GET
- * runs/NAME/events?after=OFFSET goes on from there.
+ * GET runs/NAME/series: the numbers of a run so far, in columns of equal length. If the run has more than `mostSteps`
+ * steps, only some of them are included; `?most=N` sets a lower limit, at least 1,000. `offset` is the byte of the
+ * notes where the numbers end: GET runs/NAME/events?after=OFFSET continues from there.
  */
 export interface RunSeries {
   readonly offset: number;
@@ -113,32 +115,36 @@ export interface RunSeries {
     readonly bitsPerByte: readonly number[];
   };
   readonly samples: readonly { readonly step: number; readonly prompt: string; readonly text: string }[];
-  /** Steps that were left out since they were not finite or exploded. */
+  /** Steps that were skipped because their numbers were not finite or exploded. */
   readonly leftOut: readonly number[];
-  /** Tokens that are held out; null if that is not noted. */
+  /** Number of held-out tokens; null if unknown. */
   readonly valTokens: number | null;
-  /** Tokens of a step, on the axis of tokens. */
+  /** Number of tokens of a step. */
   readonly tokensPerStep: number;
-  /** So many steps are there at most. */
+  /** Maximum number of steps in the answer. */
   readonly mostSteps: number;
   /**
-   * null: every step is there. Else the last 1,000 are, and before them of equally many steps each those with the lowest and the
-   * highest value of a column; `seconds`: the time that all steps took up to each one that is there.
+   * null: every step is included. Otherwise all of the last steps are included: 1,000, or a quarter of `mostSteps` if it is less. Earlier steps are divided into groups of
+   * equal size, and from each group only the steps with the lowest and the highest value of a column are included.
+   * `seconds`: for each included step the time of all steps up to it.
    */
   readonly thinned: { readonly seconds: readonly number[] } | null;
 }
 
 /**
- * GET runs/NAME/events?after=OFFSET: server-sent events, without end. `event: run`, data: one event of `train` as it is in
- * metrics.jsonl, id: the offset after it; `event: summary`, data: `RunSummary`, first and whenever it changes; `event: reset`,
- * data: {}: the notes were rewritten, as by a resumed run, so the series must be read again, and the events after its
- * `offset`; the last event of a stream; `event: failed`, data: `Failure`: the stream could not go on, and ends. GET events: `event: list`, data: `RunListAnswer`, sent first and whenever a summary
- * changes, at most once a second. A name that is no run's: status 404 with a `Failure`. With a header Last-Event-ID that id is
- * the offset.
+ * GET runs/NAME/events?after=OFFSET: an endless stream of server-sent events. A header Last-Event-ID replaces OFFSET.
+ * An unknown name gives status 404 with a `Failure`.
+ * - `event: run`, data: one event of `train` as in metrics.jsonl, id: the byte offset after it.
+ * - `event: summary`, data: `RunSummary`, at the beginning and after each change.
+ * - `event: reset`, data: {}: the notes were rewritten, for example by a resumed run. The client must read the series
+ *   again, and then the events after its `offset`. It is the last event of the stream.
+ * - `event: failed`, data: `Failure`: the stream cannot continue and ends.
+ * GET events: a stream of `event: list`, data: `RunListAnswer`, at the beginning and after each change of a summary, at
+ * most once a second.
  */
 export type SeriesEventName = "run" | "summary" | "reset" | "failed" | "list";
 
-/** The text of a new run. `file`: below the text folder, with slashes. */
+/** The text of a new run. `path` of a `file` is relative to the folder of texts and uses slashes. */
 export const textSourceSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("corpus"), name: z.string().min(1) }),
   z.strictObject({ kind: z.literal("file"), path: z.string().min(1) }),
@@ -147,38 +153,38 @@ export const textSourceSchema = z.discriminatedUnion("kind", [
 export type TextSource = z.infer<typeof textSourceSchema>;
 
 /**
- * POST plan: `RunPlan`. POST runs: `BegunRun`, when its first event has come; 409 with a `Failure` if another run is under way, or
- * the name is taken.
+ * POST plan: `RunPlan`. POST runs: `BegunRun`, after the run's first event; 409 with a `Failure` if another run is in
+ * progress or the name exists.
  */
 export const newRunSchema = z.strictObject({
   text: textSourceSchema,
   preset: z.string().optional(),
-  /** Fields that differ from the preset's or from those that follow from the text, as {"train":{"steps":500}}. */
+  /** Fields that differ from the preset, or from the defaults for the text, such as {"train":{"steps":500}}. */
   config: z.record(z.string(), z.unknown()).optional(),
-  /** A name for its folder: letters with their marks, digits, "-", "_" and ".". */
+  /** Name of its folder: letters (also with combining marks), digits, "-", "_" and ".". */
   name: z
     .string()
-    .regex(/^[\p{L}\p{N}][\p{L}\p{M}\p{N}._-]*$/u, "must have letters, digits, -, _ and . alone")
+    .regex(/^[\p{L}\p{N}][\p{L}\p{M}\p{N}._-]*$/u, "must have only letters, digits, -, _ and .")
     .max(80, "must have at most 80 characters")
     .optional(),
-  /** A model to begin with, by its key in `models`. */
+  /** Key of a model from which the run starts, from `models`. */
   initFrom: z.string().optional(),
-  /** Checkpoints to keep: the last one and those before it; default 1. The best one is kept besides. */
+  /** Number of latest checkpoints to keep; default 1. The best checkpoint is always kept too. */
   keepLast: z.int().min(1).max(1000).optional(),
 });
 export type NewRunRequest = z.infer<typeof newRunSchema>;
 
-/** A run that has begun, or goes on. */
+/** A run that was started or resumed. */
 export interface BegunRun {
   readonly name: string;
-  /** Lines for the user, such as that another text is used; mostly none. */
+  /** Lines for the user, for example that a different text is used. Usually empty. */
   readonly notices: readonly string[];
 }
 
-/** What a run would be, before it is started. */
+/** Description of a run before it is started. */
 export interface RunPlan {
   readonly config: RunConfig;
-  /** Fields that follow from the size of the text. */
+  /** Fields whose values follow from the size of the text. */
   readonly derived: readonly string[];
   readonly parameters: number;
   readonly trainTokens: number;
@@ -186,67 +192,70 @@ export interface RunPlan {
   readonly vocabSize: number;
   readonly memory: MemoryEstimate;
   readonly availableMemory: number | null;
-  /** Time to the end, about, from the speed of earlier runs of this size on this machine; null: none is known. */
+  /** Estimated seconds until the end, from the speed of earlier runs of this size on this machine; null: unknown. */
   readonly seconds: number | null;
-  /** The command that does the same in a terminal. A pasted text is named in it as the file that it would be in. */
+  /** The equivalent command for a terminal. For a pasted text it names a file that the text would be in. */
   readonly command: string;
 }
 
-/** POST runs/NAME/stop: `{ name }`, at once; the run is saved then, and its summary tells its end. `elsewhere`: a run that another process writes is stopped too, by its signal. */
+/**
+ * POST runs/NAME/stop: answers `{ name }` at once. The run is then saved, and its summary reports the end. `elsewhere:
+ * true` also stops a run that another process computes, with a signal.
+ */
 export const stopSchema = z.strictObject({ elsewhere: z.boolean().optional() });
 
-/** POST runs/NAME/resume: `BegunRun`; goes on to the planned end, or to `steps` steps in all. */
+/** POST runs/NAME/resume: `BegunRun`. The run continues to its planned end, or to a total of `steps` steps. */
 export const resumeSchema = z.strictObject({
   steps: z.int().positive().optional(),
   extend: z.enum(["stretch", "restart", "constant"]).optional(),
 });
 
-/** GET texts: texts of the folder that was named at start. */
+/** GET texts: the texts of the folder that was given at start. */
 export interface TextListAnswer {
   readonly texts: readonly { readonly path: string; readonly bytes: number }[];
 }
 
-/** GET fields: every field of a configuration, for a form. */
+/** GET fields: every field of a configuration, to build a form. */
 export interface ConfigFieldInfo {
-  /** As "train.steps". */
+  /** Path of the field, such as "train.steps". */
   readonly path: string;
   readonly type: "number" | "string" | "boolean" | "words";
   readonly choices: readonly string[];
-  /** What it is, in a sentence. */
+  /** Description in one sentence. */
   readonly about: string;
 }
 
 /**
- * GET models: models that text can be written with. `key` names one in other requests: "runs/NAME/best", "runs/NAME/last" or
- * "runs/NAME/STEP" for a run's checkpoints.
+ * GET models: models that can write text. `key` names a model in other requests: "runs/NAME/best", "runs/NAME/last" or
+ * "runs/NAME/STEP" for checkpoints of a run.
  */
 export interface ModelListAnswer {
   readonly models: readonly {
     readonly key: string;
-    /** The run, or the name of a model named at start. */
+    /** Name of the run, or of a model named at start. */
     readonly name: string;
-    /** `best`, `last`, or the step of a kept checkpoint; null for a model that is no run. */
+    /** `best`, `last`, or the step of a kept checkpoint; null for a model that is not from a run. */
     readonly weights: string | null;
     readonly step: number | null;
-    /** An adapter with the model that it is for: it writes, but no run begins with it. */
+    /** Whether it is an adapter with its base model. An adapter can write text, but no run can start from it. */
     readonly isAdapter: boolean;
-    /** Whether it has a chat template, so that it can be talked with; null: that is known once it is loaded. */
+    /** Whether it has a chat template, which conversations need; null: unknown until the model is loaded. */
     readonly hasChatTemplate: boolean | null;
   }[];
 }
 
-/** POST generate: server-sent events whose data is a `WritingEvent`. A closed connection ends it. */
+/** POST generate: server-sent events whose data is a `WritingEvent`. Closing the connection ends the text. */
 export const writeSchema = z.strictObject({
   model: z.string().min(1),
   prompt: z.string(),
-  /** Ids that follow the prompt, from an earlier text: a branch from a token of it. */
+  /** Ids after the prompt, taken from an earlier text, to continue it from one of its tokens. */
   promptIds: z.array(z.int().min(0)).max(65_536).optional(),
   settings: generateSettingsSchema.partial().optional(),
-  /** What the text must be, that of `promptIds` included. */
+  /** The form that the text must have, including the tokens `promptIds`. */
   constraint: constraintSchema.optional(),
-  /** Looks guesses of the next tokens up in the text: the same text, sooner. */
+  /** Guesses next tokens from the text itself: the same text, faster. */
   speculate: z.literal("ngram").optional(),
-  /** Most probable tokens to name at each place. */
+  /** Number of most probable tokens to report at each position. */
   candidates: z.int().min(0).max(50).optional(),
   headsOff: headsOffSchema.optional(),
 });
@@ -255,7 +264,10 @@ export type WriteRequest = Omit<z.infer<typeof writeSchema>, "constraint"> & {
 };
 
 export type WritingEvent =
-  /** First: ids of the prompt; runs of this studio that stand still meanwhile, and runs of others that share the cores. */
+  /**
+   * The first event. `promptIds`: ids of the prompt. `paused`: runs of this studio that pause meanwhile. `sharedWith`:
+   * runs of other processes that share the cores.
+   */
   | {
       readonly type: "begin";
       readonly promptIds: readonly number[];
@@ -267,27 +279,29 @@ export type WritingEvent =
   | ({ readonly type: "failed" } & Failure);
 
 /**
- * POST chat: server-sent events whose data is a `ChatEvent`: the answer to a conversation's last message. A closed connection
- * ends it.
+ * POST chat: server-sent events whose data is a `ChatEvent`: the answer to the last message of a conversation. Closing
+ * the connection ends the answer.
  */
 export const chatSchema = z.strictObject({
   model: z.string().min(1),
   messages: messagesSchema.max(4096),
-  /** Ids of the answer's tokens so far, as of one that was cut: it goes on behind them. */
+  /** Ids of the answer's tokens so far, for an answer that was cut: it continues after them. */
   answerIds: z.array(z.int().min(0)).max(65_536).optional(),
   settings: generateSettingsSchema.omit({ unknown: true }).partial().optional(),
-  /** Most probable tokens to name at each place. */
+  /** Number of most probable tokens to report at each position. */
   candidates: z.int().min(0).max(50).optional(),
 });
 export type ChatRequest = z.infer<typeof chatSchema>;
 
 export type ChatEvent =
-  /** First. `paused` and `sharedWith`: as in a `WritingEvent`. */
+  /** The first event. `paused` and `sharedWith`: as in `WritingEvent`. */
   | {
       readonly type: "begin";
-      /** Tokens that the model reads. */
+      /** Number of tokens that the model reads. */
       readonly promptTokens: number;
-      /** The oldest messages that it does not read, since the conversation is longer than its context. */
+      /**
+       * Number of oldest messages that the model does not read, because the conversation is longer than its context.
+       */
       readonly leftOut: number;
       readonly paused: readonly string[];
       readonly sharedWith: readonly string[];
@@ -311,7 +325,7 @@ export interface ScoreAnswer {
   readonly tokens: readonly {
     readonly id: number;
     readonly text: string;
-    /** ln p, in nats; null for the first. */
+    /** ln p, in nats; null for the first token. */
     readonly logProb: number | null;
     readonly candidates?: readonly Candidate[];
   }[];
@@ -320,13 +334,13 @@ export interface ScoreAnswer {
   readonly natsPerToken: number;
   readonly natsPerCharacter: number;
   readonly bitsPerByte: number;
-  /** With `unknown: "skip"`, where something was left out. */
+  /** Characters that were left out; only with `unknown: "skip"`. */
   readonly skipped?: SkippedText;
   readonly paused: readonly string[];
 }
 
-/** Answer to GET <apiPath>/server: the server for other programs, and what it does. */
+/** Answer to GET <apiPath>/server: the OpenAI server in the studio, and its state. */
 export interface ServerAnswer extends ServerState {
-  /** Where its protocol is: `http://127.0.0.1:8000/v1`. */
+  /** Base address of its API: `http://127.0.0.1:8000/v1`. */
   readonly url: string;
 }

@@ -1,4 +1,4 @@
-/** The runs of a folder as the studio lists them: read again only where files have changed. */
+/** The list of runs of a folder. Files are read again only after they have changed. */
 import { basename, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { lockHolder } from "../../io/lock.node.ts";
@@ -8,47 +8,52 @@ import { type KnownRuns, type ListedRun, readRuns } from "../../runs/list/runs.n
 import { HttpError } from "../http/http-error.ts";
 import type { RunListAnswer, RunOwner, RunSummary } from "./protocol.ts";
 
-/** What this studio knows of its own runs, besides their folders. */
+/** Facts about this studio's own runs that their folders do not contain. */
 export interface OwnRuns {
-  /** Whether this studio computes the run now. */
+  /** Whether this studio computes the run at this time. */
   isUnderWay(name: string): boolean;
   isPaused(name: string): boolean;
-  /** Why the run failed in this studio, in one line; null: it did not. */
+  /** The error with which the run failed in this studio, in one line; null: it did not fail. */
   failureOf(name: string): string | null;
   /** Whether the run was stopped in this studio before it could note its end. */
   wasStopped(name: string): boolean;
-  /** Runs that were begun here and are under way or have failed: a folder says what it is only after its first step. */
+  /**
+   * Runs that were started here and are in progress or have failed. They are needed because a folder describes its run
+   * only after the first step.
+   */
   begun(): readonly ListedRun[];
 }
 
-/** The list at one time. */
+/** A version of the list. */
 export interface ListVersion {
   readonly answer: RunListAnswer;
-  /** The answer as JSON: lists with the same one are the same. */
+  /** The answer as JSON. Versions with equal JSON are the same. */
   readonly json: string;
 }
 
 export interface RunShelf {
   /** Its path. */
   readonly folder: string;
-  /** The list now. */
+  /** The current list. */
   list(): Promise<RunListAnswer>;
-  /** A run now, with the path of its folder. @throws HttpError if the list has none of that name. */
+  /**
+   * The current summary of a run, and the path of its folder. @throws HttpError if the list has no run with this name.
+   */
   find(name: string): Promise<{ readonly path: string; readonly summary: RunSummary }>;
-  /** The first version of the list that differs from `seen`; undefined if the signal was aborted. */
+  /** Waits for the first version of the list that differs from `seen`; undefined if the signal was aborted. */
   change(seen: string | undefined, signal: AbortSignal): Promise<ListVersion | undefined>;
-  /** Looks at the folder at once: something has changed that it does not show. */
+  /** Reads the folder again soon, because something changed that the folder does not show. */
   touch(): void;
 }
 
-/** The shortest time from one look at the folder to the next. */
+/** Minimum time in milliseconds between two reads of the folder. */
 const lookMs = 1000;
-/** Looking takes at most this share of the time: cores are for the run. */
+/** Maximum share of the time that reading the folder may take, since the run needs the cores. */
 const share = 1 / 20;
 
-/** How a run that nobody computes has ended. */
+/** The state of a run that no process computes. */
 const endOf = ({ name, state }: ListedRun, own: OwnRuns): RunSummary["state"] => {
-  // The folder knows it as well, unless it could not be written any more.
+  // The folder records the failure too, unless it could not be written any more.
   if (own.failureOf(name) !== null) return "failed";
   return state === "unfinished" && own.wasStopped(name) ? "interrupted" : state;
 };
@@ -73,10 +78,10 @@ const summaryOf = async (run: ListedRun, own: OwnRuns): Promise<RunSummary> => {
 const noRun = (name: string): HttpError =>
   new HttpError(
     404,
-    `${JSON.stringify(name)}: must name a run of the folder; got none of that name; try the list of runs`,
+    `${JSON.stringify(name)}: must name a run of the folder; there is none with this name; try the list of runs`,
   );
 
-/** Looks at the folder of runs: who asks while a look is under way shares the one after it. */
+/** Reads the folder of runs. Callers that come during a read share the next read. */
 const sharedLook = (folder: string, own: OwnRuns) => {
   const known: KnownRuns = new Map();
   let looking: Promise<readonly ListedRun[]> | undefined;
@@ -100,7 +105,7 @@ const sharedLook = (folder: string, own: OwnRuns) => {
     return looking;
   };
   return {
-    /** Never from before the call: a run that was just started is among them. */
+    /** Reads the folder after the call began, never an earlier result: a run that was just started is included. */
     runs(): Promise<readonly ListedRun[]> {
       if (looking === undefined) return begin();
       following ??= looking
@@ -111,12 +116,12 @@ const sharedLook = (folder: string, own: OwnRuns) => {
         });
       return following;
     },
-    /** Folders that the last look has skipped. */
+    /** Folders that the last read skipped. */
     skipped: () => skipped,
   };
 };
 
-/** Waits for changes of the list: one loop looks for all who wait, and only while somebody waits. */
+/** Waits for changes of the list. One loop reads the folder for all waiting callers, and only while there are some. */
 const changesOf = (list: () => Promise<RunListAnswer>): Pick<RunShelf, "change" | "touch"> => {
   let version: ListVersion | undefined;
   let waiting = 0;
@@ -146,7 +151,7 @@ const changesOf = (list: () => Promise<RunListAnswer>): Pick<RunShelf, "change" 
         if (waiting === 0) return;
       }
       lastLook = performance.now();
-      // A folder that cannot be looked at now may be there again later.
+      // A folder that cannot be read may be readable again later.
       await refresh().catch(() => undefined);
       lookTook = performance.now() - lastLook;
     }
@@ -190,13 +195,13 @@ const changesOf = (list: () => Promise<RunListAnswer>): Pick<RunShelf, "change" 
       }
     },
     touch: () => {
-      // At once, but not more often than the shortest time allows: the loop counts from the last look.
+      // Wakes the loop, unless it read the folder less than `lookMs` ago.
       if (performance.now() - lastLook > lookMs) wake?.abort();
     },
   };
 };
 
-/** @param folder the folder of runs; one that is missing has none. */
+/** @param folder the folder of runs; a missing folder counts as empty. */
 export const openShelf = (folder: string, own: OwnRuns): RunShelf => {
   const { runs, skipped } = sharedLook(folder, own);
   const list = async (): Promise<RunListAnswer> => {

@@ -1,4 +1,4 @@
-/** The studio's server: it begins here, and ends by `close`. */
+/** Starts the studio's server. `close` ends it. */
 import { readdir } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import { basename, join, resolve } from "node:path";
@@ -28,29 +28,32 @@ import { openShelf, type RunShelf } from "./runs.ts";
 import { createTurns } from "./turns.ts";
 
 export interface StudioOptions {
-  /** The folder of runs. One that is missing is made by the first run. */
+  /** The folder of runs. If it does not exist, the first run creates it. */
   readonly folder: string;
-  /** A folder of texts that may be chosen. Default: none. */
+  /** A folder of texts to choose from. Default: none. */
   readonly texts?: string | undefined;
-  /** Models to write with besides the runs' own: directories, GGUF files, `hf:org/name`. Default: none. */
+  /** Models to write with, in addition to the models of runs: directories, GGUF files, `hf:org/name`. Default: none. */
   readonly models?: readonly string[] | undefined;
-  /** Default: 127.0.0.1, which this machine alone can reach. Any other needs the token in `url`. */
+  /**
+   * Host to listen on. Default: 127.0.0.1, which only this machine can reach. Any other host requires the token in
+   * `url`.
+   */
   readonly host?: string | undefined;
-  /** 0: a free one. Default: the first free one from `defaultPort` on. */
+  /** Port; 0: any free port. Default: the first free port from `defaultPort` on. */
   readonly port?: number | undefined;
-  /** The token of a server that other machines can reach. Default: a new one. */
+  /** The token that is required if other machines can reach the server. Default: a new random token. */
   readonly token?: string | undefined;
   readonly backend?: BackendChoice | undefined;
-  /** What the page says of a backend that is not the fastest: see `BackendReport`. Default: nothing. */
+  /** The advice that the page shows if the backend is not the fastest one: see `BackendReport`. Default: none. */
   readonly advice?: string | undefined;
   readonly threads?: number | undefined;
-  /** Milliseconds that an answer waits for a page which does not take it, before it is given up. Default: 30,000. */
+  /** Milliseconds after which an answer is dropped if the page reads nothing of it. Default: 30,000. */
   readonly patienceMs?: number | undefined;
-  /** Limits of the bodies of requests. Default: 200 MiB of all together, and 64 KiB of each in 10 seconds. */
+  /** Limits of request bodies. Default: 200 MiB for all together, and at least 64 KiB of each in 10 seconds. */
   readonly bodies?: BodyLimits | undefined;
-  /** Is called with the line of an error that has ended a run, and the run's name. */
+  /** Is called with the name of a run that ended with an error, and the error as one line. */
   readonly onFailure?: ((name: string, line: string) => void) | undefined;
-  /** A server for other programs, which the page shows. The caller ends it. Default: none. */
+  /** An OpenAI server to show on the page. The caller ends it. Default: none. */
   readonly server?: Pick<OpenAiServer, "url" | "state"> | undefined;
   /** The version that the page shows. */
   readonly version?: string | undefined;
@@ -59,35 +62,38 @@ export interface StudioOptions {
 }
 
 export interface Studio {
-  /** Where it is, with the token if it needs one. */
+  /** Address of the page, with the token if one is required. */
   readonly url: string;
-  /** The same for other machines, where this one has several addresses. */
+  /** Addresses for other machines, if the server listens on several addresses. */
   readonly elsewhere: readonly string[];
-  /** The same as both, but of the page that looks into the first model named at start; undefined: none was named. */
+  /** Addresses of the page that looks inside the first model named at start; undefined: none was named. */
   readonly inside: Pick<Studio, "url" | "elsewhere"> | undefined;
   /** The address of a run's page. */
   urlOf(name: string): string;
-  /** Takes in a run of the folder that this process computes by itself. */
+  /** Registers a run of the folder that this process computes outside of the studio. */
   adopt(name: string, start: StartEvent, stop: () => void): AdoptedRun;
-  /** Stops and saves the run under way, then ends the server and all connections. @returns the name of the run, if there was one. */
+  /**
+   * Stops and saves the run in progress, then closes the server and all connections. @returns the name of the run, if
+   * there was one.
+   */
   close(): Promise<string | undefined>;
 }
 
-/** The first port that is tried. */
+/** The first port to try. */
 export const defaultPort = 4747;
-/** So many ports are tried after it. */
+/** Number of further ports to try. */
 const morePorts = 20;
 
 const ownPage = fileURLToPath(new URL("../../studio/", import.meta.url));
-/** With the library for pages in it. */
+/** The folder that contains the library for browsers. */
 const ownLibrary = fileURLToPath(new URL("../../", import.meta.url));
 
 const cannotListen = (port: number, host: string, cause: unknown): ConfigError =>
   new ConfigError({
     where: "studio",
-    must: `port ${port} of ${host} must be free, and allowed`,
+    must: `port ${port} of ${host} must be free, and usable by this user`,
     got: systemErrorCode(cause) ?? String(cause),
-    hint: "another --port, or none",
+    hint: "another --port, or leaving it out",
     cause,
   });
 
@@ -105,14 +111,14 @@ const listenOn = async (server: Server, asked: number | undefined, host: string)
   }
 };
 
-/** @throws ConfigError for a folder that cannot be one of runs, or of texts. */
+/** @throws ConfigError if `folder` is the folder of a single run, or the folder of texts does not exist. */
 const checkFolders = async ({ folder, texts }: StudioOptions): Promise<void> => {
   const entries: readonly string[] = await readdir(folder).catch(() => []);
   if (entries.includes(folderNames.description)) {
     throw new ConfigError({
       where: folder,
       must: "must be a folder of runs",
-      got: "a run's own folder",
+      got: "the folder of a single run",
       hint: `studio ${join(folder, "..")}`,
     });
   }
@@ -122,7 +128,7 @@ const checkFolders = async ({ folder, texts }: StudioOptions): Promise<void> => 
 };
 
 /**
- * Starts the studio: a local page on the runs of a folder, which also begins, stops and resumes them.
+ * Starts the studio: a local page that shows the runs of a folder and can start, stop and resume them.
  * @throws ConfigError for a folder or a port that cannot be used.
  */
 export const startStudio = async (options: StudioOptions): Promise<Studio> => {
@@ -130,7 +136,7 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
   const { host = "127.0.0.1", texts, threads, version = "unknown", page = ownPage } = options;
   const folder = resolve(options.folder);
   const token = isLoopback(host) ? null : (options.token ?? newToken());
-  // Each tells the list of what its folder does not show.
+  // Turns and jobs tell the list about changes that the folder does not show.
   let shelf: RunShelf | undefined;
   const touch = (): void => shelf?.touch();
   const turns = createTurns(touch);
@@ -147,9 +153,11 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
   const app = createApp(parts, () => guard());
   const listener = getRequestListener(app.fetch, {
     overrideGlobalObjects: false,
-    // A request that is none, such as one without a host.
+    // For an invalid request, such as one without Host.
     errorHandler: () => {
-      const answer = failureAnswer(new HttpError(400, "the request must be one of HTTP with a host; got another"));
+      const answer = failureAnswer(
+        new HttpError(400, "the request must be HTTP with the header Host; got another request"),
+      );
       for (const [name, value] of Object.entries(guardHeaders)) answer.headers.set(name, value);
       return answer;
     },
@@ -165,7 +173,7 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
   const bound = typeof address === "object" && address !== null ? address.address : host;
-  // Each time: a laptop gets other addresses on its way.
+  // Computed for each request, since a laptop gets other addresses when it changes networks.
   guard = () => ({ names: namesOf(host, bound), port, token, apiPath });
   const { here, elsewhere } = shownNames(host, bound);
   let closing: Promise<string | undefined> | undefined;
@@ -180,7 +188,7 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
     close: () => {
       closing ??= (async () => {
         const ended = new Promise<void>((done) => server.close(() => done()));
-        // First: a text that is being written would hold the run back.
+        // Connections are closed first, since a text that is being written would pause the run.
         server.closeAllConnections();
         const saved = await jobs.close();
         await ended;

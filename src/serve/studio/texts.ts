@@ -1,19 +1,19 @@
-/** Texts of the folder that was named at start: nothing outside of it, links included. */
+/** Texts of the folder that was given at start. Nothing outside of the folder is read, also not through links. */
 import { open, readdir, realpath, stat } from "node:fs/promises";
 import { extname, join, relative, sep } from "node:path";
 import { folderNames } from "../../runs/folder-names.ts";
 import { HttpError } from "../http/http-error.ts";
 import type { TextListAnswer } from "./protocol.ts";
 
-/** Files that are texts by their names; others are looked into. */
+/** File name extensions of texts. Other files are recognized by their contents. */
 const textEndings: readonly string[] = [".txt", ".md", ".jsonl"];
 
-/** Most texts of the list, and most folders and files that are looked into for them. */
+/** Maximum number of listed texts, and of folders and files that are examined for them. */
 const mostTexts = 1000;
 const mostFolders = 1000;
 const mostFiles = 5000;
 
-/** Bytes that show whether a file is a text. */
+/** Number of first bytes by which a file is recognized as a text. */
 const lookAt = 4096;
 
 const isHidden = (name: string): boolean => name.startsWith(".");
@@ -26,7 +26,7 @@ const isText = async (path: string): Promise<boolean> => {
     const { bytesRead, buffer } = await file.read(Buffer.alloc(lookAt), 0, lookAt, 0);
     const bytes = buffer.subarray(0, bytesRead);
     if (bytes.includes(0)) return false;
-    // The last character may be cut.
+    // `stream: true`, since the last character may be incomplete.
     new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: true });
     return true;
   } catch {
@@ -36,7 +36,7 @@ const isText = async (path: string): Promise<boolean> => {
   }
 };
 
-/** The texts in `folder` and the folders in it, without hidden ones, links, node_modules and runs. */
+/** The texts in `folder` and its subfolders, without hidden files, links, node_modules and folders of runs. */
 export const listTexts = async (folder: string): Promise<TextListAnswer> => {
   const texts: { readonly path: string; readonly bytes: number }[] = [];
   const folders = [folder];
@@ -44,7 +44,7 @@ export const listTexts = async (folder: string): Promise<TextListAnswer> => {
   for (let at = 0; at < folders.length && at < mostFolders && texts.length < mostTexts; at++) {
     const parent = folders[at] as string;
     const entries = await readdir(parent, { withFileTypes: true }).catch(() => []);
-    // A run's folder has files of its own.
+    // This is the folder of a run, whose files are not texts to train on.
     if (entries.some(({ name }) => name === folderNames.description)) continue;
     for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
       if (isHidden(entry.name) || entry.name === "node_modules") continue;
@@ -59,7 +59,7 @@ export const listTexts = async (folder: string): Promise<TextListAnswer> => {
   return { texts: texts.sort((a, b) => (a.path < b.path ? -1 : 1)) };
 };
 
-/** The path of a text that the list may have. @throws HttpError for one outside of the folder, or that is not there. */
+/** The path of a text of the folder. @throws HttpError for a path outside of the folder, or that does not exist. */
 export const textPath = async (folder: string | null, path: string): Promise<string> => {
   if (folder === null)
     throw new HttpError(400, "text: a folder of texts must be named at start; got none; try --texts FOLDER", "text");
@@ -74,7 +74,7 @@ export const textPath = async (folder: string | null, path: string): Promise<str
     throw missing;
   });
   if (real === undefined || root === undefined || !real.startsWith(root + sep)) throw missing;
-  // A link with another name.
+  // A link may lead to a hidden file.
   if (relative(root, real).split(sep).some(isHidden)) throw missing;
   if (!(await stat(real)).isFile()) throw missing;
   return real;

@@ -1,24 +1,24 @@
 /**
- * One engine at a time: texts are written and scored one after the other, and this studio's own run stands still meanwhile, so
- * that each has all cores. A run stands still by not being asked for its next event.
+ * One computation at a time: texts are written and scored one after another, and this studio's run pauses meanwhile. So
+ * each computation has all cores. The run pauses because its next event is not requested.
  */
 
-/** The turn of one piece of work. */
+/** The turn of one computation. */
 export interface Turn {
   /** Ends the turn. A second call does nothing. */
   release(): void;
 }
 
 export interface Turns {
-  /** Waits for all turns before this one. @throws the signal's reason if it is aborted first. */
+  /** Waits until all earlier turns have ended. @throws the signal's reason if it is aborted first. */
   take(signal: AbortSignal): Promise<Turn>;
-  /** Whether a turn is taken, or waited for. */
+  /** Whether a turn is taken or waited for. */
   isTaken(): boolean;
-  /** Resolves when nobody has a turn or waits for one. */
+  /** Resolves when no turn is taken or waited for. */
   idle(): Promise<void>;
 }
 
-/** @param onChange is called when turns begin to be taken, and when nobody has one any more. */
+/** @param onChange is called when the first turn is taken, and when the last one has ended. */
 export const createTurns = (onChange: () => void): Turns => {
   let last: Promise<void> = Promise.resolve();
   let open = 0;

@@ -1,4 +1,4 @@
-/** Texts that models write, and probabilities of texts that they are given: one at a time. */
+/** Writes texts with models, and computes probabilities of given texts: one at a time. */
 
 import { ShapeError } from "../../core/errors/errors.ts";
 import { measureTokens } from "../../evaluate/evaluate.ts";
@@ -18,24 +18,24 @@ export interface WritingParts {
   readonly turns: Turns;
   readonly jobs: Jobs;
   readonly shelf: RunShelf;
-  /** A client that takes nothing for so long has gone: it must not hold back the run, and other texts. */
+  /** Milliseconds after which a client that reads nothing is dropped: it must not hold up the run and other texts. */
   readonly patienceMs: number;
 }
 
-/** @throws ShapeError for an id that is no token. @param where the field with the ids. */
+/** @throws ShapeError for an id outside the vocabulary. @param where the field with the ids. */
 export const checkIds = (ids: readonly number[], { vocabSize }: Tokenizer, where: string): void => {
   const wrong = ids.find((id) => id >= vocabSize);
   if (wrong === undefined) return;
   throw new ShapeError({ where, must: `token ids must be whole numbers in [0, ${vocabSize})`, got: String(wrong) });
 };
 
-/** This studio's run, which stands still while a text is written. */
+/** This studio's run, which pauses while a text is written. */
 const pausedRuns = ({ jobs }: WritingParts): readonly string[] => {
   const name = jobs.current();
   return name === undefined ? [] : [name];
 };
 
-/** Runs that stand still while a text is written, and runs that share the cores with it. */
+/** Runs that pause while a text is written, and runs of other processes that share the cores with it. */
 export const runsMeanwhile = async (
   parts: WritingParts,
 ): Promise<{ readonly paused: readonly string[]; readonly sharedWith: readonly string[] }> => {
@@ -55,7 +55,7 @@ async function* events(
   const model = await parts.models.load(place, { headsOff, signal });
   const { tokenizer } = model;
   checkIds(more, tokenizer, "promptIds");
-  // A branch from a text without a prompt begins with the text's own tokens.
+  // If the earlier text had no prompt, the new text begins with its own tokens only.
   const isBranch = prompt === "" && more.length > 0;
   const read = isBranch ? undefined : readPrompt(tokenizer, prompt, unknown);
   const ids = [...(read?.ids ?? []), ...more];
@@ -68,9 +68,9 @@ async function* events(
 }
 
 /**
- * The events of a text once it has its turn; one that fails ends with `type: "failed"`.
- * @param write makes them; its signal is aborted when the client has gone, or takes nothing.
- * @param outer of the connection.
+ * Waits for a turn and yields the events of a text. If it fails, the last event has `type: "failed"`.
+ * @param write makes the events. Its signal is aborted when the client has left or reads nothing.
+ * @param outer signal of the connection.
  */
 export async function* inItsTurn(
   parts: Pick<WritingParts, "turns" | "patienceMs">,
@@ -114,7 +114,7 @@ export const writeText = (
 ): AsyncGenerator<readonly ServerEvent[], void, undefined> =>
   inItsTurn(parts, (signal) => events(parts, place, request, signal), outer);
 
-/** Probabilities of a text's tokens. @param place of the model. */
+/** Computes the probabilities of a text's tokens. @param place of the model. */
 export const scoreText = async (
   parts: WritingParts,
   place: string,

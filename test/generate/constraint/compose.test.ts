@@ -67,7 +67,7 @@ describe("constraints that are put together", () => {
       return "";
     };
     expect(refusal({ kind: "repeat", part: { kind: "regex", pattern: "a*" } })).toMatch(
-      /constraint\.part: must not be empty, where it is repeated/u,
+      /constraint\.part: a repeated part must not allow the empty text/u,
     );
     expect(refusal({ kind: "token", name: "<|no|>" })).toMatch(
       /constraint\.name: must be the name of a special token; got "<\|no/u,
@@ -89,7 +89,7 @@ describe("constraints that are put together", () => {
     expect(named).toThrow("--json-schema $&.json: #/x: must be a keyword");
     const deep: Constraint = { kind: "regex", pattern: `${"(".repeat(20_000)}${")".repeat(20_000)}` };
     expect(refusal({ kind: "sequence", parts: [deep] })).toMatch(
-      /^ConfigError: constraint\.parts\.0\.pattern: must not be nested so deep/u,
+      /^ConfigError: constraint\.parts\.0\.pattern: must be nested less deeply/u,
     );
   });
 });

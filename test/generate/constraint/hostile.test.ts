@@ -30,9 +30,9 @@ const nested = (levels: number): unknown => {
   return inside;
 };
 
-const states = "must need at most 60000 states of an automaton";
+const states = "must need at most 60000 states as an automaton";
 const simple = "must be simple enough to be computed within a second";
-const deep = "must not be nested so deep";
+const deep = "must be nested less deeply";
 
 /** This one takes all the steps that there are. */
 const whole = "references that double";

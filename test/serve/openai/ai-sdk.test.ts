@@ -100,7 +100,7 @@ describe("what the SDK tells of a failure", () => {
       const failure = await failureOf(generateText({ model: model(), prompt: "Hi", tools, maxRetries: 0 }));
       expect(failure).toMatchObject({
         statusCode: 400,
-        message: expect.stringMatching(/^tools: the model's chat template must write calls/u),
+        message: expect.stringMatching(/^tools: the model's chat template must write tool calls/u),
       });
     },
   );

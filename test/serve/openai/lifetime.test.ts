@@ -60,7 +60,7 @@ it("a request that takes too long ends: a stream with an error, an answer with 5
     server.send("/v1/completions", { ...endless, stream: true }),
     server.post("/v1/completions", endless),
   ]);
-  const error = { message: "a request may take 0.2 s; got no end; try fewer tokens", code: "timeout" };
+  const error = { message: "a request must end within 0.2 s; it did not; try fewer tokens", code: "timeout" };
   // On a machine that is very slow, before the stream has begun.
   const text = await stream.text();
   expect(JSON.parse(dataOf(text).at(-1) ?? text)).toMatchObject({ error });
@@ -110,7 +110,7 @@ describe("a model whose folder is replaced", () => {
     await begun;
     await replace(place);
     await models.refresh();
-    expect(told).toEqual(["replaced was replaced, and loaded anew"]);
+    expect(told).toEqual(["replaced was replaced; the new files are loaded"]);
     const after = models.take(undefined, 1);
     expect(after.fingerprint).not.toBe(before.fingerprint);
     expect(await write(after, 40)).not.toBe(expected);
@@ -127,7 +127,7 @@ describe("a model whose folder is replaced", () => {
     await mkdir(place);
     await cp(`${place}-gone/config.json`, `${place}/config.json`);
     await models.refresh();
-    expect(told[1]).toMatch(/^replaced was replaced, and cannot be loaded: /u);
+    expect(told[1]).toMatch(/^replaced was replaced, but cannot be loaded: /u);
     await models.refresh();
     expect(told).toHaveLength(2);
     const still = models.take(undefined, 1);
@@ -182,7 +182,7 @@ describe("the end of a server", () => {
     const text = stream.text();
     await server.close(0);
     const events = dataOf(await text);
-    const error = { message: "the server is ending; try again later", type: "server_error", param: null };
+    const error = { message: "the server is shutting down; try again later", type: "server_error", param: null };
     expect(JSON.parse(events.at(-1) ?? "")).toEqual({ error: { ...error, code: "server_ending" } });
     expect(await whole).toMatchObject({ status: 503, body: { error: { code: "server_ending" } } });
     expect(server.log().map(({ status, error: line }) => [status, line])).toEqual(

@@ -229,6 +229,6 @@ describe("errors", () => {
     };
     const failure = failureOf(read());
     await server.close(0);
-    expect((await failure).message).toBe("the server is ending; try again later");
+    expect((await failure).message).toBe("the server is shutting down; try again later");
   });
 });

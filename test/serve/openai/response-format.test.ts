@@ -85,7 +85,7 @@ describe("the format of an answer", () => {
     const { status, body } = await chat({ tools: [{ type: "function", function: { name: "look" } }] });
     expect([status, body.error.param]).toEqual([400, "tools"]);
     expect(body.error.message).toMatch(
-      /^tools: the model's chat template must write calls .* got one that tells the model of no tools/u,
+      /^tools: the model's chat template must write tool calls .* got a template that does not show tools to the model/u,
     );
   });
 

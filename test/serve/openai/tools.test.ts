@@ -145,9 +145,9 @@ describe("a request with tools", () => {
       "tool_choice",
       /must name one/u,
     ],
-    [{ tools: [], tool_choice: "required" }, "tool_choice", /must go with tools/u],
+    [{ tools: [], tool_choice: "required" }, "tool_choice", /needs tools/u],
     [{ tools: [{ type: "custom", custom: { name: "x" } }] }, "tools.0.type", /must be function/u],
-    [{ tools: bad(undefined).concat(bad(undefined)) }, "tools", /names that differ/u],
+    [{ tools: bad(undefined).concat(bad(undefined)) }, "tools", /different names/u],
     [{ messages: [{ role: "tool", tool_call_id: "a", content: "Hi" }] }, undefined, /must come after the message/u],
   ])("is refused by name: %j", async (fields, param, message) => {
     const { status, body } = await chat({ model: "hermes", ...(fields as Body) });

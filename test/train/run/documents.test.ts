@@ -178,7 +178,7 @@ describe("a run on conversations", () => {
     const bare = newPath();
     await collect(train({ data: text, config: smallRun, preset: "book", out: bare, stopAt: 1, ...anyBackend }));
     await expect(collect(begin({ initFrom: bare }))).rejects.toThrow(
-      /^.*\.jsonl: a model that learns from conversations must have a chat template; got none; try a model with one/u,
+      /^.*\.jsonl: a model that learns from conversations must have a chat template; got none; try a model with a chat template/u,
     );
     const rows = { ...smallRun, train: { ...smallRun.train, rows: "one" } } as const;
     await expect(collect(train({ data: text, preset: "book", config: rows, out: null }))).rejects.toThrow(

@@ -1,12 +1,12 @@
-/** Sets of code points, as pairs of a first and a last one: [from, to, from, to, …], in order, with gaps between them. */
+/** A set of code points as ranges [from, to, from, to, …], both ends included, in order, with a gap between ranges. */
 export type CharSet = readonly number[];
 
 const last = 0x10ffff;
 
-/** Every character. Halves of surrogate pairs are none. */
+/** All characters. Halves of surrogate pairs are not characters. */
 export const allChars: CharSet = [0, 0xd7ff, 0xe000, last];
 
-/** Pairs in any order as a set. */
+/** Makes a set from ranges in any order. */
 export const charSet = (pairs: readonly (readonly [number, number])[]): CharSet => {
   const sorted = [...pairs].sort((a, b) => a[0] - b[0]);
   const result: number[] = [];
@@ -40,7 +40,7 @@ export const intersectionOf = (a: CharSet, b: CharSet): CharSet => {
   return charSet(result);
 };
 
-/** All characters but these. */
+/** All characters outside the set. */
 export const complementOf = (set: CharSet): CharSet => {
   const gaps: (readonly [number, number])[] = [];
   let next = 0;

@@ -3,34 +3,37 @@ import { spend } from "../budget.ts";
 import { type CharSet, complementOf } from "./char-set.ts";
 import { classOf, type Partition, partitionOf, refined } from "./partition.ts";
 
-/** A deterministic finite automaton over characters. From each of its states a text leads to an end. */
+/** A deterministic finite automaton over characters. Every state can reach an accepting state. */
 export interface Dfa {
   readonly partition: Partition;
-  /** The state after a character of each class: state · classes + class; -1: no text begins like that. */
+  /**
+   * Transitions: `next[state * classes + class]` is the state after a character of the class; -1: no text continues
+   * like this.
+   */
   readonly next: Int32Array;
-  /** For each state what a text that ends in it is: a number from 0; -1: not a text of this automaton. */
+  /** For each state the label of a text that ends there, from 0; -1: the state does not accept. */
   readonly labels: Int32Array;
-  /** The first state; -1: the automaton has no text at all. */
+  /** The first state; -1: the automaton accepts no text. */
   readonly start: number;
 }
 
-/** The most states of an automaton: with more, compiling would take seconds. */
+/** Maximum number of states of an automaton: more would take seconds to compile. */
 export const mostStates = 60_000;
 
 export const tooLarge = (where: string): ConfigError =>
   new ConfigError({
     where,
-    must: `must need at most ${mostStates} states of an automaton`,
-    got: "one that needs more",
+    must: `must need at most ${mostStates} states as an automaton`,
+    got: "more",
     hint: "fewer or shorter repetitions",
   });
 
-/** The automaton without states from which no text leads to an end. */
+/** Removes states that cannot reach an accepting state. */
 const trimmed = (dfa: Dfa): Dfa => {
   const { partition, next, labels, start } = dfa;
   const { count } = partition;
   const size = labels.length;
-  // Lists of the states before each one.
+  // The incoming edges of each state, as linked lists.
   const heads = new Int32Array(size).fill(-1);
   const links = new Int32Array(next.length);
   const live = new Uint8Array(size);
@@ -72,7 +75,10 @@ const trimmed = (dfa: Dfa): Dfa => {
   return { partition, next: keptNext, labels: keptLabels, start: start < 0 ? -1 : (renamed[start] as number) };
 };
 
-/** States as they are found: each key once, in the order of discovery. */
+/**
+ * Builds an automaton by finding its states one after another. Each key is one state; states are numbered in the order
+ * in which they are found.
+ */
 export const explore = (
   partition: Partition,
   first: string,
@@ -107,8 +113,9 @@ export const explore = (
 };
 
 /**
- * The texts of two automata together.
- * @param combine the label of a text by its labels in both, each -1 where it is none of theirs.
+ * Product of two automata.
+ * @param combine computes the label of a text from its labels in `a` and `b`; -1: the automaton does not accept the
+ * text.
  */
 export const product = (a: Dfa, b: Dfa, combine: (a: number, b: number) => number, where: string): Dfa => {
   spend(a.partition.starts.length + b.partition.starts.length, where);
@@ -153,7 +160,7 @@ export const both = (a: Dfa, b: Dfa, where: string): Dfa => product(a, b, (l, r)
 export const eitherOf = (a: Dfa, b: Dfa, where: string): Dfa => product(a, b, (l, r) => Math.max(l, r), where);
 export const without = (a: Dfa, b: Dfa, where: string): Dfa => product(a, b, (l, r) => (r < 0 ? l : -1), where);
 
-/** The texts of these characters alone. */
+/** All texts that contain only characters of the set. */
 export const textsOf = (set: CharSet): Dfa => {
   const { partition, members } = partitionOf([set, complementOf(set)]);
   const next = new Int32Array(partition.count).fill(-1);
@@ -161,7 +168,10 @@ export const textsOf = (set: CharSet): Dfa => {
   return { partition, next, labels: Int32Array.of(0), start: 0 };
 };
 
-/** Texts with a label each, which is their number. @param where the part of a constraint that has them, for errors. */
+/**
+ * An automaton of the given texts; the label of a text is its index. @param where the part of a constraint that has the
+ * texts, for errors.
+ */
 export const listed = (texts: readonly string[], where = "constraint"): Dfa => {
   const { partition } = partitionOf(
     [...new Set(texts.flatMap((text) => Array.from(text)))].map((char) => {
@@ -192,7 +202,7 @@ export const listed = (texts: readonly string[], where = "constraint"): Dfa => {
   return { partition, next: Int32Array.from(next), labels: Int32Array.from(labels), start };
 };
 
-/** The label of a text; -1: the automaton lacks it. */
+/** The label of a text; -1: the automaton does not accept it. */
 export const labelOf = (dfa: Dfa, text: string): number => {
   let state = dfa.start;
   for (const char of text) {

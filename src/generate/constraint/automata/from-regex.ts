@@ -7,19 +7,19 @@ import type { Regex } from "./regex.ts";
 
 /** A nondeterministic automaton, by Thompson's construction. */
 interface Nfa {
-  /** For each state where it leads without a character. */
+  /** For each state the states that it leads to without reading a character. */
   readonly empty: number[][];
-  /** The same, at the beginning of the text alone, and at its end alone. */
+  /** Like `empty`, but `begin` holds only at the beginning of the text, and `end` only at its end. */
   readonly begin: number[][];
   readonly end: number[][];
-  /** For each state the set of characters that it reads, by its number, and the state after them. */
+  /** For each state the index of the set of characters that it reads, and the next state; null: it reads none. */
   readonly reads: ({ readonly set: number; readonly to: number } | null)[];
   readonly sets: CharSet[];
 }
 
 const mostNfaStates = 8 * mostStates;
 
-/** Adds an expression to an automaton. */
+/** Builds an automaton from regular expressions. */
 const builder = (where: string) => {
   const nfa: Nfa = { empty: [], begin: [], end: [], reads: [], sets: [] };
   const numbers = new Map<CharSet, number>();
@@ -44,7 +44,7 @@ const builder = (where: string) => {
     numbers.set(set, nfa.sets.length);
     return nfa.sets.push(set) - 1;
   };
-  /** The state behind `regex`, which begins at `from`. */
+  /** Adds `regex` with `from` as its first state. Returns its last state. */
   const add = (regex: Regex, from: number): number => {
     spend(1, where);
     switch (regex.kind) {
@@ -98,13 +98,13 @@ const builder = (where: string) => {
   return { nfa, state, add };
 };
 
-/** The automaton of the texts that an expression matches whole, from ^ to $. Its label is 0. */
+/** The automaton of all texts that the whole expression matches, from ^ to $. The label of each text is 0. */
 export const dfaOf = (regex: Regex, where: string): Dfa => {
   const { nfa, state, add } = builder(where);
   const first = state();
   const last = add(regex, first);
   const { partition, members } = partitionOf(nfa.sets, where);
-  /** All states that are reached without a character. */
+  /** All states that can be reached without reading a character. */
   const closure = (seeds: Iterable<number>, atBegin: boolean, atEnd: boolean): Set<number> => {
     const found = new Set(seeds);
     for (const at of found) {
@@ -115,7 +115,7 @@ export const dfaOf = (regex: Regex, where: string): Dfa => {
     }
     return found;
   };
-  /** States of a set that read something, or may lead to the end. */
+  /** The key of a set of states. It keeps only states that read characters or can lead to the end. */
   const keyOf = (states: Set<number>): string =>
     [...states]
       .filter((at) => nfa.reads[at] !== null || at === last || (nfa.end[at]?.length ?? 0) > 0)

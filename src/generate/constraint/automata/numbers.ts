@@ -6,10 +6,10 @@ import { dfaOf } from "./from-regex.ts";
 import { parseRegex } from "./parse-regex.ts";
 import { partitionOf } from "./partition.ts";
 
-/** Numbers as a schema describes them. */
+/** Limits of numbers in a schema. */
 export interface NumberRange {
   readonly integer: boolean;
-  /** None that is whole. */
+  /** Whether whole numbers are excluded. */
   readonly fraction: boolean;
   readonly minimum: number;
   readonly maximum: number;
@@ -28,13 +28,14 @@ export const allNumbers: NumberRange = {
   multiples: [],
 };
 
-// Digits are limited so that every text comes to its end and is a finite number: JavaScript writes up to 21 of an integer, 17 that count.
+// The number of digits is limited, so that every text ends and is a finite number. JavaScript writes integers with up
+// to 21 digits, and 17 significant digits.
 const mostBefore = 21;
 const mostBehind = 20;
 const whole = `(0|[1-9][0-9]{0,${mostBefore - 1}})`;
 const exponent = "([eE][-+]?(0|[1-9][0-9]?))";
 
-/** The most automata that are kept, to be used again. */
+/** Maximum number of automata in a cache. */
 const mostKept = 500;
 const compiled = new Map<string, Dfa>();
 
@@ -47,7 +48,7 @@ const ofPattern = (pattern: string): Dfa => {
   return made;
 };
 
-/** The digits of a number without its sign: before and behind the point. */
+/** The digits of a number without its sign: before and after the decimal point. */
 const digitsOf = (value: number): readonly [string, string] => {
   const [, before = "", behind = "", power = "0"] =
     /^(\d+)(?:\.(\d+))?(?:e([-+]\d+))?$/u.exec(`${Math.abs(value)}`) ?? [];
@@ -59,16 +60,17 @@ const digitsOf = (value: number): readonly [string, string] => {
   return [padded.slice(0, place).replace(/^0+(?=\d)/u, ""), padded.slice(place).replace(/0+$/u, "")];
 };
 
-/** A number is below a bound, equal to it, or above. */
+/** Result of a comparison with a bound: below, equal or above. */
 type Order = -1 | 0 | 1;
 
 /**
- * Numbers that compare with a bound as is wanted, digit by digit: as many states as a number has digits, whatever the bound is.
- * Integers with more digits are larger, and those with as many compare by their first digit that differs.
+ * The numbers whose comparison with a bound satisfies `holds`. Digits are compared one by one, so the automaton has
+ * about as many states as a number has digits, for any bound. Integers with more digits are larger; integers with the
+ * same number of digits compare by the first digit that differs.
  */
 const comparedWith = (bound: number, holds: (order: Order) => boolean): Dfa => {
   const [before, behind] = digitsOf(bound);
-  /** Of numbers by the order of their digits and of the bound's, without the signs. */
+  /** @param order comparison of the digits with the bound's digits, both without their signs. */
   const isWanted = (isNegative: boolean, order: Order): boolean => {
     if (isNegative) return holds(bound > 0 ? -1 : (-order as Order));
     return holds(bound < 0 ? 1 : order);
@@ -76,7 +78,10 @@ const comparedWith = (bound: number, holds: (order: Order) => boolean): Dfa => {
   const orderOf = (digit: number, other: string | undefined): Order => Math.sign(digit - Number(other ?? "0")) as Order;
   const ofInteger = (count: number, order: Order): Order =>
     count === before.length ? order : count < before.length ? -1 : 1;
-  /** Keys: the sign, the part of the number, its digits so far, and their order; behind the point "" is one that is wanted. */
+  /**
+   * Key of a state: the sign, the part of the number, how many of its digits were read, and their order. After the
+   * point, empty sign and order mean that the number already satisfies `holds`.
+   */
   const keyOf = (
     sign: string,
     part: "whole" | "zero" | "point" | "behind",
@@ -117,7 +122,7 @@ const comparedWith = (bound: number, holds: (order: Order) => boolean): Dfa => {
     "number",
   );
   return explore(partition, "", "number", (key) => {
-    // Keys are texts, so a state takes longer than one of other automata.
+    // Keys are strings here, so a state costs more time than in other automata.
     spend(4 * partition.count, "number");
     const targets: (string | null)[] = new Array(partition.count).fill(null);
     const [sign = "", part = "", text = "", orderText = ""] = key.split(" ");
@@ -134,13 +139,13 @@ const comparedWith = (bound: number, holds: (order: Order) => boolean): Dfa => {
 
 const unsigned = `${whole}(\\.[0-9]{1,${mostBehind}})?`;
 
-/** Numbers from a bound on, and numbers up to one. */
+/** Numbers of at least, and of at most, a bound. */
 const fromBound = (bound: number): Dfa =>
-  // A sign that only a zero may follow would mislead who writes.
+  // A minus sign could only be followed by zero: it is left out, since it would mislead the model.
   bound === 0 ? ofPattern(unsigned) : comparedWith(bound, (order) => order >= 0);
 const toBound = (bound: number): Dfa => comparedWith(bound, (order) => order <= 0);
 
-/** The number in memory after or before another one. */
+/** The adjacent double: 1n gives the next larger one, -1n the next smaller one. `value` must not be 0. */
 const neighbour = (value: number, step: 1n | -1n): number => {
   const view = new DataView(new ArrayBuffer(8));
   view.setFloat64(0, value);
@@ -149,15 +154,15 @@ const neighbour = (value: number, step: 1n | -1n): number => {
 };
 
 /**
- * Whether a schema's text may have another number, which was rounded to this one where it was read. As a bound it is then taken
- * from the next number on, or up to the one before: what is written meets the bound of the text, too.
+ * Whether a number in a schema may have been rounded when it was parsed. A bound that may be rounded is moved to the
+ * adjacent double on its strict side, so that written numbers also meet the bound of the schema's text.
  */
 export const isRounded = (value: number): boolean => Math.abs(value) > Number.MAX_SAFE_INTEGER;
 
 /** Numbers without an exponent. */
 export const plainNumbers = (): Dfa => ofPattern(`-?${unsigned}`);
 
-/** All plain numbers that are read as this one in memory: 1, 1.0, and those that round to it. */
+/** All spellings without an exponent that parse to this number: 1, 1.0, and numbers that round to it. */
 export const spellingsOf = (value: number): Dfa => {
   if (value === 0) return comparedWith(0, (order) => order === 0);
   const above = comparedWith(neighbour(value, -1n), (order) => order > 0);
@@ -168,7 +173,7 @@ export const spellingsOf = (value: number): Dfa => {
   );
 };
 
-/** Whole numbers that a whole number divides, by the remainder of the digits so far. */
+/** Multiples of a whole number. A state is the remainder of the digits so far. */
 const multiplesOf = (divisor: number, where: string): Dfa => {
   if (!Number.isInteger(divisor) || divisor < 1 || divisor > 2000) {
     throw new ConfigError({ where, must: "multipleOf must be a whole number from 1 to 2000", got: `${divisor}` });
@@ -184,13 +189,13 @@ const multiplesOf = (divisor: number, where: string): Dfa => {
     });
     return { label: key === "0" ? 0 : -1, targets };
   });
-  // With 15 digits all are exact in binary.
+  // At most 15 digits: doubles hold all such integers exactly.
   return both(remainders, ofPattern("0|-?[1-9][0-9]{0,14}"), where);
 };
 
 const known = new Map<string, Dfa>();
 
-/** @throws ConfigError for a bound beyond which no number could be written. */
+/** @throws ConfigError for a bound that no written number can meet. */
 const checkBounds = (range: NumberRange, where: string): void => {
   for (const [name, beyond] of [
     ["minimum", range.minimum],
@@ -209,8 +214,8 @@ const checkBounds = (range: NumberRange, where: string): void => {
 };
 
 /**
- * The texts of the numbers of a range.
- * @param where what a refusal names.
+ * The automaton of the numbers of a range.
+ * @param where the place in the schema, for errors.
  */
 export const numbersDfa = (range: NumberRange, where: string): Dfa => {
   const key = JSON.stringify(Object.values(range).map((value) => (typeof value === "number" ? `${value}` : value)));

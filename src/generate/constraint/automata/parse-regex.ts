@@ -23,14 +23,14 @@ const classEscapes: Readonly<Record<string, CharSet>> = {
 };
 const charEscapes: Readonly<Record<string, number>> = { t: 9, n: 10, v: 11, f: 12, r: 13, 0: 0 };
 
-/** The most times that a part may be repeated: more would take too many states. */
+/** Maximum number of repetitions of a part: more would take too many states. */
 const mostRepeats = 100_000;
 
 const properties = new Map<string, CharSet>();
-/** Of finding the characters of one: each character is tried. */
+/** Cost in steps of finding the characters of a Unicode property: each character is tried. */
 const stepsOfProperty = 600_000;
 
-/** The characters with a Unicode property, by JavaScript's own expressions. */
+/** The characters that have a Unicode property, found with JavaScript's own regular expressions. */
 const propertySet = (name: string, negated: boolean, refuse: (got: string) => ConfigError, where: string): CharSet => {
   let set = properties.get(name);
   if (set === undefined) {
@@ -55,13 +55,13 @@ const propertySet = (name: string, negated: boolean, refuse: (got: string) => Co
   return negated ? complementOf(set) : set;
 };
 
-/** A pattern in an error: one line that can be read. */
+/** Shows a pattern in an error: one readable line. */
 const shown = (pattern: string): string => {
   const text = JSON.stringify(pattern);
   return text.length > 80 ? `${text.slice(0, 77)}…"` : text;
 };
 
-/** Why JavaScript takes an expression for none; undefined: it is one. */
+/** JavaScript's error message for an invalid expression; undefined: the expression is valid. */
 const faultOf = (pattern: string, flags: string): string | undefined => {
   try {
     new RegExp(pattern, flags);
@@ -71,7 +71,7 @@ const faultOf = (pattern: string, flags: string): string | undefined => {
   }
 };
 
-/** @throws ConfigError for what is no expression of JavaScript. */
+/** @throws ConfigError if JavaScript does not accept the expression. */
 const checkDialect = (pattern: string, where: string, dialect: Dialect): void => {
   const fault = faultOf(pattern, "u");
   if (fault === undefined || (dialect === "lenient" && faultOf(pattern, "") === undefined)) return;
@@ -82,7 +82,7 @@ const checkDialect = (pattern: string, where: string, dialect: Dialect): void =>
   });
 };
 
-/** What both the outside and the inside of a class need. */
+/** Functions that the parser needs both inside and outside of character classes. */
 const reader = (pattern: string, where: string) => {
   const chars = Array.from(pattern);
   let at = 0;
@@ -94,7 +94,7 @@ const reader = (pattern: string, where: string) => {
     });
   const take = (): string => {
     const char = chars[at++];
-    if (char === undefined) throw refuse("an early end");
+    if (char === undefined) throw refuse("an expression that ends too early");
     return char;
   };
   const takeIf = (text: string): boolean => {
@@ -113,7 +113,7 @@ const reader = (pattern: string, where: string) => {
     for (let char = take(); char !== "}"; char = take()) text += char;
     return text;
   };
-  /** The set that an escape names; the backslash is read. */
+  /** The set of characters of an escape. The backslash was already read. */
   const escaped = (): CharSet => {
     const char = take();
     const known = classEscapes[char];
@@ -131,12 +131,12 @@ const reader = (pattern: string, where: string) => {
     }
     if (char === "c" && /[a-zA-Z]/u.test(chars[at] ?? "")) return single((take().codePointAt(0) ?? 0) % 32);
     if ((char === "p" || char === "P") && takeIf("{")) return propertySet(braced(), char === "P", refuse, where);
-    // Other letters have no meaning in JavaScript, but one in other languages.
+    // JavaScript gives other letters no meaning, but other regex languages do.
     if (/[a-zA-Z1-9]/u.test(char)) throw refuse(`\\${char}`);
     return single(char.codePointAt(0) ?? 0);
   };
   const single = (code: number): CharSet => {
-    if (!(code >= 0 && code <= 0x10ffff)) throw refuse("an escape of no character");
+    if (!(code >= 0 && code <= 0x10ffff)) throw refuse("an escape beyond the last code point");
     return [code, code];
   };
   return {
@@ -153,7 +153,7 @@ const reader = (pattern: string, where: string) => {
 
 type Reader = ReturnType<typeof reader>;
 
-/** The inside of [...]; its bracket is read. */
+/** Reads the inside of [...]. The opening bracket was already read. */
 const parseClass = (read: Reader, where: string): CharSet => {
   const negated = read.takeIf("^");
   const sets: CharSet[] = [];
@@ -184,7 +184,7 @@ const parseClass = (read: Reader, where: string): CharSet => {
   return negated ? complementOf(all) : all;
 };
 
-/** {least,most} behind a part, or null where a brace begins none. */
+/** Reads {least,most} after a part; null: the brace does not begin a repetition. */
 const parseBounds = (read: Reader): readonly [number, number | null] | null => {
   const begin = read.place();
   let text = "";
@@ -201,12 +201,16 @@ const parseBounds = (read: Reader): readonly [number, number | null] | null => {
   return [least, most];
 };
 
-/** Lenient: signs may have a backslash that JavaScript takes without the flag "u" alone, as in many schemas. */
+/**
+ * Lenient parsing: punctuation may have a backslash that JavaScript accepts only without the flag "u". Many schemas
+ * contain such escapes.
+ */
 type Dialect = "strict" | "lenient";
 
 /**
- * A JavaScript regular expression, as with its flag "u", as a tree.
- * @throws ConfigError for what is none, and naming what is not supported: lookaround, references to groups, word boundaries.
+ * Parses a JavaScript regular expression with the flag "u".
+ * @throws ConfigError for an invalid expression, and for unsupported parts: lookaround, backreferences, word
+ * boundaries. The error names the part.
  */
 export const parseRegex = (pattern: string, where: string, dialect: Dialect = "strict"): Regex => {
   const read = reader(pattern, where);
@@ -221,7 +225,7 @@ export const parseRegex = (pattern: string, where: string, dialect: Dialect = "s
         if (read.peek() === "=" || read.peek() === "!") throw read.refuse("a lookbehind");
         while (read.take() !== ">");
       } else if (!read.takeIf(":")) {
-        throw read.refuse(read.peek() === "=" || read.peek() === "!" ? "a lookahead" : "flags of a group");
+        throw read.refuse(read.peek() === "=" || read.peek() === "!" ? "a lookahead" : "flags inside a group");
       }
     }
     const inside = parseAlternatives();
@@ -256,7 +260,7 @@ export const parseRegex = (pattern: string, where: string, dialect: Dialect = "s
           }
           part = repeat(part, ...bounds);
         } else break;
-        // Lazy or not, the same texts match.
+        // A lazy repetition matches the same texts, so its mark is skipped.
         read.takeIf("?");
       }
       parts.push(part);
@@ -269,7 +273,7 @@ export const parseRegex = (pattern: string, where: string, dialect: Dialect = "s
   return regex;
 };
 
-/** The texts in which an expression is found anywhere, as `RegExp.test` finds it. */
+/** The texts that contain a match of the expression anywhere, as `RegExp.test` does. */
 export const anywhere = (regex: Regex): Regex => {
   const rest = repeat(oneOf(allChars), 0, null);
   return sequence(rest, regex, rest);

@@ -1,16 +1,19 @@
 import { spend } from "../budget.ts";
 import { type CharSet, pairsOf } from "./char-set.ts";
 
-/** All code points, cut into ranges; each range belongs to a class whose characters no automaton of a kind tells apart. */
+/**
+ * All code points, divided into ranges. Each range belongs to a class; the automata that use the partition treat all
+ * characters of a class alike.
+ */
 export interface Partition {
-  /** The first code point of each range; the first range begins at 0. */
+  /** First code point of each range; the first range begins at 0. */
   readonly starts: readonly number[];
-  /** The class of each range; -1 for halves of surrogate pairs, which are no characters. */
+  /** Class of each range; -1 for halves of surrogate pairs, which are not characters. */
   readonly classes: readonly number[];
   readonly count: number;
 }
 
-/** The number of the range of a code point. */
+/** The index of the range that contains a code point. */
 export const rangeOf = ({ starts }: Partition, code: number): number => {
   let low = 0;
   let high = starts.length - 1;
@@ -26,8 +29,8 @@ export const classOf = (partition: Partition, code: number): number =>
   partition.classes[rangeOf(partition, code)] as number;
 
 /**
- * The coarsest partition in which each set is a union of classes, and those classes for each set.
- * @param where the part of a constraint that has them, for errors.
+ * The coarsest partition in which each set is a union of classes. `members` lists the classes of each set.
+ * @param where the part of a constraint that has the sets, for errors.
  */
 export const partitionOf = (
   sets: readonly CharSet[],
@@ -82,7 +85,10 @@ export const partitionOf = (
   return { partition: { starts, classes, count: known.size }, members };
 };
 
-/** The common refinement of two partitions, and for each of its classes the class in the one and in the other. */
+/**
+ * The coarsest partition that refines both `a` and `b`. `pairs` has, for each of its classes, the class in `a` and the
+ * class in `b`.
+ */
 export const refined = (a: Partition, b: Partition): { partition: Partition; pairs: (readonly [number, number])[] } => {
   const starts: number[] = [];
   const classes: number[] = [];

@@ -5,9 +5,9 @@ export type Regex =
   | { readonly kind: "set"; readonly set: CharSet }
   | { readonly kind: "sequence"; readonly parts: readonly Regex[] }
   | { readonly kind: "either"; readonly options: readonly Regex[] }
-  /** @property most null: any number of times. */
+  /** @property most null: no upper limit. */
   | { readonly kind: "repeat"; readonly part: Regex; readonly least: number; readonly most: number | null }
-  /** Holds before the first character, or after the last one. */
+  /** `begin` matches before the first character, `end` after the last one. */
   | { readonly kind: "begin" }
   | { readonly kind: "end" };
 
@@ -21,7 +21,7 @@ export const repeat = (part: Regex, least: number, most: number | null): Regex =
 });
 export const oneOf = (set: CharSet): Regex => ({ kind: "set", set });
 
-/** A text, character for character. */
+/** Matches exactly this text. */
 export const literal = (text: string): Regex =>
   sequence(
     ...Array.from(text, (char) => {

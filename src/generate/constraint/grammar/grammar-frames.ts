@@ -11,7 +11,7 @@ import type { Expression, Rules } from "./parse-grammar.ts";
 
 const where = "constraint: grammar";
 
-/** An expression for the machine: text without recursion is one automaton. */
+/** An expression as the machine reads it. Parts without recursion become one automaton each. */
 type Step =
   | { readonly kind: "text"; readonly dfa: Dfa }
   | { readonly kind: "rule"; readonly name: string }
@@ -25,7 +25,7 @@ type Step =
       readonly most: number | null;
     };
 
-/** Sequences and repetitions, of all grammars. */
+/** Counter for ids of sequences and repetitions, shared by all grammars. */
 let ids = 0;
 
 const insideOf = (expression: Expression): readonly Expression[] => {
@@ -34,7 +34,7 @@ const insideOf = (expression: Expression): readonly Expression[] => {
   return expression.kind === "repeat" ? [expression.part] : [];
 };
 
-/** Names of the rules that an expression leads to, itself or by other rules. */
+/** Names of all rules that an expression uses, directly or through other rules. */
 const reached = (rules: Rules, from: Expression): Set<string> => {
   const names = new Set<string>();
   const visit = (expression: Expression): void => {
@@ -50,7 +50,7 @@ const reached = (rules: Rules, from: Expression): Set<string> => {
   return names;
 };
 
-/** Rules as they are, but for those that lead to no recursion: they are written out, as text. */
+/** The steps of each rule. Rules without recursion are replaced by their automata. */
 const stepsOf = (rules: Rules, alphabet: CharSet): ReadonlyMap<string, Step> => {
   const recursive = new Set([...rules].filter(([name, rule]) => reached(rules, rule).has(name)).map(([name]) => name));
   const isText = (expression: Expression): boolean =>
@@ -114,7 +114,7 @@ const stepsOf = (rules: Rules, alphabet: CharSet): ReadonlyMap<string, Step> => 
   );
 };
 
-/** Rules for which something holds, by their steps: the least fixed point. */
+/** Names of the rules that satisfy `holds`: the least fixed point. */
 const leastSet = (
   steps: ReadonlyMap<string, Step>,
   holds: (step: Step, names: ReadonlySet<string>) => boolean,
@@ -127,7 +127,7 @@ const leastSet = (
   return names;
 };
 
-/** Whether a finite text is allowed. */
+/** Whether the step allows a finite text. */
 const canEnd = (step: Step, names: ReadonlySet<string>): boolean => {
   spend(1, where);
   if (step.kind === "text") return step.dfa.start >= 0;
@@ -137,7 +137,7 @@ const canEnd = (step: Step, names: ReadonlySet<string>): boolean => {
   return step.least === 0 || canEnd(step.part, names);
 };
 
-/** Whether the empty text is allowed. */
+/** Whether the step allows the empty text. */
 const mayBeEmpty = (step: Step, names: ReadonlySet<string>): boolean => {
   spend(1, where);
   if (step.kind === "text") return step.dfa.start >= 0 && (step.dfa.labels[step.dfa.start] as number) >= 0;
@@ -147,7 +147,7 @@ const mayBeEmpty = (step: Step, names: ReadonlySet<string>): boolean => {
   return step.least === 0 || mayBeEmpty(step.part, names);
 };
 
-/** @throws ConfigError for a rule that begins with itself, which would never read a character. */
+/** @throws ConfigError for left recursion: a rule that begins with itself would never read a character. */
 const checkLeft = (steps: ReadonlyMap<string, Step>, empty: ReadonlySet<string>): void => {
   const firstRules = (step: Step): readonly string[] => {
     if (step.kind === "rule") return [step.name];
@@ -156,8 +156,8 @@ const checkLeft = (steps: ReadonlyMap<string, Step>, empty: ReadonlySet<string>)
       if (mayBeEmpty(step.part, empty)) {
         throw new ConfigError({
           where,
-          must: "must not repeat what may be empty and leads to itself",
-          got: "such a repetition",
+          must: "a repetition in a recursive rule must not repeat a part that may be empty",
+          got: "a part that may be empty",
         });
       }
       return firstRules(step.part);
@@ -183,8 +183,8 @@ const checkLeft = (steps: ReadonlyMap<string, Step>, empty: ReadonlySet<string>)
 };
 
 /**
- * The frames of a grammar.
- * @returns how a text begins on a stack; null where the vocabulary can write none.
+ * Turns a grammar into frames.
+ * @returns the beginning of its texts; null if the vocabulary can write none of them.
  */
 export const grammarFrames = (
   rules: Rules,

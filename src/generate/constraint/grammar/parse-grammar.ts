@@ -3,14 +3,14 @@ import { allChars } from "../automata/char-set.ts";
 import { parseRegex } from "../automata/parse-regex.ts";
 import { literal, oneOf, type Regex } from "../automata/regex.ts";
 
-/** What a rule of a grammar says. */
+/** An expression of a grammar. */
 export type Expression =
   /** Characters, as a regular expression. */
   | { readonly kind: "text"; readonly regex: Regex }
   | { readonly kind: "rule"; readonly name: string }
   | { readonly kind: "sequence"; readonly parts: readonly Expression[] }
   | { readonly kind: "either"; readonly options: readonly Expression[] }
-  /** @property most null: any number of times. */
+  /** @property most null: no upper limit. */
   | { readonly kind: "repeat"; readonly part: Expression; readonly least: number; readonly most: number | null };
 
 export type Rules = ReadonlyMap<string, Expression>;
@@ -23,7 +23,7 @@ type Token = {
   readonly line: number;
 };
 
-/** Signs, names, texts in quotes, and classes in brackets; comments are left out. */
+/** Splits a grammar into tokens: signs, names, quoted texts, and classes in brackets. Comments are dropped. */
 const tokenPattern =
   /(?<name>[A-Za-z_][A-Za-z0-9_-]*)|(?<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|(?<class>\[(?:[^\]\\\n]|\\.)+\])|(?<bounds>\{\s*\d+\s*(?:,\s*\d*\s*)?\})|(?<sign>::=|[|()*+?.])|(?<space>\s+|#[^\n]*)/uy;
 
@@ -50,7 +50,7 @@ const tokensOf = (grammar: string): Token[] => {
   return tokens;
 };
 
-/** The characters of a text in quotes. */
+/** The characters of a quoted text, without quotes and escapes. */
 const unquoted = (token: Token): string =>
   token.text
     .slice(1, -1)
@@ -64,9 +64,9 @@ const unquoted = (token: Token): string =>
     );
 
 /**
- * The rules of a grammar in EBNF: `name ::= expression`, with "texts", [classes], | for alternatives, ( ) * + ? {2,3}, a point for any
- * character and # for comments.
- * @throws ConfigError, naming the line, for what is not such a rule.
+ * Parses the rules of a grammar in EBNF: `name ::= expression`, with "texts", [classes], | for alternatives, ( ) * + ?
+ * {2,3}, a point for any character and # for comments.
+ * @throws ConfigError for invalid rules; the error names the line.
  */
 export const parseGrammar = (grammar: string): Rules => {
   const tokens = tokensOf(grammar);
@@ -88,7 +88,8 @@ export const parseGrammar = (grammar: string): Rules => {
     if (token?.kind === "class")
       return { kind: "text", regex: parseRegex(token.text, `${where}: line ${token.line}`, "lenient") };
     if (token?.text === ".") return { kind: "text", regex: oneOf(allChars) };
-    if (token?.text !== "(") throw refuse("an expression must have a rule, a text, a class or a group here", token);
+    if (token?.text !== "(")
+      throw refuse("an expression must have a rule, a quoted text, a class or a group here", token);
     const inside = parseEither();
     if (!isSign(")")) throw refuse("a group must end with )");
     at++;
@@ -101,7 +102,7 @@ export const parseGrammar = (grammar: string): Rules => {
       if (token?.kind === "bounds") {
         const [least = "0", most] = token.text.slice(1, -1).split(",");
         const end = most === undefined ? Number(least) : most.trim() === "" ? null : Number(most);
-        if (end !== null && end < Number(least)) throw refuse("a repetition must not end before it begins");
+        if (end !== null && end < Number(least)) throw refuse("in {least,most}, least must not exceed most");
         part = { kind: "repeat", part, least: Number(least), most: end };
       } else if (isSign("*")) part = { kind: "repeat", part, least: 0, most: null };
       else if (isSign("+")) part = { kind: "repeat", part, least: 1, most: null };
@@ -127,7 +128,7 @@ export const parseGrammar = (grammar: string): Rules => {
   while (peek() !== undefined) {
     if (!atRule()) throw refuse("a rule must begin with its name and ::=");
     const name = peek()?.text ?? "";
-    if (rules.has(name)) throw refuse("a rule must be given once");
+    if (rules.has(name)) throw refuse("a rule must be defined only once");
     at += 2;
     rules.set(name, parseEither());
   }
@@ -137,7 +138,7 @@ export const parseGrammar = (grammar: string): Rules => {
     if (expression.kind === "rule" && !rules.has(expression.name)) {
       throw new ConfigError({
         where: `${where}: ${rule}`,
-        must: "must name rules of the grammar",
+        must: "must use only rules of the grammar",
         got: expression.name,
       });
     }

@@ -3,72 +3,75 @@ import { classOf, rangeOf } from "../automata/partition.ts";
 import { spend } from "../budget.ts";
 import { type Leaf, leafOf, type MaskHint } from "./leaf.ts";
 
-/** Part of a character: the first bytes of its UTF-8, or of its escape in JSON. */
+/** An incomplete character: the first bytes of its UTF-8, or of its escape in JSON. */
 type Part =
   | {
       readonly kind: "utf8";
       readonly value: number;
       readonly left: number;
       readonly from: number;
-      /** Whether all characters that it may become lead to the same state, in which the automaton is already. */
+      /**
+       * Whether all characters that these bytes may become lead to the same state. The automaton is then already in
+       * that state.
+       */
       readonly isDecided: boolean;
     }
   | { readonly kind: "escape"; readonly text: string };
 
 interface State {
-  /** In JSON, a string is before its quote, inside, or behind its second quote. */
+  /** Position in a JSON string: before its first quote, inside, or after its second quote. */
   readonly place: "before" | "inside" | "behind";
   readonly at: number;
   readonly part: Part | null;
-  /** Characters that must follow at least, and that may follow. */
+  /** Minimum and maximum number of characters that may still follow. */
   readonly least: number;
   readonly most: number;
-  /** Labels that are allowed, as bits; -1n: all. */
+  /** Allowed labels, one bit each; -1n: all. */
   readonly allowed: bigint;
 }
 
-/** Labels that each state of an automaton leads to. */
+/** For each state of an automaton the labels that it can reach, one bit each. */
 export interface Labels {
   readonly reach: readonly bigint[];
-  /** States from which every way may still end in a label that is always allowed. */
+  /** States in which every continuation can still reach a label that is always allowed. */
   readonly open: readonly boolean[];
-  /** Those labels, as bits. */
+  /** The labels that are always allowed, one bit each. */
   readonly always: bigint;
 }
 
-/** How characters are written: as they are, or in a string of JSON, each in one way alone. */
+/** How characters are written: as they are, or in a JSON string, where each character has exactly one spelling. */
 export interface Writing {
   readonly quoted: boolean;
-  /** Bytes of the longest token. */
+  /** Length in bytes of the longest token. */
   readonly longest: number;
   readonly labels?: Labels;
-  /** Strings of any characters: their masks are known. Default: none. */
+  /** The leaf of strings of any characters; masks of this leaf are derived from its masks. Default: none. */
   readonly free?: FreeLeaf | null;
 }
 
-/** The leaf of strings of any characters, inside of them, counting. */
+/** The leaf of strings of any characters, its state inside a string, and its count of characters. */
 export type FreeLeaf = Pick<MaskHint, "free" | "inside" | "charsLeft">;
 
-/** What one text is limited to beside the automaton. */
+/** Limits of one text, in addition to the automaton. */
 export interface Limits {
-  /** Characters at least and at most. Default: any number. */
+  /** Minimum and maximum number of characters. Default: no limits. */
   readonly least?: number;
   readonly most?: number;
-  /** Labels that are allowed, as bits. Default: all. */
+  /** Allowed labels, one bit each. Default: all. */
   readonly allowed?: bigint;
 }
 
-/** A leaf that begins in other states, too. */
+/** A leaf that can also begin with limits. */
 export interface CharacterLeaf extends Leaf {
   from(limits: Limits): number;
-  /** The leaf for hints of others, where it reads any characters in quotes; else null. */
+  /** This leaf as the base for masks of other leaves, if it reads quoted strings of any characters; else null. */
   asFree(): FreeLeaf | null;
 }
 
-/** Characters that are counted down from, where any number is allowed. */
+/** Initial count of remaining characters where their number is not limited. */
 const many = 2 ** 20;
 
-/** The escapes of JSON: `\n`, `\"` and the like, and `\u0000` for control characters without one. */
+/** Escapes in JSON: `\n`, `\"` and similar ones, and `\u0000` for control characters without a short escape. */
 const escapes: readonly (readonly [string, number])[] = [
   ...Object.entries({ '"': 0x22, "\\": 0x5c, b: 8, f: 12, n: 10, r: 13, t: 9 }),
   ...Array.from({ length: 32 }, (_, code) => [`u${code.toString(16).padStart(4, "0")}`, code] as const).filter(
@@ -76,13 +79,13 @@ const escapes: readonly (readonly [string, number])[] = [
   ),
 ];
 
-/** The first character of those with so many bytes. */
+/** The first character whose UTF-8 has 1, 2, 3 and 4 bytes. */
 const firstOf = [0, 0x80, 0x800, 0x10000];
 
 export const labelsOf = (dfa: Dfa, always: bigint): Labels => {
   const { partition, next, labels } = dfa;
   const { count } = partition;
-  /** A pass over all steps of the automaton, with sets of labels. */
+  /** Counts the steps of one pass over all transitions of the automaton. */
   const pass = (): void =>
     spend((next.length * (1 + (labels.reduce((a, b) => Math.max(a, b), 0) >> 7))) >> 1, "constraint");
   const reach: bigint[] = Array.from(labels, (label) => (label < 0 ? 0n : 1n << BigInt(label)));
@@ -119,7 +122,7 @@ export const labelsOf = (dfa: Dfa, always: bigint): Labels => {
   return { reach, open, always };
 };
 
-/** The state of an automaton from which every text is one of its texts; -1: there is none. */
+/** The state from which the automaton accepts every text; -1: there is no such state. */
 const anyTextFrom = ({ partition: { classes, count }, next, labels }: Dfa): number => {
   for (let state = 0; state < labels.length; state++) {
     if ((labels[state] as number) < 0) continue;
@@ -128,7 +131,7 @@ const anyTextFrom = ({ partition: { classes, count }, next, labels }: Dfa): numb
   return -1;
 };
 
-/** How the states of an automaton's texts follow each other, byte by byte. */
+/** Steps through the texts of an automaton byte by byte. */
 const characterSteps = (dfa: Dfa, { quoted, labels }: Writing) => {
   const { partition, next } = dfa;
   const { count } = partition;
@@ -139,7 +142,7 @@ const characterSteps = (dfa: Dfa, { quoted, labels }: Writing) => {
     if (to < 0 || labels === undefined) return to;
     return ((labels.reach[to] ?? 0n) & allowed) === 0n ? -1 : to;
   };
-  /** Allowed labels as far as they matter in a state: equal where nothing tells them apart. */
+  /** The allowed labels reduced to those bits that matter in a state, so that equivalent sets become equal. */
   const narrowed = (allowed: bigint, at: number): bigint => {
     if (labels === undefined) return -1n;
     const { open, always, reach } = labels;
@@ -153,7 +156,10 @@ const characterSteps = (dfa: Dfa, { quoted, labels }: Writing) => {
     const allowed = narrowed(state.allowed, to);
     return { ...state, at: to, part: null, least: Math.max(0, state.least - 1), most: state.most - 1, allowed };
   };
-  /** The state after all characters of a range that may follow; -1: none may, -2: they lead to several states. */
+  /**
+   * The state after every allowed character of a range; -1: no character is allowed; -2: characters lead to different
+   * states, or only some are allowed.
+   */
   const common = (state: State, from: number, to: number): number => {
     let found = -1;
     let isAll = true;
@@ -177,7 +183,7 @@ const characterSteps = (dfa: Dfa, { quoted, labels }: Writing) => {
     const { value, left, from } = part;
     const low = Math.max(from, value * 64 ** left);
     const high = Math.min(0x10ffff, (value + 1) * 64 ** left - 1);
-    // Halves of surrogate pairs are no characters.
+    // Halves of surrogate pairs are not characters.
     if (low > high || (low >= 0xd800 && high <= 0xdfff)) return null;
     if (part.isDecided) return { ...state, part };
     const to = common(state, low, high);
@@ -230,7 +236,7 @@ const characterSteps = (dfa: Dfa, { quoted, labels }: Writing) => {
   return { first, step, label, mayGoOn: (state: State) => common(state, 0, 0x10ffff) !== -1 };
 };
 
-/** The texts of an automaton. @param dfa with a first state. */
+/** Reads the texts of an automaton byte by byte. @param dfa must have a first state. */
 export const characterLeaf = (dfa: Dfa, writing: Writing): CharacterLeaf => {
   const { quoted, longest, labels } = writing;
   const { first, step, label, mayGoOn } = characterSteps(dfa, writing);

@@ -7,10 +7,10 @@ import { type Leaf, markLeaf, textLeaf } from "./leaf.ts";
 import type { TokenTree } from "./vocabulary.ts";
 import type { Frame, Output, Stack } from "./ways.ts";
 
-/** A leaf is replaced when it has so many states, so that memory stays bounded. */
+/** Maximum number of states of a leaf. A larger leaf is replaced by a new one, so that memory stays bounded. */
 const mostLeafStates = 20_000;
 
-/** Leaves of a vocabulary, which all its schemas share. */
+/** Leaves that all schemas of a vocabulary share. */
 const shared = new WeakMap<TokenTree, WeakMap<Dfa, Map<boolean, CharacterLeaf>>>();
 
 export const leafOfDfa = (tree: TokenTree, dfa: Dfa, quoted: boolean): CharacterLeaf => {
@@ -30,7 +30,7 @@ export const leafOfDfa = (tree: TokenTree, dfa: Dfa, quoted: boolean): Character
   return made;
 };
 
-/** Strings of any characters, from whose masks others follow. */
+/** The leaf of strings of any characters. The masks of other leaves are derived from its masks. */
 const freeLeaf = (tree: TokenTree): FreeLeaf | null => leafOfDfa(tree, freeDfa(tree.alphabet), true).asFree();
 
 const bitsIn = (set: bigint): number => {
@@ -39,7 +39,7 @@ const bitsIn = (set: bigint): number => {
   return count;
 };
 
-/** The leaves of a schema's values, each made once. */
+/** The leaves of a schema's values. Each leaf is made once. */
 const jsonLeaves = (tree: TokenTree) => {
   const marks = new Map<string, Leaf>();
   const mark = (before: string, depth: number, after: string): Leaf => {
@@ -82,7 +82,7 @@ const jsonLeaves = (tree: TokenTree) => {
   return { mark, colon, noMembers, noItems, valueLeaf, textsOf, keyLeaf };
 };
 
-/** Labels of names that may be written next. */
+/** Labels of the names that may be written next, one bit each. */
 const allowedNames = (spec: ObjectSpec, seen: bigint, count: number): bigint => {
   if (count >= spec.maxProperties) return 0n;
   const missing = spec.required & ~seen;
@@ -91,7 +91,7 @@ const allowedNames = (spec: ObjectSpec, seen: bigint, count: number): bigint => 
   return spec.maxProperties - count === bitsIn(missing) ? missing : left;
 };
 
-/** The number of members, as far as it matters. */
+/** The number of members, capped where a larger number makes no difference. */
 const counted = ({ minProperties, maxProperties }: ObjectSpec, count: number): number =>
   maxProperties < Number.POSITIVE_INFINITY ? count : Math.min(count, minProperties);
 
@@ -117,7 +117,7 @@ export const jsonFrames = (tree: TokenTree) => {
     }
   };
 
-  /** An object whose names `seen` are written; `phase` is the piece that has ended. */
+  /** An object that already has the names `seen`; `phase` is the piece that has just ended. */
   const membersFrame = (spec: ObjectSpec, seen: bigint, count: number, phase: "first" | "comma" | "value"): Frame => ({
     key: `o${spec.id},${seen},${count},${phase}`,
     resume: (_, at, out) => {
@@ -153,8 +153,9 @@ export const jsonFrames = (tree: TokenTree) => {
   });
 
   /**
-   * An array with so many items; @param matching those of them that match `contains`.
-   * @param used with `uniqueItems` the values that are used, as bits.
+   * An array that already has `count` items.
+   * @param matching number of these items that match `contains`.
+   * @param used with `uniqueItems`: the values already used, one bit each.
    */
   const itemsFrame = (spec: ArraySpec, count: number, matching: number, used: bigint, isAfter: boolean): Frame => ({
     key: `a${spec.id},${count},${matching},${used},${isAfter}`,
@@ -188,7 +189,7 @@ export const jsonFrames = (tree: TokenTree) => {
       }
       const after = (matched: number): Stack => out.push(itemsFrame(spec, next, matched, 0n, true), at.parent);
       if (missing > 0 && spec.counted(count).inhabited) begin(spec.counted(count), after(matching + 1), out);
-      // Enough places must be left for those that match.
+      // Enough positions must be left for items that match `contains`.
       if (missing <= 0 || spec.countable(count + 1) >= missing) begin(spec.item(count), after(matching), out);
     },
   });

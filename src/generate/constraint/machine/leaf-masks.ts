@@ -1,19 +1,22 @@
 /**
- * Tokens that keep to a piece of text. A walk over the whole tree of tokens takes milliseconds, so the masks of free strings are found
- * once for a vocabulary, and those of limited strings and of names follow from them.
+ * Computes which tokens a leaf allows. A walk over the whole tree of tokens takes milliseconds. So the masks of
+ * unlimited strings are computed once per vocabulary, and the masks of limited strings and of names are derived from
+ * them.
  */
 import { spend } from "../budget.ts";
 import type { Leaf } from "./leaf.ts";
 import type { TokenTree } from "./vocabulary.ts";
 
-/** Tokens inside a leaf from one of its states on, and the nodes of the tree at which its text may end. */
+/**
+ * Mask of a state of a leaf: the tokens that stay inside the leaf, and the nodes of the tree at which its text may end.
+ */
 export interface LeafMask {
   readonly bits: Uint32Array;
-  /** Nodes in order, each with the label of the text that ends there. */
+  /** Pairs of a node and the label of the text that ends there, in the order of the nodes. */
   readonly exits: readonly number[];
 }
 
-/** A mask of strings of any length, with the characters that each token and each exit takes. */
+/** A mask of strings of any length, with the number of characters of each token and each exit. */
 interface CountedMask extends LeafMask {
   readonly tokenChars: Uint16Array;
   readonly exitChars: readonly number[];
@@ -29,7 +32,7 @@ const clearBit = (bits: Uint32Array, id: number): void => {
 
 const where = "constraint";
 
-/** The most masks of a leaf that are kept. */
+/** Maximum number of masks in the cache of a leaf. */
 const mostMasks = 1_000;
 
 interface Masks {
@@ -47,7 +50,7 @@ const masksOf = (tree: TokenTree, leaf: Leaf): Masks => {
   return found;
 };
 
-/** Goes through the tokens that a leaf can read from a state on. */
+/** Walks the tree over all tokens that a leaf can read from the state `start`. */
 const walk = (
   { bytes, depths, ends, tokens, more, longest, vocabSize }: TokenTree,
   leaf: Leaf,
@@ -94,7 +97,7 @@ const pathTo = ({ depths, ends }: TokenTree, node: number): number[] => {
   return path;
 };
 
-/** The characters that a leaf has left for a text. */
+/** Number of characters that may follow in a state. */
 type CharsLeft = (state: number) => number;
 
 const countedMask = (tree: TokenTree, leaf: Leaf, start: number, charsLeft: CharsLeft): CountedMask => {
@@ -116,7 +119,7 @@ const countedMask = (tree: TokenTree, leaf: Leaf, start: number, charsLeft: Char
   return found.counted;
 };
 
-/** The mask of a string with so many characters, from that of any string. */
+/** The mask of a string with limited length, derived from the mask of unlimited strings. */
 const limitedMask = ({ vocabSize }: TokenTree, counted: CountedMask, least: number, most: number): LeafMask => {
   const bits = counted.bits.slice();
   for (let id = 0; id < vocabSize; id++) if ((counted.tokenChars[id] as number) > most) clearBit(bits, id);
@@ -127,7 +130,10 @@ const limitedMask = ({ vocabSize }: TokenTree, counted: CountedMask, least: numb
   return { bits, exits };
 };
 
-/** The mask of a state from that of another: only where the ways from both differ, the tree is walked. */
+/**
+ * The mask of state `start`, derived from `base`, the mask of state `other`. It walks only parts of the tree where the
+ * two states differ.
+ */
 const differingMask = (tree: TokenTree, leaf: Leaf, start: number, other: number, base: LeafMask): LeafMask => {
   const { bytes, depths, ends, tokens, more, longest } = tree;
   const bits = base.bits.slice();

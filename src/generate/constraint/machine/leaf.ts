@@ -1,40 +1,45 @@
-/** Automata over bytes, whose states are found as they are needed. */
+/** Automata over bytes. Their states are created when they are first reached. */
 
-/** A piece of text that is read byte by byte. From each of its states a text leads to an end. */
+/** An automaton that reads one piece of text byte by byte. Every state can reach an end. */
 export interface Leaf {
   readonly id: number;
   readonly start: number;
-  /** The state after a byte; -1: nothing that is allowed begins like that. */
+  /** The state after a byte; -1: the byte is not allowed. */
   step(state: number, byte: number): number;
-  /** What the text is that ends in a state: a number from 0; -1: it must not end there. */
+  /** The label of a text that ends in this state, from 0; -1: no text may end here. */
   label(state: number): number;
-  /** Whether the text may go on. */
+  /** Whether the text may continue. */
   goesOn(state: number): boolean;
-  /** A state with the same masks: limits that no token reaches are left out. */
+  /** A state with the same masks, used as a cache key: limits that no token can reach are removed. */
   sameMasks(state: number): number;
-  /** States that were found so far. */
+  /** Number of states created so far. */
   size(): number;
-  /** The state after a special token; -1: it is not allowed. Absent: none is. */
+  /** The state after a special token; -1: the token is not allowed. Absent: no special token is allowed. */
   special?(state: number, id: number): number;
-  /** Whether the whole text may end in a state, without a label. Absent: in none. */
+  /** Whether the whole text, not only this piece, may end in this state. Absent: never. */
   isOpen?(state: number): boolean;
-  /** From which other mask that of a state is found fast; null: from none. */
+  /** A faster way to compute the mask of a state; null: there is none. */
   hint?(state: number): MaskHint | null;
 }
 
-/** How a mask follows from that of strings of any length: `free` from its state `inside` on. */
+/** How to derive a mask from the mask of unlimited strings, which is the mask of leaf `free` in its state `inside`. */
 export type MaskHint = {
   readonly free: Leaf;
   readonly inside: number;
-  /** Characters that a state of `free` has left: finite numbers, as it counts from `inside` on. */
+  /**
+   * Number of characters that may still follow in a state of `free`. It is finite, since `free` counts down from
+   * `inside` on.
+   */
   readonly charsLeft: (state: number) => number;
 } & (
   | { readonly kind: "limited"; readonly least: number; readonly most: number }
-  /** `like` is a state of the leaf itself that reads what `free` does; all of its texts have the label. */
+  /**
+   * `like` is a state of the leaf itself that reads the same texts as `free`; all these texts have the label `label`.
+   */
   | { readonly kind: "like"; readonly like: number; readonly label: number }
 );
 
-/** What decides a leaf's behaviour: states as values, equal where their keys are. */
+/** The rules of a leaf. States are values; two states with equal keys are the same state. */
 export interface LeafRules<State> {
   readonly start: State;
   key(state: State): string;
@@ -92,7 +97,7 @@ export const leafOf = <State>(
 
 const encoder = new TextEncoder();
 
-/** One of some texts; its label is 0. */
+/** Reads one of the given texts. The label is 0. */
 export const textLeaf = (texts: readonly string[]): Leaf => {
   interface Node {
     readonly id: number;
@@ -120,7 +125,7 @@ export const textLeaf = (texts: readonly string[]): Leaf => {
   });
 };
 
-/** A special token; its label is 0. */
+/** Reads one special token. The label is 0. */
 export const tokenLeaf = (token: number): Leaf => ({
   ...{ id: leaves++, start: 0 },
   step: () => -1,
@@ -132,16 +137,21 @@ export const tokenLeaf = (token: number): Leaf => ({
 });
 
 /**
- * Any text up to the first marker and with it. The whole text may end before; the label of the marker's end is 0.
- * @param token the special token that has the marker as its name, if there is one.
- * @param atStart the marker counts at the beginning alone, behind spaces; another text has none.
+ * Reads any text up to and including the first marker. The label after the marker is 0. Without a marker the whole text
+ * may end anywhere.
+ * @param token the special token whose name is the marker, if there is one.
+ * @param atStart true: the marker counts only at the beginning, after spaces. Text that begins differently has no
+ * marker.
  */
 export const markerLeaf = (marker: string, token: number | undefined, atStart: boolean): Leaf => {
   const bytes = encoder.encode(marker);
   const done = bytes.length;
-  /** Without a marker from here on. */
+  /** State after which no marker can come. */
   const free = done + 1;
-  /** Bytes of the marker that are still read where byte `at` of it does not come. */
+  /**
+   * Failure function of Knuth-Morris-Pratt: number of marker bytes that still match if byte `at` of the marker does not
+   * follow.
+   */
   const shorter: number[] = [0, 0];
   const next = (at: number, byte: number): number => {
     for (let k = at; ; k = shorter[k] ?? 0) {
@@ -170,8 +180,9 @@ export const markerLeaf = (marker: string, token: number | undefined, atStart: b
 };
 
 /**
- * A mark with space where JSON allows it: none, one space, or a new line with an indentation. Its label is 0.
- * @param depth levels around it: up to four spaces or one tab for each.
+ * Reads a punctuation mark of JSON with the whitespace that is allowed around it: none, one space, or a new line with
+ * an indentation. The label is 0.
+ * @param depth number of enclosing levels: the indentation is up to four spaces or one tab for each level.
  */
 export const markLeaf = (before: string, depth: number, after: string): Leaf => {
   const [first, last] = [encoder.encode(before), encoder.encode(after)];

@@ -3,33 +3,33 @@ import { leafMaskOf, setBit } from "./leaf-masks.ts";
 import type { TokenTree } from "./vocabulary.ts";
 import { type Output, type Ways, wayFinder } from "./ways.ts";
 
-/** Where a text is: all ways to read it. */
+/** State of a text: all ways to read it so far. */
 export interface State extends Ways {
   readonly id: number;
   readonly next: Map<number, State | null>;
   mask: Uint32Array | null;
 }
 
-/** A machine that reads texts byte by byte, and knows which tokens may follow. */
+/** Reads texts byte by byte and computes which tokens may follow. */
 export interface Machine {
   readonly start: State;
-  /** The state after a byte; null: it is not allowed. */
+  /** The state after a byte; null: the byte is not allowed. */
   step(state: State, byte: number): State | null;
-  /** The state after a special token; null: it is not allowed. */
+  /** The state after a special token; null: the token is not allowed. */
   special(state: State, id: number): State | null;
-  /** Whether a piece of text that is being read has the byte next: false, and `step` gives null. */
+  /** A fast test: whether a leaf that is being read accepts the byte. If false, `step` gives null. */
   mayRead(state: State, byte: number): boolean;
-  /** Tokens that may follow, a bit each; the end of the text is not among them. Do not change it. */
+  /** Mask of the tokens that may follow, one bit each, without the end tokens. The caller must not change it. */
   mask(state: State): Uint32Array;
 }
 
 const where = "constraint";
 
-/** States and masks that are kept to be used again. */
+/** Maximum number of states and of masks in the caches. */
 const mostKept = 20_000;
 const mostMasks = 1_000;
 
-/** @param begin tells what the text may begin with. */
+/** @param begin reports what the text may begin with. */
 export const createMachine = (tree: TokenTree, begin: (out: Output) => void): Machine => {
   const finder = wayFinder();
   const states = new Map<string, State>();
@@ -41,7 +41,8 @@ export const createMachine = (tree: TokenTree, begin: (out: Output) => void): Ma
     let found = states.get(key);
     if (found === undefined) {
       if (states.size >= mostKept || finder.size() >= mostKept) {
-        // States in use stay valid; their like is found again. From the first one on all of them would be kept.
+        // Empties the caches. States in use stay valid; equal states are created again when they are reached. The links
+        // from the first state are cut too, since they would keep all states alive.
         states.clear();
         start?.next.clear();
         finder.forget(start ?? ways);
@@ -73,7 +74,7 @@ export const createMachine = (tree: TokenTree, begin: (out: Output) => void): Ma
     });
     return ways.threads.length === 0 && !ways.isComplete ? null : stateOf(ways);
   };
-  /** Adds the tokens of a subtree that `state` can read. */
+  /** Adds to `bits` the tokens of a subtree that `state` can read. */
   const walk = (bits: Uint32Array, state: State, from: number, to: number): void => {
     const { bytes, depths, ends, tokens, more } = tree;
     const path: State[] = [];

@@ -1,21 +1,24 @@
 import { allChars, type CharSet, charSet } from "../automata/char-set.ts";
 import { isChar } from "./utf8.ts";
 
-/** The bytes of all tokens as a tree, its nodes in the order of a walk from the left. */
+/** The bytes of all tokens as a prefix tree, with its nodes in depth-first order. */
 export interface TokenTree {
   readonly vocabSize: number;
-  /** For each node its byte, its depth from 0, and the node behind its subtree. */
+  /** For each node its byte, its depth from 0, and the index of the first node after its subtree. */
   readonly bytes: Uint8Array;
   readonly depths: Uint16Array;
   readonly ends: Int32Array;
-  /** For each node its first token, -1 for none, and for each token the next one with the same bytes. */
+  /**
+   * `tokens`: for each node its first token, -1 if it has none. `more`: for each token the next token with the same
+   * bytes, or -1.
+   */
   readonly tokens: Int32Array;
   readonly more: Int32Array;
-  /** Bytes of the longest token. */
+  /** Length in bytes of the longest token. */
   readonly longest: number;
-  /** Special tokens, which are in no piece of text. */
+  /** Special tokens. They are not part of the tree. */
   readonly specials: readonly number[];
-  /** Characters that tokens of their own, or tokens of their bytes, write. */
+  /** Characters that tokens can always write: a token writes the character, or tokens write its single bytes. */
   readonly alphabet: CharSet;
 }
 
@@ -25,7 +28,7 @@ const compare = (a: Uint8Array, b: Uint8Array): number => {
   return a.length - b.length;
 };
 
-/** Characters that can always be written: by bytes that are tokens, or by tokens that are a character. */
+/** Characters that tokens can always write: a token writes the character, or tokens write its single bytes. */
 const alphabetOf = (tokens: readonly (Uint8Array | null)[]): CharSet => {
   const single = new Set<number>();
   const codes: (readonly [number, number])[] = [];
@@ -47,7 +50,7 @@ const alphabetOf = (tokens: readonly (Uint8Array | null)[]): CharSet => {
       codes.push([from, Math.min(0x10ffff, (value + 1) * 64 ** left - 1)]);
     }
   }
-  // Halves of surrogate pairs are no characters.
+  // Halves of surrogate pairs are not characters.
   const set = charSet(
     codes.flatMap(([from, to]): (readonly [number, number])[] =>
       from < 0xd800 && to > 0xdfff
@@ -63,7 +66,7 @@ const alphabetOf = (tokens: readonly (Uint8Array | null)[]): CharSet => {
   return set.join() === allChars.join() ? allChars : set;
 };
 
-/** @param bytesOf a token's bytes; null for one that is never allowed. */
+/** @param bytesOf the bytes of a token; null: the token is never allowed. */
 export const tokenTree = (vocabSize: number, bytesOf: (id: number) => Uint8Array | null): TokenTree => {
   const all = Array.from({ length: vocabSize }, (_, id) => bytesOf(id));
   const order = all.flatMap((bytes, id) => (bytes === null || bytes.length === 0 ? [] : [{ bytes, id }]));

@@ -1,64 +1,71 @@
 /**
- * All ways to read a text so far. Ways that differ in what must follow, but not in what is read now, are one thread with several places
- * to go on: they share their stacks, so a text with alternatives that differ late has a few ways, and not twice as many at each level.
+ * All ways to read a text so far. Some ways read the same piece at the same state but differ in what must follow. Such
+ * ways become one thread whose stack has several tops (a graph-structured stack). So alternatives that differ late do
+ * not double the number of threads at each level.
  */
 import { spend } from "../budget.ts";
 import type { Leaf } from "./leaf.ts";
 
-/** What follows a piece of text. */
+/** A continuation: decides what may follow a piece of text. */
 export interface Frame {
-  /** Equal for frames that behave alike. */
+  /** Frames with equal keys behave alike. */
   readonly key: string;
-  /** Whether what is inside of it is no level deeper in a JSON document. Default: it is. */
+  /** true: the frame's contents are not one level deeper in a JSON document. Default: they are. */
   readonly isFlat?: true;
-  /** @param label of the piece that has ended. @param at where it has ended. */
+  /**
+   * Reports what may follow. @param label of the piece that has ended. @param at the place on the stack where the piece
+   * has ended.
+   */
   resume(label: number, at: Place, out: Output): void;
 }
 
-/** A frame, and the stack that goes on when all of it has ended. */
+/** A frame, and the stack that continues after the frame's contents have ended. */
 export interface Place {
   readonly id: number;
   readonly frame: Frame;
   readonly parent: Stack;
-  /** Levels of a JSON document around it. */
+  /** Number of enclosing levels in the JSON document. */
   readonly depth: number;
   readonly after: Map<number, Ways>;
 }
 
-/** Where a text goes on: at any of these places. No two of them have frames alike, and all are as deep. */
+/**
+ * The continuations of a text: any of these places. All places have the same depth, and no two have frames with equal
+ * keys.
+ */
 export interface Stack {
   readonly id: number;
   readonly places: readonly Place[];
-  /** Whether the text may end, too. */
+  /** Whether the text may also end. */
   readonly mayEnd: boolean;
   readonly depth: number;
-  /** The most frames of one way to the end. */
+  /** Maximum number of frames down to the bottom. */
   readonly height: number;
   readonly after: Map<number, Ways>;
-  /** Unions with stacks that were there before it, by their ids. */
+  /** Unions with older stacks, by the id of the older stack. */
   readonly unions: Map<number, Stack>;
 }
 
-/** Nothing follows: the end of the text. */
+/** The empty stack: the text ends. */
 export const bottom: Stack = {
   ...{ id: 0, places: [], mayEnd: true, depth: -1, height: 0 },
   ...{ after: new Map(), unions: new Map() },
 };
 
-/** Takes all that may follow. */
+/** Receives everything that may follow. */
 export interface Output {
-  /** A piece of text, and the stack after it. @param start a state of the leaf. */
+  /** A piece of text may follow, and `stack` after the piece. @param start a state of the leaf. */
   read(leaf: Leaf, stack: Stack, start?: number): void;
-  /** Nothing more: the stack goes on. */
+  /** Nothing more is read here: `stack` continues. */
   end(stack: Stack): void;
-  /** A frame on a stack. */
+  /** Puts a frame on a stack. */
   push(frame: Frame, parent: Stack): Stack;
 }
 
 /** A piece of text that is being read. */
 export interface Thread {
   readonly id: number;
-  /** Equal for the same state of the same leaf, as deep. */
+  /** Equal for threads with the same leaf, state and depth: such threads are merged. */
   readonly slot: string;
   readonly leaf: Leaf;
   readonly state: number;
@@ -71,19 +78,25 @@ export interface Ways {
   readonly isComplete: boolean;
 }
 
-/** Takes ways, and puts those together that read the same. */
+/** Receives ways and merges ways that read the same piece at the same state. */
 interface Collector extends Output {
-  /** A state of a leaf after a step of it. */
+  /** Adds a leaf in the state after a step. */
   add(leaf: Leaf, state: number, stack: Stack): void;
   join(ways: Ways): void;
 }
 
 const where = "constraint";
 
-/** What follows stacks of each so many frames is found as they are made, so that calls are never nested deeper to find it. */
+/**
+ * Each time a stack reaches a multiple of this height, the ways that follow it are computed at once. This limits how
+ * deep calls are nested later.
+ */
 const frequentHeight = 64;
 
-/** The stacks of a machine: equal ones are the same object. @param look is called with stacks of each so many frames. */
+/**
+ * Creates the stacks of a machine; equal stacks are the same object. @param look is called for each stack whose height
+ * is a multiple of `frequentHeight`.
+ */
 const stackMaker = (look: (stack: Stack) => void) => {
   const places = new Map<string, Place>();
   const stacks = new Map<string, Stack>();
@@ -114,7 +127,9 @@ const stackMaker = (look: (stack: Stack) => void) => {
     }
     return found;
   };
-  /** Both stacks, as deep. Places with frames alike become one, with both of their parents. */
+  /**
+   * Union of two stacks of the same depth. Places with equal frames become one place with the union of their parents.
+   */
   const unionOf = (a: Stack, b: Stack): Stack => {
     if (a === b) return a;
     if (a.id < b.id) return unionOf(b, a);
@@ -128,13 +143,13 @@ const stackMaker = (look: (stack: Stack) => void) => {
     }
     const own = [...byFrame.values()];
     const mayEnd = a.mayEnd || b.mayEnd;
-    // One that has the other in it stays the same object, also if it was forgotten here.
+    // If one stack contains the other, it is returned itself, even if it is no longer in `stacks`.
     const made = [a, b].find((one) => one.mayEnd === mayEnd && own.every((place) => one.places.includes(place)));
     const union = made ?? stackOf(own, mayEnd, a.depth);
     a.unions.set(b.id, union);
     return union;
   };
-  /** Two places with frames alike. */
+  /** Merges two places with equal frames. */
   const together = (a: Place, b: Place): Place => {
     const parent = unionOf(a.parent, b.parent);
     return parent === a.parent ? a : parent === b.parent ? b : placeOf(a.frame, parent);
@@ -153,7 +168,7 @@ const stackMaker = (look: (stack: Stack) => void) => {
   };
 };
 
-/** Forgets what follows these ways, which is found again. */
+/** Clears the cached ways after a stack; they are computed again when needed. */
 const forgetAfter = (stack: Stack): void => {
   stack.after.clear();
   stack.unions.clear();
@@ -163,7 +178,7 @@ const forgetAfter = (stack: Stack): void => {
   }
 };
 
-/** Finds the ways of a machine. */
+/** Computes the ways of a machine. */
 export const wayFinder = () => {
   const stacks = stackMaker((stack) => after(stack, 0));
   const threads = new Map<string, Thread>();
@@ -178,7 +193,7 @@ export const wayFinder = () => {
     }
     return found;
   };
-  /** Collects all ways that `give` tells. */
+  /** Collects all ways that `give` reports. */
   const collect = (give: (into: Collector) => void): Ways => {
     const found = new Map<string, Thread>();
     let isComplete = false;
@@ -217,7 +232,7 @@ export const wayFinder = () => {
     place.after.set(label, ways);
     return ways;
   };
-  /** All ways after a piece of text with a label. */
+  /** All ways after a piece of text with this label. */
   const after = (stack: Stack, label: number): Ways => {
     if (stack === bottom) return atEnd;
     const [only] = stack.places;
@@ -235,7 +250,7 @@ export const wayFinder = () => {
     collect,
     after,
     size: () => threads.size + stacks.size(),
-    /** Forgets all ways but these, which stay valid as all others do that are in use. */
+    /** Empties the caches. `but` and all other ways in use stay valid. */
     forget: (but: Ways) => {
       threads.clear();
       stacks.forget();

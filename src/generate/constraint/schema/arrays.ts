@@ -8,7 +8,7 @@ let specs = 0;
 export const arraySpec = (way: Conjunction, { nodeOf }: Nodes): ArraySpec => {
   const { schemas, minItems, maxItems, contains, unique } = way.array;
   const [condition, ...others] = contains;
-  if (others.length > 0) throw refused(way.path, "contains", "must not be combined with another one");
+  if (others.length > 0) throw refused(way.path, "contains", "must appear only once at one place");
   const leastCounted = condition?.least ?? 0;
   const alikeFrom = Math.max(0, ...schemas.map(({ first }) => first.length));
   const literals = (place: number): Literal[] => schemas.flatMap(({ first, rest }) => first[place] ?? rest ?? []);
@@ -71,10 +71,10 @@ export const arraySpec = (way: Conjunction, { nodeOf }: Nodes): ArraySpec => {
       if (!unique || maxItems <= 1) return;
       const { numbers, strings, arrays, objects, texts } =
         last >= 0 ? item(0) : { numbers: [], strings: [], arrays: [], objects: [], texts: [] };
-      // Each item that follows has a set of those that are used.
+      // The cost of the sets of used values: one set for each item that was written.
       spend(texts.length ** 2, where);
       if (leastCounted > 0 || alikeFrom > 0 || numbers.length + strings.length + arrays.length + objects.length > 0) {
-        throw refused(way.path, "uniqueItems", "must be of an array whose items are one of a list of values (enum)");
+        throw refused(way.path, "uniqueItems", "must apply to an array whose items are listed values (enum)");
       }
     },
   };

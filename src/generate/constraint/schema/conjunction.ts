@@ -7,21 +7,24 @@ export const allTypes = 63;
 
 export type Scalar = string | number | boolean | null;
 
-/** A schema, or one that must not hold. */
+/** A schema that must hold or, if `holds` is false, must not hold. */
 export interface Literal {
   readonly schema: unknown;
   readonly holds: boolean;
-  /** Where the schema is in its document, for errors. */
+  /** Place of the schema in its document, for errors. */
   readonly path: string;
 }
 
-/** Schemas for the items of an array, by their place: those of one `items`, `prefixItems` and `additionalItems`. */
+/** Schemas for the items of an array by position, from `items`, `prefixItems` and `additionalItems` of one schema. */
 export interface ItemSchemas {
   readonly first: readonly Literal[];
   readonly rest: Literal | null;
 }
 
-/** Schemas for the values of an object, by their names: one `properties`, `patternProperties` and `additionalProperties`. */
+/**
+ * Schemas for the values of an object by name, from `properties`, `patternProperties` and `additionalProperties` of one
+ * schema.
+ */
 export interface PropertySchemas {
   readonly named: ReadonlyMap<string, Literal>;
   readonly patterns: readonly { readonly dfa: Dfa; readonly literal: Literal }[];
@@ -29,13 +32,13 @@ export interface PropertySchemas {
 }
 
 /**
- * What a value must be, all of it at once. Each part speaks of values of its own type alone: a number need not match the
- * pattern for strings.
+ * Conditions that a value must meet all at once. Each condition applies only to values of its own type: a number need
+ * not match the pattern for strings.
  */
 export interface Conjunction {
-  /** Types that the value may have: bits of `types`. */
+  /** Allowed types, as bits of `types`. */
   readonly types: number;
-  /** The only values that are allowed, none of them an array or object. null: any. */
+  /** The only allowed values, without arrays and objects. null: any value. */
   readonly values: readonly Scalar[] | null;
   readonly notValues: readonly Scalar[];
   readonly number: NumberRange;
@@ -54,7 +57,7 @@ export interface Conjunction {
     readonly maxProperties: number;
     readonly names: readonly Literal[];
   };
-  /** Where it came from, for errors. */
+  /** Place in the schema that it came from, for errors. */
   readonly path: string;
 }
 
@@ -72,7 +75,7 @@ export const anyValue: Conjunction = {
 const union = <T>(a: readonly T[], b: readonly T[]): readonly T[] =>
   b.length === 0 ? a : a.length === 0 ? b : [...new Set([...a, ...b])];
 
-/** Both at once; null where no type is left. */
+/** Both conjunctions at once; null if no type is left. */
 export const merged = (a: Conjunction, b: Conjunction): Conjunction | null => {
   const left = a.types & b.types;
   if (left === 0) return null;
@@ -116,5 +119,5 @@ export const merged = (a: Conjunction, b: Conjunction): Conjunction | null => {
   };
 };
 
-/** A conjunction that only limits one type's values. */
+/** A conjunction without other limits than `change`. */
 export const limited = (path: string, change: Partial<Conjunction>): Conjunction => ({ ...anyValue, path, ...change });

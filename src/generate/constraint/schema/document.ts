@@ -13,7 +13,7 @@ const known = new Set(
   dependencies dependentRequired dependentSchemas`.split(/\s+/u),
 );
 
-/** Keywords that describe values and limit none, by the standard and by custom. */
+/** Keywords that describe values without limiting them, from the standard and from common use. */
 const annotations = new Set(
   `$schema $id id $comment comment title description default examples example deprecated readOnly writeOnly readonly
   definitions $defs $anchor $vocabulary contentEncoding contentMediaType
@@ -26,18 +26,18 @@ const annotations = new Set(
 
 const isAnnotation = (keyword: string): boolean => annotations.has(keyword) || /^(x-|_|\$\$)/u.test(keyword);
 
-/** An error about a keyword that would otherwise have no effect. */
+/** The error for a keyword that would have no effect or is not supported. */
 export const refused = (path: string, keyword: string, must: string, got?: string): ConfigError =>
   new ConfigError({ where: `schema: ${path}/${keyword}`, must, ...(got === undefined ? {} : { got }) });
 
 /** A JSON Schema with its references. */
 export interface Document {
   /**
-   * A schema's keywords, all of them known.
-   * @throws ConfigError for a keyword that no part of this program would obey.
+   * Returns a schema after a check of its keywords.
+   * @throws ConfigError for an unknown keyword: nothing in this program would obey it.
    */
   check(schema: unknown, path: string): Schema | boolean;
-  /** What a reference names. @throws ConfigError where nothing in the document has that name. */
+  /** The schema that a reference names. @throws ConfigError if the document has no such schema. */
   resolve(ref: unknown, path: string): { readonly schema: unknown; readonly path: string };
 }
 
@@ -49,7 +49,7 @@ const unescaped = (part: string): string => {
   }
 };
 
-/** All schemas with a name of their own, and whether they are the root of their own references. */
+/** All schemas that have a name of their own: `$id`, `id` or `$anchor`. */
 const namesIn = (root: unknown): Map<string, { schema: unknown; path: string }> => {
   const names = new Map<string, { schema: unknown; path: string }>();
   const visit = (value: unknown, path: string, depth: number): void => {
@@ -74,7 +74,7 @@ const namesIn = (root: unknown): Map<string, { schema: unknown; path: string }> 
 export const schemaDocument = (root: unknown): Document => {
   let names: Map<string, { schema: unknown; path: string }> | undefined;
   const checked = new Set<unknown>();
-  /** Whether a schema on the way to `path` has an address of its own, against which references would be read. */
+  /** Whether a schema on the way to `path` has its own `$id`: references would then be relative to it. */
   const isInside = (path: string): boolean => {
     let value: unknown = root;
     for (const part of path.split("/").slice(1)) {
@@ -104,7 +104,7 @@ export const schemaDocument = (root: unknown): Document => {
         );
       }
       for (const keyword of ["then", "else"]) {
-        if (keyword in schema && !("if" in schema)) throw refused(path, keyword, 'must have an "if" beside it');
+        if (keyword in schema && !("if" in schema)) throw refused(path, keyword, 'must come with an "if"');
       }
       checked.add(schema);
       return schema;

@@ -1,8 +1,9 @@
 import { type Conjunction, type Literal, types } from "./conjunction.ts";
 
 /**
- * Whether it is sure that no value meets a conjunction: by types, values, bounds and required properties, a few levels deep.
- * @param isEmpty the same of the values inside.
+ * Whether it is certain that no value meets a conjunction. It checks types, values, bounds and required properties, a few levels
+ * deep.
+ * @param isEmpty the same check for values inside.
  */
 export const isEmptyWay = (
   way: Conjunction,

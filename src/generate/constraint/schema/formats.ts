@@ -1,4 +1,4 @@
-/** The formats of strings and numbers that a schema may name: RFC 3339, 3986, 4122, 4291, 5321 and OpenAPI's. */
+/** Formats of strings and numbers that a schema may name, from RFC 3339, 3986, 4122, 4291, 5321 and OpenAPI. */
 import type { Dfa } from "../automata/dfa.ts";
 import { dfaOf } from "../automata/from-regex.ts";
 import type { NumberRange } from "../automata/numbers.ts";
@@ -11,7 +11,7 @@ const time = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?([Zz]|[+-]
 const byte = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
 const ipv4 = `(${byte}\\.){3}${byte}`;
 const group = "[0-9a-fA-F]{1,4}";
-/** Eight groups, or fewer around "::"; the last two may be an IPv4 address. */
+/** Eight groups, or fewer groups around "::"; the last two groups may be an IPv4 address. */
 const ipv6 = [
   `(${group}:){7}${group}`,
   `(${group}:){6}${ipv4}`,
@@ -46,7 +46,7 @@ const amounts = (units: string): string[] =>
   );
 const hours = `T(${amounts("HMS").join("|")})`;
 
-/** Patterns that the whole text matches. null: no text is refused. */
+/** A pattern for each format; the whole text must match it. null: every text is allowed. */
 const patterns: Readonly<Record<string, string | null>> = {
   date,
   time,
@@ -66,7 +66,7 @@ const patterns: Readonly<Record<string, string | null>> = {
   binary: null,
 };
 
-/** Formats of numbers, as OpenAPI has them. */
+/** Number formats of OpenAPI. */
 const ranges: Readonly<Record<string, Partial<NumberRange>>> = {
   int32: { integer: true, minimum: -(2 ** 31), maximum: 2 ** 31 - 1 },
   int64: { integer: true },
@@ -84,7 +84,7 @@ export const formatRange = (name: string): Partial<NumberRange> | null =>
 
 const compiled = new Map<string, Dfa>();
 
-/** The texts of a format; null where it refuses none. */
+/** The automaton of a format; null if the format allows every text. */
 export const formatDfa = (name: string): Dfa | null => {
   const pattern = patterns[name] ?? null;
   if (pattern === null) return null;

@@ -1,4 +1,7 @@
-/** What each keyword asks of a value, and what its opposite asks, as lists of which one must hold. */
+/**
+ * For each keyword the conditions that it puts on a value, and the conditions of its opposite. Both are lists of
+ * conjunctions; at least one of a list must hold.
+ */
 import { isRecord } from "../../../core/checks/is-record.ts";
 import { allChars } from "../automata/char-set.ts";
 import { textsOf, without } from "../automata/dfa.ts";
@@ -9,7 +12,7 @@ import { allTypes, anyValue, type Conjunction, type Literal, limited, type Scala
 import { refused, type Schema } from "./document.ts";
 import { formatDfa, formatRange, isFormat } from "./formats.ts";
 
-/** A keyword's two sides. */
+/** A keyword and its opposite. */
 export interface Unit {
   holds(): Conjunction[];
   fails(): Conjunction[];
@@ -81,7 +84,7 @@ const isScalar = (value: unknown): value is Scalar =>
 
 const exact = new WeakMap<object, Schema>();
 
-/** A schema for one array or object alone: always the same schema for the same value. */
+/** A schema that only this array or object meets. The same value always gives the same schema object. */
 const exactly = (value: object): Schema => {
   const known = exact.get(value) ?? exactSchema(value);
   exact.set(value, known);
@@ -104,7 +107,7 @@ const exactSchema = (value: object): Schema =>
         additionalProperties: false,
       };
 
-/** @param keyword enum, or const. */
+/** @param keyword enum or const. */
 const enumUnit = (
   values: readonly unknown[],
   keyword: string,
@@ -121,7 +124,7 @@ const enumUnit = (
         throw refused(
           path,
           keyword,
-          "must have numbers below 2^53, since larger ones are rounded when they are read",
+          "must have numbers below 2^53: larger numbers are rounded when JSON is read",
           `${rounded}`,
         );
       }
@@ -132,7 +135,7 @@ const enumUnit = (
     },
     fails: () => {
       if (others.length > 0)
-        throw refused(path, "enum", "must not have arrays or objects where it must not hold (not, oneOf, if)");
+        throw refused(path, "enum", "must not have arrays or objects where it is negated (inside not, oneOf or if)");
       return [limited(path, { notValues: scalars })];
     },
   };
@@ -147,7 +150,8 @@ const numberUnit = (
 ): Unit => ({
   holds: () => [limited(path, { number: { ...allNumbers, ...limit } })],
   fails: () => {
-    if (opposite === null) throw refused(path, keyword, "must not be where it must not hold (not, oneOf, if)");
+    if (opposite === null)
+      throw refused(path, keyword, "must not be used where it is negated (inside not, oneOf or if)");
     return [limited(path, { types: types.number, number: { ...allNumbers, ...opposite } })];
   },
 });
@@ -155,7 +159,7 @@ const numberUnit = (
 const boundUnit = (schema: Schema, keyword: "minimum" | "maximum", path: string): Unit => {
   const exclusive = keyword === "minimum" ? "exclusiveMinimum" : "exclusiveMaximum";
   const value = numberOf(schema, keyword, path);
-  // In draft 4, the exclusive keyword is a mark beside the bound.
+  // In draft 4, `exclusiveMinimum: true` belongs to `minimum`; likewise for `maximum`.
   const isExclusive = schema[exclusive] === true;
   const other = keyword === "minimum" ? "maximum" : "minimum";
   const otherExclusive = keyword === "minimum" ? "exclusiveMaximum" : "exclusiveMinimum";
@@ -188,7 +192,7 @@ const lengthUnit = (
 
 const patternDfas = new Map<string, ReturnType<typeof dfaOf>>();
 
-/** The texts that have a pattern in them. */
+/** The texts that contain a match of the pattern. */
 export const patternDfa = (pattern: unknown, keyword: string, path: string): ReturnType<typeof dfaOf> => {
   if (typeof pattern !== "string") throw refused(path, keyword, "must be a text");
   const known = patternDfas.get(pattern);
@@ -233,7 +237,7 @@ const itemsUnit = (schema: Schema, path: string): Unit => {
     holds: () => [limited(path, { array: { ...anyValue.array, schemas } })],
     fails: () => {
       if (rest === true) return [];
-      if (first.length > 0) throw refused(path, name, "must not be where it must not hold (not, oneOf, if)");
+      if (first.length > 0) throw refused(path, name, "must not be used where it is negated (inside not, oneOf or if)");
       const contains = [{ literal: literalOf(rest, `${path}/${restName}`, false), least: 1 }];
       return [limited(path, { types: types.array, array: { ...anyValue.array, minItems: 1, contains } })];
     },
@@ -250,7 +254,8 @@ const containsUnit = (schema: Schema, path: string): Unit => {
       least === 0 ? [anyValue] : [limited(path, { array: { ...anyValue.array, minItems: least, contains } })],
     fails: () => {
       if (least === 0) return [];
-      if (least > 1) throw refused(path, "minContains", "must not be where it must not hold (not, oneOf, if)");
+      if (least > 1)
+        throw refused(path, "minContains", "must not be used where it is negated (inside not, oneOf or if)");
       return [limited(path, { types: types.array, array: { ...anyValue.array, schemas: none } })];
     },
   };
@@ -259,7 +264,7 @@ const containsUnit = (schema: Schema, path: string): Unit => {
 const objectWith = (path: string, change: Partial<Conjunction["object"]>, only: boolean): Conjunction =>
   limited(path, { ...(only ? { types: types.object } : {}), object: { ...anyValue.object, ...change } });
 
-/** An object that lacks a name, or is none. */
+/** A value that is not an object, or an object without the name. @param only true: only objects. */
 const lacks = (path: string, name: string, only: boolean): Conjunction =>
   objectWith(path, { schemas: [{ named: new Map([[name, nothing]]), patterns: [], rest: null }] }, only);
 
@@ -280,9 +285,9 @@ const propertiesUnit = (schema: Schema, path: string): Unit => {
     holds: () => [objectWith(path, { schemas: [{ named, patterns, rest }] }, false)],
     fails: () => {
       if (patterns.length > 0)
-        throw refused(path, "patternProperties", "must not be where it must not hold (not, oneOf, if)");
+        throw refused(path, "patternProperties", "must not be used where it is negated (inside not, oneOf or if)");
       if (rest !== null && rest.schema !== true) {
-        throw refused(path, "additionalProperties", "must not be where it must not hold (not, oneOf, if)");
+        throw refused(path, "additionalProperties", "must not be used where it is negated (inside not, oneOf or if)");
       }
       return [...named].map(([name, literal]) => {
         const schemas = [{ named: new Map([[name, { ...literal, holds: false }]]), patterns: [], rest: null }];
@@ -297,14 +302,14 @@ const requiredUnit = (names: readonly string[], path: string): Unit => ({
   fails: () => names.map((name) => lacks(path, name, true)),
 });
 
-/** Where an object has a name, a schema holds too. */
+/** If an object has the name, the schema `then` must hold too. */
 const dependency = (path: string, name: string, then: Literal): readonly [Conjunction, Conjunction, Literal] => [
   lacks(path, name, false),
   objectWith(path, { required: [name] }, true),
   then,
 ];
 
-/** Dependencies of an object's names: of other names, or of schemas. */
+/** Dependencies of an object's names: a name may require other names, or a schema. */
 export const dependenciesOf = (schema: Schema, path: string): (readonly [Conjunction, Conjunction, Literal])[] =>
   ["dependencies", "dependentRequired", "dependentSchemas"].flatMap((keyword) =>
     schema[keyword] === undefined
@@ -324,16 +329,16 @@ export const dependenciesOf = (schema: Schema, path: string): (readonly [Conjunc
 const uniqueUnit = (path: string): Unit => ({
   holds: () => [limited(path, { array: { ...anyValue.array, unique: true } })],
   fails: () => {
-    throw refused(path, "uniqueItems", "must not be where it must not hold (not, oneOf, if)");
+    throw refused(path, "uniqueItems", "must not be used where it is negated (inside not, oneOf or if)");
   },
 });
 
-/** The units of a schema's keywords, but for those that combine schemas. */
+/** The units of a schema's keywords, except keywords that combine schemas. */
 export const unitsOf = (schema: Schema, path: string, dnf: (literal: Literal) => Conjunction[]): Unit[] => {
   const units: Unit[] = [];
   const has = (keyword: string): boolean => schema[keyword] !== undefined;
   if (has("nullable") && schema.nullable !== false && !has("type"))
-    throw refused(path, "nullable", 'must have a "type" beside it');
+    throw refused(path, "nullable", 'must come with a "type"');
   if (has("type")) units.push(typeUnit(schema, path));
   if (has("enum")) {
     if (!Array.isArray(schema.enum)) throw refused(path, "enum", "must be a list");
@@ -375,7 +380,7 @@ export const unitsOf = (schema: Schema, path: string, dnf: (literal: Literal) =>
     units.push({
       holds: () => [objectWith(path, { names }, false)],
       fails: () => {
-        throw refused(path, "propertyNames", "must not be where it must not hold (not, oneOf, if)");
+        throw refused(path, "propertyNames", "must not be used where it is negated (inside not, oneOf or if)");
       },
     });
   }

@@ -9,7 +9,7 @@ import { objectSpec } from "./objects.ts";
 import { listedValues, numberTexts, stringTexts } from "./strings.ts";
 import type { Nodes, ValueNode } from "./value-node.ts";
 
-/** The most places of a schema that differ. */
+/** Maximum number of different places of a schema. */
 const mostNodes = 20_000;
 
 /** Whether a vocabulary can write all characters of a text. */
@@ -22,7 +22,7 @@ export const isSpellable = (text: string, alphabet: CharSet): boolean => {
 };
 
 /**
- * The node of a whole schema, with all that are below it.
+ * The node of a whole schema, with all nodes below it.
  * @throws ConfigError for a schema that has a keyword without effect, is too large, or allows no value.
  */
 export const schemaNodes = (schema: unknown, alphabet: CharSet): ValueNode => {
@@ -34,7 +34,7 @@ export const schemaNodes = (schema: unknown, alphabet: CharSet): ValueNode => {
     const known = nodes.get(key);
     if (known !== undefined) return known;
     if (nodes.size >= mostNodes) {
-      throw refused(literals[0]?.path ?? "#", "", `must have at most ${mostNodes} places that differ`, "more");
+      throw refused(literals[0]?.path ?? "#", "", `must have at most ${mostNodes} different places`, "more");
     }
     spend(800, `schema: ${literals[0]?.path ?? "#"}`);
     const ways = waysOf(literals);
@@ -69,7 +69,7 @@ export const schemaNodes = (schema: unknown, alphabet: CharSet): ValueNode => {
     all.push(node);
     for (const { reach } of [...node.arrays, ...node.objects]) reach();
   }
-  // The least fixed point: a value that must hold itself is never finite.
+  // Least fixed point: a value that must contain itself would never be finite.
   for (let changed = true; changed; ) {
     changed = false;
     for (const node of all.toReversed()) {
@@ -86,7 +86,7 @@ export const schemaNodes = (schema: unknown, alphabet: CharSet): ValueNode => {
 };
 
 /**
- * The place in the schema for want of which no value meets it: the innermost one, as far as one alone is at fault.
+ * The place in the schema that no value can meet: the innermost place that alone causes this.
  * @param root a node that is not inhabited.
  */
 export const emptyPlace = (root: ValueNode): string => {

@@ -5,25 +5,28 @@ import { type Document, refused, type Schema } from "./document.ts";
 import { isEmptyWay } from "./empty.ts";
 import { dependenciesOf, type Unit, unitsOf } from "./keywords.ts";
 
-/** The most ways in which a schema's combinations may be met at one place. */
+/** Maximum number of ways to meet the schemas at one place. */
 const mostWays = 400;
 
-/** Schemas at one place as a list of ways to meet all of them, each without allOf, anyOf, oneOf, not, if and $ref. */
+/**
+ * Turns schemas into a disjunctive normal form: a list of ways to meet all of them, each without allOf, anyOf, oneOf,
+ * not, if and $ref.
+ */
 export interface Normalizer {
   waysOf(literals: readonly Literal[]): readonly Conjunction[];
-  /** A name for schemas at one place: equal for the same schemas. */
+  /** A key for schemas at one place: equal for the same schemas. */
   keyOf(literals: readonly Literal[]): string;
 }
 
 const tooMany = (path: string): ConfigError =>
   new ConfigError({
     where: `schema: ${path}`,
-    must: `must combine at most ${mostWays} ways to meet it`,
+    must: `must have at most ${mostWays} combinations of alternatives`,
     got: "more",
     hint: "fewer alternatives inside allOf",
   });
 
-/** Steps of merging two ways: by the lists in them. */
+/** Merges two ways. The cost in steps depends on the lists in them. */
 const mergedWays = (a: Conjunction, b: Conjunction, where: string): Conjunction | null => {
   const values = a.values === null || b.values === null ? 0 : (a.values.length * b.values.length) >> 3;
   const lists = (way: Conjunction): number =>
@@ -32,7 +35,7 @@ const mergedWays = (a: Conjunction, b: Conjunction, where: string): Conjunction 
   return merged(a, b);
 };
 
-/** Both lists at once: each way of the one with each way of the other. */
+/** Ways to meet both lists: each way of `a` merged with each way of `b`. */
 const product = (a: readonly Conjunction[], b: readonly Conjunction[], path: string): Conjunction[] => {
   const where = `schema: ${path}`;
   const ways = a.flatMap((left) => b.flatMap((right) => mergedWays(left, right, where) ?? []));
@@ -47,13 +50,13 @@ const listOf = (schema: Schema, keyword: string, path: string, holds = true): Li
 };
 const negated = (literal: Literal): Literal => ({ ...literal, holds: !literal.holds });
 
-/** How schemas are combined. */
+/** Functions that combine schemas. */
 interface Combining {
   readonly document: Document;
   readonly dnf: (literal: Literal) => Conjunction[];
   readonly all: (literals: readonly Literal[], path: string) => Conjunction[];
   readonly any: (literals: readonly Literal[]) => Conjunction[];
-  /** Whether no value meets both. */
+  /** Whether it is certain that no value meets both. */
   readonly areApart: (a: Literal, b: Literal) => boolean;
 }
 
@@ -86,7 +89,7 @@ const combinations = (schema: Schema, path: string, combining: Combining): Unit[
       holds: () => oneOf(parts, path, combining),
       fails: () => {
         const apart = parts.every((part, i) => parts.slice(i + 1).every((other) => areApart(part, other)));
-        if (!apart) throw refused(path, "oneOf", "must not be where it must not hold (not, oneOf, if)");
+        if (!apart) throw refused(path, "oneOf", "must not be used where it is negated (inside not, oneOf or if)");
         return all(parts.map(negated), path);
       },
     });
@@ -123,7 +126,7 @@ const combinations = (schema: Schema, path: string, combining: Combining): Unit[
 export const normalizer = (document: Document): Normalizer => {
   const ids = new Map<unknown, number>();
   const cache = new Map<string, readonly Conjunction[]>();
-  /** Places whose ways are being found: they may lead back to themselves. */
+  /** Places whose ways are being computed: a schema may refer back to them. */
   const open = new Set<string>();
 
   const idOf = ({ schema, holds }: Literal): number => {
@@ -162,7 +165,11 @@ export const normalizer = (document: Document): Normalizer => {
     const checked = document.check(schema, path);
     if (typeof checked === "boolean") return checked === holds ? [limited(path, { types: allTypes })] : [];
     if (++depth > 100)
-      throw refused(path, "$ref", "must not lead to itself at the same place, nor combine more than 100 levels");
+      throw refused(
+        path,
+        "$ref",
+        "must not refer to itself at the same place, and must not combine more than 100 levels",
+      );
     try {
       const units = [
         ...unitsOf(checked, path, dnf),

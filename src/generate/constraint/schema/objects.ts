@@ -5,13 +5,13 @@ import { refused } from "./document.ts";
 import { freeDfa, meets, stringTexts, withLengths } from "./strings.ts";
 import type { Nodes, ObjectSpec, ValueNode } from "./value-node.ts";
 
-/** Labels of an automaton's texts. */
+/** All labels of an automaton, one bit each. */
 const labelBits = ({ labels }: Dfa): bigint =>
   [...new Set(labels)].reduce<bigint>((set, label) => (label < 0 ? set : set | (1n << BigInt(label))), 0n);
 
 let specs = 0;
 
-/** Names that `propertyNames` allows: null for all. */
+/** Names that `propertyNames` allows; null: all names. */
 const allowedNames = (way: Conjunction, { waysOf, alphabet }: Nodes): Dfa | null => {
   if (way.object.names.length === 0) return null;
   const where = `schema: ${way.path}/propertyNames`;
@@ -29,7 +29,7 @@ const allowedNames = (way: Conjunction, { waysOf, alphabet }: Nodes): Dfa | null
   return unlabeled.reduce((all, part) => eitherOf(all, part, where), listed([]));
 };
 
-/** Names that the schema does not tell, in kinds: by the patterns that they match. */
+/** Names that the schema does not list, grouped by the patterns that they match. */
 const otherNames = (
   names: readonly string[],
   patterns: readonly Dfa[],
@@ -69,7 +69,7 @@ export const objectSpec = (way: Conjunction, nodes: Nodes): ObjectSpec => {
   const allPatterns = schemas.flatMap(({ patterns }) => patterns);
   if (allPatterns.length > 20)
     throw refused(way.path, "patternProperties", "must have at most 20 patterns at one place");
-  /** Schemas for the value of a name, by whether patterns match it. */
+  /** Schemas for the value of a name. `matches` decides which patterns the name matches. */
   const literals = (name: string | null, matches: (pattern: Dfa) => boolean): Literal[] =>
     schemas.flatMap(({ named, patterns, rest }) => {
       const own = name === null ? undefined : named.get(name);
@@ -137,21 +137,21 @@ export const objectSpec = (way: Conjunction, nodes: Nodes): ObjectSpec => {
     missing: () => {
       const name = required.find((one) => !child(names.indexOf(one)).inhabited);
       if (name === undefined) return null;
-      // Of a name that no schema tells, the list of names is at fault.
+      // If no schema is given for the name, the error names the list `required`.
       const own = schemas.flatMap(({ named }) => named.get(name) ?? [])[0];
       const node = child(names.indexOf(name));
       return { path: own?.path ?? `${way.path}/required: ${JSON.stringify(name)}`, node };
     },
     reach: () => {
       for (let label = 0; label < count; label++) child(label);
-      // Now, and not at the first name of a text: a schema that is refused is refused before.
+      // Computed here, not when the first name is written: a schema must be refused before the text begins.
       keys();
-      // Two equal names are one property, so they must not be counted.
+      // Other names may repeat, and equal names are one property, so other names cannot be counted.
       if (minProperties > 1 && kinds.length > 0) {
         throw refused(
           way.path,
           "minProperties",
-          "must be at most 1 where other names than those of properties are allowed",
+          "must be at most 1 if names other than the listed properties are allowed",
           `${minProperties}`,
         );
       }

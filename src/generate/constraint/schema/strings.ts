@@ -5,14 +5,14 @@ import { partitionOf } from "../automata/partition.ts";
 import { spend } from "../budget.ts";
 import { type Conjunction, type Scalar, types } from "./conjunction.ts";
 
-/** Texts of strings: an automaton, and limits of the number of characters beside it. */
+/** Texts of strings: an automaton, and separate limits of the number of characters. */
 export interface StringTexts {
   readonly dfa: Dfa;
   readonly least: number;
   readonly most: number;
 }
 
-/** Texts with so many characters. */
+/** All texts of `least` to `most` characters. */
 const lengths = (least: number, most: number, where: string): Dfa => {
   const { partition, members } = partitionOf([allChars]);
   const size = (most < Number.POSITIVE_INFINITY ? most : least) + 1;
@@ -29,7 +29,7 @@ const lengths = (least: number, most: number, where: string): Dfa => {
   return { partition, next, labels, start: 0 };
 };
 
-/** The automaton of all texts of these characters: one object for each set. */
+/** The automaton of all texts of an alphabet. Each alphabet has one object. */
 const freeTexts = new WeakMap<CharSet, Dfa>();
 
 export const freeDfa = (alphabet: CharSet): Dfa => {
@@ -38,11 +38,11 @@ export const freeDfa = (alphabet: CharSet): Dfa => {
   return known;
 };
 
-/** The same texts without limits beside the automaton. */
+/** An automaton of the same texts that includes the length limits. */
 export const withLengths = ({ dfa, least, most }: StringTexts, where: string): Dfa =>
   least === 0 && most === Number.POSITIVE_INFINITY ? dfa : both(dfa, lengths(least, most, where), where);
 
-/** The strings of a conjunction whose values are not listed; null where there is none. */
+/** The strings of a conjunction whose values are not listed; null if no string is allowed. */
 export const stringTexts = (way: Conjunction, alphabet: CharSet): StringTexts | null => {
   const { dfas, minLength, maxLength } = way.string;
   if ((way.types & types.string) === 0 || minLength > maxLength) return null;
@@ -59,7 +59,7 @@ export const stringTexts = (way: Conjunction, alphabet: CharSet): StringTexts | 
   return dfa.start < 0 ? null : { dfa, least: 0, most: Number.POSITIVE_INFINITY };
 };
 
-/** The numbers of a conjunction whose values are not listed; null where there is none. */
+/** The numbers of a conjunction whose values are not listed; null if no number is allowed. */
 export const numberTexts = (way: Conjunction): Dfa | null => {
   if ((way.types & types.number) === 0) return null;
   const where = `schema: ${way.path}`;
@@ -72,7 +72,7 @@ export const numberTexts = (way: Conjunction): Dfa | null => {
   return dfa.start < 0 ? null : dfa;
 };
 
-/** Whether a listed value meets the rest of its conjunction. */
+/** Whether a value meets the conjunction. */
 export const meets = (way: Conjunction, value: Scalar): boolean => {
   const type = value === null ? types.null : types[typeof value as "boolean" | "number" | "string"];
   if ((way.types & type) === 0 || way.notValues.includes(value)) return false;
@@ -94,7 +94,7 @@ export const meets = (way: Conjunction, value: Scalar): boolean => {
   return length >= minLength && length <= maxLength && dfas.every((dfa) => labelOf(dfa, value) >= 0);
 };
 
-/** The values of a conjunction that are null, true, false or listed, as JSON. */
+/** The values of a conjunction that can be listed, as JSON: listed values, or null, true and false. */
 export const listedValues = (way: Conjunction): readonly string[] => {
   const values: readonly Scalar[] = way.values ?? [null, true, false];
   spend(values.length * (1 + (way.notValues.length >> 4)), `schema: ${way.path}`);

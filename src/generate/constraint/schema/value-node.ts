@@ -3,10 +3,10 @@ import type { Dfa } from "../automata/dfa.ts";
 import type { Conjunction, Literal } from "./conjunction.ts";
 import type { StringTexts } from "./strings.ts";
 
-/** The values that are allowed at one place of a document, as texts of JSON. */
+/** The values that are allowed at one place of a document. */
 export interface ValueNode {
   readonly id: number;
-  /** Values that are listed. */
+  /** Listed values, as JSON texts. */
   readonly texts: readonly string[];
   readonly numbers: readonly Dfa[];
   readonly strings: readonly StringTexts[];
@@ -16,7 +16,7 @@ export interface ValueNode {
   inhabited: boolean;
 }
 
-/** Finds the nodes of a schema. */
+/** Computes the nodes of a schema. */
 export interface Nodes {
   readonly nodeOf: (literals: readonly Literal[]) => ValueNode;
   readonly waysOf: (literals: readonly Literal[]) => readonly Conjunction[];
@@ -24,7 +24,7 @@ export interface Nodes {
   readonly alphabet: CharSet;
 }
 
-/** A part of a value that must be there, and that no value fits. */
+/** A required part of a value for which no value is possible. */
 export interface MissingPart {
   /** Its place in the schema. */
   readonly path: string;
@@ -35,44 +35,47 @@ export interface MissingPart {
 export interface ArraySpec {
   readonly id: number;
   readonly minItems: number;
-  /** Items that there may be: as the schema says, or up to the first place that no value fits. */
+  /** Maximum number of items: the schema's limit, or the first position at which no value is possible. */
   maxItems(): number;
-  /** Items that match `contains` that there must be. */
+  /** Minimum number of items that match `contains`. */
   readonly leastCounted: number;
-  /** The items from this place on are alike. */
+  /** From this position on all items have the same schema. */
   readonly alikeFrom: number;
-  /** Whether equal items are refused. They are listed values then. */
+  /** Whether items must differ (`uniqueItems`). The item values are then listed. */
   readonly unique: boolean;
   item(place: number): ValueNode;
-  /** An item that matches `contains`, too. */
+  /** The item at a position, if it must also match `contains`. */
   counted(place: number): ValueNode;
-  /** Places from one on at which an item may match `contains`. */
+  /** Number of positions, from `from` on, at which an item may match `contains`. */
   countable(from: number): number;
-  /** Whether an array of finite length is allowed, as far as is known of its items. */
+  /** Whether an array of finite length is allowed, as far as its items are known. */
   isPossible(): boolean;
-  /** An item for want of which no array is allowed. null: that is no item's fault. */
+  /** The item that makes every array impossible; null: the cause is not one item. */
   missing(): MissingPart | null;
-  /** Finds all nodes of items. */
+  /** Computes the nodes of all items. */
   reach(): void;
 }
 
-/** The objects of one conjunction. Names have labels: first those that the schema tells, then kinds of other names. */
+/**
+ * The objects of one conjunction. Each name has a label: first the names that the schema lists, then groups of other
+ * names.
+ */
 export interface ObjectSpec {
   readonly id: number;
-  /** Names that the schema tells. */
+  /** Names that the schema lists. */
   readonly names: readonly string[];
-  /** Labels of names that must be there, as bits. */
+  /** Labels of required names, one bit each. */
   readonly required: bigint;
   readonly requiredCount: number;
   readonly minProperties: number;
   readonly maxProperties: number;
-  /** The texts of all names with their labels. */
+  /** The automaton of all names with their labels. */
   readonly keys: () => Dfa;
-  /** Labels whose names may be written, as bits: some value fits. */
+  /** Labels of the names that may be written, one bit each: their values are possible. */
   readonly possible: () => bigint;
   child(label: number): ValueNode;
   isPossible(): boolean;
-  /** A property for want of which no object is allowed. null: that is no property's fault. */
+  /** The property that makes every object impossible; null: the cause is not one property. */
   missing(): MissingPart | null;
   reach(): void;
 }

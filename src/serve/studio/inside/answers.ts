@@ -1,4 +1,7 @@
-/** The inside of a loaded model: each request is a turn of its own, so a run stands still meanwhile. */
+/**
+ * Answers questions about the inside of a loaded model. Each request takes a turn, so the studio's run is paused
+ * meanwhile.
+ */
 
 import { ConfigError } from "../../../core/errors/errors.ts";
 import { mostAttentionCells } from "../../../inside/attention.ts";
@@ -35,7 +38,7 @@ export interface InsideParts {
   readonly turns: Turns;
 }
 
-/** A request whose model has been found. */
+/** A request with the place of its model instead of the model's key. */
 type Asked<Request> = Omit<Request, "model"> & { readonly place: string };
 
 const shapeOf = ({ config, tokenizer }: WorkerModel): InsideShape => {
@@ -45,7 +48,7 @@ const shapeOf = ({ config, tokenizer }: WorkerModel): InsideShape => {
   return { nLayer, nHead, contextLength, vocabSize, isCausal: mask === "causal", tieEmbeddings, parameters };
 };
 
-/** Takes a turn for `work` on the model with all its heads. */
+/** Takes a turn and runs `work` on the model with no head switched off. */
 const withModel = async <T>(
   { models, turns }: InsideParts,
   place: string,
@@ -68,17 +71,24 @@ const named = ({ tokenizer }: WorkerModel, ids: ArrayLike<number>): readonly Nam
   return Array.from(ids, (id) => namedToken(names, id));
 };
 
-/** The tokens of a text that one pass takes, and how many are left out. */
+/** The first tokens of a text, as many as fit into the context, and the number of tokens left out. */
 const readTokens = ({ tokenizer, config }: WorkerModel, text: string) => {
   const all = withBegin(tokenizer, tokenizer.encode(text, "text"));
   const ids = all.slice(0, config.contextLength);
   return { ids, left: all.length - ids.length };
 };
 
-/** Positions from `from` to before `to` of a text. @throws ConfigError for none, or some that the text lacks. */
+/**
+ * Checks the range of positions from `from` up to, but not including, `to`. @throws ConfigError for an empty range, or
+ * positions beyond the text.
+ */
 const rangeOf = (from: number, to: number, time: number): void => {
   if (to > time)
-    throw new ConfigError({ where: "to", must: `must be at most ${time}, the text's tokens`, got: `${to}` });
+    throw new ConfigError({
+      where: "to",
+      must: `must be at most ${time}, the number of the text's tokens`,
+      got: `${to}`,
+    });
   if (from >= to) throw new ConfigError({ where: "from", must: `must be below to, ${to}`, got: String(from) });
 };
 
@@ -111,7 +121,7 @@ export const attentionMaps = (
     const { ids, left } = readTokens(model, text);
     const end = to ?? ids.length;
     rangeOf(from, end, ids.length);
-    // Later tokens change nothing where they are masked.
+    // With a causal mask later tokens change nothing, so they are left out.
     const read = shape.isCausal ? ids.subarray(0, end) : ids;
     const time = read.length;
     const grid = gridOf(from, end, time, cells);
@@ -127,7 +137,10 @@ export const attentionMaps = (
     return { shape, tokens: named(model, read), left, ...grid, maps: values };
   });
 
-/** The ids before `end`, and then `next`. @throws ConfigError where the model cannot take it, or would read it. */
+/**
+ * The ids before `end`, followed by `next`. @throws ConfigError if the model cannot take `next`, or if it would read
+ * `next` (no causal mask).
+ */
 const followedBy = (
   ids: ArrayLike<number>,
   end: number,
@@ -135,7 +148,7 @@ const followedBy = (
   { contextLength, vocabSize, isCausal }: InsideShape,
 ): readonly number[] => {
   const refuse = (must: string, got: string) => new ConfigError({ where: "next", must, got, hint: "no next" });
-  if (!isCausal) throw refuse("must go with a model that has a causal mask", "a model without one");
+  if (!isCausal) throw refuse("needs a model with a causal mask", "a model without a causal mask");
   if (end >= contextLength) throw refuse(`must follow one of the first ${contextLength - 1} tokens`, `token ${end}`);
   if (next >= vocabSize) throw refuse(`must be below ${vocabSize}`, String(next));
   return [...Array.from(ids).slice(0, end), next];
@@ -156,7 +169,7 @@ export const lensReadings = (
       throw new ConfigError({ where: "to", must, got: String(end), hint: String(from + mostLensPositions) });
     }
     const positions = Array.from({ length: end - from }, (_, i) => from + i);
-    // With the mask nothing later matters but the token that follows the last position.
+    // With a causal mask only one later token matters: the one after the last position, whose probability is reported.
     const read =
       next !== undefined ? followedBy(ids, end, next, shape) : shape.isCausal ? ids.subarray(0, end + 1) : ids;
     return { shape, left, positions: await model.lensOf(read, { positions, top, signal }) };
@@ -172,10 +185,10 @@ export const neighbours = (
     ...(await model.neighboursOf(token, options)),
   }));
 
-/** Most logits of a pass that are sent between threads, 64 MiB of them. */
+/** Maximum number of logits of a pass, since they are sent between threads: 64 MiB. */
 const mostLogits = 2 ** 24;
 
-/** The two texts of a patch. @throws ConfigError for texts that do not fit each other, or the model. */
+/** Reads the two texts of a patch. @throws ConfigError if the texts do not suit each other or the model. */
 const readPair = (model: WorkerModel, { clean, corrupted, at }: Pick<PatchRequest, "clean" | "corrupted" | "at">) => {
   const { tokenizer, config } = model;
   const read = (text: string, where: string): Int32Array => withBegin(tokenizer, tokenizer.encode(text, where));
@@ -190,17 +203,24 @@ const readPair = (model: WorkerModel, { clean, corrupted, at }: Pick<PatchReques
   }
   const position = at ?? time - 1;
   if (position >= time)
-    throw new ConfigError({ where: "at", must: `must be below ${time}, the texts' tokens`, got: String(position) });
+    throw new ConfigError({
+      where: "at",
+      must: `must be below ${time}, the number of tokens of each text`,
+      got: String(position),
+    });
   return { ...texts, position };
 };
 
-/** @throws ConfigError for a place that the model or the texts lack: before any is computed. */
+/**
+ * Checks all places before anything is computed. @throws ConfigError for a place that the model or the texts do not
+ * have.
+ */
 const checkPlaces = (places: PatchRequest["places"], { nLayer }: WorkerModel["config"], time: number): void => {
   for (const [i, { layer, position }] of places.entries()) {
     if (layer >= nLayer)
       throw new ConfigError({ where: `places.${i}.layer`, must: `must be at most ${nLayer - 1}`, got: String(layer) });
     if (position >= time) {
-      const must = `must be below ${time}, the texts' tokens`;
+      const must = `must be below ${time}, the number of tokens of each text`;
       throw new ConfigError({ where: `places.${i}.position`, must, got: String(position) });
     }
   }
@@ -231,7 +251,7 @@ export const patches = (
       const { logits, loss } = await model.patched({ clean: from, corrupted, ...one });
       return { ...predict(logits), loss };
     };
-    // A text patched with its own stream gives its own logits, to the bit.
+    // A text patched with its own residual stream gives exactly its own logits.
     const itself = { layer: 0, position: 0, part: "residual" } as const;
     const whole = await model.patched({ clean, corrupted: clean, ...itself });
     const right = { ...predict(whole.logits), loss: whole.loss };

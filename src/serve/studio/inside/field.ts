@@ -1,10 +1,10 @@
-/** Errors of the library in the words of a request. */
+/** Changes errors of the library so that they name fields of the request. */
 import { ConfigError, ForetokenError } from "../../../core/errors/errors.ts";
 
 /**
- * An error of a function of the library about one of its arguments: the request's field is named in place of the argument.
- * Other errors stay as they are.
- * @param names of fields whose names in the request differ.
+ * If an error is about an argument of a library function, it is changed to name the field of the request. Other errors
+ * stay as they are.
+ * @param names request fields of arguments whose names differ.
  */
 export const inRequest = (error: unknown, names: Readonly<Record<string, string>> = {}): unknown => {
   if (!(error instanceof ForetokenError) || error.details.field === undefined) return error;

@@ -1,4 +1,4 @@
-/** Attention of many positions in as many cells as a screen can show. */
+/** Reduces the attention of many positions to a grid that a screen can show. */
 import type { AttentionMap } from "../../../inside/attention.ts";
 import type { Span } from "./protocol.ts";
 
@@ -7,7 +7,10 @@ export interface Grid {
   readonly columns: readonly Span[];
 }
 
-/** Rows of equal size for positions from `from` to before `to`, at most `most` of them; columns for all `time` tokens. */
+/**
+ * The rows and columns of the grid. Positions from `from` up to, but not including, `to` are divided into at most
+ * `most` rows of equal size. Columns cover all `time` tokens.
+ */
 export const gridOf = (from: number, to: number, time: number, most: number): Grid => {
   const size = Math.ceil((to - from) / most);
   const rows = Array.from({ length: Math.ceil((to - from) / size) }, (_, r) => ({
@@ -22,9 +25,10 @@ export const gridOf = (from: number, to: number, time: number, most: number): Gr
 const digits = 1e8;
 
 /**
- * For each row and column the sum over the column's positions, in the mean over the row's.
- * @param map of the positions from the first row's first on: a row of `time` numbers for each.
- * @param isCausal leaves out columns that begin after a row's last position.
+ * The values of the grid: the attention is summed over the positions of a column and averaged over the positions of a
+ * row.
+ * @param map attention of the positions from the first row on: `time` numbers for each position.
+ * @param isCausal leaves out columns that begin after the last position of a row.
  */
 export const valuesOf = (
   { probabilities }: Pick<AttentionMap, "probabilities">,

@@ -1,7 +1,7 @@
 /**
- * What the page and the server say to each other about the inside of a model. All addresses are POST and begin with `inside/`;
- * an answer tells the model's shape, so that a page needs no other request to draw its axes. Text beyond the context length
- * is left out, and `left` says how many tokens that were; only `patch` refuses it.
+ * Protocol between page and server about the inside of a model. All requests are POST to addresses that begin with
+ * `inside/`. Each answer contains the shape of the model, so that the page needs no other request to draw its axes.
+ * Tokens beyond the context length are left out, and `left` is their number; only `patch` refuses such texts.
  */
 import { z } from "zod";
 import type { LensPosition } from "../../../inside/lens.ts";
@@ -13,21 +13,21 @@ const model = z.string().min(1);
 const text = z.string().min(1).max(200_000);
 const whole = z.int().min(0);
 
-/** Heads that are switched off in what is asked for, and only there: other requests have all heads. */
+/** Heads that are switched off for this request only. */
 export const headsOffSchema = z.array(z.strictObject({ layer: whole, head: whole })).max(65_536);
 
-/** Of the model that was asked. */
+/** Shape of the model. */
 export interface InsideShape {
   readonly nLayer: number;
-  /** Heads of queries in each layer. */
+  /** Number of query heads in each layer. */
   readonly nHead: number;
   readonly contextLength: number;
   readonly vocabSize: number;
-  /** Whether a position sees no later one. */
+  /** Whether a position sees no later positions. */
   readonly isCausal: boolean;
-  /** Whether the head shares the embedding's rows. */
+  /** Whether the head and the embedding share their weights. */
   readonly tieEmbeddings: boolean;
-  /** How many numbers the model has learned. */
+  /** Number of learned parameters. */
   readonly parameters: number;
 }
 
@@ -43,7 +43,7 @@ export interface TokensAnswer extends InsideAnswer {
   readonly left: number;
 }
 
-/** Most cells of one side of a map, and most cells of all maps of an answer. */
+/** Maximum number of cells of one side of a map, and of all maps of an answer together. */
 export const mostSideCells = 256;
 export const mostAnswerCells = 2 ** 18;
 
@@ -54,31 +54,35 @@ export const attentionSchema = z.strictObject({
   /** Default: all. */
   layers: z.array(whole).min(1).max(4096).optional(),
   heads: z.array(whole).min(1).max(4096).optional(),
-  /** Positions that have rows: from `from` to before `to`. Default: all. */
+  /** Positions that get rows: from `from` up to, but not including, `to`. Default: all. */
   from: whole.optional(),
   to: z.int().min(1).optional(),
-  /** Most rows of a map: more positions are taken together in groups of equal size. Default 128. */
+  /** Maximum number of rows of a map. More positions are combined into groups of equal size. Default 128. */
   cells: z.int().min(1).max(mostSideCells).optional(),
 });
 export type AttentionRequest = z.infer<typeof attentionSchema>;
 
-/** Positions from `from` to before `to`. */
+/** Positions from `from` up to, but not including, `to`. */
 export interface Span {
   readonly from: number;
   readonly to: number;
 }
 
 export interface AttentionAnswer extends InsideAnswer {
-  /** Of all columns. */
+  /** Tokens of all columns. */
   readonly tokens: readonly NamedToken[];
   readonly left: number;
   /** The positions of each row. */
   readonly rows: readonly Span[];
-  /** The positions of each column: those of the rows, and in one column each all before them, and all after them. */
+  /**
+   * The positions of each column: the same groups as the rows, one column for all positions before them, and one for
+   * all positions after them.
+   */
   readonly columns: readonly Span[];
   /**
-   * `values[r][c]`: the part of the attention of row r's positions that goes to column c's: their mean over the row's, their sum
-   * over the column's, so a row adds up to 1. To 8 digits after the point. A row ends with the last column that it may see: what is not there is masked.
+   * `values[r][c]`: attention of row r to column c, summed over the positions of the column and averaged over the
+   * positions of the row. So each row adds up to 1. Rounded to 8 decimal places. With a causal mask a row ends with the
+   * last column that it can see.
    */
   readonly maps: readonly {
     readonly layer: number;
@@ -87,20 +91,27 @@ export interface AttentionAnswer extends InsideAnswer {
   }[];
 }
 
-/** Most positions of one request for a lens: each takes as many products with the vocabulary as the model has stages. */
+/**
+ * Maximum number of positions of one lens request. Each position needs one matrix product with the vocabulary for each
+ * stage of the model.
+ */
 export const mostLensPositions = 64;
 
-/** POST inside/lens: `LensAnswer`, with the positions from `from` (default 0) to before `to` (default: as many as may be). */
+/**
+ * POST inside/lens: `LensAnswer` for the positions from `from` (default 0) up to, but not including, `to` (default: as
+ * many as allowed).
+ */
 export const lensSchema = z.strictObject({
   model,
   text,
   from: whole.optional(),
   to: z.int().min(1).optional(),
-  /** Most probable tokens to name. Default 5. */
+  /** Number of most probable tokens to report. Default 5. */
   top: z.int().min(1).max(20).optional(),
   /**
-   * Id of a token that follows the last position, in place of the text's own: the answer has its probability and rank at each
-   * stage. Not for the last position of a full context, nor for a model without a causal mask, which would read the token.
+   * Id of a token to put after the last position, instead of the text's own token: the answer has its probability and
+   * rank at each stage. Not allowed after the last position of a full context, and not for a model without a causal
+   * mask, which would read the token.
    */
   next: whole.optional(),
 });
@@ -110,7 +121,7 @@ export interface LensAnswer extends InsideAnswer {
   readonly positions: readonly LensPosition[];
 }
 
-/** POST inside/neighbours: `NeighboursAnswer`. `token`: its id, or its text. */
+/** POST inside/neighbours: `NeighboursAnswer`. `token`: id or text of a token. */
 export const neighboursSchema = z.strictObject({
   model,
   token: z.union([whole, z.string().min(1).max(1000)]),
@@ -120,32 +131,32 @@ export const neighboursSchema = z.strictObject({
 export type NeighboursRequest = z.infer<typeof neighboursSchema>;
 export type NeighboursAnswer = InsideAnswer & Neighbours;
 
-/** Most places of one request for patches: each is two passes of the model. */
+/** Maximum number of places of one patch request: each place takes two passes of the model. */
 export const mostPlaces = 64;
 
-/** POST inside/patch: `PatchAnswer`. The texts must have as many tokens. */
+/** POST inside/patch: `PatchAnswer`. Both texts must have the same number of tokens. */
 export const patchSchema = z.strictObject({
   model,
   clean: text,
   corrupted: text,
-  /** Each alone, not all at once. None: the two texts as they are. */
+  /** Places to patch, each in a separate experiment. Empty: only the two texts without patches. */
   places: z
     .array(z.strictObject({ layer: whole, position: whole, part: z.enum(["attention", "mlp", "residual"]) }))
     .max(mostPlaces),
-  /** The position whose prediction is read. Default: the last. */
+  /** The position whose prediction is reported. Default: the last. */
   at: whole.optional(),
-  /** Id of the token whose probability is told. Default: the most probable one in the clean text. */
+  /** Id of the token whose probability is reported. Default: the most probable token after the clean text. */
   answer: whole.optional(),
 });
 export type PatchRequest = z.infer<typeof patchSchema>;
 export type PatchPart = PatchRequest["places"][number]["part"];
 
-/** The prediction at the position that is read. */
+/** The prediction at position `at`. */
 export interface PatchReading {
-  /** Of the answer. */
+  /** Probability of the token `answer`. */
   readonly probability: number;
   readonly top: readonly Candidate[];
-  /** Of the whole text, in nats per token; null: it has one token. */
+  /** Loss of the whole text, in nats per token; null: the text has only one token. */
   readonly loss: number | null;
 }
 
@@ -155,6 +166,6 @@ export interface PatchAnswer extends InsideAnswer {
   readonly answer: NamedToken;
   readonly clean: PatchReading;
   readonly corrupted: PatchReading;
-  /** The corrupted text with one activation of the clean one: in the order of `places`. */
+  /** For each of `places`: the corrupted text with this one activation taken from the clean text. */
   readonly patched: readonly PatchReading[];
 }

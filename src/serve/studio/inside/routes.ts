@@ -6,7 +6,7 @@ import { jsonAnswer, readJson } from "../../http/json.ts";
 import { attentionMaps, type InsideParts, lensReadings, neighbours, patches, tokensOf } from "./answers.ts";
 import { attentionSchema, lensSchema, neighboursSchema, patchSchema, tokensSchema } from "./protocol.ts";
 
-/** Texts, and lists of layers, heads and places. */
+/** Limits for texts, and for lists of layers, heads and places. */
 const body = { maxBytes: 2 ** 21, maxValues: 16_384, maxKeys: 2048 } as const;
 
 export const addInsideRoutes = (api: Hono, parts: InsideParts & { readonly bodies: Bodies }): void => {
