@@ -74,7 +74,9 @@ describe("the starter for Node.js in JavaScript", () => {
       const { status, stdout, stderr } = await startOn(["line.txt", ...(prompt === undefined ? [] : [prompt])]);
       expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
       const names = (unknown.length > 0 ? unknown : ["\n"]).map((character) => JSON.stringify(character)).join(", ");
-      expect(stdout).toContain(`\nThe model never saw ${names}: it begins without.\n\nThe model writes:\n\n${begun}`);
+      expect(stdout).toContain(
+        `\nThe model does not know ${names}: the prompt is used without them.\n\nThe model writes:\n\n${begun}`,
+      );
       expect(stdout).toMatch(
         new RegExp(`\n\nThe model is in runs/\\S+\\. Next:\n\n {2}npx .* --prompt '${begun}'\n$`, "u"),
       );
@@ -91,7 +93,7 @@ describe("the starter for Node.js in JavaScript", () => {
     const { status, stdout, stderr } = await ended;
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     const [, folder = ""] =
-      /^Saved in (\S+)\. To go on:\n\n {2}npx foretoken train --resume \1\n$/mu.exec(stdout) ?? [];
+      /^Saved in (\S+)\. To resume:\n\n {2}npx foretoken train --resume \1\n$/mu.exec(stdout) ?? [];
     const [saved] = jsonLines((await cli(["runs", folder, "--json"], { cwd: starter.folder })).stdout);
     const step = Number(saved?.step);
     const going = await cli(["train", "--resume", folder, "--stop-at", String(step + 1)], { cwd: starter.folder });

@@ -110,8 +110,8 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
       ],
       [{ ...whole, "best/model.safetensors": new Uint8Array(8) }, "model.safetensors: the file must be the one"],
       [without(whole, inCheckpoint("model.safetensors")), "got none of the name model.safetensors"],
-      [{ ...whole, [inCheckpoint("trainer_state.json")]: bytes("") }, "trainer_state.json does not say which step"],
-      [{ ...whole, [inCheckpoint("trainer_state.json")]: bytes("{}") }, "trainer_state.json does not say which step"],
+      [{ ...whole, [inCheckpoint("trainer_state.json")]: bytes("") }, "trainer_state.json does not contain the step"],
+      [{ ...whole, [inCheckpoint("trainer_state.json")]: bytes("{}") }, "trainer_state.json does not contain the step"],
       [
         {
           ...without(whole, inCheckpoint("model.safetensors")),
@@ -119,10 +119,10 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
         },
         "got a run that trains an adapter; try resuming its folder in Node",
       ],
-      [without(whole, "text.txt"), "The folder does not have the text that the run learned."],
+      [without(whole, "text.txt"), "The folder does not contain the text of the run."],
       [
         without(await folderOf({ documents }), "documents.jsonl"),
-        "The folder does not have the documents that the run learned.",
+        "The folder does not contain the documents of the run.",
       ],
       [without(whole, "run.json"), "must be the folder of a run"],
     ];
@@ -137,16 +137,16 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
         expect(await shownIn(page), line).toEqual(before);
       }
       // What goes on is A, and with its text alone.
-      await button(page, "Go on").click();
-      await tells(page, "The run has learned another text.");
+      await button(page, "Continue").click();
+      await tells(page, "The run was trained on another text.");
       expect(await shownIn(page)).toEqual(before);
-      await button(page, "Put its text back").click();
+      await button(page, "Put the run's text back").click();
       expect(await shownIn(page)).toEqual({ ...Object(before), text: textOfA });
       expect(await page.getByRole("alert").textContent()).not.toContain("another text");
       await page.reload();
-      await says(page, "Kept by your browser: step");
+      await says(page, "Stored in your browser: step");
       expect(await box(page).inputValue()).toBe(textOfA);
-      await button(page, "Go on").click();
+      await button(page, "Continue").click();
       await page.locator("#table tr").nth(3).waitFor({ state: "attached" });
       await button(page, "Stop").click();
       await says(page, "Stopped: loss");
@@ -158,12 +158,12 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
       await trainA(page);
       const before = await shownIn(page);
       await open(page, whole);
-      await page.getByRole("dialog", { name: "This replaces the run that your browser keeps (step" }).waitFor();
+      await page.getByRole("dialog", { name: "This replaces the run in your browser (step" }).waitFor();
       await button(page, "Cancel").click();
       await page.locator("#folder:enabled").waitFor({ state: "attached" });
       expect(await shownIn(page)).toEqual(before);
       await page.reload();
-      await says(page, "Kept by your browser: step");
+      await says(page, "Stored in your browser: step");
       expect(await box(page).inputValue()).toBe(textOfA);
     });
   });
@@ -176,7 +176,7 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
     await visit(async (page) => {
       await open(page, folder);
       await says(page, "Opened: step 6 of 12");
-      await button(page, "Go on").click();
+      await button(page, "Continue").click();
       await says(page, "Trained: loss");
     });
   });
@@ -192,12 +192,12 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
       await openFile(page, "c.txt", new Uint8Array([0x47, 0x72, 0xfc, 0xdf]));
       await tells(page, "c.txt is not a text in UTF-8.");
       await openFile(page, "c.docx", new Uint8Array([0x50, 0x4b, 3, 4]));
-      await tells(page, "c.docx is a zip file, as Word’s .docx are.");
+      await tells(page, "c.docx is a zip file, such as a Word .docx.");
       expect(await page.locator(".notice").count()).toBe(1);
       expect(await page.locator("#status").textContent()).toBe("Opened b.txt.");
       await open(page, folder);
       await says(page, "Opened: step 6 of 12");
-      await button(page, "Go on").click();
+      await button(page, "Continue").click();
       await says(page, "Trained: loss");
     });
   });
@@ -205,20 +205,20 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
   it("is not gone on with after a new training that did not begin", async () => {
     await visit(async (page) => {
       await open(page, whole);
-      await says(page, "Opened: step 6 of 12. Go on, or let it write.");
+      await says(page, "Opened: step 6 of 12. Press Continue or Write.");
       expect(await box(page).inputValue()).toBe(textOfB);
       await box(page).fill("abc");
       await button(page, "Train").click();
       await button(page, "Replace it").click();
       await tells(page, "The text is too short.");
-      await button(page, "Go on").click();
-      await tells(page, "The run has learned another text.");
+      await button(page, "Continue").click();
+      await tells(page, "The run was trained on another text.");
       await box(page).fill(textOfA);
       await button(page, "Train").click();
       await button(page, "Replace it").click();
       await page.keyboard.press("Escape");
       await says(page, /^Stopped/u);
-      expect(await page.getByRole("alert").textContent()).not.toContain("That did not work");
+      expect(await page.getByRole("alert").textContent()).not.toContain("This did not work");
       await button(page, "Train").waitFor();
     });
   });
@@ -227,7 +227,7 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
     await visit(async (page) => {
       await trainA(page);
       const shown = async (): Promise<unknown> => {
-        await says(page, "Opened: step 6 of 12. Go on, or let it write.");
+        await says(page, "Opened: step 6 of 12. Press Continue or Write.");
         await page.locator("#folder:enabled").waitFor({ state: "attached" });
         return page.evaluate(() => ({
           rows: document.querySelectorAll("#table tr").length,
@@ -240,7 +240,7 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
       await open(page, without(whole, "metrics.jsonl"));
       await button(page, "Replace it").click();
       expect(await shown()).toEqual(none);
-      await page.locator("#curve").getByText("The curve comes with the first step.").waitFor();
+      await page.locator("#curve").getByText("The curve appears after the first step.").waitFor();
       const odd = [{ type: "start" }, { type: "step", step: "x" }, { type: "eval", step: null, valLoss: "low" }, null];
       const lines = `{"type":"sta\n${odd.map((note) => `${JSON.stringify(note)}\n`).join("")}`;
       await box(page).fill("");
@@ -248,7 +248,7 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
       await button(page, "Replace it").click();
       await page.waitForFunction((text) => document.querySelector("textarea")?.value === text, textOfB);
       expect(await shown()).toEqual(none);
-      await button(page, "Go on").click();
+      await button(page, "Continue").click();
       await says(page, "Trained: loss");
     });
   });
@@ -268,11 +268,11 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
       });
       await page.locator("#folder:enabled").waitFor({ state: "attached" });
       await page.reload({ waitUntil: "commit" });
-      await says(page, "Kept by your browser: step 6 of 12");
+      await says(page, "Stored in your browser: step 6 of 12");
       const example = page.waitForResponse("**/text.txt");
       release();
       await (await example).finished();
-      await button(page, "Go on").click();
+      await button(page, "Continue").click();
       await says(page, "Trained: loss");
       expect(await box(page).inputValue()).toBe("");
     });
@@ -290,8 +290,8 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
         };
       });
       await open(page, whole);
-      await says(page, "The folder is being read…");
-      for (const name of ["Train", "Go on", "Write"]) expect(await button(page, name).isDisabled()).toBe(true);
+      await says(page, "Reading the folder…");
+      for (const name of ["Train", "Continue", "Write"]) expect(await button(page, name).isDisabled()).toBe(true);
       expect(await page.locator("#folder").isDisabled()).toBe(true);
       expect(await box(page).inputValue()).toBe(textOfA);
       await page.evaluate(() => dispatchEvent(new Event("release")));

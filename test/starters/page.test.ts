@@ -68,17 +68,17 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page, from V
     await tab.press("Enter");
     await tab.until(`document.querySelectorAll("#table tr").length >= 2`);
     expect(await tab.evaluate(textOf("train"))).toBe("Stop");
-    expect(await tab.evaluate(textOf("status"))).toMatch(/^(?:It trains, to step 2000|Step \d+ of 2000)/u);
+    expect(await tab.evaluate(textOf("status"))).toMatch(/^(?:Training, to step 2000|Step \d+ of 2000)/u);
     const empty = `document.getElementById("written").dataset.empty`;
-    expect(await tab.evaluate(empty)).toBe("It learns. Afterwards it writes here.");
+    expect(await tab.evaluate(empty)).toBe("The model is learning. After that, its text appears here.");
     // The focus stays, so the same key stops the run.
     expect(await tab.evaluate("document.activeElement.id")).toBe("train");
     await tab.press("Enter");
     await tab.until(`${textOf("train")} === "Train"`);
     expect(await tab.evaluate(textOf("status"))).toMatch(
-      /^Stopped: loss \d\.\d\d on text it has not seen\. Now let it write\.$/u,
+      /^Stopped: loss \d\.\d\d on held-out text\. You can press Write now\.$/u,
     );
-    expect(await tab.evaluate(empty)).toBe("Let it write: its text comes here.");
+    expect(await tab.evaluate(empty)).toBe("Press Write: the text appears here.");
     // Going on is next; a changed text begins a new run.
     const primary = `[...document.querySelectorAll("main button.primary")].map((button) => button.id).join()`;
     expect(await tab.evaluate(primary)).toBe("go-on,write");
@@ -125,7 +125,7 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page, from V
     );
     await tab.until(`document.querySelector(".notice.error") !== null`);
     expect(await tab.evaluate(textOf("notices"))).toMatch(
-      /^The model never saw “7” “☃”\. Leave that out, or train on a text that has it\.$/u,
+      /^The model does not know “7” “☃”\. Leave this out, or train on a text that contains it\.$/u,
     );
     // As if the model had begun with it.
     expect(await tab.evaluate(textOf("written"))).toBe("");

@@ -128,7 +128,7 @@ describe("the past of a run", () => {
     "is refused with a trainer_state.json of %j",
     (state) => {
       expect(() => positionOf(withFile("trainer_state.json", state))).toThrow(
-        "Its trainer_state.json does not say which step it is at: the file is missing or damaged.",
+        "The run's trainer_state.json does not contain the step: the file is missing or damaged.",
       );
     },
   );
