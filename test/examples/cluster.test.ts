@@ -73,7 +73,7 @@ describe.skipIf(onWindows)("sweep.sh", () => {
   it("trains a model for each pair of a rate and a seed", async () => {
     const { status, stdout: said, stderr } = await run("sweep", ...train, "--steps", "1", "--train.sampleTokens", "0");
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-    const list = `the best first: node ${program} runs sweep --sort loss`;
+    const list = `sorted by loss: node ${program} runs sweep --sort loss`;
     const begun = names.map((name) => `${name}: begins, log in sweep/${pathOf(name)}.log`);
     expect(linesOf(said)).toEqual([...begun, ...names.map((name) => `${name}: done`), list].sort());
     const { stdout } = await cli(["runs", "sweep", "--sort", "loss", "--json"], place);
@@ -88,7 +88,7 @@ describe.skipIf(onWindows)("sweep.sh", () => {
     const again = await run("sweep", ...train);
     expect({ ...again, stdout: linesOf(again.stdout) }).toEqual({
       status: 0,
-      stdout: [...names.map((name) => `${name}: has ended already, skipped`), list].sort(),
+      stdout: [...names.map((name) => `${name}: is finished, skipped`), list].sort(),
       stderr: "",
     });
     expect(await read("sweep/rate-1e-3-seed-1.log")).toBe(log);
@@ -122,7 +122,7 @@ describe.skipIf(onWindows)("sweep.sh", () => {
     const first = await stopAfterSteps(1);
     expect(first.lines).toEqual(linesWith("begins"));
     const second = await stopAfterSteps(2);
-    expect(second.lines).toEqual(linesWith("goes on"));
+    expect(second.lines).toEqual(linesWith("resumes"));
     expect(second.steps).toBeGreaterThan(first.steps);
   });
 
