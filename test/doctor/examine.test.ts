@@ -3,7 +3,7 @@ import { describeBackends, openBackend } from "#foretoken/backend/select.node.js
 import { type DoctorReport, examine, titleOf } from "#foretoken/doctor/examine.node.js";
 import { type Fault, faulty, wrongSign } from "./faulty.ts";
 
-// Far more than any takes, for machines that are slow or busy.
+// Far longer than any test takes, for slow or busy machines.
 vi.setConfig({ testTimeout: 60_000 });
 
 /** Updates fail, too, and large products. */
