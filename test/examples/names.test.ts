@@ -7,7 +7,7 @@ import { numbersIn, readExample, runExample } from "./run-example.ts";
 
 const { newPath } = useFolder();
 
-/** 64 made-up names, one of each four syllables' pairs, thrice. */
+/** 64 made-up names: all combinations of three parts, with four choices for each. */
 const names = ["Mar", "Lin", "Tor", "Bel"].flatMap((a) =>
   ["a", "e", "i", "o"].flatMap((b) => ["na", "ro", "la", "s"].map((c) => `${a}${b}${c}`)),
 );

@@ -152,7 +152,7 @@ export const walk = async (page: Page): Promise<void> => {
   await page.getByText("falls into 0.0000 to 1.0000: x", { exact: false }).waitFor();
   await page.getByRole("button", { name: "Append x, and again" }).click();
   await page.locator(".sequence .inside").getByText("the fox").waitFor();
-  // The next step begins without moving the reader: the table stays, and so does the focus.
+  // The next step begins without moving the reader: the table stays, and the focus stays.
   expect(await page.evaluate("document.activeElement.textContent")).toBe("Draw");
   expect(await page.locator(".tail").textContent()).toBe("the␣fox");
   for (let i = 1; i <= 6; i++) {

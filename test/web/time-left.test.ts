@@ -50,7 +50,7 @@ it("takes the time of an evaluation from the events around it, however they are 
     clock.take(step(41), after);
   }
   expect(clock.seconds()).toBe(3);
-  // Of the three seconds, half a second is the step after the evaluation.
+  // Half a second of these three seconds is the step after the evaluation.
   expect(secondsLeft(config, data, clock.seconds())).toBeCloseTo(30 + 3 * 2.5, 9);
 });
 
