@@ -147,7 +147,7 @@ forEachBackend(
       await refused(attentionOf(lm, "abc", { layers: [2] }), ConfigError, /attentionOf\.layers\.0: must be at most 1/u);
       await refused(attentionOf(lm, "abc", { heads: [] }), ConfigError, /attentionOf\.heads: must have one or more/u);
       await refused(attentionOf(lm, "abc", { from: 2, to: 2 }), ConfigError, /must be below to, 2; got 2/u);
-      // Without a tokenizer ids stand for the texts.
+      // Without a tokenizer, ids are shown instead of texts.
       const bare = languageModel(lm.model, noTokenizer("model", vocabSize));
       expect((await attentionOf(bare, [3, 1])).tokens.map((token) => token.text)).toEqual(["<3>", "<1>"]);
       await lm.close();

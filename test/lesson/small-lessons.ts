@@ -4,7 +4,7 @@ import { type LessonInput, lessonInput } from "#foretoken/lesson/input.js";
 import type { Lesson, Piece, Text } from "#foretoken/lesson/piece.js";
 import type { LessonSize } from "#foretoken/lesson/small-model.js";
 
-/** A lesson that is over in a moment, and teaches nothing. */
+/** A tiny lesson that ends at once, for tests. */
 export const tinySize: LessonSize = {
   contextLength: 16,
   nLayer: 1,
