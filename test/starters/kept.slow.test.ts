@@ -1,4 +1,4 @@
-/** The starter's page keeps its run over a reload, and hands it to Node and takes it from there, in Chromium. */
+/** In Chromium: the starter's page keeps its run over a reload, and moves it to Node and back. */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Browser, chromium } from "playwright-core";
@@ -44,7 +44,7 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
       await steps.fill("200");
       await box.fill(text);
       await page.getByRole("button", { name: "Train" }).click();
-      // Its checkpoint is there, and some steps more, which are lost.
+      // The checkpoint is stored; the few steps after it are lost.
       await page.locator("#table tr").nth(1).waitFor({ state: "attached" });
       await page.reload();
       await says("Stored in your browser: step");
@@ -53,7 +53,7 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
       );
       expect(await box.inputValue()).toBe(text);
       await page.getByText(/^Continue: the remaining 1[05]0 steps of its plan\.$/u).waitFor();
-      // The past is shown as it was, and the model writes.
+      // The history is shown as before, and the model can write.
       expect(await page.locator("#curve circle").count()).toBeGreaterThan(0);
       expect(await page.locator("#samples h3").first().textContent()).toBe("After 50 steps");
       await page.getByRole("textbox", { name: "The text begins with" }).fill("the ");
@@ -64,7 +64,7 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
         .waitFor();
       await page.keyboard.press("Escape");
 
-      // A new training is asked for, and not begun.
+      // A new training asks first; it does not begin.
       const train = page.getByRole("button", { name: "Train", exact: true });
       const question = page.getByRole("dialog", { name: "This replaces the run in your browser (step" });
       for (const refuse of [
@@ -110,7 +110,7 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
       await page.locator("#table tr").nth(4).waitFor({ state: "attached" });
       await page.getByRole("button", { name: "Stop" }).click();
       await says("Stopped: loss");
-      // A run that was made longer is shown as such.
+      // The page shows the new end of an extended run.
       await page.reload();
       await says("Stored in your browser: step");
       expect(await status.textContent()).toMatch(/step \d+ of 600\. Press Continue/u);
@@ -130,7 +130,7 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
       await page.getByRole("button", { name: "Continue" }).click();
       await page.getByRole("alert").getByText("The run was trained on another text.", { exact: false }).waitFor();
 
-      // A second tab waits a little for its place, as after a reload; then it keeps nothing, and says so.
+      // A second tab waits a little for the storage, as after a reload. Then it stores nothing, and says so.
       const other = await context.newPage();
       await other.goto(address);
       await other.getByRole("button", { name: "Train", exact: true }).click();

@@ -7,12 +7,12 @@ import { cli, jsonLines } from "../cli/cli.ts";
 import { type Outcome, outcomeOf } from "../outcome-of.ts";
 import { newStarter, type Starter } from "./starter.ts";
 
-// It trains for real, on machines that may be slow or busy.
+// It really trains, on machines that may be slow or busy.
 vi.setConfig({ testTimeout: 120_000 });
 
 const run = promisify(execFile);
 
-/** The starter's program, in `path`, with another number of steps and a smaller model, which trains in less time. */
+/** The starter's program in `path`, with another number of steps and a smaller model that trains faster. */
 const setSteps = async (path: string, steps: number, evalInterval = steps): Promise<void> => {
   const main = await readFile(path, "utf8");
   const change = [
@@ -33,7 +33,7 @@ test("the starter for Node.js checks its types, trains, tells its loss, writes, 
     const { stdout, stderr } = await run(process.execPath, ["dist/main.js"], { cwd: folder });
     expect(stderr).toBe("");
     const [, loss] = /^step 100 of 100: loss (\d\.\d{3}) nats per token on held-out text$/mu.exec(stdout) ?? [];
-    // 3.9 is ln 50: names have some fifty different characters.
+    // 3.9 is ln 50: the names have about fifty different characters.
     expect(Number(loss)).toBeLessThan(2.8);
     const [, written = ""] = /^The model writes:\n\n([\s\S]+)\n\nThe model is in /mu.exec(stdout) ?? [];
     expect(written.length).toBeGreaterThanOrEqual(200);

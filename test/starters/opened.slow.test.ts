@@ -1,4 +1,4 @@
-/** The starter's page shows one run: going on, saving and writing act on it, whatever folder is opened. In Chromium. */
+/** In Chromium: the starter's page shows one run, and its buttons use this run, no matter which folder was opened. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Browser, chromium, type Page } from "playwright-core";
@@ -29,7 +29,7 @@ const folderOf = async (data: Pick<RunFiles, "text" | "documents">): Promise<Fol
 const without = (folder: FolderFiles, ...names: readonly string[]): FolderFiles =>
   Object.fromEntries(Object.entries(folder).filter(([name]) => !names.includes(name)));
 
-/** All that a page shows of its run. */
+/** Everything that a page shows of its run. */
 const shownIn = (page: Page): Promise<unknown> =>
   page.evaluate(() => {
     const textOf = (id: string): string | null | undefined => document.getElementById(id)?.textContent;
@@ -136,7 +136,7 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
         await page.locator("#folder:enabled").waitFor({ state: "attached" });
         expect(await shownIn(page), line).toEqual(before);
       }
-      // What goes on is A, and with its text alone.
+      // The button continues run A, with A's own text.
       await button(page, "Continue").click();
       await tells(page, "The run was trained on another text.");
       expect(await shownIn(page)).toEqual(before);
@@ -182,13 +182,13 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
   });
 
   it("without its text opens beside the text file that it learned, whatever its line ends", async () => {
-    // Files as Node reads them: it has no \r of Windows, and each one of an old Mac.
+    // Files are read as in Node: a Windows line end loses its \r, and the \r of an old Mac file stays.
     const text = textOfB.replaceAll(". ", ".\n").replaceAll("e ", "e\r");
     const folder = without(await folderOf({ text }), "text.txt");
     await visit(async (page) => {
       await openFile(page, "b.txt", `\ufeff${text.replaceAll("\n", "\r\n")}`);
       await says(page, "Opened b.txt.");
-      // A file that is no text changes nothing.
+      // A file that is not a text changes nothing.
       await openFile(page, "c.txt", new Uint8Array([0x47, 0x72, 0xfc, 0xdf]));
       await tells(page, "c.txt is not a text in UTF-8.");
       await openFile(page, "c.docx", new Uint8Array([0x50, 0x4b, 3, 4]));
@@ -298,7 +298,7 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
       await button(page, "Replace it").click();
       await says(page, "Opened: step 6 of 12");
       expect(await box(page).inputValue()).toBe(textOfB);
-      // The model is the opened run's, too: it has written no letter of the example.
+      // The model also comes from the opened run: it writes no letter of the example.
       await page.getByRole("textbox", { name: "The text begins with" }).fill("the ");
       await button(page, "Write").click();
       await page
