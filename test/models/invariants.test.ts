@@ -119,7 +119,7 @@ for (const [shape, config] of Object.entries(configs))
       it(`decodes with a cache what it decodes without, to the bit, within the context and past it${title}`, async () => {
         const ids = Array.from(hashedIds("decoded", contextLength + 6, vocabSize));
         const fullLasts = new Map<number, Float32Array>();
-        /** Logits of the last `count` tokens, from a pass over as many tokens as fit into the context. */
+        /** Logits after the first `length` tokens, from a pass over the last of them that fit into the context. */
         const fullLast = async (length: number): Promise<Float32Array> => {
           const known = fullLasts.get(length);
           if (known !== undefined) return known;

@@ -42,7 +42,7 @@ forEachBackend("an optimizer", ({ open }) => {
         backend.write(gradients.storage, Float32Array.of(Number.NaN), at);
         update(1);
         expect(await optimizer.isFinite(), name).toBe(false);
-        // The state stays unhealthy until other values are reported.
+        // `isFinite` stays false until `begin` says that the values were replaced.
         backend.write(gradients.storage, ones);
         begin();
         update(1);
