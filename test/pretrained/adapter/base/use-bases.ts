@@ -1,4 +1,4 @@
-/** Runs with adapters and their base models, for tests of which weights are accepted. */
+/** Runs with adapters and their base models, for tests of accepted and refused weights. */
 import { cp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll } from "vitest";
