@@ -1,13 +1,12 @@
 /**
- * A causal language model from beginning to end. It reads a text and predicts the next token at every position.
+ * A causal language model from beginning to end: it reads a text and predicts the next token at every position.
  * Read this file from the top, then run it:
  *
  *     npm run example causal-lm                                  in a clone of Foretoken
- *     npm run example causal-lm -- --data my.txt --steps 500     with a text of your own
+ *     npm run example causal-lm -- --data my.txt --steps 500     with your own text
  *
- * In a project of your own that has foretoken (`npx foretoken init node` makes one): copy this file and run it with
- * `node causal-lm.ts` (Node 22.18 or later) or `npx tsx causal-lm.ts`. It fetches Tiny Shakespeare unless `--data` is
- * given.
+ * To use it in another project that has foretoken (`npx foretoken init node` makes one), copy this file and run it with
+ * `node causal-lm.ts` (Node 22.18 or later) or `npx tsx causal-lm.ts`. Without `--data` it downloads Tiny Shakespeare.
  */
 import { parseArgs } from "node:util";
 import {
@@ -38,24 +37,24 @@ import {
 
 const flags = parseArgs({ options: { data: { type: "string" }, steps: { type: "string", default: "800" } } }).values;
 
-// 1. The text and its tokens. A model computes with numbers, so every distinct character gets one, its id. The last
-// tenth of the text is held out: the model never learns from it, so what it knows there it has understood.
+// 1. The text and its tokens. A model computes with numbers, so every distinct character gets a number, its id. The last
+// tenth of the text is held out: the model never learns from it, so it cannot know this part by heart.
 const corpus = await loadCorpus(flags.data);
 const tokenizer = trainCharTokenizer(corpus.train, corpus.val);
 const trainIds = tokenizer.encode(corpus.train);
 const heldOutIds = tokenizer.encode(corpus.val);
 console.log(`1. ${corpus.name}: ${trainIds.length} characters to learn from, ${heldOutIds.length} held out;`);
-console.log(`   ${tokenizer.vocabSize} distinct ones, so ids from 0 to ${tokenizer.vocabSize - 1}.`);
+console.log(`   ${tokenizer.vocabSize} distinct characters, so ids from 0 to ${tokenizer.vocabSize - 1}.`);
 
-// 2. Shifted pairs. The text itself says what is right: after any beginning of it comes the token that is there. Take
-// T + 1 tokens. x is all but the last of them, y is all but the first. Then y[t] is what follows x[0], …, x[t].
-const recipe = presets.shakespeare; // a configuration to start from: here a smaller model, that learns in less time
+// 2. Shifted pairs. The text itself has the right answers: the next token. Take T + 1 tokens. x is all but the last one, y
+// is all but the first one. Then y[t] is the token that follows x[0], …, x[t].
+const recipe = presets.shakespeare; // a configuration to start from; this example uses a smaller model, which trains faster
 const config: RunConfig = {
   ...recipe,
   model: { ...recipe.model, contextLength: 64, nLayer: 2, nEmbd: 64, mlp: { kind: "swiglu", hidden: 176 } },
   train: { ...recipe.train, steps: Number(flags.steps), batchSize: 16 },
 };
-const { contextLength } = config.model; // T: how far back the model can see
+const { contextLength } = config.model; // T: number of tokens that the model can see
 const { steps, batchSize, seed } = config.train;
 const stretch = trainIds.subarray(0, contextLength + 1);
 const x = stretch.slice(0, -1);
@@ -64,22 +63,22 @@ const show = (ids: Int32Array): string => JSON.stringify(tokenizer.decode(ids));
 console.log(`\n2. The first 5 of ${x.length} pairs:`);
 for (let t = 0; t < 5; t++) console.log(`   after ${show(x.subarray(0, t + 1))} comes ${show(y.subarray(t, t + 1))}`);
 
-// 3. A small model: a transformer, with random weights for now.
-const backend = await openBackend("auto"); // what computes: C++ for this CPU, or the same C++ as WebAssembly
+// 3. A small model: a transformer. Its weights are random at first.
+const backend = await openBackend("auto"); // computes with C++ kernels, compiled for this CPU or to WebAssembly
 const model = freshModel(backend, config.model, tokenizer.vocabSize, seed);
 const lm = languageModel(model, tokenizer);
 console.log(`\n3. A transformer of ${config.model.nLayer} blocks, ${model.layout.count} weights, on ${backend.name}.`);
 
-// 4. One forward pass. All of x goes in at once. Out come the logits, T rows of V numbers: row t has a score for each
-// token as the one that follows x[0], …, x[t]. Each row is a prediction, and y knows the answer: T examples in one pass.
+// 4. One forward pass. Input: all of x. Output: the logits, T rows of V numbers. Row t has a score for each token: how
+// likely this token follows x[0], …, x[t]. Each row is a prediction, and y has the answers: T examples in one pass.
 const { data: logits, shape } = await lm.logits(x);
 const [T, V] = shape;
 console.log(`\n4. One pass over ${x.length} tokens gives logits [${T}, ${V}]: ${T} examples.`);
 
-// 5. Cross-entropy. Softmax makes a row of scores into probabilities. The loss of a prediction is −ln of the probability
-// that it gave to the right token: 0 if it was certain, more the less it was. Knowing nothing is 1/V for each: ln V.
+// 5. Cross-entropy. Softmax turns scores into probabilities. The loss of a prediction is −ln of the probability of the
+// right token: 0 if the model was certain. A model that knows nothing gives each token 1/V, so its loss is ln V.
 const softmax = (scores: Float32Array, temperature = 1): number[] => {
-  const highest = Math.max(...scores); // taken off, so that exp cannot overflow; the probabilities are the same
+  const highest = Math.max(...scores); // subtracted, so that exp cannot overflow; the probabilities stay the same
   const weights = Array.from(scores, (score) => Math.exp((score - highest) / temperature));
   const sum = weights.reduce((total, weight) => total + weight, 0);
   return weights.map((weight) => weight / sum);
@@ -88,28 +87,27 @@ const rowOf = (data: Float32Array, t: number): Float32Array => data.subarray(t *
 const lossAt = (t: number, target: number): number => -Math.log(softmax(rowOf(logits, t))[target] ?? 0);
 const untrained = y.reduce((sum, target, t) => sum + lossAt(t, target), 0) / T;
 console.log(
-  `\n5. Loss before training: ${untrained.toFixed(3)}. Knowing nothing: ln ${V} = ${Math.log(V).toFixed(3)}.`,
+  `\n5. Loss before training: ${untrained.toFixed(3)}. A model that knows nothing: ln ${V} = ${Math.log(V).toFixed(3)}.`,
 );
 
-// 6. Training. A step takes B windows from random places of the text and goes forward to their loss, then backward: the
-// chain rule, from the loss to each weight, says how the loss changes with it. The optimizer moves each a little,
-// downhill.
-const gradients = createGradients(model); // for each weight: how the loss changes with it
-const optimizer = createOptimizer(backend, model.layout, config.train.optimizer); // here Muon; AdamW is another
+// 6. Training. A step takes B windows from random positions of the text. The forward pass computes their loss, and the
+// backward pass the gradients, by the chain rule. The optimizer then moves each weight a little, to reduce the loss.
+const gradients = createGradients(model); // one gradient per weight
+const optimizer = createOptimizer(backend, model.layout, config.train.optimizer); // here Muon; another optimizer is AdamW
 const losses: number[] = [];
-console.log("\n6. Training. The mean loss, since the line before:");
+console.log("\n6. Training. Mean loss since the previous line:");
 for (let step = 0; step < steps; step++) {
   const batch = trainingBatch(trainIds, { batchSize, contextLength, seed, step }); // x and y, [B, T] each
   gradients.clear();
   const loss = await gradients.record(async (context) => {
     const scores = forward(context, model, batch.x, batch.rows, batch.time); // logits, [B, T, V]
-    const sum = crossEntropyLoss(context, scores, batch.y); // the losses of all B·T predictions
+    const sum = crossEntropyLoss(context, scores, batch.y); // sum of the losses of all B·T predictions
     const mean = (await readScalar(backend, sum)) / batch.y.length;
-    backward(context, sum, 1 / batch.y.length); // fills the gradients, those of the mean
+    backward(context, sum, 1 / batch.y.length); // fills the gradients of the mean loss
     return mean;
   });
-  const gradScale = clipFactor(await gradients.norm(), config.train.maxGradNorm); // no step may go too far
-  const learningRate = learningRateAt(config.train, step); // how far it goes: less and less towards the end
+  const gradScale = clipFactor(await gradients.norm(), config.train.maxGradNorm); // clipping: limits the size of a step
+  const learningRate = learningRateAt(config.train, step); // size of the step; it falls towards the end
   optimizer.update({ values: model.arena, gradients: gradients.arena, step: step + 1, learningRate, gradScale });
   losses.push(loss);
   const every = Math.ceil(steps / 10);
@@ -119,7 +117,7 @@ for (let step = 0; step < steps; step++) {
   }
 }
 
-// 7. Evaluation: the same loss on the text that was held out, each token predicted once. No gradients are wanted here.
+// 7. Evaluation: the loss on the held-out text. Each token is predicted once. This needs no gradients.
 let total = 0;
 for (const { x, y, rows, time } of evaluationWindows(heldOutIds, { contextLength, batchSize: 64 })) {
   total += await withContext(inferenceContext(backend), (context) =>
@@ -127,20 +125,22 @@ for (const { x, y, rows, time } of evaluationWindows(heldOutIds, { contextLength
   );
 }
 const heldOut = total / (heldOutIds.length - 1);
-console.log(`\n7. Loss on held-out text: ${heldOut.toFixed(3)} nats a character, as unsure as if it had to guess`);
+console.log(
+  `\n7. Loss on held-out text: ${heldOut.toFixed(3)} nats per character: the model is as uncertain as if it had to choose`,
+);
 console.log(`   among ${Math.exp(heldOut).toFixed(1)} equally likely characters; before training, among ${V}.`);
 
-// 8. The causal mask. Position t must not see x[t + 1]: that is its answer. So another token at k changes no row before.
+// 8. The causal mask. Position t must not see its answer, x[t + 1]. So a changed token at k changes no row before k.
 const k = Math.floor(T / 2);
 const before = (await lm.logits(x)).data;
 const after = (await lm.logits(x.with(k, x[k] === 0 ? 1 : 0))).data;
 const firstChanged = Math.floor(before.findIndex((score, i) => score !== after[i]) / V);
 console.log(`\n8. With another token at ${k}, the first row of logits to change is row ${firstChanged}.`);
 
-// 9. Generation: predict, draw, append, again. Dividing the scores by a temperature below 1 makes likely tokens likelier.
+// 9. Generation: predict, draw, append, repeat. A temperature below 1 divides the scores: likely tokens become likelier.
 const random = randomStream(randomKey(seed, "sampling"));
 const draw = (probabilities: readonly number[]): number => {
-  let left = random.uniform(); // a point between 0 and 1, on which each token has a piece as long as its probability
+  let left = random.uniform(); // a point between 0 and 1; each token owns an interval as long as its probability
   for (const [id, probability] of probabilities.entries()) {
     left -= probability;
     if (left < 0) return id;
@@ -150,19 +150,19 @@ const draw = (probabilities: readonly number[]): number => {
 const ids = [...tokenizer.encode(corpus.prompt)];
 process.stdout.write(`\n9. ${corpus.prompt}`);
 for (let count = 0; count < 300; count++) {
-  const { data, shape } = await lm.logits(ids.slice(-contextLength)); // crop: it can see so many tokens and no more
-  const next = draw(softmax(rowOf(data, shape[0] - 1), 0.8)); // the last row predicts what is not there yet
+  const { data, shape } = await lm.logits(ids.slice(-contextLength)); // crop: the model can see only the last T tokens
+  const next = draw(softmax(rowOf(data, shape[0] - 1), 0.8)); // the last row predicts the next token
   ids.push(next);
   process.stdout.write(tokenizer.decode([next]));
 }
 
-// 10. The library has all of this in two functions. train() is the loop of 6: the same seed gives the same losses.
+// 10. Two functions of the library do all of this. train() is the loop of part 6: the same seed gives the same losses.
 console.log("\n\n10. train() gives the losses of the loop above, to the bit:");
 for await (const event of train({ data: flags.data, preset: "shakespeare", config, out: null, backend })) {
   if (event.type === "step") console.log(`    there ${event.loss}, here ${losses[event.step - 1]}`);
-  if (event.type === "step" && event.step === Math.min(3, steps)) break; // three are enough here
+  if (event.type === "step" && event.step === Math.min(3, steps)) break; // three steps are enough for this comparison
 }
-process.stdout.write(`    generate() goes on from any prompt:\n    ${corpus.prompt}`);
+process.stdout.write(`    generate() continues any prompt:\n    ${corpus.prompt}`);
 for await (const event of generate(lm, { prompt: corpus.prompt, maxNewTokens: 100, temperature: 0.8 })) {
   if (event.type === "token") process.stdout.write(event.text);
 }

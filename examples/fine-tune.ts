@@ -1,11 +1,11 @@
 /**
- * Takes a model further on a text of yours, with LoRA: the model's own weights stay as they are, and small matrices beside them
- * learn. Then it measures both on the same windows, and writes one model of the two.
+ * Tunes a model on your own text with LoRA: the model's own weights stay unchanged, and small matrices next to them are
+ * trained. Then it measures the model before and after on the same windows, and writes one model that contains both.
  *
  *     npm run example fine-tune -- --model model.gguf --data letters.txt
  *     npm run example fine-tune                       a small model of docs/, tuned on names
  *
- * MODEL is a Hugging Face directory, a GGUF file, hf:org/name or a checkpoint. With `--rank 0` all weights learn.
+ * MODEL is a Hugging Face directory, a GGUF file, hf:org/name or a checkpoint. With `--rank 0` all weights are trained.
  */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -23,18 +23,20 @@ const { values: flags } = parseArgs({
 });
 const data = flags.data;
 
-// Without a model of somebody else, a small one that has read another text.
+// Without `--model`, the example first trains a small model on another text.
 const read = async (): Promise<string> => {
   const out = `${flags.out}-base`;
   const config = { train: { steps: 300 } };
   for await (const event of train({ data: "docs", config, out, finalSampleTokens: 0 })) {
-    if (event.type === "start") console.log(`no --model: first one of ${event.parameters} weights reads docs/`);
+    if (event.type === "start")
+      console.log(`no --model: first, a model of ${event.parameters} weights is trained on docs/`);
   }
   return join(out, "best");
 };
 const model = flags.model ?? (await read());
 
-// The defaults of fine-tuning follow from the model and the text: a small learning rate, about two passes over the text.
+// The defaults of fine-tuning follow from the model and the text: a small learning rate, about two passes over the
+// text.
 const rank = Number(flags.rank);
 const config = {
   ...(rank > 0 ? { lora: { rank } } : {}),
@@ -46,11 +48,11 @@ for await (const event of train({ data, initFrom: model, config, out: flags.out,
     console.log(`${event.config.train.steps} steps; the run is kept in ${event.out}`);
   } else if (event.type === "eval") {
     const before = event.reason === "begin" ? ", before" : "";
-    console.log(`step ${event.step}: ${event.natsPerCharacter.toFixed(4)} nats a character${before}`);
+    console.log(`step ${event.step}: ${event.natsPerCharacter.toFixed(4)} nats per character${before}`);
   }
 }
 
-// Before and after, on the same windows of what was held out. best/ has the weights, or the adapter, of the lowest loss.
+// Measures before and after, on the same held-out windows. best/ has the weights, or the adapter, with the lowest loss.
 const best = join(flags.out, "best");
 const before = await loadPretrained(model);
 const after = await loadPretrained(best, rank > 0 ? { base: model } : {});
@@ -60,10 +62,10 @@ const { natsPerCharacter, halfWidth95, blocks } = compareEvaluations(
   await evaluate(after, measured),
   await evaluate(before, measured),
 );
-// null: a text of fewer than eight windows.
+// null: the text has fewer than eight windows.
 const interval = halfWidth95 === null ? "" : ` ± ${halfWidth95.natsPerCharacter.toFixed(4)}`;
 console.log(
-  `difference, with its 95% interval: ${natsPerCharacter.toFixed(4)}${interval} nats a character, over ${blocks} blocks`,
+  `difference, with its 95% interval: ${natsPerCharacter.toFixed(4)}${interval} nats per character, over ${blocks} blocks`,
 );
 
 process.stdout.write(flags.prompt);
@@ -74,7 +76,7 @@ console.log();
 await before.close();
 await after.close();
 
-// One ordinary model of the two, for every program that reads Hugging Face directories.
+// Writes model and adapter as one ordinary model, for every program that reads Hugging Face directories.
 if (rank > 0) {
   const merged = `${flags.out}-merged`;
   await saveMerged(merged, best, { base: model });

@@ -1,10 +1,10 @@
 /**
- * New names. The model reads a list of names, letter by letter, and writes names that are not in it.
+ * Invents names. The model reads a list of names, letter by letter, and generates names that are not in the list.
  *
  *     npm run example names                              1,717 first names of Europe and its neighbours
- *     npm run example names -- towns.txt --steps 300     a list of your own, one name a line
+ *     npm run example names -- towns.txt --steps 300     a list of your own, one name per line
  *
- * Each row of a batch is one name here, so batches are made by hand. For the method itself see causal-lm.ts.
+ * Each row of a batch is one name, so this file builds its own batches. causal-lm.ts explains the method.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
@@ -38,7 +38,7 @@ const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
   options: { steps: { type: "string", default: "800" }, out: { type: "string" } },
 });
-// Our own list is in examples/, beside this file or, once it is compiled, two folders away.
+// The included list is in examples/: next to this file, or two folders up once this file is compiled.
 const ours = ["names.txt", "../../examples/names.txt"].map((path) => fileURLToPath(new URL(path, import.meta.url)));
 const [file = ours.find((path) => existsSync(path)) ?? "names.txt"] = positionals;
 if (!existsSync(file)) {
@@ -48,19 +48,19 @@ if (!existsSync(file)) {
 const lines = readFileSync(file, "utf8").split("\n");
 const names = [...new Set(lines.map((line) => line.trim()).filter((line) => line !== ""))];
 
-// Every tenth name is held out: the loss on these names shows whether the model learns how names are made, or only a
-// list.
+// Every tenth name is held out. The loss on these names shows whether the model learns how names are built, or only
+// memorizes the list.
 const isHeldOut = (index: number): boolean => index % 10 === 9;
 const known = names.filter((_, index) => !isHeldOut(index));
 const heldOut = names.filter((_, index) => isHeldOut(index));
 console.log(`${basename(file)}: ${known.length} names to learn from, ${heldOut.length} held out`);
 
-// "\n" begins and ends a name: after it comes a first letter, and it comes after the last one.
+// "\n" is the token before the first letter and after the last letter of a name.
 const tokenizer = trainCharTokenizer(`\n${names.join("\n")}`);
 const [newline = 0] = tokenizer.encode("\n");
 const time = Math.max(...names.map((name) => tokenizer.encode(name).length)) + 1;
 
-/** Rows of x = "\nname", y = "name\n". The target −1, behind the end of a name, takes no part in the loss. */
+/** Rows of x = "\nname", y = "name\n". After the end of a name the target is −1, which the loss ignores. */
 const batchOf = (chosen: readonly string[]): { x: Int32Array; y: Int32Array; predictions: number } => {
   const x = new Int32Array(chosen.length * time).fill(newline);
   const y = new Int32Array(chosen.length * time).fill(-1);
@@ -115,7 +115,7 @@ for (let step = 0; step < plan.steps; step++) {
   }
 }
 
-// Ask for 500 names, each from "\n" to the next "\n".
+// Generate 500 names, each from "\n" to the next "\n".
 const lm = languageModel(model, tokenizer);
 const written: string[] = [];
 for (let i = 0; i < 500; i++) {
@@ -133,10 +133,10 @@ const different = new Set(written);
 const fresh = [...different].filter((name) => !names.includes(name));
 const found = [...different].filter((name) => heldOut.includes(name));
 console.log(
-  `\nOf ${written.length} names written, ${different.size} are different and ${fresh.length} of them in no list:`,
+  `\n${written.length} names generated; ${different.size} different; ${fresh.length} of these are not in the list:`,
 );
 console.log(fresh.slice(0, 40).join(", "));
-if (found.length > 0) console.log(`\nReal names that it had never seen: ${found.join(", ")}`);
+if (found.length > 0) console.log(`\nHeld-out names that the model invented again: ${found.join(", ")}`);
 
 if (flags.out !== undefined) {
   await savePretrained(flags.out, lm);

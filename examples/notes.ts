@@ -1,10 +1,10 @@
 /**
- * A model of your own notes: it learns from a folder of text files and goes on with a beginning of yours.
+ * A model of your own notes: it learns from a folder of text files, and continues a beginning that you give.
  *
  *     npm run example notes                                        the pages of docs/
  *     npm run example notes -- ~/notes --prompt "Today" --steps 1000
  *
- * The run is kept in runs/; `npx foretoken generate RUN --prompt "…"` writes with it again.
+ * The run is kept in runs/; `npx foretoken generate RUN --prompt "…"` generates more text with it.
  */
 import { parseArgs } from "node:util";
 import { generate, loadPretrained, train } from "foretoken";
@@ -13,10 +13,10 @@ const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
   options: { steps: { type: "string", default: "800" }, prompt: { type: "string" }, out: { type: "string" } },
 });
-const [folder = "docs"] = positionals; // UTF-8 files in it and below; hidden and binary ones are passed over
+const [folder = "docs"] = positionals; // UTF-8 files in the folder and its subfolders; hidden and binary files are skipped
 
-// Notes are a small text, so the model may learn them by heart. Dropout makes that harder, and patience ends the run when
-// the loss on the held-out tenth has not become lower for three evaluations; best/ keeps the weights from before.
+// Notes are a small text, so the model may memorize them. Dropout makes this harder. Patience ends the run when the
+// loss on the held-out tenth has not improved for three evaluations; best/ keeps the weights with the lowest loss.
 const steps = Number(flags.steps);
 const config = {
   model: { contextLength: 64, nLayer: 2, nHead: 4, nEmbd: 64, mlp: { hidden: 176 }, dropout: 0.2 },
@@ -32,10 +32,10 @@ for await (const event of train(options)) {
     console.log(`${event.parameters} weights, on ${event.backend}; the run is kept in ${run}\n`);
   } else if (event.type === "eval") {
     console.log(
-      `step ${event.step}: ${event.natsPerCharacter.toFixed(3)} nats a character${event.best ? ", the best so far" : ""}`,
+      `step ${event.step}: ${event.natsPerCharacter.toFixed(3)} nats per character${event.best ? ", the best so far" : ""}`,
     );
   } else if (event.type === "done") {
-    console.log(`the best was ${event.bestValLoss?.toFixed(3)}, after step ${event.bestStep}\n`);
+    console.log(`lowest loss: ${event.bestValLoss?.toFixed(3)}, at step ${event.bestStep}\n`);
   }
 }
 

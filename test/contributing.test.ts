@@ -1,4 +1,4 @@
-/** What those who carry on need to find: the scripts in CONTRIBUTING.md, and the version in CHANGELOG.md. */
+/** Information that contributors need: the scripts in CONTRIBUTING.md, and the version in CHANGELOG.md. */
 import { expect, test } from "vitest";
 import { readPage } from "./support/pages.ts";
 
@@ -8,7 +8,7 @@ interface Manifest {
 }
 const manifest = JSON.parse(await readPage("package.json")) as Manifest;
 
-/** Scripts that npm calls by itself. */
+/** Scripts that npm calls automatically. */
 const hooks = ["prepare"];
 
 test("CONTRIBUTING.md names each script of package.json, and no other", async () => {

@@ -3,20 +3,23 @@ import { onRanks } from "#foretoken/cli/commands/info.js";
 import { pages, readPage } from "./support/pages.ts";
 
 interface Snippet {
-  /** The source after the language: ```ts src/ops/swiglu.ts */
+  /** The source file after the language: ```ts src/ops/swiglu.ts */
   readonly source: string | undefined;
-  /** The test that runs the block, named by a comment before it in the section: <!-- test/a.test.ts runs this block. --> */
+  /**
+   * The test that runs the block. A comment before the block, in the same section, names it: <!-- test/a.test.ts runs
+   * this block. -->
+   */
   readonly runner: string | undefined;
   readonly code: string;
 }
 
-/** Blocks of a page in a language that this project is written in. */
+/** The code blocks of a page in this project's languages. */
 const snippetsOf = (page: string): Snippet[] => {
   let runner: string | undefined;
   return [...page.matchAll(/^<!-- (test\/\S+) runs |^#{1,3} |^```(\w*) ?(\S*)\n([\s\S]*?)^```$/gm)].flatMap(
     ([whole, test, language = "", source = "", code = ""]) => {
       if (!whole.startsWith("```")) {
-        // A heading ends the section of the comment.
+        // A heading ends the section to which the comment applies.
         runner = test;
         return [];
       }
@@ -28,7 +31,10 @@ const snippetsOf = (page: string): Snippet[] => {
 
 const oneSpace = (text: string): string => text.replaceAll(/\s+/g, " ").trim();
 
-/** The first part of a snippet, between lines that hold only `…`, that is missing in the text or out of order. */
+/**
+ * The first part of a snippet that is missing in the text or out of order. Lines that contain only `…` separate the
+ * parts.
+ */
 const missingPart = (code: string, text: string): string | undefined => {
   const whole = oneSpace(text);
   let from = 0;
@@ -45,7 +51,7 @@ interface LockedPackage {
   readonly optionalDependencies?: Readonly<Record<string, string>>;
 }
 
-/** Names of the packages that npm installs with `name`, itself among them. */
+/** Names of all packages that npm installs with `name`, including `name`. */
 const installedWith = (
   locked: Readonly<Record<string, LockedPackage>>,
   name: string,

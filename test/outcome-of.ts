@@ -8,7 +8,9 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-/** A process's output into its pipes, once it has ended. `onOutput` is called with all of it so far, at each piece. */
+/**
+ * A process's output in its pipes, after it has ended. `onOutput` is called with all output so far, at each new piece.
+ */
 export const outcomeOf = (
   child: ChildProcessByStdio<Writable | null, Readable, Readable>,
   onOutput?: (stdout: string) => void,

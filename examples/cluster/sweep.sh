@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Many small runs on this machine, some at a time: each with another learning rate or seed.
+# Many small runs on this machine, several at a time, each with another learning rate or seed.
 #
 #     JOBS=2 examples/cluster/sweep.sh --data notes.txt --steps 2000
 #     npx foretoken runs runs/sweep --sort loss
 #
 # Arguments are flags of `foretoken train` for all runs. Variables:
 #
-#     JOBS       how many runs at a time; 1 unless set
-#     OUT        folder for the runs and their logs; runs/sweep unless set
-#     FORETOKEN  the clone, built; the one that this script lies in unless set
+#     JOBS       number of runs at the same time; default: 1
+#     OUT        folder for the runs and their logs; default: runs/sweep
+#     FORETOKEN  a clone that is built; default: the clone that contains this script
 #
-# Ctrl-C or SIGTERM saves the runs under way. Started again, it goes on with those that have steps left, and skips the others.
+# Ctrl-C or SIGTERM saves the active runs. When you start the script again, it resumes unfinished runs and skips finished ones.
 set -euo pipefail
 
 rates=(1e-3 2e-3 4e-3)
@@ -34,17 +34,17 @@ mkdir -p "$folder"
 failures=$(mktemp)
 trap 'rm -f "$failures"' EXIT
 
-# In a process group of its own, which gets a signal as a whole: the shell waits for the run, and the run saves.
+# Runs in its own process group. A signal goes to the whole group: the run saves, and the shell waits for the run.
 train() {
   local out=$1 name=$2 begins=begins flags status=0
   shift 2
   trap : INT TERM HUP
   if [ -e "$out/run.json" ]; then
     if [[ $(node "$program" runs "$out" --json) =~ '"state":"'(finished|patience)'"' ]]; then
-      echo "$name: has ended already, skipped"
+      echo "$name: is finished, skipped"
       return
     fi
-    begins="goes on"
+    begins=resumes
     flags=(--resume "$out")
   else
     flags=(--out "$out" "$@")
@@ -59,7 +59,7 @@ train() {
 }
 
 stopped=0
-# Arguments: the signal, and the exit status that it gives.
+# Arguments: the signal, and the exit status after this signal.
 stop() {
   local group
   stopped=$2
@@ -71,11 +71,12 @@ trap 'stop HUP 129' HUP
 
 running() { jobs -pr | wc -l; }
 
-# Job control gives each run its process group: so Ctrl-C reaches it once, from here. A second signal ends a run without saving.
+# Job control gives each run its own process group, so a run gets Ctrl-C only once, from this script. A second signal would end
+# it without saving.
 set -m
 for rate in "${rates[@]}"; do
   for seed in "${seeds[@]}"; do
-    # A signal ends a wait, too.
+    # A signal also ends the wait.
     while [ "$stopped" = 0 ] && [ "$(running)" -ge "$jobs" ]; do wait -n || true; done
     if [ "$stopped" != 0 ]; then break 2; fi
     train "$folder/rate-$rate-seed-$seed" "rate $rate, seed $seed" "$@" --learning-rate "$rate" --seed "$seed" < /dev/null &
@@ -87,5 +88,5 @@ if [ "$stopped" != 0 ]; then
   echo "stopped; to go on: the same command again" >&2
   exit "$stopped"
 fi
-printf 'the best first: node %q runs %q --sort loss\n' "$program" "$folder"
+printf 'sorted by loss: node %q runs %q --sort loss\n' "$program" "$folder"
 [ ! -s "$failures" ]

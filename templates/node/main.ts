@@ -1,26 +1,27 @@
-// Trains a model on a text, and writes with it:
+// Trains a model on a text, and generates text with it:
 //
 //     npm start                    text.txt
 //     npm start -- notes.txt       a text of yours, or a folder of texts
-//     npm start -- notes.txt Dear  with the beginning of what it writes
+//     npm start -- notes.txt Dear  with a prompt
 import { ForetokenError, generate, loadPretrained, train } from "foretoken";
 
 const [data = "text.txt", asked = "\n"] = process.argv.slice(2);
-// Model and steps follow from the size of the text. Change single fields here, as { train: { steps: 2000 } }.
+// The size of the text decides the model and the number of steps. Change single fields here, such as { train: { steps:
+// 2000 } }.
 const config = {};
 
-// The first Ctrl-C or SIGTERM saves the run, a second one quits at once.
+// The first Ctrl-C or SIGTERM saves the run; a second one quits at once.
 const interrupt = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => interrupt.abort());
 
 /** The run's folder. */
 let run = "";
-/** Whether the run came to its end. */
+/** Whether the run reached its end. */
 let isEnded = false;
 
 const print = (line: string): void => console.log(process.stdout.isTTY ? `\r${line.padEnd(40)}` : line);
 
-/** As shells read it, and `--prompt`, where a line end is \n. */
+/** Quoted for a shell and for `--prompt`, which reads \n as a line end. */
 const quoted = (text: string): string => {
   const escaped = JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"');
   return `'${escaped.replaceAll("'", "'\\''")}'`;
@@ -47,14 +48,15 @@ const trainOnText = async (): Promise<void> => {
     }
     if (event.type === "done") {
       isEnded = event.reason !== "interrupted";
-      if (event.reason === "patience") print(`No better than at step ${event.bestStep} any more: it ends here.`);
+      if (event.reason === "patience")
+        print(`The loss was lowest at step ${event.bestStep} and no longer improves: training ends.`);
     }
   }
 };
 
 const write = async (): Promise<void> => {
   const lm = await loadPretrained(`${run}/best`);
-  // It can begin with characters of its text only.
+  // A prompt may contain only characters of the training text.
   const known = [...asked].filter((character) => {
     try {
       return lm.tokenizer.encode(character).length > 0;
@@ -66,7 +68,7 @@ const write = async (): Promise<void> => {
   const prompt = known.join("") || lm.tokenizer.token(0);
   if (unknown.length > 0) {
     console.log(
-      `\nThe model never saw ${unknown.map((character) => JSON.stringify(character)).join(", ")}: it begins without.`,
+      `\nThe model does not know ${unknown.map((character) => JSON.stringify(character)).join(", ")}: the prompt is used without them.`,
     );
   }
   process.stdout.write(`\nThe model writes:\n\n${prompt}`);
@@ -80,9 +82,9 @@ const write = async (): Promise<void> => {
 try {
   await trainOnText();
   if (isEnded) await write();
-  else console.log(`\nSaved in ${run}. To go on:\n\n  npx foretoken train --resume ${run}`);
+  else console.log(`\nSaved in ${run}. To resume:\n\n  npx foretoken train --resume ${run}`);
 } catch (error) {
-  // A text that cannot be used: one line says why. Anything else is a bug.
+  // A ForetokenError means that the text cannot be used: one line says why. Any other error is a bug.
   if (!(error instanceof ForetokenError)) throw error;
   console.error(error.message);
   process.exitCode = 2;

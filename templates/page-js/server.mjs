@@ -3,8 +3,8 @@
 //     npm start              http://localhost:3000
 //     npm start -- 8080      another port
 //
-// Its headers make the page cross-origin isolated: so WebAssembly may use threads. For everybody else, put the same
-// headers on a real server.
+// Its headers make the page cross-origin isolated, so that WebAssembly may use threads. A server for the public must
+// send the same headers.
 import { createReadStream, realpathSync } from "node:fs";
 import { realpath, stat } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -43,12 +43,15 @@ const findLibrary = () => {
 };
 const library = findLibrary();
 
-/** The file that a request asks for: the library, or a file of this folder that is not hidden. Undefined for any other. */
+/**
+ * The file that a request asks for: the library, or a file of this folder that is not hidden. Undefined for other
+ * paths.
+ */
 const fileOf = async (url) => {
   const path = decodeURIComponent(url.split(/[?#]/)[0]);
   if (path === "/foretoken.browser.js") return library;
   const names = (path === "/" ? "/index.html" : path).split("/").slice(1);
-  // No way up, no hidden file, no installed package.
+  // Refuses parent folders, hidden files and installed packages.
   if (names.some((name) => name.startsWith(".") || name === "node_modules" || /[\\\0:]/.test(name))) return undefined;
   const file = await realpath(join(folder, ...names));
   // A link may lead out of the folder.
@@ -60,7 +63,7 @@ const answer = (response, status) => response.writeHead(status, headers).end(`${
 const server = createServer(async (request, response) => {
   const { method, url = "/", headers: sent } = request;
   if (method !== "GET" && method !== "HEAD") return answer(response, 405);
-  // A page of somebody else may have its name lead to this computer.
+  // Another site's domain name may point to this computer (DNS rebinding), so only known host names are answered.
   if (!/^(localhost|127\.0\.0\.1)(:\d+)?$/.test(sent.host ?? "")) return answer(response, 403);
   const file = await fileOf(url).catch(() => undefined);
   if (file === undefined) return answer(response, 404);

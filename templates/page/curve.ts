@@ -1,8 +1,8 @@
-// A curve of the loss, as SVG: each step's loss, their running mean, and the loss on held-out text.
+// The loss curve as SVG: each step's loss, their moving average, and the loss on held-out text.
 
 const height = 240;
 const margin = { top: 12, right: 14, bottom: 28, left: 40 };
-/** Steps of a running mean: an odd number, so that it stands at the middle one. */
+/** Steps of a moving average: an odd number, so that the average belongs to the middle step. */
 const averaged = 5;
 const half = (averaged - 1) / 2;
 const namespace = "http://www.w3.org/2000/svg";
@@ -20,7 +20,7 @@ const element = (name: string, attributes: Readonly<Record<string, string | numb
   return made;
 };
 
-/** Round numbers from `low` to `high`, about `count` of them. */
+/** About `count` round numbers from `low` to `high`. */
 const ticks = (low: number, high: number, count: number): readonly number[] => {
   const rough = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -29,14 +29,14 @@ const ticks = (low: number, high: number, count: number): readonly number[] => {
   return Array.from({ length: Math.floor(high / size) - first + 1 }, (_, i) => Number(((first + i) * size).toFixed(6)));
 };
 
-/** Mean loss of the steps around the one at `index`; at both ends of fewer, so that it stays in their middle. */
+/** Mean loss of the steps around `index`. At both ends it covers fewer steps, so that `index` stays in the middle. */
 export const meanAround = (losses: readonly Point[], index: number): number => {
   const reach = Math.min(half, index, losses.length - 1 - index);
   const around = losses.slice(index - reach, index + reach + 1);
   return around.reduce((sum, { loss }) => sum + loss, 0) / around.length;
 };
 
-/** Draws into `svg` and draws again whenever its width changes. */
+/** Draws into `svg`, and again whenever its width changes. */
 export const createCurve = (svg: Element) => {
   let losses: Point[] = [];
   let means: Point[] = [];
@@ -62,7 +62,7 @@ export const createCurve = (svg: Element) => {
       const middle = { class: "tick", x: width / 2, y: height / 2, "text-anchor": "middle" };
       svg.replaceChildren(
         element("rect", { class: "empty", x: 1, y: 1, width: width - 2, height: height - 2, rx: 6 }),
-        element("text", middle, "The curve comes with the first step."),
+        element("text", middle, "The curve appears after the first step."),
       );
       return;
     }
@@ -82,7 +82,7 @@ export const createCurve = (svg: Element) => {
     );
   };
 
-  /** Many steps come between two frames: they are drawn at once. */
+  /** Many steps arrive between two frames: they are drawn together. */
   const plan = (): void => {
     if (isPlanned) return;
     isPlanned = true;
@@ -97,22 +97,22 @@ export const createCurve = (svg: Element) => {
       [losses, means, measured] = [[], [], []];
       plan();
     },
-    /** The run is planned to so many steps. */
+    /** Sets the planned number of steps. */
     extend(plannedSteps: number): void {
       steps = plannedSteps;
       plan();
     },
-    /** The loss of a step, in nats per token. */
+    /** Adds the loss of a step, in nats per token. */
     addStep(step: number, loss: number): void {
       losses.push({ step, loss });
       means.push({ step, loss });
-      // The steps before it have got a neighbour.
+      // The new step is a neighbour of the steps before it, so their averages change.
       for (let i = Math.max(0, losses.length - 1 - half); i < losses.length; i++) {
         means[i] = { step: losses[i]?.step ?? step, loss: meanAround(losses, i) };
       }
       plan();
     },
-    /** The loss on held-out text, in nats per token. */
+    /** Adds a loss on held-out text, in nats per token. */
     addMeasured(step: number, loss: number): void {
       measured.push({ step, loss });
       plan();

@@ -6,11 +6,11 @@ import { eventsOf, learnsByHeart, parametersOf, positionOf } from "./past.ts";
 
 const curve = createCurve(part("curve"));
 let plannedSteps = 1;
-/** The step at which the training began, or went on. */
+/** The step at which the training began, or was resumed. */
 let firstStep = 0;
-/** Of the run so far. */
+/** Evaluations of the run so far. */
 let measurements: EvalEvent[] = [];
-/** Whether the training has begun, and its first step is still to come. */
+/** True from the beginning of a training until its first step. */
 let isFirst = false;
 
 const progress = part<HTMLProgressElement>("progress");
@@ -26,8 +26,8 @@ const showMeasured = (event: EvalEvent): void => {
   part("table").append(row);
   part("val-loss").textContent = valLoss.toFixed(3);
   part("val-step").textContent = `at step ${step}`;
-  const line = `Step ${step} of ${plannedSteps}: loss ${valLoss.toFixed(2)} on text it has not seen`;
-  part("curve").setAttribute("aria-label", `The loss over the steps. ${line}. The table below has each measurement.`);
+  const line = `Step ${step} of ${plannedSteps}: loss ${valLoss.toFixed(2)} on held-out text`;
+  part("curve").setAttribute("aria-label", `The loss over the steps. ${line}. The table below lists each measurement.`);
   say(`${line}.`);
 };
 
@@ -57,7 +57,7 @@ const showStep = (step: number): void => {
   part("step").textContent = String(step);
 };
 
-/** Empties the figures, for another run. */
+/** Empties the figures for another run. */
 const clearFigures = (): void => {
   curve.clear();
   measurements = [];
@@ -72,17 +72,19 @@ const timeOf = (seconds: number): string => {
   return `${Math.round(seconds / 60)} minutes`;
 };
 
-/** Of a training that went on to its end and found no better weights. */
+/**
+ * Says when the best weights are older than this training: it reached its end and found no better ones. Otherwise "".
+ */
 const foundBefore = ({ reason, bestStep }: DoneEvent): string =>
   reason === "interrupted" || bestStep === null || bestStep > firstStep || firstStep === 0
     ? ""
-    : `, at step ${bestStep} already`;
+    : `, reached at step ${bestStep}`;
 
 /** Shows an event of the library's `train`. */
 export const showTraining = (event: TrainEvent): void => {
   switch (event.type) {
     case "start":
-      // What a run that goes on has done before is shown already.
+      // The earlier steps of a resumed run are shown already.
       if (event.step === 0) clearFigures();
       showPlan(event.config.train.steps, event.parameters);
       firstStep = event.step;
@@ -91,13 +93,13 @@ export const showTraining = (event: TrainEvent): void => {
     case "step":
       curve.addStep(event.step, event.loss);
       showStep(event.step);
-      if (isFirst) say(`It trains, to step ${plannedSteps}.`);
+      if (isFirst) say(`Training, to step ${plannedSteps}.`);
       isFirst = false;
       part("loss").textContent = event.loss.toFixed(3);
       part("speed").textContent = count.format(Math.round(event.tokensPerSecond));
       break;
     case "estimate":
-      say(`It trains, to step ${plannedSteps}: about ${timeOf(event.secondsLeft)}.`);
+      say(`Training, to step ${plannedSteps}: about ${timeOf(event.secondsLeft)}.`);
       break;
     case "eval":
       curve.addMeasured(event.step, event.valLoss);
@@ -110,20 +112,20 @@ export const showTraining = (event: TrainEvent): void => {
     case "overfitting":
       if (!learnsByHeart(event, measurements)) break;
       tell("news", {
-        title: "The model begins to learn the text by heart.",
-        text: "A longer text helps. Writing uses the best weights so far.",
+        title: "The model begins to memorize the text.",
+        text: "A longer text helps. To write, the page uses the best weights so far.",
       });
       break;
     case "done":
       say(
         event.bestValLoss === null
-          ? "Stopped before its loss was measured. Now let it write."
-          : `${event.reason === "interrupted" ? "Stopped" : "Trained"}: loss ${event.bestValLoss.toFixed(2)} on text it has not seen${foundBefore(event)}. Now let it write.`,
+          ? "Stopped before its loss was measured. You can press Write now."
+          : `${event.reason === "interrupted" ? "Stopped" : "Trained"}: loss ${event.bestValLoss.toFixed(2)} on held-out text${foundBefore(event)}. You can press Write now.`,
       );
   }
 };
 
-/** Shows what has happened in a run so far. @returns its step, and all that are planned. */
+/** Shows the history of a run. @returns its step and its planned number of steps. */
 export const showPast = (run: RunFiles): { readonly step: number; readonly steps: number } => {
   const { step, steps } = positionOf(run);
   clearFigures();

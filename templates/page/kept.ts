@@ -1,4 +1,4 @@
-// The run that the browser keeps for this page, and its folder, which `foretoken train --resume` takes.
+// The run that the browser keeps for this page, and its folder, which `foretoken train --resume` can resume.
 import {
   type BrowserRunStore,
   ForetokenError,
@@ -11,13 +11,13 @@ import {
 
 let store: BrowserRunStore | undefined;
 
-/** Whether another tab has the place of the run. */
+/** Whether the error says that another tab holds the storage of the run. */
 export const isTaken = (error: unknown): boolean =>
   error instanceof ForetokenError && error.details.got === "another tab that uses it";
 
 /**
- * After a reload, the page before may still have the place for a moment: milliseconds in which it is tried again, and after which
- * it is most likely another tab's.
+ * After a reload, the old page may hold the storage for a moment. This page tries again for `longestWait` milliseconds;
+ * after that, most likely another tab holds the storage.
  */
 const longestWait = 5000;
 const reloadTakes = 400;
@@ -41,8 +41,9 @@ const openStore = async (onTaken: () => void): Promise<BrowserRunStore> => {
 };
 
 /**
- * The run of an earlier visit, if there is one. Fails where the browser keeps none, as in a second tab.
- * @param onTaken is called while another tab has its place, which is waited for a little.
+ * Reads the run of an earlier visit, if there is one. Throws if the browser cannot keep a run, for example in a second
+ * tab.
+ * @param onTaken is called while this page waits because another tab holds the storage.
  */
 export const readKept = async (onTaken: () => void): Promise<RunFiles | null> => {
   store = await openStore(onTaken);
@@ -52,7 +53,7 @@ export const readKept = async (onTaken: () => void): Promise<RunFiles | null> =>
 /** Whether the browser keeps the runs of this page. */
 export const keepsRuns = (): boolean => store !== undefined;
 
-/** Keeps a run in place of the one before, which stays where there is no room. */
+/** Stores a run in place of the stored one. If there is no space, the old run stays. */
 export const writeKept = async (run: RunFiles): Promise<void> => store?.write(run);
 
 /** Saves the run's folder as a ZIP archive. */
@@ -61,11 +62,11 @@ export const download = (run: RunFiles): void => {
   link.href = URL.createObjectURL(zipFolder(runToFolder(run), "foretoken-run"));
   link.download = "foretoken-run.zip";
   link.click();
-  // Once the download has begun.
+  // After the download has begun.
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 };
 
-/** The run in a folder, from a download or of `foretoken train`. `text`: where the folder has none of its own. */
+/** The run in a folder, from a download or from `foretoken train`. `text` is used if the folder contains no text. */
 export const openFolder = async (files: FileList, text: string): Promise<RunFiles> => {
   const run = await runFromFolder(files);
   return run.documents === undefined ? { text, ...run } : run;

@@ -1,9 +1,10 @@
-// Trains a model on the text of the page, and writes with it. Change what you like: page.ts has the rest.
+// Trains a model on the text of the page, and generates text with it. Change what you like; page.ts has the rest of the
+// page.
 import { type CheckpointFiles, loadInWorker, type RunFiles, train, type WorkerModel } from "foretoken/browser";
 import { showTraining } from "./figures.ts";
 import { backend, keep, onOpen, onTrain, onWrite, showWriting } from "./page.ts";
 
-// A model that a browser trains in minutes. What is not given follows from the size of the text.
+// A model that a browser trains in minutes. Fields that are not set here follow from the size of the text.
 const model =
   backend === "wasm" ? { nLayer: 2, nEmbd: 64, contextLength: 64 } : { nLayer: 1, nEmbd: 32, contextLength: 32 };
 const newRun = (steps: number) => {
@@ -12,7 +13,7 @@ const newRun = (steps: number) => {
 };
 let loaded: { readonly files: CheckpointFiles; readonly lm: WorkerModel } | undefined;
 
-/** The model of a run. One at a time is loaded, and stays if another one cannot be. */
+/** The model of a run. Only one model is loaded at a time. If a new one cannot be loaded, the old one stays. */
 const modelOf = async ({ best, last }: Pick<RunFiles, "best" | "last">): Promise<WorkerModel> => {
   const files = best ?? last;
   if (loaded?.files === files) return loaded.lm;
@@ -33,7 +34,7 @@ onTrain(async (data, steps, begun, signal) => {
 });
 
 onOpen(async (data, steps, { best, last }, signal) => {
-  // Before its first event, "start", all that a run goes on from has been checked.
+  // Before the event "start", `train` has checked everything that it needs to resume the run.
   for await (const { type } of train({ ...data, resume: last, steps, backend, signal })) if (type === "start") break;
   await modelOf({ best, last });
 });

@@ -1,10 +1,11 @@
-// What the page says of an error. The library's words are for programs: a visitor gets others for an error that they can mend.
+// The page's error messages. The library's messages are for programmers; a visitor gets other words for errors that a
+// visitor can fix.
 import { ForetokenError } from "foretoken/browser";
 
 export interface Message {
   readonly title: string;
   readonly text: string;
-  /** Name of a button that puts the run's text back into the box, where that helps. */
+  /** Label of a button that puts the run's text back into the box, if this helps. */
   readonly putBack?: string;
 }
 
@@ -16,47 +17,47 @@ const detailsOf = (error: unknown): { readonly where: string; readonly character
 
 export const lineOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-/** Of training on `text`, and of writing. */
+/** Message for an error in training on `text`, or in generation. */
 export const messageOf = (error: unknown, text: string): Message => {
   const { where, characters } = detailsOf(error);
   if (where === "text") {
     return {
-      title: "The run has learned another text.",
-      text: "Go on with that one, or press Train for a new run.",
-      putBack: "Put its text back",
+      title: "The run was trained on another text.",
+      text: "Put the run's text back and press Continue, or press Train for a new run.",
+      putBack: "Put the run's text back",
     };
   }
   if (where === "documents") {
     return {
-      title: "The run has learned documents.",
-      text: "Empty the box to go on with them, or press Train for a new run.",
+      title: "The run was trained on documents.",
+      text: "Empty the box and press Continue, or press Train for a new run.",
       putBack: "Empty the box",
     };
   }
   if (where.endsWith(" split") || (where === "tokenizer" && text === "")) {
     return {
       title: "The text is too short.",
-      text: "Paste at least a few hundred characters; with a page or more it learns to write.",
+      text: "Paste at least a few hundred characters; with a page of text or more the results are better.",
     };
   }
-  if (characters.length === 0) return { title: "That did not work.", text: lineOf(error) };
+  if (characters.length === 0) return { title: "This did not work.", text: lineOf(error) };
   const listed = characters.map((character) => `“${character}”`).join(" ");
-  return { title: `The model never saw ${listed}.`, text: "Leave that out, or train on a text that has it." };
+  return { title: `The model does not know ${listed}.`, text: "Leave this out, or train on a text that contains it." };
 };
 
-/** Of a folder that the page does not open, since its run cannot go on. */
+/** Message for a folder that the page cannot open because its run cannot be resumed. */
 export const messageOfUnopened = (error: unknown): Message => {
   const { where } = detailsOf(error);
   if (where === "text") {
     return {
-      title: "The folder does not have the text that the run learned.",
-      text: "Put that text into the box, and open the folder again.",
+      title: "The folder does not contain the text of the run.",
+      text: "Put the text of the run into the box, and open the folder again.",
     };
   }
   if (where === "documents") {
     return {
-      title: "The folder does not have the documents that the run learned.",
-      text: "In Node, npx foretoken train --resume goes on with it.",
+      title: "The folder does not contain the documents of the run.",
+      text: "To resume the run in Node, use npx foretoken train --resume.",
     };
   }
   return { title: "The folder cannot be opened.", text: lineOf(error) };

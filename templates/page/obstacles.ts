@@ -1,29 +1,29 @@
-// What the browser or the page's server lacks for fast training, in words for whoever opens the page.
+// Messages for the visitor if the browser or the page's server lacks something that fast training needs.
 
 const headers = "Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp";
-const slowly = "So the page trains a smaller model, slowly, in plain JavaScript.";
+const slowly = "Therefore the page trains a smaller model, slowly, in plain JavaScript.";
 
 export interface Obstacle {
   readonly title: string;
   readonly text: string;
-  /** Whether it makes training impossible; with any other it is slow. */
+  /** True if the obstacle makes training impossible; false if it makes training slow. */
   readonly stops: boolean;
 }
 
-/** The obstacles that are there, in the page with this global object. */
+/** Finds the obstacles in a page with the global object `scope`. */
 export const findObstacles = (scope: Partial<typeof globalThis>): readonly Obstacle[] => {
   const found: Obstacle[] = [];
   if (typeof scope.Worker === "undefined") {
     found.push({
       title: "This browser has no web workers",
-      text: "The model computes in a worker, so that the page goes on answering. Please open the page in another browser.",
+      text: "The model needs a worker, so that the page stays responsive. Please open the page in another browser.",
       stops: true,
     });
   }
   if (typeof scope.WebAssembly === "undefined") {
     found.push({
       title: "This browser has no WebAssembly",
-      text: `It may be switched off, as in a lockdown mode. ${slowly}`,
+      text: `It may be switched off, for example in a lockdown mode. ${slowly}`,
       stops: false,
     });
   }

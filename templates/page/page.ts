@@ -1,4 +1,4 @@
-// What the page shows, and what its controls do. main.ts says what is trained.
+// Shows the page's content and handles its controls. main.ts says what is trained.
 import type { GenerateEvent, RunFiles } from "foretoken/browser";
 import { showPast } from "./figures.ts";
 import { download, isTaken, openFolder, readKept, writeKept } from "./kept.ts";
@@ -38,7 +38,7 @@ part("unserved").remove();
 for (const { title, text } of obstacles) tell("lasting", { title: `${title}.`, text });
 trainButton.disabled = isStopped;
 
-// The text: an example, a file, or whatever is typed.
+// The text: an example, a file, or text that the user typed.
 
 const showSize = (): void => {
   const { value } = textBox;
@@ -51,13 +51,13 @@ const setText = (text: string): void => {
   showSize();
 };
 
-/** Whether the text is the user's: nothing comes into the box by itself any more. */
+/** Whether the text is the user's own. Then the page no longer changes the box by itself. */
 let isOwn = false;
 
-/** A text as the box has it: there each kind of line end is one. */
+/** A text as the box returns it: every kind of line end becomes "\n". */
 const inBox = (text: string): string => text.replaceAll(/\r\n?/g, "\n");
 
-/** The text of the file that was opened last: it may have a `\r` that the box has not. */
+/** The text of the last opened file. Unlike the box, it may contain `\r`. */
 let ofFile = "";
 const givenText = (): string => (textBox.value === inBox(ofFile) ? ofFile : textBox.value);
 
@@ -81,7 +81,7 @@ textBox.addEventListener("input", () => {
 });
 fileInput.addEventListener("change", async () => {
   await openFile(fileInput.files?.[0]);
-  // So that the same file can be chosen again, once it is saved otherwise.
+  // Lets the user choose the same file again after saving it.
   fileInput.value = "";
 });
 textBox.addEventListener("dragover", (event) => event.preventDefault());
@@ -95,27 +95,30 @@ textBox.addEventListener("drop", (event) => {
 const loadExample = async (): Promise<void> => {
   const response = await fetch(new URL("./text.txt", import.meta.url));
   const text = await response.text();
-  // Meanwhile somebody may have begun to type, or a run is shown.
+  // By this time the user may have begun to type, or a run may be shown.
   if (response.ok && !isOwn && run === undefined) setText(text);
 };
-loadExample().catch(() => say("The example could not be loaded: paste a text of your own."));
+loadExample().catch(() => say("The example could not be loaded. Paste a text of your own."));
 
 /** Steps of a new training. */
 const askedSteps = (): number => (stepsBox.validity.valid ? stepsBox.valueAsNumber : Number(stepsBox.defaultValue));
 
-// The buttons. While one is at work it reads "Stop", and the others wait.
+// The buttons. The active one reads "Stop"; the other buttons are disabled meanwhile.
 
 let atWork: AbortController | undefined;
-/** The run that the page shows, which goes on, is saved and writes: trained here, kept by the browser, or opened. */
+/**
+ * The run that the page shows. "Continue", "Download" and "Write" use it. It was trained here, kept by the browser, or
+ * opened.
+ */
 let run: RunFiles | undefined;
 
-/** What going on with a run does. */
+/** Describes what the button "Continue" would do. */
 const furtherOf = (run: RunFiles | undefined): string => {
   if (run === undefined) return "trains a run further.";
   const { step, steps } = positionOf(run);
   const left = nextEnd(run) - step;
   const some = `${count.format(left)} ${step < steps ? "" : "more "}${left === 1 ? "step" : "steps"}`;
-  return step < steps ? `the ${some} that are left of its plan.` : `${some}. For many more, train anew.`;
+  return step < steps ? `the remaining ${some} of its plan.` : `${some}. For many more steps, press Train.`;
 };
 
 const showButtons = (): void => {
@@ -123,7 +126,7 @@ const showButtons = (): void => {
   trainButton.disabled = isStopped || waits(trainButton);
   goOnButton.disabled = isStopped || run === undefined || waits(goOnButton);
   writeButton.disabled = run === undefined || waits(writeButton);
-  // What one would do next: a changed text begins a new run.
+  // Highlights the likely next button: after a change of the text, this is "Train".
   const isLearned = run !== undefined && textBox.value === shownText(run);
   for (const [button, isNext] of [
     [trainButton, !isLearned],
@@ -134,14 +137,14 @@ const showButtons = (): void => {
   }
   const learns = [trainButton, goOnButton].some(({ textContent }) => textContent === "Stop");
   const next =
-    run === undefined ? "Train a model first: then its text comes here." : "Let it write: its text comes here.";
-  written.dataset.empty = learns ? "It learns. Afterwards it writes here." : next;
-  part("further").textContent = `Go on: ${furtherOf(run)}`;
+    run === undefined ? "Train a model first. Then its text appears here." : "Press Write: the text appears here.";
+  written.dataset.empty = learns ? "The model is learning. After that, its text appears here." : next;
+  part("further").textContent = `Continue: ${furtherOf(run)}`;
   downloadButton.disabled = run === undefined;
   folderInput.disabled = atWork !== undefined;
 };
 
-/** Does `work` until it ends or is stopped. Meanwhile no other begins. */
+/** Runs `work` until it ends or is stopped. Meanwhile no other work can begin. */
 const attempt = async (work: (signal: AbortSignal) => Promise<void>, tellFailure = tellError): Promise<void> => {
   const [before, line] = [run, part("status").textContent];
   atWork = new AbortController();
@@ -162,7 +165,7 @@ const attempt = async (work: (signal: AbortSignal) => Promise<void>, tellFailure
   }
 };
 
-/** Does `work` until the button is pressed again. */
+/** Runs `work` until the button is pressed again. */
 const press = async (button: HTMLButtonElement, work: (signal: AbortSignal) => Promise<void>): Promise<void> => {
   if (atWork !== undefined) {
     atWork.abort();
@@ -179,17 +182,17 @@ addEventListener("keydown", ({ key }) => {
   if (key === "Escape") atWork?.abort();
 });
 
-/** What a model learns: the text of the page, or what a run began with. */
+/** The training data: the text of the page, or the data that a run began with. */
 export type Data = Pick<RunFiles, "text" | "valText" | "documents" | "valDocuments">;
 
 const dataOf = ({ text, valText, documents, valDocuments }: RunFiles): Data => {
   return { text, valText, documents, valDocuments };
 };
 
-/** The text of a run, in the box. Documents are not shown. */
+/** The text of a run, for the box. Documents are not shown. */
 const shownText = ({ text = "", documents }: RunFiles): string => (documents === undefined ? inBox(text) : "");
 
-/** Shows a run, and what has happened in it so far. @returns its step, and all that are planned. */
+/** Shows a run and its history. @returns its step and its planned number of steps. */
 const showRun = (shown: RunFiles): { readonly step: number; readonly steps: number } => {
   const position = showPast(shown);
   run = shown;
@@ -198,10 +201,13 @@ const showRun = (shown: RunFiles): { readonly step: number; readonly steps: numb
 
 const showText = (run: RunFiles): void => {
   setText(shownText(run));
-  textBox.placeholder = run.documents === undefined ? "" : "This run learns documents.";
+  textBox.placeholder = run.documents === undefined ? "" : "This run is trained on documents.";
 };
 
-/** Calls `work` with the text, all steps, the run that goes on, if one does, and a signal to stop. */
+/**
+ * Calls `work` with the data, the total number of steps, the run to resume (undefined for a new run), and a signal to
+ * stop.
+ */
 export const onTrain = (
   work: (data: Data, steps: number, begun: RunFiles | undefined, signal: AbortSignal) => Promise<void>,
 ): void => {
@@ -212,7 +218,7 @@ export const onTrain = (
       const before = run;
       if (before !== undefined && !(await mayReplace(before))) return;
       say("Training begins…");
-      // Until the new one is kept.
+      // Until the new run is kept.
       run = undefined;
       showButtons();
       try {
@@ -227,8 +233,8 @@ export const onTrain = (
       if (run === undefined) return;
       const { step } = showRun(run);
       const steps = nextEnd(run);
-      say(`Training goes on, for ${steps - step} more steps…`);
-      // A text that was changed since is refused by the library.
+      say(`Training continues for ${steps - step} more steps…`);
+      // If the text was changed, the library refuses to resume the run.
       const data = textBox.value === shownText(run) ? dataOf(run) : { text: givenText() };
       await work(data, steps, run, signal);
     }),
@@ -236,7 +242,7 @@ export const onTrain = (
   showButtons();
 };
 
-/** Shows a run that is trained, and keeps it in the browser. Where that fails, the training goes on. */
+/** Shows the run that is being trained, and keeps it in the browser. If keeping fails, the training continues. */
 export const keep = async (next: RunFiles): Promise<void> => {
   run = next;
   showButtons();
@@ -245,7 +251,7 @@ export const keep = async (next: RunFiles): Promise<void> => {
   } catch (error) {
     if (document.querySelector(".notice.unkept") !== null) return;
     tell("news", {
-      title: "The browser could not keep the run.",
+      title: "The browser could not store the run.",
       text: lineOf(error),
     });
     document.querySelector(".notice:last-child")?.classList.add("unkept");
@@ -260,16 +266,19 @@ downloadButton.addEventListener("click", () => {
   }
 });
 
-/** Says that another tab has the run; undefined: none has. */
+/** The message that another tab has the run; undefined if no tab has it. */
 let taken: Element | undefined;
 const tellTaken = (): void => {
   taken = tell("lasting", {
     title: "The run is open in another tab.",
-    text: "Go on there, or close that tab. Here, a reload will lose what the model learns.",
+    text: "Continue in that tab, or close it. In this tab, a reload loses the training.",
   });
 };
 
-/** Shows the run that the browser has kept, if there is one. A run that is shown takes its place, if it may. */
+/**
+ * Shows the run that the browser has kept, if there is one. If the page shows another run already, it asks whether this
+ * run may replace the kept one.
+ */
 const openKept = async (): Promise<void> => {
   const kept = await readKept(tellTaken);
   taken?.remove();
@@ -280,17 +289,17 @@ const openKept = async (): Promise<void> => {
   if (kept === null) return;
   const { step, steps } = showRun(kept);
   if (!isOwn) showText(kept);
-  say(`Kept by your browser: step ${step} of ${steps}. Go on, or let it write.`);
+  say(`Stored in your browser: step ${step} of ${steps}. Press Continue or Write.`);
   showButtons();
 };
 
-/** Calls `check` with the run of a folder that is opened. Unless it fails, the run is shown, and kept in the browser. */
+/** Calls `check` with the run of an opened folder. Unless `check` fails, the run is shown and kept in the browser. */
 export const onOpen = (
   check: (data: Data, steps: number, run: RunFiles, signal: AbortSignal) => Promise<void>,
 ): void => {
   const open = async (files: FileList, signal: AbortSignal): Promise<void> => {
     const line = part("status").textContent;
-    say("The folder is being read…");
+    say("Reading the folder…");
     await opened;
     const next = await openFolder(files, givenText());
     await check(dataOf(next), nextEnd(next), next, signal);
@@ -301,7 +310,7 @@ export const onOpen = (
     }
     const { step, steps } = showRun(next);
     showText(next);
-    say(`Opened: step ${step} of ${steps}. Go on, or let it write.`);
+    say(`Opened: step ${step} of ${steps}. Press Continue or Write.`);
     await keep(next);
   };
   folderInput.addEventListener("change", async () => {
@@ -311,12 +320,12 @@ export const onOpen = (
       (signal) => open(files, signal),
       (error) => tell("error", messageOfUnopened(error)),
     );
-    // So that the same folder can be chosen again.
+    // Lets the user choose the same folder again.
     folderInput.value = "";
   });
 };
 
-/** Calls `work` with the run, the prompt and a signal to stop, when text is to be written. */
+/** Calls `work` with the run, the prompt and a signal to stop, when the user asks for text. */
 export const onWrite = (work: (run: RunFiles, prompt: string, signal: AbortSignal) => Promise<void>): void => {
   part("writing").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -339,7 +348,7 @@ export const onWrite = (work: (run: RunFiles, prompt: string, signal: AbortSigna
   });
 };
 
-/** Shows an event of `generate`: text as it comes. */
+/** Shows an event of `generate`: each piece of text as it arrives. */
 export const showWriting = (event: GenerateEvent): void => {
   if (event.type === "token") written.append(event.text);
 };
@@ -354,9 +363,9 @@ const openKeptOrTell = async (): Promise<void> => {
       return;
     }
     taken?.remove();
-    tell("lasting", { title: "A reload will lose what the model learns.", text: lineOf(error) }, again);
+    tell("lasting", { title: "A reload of this page loses the training.", text: lineOf(error) }, again);
   }
 };
 
-/** Until then nothing else takes its place. */
+/** Resolves when the kept run has been read. Until then nothing else may replace that run. */
 const opened = openKeptOrTell();

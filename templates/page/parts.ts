@@ -1,4 +1,4 @@
-// The parts of the page, and what it says.
+// The elements of the page, and its messages.
 import type { Message } from "./messages.ts";
 
 /** The element of index.html with this id. */
@@ -6,18 +6,18 @@ export const part = <Kind extends Element = HTMLElement>(id: string): Kind => do
 
 export const count = new Intl.NumberFormat("en");
 
-/** Says it beside the buttons. */
+/** Shows a status text next to the buttons. */
 export const say = (line: string): void => {
   part("status").textContent = line;
 };
 
 export interface Action {
-  /** Of its button. */
+  /** Label of the button. */
   readonly name: string;
   readonly act: () => void;
 }
 
-/** Gives a message a button, which does something; then the message goes. */
+/** Adds a button to a message. A click runs its action and removes the message. */
 export const offer = (notice: Element, { name, act }: Action): void => {
   const button = Object.assign(document.createElement("button"), { type: "button", textContent: name });
   button.addEventListener("click", () => {
@@ -28,9 +28,9 @@ export const offer = (notice: Element, { name, act }: Action): void => {
 };
 
 /**
- * A message at the top of the page, read out at once.
- * @param kind "lasting", or "news" or "error" until the next run.
- * @param action of its button, if it has one.
+ * Shows a message at the top of the page; screen readers announce it at once.
+ * @param kind "lasting" stays; "news" and "error" stay until the next run.
+ * @param action a button of the message, optional.
  */
 export const tell = (kind: "lasting" | "news" | "error", { title, text }: Message, action?: Action): Element => {
   const notice = document.createElement("div");
@@ -40,7 +40,7 @@ export const tell = (kind: "lasting" | "news" | "error", { title, text }: Messag
   notice.append(heading, ` ${text}`);
   if (action !== undefined) offer(notice, action);
   part("notices").append(notice);
-  // It answers a press of a button, which may be far below it.
+  // The message answers the press of a button that may be far below it, so the page scrolls to it.
   if (kind === "error") notice.scrollIntoView({ block: "nearest" });
   return notice;
 };

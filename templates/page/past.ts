@@ -1,7 +1,10 @@
-// What has happened in a run, from the files of its last checkpoint.
+// The history of a run, from the files of its last checkpoint.
 import type { EvalEvent, OverfittingEvent, RunFiles, SampleEvent, StepEvent, TrainEvent } from "foretoken/browser";
 
-/** The value of a JSON text; undefined for a damaged one, as a line is if the program was ended while it wrote it. */
+/**
+ * The value of a JSON text; undefined if the text is damaged. A line is damaged if the program was killed while it
+ * wrote this line.
+ */
 const parse = (json: string): unknown => {
   try {
     return JSON.parse(json);
@@ -18,7 +21,7 @@ const isCount = (value: unknown): value is number => Number.isInteger(value);
 
 type PastEvent = StepEvent | EvalEvent | SampleEvent;
 
-/** Whether a note has all that the page shows of it. */
+/** Whether an event has all fields that the page shows. */
 const isShown = (note: unknown): note is PastEvent => {
   const { type, step, loss, tokensPerSecond, valLoss, trainLoss, prompt, text } = Object(note);
   const areNumbers = (...values: readonly unknown[]): boolean => values.every(Number.isFinite);
@@ -27,18 +30,18 @@ const isShown = (note: unknown): note is PastEvent => {
   return type === "sample" && areNumbers(step) && typeof prompt === "string" && typeof text === "string";
 };
 
-/** Losses and samples of a run so far. Damaged notes are left out. */
+/** Losses and samples of a run so far. Damaged lines are left out. */
 export const eventsOf = (run: RunFiles): readonly TrainEvent[] => notesOf(run).filter(isShown);
 
-/** How many parameters its model has; undefined if it is not noted. */
+/** Number of parameters of the run's model; undefined if it is not recorded. */
 export const parametersOf = (run: RunFiles): number | undefined => {
   const { parameters } = Object(notesOf(run).find((note) => Object(note).type === "start"));
   return Number.isFinite(parameters) ? parameters : undefined;
 };
 
 /**
- * Whether a loss that rises on text that the model has not seen has fallen on the text that it learns. Otherwise it rises since
- * the learning rate does, as in a run that goes on after its end.
+ * Whether the loss on held-out text rises while the loss on the training text has fallen. If both rise, the cause is
+ * the rising learning rate, as in a run that is extended after its end.
  */
 export const learnsByHeart = (
   { step, bestStep }: Pick<OverfittingEvent, "step" | "bestStep">,
@@ -54,19 +57,20 @@ const stateOf = (run: RunFiles): { readonly step: unknown; readonly train: Reado
   return { step: progress?.step, train: Object(config?.train) };
 };
 
-/** The step of a run's checkpoint, and all that are planned. */
+/** The step of a run's checkpoint, and its planned number of steps. */
 export const positionOf = (run: RunFiles): { readonly step: number; readonly steps: number } => {
   const {
     step,
     train: { steps },
   } = stateOf(run);
   if (isCount(step) && isCount(steps)) return { step, steps };
-  throw new Error("Its trainer_state.json does not say which step it is at: the file is missing or damaged.");
+  throw new Error("The run's trainer_state.json does not contain the step: the file is missing or damaged.");
 };
 
 /**
- * The step that a run goes on to: its planned end or, where that is reached, as many steps more as its patience is sure to let
- * it take. The learning rate rises first, and with it the loss: the run would end by itself before it has taken many more.
+ * The step to which "Continue" trains. Before the planned end of a run, this is the planned end. After it, the page
+ * adds as many steps as the run's patience is sure to allow: the learning rate rises first, and the loss with it, so
+ * with more steps patience would end the run early.
  */
 export const nextEnd = (run: RunFiles): number => {
   const { step, steps } = positionOf(run);

@@ -1,4 +1,4 @@
-// Asks before a new training takes the place of a run.
+// Asks before a new training replaces a run.
 import type { RunFiles } from "foretoken/browser";
 import { download, keepsRuns } from "./kept.ts";
 import { part } from "./parts.ts";
@@ -6,10 +6,10 @@ import { positionOf } from "./past.ts";
 
 const dialog = part<HTMLDialogElement>("replace");
 
-/** Whether the run may be replaced: the dialog's answer. The run is downloaded first where that was chosen. */
+/** Asks in the dialog whether the run may be replaced. If the user chooses so, the run is downloaded first. */
 export const mayReplace = async (run: RunFiles): Promise<boolean> => {
   const { step, steps } = positionOf(run);
-  const which = keepsRuns() ? "that your browser keeps" : "of this page";
+  const which = keepsRuns() ? "in your browser" : "of this page";
   part("replaced").textContent = `This replaces the run ${which} (step ${step} of ${steps}). Download it first?`;
   dialog.returnValue = "";
   dialog.showModal();

@@ -1,12 +1,15 @@
-// The text of a file, as the commands of foretoken read it: so the page learns the same one.
+// The text of a file, read in the same way as by foretoken's commands, so that both learn the same text.
 import type { Message } from "./messages.ts";
 
-/** The text, or what is wrong with the file. */
+/** The text, or a message that says what is wrong with the file. */
 export type FileText = { readonly text: string } | { readonly wrong: Message };
 
 const zip = [0x50, 0x4b, 3, 4];
 
-/** Undefined for bytes that are not UTF-8: they would be learned as signs that nobody wrote. A byte order mark is dropped. */
+/**
+ * Decodes UTF-8 and drops a byte order mark. Returns undefined if the bytes are not UTF-8: the model would learn wrong
+ * characters.
+ */
 const decode = (bytes: Uint8Array): string | undefined => {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
@@ -15,13 +18,13 @@ const decode = (bytes: Uint8Array): string | undefined => {
   }
 };
 
-/** A line of a file from Windows ends with `\r\n`: that becomes `\n`. */
+/** Reads the text of a file. Windows line ends, `\r\n`, become `\n`. */
 export const textOfFile = (bytes: Uint8Array, name: string): FileText => {
   if (zip.every((byte, at) => bytes[at] === byte)) {
-    return { wrong: { title: `${name} is a zip file, as Word’s .docx are.`, text: "Save it as plain text (UTF-8)." } };
+    return { wrong: { title: `${name} is a zip file, such as a Word .docx.`, text: "Save it as plain text (UTF-8)." } };
   }
   const text = decode(bytes);
-  // No text has a character 0.
+  // A text never contains the character 0.
   if (text === undefined || text.includes("\0")) {
     return { wrong: { title: `${name} is not a text in UTF-8.`, text: "Save it as UTF-8, or choose another file." } };
   }

@@ -26,7 +26,7 @@ const core = {
   "src/core/tensors/shape.ts": "export const one = 1;\nexport interface Shape { readonly size: number }\n",
 };
 
-// All cases lie in one project, which is read once: no two of them have a file of one name.
+// All cases are in one project, which is read only once, so all their file names must be different.
 const cases: readonly Case[] = [
   {
     title: "allow what goes down the floors",
@@ -79,7 +79,7 @@ const cases: readonly Case[] = [
       "src/core/a.ts": 'import { b } from "./b.ts";\nexport const a = (): number => b();\n',
       "src/core/b.ts": 'import { a } from "./a.ts";\nexport const b = (): number => a();\n',
     },
-    // A cycle is told once.
+    // A cycle is reported only once.
     broken: ["no-cycles: src/core/a.ts"],
   },
   {
@@ -130,7 +130,7 @@ const cases: readonly Case[] = [
 const folder = await mkdtemp(join(tmpdir(), "foretoken-floors-"));
 afterAll(() => rm(folder, { recursive: true }));
 
-/** Broken rules of the project with all these files: the file of each, and the rule with it. */
+/** The broken rules of the project with all these files: each with its file. */
 const violations = async (): Promise<{ readonly from: string; readonly line: string }[]> => {
   for (const name of ["package.json", "tsconfig.json"]) {
     await writeFile(join(folder, name), await readFile(join(root, name)));
@@ -143,7 +143,7 @@ const violations = async (): Promise<{ readonly from: string; readonly line: str
   const output = await new Promise<string>((resolve, reject) => {
     const args = [program, "--config", rules, "--output-type", "json", "src", "web"];
     execFile(process.execPath, args, { cwd: folder, maxBuffer: 2 ** 26 }, (_error, stdout, stderr) => {
-      // Its exit status is the number of violations: after a crash there is no report.
+      // The exit status is the number of violations. After a crash there is no report.
       if (stdout === "") reject(new Error(stderr));
       else resolve(stdout);
     });

@@ -24,7 +24,9 @@ const filled = (name: string, shape: Shape, scale = 2): CheckedInput => ({
   data: Float64Array.from({ length: sizeOf(shape) }, (_, i) => scale * hashUniform(name, i)),
 });
 const cotangent = (i: number): number => hashUniform("cotangent", i);
-/** Weights of an input's elements, none of them near 0: a wrong gradient of any of them changes the weighted sum. */
+/**
+ * Weights for the elements of an input. None is near 0, so a wrong gradient of any element changes the weighted sum.
+ */
 const along = (input: string, i: number): number =>
   hashSign(`along ${input}`, i) * (0.75 + hashUniform(`along ${input}`, i) / 4);
 
@@ -122,7 +124,7 @@ describe("the tape's gradients are those of finite differences in float64:", () 
         const logits = logitsOf(context, parameters, hidden);
         return crossEntropy(context, logits, context.memory.upload(targets, [batch, time]));
       };
-      // Each parameter tensor at once. Which element is wrong is asked only if one is.
+      // Checks each parameter tensor as a whole. Only if one is wrong, looks for the wrong element.
       const check = await checkGradients(backend, inputs, run, () => 1, along);
       expect(check.elements).toBe(modelLayout(config, vocabSize).count);
       const single = check.wrong === 0 ? check : await checkGradients(backend, inputs, run, () => 1);
@@ -175,7 +177,7 @@ describe("the gradient check itself", () => {
     );
     expect(check).toMatchObject({ elements: 12, wrong: 1, worst: { input: "a", index: wrongElement } });
     expect(describeCheck(check)).toMatch(/^1 of 12 elements are wrong; worst a\[5\]: tape .*, differences .* ± /);
-    // The same is seen in the weighted sum of all elements.
+    // The weighted sum of all elements also shows the error.
     const together = await checkGradients(
       backend,
       { a: inputs.a },
@@ -221,7 +223,7 @@ describe("the gradient check itself", () => {
   it("does not let one tensor's gradient spoil another's that begins as the same array", async () => {
     const square = { a: filled("a", [3, 3]), b: filled("b", [3, 3]) };
     const uses = {
-      // The second use hands the tape a new gradient, or adds to the one that is there by itself.
+      // The second use either gives the tape a new gradient, or adds to the existing gradient itself.
       gelu: (context: Context, _: Tensor, z: Tensor): Tensor => gelu(context, z, "none"),
       linear: (context: Context, a: Tensor, z: Tensor): Tensor => linear(context, a, { weight: z, bias: null }),
     };
@@ -231,7 +233,8 @@ describe("the gradient check itself", () => {
         const p = gelu(context, a, "none");
         const z = gelu(context, inputOf(tensors, "b"), "none");
         const m = secondUse(context, a, z);
-        // Backwards: z, p and m all get the cotangent, one array; z gets more while p still waits for its turn.
+        // In the backward pass z, p and m all get the cotangent as one shared array; z gets more gradients while p is
+        // still waiting.
         return add(context, add(context, z, p), m);
       };
       const check = await checkGradients(backend, square, run, cotangent);

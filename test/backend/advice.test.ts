@@ -1,4 +1,4 @@
-/** A package without native kernels, on a machine that can have them: programs and commands say so, once. */
+/** A package without native kernels on a machine that could have them: programs and commands say so, once. */
 import { spawn } from "node:child_process";
 import { rm, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => copy.remove());
 
-/** Whether this kind of machine has native kernels at all. */
+/** Whether native kernels exist for this kind of machine. */
 const canBeBuilt = process.platform !== "win32" && ["x64", "arm64"].includes(process.arch);
 const slower = "backend wasm: several times slower than native kernels";
 const builds = `${slower}; to build them with a C++ compiler: node `;
@@ -40,7 +40,7 @@ test("advice on native kernels is given to who wants relaxed-simd, where they wo
     "several times slower than native kernels, which are used if you remove FORETOKEN_ISA=relaxed-simd",
   );
   expect(adviceFor(relaxed, () => ({ advice: undefined, loads: false }))).toBeUndefined();
-  // Chosen in a program, or for its bits.
+  // A program chose this backend itself, or chose it for its bits.
   expect(adviceFor({ ...relaxed, by: "instructionSet" }, there)).toBeUndefined();
   expect(adviceFor({ ...relaxed, name: "simd128" }, there)).toBeUndefined();
 });
@@ -109,7 +109,7 @@ const node = (...args: readonly string[]) =>
     }),
   );
 
-/** The whole line, in the copy's folder. */
+/** The whole notice, in the copy's folder. */
 const line = canBeBuilt ? [`${builds}${join("scripts", "build", "native.mjs")}`] : [];
 const model = { nLayer: 1, nHead: 1, nEmbd: 8, contextLength: 8 };
 
@@ -122,7 +122,7 @@ test("a command says it in a line on standard error, and not in its report", asy
   expect(stdout).not.toContain("several times slower");
 });
 
-/** Trains and loads models, with options beside those that say what is computed; prints what it is told. */
+/** Trains and loads models with further options that do not choose the backend; prints the notices. */
 const program = (options: string, workers: readonly boolean[], loads: readonly string[]): string => `
   import { loadInWorker, loadPretrained, openBackend, train } from "${copy.address("index.js")}";
   process.on("warning", ({ name, code, message }) => console.log("warning", name, code, message));

@@ -32,13 +32,13 @@ const resultsSchema = z.object({
 });
 
 /**
- * What the first three compute is a part of products in every model here; ops, adapters and other graphs are made of them. The last
- * copies pages of an engine, and parts of weights.
+ * In every model of the benchmarks, the first three are fused into products; separate calls come from ops, adapters and
+ * other graphs. The last copies pages of an engine, and parts of weights.
  */
 const unfused: readonly string[] = ["geluForward", "geluBackward", "dropout", "copyRows"];
-/** Of hidden layers that no model of the benchmarks has. */
+/** Kernels for hidden layers that no benchmark model has. */
 const ofOthers: readonly string[] = ["gegluForward", "gegluBackward", "relu2Forward", "relu2Backward"];
-/** Of weights of few bits, which a file has. */
+/** Kernels for quantized weights, which come from a file. */
 const ofBlocks: readonly string[] = kernelNames.filter((name) => name.startsWith("blocks"));
 
 it("covers every kernel that a model calls", async () => {
@@ -73,7 +73,7 @@ it.each(["native", "wasm", "reference"])("times each call of a step on %s", asyn
   const { measurements } = resultsSchema.parse(json);
   expect(measurements.map(({ name, dtype }) => `${name} ${dtype}`)).toEqual(["tiny float32", "tiny bfloat16"]);
   for (const { results } of measurements) {
-    // One layer's four products, and the head: each forward, and back to its input and its weights.
+    // The four products of one layer and the head; each forward, and backward to its input and to its weights.
     const flops = results.reduce((sum, one) => sum + (one.kernel.startsWith("linear") ? one.count * one.flops : 0), 0);
     expect(flops).toBe(6 * (12 * 16 * 16 + 40 * 16) * 16);
     for (const { kernel } of results) expect(stdout).toMatch(new RegExp(`^${kernel} `, "mu"));

@@ -7,7 +7,7 @@ class Exit {
   }
 }
 
-/** Which line a benchmark says of flags that it refuses, without a process of its own. */
+/** The error line of a benchmark for flags that it refuses, without starting a process. */
 const refusalOf = async (name: string, args: readonly string[]): Promise<{ status: unknown; lines: string[] }> => {
   const { argv } = process;
   const lines: string[] = [];
@@ -17,7 +17,7 @@ const refusalOf = async (name: string, args: readonly string[]): Promise<{ statu
   });
   process.argv = [process.execPath, name, ...args];
   try {
-    // Each time a module of its own.
+    // Loads a new copy of the module each time.
     await import(`${new URL(`../../bench/${name}.mjs`, import.meta.url).href}?${encodeURIComponent(args.join(" "))}`);
     return { status: undefined, lines };
   } catch (error) {
@@ -30,7 +30,7 @@ const refusalOf = async (name: string, args: readonly string[]): Promise<{ statu
   }
 };
 
-/** A test for each list of flags: the benchmark refuses it with status 2 and one line. */
+/** A test for each list of flags: the benchmark must refuse it with status 2 and one line. */
 export const testRefusals = (name: string, cases: readonly (readonly [readonly string[], RegExp])[]): void => {
   it.each(cases)(`${name} refuses %j in a line`, async (args, says) => {
     const { status, lines } = await refusalOf(name, args);

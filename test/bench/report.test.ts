@@ -17,7 +17,7 @@ interface Results {
 }
 
 const path = (file: string): string => fileURLToPath(new URL(`../../${file}`, import.meta.url));
-// Named by URLs, since the benchmarks have no types.
+// Imported by URL, because the benchmarks have no types.
 const { fill, floorOf, sections } = (await import(
   new URL("../../bench/lib/report-sections.mjs", import.meta.url).href
 )) as ReportSections;
@@ -50,7 +50,8 @@ const book = {
   model: { nLayer: 4, nHead: 4, nEmbd: 128, contextLength: 128 },
   batchSize: 32,
   rounds: 3,
-  // 30 ms in float32, whose products are six of bfloat16, and 5 in bfloat16; 40 ms at memory's rate.
+  // 30 ms in float32, whose products are computed as six bfloat16 products, and 5 ms in bfloat16; 40 ms at the memory's
+  // rate.
   cost: { flops: 20e9, bytes: 800e6 },
   results: [
     step("foretoken native float32", "native", "float32", [90, 100, 110]),
@@ -93,7 +94,7 @@ it("compares a step with its floors and with PyTorch", () => {
   expect(float32?.kernels).toBeCloseTo(4 * 8 + 10 + 1);
   expect(float32).toMatchObject({ step: 100, peer: 200, now: 2 });
   expect(float32?.atMost).toBeCloseTo(20 / 3);
-  // Against the best of all, with tiles.
+  // Compared with the best result, which uses tiles.
   const bfloat16 = floorOf(results, book, "bfloat16");
   expect(bfloat16?.arithmetic).toBeCloseTo(5);
   expect(bfloat16).toMatchObject({ step: 20, peer: 80, now: 4, kernels: Number.NaN });
@@ -111,7 +112,7 @@ it("writes tables", () => {
   expect(rowOf(floors, "`book` float32").slice(-5)).toEqual(["43%", "200", "2.00×", "4.65×", "6.67×"]);
   expect(rowOf(table, "`linearForward`").slice(1)).toEqual([...["5", "60.0", "97%", "20.0", "0.333", "267", "70%"]]);
   expect(rowOf(table, "together").slice(1, 3)).toEqual(["6", "62.0"]);
-  // The better peer takes 4 × 9 + 30 ms, ours 4 × 10 + 20: at 300 and 200 of 667 GFLOP/s.
+  // The faster peer takes 4 × 9 + 30 ms, Foretoken 4 × 10 + 20 ms: 300 and 200 of 667 GFLOP/s.
   expect(rowOf(products, "`book` float32").slice(1)).toEqual([
     ...["2", "267", "30%–45%", "mkl, openblas", "1.10×", "0.90×–1.50×", "1 of 2"],
   ]);

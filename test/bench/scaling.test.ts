@@ -13,7 +13,7 @@ interface Fitted {
   readonly rows: readonly (Case & { readonly error: number })[];
 }
 
-// Named by URLs, since the benchmarks have no types.
+// Imported by URL, because the benchmarks have no types.
 const load = async (file: string): Promise<unknown> =>
   import(new URL(`../../bench/ranks/${file}`, import.meta.url).href);
 const { cases } = (await load("cases.mjs")) as { readonly cases: readonly Case[] };
@@ -47,7 +47,7 @@ const truth = {
 };
 const machine = { cpu: "Some CPU", cores: 2, memoryBytes: 2 ** 33, system: "Linux", node: "v20.0.0" };
 
-/** Results as if steps took exactly what the model says. */
+/** Results in which steps take exactly the time that the model predicts. */
 const resultsOf = (coefficients: Coefficients) => ({
   machine,
   cases: cases.map((one) => {
@@ -86,7 +86,7 @@ it("does not fit what it checks", () => {
 it("waits for the longer of communication and the backward pass where one hides the other", () => {
   const facts = { ...factsOf(cases.find(({ ranks }) => ranks === 2) as Case), bytesPerSecond: 1e8, latency: 0 };
   const { waiting: open, handling } = stepTime({ ...truth, hidden: 0 }, facts);
-  // What the core does for messages it does while others are on the wire.
+  // The core handles messages while other messages are being transferred.
   expect(open).toBeCloseTo(facts.bytes / 1e8 - handling, 6);
   expect(stepTime({ ...truth, hidden: 1 }, facts).waiting).toBeLessThan(open);
   expect(stepTime({ ...truth, hidden: 1 }, { ...facts, bytesPerSecond: 1e12 }).waiting).toBe(0);
@@ -94,7 +94,7 @@ it("waits for the longer of communication and the backward pass where one hides 
 
 it("counts the bytes and messages of a sum by halves", () => {
   expect(sentIn(1000, 1)).toEqual({ bytes: 0, messages: 0, rounds: 0 });
-  // A bucket of matrices and one of vectors, there and back; the loss and the norm.
+  // A bucket of matrices and a bucket of vectors, in both directions; the loss and the norm.
   expect(sentIn(1000, 4)).toEqual({ bytes: 6000, messages: 12, rounds: 8 });
   expect(sentIn(8 * 2 ** 20, 2)).toEqual({ bytes: 32 * 2 ** 20, messages: 20, rounds: 8 });
 });

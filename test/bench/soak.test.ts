@@ -7,7 +7,7 @@ interface ResidentMemory {
   floorRise(samples: readonly number[]): number;
 }
 
-// Named by a URL, since the benchmarks have no types.
+// Imported by URL, because the benchmarks have no types.
 const { floorRise } = (await import(
   new URL("../../bench/lib/resident-memory.mjs", import.meta.url).href
 )) as ResidentMemory;
@@ -24,7 +24,7 @@ it("finds what is never freed under garbage that is", () => {
 it("watches a run's memory", async () => {
   const args = ["--part", "memory", "--config", "tiny", "--steps", "200", "--threads", "1"];
   const { status, stdout, stderr, json } = await runBench("soak/main", args);
-  // A run as short as this may still be growing: which of the two it is does not matter here.
+  // Memory may still be growing in such a short run, so either verdict is accepted.
   expect([0, 1], stderr).toContain(status);
   const bytes = z.number().min(2 ** 20);
   const {

@@ -11,7 +11,7 @@ interface Timed {
 
 describe.skipIf(missingMpi !== undefined)(mpiTitle("a rank of bench/sums.mjs"), () => {
   it.each([2, 4])("agrees with MPI's own sum and counts what it sends, on %s ranks", async (ranks) => {
-    // Four pieces, so that each rank owns as much.
+    // Four pieces, so that each rank owns the same number of them.
     const floats = 2 ** 16;
     // It ends with an error if the sums differ.
     const { status, stdout, stderr } = await mpirun(
@@ -21,7 +21,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("a rank of bench/sums.mjs"), 
     expect(status, stderr).toBe(0);
     const { ours, polled } = JSON.parse(stdout) as { readonly ours: Timed[]; readonly polled: Timed[] };
     expect(ours.map(({ sent }) => sent)).toEqual(Array(2).fill(((2 * (ranks - 1)) / ranks) * 4 * floats));
-    // MPI sends these itself.
+    // MPI itself sends these messages.
     expect(polled.map(({ sent }) => sent)).toEqual([0, 0]);
   });
 });

@@ -24,7 +24,7 @@ afterAll(() => browser?.close());
 const settings = {
   text: wordsText("browser", 2000),
   preset: "quick",
-  // Everything that has randomness or a curve of its own takes part.
+  // Every feature that has randomness or a curve is used.
   config: {
     model: { contextLength: 32, nEmbd: 32, dropout: 0.1 },
     train: { steps: 20, batchSize: 8, warmupSteps: 2, learningRate: 1e-2, evalInterval: 10, sampleTokens: 5 },
@@ -109,7 +109,7 @@ describe.skipIf(missingChromium !== undefined)(title("a page that is cross-origi
 });
 
 describe.skipIf(missingChromium !== undefined)(title("a page that may not compute"), () => {
-  /** Result of opening the backends in a page with these headers. */
+  /** Opens the backends in a page with these headers, and returns the result. */
   const open = async (headers: Readonly<Record<string, string>>): Promise<unknown> => {
     const onlyOpen = await writeText(JSON.stringify({ only: "open" }));
     return browser.openPage({ files: { ...(await pages("")), "/settings.json": onlyOpen }, headers });
@@ -168,7 +168,7 @@ describe.skipIf(missingChromium !== undefined)(title("the page and the worker of
     const worker = block("worker.js")
       .replace(asPrinted, smaller)
       .replace("foretoken/browser", "/foretoken/foretoken.browser.js");
-    // Sends the page's content back, once the worker has written everything.
+    // Sends the page's content back after the worker has written everything.
     const page = `const events = [];
       const show = (event) => {
         events.push(event);

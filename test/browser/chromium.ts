@@ -1,4 +1,4 @@
-/** Pages in a real browser: the flags of headless Chromium, and a server that takes their results. */
+/** Pages in a real browser: the flags of headless Chromium, and a server that receives their results. */
 import { accessSync, constants } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -28,7 +28,10 @@ const find = (): string | undefined => {
 /** The path of Chromium. */
 export const program = find();
 
-/** Why no page can be opened here; undefined with Chromium. If it is required, a missing one fails the tests. */
+/**
+ * Why no page can be opened on this machine; undefined if Chromium exists. If Chromium is required and missing, the
+ * tests fail.
+ */
 export const missingChromium: string | undefined =
   program !== undefined || process.env.FORETOKEN_REQUIRE_CHROMIUM === "1"
     ? undefined
@@ -49,11 +52,13 @@ export const isolation = {
   "Cross-Origin-Embedder-Policy": "require-corp",
 } as const;
 
-/** As strict as possible with the exceptions that the README names. */
+/** The strictest policy with which the library works; the README names the exceptions. */
 export const policy =
   "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; connect-src 'self' blob:";
 
-/** Fields that are equal on every platform: without names, paths, the clock, and memory that a page does not know. */
+/**
+ * The fields that are equal on every platform: without names, paths, the clock, and memory, which a page does not know.
+ */
 export const timeless = (events: readonly TrainEvent[]): unknown[] =>
   events
     .filter(({ type }) => type !== "estimate")
@@ -64,7 +69,7 @@ export const timeless = (events: readonly TrainEvent[]): unknown[] =>
         : event,
     );
 
-/** How Chromium is started: without a window, and without a sandbox for root, who has none. */
+/** Flags of Chromium: no window; for root no sandbox, because Chromium's sandbox does not work for root. */
 export const chromiumFlags = (profile: string): readonly string[] => [
   ...["--headless", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--enable-logging=stderr"],
   ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
@@ -72,9 +77,9 @@ export const chromiumFlags = (profile: string): readonly string[] => [
 ];
 
 export interface Site {
-  /** Files on disk by their paths on the server; a path that ends with "/" is a folder. `/` is the page. */
+  /** Files on disk by their paths on the server. A path that ends with "/" is a folder; `/` is the page. */
   readonly files: Readonly<Record<string, string>>;
-  /** Sent with every file. */
+  /** Headers that are sent with every file. */
   readonly headers: Readonly<Record<string, string>>;
 }
 
@@ -83,7 +88,7 @@ const fileOf = (files: Site["files"], path: string): string | undefined => {
   return files[path] ?? (folder === undefined ? undefined : join(files[folder] as string, path.slice(folder.length)));
 };
 
-/** Serves `site` until `work` is done; gives it the address, and the text posted to `/result`. */
+/** Serves `site` until `work` is done. `work` gets the address, and the text that was posted to `/result`. */
 export const serveSite = async <T>(
   { files, headers }: Site,
   work: (address: string, result: Promise<string>) => Promise<T>,

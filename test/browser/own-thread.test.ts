@@ -31,11 +31,11 @@ const settings = {
     model: { contextLength: 32, nEmbd: 32, dropout: 0.1 },
     train: { steps: 10, batchSize: 8, warmupSteps: 2, learningRate: 1e-2, evalInterval: 5, sampleTokens: 5 },
   },
-  // As a run in Node has it.
+  // The same values as for a run in Node.
   prompt: text.split(" ")[0] as string,
   threads: 2,
   constraint: { kind: "regex", pattern: "([a-z]{2,4} ){3}[a-z]{2,4}" },
-  // Steps of the reference backend that take some 100 ms at least.
+  // Steps that take at least about 100 ms on the reference backend.
   slow: {
     backend: "reference",
     preset: "quick",
@@ -72,7 +72,7 @@ interface PageResult {
     readonly reason: string;
     readonly frames: number;
     readonly longest: number;
-    /** From the signal to the end, in milliseconds. */
+    /** Time from the signal to the end, in milliseconds. */
     readonly untilDone: number;
   };
   readonly mistakes: { readonly own: boolean } & Readonly<
@@ -166,7 +166,7 @@ describe.skipIf(missingChromium !== undefined)(title("a page that has workers co
     expect(frames).toBeGreaterThan(5);
     expect(longest).toBeLessThan(step / 2);
     expect(reason).toBe("interrupted");
-    // Aborted in the middle of the second; one that took less time than the first is followed by a third.
+    // Aborted in the middle of the second step. If this step took less time than the first one, a third step follows.
     expect(steps.length).toBeLessThanOrEqual(3);
     expect(untilDone).toBeLessThan(2 * step);
   });
@@ -174,7 +174,7 @@ describe.skipIf(missingChromium !== undefined)(title("a page that has workers co
   it("breaks off writing where its signal says so, and has no more of a model that was closed", () => {
     const { abort, afterwards } = inPage.bits;
     expect(abort.finishReason).toBe("aborted");
-    // Three, the rest of their message, one message on its way, and `done`.
+    // Three events, the rest of their message, one message that was being sent, and `done`.
     expect(abort.tokens).toBeLessThanOrEqual(2 * mostAhead + 1);
     expect(abort.milliseconds).toBeLessThan(100);
     expect(afterwards.message).toBe("generate: the model must be open; got a closed model");

@@ -1,4 +1,4 @@
-/** A run that begins in Node, goes on in a page that is reloaded on its way, and ends in Node: in Chromium. */
+/** A run that begins in Node, is resumed in a page in Chromium that is reloaded meanwhile, and ends in Node. */
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -33,7 +33,7 @@ const pathsIn = async (folder: string): Promise<readonly string[]> => {
     .map(({ parentPath, name }) => join(parentPath, name).slice(folder.length + 1));
 };
 
-/** A run's notes; the cosines of two engines may differ in the last bit of a float64, which no weight sees. */
+/** A run's events. Cosines of two engines may differ in the last bit of a float64; no weight is affected. */
 const notesOf = async (run: string): Promise<readonly unknown[]> => {
   const events = (await timelessMetrics(run)) as readonly { readonly learningRate?: number }[];
   return events.map((event) =>
@@ -100,7 +100,7 @@ describe.skipIf(missingChromium !== undefined)(title("a page"), () => {
       expect((await reportOf(page)).error).toBe("");
       const folder = (await page.evaluate("goOn(150)")) as readonly (readonly [string, string])[];
       const { first, step } = await reportOf(page);
-      // From its last checkpoint, and not from that of Node.
+      // The page resumes from its own last checkpoint, not from Node's checkpoint.
       expect(first).toBeGreaterThanOrEqual(80);
       expect(first % 20).toBe(0);
       expect(step).toBe(150);

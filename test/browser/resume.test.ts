@@ -1,4 +1,4 @@
-/** Runs that go on from files in memory: in a page's code, and between it and Node, to the bit. */
+/** Runs that are resumed from files in memory: in the code for pages, and between pages and Node, to the bit. */
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -13,7 +13,7 @@ import { collect, tinyRun, useFolder, wordsText } from "../support/runs.ts";
 
 const { newPath } = useFolder();
 const text = wordsText("going on", 300);
-/** Twelve steps, evaluations at 5, 10 and 12, checkpoints at 4, 8 and 12. */
+/** Twelve steps, with evaluations at 5, 10 and 12 and checkpoints at 4, 8 and 12. */
 const plan = { preset: "book", config: tinyRun, finalSampleTokens: 3 } as const;
 
 let backend: Backend;
@@ -29,7 +29,7 @@ const sides: readonly (readonly [string, Train, Train])[] = [
   ["a page goes on with its own", trainInPage, trainInPage],
 ];
 
-/** Trains, and gives the files of the last checkpoint and of the best one. */
+/** Trains, and returns the files of the last checkpoint and of the best one. */
 const handed = async (run: Train, options: Partial<TrainOptions>): Promise<RunFiles> => {
   const saved: Partial<Record<"last" | "best", CheckpointFiles>> = {};
   const onCheckpoint = (files: CheckpointFiles, which: "last" | "best"): void => {
@@ -68,7 +68,7 @@ const pick = (files: Record<string, Uint8Array>, names: readonly string[]): Reco
   Object.fromEntries(Object.entries(files).filter(([name]) => names.includes(name)));
 
 describe.each(sides)("%s", (_, first, second) => {
-  // After a planned checkpoint, between two, and at an evaluation.
+  // Stops after a planned checkpoint, between two checkpoints, and at an evaluation.
   it.each([4, 5, 7])("stopped after %d steps, to the bits and notes of an uninterrupted one", async (stopAt) => {
     const { last } = await handed(first, { ...plan, stopAt });
     const rest = await handed(second, { resume: last });
@@ -85,7 +85,7 @@ describe("a run in a page that goes on", () => {
     const { last } = await runFromFolder(await read(path));
     const { "manifest.json": manifest } = comparable(more.last);
     expect(manifest).toBe(comparable(last)["manifest.json"]);
-    // The run has the new plan from now on.
+    // From here on the run has the new plan.
     expect(await messageOf(handed(trainInPage, { resume: more.last }))).toMatch(
       /^train: resume: the run must have steps left; got all 15 done; try steps 45/u,
     );
@@ -164,9 +164,9 @@ describe("the folder of a run from a page", () => {
     const names = Object.keys(one).filter((name) => !/^(?:README\.md|samples\.txt|metrics\.jsonl)$/u.test(name));
     expect(names).toContain("best/manifest.json");
     expect(comparable(pick(other, names))).toEqual(comparable(pick(one, names)));
-    // All but the end, which a page's last checkpoint was written before.
+    // All events except the end, because a page writes its last checkpoint before the end.
     expect(notesOf(other)).toEqual(notesOf(one).slice(0, -2));
-    // Node notes the end.
+    // Node records the end.
     await collect(train({ resume: path, backend }));
     expect(notesOf(await read(path)).at(-1)).toMatchObject({ type: "done", reason: "finished" });
   });

@@ -1,4 +1,4 @@
-/** Files that a page keeps in the browser's private file system: whole, whenever its tab ends. */
+/** Files that a page keeps in the browser's private file system. They are complete, no matter when the tab ends. */
 import { readFile } from "node:fs/promises";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import {
@@ -39,7 +39,7 @@ describe("a store of files", () => {
       const first = await openFileStore("store");
       await first.write(old);
       browser.endTabBefore(count);
-      // What cannot be removed any more does not matter: then nothing fails.
+      // A failure to remove old files does not matter: nothing fails.
       const failed = await messageOf(first.write(next));
       browser.newTab();
       const again = await openFileStore("store");
@@ -47,7 +47,7 @@ describe("a store of files", () => {
       expect([JSON.stringify(texts(old)), JSON.stringify(texts(next))], `change ${count}`).toContain(found);
       if (failed === "no error") expect(found).toBe(JSON.stringify(texts(next)));
       seen.add(found);
-      // A later write leaves no file that is not named.
+      // A later write removes all files that the index does not name.
       await again.write(next);
       expect(browser.names()).toHaveLength(4);
     }
@@ -73,7 +73,7 @@ describe("a store of files", () => {
     await store.write({ one: bytes("same") });
     const before = browser.changes();
     await store.write({ one: bytes("same"), two: bytes("same") });
-    // The index alone.
+    // Only the index.
     expect(browser.changes()).toBe(before + 1);
     const [name = ""] = browser.names().filter((one) => one !== "index.json");
     browser.damage(name);
@@ -95,7 +95,7 @@ describe("a store of files", () => {
     await store.write(next);
     expect(await asTexts(store)).toEqual(texts(next));
     expect(browser.names()).toEqual(expect.arrayContaining([...kept, "index-set-aside.json"]));
-    // What came since is replaced as ever.
+    // Later files are replaced as usual.
     const all = browser.names().length;
     await store.write({ ...next, three: bytes("other") });
     expect(browser.names()).toHaveLength(all);
@@ -183,7 +183,7 @@ describe("a run that a page keeps", () => {
         if (which === "last") await store?.write(kept as RunFiles);
       },
     })) {
-      // A tab that is closed.
+      // A closed tab.
       if (store !== null && event.type === "step" && event.step === 7) break;
     }
     return kept as RunFiles;
@@ -226,7 +226,7 @@ describe("a run that a page keeps", () => {
         ...["ConfigError", "openRunStore", "train", "fetch", "document", block],
       );
       await run(ConfigError, openRunStore, smaller, async () => new Response(text), document);
-      // It is closed: the same tab can open it again.
+      // The store is closed, so the same tab can open it again.
       await (await openRunStore("notes")).close();
       browser.newTab();
       return document.title;
@@ -235,7 +235,7 @@ describe("a run that a page keeps", () => {
     expect(await visit(9)).toBe("step 9");
     expect(await visit()).toBe("step 12");
     expect(started).toEqual([0, 6, 9]);
-    // It has ended: each later visit says so.
+    // The run has ended: each later visit says so.
     const ended = /^train: resume: the run must have steps left; got all 12 done; try steps \d+ to train longer$/u;
     expect(await visit()).toMatch(ended);
     expect(await visit()).toMatch(ended);

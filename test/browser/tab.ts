@@ -1,4 +1,4 @@
-/** A page in headless Chromium that is used as a person uses it: with keys and a look at it. */
+/** A page in headless Chromium that is used as by a person: with key presses and screenshots. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -9,7 +9,7 @@ import { chromiumFlags, program, type Site, serveSite } from "./chromium.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Chromium's debugging protocol over a pipe: JSON, each message ended by a zero byte. */
+/** Chromium's debugging protocol over a pipe: JSON messages, each ended by a zero byte. */
 const connect = (child: ChildProcess) => {
   const [, , , input, output] = child.stdio as unknown as [null, null, null, Writable, Readable];
   const waiting = new Map<number, { resolve: (result: Fields) => void; reject: (error: Error) => void }>();
@@ -41,7 +41,7 @@ const connect = (child: ChildProcess) => {
   });
   ended.catch(() => {});
   return {
-    /** Fails when it has ended. */
+    /** Fails if Chromium has ended. */
     ended,
     listen: (sessionId: unknown, listener: (method: string, params: Fields) => void): void => {
       listeners.set(sessionId, [...(listeners.get(sessionId) ?? []), listener]);
@@ -64,24 +64,27 @@ export interface TabOptions {
 }
 
 export interface Tab {
-  /** The value of an expression in the page, once its promise is kept. */
+  /** The value of an expression in the page, after its promise has resolved. */
   readonly evaluate: <T>(expression: string) => Promise<T>;
   /** Waits until an expression is true in the page. */
   readonly until: (expression: string) => Promise<void>;
-  /** The same for a page that may be loaded again meanwhile, which ends what is evaluated in it. */
+  /**
+   * Waits until an expression is true in a page that may be reloaded meanwhile. A reload ends running evaluations, so
+   * the expression is evaluated again.
+   */
   readonly untilLoaded: (expression: string) => Promise<void>;
-  /** Presses a key and lets it go: "Tab", "Enter", "Escape", or a character. */
+  /** Presses and releases a key: "Tab", "Enter", "Escape", or a character. */
   readonly press: (key: string) => Promise<void>;
-  /** Writes a picture of the whole page, in PNG. */
+  /** Writes a screenshot of the whole page as PNG. */
   readonly picture: (path: string) => Promise<void>;
-  /** Errors that nothing in the page caught, and files that it did not get. */
+  /** Uncaught errors of the page, and files that it could not load. */
   readonly errors: readonly string[];
   readonly close: () => Promise<void>;
 }
 
 const keyCodes: Readonly<Record<string, number>> = { Tab: 9, Enter: 13, Escape: 27 };
 
-/** A Chromium, whose pages have origins of their own by the ports of their servers. */
+/** A Chromium. Its pages have different origins because their servers have different ports. */
 export interface Browser {
   /** Opens `address` in a new tab. */
   readonly openTab: (address: string, options?: TabOptions) => Promise<Tab>;
@@ -93,7 +96,7 @@ export interface Browser {
   readonly close: () => Promise<void>;
 }
 
-/** Starts a Chromium. That takes longer than most pages do. */
+/** Starts a Chromium, which takes longer than most pages. */
 export const openBrowser = async (): Promise<Browser> => {
   if (program === undefined) throw new Error("chromium is required (FORETOKEN_REQUIRE_CHROMIUM), but not found");
   const profile = await mkdtemp(join(tmpdir(), "foretoken-chromium-"));
@@ -167,7 +170,7 @@ const tabOf = async (
     evaluate,
     until,
     untilLoaded: async (expression) => {
-      // Of an expression that is evaluated while the page is loaded again, an answer may never come: so it is asked anew.
+      // If the page is reloaded during an evaluation, the answer may never come, so the expression is evaluated again.
       const look = (): Promise<boolean> =>
         evaluate<boolean>(`Boolean(${expression})`).catch((error: unknown) => {
           if (/context was destroyed|navigated or closed|find context|collected/iu.test(String(error))) return false;

@@ -81,7 +81,7 @@ describe("a conversation", () => {
     expect(ids.length).toBeLessThanOrEqual(96);
     const longer = await conversationPrompt(partner, said, 32, "model", { atLeast: dropped + 2 });
     expect(longer.dropped).toBe(dropped + 2);
-    // A pair more takes 24 tokens.
+    // Another pair of messages takes 24 tokens.
     expect(ids.length + 24).toBeGreaterThan(96);
     expect(ids.length - longer.ids.length).toBe(24);
   });

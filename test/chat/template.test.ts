@@ -11,7 +11,7 @@ const messages: readonly ChatMessage[] = [
 const rendered = (template: string, given = messages): Promise<string> =>
   renderTemplate({ template, bosToken: "<s>", eosToken: "</s>" }, given, "model");
 
-// The form of ChatML, which many models have, with a system message of its own.
+// The ChatML format, which many models use, with a default system message.
 const chatMl =
   "{% for message in messages %}{% if loop.first and message['role'] != 'system' %}{{ '<|im_start|>system\nBe kind<|im_end|>\n' }}{% endif %}" +
   "{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}" +

@@ -41,7 +41,7 @@ const lossOf = async (...args: readonly string[]): Promise<number> => {
   return Number(jsonLines(stdout)[0]?.natsPerToken);
 };
 
-/** The largest difference of a merged model's logits from those of model and adapter. */
+/** Largest difference between the logits of a merged model and the logits of model and adapter. */
 const differenceOf = async (merged: string): Promise<number> => {
   const { ids } = peftAdapter("llama");
   const [one, other] = await Promise.all(
@@ -66,7 +66,7 @@ describe("merge", () => {
       /^adapter-merged: 13,416 parameters of \S+base, with the adapter merged into them\nIf you open the merged model in bfloat16 [^\n]* removes a part of what the adapter learned\. [^\n]* --dtype float32, or use adapter\/ itself, unmerged\.\n$/u,
     );
     expect(await differenceOf("adapter-merged")).toBeLessThan(1e-5);
-    // Text as the model has it, and no other files.
+    // The model's tokenizer and chat template, and no other files.
     expect(tree(join(cwd, "adapter-merged"))).toEqual([
       "config.json",
       "generation_config.json",
@@ -131,7 +131,7 @@ describe("merge", () => {
   });
 });
 
-/** Begins with the model in `base`, whose context is 48, on windows of 24 tokens. */
+/** Trains from the model in `base`, whose context is 48, on windows of 24 tokens. */
 const train = async (out: string, ...more: readonly string[]): Promise<void> => {
   const small = ["--steps", "4", "--batch-size", "2", "--model.contextLength", "24", "--train.sampleTokens", "0"];
   const about = ["--init-from", "base", "--data", "longer.txt", ...small, ...on, "--out", out, ...more];
@@ -187,7 +187,7 @@ describe("a run", () => {
     expect(await shown("tuned", "--against", "base")).toMatch(
       new RegExp(`^measured on +${held}, in windows of 24 `, "mu"),
     );
-    // All that the model can read is named, too.
+    // If windows are as long as the model's context, the length is printed too.
     expect(await shown("base", "--data", "longer.txt")).toMatch(/^measured on +.*, in windows of 48 tokens$/mu);
     expect(await shown("whole")).toMatch(new RegExp(`^measured on +${held}, in windows of 24 tokens$`, "mu"));
   });

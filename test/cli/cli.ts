@@ -11,20 +11,21 @@ export const program = fileURLToPath(new URL("../../dist/cli/main.js", import.me
 
 export interface Running {
   readonly cwd: string;
-  /** Called with all of standard output so far, whenever there is more; may send a signal. */
+  /** Called with all of standard output so far, whenever there is more. It may send a signal. */
   readonly onOutput?: (stdout: string, kill: (signal: NodeJS.Signals) => void) => void;
   readonly env?: Readonly<Record<string, string>>;
-  /** Standard input; none unless given. */
+  /** Standard input. Default: empty. */
   readonly input?: string;
 }
 
 /**
- * Runs a command line in this process, in `cwd`, with streams of its own: one after the other, in the order of the calls.
- * Loading a program's modules takes longer than most commands do.
+ * Runs a command line in this process, in `cwd`, with its own streams. Commands run one after the other, in the order
+ * of the calls. Loading a program's modules takes longer than most commands, so this is faster than a process per
+ * command.
  */
 export const cli = runInProcess;
 
-/** Runs the real program in `cwd`, its output in pipes: where the process is what is tested. */
+/** Runs the real program in `cwd` with its output in pipes, for tests of the process itself. */
 export const cliProcess = (args: readonly string[], { cwd, onOutput, env = {}, input }: Running): Promise<Outcome> => {
   const child = spawn(process.execPath, [program, ...args], {
     cwd,
@@ -34,17 +35,20 @@ export const cliProcess = (args: readonly string[], { cwd, onOutput, env = {}, i
   return outcomeOf(child, (stdout) => onOutput?.(stdout, (signal) => child.kill(signal)));
 };
 
-/** Part of a test's name if Windows cannot run it. */
+/** Part of a test's name if the test cannot run on Windows. */
 export const onWindows = process.platform === "win32";
 
-/** Makes `foretoken` the program in a line of shell. */
+/** Defines `foretoken` as the program, for a line of shell. */
 export const shellPrelude = `foretoken() { "${process.execPath}" "${program}" "$@"; }`;
 
 /** Runs a line of shell in which `foretoken` is the program. */
 export const shell = (line: string, cwd: string): Promise<Outcome> =>
   outcomeOf(spawn("bash", ["-c", `${shellPrelude}; ${line}`], { cwd, stdio: ["ignore", "pipe", "pipe"] }));
 
-/** The command in a line that the program has written, by its words: a shell that knew no quotes but '…' would do the same. */
+/**
+ * The words of a command that the program has printed, as a shell would split them; only quotes of the form '…' are
+ * known.
+ */
 export const proposedWords = (line: string): string[] => {
   const [, command = ""] = /npx foretoken (.*?)(?: +# .*)?$/u.exec(line) ?? [];
   const words = [...command.matchAll(/'([^']*)'|([^\s'"\\$]+)|(\S)/gu)];
@@ -56,23 +60,23 @@ export const proposedWords = (line: string): string[] => {
 /** 3,072 characters, 17 of them distinct. */
 export const text = "The cat sat on a mat.\nIt had a hat.\n\nSo it sat.\n".repeat(64);
 
-/** The smallest run that has all kinds of events. */
+/** The smallest run with all kinds of events. */
 export const tiny = [
   ...["--data", "text.txt", "--backend", "reference", "--model.contextLength", "8", "--model.nLayer", "1"],
   ...["--model.nHead", "2", "--model.nEmbd", "8", "--batch-size", "2", "--steps", "6", "--eval-interval", "2"],
   ...["--checkpoint-interval", "3", "--train.sampleTokens", "5", "--train.warmupSteps", "2"],
 ];
 
-/** `base` with other values of some of its flags: a flag is given once. */
+/** `base` with other values of some flags. Each flag is given only once. */
 export const withFlags = (base: readonly string[], flags: readonly string[]): string[] => [
   ...base.filter((_, i) => !flags.includes(base[i - (i % 2)] ?? "")),
   ...flags,
 ];
 
-/** `tiny` with other values of some of its flags, or more flags. */
+/** `tiny` with other values of some flags, or with more flags. */
 export const tinyWith = (...flags: readonly string[]): string[] => withFlags(tiny, flags);
 
-/** A temporary folder with `text.txt` in it. */
+/** A temporary folder that contains `text.txt`. */
 export const workplace = async (): Promise<{ readonly cwd: string; readonly remove: () => Promise<void> }> => {
   const cwd = await mkdtemp(join(tmpdir(), "foretoken-cli-"));
   await writeFile(join(cwd, "text.txt"), text);
@@ -82,7 +86,7 @@ export const workplace = async (): Promise<{ readonly cwd: string; readonly remo
 /** Every path below `folder`, sorted. */
 export const tree = (folder: string): string[] => readdirSync(folder, { recursive: true }).map(String).sort();
 
-/** Standard output as the objects of its lines; throws if a line is no JSON. */
+/** Standard output as one object per line; throws if a line is not JSON. */
 export const jsonLines = (stdout: string): Record<string, unknown>[] =>
   stdout
     .split("\n")

@@ -8,7 +8,7 @@ import { ggufModel } from "../support/gguf-models.ts";
 import { foreignModel } from "../support/hugging-face.ts";
 import { cli, jsonLines, tinyWith, workplace } from "./cli.ts";
 
-// Far more than any takes, for machines that are slow or busy.
+// Far longer than any test takes, for slow or busy machines.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let cwd: string;
@@ -23,7 +23,7 @@ afterAll(() => remove());
 /** Statuses, facts and advice of the checks of a run's or a model's files, by name. */
 const checked = (path: string) => checksOf(join(cwd, path));
 
-/** Changes a file for a while. */
+/** Changes a file temporarily. */
 const withChanged = async (file: string, change: (bytes: Buffer) => Uint8Array | null, use: () => Promise<void>) => {
   const path = join(cwd, file);
   const before = await readFile(path);

@@ -169,7 +169,7 @@ describe("export", () => {
   });
 });
 
-/** The blocks of the guide, by their language. */
+/** The guide's code blocks in this language. */
 const blocksOf = async (language: string): Promise<readonly string[]> => {
   const page = await readPage("docs/guides/take-it-elsewhere.md");
   return [...page.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, "gmu"))].map(
@@ -177,7 +177,7 @@ const blocksOf = async (language: string): Promise<readonly string[]> => {
   );
 };
 
-/** Instructions of an Ollama Modelfile, and what may follow those that the guide has. */
+/** Instructions of an Ollama Modelfile, and patterns of their values. */
 const instructions: Readonly<Record<string, RegExp>> = {
   FROM: /^\.\/\S+\.gguf$/u,
   ADAPTER: /^\.\/\S+\.gguf$/u,

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { takeLock } from "#foretoken/io/lock.node.js";
 import { cli, jsonLines, proposedWords, text, tiny, tinyWith, workplace } from "./cli.ts";
 
-// Far more than any takes, for machines that are slow or busy.
+// Far longer than any test takes, for slow or busy machines.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let cwd: string;
@@ -23,7 +23,7 @@ afterAll(() => remove());
 
 const on = ["--backend", "reference"];
 
-/** The words of the command in `shown` with this purpose. */
+/** The words of the command with this purpose in `shown`. */
 const proposed = (shown: string, purpose: string): string[] => {
   const line = shown.split("\n").find((one) => one.includes(`# ${purpose}`));
   return proposedWords(line ?? expect.fail(`no proposal to ${purpose}`));
@@ -50,7 +50,7 @@ describe("the proposal to train longer", () => {
   });
 
   test("is not made where the validation loss was rising, on the screen and on the run's page", async () => {
-    // The same characters in the other direction: what is learned of the text is wrong there.
+    // The text in reverse order: predictions learned from the text are wrong for it.
     writeFileSync(join(cwd, "reversed.txt"), [...text].reverse().join(""));
     const plan = tinyWith("--steps", "60", "--eval-interval", "10");
     const more = ["--val-data", "reversed.txt", "--learning-rate", "0.05", "--patience", "0", "--out", "rising"];
@@ -63,7 +63,7 @@ describe("the proposal to train longer", () => {
   });
 
   test("asks for no more steps than the run's patience lets it take", async () => {
-    // Nothing is learned at this rate, so each evaluation after the first one costs patience.
+    // The model learns nothing at this rate, so each evaluation after the first one counts against patience.
     const plan = tinyWith("--learning-rate", "1e-30", "--patience", "2", "--out", "patient", "--steps", "4");
     const trained = await cli(["train", ...plan], { cwd });
     expect(trained.stdout).toContain("Done: 4 steps");
@@ -72,7 +72,7 @@ describe("the proposal to train longer", () => {
     expect(readFileSync(join(cwd, "patient", "README.md"), "utf8")).toContain("--resume . --steps 8 ");
     const longer = await cli(command, { cwd });
     expect(longer.stdout).toContain("Done: 8 steps");
-    // The added steps have found no better weights.
+    // The added steps found no better weights.
     expect(longer.stdout).not.toContain("train longer");
     expect(readFileSync(join(cwd, "patient", "README.md"), "utf8")).not.toContain("train longer");
   });
@@ -81,7 +81,7 @@ describe("the proposal to train longer", () => {
     const stopped = await cli(["train", ...tiny, "--out", "stopped", "--stop-at", "3"], { cwd });
     expect(stopped.stdout).not.toContain("train longer");
     expect(proposed(stopped.stdout, "continue to the planned end")).toEqual(["train", "--resume", "stopped", ...on]);
-    // The list proposes on a terminal alone.
+    // The list proposes a command only on a terminal.
     const listed = await cli(["runs", "stopped"], { cwd });
     expect(listed.stdout).toMatch(/^run .*\nstopped .* stopped\n$/u);
   });
@@ -158,7 +158,7 @@ test("evaluate --against compares a tuned model with the one that it began with,
   expect(json.against.natsPerToken.toFixed(3)).toBe(before);
   expect(json.difference.natsPerToken).toBeCloseTo(json.natsPerToken - json.against.natsPerToken, 10);
   expect(json.difference.windows).toBeGreaterThan(1);
-  // A resumed run does not measure the weights again that it began with; and it was never untrained.
+  // A resumed run does not evaluate its initial weights again. They were not untrained either.
   const longer = await cli(["train", "--resume", "tuned", "--steps", "3", ...on], { cwd });
   expect(longer, longer.stderr).toMatchObject({ status: 0 });
   expect(longer.stdout).not.toMatch(/^(?:before|untrained) /mu);
@@ -230,7 +230,7 @@ test("runs --sort loss compares only runs of one text and one tokenizer", async 
     cli([...made, "--out", "groups/a"], { cwd }),
     cli([...made, "--out", "groups/b", "--seed", "2"], { cwd }),
     cli(["train", ...tinyWith("--steps", "2", "--data", "easy.txt"), "--out", "groups/easy"], { cwd }),
-    // Another part is held out.
+    // This run holds out another part of the text.
     cli([...made, "--out", "groups/split", "--val-fraction", "0.3"], { cwd }),
   ]);
   const { stdout } = await cli(["runs", "groups", "--sort", "loss"], { cwd });
@@ -248,7 +248,7 @@ test("runs --sort loss compares only runs of one text and one tokenizer", async 
   const loss = (name: string): number =>
     (listed.find((run) => run.name === name) as { best: { valLoss: number } }).best.valLoss;
   expect(order.indexOf("a") < order.indexOf("b")).toBe(loss("a") <= loss("b"));
-  // By time they are one list, and so are the runs of one text by loss.
+  // Sorted by time, all runs are in one list without group headings. Runs of a single text have no headings either.
   expect((await cli(["runs", "groups"], { cwd })).stdout).not.toContain("SHA-256");
   expect((await cli(["runs", "groups/a", "--sort", "loss"], { cwd })).stdout).not.toContain("SHA-256");
 });
@@ -256,7 +256,7 @@ test("runs --sort loss compares only runs of one text and one tokenizer", async 
 test("runs says of a run without an end whether a process trains it, in the studio's words", async () => {
   await copyOfBase("endless");
   const notes = join(cwd, "endless", "metrics.jsonl");
-  // As a process leaves them that is killed after the first step.
+  // The state that a process leaves when it is killed after the first step.
   const lines = readFileSync(notes, "utf8").split("\n");
   const first = lines.findIndex((line) => line.includes('"type":"step"'));
   writeFileSync(notes, `${lines.slice(0, first + 1).join("\n")}\n`);

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { cli, cliProcess, jsonLines, tiny, tinyWith, workplace } from "./cli.ts";
 
-// Far more than any takes, for machines that are slow or busy.
+// Far longer than any test takes, for slow or busy machines.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let cwd: string;
@@ -16,7 +16,7 @@ beforeAll(async () => {
 
 afterAll(() => remove());
 
-/** What a process has one of. */
+/** State that exists once per process. */
 const ofProcess = () => ({
   cwd: process.cwd(),
   env: { ...process.env },
@@ -84,7 +84,7 @@ describe("a command that is called in this process", () => {
       onOutput: (_, kill) => {
         if (sent) return;
         sent = true;
-        // The second comes later than one that belongs to the first.
+        // The second signal arrives so late that it does not count as a repetition of the first.
         let now = performance.now();
         vi.spyOn(performance, "now").mockImplementation(() => {
           now += 1000;

@@ -1,4 +1,4 @@
-/** Commands that run in this process: with streams, signals and an exit status of their own. */
+/** Runs commands in this process, with their own streams, signals and exit status. */
 import { EventEmitter } from "node:events";
 import { closeSync, openSync } from "node:fs";
 import { PassThrough, Writable } from "node:stream";
@@ -9,11 +9,11 @@ import type { Outcome } from "../outcome-of.ts";
 import type { Running } from "./cli.ts";
 
 export interface RunningHere extends Running {
-  /** A file or a device that standard output goes to; default: into the outcome. */
+  /** A file or a device for standard output. Default: the outcome contains the output. */
   readonly output?: string;
 }
 
-/** Ends the flow that calls `exit`, as the end of a process does. */
+/** Thrown by `exit`, so that the code after the call does not run, as in a process that ends. */
 class Exit extends Error {}
 
 const textTo = (take: (text: string) => void): Writable =>
@@ -25,7 +25,7 @@ const textTo = (take: (text: string) => void): Writable =>
     },
   });
 
-/** Sets environment variables; the result puts the old ones back. */
+/** Sets environment variables. The returned function restores the old ones. */
 const withEnv = (env: Readonly<Record<string, string>>): (() => void) => {
   const before = Object.keys(env).map((name) => [name, process.env[name]] as const);
   Object.assign(process.env, env);
@@ -47,11 +47,14 @@ const run = async (
   const file = output === undefined ? undefined : openSync(output, "w");
   let stdout = "";
   let stderr = "";
-  /** As it was when the command has called `exit`: in this process the rest of it goes on. */
+  /**
+   * The outcome at the time when the command called `exit`. In this process, other code of the command may still run
+   * after that.
+   */
   let exited: Outcome | undefined;
   let failure: unknown;
   const events = new EventEmitter();
-  // As the system sends it: between two pieces of work.
+  // Like the system, sends a signal between two tasks of the event loop.
   const kill = (signal: NodeJS.Signals): void => {
     setImmediate(() => {
       try {
@@ -98,16 +101,19 @@ const run = async (
   }
 };
 
-/** The command before, which has to be over: working directory and environment are those of the whole process. */
+/**
+ * The previous command. It must be finished first, because working directory and environment belong to the whole
+ * process.
+ */
 let last: Promise<unknown> = Promise.resolve();
 
-/** Does `work` of a command, which gives its exit status, after what was begun before. */
+/** Runs `work`, which returns an exit status, after the commands that were begun before. */
 export const onHost = (work: () => Promise<number>, running: RunningHere): Promise<Outcome> => {
   const outcome = last.then(() => run(work, running));
   last = outcome.catch(() => {});
   return outcome;
 };
 
-/** Runs a command line in this process, in `cwd`, after those that were called before. */
+/** Runs a command line in this process, in `cwd`, after the commands that were begun before. */
 export const runInProcess = (args: readonly string[], running: RunningHere): Promise<Outcome> =>
   onHost(() => runProgram(args), running);

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { cli, onWindows, shell, tree, workplace } from "./cli.ts";
 
-// Far more than any takes, for machines that are slow or busy.
+// Far longer than any test takes, for slow or busy machines.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -23,7 +23,7 @@ afterAll(() => remove());
 const inside = (...parts: string[]): string => join(cwd, ...parts);
 const readText = (...parts: string[]): string => readFileSync(inside(...parts), "utf8");
 
-/** The names of a starter's files but its text, and where each lies in this project if it is written as it is there. */
+/** The names of a starter's files except its text, and for each file its source in this project. */
 const filesOf = (kind: string, js: boolean): Readonly<Record<string, string>> => {
   const inFolder = (folder: string): (readonly [string, string])[] =>
     readdirSync(join(root, folder)).map((name) => [name === "gitignore" ? ".gitignore" : name, join(folder, name)]);
@@ -57,7 +57,7 @@ describe.each([
     const list = readFileSync(join(root, "examples/names.txt"), "utf8");
     const text = readText(folder, "text.txt");
     expect(text.split("\n").sort()).toEqual(list.split("\n").sort());
-    // In alphabetical order the held-out end would have other letters than the rest.
+    // The names are shuffled: in alphabetical order the held-out end would have other initial letters than the rest.
     expect(new Set(text.split("\n", 100).map((name) => name[0])).size).toBeGreaterThan(10);
     expect(readText(folder, ".gitignore")).toContain("node_modules\n");
   });
@@ -96,7 +96,7 @@ describe.each(["page", "node"])("init %s", (kind) => {
       expect(Object.keys(dependencies)).toEqual(["foretoken"]);
       const pathIn = (spec: string): string => /^file:(.+)$/u.exec(spec)?.[1] ?? "";
       expect(realpathSync(resolve(folder, pathIn(dependencies.foretoken)))).toBe(realpathSync(root));
-      // As npm counts it: from node_modules.
+      // npm resolves this path from node_modules.
       const [[denied = "", allowed] = []] = Object.entries(allowScripts);
       expect(realpathSync(resolve(folder, pathIn(denied).replace("../", "")))).toBe(realpathSync(root));
       expect(allowed).toBe(false);
@@ -190,7 +190,7 @@ describe("init writes nothing", () => {
     mkdirSync(inside("begun"));
     const before = tree(cwd);
     for (const folder of ["begun", "not/begun"]) {
-      // Files of at most 8 KiB: the text is longer.
+      // Files may have at most 8 KiB; the text is longer.
       const { status, stderr } = await shell(`ulimit -f 8; foretoken init node ${folder}`, cwd);
       expect({ status, stderr }).toEqual({
         status: 2,

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Outcome } from "../outcome-of.ts";
 import { cli, jsonLines, workplace } from "./cli.ts";
 
-// Far more than any takes, for machines that are slow or busy.
+// Far longer than any test takes, for slow or busy machines.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let cwd: string;
@@ -79,7 +79,7 @@ describe("lesson in a pipe", () => {
 const program = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const hasScript = spawnSync("script", ["-qec", "true", "/dev/null"]).status === 0;
 
-/** Runs a lesson in a pseudo-terminal and presses `key` when the first pause has come. */
+/** Runs a lesson in a pseudo-terminal, and presses `key` at the first pause. */
 const onTerminal = (key: string, env: Readonly<Record<string, string>> = {}): Promise<Omit<Outcome, "stderr">> =>
   new Promise((resolve, reject) => {
     const line = `stty cols 80 rows 30; exec "${process.execPath}" "${program}" lesson pairs ${onText.join(" ")}`;

@@ -7,10 +7,10 @@ import { ConfigError } from "#foretoken/core/errors/errors.js";
 import { commandLine } from "#foretoken/core/text/shell-word.js";
 import { cli, jsonLines, onWindows, shell, tiny, tinyWith, workplace } from "./cli.ts";
 
-// Far more than any takes, for machines that are slow or busy.
+// Far longer than any test takes, for slow or busy machines.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
-/** Clears a screen in two ways, rings the bell, reverses the line and ends it. */
+/** Clears the screen in two ways, rings the bell, and contains a right-to-left mark and line separators. */
 const name = "ev\u001b[2Jil\u009b2J\u0007\u202e\n\u2028x";
 
 const noNames = onWindows ? " (Windows has no such names)" : "";
@@ -24,7 +24,7 @@ beforeAll(async () => {
 
 afterAll(() => remove());
 
-/** Characters that no terminal may get: all control characters except the line ends of our own lines. */
+/** Characters that must not reach a terminal: all control characters, except the line ends of our own lines. */
 const raw = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/u;
 
 test.skipIf(onWindows)(`no name of a file or a folder steers the terminal${noNames}`, async () => {
@@ -59,7 +59,7 @@ test.skipIf(onWindows)(`no name of a file or a folder steers the terminal${noNam
   }
   const [, listed] = others;
   expect(jsonLines(String(listed?.stdout)).map((run) => run.name)).toContain(name);
-  // The folder, as each shell takes it.
+  // The folder's name, quoted for each shell.
   const next = trained.stdout.split("\n").find((line) => line.includes("foretoken evaluate"));
   const evaluated = await shell(String(next).replace("npx foretoken", "foretoken"), cwd);
   expect(evaluated.stdout).toMatch(/^nats per token/u);

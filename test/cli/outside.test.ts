@@ -12,7 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => remove());
 
-/** `tiny` on the folder that it is run in. */
+/** `tiny` with the current folder as its text. */
 const onFolder = ["train", ...tinyWith("--data", ".")];
 const hashOf = (run: string): string =>
   (JSON.parse(readFileSync(join(run, "run.json"), "utf8")) as { data: { sha256: string } }).data.sha256;
@@ -37,7 +37,7 @@ describe("training on a folder that its runs lie in", () => {
     expect(second.stderr).toContain("skipped 1 run, runs/x");
     expect(hashOf(join(notes, "runs/y"))).toBe(hashOf(join(notes, "runs/x")));
 
-    // A run is not text, and the error says so if it is named as one.
+    // A run is not text. If `--data` names a run, the error says so.
     for (const data of ["runs/x", "runs/x/checkpoint"]) {
       const refused = await cli(["train", ...tinyWith("--data", data), "--out", "runs/z"], { cwd: notes });
       expect(refused.status).toBe(2);

@@ -23,16 +23,16 @@ test("a text of one's own decides what its user does not set, and the head says 
   const row = /^by size.*$/mu.exec(stdout)?.[0] ?? "";
   expect(row).toContain("patience 3");
   expect(row).not.toContain("dropout");
-  // A folder with the text's name, not a preset's.
+  // The folder is named after the text, not after a preset.
   expect(stdout).toMatch(/^run {8}runs\/[\d-]+-My-notes-2$/mu);
 });
 
 test.each([
   ["quick", /^[\d-]+-My-notes-2-quick$/u],
-  // The default preset has the name of an author: not of the text.
+  // The default preset has an author's name, which would be misleading for another text.
   ["shakespeare", /^[\d-]+-My-notes-2$/u],
 ])("a run's folder is named after its text: preset %s", async (preset, expected) => {
-  // In a folder of its own: two runs of one second and one name would be told apart by a number.
+  // Runs in its own folder: two runs with the same name in the same second would get a number.
   const own = join(cwd, `of-${preset}`);
   await mkdir(own);
   const args = withFlags(tiny, ["--eval-interval", "6", "--json", "--stop-at", "1", "--verbose"]).slice(2);

@@ -41,7 +41,7 @@ test("draws the steps and the evaluations that the run has noted", async () => {
       expect(Math.abs(y - Number(events[j]?.[field]))).toBeLessThan(chart.unit.y);
     }
   }
-  // It may be written anew.
+  // A file that `plot` wrote may be overwritten.
   expect((await cli(["plot", "runs/one", "--metric", "grad-norm", "--log"], { cwd })).status).toBe(0);
   expect(await read("one.svg")).toContain("<title>Gradient norm of one</title>");
 });
@@ -105,11 +105,11 @@ test("overwrites no file that it has not written", async () => {
   }
   expect(await read("mine.svg")).toBe("<svg xmlns='http://www.w3.org/2000/svg'/>");
   expect((await cli(["plot", "runs/one", "--out", "empty.svg"], { cwd })).status).toBe(0);
-  // A chart is no table.
+  // The existing file is a chart, so a table must not overwrite it.
   expect((await cli(["plot", "runs/one", "--csv", "--out", "empty.svg"], { cwd })).status).toBe(2);
   expect((await cli(["plot", "runs/one", "--csv"], { cwd })).stdout).toBe("one.csv: the numbers of 1 run\n");
   expect((await cli(["plot", "runs/one", "--csv"], { cwd })).status).toBe(0);
-  // Our first line, and rows of the user.
+  // A file with the first line of our tables, but with the user's rows.
   const [head] = (await read("one.csv")).split("\n");
   await writeFile(join(cwd, "mine.csv"), `${head}\nmy,notes,1,2\n`);
   expect((await cli(["plot", "runs/one", "--csv", "--out", "mine.csv"], { cwd })).status).toBe(2);
@@ -165,7 +165,7 @@ test("says in one line what cannot be drawn", async () => {
     expect(stderr).toMatch(/^foretoken: .*\n$/u);
     expect([status, stdout]).toEqual([2, ""]);
   }
-  // One of several may be new.
+  // One of several runs may have no steps yet.
   expect((await cli(["plot", "runs/one", "new", "--out", "-"], { cwd })).stdout).toContain("no steps yet");
 });
 

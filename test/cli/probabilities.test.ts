@@ -20,7 +20,7 @@ const done: GenerateEvent = {
   ...{ v: 1, type: "done", task: "generate", finishReason: "stop", text: "", promptTokens: 1, newTokens: 1 },
 };
 
-/** The events of tokens, as [id, probability, text that may be shown]. */
+/** The events of tokens: [id, probability, text that may be shown]. */
 type Drawn = readonly (readonly [id: number, probability: number, text: string])[];
 
 const written = (tokenizer: Tokenizer, drawn: Drawn, depth: ColorDepth = 1, showSpecialTokens = false): string => {
@@ -92,7 +92,7 @@ describe("a text with probabilities", () => {
       [0x42, 0.8, "B"],
     ];
     expect(written(bytes, drawn)).toBe("A[90]é[25]B[80]\n");
-    // A character that never gets its last byte: it comes with the last token, as it is then.
+    // A character whose last byte never comes is shown with the last token, incomplete.
     expect(
       written(bytes, [
         [0x41, 0.9, "A"],
@@ -115,7 +115,7 @@ describe("a text with probabilities", () => {
         [2, 0.3, ""],
       ]),
     ).toBe("a[10]\n");
-    // A stop string that begins within a token.
+    // A stop string that begins in the middle of a token.
     const pairs = byteTokenizer("abcd", 2);
     const [ab = 0, cd = 0] = pairs.encode("abcd");
     expect(

@@ -1,4 +1,7 @@
-/** What a command loads, and that it is the same from its few files, dist/command/, as from the modules that those are made of. */
+/**
+ * Which files a command loads. Also checks that the bundle in dist/command/ behaves like the modules from which it is
+ * made.
+ */
 import { spawn } from "node:child_process";
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -8,7 +11,7 @@ import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { type Outcome, outcomeOf } from "../outcome-of.ts";
 import { cli, program, tiny, workplace } from "./cli.ts";
 
-// Far more than any takes, for machines that are slow or busy.
+// Far longer than any test takes, for slow or busy machines.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let cwd: string;
@@ -23,7 +26,7 @@ beforeAll(async () => {
 afterAll(() => remove());
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-/** The program from its modules, whatever main.js would take. */
+/** Runs the program from its modules, even if main.js would use the bundle. */
 const modules = join(root, "dist/cli/run.js");
 
 const run = (main: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Outcome> =>
@@ -35,7 +38,7 @@ const run = (main: string, args: readonly string[], env: Readonly<Record<string,
     }),
   );
 
-/** The files that a command loads: ours by their path in dist/, others by their package. */
+/** The files that a command loads: our files by their path in dist/, other files by their package. */
 const loadedBy = async (main: string, args: readonly string[]): Promise<readonly string[]> => {
   const folder = await mkdtemp(join(cwd, "hook-"));
   const list = join(folder, "modules.txt");
@@ -92,7 +95,7 @@ test("main.js loads a few files, none of which are modules or training's", async
   expect(loaded).toContain("command/model-entry.js");
   expect(loaded.filter((name) => !/^(?:cli\/main|command\/[\w.-]+)\.js$/u.test(name))).toEqual([]);
   expect(loaded.filter((name) => name.startsWith("command/train"))).toEqual([]);
-  // For two threads, each file counted for each.
+  // The limit is for two threads, and each file counts once per thread.
   expect(loaded.length).toBeLessThan(24);
 });
 
@@ -115,12 +118,12 @@ test("modules that were compiled alone run, and not the files of an earlier buil
     await writeFile(join(folder, "dist/cli/run.js"), 'console.log("modules");');
     const main = join(folder, "dist/cli/main.js");
     expect((await run(main, [])).stdout).toBe("files\n");
-    // As the compiler does when it has written a module.
+    // The compiler changes this file's time when it writes a module.
     await utimes(join(folder, "build/tsconfig.tsbuildinfo"), 1, 1);
     expect((await run(main, [])).stdout).toBe("modules\n");
     await rm(join(folder, "dist/command"), { recursive: true });
     expect((await run(main, [])).stdout).toBe("modules\n");
-    // A package has no notes of the compiler.
+    // A package does not contain the compiler's build information.
     await rm(join(folder, "build"), { recursive: true });
     expect((await run(main, [])).stdout).toBe("modules\n");
     await symlink(join(root, "dist/command"), join(folder, "dist/command"), "junction");

@@ -9,7 +9,7 @@ import type { RunListAnswer, RunSummary } from "#foretoken/serve/studio/protocol
 import { type Outcome, outcomeOf } from "../outcome-of.ts";
 import { cli, cliProcess, onWindows, program, tinyWith, workplace } from "./cli.ts";
 
-// Far more than any takes, for machines that are slow or busy.
+// Far longer than any test takes, for slow or busy machines.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let cwd: string;
@@ -22,7 +22,7 @@ beforeAll(async () => {
 
 afterAll(() => remove());
 
-/** Waits until `check` passes: far longer than it takes. */
+/** Waits until `check` passes. The time limit is far longer than needed. */
 const soon = (check: () => Promise<void>): Promise<void> => vi.waitFor(check, { timeout: 50_000 });
 
 interface Served {
@@ -31,10 +31,10 @@ interface Served {
   readonly ended: Promise<Outcome>;
 }
 
-/** A run that is kept with the tests. */
+/** A run in test/fixtures. */
 const oldRun = fileURLToPath(new URL("../fixtures/run-a9ede5f/run", import.meta.url));
 
-/** A run that ends by being stopped. */
+/** A run that continues until it is stopped. */
 const endless = tinyWith("--steps", "1000000", "--patience", "0");
 
 /** Runs the program until it has printed an address. */
@@ -67,7 +67,7 @@ test.skipIf(onWindows)("the studio prints its address, serves the runs and ends 
   kill("SIGINT");
   const { status, stdout, stderr } = await ended;
   expect({ status, stdout }).toEqual({ status: 0, stdout: `${url}\n` });
-  // Beside the address, which is alone on standard output.
+  // On standard error, because standard output has only the address.
   expect(stderr).toMatch(
     /^The studio is the page at this address\. Ctrl-C ends the studio; .* saves the run first\. --open opens the page/mu,
   );
@@ -82,7 +82,7 @@ test.skipIf(onWindows)("with a model the address leads into it, also where there
   const { view, ...body } = Object.fromEntries(searchParams);
   expect([view, body.model]).toEqual(["lens", `models/${oldRun}`]);
   expect(await runsAt(url)).toEqual([]);
-  // The text is one that the run wrote.
+  // The text in the address is a text that the run generated.
   expect((await post(url, "inside/lens", body)).status).toBe(200);
   kill("SIGINT");
   expect(await ended).toMatchObject({ status: 0, stdout: `${url}\n` });
@@ -176,7 +176,7 @@ test.skipIf(onWindows)("train --studio has a page on its run, which can stop it"
   });
   const shown = async (): Promise<RunSummary | undefined> => (await runsAt(url)).find(({ name }) => name === "shown");
   expect(new URL(url).pathname).toBe("/runs/shown");
-  // From its first event on.
+  // The run is in the list from its first event on.
   expect(await shown()).toMatchObject({ owner: "studio", state: "unfinished", steps: 1_000_000 });
   await soon(async () => expect((await shown())?.step).toBeGreaterThan(0));
   expect((await post(url, "runs", { text: { kind: "corpus", name: "moby-dick" } })).status).toBe(409);
@@ -219,7 +219,7 @@ test.each([
   [["studio", "--host", "a b"], /--host: must be a host name or an IP address/u],
   [["studio", "--host", "203.0.113.1"], /must be free, and usable by this user; got EADDRNOTAVAIL/u],
 ])("%j is refused in a line", async (args, says) => {
-  // Without a remark on the backend, where none is built.
+  // The backend is given, so that there is no notice about missing native kernels.
   const { status, stderr } = await cli([...args, "--backend", "wasm"], { cwd });
   expect(stderr).toMatch(says);
   expect(stderr.split("\n")).toHaveLength(2);

@@ -139,7 +139,7 @@ describe("chat --tools", () => {
     const lm = await openToolModel(toolTemplates.bare);
     const { tokenizer, chatTemplate, endTokens } = lm;
     const prompts: string[] = [];
-    // It begins with a call, as a model that was trained to.
+    // A bias makes each answer begin with a call, as a model trained for tools would.
     const logitBias = { [toolTokenizer.encode("{")[0] ?? -1]: 100 };
     const caller = {
       ...{ config: lm.model.config, tokenizer, chatTemplate, endTokens },

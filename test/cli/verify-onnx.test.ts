@@ -1,4 +1,4 @@
-/** `verify` of graphs that `export` wrote, and of such with faults. */
+/** `verify` on graphs that `export` wrote, and on graphs with faults. */
 import { cp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
@@ -25,7 +25,7 @@ afterAll(() => remove());
 
 const small = ["--backend", "reference", "--prompt-count", "3", "--max-new-tokens", "4"];
 
-/** A copy of the float32 folder without its manifest, which would tell of any change. */
+/** A copy of the float32 folder without its manifest, which would reveal any change. */
 const copyWith = async (name: string, change: (bytes: Buffer) => Buffer, file = "onnx/model.onnx"): Promise<void> => {
   await cp(join(cwd, "f32"), join(cwd, name), { recursive: true });
   await rm(join(cwd, name, "manifest.json"));
@@ -33,7 +33,7 @@ const copyWith = async (name: string, change: (bytes: Buffer) => Buffer, file = 
   await writeFile(path, change(await readFile(path)));
 };
 
-/** Bytes with one text in place of another of the same length, the first time it comes. */
+/** Replaces the first occurrence of a text in the bytes by another text of the same length. */
 const replaced = (bytes: Buffer, text: string, by: string): Buffer => {
   const at = bytes.indexOf(text, 0, "latin1");
   if (at === -1 || by.length !== text.length) throw new Error(text);
@@ -42,10 +42,10 @@ const replaced = (bytes: Buffer, text: string, by: string): Buffer => {
   return copy;
 };
 
-/** Bytes with a number of the tensor of this name changed: they follow the name and the field's beginning. */
+/** Changes a number of the tensor with this name. The numbers come after the name and the beginning of their field. */
 const withNumber = (bytes: Buffer, name: string, value: number): Buffer => {
   const copy = Buffer.from(bytes);
-  // The tensor's field 8 is its name; its bytes are field 9, whose length has one byte here or two.
+  // A tensor's field 8 is its name. Its bytes are field 9, whose length takes one or two bytes here.
   const at = copy.indexOf(`\x42${String.fromCharCode(name.length)}${name}\x4a`, 0, "latin1");
   if (at === -1) throw new Error(name);
   const start = at + name.length + 3;
@@ -81,7 +81,7 @@ describe("verify of graphs of ONNX", () => {
   });
 
   test("finds a wrong constant, other weights and another tokenizer", async () => {
-    // The factor of scores, 1/√4, and a norm's first weight.
+    // Changes the factor of scores, 1/√4, and the first weight of a norm.
     await copyWith("constant", (bytes) => withNumber(bytes, "float32[0.5]", 0.4));
     await copyWith("weights", (bytes) => withNumber(bytes, "blocks.0.mlpNorm.weight", 3));
     await copyWith(
@@ -111,7 +111,7 @@ describe("verify of graphs of ONNX", () => {
     await copyWith("operator", (bytes) => replaced(bytes, "\x22\x07Softmax", "\x22\x07Hardmax"));
     await copyWith("cut", (bytes) => bytes.subarray(0, bytes.length - 3000));
     await copyWith("empty", () => Buffer.alloc(0));
-    // Version 8 of the format, version 17 of the operators, and a graph with nothing in it.
+    // Version 8 of the format, version 17 of the operators, and an empty graph.
     await copyWith("bare", () => Buffer.from([0x08, 8, 0x42, 4, 0x0a, 0, 0x10, 17, 0x3a, 0]));
     await copyWith(
       "config",

@@ -4,19 +4,19 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { Outcome } from "../outcome-of.ts";
 import { cli, jsonLines, tinyWith, workplace } from "./cli.ts";
 
-// Far more than any takes, for machines that are slow or busy.
+// Far longer than any test takes, for slow or busy machines.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let cwd: string;
 let remove: () => Promise<void>;
 let trained: Outcome;
-/** The line of a command that took the best weights of `run`. */
+/** The line of a command that used the best weights of `run`. */
 let notice: string;
 
 const inside = (...parts: string[]): string => join(cwd, ...parts);
 const on = ["--backend", "reference"];
 
-/** A rate that grows far too high: the lowest loss is not the last one. */
+/** The learning rate grows far too high, so the lowest loss is not the last one. */
 const turning = [
   "--preset",
   "shakespeare",
@@ -158,7 +158,7 @@ describe("without a prompt", () => {
     const { data } = JSON.parse(readFileSync(inside("flat", "run.json"), "utf8")) as { data: { prompt: string } };
     expect(data.prompt.length).toBeGreaterThan(1);
     expect((await write("flat")).startsWith(data.prompt)).toBe(true);
-    // In no run's folder there is none to ask.
+    // A checkpoint outside of a run's folder has no run whose prompt could be used.
     cpSync(inside("flat", "best"), inside("alone"), { recursive: true });
     expect(await write("alone")).toHaveLength(1 + 3 + 1);
     expect((await write("alone")).startsWith(" ")).toBe(true);

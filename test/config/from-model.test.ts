@@ -104,12 +104,12 @@ test("of documents the window is as long as it may be, and steps follow from the
   expect(packed.model.contextLength).toBe(1024);
   expect(packed.train).toMatchObject({ batchSize: 1, steps: 20 });
   expect(packed.train.windows).toBeUndefined();
-  // 10 documents a step, two passes over 90.
+  // 10 documents per step, two passes over 90 documents.
   const one = plan(large, { train: { rows: "one" } }).settle(documents);
   expect(one.train).toMatchObject({ batchSize: 10, steps: 20 });
   const more = plan(large, { train: { rows: "one", batchSize: 3 } }).settle(documents);
   expect(more.train.steps).toBe(60);
-  // A batch is no more than all of them.
+  // A batch has at most all documents.
   const few = plan(large).settle({ ...documents, tokens: 90, rowsPerPass: () => 1 });
   expect(few.train.batchSize).toBe(1);
 });

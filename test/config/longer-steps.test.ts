@@ -6,10 +6,10 @@ test("a longer run has three times the steps, or as many as patience is sure to 
     longerSteps({ patience, evalInterval }, done);
   expect(steps(0, 100, 1000)).toBe(3000);
   expect(steps(3, 45, 450)).toBe(585);
-  // Evaluations at 84 and 96 are two, and the run ends at the third.
+  // The evaluations at 84 and 96 are the first two; the third one ends the run.
   expect(steps(3, 12, 80)).toBe(108);
   expect(steps(100, 10, 20)).toBe(60);
-  // More steps in any case.
+  // Always more steps than before.
   for (const done of [1, 7, 12, 13]) expect(steps(1, 12, done)).toBeGreaterThan(done);
 });
 
@@ -21,7 +21,7 @@ test("added steps were in vain where the best weights are older than they are", 
   expect(stepsInVain({ extensions }, 900, 300)).toBe(600);
   expect(stepsInVain({ extensions }, 900, 80)).toBe(600);
   expect(stepsInVain({ extensions }, 900, 320)).toBe(0);
-  // It has not gone on yet, was never measured, or was never made longer.
+  // The run has not been extended yet, was never evaluated, or has not continued since its extension.
   expect(stepsInVain({ extensions }, 300, 300)).toBe(0);
   expect(stepsInVain({ extensions }, 900, null)).toBe(0);
   expect(stepsInVain({}, 900, 100)).toBe(0);

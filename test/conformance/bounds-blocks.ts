@@ -4,7 +4,7 @@ import { at, type Bounds, magnitudes, maybeMagnitudes, scaled, sumError, type To
 
 const exact: Tolerance = () => 0;
 
-/** The same panels with all values 0: what is left is minus offset · scale, or the minimum. */
+/** The panels with all values 0: the product is then minus offset · scale, or the minimum. */
 const withoutValues = (w: Int32Array, form: number, n: number, k: number): Int32Array => {
   const cleared = w.slice();
   const { bytes, scalesFrom } = panelPlaces(blockForms[form] as (typeof blockForms)[number], k);
@@ -17,7 +17,8 @@ export const blockBounds: Bounds<"blocksPack" | "blocksRows" | "blocksLinearForw
   blocksPack: () => ({ y: exact }),
   blocksRows: () => ({ y: exact }),
 
-  // Two terms a block, each with a rounded product of scales: of the values, and of the minimum, which may cancel.
+  // A block adds two terms, each with a rounded product of scales: the term of the values and the term of the minimum.
+  // They may cancel.
   blocksLinearForward: ({ x, w, bias, addend, y, m, n, k, yStride, form }) => {
     const rows = (from: Int32Array): Float64Array => {
       const to = new Float64Array(n * k);
@@ -31,7 +32,7 @@ export const blockBounds: Bounds<"blocksPack" | "blocksRows" | "blocksLinearForw
     const [biases, addends] = [maybeMagnitudes(bias), maybeMagnitudes(addend)];
     for (let i = 0; i < m; i++) {
       const row = magnitudes(x.subarray(i * k, (i + 1) * k));
-      // Rounded to 8 bits, a value may be larger by half a step.
+      // Rounding to 8 bits may make a value larger by half a step.
       for (let block = 0; block < k; block += 32) {
         const most = row.subarray(block, block + 32).reduce((largest, value) => Math.max(largest, value), 0);
         for (let c = block; c < block + 32; c++) row[c] = at(row, c) + most / 127;

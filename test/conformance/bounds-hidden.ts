@@ -4,11 +4,14 @@ import { at, eps } from "./bounds.ts";
 
 const smallestNormal = 2 ** -126;
 
-/** GELU of a gate is off by a few ε of it and of GELU itself, as in geluForward: Φ is good to a few ε absolutely. */
+/**
+ * The error of GELU of a gate is a few ε of the gate and of GELU itself, as in geluForward: Φ has an absolute error of
+ * a few ε.
+ */
 const geluError = (gate: number, tanh: number): number =>
   4 * eps * (Math.min(Math.abs(gate), 8) + Math.abs(geluAt(gate, tanh)));
 
-/** GEGLU and squared ReLU. */
+/** Bounds of GEGLU and squared ReLU. */
 export const hiddenBounds: Bounds<"gegluForward" | "gegluBackward" | "relu2Forward" | "relu2Backward"> = {
   gegluForward: ({ x, hidden, tanh }, { y }) => ({
     y: (i) => {
@@ -30,7 +33,7 @@ export const hiddenBounds: Bounds<"gegluForward" | "gegluBackward" | "relu2Forwa
     },
   }),
 
-  // A square below the smallest normal number may be 0.
+  // A square below the smallest normal number may be flushed to 0.
   relu2Forward: (_, { y }) => ({ y: (i) => eps * Math.abs(at(y, i)) + smallestNormal }),
   relu2Backward: (_, { dx }) => ({ dx: (i) => 2 * eps * Math.abs(at(dx, i)) + smallestNormal }),
 };

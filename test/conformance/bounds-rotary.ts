@@ -2,7 +2,7 @@ import { rotaryHeads } from "#foretoken/backend/implementations/reference/rotary
 import type { Bounds } from "./bounds.ts";
 import { at, eps, maybeMagnitudes, scaled, sumError } from "./bounds.ts";
 
-/** RMS norm, rotary embedding and SwiGLU. */
+/** Bounds of RMS norm, rotary embedding and SwiGLU. */
 type Names =
   | "rmsNormForward"
   | "rmsNormBackward"
@@ -15,7 +15,7 @@ const smallestNormal = 2 ** -126;
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 
 export const rotaryBounds: Bounds<Names> = {
-  // All terms of the mean square are positive, so that rstd is off by a part of itself.
+  // All terms of the mean square are positive, so the error of rstd is relative to rstd.
   rmsNormForward: ({ channels }, { y, rstd }) => ({
     y: (i) => (sumError(channels) + 2 * eps) * Math.abs(at(y, i)),
     rstd: (r) => sumError(channels) * at(rstd, r),
@@ -41,7 +41,8 @@ export const rotaryBounds: Bounds<Names> = {
     return { dx: scaled(1, dx), dGamma: scaled(sumError(rows + 4), gammaSums) };
   },
 
-  // A turned element is a sum of two products, each with its magnitude; v is copied, with no room.
+  // A rotated element is a sum of two products; the bound uses their magnitudes. v is copied exactly, so its tolerance
+  // is 0.
   rotaryForward: (args, { rstd }) => {
     const { x, gammaQ, gammaK, cos, sin, headDim, rotaryDim } = args;
     const half = rotaryDim / 2;
@@ -105,7 +106,7 @@ export const rotaryBounds: Bounds<Names> = {
     return { dx: scaled(1, dx), dGammaQ: scaled(error, gammaSums[0]), dGammaK: scaled(error, gammaSums[1]) };
   },
 
-  // σ is good to a few ε of itself; below the smallest normal number it may be 0.
+  // σ has a relative error of a few ε; below the smallest normal number it may be 0.
   swigluForward: ({ x, hidden }, { y }) => ({
     y: (i) => {
       const gate = Math.floor(i / hidden) * 2 * hidden + (i % hidden);
@@ -123,7 +124,7 @@ export const rotaryBounds: Bounds<Names> = {
       const d = Math.abs(at(dy, r * hidden + c));
       const size = Math.abs(gate);
       if (i % (2 * hidden) >= hidden) return d * size * (4 * eps * s + smallestNormal);
-      // The slope's two terms may cancel, near −1.28: each counts with its magnitude.
+      // The two terms of the slope may cancel, near −1.28, so the bound uses their magnitudes.
       const slope = s + size * s * sigmoid(-gate);
       return d * Math.abs(at(x, (2 * r + 1) * hidden + c)) * (6 * eps * slope + (1 + size) * smallestNormal);
     },

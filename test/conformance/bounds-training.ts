@@ -6,8 +6,9 @@ import { epsilon } from "#foretoken/core/tensors/dtype.js";
 import type { Bounds } from "./bounds.ts";
 import { at, eps, sumError } from "./bounds.ts";
 
-// Elements are read without `at` in these loops, of millions of products: Vitest calls what is imported through a getter.
-/** Of a dot product and of the magnitudes of its terms: the results of the last `dot`. */
+// These loops over millions of products read elements without `at`: Vitest calls imported functions through a getter,
+// which is slow.
+/** Results of the last `dot`: a dot product, and the sum of the magnitudes of its terms. */
 const sums = { exact: 0, magnitudes: 0 };
 
 const dot = (a: RealArray, aFrom: number, b: RealArray, bFrom: number, n: number): void => {
@@ -36,15 +37,15 @@ const addMagnitudes = (
 
 interface AttentionRow {
   readonly query: number;
-  /** Where a key begins, in k and v. */
+  /** Index in k and v where a key begins. */
   readonly keyOf: (j: number) => number;
   /** Start of the row in out and dOut. */
   readonly outRow: number;
   /** Index in logSumExp. */
   readonly row: number;
-  /** Of the dropout mask. */
+  /** Row of the dropout mask. */
   readonly maskRow: number;
-  /** The keys that it sees. */
+  /** The row sees the keys [oldest, visible). */
   readonly oldest: number;
   readonly visible: number;
 }
@@ -70,7 +71,7 @@ const attentionRows = function* (s: AttentionShape): Generator<AttentionRow> {
 interface RowScores {
   /** Exact probabilities. */
   readonly weights: Float64Array;
-  /** Error of any score of the row, which is the relative error that it puts into a probability. */
+  /** Maximum error of a score in the row, which is also the relative error of a probability. */
   readonly scoreError: number;
 }
 
@@ -81,7 +82,7 @@ const rowScores = (
 ): RowScores => {
   const { q, k, scale, headDim } = args;
   let largest = Math.abs(logSumExp);
-  // A loop: Float64Array.from with a function takes far longer.
+  // A loop, because Float64Array.from with a function takes far longer.
   const weights = new Float64Array(visible);
   for (let j = oldest; j < visible; j++) {
     dot(q, query, k, keyOf(j), headDim);
@@ -91,12 +92,12 @@ const rowScores = (
   return { weights, scoreError: sumError(headDim + 4) * largest };
 };
 
-/** How far an operand of a product may be from a value in between, in parts of it: half the distance of two bfloat16. */
+/** Relative rounding error of an operand of a product: half the distance of two bfloat16 numbers, or 0. */
 const operandError = (operand: Operand): number => (operand === asGiven ? 0 : epsilon.bfloat16 / 2);
 
 /**
- * Scores come from operands that the reference rounds too. P and dS are rounded by the kernel alone, where they become
- * operands: that adds to a product with them what one such error of each does to the sum of magnitudes.
+ * The reference rounds the operands of scores too, so they add no error. But only the kernel rounds P and dS when they
+ * become operands. This adds an error to their products: the error of one operand, times the sum of magnitudes.
  */
 export const attentionBounds: Bounds<"attentionForward" | "attentionBackward"> = {
   attentionForward: (given, { logSumExp }) => {
@@ -121,7 +122,7 @@ export const attentionBounds: Bounds<"attentionForward" | "attentionBackward"> =
     return { out: (i) => at(out, i), logSumExp: (i) => at(stats, i), kept: () => 0 };
   },
 
-  // dS = scale · P ∘ (F ∘ (dO·Vᵀ) − D): the two products cancel, so each counts with its magnitude.
+  // dS = scale · P ∘ (F ∘ (dO·Vᵀ) − D): the two products may cancel, so the bound uses their magnitudes.
   attentionBackward: (given) => {
     const { operand } = given;
     const rounded = { q: operand(given.q), k: operand(given.k), v: operand(given.v), dOut: operand(given.dOut) };
@@ -158,8 +159,8 @@ export const attentionBounds: Bounds<"attentionForward" | "attentionBackward"> =
 export const lossBounds: Bounds<"crossEntropyForward" | "crossEntropyBackward" | "adamStep"> = {
   crossEntropyForward: (args, { logSumExp }) => {
     const { logits, targets, columns, first, vocabSize } = args;
-    // Rounding x − max moves exp(x − max) by u·|x − max| of itself: Σ p·|x − max| of the sum. The columns before count as
-    // one more.
+    // Rounding x − max changes exp(x − max) by the factor 1 ± u·|x − max|, so it changes the sum by Σ p·|x − max| times
+    // u, relative to the sum. The earlier columns count as one more term.
     const stats = Array.from(logSumExp, (total, r) => {
       const shifts = (x: number): number => (x - total > -200 ? Math.exp(x - total) * Math.abs(x - total) : 0);
       let sum = first > 0 ? shifts(at(args.logSumExp, r)) : 0;

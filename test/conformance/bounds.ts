@@ -8,29 +8,30 @@ import type { RealArray } from "#foretoken/core/tensors/dtype.js";
 import { epsilon } from "#foretoken/core/tensors/dtype.js";
 
 /**
- * How far a float32 kernel may be from the exact result. With u = ε/2 the unit roundoff, a sum of n products is off by
- * at most about n·u·Σ|aᵢbᵢ| in whatever order it is taken (Higham 2002, Accuracy and Stability of Numerical
- * Algorithms, §3.1); the rest follows each formula's terms. Σ|aᵢbᵢ| comes from the reference kernel run on magnitudes.
+ * Maximum distance of a float32 kernel from the exact result. With the unit roundoff u = ε/2, a sum of n products in
+ * any order has an error of at most about n·u·Σ|aᵢbᵢ| (Higham 2002, Accuracy and Stability of Numerical Algorithms,
+ * §3.1). Other errors follow from the terms of each formula. Σ|aᵢbᵢ| comes from the reference kernel, run on
+ * magnitudes.
  */
 
-/** The allowed distance of element i. */
+/** The tolerance of element i. */
 export type Tolerance = (i: number) => number;
 
 type Written<K extends KernelName> = {
   [N in keyof KernelTable[K]["buffers"]]: KernelTable[K]["buffers"][N] extends { access: "in" } ? never : N;
 }[keyof KernelTable[K]["buffers"]];
 
-/** The tolerance of everything kernel K writes, from its arguments before and after the reference has run. */
+/** The tolerances of all outputs of kernel K, from its arguments before and after the reference has run. */
 export type Bounds<Names extends KernelName> = {
   readonly [K in Names]: (before: HostArgs<K>, after: HostArgs<K>) => { readonly [N in Written<K>]: Tolerance };
 };
 
 export const eps = epsilon.float32;
-/** Relative error of a sum of n terms, with room for the rounding of each term. */
+/** Relative error of a sum of n terms, including the rounding of each term. */
 export const sumError = (n: number): number => ((n + 4) * eps) / 2;
 
 export const at = (array: RealArray, i: number): number => array[i] as number;
-// A loop: Float64Array.from with a function takes far longer, and leaves much garbage.
+// A loop, because Float64Array.from with a function takes far longer and leaves much garbage.
 export const magnitudes = (array: RealArray): Float64Array => {
   const result = new Float64Array(array.length);
   for (let i = 0; i < result.length; i++) result[i] = Math.abs(at(array, i));
@@ -83,13 +84,13 @@ export const simpleBounds: Bounds<
   // Each x is rounded before it is squared.
   addSquares: ({ n }, { squares }) => ({ x: exact, squares: scaled(sumError(n + 2), squares) }),
 
-  // The reciprocal and the product, each rounded.
+  // The reciprocal and the product are each rounded.
   scaleByNorm: (_, { y }) => ({ y: relative(2, y) }),
 
-  // The factor and the product, each rounded; a dropped element is 0, with no room.
+  // The factor and the product are each rounded. A dropped element is exactly 0, so its tolerance is 0.
   dropout: (_, { y }) => ({ y: relative(2, y) }),
 
-  // A factor other than 1 is a number of its own as float32, and a product and a sum are rounded.
+  // A factor other than 1 is rounded to float32; a product and a sum are each rounded.
   embeddingForward: (args, { y }) => {
     if (args.scale === 1) return { y: exact };
     const sizes = new Float64Array(y.length);
@@ -127,7 +128,8 @@ export const layerBounds: Bounds<
     return { y: scaled(sumError(args.k + 2), y) };
   },
 
-  // The slopes of both forms stay below 1.13 and those of the slopes below 0.8: an error in h passes at most so.
+  // The slopes of both forms stay below 1.13, and the slopes of the slopes below 0.8. These limit how much an error in
+  // h grows.
   linearGeluForward: (args, { y }) => {
     const sizes = new Float64Array(args.y.length);
     const bias = maybeMagnitudes(args.bias);
@@ -140,7 +142,7 @@ export const layerBounds: Bounds<
     };
   },
 
-  // The masks must be equal; a dropped element is its addend, with no room for its product.
+  // The masks must be equal. A dropped element equals its addend exactly, so its product has no tolerance.
   linearDropoutForward: (args, { kept, y }) => {
     const sizes = new Float64Array(args.y.length);
     const bias = maybeMagnitudes(args.bias);
@@ -160,7 +162,7 @@ export const layerBounds: Bounds<
     return { dx: scaled(sumError(args.n + 1), dx) };
   },
 
-  // A dropped element is expected to be 0, with no room.
+  // A dropped element must be exactly 0.
   linearDropoutBackwardInput: (args, { dBranch }) => {
     const dx = new Float64Array(args.dx.length);
     const factor = maybeMagnitudes(args.factor);
@@ -178,13 +180,14 @@ export const layerBounds: Bounds<
 
   layerNormForward: ({ x, gamma, beta, channels }, { mean, rstd }) => {
     const row = (i: number): number => Math.floor(i / channels);
-    // The mean is off by a part of the mean magnitude, so far from zero the deviations lose digits.
+    // The error of the mean is relative to the mean magnitude, so far from zero the deviations lose digits.
     const meanError = (r: number): number => {
       let total = 0;
       for (let c = 0; c < channels; c++) total += Math.abs(at(x, r * channels + c));
       return (sumError(channels) * total) / channels;
     };
-    // var = mean of squared deviations: a mean off by δ adds δ² to it, and 2δ·u·… that sumError covers.
+    // var = mean of squared deviations. An error δ of the mean adds δ²; its other effect, 2δ·u·…, is covered by
+    // sumError.
     const rstdError = (r: number): number => sumError(channels) + (meanError(r) * at(rstd, r)) ** 2;
     const errors = Array.from(mean, (_, r) => ({ mean: meanError(r), rstd: rstdError(r) }));
     const errorsOf = (r: number) => errors[r] as { mean: number; rstd: number };
@@ -231,7 +234,7 @@ export const layerBounds: Bounds<
     return { dx: scaled(1, dx), dGamma: scaled(error, gammaSums), dBeta: scaled(error, betaSums) };
   },
 
-  // Φ is a sum of parts of size 1, good to a few ε absolutely; past |x| = 8 it is 0 or 1.
+  // Φ is a sum of terms of size 1, so its absolute error is a few ε. Beyond |x| = 8 it is 0 or 1.
   geluForward: ({ x }, { y }) => ({
     y: (i) => 4 * eps * (Math.min(Math.abs(at(x, i)), 8) + Math.abs(at(y, i))),
   }),

@@ -10,20 +10,23 @@ interface Present {
   readonly kind: "present";
   readonly name: string;
   readonly dtype: ProductDType;
-  /** Element type of the buffers of activations. */
+  /** Number format of the buffers of activations. */
   readonly activations: ActivationDType;
   readonly open: (threads: number) => Promise<Backend>;
-  /** How many threads to try it with. */
+  /** Numbers of threads to test. */
   readonly threads: readonly number[];
-  /** JavaScript knows no alignment: of the reference one layout says as much as both. */
+  /** Layouts to test. JavaScript has no alignment, so one layout is enough for the reference. */
   readonly layouts: readonly Layout[];
-  /** Computes in blocks, of sizes that samples go past. The reference does not: there large samples say no more than small ones. */
+  /**
+   * Whether the backend computes in blocks whose sizes large samples exceed. The reference does not, so large samples
+   * would test no more than small ones.
+   */
   readonly hasBlocks: boolean;
 }
 
 export type ActivationDType = "float32" | "bfloat16";
 
-/** A backend with one instruction set and one dtype, or the reason in words why it cannot be tested here. */
+/** A backend with one instruction set and one dtype, or the reason why it cannot be tested on this machine. */
 export type Candidate = Present | { readonly kind: "missing"; readonly name: string; readonly reason: string };
 
 const dtypes: readonly ProductDType[] = ["float32", "bfloat16"];

@@ -13,7 +13,9 @@ import { samples } from "./samples/all.ts";
 const sizeOf = <K extends KernelName>({ buffers }: Sample<K>): number =>
   Object.values<unknown>(buffers).reduce<number>((sum, one) => sum + (ArrayBuffer.isView(one) ? one.byteLength : 0), 0);
 
-/** Number of samples that a backend's kernel fails, and the messages. Small samples first, and no more than `enough`. */
+/**
+ * The messages of the samples that a backend's kernel fails, at most `enough` of them. Small samples are tried first.
+ */
 const failures = async <K extends KernelName>(
   backend: Backend,
   kernel: K,
@@ -30,16 +32,16 @@ const failures = async <K extends KernelName>(
   return found;
 };
 
-/** One more than a half of a kernel's samples: when so many have failed, the others need not be tried. */
+/** More than half of a kernel's samples: after this number of failures the other samples need not be tried. */
 const most = (kernel: KernelName): number => Math.floor(samples[kernel].length / 2) + 1;
 
-/** Each float32 cut to the first `bits` bits of its significand. */
+/** Truncates each float32 to the first `bits` bits of its significand. */
 const cut = (values: Float32Array, bits: number): Float32Array => {
   const words = new Uint32Array(values.slice().buffer);
   return new Float32Array(words.map((word) => word & (-1 << (24 - bits))).buffer);
 };
 
-/** The same backend with inputs of fewer bits, for kernels whose results share no storage with an input. */
+/** The backend with inputs of fewer bits, for kernels whose results share no storage with an input. */
 const withInputsOf = (bits: number, backend: Backend): Backend => {
   const written = new Map<Storage, HostArray>();
   const write: Backend["write"] = (storage, data) => {
@@ -69,7 +71,7 @@ const withInputsOf = (bits: number, backend: Backend): Backend => {
 
 describe("the suite notices", () => {
   let backend: Backend;
-  /** A sample that a kernel which does nothing fails. */
+  /** The smallest sample that a kernel without any effect fails. */
   const smallestChanging = async <K extends KernelName>(kernel: K): Promise<Sample<K> | undefined> => {
     const given: readonly Sample<K>[] = samples[kernel];
     for (const sample of given.toSorted((a, b) => sizeOf(a) - sizeOf(b))) {
@@ -97,23 +99,23 @@ describe("the suite notices", () => {
         const wrong = view.storage.dtype === "int32" ? Int32Array.of(123) : Float32Array.of(0.123);
         backend.write(view.storage, wrong, view.offset - 1);
       };
-      // Where the call has that buffer.
+      // Only samples whose call has this buffer.
       const has = ({ buffers }: { readonly buffers: object }) => (buffers as Record<string, unknown>)[name] !== null;
       const found = await failures({ ...backend, run }, kernel, 1, has);
       expect(found.join("\n"), name).toContain("outside of every buffer");
     }
   });
 
-  /** Whether a kernel reads numbers: fill has no input, and others read blocks of few bits. */
+  /** Whether a kernel reads real numbers: fill has no input, and some kernels read only quantized blocks. */
   const readsNumbers = (kernel: KernelName): boolean =>
     Object.values(kernels[kernel].buffers).some((spec) => spec.access !== "out" && !holdsIntegers(spec));
 
-  // A tolerance that lets eight bits of mantissa pass would prove nothing.
+  // A tolerance that accepts inputs of eight bits would prove nothing.
   test.for(kernelNames.filter(readsNumbers))("a %s with inputs of bfloat16 precision", async (kernel) => {
     expect(await failures(withInputsOf(8, backend), kernel, most(kernel))).toHaveLength(most(kernel));
   });
 
-  // Rounding to bfloat16 may add an error of one part in 2⁸; cutting to six bits one of up to one in 2⁵.
+  // Rounding to bfloat16 may add a relative error of 2⁻⁸; truncating to six bits may add up to 2⁻⁵.
   test.for(multiplyingKernels)("a %s of bfloat16 with inputs of a quarter of that precision", async (kernel) => {
     const exact = await openReference({ dtype: "bfloat16" });
     const messages = await failures(withInputsOf(6, exact), kernel, most(kernel));

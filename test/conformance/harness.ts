@@ -25,17 +25,20 @@ const bounds: Bounds<KernelName> = {
   ...blockBounds,
 };
 
-/** Where buffers begin in their storages: on a cache line, or at odd elements, a different one for each. */
+/** Where buffers begin in their storages: at a cache line, or at odd elements, different for each buffer. */
 export type Layout = "aligned" | "odd";
 const guard = 16;
 const wildIndex = 0x7fffffff;
 
 type BufferGiven = Float64Array | Int32Array | { readonly of: string; readonly at: number } | "blank" | null;
 
-/** A storage of a call: NaN (a wild index) in front of and behind the buffer or the array with its parts. */
+/**
+ * A storage of a call. NaN (for indices, an invalid number) surrounds the buffer, or the array that contains several
+ * buffers.
+ */
 interface Root {
   readonly name: string;
-  /** Holds an activation, which may be of another element type than the rest. */
+  /** Whether it holds an activation, whose number format may differ from the other storages. */
   readonly activation: boolean;
   readonly lead: number;
   readonly contents: HostArray;
@@ -43,7 +46,7 @@ interface Root {
 
 interface Place {
   readonly root: string;
-  /** From the start of the storage. */
+  /** Elements from the start of the storage. */
   readonly offset: number;
   readonly length: number;
 }
@@ -61,7 +64,7 @@ const storedBefore = {
   bfloat16: new WeakMap<Float64Array, Float32Array>(),
 };
 
-/** As a storage of that element type would hold them. */
+/** The values after rounding to the storage's number format. */
 const stored = (values: Float64Array, dtype: ActivationDType): Float32Array => {
   const known = storedBefore[dtype].get(values);
   if (known !== undefined) return known;
@@ -72,7 +75,7 @@ const stored = (values: Float64Array, dtype: ActivationDType): Float32Array => {
 
 const memories: ArrayBuffer[] = [];
 
-/** Memory for the storage of that number, the same for every call: the system hands out new memory slowly. */
+/** Memory for the storage with this number, reused by every call, because the system provides new memory slowly. */
 const memoryFor = (root: number, bytes: number): ArrayBuffer => {
   const known = memories[root];
   if (known !== undefined && known.byteLength >= bytes) return known;
@@ -81,7 +84,7 @@ const memoryFor = (root: number, bytes: number): ArrayBuffer => {
   return larger;
 };
 
-/** Its contents are overwritten by the next plan. */
+/** The next plan overwrites its contents. */
 const plan = <K extends KernelName>(
   kernel: K,
   sample: Sample<K>,
@@ -127,7 +130,10 @@ const bytesOf = (data: HostArray): Buffer => Buffer.from(data.buffer, data.byteO
 const dtypeOf = (data: HostArray): DType =>
   data instanceof Int32Array ? "int32" : data instanceof Float64Array ? "float64" : "float32";
 
-/** Hands `use` the contents of all storages after the call; they may be the backend's own memory, which is freed after it. */
+/**
+ * Passes the contents of all storages after the call to `use`. They may be the backend's own memory, which is freed
+ * afterwards.
+ */
 const run = async <K extends KernelName, T>(
   backend: Backend,
   kernel: K,
@@ -177,13 +183,13 @@ const hostArgs = <K extends KernelName>(
   return args as unknown as HostArgs<K>;
 };
 
-/** For each storage that is written: its expected contents, and the tolerance of each element, 0 for exact ones. */
+/** For each storage that the kernel writes: its expected contents, and the tolerance of each element. 0 means exact. */
 type Expected = ReadonlyMap<string, { readonly wanted: HostArray; readonly tolerances: Float64Array }>;
 
-// Compiled kernels may flush values below float32's normal range, with factors of ordinary size.
+// Compiled kernels may flush values below float32's normal range to 0; the other factors are of ordinary size.
 const underflow = 2 ** -120;
 
-// Half a unit in the last place of bfloat16, and a sixteenth of it: the value before rounding need not be exact.
+// Half a unit in the last place of bfloat16, plus a sixteenth of this: the value before rounding need not be exact.
 const narrowError = (17 / 16) * (epsilon.bfloat16 / 2);
 
 const exactReferences = {
@@ -192,13 +198,16 @@ const exactReferences = {
 };
 const expectations = new Map<object, Map<string, Expected>>();
 
-/** Drops what is kept for other backends: hundreds of megabytes, with which every program starts slower from this process. */
+/**
+ * Drops the results that are kept for other backends. They take hundreds of megabytes, which slow down every program
+ * that this process starts.
+ */
 export const forgetExpectations = (): void => {
   expectations.clear();
   memories.length = 0;
 };
 
-/** In the aligned layout: computed once for all backends. */
+/** The expected results in the aligned layout; computed once for all backends. */
 const expected = async <K extends KernelName>(
   kernel: K,
   sample: Sample<K>,
@@ -220,7 +229,7 @@ const expected = async <K extends KernelName>(
     const wanted = contents.get(place.root) as HostArray;
     const known = result.get(place.root);
     const tolerances = known?.tolerances ?? new Float64Array(wanted.length);
-    // All backends give float32: half the memory, for all that is kept.
+    // All backends return float32, so the kept results are float32 too: half the memory.
     const kept = known?.wanted ?? (wanted instanceof Float64Array ? new Float32Array(wanted) : wanted);
     result.set(place.root, { wanted: kept, tolerances });
     const rounded = activations === "bfloat16" && planned.roots.find((root) => root.name === place.root)?.activation;
@@ -237,7 +246,7 @@ const expected = async <K extends KernelName>(
   return result;
 };
 
-/** Which buffer an element of a storage belongs to, and its index there, for messages. */
+/** For messages: which buffer contains an element of a storage, and the element's index in this buffer. */
 const locate = ({ places }: Plan, root: string, i: number): string => {
   for (const [name, place] of Object.entries(places)) {
     if (place.root === root && i >= place.offset && i < place.offset + place.length)
@@ -255,8 +264,8 @@ interface Wrong {
 }
 
 /**
- * The fault in the contents of a storage. It may begin with more elements than `wanted`, as layouts do: they must be
- * as the first of those, which lies outside of every buffer.
+ * Compares the contents of a storage with `wanted`. `actual` may begin with more elements, depending on the layout.
+ * These must equal the first element of `wanted`, which is outside of every buffer.
  */
 const compare = (actual: HostArray, wanted: HostArray, tolerances?: Float64Array): { wrong: number; worst: Wrong } => {
   const more = actual.length - wanted.length;
@@ -278,7 +287,9 @@ const compare = (actual: HostArray, wanted: HostArray, tolerances?: Float64Array
   return { wrong, worst };
 };
 
-/** Whether `compare` would find nothing wrong: for the one pair of types that nearly all elements have, and so fast. */
+/**
+ * Whether `compare` would find no error. Supports only the pair of types that nearly all elements have, so it is fast.
+ */
 const agrees = (actual: Float32Array, wanted: Float32Array, tolerances: Float64Array): boolean => {
   const more = actual.length - wanted.length;
   for (let i = 0; i < more; i++) if (!Number.isNaN(actual[i])) return false;
@@ -291,18 +302,19 @@ const agrees = (actual: Float32Array, wanted: Float32Array, tolerances: Float64A
   return true;
 };
 
-/** What a backend makes of a sample. */
+/** Result of a sample on a backend. */
 export interface Agreement {
-  /** What is wrong with its results, or undefined. */
+  /** What is wrong with the results; undefined if nothing is. */
   readonly fault: string | undefined;
-  /** Whether others leave the same bytes in all storages. */
+  /** Whether the other backends leave the same bytes in all storages. */
   readonly sameBits: boolean;
 }
 
 /**
- * Runs the sample on the backend, with activations of that type, and holds every element of every storage against the
- * reference in double, opened with the backend's dtype: outputs within tolerance, all else (inputs, gaps between rows,
- * the guards around each buffer) untouched. `others` then run the same call, and are held against the backend to the bit.
+ * Runs the sample on the backend, with activations of type `activations`. Compares every element of every storage with
+ * the reference in double precision, opened with the backend's dtype. Outputs must be within their tolerance.
+ * Everything else must be unchanged: inputs, gaps between rows, and the guard values around each buffer. Then `others`
+ * run the same call, and must give the same bits as the backend.
  */
 export const agreement = async <K extends KernelName>(
   backend: Backend,

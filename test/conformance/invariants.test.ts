@@ -8,7 +8,9 @@ const { normals } = noise(5);
 
 const bitsOf = (values: Float32Array): Uint32Array => new Uint32Array(values.slice().buffer);
 
-/** Promises of the kernels besides right results: bits that do not depend on the other parts of a call. */
+/**
+ * What kernels guarantee in addition to correct results: the bits of a row do not depend on other parts of the call.
+ */
 const invariants = (open: () => Promise<Backend>, activations: ActivationDType): void => {
   let backend: Backend;
   beforeAll(async () => {
@@ -303,7 +305,7 @@ const invariants = (open: () => Promise<Backend>, activations: ActivationDType):
     },
   );
 
-  /** What attention of [2, 67] positions gives for q | k | v side by side. */
+  /** Runs attention of [2, 67] positions on an array with q | k | v side by side. */
   const attentionOf = (window: number) => {
     const [batch, time, heads, headDim] = [2, 67, 2, 16];
     const width = heads * headDim;
@@ -320,14 +322,14 @@ const invariants = (open: () => Promise<Backend>, activations: ActivationDType):
       });
       return bits(out, batch * time * width);
     };
-    /** A copy with a value for the keys and values of positions [from, to). */
+    /** A copy with the value `poison` in the keys and values of positions [from, to). */
     const spoiled = (values: Float64Array, poison: number, from: number, to: number): Float64Array => {
       const copy = values.slice();
       for (let b = 0; b < batch; b++)
         for (let t = from; t < to; t++) copy.fill(poison, (b * time + t) * stride + width, (b * time + t + 1) * stride);
       return copy;
     };
-    /** Positions [from, to) of both. */
+    /** Positions [from, to) of both sequences. */
     const rowsOf = (out: Uint32Array, from: number, to: number): Uint32Array[] =>
       Array.from({ length: batch }, (_, b) => out.slice((b * time + from) * width, (b * time + to) * width));
     return { time, values: normals(batch * time * stride), forward, spoiled, rowsOf };

@@ -7,13 +7,13 @@ import { candidates } from "./candidates.ts";
 import { agreement, forgetExpectations } from "./harness.ts";
 import { samples } from "./samples/all.ts";
 
-// Far more than any takes, for machines that are slow or busy.
+// Far longer than any kernel takes, for slow or busy machines.
 const timeout = 60_000;
 
 const takesActivations = (kernel: KernelName): boolean =>
   Object.values(kernels[kernel].buffers).some(({ element }) => element === "activation");
 
-/** Products past the largest blocks of the compiled kernels. */
+/** Products that exceed the largest blocks of the compiled kernels. */
 const isLarge = ({ buffers }: { readonly buffers: object }): boolean =>
   Object.values(buffers as Readonly<Record<string, unknown>>).some(
     (buffer) => buffer instanceof Float64Array && buffer.length > 500_000,
@@ -36,7 +36,7 @@ for (const candidate of candidates) {
     });
 
     const { dtype, activations, hasBlocks } = candidate;
-    // The others do the same as on the candidate for float32.
+    // The other kernels compute the same as with the candidate for float32.
     const names =
       dtype === "float32"
         ? kernelNames
@@ -46,7 +46,7 @@ for (const candidate of candidates) {
 
     const [fewest = 1] = candidate.threads;
 
-    /** Faults of the fewest threads, and samples for which others do not have the same bits. */
+    /** Faults with the smallest number of threads, and samples whose bits differ with other numbers of threads. */
     const examine = async <K extends KernelName>(kernel: K): Promise<Record<"faults" | "differences", string[]>> => {
       const [first, ...others] = backends as [Backend, ...Backend[]];
       const faults: string[] = [];
@@ -73,7 +73,7 @@ for (const candidate of candidates) {
       expect((await resultsOf(kernel)).faults.join("\n")).toBe("");
     });
 
-    // So what has been found right of one thread's is right of all.
+    // With equal bits, the check with the smallest number of threads is valid for all numbers.
     if (candidate.threads.length < 2) return;
     test.for(names)("%s gives the same bits for every number of threads", { timeout }, async (kernel) => {
       expect((await resultsOf(kernel)).differences.join("\n")).toBe("");

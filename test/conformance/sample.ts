@@ -3,13 +3,16 @@ import { randomKey, randomStream } from "#foretoken/core/random.js";
 
 export type BufferName<K extends KernelName> = keyof KernelTable[K]["buffers"] & string;
 
-/** A buffer that is a place in another one's storage, `at` elements after its start. */
+/** A buffer inside another buffer's storage, `at` elements after its start. */
 export interface Part<Name extends string> {
   readonly of: Name;
   readonly at: number;
 }
 
-/** An "out" buffer of its own: as long as the kernel asks, NaN (a wild word) before the call. */
+/**
+ * An "out" buffer in its own storage: as long as the kernel needs, filled with NaN (for integers, an invalid number)
+ * before the call.
+ */
 export const blank = "blank";
 
 type SampleBuffer<Spec, Name extends string> =
@@ -19,8 +22,9 @@ type SampleBuffer<Spec, Name extends string> =
   | (Spec extends { optional: true } ? null : never);
 
 /**
- * One call of kernel K. Reals are given in double but hold float32 values, so every backend starts from the same.
- * Arrays may be longer than the kernel needs: elements outside its part must stay as they were.
+ * One call of kernel K. Real numbers are given in double precision but have float32 values, so every backend starts
+ * from the same numbers. Arrays may be longer than the kernel needs: elements outside the kernel's part must not
+ * change.
  */
 export interface Sample<K extends KernelName> {
   readonly name: string;
@@ -28,20 +32,20 @@ export interface Sample<K extends KernelName> {
   readonly buffers: { readonly [N in BufferName<K>]: SampleBuffer<KernelTable[K]["buffers"][N], BufferName<K>> };
 }
 
-/** Samples of the kernels `Names`: one without samples does not compile. */
+/** Samples of the kernels `Names`. A kernel without samples does not compile. */
 export type Samples<Names extends KernelName> = { readonly [K in Names]: readonly Sample<K>[] };
 
-/** Lengths around the vector widths and block sizes of the compiled kernels. */
+/** Lengths near the vector widths and block sizes of the compiled kernels. */
 export const edgeLengths = [1, 2, 3, 7, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129] as const;
 
-/** A source of float32 values in double arrays, the same on every run. */
+/** A source of float32 values in double arrays, identical in every run. */
 export interface Noise {
   normals(length: number, scale?: number, mean?: number): Float64Array;
   integers(length: number, bound: number): Int32Array;
 }
 
-// A prime number of them, so that no two rows of a matrix begin with the same. Drawing each of the samples' forty million
-// numbers anew would take longer than most kernels do.
+// The number of values is prime, so that no two rows of a matrix begin with the same value. The values are reused,
+// because drawing the samples' forty million numbers anew would take longer than most kernels.
 const drawn = new Float64Array(65_521);
 const pool = randomStream(randomKey(1, "init"));
 for (let i = 0; i < drawn.length; i++) drawn[i] = pool.normal();

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { launchedRank, separateTasks } from "#foretoken/core/system/launched-rank.node.js";
 
-/** What Slurm sets in the second of four tasks. */
+/** The variables that Slurm sets in the second of four tasks. */
 const task = { SLURM_PROCID: "1", SLURM_NTASKS: "4", SLURM_STEP_NUM_TASKS: "4" };
 
 it.each([
@@ -33,6 +33,6 @@ it("counts tasks without MPI in the first of several alone", () => {
   expect(separateTasks(task)).toBeUndefined();
   expect(separateTasks({ ...first, PMIX_RANK: "0" })).toBeUndefined();
   expect(separateTasks({ ...first, SLURM_STEP_NUM_TASKS: "1" })).toBeUndefined();
-  // The script of a job is no task of srun.
+  // The script of a job is not a task of srun.
   expect(separateTasks({ SLURM_PROCID: "0", SLURM_NTASKS: "4" })).toBeUndefined();
 });

@@ -8,7 +8,7 @@ it("suggests the name with the fewest edits, the first of equal ones", () => {
   expect(nearest("x", [])).toBeUndefined();
 });
 
-// Comparing them took a minute, and 30 MB ended the process.
+// Without a limit, comparing such texts takes a minute, and 30 MB end the process.
 it("suggests nothing for a word that is no mistyped name, or among too many names", () => {
   expect(nearest("k".repeat(30_000_000), ["steps"])).toBeUndefined();
   expect(nearest("k".repeat(65), ["k".repeat(64)])).toBeUndefined();

@@ -78,7 +78,7 @@ describe("randomStream", () => {
       const bin = Math.floor(value * 10);
       bins[bin] = (bins[bin] as number) + 1;
     }
-    // Pearson's chi-squared with 9 degrees of freedom: 27.9 is passed once in a thousand keys.
+    // Pearson's chi-squared with 9 degrees of freedom exceeds 27.9 for one in a thousand keys.
     const expected = count / 10;
     expect(bins.reduce((total, seen) => total + (seen - expected) ** 2 / expected, 0)).toBeLessThan(27.9);
   });
@@ -92,7 +92,7 @@ describe("randomStream", () => {
     const bound = 2 ** 53;
     const large = take(2_000, () => integer(bound));
     expect(large.every((value) => Number.isSafeInteger(value) && value >= 0 && value < bound)).toBe(true);
-    // All low bits are in use: about half of the numbers are odd.
+    // All low bits are used: about half of the numbers are odd.
     const odd = large.filter((value) => value % 2 === 1).length;
     expect(Math.abs(odd - 1_000)).toBeLessThan(5 * Math.sqrt(2_000 / 4));
   });
@@ -102,7 +102,7 @@ describe("randomStream", () => {
     const count = 100_000;
     const values = take(count, normal);
     const moment = (power: number): number => values.reduce((total, value) => total + value ** power, 0) / count;
-    // Five standard errors of each moment: σ² = 1, 2, 15, 96 over the count.
+    // Five standard errors of each moment: σ² = 1, 2, 15, 96, divided by the count.
     expect(Math.abs(moment(1))).toBeLessThan(5 * Math.sqrt(1 / count));
     expect(Math.abs(moment(2) - 1)).toBeLessThan(5 * Math.sqrt(2 / count));
     expect(Math.abs(moment(3))).toBeLessThan(5 * Math.sqrt(15 / count));

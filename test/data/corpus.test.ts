@@ -61,7 +61,7 @@ describe("decodeText", () => {
 
   it("finds a wrong byte exactly where the platform's decoder does", () => {
     const bytes = fc.uint8Array({ maxLength: 12 });
-    // Leads and continuations are rare among all bytes: draw from them more often.
+    // Lead and continuation bytes are rare among all bytes, so they are drawn more often.
     const tricky = fc.array(
       fc.constantFrom(
         0x41,

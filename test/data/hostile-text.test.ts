@@ -11,7 +11,10 @@ const filled = (text: string): Uint8Array => {
   return Buffer.alloc(unit.length * Math.floor(size / unit.length), unit);
 };
 
-/** Each ended the process, or took minutes or fifty times its size, while a search began again at each of its characters. */
+/**
+ * Texts for which a naive search begins again at each character: it would end the process, take minutes, or take fifty
+ * times the text's memory.
+ */
 describe("a text of one thing over and over", () => {
   it.each([
     ["lone carriage returns", "\r", "\r"],

@@ -6,7 +6,7 @@ import { passesOfText } from "#foretoken/trainer/passes.js";
 
 const contextLength = 8;
 const perEpoch = 12;
-/** 12 windows fit wherever the first one begins. */
+/** 12 windows fit for any start of the first one. */
 const text = Int32Array.from({ length: contextLength * (perEpoch + 1) + 3 }, (_, i) => i);
 const offsetOf = shuffledWindows(text.length, { contextLength, seed: 5 });
 const epoch = (number: number): number[] => Array.from({ length: perEpoch }, (_, i) => offsetOf(number * perEpoch + i));
@@ -29,7 +29,7 @@ describe("windows without repetition", () => {
 
   it("follow from the seed and their number alone", () => {
     const again = shuffledWindows(text.length, { contextLength, seed: 5 });
-    // Backwards, so that no pass over the text is made in the order of the first time.
+    // Backwards, so that the passes are not computed in order.
     for (const number of [50, 40, 30, 13, 12, 11, 0]) expect(again(number)).toBe(offsetOf(number));
     const other = shuffledWindows(text.length, { contextLength, seed: 6 });
     expect(Array.from({ length: perEpoch }, (_, i) => other(i))).not.toEqual(epoch(0));

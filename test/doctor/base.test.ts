@@ -1,4 +1,4 @@
-/** The check of the model that an adapter was trained on. */
+/** The check of an adapter's base model. */
 import { cp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
@@ -8,10 +8,10 @@ import { checked } from "./checked.ts";
 
 let cwd: string;
 let remove: () => Promise<void>;
-/** A place in the folder of this file. */
+/** A path in the folder of this file's tests. */
 const at = (...names: readonly string[]): string => join(cwd, ...names);
 
-/** A model, a run of adapters beside it, and another model. Each test may change the first two. */
+/** A model, a run that trained an adapter for it, and another model. Each test may change the first two. */
 const made = ["model", "run"];
 beforeAll(async () => {
   ({ cwd, remove } = await workplace());

@@ -1,4 +1,4 @@
-/** What the checks of files find. */
+/** Results of the checks of files. */
 import { resultOf } from "#foretoken/doctor/check.js";
 import { fileChecks } from "#foretoken/doctor/files.node.js";
 

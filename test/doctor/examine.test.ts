@@ -3,10 +3,10 @@ import { describeBackends, openBackend } from "#foretoken/backend/select.node.js
 import { type DoctorReport, examine, titleOf } from "#foretoken/doctor/examine.node.js";
 import { type Fault, faulty, wrongSign } from "./faulty.ts";
 
-// Far more than any takes, for machines that are slow or busy.
+// Far longer than any test takes, for slow or busy machines.
 vi.setConfig({ testTimeout: 60_000 });
 
-/** Updates fail, too, and large products. */
+/** Updates and large products fail too. */
 const brokenTraining: Fault = (kernel, args, run, inner) => {
   if (kernel === "adamStep" && Number(args.n) > 1003) throw new Error("no update");
   if (kernel === "linearForward" && Number(args.n) === 768) throw new Error("no product");
@@ -50,7 +50,7 @@ test("has a backend that does not open as a failed check, and goes on with the o
     if (event.type !== "result") continue;
     const { status, fact } = event.result;
     told.push(`${titleOf(event.result)} ${status}${status === "failed" ? `: ${fact}` : ""}`);
-    // The checks that follow take seconds.
+    // The checks after this one take seconds.
     if (titleOf(event.result) === "wasm: kernels") break;
   }
   const { backends } = await describeBackends();

@@ -1,4 +1,4 @@
-/** Backends with planted faults: real ones, with one thing changed. */
+/** Real backends with one planted fault each. */
 import type { Backend, View } from "#foretoken/backend/backend.js";
 import { kernelPlans } from "#foretoken/backend/calls/check.js";
 import { holdsIntegers } from "#foretoken/backend/kernels/signature.js";
@@ -8,7 +8,7 @@ import type { Form } from "#foretoken/doctor/model/forms.js";
 /** The arguments of a call of any kernel, by name. */
 export type Args = Readonly<Record<string, unknown>>;
 
-/** Runs a kernel in place of the backend; `run` is the backend's own. */
+/** Called instead of the backend's `run`; the argument `run` is the backend's own function. */
 export type Fault = (kernel: string, args: Args, run: (kernel: string, args: Args) => void, inner: Backend) => void;
 
 /** `inner`, with a fault. */
@@ -17,7 +17,7 @@ export const faulty = (inner: Backend, fault: Fault): Backend => {
   return { ...inner, run: (kernel, args) => fault(kernel, args as unknown as Args, run, inner) };
 };
 
-/** WebAssembly with a fault that begins with so many threads. */
+/** WebAssembly with a fault that appears only with at least this number of threads. */
 export const faultyForm = (fault: Fault, fromThreads = 1): Form => ({
   words: "float32",
   async open(threads) {
@@ -26,7 +26,7 @@ export const faultyForm = (fault: Fault, fromThreads = 1): Form => ({
   },
 });
 
-/** Every kernel gives a wrong last element of all that it writes alone. */
+/** Every kernel writes a wrong last element into each buffer that it only writes. */
 export const wrongLastElement: Fault = (kernel, args, run, inner) => {
   run(kernel, args);
   const { buffers, lengths } = kernelPlans[kernel as "add"];
@@ -39,7 +39,7 @@ export const wrongLastElement: Fault = (kernel, args, run, inner) => {
   }
 };
 
-/** The kernel writes an element behind the end of its result. */
+/** The kernel writes an element after the end of its result. */
 export const writesBehind = (which: string): Fault => {
   return (kernel, args, run, inner) => {
     run(kernel, args);
@@ -63,7 +63,7 @@ export const wrongSign: Fault = (kernel, args, run, inner) => {
 export const leak: Fault = (kernel, args, run) =>
   run(kernel, kernel === "attentionForward" ? { ...args, causal: 0 } : args);
 
-/** Keys and values of one position do not come into the cache. */
+/** Keys and values of one position are not written into the cache. */
 export const forgetsOne = (): Fault => {
   let placed = 0;
   return (kernel, args, run) => {
@@ -72,7 +72,7 @@ export const forgetsOne = (): Fault => {
   };
 };
 
-/** Updates are larger by a millionth. */
+/** Updates are too large by a millionth. */
 export const otherBits: Fault = (kernel, args, run) =>
   run(kernel, kernel === "adamStep" ? { ...args, stepSize: Number(args.stepSize) * 1.000001 } : args);
 

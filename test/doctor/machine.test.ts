@@ -17,7 +17,7 @@ import {
 } from "#foretoken/doctor/machine/software.node.js";
 import { packageWithoutNative } from "../support/package-without-native.ts";
 
-// Named by a URL, since the scripts have no types.
+// Imported by URL, because the scripts have no types.
 const { findCompiler: findCompilerOfBuild } = (await import(
   new URL("../../scripts/build/native.mjs", import.meta.url).href
 )) as { findCompiler(): readonly string[] | undefined };
@@ -31,7 +31,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** The verdict of a check that may throw. */
+/** The result of a check that may throw. */
 const verdictOf = async (run: () => Promise<Verdict>): Promise<Verdict> => {
   const { status, fact, advice } = await resultOf({
     name: "x",
@@ -132,7 +132,7 @@ it("warns where a better instruction set was not compiled, and not where a lower
 });
 
 describe("memory", () => {
-  /** Free memory by files as Linux has them, in a folder. */
+  /** Free memory, read from a folder with files as in Linux. */
   const freeIn = (mebibytes: number, limit?: number) => {
     const root = join(folder, `memory-${mebibytes}-${limit}`);
     mkdirSync(join(root, "proc/self"), { recursive: true });
@@ -173,7 +173,7 @@ describe("memory", () => {
   });
 });
 
-/** Mounts a small file system in memory; false where this user or system cannot. */
+/** Mounts a small file system in memory. False if the user or the system cannot. */
 const mountSmall = (at: string, options: string): boolean => {
   mkdirSync(at);
   try {
@@ -245,7 +245,7 @@ describe("folder for runs", () => {
             advice: "another folder (train --out)",
           },
         ];
-        // A container may refuse to mount, also to root.
+        // A container may forbid mounting, even for root.
         expect(verdicts).toEqual(mounted.length === 0 ? [] : wanted);
       } finally {
         for (const [name = ""] of mounted) execFileSync("umount", [disk(name)]);

@@ -12,7 +12,7 @@ import { bookModel, hashedIds, hashedModel } from "../support/models.ts";
 const vocabSize = 7;
 const config = { ...bookModel, contextLength: 80, nEmbd: 16, nHead: 2, nLayer: 2 };
 
-/** ln p of every token after a text, by one forward pass over all of it. */
+/** ln p of every token after a text, from one forward pass over the whole text. */
 const logProbsAfter = (model: Model, ids: readonly number[]): Promise<readonly number[]> =>
   withContext(inferenceContext(model.backend), async (context) => {
     const data = await readTensor(model.backend, forward(context, model, Int32Array.from(ids), 1, ids.length));

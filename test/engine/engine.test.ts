@@ -8,7 +8,7 @@ import { logitsAfter } from "../support/texts.ts";
 
 const vocabSize = 29;
 const config = { ...bookModel, contextLength: 256, nEmbd: 16, nHead: 2, nLayer: 1 };
-/** As many guesses as there are, whatever they cost. */
+/** Uses all guesses, no matter how much time they cost. */
 const all: GuessPace = { plan: (texts) => texts.map(({ most }) => most), note() {} };
 const greedy = (logits: Float32Array): number => logits.indexOf(Math.max(...logits));
 
@@ -48,7 +48,8 @@ forEachBackend(
           ids = [...ids, ...answer];
           turns.push(engine.counts().computed - before);
         }
-        // Its own words, the last token of the answer before, and four tokens of this one: the fifth is not read.
+        // Computed: the new words, the last token of the previous answer, and four tokens of this answer. The fifth
+        // token is not read.
         expect(turns).toEqual([11, ...Array.from({ length: 9 }, () => 12)]);
       }));
 
@@ -71,7 +72,7 @@ forEachBackend(
       withEngine({ pages: 8 }, async (engine, model) => {
         const write = (ids: number[], maxNewTokens: number) =>
           engine.write({ model, prompt: ids, maxNewTokens, choose: greedy }).ended;
-        // All eight pages of the context are kept, the last of them half full.
+        // All eight pages of the context are kept; the last one is half full.
         await write(prompt(240), 1);
         await write([...prompt(230), 5, 6, 7], 24);
         expect(engine.counts()).toMatchObject({ running: 0, pagesInUse: 0 });
@@ -111,7 +112,7 @@ forEachBackend(
         });
         const never = engine.write({ model, prompt: prompt(5), maxNewTokens: 5, choose: () => 1 / 0 });
         never.end();
-        // Though it waits behind another.
+        // It ends although it waits behind another text.
         await never.ended;
         await Promise.all([writing.ended, never.ended]);
         expect(count).toBe(3);
@@ -138,7 +139,7 @@ forEachBackend(
         const asked: number[] = [];
         const draft = (ids: readonly number[], most: number): readonly number[] => {
           asked.push(ids.length + most);
-          // More than is asked for.
+          // More than was requested.
           return Array.from({ length: most + 5 }, () => 1);
         };
         const write = (length: number, maxNewTokens: number, own = draft) =>
@@ -224,9 +225,10 @@ forEachBackend(
           }).ended;
         const before = engine.counts().computed;
         await write(80, 64);
-        // Each token once: of the last one the logits are not wanted.
+        // Each token is computed once; the logits of the last token are not needed.
         expect(engine.counts().computed - before).toBe(100 + 79);
-        // In one block keys and values follow from tokens and places alone: so the window computed anew has nearly the same logits.
+        // With one block, keys and values depend only on tokens and positions, so a window that is computed again has
+        // nearly the same logits.
         const text = [...ids, ...seen.map(greedy)];
         for (const at of [129, 150, 170]) {
           const window = [...text.slice(0, 32), ...text.slice(96, at)];
@@ -251,7 +253,7 @@ forEachBackend(
         model.weightsChanged();
         await write();
         expect(engine.counts()).toMatchObject({ computed: 81, reused: 39 });
-        // Changed while a text was written: what it leaves is not for others.
+        // The model was changed while a text was generated, so other texts must not reuse its pages.
         let count = 0;
         const choose = (logits: Float32Array): number => {
           if (count++ === 1) model.weightsChanged();

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { candidates } from "../conformance/candidates.ts";
 import { runMix } from "./mixes.ts";
 
-/** The best instruction set of each, in both types of products. */
+/** The best instruction set of each backend, with both number formats of products. */
 const best = candidates
   .filter((one) => one.kind === "present" && one.hasBlocks)
   .filter((one, i, all) => {

@@ -15,7 +15,7 @@ const vocabSize = 29;
 const contextLength = 150;
 const sizes = { contextLength, nEmbd: 24, nHead: 3, nLayer: 2 };
 
-/** Small models of several kinds: contexts of a few pages, so that some texts go past them. */
+/** Small models of several kinds, with contexts of a few pages, so that some texts go past the context. */
 export const mixedConfigs: readonly ModelConfig[] = [
   { ...bookModel, ...sizes },
   { ...qwen3Model, ...sizes, mlp: { kind: "swiglu", hidden: 35 } },
@@ -25,29 +25,29 @@ export const mixedConfigs: readonly ModelConfig[] = [
   { ...qwen3Model, ...sizes, mlp: { kind: "swiglu", hidden: 35 }, window: { size: 40 } },
 ];
 
-/** Whole numbers below a limit, and choices, from a seed. */
+/** Random whole numbers below a limit, and random choices, from a seed. */
 const drawing = (seed: number) => {
   const stream = randomStream(randomKey(seed, "batches"));
   const below = (limit: number): number => Math.floor(stream.uniform() * limit);
   return { below, chance: (share: number): boolean => stream.uniform() < share };
 };
 
-/** A text of a mix: what it begins with, and how it is written. */
+/** A text of a mix: its prompt, and its settings. */
 interface Text {
   readonly model: Model;
   readonly prompt: readonly number[];
   readonly most: number;
   readonly seed: number;
   readonly temperature: number;
-  /** Tokens after which it is ended from outside; Infinity: it is not. */
+  /** Number of tokens after which the text is ended from outside; Infinity: it is not ended. */
   readonly endsAfter: number;
-  /** Its logits of the prompt are wanted. */
+  /** Whether the logits of the prompt are requested. */
   readonly reads: boolean;
-  /** Guesses what follows. */
+  /** Guesses the next tokens. */
   readonly draft?: Draft;
 }
 
-/** What a text came to: its ids after the prompt, and the words of all logits that were handed over. */
+/** Result of a text: its ids after the prompt, and the bits of all logits that it got. */
 interface Written {
   readonly ids: readonly number[];
   readonly logits: readonly Uint32Array[];
@@ -61,8 +61,9 @@ const chooser = ({ seed, temperature }: Text): ((logits: Float32Array) => number
 };
 
 /**
- * The text alone, from passes over whole windows of it: within the context of a causal model, one for all of its tokens.
- * @param ids what was written after the prompt.
+ * Computes the text alone, from passes over whole windows. Within the context of a causal model, one pass covers all
+ * its tokens.
+ * @param ids the generated tokens after the prompt.
  */
 const alone = async (text: Text, ids: readonly number[]): Promise<Written> => {
   const { model, prompt } = text;
@@ -94,9 +95,9 @@ const differenceOf = (a: Written, b: Written): string | null => {
 };
 
 /**
- * Writes texts of one random mix together, and each alone.
- * @param form of blocks that the weights are in; undefined: they are numbers.
- * @returns what differs, in words; and what the engine has counted.
+ * Generates the texts of one random mix together, and each one alone.
+ * @param form block form of the weights; undefined: the weights are not quantized.
+ * @returns the differences in words, and the engine's counts.
  */
 export const runMix = async (backend: Backend, seed: number, form?: number) => {
   const { below, chance } = drawing(seed);
@@ -119,7 +120,7 @@ export const runMix = async (backend: Backend, seed: number, form?: number) => {
   });
   const contextPages = Math.ceil(config.contextLength / 32);
   const engine = createSequenceEngine(model, {
-    // From one context to more than all need.
+    // From enough pages for one context to more than all texts need.
     cacheBytes: pageBytes(model) * contextPages * (1 + below(12)),
     maxSequences: 1 + below(32),
     pace: { positions: () => 1 + below(60), note() {} },
@@ -129,7 +130,7 @@ export const runMix = async (backend: Backend, seed: number, form?: number) => {
   const all: { readonly text: Text; readonly written: Written; readonly writing: Writing }[] = [];
   const others = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-  /** Guesses of a text that another has begun to write: mostly right; some at once, others later. */
+  /** Guesses for a text that another text has already begun with: mostly right; some at once, others later. */
   const draftOf = (length: number, { ids: known }: Written): Draft => {
     const isLate = chance(0.3);
     const share = [0, 0.5, 0.9, 1][below(4)] as number;
@@ -181,7 +182,7 @@ export const runMix = async (backend: Backend, seed: number, form?: number) => {
     const [model0] = all;
     const fork = all[below(all.length)];
     if (fork !== undefined && model0 !== undefined && chance(0.25)) {
-      // From what another has written so far, or a part of it.
+      // Begins with the tokens that another text has generated so far, or with a part of them.
       const ids = [...fork.text.prompt, ...fork.written.ids];
       begin(ids.slice(0, 1 + below(ids.length)));
     } else begin(chance(0.3) ? [...common, ...own.slice(0, 8)] : own);
@@ -193,7 +194,7 @@ export const runMix = async (backend: Backend, seed: number, form?: number) => {
   const outcomes = await Promise.allSettled(all.map(({ writing }) => writing.ended));
   const differences: string[] = outcomes.flatMap((one) => (one.status === "rejected" ? [String(one.reason)] : []));
   for (const [i, { text, written }] of all.entries()) {
-    // Of a text that was ended before its first token, the prompt may have been read in part.
+    // If a text was ended before its first token, its prompt may have been read only partly.
     if (written.ids.length === 0) continue;
     const difference = differenceOf(written, await alone(text, written.ids));
     if (difference !== null) differences.push(`text ${i}: ${difference}`);

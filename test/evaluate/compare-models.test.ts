@@ -25,7 +25,7 @@ let backend: Backend;
 let one: LanguageModel;
 let same: LanguageModel;
 let other: LanguageModel;
-/** The logit of one token is larger by a fixed number at all positions. */
+/** One token's logit is larger by a fixed number at all positions. */
 const raised = async (lm: LanguageModel, id: number, by: number): Promise<LanguageModel> => ({
   ...lm,
   model: lm.model,
@@ -68,7 +68,8 @@ describe("compareModels", () => {
     for (const { prompt, index, id, otherId, margin, otherMargin } of found.differences) {
       expect(otherId).toBe(3);
       expect(id).not.toBe(3);
-      // Raised by half a unit, the token overtook the first: the first's margin was at most that.
+      // The token's logit was raised by half a unit and became the largest, so the margin before was at most half a
+      // unit.
       expect(margin + otherMargin).toBeLessThanOrEqual(0.5 + 1e-5);
       expect(index).toBeLessThan(10);
       expect(prompt).toBeLessThan(3);

@@ -13,23 +13,23 @@ const evaluationOf = (losses: readonly number[]) => {
   return { ...figures, tokens: tokens * losses.length, windows };
 };
 
-/** How losses of runs come about. */
+/** Standard deviations of the parts of a run's losses. */
 interface Chance {
   readonly seeds: number;
-  /** Of a run, whatever the text. */
+  /** Part of the run, the same for the whole text. */
   readonly run: number;
-  /** Of a seed, in both settings. */
+  /** Part of the seed, the same in both settings. */
   readonly seed?: number;
-  /** Of a run in a window. */
+  /** Part of a run in one window. */
   readonly noise: number;
-  /** How much the second setting is worse. */
+  /** Difference by which the second setting is worse. */
   readonly worse?: number;
 }
 
 const normals = (count: number, deviation: number, { normal }: RandomStream): readonly number[] =>
   Array.from({ length: count }, () => deviation * normal());
 
-/** Two settings of runs on 32 windows. */
+/** Runs of two settings, measured on 32 windows. */
 const drawn = (stream: RandomStream, { seeds, run, seed = 0, noise, worse = 0 }: Chance) => {
   const hard = normals(32, 0.3, stream);
   const common = normals(seeds, seed, stream);
@@ -53,7 +53,7 @@ const withoutSeeds = ({ evaluations }: MeasuredSetting): MeasuredSetting => ({ e
 describe("compareRuns", () => {
   it("is the t interval of the pairs' differences, where each block has the same one", () => {
     const one = { evaluations: [1, 1.1, 1.3].map((loss) => evaluationOf(Array(16).fill(loss))), seeds: [1, 2, 3] };
-    // In another order: seeds make the pairs.
+    // In another order: the seeds determine the pairs.
     const other = { evaluations: [1.6, 1.3, 1.4].map((loss) => evaluationOf(Array(16).fill(loss))), seeds: [3, 1, 2] };
     const [found] = compareRuns([one, other]);
     expect(found).toMatchObject({
@@ -72,7 +72,7 @@ describe("compareRuns", () => {
     expect(wider?.natsPerToken).toBeCloseTo(1 / 3, 12);
     expect(wider?.seedDeviation).toBeCloseTo(0.152753, 6);
     expect(wider?.halfWidth95?.natsPerToken).toBeCloseTo(0.37946, 5);
-    // Of two degrees of freedom, p = 1 − t / √(t² + 2), with t = 3.7796.
+    // For two degrees of freedom, p = 1 − t / √(t² + 2), with t = 3.7796.
     expect(wider?.pValue).toBeCloseTo(0.063414, 5);
   });
 
@@ -169,7 +169,7 @@ it("the sum of two errors is that of Behrens and Fisher, and of one error its ow
   // Fisher and Yates, "Statistical tables", VI: 6 and 6 degrees, θ = 45°: 2.435.
   const within = withinSum(t(Math.SQRT1_2, 6), t(Math.SQRT1_2, 6));
   expect(within(2.435)).toBeCloseTo(0.95, 3);
-  // Where one is far smaller, the other one is left.
+  // If one error is far smaller, the result follows the distribution of the other one.
   expect(withinSum(t(1e-6, 2), t(1, 15))(2.13144955)).toBeCloseTo(0.95, 3);
   expect(withinSum(t(1, 2), t(1e-6, 15))(4.30265273)).toBeCloseTo(0.95, 3);
   expect(withinSum(t(1e-6, 15), t(1, 2))(4.30265273)).toBeCloseTo(0.95, 3);

@@ -20,7 +20,7 @@ const evaluationOf = (windows: readonly (readonly [nats: number, tokens: number]
 
 const noise = (seed: number) => randomStream(randomKey(seed, "sampling"));
 
-/** Two evaluations of windows of 10 tokens with these differences in nats. */
+/** Two evaluations on windows of 10 tokens with these differences in nats. */
 const pairOf = (differences: readonly number[], charactersPerToken = 1) => {
   const two = (share: number) =>
     evaluationOf(
@@ -30,7 +30,7 @@ const pairOf = (differences: readonly number[], charactersPerToken = 1) => {
   return [two(1), two(0)] as const;
 };
 
-/** Noise that is alike for 1, 2, 4 … `longest` numbers, each with the same variance: nearly 1/f. */
+/** Noise that stays the same over 1, 2, 4 … `longest` numbers, each part with the same variance: nearly 1/f noise. */
 const persistentNoise = (count: number, longest: number, { normal }: RandomStream): readonly number[] => {
   const sum = new Array<number>(count).fill(0);
   for (let length = 1; length <= longest; length *= 2) {
@@ -57,7 +57,7 @@ it("is the mean of paired differences; of fewer than eight windows without an in
 });
 
 it("weighs a shorter window by its tokens", () => {
-  // A difference of 0.1 a token everywhere has no noise.
+  // A constant difference of 0.1 per token has no noise.
   const sizes = [10, 20, 3, 7, 10, 10, 1, 30, 10];
   const two = (nats: number) => evaluationOf(sizes.map((tokens) => [nats * tokens, tokens]));
   const found = compareEvaluations(two(0.9), two(1));

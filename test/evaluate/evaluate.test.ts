@@ -32,7 +32,7 @@ beforeAll(async () => {
 });
 afterAll(() => backend.close());
 
-/** Minus the log-probability of each character after the first, one window after the other. */
+/** Minus the log-probability of each character after the first one, window by window. */
 const nats = async (part: readonly string[]): Promise<number> => {
   const ids = tokenizer.encode(part.join(""));
   let total = 0;
@@ -78,7 +78,7 @@ describe("evaluate", () => {
     const { natsPerToken, natsPerCharacter, bitsPerByte, tokens } = await evaluateCorpus(speaker, corpus, {
       split: "all",
     });
-    // 18 bytes in 6 tokens; the first is "né", which nothing predicts.
+    // 18 bytes in 6 tokens. The first token is "né", which nothing predicts.
     expect(tokens).toBe(5);
     expect((natsPerToken * tokens) / natsPerCharacter).toBeCloseTo([...whole].length - 2, 9);
     expect((natsPerToken * tokens) / Math.LN2 / bitsPerByte).toBeCloseTo(18 - 3, 9);

@@ -25,7 +25,7 @@ describe("examples/causal-lm.ts", () => {
   });
 
   it("starts beside ln V and learns", () => {
-    const [, before, v] = /before training: (.*)\. Knowing nothing: ln \d+ = (.*)\./.exec(printed) ?? [];
+    const [, before, v] = /before training: (.*)\. A model that knows nothing: ln \d+ = (.*)\./.exec(printed) ?? [];
     expect(Number(v)).toBeCloseTo(Math.log(vocabSize), 3);
     expect(Math.abs(Number(before) - Number(v))).toBeLessThan(0.1 * Number(v));
     const losses = numbersIn(printed, /step \d+: (\d\.\d+)/g);

@@ -1,4 +1,4 @@
-/** The examples for clusters: their flags are flags of `foretoken train`, and the local loop runs. */
+/** The cluster examples: their flags are flags of `foretoken train`, and the local script runs. */
 import { spawn } from "node:child_process";
 import { mkdir, readdir, readFile, watch, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -20,7 +20,7 @@ afterAll(() => place.remove());
 
 /** Parts of a file that are arguments of `foretoken train`. */
 const argumentsIn = (contents: string): string[] => [
-  // The scripts gather flags in an array.
+  // The scripts collect flags in an array.
   ...[...contents.matchAll(/flags=\((.*)\)/g)].map(([, flags = ""]) => flags),
   ...[...contents.matchAll(/(?:\btrain "\$\{flags\[@\]\}"|\b(?:train|sweep)\.(?:sbatch|sh)) (.*)/g)].map(
     ([, flags = ""]) => flags,
@@ -43,7 +43,7 @@ describe.skipIf(onWindows)("sweep.sh", () => {
   const rates = ["1e-3", "2e-3"];
   const seeds = ["1", "2"];
   const clone = join(folder, "../..");
-  /** With fewer rates and seeds: each run is a process or two. */
+  /** Uses fewer rates and seeds, because each run needs one or two processes. */
   const writeScript = async (name: string, lists: Readonly<Record<"rates" | "seeds", readonly string[]>>) => {
     let script = await readFile(join(folder, "sweep.sh"), "utf8");
     for (const [list, items] of Object.entries(lists)) {
@@ -73,7 +73,7 @@ describe.skipIf(onWindows)("sweep.sh", () => {
   it("trains a model for each pair of a rate and a seed", async () => {
     const { status, stdout: said, stderr } = await run("sweep", ...train, "--steps", "1", "--train.sampleTokens", "0");
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-    const list = `the best first: node ${program} runs sweep --sort loss`;
+    const list = `sorted by loss: node ${program} runs sweep --sort loss`;
     const begun = names.map((name) => `${name}: begins, log in sweep/${pathOf(name)}.log`);
     expect(linesOf(said)).toEqual([...begun, ...names.map((name) => `${name}: done`), list].sort());
     const { stdout } = await cli(["runs", "sweep", "--sort", "loss", "--json"], place);
@@ -88,7 +88,7 @@ describe.skipIf(onWindows)("sweep.sh", () => {
     const again = await run("sweep", ...train);
     expect({ ...again, stdout: linesOf(again.stdout) }).toEqual({
       status: 0,
-      stdout: [...names.map((name) => `${name}: has ended already, skipped`), list].sort(),
+      stdout: [...names.map((name) => `${name}: is finished, skipped`), list].sort(),
       stderr: "",
     });
     expect(await read("sweep/rate-1e-3-seed-1.log")).toBe(log);
@@ -98,7 +98,8 @@ describe.skipIf(onWindows)("sweep.sh", () => {
     const out = join(place.cwd, "stopped");
     await mkdir(out);
     const firstTwo = names.slice(0, 2);
-    // Once a run has trained a step, a signal saves it. A resumed run may first write the checkpoint of the step it comes from.
+    // A signal saves a run only after its first trained step. A resumed run may first write the checkpoint of the step
+    // from which it was resumed.
     const parts = (name: string) =>
       readFile(join(out, `${pathOf(name)}.log`), "utf8").then((log) => log.split(/^run /m));
     const trainsFor = async (time: number, name: string) =>
@@ -122,7 +123,7 @@ describe.skipIf(onWindows)("sweep.sh", () => {
     const first = await stopAfterSteps(1);
     expect(first.lines).toEqual(linesWith("begins"));
     const second = await stopAfterSteps(2);
-    expect(second.lines).toEqual(linesWith("goes on"));
+    expect(second.lines).toEqual(linesWith("resumes"));
     expect(second.steps).toBeGreaterThan(first.steps);
   });
 

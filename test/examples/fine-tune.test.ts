@@ -37,11 +37,11 @@ test.each([0, 4])("examples/fine-tune.ts tunes a model with rank %i, and says wh
     out,
   ];
   const printed = await runExample("fine-tune", args, dirname(data));
-  const [before, ...later] = numbersIn(printed, /step \d+: (\d\.\d+) nats a character/gu);
+  const [before, ...later] = numbersIn(printed, /step \d+: (\d\.\d+) nats per character/gu);
   expect(later.length).toBeGreaterThan(2);
   const [difference] = numbersIn(
     printed,
-    /^difference, .*: (-?\d\.\d+)(?: ± \d\.\d+)? nats a character, over \d+ blocks$/gmu,
+    /^difference, .*: (-?\d\.\d+)(?: ± \d\.\d+)? nats per character, over \d+ blocks$/gmu,
   );
   expect(difference).toBeCloseTo(Math.min(before ?? 0, ...later) - (before ?? 0), 3);
   if (rank === 0) return;

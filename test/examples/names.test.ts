@@ -7,7 +7,7 @@ import { numbersIn, readExample, runExample } from "./run-example.ts";
 
 const { newPath } = useFolder();
 
-/** 64 made-up names, one of each four syllables' pairs, thrice. */
+/** 64 made-up names: all combinations of three parts, with four choices for each. */
 const names = ["Mar", "Lin", "Tor", "Bel"].flatMap((a) =>
   ["a", "e", "i", "o"].flatMap((b) => ["na", "ro", "la", "s"].map((c) => `${a}${b}${c}`)),
 );
@@ -31,7 +31,7 @@ describe("examples/names.ts", () => {
 
   it("calls new what is in no list", () => {
     const [, different, fresh] =
-      /500 names written, (\d+) are different and (\d+) of them in no list/.exec(printed) ?? [];
+      /500 names generated; (\d+) different; (\d+) of these are not in the list/.exec(printed) ?? [];
     expect(Number(different)).toBeGreaterThan(10);
     expect(Number(fresh)).toBeLessThanOrEqual(Number(different));
     const shown = /in no list:\n(.*)\n/.exec(printed)?.[1]?.split(", ") ?? [];

@@ -7,11 +7,15 @@ import { codeOf, keptOf, notebookText, readNotebook, type Shown } from "./notebo
 
 const attempt =
   noPrograms === undefined ? await installPrograms(["deno"]).catch((error: Error) => error) : new Error(noPrograms);
-// An install may need the network, which may not be there. Where the whole project is checked it must not fail.
+// Installation may need the network, which may be missing. If the whole project is being checked, a failure is an
+// error.
 const isRequired = noPrograms === undefined && process.env.FORETOKEN_REQUIRE_REGISTRY === "1";
 const missing = attempt instanceof Error && !isRequired ? attempt.message.split("\n")[0] : undefined;
 
-/** What Jupyter's kernel gives a cell. Each cell begins a line of JSON, and so does each thing that it shows. */
+/**
+ * Imitates the functions that Jupyter's kernel gives a cell. Each cell, and each object that a cell shows, begins a
+ * line of JSON.
+ */
 const kernel = `
 globalThis.tell = (what) => console.log("\\u0001" + JSON.stringify(what));
 {
@@ -20,7 +24,7 @@ globalThis.tell = (what) => console.log("\\u0001" + JSON.stringify(what));
 }
 `;
 
-/** What each cell printed and showed. */
+/** The text and objects that each cell printed or showed. */
 const shownIn = (stdout: string): readonly Shown[] => {
   const cells: { printed: string; displayed: [string, string][] }[] = [];
   for (const line of stdout.split(/(?<=\n)/u)) {
@@ -65,7 +69,7 @@ describe.skipIf(missing !== undefined)(`the notebook in Deno${missing === undefi
     expect(curves?.displayed[0]?.[1]).toMatch(/<title>Loss of names<\/title>[\s\S]*at step \d+ of 600/u);
     expect(written?.printed.split(", ")).toHaveLength(12);
     expect(lens?.displayed[0]?.[1].match(/<tr>/gu)).toHaveLength(5);
-    // Two heads over nine letters, none of which looks ahead.
+    // Two heads over nine letters; no letter attends to a later one.
     expect(attention?.displayed[0]?.[1].match(/<rect /gu)).toHaveLength((2 * (9 * 10)) / 2);
   });
 });

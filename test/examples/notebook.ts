@@ -1,4 +1,4 @@
-/** The notebook of examples/: its form, by version 4 of nbformat, as far as this notebook uses it. */
+/** The notebook of examples/: the parts of nbformat version 4 that it uses. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
@@ -35,11 +35,11 @@ const notebook = z.strictObject({
 export type Notebook = z.infer<typeof notebook>;
 export type CodeCell = z.infer<typeof code>;
 
-/** What a cell has printed and shown, in order. */
+/** Everything that a cell has printed and shown, in order. */
 export interface Shown {
-  /** All that it printed. */
+  /** All printed text. */
   readonly printed: string;
-  /** Of each picture or table its type and its text. */
+  /** Type and text of each picture or table. */
   readonly displayed: readonly (readonly [type: string, text: string])[];
 }
 
@@ -51,7 +51,7 @@ export const readNotebook = (text: string): Notebook => notebook.parse(JSON.pars
 export const codeOf = ({ cells }: Notebook): readonly CodeCell[] =>
   cells.flatMap((cell) => (cell.cell_type === "code" ? [cell] : []));
 
-/** What the notebook keeps of a cell. */
+/** The stored outputs of a cell. */
 export const keptOf = ({ outputs }: CodeCell): Shown => ({
   printed: outputs.flatMap((output) => (output.output_type === "stream" ? output.text : [])).join(""),
   displayed: outputs.flatMap((output) =>

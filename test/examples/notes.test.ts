@@ -19,7 +19,7 @@ test("examples/notes.ts learns from a folder, keeps the run and goes on with a p
   const args = [notes, "--steps", "24", "--prompt", "the cat", "--out", out];
   const printed = await runExample("notes", args, dirname(notes));
 
-  const losses = numbersIn(printed, /step \d+: (\d\.\d+) nats a character/g);
+  const losses = numbersIn(printed, /step \d+: (\d\.\d+) nats per character/g);
   expect(losses).toHaveLength(12);
   expect(losses.at(-1)).toBeLessThan(0.9 * (losses[0] ?? 0));
   expect(printed).toMatch(/\n\nthe cat[a-z .\n]{300}\n$/);

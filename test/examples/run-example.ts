@@ -7,8 +7,8 @@ import { promisify } from "node:util";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /**
- * Runs an example in `cwd`, as `npm run example` does; returns its output. Fails if it fails or writes to standard
- * error.
+ * Runs an example in `cwd`, as `npm run example` does, and returns its output. Throws if the example fails or writes to
+ * standard error.
  */
 export const runExample = async (name: string, args: readonly string[], cwd: string): Promise<string> => {
   const script = join(root, "scripts/example.mjs");
@@ -21,6 +21,6 @@ export const runExample = async (name: string, args: readonly string[], cwd: str
 export const readExample = (name: string, ending = "ts"): Promise<string> =>
   readFile(join(root, `examples/${name}.${ending}`), "utf8");
 
-/** The numbers that stand for `(…)` in each match of a pattern. */
+/** The numbers that `(…)` captures in each match of a pattern. */
 export const numbersIn = (text: string, pattern: RegExp): readonly number[] =>
   [...text.matchAll(pattern)].map(([, number]) => Number(number));

@@ -74,7 +74,7 @@ describe("generate", () => {
   });
 
   it("takes the same numbers for the same token, whatever was drawn before", async () => {
-    // A prefix of a longer text: token i depends on draw i alone, not on the number of tokens after it.
+    // The beginning of a longer text: token i depends only on draw i, not on the number of later tokens.
     const { text } = await write({ maxNewTokens: 30 });
     expect((await write({ maxNewTokens: 11 })).text).toBe(text.slice(0, 11));
   });
@@ -176,7 +176,7 @@ describe("generate", () => {
       ),
     );
     expect(shown.text.endsWith("<|endoftext|>")).toBe(true);
-    // Text that may have been the beginning of a stop string comes with it.
+    // Text that could have been the beginning of a stop string is sent with it.
     const held = await write({ ...options, stop: [`${done.text.slice(-2)}\u{1F600}`] }, speaker);
     expect(held.done).toMatchObject({ finishReason: "endOfText", text: done.text });
     speaker.model.close();

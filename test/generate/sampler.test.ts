@@ -18,7 +18,7 @@ const expectCandidates = (actual: Candidates, expected: Readonly<Record<number, 
   for (const [i, id] of actual.ids.entries()) expect(actual.probabilities[i]).toBeCloseTo(expected[id] as number, 6);
 };
 
-/** A stream that gives these numbers, and counts the ones taken. */
+/** A random stream that returns these numbers, and counts how many were used. */
 const scripted = (...numbers: number[]): { readonly stream: RandomStream; readonly taken: () => number } => {
   let taken = 0;
   const uniform = (): number => numbers[taken++ % numbers.length] as number;
@@ -30,7 +30,7 @@ const scripted = (...numbers: number[]): { readonly stream: RandomStream; readon
 
 describe("temperature", () => {
   it("divides the logits before the softmax", () => {
-    // √ of the probabilities, normalised, at 2; their squares at ½.
+    // At temperature 2 the normalized square roots of the probabilities; at ½ their squares.
     const logits = logitsOf(0.64, 0.32, 0.04);
     expectCandidates(candidates(logits, {}), { 0: 0.64, 1: 0.32, 2: 0.04 });
     const roots = [0.8, Math.sqrt(0.32), 0.2];
@@ -74,12 +74,12 @@ describe("filters on small distributions", () => {
     expectCandidates(candidates(logits, { minP: 0.3 }), { 1: 4 / 9, 2: 2 / 9, 3: 3 / 9 });
     expectCandidates(candidates(logits, { minP: 0.6 }), { 1: 4 / 7, 3: 3 / 7 });
     expectCandidates(candidates(logits, { minP: 1 }), { 1: 1 });
-    // All of equally likely ones, at the border too.
+    // Equally likely tokens are all kept, also at the limit.
     expect(candidates(Float32Array.of(2, 2, 1), { minP: 1 }).ids).toEqual([0, 1]);
   });
 
   it("act one after the other: temperature, top-k, top-p of what is left, min-p", () => {
-    // Top-k leaves 4/9, 3/9 and 2/9; the first two are 0.777… of them, though only 0.7 of the whole.
+    // Top-k keeps 4/9, 3/9 and 2/9. The first two are 0.777… of these, but only 0.7 of all tokens.
     expectCandidates(candidates(logits, { topK: 3, topP: 0.8 }), { 1: 4 / 9, 2: 2 / 9, 3: 3 / 9 });
     expectCandidates(candidates(logits, { topK: 3, topP: 0.77 }), { 1: 4 / 7, 3: 3 / 7 });
     expectCandidates(candidates(logits, { topK: 3, topP: 0.8, minP: 0.6 }), { 1: 4 / 7, 3: 3 / 7 });
@@ -112,7 +112,7 @@ describe("a draw", () => {
     const logits = logitsOf(0.25, 0.5, 0.25);
     const draw = (u: number): number => sampleToken(logits, all, scripted(u).stream);
     expect([0, 0.49, 0.51, 0.74, 0.76, 1 - 2 ** -53].map(draw)).toEqual([1, 1, 0, 0, 2, 2]);
-    // Rounding may leave a remainder: it goes to a token that may be drawn.
+    // Rounding may leave a remainder, which goes to a token that is allowed.
     expect(sampleToken(logits, { ...all, topK: 2 }, scripted(1).stream)).toBe(0);
   });
 

@@ -29,10 +29,10 @@ const listed = async <T>(events: AsyncIterable<T>): Promise<T[]> => {
   return all;
 };
 
-/** As many guesses as there are, whatever they cost. */
+/** Uses all guesses, no matter how much time they cost. */
 const all: GuessPace = { plan: (texts) => texts.map(({ most }) => most), note() {} };
 
-/** The events but for the numbers of guesses, and those. */
+/** The events without the numbers of guesses, and these numbers. */
 const apart = (events: readonly EngineEvent[]) => {
   const last = events.at(-1);
   if (last?.type !== "done") throw new Error("the last event is done");
@@ -50,7 +50,7 @@ const settings: readonly GenerateOptions[] = [
   { prompt: "aaaaaaaaaa", temperature: 0, endTokens: [4], presencePenalty: 0.2 },
   { prompt: verse, badWords: ["a", "be"], logitBias: { 7: 2, 8: -100 }, topK: 2 },
   { prompt: verse, topK: 2, adjustLogits: (logits, ids) => logits.fill(9, ids.length % 29, (ids.length % 29) + 1) },
-  // Past the context: window by window, and sliding.
+  // Past the context: with recomputed windows, and with sliding.
   { prompt: verse, temperature: 0, maxNewTokens: 80 },
   { prompt: verse, temperature: 0.1, maxNewTokens: 160, slide: 32 },
 ];
@@ -92,7 +92,7 @@ for (const dtype of dtypes) {
       });
 
       it("change no bit of any text, alone and among others", async () => {
-        // What the settings change is the same in both types: in one of them some are enough.
+        // Settings have the same effect in both number formats, so one format tests only some of them.
         const asked = dtype === "float32" ? settings : settings.filter((_, i) => i % 3 === 0);
         const plain: EngineEvent[][] = [];
         for (const options of asked) plain.push(await listed(generate(lm, { maxNewTokens: 48, ...options })));
@@ -198,7 +198,7 @@ describe("who guesses", () => {
             seen.set(key, (seen.get(key) ?? 0) + 1);
           }
         }
-        // Of the third token after the likeliest first two.
+        // Counts of the third token after the likeliest first two tokens.
         let prefix: number[] = [];
         for (let length = 0; length < 3; length++) {
           const { data } = await lm.logits([...lm.tokenizer.encode("abcabcab"), ...prefix]);
@@ -210,7 +210,7 @@ describe("who guesses", () => {
             const expected = (total * weight) / sum;
             squares += ((seen.get([...prefix, id].join()) ?? 0) - expected) ** 2 / expected;
           }
-          // Five degrees of freedom: more than this once in a thousand times. The seeds are always the same.
+          // With five degrees of freedom, χ² exceeds this value once in a thousand times. The seeds are fixed.
           expect(squares).toBeLessThan(20.5);
           prefix = [...prefix, weights.indexOf(Math.max(...weights))];
         }
@@ -251,7 +251,7 @@ describe("guesses from the text itself", () => {
     const draft = ngramDraft();
     const ids: number[] = [];
     let given = 0;
-    // The same two tokens, each time with another after them.
+    // The same two tokens, each time followed by another token.
     for (let i = 0; i < 60; i++) {
       ids.push(1, 2);
       if ((draft(ids, 4) as readonly number[]).length > 0) given++;

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { stopWatch } from "#foretoken/generate/stop-strings.js";
 
-/** The shown text for pieces of text that come one after the other. */
+/** The text that is shown for consecutive pieces of text. */
 const watch = (stop: readonly string[], pieces: readonly string[]) => {
   const watched = stopWatch(stop);
   const shown: string[] = [];
@@ -25,7 +25,7 @@ describe("stop strings", () => {
   it("are held back while they may be coming, and shown when they are not", () => {
     expect(watch(["END"], ["aE", "N", "ENx"]).shown).toEqual(["a", "", "ENENx", ""]);
     expect(watch(["END"], ["aEN"])).toMatchObject({ shown: ["a", "EN"], stopped: false });
-    // The end of one try may be the beginning of the next.
+    // The end of one partial match may be the beginning of the next one.
     expect(watch(["aab"], ["a", "a", "a", "b"])).toMatchObject({ shown: ["", "", "a", ""], text: "a", stopped: true });
   });
 

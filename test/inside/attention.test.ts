@@ -151,7 +151,7 @@ forEachBackend(
         /attentionOf\.heads: must have at least one element/u,
       );
       await refused(attentionOf(lm, "abc", { from: 2, to: 2 }), ConfigError, /must be below to, 2; got 2/u);
-      // Without a tokenizer ids stand for the texts.
+      // Without a tokenizer, ids are shown instead of texts.
       const bare = languageModel(lm.model, noTokenizer("model", vocabSize));
       expect((await attentionOf(bare, [3, 1])).tokens.map((token) => token.text)).toEqual(["<3>", "<1>"]);
       await lm.close();

@@ -1,10 +1,13 @@
-/** A transformer in plain loops and double precision, written from the equations alone: what tests compare with. */
+/**
+ * A transformer in plain loops and double precision, written only from the equations. Tests compare the library with
+ * it.
+ */
 import type { ModelConfig } from "#foretoken/models/config.js";
 import { rotaryAngles } from "#foretoken/ops/rotary.js";
 
 type Rows = readonly Float64Array[];
 
-/** The values of a parameter, or null where the model has none. */
+/** The values of a parameter; null if the model does not have it. */
 export type Weights = (name: string) => Float64Array | null;
 
 const product = (x: Rows, weight: Float64Array, bias: Float64Array | null): Rows =>
@@ -31,7 +34,7 @@ const normed = (x: Rows, { kind, eps }: ModelConfig["norm"], weight: Float64Arra
     return row.map((v, i) => ((v - mean) / Math.sqrt(variance + eps)) * (weight[i] as number) + (bias?.[i] ?? 0));
   });
 
-/** By Abramowitz & Stegun 7.1.5: the series of erf, exact enough for small arguments. */
+/** The series of erf (Abramowitz & Stegun 7.1.5), exact enough for small arguments. */
 const erf = (x: number): number => {
   let term = x;
   let sum = x;
@@ -65,22 +68,22 @@ const hiddenOf = (mlp: ModelConfig["mlp"], row: Float64Array): Float64Array => {
   }
 };
 
-/** Whether the layer, from 0, is an n-th one. */
+/** Whether the layer, counted from 0, is an n-th layer. */
 const isNth = (l: number, n = 0): boolean => n > 0 && l % n === n - 1;
 
 export interface ByHand {
-  /** [T, C] after the embedding, then after attention and MLP of each layer. */
+  /** [T, C] after the embedding, then after each attention and each MLP. */
   readonly stream: readonly Rows[];
-  /** By layer and head: [T, T]. */
+  /** Attention weights by layer and head: [T, T]. */
   readonly attention: readonly (readonly Rows[])[];
-  /** The logits of a residual stream, [T, V]. */
+  /** Logits of a residual stream, [T, V]. */
   readonly logits: (stream: Rows) => Rows;
 }
 
 /**
- * @param must reads a parameter that the model has, `may` gives null where it has none.
+ * @param must reads a parameter that the model must have; `may` returns null if the model does not have it.
  * @param off heads that are switched off, as "layer head".
- * @param replace takes the place of a row of the stream after a stage.
+ * @param replace replaces a row of the residual stream after a stage.
  */
 export const byHand = (
   config: ModelConfig,
@@ -120,7 +123,7 @@ export const byHand = (
       }),
     );
   };
-  /** Heads `first` … of a row of q | k | v, after their norm. */
+  /** Heads from `first` on in a row of q | k | v, after their norm. */
   const headsNormed = (rows: Rows, first: number, count: number, name: string): readonly Rows[] => {
     const apart = (all: Rows): readonly Rows[] => Array.from({ length: count }, (_, h) => part(all, h));
     const own = rows.map((row) => row.slice(first * size, (first + count) * size));
@@ -128,7 +131,7 @@ export const byHand = (
     const over = (all: Rows): Rows => all.map((row) => rms(row, must(name), norm.eps));
     return config.qkNormWidth === "all" ? apart(over(own)) : apart(own).map(over);
   };
-  /** x + f(x), with norms before f, behind it, or both. */
+  /** x + f(x), with norms before f, after it, or both. */
   const branch = (x: Rows, name: string, f: (rows: Rows) => Rows): Rows => {
     const y = f(normPlacement === "after" ? x : normLayer(x, `${name}Norm`));
     return added(x, normPlacement === "before" ? y : normLayer(y, `${name}PostNorm`));
@@ -204,7 +207,7 @@ export const softmax = (row: ArrayLike<number>): Float64Array => {
   return weights.map((weight) => weight / sum);
 };
 
-/** Mean of −ln p of the tokens after the first. */
+/** Mean of −ln p over the tokens after the first. */
 export const lossByHand = (logits: Rows, ids: Int32Array): number => {
   let total = 0;
   for (let t = 0; t + 1 < ids.length; t++) {

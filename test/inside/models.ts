@@ -41,7 +41,7 @@ export const sandwich: ModelConfig = {
 };
 const squared: ModelConfig = { ...learned, normPlacement: "both", embeddingScale: 2, mlp: { kind: "relu2", ratio: 2 } };
 
-/** One model of each kind, small. */
+/** One small model of each kind. */
 export const kinds: readonly (readonly [name: string, config: ModelConfig])[] = [
   ["learned positions, GELU, biases", learned],
   ["rotary positions, norms of heads, a head of its own", rotary],
@@ -55,7 +55,7 @@ export const kinds: readonly (readonly [name: string, config: ModelConfig])[] = 
 export const withModel = (backend: Backend, config: ModelConfig): LanguageModel =>
   languageModel(hashedModel(backend, config, vocabSize), tokenizer);
 
-/** A model with an adapter on every layer whose matrices are all non-zero, and the model that it is over. */
+/** A model with an adapter on every layer, with no zero in any matrix, and its base model. */
 export const withAdapter = (
   backend: Backend,
   config: ModelConfig,

@@ -24,7 +24,7 @@ const off = [
   { layer: 1, head: 0 },
 ];
 
-/** All that this folder's functions tell of a model. */
+/** Everything that the functions of src/inside report about a model. */
 const facts = async (lm: LanguageModel) => ({
   attention: await attentionOf(lm, ids),
   lens: await lensOf(lm, ids),
@@ -71,7 +71,7 @@ describe.skipIf(!narrow)(`products of bfloat16${title}`, () => {
       const logits = without.logits(without.stream.at(-1) ?? []).flatMap((row) => [...row]);
       expectClose("without", [furthest("logits", found.without, logits, 2 * epsilon.bfloat16 * largest(logits))]);
 
-      // Decoding reads rounded copies of weights, which heads that are off change nothing of.
+      // Decoding reads rounded copies of weights; switching heads off does not change these copies.
       for (const lm of [one, other]) {
         const text = growingText(withoutHeads(lm, off).model, ids.length);
         const sequence = [...ids];

@@ -5,7 +5,7 @@ import { neighboursOf } from "#foretoken/inside/neighbours.js";
 import { forEachBackend } from "../support/backends.ts";
 import { learned, rotary, tokenizer, vocabSize, weightsOf, withModel } from "./models.ts";
 
-/** Cosines of all rows with one. */
+/** Cosines of all rows with one row. */
 const cosinesOf = (matrix: Float64Array, id: number): readonly number[] => {
   const width = matrix.length / vocabSize;
   const rows = Array.from({ length: vocabSize }, (_, v) => Array.from(matrix.subarray(v * width, (v + 1) * width)));

@@ -209,7 +209,8 @@ describe("a manifest", () => {
         await writeFile(path, flipped);
         const outcome = await readCheckpoint(checkpoint, ["config.json", "model.bin"]).catch((error: unknown) => error);
         if (outcome instanceof CheckpointError) found++;
-        // In a manifest a flip may leave the meaning, or take the mark away: never other contents under a checked name.
+        // In a manifest a flipped bit may be harmless, or may remove the mark of our files. But it must never make
+        // other contents pass the check.
         else {
           expect(name).toBe("manifest.json");
           const read = outcome as Awaited<ReturnType<typeof readCheckpoint<"config.json" | "model.bin">>>;
@@ -260,13 +261,13 @@ describe.skipIf(process.platform === "win32")("a checkpoint's files", () => {
   });
 });
 
-/** A version's files: each says which, 4000 times. */
+/** The files of a version; each contains the version 4000 times. */
 const filesOf = (version: number) => {
   const all = `${version}`.padStart(8, "0").repeat(4000);
   return { "a.txt": all, "b.bin": [new TextEncoder().encode(all)], "inner/c.json": all, "inner/d": all };
 };
 
-/** The version that all files agree on. */
+/** The version in which all files agree. */
 const version = async (): Promise<number> => {
   const { files: read } = await readCheckpoint(checkpoint, ["a.txt", "b.bin", "inner/c.json", "inner/d"]);
   const versions = Object.values(read).map((bytes) => {
@@ -310,7 +311,7 @@ describe("killing the process of a writer", () => {
     for (let kill = 0; kill < 8; kill++) {
       const child = start(written + 1);
       const exit = once(child, "exit");
-      // One or more versions are written and read, then the kill comes at whatever the writer is doing by then.
+      // After at least one version has been written and read, the kill comes at a random moment.
       for await (const chunk of child.stdout) {
         written = Math.max(written, ...String(chunk).trim().split("\n").map(Number));
         const seen = await version();
@@ -322,7 +323,7 @@ describe("killing the process of a writer", () => {
       expect(left).toBeGreaterThanOrEqual(written);
       written = left;
     }
-    // A writer of other files would leave one that a kill may have left without a manifest.
+    // A file that this writer does not know could be left without a manifest after a kill.
     await recoverCheckpoint(checkpoint, undefined, ["a.txt", "b.bin", "inner/c.json", "inner/d"]);
     await writeCheckpoint(checkpoint, { "a.txt": "done", "b.bin": "", "inner/c.json": "" });
     expect(await siblings()).toEqual(["last"]);

@@ -6,7 +6,7 @@ import { useFolder } from "../support/runs.ts";
 
 const { newPath } = useFolder();
 
-/** The longest string that the engine has, in bytes of a text of single-byte characters. */
+/** Length of the engine's longest string, in bytes of a text of single-byte characters. */
 const longestString = 2 ** 29 - 24;
 
 it("a file of events that is longer than any string is read and rewritten, in bounded memory", async () => {

@@ -74,7 +74,7 @@ describe("JSON lines", () => {
     try {
       for await (const _piece of read(path));
       expect(closed).toBe(1);
-      // Left in the middle.
+      // The loop is left in the middle.
       for await (const _piece of read(path)) break;
       expect(closed).toBe(2);
     } finally {

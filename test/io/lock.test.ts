@@ -23,7 +23,7 @@ const refusal = async (): Promise<string> => {
   return (error as ConfigError).message;
 };
 
-/** A process that takes the lock, says so, and waits to be killed. */
+/** A process that takes the lock, reports this, and waits to be killed. */
 const other = async () => {
   const module = JSON.stringify(import.meta.resolve("#foretoken/io/lock.node.js"));
   const program = `
@@ -37,7 +37,7 @@ const other = async () => {
   return child;
 };
 
-/** A thread of this process that takes the lock and says so; then it runs `after`. */
+/** A thread of this process that takes the lock and reports this; then it runs `after`. */
 const otherThread = async (after: string, options: WorkerOptions = {}): Promise<Worker> => {
   const program = `
     import { parentPort, workerData } from "node:worker_threads";
@@ -53,7 +53,7 @@ const otherThread = async (after: string, options: WorkerOptions = {}): Promise<
   return thread;
 };
 
-/** Until the thread has ended, of itself or for want of memory. */
+/** Waits until the thread has ended, by itself or because of missing memory. */
 const end = (thread: Worker): Promise<void> =>
   new Promise((resolve) => {
     thread.on("error", () => {}).on("exit", () => resolve());
@@ -69,7 +69,7 @@ describe("a lock", () => {
     await lock.release();
     expect(await readdir(folder)).toEqual([]);
     const again = await takeLock(path, "run");
-    // Not the holder any more: another's lock stays.
+    // It no longer holds the lock, so it must not remove another holder's lock.
     await lock.release().catch(() => undefined);
     await again.release();
     expect(await readdir(folder)).toEqual([]);
@@ -115,7 +115,7 @@ describe("a lock", () => {
     const lock = await takeLock(path, "run");
     expect(await refusal()).toContain("this process");
     await lock.release();
-    // Also if a thread was ended while it took over.
+    // Also if a thread was ended while it took the lock over.
     await writeFile(path, text);
     await writeFile(`${path}-taking`, text);
     await (await takeLock(path, "run")).release();
@@ -213,7 +213,7 @@ describe("the holder", () => {
     await once(child, "close");
     const left = await readFile(path, "utf8");
     expect(await lockHolder(path)).toBeNull();
-    // Asking changes nothing.
+    // Asking who holds the lock changes nothing.
     expect(await readFile(path, "utf8")).toBe(left);
   });
 

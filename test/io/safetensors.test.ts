@@ -7,7 +7,7 @@ import { codePoint } from "../support/code-points.ts";
 
 const where = "model.safetensors";
 
-/** A file with this header, however wrong, and `dataBytes` zero bytes of data. */
+/** A file with this header, even an invalid one, and `dataBytes` zero bytes of data. */
 const forge = (header: string, dataBytes = 0, declared?: bigint): Uint8Array => {
   const json = new TextEncoder().encode(header);
   const bytes = new Uint8Array(8 + json.length + dataBytes);
@@ -238,7 +238,7 @@ describe("safetensors", () => {
       ],
       { format: "pt" },
     );
-    // Mostly the header, where every byte means something.
+    // Most changes are in the header, where every byte matters.
     const change = fc.record({
       at: fc.nat(whole.length - 1),
       to: fc.oneof(fc.nat(255), fc.constantFrom(...'0129-.e{}[]":,')),
@@ -250,7 +250,7 @@ describe("safetensors", () => {
         try {
           const { tensors: read } = readSafetensors(bytes, where);
           const total = [...read.values()].reduce((sum, { data }) => sum + data.length, 0);
-          // BF16 or F16 in place of F32 would not fit the shape: nothing outside of the file's data is read.
+          // BF16 or F16 instead of F32 would not fit the shape. Nothing outside the file's data is read.
           expect(total * 2).toBeLessThanOrEqual(bytes.length);
         } catch (error) {
           if (!(error instanceof CheckpointError)) throw error;

@@ -1,4 +1,7 @@
-/** A writer in this process that stops before one of its file-system operations, for good: on the disk it has then done what a process has done that was killed there. */
+/**
+ * A writer in this process that stops forever before one of its file-system operations. The disk is then in the same
+ * state as after the kill of a process at this point.
+ */
 import { AsyncLocalStorage } from "node:async_hooks";
 import fs, { type FileHandle } from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
@@ -7,28 +10,28 @@ import { afterAll, beforeAll } from "vitest";
 type Call = (...args: never[]) => unknown;
 
 interface Writer {
-  /** Operations so far. */
+  /** Number of operations so far. */
   done: number;
-  /** The operation that it stops before; the first is 1. */
+  /** Number of the operation before which it stops; the first is 1. */
   readonly last: number;
   readonly stop: () => void;
-  /** The files that it has opened, which the end of a process would close. */
+  /** The files that it has opened; the end of a process would close them. */
   readonly files: FileHandle[];
-  /** Unfinished files and folders that it has made, whose names have the number of this process. */
+  /** Unfinished files and folders that it has created; their names contain the number of this process. */
   readonly unfinished: Set<string>;
 }
 
-/** The name of an unfinished file with the number of a process that is no more. */
+/** The name of an unfinished file, with the number of a process that no longer exists. */
 const ofEnded = (path: string): string => path.replace(/(\.tmp-)[0-9a-f]{8}(?=[0-9a-f]{12}-[^/\\]*$)/u, "$1ffffffff");
 
-/** Operations by a path; and those of a file that is open. */
+/** Operations by path, and operations on an open file. */
 const names = ["mkdir", "open", "readdir", "link", "rename", "unlink", "rmdir"];
 const namesOfFiles = ["write", "sync"];
 
-/** Runs `work` up to an operation. Resolves to whether it came to that; if not, its work is done. */
+/** Runs `work` until an operation. Resolves to true if it reached this operation; otherwise its work is complete. */
 export type StopBefore = (operation: number, work: () => Promise<unknown>) => Promise<boolean>;
 
-/** Replaces the operations for the tests of a file: those of other code than the writers' go on as they were. */
+/** Replaces the operations for the tests of a file. Operations of code other than the writer's are unchanged. */
 export const useStoppedWriter = (): StopBefore => {
   const writers = new AsyncLocalStorage<Writer>();
   const undo: (() => void)[] = [];
@@ -69,7 +72,7 @@ export const useStoppedWriter = (): StopBefore => {
       const writer = { done: 0, last: operation, stop: () => resolve(true), files, unfinished };
       writers.run(writer, work).then(() => resolve(false), reject);
     });
-    // One that is closed already says so.
+    // Closing a closed file throws.
     if (stopped) for (const file of files) await file.close().catch(() => undefined);
     if (stopped) for (const path of unfinished) await fs.rename(path, ofEnded(path)).catch(() => undefined);
     return stopped;

@@ -7,7 +7,10 @@ const shareOf = (cell: string | undefined): number => {
   return words === undefined ? 0 : Number(known) / Number(words);
 };
 
-/** Expects of the mask's lesson a cheater that copies and cannot write, and a twin that predicts and can. */
+/**
+ * Checks the result of the lesson on the mask: the model without a mask copies and cannot write; the model with the
+ * mask predicts and can write.
+ */
 export const expectCheater = ({ input, pieces }: LearnedLesson): void => {
   const [twin, cheater] = tableWith(pieces, "dictionary words");
   const words = ofKind(pieces, "prose")
@@ -17,9 +20,9 @@ export const expectCheater = ({ input, pieces }: LearnedLesson): void => {
   const [twinLoss, cheaterLoss] = [Number(twin?.[1]), Number(cheater?.[1])];
   expect(cheaterLoss).toBeLessThan(0.3);
   expect(twinLoss).toBeGreaterThan(1.5);
-  // Bigrams of either text have about 2.45 nats: the twin has learned more than those.
+  // A bigram model of either text has about 2.45 nats; the model with the mask has learned more.
   expect(twinLoss).toBeLessThan(2.2);
-  // Worse than blind as soon as it may not look ahead.
+  // Worse than guessing when it cannot look ahead.
   expect(Number(cheater?.[2])).toBeGreaterThan(Math.log(input.tokenizer.vocabSize));
   expect(shareOf(twin?.[3])).toBeGreaterThan(0.4);
   expect(shareOf(cheater?.[3])).toBeLessThan(shareOf(twin?.[3]) / 2);

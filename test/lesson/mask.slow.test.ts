@@ -13,7 +13,7 @@ const folder = process.env.FORETOKEN_CORPORA;
 const hasShakespeare = folder !== undefined && existsSync(join(folder, "tiny-shakespeare.txt"));
 const data = hasShakespeare ? "tiny-shakespeare" : "moby-dick";
 
-// WebAssembly has trained it for mask-snapshot.slow.test.ts.
+// mask-snapshot.slow.test.ts trains it on WebAssembly.
 forEachBackend(
   "the mask's lesson",
   ({ name }) => {

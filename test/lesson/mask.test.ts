@@ -45,7 +45,7 @@ it("lets both curves grow side by side from the same start, the last chart final
   expect(charts.map(({ final }) => final)).toEqual(charts.map((_, i) => i === charts.length - 1));
   for (const { curves } of charts) expect(curves[0]?.points.length).toBe(curves[1]?.points.length);
   expect(charts.at(-1)?.curves[0]?.points).toHaveLength(tinySize.steps);
-  // Projections that start at zero make the mask no matter before the first update.
+  // Projections start at zero, so before the first update the mask has no effect.
   expect(charts[0]?.curves[0]?.points).toEqual(charts[0]?.curves[1]?.points);
 });
 

@@ -1,4 +1,4 @@
 import { testSnapshots } from "./snapshot.ts";
 
-// Ten passes in 40 ms, then T in 400.
+// On this clock, ten passes take 40 ms, then T passes take 400 ms.
 testSnapshots("pairs", [0, 40, 100, 500]);

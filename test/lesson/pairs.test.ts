@@ -21,7 +21,7 @@ forEachBackend("the lesson of pairs", ({ name }) => {
       );
       expect(backend.bytesInUse()).toBe(0);
       const said = ofKind(pieces, "prose").map(({ text }) => plain(text));
-      // Ten passes take as long on this clock as all the others together.
+      // On this clock, ten passes take as long as all others together.
       expect(said.at(-1)).toMatch(/the same \d+ losses, to the last bit, 10 times as fast/u);
       const [, one, many] = /their mean: ([\d.]+) and ([\d.]+) nats/u.exec(said.at(-1) ?? "") ?? [];
       expect(one).toBeDefined();

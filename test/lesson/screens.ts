@@ -3,13 +3,13 @@ import { showPlain } from "#foretoken/cli/lesson/show.js";
 import { type Style, symbolsFor } from "#foretoken/cli/process/terminal.js";
 import type { Lesson, Piece } from "#foretoken/lesson/piece.js";
 
-/** The form of a lesson with or without Unicode, without colours. */
+/** The output format of a lesson with or without Unicode, without colours. */
 export const uncoloured = (unicode = true): Style => ({
   symbols: symbolsFor(unicode),
   colors: pc.createColors(false),
 });
 
-/** A lesson that has been run. */
+/** A lesson after its run. */
 export async function* replay(pieces: readonly Piece[]): Lesson {
   yield* pieces;
 }

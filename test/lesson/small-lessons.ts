@@ -4,7 +4,7 @@ import { type LessonInput, lessonInput } from "#foretoken/lesson/input.js";
 import type { Lesson, Piece, Text } from "#foretoken/lesson/piece.js";
 import type { LessonSize } from "#foretoken/lesson/small-model.js";
 
-/** A lesson that is over in a moment, and teaches nothing. */
+/** A tiny lesson that ends at once, for tests. */
 export const tinySize: LessonSize = {
   contextLength: 16,
   nLayer: 1,
@@ -17,15 +17,18 @@ export const tinySize: LessonSize = {
   measured: 100,
 };
 
-/** Enough to learn a short text by heart. */
+/** Enough steps to memorize a short text. */
 export const learningSize: LessonSize = { ...tinySize, nEmbd: 16, hidden: 32, steps: 80 };
 
 const text = "the cat sat on the mat and the dog sat on the cat.\n".repeat(20);
 
-/** Nine tenths forwards and a last tenth backwards: what is learned there misleads here. */
+/**
+ * Nine tenths of the text forwards and the last tenth backwards: what the model learns from the first part is wrong for
+ * the last part.
+ */
 export const misleading = `${"abcd".repeat(90)}${"dcba".repeat(10)}`;
 
-/** 110 different characters of a script without spaces, again and again. */
+/** 110 different characters of a script without spaces, repeated. */
 export const chinese = String.fromCodePoint(...Array.from({ length: 110 }, (_, i) => 0x4e00 + i)).repeat(10);
 
 export const tinyInput = (backend: Backend, changes: Partial<LessonInput> = {}, whole = text): LessonInput => ({
@@ -59,7 +62,7 @@ export type PieceOf<K extends Piece["kind"]> = Extract<Piece, { readonly kind: K
 export const ofKind = <K extends Piece["kind"]>(pieces: readonly Piece[], kind: K): readonly PieceOf<K>[] =>
   pieces.filter((piece): piece is PieceOf<K> => piece.kind === kind);
 
-/** The cells of the table with this column, as plain text. */
+/** The cells of this column of the table, as plain text. */
 export const tableWith = (pieces: readonly Piece[], title: string): readonly (readonly string[])[] => {
   const found = ofKind(pieces, "table").find(({ columns }) => columns.some((column) => column.title === title));
   if (found === undefined) throw new Error(`no table has a column ${title}`);

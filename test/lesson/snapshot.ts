@@ -7,7 +7,7 @@ import { type LessonName, lessons } from "#foretoken/lesson/lessons.js";
 import type { Piece } from "#foretoken/lesson/piece.js";
 import { plainText, replay, screensOf } from "./screens.ts";
 
-/** Rows of a terminal that fit a screen of a lesson, without the row of the question whether to continue. */
+/** Rows of a terminal on which a screen of a lesson fits, without the row that asks whether to continue. */
 const rows = 30 - 1;
 
 export interface LearnedLesson {
@@ -16,8 +16,9 @@ export interface LearnedLesson {
 }
 
 /**
- * Tests that a part looks as reviewed, from Moby-Dick, on the backend whose bits are the same on every machine.
- * @returns the lesson, for more tests of it.
+ * Tests that a part looks like its reviewed snapshot, on Moby-Dick and on the backend that gives the same bits on every
+ * machine.
+ * @returns the lesson, for further tests.
  */
 export const testSnapshots = (name: LessonName, times: readonly number[] = []): (() => LearnedLesson) => {
   let backend: Backend;
@@ -32,7 +33,7 @@ export const testSnapshots = (name: LessonName, times: readonly number[] = []): 
     input = lessonInput({ backend, corpus, clock, signal: new AbortController().signal });
     for await (const piece of lessons[name].start(input)) pieces.push(piece);
     expect(reading).toBe(times.length);
-    // Far more than a training takes, for machines that are slow or busy.
+    // Far longer than a training takes, for slow or busy machines.
   }, 600_000);
   afterAll(() => backend.close());
 

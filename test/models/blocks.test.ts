@@ -14,7 +14,7 @@ const ids = [...hashedIds("blocks", 21, vocabSize)];
 const rootMeanSquare = (values: readonly number[]): number =>
   Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
 
-/** Compares logits of a model in blocks with those of its numbers in double precision. */
+/** Compares the logits of a quantized model with the logits of its dequantized weights in double precision. */
 const expectNearWide = async (
   logits: ArrayLike<number>,
   config: ModelConfig,
@@ -26,8 +26,9 @@ const expectNearWide = async (
   wide.weightsChanged();
   const exact = await logitsOfText(wide, ids);
   const differences = Array.from(exact, (value, i) => value - (logits[i] as number));
-  // An 8-bit activation is off by at most 1/254 of the largest of its block. Blocks of random values are far from zero on average, so
-  // what cancels in a sum leaves several times that; a wrong value or scale leaves all of it.
+  // The error of an 8-bit activation is at most 1/254 of the largest activation in its block. The mean of a random
+  // block is far from zero, so terms that cancel in a sum leave several times this error. A wrong value or scale leaves
+  // a far larger error.
   expect(rootMeanSquare(differences) / rootMeanSquare([...exact])).toBeLessThan(0.06);
   expect(rootMeanSquare(differences)).toBeGreaterThan(0);
   await reference.close();
@@ -35,7 +36,7 @@ const expectNearWide = async (
 
 const present = candidates.flatMap((one) => (one.kind === "present" && one.hasBlocks ? [one] : []));
 
-// Two forms each, in turn: the kernels are compared in all forms elsewhere.
+// Two forms in turn; other tests compare the kernels in all forms.
 const formsOf = (i: number): readonly number[] => [0, 4].map((more) => (i + more) % blockForms.length);
 
 describe.each(present.map((one, i) => [one.name, one, i] as const))("a model in blocks, %s", (_, candidate, i) => {

@@ -99,7 +99,8 @@ test.each([
   expect(() => parse(change)).toThrow(message);
 });
 
-// As transformers' `_compute_linear_scaling_rope_parameters` and `_compute_llama3_parameters`, written from the definition.
+// The functions `_compute_linear_scaling_rope_parameters` and `_compute_llama3_parameters` of transformers, written
+// from their definition.
 test.each([
   ["none", { kind: "none" }, (frequency: number) => frequency],
   ["linear", { kind: "linear", factor: 8 }, (frequency: number) => frequency / 8],
@@ -125,7 +126,7 @@ test.each([
     expect(cos[at]).toBeCloseTo(Math.cos(39 * scaled(frequency)), 12);
     expect(sin[at]).toBeCloseTo(Math.sin(39 * scaled(frequency)), 12);
   }
-  // Of Llama 3's, some wavelengths are as they were, some are stretched and some lie in between.
+  // With Llama 3's scaling, some wavelengths are unchanged, some are fully stretched, and some are in between.
   if (scaling.kind === "llama3") expect(kinds.size).toBe(3);
 });
 

@@ -23,7 +23,7 @@ import {
 } from "../support/models.ts";
 import { growingText } from "../support/texts.ts";
 
-// Odd sizes: no dimension but the head's fills a vector, and the context is longer than one block of keys.
+// Odd sizes: only headDim is a multiple of a vector, and the context is longer than one block of keys.
 const vocabSize = 29;
 const contextLength = 75;
 const sizes = { contextLength, nEmbd: 24, nHead: 3, nLayer: 2 };
@@ -66,7 +66,7 @@ const rowsOf = (logits: Float32Array, from: number, to: number): Float32Array =>
 
 const wordsOf = (values: Float32Array): Uint32Array => new Uint32Array(values.buffer, values.byteOffset, values.length);
 
-/** Fails unless both have the same bits (−0 is not 0 here). */
+/** Throws unless both arrays have the same bits (−0 differs from 0). */
 const expectSameBits = (actual: Float32Array, expected: Float32Array, what: string): void => {
   const wanted = wordsOf(expected);
   const differing = wordsOf(actual).findIndex((word, i) => word !== wanted[i]);
@@ -75,7 +75,7 @@ const expectSameBits = (actual: Float32Array, expected: Float32Array, what: stri
 
 for (const [shape, config] of Object.entries(configs))
   forEachBackend(shape, ({ name, open }) => {
-    // In bfloat16 decoding may have weights of its own.
+    // In bfloat16, decoding may use its own copies of weights.
     const ways = { reference: [[1, "float32"]], wasm: float32Ways, native: [...float32Ways, [2, "bfloat16"]] } as const;
     for (const [threads, dtype] of ways[name]) {
       const title = name === "reference" ? "" : ` (${threads} thread${threads === 1 ? "" : "s"}, ${dtype})`;
@@ -119,7 +119,7 @@ for (const [shape, config] of Object.entries(configs))
       it(`decodes with a cache what it decodes without, to the bit, within the context and past it${title}`, async () => {
         const ids = Array.from(hashedIds("decoded", contextLength + 6, vocabSize));
         const fullLasts = new Map<number, Float32Array>();
-        /** Logits of the last of so many tokens, from a pass over all that the context has room for. */
+        /** Logits after the first `length` tokens, from a pass over the last of them that fit into the context. */
         const fullLast = async (length: number): Promise<Float32Array> => {
           const known = fullLasts.get(length);
           if (known !== undefined) return known;
@@ -161,7 +161,7 @@ for (const [shape, config] of Object.entries(configs))
             const logits = await text.next(Array.from(ids.subarray(0, length)));
             const what = `after ${length} tokens, of which ${promptLength} at once`;
             expectSameBits(logits, rowsOf(full, length - 1, length), what);
-            // After the prompt the first single token is noted; a prompt of one token is one.
+            // The first single token after the prompt is noted; a prompt of one token also counts as one.
             const noted = promptLength > 1 && length === promptLength + 1;
             const made = backend.replay === undefined || length === promptLength || noted;
             expect({ what, calls: calls > 0 }).toEqual({ what, calls: made });
@@ -196,7 +196,7 @@ for (const [shape, config] of Object.entries(configs))
       });
 
       it(`goes on with sequences of different lengths together, with the bits that each has alone${title}`, async () => {
-        // Three sequences in pages of one cache: what is new of each in every round.
+        // Three sequences in pages of one cache: the numbers of new tokens of each sequence in every round.
         const rounds = [
           [5, 64, 1],
           [1, 1, 30],
@@ -206,7 +206,7 @@ for (const [shape, config] of Object.entries(configs))
         const texts = ["one", "two", "three"].map((name) => hashedIds(name, contextLength, vocabSize));
         const { keyHeads, headDim } = headsOf(config);
         const width = 2 * keyHeads * headDim;
-        // Pages of the three by turns.
+        // The three sequences get pages in turn.
         const count = Math.ceil(contextLength / pageRows);
         const pages = texts.map((_, i) => Array.from({ length: count }, (__, page) => page * texts.length + i));
         const rows = texts.length * count * pageRows;
@@ -219,7 +219,7 @@ for (const [shape, config] of Object.entries(configs))
         }));
         const done = [0, 0, 0];
         for (const round of rounds) {
-          // Another order in each round: what lies where in the cache does not follow from it.
+          // The order differs in each round, so the order of sequences does not determine the order in the cache.
           const order = round[0] === 1 ? [2, 0, 1] : [0, 1, 2];
           const logits = await withContext(inferenceContext(backend), async (context) => {
             const segments = createSegments(
@@ -266,8 +266,8 @@ for (const [shape, config] of Object.entries(configs))
       const backend = await open(2);
       const isQwen3 = config.position.kind === "rope";
       const model = createModel(backend, isQwen3 ? presets.shakespeare.model : bookModel, 65);
-      // A head that shares the embeddings expects each token once more: its logit is about C·std = 2.56 before training,
-      // and ln(64 + e^2.56) is 0.17 more than ln 65.
+      // A head that shares the embedding predicts the current token again: before training its logit is about C·std =
+      // 2.56, and ln(64 + e^2.56) is 0.17 more than ln 65.
       const tolerance = isQwen3 ? 0.2 : 0.1;
       for (const seed of [1, 2]) {
         initialise(backend, model.layout, model.arena, seed);

@@ -26,7 +26,7 @@ const attended = (
     return Float32Array.from(await readTensor(backend, out));
   });
 
-/** The definition, in double. */
+/** The definition in double precision. */
 const expected = (qkv: Float32Array, time: number, window: number, scale: number): number[] => {
   const { heads: count, keyHeads, headDim } = heads;
   const at = (t: number, column: number): number => qkv[t * width + column] as number;
@@ -52,7 +52,7 @@ forEachBackend("attention with a window", ({ open }) => {
     const qkv = random(time * width);
     const out = await attended(backend, qkv, time, { window, scale: 0.3 });
     const want = expected(qkv, time, window, 0.3);
-    // Sums of `time` products at most, and of 6 in a score, with values below 3.
+    // Sums of at most `time` products, and of 6 products in a score, with values below 3.
     const errors = Array.from(out, (value, i) => Math.abs(value - (want[i] as number)));
     expect(Math.max(...errors)).toBeLessThan(3 * (time + 20) * epsilon.float32);
     await backend.close();
@@ -83,7 +83,7 @@ forEachBackend("attention with a window", ({ open }) => {
       await withContext(inferenceContext(backend), async (context) => {
         const { memory } = context;
         const pages = [2, 5, 1, 7, 3, 4];
-        // What is in page 0 must not matter.
+        // The contents of page 0 must not matter.
         const contents = new Float32Array(8 * pageRows * 2 * heads.keyHeads * heads.headDim).fill(Number.NaN);
         const cache = { keysAndValues: memory.upload(contents, [8 * pageRows, 2 * heads.keyHeads * heads.headDim]) };
         let start = 0;

@@ -11,7 +11,7 @@ const channels = 24;
 const random = (name: string, length: number): Float32Array =>
   Float32Array.from({ length }, (_, i) => hashUniform(name, i) * 2);
 
-/** Loss, and the gradients of x, W and b, with `columns` tokens of the vocabulary at a time. */
+/** Loss, and the gradients of x, W and b, computed with `columns` tokens of the vocabulary at a time. */
 const computed = (backend: Backend, rows: number, vocabSize: number, columns?: number) =>
   withContext(trainingContext(backend, null), async (context) => {
     const { memory, tape } = context;
@@ -47,7 +47,7 @@ forEachBackend("a head and its loss in one", ({ name, open }) => {
     for (const columns of [1, 64, 130]) {
       const parts = await computed(backend, rows, vocabSize, columns);
       expect(Math.abs(parts.loss / whole.loss - 1)).toBeLessThan(1e-6);
-      // Gradients of logits are rounded to bfloat16 from sums of powers that differ in their last bit.
+      // Gradients of logits are rounded to bfloat16; the sums of exponentials before that may differ in their last bit.
       const allowed = dtype === "float32" ? 1e-6 : 1e-4;
       for (const [i, gradient] of whole.gradients.entries()) {
         const errors = gradient.map((g, at) => Math.abs(g - (parts.gradients[i]?.[at] ?? Number.NaN)));

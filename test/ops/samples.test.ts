@@ -4,7 +4,7 @@ import { opSamples } from "./samples/all.ts";
 
 const folder = new URL("../../src/ops/", import.meta.url);
 
-/** As `causalAttention` for `causal-attention.ts`. */
+/** For example `causalAttention` for `causal-attention.ts`. */
 const opName = (file: string): string =>
   file.replace(/\.ts$/u, "").replace(/-(\w)/gu, (_, letter: string) => letter.toUpperCase());
 

@@ -42,7 +42,7 @@ forEachBackend("an optimizer", ({ open }) => {
         backend.write(gradients.storage, Float32Array.of(Number.NaN), at);
         update(1);
         expect(await optimizer.isFinite(), name).toBe(false);
-        // It stays so until it is told that others are in their place.
+        // `isFinite` stays false until `begin` says that the values were replaced.
         backend.write(gradients.storage, ones);
         begin();
         update(1);

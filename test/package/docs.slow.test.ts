@@ -11,7 +11,7 @@ describe("the reference, made from the docstrings", () => {
   let folder = "";
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "foretoken-docs-"));
-    // A missing docstring or a link to nothing is an error: typedoc.json says so.
+    // A missing docstring or a broken link is an error; typedoc.json says so.
     await promisify(execFile)(process.execPath, [join(root, "scripts/docs/reference.mjs"), folder]);
   });
   afterAll(() => rm(folder, { recursive: true }));
@@ -55,7 +55,7 @@ describe("the reference, made from the docstrings", () => {
     expect(rowsOf("model.nLayer")).toEqual([
       expect.stringMatching(/whole number from 1 to \d+ \| transformer blocks \|/),
     ]);
-    // Two kinds have it, with a default of its own each.
+    // Two kinds have this field, each with its own default.
     expect(rowsOf("model.norm.eps").map((row) => row.split(" | ")[3])).toEqual(["`0.00001`", "`0.000001`"]);
     const missing = Object.entries(presets.book).flatMap(([part, fields]) =>
       Object.keys(fields).filter((name) => !lines.some((line) => line.startsWith(`| \`${part}.${name}`))),

@@ -1,9 +1,9 @@
-/** The steps of a Dockerfile, done in folders of this machine instead of in an image. */
+/** Runs the steps of a Dockerfile in folders of this machine instead of in an image. */
 import { cp, mkdir, readFile, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 
 export interface Step {
-  /** In capitals, as "RUN". */
+  /** In capitals, such as "RUN". */
   readonly instruction: string;
   readonly rest: string;
 }
@@ -12,7 +12,7 @@ export interface Stage {
   readonly steps: readonly Step[];
 }
 
-/** The stages of a Dockerfile: comments are left out, and lines that go on are one step. */
+/** The stages of a Dockerfile. Comments are removed, and continued lines are joined to one step. */
 export const stagesOf = (text: string): readonly Stage[] => {
   const lines = text.replaceAll(/^\s*#.*\n/gmu, "").replaceAll(/\s*\\\n\s*/gu, " ");
   const stages: { name: string; steps: Step[] }[] = [];
@@ -25,7 +25,7 @@ export const stagesOf = (text: string): readonly Stage[] => {
   return stages;
 };
 
-/** The folders that our Dockerfile uses: in a stage's folder they lie as in the image. */
+/** The folders that our Dockerfile uses. In a stage's folder they have the same paths as in the image. */
 const folders = /(?<![\w./])\/(?=(?:src|packages|opt|usr|home)\b)/gu;
 
 export interface Image {
@@ -37,16 +37,16 @@ export interface Image {
 }
 
 interface Building {
-  /** Where stages get their folders. */
+  /** Folder in which the stages get their folders. */
   readonly place: string;
   /** Names below `context` that `.dockerignore` leaves out. */
   readonly context: string;
   readonly entries: readonly string[];
-  /** Does a step RUN: a line of shell, in a folder, with variables. */
+  /** Runs a RUN step: a line of shell, in a folder, with variables. */
   readonly run: (line: string, folder: string, env: Readonly<Record<string, string>>) => Promise<void>;
 }
 
-/** Does the steps of all stages; those of the last one that say how the image runs are for the caller. */
+/** Runs the steps of all stages. Returns the steps of the last stage that describe how the image runs. */
 export const buildImage = async (
   stages: readonly Stage[],
   { place, context, entries, run }: Building,
@@ -89,12 +89,12 @@ export const buildImage = async (
     image = { path: inStage, folder, user, environment };
   }
   if (image === undefined) throw new Error("a Dockerfile must have a stage");
-  // The image has the last stage alone.
+  // The image contains only the last stage.
   for (const i of stages.keys()) if (i < stages.length - 1) await rm(join(place, String(i)), { recursive: true });
   return image;
 };
 
-/** Names that a `.dockerignore` leaves out. @throws Error for a pattern that is more than a name. */
+/** Names that a `.dockerignore` leaves out. @throws Error for a pattern that is not a plain name. */
 export const ignoredIn = async (path: string): Promise<readonly string[]> => {
   const lines = (await readFile(path, "utf8")).split("\n").filter((line) => line !== "" && !line.startsWith("#"));
   const odd = lines.find((line) => !/^[\w.-]+$/u.test(line));

@@ -1,4 +1,4 @@
-/** The packed tarball, installed into an empty project as a stranger would. */
+/** The packed tarball, installed into an empty project as by a new user. */
 import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -13,7 +13,7 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-/** Runs a line of shell in `cwd`. npm's variables for its child processes are hidden from it. */
+/** Runs a line of shell in `cwd`, without npm's variables for its child processes. */
 export const shell = (line: string, cwd: string): Promise<Outcome> => {
   const env = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^(npm_|FORETOKEN_|NODE_)/.test(name)),
@@ -52,8 +52,8 @@ interface Packing {
 const packing: Packing = await import(new URL("../../scripts/pack.mjs", import.meta.url).href);
 
 /**
- * Packs the build and installs it: from npm's cache, and if that lacks a dependency from the registry.
- * @param native whether with the prebuilt native kernels, as they are built here
+ * Packs the build and installs it, with dependencies from npm's cache or else from the registry.
+ * @param native whether to include the native kernels that are built on this machine
  * @throws Error with npm's output.
  */
 export const installTarball = async ({ native = false } = {}): Promise<Installed> => {

@@ -88,13 +88,13 @@ const stopAndResume = async () => {
     if (event.type === "done") reason = event.reason;
   }
   const before = weightsOf(out);
-  // Left in the middle: nothing is saved, and the folder is free.
+  // The loop is left in the middle: nothing is saved, and the folder can be used again.
   for await (const event of train(again)) if (event.type === "step") break;
   await lossesOf(again);
   return { reason, others, isStopped: before !== weightsOf(out), weights: weightsOf(out) };
 };
 
-/** Whether a run's folder is free after its thread was ended by force. */
+/** Whether a run's folder can be used again after its thread was ended by force. */
 const isFreeAfterEnd = async () => {
   const out = `${folder}/ended`;
   await lossesOf({ ...options, backend: "wasm", out });

@@ -28,7 +28,8 @@ const findPlace = async (): Promise<Place> => {
 };
 
 const attempt = noPrograms === undefined ? await findPlace().catch((error: Error) => error) : new Error(noPrograms);
-// An install may need the network, which may not be there. Where the whole project is checked it must not fail.
+// Installation may need the network, which may be missing. If the whole project is being checked, a failure is an
+// error.
 const isRequired = noPrograms === undefined && process.env.FORETOKEN_REQUIRE_REGISTRY === "1";
 const missing = attempt instanceof Error && !isRequired ? attempt.message.split("\n")[0] : undefined;
 
@@ -39,7 +40,7 @@ const linesOf = (stdout: string): Lines =>
     .split("\n")
     .map((line) => JSON.parse(line) as Lines[number]);
 
-/** The studio's address, which it prints when it listens. */
+/** The studio's address, which it prints when it is ready. */
 const addressIn = async (output: Readable): Promise<string> => {
   let text = "";
   for await (const piece of output.iterator({ destroyOnReturn: false })) {
@@ -86,7 +87,7 @@ describe.skipIf(missing !== undefined)(
     it("compute in this Node.js what they should", () => {
       const [wasm, ...rest] = printed.get(thisNode.name) as Lines;
       expect(wasm).toMatchObject({ backend: "wasm", isSameHere: true, isSameInWorker: true, stopped: "aborted" });
-      // Resumed: the same bits as without the stop.
+      // After resuming, the bits are the same as without the stop.
       const resumed = rest.find((line) => "isStopped" in line);
       expect(resumed).toMatchObject({ reason: "interrupted", isStopped: true, weights: wasm?.weights });
       expect(resumed?.others).toMatch(
@@ -98,7 +99,7 @@ describe.skipIf(missing !== undefined)(
     it.each(names)("compute in %s the same losses, weights, texts and curves, and stop and refuse alike", (name) => {
       const expected = printed.get(thisNode.name) as Lines;
       const lines = printed.get(runtimeOf(name).name) as Lines;
-      // Bun keeps the files of a thread open that was ended by force: docs/runtimes.md says so.
+      // Bun does not close the files of a thread that was ended by force; docs/runtimes.md says so.
       const isFreeAfterEnd = name !== "bun";
       expect(lines).toEqual([...expected.slice(0, -1), { isFreeAfterEnd }]);
     });
@@ -116,7 +117,7 @@ describe.skipIf(missing !== undefined)(
       let isStopped = false;
       child.stdout.on("data", (piece: string) => {
         text += piece;
-        // Once: a second one would end it at once.
+        // Only once: a second signal would end the program at once.
         if (!isStopped && /"type":"step","step":20,/u.test(text)) isStopped = child.kill("SIGINT");
       });
       const stopped = await printedBy(child, 130);

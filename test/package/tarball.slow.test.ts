@@ -7,13 +7,14 @@ import { type Installed, installTarball, type Outcome, root, shell } from "./ins
 const kilobytes = 1000;
 const megabytes = 1000 * kilobytes;
 
-/** Whether this kind of machine has native kernels, which the package lacks. */
+/** Whether native kernels exist for this kind of machine; the package does not contain them. */
 const canHaveNative = process.platform !== "win32" && ["x64", "arm64"].includes(process.arch);
 const builder = join("node_modules", "foretoken", "scripts", "build", "native.mjs");
 const advice = `backend wasm: several times slower than native kernels; to build them with a C++ compiler: node ${builder}`;
 
 const attempt = await installTarball().catch((error: Error) => error);
-// An install may need the network, which may not be there. Where the whole project is checked it must not fail.
+// Installation may need the network, which may be missing. If the whole project is being checked, a failure is an
+// error.
 const missing =
   attempt instanceof Error && process.env.FORETOKEN_REQUIRE_REGISTRY !== "1"
     ? `npm cannot install: ${attempt.message.split("\n")[0]}`
@@ -59,7 +60,7 @@ describe.skipIf(missing !== undefined)(
         "picocolors",
         "zod",
       ];
-      // What the hub's library brings, some of it for a program of its own that is never run.
+      // Files of the hub's library; some are for its own program, which is never run.
       const ofHub = ["@huggingface/blake3-jit", "@huggingface/tasks", "@huggingface/xetchunk-wasm", "gearhash-jit"];
       const ofItsProgram = [
         "ansi-regex",
@@ -70,7 +71,8 @@ describe.skipIf(missing !== undefined)(
         "strip-ansi",
       ];
       expect([...new Set(names)].sort()).toEqual([...own, ...ofHub, ...ofItsProgram, "foretoken"].sort());
-      // 1.5 MB of it, 0.4 packed, are the command's own files, with zod and commander in them: so it starts in half the time.
+      // 1.5 MB of this (0.4 MB packed) is the command's bundle, which includes zod and commander. With it the command
+      // starts in half the time.
       expect(installed.packedSize).toBeLessThan(3000 * kilobytes);
       expect(installed.unpackedSize).toBeLessThan(10 * megabytes);
       expect(await sizeOf(join(installed.project, "node_modules"))).toBeLessThan(32 * megabytes);
@@ -102,7 +104,7 @@ describe.skipIf(missing !== undefined)(
     it("has the declarations that its exports reach, and no others", () => {
       const declarations = installed.files.map(({ path }) => path).filter((path) => path.endsWith(".d.ts"));
       expect(declarations).toEqual(expect.arrayContaining(["dist/index.d.ts", "dist/browser.d.ts"]));
-      // That none is missing is seen by the compiler, below, which checks all of them.
+      // The compiler checks below that no file is missing.
       expect(declarations.filter((path) => /^dist\/(cli|doctor|serve|lesson)\//.test(path))).toEqual([]);
     });
 
@@ -126,7 +128,7 @@ describe.skipIf(missing !== undefined)(
     `,
       );
       const { stdout, stderr, status } = await run("node run.mjs");
-      // Once, though it trains and loads a model; the second line is Node's.
+      // The notice comes once, although the program trains and loads a model; the second line is Node's.
       const [warning = "", ...rest] = stderr.trim().split("\n");
       expect(warning.replace(/^\(node:\d+\) /u, "")).toBe(
         canHaveNative ? `[FORETOKEN_NO_NATIVE_KERNELS] ForetokenWarning: ${advice}` : "",

@@ -70,7 +70,7 @@ forEachBackend(`a model of the reference task's shape against PyTorch ${fixture.
         const sampled = expected.places.map((place) => gradient[place] as number);
         found.push(furthest(name, sampled, expected.values, backward * expected.largest));
         found.push(furthest(`norm of ${name}`, [norm(gradient)], [expected.norm], backward * expected.norm));
-        // A sum over all n elements with random signs: its error is that of one element times √n, as the norm's is.
+        // A sum over all n elements with random signs has the error of one element times √n, like the norm.
         const projections = expected.projections.map((_, j) => projection(name, j, gradient));
         found.push(furthest(`projections of ${name}`, projections, expected.projections, backward * expected.norm));
       }

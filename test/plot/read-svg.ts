@@ -1,4 +1,4 @@
-/** Reads numbers back from a chart: places by the labels of its axes, as a reader does. */
+/** Reads numbers back from a chart, as a person does: positions are compared with the labels of the axes. */
 
 /** The value of a label: "1.5k", "2e-4", "1,500". */
 const numberOf = (label: string): number => {
@@ -7,20 +7,20 @@ const numberOf = (label: string): number => {
   return Number(number.replaceAll(",", "")) * (scale ?? Number.NaN);
 };
 
-/** The labels of an axis, as [place, value]. */
+/** The labels of an axis as [position, value]. */
 const labelsOf = (svg: string, axis: "x" | "y"): readonly (readonly [place: number, value: number])[] =>
   [...svg.matchAll(new RegExp(`<text x="([\\d.]+)" y="([\\d.]+)" class="soft ${axis}"[^>]*>([^<]+)<`, "gu"))].map(
-    // The middle of a label is beside its tick, some units above the foot of its letters.
+    // The middle of a label is next to its tick, a few units above the baseline of its letters.
     ([, x, y, label]) => [axis === "x" ? Number(x) : Number(y) - 5, numberOf(label ?? "")],
   );
 
 export interface ReadChart {
-  /** A value from a place in units of the drawing. */
+  /** Converts a position in the drawing to a value. */
   readonly x: (place: number) => number;
   readonly y: (place: number) => number;
-  /** What a unit of the drawing stands for, at any place (of logarithms, on such an axis). */
+  /** Size of one unit of the drawing as a value (on a logarithmic axis: as a logarithm). */
   readonly unit: { readonly x: number; readonly y: number };
-  /** Numbers of the paths with a class, path by path, without the samples of the legend. */
+  /** Numbers of the paths with a class, path by path, without the legend. */
   readonly paths: (name: string) => readonly (readonly (readonly [x: number, y: number])[])[];
 }
 

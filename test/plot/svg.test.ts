@@ -8,7 +8,7 @@ import { readChart } from "./read-svg.ts";
 
 const options: PlotOptions = { metric: "loss", x: "steps", log: false };
 
-/** A number from 0 to 1, always the same for the same name and place. */
+/** A number from 0 to 1 that depends only on name and position. */
 const noise = (name: string, i: number): number => hashInteger(name, i, 10_000) / 10_000;
 
 interface Given {
@@ -43,7 +43,7 @@ const runOf = ({ name = "run", loss = [], evals = [], leftOut = [], differences 
 const falling = (count: number, name = "loss"): number[] =>
   Array.from({ length: count }, (_, i) => 1 + 3 * Math.exp(-i / count) + noise(name, i));
 
-/** Elements and attributes of a file: throws if it is no XML in the small form that charts have. */
+/** Elements and attributes of a file. Throws if the file is not in the subset of XML that charts use. */
 const elementsOf = (svg: string): readonly string[] => {
   const open: string[] = [];
   const seen: string[] = [];
@@ -138,7 +138,7 @@ describe("many points", () => {
       band.some(([bx, by]) => Math.abs(bx - x) <= chart.unit.x && Math.abs(by - y) <= chart.unit.y);
     expect(near(54_322, 9)).toBe(true);
     expect(near(65_433, 0.1)).toBe(true);
-    // Each corner of the band is a step's loss, and no loss is beyond it.
+    // Each corner of the band is the loss of a step, and no loss is outside the band.
     const upper = band.slice(0, band.length / 2);
     const lower = band.slice(band.length / 2).reverse();
     expect(upper.length).toBe(lower.length);
@@ -155,9 +155,9 @@ describe("many points", () => {
       if (value < Math.min(...around.map((at) => lower[at]?.[1] ?? 9)) - chart.unit.y)
         expect.fail(`step ${i + 1} below`);
     }
-    // The line of the evaluations has its lowest point too.
+    // The line of the evaluations also keeps its lowest point.
     expect(Math.min(...chart.paths("line dash-0").flatMap((path) => path.map(([, y]) => y)))).toBeCloseTo(0.05, 1);
-    // A chart of a thousandth of the steps is not much smaller than one of all.
+    // A chart of a thousandth of the steps is not much smaller than a chart of all steps.
     expect(svg.length).toBeLessThan(8 * plotSvg([runOf({ loss: loss.slice(0, 1000) })], options).length);
   });
 });

@@ -20,10 +20,10 @@ import { useFolder } from "../support/runs.ts";
 
 const { newPath } = useFolder();
 const vocabSize = 31;
-/** As many characters as the models have tokens. */
+/** The number of characters equals the models' number of tokens. */
 const tokenizer = charTokenizer(Array.from({ length: vocabSize }, (_, i) => String.fromCharCode(0x100 + i)));
 
-/** Mean nats of each token after the one before it. */
+/** Mean loss in nats of each token after the previous one. */
 const lossOf = (logits: Float32Array, ids: readonly number[]): number => {
   let sum = 0;
   for (let t = 1; t < ids.length; t++) {

@@ -42,7 +42,7 @@ const logitsOf = async (directory: string, ids: readonly number[]): Promise<Floa
   return data;
 };
 
-/** The same tensors in one file, with changed names or with others beside them. */
+/** The same tensors in one file, with changed names or with additional tensors. */
 const rewriteWeights = async (
   directory: string,
   change: (tensors: Map<string, { shape: readonly number[]; data: Float32Array }>) => void,

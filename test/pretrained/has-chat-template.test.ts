@@ -39,7 +39,7 @@ it("finds the template of a GGUF file in its header", async () => {
 
 it("finds the template of an adapter, which has its own or its model's", async () => {
   const folder = await copyAdapter("llama", newPath());
-  // Its model does not lie beside the copy.
+  // The copy's base model is not next to the copy.
   expect(await hasChatTemplate(folder)).toBeNull();
   await writeFile(join(folder, "chat_template.jinja"), "{{ messages }}");
   expect(await hasChatTemplate(folder)).toBe(true);

@@ -1,4 +1,4 @@
-/** Directories of strangers, damaged and forged: each is refused with one clear line, or loaded for what it is. */
+/** Directories from strangers, damaged and forged: each is refused with one clear line, or loads correctly. */
 import { readFileSync } from "node:fs";
 import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";

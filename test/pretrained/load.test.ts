@@ -34,7 +34,7 @@ const checkpoint = async (): Promise<string> => {
   return folder;
 };
 
-/** Rewrites a JSON file of a checkpoint, which is then one without a manifest: nothing but its contents tells of it. */
+/** Rewrites a JSON file of a checkpoint and removes its manifest, so that only the contents can reveal the change. */
 const edit = async (path: string, change: (json: { foretoken: { model: Record<string, unknown> } }) => void) => {
   const json = JSON.parse(await readFile(path, "utf8"));
   change(json);

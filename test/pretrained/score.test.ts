@@ -13,14 +13,14 @@ import { wordsText } from "../support/runs.ts";
 
 const contextLength = 16;
 const config = { ...bookModel, contextLength, nEmbd: 16, nHead: 2, nLayer: 1 };
-// More windows than one forward pass takes, and a rest.
+// More windows than one forward pass takes, and a remainder.
 const text = wordsText("scored", 1100).slice(0, 4500);
 const tokenizer = trainCharTokenizer(text);
 const ids = tokenizer.encode(text);
 
 const logProbs = ({ tokens }: Score): readonly (number | null)[] => tokens.map(({ logProb }) => logProb);
 
-/** ln softmax(logits)[target] of the last position of `window`, by `logits` alone. */
+/** ln softmax(logits)[target] at the last position of `window`, computed only with `logits`. */
 const expected = async (lm: LanguageModel, from: number, place: number): Promise<number> => {
   const { data, shape } = await lm.logits(ids.slice(from, place));
   const row = Float64Array.from(data.subarray((shape[0] - 1) * shape[1]));
@@ -83,7 +83,7 @@ forEachBackend("score", ({ open }) => {
   it("gives minus the loss of evaluate, where the windows are the same", async () => {
     for (const part of [text, text.slice(0, 2), text.slice(0, contextLength + 1), text.slice(0, 40)]) {
       const { natsPerToken } = await evaluateCorpus(lm, ...wholeText({ text: part }));
-      // A batch's losses are rounded to float32 once.
+      // The losses of a batch are rounded to float32 once.
       expect(-(await lm.score(part)).mean / natsPerToken).toBeCloseTo(1, 6);
     }
   });
@@ -122,7 +122,7 @@ describe("score", () => {
     expect(tokens.some((token) => token.text === "")).toBe(true);
     const end = cut.endOfText as number;
     expect((await speaker.score([end, 65])).tokens.map((token) => token.text)).toEqual(["<|endoftext|>", "A"]);
-    // The first byte of a character, and no other.
+    // Only the first byte of a character.
     expect((await speaker.score([65, 0xc3])).tokens.map((token) => token.text)).toEqual(["A", "\uFFFD"]);
   });
 

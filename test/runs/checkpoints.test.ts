@@ -24,7 +24,7 @@ describe("a checkpoint", () => {
       "checkpoint",
       "checkpoint-8",
     ]);
-    // As if it had not ended: the last checkpoint is of step 8 then.
+    // Restores the state before the end: the last checkpoint is then of step 8.
     const half = newPath();
     await collect(train({ ...options(half), keepLast: 3, stopAt: 9 }));
     expect((await readdir(half)).filter((name) => name.startsWith("checkpoint")).sort()).toEqual([
@@ -46,7 +46,7 @@ describe("a checkpoint", () => {
     await resume(join(half, "checkpoint-4"));
     expect(await checkpointHashes(half)).toEqual(await checkpointHashes(run.whole));
     expect(await timelessMetrics(half)).toEqual(await timelessMetrics(run.whole));
-    // Nothing is thrown away that might still be wanted.
+    // Nothing is deleted that might still be needed.
     expect(await readdir(half)).toContain("checkpoint-set-aside");
   });
 

@@ -1,4 +1,4 @@
-/** A disk that takes nothing more: while a run's folder is made, and later. */
+/** A full disk: while a run's folder is created, and later. */
 import { existsSync } from "node:fs";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -17,10 +17,10 @@ const model = { contextLength: 8, nLayer: 1, nHead: 1, nEmbd: 8 };
 const plan = { ...smallRun.train, ...{ steps: 3, evalInterval: 2, checkpointInterval: 2, sampleTokens: 1 } };
 const running = { preset: "book", ...anyBackend, finalSampleTokens: 1, memoryCheck: false } as const;
 const given = { ...running, config: { model, train: plan }, text, valText: text };
-/** The run that others begin with, and that they are compared with. */
+/** The run that other runs begin with and are compared with. */
 let whole = "";
 let fromWeights: NewRun;
-/** Where runs are saved whose own disk is full. */
+/** Folder in which runs are rescued when their own disk is full. */
 let elsewhere = "";
 
 beforeEach(() => {
@@ -42,7 +42,10 @@ const said: Readonly<Record<string, RegExp>> = {
   EIO: /got EIO: the disk fails(, at [\w./-]+)?; try another folder$/u,
 };
 
-/** The folder of a run that ended with `error`, which failed with `code`. Resolves to the file in its line. */
+/**
+ * Checks the folder of a run that ended with `error`, caused by the system error `code`. Resolves to the file that the
+ * error names.
+ */
 const checkRefusal = async (error: unknown, code: string, out: string): Promise<string | undefined> => {
   expect(error, String((error as Error).stack)).toBeInstanceOf(ConfigError);
   const { message } = error as Error;
@@ -75,7 +78,7 @@ describe("a disk that takes nothing more while a run's folder is made", () => {
       await mkdir(isThere ? out : inside, { recursive: true });
       await writeFile(join(inside, "letter.txt"), "mine");
       const error = await failureOf({ ...given, out }, { code, inside, first });
-      // The first step is noted: from here on, it is saved elsewhere.
+      // The first step is recorded. From here on, the run is saved elsewhere.
       if (error === undefined || error instanceof CheckpointError) break;
       files.add(await checkRefusal(error, code, out));
       expect(await readdir(inside, { recursive: true })).toEqual(isThere ? ["letter.txt", "run"] : ["letter.txt"]);

@@ -1,4 +1,4 @@
-/** A run that goes on from a point before its best weights. */
+/** A run that is resumed from a point before its best weights. */
 import { createHash } from "node:crypto";
 import { cp, readdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -240,7 +240,9 @@ describe("the best weights of the point that a run goes on from", () => {
 });
 
 describe("a run that goes back to before better weights, with a plan that does not come to them again", () => {
-  /** Best at 2, worse at 4, better from 5 on; in a plan of 6 steps from 4 on, 5 and 6 are worse than 2. */
+  /**
+   * The losses: best at 2, worse at 4, better from 5 on. With a plan of 6 steps from 4 on, 5 and 6 are worse than 2.
+   */
   const wild = { evalInterval: 1, checkpointInterval: 4, learningRate: 0.15, warmupSteps: 0, maxLossRatio: 0 };
   const gone = /: the best weights are (?:gone|weights of step 12); the next evaluation replaces them$/u;
 
@@ -248,7 +250,7 @@ describe("a run that goes back to before better weights, with a plan that does n
     const [done] = ofType(events, "done");
     expect(done).toMatchObject({ step: 6, reason: "finished", bestStep: 6 });
     expect(await stepOf(join(out, "best"))).toBe(6);
-    // The same everywhere: the loss of the weights that the run has.
+    // Everywhere the same loss: the loss of the run's best weights.
     expect((await listRuns(out)).runs).toMatchObject([{ best: { step: 6, valLoss: done?.bestValLoss } }]);
     expect(await readFile(join(out, "README.md"), "utf8")).toContain("on held-out data, at step 6 |");
   };
@@ -310,7 +312,7 @@ describe("checkpoints that are kept", () => {
     expect(await readdir(out)).not.toContain("checkpoint-6-set-aside");
     await resume(join(out, "checkpoint-4"), { stopAt: 7, backend: "reference" });
     expect(await hashesOf(out, "checkpoint-6-set-aside")).toEqual(former);
-    // Of the same plan: it can be resumed.
+    // It has the same plan, so it can be resumed.
     const [, step] = await resume(join(out, "checkpoint-6-set-aside"), { stopAt: 7 });
     expect(step).toMatchObject({ type: "step", step: 7 });
   });
@@ -319,7 +321,7 @@ describe("checkpoints that are kept", () => {
     const out = newPath();
     await collect(train({ ...options(out, every), keepLast: 9, stopAt: 8 }));
     await resume(join(out, "checkpoint-4"), { steps: 20, stopAt: 5 });
-    // As a version before this one left it.
+    // The state that an earlier version left.
     await rename(join(out, "checkpoint-6-set-aside"), join(out, "checkpoint-6"));
     const former = await hashesOf(out, "checkpoint-6");
     await resume(out, { keepLast: 2 });

@@ -1,4 +1,4 @@
-/** What is saved of a run whose folder cannot take it any more, and where. */
+/** What is rescued of a run whose folder can no longer be written, and where. */
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -22,7 +22,7 @@ const failureWithout = (out: string, step: number, changes?: TrainChanges): Prom
     })(),
   );
 
-/** Gradients that differ much, so that some of them count as exploding. */
+/** Gradients that differ much, so that some steps count as exploding. */
 const shaky = (onNonfinite: "skip" | "rollback"): TrainChanges => ({
   ...{ steps: 28, batchSize: 1, gradAccumSteps: 1, evalInterval: 100, checkpointInterval: 8 },
   ...{ onNonfinite, maxGradNormRatio: 1.15 },
@@ -87,7 +87,7 @@ describe("a run without its folder", () => {
 describe("a place without room for all of a run", () => {
   const bytes = new TextEncoder().encode("words");
   const fault = new CheckpointError({ where: "a run", must: "it must be there", got: "nothing" });
-  /** A run whose text can be written once it was asked for so many times. */
+  /** A run whose text can be written only after a given number of tries. */
   const subject = (fits: number) => {
     let times = 0;
     async function* text(): AsyncGenerator<Uint8Array> {

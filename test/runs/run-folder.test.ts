@@ -14,10 +14,10 @@ const { newPath, writeText } = useFolder();
 const read = (...path: string[]): Promise<string> => readFile(join(...path), "utf8");
 
 let data = "";
-/** A folder of runs, one for each way to end. */
+/** A folder with one run for each way to end. */
 let runs = "";
 
-/** Twelve steps, an evaluation every five. */
+/** Twelve steps with an evaluation every five steps. */
 const start = (out: string, config: object = {}) => {
   const settings = { ...tinyRun, train: { ...tinyRun.train, ...config } };
   return { preset: "book", config: settings, data, out, ...anyBackend, finalSampleTokens: 5 } as const;
@@ -29,10 +29,10 @@ beforeAll(async () => {
   await collect(train(start(join(runs, "whole"))));
   await collect(train({ ...start(join(runs, "half")), stopAt: 7 }));
   for await (const event of train(start(join(runs, "killed")))) if (event.type === "step" && event.step === 3) break;
-  // Too small a learning rate to change anything.
+  // The learning rate is too small to change anything.
   const still = { learningRate: 1e-30, schedule: { kind: "constant" }, warmupSteps: 0, patience: 1, evalInterval: 2 };
   await collect(train(start(join(runs, "tired"), still)));
-  // In another order than they were made, and than their names.
+  // In another order than the order of creation and of names.
   const order = ["tired", "half", "whole", "killed"];
   for (const [i, name] of order.entries()) await utimes(join(runs, name, "run.json"), 1e9, 1e9 - 100 * i);
 }, 60_000);
@@ -59,13 +59,13 @@ describe("the list of runs", () => {
       preset: null,
       corpus: expect.stringMatching(/\.txt$/u),
     });
-    // The evaluation on the way out, at step 7, is not part of the plan.
+    // The evaluation at the stop, at step 7, is not a planned one.
     expect(half?.best?.step).toBe(5);
     expect(killed).toMatchObject({ best: null, checkpoint: null });
     expect(killed?.parameters).toBe(whole?.parameters);
   });
 
-  // Other file systems move such a time to the last one that they have.
+  // Other file systems replace such a time by the latest time that they support.
   it.skipIf(!existsSync("/dev/shm"))("has a run whose files are of a time that no date has", async () => {
     const folder = await mkdtemp("/dev/shm/foretoken-");
     try {

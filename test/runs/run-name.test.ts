@@ -1,4 +1,4 @@
-/** Names of new runs: those that the program chooses, and those that the studio takes. */
+/** Names of new runs: names that the program chooses, and names that the studio accepts. */
 import { expect, test } from "vitest";
 import { defaultRunName } from "#foretoken/runs/begin/default-name.node.js";
 import { newRunSchema } from "#foretoken/serve/studio/protocol.js";
@@ -7,16 +7,16 @@ test.each([
   ["हिन्दी.txt", "हिन्दी"],
   ["notes/தமிழ் நாடு.txt", "தமிழ்-நாடு"],
   ["ภาษาไทย (2).txt", "ภาษาไทย-2"],
-  // Letters that Unicode has no single character for, and one that it has.
+  // Letters that Unicode cannot represent as a single character, and one that it can.
   ["x\u0304 e\u0301.txt", "x\u0304-é"],
-  // Marks without a letter: of an emoji, and at the beginning.
+  // Combining marks without a letter: in an emoji, and at the beginning.
   ["\u0301\u2764\ufe0f my notes\u2764\ufe0f.txt", "my-notes"],
   [`${"अ".repeat(39)}--b.txt`, "अ".repeat(39)],
   ["\u2764\ufe0f.txt", "text"],
 ])("the text %j gives a run the name %j", (text, expected) => {
   const name = defaultRunName(text).replace(/^\d{4}-\d\d-\d\d-\d{6}-/u, "");
   expect(name).toBe(expected);
-  // The studio takes it as a name, too.
+  // The studio accepts this name, too.
   expect(newRunSchema.shape.name.parse(name)).toBe(name);
 });
 

@@ -12,7 +12,7 @@ const { newPath, writeText } = useFolder();
 const ofType = <T extends TrainEvent["type"]>(events: readonly TrainEvent[], type: T) =>
   events.filter((event): event is Extract<TrainEvent, { type: T }> => event.type === type);
 
-/** A folder with `lines` as its notes. */
+/** A folder whose metrics.jsonl contains `lines`. */
 const noted = async (lines: readonly (object | string)[]): Promise<string> => {
   const folder = newPath();
   await mkdir(folder);
@@ -171,11 +171,11 @@ describe("a run's columns", () => {
       });
       expect(thinned?.time[i]).toBe(sums[step - 1]);
     }
-    // Every part of the run has some of them.
+    // The thinned steps come from every part of the run.
     const gaps = steps.step.map((step, i) => step - (steps.step[i - 1] ?? 0));
     expect(Math.max(...gaps)).toBeLessThan(256);
 
-    // Steps that a resumed run repeats are there as they were repeated.
+    // If a resumed run repeats steps, the repeated values are used.
     const repeated = await noted([...lines, ...[15_000, 15_001].map((step) => stepLine(step, 9))]);
     const { steps: again } = await readColumns(repeated, 2000);
     expect(again.step.slice(-2)).toEqual([15_000, 15_001]);

@@ -11,7 +11,7 @@ import { failure, resume, useWholeRun } from "./whole-run.ts";
 
 const { newPath, run, options } = useWholeRun();
 
-/** A folder of the user's with files that a run would write, and others. */
+/** A folder of the user that contains files with the names of a run's files, and other files. */
 const folderOfNotes = async (): Promise<string> => {
   const folder = newPath();
   await mkdir(join(folder, "best"), { recursive: true });
@@ -40,7 +40,7 @@ describe("a path", () => {
     for (const directory of [out, folder, join(folder, "best")]) {
       expect(await failure(savePretrained(directory, lm))).toBeInstanceOf(CheckpointError);
     }
-    // Paths that resolve to the working directory, or to one above it.
+    // Paths that resolve to the working directory, or to a parent folder.
     for (const directory of ["", ".", "new/..", "..", "/", dirname(process.cwd())]) {
       const error = await failure(savePretrained(directory, lm));
       expect(error, directory).toBeInstanceOf(CheckpointError);

@@ -1,4 +1,4 @@
-/** A run that tests of its folder compare with: tiny, in a folder that is removed after them. */
+/** A tiny run for comparison in the tests of run folders. Its folder is removed after the tests. */
 import { beforeAll, expect } from "vitest";
 import type { RunConfig } from "#foretoken/config/config.js";
 import type { PartialConfig } from "#foretoken/config/merge.js";
@@ -21,7 +21,7 @@ export const useWholeRun = () => {
   const { newPath, writeText } = useFolder();
   const run = {
     data: "",
-    /** Twelve steps, evaluations at 5, 10 and 12, checkpoints at 4, 8 and 12. */
+    /** Twelve steps, with evaluations at 5, 10 and 12 and checkpoints at 4, 8 and 12. */
     whole: "",
   };
   const options = (out: string, changes: TrainChanges = {}) =>
@@ -40,7 +40,7 @@ export const useWholeRun = () => {
     await collect(train(options(run.whole)));
   });
 
-  /** Ends a run like a kill, in the middle of the work after the event. */
+  /** Ends a run as a kill would, in the middle of the work after the event. */
   const killedAt = async (out: string, type: string, step: number, changes?: TrainChanges): Promise<void> => {
     for await (const event of train(options(out, changes))) {
       if (event.type === type && "step" in event && event.step === step) break;

@@ -1,4 +1,4 @@
-/** Bodies of requests that do not end, over real connections with small limits. */
+/** Request bodies that do not end, over real connections with small limits. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
@@ -12,7 +12,7 @@ import { failureAnswer, jsonAnswer, readJson } from "#foretoken/serve/http/json.
 import { startStudio } from "#foretoken/serve/studio/start.js";
 
 const kib = 1024;
-/** Of one body; several of them are more than all may have together. */
+/** Maximum size of one body; several bodies of this size exceed the limit for all bodies together. */
 const most = 64 * kib;
 
 const ends: (() => unknown)[] = [];
@@ -20,7 +20,7 @@ afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
 });
 
-/** A server that answers with the length of a text, once `answering` is resolved. */
+/** A server that answers with the length of a text, after `answering` has resolved. */
 const serverOf = async (given: Partial<BodyLimits>, answering: Promise<unknown> = Promise.resolve()) => {
   const bodies = createBodies({ mostTogether: 100 * kib, periodMs: 60_000, leastBytes: 1, ...given });
   const listener = getRequestListener(
@@ -47,7 +47,7 @@ const serverOf = async (given: Partial<BodyLimits>, answering: Promise<unknown> 
 
 interface Client {
   readonly socket: Socket;
-  /** All that was answered, when the connection has ended or the answer is whole. */
+  /** Everything that was answered, once the connection has ended or the answer is complete. */
   readonly answer: Promise<string>;
 }
 
@@ -88,7 +88,7 @@ describe("bodies of requests", () => {
     expect(JSON.parse(answer.split("\r\n\r\n")[1] ?? "")).toEqual({
       error: `the bodies of all requests together must have at most ${100 * kib} bytes; got more; try again in some seconds`,
     });
-    // What was refused takes nothing, and the first one may go on.
+    // The refused request takes no memory, and the first request may continue.
     await expect.poll(bodies.taken).toBeLessThan(66 * kib);
     first.socket.write(`${"a".repeat(most - 50 * kib - open.length - 2)}"}`);
     expect(statusOf(await first.answer)).toBe(200);
@@ -161,11 +161,11 @@ it("all requests of a studio share its limit", async () => {
   const port = Number(new URL(studio.url).port);
   const letters = open + "a".repeat(60 * kib);
   const answers = ["plan", "generate", "plan"].map((path) => begin(port, most, letters, `/api/v1/${path}`));
-  // Two of three are one too many; whichever they are.
+  // There is memory for only two of the three requests; any of the three may be refused.
   const refused = await Promise.race(answers.map(({ answer }) => answer));
   expect(statusOf(refused)).toBe(503);
   for (const { socket } of answers) socket.destroy();
-  // Their memory is free again.
+  // Their memory has been released.
   const name = JSON.stringify({ model: "none", text: "a".repeat(90 * kib) });
   await expect
     .poll(async () => statusOf(await begin(port, name.length, name, "/api/v1/score").answer), { interval: 10 })

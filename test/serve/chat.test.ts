@@ -50,7 +50,7 @@ const user = (content: string) => ({ role: "user", content }) as const;
 const assistant = (content: string) => ({ role: "assistant", content }) as const;
 const system = (content: string) => ({ role: "system", content }) as const;
 
-/** What the library answers, and the tokens that it reads. */
+/** The library's answer, and the tokens that the model reads. */
 const expected = async (
   messages: readonly (ReturnType<typeof user> | ReturnType<typeof assistant>)[],
   given: object,
@@ -149,7 +149,7 @@ test.each([
   const key = name.startsWith("runs/") ? name : model(name);
   const events = await allEvents({ ...body, model: key, settings: { maxNewTokens: 20 } });
   expect(events).toEqual([expect.objectContaining({ type: "failed", error: expect.stringMatching(reason) })]);
-  // The process that writes conversations goes on after a fault.
+  // The process that formats conversations still works after an error.
   expect(
     (await allEvents({ model: model(), messages: [user("Hi")], settings: { maxNewTokens: 1 } })).at(-1),
   ).toMatchObject({

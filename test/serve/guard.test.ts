@@ -57,7 +57,7 @@ const post = (path: string, body: string | Buffer, headers: Record<string, strin
     headers: { host, origin: `http://${host}`, "content-type": "application/json", ...headers },
   });
 
-/** The answer to bytes, until the connection ends. */
+/** The answer to raw bytes, until the connection ends. */
 const spoken = (request: string): Promise<string> =>
   new Promise((resolve, reject) => {
     const socket = connect({ host: "127.0.0.1", port: Number(port()) }, () => socket.end(request));
@@ -198,7 +198,7 @@ describe("who may ask", () => {
   });
 });
 
-/** Of this machine, version 4. */
+/** An IPv4 address of this machine. */
 const ownAddresses = (): readonly string[] =>
   Object.values(networkInterfaces()).flatMap((all) =>
     (all ?? []).flatMap(({ address: own, family, internal }) => (family === "IPv4" && !internal ? [own] : [])),
@@ -206,7 +206,7 @@ const ownAddresses = (): readonly string[] =>
 
 test.each(["0", "0.0.0.0", "::"])("a studio at %s answers at every address that it prints", async (asked) => {
   const options = { folder: join(folder, "runs"), page: join(folder, "page"), port: 0 };
-  // Not every machine has version 6.
+  // Not every machine has IPv6.
   const open = await startStudio({ ...options, host: asked }).catch(() => undefined);
   if (open === undefined) {
     expect(asked).toBe("::");
@@ -243,7 +243,7 @@ test("an address that others can reach needs the token of its own address", asyn
       });
     const at = (path: string, more: object = {}) =>
       raw(url.origin.replace("localhost", "127.0.0.1"), path, { headers: { host: url.host }, ...more });
-    // A router decodes what is escaped.
+    // A router decodes escaped characters.
     for (const path of [
       "/%61pi/v1/runs",
       "/api/%76%31/runs",
@@ -259,7 +259,7 @@ test("an address that others can reach needs the token of its own address", asyn
     const given = [undefined, "", "Bearer ", `Bearer ${token}x`, token, `Basic ${token}`];
     for (const one of given) expect((await ask(one)).status).toBe(401);
     expect((await ask(`Bearer ${token}`)).status).toBe(200);
-    // The page itself has no secrets.
+    // The page itself contains no secrets.
     expect((await raw(url.origin.replace("localhost", "127.0.0.1"), "/", { headers: { host: url.host } })).text).toBe(
       "<p>the page</p>",
     );
@@ -335,7 +335,7 @@ describe("names and texts", () => {
     "link.txt",
     "outside/a.txt",
     ".hidden/a.txt",
-    // Links to what is hidden.
+    // Links to hidden files.
     "env.txt",
     "shown/a.txt",
     "..\\secret.txt",

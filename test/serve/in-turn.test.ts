@@ -10,14 +10,14 @@ const page = useStudio();
 const requestsTo = (path: string, host: string, count: number): string =>
   `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`.repeat(count);
 
-/** All that comes on a connection until it ends. */
+/** Everything that arrives on a connection until it ends. */
 const allOf = (socket: Socket): Promise<string> =>
   new Promise((resolve) => {
     let text = "";
     socket.on("data", (piece: Buffer) => {
       text += piece.toString();
     });
-    // The server may end it while there is something to send.
+    // The server may end the connection while the client is still sending.
     socket.on("error", () => undefined);
     socket.on("close", () => resolve(text));
   });
@@ -77,12 +77,12 @@ test("a request is not begun before the answer to the one before it, nor after i
     await second;
     expect(begun.map(({ url }) => url)).toEqual(["/1", "/2"]);
     const [socket] = await connected;
-    // A client that leaves before it has read all is an error to `once`.
+    // Not `once`, which would throw: a client that disconnects before it has read everything causes an error event.
     const closed = new Promise((resolve) => socket.on("close", resolve));
     client.destroy();
     await closed;
     begun[1]?.response.end("two");
-    // Whatever closing begins has begun before another connection is answered.
+    // By the time another connection is answered, the server has handled the closed connection.
     const other = connect({ host: "127.0.0.1", port: (server.address() as AddressInfo).port });
     const third = nextBegun();
     other.write(requestsTo("/other", "a", 1));

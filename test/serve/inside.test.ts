@@ -35,7 +35,7 @@ const place = { layer: 0, position: 0, part: "mlp" } as const;
 
 let folder = "";
 let studio: Studio | undefined;
-/** The same weights in double precision. */
+/** The model's weights in double precision. */
 let reference: LanguageModel;
 const page = pageAt(
   () => folder,
@@ -180,7 +180,7 @@ describe("heads switched off", () => {
       expect((await score(lists[n % 4])).total).toBe(alone[n % 4]);
     });
     await Promise.all(together);
-    // The maps are those of the whole model, whoever asked before.
+    // After all these requests the maps are still the maps of the whole model.
     const { maps } = await ask<AttentionAnswer>("attention", { text, layers: [1], heads: [1] });
     const expected = await attentionOf(reference, text, { layers: [1], heads: [1] });
     expect(maps[0]?.values[9]?.[3]).toBeCloseTo(expected.maps[0]?.probabilities[9 * text.length + 3] ?? Number.NaN, 5);
@@ -254,7 +254,7 @@ it("patched texts predict what the library's do", async () => {
     5,
   );
   expect(answer.clean.top[0]).toMatchObject({ ...answer.answer, probability: answer.clean.probability });
-  // Positions after the one that is read change nothing there.
+  // Patching a position after the position that is read changes nothing.
   expect(answer.patched[1]).toMatchObject({ probability: answer.corrupted.probability });
   expect(answer.patched[2]?.probability).toBe(answer.corrupted.probability);
 });

@@ -229,7 +229,7 @@ test("the studio's own run stands still while a text is written, and goes on aft
   expect(await page.summary("held")).toMatchObject({ owner: "studio", paused: true });
   const stepNow = async (): Promise<number> => ((await notesOf(page.path("runs", "held"))).at(-1)?.step as number) ?? 0;
   const then = await stepNow();
-  // They take longer than many of its steps.
+  // These requests take longer than many steps of the run.
   for (let i = 0; i < 1000; i++) await writing.next();
   const now = await stepNow();
   expect(now - then).toBeLessThanOrEqual(2);
@@ -254,7 +254,7 @@ test("a text that nobody takes holds the run back for a while only", async () =>
     "Content-Type: application/json",
   ];
   socket.write(`${[...head, `Content-Length: ${body.length}`].join("\r\n")}\r\n\r\n${body}`);
-  // It begins, and is not read from then on.
+  // The stream begins; after that nobody reads it.
   await new Promise((resolve) => socket.once("data", resolve));
   socket.pause();
   await page.until("freed", ({ paused }) => paused);

@@ -4,7 +4,7 @@ import type { Failure, RunListAnswer, RunPlan, RunSeries } from "#foretoken/serv
 import { eventsOf, firstEvent, notesOf, type ServerEvent, smallRun, useStudio } from "./studio.ts";
 
 const page = useStudio();
-/** So many steps that a run ends by being stopped. */
+/** So many steps that a run continues until it is stopped. */
 const endless = 1_000_000;
 
 const isStep =
@@ -33,7 +33,7 @@ test("a plan says what a run would be, and starts nothing", async () => {
     status: 400,
     body: { field: "keepLast" },
   });
-  // What is wrong with a text is at the field of the text, though its own words name none.
+  // An error in the text is reported at the field of the text, even if its message names no field.
   const text = { kind: "given", name: "short.txt", text: "The cat" };
   const short = await page.post("plan", { ...asked, text });
   expect(short).toMatchObject({ status: 400, body: { field: "text" } });
@@ -55,7 +55,7 @@ test("a run of a given text is the one of its plan, and its events arrive", asyn
   const told = seen.filter(({ event }) => event === "run");
   expect(told.map(({ data }) => data)).toEqual(notes);
   expect(notes[0]).toMatchObject({ type: "start", config: plan.config, parameters: plan.parameters });
-  // Each id is the byte after its line: going on from there gives the rest.
+  // Each id is the offset after its line: following the notes from this offset gives the rest.
   const text = await readFile(page.path("runs", "first", "metrics.jsonl"));
   for (const [index, { id }] of told.entries()) {
     const before = text.subarray(0, Number(id)).toString();
@@ -170,7 +170,7 @@ test("a run is stopped, saved and resumed; meanwhile no other one begins", async
   expect(await page.post("runs/stopped/stop", {})).toEqual({ status: 200, body: { name: "stopped" } });
   const { step } = await page.until("stopped", ({ owner }) => owner === null);
   expect(await page.summary("stopped")).toMatchObject({ state: "interrupted", hasCheckpoint: true });
-  // Nobody looks: it goes on without a page.
+  // No page is connected: the run continues anyway.
   expect((await page.post("runs/stopped/resume", {})).status).toBe(200);
   await firstEvent(await page.stream("runs/stopped/events?after=0"), isStep(step + 5));
   await page.post("runs/stopped/stop", {});
@@ -187,7 +187,7 @@ test("who follows a run that is resumed is told to read it anew", async () => {
   expect(await following).toMatchObject({ event: "reset" });
   await page.post("runs/stopped/stop", {});
   await page.until("stopped", ({ owner }) => owner === null);
-  // An offset that is none: beyond the end, or within a line.
+  // An invalid offset: beyond the end, or inside a line.
   for (const after of [10_000_000, 5]) {
     const response = await page.stream(`runs/stopped/events?after=${after}`);
     expect(await firstEvent(response, ({ event }) => event !== "summary")).toMatchObject({ event: "reset" });

@@ -42,7 +42,7 @@ it("goes on while anybody waits, and ends with the last", async () => {
   second.abort(new Error("left too"));
   await expect(waits).rejects.toThrow("left too");
   expect(begun[0]?.signal.aborted).toBe(true);
-  // What was given up is nobody's result.
+  // The result of abandoned work is not reused.
   const anew = shared.get("a", work, never);
   begun[1]?.end("anew");
   expect(await anew).toBe("anew");

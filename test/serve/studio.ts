@@ -1,4 +1,4 @@
-/** A real studio for the tests of a file, and requests to it as its page makes them. */
+/** A real studio for the tests of one file, and requests to it in the form that its page uses. */
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { tmpdir } from "node:os";
@@ -12,14 +12,14 @@ export interface Answer<T> {
   readonly body: T;
 }
 
-/** What a page receives of a stream: its events one by one. */
+/** An event of a stream, as a page receives it. */
 export interface ServerEvent {
   readonly event: string;
   readonly id: string | undefined;
   readonly data: Record<string, unknown>;
 }
 
-/** The events of a response, as they come. Leaving the loop closes the connection. */
+/** The events of a response, as they arrive. Leaving the loop closes the connection. */
 export async function* eventsOf(response: Response): AsyncGenerator<ServerEvent, void, undefined> {
   const reader = (response.body as ReadableStream<Uint8Array>).getReader();
   const decoder = new TextDecoder();
@@ -49,27 +49,27 @@ export async function* eventsOf(response: Response): AsyncGenerator<ServerEvent,
   }
 }
 
-/** The first event that `isIt` accepts; closes the connection. */
+/** The first event for which `isIt` is true; closes the connection. */
 export const firstEvent = async (response: Response, isIt: (event: ServerEvent) => boolean): Promise<ServerEvent> => {
   for await (const event of eventsOf(response)) if (isIt(event)) return event;
   throw new Error("the stream has ended without it");
 };
 
 export interface Page {
-  /** Of the temporary folder. */
+  /** Path of a file in the temporary folder. */
   readonly path: (...names: readonly string[]) => string;
   readonly address: () => string;
   readonly get: <T>(path: string) => Promise<Answer<T>>;
   readonly post: <T = Record<string, unknown>>(path: string, body: unknown) => Promise<Answer<T>>;
   readonly stream: (path: string, body?: unknown) => Promise<Response>;
   readonly summary: (name: string) => Promise<RunSummary>;
-  /** Returns when the list says so of a run. */
+  /** Resolves when the list's entry of a run fulfils the condition. */
   readonly until: (name: string, isSo: (run: RunSummary) => boolean) => Promise<RunSummary>;
 }
 
 const jsonHeaders = (origin: string) => ({ "content-type": "application/json", origin });
 
-/** A page at the studio of `address`. */
+/** A page that uses the studio at `address`. */
 export const pageAt = (folder: () => string, address: () => string): Page => {
   const api = (path: string): string => `${address()}api/v1/${path}`;
   const answerOf = async <T>(response: Response): Promise<Answer<T>> => ({
@@ -107,7 +107,7 @@ export const pageAt = (folder: () => string, address: () => string): Page => {
   };
 };
 
-/** A studio on an empty folder of runs, for the tests of one file. */
+/** A studio with an empty folder of runs, for the tests of one file. */
 export const useStudio = (options: Partial<StudioOptions> = {}): Page => {
   let folder = "";
   let studio: Studio | undefined;
@@ -125,10 +125,10 @@ export const useStudio = (options: Partial<StudioOptions> = {}): Page => {
   );
 };
 
-/** A text that a small model learns in some steps. */
+/** A text that a small model learns in a few steps. */
 export const catText = "The cat sat on a mat.\nIt had a hat.\n\nSo it sat.\n".repeat(40);
 
-/** The smallest run that has all kinds of events; `steps` of it. */
+/** The smallest run with all kinds of events, for `steps` steps. */
 export const smallRun = (name: string, steps: number, train: object = {}): NewRunRequest => ({
   name,
   text: { kind: "given", name: "cat.txt", text: catText },
@@ -141,7 +141,7 @@ export const smallRun = (name: string, steps: number, train: object = {}): NewRu
   },
 });
 
-/** The events in a run's notes. */
+/** The events in a run's metrics.jsonl. */
 export const notesOf = async (run: string): Promise<readonly Record<string, unknown>[]> =>
   (await readFile(join(run, "metrics.jsonl"), "utf8"))
     .split("\n")
@@ -154,7 +154,7 @@ export interface RawAnswer {
   readonly text: string;
 }
 
-/** A request with any headers and any path, as no page could send it. */
+/** A request with any headers and any path, which a page could not send. */
 export const raw = (
   address: string,
   path: string,

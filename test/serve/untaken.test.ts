@@ -9,7 +9,7 @@ afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
 });
 
-/** A request that nobody reads the answer of, and that answer on the server's side. */
+/** A request whose answer nobody reads, and the server's side of this answer. */
 const asked = async (): Promise<{ readonly response: ServerResponse; readonly client: Socket }> => {
   const server = createServer();
   server.listen(0, "127.0.0.1");
@@ -28,11 +28,11 @@ const asked = async (): Promise<{ readonly response: ServerResponse; readonly cl
 it("an answer that its client does not take is ended", async () => {
   const { response } = await asked();
   endUntaken(response, 30);
-  // More than the system holds.
+  // More bytes than the system's buffers hold.
   response.end(Buffer.alloc(2 ** 25));
   const { socket } = response;
   await once(response, "close");
-  // After one that is taken the connection stays.
+  // After an answer that was read, the connection would stay open.
   expect(socket?.destroyed).toBe(true);
 });
 

@@ -25,7 +25,7 @@ test.each(["page", "node"] as const)(
   },
 );
 
-/** npm installs the starter: from its cache where it has the packages, since this project has some of them in other versions. */
+/** npm installs the starter, from its cache where possible: this project has other versions of some packages. */
 const installed = async (kind: "page" | "node"): Promise<Starter> => {
   const starter = await newStarter(kind, { bare: true });
   const outcome = await shell("npm install --prefer-offline", starter.folder);

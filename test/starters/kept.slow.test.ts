@@ -1,4 +1,4 @@
-/** The starter's page keeps its run over a reload, and hands it to Node and takes it from there, in Chromium. */
+/** In Chromium: the starter's page keeps its run over a reload, and moves it to Node and back. */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Browser, chromium } from "playwright-core";
@@ -44,16 +44,16 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
       await steps.fill("200");
       await box.fill(text);
       await page.getByRole("button", { name: "Train" }).click();
-      // Its checkpoint is there, and some steps more, which are lost.
+      // The checkpoint is stored; the few steps after it are lost.
       await page.locator("#table tr").nth(1).waitFor({ state: "attached" });
       await page.reload();
-      await says("Kept by your browser: step");
+      await says("Stored in your browser: step");
       expect(await status.textContent()).toMatch(
-        /^Kept by your browser: step (?:50|100) of 200\. Go on, or let it write\.$/u,
+        /^Stored in your browser: step (?:50|100) of 200\. Press Continue or Write\.$/u,
       );
       expect(await box.inputValue()).toBe(text);
-      await page.getByText(/^Go on: the 1[05]0 steps that are left of its plan\.$/u).waitFor();
-      // The past is shown as it was, and the model writes.
+      await page.getByText(/^Continue: the remaining 1[05]0 steps of its plan\.$/u).waitFor();
+      // The history is shown as before, and the model can write.
       expect(await page.locator("#curve circle").count()).toBeGreaterThan(0);
       expect(await page.locator("#samples h3").first().textContent()).toBe("After 50 steps");
       await page.getByRole("textbox", { name: "The text begins with" }).fill("the ");
@@ -64,9 +64,9 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
         .waitFor();
       await page.keyboard.press("Escape");
 
-      // A new training is asked for, and not begun.
+      // A new training asks first; it does not begin.
       const train = page.getByRole("button", { name: "Train", exact: true });
-      const question = page.getByRole("dialog", { name: "This replaces the run that your browser keeps (step" });
+      const question = page.getByRole("dialog", { name: "This replaces the run in your browser (step" });
       for (const refuse of [
         () => page.getByRole("button", { name: "Cancel" }).click(),
         () => page.keyboard.press("Escape"),
@@ -79,7 +79,7 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
         expect(await status.textContent()).not.toContain("Training");
       }
 
-      await page.getByRole("button", { name: "Go on" }).click();
+      await page.getByRole("button", { name: "Continue" }).click();
       await page.locator("#table tr").nth(2).waitFor({ state: "attached" });
       await page.getByRole("button", { name: "Stop" }).click();
       await says("Stopped: loss");
@@ -104,16 +104,16 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
       await page.locator("#folder").setInputFiles(run);
       await page.getByRole("button", { name: "Replace it" }).click();
       await says("Opened: step 200 of 200");
-      await page.getByText("Go on: 400 more steps. For many more, train anew.").waitFor();
-      await page.getByRole("button", { name: "Go on" }).click();
+      await page.getByText("Continue: 400 more steps. For many more steps, press Train.").waitFor();
+      await page.getByRole("button", { name: "Continue" }).click();
       await page.getByText("of 600", { exact: true }).waitFor();
       await page.locator("#table tr").nth(4).waitFor({ state: "attached" });
       await page.getByRole("button", { name: "Stop" }).click();
       await says("Stopped: loss");
-      // A run that was made longer is shown as such.
+      // The page shows the new end of an extended run.
       await page.reload();
-      await says("Kept by your browser: step");
-      expect(await status.textContent()).toMatch(/step \d+ of 600\. Go on/u);
+      await says("Stored in your browser: step");
+      expect(await status.textContent()).toMatch(/step \d+ of 600\. Press Continue/u);
       await page.getByText("of 600", { exact: true }).waitFor();
       expect(await page.locator("progress").getAttribute("max")).toBe("600");
       await page.locator("#curve text", { hasText: /^600$/u }).waitFor({ state: "attached" });
@@ -127,17 +127,17 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
       await says("Stopped");
       // Another text is refused in the page's own words.
       await box.fill(`${text} more`);
-      await page.getByRole("button", { name: "Go on" }).click();
-      await page.getByRole("alert").getByText("The run has learned another text.", { exact: false }).waitFor();
+      await page.getByRole("button", { name: "Continue" }).click();
+      await page.getByRole("alert").getByText("The run was trained on another text.", { exact: false }).waitFor();
 
-      // A second tab waits a little for its place, as after a reload; then it keeps nothing, and says so.
+      // A second tab waits a little for the storage, as after a reload. Then it stores nothing, and says so.
       const other = await context.newPage();
       await other.goto(address);
       await other.getByRole("button", { name: "Train", exact: true }).click();
       await page.close();
       await other.getByRole("dialog", { name: "This replaces the run" }).waitFor();
       await other.keyboard.press("Escape");
-      expect(await other.locator("#status").textContent()).toMatch(/^Kept by your browser: step/u);
+      expect(await other.locator("#status").textContent()).toMatch(/^Stored in your browser: step/u);
       const third = await context.newPage();
       await third.goto(address);
       const unkept = third.getByRole("alert").getByText("The run is open in another tab.", { exact: false });
@@ -146,7 +146,7 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
       expect(await third.locator(".notice").count()).toBe(1);
       await other.close();
       await third.getByRole("button", { name: "Try again" }).click();
-      await third.locator("#status").filter({ hasText: "Kept by your browser: step" }).waitFor();
+      await third.locator("#status").filter({ hasText: "Stored in your browser: step" }).waitFor();
       expect(await unkept.count()).toBe(0);
     });
     await context.close();

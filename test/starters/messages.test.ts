@@ -38,23 +38,23 @@ describe("a run that goes on", () => {
   test("with another text", async () => {
     const error = await errorOf({ text: `${text}.`, resume: ofText });
     expect(messageOf(error, text)).toMatchObject({
-      title: "The run has learned another text.",
-      putBack: "Put its text back",
+      title: "The run was trained on another text.",
+      putBack: "Put the run's text back",
     });
     expect(messageOfUnopened(error)).toEqual({
-      title: "The folder does not have the text that the run learned.",
-      text: "Put that text into the box, and open the folder again.",
+      title: "The folder does not contain the text of the run.",
+      text: "Put the text of the run into the box, and open the folder again.",
     });
   });
 
   test.each([{ text }, { documents: documents.slice(1) }])("with other data than its documents", async (data) => {
     const error = await errorOf({ ...data, resume: ofDocuments });
     expect(messageOf(error, text)).toEqual({
-      title: "The run has learned documents.",
-      text: "Empty the box to go on with them, or press Train for a new run.",
+      title: "The run was trained on documents.",
+      text: "Empty the box and press Continue, or press Train for a new run.",
       putBack: "Empty the box",
     });
-    expect(messageOfUnopened(error).title).toBe("The folder does not have the documents that the run learned.");
+    expect(messageOfUnopened(error).title).toBe("The folder does not contain the documents of the run.");
   });
 
   test("with a damaged file", async () => {
@@ -63,7 +63,7 @@ describe("a run that goes on", () => {
       resume: { ...ofText, "optimizer.safetensors": new Uint8Array(500) },
     });
     const line = /^checkpoint\/optimizer\.safetensors: the file must match its SHA-256/u;
-    expect(messageOf(error, text)).toEqual({ title: "That did not work.", text: expect.stringMatching(line) });
+    expect(messageOf(error, text)).toEqual({ title: "This did not work.", text: expect.stringMatching(line) });
     expect(messageOfUnopened(error)).toEqual({
       title: "The folder cannot be opened.",
       text: expect.stringMatching(line),
@@ -76,5 +76,5 @@ test.each(["", "short"])("the text %j is too short to train on", async (short) =
 });
 
 test("what is no error is shown as it is", () => {
-  expect(messageOf("odd", text)).toEqual({ title: "That did not work.", text: "odd" });
+  expect(messageOf("odd", text)).toEqual({ title: "This did not work.", text: "odd" });
 });

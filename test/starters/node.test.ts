@@ -7,12 +7,12 @@ import { cli, jsonLines } from "../cli/cli.ts";
 import { type Outcome, outcomeOf } from "../outcome-of.ts";
 import { newStarter, type Starter } from "./starter.ts";
 
-// It trains for real, on machines that may be slow or busy.
+// It really trains, on machines that may be slow or busy.
 vi.setConfig({ testTimeout: 120_000 });
 
 const run = promisify(execFile);
 
-/** The starter's program, in `path`, with another number of steps and a smaller model, which trains in less time. */
+/** The starter's program in `path`, with another number of steps and a smaller model that trains faster. */
 const setSteps = async (path: string, steps: number, evalInterval = steps): Promise<void> => {
   const main = await readFile(path, "utf8");
   const change = [
@@ -33,7 +33,7 @@ test("the starter for Node.js checks its types, trains, tells its loss, writes, 
     const { stdout, stderr } = await run(process.execPath, ["dist/main.js"], { cwd: folder });
     expect(stderr).toBe("");
     const [, loss] = /^step 100 of 100: loss (\d\.\d{3}) nats per token on held-out text$/mu.exec(stdout) ?? [];
-    // 3.9 is ln 50: names have some fifty different characters.
+    // 3.9 is ln 50: the names have about fifty different characters.
     expect(Number(loss)).toBeLessThan(2.8);
     const [, written = ""] = /^The model writes:\n\n([\s\S]+)\n\nThe model is in /mu.exec(stdout) ?? [];
     expect(written.length).toBeGreaterThanOrEqual(200);
@@ -74,7 +74,9 @@ describe("the starter for Node.js in JavaScript", () => {
       const { status, stdout, stderr } = await startOn(["line.txt", ...(prompt === undefined ? [] : [prompt])]);
       expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
       const names = (unknown.length > 0 ? unknown : ["\n"]).map((character) => JSON.stringify(character)).join(", ");
-      expect(stdout).toContain(`\nThe model never saw ${names}: it begins without.\n\nThe model writes:\n\n${begun}`);
+      expect(stdout).toContain(
+        `\nThe model does not know ${names}: the prompt is used without them.\n\nThe model writes:\n\n${begun}`,
+      );
       expect(stdout).toMatch(
         new RegExp(`\n\nThe model is in runs/\\S+\\. Next:\n\n {2}npx .* --prompt '${begun}'\n$`, "u"),
       );
@@ -91,7 +93,7 @@ describe("the starter for Node.js in JavaScript", () => {
     const { status, stdout, stderr } = await ended;
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     const [, folder = ""] =
-      /^Saved in (\S+)\. To go on:\n\n {2}npx foretoken train --resume \1\n$/mu.exec(stdout) ?? [];
+      /^Saved in (\S+)\. To resume:\n\n {2}npx foretoken train --resume \1\n$/mu.exec(stdout) ?? [];
     const [saved] = jsonLines((await cli(["runs", folder, "--json"], { cwd: starter.folder })).stdout);
     const step = Number(saved?.step);
     const going = await cli(["train", "--resume", folder, "--stop-at", String(step + 1)], { cwd: starter.folder });

@@ -1,4 +1,4 @@
-/** The starter's page shows one run: going on, saving and writing act on it, whatever folder is opened. In Chromium. */
+/** In Chromium: the starter's page shows one run, and its buttons use this run, no matter which folder was opened. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Browser, chromium, type Page } from "playwright-core";
@@ -29,7 +29,7 @@ const folderOf = async (data: Pick<RunFiles, "text" | "documents">): Promise<Fol
 const without = (folder: FolderFiles, ...names: readonly string[]): FolderFiles =>
   Object.fromEntries(Object.entries(folder).filter(([name]) => !names.includes(name)));
 
-/** All that a page shows of its run. */
+/** Everything that a page shows of its run. */
 const shownIn = (page: Page): Promise<unknown> =>
   page.evaluate(() => {
     const textOf = (id: string): string | null | undefined => document.getElementById(id)?.textContent;
@@ -110,8 +110,8 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
       ],
       [{ ...whole, "best/model.safetensors": new Uint8Array(8) }, "model.safetensors: the file must be the one"],
       [without(whole, inCheckpoint("model.safetensors")), "got no file named model.safetensors"],
-      [{ ...whole, [inCheckpoint("trainer_state.json")]: bytes("") }, "trainer_state.json does not say which step"],
-      [{ ...whole, [inCheckpoint("trainer_state.json")]: bytes("{}") }, "trainer_state.json does not say which step"],
+      [{ ...whole, [inCheckpoint("trainer_state.json")]: bytes("") }, "trainer_state.json does not contain the step"],
+      [{ ...whole, [inCheckpoint("trainer_state.json")]: bytes("{}") }, "trainer_state.json does not contain the step"],
       [
         {
           ...without(whole, inCheckpoint("model.safetensors")),
@@ -119,10 +119,10 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
         },
         "got a run that trains an adapter; try resuming its folder in Node",
       ],
-      [without(whole, "text.txt"), "The folder does not have the text that the run learned."],
+      [without(whole, "text.txt"), "The folder does not contain the text of the run."],
       [
         without(await folderOf({ documents }), "documents.jsonl"),
-        "The folder does not have the documents that the run learned.",
+        "The folder does not contain the documents of the run.",
       ],
       [without(whole, "run.json"), "must be the folder of a run"],
     ];
@@ -136,17 +136,17 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
         await page.locator("#folder:enabled").waitFor({ state: "attached" });
         expect(await shownIn(page), line).toEqual(before);
       }
-      // What goes on is A, and with its text alone.
-      await button(page, "Go on").click();
-      await tells(page, "The run has learned another text.");
+      // The button continues run A, with A's own text.
+      await button(page, "Continue").click();
+      await tells(page, "The run was trained on another text.");
       expect(await shownIn(page)).toEqual(before);
-      await button(page, "Put its text back").click();
+      await button(page, "Put the run's text back").click();
       expect(await shownIn(page)).toEqual({ ...Object(before), text: textOfA });
       expect(await page.getByRole("alert").textContent()).not.toContain("another text");
       await page.reload();
-      await says(page, "Kept by your browser: step");
+      await says(page, "Stored in your browser: step");
       expect(await box(page).inputValue()).toBe(textOfA);
-      await button(page, "Go on").click();
+      await button(page, "Continue").click();
       await page.locator("#table tr").nth(3).waitFor({ state: "attached" });
       await button(page, "Stop").click();
       await says(page, "Stopped: loss");
@@ -158,12 +158,12 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
       await trainA(page);
       const before = await shownIn(page);
       await open(page, whole);
-      await page.getByRole("dialog", { name: "This replaces the run that your browser keeps (step" }).waitFor();
+      await page.getByRole("dialog", { name: "This replaces the run in your browser (step" }).waitFor();
       await button(page, "Cancel").click();
       await page.locator("#folder:enabled").waitFor({ state: "attached" });
       expect(await shownIn(page)).toEqual(before);
       await page.reload();
-      await says(page, "Kept by your browser: step");
+      await says(page, "Stored in your browser: step");
       expect(await box(page).inputValue()).toBe(textOfA);
     });
   });
@@ -176,28 +176,28 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
     await visit(async (page) => {
       await open(page, folder);
       await says(page, "Opened: step 6 of 12");
-      await button(page, "Go on").click();
+      await button(page, "Continue").click();
       await says(page, "Trained: loss");
     });
   });
 
   it("without its text opens beside the text file that it learned, whatever its line ends", async () => {
-    // Files as Node reads them: it has no \r of Windows, and each one of an old Mac.
+    // Files are read as in Node: a Windows line end loses its \r, and the \r of an old Mac file stays.
     const text = textOfB.replaceAll(". ", ".\n").replaceAll("e ", "e\r");
     const folder = without(await folderOf({ text }), "text.txt");
     await visit(async (page) => {
       await openFile(page, "b.txt", `\ufeff${text.replaceAll("\n", "\r\n")}`);
       await says(page, "Opened b.txt.");
-      // A file that is no text changes nothing.
+      // A file that is not a text changes nothing.
       await openFile(page, "c.txt", new Uint8Array([0x47, 0x72, 0xfc, 0xdf]));
       await tells(page, "c.txt is not a text in UTF-8.");
       await openFile(page, "c.docx", new Uint8Array([0x50, 0x4b, 3, 4]));
-      await tells(page, "c.docx is a zip file, as Word’s .docx are.");
+      await tells(page, "c.docx is a zip file, such as a Word .docx.");
       expect(await page.locator(".notice").count()).toBe(1);
       expect(await page.locator("#status").textContent()).toBe("Opened b.txt.");
       await open(page, folder);
       await says(page, "Opened: step 6 of 12");
-      await button(page, "Go on").click();
+      await button(page, "Continue").click();
       await says(page, "Trained: loss");
     });
   });
@@ -205,20 +205,20 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
   it("is not gone on with after a new training that did not begin", async () => {
     await visit(async (page) => {
       await open(page, whole);
-      await says(page, "Opened: step 6 of 12. Go on, or let it write.");
+      await says(page, "Opened: step 6 of 12. Press Continue or Write.");
       expect(await box(page).inputValue()).toBe(textOfB);
       await box(page).fill("abc");
       await button(page, "Train").click();
       await button(page, "Replace it").click();
       await tells(page, "The text is too short.");
-      await button(page, "Go on").click();
-      await tells(page, "The run has learned another text.");
+      await button(page, "Continue").click();
+      await tells(page, "The run was trained on another text.");
       await box(page).fill(textOfA);
       await button(page, "Train").click();
       await button(page, "Replace it").click();
       await page.keyboard.press("Escape");
       await says(page, /^Stopped/u);
-      expect(await page.getByRole("alert").textContent()).not.toContain("That did not work");
+      expect(await page.getByRole("alert").textContent()).not.toContain("This did not work");
       await button(page, "Train").waitFor();
     });
   });
@@ -227,7 +227,7 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
     await visit(async (page) => {
       await trainA(page);
       const shown = async (): Promise<unknown> => {
-        await says(page, "Opened: step 6 of 12. Go on, or let it write.");
+        await says(page, "Opened: step 6 of 12. Press Continue or Write.");
         await page.locator("#folder:enabled").waitFor({ state: "attached" });
         return page.evaluate(() => ({
           rows: document.querySelectorAll("#table tr").length,
@@ -240,7 +240,7 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
       await open(page, without(whole, "metrics.jsonl"));
       await button(page, "Replace it").click();
       expect(await shown()).toEqual(none);
-      await page.locator("#curve").getByText("The curve comes with the first step.").waitFor();
+      await page.locator("#curve").getByText("The curve appears after the first step.").waitFor();
       const odd = [{ type: "start" }, { type: "step", step: "x" }, { type: "eval", step: null, valLoss: "low" }, null];
       const lines = `{"type":"sta\n${odd.map((note) => `${JSON.stringify(note)}\n`).join("")}`;
       await box(page).fill("");
@@ -248,7 +248,7 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
       await button(page, "Replace it").click();
       await page.waitForFunction((text) => document.querySelector("textarea")?.value === text, textOfB);
       expect(await shown()).toEqual(none);
-      await button(page, "Go on").click();
+      await button(page, "Continue").click();
       await says(page, "Trained: loss");
     });
   });
@@ -268,11 +268,11 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
       });
       await page.locator("#folder:enabled").waitFor({ state: "attached" });
       await page.reload({ waitUntil: "commit" });
-      await says(page, "Kept by your browser: step 6 of 12");
+      await says(page, "Stored in your browser: step 6 of 12");
       const example = page.waitForResponse("**/text.txt");
       release();
       await (await example).finished();
-      await button(page, "Go on").click();
+      await button(page, "Continue").click();
       await says(page, "Trained: loss");
       expect(await box(page).inputValue()).toBe("");
     });
@@ -290,15 +290,15 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
         };
       });
       await open(page, whole);
-      await says(page, "The folder is being read…");
-      for (const name of ["Train", "Go on", "Write"]) expect(await button(page, name).isDisabled()).toBe(true);
+      await says(page, "Reading the folder…");
+      for (const name of ["Train", "Continue", "Write"]) expect(await button(page, name).isDisabled()).toBe(true);
       expect(await page.locator("#folder").isDisabled()).toBe(true);
       expect(await box(page).inputValue()).toBe(textOfA);
       await page.evaluate(() => dispatchEvent(new Event("release")));
       await button(page, "Replace it").click();
       await says(page, "Opened: step 6 of 12");
       expect(await box(page).inputValue()).toBe(textOfB);
-      // The model is the opened run's, too: it has written no letter of the example.
+      // The model also comes from the opened run: it writes no letter of the example.
       await page.getByRole("textbox", { name: "The text begins with" }).fill("the ");
       await button(page, "Write").click();
       await page

@@ -6,7 +6,7 @@ import { type Browser, openBrowser, type Tab, type TabOptions } from "../browser
 import { wordsText } from "../support/runs.ts";
 import { makeSmaller, newStarter, type Starter, type StarterOptions, siteFiles, startServer } from "./starter.ts";
 
-// It trains for real, on machines that may be slow or busy.
+// It really trains, on machines that may be slow or busy.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
 
 let browser: Browser;
@@ -19,14 +19,14 @@ const title = (what: string): string => (missingChromium === undefined ? what : 
 
 const textOf = (id: string): string => `document.getElementById(${JSON.stringify(id)}).textContent`;
 const notices = `[...document.querySelectorAll(".notice strong")].map((element) => element.textContent)`;
-/** Sets the text as somebody who pastes it. */
+/** Sets the text as a user who pastes it. */
 const paste = (text: string): string => `{
   const box = document.getElementById("text");
   box.value = ${JSON.stringify(text)};
   box.dispatchEvent(new Event("input"));
 }`;
 
-/** A starter as it is, but for a smaller model and fewer steps. */
+/** A starter without changes, except for a smaller model and fewer steps. */
 const smallStarter = async (options: StarterOptions = {}): Promise<Starter> => {
   const starter = await newStarter("page", options);
   await makeSmaller(starter, 20);
@@ -68,18 +68,18 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page, from V
     await tab.press("Enter");
     await tab.until(`document.querySelectorAll("#table tr").length >= 2`);
     expect(await tab.evaluate(textOf("train"))).toBe("Stop");
-    expect(await tab.evaluate(textOf("status"))).toMatch(/^(?:It trains, to step 2000|Step \d+ of 2000)/u);
+    expect(await tab.evaluate(textOf("status"))).toMatch(/^(?:Training, to step 2000|Step \d+ of 2000)/u);
     const empty = `document.getElementById("written").dataset.empty`;
-    expect(await tab.evaluate(empty)).toBe("It learns. Afterwards it writes here.");
+    expect(await tab.evaluate(empty)).toBe("The model is learning. After that, its text appears here.");
     // The focus stays, so the same key stops the run.
     expect(await tab.evaluate("document.activeElement.id")).toBe("train");
     await tab.press("Enter");
     await tab.until(`${textOf("train")} === "Train"`);
     expect(await tab.evaluate(textOf("status"))).toMatch(
-      /^Stopped: loss \d\.\d\d on text it has not seen\. Now let it write\.$/u,
+      /^Stopped: loss \d\.\d\d on held-out text\. You can press Write now\.$/u,
     );
-    expect(await tab.evaluate(empty)).toBe("Let it write: its text comes here.");
-    // Going on is next; a changed text begins a new run.
+    expect(await tab.evaluate(empty)).toBe("Press Write: the text appears here.");
+    // "Continue" is highlighted; after a change of the text, "Train" is.
     const primary = `[...document.querySelectorAll("main button.primary")].map((button) => button.id).join()`;
     expect(await tab.evaluate(primary)).toBe("go-on,write");
     await tab.evaluate(paste(`${wordsText("starter", 600)}.`));
@@ -88,7 +88,7 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page, from V
     const rows = await tab.evaluate<string[][]>(
       `[...document.querySelectorAll("#table tr")].map((row) => [...row.cells].map((cell) => cell.textContent))`,
     );
-    // Steps, loss on the training text, loss on held-out text; ln 10 = 2.3 is that of an untrained model.
+    // Steps, loss on the training text, loss on held-out text. An untrained model has the loss ln 10 = 2.3.
     expect(rows[0]?.[0]).toBe("20");
     expect(Number(rows.at(-1)?.[2])).toBeLessThan(1.9);
     await tab.until(
@@ -125,9 +125,9 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page, from V
     );
     await tab.until(`document.querySelector(".notice.error") !== null`);
     expect(await tab.evaluate(textOf("notices"))).toMatch(
-      /^The model never saw “7” “☃”\. Leave that out, or train on a text that has it\.$/u,
+      /^The model does not know “7” “☃”\. Leave this out, or train on a text that contains it\.$/u,
     );
-    // As if the model had begun with it.
+    // Sets the text as if the model had begun with it.
     expect(await tab.evaluate(textOf("written"))).toBe("");
     for (const text of ["short", ""]) {
       await tab.evaluate(`${paste(text)}; document.getElementById("train").click();`);
@@ -147,7 +147,7 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page in Java
     starter = await smallStarter({ js: true });
   });
   afterAll(() => starter?.remove());
-  /** What `look` gives of the page, opened from a server with these files and headers. */
+  /** The result of `look` in the page, opened from a server with these files and headers. */
   const visit = async <T>(
     headers: Readonly<Record<string, string>>,
     look: (tab: Tab) => Promise<T>,
@@ -202,7 +202,7 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page in Java
         await tab.evaluate(`document.getElementById("train").click()`);
         await tab.until(`document.querySelector(".notice.error") !== null`);
         expect(await tab.evaluate(textOf("notices"))).toMatch(/worker-src has blob:/u);
-        // It comes into view.
+        // The message scrolls into view.
         const place = "document.querySelector('.notice.error').getBoundingClientRect()";
         expect(await tab.evaluate("scrollY")).toBeGreaterThan(0);
         await tab.until(`${place}.top >= 0 && ${place}.bottom <= innerHeight`);
@@ -222,7 +222,7 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page in Java
     const colours: string[] = [];
     for (const dark of [false, true]) {
       await visit(
-        // So that there is a message, too.
+        // Makes the page show a message too.
         {},
         async (tab) => {
           expect(await tab.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(360);
@@ -242,7 +242,7 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page in Java
   });
 });
 
-/** Texts whose contrast with their background is below 4.5, by the WCAG's formula. */
+/** Texts whose contrast with their background is below 4.5, by WCAG's formula. */
 const lowContrast = `(() => {
   const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
   const luminance = (colour) => {

@@ -1,4 +1,4 @@
-/** What the starter's page makes of a run's files and of errors, without a page. */
+/** How the starter's page reads a run's files and errors, tested without a page. */
 import { beforeAll, describe, expect, test } from "vitest";
 import { type RunFiles, type TrainEvent, train } from "#foretoken/browser.js";
 import { eventsOf, learnsByHeart, nextEnd, parametersOf, positionOf } from "../../templates/page/past.ts";
@@ -11,7 +11,7 @@ const plan = { text, backend: "reference", preset: "book", config: tinyRun, fina
 let run: RunFiles;
 let events: readonly TrainEvent[];
 
-/** `run` with another file. */
+/** A copy of `run` with one changed file. */
 const withFile = (name: string, content: string): RunFiles => ({
   ...run,
   last: { ...run.last, [name]: bytes(content) },
@@ -22,7 +22,7 @@ const withNotes = (...notes: readonly unknown[]): RunFiles =>
     notes.map((note) => `${typeof note === "string" ? note : JSON.stringify(note)}\n`).join(""),
   );
 
-/** Trains on, to `stopAt`. */
+/** Continues the training until `stopAt`. */
 const follow = async (options: Parameters<typeof train>[0]): Promise<RunFiles> => {
   let last: RunFiles["last"] | undefined;
   for await (const event of train({
@@ -99,7 +99,7 @@ describe("the past of a run", () => {
 
   test("that goes on after its end is sure to come to its next one", async () => {
     const config = { ...tinyRun, train: { ...tinyRun.train, learningRate: 1e-12, patience: 3, evalInterval: 2 } };
-    // Its loss gets no better, so that it would end at once without patience.
+    // Its loss does not improve, so the run ends as soon as its patience is used up.
     const short = await follow({ ...plan, config: { ...config, train: { ...config.train, steps: 5 } } });
     const end = nextEnd(short);
     expect(end).toBe(10);
@@ -128,7 +128,7 @@ describe("the past of a run", () => {
     "is refused with a trainer_state.json of %j",
     (state) => {
       expect(() => positionOf(withFile("trainer_state.json", state))).toThrow(
-        "Its trainer_state.json does not say which step it is at: the file is missing or damaged.",
+        "The run's trainer_state.json does not contain the step: the file is missing or damaged.",
       );
     },
   );

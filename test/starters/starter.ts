@@ -21,13 +21,13 @@ export interface StarterOptions {
   readonly bare?: boolean;
 }
 
-/** What the starters in TypeScript are written with, as this project has it: no registry is asked. */
+/** The packages that the TypeScript starters need, taken from this project, so that no registry is used. */
 const tools: Readonly<Record<"page" | "node", readonly string[]>> = {
   page: ["typescript", "vite"],
   node: ["typescript", "@types/node"],
 };
 
-/** A new starter with its packages in node_modules: links, as npm installs foretoken by its path. */
+/** A new starter with its packages in node_modules as links, in the way in which npm installs foretoken from a path. */
 export const newStarter = async (
   kind: "page" | "node",
   { js = false, bare = false }: StarterOptions = {},
@@ -45,7 +45,7 @@ export const newStarter = async (
   return { folder, remove };
 };
 
-/** Gives a starter's page a smaller model, which is measured and kept every so many steps and does not stop by itself. */
+/** Gives a starter's page a smaller model that is evaluated and stored every few steps and does not stop by itself. */
 export const makeSmaller = async ({ folder }: Starter, interval: number): Promise<void> => {
   const file = ["main.ts", "main.js"].map((name) => join(folder, name)).find(existsSync) ?? "";
   const changes = [
@@ -61,14 +61,14 @@ export const makeSmaller = async ({ folder }: Starter, interval: number): Promis
   await writeFile(file, main);
 };
 
-/** The files of a page in JavaScript for a server of files: the library is beside them. */
+/** The files of a JavaScript page for a static file server, with the library next to them. */
 export const siteFiles = async (folder: string): Promise<Readonly<Record<string, string>>> => ({
   ...Object.fromEntries((await readdir(folder)).map((name) => [`/${name}`, join(folder, name)])),
   "/": join(folder, "index.html"),
   "/foretoken.browser.js": join(root, "dist/foretoken.browser.js"),
 });
 
-/** The server of `npm start`, on a free port: Vite, or in JavaScript the starter's own. */
+/** The server of `npm start` on a free port: Vite, or for JavaScript the starter's own server. */
 const serverOf = (folder: string): readonly string[] => {
   const own = join(folder, "server.mjs");
   return existsSync(own) ? [own, "0"] : [join(folder, "node_modules/vite/bin/vite.js"), "--port", "0"];

@@ -27,7 +27,7 @@ describe("the text of a file in the starter's page", () => {
   test("is none in a document of Word", () => {
     const start = new Uint8Array([0x50, 0x4b, 3, 4, 20, 0, 8, 0xff]);
     expect(textOfFile(start, "a.docx")).toEqual({
-      wrong: { title: "a.docx is a zip file, as Word’s .docx are.", text: "Save it as plain text (UTF-8)." },
+      wrong: { title: "a.docx is a zip file, such as a Word .docx.", text: "Save it as plain text (UTF-8)." },
     });
   });
 });

@@ -1,4 +1,4 @@
-/** A small model's configuration for each architecture. */
+/** Small model configurations for each architecture. */
 import type { ModelConfig } from "#foretoken/models/config.js";
 import { bookModel, groupedModel, qwen3Model } from "./models.ts";
 
@@ -18,7 +18,7 @@ const gemma3: ModelConfig = {
 };
 const bias = (qkv: boolean, projection: boolean, mlp: boolean) => ({ bias: { qkv, projection, mlp } });
 
-/** Configurations by the architecture that each of them has; several of some. */
+/** Configurations by architecture; some architectures have several. */
 export const architectureConfigs: readonly (readonly [name: string, what: string, config: ModelConfig])[] = [
   ["gpt2", "exact GELU", { ...bookModel, ...sizes }],
   [

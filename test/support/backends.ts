@@ -11,7 +11,7 @@ export interface BackendCase {
   readonly open: (threads: number, dtype?: ProductDType) => Promise<Backend>;
 }
 
-/** Runs `suite` for every backend; one that is missing is skipped under a name that says why. */
+/** Runs `suite` for every backend. A missing backend is skipped, with the reason in the test's name. */
 export const forEachBackend = (
   title: string,
   suite: (backend: BackendCase) => void,
@@ -29,5 +29,5 @@ export const forEachBackend = (
   }
 };
 
-/** The backends that are fast enough to train on in a test. */
+/** Backends that are fast enough to train in a test. */
 export const compiled = ["wasm", "native"] as const;

@@ -7,7 +7,7 @@ import { fileRows } from "../conformance/samples/blocks.ts";
 import { hashWord } from "./hash.ts";
 import { hashedWeights, qwen3Model } from "./models.ts";
 
-/** A small model whose matrices fit into blocks of a form. */
+/** A small model whose matrices divide into quantization blocks. */
 export const blockConfig = (form: number, contextLength = 150): ModelConfig => {
   const nEmbd = blockForms[form]?.fileValues === 256 ? 256 : 64;
   return {
@@ -16,7 +16,7 @@ export const blockConfig = (form: number, contextLength = 150): ModelConfig => {
   };
 };
 
-/** The same with random blocks in all of its matrices, and hashed vectors. */
+/** A small model with random blocks in all matrices, and hashed vectors. */
 export const hashedBlockModel = (
   backend: Backend,
   form: number,

@@ -5,8 +5,8 @@ import type { Tokenizer } from "#foretoken/tokenizer/tokenizer.js";
 const endOfTextName = "<|endoftext|>";
 
 /**
- * A tokenizer whose tokens cut characters, as a byte-level one's may: the text's UTF-8 in pieces of `size` bytes. Ids 0 to
- * 255 are the single bytes; the pieces of `text` follow, then the end of text.
+ * A tokenizer whose tokens may cut characters, as byte-level tokens do. It cuts the text's UTF-8 into pieces of `size`
+ * bytes. Ids 0 to 255 are the single bytes; then come the pieces of `text`, then the end of text.
  */
 export const byteTokenizer = (text = "", size = 1): Tokenizer => {
   const encoder = new TextEncoder();
@@ -38,7 +38,7 @@ export const byteTokenizer = (text = "", size = 1): Tokenizer => {
       const out: number[] = [];
       for (let at = 0; at < all.length; at += size) {
         const id = ids.get(key(cut(all, at)));
-        // A piece that was not taught: byte by byte.
+        // An unknown piece is encoded byte by byte.
         if (id === undefined) out.push(...cut(all, at));
         else out.push(id);
       }

@@ -9,11 +9,11 @@ import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 import { hashInteger } from "./hash.ts";
 import { smallGroupedRun } from "./runs.ts";
 
-/** Characters of the conversations below, and of their template. */
+/** All characters of the conversations below and of their template. */
 export const chatCharacters = [..." !.?<>|_\nabcdefghijklmnopqrstuvwxyzHISW"];
 export const chatTokenizer = charTokenizer(chatCharacters, ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]);
 
-/** The form of ChatML. */
+/** The ChatML format. */
 export const chatMl =
   "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}" +
   "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";

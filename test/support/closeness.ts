@@ -1,13 +1,13 @@
 import { expect } from "vitest";
 import { epsilon } from "#foretoken/core/tensors/dtype.js";
 
-/** How far from one another two arrays are, in units of a tolerance. */
+/** Distance of two arrays, in units of a tolerance. */
 export interface Closeness {
   readonly ratio: number;
   readonly message: string;
 }
 
-/** The element that is furthest off; a NaN is infinitely far. */
+/** Index of the element with the largest error; a NaN counts as an infinite error. */
 export const furthest = (
   what: string,
   actual: ArrayLike<number>,
@@ -42,24 +42,26 @@ export interface PassSizes {
 }
 
 /**
- * Lengths of all sums that a value passes through on its way to a logit: the products of each block (C for Q, K and V,
- * D and T in attention, C for the projection, C and 4C in the MLP), two norms, and the head.
+ * Lengths of all sums between a value and a logit: the products of each block (C for Q, K and V, D and T in attention,
+ * C for the projection, C and 4C in the MLP), two norms, and the head.
  */
 const forwardLength = ({ contextLength: T, nEmbd: C, nHead: H, nLayer: L }: PassSizes): number =>
   L * (C + C / H + T + C + C + 4 * C + 2 * C) + 2 * C;
 
 /**
- * The allowed difference of two float32 implementations, relative to the largest element of the result. A sum of n
- * terms in any order has a rounding error that grows like ε·√n when errors are independent (Higham 2002, §2.8), and
- * errors of sums in a row add the same way, so n counts all of them: forward, back again, and over the rows.
+ * Allowed difference of two float32 implementations, relative to the largest element of the result. If errors are
+ * independent, a sum of n terms in any order has a rounding error that grows like ε·√n (Higham 2002, §2.8). Errors of
+ * consecutive sums add in the same way, so n counts the terms of all sums: the forward pass, the backward pass, and the
+ * sum over rows.
  */
 export const forwardError = (sizes: PassSizes): number => epsilon.float32 * Math.sqrt(forwardLength(sizes));
 export const gradientError = (sizes: PassSizes, rows: number): number =>
   epsilon.float32 * Math.sqrt(2 * forwardLength(sizes) + sizes.vocabSize + rows);
 
 /**
- * Fails with the message of whichever is further off than its tolerance. With FORETOKEN_REPORT set it prints the one
- * that comes closest to failing: how much room the tolerances leave.
+ * Throws if an array exceeds its tolerance; the message is about the array with the largest excess. With
+ * FORETOKEN_REPORT set, it prints the array that comes closest to failing, which shows how much room the tolerances
+ * leave.
  */
 export const expectClose = (title: string, found: readonly Closeness[]): void => {
   for (const { ratio, message } of found) expect(ratio, message).toBeLessThanOrEqual(1);

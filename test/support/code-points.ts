@@ -4,7 +4,9 @@ import fc from "fast-check";
 const [surrogates, afterSurrogates, end] = [0xd800, 0xe000, 0x110000] as const;
 const skipped = afterSurrogates - surrogates;
 
-/** Throws where that is not one of the characters: fast-check asks so which of its own texts it may mix in. */
+/**
+ * Throws if the text is not one of the characters. fast-check calls this to find which of its own texts it may mix in.
+ */
 const placeOf = (character: unknown): number => {
   const point = typeof character === "string" ? (character.codePointAt(0) ?? end) : end;
   if (point >= end || character !== String.fromCodePoint(point) || (point >= surrogates && point < afterSurrogates))
@@ -13,8 +15,9 @@ const placeOf = (character: unknown): number => {
 };
 
 /**
- * A character of Unicode, one code point: `fc.string({ unit: codePoint })` gives the texts of `unit: "binary"`, which keeps a
- * table of all million characters in memory: a second to make, and more for each later collection of garbage.
+ * A Unicode code point. `fc.string({ unit: codePoint })` gives the same texts as `unit: "binary"`. But `unit: "binary"`
+ * keeps a table of a million characters in memory: it takes a second to make, and slows down each later garbage
+ * collection.
  */
 export const codePoint = fc
   .nat({ max: end - skipped - 1 })

@@ -5,7 +5,7 @@ import type { Matcher } from "#foretoken/generate/constraint/matcher.js";
 import type { Tokenizer } from "#foretoken/tokenizer/tokenizer.js";
 import { byteTokenizer } from "./byte-tokenizer.ts";
 
-/** Bytes, and pieces of JSON that go across its marks. */
+/** All bytes, and pieces of JSON that cross its punctuation. */
 export const jsonTokenizer = (): Tokenizer =>
   byteTokenizer(
     '{"name": ["a", "b"], "count": 12.5, "on": true, "off": null}, {"id": "😀é", "of": [], "x": {}}'.repeat(3),
@@ -17,7 +17,7 @@ const endsOf = (tokenizer: Tokenizer): number[] => (tokenizer.endOfText === null
 export const matcherOf = (constraint: Constraint, tokenizer: Tokenizer = byteTokenizer()): Matcher =>
   compileConstraint(constraint, tokenizer).matcher(endsOf(tokenizer));
 
-/** Whether a whole text meets a constraint. */
+/** Whether a whole text matches a constraint. */
 export const accepts = (constraint: Constraint, text: string, tokenizer = byteTokenizer()): boolean => {
   const matcher = matcherOf(constraint, tokenizer);
   for (const id of tokenizer.encode(text)) if (!matcher.accept(id)) return false;
@@ -38,7 +38,7 @@ export const allowedIds = (matcher: Matcher): number[] => {
   return idsOf(mask);
 };
 
-/** A text of allowed tokens, drawn evenly, as of a model that knows nothing; null where it is not at its end in time. */
+/** A text of allowed tokens, drawn uniformly, as an untrained model would; null if the text does not end in time. */
 export const randomText = (constraint: Constraint, seed: number, tokenizer: Tokenizer, most = 3000): string | null => {
   const matcher = matcherOf(constraint, tokenizer);
   const random = randomStream(randomKey(seed, "sampling"));

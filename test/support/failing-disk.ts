@@ -1,4 +1,4 @@
-/** A disk that fails, for code in the same process: of the calls that change something, all from a certain one on. */
+/** A disk that fails, for code in the same process: all calls that change something fail, from a certain call on. */
 import { constants as files } from "node:fs";
 import fs, { type FileHandle } from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
@@ -13,28 +13,28 @@ const systemError = (code: string, syscall: string, path: string): Error =>
     ...(path === "" ? {} : { path }),
   });
 
-/** Calls by a path that change something. Removing does not fail: there is always room for that. */
+/** Calls that change something at a path. Removing is not in the list, because it never fails: it needs no space. */
 const names = ["mkdir", "rename", "link", "open"] as const;
 
 const isToWrite = (flags: unknown): boolean =>
   typeof flags === "number" ? (flags & (files.O_WRONLY | files.O_RDWR)) !== 0 : flags !== undefined && flags !== "r";
 
 interface Fault {
-  /** The code of the errors. */
+  /** Error code. */
   readonly code: string;
-  /** Calls outside of this folder never fail. */
+  /** Calls outside this folder never fail. */
   readonly inside: string;
-  /** The first call that fails: by its number, counted from 0, or by a part of its path. */
+  /** The first call that fails: its number, counted from 0, or a part of its path. */
   readonly first: number | string;
 }
 
-/** A disk that works, until it is told to fail. */
+/** A disk that works until a fault is set. */
 export const useFailingDisk = () => {
   let fault: Fault | undefined;
   let calls = 0;
   let hasFailed = false;
   const undo: (() => void)[] = [];
-  /** Counts a call, and fails if it is to fail. */
+  /** Counts a call, and throws if the call must fail. */
   const count = (syscall: string, path: string, named = path): void => {
     if (fault === undefined || !path.startsWith(fault.inside)) return;
     const { first, code } = fault;
@@ -73,7 +73,7 @@ export const useFailingDisk = () => {
         name,
         (real) =>
           async function (this: FileHandle, ...args: never[]) {
-            // The system names no file here.
+            // These calls have no file name.
             count(name === "sync" ? "fsync" : name, paths.get(this) ?? "", "");
             return Reflect.apply(real, this, args);
           },

@@ -1,23 +1,23 @@
-/** Files as a stranger may have damaged or forged them. */
+/** Damages or forges files, as a stranger might. */
 import { randomKey, randomStream } from "#foretoken/core/random.js";
 import { hashInteger } from "./hash.ts";
 
 export type Random = ReturnType<typeof randomFor>;
-/** Numbers that are the same for the same name and index. */
+/** Random numbers that depend only on name and index. */
 export const randomFor = (name: string, index: number) => {
   const stream = randomStream(randomKey(hashInteger(name, 0, 2 ** 20), "sampling", index));
   const below = (n: number): number => Math.floor(stream.uniform() * n);
   return { below, pick: <T>(list: readonly T[]): T => list[below(list.length)] as T };
 };
 
-/** Values that a forger would try in a place for a number, a text or a list. */
+/** Values that a forger would try in place of a number, a text or a list. */
 const hostile: readonly unknown[] = [
   ...[0, -1, 0.5, 1, 2, 3, 64, 1e9, 2 ** 31, 2 ** 53, 1e308, -0],
   ...["", "x", "../x", "\u0000", "9".repeat(400), true, false, null, [], {}, [[]], { rope_type: "yarn" }],
   ...[[0, 0], [1e300], [-1], "__proto__"],
 ];
 
-/** Changes one value somewhere in JSON, or takes it away, or adds one. */
+/** Changes, removes or adds one value in a JSON value. */
 export const forge = (random: Random, json: unknown): unknown => {
   if (typeof json !== "object" || json === null || random.below(4) === 0) return random.pick(hostile);
   const copy = structuredClone(json) as Record<string, unknown>;
@@ -36,7 +36,7 @@ export const forge = (random: Random, json: unknown): unknown => {
   }
 };
 
-/** Damages bytes: changes some, cuts the end off, adds to it, or repeats a part. */
+/** Damages bytes: changes some, cuts off the end, appends bytes, or repeats a part. */
 export const damage = (random: Random, bytes: Uint8Array): Uint8Array => {
   const copy = bytes.slice();
   switch (random.below(5)) {
@@ -48,7 +48,7 @@ export const damage = (random: Random, bytes: Uint8Array): Uint8Array => {
       copy.copyWithin(random.below(copy.length), random.below(copy.length), random.below(copy.length));
       return copy;
     default:
-      // Mostly the header, where every byte means something.
+      // Most changes are in the header, where every byte matters.
       for (let i = 0; i <= random.below(4); i++) {
         copy[random.below(random.below(2) === 0 ? copy.length : Math.min(copy.length, 2000))] = random.below(256);
       }

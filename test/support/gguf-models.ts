@@ -1,4 +1,4 @@
-/** Small models as GGUF files, as llama.cpp's converter writes them. */
+/** Small models as GGUF files, in the form that llama.cpp's converter writes. */
 import type { ModelConfig } from "#foretoken/models/config.js";
 import { modelLayout } from "#foretoken/models/model.js";
 import { mlpLayers } from "#foretoken/nn/mlp.js";
@@ -27,7 +27,7 @@ const llama: ModelConfig = {
   position: { kind: "rope", theta: 500 },
 };
 
-/** The configuration of each kind's small model. */
+/** Configuration of the small model of each architecture. */
 export const ggufConfigs: Readonly<Record<GgufKind, ModelConfig>> = {
   llama,
   gpt2: {
@@ -48,7 +48,7 @@ export const endId = tokens.indexOf("<|end|>");
 export const toolId = tokens.indexOf("<tool>");
 export const turnId = tokens.indexOf("<|turn|>");
 
-/** A tokenizer's fields. */
+/** Metadata fields of a tokenizer. */
 export const tokenizerFields: Readonly<Record<string, TypedValue>> = {
   "tokenizer.ggml.model": text("gpt2"),
   "tokenizer.ggml.pre": text("smollm"),
@@ -78,7 +78,7 @@ const fieldsOf = (kind: GgufKind, config: ModelConfig): Record<string, TypedValu
   return Object.fromEntries(Object.entries(own).map(([key, value]) => [`${kind}.${key}`, value]));
 };
 
-/** Rows of heads in the order of files for llama.cpp: of each head first row 0, row D/2, row 1, row D/2 + 1. */
+/** Reorders the rows of each head as in llama.cpp's files: row 0, row D/2, row 1, row D/2 + 1, …. */
 const interleave = (rows: Float32Array, headDim: number, width: number): Float32Array => {
   const out = new Float32Array(rows.length);
   const half = headDim / 2;
@@ -90,7 +90,7 @@ const interleave = (rows: Float32Array, headDim: number, width: number): Float32
   return out;
 };
 
-/** The part of a tensor's rows from `first` on. */
+/** Rows of a tensor from row `first` on. */
 type Cut = readonly [name: string, first: number, rows: number];
 
 const cutsOf = (name: string, rows: number, config: ModelConfig): readonly Cut[] => {
@@ -145,7 +145,7 @@ const tensorsOf = (kind: GgufKind, config: ModelConfig, values: Float32Array): R
   return out;
 };
 
-/** The file of a small model with hashed weights, and those in the arena's layout. */
+/** The GGUF file of a small model with hashed weights, and these weights in the arena's layout. */
 export const ggufModel = (
   kind: GgufKind,
   config: ModelConfig = ggufConfigs[kind],

@@ -1,6 +1,6 @@
-/** Writes GGUF files for tests; scripts/fixtures/make-gguf.py has one of another program. */
+/** Writes GGUF files for tests; scripts/fixtures/make-gguf.py makes one with another program. */
 
-/** A value with the number of its type in the format. */
+/** A value with its type number in the GGUF format. */
 export type TypedValue =
   | { readonly type: "u32" | "u64" | "i32" | "f32"; readonly value: number }
   | { readonly type: "bool"; readonly value: boolean }
@@ -16,12 +16,12 @@ export const texts = (value: readonly string[]): TypedValue => ({ type: "texts",
 export const i32s = (value: readonly number[]): TypedValue => ({ type: "i32s", value });
 
 export interface WrittenTensor {
-  /** The innermost size first. */
+  /** Sizes, the innermost one first. */
   readonly extents: readonly number[];
-  /** Number of the encoding; float32 unless given. */
+  /** Number of the encoding. Default: float32. */
   readonly type?: number;
   readonly bytes: Uint8Array;
-  /** In place of the one that follows from the tensors before it. */
+  /** Offset to write. Default: the offset after the tensors before it. */
   readonly offset?: number;
 }
 
@@ -51,7 +51,7 @@ export const textBytes = (value: string): Uint8Array => {
   return join([u64Bytes(utf8.length), utf8]);
 };
 
-/** The parts, one after the other. */
+/** Concatenates the parts. */
 export const join = (parts: readonly Uint8Array[]): Uint8Array => new Uint8Array(Buffer.concat(parts));
 
 const valueBytes = ({ type, value }: TypedValue): Uint8Array => {
@@ -78,7 +78,7 @@ const valueBytes = ({ type, value }: TypedValue): Uint8Array => {
 const padded = (bytes: Uint8Array, alignment: number): Uint8Array =>
   join([bytes, new Uint8Array((alignment - (bytes.length % alignment)) % alignment)]);
 
-/** A file; nothing is checked. */
+/** The bytes of a GGUF file; nothing is checked. */
 export const writeGguf = ({ metadata, tensors, version = 3, alignment = 32 }: WrittenFile): Uint8Array => {
   const entries = Object.entries(metadata);
   const infos: Uint8Array[] = [];

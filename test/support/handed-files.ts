@@ -1,7 +1,7 @@
-/** Files of checkpoints, in a form to compare. */
+/** Files of checkpoints, in a form for comparison. */
 import { createHash } from "node:crypto";
 
-/** A run's notes without the fields of the clock, the place and the process. */
+/** The events of a run, without the fields that depend on the clock, the folder and the process. */
 export const notesOf = (files: Readonly<Record<string, Uint8Array>>): readonly Readonly<Record<string, unknown>>[] => {
   const lines = new TextDecoder().decode(files["metrics.jsonl"]).trimEnd().split("\n");
   return lines.map((line) => {
@@ -10,7 +10,7 @@ export const notesOf = (files: Readonly<Record<string, Uint8Array>>): readonly R
   });
 };
 
-/** SHA-256 of the files by their names, and the notes without the clock. */
+/** SHA-256 of each file by its name, and the events without the clock's fields. */
 export const comparable = (files: Readonly<Record<string, Uint8Array>>): Readonly<Record<string, unknown>> => ({
   ...Object.fromEntries(
     Object.entries(files)

@@ -1,6 +1,6 @@
 /**
- * Numbers that a few lines of any language can make again: scripts/fixtures/make-gpt2.py has the same rules, so weights
- * and projections need not be stored. Not for the library: see core/random.ts.
+ * Pseudo-random numbers that a few lines of any language can compute. scripts/fixtures/make-gpt2.py follows the same
+ * rules, so weights and projections need not be stored. Not for the library; see core/random.ts.
  */
 
 /** The finalizer of MurmurHash3 (Appleby, public domain): a bijection of 32-bit words that mixes well. */
@@ -18,7 +18,7 @@ const hashName = (name: string): number => {
   return h >>> 0;
 };
 
-/** The last stream's name and start: most are read word by word, and hashing the name takes longer than all else. */
+/** Cache: name and start of the last stream. Most streams are read word by word, and hashing the name takes longest. */
 let last = { name: "", start: mix(hashName("")) };
 
 const startOf = (name: string): number => {

@@ -1,19 +1,19 @@
-/** A hub of models on this machine, which has one: `some/model`. */
+/** A local server that imitates the model hub, with one model: `some/model`. */
 import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 
-/** Of all revisions of the model. */
+/** The commit of all revisions of the model. */
 export const commit = "0123456789abcdef0123456789abcdef01234567";
 
 export const blobHash = (bytes: Buffer): string =>
   createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
 
-/** What a server has, and how it answers. */
+/** Contents of the server, and how it answers. */
 export interface Served {
   readonly files: Map<string, Buffer>;
-  /** Paths that were asked for. */
+  /** Paths that were requested. */
   readonly asked: string[];
-  /** Changes the bytes of a file on their way. */
+  /** Changes the bytes of a file before they are sent. */
   spoil?: (name: string, bytes: Buffer) => Buffer;
 }
 
@@ -35,7 +35,7 @@ const sendFile = (request: IncomingMessage, response: ServerResponse, bytes: Buf
   response.end(bytes.subarray(from, to + 1));
 };
 
-/** Answers as the hub does: a model's commit, the list of its files, and the files. */
+/** Answers like the hub: a model's commit, the list of its files, and the files. */
 export const answer = (served: Served, request: IncomingMessage, response: ServerResponse): void => {
   const { pathname } = new URL(request.url ?? "/", "http://localhost");
   served.asked.push(pathname);

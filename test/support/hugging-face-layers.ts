@@ -1,4 +1,4 @@
-/** The models of scripts/fixtures/make-architectures.py, and what `transformers` computes with them. */
+/** The models of scripts/fixtures/make-architectures.py, and the results of `transformers` for them. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -10,7 +10,7 @@ interface Expected {
   readonly ids: readonly number[];
   /** Nats per token. */
   readonly loss: number;
-  /** After the first tokens of `ids`. */
+  /** Greedy tokens after the first tokens of `ids`. */
   readonly greedy: readonly number[];
 }
 
@@ -24,7 +24,7 @@ const { tensors } = readSafetensors(readFileSync(join(folder, "expected.safetens
 export interface LayersModel extends Expected {
   readonly name: string;
   readonly directory: string;
-  /** The beginning of `ids`. */
+  /** The first tokens of `ids`, used as the prompt. */
   readonly prompt: readonly number[];
   /** [T · V] */
   readonly logits: Float32Array;

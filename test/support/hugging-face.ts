@@ -11,7 +11,7 @@ const { ids } = JSON.parse(readFileSync(join(folder, "expected.json"), "utf8")) 
 };
 const { tensors } = readSafetensors(readFileSync(join(folder, "expected.safetensors")), "expected.safetensors");
 
-/** A directory that `transformers` wrote, and the logits that it computes. */
+/** A directory that `transformers` wrote, and the logits that `transformers` computes for it. */
 export interface ForeignModel {
   readonly name: string;
   readonly directory: string;
@@ -20,7 +20,7 @@ export interface ForeignModel {
   readonly logits: Float32Array;
 }
 
-/** Those of scripts/fixtures/make-hugging-face.py. */
+/** The directories of scripts/fixtures/make-hugging-face.py. */
 export const foreignModels: readonly ForeignModel[] = Object.entries(ids).map(([name, list]) => ({
   name,
   directory: join(folder, name),
@@ -34,7 +34,7 @@ export const foreignModel = (name: string): ForeignModel => {
   return found;
 };
 
-/** A copy of a directory at `path`, to be changed. */
+/** Copies a directory to `path`, so that a test can change it. */
 export const copyForeign = async (name: string, path: string): Promise<string> => {
   await cp(foreignModel(name).directory, path, { recursive: true });
   return path;

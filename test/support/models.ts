@@ -9,14 +9,14 @@ import { createGradients } from "#foretoken/models/gradients.js";
 import { createModel, type Model } from "#foretoken/models/model.js";
 import { hashInteger, hashUniform } from "./hash.ts";
 
-/** The reference task's model without dropout, to be made smaller. */
+/** The reference model without dropout; tests make it smaller. */
 export const bookModel: ModelConfig = { ...presets.book.model, dropout: 0 };
 
-/** A model of Qwen3's shape without dropout, with a head of its own, to be made smaller. */
+/** A Qwen3-like model without dropout, with a separate head; tests make it smaller. */
 export const qwen3Model: ModelConfig = { ...presets.shakespeare.model, dropout: 0, tieEmbeddings: false };
 
 /**
- * A model of Llama's shape with grouped queries, heads that are not nEmbd / nHead wide and stretched wavelengths, to be made
+ * A Llama-like model with grouped queries, a headDim that is not nEmbd / nHead, and scaled wavelengths; tests make it
  * smaller.
  */
 export const groupedModel: ModelConfig = {
@@ -32,8 +32,8 @@ export const groupedModel: ModelConfig = {
 };
 
 /**
- * A model whose layers differ, to be made smaller: a window in two of three with angles of its own, a layer that is not rotated,
- * norms behind the branches, one norm for all heads.
+ * A model with different layers; tests make it smaller. Two of three layers have a window with its own wavelengths, one
+ * layer has no rotation, norms come after the branches, and one norm covers all heads.
  */
 export const differingModel: ModelConfig = {
   ...groupedModel,
@@ -45,7 +45,10 @@ export const differingModel: ModelConfig = {
   normPlacement: "after",
 };
 
-/** A model with GEGLU, scaled token vectors, a scale of attention, and norms around the branches, to be made smaller. */
+/**
+ * A model with GEGLU, scaled token vectors, an attention scale, and norms before and after the branches; tests make it
+ * smaller.
+ */
 export const sandwichModel: ModelConfig = {
   ...qwen3Model,
   nLayer: 2,
@@ -57,7 +60,10 @@ export const sandwichModel: ModelConfig = {
   tieEmbeddings: true,
 };
 
-/** The weights of scripts/fixtures/make-gpt2.py: uniform, norms' weights around 1, all else around 0, no bias 0. */
+/**
+ * The weights of scripts/fixtures/make-gpt2.py: uniform; weights of norms around 1, all others around 0; no bias is
+ * exactly 0.
+ */
 export const hashedWeights = ({ parameters, length }: ArenaLayout): Float32Array => {
   const values = new Float32Array(length);
   for (const { name, shape, offset, size } of parameters) {
@@ -82,14 +88,14 @@ export const hashedIds = (name: string, length: number, vocabSize: number): Int3
   Int32Array.from({ length }, (_, i) => hashInteger(name, i, vocabSize));
 
 export interface Differentiated {
-  /** Mean, nats per token. */
+  /** Mean loss in nats per token. */
   readonly loss: number;
   /** [B · T, V] */
   readonly logits: Float32Array;
   readonly gradients: ReadonlyMap<string, Float32Array>;
 }
 
-/** Loss, logits and every gradient of the mean loss over rows of `time` tokens, without dropout. */
+/** Loss, logits, and every gradient of the mean loss over rows of `time` tokens, without dropout. */
 export const differentiate = async (
   model: Model,
   x: Int32Array,

@@ -14,10 +14,10 @@ const findMissing = (): string | undefined => {
   return hasMpi() ? undefined : "the MPI addon is not built: npm run build:mpi";
 };
 
-/** Why no ranks can be started here; undefined where they can, and where CI requires it. */
+/** Why ranks cannot be started on this machine. Undefined: they can, or CI requires that they can. */
 export const missingMpi = process.env.FORETOKEN_REQUIRE_MPI === "1" ? undefined : findMissing();
 
-/** Part of a title that says why tests are skipped. */
+/** Part of a test title that says why tests are skipped. */
 export const mpiTitle = (title: string): string => (missingMpi === undefined ? title : `${title} (${missingMpi})`);
 
 /** Arguments of mpirun for `ranks` processes of `foretoken train`. */
@@ -32,11 +32,11 @@ export interface StartedRanks {
   readonly pid: number;
   /** Sends a signal to mpirun itself. */
   kill(signal: NodeJS.Signals): void;
-  /** Process ids of the ranks, in their order. */
+  /** Process ids of the ranks, in the order of the ranks. */
   pids(): readonly number[];
 }
 
-/** Text of a file of /proc; "" once its process is gone. */
+/** Text of a file in /proc; "" if its process has ended. */
 const readProc = (path: string): string => {
   try {
     return readFileSync(path, "utf8");
@@ -45,14 +45,17 @@ const readProc = (path: string): string => {
   }
 };
 
-/** A variable of a running process. */
+/** An environment variable of a running process. */
 export const variableOf = (pid: number, name: string): string | undefined =>
   readProc(`/proc/${pid}/environ`)
     .split("\0")
     .find((one) => one.startsWith(`${name}=`))
     ?.slice(name.length + 1);
 
-/** Processes that run with this value of a variable: all that a launcher has started, and those that they have started. */
+/**
+ * Processes that have this value of an environment variable: all processes that a launcher started, directly or
+ * indirectly.
+ */
 export const processesWith = (name: string, value: string): number[] =>
   readdirSync("/proc")
     .filter((entry) => /^\d+$/u.test(entry))
@@ -66,8 +69,8 @@ const childrenOf = (pid: number): number[] =>
 
 /**
  * Starts mpirun.
- * @param variables of its environment, and of the ranks'.
- * @param launcher the command that starts it.
+ * @param variables environment variables for mpirun and the ranks.
+ * @param launcher the command that starts the ranks.
  */
 export const startMpirun = (
   args: readonly string[],
@@ -99,12 +102,12 @@ export const startMpirun = (
 /** Runs mpirun to its end. */
 export const mpirun = (args: readonly string[], cwd: string): Promise<Outcome> => startMpirun(args, cwd).outcome;
 
-/** Lines of ours: mpirun adds its own. */
+/** Lines that foretoken wrote; mpirun adds lines of its own. */
 export const ours = (stderr: string): string[] => stderr.split("\n").filter((line) => line.startsWith("foretoken: "));
 
-/** Whether a process runs: one that has ended stays in the list until its parent asks for it. */
+/** Whether a process is running. An ended process stays in the list until its parent has asked for its status. */
 export const isAlive = (pid: number): boolean => /\) [^ZX] /u.test(readProc(`/proc/${pid}/stat`));
 
-/** Waits until the processes are gone, for as long as ranks may take to end. */
+/** Waits until the processes have ended, at most as long as ranks may take to end. */
 export const expectGone = (pids: readonly number[]): Promise<void> =>
   vi.waitFor(() => expect(pids.filter(isAlive)).toEqual([]), 10_000);

@@ -1,4 +1,4 @@
-/** Exports that were damaged or forged afterwards, through `verify`: each gives one line, or figures. */
+/** Damages or forges exports and runs `verify` on them. Each run must give either one line of error or figures. */
 import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "vitest";
@@ -6,7 +6,7 @@ import { longestMessage } from "#foretoken/core/errors/errors.js";
 import { cli, jsonLines } from "../cli/cli.ts";
 import { damage, forge, type Random, randomFor } from "./forge.ts";
 
-/** How many of them were refused, and measured: with and without a difference. */
+/** Number of exports that were refused, measured with a difference, and measured without a difference. */
 export interface Outcomes {
   readonly refused: number;
   readonly different: number;
@@ -20,14 +20,17 @@ interface Form {
   readonly textDifference?: object | null;
 }
 
-/** Names of JSON files of a directory. */
+/** Names of the JSON files in a directory. */
 const jsonNames = ["config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json", "manifest.json"];
 
 const damagedFile = async (from: string, to: string, random: Random): Promise<void> => {
   await writeFile(to, damage(random, await readFile(from)));
 };
 
-/** A folder with one file damaged or forged; every second has lost its manifest, which would tell of it. */
+/**
+ * A copy of a folder with one damaged or forged file. Every second copy has no manifest, because a manifest would
+ * reveal the change.
+ */
 const damagedFolder = async (from: string, to: string, random: Random): Promise<void> => {
   await cp(from, to, { recursive: true });
   if (random.below(2) === 0) await rm(join(to, "manifest.json"));
@@ -67,8 +70,9 @@ const outcomesOf = async (cwd: string, model: string, mutated: readonly string[]
 /**
  * Damages copies of exports and verifies them.
  * @param cwd a folder with the model.
- * @param files GGUF files there. @param folder an export in Hugging Face's form there.
- * @param count of damaged exports in all: GGUF files and folders in turn.
+ * @param files GGUF files in `cwd`.
+ * @param folder a Hugging Face export in `cwd`.
+ * @param count total number of damaged exports: GGUF files and folders in turn.
  */
 export const verifyMutated = async (
   cwd: string,
@@ -88,12 +92,14 @@ export const verifyMutated = async (
   return outcomesOf(cwd, model, mutated);
 };
 
-/** Files of a folder with a graph. */
+/** Files of a folder with an ONNX graph. */
 const onnxNames = ["config.json", "tokenizer.json", "onnx/model.onnx", "onnx/model_quantized.onnx"];
 
 /**
- * Damages copies of folders with one graph each, and verifies them: mostly the graphs, at places where one byte means much.
- * @param folders exports of ONNX in `cwd`. @param count of damaged exports in all.
+ * Damages copies of folders with one graph each, and verifies them. Most changes are in the graph, at places where one
+ * byte matters.
+ * @param folders ONNX exports in `cwd`.
+ * @param count total number of damaged exports.
  */
 export const verifyMutatedOnnx = async (
   cwd: string,

@@ -1,4 +1,4 @@
-/** A server of OpenAI's protocol with tiny models, for the tests of a file. */
+/** An OpenAI-compatible server with tiny models, for the tests of one file. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,10 +15,13 @@ import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 import { chatTokenizer, writeChatModel } from "./chats.ts";
 import { smallGroupedRun } from "./runs.ts";
 
-/** Ids of the tokens of the conversations' model that end an answer: with this bias it goes on to the number of tokens asked for. */
+/**
+ * A bias against the tokens that end an answer of the chat model: with it, an answer always has the requested number of
+ * tokens.
+ */
 export const noEnd = Object.fromEntries(chatTokenizer.specialTokens.map(({ id }) => [id, -100]));
 
-/** Tokens that cut characters: “é” and “€” have no token of their own. */
+/** Tokens that cut characters: “é” and “€” consist of several tokens. */
 export const plainTokenizer = trainBpeTokenizer(
   { vocabSize: 280, specialTokens: ["<|endoftext|>"] },
   "the cat sat on the mat, and the hat. ".repeat(20),
@@ -26,7 +29,7 @@ export const plainTokenizer = trainBpeTokenizer(
 
 export const plainContext = 64;
 
-/** Writes a tiny model of byte-level BPE, without a chat template. @param seed another one has other weights. */
+/** Writes a tiny model with byte-level BPE and no chat template. @param seed decides the weights. */
 export const writePlainModel = async (directory: string, seed = 1, contextLength = plainContext): Promise<void> => {
   const backend = await openReference();
   const { model: config } = resolveConfig("shakespeare", [smallGroupedRun, { model: { contextLength } }]);
@@ -37,10 +40,10 @@ export const writePlainModel = async (directory: string, seed = 1, contextLength
   await backend.close();
 };
 
-/** The end of text of the model of BPE. */
+/** The end-of-text token of the BPE model. */
 export const plainEnd = plainTokenizer.endOfText ?? -1;
 
-/** Long texts of it: nothing ends them. */
+/** A bias against the end of text, so that texts are long. */
 export const plainNoEnd = { [plainEnd]: -100 };
 
 export type Body = Record<string, unknown>;
@@ -54,21 +57,21 @@ export interface JsonAnswer {
 }
 
 export interface TestServer {
-  /** Without the /v1. */
+  /** The server's address without /v1. */
   readonly url: () => string;
   readonly get: (path: string, headers?: Record<string, string>) => Promise<JsonAnswer>;
   readonly post: (path: string, body: unknown, headers?: Record<string, string>) => Promise<JsonAnswer>;
-  /** Posts, and leaves the body to the caller. */
+  /** Sends a POST request; the caller reads the body. */
   readonly send: (path: string, body: unknown, init?: RequestInit) => Promise<Response>;
-  /** Lines of the log so far. */
+  /** Lines of the request log so far. */
   readonly log: () => readonly Body[];
-  /** Lines for people so far. */
+  /** Messages for people so far. */
   readonly told: readonly string[];
-  /** Sum of a line's values in /metrics. */
+  /** Sum of a metric's values in /metrics. */
   readonly metric: (name: string) => Promise<number>;
-  /** Returns when a text is written. */
+  /** Resolves when a text is being generated. */
   readonly untilRunning: () => Promise<void>;
-  /** Returns when no text is written or waits any more. */
+  /** Resolves when no text is running or waiting. */
   readonly untilIdle: () => Promise<void>;
   readonly close: (graceMs: number) => Promise<void>;
 }
@@ -78,7 +81,7 @@ export const openAiOptions = {
   ...{ cacheBytes: 2 ** 24, timeLimitMs: 60_000, patienceMs: 30_000, connections: 1024, log: null, version: "1.2.3" },
 } as const;
 
-/** Returns once it is so: far longer than it takes. */
+/** Resolves once the condition is true; its time limit is far longer than needed. */
 export const until = (isSo: () => Promise<boolean> | boolean, otherwise: string): Promise<void> =>
   vi.waitFor(
     async () => {
@@ -143,7 +146,7 @@ export const openServer = async (
   };
 };
 
-/** Two folders of models, "plain" and "talk", for the tests of one file. */
+/** Two model folders, "plain" and "talk", for the tests of one file. */
 export const useModels = () => {
   let folder = "";
   beforeAll(async () => {
@@ -156,7 +159,7 @@ export const useModels = () => {
   return { path, both: () => [path("plain"), path("talk")] };
 };
 
-/** A server of the two models, for the tests of one file; without a name a request is for "plain". */
+/** A server with both models, for the tests of one file. A request without a model's name uses "plain". */
 export const useServer = (
   changes: Partial<ServerOptions> = {},
 ): TestServer & { readonly place: (...names: readonly string[]) => string } => {

@@ -1,4 +1,4 @@
-/** A copy of the built package that has no native kernels, as npm installs it where no optional package is. */
+/** A copy of the built package without native kernels, as npm installs it where no optional package exists. */
 import { cp, mkdtemp, readFile, realpath, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,14 +8,17 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 
 export interface PackageCopy {
   readonly folder: string;
-  /** The address of a module by its path below `dist`. */
+  /** URL of a module, from its path below `dist`. */
   address(path: string): string;
-  /** Lets package.json name a package that has the native kernels in its own version, and is not installed; undefined: none. */
+  /**
+   * Makes package.json name an optional package with the native kernels, in its own version, that is not installed.
+   * Undefined: it names no such package.
+   */
   nameNative(name: string | undefined): Promise<void>;
   remove(): Promise<void>;
 }
 
-/** What a program on Node loads, apart from native kernels. */
+/** The modules that a Node program loads, except native kernels. */
 const isNeeded = (path: string): boolean =>
   !/\.(?:node|map|d\.ts)$|[/\\]studio$|browser\.js$/u.test(path) || /serve[/\\]studio$/u.test(path);
 

@@ -1,4 +1,4 @@
-/** The pages that people read: Markdown of the top folder, docs/, examples/ and templates/, by their paths. */
+/** The pages for people: Markdown files in the top folder, docs/, examples/ and templates/, by their paths. */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,7 +8,7 @@ export const root = fileURLToPath(new URL("../..", import.meta.url));
 const markdownIn = async (folder: string, recursive: boolean): Promise<readonly string[]> =>
   (await readdir(join(root, folder), { recursive }))
     .map((name) => join(folder, name).replaceAll("\\", "/"))
-    // Not docs/api/, which is made.
+    // docs/api/ is generated, so it is left out.
     .filter((path) => path.endsWith(".md") && !/^docs\/api\/|(?:^|\/)node_modules\//u.test(path))
     .sort();
 
@@ -21,10 +21,10 @@ export const pages: readonly string[] = [
 
 export const readPage = (page: string): Promise<string> => readFile(join(root, page), "utf8");
 
-/** A page without its blocks of code. */
+/** A page without its code blocks. */
 export const proseOf = (text: string): string => text.replace(/^```[\s\S]*?^```/gmu, "");
 
-/** The name by which a link finds a heading, as GitHub makes it. */
+/** The anchor of a heading, as GitHub makes it. */
 const slugOf = (heading: string): string =>
   heading
     .replaceAll(/\[([^\]]*)\]\([^)]*\)/gu, "$1")
@@ -32,7 +32,7 @@ const slugOf = (heading: string): string =>
     .replaceAll(/[^\p{Letter}\p{Number}\p{Mark}_ -]/gu, "")
     .replaceAll(" ", "-");
 
-/** The names of a page's headings; the second of one name ends in -1, and so on. */
+/** Anchors of all headings of a page. If two headings are equal, the second anchor ends in -1, and so on. */
 export const anchorsOf = (text: string): ReadonlySet<string> => {
   const anchors = new Set<string>();
   for (const [, heading = ""] of proseOf(text).matchAll(/^#{1,6} (.*)$/gmu)) {
@@ -45,13 +45,13 @@ export const anchorsOf = (text: string): ReadonlySet<string> => {
 };
 
 export interface PageLink {
-  /** The file, relative to the page's folder; "" for the page itself. */
+  /** The linked file, relative to the page's folder; "" for the page itself. */
   readonly file: string;
-  /** The heading's name; undefined for the whole file. */
+  /** Anchor of the linked heading; undefined for a link to the whole file. */
   readonly anchor: string | undefined;
 }
 
-/** Links of a page to files, in Markdown and in HTML: not those with a scheme, nor in code. */
+/** Links of a page to files, in Markdown and in HTML. Links with a scheme and links in code are left out. */
 export const linksOf = (text: string): readonly PageLink[] =>
   [
     ...proseOf(text)

@@ -13,21 +13,21 @@ const { ids } = JSON.parse(readFileSync(join(folder, "expected.json"), "utf8")) 
 };
 const { tensors } = readSafetensors(readFileSync(join(folder, "expected.safetensors")), "expected.safetensors");
 
-/** An adapter that PEFT wrote, and the logits that it computes with its model. */
+/** An adapter that PEFT wrote, and the logits that PEFT computes with the adapter and its model. */
 export interface PeftAdapter {
   readonly name: string;
   readonly directory: string;
-  /** The directory of its model. */
+  /** Directory of the adapter's model. */
   readonly base: string;
   readonly ids: readonly number[];
   /** [T · V] */
   readonly logits: Float32Array;
 }
 
-/** The directory of a model of scripts/fixtures/make-hugging-face.py. */
+/** Directory of a model of scripts/fixtures/make-hugging-face.py. */
 export const baseModel = (name: string): string => join(models, name);
 
-/** Those of scripts/fixtures/make-peft.py. */
+/** The adapters of scripts/fixtures/make-peft.py. */
 export const peftAdapters: readonly PeftAdapter[] = Object.entries(ids).map(([name, list]) => {
   const directory = join(folder, name);
   const config = JSON.parse(readFileSync(join(directory, "adapter_config.json"), "utf8")) as Record<string, string>;
@@ -43,14 +43,16 @@ export const peftAdapter = (name: string): PeftAdapter => {
 
 const characters = Array.from({ length: 61 }, (_, i) => String.fromCodePoint(0x30 + i));
 
-/** A copy of such a model at `path`, with a tokenizer of 61 characters, which the models of the fixtures lack. */
+/**
+ * A copy of such a model at `path`, with a tokenizer of 61 characters added, because the fixtures' models have none.
+ */
 export const modelWithText = async (name: string, path: string): Promise<string> => {
   await cp(baseModel(name), path, { recursive: true });
   await writeFile(join(path, "tokenizer.json"), JSON.stringify(charTokenizerToJson(characters)));
   return path;
 };
 
-/** A copy of an adapter at `path`, to be changed. It no longer lies beside its model. */
+/** Copies an adapter to `path`, so that a test can change it. The copy is no longer next to its model. */
 export const copyAdapter = async (name: string, path: string): Promise<string> => {
   await cp(peftAdapter(name).directory, path, { recursive: true });
   return path;

@@ -4,19 +4,22 @@ import { vi } from "vitest";
 type Entry = Uint8Array | Map<string, Entry>;
 
 export interface PrivateFiles {
-  /** Ends the tab before its change number `count`: that one and all later ones fail, and locks are free. */
+  /**
+   * Ends the tab just before its change number `count`: this change and all later ones fail, and the tab's locks are
+   * released.
+   */
   endTabBefore(count: number): void;
-  /** Bytes for all files; writing more fails as in a browser. */
+  /** Limits the bytes of all files together; writing more fails as in a browser. */
   setRoom(bytes: number): void;
-  /** A new tab of the same browser. */
+  /** Opens a new tab of the same browser. */
   newTab(): void;
-  /** Changes of this tab so far. */
+  /** Number of changes that this tab made so far. */
   changes(): number;
   /** Names of all files in all folders. */
   names(): readonly string[];
   /** Replaces the bytes of a file. */
   damage(name: string): void;
-  /** Removes a file, as no browser should. */
+  /** Removes a file behind the program's back. */
   lose(name: string): void;
 }
 
@@ -25,7 +28,7 @@ const notFound = (): DOMException => new DOMException("no such entry", "NotFound
 const filesIn = (folder: Map<string, Entry>): readonly (readonly [string, Uint8Array, Map<string, Entry>])[] =>
   [...folder].flatMap(([name, entry]) => (entry instanceof Map ? filesIn(entry) : [[name, entry, folder] as const]));
 
-/** Puts them in the place of `navigator`'s for a test. */
+/** Replaces the storage and the locks of `navigator` for a test. */
 export const stubPrivateFiles = (): PrivateFiles => {
   const root = new Map<string, Entry>();
   const locks = new Set<string>();
@@ -44,7 +47,7 @@ export const stubPrivateFiles = (): PrivateFiles => {
       if (!(bytes instanceof Uint8Array)) throw notFound();
       return new Blob([bytes as Uint8Array<ArrayBuffer>]);
     },
-    // As in a browser: the bytes are in the file once the stream is closed.
+    // As in a browser, the bytes are in the file only after the stream is closed.
     createWritable: async () => {
       let held = new Uint8Array();
       return {
@@ -83,7 +86,7 @@ export const stubPrivateFiles = (): PrivateFiles => {
     },
   });
   const request = async (name: string, _: object, hold: (lock: object) => unknown): Promise<unknown> => {
-    // As at the end of the time to wait.
+    // Another tab holds the lock: fails like a lock request that timed out.
     if (locks.has(name)) throw new DOMException("taken", "TimeoutError");
     locks.add(name);
     try {

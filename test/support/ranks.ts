@@ -6,16 +6,16 @@ import type { Outcome } from "../outcome-of.ts";
 import { mpirun, trainOn } from "./mpi.ts";
 import { checkpointHashes, smallRun, timelessMetrics } from "./runs.ts";
 
-/** A short plan whose steps up to four ranks can share. */
+/** A short plan whose steps can be shared by up to four ranks. */
 export const plan = {
   ...smallRun.train,
   ...{ gradAccumSteps: 4, steps: 6, evalInterval: 3, checkpointInterval: 4, learningRate: 2e-2 },
 };
 
-/** A small run from fresh weights. */
+/** A small run with new weights. */
 export const fresh = { preset: "book", ...smallRun, train: plan };
 
-/** A run whose steps explode before its first checkpoint and after it. */
+/** A run in which steps explode before the first checkpoint and after it. */
 export const exploding = {
   ...fresh,
   train: {
@@ -36,7 +36,7 @@ export const withConfig = async (
   return [...args, "--config", `${name}.json`];
 };
 
-/** All that a run leaves behind that does not depend on the clock, its place or the number of processes. */
+/** All results of a run that do not depend on the clock, the folder or the number of processes. */
 export const leftBy = async (cwd: string, out: string) => {
   const metrics = await timelessMetrics(join(cwd, out));
   return {
@@ -53,13 +53,13 @@ const succeeds = async (running: Promise<Outcome>): Promise<void> => {
   expect(status, stderr).toBe(0);
 };
 
-/** Runs `foretoken train` on so many ranks, or as a process of its own for 1; it must succeed. */
+/** Runs `foretoken train` on `ranks` ranks; for 1, in a process of its own. The run must succeed. */
 export const trainedOn = (ranks: number, args: readonly string[], cwd: string): Promise<void> => {
   const all = [...args, "--backend", "native", "--json"];
   return succeeds(ranks === 1 ? cli(["train", ...all], { cwd }) : mpirun(trainOn(ranks, all), cwd));
 };
 
-/** Trains on one process and on `ranks`, and expects the same of both. @returns the notes of the run. */
+/** Trains on one process and on `ranks` ranks, and expects the same results. @returns the events of the run. */
 export const expectSameOn = async (
   ranks: number,
   args: readonly string[],

@@ -9,7 +9,7 @@ import type { PartialConfig } from "#foretoken/config/merge.js";
 import type { TrainEvent } from "#foretoken/runs/events.js";
 import { hashInteger } from "./hash.ts";
 
-/** A folder for the tests of one file, removed after them; `newPath` gives a name in it that is not taken. */
+/** A folder for the tests of one file, removed afterwards. `newPath` returns an unused name in this folder. */
 export const useFolder = (): {
   readonly newPath: () => string;
   readonly writeText: (text: string) => Promise<string>;
@@ -31,7 +31,7 @@ export const useFolder = (): {
   };
 };
 
-/** Words of a small language, the same for the same name. */
+/** Words of a small artificial language, determined by the name. */
 export const wordsText = (name: string, words: number): string =>
   Array.from(
     { length: words },
@@ -40,7 +40,7 @@ export const wordsText = (name: string, words: number): string =>
     .map((word, i) => (i % 9 === 8 ? `${word}.\n` : `${word} `))
     .join("");
 
-/** A model and a plan that take part in everything: dropout, accumulation, clipping, warm-up, decay. */
+/** A model and a plan that use every feature: dropout, accumulation, clipping, warm-up, decay. */
 export const smallRun = {
   model: { contextLength: 16, nLayer: 2, nHead: 2, nEmbd: 16, dropout: 0.2 },
   train: {
@@ -59,16 +59,18 @@ export const smallRun = {
   },
 } satisfies PartialConfig<RunConfig>;
 
-/** The same plan for a model so small that a run is little but its plan and its folder: for tests of those. */
+/** This plan with a tiny model, for tests of plans and folders: the run takes almost no time for the model. */
 export const tinyRun = {
   model: { contextLength: 8, nLayer: 1, nHead: 2, nEmbd: 8, dropout: 0.2 },
   train: smallRun.train,
 } satisfies PartialConfig<RunConfig>;
 
-/** The backend of runs for which any would do: the fastest one that gives the same bits on every machine. */
+/**
+ * The backend for tests that do not depend on the backend: the fastest one that gives the same bits on every machine.
+ */
 export const anyBackend = { backend: "wasm", threads: 1 } as const;
 
-/** `smallRun` of the other architecture and optimizer; start from preset "shakespeare". */
+/** `smallRun` with the other architecture and optimizer; based on the preset "shakespeare". */
 export const smallMuonRun = {
   model: { ...smallRun.model, mlp: { kind: "swiglu", hidden: 24 } },
   train: {
@@ -78,7 +80,7 @@ export const smallMuonRun = {
   },
 } satisfies PartialConfig<RunConfig>;
 
-/** That with grouped queries and stretched wavelengths: LlamaForCausalLM. */
+/** The run above with grouped queries and scaled wavelengths: LlamaForCausalLM. */
 export const smallGroupedRun = {
   ...smallMuonRun,
   model: {
@@ -101,11 +103,11 @@ export const ofType = <T extends TrainEvent["type"]>(
 ): readonly Extract<TrainEvent, { type: T }>[] =>
   events.filter((event): event is Extract<TrainEvent, { type: T }> => event.type === type);
 
-/** Whether a checkpoint of the run in this folder is being written, or put in the place of the one before. */
+/** Whether the run in this folder is writing a checkpoint, or replacing the previous one. */
 export const isSaving = (run: string): boolean =>
   existsSync(run) && readdirSync(run).some((name) => /^(?:\.tmp-[0-9a-f]+-|\.old-)(?:checkpoint|best)$/u.test(name));
 
-/** SHA-256 of every file of a run's checkpoints, by path: equal for equal runs. */
+/** SHA-256 of every checkpoint file of a run, by path. Equal runs give equal results. */
 export const checkpointHashes = async (run: string): Promise<Readonly<Record<string, string>>> => {
   const hashes: Record<string, string> = {};
   for (const folder of ["checkpoint", "best"]) {
@@ -117,7 +119,7 @@ export const checkpointHashes = async (run: string): Promise<Readonly<Record<str
   return hashes;
 };
 
-/** The noted events without fields of the clock, the place or the process. */
+/** The recorded events, without the fields that depend on the clock, the folder or the process. */
 export const timelessMetrics = async (run: string): Promise<readonly unknown[]> => {
   const lines = (await readFile(join(run, "metrics.jsonl"), "utf8")).trimEnd().split("\n");
   return lines.map((line) => {

@@ -1,15 +1,16 @@
 /**
- * A terminal's screen, as far as the program uses one: wrapping, moving, erasing, wide characters, and a size that changes.
- * Like most terminals it wraps its lines anew where it becomes narrower or wider, and keeps the cursor at its character.
- * Where it becomes taller, some terminals show rows again that had left the screen, others show empty ones.
+ * A terminal's screen with the functions that the program uses: line wrapping, cursor movement, erasing, wide
+ * characters, and resizing.
+ * Like most terminals, it wraps its lines again when the width changes, and keeps the cursor at its character. When the
+ * height grows, some terminals show rows again that had scrolled off the screen; other terminals show empty rows.
  */
 
-/** Characters and their columns; the second column of a wide one has an empty text. */
+/** Characters and their columns; the second column of a wide character has an empty text. */
 interface Line {
   cells: string[];
 }
 
-/** A row of the screen: columns `from` on of a line. */
+/** A row of the screen: the columns of a line, beginning with `from`. */
 interface Row {
   readonly line: number;
   readonly from: number;
@@ -17,7 +18,7 @@ interface Row {
 }
 
 const joins = /^[\p{Mn}\p{Me}\p{Cf}]$/u;
-/** Wide characters of the tests. */
+/** Wide characters that the tests use. */
 const wide = /^[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uff01-\uff60]|^\p{Emoji_Presentation}/u;
 
 export interface ScreenModel {
@@ -25,17 +26,17 @@ export interface ScreenModel {
   rows: number;
   write(text: string): void;
   resize(columns: number, rows: number): void;
-  /** The rows that are visible, without the empty ones at the end. */
+  /** The visible rows, without empty rows at the end. */
   visible(): readonly string[];
-  /** All rows, those that have left the screen included. */
+  /** All rows, including rows that have scrolled off the screen. */
   all(): readonly string[];
 }
 
-/** @param pulls whether rows that have left the screen come back where it becomes taller. */
+/** @param pulls whether rows come back from the scrolled part when the screen becomes taller. */
 export const screenModel = (columns: number, rows: number, pulls = true): ScreenModel => {
   const lines: Line[] = [{ cells: [] }];
   let at = { line: 0, column: 0 };
-  /** Where the first visible row begins. */
+  /** Position where the first visible row begins. */
   let first = { line: 0, column: 0 };
   const size = { columns, rows };
 
@@ -44,7 +45,7 @@ export const screenModel = (columns: number, rows: number, pulls = true): Screen
     let from = 0;
     for (;;) {
       let end = Math.min(cells.length, from + size.columns);
-      // A wide character that does not fit goes to the next row.
+      // A wide character that does not fit moves to the next row.
       if (end < cells.length && cells[end] === "") end--;
       found.push({ line, from, cells: cells.slice(from, end) });
       if (end >= cells.length) return found;
@@ -53,7 +54,7 @@ export const screenModel = (columns: number, rows: number, pulls = true): Screen
   };
   const allRows = (): Row[] => lines.flatMap(rowsOfLine);
 
-  /** Index of the cursor's row in all rows. */
+  /** Index of the cursor's row among all rows. */
   const cursorRow = (all: readonly Row[]): number =>
     all.findLastIndex(({ line, from }) => line === at.line && (from === 0 || from <= at.column));
 
@@ -94,7 +95,7 @@ export const screenModel = (columns: number, rows: number, pulls = true): Screen
     if (row === undefined || line === undefined) return;
     const rest = line.cells.slice(row.from + row.cells.length);
     line.cells = line.cells.slice(0, at.column);
-    // The rows below are a line of their own from now on.
+    // From here on, the rows below are a separate line.
     if (rest.length > 0) lines.splice(at.line + 1, 0, { cells: rest });
   };
 

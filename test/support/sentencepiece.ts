@@ -18,7 +18,7 @@ interface Model {
 export const modelNames = ["gemma", "llama", "unigram"] as const;
 export type ModelName = (typeof modelNames)[number];
 
-/** Results of `sentencepiece` and `tokenizers`: scripts/fixtures/make-sentencepiece.py. */
+/** Results of `sentencepiece` and `tokenizers`, made by scripts/fixtures/make-sentencepiece.py. */
 export const sentencePieces = JSON.parse(
   readFileSync(new URL("../fixtures/sentencepiece.json", import.meta.url), "utf8"),
 ) as {
@@ -27,7 +27,10 @@ export const sentencePieces = JSON.parse(
   readonly unigramJson: { readonly json: object; readonly ids: readonly (readonly number[])[] };
 };
 
-/** The metadata of a GGUF file with one of these tokenizers. @param changes fields to change; undefined: left out. */
+/**
+ * Metadata of a GGUF file with one of these tokenizers. @param changes fields to change; a field with undefined is left
+ * out.
+ */
 export const pieceMetadata = (
   name: ModelName,
   changes: Readonly<Record<string, GgufValue | undefined>> = {},

@@ -1,8 +1,8 @@
 import type { OwnedRange, RunTeam, Team } from "#foretoken/trainer/team.js";
 
 /**
- * Machines in one process: each gives something, and waits for what all have given when they called it for the same time, in
- * the order of machines.
+ * A meeting point for machines in one process. Each machine contributes a value, and waits for the values of all
+ * machines in the same round, in the order of machines.
  */
 const meetingsOf = <T>(size: number): ((rank: number) => (part: T) => Promise<readonly T[]>) => {
   interface Meeting {
@@ -34,7 +34,7 @@ export const teamOf = (size: number): readonly Team[] => {
     for (let j = 0; j < sums.length; j++) sums[j] = round((one[j] as number) + (other[j] ?? Number.NaN));
     return sums;
   };
-  /** By what a meeting has given, which is the same for all: the first machine adds it up. */
+  /** Sums by the result of a meeting. All machines get the same array, so only the first machine adds it up. */
   const added = new WeakMap<readonly Float64Array[], Float64Array>();
   const treeSum = (parts: readonly Float64Array[], round: (value: number) => number): Float64Array => {
     const known = added.get(parts);
@@ -59,7 +59,7 @@ export const teamOf = (size: number): readonly Team[] => {
       async reduceScatter(array, ranges) {
         checkRanges(array, ranges);
         const sums = treeSum(await exchange(array), Math.fround);
-        // Of others' elements a machine has a sum over some machines: here of three of itself.
+        // Elements that a machine does not own contain a partial sum: here three times its own value.
         const partial = array.map((value) => 3 * value);
         for (const range of ranges) fill(array, range, range.owner === rank ? sums : partial);
       },
@@ -74,7 +74,7 @@ export const teamOf = (size: number): readonly Team[] => {
   });
 };
 
-/** Each element has one owner: machines that send at the same time would write over each other's. */
+/** Each element has one owner, so machines that send at the same time do not overwrite each other. */
 const checkRanges = (array: Float32Array, ranges: readonly OwnedRange[]): void => {
   let end = 0;
   for (const { from, to } of [...ranges].sort((one, other) => one.from - other.from)) {
@@ -91,7 +91,7 @@ const fill = (array: Float32Array, { from, to }: OwnedRange, values: ArrayLike<n
   for (let i = from; i < to; i++) array[i] = values?.[i] ?? Number.NaN;
 };
 
-/** Machines in one process that gather numbers. @param asked for each machine what asks it to stop. */
+/** Machines in one process that gather numbers. @param asked for each machine, the signal that asks it to stop. */
 export const gatheringTeam = (
   size: number,
   asked: readonly AbortSignal[] = [],

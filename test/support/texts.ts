@@ -5,7 +5,7 @@ import { openSequence, type Sequence } from "#foretoken/engine/sequence.js";
 import { forward } from "#foretoken/models/forward.js";
 import type { Model } from "#foretoken/models/model.js";
 
-/** Logits [T · V] of all positions of a text within the context, from one pass over it: no cache, and nothing of an engine. */
+/** Logits [T · V] of all positions of a text within the context, from one pass without cache and without engine. */
 export const logitsOfText = (model: Model, ids: ArrayLike<number>): Promise<Float32Array> =>
   withContext(inferenceContext(model.backend), async (context) =>
     Float32Array.from(await readTensor(model.backend, forward(context, model, ids, 1, ids.length))),
@@ -17,16 +17,16 @@ export const logitsAfter = async (model: Model, ids: readonly number[]): Promise
   return all.slice(-model.vocabSize);
 };
 
-/** A text in an engine's memory that grows as its reader wants. */
+/** A text in an engine's memory that grows as its user adds tokens. */
 export interface GrowingText {
-  /** Logits [V] after `ids`, of which the first ones must be those of the call before: only what is new is computed. */
+  /** Logits [V] after `ids`. `ids` must begin with the ids of the previous call; only the new ids are computed. */
   next(ids: readonly number[]): Promise<Float32Array>;
   close(): void;
 }
 
 /**
- * @param longest tokens that there will be.
- * @param recomputes whether each call computes all of them.
+ * @param longest maximum number of tokens.
+ * @param recomputes whether each call computes all tokens again.
  */
 export const growingText = (model: Model, longest = model.config.contextLength, recomputes = false): GrowingText => {
   const room = createRoom(model, 1);

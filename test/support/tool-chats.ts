@@ -1,4 +1,4 @@
-/** Chat templates that write calls of tools, in the forms of known models, and tiny models that have them. */
+/** Chat templates that write tool calls in the forms of well-known models, and tiny models with these templates. */
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { freshModel } from "#foretoken/models/model.js";
 import { type LanguageModel, languageModel } from "#foretoken/pretrained/model/language-model.js";
@@ -11,7 +11,7 @@ const chatMlTools =
   "{%- if tools %}<|im_start|>system\nTools:{% for tool in tools %}\n{{ tool | tojson }}{% endfor %}<|im_end|>\n{% endif -%}";
 const opening = "{%- if add_generation_prompt %}<|im_start|>assistant\n{% endif -%}";
 
-/** JSON between marks, as Hermes and Qwen have it. */
+/** JSON between marks, as in Hermes and Qwen. */
 const hermes = `${chatMlTools}{%- for message in messages -%}
 {%- if message.role == 'tool' %}<|im_start|>user
 <tool_response>
@@ -23,7 +23,7 @@ const hermes = `${chatMlTools}{%- for message in messages -%}
 {% endif -%}
 {%- endfor -%}${opening}`;
 
-/** The same, with an empty thought before each answer, and marks that are special tokens. */
+/** Hermes' form with an empty thought before each answer; the marks are special tokens. */
 const thinking = `${chatMlTools}{%- for message in messages %}<|im_start|>{{ message.role }}
 {% if message.role == 'assistant' %}<think>
 
@@ -32,14 +32,14 @@ const thinking = `${chatMlTools}{%- for message in messages %}<|im_start|>{{ mes
 {% endif %}{{ message.content }}{% for call in message.tool_calls or [] %}{% if message.content or not loop.first %}{{ '\\n' }}{% endif %}<|call|>{{ call.function | tojson }}<|done|>{% endfor %}<|im_end|>
 {% endfor -%}${opening}`;
 
-/** JSON without marks, one call alone, as Llama 3.1 has it. */
+/** JSON without marks, only one call, as in Llama 3.1. */
 const bare = `${chatMlTools}{%- for message in messages %}<|im_start|>{{ message.role }}
 {% if message.tool_calls %}{% if message.tool_calls | length != 1 %}{{ raise_exception('one call at a time') }}{% endif -%}
 {%- set call = message.tool_calls[0].function %}{"name": "{{ call.name }}", "parameters": {{ call.arguments | tojson }}}
 {%- else %}{{ message.content }}{% endif %}<|im_end|>
 {% endfor -%}${opening}`;
 
-/** A list behind a special token, with ids of nine characters, as Mistral has it. */
+/** A list after a special token, with ids of nine characters, as in Mistral. */
 const list = `{%- for message in messages %}
 {%- if message.role == 'user' %}{% if loop.last and tools %}[TOOLS]{{ tools | tojson }}[/TOOLS]{% endif %}[INST] {{ message.content }}[/INST]
 {%- elif message.role == 'tool' %}[RESULT]{{ message.tool_call_id }} {{ message.content }}[/RESULT]
@@ -51,7 +51,7 @@ const list = `{%- for message in messages %}
 {%- else %} {{ message.content }}<|im_end|>{% endif %}
 {%- endfor %}`;
 
-/** A mark for each tool's name, and its arguments alone. */
+/** A mark with each tool's name, and then only the arguments. */
 const named = `${chatMlTools}{%- for message in messages %}<|im_start|>{{ message.role }}
 {{ message.content }}{% for call in message.tool_calls or [] %}<function={{ call.function.name }}>{{ call.function.arguments | tojson }}</function>{% endfor %}<|im_end|>
 {% endfor -%}${opening}`;
@@ -61,7 +61,7 @@ export type ToolTemplate = keyof typeof toolTemplates;
 
 const printable = Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i));
 
-/** Letters, and the tokens of all templates. */
+/** Letters, and the special tokens of all templates. */
 export const toolTokenizer = charTokenizer(
   ["\n", ...printable],
   ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|call|>", "<|done|>", "[TOOL_CALLS]"],
@@ -69,7 +69,7 @@ export const toolTokenizer = charTokenizer(
 
 export const toolChatTemplate = (template: string) => ({ template, bosToken: "", eosToken: "<|endoftext|>" });
 
-/** A tiny model that knows nothing, with a template. */
+/** A tiny untrained model with a template. */
 export const openToolModel = async (template: string): Promise<LanguageModel> => {
   const changes = { model: { contextLength: 2048 } };
   const { model: config } = resolveConfig("shakespeare", [smallGroupedRun, changes]);

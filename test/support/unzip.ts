@@ -1,12 +1,12 @@
-/** The files of a ZIP archive that compresses nothing, by its directory at the end. */
+/** Reads an uncompressed ZIP archive by its directory at the end. */
 
 export interface Unzipped {
   readonly bytes: Uint8Array;
-  /** CRC-32 in hexadecimal, as the archive says. */
+  /** CRC-32 in hexadecimal, as the archive states it. */
   readonly crc: string;
 }
 
-/** @throws Error for an archive whose parts contradict each other. */
+/** @throws Error if parts of the archive contradict each other. */
 export const unzip = (archive: ArrayBuffer): Readonly<Record<string, Unzipped>> => {
   const view = new DataView(archive);
   const u16 = (at: number): number => view.getUint16(at, true);

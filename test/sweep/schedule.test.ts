@@ -11,7 +11,7 @@ interface Trained {
   readonly steps: number;
 }
 
-/** Goes through a schedule with losses that are made up. */
+/** Runs a schedule with made-up losses. */
 const trained = (
   plan: SchedulePlan,
   lossOf: LossOf,
@@ -46,7 +46,7 @@ describe("a race", () => {
     const lossOf: LossOf = ({ setting, seed }) => 1 + 0.1 * setting + (noise[(3 * setting + 2 * seed) % 5] ?? 0);
     const found = trained(planOf(6), lossOf);
     expect(kinds(found)).toEqual(["finished", "race", "race", "race", "race", "race"]);
-    // The worse half of the first look has one seed.
+    // The worse half after the first test has only one seed.
     expect(found.endings.map((ending) => (ending.kind === "race" ? ending.seeds : 3))).toEqual([3, 2, 2, 1, 1, 1]);
     expect(found.steps).toBe(100 * (6 + 3 + 1));
     expect(found.phases.map((parts) => parts.length)).toEqual([6, 3, 1]);
@@ -131,7 +131,7 @@ describe("a budget", () => {
 
   it("of minutes counts the time of the steps so far; the best setting always finishes", () => {
     const plan = planOf(4, { stop: { kind: "never" }, budget: { minutes: 8 } });
-    // A hundredth of a minute a step: 4 minutes for the first seed, 2 for each setting that goes on.
+    // A hundredth of a minute per step: 4 minutes for the first seed, and 2 minutes for each setting that continues.
     expect(kinds(trained(plan, ({ setting }) => setting, undefined, 0.01))).toEqual([
       "finished",
       "finished",
@@ -159,7 +159,7 @@ it("a setting that has failed is left out", () => {
 
 describe("the statistics of settings and seeds", () => {
   it("take the variance that neither explains", () => {
-    // Fisher's way by hand: residuals ±0.5 of 2 by 2, one degree of freedom.
+    // Fisher's test by hand: the residuals of 2 by 2 losses are ±0.5, with one degree of freedom.
     expect(
       noiseOf([
         [1, 2],

@@ -1,4 +1,4 @@
-/** A token that a model's texts begin with: prompts, and the windows of evaluation and training. */
+/** The BOS token: in prompts, and in the windows of evaluation and training. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { openBackend } from "#foretoken/backend/select.node.js";
@@ -41,7 +41,7 @@ describe("a token that texts begin with", () => {
 
   it("is known from a GGUF file, from tokenizer.json and from a tokenizer that gets or loses it", async () => {
     expect([tokenizer.beginOfText, plain.beginOfText]).toEqual([begin, null]);
-    // llama.cpp adds it where a file of this kind does not say.
+    // For files of this kind that do not say it, llama.cpp adds BOS.
     expect([pieceTokenizer("gemma"), pieceTokenizer("unigram")].map((one) => one.beginOfText)).toEqual([begin, null]);
     expect((await loadTokenizer(tokenizer.toJSON())).beginOfText).toBe(begin);
     const lost = beginningWith(tokenizer, null);
@@ -64,7 +64,7 @@ describe("a token that texts begin with", () => {
     };
     const own = Array.from(tokenizer.encode("the miller"));
     expect(await written("the miller")).toEqual(await written([begin, ...own]));
-    // So there is something to continue from.
+    // So there is a token to continue from.
     expect(await written("")).toEqual(await written([begin]));
   });
 
@@ -87,7 +87,7 @@ describe("a token that texts begin with", () => {
     expect(score.tokens.map(({ logProb }) => logProb)).toEqual(logProbs);
     expect(score.mean).toBeCloseTo(-natsPerToken, 6);
     expect(await lm.score(ids)).toEqual(score);
-    // Where the ids have it already, it is a token of the text that nothing predicts.
+    // If the ids begin with BOS already, it is an ordinary token of the text, which nothing predicts.
     const own = await lm.score([begin, ...ids]);
     expect([own.mean, own.tokens[0]?.logProb, own.tokens.length]).toEqual([score.mean, null, ids.length + 1]);
     expect((await lm.score("the")).tokens).toHaveLength(tokenizer.encode("the").length);
@@ -127,7 +127,7 @@ describe("a token that texts begin with", () => {
         expect(x.slice(at + 1, at + time)).toEqual(y.slice(at, at + time - 1));
       }
     }
-    // At the same places of the text.
+    // At the same positions of the text.
     expect(random[0]?.y.subarray(0, contextLength)).toEqual(before[0]?.x.subarray(0, contextLength));
     expect(shuffled[0]?.y.subarray(0, contextLength)).toEqual(ids.subarray(0, contextLength));
   });

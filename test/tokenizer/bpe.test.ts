@@ -74,7 +74,7 @@ test("classes of characters are those of tokenizers, but for characters that onl
   const theirs = { letters: inRanges(L), numbers: inRanges(N), spaces: inRanges(spaces) };
   const differing: number[] = [];
   for (let point = 0; point < 0xf0000; point++) {
-    // Planes in which no character is assigned; those from 0xf0000 on are for private use.
+    // Planes without assigned characters; planes from 0xf0000 on are for private use.
     if (point === 0x40000) point = 0xe0000;
     if (point >= 0xd800 && point <= 0xdfff) continue;
     const found = classOf(point);
@@ -84,7 +84,7 @@ test("classes of characters are those of tokenizers, but for characters that onl
       (found === space || found === lineBreak) === theirs.spaces.has(point);
     if (!same) differing.push(point);
   }
-  // Unassigned in one of the two versions: none of them is in an early block.
+  // Characters that one of the two Unicode versions does not assign; none of them is in an early block.
   expect(differing.filter((point) => point < 0x800)).toEqual([]);
   expect(differing.length).toBeLessThan(12_000);
 });
@@ -110,7 +110,7 @@ test("a long piece is merged as a short one is, by the lowest rank from the left
   const ids = idsOf(["a", "b", "ab", "abab", "ba", "aa"]);
   const merges = mergesOf(["a b", "ab ab", "b a", "a a"], ids, "test");
   const merge = mergeBy(merges);
-  /** One merge after the other, looking through everything. */
+  /** A simple implementation: merge by merge, searching everything each time. */
   const slowly = (symbols: readonly number[]): readonly number[] => {
     const left = [...symbols];
     for (;;) {
@@ -199,7 +199,7 @@ test("training is told what it cannot do", () => {
   expect(() => trainBpeTokenizer({ vocabSize: 300, specialTokens: ["a"] }, "a")).toThrow(ConfigError);
   expect(() => trainBpeTokenizer({ vocabSize: 300, specialTokens: ["<b>", "<b>"] }, "a")).toThrow(ConfigError);
   expect(() => trainBpeTokenizer({ vocabSize: 300 }, "")).toThrow(DataError);
-  // Only "ab" and "abab" come twice: the space before the second one comes once.
+  // Only "ab" and "abab" come twice; the space before the second one comes only once.
   expect(trainBpeTokenizer({ vocabSize: 300 }, "abab abab").vocabSize).toBe(258);
   expect(trainBpeTokenizer({ vocabSize: 256 }, "abab abab").vocabSize).toBe(256);
 });

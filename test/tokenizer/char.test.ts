@@ -7,7 +7,7 @@ import { textStream } from "#foretoken/tokenizer/text-stream.js";
 import { tokenizerConfigJson } from "#foretoken/tokenizer/tokenizer-json.js";
 import { codePoint } from "../support/code-points.ts";
 
-/** Any text without half surrogate pairs. */
+/** Any text without unpaired surrogates. */
 const text = fc.string({ unit: codePoint, minLength: 1, maxLength: 200 });
 
 describe("char tokenizer", () => {
@@ -94,7 +94,7 @@ describe("tokenizer.json", () => {
     expect(loaded.specialTokens).toEqual(special.specialTokens);
     expect([loaded.vocabSize, loaded.endOfText]).toEqual([4, 3]);
     expect(tokenizerConfigJson(128, loaded)).toHaveProperty("eos_token", "<|endoftext|>");
-    // In a text its name is text as any other: here of characters that are unknown.
+    // In a text, its name is ordinary text; here its characters are unknown.
     expect(() => loaded.encode("<|endoftext|>")).toThrow(DataError);
   });
 

@@ -16,7 +16,7 @@ interface Fixture {
         /** Lengths of the pieces of each text, in code points. */
         readonly pieces: readonly (readonly number[])[];
         readonly ids: readonly (readonly number[])[];
-        /** Indices of the texts that it was trained on. */
+        /** Indices of the texts on which it was trained. */
         readonly training: readonly number[];
       }
     >
@@ -37,7 +37,7 @@ interface Fixture {
   readonly classes: Readonly<Record<"L" | "N" | "space", readonly (readonly [first: number, last: number])[]>>;
 }
 
-/** Results of Hugging Face's `tokenizers` in Rust: scripts/fixtures/make-tokenizers.py. */
+/** Results of Hugging Face's `tokenizers` in Rust, made by scripts/fixtures/make-tokenizers.py. */
 export const fixture = JSON.parse(
   readFileSync(new URL("../fixtures/tokenizers.json", import.meta.url), "utf8"),
 ) as Fixture;

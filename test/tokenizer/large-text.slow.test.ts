@@ -4,17 +4,20 @@ import { trainBpeTokenizer } from "#foretoken/tokenizer/bpe/learn/train.js";
 import { wordsText } from "../support/runs.js";
 import { fixture, patternNames } from "./fixture.js";
 
-/** JavaScript's \s has U+FEFF and lacks U+0085. */
+/** JavaScript's \s includes U+FEFF and excludes U+0085. */
 const sharedText = (text: string): string => text.replaceAll(/[\ufeff\u0085]/gu, "");
 
-/** Of digits by themselves JavaScript's library knows only ASCII's, the one in Rust and ours all numbers. */
+/**
+ * For the rule that splits digits, the JavaScript library knows only ASCII digits; the Rust library and ours know all
+ * numbers.
+ */
 const withoutOtherDigits = (text: string): string => text.replaceAll(/(?![0-9])\p{N}/gu, "");
 
 const mixedText = (megabytes: number): string => {
   const samples = fixture.texts.map(sharedText);
   let text = "";
   for (let i = 0; text.length < 1e6 * megabytes; i++) {
-    // No piece goes over a line that begins with a letter.
+    // No piece crosses the beginning of a line that begins with a letter.
     text += `${samples[(i * 7919) % samples.length]} ${wordsText(`large ${i}`, 40)} ${i * 12_345_678}\nz`;
   }
   return text;
@@ -27,7 +30,7 @@ test.each(patternNames)("2 MB of 10: %s gives the ids that @huggingface/tokenize
   const library = new Tokenizer(tokenizer.toJSON() as object, {});
   const ids = tokenizer.encode(text);
   let at = 0;
-  // By lines: the library keeps far more than the ids.
+  // Line by line, because the library keeps far more than the ids in memory.
   for (const line of text.split(/(?<=\n)(?=z)/u)) {
     const theirs: readonly number[] = library.encode(line, { add_special_tokens: false }).ids;
     const ours = ids.subarray(at, at + theirs.length);

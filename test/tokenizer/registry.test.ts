@@ -24,7 +24,7 @@ it("is part of a run's configuration, whose default is the tokenizer of all runs
   const { tokenizer, ...before } = presets.book;
   expect(runConfigSchema.parse(before)).toEqual(presets.book);
   expect(tokenizer).toEqual({ kind: "char" });
-  // By this hash's text a checkpoint of before knows its run.
+  // Existing checkpoints recognize their run by the hash of this text.
   expect(fixedConfig(runConfigSchema.parse(before))).toBe(fixedConfig(before));
   expect(fixedConfig({ ...before, tokenizer: { kind: "words" } })).not.toBe(fixedConfig(before));
 });

@@ -18,7 +18,9 @@ import { teamOf } from "../support/teams.ts";
 const vocabSize = 13;
 const contextLength = 16;
 
-/** Conversations of two to 30 tokens: some are longer than the context. Answers of one to four tokens count. */
+/**
+ * Conversations of 2 to 30 tokens; some are longer than the context. Answers of one to four tokens count in the loss.
+ */
 const documents: Documents = (() => {
   const builder = documentsBuilder("d");
   for (let document = 0; document < 24; document++) {
@@ -41,7 +43,10 @@ const documents: Documents = (() => {
 const configOf = (train: object, run: typeof smallRun | typeof smallGroupedRun = smallRun): TrainerConfig =>
   resolveConfig(run === smallRun ? "book" : "shakespeare", [run, { model: { dropout: 0 }, train }]);
 
-/** −ln p(target), in nats, summed over the targets that count of some pieces: each by itself, from the model's logits. */
+/**
+ * −ln p(target) in nats, summed over the counted targets of some pieces, each computed separately from the model's
+ * logits.
+ */
 const naturalLoss = async (
   logits: (ids: Int32Array) => Promise<ArrayLike<number>>,
   pieces: readonly (readonly [from: number, length: number])[],
@@ -94,7 +99,7 @@ for (const run of [smallRun, smallGroupedRun])
         expect(trainer.sizeOf(step).targets).toBe(targets);
         expect((await trainer.measure(step)).loss).toBeCloseTo(sum / targets, 5);
       }
-      // And an evaluation of all of them.
+      // Also an evaluation of all documents.
       const { from, lengths } = drawn.pieces;
       const all = [...from].map((place, i) => [place, lengths[i] as number] as const);
       const { sum, targets } = await naturalLoss(async (ids) => (await lm.logits(ids)).data, all);
@@ -110,7 +115,7 @@ for (const run of [smallRun, smallGroupedRun])
 
     it("have the same gradient packed, one in a row, and in micro-batches", async () => {
       const backend = await open(2);
-      // A pass over all documents in each.
+      // Each contains one pass over all documents.
       const packed = documentRows(documents, { contextLength, kind: "packed", seed: 1 });
       const batchSize = packed.perEpoch;
       const all = packed.pieces.lengths.length;

@@ -11,7 +11,7 @@ import { smallMuonRun } from "../support/runs.ts";
 const vocabSize = 20;
 const config = resolveConfig("shakespeare", [smallMuonRun]);
 
-/** `backend`, whose memory is enough for `most` storages more. */
+/** `backend` with memory for only `most` further storages. */
 const withRoomFor = (most: number, backend: Backend): Backend => {
   let taken = 0;
   return {
@@ -23,7 +23,7 @@ const withRoomFor = (most: number, backend: Backend): Backend => {
   };
 };
 
-/** Makes something in ever more memory until it succeeds; returns the number of failures. */
+/** Tries to create something with more and more memory until it succeeds; returns the number of failures. */
 const failures = async (make: (backend: Backend) => { close(): void }): Promise<number> => {
   const backend = await openReference();
   try {
@@ -43,14 +43,14 @@ const failures = async (make: (backend: Backend) => { close(): void }): Promise<
 };
 
 test("a trainer for which memory does not suffice leaves none taken", async () => {
-  // Weights, two tables of angles, gradients of two passes, two moments and a flag, a direction and four scratch
+  // Weights, two tables of angles, gradients of two passes, two moments and a flag, a direction, and four scratch
   // matrices.
   expect(await failures((backend) => createTrainer(backend, config, vocabSize, new Int32Array(100)))).toBe(13);
 });
 
 test("an engine for which memory does not suffice leaves none taken", async () => {
   const opened = await openReference();
-  // A number of layers whose pages are in several storages.
+  // So many layers that their pages need several storages.
   const layers = 11;
   const model = freshModel(opened, { ...config.model, nLayer: layers }, vocabSize, 1);
   const before = opened.bytesInUse();

@@ -44,7 +44,7 @@ const recomputing = (config: RunConfig): RunConfig => ({
   train: { ...config.train, recomputeActivations: true },
 });
 
-/** Bits of everything that three steps compute, and calls of kernels. */
+/** The bits of everything that three steps compute, and the numbers of kernel calls. */
 const computed = async (backend: Backend, config: RunConfig) => {
   let calls = 0;
   const counted: Backend = {

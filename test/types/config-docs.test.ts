@@ -1,4 +1,4 @@
-/** The types of the configuration are written by hand, for editors. Here they are held to their schemas. */
+/** The types of the configuration are written by hand, for editors. These tests compare them with the schemas. */
 import { expect, expectTypeOf, it } from "vitest";
 import type { z } from "zod";
 import type { RunConfig, runConfigSchema, TrainConfig, trainConfigSchema } from "#foretoken/config/config.js";
@@ -19,11 +19,11 @@ const { configSources }: { configSources: () => Promise<readonly Source[]> } = a
 interface Source {
   readonly file: string;
   readonly source: string;
-  /** With the docstrings of the schemas. */
+  /** With the docstrings that are made from the schemas. */
   readonly text: string;
 }
 
-/** A type without readonly, part by part: schemas have none. */
+/** Removes readonly from a type and its parts, because schemas have no readonly. */
 type Mutable<T> = T extends object ? { -readonly [K in keyof T]: Mutable<T[K]> } : T;
 
 it("the types of the configuration are those of their schemas", () => {
@@ -39,7 +39,7 @@ it("the types of the configuration are those of their schemas", () => {
     maxNewTokens: number;
     seed: number;
   }>();
-  // The comparison tells a missing field and another type.
+  // The comparison itself detects a missing field and a different type.
   expectTypeOf<Mutable<Omit<ModelConfig, "nHead">>>().not.toEqualTypeOf<z.output<typeof modelConfigSchema>>();
   expectTypeOf<Mutable<Omit<ModelConfig, "mask"> & { readonly mask: string }>>().not.toEqualTypeOf<
     z.output<typeof modelConfigSchema>

@@ -1,10 +1,10 @@
-/** What an editor shows of the library: every exported type and every field of it has a docstring. */
+/** Documentation in editors: every exported type and every field of it must have a docstring. */
 
 import ts from "typescript";
 import { describe, expect, it } from "vitest";
 import { checker, docOf, edited, entries, exportsOf, ownDeclaration, placeOf, service } from "./library.ts";
 
-/** The discriminator of an event, which the docstring of its type explains. */
+/** The discriminator of an event; the docstring of the event's type explains it. */
 const isDiscriminator = (property: ts.Symbol, type: ts.Type): boolean =>
   property.name === "type" && type.isStringLiteral();
 
@@ -14,7 +14,7 @@ interface Field {
   readonly doc: string;
 }
 
-/** The fields of a type, and of the types of this project that its fields have. */
+/** The fields of a type, and of this project's types that its fields use. */
 const fieldsOf = (root: ts.Symbol): readonly Field[] => {
   const fields: Field[] = [];
   const seen = new Set<ts.Type>();

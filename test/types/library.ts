@@ -14,7 +14,7 @@ const readConfig = (): ts.CompilerOptions => {
 };
 export const options = readConfig();
 
-/** A program of a user, open in an editor; not on the disk. */
+/** A user's program, open in an editor but not on disk. */
 export const edited = {
   file: `${root}src/example-of-an-editor.ts`,
   text: `import { generate, train, type LanguageModel } from "./index.ts";
@@ -28,7 +28,7 @@ export const edited = {
 
 const readSource = (name: string): string | undefined => (name === edited.file ? edited.text : ts.sys.readFile(name));
 
-/** What an editor asks; its program is the one that all of these tests look at, since reading the sources takes seconds. */
+/** The language service of an editor. All these tests use its program, because reading the sources takes seconds. */
 export const service = ts.createLanguageService({
   getCompilationSettings: () => options,
   getScriptFileNames: () => [...Object.values(entries), edited.file],
@@ -53,7 +53,7 @@ const programOf = (): ts.Program => {
 const program = programOf();
 export const checker = program.getTypeChecker();
 
-/** A file as it was parsed, for another program. */
+/** A parsed file, for use in another program. */
 export const parsed = (path: string): ts.SourceFile | undefined => program.getSourceFile(path);
 
 export const sourceOf = (path: string): ts.SourceFile => {
@@ -62,7 +62,7 @@ export const sourceOf = (path: string): ts.SourceFile => {
   return source;
 };
 
-/** The exports of an entry, as what they stand for. */
+/** The exports of an entry, with aliases resolved. */
 export const exportsOf = (entry: string): readonly ts.Symbol[] => {
   const module = checker.getSymbolAtLocation(sourceOf(entry));
   if (module === undefined) throw new Error(`${entry} is no module`);
@@ -71,7 +71,10 @@ export const exportsOf = (entry: string): readonly ts.Symbol[] => {
     .map((symbol) => (symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol));
 };
 
-/** The declaration of a symbol in this project's sources; undefined for one of a package or of the language. */
+/**
+ * The declaration of a symbol in this project's sources; undefined if the symbol is from a package or from the
+ * language.
+ */
 export const ownDeclaration = (symbol: ts.Symbol): ts.Declaration | undefined =>
   symbol.declarations?.find((node) => node.getSourceFile().fileName.startsWith(`${root}src/`));
 
@@ -87,7 +90,7 @@ export const docOf = (symbol: ts.Symbol): string => ts.displayPartsToString(symb
 export const wholeDocOf = (symbol: ts.Symbol): string =>
   [docOf(symbol), ...symbol.getJsDocTags(checker).map(({ text }) => ts.displayPartsToString(text))].join("\n");
 
-/** The texts that fields of these symbols can have, such as kinds. */
+/** The string values that fields of these symbols can have, such as kinds. */
 export const literalsOf = (symbols: readonly ts.Symbol[]): ReadonlySet<string> => {
   const texts = new Set<string>();
   for (const symbol of symbols) {
@@ -97,7 +100,7 @@ export const literalsOf = (symbols: readonly ts.Symbol[]): ReadonlySet<string> =
   return texts;
 };
 
-/** Every symbol that a user of an entry can see: exports, their members, and what the members have in turn. */
+/** Every symbol that a user of an entry can see: exports, their members, and the members of these members. */
 export const publicSymbols = (entry: string): readonly ts.Symbol[] => {
   const seen = new Set<ts.Symbol>();
   const visitType = (type: ts.Type): void => {
@@ -124,7 +127,7 @@ export const publicSymbols = (entry: string): readonly ts.Symbol[] => {
   return [...seen];
 };
 
-/** The names that a module of this project exports, by name. */
+/** The exported names of each module of this project. */
 export const ownNames = (): ReadonlySet<string> => {
   const names = new Set<string>();
   for (const source of program.getSourceFiles()) {

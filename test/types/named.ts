@@ -1,4 +1,4 @@
-/** Names in code, in what a user reads: those of ours can be imported. */
+/** Names in code that a user reads: if a name belongs to this project, the user must be able to import it. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type ts from "typescript";
@@ -15,7 +15,7 @@ import {
   wholeDocOf,
 } from "./library.ts";
 
-/** Pages for users of the library; the others are about its insides. */
+/** The pages for users of the library; other pages describe its internals. */
 const pages = ["README.md", "docs/browser.md", "docs/security.md", "docs/stability.md"];
 
 const ours = ownNames();
@@ -24,18 +24,18 @@ const exported = Object.fromEntries(
 );
 const symbols = Object.fromEntries(Object.entries(entries).map(([name, entry]) => [name, publicSymbols(entry)]));
 
-/** Keys of files, which have the names of constants here. */
+/** Keys in files that have the same names as constants in the code. */
 const keysOfFiles = ["formatVersion"];
 
-/** Fields, parameters, and the words that they take. */
+/** Fields, parameters, and the string values that they accept. */
 const memberNames = (list: readonly ts.Symbol[]): ReadonlySet<string> =>
   new Set([...list.map(({ name }) => name), ...literalsOf(list)]);
 
-/** Identifiers in code, alone or called: `train`, `train({ text })`. */
+/** Identifiers in code, alone or called, such as `train` and `train({ text })`. */
 const namesIn = (text: string): readonly string[] =>
   [...text.matchAll(/`([A-Za-z]\w*)(?:\([^`]*\))?`/gu)].map(([, name]) => name as string);
 
-/** Names of ours in `text` that nobody can import, and that are no field or parameter either. */
+/** This project's names in `text` that cannot be imported and are not a field or a parameter either. */
 const hidden = (text: string, visible: ReadonlySet<string>, members: ReadonlySet<string>): readonly string[] =>
   namesIn(text).filter((name) => ours.has(name) && !visible.has(name) && !members.has(name));
 

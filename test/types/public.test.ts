@@ -1,4 +1,6 @@
-/** The library's types and docstrings, in one file: TypeScript reads the sources once for all of these suites. */
+/**
+ * Runs all suites about the library's types and docstrings in one file, so that TypeScript reads the sources only once.
+ */
 import "./docstrings.ts";
 import "./examples.ts";
 import "./named.ts";

@@ -1,4 +1,4 @@
-/** What is promised of an export: docs/stability.md lists the experimental ones, and says how one is deprecated. */
+/** Stability of exports: docs/stability.md lists the experimental ones, and says how an export is deprecated. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import ts from "typescript";
@@ -7,7 +7,7 @@ import { checker, entries, exportsOf, root } from "./library.ts";
 
 const exported = [...new Set(Object.values(entries).flatMap(exportsOf))];
 
-/** The text of a tag in an export's own docstring; undefined without the tag. */
+/** The text of a tag in an export's own docstring; undefined if it does not have the tag. */
 const tagOf = (symbol: ts.Symbol, tag: string): string | undefined => {
   const found = symbol.getJsDocTags(checker).find(({ name }) => name === tag);
   return found === undefined ? undefined : ts.displayPartsToString(found.text);
@@ -22,7 +22,7 @@ describe("docs/stability.md", () => {
     const list = /<!-- test\/types\/stability.ts .*-->([\s\S]*)<!-- The list ends here/u.exec(page)?.[1] ?? "";
     const names = [...list.matchAll(/`(\w+)`/gu)].map(([, name]) => name as string);
     const tagged = exported.filter((symbol) => tagOf(symbol, "experimental") !== undefined);
-    // `WorkerModel` is stable, but for some of its members.
+    // `WorkerModel` is stable, except for some of its members.
     expect(names.filter((name) => name !== "WorkerModel").sort()).toEqual(tagged.map(({ name }) => name).sort());
     expect(names.length).toBeLessThan(exported.length / 2);
   });

@@ -1,11 +1,11 @@
-/** A connection between a browser and a server that can be pulled out: a proxy. */
+/** A connection between a browser and a server that can be interrupted: a proxy. */
 import { createServer, request as httpRequest } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll } from "vitest";
 
 export interface Cable {
   readonly address: () => string;
-  /** Breaks all connections, and each new one. */
+  /** Breaks all connections, and each new connection. */
   readonly pull: () => void;
   readonly plug: () => void;
 }

@@ -17,17 +17,17 @@ const openPage =
   missingChromium === undefined ? usePages(() => studio?.url ?? "") : () => Promise.reject(new Error("no chromium"));
 
 const model = (name: string): string => `models/${join(folder, name)}`;
-/** The address of a chat; the likeliest tokens, so that each answer is known. */
+/** The address of a chat with greedy sampling, so that each answer is known. */
 const at = (query: Readonly<Record<string, string>> = {}): string =>
   `/chat?${new URLSearchParams({ model: model("talker"), temperature: "0", tokens: "6", ...query })}`;
 
 const box = (page: Page) => page.getByLabel("Message", { exact: true });
-/** All that was asked for has been written. */
+/** Waits until everything that was requested has been generated. */
 const idle = (page: Page) => page.getByRole("button", { name: "Send", exact: true }).waitFor();
 const say = async (page: Page, text: string): Promise<void> => {
   await box(page).fill(text);
   await box(page).press("Enter");
-  // The box is empty as soon as the message is sent, and from then on there is a button to stop.
+  // The box is emptied when the message is sent; from then on there is a button to stop.
   await page.waitForFunction(() => document.querySelector<HTMLTextAreaElement>("#chat-message")?.value === "");
   await idle(page);
 };
@@ -103,7 +103,7 @@ describe.skipIf(missingChromium !== undefined)("a chat", () => {
     await idle(page);
     const [second] = await answers(page);
     expect(second).not.toBe(first);
-    // What followed the first answer is in its branch.
+    // The messages after the first answer belong to the branch of this answer.
     expect(await saidTexts(page)).toEqual(["Hi"]);
     await page.getByRole("button", { name: "Version before" }).focus();
     await page.keyboard.press("Enter");
@@ -188,7 +188,7 @@ describe.skipIf(missingChromium !== undefined)("a chat", () => {
       "The model never saw this character of the message: “=”. Leave it out.",
     );
     expect(await page.locator("main img").count()).toBe(0);
-    // The next message stands in its place.
+    // The next message replaces it.
     await say(page, "who");
     expect((await saidTexts(page)).at(-1)).toBe("who");
     expect(await page.getByRole("alert").count()).toBe(0);
@@ -210,7 +210,7 @@ describe.skipIf(missingChromium !== undefined)("a chat", () => {
     const [left, right] = [page.locator(".conversation").nth(0), page.locator(".conversation").nth(1)];
     const before = await answers(page);
     expect(before).toHaveLength(2);
-    // They have the same weights.
+    // Both models have the same weights.
     expect(before[0]).toBe(before[1]);
     await right.getByRole("button", { name: "Another answer" }).click();
     await right.getByText("2 of 2").waitFor();

@@ -23,10 +23,10 @@ const last = "runs/kept/last";
 const at = (more: Readonly<Record<string, string>> = {}, model = last): string =>
   `/inside?${new URLSearchParams({ model, text, ...more }).toString()}`;
 
-/** The readout at a point of the map, as the pointer gives it. */
+/** The text that is shown for a point of the map when the pointer is there. */
 const readingAt = async (page: Page, x: number, y: number): Promise<string> => {
   await page.mouse.move(x, y);
-  // The browser tells of moves once a frame; the next one shows the words.
+  // The browser reports pointer moves once per frame, so the text appears in the next frame.
   await page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))");
   return (await page.locator(".map-reading").textContent()) ?? "";
 };
@@ -67,7 +67,7 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     const values = body.maps.find(({ layer, head }) => layer === 1 && head === 0)?.values ?? [];
     expect(values.map((row) => row.length)).toEqual(Array.from(text, (_, i) => i + 1));
 
-    // All of it in the window: a pointer outside reads nothing.
+    // The whole map must be inside the window, because a pointer outside the window reads nothing.
     await page.evaluate("document.querySelector('.map-box').scrollIntoView({ block: 'center' })");
     const box = await page.locator(".map-box canvas").boundingBox();
     if (box === null) throw new Error("no map");
@@ -80,7 +80,7 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
         const [x, y] = [50 + column * step, 50 + row * step];
         const corners = [await readingAt(page, box.x + x - 2, box.y + y - 2)];
         corners.push(await readingAt(page, box.x + x + 2, box.y + y + 2));
-        // A point on the border between two cells says nothing about either.
+        // A point on the border between two cells belongs to neither.
         if (corners[0] !== corners[1]) continue;
         const [, from = 0, to = 0] = (/\((\d+)\) to .* \((\d+)\)/u.exec(corners[0] ?? "") ?? []).map(Number);
         const colors = await colorsAt(page, x, y);
@@ -97,7 +97,7 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
       }
     }
     expect(Math.min(seen.masked, seen.open)).toBeGreaterThan(10);
-    // Masked is another thing than a probability of zero.
+    // A masked cell must look different from a cell with probability zero.
     expect(stripes.size).toBeGreaterThan(1);
     expect(stripes).not.toContain(await colorOf(page, "--raised"));
 
@@ -150,14 +150,14 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     await page.getByText("(3 of 3)").waitFor();
     const other = await openPage("/inside?run=single");
     await other.getByText("--keep-last 10").waitFor();
-    // Its text is what the run wrote.
+    // Its text is a text that the run generated.
     await other.locator(".map-box").waitFor();
   });
 
   it("switches a head off: the loss changes as the server measures it, and so does the text", async () => {
     const page = await openPage(at({ view: "heads" }));
     const head = page.getByRole("button", { name: /^Layer 2, head 1:/u });
-    // So small a model is measured without being asked.
+    // Such a small model is measured automatically.
     await page.locator(".head-ranking li").nth(3).waitFor();
     expect(await page.getByRole("button", { name: /^(?:Measure each alone|Stop)$/u }).count()).toBe(0);
     const allOn = page.getByRole("button", { name: "Switch all on" });
@@ -211,7 +211,7 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     await page.keyboard.press("PageDown");
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { name: "After h, at layer 2 MLP" }).waitFor();
-    // The token that is predicted in the end has its rank at each stage.
+    // The token of the final prediction has a rank at each layer.
     const lens = await server.post<LensAnswer>("inside/lens", { model: last, text, from: 1, to: 2, top: 1 });
     const final = lens.body.positions[0]?.readings.at(-1)?.top[0];
     const rise = { model: last, text, from: 1, to: 2, next: final?.id };
@@ -257,7 +257,7 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     await page
       .locator(".heat-reading", { hasText: `Layer 2, token 16: the answer has ${share}, 100 % restored` })
       .waitFor();
-    // The last place carries everything.
+    // At the last position one activation determines the whole prediction.
     expect(share).toBe(percent(body.clean.probability));
     expect(share).not.toBe(percent(body.corrupted.probability));
   });

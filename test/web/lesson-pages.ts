@@ -1,4 +1,4 @@
-/** The lesson, walked: what its tests in the studio and as static files share. */
+/** Walks through the lesson; shared by its tests in the studio and as static files. */
 
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -9,7 +9,7 @@ import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect } from "vitest";
 import { violationsOf } from "./page.ts";
 
-// Named by a URL, since the scripts have no types.
+// Imported by URL, because the scripts have no types.
 const { buildLesson } = (await import(new URL("../../scripts/build/lesson.mjs", import.meta.url).href)) as {
   buildLesson(folder: string): Promise<string>;
 };
@@ -24,18 +24,18 @@ const types: Readonly<Record<string, string>> = {
 
 export interface StaticLesson {
   readonly address: () => string;
-  /** The paths that were asked for. */
+  /** The requested paths. */
   readonly asked: readonly string[];
 }
 
-/** The built lesson in a folder of a server of files that sends no headers of ours. */
+/** The built lesson in a folder of a static file server that does not send our headers. */
 export const useStaticLesson = (): StaticLesson => {
   let folder = "";
   const asked: string[] = [];
   const server = createServer(async ({ url = "/", method = "" }, response) => {
     const path = url.split("?")[0] ?? "/";
     asked.push(`${method} ${path}`);
-    // Below the host's root: addresses in the page must be relative.
+    // The lesson is below the host's root, so addresses in the page must be relative.
     const name = path === "/lesson/" ? "index.html" : path.replace(/^\/lesson\//u, "");
     const content = await readFile(join(folder, name)).catch(() => undefined);
     if (content === undefined || !path.startsWith("/lesson/")) response.writeHead(404).end();
@@ -66,7 +66,7 @@ const titles: Readonly<Record<PartName, string>> = {
   writing: "One character at a time",
 };
 
-/** Goes to a part by the list of parts. */
+/** Opens a part through the list of parts. */
 export const goTo = async (page: Page, name: PartName): Promise<void> => {
   const number = partNames.indexOf(name) + 1;
   await page
@@ -78,7 +78,7 @@ export const goTo = async (page: Page, name: PartName): Promise<void> => {
   expect(new URL(page.url()).hash).toBe(`#/${name}`);
 };
 
-/** A text of the reader's own: 16 characters in 4 words that repeat, so that a model learns it in a few steps. */
+/** The reader's own text: 16 characters in 4 words that repeat, so that a model learns it in a few steps. */
 export const ownText = "the fox sees the moon. ".repeat(60);
 
 export const giveOwnText = async (page: Page): Promise<void> => {
@@ -88,14 +88,14 @@ export const giveOwnText = async (page: Page): Promise<void> => {
   await page.getByText("1,380 characters.", { exact: false }).waitFor();
 };
 
-/** Steps done, as the page says. */
+/** Number of finished steps, as the page shows it. */
 export const untilStep = (page: Page, least: number) =>
   page.waitForFunction(
     (step) => (document.querySelector(".controls progress") as HTMLProgressElement).value >= step,
     least,
   );
 
-/** All parts on the reader's own text, to a short training, and back. */
+/** Walks through all parts with the reader's own text, including a short training, and back. */
 export const walk = async (page: Page): Promise<void> => {
   await giveOwnText(page);
   expect(await page.locator(".vocabulary li").count()).toBe(new Set(ownText).size);
@@ -125,7 +125,7 @@ export const walk = async (page: Page): Promise<void> => {
   const guesses = page.locator(".guesses input");
   for (let i = 0; i < 3; i++) await guesses.nth(i).press("End");
   await guesses.nth(3).press("Home");
-  // Three certain guesses and one of 0.1 %: a quarter of 6.91.
+  // Three guesses with probability 1 and one with 0.1 %: a quarter of 6.91.
   expect(await guesses.nth(3).getAttribute("aria-valuetext")).toBe("0.10 %, loss 6.91, mean 1.73 nats");
   await page.getByText("e^(4.17 − 1.40) = 16 times the probability of a guesser", { exact: false }).waitFor();
 
@@ -135,7 +135,7 @@ export const walk = async (page: Page): Promise<void> => {
   await page.getByRole("button", { name: "Pause" }).click();
   await page.getByText("Paused: step", { exact: false }).waitFor();
   const paused = await page.locator(".controls progress").getAttribute("value");
-  // Texts before the first step and after 50.
+  // Samples before the first step and after 50 steps.
   await page.getByRole("slider", { name: "Training step of the text" }).press("Home");
   await page.getByText("after 0 steps", { exact: true }).waitFor();
   expect(await page.locator(".lesson-samples .prompt").textContent()).toBe("the fox sees the moon.");
@@ -144,7 +144,7 @@ export const walk = async (page: Page): Promise<void> => {
   await page.getByText(`After ${paused} of 400 steps.`).waitFor();
   await page.getByRole("textbox", { name: "The text begins with" }).fill("the fo");
   const likeliest = page.locator(".bars tbody tr").first();
-  // It has learned that an x follows.
+  // The model has learned that an x follows.
   await likeliest.getByText("x", { exact: true }).waitFor();
   await page.getByRole("slider", { name: "Top-k" }).press("Home");
   await likeliest.getByText("100 %").waitFor();
@@ -152,7 +152,7 @@ export const walk = async (page: Page): Promise<void> => {
   await page.getByText("falls into 0.0000 to 1.0000: x", { exact: false }).waitFor();
   await page.getByRole("button", { name: "Append x, and again" }).click();
   await page.locator(".sequence .inside").getByText("the fox").waitFor();
-  // The next step begins where the reader is: the table stays, and the focus does not leave.
+  // The next step begins without moving the reader: the table stays, and the focus stays.
   expect(await page.evaluate("document.activeElement.textContent")).toBe("Draw");
   expect(await page.locator(".tail").textContent()).toBe("the␣fox");
   for (let i = 1; i <= 6; i++) {
@@ -162,7 +162,7 @@ export const walk = async (page: Page): Promise<void> => {
   await page.getByText("sees only the last 64", { exact: false }).waitFor();
   expect(await page.locator(".sequence .outside").textContent()).toBe("the");
 
-  // What was trained and written is still there.
+  // The training and the generated text are still there.
   await goTo(page, "training");
   await page.getByText(`Paused: step ${paused} of 400`, { exact: false }).waitFor();
   await page.getByRole("button", { name: "Start over" }).click();
@@ -172,7 +172,7 @@ export const walk = async (page: Page): Promise<void> => {
   await page.getByText("67 characters.", { exact: false }).waitFor();
 };
 
-/** Nothing serious against any part, in this look of the page; each part is laid out within the window. */
+/** Expects no serious accessibility finding in any part, in this look of the page, and each part inside the window. */
 export const checkParts = async (page: Page): Promise<void> => {
   for (const name of partNames) {
     await goTo(page, name);

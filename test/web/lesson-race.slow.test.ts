@@ -9,11 +9,11 @@ describe.skipIf(missingChromium !== undefined)("the race of the lesson, on the b
   it("ends as the terminal's: the cheater's loss has collapsed, and its text is worthless", async () => {
     const page = await openPage("/lesson#/mask");
     await page.getByText("Off", { exact: true }).click();
-    // Position 0 sees the answer, one place further on.
+    // Without the mask, position 0 sees its answer one position later.
     expect(await page.locator(".sight .answer").first().textContent()).toBe("a");
     await page.getByRole("button", { name: "Start the race" }).click();
     await untilStep(page, 1);
-    // It goes on while another part is read.
+    // The race continues while another part is open.
     await goTo(page, "pairs");
     await goTo(page, "mask");
     page.setDefaultTimeout(500_000);
@@ -26,7 +26,8 @@ describe.skipIf(missingChromium !== undefined)("the race of the lesson, on the b
     const [withMask = [], without = []] = await Promise.all(
       [0, 1].map(async (i) => page.locator("table").last().locator("tbody tr").nth(i).locator("td").allTextContents()),
     );
-    // Guessing costs ln 70 = 4.25: without looking ahead the cheater does worse.
+    // Guessing has the loss ln 70 = 4.25. When it cannot look ahead, the model that was trained without the mask does
+    // worse.
     expect(Number(without[2])).toBeGreaterThan(4.25);
     expect(Number(withMask[2])).toBeLessThan(2.2);
     const known = (cell: string | undefined) => Number(/^(\d+) of/u.exec(cell ?? "")?.[1] ?? 0);

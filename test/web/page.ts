@@ -1,4 +1,4 @@
-/** The studio's page in headless Chromium, on a real studio. */
+/** The studio's page in headless Chromium, with a real studio. */
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
@@ -7,12 +7,12 @@ import { program } from "../browser/chromium.ts";
 
 const axe = fileURLToPath(new URL("../../node_modules/axe-core/axe.min.js", import.meta.url));
 
-/** Pixels of a window. */
+/** Size of a window in pixels. */
 const height = 900;
 
 export interface Opened {
   readonly page: Page;
-  /** Errors in the page, what its policy forbade, and requests to other hosts. */
+  /** Errors in the page, violations of its policy, and requests to other hosts. */
   readonly complaints: readonly string[];
 }
 
@@ -25,7 +25,7 @@ export interface OpenOptions {
   readonly serviceWorkers?: "allow" | "block";
 }
 
-/** Opens pages for the tests of a file; each test fails if one of its pages had something to complain about. */
+/** Opens pages for the tests of a file. A test fails if one of its pages had a problem. */
 export const usePages = (address: () => string): ((path: string, options?: OpenOptions) => Promise<Page>) => {
   let browser: Browser | undefined;
   const contexts: BrowserContext[] = [];
@@ -54,13 +54,14 @@ export const usePages = (address: () => string): ((path: string, options?: OpenO
       ...(proxy === undefined ? {} : { proxy: { server: proxy, bypass: "<-loopback>" } }),
     });
     contexts.push(context);
-    // Far more than anything takes, for machines that are busy.
+    // Far longer than anything takes, for busy machines.
     context.setDefaultTimeout(120_000);
     const page = await context.newPage();
     page.on("pageerror", (error) => complaints.push(`error: ${error.stack}`));
     page.on("dialog", (dialog) => complaints.push(`dialog: ${dialog.message()}`));
     page.on("console", (message) => {
-      // A run that is not there, requests that are refused and a lost connection are among the tests.
+      // Failed requests are allowed, because some tests open missing runs, send refused requests or lose the
+      // connection.
       const isMeant = /\b(?:400|401|404|409)\b|net::ERR_/.test(message.text());
       if (message.type() === "error" && !isMeant) complaints.push(message.text());
     });
@@ -82,7 +83,7 @@ interface AxeResult {
   }[];
 }
 
-/** What axe-core holds against the page: serious and critical findings, a line each. */
+/** Findings of axe-core for the page: serious and critical ones, one per line. */
 export const violationsOf = async (page: Page): Promise<readonly string[]> => {
   await page.evaluate(await readFile(axe, "utf8"));
   const { violations } = (await page.evaluate("axe.run(document, { resultTypes: ['violations'] })")) as AxeResult;
@@ -102,9 +103,9 @@ const looks = [
 ] as const;
 
 /**
- * Expects nothing serious against the page, and nothing wider than its window, in each look: light, dark and narrow.
- * @param page just opened, light and wide. It is loaded anew for each of the others.
- * @param loaded waits until the page shows all that it has.
+ * Expects no serious finding, and nothing wider than the window, in each look: light, dark and narrow.
+ * @param page just opened, light and wide. It is loaded again for each of the other looks.
+ * @param loaded waits until the page shows everything.
  */
 export const expectNothingSerious = async (page: Page, loaded: () => Promise<void>): Promise<void> => {
   const grounds: Partial<Record<"light" | "dark", unknown>> = {};

@@ -1,8 +1,8 @@
 import { expect, it, vi } from "vitest";
 
-/** What the studio's server is asked. */
+/** A request to the studio's server. */
 const asked: { readonly preset?: string; readonly config?: object }[] = [];
-/** Widths that follow from the recipe; 5 heads fit none of them. */
+/** Widths that follow from the recipe; none of them is divisible by 5 heads. */
 const widths: Readonly<Record<string, number>> = { quick: 128, gpt2: 768 };
 
 it("a fault names the values that the form shows, after another recipe too", async () => {
@@ -37,7 +37,7 @@ it("a fault names the values that the form shows, after another recipe too", asy
   await vi.runAllTimersAsync();
   expect(planFailure.value?.error).toContain("got 768 and 5");
   expect(width()).toBe(768);
-  // The panel still has the last plan that is valid.
+  // The panel still shows the last valid plan.
   expect(plan.value?.config.model.nEmbd).toBe(128);
   end();
   vi.useRealTimers();

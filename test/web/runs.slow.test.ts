@@ -18,7 +18,7 @@ describe.skipIf(missingChromium !== undefined)("a run from the page", () => {
     await page.getByRole("link", { name: "Start a run" }).click();
     await page.getByRole("textbox", { name: "Text", exact: true }).fill(catText);
     await page.getByLabel("Name", { exact: true }).fill("from-page");
-    // Without the patience that follows from a text: it must not end of itself.
+    // Without patience, which would follow from the text, so that the run does not end by itself.
     await page.getByLabel("Recipe", { exact: true }).selectOption("quick");
     for (const [label, value] of [
       ["Steps", "200000"],
@@ -33,7 +33,7 @@ describe.skipIf(missingChromium !== undefined)("a run from the page", () => {
     const command = page.locator(".command-text").getByText("--train.steps 200000");
     await command.waitFor();
 
-    // The draft is there again.
+    // The draft has been restored.
     await page.reload();
     expect(await page.getByLabel("Steps", { exact: true }).inputValue()).toBe("200000");
     expect(await page.getByRole("textbox", { name: "Text", exact: true }).inputValue()).toBe(catText);
@@ -58,7 +58,7 @@ describe.skipIf(missingChromium !== undefined)("a run from the page", () => {
     await untilStep(page, 101);
     await page.getByRole("button", { name: "Stop" }).click();
     await stateOf(page, "Stopped");
-    // The last events may come after the word.
+    // The last events may arrive after the status.
     const { step: stopped } = await server.summary("from-page");
     await untilStep(page, stopped);
     expect(await lastStep(page)).toBe(stopped);
@@ -78,7 +78,7 @@ describe.skipIf(missingChromium !== undefined)("a run from the page", () => {
       (last) => document.querySelector(".chart-340")?.getAttribute("aria-valuemax") === String(last),
       again + 40,
     );
-    // Every step once, those before the stops too.
+    // Every step exactly once, including the steps before the stops.
     const { body } = await server.get<{ steps: { step: readonly number[] } }>("runs/from-page/series");
     expect(body.steps.step).toEqual(Array.from({ length: again + 40 }, (_, i) => i + 1));
   });
@@ -90,7 +90,7 @@ describe.skipIf(missingChromium !== undefined)("a page that fills", () => {
     await run(name, 200_000, { evalInterval: 40, checkpointInterval: 1000, sampleTokens: 150 });
     const page = await openPage(`/runs/${name}`, { width });
     await noteShifts(page);
-    // High enough for all of it.
+    // High enough to show everything.
     await page.setViewportSize({ width, height: 3200 });
     await page.reload();
     await untilStep(page, 401);
@@ -139,7 +139,7 @@ describe.skipIf(missingChromium !== undefined)("a run of another process", () =>
     await writeFile(text, catText);
     const small = ["--model.nLayer", "1", "--model.nHead", "2", "--model.nEmbd", "8", "--model.contextLength", "8"];
     const often = ["--train.evalInterval", "50", "--train.checkpointInterval", "50"];
-    // It must not end of itself meanwhile.
+    // The run must not end by itself during the test.
     const endless = ["--train.steps", "1000000", "--patience", "0"];
     const where = ["--out", server.path("runs", "terminal"), "--backend", "wasm", "--threads", "1"];
     const child = spawn(process.execPath, [main, "train", "--data", text, ...small, ...often, ...endless, ...where], {

@@ -1,4 +1,4 @@
-/** What the tests of the page share: runs, and what a run's page says. */
+/** Shared by the tests of the page: runs, and functions that read a run's page. */
 import type { Page } from "playwright-core";
 import { expect } from "vitest";
 import type { RunSummary } from "#foretoken/serve/studio/protocol.js";
@@ -6,7 +6,7 @@ import { missingChromium } from "../browser/chromium.ts";
 import { type Page as Server, smallRun, useStudio } from "../serve/studio.ts";
 import { type OpenOptions, usePages } from "./page.ts";
 
-/** A studio and pages of it, for the tests of a file that are skipped without a browser. */
+/** A studio and pages of it, for the tests of a file. Without a browser the tests are skipped. */
 export const useStudioPages = (): {
   readonly server: Server;
   readonly openPage: (path: string, options?: OpenOptions) => Promise<Page>;
@@ -34,7 +34,7 @@ export const useStudioPages = (): {
   };
 };
 
-/** The last step that the chart of losses knows, as a screen reader is told. */
+/** The last step in the chart of losses, as it is described to a screen reader. */
 export const lastStep = async (page: Page): Promise<number> =>
   Number(await page.getByRole("slider", { name: /^Loss/ }).getAttribute("aria-valuemax"));
 
@@ -48,7 +48,7 @@ export const untilStep = (page: Page, step: number) =>
 export const stateOf = (page: Page, word: string) =>
   page.locator(".run-state .state").getByText(word, { exact: true }).waitFor({ timeout: 120_000 });
 
-/** The number of different colours of pixels in the chart: an empty one has few. */
+/** Number of different pixel colours in the chart; an empty chart has few. */
 export const inkOf = (page: Page) =>
   page.evaluate(() => {
     const canvas = document.querySelector<HTMLCanvasElement>(".chart-340 canvas");
@@ -58,7 +58,7 @@ export const inkOf = (page: Page) =>
     return inked;
   });
 
-/** Has the page note, from its next loading on, what moves by itself. */
+/** Makes the page record, from its next loading on, elements that move by themselves. */
 export const noteShifts = (page: Page): Promise<unknown> =>
   page.addInitScript(() => {
     interface Shift extends PerformanceEntry {

@@ -172,7 +172,7 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await page.getByLabel("Prompt").fill("The ");
     await page.getByLabel("Tokens", { exact: true }).fill("30");
     await page.getByLabel("Side by side").check();
-    // It begins with another run's model.
+    // The page begins with another run's model.
     const models = page.locator(".column select");
     const model = await models.nth(0).inputValue();
     expect(await models.nth(1).inputValue()).toMatch(/^runs\/(?!first\/)/);
@@ -187,7 +187,7 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await right.getByText("30 tokens").waitFor();
     expect(await right.locator(".tokens").textContent()).not.toBe(await left.locator(".tokens").textContent());
 
-    // All are in the list of a single column; the left one was written twice, and is there once.
+    // The list of a single column has all texts; the left text was generated twice, and is listed once.
     await page.getByLabel("Side by side").uncheck();
     await page.getByText("3 texts").waitFor();
     expect(await page.locator(".branch").allTextContents()).toEqual(
@@ -299,9 +299,9 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await page.getByRole("button", { name: /^Text 2/ }).waitFor();
     await page.getByText("2 texts").waitFor();
     await page.getByText("temperature 0.8, seed 3").waitFor();
-    // Meanwhile it reads "Stop".
+    // Meanwhile the button reads "Stop".
     await page.locator("button[type=submit]:enabled").waitFor();
-    // Of another seed: a text equal to one that is there joins it.
+    // With another seed, because a text that equals a listed text is not listed again.
     await page.getByLabel("Seed").fill("4");
     await page.getByRole("slider", { name: /Top-k/ }).press("Control+Enter");
     await page.getByText("3 texts").waitFor();
@@ -319,7 +319,7 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await page.waitForURL("**/runs/by-keys");
     await server.until("by-keys", ({ owner }) => owner === null);
     await page.goto(new URL("/inside?run=first", page.url()).href);
-    // It begins with a text of the run.
+    // The page begins with a text of the run.
     await page.getByText("8 of at most 8 tokens").waitFor();
     await page.getByRole("textbox", { name: "Text", exact: true }).fill("The cat");
     await page.keyboard.press("Control+Enter");

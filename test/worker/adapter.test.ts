@@ -1,4 +1,7 @@
-/** `onAdapter`: the adapter of a run that trains one, in Node and as in a page, in the run's own thread and on the calling one. */
+/**
+ * `onAdapter` gets the adapter of a run that trains one: in Node and as in a page, in the run's own thread and on the
+ * calling thread.
+ */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -15,7 +18,7 @@ const small = {
   config: { lora: { rank: 2 }, train: { ...smallRun.train, steps: 4, learningRate: 0.05 } },
 } as const;
 
-/** The model that the adapters are for. */
+/** The base model of the adapters. */
 let base = "";
 let files: Readonly<Record<string, Uint8Array>> = {};
 beforeAll(async () => {

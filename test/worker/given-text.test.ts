@@ -1,4 +1,6 @@
-/** `train({ text })` and `onCheckpoint` in Node: as in a page, in the run's own thread and on the calling one. */
+/**
+ * `train({ text })` and `onCheckpoint` in Node work as in a page, in the run's own thread and on the calling thread.
+ */
 import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { beforeAll, describe, expect, it, vi } from "vitest";
@@ -23,7 +25,7 @@ const text = wordsText("given", 300);
 const valText = wordsText("held out", 60);
 const small = { preset: "book", config: tinyRun, backend: "reference", finalSampleTokens: 5 } as const;
 
-/** Events without the clock, the memory and places. */
+/** Events without the fields for the clock, the memory and paths. */
 const timeless = (events: readonly TrainEvent[]): unknown[] =>
   events
     .filter(({ type }) => type !== "estimate")
@@ -90,7 +92,7 @@ describe.each([true, false])("a run of a string, with worker: %s", (worker) => {
       expect((await inThread.evaluate({ text: held })).natsPerToken).toBe(loss);
       expect(await inThread.score(held, { stride: 8 })).toEqual(await lm.score(held, { stride: 8 }));
       await Promise.all([lm.close(), inThread.close()]);
-      // The caller's files stay as they were.
+      // The caller's files are unchanged.
       expect(comparable(files)).toEqual(comparable(inPage.files[inPage.which.lastIndexOf(kind)] as CheckpointFiles));
     }
   });
@@ -153,7 +155,7 @@ describe.each([true, false])("a run of a string, with worker: %s", (worker) => {
 });
 
 describe("a text in a run's folder", () => {
-  // A mark and line ends that reading a file would change.
+  // A byte order mark and line ends that reading from a file would change.
   const strange = `\uFEFF${text.replaceAll("\n", "\r\n")}né 🐋 `.repeat(2);
 
   it("is kept as it was given, is named on the run's page, and goes with the folder", async () => {

@@ -1,9 +1,9 @@
-/** A run that is stopped before its first event, in a thread that is busy. */
+/** A run that is stopped before its first event, while its thread is busy. */
 import { expect, it } from "vitest";
 import type { WorkerThread } from "#foretoken/core/remote/pool.js";
 import { trainIn } from "#foretoken/worker/train.js";
 
-/** A thread whose first event comes when it is told. */
+/** A thread that sends its first event when the test asks for it. */
 const busyThread = () => {
   const seen: string[] = [];
   let begin = (): void => {};

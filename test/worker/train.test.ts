@@ -44,7 +44,7 @@ describe("training in a thread of its own", () => {
     expect((await timelessMetrics(there)).length).toBe((await timelessMetrics(here)).length);
   });
 
-  // A step that takes the reference backend half a second.
+  // A step that takes half a second on the reference backend.
   const slow = {
     model: { ...tinyRun.model, contextLength: 128, nLayer: 2, nEmbd: 128 },
     train: {
@@ -61,7 +61,8 @@ describe("training in a thread of its own", () => {
     const text = await writeText(wordsText("long", 3000));
     const controller = new AbortController();
     const seen: TrainEvent[] = [];
-    // Turns of a timer here while the first step is computed: none if it were computed here.
+    // Counts turns of a timer in this thread during the first step; there would be none if the step were computed in
+    // this thread.
     let turns = 0;
     let turnsOfStep = 0;
     const timer = setInterval(() => turns++, 5);
@@ -79,7 +80,7 @@ describe("training in a thread of its own", () => {
     }
     expect(turnsOfStep).toBeGreaterThan(5);
     expect(seen.at(-1)).toMatchObject({ type: "done", reason: "interrupted" });
-    // It may be at the next step already.
+    // The run may have reached the next step already.
     expect(seen.filter(({ type }) => type === "step").length).toBeLessThanOrEqual(2);
   });
 
@@ -122,7 +123,7 @@ describe("training in a thread of its own", () => {
     const out = newPath();
     let steps = 0;
     for await (const event of train(options(out))) if (event.type === "step" && ++steps === 3) break;
-    // The folder is free again.
+    // The folder can be used again.
     const rest = await collect(train({ resume: out, backend: "reference" }));
     expect(rest.at(-1)).toMatchObject({ type: "done", reason: "finished" });
   });
@@ -183,11 +184,11 @@ describe("training in a thread of its own", () => {
       ["process.exit(3)", "await next;", 3],
       // Nothing is left that could answer.
       ["return new Promise(() => {});", "", 0],
-      // The engine's own status for it.
+      // The engine's own exit status in this case.
       ["return new Promise(() => {});", "await next;", 13],
       ["setTimeout(() => process.exit(4), 50); return new Promise(() => {});", "await events.return();", 4],
     ] as const;
-    // A run is one process's at a time, so each has a copy of its own.
+    // Only one process at a time may use a run, so each gets its own copy.
     await Promise.all(
       cases.map(async ([callback, after, status], i) => {
         const copy = `${out}-${i}`;
@@ -275,7 +276,7 @@ describe("training in a thread of its own", () => {
       console.log((await events.next()).value.type);`;
     const file = `${await writeText(program)}.mjs`;
     await writeFile(file, program);
-    // The engine's flags are for the thread too, and may not be refused.
+    // The engine's flags also apply to the thread, and must not be refused there.
     const flags = ["--expose-gc", "--max-old-space-size=500"];
     const ways = [["--input-type=module", "-e", program], [file]];
     const outcomes = ways.map((args) =>

@@ -10,7 +10,7 @@ export const browserCases = (setup: Setup): readonly Case[] => [
     name: "browser: openBackend",
     args: () => ["reference", {}],
     call: openAndClose(browser.openBackend),
-    // Its own default looks for a page.
+    // The browser's default would look for a page.
     allows: (value, place) => place > 0 || isDefined(value),
   },
   {
@@ -26,7 +26,7 @@ export const browserCases = (setup: Setup): readonly Case[] => [
     isDefinedPrimitive,
   ),
   {
-    // Here is no page that could start a worker: a ConfigError, too.
+    // In Node there is no page that could start a worker, which is also a ConfigError.
     name: "browser: loadInWorker",
     args: () => [setup.files, { backend: "reference" }],
     call: openAndClose(browser.loadInWorker),
@@ -49,7 +49,7 @@ export const browserCases = (setup: Setup): readonly Case[] => [
     call: browser.runFromFolder,
   },
   { name: "browser: zipFolder", args: () => [setup.files, "run"], call: browser.zipFolder },
-  // Here is no private file system: a ConfigError, too.
+  // In Node there is no private file system, which is also a ConfigError.
   { name: "browser: openRunStore", args: () => ["run"], call: openAndClose(browser.openRunStore) },
   { name: "browser: openFileStore", args: () => ["run"], call: openAndClose(browser.openFileStore) },
   { name: "browser: train", args: () => [{ text: "" }], call: browser.train },

@@ -1,15 +1,18 @@
-/** The type of a case, the wrong values, and helpers of the tables. */
+/** The type of a case, the wrong values, and helper functions of the tables. */
 
 export interface Case {
   readonly name: string;
-  /** Arguments that work, new ones for each call; undefined stands for an option, which is always replaced. */
+  /** Valid arguments, created for each call. undefined stands for an option, which is always replaced. */
   readonly args: () => readonly unknown[];
   readonly call: (...args: never[]) => unknown;
-  /** The option that the one argument is the value of. */
+  /** The option whose value is the single argument. */
   readonly option?: string;
-  /** Whether the option is of an object that may have others. */
+  /** Whether the option belongs to an object that may have other options. */
   readonly isOpen?: boolean;
-  /** Whether a value may be tried in a place: values that would work there, and do more than a test should, may not. */
+  /**
+   * Whether a value may be tried at a place. Values that are valid there, and would do more than a test should, are
+   * left out.
+   */
   readonly allows?: (value: unknown, place: number) => boolean;
 }
 
@@ -24,14 +27,14 @@ export const isNumber = (value: unknown): boolean => typeof value === "number";
 export const isText = (value: unknown): boolean => typeof value === "string";
 export const isPrimitive = (value: unknown): boolean =>
   typeof value !== "object" || value === null || Array.isArray(value);
-/** 2 ** 60 is a valid count in some places, and would take all memory or never end. */
+/** 2 ** 60 is a valid count at some places, and would use all memory or never end. */
 export const isNotHuge = (value: unknown): boolean => value !== 2 ** 60;
 
 /** `option` under another name. */
 const mistyped = (option: string, name: string, value: never): WrongOption =>
   ({ [option]: undefined, [name]: value }) as unknown as WrongOption;
 
-/** Values in the place of a member of an object, and of a member of such a member; undefined: it is left out. */
+/** Wrong values for a member of an object, and for members of this member; undefined: the member is left out. */
 const wrongMembers: readonly unknown[] = [undefined, null, 0, "x", {}, [], [null], [{}], { length: 3 }];
 const wrongInside: readonly unknown[] = [undefined, null, [{}]];
 
@@ -45,7 +48,9 @@ const withMember = (value: object, name: string, member: unknown): object => {
   return copy;
 };
 
-/** Copies of an object with one wrong member, or a wrong member of a member; the objects in which they are stay as they are. */
+/**
+ * Copies of an object with one wrong member, or with a wrong member of a member. The original objects are unchanged.
+ */
 export function* damaged(value: unknown, isInside = false): Generator<readonly [place: string, copy: object]> {
   if (!isPlain(value)) return;
   for (const name of Object.keys(value)) {
@@ -57,7 +62,7 @@ export function* damaged(value: unknown, isInside = false): Generator<readonly [
   }
 }
 
-/** One option with a wrong value, to be spread over options that work. */
+/** One option with a wrong value, to be merged with valid options. */
 type WrongOption = Readonly<Record<string, never>>;
 
 /** A case for each of these options, named after the function and the option. */
@@ -79,7 +84,7 @@ interface Closable {
   readonly close: () => unknown;
 }
 
-/** Calls a function that opens something, and closes what it opened. */
+/** Calls a function that opens something, and closes the opened object. */
 export const openAndClose =
   <Args extends readonly unknown[]>(open: (...args: Args) => Closable | Promise<Closable>) =>
   async (...args: Args): Promise<void> => {

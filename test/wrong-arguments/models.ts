@@ -1,4 +1,4 @@
-/** Models and adapters: made, asked, looked into, loaded and saved. */
+/** Models and adapters: created, used, examined, loaded and saved. */
 import * as foretoken from "#foretoken/index.js";
 import { type Case, isNotHuge, isPrimitive, isText, openAndClose, optionCases } from "./case.ts";
 import { type Setup, tinyModel } from "./setup.ts";
@@ -41,7 +41,8 @@ const manyCases = (setup: Setup): readonly Case[] => [
   ...optionCases("openEngine", ["cacheBytes", "maxSequences", "other"], (wrong) => opened(setup.lm, wrong), isNotHuge),
   {
     name: "generateMany",
-    // A limit of the prompt's own, since many wrong values in the options' place stand for the defaults: many tokens.
+    // A limit of its own for this prompt: many wrong values of the options count as the defaults, which allow many
+    // tokens.
     args: () => [setup.lm, [{ prompt: "the", maxNewTokens: 1 }], { maxNewTokens: 1 }],
     call: foretoken.generateMany,
   },
@@ -158,7 +159,7 @@ const insideCases = (setup: Setup): readonly Case[] => [
   ),
 ];
 
-/** Any text is a path, and would be written to. */
+/** Any text is a valid path, and would be written to. */
 const isNoNewPath = (value: unknown, place: number): boolean => place > 0 || !isText(value);
 
 const fileCases = (setup: Setup): readonly Case[] => [
@@ -186,11 +187,11 @@ const fileCases = (setup: Setup): readonly Case[] => [
       "other",
     ],
     openAndClose((wrong) => foretoken.loadPretrained(setup.checkpoint, { backend: "reference", ...wrong })),
-    // An object without fields is no adapters at all.
+    // An object without fields means no adapters.
     (value, option) => option !== "adapters" || isPrimitive(value),
   ),
   {
-    // No thread is started for what is wrong.
+    // Wrong arguments start no thread.
     name: "loadInWorker",
     args: () => [setup.checkpoint, { backend: "none" }],
     call: openAndClose(foretoken.loadInWorker),

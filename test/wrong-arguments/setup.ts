@@ -1,4 +1,4 @@
-/** What the tables share: constants, and models and files that are made once, before the tests. */
+/** Shared by the tables: constants, and models and files that are created once, before the tests. */
 import { afterAll, beforeAll } from "vitest";
 import * as browser from "#foretoken/browser.js";
 import * as foretoken from "#foretoken/index.js";
@@ -12,7 +12,7 @@ export const tinyConfig = {
   train: { steps: 1, batchSize: 1, evalInterval: 1, checkpointInterval: 1, sampleTokens: 0 },
 };
 
-/** A text that is long enough to train on. */
+/** A text that is long enough for training. */
 export const shortText = "the cat sat on a mat and ran".repeat(5);
 
 type Folder = ReturnType<typeof useFolder>;
@@ -24,24 +24,24 @@ export interface Setup extends Pick<Folder, "newPath"> {
   readonly lm: foretoken.LanguageModel;
   /** The folder of a run. */
   readonly run: string;
-  /** The folder of `lm`, its files, and the model that the browser's entry loaded from them. */
+  /** The folder of `lm`, its files, and the model that the browser's entry loads from these files. */
   readonly checkpoint: string;
   readonly files: browser.CheckpointFiles;
   readonly browserLm: browser.LanguageModel;
   /** The files of a run's last checkpoint. */
   readonly runFiles: browser.CheckpointFiles;
-  /** A context that is open, and logits [1, 2, V] in it. */
+  /** An open context, and logits [1, 2, V] in it. */
   readonly context: foretoken.Context;
   readonly logits: foretoken.Tensor;
-  /** A model that converses. */
+  /** A model with a chat template. */
   readonly chatLm: foretoken.LanguageModel;
-  /** A model with an adapter in use, the adapter's folder, and its files. */
+  /** A model with an active adapter, the adapter's folder, and its files. */
   readonly adaptedLm: foretoken.LanguageModel;
   readonly adapter: string;
   readonly adapterFiles: browser.AdapterFiles;
 }
 
-/** A run of one step, as its last checkpoint is handed out. */
+/** The last checkpoint of a run of one step, as `onCheckpoint` gets it. */
 const runOneStep = async (): Promise<browser.CheckpointFiles> => {
   let files: browser.CheckpointFiles | undefined;
   const onCheckpoint = (given: browser.CheckpointFiles): void => {
@@ -61,7 +61,7 @@ const makeSetup = async ({ newPath, writeText }: Folder): Promise<Setup> => {
   const lm = foretoken.languageModel(foretoken.freshModel(backend, tinyModel, tokenizer.vocabSize, 1), tokenizer);
   const context = foretoken.inferenceContext(backend);
   const logits = foretoken.forward(context, lm.model, [0, 1], 1, 2);
-  // Starts no process: its messages are refused, or are too long.
+  // Starts no process, because its messages are refused or too long.
   const chatTemplate = { template: "{{ messages }}", bosToken: "", eosToken: "" };
   const chatLm = foretoken.languageModel(lm.model, tokenizer, undefined, { chatTemplate });
   const checkpoint = newPath();
@@ -86,7 +86,7 @@ const makeSetup = async ({ newPath, writeText }: Folder): Promise<Setup> => {
   };
 };
 
-/** Made before the tests of a file and closed after them: its fields are there only while tests run. */
+/** Created before the tests of a file and closed after them: its fields exist only while tests run. */
 export const useSetup = (): Setup => {
   const folder = useFolder();
   const setup: Partial<Setup> = {};

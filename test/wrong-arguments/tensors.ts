@@ -60,7 +60,7 @@ const backendCases = (setup: Setup): readonly Case[] => [
 const instead = (own: unknown, given: unknown): never => (given === "own" ? own : given) as never;
 
 const tensorCases = (setup: Setup): readonly Case[] => {
-  /** A context of its own for each call, with a result computed in it. */
+  /** A new context for each call, with a result computed in it. */
   const inContext =
     (work: (context: foretoken.TrainingContext, logits: foretoken.Tensor, ...args: never[]) => unknown) =>
     async (...args: never[]): Promise<unknown> => {
@@ -151,7 +151,7 @@ const gradientCases = (setup: Setup): readonly Case[] => [
   },
 ];
 
-/** From random numbers up to an optimizer's update. */
+/** All functions from random numbers to an optimizer's update. */
 export const tensorsCases = (setup: Setup): readonly Case[] => [
   ...randomCases,
   ...backendCases(setup),

@@ -71,7 +71,7 @@ const corpusCases = (setup: Setup): readonly Case[] => [
     name: "loadCorpus",
     args: () => [setup.data, {}],
     call: foretoken.loadCorpus,
-    // The default is a text of the network.
+    // The default text comes from the network.
     allows: (value, place) => place > 0 || isDefined(value),
   },
   ...optionCases("loadCorpus", ["valData", "valFraction", "surroundings"], (wrong) =>

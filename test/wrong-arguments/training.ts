@@ -82,7 +82,8 @@ const trainCases = (setup: Setup): readonly Case[] => [
     ],
     (wrong) => foretoken.train({ ...options, data: setup.data, ...wrong } as never),
     (value, option) =>
-      // A number of tokens to write can take long; a folder would be made; the default text is of the network.
+      // Generating a number of tokens can take long; a folder would be created; the default text comes from the
+      // network.
       !(option === "finalSampleTokens" && isNumber(value)) &&
       !(option === "out" && (isText(value) || value === undefined)) &&
       !(option === "data" && value === undefined) &&
@@ -101,7 +102,7 @@ export const trainingCases = (setup: Setup): readonly Case[] => [
   ...rateCases,
   ...evaluationCases(setup),
   ...trainCases(setup),
-  // Its text is missing, which is found after the options: nothing is written or trained.
+  // The text is missing, which is noticed after the options are checked, so nothing is written or trained.
   {
     name: "sweep",
     args: () => [{ data: "nowhere.txt", vary: { "train.steps": [1, 2] } }, { out: "nowhere" }],

@@ -11,8 +11,8 @@ import { textCases } from "./text.ts";
 import { trainingCases } from "./training.ts";
 
 /**
- * Every public function, called as JavaScript can call it: with arguments of any kind. It answers with a ForetokenError
- * or with success, and never with a TypeError from deep inside.
+ * Calls every public function as JavaScript can: with arguments of any kind. The function must throw a ForetokenError
+ * or succeed, but never throw a TypeError from internal code.
  */
 
 const { ForetokenError } = foretoken;
@@ -29,7 +29,7 @@ const cases: readonly Case[] = [
 const isIterator = (value: unknown): value is AsyncIterator<unknown> =>
   typeof value === "object" && value !== null && "next" in value && "return" in value;
 
-/** Calls, waits, and takes a few events; returns the error. */
+/** Calls, awaits, and reads a few events; returns the error. */
 const failureOf = async ({ call }: Case, args: readonly unknown[]): Promise<unknown> => {
   try {
     const result: unknown = await call(...(args as never[]));
@@ -48,12 +48,12 @@ const isRefusal = (error: unknown): boolean => error === undefined || error inst
 const complaint = (error: unknown): string => (error instanceof Error ? String(error.stack) : String(error));
 
 const expectRefusal = (error: unknown, what: string): void => {
-  // Most are: a stack takes longer to write down than all else here.
+  // Most errors have the expected class; printing a stack takes longer than everything else in this test.
   if (!isRefusal(error)) expect.fail(`${what}: ${complaint(error)}`);
   if (error !== undefined) expect((error as Error).message).toMatch(/^[^\n]{1,300}$/u);
 };
 
-/** An option's name without its last letter but one; of a short one, with a letter more. */
+/** A misspelt option: its name without the last letter but one; a short name gets one more letter. */
 const mistyped = (option: string): string =>
   option.length < 4 ? `${option}x` : option.slice(0, -2) + option.slice(-1);
 
@@ -86,7 +86,7 @@ describe.each(cases)("$name", (one) => {
       expect(error, complaint(error)).toBeInstanceOf(ForetokenError);
       expect((error as Error).message).toContain("every key must be a known one");
       expect((error as Error).message).toContain(`got "${name}"`);
-      // Two options may be as near.
+      // Two options may be equally similar.
       const [, hint] = /; try (?:.*\.)?(\w+)$/u.exec((error as Error).message) ?? [];
       if (name.length > 4) expect(option).toMatch(new RegExp(`^${hint}`, "u"));
     });

@@ -6,7 +6,7 @@ import { describeBackends } from "#foretoken/backend/select.node.js";
 interface CompiledBackend {
   readonly name: "native" | "wasm";
   readonly open: (threads: number) => Promise<Backend>;
-  /** Why it cannot be tested here. */
+  /** Why the backend cannot be tested on this machine. */
   readonly missing: string | undefined;
 }
 

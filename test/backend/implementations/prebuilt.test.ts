@@ -9,7 +9,7 @@ const { newPath } = useFolder();
 
 const name = `@some/native-${process.platform}-${process.arch}`;
 
-/** An installed package that names `dependencies`, with the optional package in version `installed` beside it. */
+/** An installed package with `dependencies`, and the optional package in version `installed` next to it. */
 const packageWith = async (dependencies: object, installed?: string): Promise<string> => {
   const modules = join(newPath(), "node_modules");
   const root = join(modules, "main");

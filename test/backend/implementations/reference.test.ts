@@ -11,7 +11,7 @@ const view = (backend: Backend, values: number[], offset = 0) => {
   return { storage, offset };
 };
 
-// To 17 digits, from 40-digit arithmetic (mpmath).
+// Values with 17 digits, from 40-digit arithmetic (mpmath).
 const erfcValues: readonly (readonly [number, number])[] = [
   [-6, 2.0],
   [-2.5, 1.999593047982555],
@@ -126,7 +126,7 @@ describe("memory of the reference backend", () => {
     await backend.close();
     await backend.close();
     expect(backend.isClosed()).toBe(true);
-    // Not of its storages, which are gone with it.
+    // The error must not be about the backend's storages, which are gone too.
     const closed = (where: string) =>
       new ConfigError({
         where,

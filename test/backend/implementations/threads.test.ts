@@ -15,7 +15,7 @@ import { compiledBackends } from "./compiled-backends.ts";
 
 const dist = (path: string): string => new URL(`../../../dist/${path}`, import.meta.url).href;
 
-/** A program that adds on a backend of its own with two threads, prints the sum, and does not close it. */
+/** A program that adds numbers on its own backend with two threads, prints the sum, and does not close the backend. */
 const program = (name: string): string => {
   const module =
     name === "native" ? "backend/implementations/native/native.node.js" : "backend/implementations/wasm/node.js";
@@ -35,7 +35,7 @@ const normals = (length: number, seed: number): Float32Array => {
   return Float32Array.from({ length }, () => stream.normal());
 };
 
-/** A little of everything whose work is divided, at sizes that no number of threads divides. */
+/** One call of each kind of kernel that divides its work, with sizes that no number of threads divides. */
 const work = async (backend: Backend): Promise<readonly Float32Array[]> => {
   const view = (length: number, seed?: number): View => {
     const storage = backend.alloc("float32", length);
@@ -102,7 +102,7 @@ const work = async (backend: Backend): Promise<readonly Float32Array[]> => {
 
 const bits = (arrays: readonly Float32Array[]): readonly Uint32Array[] => arrays.map((a) => new Uint32Array(a.buffer));
 
-/** Branches of chains of additions, each long enough for several threads, beside each other: y = 2 ** adds · (branch + 1). */
+/** Independent branches, each a chain of additions long enough for several threads: y = 2 ** adds · (branch + 1). */
 const chains = (backend: Backend, branches: number, threads: number) => {
   const [n, adds] = [30_000, 6];
   const views = Array.from({ length: branches }, () => ({ storage: backend.alloc("float32", n), offset: 0 }));
@@ -267,7 +267,7 @@ describe.skipIf(wasmMissing !== undefined)("the workers of the WebAssembly backe
     await backend.close();
   });
 
-  // A sum that reads past the end of the memory: in the second share alone, or in both.
+  // A sum that reads past the end of the memory: only in the second thread's share, or in both.
   test.each([2 ** 23, 2 ** 29])(
     "one that fails in a branch, in a sum of %d numbers, is reported, and all can end",
     async (n) => {
@@ -280,7 +280,7 @@ describe.skipIf(wasmMissing !== undefined)("the workers of the WebAssembly backe
           View,
         ];
         const calls = backend.record?.(() => backend.run("sum", { x, y, n: length })) as RecordedCalls;
-        // The last of these numbers is the kernel's integer; the buffer's length, which is checked, comes before.
+        // The last of these numbers is the kernel's integer. The buffer's length, which is checked, comes before it.
         calls.numbers[calls.numbers.lastIndexOf(length)] = n;
         others.run();
         const numbers = Float64Array.from([...calls.numbers, ...calls.numbers]);
@@ -316,7 +316,7 @@ describe.skipIf(wasmMissing !== undefined)("the workers of the WebAssembly backe
     ] as const)
       backend.run("fill", { y: view, n: m * k, value });
     const multiply = () => backend.run("linearForward", { x, w, bias: null, addend: null, y, m, n, k });
-    // Only addresses: nothing is written there.
+    // Only addresses are needed: nothing is written there.
     const hoard: Storage[] = [];
     for (let length = 2 ** 28; length >= 16; length /= 2) {
       try {

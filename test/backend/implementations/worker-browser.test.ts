@@ -1,6 +1,6 @@
 import { afterAll, expect, test, vi } from "vitest";
 
-/** The global object of a worker, for want of one in Node. */
+/** Imitates the global object of a browser's worker, because Node has none. */
 const scope: { onmessage: ((event: { readonly data: unknown }) => void) | null } = globalThis as never;
 const posted = vi.fn();
 const reported = vi.fn();

@@ -17,7 +17,7 @@ interface Generator {
   headerOf(declarations: Readonly<Record<string, object>>): string;
 }
 
-// Named by a URL, since the scripts have no types.
+// Imported by URL, because the scripts have no types.
 const script = new URL("../../../scripts/build/kernel-header.mjs", import.meta.url).href;
 const { kernelHeader, headerOf } = (await import(script)) as Generator;
 
@@ -61,7 +61,7 @@ describe.for(kernelNames)("the declaration of %s", (name) => {
 
 test("the kernels that round operands to a dtype are those that multiply", () => {
   const multiplying = kernelNames.filter((name) => kernelPlans[name].cost.flops !== undefined);
-  // With weights in blocks, activations are rounded to 8 bits whatever the dtype.
+  // With weights in blocks, activations are rounded to 8 bits for any dtype.
   const others = multiplying.filter((name) => name !== "blocksLinearForward");
   expect([...multiplyingKernels].sort()).toEqual(others.sort());
 });

@@ -5,7 +5,7 @@ import { hashInteger } from "../../support/hash.ts";
 const unit = 64;
 const grown = 2 ** 20;
 
-/** The same heap as a map of its units: the lowest run of free ones that is long enough. */
+/** A simple model of the heap, as a map of its units: it takes the lowest free run that is long enough. */
 const mapHeap = () => {
   const taken: boolean[] = [];
   const firstFit = (units: number): number => {
@@ -40,7 +40,7 @@ describe("the heap of linear memory", () => {
     expect([a, b, c]).toEqual([0, 128, 192]);
     heap.release(0, 100);
     heap.release(192, 1);
-    // The last free block and new memory behind it are one.
+    // The last free block and the new memory after it become one block.
     expect(heap.allocate(grown)).toBe(192);
     heap.release(192, grown);
     heap.release(128, 64);

@@ -1,4 +1,5 @@
-// Trains, writes and measures from the page's own thread, which draws frames meanwhile; sends home what came of it.
+// Trains, generates and evaluates from the page's own thread, which draws frames meanwhile. Sends the results to the
+// server.
 import {
   CheckpointError,
   ConfigError,
@@ -15,7 +16,7 @@ const hash = async (bytes) => {
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 };
 
-/** The frames that are drawn while `work` goes on: how many, and the longest time from one to the next. */
+/** Counts the frames that are drawn while `work` runs, and measures the longest time between two frames. */
 const framesDuring = async (work) => {
   let frames = 0;
   let longest = 0;
@@ -34,7 +35,7 @@ const framesDuring = async (work) => {
   return { ...result, frames, longest };
 };
 
-/** What was thrown, as far as JSON can say it. */
+/** The thrown error in a form that JSON can represent. */
 const thrownBy = async (work) => {
   try {
     for await (const _ of work()) {
@@ -51,7 +52,7 @@ const same = async ({ text, preset, config, prompt, threads, constraint }) => {
   const events = [];
   let files;
   const onCheckpoint = async (saved, which) => {
-    // Training waits for it.
+    // Training waits for this callback.
     await new Promise((resolve) => setTimeout(resolve));
     if (which === "last") files = saved;
   };
@@ -93,7 +94,7 @@ const same = async ({ text, preset, config, prompt, threads, constraint }) => {
   return { events, modelHash, written, constrained, refused, evaluations, scores, predicted, abort, afterwards };
 };
 
-/** A run whose steps take long, stopped in the middle of its second step. */
+/** A run with slow steps that is stopped in the middle of its second step. */
 const responsive = ({ text, slow }) =>
   framesDuring(async () => {
     const controller = new AbortController();
@@ -143,7 +144,7 @@ const mistakes = async ({ text, preset, config, threads }) => {
   };
 };
 
-/** Where no worker can be started. */
+/** In a page where no worker can be started. */
 const refused = async ({ text, preset, config }) => {
   const options = { text, preset, config: { ...config, train: { ...config.train, steps: 1 } }, backend: "reference" };
   const here = [];

@@ -1,4 +1,4 @@
-// Has a worker train a model, then writes with it on the page's own thread, and sends home what came of it.
+// Lets a worker train a model, then generates with it on the page's own thread, and sends the results to the server.
 import { generate, loadPretrained, openBackend } from "/foretoken/foretoken.browser.js";
 
 const send = (result) => fetch("/result", { method: "POST", body: JSON.stringify(result) });

@@ -1,4 +1,5 @@
-// Goes on with the run that it has kept, or else with the one that its server has, and keeps it. The test closes and reloads it.
+// Resumes the run that the browser has stored, or else the run from its server, and stores it. The test closes and
+// reloads the page.
 import { openRunStore, runFromFolder, runToFolder, train } from "./foretoken/foretoken.browser.js";
 
 const base64 = (bytes) => {
@@ -31,7 +32,7 @@ const goOn = async (store, stopAt) => {
   return run;
 };
 
-/** Kept once the run has come to a step. */
+/** Resolves when the stored run has reached a step. */
 window.reached = async (step) => {
   while (report.step < step) await new Promise(requestAnimationFrame);
 };

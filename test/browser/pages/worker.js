@@ -1,4 +1,4 @@
-// Trains, measures and writes in a worker, as a page would have it done.
+// Trains, evaluates and generates in a worker, as a page would.
 import { evaluate, generate, loadPretrained, openBackend, train } from "/foretoken/foretoken.browser.js";
 
 const work = async ({ text, preset, config, prompt, threads }) => {

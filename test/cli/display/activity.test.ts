@@ -1,4 +1,4 @@
-/** The display of a run says what it does when it takes no step. */
+/** While a run takes no step, its display says what it does instead. */
 import { expect, test } from "vitest";
 import { liveFrame } from "#foretoken/cli/display/drawing/live-frame.js";
 import { activityAfter } from "#foretoken/cli/display/reporters/activity.js";

@@ -1,4 +1,4 @@
-/** What is drawn while a run goes on: its curve, and the frame around it. */
+/** The drawing of a running training: its curve, and the frame around it. */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -197,7 +197,7 @@ describe("the live frame", () => {
   });
 });
 
-/** The screen of a terminal after `text`: it knows the escape codes of the region. */
+/** The screen of a terminal after it has received `text`. It knows the escape codes that the region uses. */
 const terminal = (width: number) => {
   const rows: string[] = [""];
   let row = 0;

@@ -81,7 +81,7 @@ describe("the list of runs", () => {
     ];
     for (const line of lines) expect(columns(line)).toBeLessThanOrEqual(width);
     expect(groupedLines([others], width, style(true))).toEqual(runsLines(others, width, style(true)));
-    // A shell joins the lines of a command.
+    // A shell joins the lines of a command in this way.
     const next = runsNextLines(others, width, style(true))
       .join("\n")
       .replaceAll(/ \\\n +/gu, " ");

@@ -149,7 +149,7 @@ test("a table of runs keeps its columns where names are wide", () => {
   expect(new Set(ends).size).toBe(1);
 });
 
-/** Words of `text`, as a reader takes them: without the marks of a list. */
+/** The words of `text`, without list marks. */
 const wordsOf = (text: string): ReadonlySet<string> => new Set(text.split(/\s+/u));
 
 test.each([80, 60, 44])("the head of a run and a profile fit into %i columns with their words whole", (width) => {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it, test, vi } from "vitest";
 import { cli, onWindows, shell, text, tiny, tinyWith, tree, workplace } from "../cli.ts";
 import { mistakes } from "./mistakes.ts";
 
-// Far more than any takes, for machines that are slow or busy.
+// Far longer than any test takes, for slow or busy machines.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let cwd: string;
@@ -13,7 +13,7 @@ let remove: () => Promise<void>;
 
 const inside = (...parts: string[]): string => join(cwd, ...parts);
 
-/** A copy of the trained run with one thing wrong in it, in the last weights as well as in the best. */
+/** A copy of the trained run with one fault, in the last weights and in the best ones. */
 const damaged = (name: string, damage: (checkpoint: string) => void): void => {
   cpSync(inside("run"), inside(name), { recursive: true });
   unchecked(inside(name, "checkpoint"), damage);
@@ -62,7 +62,7 @@ beforeAll(async () => {
   );
   const made = await cli(["train", ...tiny, "--out", "run"], { cwd });
   expect(made.stderr).toBe("");
-  // One each: a resumption is refused while another looks at the same folder.
+  // Each test gets its own copy, because a run cannot be resumed while another test uses its folder.
   for (const name of ["finished", "ended"]) cpSync(inside("run"), inside(name), { recursive: true });
   expect((await cli(["train", ...tiny, "--out", "half", "--stop-at", "3"], { cwd })).status).toBe(0);
   cpSync(inside("half"), inside("half-of-changed-text"), { recursive: true });
@@ -137,7 +137,7 @@ beforeAll(async () => {
 
 afterAll(() => remove());
 
-/** Every file with a hash of its contents: equal before and after a mistake. */
+/** Every file with a hash of its contents; equal before and after a mistake. */
 const contents = (): string[] =>
   tree(cwd).map((path) => {
     try {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { cli, onWindows, workplace } from "../cli.ts";
 
-// Far more than any takes, for machines that are slow or busy.
+// Far longer than any test takes, for slow or busy machines.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const isThere = (shell: string): boolean =>
@@ -25,7 +25,10 @@ beforeAll(async () => {
 
 afterAll(() => remove());
 
-/** Bash's completions of the last word of each line, whose words have one space between them: in one shell, as people type. */
+/**
+ * Bash's completions of the last word of each line. Words are separated by one space. One shell completes all lines, as
+ * when people type.
+ */
 const bashOffers = (lines: readonly string[]): readonly (readonly string[])[] => {
   const script = `
     source completion.bash

@@ -3,7 +3,7 @@ import { columns } from "#foretoken/cli/display/texts/width.js";
 import { entryLines, noteLines } from "#foretoken/cli/help.js";
 import { cli, workplace } from "../cli.ts";
 
-// Far more than any takes, for machines that are slow or busy.
+// Far longer than any test takes, for slow or busy machines.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let cwd: string;
@@ -13,7 +13,7 @@ let verbs: readonly string[];
 const help = async (args: readonly string[], width: number, flag = "--help"): Promise<string> =>
   (await cli([...args, flag], { cwd, env: { COLUMNS: String(width) } })).stdout;
 
-/** Pages with all flags of each command, and of the program. */
+/** The full help pages of each command and of the program. */
 const whole = (): readonly (readonly [args: readonly string[], flag: string])[] => [
   [[], "--help"],
   ...verbs.map((verb) => [[verb], verb === "train" ? "--help-all" : "--help"] as const),
@@ -32,7 +32,7 @@ test("the program's page lists its commands", () => {
   expect(verbs).toEqual(expect.arrayContaining(["train", "generate", "evaluate", "lesson", "runs", "info", "doctor"]));
 });
 
-/** Words as they stand on a page. */
+/** The words of a page. */
 const wordsOf = (page: string): readonly string[] => page.split(/\s+/u).filter((word) => word !== "" && word !== "\\");
 
 describe.each([80, 60, 44])("at %i columns", (width) => {
@@ -42,14 +42,14 @@ describe.each([80, 60, 44])("at %i columns", (width) => {
       for (const line of page.split("\n")) expect(columns(line), line).toBeLessThanOrEqual(width);
       const known = new Set(wordsOf(wide));
       for (const word of wordsOf(page)) {
-        // Remarks of examples begin with a sign of their own where they stand above.
+        // If the remark of an example is in the line above, it begins with "#".
         if (word !== "#") expect(known, `${args.join(" ")}: ${word}`).toContain(word);
       }
     }
   });
 });
 
-/** The entries of a page: flags with all of their description, by group. */
+/** The entries of a page: flags with their whole description, by group. */
 const groupsOf = (page: string): ReadonlyMap<string, readonly string[]> => {
   const groups = new Map<string, string[]>();
   let group: string[] = [];

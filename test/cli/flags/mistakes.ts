@@ -1,10 +1,10 @@
-/** Mistakes on the command line, with what their one line says: the files they name are made by bad-input.test.ts. */
+/** Mistakes on the command line, with the expected error line. bad-input.test.ts makes the files that they name. */
 import { tiny, tinyWith } from "../cli.ts";
 
 interface Mistake {
   readonly name: string;
   readonly args: readonly string[];
-  /** All of these are in the message. */
+  /** The message must contain all of these. */
   readonly says: readonly string[];
 }
 

@@ -12,7 +12,7 @@ import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import type { LanguageModel } from "#foretoken/pretrained/model/language-model.js";
 import { cli, jsonLines, onWindows, tiny, workplace } from "../cli.ts";
 
-// Far more than any takes, for machines that are slow or busy.
+// Far longer than any test takes, for slow or busy machines.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let cwd: string;
@@ -35,7 +35,7 @@ afterAll(async () => {
 const settings: Settings = { ...generateDefaults, stop: [], maxNewTokens: 12 };
 const { signal } = new AbortController();
 
-/** The session's output for a line: prompt and text. */
+/** The session's output for one input line: prompt and text. */
 const written = async (session: Session, line: string): Promise<string> => {
   const request = session.ask(line, signal);
   if (request.kind !== "write") throw new Error(`${line}: ${request.kind}`);
@@ -70,7 +70,7 @@ describe("a session", () => {
     const second = await written(session, "");
     expect(second).toBe(await generated(first, { seed: 2 }));
     expect(await written(session, "")).toBe(await generated(first + second, { seed: 3 }));
-    // A new prompt begins with the seed that is set.
+    // A new prompt begins again with the seed of the settings.
     expect(await written(session, "The")).toBe(first);
   });
 
@@ -130,7 +130,7 @@ describe("a session", () => {
   });
 });
 
-/** A keyboard whose keys are pressed by `type`, as a terminal sends them. */
+/** A keyboard; `type` presses its keys as a terminal sends them. */
 const keyboard = () => {
   const input = new PassThrough();
   const output = new PassThrough();
@@ -138,7 +138,7 @@ const keyboard = () => {
   return { keys: keyboardOf(readline), type: (text: string) => input.write(text), readline };
 };
 
-/** Writing that ends when it is told to. */
+/** A generation that continues until it is asked to stop. */
 const untilAborted = (stop: AbortSignal): Promise<string> =>
   new Promise((resolve) => {
     stop.addEventListener("abort", () => resolve("stopped"));
@@ -233,7 +233,7 @@ describe("in a pipe", () => {
         cwd,
         input: "The\nIt\n",
         onOutput: (stdout, kill) => {
-          // Once: a second one would end it at once.
+          // Only once: a second signal would end the program at once.
           if (sent || stdout.length <= 10) return;
           sent = true;
           kill("SIGINT");

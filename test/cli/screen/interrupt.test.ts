@@ -18,7 +18,7 @@ import {
   workplace,
 } from "../cli.ts";
 
-// Far more than any takes, for machines that are slow or busy.
+// Far longer than any test takes, for slow or busy machines.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 const steps = ["--steps", "60", "--eval-interval", "25", "--train.sampleTokens", "0", "--model.dropout", "0.1"];
 const long = tinyWith(...steps);
@@ -34,7 +34,7 @@ beforeAll(async () => {
 
 afterAll(() => remove());
 
-/** Trains into `out` and sends `signal` when `step` steps have been told of. */
+/** Trains into `out`, and sends `signal` when step `step` has been printed. */
 const interrupted = (out: string, signal: NodeJS.Signals, step: number, more: readonly string[] = []) => {
   let sent = false;
   return cli(["train", ...long, "--out", out, "--json", ...more], {
@@ -47,13 +47,13 @@ const interrupted = (out: string, signal: NodeJS.Signals, step: number, more: re
   });
 };
 
-/** A plan whose steps take seconds on the reference backend: 6 × 128 tokens through 0.4 M parameters. */
+/** A plan whose steps take seconds on the reference backend: 6 × 128 tokens, 0.4 M parameters. */
 const slowPlan = [
   ...["--data", "text.txt", "--backend", "reference", "--preset", "book", "--model.contextLength", "128"],
   ...["--model.nLayer", "2", "--model.nEmbd", "128", "--train.sampleTokens", "0"],
 ];
 
-/** Sends SIGINT in the midst of the first step of a run in the folder `slow`; the times are in milliseconds. */
+/** Sends SIGINT during the first step of a run in the folder `slow`. Times are in milliseconds. */
 const interruptedInStep = async () => {
   const args = ["train", ...slowPlan, "--batch-size", "6", "--steps", "3", "--out", "slow"];
   const child = spawn(process.execPath, [program, ...args], { cwd, stdio: ["ignore", "pipe", "pipe"] });
@@ -64,7 +64,7 @@ const interruptedInStep = async () => {
   });
   const { status, stdout } = await outcomeOf(child, (text) => {
     if (asked > 0 || !text.includes("\nrun ")) return;
-    // In the midst of the first step.
+    // During the first step.
     setTimeout(() => {
       asked = performance.now();
       child.kill("SIGINT");
@@ -73,7 +73,7 @@ const interruptedInStep = async () => {
   return { status, stdout, untilAnswer: answered - asked, untilEnd: performance.now() - asked };
 };
 let slow: ReturnType<typeof interruptedInStep> | undefined;
-/** The same run for all tests. */
+/** One run for all tests. */
 const slowRun = (): ReturnType<typeof interruptedInStep> => {
   slow ??= interruptedInStep();
   return slow;
@@ -83,13 +83,13 @@ test.skipIf(onWindows)(`Ctrl-C is answered at once during a step that takes seco
   const { status, stdout, untilAnswer, untilEnd } = await slowRun();
   expect(status).toBe(130);
   expect(stdout).toContain("slow/checkpoint");
-  // The step goes on for longer than that.
+  // The step takes longer than the answer.
   expect(untilAnswer).toBeLessThan(Math.max(100, untilEnd / 4));
 });
 
 /**
- * Sends SIGTERM in the midst of the first step, and again and again once that was answered: one that comes with the first is
- * taken for the same.
+ * Sends SIGTERM during the first step. After the program's answer, sends it repeatedly, because a signal that comes
+ * soon after the first one does not count.
  */
 const terminatedTwice = async (args: readonly string[]) => {
   const child = spawn(process.execPath, [program, "train", ...args], { cwd, stdio: ["ignore", "pipe", "pipe"] });
@@ -114,7 +114,7 @@ const terminatedTwice = async (args: readonly string[]) => {
 test.skipIf(onWindows)(
   `a second SIGTERM ends a run in the midst of a step at once, and nothing that was saved is lost${noSignals}`,
   async () => {
-    // A step of minutes, on a thread that computes in TypeScript.
+    // A step of several minutes, computed in TypeScript.
     const first = await terminatedTwice([...slowPlan, "--batch-size", "2048", "--out", "minutes"]);
     expect(first).toMatchObject({
       status: 143,
@@ -131,10 +131,11 @@ test.skipIf(onWindows)(
     for (const [i, file] of files.entries()) {
       expect(read("slow", "checkpoint", file).equals(before[i] ?? Buffer.alloc(0)), file).toBe(true);
     }
-    // Not to its end, where it would write a long sample; on the fastest backend, since the rest of this is not about one.
+    // Stops before the end, where it would generate a long sample. Uses the fastest backend, because the backend does
+    // not matter here.
     const rest = await cli(["train", "--resume", "slow", "--stop-at", "2", "--json"], { cwd });
     expect(jsonLines(rest.stdout).at(-1)).toMatchObject({ type: "done", reason: "interrupted", step: 2 });
-    // The folder of the first one is free again.
+    // The folder of the first run can be used again.
     const anew = await cli(["train", ...tiny, "--out", "minutes"], { cwd });
     expect(anew.status).toBe(0);
   },
@@ -222,7 +223,8 @@ test.skipIf(!hasScript)(
   `a run on a terminal that goes away is saved and ends with its own status, not by an abort${noTerminal}`,
   async () => {
     await shell("mkfifo status", cwd);
-    // The shell between gets the signal, outlives it and prints the status. Training notices it when it writes.
+    // The shell in between ignores the signal and prints the status. The program notices that the terminal is gone when
+    // it writes.
     const train = `foretoken train ${withFlags(long, ["--steps", "100000"]).join(" ")} --out gone`;
     const line = `${shellPrelude}; trap "" HUP; ${train}; echo "$?" > status`;
     const env = { ...process.env, TERM: "xterm", SHELL: "/bin/bash" };

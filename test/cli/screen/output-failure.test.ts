@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { cli, cliProcess, jsonLines, onWindows, shell, tiny, workplace } from "../cli.ts";
 
-// Far more than any takes, for machines that are slow or busy.
+// Far longer than any test takes, for slow or busy machines.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let cwd: string;
@@ -17,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => remove());
 
 const told = /^foretoken: standard output: must accept all output; got ENOSPC[^\n]*; try [^\n]+\n$/u;
-// Named, so that nothing is told of a better backend that is not here.
+// The backend is given, so that there is no notice about a faster backend that is missing.
 const backend = "--backend reference";
 const full = { output: "/dev/full" };
 const training = `train ${tiny.join(" ")}`;
@@ -81,7 +81,7 @@ describe.skipIf(noFullDevice !== "")(`where the disk is full${noFullDevice}`, ()
 
 const noLimit = onWindows ? " (Windows has no limit for the size of a file)" : "";
 
-// A file at its limit takes the beginning of a write, and nothing after that.
+// A file at its size limit accepts the beginning of a write, and nothing after that.
 test.skipIf(onWindows)(`a write that is cut short is not taken for a whole one${noLimit}`, async () => {
   const whole = await cli(["train", "--help-all"], { cwd });
   expect(whole.stdout.length).toBeGreaterThan(2048);

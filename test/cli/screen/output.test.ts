@@ -8,7 +8,7 @@ import type { Outcome } from "../../outcome-of.ts";
 import { cli, jsonLines, onWindows, proposedWords, shell, tiny, tinyWith, tree, workplace } from "../cli.ts";
 import { onHost } from "../in-process.ts";
 
-// Far more than any takes, for machines that are slow or busy.
+// Far longer than any test takes, for slow or busy machines.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const noShell = onWindows ? " (Windows has no POSIX shell)" : "";
@@ -140,19 +140,19 @@ test("generate writes the prompt and the text of the token events", async () => 
   expect(shown).toMatchObject({ status: 0, stderr: "", stdout: `The cat\n${String(done?.text)}\n` });
 });
 
-/** An event without what depends on the clock. */
+/** An event without the fields that depend on the clock. */
 const timeless = ({ seconds: _, tokensPerSecond: __, ...event }: Record<string, unknown>) => event;
 
 describe("the pace of a text", () => {
   const args = ["generate", "json", "--prompt", "The", "--backend", "reference", "--max-new-tokens"];
-  /** With standard error on a terminal. */
+  /** Runs with standard error on a terminal. */
   const seen = (tokens: string, ...flags: string[]) =>
     onHost(
       () => {
         Object.assign(host.stderr, { isTTY: true });
         return runProgram([...args, tokens, ...flags]);
       },
-      // Where tests run, colours may be refused.
+      // The environment of the tests may forbid colours.
       { cwd, env: { NO_COLOR: "", FORCE_COLOR: "1" } },
     );
 
@@ -161,7 +161,7 @@ describe("the pace of a text", () => {
     expect(shown.stdout).toBe(piped.stdout);
     expect(piped.stderr).toBe("");
     expect(shown.stderr).toMatch(/^\u001b\[2m30 tokens · [\d,]+ tokens\/s\u001b\[22m\n$/u);
-    // A single token has no pace.
+    // A single token has no rate.
     expect(one.stderr).toBe("\u001b[2m1 token\u001b[22m\n");
   });
 
@@ -175,7 +175,7 @@ describe("the pace of a text", () => {
     const done = jsonLines(many?.stdout ?? "").at(-1);
     expect(done).toMatchObject({ type: "done", newTokens: 30 });
     const { seconds, tokensPerSecond } = done as { readonly seconds: number; readonly tokensPerSecond: number };
-    // The rate is that of the 29 tokens after the first one, so it is at least that of all the time.
+    // The rate counts the 29 tokens after the first one. So it is at least 29 divided by the total time.
     expect(tokensPerSecond * seconds).toBeGreaterThanOrEqual(29);
     expect(jsonLines(one?.stdout ?? "").at(-1)).toMatchObject({ newTokens: 1, tokensPerSecond: null });
   });
@@ -320,7 +320,7 @@ test.skipIf(onWindows)(`a reader that goes away ends it, and what was trained is
       `foretoken ${args}${flags} ${flags} | head -n 1; echo "\${PIPESTATUS[0]}"`,
       cwd,
     );
-    // Not 0: a script must not take it for a run that has finished.
+    // Not 0: otherwise a script would consider the run finished.
     expect(stderr).toBe(`saved; to resume: npx foretoken train --resume piped${flags}\n`);
     expect(stdout.split("\n").slice(1)).toEqual(["141", ""]);
     expect(tree(join(cwd, `piped${flags}`, "checkpoint"))).toContain("optimizer.safetensors");

@@ -7,7 +7,7 @@ import type { Outcome } from "../../outcome-of.ts";
 import { cli, jsonLines, tiny, workplace } from "../cli.ts";
 import { onHost } from "../in-process.ts";
 
-// Far more than any takes, for machines that are slow or busy.
+// Far longer than any test takes, for slow or busy machines.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const overfitting: OverfittingEvent = {

@@ -14,7 +14,7 @@ import type { Lesson, Piece } from "#foretoken/lesson/piece.js";
 import { type ScreenModel, screenModel } from "../../support/screen.ts";
 import { cli, program, tiny, workplace } from "../cli.ts";
 
-// Far more than any takes, for machines that are slow or busy.
+// Far longer than any test takes, for slow or busy machines.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const style = { symbols: symbolsFor(true), colors: pc.createColors(true) };
@@ -88,7 +88,7 @@ test.each([true, false])(
       const expected = frame().map((line) => line.trimEnd());
       const visible = screen.visible();
       expect(visible.slice(-expected.length), `${columns} × ${rows}`).toEqual(expected);
-      // Above it, nothing but the end of what is lasting.
+      // The rows above contain only the end of the permanent lines.
       const above = visible.slice(0, -expected.length);
       const lasting = wrapRows(heading, columns);
       expect(above, `${columns} × ${rows}`).toEqual(lasting.slice(lasting.length - above.length));
@@ -107,7 +107,7 @@ test("a region goes back over one row for each line where the terminal cuts line
   expect(written[1]).toMatch(/^\r\u001b\[2A/u);
 });
 
-/** The rows of a line as a terminal breaks it. */
+/** The rows into which a terminal wraps a line. */
 const wrapRows = (line: string, columns: number): readonly string[] => {
   const screen = screenModel(columns, 100);
   screen.write(line);
@@ -135,7 +135,7 @@ describe("a lesson", () => {
     prose("After the pause."),
   ];
 
-  /** Shows the pieces on `screen`; `atPiece` is called before each piece, `atKey` at each pause. */
+  /** Shows the pieces on `screen`. `atPiece` is called before each piece, `atKey` at each pause. */
   const show = async (
     screen: ScreenModel,
     { atPiece = () => {}, atKey = () => {} }: { atPiece?: (index: number) => void; atKey?: () => void },
@@ -304,8 +304,8 @@ describe.skipIf(!hasScript)(
     afterAll(() => remove());
 
     /**
-     * Runs the program in a terminal of 80 × 30, makes that one of `columns` when `ready` is on the screen, and types `keys`
-     * when the program has drawn anew. Returns the screen at that moment and at the end.
+     * Runs the program in a terminal of 80 × 30. When `ready` is on the screen, sets the width to `columns`; when the
+     * program has redrawn, types `keys`. Returns the screen at this moment and at the end.
      */
     const resized = (
       args: readonly string[],

@@ -12,14 +12,14 @@ export interface Case {
   readonly queries: number;
   readonly start?: number;
   readonly heads?: number;
-  /** As many as heads unless given. */
+  /** Default: `heads`. */
   readonly keyHeads?: number;
   readonly headDim: number;
   readonly p?: number;
   readonly causal?: 0 | 1;
-  /** None unless given. */
+  /** Default: none. */
   readonly window?: number;
-  /** 1/√D unless given. */
+  /** Default: 1/√D. */
   readonly scale?: number;
   /** Standard deviation of q and k. */
   readonly spread?: number;
@@ -99,18 +99,19 @@ export const packed = (given: Case): Sample<"attentionForward"> => {
   };
 };
 
-/** Room for the mask of a call, with words that say nothing in it. */
+/** Space for the dropout mask of a call, filled with arbitrary words. */
 const maskOf = ({ batch, heads, queries }: Sample<"attentionForward">["numbers"]): Int32Array =>
   integers(batch * heads * Math.ceil(queries / 32) * queries, 2 ** 31);
 
-/** The same call, which keeps its mask; words of blocks that no query sees must stay as they are. */
+/** The call with a kept mask. Mask words of blocks that no query sees must not change. */
 export const keeping = (given: Case): Sample<"attentionForward"> => {
   const { name, numbers, buffers } = packed(given);
   return { name: `keeping its mask, ${name}`, numbers, buffers: { ...buffers, kept: maskOf(numbers) } };
 };
 
 /**
- * NaN at `place` of position 20's q, k and v, each 16 wide: in q it shows at that position, else at all from there on that see it.
+ * Puts NaN at `place` of position 20's q, k and v, each 16 wide. NaN in q affects only this position; NaN in k or v
+ * affects all later positions that see it.
  */
 export const packedWithNan = (place: number, window = 0): Sample<"attentionForward"> => {
   const { name, numbers, buffers } = packed({ queries: 40, headDim: 16, p: 0.5, window });
@@ -118,7 +119,7 @@ export const packedWithNan = (place: number, window = 0): Sample<"attentionForwa
   return { name: `NaN at ${place}, ${name}`, numbers, buffers: { ...buffers, q } };
 };
 
-/** k and v in a cache with room left, as in generation (with NaN there: a kernel that reads it fails). */
+/** k and v in a cache with free space, as in generation. The free space has NaN, so a kernel that reads it fails. */
 export const cached = (given: Case): Sample<"attentionForward"> => {
   const { batch = 1, queries, start = 0, heads = 1, keyHeads = heads, headDim, spread = 1 } = given;
   const [width, keyWidth] = [heads * headDim, keyHeads * headDim];
@@ -145,8 +146,8 @@ export const cached = (given: Case): Sample<"attentionForward"> => {
 };
 
 /**
- * The backward call that belongs to a packed forward one; its gradients go to one [B, T, 3C] array too. It draws its mask
- * again, or takes the one that the forward call has kept.
+ * The backward call for a packed forward call; its gradients also go to one [B, T, 3C] array. It draws its dropout mask
+ * again, or uses the mask that the forward call has kept.
  */
 export const backward = (given: Case, keeps = false): Sample<"attentionBackward"> => {
   const { name, numbers, buffers } = packed(given);
@@ -180,7 +181,7 @@ export const backward = (given: Case, keeps = false): Sample<"attentionBackward"
   };
 };
 
-/** The same with every array apart and gaps between the rows of each, which must stay as they are. */
+/** The backward call with separate arrays and gaps between their rows; the gaps must not change. */
 export const backwardWithGaps = (given: Case): Sample<"attentionBackward"> => {
   const { numbers, buffers } = cached({ ...given, start: 0 });
   const { batch, queries, heads, headDim, queryBatchStride, keyBatchStride } = numbers;
@@ -215,12 +216,12 @@ export const backwardWithGaps = (given: Case): Sample<"attentionBackward"> => {
   };
 };
 
-/** One after the other: [queries, start]. */
+/** The sequences, one after the other: [queries, start]. */
 export type Lengths = readonly (readonly [queries: number, start: number])[];
 
 /**
- * Sequences of different lengths: queries one after the other, as in continuous batching; each has its keys and values
- * in a place of its own of a cache, in another order, and NaN is between them.
+ * Sequences of different lengths, as in continuous batching. Their queries follow one another. Their keys and values
+ * are at separate places of a cache, in another order, with NaN between them.
  */
 export const segmented = (lengths: Lengths, given: Omit<Case, "queries" | "start">): Sample<"attentionForward"> => {
   const { heads = 1, keyHeads = heads, headDim, spread = 1 } = given;
@@ -248,8 +249,9 @@ export const segmented = (lengths: Lengths, given: Omit<Case, "queries" | "start
 };
 
 /**
- * The same with keys and values in pages, in an order that is drawn, some between them that are nobody's; NaN is in rows that no
- * query sees. For pages before the windows of all queries the first one stands, which is nobody's.
+ * The sequences of `segmented` with keys and values in pages. The order of the pages is random, and some pages in
+ * between are unused. Rows that no query sees have NaN. Pages before all windows are replaced by page 0, which is
+ * unused.
  */
 export const paged = (lengths: Lengths, given: Omit<Case, "queries" | "start">): Sample<"attentionForward"> => {
   const { name, numbers, buffers } = segmented(lengths, given);
@@ -257,7 +259,7 @@ export const paged = (lengths: Lengths, given: Omit<Case, "queries" | "start">):
   const width = keyHeads * headDim;
   const pagesOf = lengths.map(([queries, start]) => Math.ceil((queries + start) / pageRows));
   const count = pagesOf.reduce((sum, pages) => sum + pages, 0);
-  // A stride without a common factor visits every page once.
+  // A stride that shares no factor with the number of pages visits every page once.
   const order = Int32Array.from({ length: count }, (_, i) => ((i * 7 + 3) % (count % 7 === 0 ? count + 1 : count)) + 1);
   const keyRows = (count + 2) * pageRows;
   const [k, v] = [nans(keyRows * width), nans(keyRows * width)];
@@ -280,7 +282,7 @@ export const paged = (lengths: Lengths, given: Omit<Case, "queries" | "start">):
   };
 };
 
-/** Packed documents, whose gradients go to arrays of their own. */
+/** Packed documents, with separate arrays for the gradients. */
 export const segmentedBackward = (
   lengths: readonly number[],
   given: Omit<Case, "queries" | "start">,

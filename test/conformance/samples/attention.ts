@@ -162,7 +162,7 @@ const documentCases: readonly (readonly [readonly number[], Omit<Case, "queries"
   [[17, 140], { headDim: 32, heads: 2, causal: 0 }],
 ];
 
-/** With windows: [queries, start] of segments that have pages. */
+/** Windows with [queries, start] of segments that have pages. */
 const windowSegments: typeof segmentCases = [
   [
     [

@@ -5,7 +5,7 @@ import { blank, noise, spoiled } from "../sample.ts";
 
 const { normals, integers } = noise(11);
 
-/** A finite number in binary16: of any size, or near 0.01 for products that others can be compared with. */
+/** A finite number in binary16: of any size, or near 0.01 for products that are compared with other products. */
 const halfBits = (word: number, isWild: boolean): number => {
   const sign = (word & 1) << 15;
   const fraction = (word >> 1) & 0x3ff;
@@ -13,10 +13,13 @@ const halfBits = (word: number, isWild: boolean): number => {
   return sign | (exponent << 10) | fraction;
 };
 
-/** Places of the numbers in binary16 of a block in a file. */
+/** Positions of the binary16 numbers in a block of a file. */
 const halvesOf = { offset: [0], minimum: [0, 2], nested: [0, 2], halved: [208] } as const;
 
-/** Rows of random blocks, as a file has them. `words` holds their random bits: `fileWords(form, rows, k)` words, changed in place. */
+/**
+ * Rows of random blocks, as in a file. `words` holds their random bits, `fileWords(form, rows, k)` words; they are
+ * changed in place.
+ */
 export const fileRows = (
   form: number,
   rows: number,
@@ -33,7 +36,7 @@ export const fileRows = (
   return words;
 };
 
-/** The same in panels. */
+/** Rows of random blocks, in panels. */
 export const panels = (form: number, rows: number, k: number, isWild = false): Int32Array => {
   const y = new Int32Array(panelWords(form, rows, k));
   blocks.blocksPack({ x: fileRows(form, rows, k, isWild), y, rows, k, form });
@@ -49,7 +52,7 @@ const sizes = [
   [9, 17, 256],
   [17, 33, 256],
 ] as const;
-/** For rows that are no multiple of 256. */
+/** For rows whose length is not a multiple of 256. */
 const narrow = [
   [1, 16, 32],
   [5, 19, 96],

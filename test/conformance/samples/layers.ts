@@ -29,15 +29,15 @@ const productSizes = [
   [70, 600, 260],
   [600, 70, 33],
   [33, 70, 1100],
-  // Past the largest blocks of a product: 2,048 terms of a sum, and the columns that go with so many.
+  // Larger than the largest blocks of a product: 2,048 terms of a sum, and the number of columns for such a sum.
   [3, 530, 2100],
   [3, 2100, 530],
   [2100, 5, 530],
-  // The same for many rows.
+  // Such a product with many rows.
   [520, 12, 2100],
 ] as const;
 
-/** For epilogues: tiles whole and cut, few rows, more than one piece of a sum, more than a chunk. */
+/** For epilogues: full and partial tiles, few rows, several pieces of a sum, several chunks. */
 const epilogueSizes: readonly (readonly [number, number, number])[] = [
   [0, 4, 4],
   [1, 1, 1],
@@ -49,20 +49,20 @@ const epilogueSizes: readonly (readonly [number, number, number])[] = [
   [70, 600, 33],
 ];
 
-/** Samples whose operands take most of the suite's time: they run only with a bias. */
+/** Whether a sample's operands take most of the suite's time; such samples run only with a bias. */
 const isLarge = ([m, n, k]: readonly [number, number, number]): boolean => Math.max(m * n, n * k, m * k) > 500_000;
 
 const productName = ([m, n, k]: readonly [number, number, number]): string => `m=${m} n=${n} k=${k}`;
 
-/** Values of h: zeros, a grid over the range that matters for GELU, and past both ends. */
+/** Values of h: zeros, a grid over the range that matters for GELU, and values beyond both ends. */
 const preActivations = rounded([
   ...Array.from({ length: 2001 }, (_, i) => -12 + (24 * i) / 2000),
   ...[0, 1e-45, 1e-30, 1e-4, 13, 20, 1e4, 1e15, 1e30, 3e38].flatMap((h) => [h, -h]),
 ]);
 
-/** The same, and for rows that share no block of a mask, and many of them. */
+/** The sizes for epilogues, sizes whose rows share no block of a mask, and sizes with many rows. */
 const dropoutSizes = [...epilogueSizes, [5, 64, 17], [70, 128, 96], [600, 192, 40], [550, 96, 70]] as const;
-/** Room for a bit for each of n elements, with any bits in it. */
+/** Space for one bit for each of n elements, filled with arbitrary bits. */
 const anyBits = (n: number): Int32Array => integers(Math.ceil(n / 32), 2 ** 32);
 
 const key = { key0: 123456789, key1: -5, key2: 3, key3: 77, site: 9 };
@@ -131,7 +131,7 @@ export const linear: Samples<
       ];
     }),
     {
-      // h is the bias, and exact.
+      // Here h is the bias, and exact.
       name: `grid, tanh=${tanh}`,
       numbers: { m: 2, n: preActivations.length, k: 1, tanh },
       buffers: {
@@ -199,7 +199,7 @@ export const linear: Samples<
   linearBackwardInput: [
     ...productSizes.map((size) => ({ size, scaled: false, add: 0 })),
     ...epilogueSizes.map((size) => ({ size, scaled: true, add: 0 })),
-    // The last has sums that rest between pieces.
+    // In the last size, partial sums are stored between pieces.
     ...[...epilogueSizes, [3, 2100, 530] as const].map((size) => ({ size, scaled: false, add: 1 })),
   ].map(({ size, scaled, add }) => {
     const [m, n, k] = size;
@@ -212,9 +212,9 @@ export const linear: Samples<
     };
   }),
 
-  // The last gradient fits into no cache.
+  // The last gradient is larger than any cache.
   linearDropoutBackwardInput: [
-    // 1 / (1 − p) is a power of two: so rounding to bfloat16 afterwards gives the same number in double.
+    // 1 / (1 − p) is a power of two, so rounding to bfloat16 afterwards gives the same number as in double precision.
     ...dropoutSizes.flatMap((size) =>
       [0.75, 0.5].map((p) => {
         const [m, n, k] = size;
@@ -336,7 +336,7 @@ export const layerNorm: Samples<"layerNormForward" | "layerNormBackward"> = {
   }),
 };
 
-/** Logits as a model makes them, for the samples of the loss. */
+/** Logits with realistic values, for the samples of the loss. */
 export const modelLogits = (rows: number, vocabSize: number): Float64Array => {
   const y = new Float64Array(rows * vocabSize);
   const [m, n, k] = [rows, vocabSize, 16];

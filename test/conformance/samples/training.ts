@@ -58,11 +58,11 @@ const losses = [
   })),
 ];
 
-/** Columns [first, first + columns) of rows as long as `width`. */
+/** Columns [first, first + columns) of rows of length `width`. */
 const columnsOf = (values: Float64Array, width: number, first: number, columns: number): Float64Array =>
   values.filter((_, i) => i % width >= first && i % width < first + columns);
 
-/** Results for the columns before `first`. */
+/** Intermediate results for the columns before `first`. */
 const soFar = (logits: Float64Array, targets: Int32Array, first: number, vocabSize: number) => {
   const rows = targets.length;
   const losses = nans(rows);
@@ -78,7 +78,7 @@ const soFar = (logits: Float64Array, targets: Int32Array, first: number, vocabSi
 const noColumns = (logits: Float64Array, vocabSize: number, first: number, end: number): Float64Array =>
   logits.map((v, i) => (i % vocabSize >= first && i % vocabSize < end ? -Infinity : v));
 
-/** A vocabulary in ranges: the first, a middle and the last one, each with targets in it and outside. */
+/** A vocabulary in ranges: the first, a middle and the last range, each with targets inside and outside. */
 const ranges = (
   [
     ["", modelLogits(40, 200), integers(40, 200).map((t, i) => (i % 7 === 3 ? -1 : t))],

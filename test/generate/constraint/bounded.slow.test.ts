@@ -1,4 +1,7 @@
-/** Many texts of an untrained model: each is a value of its schema, and no mix of constraints and settings drops one. */
+/**
+ * Many texts of an untrained model: each text is a value of its schema, and no combination of constraints and settings
+ * drops a constraint.
+ */
 import { Ajv2020 } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -16,7 +19,7 @@ import { accepts } from "../../support/constrained.ts";
 import { bookModel } from "../../support/models.ts";
 import { randomSchema } from "../../support/random-schemas.ts";
 
-// FORETOKEN_FULL_COUNTS=1 takes a minute and a half of a CPU.
+// With FORETOKEN_FULL_COUNTS=1 this takes a minute and a half of a CPU.
 const isFull = process.env.FORETOKEN_FULL_COUNTS === "1";
 const schemas = 50;
 const textsOfEach = isFull ? 1000 : 50;
@@ -37,7 +40,7 @@ beforeAll(async () => {
 });
 afterAll(() => backend.close());
 
-/** Schemas that some value meets. */
+/** Schemas for which at least one value is valid. */
 const boundedSchemas = (): readonly Record<string, unknown>[] => {
   const found: Record<string, unknown>[] = [];
   for (let seed = 1000; found.length < schemas; seed++) {

@@ -15,7 +15,7 @@ const refusal = (constraint: Constraint, tokenizer = byteTokenizer()): string =>
   return "";
 };
 
-/** Objects that must have a property. */
+/** Objects with a required property. */
 const needs = (name: string) => ({ type: "object", required: [name] }) as const;
 
 describe("a constraint", () => {
@@ -109,7 +109,7 @@ describe("a constraint", () => {
     expect(matcher.forced(10)).toEqual(Array.from(tokenizer.encode("{")));
     for (const id of tokenizer.encode('{"')) expect(matcher.accept(id)).toBe(true);
     expect(tokenizer.decode(matcher.forced(10))).toBe('colour":');
-    // As the tokenizer divides it.
+    // Split as the tokenizer splits it.
     expect(matcher.forced(10)).toEqual(Array.from(tokenizer.encode('colour":')));
     expect(matcher.forced(1).length).toBe(1);
   });

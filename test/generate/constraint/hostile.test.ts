@@ -1,4 +1,4 @@
-/** Constraints that would take minutes are refused in one line, before they do. */
+/** Constraints that would take minutes are refused in one line before they take that time. */
 import { describe, expect, it } from "vitest";
 import { ConfigError } from "#foretoken/core/errors/errors.js";
 import { within } from "#foretoken/generate/constraint/budget.js";
@@ -13,7 +13,7 @@ const schema = (value: unknown): Constraint => ({ kind: "jsonSchema", schema: va
 const regex = (pattern: string): Constraint => ({ kind: "regex", pattern });
 const grammar = (text: string): Constraint => ({ kind: "grammar", grammar: text });
 
-/** A schema, each of whose definitions has the one before it twice. */
+/** A schema in which each definition contains the previous one twice. */
 const doubled = (keyword: string, first: unknown): Constraint => {
   const $defs = Object.fromEntries(
     list(40, (i) => {
@@ -34,7 +34,7 @@ const states = "must need at most 60000 states as an automaton";
 const simple = "must be simple enough to be computed within a second";
 const deep = "must be nested less deeply";
 
-/** This one takes all the steps that there are. */
+/** This constraint uses the whole budget of steps. */
 const whole = "references that double";
 
 const hostile: Readonly<Record<string, readonly [Constraint, string]>> = {
@@ -69,7 +69,10 @@ const hostile: Readonly<Record<string, readonly [Constraint, string]>> = {
   "groups of a grammar in groups": [grammar(`root ::= ${"(".repeat(20_000)}"a"${")".repeat(20_000)}`), deep],
 };
 
-/** Steps after which it is certain that the count ends the work: all that there are would take a second of the test's time each. */
+/**
+ * After this number of steps it is certain that the budget ends the work. Using the whole budget would take a second
+ * per test.
+ */
 const someSteps = 1_000_000;
 
 describe("a constraint that is too much is refused in one line", () => {

@@ -1,4 +1,4 @@
-/** Vocabularies in the manner of SentencePiece: ▁ stands for a space, and bytes without a token have one like <0x0A>. */
+/** Vocabularies in the style of SentencePiece: ▁ stands for a space, and bytes have tokens such as <0x0A>. */
 import { describe, expect, it } from "vitest";
 import { compileConstraint } from "#foretoken/generate/constraint/compile.js";
 import type { Constraint } from "#foretoken/generate/constraint/constraint.js";
@@ -29,7 +29,7 @@ describe("a vocabulary with ▁ and tokens of bytes", () => {
       for (let step = 0; step < 12 && !matcher.isOver; step++) {
         const allowed = allowedIds(matcher);
         expect(allowed).toEqual(ids.filter((id) => matcher.allows(id)));
-        // Another one each time, so that many kinds of tokens are met.
+        // Draws another token each time, so that many kinds of tokens are tested.
         expect(matcher.accept(allowed[(step * 7) % allowed.length] ?? -1)).toBe(true);
       }
     }

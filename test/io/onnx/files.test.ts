@@ -88,7 +88,8 @@ describe("a file of ONNX", () => {
       await bytesOf(onnxFiles("model.onnx", graphOf(tensors))["model.onnx"] as LateBytes),
     );
     expect((await readWhole(model, others)).numbers).toEqual(numbers);
-    // From multiples of 64 KiB on, which can be mapped into memory; so the second one begins after a gap.
+    // Tensors begin at multiples of 64 KiB, so that they can be mapped into memory. So there is a gap before the second
+    // one.
     expect(others["model.onnx_data"]).toHaveLength(2 * 65_536 + 20_000);
     expect(others["model.onnx_data_1"]).toHaveLength(160_000);
   });

@@ -1,4 +1,4 @@
-/** Files of ONNX that are damaged or forged. */
+/** Damaged or forged ONNX files. */
 import { describe, expect, it } from "vitest";
 import { memorySource } from "#foretoken/io/byte-source.js";
 import { readOnnx } from "#foretoken/io/onnx/read.js";
@@ -10,7 +10,10 @@ const bytesOf = async (parts: readonly Part[]): Promise<Uint8Array> => {
   return Uint8Array.from(Buffer.concat(pieces));
 };
 
-/** A tensor's parts; the schema's numbers of fields: 1 sizes, 2 type, 8 name, 9 bytes, 13 place, 14 whether outside. */
+/**
+ * Fields of a tensor, with their numbers in the schema: 1 sizes, 2 type, 8 name, 9 bytes, 13 place, 14 whether it is in
+ * another file.
+ */
 const tensor = (sizes: readonly number[], type: number, ...rest: readonly Part[]): readonly Part[] =>
   partsField(5, [...sizes.map((size) => wholeField(1, size)), wholeField(2, type), ...textField(8, "w"), ...rest]);
 const raw = (length: number): readonly Part[] => partsField(9, [new Uint8Array(length)]);
@@ -76,7 +79,8 @@ describe("a file of ONNX that is read", () => {
     const whole = await model(...tensor([2], 1, ...raw(8)));
     for (let length = 0; length < whole.length; length++) {
       const cut = await read(whole.subarray(0, length)).catch((error: unknown) => error);
-      // A model that ends with its graph lacks the version of the operators: it is missed when the graph is to run.
+      // A model that is cut after its graph lacks the version of the operators. The error comes only when the graph is
+      // run.
       if (length === whole.length - 6) expect(cut).toMatchObject({ operatorSets: [] });
       else expect(String(cut), `${length} bytes`).toMatch(/^CheckpointError: model\.onnx: /u);
     }

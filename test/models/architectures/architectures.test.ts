@@ -6,10 +6,10 @@ import { misfitsOf } from "#foretoken/models/architectures/traits.js";
 import { type ModelConfig, modelConfigSchema } from "#foretoken/models/config.js";
 import { architectureConfigs } from "../../support/architectures.ts";
 
-/** Without fields that are undefined. */
+/** A copy without undefined fields. */
 const plain = (config: ModelConfig): ModelConfig => JSON.parse(JSON.stringify(config));
 
-/** One field of a configuration in other ways, each of which some architecture has. */
+/** Changes of one field of a configuration; each changed value is used by some architecture. */
 const variations: readonly Partial<ModelConfig>[] = [
   {},
   { window: undefined },
@@ -58,7 +58,7 @@ describe("architectures", () => {
     const { huggingFace } = architectureOf(config);
     const json = JSON.parse(JSON.stringify(huggingFace.configJson(config, 61)));
     const read = readHuggingFaceConfig(json, "config.json");
-    // No class has a bias on one of attention's layers alone, or says that projections begin at zero.
+    // No class has a bias on only one of attention's layers, or a field for projections that begin at zero.
     const always = { qkv: true, projection: true, mlp: true };
     expect(read).toEqual({ vocabSize: 61, config: plain(name === "gpt2" ? { ...config, bias: always } : config) });
   });
@@ -67,7 +67,7 @@ describe("architectures", () => {
   const gelu = { mlp: { kind: "gelu", approximate: "none", ratio: 4 } } as const;
   const own = { rope_type: "default", rope_theta: 7 };
 
-  /** The model that the config.json of an architecture's first configuration says, with other fields. */
+  /** The model described by the config.json of an architecture's first configuration, with changed fields. */
   const readWith = (name: string, fields: object): ModelConfig => {
     const [, , config] = architectureConfigs.find(([one]) => one === name) ?? [];
     const json = architectureOf(config as ModelConfig).huggingFace.configJson(config as ModelConfig, 61);

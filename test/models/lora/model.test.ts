@@ -42,7 +42,7 @@ const differing: ModelConfig = {
 const configs = { "of Llama's shape": llama, "of GPT-2's shape": gpt2, "whose layers differ": differing };
 const lora: Partial<LoraConfig> = { rank: 3, alpha: 5 };
 
-/** Gives all matrices of an adapter values, also those that begin with zeros. */
+/** Sets all matrices of an adapter to non-zero values, including matrices that begin with zeros. */
 const fill = ({ adapter, backend, weightsChanged }: Model, seed: number): void => {
   if (adapter === null) throw new Error("a model without adapters");
   const { arena, layout } = adapter;
@@ -87,7 +87,8 @@ describe.each(Object.entries(configs))("a model with adapters, %s", (_, config) 
         expect(largest(inA)).toBeGreaterThan(0.8 * bound);
         const [adapted, plain] = [await logitsOf(model, ids), await logitsOf(base, ids)];
         if (name !== "reference" || config === llama) expect(adapted).toEqual(plain);
-        // The reference computes GELU with the product in double precision, and once more rounded between them.
+        // The reference computes GELU together with the product in double precision. Separately, it rounds once more in
+        // between.
         const { ratio, message } = furthest("logits", adapted, plain, 8 * epsilon.float32 * largest(plain));
         expect(ratio, message).toBeLessThanOrEqual(1);
       }));
@@ -99,12 +100,12 @@ describe.each(Object.entries(configs))("a model with adapters, %s", (_, config) 
         const adapted = await logitsOf(model, ids);
         await mergeAdapter(model);
         const merged = await logitsOf(base, ids);
-        // A sum of n products in two orders; the adapter's part of a layer takes one sum more.
+        // The error of a sum of n products in two orders; the adapter's part of a layer adds one more sum.
         const terms = 2 * (config.nLayer * 12 * config.nEmbd + config.nEmbd);
         const tolerance = epsilon.float32 * Math.sqrt(terms) * largest(adapted);
         const { ratio, message } = furthest("logits", merged, adapted, tolerance);
         expect(ratio, message).toBeLessThanOrEqual(1);
-        // The adapters do something.
+        // The adapters change the result.
         expect(furthest("logits", before, adapted, 1e-3).ratio).toBeGreaterThan(1);
       }));
 
@@ -131,7 +132,7 @@ describe.each(Object.entries(configs))("a model with adapters, %s", (_, config) 
           text.close();
         }
         expect(await bytesOf(base)).toEqual(weights);
-        // What has changed is used at once.
+        // Changed values are used at once.
         fill(model, 2);
         expect(await logitsOf(model, ids)).not.toEqual(first);
         other.close();
@@ -213,7 +214,7 @@ describe.each(Object.entries(configs))("a model with adapters, %s", (_, config) 
     const names = adapter.leaves.map((_leaf, i) => `leaf ${i}`);
     const { layout, arena } = adapter;
     const values = Float64Array.from({ length: layout.length }, (_v, i) => 0.3 * Math.sin(1 + i * 1.1));
-    // The check changes inputs of its own: they are written to the adapter before each pass.
+    // The gradient check changes its own inputs, so they are written to the adapter before each pass.
     const result = await checkGradients(
       backend,
       Object.fromEntries(
@@ -228,7 +229,7 @@ describe.each(Object.entries(configs))("a model with adapters, %s", (_, config) 
           if (input === undefined) throw new Error("an input is missing");
           const n = input.shape.reduce((product, size) => product * size, 1);
           backend.run("copyRows", { x: input, y: leaf, rows: 1, width: n, xStride: n, yStride: n });
-          // The op's gradients are the leaf's: they go on to the input.
+          // The gradients of the op are passed on to its input.
           context.tape?.record(leaf, [input], [], (dy) => context.tape?.accumulate(input, context.memory.retain(dy)));
         }
         arena.changes.count++;

@@ -1,4 +1,4 @@
-/** Every differentiable op's samples, by op: the cases of the gradient check. */
+/** The samples of every differentiable op: the cases of the gradient check. */
 import { samples as add } from "./add.ts";
 import { samples as addBranch } from "./add-branch.ts";
 import { samples as causalAttention } from "./causal-attention.ts";

@@ -13,7 +13,7 @@ interface SampleShape extends Partial<Heads> {
   readonly window?: number;
   readonly scale?: number;
   readonly segments?: readonly Segment[];
-  /** A tensor each for queries, keys and values. */
+  /** Separate tensors for queries, keys and values. */
   readonly apart?: boolean;
 }
 

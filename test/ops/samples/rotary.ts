@@ -12,7 +12,7 @@ interface SampleShape {
   readonly rotaryDim?: number;
   readonly start?: number;
   readonly segments?: readonly Segment[];
-  /** Default: each head's norm is its own. */
+  /** Default: each head has its own norm. */
   readonly width?: "head" | "all";
 }
 

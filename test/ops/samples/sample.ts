@@ -4,8 +4,8 @@ import { randomKey } from "#foretoken/core/random.js";
 import type { Shape } from "#foretoken/core/tensors/shape.js";
 
 /**
- * One case of an op for the gradient check, by finite differences in float64 on the reference backend. Inputs are filled with
- * random numbers of order 1.
+ * One case of an op for the gradient check, which uses finite differences in float64 on the reference backend. Inputs
+ * are random numbers of order 1.
  */
 export interface OpSample {
   readonly name: string;

@@ -1,4 +1,7 @@
-/** Adapters of strangers, damaged, forged or of another kind: each is refused with one clear line, or loaded for what it is. */
+/**
+ * Adapters from strangers that are damaged, forged or of another kind: each is refused with one clear line, or loads
+ * correctly.
+ */
 import { readFileSync } from "node:fs";
 import { mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -27,7 +30,7 @@ afterAll(() => backend.close());
 const [configName, weightsName] = ["adapter_config.json", "adapter_model.safetensors"] as const;
 type Tensors = Map<string, { shape: readonly number[]; data: Float32Array }>;
 
-/** The line that refuses an adapter; nothing is left in memory. */
+/** The error line for an adapter; no memory stays allocated. */
 const failure = async (name: string, directory: string): Promise<string> => {
   const before = backend.bytesInUse();
   const error = await loadPretrained(peftAdapter(name).base, { backend, adapter: directory }).catch(

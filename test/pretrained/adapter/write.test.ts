@@ -29,7 +29,7 @@ const reference = { backend: "reference" } as const;
 
 const lora = (changes: Partial<LoraConfig> = {}): LoraConfig => parseConfig(loraConfigSchema, changes, "lora");
 
-/** An adapter's values, none of them zero. */
+/** Values of an adapter; none is zero. */
 const hashedAdapter = (config: ModelConfig, adapter: LoraConfig): Float32Array => {
   const { parameters, length } = loraLayout(config, adapter);
   const values = new Float32Array(length);
@@ -101,7 +101,7 @@ describe("an adapter on the disk", () => {
     for (const { name, offset, size } of parameters) if (name.endsWith("B")) values.fill(0, offset, offset + size);
     const path = await write(config, adapter, values);
     expect((await readBack(path, config, adapter)).values).toEqual(values);
-    // Without, it is a model that is as it was.
+    // Without the adapter, the model is unchanged.
     const read = await readBack(path, config);
     expect(read.lora.targets).toContain("value");
     const places = loraLayout(config, read.lora).parameters.filter(({ name }) => name.endsWith("B"));

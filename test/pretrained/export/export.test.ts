@@ -137,7 +137,7 @@ describe("exportModel", () => {
 
   it("refuses by name a model that a format cannot hold, before anything is written", async () => {
     const folder = newPath();
-    // No tokenizer, of which a GGUF file must have one.
+    // The model has no tokenizer, but a GGUF file must have one.
     await expect(exportModel(join(folder, "a.gguf"), baseModel("llama3"), { format: "gguf" })).rejects.toThrow(
       /the tokenizer of a GGUF file must be byte-level BPE, SentencePiece or a character tokenizer; got a model without a supported tokenizer/u,
     );
@@ -195,7 +195,7 @@ describe("an export that stops for good before any of its operations", () => {
       format === "gguf"
         ? readFile(place)
         : Promise.all((await readdir(place)).sort().map(async (file) => [file, await readFile(join(place, file))]));
-    /** Whether it came to that operation. */
+    /** Whether it reached that operation. */
     const stops = async (operation: number): Promise<boolean> => {
       const folder = newPath();
       const place = join(folder, name);
@@ -208,7 +208,7 @@ describe("an export that stops for good before any of its operations", () => {
       expect(await readdir(folder)).toEqual([name]);
       return true;
     };
-    // Every tenth: most are pieces of one file. Then the last ones, which give the name.
+    // Every tenth operation, because most write pieces of one file. Then the last operations, which set the name.
     let operation = 1;
     while (await stops(operation)) operation += 10;
     expect(operation).toBeGreaterThan(20);

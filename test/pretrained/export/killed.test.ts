@@ -1,4 +1,4 @@
-/** A process that exports a model and is killed: under the final name is a whole file or folder, or nothing. */
+/** A process that exports a model and is killed: the final name has a complete file or folder, or nothing. */
 import { execFile } from "node:child_process";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";

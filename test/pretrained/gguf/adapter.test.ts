@@ -1,4 +1,4 @@
-/** LoRA adapters as GGUF files: written, read back, and what llama.cpp computes with them. */
+/** LoRA adapters as GGUF files: written, read back, and compared with llama.cpp's results. */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -34,7 +34,7 @@ const writeAdapter = async (
   return exportModel(path, directory, { format: "gguf", dtype, base, adapterOnly: true });
 };
 
-/** What the model computes with an adapter. */
+/** The logits of the model with an adapter. */
 const logitsWith = async (base: string, adapter: string, ids: readonly number[]): Promise<Float32Array> => {
   const lm = await loadPretrained(base, { backend: "reference", adapter });
   try {
@@ -49,7 +49,7 @@ describe.each(peftAdapters)("an adapter of $name as a GGUF file", (adapter) => {
     const { path } = await writeAdapter(adapter);
     const found = await logitsWith(adapter.base, path, adapter.ids);
     const expected = await logitsWith(adapter.base, adapter.directory, adapter.ids);
-    // Ranks and factors that differ by layer are in another form there.
+    // A GGUF file stores ranks and factors that differ by layer in another form.
     expect(largest(found.map((value, i) => value - (expected[i] as number)))).toBeLessThan(2e-5);
   });
 });
@@ -58,7 +58,7 @@ describe("the file", () => {
   it.each(peftAdapters.filter(({ name }) => ["llama", "qwen3", "gpt2", "phi3"].includes(name)))(
     "of $name: base and alpha / rank · B·A are the merged file, matrix by matrix",
     async (adapter) => {
-      // Alike in the order of the file's rows, without any reader's own order.
+      // Compared in the row order of the file, without the reordering of a reader.
       const base = await modelWithText(adapter.base.split(/[/\\]/u).at(-1) ?? "", newPath());
       const [whole, merged] = [`${newPath()}.gguf`, `${newPath()}.gguf`];
       await exportModel(whole, base, { format: "gguf" });
@@ -168,7 +168,7 @@ describe("a file that is no adapter for the model", () => {
     };
     const lm = await loadPretrained(path, { backend: "reference", base: llama.base, onNotice });
     expect(lm.adapter).toBe("default");
-    // Of the model's directory alone: no GGUF file has hashes.
+    // Only the model's directory has a hash; GGUF files have none.
     expect(notices).toEqual([expect.stringMatching(/llama3: unchecked/u)]);
     await lm.close();
     const model = `${newPath()}.gguf`;

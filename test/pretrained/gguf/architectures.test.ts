@@ -16,7 +16,7 @@ import { hashedWeights } from "../../support/models.ts";
 
 const tokenizer = charTokenizer([..."abc "]);
 
-/** A model with hashed weights as a file, and those weights. */
+/** The file of a model with hashed weights, and these weights. */
 const written = async (config: ModelConfig) => {
   const values = hashedWeights(modelLayout(config, tokenizer.vocabSize));
   const facts = {
@@ -33,7 +33,7 @@ const written = async (config: ModelConfig) => {
   return { values, bytes: join(parts) };
 };
 
-/** All but how weights are drawn, which no file says; numbers of float32 as such. */
+/** The configuration without the rule for initial weights, which no file contains; numbers rounded to float32. */
 const comparable = ({ initStd: _, zeroProjections: __, ...config }: ModelConfig): unknown =>
   JSON.parse(JSON.stringify(config, (_, value: unknown) => (typeof value === "number" ? Math.fround(value) : value)));
 
@@ -44,7 +44,7 @@ const configOf = (name: string): ModelConfig => {
 };
 const [llama, qwen3, olmo2, gemma3] = [configOf("llama"), configOf("qwen3"), configOf("olmo2"), configOf("gemma3")];
 
-/** Those that a file says all of: GPT-2's always has biases. */
+/** Architectures whose whole configuration is in the file; GPT-2 always has biases. */
 const whole = architectureConfigs.filter(([name, , config]) => {
   const { gguf } = architectureOf(config);
   return name !== "gpt2" && gguf !== null && gguf.lacks(config) === null;

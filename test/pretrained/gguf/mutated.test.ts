@@ -1,4 +1,4 @@
-/** Damaged and forged files, seeded: each one is refused in one line, or loads. */
+/** Damaged and forged files from a seed: each is refused in one line, or loads. */
 import { readFileSync } from "node:fs";
 import { afterAll, describe, expect, it } from "vitest";
 import { CheckpointError, longestMessage } from "#foretoken/core/errors/errors.js";
@@ -10,7 +10,7 @@ import { type TypedValue, type WrittenFile, writeGguf } from "../../support/gguf
 import { type GgufKind, ggufConfigs, ggufModel } from "../../support/gguf-models.ts";
 import { hashInteger, hashWord } from "../../support/hash.ts";
 
-/** Numbers that lie. */
+/** False numbers. */
 const hostile = [
   0n,
   1n,
@@ -28,7 +28,7 @@ const hostile = [
   2n ** 64n - 1n,
 ];
 
-/** A stream of numbers below a bound. */
+/** A stream of random numbers below a bound. */
 type Draw = (bound: number) => number;
 
 const drawOf = (name: string): Draw => {
@@ -45,10 +45,10 @@ const setNumber = (bytes: Uint8Array, at: number, width: 4 | 8, value: bigint): 
 const spliced = (bytes: Uint8Array, at: number, remove: number, insert: Uint8Array): Uint8Array =>
   new Uint8Array(Buffer.concat([bytes.subarray(0, at), insert, bytes.subarray(at + remove)]));
 
-/** Damage to a file's bytes. `header` is the length of the part that is not data. */
+/** Damages a file's bytes. `header` is the length of the part before the data. */
 const damaged = (original: Uint8Array, header: number, draw: Draw): Uint8Array => {
   const bytes = original.slice();
-  // Half of them early: counts, lengths and the first keys.
+  // Half of the changes are near the beginning: counts, lengths and the first keys.
   const place = (): number => draw(draw(2) === 0 ? 400 : header - 8);
   switch (draw(6)) {
     case 0:
@@ -90,7 +90,7 @@ const someValue = (draw: Draw): TypedValue => {
   return values[draw(values.length)] ?? { type: "u32", value: 0 };
 };
 
-/** A whole file with lies in it: a field of another value, a tensor of another size, encoding or place. */
+/** A complete file with false information: a field of another value, or a tensor of another size, encoding or place. */
 const forged = ({ metadata, tensors, ...rest }: WrittenFile, draw: Draw): Uint8Array => {
   const keys = Object.keys(metadata);
   const names = Object.keys(tensors);
@@ -121,7 +121,7 @@ const forged = ({ metadata, tensors, ...rest }: WrittenFile, draw: Draw): Uint8A
   }
 };
 
-/** A source that fails the test for a read outside the file, or one that is larger than the file. */
+/** A source that fails the test if a read is outside the file or larger than the file. */
 const watched = (bytes: Uint8Array, outside: string[]): ByteSource => {
   const source = memorySource(bytes);
   return {
@@ -135,7 +135,10 @@ const watched = (bytes: Uint8Array, outside: string[]): ByteSource => {
 
 const outcomes = { loaded: 0, refused: 0 };
 
-/** Opens and reads a file. Errors are one line of the project's own kind; memory stays of the order of the file. */
+/**
+ * Opens and reads a file. Errors must be one line and of the project's classes; memory must stay near the size of the
+ * file.
+ */
 const judge = async (name: string, bytes: Uint8Array, load: (source: ByteSource) => Promise<void>): Promise<void> => {
   const outside: string[] = [];
   const before = process.memoryUsage().rss;
@@ -163,7 +166,8 @@ const loadTensors = async (source: ByteSource): Promise<void> => {
 };
 
 describe("mutated files", () => {
-  // Most of each kind are refused, and some load: damage may hit a number of the weights, or a field that says nothing.
+  // Most files of each kind are refused, and some load: damage may hit a number of the weights, or a field without
+  // effect.
   afterAll(() => {
     expect(outcomes.refused).toBeGreaterThan(400);
     expect(outcomes.loaded).toBeGreaterThan(20);

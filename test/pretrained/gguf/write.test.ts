@@ -57,7 +57,7 @@ interface Given {
   readonly values?: Float32Array;
 }
 
-/** A model with hashed weights as a file, and those weights. */
+/** The file of a model with hashed weights, and these weights. */
 const written = async ({
   config = ggufConfigs.llama,
   tokenizer = char,
@@ -73,7 +73,7 @@ const written = async ({
   return { values, planned, bytes: await bytesOf(planned) };
 };
 
-/** All but how weights are drawn, which no file says; numbers of float32 as such. */
+/** The configuration without the rule for initial weights, which no file contains; numbers rounded to float32. */
 const comparable = ({ initStd: _, zeroProjections: __, ...config }: ModelConfig): unknown =>
   JSON.parse(JSON.stringify(config, (_, value: unknown) => (typeof value === "number" ? Math.fround(value) : value)));
 
@@ -124,7 +124,7 @@ describe("a model as a GGUF file", () => {
     expect(found).toMatchObject({ vocabSize: 20, tokenizer: { kind: "char", characters } });
   });
 
-  // Rows that divide into all blocks.
+  // Rows that divide into blocks of every encoding.
   const wide: ModelConfig = {
     ...ggufConfigs.llama,
     nLayer: 1,
@@ -210,7 +210,7 @@ describe("a tokenizer in a GGUF file", () => {
     const { metadata } = await openGgufFile(memorySource(bytes), "model.gguf");
     expect(metadata.get("tokenizer.ggml.model")).toBe("rwkv");
     expect(metadata.has("tokenizer.ggml.eos_token_id")).toBe(false);
-    // A space; where it has none, llama.cpp would end its process.
+    // A space; llama.cpp would crash if there were no space token.
     expect(metadata.get("tokenizer.ggml.unknown_token_id")).toBe(characters.indexOf(" "));
     const { tokenizer, endTokens } = await open(bytes);
     expect(tokenizer.toJSON()).toEqual(char.toJSON());
@@ -270,7 +270,7 @@ describe("a tokenizer in a GGUF file", () => {
     expect([...learned.bytes(id)]).toEqual([0xff]);
     expect(metadata.get("foretoken.eos_stand_in_token_id")).toBe(id);
     expect(metadata.get("tokenizer.ggml.bos_token_id")).toBe(id);
-    // It stands in for llama.cpp alone.
+    // This token is a placeholder for llama.cpp only.
     const { endTokens, tokenizer } = await open(bytes);
     expect([endTokens, tokenizer.endOfText]).toEqual([[], null]);
     const template = { template: "{{ bos_token }}{{ eos_token }}", bosToken: "", eosToken: "" };

@@ -29,7 +29,7 @@ beforeAll(async () => {
   backend = await openReference({ real: "float64" });
 });
 afterAll(() => backend.close());
-/** A call in double precision. */
+/** One call of the graph, in double precision. */
 const call: ReturnType<typeof callOn> = (...asked) => callOn(backend)(...asked);
 const tokenizer = charTokenizer([..."\n abcdefghijklm"]);
 
@@ -57,7 +57,7 @@ const configs: Readonly<Record<string, ModelConfig>> = {
   },
 };
 
-/** In double precision, as the graph is run here. */
+/** In double precision, like the graph in this test. */
 const modelOf = (config: ModelConfig): LanguageModel => {
   const model = createModel(backend, config, tokenizer.vocabSize, "float64");
   backend.write(model.arena.storage, Float64Array.from(hashedWeights(model.layout)));
@@ -77,7 +77,7 @@ const graphOf = async ({ model }: LanguageModel, dtype: OnnxDType): Promise<Whol
 const idsOf = (name: string, length: number): number[] => [...hashedIds(name, length, tokenizer.vocabSize)];
 const { vocabSize } = tokenizer;
 
-/** Angles, constants and scales are float32 in the file: as good as the sums of a float32 model. */
+/** Angles, constants and scales are float32 in the file, so the error is like the error of sums in a float32 model. */
 const toleranceOf = (config: ModelConfig, expected: Float32Array): number =>
   forwardError({ ...config, vocabSize }) * largest(expected);
 

@@ -1,4 +1,4 @@
-/** Operators by their definitions, and graphs that do not run here. */
+/** Operators by their definitions, and graphs that Foretoken refuses. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => backend.close());
 
-/** A tensor: float32 unless said otherwise. */
+/** A tensor. Default: float32. */
 const of = (shape: readonly number[], values: readonly number[], type: Tensor["type"] = "float32"): Tensor => ({
   ...{ type, shape },
   data: type === "uint8" || type === "bool" ? Uint8Array.from(values) : Float64Array.from(values),
@@ -37,7 +37,7 @@ const modelOf = (given: readonly Tensor[], node: ReadNode, wanted: readonly Tens
   outputs: wanted.map(({ type, shape }, i) => ({ name: node.outputs[i] ?? "", type, shape })),
 });
 
-/** The tensors that one node makes; their types and shapes must be the wanted ones. */
+/** The output tensors of a node; their types and shapes must be the expected ones. */
 const made = async (
   node: ReadNode,
   given: readonly Tensor[],

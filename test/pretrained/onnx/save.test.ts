@@ -37,7 +37,7 @@ const modelOf = (tokenizer: Tokenizer = char, config: ModelConfig = { ...qwen3Mo
 const jsonOf = async (directory: string, name: string): Promise<Record<string, unknown>> =>
   JSON.parse(await readFile(join(directory, name), "utf8"));
 
-/** The paths of all files in a folder, and in its folders. */
+/** The paths of all files in a folder and its subfolders. */
 const filesIn = async (directory: string): Promise<readonly string[]> => {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true });
   return entries
@@ -62,7 +62,7 @@ describe("a folder for transformers.js", () => {
     const config = await jsonOf(directory, "config.json");
     expect(config).toMatchObject({ model_type: "qwen3", head_dim: 4, num_key_value_heads: 2, eos_token_id: 5 });
     expect(config).not.toHaveProperty("transformers.js_config");
-    // A graph has positions for the context alone.
+    // A graph has positions only for the context.
     expect(await jsonOf(directory, "generation_config.json")).toEqual({
       ...{ do_sample: true, temperature: 0.8, top_k: 40, eos_token_id: 5, max_length: 8 },
     });

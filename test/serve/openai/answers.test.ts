@@ -1,4 +1,4 @@
-/** What answers say: log-probabilities as evaluation harnesses read them, and the same answer for the same seed. */
+/** Log-probabilities in the form that evaluation harnesses read, and the same answer for the same seed. */
 import { describe, expect, it } from "vitest";
 import {
   type Body,
@@ -36,10 +36,10 @@ const choiceOf = async (body: Body): Promise<Choice> => (await choicesOf(body))[
 
 const prompt = "the cat sat on a mat é";
 const promptLength = plainTokenizer.encode(prompt).length;
-/** As lm-eval asks. */
+/** A request like those from lm-eval. */
 const scored = { prompt, logprobs: 1, echo: true, seed: 1234, temperature: 0 };
 
-/** That each number is the same in both lists. */
+/** Expects the same number for a token in both lists. */
 const expectSameFloats = ({ tokens, token_logprobs: own, top_logprobs: top }: Listed): void => {
   expect(top).toHaveLength(tokens.length);
   for (const [i, token] of tokens.entries()) {
@@ -139,7 +139,7 @@ it("a request of many texts holds nobody up", async () => {
   expect((await server.get("/health")).status).toBe(200);
   const answer = await asked;
   expect(answer.body.choices).toHaveLength(60 * 32);
-  // Each prompt's texts have the seeds that one prompt's have.
+  // The texts of each prompt have the same seeds.
   const [first, again] = [0, 32].map((from) =>
     answer.body.choices.slice(from, from + 32).map(({ text }: Choice) => text),
   );
@@ -147,7 +147,7 @@ it("a request of many texts holds nobody up", async () => {
 });
 
 it("log-probabilities of written tokens are those that the same tokens have as a prompt", async () => {
-  // Tokens that are characters: a text gives back the tokens that it was written with.
+  // This model's tokens are characters, so encoding a generated text gives the generated tokens again.
   const model = "talk";
   const asked = { model, prompt: "who?", seed: 3, max_tokens: 10, logprobs: 4, logit_bias: noEnd };
   const { text, logprobs } = await choiceOf(asked);
@@ -201,7 +201,7 @@ describe("a request", () => {
     ["/v1/chat/completions", { model: "talk", messages, seed: 13, max_tokens: 10, logprobs: true, top_logprobs: 2 }],
     ["/v1/responses", { model: "talk", input: "Is it so", seed: 14, max_output_tokens: 10 }],
   ];
-  /** All but ids and times. */
+  /** The answer without ids and times. */
   const lasting = (body: Body): string =>
     JSON.stringify(body, (key, value: unknown) => (["id", "created", "created_at"].includes(key) ? undefined : value));
 

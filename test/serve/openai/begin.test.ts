@@ -1,4 +1,4 @@
-/** A model whose texts begin with a token of their own, and whose tokenizer puts a space before a text. */
+/** A model with a BOS token, whose tokenizer puts a space before a text. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { saveGguf } from "#foretoken/pretrained/gguf/write/save.node.js";
@@ -42,7 +42,7 @@ it("continues a text as the ids with the token before it, and echoes the text al
   const echoed = await server.post("/v1/completions", { ...asked, prompt, echo: true });
   const [{ text, logprobs }] = echoed.body.choices;
   expect(text).toBe(prompt + body.choices[0].text);
-  // Every token of the text has a probability: the first one follows the token that texts begin with.
+  // Every token of the text has a probability; the first token comes after BOS.
   expect(logprobs.tokens).toHaveLength(own.length + 6);
   expect(logprobs.token_logprobs.every((one: unknown) => typeof one === "number")).toBe(true);
   expect(logprobs.tokens.slice(own.length)).toEqual(body.choices[0].logprobs.tokens);

@@ -1,4 +1,4 @@
-/** Every field of the tables of requests does what the table says of it. */
+/** Every field in the tables of requests does what its table says. */
 import { describe, expect, it } from "vitest";
 import { type JsonAnswer, useServer } from "../../support/openai-server.ts";
 import { askOf, chat, type Endpoint, response } from "./field-cases/endpoint.ts";
@@ -8,7 +8,7 @@ const server = useServer();
 const answerOf = askOf(server);
 const endpoints = endpointsOf(server);
 
-/** That a value is refused, and by the name of its field. */
+/** Expects that a value is refused with the field's name. */
 const expectRefused = async (
   { path, base }: Pick<Endpoint, "path" | "base">,
   name: string,
@@ -44,7 +44,7 @@ describe.each(endpoints)("$path", (endpoint) => {
       const field = fields[name];
       return field?.kind === "default" ? [null, ...field.accepts] : [];
     });
-    // All first ones together, then all second ones, and so on.
+    // All first values together, then all second values, and so on.
     for (let i = 0; i < Math.max(0, ...accepted.map(({ length }) => length)); i++) {
       const given = Object.fromEntries(names.map((name, at) => [name, accepted[at]?.[i] ?? null]));
       expect(textOf(await answerOf(path, { ...base, ...given })), JSON.stringify(given)).toBe(expected);

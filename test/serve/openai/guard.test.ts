@@ -1,4 +1,4 @@
-/** Who may ask a server, what it refuses, and in which words. */
+/** Who may use a server, which requests it refuses, and the error messages. */
 import { once } from "node:events";
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -29,7 +29,7 @@ afterAll(() => Promise.all(opened.map((one) => one.close(0))));
 const asked = { prompt: "the cat", max_tokens: 2, seed: 1, logit_bias: plainNoEnd };
 const endless = { ...asked, max_tokens: 1_000_000, stream: true };
 
-/** That it is an error in OpenAI's form. */
+/** Expects an error in OpenAI's form. */
 const expectError = (
   { status, body }: { readonly status: number; readonly body: unknown },
   expected: { readonly status: number; readonly type: string; readonly code?: string; readonly param?: string },
@@ -226,7 +226,7 @@ it("more texts than may wait are refused with 429, and a request that never fits
   const refused = await open.post("/v1/completions", asked);
   expectError(refused, { status: 429, type: "rate_limit_error", code: "queue_full" });
   expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
-  // Tokens of a text need no room.
+  // Tokenizing a text needs no place in the queue.
   expect((await open.post("/tokenize", { prompt: "the cat" })).status).toBe(200);
   controller.abort();
   await waiting;

@@ -1,4 +1,4 @@
-/** Clients that leave, models that are replaced, and the end of a server. */
+/** Clients that disconnect, models that are replaced, and the end of a server. */
 import { once } from "node:events";
 import { cp, mkdir, rename } from "node:fs/promises";
 import { connect } from "node:net";
@@ -47,7 +47,7 @@ it("a client that leaves frees its texts: of a stream, of a whole answer, and wh
   controller.abort();
   expect(await Promise.all(leave)).toEqual(["AbortError", "AbortError", "AbortError"]);
   await server.untilIdle();
-  // Its pages are there for others.
+  // Its pages have been released.
   expect(await server.metric("foretoken_pages_in_use")).toBe(0);
   expect((await server.post("/v1/completions", asked)).status).toBe(200);
   await until(() => server.log().length === 5, "not all are noted");
@@ -61,7 +61,7 @@ it("a request that takes too long ends: a stream with an error, an answer with 5
     server.post("/v1/completions", endless),
   ]);
   const error = { message: "a request must end within 0.2 s; it did not; try fewer tokens", code: "timeout" };
-  // On a machine that is very slow, before the stream has begun.
+  // On a very slow machine, the time may be over before the stream has begun; then the whole body is the error.
   const text = await stream.text();
   expect(JSON.parse(dataOf(text).at(-1) ?? text)).toMatchObject({ error });
   expect(whole).toMatchObject({ status: 504, body: { error } });
@@ -77,7 +77,7 @@ describe("a model whose folder is replaced", () => {
     ends.push(() => models.close());
     return { models, told };
   };
-  /** The text of a lease, and when the first token has come. */
+  /** Generates the text of a lease, and calls `begun` at the first token. */
   const write = async ({ engine }: Lease, maxNewTokens: number, begun = () => {}): Promise<string> => {
     const { signal } = new AbortController();
     const request = { prompt: [1, 2, 3], options: { maxNewTokens, seed: 1, logitBias: plainNoEnd } };
@@ -115,12 +115,12 @@ describe("a model whose folder is replaced", () => {
     expect(after.fingerprint).not.toBe(before.fingerprint);
     expect(await write(after, 40)).not.toBe(expected);
     expect(await writing).toBe(expected);
-    // The old one goes with its last request.
+    // The old model is closed after its last request.
     before.release();
     await vi.waitFor(() => expect(write(before, 1)).rejects.toThrow("closed"));
     expect(await write(after, 1)).not.toBe("");
     after.release();
-    // Where the folder is gone, or holds what cannot be loaded, the model stays.
+    // If the folder is missing, or contains something that cannot be loaded, the model stays.
     await rename(place, `${place}-gone`);
     await models.refresh();
     expect(told).toHaveLength(1);
@@ -150,7 +150,7 @@ describe("the end of a server", () => {
     const decoder = new TextDecoder();
     let text = decoder.decode((await reader?.read())?.value, { stream: true });
     const whole = server.post("/v1/completions", { ...asked, max_tokens: 300 });
-    // A request that is on its way when the end comes.
+    // A request that is being sent when the server is asked to end.
     const { port } = new URL(server.url());
     const late = connect({ host: "127.0.0.1", port: Number(port) });
     late.write("GET /v1/models HTTP/1.1\r\nHost: localhost\r\n");

@@ -1,4 +1,4 @@
-/** A server under load: the same answers, no request lost, memory given back. */
+/** A server under load: answers stay the same, no request is lost, and memory is released. */
 import { rename } from "node:fs/promises";
 import { afterAll, expect, it } from "vitest";
 import {
@@ -21,7 +21,7 @@ const serving = async (places: readonly string[]): Promise<TestServer> => {
   return server;
 };
 
-/** Request number `i`: of all kinds, lengths and settings. */
+/** Request number `i`; the requests have all kinds, lengths and settings. */
 const requestOf = (i: number): readonly [string, Body] => {
   const many = 4 + (i % 13);
   const sampling = { seed: i, temperature: [0, 0.7, 1][i % 3], top_p: i % 5 === 0 ? 0.9 : 1 };
@@ -40,11 +40,11 @@ const requestOf = (i: number): readonly [string, Body] => {
   }
 };
 
-/** All but ids and times. */
+/** The answer without ids and times. */
 const lasting = (body: Body): string =>
   JSON.stringify(body, (key, value: unknown) => (["id", "created", "created_at"].includes(key) ? undefined : value));
 
-/** Calls `work` for 0, 1, … below `count()`, `most` at a time. */
+/** Calls `work` for 0, 1, … below `count()`, at most `most` calls at a time. */
 const manyAtATime = async (count: () => number, most: number, work: (i: number) => Promise<void>): Promise<void> => {
   let next = 0;
   const one = async (): Promise<void> => {
@@ -122,7 +122,7 @@ it("a model is replaced under requests, and none of them fails", async () => {
       for (const { status, body } of answers) {
         expect(status).toBe(200);
         fingerprints.add(body.system_fingerprint);
-        // All of the text is of one version.
+        // The whole text is from one version of the model.
         const text = texts.get(body.system_fingerprint) ?? body.choices[0].text;
         expect(body.choices[0].text).toBe(text);
         texts.set(body.system_fingerprint, text);

@@ -3,7 +3,7 @@ import OpenAI, { APIError, AuthenticationError, BadRequestError, NotFoundError, 
 import { describe, expect, it } from "vitest";
 import { noEnd, plainNoEnd, useServer } from "../../support/openai-server.ts";
 
-/** The tests look at its metrics with the first key; the clients have the other one. */
+/** The tests read the metrics with the first key; the clients use the second key. */
 const server = useServer({ keys: ["metrics", "right"], perKey: 1 });
 const clientAt = (url: string, options: object = {}): OpenAI =>
   new OpenAI({ baseURL: `${url}/v1`, apiKey: "right", maxRetries: 0, ...options });

@@ -1,7 +1,7 @@
 import { expect, test, vi } from "vitest";
 import { openServer, plainNoEnd, useModels } from "../../support/openai-server.ts";
 
-// Far more than any takes, for machines that are slow or busy.
+// Far longer than any test takes, for slow or busy machines.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const { path } = useModels();

@@ -1,4 +1,4 @@
-/** Tools, with tiny models that know nothing: all that makes their calls right is the constraint. */
+/** Tools with tiny untrained models: only the constraint makes their calls valid. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Body, dataOf, openServer, type TestServer } from "../../support/openai-server.ts";
 import { type ToolTemplate, toolTemplates, toolTokenizer, weather, writeToolModel } from "../../support/tool-chats.ts";
 
-/** All but one that reads like the others: each model takes time to load. */
+/** All forms except one that is read like another form; each model takes time to load. */
 const kinds = ["hermes", "thinking", "bare", "list"] as const satisfies readonly ToolTemplate[];
 let folder = "";
 let opened: TestServer | undefined;
@@ -30,7 +30,7 @@ const asked = { messages: [{ role: "user", content: "Hi" }], tools, seed: 1, max
 const chat = (fields: Body) => server().post("/v1/chat/completions", { ...asked, ...fields });
 const fits = { city: expect.stringMatching(/^(Oslo|A "B")$/u), days: expect.any(Number) };
 const markers = { thinking: "<|call|>", bare: "{", list: "[TOOL_CALLS]" };
-/** A model that begins with the marker of a call at once, as one that was trained to. */
+/** A model that begins with the marker of a call, as a model trained for tools would. */
 const callsAtOnce = (kind: keyof typeof markers): Body => {
   const special = toolTokenizer.specialTokens.find(({ name }) => name === markers[kind]);
   const first = special?.id ?? toolTokenizer.encode(markers[kind].slice(0, 1))[0] ?? -1;
@@ -102,7 +102,7 @@ describe("a request with tools", () => {
   });
 
   it("may be answered by several calls", async () => {
-    // With another seed there may be one call alone.
+    // With another seed there may be only one call.
     const { body } = await chat({ model: "list", tool_choice: "required", max_tokens: 1900, seed: 5 });
     const [{ message, finish_reason: reason }] = body.choices;
     expect([message.tool_calls.length, reason]).toEqual([2, "tool_calls"]);

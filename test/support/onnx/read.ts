@@ -1,8 +1,8 @@
-/** A file of ONNX with the numbers of its tensors. */
+/** Reads an ONNX file, including the numbers of its tensors. */
 import { memorySource } from "#foretoken/io/byte-source.js";
 import { type ReadModel, readOnnx, type StoredTensor } from "#foretoken/io/onnx/read.js";
 
-/** A tensor whose numbers, of whichever type, are in double precision. */
+/** A tensor of any type, with its numbers in double precision. */
 export interface WholeTensor extends Pick<StoredTensor, "type" | "shape"> {
   readonly data: Float64Array;
 }
@@ -24,7 +24,7 @@ const numbersOf = async ({ type, read }: StoredTensor): Promise<Float64Array> =>
   }
 };
 
-/** @param files those beside the model's, by name. */
+/** @param files the external files next to the model, by name. */
 export const readWhole = async (
   bytes: Uint8Array,
   files: Readonly<Record<string, Uint8Array>> = {},

@@ -1,4 +1,4 @@
-/** Calls of a graph in double precision, as transformers.js makes them. */
+/** Runs a graph in double precision, with the calls that transformers.js makes. */
 import type { Backend } from "#foretoken/backend/backend.js";
 import type { ReadModel } from "#foretoken/io/onnx/read.js";
 import { asPast, emptyPast, type Past, tokensOf } from "#foretoken/pretrained/onnx/run/form.js";
@@ -12,18 +12,18 @@ export interface Answer {
   readonly past: Past;
 }
 
-/** Positions by a mask: 0 from the first token on, and 1 where there is none. */
+/** Positions from a mask: counted from 0 at the first token; 1 where the mask has no token. */
 const positionsOf = (mask: readonly number[]): readonly number[] => {
   let count = 0;
   return mask.map((isToken) => (isToken === 0 ? 1 : count++));
 };
 
 /**
- * One call.
- * @param backend in double precision.
- * @param rows ids of each sequence, all of one length.
- * @param past of the call before.
- * @param masks of each sequence, with what is in `past`; default: all tokens are there.
+ * Runs the graph once.
+ * @param backend a backend in double precision.
+ * @param rows ids of each sequence; all sequences have the same length.
+ * @param past keys and values from the call before.
+ * @param masks mask of each sequence, including the tokens in `past`; default: no token is masked.
  */
 export const callOn =
   (backend: Backend) =>

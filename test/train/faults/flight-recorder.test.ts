@@ -97,7 +97,7 @@ forEachBackend("the flight recorder", ({ open }) => {
     async (name) => {
       const backend = await open(2);
       await withTrainer(backend, book, async (trainer) => {
-        // A norm's output is above 1 in some row: times this it is too large.
+        // In some row the norm's output is above 1, and its product with this value overflows.
         await change(trainer, name, (values) => {
           for (let at = 0; at < 13; at++) values[at * 16] = 3.4e38;
         });
@@ -113,7 +113,8 @@ forEachBackend("the flight recorder", ({ open }) => {
   it("says so where all is finite, and names the largest gradient", async () => {
     const backend = await open(2);
     await withTrainer(backend, book, async (trainer) => {
-      // All logits are 0, whatever is before the head: the loss is ln V, and only the head has a gradient, a huge one.
+      // All logits are 0 for any input of the head: the loss is ln V. Only the head has a gradient, and this gradient
+      // is huge.
       await change(trainer, "head.weight", (values) => values.fill(0));
       await change(trainer, "norm.weight", (values) => values.fill(1e10));
       const { measured, tensor } = await find(backend, trainer, 0);

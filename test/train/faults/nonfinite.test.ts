@@ -44,7 +44,7 @@ const messageOf = async (work: Promise<unknown>): Promise<string> => {
 forEachBackend(
   "an update that makes weights infinite after a finite loss",
   ({ open }) => {
-    // The learning rate of step 1 is ordinary, the one of step 2 too large for float32 once it is corrected for bias.
+    // The learning rate of step 1 is ordinary. The rate of step 2 is too large for float32 after bias correction.
     const schedule = { kind: "linear", minLearningRate: 3.4e38 } as const;
     const plan = { steps: 3, learningRate: 1e-3, warmupSteps: 0, schedule, evalInterval: 3 };
     it.each([
@@ -81,7 +81,7 @@ forEachBackend(
 
     it("is not taken for the best either", async () => {
       const backend = await open(2);
-      // An update so large that it makes weights infinite which the validation text never sees.
+      // An update so large that some weights become infinite. The validation text does not use these weights.
       const config = { ...tinyRun, train: { ...tinyRun.train, learningRate: 1e38, warmupSteps: 0, evalInterval: 1 } };
       const out = newPath();
       const message = await messageOf(collect(train({ preset: "book", data, backend, config, out })));
@@ -95,7 +95,7 @@ forEachBackend(
   compiled,
 );
 
-/** Steps whose gradients differ much, so that some count as exploding once there are 20 to compare with. */
+/** The gradients of the steps differ much, so some steps count as exploding once there are 20 steps for comparison. */
 const shaky = (onNonfinite: string, changes: object = {}) => ({
   ...tinyRun,
   train: {
@@ -119,14 +119,14 @@ const options = (out: string | null, config: object): NewRun => ({
   finalSampleTokens: 3,
 });
 
-/** Changes the plan of a run that is there. */
+/** Changes the plan of an existing run. */
 const edit = async (out: string, changes: object): Promise<void> => {
   for (const path of [join(out, "run.json"), join(out, "checkpoint", "trainer_state.json")]) {
     const json = JSON.parse(await readFile(path, "utf8")) as { config: { train: object } };
     const config = { ...json.config, train: { ...json.config.train, ...changes } };
     await writeFile(path, JSON.stringify({ ...json, config }));
   }
-  // They are bound to the configuration, without the field that a resumption may change.
+  // The manifests contain a hash of the configuration, without the field that may change when a run is resumed.
   const { config } = JSON.parse(await readFile(join(out, "run.json"), "utf8")) as { config: { train: object } };
   const hash = configHash(config);
   await rm(join(out, "checkpoint", "manifest.json"));
@@ -135,7 +135,7 @@ const edit = async (out: string, changes: object): Promise<void> => {
   if (bound !== undefined) await writeFile(manifest, bound.replace(/"config": "[0-9a-f]+"/u, `"config": "${hash}"`));
 };
 
-/** Noted events without the places of files. */
+/** Recorded events without file paths. */
 const noted = async (run: string): Promise<readonly unknown[]> =>
   (await timelessMetrics(run)).map((event) => {
     const { file, ...rest } = event as Record<string, unknown>;
@@ -190,7 +190,7 @@ describe.each(["skip", "rollback"] as const)("a run that is to %s", (action) => 
   });
 
   it("stops after ten of them in a row", async () => {
-    // Every loss is above this; the first one counts, whatever it is.
+    // Every loss exceeds this ratio. The first loss always counts as good.
     const out = newPath();
     const seen: string[] = [];
     const message = await messageOf(
@@ -219,13 +219,13 @@ describe.each(["skip", "rollback"] as const)("a run that is to %s", (action) => 
 
 describe("a run that is to roll back", () => {
   it("goes back to its first weights before the first checkpoint", async () => {
-    // The update of step 1 makes all weights infinite: step 2 is bad, step 3 begins with the first weights again.
+    // The update of step 1 makes all weights infinite: step 2 is bad, and step 3 begins with the initial weights again.
     const changes = { steps: 9, learningRate: 1e38, warmupSteps: 0, evalInterval: 9, checkpointInterval: 9 };
     const config = shaky("rollback", { ...changes, maxGradNormRatio: 0, schedule: { kind: "constant" } });
     const seen: (readonly [string, number])[] = [];
     for await (const event of train(options(newPath(), config))) {
       if (event.type === "step" || event.type === "nonfinite") seen.push([event.type, event.step]);
-      // As untrained: about ln V.
+      // The loss of an untrained model: about ln V.
       if (event.type === "step") expect(event.loss).toBeLessThan(4);
       if (seen.length === 4) break;
     }
@@ -247,7 +247,7 @@ describe("a run that is to roll back", () => {
       return (await readRecord(join(out, `nonfinite-step-${recorded}.safetensors`))).values;
     };
     const planned = await weights(8, 9);
-    // Step 12 is left out with the weights of step 11, step 13 with the restored ones.
+    // Step 12 is left out with the weights of step 11, step 13 with the restored weights.
     expect(await weights(11, 12)).not.toEqual(planned);
     expect(await weights(11, 13)).toEqual(planned);
   });
@@ -287,17 +287,17 @@ describe("a run that is to stop", () => {
     const [stopped, whole] = [newPath(), newPath()];
     const message = await messageOf(collect(train(options(stopped, shaky("stop")))));
     const listed = async () => (await listRuns(stopped)).runs[0];
-    // In full, unless it is long.
+    // The full message, unless it is long.
     expect(await listed()).toMatchObject({ state: "failed", failure: shorten(message, 280) });
     const resume = { resume: stopped, ...anyBackend } as const;
-    // As it was begun with, unless told otherwise.
+    // Default: the action that the run was begun with.
     await messageOf(collect(train(resume)));
     await collect(train({ ...resume, onNonfinite: "skip" }));
     expect(await listed()).toMatchObject({ state: "finished", failure: null });
     await collect(train(options(whole, shaky("skip"))));
     const weightsOf = (out: string) => readFile(join(out, "checkpoint", "model.safetensors"));
     expect(await weightsOf(stopped)).toEqual(await weightsOf(whole));
-    // Except for their beginnings.
+    // All events except the first ones are equal.
     expect((await noted(stopped)).slice(1)).toEqual((await noted(whole)).slice(1));
   });
 

@@ -6,8 +6,9 @@ import { forEachBackend } from "../../support/backends.ts";
 
 const bench = fileURLToPath(new URL("../../../bench/memory.mjs", import.meta.url));
 
-// When the engine collects its garbage differs from run to run, and on a busy machine: 20 MiB have been seen. So the median of
-// three counts, 32 MiB are forgiven, and configurations are measured whose own arrays are several times that.
+// The time of garbage collection differs from run to run and on a busy machine; differences of 20 MiB have been
+// observed. So the test uses the median of three runs, allows 32 MiB, and measures configurations whose arrays are
+// several times larger.
 const configs = { native: "shakespeare,wide,baby", wasm: "shakespeare", reference: "" };
 
 forEachBackend(

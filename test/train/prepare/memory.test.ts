@@ -21,7 +21,7 @@ import { collect, ofType, smallMuonRun, smallRun, useFolder, wordsText } from ".
 const { newPath, writeText } = useFolder();
 
 const vocabSize = 17;
-/** Memory of a run without text or program: of its arithmetic. */
+/** Memory of a run for its computation, without text and program. */
 const needs: MemoryNeeds = {
   vocabSize,
   valTokens: 2,
@@ -38,7 +38,8 @@ interface Case {
   readonly preset: PresetName;
   readonly plan: PartialConfig<RunConfig>;
   /**
-   * Whether there is more that lasts than weights, gradients and moments: tables of positions, the optimizer's scratch.
+   * Whether further arrays stay allocated, in addition to weights, gradients and moments: tables of positions, the
+   * optimizer's scratch memory.
    */
   readonly more: boolean;
 }
@@ -110,7 +111,7 @@ forEachBackend(
       expect(saving).toBeLessThanOrEqual(3 * weights);
       expect(saving).toBeGreaterThan(0);
       const state = 4 * stateLength(stateLayouts(start.config, start.vocabSize)) - weights;
-      // Besides the moments there is one number, which tells that one of them is not finite.
+      // The state has one more number in addition to the moments: a flag for moments that are not finite.
       expect(moments > state + 4).toBe(more);
       expect(moments).toBeGreaterThanOrEqual(state);
       expect(text).toBe(4 * (start.trainTokens + start.valTokens));
@@ -135,9 +136,10 @@ describe("the estimate", () => {
       await estimate(2 ** 19, false),
     ];
     expect(pass.temporaries).toBeGreaterThan(200 * (one.temporaries - 2 ** 19));
-    // Passes wait to be added in arrays of gradients: in one more each time that their number doubles.
+    // The gradients of passes are added in a binary tree, which needs one more array each time the number of passes
+    // doubles.
     expect([pass, four, huge].map(({ gradients }) => gradients / one.weights)).toEqual([2, 4, 13]);
-    // But for a few bytes that blocks are rounded up by.
+    // Equal except for a few bytes of rounding up.
     for (const { temporaries } of [four, huge]) expect(temporaries / pass.temporaries).toBeCloseTo(1, 2);
     expect(one.saving).toBe(3 * one.weights);
     expect(four).toMatchObject({ saving: 0, weights: one.weights });
@@ -257,7 +259,7 @@ describe("a run that does not fit", () => {
   });
 
   it("is refused before its text is read, where the file is larger than what is free", async () => {
-    // Read, it would be refused for its contents.
+    // If the file were read, it would be refused for its contents instead.
     const data = await writeText("\0".repeat(2 ** 20));
     const error = train({ data, out: null, availableMemory: 2 ** 20 }).next();
     await expect(error).rejects.toThrow(

@@ -39,7 +39,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("an evaluation on several ran
   });
 
   it("is broken off on both where one rank alone is asked to stop, and made up for", async () => {
-    // So long that the signal comes while it is under way.
+    // The evaluation is long, so that the signal arrives while it is running.
     const long = {
       ...fresh,
       model: { ...fresh.model, contextLength: 512, nEmbd: 96 },

@@ -83,7 +83,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("a rank above 0 that fails al
       place.cwd,
     );
     expect(status).not.toBe(0);
-    // A program that fails in its loop has left it early, too.
+    // A program that throws in its loop has also left the loop early.
     const left = "foretoken: rank 1 of 2: must take the run to its end, as the others do; got one that it left early";
     expect(ours(stderr)).toEqual(["foretoken: rank 1: this rank's own", ...(how === "throw" ? [left] : [])]);
     expect(stderr).not.toMatch(/signal|segmentation/iu);
@@ -91,13 +91,16 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("a rank above 0 that fails al
 });
 
 describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that end early"), () => {
-  // More than it can do before it is ended.
+  // More steps than the run can do before it is stopped.
   const steps = "100000";
   const endless = ["--train.sampleTokens", "0", "--patience", "0"];
   const running = ["--steps", steps, "--eval-interval", "50", "--checkpoint-interval", "10", ...endless];
   const long = (out: string, ...others: readonly string[]): string[] => flags(out, ...withFlags(running, others));
 
-  /** When a run is ended: after the first checkpoint, inside a save after it, or inside the evaluation after step 50. */
+  /**
+   * When a run is stopped: after the first checkpoint, during a save after that, or during the evaluation after step
+   * 50.
+   */
   type Moment = "checkpoint" | "save" | "evaluation";
 
   /** Starts a run on 2 ranks, and calls `act` once. */
@@ -116,7 +119,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that end early"), () =
       pids = started.pids();
       act(started);
     };
-    // Ended by a signal, mpirun gives its ranks so many seconds; its default is one.
+    // Seconds that mpirun gives its ranks after a signal; default: one.
     const patient = ["--mca", "odls_base_sigkill_timeout", "4"];
     const started = startMpirun([...patient, ...trainOn(2, args)], place.cwd, (stdout) => {
       if (!stdout.includes(moment === "evaluation" ? '"step":50' : '"type":"checkpoint"')) return;
@@ -130,7 +133,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that end early"), () =
     return { ...outcome, pids };
   };
 
-  /** The noted events: mpirun may lose the last of the output. */
+  /** The events in the run's file, because mpirun may lose the last part of the output. */
   const notesOf = async (out: string): Promise<readonly Record<string, unknown>[]> =>
     jsonLines(await readFile(join(place.cwd, out, "metrics.jsonl"), "utf8"));
 
@@ -139,14 +142,15 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that end early"), () =
     expect(status, stderr).toBe(0);
   };
 
-  /** Hashes of runs of one process that nothing ended, by the step that they stop at and what they are of. */
+  /** Hashes of uninterrupted runs of one process, by configuration and last step. */
   const uninterrupted = new Map<string, Promise<unknown>>();
 
-  /** The run goes on from its checkpoint on one process, with the bits of a run that was not ended. */
+  /** Resumes the run from its checkpoint on one process, and expects the bits of an uninterrupted run. */
   const expectGoesOn = async (out: string, argsOf: (out: string) => string[] = long): Promise<void> => {
     const checkpoint = await readFile(join(place.cwd, out, "checkpoint/trainer_state.json"), "utf8");
     const { progress } = JSON.parse(checkpoint) as { readonly progress: { readonly step: number } };
-    // After the evaluation at step 50, and a few steps on. In fifties, so that many runs are compared with the same one.
+    // A few steps after the next evaluation. Rounding to multiples of 50 lets many runs share the same uninterrupted
+    // run.
     const stop = Math.ceil((progress.step + 11) / 50) * 50 + 10;
     const stopAt = ["--stop-at", String(stop)];
     await trained("--resume", out, "--backend", "native", "--json", ...stopAt);
@@ -201,7 +205,8 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that end early"), () =
   });
 
   it("SIGTERM inside an evaluation breaks it off, and a resumed run makes up for it", async () => {
-    // So long that the evaluation goes on when the line of its step is read, on a busy machine, too.
+    // The text is so long that the evaluation is still running when the test reads the line of its step, even on a busy
+    // machine.
     await writeFile(join(place.cwd, "long.txt"), text.repeat(60));
     const argsOf = (out: string): string[] =>
       long(out, "--data", "long.txt", "--val-fraction", "0.9", "--checkpoint-interval", "1000");
@@ -225,7 +230,8 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that end early"), () =
         out,
         (started) => {
           const pid = started.pids()[rank] as number;
-          // Of two kinds: a second one of the same might come while the first is not taken yet, and count as one.
+          // Two different signals: a second SIGTERM could arrive before the first one is handled, and both would count
+          // as one.
           process.kill(pid, "SIGTERM");
           process.kill(pid, "SIGINT");
         },
@@ -244,7 +250,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that end early"), () =
   });
 
   it("a disk without room on rank 0 ends all with a line, and a rank without such a limit is well", async () => {
-    // No shared memory, which is a file too.
+    // Without shared memory, because shared memory is a file, to which the limit would also apply.
     const network = ["--mca", "btl", "self,tcp", "--mca", "btl_tcp_if_include", "lo"];
     const large = long("full", "--model.nEmbd", "64");
     const limited = ["-n", "1", "bash", "-c", 'ulimit -f 8; exec "$@"', "bash", process.execPath, program, "train"];

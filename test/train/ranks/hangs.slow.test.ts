@@ -1,4 +1,6 @@
-/** Ranks that freeze or hang while their processes stay, and those that only seem to, with the real mpirun. */
+/**
+ * Ranks that freeze or hang while their processes still exist, and ranks that only seem to hang, with the real mpirun.
+ */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
@@ -13,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => place.remove());
 
-/** A run that goes on until it is ended. */
+/** A run that continues until it is stopped. */
 const endless = (out: string): string[] => [
   ...tinyWith(
     ...["--backend", "native", "--dtype", "float32", "--train.gradAccumSteps", "4"],
@@ -23,18 +25,21 @@ const endless = (out: string): string[] => [
   ...["--json", "--out", out],
 ];
 
-/** These tests mostly wait, so some go on at once. */
+/** These tests mostly wait, so several run at the same time. */
 const waiting = { concurrent: true };
 
 let starts: Promise<unknown> = Promise.resolve();
-/** Only one test at a time starts its ranks: each begins as if it were alone. */
+/** Only one test at a time starts its ranks, so that no start disturbs another one. */
 const inTurn = <T>(start: () => Promise<T>): Promise<T> => {
   const started = starts.then(start);
   starts = started.catch(() => {});
   return started;
 };
 
-/** Starts mpirun; resolves once its output has `sign`. Given up on its output, mpirun would end before. */
+/**
+ * Starts mpirun; resolves once its output contains `sign`. The output is read to the end, because mpirun ends if nobody
+ * reads it.
+ */
 const startedUntil = (args: readonly string[], sign: string, variables: Readonly<Record<string, string>> = {}) =>
   inTurn(() => startNowUntil(args, sign, variables));
 
@@ -60,16 +65,16 @@ const startNowUntil = async (args: readonly string[], sign: string, variables: R
   return { ...started, output: () => output };
 };
 
-/** Two ranks of rank.mjs, of which one fails at step 7. */
+/** Two ranks of rank.mjs; one of them fails at step 7. */
 const failing = (out: string, rank: number, how: string): string[] => {
   const program = fileURLToPath(new URL("rank.mjs", import.meta.url));
   return ["-n", "2", process.execPath, program, out, String(rank), "7", how];
 };
 
-/** Steps that a run has told of. */
+/** Number of steps that a run has printed. */
 const stepsIn = (output: string): number => output.split('"type":"step"').length - 1;
 
-/** As short as a silence may be told to be: for cases besides one with the default. */
+/** The shortest allowed timeout, for cases in addition to one with the default. */
 const impatient = { FORETOKEN_RANK_TIMEOUT: "3" };
 
 const oneCheckpoint = '"type":"checkpoint"';
@@ -112,10 +117,13 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("a rank that stands still"), 
 });
 
 describe.skipIf(missingMpi !== undefined)(mpiTitle("a rank that is frozen while it starts"), waiting, () => {
-  /** Milliseconds after the ranks exist: before a line of ours has run, in MPI_Init, or while they meet. */
+  /**
+   * Milliseconds after the ranks exist: before the first line of foretoken has run, in MPI_Init, or while the ranks
+   * meet.
+   */
   const moments = [300, 500, 700, 900, 1100, 1400, 1700, 2100, 2500];
 
-  /** Longer than the promised 10 s by the time that the ranks of a busy machine take to start. */
+  /** The promised 10 s, plus the time that ranks need to start on a busy machine. */
   const longest = 30_000;
 
   const frozenAfter = async (ms: number, variables: Readonly<Record<string, string>>): Promise<void> => {
@@ -149,13 +157,13 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("a rank that is frozen while 
 });
 
 describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that only seem to stand still"), waiting, () => {
-  // These wait for as long as a silence may be: time itself is what they are about.
+  // These tests wait as long as the timeout, because they test time itself.
   const longest = 3;
   const longer = 1000 * (longest + 2);
   const variables = { FORETOKEN_RANK_TIMEOUT: String(longest) };
 
   it("a job that is stopped as a whole, and continued later, goes on", async () => {
-    // Slow messages leave the cores to others, in the ten seconds for which it trains.
+    // Slow messages leave the cores to other tests, in the ten seconds in which this run trains.
     const slow = { ...variables, FORETOKEN_MPI_DELAY: "3000" };
     const started = await startedUntil(trainOn(2, endless("stopped")), oneCheckpoint, slow);
     const pids = started.pids();
@@ -165,7 +173,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that only seem to stan
       const before = stepsIn(started.output());
       for (const pid of round === 1 ? pids : [...pids].reverse()) process.kill(pid, "SIGCONT");
       await vi.waitFor(() => expect(stepsIn(started.output())).toBeGreaterThan(before + 100), 30_000);
-      // Longer than a silence: whoever was thought dead on waking would have been named by now.
+      // Longer than the timeout: a rank that was considered dead would be named by now.
       await setTimeout(longer);
       expect(pids.filter(isAlive)).toEqual(pids);
     }
@@ -191,7 +199,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that only seem to stan
     const started = await startedUntil(trainOn(2, endless("held")), oneCheckpoint, { FORETOKEN_RANK_TIMEOUT: "0" });
     const pids = started.pids();
     process.kill(pids[1] as number, "SIGSTOP");
-    // Twice the default would be longer than a test should take: a little more than it is enough.
+    // Twice the default timeout would take too long for a test; a little more than the default is enough.
     await setTimeout(9500);
     expect(pids.filter(isAlive)).toEqual(pids);
     const before = stepsIn(started.output());

@@ -1,7 +1,7 @@
 /**
- * A chain of lives of one run: each is killed by SIGKILL of a random rank, and the next one goes on with it on another number
- * of ranks. Every second kill comes while a save is under way. FORETOKEN_KILLS=30 makes as many; FORETOKEN_KILL_SEED repeats a
- * chain, as far as the clock lets it.
+ * Kills a run repeatedly: a random rank is killed by SIGKILL, then the run is resumed on another number of ranks, and
+ * so on. Every second kill comes during a save. FORETOKEN_KILLS=30 sets the number of kills; FORETOKEN_KILL_SEED
+ * repeats a sequence, as far as timing allows.
  */
 import { createHash, randomInt, randomUUID } from "node:crypto";
 import { existsSync, type FSWatcher, watch } from "node:fs";
@@ -19,7 +19,7 @@ const kills = Number(process.env.FORETOKEN_KILLS ?? 4);
 const seed = process.env.FORETOKEN_KILL_SEED ?? String(randomInt(2 ** 31));
 
 let drawn = 0;
-/** A number in [0, bound). */
+/** A random integer in [0, bound). */
 const draw = (bound: number): number => hashInteger(`kills ${seed}`, drawn++, bound);
 
 let place: Awaited<ReturnType<typeof workplace>>;
@@ -30,7 +30,7 @@ afterAll(() => place.remove());
 
 const running = ["--backend", "native", "--threads", "1", "--json"];
 
-/** Large enough that a save takes a few milliseconds; there is one every second step. */
+/** Large enough that a save takes a few milliseconds; every second step saves. */
 const begin = (out: string): string[] => [
   ...tinyWith(
     ...["--backend", "native", "--dtype", "float32", "--train.gradAccumSteps", "4"],
@@ -41,10 +41,10 @@ const begin = (out: string): string[] => [
 ];
 const goOn = (out: string): string[] => ["--resume", out, ...running];
 
-/** When a life is killed: inside a save, a while after some checkpoints, or a while after it was started. */
+/** When a process is killed: during a save, some time after a few checkpoints, or some time after the start. */
 const moments = ["save", "training", "save", "start"] as const;
 
-/** After so many turns of the event loop, each a fraction of a millisecond. */
+/** Calls `act` after `turns` turns of the event loop, each a fraction of a millisecond. */
 const afterTurns = (turns: number, act: () => void): void => {
   if (turns === 0) act();
   else setImmediate(() => afterTurns(turns - 1, act));
@@ -55,11 +55,11 @@ interface Killed {
   readonly rank: number;
   readonly moment: (typeof moments)[number];
   readonly inSave: boolean;
-  /** Milliseconds until all processes were gone. */
+  /** Milliseconds until all processes had ended. */
   readonly gone: number;
 }
 
-/** Starts the run on `ranks`, kills one of them, and waits until nothing is left. */
+/** Runs on `ranks` ranks, kills one of them, and waits until all processes have ended. */
 const live = async (run: string, args: readonly string[], ranks: number, moment: Killed["moment"]): Promise<Killed> => {
   const rank = draw(ranks);
   const checkpoints = 1 + draw(3);
@@ -73,7 +73,7 @@ const live = async (run: string, args: readonly string[], ranks: number, moment:
   const kill = (started: StartedRanks): void => {
     if (killedAt !== undefined || hasEnded) return;
     const pid = started.pids()[rank];
-    // It is not there yet.
+    // The process does not exist yet.
     if (pid === undefined) return void setTimeout(kill, 10, started);
     if (moment === "save" && !isSaving(run)) return;
     inSave = isSaving(run);
@@ -104,9 +104,9 @@ const live = async (run: string, args: readonly string[], ranks: number, moment:
   return { ranks, rank, moment, inSave, gone: performance.now() - (killedAt ?? Number.NaN) };
 };
 
-/** The step of a checkpoint, of which every file is whole; undefined if there is none. */
+/** The step of a checkpoint, after checking that all its files are complete; undefined if there is no checkpoint. */
 const wholeCheckpoint = async (run: string, name: string): Promise<number | undefined> => {
-  // Between two renames of a killed writer.
+  // If the writer was killed between two renames, only the old folder exists.
   const folder = [name, `.old-${name}`].map((one) => join(run, one)).find(existsSync);
   if (folder === undefined) return undefined;
   const manifest = JSON.parse(await readFile(join(folder, manifestName), "utf8")) as {

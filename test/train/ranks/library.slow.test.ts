@@ -6,7 +6,9 @@ import { workplace } from "../../cli/cli.ts";
 import { missingMpi, mpirun, mpiTitle } from "../../support/mpi.ts";
 import { exploding, fresh, plan, trainedOn, withConfig } from "../../support/ranks.ts";
 
-/** Notes the events, and the checkpoints that it is handed; asks the run to stop at the first event of a type. */
+/**
+ * Records the events, and the checkpoints that it receives; asks the run to stop at the first event of a given type.
+ */
 const program = `
 import { createHash } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
@@ -50,7 +52,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("a program on two ranks"), ()
   });
   afterAll(() => place?.remove());
 
-  /** What each rank tells of a run. */
+  /** The report of each rank about a run. */
   const told = async (ranks: number, name: string, kind: "alone" | "mpi"): Promise<readonly Told[]> => {
     const args = ["-n", String(ranks), process.execPath, "program.mjs", name, kind];
     const { status, stderr } = await mpirun(args, place.cwd);

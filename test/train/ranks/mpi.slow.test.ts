@@ -1,4 +1,4 @@
-/** Runs of several ranks, with the real mpirun: the bits of one process. */
+/** Runs on several ranks, with the real mpirun: the results have the bits of one process. */
 import { existsSync } from "node:fs";
 import { cp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -28,13 +28,13 @@ const flags = (config: string, out: string, dtype = "float32"): string[] => [
   ...["--out", out, "--json"],
 ];
 
-/** The types of the events that were told. */
+/** The types of the printed events. */
 const told = (stdout: string): string[] =>
   jsonLines(stdout)
     .map(({ type }) => String(type))
     .filter((type) => ["step", "done"].includes(type));
 
-/** All that a run leaves behind that does not depend on the clock or the number of processes. */
+/** All results of a run that do not depend on the clock or on the number of processes. */
 const left = async (out: string) => ({
   files: await checkpointHashes(join(place.cwd, out)),
   metrics: await timelessMetrics(join(place.cwd, out)),

@@ -1,6 +1,6 @@
 /**
- * Two machines of which one loses its network, with the real mpirun over TCP. They are two network namespaces of this machine,
- * each with its own host name, and a cable between them that is pulled.
+ * Two machines, with the real mpirun over TCP; one machine loses its network. The machines are two network namespaces
+ * on this machine, each with its own host name. The test disconnects the virtual cable between them.
  */
 import { spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
@@ -23,7 +23,7 @@ const hosts = ["a", "b"].map((letter, i) => ({
 })) as [Host, Host];
 const ip = (...args: readonly string[]): boolean => spawnSync("ip", args).status === 0;
 
-/** Makes both machines and the cable. */
+/** Creates both machines and the cable. */
 const connect = ([a, b]: readonly [Host, Host]): boolean =>
   hosts.every(({ name }) => ip("netns", "add", name)) &&
   ip("link", "add", a.cable, "netns", a.name, "type", "veth", "peer", "name", b.cable, "netns", b.name) &&
@@ -50,13 +50,13 @@ beforeAll(async () => {
   place = await workplace();
 });
 afterAll(async () => {
-  // Daemons of Open MPI wait for a network that does not come back.
+  // Open MPI's daemons wait for a network that does not come back, so the test kills them.
   for (const pid of processesWith(variable, mark)) process.kill(pid, "SIGKILL");
   removeHosts();
   await place.remove();
 });
 
-/** A command on a machine, as a line of shell for the command that follows it. */
+/** The beginning of a shell command that runs another command on a machine. */
 const on = ({ name }: Host): string => `ip netns exec ${name} unshare -u bash -c 'hostname ${name}; exec "$@"' bash`;
 
 describe.skipIf(missing !== undefined)(
@@ -64,7 +64,7 @@ describe.skipIf(missing !== undefined)(
   () => {
     it("ends all ranks, on both sides, with a line that names the first that is silent", async () => {
       const [a, b] = hosts;
-      // In place of ssh: a host's name and a line of shell.
+      // Replaces ssh; arguments: a host's name and a shell command.
       const agent = join(place.cwd, "agent.sh");
       await writeFile(agent, `#!/bin/bash\nshift\nexec ${on(b)} bash -c "$*"\n`);
       await chmod(agent, 0o755);
@@ -94,7 +94,7 @@ describe.skipIf(missing !== undefined)(
       );
       await expect.poll(() => ranks, { timeout: 60_000 }).toHaveLength(4);
       await expectGone(ranks);
-      // It waits for the other machine's daemon.
+      // mpirun waits for the other machine's daemon.
       for (const pid of processesWith(variable, mark)) process.kill(pid, "SIGKILL");
       const { stderr } = await started.outcome;
       expect(ours(stderr)).toEqual([

@@ -1,7 +1,8 @@
 /**
- * One rank of a run, as a program that uses the library, of which one rank fails:
- * `mpirun -n 2 node rank.mjs OUT RANK STEP loop|block|slow|throw|nan|backward`. That rank prints "fails" first, and
- * errors of the run are printed with their rank. A slow one is no failure: its first step takes 1 s, and STEP 6 s.
+ * One rank of a run, as a program that uses the library; one of the ranks fails:
+ * `mpirun -n 2 node rank.mjs OUT RANK STEP loop|block|slow|throw|nan|backward`. Rank RANK prints "fails" before it
+ * fails. Errors of the run are printed with the rank. "slow" is not a failure: the first step takes 1 s, and step STEP
+ * takes 6 s.
  */
 import { writeSync } from "node:fs";
 import { openBackend } from "#foretoken/backend/select.node.js";
@@ -9,13 +10,14 @@ import { train } from "#foretoken/train/train.node.js";
 
 const [out, failing, step, how] = process.argv.slice(2);
 const rank = process.env.OMPI_COMM_WORLD_RANK;
-// In the backward pass sums are under way: of a model with several buckets of them.
+// For a failure in the backward pass the model is larger: its gradients have several buckets, and their sums over ranks
+// are running then.
 const size = how === "backward" ? { nLayer: 6, nHead: 4, nEmbd: 256 } : { nLayer: 1, nHead: 2, nEmbd: 8 };
 const model = { contextLength: 8, ...size };
 const plan = { steps: 100_000, batchSize: 2, gradAccumSteps: 4, evalInterval: 50, checkpointInterval: 5, patience: 0 };
 const config = { model, train: { ...plan, sampleTokens: 0 } };
 
-/** As a machine whose memory is broken. */
+/** Imitates a machine with broken memory. */
 let writesNaN = false;
 let throwsInBackward = false;
 const inner = await openBackend("native", { threads: 1 });

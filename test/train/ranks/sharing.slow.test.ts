@@ -1,4 +1,7 @@
-/** The native part of the sums over ranks, with real ranks, under the address and undefined-behaviour sanitizers. */
+/**
+ * The native code for sums over ranks, with real ranks, under the address sanitizer and the undefined-behaviour
+ * sanitizer.
+ */
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -29,7 +32,7 @@ describe.skipIf(missing !== undefined)(
     afterAll(() => rm(folder, { recursive: true }));
 
     it.each([1, 2, 4, 8])("have the bits of the tree on %i ranks", async (ranks) => {
-      // MPI itself frees less than it takes.
+      // MPI itself does not free all its memory.
       const args = ["-n", String(ranks), "-x", "ASAN_OPTIONS=detect_leaks=0", join(folder, "sharing")];
       const { status, stdout, stderr } = await mpirun(args, folder);
       expect(status, stdout + stderr).toBe(0);

@@ -20,7 +20,7 @@ describe("the longest silence of a rank", () => {
   });
 });
 
-/** The part of MPI that signs use, with the numbers that both share. */
+/** The part of the MPI addon that signs of life use, with their shared counters. */
 const mpiWith = (shared: Int32Array, ended: string[] = []) => ({
   signs: () => shared,
   endProcess: (line: string) => void ended.push(line),
@@ -35,7 +35,7 @@ describe("signs of a rank", () => {
     const storage = backend.alloc("float32", 4);
     const before = shared[0] ?? Number.NaN;
     for (let i = 0; i < 5; i++) backend.run("fill", { y: { storage, offset: 0 }, n: 4, value: i });
-    // In one turn of the event loop: the timer adds nothing.
+    // All calls are in one turn of the event loop, so the timer adds nothing.
     expect(shared[0]).toBe(before + 5);
     expect(await inner.read(storage)).toEqual(new Float32Array(4).fill(4));
     signs.end();

@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(proc, { recursive: true }));
 
-/** A process as Linux describes it. */
+/** Describes a process as Linux does in /proc. */
 const add = async (pid: number, parent: number, rank: number | undefined, state = "S", size = 4): Promise<void> => {
   const folder = join(proc, String(pid));
   await mkdir(folder);
@@ -23,13 +23,13 @@ it("ranks of this machine are all that descend from the launcher, with the proce
   await add(1, 0, undefined);
   await add(10, 1, undefined);
   await add(20, 10, 0);
-  // Behind a shell; another process of it is stopped.
+  // A rank started through a shell; another process of the shell is stopped.
   await add(21, 10, 1);
   await add(31, 21, 1, "T");
   await add(41, 21, 1, "R");
   // Held by a debugger.
   await add(22, 10, 2, "t");
-  // Of the launcher, but no rank; and ranks of other launchers.
+  // A child of the launcher that is not a rank, and ranks of other launchers.
   await add(23, 10, undefined, "T");
   await add(11, 1, undefined);
   await add(24, 11, 3, "T");
@@ -41,7 +41,7 @@ it("ranks of this machine are all that descend from the launcher, with the proce
     { rank: 2, stopped: undefined },
   ];
   expect(localRanks({ rank: 0, size: 4 }, 20, proc)).toEqual(ranks);
-  // From behind the shell, too.
+  // Also from a process below the shell.
   expect(localRanks({ rank: 1, size: 4 }, 41, proc)).toEqual(ranks);
 });
 

@@ -74,7 +74,7 @@ describe("accumulated micro-batches", () => {
       ]);
       const trainer = createTrainer(backend, { model, train: plan }, vocabSize, tokens);
       await trainer.step(0);
-      // Without decay of the mean the first moment after one step is the gradient.
+      // Without decay of the mean, the first moment after one step equals the gradient.
       const gradient = (await readSnapshot(trainer.snapshot())).get("m");
       trainer.close();
       return gradient ?? expect.fail("no first moment");
@@ -92,9 +92,9 @@ describe("accumulated micro-batches", () => {
       const { ratio, message } = furthest("gradient", await gradientOf(backend, batchSize, parts), whole, tolerance);
       expect(ratio, `${parts} parts: ${message}`).toBeLessThanOrEqual(1);
     }
-    // The tolerance is no cover for a missing part.
+    // The tolerance would not hide a missing part.
     expect(furthest("gradient", await gradientOf(backend, 6, 1), whole, tolerance).ratio).toBeGreaterThan(100);
-    // Passes of 4,096 tokens equal micro-batches of as many.
+    // Passes of 4,096 tokens give the same result as micro-batches of 4,096 tokens.
     const rows = 4096 / sizes.contextLength;
     expect(await gradientOf(backend, 2 * rows, 1)).toEqual(await gradientOf(backend, rows, 2));
     expect(await gradientOf(backend, 3 * rows, 2)).toEqual(await gradientOf(backend, rows, 6));
@@ -112,13 +112,13 @@ forEachBackend(
       const seen = new Set<number>();
       let events = 0;
       for await (const event of train({ ...options(newPath()), config, backend })) {
-        // It says how much memory it will need, before it allocates any.
+        // The run reports how much memory it will need, before it allocates any.
         if (event.type === "start") expect(backend.bytesInUse()).toBe(before);
         else if (event.type !== "done") seen.add(backend.bytesInUse());
         events++;
       }
       expect(events).toBeGreaterThan(20);
-      // Between events nothing but weights, gradients and moments is held.
+      // Between events only weights, gradients and moments are allocated.
       expect(seen.size).toBe(1);
       expect(Math.max(...seen)).toBeGreaterThan(before);
       expect(backend.bytesInUse()).toBe(before);
@@ -178,12 +178,12 @@ describe("options", () => {
   });
 });
 
-/** Losses that go up and up, and do not count as exploding. */
+/** Settings whose losses keep rising but do not count as exploding. */
 const wild = { learningRate: 3, maxLossRatio: 0 };
 
 describe("the end of a run", () => {
   it("comes early when `patience` evaluations in a row bring nothing better", async () => {
-    // A learning rate this high makes every evaluation after some step worse than the best.
+    // With this high learning rate, every evaluation after some step is worse than the best one.
     const changes = { ...wild, steps: 50, evalInterval: 1, patience: 3, checkpointInterval: 50 };
     const out = newPath();
     const events = await collect(train(options(out, changes)));
@@ -228,14 +228,15 @@ describe("a signal", () => {
       if (event.type === "step" && event.step === 6) controller.abort();
       if (event.type === "done") expect(event).toMatchObject({ reason: "interrupted", step: 6, valLoss: null });
     }
-    // It is not measured: that takes minutes on a large text.
+    // The saved weights are not evaluated: on a large text this would take minutes.
     expect(types.slice(-3)).toEqual(["step", "checkpoint", "done"]);
     await collect(train({ resume: out, ...anyBackend }));
     expect(await checkpointHashes(out)).toEqual(await checkpointHashes(whole));
   });
 
   it("breaks off an evaluation, which the resumed run makes up for", async () => {
-    // Both evaluations (3, 12: the end) and the checkpoint of the plan at 6 are hit; so is patience's count.
+    // The interruptions hit both evaluations (at 3, and at the end, 12), the planned checkpoint at 6, and the counter
+    // of patience.
     const changes = { evalInterval: 3, checkpointInterval: 6, patience: 4 };
     const whole = newPath();
     await collect(train(options(whole, changes)));

@@ -21,7 +21,7 @@ import {
 
 const { newPath, writeText } = useFolder();
 const on = { ...anyBackend, finalSampleTokens: 5 } as const;
-/** The only pairs that come twice give about twenty tokens more than the bytes. */
+/** Only a few pairs come twice, so there are about twenty tokens in addition to the bytes. */
 const config = { ...tinyRun, tokenizer: { kind: "bpe", vocabSize: 270, specialTokens: ["<|endoftext|>"] } } as const;
 const text = wordsText("bpe", 300);
 
@@ -43,7 +43,7 @@ describe("a run with byte-level BPE", () => {
     const lm = await loadPretrained(join(source, "best"), anyBackend);
     expect(lm.tokenizer).toMatchObject({ kind: "bpe", vocabSize: 270 });
     const found = await evaluate(lm, { data, split: "val" });
-    // ASCII: a character is a byte.
+    // The text is ASCII: one character is one byte.
     expect(found.bitsPerByte).toBeCloseTo(found.natsPerCharacter / Math.LN2, 10);
     expect(found.natsPerCharacter).toBeLessThan(found.natsPerToken);
     await lm.close();
@@ -86,7 +86,7 @@ describe("a run with byte-level BPE", () => {
   });
 
   it("trains on a string, in Node and in pages", async () => {
-    // A page reads the kernels of the compiled one from its own files.
+    // In a page a compiled backend would read its kernels from the page's files, so both runs use the reference.
     const exact = { ...on, backend: "reference" } as const;
     const small = { ...config, train: { ...tinyRun.train, steps: 2, evalInterval: 2, checkpointInterval: 2 } };
     const inNode = await collect(train({ text, out: null, config: small, ...exact }));

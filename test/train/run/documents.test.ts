@@ -65,7 +65,7 @@ describe("a run on conversations", () => {
     expect(last?.loss).toBeLessThan(0.5 * (first?.loss ?? 0));
     const [evaluated] = ofType(events, "eval");
     expect(evaluated?.tokens).toBe(start?.documents?.valTargets);
-    // Its samples answer the first question that was held out.
+    // The run's samples answer the first held-out question.
     const sample = ofType(events, "sample").at(-1);
     expect(["who?", "why", "Is it so", "Hi"]).toContain(sample?.prompt);
     expect(sample?.text).not.toContain("<|im");
@@ -116,7 +116,7 @@ describe("a run on conversations", () => {
     const out = newPath();
     await collect(begin({ out, data: moved, stopAt: 2 }));
     const text = await readFile(moved, "utf8");
-    // Another spelling of the same documents is the same.
+    // The same documents in another spelling count as the same.
     await writeFile(moved, text.replaceAll('":"', '" : "'));
     await collect(train({ resume: out, ...anyBackend, stopAt: 3 }));
     await writeFile(moved, text.replace("who?", "why?"));
@@ -209,7 +209,7 @@ describe("a run on plain documents", () => {
       );
       const [start] = ofType(events, "start");
       expect(start?.documents).toMatchObject({ train: 18, val: 2, chat: false });
-      // The tokenizer of characters has an end of text; nothing predicts the first token of a document.
+      // The character tokenizer has an end-of-text token; nothing predicts the first token of a document.
       expect(start?.documents?.trainTargets).toBe((start?.trainTokens ?? 0) - 18);
       expect(ofType(events, "done")[0]?.reason).toBe("finished");
       expect(ofType(events, "sample").at(-1)?.prompt).toBe("so");

@@ -55,7 +55,10 @@ forEachBackend(
   ({ open }) => {
     const measured = measuredText(40 * 4096);
 
-    /** Asks machine 1 to stop when it has told its losses so often; returns both results, and how often it told them. */
+    /**
+     * Asks machine 1 to stop after it has reported its losses a given number of times. Returns both results, and how
+     * often it reported.
+     */
     const stoppedAfter = async (rounds: number) => {
       const backend = await open(1);
       const model = hashedModel(backend, config, vocabSize);

@@ -28,7 +28,7 @@ import {
 
 const { newPath, writeText } = useFolder();
 let data = "";
-/** A run of 12 steps that has ended. */
+/** A finished run of 12 steps. */
 let ended = "";
 beforeAll(async () => {
   data = await writeText(wordsText("extend", 300));
@@ -49,7 +49,7 @@ const finishedWith = async (changes: Changes): Promise<string> => {
   return out;
 };
 
-/** A copy of the run that has ended. */
+/** A copy of the finished run. */
 const finished = async (): Promise<string> => {
   const out = newPath();
   await cp(ended, out, { recursive: true });
@@ -105,7 +105,7 @@ describe("a finished run with more steps", () => {
       ...before.config,
       train: { ...before.config.train, steps: 20, extensions },
     });
-    // The time of this file tells when the run was begun.
+    // The time of this file says when the run began.
     expect((await stat(join(out, "run.json"))).mtimeMs).toBe(1e12);
     const page = await readFile(join(out, "README.md"), "utf8");
     expect(page).toContain("| state | finished: 20 of 20 steps |");
@@ -124,7 +124,7 @@ describe("a finished run with more steps", () => {
       const expected = await checkpointHashes(whole);
 
       await stopAtOnce(parts, { steps: 22, extend });
-      // The page and the list do not take it for finished.
+      // The studio's page and the list do not show the run as finished.
       expect(await readFile(join(parts, "README.md"), "utf8")).toContain("| state | stopped after 12 of 22 steps |");
       expect((await listRuns(parts)).runs).toMatchObject([{ state: "interrupted", step: 12, steps: 22 }]);
       await collect(goOn(parts, { stopAt: 13 }));
@@ -162,7 +162,7 @@ describe("a finished run with more steps", () => {
     const expected = await checkpointHashes(out);
     await collect(goOn(join(out, "checkpoint-8"), { keepLast: 9 }));
     expect(await checkpointHashes(out)).toEqual(expected);
-    // A new number of steps from there leaves out what would have come later.
+    // A new number of steps from an earlier checkpoint drops the later extensions.
     await collect(goOn(join(out, "checkpoint-8"), { steps: 16 }));
     expect((await described(out)).config.train.extensions).toEqual([{ after: 8, planned: 12, schedule: "stretch" }]);
   });
@@ -183,7 +183,7 @@ describe("a finished run with more steps", () => {
       ],
     });
     expect(await checkpointHashes(out)).toEqual(await checkpointHashes(whole));
-    // Changed before the first new step, it keeps what its checkpoint was saved with.
+    // A run that is changed again before its first new step keeps the plan that its checkpoint was saved with.
     await stopAtOnce(out, { steps: 25 });
     await collect(goOn(out, { steps: 22, extend: "restart" }));
     expect((await described(out)).config.train).toMatchObject({
@@ -237,7 +237,7 @@ describe("an interrupted run with another number of steps", () => {
   });
 
   it("goes back to weights from before it was extended, after a step that explodes", async () => {
-    // Saved at 8 and 16, to go back to; stopped at 20, after which steps explode.
+    // Rollback points at 8 and 16; stopped at 20; after that, steps explode.
     const shaky = {
       steps: 40,
       batchSize: 1,
@@ -251,7 +251,7 @@ describe("an interrupted run with another number of steps", () => {
     const [first] = ofType(events, "nonfinite");
     expect(first?.step).toBeLessThanOrEqual(24);
     expect(events.at(-1)).toMatchObject({ reason: "finished", step: 44 });
-    // The record of the step has the configuration with its extension.
+    // The record of the step contains the configuration with its extension.
     const path = join(out, `nonfinite-step-${first?.step}.safetensors`);
     expect(parseRecord(await readFile(path), path).config.train.extensions).toHaveLength(1);
   });
@@ -268,7 +268,7 @@ describe("a run that ended for want of patience", () => {
     const { bestStep, bestValLoss } = ofType(events, "done")[0] ?? expect.fail("no end");
     if ((bestStep ?? 0) <= ended.step)
       expect({ bestStep, bestValLoss }).toEqual({ bestStep: ended.bestStep, bestValLoss: ended.bestValLoss });
-    // The count goes on from there.
+    // The count continues from this step.
     const rest = await collect(goOn(out));
     const done = ofType(rest, "done")[0] ?? expect.fail("no end");
     if (done.reason === "patience") expect(done.step - Math.max(done.bestStep ?? 0, ended.step)).toBe(3);

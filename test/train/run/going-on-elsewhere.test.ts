@@ -1,4 +1,4 @@
-/** What a run says before its first step: that it goes on elsewhere, or learns nothing. */
+/** Notices before the first step: that a run continues on another backend, or that it learns nothing. */
 import { join } from "node:path";
 import { beforeAll, expect, it } from "vitest";
 import { type NewRun, train } from "#foretoken/train/train.node.js";
@@ -7,7 +7,7 @@ import { anyBackend, collect, tinyRun, useFolder, wordsText } from "../../suppor
 const { newPath, writeText } = useFolder();
 
 let data = "";
-/** A run that was stopped after its first step, and what it said. */
+/** A run that was stopped after its first step, and its notices. */
 let stopped = "";
 const notices: string[] = [];
 const onNotice = (line: string): void => void notices.push(line);
@@ -22,7 +22,7 @@ beforeAll(async () => {
   await collect(train(options(stopped, { stopAt: 1 })));
 });
 
-/** What a resumption says, as far as its second step. */
+/** The notices of a resumed run until its second step. */
 const saidOn = async (backend: "wasm" | "reference"): Promise<readonly string[]> => {
   notices.length = 0;
   await collect(train({ resume: stopped, backend, threads: 1, stopAt: 2, onNotice }));
@@ -37,7 +37,7 @@ it("says that a run goes on on another backend than it was begun on", async () =
 });
 
 it("says that nothing is learned where the learning rate is 0 in all steps, and only there", async () => {
-  // As fine-tuning has it: without a warm-up, and down to 0 in the last step.
+  // Like the schedule of fine-tuning: no warm-up, and a rate of 0 in the last step.
   const schedule = { kind: "cosine", minLearningRate: 0 } as const;
   const said = async (steps: number, more: object = {}): Promise<readonly string[]> => {
     notices.length = 0;

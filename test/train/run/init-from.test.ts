@@ -23,7 +23,7 @@ import {
 const { newPath, writeText } = useFolder();
 const on = { ...anyBackend, finalSampleTokens: 3 } as const;
 
-/** A run to begin from, and another text with fewer characters. */
+/** A run whose weights are used, and another text with fewer different characters. */
 let source = "";
 let data = "";
 beforeAll(async () => {
@@ -58,7 +58,7 @@ const lossOf = async (directory: string): Promise<number> => {
 describe("a run that begins with weights", () => {
   it("has their model and tokenizer, and first of all their loss", async () => {
     const out = newPath();
-    // A rate that changes nothing.
+    // A learning rate that changes no weight.
     const plan = { ...smallRun.train, steps: 1, learningRate: 1e-30, warmupSteps: 0, schedule: { kind: "constant" } };
     const config = { train: plan } as NonNullable<NewRun["config"]>;
     const events = await collect(train(options(out, { config })));
@@ -125,7 +125,7 @@ describe("a run that begins with weights", () => {
       expect(await checkpointHashes(out), `stopped after ${stopAt}`).toEqual(expected);
       expect(await timelessMetrics(out)).toEqual(await timelessMetrics(whole));
     }
-    // Killed before its first planned checkpoint; and its source is gone.
+    // The run was killed before its first planned checkpoint, and its source is deleted.
     const killed = newPath();
     const moved = newPath();
     await cp(source, moved, { recursive: true });
@@ -136,7 +136,7 @@ describe("a run that begins with weights", () => {
     const resumed = await collect(train({ resume: killed, ...anyBackend }));
     expect(resumed[0]).toMatchObject({ step: 0, initFrom: join(moved, "best") });
     expect(await checkpointHashes(killed)).toEqual(expected);
-    // Other weights, other bits.
+    // Different weights give different bits.
     const last = newPath();
     await collect(
       train(options(last, { initFrom: join(source, "checkpoint"), config: { train: { ...smallRun.train, seed: 2 } } })),
@@ -163,13 +163,13 @@ describe("a run that begins with weights", () => {
     expect(await checkpointHashes(first)).toEqual(await checkpointHashes(whole));
     expect(await timelessMetrics(first)).toEqual(await timelessMetrics(whole));
     const again = (resume: string): Promise<string> => messageOf(collect(train({ resume, ...anyBackend })));
-    // Here the last weights are the best ones: they would serve.
+    // In this run the last weights are also the best ones, so they could be used too; both are removed.
     for (const name of ["best", "checkpoint"]) await rm(join(moved, name), { recursive: true });
     expect(await again(second)).toMatch(
       /^resume \S+: the initial weights of the run must be in \S+best, .*; got no readable weights; try a new run/u,
     );
     await cp(join(source, "checkpoint"), join(moved, "best"), { recursive: true });
-    // The last weights, in the place of the best ones.
+    // Puts the last weights in the place of the best ones.
     const files = await checkpointHashes(source);
     const isSame = files["checkpoint/model.safetensors"] === files["best/model.safetensors"];
     if (!isSame) expect(await again(third)).toMatch(/got other weights \(their SHA-256 differs\)/u);

@@ -14,14 +14,14 @@ const { newPath, writeText } = useFolder();
 
 const said = { template: "{{ messages }}", bosToken: "", eosToken: "<|end|>" };
 
-/** What a model's files say of text. */
+/** Chat template and end tokens from a model's files. */
 const factsOf = async (path: string): Promise<unknown> => {
   const { weights, chatTemplate, endTokens } = await openPretrained(path);
   await weights.close();
   return { chatTemplate, endTokens };
 };
 
-/** A file for llama.cpp with a chat template and two tokens that end a text. */
+/** A GGUF file with a chat template and two tokens that end a text. */
 const talker = async (): Promise<string> => {
   const path = `${newPath()}.gguf`;
   await writeFile(path, writeGguf(ggufModel("llama").file));
@@ -48,7 +48,7 @@ describe("a run that begins with a model for conversations", () => {
     expect(await factsOf(join(out, "checkpoint"))).toEqual(expected);
     await collect(train({ resume: out, ...anyBackend }));
     for (const name of ["checkpoint", "best"]) expect(await factsOf(join(out, name))).toEqual(expected);
-    // And from a run on to the next.
+    // The next run, which begins with this run's weights, keeps them too.
     const next = newPath();
     await collect(train({ ...options, initFrom: out, out: next, finalSampleTokens: 3 }));
     expect(await factsOf(join(next, "best"))).toEqual(expected);

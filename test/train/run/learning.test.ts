@@ -8,7 +8,7 @@ import { createTrainer, type StepResult } from "#foretoken/trainer/trainer.js";
 import { compiled, forEachBackend } from "../../support/backends.ts";
 import { bookModel } from "../../support/models.ts";
 
-/** A first-order Markov chain: row i has the probabilities of the token after i. */
+/** A first-order Markov chain: row i has the probabilities of the token after token i. */
 type Chain = readonly (readonly number[])[];
 
 const draw = (chain: Chain, length: number, seed: number): Int32Array => {
@@ -27,7 +27,8 @@ const draw = (chain: Chain, length: number, seed: number): Int32Array => {
 const entropy = (row: readonly number[]): number => -row.reduce((sum, p) => sum + (p > 0 ? p * Math.log(p) : 0), 0);
 
 /**
- * Nats per token that no model can beat on an endless text: the mean entropy of the rows, weighted by their frequency.
+ * The lowest possible loss on an endless text, in nats per token: the mean entropy of the rows, weighted by their
+ * frequency.
  */
 const entropyRate = (chain: Chain): number => {
   let shares = chain.map(() => 1 / chain.length);
@@ -59,7 +60,7 @@ const config = (steps: number): TrainerConfig => ({
 
 interface Learned {
   readonly first: number;
-  /** Mean of the last tenth of the steps. */
+  /** Mean loss of the last tenth of the steps. */
   readonly last: number;
   readonly held: number;
 }
@@ -97,21 +98,23 @@ forEachBackend(
     };
 
     it("learns a text that repeats itself: the loss goes to 0", async () => {
-      // 0 1 2 3 0 1 2 5, again and again: the token after a 2 follows only from four tokens before it.
+      // 0 1 2 3 0 1 2 5, repeated: the token after a 2 depends on the token four places earlier.
       const period = [0, 1, 2, 3, 0, 1, 2, 5];
       const text = Int32Array.from({ length: 3000 }, (_, i) => period[i % 8] as number);
       const { first, held } = await withBackend((backend) =>
         learn(backend, config(150), 6, text, text.subarray(0, 800)),
       );
       expect(first).toBeGreaterThan(Math.log(6) - 0.3);
-      // The first 2 of a window of 16 has nothing before it that tells: a guess between two, ln 2 / 16 = 0.043.
+      // Before the first 2 of a window of 16 nothing determines the next token: the model must guess between two, ln 2
+      // / 16 = 0.043.
       expect(held).toBeLessThan(0.1);
     });
 
     it("learns a random language to its entropy and no further, on held-out text", async () => {
       const text = draw(chain, 40_000, 1);
       const held = draw(chain, 8_000, 2);
-      // Loss of a model that knows the chain, on this very text: the held-out mean differs from the rate by chance.
+      // Loss of a model that knows the chain, on exactly this text: the mean on a held-out text differs by chance from
+      // the entropy.
       const rate = entropyRate(chain);
       let known = 0;
       for (let i = 1; i < held.length; i++) known -= Math.log(chain[held[i - 1] as number]?.[held[i] as number] ?? 0);
@@ -124,7 +127,7 @@ forEachBackend(
     });
 
     it("cannot foretell noise: no loss falls below ln V, in training neither (a leak of the future would)", async () => {
-      // Too much text to learn by heart in these steps: 250 · 16 windows of 16 see a quarter of it.
+      // The text is too long to memorize in these steps: 250 · 16 windows of 16 tokens cover a quarter of it.
       const vocabSize = 4;
       const uniform: Chain = Array.from({ length: vocabSize }, () => new Array<number>(vocabSize).fill(1 / vocabSize));
       const text = draw(uniform, 250_000, 3);

@@ -28,7 +28,10 @@ import {
 
 const { newPath, writeText } = useFolder();
 
-/** Models of four bits: queries and keys of one have another order in the file, and the head of the other is its table of tokens. */
+/**
+ * Four-bit models: in one file, rows of queries and keys have llama.cpp's order; in the other, the embedding is also
+ * the head.
+ */
 const models: Record<"llama" | "qwen3", string> = { llama: "", qwen3: "" };
 let data = "";
 
@@ -95,7 +98,7 @@ forEachBackend(
       ] as const) {
         const out = newPath();
         await collect(begin(model, { backend: name, threads, out, stopAt }));
-        // The run's own copy serves.
+        // The run uses its own copy of the base.
         if (stopAt === 3) await rename(model, `${model}-moved`);
         await collect(train({ resume: out, backend: name, threads: 2 }));
         expect(await checkpointHashes(out), `stopped after ${stopAt}`).toEqual(expected);
@@ -203,7 +206,7 @@ describe("a run of adapters beside weights in blocks", () => {
       "keepBlocks: must go with adapters: a run that trains all weights never keeps blocks; got a run without adapters; try leaving it out",
     );
     expect(await messageOf({ keepBlocks: 1 as unknown as boolean })).toMatch(/^keepBlocks: /u);
-    // Weights that are trained are read as numbers.
+    // Weights that are trained are converted to floating-point numbers.
     expect(await messageOf({ config: { train: plan }, stopAt: 1 })).toBe("");
   });
 });

@@ -39,7 +39,7 @@ const begin = (options: Partial<NewRun> = {}) =>
   } as NewRun);
 
 const plainRuns = new Map<string, Promise<string>>();
-/** A run in which nothing is special: for each backend the same for all tests. */
+/** An ordinary run, made once per backend for all tests. */
 const plainRun = (backend: BackendCase["name"] = anyBackend.backend): Promise<string> => {
   const known = plainRuns.get(backend);
   if (known !== undefined) return known;
@@ -49,7 +49,7 @@ const plainRun = (backend: BackendCase["name"] = anyBackend.backend): Promise<st
   return run;
 };
 
-/** A template unlike the model's, with another token that ends an answer. */
+/** A template that differs from the model's, with another end token for answers. */
 const chatTemplate =
   "{% for m in messages %}{{ m.role }} {{ m.content }}<|im_start|>{% endfor %}{% if add_generation_prompt %}assistant {% endif %}";
 const [, turnEnd = -1] = chatTokenizer.specialTokens.map(({ id }) => id);
@@ -96,7 +96,7 @@ describe("adapters that learned conversations", () => {
       await lm.close();
     }
     await base.close();
-    // So it has the loss that the run had.
+    // So evaluation gives the run's own loss.
     const lm = await loadPretrained(join(out, "checkpoint"), { backend: "wasm" });
     const end = ofType(events, "eval").at(-1);
     const measured = await evaluate(lm, { data, split: "val" });
@@ -133,7 +133,7 @@ describe("adapters that learned conversations", () => {
     expect(difference.natsPerToken).toBeLessThan(0);
     expect(difference.blocks).toBe(9);
     expect(difference.halfWidth95?.natsPerToken).toBeGreaterThan(0);
-    // Pieces of a document that is cut are windows, too.
+    // The pieces of a document that is cut are also windows.
     const pieces = await evaluate(lm, { documents, windows: true, contextLength: 20 });
     expect(pieces.windows?.length).toBeGreaterThan(9);
     expect(pieces.tokens).toBe(tuned.tokens);

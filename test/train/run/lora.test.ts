@@ -30,7 +30,7 @@ const plans = {
 } as const;
 type Base = keyof typeof plans;
 
-/** Runs whose weights adapters are beside, and another text. */
+/** Runs that are used as base models, and another text. */
 const bases: Record<Base, string> = { book: "", llama: "" };
 let data = "";
 beforeAll(async () => {
@@ -44,7 +44,7 @@ beforeAll(async () => {
   data = await writeText(wordsText("other", 200));
 });
 
-/** Adapters that take part in everything. */
+/** Adapters on every kind of layer, with all options. */
 const lora = { rank: 3, alpha: 6, dropout: 0.2 };
 
 const options = (base: Base, out: string | null, more: Partial<NewRun> = {}): NewRun => ({
@@ -89,7 +89,7 @@ for (const base of ["book", "llama"] as const)
         return type === "eval" ? [valLoss] : [];
       });
       expect(evals.at(-1)).toBeLessThan(evals[0] ?? 0);
-      // Where it stops is the same to every backend and base.
+      // Stopping works alike for every backend and base, so only one combination tries several steps.
       for (const stopAt of name === "native" && base === "llama" ? [1, 5, 8] : [7]) {
         const out = await start({ stopAt });
         await collect(train({ resume: out, backend: name, threads: 1 }));
@@ -106,7 +106,7 @@ for (const base of ["book", "llama"] as const)
       );
       const lm = await loadPretrained(join(out, "checkpoint"), { backend: name });
       const { natsPerToken } = await evaluate(lm, { data, split: "val" });
-      // But for last bits: with AMX, training multiplies float32 by tiles.
+      // Equal except for the last bits: with AMX, training multiplies float32 in tiles.
       expect(natsPerToken).toBeCloseTo((last as { valLoss: number }).valLoss, 6);
       expect(lm.model.adapter?.config).toMatchObject({ rank: 3, alpha: 6 });
       await lm.close();
@@ -126,7 +126,7 @@ describe("a run of adapters", () => {
         train: { learningRate: 2e-4, optimizer: { kind: "adamw", weightDecay: 0 }, schedule: { kind: "cosine" } },
       });
       const { nLayer, nEmbd } = smallGroupedRun.model;
-      // Query, key, value, projection; gate, up, down: rank 8 each.
+      // Query, key, value, projection; gate, up, down: each with rank 8.
       const inputsAndOutputs = nEmbd + 24 + 2 * (nEmbd + 12) + (24 + nEmbd) + 3 * (nEmbd + 24);
       expect(start?.adapterParameters).toBe(nLayer * 8 * inputsAndOutputs);
       expect(start?.parameters).toBeGreaterThan(0);

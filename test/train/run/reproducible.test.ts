@@ -49,7 +49,7 @@ const runsOf = ({ title, preset, plan }: (typeof plans)[number], backend: Backen
     await collect(train({ resume: out, backend, threads, stopAt }));
     return out;
   };
-  /** A run that nothing interrupts: the same for all tests. */
+  /** An uninterrupted run, shared by all tests. */
   const whole = (): Promise<string> => {
     const key = `${title}, ${backend}`;
     const known = wholeRuns.get(key) ?? start();
@@ -80,7 +80,7 @@ for (const one of plans)
     });
   });
 
-// The rest depends neither on the model nor on the backend: each plan and each backend once.
+// The other promises depend neither on the model nor on the backend, so each plan and each backend is tested once.
 const pairs = { reference: plans[0], wasm: plans[1], native: plans[2] };
 
 forEachBackend("a training run", ({ name }) => {

@@ -1,4 +1,4 @@
-/** A model with a SentencePiece tokenizer, from its GGUF file through training to the files that it is exported to. */
+/** A model with a SentencePiece tokenizer: from its GGUF file, through training, to the exported files. */
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";

@@ -1,4 +1,4 @@
-/** The copy of its base that a run of adapters keeps. */
+/** The copy of its base model that a run with adapters keeps. */
 import { cp, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -65,7 +65,7 @@ describe("the base that a run of adapters keeps", () => {
       await expect(savePretrained(kept, model)).rejects.toThrow(refused);
     };
     await refuse();
-    // Its files are others than the base's.
+    // Its files are not the base's files.
     await expect(saveAdapter(kept, tuned)).rejects.toThrow("contain only an earlier checkpoint; got");
     expect(await readManifest(kept)).toEqual(before);
     await rm(kept, { recursive: true });

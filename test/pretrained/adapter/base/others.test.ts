@@ -1,4 +1,4 @@
-/** An adapter computes with the weights that it was trained on, and with no others. */
+/** An adapter works only with the weights that it was trained on. */
 import { cp, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";

@@ -1,4 +1,4 @@
-/** Runs of adapters, each beside the weights that it was trained on, for tests of which weights serve. */
+/** Runs with adapters and their base models, for tests of accepted and refused weights. */
 import { cp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll } from "vitest";
@@ -12,7 +12,7 @@ import { collect, tinyRun, useFolder, wordsText } from "../../../support/runs.ts
 export const on = { backend: "reference" } as const;
 const text = "the cat sat on a mat";
 
-/** A run of 4 steps, and a run of adapters beside its last weights. */
+/** A run of 4 steps, and a run that trains an adapter for its last weights. */
 interface Runs {
   readonly base: string;
   readonly adapters: string;
@@ -24,7 +24,7 @@ export const useBases = () => {
   const runs = {
     data: "",
     begun: nowhere,
-    /** The same; the base was trained further, so it has other weights. */
+    /** The same two runs, but the base was trained further, so it has other weights. */
     gone: nowhere,
   };
 
@@ -42,7 +42,7 @@ export const useBases = () => {
     await collect(train({ resume: base, steps: 6, ...on, ...(keepLast && { keepLast }) }));
   };
 
-  /** A copy of the base, and adapters beside it. */
+  /** A copy of the base, and a run that trains an adapter for it. */
   const begin = async (from: string): Promise<Runs> => {
     const base = newPath();
     await cp(from, base, { recursive: true });
@@ -60,7 +60,7 @@ export const useBases = () => {
     await goOn(runs.gone.base);
   });
 
-  /** The places of runs, with a copy of the run of adapters, to be changed. */
+  /** The folders of runs, with a copy of the adapter's run that a test may change. */
   const copyOf = async ({ base, adapters: from }: Runs) => {
     const adapters = newPath();
     await cp(from, adapters, { recursive: true });
@@ -76,7 +76,7 @@ export const useBases = () => {
   return { newPath, runs, tune, goOn, begin, copyOf };
 };
 
-/** An adapter that names no base, as PEFT writes it. */
+/** An adapter without the hash of a base, as PEFT writes it. */
 export const withoutHash = async (adapter: string): Promise<void> => {
   const path = join(adapter, "adapter_model.safetensors");
   const { tensors } = readSafetensors(await readFile(path), path);
@@ -84,7 +84,7 @@ export const withoutHash = async (adapter: string): Promise<void> => {
   await rm(join(adapter, "manifest.json"));
 };
 
-/** A file with a flipped bit takes the place of one; links to that one stay as they are. */
+/** Replaces a file by a copy with one flipped bit. Hard links to the old file do not change. */
 export const damage = async (path: string): Promise<void> => {
   const bytes = await readFile(path);
   const last = bytes.length - 2;
@@ -93,7 +93,7 @@ export const damage = async (path: string): Promise<void> => {
   await rename(`${path}.new`, path);
 };
 
-/** Keeps the model `from` in a run as one that goes on does. Returns its lines. */
+/** Stores the model `from` in a run, as resuming does. Returns the notices. */
 export const keepAgain = async (run: string, from: string): Promise<readonly string[]> => {
   const lines: string[] = [];
   const opened = await openPretrained(from);

@@ -1,26 +1,26 @@
-/** An address of the server with its fields, and requests to it that are taken. */
+/** A server address with its fields, and requests to this address that are accepted. */
 import { expect } from "vitest";
 import type { Fields } from "#foretoken/serve/openai/fields.js";
 import { type Body, type JsonAnswer, noEnd, plainNoEnd, type TestServer } from "../../../support/openai-server.ts";
 
-/** An honoured field. */
+/** A supported field. */
 export interface Case {
-  /** Shows that it decides about the answer. */
+  /** Shows that the field changes the answer. */
   readonly shows: () => Promise<void>;
-  /** Values that are refused by its name. */
+  /** Values that are refused with the field's name. */
   readonly wrong: readonly unknown[];
 }
 
 export interface Endpoint {
   readonly path: string;
   readonly fields: Fields;
-  /** A request with a seed, whose text is some tokens long. */
+  /** A request with a seed for a text of a few tokens. */
   readonly base: Body;
   readonly textOf: (answer: JsonAnswer) => string;
   readonly cases: Readonly<Record<string, Case>>;
 }
 
-/** Numbers that are none of a field from 0 on. */
+/** Invalid values for a field that must be a whole number from 0 on. */
 export const notWhole = [-1, 1.5, "1", true, []];
 
 export const completion = {
@@ -43,7 +43,7 @@ export const response = {
 export const ids = [116, 104, 101];
 export const nameWrong = [1, ["plain"]];
 
-/** The answer of a request that is taken. */
+/** The answer of a request that is accepted. */
 export const askOf =
   (server: TestServer) =>
   async (path: string, body: Body): Promise<JsonAnswer> => {

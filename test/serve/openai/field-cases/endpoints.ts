@@ -1,4 +1,4 @@
-/** The addresses of the server, with a case for each field that they honour. */
+/** The server's addresses, with a case for each field that they support. */
 import { expect } from "vitest";
 import { chatFields } from "#foretoken/serve/openai/chat-completions.js";
 import { completionFields } from "#foretoken/serve/openai/completions.js";
@@ -13,7 +13,7 @@ const wrongMessages: readonly unknown[] = [
   ...["Hi", [], [{ role: "user" }], [{ role: "judge", content: "Hi" }], [{ content: "Hi" }]],
   ...[[{ role: "user", content: [{ type: "image_url", image_url: { url: "a" } }] }], [{ role: "user", content: 5 }]],
   ...[[{ role: "tool", content: "Hi", tool_call_id: "a" }], [{ role: "user", content: "\ud800" }]],
-  // Fields that would be dropped.
+  // Unknown fields inside messages. They must be refused, not ignored.
   ...[[{ role: "user", content: "Hi", prefix: true }], [{ role: "user", content: "Hi", name: "Jo" }]],
   [{ role: "user", content: [{ type: "text", text: "Hi", cache_control: { type: "ephemeral" } }] }],
   [
@@ -106,7 +106,8 @@ export const endpointsOf = (server: TestServer): readonly Endpoint[] => {
         ),
         response_format: {
           async shows() {
-            // The letters of this model write no JSON, so each form of it is refused by this field's name.
+            // This model's tokens are letters, which cannot write JSON, so each JSON form is refused with this field's
+            // name.
             const given = { ...chat.base, response_format: { type: "json_object" } };
             const { status, body } = await server.post(chat.path, given);
             expect([status, body.error.param]).toEqual([400, "response_format"]);
@@ -134,7 +135,7 @@ export const endpointsOf = (server: TestServer): readonly Endpoint[] => {
               },
             ]);
             expect(system).toBeGreaterThan(await promptOf(chat.path, chat.base, "prompt_tokens"));
-            // The template writes the name of the role, which is the same.
+            // The template writes the name of the role, which is the same in both requests.
             expect(parts).toBe(system);
           },
           wrong: wrongMessages,
@@ -171,7 +172,8 @@ export const endpointsOf = (server: TestServer): readonly Endpoint[] => {
         ...toolCases(server, response, { type: "function", name: "look" }, { type: "function", name: "see" }),
         text: {
           async shows() {
-            // The letters of this model write no JSON, so each form of it is refused by this field's name.
+            // This model's tokens are letters, which cannot write JSON, so each JSON form is refused with this field's
+            // name.
             const given = { ...response.base, text: { format: { type: "json_object" } } };
             const { status, body } = await server.post(response.path, given);
             expect([status, body.error.param]).toEqual([400, "text.format"]);

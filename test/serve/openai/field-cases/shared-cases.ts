@@ -1,15 +1,15 @@
-/** Cases of the fields that several addresses of the server have. */
+/** Cases of the fields that several server addresses share. */
 import { expect } from "vitest";
 import { type Body, dataOf, type TestServer } from "../../../support/openai-server.ts";
 import { askOf, type Case, type Endpoint, notWhole } from "./endpoint.ts";
 
-/** The cases that a server of the tests shows. */
+/** The cases for a server of the tests. */
 export const sharedCases = (server: TestServer) => {
   const answerOf = askOf(server);
-  /** The cases of how tokens are chosen, which requests of all kinds have. */
+  /** Cases of the sampling fields, which all kinds of requests have. */
   const samplingCases = ({ path, base, textOf }: Omit<Endpoint, "cases" | "fields">) => {
     const text = async (changes: Body): Promise<string> => textOf(await answerOf(path, { ...base, ...changes }));
-    /** The only text of settings that leave the likeliest token alone. */
+    /** Expects the greedy text: these settings keep only the likeliest token. */
     const isGreedy = async (changes: Body): Promise<void> => {
       const greedy = await text({ temperature: 0 });
       expect(await text({ ...changes, seed: 1 })).toBe(greedy);
@@ -32,7 +32,7 @@ export const sharedCases = (server: TestServer) => {
           expect(await text({ seed: 5 })).toBe(await text({ seed: 5 }));
           await differs({ seed: 8 });
           await differs({ seed: -8 });
-          // Without one each request has another.
+          // Without a seed, each request gets another seed.
           const { seed: _, ...without } = base;
           const texts = [1, 2, 3].map(async () => textOf(await answerOf(path, without)));
           expect(new Set(await Promise.all(texts)).size).toBeGreaterThan(1);
@@ -60,7 +60,7 @@ export const sharedCases = (server: TestServer) => {
     } satisfies Record<string, Case>;
   };
 
-  /** Those that completions and chat completions share. */
+  /** Cases of the fields that completions and chat completions share. */
   const choiceCases = (endpoint: Omit<Endpoint, "cases" | "fields">) => {
     const { path, base, textOf } = endpoint;
     const text = async (changes: Body): Promise<string> => textOf(await answerOf(path, { ...base, ...changes }));
@@ -118,7 +118,7 @@ export const sharedCases = (server: TestServer) => {
       guided_json: {
         async shows() {
           const { status, body } = await server.post(path, { ...base, max_tokens: 9, guided_json: { const: 12 } });
-          // A vocabulary without digits is told so.
+          // If the vocabulary has no digits, the request is refused.
           if (status === 200) expect(JSON.parse(body.choices[0].text)).toBe(12);
           else expect([status, body.error.param]).toEqual([400, "guided_json"]);
         },
@@ -141,7 +141,7 @@ export const sharedCases = (server: TestServer) => {
     } satisfies Record<string, Case>;
   };
 
-  /** That a number of tokens is kept to, in requests that nothing else ends. */
+  /** Expects exactly the requested number of tokens; nothing else ends these texts. */
   const tokensCase = (
     { path, base }: Pick<Endpoint, "path" | "base">,
     field: string,

@@ -1,9 +1,12 @@
-/** Cases of the fields of tools: the model of these tests has none, and says so. Those of tools.test.ts have them. */
+/**
+ * Cases of the tools' fields. The template of this model does not support tools, so the server refuses them;
+ * tools.test.ts tests models that do.
+ */
 import { expect } from "vitest";
 import type { Body, TestServer } from "../../../support/openai-server.ts";
 import { askOf, type Case, type Endpoint } from "./endpoint.ts";
 
-/** @param named a choice of a tool that is not there. */
+/** @param named a choice of a tool that does not exist. */
 export const toolCases = (
   server: TestServer,
   { path, base }: Pick<Endpoint, "path" | "base">,
