@@ -1,9 +1,9 @@
-// C = A·B or C += A·B from bfloat16 by tiles, with k across the lines of both, and long: gradients of weights. Each thread
-// takes a cell of C, or a half of k, and packs for itself what it needs of A and of B; the sums stay in C.
-//
-// Numerics: a line's sum is the tiles' own, over k from its beginning on, added to what C holds. Long products of small C are
-// cut in two halves of k, of which the second is summed from zero and added at last. Bits depend on a line of A, a line of B
-// and the size of the product.
+// C = A·B or C += A·B from bfloat16 by tiles, where k is long and runs across the lines of both operands: gradients of
+// weights. Each thread takes a cell of C, or half of k, and packs the parts of A and B that it needs. The sums stay in
+// C.
+// Numerics: the tiles sum a line over k from its beginning on, and add to the value in C. A long product with a small C
+// is cut into two halves of k; the second half is summed from zero and added last. The bits depend only on a line of A,
+// a line of B and the size of the product.
 #pragma once
 
 #include <cstdint>
@@ -14,15 +14,15 @@
 
 namespace foretoken::FT_ISA {
 
-// Of k, packed at one time: so that a strip of each operand lies in L1 together.
+// Values of k that are packed at one time: one strip of each operand fits in L1.
 constexpr int64_t kGradientPiece = 256;
 constexpr int64_t kGradientPieceUnits = kGradientPiece / kStepValues * kStepUnits;  // of a strip
 // Columns of C whose strips of B are packed at one time.
 constexpr int64_t kGradientColumns = 768;
-// A product with more k than this is cut in two, if C has few enough elements for a second copy to be cheap.
+// A product with more values of k is cut in two, if C is so small that a second copy is cheap.
 constexpr int64_t kUncutValues = 512;
 constexpr int64_t kCutElements = int64_t{1} << 18;
-// A C of at least so many elements is stored past the caches.
+// A C with at least this many elements is stored past the caches.
 constexpr int64_t kNonTemporalElements = int64_t{1} << 20;
 
 // sums[line] += Σ of packed strips of bfloat16, by tiles: A times a matrix of ones.
