@@ -1,10 +1,10 @@
 /**
- * Writes measurements into a document: the tables between each `<!-- bench:NAME -->` and `<!-- /bench:NAME -->`. The rest
- * stays.
+ * Writes measurements into a document: the tables between each `<!-- bench:NAME -->` and `<!-- /bench:NAME -->`. The
+ * rest is unchanged.
  *
- *   node bench/report.mjs [FILE] [--into docs/performance.md]
+ *     node bench/report.mjs [FILE] [--into docs/performance.md]
  *
- * FILE is one that main.mjs wrote; default: this machine's.
+ * FILE is a file that main.mjs wrote (default: the file of this machine).
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

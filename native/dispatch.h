@@ -31,7 +31,7 @@ class Storages {
  private:
   struct Block {
     void* memory;   // null: the handle is free
-    int64_t bytes;  // of a free handle: the next free handle
+    int64_t bytes;  // size; for a free handle: the next free handle
   };
   bool reserve();
 

@@ -42,7 +42,7 @@ struct RotaryRows {
   const float* sines;
   const int32_t* places;
   int64_t time, start, tableRows;
-  int64_t heads;    // of q
+  int64_t heads;    // heads of q
   int64_t rotated;  // heads of q and k
   int64_t headDim;
   int64_t half;     // half the number of rotated channels of a head

@@ -26,7 +26,7 @@ constexpr int64_t kBlockStrips = 8;
 static_assert(kBlockStrips % kMaskStrips == 0);
 
 struct TileBackwardScratch {
-  int64_t strips;   // of headDim
+  int64_t strips;   // strips of headDim
   int64_t qStrips;  // strips of queries; there are equally many strips of keys
 
   float* keys;             // left operand of queryColumns: strips of keys that cannot be used unpacked

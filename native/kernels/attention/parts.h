@@ -60,8 +60,8 @@ struct Attention {
   DropoutKey dropoutKey;
   float keptScale;  // 1 / (1 − p)
   const int32_t* segments;
-  int64_t rows, keyRows;  // of all segments
-  const int32_t* pages = nullptr;  // of all segments; null in the backward direction
+  int64_t rows, keyRows;  // rows of all segments
+  const int32_t* pages = nullptr;  // pages of all segments; null in the backward direction
   int64_t pageCount = 0;
 
   // The sequence.
