@@ -1,6 +1,6 @@
 /**
- * The kernel calls of a model, with their arguments: recorded by running it on a backend that only counts, so that
- * measurements are always of the calls that a model makes.
+ * Records the kernel calls of a model, with their arguments, by running it on a backend that only counts. So
+ * measurements always use the calls that a model makes.
  */
 import { kernelPlans } from "../../dist/backend/calls/check.js";
 import { kernelCost } from "../../dist/backend/calls/cost.js";
@@ -35,7 +35,7 @@ import { randomTokens, runConfig } from "./configs.mjs";
 const record = async (prepare, { dtype, ...kind } = { dtype: "float32", activations: "float32", tiles: null }) => {
   /** @type {Call[]} */
   const calls = [];
-  // What is recorded does not go through `run` again.
+  // Recorded calls do not go through `run` again.
   const { record: _record, replay: _replay, moved: _moved, replayBeside: _beside, ...counting } = openCounting(kind);
   const contents = new Map();
   const work = await prepare({
@@ -67,7 +67,7 @@ export const recordStep = (config, vocabSize, kind) =>
   }, kind);
 
 /**
- * The calls of one more token after half a context, whose keys and values are kept.
+ * The calls for one more token after half a context whose keys and values are cached.
  * @param {import("../../dist/models/config.js").ModelConfig} model
  * @param {number} vocabSize
  * @param {Kind} [kind]
@@ -89,14 +89,14 @@ export const recordDecoding = (model, vocabSize, kind) =>
     return compute;
   }, kind);
 
-/** Arithmetic of products and bytes of all kernels in a step. */
+/** Floating-point operations of the products, and bytes of all kernels, in a step. */
 export const stepCost = async (name, vocabSize) => {
   const calls = await recordStep(runConfig(name), vocabSize);
   const sum = (of) => calls.reduce((total, call) => total + of(call), 0);
   return { flops: sum(({ flops }) => flops), bytes: sum(({ read, written }) => read + written) };
 };
 
-/** Keys of random numbers: no time depends on them. */
+/** Keys of random numbers; times do not depend on them. */
 const isWord = (name) => /^(key\d|site)$/u.test(name);
 
 /**
@@ -123,7 +123,7 @@ export const distinct = (calls) => {
   return [...found.values()];
 };
 
-/** A block to fill memory with: numbers in [-1, 1), none so small that arithmetic with them is slow. */
+/** Values to fill memory with: numbers in [-1, 1), none small enough to be subnormal and slow. */
 const noise = Float32Array.from(
   { length: 2 ** 16 },
   (_, i) => ((Math.imul(i + 1, 2_654_435_761) >>> 0) / 2 ** 31 || 1) - 1,
@@ -136,13 +136,13 @@ const fillWithNoise = (backend, storage) => {
   }
 };
 
-/** Offsets keep their place in a cache line. */
+/** Offsets keep their position within a cache line. */
 const lineElements = 16;
 
 /**
- * Puts a recorded call onto a real backend: memory of the same lengths, shared where the call's buffers share it, and of
- * memory shared with other calls (all weights are in one array) only the part that the call uses.
- *
+ * Prepares a recorded call on a real backend. Storages have equal lengths, and buffers share a storage where the call's
+ * buffers do. Of a storage that other calls use too (all weights are in one array), only the part that this call uses
+ * is allocated.
  * @param {import("../../dist/backend/backend.js").Backend} backend
  * @param {Call} call
  */
