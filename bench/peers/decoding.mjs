@@ -1,8 +1,8 @@
 /**
- * One program beside another (../llama.mjs starts it): loads a GGUF file, tells its parent when the first token is there, and
+ * One of the compared programs, started by ../llama.mjs. Loads a GGUF file, reports its first token to the parent, and
  * then measures what the parent asks for.
  *
- *   node bench/peers/decoding.mjs '{"program":"foretoken","model":FILE,"dtype":"bfloat16","threads":2}'
+ *     node bench/peers/decoding.mjs '{"program":"foretoken","model":FILE,"dtype":"bfloat16","threads":2}'
  */
 import { createSequenceEngine } from "../../dist/engine/engine.js";
 import { loadPretrained } from "../../dist/pretrained/load.node.js";
@@ -11,7 +11,7 @@ import { peakMemory } from "../lib/peak-memory.mjs";
 const { program, model: path, dtype, threads, promptTokens, newTokens } = JSON.parse(process.argv[2]);
 const contextLength = promptTokens + newTokens;
 
-/** Token ids below any vocabulary's size, the same in each program. */
+/** Token ids smaller than any vocabulary, equal in each program. */
 const prompt = Array.from({ length: promptTokens }, (_, i) => 100 + ((i * 7919) % 30_000));
 const short = prompt.slice(0, 16);
 
@@ -41,7 +41,7 @@ const openOurs = async () => {
       const engine = createSequenceEngine(model, { cacheBytes: 1, maxSequences: 1 });
       let tell = () => {};
       const choose = (logits) => {
-        // The next one is computed when it is asked for.
+        // The next token is computed only when it is asked for.
         writing.pause(true);
         tell();
         return argmax(logits);
@@ -97,7 +97,7 @@ const openTheirs = async () => {
 
 const opened = program === "foretoken" ? await openOurs() : await openTheirs();
 
-/** Seconds per token of a text, the first token's apart. */
+/** Seconds per token of a text, without the first token. */
 const writeSeconds = async (count) => {
   let written = 0;
   let began = 0;

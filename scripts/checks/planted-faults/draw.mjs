@@ -1,5 +1,6 @@
-// Draws faults by a seed: kinds in turn, within a kind a room (a folder) by its lines, within the room any place.
-// A candidate that the list rejects, or that does not compile, is passed over; the draws of the other faults stay the same.
+// Draws faults by a seed. Kinds take turns; within a kind a room (a folder) is drawn by its number of lines, and within
+// the room any place. A candidate that is rejected by the list or does not compile is skipped; the draws of other
+// faults do not change.
 import { kinds, placesIn } from "./places.mjs";
 import { snippetOf } from "./sources.mjs";
 
