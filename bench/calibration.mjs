@@ -35,7 +35,7 @@ const { values } = parseArgs({
     "no-training": { type: "boolean", default: false },
   },
 });
-if (values.results === undefined) refuse("--results: must name a file that keeps the runs");
+if (values.results === undefined) refuse("--results: must name a file for the runs");
 if (values.text === undefined && !values["no-training"]) refuse("--text: must name a text");
 const [runs, draws, jobs, steps, seed] = ["runs", "draws", "jobs", "steps", "seed"].map((flag) =>
   wholeNumber(flag, values[flag]),
@@ -101,7 +101,7 @@ const trained = plans.filter((plan) => results.has(plan)).map((plan) => results.
 const most = Math.max(...settings.map((setting) => trained.filter((run) => run.setting === setting).length));
 const possible = groups.filter((count) => 2 * count <= most && most >= 2);
 if (possible.length === 0)
-  refuse(`--runs: must give two groups of ${Math.min(...groups)} runs; there are ${most} of a setting`);
+  refuse(`--runs: must be enough for two groups of ${Math.min(...groups)} runs; got ${most} runs of a setting`);
 const { one, other, differences, correlation } = noiseOf(trained);
 console.log(
   `\n${trained.length} runs; nats per token ${one.mean.toFixed(4)} and ${other.mean.toFixed(4)}, between seeds ± ${one.deviation.toFixed(4)} and ${other.deviation.toFixed(4)}; with the same seed ${differences.mean.toFixed(4)} ± ${differences.deviation.toFixed(4)} apart, correlation ${correlation.toFixed(2)}`,
@@ -118,5 +118,5 @@ const rows = possible.map((count) => {
   ];
 });
 console.log(
-  `\n${draws} comparisons each; share that is called different\n${textTable([["seeds", "alike, paired", "alike, not paired", "apart, paired", "apart, not paired"], ...rows])}`,
+  `\n${draws} comparisons each; share called different\n${textTable([["seeds", "alike, paired", "alike, not paired", "apart, paired", "apart, not paired"], ...rows])}`,
 );

@@ -40,7 +40,7 @@ const { values } = parseArgs({
     limit: { type: "string", default: "1.02" },
   },
 });
-if (values.with === undefined) refuse("--with: must name another checkout, built");
+if (values.with === undefined) refuse("--with: must name another checkout that is built");
 const names = namesOf("config", values.config, [...Object.keys(configs), ...ofPresets]);
 const backends = namesOf("only", values.only, ["native", "wasm", "reference"]);
 const dtypes = namesOf("dtype", values.dtype, ["float32", "bfloat16"]);
@@ -49,7 +49,7 @@ const threads = wholeNumber("threads", values.threads);
 const seconds = Number(values.seconds);
 const limit = Number(values.limit);
 if (!(seconds > 0)) refuse(`--seconds: must be above 0; got ${values.seconds}`);
-if (rounds < 6) refuse(`--rounds: must be 6 or more, or there is no interval; got ${rounds}`);
+if (rounds < 6) refuse(`--rounds: must be at least 6, because the interval needs 6 rounds; got ${rounds}`);
 
 const folder = mkdtempSync(join(tmpdir(), "foretoken-compare-"));
 process.on("exit", () => rmSync(folder, { recursive: true }));

@@ -103,7 +103,7 @@ for (let round = 0; round <= rounds; round++) {
   });
   const forced = await write({ seed, maxNewTokens, constraint });
   // Once its form is complete, one way draws the end of the text, and the other has ended already.
-  if (!single.text.startsWith(forced.text)) throw new Error("another text with guesses");
+  if (!single.text.startsWith(forced.text)) throw new Error("texts must be equal with and without guesses");
   const logitBias = Object.fromEntries(lm.endTokens.map((id) => [id, -100]));
   const none = await write({ seed, maxNewTokens: forced.tokens, logitBias });
   // The first round is a warm-up.
@@ -131,7 +131,7 @@ console.log(
   ]),
 );
 console.log(
-  `${(sums.guessed / sums.tokens).toFixed(2)} guesses a token, ${percent(sums.accepted / sums.guessed)} of them came true`,
+  `${(sums.guessed / sums.tokens).toFixed(2)} guesses a token, ${percent(sums.accepted / sums.guessed)} accepted`,
 );
 for (const [name, times] of Object.entries(masks)) {
   console.log(

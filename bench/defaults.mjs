@@ -36,7 +36,7 @@ const { values } = parseArgs({
     "no-training": { type: "boolean", default: false },
   },
 });
-if (values.text.length === 0) refuse("--text: must name a text, as prose=moby-dick.txt");
+if (values.text.length === 0) refuse("--text: must name a text, for example prose=moby-dick.txt");
 const texts = values.text.map((given) => {
   const [, name, file] = /^([^=]+)=(.+)$/u.exec(given) ?? refuse(`--text: must be NAME=FILE; got ${given}`);
   return { name, file };
@@ -104,7 +104,7 @@ const compared = planned.map(({ plans, ...text }) => ({
   ),
 }));
 for (const { name, settings, best, above } of compared) {
-  console.log(`\n${name}, nats per character, mean of seeds ${seeds.join(", ")}; in brackets, of fewer`);
+  console.log(`\n${name}, nats per character, mean of seeds ${seeds.join(", ")}; in brackets: mean of fewer seeds`);
   console.log(
     textTable([
       ["setting", "parameters", "steps", "chosen by", "held out", "range"],

@@ -41,7 +41,7 @@ if (values.help) {
   console.log(comment.replace(/^\/?\*+ ?|^ \* ?/gmu, "").trim());
   process.exit();
 }
-if (values.text.length === 0) refuse("--text: must name a text, as book=novels.txt");
+if (values.text.length === 0) refuse("--text: must name a text, for example book=novels.txt");
 const texts = values.text.map((given) => {
   const [, name, file] = /^([^=]+)=(.+)$/u.exec(given) ?? refuse(`--text: must be NAME=FILE; got ${given}`);
   return { name, file };

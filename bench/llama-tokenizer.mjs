@@ -68,7 +68,7 @@ for (const text of texts) {
   // The tokenizer writes spaces as this sign, so decoding returns a space for it.
   if (tokenizer.decode(ours) !== text.replaceAll("▁", " ")) lost++;
 }
-console.log(`${texts.length} texts: ${differ} with other ids than llama.cpp, ${lost} that did not come back`);
+console.log(`${texts.length} texts: ${differ} have other ids than in llama.cpp, ${lost} change when they are decoded`);
 
 if (corpus !== "") {
   const bytes = Buffer.byteLength(corpus);
@@ -83,7 +83,7 @@ if (corpus !== "") {
   console.log(`llama.cpp: ${(bytes / 1e6 / (since() / 1000)).toFixed(1)} MB/s`);
   if (ours.length !== theirs.length || theirs.some((id, i) => id !== ours[i])) {
     differ++;
-    console.log("corpus: other ids than llama.cpp");
+    console.log("corpus: ids differ from llama.cpp");
   }
 }
 if (values.write !== undefined) {

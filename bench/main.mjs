@@ -86,7 +86,8 @@ const plans = {
 };
 
 const due = asked.filter((part) => plans[part].config !== "");
-if (due.length === 0) refuse(`--config: must name what --part ${values.part} measures; got ${values.config}`);
+if (due.length === 0)
+  refuse(`--config: must name a configuration that --part ${values.part} measures; got ${values.config}`);
 for (const part of due) {
   const { config, flags } = plans[part];
   console.log(`\n== ${part}\n`);

@@ -47,7 +47,7 @@ const measureAll = async () => {
   const known = new Set(values.missing ? (readResults(file).cases ?? []).map(keyOf) : []);
   const due = cases.filter((one) => caseName(one).includes(values.only) && !known.has(keyOf(one)));
   if (due.length === 0)
-    refuse(`--only: must be part of the line of a case that is to be measured, as "middle"; got ${values.only}`);
+    refuse(`--only: must be a part of the line of a case to measure, for example "middle"; got ${values.only}`);
   const folder = mkdtempSync(join(tmpdir(), "foretoken-scaling-"));
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
   writeTexts(folder);

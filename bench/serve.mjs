@@ -69,7 +69,7 @@ const start = async (program) => {
     server.stdout.resume();
     return { server, url };
   }
-  throw new Error(`${program} has ended without an address`);
+  throw new Error(`${program} must print an address; it ended without one`);
 };
 
 const clients = fork(here("peers/stream_clients.mjs"), { stdio: ["ignore", "inherit", "inherit", "ipc"] });

@@ -160,7 +160,8 @@ for (const kind of kinds) {
         const both = new Map();
         for (const guessing of order) both.set(guessing, await write(kind, number, sampling, round, guessing));
         const [plain, guessing] = [both.get(false), both.get(speculate)];
-        if (plain.text !== guessing.text) throw new Error(`${kind}, ${sampling}: another text with guesses`);
+        if (plain.text !== guessing.text)
+          throw new Error(`${kind}, ${sampling}: texts must be equal with and without guesses`);
         // The first round is a warm-up.
         if (round === 0) continue;
         rates.plain.push(plain.tokens / plain.seconds);

@@ -29,7 +29,7 @@ const { values } = parseArgs({
   },
 });
 const [rounds, seconds, threads] = ["rounds", "seconds", "threads"].map((flag) => wholeNumber(flag, values[flag]));
-if (rounds < 6) refuse(`--rounds: must be 6 or more, or there is no interval; got ${rounds}`);
+if (rounds < 6) refuse(`--rounds: must be at least 6, because the interval needs 6 rounds; got ${rounds}`);
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const folder = await mkdtemp(join(tmpdir(), "foretoken-bench-client-"));

@@ -62,7 +62,7 @@ const measure = async (megabytes, ranks, network) => {
 
 const about = machine();
 console.log(machineLine(about));
-console.log(`medians of ${rounds} rounds, a rank to a core while there are cores\n`);
+console.log(`medians of ${rounds} rounds; one rank per core, more ranks share cores\n`);
 const sums = [];
 for (const kind of ["memory", "tcp"]) {
   for (const ranks of numbers) {

@@ -181,7 +181,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
 });
 const [folder] = positionals;
-if (folder === undefined) refuse("FOLDER: must name the folder for the texts, as texts");
+if (folder === undefined) refuse("FOLDER: must name the folder for the texts, for example texts");
 const only = namesOf("only", values.only, Object.keys(makers));
 mkdirSync(folder, { recursive: true });
 const temporary = mkdtempSync(join(tmpdir(), "foretoken-texts-"));

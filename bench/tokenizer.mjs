@@ -73,7 +73,7 @@ for (let round = 0; round < rounds; round++) {
   // Pieces that cross the ends of a peer's chunks may differ.
   const near = (tokens) => tokens === undefined || Math.abs(tokens / ours.tokens - 1) < 1e-3;
   if (!near(theirs?.tokenizersTokens) || !near(theirs?.tiktokenTokens)) {
-    throw new Error(`other numbers of tokens: ${JSON.stringify({ ours, theirs })}`);
+    throw new Error(`numbers of tokens must be equal; got ${JSON.stringify({ ours, theirs })}`);
   }
 }
 const rows = [...times].map(([name, all]) => {

@@ -177,7 +177,7 @@ const measure = async (name) => {
     const state = { firstLoss: first.losses[0], lastLoss: losses.at(-1), peakMemory, times, step, steps, isSlow };
     contestants.push({ ...entrant, ...one, ...state });
   }
-  if (contestants.length === 0) refuse("nothing to measure: none of what --only names is here");
+  if (contestants.length === 0) refuse("--only: must name a program that is installed; none of the named ones is");
   checkStart(contestants, vocabSize);
   const taking = contestants.filter(({ isSlow }) => !isSlow);
   const peers = taking.some(({ kind }) => peerKinds.includes(kind));

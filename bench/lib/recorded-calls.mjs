@@ -78,7 +78,7 @@ export const recordDecoding = (model, vocabSize, kind) =>
     const room = createRoom(made, 1);
     const prompt = [...randomTokens(model.contextLength / 2, vocabSize)];
     const sequence = openSequence(room, { model: made, prompt, maxNewTokens: 2, choose: () => null });
-    if (sequence === null) throw new Error("a room has pages for one context");
+    if (sequence === null) throw new Error("the key-value cache must have pages for one context");
     const compute = async () => {
       const piece = sequence.piece(prompt.length);
       await room.passesFor(made).run([piece]);

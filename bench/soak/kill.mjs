@@ -175,7 +175,7 @@ export const kill = async ({ kills, seed }) => {
     const there = (await describeBackends()).backends.filter(({ available }) => available);
     for (const backend of ["native", "wasm"]) {
       if (!there.some(({ name }) => name === backend)) {
-        console.log(`kill ${backend}: not here`);
+        console.log(`kill ${backend}: not available`);
         continue;
       }
       backends[backend] = await killBackend(backend, { kills, seed, place: join(place, backend), findings });

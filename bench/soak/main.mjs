@@ -7,7 +7,7 @@
  *       fuzz     [--cases 10000] [--classes configuration,text,checkpoint,flags] [--only NUMBER]
  *       kill     [--kills 100]
  *       engine   [--config nano-cpu] [--minutes 30] [--backend auto] [--threads 2]   texts that come and go
- *       prompts  [--prompts 10000] [--kills 5] [--backend auto]                      texts of a file, killed and gone on with
+ *       prompts  [--prompts 10000] [--kills 5] [--backend auto]                      texts of a file, killed and resumed
  *       server   [--requests 10000] [--at-once 64] [--same 300]   clients that misbehave
  *       faults   [--cases all] [--match TEXT]    only cases whose description has TEXT
  *
