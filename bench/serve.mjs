@@ -86,7 +86,7 @@ const ask = (message) =>
 const quantile = (numbers, share) => numbers.toSorted((a, b) => a - b)[Math.ceil(share * numbers.length) - 1];
 
 const servers = Object.fromEntries(await Promise.all(programs.map(async (program) => [program, await start(program)])));
-/** The size of the vocabulary; that of SmolLM2 if our server does not run. */
+/** Size of the vocabulary; the size of SmolLM2's if our server does not run. */
 const sizeOf = async () => {
   if (servers.foretoken === undefined) return 49_152;
   const info = await fetch(`${servers.foretoken.url.replace(/v1$/u, "")}tokenizer_info`);

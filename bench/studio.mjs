@@ -71,8 +71,8 @@ const untilEnded = async (name) => {
 };
 
 /**
- * Runs in the page: the time of the action itself and of the longest of the next three frames, one of which shows its
- * effect.
+ * Runs in the page: the time of the action itself and of the longest of the next three frames. One of these
+ * frames shows its effect.
  */
 const frameTime = `async (act) => {
   const frame = () => new Promise((resolve) => {

@@ -162,7 +162,7 @@ napi_value allReduceFunction(napi_env env, napi_callback_info info) {
   return promiseFor(env, command);
 }
 
-// sent(): { bytes, messages } that this rank has sent in sums, exchanges, and broadcasts of which it is the root.
+// sent(): { bytes, messages } that this rank has sent in sums, in exchanges, and in broadcasts from this rank.
 napi_value sentFunction(napi_env env, napi_callback_info) {
   napi_value value = nullptr;
   (void)napi_create_object(env, &value);

@@ -1,5 +1,5 @@
 // Threefry-4x32 with 13 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), one counter for
-// each lane, and the dropout masks made from it. The numbers equal those of src/core/random.ts. `linearDropoutForward`
+// each lane, and the dropout masks made from it. The numbers equal the ones in src/core/random.ts. `linearDropoutForward`
 // in src/backend/kernels/linear.ts says which number belongs to which element. The result does not depend on the vector
 // width.
 #pragma once

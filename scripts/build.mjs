@@ -85,7 +85,7 @@ const main = async () => {
     (name) => !hasPackage(name),
   );
   if (missing.length > 0) {
-    console.log(`foretoken: not built, since ${missing.join(", ")} is not installed (npm ci installs all)`);
+    console.log(`foretoken: not built, because ${missing.join(", ")} is not installed; try npm ci`);
     return;
   }
   const forBrowser = async () => {

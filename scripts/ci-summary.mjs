@@ -3,7 +3,7 @@
 //     node scripts/ci-summary.mjs FOLDER
 //
 // In FOLDER, `<step>.json` is a report of vitest's json reporter (each test counts), and `<step>.status` is the exit
-// status of a step. A step without a report counts as one test. So does a failure that no test of the report shows.
+// status of a step. A step without a report counts as one test. A failure that no test of the report shows also counts as one.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { isMain } from "./build/common.mjs";

@@ -72,7 +72,7 @@ const publishedManifest = ({ native, repository }) => {
 };
 
 /**
- * Declaration files that TypeScript reads for users of the package: those of its exports, and all that they import.
+ * Declaration files that TypeScript reads for users of the package: the files of its exports, and all files that they import.
  * @param {string[]} entries
  * @returns {Set<string>}
  */
@@ -169,9 +169,9 @@ const checkBuilt = (native) => {
   );
   const build = `FORETOKEN_BUILD_ISA=${native ? "all" : "relaxed-simd"} npm run build`;
   const missing = needed.find((path) => !existsSync(join(root, path)));
-  if (missing !== undefined) throw new Error(`pack: ${missing} must be there; try ${build}`);
+  if (missing !== undefined) throw new Error(`pack: ${missing} must exist; try ${build}`);
   if (!native) return;
-  if (!existsSync(addon)) throw new Error(`pack: ${addonFile} must be there; try ${build}, on Linux x64`);
+  if (!existsSync(addon)) throw new Error(`pack: ${addonFile} must exist; try ${build}, on Linux x64`);
   const { names, complete } = builtSets();
   if (!complete) {
     throw new Error(`pack: every instruction set must be compiled; got ${names.join(", ")}; try ${build}`);

@@ -40,7 +40,7 @@ export const resultsText = (value, indent = "") => {
 const keyOf = ({ name, dtype, backend }) => [name, dtype, backend].join(" ");
 
 /**
- * `earlier` with measurements replaced by those of `later` with equal identity, in the original order. Facts about a
+ * `earlier`, with measurements replaced by the ones in `later` of equal identity, in the original order. Facts about a
  * whole call of a part are copied to each of its measurements, because the file may mix measurements of several calls.
  * @param {{ measurements: readonly any[] } | undefined} earlier
  * @param {{ machine?: unknown, measurements: readonly any[] }} later in the form of a part's --json.

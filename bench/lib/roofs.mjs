@@ -123,8 +123,8 @@ export const peakOf = ({ instructionSet, float32, dotBf16, amxBf16 }, dtype) => 
 };
 
 /**
- * Minimum time for `read` bytes and `written` bytes in a footprint of `footprint` bytes, in nanoseconds. Speeds are
- * those of the largest measured size that is at most the footprint. Equal numbers of reads and writes have the speed of
+ * Minimum time for `read` bytes and `written` bytes in a footprint of `footprint` bytes, in nanoseconds. It takes the
+ * speeds of the largest measured size that is at most the footprint. Equal numbers of reads and writes have the speed of
  * a copy.
  */
 export const passingTime = ({ levels }, footprint, read, written) => {

@@ -1,5 +1,5 @@
 /**
- * llama.cpp behind a minimal server, started by ../serve.mjs. It answers each request, given as token ids, with an
+ * llama.cpp behind a minimal server, for the benchmark of serving. It answers each request, given as token ids, with an
  * event stream of greedy tokens.
  *
  *     node bench/peers/llama_server.mjs '{"model":FILE,"threads":2,"streams":16,"contextSize":192}'

@@ -16,7 +16,7 @@ const promptOf = (round, text, vocabSize) =>
   Array.from({ length: promptTokens }, (_, i) => (100 + (i * 7919 + text * 104_729 + round * 1_299_709)) % vocabSize);
 
 /**
- * A program with a model. `write` resolves when a text of so many tokens is written.
+ * A program with a model. `write` resolves when its text is complete.
  * @typedef {{ about: string, vocabSize: number, close(): Promise<void>, write(ids: number[], text: number, sampling: string): Promise<void> }} Program
  */
 

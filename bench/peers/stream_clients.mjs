@@ -1,5 +1,5 @@
 /**
- * Clients of a server, started by ../serve.mjs. Requests the streams that its parent asks for and reports their
+ * Clients of a server, for the benchmark of serving. Requests the streams that its parent asks for and reports their
  * duration, their number of tokens, and the time of the first token.
  */
 import { Agent, request } from "node:http";

@@ -9,7 +9,7 @@
  *     waiting  = (1 − hidden) × idle + the part of hidden × idle that exceeds the backward part of the last pass
  *     slow     = ranks per core, × (1 + sharing) if that is more than 1, × (1 + contention) if several cores compute
  *
- * Bytes and messages are those that a rank sends; tokens and passes are those of a rank. A round is a set of messages
+ * Bytes and messages are what one rank sends; tokens and passes are one rank's share. A round is a set of messages
  * that are under way at the same time. Bandwidth and latency are given, not fitted.
  */
 import { fitLogarithms } from "./least-squares.mjs";

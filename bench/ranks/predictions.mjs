@@ -37,8 +37,8 @@ const factsOf = ({ shape, vocabSize }, machine, dtype, ranks, tokens, { gigabits
 };
 
 /**
- * Tokens per second of N machines, divided by N times those of one machine with equally many tokens of its own in a
- * step.
+ * Tokens per second of N machines, divided by N × the tokens per second of one machine. Each machine has equally many
+ * tokens in a step.
  */
 export const efficiencyOf = (coefficients, machine, size, dtype, ranks, tokens, network) => {
   const time = (number) => stepTime(coefficients, factsOf(size, machine, dtype, number, tokens, network)).total;

@@ -20,7 +20,7 @@ const saver = fileURLToPath(new URL("./lib/save-model.mjs", import.meta.url));
 const devFull = "/dev/full";
 
 const running = ["--backend", "reference"];
-/** Two checkpoints, the second of which replaces the first. Further checkpoints would make the same calls. */
+/** Two checkpoints; the second replaces the first. Further checkpoints would make the same calls. */
 const config = { ...smallConfig, train: { ...smallConfig.train, steps: 4, evalInterval: 2, checkpointInterval: 2 } };
 const stopAt = 2;
 const train = ["train", "--preset", "book", ...configFlags(config), "--data", "text.txt", "--out", "run", ...running];
@@ -84,7 +84,7 @@ const said = {
   short: /ENOSPC|no space|full|short|cut|end/iu,
 };
 
-/** Names by which an error line may name the file: the file's own name, or that of a folder above it. */
+/** Names by which an error line may name the file: the file's own name, or the name of a folder above it. */
 const namesFor = (path, scratch) => {
   const names = [];
   for (let at = path; at !== scratch && at !== dirname(at) && names.length < 4; at = dirname(at))

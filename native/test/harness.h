@@ -175,7 +175,7 @@ class Suite {
     if (way_.judged) hold(what, got, magnitude, evaluated(got.size(), wanted));
   }
 
-  // Checks that all bits of `got` equal those of `wanted`.
+  // Checks that `got` and `wanted` have equal bits.
   void expectSame(const char* what, const Floats& got, const Floats& wanted) {
     if (!way_.judged || std::memcmp(got.data(), wanted.data(), sizeof(float) * static_cast<size_t>(got.size())) == 0) return;
     failures_++;

@@ -44,7 +44,7 @@ const ownPlace = {
   },
 };
 
-/** The modules that a chunk loads immediately: its own, and those of the chunks that it imports. */
+/** The modules that a chunk loads immediately: its own, and the modules of the chunks that it imports. */
 const loadedBy = (chunks, name, isFirst) => {
   const first = chunks.find(isFirst);
   if (first === undefined)

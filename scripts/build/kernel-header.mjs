@@ -23,7 +23,7 @@ const argsName = (kernel) => `${kernel[0].toUpperCase()}${kernel.slice(1)}Args`;
 const checkNames = (kernel, names) => {
   for (const [i, name] of names.entries()) {
     if (!/^[a-z][A-Za-z0-9]*$/.test(name) || reserved.has(name) || names.indexOf(name) !== i)
-      throw new Error(`${kernel}: ${name} is no name for an argument in C++; try another`);
+      throw new Error(`${kernel}: ${name} cannot be the name of an argument in C++; try another`);
   }
 };
 
@@ -148,7 +148,9 @@ export const generateKernelHeader = async () => {
   const path = join(root, kernelHeader);
   if (existsSync(path) && readFileSync(path, "utf8") === text) return undefined;
   if (isCi())
-    throw new Error(`${kernelHeader} is not that of src/backend/kernels/kernels.ts (npm run build, and commit it)`);
+    throw new Error(
+      `${kernelHeader} must match src/backend/kernels/kernels.ts; try npm run build, and commit the file`,
+    );
   mkdirSync(dirname(path), { recursive: true });
   const temporary = `${path}.${process.pid}.tmp`;
   writeFileSync(temporary, text);

@@ -93,7 +93,7 @@ const check = async (path, { texts, minutes, temperature, streams, first, last }
   console.log(
     `${written} texts (${Math.min(...counts)} or more of each of ${schemas.length} schemas), ${tokens} tokens, ${seconds} s`,
   );
-  console.log(`${wrong} are no values of their schemas`);
+  console.log(`${wrong} are not values of their schemas`);
   return wrong;
 };
 

@@ -31,7 +31,7 @@ const bytesAlone = () => {
   };
 };
 
-/** Rewrites keywords of draft 4 into those of later drafts, which ajv knows. */
+/** Rewrites keywords of draft 4 into keywords of later drafts, which ajv knows. */
 const modern = (schema) => {
   if (Array.isArray(schema)) return schema.map(modern);
   if (typeof schema !== "object" || schema === null) return schema;

@@ -57,7 +57,7 @@ try {
         const args = [process.execPath, program, "train", ...runs.flagsOf(folder, one, out)];
         const stdout = await runs.output([mpirun, "-n", String(ranks), ...args]);
         const ends = stdout.split("\n").filter((line) => line.includes('"type":"done"')).length;
-        if (ends !== 1) throw new Error(`one rank must speak; got ${ends} ends`);
+        if (ends !== 1) throw new Error(`one rank must print why all end; got ${ends} lines`);
         return `${runs.checkSameBits(inFolder(out), inFolder(name))} files`;
       });
     }
@@ -77,7 +77,7 @@ try {
     const { seconds } = await interrupted(program, "stopped", (started) => started.kill("SIGTERM"));
     // The last logged event before the run resumed.
     if (!runs.notesOf(inFolder("stopped")).some(({ reason }) => reason === "interrupted"))
-      throw new Error("the run must note that it was interrupted");
+      throw new Error("the run must log that it was interrupted");
     return `all gone after ${seconds} s`;
   });
   await check("an addon for another MPI is refused", async () => {

@@ -107,7 +107,7 @@ const checkJobs = async () => {
     const seconds = await runs.until("all ranks gone", () => !pids.some(runs.isAlive), 30);
     await runs.until("the end of the job", () => hasEnded(job), 60);
     if ((await stateOf(job)) !== "CANCELLED") throw new Error(`the job must stay cancelled; got ${await stateOf(job)}`);
-    if (interruptedAt("cancelled") === 0) throw new Error("the run must note that it was interrupted");
+    if (interruptedAt("cancelled") === 0) throw new Error("the run must log that it was interrupted");
     await finish(await submit("train.sbatch", oneNode, [], more));
     return `all gone after ${seconds.toFixed(1)} s; ${await sameAsWhole("cancelled", flags)}`;
   });

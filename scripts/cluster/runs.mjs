@@ -80,7 +80,7 @@ export const until = async (what, isSo, seconds = 60) => {
   for (;;) {
     const passed = (performance.now() - began) / 1000;
     if (await isSo()) return passed;
-    if (passed > seconds) throw new Error(`not after ${seconds} s: ${what}`);
+    if (passed > seconds) throw new Error(`${what}: not reached within ${seconds} s`);
     await setTimeout(50);
   }
 };

@@ -4,7 +4,7 @@
 //     node scripts/docs/lens-picture.mjs ~/.cache/foretoken/smollm2/smollm2-q8_0.gguf
 //
 // Writes assets/lens-light.webp and assets/lens-dark.webp, as `npx foretoken studio --model MODEL` shows the model.
-// Their width is that of a README on GitHub, with a higher resolution, so that small letters are sharp.
+// They are as wide as a README on GitHub, with a higher resolution, so that small letters are sharp.
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

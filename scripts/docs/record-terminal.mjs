@@ -26,7 +26,7 @@ const { values, positionals } = parseArgs({
 });
 const command = positionals.join(" ");
 if (values.out === undefined || command === "") {
-  console.error("record-terminal: --out and, after --, a command must be given");
+  console.error("record-terminal: --out FILE and a command after -- must be given");
   process.exit(2);
 }
 const [columns, rows, seconds] = [values.columns, values.rows, values.seconds].map(Number);

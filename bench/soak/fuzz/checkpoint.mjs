@@ -259,7 +259,7 @@ export const create = async (place) => {
     finalSampleTokens: 0,
     backend,
   };
-  // A whole run. Its files may be mixed with those of another step.
+  // A whole run. Its files may be mixed with files of another step.
   for (const [out, stopAt] of /** @type {const} */ ([
     [template, 9],
     [other, 17],

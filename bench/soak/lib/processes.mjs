@@ -11,7 +11,7 @@ const longestMs = 120_000;
 /**
  * @typedef {object} Started
  * @property {string} cwd
- * @property {string} [script] the program unless given
+ * @property {string} [script] default: the program
  * @property {string} [preload] a module that is loaded first
  * @property {Record<string, string>} [env]
  * @property {string} [stdout] a file that standard output goes to

@@ -71,8 +71,8 @@ FT_INLINE void packKeys(const Attention& a, const Narrow* from, int64_t begin, i
   });
 }
 
-// Interleaves two rows of 32 values into units, in the order of the values: to[2][kTileUnits], of which it sets the
-// first row of each.
+// Interleaves two rows of 32 values into units, in the order of the values: to[2][kTileUnits]. Only the first
+// row of each of the two tiles is set.
 FT_INLINE void storePairs(const Narrow* first, const Narrow* second, float* to) {
   // The unpack instructions take one half of each 16-byte lane, so first move these halves next to each other.
   const __m512i order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);

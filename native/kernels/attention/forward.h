@@ -4,7 +4,7 @@
 // A query's sums have a fixed order that does not depend on what else is in the call. A score is one chain over
 // headDim. Keys are processed in blocks of kBlock. The maximum of a block is found before its weights are added.
 // Weights are added to their total in four chains, each of every fourth key, and to the output in one chain for each
-// channel. A block of which a query sees no key leaves its sums at zero.
+// channel. If a query sees no key of a block, the block leaves the query's sums at zero.
 #pragma once
 
 #include <cstdint>

@@ -74,7 +74,7 @@ export const locate = (sources, { id, file, snippet, becomes, later = [] }) => {
   for (const change of [{ snippet, becomes }, ...later]) {
     const here = countIn(sources.get(file) ?? "", change.snippet);
     if (here === 1) return { file, change };
-    if (here > 1) throw new Error(`${id}: ${file} has its lines ${here} times; give the list more lines around them`);
+    if (here > 1) throw new Error(`${id}: ${file} has its lines ${here} times; list more lines around them`);
     const found = [...sources].filter(([, text]) => countIn(text, change.snippet) > 0);
     if (found.length > 1 || found.some(([, text]) => countIn(text, change.snippet) > 1)) {
       const names = found.map(([name]) => name).join(", ");
@@ -82,7 +82,7 @@ export const locate = (sources, { id, file, snippet, becomes, later = [] }) => {
     }
     for (const [name] of found) return { file: name, change };
   }
-  throw new Error(`${id}: its lines, once in ${file}, are nowhere now; give it \`later\` lines, or draw another fault`);
+  throw new Error(`${id}: its lines, once in ${file}, were not found; add \`later\` lines, or draw another fault`);
 };
 
 /**
