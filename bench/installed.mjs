@@ -50,7 +50,7 @@ process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm_|FORETOKEN_|NODE_)/u.test(name)));
 
 /**
- * Runs a command in a project; resolves to the seconds that it took, and those after which each line of its output came.
+ * Runs a command in a project. Resolves to its duration, and to the time of each line of its output, in seconds.
  * @param {string} project
  * @param {readonly string[]} command
  * @returns {Promise<{ seconds: number, lines: { text: string, at: number }[] }>}

@@ -23,12 +23,13 @@ import { randomTokens, runConfig } from "./configs.mjs";
  */
 
 /**
- * Properties of the work's backend: the type of operands, and the ones that decide about its calls.
+ * Properties of the backend that decide which calls are made: the operand type and others.
  * @typedef {Pick<import("../../dist/backend/backend.js").Capabilities, "dtype" | "activations" | "tiles">} Kind
  */
 
 /**
- * Prepares on a counting backend, then does the work that `prepare` resolves to; resolves to the work's calls, in order.
+ * Calls `prepare` on a counting backend, then runs the work to which it resolves. Resolves to the calls of the work, in
+ * order.
  * @param {(backend: import("../../dist/backend/backend.js").Backend) => Promise<() => Promise<unknown>>} prepare
  * @param {Kind} kind
  */

@@ -1,4 +1,4 @@
-/** Variations of a text's default configuration, for bench/defaults.mjs: each changes one part. */
+/** Variations of a text's default configuration, for bench/defaults.mjs. Each variation changes one part. */
 
 /** `factor` times the channels, in heads of unchanged size. */
 const width = (factor) => (config) => {

@@ -16,8 +16,9 @@ const prompt = Array.from({ length: promptTokens }, (_, i) => 100 + ((i * 7919) 
 const short = prompt.slice(0, 16);
 
 /**
- * A program with a model: `read` computes a prompt, `write` yields once for each token after one.
- * @typedef {{ about: string, close(): Promise<void>, read(ids: number[]): Promise<void>, write(ids: number[]): AsyncGenerator<void> }} Program
+ * A program with a model. `read` processes a prompt; `write` yields once for each new token after a prompt.
+ * @typedef {{ about: string, close(): Promise<void>, read(ids: number[]): Promise<void>, write(ids: number[]):
+ * AsyncGenerator<void> }} Program
  */
 
 /** @returns {Promise<Program>} */

@@ -16,7 +16,7 @@ const promptOf = ({ promptTokens, round, vocabSize }, stream) => {
   return Array.from({ length: promptTokens }, (_, i) => first + number(i));
 };
 
-/** Resolves to the milliseconds to the first token, and the number of tokens. */
+/** Resolves to the time to the first token, in milliseconds, and the number of tokens. */
 const read = (url, body) =>
   new Promise((resolve, reject) => {
     const began = performance.now();

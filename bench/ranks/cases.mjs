@@ -43,8 +43,9 @@ const across = (fitted, names, batchNames, ranks, networks) =>
 const both = ["short", "long"];
 
 /**
- * Fitted: the small and the large model on 1 and 2 ranks, over shared memory, TCP, and one bandwidth; on 4, the short step
- * alone without limits. Checked: all of the middle model, all else on 4 ranks, two other bandwidths, and every delay.
+ * For fitting: the small and the large model on 1 and 2 ranks, over shared memory, over TCP, and with one bandwidth; on
+ * 4 ranks only the short step without limits. For checking: all cases of the middle model, all other cases on 4 ranks,
+ * two other bandwidths, and every delay.
  * @type {readonly Case[]}
  */
 export const cases = [

@@ -72,12 +72,12 @@ const commandOf = (ranks, network, program) => {
 };
 
 /**
- * Runs a program on all ranks; resolves to what rank 0, or whoever writes, has written to standard output.
+ * Runs a program on all ranks. Resolves to the standard output of the ranks; usually only rank 0 writes.
  * @param {number} ranks
  * @param {Network} network
  * @param {readonly string[]} program with its arguments.
  * @param {{ readonly cwd: string, readonly env?: Readonly<Record<string, string>>, readonly seconds: number }} place
- *   seconds: after these all is ended, and it fails.
+ * seconds: time limit; after it all ranks are ended, and the run fails.
  * @returns {Promise<string>}
  */
 export const runRanks = (ranks, network, program, { cwd, env = {}, seconds }) =>

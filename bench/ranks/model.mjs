@@ -82,10 +82,10 @@ export const roughCoefficients = { ...beginnings, hidden: 0 };
 
 /**
  * Seconds of a step, and of its parts.
- * @param coefficients as `fitModel` finds them.
- * @param one `ranks`, `ranksPerCore` (at least 1), `coresOfRank` (compute is divided over them), `severalCores` of the machine
- *   compute, `tokens`, `passes`, `dtype`, the fields of `modelOf` and of `sentIn`, `isTcp`, `bytesPerSecond` (Infinity: no
- *   limit), `latency` of a round.
+ * @param coefficients from `fitModel`.
+ * @param one a case: `ranks`, `ranksPerCore` (at least 1), `coresOfRank` (compute is divided by it), `severalCores`
+ * (whether several cores of the machine compute), `tokens`, `passes`, `dtype`, the fields of `modelOf` and of `sentIn`,
+ * `isTcp`, `bytesPerSecond` (Infinity: no limit), `latency` of a round.
  */
 export const stepTime = (coefficients, one) => {
   const { perLayer, perParameter, perOwnParameter, perByte, perTcpByte, perMessage, hidden } = coefficients;

@@ -60,7 +60,7 @@ const runChild = (options, onCase) =>
     let ready = false;
     let killed = "";
     let lastWords = "";
-    /** The current case, if it says so. */
+    /** The current case, if the child has reported it. */
     let about = "";
     process_.stderr?.setEncoding("utf8").on("data", (text) => {
       lastWords = (lastWords + text).slice(-4000);

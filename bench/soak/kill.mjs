@@ -131,7 +131,7 @@ const killBackend = async (backend, { kills, seed, place, findings }) => {
     }
     if (ended.status === 0) {
       done++;
-      // It ended by itself first.
+      // The process ended before the signal.
       if (/"reason":"finished"/u.test(ended.stdout)) break;
       continue;
     }

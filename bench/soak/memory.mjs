@@ -48,7 +48,7 @@ export const memory = async ({ config: name, steps, backend, dtype, threads }) =
   for await (const event of train({
     preset: "book",
     config,
-    // Evaluations are many, and need not be long.
+    // There are many evaluations, so each may be short.
     valFraction: 0.01,
     out: join(folder, "run"),
     backend: /** @type {"auto" | "native" | "wasm" | "reference"} */ (backend),

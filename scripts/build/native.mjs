@@ -239,7 +239,7 @@ export const buildNative = async (tell, { alone = false } = {}) => {
   const skip = (reason, hint = "") => {
     // A build from other sources must not be loaded.
     if (!isUnwanted) rmSync(output, { force: true });
-    const line = `${reason}: the native backend is not built; WebAssembly serves`;
+    const line = `${reason}: the native backend is not built; foretoken uses WebAssembly instead`;
     if (required) throw new Error(`${line} (FORETOKEN_REQUIRE_NATIVE=1 makes this an error)`);
     if (alone && !isUnwanted) throw new Error(line + hint);
     return line;

@@ -33,7 +33,7 @@ const flags = [
   "-DFT_VECTOR_BYTES=16",
 ];
 
-/** A module for each instruction set: src/backend/implementations/wasm/node.ts and browser.ts choose. */
+/** One module for each instruction set. src/backend/implementations/wasm/node.ts and browser.ts choose between them. */
 const modules = [
   { set: "simd128", file: "kernels.wasm", flags: ["-DFT_ISA=simd128"] },
   { set: "relaxed-simd", file: "kernels.relaxed-simd.wasm", flags: ["-DFT_ISA=relaxed_simd", "-mrelaxed-simd"] },

@@ -1,4 +1,5 @@
-// Runs cases of one class: `node child.mjs CLASS SEED FROM TO FOLDER`, forked by ../fuzz.mjs, with a message for each.
+// Runs cases of one class: `node child.mjs CLASS SEED FROM TO FOLDER`, forked by ../fuzz.mjs. Sends a message for each
+// case.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { failure } from "../lib/judge.mjs";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 
 const isHash = (value) => typeof value === "string" && /^[0-9a-f]{64}$/u.test(value);
 
-/** Rewrites every entry for a file: a SHA-256, or an object with one and a size. */
+/** Updates every entry for a file: a SHA-256, or an object with a SHA-256 and a size. */
 const renewed = (value, folder, name) => {
   const path = name === undefined ? undefined : join(folder, name);
   const known = path !== undefined && existsSync(path) && lstatSync(path).isFile() ? readFileSync(path) : undefined;

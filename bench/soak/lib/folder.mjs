@@ -24,7 +24,7 @@ export const treeOf = (folder, prefix = "", tree = new Map()) => {
   return tree;
 };
 
-/** SHA-256 of every file of a run's checkpoints, by path: equal for equal runs. */
+/** SHA-256 of every file of a run's checkpoints, by path. Equal runs have equal hashes. */
 export const checkpointHashes = (run) => {
   const hashes = {};
   for (const folder of ["checkpoint", "best"]) {

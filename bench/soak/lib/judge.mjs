@@ -28,7 +28,7 @@ export const excerpt = (text) => {
  * @typedef {{ cause: string, detail: string }} Failure
  */
 
-/** A failure of this kind, with its text. */
+/** A failure with this cause and text. */
 export const failure = (cause, text) => /** @type {Failure} */ ({ cause, detail: excerpt(String(text)) });
 
 /**

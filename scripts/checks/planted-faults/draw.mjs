@@ -24,7 +24,7 @@ const areaOf = (file) => file.split("/")[0];
 const keyOf = ({ kind, snippet, becomes }) => JSON.stringify([kind, snippet, becomes]);
 
 /**
- * Rooms of one kind, each with its lines and places.
+ * Rooms (folders) of one kind, each with its lines and places.
  * @param {import("./sources.mjs").Sources} sources
  */
 const roomsByKind = (sources) => {

@@ -6,7 +6,7 @@ import ts from "typescript";
  * @typedef {{ kind: string, start: number, end: number, replacement: string }} Place from `start` up to `end` of the text
  */
 
-/** In the order in which they are drawn, in turn. */
+/** Kinds, in the order in which they take turns. */
 export const kinds = [
   "comparison turned",
   "off by one",
@@ -49,7 +49,7 @@ const placesOfNode = (node, source) => {
     });
   }
   if (ts.isIfStatement(node) && node.elseStatement === undefined && isThrow(node.thenStatement))
-    // Not taken out: names that are used only there would not compile.
+    // Not removed: code with names that are used only there would not compile.
     return [place("check missing", node.expression, node.expression, `(${node.expression.getText(source)}) && false`)];
   return [];
 };
