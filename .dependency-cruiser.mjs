@@ -1,6 +1,6 @@
 import { shared } from "./scripts/build/studio.mjs";
 
-// The floors of the house (docs/architecture.md): a folder of src may import from itself and from those before it.
+// The layers of the code (docs/architecture.md): a folder of src may import from itself and from earlier folders.
 export const floors = [
   "core",
   "backend",
@@ -31,7 +31,7 @@ export const floors = [
   "cli",
 ];
 
-/** Where Node's own modules may be imported. src/index.ts is the entry for Node: it hands on what needs it. */
+/** Files that may import Node's own modules. src/index.ts is the entry for Node and exports modules that need it. */
 const nodeFiles = "^src/(cli|serve|backend/implementations/native)/|(^|/)node\\.ts$|\\.node\\.ts$|^src/index\\.ts$";
 
 const upwards = floors.slice(0, -1).map((floor, i) => ({

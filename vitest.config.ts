@@ -3,7 +3,7 @@ import { arch, platform } from "node:os";
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
-/** A folder in memory, where the system has one with room for the tests' files. */
+/** A folder in memory, if the system has one with enough room for the tests' files. */
 const folderInMemory = (): string | undefined => {
   const folder = "/dev/shm";
   try {
@@ -18,7 +18,7 @@ const inMemory = folderInMemory();
 const addon = `dist/backend/implementations/native/foretoken.${platform()}-${arch()}.node`;
 const isBuilt = existsSync(new URL(addon, import.meta.url));
 
-/** Files that replace a module or stand in for a browser as they load: each has a process of its own. */
+/** Files that replace a module or imitate a browser while they load; each gets its own process. */
 const alone = ["backend/implementations/worker-browser", "pretrained/load", "web/playground-writing"];
 const aloneTests = alone.map((name) => `test/${name}.test.ts`);
 const slowTests = "test/**/*.slow.test.ts";
@@ -32,12 +32,12 @@ const longest = [
 ];
 
 /**
- * The longest of the other files, by far. A clone has no times of an earlier run: there vitest goes by the sizes of the files, and
- * this is a short one.
+ * By far the longest of the other files. A clone has no times of an earlier run, so vitest would order files by size,
+ * and this file is short.
  */
 const longestOfOthers = "/test/conformance/kernels.test.ts";
 
-/** The place of a slow file in the order; all others come before it. */
+/** Position of a slow file in the order; all other files come before it. */
 const placeOf = ({ moduleId }: TestSpecification): number => {
   if (moduleId.endsWith(longestOfOthers)) return -2;
   const [, name = ""] = /\/test\/(.*)\.slow\.test\.ts$/u.exec(moduleId) ?? [];
@@ -45,30 +45,33 @@ const placeOf = ({ moduleId }: TestSpecification): number => {
   return longest.includes(name) ? longest.indexOf(name) : longest.length;
 };
 
-/** Begins with the longest files: one that began last would leave all cores but its own without work. */
+/** Begins with the longest files: a long file that began last would leave all other cores idle. */
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    // The sort is stable: files without a place stay as vitest has them.
+    // The sort is stable: files without a position keep vitest's order.
     return (await super.sort(files)).sort((a, b) => placeOf(a) - placeOf(b));
   }
 }
 
 /**
- * "test" and "test-alone" run with `npm test`; "slow" holds what takes minutes and runs with `npm run test:slow`. One file:
- * `npx vitest run test/data/rows.test.ts`.
+ * `npm test` runs "test" and "test-alone". `npm run test:slow` runs "slow", which takes minutes. One file: `npx vitest
+ * run test/data/rows.test.ts`.
  */
 export default defineConfig({
   test: {
-    // Two files at a time, each with one thread unless a test asks for more: threads that wait for each other spin.
+    // Two files at a time, each with one thread unless a test asks for more, because threads that wait for each other
+    // spin.
     maxWorkers: 2,
-    // Where no native kernels are built, tests have chosen to do without: programs and commands give no advice on them.
+    // Tests run without native kernels on purpose if none are built, so programs and commands print no advice about
+    // them.
     env: { FORETOKEN_THREADS: "1", ...(isBuilt ? {} : { FORETOKEN_NO_NATIVE: "1" }) },
-    // Loaded by Node itself, which takes less time; but for a module that a test replaces, and its importer.
+    // Node loads these files itself, which is faster. Exception: a module that a test replaces, and the module's
+    // importer.
     server: { deps: { external: [/\/dist\/(?!backend\/select\.node|pretrained\/load\.node)/] } },
     testTimeout: 60_000,
     hookTimeout: 60_000,
     setupFiles: ["test/support/equal-bytes.ts"],
-    // A focused test left behind must not pass for the whole suite.
+    // A forgotten `only` must fail instead of hiding the other tests.
     allowOnly: false,
     sequence: { sequencer: LongestFirst },
     projects: [
@@ -76,10 +79,11 @@ export default defineConfig({
         extends: true,
         test: {
           ...{ name: "test", include: ["test/**/*.test.ts"], exclude: [slowTests, ...aloneTests] },
-          // Files share two processes, which load the library once: that halves their time. So a test leaves its process as
-          // it found it: the working directory by itself, variables and globals by what is said here.
+          // Files share two processes, which load the library once; that halves their time. So a test must restore its
+          // process: tests restore the working directory themselves, and the settings below restore variables and
+          // globals.
           ...{ isolate: false, unstubEnvs: true, unstubGlobals: true },
-          // Their small runs save often: on a disk they take an eighth longer. Slow tests save where users do.
+          // The tests' small runs save often; on a disk they take an eighth longer. Slow tests save where users do.
           ...(inMemory === undefined ? {} : { env: { TMPDIR: inMemory } }),
         },
       },
@@ -88,8 +92,8 @@ export default defineConfig({
         extends: true,
         test: {
           ...{ name: "slow", include: [slowTests], testTimeout: 600_000, hookTimeout: 600_000 },
-          // One more, since these often wait for other processes to start and to end. With a group of its own, which such a
-          // number must have, it runs after the others.
+          // One more process, because these tests often wait for other processes to start and to end. A different
+          // number needs a group of its own, so this group runs after the others.
           ...{ maxWorkers: 3, sequence: { groupOrder: 1 } },
         },
       },

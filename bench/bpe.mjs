@@ -1,13 +1,14 @@
 /**
- * Compares models of about as many parameters, of characters and of byte-level BPE with vocabularies of different sizes, on
- * growing parts of one text: for `docs/recipe.md`, "Characters or BPE". Eight tenths of a part are learned from (the merges
- * of BPE too), the next tenth chooses the weights, and the last tenth measures, in bits per byte, which compare across
- * tokenizers. Every model sees as many tokens, so takes about as long; those of BPE see more text.
+ * Compares models of characters with models of byte-level BPE of several vocabulary sizes, all with about the same
+ * number of parameters, on growing parts of one text: for `docs/recipe.md`, "Characters or BPE".
+ * The first 8 tenths of a part are for training (also of the BPE merges), the next tenth chooses the weights, and the
+ * last tenth measures. Results are in bits per byte, which compare across tokenizers. Every model sees the same number
+ * of tokens, so training takes about the same time; models of BPE see more text.
  *
- *   node bench/bpe.mjs --text FILE [--characters 100000,300000,1000000,3000000] [--vocab 512,1024,2048] [--parameters 1000000]
- *                      [--steps 1500] [--seeds 1] [--jobs 2] [--dtype auto] [--results FILE]
+ *     node bench/bpe.mjs --text FILE [--characters 100000,300000,1000000,3000000] [--vocab 512,1024,2048] [--parameters 1000000]
+ *                        [--steps 1500] [--seeds 1] [--jobs 2] [--dtype auto] [--results FILE]
  *
- * Trainings that FILE has already are not repeated.
+ * Trainings that are in the results file already are not repeated.
  */
 import { parseArgs } from "node:util";
 import { presets } from "../dist/config/presets.js";
@@ -40,10 +41,12 @@ const jobs = wholeNumber("jobs", values.jobs);
 const [dtype] = namesOf("dtype", values.dtype, ["auto", "float32", "bfloat16"]);
 const shares = [0.8, 0.1];
 
-/** About as many as a text in English has characters. */
+/** About the number of different characters of an English text. */
 const usualCharacters = 90;
 
-/** The model of `shakespeare`'s kind, in heads of 32 channels, whose parameters come nearest to `wanted`. */
+/**
+ * A model like the preset `shakespeare`, with heads of 32 channels, whose number of parameters is nearest to `wanted`.
+ */
 const modelFor = (vocabSize) => {
   const { model } = presets.shakespeare;
   const of = (nLayer, nHead) => {

@@ -1,15 +1,16 @@
 /**
- * Counts how often `compare` is right, on real runs: two settings that differ by about 0.02 nats, each with many seeds.
+ * Counts how often `compare` is right, on real runs: two settings that differ by about 0.02 nats, each trained with
+ * many seeds.
  *
- *   node bench/calibration.mjs --text FILE --results FILE [--runs 44] [--draws 200] [--seeds 1,2,3,5] [--jobs 1] [--no-training]
- *                              [--rates 0.003,0.0024] [--steps 600] [--seed 1]
+ *     node bench/calibration.mjs --text FILE --results FILE [--runs 44] [--draws 200] [--seeds 1,2,3,5] [--jobs 1] [--no-training]
+ *                                [--rates 0.003,0.0024] [--steps 600] [--seed 1]
  *
- * Alike: of --draws pairs of groups of runs of the first setting, with other seeds, 2% to 8% should be called different at 95%. Apart: of
- * --draws pairs of groups with the same seeds, at least 80% with three seeds. Groups have as many runs as --seeds says.
- * Both ways are shown: with runs paired, which needs no correlation to be right, and not.
- *
- * A run takes some seconds. It lowers its own priority, so it may run beside other work. Runs that --results has are not trained again, so
- * a stopped calibration goes on. --no-training: counts with the runs that are there.
+ * Alike: draws --draws pairs of groups of runs of the first setting, with different seeds. At a level of 95%, 2% to 8%
+ * of the pairs should be called different. Apart: draws --draws pairs of groups of the two settings, with equal seeds.
+ * At least 80% should be called different with three seeds. --seeds lists the numbers of runs in a group. The table
+ * shows both counts twice: with runs paired by seed, and unpaired. Pairing is right without any correlation.
+ * A run takes some seconds. It lowers its own priority, so other work may run meanwhile. Runs in the --results file are
+ * not trained again, so a stopped calibration resumes. --no-training counts with the existing runs only.
  */
 import { availableParallelism, setPriority } from "node:os";
 import { parseArgs } from "node:util";
@@ -34,7 +35,7 @@ const { values } = parseArgs({
     "no-training": { type: "boolean", default: false },
   },
 });
-if (values.results === undefined) refuse("--results: must name a file that keeps the runs");
+if (values.results === undefined) refuse("--results: must name a file for the runs");
 if (values.text === undefined && !values["no-training"]) refuse("--text: must name a text");
 const [runs, draws, jobs, steps, seed] = ["runs", "draws", "jobs", "steps", "seed"].map((flag) =>
   wholeNumber(flag, values[flag]),
@@ -42,7 +43,7 @@ const [runs, draws, jobs, steps, seed] = ["runs", "draws", "jobs", "steps", "see
 const groups = values.seeds.split(",").map((count) => wholeNumber("seeds", count));
 const rates = values.rates.split(",").map(Number);
 if (rates.length !== 2 || !rates.every((rate) => rate > 0)) refuse(`--rates: must be two numbers; got ${values.rates}`);
-// The lowest: other work goes first.
+// The lowest priority, so that other work comes first.
 setPriority(19);
 
 const settings = ["first", "second"];
@@ -60,7 +61,7 @@ const plans = Array.from({ length: runs }, (_, i) =>
   settings.map((setting) => ({ setting, seed: i + 1, config: configOf(setting, i + 1) })),
 ).flat();
 
-/** The losses of the windows of what was held out, of the weights at the end. */
+/** Losses of the windows of the held-out text, with the final weights. */
 const measured = async ({ config }, corpus) => {
   let files;
   const options = {
@@ -100,7 +101,7 @@ const trained = plans.filter((plan) => results.has(plan)).map((plan) => results.
 const most = Math.max(...settings.map((setting) => trained.filter((run) => run.setting === setting).length));
 const possible = groups.filter((count) => 2 * count <= most && most >= 2);
 if (possible.length === 0)
-  refuse(`--runs: must give two groups of ${Math.min(...groups)} runs; there are ${most} of a setting`);
+  refuse(`--runs: must be enough for two groups of ${Math.min(...groups)} runs; got ${most} runs of a setting`);
 const { one, other, differences, correlation } = noiseOf(trained);
 console.log(
   `\n${trained.length} runs; nats per token ${one.mean.toFixed(4)} and ${other.mean.toFixed(4)}, between seeds ± ${one.deviation.toFixed(4)} and ${other.deviation.toFixed(4)}; with the same seed ${differences.mean.toFixed(4)} ± ${differences.deviation.toFixed(4)} apart, correlation ${correlation.toFixed(2)}`,
@@ -117,5 +118,5 @@ const rows = possible.map((count) => {
   ];
 });
 console.log(
-  `\n${draws} comparisons each; share that is called different\n${textTable([["seeds", "alike, paired", "alike, not paired", "apart, paired", "apart, not paired"], ...rows])}`,
+  `\n${draws} comparisons each; share called different\n${textTable([["seeds", "alike, paired", "alike, not paired", "apart, paired", "apart, not paired"], ...rows])}`,
 );

@@ -1,14 +1,15 @@
 /**
- * Times training steps of this checkout beside another one, such as an earlier commit's: both built, on the same tokens and
- * configuration, taking turns in changing order. Every round starts both anew: how fast a process is depends by some percent
- * on where its memory comes to lie. Prints for each configuration, backend and dtype the median of the rounds' ratios, new to
- * old, and the 95 % interval of that median, which holds for any distribution.
+ * Times training steps of this checkout against another checkout, such as an earlier commit. Both must be built. They
+ * run on equal tokens and configurations, in turns whose order changes. Every round starts both processes anew, because
+ * the speed of a process varies by some percent with the placement of its memory.
+ * Prints, for each configuration, backend and dtype, the median of the rounds' ratios, new to old, and the 95 %
+ * interval of that median, which holds for any distribution.
  *
- *   node bench/compare.mjs --with FOLDER [--config nano-cpu,book,baby,gpt2,quick,shakespeare] [--only native,wasm]
- *                          [--dtype float32,bfloat16] [--rounds 20] [--seconds 1] [--threads 2] [--json FILE]
+ *     node bench/compare.mjs --with FOLDER [--config nano-cpu,book,baby,gpt2,quick,shakespeare] [--only native,wasm]
+ *                            [--dtype float32,bfloat16] [--rounds 20] [--seconds 1] [--threads 2] [--json FILE]
  *
  * --seconds is about how long one process works in one round, at least one step. Exit status 1 if an interval reaches
- * --limit, by default 1.02.
+ * --limit (default: 1.02).
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -24,7 +25,7 @@ import { machine, machineLine } from "./lib/machine.mjs";
 import { commonOptions, namesOf, refuse, wholeNumber } from "./lib/options.mjs";
 import { digits, median, medianInterval, textTable } from "./lib/statistics.mjs";
 
-/** Within one round old and new take turns too, so that what else the machine does falls on both. */
+/** Within one round, old and new take turns, too, so that other load on the machine affects both. */
 const turnsOfRound = 5;
 const ofPresets = ["quick", "shakespeare"];
 const { values } = parseArgs({
@@ -39,7 +40,7 @@ const { values } = parseArgs({
     limit: { type: "string", default: "1.02" },
   },
 });
-if (values.with === undefined) refuse("--with: must name another checkout, built");
+if (values.with === undefined) refuse("--with: must name another checkout that is built");
 const names = namesOf("config", values.config, [...Object.keys(configs), ...ofPresets]);
 const backends = namesOf("only", values.only, ["native", "wasm", "reference"]);
 const dtypes = namesOf("dtype", values.dtype, ["float32", "bfloat16"]);
@@ -48,19 +49,19 @@ const threads = wholeNumber("threads", values.threads);
 const seconds = Number(values.seconds);
 const limit = Number(values.limit);
 if (!(seconds > 0)) refuse(`--seconds: must be above 0; got ${values.seconds}`);
-if (rounds < 6) refuse(`--rounds: must be 6 or more, or there is no interval; got ${rounds}`);
+if (rounds < 6) refuse(`--rounds: must be at least 6, because the interval needs 6 rounds; got ${rounds}`);
 
 const folder = mkdtempSync(join(tmpdir(), "foretoken-compare-"));
 process.on("exit", () => rmSync(folder, { recursive: true }));
 
-/** Tokens of the text, and how many there are to choose from. */
+/** Number of tokens in the text, and number of different tokens. */
 const textTokens = async () => {
   const corpus = await loadCorpus();
   const tokenizer = trainCharTokenizer(corpus.train, corpus.val);
   return { tokens: tokenizer.encode(corpus.train), vocabSize: tokenizer.vocabSize };
 };
 
-/** A run's configuration, its vocabulary and the file of its tokens. */
+/** A run's configuration, vocabulary size and file of tokens. */
 const planOf = async (name) => {
   const file = join(folder, `${name}.i32`);
   const random = configs[name]?.vocabSize ?? null;
@@ -74,7 +75,7 @@ const planOf = async (name) => {
 const here = fileURLToPath(new URL("..", import.meta.url));
 const checkouts = { old: resolve(values.with), new: here };
 
-/** Ratios of the rounds, new to old; undefined where one of both does not start. */
+/** Ratios of the rounds, new to old; undefined if one of the two does not start. */
 const compare = async (name, backend, dtype) => {
   const { file, config, vocabSize } = await planOf(name);
   const request = JSON.stringify({ config, vocabSize, threads, backend, dtype });
@@ -90,7 +91,7 @@ const compare = async (name, backend, dtype) => {
   let instructionSet;
   for (let round = 0; round < rounds; round++) {
     const order = round % 2 === 0 ? ["old", "new"] : ["new", "old"];
-    // Both load their modules at the same time: nothing is measured yet.
+    // Both load their modules at the same time; nothing is measured yet.
     const both = await Promise.all(
       order.map((which) => startContestant(`${which} ${backend} ${dtype}`, commands[which])),
     );
@@ -106,7 +107,7 @@ const compare = async (name, backend, dtype) => {
     if (!slow) for (const which of order) warm[which] = (await started[which].ask({ steps: 5 })).milliseconds;
     steps ??= slow ? 1 : Math.max(1, Math.round((1000 * seconds) / turnsOfRound / Math.min(...warm.new)));
     const turns = { old: [], new: [] };
-    // Of slow steps one is enough.
+    // If steps are slow, one is enough.
     for (let turn = 0; turn < (slow ? 1 : turnsOfRound); turn++)
       for (const which of turn % 2 === 0 ? order : order.toReversed())
         turns[which].push(median((await started[which].ask({ steps })).milliseconds));

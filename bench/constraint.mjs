@@ -1,12 +1,13 @@
 /**
- * What a constraint costs, and what the tokens save that it leaves no choice about: texts of a JSON Schema with long names.
+ * Cost of a constraint, and time saved by tokens that it forces. The texts follow a JSON Schema with long names.
  *
- *   python scripts/fetch-model.py smollm2 FOLDER
- *   node bench/constraint.mjs --model FOLDER/smollm2-bf16.gguf [--dtype bfloat16] [--threads 2] [--rounds 5] [--tokens 200]
+ *     python scripts/fetch-model.py smollm2 FOLDER
+ *     node bench/constraint.mjs --model FOLDER/smollm2-bf16.gguf [--dtype bfloat16] [--threads 2] [--rounds 5] [--tokens 200]
  *
- * In turn, in one process: without a constraint, as many tokens as the other texts have; with it, but token by token; and with it,
- * where forced tokens are guesses of the next pass, as `generate` does it. The last two write the same text. Prints tokens per second,
- * medians of the rounds, and the time of a mask: of the first text, whose states are new, and of those after it.
+ * Measures three ways in turn, in one process: without a constraint, for equally many tokens; with the constraint,
+ * token by token; and with the constraint and forced tokens as guesses of the next pass, which is what `generate` does.
+ * The last two write the same text. Prints tokens per second, medians of the rounds, and the time of a mask: for the
+ * first text, whose states are new, and for later texts.
  */
 import { parseArgs } from "node:util";
 import { compileConstraint, loadPretrained, openEngine } from "../dist/index.js";
@@ -40,13 +41,16 @@ const properties = {
 };
 const schema = { type: "object", properties, required: Object.keys(properties), additionalProperties: false };
 const constraint = { kind: /** @type {const} */ ("jsonSchema"), schema };
-// A model that is told the names divides them into tokens as its tokenizer does.
+// The prompt contains the names, so that the model divides them into tokens as its tokenizer does.
 const prompt = `The schema is ${JSON.stringify(schema)}\nA record of a customer, as JSON: `;
 
 const lm = await loadPretrained(values.model ?? refuse("--model: must name a model"), { dtype, threads });
 const compiled = compileConstraint(constraint, lm.tokenizer);
 
-/** Leaves the tokens that the constraint allows: as `generate` does it, but for its guesses. @param times of its masks, in ms. */
+/**
+ * Keeps only the tokens that the constraint allows, as `generate` does, but without guesses. @param times collects the
+ * time of each mask, in ms.
+ */
 const tokenByToken = (times) => {
   const matcher = compiled.matcher(lm.endTokens);
   const mask = new Uint32Array(matcher.maskLength);
@@ -62,7 +66,7 @@ const tokenByToken = (times) => {
   };
 };
 
-/** Writes one text; seconds are those from the first token to the last. */
+/** Writes one text. `seconds` is the time from the first token to the last. */
 const write = async (options) => {
   const engine = await openEngine(lm);
   const before = process.cpuUsage();
@@ -98,11 +102,11 @@ for (let round = 0; round <= rounds; round++) {
     adjustLogits: tokenByToken(masks[round === 0 ? "first" : "later"]),
   });
   const forced = await write({ seed, maxNewTokens, constraint });
-  // After the end of its form the one draws the end of the text, and the other has ended.
-  if (!single.text.startsWith(forced.text)) throw new Error("another text with guesses");
+  // Once its form is complete, one way draws the end of the text, and the other has ended already.
+  if (!single.text.startsWith(forced.text)) throw new Error("texts must be equal with and without guesses");
   const logitBias = Object.fromEntries(lm.endTokens.map((id) => [id, -100]));
   const none = await write({ seed, maxNewTokens: forced.tokens, logitBias });
-  // The first round warms up.
+  // The first round is a warm-up.
   if (round === 0) continue;
   for (const [name, one] of Object.entries({ none, single, forced })) rates[name].push((one.tokens - 1) / one.seconds);
   for (const [name, one] of Object.entries({ single, forced })) {
@@ -127,7 +131,7 @@ console.log(
   ]),
 );
 console.log(
-  `${(sums.guessed / sums.tokens).toFixed(2)} guesses a token, ${percent(sums.accepted / sums.guessed)} of them came true`,
+  `${(sums.guessed / sums.tokens).toFixed(2)} guesses a token, ${percent(sums.accepted / sums.guessed)} accepted`,
 );
 for (const [name, times] of Object.entries(masks)) {
   console.log(

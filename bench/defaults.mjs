@@ -1,14 +1,16 @@
 /**
- * Compares the default configuration of a text with variations of it: for `docs/recipe.md`, "The defaults for a text of your
- * own". Each setting trains on the first 8 tenths of a text; the next tenth chooses (the weights of a training, and the best
- * setting), and the last tenth measures. So nothing is chosen by the text that it is measured on.
+ * Compares the default configuration of a text with variations of it: for `docs/recipe.md`, "The defaults for a text of
+ * your own". Each setting trains on the first 8 tenths of a text. The next tenth chooses the weights of a training and
+ * the best setting. The last tenth measures. So nothing is chosen on the text that measures it.
  *
- *   node bench/defaults.mjs --text prose=FILE [--text code=FILE …] [--seeds 1,2,3] [--only default,steps*2] [--jobs 2]
- *                           [--dtype auto] [--within 0.1] [--results FILE] [--into docs/recipe.md] [--no-training]
+ *     node bench/defaults.mjs --text prose=FILE [--text code=FILE …] [--seeds 1,2,3] [--only default,steps*2] [--jobs 2]
+ *                             [--dtype auto] [--within 0.1] [--results FILE] [--into docs/recipe.md] [--no-training]
  *
- * Trainings that --results has already are not repeated, so a stopped comparison goes on. Without it nothing is kept.
- * --within: the other seeds train only the default, and the settings that the first seed puts at most so much above the best.
- * --into: writes the tables of all texts into a document; --no-training makes them of what --results has.
+ * Trainings in the --results file are not repeated, so a stopped comparison resumes. Without --results nothing is
+ * saved.
+ * --within: seeds after the first train only the default and the settings whose result with the first seed is at most
+ * this much above the best.
+ * --into: writes the tables of all texts into a document. --no-training makes the tables from the --results file only.
  */
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -34,7 +36,7 @@ const { values } = parseArgs({
     "no-training": { type: "boolean", default: false },
   },
 });
-if (values.text.length === 0) refuse("--text: must name a text, as prose=moby-dick.txt");
+if (values.text.length === 0) refuse("--text: must name a text, for example prose=moby-dick.txt");
 const texts = values.text.map((given) => {
   const [, name, file] = /^([^=]+)=(.+)$/u.exec(given) ?? refuse(`--text: must be NAME=FILE; got ${given}`);
   return { name, file };
@@ -44,7 +46,7 @@ const only = namesOf("only", values.only, Object.keys(variations));
 const jobs = wholeNumber("jobs", values.jobs);
 const within = Number(values.within);
 if (!(within >= 0)) refuse(`--within: must be a number of nats, at least 0; got ${values.within}`);
-/** Shares of the text to train on, and to choose by. The rest is held out. */
+/** Shares of the text for training and for choosing. The rest is held out. */
 const shares = [0.8, 0.1];
 
 const planned = texts.map(({ name, file }) => {
@@ -69,7 +71,7 @@ const trainAll = (plans) =>
     plans.filter((plan) => !results.has(plan)),
     async (plan) => {
       const { text, file, variation, seed, config } = plan;
-      // A setting that is the default under another name has been trained meanwhile.
+      // A setting that equals the default under another name has been trained meanwhile.
       if (results.has(plan)) return;
       const trained = await trainSetting({ file, config, shares, threads: 1, dtype: values.dtype });
       results.add({ text, variation, seed, config, ...trained });
@@ -102,7 +104,7 @@ const compared = planned.map(({ plans, ...text }) => ({
   ),
 }));
 for (const { name, settings, best, above } of compared) {
-  console.log(`\n${name}, nats per character, mean of seeds ${seeds.join(", ")}; in brackets, of fewer`);
+  console.log(`\n${name}, nats per character, mean of seeds ${seeds.join(", ")}; in brackets: mean of fewer seeds`);
   console.log(
     textTable([
       ["setting", "parameters", "steps", "chosen by", "held out", "range"],

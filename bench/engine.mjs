@@ -1,13 +1,15 @@
 /**
- * Many texts at once, beside llama.cpp on the same GGUF file with its own batching: both programs loaded, in turn.
+ * Many texts at once, compared with llama.cpp on the same GGUF file with its own batching. Both programs are loaded;
+ * they run in turn.
  *
- *   npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
- *   python scripts/fetch-model.py smollm2 FOLDER
- *   node bench/engine.mjs --model FOLDER/smollm2-bf16.gguf [--dtype bfloat16] [--threads 2] [--rounds 5] [--streams 1,4,16]
- *                         [--prompt 64] [--tokens 128] [--sampling greedy,default] [--only foretoken,llama.cpp] [--json FILE]
+ *     npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
+ *     python scripts/fetch-model.py smollm2 FOLDER
+ *     node bench/engine.mjs --model FOLDER/smollm2-bf16.gguf [--dtype bfloat16] [--threads 2] [--rounds 5] [--streams 1,4,16]
+ *                           [--prompt 64] [--tokens 128] [--sampling greedy,default] [--only foretoken,llama.cpp] [--json FILE]
  *
- * Every text has a prompt of its own. The seconds are those from the first request to the last token, prompts included; `default` is
- * temperature 0.8 and the 40 likeliest. Prints tokens per second, medians of the rounds, and the ratio of each round.
+ * Every text has its own prompt. Seconds count from the first request to the last token, including prompts. `default`
+ * is temperature 0.8 and the 40 likeliest tokens. Prints tokens per second, medians of the rounds, and the ratio of
+ * each round.
  */
 import { fork } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";
@@ -48,7 +50,7 @@ if (programs.includes("llama.cpp") && !existsSync(fileURLToPath(peer)))
 
 const child = fileURLToPath(new URL("peers/many-texts.mjs", import.meta.url));
 
-/** The next message of a process. */
+/** Waits for the next message of a process. */
 const answerOf = (process) =>
   new Promise((resolve, reject) => {
     const fail = (status) => reject(new Error(`a program ended with ${status}`));
@@ -87,7 +89,7 @@ for (const sampling of ways) {
     for (let round = 0; round <= rounds; round++) {
       for (const program of programs) {
         const { seconds: taken } = await running[program].ask({ sampling, streams: number, round });
-        // The first round warms up.
+        // The first round is a warm-up.
         if (round > 0) seconds[program].push(taken);
       }
     }

@@ -1,17 +1,20 @@
 /**
- * Times steps of fine-tuning side by side: all weights, or low-rank adapters (LoRA) on all linear layers, here and with
- * transformers and peft in PyTorch, on the same windows of the same text from the same weights, with AdamW and clipping.
+ * Times steps of fine-tuning: all weights, or low-rank adapters (LoRA) on all linear layers, here and in PyTorch with
+ * transformers and peft. Both use the same windows of the same text, begin with the same weights, and use AdamW with
+ * clipping.
  *
- *   node bench/fine-tune.mjs --model MODEL --text FILE --python PYTHON [--only full,lora,qlora] [--dtype float32,bfloat16]
- *                            [--context 1024] [--rank 8] [--rounds 5] [--threads 2] [--recompute] [--compile] [--json FILE]
+ *     node bench/fine-tune.mjs --model MODEL --text FILE --python PYTHON [--only full,lora,qlora] [--dtype float32,bfloat16]
+ *                              [--context 1024] [--rank 8] [--rounds 5] [--threads 2] [--recompute] [--compile] [--json FILE]
  *
- * MODEL is what `foretoken generate` takes: a directory or a GGUF file with a tokenizer; for PyTorch it is written out as a
- * directory. `qlora` is LoRA beside the matrices in blocks of 4 to 8 bits of such a file, which stay so here; PyTorch then trains adapters
- * beside the same numbers, widened. --recompute: blocks of the model are computed again on the way back, here alone. PyTorch runs once in each of its ways: weights in float32 (in bfloat16: autocast) or in bfloat16, attention `sdpa`
- * or `eager`, and with --compile the fastest of them compiled. Its fastest way then takes turns with ours: A B A B.
- *
- * Prints the median step, its range, the peak memory of each process, the ratio of each round, and the loss of the same step of
- * both: that shows that both do the same work.
+ * MODEL is any model that `foretoken generate` takes: a directory, or a GGUF file with a tokenizer. For PyTorch it is
+ * written as a directory. `qlora` is LoRA on such a file whose matrices stay in blocks of 4 to 8 bits here; PyTorch
+ * trains adapters on the same numbers, widened. --recompute: recompute blocks of the model in the backward pass, here
+ * only.
+ * PyTorch first runs once in each of its ways: weights in float32 (in bfloat16: autocast) or in bfloat16, attention
+ * `sdpa` or `eager`, and with --compile the fastest of these compiled. Its fastest way then takes turns with ours: A B
+ * A B.
+ * Prints the median step, its range, the peak memory of each process, the ratio of each round, and both losses of the
+ * same step, which show that both do the same work.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -54,7 +57,7 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "foretoken-fine-tune-"));
 process.on("exit", () => rmSync(folder, { recursive: true }));
 
-/** Both begin with a step that takes its memory, and another. */
+/** Both begin with two steps that do not count; the first one allocates memory. */
 const warmSteps = 2;
 
 const train = {
@@ -64,7 +67,7 @@ const train = {
   ...(values.recompute ? { recomputeActivations: true } : {}),
 };
 
-/** The model as a directory that every process reads, and the text's tokens. */
+/** The model as a directory that every process reads, and the tokens of the text. */
 const prepare = async () => {
   const lm = await loadPretrained(values.model, { backend: "native", dtype: "float32", keepBlocks: false });
   const directory = join(folder, "model");
@@ -80,7 +83,7 @@ const prepare = async () => {
   return { directory, file, parameters, tokens: tokens.length };
 };
 
-/** PyTorch's ways for a dtype. */
+/** The ways of PyTorch for a dtype. */
 const waysOf = (dtype) =>
   (dtype === "float32" ? ["float32"] : ["float32", "bfloat16"]).flatMap((weights) =>
     ["sdpa", "eager"].map((attention) => ({ weights, attention, compile: false })),

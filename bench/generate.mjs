@@ -1,12 +1,13 @@
 /**
- * Times writing: the command's start and first token, the rate of one stream of tokens, and the rate of reading a prompt.
+ * Times generation: start of the command and first token, tokens per second of one stream, and speed of reading a
+ * prompt.
  *
- *   node bench/generate.mjs [--config book,baby] [--dtype float32,bfloat16] [--backend native] [--rounds 7] [--threads 2]
- *                           [--json FILE]
+ *     node bench/generate.mjs [--config book,baby] [--dtype float32,bfloat16] [--backend native] [--rounds 7] [--threads 2]
+ *                             [--json FILE]
  *
- * Each model has its initial weights, and goes from one token to its whole context: first `foretoken generate` in a new
- * process, where the engine still compiles, then `generate` of the library. A prompt is half a context. Medians of
- * --rounds.
+ * Each model has its initial weights and fills its context from one token on. First it runs `foretoken generate` in a
+ * new process, where the JavaScript engine still compiles, then `generate` of the library. A prompt is half a context.
+ * Prints medians of --rounds.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -43,12 +44,12 @@ const rounds = wholeNumber("rounds", values.rounds);
 const threads = wholeNumber("threads", values.threads);
 
 const command = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
-/** As many characters as Tiny Shakespeare has; one byte each, so that bytes of output are tokens. */
+/** As many different characters as Tiny Shakespeare has, one byte each, so that bytes of output are tokens. */
 const characters = Array.from({ length: 65 }, (_, i) => String.fromCharCode(0x3a + i));
 const folder = mkdtempSync(join(tmpdir(), "foretoken-bench-"));
 process.on("exit", () => rmSync(folder, { recursive: true }));
 
-/** Runs the command; resolves to the times at which its output reached each length, in milliseconds from its start. */
+/** Runs the command. Resolves to the times at which its output reached each length, in milliseconds from the start. */
 const runCommand = (...args) =>
   new Promise((resolve, reject) => {
     const began = performance.now();
@@ -91,19 +92,19 @@ const checkpointOf = async (name) => {
 const prompt = characters[0];
 const running = (dtype) => ["--backend", backendName, "--threads", String(threads), "--dtype", dtype];
 
-/** Through the command, in a new process. */
+/** With the command, in a new process. */
 const throughCommand = (directory, dtype, tokens) =>
   medians(async () => {
     const flags = ["--prompt", prompt, "--max-new-tokens", String(tokens), ...running(dtype)];
     const { reached } = await runCommand("generate", directory, ...flags);
     const { length: already, at: firstToken } = reached.find(({ length }) => length > prompt.length);
     const { at: last } = reached.find(({ length }) => length >= prompt.length + tokens);
-    // A busy machine may hand over the whole text at once: then its rate is unknown.
+    // On a busy machine the whole text may arrive at once; then its rate is unknown.
     const tokensPerSecond = last > firstToken ? (1000 * (tokens + prompt.length - already)) / (last - firstToken) : 0;
     return { firstToken, tokensPerSecond };
   });
 
-/** Through the library, after texts that warm it up. */
+/** With the library, after texts that warm it up. */
 const throughLibrary = async (directory, dtype, tokens, promptTokens) => {
   const lm = await loadPretrained(directory, {
     backend: backendName,

@@ -1,13 +1,15 @@
 /**
- * What a user of the package gets: seconds from `npm install` in an empty project to the first written token, and tokens a second
- * that the command writes, with WebAssembly and with native kernels, from their package or built by a compiler.
+ * What a user of the package gets: seconds from `npm install` in an empty project to the first written token, and
+ * tokens per second of the command. It measures WebAssembly, native kernels from their package, and native kernels
+ * built by a compiler.
  *
- *   node bench/installed.mjs [--way wasm,prebuilt,built] [--config book] [--model smollm2.gguf] [--tokens 64] [--rounds 3]
- *                            [--json FILE]
+ *     node bench/installed.mjs [--way wasm,prebuilt,built] [--config book] [--model smollm2.gguf] [--tokens 64] [--rounds 3]
+ *                              [--json FILE]
  *
- * The model of --config has its initial weights; --model is a model besides it, none by default: scripts/fetch-model.py smollm2 makes
- * one. npm takes what its cache has, so the network is measured only at the first time. `built` compiles for some minutes;
- * `prebuilt` takes the kernels that this clone has. A rate counts from the first token to the last; medians of --rounds.
+ * The model of --config has its initial weights. --model adds another model (default: none); `scripts/fetch-model.py
+ * smollm2` makes one. npm uses its cache, so the network is measured only the first time. `built` compiles for some
+ * minutes. `prebuilt` uses the kernels of this clone. Rates count from the first token to the last. Prints medians of
+ * --rounds.
  */
 import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -44,11 +46,11 @@ const rounds = wholeNumber("rounds", values.rounds);
 const folder = mkdtempSync(join(tmpdir(), "foretoken-installed-"));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 
-// As a user's shell has it: nothing that npm or this clone's tests have set.
+// The environment of a user's shell, without variables of npm or of this clone's tests.
 const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm_|FORETOKEN_|NODE_)/u.test(name)));
 
 /**
- * Runs a command in a project; resolves to the seconds that it took, and those after which each line of its output came.
+ * Runs a command in a project. Resolves to its duration, and to the time of each line of its output, in seconds.
  * @param {string} project
  * @param {readonly string[]} command
  * @returns {Promise<{ seconds: number, lines: { text: string, at: number }[] }>}
@@ -88,14 +90,14 @@ const saveFresh = async () => {
   return directory;
 };
 
-/** Writes once, in a new process; the seconds to the first token, and tokens a second after it. */
+/** Generates once, in a new process. Returns the seconds to the first token, and tokens per second after it. */
 const write = async (project, model, prompt) => {
   const flags = ["--prompt", prompt, "--max-new-tokens", String(tokens), "--json"];
   const { lines } = await run(project, ["npx", "--no-install", "foretoken", "generate", model, ...flags]);
   const times = lines.filter(({ text }) => JSON.parse(text).type === "token").map(({ at }) => at);
   const [first = Number.NaN] = times;
   const last = times.at(-1) ?? Number.NaN;
-  // A busy machine may hand over the whole text at once: then its rate is unknown.
+  // On a busy machine the whole text may arrive at once; then its rate is unknown.
   return { first, rate: last > first ? (times.length - 1) / (last - first) : Number.NaN };
 };
 
@@ -114,14 +116,14 @@ const files = await packed();
 const fresh = await saveFresh();
 const other = values.model === undefined ? undefined : resolve(values.model);
 
-/** Installs in a new project, and writes there. */
+/** Installs in a new project and generates there. */
 const measure = async (way) => {
   const project = join(folder, way);
   mkdirSync(project);
   writeFileSync(join(project, "package.json"), '{ "private": true }\n');
   let tarballs = [files.main];
   if (way === "prebuilt" && files.native !== undefined) {
-    // The package that names the optional one.
+    // The package that lists the prebuilt kernels as an optional dependency.
     const named = await packMain({ to: join(folder, "named"), native: true });
     tarballs = [join(folder, files.native.filename), join(folder, "named", named.filename)];
   }

@@ -1,7 +1,7 @@
 /**
- * Texts that are being written while a long prompt comes: the gaps between their tokens, with and without it.
+ * Gaps between the tokens of texts that are being written while a long prompt arrives, with and without the prompt.
  *
- *   node bench/interrupted.mjs --model MODEL [--dtype bfloat16] [--streams 8] [--tokens 200] [--prompt 2000] [--rounds 3] [--threads 2]
+ *     node bench/interrupted.mjs --model MODEL [--dtype bfloat16] [--streams 8] [--tokens 200] [--prompt 2000] [--rounds 3] [--threads 2]
  *
  * Prints the median and the 99th percentile of the gaps.
  */
@@ -37,7 +37,7 @@ const promptOf = (length, number) =>
   Array.from({ length }, (_, i) => (100 + i * 7919 + number * 104_729) % model.vocabSize);
 let texts = 0;
 
-/** Writes a text; calls `onToken` after each token. */
+/** Writes a text and calls `onToken` after each token. */
 const write = (prompt, maxNewTokens, onToken) => {
   const chain = createChain({ sampling: { ...plainSampling, temperature: 0.8, topK: 40 }, seed: 1 }, prompt);
   const choose = (logits) => {
@@ -47,7 +47,7 @@ const write = (prompt, maxNewTokens, onToken) => {
   return engine.write({ model, prompt, maxNewTokens, choose }).ended;
 };
 
-/** Gaps between the tokens of the texts, in milliseconds: `during` those while a long prompt is read. */
+/** Gaps between the tokens of the texts, in milliseconds. `during`: the gaps while a long prompt is read. */
 const gapsOf = async (withPrompt) => {
   const gaps = [];
   let reads = false;
@@ -57,7 +57,7 @@ const gapsOf = async (withPrompt) => {
     let count = 0;
     return write(promptOf(64, texts++), tokens, () => {
       const now = performance.now();
-      // Once all write.
+      // When all texts are being written.
       if (last !== undefined && count > 20 && (reads || !withPrompt)) gaps.push(now - last);
       last = now;
       if (++count === 40 && withPrompt && long === undefined) {
@@ -79,7 +79,7 @@ const gaps = { alone: [], "beside the prompt": [] };
 for (let round = 0; round <= rounds; round++) {
   for (const name of Object.keys(gaps)) {
     const found = await gapsOf(name !== "alone");
-    // The first round warms up.
+    // The first round is a warm-up.
     if (round > 0) gaps[name].push(...found);
   }
 }

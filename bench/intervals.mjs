@@ -1,14 +1,15 @@
 /**
- * Counts how often the 95% interval of `evaluate --against` is right: the interval of a stretch of a text should contain the
- * difference on the whole text for 95 of 100 stretches.
+ * Counts how often the 95% interval of `evaluate --against` is right. The interval of a stretch of a text should
+ * contain the difference on the whole text for 95 of 100 stretches.
  *
- *   node bench/intervals.mjs --text book=novels.txt [--text code=tsc.txt …] [--folder FOLDER] [--lengths 8,16,32,64,128,256,400]
- *                            [--stretches 200] [--steps 400] [--tokenizer char] [--seed 1] [--characters 4000000]
+ *     node bench/intervals.mjs --text book=novels.txt [--text code=tsc.txt …] [--folder FOLDER] [--lengths 8,16,32,64,128,256,400]
+ *                              [--stretches 200] [--steps 400] [--tokenizer char] [--seed 1] [--characters 4000000]
  *
- * Two models, of one layer and of two, learn a tenth of a text: pieces of 4,000 characters from all over it, so that no part of the
- * rest is nearer to them than another one. Both are measured once on the rest. Then stretches of its windows are drawn: --stretches
- * of each length, at random places. A stretch must be short beside the text, so a text should have some megabytes.
- * Losses that lie in --folder already are not measured again; without it nothing is kept.
+ * Two models, with one layer and with two, are trained on a tenth of a text: pieces of 4,000 characters from all over
+ * it, so that no part of the rest is closer to the training text than another. Both are measured once on the rest. Then
+ * stretches of the rest's windows are drawn at random places: --stretches of each length. A stretch must be short
+ * compared with the text, so a text should have several megabytes.
+ * Losses in --folder are not measured again; without --folder nothing is saved.
  * `node bench/texts.mjs FOLDER --only novels-4m,code-6m,prose-5m` makes three texts.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -40,7 +41,7 @@ if (values.help) {
   console.log(comment.replace(/^\/?\*+ ?|^ \* ?/gmu, "").trim());
   process.exit();
 }
-if (values.text.length === 0) refuse("--text: must name a text, as book=novels.txt");
+if (values.text.length === 0) refuse("--text: must name a text, for example book=novels.txt");
 const texts = values.text.map((given) => {
   const [, name, file] = /^([^=]+)=(.+)$/u.exec(given) ?? refuse(`--text: must be NAME=FILE; got ${given}`);
   return { name, file };
@@ -59,7 +60,7 @@ const models = {
 };
 const piece = 4000;
 
-/** Every tenth piece to learn from, and the rest without characters that those lack. */
+/** Every tenth piece is for training. Characters that these pieces lack are removed from the rest. */
 const partsOf = (text) => {
   const pieces = Array.from({ length: Math.ceil(text.length / piece) }, (_, i) =>
     text.slice(i * piece, (i + 1) * piece),
@@ -70,7 +71,7 @@ const partsOf = (text) => {
   return { learned: learned.join(""), rest: rest.filter((character) => known.has(character)).join("") };
 };
 
-/** Losses of the windows of the rest, of a model that is trained for it. */
+/** Trains a model and returns the losses of the windows of the rest. */
 const lossesOf = async (name, model, { learned, rest }, folder) => {
   const [data, out] = [join(folder, "learned.txt"), join(folder, `run-${name}-${values.tokenizer}`)];
   writeFileSync(data, learned);

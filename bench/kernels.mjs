@@ -1,15 +1,16 @@
 /**
- * Times each kernel at the shapes that models use, against the roof measured in the same call, and products against
- * PyTorch's (MKL in float32, oneDNN in bfloat16) and OpenBLAS's at the same shapes, taking turns.
+ * Times each kernel at the shapes that models use, against the roof measured in the same call. Matrix products are also
+ * timed against PyTorch (MKL in float32, oneDNN in bfloat16) and OpenBLAS at equal shapes, in turns.
  *
- *   node bench/kernels.mjs [--config book,baby,gpt2,shakespeare,smollm2,decode] [--dtype float32,bfloat16] [--backend native]
- *                          [--python python3] [--no-peers] [--rounds 5] [--milliseconds 30] [--threads 2] [--json FILE]
- *                          [--roof-memory 512]
- *   node bench/kernels.mjs --list         lists the kernels; measures nothing
+ *     node bench/kernels.mjs [--config book,baby,gpt2,shakespeare,smollm2,decode] [--dtype float32,bfloat16] [--backend native]
+ *                            [--python python3] [--no-peers] [--rounds 5] [--milliseconds 30] [--threads 2] [--json FILE]
+ *                            [--roof-memory 512]
+ *     node bench/kernels.mjs --list         lists the kernels; measures nothing
  *
- * A configuration is a training step of that model; `shakespeare` is that preset with dropout, for its optimizer and
- * its other kernels; `smollm2` is a step of fine-tuning SmolLM2-135M, measured if it is named; `decode` is one more token of `book` after half a context. Each call is repeated for --milliseconds
- * in each round, three times at least. --roof-memory: up to which size, in MiB, memory is measured.
+ * A configuration is a training step of that model. `shakespeare` is the preset with dropout, for its optimizer and its
+ * other kernels. `smollm2` is a step of fine-tuning SmolLM2-135M, measured only if it is named. `decode` is one more
+ * token of `book` after half a context. Each call is repeated for --milliseconds in each round, at least three times.
+ * --roof-memory: maximum size of the memory roofs, in MiB.
  */
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -46,7 +47,7 @@ const rounds = wholeNumber("rounds", values.rounds);
 const milliseconds = Number(values.milliseconds);
 if (!(milliseconds > 0)) refuse(`--milliseconds: must be above 0; got ${values.milliseconds}`);
 
-/** Characters of Tiny Shakespeare, for models whose vocabulary is a text's. */
+/** Number of different characters of Tiny Shakespeare, for models of characters. */
 const characters = 65;
 const { shakespeare } = presets;
 /**
@@ -62,7 +63,7 @@ const smollm2 = {
   },
   train: { ...runConfig("book").train, batchSize: 1 },
 };
-/** How the calls of each configuration are recorded. */
+/** How to record the calls of each configuration. */
 const recorders = {
   ...Object.fromEntries(
     Object.entries(configs).map(([name, { vocabSize }]) => [
@@ -77,7 +78,7 @@ const recorders = {
 };
 const names = namesOf("config", values.config, Object.keys(recorders));
 
-/** Milliseconds of a call: the median of batches, each long enough for the clock. */
+/** Milliseconds of a call: median over batches, each long enough for the clock. */
 const timeOf = ({ run }) => {
   const began = performance.now();
   run();
@@ -93,7 +94,7 @@ const timeOf = ({ run }) => {
   return median(times);
 };
 
-/** The least time that the roofs allow, in milliseconds. */
+/** The shortest time that the roofs allow, in milliseconds. */
 const leastTime = (roofs, dtype, { flops, read, written }, footprint) =>
   Math.max(flops / peakOf(roofs, dtype), passingTime(roofs, footprint, read, written)) / 1e6;
 
@@ -110,7 +111,7 @@ const startPeers = async () => {
   ];
 };
 
-/** Milliseconds of each call of `calls` in each round: ours and, for products, each peer's. */
+/** Milliseconds of each of `calls` in each round: ours and, for products, of each peer. */
 const measure = async (backend, calls, peers, dtype) => {
   const taking = peers.filter((peer) => peer.dtypes.includes(dtype));
   const products = calls.map((call) => productOf(call));
@@ -152,7 +153,7 @@ const measure = async (backend, calls, peers, dtype) => {
   }));
 };
 
-/** A peer's time over ours: above 1 ours is faster. */
+/** A peer's time divided by ours. Above 1, ours is faster. */
 const against = ({ peers, milliseconds: ours }, name) => (peers[name] ?? Number.NaN) / ours;
 
 const tableOf = (results, peerNames) => [
@@ -184,14 +185,14 @@ const tableOf = (results, peerNames) => [
   }),
 ];
 
-/** As training and writing open it. */
+/** Opened as training and generation open it. */
 const open = (name, dtype) =>
   openBackend(/** @type {"native" | "wasm" | "reference"} */ (backendName), {
     threads,
     dtype: /** @type {"float32" | "bfloat16"} */ (dtype),
     manyRows: name !== "decode",
   });
-/** Capabilities of a backend opened for that dtype; to list kernels, of any backend. */
+/** Capabilities of a backend opened for this dtype. To list kernels, any backend works. */
 const kindOf = async (name, dtype) => {
   if (values.list) return { dtype, activations: "float32", tiles: null };
   const backend = await open(name, dtype);

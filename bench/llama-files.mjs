@@ -1,13 +1,13 @@
 /**
- * Checks with llama.cpp the GGUF files that `saveGguf` writes. Models of every architecture with drawn weights, and models of
- * characters and of byte-level BPE that are trained for some steps, are written in float32. For ten prompts of each: the same
- * greedy tokens here, from the model and from its file, and in llama.cpp; for random texts: the same ids. llama.cpp computes
- * as `node-llama-cpp` brings it, with float32 keys and values.
+ * Checks the GGUF files of `saveGguf` with llama.cpp. Models of every architecture with random weights, and models of
+ * characters and of byte-level BPE after some training steps, are written in float32. For ten prompts of each model the
+ * greedy tokens must be equal: from the model here, from its file here, and in llama.cpp. For random texts the token
+ * ids must be equal. llama.cpp computes as in `node-llama-cpp`, with float32 keys and values.
  *
- *   npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
- *   node bench/llama-files.mjs [--tokens 100] [--texts 1000] [--steps 100] [--only NAME]
+ *     npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
+ *     node bench/llama-files.mjs [--tokens 100] [--texts 1000] [--steps 100] [--only NAME]
  *
- * Exit status 1 if ids differ, or tokens where llama.cpp's two best logits are further apart than 0.01.
+ * Exit status 1 if ids differ, or if tokens differ where llama.cpp's two best logits are more than 0.01 apart.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -48,7 +48,7 @@ const gemma3 = {
   ...{ mlp: { kind: "geglu", hidden: 96, approximate: "tanh" }, window: { size: 24, fullEvery: 6, theta: 10_000 } },
 };
 
-/** Models with drawn weights. */
+/** Models with random weights. */
 const architectures = {
   llama: { ...drawn, headDim: 24, tieEmbeddings: false },
   "llama, biases": { ...drawn, bias: bias(true, true, true) },
@@ -68,7 +68,7 @@ const architectures = {
   gpt2,
 };
 
-/** Runs that train a tokenizer, too. */
+/** Runs that also train a tokenizer. */
 const trained = {
   characters: { tokenizer: { kind: "char" } },
   "BPE, gpt2": { tokenizer: { kind: "bpe", vocabSize: 600, pattern: "gpt2", specialTokens: [] } },
@@ -87,7 +87,7 @@ const drawnModel = async (config, directory) => {
   const tokenizer = foretoken.trainCharTokenizer(corpus);
   const model = foretoken.freshModel(backend, config, tokenizer.vocabSize, 7);
   for (const { name, size, offset } of model.layout.parameters) {
-    // Zeros at first: they would show no fault.
+    // They begin as zeros, which would hide mistakes.
     if (!name.endsWith(".bias")) continue;
     const numbers = Float32Array.from({ length: size }, (_, i) => 0.3 * Math.sin(1.7 * i + offset));
     backend.write(model.arena.storage, numbers, offset);
@@ -101,7 +101,7 @@ const trainedModel = async ({ tokenizer }, directory) => {
   for await (const _ of foretoken.train({ text: corpus, out: directory, backend, config, finalSampleTokens: 0 }));
 };
 
-/** Greedy ids here. */
+/** Greedy ids of this library. */
 const ourIds = async (lm, prompt, count) => {
   const ids = [];
   for await (const event of foretoken.generate(lm, { prompt, maxNewTokens: count, temperature: 0 })) {
@@ -111,7 +111,9 @@ const ourIds = async (lm, prompt, count) => {
 };
 
 const marks = ["é", "日", "😀", "\u0301", "  ", "\r\n", "\t", "12", "'LL", "½", "\u00a0", "…", "aB"];
-/** A piece of the corpus, or characters in any order; with others where the tokenizer has all bytes. */
+/**
+ * A piece of the corpus, or its characters in random order; with other characters too if the tokenizer has all bytes.
+ */
 const randomText = (tokenizer, i) => {
   const length = 1 + random(60);
   const start = random(corpus.length - length);

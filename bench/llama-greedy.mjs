@@ -1,13 +1,13 @@
 /**
- * Compares greedy decoding with llama.cpp's on the same GGUF file: ten prompts, the tokens of each one's text, and the place
- * of the first difference with both programs' distance between their two best logits there. llama.cpp computes as
- * `node-llama-cpp` brings it, with float32 keys and values.
+ * Compares greedy decoding with llama.cpp on the same GGUF file. For ten prompts it prints the number of equal tokens,
+ * and at the first difference the gap between the two best logits in both programs. llama.cpp computes as in
+ * `node-llama-cpp`, with float32 keys and values.
  *
- *   npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
- *   python scripts/fetch-model.py smollm2 FOLDER
- *   node bench/llama-greedy.mjs --model FOLDER/smollm2-f32.gguf [--tokens 100] [--threads 2] [--json FILE]
+ *     npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
+ *     python scripts/fetch-model.py smollm2 FOLDER
+ *     node bench/llama-greedy.mjs --model FOLDER/smollm2-f32.gguf [--tokens 100] [--threads 2] [--json FILE]
  *
- * Exit status 1 if texts differ where a program's two best logits are further apart than --limit, by default 0.05.
+ * Exit status 1 if texts differ where a program's two best logits are more than --limit (default: 0.05) apart.
  */
 import { existsSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -51,7 +51,7 @@ const { getLlama } = await import(peer.href);
 
 const contextLength = 512;
 
-/** Distance between the largest and the second of some logits. */
+/** Gap between the largest and the second largest of some logits. */
 const gapOf = (logits) => {
   let [first, second] = [-Infinity, -Infinity];
   for (const value of logits) {
@@ -63,7 +63,7 @@ const gapOf = (logits) => {
 
 const openOurs = async () => {
   const lm = await loadPretrained(path, { backend: "native", threads });
-  // Generation goes on after an end, so that all texts have the same length.
+  // Generation continues after an end token, so that all texts have equal lengths.
   return { ...lm, tokenizer: { ...lm.tokenizer, endOfText: null }, endTokens: [] };
 };
 
@@ -80,7 +80,7 @@ const openTheirs = async () => {
   return { llama, model, sequence: context.getSequence() };
 };
 
-/** Our greedy ids after `prompt`. */
+/** Greedy ids of this library after `prompt`. */
 const ourIds = async (lm, prompt) => {
   const ids = [];
   for await (const event of generate(lm, { prompt, maxNewTokens: tokens, temperature: 0 })) {
@@ -89,7 +89,7 @@ const ourIds = async (lm, prompt) => {
   return ids;
 };
 
-/** llama.cpp's, each with the distance between its two best logits. */
+/** Greedy ids of llama.cpp, each with the gap between its two best logits. */
 const theirIds = async ({ sequence }, promptIds) => {
   await sequence.clearHistory();
   const ids = [];

@@ -1,13 +1,14 @@
 /**
- * Tunes a model with LoRA for some steps, and checks the exports in llama.cpp: the merged model as a GGUF file, and the
- * model's own file with the adapter as a GGUF file beside it. For ten prompts: the same greedy tokens here, from the run, from the
- * merged file, and from file and adapter; and in llama.cpp from both forms. All in float32: MODEL is best a file in F32.
+ * Tunes a model with LoRA for some steps and checks the exports in llama.cpp: the merged model as a GGUF file, and the
+ * original model file with the adapter as a second GGUF file. For ten prompts the greedy tokens must be equal: here
+ * from the run, from the merged file, and from file and adapter; in llama.cpp from both forms. Everything is float32,
+ * so MODEL is best a file in F32.
  *
- *   npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
- *   python scripts/fetch-model.py smollm2 FOLDER
- *   node bench/llama-lora.mjs --model FOLDER/smollm2-f32.gguf [--tokens 100] [--steps 20] [--rank 8]
+ *     npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
+ *     python scripts/fetch-model.py smollm2 FOLDER
+ *     node bench/llama-lora.mjs --model FOLDER/smollm2-f32.gguf [--tokens 100] [--steps 20] [--rank 8]
  *
- * Exit status 1 if tokens differ where the two best logits are further apart than 0.01, or the adapter changes nothing.
+ * Exit status 1 if tokens differ where the two best logits are more than 0.01 apart, or if the adapter changes nothing.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -51,10 +52,10 @@ console.log(`adapter.gguf: ${(bytes / 2 ** 20).toFixed(1)} MiB`);
 
 const open = async (place, options = {}) => {
   const lm = await foretoken.loadPretrained(place, { dtype: "float32", keepBlocks: false, ...options });
-  // Writes on after an end, so that all texts have the same length.
+  // Generation continues after an end token, so that all texts have equal lengths.
   return { ...lm, model: lm.model, tokenizer: { ...lm.tokenizer, endOfText: null }, endTokens: [] };
 };
-/** Greedy ids here after each prompt. */
+/** Greedy ids of this library after each prompt. */
 const ours = async (prompts, place, options) => {
   const lm = await open(place, options);
   const all = [];
@@ -69,7 +70,7 @@ const ours = async (prompts, place, options) => {
   return all;
 };
 const engine = await openLlama();
-/** llama.cpp's, with the gaps. */
+/** Greedy ids of llama.cpp, with the gaps. */
 const theirs = async (prompts, modelPath, more) => {
   const loaded = await engine.loadModel({ modelPath });
   const { sequence, close } = await openSequence(loaded, contextSize, more);

@@ -1,12 +1,12 @@
 /**
- * Compares the tokenizer of a GGUF file with llama.cpp's: ids of random texts, of all of Unicode, of code and of a corpus. With
- * `--write` the texts, the ids and the tokenizer as `tokenizer.json` go to a folder, for `scripts/checks/check-sentencepiece.py`,
- * which compares them with Hugging Face's `tokenizers`.
+ * Compares the tokenizer of a GGUF file with llama.cpp: ids of random texts, of all of Unicode, of code and of a
+ * corpus. With `--write` it saves the texts, the ids and the tokenizer (`tokenizer.json`) in a folder, for
+ * `scripts/checks/check-sentencepiece.py`, which compares them with Hugging Face's `tokenizers`.
  *
- *   npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
- *   node bench/llama-tokenizer.mjs FILE.gguf [--texts 10000] [--seed 1] [--corpus FILE] [--write FOLDER]
+ *     npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
+ *     node bench/llama-tokenizer.mjs FILE.gguf [--texts 10000] [--seed 1] [--corpus FILE] [--write FOLDER]
  *
- * Exit status 1 if ids differ, or a text does not come back.
+ * Exit status 1 if ids differ, or if decoding does not return a text.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -65,10 +65,10 @@ for (const text of texts) {
       );
     }
   }
-  // Spaces are written with this sign, so it comes back as one.
+  // The tokenizer writes spaces as this sign, so decoding returns a space for it.
   if (tokenizer.decode(ours) !== text.replaceAll("▁", " ")) lost++;
 }
-console.log(`${texts.length} texts: ${differ} with other ids than llama.cpp, ${lost} that did not come back`);
+console.log(`${texts.length} texts: ${differ} have other ids than in llama.cpp, ${lost} change when they are decoded`);
 
 if (corpus !== "") {
   const bytes = Buffer.byteLength(corpus);
@@ -83,7 +83,7 @@ if (corpus !== "") {
   console.log(`llama.cpp: ${(bytes / 1e6 / (since() / 1000)).toFixed(1)} MB/s`);
   if (ours.length !== theirs.length || theirs.some((id, i) => id !== ours[i])) {
     differ++;
-    console.log("corpus: other ids than llama.cpp");
+    console.log("corpus: ids differ from llama.cpp");
   }
 }
 if (values.write !== undefined) {

@@ -1,15 +1,16 @@
 /**
- * Decoding and reading of a prompt beside llama.cpp's, on the same GGUF file: both programs loaded, in turn, with the
- * bandwidth of memory measured between them. llama.cpp computes as `node-llama-cpp` brings it.
+ * Decoding and prompt reading, compared with llama.cpp on the same GGUF file. Both programs are loaded and run in turn;
+ * memory bandwidth is measured between their turns. llama.cpp computes as in `node-llama-cpp`.
  *
- *   npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
- *   python scripts/fetch-model.py smollm2 FOLDER
- *   node bench/llama.mjs --model FOLDER/smollm2-bf16.gguf [--dtype bfloat16] [--threads 2] [--rounds 7] [--starts 3]
- *                        [--prompt 512] [--tokens 48] [--json FILE]
+ *     npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
+ *     python scripts/fetch-model.py smollm2 FOLDER
+ *     node bench/llama.mjs --model FOLDER/smollm2-bf16.gguf [--dtype bfloat16] [--threads 2] [--rounds 7] [--starts 3]
+ *                          [--prompt 512] [--tokens 48] [--json FILE]
  *
- * Prints medians of the rounds. A token of one stream reads all weights once: their bytes (the file's size, or half or twice of
- * it where --dtype is another than the file's) times tokens per second are the share of the bandwidth. The time to the first
- * token is that of a new process, from its start, with a prompt of 16 tokens and the file in the system's cache.
+ * Prints medians of the rounds. A token of one stream reads all weights once. The share of bandwidth is the bytes of
+ * the weights times tokens per second. The bytes are the file's size, or half or twice of it if --dtype differs from
+ * the file's type. The time to the first token is measured from the start of a new process, with a prompt of 16 tokens
+ * and the file in the system's cache.
  */
 import { fork } from "node:child_process";
 import { existsSync, statSync, writeFileSync } from "node:fs";
@@ -46,14 +47,14 @@ if (!existsSync(fileURLToPath(new URL("peers-llama/node_modules/node-llama-cpp",
 const child = fileURLToPath(new URL("peers/decoding.mjs", import.meta.url));
 const programs = /** @type {const} */ (["foretoken", "llama.cpp"]);
 
-/** The next message of a process. */
+/** Waits for the next message of a process. */
 const answerOf = (process) =>
   new Promise((resolve, reject) => {
     process.once("message", resolve);
     process.once("exit", (status) => reject(new Error(`a program ended with ${status}`)));
   });
 
-/** Starts a program; resolves when its first token is there. */
+/** Starts a program. Resolves when its first token has arrived. */
 const start = async (program) => {
   const began = performance.now();
   const about = { program, model, dtype, threads, promptTokens, newTokens };
@@ -72,7 +73,7 @@ const { backends } = await describeBackends();
 const native = backends.find(({ name }) => name === "native");
 const instructionSet =
   native?.available === true ? native.instructionSet : refuse("native backend: try npm run build with a C++ compiler");
-// Both hold the file's elements as they are, or ours widens or rounds them.
+// Both keep the file's elements unchanged, or this library widens or rounds them.
 const fileBytes = statSync(model).size;
 const isNarrowFile = /bf16/iu.test(model);
 const weightBytes = {
@@ -99,7 +100,7 @@ for (let round = 0; round <= rounds; round++) {
   for (const what of /** @type {const} */ (["write", "read"])) {
     for (const program of programs) {
       const { seconds: taken } = await running[program].ask(what);
-      // The first round warms up.
+      // The first round is a warm-up.
       if (round > 0) seconds[program][what].push(taken);
     }
   }

@@ -1,10 +1,10 @@
 /**
- * The cost of a checkpoint's manifest in writing and reading: a model of GPT-2's size (472 MiB), saved once, then read
+ * Cost of a checkpoint's manifest in saving and loading. A model of GPT-2's size (472 MiB) is saved once, then loaded
  * in turn with and without its manifest.
  *
- *   node bench/load.mjs [--config gpt2] [--rounds 5]
+ *     node bench/load.mjs [--config gpt2] [--rounds 5]
  *
- * A file that was just written is in the system's cache, so reading takes no disk time: the check's share is an upper
+ * A new file is in the system's cache, so loading takes no disk time. The measured share of the check is an upper
  * bound.
  */
 import { mkdtempSync, renameSync, rmSync, statSync } from "node:fs";
@@ -58,7 +58,7 @@ for (let round = 0; round <= rounds; round++) {
   renameSync(manifest, aside);
   const unchecked = await seconds(() => readPretrained(path));
   renameSync(aside, manifest);
-  // The first round warms up.
+  // The first round is a warm-up.
   if (round === 0) continue;
   times.checked.push(checked);
   times.unchecked.push(unchecked);

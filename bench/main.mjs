@@ -1,13 +1,13 @@
 /**
- * Measures everything on this machine: training steps beside peers (train.mjs), kernels beside roofs (kernels.mjs), and
- * writing (generate.mjs). Prints their tables and keeps their figures in one file, from which report.mjs writes
+ * Measures everything on this machine: training steps against peers (train.mjs), kernels against roofs (kernels.mjs),
+ * and generation (generate.mjs). Prints their tables and saves their figures in one file, from which report.mjs writes
  * docs/performance.md.
  *
- *   npm run bench -- [--part train,kernels,generate] [--config nano-cpu,book,baby,gpt2] [--seconds 45]
- *                    [--only native,wasm,reference,pytorch,tfjs] [--python python3] [--threads 2] [--json FILE]
+ *     npm run bench -- [--part train,kernels,generate] [--config nano-cpu,book,baby,gpt2] [--seconds 45]
+ *                      [--only native,wasm,reference,pytorch,tfjs] [--python python3] [--threads 2] [--json FILE]
  *
- * Earlier measurements that are not asked for stay in the file: `--part train --config book` measures one row again.
- * Each part skips configurations that --config does not name; --only and --seconds are for train.mjs.
+ * Earlier measurements that are not repeated stay in the file: `--part train --config book` measures one row again.
+ * Each part skips configurations that --config does not name. --only and --seconds are for train.mjs.
  */
 import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -50,7 +50,7 @@ if (results.machine !== undefined && results.machine.cpu !== about.cpu)
 const folder = mkdtempSync(join(tmpdir(), "foretoken-bench-"));
 process.on("exit", () => rmSync(folder, { recursive: true }));
 
-/** Runs one part with its tables on standard output; resolves to its figures. */
+/** Runs one part, with its tables on standard output. Resolves to its figures. */
 const measure = (part, args) =>
   new Promise((done, fail) => {
     const output = join(folder, `${part}.json`);
@@ -61,12 +61,12 @@ const measure = (part, args) =>
     child.on("error", fail);
     child.on("close", (status) => {
       if (status === 0) done(JSON.parse(readFileSync(output, "utf8")));
-      // It has printed why.
+      // The part has printed the reason.
       else process.exit(status ?? 1);
     });
   });
 
-/** Configurations of a part among the requested ones: all if it has no others. */
+/** The requested configurations that a part has. If no --config narrows them, the part's extra ones are added. */
 const within = (known, more = []) => {
   const some = names.filter((name) => known.includes(name));
   return (names.join() === measured.join() ? [...some, ...more] : some).join(",");
@@ -86,14 +86,15 @@ const plans = {
 };
 
 const due = asked.filter((part) => plans[part].config !== "");
-if (due.length === 0) refuse(`--config: must name what --part ${values.part} measures; got ${values.config}`);
+if (due.length === 0)
+  refuse(`--config: must name a configuration that --part ${values.part} measures; got ${values.config}`);
 for (const part of due) {
   const { config, flags } = plans[part];
   console.log(`\n== ${part}\n`);
   const figures = await measure(part, ["--config", config, ...flags]);
   results = { machine: about, ...results, [part]: mergePart(results[part], figures) };
   mkdirSync(dirname(file), { recursive: true });
-  // Written beside it, then renamed: an interrupted run leaves the old file.
+  // Written to a temporary file and renamed, so that an interrupted run leaves the old file.
   writeFileSync(`${file}.tmp`, `${resultsText(results)}\n`);
   renameSync(`${file}.tmp`, file);
 }

@@ -2,17 +2,16 @@
  * Compares the estimate of a run's memory with the peak of its process. Each configuration trains in its own process:
  * steps, evaluations, samples and checkpoints.
  *
- *   node bench/memory.mjs [--configs tiny,nano-cpu,quick,book,shakespeare,wide,baby,gpt2,large-text,large-batch]
- *                         [--backend native,wasm] [--threads 2] [--dtype auto] [--rounds 1] [--resume] [--json FILE]
+ *     node bench/memory.mjs [--configs tiny,nano-cpu,quick,book,shakespeare,wide,baby,gpt2,large-text,large-batch]
+ *                           [--backend native,wasm] [--threads 2] [--dtype auto] [--rounds 1] [--resume] [--json FILE]
  *
- * With --rounds a configuration trains that many times, and the median peak counts: when the engine collects its garbage,
- * and so the peak of a small run, differs from process to process by some MiB. Once more than half of the rounds are within
- * the limits, so is the median of all, whatever the others are: they are left out.
- *
- * --resume also measures, for each configuration, a run that continues from the checkpoint of the first one's first step.
- *
- * Prints a table. Exit status 1 if an estimate is below 95 % or above 115 % of the measurement, and more than 32 MiB away from
- * it: in a small process the peak depends on when the engine collects its garbage.
+ * With --rounds a configuration trains that many times, and the median peak counts. The time of garbage collection
+ * varies, so the peak of a small run differs by some MiB between processes. If more than half of the rounds are within
+ * the limits, the median of all is, too; the remaining rounds are then skipped.
+ * --resume also measures, for each configuration, a run that resumes from the checkpoint after the first step of the
+ * first run.
+ * Prints a table. Exit status 1 if an estimate is below 95 % or above 115 % of the measurement and more than 32 MiB
+ * away from it: in a small process the peak depends on the time of garbage collection.
  */
 import { execFileSync } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
@@ -26,7 +25,7 @@ import { commonOptions, namesOf, refuse, wholeNumber } from "./lib/options.mjs";
 import { count, mebibytes, median, percent, textTable } from "./lib/statistics.mjs";
 
 const [least, most] = [0.95, 1.15];
-/** Bytes that an estimate may be wrong by all the same. */
+/** Error of an estimate in bytes that is always accepted. */
 const allowance = 32 * 2 ** 20;
 const known = Object.keys(memoryConfigs);
 const { values } = parseArgs({
@@ -61,7 +60,7 @@ const isWithin = ({ memory, measured }) => {
   return (ratio >= least && ratio <= most) || Math.abs(memory.total - measured) <= allowance;
 };
 
-/** A run's estimate with the median peak of some processes. */
+/** A run's estimate, and the median peak of some processes. */
 const measureAnew = (options) => {
   const results = [];
   while (results.length < rounds && results.filter(isWithin).length <= rounds / 2) {

@@ -1,14 +1,14 @@
 /**
- * Checks with transformers.js the folders that `saveOnnx` writes, in Node and in headless Chromium. Models of characters and of
- * byte-level BPE, trained here for some steps, models of every architecture with drawn weights, and a model of yours are
- * written in float32 and in eight bits. For ten prompts of each: the same greedy tokens here and there; for random texts:
- * the same ids; and the loss of a text, here and there.
+ * Checks the folders of `saveOnnx` with transformers.js, in Node and in headless Chromium. It writes, in float32 and in
+ * eight bits: models of characters and of byte-level BPE, trained here for some steps; models of every architecture
+ * with random weights; and a model of yours. For ten prompts of each model, both must give the same greedy tokens; for
+ * random texts, the same ids. The loss of a text is compared, too.
  *
- *   npm install --prefix bench/peers-onnx --ignore-scripts     (once)
- *   node bench/onnx-files.mjs [--tokens 100] [--texts 1000] [--steps 100] [--only NAME] [--model FILE] [--page]
+ *     npm install --prefix bench/peers-onnx --ignore-scripts     (once)
+ *     node bench/onnx-files.mjs [--tokens 100] [--texts 1000] [--steps 100] [--only NAME] [--model FILE] [--page]
  *
- * Exit status 1 if ids differ; if tokens of float32 differ where the two best logits are further apart than 0.01; or if the
- * loss in eight bits is more than 0.1 nats higher.
+ * Exit status 1 if ids differ; if tokens of float32 differ where the two best logits are more than 0.01 apart; or if
+ * the loss in eight bits is more than 0.1 nats higher.
  */
 import { execFile } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
@@ -57,7 +57,7 @@ const bias = (qkv, projection, mlp) => ({ qkv, projection, mlp });
 const rope = (rest) => ({ kind: "rope", theta: 10_000, ...rest });
 const wide = { kind: "llama3", factor: 4, lowFrequency: 1, highFrequency: 4, originalContext: 16 };
 
-/** Models with drawn weights. */
+/** Models with random weights. */
 const architectures = {
   "llama, biases": { ...drawn, bias: bias(true, true, true), tieEmbeddings: false },
   "llama, Llama 3's scaling": { ...drawn, position: rope({ scaling: wide }) },
@@ -68,7 +68,7 @@ const architectures = {
 };
 
 const bpe = { kind: "bpe", vocabSize: 600, pattern: "gpt4", specialTokens: ["<|endoftext|>"] };
-/** Runs that train a tokenizer, too. */
+/** Runs that also train a tokenizer. */
 const trained = {
   "characters, Qwen3's shape": { tokenizer: { kind: "char" }, model: qwen3 },
   "characters, GPT-2's shape": { tokenizer: { kind: "char" }, model: { ...architectures.gpt2, initStd: 0.02 } },
@@ -88,7 +88,7 @@ const drawnModel = (config) => {
   const tokenizer = foretoken.trainCharTokenizer(corpus);
   const model = foretoken.freshModel(backend, config, tokenizer.vocabSize, 7);
   for (const { name, size, offset } of model.layout.parameters) {
-    // Zeros at first: they would show no fault.
+    // They begin as zeros, which would hide mistakes.
     if (!name.endsWith(".bias")) continue;
     const numbers = Float32Array.from({ length: size }, (_, i) => 0.3 * Math.sin(1.7 * i + offset));
     backend.write(model.arena.storage, numbers, offset);
@@ -108,7 +108,7 @@ const trainedModel = async (config, directory) => {
   return foretoken.loadPretrained(join(directory, "best"), { backend });
 };
 
-/** Greedy ids here. */
+/** Greedy ids of this library. */
 const ourIds = async (lm, prompt, count) => {
   const ids = [];
   for await (const event of foretoken.generate(lm, { prompt, maxNewTokens: count, temperature: 0 })) {
@@ -117,7 +117,7 @@ const ourIds = async (lm, prompt, count) => {
   return ids;
 };
 
-/** The distance between the two best logits after these ids. */
+/** The gap between the two best logits after these ids. */
 const gapAfter = async (lm, ids) => {
   const { data, shape } = await lm.logits(ids);
   const [best, second] = [...data.subarray(data.length - shape[1])].sort((a, b) => b - a);
@@ -125,7 +125,9 @@ const gapAfter = async (lm, ids) => {
 };
 
 const marks = ["é", "日", "😀", "\u0301", "  ", "\r\n", "\t", "12", "'LL", "½", "\u00a0", "…", "aB"];
-/** A piece of the corpus, or characters in any order; with others where the tokenizer has all bytes. */
+/**
+ * A piece of the corpus, or its characters in random order; with other characters too if the tokenizer has all bytes.
+ */
 const randomText = (tokenizer, i) => {
   const length = 1 + random(60);
   const start = random(corpus.length - length);
@@ -137,7 +139,7 @@ const randomText = (tokenizer, i) => {
 const rows = [];
 let failures = 0;
 
-/** Compares what a runtime makes of a folder with what is computed here. */
+/** Compares a runtime's results for a folder with the results of this library. */
 const compare = async (name, lm, { dtype, runtime, asked, ours, loss }, answers) => {
   const otherIds = asked.texts.filter((text, i) => lm.tokenizer.encode(text).join() !== answers.ids[i].join()).length;
   let [same, worst, firsts] = [0, 0, 0];
@@ -159,7 +161,7 @@ const compare = async (name, lm, { dtype, runtime, asked, ours, loss }, answers)
   console.error(row.join(" | "));
 };
 
-/** Writes a model with its tensors in files beside the graphs, as a model of more than 2 GiB has them. */
+/** Saves a model with its tensors in separate files, as for models of more than 2 GiB. */
 const saveBeside = async (path, lm) => {
   const files = onnxFolder(sourceOf(lm), "saveOnnx", {}, { inside: 1000, beside: 200_000 });
   await writeCheckpoint(path, Object.fromEntries(Object.entries(files).map(([name, { pieces }]) => [name, pieces()])));
@@ -173,7 +175,7 @@ const check = async (name, make, save = saveAsUsual) => {
   if (values.only !== undefined && values.only !== name) return;
   const place = `model-${rows.length}`;
   const made = await make(join(folder, `${place}-run`));
-  // No token ends a text, so that all have the same length.
+  // No token ends a text, so that all texts have equal lengths.
   const lm = { ...made, tokenizer: { ...made.tokenizer, endOfText: null }, endTokens: [] };
   const context = Math.min(lm.model.config.contextLength, contextLength);
   await save(join(models, place), lm);

@@ -1,10 +1,10 @@
 /**
- * Writes measurements into a document: the tables between each `<!-- bench:NAME -->` and `<!-- /bench:NAME -->`. The rest
- * stays.
+ * Writes measurements into a document: the tables between each `<!-- bench:NAME -->` and `<!-- /bench:NAME -->`. The
+ * rest is unchanged.
  *
- *   node bench/report.mjs [FILE] [--into docs/performance.md]
+ *     node bench/report.mjs [FILE] [--into docs/performance.md]
  *
- * FILE is one that main.mjs wrote; default: this machine's.
+ * FILE is a file that main.mjs wrote (default: the file of this machine).
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -26,7 +26,7 @@ const read = (path) => {
   try {
     return readFileSync(path, "utf8");
   } catch {
-    return refuse(`${path}: must be a file that can be read; npm run bench writes results`);
+    return refuse(`${path}: must be a readable file; npm run bench writes one`);
   }
 };
 const parse = (text) => {
@@ -37,7 +37,7 @@ const parse = (text) => {
   }
 };
 const results = parse(read(file));
-if (results?.machine === undefined) refuse(`${file}: must be what npm run bench wrote`);
+if (results?.machine === undefined) refuse(`${file}: must be a file that npm run bench wrote`);
 const document = read(values.into);
 try {
   writeFileSync(values.into, fill(document, sections(results)));

@@ -1,11 +1,12 @@
-// What this machine can do at most, with the instruction set and the number of threads that the kernels use: arithmetic
+// Maximum speeds of this machine, with the instruction set and the number of threads that the kernels use: arithmetic
 // with all operands in registers, and bytes from each level of memory. bench/lib/roofs.mjs compiles and runs it.
 //
-//   roofs THREADS FIRST_BYTES LAST_BYTES      (of memory: the threads' together; doubled from the first to the last)
+//     roofs THREADS FIRST_BYTES LAST_BYTES      (of memory: the threads' together; doubled from the first to the last)
 //
-// Prints one JSON object: GFLOP/s and GB/s of all threads together, the best of several repeats and ways. A multiplication
-// and an addition are two operations; a copy counts each byte that is read and each that is written. 0: there is no such
-// thing. `amxBf16` is measured wherever the CPU and the system have it, whatever the set is compiled for.
+// Prints one JSON object: GFLOP/s and GB/s of all threads together, the best of several repeats and ways. A
+// multiplication and an addition are two operations. A copy counts each byte that is read and each that is written. 0:
+// not available. `amxBf16` is measured if the CPU and the system have it, even if the program is compiled for another
+// set.
 #include <barrier>
 #include <chrono>
 #include <cstdio>
@@ -38,7 +39,7 @@ double secondsSince(Clock::time_point began) {
   return std::chrono::duration<double>(Clock::now() - began).count();
 }
 
-// Keeps a value in a register, and what it depends on in the program.
+// Hides a value from the optimizer: the value stays in a register, and the code that computes it is not removed.
 FT_INLINE void opaque(F32& value) {
 #if defined(__x86_64__)
   asm volatile("" : "+x"(value));
@@ -88,7 +89,8 @@ constexpr int kRequestPermission = 0x1023;
 constexpr int kTileData = 18;
 constexpr long kTileRounds = 1 << 18;
 
-// Whether the CPU has them and Linux lets this process use them. Before any thread is begun: permission is the process's.
+// Whether the CPU has tiles and Linux lets this process use them. Call it before any thread starts: the permission
+// belongs to the process.
 bool tilesAllowed() {
   unsigned a = 0, b = 0, c = 0, d = 0;
   constexpr unsigned needed = kHasBf16Tiles | kHasTiles;
@@ -96,14 +98,14 @@ bool tilesAllowed() {
   return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 }
 
-// Two by two tiles of sums, from two of each operand: as a product of matrices has them.
+// Two by two tiles of sums from two tiles of each operand, as in a matrix product.
 __attribute__((target("amx-tile,amx-bf16"))) double tiles() {
   struct alignas(64) {
     uint8_t palette = 1, startRow = 0, reserved[14] = {};
     uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
     uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
   } config;
-  // GCC believes that the instruction reads the first bytes alone.
+  // GCC assumes that the instruction reads only the first bytes.
   asm volatile("" : : "r"(&config) : "memory");
   _tile_loadconfig(&config);
   _tile_zero(0);
@@ -128,8 +130,8 @@ bool tilesAllowed() { return false; }
 double tiles() { return 0; }
 #endif
 
-// The floats that a thread goes over, of the size asked for or a little more, and where they may be. As the kernels' memory
-// is: in large pages where the system gives them, and no vector across two cache lines.
+// The floats of one thread: the requested size or slightly more. Like the kernels' memory, they are in large pages if
+// the system provides them, and no vector crosses a cache line.
 constexpr size_t kUnrolled = 8 * kLanes;
 constexpr size_t kLargePage = 2 << 20;
 
@@ -150,16 +152,16 @@ Array allocate(double bytes) {
   return {data, size};
 }
 
-// The beginning of an array: a whole number of unrolled steps, and an even one, so that it can be halved.
+// Length of the first part of an array: an even number of unrolled steps, so that it can be halved.
 Array beginning(const Array& x, double bytes) {
   const size_t size = static_cast<size_t>(bytes) / sizeof(float) / (2 * kUnrolled) * (2 * kUnrolled);
   return {x.data, size < x.size ? size : x.size / (2 * kUnrolled) * (2 * kUnrolled)};
 }
 
-// The next lines are asked for this far ahead, or left to the CPU to guess.
+// Distance of the prefetches; without prefetches the CPU guesses.
 constexpr size_t kAhead = 512;
 enum class Fetching { guessed, ahead };
-// Stores go through the cache, or past it.
+// Whether stores go through the cache or past it.
 enum class Storing { cached, past };
 
 template <Fetching fetching>
@@ -181,7 +183,7 @@ FT_INLINE void put(float* to, F32 value) {
   store(to, value);
 }
 
-// Goes over an array until so many bytes have passed.
+// Reads an array again and again until this number of bytes has passed.
 constexpr double kPassedBytes = 2e8;
 
 long passesOf(size_t elements) {
@@ -202,8 +204,8 @@ double readAll(const Array& x) {
   return static_cast<double>(passes) * static_cast<double>(x.size * sizeof(float));
 }
 
-// Reads eight parts of the array in turn. A CPU fetches ahead along each, and none ends at the same time as another: this is
-// the fastest where memory is far.
+// Reads eight parts of the array in turn. The CPU prefetches along each part. This is the fastest way for distant
+// memory.
 double readInStreams(const Array& x) {
   constexpr size_t kStreams = 8;
   const size_t part = x.size / kStreams / kUnrolled * kUnrolled;
@@ -254,7 +256,8 @@ double copyAll(const Array& x) {
 
 constexpr int kRepeats = 3;
 
-// The work of all threads, which begin together, over the time until the last has ended: the best of several repeats.
+// The work of all threads, which begin together, divided by the time until the last has ended: the best of several
+// repeats.
 double rate(int threads, const std::function<double(int)>& work) {
   double best = 0;
   for (int repeat = 0; repeat < kRepeats; repeat++) {

@@ -1,13 +1,14 @@
 /**
- * Measures steps of training on 1, 2 and 4 ranks of this machine, over shared memory and over TCP with limited bandwidth and
- * added latency; fits a model of a step's time to some of the cases, and checks it on the others.
+ * Measures training steps on 1, 2 and 4 ranks of this machine, over shared memory and over TCP with limited bandwidth
+ * and added latency. Fits a model of the step time to some of the cases and checks it on the others.
  *
- *   node bench/scaling.mjs [--only TEXT] [--missing] [--rounds 1] [--seconds 2]    measures, fits and checks (as root)
- *   node bench/scaling.mjs --fit                                                   only fits and checks
- *   node bench/scaling.mjs --docs [--into docs/scaling.md]                         writes the tables into the page
+ *     node bench/scaling.mjs [--only TEXT] [--missing] [--rounds 1] [--seconds 2]    measures, fits and checks (as root)
+ *     node bench/scaling.mjs --fit                                                   only fits and checks
+ *     node bench/scaling.mjs --docs [--into docs/scaling.md]                         writes the tables into the page
  *
- * Each rank has one thread, pinned to one core; more ranks than cores share them. TEXT names cases by a part of their line, and
- * --missing those that the file does not have. Measurements that are not made again stay in the file, which --json names. Needs Linux, Open MPI, `tc` and `unshare`.
+ * Each rank has one thread, pinned to one core; if there are more ranks than cores, ranks share cores. TEXT selects the
+ * cases whose line contains it; --missing selects the cases that are not in the file. Measurements that are not
+ * repeated stay in the file; --json names it. Needs Linux, Open MPI, `tc` and `unshare`.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -46,7 +47,7 @@ const measureAll = async () => {
   const known = new Set(values.missing ? (readResults(file).cases ?? []).map(keyOf) : []);
   const due = cases.filter((one) => caseName(one).includes(values.only) && !known.has(keyOf(one)));
   if (due.length === 0)
-    refuse(`--only: must be part of the line of a case that is to be measured, as "middle"; got ${values.only}`);
+    refuse(`--only: must be a part of the line of a case to measure, for example "middle"; got ${values.only}`);
   const folder = mkdtempSync(join(tmpdir(), "foretoken-scaling-"));
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
   writeTexts(folder);
@@ -62,7 +63,7 @@ const measureAll = async () => {
       const whole = { ...again, times, seconds: median(times) };
       measured.set(keyOf(one), whole);
       console.log(`${caseName(one)}: ${(1000 * again.seconds).toFixed(1)} ms`);
-      // Kept after each case: an interrupted run goes on with --missing.
+      // Saved after each case: an interrupted run resumes with --missing.
       const { cases: before = [], ...rest } = readResults(file);
       const others = before.filter((other) => keyOf(other) !== keyOf(one));
       writeResults(file, { ...rest, machine: about, cases: [...others, whole] });

@@ -1,14 +1,16 @@
 /**
- * A server under load: `foretoken serve` beside llama.cpp behind the thinnest server (peers/llama_server.mjs: no prebuilt server of it is
- * in a registry), with the same model, in turn. Clients are in a process of their own, and read streams of events.
+ * A server under load: `foretoken serve` compared with llama.cpp behind a minimal server (peers/llama_server.mjs,
+ * because no registry has a prebuilt server of it). Both have the same model and run in turn. Clients have their own
+ * process and read event streams.
  *
- *   npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
- *   python scripts/fetch-model.py smollm2 FOLDER
- *   node bench/serve.mjs --model FOLDER/smollm2-bf16.gguf [--dtype bfloat16] [--threads 2] [--rounds 5] [--streams 1,16]
- *                        [--prompt 64] [--tokens 128] [--only foretoken,llama.cpp] [--json FILE]
+ *     npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
+ *     python scripts/fetch-model.py smollm2 FOLDER
+ *     node bench/serve.mjs --model FOLDER/smollm2-bf16.gguf [--dtype bfloat16] [--threads 2] [--rounds 5] [--streams 1,16]
+ *                          [--prompt 64] [--tokens 128] [--only foretoken,llama.cpp] [--json FILE]
  *
- * In a round all streams are asked for at once, each with a prompt of its own of token ids, greedy. Prints tokens per second, from the
- * first request to the last token, and the time to the first token of each stream: median and 99th percentile of all rounds.
+ * In a round all streams are requested at once, each with its own prompt of token ids; decoding is greedy. Prints
+ * tokens per second, from the first request to the last token, and the time to the first token of each stream: median
+ * and 99th percentile over all rounds.
  */
 import { fork, spawn } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";
@@ -57,7 +59,7 @@ const commands = {
   ],
 };
 
-/** Starts a server; resolves to its process and its address. */
+/** Starts a server. Resolves to its process and its address. */
 const start = async (program) => {
   const server = spawn(process.execPath, commands[program], { stdio: ["ignore", "pipe", "ignore"] });
   process.on("exit", () => server.kill("SIGKILL"));
@@ -67,7 +69,7 @@ const start = async (program) => {
     server.stdout.resume();
     return { server, url };
   }
-  throw new Error(`${program} has ended without an address`);
+  throw new Error(`${program} must print an address; it ended without one`);
 };
 
 const clients = fork(here("peers/stream_clients.mjs"), { stdio: ["ignore", "inherit", "inherit", "ipc"] });
@@ -84,7 +86,7 @@ const ask = (message) =>
 const quantile = (numbers, share) => numbers.toSorted((a, b) => a - b)[Math.ceil(share * numbers.length) - 1];
 
 const servers = Object.fromEntries(await Promise.all(programs.map(async (program) => [program, await start(program)])));
-/** The vocabulary's size; where our server is not there, of SmolLM2. */
+/** Size of the vocabulary; the size of SmolLM2's if our server does not run. */
 const sizeOf = async () => {
   if (servers.foretoken === undefined) return 49_152;
   const info = await fetch(`${servers.foretoken.url.replace(/v1$/u, "")}tokenizer_info`);
@@ -102,7 +104,7 @@ for (const number of streams) {
     for (const program of programs) {
       const { url } = servers[program];
       const { seconds, tokens, first } = await ask({ url, streams: number, round, promptTokens, newTokens, vocabSize });
-      // The first round warms up.
+      // The first round is a warm-up.
       if (round === 0) continue;
       rates[program].push(tokens / seconds);
       firsts[program].push(...first);

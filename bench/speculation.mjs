@@ -1,14 +1,16 @@
 /**
- * What guessed tokens save: the same texts with and without `speculate`, in turn, in one process.
+ * Time saved by guessed tokens: the same texts with and without `speculate`, in turn, in one process.
  *
- *   python scripts/fetch-model.py smollm2 FOLDER
- *   node bench/speculation.mjs --model FOLDER/smollm2-bf16.gguf [--draft MODEL] [--dtype bfloat16] [--threads 2] [--rounds 5]
- *                              [--streams 1,4] [--tokens 256] [--texts code,questions] [--sampling greedy,chat] [--json FILE]
+ *     python scripts/fetch-model.py smollm2 FOLDER
+ *     node bench/speculation.mjs --model FOLDER/smollm2-bf16.gguf [--draft MODEL] [--dtype bfloat16] [--threads 2] [--rounds 5]
+ *                                [--streams 1,4] [--tokens 256] [--texts code,questions] [--sampling greedy,chat] [--json FILE]
  *
- * `code`: a model with a chat template is asked to write a file of TypeScript again with another name in it; `questions`: it answers
- * questions. Guesses are looked up in the text (`ngram`) or, with --draft, written by that model. Texts must be the same with and
- * without. Prints tokens per second, medians of the rounds, the ratio of each round, that of the time of the CPU (which says more on a
- * busy machine, with --threads 1: threads that wait for each other spin), and the share of guesses that came true.
+ * `code`: a model with a chat template is asked to repeat a TypeScript file with one name changed. `questions`: it
+ * answers questions. Guesses are looked up in the text (`ngram`) or, with --draft, written by that model. Texts must be
+ * equal with and without guesses.
+ * Prints tokens per second, medians of the rounds, the ratio of each round, the ratio of CPU times, and the share of
+ * accepted guesses. On a busy machine the ratio of CPU times says more, with --threads 1, because threads that wait for
+ * each other spin.
  */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -105,7 +107,7 @@ const prompts = Object.fromEntries(
   await Promise.all(kinds.map(async (kind) => [kind, await Promise.all(requests[kind].map(promptOf))])),
 );
 
-/** Writes as many texts as there are streams, all at once; seconds are those from the first token of all to the last. */
+/** Writes one text for each stream, all at once. `seconds` is the time from the very first token to the very last. */
 const write = async (kind, number, sampling, round, guessing) => {
   const engine = await openEngine(lm);
   const before = process.cpuUsage();
@@ -158,8 +160,9 @@ for (const kind of kinds) {
         const both = new Map();
         for (const guessing of order) both.set(guessing, await write(kind, number, sampling, round, guessing));
         const [plain, guessing] = [both.get(false), both.get(speculate)];
-        if (plain.text !== guessing.text) throw new Error(`${kind}, ${sampling}: another text with guesses`);
-        // The first round warms up.
+        if (plain.text !== guessing.text)
+          throw new Error(`${kind}, ${sampling}: texts must be equal with and without guesses`);
+        // The first round is a warm-up.
         if (round === 0) continue;
         rates.plain.push(plain.tokens / plain.seconds);
         rates.guessing.push(guessing.tokens / guessing.seconds);

@@ -1,11 +1,11 @@
 /**
- * Steps that the rules of `foretoken sweep` save, and whether they find the same winner, on trainings that are done: those behind
- * docs/recipe.md, "The defaults for a text of your own".
+ * Steps that the rules of `foretoken sweep` save, and whether they find the same winner. It replays finished trainings:
+ * the trainings of docs/recipe.md, "The defaults for a text of your own".
  *
- *   node bench/stopping-rules.mjs [--results bench/results/defaults.jsonl]
+ *     node bench/stopping-rules.mjs [--results bench/results/defaults.jsonl]
  *
- * A sweep is made up of the settings of each text that were trained with all three seeds, and their losses on the part of the text that
- * chose. The winner is the setting with the lowest mean at the end. Seeds are taken in each of their orders.
+ * A sweep consists of the settings of one text that were trained with all three seeds; its losses are those on the part
+ * of the text that chooses. The winner is the setting with the lowest mean at the end. Seeds are taken in every order.
  */
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -35,7 +35,7 @@ const lossUntil = ({ curve }, until) =>
   Math.min(...curve.filter(({ step }) => step <= until).map(({ choose }) => choose));
 const mean = (numbers) => numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
 
-/** Settings of a text with a training for each seed. */
+/** Settings of a text, with one training for each seed. */
 const settingsOf = (text) => {
   const own = trainings.filter((one) => one.text === text);
   return [...new Set(own.map(({ variation }) => variation))]
@@ -78,7 +78,7 @@ const texts = [...new Set(trainings.map(({ text }) => text))];
 for (const [name, stop] of Object.entries(rules)) {
   const rows = texts.map((text) => {
     const settings = settingsOf(text);
-    // Stages of halving need an evaluation each: these trainings have ten, at tenths of their steps.
+    // Each stage of halving needs an evaluation. These trainings have ten, one after each tenth of the steps.
     const found = orders.map((order) => swept(settings, stop, order));
     const others = found.filter(({ above }) => above > 0);
     return {

@@ -1,12 +1,13 @@
 /**
- * Measures how long a training run takes to end after a signal, with texts of several sizes: a container or a scheduler kills a
- * process that takes too long.
+ * Measures how long a training run takes to end after a signal, with texts of several sizes. A container or a scheduler
+ * kills a process that takes too long.
  *
- *   node bench/stopping.mjs [--megabytes 1,20,100] [--signals SIGINT,SIGTERM] [--rounds 3] [--json FILE]
+ *     node bench/stopping.mjs [--megabytes 1,20,100] [--signals SIGINT,SIGTERM] [--rounds 3] [--json FILE]
  *
- * Each run is a process of its own, `foretoken train` with the defaults for a text of that size. It gets the signal at a step,
- * and in a second run while it measures the held-out tenth. Prints a table: the time of a step, from the signal to the saved
- * checkpoint, and to the exit. Exit status 1 if a run takes longer than a step, the writing of its checkpoint and 2 s.
+ * Each run is a process, `foretoken train` with the defaults for a text of that size. It gets the signal at a step; a
+ * second run gets it during the evaluation on the held-out tenth. Prints a table: the time of a step, the time from the
+ * signal to the saved checkpoint, and to the exit. Exit status 1 if a run takes longer than a step, the writing of its
+ * checkpoint and 2 s.
  */
 import { spawn } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
@@ -30,14 +31,14 @@ const { values } = parseArgs({
 const sizes = values.megabytes.split(",").map((size) => wholeNumber("megabytes", size));
 const signals = /** @type {("SIGINT" | "SIGTERM")[]} */ (namesOf("signals", values.signals, ["SIGINT", "SIGTERM"]));
 const rounds = wholeNumber("rounds", values.rounds);
-/** Seconds that a stop may take besides a step and its checkpoint. */
+/** Seconds that a stop may take in addition to a step and its checkpoint. */
 const allowed = 2;
 
 const folder = mkdtempSync(join(tmpdir(), "foretoken-bench-"));
 process.on("exit", () => rmSync(folder, { recursive: true }));
 const program = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 
-/** Words of two to seven letters, drawn by Lehmer's random numbers. */
+/** Words of two to seven letters, drawn with Lehmer's random number generator. */
 const writeText = (megabytes) => {
   const path = join(folder, `${megabytes}mb.txt`);
   const file = openSync(path, "w");
@@ -56,7 +57,7 @@ const writeText = (megabytes) => {
   return path;
 };
 
-/** The step after which the signal comes: that of an evaluation is followed by the evaluation. */
+/** The step after which the signal is sent. An evaluation follows its step. */
 const moments = { "a step": ["--eval-interval", "1000"], "an evaluation": ["--eval-interval", "4"] };
 
 const stopOnce = (text, flags, signal) =>

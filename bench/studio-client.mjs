@@ -1,12 +1,12 @@
 /**
- * What a client of the studio costs a run: one run of the studio, with a client that reads its list and its events and draws
- * nothing, and without, in turn.
+ * Cost of a studio client for a run: one run of the studio, with a client that reads its list and its events and draws
+ * nothing, and without the client, in turn.
  *
- *   node bench/studio-client.mjs [--rounds 24] [--seconds 4] [--preset quick] [--threads 2]
+ *     node bench/studio-client.mjs [--rounds 24] [--seconds 4] [--preset quick] [--threads 2]
  *
- * Studio and client are processes of their own. In a round the steps of --seconds seconds are counted twice, with the client
- * and without, the order changing from round to round. Prints the median of the rounds' ratios of time per step, with the
- * client to without, and the 95 % interval of that median, which holds for any distribution.
+ * Studio and client are separate processes. In a round, the steps of --seconds seconds are counted twice, with the
+ * client and without, in an order that changes from round to round. Prints the median of the rounds' ratios of time per
+ * step, with the client to without, and the 95 % interval of that median, which holds for any distribution.
  */
 import { fork, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -29,7 +29,7 @@ const { values } = parseArgs({
   },
 });
 const [rounds, seconds, threads] = ["rounds", "seconds", "threads"].map((flag) => wholeNumber(flag, values[flag]));
-if (rounds < 6) refuse(`--rounds: must be 6 or more, or there is no interval; got ${rounds}`);
+if (rounds < 6) refuse(`--rounds: must be at least 6, because the interval needs 6 rounds; got ${rounds}`);
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const folder = await mkdtemp(join(tmpdir(), "foretoken-bench-client-"));
@@ -72,7 +72,7 @@ try {
   };
 
   const text = { kind: "given", name: "cat.txt", text: "The cat sat on a mat.\nSo it sat.\n".repeat(3000) };
-  // Nothing but steps, so that the same is counted with the client and without.
+  // Only steps, so that the counts with and without the client compare.
   const train = { steps: 1_000_000, evalInterval: 1_000_000, checkpointInterval: 1_000_000, sampleTokens: 0 };
   await api("runs", { text, name: "run", preset: values.preset, config: { train } });
   await pause(3000);

@@ -1,11 +1,11 @@
 /**
- * The studio's page in headless Chromium, on a real studio: bytes to load, time to the first view, a redraw of a run with
- * 100,000 steps, and how far things move while a run goes on.
+ * The studio's page in headless Chromium, on a real studio: bytes to load, time to the first view, a redraw of a run
+ * with 100,000 steps, and the distance by which elements move during a run.
  *
- *   node bench/studio.mjs [--runs 200] [--steps 100000] [--rounds 30]
+ *     node bench/studio.mjs [--runs 200] [--steps 100000] [--rounds 30]
  *
- * A redraw is the time that the page's main thread is busy: the script of the event, and the frame with script, layout and
- * paint.
+ * A redraw is the time during which the page's main thread is busy: the script of the event, and the frame with script,
+ * layout and paint.
  */
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -49,7 +49,7 @@ const text = { kind: "given", name: "cat.txt", text: "The cat sat on a mat.\nSo 
 const small = { contextLength: 8, nLayer: 1, nHead: 2, nEmbd: 8 };
 const start = (name, train) => api("runs", { text, name, preset: "quick", config: { model: small, train } });
 
-/** Notes of a long run: a falling loss with noise and a few extremes. */
+/** Log of a long run: a falling loss with noise and a few extremes. */
 const longNotes = () => {
   const lines = [];
   for (let step = 1; step <= steps; step++) {
@@ -70,7 +70,10 @@ const untilEnded = async (name) => {
   }
 };
 
-/** In the page: the time of the act itself and of the longest of the next three frames, one of which shows its effect. */
+/**
+ * Runs in the page: the time of the action itself and of the longest of the next three frames. One of these
+ * frames shows its effect.
+ */
 const frameTime = `async (act) => {
   const frame = () => new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
@@ -88,7 +91,7 @@ const frameTime = `async (act) => {
   return acted + Math.max(await first, await frame(), await frame());
 }`;
 
-/** In the page: notes each shift of the layout, and what moved from where to where. */
+/** Runs in the page: records each layout shift, and which element moved from where to where. */
 const watchShifts = `
   globalThis.shifts = [];
   const named = (node) => node === null ? "(removed)" : node.parentElement === null ? node.nodeName : [node.parentElement, node]

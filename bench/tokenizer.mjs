@@ -1,10 +1,11 @@
 /**
- * Training of a byte-level BPE and encoding, beside `tokenizers` (Rust, its own default threads) and `tiktoken`, in turn:
+ * Training of a byte-level BPE, and encoding, compared with `tokenizers` (Rust, its own default threads) and
+ * `tiktoken`, in turn:
  *
- *   node bench/tokenizer.mjs [--megabytes 50] [--vocab-size 4096] [--rounds 2] [--python python3] [--text FILE]
+ *     node bench/tokenizer.mjs [--megabytes 50] [--vocab-size 4096] [--rounds 2] [--python python3] [--text FILE]
  *
- * The text is different files of this machine (lib/distinct-text.mjs), or FILE. Training includes reading the file. Every
- * run is a process of its own, so nothing is warm. Peers that Python lacks are left out.
+ * The text is different files of this machine (lib/distinct-text.mjs), or FILE. Training includes reading the file.
+ * Every run is a separate process, so nothing is warm. Peers that Python lacks are skipped.
  */
 import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -39,7 +40,7 @@ if (size === 0) refuse("--text: must not be empty");
 
 const peer = (name) => fileURLToPath(new URL(`peers/${name}`, import.meta.url));
 const run = (program, args) => JSON.parse(execFileSync(program, args, { encoding: "utf8", maxBuffer: 2 ** 26 }));
-/** Undefined if Python, or a package of it, is missing. */
+/** Undefined if Python or one of its packages is missing. */
 const runPython = (...args) => {
   try {
     return run(String(values.python), [peer("tokenizers_bpe.py"), ...args]);
@@ -72,7 +73,7 @@ for (let round = 0; round < rounds; round++) {
   // Pieces that cross the ends of a peer's chunks may differ.
   const near = (tokens) => tokens === undefined || Math.abs(tokens / ours.tokens - 1) < 1e-3;
   if (!near(theirs?.tokenizersTokens) || !near(theirs?.tiktokenTokens)) {
-    throw new Error(`other numbers of tokens: ${JSON.stringify({ ours, theirs })}`);
+    throw new Error(`numbers of tokens must be equal; got ${JSON.stringify({ ours, theirs })}`);
   }
 }
 const rows = [...times].map(([name, all]) => {

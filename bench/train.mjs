@@ -1,20 +1,19 @@
 /**
  * Times training steps side by side: this library's backends and dtypes, PyTorch in each of its ways, and TensorFlow.js
- * on WebAssembly, in turn, on the same tokens and shapes, with AdamW and clipping. Each keeps its process; one works
- * while the others wait. Missing peers are left out, with the reason.
+ * on WebAssembly, in turn. All have equal tokens and shapes, AdamW and clipping. Each keeps its process; one works
+ * while the others wait. Missing peers are skipped, and the reason is printed.
  *
- *   node bench/train.mjs [--config nano-cpu,book,baby,gpt2] [--only native,wasm,reference,pytorch,tfjs]
- *                        [--python python3] [--seconds 120] [--threads 2] [--dropout 0.1] [--json FILE]
- *                        [--roof-memory 512] [--busy]
+ *     node bench/train.mjs [--config nano-cpu,book,baby,gpt2] [--only native,wasm,reference,pytorch,tfjs]
+ *                          [--python python3] [--seconds 120] [--threads 2] [--dropout 0.1] [--json FILE]
+ *                          [--roof-memory 512] [--busy]
  *
- * --seconds is about how long each configuration is measured, after a warm-up: rounds and steps follow from it and from
- * the time of a step, but each process makes at least one step in each of three rounds. If a step of WebAssembly, the
- * reference or TensorFlow.js takes seconds, only its second step counts and no other is made.
- * --dropout adds a process of ours with it, beside the one without. --roof-memory: up to which size, in MiB, memory is
- * measured. --busy: beside a process of the lowest priority for each core, which never rests.
- *
- * Prints the medians of alternating rounds, and ratios against the best of PyTorch, of the same dtype and of all, with
- * the range of the rounds.
+ * --seconds is about how long each configuration is measured, after a warm-up. The numbers of rounds and steps follow
+ * from it and from the time of a step, but each process makes at least one step in each of three rounds. If a step of
+ * WebAssembly, the reference or TensorFlow.js takes seconds, only its second step counts and no further step is made.
+ * --dropout adds a process of ours with dropout. --roof-memory: maximum size of the memory roofs, in MiB. --busy: one
+ * busy process of the lowest priority runs on each core meanwhile.
+ * Prints the medians of alternating rounds, and ratios against the best of PyTorch, with equal dtype and over all
+ * dtypes, with the range of the rounds.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -68,7 +67,7 @@ if (values.busy) {
   }
 }
 
-/** The same for every process: characters of the text, or random tokens if the vocabulary is larger. */
+/** Tokens for every process: characters of the text, or random tokens if the vocabulary is larger. */
 const tokensOf = async (name) => {
   const { vocabSize } = configs[name];
   const file = join(folder, `${name}.i32`);
@@ -82,11 +81,11 @@ const tokensOf = async (name) => {
   return { file, vocabSize: tokenizer.vocabSize, text: corpus.name };
 };
 
-/** Where what has one thread or no vectors is waited for. */
+/** Configurations for which slow contestants, with one thread or without vectors, are measured. */
 const waitedFor = { reference: ["nano-cpu", "tiny"], tfjs: ["nano-cpu", "book", "tiny"] };
 
 const { backends } = await describeBackends();
-/** All contestants: how to start each, and its comparisons. */
+/** All contestants: how to start each, and what it is compared with. */
 const entrants = (name, file, vocabSize) => {
   const config = runConfig(name);
   const ours = (backend, dtype, p = 0) => ({
@@ -106,7 +105,7 @@ const entrants = (name, file, vocabSize) => {
     request: { config, vocabSize, threads, dtype, attention },
   });
   const dtypes = ["float32", "bfloat16"];
-  // All keep their memory until the last round: two more of the largest model are too many.
+  // All keep their memory until the last round; two more of the largest model do not fit.
   const dropouts = dropout > 0 && name !== "gpt2" ? [0, dropout] : [0];
   const all = [
     ...dtypes.flatMap((dtype) => dropouts.map((p) => ours("native", dtype, p))),
@@ -127,7 +126,7 @@ const entrants = (name, file, vocabSize) => {
     .map((one) => ({ ...one, command: [...one.command, file, JSON.stringify(one.request)] }));
 };
 
-/** All untrained losses begin near ln V, with small differences from how weights were drawn. */
+/** All untrained losses are near ln V; they differ slightly, because weights are drawn differently. */
 const checkStart = (contestants, vocabSize) => {
   const expected = Math.log(vocabSize);
   for (const { name, firstLoss, about } of contestants) {
@@ -140,13 +139,16 @@ const checkStart = (contestants, vocabSize) => {
 
 const minRounds = 3;
 const maxRounds = 9;
-/** Steps of one process in one round: enough for a median, at most these many seconds. */
+/** Steps of one process in one round: enough for a median, within this number of seconds. */
 const roundSeconds = 1.5;
-/** No round is spent on a step that takes longer, where it is not one of those that the comparison is about. */
+/** A step that takes longer gets no rounds, unless the comparison is about it. */
 const slowSeconds = 2.5;
 const maySkipRounds = ["wasm", "reference", "tfjs"];
 
-/** The first step allocates; by the second or third all is warm. Undefined, with the reason printed, if one fails. */
+/**
+ * The first step allocates memory; after two or three, everything is warm. Undefined if a step fails; then the reason
+ * is printed.
+ */
 const warmUp = async (one) => {
   try {
     const first = await one.ask({ steps: 1 });
@@ -175,7 +177,7 @@ const measure = async (name) => {
     const state = { firstLoss: first.losses[0], lastLoss: losses.at(-1), peakMemory, times, step, steps, isSlow };
     contestants.push({ ...entrant, ...one, ...state });
   }
-  if (contestants.length === 0) refuse("nothing to measure: none of what --only names is here");
+  if (contestants.length === 0) refuse("--only: must name a program that is installed; none of the named ones is");
   checkStart(contestants, vocabSize);
   const taking = contestants.filter(({ isSlow }) => !isSlow);
   const peers = taking.some(({ kind }) => peerKinds.includes(kind));

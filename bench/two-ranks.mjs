@@ -1,8 +1,9 @@
 /**
- * Compares two ranks of one core each with one process of two threads: the same flags and the same bits, in turn. The time of a
- * step of a configuration's model with half of its batch twice: of `baby` two micro-batches of 32.
+ * Compares two ranks of one core each with one process of two threads, in turn. Flags and resulting bits are equal.
+ * Prints the time of a step of a configuration's model with its batch in two halves: for `baby` two micro-batches of
+ * 32.
  *
- *   node bench/two-ranks.mjs [--config baby] [--rounds 3] [--steps 10] [--dtype bfloat16,float32]
+ *     node bench/two-ranks.mjs [--config baby] [--rounds 3] [--steps 10] [--dtype bfloat16,float32]
  *
  * Needs Linux, Open MPI and the MPI addon (npm run build:mpi).
  */
@@ -34,7 +35,7 @@ const reason = missing();
 if (reason !== undefined) refuse(reason);
 if (cores < 2) refuse("two cores are needed");
 
-/** Steps that warm up. */
+/** Warm-up steps. */
 const warmSteps = 2;
 const folder = mkdtempSync(join(tmpdir(), "foretoken-two-ranks-"));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
@@ -44,7 +45,7 @@ const never = { evalInterval: 1_000_000, checkpointInterval: 1_000_000, sampleTo
 const plan = { ...train, ...never, steps: warmSteps + steps, batchSize: train.batchSize / 2, gradAccumSteps: 2 };
 writeFileSync(join(folder, "config.json"), JSON.stringify({ preset: "book", model, train: plan }));
 
-/** Milliseconds of a step: the median over the run's. */
+/** Milliseconds of a step: median over the run. */
 const stepTime = async (ranks, dtype) => {
   const out = join(folder, "run");
   rmSync(out, { recursive: true, force: true });

@@ -1,10 +1,10 @@
 /**
- * Times attention with a sliding window against attention over all positions before, forward and backward, taking turns. Below the
- * times stands what they are of each other, and what the products are: pairs of a query and a key that it sees.
+ * Times attention with a sliding window against attention over all earlier positions, forward and backward, in turns.
+ * Below the times it prints their ratio, and the ratio of the amounts of work: pairs of a query and a key that it sees.
  *
- *   node bench/windows.mjs [--context 4096] [--window 512] [--heads 8] [--key-heads 8] [--head-dim 64] [--batch 1]
- *                          [--dtype float32,bfloat16] [--backend native] [--rounds 5] [--threads 2]
- *                          [--json FILE]
+ *     node bench/windows.mjs [--context 4096] [--window 512] [--heads 8] [--key-heads 8] [--head-dim 64] [--batch 1]
+ *                            [--dtype float32,bfloat16] [--backend native] [--rounds 5] [--threads 2]
+ *                            [--json FILE]
  */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -37,7 +37,7 @@ if (heads % keyHeads !== 0) refuse(`--key-heads: must divide --heads; got ${keyH
 const dtypes = namesOf("dtype", values.dtype, ["float32", "bfloat16"]);
 const [backendName] = namesOf("backend", values.backend, ["native", "wasm"]);
 
-/** A call with this window, on storages of these types: q, k and v are parts of one array, as in training. */
+/** A call with this window, on storages of these types. q, k and v are parts of one array, as in training. */
 const callOf = (kernel, activations, size) => {
   const [width, keyWidth] = [heads * headDim, keyHeads * headDim];
   const stride = width + 2 * keyWidth;
@@ -72,7 +72,7 @@ const timesOf = (backend, calls) => {
     replayed.forEach(({ run }, i) => {
       const began = performance.now();
       run();
-      // The first is to warm up.
+      // The first one is a warm-up.
       if (round >= 0) times[i].push(performance.now() - began);
     });
   }

@@ -1,6 +1,6 @@
-// Calls beside each other: branches of packets, each run by some of the threads from its first packet to its last. Threads of
-// different branches meet only when all branches have ended, so none waits for another after each kernel, and what a kernel
-// leaves in a core's caches is there for the next one.
+// Runs branches of packets in parallel. Some of the threads run each branch, from its first packet to its last. Threads
+// of different branches synchronise only at the end of all branches. So no thread waits after each kernel, and a
+// kernel's results are still in a core's caches for the next kernel.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@
 
 namespace foretoken {
 
-// Pools of equally many threads, one for each branch that runs at a time. They have no threads of their own: those of the main
-// pool enter them for a call. They stay for the next call.
+// Pools with equal numbers of threads, one pool for each branch that runs at a time. They have no threads of their own:
+// threads of the main pool enter them for a call. The pools are kept for the next call.
 class BranchPools {
  public:
   BranchPools() = default;
@@ -19,16 +19,16 @@ class BranchPools {
   BranchPools(const BranchPools&) = delete;
   BranchPools& operator=(const BranchPools&) = delete;
 
-  // `count` pools (1..kMaxThreads) of `threads` threads each, the one that calls run() among them; `mayBlock` as in ThreadPool.
-  // False if there is no memory.
+  // Makes `count` pools (1..kMaxThreads) of `threads` threads each, including the thread that calls run(). `mayBlock`:
+  // see ThreadPool. Returns false if there is no memory.
   bool reserve(int count, int threads, bool mayBlock);
 
   ThreadPool& at(int index) { return *pools_[index]; }
 
-  // WebAssembly: a thread has trapped. All leave, and run() waits for nobody from now on.
+  // WebAssembly: call when a thread has trapped. All threads leave, and run() no longer waits for any.
   void abandon();
 
-  // Frees them and their scratch. No thread may be in one.
+  // Frees the pools and their scratch. No thread may be inside a pool.
   void clear();
 
  private:
@@ -46,14 +46,16 @@ struct Branches {
 
 constexpr int kMaxBranches = 1 << 20;
 
-// Whether the branches' ends divide `packets` packets.
+// Whether the ends are ascending and the last one is `packets`.
 bool divides(const int32_t* ends, int64_t count, int64_t packets);
 
-// Runs the branches on the threads of `pool`, `threads` of them for each branch. No branch may touch what another writes. Returns
-// kDispatched, or what dispatchAll() did for a branch that was refused: others have run, then.
+// Runs the branches on the threads of `pool`, `threads` of them for each branch. No branch may access what another
+// branch writes. Returns kDispatched; if a branch was refused, returns the result of its dispatchAll(), and the other
+// branches have run.
 //
-// Of the pool's threads, `threads` neighbours share a branch pool: the first one runs branches, the others are lent to the pool
-// meanwhile. Where a thread is late, thread 0 takes its part: it runs what branches are left, or is lent itself.
+// `threads` neighbouring threads of the pool share a branch pool. The first one runs branches; the others are lent to
+// the branch pool meanwhile. If a thread is late, thread 0 does its part: it runs the remaining branches, or is lent
+// itself.
 int dispatchBeside(const KernelTable& table, const Storages& storages, ThreadPool& pool, BranchPools& branchPools,
                    const Branches& branches, int threads);
 

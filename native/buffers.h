@@ -1,6 +1,6 @@
-// Buffers as kernels see them. The type says what the declaration in src/backend/kernels/kernels.ts says: what a buffer
-// holds, whether it is written (const or not) and whether it may be absent. So C++ that does not fit the declaration does
-// not compile.
+// Buffers as kernels see them. The type states what src/backend/kernels/kernels.ts declares: the element type, whether
+// the kernel writes the buffer (const or not), and whether it may be absent. C++ that does not match the declaration
+// does not compile.
 #pragma once
 
 #include <cstdint>
@@ -8,13 +8,13 @@
 
 namespace foretoken {
 
-// A buffer as a call names it (call.h): memory of any type; null: absent. `narrow`: it holds bfloat16.
+// An untyped buffer, as a call passes it (call.h). null: absent. `narrow`: it holds bfloat16.
 struct AnyBuffer {
   void* memory;
   bool narrow;
 };
 
-// A buffer of float, int32_t (`index`) or uint32_t (`bits`): a pointer that must be given.
+// A required buffer of float, int32_t (`index`) or uint32_t (`bits`): a pointer that is never null.
 template <typename T>
 class Buffer {
  public:
@@ -28,7 +28,7 @@ class Buffer {
   T* data_;
 };
 
-// The same, where it may be absent. `orNull` says so at the place where it is used.
+// An optional buffer. The name `orNull` shows where it is used that it may be null.
 template <typename T>
 class OptionalBuffer {
  public:
@@ -43,14 +43,15 @@ class OptionalBuffer {
   T* data_;
 };
 
-// Elements that are float or bfloat16, T being `float` or `const float`. withElements (narrow.h) tells which.
+// Elements of float32 or bfloat16. T is `float` or `const float`. withElements (narrow.h) finds out which type the
+// buffer holds.
 template <typename T>
 class Activations {
  public:
   using Memory = std::conditional_t<std::is_const_v<T>, const void, void>;
 
   Activations(Memory* memory, bool narrow) : memory_(memory), narrow_(narrow) {}
-  // What may be written may be read.
+  // A writable buffer converts to a readable one.
   template <typename U>
     requires std::is_same_v<const U, T>
   Activations(const Activations<U>& other) : memory_(other.memory()), narrow_(other.narrow()) {}
@@ -58,7 +59,7 @@ class Activations {
   Memory* memory() const { return memory_; }
   bool narrow() const { return narrow_; }
 
-  // As elements of type U, which they must be.
+  // The elements as type U. The buffer must hold U.
   template <typename U>
   auto as() const {
     return static_cast<std::conditional_t<std::is_const_v<T>, const U, U>*>(memory_);
@@ -70,7 +71,7 @@ class Activations {
   bool narrow_;
 };
 
-// A buffer of activations that must be given.
+// A required buffer of activations.
 template <typename T>
 class ActivationBuffer : public Activations<T> {
  public:
@@ -78,7 +79,7 @@ class ActivationBuffer : public Activations<T> {
   explicit ActivationBuffer(AnyBuffer any) : Activations<T>(any.memory, any.narrow) {}
 };
 
-// The same, where it may be absent.
+// An optional buffer of activations.
 template <typename T>
 class OptionalActivationBuffer {
  public:

@@ -1,6 +1,6 @@
-// The one interface between the bindings (napi.cc, wasm.cc) and the kernels. A binding fills a Call, whose arguments are in
-// the order of src/backend/kernels/kernels.ts; a kernel gets them by name, as the structure that generated/kernels.h has for
-// it. Every size has been checked before it gets here.
+// The interface between the bindings (napi.cc, wasm.cc) and the kernels. A binding fills a Call with arguments in the
+// order of src/backend/kernels/kernels.ts. A kernel gets them by name, in its structure of generated/kernels.h. Every
+// size has been checked before.
 #pragma once
 
 #include <cstdint>
@@ -14,13 +14,13 @@ struct Call {
   void* buffers[kMaxBuffers];  // null where an optional buffer is absent
   int64_t ints[kMaxInts];
   double floats[kMaxFloats];
-  bool bfloat16;        // as kernels have it
-  bool wholeTiles;      // the same
-  uint32_t narrow = 0;  // bit i: buffer i holds bfloat16, else float32 or a kind of integer
+  bool bfloat16;        // whether matrix products take their operands as bfloat16
+  bool wholeTiles;      // whether tiles compute products of float32
+  uint32_t narrow = 0;  // bit i: buffer i holds bfloat16, else float32 or integers
 
   bool isNarrow(int index) const { return (narrow >> index & 1u) != 0; }
 
-  // For generated/kernels.h alone: elsewhere arguments have names.
+  // For generated/kernels.h only; elsewhere arguments have names.
   AnyBuffer buffer(int index) const { return {buffers[index], isNarrow(index)}; }
   void setBuffer(int index, AnyBuffer buffer) {
     buffers[index] = buffer.memory;
@@ -35,7 +35,7 @@ struct Kernel {
   void (*run)(const Call& call, Pool& pool);
 };
 
-// What a table holds for kernel kRun, which takes its arguments as an Args.
+// Table entry of kernel kRun, which takes its arguments as an Args.
 template <typename Args, void (*kRun)(const Args& args, Pool& pool)>
 constexpr Kernel kernelOf() {
   return {kDeclarations[Args::kIndex], [](const Call& call, Pool& pool) { kRun(Args::of(call), pool); }};
@@ -45,7 +45,7 @@ struct KernelTable {
   const char* instructionSet;  // "amx", "avx512bf16", "avx512", "avx2", "baseline", "neon", "simd128"
   const Kernel* kernels;
   int count;
-  bool narrow;  // whether activations may lie in memory as bfloat16: FT_NARROW of simd.h
+  bool narrow;  // whether activations may be stored as bfloat16: FT_NARROW of simd.h
 };
 
 }  // namespace foretoken

@@ -1,4 +1,4 @@
-// Which instruction sets this CPU and operating system can run, asked at run time.
+// Finds out at run time which instruction sets this CPU and operating system can run.
 #pragma once
 
 #if defined(__x86_64__) && defined(__linux__)
@@ -11,7 +11,7 @@ namespace foretoken {
 
 #if defined(__x86_64__)
 
-// These look at what the operating system saves (XCR0) as well as at the CPU.
+// These builtins check the CPU and what the operating system saves (XCR0).
 inline bool hasAvx2() {
   __builtin_cpu_init();
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
@@ -22,14 +22,16 @@ inline bool hasAvx512() {
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd");
 }
 
-// CPUID leaf 7, subleaf 1: compilers from before this set do not know its name. All CPUs that have it have VNNI.
+// CPUID leaf 7, subleaf 1. Compilers older than this set do not know its name. All CPUs that have the set also have
+// VNNI.
 inline bool hasAvx512Bf16() {
   unsigned a = 0, b = 0, c = 0, d = 0;
   constexpr unsigned kBf16 = 1u << 5;
   return hasAvx512() && __builtin_cpu_supports("avx512vnni") && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & kBf16) != 0;
 }
 
-// Whether tiles may be used. Linux gives a process their memory when it asks, and to all its threads.
+// Whether tiles may be used. Linux allows a process to use tiles only on request; the permission covers all its
+// threads.
 inline bool hasAmx() {
 #if defined(__linux__)
   constexpr unsigned kAmxBf16 = 1u << 22, kAmxTile = 1u << 24, kAmxInt8 = 1u << 25, kSystemSaves = 1u << 27;
@@ -53,7 +55,7 @@ inline bool hasAmx() {
 
 constexpr int kMaxSets = 5;
 
-// Fills `names` with the sets that this machine can run, best first, whether or not they are in the binary.
+// Fills `names` with the sets that this machine can run, best first, even if they are not in the binary.
 inline int runnableSets(const char* names[kMaxSets]) {
   int count = 0;
 #if defined(__x86_64__)

@@ -1,4 +1,4 @@
-// What both bindings share: the storages of a backend, and a kernel call that comes as a packet of numbers.
+// Code that both bindings share: the storages of a backend, and kernel calls encoded as packets of numbers.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 namespace foretoken {
 
-// Storages by handle, so that no address ever comes from outside.
+// Storages by handle, so that callers never pass an address.
 class Storages {
  public:
   Storages() = default;
@@ -15,22 +15,23 @@ class Storages {
   Storages(const Storages&) = delete;
   Storages& operator=(const Storages&) = delete;
 
-  // A handle (0 or more) to `bytes` of memory aligned to 64 bytes, contents undefined; -1 when there is none left.
+  // Allocates `bytes` of memory aligned to 64 bytes, contents undefined. Returns its handle (0 or more), or -1 if there
+  // is no memory.
   int allocate(int64_t bytes);
 
-  // Frees it and returns its bytes; -1 for a handle that is not live.
+  // Frees a storage and returns its size in bytes; -1 for a handle that is not live.
   int64_t release(double handle);
 
-  // The address of `bytes` bytes at `offset`; null unless the handle is live and they lie within its memory.
+  // Address of `bytes` bytes at `offset`. Null unless the handle is live and the bytes lie within its memory.
   char* at(double handle, double offset, double bytes) const;
 
-  // Frees all and returns how many bytes that were.
+  // Frees all storages and returns their total size in bytes.
   int64_t clear();
 
  private:
   struct Block {
-    void* memory;   // null: this handle is free
-    int64_t bytes;  // of a free one: the next free handle
+    void* memory;   // null: the handle is free
+    int64_t bytes;  // size; for a free handle: the next free handle
   };
   bool reserve();
 
@@ -40,10 +41,14 @@ class Storages {
   int free_ = -1;
 };
 
-// A packet is an array of doubles: the kernel's index; for each of kMaxBuffers buffers its handle (-1 = absent), its
-// offset and the length that the kernel will touch, both in elements; kMaxInts integers; kMaxFloats reals; what operands
-// of products are taken as: float32 (0), bfloat16 (1), or float32 by tiles where there are any (2); and as bits of a number those
-// buffers whose elements are bfloat16, of 2 bytes and not of 4.
+// A packet is an array of doubles:
+// - the kernel's index;
+// - for each of kMaxBuffers buffers: its handle (-1: absent), its offset, and the length that the kernel touches, both
+//   in elements;
+// - kMaxInts integers;
+// - kMaxFloats reals;
+// - the number format of matrix products: float32 (0), bfloat16 (1), or float32 by tiles where the CPU has tiles (2);
+// - a number whose bits say which buffers hold bfloat16 (2 bytes an element; otherwise 4).
 constexpr int kPacketBuffers = 1;
 constexpr int kPacketInts = kPacketBuffers + 3 * kMaxBuffers;
 constexpr int kPacketFloats = kPacketInts + kMaxInts;
@@ -55,13 +60,13 @@ constexpr int kDispatched = 0;
 constexpr int kNoSuchKernel = -1;
 constexpr int kOutOfMemory = -2;
 
-// Runs the kernel that `packet` names. Returns kDispatched, kNoSuchKernel, kOutOfMemory when there is no memory for the
-// kernel's scratch, or 1 + the index of the first buffer that is not live or too short; unless kDispatched, nothing has
-// been touched.
+// Runs the kernel of `packet`. Returns kDispatched, kNoSuchKernel, kOutOfMemory if there is no memory for the kernel's
+// scratch, or 1 + the index of the first buffer that is not live or too short. Unless it returns kDispatched, nothing
+// has been touched.
 int dispatch(const KernelTable& table, const Storages& storages, Pool& pool, const double* packet);
 
-// Runs the kernels of `count` packets that lie end to end, up to the first that is refused. Returns what dispatch() did for the
-// last one.
+// Runs the kernels of `count` contiguous packets and stops at the first that is refused. Returns the result of the last
+// dispatch().
 int dispatchAll(const KernelTable& table, const Storages& storages, Pool& pool, const double* packets, int64_t count);
 
 }  // namespace foretoken

@@ -1,4 +1,4 @@
-// The heap of each platform: the C library's natively, and in WebAssembly, where there is no library, one free list.
+// The heap of each platform: natively the C library's heap; in WebAssembly, which has no C library, one free list.
 #include "heap.h"
 
 #include "integers.h"
@@ -25,7 +25,7 @@ void* heapAllocate(int64_t bytes) {
   void* memory = nullptr;
   if (posix_memalign(&memory, alignment, static_cast<size_t>(max(bytes, 1))) != 0) return nullptr;
 #if defined(__linux__)
-  // Only a wish: without large pages the memory works as well, with more misses of the address cache.
+  // Large pages are optional: without them there are only more TLB misses.
   if (large) (void)madvise(memory, static_cast<size_t>(bytes), MADV_HUGEPAGE);
 #endif
   return memory;
@@ -54,7 +54,7 @@ struct Hole {
   int64_t bytes;
 };
 
-// Holes in order of address, neighbours merged. `top` is the end of the memory handed out so far.
+// Free blocks in order of address, neighbours merged. `top` is the end of the memory that the heap manages.
 Hole* holes = nullptr;
 int64_t top = 0;
 uint32_t lock = 0;

@@ -1,14 +1,14 @@
-// Memory for storages and scratch: 64-byte aligned, slow to get, kept for long. Callers reuse what they have.
+// Memory for storages and scratch, 64-byte aligned. Allocation is slow, so callers keep and reuse memory.
 #pragma once
 
 #include <cstdint>
 
 namespace foretoken {
 
-// `bytes` of memory, contents undefined, or null when there is none left. Any thread may call.
+// Allocates `bytes` of memory, contents undefined; null if there is none left. Thread-safe.
 void* heapAllocate(int64_t bytes);
 
-// Gives back what heapAllocate(bytes) returned; null is allowed.
+// Frees what heapAllocate(bytes) returned; `memory` may be null.
 void heapFree(void* memory, int64_t bytes);
 
 }  // namespace foretoken

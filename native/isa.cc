@@ -1,5 +1,5 @@
-// One instruction set's kernels: compiled once per set, with that set's flags. See simd.h. Which there are, and in which order,
-// says generated/kernels.h; here their definitions are.
+// The kernels of one instruction set, compiled once for each set with its flags. See simd.h. generated/kernels.h lists
+// the kernels and their order; their definitions are here.
 #include "call.h"
 #include "parallel.h"
 #include "simd.h"

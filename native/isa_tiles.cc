@@ -1,7 +1,8 @@
-// One instruction set's products by tiles: compiled beside isa.cc once for each kind of them (-DFT_PARTS=kRounded, kWhole).
-// They take the compiler more time than all other kernels, so each kind is a unit of its own and cores share the work.
+// Products by tiles of one instruction set, compiled in addition to isa.cc, once for each kind of product
+// (-DFT_PARTS=kRounded, kWhole). They take the compiler longer than all other kernels, so each kind is a separate unit
+// and cores share the work.
 
-// Of the kernels beside the products: they are isa.cc's.
+// Unused here: the kernels around the products, which isa.cc compiles.
 #pragma GCC diagnostic ignored "-Wunused-function"
 #include "kernels/linear_amx.h"
 

@@ -1,5 +1,5 @@
-// Walking an array in vectors, the tail included, with one body for both: the tail runs the same arithmetic on fewer
-// lanes, so an element's bits do not depend on where it stands.
+// Loops over an array in vectors. One body handles whole vectors and the tail: the tail runs the same arithmetic on
+// fewer lanes, so an element's bits do not depend on its position.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace foretoken::FT_ISA {
 
-// Which lanes of a vector are in the array: all, or the first `count` (1..kLanes − 1).
+// Which lanes of a vector are inside the array: all, or the first `count` (1..kLanes − 1).
 struct All {};
 struct First {
   int count;
@@ -27,14 +27,15 @@ FT_INLINE F32 load(const float* from, First lanes) { return loadPartial(from, la
 FT_INLINE void store(float* to, F32 value, All) { store(to, value); }
 FT_INLINE void store(float* to, F32 value, First lanes) { storePartial(to, value, lanes.count); }
 
-// `value` in the lanes that are in the array, `outside` in the others.
+// `value` in the lanes inside the array, `outside` in the other lanes.
 FT_INLINE F32 within(All, F32 value, F32) { return value; }
 FT_INLINE F32 within(First lanes, F32 value, F32 outside) {
   return laneIndex() < static_cast<uint32_t>(lanes.count) ? value : outside;
 }
 
-// Asks for the lines that are needed in a moment, where a vector is a line: a walk through several arrays at once waits for
-// memory, and the CPU by itself does not ask far enough ahead. Elsewhere four vectors would ask for the same line.
+// Prefetches cache lines that are needed soon, if a vector is as long as a line. A loop over several arrays waits for
+// memory, because the CPU alone does not prefetch far enough ahead. With shorter vectors, several vectors would
+// prefetch the same line, so it does nothing there.
 constexpr int64_t kAhead = 512;
 template <typename T>
 FT_INLINE void prefetchLine(T* at) {

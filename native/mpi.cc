@@ -1,7 +1,7 @@
-// The Node-API binding of MPI, an addon of its own: it is built where MPI is installed, and loaded by ranks alone. JavaScript hands
-// commands to the engine (mpi/engine.h), and gets promises.
+// The Node-API binding of MPI. It is a separate addon: built where MPI is installed, loaded only by ranks. JavaScript
+// passes commands to the engine (mpi/engine.h) and gets promises.
 //
-// If JavaScript's environment ends before `finalise`, MPI is aborted: the other ranks would wait for ever.
+// If JavaScript's environment ends before `finalise`, MPI is aborted, because the other ranks would wait forever.
 #define OMPI_SKIP_MPICXX 1
 #define MPICH_SKIP_MPICXX 1
 #include <mpi.h>
@@ -30,7 +30,7 @@ void release(napi_env env, Bytes& bytes) {
   if (bytes.reference != nullptr) (void)napi_delete_reference(env, bytes.reference);
 }
 
-// Settles a command's promise, in JavaScript's thread.
+// Settles a command's promise, on JavaScript's thread.
 void settle(napi_env env, napi_value, void* context, void* data) {
   Command* command = static_cast<Command*>(data);
   Engine& e = *static_cast<Engine*>(context);
@@ -58,7 +58,7 @@ void settle(napi_env env, napi_value, void* context, void* data) {
     // Only a waiting caller keeps the process alive.
     if (--e.pending == 0) (void)napi_unref_threadsafe_function(env, e.settle);
   }
-  // MPI may still use the buffers of one that failed.
+  // MPI may still use the buffers of a failed command.
   if (!command->failed) delete command->sharing;
   delete command;
 }
@@ -68,7 +68,7 @@ napi_value refuse(napi_env env, const char* message) {
   return nullptr;
 }
 
-// The bytes of a typed array; false if it is none, or too long for MPI.
+// The bytes of a typed array. False if the value is not a typed array or is too long for MPI.
 bool takeBytes(napi_env env, napi_value value, Bytes& bytes) {
   napi_typedarray_type type = napi_uint8_array;
   size_t length = 0;
@@ -83,7 +83,7 @@ bool takeBytes(napi_env env, napi_value value, Bytes& bytes) {
   return napi_create_reference(env, value, 1, &bytes.reference) == napi_ok;
 }
 
-// A promise for a command that the thread gets.
+// Queues a command for the MPI thread and returns its promise.
 napi_value promiseFor(napi_env env, Command* command) {
   napi_value promise = nullptr;
   if (napi_create_promise(env, &command->deferred, &promise) != napi_ok) return refuse(env, "no promise can be made");
@@ -118,8 +118,8 @@ napi_value enqueue(napi_env env, napi_callback_info info, Kind kind, size_t arra
   return promiseFor(env, command);
 }
 
-// Ranges of an array of `length` elements, from [from, to, owner, from, to, owner, …]; null if one is not within it, or its
-// owner is no rank.
+// Reads ranges of an array of `length` elements from [from, to, owner, from, to, owner, …]. Null if a range is outside
+// the array or its owner is not a rank.
 OwnedRange* takeRanges(napi_env env, napi_value value, double length, int size, int& count) {
   napi_typedarray_type type = napi_uint8_array;
   size_t numbers = 0;
@@ -144,8 +144,8 @@ OwnedRange* takeRanges(napi_env env, napi_value value, double length, int size, 
   return ranges;
 }
 
-// allReduce(array): the floats are replaced by their sums over all ranks, in an order that MPI chooses. Benchmarks compare it
-// with reduceScatter and allGather.
+// allReduce(array): replaces the floats with their sums over all ranks, in an order that MPI chooses. Benchmarks
+// compare it with reduceScatter and allGather.
 napi_value allReduceFunction(napi_env env, napi_callback_info info) {
   size_t count = 1;
   napi_value value = nullptr;
@@ -162,7 +162,7 @@ napi_value allReduceFunction(napi_env env, napi_callback_info info) {
   return promiseFor(env, command);
 }
 
-// sent(): { bytes, messages } that this rank has sent: those of sums and exchanges, and of broadcasts that it is the root of.
+// sent(): { bytes, messages } that this rank has sent in sums, in exchanges, and in broadcasts from this rank.
 napi_value sentFunction(napi_env env, napi_callback_info) {
   napi_value value = nullptr;
   (void)napi_create_object(env, &value);
@@ -171,7 +171,7 @@ napi_value sentFunction(napi_env env, napi_callback_info) {
   return value;
 }
 
-// The array and the ranges of a sum, or of the way back.
+// Queues a reduce-scatter or an all-gather of an array's ranges.
 napi_value enqueueSharing(napi_env env, napi_callback_info info, Kind kind) {
   size_t count = 3;
   napi_value values[3] = {};
@@ -203,8 +203,8 @@ napi_value enqueueSharing(napi_env env, napi_callback_info info, Kind kind) {
   return promiseFor(env, command);
 }
 
-// start(): { rank, size, localSize, cores }. exchange(rank, sent, received). broadcast(root, array). barrier(). finalise(patience).
-// reduceScatter(array, ranges, urgent). allGather(array, ranges, urgent).
+// start(): { rank, size, localSize, cores }. exchange(rank, sent, received). broadcast(root, array). barrier().
+// finalise(patience). reduceScatter(array, ranges, urgent). allGather(array, ranges, urgent).
 napi_value startFunction(napi_env env, napi_callback_info info) { return enqueue(env, info, Kind::kStart, 0); }
 napi_value exchangeFunction(napi_env env, napi_callback_info info) { return enqueue(env, info, Kind::kExchange, 2); }
 napi_value broadcastFunction(napi_env env, napi_callback_info info) { return enqueue(env, info, Kind::kBroadcast, 1); }
@@ -228,7 +228,7 @@ napi_value finaliseFunction(napi_env env, napi_callback_info info) {
   return promiseFor(env, command);
 }
 
-// abortAtEnd(status): the status with which all ranks end if this environment ends before finalise().
+// abortAtEnd(status): sets the exit status of all ranks for the case that this environment ends before finalise().
 napi_value abortAtEnd(napi_env env, napi_callback_info info) {
   size_t count = 1;
   napi_value value = nullptr;
@@ -240,7 +240,8 @@ napi_value abortAtEnd(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// signs(): an Int32Array that this thread and the one of MPI share: ticks, whether they are watched, the longest silence, the phase.
+// signs(): an Int32Array shared by this thread and the MPI thread: ticks, whether ticks are watched, the longest
+// silence, the phase.
 napi_value signsFunction(napi_env env, napi_callback_info) {
   napi_value buffer = nullptr;
   napi_value array = nullptr;
@@ -252,8 +253,8 @@ napi_value signsFunction(napi_env env, napi_callback_info) {
   return array;
 }
 
-// endProcess(line): writes "foretoken: …" and ends this process. MPI_Abort must not be called inside MPI_Init or MPI_Finalize, and
-// a launcher ends all ranks if one ends without MPI_Finalize.
+// endProcess(line): writes "foretoken: …" and ends this process. MPI_Abort must not be called inside MPI_Init or
+// MPI_Finalize, but a launcher ends all ranks if one rank ends without MPI_Finalize.
 napi_value endProcess(napi_env env, napi_callback_info info) {
   size_t count = 1;
   napi_value value = nullptr;
@@ -266,7 +267,7 @@ napi_value endProcess(napi_env env, napi_callback_info info) {
   _exit(1);
 }
 
-// library(): what the MPI library says of itself. It may be asked before MPI is initialised.
+// library(): version text of the MPI library. May be called before MPI is initialised.
 napi_value libraryFunction(napi_env env, napi_callback_info) {
   char text[MPI_MAX_LIBRARY_VERSION_STRING] = {};
   int length = 0;
@@ -276,7 +277,7 @@ napi_value libraryFunction(napi_env env, napi_callback_info) {
   return value;
 }
 
-// dropSharings(): sums under way, and those to come, end with an error, so that their arrays can be freed.
+// dropSharings(): makes all sums, under way and future, end with an error, so that their arrays can be freed.
 napi_value dropSharings(napi_env, napi_callback_info) {
   engine->dropping = true;
   const std::lock_guard<std::mutex> lock(engine->mutex);
@@ -284,13 +285,15 @@ napi_value dropSharings(napi_env, napi_callback_info) {
   return nullptr;
 }
 
-// The environment ends: the thread leaves JavaScript's memory, and aborts MPI if that was not finalised.
+// Called when the environment ends: the MPI thread stops using JavaScript's memory, and aborts MPI if it was not
+// finalised.
 void endEnvironment(void*) {
   Engine& e = *engine;
   std::unique_lock<std::mutex> lock(e.mutex);
   e.abandoned = true;
   e.changed.notify_all();
-  // Aborting ends the process meanwhile. In MPI_Init or MPI_Finalize the thread stays: these have no memory of JavaScript.
+  // An abort ends the process during this wait. Inside MPI_Init or MPI_Finalize the thread continues; these calls use
+  // no memory of JavaScript.
   (void)e.changed.wait_for(lock, std::chrono::seconds(2), [&e] { return e.ended; });
 }
 

@@ -1,7 +1,6 @@
-// The Node-API binding: opens instances (a kernel table, a pool, storages) and hands packets on. No arithmetic.
-//
-// An addon may be loaded by several threads of one process, so nothing here is global: what a thread opens hangs on its
-// environment and is closed with it.
+// The Node-API binding: opens instances (a kernel table, a pool, storages) and forwards packets. It does no arithmetic.
+// Several threads of one process may load the addon, so nothing here is global. Everything that a thread opens belongs
+// to its environment and is closed with the environment.
 #include <node_api.h>
 
 #include <cstdint>
@@ -27,7 +26,7 @@ struct Instance {
 
   bool open() const { return pool != nullptr; }
 
-  // Stops the threads and returns the bytes that the storages held.
+  // Stops the threads and returns the size of the storages in bytes.
   int64_t close() {
     branchPools.clear();
     delete pool;
@@ -37,7 +36,8 @@ struct Instance {
   }
 };
 
-// The instances of one environment. They stay, closed and empty, until it ends: functions of JavaScript point to them.
+// The instances of one environment. A closed instance stays, empty, until the environment ends, because JavaScript
+// functions point to it.
 struct Environment {
   Instance* instances = nullptr;
 };
@@ -55,7 +55,7 @@ void endEnvironment(void* opaque) {
 
 constexpr int kMaxArguments = 3;
 
-// The arguments of a call and the data of its function.
+// The arguments of a call and its function's data.
 struct Arguments {
   napi_env env;
   napi_value values[kMaxArguments] = {};
@@ -102,7 +102,7 @@ void tellCollector(napi_env env, int64_t bytes) {
   (void)napi_adjust_external_memory(env, bytes, &total);
 }
 
-// allocate(bytes): a handle, or -1 when there is no memory left.
+// allocate(bytes): a handle, or -1 if no memory is left.
 napi_value allocate(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   const int64_t bytes = static_cast<int64_t>(arguments.number(0));
@@ -120,7 +120,7 @@ napi_value release(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// write(handle, byteOffset, typedArray) and read(handle, byteOffset, typedArray): false when they do not fit.
+// write(handle, byteOffset, typedArray) and read(handle, byteOffset, typedArray): false if the array does not fit.
 napi_value copy(napi_env env, napi_callback_info info, bool toStorage) {
   const Arguments arguments(env, info);
   napi_typedarray_type type = napi_uint8_array;
@@ -143,7 +143,8 @@ napi_value copy(napi_env env, napi_callback_info info, bool toStorage) {
 napi_value write(napi_env env, napi_callback_info info) { return copy(env, info, true); }
 napi_value read(napi_env env, napi_callback_info info) { return copy(env, info, false); }
 
-// view(handle, bytes): the storage's memory itself, as long as it lives; undefined when it is shorter.
+// view(handle, bytes): the storage's memory itself, valid while the storage lives; undefined if it is shorter than
+// `bytes`.
 napi_value show(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   const double bytes = arguments.number(1);
@@ -155,7 +156,7 @@ napi_value show(napi_env env, napi_callback_info info) {
   return memory;
 }
 
-// run(): the packet's kernel. Returns what dispatch() does.
+// run(): runs the packet's kernel. Returns the result of dispatch().
 napi_value run(napi_env env, napi_callback_info info) {
   void* data = nullptr;
   (void)napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data);
@@ -167,8 +168,8 @@ napi_value run(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// runAll(packets): the kernels of packets that lie end to end, up to the first that fails. Returns what dispatch() did for
-// the last one.
+// runAll(packets): runs the kernels of contiguous packets and stops at the first that fails. Returns the result of the
+// last dispatch().
 napi_value runAll(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   Instance& instance = arguments.instance();
@@ -187,8 +188,8 @@ napi_value runAll(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// runBeside(packets, ends, threads): branches of packets beside each other, each on so many threads. Returns what
-// dispatchBeside() does.
+// runBeside(packets, ends, threads): runs branches of packets in parallel, each on `threads` threads. Returns the
+// result of dispatchBeside().
 napi_value runBeside(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   Instance& instance = arguments.instance();
@@ -213,7 +214,7 @@ napi_value runBeside(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// close(): frees all; every later call finds nothing live.
+// close(): frees everything; later calls find no live handle.
 napi_value close(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   Instance& instance = arguments.instance();
@@ -223,7 +224,7 @@ napi_value close(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// open(instructionSet, threads): an instance.
+// open(instructionSet, threads): returns an instance.
 napi_value open(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   char name[32] = {};
@@ -280,7 +281,7 @@ napi_value open(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// The kernels as [{ name, buffers, ints, floats }], to be compared with src/backend/kernels/kernels.ts.
+// The kernels as [{ name, buffers, ints, floats }], for comparison with src/backend/kernels/kernels.ts.
 napi_value describeKernels(napi_env env, const KernelTable& table) {
   napi_value list = nullptr;
   (void)napi_create_array_with_length(env, static_cast<size_t>(table.count), &list);

@@ -1,5 +1,5 @@
-// bfloat16: all conversions to it, and how it lies in memory (activations and their gradients, where an instruction set
-// multiplies bfloat16). Other arithmetic is float32 all the same: a load widens, a store rounds.
+// bfloat16: all conversions to it, and its layout in memory. Activations and their gradients are stored as bfloat16 if
+// the instruction set multiplies bfloat16. All other arithmetic is float32: a load widens, a store rounds.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@ struct Narrow {
   uint16_t bits;
 };
 
-// Without an instruction for it, to float32 with 0 in the lower half of each lane: to nearest, ties to even. What is subnormal
-// or NaN stays so.
+// Rounds to bfloat16 without a special instruction. The result is a float32 with 0 in the lower half of each lane. To
+// nearest, ties to even. Subnormals and NaN are kept.
 FT_INLINE F32 roundToBfloat16(F32 value) {
   const U32 bits = (U32)value;
   const U32 rounded = (bits + 0x7FFFu + ((bits >> 16) & 1u)) & 0xFFFF0000u;
@@ -23,9 +23,9 @@ FT_INLINE F32 roundToBfloat16(F32 value) {
 
 #if defined(FT_NARROW)
 
-// By an instruction: to nearest, ties to even, with zero for what is subnormal.
+// Rounds by an instruction: to nearest, ties to even; subnormals become zero.
 FT_INLINE __m256i toBfloat16(F32 value) { return (__m256i)_mm512_cvtneps_pbh((__m512)value); }
-// Two vectors as 32 neighbours. `kept`: those whose bit is not set become zero.
+// Rounds two vectors to 32 neighbouring bfloat16. With `kept`, elements whose bit is not set become zero.
 FT_INLINE F32 toBfloat16(F32 first, F32 second) { return (F32)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first); }
 FT_INLINE F32 toBfloat16(F32 first, F32 second, uint32_t kept) {
   return (F32)_mm512_maskz_cvtne2ps_pbh(kept, (__m512)second, (__m512)first);
@@ -45,7 +45,7 @@ FT_INLINE void storePartial(Narrow* to, F32 value, int count) {
   _mm256_mask_storeu_epi16(to, static_cast<__mmask16>((1u << count) - 1u), toBfloat16(value));
 }
 
-// Two vectors as 32 neighbours, with zero for those whose bit of `kept` is not set.
+// Stores two vectors as 32 neighbouring bfloat16. With `kept`, elements whose bit is not set become zero.
 FT_INLINE void storeUnits(void* to, F32 first, F32 second) { _mm512_storeu_si512(to, (__m512i)toBfloat16(first, second)); }
 FT_INLINE void storeUnits(void* to, F32 first, F32 second, uint32_t kept) {
   _mm512_storeu_si512(to, (__m512i)toBfloat16(first, second, kept));
@@ -56,12 +56,13 @@ FT_INLINE F32 load(const Narrow* from, First lanes) { return loadPartial(from, l
 FT_INLINE void store(Narrow* to, F32 value, All) { store(to, value); }
 FT_INLINE void store(Narrow* to, F32 value, First lanes) { storePartial(to, value, lanes.count); }
 
-// A store of a whole line, at a multiple of 64 bytes, that does not bring it in: for what is not read again soon.
+// Stores a whole cache line, at a multiple of 64 bytes, without loading it into the caches. For data that is not read
+// again soon.
 FT_INLINE void storeNonTemporal(float* to, F32 value) { _mm512_stream_ps(to, (__m512)value); }
 FT_INLINE void storeNonTemporal(Narrow* to, F32 first, F32 second) {
   _mm512_stream_si512(reinterpret_cast<__m512i*>(to), (__m512i)toBfloat16(first, second));
 }
-// Before other threads are told of what storeNonTemporal has written.
+// Call before other threads may read what storeNonTemporal has written.
 FT_INLINE void fenceNonTemporal() { _mm_sfence(); }
 
 #endif
@@ -69,7 +70,8 @@ FT_INLINE void fenceNonTemporal() { _mm_sfence(); }
 template <typename T>
 constexpr bool kIsNarrow = sizeof(T) == sizeof(Narrow);
 
-// Calls body with what the buffer holds: a pointer to float or to Narrow. Other sets know no Narrow.
+// Calls body with a pointer to the buffer's element type: float or Narrow. Instruction sets without FT_NARROW have
+// float only.
 template <typename T, typename Body>
 FT_INLINE void withElements(const Activations<T>& buffer, Body body) {
 #if defined(FT_NARROW)

@@ -1,5 +1,5 @@
-// How threads meet: they spin for a moment, since the next kernel usually comes within microseconds, and then sleep,
-// since cores are often shared.
+// How threads wait for each other. They first spin, because the next kernel usually comes within microseconds. Then
+// they sleep, because other programs may need the cores.
 #include "parallel.h"
 
 #include <cstdint>
@@ -39,7 +39,7 @@ void sleepWhile(uint32_t* word, uint32_t expected) {
 }
 void wakeAll(uint32_t* word) { (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, nullptr, nullptr, 0); }
 #else
-// One lock for all pools: it is only ever held to fall asleep and to wake.
+// One lock for all pools. It is held only to fall asleep and to wake others.
 pthread_mutex_t sleepLock = PTHREAD_MUTEX_INITIALIZER;
 pthread_cond_t sleepers = PTHREAD_COND_INITIALIZER;
 
@@ -56,7 +56,7 @@ void wakeAll(uint32_t*) {
 }
 #endif
 
-// Spins until ready() or until about 200 µs have passed, longer than a token is chosen in; returns whether it was ready.
+// Spins until ready() or for about 200 µs, which is longer than choosing a token takes. Returns whether it was ready.
 #if defined(__wasm__)
 constexpr int kSpinRounds = 20000;
 constexpr int kBriefRounds = 200;
@@ -121,13 +121,15 @@ void ThreadPool::run(void (*task)(void*, int, int), void* context) {
   context_ = context;
   __atomic_store_n(&unfinished_, static_cast<uint32_t>(threads_ - 1), __ATOMIC_SEQ_CST);
   const uint32_t generation = __atomic_add_fetch(&generation_, 1, __ATOMIC_SEQ_CST);
-  // A worker counts itself a sleeper before it looks at the generation for the last time, so none is missed here.
+  // A worker counts itself as a sleeper before it checks the generation for the last time, so this check misses no
+  // sleeper.
   if (load(&sleepers_) != 0) wakeAll(&generation_);
   task(context, 0, threads_);
 
   const auto finished = [this] { return load(&unfinished_) == 0 || failed(); };
   if (spinBriefly(finished)) return;
-  // A share that its thread has not begun by now, because that sleeps or the system runs something else, is done here.
+  // The caller does the part of each thread that has not begun yet, because it sleeps or the system runs something else
+  // on its core.
   for (int thread = 1; thread < threads_; thread++) {
     if (!begins(thread, generation)) continue;
     task(context, thread, threads_);
@@ -146,7 +148,7 @@ void ThreadPool::run(void (*task)(void*, int, int), void* context) {
 }
 
 bool ThreadPool::begins(int thread, uint32_t generation) {
-  // Numbers of calls that nobody began lie between: dismiss() and close() count, too.
+  // The numbers may differ by more than one: dismiss() and close() count, too.
   uint32_t before = load(&shares_[thread].begun);
   if (static_cast<int32_t>(generation - before) <= 0) return false;
   return __atomic_compare_exchange_n(&shares_[thread].begun, &before, generation, false, __ATOMIC_SEQ_CST,
@@ -169,7 +171,7 @@ void ThreadPool::lend(int thread) { work(thread, load(&generation_), mayBlock_);
 
 void ThreadPool::work(int thread, uint32_t seen, bool mayBlock) {
   for (;;) {
-    // endWorkers() sets it before it counts: no thread waits for a call after that.
+    // endWorkers() sets closing_ before it counts, so no thread waits for a call after that.
     if (load(&closing_) != 0) return;
     if (!spin([&] { return load(&generation_) != seen; })) {
       if (!mayBlock) continue;
@@ -220,7 +222,7 @@ void* ThreadPool::sharedScratch(int64_t bytes) { return grown(scratch_[kMaxThrea
 
 #if defined(__wasm__)
 
-// The host waits for its workers, and drops the memory with all that is in it.
+// The host waits for its workers and then drops the whole memory.
 void ThreadPool::close() { endWorkers(); }
 
 #else
@@ -233,7 +235,7 @@ bool ThreadPool::start() {
   pthread_attr_t attributes;
   if (pthread_attr_init(&attributes) != 0) return false;
   (void)pthread_attr_setstacksize(&attributes, kStackBytes);
-  // Signals are the host's business: none is delivered to a worker.
+  // The host handles signals: no signal is delivered to a worker.
   sigset_t all;
   sigset_t before;
   sigfillset(&all);

@@ -1,5 +1,5 @@
-// The thread pool. One call runs one function on every thread and returns when all have finished. Work is divided
-// statically. Where a sum is cut follows from sizes alone: so results do not depend on the number of threads.
+// The thread pool. One call runs one function on every thread and returns when all threads have finished. Work is
+// divided statically. Sums are split by sizes alone, so results do not depend on the number of threads.
 #pragma once
 
 #include <cstdint>
@@ -14,28 +14,27 @@ class Pool {
 
   virtual int threads() const = 0;
 
-  // Calls task(context, thread, threads) once for every thread, the caller's being thread 0, and waits for all. Each call is
-  // made by its thread, or by the caller where that thread is late.
+  // Calls task(context, thread, threads) once for every thread and waits for all. The caller is thread 0. If another
+  // thread is late, the caller makes that thread's call, too.
   virtual void run(void (*task)(void* context, int thread, int threads), void* context) = 0;
 
-  // Sees to it that every thread has `bytes` of scratch memory. To be called before run(), and before anything is written:
-  // when it returns false there is no memory left, and the kernel returns with nothing touched. dispatch() tells the
-  // caller.
+  // Gives every thread at least `bytes` of scratch memory. A kernel calls it before run() and before it writes
+  // anything. False: no memory is left, and the kernel must return with nothing touched; dispatch() reports it.
   virtual bool reserveScratch(int64_t bytes) = 0;
 
-  // The scratch memory of `thread`, aligned to 64 bytes, as large as was last reserved, valid until the kernel returns.
-  // Grows once and is then reused: a training step allocates nothing after the first.
+  // The scratch memory of `thread`, aligned to 64 bytes, of the size last reserved, valid until the kernel returns. It
+  // grows once and is then reused: after the first training step, nothing is allocated.
   virtual void* scratch(int thread) = 0;
 
-  // The same, one block shared by all threads; null when there is no memory left.
+  // One block of scratch memory shared by all threads; null if no memory is left. Lifetime as of scratch().
   virtual void* sharedScratch(int64_t bytes) = 0;
 
-  // Whether a request for scratch has failed since this was last asked.
+  // Whether a request for scratch has failed since the last call.
   virtual bool takeOutOfMemory() = 0;
 };
 
-// Calls body(begin, end, thread) on each thread with its share of [0, count); shares are multiples of `grain` but the last.
-// With little work (count <= grain) only the calling thread runs.
+// Calls body(begin, end, thread) on each thread with its part of [0, count). All parts but the last are multiples of
+// `grain`. With little work (count <= grain) only the calling thread runs.
 template <typename Body>
 void parallelRanges(Pool& pool, int64_t count, int64_t grain, Body body) {
   if (count <= 0) return;
@@ -43,7 +42,7 @@ void parallelRanges(Pool& pool, int64_t count, int64_t grain, Body body) {
     body(0, count, 0);
     return;
   }
-  // In one place, since another core fetches it by cache lines.
+  // Kept in one structure, because other cores fetch it by cache lines.
   struct Context {
     int64_t count, grain;
     Body body;

@@ -1,4 +1,5 @@
-// Prints the names of the instruction sets that this machine can run, best first: the build asks which are worth compiling.
+// Prints the names of the instruction sets that this machine can run, best first. The build uses it to decide which
+// sets to compile.
 #include <cstdio>
 
 #include "cpu.h"

@@ -1,6 +1,7 @@
-// Threefry-4x32 with 13 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), one counter a
-// lane, and the dropout masks made of it. The numbers are those of src/core/random.ts; which number belongs to which
-// element is written at `linearDropoutForward` in src/backend/kernels/linear.ts and is the same for every vector width.
+// Threefry-4x32 with 13 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), one counter for
+// each lane, and the dropout masks made from it. The numbers equal the ones in src/core/random.ts. `linearDropoutForward`
+// in src/backend/kernels/linear.ts says which number belongs to which element. The result does not depend on the vector
+// width.
 #pragma once
 
 #include <cstdint>
@@ -10,13 +11,13 @@
 
 namespace foretoken::FT_ISA {
 
-// Elements that share a block: 16 counters of four words each.
+// Elements in one block: 16 counters of four words each.
 constexpr int kDropoutBlock = 64;
 
 struct DropoutKey {
   uint32_t key[4];
   uint32_t site;
-  uint32_t threshold;  // an element is kept where its word is at least this
+  uint32_t threshold;  // an element is kept if its word is at least this
 };
 
 struct Words {
@@ -71,13 +72,13 @@ FT_INLINE Words threefry(const Words& counter, const uint32_t key[4]) {
   return {{a, b, c, d}};
 }
 
-// round(p · 2³²), the smallest word that is kept; p in [0, 1).
+// round(p · 2³²), the smallest word that keeps its element; p in [0, 1).
 FT_INLINE uint32_t dropoutThreshold(double p) {
   const double threshold = p * 4294967296.0 + 0.5;
   return threshold >= 4294967295.0 ? 0xFFFFFFFFu : static_cast<uint32_t>(threshold);
 }
 
-// Of a vector the lanes that are at least `least`, as bits, the first lane's lowest.
+// Bits of the lanes that are at least `least`; the first lane is the lowest bit.
 FT_INLINE uint32_t bitsAtLeast(U32 values, uint32_t least) {
 #if defined(__AVX512F__) && FT_VECTOR_BYTES == 64
   return _mm512_cmpge_epu32_mask((__m512i)values, _mm512_set1_epi32(static_cast<int>(least)));
@@ -94,7 +95,7 @@ FT_INLINE uint32_t bitsAtLeast(U32 values, uint32_t least) {
 #endif
 }
 
-// Of the arguments of a kernel with dropout, with p in [0, 1).
+// The key from the arguments of a kernel with dropout; p in [0, 1).
 template <typename Args>
 FT_INLINE DropoutKey dropoutKeyOf(const Args& args) {
   return {{static_cast<uint32_t>(args.key0), static_cast<uint32_t>(args.key1), static_cast<uint32_t>(args.key2),
@@ -103,7 +104,7 @@ FT_INLINE DropoutKey dropoutKeyOf(const Args& args) {
           dropoutThreshold(args.p)};
 }
 
-// Bit i: whether element begin + i of `row` is kept; begin is a multiple of 64.
+// Bit i: whether element begin + i of `row` is kept; `begin` is a multiple of 64.
 FT_INLINE uint64_t keptBits(const DropoutKey& key, uint32_t row, int64_t begin) {
   const uint32_t first = static_cast<uint32_t>(begin / kDropoutBlock) * 16u;
   uint64_t bits = 0;
@@ -115,7 +116,7 @@ FT_INLINE uint64_t keptBits(const DropoutKey& key, uint32_t row, int64_t begin) 
   return bits;
 }
 
-// The same bits for each of kLanes rows [row, row + kLanes): those of 32 elements a vector.
+// keptBits for kLanes rows [row, row + kLanes). Each of the two vectors has the bits of 32 elements.
 FT_INLINE void keptColumns(const DropoutKey& key, uint32_t row, int64_t begin, U32 (&bits)[2]) {
   const uint32_t first = static_cast<uint32_t>(begin / kDropoutBlock) * 16u;
   bits[0] = bits[1] = U32{};
@@ -127,20 +128,20 @@ FT_INLINE void keptColumns(const DropoutKey& key, uint32_t row, int64_t begin, U
   }
 }
 
-// All bits of the lanes whose bit is set.
+// A mask vector: all bits of lane i are set if bit i is set.
 FT_INLINE I32 lanesOf(uint32_t bits) {
   U32 lane{};
   for (int i = 0; i < kLanes; i++) lane[i] = 1u << i;
   return (lane & bits) != 0u;
 }
 
-// The bits of elements [at, at + count) of an array, at most 32, where bit i % 32 of word i / 32 is that of element i.
+// Bits of elements [at, at + count) of an array, at most 32. Bit i % 32 of word i / 32 belongs to element i.
 FT_INLINE uint32_t bitsAt(const uint32_t* words, int64_t at, int64_t count) {
   const uint32_t first = static_cast<uint32_t>(at % 32), bits = words[at / 32] >> first;
   return first + count <= 32 ? bits : bits | words[at / 32 + 1] << (32 - first);
 }
 
-// `scale` in the lanes whose bit is set, 0 in the others.
+// `scale` in the lanes whose bit is set, 0 in the other lanes.
 FT_INLINE F32 scaleWhere(uint32_t bits, float scale) {
 #if defined(__AVX512F__) && FT_VECTOR_BYTES == 64
   return (F32)_mm512_maskz_mov_ps(static_cast<__mmask16>(bits), (__m512)splat(scale));

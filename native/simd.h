@@ -1,9 +1,9 @@
-// Vectors of the instruction set that this translation unit is compiled for. The build compiles native/isa.cc once
-// per set with FT_ISA (the namespace) and FT_VECTOR_BYTES; all that follows lives in that namespace, so the linker
-// can never put one set's code into another's.
+// Vectors of the instruction set that this translation unit is compiled for. The build compiles native/isa.cc once for
+// each set, with FT_ISA (the namespace) and FT_VECTOR_BYTES. All code below lives in that namespace, so the linker can
+// never merge code of different sets.
 //
-// Arithmetic is written with compiler vector extensions; only what they cannot say (fused multiply-add, partial loads,
-// min/max) is an intrinsic here. Contraction is off (-ffp-contract=off): a fused operation is always an explicit fma().
+// Arithmetic uses the compiler's vector extensions. Only operations that they lack (fused multiply-add, partial loads,
+// min/max) are intrinsics here. Contraction is off (-ffp-contract=off): a fused operation is always an explicit fma().
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 #if defined(__AVX2__)
 #if defined(__GNUC__) && !defined(__clang__)
-// GCC 12 warns of the deliberately undefined values in its own header (bug 105593).
+// GCC 12 warns about deliberately undefined values in its own header (bug 105593).
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #pragma GCC diagnostic ignored "-Wuninitialized"
@@ -34,17 +34,17 @@
 #error "compile native/isa.cc with -DFT_ISA=<name> -DFT_VECTOR_BYTES=<16|32|64>"
 #endif
 
-// Whether products of bfloat16 are computed by tiles: gemm/amx/tiles.h.
+// Whether tiles compute products of bfloat16: gemm/amx/tiles.h.
 #if defined(__AMX_BF16__) || defined(FT_EMULATED_TILES)
 #define FT_TILES 1
 #endif
 
-// Whether activations may lie in memory as bfloat16: narrow.h.
+// Whether activations may be stored as bfloat16: narrow.h.
 #if defined(FT_TILES) || (defined(__AVX512BF16__) && FT_VECTOR_BYTES == 64)
 #define FT_NARROW 1
 #endif
 
-// Before a loop of few, constant iterations whose body indexes an array of vectors: unrolled, the array lives in
+// Put before a loop with few, constant iterations whose body indexes an array of vectors. Unrolled, the array stays in
 // registers.
 #if defined(__clang__)
 #define FT_UNROLL _Pragma("clang loop unroll(full)")
@@ -52,8 +52,8 @@
 #define FT_UNROLL _Pragma("GCC unroll 32")
 #endif
 
-// Before the loop of a register tile. Not in WebAssembly: V8 moves all loads of an unrolled body before its arithmetic
-// and keeps them in memory for want of registers.
+// Put before the loop of a register tile. Not used in WebAssembly: V8 moves all loads of an unrolled body before its
+// arithmetic, runs out of registers and spills them to memory.
 #if defined(__wasm__)
 #define FT_UNROLL_TILE _Pragma("clang loop unroll(disable)")
 #elif defined(__clang__)
@@ -64,7 +64,7 @@
 
 namespace foretoken::FT_ISA {
 
-// Of integers; below are those of vectors.
+// For integers; the versions for vectors are below.
 using foretoken::max;
 using foretoken::min;
 
@@ -87,8 +87,8 @@ FT_INLINE F32 splat(float value) { return value - F32{}; }
 FT_INLINE F32 bitsToFloat(I32 bits) { return (F32)bits; }
 FT_INLINE I32 floatToBits(F32 value) { return (I32)value; }
 
-// a·b + c, rounded once where the set has it; where it has not (baseline x86, WebAssembly) rounded twice. Relaxed SIMD
-// has it where the CPU has it.
+// a·b + c. Rounded once if the set has a fused multiply-add, twice if not (baseline x86, WebAssembly). With relaxed
+// SIMD it depends on the CPU.
 FT_INLINE F32 fma(F32 a, F32 b, F32 c) {
 #if defined(__AVX512F__) && FT_VECTOR_BYTES == 64
   return (F32)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
@@ -107,7 +107,7 @@ FT_INLINE F32 select(I32 mask, F32 whenTrue, F32 whenFalse) {
   return (F32)((mask & (I32)whenTrue) | (~mask & (I32)whenFalse));
 }
 
-// a > b ? a : b (so b where either is NaN), which is also what the x86 instruction computes.
+// a > b ? a : b, so b if either is NaN. The x86 instruction computes the same.
 FT_INLINE F32 max(F32 a, F32 b) {
 #if defined(__AVX512F__) && FT_VECTOR_BYTES == 64
   return (F32)_mm512_max_ps((__m512)a, (__m512)b);
@@ -157,7 +157,8 @@ FT_INLINE __m256i firstLanesMask(int count) {
 }
 #endif
 
-// The first `count` lanes (1..kLanes); the others are zero / left alone. Never touches memory past them.
+// Loads or stores only the first `count` lanes (1..kLanes). A load sets the other lanes to zero; a store leaves their
+// memory unchanged. Never accesses memory beyond them.
 FT_INLINE F32 loadPartial(const float* from, int count) {
 #if defined(__AVX512F__) && FT_VECTOR_BYTES == 64
   return (F32)_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1u), from);
@@ -189,7 +190,7 @@ FT_INLINE void storePartial(float* to, F32 value, int count) {
 #define FT_EACH_LANE(f) f(0), f(1), f(2), f(3)
 #endif
 
-// Lane i exchanged with lane i ^ Distance (a power of two).
+// Swaps lane i with lane i ^ Distance (a power of two).
 template <int Distance>
 FT_INLINE F32 swapLanes(F32 value) {
 #define FT_INDEX(i) ((i) ^ Distance)
@@ -197,7 +198,7 @@ FT_INLINE F32 swapLanes(F32 value) {
 #undef FT_INDEX
 }
 
-// Horizontal sum by halves: ((0+8)+(4+12))… — one fixed tree for a given vector width.
+// Horizontal sum by halves: ((0+8)+(4+12))… The order is fixed for a given vector width.
 FT_INLINE float sumLanes(F32 value) {
 #if FT_VECTOR_BYTES >= 64
   value += swapLanes<8>(value);
@@ -222,7 +223,7 @@ FT_INLINE float maxLanes(F32 value) {
   return value[0];
 }
 
-// One step of a transposition: exchanges the off-diagonal blocks of Size × Size lanes of rows `a` and `b`.
+// One step of a transposition: swaps the off-diagonal blocks of Size × Size lanes of rows `a` and `b`.
 template <int Size>
 FT_INLINE void swapBlocks(F32& a, F32& b) {
 #define FT_LOW(i) (((i) & Size) ? kLanes + (i) - Size : (i))
@@ -243,7 +244,7 @@ FT_INLINE void transposeBlocks(F32 (&rows)[kLanes]) {
   if constexpr (Size > 1) transposeBlocks<Size / 2>(rows);
 }
 
-// rows[i][j] becomes rows[j][i].
+// Moves rows[i][j] to rows[j][i].
 FT_INLINE void transpose(F32 (&rows)[kLanes]) { transposeBlocks<kLanes / 2>(rows); }
 
 }  // namespace foretoken::FT_ISA

@@ -6,7 +6,7 @@
 
 namespace foretoken {
 
-// FT_HAS_<set>: it is in the binary.
+// FT_HAS_<set>: the set is in the binary.
 #define FT_DECLARE(set)            \
   namespace set {                  \
   extern const KernelTable kTable; \
@@ -67,7 +67,7 @@ const KernelTable* compiled(const char* name) {
 int usableTables(const KernelTable* tables[kMaxTables]) {
   int count = 0;
 #if defined(FT_EMULATED_TILES)
-  // The same source on a machine without tiles.
+  // The tile kernels with emulated tiles, for machines without tiles.
   if (!hasAmx() && hasAvx512Bf16() && compiled("amx") != nullptr) tables[count++] = compiled("amx");
 #endif
   const char* names[kMaxSets];

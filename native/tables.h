@@ -1,5 +1,5 @@
-// The kernel tables in this binary: native/isa.cc compiled once per instruction set. Which of them this machine can run
-// is asked at run time.
+// The kernel tables in this binary. native/isa.cc is compiled once for each instruction set. Run-time checks find out
+// which sets this machine can run.
 #pragma once
 
 #include "call.h"
@@ -8,14 +8,14 @@ namespace foretoken {
 
 constexpr int kMaxTables = 5;
 
-// Fills `tables` with those that the CPU and the operating system support, best first, and returns their number.
+// Fills `tables` with the tables that the CPU and the operating system support, best first. Returns their number.
 int usableTables(const KernelTable* tables[kMaxTables]);
 
-// Fills `missing` with the names of those that they support and that are not in this binary, best first; their number.
+// Fills `missing` with the names of supported sets that are not in this binary, best first. Returns their number.
 int missingTables(const char* missing[kMaxTables]);
 
-// Whether one vdpbf16ps takes less time than two multiply-adds of float32, which do the same work: a half of it on an AMD EPYC
-// (Zen 5), twice as long on an Intel Xeon (Sapphire Rapids), both measured by bench/roofs.cc.
+// Whether one vdpbf16ps is faster than two float32 multiply-adds, which do the same work. It takes half the time on an
+// AMD EPYC (Zen 5) and twice the time on an Intel Xeon (Sapphire Rapids), both measured by bench/roofs.cc.
 bool pairsAreFast();
 
 }  // namespace foretoken

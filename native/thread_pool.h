@@ -1,4 +1,4 @@
-// The pool behind parallel.h. Native threads are made here; in WebAssembly the host makes workers, and each enters
+// The pool behind parallel.h. Native threads are created here. In WebAssembly the host creates workers; each enters
 // workerLoop() through an export of wasm.cc.
 #pragma once
 
@@ -12,8 +12,8 @@ constexpr int kMaxThreads = 256;
 
 class ThreadPool final : public Pool {
  public:
-  // `threads` in [1, kMaxThreads], the caller's among them. `mayBlock` false: the caller's thread spins instead of
-  // sleeping (the main thread of a browser must not wait).
+  // `threads` in [1, kMaxThreads], including the caller's thread. `mayBlock` false: the caller's thread spins instead
+  // of sleeping (a browser's main thread must not wait).
   explicit ThreadPool(int threads, bool mayBlock = true) : threads_(threads), mayBlock_(mayBlock) {}
   ~ThreadPool() override {
     close();
@@ -22,23 +22,25 @@ class ThreadPool final : public Pool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  // Starts the native threads. False when the system refuses one; those already started are ended again.
+  // Starts the native threads. False if the system refuses one; threads that were already started are ended again.
   bool start();
 
-  // Ends the threads; natively waits for them. Safe to call twice.
+  // Ends the threads; native code also waits for them. May be called twice.
   void close();
 
-  // What thread `thread` (1..threads-1) does until close().
+  // Loop of thread `thread` (1..threads-1) until close().
   void workerLoop(int thread);
 
-  // For a pool without threads of its own. lend(): the calling thread is thread `thread` until dismiss(), and does its share of
-  // each run() that begins meanwhile; without mayBlock it spins. After dismiss() lend() returns at once, until admit(); to be
-  // called when no lent thread is left.
+  // For a pool without threads of its own.
+  // lend(): the calling thread acts as thread `thread` until dismiss(), and does its part of each run() that begins
+  // meanwhile. Without mayBlock it spins.
+  // dismiss(): makes lend() return, at once also for later calls, until admit(). Call admit() only when no lent thread
+  // is left.
   void lend(int thread);
   void dismiss() { endWorkers(); }
   void admit() { __atomic_store_n(&closing_, 0, __ATOMIC_SEQ_CST); }
 
-  // WebAssembly: the calling worker has trapped. From now on run() does not wait: the pool is of no use any more.
+  // WebAssembly: call when a worker has trapped. run() no longer waits; the pool cannot be used any more.
   void abandon();
   bool failed() const { return __atomic_load_n(&failed_, __ATOMIC_SEQ_CST) != 0; }
 
@@ -60,15 +62,15 @@ class ThreadPool final : public Pool {
     int64_t bytes = 0;
   };
 
-  // The last call of run() of which a thread's share was begun. A cache line each.
+  // Number of the last run() whose part for this thread was begun. One cache line each.
   struct alignas(64) Share {
     uint32_t begun = 0;
   };
 
-  // Whether whoever asks is the first to begin `thread`'s share of call number `generation`, and is to do it.
+  // Claims `thread`'s part of call number `generation`. True for the first caller, which must then do the part.
   bool begins(int thread, uint32_t generation);
 
-  // Does the shares of `thread` of calls after number `seen`, until the pool is closed or dismisses it.
+  // Does the parts of `thread` in calls after number `seen`, until the pool is closed or dismisses the thread.
   void work(int thread, uint32_t seen, bool mayBlock);
   void* grown(Scratch& scratch, int64_t bytes);
   void freeScratch();
@@ -81,8 +83,8 @@ class ThreadPool final : public Pool {
   bool outOfMemory_ = false;
   uint32_t closing_ = 0;
   uint32_t failed_ = 0;
-  // Counts calls of run(): a worker that sees a new number may have work. Each on a cache line of its own, the first
-  // with what the work is.
+  // Counts calls of run(). A worker that sees a new number may have work. The task is on the counter's cache line; the
+  // other counters have lines of their own.
   alignas(64) uint32_t generation_ = 0;
   void (*task_)(void*, int, int) = nullptr;
   void* context_ = nullptr;

@@ -1,5 +1,5 @@
-// The WebAssembly binding: the same instance as napi.cc opens, but one per module, reached through exports. Also the few
-// functions that a C library would bring; there is none.
+// The WebAssembly binding. It offers the same instance as napi.cc, but one for each module, through exports. It also
+// has the few functions of a C library that are needed, because there is no C library.
 #include <cstddef>
 #include <cstdint>
 #include <new>
@@ -21,7 +21,7 @@ namespace {
 
 constexpr int64_t kStackBytes = 1 << 20;
 
-// In place, so that nothing is destroyed at an exit that never comes.
+// Constructed in place, so that no destructor is registered: WebAssembly never exits.
 alignas(ThreadPool) unsigned char poolMemory[sizeof(ThreadPool)];
 alignas(Storages) unsigned char storagesMemory[sizeof(Storages)];
 alignas(BranchPools) unsigned char branchPoolsMemory[sizeof(BranchPools)];
@@ -34,7 +34,7 @@ const KernelTable& table() { return FT_ISA::kTable; }
 
 }  // namespace
 
-// Once, before all else. `mayBlock` 0: the calling thread must spin instead of sleeping.
+// Call once, before anything else. `mayBlock` 0: the calling thread must spin instead of sleeping.
 FT_EXPORT(open) void openInstance(int threads, int mayBlock) {
   new (poolMemory) ThreadPool(threads, mayBlock != 0);
   new (storagesMemory) Storages;
@@ -43,7 +43,8 @@ FT_EXPORT(open) void openInstance(int threads, int mayBlock) {
 
 FT_EXPORT(close) void closeInstance() { pool().close(); }
 
-// The top of a stack for one worker, which the host puts into __stack_pointer of the worker's instance; 0: no memory.
+// Allocates a stack for one worker and returns its top, which the host stores in __stack_pointer of the worker's
+// instance. 0: no memory.
 FT_EXPORT(worker_stack) uintptr_t workerStack() {
   void* memory = heapAllocate(kStackBytes);
   return memory == nullptr ? 0 : reinterpret_cast<uintptr_t>(memory) + static_cast<uintptr_t>(kStackBytes);
@@ -59,15 +60,15 @@ FT_EXPORT(failed) int hasFailed() { return pool().failed() ? 1 : 0; }
 FT_EXPORT(allocate) int allocate(double bytes) { return storages().allocate(static_cast<int64_t>(bytes)); }
 FT_EXPORT(release) void release(int handle) { (void)storages().release(handle); }
 
-// The address of `bytes` bytes at `offset` in a storage; 0 unless it is live and they lie in it.
+// The address of `bytes` bytes at `offset` in a storage. 0 unless the storage is live and contains them.
 FT_EXPORT(at) void* at(int handle, double offset, double bytes) { return storages().at(handle, offset, bytes); }
 
 FT_EXPORT(packet) double* packetAddress() { return packet; }
 FT_EXPORT(run) int run() { return dispatch(table(), storages(), pool(), packet); }
 
 
-// The packets of storage `packets`, in branches, each on `threads` threads; storage `ends` tells where each of `count` branches
-// ends.
+// Runs the packets of storage `packets` in branches, each on `threads` threads. Storage `ends` has the end of each of
+// `count` branches.
 FT_EXPORT(run_beside) int runBeside(int packets, int length, int ends, int count, int threads) {
   const void* const from = storages().at(packets, 0, static_cast<double>(length) * kPacketLength * sizeof(double));
   const void* const to = storages().at(ends, 0, static_cast<double>(count) * sizeof(int32_t));
@@ -89,7 +90,7 @@ FT_EXPORT(max_floats) int maxFloats() { return kMaxFloats; }
 
 }  // namespace foretoken
 
-// What the compiler calls by itself. With bulk memory each body is one instruction, not a call of itself.
+// Functions that the compiler itself calls. With bulk memory each body is one instruction, not a call of itself.
 extern "C" {
 void* memcpy(void* to, const void* from, size_t bytes) { return __builtin_memcpy(to, from, bytes); }
 void* memmove(void* to, const void* from, size_t bytes) { return __builtin_memmove(to, from, bytes); }
@@ -97,7 +98,7 @@ void* memset(void* to, int value, size_t bytes) { return __builtin_memset(to, va
 [[noreturn]] void __cxa_pure_virtual() { __builtin_trap(); }
 }
 
-// Named by virtual destructors, which nothing here ever runs through a pointer.
+// Referenced by virtual destructors, which are never called through a pointer here.
 void operator delete(void*) noexcept { __builtin_trap(); }
 void operator delete(void*, size_t) noexcept { __builtin_trap(); }
 void operator delete(void*, size_t, std::align_val_t) noexcept { __builtin_trap(); }

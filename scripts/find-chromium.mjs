@@ -1,4 +1,4 @@
-// Where Chromium is: CHROME_PATH, or the first of its names on the path.
+// Finds Chromium: CHROME_PATH, or the first of its names on the path.
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 

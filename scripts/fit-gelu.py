@@ -2,8 +2,9 @@
 
 GELU and its slope, for results that are rounded to bfloat16: x is cut into pieces of 1/2.9, and in each of them GELU is a
 polynomial of degree 4 whose derivative is the slope. Both are fitted at once: weighted least squares, reweighted by the
-error itself until it levels out (Lawson 1961). Errors count as the tests of conformance bound them: in parts of the value,
-and of 2⁻⁷ where the slope is near 0, of 2⁻⁹·|x| where GELU is. Around 0 the polynomial has no constant.
+error itself until it levels out (Lawson 1961). Errors are weighted as the conformance tests bound them: relative to the
+value, but relative to 2⁻⁷ where the slope is near 0, and to 2⁻⁹·|x| where GELU is near 0. Around 0 the polynomial has no
+constant term.
 """
 
 import math
@@ -18,20 +19,20 @@ SCALE = math.sqrt(2 / math.pi)
 
 
 def exact(x):
-    """GELU by the error function, and its slope."""
+    """GELU from the error function, and its slope."""
     cumulative = 0.5 * math.erfc(-x / math.sqrt(2))
     return x * cumulative, cumulative + x * math.exp(-x * x / 2) / math.sqrt(2 * math.pi)
 
 
 def tanh_form(x):
-    """GELU by tanh, and its slope: σ(2u) keeps its digits where it is small."""
+    """GELU from tanh, and its slope. σ(2u) keeps full precision where it is small."""
     gate = 1 / (1 + math.exp(-2 * SCALE * (x + 0.044715 * x**3)))
     rest = 1 / (1 + math.exp(2 * SCALE * (x + 0.044715 * x**3)))
     return x * gate, gate + x * gate * rest * 2 * SCALE * (1 + 3 * 0.044715 * x * x)
 
 
 def solve(matrix, right):
-    """Gaussian elimination with pivots."""
+    """Gaussian elimination with pivoting."""
     n = len(right)
     rows = [matrix[i][:] + [right[i]] for i in range(n)]
     for i in range(n):

@@ -2,7 +2,7 @@
 
 Each is a minimax fit of the relative error of the whole function, not of the polynomial alone: weighted least squares
 on a dense Chebyshev grid, reweighted by the error itself until it levels out (Lawson 1961). Values come from mpmath at
-60 digits, since the quotients below cancel near 0.
+60 digits, because the quotients below lose digits near 0.
 """
 
 import mpmath
@@ -58,7 +58,7 @@ fit(
     5,
 )
 
-# The same for weights of attention, which are rounded to bfloat16 (native/kernels/attention/amx_parts.h): 2^r for 0 ≤ r < 1
+# exp2 for weights of attention, which are rounded to bfloat16 (native/kernels/attention/amx_parts.h): 2^r for 0 ≤ r < 1
 for degree in (3, 5):
     fit("weightExp2", lambda r: 2**r, lambda r: 1 / 2**r, 0, 1, degree)
 
@@ -77,8 +77,8 @@ root_two_pi = mpmath.sqrt(2 * mpmath.pi)
 fit("normalDensity", lambda f: 2**f / root_two_pi, lambda f: root_two_pi / 2**f, -0.5 - 1e-4, 0.5 + 1e-4, 6)
 
 
-# Mills' ratio Φ(−a)/φ(a) for 0 ≤ a ≤ 5.5, in u = a/2.75 − 1. The weight exp(−a²/4) lies between that of the relative
-# error (1) and that of the absolute error of Φ (exp(−a²/2)): near 0 every digit counts, in the far tail few do.
+# Mills' ratio Φ(−a)/φ(a) for 0 ≤ a ≤ 5.5, in u = a/2.75 − 1. The weight exp(−a²/4) is a compromise between the relative
+# error (weight 1) and the absolute error of Φ (weight exp(−a²/2)): near 0 every digit matters, in the far tail few do.
 def mills(u):
     a = (u + 1) * mpmath.mpf(2.75)
     return mpmath.erfc(a / mpmath.sqrt(2)) * mpmath.exp(a * a / 2) * root_two_pi / 2

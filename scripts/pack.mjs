@@ -1,12 +1,12 @@
-// Makes the packages for npm, in build/packages/ or in the folder that --to names:
+// Makes the npm packages, in build/packages/ or in the folder given by --to:
 //
 //     node scripts/pack.mjs                       foretoken alone: it computes with WebAssembly
 //     node scripts/pack.mjs --native              and the native kernels for Linux x64 as an optional package
 //     node scripts/pack.mjs --repository URL      for provenance: the repository that builds it
 //
-// The package's package.json differs from the clone's. It has no scripts, so nothing runs when it is installed or linked,
-// and no development dependencies. And it names the optional package: the clone's must not, since until it is published
-// anyone could publish something else by that name.
+// The package's package.json differs from the clone's: it has no scripts, so that installing or linking runs nothing,
+// and no development dependencies. It also names the optional package. The clone's package.json must not: until the
+// optional package is published, anyone could publish something else under that name.
 import { execFile } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,35 +17,38 @@ import { isMain, readStamp, root } from "./build/common.mjs";
 const addonFile = "foretoken.linux-x64.node";
 const addon = join(root, "dist/backend/implementations/native", addonFile);
 const nativeName = "@foretoken/native-linux-x64";
-/** Names the machines that the addon runs on: with the C library of Ubuntu 22.04, RHEL 9, Debian 12 or later. */
+/** Names the machines on which the addon runs: with the C library of Ubuntu 22.04, RHEL 9, Debian 12 or later. */
 const newestLibc = 35;
 
 const readJson = (path) => JSON.parse(readFileSync(join(root, path), "utf8"));
 
 /**
- * What npm prints on standard output.
+ * Runs npm. Resolves to its standard output.
  * @param {string[]} args
  * @param {string} cwd
  * @returns {Promise<string>}
  */
 const npm = (args, cwd) =>
   new Promise((resolve, reject) => {
-    // Windows has it as a script, which only a shell runs.
+    // On Windows npm is a script, which only a shell can run.
     const options = { cwd, shell: process.platform === "win32", maxBuffer: 2 ** 26 };
     execFile("npm", [...args, "--ignore-scripts", "--loglevel=error"], options, (error, stdout, stderr) =>
       error === null ? resolve(stdout) : reject(new Error(stderr || error.message)),
     );
   });
 
-/** Packs `folder` into the folder `to`, new or not; the packed file, as npm describes it. @returns {Promise<{ filename: string, size: number, unpackedSize: number, files: { path: string, size: number }[] }>} */
+/**
+ * Packs `folder` into the folder `to`, which may be new. Resolves to npm's description of the packed file. @returns
+ * {Promise<{ filename: string, size: number, unpackedSize: number, files: { path: string, size: number }[] }>}
+ */
 export const pack = async (folder, to) => {
   mkdirSync(to, { recursive: true });
-  // npm runs in `folder`: for it, a relative path would be another one.
+  // npm runs in `folder`, so a relative path would mean another place.
   const [packed] = JSON.parse(await npm(["pack", "--json", "--pack-destination", resolve(to)], folder));
   return packed;
 };
 
-/** Does `work` with a folder that is removed after it. */
+/** Calls `work` with a temporary folder and removes the folder afterwards. */
 const inTemporaryFolder = async (work) => {
   const folder = mkdtempSync(join(tmpdir(), "foretoken-pack-"));
   try {
@@ -57,11 +60,11 @@ const inTemporaryFolder = async (work) => {
 
 const writeJson = (path, value) => writeFileSync(path, `${JSON.stringify(value, null, 2)}\n`);
 
-/** A package may name where it was built: npm compares it with the provenance. */
+/** A package may name the repository that built it; npm compares it with the provenance. */
 const withRepository = (repository) =>
   repository === undefined ? {} : { repository: { type: "git", url: repository } };
 
-/** Fields of package.json that are for work in the clone. */
+/** Fields of package.json that only the clone needs. */
 const publishedManifest = ({ native, repository }) => {
   const { scripts, devDependencies, files, ...published } = readJson("package.json");
   const optional = native ? { optionalDependencies: { [nativeName]: published.version } } : {};
@@ -69,7 +72,7 @@ const publishedManifest = ({ native, repository }) => {
 };
 
 /**
- * Declarations that TypeScript reads for users of the package: the files of its exports, and all that those import.
+ * Declaration files that TypeScript reads for users of the package: the files of its exports, and all files that they import.
  * @param {string[]} entries
  * @returns {Set<string>}
  */
@@ -78,7 +81,7 @@ export const declarationsFrom = (entries) => {
   const visit = (path) => {
     if (reached.has(path)) return;
     reached.add(path);
-    // Of a declaration file only: import or export … from "./x.ts", and import("./x.ts").
+    // Only in declaration files: import or export … from "./x.ts", and import("./x.ts").
     for (const [, name] of readFileSync(join(root, path), "utf8").matchAll(/\b(?:from|import)\s*\(?\s*"(\.[^"]+)"/g))
       visit(posix.join(posix.dirname(path), name.replace(/\.[jt]s$/, ".d.ts")));
   };
@@ -86,7 +89,7 @@ export const declarationsFrom = (entries) => {
   return reached;
 };
 
-/** Whether a file goes into the package: all that npm lists, but for declarations that no user can import. */
+/** Whether a file belongs in the package: everything that npm lists, except declarations that no user can import. */
 const isPublished = () => {
   const entries = Object.values(readJson("package.json").exports).flatMap(({ types }) => (types ? [types] : []));
   const declarations = declarationsFrom(entries.map((path) => posix.normalize(path)));
@@ -109,13 +112,13 @@ export const packMain = ({ to, native = false, repository }) =>
     return pack(folder, to);
   });
 
-/** Instruction sets that the addon was built with, and whether they are all that there are. */
+/** Instruction sets of the built addon, and whether they are all existing sets. */
 export const builtSets = () => {
   const names = readStamp("native", addon)?.split(": ").at(-1)?.split(",") ?? [];
   return { names: names.filter((name) => name !== "all"), complete: names.includes("all") };
 };
 
-/** The minor version of the C library (glibc 2.N) that a library needs at least. */
+/** Minimum minor version of the C library (glibc 2.N) that a library needs. */
 export const neededLibc = (bytes) => {
   const minors = [...bytes.toString("latin1").matchAll(/GLIBC_2\.(\d+)/g)].map(([, minor]) => Number(minor));
   return Math.max(...minors, 0);
@@ -157,18 +160,18 @@ export const packNative = ({ to, repository }) =>
     return pack(folder, to);
   });
 
-/** Fails unless what is built may be published. */
+/** Fails if the build must not be published. */
 const checkBuilt = (native) => {
   const needed = ["dist/cli/main.js", "dist/command/run.js", "dist/foretoken.browser.js", "dist/studio/index.html"];
-  // The bundle has both sets of WebAssembly if both are built.
+  // The bundle contains both WebAssembly sets if both are built.
   needed.push(
     ...["kernels.wasm", "kernels.relaxed-simd.wasm"].map((name) => `dist/backend/implementations/wasm/${name}`),
   );
   const build = `FORETOKEN_BUILD_ISA=${native ? "all" : "relaxed-simd"} npm run build`;
   const missing = needed.find((path) => !existsSync(join(root, path)));
-  if (missing !== undefined) throw new Error(`pack: ${missing} must be there; try ${build}`);
+  if (missing !== undefined) throw new Error(`pack: ${missing} must exist; try ${build}`);
   if (!native) return;
-  if (!existsSync(addon)) throw new Error(`pack: ${addonFile} must be there; try ${build}, on Linux x64`);
+  if (!existsSync(addon)) throw new Error(`pack: ${addonFile} must exist; try ${build}, on Linux x64`);
   const { names, complete } = builtSets();
   if (!complete) {
     throw new Error(`pack: every instruction set must be compiled; got ${names.join(", ")}; try ${build}`);

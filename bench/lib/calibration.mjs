@@ -1,10 +1,10 @@
-/** How often `compareRuns` calls settings different: on draws from many runs. */
+/** How often `compareRuns` calls two settings different, in draws from many runs. */
 import { randomKey, randomStream } from "../../dist/core/random.js";
 import { compareRuns } from "../../dist/evaluate/compare-runs.js";
 
 const sumOf = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
 
-/** A run's losses of its windows as an evaluation; of the sums only those that a comparison reads. */
+/** A run's window losses in the form of an evaluation, with only the sums that a comparison reads. */
 const evaluationOf = ({ nats, tokens }) => {
   const natsPerToken = sumOf(nats) / sumOf(tokens);
   const windows = nats.map((value, i) => ({ nats: value, tokens: tokens[i] }));
@@ -18,13 +18,13 @@ const evaluationOf = ({ nats, tokens }) => {
   };
 };
 
-/** `count` different ones of `items`. */
+/** Draws `count` different elements of `items`. */
 const draw = (items, count, { integer }) => {
   const rest = [...items];
   return Array.from({ length: count }, () => rest.splice(integer(rest.length), 1)[0]);
 };
 
-/** Seeds that both settings have, and their losses. */
+/** Seeds that both settings were trained with, and their losses. */
 const partsOf = (runs) => {
   const [first, second] = ["first", "second"].map(
     (setting) => new Map(runs.filter((run) => run.setting === setting).map((run) => [run.seed, evaluationOf(run)])),
@@ -50,7 +50,8 @@ export const noiseOf = (runs) => {
 /**
  * Shares of `draws` in which settings are called different.
  * @param runs as {setting: "first" or "second", seed, nats, tokens}
- * @returns `alike`: both sides are other seeds of the first setting; `apart`: the settings on the same seeds. `mean`: of the differences.
+ * @returns `alike`: both sides are runs of the first setting with different seeds; `apart`: the two settings with equal
+ * seeds; `mean`: mean of the differences.
  */
 export const calibrationOf = (runs, { draws, seeds, seed }) => {
   const { first, second, both } = partsOf(runs);

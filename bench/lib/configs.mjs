@@ -1,10 +1,12 @@
-/** The measured models, each with its batch. One description is for this library and its peers. */
+/** The measured models, each with its batch. This library and its peers use the same description. */
 import { presets } from "../../dist/config/presets.js";
 
-/** The reference model without dropout. Bias on all but q, k, v and the head; an untied head. */
+/**
+ * The reference model without dropout. All layers but q, k, v and the head have biases; the head has its own weights.
+ */
 const book = { ...presets.book.model, dropout: 0 };
 
-/** Biases everywhere but in the head, which shares the embedding's weights, and the tanh form of GELU. */
+/** All layers but the head have biases. The head shares the embedding's weights. GELU has its tanh form. */
 const gpt2 = {
   ...book,
   bias: { qkv: true, projection: true, mlp: true },
@@ -12,7 +14,7 @@ const gpt2 = {
   tieEmbeddings: true,
 };
 
-/** vocabSize null: characters of the text; a number: random tokens, since the time does not depend on them. */
+/** vocabSize null: characters of the text. A number: random tokens; the time does not depend on the tokens. */
 export const configs = {
   "nano-cpu": {
     model: { ...book, contextLength: 64, nLayer: 4, nHead: 4, nEmbd: 128 },
@@ -26,7 +28,7 @@ export const configs = {
     batchSize: 4,
     vocabSize: 50_257,
   },
-  /** To try the benchmarks themselves. */
+  /** For trying out the benchmarks. */
   tiny: { model: { ...gpt2, contextLength: 8, nLayer: 1, nHead: 2, nEmbd: 16 }, batchSize: 2, vocabSize: 40 },
 };
 
@@ -49,7 +51,7 @@ export const runConfig = (name) => {
   return { ...presets.book, model, train };
 };
 
-/** Random tokens, the same each time. */
+/** Random tokens, equal in every run. */
 export const randomTokens = (length, vocabSize) => {
   let state = 1;
   return Int32Array.from({ length }, () => {

@@ -1,14 +1,14 @@
-/** Processes that are measured in turn: each works on request and waits while the others work. */
+/** Processes that are measured in turn. Each works on request and waits while the others work. */
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 
 /**
- * Starts a process that writes a line of JSON about itself, then answers each line of JSON on its standard input with
- * one. Resolves to undefined, with a line on standard error, if it ends before that: a peer that is not installed.
- *
+ * Starts a process that writes a line of JSON about itself and then answers each JSON line on its standard input with
+ * one JSON line. Resolves to undefined, with a line on standard error, if the process ends before its first line,
+ * because its peer is not installed.
  * @param {string} name
  * @param {readonly string[]} command program and arguments.
- * @param {Record<string, string>} [env] added to this process's.
+ * @param {Record<string, string>} [env] added to the environment of this process.
  */
 export const startContestant = async (name, [program, ...args], env = {}) => {
   const child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, ...env } });
@@ -27,7 +27,7 @@ export const startContestant = async (name, [program, ...args], env = {}) => {
     if (!line.done) return JSON.parse(line.value);
     await ended;
     const lines = errors.trim().split("\n");
-    // Python ends with the error; Node has its stack and version after it.
+    // Python's output ends with the error; Node prints a stack and its version after it.
     const said = lines.find((one) => /^(Error|\w*Error):/u.test(one)) ?? lines.at(-1);
     throw new Error(`${name} ended${said === "" ? "" : `: ${said}`}`);
   };
@@ -53,5 +53,5 @@ export const startContestant = async (name, [program, ...args], env = {}) => {
   };
 };
 
-/** OpenMP's threads of a peer spin for a while after their work: they must not slow the next one's. */
+/** A peer's OpenMP threads spin for a while after their work; they must not slow the next process. */
 export const settle = () => new Promise((resolve) => setTimeout(resolve, 300));

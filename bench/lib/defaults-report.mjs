@@ -1,14 +1,16 @@
-/** What bench/defaults.mjs finds: a setting's mean of its seeds, the setting that is chosen, and tables of both. */
+/** Results of bench/defaults.mjs: a setting's mean over its seeds, the chosen setting, and tables of both. */
 import { count, markdownTable } from "./statistics.mjs";
 
 const mean = (numbers) => numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
 
-/** How far above the best setting a default may be, in nats per character: seeds and parts of a short text differ more. */
+/**
+ * Maximum loss of a default above the best setting, in nats per character. Seeds and parts of a short text differ more.
+ */
 export const limitOf = (bytes) => (bytes < 50_000 ? 0.1 : bytes < 500_000 ? 0.05 : 0.02);
 
 /**
- * A text's settings, and the one with the lowest mean loss on the part that chooses, of those that have all seeds.
- * @param plans of one text, each with its `result` where it has been trained.
+ * A text's settings, and the chosen one: among settings with all seeds, the lowest mean loss on the part that chooses.
+ * @param plans of one text, each with its `result` if it has been trained.
  */
 export const comparisonOf = (plans, seeds) => {
   const settings = [...new Set(plans.map(({ variation }) => variation))].flatMap((variation) => {

@@ -1,18 +1,18 @@
-/** How often the interval of a stretch of a text contains the whole text's difference of two models. */
+/** How often the interval of a stretch of a text contains the difference of two models on the whole text. */
 import { randomKey, randomStream } from "../../dist/core/random.js";
 import { compareEvaluations } from "../../dist/evaluate/compare.js";
 import { studentWithin } from "../../dist/evaluate/half-width.js";
 
 const sumOf = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
 
-/** Windows as an evaluation; of the sums only those that a comparison reads. */
+/** Windows in the form of an evaluation, with only the sums that a comparison reads. */
 const evaluationOf = (windows) => {
   const tokens = sumOf(windows.map((window) => window.tokens));
   const natsPerToken = sumOf(windows.map(({ nats }) => nats)) / tokens;
   return { natsPerToken, natsPerCharacter: natsPerToken, tokens, windows };
 };
 
-/** Half the width of the interval that a share of 0.95 of `errors` lies in. */
+/** Half the width of the interval that contains 95% of `errors`. */
 const idealOf = (errors) => errors.map(Math.abs).sort((a, b) => a - b)[Math.ceil(0.95 * errors.length) - 1];
 
 const student95 = (degrees) => {
@@ -26,7 +26,10 @@ const student95 = (degrees) => {
   return high;
 };
 
-/** Half the width as if `blocks` blocks of the windows were independent: Student's t and the standard error of their mean. */
+/**
+ * Half the width of the interval if `blocks` blocks of the windows were independent: Student's t times the standard
+ * error of their mean.
+ */
 const independent = (one, other, blocks) => {
   const { natsPerToken } = compareEvaluations(one, other);
   const rests = one.windows.map(({ nats, tokens }, i) => nats - other.windows[i].nats - natsPerToken * tokens);
@@ -36,7 +39,7 @@ const independent = (one, other, blocks) => {
   return (student95(blocks - 1) * Math.sqrt(variance * blocks)) / one.tokens;
 };
 
-/** Ways to make an interval, by name: half its width. */
+/** Methods for an interval, by name. Each returns half its width. */
 export const estimators = {
   compareEvaluations: (one, other) => compareEvaluations(one, other).halfWidth95?.natsPerToken,
   "windows independent": (one, other) => independent(one, other, one.windows.length),
@@ -45,8 +48,8 @@ export const estimators = {
 
 /**
  * Draws stretches of consecutive windows that begin at random places.
- * @returns for each length: its intervals by the name of an estimator, as {count, covered, halfWidth: the median}, and half the width
- *   that would have contained 95%.
+ * @returns for each length: its intervals by the name of an estimator, as {count, covered, halfWidth: the median}, and
+ * half the width that would have contained 95%.
  */
 export const coverageOf = ({ one, other }, { lengths, stretches, seed }) => {
   // The last window of a text is shorter.

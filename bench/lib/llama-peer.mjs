@@ -1,11 +1,11 @@
-// llama.cpp, as node-llama-cpp brings it: computing in one thread, with float32 keys and values.
+// llama.cpp from node-llama-cpp, computing in one thread, with float32 keys and values.
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { refuse } from "./options.mjs";
 
 const peer = new URL("../peers-llama/node_modules/node-llama-cpp/dist/index.js", import.meta.url);
 
-/** llama.cpp. Ends the program where it is not installed. */
+/** Loads llama.cpp. Ends the program if it is not installed. */
 export const openLlama = async () => {
   if (!existsSync(fileURLToPath(peer))) {
     refuse("node-llama-cpp: try npm install --prefix bench/peers-llama --ignore-scripts");
@@ -14,7 +14,7 @@ export const openLlama = async () => {
   return getLlama({ build: "never", gpu: false, maxThreads: 1, logLevel: "error" });
 };
 
-/** A sequence in a context of its own. @param more options of the context, such as `lora`. */
+/** A sequence in its own context. @param more options of the context, such as `lora`. */
 export const openSequence = async (model, contextSize, more = {}) => {
   const context = await model.createContext({
     contextSize,
@@ -27,7 +27,7 @@ export const openSequence = async (model, contextSize, more = {}) => {
   return { sequence: context.getSequence(), close: () => context.dispose() };
 };
 
-/** Greedy tokens after a prompt, each with the distance between the two best logits. */
+/** Greedy tokens after a prompt, each with the gap between the two best logits. */
 export const greedyIds = async (sequence, promptIds, count) => {
   await sequence.clearHistory();
   const [ids, gaps] = [[], []];

@@ -1,4 +1,4 @@
-/** The facts that a measurement must name: the machine, and its software. */
+/** Facts that every measurement must name: the machine and its software. */
 import { arch, availableParallelism, cpus, release, totalmem, type } from "node:os";
 import { namedLevels, peakOf } from "./roofs.mjs";
 
@@ -10,7 +10,7 @@ export const machine = () => ({
   node: process.version,
 });
 
-/** In one line. */
+/** The machine in one line. */
 export const machineLine = ({ cpu, cores, memoryBytes, system, node }) =>
   `${cpu}, ${cores} cores, ${Math.round(memoryBytes / 2 ** 30)} GiB; ${system}; Node ${node}`;
 

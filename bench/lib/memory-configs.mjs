@@ -1,8 +1,8 @@
-/** Runs whose memory is compared with its estimate: from 0.1 to 124 million parameters. */
+/** Runs whose memory is compared with its estimate, from 0.1 to 124 million parameters. */
 import { presets } from "../../dist/config/presets.js";
 import { runConfig } from "./configs.mjs";
 
-/** Two steps, an evaluation after each, a sample and a checkpoint: all kinds of work of a run. */
+/** Two steps, an evaluation after each, a sample and a checkpoint: every kind of work in a run. */
 const plan = { steps: 2, evalInterval: 1, checkpointInterval: 1, sampleTokens: 20 };
 
 /**
@@ -18,7 +18,10 @@ const changed = (base, model = {}, train = {}) => ({
 const { book, quick, shakespeare } = presets;
 const small = { contextLength: 32, nLayer: 2, nHead: 2, nEmbd: 64 };
 
-/** `characters`: distinct ones in the text; `text`: its length; `valFraction`: its held-out share, if not a tenth. */
+/**
+ * `characters`: number of different characters in the text; `text`: its length; `valFraction`: its held-out share
+ * (default: a tenth).
+ */
 export const memoryConfigs = {
   tiny: { config: changed(quick, small, { batchSize: 8 }), characters: 65, text: 200_000 },
   "nano-cpu": { config: changed(runConfig("nano-cpu")), characters: 65, text: 200_000 },
@@ -56,11 +59,12 @@ export const memoryConfigs = {
 };
 
 /**
- * Pieces of a text with exactly so many distinct characters, all of the Basic Multilingual Plane, with words and lines.
+ * Pieces of a text with exactly this number of different characters, all from the Basic Multilingual Plane, with words
+ * and lines.
  */
 export function* textOf(length, characters) {
   const distinct = [...Array.from({ length: 95 }, (_, i) => 32 + i), 10];
-  // Letters and signs past ASCII, without surrogates.
+  // Letters and signs beyond ASCII, without surrogates.
   for (let code = 0xa1; distinct.length < characters; code++) if (code < 0xd800 || code > 0xdfff) distinct.push(code);
   const used = distinct.slice(-characters).map((code) => String.fromCharCode(code));
   const piece = 100_000;
@@ -68,7 +72,8 @@ export function* textOf(length, characters) {
   for (let done = 0; done < length; done += piece) {
     let text = "";
     for (let i = done; i < Math.min(length, done + piece); i++) {
-      // Each once, then at random: a linear congruential generator, with the constants of Numerical Recipes.
+      // First each character once, then random characters: a linear congruential generator with the constants of
+      // Numerical Recipes.
       state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
       text += used[i < characters ? i : Math.floor((state / 2 ** 32) * characters)];
     }

@@ -1,6 +1,6 @@
 /**
- * A process that trains as bench/memory.mjs tells it, in one word of JSON, and writes one line of JSON: the estimate of
- * its memory, and its peak.
+ * A process for bench/memory.mjs. It trains as its JSON argument says and writes one line of JSON: the estimate of its
+ * memory, and its peak.
  */
 import { train } from "../../dist/index.js";
 import { peakMemory } from "./peak-memory.mjs";

@@ -1,4 +1,4 @@
-/** A page in headless Chromium that runs models with transformers.js, from files of this machine alone. */
+/** A page in headless Chromium that runs models with transformers.js, only from files of this machine. */
 import { createReadStream, existsSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
@@ -15,7 +15,7 @@ const types = {
   ".html": "text/html",
 };
 
-/** Headers that give a page several threads. */
+/** Headers that allow a page to use several threads. */
 const headers = {
   "Cross-Origin-Opener-Policy": "same-origin",
   "Cross-Origin-Embedder-Policy": "require-corp",
@@ -55,9 +55,9 @@ export const openPage = async (models) => {
   await page.goto(`http://127.0.0.1:${server.address().port}/`);
   await page.waitForFunction("globalThis.answers !== undefined");
   return {
-    /** `answersOf` in the page. */
+    /** Runs `answersOf` in the page. */
     answers: (name, asked) => page.evaluate(([place, given]) => globalThis.answers(place, given), [name, asked]),
-    /** What `page.js` writes. */
+    /** The text that `page.js` writes. */
     write: () => page.evaluate('import("/page.js").then(() => document.body.textContent.trim())'),
     close: async () => {
       await browser.close();

@@ -2,13 +2,13 @@
 import { availableParallelism } from "node:os";
 import { configs, measured } from "./configs.mjs";
 
-/** Ends the program: the mistake is the user's. */
+/** Prints the user's mistake and ends the program. */
 export const refuse = (message) => {
   console.error(message);
   process.exit(2);
 };
 
-/** For node:util's parseArgs. */
+/** Options for parseArgs of node:util. */
 export const commonOptions = /** @type {const} */ ({
   config: { type: "string", default: measured.join(",") },
   threads: { type: "string", default: String(availableParallelism()) },
@@ -16,7 +16,7 @@ export const commonOptions = /** @type {const} */ ({
   json: { type: "string" },
 });
 
-/** Of programs that measure roofs: up to which size, in MiB, they measure memory. */
+/** Option of programs that measure roofs: maximum size of the memory they measure, in MiB. */
 export const roofOptions = /** @type {const} */ ({ "roof-memory": { type: "string", default: "512" } });
 
 /** A whole number above 0. */
@@ -26,7 +26,7 @@ export const wholeNumber = (flag, text) => {
   return value;
 };
 
-/** Names with commas between them, each one of `known`. */
+/** Names separated by commas, each one of `known`. */
 export const namesOf = (flag, text, known) => {
   const names = text.split(",").filter((name) => name !== "");
   const unknown = names.find((name) => !known.includes(name));

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 
 /**
- * The most that this process has held in memory, in bytes. On Linux the kernel's own mark: `maxRSS` there begins with
- * the parent's at the time of the fork.
+ * Peak memory of this process, in bytes. On Linux it reads the kernel's own mark, because `maxRSS` begins with the
+ * parent's value at the fork.
  */
 export const peakMemory = () => {
   if (process.platform === "linux") {

@@ -1,4 +1,4 @@
-/** The product that a kernel of the linear layer computes, for peers that have only products. */
+/** The matrix product that a kernel of the linear layer computes, for peers that have only products. */
 
 /**
  * `forward`: x[M, K] · w[N, K]ᵀ (+ bias); `input`: dy[M, N] · w[N, K]; `weight`: dy[M, N]ᵀ · x[M, K].
@@ -15,7 +15,7 @@ const parts = /** @type {const} */ ([
 ]);
 
 /**
- * The product of a recorded call; undefined for another kernel, and for a product without rows.
+ * The product of a recorded call. Undefined for another kernel, and for a product without rows.
  * @returns {Product | undefined}
  */
 export const productOf = ({ kernel, args }) => {

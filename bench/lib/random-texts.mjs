@@ -19,14 +19,14 @@ const numbers = (seed) => {
   };
 };
 
-/** A code point that is no surrogate, mostly of a common block. */
+/** A code point that is not a surrogate, mostly from a common block. */
 const point = (random) => {
   const limits = [0x80, 0x250, 0x800, 0x3000, 0xd800, 0x20000, 0x110000];
   const code = random(limits[random(limits.length)]);
   return code >= 0xd800 && code <= 0xdfff ? 0xfffd : code;
 };
 
-/** @param corpus a text of which parts are taken; "" for none. */
+/** @param corpus a text from which parts are taken; "" for none. */
 export const randomTexts = (count, seed, corpus = "") => {
   const random = numbers(seed);
   const list = parts.split("|");

@@ -1,6 +1,6 @@
 /**
- * The kernel calls of a model, with their arguments: recorded by running it on a backend that only counts, so that
- * measurements are always of the calls that a model makes.
+ * Records the kernel calls of a model, with their arguments, by running it on a backend that only counts. So
+ * measurements always use the calls that a model makes.
  */
 import { kernelPlans } from "../../dist/backend/calls/check.js";
 import { kernelCost } from "../../dist/backend/calls/cost.js";
@@ -23,19 +23,20 @@ import { randomTokens, runConfig } from "./configs.mjs";
  */
 
 /**
- * Properties of the work's backend: the type of operands, and the ones that decide about its calls.
+ * Properties of the backend that decide which calls are made: the operand type and others.
  * @typedef {Pick<import("../../dist/backend/backend.js").Capabilities, "dtype" | "activations" | "tiles">} Kind
  */
 
 /**
- * Prepares on a counting backend, then does the work that `prepare` resolves to; resolves to the work's calls, in order.
+ * Calls `prepare` on a counting backend, then runs the work to which it resolves. Resolves to the calls of the work, in
+ * order.
  * @param {(backend: import("../../dist/backend/backend.js").Backend) => Promise<() => Promise<unknown>>} prepare
  * @param {Kind} kind
  */
 const record = async (prepare, { dtype, ...kind } = { dtype: "float32", activations: "float32", tiles: null }) => {
   /** @type {Call[]} */
   const calls = [];
-  // What is recorded does not go through `run` again.
+  // Recorded calls do not go through `run` again.
   const { record: _record, replay: _replay, moved: _moved, replayBeside: _beside, ...counting } = openCounting(kind);
   const contents = new Map();
   const work = await prepare({
@@ -67,7 +68,7 @@ export const recordStep = (config, vocabSize, kind) =>
   }, kind);
 
 /**
- * The calls of one more token after half a context, whose keys and values are kept.
+ * The calls for one more token after half a context whose keys and values are cached.
  * @param {import("../../dist/models/config.js").ModelConfig} model
  * @param {number} vocabSize
  * @param {Kind} [kind]
@@ -78,7 +79,7 @@ export const recordDecoding = (model, vocabSize, kind) =>
     const room = createRoom(made, 1);
     const prompt = [...randomTokens(model.contextLength / 2, vocabSize)];
     const sequence = openSequence(room, { model: made, prompt, maxNewTokens: 2, choose: () => null });
-    if (sequence === null) throw new Error("a room has pages for one context");
+    if (sequence === null) throw new Error("the key-value cache must have pages for one context");
     const compute = async () => {
       const piece = sequence.piece(prompt.length);
       await room.passesFor(made).run([piece]);
@@ -89,14 +90,14 @@ export const recordDecoding = (model, vocabSize, kind) =>
     return compute;
   }, kind);
 
-/** Arithmetic of products and bytes of all kernels in a step. */
+/** Floating-point operations of the products, and bytes of all kernels, in a step. */
 export const stepCost = async (name, vocabSize) => {
   const calls = await recordStep(runConfig(name), vocabSize);
   const sum = (of) => calls.reduce((total, call) => total + of(call), 0);
   return { flops: sum(({ flops }) => flops), bytes: sum(({ read, written }) => read + written) };
 };
 
-/** Keys of random numbers: no time depends on them. */
+/** Keys of random numbers; times do not depend on them. */
 const isWord = (name) => /^(key\d|site)$/u.test(name);
 
 /**
@@ -123,7 +124,7 @@ export const distinct = (calls) => {
   return [...found.values()];
 };
 
-/** A block to fill memory with: numbers in [-1, 1), none so small that arithmetic with them is slow. */
+/** Values to fill memory with: numbers in [-1, 1), none small enough to be subnormal and slow. */
 const noise = Float32Array.from(
   { length: 2 ** 16 },
   (_, i) => ((Math.imul(i + 1, 2_654_435_761) >>> 0) / 2 ** 31 || 1) - 1,
@@ -136,13 +137,13 @@ const fillWithNoise = (backend, storage) => {
   }
 };
 
-/** Offsets keep their place in a cache line. */
+/** Offsets keep their position within a cache line. */
 const lineElements = 16;
 
 /**
- * Puts a recorded call onto a real backend: memory of the same lengths, shared where the call's buffers share it, and of
- * memory shared with other calls (all weights are in one array) only the part that the call uses.
- *
+ * Prepares a recorded call on a real backend. Storages have equal lengths, and buffers share a storage where the call's
+ * buffers do. Of a storage that other calls use too (all weights are in one array), only the part that this call uses
+ * is allocated.
  * @param {import("../../dist/backend/backend.js").Backend} backend
  * @param {Call} call
  */

@@ -1,4 +1,4 @@
-/** The tables of docs/performance.md, from the results that main.mjs keeps. */
+/** The tables of docs/performance.md, from the results of main.mjs. */
 import { configs, tokensPerStep } from "./configs.mjs";
 import { machineLine } from "./machine.mjs";
 import { namedLevels, peakOf } from "./roofs.mjs";
@@ -9,7 +9,7 @@ const dtypes = ["float32", "bfloat16"];
 const sum = (numbers) => numbers.reduce((total, one) => total + one, 0);
 const notMeasured = "Not measured.\n";
 
-/** The measurements of native: the tables are about this backend. */
+/** The measurements of the native backend; all tables are about it. */
 const kernelsOf = ({ kernels }, name, dtype) =>
   kernels?.measurements.find((one) => one.name === name && one.dtype === dtype && one.backend === "native");
 
@@ -61,8 +61,9 @@ const trainingSection = ({ train }) => {
 
 /**
  * A step of a configuration in a dtype against the limits of the machine, in milliseconds; undefined if native was not
- * measured. `arithmetic`: its products at the dtype's peak. `bytes`: the bytes of its kernels, at the rate at which
- * memory copies. `kernels`: each kernel at its own roof, the greater of both, added up.
+ * measured.
+ * `arithmetic`: its products at the dtype's peak. `bytes`: the bytes of its kernels at the speed of a memory copy.
+ * `kernels`: the sum over kernels of the longer of both times at the kernel's own roof.
  */
 export const floorOf = (results, { name, roofs, cost, results: steps }, dtype) => {
   const ours = steps.find((one) => one.kind === "native" && one.dtype === dtype && one.dropout === 0);
@@ -122,7 +123,7 @@ const floorSection = (results) => {
   return rows.length === 0 ? notMeasured : markdownTable([titles, ...rows]);
 };
 
-/** Calls of one kernel at all shapes together. */
+/** Calls of one kernel, over all shapes. */
 const byKernel = (results) => {
   const found = new Map();
   for (const one of results) found.set(one.kernel, [...(found.get(one.kernel) ?? []), one]);
@@ -225,7 +226,7 @@ const writingSection = ({ generate }) => {
   )} ms after the process starts.\n\n${markdownTable([titles, ...rows])}`;
 };
 
-/** Each section's Markdown, by the name in its marks. */
+/** The Markdown of each section, by the name in its marks. */
 export const sections = (results) => ({
   machine: machineSection(results),
   training: trainingSection(results),
@@ -236,8 +237,8 @@ export const sections = (results) => ({
 });
 
 /**
- * `document` with each section between its marks.
- * @throws Error if a section has no place in it, or more than one.
+ * `document` with each section inserted between its marks.
+ * @throws Error if a section has no place in the document, or more than one.
  */
 export const fill = (document, written) => {
   let filled = document;

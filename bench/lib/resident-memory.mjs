@@ -1,26 +1,26 @@
-/** Whether a process's memory grows, from samples during its work, and which part grows. */
+/** Finds out from samples whether a process's memory grows, and which part grows. */
 import { readFileSync } from "node:fs";
 import { getHeapStatistics } from "node:v8";
 
 /**
- * How far the floor has risen: the lowest of the last quarter of the samples above the lowest of the first quarter, in
- * the samples' unit. Garbage that waits for its collection lifts single samples, not floors; leaked memory lifts both.
- * @param {readonly number[]} samples taken at equal distances, at least four.
+ * Rise of the floor, in the samples' unit: the minimum of the last quarter of the samples minus the minimum of the
+ * first quarter. Uncollected garbage raises single samples, not the floor; leaked memory raises both.
+ * @param {readonly number[]} samples taken at equal intervals, at least four.
  */
 export const floorRise = (samples) => {
   const quarter = Math.floor(samples.length / 4);
   return Math.min(...samples.slice(-quarter)) - Math.min(...samples.slice(0, quarter));
 };
 
-/** Of a mapping's line in /proc/self/smaps: the path at its end, empty for anonymous memory. */
+/** The path at the end of a mapping's line in /proc/self/smaps; empty for anonymous memory. */
 const header = /^[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \S+ *(.*)$/u;
 
 /**
- * Resident bytes of this process by their use; null if the system does not tell.
- * - `used`, `garbage`: of the JavaScript engine's heap, the part alive or not yet known to be dead, and the rest of its
- * pages;
- * - `malloc`: the C library's main heap: buffers, the engine's compiler;
- * - `anonymous`: other memory of no file: tensors, stacks of threads, large buffers, machine code;
+ * Resident bytes of this process by use; null if the system does not report them.
+ * - `used`, `garbage`: in the JavaScript engine's heap, the part that is alive or not yet known to be dead, and the
+ *   rest of its pages;
+ * - `malloc`: the main heap of the C library: buffers, the engine's compiler;
+ * - `anonymous`: other memory without a file: tensors, stacks of threads, large buffers, machine code;
  * - `files`: programs, libraries and their data.
  * @returns {Record<"used" | "garbage" | "malloc" | "anonymous" | "files", number> | null}
  */

@@ -1,26 +1,29 @@
-/** The file of results: one machine's figures, part by part; a later run replaces the figures that it measured again. */
+/**
+ * The results file: the figures of one machine, part by part. A later run replaces the figures that it measured again.
+ */
 
 import { join } from "node:path";
 import { root } from "../../scripts/build/common.mjs";
 
-/** Programs of this folder, one per part. */
+/** Programs of this folder, one for each part. */
 export const parts = /** @type {const} */ (["train", "kernels", "generate"]);
 
-/** Name for a machine: `bench/results/intel-xeon-processor-2-cores.json`. */
+/** File name for a machine: `bench/results/intel-xeon-processor-2-cores.json`. */
 export const resultsFile = ({ cpu, cores }) => {
   const words = `${cpu.replaceAll(/\(R\)|\(TM\)/gu, "")} ${cores} cores`.toLowerCase().match(/[a-z0-9]+/gu) ?? [];
   return join(root, "bench/results", `${words.join("-")}.json`);
 };
 
 const isContainer = (value) => typeof value === "object" && value !== null;
-/** A list of rows that is longer has a line for each. */
+/** A longer list of rows is written with one line for each row. */
 const oneLine = 800;
 const hasLines = (value) =>
   (Array.isArray(value) && value.some(isContainer) && JSON.stringify(value).length > oneLine) ||
   (isContainer(value) && Object.values(value).some(hasLines));
 
 /**
- * The text of a file of results: JSON with a line for each row of figures, so that a change shows which were measured again.
+ * The text of a results file: JSON with one line for each row of figures, so that a diff shows which rows were measured
+ * again.
  * @param {any} value
  */
 export const resultsText = (value, indent = "") => {
@@ -33,12 +36,12 @@ export const resultsText = (value, indent = "") => {
   return [isList ? "[" : "{", lines.join(",\n"), `${indent}${isList ? "]" : "}"}`].join("\n");
 };
 
-/** Identity of a measurement: no other in its part has the same. */
+/** Identity of a measurement, unique in its part. */
 const keyOf = ({ name, dtype, backend }) => [name, dtype, backend].join(" ");
 
 /**
- * `earlier`, with measurements of `later` in place of the same ones, in the original order. Facts about a whole call of a
- * part are copied to each of its measurements, since these may now come from several calls.
+ * `earlier`, with measurements replaced by the ones in `later` of equal identity, in the original order. Facts about a
+ * whole call of a part are copied to each of its measurements, because the file may mix measurements of several calls.
  * @param {{ measurements: readonly any[] } | undefined} earlier
  * @param {{ machine?: unknown, measurements: readonly any[] }} later in the form of a part's --json.
  */

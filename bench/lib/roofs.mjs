@@ -1,4 +1,4 @@
-/** The machine's limits: bench/roofs.cc, compiled for the instruction set of the kernels, and run. */
+/** Limits of the machine: compiles bench/roofs.cc for the kernels' instruction set and runs it. */
 import { mkdirSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { hashFiles, readStamp, root, sourcesUnder, writeStamp } from "../../scripts/build/common.mjs";
@@ -6,7 +6,7 @@ import { commonFlags, execute, findCompiler, instructionSets, isaDefines } from 
 
 const mebibyte = 2 ** 20;
 
-/** A size in Linux's form, as "512K". */
+/** Parses a size as Linux writes it, such as "512K". */
 const parseSize = (text) => {
   const [, number, unit] = /^(\d+)([KM]?)/u.exec(text) ?? [];
   return Number(number) * (unit === "M" ? mebibyte : unit === "K" ? 1024 : 1);
@@ -23,7 +23,10 @@ const readCache = (index) => {
   return { level: Number(read("level")), type: read("type"), bytes: parseSize(read("size")), cores };
 };
 
-/** Cache of `threads` threads, in bytes; 1 MiB a thread and 32 MiB together if the system does not tell. */
+/**
+ * Cache size for `threads` threads, in bytes; 1 MiB for each thread and 32 MiB in total if the system does not report
+ * it.
+ */
 export const caches = (threads) => {
   const found = { l2: threads * mebibyte, l3: 32 * mebibyte };
   for (let index = 0; index < 8; index++) {
@@ -39,7 +42,7 @@ export const caches = (threads) => {
   return found;
 };
 
-/** Compiles the program for an instruction set; undefined, with a line on standard error, where that cannot be done. */
+/** Compiles the program for an instruction set. Undefined, with a line on standard error, if that fails. */
 const compileRoofs = async (instructionSet) => {
   const compiler = findCompiler();
   const set = instructionSets[process.arch]?.find(({ name }) => name === instructionSet);
@@ -64,8 +67,8 @@ const compileRoofs = async (instructionSet) => {
 };
 
 /**
- * Measures for `instructionSet`, with `threads` threads, memory up to `most` MiB. Undefined, with a line on standard error,
- * if there is no compiler, or for a set that is not this machine's (such as WebAssembly's).
+ * Measures for `instructionSet` with `threads` threads, memory up to `most` MiB. Undefined, with a line on standard
+ * error, if there is no compiler or if this machine does not have the set (such as WebAssembly's).
  */
 export const measureRoofs = async (instructionSet, threads, most) => {
   const program = await compileRoofs(instructionSet);
@@ -78,7 +81,7 @@ export const measureRoofs = async (instructionSet, threads, most) => {
 /** Compiled programs by instruction set. */
 const readers = new Map();
 
-/** GB/s at which `threads` threads read `bytes` bytes of memory; NaN where it cannot be measured. */
+/** GB/s at which `threads` threads read `bytes` bytes of memory; NaN if it cannot be measured. */
 export const measureReading = async (instructionSet, threads, bytes) => {
   if (!readers.has(instructionSet)) readers.set(instructionSet, await compileRoofs(instructionSet));
   const program = readers.get(instructionSet);
@@ -88,15 +91,21 @@ export const measureReading = async (instructionSet, threads, bytes) => {
   return levels[0].read;
 };
 
-/** From half of L2 to a size that no cache holds, in bytes: doubled in between. At most `most`, but eight times L2 or more. */
+/**
+ * Sizes from half of L2 to one that no cache holds, in bytes, each twice the previous one. The largest is at most
+ * `most`, but at least eight times L2.
+ */
 export const measuredSizes = ({ l2, l3 }, most = 512 * mebibyte) => {
   const first = l2 / 2;
-  // A virtual machine sees the whole host's L3, which it shares, and may have little memory.
+  // A virtual machine reports the whole L3 of its host, which it shares, and may have little memory.
   const last = Math.max(Math.min(16 * l2, Math.max(8 * l2, most)), Math.min(8 * l3, most));
   return { first, last: first * 2 ** Math.round(Math.log2(last / first)) };
 };
 
-/** Sizes to name: within L2, within L3 (between both in ratio, since the system may report more of it), and in none. */
+/**
+ * Sizes for the table: within L2, within L3 (the geometric mean of both, because the system may report more L3 than
+ * there is), and in no cache.
+ */
 export const namedLevels = ({ levels }) => {
   const l2 = levels[0];
   const memory = levels.at(-1);
@@ -104,18 +113,19 @@ export const namedLevels = ({ levels }) => {
   return { l2, l3: levels.findLast(({ bytes }) => bytes <= between), memory };
 };
 
-/** Products of bfloat16 that the tiles compute for one of float32: native/gemm/amx/strips.h. */
+/** Number of bfloat16 products that tiles compute for one float32 product: native/gemm/amx/strips.h. */
 const productsOfWhole = 6;
 
-/** GFLOP/s of products with operands of a dtype: the rate of the fastest instruction in the measured set. */
+/** Peak GFLOP/s of products with operands of a dtype: the speed of the fastest instruction in the measured set. */
 export const peakOf = ({ instructionSet, float32, dotBf16, amxBf16 }, dtype) => {
   const tiles = instructionSet === "amx" ? amxBf16 : 0;
   return dtype === "bfloat16" ? Math.max(float32, dotBf16, tiles) : Math.max(float32, tiles / productsOfWhole);
 };
 
 /**
- * The least time for `read` bytes and `written` bytes, in nanoseconds, if they lie in `footprint` bytes: the rates are
- * those of the largest measured size that is not above it. Equal numbers of reads and writes have the rate of a copy.
+ * Minimum time for `read` bytes and `written` bytes in a footprint of `footprint` bytes, in nanoseconds. It takes the
+ * speeds of the largest measured size that is at most the footprint. Equal numbers of reads and writes have the speed of
+ * a copy.
  */
 export const passingTime = ({ levels }, footprint, read, written) => {
   const level = levels.findLast(({ bytes }) => bytes <= footprint) ?? levels[0];

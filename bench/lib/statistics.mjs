@@ -1,4 +1,4 @@
-/** Medians, and tables of cells as text and as Markdown. */
+/** Medians, and tables as text and as Markdown. */
 
 /** @param {readonly number[]} numbers */
 export const median = (numbers) => {
@@ -8,8 +8,8 @@ export const median = (numbers) => {
 };
 
 /**
- * The 95 % interval of a median, by order: that many of the numbers at either end lie outside as do so by chance in at most
- * 2.5 % of all cases, whatever the distribution. It is all of the range where there are fewer than six.
+ * The 95 % interval of a median from the order of the numbers. At each end it leaves out as many numbers as lie outside
+ * by chance in at most 2.5 % of all cases, for any distribution. With fewer than six numbers it is the whole range.
  * @param {readonly number[]} numbers
  */
 export const medianInterval = (numbers) => {
@@ -26,7 +26,7 @@ export const medianInterval = (numbers) => {
   return [sorted[first], sorted[count - 1 - first]];
 };
 
-/** Three digits that mean something: 0.123, 1.23, 12.3, 123, 1,234. */
+/** Three significant digits: 0.123, 1.23, 12.3, 123, 1,234. */
 export const digits = (value) =>
   !Number.isFinite(value)
     ? "–"
@@ -37,7 +37,7 @@ export const digits = (value) =>
 export const count = (value) => Math.round(value).toLocaleString("en-US");
 export const percent = (share) => (Number.isFinite(share) ? `${Math.round(100 * share)}%` : "–");
 export const ratio = (value) => (Number.isFinite(value) ? `${value.toFixed(2)}×` : "–");
-/** The median of several rounds' ratios, and their range where they differ: 1.80× (1.71–1.88). */
+/** The median of the rounds' ratios, and their range if they differ: 1.80× (1.71–1.88). */
 export const ratioAndRange = (ratios) => {
   const [least, most] = [Math.min(...ratios), Math.max(...ratios)].map((one) => one.toFixed(2));
   return least === most || !ratios.every(Number.isFinite)
@@ -47,8 +47,8 @@ export const ratioAndRange = (ratios) => {
 export const mebibytes = (bytes) => (bytes === undefined ? "–" : `${count(bytes / 2 ** 20)} MiB`);
 
 /**
- * A table for a terminal; the first column to the left, the others to the right.
- * @param {readonly (readonly string[])[]} rows the first one holds the titles.
+ * A table for a terminal, with the first column aligned left and the others right.
+ * @param {readonly (readonly string[])[]} rows the first row holds the titles.
  */
 export const textTable = (rows) => {
   const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)));
@@ -61,8 +61,8 @@ export const textTable = (rows) => {
 };
 
 /**
- * The same table in Markdown.
- * @param {readonly (readonly string[])[]} rows
+ * A table in Markdown.
+ * @param {readonly (readonly string[])[]} rows the first row holds the titles.
  */
 export const markdownTable = (rows) => {
   const line = (cells) => `| ${cells.join(" | ")} |\n`;

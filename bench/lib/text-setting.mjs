@@ -1,11 +1,14 @@
-/** Trainings on parts of a text, each in a process of its own: see bench/peers/text_setting.mjs. */
+/** Trainings on parts of a text, each in its own process: see bench/peers/text_setting.mjs. */
 import { spawn } from "node:child_process";
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const program = fileURLToPath(new URL("../peers/text_setting.mjs", import.meta.url));
 
-/** Trains with one setting: {"file", "config", "shares", "threads", "dtype"}, and "characters" for a part of the file. */
+/**
+ * Trains with one setting: {"file", "config", "shares", "threads", "dtype"}, and "characters" to use only a part of the
+ * file.
+ */
 export const trainSetting = (request) =>
   new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [program, JSON.stringify(request)], { stdio: ["ignore", "pipe", "inherit"] });
@@ -17,7 +20,7 @@ export const trainSetting = (request) =>
     );
   });
 
-/** Results in a file of JSON lines, so that a stopped comparison goes on. */
+/** Results in a file of JSON lines, so that a stopped comparison resumes. */
 export const resultsIn = (file, keyOf) => {
   const lines = file === undefined || !existsSync(file) ? [] : readFileSync(file, "utf8").split("\n");
   const known = new Map(lines.filter((line) => line !== "").map((line) => [keyOf(JSON.parse(line)), JSON.parse(line)]));
@@ -31,7 +34,7 @@ export const resultsIn = (file, keyOf) => {
   };
 };
 
-/** Does `work` for each plan, `jobs` at a time. */
+/** Calls `work` for each plan, `jobs` at a time. */
 export const inJobs = async (jobs, plans, work) => {
   const waiting = [...plans];
   const one = async () => {

@@ -2,19 +2,19 @@
 import { tokensPerStep } from "./configs.mjs";
 import { count, digits, mebibytes, median, ratioAndRange } from "./statistics.mjs";
 
-/** The fastest way of PyTorch: of a dtype, or of all. */
+/** PyTorch's fastest way, for one dtype or over all dtypes. */
 export const bestOfPyTorch = (results, dtype) =>
   results
     .filter((one) => one.kind === "pytorch" && (dtype === undefined || one.dtype === dtype))
     .sort((a, b) => a.milliseconds - b.milliseconds)[0];
 
-/** A peer's time over `one`'s, round by round: within a round both were measured within seconds. */
+/** A peer's time divided by the time of `one`, for each round. Within a round both were measured seconds apart. */
 export const ratiosOf = (peer, one) =>
   peer === undefined || one === undefined
     ? [Number.NaN]
     : one.times.map((time, round) => (peer.times[round] ?? peer.milliseconds) / time);
 
-/** The median of these. */
+/** The median of these ratios. */
 export const against = (peer, one) => median(ratiosOf(peer, one));
 
 /** Rows of cells, the titles first. */
@@ -31,7 +31,7 @@ export const trainingTable = ({ name, results }) => [
   ]),
 ];
 
-/** What dropout adds to a step, as shares of it in each round, for each process that had it. */
+/** Cost of dropout as a share of the step, in each round, for each process that was measured with dropout. */
 export const dropoutCosts = (results) =>
   results
     .filter(({ dropout }) => dropout > 0)

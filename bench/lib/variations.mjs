@@ -1,6 +1,6 @@
-/** Variations of a text's default configuration, for bench/defaults.mjs: each changes one part. */
+/** Variations of a text's default configuration, for bench/defaults.mjs. Each variation changes one part. */
 
-/** With `factor` times the channels, in heads of the same size. */
+/** `factor` times the channels, in heads of unchanged size. */
 const width = (factor) => (config) => {
   const { model } = config;
   const nEmbd = Math.max(32, model.nEmbd * factor);
@@ -13,7 +13,7 @@ const withModel = (change) => (config) => ({ ...config, model: { ...config.model
 
 const withTrain = (change) => (config) => ({ ...config, train: { ...config.train, ...change(config.train) } });
 
-/** With `factor` times the steps, and as many evaluations. */
+/** `factor` times the steps, with an unchanged number of evaluations. */
 const steps = (factor) =>
   withTrain((train) => {
     const count = Math.round(train.steps * factor);
@@ -42,7 +42,7 @@ export const variations = {
   "batch*2": withTrain(({ batchSize }) => ({ batchSize: batchSize * 2 })),
 };
 
-/** The same in words, for a document. */
+/** The variations in words, for a document. */
 export const variationLabels = {
   default: "the default",
   "steps*0.5": "half of the steps",

@@ -1,8 +1,8 @@
 /**
- * Writes a text with a GGUF file in node-llama-cpp, as docs/guides/take-it-elsewhere.md shows it:
+ * Writes a text with a GGUF file in node-llama-cpp, as in docs/guides/take-it-elsewhere.md:
  *
- *   npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
- *   node bench/peers-llama/write.js FILE PROMPT [ADAPTER]
+ *     npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
+ *     node bench/peers-llama/write.js FILE PROMPT [ADAPTER]
  */
 import { getLlama, LlamaCompletion } from "node-llama-cpp";
 

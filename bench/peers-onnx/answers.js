@@ -1,4 +1,4 @@
-/** What transformers.js makes of a model: the same code in Node and in a page. */
+/** Results of transformers.js for a model. Node and a page run the same code. */
 
 const whole = (ids) => BigInt64Array.from(ids, BigInt);
 
@@ -17,9 +17,9 @@ const lossOf = ({ data, dims }, ids) => {
 
 /**
  * Token ids of texts, greedy tokens after prompts, and the mean loss of windows.
- * @param transformers the library, whose `env` finds the model's folder.
- * @param name the folder's.
- * @param asked `dtype`, `texts`, `prompts` and `windows` as lists of ids, and how many `tokens` to write.
+ * @param transformers the library; its `env` finds the model's folder.
+ * @param name of the model's folder.
+ * @param asked `dtype`, `texts`, `prompts` and `windows` as lists of ids, and `tokens`, the number of tokens to write.
  */
 export const answersOf = async (transformers, name, { dtype, texts, prompts, windows, tokens }) => {
   const { AutoModelForCausalLM, AutoTokenizer, Tensor } = transformers;

@@ -1,8 +1,8 @@
 /**
- * One program beside another (../llama.mjs starts it): loads a GGUF file, tells its parent when the first token is there, and
+ * One of the compared programs, started by ../llama.mjs. Loads a GGUF file, reports its first token to the parent, and
  * then measures what the parent asks for.
  *
- *   node bench/peers/decoding.mjs '{"program":"foretoken","model":FILE,"dtype":"bfloat16","threads":2}'
+ *     node bench/peers/decoding.mjs '{"program":"foretoken","model":FILE,"dtype":"bfloat16","threads":2}'
  */
 import { createSequenceEngine } from "../../dist/engine/engine.js";
 import { loadPretrained } from "../../dist/pretrained/load.node.js";
@@ -11,13 +11,14 @@ import { peakMemory } from "../lib/peak-memory.mjs";
 const { program, model: path, dtype, threads, promptTokens, newTokens } = JSON.parse(process.argv[2]);
 const contextLength = promptTokens + newTokens;
 
-/** Token ids below any vocabulary's size, the same in each program. */
+/** Token ids smaller than any vocabulary, equal in each program. */
 const prompt = Array.from({ length: promptTokens }, (_, i) => 100 + ((i * 7919) % 30_000));
 const short = prompt.slice(0, 16);
 
 /**
- * A program with a model: `read` computes a prompt, `write` yields once for each token after one.
- * @typedef {{ about: string, close(): Promise<void>, read(ids: number[]): Promise<void>, write(ids: number[]): AsyncGenerator<void> }} Program
+ * A program with a model. `read` processes a prompt; `write` yields once for each new token after a prompt.
+ * @typedef {{ about: string, close(): Promise<void>, read(ids: number[]): Promise<void>, write(ids: number[]):
+ * AsyncGenerator<void> }} Program
  */
 
 /** @returns {Promise<Program>} */
@@ -41,7 +42,7 @@ const openOurs = async () => {
       const engine = createSequenceEngine(model, { cacheBytes: 1, maxSequences: 1 });
       let tell = () => {};
       const choose = (logits) => {
-        // The next one is computed when it is asked for.
+        // The next token is computed only when it is asked for.
         writing.pause(true);
         tell();
         return argmax(logits);
@@ -97,7 +98,7 @@ const openTheirs = async () => {
 
 const opened = program === "foretoken" ? await openOurs() : await openTheirs();
 
-/** Seconds per token of a text, the first token's apart. */
+/** Seconds per token of a text, without the first token. */
 const writeSeconds = async (count) => {
   let written = 0;
   let began = 0;

@@ -1,11 +1,10 @@
 /**
- * Our side of bench/fine-tune.mjs: goes on training a model of other weights, all of them or low-rank adapters beside them, on
- * demand, and answers with the times of steps. The same work as a step of `foretoken train --init-from`.
- *
+ * Our side of bench/fine-tune.mjs. Fine-tunes a model on demand, all weights or low-rank adapters, and answers with the
+ * times of steps. A step does the same work as a step of `foretoken train --init-from`.
  * Usage: foretoken_finetune.mjs TOKENS JSON
- * TOKENS is a file of int32; step k takes the windows of batchSize × contextLength tokens that begin at k times as many. JSON:
- * {"model", "train", "contextLength", "threads", "dtype", "lora", "profile"}; model: a directory, or a GGUF file, whose matrices stay in
- * blocks of 4 to 8 bits beside adapters; lora: null, or rank and alpha
+ * TOKENS is a file of int32. Step k takes batchSize × contextLength tokens from k × batchSize × contextLength on. JSON:
+ * {"model", "train", "contextLength", "threads", "dtype", "lora", "profile"}; model: a directory, or a GGUF file, whose
+ * matrices stay in blocks of 4 to 8 bits if adapters are trained; lora: null, or rank and alpha
  */
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";

@@ -1,7 +1,8 @@
 /**
- * Trains a tokenizer on a file, reading included, then encodes the file. Prints seconds as JSON. For bench/tokenizer.mjs:
+ * Trains a tokenizer on a file, including reading it, and then encodes the file. Prints seconds as JSON. For
+ * bench/tokenizer.mjs:
  *
- *   node bench/peers/foretoken_tokenizer.mjs FILE VOCAB_SIZE TOKENIZER_JSON
+ *     node bench/peers/foretoken_tokenizer.mjs FILE VOCAB_SIZE TOKENIZER_JSON
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { bpeTrainer } from "../../dist/tokenizer/bpe/learn/train.js";

@@ -1,7 +1,8 @@
 /**
- * llama.cpp behind the thinnest server (../serve.mjs starts it): a stream of events for each request, of greedy tokens after token ids.
+ * llama.cpp behind a minimal server, for the benchmark of serving. It answers each request, given as token ids, with an
+ * event stream of greedy tokens.
  *
- *   node bench/peers/llama_server.mjs '{"model":FILE,"threads":2,"streams":16,"contextSize":192}'
+ *     node bench/peers/llama_server.mjs '{"model":FILE,"threads":2,"streams":16,"contextSize":192}'
  */
 import { createServer } from "node:http";
 

@@ -1,8 +1,8 @@
 /**
- * One program that writes many texts at once (../engine.mjs starts it): loads a model, and then writes as many texts as its parent
- * asks for.
+ * A program that writes many texts at once, started by ../engine.mjs. Loads a model and then writes the number of texts
+ * that its parent asks for.
  *
- *   node bench/peers/many-texts.mjs '{"program":"foretoken","model":FILE,"dtype":"bfloat16","threads":2,"streams":16, …}'
+ *     node bench/peers/many-texts.mjs '{"program":"foretoken","model":FILE,"dtype":"bfloat16","threads":2,"streams":16, …}'
  */
 import { createSequenceEngine } from "../../dist/engine/engine.js";
 import { createChain } from "../../dist/generate/sampling/chain.js";
@@ -11,12 +11,12 @@ import { loadPretrained } from "../../dist/pretrained/load.node.js";
 
 const { program, model: path, dtype, threads, promptTokens, newTokens, streams } = JSON.parse(process.argv[2]);
 
-/** Token ids below `vocabSize`, another list for each text of each round, so that no prompt is in memory already. */
+/** Token ids below `vocabSize`, different for each text of each round, so that no prompt is cached. */
 const promptOf = (round, text, vocabSize) =>
   Array.from({ length: promptTokens }, (_, i) => (100 + (i * 7919 + text * 104_729 + round * 1_299_709)) % vocabSize);
 
 /**
- * A program with a model. `write` resolves when a text of so many tokens is written.
+ * A program with a model. `write` resolves when its text is complete.
  * @typedef {{ about: string, vocabSize: number, close(): Promise<void>, write(ids: number[], text: number, sampling: string): Promise<void> }} Program
  */
 

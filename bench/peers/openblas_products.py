@@ -1,7 +1,7 @@
 """The products of a linear layer in OpenBLAS through NumPy, for bench/kernels.mjs. Written for this comparison.
 
-Usage: openblas_products.py THREADS, with OPENBLAS_NUM_THREADS set to the same
-Speaks as pytorch_products.py does, in float32; the result goes to memory that is there already. A bias is left out.
+Usage: openblas_products.py THREADS, with OPENBLAS_NUM_THREADS set to THREADS
+It reads and writes lines like pytorch_products.py, in float32. The result goes to preallocated memory. A bias is skipped.
 """
 
 import json

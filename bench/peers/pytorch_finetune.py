@@ -3,7 +3,7 @@
     pip install torch transformers peft
 
 Usage: pytorch_finetune.py TOKENS JSON
-TOKENS is a file of int32; step k takes the windows of batchSize x contextLength tokens that begin at k times as many. JSON:
+TOKENS is a file of int32; step k takes batchSize x contextLength tokens from k x batchSize x contextLength on. JSON:
 {"model", "train", "contextLength", "threads", "lora", "dtype", "weights", "attention", "compile"}
 model: a directory. lora: null, or rank and alpha. dtype: "float32" or "bfloat16". weights: their dtype; float32 weights with dtype
 bfloat16 are autocast. attention: "sdpa" or "eager".
@@ -83,7 +83,7 @@ def step(number):
 
 
 def peak_memory():
-    """In bytes. On Linux the kernel's own mark: ru_maxrss there begins with the parent's at the time of the fork."""
+    """Peak memory in bytes. On Linux from the kernel's own mark, because ru_maxrss begins with the parent's value at the fork."""
     try:
         with open("/proc/self/status") as status:
             return next(1024 * int(line.split()[1]) for line in status if line.startswith("VmHWM:"))

@@ -111,7 +111,7 @@ def step():
 
 
 def peak_memory():
-    """In bytes. On Linux the kernel's own mark: ru_maxrss there begins with the parent's at the time of the fork."""
+    """Peak memory in bytes. On Linux from the kernel's own mark, because ru_maxrss begins with the parent's value at the fork."""
     try:
         with open("/proc/self/status") as status:
             return next(1024 * int(line.split()[1]) for line in status if line.startswith("VmHWM:"))

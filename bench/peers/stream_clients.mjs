@@ -1,19 +1,22 @@
 /**
- * Clients of a server (../serve.mjs starts them): asks for streams as its parent says, and tells how long they took, how many tokens came,
- * and when the first came.
+ * Clients of a server, for the benchmark of serving. Requests the streams that its parent asks for and reports their
+ * duration, their number of tokens, and the time of the first token.
  */
 import { Agent, request } from "node:http";
 
 const agent = new Agent({ keepAlive: true, maxSockets: 1024 });
 
-/** Token ids, another list for each stream of each round, so that no prompt is in memory already. Small ones are special tokens. */
+/**
+ * Token ids, different for each stream of each round, so that no prompt is cached. The smallest ids are special tokens,
+ * so they are not used.
+ */
 const promptOf = ({ promptTokens, round, vocabSize }, stream) => {
   const first = vocabSize > 1000 ? 100 : 0;
   const number = (i) => (i * 7919 + stream * 104_729 + round * 1_299_709) % (vocabSize - first);
   return Array.from({ length: promptTokens }, (_, i) => first + number(i));
 };
 
-/** Resolves to the milliseconds to the first token, and the number of tokens. */
+/** Resolves to the time to the first token, in milliseconds, and the number of tokens. */
 const read = (url, body) =>
   new Promise((resolve, reject) => {
     const began = performance.now();
@@ -26,7 +29,7 @@ const read = (url, body) =>
         response.setEncoding("utf8");
         response.on("data", (chunk) => {
           first ??= performance.now() - began;
-          // The counts come in the last event.
+          // The last event has the counts.
           text = (text + chunk).slice(-4000);
         });
         response.on("end", () => {

@@ -1,5 +1,5 @@
-// A client of the studio that reads and draws nothing. Messages of the parent: { origin, run } connects to the list and to the
-// events of a run, { stop } ends both and answers how many events were read.
+// A client of the studio that reads and draws nothing. Messages from the parent: { origin, run } connects to the list
+// and to the events of a run; { stop } disconnects both and answers with the number of events read.
 let streams = new AbortController();
 let events = 0;
 

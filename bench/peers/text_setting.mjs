@@ -1,11 +1,10 @@
 /**
- * One training of bench/defaults.mjs or bench/bpe.mjs: on the first part of a text, measured at intervals on the part after it, which
- * chooses the weights. Those are measured on the held-out part.
- *
+ * One training of bench/defaults.mjs or bench/bpe.mjs. Trains on the first part of a text and evaluates at intervals on
+ * the next part, which chooses the weights. The chosen weights are measured on the held-out part.
  * Usage: text_setting.mjs JSON, with {"file", "config", "shares": [train, choose], "threads", "dtype"}, and
- * "characters" for the first part of the file alone.
- * Prints one JSON line: {"steps", "seconds", "chosen": {"step", "train", "choose", "heldOut", "bitsPerByte"}, "curve": […]}:
- * losses in nats per character.
+ * "characters" to use only the first part of the file.
+ * Prints one JSON line: {"steps", "seconds", "chosen": {"step", "train", "choose", "heldOut", "bitsPerByte"}, "curve":
+ * […]}: losses in nats per character.
  */
 import { readFileSync } from "node:fs";
 import { openBackend } from "../../dist/backend/select.node.js";

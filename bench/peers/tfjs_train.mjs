@@ -1,11 +1,9 @@
 /**
- * A training step of the same model in TensorFlow.js on its WebAssembly backend, for bench/train.mjs. Written for this
- * comparison; `npm ci --prefix bench/tfjs` installs its packages.
- *
- * That backend has no kernel for the gradient of a gather, so the embedding is a product with one-hot rows. Its products
- * are several times slower with an operand to be read transposed, as in its own gradients, so those are transposed
- * first. In Node it has one thread: it does not use its threaded build there.
- *
+ * A training step of the same model in TensorFlow.js on its WebAssembly backend, for bench/train.mjs. It was written
+ * for this comparison; `npm ci --prefix bench/tfjs` installs its packages.
+ * That backend has no kernel for the gradient of a gather, so the embedding is a product with one-hot rows. Its
+ * products are several times slower if they read an operand transposed, as its own gradients do, so these operands are
+ * transposed first. In Node it has one thread, because it does not use its threaded build there.
  * Usage: tfjs_train.mjs TOKENS JSON
  * TOKENS is a file of int32. JSON: {"config": {"model", "train"}, "vocabSize"}; without dropout.
  */

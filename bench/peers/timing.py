@@ -1,11 +1,11 @@
-"""How long a product takes, for the peers of bench/kernels.mjs."""
+"""Times a product, for the peers of bench/kernels.mjs."""
 
 import statistics
 import time
 
 
 def time_of(run, milliseconds):
-    """Median of calls of `run` over about that many milliseconds, in milliseconds a call."""
+    """Median time of a call of `run` in milliseconds, from calls over about `milliseconds`."""
     began = time.perf_counter()
     run()
     first = time.perf_counter() - began

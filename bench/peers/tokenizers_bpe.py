@@ -4,8 +4,8 @@ bench/tokenizer.mjs:
     python bench/peers/tokenizers_bpe.py train FILE VOCAB_SIZE
     python bench/peers/tokenizers_bpe.py encode FILE TOKENIZER_JSON
 
-`tokenizers` trains with its own default number of threads. It reads a file line by line, so that its pieces end at line
-ends. Both encode on one thread: `tokenizers` by chunks of about 100 kB, since it keeps far more than the ids.
+`tokenizers` trains with its default number of threads. It reads a file line by line, so its pieces end at line ends. Both
+encode on one thread. `tokenizers` encodes chunks of about 100 kB, because it keeps much more in memory than the ids.
 """
 
 import json

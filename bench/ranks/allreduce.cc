@@ -1,4 +1,4 @@
-// Times MPI_Allreduce as MPI does it, waiting with a spinning core: allreduce FLOATS ROUNDS. Rank 0 writes the milliseconds of
+// Times MPI_Allreduce, which waits with a spinning core: allreduce FLOATS ROUNDS. Rank 0 writes the milliseconds of
 // each round as a line of JSON.
 #define OMPI_SKIP_MPICXX 1
 #include <mpi.h>
@@ -21,7 +21,7 @@ int main(int count, char** values) {
     const double began = MPI_Wtime();
     MPI_Allreduce(MPI_IN_PLACE, array.data(), floats, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);
     const double milliseconds = 1000 * (MPI_Wtime() - began);
-    // The first one warms up.
+    // The first round is a warm-up.
     if (rank == 0 && round >= 0) std::printf("%s%.4f", round == 0 ? "" : ",", milliseconds);
     for (float& value : array) value = 1.0f;
   }

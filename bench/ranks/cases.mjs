@@ -1,18 +1,21 @@
-/** What scaling.mjs measures: models, batches, ranks and networks; and which cases the model of step time is fitted to. */
+/**
+ * The cases of scaling.mjs: models, batches, ranks and networks. Some cases are for fitting the model of step time, the
+ * others for checking it.
+ */
 
-/** Small contexts: the time of attention is not what scales. */
+/** Contexts are small, because the time of attention does not depend on the number of ranks. */
 const contextLength = 64;
 
 const shape = (nLayer, nHead, nEmbd) => ({ nLayer, nHead, nEmbd, contextLength });
 
-/** The reference model's form, in three sizes. */
+/** The architecture of the reference model, in three sizes. */
 export const models = /** @type {const} */ ({
   small: shape(4, 4, 128),
   middle: shape(6, 6, 192),
   large: shape(6, 6, 384),
 });
 
-/** Windows of a micro-batch, and micro-batches of a rank in a step. */
+/** Windows in a micro-batch, and micro-batches of a rank in a step. */
 export const batches = /** @type {const} */ ({
   short: { batchSize: 6, passes: 1 },
   long: { batchSize: 12, passes: 2 },
@@ -40,8 +43,9 @@ const across = (fitted, names, batchNames, ranks, networks) =>
 const both = ["short", "long"];
 
 /**
- * Fitted: the small and the large model on 1 and 2 ranks, over shared memory, TCP, and one bandwidth; on 4, the short step
- * alone without limits. Checked: all of the middle model, all else on 4 ranks, two other bandwidths, and every delay.
+ * For fitting: the small and the large model on 1 and 2 ranks, over shared memory, over TCP, and with one bandwidth; on
+ * 4 ranks only the short step without limits. For checking: all cases of the middle model, all other cases on 4 ranks,
+ * two other bandwidths, and every delay.
  * @type {readonly Case[]}
  */
 export const cases = [
@@ -57,6 +61,6 @@ export const cases = [
   ...across(false, ["large"], ["short"], [4], [tcp(2), tcp(1, 2000)]),
 ];
 
-/** Which measurement a case is. */
+/** Identity of a case's measurement. */
 export const keyOf = ({ model, batch, dtype, ranks, network }) =>
   [model, batch, dtype, ranks, network.kind, network.gigabits ?? "unlimited", network.delayMicroseconds].join(" ");

@@ -1,6 +1,6 @@
 /**
- * For `node --import`: when a rank ends MPI, writes what it has sent into the folder $FORETOKEN_BENCH_SENT, as RANK.json. So
- * the command itself is measured, with nothing added to it.
+ * For `node --import`: when a rank ends MPI, writes what the rank has sent to RANK.json in the folder
+ * $FORETOKEN_BENCH_SENT. So the command itself is measured, unchanged.
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

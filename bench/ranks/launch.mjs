@@ -1,7 +1,7 @@
 /**
- * Starts ranks on this machine with Open MPI, each pinned to one core: with as many ranks as cores each has its own, with more
- * they share. Over TCP they run in a network namespace of their own, whose loopback has the wanted bandwidth (tc's token bucket).
- * The namespace belongs to the processes: it is gone when they have ended, however they end.
+ * Starts ranks on this machine with Open MPI, each pinned to one core. If there are more ranks than cores, ranks share
+ * cores. Over TCP they run in their own network namespace, whose loopback has the requested bandwidth (tc's token
+ * bucket). The namespace belongs to the processes and disappears when they end, however they end.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { availableParallelism } from "node:os";
@@ -16,7 +16,7 @@ import { root } from "../../scripts/build/common.mjs";
 
 export const cores = availableParallelism();
 
-/** Why nothing can be measured here; undefined if it can. */
+/** The reason why nothing can be measured here; undefined if it can. */
 export const missing = () => {
   if (process.platform !== "linux") return "Linux is needed";
   if (!/open mpi/iu.test(spawnSync("mpirun", ["--version"], { encoding: "utf8" }).stdout ?? ""))
@@ -29,8 +29,8 @@ export const missing = () => {
 
 export const foretoken = join(root, "dist/cli/main.js");
 
-// The first argument is the rate of loopback in bit/s: 0 for no limit. The limit of the queue is above all buffers of TCP, so
-// that nothing is dropped.
+// The first argument is the bandwidth of loopback in bit/s; 0: no limit. The queue is longer than all buffers of TCP,
+// so that no packet is dropped.
 const inNamespace = `
 set -e
 ip link set lo up
@@ -45,7 +45,7 @@ const environment = {
   ...{ OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1", LC_ALL: "C.UTF-8" },
 };
 
-/** Processes that are running: they end with this one. */
+/** Running processes; they end with this process. */
 const running = new Set();
 let watches = false;
 const endTogether = (child) => {
@@ -59,7 +59,7 @@ const endTogether = (child) => {
   running.add(child);
 };
 
-/** All ranks of a machine send through its one loopback: it gets the bandwidth of all of them. */
+/** All ranks of a machine send through one loopback, so it gets the sum of their bandwidths. */
 const commandOf = (ranks, network, program) => {
   const transport = network.kind === "memory" ? ["vader,self"] : ["tcp,self", "--mca", "btl_tcp_if_include", "lo"];
   const started = ["mpirun", "--oversubscribe", "--bind-to", "none", "--mca", "pml", "ob1", "--mca", "btl"].concat(
@@ -72,12 +72,12 @@ const commandOf = (ranks, network, program) => {
 };
 
 /**
- * Runs a program on all ranks; resolves to what rank 0, or whoever writes, has written to standard output.
+ * Runs a program on all ranks. Resolves to the standard output of the ranks; usually only rank 0 writes.
  * @param {number} ranks
  * @param {Network} network
  * @param {readonly string[]} program with its arguments.
  * @param {{ readonly cwd: string, readonly env?: Readonly<Record<string, string>>, readonly seconds: number }} place
- *   seconds: after these all is ended, and it fails.
+ * seconds: time limit; after it all ranks are ended, and the run fails.
  * @returns {Promise<string>}
  */
 export const runRanks = (ranks, network, program, { cwd, env = {}, seconds }) =>
@@ -96,7 +96,7 @@ export const runRanks = (ranks, network, program, { cwd, env = {}, seconds }) =>
     child.stderr.on("data", (data) => {
       errors += data;
     });
-    // unshare and bash have become mpirun by then, which ends its ranks.
+    // By then, unshare and bash have been replaced by mpirun, which ends its ranks.
     const timer = setTimeout(() => child.kill("SIGTERM"), 1000 * seconds);
     child.on("error", reject);
     child.on("close", (status, signal) => {

@@ -1,4 +1,4 @@
-/** Least squares of a function of a few numbers: Levenberg and Marquardt's method, with derivatives by differences. */
+/** Least squares for a function of few numbers: the Levenberg–Marquardt method with numerical derivatives. */
 
 /** Solves a symmetric system by elimination, with the largest pivot of each column. */
 const solve = (matrix, right) => {
@@ -25,7 +25,7 @@ const solve = (matrix, right) => {
 const squares = (values) => values.reduce((sum, value) => sum + value * value, 0);
 
 /**
- * Logarithms of a few positive numbers, such that the sum of squares is small.
+ * Minimises the sum of squares over a few positive numbers, in their logarithms.
  * @param {(x: readonly number[]) => readonly number[]} residuals
  * @param {readonly number[]} start
  */
@@ -35,7 +35,7 @@ export const fitLogarithms = (residuals, start) => {
   let now = residuals(x);
   let damping = 1e-2;
   for (let i = 0; i < steps && damping < 1e12; i++) {
-    // A column per number: how the residuals change with it.
+    // One column for each number: the derivatives of the residuals.
     const columns = x.map((_, j) => {
       const moved = residuals(x.map((value, k) => (k === j ? value + step : value)));
       return moved.map((value, k) => (value - now[k]) / step);
@@ -48,7 +48,7 @@ export const fitLogarithms = (residuals, start) => {
       matrix,
       columns.map((column) => -dot(column, now)),
     );
-    // A number that has no effect goes nowhere.
+    // A number without effect does not move.
     const next = x.map((value, j) => Math.min(start[j] + furthest, Math.max(start[j] - furthest, value + change[j])));
     const then = residuals(next);
     if (squares(then) < squares(now)) {

@@ -10,7 +10,10 @@ import { modelOf, roughCoefficients, sentIn, stepTime } from "./model.mjs";
 export const vocabSize = 64;
 const [warmSteps, fewestSteps, mostSteps] = [3, 7, 60];
 
-/** A text with each character about as often, the same each time; its last part is enough to validate on. */
+/**
+ * A text in which all characters are about equally frequent, equal in every run. Its last part is long enough for
+ * validation.
+ */
 export const writeTexts = (folder) => {
   const letters = Array.from({ length: vocabSize }, (_, i) => String.fromCharCode(48 + i));
   let state = 1;
@@ -23,7 +26,7 @@ export const writeTexts = (folder) => {
   writeFileSync(join(folder, "val.txt"), text.slice(-300));
 };
 
-/** A case with its facts, in the form of the model of step time. */
+/** A case with its facts, in the form that the model of step time takes. */
 export const factsOf = ({ model, batch, dtype, ranks, network }, sent) => {
   const { batchSize, passes } = batches[batch];
   const facts = modelOf(models[model], vocabSize);
@@ -69,7 +72,7 @@ const eventsOf = (output) =>
     .filter((line) => line.startsWith("{"))
     .map((line) => JSON.parse(line));
 
-/** What the rank that sends most has sent. */
+/** The amount that the rank with the most traffic has sent. */
 const readSent = (folder, ranks) => {
   const all = readdirSync(folder).map((file) => JSON.parse(readFileSync(join(folder, file), "utf8")));
   if (ranks > 1 && all.length !== ranks) throw new Error(`${ranks} ranks must count what they send; got ${all.length}`);
@@ -77,7 +80,7 @@ const readSent = (folder, ranks) => {
   return { bytes: most("bytes"), messages: most("messages") };
 };
 
-/** Runs a case for a number of steps; returns its events, and all that a rank has sent. */
+/** Runs a case for a number of steps. Returns its events, and everything that a rank has sent. */
 const train = async (one, folder, steps) => {
   const [out, sent, config] = ["run", "sent", "config.json"].map((name) => join(folder, name));
   for (const each of [out, sent]) rmSync(each, { recursive: true, force: true });
@@ -95,7 +98,7 @@ const train = async (one, folder, steps) => {
   return { events: eventsOf(output), sent: readSent(sent, one.ranks) };
 };
 
-/** What a model's ranks send besides steps, when they meet, evaluate and save, and in one step. */
+/** What a model's ranks send outside of steps (to meet, to evaluate, to save), and in one step. */
 const sentInOneStep = new Map();
 const sentInSteps = async (one, folder, sent, steps) => {
   if (one.ranks === 1) return sent;
@@ -112,7 +115,7 @@ const sentInSteps = async (one, folder, sent, steps) => {
 /**
  * Seconds of a case's steps, without the first ones, and what a rank sends in a step.
  * @param folder with the texts of `writeTexts`.
- * @param seconds for its steps, about.
+ * @param seconds approximate duration of its steps.
  */
 export const measureCase = async (one, folder, seconds) => {
   const facts = factsOf(one);

@@ -1,29 +1,32 @@
 /**
  * The time of a training step on several ranks, from a few coefficients:
  *
- *   step     = slow × (compute + update + handling) + waiting
- *   compute  = tokens × (FLOP of a token × perFlop + channels of all layers × perActivation) + passes × layers × perLayer
- *   update   = parameters × (perParameter + perOwnParameter / N)
- *   handling = bytes × perByte + messages × perMessage, over TCP also bytes × perTcpByte
- *   idle     = bytes / bandwidth + rounds × latency / ranks per core − handling, if that is more than 0
- *   waiting  = (1 − hidden) × idle + what of hidden × idle is longer than the backward part of the last pass
- *   slow     = ranks per core, × (1 + sharing) if that is more than 1, × (1 + contention) if several cores compute
+ *     step     = slow × (compute + update + handling) + waiting
+ *     compute  = tokens × (FLOP of a token × perFlop + channels of all layers × perActivation) + passes × layers × perLayer
+ *     update   = parameters × (perParameter + perOwnParameter / N)
+ *     handling = bytes × perByte + messages × perMessage, over TCP also bytes × perTcpByte
+ *     idle     = bytes / bandwidth + rounds × latency / ranks per core − handling, if that is more than 0
+ *     waiting  = (1 − hidden) × idle + the part of hidden × idle that exceeds the backward part of the last pass
+ *     slow     = ranks per core, × (1 + sharing) if that is more than 1, × (1 + contention) if several cores compute
  *
- * Bytes and messages are those that a rank sends; tokens and passes are a rank's; a round is the messages that are on their way at
- * the same time. Bandwidth and latency are given, not fitted.
+ * Bytes and messages are what one rank sends; tokens and passes are one rank's share. A round is a set of messages
+ * that are under way at the same time. Bandwidth and latency are given, not fitted.
  */
 import { fitLogarithms } from "./least-squares.mjs";
 
-/** Elements that are summed together (src/trainer/owners.ts): the messages that follow are checked against counted ones. */
+/**
+ * Elements that are summed together (src/trainer/owners.ts). The resulting number of messages is checked against
+ * counted ones.
+ */
 export const bucketElements = 2 ** 20;
 
-/** Sums that are under way at a time (native/mpi/engine.h). */
+/** Maximum number of sums under way at a time (native/mpi/engine.h). */
 const sumsAtATime = 4;
 
-/** The backward pass takes two products for each of the forward pass. */
+/** The backward pass computes two products for each product of the forward pass. */
 const backwardShare = 2 / 3;
 
-/** Parameters and FLOP of a model in the form of the reference model. */
+/** Parameters and FLOP of a model with the architecture of the reference model. */
 export const modelOf = ({ nLayer, nEmbd, contextLength }, vocabSize) => {
   const blocks = 12 * nLayer * nEmbd ** 2;
   const head = vocabSize * nEmbd;
@@ -37,8 +40,9 @@ export const modelOf = ({ nLayer, nEmbd, contextLength }, vocabSize) => {
 };
 
 /**
- * Bytes, messages and rounds of messages that a rank sends in a step: gradients are summed by halves, bucket by bucket, vectors in
- * one of their own, and weights come back the same way. The loss and the parts of the norm take one message each and level.
+ * Bytes, messages and rounds of messages that a rank sends in a step. Gradients are summed by halving, bucket by
+ * bucket; vectors have their own bucket. Weights come back in the same way. The loss and the parts of the norm take one
+ * message for each level.
  */
 export const sentIn = (parameters, ranks) => {
   if (ranks === 1) return { bytes: 0, messages: 0, rounds: 0 };
@@ -52,7 +56,7 @@ export const sentIn = (parameters, ranks) => {
   };
 };
 
-/** Where the search begins: the order of magnitude of each coefficient, in seconds. */
+/** Start of the search: the order of magnitude of each coefficient, in seconds. */
 const beginnings = {
   perFlopFloat32: 5e-12,
   perFlopBfloat16: 1e-12,
@@ -73,15 +77,15 @@ const ofDtype = (coefficients, dtype) =>
     ? { perFlop: coefficients.perFlopBfloat16, perActivation: coefficients.perActivationBfloat16 }
     : { perFlop: coefficients.perFlopFloat32, perActivation: coefficients.perActivationFloat32 };
 
-/** Coefficients by which a step's time is guessed before any is measured. */
+/** Coefficients for a guess of a step's time before anything is measured. */
 export const roughCoefficients = { ...beginnings, hidden: 0 };
 
 /**
  * Seconds of a step, and of its parts.
- * @param coefficients as `fitModel` finds them.
- * @param one `ranks`, `ranksPerCore` (at least 1), `coresOfRank` (compute is divided over them), `severalCores` of the machine
- *   compute, `tokens`, `passes`, `dtype`, the fields of `modelOf` and of `sentIn`, `isTcp`, `bytesPerSecond` (Infinity: no
- *   limit), `latency` of a round.
+ * @param coefficients from `fitModel`.
+ * @param one a case: `ranks`, `ranksPerCore` (at least 1), `coresOfRank` (compute is divided by it), `severalCores`
+ * (whether several cores of the machine compute), `tokens`, `passes`, `dtype`, the fields of `modelOf` and of `sentIn`,
+ * `isTcp`, `bytesPerSecond` (Infinity: no limit), `latency` of a round.
  */
 export const stepTime = (coefficients, one) => {
   const { perLayer, perParameter, perOwnParameter, perByte, perTcpByte, perMessage, hidden } = coefficients;
@@ -93,7 +97,8 @@ export const stepTime = (coefficients, one) => {
   const update = slow * one.parameters * (perParameter + perOwnParameter / one.ranks);
   const tcpWork = one.isTcp ? slow * one.bytes * perTcpByte : 0;
   const handling = slow * (one.bytes * perByte + one.messages * perMessage) + tcpWork;
-  // While bytes are on the wire the core handles others; and ranks that share a core wait for their messages at the same time.
+  // The core handles other bytes while bytes are on the wire; ranks that share a core wait for their messages at the
+  // same time.
   const idle = Math.max(0, one.bytes / one.bytesPerSecond + (one.rounds * one.latency) / one.ranksPerCore - handling);
   const window = (backwardShare * compute) / one.passes;
   const waiting = (1 - hidden) * idle + Math.max(0, hidden * idle - window);
@@ -108,7 +113,7 @@ const coefficientsOf = (x, hidden) => ({
 });
 
 /**
- * Fits the coefficients to measured steps: least squares of the logarithms, so of relative errors.
+ * Fits the coefficients to measured steps by least squares of the logarithms, so of relative errors.
  * @param measured cases in the form of `stepTime`, with `seconds`.
  */
 export const fitModel = (measured) => {
@@ -121,7 +126,7 @@ export const fitModel = (measured) => {
     return { hidden, ...fitLogarithms(residuals, start) };
   };
   const best = (fits) => fits.reduce((one, other) => (other.cost < one.cost ? other : one));
-  // The longer of two times has a kink, at which a search would stop: shares are tried one by one.
+  // The maximum of two times has a kink, where a search would stop. So the shares are tried one by one.
   const tenths = best(Array.from({ length: 11 }, (_, i) => fitWith(i / 10)));
   const between = [-0.05, 0.05].map((more) => Math.min(1, Math.max(0, tenths.hidden + more)));
   const { x, hidden } = best([tenths, ...between.map(fitWith)]);

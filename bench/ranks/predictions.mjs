@@ -1,14 +1,16 @@
-/** What the model of step time says of many machines: efficiency, batches and memory. */
+/** Predictions of the model of step time for many machines: efficiency, batches and memory. */
 import { modelOf, sentIn, stepTime } from "./model.mjs";
 
-/** Shapes of three sizes, with a usual context and vocabulary, and the tokens of a usual step at that size. */
+/**
+ * Models of three sizes, with a usual context and vocabulary, and the usual number of tokens of a step at that size.
+ */
 export const sizes = [
   { name: "10 M", shape: { nLayer: 6, nEmbd: 384, contextLength: 256 }, vocabSize: 65, batchTokens: 2 ** 17 },
   { name: "100 M", shape: { nLayer: 12, nEmbd: 768, contextLength: 1024 }, vocabSize: 8192, batchTokens: 2 ** 19 },
   { name: "1 B", shape: { nLayer: 24, nEmbd: 1792, contextLength: 1024 }, vocabSize: 16_384, batchTokens: 2 ** 20 },
 ];
 
-/** Ranks are a power of two. */
+/** The number of ranks is a power of two. */
 export const machineCounts = [8, 64, 1024];
 
 export const networks = [1, 10, 100].flatMap((gigabits) =>
@@ -18,10 +20,10 @@ export const networks = [1, 10, 100].flatMap((gigabits) =>
 /** Tokens of a pass (src/trainer/passes.ts). */
 const tokensPerPass = 4096;
 
-/** Open MPI asks before it sends a long message: it crosses the network three times. */
+/** Open MPI asks before it sends a long message, so three messages cross the network. */
 const crossings = 3;
 
-/** A machine like the measured one, with all its cores for one rank. */
+/** A machine like the measured one, with one rank that uses all its cores. */
 const factsOf = ({ shape, vocabSize }, machine, dtype, ranks, tokens, { gigabits, microseconds }) => {
   const facts = modelOf(shape, vocabSize);
   return {
@@ -34,15 +36,16 @@ const factsOf = ({ shape, vocabSize }, machine, dtype, ranks, tokens, { gigabits
   };
 };
 
-/** Tokens per second of N machines over N times those of one, which has as many tokens in a step. */
+/**
+ * Tokens per second of N machines, divided by N × the tokens per second of one machine. Each machine has equally many
+ * tokens in a step.
+ */
 export const efficiencyOf = (coefficients, machine, size, dtype, ranks, tokens, network) => {
   const time = (number) => stepTime(coefficients, factsOf(size, machine, dtype, number, tokens, network)).total;
   return time(1) / time(ranks);
 };
 
-/**
- * How many times as fast N machines do a step of `batchTokens` as one does; NaN if there is not a window for each.
- */
+/** Speedup of N machines over one for a step of `batchTokens`; NaN if there is not a window for each machine. */
 export const speedupOf = (coefficients, machine, size, dtype, ranks, network) => {
   const tokens = size.batchTokens / ranks;
   if (tokens < size.shape.contextLength) return Number.NaN;
@@ -51,7 +54,7 @@ export const speedupOf = (coefficients, machine, size, dtype, ranks, network) =>
   return time(1) / time(ranks);
 };
 
-/** The least number of tokens of a machine's step, a power of two, for this efficiency; Infinity if none to 2³⁰ is enough. */
+/** Minimum number of tokens in a machine's step for this efficiency, a power of two; Infinity if 2³⁰ are not enough. */
 export const tokensFor = (coefficients, machine, size, dtype, ranks, network, efficiency) => {
   for (let tokens = size.shape.contextLength; tokens <= 2 ** 30; tokens *= 2) {
     if (efficiencyOf(coefficients, machine, size, dtype, ranks, tokens, network) >= efficiency) return tokens;
@@ -59,5 +62,7 @@ export const tokensFor = (coefficients, machine, size, dtype, ranks, network, ef
   return Number.POSITIVE_INFINITY;
 };
 
-/** Bytes of a rank's lasting memory: weights, their bfloat16 copy, gradients of one pass, and its part of two moments. */
+/**
+ * Bytes of a rank's permanent memory: weights, their bfloat16 copy, gradients of one pass, and its part of two moments.
+ */
 export const memoryOf = ({ shape, vocabSize }, ranks) => modelOf(shape, vocabSize).parameters * (4 + 2 + 4 + 8 / ranks);

@@ -1,4 +1,4 @@
-/** The file of results of scaling.mjs and sums.mjs: one machine's. */
+/** The results file of scaling.mjs and sums.mjs, one for each machine. */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { resultsFile, resultsText } from "../lib/results.mjs";
@@ -9,7 +9,7 @@ export const scalingFile = (machine) => {
   return join(dirname(file), `scaling-${basename(file)}`);
 };
 
-/** {} if there is none. */
+/** {} if there is no file. */
 export const readResults = (file) => {
   try {
     return JSON.parse(readFileSync(file, "utf8"));
@@ -19,7 +19,7 @@ export const readResults = (file) => {
   }
 };
 
-/** Written beside it, then renamed: an interrupted run leaves the old file. */
+/** Written to a temporary file and renamed, so that an interrupted run leaves the old file. */
 export const writeResults = (file, results) => {
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(`${file}.tmp`, `${resultsText(results)}\n`);

@@ -1,4 +1,4 @@
-/** Tables of docs/scaling.md and of the terminal, from the file of results. */
+/** Tables of docs/scaling.md and of the terminal, from the results file. */
 import { machineLine } from "../lib/machine.mjs";
 import { count, digits, markdownTable, median, percent } from "../lib/statistics.mjs";
 import { cases, keyOf } from "./cases.mjs";
@@ -8,7 +8,7 @@ import { bucketElements, fitModel, modelOf, sentIn, stepTime } from "./model.mjs
 import { machineCounts, memoryOf, networks, sizes, speedupOf, tokensFor } from "./predictions.mjs";
 import { sumCosts, sumRows, sumTitles } from "./sum-table.mjs";
 
-/** The error that no checked case may have. */
+/** Maximum error of a checked case. */
 export const mostError = 0.15;
 
 /** A case in one line. */
@@ -17,7 +17,7 @@ export const caseName = ({ model, batch, dtype, ranks, network }) => {
   return `${model}, ${dtype}, ${batch} step, ${place}`;
 };
 
-/** Fits the model to the cases that are for it, and predicts all. */
+/** Fits the model to the cases marked for it, and predicts all cases. */
 export const fitCases = (results) => {
   const measured = cases.flatMap((one) => {
     const found = results.cases.find((other) => keyOf(other) === keyOf(one));
@@ -70,7 +70,7 @@ export const checkLine = ({ rows }) => {
   ].join(" ");
 };
 
-/** Counted messages and bytes beside those that the predictions assume. */
+/** Counted messages and bytes, next to those that the predictions assume. */
 export const sentLine = ({ rows }) => {
   const several = rows.filter(({ ranks }) => ranks > 1);
   const shares = (name) => {
@@ -113,7 +113,7 @@ const casesSection = (fitted) => {
 
 const networkTitle = ({ gigabits, microseconds }) => `${gigabits} Gbit/s, ${microseconds} µs`;
 
-/** The dtype of the predictions: the fastest that was measured. */
+/** The dtype of the predictions: the fastest measured one. */
 const dtypeOf = (rows) => (rows.some(({ dtype }) => dtype === "bfloat16") ? "bfloat16" : "float32");
 
 const paysSection = ({ coefficients, machine, rows: measured }) => {
@@ -130,7 +130,7 @@ const paysSection = ({ coefficients, machine, rows: measured }) => {
   return `${dtype}. Times as fast as one machine, and the share of the machines' speed that is used:\n\n${markdownTable([["", ...networks.map(networkTitle)], ...rows])}`;
 };
 
-/** The efficiency that the table of batches asks for. */
+/** The efficiency that the table of batches requires. */
 const wanted = 0.8;
 
 const batchSection = ({ coefficients, machine, rows: measured }) => {
@@ -166,7 +166,7 @@ const memorySection = () => {
 const sumsSection = ({ sums, baby = [] }) =>
   sums === undefined ? "Not measured.\n" : markdownTable([sumTitles, ...sumRows(sums)]) + sumCosts(sums, baby);
 
-/** Each section's Markdown, by the name in its marks. */
+/** The Markdown of each section, by the name in its marks. */
 export const sections = (results) => {
   const fitted = fitCases(results);
   const { instructionSet } = fitted.rows[0];

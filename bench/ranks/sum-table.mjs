@@ -16,7 +16,7 @@ export const sumTitles = [
 
 const share = (value) => (value === null ? "–" : `${value.toFixed(3)}×`);
 
-/** A row per size, number of ranks and network. */
+/** One row for each size, number of ranks and network. */
 export const sumRows = (sums) =>
   sums.map(({ megabytes, ranks, network, ours, blocking, polled, sent, wireOurs, wirePolled }) => [
     `${megabytes} MB, ${ranks} ranks, ${networkName(network)}`,
@@ -30,11 +30,12 @@ export const sumRows = (sums) =>
     share(wirePolled),
   ]);
 
-/** Megabytes of the gradients of `baby`, whose step the costs are compared with. */
+/** Megabytes of the gradients of `baby`; the costs are compared with a step of it. */
 const ofBaby = 43;
 
 /**
- * What our sum takes longer than MPI's, as a share of a step of `baby`; a line per dtype, none if either was not measured.
+ * Extra time of our sum over MPI's, as a share of a step of `baby`. One line for each dtype; none if either was not
+ * measured.
  * @param {readonly any[]} sums
  * @param {readonly { readonly dtype: string, readonly milliseconds: number }[]} baby
  */

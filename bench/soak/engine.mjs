@@ -1,10 +1,9 @@
 /**
- * Keeps an engine busy with texts that come and go: prompts of many lengths, common beginnings, ends from outside, pauses. Watches
- * the memory of the backend and of the process, the pages, and how long a pass takes for its number of rows after the first tenth of
- * the time.
- *
- * Prints the figures. Fails if a page or memory of the backend is lost, or the resident set grew by more than 32 MiB after the first
- * tenth of the time.
+ * Keeps an engine busy with texts that come and go: prompts of many lengths, shared beginnings, aborts, pauses. After
+ * the first tenth of the time it watches the memory of the backend and of the process, the pages, and the time of a
+ * pass for its number of rows.
+ * Prints the figures. Fails if a page or memory of the backend is lost, or if the resident set grew by more than 32 MiB
+ * after the first tenth of the time.
  */
 import { openBackend } from "../../dist/backend/select.node.js";
 import { createSequenceEngine } from "../../dist/engine/engine.js";
@@ -19,10 +18,10 @@ import { randomOf } from "./lib/random.mjs";
 
 const allowedRise = 32 * 2 ** 20;
 const vocabSize = 256;
-/** Below this a 99.9th percentile says nothing. */
+/** With fewer numbers a 99.9th percentile means nothing. */
 const fewestPasses = 1000;
 
-/** The value below which a share of the numbers lies. */
+/** A quantile: the value that this share of the numbers does not exceed. */
 const quantile = (numbers, share) => numbers.toSorted((a, b) => a - b)[Math.floor(share * (numbers.length - 1))];
 
 /**
@@ -34,14 +33,17 @@ export const engine = async ({ config: name, minutes, seed, backend: backendName
   const { model: config } = runConfig(name);
   const model = freshModel(backend, { ...config, contextLength: 512 }, vocabSize, 1);
   const weights = backend.bytesInUse();
-  /** Milliseconds of the passes, by their rows: tokens of texts and positions of prompts; an eighth of an octave each. */
+  /**
+   * Milliseconds of the passes, grouped by their number of rows (tokens of texts and positions of prompts) in eighths
+   * of an octave.
+   */
   const passes = new Map();
   const inner = createPace();
   const pace = {
     positions: inner.positions,
     note(milliseconds, wrote, read) {
       inner.note(milliseconds, wrote, read);
-      // Before that, code is compiled and memory touched for the first time.
+      // Earlier passes compile code and touch memory for the first time.
       if (settled === 0) return;
       const size = Math.round(8 * Math.log2(wrote + read));
       if (!passes.has(size)) passes.set(size, []);

@@ -1,10 +1,9 @@
 /**
- * Faults of the file system: each call of the program fails once, as on a full, broken or read-only disk or without a
- * permission, or takes only a part of its bytes. So does each write to standard output.
- *
- * The exit status must be right (2 with one line that says what happened and where, or 0 if the call was not needed), no
- * file of the user's may change, and the files on the disk must be complete: a run that is resumed ends in the bits of an
- * undisturbed one.
+ * Faults of the file system. Each call of the program fails once, as on a full, broken or read-only disk or without a
+ * permission, or transfers only a part of its bytes. Each write to standard output fails once, too.
+ * The exit status must be right: 2 with one line that says what happened and where, or 0 if the call was not needed. No
+ * file of the user may change. Files on the disk must be complete: a resumed run must end with the same bits as an
+ * undisturbed run.
  */
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
@@ -21,17 +20,17 @@ const saver = fileURLToPath(new URL("./lib/save-model.mjs", import.meta.url));
 const devFull = "/dev/full";
 
 const running = ["--backend", "reference"];
-/** With two checkpoints, the second of which replaces the first: each further one makes the same calls. */
+/** Two checkpoints; the second replaces the first. Further checkpoints would make the same calls. */
 const config = { ...smallConfig, train: { ...smallConfig.train, steps: 4, evalInterval: 2, checkpointInterval: 2 } };
 const stopAt = 2;
 const train = ["train", "--preset", "book", ...configFlags(config), "--data", "text.txt", "--out", "run", ...running];
 const resume = ["train", "--resume", "run", ...running];
 
-/** Commands on a file system that fails. `from`: the prepared folder to begin with. */
+/** Commands on a failing file system. `from`: the prepared folder they begin with. */
 const scenarios = {
   "train a new run": { args: train, from: "text" },
   "resume a run": { args: resume, from: "stopped" },
-  // Until the checkpoint is found again: the rest is as above.
+  // Only until the checkpoint is found again; the rest is covered above.
   "resume a run between the renames": { args: resume, from: "renamed", calls: 150 },
   generate: { args: ["generate", "run", "--prompt", "the ", "--max-new-tokens", "5", ...running], from: "whole" },
   evaluate: { args: ["evaluate", "run", ...running], from: "whole" },
@@ -85,7 +84,7 @@ const said = {
   short: /ENOSPC|no space|full|short|cut|end/iu,
 };
 
-/** Names by which a line may call the file: its own, or the name of a folder above it. */
+/** Names by which an error line may name the file: the file's own name, or the name of a folder above it. */
 const namesFor = (path, scratch) => {
   const names = [];
   for (let at = path; at !== scratch && at !== dirname(at) && names.length < 4; at = dirname(at))
@@ -104,7 +103,7 @@ const prepare = async (place) => {
   writeFileSync(join(folders.text, "notes", "diary.md"), "Dear diary,\nnothing.\n");
   const make = async (name, args) => {
     cpSync(folders.text, folders[name], { recursive: true });
-    // The run remembers the place of its text: here, and not in the copy for a case.
+    // The run stores the path of its text, so the path must be here and not in the copy for a case.
     const { status, stderr } = await start(["train", ...args], { cwd: folders[name] });
     if (status !== 0) throw new Error(`faults: the run without a fault fails: ${stderr}`);
   };
@@ -115,7 +114,7 @@ const prepare = async (place) => {
     recursive: true,
   });
   rmSync(join(folders.renamed, "run", "checkpoint"), { recursive: true });
-  // Another model, to be replaced: a saved one, since nothing replaces a run's checkpoint but the run.
+  // Another model that is to be replaced. It is a saved model, because only a run replaces its own checkpoint.
   const saved = await start([join("run", "best"), "model"], { cwd: folders.whole, script: saver });
   if (saved.status !== 0) throw new Error(`faults: a model cannot be saved without a fault: ${saved.stderr}`);
   return folders;
@@ -137,7 +136,7 @@ const changedOf = (cwd, before, scenario) => {
   );
 };
 
-/** Goes on with the run in the folder `name`; says how it differs from an undisturbed one. */
+/** Resumes the run in the folder `name`; returns how it differs from an undisturbed run. */
 const afterGoingOn = async (cwd, name, args, whole) => {
   const run = join(cwd, name);
   const finished = () => {
@@ -161,7 +160,10 @@ const afterGoingOn = async (cwd, name, args, whole) => {
   }
 };
 
-/** Resumes a run after its fault, or begins it again if nothing of it is there; and the rescued one, if there is one. */
+/**
+ * Resumes a run after its fault, or begins it again if nothing of it exists. Also resumes a rescued run if there is
+ * one.
+ */
 const afterTraining = async (cwd, whole) => {
   const again = existsSync(join(cwd, "run", "run.json")) ? resume : train;
   const found = await afterGoingOn(cwd, "run", again, whole);
@@ -206,7 +208,7 @@ const judgedEnd = ({ status, signal, stderr }, { fault, path, cwd, isOutput }) =
 /** Runs one case in its own folder. */
 const runCase = async (place, folders, one) => {
   const { number, scenario, fault, call, path, write, stays, full } = one;
-  // Always the same place for the same case: the run's hash of its text does not depend on it.
+  // The same path for the same case every time, because the run's hash of its text must not depend on it.
   const cwd = join(place, `case-${number}`);
   cpSync(folders[scenario.from], cwd, { recursive: true });
   for (const name of ["run"].filter((each) => existsSync(join(cwd, each, "run.json")))) {
@@ -222,11 +224,11 @@ const runCase = async (place, folders, one) => {
     script: scenario.script,
     preload,
     input: scenario.input,
-    // A file outside of the compared ones, or the device that is always full.
+    // A file outside the compared ones, or the device that is always full.
     stdout: full ? devFull : `${cwd}.out`,
     env: { FORETOKEN_SOAK_FAULT: JSON.stringify(plan) },
   });
-  // Text that waits for more is written together: a slower machine would have more writes that can fail.
+  // Output that arrives close together is written in one call; a slower machine would have more writes that can fail.
   const failed = !isOutput || full || existsSync(mark);
   const changed = changedOf(cwd, before, scenario);
   const { whole } = folders;
@@ -242,7 +244,7 @@ const runCase = async (place, folders, one) => {
   return { found, status: ended.status };
 };
 
-/** Every case: the calls of each scenario are counted in a run without a fault. */
+/** All cases. A run without a fault counts the calls of each scenario. */
 const listCases = async (place, folders) => {
   const cases = [];
   const counts = [];
@@ -288,7 +290,7 @@ const listCases = async (place, folders) => {
     counts.push(`${name}: ${writes} writes`);
     if (existsSync(devFull))
       cases.push({ scenario, what: `${name} > ${devFull}`, kind: `${name}, output`, fault: "ENOSPC", full: true });
-    // Each lesson takes seconds, and has hundreds of similar writes.
+    // Each lesson takes seconds and has hundreds of similar writes.
     const counted = name.startsWith("lesson") ? Math.min(writes, 2) : writes;
     for (let write = 1; write <= counted; write++)
       for (const [fault, stays] of [
@@ -310,7 +312,7 @@ const listCases = async (place, folders) => {
 
 /**
  * @param {{ cases?: number | undefined, only?: number | undefined, match?: string }} options
- *   `match`: only cases whose description has it. `cases`: so many of them, evenly spread; default: all.
+ * `match`: only cases whose description contains it. `cases`: number of cases, evenly spread (default: all).
  */
 export const faults = async ({ cases: wanted, only, match = "" }) => {
   const place = mkdtempSync(join(tmpdir(), "foretoken-faults-"));
@@ -328,7 +330,7 @@ export const faults = async ({ cases: wanted, only, match = "" }) => {
     await each(chosen, availableParallelism(), async (one) => {
       const { found, status } = await runCase(place, folders, one);
       if (status === 0) survived++;
-      // Now: the rest takes an hour.
+      // Printed at once, because the remaining cases take an hour.
       if (found !== undefined) console.log(`  case ${one.number}: ${one.what}: ${found.cause}`);
       if (found !== undefined)
         findings.add(one.number, { cause: `${one.kind}: ${found.cause}`, detail: `${one.what}: ${found.detail}` });

@@ -1,10 +1,9 @@
 /**
- * Hostile input, thousands of cases of each class: configurations, texts, checkpoints, command lines. A case may work, or
- * be refused in one short line. It may not crash, hang, use memory without need, report a bug, or change a file that it
- * was not told to write.
- *
- * Cases run one after another in a child process; this one watches its time and memory, and restarts it after a case that
- * ended it.
+ * Hostile input, thousands of cases of each class: configurations, texts, checkpoints, command lines. A case may work,
+ * or be refused with one short line. It must not crash, hang, waste memory, report a bug, or change a file that it was
+ * not told to write.
+ * Cases run one after another in a child process. This process watches the child's time and memory, and restarts it
+ * after a case that ended it.
  */
 import { fork } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -17,19 +16,22 @@ import { excerpt } from "./lib/judge.mjs";
 export const fuzzClasses = /** @type {const} */ (["configuration", "text", "checkpoint", "flags"]);
 
 const longestMs = 5000;
-/** Before the first case: a run is trained, and undamaged cases are run. */
+/** Time for training a run and running undamaged cases, before the first case. */
 const longestPreparationMs = 60_000;
-/** Beyond the needs of an undamaged case and twice the files' sizes. */
+/** Allowed memory beyond the needs of an undamaged case and twice the size of the files. */
 const spareBytes = 200 * 2 ** 20;
-/** Ends a case before it uses the whole machine. */
+/** Ends a case before it uses all memory of the machine. */
 const mostResident = 3 * 2 ** 30;
 
-/** Files here are not written to a disk, which cases that save would wait for; elsewhere the usual place. */
+/**
+ * Files in this folder are not written to a disk, so cases that save do not wait. On other systems: the usual temporary
+ * folder.
+ */
 const scratch = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 
 const child = fileURLToPath(new URL("./fuzz/child.mjs", import.meta.url));
 
-/** Resident memory of a process in bytes; 0 where the system does not tell. */
+/** Resident memory of a process in bytes; 0 if the system does not report it. */
 const residentOf = (pid) => {
   try {
     return 1024 * Number(/VmRSS:\s+(\d+) kB/u.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0);
@@ -48,7 +50,7 @@ const runChild = (options, onCase) =>
     const folder = mkdtempSync(join(scratch, `foretoken-fuzz-${name}-`));
     const process_ = fork(child, [name, String(seed), String(from), String(to), folder], {
       execArgv: ["--expose-gc"],
-      // Nothing of the user's is read, and nothing kept.
+      // No files of the user are read, and nothing is kept.
       env: { ...process.env, HOME: folder, XDG_CACHE_HOME: folder, FORETOKEN_CORPORA: folder, LC_ALL: "C.UTF-8" },
       stdio: ["ignore", "ignore", "pipe", "ipc"],
     });
@@ -58,7 +60,7 @@ const runChild = (options, onCase) =>
     let ready = false;
     let killed = "";
     let lastWords = "";
-    /** The current case, if it says so. */
+    /** The current case, if the child has reported it. */
     let about = "";
     process_.stderr?.setEncoding("utf8").on("data", (text) => {
       lastWords = (lastWords + text).slice(-4000);
@@ -149,7 +151,7 @@ export const fuzz = async ({ cases, seed, classes, only }) => {
         if (one.isMeasured) doubtful.push(one.number);
         else judge(one);
       });
-      // Time and memory once more, in a process of its own: the machine may have been busy, or garbage in the way.
+      // Measures time and memory again in a new process: the machine may have been busy, or garbage uncollected.
       for (const number of doubtful) await runChild({ name, seed, from: number, to: number }, judge);
     }
     findings.print();

@@ -1,7 +1,7 @@
 /**
- * Kills of a real training: at random moments, every second time inside a save, with every signal. Each time the run is
- * resumed, and killed again. In the end its weights, moments and best weights must have the bits of an undisturbed run,
- * and `metrics.jsonl` the same lines.
+ * Kills a real training at random moments, every second time inside a save, with every signal. Each time the run is
+ * resumed and killed again. At the end its weights, moments and best weights must have the same bits as an undisturbed
+ * run, and `metrics.jsonl` the same lines.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -16,7 +16,7 @@ import { configFlags, smallConfig, wordsText } from "./lib/small-run.mjs";
 
 const preload = new URL("./lib/kill-preload.mjs", import.meta.url).href;
 
-/** SIGSTOP stands for being stopped, continued and then killed. */
+/** SIGSTOP means: stop, continue, then kill. */
 const signals = /** @type {const} */ ([
   "SIGKILL",
   "SIGINT",
@@ -27,14 +27,14 @@ const signals = /** @type {const} */ ([
   "SIGUSR2",
   "SIGSTOP",
 ]);
-/** Exit statuses of a run that has saved because of a signal. */
+/** Exit statuses of a run that saved because of a signal. */
 const graceful = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129, SIGQUIT: 131 };
 
 const interval = 5;
-/** Saves that a life may see before it is killed: the last one in part. */
+/** Maximum number of saves in a life before the kill; the last one is partial. */
 const savesPerLife = 2;
 
-/** The state of a process, as proc(5) spells it; "" where the system does not tell. */
+/** The state of a process in the letters of proc(5); "" if the system does not report it. */
 const stateOf = (pid) => {
   try {
     return /\) (\S)/u.exec(readFileSync(`/proc/${pid}/stat`, "utf8"))?.[1] ?? "";
@@ -46,13 +46,13 @@ const stateOf = (pid) => {
 const send = (child, signal) => {
   child.kill(signal);
   if (signal !== "SIGSTOP") return;
-  // No event tells of it; it is a matter of microseconds.
+  // No event reports it; it takes microseconds.
   for (let looks = 0; looks < 10_000 && !["T", ""].includes(stateOf(child.pid)); looks++);
   child.kill("SIGCONT");
   child.kill("SIGKILL");
 };
 
-/** Sends `signal` after so many steps of this life and a part of one more. */
+/** Sends `signal` after this number of steps of this life and a part of one more. */
 const killAfterSteps = (child, steps, signal, pieces) => {
   let seen = 0;
   let sent = false;
@@ -64,7 +64,8 @@ const killAfterSteps = (child, steps, signal, pieces) => {
       if (line.includes('"type":"step"')) seen++;
       if (sent || seen < steps) continue;
       sent = true;
-      // A few turns of this process's loop: the other one is then anywhere in its step, or in what comes after it.
+      // Waits a few turns of this process's event loop. The other process is then anywhere in its step or in the work
+      // after it.
       const wait = (left) => (left === 0 ? send(child, signal) : setImmediate(wait, left - 1));
       wait(pieces);
     }
@@ -75,7 +76,7 @@ const killBackend = async (backend, { kills, seed, place, findings }) => {
   mkdirSync(place);
   writeFileSync(join(place, "text.txt"), wordsText("kill", 300));
   const recipe = { ...smallConfig.train, evalInterval: 4 * interval, checkpointInterval: interval };
-  // Enough for each life to see the most that it may, and some to finish with.
+  // Enough steps for each life to reach its maximum, and some to finish with.
   const steps = kills * savesPerLife * interval + 4 * interval;
   const config = { ...smallConfig, train: { ...recipe, steps } };
   const running = ["--backend", backend, "--threads", "2", "--json"];
@@ -130,7 +131,7 @@ const killBackend = async (backend, { kills, seed, place, findings }) => {
     }
     if (ended.status === 0) {
       done++;
-      // It ended by itself first.
+      // The process ended before the signal.
       if (/"reason":"finished"/u.test(ended.stdout)) break;
       continue;
     }
@@ -141,7 +142,7 @@ const killBackend = async (backend, { kills, seed, place, findings }) => {
         `${what}: status ${ended.status}, ${ended.signal}: ${ended.stderr}`,
       ),
     );
-    // A run that cannot be resumed is begun again, so that the others are tried too.
+    // A run that cannot be resumed is begun again, so that the remaining kills are tried, too.
     rmSync(run, { recursive: true, force: true });
   }
   const resumed = existsSync(join(run, "run.json"));
@@ -165,9 +166,7 @@ const killBackend = async (backend, { kills, seed, place, findings }) => {
   return { kills: killed, inSaves, resumed: again, signals: counts };
 };
 
-/**
- * @param {{ kills: number, seed: number }} options `kills`: of each backend.
- */
+/** @param {{ kills: number, seed: number }} options `kills`: number for each backend. */
 export const kill = async ({ kills, seed }) => {
   const place = mkdtempSync(join(tmpdir(), "foretoken-kill-"));
   const findings = createFindings(() => `node bench/soak/main.mjs --part kill --kills ${kills} --seed ${seed}`);
@@ -176,7 +175,7 @@ export const kill = async ({ kills, seed }) => {
     const there = (await describeBackends()).backends.filter(({ available }) => available);
     for (const backend of ["native", "wasm"]) {
       if (!there.some(({ name }) => name === backend)) {
-        console.log(`kill ${backend}: not here`);
+        console.log(`kill ${backend}: not available`);
         continue;
       }
       backends[backend] = await killBackend(backend, { kills, seed, place: join(place, backend), findings });

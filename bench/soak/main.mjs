@@ -1,15 +1,15 @@
 /**
- * Tests that take hours: memory over 20,000 steps, hostile input, kills, faults of the file system, texts of an
- * engine, and clients of a server. Run by hand; the slow tests run the same code with small counts.
+ * Tests that take hours: memory over 20,000 steps, hostile input, kills, faults of the file system, texts of an engine,
+ * and clients of a server. They are run by hand; the slow tests run the same code with small counts.
  *
- *   npm run soak -- [--part memory,fuzz,kill,faults,engine,prompts,server] [--seed 1] [--json FILE]
- *     memory   [--config nano-cpu] [--steps 20000] [--backend auto] [--dtype auto] [--threads 2]
- *     fuzz     [--cases 10000] [--classes configuration,text,checkpoint,flags] [--only NUMBER]
- *     kill     [--kills 100]
- *     engine   [--config nano-cpu] [--minutes 30] [--backend auto] [--threads 2]   texts that come and go
- *     prompts  [--prompts 10000] [--kills 5] [--backend auto]                      texts of a file, killed and gone on with
- *     server   [--requests 10000] [--at-once 64] [--same 300]   clients that misbehave
- *     faults   [--cases all] [--match TEXT]    only cases whose description has TEXT
+ *     npm run soak -- [--part memory,fuzz,kill,faults,engine,prompts,server] [--seed 1] [--json FILE]
+ *       memory   [--config nano-cpu] [--steps 20000] [--backend auto] [--dtype auto] [--threads 2]
+ *       fuzz     [--cases 10000] [--classes configuration,text,checkpoint,flags] [--only NUMBER]
+ *       kill     [--kills 100]
+ *       engine   [--config nano-cpu] [--minutes 30] [--backend auto] [--threads 2]   texts that come and go
+ *       prompts  [--prompts 10000] [--kills 5] [--backend auto]                      texts of a file, killed and resumed
+ *       server   [--requests 10000] [--at-once 64] [--same 300]   clients that misbehave
+ *       faults   [--cases all] [--match TEXT]    only cases whose description has TEXT
  *
  * Each part prints its work and a closing line with counts. Exit status 1 if something failed.
  */

@@ -1,11 +1,10 @@
 /**
- * Trains for long, with evaluations and checkpoints, and watches memory: the process's resident set without the
- * JavaScript engine's heap, and the used part of that heap. After the first twentieth of the steps neither must grow.
- * The engine decides how much it reserves for its heap: for its young generation up to twice 16 MiB, which it takes in
- * steps, some of them after minutes.
- *
- * Prints the memory at each tenth, then its use at a fifth and at the end, then how far the floors rose. Exit status 1 if
- * one rose by more than 1 MiB, which the engine's own compiler may still take.
+ * Trains for a long time, with evaluations and checkpoints, and watches memory: the process's resident set without the
+ * JavaScript engine's heap, and the used part of that heap. Neither may grow after the first twentieth of the steps.
+ * The engine decides how much it reserves for its heap. Its young generation takes up to twice 16 MiB, in steps, some
+ * of them after minutes.
+ * Prints the memory at each tenth, then its use at a fifth and at the end, then how much the floors rose. Exit status 1
+ * if one rose by more than 1 MiB, which the engine's own compiler may still use.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,9 +16,9 @@ import { floorRise, residentByKind } from "../lib/resident-memory.mjs";
 import { count, mebibytes, textTable } from "../lib/statistics.mjs";
 
 const allowedRise = 2 ** 20;
-/** Samples of memory in the whole run. */
+/** Number of memory samples in the whole run. */
 const samples = 200;
-/** Evaluations, each followed by a checkpoint: some lie in the twentieth that does not count. */
+/** Number of evaluations, each followed by a checkpoint. Some fall into the twentieth that does not count. */
 const evaluations = 80;
 
 /**
@@ -49,7 +48,7 @@ export const memory = async ({ config: name, steps, backend, dtype, threads }) =
   for await (const event of train({
     preset: "book",
     config,
-    // Evaluations are many, and need not be long.
+    // There are many evaluations, so each may be short.
     valFraction: 0.01,
     out: join(folder, "run"),
     backend: /** @type {"auto" | "native" | "wasm" | "reference"} */ (backend),

@@ -1,8 +1,9 @@
 /**
- * A server among clients that misbehave: they leave, read slowly, send what is no request, hold connections. Meanwhile the folder of its
- * model is taken away, and its log goes to a disk that is full. And the same requests alone and under that load: the same answers.
- *
- * Fails if the server ends, an answer is incomplete or an error has another shape, a text is left over, or memory does not return.
+ * A server with badly behaved clients: they leave, read slowly, send invalid requests, hold connections. Meanwhile the
+ * folder of its model is removed, and its log goes to a full disk. The same requests must get equal answers alone and
+ * under that load.
+ * Fails if the server ends, an answer is incomplete, an error has another shape, a text is left over, or memory does
+ * not return to its level.
  */
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -18,14 +19,14 @@ import { configFlags, smallConfig, wordsText } from "./lib/small-run.mjs";
 
 const key = "soak-key";
 const allowedRise = 64 * 2 ** 20;
-/** Milliseconds that an answer may take. */
+/** Maximum time of an answer, in milliseconds. */
 const patience = 60_000;
 
 /** @typedef {{ status: number, text: string, headers: import("node:http").IncomingHttpHeaders }} Answer */
 
-/** Starts the server; resolves when it has said where it is. */
+/** Starts the server. Resolves when it has printed its address. */
 const serve = async (place, log) => {
-  // Beginnings are kept in little memory, so that it is soon full.
+  // The cache of prompt beginnings is small, so that it is soon full.
   const limits = ["--per-key", "512", "--parallel", "16", "--cache-mib", "8"];
   const args = ["serve", "run", "--port", "0", "--api-key", key, ...limits, "--log", log];
   const child = spawn(process.execPath, [program, ...args], { cwd: place, stdio: ["ignore", "pipe", "pipe"] });
@@ -41,7 +42,7 @@ const serve = async (place, log) => {
   throw new Error(`the server has ended: ${stderr}`);
 };
 
-/** Connections whose late errors are nobody's: the server may end one while a body is still being sent. */
+/** Connections whose late errors are ignored: the server may close one while a body is still being sent. */
 const watched = new WeakSet();
 
 /**
@@ -88,7 +89,7 @@ const send = (port, agent, what, { leaveAfter, slow = false } = {}) =>
     sent.setTimeout(patience, () => sent.destroy(new Error(`no answer to ${path} in ${patience / 1000} s`)));
     sent.on("error", (error) => {
       if (leaveAfter !== undefined) resolve("left");
-      // The server has ended a connection that was kept, while this request was on its way: clients try again.
+      // The server closed a kept connection while this request was on its way; clients retry.
       else if (sent.reusedSocket && "code" in error && error.code === "ECONNRESET")
         resolve(send(port, agent, what, { slow }));
       else reject(error);
@@ -97,7 +98,7 @@ const send = (port, agent, what, { leaveAfter, slow = false } = {}) =>
     sent.end(body);
   });
 
-/** Sends bytes that are no request, and resolves to what comes back. */
+/** Sends bytes that are not a request. Resolves to the answer. */
 const sendRaw = (port, bytes) =>
   new Promise((resolve) => {
     const socket = connect({ port, host: "127.0.0.1" });
@@ -124,7 +125,7 @@ const isError = ({ text }) => {
   }
 };
 
-/** Whether a stream has come to its end. */
+/** Whether a stream is complete. */
 const isWhole = ({ text }) =>
   text.endsWith("data: [DONE]\n\n") &&
   /"finish_reason":"(?:stop|length)"/u.test(text) &&
@@ -132,7 +133,7 @@ const isWhole = ({ text }) =>
     .trimEnd()
     .split("\n\n")
     .slice(0, -1)
-    // A comment says that the connection is there.
+    // A comment says that the connection is open.
     .filter((event) => !event.startsWith(":"))
     .every((event) => JSON.parse(event.slice("data: ".length)) !== null);
 
@@ -145,7 +146,7 @@ const completion = (random, more = {}) => ({
   }),
 });
 
-/** What clients do: each sends, and tells what is wrong with the answer, or undefined. */
+/** Actions of clients. Each sends a request and returns what is wrong with the answer, or undefined. */
 const behaviours = {
   async whole(port, agent, random) {
     const answer = await send(port, agent, completion(random, random.chance(0.3) ? { n: 3, logprobs: 2 } : {}));
@@ -197,7 +198,7 @@ const behaviours = {
   },
   async large(port, agent) {
     const body = JSON.stringify({ prompt: "a".repeat(2 ** 24) });
-    // It may end the connection before all has been sent.
+    // The server may close the connection before everything has been sent.
     const answer = await send(port, agent, { path: "/v1/completions", body }, { leaveAfter: 2 ** 20 });
     if (answer === "left") return undefined;
     return answer.status === 413 && isError(answer) ? undefined : answer;
@@ -232,7 +233,7 @@ const behaviours = {
   },
 };
 
-/** How often each is chosen. */
+/** How often each action is chosen. */
 const weights = {
   whole: 25,
   stream: 25,
@@ -249,7 +250,7 @@ const deck = Object.entries(weights).flatMap(([name, times]) => Array(times).fil
 const metric = (text, name) => Number(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, "mu").exec(text)?.[1]);
 
 /**
- * Bytes that the process has in memory.
+ * Resident bytes of the process.
  * @param {{ pid?: number | undefined }} child
  */
 const residentOf = ({ pid }) => {
@@ -257,14 +258,14 @@ const residentOf = ({ pid }) => {
   return existsSync(path) ? Number(readFileSync(path, "utf8").split(" ")[1]) * 4096 : 0;
 };
 
-/** An answer without what differs each time. */
+/** An answer without the parts that differ each time. */
 const bodyOf = ({ text }) =>
   text
     .replaceAll(/"id":"[^"]*"/gu, "")
     .replaceAll(/"created":\d+/gu, "")
     .replaceAll(/^data: /gmu, "");
 
-/** The words of a stream, however they were put together. */
+/** The text of a stream, however it was divided into events. */
 const sameAnswer = (one, other) => {
   if (!one.text.startsWith("data:")) return bodyOf(one) === bodyOf(other);
   const wordsOf = ({ text }) =>
@@ -289,7 +290,7 @@ export const server = async ({ requests: number, atOnce, same, seed }) => {
     if (isUp) findings.push(`the server has ended with ${status}: ${running.stderr()}`);
   });
 
-  // The same requests, alone.
+  // The requests alone, without load.
   const requestOf = (i) => {
     const random = randomOf(seed, "same", i);
     return completion(random, {
@@ -325,7 +326,7 @@ export const server = async ({ requests: number, atOnce, same, seed }) => {
     atOnce,
     misbehave,
   );
-  // By then heaps have grown to what such clients need: ten times as many take no more.
+  // By then heaps have reached the size that such clients need; ten times as many clients need no more.
   const settled = residentOf(running.child);
   renameSync(join(place, "run"), join(place, "taken-away"));
   let differing = 0;
@@ -346,7 +347,7 @@ export const server = async ({ requests: number, atOnce, same, seed }) => {
   for (const socket of idle) socket.destroy();
   if (differing > 0) findings.push(`${differing} of ${same} answers differ from those alone`);
 
-  // Those who have just left are noticed at the next token.
+  // Clients that have just left are noticed at the next token.
   let text = "";
   for (let look = 0; look < 100; look++) {
     const answer = /** @type {Answer} */ (await send(port, agent, { path: "/metrics", method: "GET" }));

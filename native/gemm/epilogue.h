@@ -1,5 +1,6 @@
-// What happens to the sums of a product beyond being stored. One epilogue serves both kinds of products, those in vector
-// registers (vector_product.h) and those by tiles (amx/multiply.h): they apply it while sums lie in a cache.
+// What is done with the sums of a product besides storing them. Both kinds of products use the same epilogues: products
+// in vector registers (vector_product.h) and by tiles (amx/multiply.h). They apply an epilogue while the sums are in a
+// cache.
 #pragma once
 
 #include <cstdint>
@@ -11,13 +12,13 @@
 
 namespace foretoken::FT_ISA {
 
-// A vector, or two neighbours.
+// One vector, or two neighbouring ones.
 template <int kCount>
 struct Vectors {
   F32 vector[kCount];
 };
 
-// body(vector, offset) of each, `offset` elements from the first.
+// Calls body(vector, offset) for each vector; `offset` counts elements from the first vector.
 template <int kCount, class Body>
 FT_INLINE Vectors<kCount> each(const Vectors<kCount>& from, Body body) {
   Vectors<kCount> result;
@@ -42,10 +43,11 @@ FT_INLINE void store(Narrow* to, const Vectors<2>& values, All) {
 
 struct NothingToPrepare {};
 
-// apply(at, j, sums, lanes) gets the sums of elements `at` of C and on, in columns j and on, as Vectors: once for each
-// element, on some thread. It may write these elements of C and of other arrays. Products by tiles call two more:
-// - prefetch(at), before the memory is needed that `apply` touches for 32 elements from `at` on;
-// - where `prepares` says so, prepare(i), before row i is multiplied: each row on one thread, in any order.
+// apply(at, j, sums, lanes) gets the sums of the elements of C that begin at `at`, in columns from j on, as Vectors. It
+// is called once for each element, on any thread, and may write these elements of C and of other arrays. Products by
+// tiles call two more functions:
+// - prefetch(at), before `apply` touches the memory of 32 elements from `at` on;
+// - prepare(i), if `prepares` is true, before row i is multiplied: each row on one thread, in any order.
 template <class Prefetch, class Apply, class Prepare = NothingToPrepare>
 struct Epilogue {
   static constexpr bool kPrepares = !std::is_same_v<Prepare, NothingToPrepare>;
@@ -59,10 +61,10 @@ Epilogue(Prefetch, Apply) -> Epilogue<Prefetch, Apply>;
 template <class Prefetch, class Apply, class Prepare>
 Epilogue(Prefetch, Apply, Prepare, bool) -> Epilogue<Prefetch, Apply, Prepare>;
 
-// C takes the sums, and that is all.
+// Only stores the sums in C.
 struct NoEpilogue {};
 
-// For 32 elements that are going to be written, or read.
+// Prefetches 32 elements that will be written or read.
 template <typename T>
 FT_INLINE void prefetchToWrite(T* at) {
   __builtin_prefetch(at, 1);
@@ -74,7 +76,7 @@ FT_INLINE void prefetchToRead(const T* at) {
   if constexpr (sizeof(T) == sizeof(float)) __builtin_prefetch(at + 16);
 }
 
-// Sums as they are.
+// The sums unchanged.
 template <typename T>
 FT_INLINE auto storeSums(T* to) {
   return Epilogue{[=](int64_t at) __attribute__((always_inline)) { prefetchToWrite(to + at); },

@@ -1,5 +1,6 @@
-// How the operands of a product lie in packed memory: in units of 32 bits. A unit holds one value of k as float32, or two
-// neighbouring ones as bfloat16, the first in the lower half; where the last has no neighbour, zero stands there.
+// How operands of a product lie in packed memory: in units of 32 bits. A unit holds one value of k as float32, or two
+// neighbouring values as bfloat16, the first in the lower half. If the last value has no neighbour, the upper half is
+// zero.
 // Packed memory is declared as float, but units are only moved, and multiplied by multiplyAdd.
 #pragma once
 
@@ -12,23 +13,23 @@
 namespace foretoken::FT_ISA {
 
 struct Float32 {
-  using Stored = Float32;                    // what the register tile sees
+  using Stored = Float32;                    // what the register tile multiplies
   static constexpr int kUnitDepth = 1;       // values of k in a unit
-  static constexpr bool kTakesNarrow = false;  // whether what is to be packed may be bfloat16 in memory
+  static constexpr bool kTakesNarrow = false;  // whether the matrix to pack may be bfloat16 in memory
 
   FT_INLINE F32 splatUnit(const float* unit) { return splat(*unit); }
   FT_INLINE F32 multiplyAdd(F32 left, F32 right, F32 sum) { return fma(left, right, sum); }
 
-  // The first value of each unit, with zeros for the others.
+  // The first value of each unit; the other values are zero.
   FT_INLINE F32 firstOfUnit(F32 units) { return units; }
-  // The last one.
+  // The last value of each unit.
   FT_INLINE F32 lastOfUnit(F32 units) { return units; }
 
-  // Values as a product takes them, in float32.
+  // Values rounded as the product rounds them, in float32.
   FT_INLINE F32 rounded(F32 values) { return values; }
   // Units of neighbouring lanes, from kUnitDepth rows of successive k.
   FT_INLINE F32 across(const F32 (&rows)[kUnitDepth]) { return rows[0]; }
-  // Units of successive k, from the first of `count` values (at least one) in a row; zero past them.
+  // Units of successive k, from the first of `count` values (at least one) in a row. Values past them are zero.
   FT_INLINE F32 along(const float* from, int64_t count) {
     return count >= kLanes ? load(from) : loadPartial(from, static_cast<int>(count));
   }
@@ -41,14 +42,14 @@ struct Float32 {
 
 #if defined(__AVX512BF16__) && FT_VECTOR_BYTES == 64
 
-// Of 32 values the first half and the second, lane by lane.
+// Pairs the first and the second half of 32 values, lane by lane.
 alignas(64) constexpr uint16_t kInterleaved[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
                                                    8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
-// Of two times 32 values the first halves, lane by lane; the second ones are 16 further.
+// Pairs the first halves of two rows of 32 values, lane by lane. The second halves lie 16 elements further.
 alignas(64) constexpr uint16_t kInterleavedPair[32] = {0, 32, 1, 33, 2,  34, 3,  35, 4,  36, 5,  37, 6,  38, 7,  39,
                                                        8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
 
-// Pairs for vdpbf16ps, which takes subnormal bfloat16 for zero.
+// Pairs for vdpbf16ps, which treats subnormal bfloat16 as zero.
 struct PairedBfloat16 {
   using Stored = PairedBfloat16;
   static constexpr int kUnitDepth = 2;
@@ -69,12 +70,12 @@ struct PairedBfloat16 {
   FT_INLINE F32 across(const F32 (&rows)[kUnitDepth]) {
     return (F32)_mm512_permutexvar_epi16(_mm512_load_si512(kInterleaved), (__m512i)toBfloat16(rows[0], rows[1]));
   }
-  // The same from `count` lanes (at least one) of two rows in memory, of which the second may be missing (null).
+  // The same from `count` lanes (at least one) of two rows in memory. The second row may be missing (null).
   FT_INLINE F32 across(const Narrow* first, const Narrow* second, int64_t count) {
     const U32 low = (U32)Float32::along(first, count) >> 16;
     return (F32)(second == nullptr ? low : low | (U32)Float32::along(second, count));
   }
-  // The same of two vectors of lanes.
+  // The same from two vectors of lanes.
   FT_INLINE void acrossTwo(const Narrow* first, const Narrow* second, float* to) {
     const __m512i a = _mm512_loadu_si512(first), b = _mm512_loadu_si512(second);
     const __m512i low = _mm512_load_si512(kInterleavedPair);
@@ -82,7 +83,7 @@ struct PairedBfloat16 {
     _mm512_storeu_si512(to, _mm512_permutex2var_epi16(a, low, b));
     _mm512_storeu_si512(to + kLanes, _mm512_permutex2var_epi16(a, high, b));
   }
-  // Of values that are bfloat16 already.
+  // For values that are bfloat16 already.
   FT_INLINE F32 acrossExact(const F32 (&rows)[kUnitDepth]) { return (F32)((U32)rows[0] >> 16 | (U32)rows[1]); }
   FT_INLINE F32 along(const float* from, int64_t count) {
     const F32 low = Float32::along(from, count);
@@ -97,7 +98,7 @@ struct PairedBfloat16 {
 
 #endif
 
-// Without an instruction for pairs: float32 that hold rounded values.
+// For instruction sets that multiply no pairs: rounded values kept as float32.
 struct RoundedBfloat16 {
   using Stored = Float32;
   static constexpr int kUnitDepth = 1;
@@ -108,8 +109,8 @@ struct RoundedBfloat16 {
   FT_INLINE F32 along(const float* from, int64_t count) { return roundToBfloat16(Float32::along(from, count)); }
 };
 
-// Where there are tiles, vdpbf16ps takes twice the time of two multiply-adds (measured on a Xeon): it is left to CPUs that
-// have no tiles.
+// On CPUs with tiles, vdpbf16ps takes twice the time of two multiply-adds (measured on a Xeon), so only CPUs without
+// tiles use it.
 #if defined(__AVX512BF16__) && FT_VECTOR_BYTES == 64 && !defined(FT_TILES)
 using Bfloat16 = PairedBfloat16;
 #else

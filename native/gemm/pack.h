@@ -1,4 +1,4 @@
-// Operands of a matrix product copied into the layouts that the register tile reads (see operands.h).
+// Copies operands of a matrix product into the layouts that the register tile reads (see operands.h).
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,8 @@ FT_INLINE int64_t unitsOf(int64_t values) {
   return divideUp(values, Operands::kUnitDepth);
 }
 
-// k along the rows of `from`: unit u of row i to to[i · toStride + u], for a block of rows with `width` values of k.
+// For k along the rows of `from`: writes unit u of row i to to[i · toStride + u], for a block of rows with `width`
+// values of k.
 template <class Operands = Float32, typename T>
 FT_INLINE void copyBlock(const T* from, int64_t fromStride, float* to, int64_t toStride, int64_t rows,
                          int64_t width) {
@@ -29,7 +30,8 @@ FT_INLINE void copyBlock(const T* from, int64_t fromStride, float* to, int64_t t
   }
 }
 
-// `count` lanes (at least one) of the rows of k that make one unit: the first of them at `from`, `rows` of them there.
+// Reads `count` lanes (at least one) of the rows of k that make one unit. The first row is at `from`; `rows` rows
+// exist.
 template <class Operands, typename T>
 FT_INLINE F32 loadAcross(const T* from, int64_t stride, int64_t rows, int64_t count) {
   if constexpr (kIsNarrow<T>) return Operands::across(from, rows > 1 ? from + stride : nullptr, count);
@@ -39,8 +41,8 @@ FT_INLINE F32 loadAcross(const T* from, int64_t stride, int64_t rows, int64_t co
   return Operands::across(values);
 }
 
-// k across the rows of `from`: unit u of column j to to[u · toStride + j], for `rows` values of k and `width` columns.
-// Columns [width, up to the next multiple of kLanes) become 0.
+// For k across the rows of `from`: writes unit u of column j to to[u · toStride + j], for `rows` values of k and
+// `width` columns. Columns from `width` up to the next multiple of kLanes become 0.
 template <class Operands = Float32, typename T>
 FT_INLINE void copyBlockPadded(const T* from, int64_t fromStride, float* to, int64_t toStride, int64_t rows,
                                int64_t width) {
@@ -57,9 +59,9 @@ FT_INLINE void copyBlockPadded(const T* from, int64_t fromStride, float* to, int
   }
 }
 
-// k along the rows of `from`, which become columns: unit u of row i to to[u · toStride + i], for a block of rows with
-// `width` values of k. In every row of `to`, columns [rows, up to the next multiple of kLanes) become 0. toStride must
-// hold them.
+// For k along the rows of `from`, which become columns: writes unit u of row i to to[u · toStride + i], for a block of
+// rows with `width` values of k. In each row of `to`, columns from `rows` up to the next multiple of kLanes become 0.
+// toStride must be large enough for them.
 template <class Operands = Float32, typename T>
 static void transposeBlockPadded(const T* from, int64_t fromStride, float* to, int64_t toStride, int64_t rows,
                                  int64_t width) {

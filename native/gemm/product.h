@@ -1,4 +1,4 @@
-// A matrix product, however it is computed.
+// A matrix product, independent of how it is computed.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace foretoken::FT_ISA {
 
-// A matrix in memory, of float32 or, with operands that take it, of bfloat16. `stride` elements from row to row.
+// A matrix in memory, of float32, or of bfloat16 if the operands allow it. Rows are `stride` elements apart.
 struct Matrix {
   const void* at;
   bool narrow;
@@ -21,16 +21,16 @@ struct Product {
   int64_t m, n, k;
   Matrix a;             // kRows: a[i · stride + k]; kColumns: a[k · stride + i]
   Matrix b;             // kRows: b[k · stride + j]; kColumns: b[j · stride + k]
-  float* c;             // c[i · n + j]; null: sums are handed to the epilogue alone
+  float* c;             // c[i · n + j]; null: only the epilogue gets the sums
   bool accumulate;      // C += A·B
   const float* bias;    // [n], added to every row, or null
-  const float* addend;  // [m, n], added after the bias, or null; no part of C
-  Matrix beside;        // memory of the epilogue, prefetched for each tile: [m, n]; or none (null)
-  Matrix result;        // where C is null, the matrix that the epilogue writes
-  float* aSums;         // [m] += Σ over k of A as it is (kColumns only), or null
+  const float* addend;  // [m, n], added after the bias, or null; must not overlap C
+  Matrix beside;        // [m, n], memory of the epilogue, prefetched for each tile; or null
+  Matrix result;        // the matrix that the epilogue writes if C is null
+  float* aSums;         // [m] += Σ over k of A before rounding (kColumns only), or null
 };
 
-// Those of operands that take no bfloat16 are known to be float32, and to have a C, when this is compiled.
+// Operands that allow no bfloat16 are known at compile time to be float32 and to have a C.
 template <class Operands>
 FT_INLINE bool isNarrow(const Matrix& matrix) {
   return Operands::kTakesNarrow && matrix.narrow;
@@ -40,19 +40,19 @@ FT_INLINE bool hasC(const Product& p) {
   return !Operands::kTakesNarrow || p.c != nullptr;
 }
 
-// Where element (i, j) of a matrix lies, to be prefetched: a pointer to float, whatever lies there.
+// Address of element (i, j) of a matrix, for a prefetch. The type is a pointer to float for any element type.
 template <class Operands>
 FT_INLINE const float* placeOf(const Matrix& matrix, int64_t i, int64_t j) {
   const int64_t bytes = (i * matrix.stride + j) * (isNarrow<Operands>(matrix) ? 2 : 4);
   return reinterpret_cast<const float*>(static_cast<const char*>(matrix.at) + bytes);
 }
-// Floats from a row to the one below.
+// Floats from one row to the next.
 template <class Operands>
 FT_INLINE int64_t floatsToNext(const Matrix& matrix) {
   return isNarrow<Operands>(matrix) ? matrix.stride / 2 : matrix.stride;
 }
 
-// Calls body with what the matrix holds from element `offset` on, as a pointer to its type.
+// Calls body with a typed pointer to the matrix's element `offset`.
 template <class Operands, typename Body>
 FT_INLINE void withElementsFrom(const Matrix& matrix, int64_t offset, Body body) {
   if constexpr (Operands::kTakesNarrow) {
@@ -61,8 +61,8 @@ FT_INLINE void withElementsFrom(const Matrix& matrix, int64_t offset, Body body)
   body(static_cast<const float*>(matrix.at) + offset);
 }
 
-// Applies an epilogue to the sums of rows [i, i + rows) × columns [j, j + columns) of a C with n columns. They are at
-// `sums`, rows `stride` apart: in C, where there is one.
+// Applies an epilogue to the sums of rows [i, i + rows) × columns [j, j + columns) of a C with n columns. The sums are
+// at `sums`, with rows `stride` apart; if there is a C, they are in C.
 template <class Epilogue>
 FT_INLINE void applyBlock(const Epilogue& epilogue, int64_t n, int64_t i, int64_t j, int64_t rows, int64_t columns,
                           const float* sums, int64_t stride) {
@@ -77,12 +77,13 @@ FT_INLINE void applyBlock(const Epilogue& epilogue, int64_t n, int64_t i, int64_
     }
 }
 
-// Threads in a grid over C, so that the largest share is as small as possible; rather over rows than over columns.
+// Divides C among threads in a grid, so that the largest share is as small as possible. Prefers to divide rows rather
+// than columns.
 struct Grid {
   int64_t rows, columns;
 };
 
-// For a C of rows × columns tiles, or whatever a thread takes whole.
+// For a C of rows × columns units; a unit is a tile, or whatever one thread takes as a whole.
 FT_INLINE Grid gridOver(int64_t rowTiles, int64_t columnTiles, int64_t threads) {
   Grid best{1, 1};
   int64_t least = rowTiles * columnTiles + 1;
@@ -97,7 +98,7 @@ FT_INLINE Grid gridOver(int64_t rowTiles, int64_t columnTiles, int64_t threads) 
   return best;
 }
 
-// Sums of nothing.
+// Sums of an empty product.
 template <class Epilogue>
 static void multiplyNothing(const Product& p, const Epilogue& epilogue) {
   float sums[kTileColumns];

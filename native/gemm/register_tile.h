@@ -1,9 +1,8 @@
-// The register tile: up to kTileRows × kTileColumns elements of a product C = A·B held in registers while the
-// reduction index k runs. Matrix products and attention are both built from it.
-//
-// Every element is one chain c = multiplyAdd(a[i, k], b[k, j], c) over the units of ascending k (see operands.h),
-// whatever the height of the tile and wherever the element lies in it. That is what makes results independent of how
-// work is divided.
+// The register tile: up to kTileRows × kTileColumns elements of a product C = A·B stay in registers while the reduction
+// index k runs. Matrix products and attention are both built from it.
+// Every element is one chain c = multiplyAdd(a[i, k], b[k, j], c) over units of ascending k (see operands.h). The chain
+// depends neither on the height of the tile nor on the element's place in it, so results do not depend on how work is
+// divided.
 #pragma once
 
 #include <cstdint>
@@ -26,22 +25,22 @@ constexpr int kTileRows = 4;
 constexpr int kTileVectors = 2;
 constexpr int kTileColumns = kTileVectors * kLanes;
 
-// Multiply-adds that are worth waking one more thread for.
+// Multiply-adds that justify waking one more thread.
 constexpr int64_t kThreadWork = int64_t{1} << 18;
 
-// How A is stored. Rows: a[i · kRowStride + k], at most kTileDepth units of k. Columns: a[k · kColumnStride + i].
-// Strides are known to the compiler, so that one pointer reaches every row; that of rows is no power of two, so that they
-// do not fall into the same sets of the cache.
+// How A is stored. Rows: a[i · kRowStride + k], at most kTileDepth units of k. Columns: a[k · kColumnStride + i]. The
+// compiler knows the strides, so one pointer reaches every row. The row stride is not a power of two, so rows do not
+// share sets of the cache.
 enum class Order { kRows, kColumns };
 constexpr int kTileDepth = 256;
 constexpr int kRowStride = kTileDepth + 16;
 constexpr int64_t kColumnStride = roundUp(kTileRows, kLanes);
 
-// What becomes of C: overwritten by the sum, or the sum added to it.
+// Whether the sum overwrites C or is added to it.
 enum class Result { kSet, kAdd };
 
-// Memory that is wanted soon, as neighbouring cache lines in each of kTileRows rows. It is prefetched a little at a time
-// while the tile is computed: a processor waits for the many that come at once.
+// Memory that is needed soon: neighbouring cache lines in each of kTileRows rows. It is prefetched in small portions
+// while the tile is computed, because a processor stalls on many prefetches at once.
 struct PrefetchRows {
   const float* at;
   int64_t stride;
@@ -50,9 +49,9 @@ constexpr int64_t kLineFloats = 16;
 template <Order kOrder, class Operands>
 constexpr int64_t kPrefetchLines = kOrder == Order::kRows ? 2 * Operands::kUnitDepth : 4;
 
-// Units of k in the unrolled body of the tile's loop, and values of k in the body that prefetches a row; 0: none does.
-// Nothing is unrolled in WebAssembly: V8 moves all loads of such a body before its arithmetic and keeps them in memory for
-// want of registers.
+// Units of k in the unrolled body of the tile's loop, and values of k in the body that prefetches a row (0: no body
+// prefetches). WebAssembly unrolls nothing: V8 would move all loads of the body before its arithmetic and spill them to
+// memory, because there are too few registers.
 #if defined(__wasm__)
 constexpr int kUnitsPerStep = 1;
 constexpr int kValuesPerPrefetch = 0;
@@ -67,7 +66,7 @@ struct Constant {
 
 struct RegisterTile {
   int rows;     // 1..kTileRows
-  int columns;  // 1..kTileColumns; B may be read up to the next full vector, C is not
+  int columns;  // 1..kTileColumns; B may be read up to the next full vector, but C is not
   int64_t k;    // in units
   const float* a;
   const float* b;  // b[k · kTileColumns + j]
@@ -78,7 +77,7 @@ struct RegisterTile {
   const float* bias = nullptr;    // [columns], added to every row, or null
   const float* addend = nullptr;  // added to C after the bias, or null
   int64_t ldAddend = 0;
-  // Memory that the epilogue reads and writes, a row for each row of the tile.
+  // Memory that the epilogue reads and writes: one row for each row of the tile.
   PrefetchRows toRead{c, ldc}, toWrite{c, ldc};
 };
 
@@ -196,8 +195,8 @@ FT_INLINE void multiply(const RegisterTile& tile) {
   else multiplyRegisterTile<typename Operands::Stored, kRows, 1, kOrder>(tile);
 }
 
-// Rows [0, count) cut into as few tiles as possible, of nearly equal height: the rows of tile `index` are
-// [tileBegin(count, index), tileBegin(count, index + 1)).
+// Cuts rows [0, count) into as few tiles as possible, of nearly equal height. Tile `index` has rows [tileBegin(count,
+// index), tileBegin(count, index + 1)).
 FT_INLINE int64_t tileCount(int64_t rows) { return divideUp(rows, kTileRows); }
 FT_INLINE int64_t tileBegin(int64_t rows, int64_t index) { return rows * index / tileCount(rows); }
 

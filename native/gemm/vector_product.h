@@ -1,13 +1,12 @@
-// C = A·B for float32 matrices in any order, in the manner of BLIS (Van Zee & van de Geijn, "BLIS: a framework for
-// rapidly instantiating BLAS functionality", 2015): B in packed panels shared by all threads, A packed by each thread
-// for its own rows, register tiles in between. Where operands are bfloat16, packing rounds them.
-//
-// Bias and addend join a sum in registers. The rest of an epilogue is applied to a finished tile of C while that lies in the
-// L1 cache. Where C is not kept, because the result is of another type, sums rest in a thread's scratch until then.
-//
-// Numerics: the reduction is cut at multiples of kDepth units (see operands.h) from its beginning. Inside a piece an
+// C = A·B for float32 matrices in any order, as in BLIS (Van Zee & van de Geijn, "BLIS: a framework for rapidly
+// instantiating BLAS functionality", 2015): all threads share packed panels of B, each thread packs A for its own rows,
+// and register tiles multiply them. If operands are bfloat16, packing rounds them.
+// Bias and addend are added to a sum in registers. The rest of an epilogue is applied to a finished tile of C while the
+// tile is in the L1 cache. If C is not kept, because the result has another type, a thread's scratch holds the sums
+// until then.
+// Numerics: the reduction is cut at multiples of kDepth units (see operands.h) from its beginning. Inside a piece, an
 // element is one chain of multiplyAdd; pieces are added in ascending order. No sum is divided between threads, and an
-// element's bits depend on its row of A and its column of B alone.
+// element's bits depend only on its row of A and its column of B.
 #pragma once
 
 #include <cstdint>
@@ -18,14 +17,15 @@
 
 namespace foretoken::FT_ISA {
 
-// Units of k per piece: a panel of B (kDepth × kTileColumns) and a tile of A (kTileRows × kDepth) share the L1 cache.
+// Units of k in a piece: a panel of B (kDepth × kTileColumns) and a tile of A (kTileRows × kDepth) fit in the L1 cache
+// together.
 constexpr int64_t kDepth = 128;
 static_assert(kDepth <= kTileDepth, "a tile of A holds one piece");
 
-// Of B, packed and used between two meetings of the threads: at most about this many floats …
+// Part of B that is packed and used between two barriers: at most about this many floats …
 constexpr int64_t kChunkFloats = int64_t{1} << 20;
-// … of at most this many units. Where k is long, C is the small one (a gradient of weights): it is gone through more often
-// so that B is still in L2 when it is used.
+// … in at most this many units. Where k is long, C is small (a gradient of weights), so C is swept more often and B is
+// still in L2 when it is used.
 template <Order kA>
 constexpr int64_t kChunkDepth = kA == Order::kRows ? 2048 : 512;
 // … and at most this many columns are swept over one block of rows, so that a piece of them stays in L2.
@@ -33,7 +33,7 @@ constexpr int64_t kSweepColumns = 512;
 constexpr int64_t kSweepFloats = int64_t{1} << 17;
 
 // The part of B that is packed at one time: units [k0, k1) of k, columns [j0, j1). Panels of kTileColumns follow each
-// other; each holds its columns of every unit, unit by unit.
+// other. A panel holds its columns unit by unit.
 struct Chunk {
   int64_t k0, k1, j0, j1;
   float* packed;
@@ -41,7 +41,7 @@ struct Chunk {
   float* panel(int64_t j, int64_t k) const { return packed + (j - j0) * (k1 - k0) + (k - k0) * kTileColumns; }
 };
 
-// The values of k in units [k0, k1): they begin at valueOf(k0).
+// Values of k in units [k0, k1). They begin at valueOf(k0).
 template <class Operands>
 FT_INLINE int64_t valueOf(int64_t unit) {
   return unit * Operands::kUnitDepth;
@@ -82,7 +82,7 @@ FT_INLINE Result resultOfPiece(const Product& p, int64_t k) {
   return k > 0 || p.accumulate ? Result::kAdd : Result::kSet;
 }
 
-// For the last piece of a tile of C at (i, j).
+// Prepares the last piece of the tile of C at (i, j).
 template <class Operands>
 FT_INLINE void addEpilogue(const Product& p, int64_t i, int64_t j, RegisterTile& tile) {
   if (p.bias) tile.bias = p.bias + j;
@@ -99,7 +99,7 @@ FT_INLINE void addEpilogue(const Product& p, int64_t i, int64_t j, RegisterTile&
 template <Order kA>
 constexpr int64_t kPackedTile = kA == Order::kRows ? kTileRows * kRowStride : kDepth * kColumnStride;
 
-// Units [k0, k1) of rows [i, i + rows) of A.
+// Packs units [k0, k1) of rows [i, i + rows) of A.
 template <class Operands>
 FT_INLINE void packRows(const Product& p, int64_t i, int64_t rows, int64_t k0, int64_t k1, float* to) {
   withElementsFrom<Operands>(p.a, i * p.a.stride + valueOf<Operands>(k0), [&](const auto* from)
@@ -108,16 +108,17 @@ FT_INLINE void packRows(const Product& p, int64_t i, int64_t rows, int64_t k0, i
   });
 }
 
-// Tiles of A that are packed together where k lies across its rows: so a cache line that several tiles need is read once.
+// Tiles of A that are packed together where k runs across A's rows, so that a cache line shared by several tiles is
+// read once.
 constexpr int64_t kBlockTiles = 8;
-// Units of k that are packed of one tile before the next has its turn: their lines stay in L1, whatever the stride is.
+// Units of k that are packed of one tile before the next tile: their lines stay in L1 for any stride.
 constexpr int64_t kUnitsAtATime = 8;
 // Floats of all tiles of A in a thread's scratch.
 template <Order kA>
 constexpr int64_t kPackedTiles = (kA == Order::kRows ? 1 : kBlockTiles) * kPackedTile<kA>;
 
-// Units [k0, k1) of the tiles [t0, t1) of rows [i0, i1) of A, a tile to each kPackedTile of `to`. Their sums over k are
-// those of the values before they are rounded: aSums[i] += Σ a[k · stride + i], with a where the values of A begin.
+// Packs units [k0, k1) of tiles [t0, t1) of rows [i0, i1) of A, each tile into kPackedTile floats of `to`. aSums gets
+// sums over k of the values before rounding: aSums[i] += Σ a[k · stride + i], where `a` points to the first value of A.
 template <class Operands, typename T>
 static void packColumns(const Product& p, const T* a, int64_t i0, int64_t i1, int64_t t0, int64_t t1, int64_t k0, int64_t k1,
                         float* to, bool sum) {
@@ -137,7 +138,7 @@ static void packColumns(const Product& p, const T* a, int64_t i0, int64_t i1, in
     const int64_t kEnd = min(k + kUnitsAtATime, k1);
     const int64_t values = valuesIn<Operands>(p, k, kEnd);
     forStrips([&](int64_t i, int count, float* strip, F32& total) __attribute__((always_inline)) {
-      // A whole vector where the row of A has one; what it holds past the tile is not used.
+      // Loads a whole vector if the row of A has one; values past the tile are not used.
       const int width = i + kLanes <= p.m ? kLanes : count;
       const T* from = a + valueOf<Operands>(k) * p.a.stride + i;
       float* target = strip + (k - k0) * kColumnStride;
@@ -210,7 +211,7 @@ struct PrefetchOfA {
     }
   }
 
-  // The part for tile of C number `index` of the sweep, or of the block.
+  // The part to prefetch during tile number `index` of the sweep, or of the block.
   PrefetchRows during(int64_t index, const float* otherwise) const {
     constexpr int64_t kLines = kPrefetchLines<kA, Operands>;
     if (kValuesPerPrefetch == 0 || at == nullptr) return {otherwise, 0};
@@ -221,8 +222,8 @@ struct PrefetchOfA {
   }
 };
 
-// Where a thread keeps sums of a product whose C is not kept: of one tile, until its epilogue, or
-// of a block of tiles, between pieces of k.
+// Where a thread keeps sums if C is not kept: the sums of one tile until its epilogue, or of a block of tiles between
+// pieces of k.
 struct Resting {
   float* sums;  // null: in C
   int64_t stride;
@@ -242,12 +243,13 @@ struct Resting {
   float* of(int64_t t, int64_t j) const { return oneTile ? sums : sums + t * kTileRows * stride + j; }
 };
 
-// Whether an epilogue is applied to whole rows of a sweep, which still lie in L1, instead of each tile: where a row of a tile is
-// less than a cache line, what it reads beside C would come in pieces that no CPU fetches ahead.
+// Whether an epilogue is applied to whole rows of a sweep, which are still in L1, instead of to each tile. It is where
+// a row of a tile is shorter than a cache line: the epilogue's other memory would then be read in pieces that no CPU
+// prefetches.
 template <class Operands>
 constexpr bool kEpilogueBySweep = kTileColumns < kLineFloats && !Operands::kTakesNarrow;
 
-// Rows [i0, i1) × columns [j0, j1) of C, over the units of k that are in the chunk.
+// Computes rows [i0, i1) × columns [j0, j1) of C over the chunk's units of k.
 template <class Operands, Order kA, class Epilogue>
 static void multiplyChunk(const Product& p, const Chunk& chunk, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
                           float* scratch, const Epilogue& epilogue) {
@@ -295,15 +297,15 @@ static void multiplyChunk(const Product& p, const Chunk& chunk, int64_t i0, int6
   }
 }
 
-// Multiply-adds of one row that are worth waking one more thread for: each reads its own value of B, and a half of B may fit
-// into a cache that the whole does not.
+// Multiply-adds of one row that justify waking one more thread. Each reads its own value of B, and half of B may fit
+// into a cache that is too small for all of B.
 constexpr int64_t kOneRowWork = kThreadWork / 16;
 
-// Units of k that are packed of a panel between two prefetches of the next panel.
+// Units of k of a panel that are packed between two prefetches of the next panel.
 constexpr int64_t kUnitsPerPrefetch = 16;
 static_assert(kUnitsPerPrefetch % kLanes == 0, "a panel is packed in whole vectors");
 
-// Few rows (decoding): B is used once or so, and each thread packs a panel's piece just before using it.
+// Few rows (decoding): B is used only about once, so each thread packs a piece of a panel just before it uses it.
 template <class Operands, Order kB, class Epilogue>
 static void multiplyOneRowTile(const Product& p, Pool& pool, const Epilogue& epilogue) {
   const int64_t panels = divideUp(p.n, kTileColumns);
@@ -352,7 +354,7 @@ static void multiplyAs(Product p, Pool& pool, const Epilogue& epilogue) {
   static_assert(kChunkDepth<kA> % kDepth == 0, "pieces begin at multiples of kDepth");
   const int64_t depth = min(units, kChunkDepth<kA>);
   const int64_t width = min(roundUp(p.n, kTileColumns), roundUp(kChunkFloats / depth, kTileColumns));
-  // Between chunks of k, sums rest in a C of their own.
+  // Between chunks of k, the sums stay in a C of their own.
   const bool rests = !hasC<Operands>(p) && depth < units;
   float* packed = static_cast<float*>(
       pool.sharedScratch((depth * width + (rests ? p.m * p.n : 0)) * int64_t{sizeof(float)}));

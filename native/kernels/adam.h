@@ -10,8 +10,8 @@
 namespace foretoken::FT_ISA {
 namespace {
 
-// Writes the copy of elements [begin, end), vector by vector, as far as whole lines go past the caches: it is read in the next
-// step at the earliest. resultOf(i) makes element i and those after it. Returns where it has stopped.
+// Writes the bfloat16 copy of elements [begin, end) past the caches, in whole cache lines only; the copy is not read
+// before the next step. resultOf(i) computes a vector from element i on. Returns the index where it stopped.
 template <typename Result>
 FT_INLINE int64_t copyLines(float*, int64_t begin, int64_t, Result) {
   return begin;
@@ -38,7 +38,7 @@ void adamStepTo(const AdamStepArgs& args, Pool& pool, T* rounded) {
   float* vs = args.v;
   const float beta1 = static_cast<float>(args.beta1);
   const float beta2 = static_cast<float>(args.beta2);
-  // From the doubles: 1 − 0.999 in float32 would be off by 5e-5 of itself.
+  // Computed in double: 1 − 0.999 in float32 has a relative error of 5e-5.
   const float rest1 = static_cast<float>(1.0 - args.beta1);
   const float rest2 = static_cast<float>(1.0 - args.beta2);
   const float eps = static_cast<float>(args.eps);
@@ -64,7 +64,7 @@ void adamStepTo(const AdamStepArgs& args, Pool& pool, T* rounded) {
       const F32 denominator = sqrt(v) / sqrtCorrection2 + eps;
       const F32 result = param * decayFactor - m / denominator * stepSize;
       store(params + i, result, lanes);
-      // An infinite or NaN m makes the result so; an infinite v does not.
+      // `result` is infinite or NaN if m is, but not if v is infinite.
       watched += within(lanes, unrealOf(result) + unrealOf(v), F32{});
       return result;
     };

@@ -24,7 +24,8 @@ FT_INLINE float rowMax(const float* row, int64_t n) {
   return maxLanes(max(max(largest[0], largest[1]), max(largest[2], largest[3])));
 }
 
-// Σ exp(row − largest). A long row is summed in chunks whose totals are added in double, or float32 would lose digits.
+// Σ exp(row − largest). A long row is summed in chunks; the chunk totals are added in double, because float32 would
+// lose digits.
 FT_INLINE float sumOfExp(const float* row, int64_t n, float largest) {
   constexpr int64_t kChunk = 2048;
   double total = 0;
@@ -42,7 +43,7 @@ FT_INLINE float sumOfExp(const float* row, int64_t n, float largest) {
   return static_cast<float>(total);
 }
 
-// ln Σ exp(row) = shift + log; −∞ where every element is.
+// ln Σ exp(row) = shift + log; −∞ if every element is −∞.
 struct LogSumExp {
   float shift, log;
 };
@@ -61,16 +62,17 @@ FT_INLINE float logAddExp(float a, float b) {
   return smaller == -kInfinity ? larger : larger + log(1.0f + exp(smaller - larger));
 }
 
-// Columns [first, first + columns) of vocabSize.
+// Columns [first, first + columns) of a vocabulary of vocabSize.
 struct LossRange {
   int64_t columns, first, vocabSize;
 
-  // `args` of either direction.
+  // `args`: arguments of either direction.
   template <typename Args>
   explicit LossRange(const Args& args) : columns(args.columns), first(args.first), vocabSize(args.vocabSize) {}
 
   bool isLast() const { return first + columns == vocabSize; }
-  // Where a target that is not ignored lies among them: it may be before or after.
+  // Index of a target among these columns, if it is not ignored. It is outside [0, columns) if the target is in other
+  // columns.
   int64_t columnOf(int32_t target) const { return min(target, vocabSize - 1) - first; }
   bool holds(int64_t column) const { return column >= 0 && column < columns; }
 };

@@ -1,5 +1,5 @@
-// What dropout keeps of a branch's result, as bits, and the gradient that it lets pass. Which random number belongs to which
-// element: `linearDropoutForward` in src/backend/kernels/linear.ts.
+// Dropout of a branch's result: the kept elements as bits, and the gradient through the mask. `linearDropoutForward` in
+// src/backend/kernels/linear.ts says which random number belongs to which element.
 #pragma once
 
 #include <cstdint>
@@ -12,15 +12,15 @@
 
 namespace foretoken::FT_ISA {
 
-// What a kept element is multiplied with.
+// Factor of a kept element.
 FT_INLINE float keptScale(double p) { return static_cast<float>(1.0 / (1.0 - p)); }
 
 FT_INLINE int64_t countOf(All) { return kLanes; }
 FT_INLINE int64_t countOf(First lanes) { return lanes.count; }
 
-// The bits of elements [begin, end), where both are multiples of kDropoutBlock.
+// Draws the bits of elements [begin, end), both multiples of kDropoutBlock.
 FT_INLINE void drawKept(const DropoutKey& dropoutKey, int64_t begin, int64_t end, uint32_t* kept) {
-  const DropoutKey key = dropoutKey;  // no store reaches it: so what depends on it alone is computed once
+  const DropoutKey key = dropoutKey;  // a local copy, so that the compiler knows that no store changes it
   for (int64_t block = begin; block < end; block += kDropoutBlock) {
     const uint64_t bits = keptBits(key, 0, block);
     kept[block / 32] = static_cast<uint32_t>(bits);
@@ -28,7 +28,7 @@ FT_INLINE void drawKept(const DropoutKey& dropoutKey, int64_t begin, int64_t end
   }
 }
 
-// Bit i % 32 of word i / 32: whether element i of n is kept; 0 past the last.
+// Bit i % 32 of word i / 32: whether element i of n is kept. Bits past element n − 1 are 0.
 static void drawKept(const DropoutKey& dropoutKey, int64_t n, uint32_t* kept, Pool& pool) {
   parallelRanges(pool, n, 64 * kDropoutBlock, [&](int64_t begin, int64_t end, int) {
     const int64_t whole = end / kDropoutBlock * kDropoutBlock;
@@ -64,13 +64,13 @@ static void dropout(const DropoutArgs& args, Pool& pool) {
   withElements(args.y, [&](auto* y) { dropElements(args, pool, y); });
 }
 
-// The gradient in front of a dropout from that behind it: dBranch = dy · kept / (1 − p).
+// Gradient of a dropout's input, from the gradient of its output: dBranch = dy · kept / (1 − p).
 class DropoutGradient {
  public:
   explicit DropoutGradient(const LinearDropoutBackwardInputArgs& args)
       : dy_(args.dy), kept_(args.kept), to_(args.dBranch), scale_(keptScale(args.p)) {}
 
-  // Elements [begin, end).
+  // Computes elements [begin, end).
   void make(int64_t begin, int64_t end) const {
     withElements(to_, [&](auto* to) { make(begin, end, to); });
   }

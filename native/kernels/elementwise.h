@@ -9,10 +9,10 @@
 
 namespace foretoken::FT_ISA {
 
-// Elements that are worth a thread of their own, for kernels that do little per element.
+// Elements that justify one more thread, for kernels that do little per element.
 constexpr int64_t kElementGrain = 8192;
 
-// Rows of `width` elements that are worth a thread of their own.
+// Rows of `width` elements that justify one more thread.
 FT_INLINE int64_t rowGrain(int64_t width) {
   return max(kElementGrain / max(width, 1), 1);
 }
@@ -73,7 +73,7 @@ void scaleByNorm(const ScaleByNormArgs& args, Pool& pool) {
   });
 }
 
-// Of either type to either.
+// From float32 or bfloat16 to either type.
 template <typename From, typename To>
 FT_INLINE void copyElements(const From* x, To* y, int64_t n) {
   if constexpr (sizeof(From) == sizeof(To)) std::memcpy(y, x, sizeof(To) * static_cast<size_t>(n));

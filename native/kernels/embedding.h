@@ -10,7 +10,7 @@
 namespace foretoken::FT_ISA {
 namespace {
 
-// An index that is out of range, which the caller should not have passed, must not reach memory that is not ours.
+// An index out of range is the caller's mistake; it is clipped, so that it cannot reach memory outside the table.
 FT_INLINE int64_t clampIndex(int32_t index, int64_t rows) { return max(min(index, rows - 1), 0); }
 
 void embeddingForward(const EmbeddingForwardArgs& args, Pool& pool) {
@@ -24,7 +24,7 @@ void embeddingForward(const EmbeddingForwardArgs& args, Pool& pool) {
   const auto placeOf = [=](int64_t r) {
     return places == nullptr ? start + r % time : clampIndex(places[r], positionRows);
   };
-  // The tables are of one type.
+  // Both tables have the same type.
   withElements(args.tokens, [&]<typename T>(const T* tokens) {
     const T* const table = positions.template as<T>();
     parallelRanges(pool, rows, rowGrain(channels), [=](int64_t begin, int64_t end, int) {
@@ -44,7 +44,7 @@ void embeddingForward(const EmbeddingForwardArgs& args, Pool& pool) {
   });
 }
 
-// Threads share out the channels, not the rows: rows of the same id are then added in order without a lock.
+// Threads divide the channels, not the rows. So rows of the same id are added in order without a lock.
 void embeddingBackward(const EmbeddingBackwardArgs& args, Pool& pool) {
   const int32_t* ids = args.ids;
   const float* dy = args.dy;

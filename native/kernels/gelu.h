@@ -18,7 +18,8 @@ constexpr int64_t kGeluGrain = 4096;
 constexpr float kTwiceRootTwoOverPi = 1.59576912f;
 constexpr float kCubic = 0.044715f;
 
-// Past 12.5 the tail is below 1e-35: nothing beside x, and multiplied by x itself it could be something. NaN stays NaN.
+// Beyond 12.5 the tail is below 1e-35 and does not change the result. The limit also keeps a huge |x| from multiplying
+// the tail into a visible number. NaN stays NaN.
 FT_INLINE F32 geluMagnitude(F32 x) { return min(splat(12.5f), (F32)((U32)x & 0x7FFFFFFFu)); }
 
 FT_INLINE Activated geluWithSlope(F32 x) {
@@ -36,7 +37,8 @@ FT_INLINE F32 geluTanh(F32 x) {
   return x * sigmoid(inner);
 }
 
-// Past 16 the slope is 0 or 1 to the last digit; farther out innerSlope would overflow. In this order NaN stays NaN.
+// Beyond 16 the slope is exactly 0 or 1 in float32; for much larger x innerSlope would overflow. This argument order
+// keeps NaN.
 FT_INLINE Activated geluTanhWithSlope(F32 given) {
   const F32 x = max(splat(-16.0f), min(splat(16.0f), given));
   const F32 square = x * x;
@@ -46,7 +48,7 @@ FT_INLINE Activated geluTanhWithSlope(F32 given) {
   return {given * gate.value, fma(x * innerSlope, gate.value * gate.rest, gate.value)};
 }
 
-// The form that is asked for, of results that are kept as T.
+// GELU in the requested form, for results of type T.
 template <typename T, bool kTanh>
 FT_INLINE Activated geluFor(F32 x) {
 #if defined(FT_NARROW)
@@ -55,7 +57,8 @@ FT_INLINE Activated geluFor(F32 x) {
   return kTanh ? geluTanhWithSlope(x) : geluWithSlope(x);
 }
 
-// Calls body<whether a slope is wanted>(activation) with the form that is asked for, for results that are kept as T.
+// Calls body<slope>(activation) with the requested form of GELU, for results of type T. `slope`: whether the body needs
+// the slope.
 template <typename T, typename Body>
 FT_INLINE void withGelu(bool tanhForm, bool slope, Body body) {
   const auto tanh = [](F32 h) __attribute__((always_inline)) { return geluFor<T, true>(h); };

@@ -1,9 +1,9 @@
-// GELU and its slope, for results that are rounded to bfloat16. x is cut into pieces of 1/2.9; in each of them GELU is a polynomial
-// of degree 4 and the slope its derivative. The coefficients of all pieces lie in two vectors, where one instruction looks them
-// up. scripts/fit-gelu.py prints them.
-//
-// Errors of both forms before rounding: GELU within 1.4e-6, the slope within 3.1e-5; each within 1.6e-3 of itself down to −4, but
-// for the slope near its zero at −0.75. Below −5.34 both are exactly 0, above 5 exactly x and 1. NaN gives NaN.
+// GELU and its slope, for results that are rounded to bfloat16. The range of x is cut into pieces of width 1/2.9. In
+// each piece GELU is a polynomial of degree 4, and the slope is its derivative. For each power, the coefficients of all
+// pieces fill two vectors, and one instruction looks them up. scripts/fit-gelu.py prints the coefficients.
+// Errors of both forms before rounding: GELU at most 1.4e-6, the slope at most 3.1e-5. The relative errors are at most
+// 1.6e-3 down to x = −4, except for the slope near its zero at −0.75. Below −5.34 both are exactly 0; above 5 they are
+// exactly x and 1. NaN gives NaN.
 #pragma once
 
 #include "../simd.h"
@@ -11,7 +11,7 @@
 namespace foretoken::FT_ISA {
 namespace {
 
-// An activation and its slope at one place.
+// An activation and its slope at one x.
 struct Activated {
   F32 value;
   F32 slope;
@@ -22,7 +22,7 @@ struct Activated {
 constexpr int kPieces = 2 * kLanes;
 constexpr float kPiecesInOne = 2.9f;
 
-// Coefficients of a power of x, lowest first, for each piece. The first piece has all that is below, the last all above.
+// Coefficients of each power of x, lowest power first, for each piece. The first piece extends to −∞, the last to +∞.
 using PieceTable = float[5][kPieces];
 
 alignas(64) constexpr PieceTable kGeluPieces = {
@@ -86,12 +86,12 @@ FT_INLINE F32 coefficientOf(const PieceTable& table, int power, U32 piece) {
 }
 
 FT_INLINE Activated geluByPieces(const PieceTable& table, F32 given) {
-  // In this order NaN stays NaN.
+  // This argument order keeps NaN.
   const F32 x = max(splat(-kLanes / kPiecesInOne), given);
   const F32 within = min(splat((kLanes - 1) / kPiecesInOne), x);
-  // 1.5·2²³ + 16: adding it leaves the number of the nearest piece in the low bits, of which five count.
+  // Adding 1.5·2²³ + 16 leaves the number of the nearest piece in the low bits; five bits are used.
   const U32 piece = (U32)fma(within, splat(kPiecesInOne), splat(12582912.0f + kLanes));
-  // Horner's scheme for the polynomial, and beside it the same over its intermediate sums, which gives the derivative.
+  // Horner's scheme for the polynomial. A second Horner scheme over its intermediate sums gives the derivative.
   F32 slope = coefficientOf(table, 4, piece);
   F32 sum = fma(slope, within, coefficientOf(table, 3, piece));
   slope = fma(slope, within, sum);

@@ -47,8 +47,8 @@ void layerNormForward(const LayerNormForwardArgs& args, Pool& pool) {
   withElements(args.y, [&](auto* y) { layerNormForwardTo(args, pool, y); });
 }
 
-// dx of rows [r, r + kRows); their Σ dy·x̂ and Σ dy are added to `partial` [2, channels], which is loaded and stored once
-// for all of them.
+// Computes dx of rows [r, r + kRows). Adds their Σ dy·x̂ and Σ dy to `partial` [2, channels], which is loaded and
+// stored once for all these rows.
 template <int kRows, typename T>
 FT_INLINE void layerNormBackwardRows(const LayerNormBackwardArgs& args, const T* allDy, int64_t r, float* partial) {
   const float* gamma = args.gamma;

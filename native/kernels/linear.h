@@ -16,20 +16,21 @@
 
 namespace foretoken::FT_ISA {
 
-// An operand or result, rows `stride` elements apart.
+// An operand or a result; rows are `stride` elements apart.
 template <typename T>
 FT_INLINE Matrix matrixOf(const Activations<T>& buffer, int64_t stride) {
   return {buffer.memory(), buffer.narrow(), stride};
 }
 
-// Where a product writes, in rows of n: sums into a buffer of float32; into one of bfloat16 the epilogue writes.
+// Where a product writes, in rows of n: sums go to a float32 buffer directly; into a bfloat16 buffer the epilogue
+// writes.
 FT_INLINE void setResult(Product& product, float* buffer) { product.c = buffer; }
 FT_INLINE void setResult(Product& product, const Activations<float>& buffer) {
   if (buffer.narrow()) product.result = matrixOf(buffer, product.n);
   else product.c = buffer.as<float>();
 }
 
-// y[M, N] = x[M, K] · w[N, K]ᵀ + bias[N], of the arguments of a kernel that computes it.
+// y[M, N] = x[M, K] · w[N, K]ᵀ + bias[N], from the arguments of the kernel.
 template <typename Args>
 FT_INLINE Product forwardProduct(const Args& args) {
   Product product{};
@@ -78,7 +79,7 @@ static void linearGeluForward(const LinearGeluForwardArgs& args, Pool& pool) {
   });
 }
 
-// y = addend + (x · wᵀ + bias) · kept / (1 − p), where x · wᵀ + bias lies in y until its tile is finished.
+// y = addend + (x · wᵀ + bias) · kept / (1 − p). Until its tile is finished, y holds x · wᵀ + bias.
 static void linearDropoutForward(const LinearDropoutForwardArgs& args, Pool& pool) {
 #if defined(FT_TILES)
   if (args.bfloat16) return linearDropoutForwardByTiles<kRounded>(args, pool);
@@ -125,7 +126,7 @@ static void linearBackwardInput(const LinearBackwardInputArgs& args, Pool& pool)
   computeInputGradient(inputGradientOf(args, args.dy, args.add != 0), pool);
 }
 
-// dBranch = dy · kept / (1 − p); dx = dBranch · w, times factor where there is one
+// dBranch = dy · kept / (1 − p); dx = dBranch · w, times `factor` if there is one
 static void linearDropoutBackwardInput(const LinearDropoutBackwardInputArgs& args, Pool& pool) {
 #if defined(FT_TILES)
   if (args.bfloat16) return linearDropoutBackwardInputByTiles<kRounded>(args, pool);

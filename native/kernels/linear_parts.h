@@ -12,7 +12,7 @@
 
 namespace foretoken::FT_ISA {
 
-// dx[M, K] = or, with `add`, += dy[M, N] · w[N, K]; or dx = that times factor[M, K] where there is one (not null).
+// dx[M, K] = (with `add`: +=) dy[M, N] · w[N, K], times factor[M, K] if factor is not null.
 struct InputGradient {
   Activations<const float> dy, w, factor;
   Activations<float> dx;
@@ -21,7 +21,7 @@ struct InputGradient {
   bool bfloat16;
 };
 
-// That of a kernel's arguments, from `dy`. One type for all kernels, so that the product is compiled once.
+// Makes this struct from a kernel's arguments and `dy`. All kernels use one type, so that the product is compiled once.
 template <typename Args>
 FT_INLINE InputGradient inputGradientOf(const Args& args, const Activations<const float>& dy, bool add) {
   return {.dy = dy,
@@ -35,7 +35,7 @@ FT_INLINE InputGradient inputGradientOf(const Args& args, const Activations<cons
           .bfloat16 = args.bfloat16};
 }
 
-// The bias of an epilogue: bias[n], or null; or InSums where the product has added it already.
+// The bias of an epilogue: bias[n], or null; or InSums if the product has already added it.
 struct InSums {};
 template <class Lanes>
 FT_INLINE F32 withBias(F32 sum, InSums, int64_t /*j*/, int64_t /*offset*/, Lanes) {
@@ -47,7 +47,7 @@ FT_INLINE F32 withBias(F32 sum, const float* bias, int64_t j, int64_t offset, La
   return sum;
 }
 
-// y = activation(h) and, with kSlope, slope = activation′(h), of h = sum + bias.
+// y = activation(h) and, with kSlope, slope = activation′(h), where h = sum + bias.
 template <bool kSlope, class Bias, typename T, typename Activation>
 FT_INLINE auto activateSums(Bias bias, Activation activation, T* y, T* slope) {
   const auto prefetch = [=](int64_t at) __attribute__((always_inline)) {

@@ -1,5 +1,5 @@
-// The products of linear.h by tiles: of bfloat16, with activations and gradients in either type (kRounded), and of float32,
-// with all in float32 (kWhole). native/isa_tiles.cc compiles each.
+// The products of linear.h by tiles. kRounded: operands are rounded to bfloat16; activations and gradients may have
+// either type. kWhole: float32, with everything in float32. native/isa_tiles.cc compiles each.
 #pragma once
 
 #include "../gemm/amx/pack.h"

@@ -1,4 +1,4 @@
-// sum, sumOfSquares and addSquares, accumulated in double precision: chunks of fixed length, whose totals are added in order.
+// sum, sumOfSquares and addSquares, accumulated in double. Chunks have a fixed length; their totals are added in order.
 #pragma once
 
 #include "../generated/kernels.h"
@@ -25,8 +25,8 @@ FT_INLINE double sumDoubles(F64 value) {
   return total;
 }
 
-// Σ term(x[i]) for one chunk. Four accumulators hide the latency of the additions. finish(from, to) is called before
-// elements [from, to) are read.
+// Σ term(x[i]) for one chunk. Four accumulators hide the latency of the additions. Calls finish(from, to) before it
+// reads elements [from, to).
 template <typename Term, typename Finish>
 FT_INLINE double reduceChunk(const float* x, int64_t n, Term term, Finish finish) {
   constexpr int kHalf = kLanes / 2;
@@ -47,7 +47,7 @@ FT_INLINE double reduceChunk(const float* x, int64_t n, Term term) {
   return reduceChunk(x, n, term, [](int64_t, int64_t) {});
 }
 
-// `args` of either sum.
+// `args`: arguments of either sum.
 template <typename Args, typename Term>
 FT_INLINE void reduce(const Args& args, Pool& pool, Term term) {
   const float* x = args.x;
@@ -79,10 +79,10 @@ void sumOfSquares(const SumOfSquaresArgs& args, Pool& pool) {
   reduce(args, pool, [](auto x) { return x * x; });
 }
 
-// Ranges of an array, each in chunks of its own: so each sum has the bits that it has by itself.
+// Ranges of an array. Each range has its own chunks, so its sum has the same bits as if it were summed alone.
 class ChunkedRanges {
  public:
-  // `bounds` has the begin and the end of each of `count` ranges; what lies beyond [0, n) is left out.
+  // `bounds` has the begin and end of each of `count` ranges. Parts outside [0, n) are ignored.
   ChunkedRanges(const int32_t* bounds, int64_t count, int64_t n) : bounds_(bounds), count_(count), n_(n) {}
 
   int64_t begin(int64_t range) const { return min(max(int64_t{bounds_[2 * range]}, int64_t{0}), n_); }
@@ -95,8 +95,8 @@ class ChunkedRanges {
     return total;
   }
 
-  // Calls body(chunk, begin, end) for chunks [from, to) in descending order: the elements that come first were touched last, and
-  // whoever walks the array next, from its start, finds them in the caches.
+  // Calls body(chunk, begin, end) for chunks [from, to) in descending order. So the first elements of the array are
+  // touched last, and the next pass over the array, which begins there, finds them in the caches.
   template <typename Body>
   __attribute__((always_inline)) void descending(int64_t from, int64_t to, Body body) const {
     int64_t first = chunks();
@@ -132,7 +132,7 @@ void addSquares(const AddSquaresArgs& args, Pool& pool) {
         return;
       }
       totals[chunk] = reduceChunk(x + from, to - from, square, [=](int64_t first, int64_t last) __attribute__((always_inline)) {
-        // At the end of a chunk that is the begin of the next one, which lies before it.
+        // The next chunk lies before this one. Near the end of a chunk, prefetch from the begin of the next chunk.
         const int64_t ahead = first + kAhead < kReduceChunk ? kAhead : kAhead - 2 * kReduceChunk;
         forVectors(from + first, from + last, [=](int64_t i, auto lanes) __attribute__((always_inline)) {
           prefetchLine(x + max(i + ahead, int64_t{0}));

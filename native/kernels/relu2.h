@@ -11,7 +11,7 @@ namespace {
 
 constexpr int64_t kRelu2Grain = 4096;
 
-// In this order NaN stays NaN.
+// This argument order keeps NaN.
 FT_INLINE F32 positivePart(F32 x) { return max(F32{}, x); }
 
 void relu2Forward(const Relu2ForwardArgs& args, Pool& pool) {

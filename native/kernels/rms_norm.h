@@ -41,8 +41,8 @@ void rmsNormForward(const RmsNormForwardArgs& args, Pool& pool) {
   withElements(args.y, [&](auto* y) { rmsNormForwardTo(args, pool, y); });
 }
 
-// dx of rows [r, r + kRows); their Σ dy·x̂ is added to `partial` [channels], which is loaded and stored once for all of
-// them.
+// Computes dx of rows [r, r + kRows). Adds their Σ dy·x̂ to `partial` [channels], which is loaded and stored once for
+// all these rows.
 template <int kRows, typename T>
 FT_INLINE void rmsNormBackwardRows(const RmsNormBackwardArgs& args, const T* allDy, int64_t r, float* partial) {
   const float* gamma = args.gamma;

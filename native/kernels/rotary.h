@@ -1,8 +1,8 @@
-// Rotary position embedding (Su et al. 2021) of packed q | k | v, the two halves of a head paired, after an optional
-// RMS norm of each head of q and k (Henry et al. 2020), or of all heads of q, and of k, together; see
-// src/backend/kernels/kernels.ts.
+// Rotary position embeddings (Su et al. 2021) of packed q | k | v. The two halves of a head are paired. Before the
+// rotation comes an optional RMS norm: of each head of q and k (Henry et al. 2020), or of all heads of q together and
+// all heads of k together. See src/backend/kernels/kernels.ts.
 // forward, with h = D/2 and z = x·rstd·gamma: y[i] = z[i]·cos − z[i+h]·sin, y[i+h] = z[i+h]·cos + z[i]·sin.
-// backward: dz is dy turned by the opposite angle; from there on as in rms_norm.h.
+// backward: dz is dy rotated by the opposite angle; the rest is as in rms_norm.h.
 #pragma once
 
 #include "../generated/kernels.h"
@@ -15,7 +15,7 @@
 namespace foretoken::FT_ISA {
 namespace {
 
-// The two elements that an angle turns, for a vector of angles.
+// The two elements that one angle rotates, for a vector of angles.
 struct Pair {
   F32 first;
   F32 second;
@@ -36,20 +36,20 @@ FT_INLINE void storePair(T* to, int64_t half, Pair value, Lanes lanes) {
   store(to + half, value.second, lanes);
 }
 
-// How a row of q | k | v lies, and where it stands.
+// Layout of a row of q | k | v, and its position.
 struct RotaryRows {
   const float* cosines;
   const float* sines;
   const int32_t* places;
   int64_t time, start, tableRows;
-  int64_t heads;    // of q
-  int64_t rotated;  // of q and k
+  int64_t heads;    // heads of q
+  int64_t rotated;  // heads of q and k
   int64_t headDim;
-  int64_t half;     // of what is rotated
-  int64_t width;    // of a row
-  bool together;    // one norm for all heads of q, one for those of k
+  int64_t half;     // half the number of rotated channels of a head
+  int64_t width;    // elements of a row
+  bool together;    // one norm for all heads of q, and one for all heads of k
 
-  // `args` of either direction.
+  // `args`: arguments of either direction.
   template <typename Args>
   explicit RotaryRows(const Args& args)
       : cosines(args.cos),
@@ -65,17 +65,17 @@ struct RotaryRows {
         width((args.heads + 2 * args.keyHeads) * args.headDim),
         together(args.together != 0) {}
 
-  // Where the angles of row `row` begin, in either table.
+  // Index of the first angle of row `row`, in either table.
   int64_t angles(int64_t row) const {
     return (places == nullptr ? start + row % time : clampIndex(places[row], tableRows)) * half;
   }
   int64_t values() const { return rotated * headDim; }
 
-  // Of head h of q and k: 0 in q, 1 in k.
+  // Part that head h belongs to: 0 for q, 1 for k.
   int part(int64_t h) const { return h < heads ? 0 : 1; }
-  // Where its channels begin among those that have a scale of their own.
+  // Index of the first scale of head h.
   int64_t scales(int64_t h) const { return together ? (h < heads ? h : h - heads) * headDim : 0; }
-  // Channels that have a scale of their own, of q (0) or k (1).
+  // Number of scales of q (0) or k (1).
   int64_t scaleCount(int of) const { return !together ? headDim : (of == 0 ? heads : rotated - heads) * headDim; }
 };
 
@@ -142,7 +142,7 @@ void rotaryForward(const RotaryForwardArgs& args, Pool& pool) {
   withElements(args.y, [&](auto* y) { rotaryForwardTo(args, pool, y); });
 }
 
-// One head of q or k on the way back.
+// Backward pass of one head of q or k.
 template <typename T>
 struct HeadBack {
   const T* gradient;
@@ -154,7 +154,7 @@ struct HeadBack {
   int64_t half, headDim;
 };
 
-// dz of the elements that an angle turns.
+// dz of the two elements that one angle rotates.
 template <typename T, typename Lanes>
 FT_INLINE Pair turnedBack(const HeadBack<T>& head, int64_t i, Lanes lanes) {
   return turn(loadPair(head.gradient + i, head.half, lanes), load(head.cosine + i, lanes), -load(head.sine + i, lanes));
@@ -178,8 +178,8 @@ FT_INLINE float alongNorm(const HeadBack<T>& of) {
   return sum;
 }
 
-// dx of rows [begin, end). With norms, their Σ dz·x̂ over rows (and heads that share scales) is added to `partial`
-// [2, scaleWidth].
+// Computes dx of rows [begin, end). With norms, adds Σ dz·x̂ over the rows (and over heads that share scales) to
+// `partial` [2, scaleWidth].
 template <typename T, typename U>
 FT_INLINE void rotaryBackwardRows(const RotaryBackwardArgs& args, const T* dy, U* dx, int64_t begin, int64_t end,
                                   float* partial, int64_t scaleWidth) {

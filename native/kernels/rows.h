@@ -1,4 +1,4 @@
-// What the norms share: a sum along one row, and sums over all rows.
+// Sums that the norms share: along one row, and over all rows.
 #pragma once
 
 #include "../lanes.h"
@@ -8,7 +8,8 @@
 namespace foretoken::FT_ISA {
 namespace {
 
-// Σ term(offset, lanes) over one row; `term` gives 0 in lanes outside the row. One fixed order for a given row length.
+// Σ term(offset, lanes) over one row. `term` must give 0 in lanes outside the row. The order depends only on the row
+// length.
 template <typename Term>
 FT_INLINE float sumRow(int64_t channels, Term term) {
   F32 totals[4] = {};
@@ -27,7 +28,7 @@ struct RowSums {
   float first, second;
 };
 
-// sumRow of two terms at once.
+// sumRow for two terms at once.
 template <typename Both>
 FT_INLINE RowSums sumRowTwice(int64_t channels, Both terms) {
   Terms totals[4] = {};
@@ -45,8 +46,9 @@ FT_INLINE RowSums sumRowTwice(int64_t channels, Both terms) {
           sumLanes((totals[0].second + totals[1].second) + (totals[2].second + totals[3].second))};
 }
 
-// Adds to each to[i], of widths[i] elements, at most `width` (null: not wanted), the total over all rows of what
-// rowsBody(begin, end, partial) adds to partial[i, :], `width` elements. Rows are summed in chunks whose length depends on `rows` alone, then chunk by chunk in order.
+// Adds sums over all rows to to[i] (widths[i] elements, at most `width`; null: not wanted). rowsBody(begin, end,
+// partial) must add the sums of its rows to partial[i, :], `width` elements.
+// Rows are summed in chunks whose length depends only on `rows`. Then the chunks are added in order.
 template <int kSums, typename Rows>
 FT_INLINE void sumOverRows(Pool& pool, int64_t rows, int64_t width, float* const (&to)[kSums],
                            const int64_t (&widths)[kSums], Rows rowsBody) {
@@ -78,7 +80,7 @@ FT_INLINE void sumOverRows(Pool& pool, int64_t rows, int64_t width, float* const
   });
 }
 
-// The same where all have `width` elements.
+// sumOverRows where every to[i] has `width` elements.
 template <int kSums, typename Rows>
 FT_INLINE void sumOverRows(Pool& pool, int64_t rows, int64_t width, float* const (&to)[kSums], Rows rowsBody) {
   int64_t widths[kSums];

@@ -1,4 +1,4 @@
-// How one rank ends all of them, with a line that says why.
+// How one rank ends all ranks, with a line that says why.
 #pragma once
 
 #include <mpi.h>
@@ -10,21 +10,21 @@
 namespace foretoken {
 namespace {
 
-// Seconds that MPI_Abort may take: it may wait for a machine that is gone.
+// Seconds that MPI_Abort may take: it may wait for a lost machine.
 constexpr unsigned kLongestAbort = 2;
 
 [[noreturn]] void abortAll(int status) {
-  // The signal's default action ends this process, and its launcher then ends the others.
+  // The signal's default action ends this process; its launcher then ends the other ranks.
   (void)alarm(kLongestAbort);
   (void)MPI_Abort(MPI_COMM_WORLD, status);
   _exit(status);
 }
 
-// Writes a line on standard error at once: JavaScript may never run again.
+// Writes a line to standard error immediately, because JavaScript may never run again.
 void say(char* line, size_t length) {
   line[length] = '\n';
   if (write(STDERR_FILENO, line, length + 1) < 0) {
-    // Nobody reads it: ending is what matters.
+    // A failed write is ignored; the process must end anyway.
   }
 }
 

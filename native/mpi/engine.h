@@ -1,7 +1,8 @@
-// The engine of MPI: one native thread that makes all calls (MPI_THREAD_FUNNELED) and lies beside JavaScript's. JavaScript hands
-// it commands, which it begins in order; several are under way at a time, while JavaScript computes. Waiting is MPI_Test with
-// sleeps: MPI's own waiting spins, and would take the cores that compute. MPI can be initialised once in a process, so there is
-// one engine, for one environment.
+// The engine of MPI: one native thread, next to JavaScript's thread, that makes all MPI calls (MPI_THREAD_FUNNELED).
+// JavaScript passes it commands, which it begins in order. Several commands are under way at a time, while JavaScript
+// computes.
+// To wait, the engine calls MPI_Test and sleeps in between: MPI's own waiting spins and would take cores from the
+// computation. MPI can be initialised once in a process, so there is one engine, for one environment.
 #pragma once
 
 #include <mpi.h>
@@ -44,10 +45,11 @@ struct Command {
   Bytes send;
   Bytes receive;
   Sharing* sharing = nullptr;
-  // Of kFinalise, in seconds: this rank leaves a run early, and the others must do so before the deadline. 0: there is none.
+  // Only for kFinalise, in seconds: this rank leaves a run early, and the other ranks must follow within this time. 0:
+  // no deadline.
   int patience = 0;
   Clock::time_point deadline = {};
-  // Whether JavaScript waits for it, rather than computes meanwhile.
+  // Whether JavaScript waits for the command. If not, it computes meanwhile.
   bool urgent = true;
   MPI_Request requests[2] = {MPI_REQUEST_NULL, MPI_REQUEST_NULL};
   Clock::time_point arrives = {};
@@ -59,9 +61,10 @@ struct Command {
 constexpr int kMostCores = 1024;
 constexpr auto kWatchInterval = std::chrono::milliseconds(200);
 constexpr long kMostDelay = 1000000;
-// Sums that are under way at a time: each holds buffers. They begin in the same order on all ranks.
+// Maximum number of sums under way at a time; each holds buffers. They begin in the same order on all ranks.
 constexpr int kMostSharings = 4;
-// Tags that every MPI has: messages of different commands to one rank must not be mixed up.
+// Number of tags that every MPI supports. Different commands have different tags, so that their messages to a rank are
+// not mixed up.
 constexpr int kTags = 32767;
 
 struct Engine {
@@ -69,15 +72,16 @@ struct Engine {
   std::condition_variable changed;
   Command* first = nullptr;
   Command* last = nullptr;
-  // Set by JavaScript's thread: its environment ends, so nobody waits for results and buffers go.
+  // Set by JavaScript's thread when its environment ends: nobody waits for results any more, and buffers become
+  // invalid.
   bool abandoned = false;
   bool ended = false;
   int failureStatus = 1;
   napi_threadsafe_function settle = nullptr;
   int pending = 0;
 
-  // Of the thread alone, but for what `start` tells.
-  // Commands that have begun, in their order.
+  // Only the MPI thread uses the following fields, except for the values that `start` returns.
+  // begun: commands that have begun, in order.
   Command* begun = nullptr;
   int sharings = 0;
   int urgent = 0;
@@ -92,15 +96,15 @@ struct Engine {
   Life life;
   std::chrono::microseconds delay{0};
 
-  // JavaScript has failed, and frees the arrays of sums under way: they end at once.
+  // JavaScript has failed and frees the arrays of sums under way, so these sums end immediately.
   std::atomic<bool> dropping{false};
 
-  // What this rank has sent: the thread writes, JavaScript's thread reads.
+  // What this rank has sent. The MPI thread writes it, JavaScript's thread reads it.
   std::atomic<int64_t> sentBytes{0};
   std::atomic<int64_t> sentMessages{0};
 };
 
-// Never freed: the thread may outlive the environment.
+// Never freed, because the thread may outlive the environment.
 Engine* engine = nullptr;
 std::mutex engineMutex;
 
@@ -117,13 +121,13 @@ void watchNeighbours(Engine& e) {
   lookForLife(e.life);
 }
 
-// Short pauses are for data that is on its way; long ones for a rank that still computes, and while this one does: looking takes
-// time from the core that computes.
+// Short pauses wait for data on its way. Long pauses are for times when another rank, or this one, still computes:
+// polling takes time from the core that computes.
 std::chrono::microseconds pauseAfter(Clock::duration waited, bool urgent) {
   return std::chrono::microseconds(urgent && waited < std::chrono::milliseconds(20) ? 20 : 300);
 }
 
-// Waits for the requests; false if that failed, or if nobody waits any more.
+// Waits for the requests. False if one failed, or if the environment has ended.
 bool wait(Engine& e, Command& command, MPI_Request* requests, int count) {
   const Clock::time_point began = Clock::now();
   for (;;) {
@@ -155,7 +159,7 @@ void fail(Command& command, const char* message) {
   std::snprintf(command.message, sizeof command.message, "%s", message);
 }
 
-// This rank's share of the machine's cores: each core that it may use is divided among the ranks that may use it.
+// This rank's share of the machine's cores. Ranks that may use the same core divide it equally.
 bool shareCores(Engine& e, Command& command, MPI_Comm local) {
   static int mine[kMostCores];
   static int all[kMostCores];
@@ -178,7 +182,7 @@ bool shareCores(Engine& e, Command& command, MPI_Comm local) {
   return true;
 }
 
-// For as long as it lives, the thread carries no heartbeats, and JavaScript's thread watches instead.
+// While it lives, the MPI thread sends no heartbeats, and JavaScript's thread watches instead.
 struct WithoutHeartbeats {
   std::atomic<int32_t>& phase;
   WithoutHeartbeats(Engine& e, Phase now) : phase(e.life.signs.phase) { phase = now; }
@@ -217,7 +221,8 @@ void start(Engine& e, Command& command) {
   (void)check(command, beginLife(e.life, e.rank, e.size));
 }
 
-// The latency of a slower network, for tests and benchmarks: FORETOKEN_MPI_DELAY microseconds, of a second at most.
+// Simulates the latency of a slower network, for tests and benchmarks: FORETOKEN_MPI_DELAY in microseconds, at most one
+// second.
 std::chrono::microseconds readDelay() {
   const char* text = std::getenv("FORETOKEN_MPI_DELAY");
   const long delay = text == nullptr ? 0 : std::strtol(text, nullptr, 10);
@@ -263,8 +268,8 @@ void begin(Engine& e, Command& c) {
       (void)check(c, MPI_Ibarrier(MPI_COMM_WORLD, &c.requests[0]));
       return;
     case Kind::kFinalise:
-      // All are here before MPI_Finalize: a rank that waited in it would spin. On the heartbeats' communicator: another rank may
-      // be in the middle of its run.
+      // All ranks meet before MPI_Finalize, because a rank that waits inside it would spin. They meet on the
+      // heartbeats' communicator, because another rank may be in the middle of its run.
       if (c.patience > 0) c.deadline = Clock::now() + std::chrono::seconds(c.patience);
       (void)check(c, MPI_Ibarrier(e.life.ring, &c.requests[0]));
       return;
@@ -273,7 +278,7 @@ void begin(Engine& e, Command& c) {
   }
 }
 
-// Whether a command has ended; sets `moved` if something has arrived for it.
+// Whether a command has ended. Sets `moved` if data has arrived for it.
 bool hasEnded(Engine& e, Command& c, bool& moved) {
   if (c.failed) return true;
   if (c.sharing != nullptr && e.dropping) {
@@ -290,7 +295,7 @@ bool hasEnded(Engine& e, Command& c, bool& moved) {
   return done != 0 && Clock::now() >= c.arrives && (c.kind != Kind::kFinalise || endLife(e.life));
 }
 
-// Takes the commands that have ended out of those that have begun, and tells JavaScript. True if something has happened.
+// Removes ended commands from the list of begun commands and reports them to JavaScript. True if anything happened.
 bool progress(Engine& e) {
   bool moved = false;
   for (Command** at = &e.begun; *at != nullptr;) {
@@ -317,7 +322,7 @@ bool progress(Engine& e) {
   return moved;
 }
 
-// Begins the commands that may begin. True if there were some.
+// Begins the commands that may begin. True if any began.
 bool beginNext(Engine& e) {
   bool any = false;
   for (;;) {
@@ -358,7 +363,7 @@ void* runThread(void* opaque) {
     if (e.initialised) watchNeighbours(e);
     std::unique_lock<std::mutex> lock(e.mutex);
     if (e.abandoned) break;
-    // A new command wakes it, unless that one must wait for others.
+    // A new command ends the sleep, unless the command must wait for others.
     const bool blocked = e.first != nullptr;
     const auto pause = e.begun == nullptr ? std::chrono::duration_cast<std::chrono::microseconds>(kWatchInterval)
                                           : pauseAfter(Clock::now() - moved, e.urgent > 0);

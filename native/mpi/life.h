@@ -1,19 +1,18 @@
-// Signs of life. A rank that freezes or hangs ends all ranks, with a line that names it; else the others would wait for ever.
+// Signs of life. If a rank freezes or hangs, all ranks end, and a line names that rank. Otherwise the other ranks would
+// wait forever. The MPI thread checks two kinds of signs several times a second:
+// - Heartbeats. Once a second each rank sends one to the next rank and listens to the previous rank: a ring, on its own
+//   communicator. Silence means a frozen process, a lost machine or a broken network.
+// - Ticks. JavaScript counts its kernel calls and the turns of its event loop. If the count stands still, JavaScript
+//   hangs, in an endless loop or in a kernel that never returns, while its process still sends heartbeats. The event
+//   loop of a rank that waits for others, for a disk or for the reader of its output still turns.
 //
-// The thread of MPI looks at two kinds of signs, a few times a second:
-//   - Heartbeats. Once a second each rank sends one to the next rank, and listens to the rank before it: a ring, on a
-//     communicator of its own. Silence means a frozen process, a machine that is gone, or a network that is cut.
-//   - Ticks. JavaScript counts its kernel calls and the turns of its event loop. A count that stands still means that
-//     JavaScript hangs, in an endless loop or in a kernel that never returns, while the heartbeats of its process go on.
-//     A rank that waits for others, for a disk or for the reader of its output still turns its event loop.
-//
-// Ending a healthy run is worse than ending a hung one late:
-//   - A thread that did not run for a while itself knows nothing of the others. So its clocks begin again after the whole job
-//     was stopped: by Ctrl-Z, by a scheduler that suspends it, in a laptop that sleeps.
-//   - Ticks count only once JavaScript asks for it, after its first step. By then the longest time between two ticks is known,
-//     and ten times as long is waited for: one kernel call may take a minute on a slow machine.
-//   - MPI_Init and MPI_Finalize block this thread, so heartbeats begin after the one and end before the other. Meanwhile
-//     JavaScript's thread watches (src/train/ranks/without-heartbeats.node.ts).
+// Ending a healthy run is worse than ending a hung run late:
+// - If the MPI thread itself did not run for a while, it knows nothing about the others and restarts its clocks. That
+//   happens after the whole job was stopped: by Ctrl-Z, by a scheduler that suspends it, or on a laptop that sleeps.
+// - Ticks count only when JavaScript asks for it, after its first step. By then the longest time between two ticks is
+//   known, and the limit is ten times as long: one kernel call may take a minute on a slow machine.
+// - MPI_Init and MPI_Finalize block this thread, so heartbeats begin after MPI_Init and end before MPI_Finalize. During
+//   these calls JavaScript's thread watches (src/train/ranks/without-heartbeats.node.ts).
 #pragma once
 
 #include <mpi.h>
@@ -29,21 +28,22 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Without a sign of life for so long, all ranks end. JavaScript may set another time.
+// Seconds without a sign of life after which all ranks end. JavaScript may change it.
 constexpr int kLongestSilence = 8;
 constexpr auto kBeatInterval = std::chrono::seconds(1);
-// The thread looks five times a second: if it did not for so long, the process was stopped.
+// The thread checks five times a second. If it did not check for this long, the process was stopped.
 constexpr auto kStopped = std::chrono::seconds(2);
-// A healthy JavaScript may be silent for so many times its longest silence so far.
+// JavaScript counts as healthy while its silence is at most this many times its longest silence so far.
 constexpr int kSilenceRatio = 10;
 
-// Whether ticks are looked at: not, to learn the longest time between two, or to end all if they stop.
+// How ticks are used: ignored; to learn the longest time between two; or to end all ranks if they stop.
 enum Watching : int32_t { kIgnored = 0, kLearning = 1, kWatched = 2 };
 
-// What the thread of MPI is in; from the first moment on it begins.
+// What the MPI thread is doing. It starts with kBeginning.
 enum Phase : int32_t { kCarrying = 0, kBeginning = 1, kEnding = 2 };
 
-// An Int32Array for JavaScript's side, which writes all but the phase: see src/train/ranks/signs.node.ts.
+// Seen by JavaScript as an Int32Array. JavaScript writes everything except the phase: see
+// src/train/ranks/signs.node.ts.
 struct Signs {
   std::atomic<int32_t> ticks{0};
   std::atomic<int32_t> watching{kIgnored};
@@ -57,7 +57,7 @@ static_assert(sizeof(Signs) == kSigns * sizeof(int32_t), "the signs must be an a
 struct Life {
   Signs signs;
 
-  // Of the thread alone.
+  // Used only by the MPI thread.
   MPI_Comm ring = MPI_COMM_NULL;
   int rank = 0;
   int size = 1;
@@ -65,7 +65,7 @@ struct Life {
   MPI_Request receiving = MPI_REQUEST_NULL;
   unsigned char sent = 0;
   unsigned char received = 0;
-  // All ranks have come to their end: the last heartbeat says farewell, so that none is left on its way.
+  // All ranks have reached their end. The last heartbeat is a farewell, so that no message is left on its way.
   bool isParting = false;
   bool hasSentFarewell = false;
   bool hasHeardFarewell = false;
@@ -86,7 +86,7 @@ long secondsOf(Clock::duration duration) {
   return static_cast<long>(std::chrono::duration_cast<std::chrono::seconds>(duration).count());
 }
 
-// Heartbeats that cannot be sent or heard have no other way to be told.
+// Ends all ranks if heartbeats cannot be sent or received; there is no other way to report it.
 void mustCarry(const Life& life, int code) {
   if (code == MPI_SUCCESS) return;
   char message[MPI_MAX_ERROR_STRING + 1] = {};
@@ -100,7 +100,7 @@ void listen(Life& life) {
   mustCarry(life, MPI_Irecv(&life.received, 1, MPI_BYTE, rankBefore(life), 0, life.ring, &life.receiving));
 }
 
-// Takes what has arrived, and sends what is due. Never waits.
+// Receives heartbeats that have arrived and sends one if it is due. Never waits.
 void exchangeBeats(Life& life, Clock::time_point now) {
   if (life.size == 1) return;
   while (!life.hasHeardFarewell) {
@@ -114,7 +114,7 @@ void exchangeBeats(Life& life, Clock::time_point now) {
       listen(life);
     }
   }
-  // One at a time: a frozen rank takes none.
+  // One at a time: a frozen rank accepts none.
   int done = 0;
   mustCarry(life, MPI_Test(&life.sending, &done, MPI_STATUS_IGNORE));
   if (done == 0 || life.hasSentFarewell || (!life.isParting && now - life.sentAt < kBeatInterval)) return;
@@ -148,7 +148,7 @@ void watchTicks(Life& life, Clock::time_point now, Clock::duration longest) {
   abortAll(1);
 }
 
-// Call it a few times a second. Ends all ranks if a sign of life is missing.
+// Ends all ranks if a sign of life is missing. Call it several times a second.
 void lookForLife(Life& life) {
   if (life.ring == MPI_COMM_NULL) return;
   const Clock::time_point now = Clock::now();
@@ -165,7 +165,7 @@ void lookForLife(Life& life) {
   watchTicks(life, now, std::chrono::seconds(seconds));
 }
 
-// Begins to send and to listen: all ranks call it. Returns MPI's code.
+// Starts sending and listening. All ranks must call it. Returns an MPI code.
 int beginLife(Life& life, int rank, int size) {
   life.rank = rank;
   life.size = size;
@@ -180,7 +180,8 @@ int beginLife(Life& life, int rank, int size) {
   return MPI_SUCCESS;
 }
 
-// Ends what `beginLife` began, once all ranks have come to it: call it until it is true. Nothing is then on its way.
+// Ends what `beginLife` started, once all ranks have come here. Call it until it returns true; then no message is on
+// its way.
 bool endLife(Life& life) {
   if (life.ring == MPI_COMM_NULL) return true;
   life.isParting = true;

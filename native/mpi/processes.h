@@ -1,4 +1,4 @@
-// The processes of this machine: if one of them is gone, another rank notices at once, and says which.
+// Watches the processes of this machine. If one of them is gone, another rank notices immediately and names it.
 #pragma once
 
 #include <errno.h>
@@ -13,16 +13,16 @@
 namespace foretoken {
 namespace {
 
-// A process of this machine, as its neighbours know it.
+// A process of this machine, as seen by the other ranks.
 struct Neighbour {
   long pid;
-  // Process ids mean the same in one namespace alone.
+  // Process ids can be compared only within one namespace.
   long space;
   long rank;
 };
 
 constexpr int kMostNeighbours = 4096;
-// Enough for the first rank left to write its line.
+// Long enough for the first remaining rank to write its line.
 constexpr auto kTimeToSpeak = std::chrono::seconds(1);
 
 struct Neighbours {
@@ -38,7 +38,8 @@ long ownSpace() {
 
 bool isGone(const Neighbour& one) { return kill(static_cast<pid_t>(one.pid), 0) != 0 && errno == ESRCH; }
 
-// Ends all ranks if a process of this machine is gone: the first one left says which, and the others give it time to.
+// Ends all ranks if a process of this machine is gone. The first remaining rank says which one; the others give it time
+// for that.
 void watchProcesses(const Neighbours& neighbours, int size) {
   const Neighbour& self = neighbours.self;
   const Neighbour* gone = nullptr;

@@ -1,6 +1,7 @@
-// The sum of arrays over ranks, of which each rank gets the part that it owns (reduce-scatter by halving), and the way back
-// (all-gather by doubling). MPI carries, this file adds: pairs of ranks, then pairs of pairs, so the order of the sum depends on
-// nothing but the ranks. Either way a rank sends (N − 1) / N times the bytes, in log₂ N messages.
+// Sums arrays over ranks so that each rank gets the part that it owns (reduce-scatter by halving), and distributes the
+// parts again (all-gather by doubling). MPI transfers the data, this file adds: first pairs of ranks, then pairs of
+// pairs. So the order of the sum depends only on the ranks. In each direction a rank sends (N − 1) / N times the
+// array's bytes, in log₂ N messages.
 #pragma once
 
 #include <mpi.h>
@@ -23,7 +24,7 @@ struct OwnedRange {
 
 enum class Way { kSum, kSpread };
 
-// An operation under way: `begin`, then `advance` until it is done. The number of ranks is a power of two.
+// An operation under way: call `begin`, then `advance` until it is done. The number of ranks is a power of two.
 class Sharing {
  public:
   Sharing(Way way, float* data, OwnedRange* ranges, int count) : way_(way), data_(data), ranges_(ranges), count_(count) {}
@@ -35,7 +36,7 @@ class Sharing {
     std::free(ranges_);
   }
 
-  // Messages of one operation have one tag. Returns MPI's code, or MPI_ERR_NO_MEM.
+  // All messages of one operation have the same tag. Returns an MPI code, or MPI_ERR_NO_MEM.
   int begin(int rank, int size, int tag, MPI_Comm comm) {
     rank_ = rank;
     size_ = size;
@@ -45,26 +46,26 @@ class Sharing {
     return beginLevel();
   }
 
-  // Each message arrives so much later. Called before `begin`.
+  // Delays the arrival of each message by this time. Call it before `begin`.
   void delay(std::chrono::microseconds delay) { delay_ = delay; }
 
   bool isDone() const { return done_; }
 
-  // The bytes of messages begun since the last call.
+  // Bytes of the messages begun since the last call.
   int64_t takeSentBytes() {
     const int64_t bytes = sentBytes_;
     sentBytes_ = 0;
     return bytes;
   }
 
-  // Their number.
+  // Number of messages begun since the last call.
   int64_t takeSentMessages() {
     const int64_t messages = sentMessages_;
     sentMessages_ = 0;
     return messages;
   }
 
-  // Goes on if the messages of this level have arrived. Returns MPI's code; sets `moved` if there was something to do.
+  // Continues if the messages of this level have arrived. Returns an MPI code; sets `moved` if anything was done.
   int advance(bool& moved) {
     int arrived = 0;
     const int code = MPI_Testall(2, requests_, &arrived, MPI_STATUSES_IGNORE);
@@ -78,7 +79,7 @@ class Sharing {
  private:
   using Clock = std::chrono::steady_clock;
 
-  // What goes to the partner, and what comes from it, at this level.
+  // Elements to send to the partner, and to receive from it, at this level.
   bool isSent(const OwnedRange& range) const {
     const int differs = range.owner ^ rank_;
     return way_ == Way::kSum ? (differs & (2 * distance_ - 1)) == distance_ : (differs & (2 * distance_ - 1)) == 0;

@@ -1,4 +1,5 @@
-// Attention, causal and not, on strided inputs: parts of one [B, T, 3C] array, and a cache longer than what is used of it.
+// Attention, causal and not, on strided inputs: parts of one [B, T, 3C] array, and a cache with more rows than are
+// used.
 #include <algorithm>
 
 #include "harness.h"
@@ -11,7 +12,7 @@ struct Shape {
   int64_t batch, queries, start, heads, keyHeads, headDim;
 };
 
-// q, k and v as three buffers with gaps, each ending with its last element.
+// q, k and v as three buffers with gaps. Each buffer ends with its last element.
 struct Inputs {
   Shape shape;
   int64_t rowGap, batchGap;
@@ -30,7 +31,7 @@ struct Inputs {
   int64_t keyLength() const { return (shape.batch - 1) * keyBatchStride() + (keys() - 1) * keyStride() + keyWidth(); }
   int64_t outLength() const { return shape.batch * shape.queries * width(); }
   int64_t query(int64_t b, int64_t t, int64_t h) const { return b * queryBatchStride() + t * stride() + h * shape.headDim; }
-  // Of the head of keys that head `h` of queries reads.
+  // For the head of keys that head `h` of queries uses.
   int64_t key(int64_t b, int64_t t, int64_t h) const {
     return b * keyBatchStride() + t * keyStride() + h / (shape.heads / shape.keyHeads) * shape.headDim;
   }
@@ -40,8 +41,8 @@ struct Inputs {
   int64_t oldest(int64_t t) const { return window == 0 ? 0 : std::max(shape.start + t - window + 1, int64_t{0}); }
 };
 
-// A result, and of each of its elements the sum of magnitudes of what weights or their gradients are multiplied to. A gradient
-// that is a difference counts with the magnitudes of both sides: each side has its own rounding.
+// A result, and for each element the sum of the magnitudes of the factors of weights or of their gradients. If a
+// gradient is a difference, the magnitudes of both sides count, because each side is rounded separately.
 struct Sums {
   std::vector<double> values, sizes;
 
@@ -162,7 +163,7 @@ void attention(Suite& s, const Inputs& in, bool causal) {
     };
     const auto [dq, dk, dv] = backward(nullptr);
     if (p > 0) {
-      // A mask that is kept is the one that is drawn.
+      // A stored mask equals the drawn one.
       Words kept = s.randomWords(batch * heads * ((queries + 31) / 32) * queries);
       Floats same = s.floats(in.outLength());
       forward(same, kept.data());
@@ -185,12 +186,12 @@ void attention(Suite& s, const Inputs& in, bool causal) {
   }
 }
 
-// One after the other in the rows of q; keys and values in as many rows as they need.
+// Sequences are contiguous in the rows of q; keys and values use only as many rows as needed.
 struct Sequence {
   int64_t queries, start;
 };
 
-// Segments have the bits of a call for each, forward and, where all start at 0, back.
+// Segments give the same bits as one call for each sequence: forward, and backward if all start at 0.
 void segments(Suite& s, const std::vector<Sequence>& sequences, int64_t heads, int64_t keyHeads, int64_t headDim, double p,
               int64_t window = 0) {
   const int64_t width = heads * headDim, keyWidth = keyHeads * headDim;
@@ -234,7 +235,7 @@ void segments(Suite& s, const std::vector<Sequence>& sequences, int64_t heads, i
     s.take(dk);
     s.take(dv);
   }
-  // Alone, without dropout, whose mask goes by the number of the sequence.
+  // Each sequence alone, without dropout, because the mask depends on the number of the sequence.
   if (p > 0) return;
   const auto part = [&s](const Floats& of, int64_t first, int64_t count) {
     Floats copy = s.floats(count);
@@ -270,8 +271,8 @@ void segments(Suite& s, const std::vector<Sequence>& sequences, int64_t heads, i
   }
 }
 
-// Segments that lie outside of the rows, which a caller should not pass, reach nothing beyond them: buffers are as long as
-// the rows, and the address sanitizer watches.
+// Segments outside the rows are a caller's mistake and must not reach memory outside them. Buffers are as long as the
+// rows, and the address sanitizer checks accesses.
 void segmentsOutside(Suite& s) {
   constexpr int64_t rows = 9, width = 20;
   constexpr int32_t kFar = 1 << 30;
@@ -291,8 +292,8 @@ void segmentsOutside(Suite& s) {
   }
 }
 
-// The same keys in pages, as a cache has them, are the same bits. Pages that lie outside reach nothing beyond the rows, and those
-// before the windows of all queries are not read.
+// Keys in pages, as in a cache, give the same bits as contiguous keys. Pages outside the rows must not reach memory
+// outside them, and pages before the windows of all queries must not be read.
 void pages(Suite& s, const std::vector<Sequence>& sequences, int64_t heads, int64_t keyHeads, int64_t headDim, int64_t window = 0) {
   constexpr int64_t kPage = 32;
   const int64_t width = heads * headDim, keyWidth = keyHeads * headDim, batch = static_cast<int64_t>(sequences.size());

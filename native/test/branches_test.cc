@@ -1,4 +1,5 @@
-// Branches of packets beside each other: each runs whole, in order, on one pool; what is refused is told.
+// Branches of packets run in parallel. Each branch runs completely, in order, on one pool. A refused packet is
+// reported.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -14,7 +15,7 @@ namespace {
 
 constexpr int kBranches = 7;
 constexpr int kAdds = 20;
-// Enough for several threads.
+// Enough work for several threads.
 constexpr int64_t kLength = 17000;
 
 class Packets {
@@ -31,7 +32,7 @@ class Packets {
     const int buffers[] = {a, b, y};
     for (int i = 0; i < 3; i++) setBuffer(packet, i, buffers[i]);
   }
-  // The kernel of a table that has one, which takes one buffer.
+  // A kernel with one buffer, the only kernel of its table.
   void call(int y, int64_t length) {
     double* const packet = add(0);
     setBuffer(packet, 0, y);
@@ -93,7 +94,7 @@ int runBranches(const KernelTable& table, int threads, int ofEach) {
     }
     failures += expect(right, "every packet must run once, in order", threads, ofEach);
   }
-  packets.numbers()[kPacketBuffers] = 12345;  // of the first packet: no such buffer
+  packets.numbers()[kPacketBuffers] = 12345;  // buffer of the first packet: there is no such buffer
   failures += expect(dispatchBeside(table, storages, pool, pools, packets.branches(), ofEach) == 1,
                      "a buffer that is not live must be refused", threads, ofEach);
   packets.numbers()[0] = -1;
@@ -105,7 +106,8 @@ int runBranches(const KernelTable& table, int threads, int ofEach) {
   return failures;
 }
 
-// A kernel of its own: each thread counts its share. Of no share before it may be missing, and none may come twice.
+// A test kernel in which each thread counts its parts. No part of an earlier call may be missing, and none may be done
+// twice.
 constexpr int kCountKernels = 4;
 constexpr int64_t kCountStride = 16;  // a cache line for each thread
 
@@ -125,8 +127,8 @@ void countShares(const Call& call, Pool& pool) {
   if (context.wrong != 0) context.counts[kCountStride * kMaxThreads] = 1;
 }
 
-// Short calls in close order: lent threads come early and late, awake and asleep, and are not there at all. Every other
-// call divides the threads in another way.
+// Short calls in quick succession. Lent threads come early or late, awake or asleep, or not at all. Every second call
+// divides the threads differently.
 int runManyCalls(int threads, int calls) {
   const Kernel kernel{{.name = "countShares", .buffers = 1, .ints = 0, .floats = 0, .activations = 0}, countShares};
   const KernelTable table{"test", &kernel, 1, false};
@@ -152,7 +154,7 @@ int runManyCalls(int threads, int calls) {
       for (int thread = 0; thread < ofEach; thread++) right = right && count[thread * kCountStride] == kCountKernels;
       right = right && count[kCountStride * kMaxThreads] == 0;
     }
-    // Between calls all threads serve the main pool.
+    // Between calls all threads belong to the main pool.
     std::vector<uint32_t> own(static_cast<size_t>(floats));
     Call whole{};
     whole.buffers[0] = own.data();
@@ -166,7 +168,7 @@ int runManyCalls(int threads, int calls) {
   return expect(done, "many calls must be done", threads, 0) + expect(right, "each thread's share must run once", threads, 0);
 }
 
-// A pool that threads are lent to: they leave when it is dismissed, and come at once when it was before.
+// A pool to which threads are lent. They leave when it is dismissed, and return at once if it was dismissed before.
 int runLent() {
   ThreadPool main(4), lent(4);
   if (!main.start()) std::abort();

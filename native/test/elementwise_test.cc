@@ -31,7 +31,7 @@ void simple(Suite& s, int64_t n) {
       .beta = -1.75});
   s.expectSame("combine, watched", watched, y);
   s.expect("combine of what is finite", unreal, 0, [](int64_t) { return 0; });
-  // Of any element, in a vector or after the last; by any thread, and by all.
+  // In any element, in a whole vector or in the tail; by one thread or by all.
   for (const int64_t i : {int64_t{0}, n / 2, n - 1}) {
     const float kept = inPlace[i];
     inPlace[i] = i == 0 ? INFINITY : NAN;
@@ -63,7 +63,7 @@ void simple(Suite& s, int64_t n) {
   s.expect("sum", total, static_cast<double>(n), [&](int64_t) { return sum; });
   s.call(SumOfSquaresArgs{.x = a.data(), .y = total.data(), .n = n});
   s.expect("sumOfSquares", total, squares, [&](int64_t) { return squares; });
-  // Each range has the bits that it has alone; what lies beyond the array is left out.
+  // Each range has the same bits as alone. Parts beyond the array are ignored.
   const auto third = static_cast<int32_t>(n / 3);
   const auto end = static_cast<int32_t>(n);
   Ints ranges = s.randomInts(8, 1);
@@ -92,7 +92,7 @@ void simple(Suite& s, int64_t n) {
   s.expect("scaleByNorm", y, 0, [&](int64_t i) { return a[i] / (std::sqrt(squares) + 0.125); });
 }
 
-// Which elements are kept is the conformance suite's business, the same in all sets.
+// Which elements are kept is tested by the conformance suite; it is equal in all sets.
 void drops(Suite& s, int64_t n) {
   const Floats x = s.randomFloats(n);
   Floats y = s.floats(n);
@@ -113,7 +113,7 @@ void copies(Suite& s, int64_t rows, int64_t width, int64_t gapX, int64_t gapY) {
   s.expect("copyRows", y, 0, [&](int64_t i) {
     return i % strideY < width ? static_cast<double>(x[i / strideY * strideX + i % strideY]) : 0;
   });
-  // To places from behind; what lies outside is left out.
+  // Places in descending order; places outside the array are skipped.
   Floats placed = s.floats((rows + 2) * width);
   Ints places = s.randomInts(rows, 1);
   for (int64_t r = 0; r < rows; r++) places[r] = static_cast<int32_t>(rows - r);
@@ -171,7 +171,7 @@ void adam(Suite& s, int64_t n, bool withCopy) {
   s.expect("adamStep m", m, 0.1, [&](int64_t i) { return wantM[static_cast<size_t>(i)]; });
   s.expect("adamStep v", v, 0.1, [&](int64_t i) { return wantV[static_cast<size_t>(i)]; });
 
-  // Whatever is not finite shows: in param, in m and in v, of any element.
+  // Every infinity and NaN is noticed: in param, m and v, in any element.
   const Floats zero = s.floats(n);
   const auto step1 = [&](double stepSize, float* flag) {
     s.call(AdamStepArgs{

@@ -1,5 +1,5 @@
-// What the kernels' test program stands on: buffers of exactly the length that a kernel may touch, so that the address
-// sanitizer sees a single element too many; calls by name; comparison with results in double.
+// Base of the kernels' test program. Buffers have exactly the length that a kernel may touch, so that the address
+// sanitizer reports a single element too many. Kernels are called by name; results are compared with results in double.
 #pragma once
 
 #include <cmath>
@@ -35,7 +35,7 @@ class Random {
   uint64_t state_;
 };
 
-// The length of every buffer that there is, by where it begins.
+// The length of every live buffer, by its address.
 inline std::map<const void*, int64_t>& bufferLengths() {
   static std::map<const void*, int64_t> lengths;
   return lengths;
@@ -55,8 +55,8 @@ inline float fromNarrow(uint16_t narrow) {
   return value;
 }
 
-// `length` elements that end where the allocation ends. They begin where it begins, or, shifted, one element later: off
-// every alignment.
+// `length` elements that end at the end of their allocation. They begin at its begin or, if shifted, one element later,
+// which breaks every alignment.
 template <typename T>
 class Exact {
  public:
@@ -91,8 +91,8 @@ using Ints = Exact<int32_t>;
 using Words = Exact<uint32_t>;
 using Narrows = Exact<uint16_t>;
 
-// How one pass over all kernels goes: where buffers begin, what operands of products are rounded to, and whether activations
-// lie in memory as bfloat16. Not `judged`: results may be anything, only what is touched matters.
+// Settings of one pass over all kernels: whether buffers are shifted, what operands of products are rounded to, and
+// whether activations are stored as bfloat16. Not `judged`: results may be anything; only memory accesses matter.
 struct Way {
   bool shifted;
   bool bfloat16;
@@ -107,7 +107,7 @@ class Suite {
  public:
   Suite(const KernelTable& table, Pool& pool, Way way) : table_(table), pool_(pool), way_(way) {}
 
-  // What a product computes with in place of `value`: to nearest, ties to even.
+  // `value` as a product computes with it: rounded to nearest, ties to even.
   double operand(float value) const {
     if (!way_.bfloat16) return value;
     uint32_t bits;
@@ -116,10 +116,10 @@ class Suite {
     std::memcpy(&value, &bits, sizeof bits);
     return value;
   }
-  // How far what is rounded in between may be off, relatively, in the unit of expect().
+  // Relative tolerance for values that are rounded in between, in the unit of expect().
   double operandError() const { return way_.bfloat16 ? 0x1p-8 / kEpsilon : 0; }
   int failures() const { return failures_; }
-  // Of every bit of every result so far, in order.
+  // Digest of every bit of every result so far, in order.
   uint64_t digest() const { return digest_; }
   const std::vector<bool>& called() const { return called_; }
 
@@ -140,7 +140,7 @@ class Suite {
     return values;
   }
 
-  // Runs the kernel that takes an Args.
+  // Runs the kernel whose arguments are an Args.
   template <typename Args>
   void call(const Args& args) {
     called_.resize(static_cast<size_t>(table_.count));
@@ -152,8 +152,9 @@ class Suite {
     else kernel.run(call, pool_);
   }
 
-  // The n-th call gives what the n-th call of the first suite of this way gave. For what follows from the inputs: these are
-  // the same for every table and number of threads, and under a sanitizer sums in double take longer than the kernels.
+  // Caches expected results: the n-th call returns what the n-th call returned in the first suite with these settings.
+  // Only for values that depend on the inputs alone, which are equal for every table and number of threads. Under a
+  // sanitizer, sums in double take longer than the kernels.
   template <typename Compute>
   const auto& once(Compute compute) {
     static std::map<std::tuple<bool, bool, int>, decltype(compute())> results;
@@ -162,26 +163,26 @@ class Suite {
     return found == results.end() ? results.emplace(key, compute()).first->second : found->second;
   }
 
-  // Every got[i] within epsilon · (|wanted(i)| + magnitude) of wanted(i), where `magnitude` is the size of what was summed.
-  // `wanted` follows from the inputs alone.
+  // Checks that every got[i] is within epsilon · (|wanted(i)| + magnitude) of wanted(i). `magnitude` is the size of the
+  // terms of the sum. `wanted` must depend on the inputs alone.
   void expect(const char* what, const Floats& got, double magnitude, const std::function<double(int64_t)>& wanted) {
     if (way_.judged) hold(what, got, magnitude, once([&] { return evaluated(got.size(), wanted); }));
     else onces_++;
   }
 
-  // The same where `wanted` depends on what a kernel has done.
+  // expect() for a `wanted` that depends on what a kernel has done.
   void expectNow(const char* what, const Floats& got, double magnitude, const std::function<double(int64_t)>& wanted) {
     if (way_.judged) hold(what, got, magnitude, evaluated(got.size(), wanted));
   }
 
-  // Every bit of `got` that of `wanted`.
+  // Checks that `got` and `wanted` have equal bits.
   void expectSame(const char* what, const Floats& got, const Floats& wanted) {
     if (!way_.judged || std::memcmp(got.data(), wanted.data(), sizeof(float) * static_cast<size_t>(got.size())) == 0) return;
     failures_++;
     std::printf("%s, %d threads: %s has other bits\n", table_.instructionSet, pool_.threads(), what);
   }
 
-  // Counts the bits in, for the comparison of thread counts.
+  // Adds the bits to the digest, which is compared between numbers of threads.
   template <typename T>
   void take(const Exact<T>& got) {
     static_assert(sizeof(T) == sizeof(uint32_t));
@@ -207,9 +208,9 @@ class Suite {
     int64_t wrong = -1;
     for (int64_t i = 0; i < got.size() && wrong < 0; i++) {
       const double value = wanted[static_cast<size_t>(i)];
-      // What else rounding to bfloat16 does is held against tighter bounds by the tests of conformance.
+      // Other effects of rounding to bfloat16 are checked with tighter bounds by the conformance tests.
       const double allowed = (way_.narrow ? 0x1p-7 : kEpsilon) * (std::fabs(value) + magnitude);
-      // Written so that NaN is wrong.
+      // Written so that NaN counts as wrong.
       if (!(std::fabs(got[i] - value) <= allowed)) wrong = i;
     }
     take(got);
@@ -221,7 +222,7 @@ class Suite {
                 static_cast<long long>(got.size()), wanted[static_cast<size_t>(wrong)], static_cast<double>(got[wrong]));
   }
 
-  // Calls with activations as bfloat16, in buffers of exactly their length, and takes back what is in them then.
+  // Calls a kernel with activations as bfloat16, in buffers of exactly their length, and converts the results back.
   void runNarrow(const Kernel& kernel, Call call) {
     std::map<void*, Narrows> narrow;
     for (int i = 0; i < kernel.declaration.buffers; i++) {

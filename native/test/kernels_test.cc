@@ -1,5 +1,5 @@
-// Every kernel of every instruction set that this machine has, under the sanitizers: a program without Node, since
-// sanitizers do not fit into a stock one. Built and run by scripts/checks/native-sanitized.mjs.
+// Every kernel of every instruction set that this machine has, under the sanitizers. This is a program without Node,
+// because sanitizers do not work in a standard Node. scripts/checks/native-sanitized.mjs builds and runs it.
 #include <time.h>
 
 #include "../tables.h"
@@ -9,7 +9,7 @@
 namespace foretoken::test {
 namespace {
 
-// The digest of all results.
+// Returns the digest of all results.
 uint64_t runAll(const KernelTable& table, int threads, Way way, int& failures) {
   ThreadPool pool(threads);
   if (!pool.start()) {
@@ -54,7 +54,7 @@ class StarvedPool final : public Pool {
   bool refused_ = false;
 };
 
-// Kernels that get no scratch return, and touch nothing that is not theirs.
+// Kernels that get no scratch must return and touch no memory but their own.
 int runStarved(const KernelTable& table, Way way) {
   StarvedPool pool;
   way.judged = false;
@@ -72,7 +72,7 @@ int runStarved(const KernelTable& table, Way way) {
 
 void countUp(void* context, int thread, int) { static_cast<int64_t*>(context)[8 * thread]++; }
 
-// Short calls in close order: threads meet awake and asleep.
+// Short calls in quick succession, so that threads are met awake and asleep.
 int runPool(int threads) {
   constexpr int kCalls = 2000;
   ThreadPool pool(threads);
@@ -92,7 +92,8 @@ int runPool(int threads) {
   return failures;
 }
 
-// Of `onlyRaces`, what one thread does is left out: a race has two. Five threads share unevenly, and some get nothing.
+// `onlyRaces` skips single-threaded passes, because a race needs two threads. Five threads divide work unevenly, and
+// some get none.
 int main(bool onlyRaces) {
   int failures = 0;
   for (const int threads : {1, 2, 3, 8}) failures += runPool(threads);
@@ -125,7 +126,7 @@ int main(bool onlyRaces) {
 }  // namespace
 }  // namespace foretoken::test
 
-// With the argument "races", only what threads share: for the thread sanitizer.
+// With the argument "races" it tests only what threads share: for the thread sanitizer.
 int main(int count, char** arguments) {
   return foretoken::test::main(count == 2 && std::strcmp(arguments[1], "races") == 0);
 }

@@ -1,5 +1,5 @@
-// The sums of native/mpi/sharing.h between real ranks, to be built with sanitizers and started by mpirun: against the sum
-// along the tree, and what every rank has after it was spread. Ends with status 1 if they differ.
+// The sums of native/mpi/sharing.h between real ranks. Built with sanitizers and started by mpirun. Compares with the
+// sum along the tree: both the sums and every rank's array after the all-gather. Exits with status 1 if they differ.
 #define OMPI_SKIP_MPICXX 1
 #define MPICH_SKIP_MPICXX 1
 #include <mpi.h>
@@ -17,7 +17,7 @@ using foretoken::Way;
 
 namespace {
 
-// Numbers of very different sizes: another order of adding them has other bits.
+// Numbers of very different sizes, so that another order of addition gives other bits.
 float valueOf(int rank, size_t i) {
   const unsigned hash = (static_cast<unsigned>(i) * 2654435761u) ^ (static_cast<unsigned>(rank) * 40503u);
   const float scale[] = {1e-3f, 1e-2f, 0.1f, 1.0f, 10.0f, 100.0f, 1000.0f};
@@ -47,7 +47,7 @@ bool runTogether(std::vector<Sharing*>& all, int rank, int size) {
   return true;
 }
 
-// Random ranges with random owners in `parts` operations at a time.
+// Checks random ranges with random owners, divided among several operations at a time.
 bool check(std::mt19937& random, int rank, int size) {
   const size_t length = random() % 5000;
   std::vector<std::vector<OwnedRange>> parts(1 + random() % 6);
@@ -89,7 +89,7 @@ int main(int argc, char** argv) {
   int size = 1;
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
   MPI_Comm_size(MPI_COMM_WORLD, &size);
-  // The same on all ranks.
+  // The same numbers on all ranks.
   std::mt19937 random(1);
   bool passed = true;
   for (int i = 0; i < 100 && passed; i++) passed = check(random, rank, size);

@@ -1,5 +1,6 @@
-// Makes the browser's library one file, dist/foretoken.browser.js: our modules, zod, the WebAssembly kernels and the code
-// of workers. A page, a bundler and a CDN take it as it is; import maps, which workers do not have, are not needed.
+// Makes the browser's library as one file, dist/foretoken.browser.js: our modules, zod, the WebAssembly kernels and the
+// code of workers. A page, a bundler and a CDN can use it unchanged. It needs no import maps, which workers do not
+// have.
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -7,15 +8,15 @@ import { hashFiles, isMain, readStamp, root, secondsSince, sourcesUnder, writeSt
 
 const output = join(root, "dist/foretoken.browser.js");
 const kernelPath = (name) => `dist/backend/implementations/wasm/${name}`;
-/** Those that are built: see wasm.mjs. */
+/** The sets that are built: see wasm.mjs. */
 const builtKernels = () =>
   ["kernels.wasm", "kernels.relaxed-simd.wasm"].filter((name) => existsSync(join(root, kernelPath(name))));
 const options = /** @type {const} */ ({ platform: "browser", cwd: root, logLevel: "warn" });
 
-/** The import of a module for the addresses of embedded files. */
+/** Name under which modules import the addresses of embedded files. */
 const embedded = "embedded-files";
 
-/** Object URLs of files in the bundle, each made when it is first needed. */
+/** Object URLs of embedded files, each created when it is first needed. */
 const ownFiles = (files) => `
 const files = ${JSON.stringify(files)};
 const urls = new Map();
@@ -32,10 +33,10 @@ export const embeddedUrl = (name) => {
 };
 `;
 
-/** The same in a worker of the bundle, whose first line has the addresses. */
+/** Addresses of embedded files in a worker of the bundle; the first line of the worker's code has them. */
 const givenFiles = "export const embeddedUrl = (name) => embeddedUrls[name];";
 
-/** Replaces `new URL("./FILE", import.meta.url)` by an address of the file's content. */
+/** Replaces `new URL("./FILE", import.meta.url)` with the address of the embedded file. */
 const embed = (helper) => ({
   name: "embed",
   resolveId: (id) => (id === embedded ? id : undefined),
@@ -50,13 +51,13 @@ const embed = (helper) => ({
 });
 
 const bundle = async (input, plugins, banner = "") => {
-  // Only here: users of the built package need no bundler.
+  // Imported only here, because users of the built package need no bundler.
   const { rolldown } = await import("rolldown");
   const build = await rolldown({ ...options, input: join(root, input), plugins });
   try {
     const made = await build.generate({ format: "esm", minify: true, postBanner: banner, codeSplitting: false });
     const [{ code, fileName, imports, dynamicImports }] = made.output;
-    // A library that is loaded when it is needed is in the same file, which then counts as an import of itself.
+    // A library that is loaded on demand is in the same file, which then counts as an import of itself.
     const others = [...imports, ...dynamicImports].filter((name) => name !== fileName);
     if (made.output.length !== 1 || others.length > 0 || code.includes("import.meta")) {
       throw new Error(`browser: ${input} must become one file that needs no other`);
@@ -72,7 +73,7 @@ const readJson = (path) => JSON.parse(readFileSync(join(root, path), "utf8"));
 /** Libraries in the bundle. */
 const bundled = ["zod", "@huggingface/tokenizers", "@huggingface/jinja"];
 
-/** Licences ask for their text wherever the code goes. */
+/** Licences require their text wherever the code is published. */
 const notice = () => {
   const { version, license } = readJson("package.json");
   const terms = bundled.map((name) => {
@@ -82,7 +83,7 @@ const notice = () => {
   return `/*! foretoken ${version}, ${license}. ${terms.join("\n")}*/`;
 };
 
-/** Builds what is out of date, from what the other builds made. Resolves to a line for the user, or to undefined. */
+/** Builds if out of date, from the outputs of the other builds. Resolves to a line for the user, or to undefined. */
 export const buildBrowser = async () => {
   const kernels = builtKernels();
   const sources = sourcesUnder("dist", [".js"]).filter(

@@ -1,13 +1,13 @@
-// Makes the command a few files, dist/command/: our modules with zod, commander and picocolors. A process that opens several
-// hundred small modules, in two threads, takes twice as long until its first token. dist/cli/main.js starts these files, or the
-// modules where they are of another build.
+// Bundles the command into a few files, dist/command/: our modules with zod, commander and picocolors. A process that
+// opens several hundred small modules in two threads takes twice as long until its first token. dist/cli/main.js starts
+// these files, or the modules if they are from another build.
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { isAbsolute, join, relative } from "node:path";
 import { hashFiles, isMain, readStamp, root, secondsSince, sourcesUnder, withSlashes, writeStamp } from "./common.mjs";
 
 const folder = join(root, "dist/command");
 const output = join(folder, "run.js");
-/** Which modules the bundle is of: src/cli/main.ts compares. */
+/** Says which modules the bundle was made from; src/cli/main.ts compares it. */
 const mark = join(folder, "compiled.txt");
 
 /** Names the modules of worker threads, which become entries of the bundle. */
@@ -21,7 +21,7 @@ const entriesOf = () => {
   return Object.fromEntries([["run", "dist/cli/run.js"], ...paths].map(([name, path]) => [name, join(root, path)]));
 };
 
-/** Libraries in the bundle. Others are loaded by few commands, and stay packages. */
+/** Libraries in the bundle. Few commands load the others, which stay packages. */
 const bundled = ["commander", "picocolors", "zod"];
 
 const isExternal = (id) =>
@@ -29,7 +29,10 @@ const isExternal = (id) =>
 
 const pathOf = (id) => withSlashes(relative(root, id));
 
-/** What is found by its place beside a module is found at the same place from the bundle; worker threads are in the bundle. */
+/**
+ * Files that are found relative to a module are found at the same place from the bundle. Worker threads are in the
+ * bundle.
+ */
 const ownPlace = {
   name: "own-place",
   transform: (code, id) => {
@@ -41,7 +44,7 @@ const ownPlace = {
   },
 };
 
-/** The modules that a chunk loads: its own, and those of the chunks that it imports at once. */
+/** The modules that a chunk loads immediately: its own, and the modules of the chunks that it imports. */
 const loadedBy = (chunks, name, isFirst) => {
   const first = chunks.find(isFirst);
   if (first === undefined)
@@ -57,9 +60,9 @@ const loadedBy = (chunks, name, isFirst) => {
 };
 
 /**
- * Which files there are: for all commands, for writing and for training; each for the main thread, for its worker, or for both.
- * Of the sets of modules below, a module is in the first that has it. A set has all that its modules import, so that no file
- * imports a later one.
+ * The files of the bundle: for all commands, for generation and for training; each for the main thread, for its worker,
+ * or for both. A module goes into the first of the sets below that has it. A set contains everything that its modules
+ * import, so no file imports a later one.
  */
 const groupsOf = (chunks) => {
   const entry = (name) => loadedBy(chunks, name, (chunk) => chunk.isEntry && chunk.name === name);
@@ -68,7 +71,7 @@ const groupsOf = (chunks) => {
   const both = (a, b) => new Set([...a].filter((id) => b.has(id)));
   const [generate, model] = [late("commands/generate"), entry("model-entry")];
   const [train, trainer] = [late("commands/train"), entry("train-entry")];
-  // A command that computes nothing, and the hints of errors: what they share with others loads none of those.
+  // A command that computes nothing, and the hints of errors, need none of these modules.
   const small = new Set([...late("commands/init"), ...late("suggestions/suggest")]);
   const sets = Object.entries({
     first: entry("run"),
@@ -83,7 +86,7 @@ const groupsOf = (chunks) => {
     "training-worker": trainer,
     "training-command": train,
   });
-  // Entries stay apart: they run the program, or serve a thread, when they are loaded.
+  // Entries stay separate, because loading one runs the program or a thread.
   const isEntry = (id) => chunks.some(({ isEntry, facadeModuleId }) => isEntry && facadeModuleId === id);
   return sets.map(([name, ids], i) => ({
     ...{ name, priority: sets.length - i },
@@ -93,7 +96,7 @@ const groupsOf = (chunks) => {
 
 const readJson = (path) => JSON.parse(readFileSync(join(root, path), "utf8"));
 
-/** Licences ask for their text wherever the code goes. */
+/** Licences require their text wherever the code is published. */
 const notice = () =>
   bundled
     .map((name) => {
@@ -103,18 +106,18 @@ const notice = () =>
     .join("\n");
 
 const bundle = async () => {
-  // Only here: users of the built package need no bundler.
+  // Imported only here, because users of the built package need no bundler.
   const { rolldown } = await import("rolldown");
   const build = await rolldown({
     ...{ input: entriesOf(), platform: "node", cwd: root, plugins: [ownPlace], external: isExternal },
-    // Some modules are loaded late by one command, and at once by another.
+    // Some modules are loaded late by one command and immediately by another.
     ...{ logLevel: "warn", checks: { ineffectiveDynamicImport: false } },
   });
   try {
     const options = /** @type {import("rolldown").OutputOptions} */ ({
-      // No name is shortened: a stack that --verbose shows is read without a map of the sources.
+      // Names are not shortened, so that a stack of --verbose can be read without a source map.
       ...{ format: "esm", minify: false, comments: false, minifyInternalExports: false },
-      // Without a digest: a command that runs while this is built again finds the files that it loads late.
+      // File names have no digest, so that a command that runs during a build finds the files that it loads late.
       ...{ entryFileNames: "[name].js", chunkFileNames: "[name].js" },
     });
     const { output: alone } = await build.generate(options);
@@ -127,13 +130,16 @@ const bundle = async () => {
   }
 };
 
-/** Size and time of the compiler's notes, as src/cli/main.ts compares them; empty if somebody has removed them. */
+/** Size and time of the compiler's build info, as src/cli/main.ts compares them; empty if the file has been removed. */
 const compiled = () => {
   const notes = statSync(join(root, "build/tsconfig.tsbuildinfo"), { throwIfNoEntry: false });
   return notes === undefined ? "" : `${notes.size} ${Math.floor(notes.mtimeMs / 1000)}`;
 };
 
-/** Replaces what is there file by file: a command that runs meanwhile may load another file of its build, or of this one. */
+/**
+ * Replaces the files one by one. A command that runs meanwhile may load another file from its own build or from this
+ * one.
+ */
 const write = (files) => {
   mkdirSync(folder, { recursive: true });
   rmSync(mark, { force: true });
@@ -146,7 +152,7 @@ const write = (files) => {
   for (const name of readdirSync(folder)) if (!names.includes(name)) rmSync(join(folder, name));
 };
 
-/** Builds what is out of date, from what the compiler made. Resolves to a line for the user, or to undefined. */
+/** Builds if out of date, from the compiler's output. Resolves to a line for the user, or to undefined. */
 export const buildCommand = async () => {
   const others = /^dist\/(?:command|starters|studio)\/|[/.]browser\.js$/;
   const sources = sourcesUnder("dist", [".js"]).filter((file) => !others.test(file));
@@ -156,7 +162,7 @@ export const buildCommand = async () => {
   const isBuilt = readStamp("command", output) === hash;
   const now = compiled();
   if (!isBuilt) write(await bundle());
-  // The same modules may have been written again.
+  // The compiler may have written unchanged modules again.
   if (!existsSync(mark) || readFileSync(mark, "utf8") !== now) writeFileSync(mark, now);
   if (isBuilt) return undefined;
   writeStamp("command", hash);

@@ -1,4 +1,4 @@
-// What the build scripts share: where the project is, and stamps that tell whether an output is up to date.
+// Shared by the build scripts: the project's root, and stamps that say whether an output is up to date.
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve, sep } from "node:path";
@@ -6,17 +6,17 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 
 export const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 
-/** Whether the module at `url` is the one that node was started with. */
+/** Whether Node was started with the module at `url`. */
 export const isMain = (url) => process.argv[1] !== undefined && pathToFileURL(process.argv[1]).href === url;
 
 const isSet = (value = "") => !["", "0", "false"].includes(value);
 
-/** Whether this is a run of continuous integration, which says so. */
+/** Whether this is a run of continuous integration; an environment variable says so. */
 export const isCi = (env = process.env) => isSet(env.CI);
 
 /**
- * Warnings are errors where the project is checked, but not where it is used: another compiler than those that were
- * tried may warn of more.
+ * Warnings are errors where the project is checked, but not where it is used, because an untested compiler may warn
+ * about more.
  */
 export const warningFlags = (env = process.env) => [
   "-Wall",
@@ -24,7 +24,7 @@ export const warningFlags = (env = process.env) => [
   ...(env.FORETOKEN_REQUIRE_NATIVE === "1" || isCi(env) ? ["-Werror"] : []),
 ];
 
-/** A path as git, the build's texts and WebAssembly's compiler write it on every platform. */
+/** A path with "/" on every platform, as git, the build's texts and WebAssembly's compiler write it. */
 export const withSlashes = (path, separator = sep) => path.split(separator).join("/");
 
 /** The files under `folder` with one of the `endings`, sorted, relative to the root, with "/" between folders. */
@@ -48,7 +48,7 @@ export const hashFiles = (files, extra = []) => {
 
 const stampPath = (name) => join(root, "build", `${name}.stamp`);
 
-/** The digest of the sources that `output` was built from, if both are there. */
+/** The digest of the sources from which `output` was built; undefined if either is missing. */
 export const readStamp = (name, output) =>
   existsSync(output) && existsSync(stampPath(name)) ? readFileSync(stampPath(name), "utf8") : undefined;
 

@@ -1,6 +1,6 @@
-// Writes native/generated/kernels.h: what C++ knows of the declarations of src/backend/kernels/kernels.ts. Part of the
-// build, between TypeScript, from whose output it reads the declarations, and C++. The file is committed, so that C++
-// compiles where only the sources of native/ are, as in the package.
+// Writes native/generated/kernels.h, the C++ version of the declarations in src/backend/kernels/kernels.ts. In the
+// build it runs between TypeScript, whose output it reads, and C++. The file is committed, so that C++ also compiles
+// where only the sources of native/ exist, as in the package.
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -8,7 +8,7 @@ import { isCi, isMain, root } from "./common.mjs";
 
 export const kernelHeader = "native/generated/kernels.h";
 
-/** Names that a structure has for itself. */
+/** Names that a structure uses for itself. */
 const reserved = new Set(["kIndex", "of", "toCall", "bfloat16", "wholeTiles"]);
 
 /** The type of a buffer's field: see native/buffers.h. */
@@ -23,7 +23,7 @@ const argsName = (kernel) => `${kernel[0].toUpperCase()}${kernel.slice(1)}Args`;
 const checkNames = (kernel, names) => {
   for (const [i, name] of names.entries()) {
     if (!/^[a-z][A-Za-z0-9]*$/.test(name) || reserved.has(name) || names.indexOf(name) !== i)
-      throw new Error(`${kernel}: ${name} is no name for an argument in C++; try another`);
+      throw new Error(`${kernel}: ${name} cannot be the name of an argument in C++; try another`);
   }
 };
 
@@ -82,7 +82,7 @@ ${lines(4, given)}    call.bfloat16 = bfloat16;
 `;
 };
 
-/** The buffers that hold activations, as bits: the first buffer's is the lowest. */
+/** Bits of the buffers that hold activations; the first buffer has the lowest bit. */
 const activationMask = (buffers) => {
   const bits = Object.values(buffers).map(({ element }) => (element === "activation" ? "1" : "0"));
   return bits.includes("1") ? `0b${bits.reverse().join("")}` : "0";
@@ -139,8 +139,8 @@ ${calls.join(" \\\n")}
 };
 
 /**
- * Writes the header where it is not up to date: but not in continuous integration, which checks what is committed. Resolves
- * to a line for the user, or undefined when there is nothing to say.
+ * Writes the header if it is out of date, except in continuous integration, which checks the committed file. Resolves
+ * to a line for the user, or to undefined.
  */
 export const generateKernelHeader = async () => {
   const { kernels } = await import(pathToFileURL(join(root, "dist/backend/kernels/kernels.js")).href);
@@ -148,7 +148,9 @@ export const generateKernelHeader = async () => {
   const path = join(root, kernelHeader);
   if (existsSync(path) && readFileSync(path, "utf8") === text) return undefined;
   if (isCi())
-    throw new Error(`${kernelHeader} is not that of src/backend/kernels/kernels.ts (npm run build, and commit it)`);
+    throw new Error(
+      `${kernelHeader} must match src/backend/kernels/kernels.ts; try npm run build, and commit the file`,
+    );
   mkdirSync(dirname(path), { recursive: true });
   const temporary = `${path}.${process.pid}.tmp`;
   writeFileSync(temporary, text);

@@ -1,9 +1,9 @@
-// The built-in text of the lesson's page: the beginning of Moby-Dick, from the package that has all of it.
+// The built-in text of the lesson's page: the beginning of Moby-Dick, from a package that contains all of it.
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { root } from "./common.mjs";
 
-/** Enough for a model that learns in a tab, so that it does not know the text by heart at the end. */
+/** Long enough that a model that trains in a tab does not memorise it. */
 const characters = 64_000;
 const first = "Call me Ishmael.";
 

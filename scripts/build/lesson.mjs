@@ -1,9 +1,10 @@
-// Builds the lesson as a folder of static files, which any web host serves:
+// Builds the lesson as a folder of static files for any web host:
 //
 //     npm run build:lesson                  build/lesson
 //     npm run build:lesson -- --out FOLDER  another, new or made by this script
 //
-// The page trains in its reader's tab; no server of ours is asked. web/lesson/site/host/README.txt says what a host must send.
+// The page trains in its reader's tab and contacts no server of ours. web/lesson/site/host/README.txt says which
+// headers a host must send.
 import { createHash } from "node:crypto";
 import {
   copyFileSync,
@@ -24,7 +25,7 @@ import { viteOptions } from "./studio.mjs";
 
 const bundle = join(root, "dist/foretoken.browser.js");
 const host = join(root, "web/lesson/site/host");
-/** What this script writes, besides the library. */
+/** Files that this script writes, in addition to the library. */
 const written = [
   "README.txt",
   "_headers",
@@ -37,7 +38,7 @@ const written = [
 ];
 const isWritten = (name) => written.includes(name) || /^foretoken-[0-9a-f]{8}\.browser\.js$/.test(name);
 
-/** Nobody's files are replaced: a folder must be empty, or hold a lesson of this script and nothing else. */
+/** Never replaces other files: the folder must be empty, or contain only a lesson of this script. */
 const checkFolder = (folder) => {
   const names = existsSync(folder) ? readdirSync(folder) : [];
   if (names.length === 0) return;
@@ -56,7 +57,7 @@ export const buildLesson = async (folder) => {
   const started = performance.now();
   const { build } = await import("vite");
   const bytes = readFileSync(bundle);
-  // With its contents in its name, so that no cache takes an old one.
+  // The file name contains a hash of the contents, so that no cache delivers an old file.
   const library = `foretoken-${createHash("sha256").update(bytes).digest("hex").slice(0, 8)}.browser.js`;
   const site = join(root, "web/lesson/site");
   const publicDir = mkdtempSync(join(tmpdir(), "foretoken-lesson-"));

@@ -1,12 +1,12 @@
-// Builds the addon that connects ranks by MPI, with MPI's own compiler command (mpicxx, or the one that $MPICXX names). It is
-// optional: without it nothing changes, but `mpirun … foretoken train` is refused. Where MPI is missing, one line says so;
-// FORETOKEN_REQUIRE_MPI=1 makes that an error.
+// Builds the addon that connects ranks by MPI, with MPI's own compiler command (mpicxx, or $MPICXX). The addon is
+// optional: without it only `mpirun … foretoken train` is refused. If MPI is missing, one line says so; with
+// FORETOKEN_REQUIRE_MPI=1 that is an error.
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { hashFiles, isMain, readStamp, root, secondsSince, writeStamp } from "./common.mjs";
 import { commonFlags, execute, findHeaders, onPath } from "./native.mjs";
 
-/** The first is compiled; it includes the others. */
+/** The first file is compiled; it includes the others. */
 const sources = [
   "native/mpi.cc",
   "native/mpi/end.h",
@@ -28,10 +28,10 @@ const findMpiCompiler = () => {
   return found === undefined ? undefined : [found];
 };
 
-/** Compiles the addon, and replaces `file` by it. Rejects with the compiler's output. */
+/** Compiles the addon and replaces `file` with it. Rejects with the compiler's output. */
 export const compileMpi = async (compiler, headers, file) => {
   const temporary = `${file}.${process.pid}.tmp`;
-  // Never unloaded: a thread of Node that ends would unload it, and threads of MPI may still run in it.
+  // Never unloaded: Node would unload it when one of its threads ends, while MPI's threads may still run in it.
   const link =
     process.platform === "darwin"
       ? ["-bundle", "-undefined", "dynamic_lookup"]
@@ -46,10 +46,10 @@ export const compileMpi = async (compiler, headers, file) => {
   }
 };
 
-/** Builds it if it is out of date. Resolves to a line for the user, or undefined when there is nothing to say. */
+/** Builds the addon if it is out of date. Resolves to a line for the user, or to undefined. */
 export const buildMpi = async () => {
   const skip = (reason) => {
-    // What was built from other sources must not be loaded.
+    // A build from other sources must not be loaded.
     rmSync(output, { force: true });
     const line = `${reason}: the MPI addon is not built; training uses one process`;
     if (process.env.FORETOKEN_REQUIRE_MPI === "1") throw new Error(`${line} (FORETOKEN_REQUIRE_MPI=1)`);
@@ -59,7 +59,7 @@ export const buildMpi = async () => {
   if (compiler === undefined) return skip("no mpicxx found (Debian: libopenmpi-dev)");
   const headers = findHeaders();
   if (headers === undefined) return skip("no Node-API headers found (npm install node-api-headers)");
-  // Another MPI is another library to link.
+  // Another MPI means another library to link.
   const stamp = `${hashFiles([...sources, "scripts/build/mpi.mjs"])} ${await execute([...compiler, "-show"]).catch(() => "")}`;
   if (existsSync(output) && readStamp("mpi", output) === stamp) return undefined;
   const started = performance.now();
@@ -73,7 +73,7 @@ export const buildMpi = async () => {
   return `MPI: built in ${secondsSince(started)}`;
 };
 
-/** What there is, for those who ask for a build that is not needed. */
+/** Reports the existing build if somebody asks for a build that is not needed. */
 const upToDate = async () => {
   const file = relative(root, output);
   try {

@@ -1,12 +1,10 @@
-// Builds the Node-API addon with the C++ compiler of this machine: native/isa.cc once per instruction set, beside it
-// native/isa_tiles.cc for the set that has tiles, the rest once.
-// Without a compiler, or when it fails, WebAssembly serves. scripts/build.mjs goes on then, unless FORETOKEN_REQUIRE_NATIVE=1
-// makes that an error; for who runs this script, it is one.
-//
-// Compiled are the best set that this CPU has and the one that every CPU has; those that FORETOKEN_BUILD_ISA names, as
-// "avx2,avx512" or "all", are added. What is built already and has them is left alone.
-//
-// A clone runs it when it is installed. The package, which is never compiled by itself, has it for those who want that:
+// Builds the Node-API addon with this machine's C++ compiler: native/isa.cc once for each instruction set,
+// native/isa_tiles.cc also for the set that has tiles, everything else once.
+// If there is no compiler, or it fails, foretoken uses WebAssembly instead, which is slower. scripts/build.mjs then
+// continues, unless FORETOKEN_REQUIRE_NATIVE=1 makes it an error. If this script is run by itself, it is an error.
+// It compiles the best set that this CPU has, and the set that every CPU has. FORETOKEN_BUILD_ISA adds sets:
+// "avx2,avx512" or "all". An existing build that has these sets is kept.
+// npm runs it when a clone is installed. The package never compiles by itself, but contains this script:
 //
 //     node node_modules/foretoken/scripts/build/native.mjs
 import { spawn } from "node:child_process";
@@ -21,9 +19,9 @@ const output = join(root, "dist/backend/implementations/native", `foretoken.${pr
 const avx512 = ["-mavx2", "-mfma", "-mprfchw", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512cd"];
 
 /**
- * The instruction sets of an architecture, each with what the compiler must be told. Lowest first: see `link`. `emulated`
- * compiles the same source for a machine that lacks the set's last step. `tiles`: its kinds of products by tiles, the one
- * that takes longest to compile first.
+ * The instruction sets of an architecture with their compiler flags, lowest first: see `link`. `emulated` compiles the
+ * same source for a machine that lacks the set's last feature. `tiles`: the kinds of products by tiles, the slowest to
+ * compile first.
  */
 export const instructionSets = {
   x64: [
@@ -53,7 +51,7 @@ export const commonFlags = [
   ...warningFlags(),
 ];
 
-/** Those sets that `compiler` knows the flags of: the newest need a compiler that is not old. */
+/** The sets whose flags `compiler` knows; the newest sets need a recent compiler. */
 export const compilableSets = async (compiler) => {
   const known = await Promise.allSettled(
     (instructionSets[process.arch] ?? []).map(async (set) => {
@@ -64,7 +62,7 @@ export const compilableSets = async (compiler) => {
   return known.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
 };
 
-/** Names of the sets that this machine can run, best first: told by a program, as at run time. */
+/** Names of the sets that this machine can run, best first. A program asks the CPU, as at run time. */
 const runnableSets = async (compiler) => {
   const folder = mkdtempSync(join(tmpdir(), "foretoken-probe-"));
   try {
@@ -79,13 +77,13 @@ const runnableSets = async (compiler) => {
 const namesIn = (list) => list.split(",").filter((name) => name !== "");
 
 /**
- * Those of `compilable` that are to be compiled.
+ * Selects the sets to compile from `compilable`.
  * @param {{ name: string }[]} compilable lowest first
- * @param {readonly string[]} runnable names of those that the machine can run
+ * @param {readonly string[]} runnable names of the sets that the machine can run
  * @param {string} asked a list of names, "all", or nothing
  */
 export const wantedSets = (compilable, runnable, asked) => {
-  // Another build makes the last one: wasm.mjs.
+  // wasm.mjs builds the last one.
   const known = [...Object.values(instructionSets).flatMap((sets) => sets.map(({ name }) => name)), "relaxed-simd"];
   const names = namesIn(asked);
   const unknown = names.find((name) => name !== "all" && !known.includes(name));
@@ -98,12 +96,12 @@ export const wantedSets = (compilable, runnable, asked) => {
   return compilable.filter((set, i) => i === 0 || set === best || names.includes(set.name));
 };
 
-/** What native/tables.cc must know: which sets are in the binary. */
+/** Flags for native/tables.cc: which sets are in the binary. */
 export const tableDefines = (sets) => sets.map(({ name }) => `-DFT_HAS_${name.toUpperCase()}`);
 
 export const isaDefines = ({ name, vectorBytes }) => [`-DFT_ISA=${name}`, `-DFT_VECTOR_BYTES=${vectorBytes}`];
 
-/** What is compiled for one instruction set, the longest first. `flags` do not include the set's own. */
+/** Compilations for one instruction set, longest first. `flags` do not include the set's own. */
 export const unitsOfSet = (set) => {
   const { name, tiles = [] } = set;
   const flags = isaDefines(set);
@@ -117,7 +115,7 @@ export const unitsOfSet = (set) => {
   ];
 };
 
-/** Whether the path has this program. */
+/** Whether the program is on the path. */
 export const onPath = (program) =>
   (process.env.PATH ?? "").split(delimiter).some((folder) => {
     try {
@@ -128,7 +126,7 @@ export const onPath = (program) =>
     }
   });
 
-/** The compiler command in words, or undefined where there is none. $CXX may hold arguments, as "ccache g++". */
+/** The compiler command as words; undefined if there is none. $CXX may contain arguments, such as "ccache g++". */
 export const findCompiler = () => {
   const named = process.env.CXX?.trim();
   if (named) return named.split(/\s+/);
@@ -137,9 +135,9 @@ export const findCompiler = () => {
 };
 
 /**
- * Runs a command in the project's folder; resolves to what it printed, or rejects with that.
+ * Runs a command in the project's folder. Resolves to its output, or rejects with it.
  * @param {string[]} command
- * @param {(text: string) => void} [tell] gets what it prints on standard output at once
+ * @param {(text: string) => void} [tell] gets its standard output immediately
  * @returns {Promise<string>}
  */
 export const execute = (command, tell) =>
@@ -159,8 +157,8 @@ export const execute = (command, tell) =>
   });
 
 /**
- * Runs jobs, at most `workers` at a time. After a failure none is begun; rejects with the first one once those that were
- * running have ended, so that their files can be removed.
+ * Runs jobs, at most `workers` at a time. After a failure it starts no more jobs, waits for the running ones, so that
+ * their files can be removed, and rejects with the first failure.
  */
 export const inParallel = async (jobs, workers = availableParallelism()) => {
   const waiting = [...jobs];
@@ -178,7 +176,7 @@ export const inParallel = async (jobs, workers = availableParallelism()) => {
   if (failures.length > 0) throw failures[0];
 };
 
-/** Those of Node-API: a clone has them as a package, and most installations of Node beside the program. */
+/** Headers of Node-API. A clone has them as a package; most installations of Node have them next to the program. */
 export const findHeaders = () => {
   try {
     return createRequire(import.meta.url)("node-api-headers").include_dir;
@@ -191,7 +189,7 @@ export const findHeaders = () => {
 const build = async (compiler, sets, headers) => {
   mkdirSync(join(root, "build"), { recursive: true });
   mkdirSync(dirname(output), { recursive: true });
-  // A folder of its own, so that two builds at once do not mix.
+  // A separate folder, so that two builds at once do not mix.
   const objects = mkdtempSync(join(root, "build/native-"));
 
   const common = ["napi", "branches", "dispatch", "parallel", "heap", "tables"].map((name) => ({
@@ -201,7 +199,7 @@ const build = async (compiler, sets, headers) => {
   }));
   const bySet = sets.map((set) => unitsOfSet(set).map((unit) => ({ ...unit, flags: [...unit.flags, ...set.flags] })));
   const objectOf = ({ name }) => join(objects, `${name}.o`);
-  // The longest first.
+  // Longest first.
   const jobs = [...[...bySet].reverse().flat(), ...common].map(
     (unit) => () =>
       execute([
@@ -211,7 +209,7 @@ const build = async (compiler, sets, headers) => {
   );
   const temporary = `${output}.${process.pid}.tmp`;
 
-  // In this order the linker takes the lowest instruction set's copy of any inline function that several define.
+  // In this order the linker takes the lowest set's copy of an inline function that several sets define.
   const link =
     process.platform === "darwin"
       ? ["-bundle", "-undefined", "dynamic_lookup"]
@@ -231,17 +229,17 @@ const installCompiler =
   process.platform === "darwin" ? "xcode-select --install" : "apt-get install g++ (on Debian and Ubuntu)";
 
 /**
- * Builds what is out of date. Resolves to a line for the user, or undefined when there is nothing to say.
+ * Builds if out of date. Resolves to a line for the user, or to undefined.
  * @param {(line: string) => void} tell gets a line before the compiler runs, which takes a minute or more
- * @param {{ alone?: boolean }} [options] alone: nothing else is built, so it rejects where this cannot be
+ * @param {{ alone?: boolean }} [options] alone: nothing else is built, so it rejects if the addon cannot be built
  */
 export const buildNative = async (tell, { alone = false } = {}) => {
   const required = process.env.FORETOKEN_REQUIRE_NATIVE === "1";
   const isUnwanted = process.env.FORETOKEN_NO_NATIVE === "1";
   const skip = (reason, hint = "") => {
-    // What was built from other sources must not be loaded.
+    // A build from other sources must not be loaded.
     if (!isUnwanted) rmSync(output, { force: true });
-    const line = `${reason}: the native backend is not built; WebAssembly serves`;
+    const line = `${reason}: the native backend is not built; foretoken uses WebAssembly instead`;
     if (required) throw new Error(`${line} (FORETOKEN_REQUIRE_NATIVE=1 makes this an error)`);
     if (alone && !isUnwanted) throw new Error(line + hint);
     return line;
@@ -250,7 +248,7 @@ export const buildNative = async (tell, { alone = false } = {}) => {
   if (process.platform === "win32" || instructionSets[process.arch] === undefined)
     return skip(`${process.platform} ${process.arch} is not supported`);
   const sources = sourcesUnder("native", [".h", ".cc"]).filter(
-    // Another addon is made of mpi.cc and mpi/: mpi.mjs.
+    // mpi.cc and mpi/ belong to another addon: mpi.mjs.
     (file) => !["native/test/", "native/mpi/", "native/mpi.cc"].some((other) => file.startsWith(other)),
   );
   const hash = hashFiles([...sources, "scripts/build/native.mjs"]);
@@ -261,7 +259,7 @@ export const buildNative = async (tell, { alone = false } = {}) => {
       ? undefined
       : skip("no C++ compiler found", `; try ${installCompiler}, then this again`);
   const asked = process.env.FORETOKEN_BUILD_ISA ?? "";
-  // Which sets serve depends on the CPU.
+  // Which sets can be used depends on the CPU.
   const stamp = `${hash} ${compiler.join(" ")} ${cpus()[0]?.model}: `;
   const has = built?.startsWith(stamp) ? built.slice(stamp.length).split(",") : undefined;
   if (has !== undefined && namesIn(asked).every((name) => name === "relaxed-simd" || has.includes(name)))
@@ -271,10 +269,10 @@ export const buildNative = async (tell, { alone = false } = {}) => {
   const started = performance.now();
   const compilable = await compilableSets(compiler);
   const runnable = await runnableSets(compiler).catch(() => undefined);
-  // Where the machine cannot be asked all serve.
+  // If the CPU cannot be asked, all sets count as usable.
   const sets = wantedSets(compilable, runnable ?? [], runnable === undefined ? "all" : asked);
   const names = sets.map(({ name }) => name);
-  // A broken compiler has none.
+  // A broken compiler knows no sets.
   if (names.length > 0) tell(`native: compiling for ${names.join(", ")} with ${compiler.join(" ")}`);
   try {
     await build(compiler, sets, headers);

@@ -1,15 +1,15 @@
-// Makes the JavaScript of the starters of `foretoken init --js` from their TypeScript: templates/*/NAME.ts without its types,
-// with its comments and its layout, as dist/starters/*/NAME.js.
+// Makes the JavaScript starters of `foretoken init --js` from TypeScript: templates/*/NAME.ts without types, with
+// comments and layout kept, as dist/starters/*/NAME.js.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { hashFiles, isMain, readStamp, root, secondsSince, sourcesUnder, writeStamp } from "./common.mjs";
 
-/** Those of the starter in JavaScript: Vite's settings are of the other alone. */
+/** Files of the JavaScript starter; Vite's settings belong only to the TypeScript starter. */
 export const starterSources = () =>
   sourcesUnder("templates", [".ts"]).filter((file) => basename(file) !== "vite.config.ts");
 
-/** The import without the names that are types; undefined: without any name. */
+/** The import without names that are types; undefined if no name is left. */
 const withoutTypes = (ts, node, file) => {
   const { importClause, moduleSpecifier } = node;
   const names = importClause?.namedBindings;
@@ -19,19 +19,19 @@ const withoutTypes = (ts, node, file) => {
   return kept.length === 0 ? undefined : `import { ${kept.join(", ")} } from ${moduleSpecifier.getText(file)};`;
 };
 
-/** The parts of the text to replace: where they begin and end, and their new text. */
+/** The parts of the text to replace: begin, end and new text. */
 const changesOf = (ts, file) => {
   const text = file.text;
   const changes = [];
   const replace = (from, to, by = "") => {
     changes.push({ from, to, by });
   };
-  /** From `from`, with the empty lines after it. */
+  /** From `from` on, including the empty lines after it. */
   const removeWhole = (node, from) => {
     const rest = text.slice(node.getEnd());
     replace(from, node.getEnd() + rest.length - rest.trimStart().length);
   };
-  /** Where the comment begins that belongs to it, or it does. */
+  /** Begin of the node, or of the comment that belongs to it. */
   const startOf = (node) => {
     const start = node.getStart(file);
     const comment = ts.getLeadingCommentRanges(text, node.getFullStart())?.at(-1);
@@ -44,7 +44,7 @@ const changesOf = (ts, file) => {
     }
     if (ts.isImportDeclaration(node)) {
       const kept = withoutTypes(ts, node, file);
-      // A comment before an import is often that of the file.
+      // A comment before an import often belongs to the file.
       if (kept === undefined) removeWhole(node, node.getStart(file));
       else replace(node.getStart(file), node.getEnd(), kept);
       return;
@@ -71,7 +71,8 @@ const changesOf = (ts, file) => {
 
 /**
  * `source` without its types.
- * @param names names of all files that are made: where the text or its imports name one of them, it is named as made.
+ * @param names names of all generated files; where the text or its imports name a source file, the generated name
+ * replaces it.
  */
 export const toJavaScript = async (source, names) => {
   const { default: ts } = await import("typescript");

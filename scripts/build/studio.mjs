@@ -5,7 +5,10 @@ import { hashFiles, isMain, readStamp, root, secondsSince, sourcesUnder, writeSt
 import { lessonText, lessonTextName, lessonTextSources } from "./lesson-text.mjs";
 
 const output = join(root, "dist/studio/index.html");
-/** Files of src whose code the page bundles: they import types alone. Of all others it takes types alone. */
+/**
+ * Files of src whose code the page bundles; they import only types. From all other files of src the page uses only
+ * types.
+ */
 export const shared = [
   "src/config/longer-steps.ts",
   "src/data/file-kind.ts",
@@ -17,7 +20,7 @@ export const shared = [
   "src/runs/time-left.ts",
 ];
 
-/** Libraries in the page: licences ask for their text wherever the code goes. */
+/** Libraries in the page. Licences require their text wherever the code is published. */
 const bundled = ["preact", "@preact/signals", "@preact/signals-core", "uplot"];
 
 const versionOf = (name) => JSON.parse(readFileSync(join(root, `node_modules/${name}/package.json`), "utf8")).version;
@@ -40,8 +43,8 @@ export const pageVersions = () => [...bundled, "vite"].map(versionOf);
 
 /**
  * Options of Vite for a page.
- * @param {{ root: string, publicDir: string, outDir: string, base: string, library: string }} given `library`: where the library
- *   for pages lies, seen from the lesson's worker.
+ * @param {{ root: string, publicDir: string, outDir: string, base: string, library: string }} given `library`: path of
+ * the library for pages, relative to the lesson's worker.
  * @returns {import("vite").InlineConfig}
  */
 export const viteOptions = ({ root: folder, outDir, base, library, publicDir }) => {
@@ -59,7 +62,7 @@ export const viteOptions = ({ root: folder, outDir, base, library, publicDir }) 
       outDir,
       emptyOutDir: true,
       target: "es2023",
-      // Files in the page's text would be against its own policy.
+      // Files embedded in the page would violate its own content security policy.
       assetsInlineLimit: 0,
       modulePreload: false,
       reportCompressedSize: false,
@@ -74,7 +77,7 @@ export const buildStudio = async () => {
   const hash = hashFiles([...pageSources(), ...own], pageVersions());
   if (readStamp("studio", output) === hash) return undefined;
   const started = performance.now();
-  // Only here: users of the built package need no bundler.
+  // Imported only here, because users of the built package need no bundler.
   const { build } = await import("vite");
   const web = join(root, "web");
   const outDir = join(root, "dist/studio");

@@ -1,8 +1,7 @@
-// Compiles the same C++ files to WebAssembly with the clang of the npm package @yowasp/clang, which is WebAssembly itself:
-// no compiler of the machine is needed.
-//
-// Compiled is simd128, which is taken unless another set is asked for; relaxed-simd where FORETOKEN_BUILD_ISA names it, as
-// "relaxed-simd" or "all", and for the package. What is built already and has it is left alone.
+// Compiles the same C++ files to WebAssembly with clang from the npm package @yowasp/clang, which is itself
+// WebAssembly. The machine needs no compiler.
+// It compiles simd128, which is the default at run time. relaxed-simd is added for the package, or if
+// FORETOKEN_BUILD_ISA contains "relaxed-simd" or is "all". Modules that are up to date are kept.
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { hashFiles, isMain, readStamp, root, secondsSince, sourcesUnder, warningFlags, writeStamp } from "./common.mjs";
@@ -24,7 +23,7 @@ const flags = [
   "-mbulk-memory",
   "-mthread-model",
   "posix",
-  // It would turn the constant offsets of loads into additions of their own.
+  // It would turn the constant offsets of loads into separate additions.
   "-mllvm",
   "-disable-lsr",
   "-nostdlib",
@@ -34,7 +33,7 @@ const flags = [
   "-DFT_VECTOR_BYTES=16",
 ];
 
-/** A module for each instruction set: src/backend/implementations/wasm/node.ts and browser.ts choose. */
+/** One module for each instruction set. src/backend/implementations/wasm/node.ts and browser.ts choose between them. */
 const modules = [
   { set: "simd128", file: "kernels.wasm", flags: ["-DFT_ISA=simd128"] },
   { set: "relaxed-simd", file: "kernels.relaxed-simd.wasm", flags: ["-DFT_ISA=relaxed_simd", "-mrelaxed-simd"] },
@@ -62,7 +61,7 @@ const linkFlags = [
   "--strip-all",
 ];
 
-// The compiler's file system knows no "..": paths in it count from native/, which is on the include path.
+// The compiler's file system does not support "..", so paths are relative to native/, which is on the include path.
 const withoutParents = (text) => text.replaceAll(/^#include "(?:\.\.\/)+/gm, '#include "');
 
 const treeOf = (files) => {
@@ -95,7 +94,7 @@ const compile = async (moduleFlags, sources) => {
     "-o",
     "kernels.wasm",
   ];
-  // Its progress in reading its own files, a matter of milliseconds, goes to the console whatever it is told.
+  // It always prints its progress in reading its own files, which takes milliseconds, to the console.
   const log = console.log;
   console.log = () => {};
   try {
@@ -108,14 +107,14 @@ const compile = async (moduleFlags, sources) => {
   }
 };
 
-/** Builds what is out of date. Resolves to a line for the user, or undefined when there is nothing to say. */
+/** Builds what is out of date. Resolves to a line for the user, or to undefined. */
 export const buildWasm = async () => {
   const sources = sourcesUnder("native", [".h", ".cc"]).filter((file) => !file.startsWith("native/test/"));
   const hash = hashFiles([...sources, "scripts/build/wasm.mjs"]);
   const isBuilt = ({ file }) =>
     readStamp("wasm", join(folder, "kernels.wasm")) === hash && existsSync(join(folder, file));
   const wanted = modules.filter((module) => isWanted(module.set, process.env) && !isBuilt(module));
-  // One of other sources would be refused.
+  // A module from other sources would be refused.
   for (const module of modules) if (!isBuilt(module)) rmSync(join(folder, module.file), { force: true });
   if (wanted.length === 0) return undefined;
   const started = performance.now();

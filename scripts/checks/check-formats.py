@@ -1,10 +1,10 @@
-"""Checks that other software reads what foretoken writes, and the other way round. Run by hand after a build:
+"""Checks that other software reads the files that foretoken writes, and that foretoken reads theirs. Run by hand after a build:
 
     pip install safetensors tokenizers transformers numpy torch
     python scripts/checks/check-formats.py [TEXT_FILE]
 
 Tokenizer: the Python `tokenizers` and `transformers` libraries load our tokenizer.json and give the same ids for the
-same text, and the same text back. Safetensors: they read the tensors that we wrote to the bit, and we read theirs,
+same text, and decode them to the same text. Safetensors: both sides read the tensors of the other side to the bit,
 in float32, float16 and bfloat16. Last run with tokenizers 0.23.3, transformers 5.24.0, safetensors 0.8.0.
 """
 
@@ -49,7 +49,7 @@ def check_tokenizer(text: str) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "text").write_bytes(text.encode())
-        # The architecture whose own tokenizer class must not be taken.
+        # The architecture whose own tokenizer class must not be used.
         (folder / "config.json").write_text(json.dumps({"model_type": "gpt2"}))
         foretoken(WRITE_TOKENIZER, name)
         ids = json.loads((folder / "ids.json").read_text())

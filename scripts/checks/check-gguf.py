@@ -3,10 +3,9 @@
     pip install accelerate gguf numpy torch transformers
     python scripts/checks/check-gguf.py MODEL.gguf TEXT [WINDOW ...]
 
-The model is read by transformers' own reader of GGUF and computes in float32. The last tenth of TEXT's characters is cut
-into windows of WINDOW tokens (256 and 1024 unless given) that do not overlap, as `evaluate` cuts it: where the tokenizer adds
-a token to the begin of a text (BOS), each window begins with it, and the others of its tokens are the text's. Prints tokens and
-nats per character. Last run with gguf 0.19.0, transformers 5.24.0, torch 2.15.0.
+transformers reads the GGUF file with its own reader and computes in float32. As in `evaluate`, the last tenth of TEXT's
+characters is cut into windows of WINDOW tokens (default: 256 and 1024) that do not overlap. If the tokenizer begins a text with
+a BOS token, each window begins with BOS, too, and its other tokens are from the text. Prints tokens and nats per character. Last run with gguf 0.19.0, transformers 5.24.0, torch 2.15.0.
 """
 
 import sys
@@ -17,7 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 
 def nats(model: torch.nn.Module, ids: torch.Tensor, window: int, bos: int | None) -> float:
-    """Summed over all tokens; without a BOS over all after the first."""
+    """Sum over all tokens, or, without a BOS, over all tokens after the first."""
     total = 0.0
     given = ids if bos is None else torch.cat([torch.tensor([bos]), ids])
     with torch.inference_mode():

@@ -1,11 +1,11 @@
-"""Compares ids that `node bench/llama-tokenizer.mjs FILE.gguf --write FOLDER` wrote with those of Hugging Face's `tokenizers`, which
+"""Compares ids that `node bench/llama-tokenizer.mjs FILE.gguf --write FOLDER` wrote with ids of Hugging Face's `tokenizers`, which
 reads the `tokenizer.json` of the same folder. Run by hand:
 
     pip install tokenizers
     python scripts/checks/check-sentencepiece.py FOLDER
 
-`tokenizers` finds names of special tokens in a text, and this program takes them for text: such texts are left out. Prints the texts
-with other ids; exit status 1 if there are more than --most of them.
+In a text that contains the name of a special token, `tokenizers` finds the token, but foretoken reads ordinary text; such texts are
+skipped. Prints the texts whose ids differ. Exit status 1 if there are more than --most of them.
 """
 
 import argparse

@@ -1,12 +1,13 @@
-// Writes texts of the 50 bounded schemas of test/generate/constraint/bounded.slow.test.ts with a model, and has ajv validate each of
-// them. The texts are hot, so the model alone would break the form soon. Needs a build.
+// Writes texts for the 50 bounded schemas of test/generate/constraint/bounded.slow.test.ts with a model, and validates
+// each text with ajv. The temperature is high, so without the constraint the model would soon violate the form. Needs a
+// build.
 //
 //     node scripts/checks/constrained-texts.mjs <model> [--texts 1000] [--minutes 10] [--temperature 1.5] [--streams 32]
 //         [--first 1] [--last 50]
 //
-// --first and --last name the schemas, so that processes beside each other share them.
-// Texts are written in rounds, some of each schema, until each has `texts`, or the minutes are over. A text that is no value of its
-// schema is printed, and the exit status is 1.
+// --first and --last select schemas, so that several processes can divide them.
+// Texts are written in rounds, some for each schema, until each schema has `texts` texts or the minutes are over. A
+// text that is not a value of its schema is printed, and the exit status is 1.
 import { parseArgs } from "node:util";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
@@ -17,7 +18,7 @@ import { isMain, root } from "../build/common.mjs";
 
 const schemasOfEach = 50;
 const firstSeed = 1000;
-/** Bounded texts end long before. */
+/** Bounded texts end long before this length. */
 const maxNewTokens = 700;
 
 const compiles = (schema, tokenizer) => {
@@ -29,7 +30,7 @@ const compiles = (schema, tokenizer) => {
   }
 };
 
-/** Schemas that some value meets. */
+/** Schemas that have at least one valid value. */
 const boundedSchemas = async (tokenizer) => {
   const { module } = await runnerImport(`${root}/test/support/random-schemas.ts`, {
     configFile: false,
@@ -64,7 +65,7 @@ const check = async (path, { texts, minutes, temperature, streams, first, last }
   const begin = performance.now();
   const roundOf = async (at) => {
     const { schema, validate } = schemas[at];
-    // Several streams' worth, so that a long text does not leave the others' places empty.
+    // Enough texts for several rounds of streams, so that a long text does not leave other streams idle.
     const left = Math.min(8 * streams, texts - counts[at]);
     const prompts = Array.from({ length: left }, (_, i) => ({ prompt: "The answer as JSON: ", seed: counts[at] + i }));
     const settings = {
@@ -92,7 +93,7 @@ const check = async (path, { texts, minutes, temperature, streams, first, last }
   console.log(
     `${written} texts (${Math.min(...counts)} or more of each of ${schemas.length} schemas), ${tokens} tokens, ${seconds} s`,
   );
-  console.log(`${wrong} are no values of their schemas`);
+  console.log(`${wrong} are not values of their schemas`);
   return wrong;
 };
 

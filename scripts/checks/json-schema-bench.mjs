@@ -1,10 +1,11 @@
-// Compares masks of JSON Schemas with ajv, on the schemas and instances of guidance-ai/jsonschemabench, and measures the time of a
-// mask. Takes the folder of a checkout; nothing of it is kept. Needs a build.
+// Compares the masks of JSON Schemas with ajv on the schemas and instances of guidance-ai/jsonschemabench, and measures
+// the time of a mask. It reads a checkout of that repository and copies nothing from it. Needs a build.
 //
 //     node scripts/checks/json-schema-bench.mjs <checkout> [--tokenizer tokenizer.json] [--every n]
 //
-// Each schema is refused by name, or each of its instances, compact and with an indentation, is accepted by masks exactly where ajv
-// accepts it. Without a tokenizer each byte is a token, and no times are told: give one of a real size for those.
+// Either a schema is refused by name, or masks must accept each of its instances, compact and indented, exactly where
+// ajv accepts it. Without a tokenizer each byte is a token, and no times are printed; give a tokenizer of realistic
+// size for times.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -30,7 +31,7 @@ const bytesAlone = () => {
   };
 };
 
-/** Keywords of draft 4 as later drafts, which ajv knows, have them. */
+/** Rewrites keywords of draft 4 into keywords of later drafts, which ajv knows. */
 const modern = (schema) => {
   if (Array.isArray(schema)) return schema.map(modern);
   if (typeof schema !== "object" || schema === null) return schema;
@@ -53,13 +54,13 @@ const modern = (schema) => {
   return result;
 };
 
-/** ajv's verdict on instances; null where ajv refuses the schema. */
+/** Results of ajv for instances; null if ajv refuses the schema. */
 const validatorOf = (schema) => {
   const draft = String(schema?.$schema ?? "");
   const Own = draft.includes("2020") ? Ajv2020 : draft.includes("2019") ? Ajv2019 : Ajv;
   const own = modern(schema);
   if (typeof own === "object") delete own.$schema;
-  // Some patterns are none with the flag "u".
+  // Some patterns are invalid with the flag "u".
   for (const unicodeRegExp of [true, false]) {
     try {
       const ajv = new Own({ strict: false, logger: false, unicodeRegExp });
@@ -72,7 +73,7 @@ const validatorOf = (schema) => {
 
 const quantile = (sorted, share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
 
-/** Times in milliseconds as a row in microseconds. */
+/** Times given in milliseconds, as a table row in microseconds. */
 const rowOf = (name, times) => {
   const sorted = times.toSorted((a, b) => a - b);
   const mean = sorted.reduce((sum, time) => sum + time, 0) / Math.max(1, sorted.length);
@@ -80,7 +81,7 @@ const rowOf = (name, times) => {
   return `| ${name} | ${sorted.length} | ${cells.map((time) => Math.round(time * 1000)).join(" | ")} |`;
 };
 
-/** The keyword that a refusal names, and what it says. */
+/** The keyword that a refusal names, and the refusal's text. */
 const reasonOf = ({ message }) =>
   message.replace(/^constraint\.schema: \S*\/([^/: ]*):/u, "$1:").replace(/; (got|try).*/u, "");
 

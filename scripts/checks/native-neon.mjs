@@ -1,6 +1,6 @@
-// Builds native/test for 64-bit Arm and runs it in an emulator: so that NEON's kernels are tested on other machines too.
-// Needs a cross compiler and an emulator (Debian's g++-aarch64-linux-gnu and qemu-user); skipped with the reason if
-// either is missing, or with FORETOKEN_REQUIRE_NEON=1 an error. An Arm machine tests them itself.
+// Builds native/test for 64-bit Arm and runs it in an emulator, so that NEON's kernels are tested on other machines,
+// too. Needs a cross compiler and an emulator (Debian's g++-aarch64-linux-gnu and qemu-user). If either is missing, the
+// check is skipped with the reason; with FORETOKEN_REQUIRE_NEON=1 that is an error. An Arm machine tests NEON natively.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "../build/common.mjs";
@@ -10,7 +10,7 @@ import { nativeTests, nativeUnits } from "./native-tests.mjs";
 const compiler = ["aarch64-linux-gnu-g++"];
 const emulator = ["qemu-aarch64"];
 
-/** Why the command cannot be used, or undefined. */
+/** The reason why the command cannot be used; undefined if it can. */
 const probe = (command) =>
   execute([...command, "--version"]).then(
     () => undefined,
@@ -39,7 +39,7 @@ const build = async () => {
     ),
   );
   const program = join(folder, "kernels_test");
-  // Static, so that the emulator needs no libraries of the other machine.
+  // Static, so that the emulator needs no libraries for Arm.
   await execute([...compiler, "-static", "-pthread", ...units.map(({ object }) => object), "-o", program]);
   return program;
 };

@@ -1,6 +1,6 @@
-// Builds native/test as a plain program with the address and undefined-behaviour sanitizers, and again with the thread
-// sanitizer, and runs both. Needs a compiler of this machine. A sanitizer that does not work here is skipped with the
-// reason; with FORETOKEN_REQUIRE_NATIVE=1 it is an error when the compiler has the address sanitizer and it does not run.
+// Builds native/test as a plain program with the address and undefined-behaviour sanitizers, then with the thread
+// sanitizer, and runs both. Needs a C++ compiler. A sanitizer that does not work here is skipped with the reason. With
+// FORETOKEN_REQUIRE_NATIVE=1 it is an error if the compiler has the address sanitizer but it does not run.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "../build/common.mjs";
@@ -15,27 +15,27 @@ import {
 } from "../build/native.mjs";
 import { nativeTests, nativeUnits } from "./native-tests.mjs";
 
-// Per sanitizer: the compiler's flags, the instruction sets, and the program's arguments.
+// For each sanitizer: compiler flags, instruction sets, and arguments of the program.
 const sanitizers = {
-  // The address sanitizer itself finds null pointers and accesses past an object.
+  // The address sanitizer itself finds null pointers and accesses beyond an object.
   address: {
     flags: ["-fsanitize=address,undefined", "-fno-sanitize=null,object-size", "-fno-sanitize-recover=all"],
     of: (sets) => sets,
     told: [],
   },
-  // What threads share is shared alike in all sets, which are one source, but for tiles: so the set that any machine
-  // has, and the one with tiles. What a single thread does is the address sanitizer's.
+  // Threads share data in the same way in all sets, which have one source, except for tiles. So the set that every
+  // machine has and the set with tiles are enough. Single-threaded errors are left to the address sanitizer.
   thread: { flags: ["-fsanitize=thread"], of: (sets) => [...new Set([sets[0], sets.at(-1)])], told: ["races"] },
 };
 
-// Messages of sanitizers that could not start: a matter of the machine, not of the program.
+// Messages of sanitizers that could not start; the machine is the cause, not the program.
 const notHere = /FATAL: ThreadSanitizer: [^\n]*mapping[^\n]*|LeakSanitizer has encountered a fatal error/;
 
 const firstLine = (text) => text.trim().split("\n")[0];
 
 const folderOf = (name) => join(root, "build/sanitized", name);
 
-/** Why the sanitizer cannot be used here; undefined if an empty program compiles and runs with it. */
+/** The reason why the sanitizer cannot be used here; undefined if an empty program compiles and runs with it. */
 const probe = async (compiler, name) => {
   const folder = folderOf(name);
   mkdirSync(folder, { recursive: true });
@@ -56,14 +56,14 @@ const probe = async (compiler, name) => {
   return undefined;
 };
 
-// Tiles are memory here: so every access to them is seen, and machines without them test the kernels too.
+// Tiles are emulated in memory, so every access to them is checked, and machines without tiles test these kernels, too.
 const unitsOf = (name, sets) => [
   ...sets.flatMap((set) =>
     unitsOfSet(set).map((unit) => ({
       source: unit.source,
       object: join(folderOf(name), `${unit.name}.o`),
       flags: [...unit.flags, ...(set.emulated ?? set.flags)],
-      // The sets with more flags have more to compile.
+      // Sets with more flags take longer to compile.
       cost: 1 + set.flags.length,
     })),
   ),
@@ -81,14 +81,11 @@ const unitsOf = (name, sets) => [
   })),
 ];
 
-/**
- * Builds the programs of the sanitizers `names`, the longest compilations of all first. Resolves to their paths by
- * name.
- */
+/** Builds the programs of the sanitizers `names`, longest compilations first. Resolves to their paths by name. */
 const build = async (compiler, names) => {
   const sets = await compilableSets(compiler);
-  // Optimised little, so that reports name lines; with run-time type information, which the vptr check reads. Nothing is
-  // forced inline: with every access checked that makes minutes of compilation.
+  // Low optimisation, so that reports name lines; run-time type information, which the vptr check needs. No forced
+  // inlining: with every access checked it would take minutes to compile.
   const kept = commonFlags.filter((flag) => !["-O3", "-fno-rtti"].includes(flag));
   const flags = [...kept, "-O1", "-g1", "-DFT_INLINE=static inline", "-pthread"];
   const units = names.flatMap((name) => {
@@ -134,7 +131,7 @@ const programs = await build(compiler, usable).catch((error) => {
 const ends = await Promise.allSettled(usable.map((name) => execute([programs[name], ...sanitizers[name].told])));
 for (const name of chosen) {
   const end = ends[usable.indexOf(name)];
-  // Whether the machine's layout of memory suits the thread sanitizer can differ from one start to the next.
+  // Whether the memory layout suits the thread sanitizer can differ between starts.
   const reason = name === "thread" && end?.status === "rejected" ? notHere.exec(end.reason.message)?.[0] : undefined;
   if (end === undefined || reason !== undefined) {
     console.log(`skipped: ${name} sanitizer: ${skipped.get(name) ?? reason}`);

@@ -1,4 +1,6 @@
-/** The program that tests the kernels without Node: its parts in native/test/, and the sources that it is linked with. */
+/**
+ * The program that tests the kernels without Node: its parts in native/test/, and the sources that are linked into it.
+ */
 export const nativeTests = [
   "kernels",
   "elementwise",

@@ -1,26 +1,26 @@
-// Shows that the tests find faults: plants 30 faults in src/, native/ and web/, one at a time, and runs the tests until one
-// fails. Run it before and after a change of the tests: what was found before must be found after.
+// Shows that the tests find faults: plants 30 faults in src/, native/ and web/, one at a time, and runs the tests until
+// one fails. Run it before and after a change of the tests: a fault that was found before must be found after.
 //
 //     node scripts/checks/planted-faults.mjs [--tree DIR] [--only ID,ID] [--results FILE.jsonl]
 //     node scripts/checks/planted-faults.mjs --draw SEED
 //
-// The faults are in planted-faults/faults.json, drawn once by a seed (--draw) and not by hand: comparisons turned, numbers
-// off by one, awaits dropped, arguments swapped, checks missing, and edges of kernels. A fault has the text of its lines, so
-// it is found again where lines or files were moved or indented anew; where they were worded anew, `later` is added to it by
-// hand, with the lines and what they become now. Beside the faults are the candidates that were rejected, with the reason:
-// those that do not compile, and those that change no behaviour: these are added by hand after reading, before --draw again.
-//
-// DIR is a worktree with node_modules, of the commit that is to be judged, for this alone: faults are written into it and
-// taken out again. Unless given, one of HEAD is made, and removed at the end.
-//
-// Round 1 runs the 25 test files that are nearest by their imports, for all faults; round 2 runs all other test files for the
-// faults that are left. Slow tests are not run. In round 1 only what those tests load is built: one file of JavaScript, or
-// the addon; in round 2 all, WebAssembly and pages too. The addon is compiled with fewer optimizations, which changes no bit.
-// A find counts once the failing file fails again with the fault and passes without it; a file that does not is named as
-// `unsound`, and the others go on. A file of tests that is silent for 3 minutes hangs, and has found the fault.
-//
-// The results are lines of JSON, one for a fault and round; a run that was stopped goes on after them. Read the table at the
-// end so: "found" is what the tests are for; a fault that is "not found" is a test that is missing. Takes hours.
+// The faults are in planted-faults/faults.json. They were drawn once by a seed (--draw), not by hand: inverted
+// comparisons, numbers off by one, dropped awaits, swapped arguments, missing checks, and edges of kernels. A fault
+// contains the text of its lines, so it is found again after lines or files were moved or indented. After a line was
+// changed, add `later` to the fault by hand, with the new lines and their faulty version.
+// The file also lists rejected candidates with the reason: they do not compile, or they change no behaviour. The second
+// kind is added by hand after reading, before the next --draw.
+// DIR is a separate worktree with node_modules, of the commit to judge: faults are written into it and removed again.
+// Default: a worktree of HEAD, removed at the end.
+// Round 1 runs, for every fault, the 25 test files that are nearest by their imports. Round 2 runs all other test files
+// for the remaining faults. Slow tests are not run. Round 1 builds only what its tests load: one JavaScript file, or
+// the addon. Round 2 builds everything, including WebAssembly and pages. The addon is compiled with fewer
+// optimisations, which changes no bit.
+// A fault counts as found if the failing file fails again with the fault and passes without it. A file that does not is
+// reported as `unsound`, and the other files continue. A test file that is silent for 3 minutes hangs and has found the
+// fault.
+// The results are JSON lines, one for each fault and round; a stopped run resumes after them. In the table at the end,
+// "found" is what tests are for, and each "not found" is a missing test. Takes hours.
 import { execFileSync } from "node:child_process";
 import {
   appendFileSync,
@@ -44,7 +44,7 @@ import { locate, readSources } from "./planted-faults/sources.mjs";
 
 const listPath = join(root, "scripts/checks/planted-faults/faults.json");
 const count = 30;
-/** The fewest of an area. */
+/** Minimum number of faults in an area. */
 const least = { native: 5, web: 3 };
 
 /** @returns {{ seed: number, faults: import("./planted-faults/sources.mjs").Fault[], rejected: (import("./planted-faults/sources.mjs").Fault & { reason: string })[] }} */
@@ -63,7 +63,7 @@ const draw = async (seed) => {
   writeFileSync(listPath, `${JSON.stringify({ seed, faults, rejected }, undefined, 2)}\n`);
 };
 
-/** A worktree of HEAD for this run alone. */
+/** A worktree of HEAD, only for this run. */
 const makeTree = () => {
   const folder = mkdtempSync(join(tmpdir(), "foretoken-faults-"));
   const tree = join(folder, "tree");
@@ -78,7 +78,7 @@ const makeTree = () => {
   return { tree, remove };
 };
 
-/** A tree that was given: it is not this one, and has no changes that a fault could be mixed with. */
+/** Checks a given tree: it must not be this one, and must have no changes that could be mixed with a fault. */
 const checkTree = (tree) => {
   if (realpathSync(tree) === realpathSync(root)) throw new Error("--tree: must be another worktree; got this one");
   const changes = execFileSync("git", ["status", "--porcelain", "src", "native", "web", "test"], { cwd: tree });
@@ -86,7 +86,7 @@ const checkTree = (tree) => {
   return { tree, remove: () => {} };
 };
 
-/** The last line of each fault. */
+/** The last result line of each fault. */
 const readResults = (path) =>
   new Map(
     (path !== undefined && existsSync(path) ? readFileSync(path, "utf8").trim().split("\n").filter(Boolean) : [])
@@ -112,7 +112,7 @@ const judgeAll = async ({ only, results: path, tree: given }) => {
   const { tree, remove } = given === undefined ? makeTree() : checkTree(resolve(given));
   try {
     const sources = readSources(tree);
-    // Before hours are spent: every fault must have its place.
+    // Checked before hours are spent: every fault must be found in the code.
     for (const fault of faults) locate(sources, fault);
     const { judge, close } = await openTree(tree, faults);
     try {

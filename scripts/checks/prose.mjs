@@ -1,10 +1,10 @@
-// The English of the project: a check for turns that are hard to read, and lists to read by eye.
+// Checks the project's English for turns that are hard to read, and lists it for reading.
 //
 //     node scripts/checks/prose.mjs [PATH…]                    names banned turns, and fails if there are any
 //     node scripts/checks/prose.mjs --list [PATH…]             prints every passage: file:line kind text
 //     node scripts/checks/prose.mjs --sample 50 --seed 1       prints 50 sentences of each kind, drawn by the seed
 //
-// A PATH is a file or a folder of the checkout; default: all of it.
+// A PATH is a file or a folder of the checkout (default: the whole checkout).
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { banned } from "./prose/banned.mjs";

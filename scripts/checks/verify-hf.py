@@ -1,9 +1,9 @@
-"""Checks that what foretoken writes is a model in Python's `transformers`: no weight missing or unexpected, the same token ids,
-the same logits. By hand:
+"""Checks that Python's `transformers` loads the models that foretoken writes: no weight missing or unexpected, equal token ids,
+equal logits. Run by hand:
 
     pip install torch transformers safetensors
     python scripts/checks/verify-hf.py                             small models of every class, which it writes itself
-    python scripts/checks/verify-hf.py runs/NAME                   the best weights of a run, else those of its last checkpoint
+    python scripts/checks/verify-hf.py runs/NAME                   the best weights of a run, or the weights of its last checkpoint
     python scripts/checks/verify-hf.py models/NAME                 a directory
 
 Loads each with AutoModelForCausalLM.from_pretrained and AutoTokenizer and compares with our own logits, on every backend, over a
@@ -37,7 +37,7 @@ for (const { name, available } of (await describeBackends()).backends) {
 writeFileSync(out, JSON.stringify(result));
 """
 
-# Directories of every class: with a tokenizer of characters, or of byte-level BPE where the third word says so.
+# Directories of every class, with a tokenizer of characters, or of byte-level BPE if the third word says so.
 WRITE = """
 import { freshModel, languageModel, openBackend, presets, savePretrained } from "./dist/index.js";
 import { trainTokenizer } from "./dist/tokenizer/registry.js";
@@ -96,7 +96,7 @@ def node(program, *arguments):
 
 
 def find_checkpoint(path):
-    """The checkpoint that the path names; prints a line and exits unless there is one."""
+    """The checkpoint at the path; prints a line and exits if there is none."""
     folder = Path(path).resolve()
     for checkpoint in (folder, folder / "best", folder / "checkpoint"):
         if (checkpoint / "config.json").is_file():
@@ -106,7 +106,7 @@ def find_checkpoint(path):
 
 
 def sample_text(tokenizer, context):
-    """Every token of a small vocabulary, over and over, in an order without a pattern."""
+    """Every token of a small vocabulary, repeated, in an irregular order."""
     words = [word for word in (tokenizer.decode([i]) for i in range(min(1000, len(tokenizer)))) if "\ufffd" not in word]
     return "".join(words[(i * i * 7 + i) % len(words)] for i in range(2 * context))
 
@@ -114,7 +114,7 @@ def sample_text(tokenizer, context):
 def tokenizer_of(checkpoint, model_type):
     import transformers
 
-    # AutoTokenizer of transformers 5 puts Qwen2's own splitting in place of what tokenizer.json says, for every qwen2 model.
+    # For every qwen2 model, AutoTokenizer of transformers 5 replaces the splitting in tokenizer.json with Qwen2's own.
     kind = transformers.PreTrainedTokenizerFast if model_type == "qwen2" else transformers.AutoTokenizer
     return kind.from_pretrained(checkpoint)
 
@@ -142,7 +142,7 @@ def verify(checkpoint):
     with torch.no_grad():
         theirs = model(torch.tensor([ids])).logits[0]
         exact = model.double()(torch.tensor([ids])).logits[0]
-    # Sums of these lengths follow one another (test/support/closeness.ts).
+    # Lengths of the consecutive sums (test/support/closeness.ts).
     width, heads, layers = (first["config"][name] for name in ("nEmbd", "nHead", "nLayer"))
     length = layers * (9 * width + width // heads + len(ids)) + 2 * width
     tolerance = 2**-23 * math.sqrt(length) * theirs.abs().max().item()

@@ -1,12 +1,12 @@
-"""Checks adapters against Python's `peft`, in both directions, and merged models against `transformers`. By hand:
+"""Checks adapters against Python's `peft`, in both directions, and merged models against `transformers`. Run by hand:
 
     pip install torch transformers peft safetensors
     python scripts/checks/verify-peft.py                 small models of every class, which it writes itself
     python scripts/checks/verify-peft.py RUN-OR-ADAPTER  an adapter's folder, with the model that it names
 
-Adapters written here are loaded by PeftModel.from_pretrained, which may report no missing or unexpected tensor, and must have our
-logits. Adapters that `peft` trained a little are loaded here, on every backend, and must have its logits. Merged directories are
-loaded by AutoModelForCausalLM. Last run with torch 2.15.0, transformers 5.24.0, peft 0.21.2.
+PeftModel.from_pretrained loads adapters of foretoken; it must report no missing or unexpected tensor, and its logits must equal ours.
+foretoken loads adapters that `peft` trained for some steps, on every backend; its logits must equal those from `peft`.
+AutoModelForCausalLM loads merged directories. Last run with torch 2.15.0, transformers 5.24.0, peft 0.21.2.
 """
 
 import json
@@ -25,7 +25,7 @@ from transformers import AutoModelForCausalLM
 warnings.simplefilter("ignore", FutureWarning)
 ROOT = Path(__file__).resolve().parents[2]
 
-# Directories of every class, and adapters for them, whose matrices are all drawn.
+# Directories of every class, and adapters for them whose matrices are all random.
 WRITE = """
 import { freshModel, languageModel, openBackend, presets, savePretrained } from "./dist/index.js";
 import { writeCheckpoint } from "./dist/io/checkpoint.node.js";
@@ -83,7 +83,7 @@ for (const { name, available } of (await describeBackends()).backends) {
 writeFileSync(out, JSON.stringify(result));
 """
 
-# What peft trains, by the class: modules of its own choice.
+# Modules that peft trains, by class.
 TRAINED = {
     "gpt2": {"target_modules": ["c_attn", "c_fc"], "r": 4, "lora_alpha": 12},
     "llama": {"target_modules": "all-linear", "r": 4, "use_rslora": True},
@@ -98,7 +98,7 @@ def node(program, *arguments):
 
 
 def compare(name, what, ours, theirs):
-    """Prints the largest difference, in units of the tolerance of sums of float32."""
+    """Prints the largest difference, in units of the tolerance for float32 sums."""
     tolerance = 8 * 2**-23 * math.sqrt(theirs.shape[0]) * theirs.abs().max()
     worst = (ours - theirs).abs().max()
     print(f"{name:14} {what:34} {worst:.1e} of {theirs.abs().max():.1f}, {worst / tolerance:.3f} of the tolerance")
@@ -116,10 +116,10 @@ def logits_of(model, ids):
 
 
 def check(adapter, scratch):
-    """Compares our logits of model and adapter with those of peft; merges the two and compares again."""
+    """Compares our logits of model and adapter with the logits of peft. Merges the two and compares again."""
     base = json.loads((adapter / "adapter_config.json").read_text())["base_model_name_or_path"]
     with warnings.catch_warnings():
-        # A tensor that is missing is a warning there.
+        # peft only warns about a missing tensor.
         warnings.simplefilter("error", UserWarning)
         model = PeftModel.from_pretrained(open_model(base), adapter).eval()
     loaded = {name for name, _ in model.named_parameters() if "lora_" in name}
@@ -135,7 +135,7 @@ def check(adapter, scratch):
         compare(adapter.name, f"{backend}, model and adapter", ours, theirs)
     plain = logits_of(open_model(base), result["ids"])
     if (plain - theirs).abs().max() < 0.01 * theirs.abs().max():
-        sys.exit(f"{adapter.name}: the adapter changes next to nothing")
+        sys.exit(f"{adapter.name}: the adapter changes almost nothing")
     merged = scratch / f"{adapter.name}-merged"
     subprocess.run(
         ["node", "dist/cli/main.js", "merge", adapter, "--out", merged], cwd=ROOT, check=True, capture_output=True
@@ -144,7 +144,7 @@ def check(adapter, scratch):
 
 
 def train(base, options, folder):
-    """A few steps of peft on drawn tokens."""
+    """A few training steps of peft on random tokens."""
     torch.manual_seed(3)
     model = get_peft_model(open_model(base), LoraConfig(task_type="CAUSAL_LM", **options))
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.03)

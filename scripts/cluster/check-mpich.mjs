@@ -1,5 +1,5 @@
-// Trains on ranks of MPICH, with an addon that is built for it beside the usual one: the bits of one process, a killed rank,
-// SIGTERM. Needs MPICH (Debian: mpich libmpich-dev, which leave the commands of Open MPI as they are). Run by hand.
+// Trains on ranks of MPICH, with a second addon that is built for MPICH. Checks: equal bits to one process, a killed
+// rank, SIGTERM. Needs MPICH (Debian: mpich libmpich-dev, which keep the commands of Open MPI). Run it by hand.
 import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -18,7 +18,7 @@ const { check, end } = runs.makeChecks();
 const inFolder = (name) => join(folder, name);
 const alone = async (program, args) => void (await runs.output([process.execPath, program, "train", ...args]));
 
-/** Starts a long run on 4 ranks, and acts on them after their first checkpoint. */
+/** Starts a long run on 4 ranks, and calls back after their first checkpoint. */
 const interrupted = async (program, out, act) => {
   const args = [...runs.flagsOf(folder, { optimizer: "adamw", dtype: "float32" }, out), ...runs.long];
   const started = runs.start([mpirun, "-n", "4", process.execPath, program, "train", ...args]);
@@ -57,7 +57,7 @@ try {
         const args = [process.execPath, program, "train", ...runs.flagsOf(folder, one, out)];
         const stdout = await runs.output([mpirun, "-n", String(ranks), ...args]);
         const ends = stdout.split("\n").filter((line) => line.includes('"type":"done"')).length;
-        if (ends !== 1) throw new Error(`one rank must speak; got ${ends} ends`);
+        if (ends !== 1) throw new Error(`one rank must print why all end; got ${ends} lines`);
         return `${runs.checkSameBits(inFolder(out), inFolder(name))} files`;
       });
     }
@@ -67,7 +67,7 @@ try {
       const { seconds, text } = await interrupted(program, `killed-${rank}`, (_, pids) =>
         process.kill(pids[rank], "SIGKILL"),
       );
-      // MPICH kills the others before they can say which one is gone, and may name another.
+      // MPICH kills the other ranks before they can name the one that is gone, and may name another itself.
       if (!/Killed \(signal 9\)|EXIT CODE: 9\b/u.test(text))
         throw new Error(`mpirun must say so; got ${text.slice(-1000)}`);
       return `all gone after ${seconds} s`;
@@ -75,9 +75,9 @@ try {
   }
   await check("SIGTERM to mpirun saves and ends all, and the run goes on with the same bits", async () => {
     const { seconds } = await interrupted(program, "stopped", (started) => started.kill("SIGTERM"));
-    // The last note before the run went on.
+    // The last logged event before the run resumed.
     if (!runs.notesOf(inFolder("stopped")).some(({ reason }) => reason === "interrupted"))
-      throw new Error("the run must note that it was interrupted");
+      throw new Error("the run must log that it was interrupted");
     return `all gone after ${seconds} s`;
   });
   await check("an addon for another MPI is refused", async () => {

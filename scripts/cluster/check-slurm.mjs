@@ -1,6 +1,6 @@
-// Runs examples/cluster under a real Slurm: one node, on loopback, with daemons in a temporary folder that end with the check.
-// Needs root, Slurm (Debian: slurm-wlm munge), and the addon (npm run build:mpi) for Open MPI; with MPICH too, if that is
-// installed. Run by hand.
+// Runs examples/cluster under a real Slurm: one node, on loopback, with daemons in a temporary folder that end with the
+// check. Needs root, Slurm (Debian: slurm-wlm munge), and the addon (npm run build:mpi) for Open MPI. Also checks MPICH
+// if it is installed. Run it by hand.
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -24,13 +24,13 @@ const program = join(root, "dist/cli/main.js");
 const { check, end } = runs.makeChecks();
 const alone = async (args) => void (await runs.output([process.execPath, program, "train", ...args]));
 const scripts = join(root, "examples/cluster");
-// One node with 4 cores takes the place of the example's.
+// One node with 4 cores replaces the node of the example.
 const oneNode = ["--nodes=1", "--ntasks-per-node=4", "--cpus-per-task=1"];
 
 mkdirSync(inFolder("slurm"));
 const slurm = await startSlurm(inFolder("slurm"), 4);
 const { env } = slurm;
-// Nothing stays behind, whatever ends the check.
+// Cleans up however the check ends.
 const clean = async () => {
   await runs.start(["scancel", "--user=root", "--signal=KILL", "--full"], { env }).ended;
   await slurm.stop();
@@ -50,24 +50,27 @@ const finish = async (job) => {
   if (state !== "COMPLETED") throw new Error(`job ${job} must complete; got ${state}`);
 };
 const hasSaved = (out) => () => runs.savedStep(inFolder(out)) > 0;
-/** The step at which a run noted that it was interrupted; 0 if it did not. */
+/** The step at which a run logged that it was interrupted; 0 if it did not. */
 const interruptedAt = (out) =>
   runs.notesOf(inFolder(out)).find(({ type, reason }) => type === "done" && reason === "interrupted")?.step ?? 0;
 const adamw = { optimizer: "adamw", dtype: "float32" };
-/** Flags of a run without its folder, which the scripts name. */
+/** Flags of a run without its folder, which the scripts set. */
 const flagsOf = (one) => {
   const flags = runs.flagsOf(folder, one, "none");
   return flags.filter((_, i) => flags[i] !== "--out" && flags[i - 1] !== "--out");
 };
 
-/** The bits of `out`, which has gone on, are those of a run of as many steps by one process that nothing interrupted. */
+/**
+ * Checks that the resumed run in `out` has the same bits as an uninterrupted run of one process with the same number of
+ * steps.
+ */
 const sameAsWhole = async (out, flags) => {
   const stop = ["--stop-at", String(runs.savedStep(inFolder(out)))];
   await alone([...flagsOf(adamw), ...flags, ...stop, "--out", inFolder(`${out}-whole`)]);
   return `${runs.checkSameBits(inFolder(out), inFolder(`${out}-whole`))} files after ${stop[1]} steps`;
 };
 
-/** `srun` by itself. */
+/** `srun` without a script. */
 const checkSrun = async (mpi, main, library) => {
   for (const one of runs.cases) {
     const name = `${one.optimizer}-${one.dtype}`;
@@ -104,7 +107,7 @@ const checkJobs = async () => {
     const seconds = await runs.until("all ranks gone", () => !pids.some(runs.isAlive), 30);
     await runs.until("the end of the job", () => hasEnded(job), 60);
     if ((await stateOf(job)) !== "CANCELLED") throw new Error(`the job must stay cancelled; got ${await stateOf(job)}`);
-    if (interruptedAt("cancelled") === 0) throw new Error("the run must note that it was interrupted");
+    if (interruptedAt("cancelled") === 0) throw new Error("the run must log that it was interrupted");
     await finish(await submit("train.sbatch", oneNode, [], more));
     return `all gone after ${seconds.toFixed(1)} s; ${await sameAsWhole("cancelled", flags)}`;
   });
@@ -120,12 +123,12 @@ const checkJobs = async () => {
   });
 
   await check("--signal before the time is up: the job saves, is requeued and goes on", async () => {
-    // Slurm looks at the time every half a minute or so, and may be a minute early.
+    // Slurm checks the time about every half minute, and may be a minute early.
     const time = ["--time=2", "--signal=TERM@30"];
     const job = await submit("train.sbatch", [...oneNode, ...time], [...flagsOf(adamw), ...runs.long], {
       OUT: inFolder("timed"),
     });
-    // A run that goes on drops the note of its interruption.
+    // A resumed run removes the record of its interruption.
     const savedAfter = (step) => () => interruptedAt("timed") > step;
     await runs.until("the first part saved", savedAfter(0), 180);
     await runs.until("the second part saved", savedAfter(interruptedAt("timed")), 300);

@@ -1,5 +1,5 @@
-// What the checks on a cluster's software share: small runs, the bits that they leave behind, and the program with an addon
-// for another MPI.
+// Shared by the checks on cluster software: small runs, the bits of their results, and the program with an addon for
+// another MPI.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { cpSync, existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
@@ -38,10 +38,10 @@ export const flagsOf = (folder, { optimizer, dtype }, out) => [
   ...["--backend", "native", "--out", join(folder, out), "--json"],
 ];
 
-/** Flags of a run that lasts until it is ended, and saves often. */
+/** Flags of a run that lasts until it is ended and saves often. */
 export const long = ["--steps", "100000", "--eval-interval", "50", "--checkpoint-interval", "10"];
 
-/** The program of this clone with an addon that `compiler` makes, in `folder`. Resolves to its path. */
+/** This clone's program with an addon built by `compiler`, in `folder`. Resolves to its path. */
 export const buildProgram = async (folder, compiler) => {
   const headers = findHeaders();
   if (headers === undefined) throw new Error("no Node-API headers found (npm install node-api-headers)");
@@ -53,7 +53,7 @@ export const buildProgram = async (folder, compiler) => {
   return join(folder, "dist/cli/main.js");
 };
 
-/** A process with its output so far, and what comes of it. */
+/** A process with its output so far and its later result. */
 export const start = (command, options = {}) => {
   const [program = "", ...args] = command;
   const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], ...options });
@@ -67,20 +67,20 @@ export const start = (command, options = {}) => {
   return Object.assign(started, { ended });
 };
 
-/** What a command prints; rejects with that unless it succeeds. */
+/** Output of a command. Rejects with the output if the command fails. */
 export const output = async (command, options = {}) => {
   const { status, stdout, stderr } = await start(command, options).ended;
   if (status !== 0) throw new Error(`${command.join(" ")} exited with ${status}: ${stderr.trim()} ${stdout.trim()}`);
   return stdout;
 };
 
-/** Asks until it is so. Resolves to the seconds that passed. */
+/** Polls until a condition holds. Resolves to the seconds that passed. */
 export const until = async (what, isSo, seconds = 60) => {
   const began = performance.now();
   for (;;) {
     const passed = (performance.now() - began) / 1000;
     if (await isSo()) return passed;
-    if (passed > seconds) throw new Error(`not after ${seconds} s: ${what}`);
+    if (passed > seconds) throw new Error(`${what}: not reached within ${seconds} s`);
     await setTimeout(50);
   }
 };
@@ -96,7 +96,10 @@ const readProc = (pid, name) => {
 /** The words of a process's command. */
 export const commandOf = (pid) => readProc(pid, "cmdline").split("\0");
 
-/** Process ids of the ranks that train in a folder, by rank, as the launcher's `variable` tells. */
+/**
+ * Process ids of the ranks that train in a folder, by rank. The launcher's environment variable `variable` has the
+ * rank.
+ */
 export const ranksOf = (out, variable) =>
   readdirSync("/proc")
     .filter((name) => /^\d+$/u.test(name) && commandOf(name).includes(out) && commandOf(name).includes("train"))
@@ -110,10 +113,10 @@ export const ranksOf = (out, variable) =>
     .sort((a, b) => a.rank - b.rank)
     .map(({ pid }) => pid);
 
-/** Whether a process runs: one that has ended stays in the list until its parent asks for it. */
+/** Whether a process runs. A process that has ended stays in the list until its parent collects its status. */
 export const isAlive = (pid) => !/(^$)|\) [ZX] /u.test(readProc(pid, "stat"));
 
-/** The events that a run has noted. */
+/** The logged events of a run. */
 export const notesOf = (out) => {
   const file = join(out, "metrics.jsonl");
   const lines = existsSync(file) ? readFileSync(file, "utf8").split("\n") : [];
@@ -139,7 +142,7 @@ export const bitsOf = (out) =>
     ),
   );
 
-/** @returns the number of files; throws naming the first that differs. */
+/** @returns the number of files. Throws; the error names the first file that differs. */
 export const checkSameBits = (out, expected) => {
   const [ours, theirs] = [bitsOf(out), bitsOf(expected)];
   const names = new Set([...Object.keys(ours), ...Object.keys(theirs)]);
@@ -150,7 +153,10 @@ export const checkSameBits = (out, expected) => {
   return names.size;
 };
 
-/** Checks one after another: a line for each, and the exit status. An argument of the script chooses them, by a part of the name. */
+/**
+ * Runs checks one after another: prints a line for each and sets the exit status. An argument of the script selects
+ * checks whose name contains it.
+ */
 export const makeChecks = () => {
   const [, , wanted = ""] = process.argv;
   let failures = 0;

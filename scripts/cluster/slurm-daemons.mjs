@@ -1,4 +1,4 @@
-// Slurm on this machine alone, from daemons that are started by hand in a folder of their own: no system service is touched.
+// Slurm on this machine alone, with daemons started by hand in a separate folder. No system service is touched.
 import { randomBytes } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -41,8 +41,8 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 `;
 
 /**
- * Starts Slurm with one node of `cpus` cores, whether or not the machine has them.
- * @returns the environment for Slurm's commands, the versions, and what ends the daemons again.
+ * Starts Slurm with one node of `cpus` cores, even if the machine has fewer.
+ * @returns the environment for Slurm's commands, the versions, and a function that ends the daemons.
  */
 export const startSlurm = async (folder, cpus) => {
   for (const name of ["munge", "state", "spool"]) mkdirSync(join(folder, name), { mode: 0o755 });
@@ -52,7 +52,7 @@ export const startSlurm = async (folder, cpus) => {
   const env = { ...process.env, SLURM_CONF: config };
   const daemons = [];
   const stop = async () => {
-    // The last one first: the others are asked by it.
+    // The last daemon first, because it contacts the others when it ends.
     for (const { ended, kill } of daemons.reverse()) {
       kill("SIGTERM");
       await ended;

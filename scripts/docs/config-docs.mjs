@@ -1,6 +1,6 @@
-// Writes the docstrings of the fields of a run's configuration, and of the numbers that generation takes, from their
-// schemas: description, range, default. An editor shows docstrings and no schema. test/types/config-docs.test.ts fails
-// while they differ. Needs a build.
+// Writes the docstrings of a run's configuration fields, and of the numbers that generation takes, from their schemas:
+// description, range, default. Editors show docstrings, but no schemas. test/types/config-docs.test.ts fails if they
+// differ. Needs a build.
 //
 //     node scripts/docs/config-docs.mjs
 import { readFileSync, writeFileSync } from "node:fs";
@@ -10,7 +10,7 @@ import { z } from "zod";
 import { isMain, root } from "../build/common.mjs";
 
 /**
- * The interfaces of each file, with the place of their schema: "run" for a run's configuration or "generate", keys, and
+ * The interfaces of each file, with the place of their schema: "run" (a run's configuration) or "generate", keys, and
  * the kind of a union.
  */
 const interfaces = {
@@ -48,7 +48,7 @@ const interfaces = {
 const kindsOf = (node) => node.oneOf ?? node.anyOf;
 const kindOf = (node) => node.properties?.kind?.const;
 
-/** The node of a JSON schema at a place, and the union that it is a kind of. */
+/** The node of a JSON schema at a place, and the union to which the node belongs. */
 const nodeAt = (schema, path) =>
   path.reduce(
     ({ node }, step) =>
@@ -58,7 +58,7 @@ const nodeAt = (schema, path) =>
     { node: schema, union: undefined },
   );
 
-/** The value of a preset at a place; undefined where the preset has another kind. */
+/** The value of a preset at a place; undefined if the preset has another kind. */
 const valueAt = (value, path) =>
   path.reduce((inner, step) => {
     if (typeof step === "string") return inner?.[step];
@@ -74,7 +74,7 @@ const shown = (value) => {
   return `\`${typeof value === "object" ? value.kind : value}\``;
 };
 
-/** Above these, a limit is the number type's own. */
+/** Beyond these values, a limit is only the limit of the number type. */
 const isOwnLimit = (value) => value === undefined || value >= Number.MAX_SAFE_INTEGER;
 
 const range = ({ type, minimum, maximum, exclusiveMinimum, exclusiveMaximum }) => {
@@ -99,7 +99,7 @@ const valuesOf = (node) => {
   return node.type === "integer" || node.type === "number" ? range(node) : undefined;
 };
 
-/** The default of a field: its schema's in the kind of a union, else the preset's. */
+/** The default of a field: from its schema for the kind of a union, otherwise from the preset. */
 const defaultOf = (node, inKind, isRequired, ofPreset, preset) => {
   const inPreset = ofPreset === undefined ? undefined : `${shown(ofPreset)} in the preset \`${preset}\``;
   if (node.default === undefined || (!inKind && inPreset !== undefined)) {
@@ -112,14 +112,14 @@ const defaultOf = (node, inKind, isRequired, ofPreset, preset) => {
 
 const sentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 
-/** The docstring of a number among the settings of generation; others have a docstring by hand. */
+/** The docstring of a number among the generation settings; other settings have docstrings written by hand. */
 const docOfSetting = ({ schema, defaults }, name) => {
   const node = schema.properties[name];
   if (node?.type !== "number" && node?.type !== "integer") return undefined;
   return `${sentence(node.description)} ${range(node)}. Default ${shown(defaults[name])}.`;
 };
 
-/** The docstring of a field; undefined for one that the schema lacks. */
+/** The docstring of a field; undefined if the schema lacks the field. */
 const docOf = ({ schema, presets, preset }, path, name) => {
   const { node: holder, union } = nodeAt(schema, path);
   if (holder === undefined) throw new Error(`no schema at ${JSON.stringify(path)}`);
@@ -162,7 +162,7 @@ const comment = (text, indent) => {
   return [`${indent}/**`, ...lines, line, `${indent} */`].join("\n");
 };
 
-/** `source` with its docstrings written anew. */
+/** `source` with regenerated docstrings. */
 const rewritten = (file, source, docFor) => {
   const parsed = ts.createSourceFile(file, source, ts.ScriptTarget.Latest, true);
   const edits = [];
@@ -181,7 +181,7 @@ const rewritten = (file, source, docFor) => {
   return edits.reduceRight((text, edit) => text.slice(0, edit.from) + edit.text + text.slice(edit.to), source);
 };
 
-/** The files with interfaces of the configuration, as they should be: path and text. */
+/** Expected contents of the files with configuration interfaces: path and text. */
 export const configSources = async () => {
   const { runConfigSchema } = await import("../../dist/config/config.js");
   const { presets, defaultPreset } = await import("../../dist/config/presets.js");

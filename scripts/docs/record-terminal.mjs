@@ -1,11 +1,11 @@
 /**
- * Runs a command in a terminal of its own and writes what the terminal showed as an SVG that plays: the recording in the
- * README. It needs `script` of util-linux.
+ * Runs a command in a new terminal and writes the terminal's screens as an animated SVG: the recording in the README.
+ * Needs `script` of util-linux.
  *
- *   node scripts/docs/record-terminal.mjs --out assets/start.svg [--columns 92] [--rows 30] [--seconds 16] -- COMMAND
+ *     node scripts/docs/record-terminal.mjs --out assets/start.svg [--columns 92] [--rows 30] [--seconds 16] -- COMMAND
  *
- * The recording is played in --seconds, whatever the command took, and rests at its end. Where motion is not wanted
- * (`prefers-reduced-motion`), and in viewers that play nothing, the last screen is shown.
+ * The recording is played in --seconds, however long the command took, and stops at its end. With
+ * `prefers-reduced-motion`, and in viewers without animation, the last screen is shown.
  */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -26,15 +26,15 @@ const { values, positionals } = parseArgs({
 });
 const command = positionals.join(" ");
 if (values.out === undefined || command === "") {
-  console.error("record-terminal: --out and, after --, a command must be given");
+  console.error("record-terminal: --out FILE and a command after -- must be given");
   process.exit(2);
 }
 const [columns, rows, seconds] = [values.columns, values.rows, values.seconds].map(Number);
-/** The picture rests this long on the last screen. */
+/** Time for which the last screen is shown. */
 const rest = 4;
 const framesPerSecond = 6;
 
-/** The output of the command in pieces, each with the time that it came at, in seconds. */
+/** The command's output in pieces, each with its arrival time in seconds. */
 const record = () => {
   const folder = mkdtempSync(join(tmpdir(), "foretoken-record-"));
   try {
@@ -59,7 +59,7 @@ const record = () => {
     if (error !== undefined) throw error;
     if (status !== 0) throw new Error(`${command} ended with status ${status}`);
     const bytes = readFileSync(output);
-    // `script` writes a line of its own before the output.
+    // `script` prints its own line before the output.
     let at = bytes.indexOf("\n") + 1;
     let time = 0;
     return readFileSync(timing, "utf8")
@@ -133,7 +133,7 @@ const drawRow = (line) => {
     .join("");
 };
 
-/** Screens that differ from the one before, each with the time of the picture at which it comes. */
+/** Screens that differ from the previous one, each with its time in the recording. */
 const screens = async (pieces) => {
   const terminal = new xterm.Terminal({ cols: columns, rows, allowProposedApi: true, scrollback: 0 });
   const write = (piece) => new Promise((resolve) => terminal.write(piece, () => resolve(undefined)));

@@ -1,5 +1,5 @@
-// Writes the reference of the library to docs/api, or to the given folder: the exports of both entries from their
-// docstrings (typedoc.json), and the fields of a run's configuration from their schemas. Needs a build.
+// Writes the library's reference to docs/api, or to the given folder: the exports of both entries from their docstrings
+// (typedoc.json), and the fields of a run's configuration from their schemas. Needs a build.
 //
 //     npm run docs
 //     node scripts/docs/reference.mjs FOLDER
@@ -32,7 +32,7 @@ const values = (schema) => {
   return `${names[schema.type]} ${bounds(schema)}`.trim();
 };
 
-/** One row per field: its path, its values, its meaning, its default, and the kinds that have it. */
+/** One row for each field: path, values, meaning, default, and the kinds that have the field. */
 const fieldsOf = (path, schema) => {
   const kinds = schema.oneOf ?? schema.anyOf;
   if (kinds !== undefined) {
@@ -46,7 +46,7 @@ const fieldsOf = (path, schema) => {
       })),
     );
     const fields = own.filter(({ name }) => name !== "kind");
-    // Equal fields of several kinds have one row.
+    // Fields that are equal in several kinds share one row.
     const told = fields.filter(({ key }, index) => fields.findIndex((other) => other.key === key) === index);
     return [
       {

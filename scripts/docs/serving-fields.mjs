@@ -1,5 +1,5 @@
-// Writes the tables of the requests' fields into docs/guides/serving.md, between their markers, from the tables that the
-// server itself reads requests with (src/serve/openai). test/serve/openai/page.test.ts fails while they differ. Needs a build.
+// Writes the tables of request fields into docs/guides/serving.md, between their markers, from the tables with which
+// the server reads requests (src/serve/openai). test/serve/openai/page.test.ts fails if they differ. Needs a build.
 //
 //     node scripts/docs/serving-fields.mjs
 import { readFileSync, writeFileSync } from "node:fs";
@@ -8,7 +8,7 @@ import { isMain, root } from "../build/common.mjs";
 
 export const page = "docs/guides/serving.md";
 
-/** Kinds of fields, in the order in which a table has them, and what it calls them. */
+/** Kinds of fields in the order of a table, with their names in it. */
 const kinds = {
   honoured: "honoured",
   default: "accepted at its default",
@@ -16,7 +16,7 @@ const kinds = {
   refused: "refused by name",
 };
 
-/** Text that a cell of a table may hold. */
+/** Escapes a text for a table cell. */
 const cell = (text) => text.replaceAll("|", "\\|");
 
 const aboutOf = ({ kind, about, accepts }) => {
@@ -44,7 +44,7 @@ const filled = (text, path, fields) => {
   return `${text.slice(0, from)}${begin}\n${tableOf(fields)}\n\n${text.slice(to)}`;
 };
 
-/** The page as it is, and as it should be. */
+/** The current page, and the expected page. */
 export const servingPage = async () => {
   const { completionFields } = await import("../../dist/serve/openai/completions.js");
   const { chatFields } = await import("../../dist/serve/openai/chat-completions.js");

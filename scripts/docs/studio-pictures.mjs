@@ -1,9 +1,9 @@
-// The README's pictures of the studio, from a real run: light and dark.
+// Makes the README's pictures of the studio from a real run: light and dark.
 //
-//   npm start -- --out runs/shakespeare
-//   node scripts/docs/studio-pictures.mjs runs/shakespeare
+//     npm start -- --out runs/shakespeare
+//     node scripts/docs/studio-pictures.mjs runs/shakespeare
 //
-// writes assets/studio-light.png and assets/studio-dark.png: the run's page down to its samples.
+// Writes assets/studio-light.png and assets/studio-dark.png: the run's page down to its samples.
 import { basename, dirname, join, resolve } from "node:path";
 import { chromium } from "playwright-core";
 import { root } from "../build/common.mjs";

@@ -1,10 +1,10 @@
-// Pictures of every view of the studio, on a real server with real small runs: light, dark and narrow; empty, running, finished
-// and failed. To look at after a change of the page:
+// Makes pictures of every view of the studio, on a real server with real small runs: light, dark and narrow; empty,
+// running, finished and failed. Use them to check a change of the page:
 //
-//   node scripts/docs/studio-screenshots.mjs FOLDER [VIEW]
+//     node scripts/docs/studio-screenshots.mjs FOLDER [VIEW]
 //
-// writes FOLDER/runs-light.png and the like; only views whose names begin with VIEW, where one is given. The runs are made in
-// FOLDER/runs, and used again by the next call.
+// Writes FOLDER/runs-light.png and so on. If VIEW is given, only views whose names begin with it. The runs are made in
+// FOLDER/runs and reused by the next call.
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -22,7 +22,7 @@ const { startStudio } = await import(join(root, "dist/serve/studio/start.js"));
 const pages = ["README.md", "docs/tutorial.md", "docs/architecture.md"];
 const text = (await Promise.all(pages.map((page) => readFile(join(root, page), "utf8")))).join("\n");
 
-// A failed one is known only to the studio that saw it fail.
+// Only the studio that saw a run fail knows that it failed.
 for (const name of ["exploded", "under-way"]) await rm(join(out, "runs", name), { recursive: true, force: true });
 const studio = await startStudio({
   folder: join(out, "runs"),

@@ -1,5 +1,5 @@
-// Writes schemas/sweep.json, the JSON schema of a sweep's file, from the schemas of the program. Run it after `npm run build`, and
-// `npm run format` after it.
+// Writes schemas/sweep.json, the JSON schema of a sweep file, from the program's schemas. Run it after `npm run build`,
+// and run `npm run format` afterwards.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { sweepJsonSchema } from "../../dist/sweep/schema.js";

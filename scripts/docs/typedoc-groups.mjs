@@ -1,8 +1,8 @@
-// A plugin of typedoc: the library's reference begins with what a user calls first, in the order of use, and not with the
-// alphabet. typedoc.json names it.
+// A typedoc plugin, named in typedoc.json. The library's reference begins with the functions that a user calls first,
+// in the order of use, not of the alphabet.
 import { Comment, CommentTag, ContainerReflection, Converter, ReflectionKind } from "typedoc";
 
-/** The groups of functions and variables, in order. test/package/docs.slow.test.ts checks that each name is in one. */
+/** Groups of functions and variables, in order. test/package/docs.slow.test.ts checks that every name is in a group. */
 export const groups = {
   "Training, generation, evaluation": [
     ...[

@@ -30,7 +30,7 @@ it("counts how often settings are called different, with runs that it trains and
     const again = await run("--runs", "4", "--seeds", "2,3", "--no-training");
     expect(again.stdout.trim()).toBe(more.stdout.slice(more.stdout.indexOf("\n8 runs")).trim());
     const few = await run("--runs", "4", "--seeds", "3", "--no-training");
-    expect(few.stderr).toContain("--runs: must give two groups of 3 runs; there are 4 of a setting");
+    expect(few.stderr).toContain("--runs: must be enough for two groups of 3 runs; got 4 runs of a setting");
   } finally {
     await rm(folder, { recursive: true });
   }

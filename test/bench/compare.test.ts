@@ -45,6 +45,6 @@ it("compares a checkout with another, here with itself", async () => {
 it("says in one line what it lacks", async () => {
   expect(await runBench("compare", [])).toMatchObject({
     status: 2,
-    stderr: "--with: must name another checkout, built\n",
+    stderr: "--with: must name another checkout that is built\n",
   });
 });

@@ -176,8 +176,8 @@ it("refuses in a line what is no file of results", () => {
   const file = join(folder, "results.json");
   writeFileSync(file, "{}");
   for (const [name, says] of [
-    [file, "must be what npm run bench wrote"],
-    [join(folder, "none.json"), "must be a file that can be read; npm run bench writes results"],
+    [file, "must be a file that npm run bench wrote"],
+    [join(folder, "none.json"), "must be a readable file; npm run bench writes one"],
   ] as const) {
     const { status, stderr } = report(name);
     expect(status).toBe(2);

@@ -48,14 +48,14 @@ const compilerThat = (script: string): string => {
   return file;
 };
 
-const served = "the native backend is not built; WebAssembly serves";
+const served = "the native backend is not built; foretoken uses WebAssembly instead";
 
 test.skipIf(onWindows)(`without a compiler one line says so and what to install, and it is a failure${noBuild}`, () => {
   expect(build({ PATH: "" })).toEqual({
     status: 1,
     stdout: "",
     stderr: expect.stringMatching(
-      /^no C\+\+ compiler found: the native backend is not built; WebAssembly serves; try (apt-get install g\+\+|xcode-select --install).*\n$/u,
+      /^no C\+\+ compiler found: the native backend is not built; foretoken uses WebAssembly instead; try (apt-get install g\+\+|xcode-select --install).*\n$/u,
     ),
   });
 });

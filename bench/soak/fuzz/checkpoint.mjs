@@ -1,4 +1,6 @@
-/** Folders of a run with damaged, forged or exchanged files: a stranger's, to be loaded, measured and resumed. */
+/**
+ * Run folders with damaged, forged or exchanged files, as if from a stranger. They are loaded, evaluated and resumed.
+ */
 import { execFileSync } from "node:child_process";
 import {
   appendFileSync,
@@ -42,7 +44,7 @@ const withHeader = (text, data) => {
   return Buffer.concat([length, header, data]);
 };
 
-/** A safetensors file with an edited header: shapes, offsets, types and names that lie. */
+/** A safetensors file with an edited header: wrong shapes, offsets, types and names. */
 const forgedTensors = (random, bytes) => {
   let header;
   let data;
@@ -135,7 +137,7 @@ const forgedTensors = (random, bytes) => {
   return withHeader(JSON.stringify(header), data);
 };
 
-/** Changes one thing of the run; describes it. */
+/** Changes one part of the run and returns a description. */
 const damage = (random, run, other) => {
   const file = random.pick(filesOf(run));
   const path = join(run, file);
@@ -148,7 +150,7 @@ const damage = (random, run, other) => {
   const kind = random.below(16);
   switch (kind) {
     case 0:
-      // Through a link it would be the fuzzer's own doing.
+      // A write through the link would be the fuzzer's own change.
       if (lstatSync(path).isSymbolicLink()) return `${file} is a link already`;
       truncateSync(path, random.pick([0, 1, 7, 8, random.below(lstatSync(path).size + 1)]));
       return `${file} is cut`;
@@ -199,7 +201,7 @@ const damage = (random, run, other) => {
     }
     default:
   }
-  // Written through it would be the fuzzer's own doing.
+  // A write through it would be the fuzzer's own change.
   if (lstatSync(path).isSymbolicLink()) return `${file} is a link already`;
   const bytes = readFileSync(path);
   if (kind === 8 || (kind === 9 && !isTensors && !file.endsWith(".json"))) {
@@ -226,7 +228,7 @@ const damage = (random, run, other) => {
   return `${file}: text added`;
 };
 
-/** JSON as a value; an empty object if it is damaged already, or nested too deeply to be copied. */
+/** JSON as a value; an empty object if it is damaged already, or nested too deeply to copy. */
 const parsed = (text) => {
   try {
     return structuredClone(JSON.parse(text));
@@ -257,7 +259,7 @@ export const create = async (place) => {
     finalSampleTokens: 0,
     backend,
   };
-  // A whole run, whose files may come to stand beside those of another step.
+  // A whole run. Its files may be mixed with files of another step.
   for (const [out, stopAt] of /** @type {const} */ ([
     [template, 9],
     [other, 17],
@@ -265,7 +267,7 @@ export const create = async (place) => {
     for await (const event of train({ ...begin, out, stopAt })) void event;
   const precious = join("precious.txt");
 
-  /** Loads, measures and resumes. */
+  /** Loads, evaluates and resumes the run. */
   const use = async (run, folder, name) => {
     const checkpoint = join(run, name);
     const loaded = await judged(async () => {
@@ -285,7 +287,7 @@ export const create = async (place) => {
     if (listed.failure !== undefined) return { ...listed, step: "foretoken runs" };
     const resumed = await judged(async () => {
       let steps = 0;
-      // One step, then it is stopped as by Ctrl-C, and saves.
+      // Runs one step, is then stopped as by Ctrl-C, and saves.
       const stop = new AbortController();
       for await (const event of train({ resume: run, backend, signal: stop.signal }))
         if (event.type === "step" && ++steps === 1) stop.abort();

@@ -1,4 +1,5 @@
-// Runs cases of one class: `node child.mjs CLASS SEED FROM TO FOLDER`, forked by ../fuzz.mjs, with a message for each.
+// Runs cases of one class: `node child.mjs CLASS SEED FROM TO FOLDER`, forked by ../fuzz.mjs. Sends a message for each
+// case.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { failure } from "../lib/judge.mjs";
@@ -8,14 +9,14 @@ const [name, seed, from, to, folder] = process.argv.slice(2);
 
 const tell = (message) => new Promise((resolve) => process.send?.(message, undefined, {}, resolve));
 
-// An error that nobody can catch is a crash of the program.
+// An error that no code can catch counts as a crash of the program.
 const strays = [];
 process.on("uncaughtException", (error) => strays.push(error));
 process.on("unhandledRejection", (error) => strays.push(error));
 // No network, as if it were down.
 globalThis.fetch = () => Promise.reject(new TypeError("fetch failed"));
 
-/** The most resident memory since `resetPeak`, in bytes; 0 where the system does not tell. */
+/** Peak resident memory since `resetPeak`, in bytes; 0 if the system does not report it. */
 const peak = () => {
   try {
     return 1024 * Number(/VmHWM:\s+(\d+) kB/u.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? 0);
@@ -28,11 +29,11 @@ const resetPeak = () => {
     // 5: the high-water mark, see proc(5).
     writeFileSync("/proc/self/clear_refs", "5");
   } catch {
-    // Another system than Linux: memory is not judged there.
+    // Not Linux: memory is not checked.
   }
 };
 
-/** Runs `work` and measures how far resident memory rose. */
+/** Runs `work` and measures the rise of resident memory. */
 const measured = async (work) => {
   resetPeak();
   const before = process.memoryUsage.rss();
@@ -51,7 +52,7 @@ try {
     mkdirSync(path, { recursive: true });
     return path;
   };
-  // Twice: the first also takes memory that the process keeps.
+  // Runs it twice: the first time also allocates memory that the process keeps.
   await undamaged(fresh(join(cases, "first")));
   const { grown: usual } = await measured(() => undamaged(fresh(join(cases, "second"))));
   for (let number = Number(from); number <= Number(to); number++) {

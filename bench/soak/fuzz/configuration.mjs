@@ -9,7 +9,7 @@ import { runInProcess } from "../lib/program.mjs";
 import { configFlags, smallConfig, wordsText } from "../lib/small-run.mjs";
 import { damagedBytes, damagedEncoding, damagedJson, hostileJson, hostileWord } from "./hostile-values.mjs";
 
-/** Kinds of the unions, whole, to be exchanged for one another. */
+/** Complete values of the unions, to swap one for another. */
 const kinds = {
   "model.position": [
     { kind: "learned" },
@@ -56,7 +56,7 @@ const kinds = {
   ],
 };
 
-/** Numbers for a field: valid and small, out of range, or beyond any machine, but none that is valid and merely large. */
+/** Numbers for a field: valid and small, out of range, or beyond any machine. No valid large numbers. */
 const numbers = {
   "model.contextLength": [1, 2, 16, 0, -1, 1.5, 2 ** 20 + 1, 2 ** 53, 1e300],
   "model.nLayer": [1, 2, 3, 0, -1, 0.5, 10_001, 1e9],
@@ -87,7 +87,7 @@ const setAt = (config, path, value) => {
   node[last] = value;
 };
 
-/** Faults, or sometimes changes that are all valid: the first two values of each list. */
+/** Faults, or sometimes only valid changes: the first two values of each list. */
 const swapped = (random) => {
   const config = structuredClone(smallConfig);
   if (random.chance(0.25)) {
@@ -103,7 +103,7 @@ const swapped = (random) => {
   return config;
 };
 
-/** Values that JSON has no words for. */
+/** Values that JSON cannot express. */
 const unspeakable = (random) =>
   random.pick([
     ...[undefined, Number.NaN, Number.POSITIVE_INFINITY, 10n, Symbol("x"), () => 1, new Date(0), new Map(), /x/u],
@@ -118,7 +118,7 @@ const forLibrary = (random) => {
   if (kind === 2) config.model[hostileWord(random)] = unspeakable(random);
   if (kind === 3) config.train["k".repeat(random.pick([10, 1000, 1_000_000]))] = 1;
   if (kind === 4) {
-    // A circle, or a property that is made when it is read.
+    // A circular reference, or a property with a getter.
     if (random.chance(0.5)) /** @type {any} */ (config.train).schedule = config;
     else
       Object.defineProperty(config.model, "nLayer", {
@@ -155,7 +155,7 @@ export const create = async (place) => {
   const program = async (folder, bytes) => {
     const path = join(folder, "config.json");
     writeFileSync(path, bytes);
-    // A billion passes or tokens are no damage, but take their time.
+    // A billion passes or tokens are valid, but take too long.
     const short = configFlags({ train: { gradAccumSteps: 1, sampleTokens: 0 } });
     const args = [
       "train",
@@ -186,7 +186,7 @@ export const create = async (place) => {
     };
     if (random.chance(0.1))
       options[random.pick([...Object.keys(options), hostileWord(random, 1000)])] = unspeakable(random);
-    // Not another text or folder than these, and not the whole of a run.
+    // Only these texts and folders, and only a part of the run.
     if (typeof options.out === "string") options.out = null;
     options.stopAt = typeof options.stopAt === "number" || options.stopAt === undefined ? 1 : options.stopAt;
     const outcome = await judged(async () => {
@@ -197,7 +197,7 @@ export const create = async (place) => {
 
   return {
     undamaged: async (folder) => {
-      // The unchanged preset: it fills in a field that a fault removes.
+      // The unchanged preset replaces a field that a fault removes.
       const { failure: failed, refused } = await program(folder, Buffer.from("{}"));
       if (failed !== undefined || refused) throw new Error(`the undamaged configuration fails: ${failed?.detail}`);
     },

@@ -1,6 +1,6 @@
 /** Parts of command lines: paths, flags and values for them. */
 
-/** Paths that are no good place for a run, a text or a checkpoint. None outside of the scratch folder could be made. */
+/** Paths that are unsuitable for a run, a text or a checkpoint. None outside the scratch folder can be created. */
 export const hostilePaths = [
   ...[
     "",
@@ -81,7 +81,7 @@ export const hostilePaths = [
     "run.json",
   ],
 ];
-/** Paths to something of the user's, if they are not resolved with care. */
+/** Paths that reach files of the user if they are not resolved carefully. */
 export const nearPaths = [
   "",
   ".",
@@ -97,7 +97,7 @@ export const nearPaths = [
   "new",
 ];
 
-/** Flags whose valid values are cheap at any size are free; the others get only cheap or invalid values. */
+/** Flags whose valid values are all cheap may get any value; the others get only cheap or invalid values. */
 export const numberFlags = {
   train: [
     ...["--steps", "--learning-rate", "--seed", "--eval-interval", "--checkpoint-interval", "--patience", "--threads"],

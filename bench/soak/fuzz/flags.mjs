@@ -1,4 +1,4 @@
-/** Command lines of every command, in a folder of files of which only the named ones may change. */
+/** Command lines of every command, in a folder where only the named files may change. */
 import { cpSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { isAbsolute, join, normalize, relative, resolve } from "node:path";
 import { findAuto, openBackend } from "../../../dist/backend/select.node.js";
@@ -21,13 +21,13 @@ import {
 } from "./flag-values.mjs";
 import { hostileNumber, hostileWord } from "./hostile-values.mjs";
 
-/** A way up that leaves the scratch folder's own parents is not tried. */
+/** Paths that go above the scratch folder's own parents are skipped. */
 const depth = 4;
 
 const pathOf = (random) =>
   random.chance(0.4) ? random.pick(nearPaths) : random.chance(0.85) ? random.pick(hostilePaths) : hostileWord(random);
 
-/** One flag with its value, in one word or two, or without. */
+/** One flag with its value, in one word or two, or without a value. */
 const flagOf = (random, command) => {
   const spelt = (flag, value) => {
     const kind = random.below(12);
@@ -94,7 +94,7 @@ const commands = [
   "init",
 ];
 
-/** Folders for a starter, which may be any: only those inside the scratch folder are tried. */
+/** Target folders of a starter. Any folder is valid, so only folders inside the scratch folder are tried. */
 const starterFolders = [...nearPaths, ...hostilePaths].filter(
   (path) => !isAbsolute(path) && !normalize(path).startsWith(".."),
 );
@@ -102,10 +102,10 @@ const starterFolders = [...nearPaths, ...hostilePaths].filter(
 const saving = "savePretrained";
 
 const commandLine = (random, backend) => {
-  // Not a command: the function of the library, which takes a path, too.
+  // Not a command: the library function, which also takes a path.
   if (random.chance(0.06)) return [saving, pathOf(random)];
   if (random.chance(0.04)) return Array.from({ length: random.below(4) }, () => hostileWord(random));
-  // A lesson takes seconds where it is not refused.
+  // A lesson that is not refused takes seconds.
   const command = random.chance(0.01) ? "lesson" : random.pick(commands);
   const extra = Array.from({ length: random.pick([0, 1, 1, 2, 3]) }, () => flagOf(random, command)).flat();
   const resumes = extra.some((word) => word.startsWith("--resume"));
@@ -148,18 +148,18 @@ const commandLine = (random, backend) => {
   }
 };
 
-/** The values that the command line gives a flag, in either spelling. */
+/** The values of a flag on the command line, in both spellings. */
 const valuesOf = (args, flag) =>
   args.flatMap((word, i) =>
     word === flag ? [args[i + 1] ?? ""] : word.startsWith(`${flag}=`) ? [word.slice(flag.length + 1)] : [],
   );
 
-/** Whether a command line may make or change `path`, which is relative to the scratch folder. */
+/** Whether a command line may create or change `path`, relative to the scratch folder. */
 const mayChange = (args, scratch, before) => {
   const inside = (path) => relative(scratch, resolve(scratch, path));
   if (args[0] === saving) {
     const target = inside(args[1]).replace(/^link/u, "run");
-    // New, empty, or a checkpoint and nothing else: these are replaced whole.
+    // Folders that are new, empty, or contain only a checkpoint are replaced as a whole.
     const replaceable = ["empty", "run/best", "broken/checkpoint"].includes(target);
     if (target === "" || (before.has(`${target}/`) && !replaceable)) return () => false;
     return (path, was) => {
@@ -168,7 +168,7 @@ const mayChange = (args, scratch, before) => {
     };
   }
   if (args[0] === "init") {
-    // New files in a folder, which may be a link's target if a folder in it is named.
+    // New files in a folder. If a folder inside a link's target is named, the link's target may change.
     const target = inside(args[2]).replace(/^link\//u, "run/");
     if (target.startsWith("link")) return () => false;
     return (path, was) => {
@@ -178,13 +178,13 @@ const mayChange = (args, scratch, before) => {
     };
   }
   if (args[0] !== "train") return () => false;
-  // A run's own folder grows; a new one is made if nothing is there yet, with missing folders above it.
+  // A run's own folder grows. If nothing is there yet, a new folder is created, with missing parents.
   const resumed = valuesOf(args, "--resume").map(inside);
   const made = [...valuesOf(args, "--out").map(inside), "runs"];
   return (path, was) => {
     const bare = path.replace(/\/$/u, "");
     if (resumed.some((folder) => folder !== "" && bare.startsWith(`${folder}/`))) return true;
-    // A run that is resumed through a link is where the link leads.
+    // A run that is resumed through a link is in the link's target.
     if (resumed.some((folder) => folder.startsWith("link")) && bare.startsWith("run/")) return true;
     if (was !== undefined) return false;
     return made.some((folder) => {
@@ -197,7 +197,7 @@ const mayChange = (args, scratch, before) => {
 
 export const create = async (place) => {
   const { name: backend } = await findAuto();
-  // The folders above the scratch folder are ours too.
+  // The folders above the scratch folder belong to this program, too.
   const home = join(place, ...Array.from({ length: depth }, (_, i) => `up${i}`));
   const scratch = join(home, "scratch");
   const template = join(place, "template");
@@ -291,7 +291,7 @@ export const create = async (place) => {
     },
     run: async (random, _folder, note) => {
       // No system passes NUL in an argument.
-      // Half a surrogate pair has no UTF-8: Node takes U+FFFD for it, in arguments and in paths.
+      // Half a surrogate pair has no UTF-8; Node replaces it by U+FFFD in arguments and paths.
       const line = commandLine(random, backend).map((word) => word.toWellFormed());
       const args = line[0] === saving ? line : line.map((word) => word.replaceAll("\0", ""));
       const what = args.map((word) => (word.length > 60 ? `${word.slice(0, 50)}…` : word)).join(" ");

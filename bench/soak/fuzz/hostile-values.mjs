@@ -1,8 +1,8 @@
-/** Values that programs have stumbled over: words, numbers and JSON. */
+/** Values that often break programs: words, numbers and JSON. */
 
 const escapeCode = String.fromCharCode(27);
 
-/** A short to long text with something odd in it. */
+/** A short or long text with something unusual in it. */
 export const hostileWord = (random, longest = 100_000) => {
   switch (random.below(10)) {
     case 0:
@@ -30,7 +30,7 @@ export const hostileWord = (random, longest = 100_000) => {
   }
 };
 
-/** Numbers that JSON can spell and few programs expect, as they are written. */
+/** Numbers that are valid JSON but that few programs expect, as text. */
 export const hostileNumber = (random) =>
   random.pick([
     ...["0", "-0", "-1", "1e-46", "-1e-46", "5e-324", "1e-320", "1.5", "0.1", "1e308", "-1e308", "1e999", "-1e999"],
@@ -38,10 +38,10 @@ export const hostileNumber = (random) =>
     ...["0.30000000000000004", "1E+5", "123456789012345678901234567890", "0e0", "1e38", "3.5e38", "-3.5e38", "1e-7"],
   ]);
 
-/** How deep nesting goes: past the stack of a recursive reader. */
+/** Depth of nesting: beyond the stack of a recursive parser. */
 const deep = (random) => random.pick([30, 1000, 20_000, 300_000]);
 
-/** Any JSON text. Numbers are spelt by `hostileNumber`, so this is text and not a value. */
+/** Any JSON text. It is text and not a value, because `hostileNumber` spells its numbers. */
 export const hostileJson = (random, depth = 2) => {
   const kind = random.below(depth > 0 ? 12 : 6);
   switch (kind) {
@@ -77,7 +77,7 @@ export const hostileJson = (random, depth = 2) => {
   }
 };
 
-/** Every place of a plain value: objects and lists with a key of theirs. */
+/** Every place in a plain value, as an object or list and a key of it. */
 const placesOf = (value, places = []) => {
   if (typeof value !== "object" || value === null) return places;
   for (const key of Object.keys(value)) {
@@ -87,7 +87,7 @@ const placesOf = (value, places = []) => {
   return places;
 };
 
-/** Stands in a value for JSON text that `JSON.stringify` cannot write. */
+/** Placeholder in a value for JSON text that `JSON.stringify` cannot write. */
 const rawMark = "\u0001raw:";
 
 /**
@@ -115,7 +115,7 @@ export const damagedJson = (random, value, { longestKey = 3_000_000 } = {}) => {
         break;
       }
       case 2: {
-        // The value of another place: kinds are swapped.
+        // The value of another place, so that types are swapped.
         const other = random.pick(places);
         holder[key] = structuredClone(other.holder[other.key]);
         break;
@@ -160,7 +160,7 @@ export const damagedEncoding = (random, text) => {
   }
 };
 
-/** `bytes` with bits flipped, cut, or with ranges doubled, removed, zeroed or moved. */
+/** `bytes` with flipped bits, cut, or with ranges doubled, removed, zeroed or moved. */
 export const damagedBytes = (random, bytes) => {
   if (bytes.length === 0) return random.bytes(random.between(0, 64));
   const at = random.below(bytes.length);

@@ -1,11 +1,11 @@
-/** Makes a checkpoint's `manifest.json` agree with its files again, so that damage gets past the checksums. */
+/** Updates a checkpoint's `manifest.json` to match its files, so that damage passes the checksums. */
 import { createHash } from "node:crypto";
 import { existsSync, lstatSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 const isHash = (value) => typeof value === "string" && /^[0-9a-f]{64}$/u.test(value);
 
-/** Rewrites every entry for a file: a SHA-256, or an object with one and a size. */
+/** Updates every entry for a file: a SHA-256, or an object with a SHA-256 and a size. */
 const renewed = (value, folder, name) => {
   const path = name === undefined ? undefined : join(folder, name);
   const known = path !== undefined && existsSync(path) && lstatSync(path).isFile() ? readFileSync(path) : undefined;
@@ -20,14 +20,14 @@ const renewed = (value, folder, name) => {
   );
 };
 
-/** @param {string} folder a checkpoint's; nothing happens where it has no manifest, or one that is no JSON. */
+/** @param {string} folder of a checkpoint; nothing happens if it has no manifest, or one that is not JSON. */
 export const signAgain = (folder) => {
   const path = join(folder, "manifest.json");
   try {
-    // A pipe in its place would be waited for.
+    // Reading a pipe in its place would block.
     if (!lstatSync(path).isFile()) return;
     writeFileSync(path, JSON.stringify(renewed(JSON.parse(readFileSync(path, "utf8")), folder, undefined), null, 2));
   } catch {
-    // Damaged itself: let it be found so.
+    // The manifest itself is damaged: leave it, so that the program must notice.
   }
 };

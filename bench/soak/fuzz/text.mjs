@@ -1,4 +1,4 @@
-/** Texts: bad files and folders, and odd but good ones. */
+/** Texts: bad files and folders, and unusual but valid ones. */
 import { execFileSync } from "node:child_process";
 import { chmodSync, cpSync, linkSync, lstatSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -39,7 +39,7 @@ const contents = (random) => {
     case 6:
       return random.pick(["x", "xy", "the cat ", "é"]).repeat(random.pick([100, 10_000, 50_000]));
     case 7:
-      // Halves of surrogates, each encoded as if it were a character.
+      // Halves of surrogate pairs, each encoded like a character.
       return Buffer.concat([Buffer.from(good), Buffer.from([0xed, 0xa0, 0x80, 0xed, 0xb0, 0x80]), Buffer.from(good)]);
     case 8:
       return `${good}${String.fromCharCode(27)}[2J${String.fromCharCode(27)}]0;x${String.fromCharCode(7)}${good}`;
@@ -55,12 +55,12 @@ const contents = (random) => {
         ),
       );
     case 11:
-      // Characters that are in one split only.
+      // Characters that occur in one split only.
       return `${good}${random.pick(["日", "\u001b", "\0", "z"]).repeat(random.pick([1, 30, 200]))}`;
     case 12:
       return Buffer.from(good, random.pick(["utf16le", "latin1"]));
     case 13:
-      // Overlong and beyond the last code point.
+      // Overlong encodings, and one beyond the last code point.
       return Buffer.concat([
         Buffer.from(good),
         Buffer.from(
@@ -124,7 +124,7 @@ const plant = (random, path, run, depth) => {
       break;
     case 3:
       writeFileSync(path, contents(random));
-      // The superuser reads it all the same.
+      // The superuser can read it anyway.
       chmodSync(path, 0);
       break;
     case 9:
@@ -195,7 +195,7 @@ export const create = async (place) => {
 
   return {
     undamaged: async (folder) => {
-      // A text of many characters: they decide how large the head of the model is.
+      // A text with many different characters, which decide the size of the model's head.
       const path = join(folder, "text.txt");
       writeFileSync(path, good + String.fromCodePoint(...Array.from({ length: 3000 }, (_, i) => 0x4e00 + i)).repeat(2));
       for await (const event of train({ ...options, data: path, out: null, stopAt: 1 })) void event;

@@ -1,11 +1,10 @@
-// Makes one file-system call of the program fail: `node --import fault-preload.mjs dist/cli/main.js …`, with a plan as JSON
-// in FORETOKEN_SOAK_FAULT: { call, fault } for the call of that number, { write, fault, stays } for a write to standard
-// output, which makes the file `mark` where it comes to it; { log } writes a line for each call to a file, and at the end one
-// with the number of writes.
-//
-// The program's threads share their environment, and in it the number of calls.
-//
-// Only calls from the program's own files in dist/ count: Node's loading of modules makes calls, too.
+// Makes one file-system call of the program fail: `node --import fault-preload.mjs dist/cli/main.js …`, with a plan as
+// JSON in FORETOKEN_SOAK_FAULT.
+// { call, fault }: the call with that number fails. { write, fault, stays }: a write to standard output fails; the file
+// `mark` is created when it does. { log }: one line for each call is written to a file, and at the end a line with the
+// number of writes.
+// The program's threads share their environment, which holds the number of calls.
+// Only calls from the program's files in dist/ count, because Node's module loader makes calls, too.
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { constants } from "node:os";
@@ -37,13 +36,13 @@ const isProgram = () => {
   return caller?.includes("/dist/") ?? false;
 };
 
-/** What a failing call leaves: a disk that fills up takes a part of the bytes. */
+/** The effect of a failing call: a disk that becomes full accepts a part of the bytes. */
 const half = (data) => {
   const bytes = typeof data === "string" ? Buffer.from(data) : data;
   return bytes instanceof Uint8Array ? bytes.subarray(0, bytes.length >> 1) : undefined;
 };
 
-/** Notes a call; returns the fault that it is to have. */
+/** Counts a call; returns the fault that it must have. */
 const faultOf = (name, path) => {
   if (!isProgram()) return undefined;
   const calls = Number(process.env.FORETOKEN_SOAK_CALLS ?? 0) + 1;
@@ -69,7 +68,7 @@ for (const name of promiseNames) {
       return result;
     }
     if (fault !== "short") throw systemError(fault, name, path);
-    // The rest finds no room: Node's own loop over what is left ends in this error.
+    // There is no room for the rest: Node's own loop over the remaining bytes ends with this error.
     const part = half(args[1]);
     if (part !== undefined) await Reflect.apply(real, this, [path, part, ...args.slice(2)]);
     throw systemError("ENOSPC", "write", path);
@@ -113,7 +112,7 @@ for (const name of [
 
 for (const name of Object.keys(fs).filter((key) => key.endsWith("Sync") && typeof fs[key] === "function")) {
   const real = fs[name];
-  // Standard output and error are counted below.
+  // Writes to standard output and error are counted below.
   if (name === "writeSync") continue;
   fs[name] = Object.assign(function (...args) {
     const fault = faultOf(name, typeof args[0] === "number" ? "" : pathText(args[0]));

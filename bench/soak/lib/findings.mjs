@@ -1,8 +1,8 @@
-/** Failures by cause, each with its first examples. */
+/** Failures grouped by cause, each with its first examples. */
 
 const examples = 2;
 
-/** @param {(number: number) => string} again the command that runs one case again */
+/** @param {(number: number) => string} again returns the command that runs one case again */
 export const createFindings = (again) => {
   /** @type {Map<string, { number: number, detail: string }[]>} */
   const found = new Map();

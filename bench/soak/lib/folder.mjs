@@ -1,4 +1,4 @@
-/** Files of runs, compared by the soak. */
+/** Compares files of runs, for the soak. */
 import { createHash } from "node:crypto";
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
@@ -6,7 +6,8 @@ import { join } from "node:path";
 const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
 
 /**
- * What is below `folder`, links and pipes not followed: a word for each path that changes when the entry does.
+ * All entries below `folder`; links and pipes are not followed. Each path has a word that changes when the entry
+ * changes.
  * @returns {Map<string, string>}
  */
 export const treeOf = (folder, prefix = "", tree = new Map()) => {
@@ -23,7 +24,7 @@ export const treeOf = (folder, prefix = "", tree = new Map()) => {
   return tree;
 };
 
-/** SHA-256 of every file of a run's checkpoints, by path: equal for equal runs. */
+/** SHA-256 of every file of a run's checkpoints, by path. Equal runs have equal hashes. */
 export const checkpointHashes = (run) => {
   const hashes = {};
   for (const folder of ["checkpoint", "best"]) {
@@ -33,7 +34,7 @@ export const checkpointHashes = (run) => {
   return hashes;
 };
 
-/** The noted events without fields of the clock or the place. @throws if a line is no JSON. */
+/** The logged events without fields that depend on time or place. @throws if a line is not JSON. */
 export const timelessMetrics = (run) => {
   const text = readFileSync(join(run, "metrics.jsonl"), "utf8");
   if (!text.endsWith("\n")) throw new Error("metrics.jsonl: the last line has no end");
@@ -46,7 +47,7 @@ export const timelessMetrics = (run) => {
     });
 };
 
-/** Differences of two runs that must be equal to the bit; undefined if there are none. */
+/** Differences between two runs that must be equal to the bit; undefined if there are none. */
 export const differenceOf = (run, whole) => {
   const [hashes, expected] = [checkpointHashes(run), checkpointHashes(whole)];
   const files = [...new Set([...Object.keys(hashes), ...Object.keys(expected)])];

@@ -1,12 +1,12 @@
-/** Allowed results of hostile input: it works, or it is refused in one short line. */
+/** Allowed results for hostile input: it works, or it is refused with one short line. */
 import { ForetokenError } from "../../../dist/core/errors/errors.js";
 
 const longestRefusal = 300;
-/** Line ends, escape codes and other characters that move a cursor. */
+/** Line ends, escape codes and other characters that move the cursor. */
 const control = /\p{Cc}|[\u2028\u2029]/u;
 
 /**
- * The fault of a refusal's text; undefined if there is none.
+ * The fault in the text of a refusal; undefined if there is none.
  * @param {string} text without the line end
  */
 export const faultOfRefusal = (text) => {
@@ -18,7 +18,7 @@ export const faultOfRefusal = (text) => {
   return text.length > longestRefusal ? `longer than ${longestRefusal} characters` : undefined;
 };
 
-/** Some of a text, on one line and safe to print. */
+/** The beginning of a text, on one line and safe to print. */
 export const excerpt = (text) => {
   const shown = JSON.stringify(text.length > 240 ? `${text.slice(0, 160)} … ${text.slice(-70)}` : text).slice(1, -1);
   return shown.replace(/\p{Cc}|\p{Cf}|\p{Cs}/gu, "?");
@@ -28,7 +28,7 @@ export const excerpt = (text) => {
  * @typedef {{ cause: string, detail: string }} Failure
  */
 
-/** A failure of this kind, with its text. */
+/** A failure with this cause and text. */
 export const failure = (cause, text) => /** @type {Failure} */ ({ cause, detail: excerpt(String(text)) });
 
 /**
@@ -87,7 +87,7 @@ export const judgedProgram = ({ status, stderr, thrown }) => {
     return { refused: true, failure: failure(`the program says: a bug: ${excerpt(kind)}`, stderr) };
   }
   if (status !== 2) return { refused: true, failure: failure(`exit status ${status}`, stderr) };
-  // Notices may go before the refusal, such as one of binary files that were skipped.
+  // Notices may come before the refusal, such as one about skipped binary files.
   const [refusal = "", ...more] = lines.filter((line) => line.startsWith("foretoken: "));
   if (more.length > 0 || refusal !== lines.at(-1))
     return { refused: true, failure: failure("the program's refusal: not one line at the end", stderr) };

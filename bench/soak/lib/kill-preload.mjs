@@ -1,8 +1,9 @@
 // Ends the program by a signal inside a save: `node --import kill-preload.mjs dist/cli/main.js train …`, with a plan as
-// JSON in FORETOKEN_SOAK_KILL: { call, signal } for the file-system call with that number among those of saves, before
-// it is made; { log } writes the number of such calls, and of saves, to a file.
-//
-// A call belongs to a save when its path, or that of its file, lies in a folder that a save makes beside its own.
+// JSON in FORETOKEN_SOAK_KILL.
+// { call, signal }: sends the signal before the file-system call with that number, counting only calls of saves. { log
+// }: writes the number of such calls, and of saves, to a file.
+// A call belongs to a save if its path, or the path of its file, lies in a temporary folder that a save creates next to
+// its target.
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
@@ -18,7 +19,7 @@ const die = () => {
     process.kill(process.pid, plan.signal);
     return;
   }
-  // Stopped, continued and killed: this process cannot do the last two to itself.
+  // Stop, continue, kill: this process cannot do the last two to itself.
   spawnSync("sh", ["-c", `kill -STOP ${process.pid}; kill -CONT ${process.pid}; kill -KILL ${process.pid}`]);
 };
 

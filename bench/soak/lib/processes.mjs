@@ -1,17 +1,17 @@
-/** The real program, and other scripts, as processes. */
+/** Runs the real program, and other scripts, as processes. */
 import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 export const program = fileURLToPath(new URL("../../../dist/cli/main.js", import.meta.url));
 
-/** After this long a process is stopped: it hangs. */
+/** After this time a process counts as hung and is stopped. */
 const longestMs = 120_000;
 
 /**
  * @typedef {object} Started
  * @property {string} cwd
- * @property {string} [script] the program unless given
+ * @property {string} [script] default: the program
  * @property {string} [preload] a module that is loaded first
  * @property {Record<string, string>} [env]
  * @property {string} [stdout] a file that standard output goes to
@@ -29,7 +29,7 @@ export const start = (args, { cwd, script = program, preload, env = {}, stdout, 
   new Promise((resolve, reject) => {
     const output = stdout === undefined ? "pipe" : openSync(stdout, "w");
     const loaded = preload === undefined ? [] : ["--import", preload];
-    // Some signals would leave a core dump.
+    // Some signals would write a core dump.
     const words = ["-c", 'ulimit -c 0; exec "$0" "$@"', process.execPath, ...loaded, script, ...args];
     const child = spawn("sh", words, {
       cwd,
@@ -51,7 +51,7 @@ export const start = (args, { cwd, script = program, preload, env = {}, stdout, 
     onStart?.(child);
   });
 
-/** Runs `work` for each item, `atOnce` of them at a time. */
+/** Calls `work` for each item, `atOnce` at a time. */
 export const each = async (items, atOnce, work) => {
   const left = items[Symbol.iterator]();
   const worker = async () => {

@@ -1,4 +1,4 @@
-/** The program in this process, its output caught. Faster than a process for each command line. */
+/** Runs the program in this process and captures its output. Faster than one process for each command line. */
 import { runProgram } from "../../../dist/cli/program.js";
 
 class Exit extends Error {
@@ -8,7 +8,7 @@ class Exit extends Error {
   }
 }
 
-/** Most of the output that is kept. */
+/** Maximum length of the output that is kept. */
 const mostKept = 2_000_000;
 
 /**
@@ -58,7 +58,7 @@ export const runInProcess = async (args, cwd) => {
     process.argv = argv;
     process.exitCode = undefined;
     process.chdir(before);
-    // A listener that the program left behind would be called in the next case.
+    // A listener that the program does not remove would be called in the next case.
     for (const name of process.eventNames()) {
       const kept = listeners.find(([one]) => one === name)?.[1] ?? [];
       for (const listener of process.listeners(/** @type {"exit"} */ (name)))

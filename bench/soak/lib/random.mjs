@@ -1,4 +1,4 @@
-/** Random choices that follow from a seed: the same case from the same seed and number, whatever ran before it. */
+/** Random choices from a seed: equal seed and number give the same case, whatever ran before. */
 import { createHash } from "node:crypto";
 
 /**

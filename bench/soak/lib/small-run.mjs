@@ -1,15 +1,15 @@
-/** The smallest run that has everything: text, evaluations, samples, checkpoints, moments. */
+/** A very small run that has everything: text, evaluations, samples, checkpoints, moments. */
 import { randomOf } from "./random.mjs";
 
 const words = ["the", "cat", "sat", "on", "a", "mat", "and", "ran"];
 
-/** A text of a small language, the same for the same name. */
+/** A text in a small artificial language, which depends only on the name. */
 export const wordsText = (name, count) => {
   const random = randomOf("words", name);
   return Array.from({ length: count }, (_, i) => `${random.pick(words)}${i % 9 === 8 ? ".\n" : " "}`).join("");
 };
 
-/** Fields to change in the preset "book". */
+/** Fields that differ from the preset "book". */
 export const smallConfig = {
   model: { contextLength: 8, nLayer: 1, nHead: 2, nEmbd: 8, dropout: 0.1 },
   train: {
@@ -30,7 +30,7 @@ export const smallConfig = {
   },
 };
 
-/** The flags of a configuration's fields: `--model.nLayer 1 …`. */
+/** The fields of a configuration as flags: `--model.nLayer 1 …`. */
 export const configFlags = (config) => {
   const flags = [];
   const add = (path, value) => {

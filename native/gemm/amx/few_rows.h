@@ -1,8 +1,7 @@
-// Products by tiles with few rows: B is most of what is read, and used a few times only. A is packed for all threads, and
-// each goes through its own columns of B.
-//
-// Where k runs along B's columns (y = x·wᵀ), they take the part of A, since they need not be transposed for that, and A's
-// rows take that of B: Cᵀ = Bᵀ·Aᵀ. To the bit it is the same: factors may change places.
+// Products by tiles with few rows. Most of what is read is B, and each part of B is used only a few times. A is packed
+// once for all threads; each thread multiplies its own columns of B.
+// Where k runs along B's columns (y = x·wᵀ), the product is computed transposed: Cᵀ = Bᵀ·Aᵀ, so B's columns need no
+// transposing. The bits are the same, because a · b = b · a.
 #pragma once
 
 #include <cstdint>
@@ -13,15 +12,16 @@
 
 namespace foretoken::FT_ISA {
 
-// Rows that fit beside each other in one tile, as in decoding: B is read once, and that takes the time.
+// Maximum rows that fit side by side in one tile, as in decoding. B is then read once, and reading B takes most of the
+// time.
 constexpr int64_t kOneTileRows = kTileSide;
-// Of k at one time: of float32 so few that what is packed stays in L1.
+// Values of k in one piece. Few for float32, so that the packed piece stays in L1.
 template <int kParts>
 constexpr int64_t kOneTileValues = kParts == kRounded ? 2048 : 64;
-// Values of B that are worth one more thread: some two microseconds of reading.
+// Values of B that justify one more thread: about two microseconds of reading.
 constexpr int64_t kOneTileWork = int64_t{1} << 16;
 
-// Packs lines [line, line + lines), with k along them, of a piece: the tiles of a step at a time.
+// Packs lines [line, line + lines) of a piece, with k along the lines, one step's tiles at a time.
 template <int kParts>
 class LinePacker {
  public:
@@ -71,7 +71,7 @@ static void multiplyOneTile(const TileProduct<kParts>& p, Pool& pool, const Epil
     const TileScope scope;
     alignas(64) float sums[kStripLines * kTileSide];
     const I32 across = (I32)laneIndex() * kTileSide;
-    // Float32 is packed while tiles compute the strip before, so that memory is read all the time.
+    // Float32 is packed while tiles compute the previous strip, so that memory is always being read.
     constexpr bool kPacksAhead = kParts == kWhole;
     float* buffers[2] = {scratch, rows + pieces * stripUnits};
     const auto packerOf = [&](int64_t strip, int64_t index, float* to) {
@@ -115,7 +115,7 @@ static void multiplyOneTile(const TileProduct<kParts>& p, Pool& pool, const Epil
   });
 }
 
-// Applies the epilogue to blocks of Cᵀ: kStripLines columns of C by kStripLines of its rows.
+// Applies the epilogue to blocks of Cᵀ. A block is kStripLines columns of C by kStripLines rows.
 template <class Epilogue>
 class TransposedEpilogue {
  public:
@@ -123,9 +123,10 @@ class TransposedEpilogue {
 
   TransposedEpilogue(int64_t m, int64_t n, const Epilogue& epilogue) : m_(m), n_(n), epilogue_(epilogue) {}
 
-  // One part, the parts of a block in ascending order, of rows i and on, in columns [j, j + columns).
+  // Runs one part for rows from i on and columns [j, j + columns). Call the parts of a block in ascending order.
   __attribute__((always_inline)) void apply(const float* block, int64_t part, int64_t i, int64_t j, int64_t columns) {
-    // Parts that turn a quarter each, before as many that apply the epilogue to its rows.
+    // The first kTurns parts each transpose a quarter; the same number of parts after them apply the epilogue to the
+    // rows.
     constexpr int64_t kTurned = 2;
     const int64_t half = part / (2 * kTurned), phase = part % (2 * kTurned);
     if (phase < kTurned) {
@@ -150,10 +151,10 @@ class TransposedEpilogue {
   const Epilogue& epilogue_;
 };
 
-// Of k, in pieces of which a strip stays in L1 while the other operand's go by.
+// Values of k in one piece: a strip of one operand stays in L1 while the strips of the other operand pass.
 constexpr int64_t kFewRowsValues = 256;
 
-// A's strips in the form of B's for all pieces, piece by piece.
+// A's strips for all pieces, packed in B's form, one piece after the other.
 template <int kParts>
 static void packRowsForAll(const TileProduct<kParts>& p, int64_t depth, float* packed, Pool& pool) {
   const int64_t strips = stripsOf(p.m);
@@ -168,7 +169,7 @@ static void packRowsForAll(const TileProduct<kParts>& p, int64_t depth, float* p
   });
 }
 
-// Where k runs along B's columns.
+// For k along B's columns.
 template <int kParts, class Epilogue>
 static void multiplyFewRows(const TileProduct<kParts>& p, Pool& pool, const Epilogue& epilogue) {
   const int64_t depth = min(roundUp(p.k, kStepValues), kFewRowsValues);
@@ -186,7 +187,7 @@ static void multiplyFewRows(const TileProduct<kParts>& p, Pool& pool, const Epil
     float* const blocks = scratch + stripUnits;
     constexpr int64_t kBlockParts = TransposedEpilogue<Epilogue>::kBlockParts;
     TransposedEpilogue<Epilogue> transposed(p.m, p.n, epilogue);
-    int64_t pending = 0;  // columns of the strip before, whose blocks get their epilogue while the first piece is multiplied
+    int64_t pending = 0;  // columns of the previous strip; their blocks get the epilogue while the first piece is multiplied
     const TileScope scope;
     for (int64_t strip = begin; strip < end; strip++) {
       const int64_t j = strip * kStripLines, columns = min(kStripLines, p.n - j), next = j + columns;
@@ -221,10 +222,10 @@ static void multiplyFewRows(const TileProduct<kParts>& p, Pool& pool, const Epil
   });
 }
 
-// Columns of B that a thread takes at a time, where k runs across them: of each value of k many neighbours are read.
+// Columns of B per thread and turn, where k runs across them: many neighbouring columns are read for each value of k.
 constexpr int64_t kFewRowsColumns = 384;
 
-// Where k runs across B's columns: each thread takes some of them, and goes through k piece by piece.
+// For k across B's columns: each thread takes some columns and goes through k piece by piece.
 template <int kParts, class Epilogue>
 static void multiplyFewRowsAcross(const TileProduct<kParts>& p, Pool& pool, const Epilogue& epilogue) {
   const int64_t depth = min(roundUp(p.k, kStepValues), kFewRowsValues);

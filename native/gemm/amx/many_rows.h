@@ -1,5 +1,5 @@
-// Products by tiles with many rows: strips of B are packed for all threads, a piece of k at a time, and each thread goes
-// through its own rows of A strip by strip.
+// Products by tiles with many rows. All threads together pack strips of B, one piece of k at a time. Each thread then
+// goes through its own rows of A, strip by strip.
 #pragma once
 
 #include <cstdint>
@@ -8,9 +8,9 @@
 
 namespace foretoken::FT_ISA {
 
-// Of k in a piece: so much that most products have one.
+// Values of k in one piece. Most products have a single piece.
 constexpr int64_t kManyRowsValues = 2048;
-// Of all that is packed of B at one time.
+// Maximum size of B's packed part.
 constexpr int64_t kSharedUnits = int64_t{3} << 17;
 
 // Columns of C whose strips of B are packed at one time.
@@ -19,18 +19,19 @@ FT_INLINE int64_t columnsAtATime(int64_t steps) {
   return max(strips, 1) * kStripLines;
 }
 
-// The grid of threads over C, of which columns are packed at one time.
+// The grid of threads over the columns of C that are packed at one time.
 FT_INLINE Grid gridOf(const TileProduct<kRounded>& p, int64_t width, const Pool& pool) {
   return gridOver(stripsOf(p.m), stripsOf(min(p.n, width)), threadsFor(p, pool));
 }
 
-// Whether a thread computes all of its rows, and at once.
+// Whether one thread computes whole rows of C in one turn.
 FT_INLINE bool takesWholeRows(const TileProduct<kRounded>& p, const Pool& pool) {
   const int64_t depth = roundUp(p.k, kStepValues), width = columnsAtATime(depth / kStepValues);
   return depth <= kManyRowsValues && p.n <= width && gridOf(p, width, pool).columns == 1;
 }
 
-// One piece of a cell of C, where `packed` holds the strips of its columns of B. `prepares`: its rows, which are whole.
+// Multiplies one piece of k for a cell of C. `packed` holds the strips of B for the cell's columns. `prepares`: also
+// prepare the epilogue for the cell's rows, which are whole rows of C.
 template <class Epilogue>
 static void multiplyCell(const TileProduct<kRounded>& p, const PieceOfK<kRounded>& piece, const CellOfC& cell, const float* packed,
                          float* scratch, const BlockSums& sums, const Epilogue& epilogue, bool prepares) {

@@ -1,6 +1,7 @@
-// Products of float32 in three parts by tiles, with many rows: both operands are packed by all threads, as much of each as stays
-// in a cache near them, and then each thread goes through its own rows of A. A packed strip is three times as long as one of
-// bfloat16, and a product takes six times as long: so packing once what is used often pays, where many_rows.h packs again.
+// Products of float32 in three parts by tiles, with many rows. All threads together pack both operands, as much of each
+// as stays in a nearby cache. Each thread then goes through its own rows of A.
+// A packed strip is three times as long as a strip of bfloat16, and a product takes six times as long. Packing once
+// what is used often therefore pays here, where many_rows.h packs again.
 #pragma once
 
 #include <cstdint>
@@ -9,15 +10,15 @@
 
 namespace foretoken::FT_ISA {
 
-// Of k in a piece.
+// Values of k in one piece.
 constexpr int64_t kWholeValues = 1024;
 // Rows of A and columns of B that are packed at one time.
 constexpr int64_t kWholeRows = 2048;
 constexpr int64_t kWholeColumns = 4096;
-// Of B, what a thread's rows meet before the rest of it: it stays in L2.
+// Part of B that all rows of a thread are multiplied by before the next part: it stays in L2.
 constexpr int64_t kWholeSweepUnits = int64_t{1} << 18;
 
-// C = A·B; aSums[m] += Σ over k of A as it is, where k runs across its rows (else null).
+// C = A·B. aSums[m] += Σ over k of A before rounding, where k runs across A's rows; else aSums is null.
 template <class Epilogue>
 static void multiplyWhole(const TileProduct<kWhole>& p, float* aSums, Pool& pool, const Epilogue& epilogue) {
   if (p.m == 0 || p.n == 0) return;

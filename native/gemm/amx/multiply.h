@@ -1,16 +1,15 @@
-// A·B by tiles (tiles.h), with k along the lines of A: for instruction sets that have them, in place of vector_product.h.
-//
-// Tiles multiply bfloat16. Operands are rounded to it, or each float32 is taken whole, as the sum of three of them: then six
-// products of their parts make one of float32 (strips.h), whose error is that of float32 arithmetic.
-//
-// An operand is packed into strips of kStripLines lines: for every 32 values of k two tiles, or two for each part, one after the
-// other in memory. A, where it is bfloat16 already, is taken as it lies. Who packs which strip:
-// - many rows: B's are packed by all threads together, A's by each thread for its own rows (many_rows.h), or, of float32, by all
-//   together too (many_rows_whole.h);
-// - few rows (few_rows.h): A's are packed by all threads together, B's by each thread for its own columns.
-//
-// Numerics: an element's sum is the tiles' own, over k from 0 on; between pieces of k it rests in memory, as it is. Bits
-// depend on a row of A and a column of B alone.
+// A·B by tiles (tiles.h), with k along the lines of A, for instruction sets that have tiles; other sets use
+// vector_product.h.
+// Tiles multiply bfloat16. Either the operands are rounded to bfloat16, or each float32 is written as a sum of three
+// bfloat16 numbers. In the second case six products of parts make one product of float32 (strips.h), with the error of
+// float32 arithmetic.
+// An operand is packed into strips of kStripLines lines. For every 32 values of k a strip has two tiles (two for each
+// part), one after the other in memory. If A is bfloat16 already, it is read where it lies. Who packs which strip:
+// - many rows: all threads together pack B; each thread packs A for its own rows (many_rows.h). For float32 all threads
+//   pack A together, too (many_rows_whole.h);
+// - few rows (few_rows.h): all threads together pack A; each thread packs B for its own columns.
+// Numerics: the tiles sum an element over k, beginning at 0. Between pieces of k the sum is kept in memory unrounded.
+// The bits of an element depend only on its row of A and its column of B.
 #pragma once
 
 #include <cstdint>
@@ -21,11 +20,11 @@
 
 namespace foretoken::FT_ISA {
 
-// At most so many rows are few.
+// Maximum number of rows that few_rows.h takes.
 constexpr int64_t kFewRows = 512;
 
-// epilogue.apply is called for all of C, one or two vectors after the other, on some thread. Before it, epilogue.prepare is
-// called for all rows: while tiles compute the rows before, where a thread has whole rows.
+// Calls epilogue.apply for all of C, one or two vectors at a time, on any thread. Calls epilogue.prepare for all rows
+// before that; where a thread has whole rows, tiles compute the previous rows meanwhile.
 template <int kParts, class Epilogue>
 static void multiplyByTiles(const TileProduct<kParts>& p, Pool& pool, const Epilogue& epilogue) {
   if (p.m == 0 || p.n == 0) return;

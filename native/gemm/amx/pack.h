@@ -1,5 +1,5 @@
-// Operands of products by tiles, packed: rounded to bfloat16 where they are float32, and strips of them as the products of
-// this folder want them.
+// Packs operands of products by tiles: rounds float32 to bfloat16, and lays out strips as the products in this folder
+// read them.
 #pragma once
 
 #include <cstdint>
@@ -14,19 +14,20 @@
 namespace foretoken::FT_ISA {
 
 constexpr int kStripLines = 2 * kTileSide;
-constexpr int kStepValues = 2 * kTileSide;               // of k, in one tile
-constexpr int64_t kStepUnits = int64_t{2} * kTileUnits;  // of a strip, for one step and part
+constexpr int kStepValues = 2 * kTileSide;               // values of k in one tile
+constexpr int64_t kStepUnits = int64_t{2} * kTileUnits;  // units of a strip, for one step and part
 
-// Numbers of bfloat16 that stand for a value. One: the value rounded. Three, for float32: its first 8 bits, the next 8 and the
-// last, whose sum is the value itself, but for what is subnormal. The parts of a step of k follow each other.
+// How many bfloat16 numbers represent a value. One: the value is rounded. Three, for float32: its first 8 bits, the
+// next 8 and the last 8; their sum is the value itself unless it is subnormal. The parts of one step of k follow each
+// other.
 constexpr int kRounded = 1, kWhole = 3;
 template <int kParts>
 constexpr int64_t kUnitsOfStep = kParts * kStepUnits;
 
 FT_INLINE int64_t stripsOf(int64_t lines) { return divideUp(lines, kStripLines); }
 
-// Units of `width` neighbouring lines from two rows of successive k, of which the second may be null: zero. Their values
-// are added to `total` where that is wanted.
+// Makes units of `width` neighbouring lines from two rows of successive k. The second row may be null, which counts as
+// zeros. Adds the values to `total` if it is asked for.
 FT_INLINE F32 unitsAcross(const float* first, const float* second, int64_t width, bool sum, F32& total) {
   const F32 pair[2] = {Float32::along(first, width), second == nullptr ? F32{} : Float32::along(second, width)};
   if (sum) total += pair[0] + pair[1];
@@ -43,10 +44,10 @@ FT_INLINE F32 unitsAcross(const Narrow* first, const Narrow* second, int64_t wid
   return (F32)(low | high);
 }
 
-// Lines [0, lines) × values [0, values) of an operand into a tile, with zeros for the others. Where k runs along the lines
-// of `from` they are `stride` apart; where it runs across, values are. kUnitsFirst: a row of the tile is one unit of all
-// lines (B), else all units of one line (A). sums: null, or for each line what its values are added to, as they are before
-// rounding (float32 with k across only).
+// Packs lines [0, lines) × values [0, values) of an operand into a tile and fills the rest with zeros. `stride` is the
+// distance between lines of `from` where k runs along them, and between values where k runs across. kUnitsFirst: a row
+// of the tile is one unit of all lines (B), else all units of one line (A). sums: null, or one sum for each line; the
+// values before rounding are added to it (only for float32 with k across).
 template <typename T, Order kOrder, bool kUnitsFirst>
 FT_INLINE void packTile(const T* from, int64_t stride, int64_t lines, int64_t values, float* to, float* sums) {
   F32 units[kTileSide];
@@ -75,9 +76,10 @@ FT_INLINE void packTile(const T* from, int64_t stride, int64_t lines, int64_t va
   for (int r = 0; r < kTileSide; r++) store(to + r * kTileSide, units[r]);
 }
 
-// The three parts of values u (first) and u + 16 (second) of a step, which make a unit: not neighbours, so that a part takes
-// two instructions. The first part is cut, so it overflows nowhere; the second is rounded, so what products leave out has no
-// sign in common. A NaN stays one, at least in the third part, and an infinity becomes one there.
+// Splits values u (first) and u + 16 (second) of a step into three parts each; the pair makes a unit. The two values
+// are not neighbours, so that a part takes two instructions. The first part is truncated, so it never overflows; the
+// second is rounded, so errors of the omitted products have no common sign. A NaN stays NaN, at least in the third
+// part; an infinity becomes NaN there.
 FT_INLINE void wholeUnits(F32 first, F32 second, F32 (&units)[kWhole]) {
   const U32 upper = U32{} + 0xFFFF0000u, half = U32{} + 0x8000u;
   const auto unitOf = [](U32 low, U32 high) __attribute__((always_inline)) { return (F32)(low >> 16 | high); };
@@ -89,7 +91,7 @@ FT_INLINE void wholeUnits(F32 first, F32 second, F32 (&units)[kWhole]) {
   units[2] = unitOf((U32)(rest[0] - (F32)rounded[0]), (U32)(rest[1] - (F32)rounded[1]) & upper);
 }
 
-// packTile for the three parts of float32, kStepUnits apart.
+// packTile for float32 in three parts, which lie kStepUnits apart.
 template <Order kOrder, bool kUnitsFirst>
 FT_INLINE void packTileWhole(const float* from, int64_t stride, int64_t lines, int64_t values, float* to, float* sums) {
   constexpr bool kAlong = kOrder == Order::kRows;
@@ -124,7 +126,7 @@ FT_INLINE void packTileWhole(const float* from, int64_t stride, int64_t lines, i
   }
 }
 
-// Four pieces of 16 bytes, `stride` elements apart, side by side.
+// Loads four pieces of 16 bytes, `stride` elements apart, into one vector.
 FT_INLINE __m512i gatherPieces(const Narrow* from, int64_t stride) {
   const auto piece = [=](int64_t i) __attribute__((always_inline)) {
     return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i * stride));
@@ -135,12 +137,12 @@ FT_INLINE __m512i gatherPieces(const Narrow* from, int64_t stride) {
   return _mm512_inserti32x4(all, piece(3), 3);
 }
 
-// packTile for a whole tile of bfloat16 that is to be transposed: loads move pieces of 16 bytes, shuffles move units inside
-// them.
+// packTile for a whole tile of bfloat16 that must be transposed. Loads move pieces of 16 bytes; shuffles move units
+// inside the pieces.
 template <Order kOrder>
 FT_INLINE void transposeTile(const Narrow* from, int64_t stride, float* to) {
   if constexpr (kOrder == Order::kRows) {
-    // 16 rows of 16 units: four units of four rows in each piece of a vector.
+    // 16 rows of 16 units: each piece of a vector holds four units of four rows.
     FT_UNROLL
     for (int u = 0; u < kTileSide; u += 4) {
       __m512i rows[4], pairs[4];
@@ -158,7 +160,7 @@ FT_INLINE void transposeTile(const Narrow* from, int64_t stride, float* to) {
       }
     }
   } else {
-    // 32 values of 16 lines: eight values of eight lines in each piece of a vector.
+    // 32 values of 16 lines: each piece of a vector holds eight values of eight lines.
     FT_UNROLL
     for (int line = 0; line < kTileSide; line += 8) {
       __m512i rows[8], pairs[8], fours[8];
@@ -186,7 +188,7 @@ FT_INLINE void transposeTile(const Narrow* from, int64_t stride, float* to) {
   }
 }
 
-// packTile, with the usual case by itself: it tests no sizes.
+// packTile with a branch of its own for the usual case, which tests no sizes.
 template <int kParts, typename T, Order kOrder, bool kUnitsFirst>
 FT_INLINE void packAnyTile(const T* from, int64_t stride, int64_t lines, int64_t values, float* to, float* sums) {
   if constexpr (kParts == kWhole) {
@@ -200,13 +202,14 @@ FT_INLINE void packAnyTile(const T* from, int64_t stride, int64_t lines, int64_t
   else packTile<T, kOrder, kUnitsFirst>(from, stride, kTileSide, kStepValues, to, sums);
 }
 
-// Packs strips of `lines` lines and `values` values of k from `from`, with `stride` elements between lines, or between
-// values where k runs across. Strips follow each other in `to`, stripUnits apart; those lines that fill no more than a tile
-// leave the other as it is.
+// Packs strips of `lines` lines and `values` values of k from `from`. `stride`: elements between lines, or between
+// values where k runs across. Strips follow each other in `to`, stripUnits apart. If a strip's lines fill only one
+// tile, its other tile is left unchanged.
 using PackStrips = void (*)(const void* from, int64_t stride, int64_t lines, int64_t values, float* to, int64_t stripUnits,
                             float* sums);
 
-// Steps of k of one tile after the other, or of all tiles of a step after each other: as memory lies.
+// Goes in the order of memory: all steps of k of one tile, then the next tile; or all tiles of one step, then the next
+// step.
 template <typename T, Order kOrder, bool kUnitsFirst, int kParts = kRounded>
 static void packStrips(const void* given, int64_t stride, int64_t lines, int64_t values, float* to, int64_t stripUnits,
                        float* sums) {
@@ -227,7 +230,8 @@ static void packStrips(const void* given, int64_t stride, int64_t lines, int64_t
   }
 }
 
-// An operand of a product: element (line, k) is from[line · stride + k] (kRows: k along lines) or from[k · stride + line].
+// An operand of a product. Element (line, k) is from[line · stride + k] for kRows (k along lines), else from[k · stride
+// + line].
 struct TileOperand {
   const void* from;
   bool narrow;  // bfloat16, else float32
@@ -241,12 +245,12 @@ struct TileOperand {
   }
 };
 
-// Part of an operand that is read soon: prefetched a few cache lines at a time while tiles compute.
+// Prefetches a part of an operand that is read soon, a few cache lines at a time, while tiles compute.
 class OperandPrefetch {
  public:
   OperandPrefetch() = default;
 
-  // Lines [line, line + lines) × values [k, k + values), by the time that step() has been called `times` times.
+  // Prefetches lines [line, line + lines) × values [k, k + values) in `times` calls of step().
   OperandPrefetch(const TileOperand& operand, int64_t line, int64_t lines, int64_t k, int64_t values, int64_t times) {
     if (lines <= 0 || values <= 0) return;
     const bool along = operand.order == Order::kRows;

@@ -1,4 +1,4 @@
-// A product by tiles, and the pieces that it is cut into.
+// A product by tiles, and the pieces that it is divided into.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace foretoken::FT_ISA {
 
-// Packed in kParts (pack.h): one rounds the operands to bfloat16, three take float32 as it is.
+// kParts (pack.h) says how operands are packed: one part rounds them to bfloat16, three parts keep float32 exactly.
 template <int kParts>
 struct TileProduct {
   int64_t m, n, k;
@@ -17,7 +17,7 @@ struct TileProduct {
   TileOperand b;  // lines: the columns of C
 };
 
-// A thread more is worth waking for about a microsecond's work.
+// About one microsecond of work justifies waking one more thread.
 template <int kParts>
 FT_INLINE int64_t threadsFor(const TileProduct<kParts>& p, const Pool& pool) {
   return min(pool.threads(), p.m * p.n * p.k / (int64_t{1} << 20) + 1);
@@ -39,7 +39,7 @@ struct CellOfC {
   bool empty() const { return i0 >= i1 || j0 >= j1; }
 };
 
-// Number `part` of a grid over rows [0, m) and columns [j0, j1).
+// Cell `part` of a grid over rows [0, m) and columns [j0, j1).
 FT_INLINE CellOfC cellOf(const Grid& grid, int64_t part, int64_t m, int64_t j0, int64_t j1) {
   const int64_t row = part / grid.columns, column = part % grid.columns;
   const int64_t rows = stripsOf(m), columns = stripsOf(j1 - j0);
@@ -48,8 +48,8 @@ FT_INLINE CellOfC cellOf(const Grid& grid, int64_t part, int64_t m, int64_t j0, 
           min(j0 + columns * (column + 1) / grid.columns * kStripLines, j1)};
 }
 
-// Packs lines [first, last) of an operand for all threads. They pack strips, or steps of k where it runs across, of all
-// strips: so that each reads neighbouring memory.
+// Packs lines [first, last) of an operand for all threads. Threads share the strips, or, where k runs across, the steps
+// of k of all strips, so that each thread reads neighbouring memory.
 template <int kParts>
 static void packForAll(const TileOperand& operand, bool unitsFirst, const PieceOfK<kParts>& piece, int64_t first, int64_t last,
                        float* packed, Pool& pool, float* sums = nullptr) {
@@ -73,7 +73,7 @@ static void packForAll(const TileOperand& operand, bool unitsFirst, const PieceO
   }
 }
 
-// A strip of A: as it lies where that will do, else packed into `scratch`.
+// A strip of A: read where it lies if possible, else packed into `scratch`.
 template <int kParts>
 FT_INLINE StripOfParts<kParts> stripOfA(const TileProduct<kParts>& p, const PieceOfK<kParts>& piece, int64_t i, int64_t rows, float* scratch,
                             PackStrips pack) {

@@ -1,4 +1,5 @@
-// A strip of A times a strip of B by tiles: a block of kStripLines × kStripLines of C, or its part.
+// Multiplies a strip of A by a strip of B with tiles. The result is a block of kStripLines × kStripLines of C, or a
+// part of a block.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +11,8 @@
 
 namespace foretoken::FT_ISA {
 
-// A strip of A for the tiles. Packed: tiles one after the other. As it lies, where it is bfloat16 with k along its lines:
-// tiles are loaded from its rows.
+// A strip of A for the tiles. Packed: tiles one after the other. Not packed (bfloat16 with k along its lines): tiles
+// are loaded from A's rows.
 template <int kParts>
 struct StripOfParts {
   const float* at;
@@ -20,7 +21,7 @@ struct StripOfParts {
 };
 using StripOfA = StripOfParts<kRounded>;
 
-// One of the four tiles of sums of two strips, where they lie with `stride` between rows, or zero for null.
+// Loads one of the four tiles of sums of two strips; rows are `stride` apart. A null pointer gives zeros.
 template <int kIndex>
 FT_INLINE void beginSums(const float* from, int64_t stride) {
   if (from != nullptr) loadTile<kIndex>(from + (kIndex / 2 * stride + kIndex % 2) * kTileSide, stride);
@@ -31,7 +32,7 @@ FT_INLINE void endSums(float* to, int64_t stride) {
   storeTile<kIndex>(to + (kIndex / 2 * stride + kIndex % 2) * kTileSide, stride);
 }
 
-// Sums of a block += the tiles of A that were loaded times those of B.
+// Adds to the sums of a block: the loaded tiles of A times the loaded tiles of B.
 template <int kRowTiles, int kColumnTiles>
 FT_INLINE void multiplyAddLoaded() {
   multiplyAddTiles<0, 4, 6>();
@@ -40,9 +41,9 @@ FT_INLINE void multiplyAddLoaded() {
   if constexpr (kRowTiles > 1 && kColumnTiles > 1) multiplyAddTiles<3, 5, 7>();
 }
 
-// One step of k with operands in three parts: the six products that reach a float32's last bit, small ones first. What is left
-// out is less than 2⁻²⁶ of a product. From one to the next few tiles change. kSwapped: A and B have changed places, and the sums
-// are to have the same bits.
+// One step of k with operands in three parts. It computes the six products that affect a float32's last bit, small ones
+// first; the omitted products are below 2⁻²⁶ of the result. The order changes few tiles between products. kSwapped: A
+// and B have exchanged roles, and the sums must have the same bits.
 template <int kRowTiles, int kColumnTiles, bool kSwapped>
 FT_INLINE void multiplyAddWhole(const float* a, const float* lower, int64_t rowUnits, const float* b) {
   const auto loadA = [=](int part) __attribute__((always_inline)) {
@@ -70,8 +71,8 @@ FT_INLINE void multiplyAddWhole(const float* a, const float* lower, int64_t rowU
   multiplyAddLoaded<kRowTiles, kColumnTiles>();
 }
 
-// to = strip of A · strip of B, added to what is at `from` where that is not null: of each one tile or both. between(step)
-// is called after each step of k: what it does runs while the tiles compute.
+// to = strip of A · strip of B, plus the sums at `from` if it is not null. Each strip has one tile or two. Calls
+// between(step) after each step of k; its work overlaps with the tiles.
 template <int kRowTiles, int kColumnTiles, bool kSwapped = false, int kParts, class Between>
 FT_INLINE void multiplyStrips(const StripOfParts<kParts>& strip, const float* b, int64_t steps, const float* from, float* to,
                               int64_t stride, const Between& between) {
@@ -107,7 +108,7 @@ FT_INLINE void multiplyStrips(const StripOfParts<kParts>& strip, const float* b,
   if constexpr (kRowTiles > 1 && kColumnTiles > 1) endSums<3>(to, stride);
 }
 
-// The same for strips of which the first `rows` lines and `columns` lines are wanted.
+// The same product, for only the first `rows` lines and `columns` lines of the strips.
 template <bool kSwapped = false, int kParts, class Between>
 FT_INLINE void multiplyStrips(const StripOfParts<kParts>& a, const float* b, int64_t steps, int64_t rows, int64_t columns,
                               const float* from, float* to, int64_t stride, const Between& between) {
@@ -120,7 +121,7 @@ FT_INLINE void multiplyStrips(const StripOfParts<kParts>& a, const float* b, int
   }
 }
 
-// Applies an epilogue to `columns` sums of the row of C that begins at element `row`, in columns j and on.
+// Applies an epilogue to `columns` sums, from column j on, of the row of C that begins at element `row`.
 template <class Epilogue>
 FT_INLINE void applyRow(const Epilogue& epilogue, const float* sums, int64_t row, int64_t j, int64_t columns) {
   if (columns == kStripLines)
@@ -131,7 +132,7 @@ FT_INLINE void applyRow(const Epilogue& epilogue, const float* sums, int64_t row
     });
 }
 
-// The epilogue of a product whose k is 0.
+// The epilogue of a product with k = 0.
 template <class Epilogue>
 FT_INLINE void applyToNothing(int64_t m, int64_t n, const Epilogue& epilogue) {
   for (int64_t i = 0; i < m; i++)
@@ -145,15 +146,15 @@ struct BlockOfC {
 
 constexpr int64_t kBlockUnits = int64_t{kStripLines} * kStripLines;
 
-// Multiplies one pair of strips after the other, and applies the epilogue to the sums of each while the tiles compute the
-// next.
+// Multiplies pairs of strips one after the other. While tiles compute a pair, the epilogue is applied to the sums of
+// the previous pair.
 template <class Epilogue>
 class StripMultiplier {
  public:
   // For a C with n columns.
   StripMultiplier(int64_t n, const Epilogue& epilogue) : n_(n), epilogue_(epilogue) {}
 
-  // from: sums of this block so far, kBlockUnits of them, or null.
+  // from: earlier sums of this block, kBlockUnits of them, or null.
   template <int kParts>
   __attribute__((always_inline)) void multiply(const StripOfParts<kParts>& a, const float* b, int64_t steps, const float* from,
                                                const BlockOfC& block) {
@@ -168,14 +169,14 @@ class StripMultiplier {
   // Prefetches an operand while the next pairs are multiplied.
   void prefetch(const OperandPrefetch& prefetch) { prefetch_ = prefetch; }
 
-  // Rows [row, end) are prepared while `times` steps of the next pairs are multiplied.
+  // Prepares rows [row, end) during the next `times` steps.
   void prepare(int64_t row, int64_t end, int64_t times) {
     row_ = row;
     rowEnd_ = end;
     rowShare_ = divideUp(end - row, times);
   }
 
-  // After the last pair.
+  // Call it after the last pair.
   void end() {
     applyRows(0, pending_.rows);
     pending_.rows = 0;
@@ -194,8 +195,8 @@ class StripMultiplier {
     });
   }
 
-  // The same where this block and the pending one are whole. What it needs lies in registers: the compiler takes tiles for
-  // writes to any memory that others can see.
+  // The same for a whole block after a whole block. It keeps its state in registers, because the compiler assumes that
+  // tile instructions may write any memory visible to others.
   template <int kParts>
   __attribute__((always_inline)) void multiplyWholeBlock(const StripOfParts<kParts>& a, const float* b, int64_t steps,
                                                          const float* from, const BlockOfC& block) {
@@ -215,7 +216,7 @@ class StripMultiplier {
     });
   }
 
-  // After each step of k.
+  // Call it after each step of k.
   __attribute__((always_inline)) void lookAhead() {
     prefetch_.step();
     if constexpr (Epilogue::kPrepares)

@@ -1,9 +1,9 @@
-// C = A·B or C += A·B from bfloat16 by tiles, with k across the lines of both, and long: gradients of weights. Each thread
-// takes a cell of C, or a half of k, and packs for itself what it needs of A and of B; the sums stay in C.
-//
-// Numerics: a line's sum is the tiles' own, over k from its beginning on, added to what C holds. Long products of small C are
-// cut in two halves of k, of which the second is summed from zero and added at last. Bits depend on a line of A, a line of B
-// and the size of the product.
+// C = A·B or C += A·B from bfloat16 by tiles, where k is long and runs across the lines of both operands: gradients of
+// weights. Each thread takes a cell of C, or half of k, and packs the parts of A and B that it needs. The sums stay in
+// C.
+// Numerics: the tiles sum a line over k from its beginning on, and add to the value in C. A long product with a small C
+// is cut into two halves of k; the second half is summed from zero and added last. The bits depend only on a line of A,
+// a line of B and the size of the product.
 #pragma once
 
 #include <cstdint>
@@ -14,15 +14,15 @@
 
 namespace foretoken::FT_ISA {
 
-// Of k, packed at one time: so that a strip of each operand lies in L1 together.
+// Values of k that are packed at one time: one strip of each operand fits in L1.
 constexpr int64_t kGradientPiece = 256;
 constexpr int64_t kGradientPieceUnits = kGradientPiece / kStepValues * kStepUnits;  // of a strip
 // Columns of C whose strips of B are packed at one time.
 constexpr int64_t kGradientColumns = 768;
-// A product with more k than this is cut in two, if C has few enough elements for a second copy to be cheap.
+// A product with more values of k is cut in two, if C is so small that a second copy is cheap.
 constexpr int64_t kUncutValues = 512;
 constexpr int64_t kCutElements = int64_t{1} << 18;
-// A C of at least so many elements is stored past the caches.
+// A C with at least this many elements is stored past the caches.
 constexpr int64_t kNonTemporalElements = int64_t{1} << 20;
 
 // sums[line] += Σ of packed strips of bfloat16, by tiles: A times a matrix of ones.
@@ -51,15 +51,15 @@ struct WeightGradient {
   TileProduct<kRounded> factors;
   float* c;         // [m, n]
   bool accumulate;  // C += A·B
-  float* aSums;     // [m] += Σ over k of A as it is, or null
+  float* aSums;     // [m] += Σ over k of A before rounding, or null
 };
 
-// Packs an operand's tiles one after the other, as between the steps of a product.
+// Packs an operand's tiles one by one, so that packing can be spread over the steps of a product.
 template <typename T, bool kUnitsFirst>
 class TilePacker {
  public:
-  // Lines [line, line + lines) of a piece of k, with k across, in strips from `to` on, by the time that pack() has been
-  // called `times` times. sums: as packTile has them.
+  // Packs lines [line, line + lines) of a piece of k, with k across, into strips from `to` on. After `times` calls of
+  // pack() everything is packed. sums: see packTile.
   TilePacker(const TileOperand& operand, int64_t line, int64_t lines, const PieceOfK<kRounded>& piece, float* to, float* sums,
              int64_t times)
       : from_(static_cast<const T*>(operand.at(line, piece.k))), stride_(operand.stride), lines_(lines),
@@ -75,7 +75,7 @@ class TilePacker {
   }
 
  private:
-  // All lines of a step of k before the next step: as memory lies.
+  // Packs all lines of one step of k before the next step, which is the order in memory.
   __attribute__((always_inline)) void packNext() {
     if (k_ >= values_) return;
     const T* from = from_ + k_ * stride_ + line_;
@@ -98,7 +98,7 @@ class TilePacker {
   int64_t line_ = 0, k_ = 0, due_ = 0;
 };
 
-// Adds a strip of A times a strip of B to a block of a matrix of n columns, or sets it.
+// Multiplies a strip of A by a strip of B. Adds the product to a block of a matrix of n columns, or stores it there.
 template <class Between>
 static void addBlock(float* matrix, int64_t n, bool add, const float* a, const float* b, const PieceOfK<kRounded>& piece,
                      const BlockOfC& block, const Between& between) {
@@ -111,7 +111,7 @@ static void addBlock(float* matrix, int64_t n, bool add, const float* a, const f
     };
     return multiplyStrips<2, 2>(StripOfA{a}, b, piece.steps(), add ? c : nullptr, c, n, prefetching);
   }
-  // Tiles are whole: the sums of a part of a block go through memory that has room for a whole one.
+  // Tiles are always whole, so the sums of a partial block go through a buffer of full block size.
   alignas(64) float sums[kStripLines * kStripLines];
   for (int64_t r = 0; add && r < block.rows; r++)
     std::memcpy(sums + r * kStripLines, c + r * n, sizeof(float) * static_cast<size_t>(block.columns));
@@ -120,11 +120,11 @@ static void addBlock(float* matrix, int64_t n, bool add, const float* a, const f
     std::memcpy(c + r * n, sums + r * kStripLines, sizeof(float) * static_cast<size_t>(block.columns));
 }
 
-// Sets blocks of a matrix that is too large for any cache. Each is stored past the caches while the tiles compute the next:
-// memory is not read first for that.
+// Sets blocks of a matrix that is too large for any cache. Each block is stored past the caches while the tiles compute
+// the next block, so its old contents are not read from memory first.
 class BlockWriter {
  public:
-  // c[m, n], whose rows begin on cache lines.
+  // c[m, n]. Its rows must begin on cache lines.
   BlockWriter(float* c, int64_t n) : c_(c), n_(n) {}
 
   template <class Between>
@@ -140,7 +140,7 @@ class BlockWriter {
     which_ ^= 1;
   }
 
-  // After the last block.
+  // Call after the last block.
   void end() {
     write(0, pending_.rows);
     pending_.rows = 0;
@@ -163,7 +163,7 @@ class BlockWriter {
   const int64_t n_;
 };
 
-// Where values [k, kEnd) of a product go: c[m, n] and aSums[m], or null.
+// Destination of the sums over values [k, kEnd): c[m, n], and aSums[m] or null.
 struct PartOfK {
   int64_t k, kEnd;
   float* c;
@@ -171,8 +171,8 @@ struct PartOfK {
   float* aSums;
 };
 
-// A cell of at most kGradientColumns columns, from a part of k. While one strip of A is multiplied, the next is packed, and
-// what the next piece needs of B. scratch: two strips of A and two pieces of B.
+// Computes a cell of at most kGradientColumns columns from one part of k. While one strip of A is multiplied, the next
+// strip of A is packed, and a share of the next piece of B. scratch: two strips of A and two pieces of B.
 template <typename A, typename B>
 static void multiplyGradientCell(const TileProduct<kRounded>& p, const PartOfK& part, const CellOfC& cell, float* scratch) {
   const int64_t height = stripsOf(cell.i1 - cell.i0), width = stripsOf(cell.j1 - cell.j0);
@@ -186,7 +186,7 @@ static void multiplyGradientCell(const TileProduct<kRounded>& p, const PartOfK& 
   const auto packerOfB = [&](const PieceOfK<kRounded>& piece, float* to, int64_t times) {
     return TilePacker<B, true>(p.b, cell.j0, cell.j1 - cell.j0, piece, to, nullptr, times);
   };
-  // Non-temporal stores take whole vectors, on cache lines.
+  // Non-temporal stores need whole vectors that begin on cache lines.
   const bool nonTemporal = !part.accumulate && part.kEnd - part.k <= kGradientPiece && p.m * p.n >= kNonTemporalElements &&
                     p.n % kLanes == 0 && reinterpret_cast<uintptr_t>(part.c) % 64 == 0;
   BlockWriter writer(part.c, p.n);
@@ -226,7 +226,7 @@ static void multiplyGradientCell(const TileProduct<kRounded>& p, const PartOfK& 
   writer.end();
 }
 
-// The cells of threads that pack for themselves: of equal size, and with as little to pack as may be.
+// Divides C among threads when each thread packs for itself: cells of equal size that need the least packing.
 FT_INLINE Grid gridToPack(int64_t rowStrips, int64_t columnStrips, int64_t threads) {
   Grid best{1, 1};
   int64_t leastWork = rowStrips * columnStrips + 1, leastPacking = 0;
@@ -246,7 +246,8 @@ template <typename A, typename B>
 static void weightGradient(const WeightGradient& p, Pool& pool) {
   const TileProduct<kRounded>& f = p.factors;
   const int64_t elements = f.m * f.n;
-  // In two parts whatever the threads, of which two can take one each: then they read and pack nothing twice.
+  // A cut product always has two parts of k, so results do not depend on the number of threads. Two threads can take
+  // one part each; then nothing is read and packed twice.
   const bool cut = f.k > kUncutValues && elements <= kCutElements;
   const int64_t half = cut ? roundUp(f.k / 2, kStripLines) : f.k;
   float* second = nullptr;

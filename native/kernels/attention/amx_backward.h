@@ -1,7 +1,9 @@
-// Gradients of attention of bfloat16 by tiles; the formulas are those of backward.h. Of a pair of a strip of keys
-// and a strip of queries there are scores and dOut·Vᵀ with the queries along the vector, S[key][query]; from them come P∘M
-// and dS as operands, while tiles compute the scores of the next pair. A strip of keys meets all queries that see it, and
-// then its dV and dK are one product each; dQ, transposed, is added up over kBlockStrips strips of keys at a time.
+// Gradients of attention in bfloat16 by tiles. The formulas are in backward.h.
+// The work unit is a pair: a strip of keys and a strip of queries. Its scores and dOut·Vᵀ are computed with queries
+// along the vector, S[key][query]. From them come the operands P∘M and dS, while tiles compute the scores of the next
+// pair.
+// A strip of keys is paired with all queries that see it. Its dV and its dK are then one product each. dQ is summed
+// transposed, over kBlockStrips strips of keys at a time.
 #pragma once
 
 #include <cstdint>
@@ -16,36 +18,36 @@
 
 namespace foretoken::FT_ISA {
 
-// Keys that share the dropout mask's counters: two strips.
+// Strips of keys that share the counters of the dropout mask: two.
 constexpr int64_t kMaskStrips = kDropoutBlock / kStripLines;
 static_assert(kGroup == kStripLines && kWordKeys == kStripLines, "a group's words are the mask of a pair of strips");
-// Strips of keys whose part of dQ is one product.
+// Strips of keys whose contribution to dQ is one product.
 constexpr int64_t kBlockStrips = 8;
 static_assert(kBlockStrips % kMaskStrips == 0);
 
 struct TileBackwardScratch {
-  int64_t strips;   // of headDim
-  int64_t qStrips;  // of queries, which are as many as keys
+  int64_t strips;   // strips of headDim
+  int64_t qStrips;  // strips of queries; there are equally many strips of keys
 
-  float* keys;             // left of queryColumns: strips of keys that do not lie as they should
-  float* values;           // left of gradientColumns: the same
-  float* keysAcross;       // left of dS: strips of headDim
+  float* keys;             // left operand of queryColumns: strips of keys that cannot be used unpacked
+  float* values;           // left operand of gradientColumns: strips of values that cannot be used unpacked
+  float* keysAcross;       // left operand of dS: strips of headDim
   float* queryColumns;     // strips of queries
   float* gradientColumns;  // strips of queries: dOut
-  float* queriesAcross;    // right of dSᵀ: strips of headDim
-  float* gradientsAcross;  // right of P: strips of headDim
-  float* scores;           // [2][2][kStripLines][kStripLines]: of a pair and the next, scores and dOut·Vᵀ
-  float* weights;          // P∘M but for its factor: a strip of keys, with all queries
-  float* dScores;          // dSᵀ: a strip of keys, with all queries
-  float* dScoresAcross;    // dS: strips of queries, with kBlockStrips strips of keys; columns as storePairs() has them
+  float* queriesAcross;    // right operand of dSᵀ: strips of headDim
+  float* gradientsAcross;  // right operand of P: strips of headDim
+  float* scores;           // [2][2][kStripLines][kStripLines]: scores and dOut·Vᵀ, of this pair and of the next
+  float* weights;          // P∘M without its factor: a strip of keys with all queries
+  float* dScores;          // dSᵀ: a strip of keys with all queries
+  float* dScoresAcross;    // dS: strips of queries with kBlockStrips strips of keys; columns in the order of storePairs()
   uint32_t* kept;          // [qStrips][kMaskStrips][kGroup]: the dropout mask
   float* dQueries;         // [strips of queries][headDim in strips][kStripLines]
-  float* dKeys;            // [kStripLines][headDim in strips]: dK of a strip; where heads share keys, of all strips
-  float* dValues;          // the same: dV
+  float* dKeys;            // [kStripLines][headDim in strips]: dK of one strip of keys, or of all strips where heads share keys
+  float* dValues;          // dV, in the shape of dKeys
   float* exponents;        // [queries]: logSumExp · log₂ e
   float* deltas;           // [queries]: scale · rowsum(dOut∘out)
 
-  int64_t floats;          // of all together
+  int64_t floats;          // total size of all arrays
 
   TileBackwardScratch(const Attention& a, const AttentionExtent& extent, void* memory)
       : strips(stripsOf(a.headDim)), qStrips(stripsOf(extent.queries)) {
@@ -73,8 +75,8 @@ struct TileBackwardScratch {
   }
 };
 
-// Which queries of a strip see which keys of another: those that exist, on the diagonal those that come no earlier, and those
-// before number `reach` + key, where the key leaves their window.
+// Which queries of a strip see which keys of another strip. A query sees a key if both exist and the query comes before
+// number `reach` + key, where the key leaves its window. On the diagonal the query must also not come before the key.
 struct PairMask {
   int64_t keys, queries;
   bool diagonal;
@@ -84,7 +86,7 @@ struct PairMask {
   uint32_t bits(int64_t key) const {
     return key >= keys ? 0 : firstBits(min(queries, reach + key)) & (diagonal ? ~firstBits(key) : ~0u);
   }
-  // Whether a tile of the four has a score that counts, as multiplyOneOfFour() counts them: it wants tile 0 always.
+  // Whether a tile, numbered as in multiplyOneOfFour(), has a score that some query sees. Tile 0 is always needed.
   bool hasTile(int64_t index) const {
     const int64_t key = index / 2 * kTileSide, query = index % 2 * kTileSide;
     const bool reached = index == 0 || query < reach + key + kTileSide - 1;
@@ -100,11 +102,11 @@ struct TileBackwardHead {
   const float* logSumExp;
   Narrow *dq, *dk, *dv;
   int64_t number;
-  int64_t qStrips;  // of the sequence
-  bool first, last;  // of those that share keys and values
+  int64_t qStrips;  // number of strips of queries of the sequence
+  bool first, last;  // whether it is the first, or the last, of the heads that share keys and values
   DropoutMask<const uint32_t> dropoutMask;
 
-  // Of the scores of a pair, each computed between keys of the pair before.
+  // Parts of a pair's scores. Each part is computed between keys of the previous pair.
   static constexpr int kParts = 8;
 
   TileBackwardHead(const AttentionBackwardArgs& args, const Attention& attention, const TileBackwardScratch& scratch,
@@ -142,7 +144,7 @@ struct TileBackwardHead {
   struct Pair {
     int64_t keys, queries;  // their numbers
     PairMask mask;
-    uint32_t tiles;  // bit i: whether tile i of the four has a score that counts
+    uint32_t tiles;  // bit i: whether tile i of the four has a score that some query sees
     StripOfA left[2];
     const float* right[2];
     float* scores;  // one of two buffers
@@ -166,11 +168,11 @@ struct TileBackwardHead {
   }
   // The first strip of queries that sees a strip of keys.
   int64_t firstSeeing(int64_t keys) const { return a.causal ? keys : 0; }
-  // The end of those of which any query sees a key of it.
+  // End of the strips of queries in which some query sees a key of the strip.
   int64_t endSeeing(int64_t keys) const {
     return min(divideUp(a.queriesSeeing((keys + 1) * kStripLines), kStripLines), qStrips);
   }
-  // The first strip of keys of which a strip of queries sees any.
+  // The first strip of keys that some query of the strip sees.
   int64_t firstSeen(int64_t queries) const { return a.firstSeen(queries * kStripLines) / kStripLines; }
 
   void pack() const {
@@ -200,7 +202,7 @@ struct TileBackwardHead {
     }
   }
 
-  // Part kPart of a pair's scores (0..3) and dOut·Vᵀ (4..7): a tile, to be stored by storePart().
+  // Computes one tile, part kPart: of a pair's scores (0..3) or of dOut·Vᵀ (4..7). storePart() stores it.
   template <int kPart>
   __attribute__((always_inline)) void computePart(const Pair& pair) const {
     if (pair.hasTile(kPart % 4)) multiplyOneOfFour<kPart % 4>(pair.left[kPart / 4], pair.right[kPart / 4], s.strips);
@@ -216,7 +218,7 @@ struct TileBackwardHead {
     if constexpr (kPart + 1 < kParts) computeScores<kPart + 1>(pair);
   }
 
-  // A strip of keys, and all queries that see it. Their scores are computed one pair ahead.
+  // Processes a strip of keys with all queries that see it. Scores are computed one pair ahead.
   void meetQueries(int64_t keys, int64_t& buffer, ArraysOfNextHead<8>& next) const {
     const int64_t seen = firstSeeing(keys), seenEnd = endSeeing(keys);
     if (a.drops && keys % kMaskStrips == 0) fetchMask(keys);
@@ -242,7 +244,7 @@ struct TileBackwardHead {
     writeRows(s.dKeys, keys, 1, dk);
   }
 
-  // The dropout mask of kMaskStrips strips of keys, for all queries that see one.
+  // Fetches the dropout mask of kMaskStrips strips of keys, for all queries that see one of these strips.
   __attribute__((noinline)) void fetchMask(int64_t keys) const {
     const int64_t key = keys * kStripLines;
     const int64_t seenEnd = endSeeing(keys + kMaskStrips - 1);
@@ -258,8 +260,8 @@ struct TileBackwardHead {
     }
   }
 
-  // P∘M and dS of a pair, while tiles compute the scores of the next, which may have no tiles. kAll: every query sees every
-  // key.
+  // Computes P∘M and dS of a pair, while tiles compute the scores of the next pair. The next pair may be empty. kAll:
+  // every query sees every key.
   template <bool kAll, bool kDrops>
   __attribute__((noinline)) void meet(const Pair& pair, const Pair& following, ArraysOfNextHead<8>& next) const {
     const PairMask mask = pair.mask;
@@ -325,8 +327,8 @@ struct TileBackwardHead {
     storePart<kParts - 1>(following);
   }
 
-  // A strip of keys' rows of a gradient: left · right, over strips of queries [seen, seenEnd), is added to those of the heads
-  // before that share the keys.
+  // Computes the rows of a gradient for a strip of keys: left · right, summed over strips of queries [seen, seenEnd).
+  // Adds them to the rows of the previous heads that share the keys.
   void addProduct(const float* left, const float* right, int64_t keys, int64_t seen, int64_t seenEnd, float* sums) const {
     sums = sumsOf(sums, keys);
     for (int64_t strip = 0; strip < s.strips; strip++)
@@ -342,7 +344,7 @@ struct TileBackwardHead {
       storeScaled(sums + row * s.strips * kStripLines, a.headDim, factor, to + (keys * kStripLines + row) * a.keyStride);
   }
 
-  // dQᵀ += Kᵀ · dSᵀ, of strips of keys [begin, end), at most kBlockStrips.
+  // dQᵀ += Kᵀ · dSᵀ over strips of keys [begin, end), at most kBlockStrips strips.
   void addToQueries(int64_t begin, int64_t end) const {
     const int64_t seenEnd = endSeeing(end - 1);
     for (int64_t queries = a.causal ? begin : 0; queries < seenEnd; queries++) {
@@ -358,7 +360,7 @@ struct TileBackwardHead {
       if (end == qStrips || (a.causal && queries < end)) writeTransposed(queries);
   }
 
-  // dQ of a strip of queries, whose order is that of storePairs().
+  // Writes dQ of a strip of queries. The sums are in the order of storePairs().
   void writeTransposed(int64_t queries) const {
     const int64_t count = queriesIn(queries);
     for (int64_t strip = 0; strip < s.strips; strip++) {
@@ -384,7 +386,7 @@ struct TileBackwardHead {
   }
 };
 
-// One thread computes all heads that share keys and values, so no sum is divided.
+// One thread computes all heads that share keys and values, so no sum is split between threads.
 static void attendBackwardByTiles(const AttentionBackwardArgs& args, const Attention& call, Pool& pool) {
   const AttentionExtent extent = call.extent();
   if (!pool.reserveScratch(TileBackwardScratch(call, extent, nullptr).floats * int64_t{sizeof(float)})) return;

@@ -1,13 +1,12 @@
-// Attention of bfloat16 by tiles (gemm/amx/tiles.h): a strip of kStripLines queries against all strips of keys of which one of
-// them sees any. Of a head, keys and values are packed once; the scores of one strip are all that is kept.
-//
-// Weights are 2^(scale · score) as they are, without the maximum of a query's scores: bfloat16 has the exponents of float32,
-// so that loses nothing. Only where a query's total comes near the ends of that range are its weights computed again, relative
-// to the maximum.
-//
-// The order of a query's sums, whatever else is in the call: a score is the tiles' sum over headDim; the weights of a strip
-// of keys are added to their total a lane at a time, those of its two vectors first, and the lanes in a tree (sumRows); the
-// output is the tiles' sum over keys, from the first strip of which it sees any. Strips before that one add zeros.
+// Attention in bfloat16 by tiles (gemm/amx/tiles.h). A strip of kStripLines queries is combined with all strips of keys
+// that some query of it sees. Keys and values are packed once for each head. Only the scores of one strip are kept.
+// A weight is 2^(scale · score). The maximum of a query's scores is not subtracted first: bfloat16 has the exponent
+// range of float32, so no precision is lost. Only if a query's total comes near the ends of that range are its weights
+// computed again, relative to the maximum.
+// A query's sums have a fixed order that does not depend on what else is in the call. A score is the tiles' sum over
+// headDim. The weights of a strip of keys are added to the total lane by lane: first the two vectors of the strip to
+// each other, at the end the lanes in a tree (sumRows). The output is the tiles' sum over keys, from the first strip
+// that some query sees; earlier strips would add zeros.
 #pragma once
 
 #include <cstdint>
@@ -24,17 +23,17 @@
 namespace foretoken::FT_ISA {
 
 struct TileForwardScratch {
-  float* keys;     // right of queries: strips of keys
-  float* values;   // right of weights: strips of headDim
+  float* keys;     // right operand of queries: strips of keys
+  float* values;   // right operand of weights: strips of headDim
   float* queries;  // a strip
   float* weights;  // a strip
-  float* masked;   // a strip of `values` in which what a query does not see is 0
-  float* scores;   // [2][kStripLines][kStripLines]: of a strip of keys, while tiles compute the next one's
-  float* sums;     // [kStripLines][kLanes]: of weights
-  float* rounded;  // the same: of the weights as bfloat16
-  uint32_t* kept;  // [words of keys in blocks of the mask][kGroup]: the dropout mask of a strip, from the first key on
+  float* masked;   // a strip of `values` with zeros in place of values that a query does not see
+  float* scores;   // [2][kStripLines][kStripLines]: of this strip of keys, and of the next, which tiles compute meanwhile
+  float* sums;     // [kStripLines][kLanes]: sums of weights
+  float* rounded;  // [kStripLines][kLanes]: sums of weights rounded to bfloat16
+  uint32_t* kept;  // [words of keys, in whole mask blocks][kGroup]: the dropout mask of a strip of queries, from its first key on
   float* out;      // [kStripLines][headDim in strips]
-  int64_t floats;  // of all together
+  int64_t floats;  // total size of all arrays
 
   TileForwardScratch(const Attention& a, const AttentionExtent& extent, void* memory) {
     const int64_t strips = stripsOf(a.headDim);
@@ -54,16 +53,16 @@ struct TileForwardScratch {
   }
 
  private:
-  // What a head's queries see between them at most, from the beginning of a strip on.
+  // Maximum number of keys that the queries of a head see together, counted from the beginning of a strip.
   static int64_t packedKeys(const Attention& a, const AttentionExtent& extent) {
     return min(extent.keys, extent.queries + a.window + kStripLines);
   }
 };
 
-// Keys and values of a head that were packed: positions [first, end), from the beginning of a strip on.
+// The packed keys and values of a head: positions [first, end). `first` is the beginning of a strip.
 struct PackedKeys {
   int64_t first = 0, end = 0;
-  bool finite = true;  // all values are, or every query sees all of them
+  bool finite = true;  // all values are finite, or every query sees all of them
 };
 
 // One head of a sequence.
@@ -86,18 +85,18 @@ struct TileForwardHead {
     logSumExp = args.logSumExp + a.statOf(head);
   }
 
-  // For queries [begin, end).
+  // Packs keys and values for queries [begin, end).
   PackedKeys pack(int64_t begin, int64_t end) const {
     const int64_t oldest = a.firstSeen(a.start + begin);
     const int64_t firstKey = oldest / kStripLines * kStripLines, keyEnd = a.keysSeen(a.start + end);
     if (!a.few()) packKeys(a, k, firstKey, keyEnd, s.keys);
     packValues(a, v, firstKey, keyEnd, s.values);
-    // The last query sees all keys there are, but for its window.
+    // The last query sees all packed keys, unless its window excludes some.
     const bool seesAll = oldest == firstKey && (!a.causal || a.queries == 1);
     return {firstKey, keyEnd, seesAll || allFinite(v, firstKey, keyEnd)};
   }
 
-  // Queries [begin, begin + rows) of the call, at most kStripLines.
+  // Computes queries [begin, begin + rows) of the call, at most kStripLines.
   void attend(int64_t begin, int64_t rows, const PackedKeys& packed, ArraysOfNextHead<4>& next) const {
     const int64_t dSteps = stripsOf(a.headDim);
     const int64_t firstStep = a.firstSeen(a.start + begin) / kStripLines;
@@ -132,32 +131,32 @@ struct TileForwardHead {
   }
 
  private:
-  // A strip of them.
+  // A strip of queries.
   struct Queries {
     int64_t begin, rows;
-    int64_t firstStep, keySteps;  // the strips of keys of which one of them sees any: [firstStep, keySteps)
-    int64_t packedStep;           // the first that was packed
-    StripOfA left;                // where they are not few
+    int64_t firstStep, keySteps;  // strips of keys that some query sees: [firstStep, keySteps)
+    int64_t packedStep;           // first packed strip
+    StripOfA left;                // unused with few queries
   };
 
-  // Of the weights of each of them. The output is a sum of weights as bfloat16, divided by the same sum of them: so what
-  // rounding does to the largest ones cancels.
+  // Sums of weights for each query. The output is a sum over bfloat16 weights, divided by the sum of the same rounded
+  // weights. So the rounding of the largest weights cancels.
   struct Totals {
     alignas(64) float exact[kStripLines], rounded[kStripLines];
   };
 
   float* scoresOf(int64_t step) const { return s.scores + step % 2 * kBlockUnits; }
-  // How many keys from strip `step` on a query sees: none where that is not positive, all of the strip from kStripLines on.
+  // Number of keys that a query sees from strip `step` on. Zero or less: none. At least kStripLines: the whole strip.
   int64_t seenFrom(int64_t step, int64_t query) const { return a.keysSeen(a.start + query + 1) - step * kStripLines; }
-  // How many of them come before its window.
+  // Number of keys from strip `step` on that come before the query's window.
   int64_t unseenFrom(int64_t step, int64_t query) const { return a.firstSeen(a.start + query) - step * kStripLines; }
-  // Bit i: whether it sees key i of the strip.
+  // Bit i: whether the query sees key i of the strip.
   uint32_t seenBits(int64_t step, int64_t query) const {
     return firstBits(seenFrom(step, query)) & ~firstBits(unseenFrom(step, query));
   }
 
-  // Computes a tile of the scores of a strip of keys, to be stored by storeScores(). Those that no query sees are left out, but
-  // for tile 0, as multiplyOneOfFour() wants it.
+  // Computes one tile of scores of a strip of keys; storeScores() stores it. A tile that no query sees is skipped,
+  // except tile 0, which multiplyOneOfFour() always needs.
   template <int kIndex>
   __attribute__((always_inline)) void scoreTile(const Queries& queries, int64_t step) const {
     if (a.few()) {
@@ -190,7 +189,8 @@ struct TileForwardHead {
     tile(std::integral_constant<int, 3>{});
   }
 
-  // Scores of few queries, all of the call's, with keys as they lie for the left operand: factors may change places.
+  // Computes scores when the whole call has few queries. Keys are the left operand, unpacked where possible; a product
+  // may swap its factors.
   __attribute__((noinline)) void scoreFew(int64_t rows, int64_t step) const {
     alignas(64) float sums[kStripLines * kStripLines];
     const I32 across = (I32)laneIndex() * kStripLines;
@@ -216,7 +216,7 @@ struct TileForwardHead {
     return _mm512_cmpge_epu16_mask(largest, _mm512_set1_epi16(0x7F80)) == 0;
   }
 
-  // Weights 2^(scale · score − reference) of all queries, less what is dropped, and their totals.
+  // Computes the weights 2^(scale · score − reference) of all queries, without the dropped weights, and their totals.
   void weigh(const Queries& queries, const float* references, Totals& totals, ArraysOfNextHead<4>& next) const {
     score(queries, queries.firstStep);
     const int64_t last = queries.begin + queries.rows - 1;
@@ -232,7 +232,8 @@ struct TileForwardHead {
     }
   }
 
-  // Those of a strip of keys, while tiles compute the scores of the next. kWhole: every query sees all of it.
+  // Computes the weights of one strip of keys, while tiles compute the scores of the next strip. kWhole: every query
+  // sees the whole strip.
   template <bool kWhole, bool kDrops>
   __attribute__((noinline)) void weighStep(const Queries& queries, int64_t step, const float* references,
                                            ArraysOfNextHead<4>& next) const {
@@ -274,8 +275,8 @@ struct TileForwardHead {
     if (step + 1 < queries.keySteps) storeScores<3>(queries, step + 1);
   }
 
-  // Returns whether all totals are far from the ends of the range. Of queries whose total is not, the references become the
-  // largest of scale · score.
+  // Returns whether all totals are far from the ends of the number range. Where a query's total is not, its reference
+  // becomes the maximum of scale · score.
   bool findReferences(const Queries& queries, const float* totals, float* references) const {
     constexpr float kLargest = 0x1p64f;
     uint32_t unusual = 0;
@@ -306,16 +307,16 @@ struct TileForwardHead {
     return false;
   }
 
-  // The first strip whose words are in `kept`.
+  // The first strip of keys whose mask words are in `kept`.
   static int64_t maskStep(const Queries& queries) {
     return queries.firstStep / (kDropoutBlock / kStripLines) * (kDropoutBlock / kStripLines);
   }
 
-  // The dropout mask of some queries.
+  // Draws the dropout mask of a strip of queries.
   __attribute__((noinline)) void draw(const Queries& queries) const {
     const int64_t begin = queries.begin, rows = queries.rows;
     static_assert(kWordKeys == kStripLines && kGroup == kStripLines, "a word is the mask of a step");
-    const DropoutKey dropoutKey = a.dropoutKey;  // no store reaches it: so what depends on it alone is computed once
+    const DropoutKey dropoutKey = a.dropoutKey;  // a local copy, so that the compiler knows that no store changes it
     const int64_t first = maskStep(queries) * kStripLines, all = a.keysSeen(a.start + begin + rows);
     if (dropoutMask.words != nullptr) dropoutMask.prefetch(begin, rows, first, all - first);
     for (int64_t row = 0; row < rows; row++) {
@@ -330,8 +331,8 @@ struct TileForwardHead {
     if (dropoutMask.words != nullptr) dropoutMask.putSeen(a, s.kept, begin, rows, first, 0, all - first);
   }
 
-  // The output of queries, one by one, where a value is infinite or NaN: what a token holds that a query does not see must not
-  // reach it, and 0 · ∞ would. `values` begin with the first strip of the queries.
+  // Computes the output query by query, where some value is infinite or NaN. A value that a query does not see must not
+  // affect it, but 0 · ∞ is NaN. `values` begin with the first strip of keys of the queries.
   void mixMasked(const float* values, const Queries& queries, int64_t columns, float* to, int64_t stride) const {
     alignas(64) float sums[kStripLines * kStripLines];
     const int64_t origin = queries.firstStep * kStripLines;
@@ -360,7 +361,7 @@ struct TileForwardHead {
 static void attendForwardByTiles(const AttentionForwardArgs& args, const Attention& call, Pool& pool) {
   const AttentionExtent extent = call.extent();
   if (!pool.reserveScratch(TileForwardScratch(call, extent, nullptr).floats * int64_t{sizeof(float)})) return;
-  // By head, or where there are fewer than threads, by strip of a head.
+  // Work items are heads. With fewer heads than threads, work items are strips of queries of a head.
   const int64_t heads = call.batch * call.heads;
   const int64_t parts = heads >= pool.threads() ? 1 : stripsOf(extent.queries);
   const int64_t work = call.headDim * extent.queries * min(extent.keys, call.window) / max(parts, 1);
@@ -368,7 +369,7 @@ static void attendForwardByTiles(const AttentionForwardArgs& args, const Attenti
   parallelRanges(pool, heads * parts, grain, [&](int64_t begin, int64_t end, int thread) {
     const TileForwardScratch scratch(call, extent, pool.scratch(thread));
     const TileScope scope;
-    bool attended = false;  // the item before, with its keys and values
+    bool attended = false;  // previous item, whose keys and values are packed
     PackedKeys packed;
     Attention a = call.sequence(begin / parts / call.heads), after = a;
     for (int64_t item = begin; item < end; item++) {

@@ -1,4 +1,4 @@
-// Parts of attention by the tiles of AMX, for both directions: products of packed strips, packing of a head's rows,
+// Parts of attention by AMX tiles that both directions use: products of packed strips, packing of a head's rows,
 // prefetches.
 #pragma once
 
@@ -10,13 +10,13 @@
 
 namespace foretoken::FT_ISA {
 
-// Packed strips of A and B of which the first `rows` lines and `columns` lines are wanted.
+// Multiplies packed strips of A and B. Only the first `rows` lines of A and `columns` lines of B matter.
 static void multiplyPackedStrips(const StripOfA& a, const float* b, int64_t steps, int64_t rows, int64_t columns,
                                  float* sums, int64_t stride, bool continues = false) {
   multiplyStrips(a, b, steps, rows, columns, continues ? sums : nullptr, sums, stride, [](int64_t) {});
 }
 
-// Whether rows of a head will do as the left operand as they lie, with k along headDim.
+// Whether rows of a head can be the left operand unpacked, with k along headDim.
 FT_INLINE bool liesAsStrip(const Attention& a, int64_t stride, int64_t rows) {
   return a.headDim % kStepValues == 0 && stride % 2 == 0 && (rows == kTileSide || rows == kStripLines);
 }
@@ -24,14 +24,15 @@ FT_INLINE StripOfA stripThatLies(const Narrow* from, int64_t stride) {
   return {reinterpret_cast<const float*>(from), stride / 2, kTileSide};
 }
 
-// Rows of a head as the left operand, k along headDim: as they lie where that will do, else packed.
+// Makes rows of a head the left operand, with k along headDim. Packs them only where necessary.
 FT_INLINE StripOfA stripOfRows(const Attention& a, const Narrow* from, int64_t stride, int64_t rows, float* scratch) {
   if (liesAsStrip(a, stride, rows)) return stripThatLies(from, stride);
   packStrips<Narrow, Order::kRows, false>(from, stride, rows, a.headDim, scratch, stripsOf(a.headDim) * kStepUnits, nullptr);
   return {scratch};
 }
 
-// Rows that the next head needs, which lie apart: prefetched a few at a time between the products of this head.
+// Rows of the next head, which are scattered in memory. A few at a time are prefetched between the products of this
+// head.
 template <int kArrays>
 struct ArraysOfNextHead {
   struct Array {
@@ -41,7 +42,7 @@ struct ArraysOfNextHead {
   Array arrays[kArrays];
   int64_t rows = 0, width = 0, share = 0;
 
-  // By the time that prefetch() has been called `times` times.
+  // Plans prefetches so that `times` calls of prefetch() cover all `count` rows.
   void begin(int64_t count, int64_t headDim, int64_t times) {
     rows = count;
     width = headDim;
@@ -57,22 +58,23 @@ struct ArraysOfNextHead {
   }
 };
 
-// Rows of a head as the right operand, k along headDim: strips of rows.
+// Packs rows of a head as the right operand, with k along headDim: strips of rows.
 FT_INLINE void packRowsOf(const Attention& a, const Narrow* from, int64_t stride, int64_t rows, float* to) {
   packStrips<Narrow, Order::kRows, true>(from, stride, rows, a.headDim, to, stripsOf(a.headDim) * kStepUnits,
                                                 nullptr);
 }
 
-// Rows [begin, end) of keys, of a head whose first is at `from`. `begin` is a multiple of kStripLines.
+// Packs rows [begin, end) of the keys of a head whose first row is at `from`. `begin` is a multiple of kStripLines.
 FT_INLINE void packKeys(const Attention& a, const Narrow* from, int64_t begin, int64_t end, float* to) {
   a.forKeys(begin, end, [&](int64_t at, int64_t first, int64_t count) {
     packRowsOf(a, from + at, a.keyStride, count, to + first / kStripLines * stripsOf(a.headDim) * kStepUnits);
   });
 }
 
-// Two rows of 32 values as units across them, in the order of the values: to[2][kTileUnits], the first row of each.
+// Interleaves two rows of 32 values into units, in the order of the values: to[2][kTileUnits]. Only the first
+// row of each of the two tiles is set.
 FT_INLINE void storePairs(const Narrow* first, const Narrow* second, float* to) {
-  // Of a lane of 16 bytes, the unpacking instructions take one half: so those halves are brought beside each other.
+  // The unpack instructions take one half of each 16-byte lane, so first move these halves next to each other.
   const __m512i order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);
   const __m512i upper = _mm512_permutexvar_epi64(order, _mm512_loadu_si512(first));
   const __m512i lower = _mm512_permutexvar_epi64(order, _mm512_loadu_si512(second));
@@ -80,7 +82,7 @@ FT_INLINE void storePairs(const Narrow* first, const Narrow* second, float* to) 
   store(to + kTileUnits, (F32)_mm512_unpackhi_epi16(upper, lower));
 }
 
-// Rows of a head as the right operand, k along the rows: strips of headDim, each of `stripUnits`.
+// Packs rows of a head as the right operand, with k along the rows: strips of headDim, each `stripUnits` long.
 FT_INLINE void packPairsOfRows(const Attention& a, const Narrow* from, int64_t stride, int64_t rows, int64_t stripUnits,
                                float* to) {
   const int64_t whole = a.headDim % kStripLines == 0 ? rows / kStepValues * kStepValues : 0;
@@ -97,7 +99,7 @@ FT_INLINE void packPairsOfRows(const Attention& a, const Narrow* from, int64_t s
   packPairsOfRows(a, from, stride, rows, stripsOf(rows) * kStepUnits, to);
 }
 
-// The same of values.
+// Packs rows [begin, end) of the values of a head whose first row is at `from`.
 FT_INLINE void packValues(const Attention& a, const Narrow* from, int64_t begin, int64_t end, float* to) {
   a.forKeys(begin, end, [&](int64_t at, int64_t first, int64_t count) {
     packPairsOfRows(a, from + at, a.keyStride, count, stripsOf(end - begin) * kStepUnits,
@@ -105,8 +107,8 @@ FT_INLINE void packValues(const Attention& a, const Narrow* from, int64_t begin,
   });
 }
 
-// 2ˣ for weights, within 1.6e-7 of itself, and kRough within 7.5e-5, which is less than rounding to bfloat16 does. NaN stays
-// NaN. The coefficients are printed by scripts/fit-math.py.
+// 2ˣ for weights. Relative error at most 1.6e-7, or 7.5e-5 with kRough, which is less than the error of rounding to
+// bfloat16. NaN stays NaN. scripts/fit-math.py prints the coefficients.
 template <bool kRough>
 FT_INLINE F32 weightExp2(F32 x) {
   constexpr int kDown = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
@@ -128,12 +130,12 @@ FT_INLINE F32 weightExp2(F32 x) {
   return (F32)_mm512_scalef_ps((__m512)q, (__m512)x);  // times 2^⌊x⌋
 }
 
-// The first `count` bits: none where it is negative, all from 32 on.
+// A word with the first `count` bits set: none if `count` is negative, all from 32 on.
 FT_INLINE uint32_t firstBits(int64_t count) {
   return static_cast<uint32_t>((uint64_t{1} << max(min(count, int64_t{32}), int64_t{0})) - 1);
 }
 
-// factor · from[headDim] as bfloat16.
+// Stores factor · from[headDim] as bfloat16.
 FT_INLINE void storeScaled(const float* from, int64_t headDim, float factor, Narrow* to) {
   int64_t d = 0;
   for (; d + 2 * kLanes <= headDim; d += 2 * kLanes)
@@ -141,14 +143,14 @@ FT_INLINE void storeScaled(const float* from, int64_t headDim, float factor, Nar
   forVectors(d, headDim, [&](int64_t at, auto lanes) { store(to + at, load(from + at) * factor, lanes); });
 }
 
-// sums + the products of the two values of each unit.
+// Adds the product of the two values of each unit to `sums`.
 FT_INLINE F32 addProducts(F32 a, F32 b, F32 sums) {
   return (F32)_mm512_dpbf16_ps((__m512)sums, (__m512bh)a, (__m512bh)b);
 }
-// sums + the two values of each unit.
+// Adds the two values of each unit to `sums`.
 FT_INLINE F32 sumUnits(F32 units, F32 sums) { return addProducts(units, (F32)_mm512_set1_epi16(0x3F80), sums); }
 
-// The first values of 2 · kLanes, as units, with zero for the others.
+// Loads up to 2 · kLanes values as units and fills the rest with zeros.
 FT_INLINE F32 loadUnits(const Narrow* from, int64_t count) {
   return (F32)_mm512_maskz_loadu_epi16(firstBits(count), from);
 }
@@ -172,9 +174,11 @@ FT_INLINE F32 sumRows(const float* from) {
   return sumRows(rows);
 }
 
-// One tile of the four of a strip of A times a strip of B, into the tile of sums kIndex, as beginSums() counts them. So small a
-// part of a product can be computed between vector instructions, which run beside it. Stored later, it is not waited for.
-// Tile 0 is computed first, and never left out; the others of a product of one step find in the registers what it has loaded.
+// Computes one of the four tiles of a strip of A times a strip of B, in the sum tile kIndex (numbered as in
+// beginSums()). Such a small part of a product fits between vector instructions, which run at the same time. Store the
+// tile later, so that nothing waits for it.
+// Compute tile 0 first and never skip it: in a product of one step, the other tiles reuse the registers that it has
+// loaded.
 template <int kIndex>
 FT_INLINE void multiplyOneOfFour(const StripOfA& a, const float* b, int64_t steps) {
   constexpr int kA = 4 + kIndex / 2, kB = 6 + kIndex % 2;
@@ -183,7 +187,7 @@ FT_INLINE void multiplyOneOfFour(const StripOfA& a, const float* b, int64_t step
   clearTile<kIndex>();
   if (steps == 1) {
     if constexpr (kIndex % 2 == 0) loadTile<kA>(left, a.rowUnits);
-    if constexpr (kIndex == 3) loadTile<kA>(left, a.rowUnits);  // tile 2 may have been left out
+    if constexpr (kIndex == 3) loadTile<kA>(left, a.rowUnits);  // tile 2 may have been skipped
     if constexpr (kIndex != 2) loadTile<kB>(right);
     return multiplyAddTiles<kIndex, kA, kB>();
   }
@@ -194,12 +198,12 @@ FT_INLINE void multiplyOneOfFour(const StripOfA& a, const float* b, int64_t step
   }
 }
 
-// Rows of a head as the left operand, k along the rows: strips of headDim.
+// Packs rows of a head as the left operand, with k along the rows: strips of headDim.
 FT_INLINE void packAcrossRows(const Attention& a, const Narrow* from, int64_t stride, int64_t rows, float* to) {
   packStrips<Narrow, Order::kColumns, false>(from, stride, a.headDim, rows, to, stripsOf(rows) * kStepUnits, nullptr);
 }
 
-// Hands out parts of a thread's scratch, each aligned to a cache line. Without memory it only counts.
+// Hands out parts of a thread's scratch, each aligned to a cache line. If `memory` is null, it only counts the size.
 struct Scratch {
   float* memory;
   int64_t used = 0;

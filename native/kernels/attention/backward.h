@@ -1,7 +1,7 @@
-// Gradients of attention. With P the probabilities, recomputed from logSumExp, and M the dropout mask:
-//   dV = (P∘M)ᵀ·dOut;  dP = (dOut·Vᵀ)∘M;  dS = scale·P∘(dP − rowsum(dOut∘out));  dQ = dS·K;  dK = dSᵀ·Q.
-// A block of keys meets one group of queries after the other, a tile of keys at a time; of all pairs of block and group
-// only dS is kept, for dQ. Groups of queries whose windows begin after the block are left out.
+// Gradients of attention. P are the probabilities, recomputed from logSumExp; M is the dropout mask:
+// dV = (P∘M)ᵀ·dOut; dP = (dOut·Vᵀ)∘M; dS = scale·P∘(dP − rowsum(dOut∘out)); dQ = dS·K; dK = dSᵀ·Q.
+// A block of keys is paired with one group of queries after the other, one tile of keys at a time. For each pair only
+// dS is kept, for dQ. Groups of queries whose windows begin after the block are skipped.
 #pragma once
 
 #include <cstdint>
@@ -17,27 +17,28 @@
 
 namespace foretoken::FT_ISA {
 
-// Scratch of one thread, for a block of keys and a group of queries; what is [queries] is of a whole head, in whole groups.
+// Scratch of one thread, for a block of keys and a group of queries. An array of shape [queries] covers all queries of
+// a head, rounded up to whole groups.
 template <class Operands>
 struct AttentionBackwardScratch {
-  // With one value a unit the two ways to pack are the same.
+  // Whether packing along and packing across differ. They do not if a unit has one value.
   static constexpr bool kTwoWays = Operands::kUnitDepth > 1;
 
-  float* keys;             // [kBlock][alongStride]: left of Q
-  float* values;           // [kBlock][alongStride]: left of dOut
-  float* keysAcross;       // [units of kBlock][width]: right of dS
-  float* queries;          // [units of kGroup][width]: right of dSᵀ
-  float* gradients;        // [units of kGroup][width]: dOut, right of Pᵀ
-  float* queryColumns;     // [units of headDim][kGroup]: Q, right of K
-  float* gradientColumns;  // [units of headDim][kGroup]: dOut, right of V
-  float* weights;          // [kTileHeight][kGroup]: scores, then P∘M but for its factor
-  float* tileScores;       // [kTileHeight][kGroup]: where units are pairs, dS of a tile of keys
-  float* weightsAlong;     // [kTileHeight][kGroup]: where units are pairs, `weights` as units along the queries
-  float* scoresAlong;      // [kTileHeight][kGroup]: where units are pairs, `tileScores` as units along the queries
+  float* keys;             // [kBlock][alongStride]: left operand of Q
+  float* values;           // [kBlock][alongStride]: left operand of dOut
+  float* keysAcross;       // [units of kBlock][width]: right operand of dS
+  float* queries;          // [units of kGroup][width]: right operand of dSᵀ
+  float* gradients;        // [units of kGroup][width]: dOut, right operand of Pᵀ
+  float* queryColumns;     // [units of headDim][kGroup]: Q, right operand of K
+  float* gradientColumns;  // [units of headDim][kGroup]: dOut, right operand of V
+  float* weights;          // [kTileHeight][kGroup]: scores, then P∘M without its factor
+  float* tileScores;       // [kTileHeight][kGroup]: dS of a tile of keys, if units are pairs
+  float* weightsAlong;     // [kTileHeight][kGroup]: `weights` as units along the queries, if units are pairs
+  float* scoresAlong;      // [kTileHeight][kGroup]: `tileScores` as units along the queries, if units are pairs
   float* dScores;          // [units of kBlock][kGroup]: dOut·Vᵀ, then dS
   uint32_t* kept;          // [kBlockWords][kGroup]: M
-  float* dKeys;            // [kBlock][width]; where heads share keys, [queries][width]
-  float* dValues;          // the same, but for the factor of M
+  float* dKeys;            // [kBlock][width]; [queries][width] where heads share keys
+  float* dValues;          // shape of dKeys; without the factor of M
   float* dQueries;         // [queries][width]
   float* exponents;        // [queries]: logSumExp · log₂ e
   float* deltas;           // [queries]: scale · rowsum(dOut∘out)
@@ -88,7 +89,7 @@ struct AttentionHead {
   const float* logSumExp;
   T *dq, *dk, *dv;
   int64_t number;
-  bool first, last;  // of those that share keys and values
+  bool first, last;  // whether it is the first, or the last, of the heads that share keys and values
   DropoutMask<const uint32_t> dropoutMask;
 
   AttentionHead(const AttentionBackwardArgs& args, const Attention& a, int64_t head)
@@ -119,8 +120,8 @@ struct AttentionHead {
   }
 };
 
-// Scores and dOut·Vᵀ of a vector of queries with a tile of keys, rows kGroup apart, become P∘M (but for its factor) and
-// dS. `seen` clears the lanes of queries that do not see a key; `masked` those where its weight is dropped.
+// Turns scores and dOut·Vᵀ into P∘M (without its factor) and dS, for a vector of queries and a tile of keys. Rows are
+// kGroup apart. `seen` clears the lanes of queries that do not see a key; `masked` clears the lanes of dropped weights.
 template <class Operands, typename Seen, typename Masked>
 FT_INLINE void softmaxBackward(const Attention& a, Seen seen, Masked masked, F32 exponent, F32 delta, float* weights,
                                float* dScores) {
@@ -151,7 +152,7 @@ struct BackwardBlock {
   const AttentionHead<T>& next;
   int64_t block, keys;
   RowsOfNextHead nextRows = {block, block + keys};
-  // Where heads share keys, the rows of all blocks wait for the last of them.
+  // Where heads share keys, sums for all blocks are kept until the last of these heads is added.
   int64_t firstRow = a.group > 1 ? block : 0;
   float* dKeys = s.dKeys + firstRow * a.width;
   float* dValues = s.dValues + firstRow * a.width;
@@ -179,7 +180,7 @@ struct BackwardBlock {
   // Whether no query of a group sees a key before this block.
   bool begins(int64_t group) const { return a.firstSeen(group) >= block; }
 
-  // Exponents and deltas of queries [group, group + count).
+  // Computes exponents and deltas of queries [group, group + count).
   void prepare(int64_t group, int64_t count) const {
     for (int64_t i = group; i < group + count; i++) {
       F32 sum{};
@@ -193,7 +194,7 @@ struct BackwardBlock {
     for (int64_t i = group + count; i < group + kGroup; i++) s.exponents[i] = s.deltas[i] = 0;
   }
 
-  // Adds the gradients that come from the block's keys with queries [group, group + count).
+  // Adds the gradients from the block's keys with queries [group, group + count).
   void attend(int64_t group, int64_t count) {
     const int64_t inBlock = group - block;
     const bool diagonal = a.causal && inBlock < kBlock;
@@ -228,10 +229,11 @@ struct BackwardBlock {
     if (lastKeys) writeRows(a, dQueries, count, 1, head.dq + group * a.queryStride, a.queryStride);
   }
 
-  // A group and the keys [key, key + kTileHeight) of the block.
+  // Processes a group with keys [key, key + kTileHeight) of the block.
   void attendTile(int64_t group, int64_t count, int64_t key, bool diagonal) {
     const int64_t inBlock = group - block;
-    // The first query that sees any of these keys, the first vector of queries in which one does, and the end of those that do.
+    // query: the first query that sees any of these keys; vector: the vector that holds it; queryEnd: end of the
+    // queries that see any.
     const int64_t query = diagonal ? max(key - inBlock, 0) : 0;
     const int64_t queryEnd = min(a.queriesSeeing(key + kTileHeight) - inBlock, count);
     const int64_t vector = query / kLanes * kLanes;
@@ -278,7 +280,7 @@ struct BackwardBlock {
         a.width);
   }
 
-  // Where units are pairs: P∘M along the queries, and dS both along them and across the keys.
+  // If units are pairs, packs P∘M along the queries, and dS both along the queries and across the keys.
   void packPairs(int64_t key, int64_t vector) const {
     for (int64_t i = 0; i < kTileHeight; i++) {
       store(s.weightsAlong + i * kGroup, Operands::along(s.weights + i * kGroup, kGroup));
@@ -311,7 +313,8 @@ static void attendBackward(const AttentionBackwardArgs& args, const Attention& c
   });
 }
 
-// Declared in src/backend/kernels/kernels.ts. One thread computes all heads that share keys and values, so no sum is divided.
+// Declared in src/backend/kernels/kernels.ts. One thread computes all heads that share keys and values, so no sum is
+// split between threads.
 static void attentionBackward(const AttentionBackwardArgs& args, Pool& pool) {
   const Attention call(args);
   if (call.batch == 0 || call.queries == 0 || call.heads == 0) return;

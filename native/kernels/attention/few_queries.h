@@ -1,6 +1,6 @@
-// Attention of few queries, as in decoding, where reading the keys and values of all positions before is the work: a
-// query's scores lie along a vector, each key is transposed on its way, and values are used where they are. The order of
-// all sums is that of forward.h, so the bits are.
+// Attention for few queries, as in decoding, where reading the keys and values of all earlier positions takes most of
+// the time. A query's scores lie along a vector. Keys are transposed while they are packed; values are read where they
+// are. All sums have the order of forward.h, so the bits are equal.
 #pragma once
 
 #include <cstdint>
@@ -13,10 +13,10 @@
 
 namespace foretoken::FT_ISA {
 
-// Multiply-adds that are worth waking one more thread for: each comes with its own word of memory.
+// Multiply-adds that justify waking one more thread. Each multiply-add reads its own value from memory.
 constexpr int64_t kFewWork = int64_t{1} << 16;
 
-// The running maximum and sum of one query, as `maxima` and `totals` of forward.h.
+// The running maximum and sum of one query, like `maxima` and `totals` in forward.h.
 struct RunningSum {
   float maximum, total;
 };
@@ -45,7 +45,7 @@ struct AttentionFewScratch {
   }
 };
 
-// Scores of one query with kGroup keys, which lie transposed.
+// Computes the scores of one query with kGroup transposed keys.
 template <class Operands>
 FT_INLINE void scoreGroup(const float* query, const float* keys, int64_t units, float* scores) {
   using Stored = typename Operands::Stored;
@@ -60,10 +60,10 @@ FT_INLINE void scoreGroup(const float* query, const float* keys, int64_t units, 
   for (int v = 0; v < kVectors; v++) store(scores + v * kLanes, sums[v]);
 }
 
-// Turns the scores of one query with keys [oldest, keys) into weights, with zeros in the rest of their vectors and up to the end
-// of their group. Returns what the output over earlier blocks is to be multiplied with.
+// Turns the scores of one query with keys [oldest, keys) into weights. Sets the other weights of the first vector, and
+// all up to the end of the last group, to zero. Returns the factor for the output over earlier blocks.
 FT_INLINE float softmaxAlong(float* scores, int64_t oldest, int64_t keys, float scale, bool first, RunningSum& sum) {
-  // Lower scores are the higher ones where the scale is negative.
+  // A negative scale turns the lowest score into the largest exponent.
   const float sign = scale < 0 ? -1.0f : 1.0f;
   const int64_t begin = oldest / kLanes * kLanes;
   const auto fromOldest = [&](int64_t j, F32 value, F32 before) {
@@ -97,8 +97,8 @@ FT_INLINE float softmaxAlong(float* scores, int64_t oldest, int64_t keys, float 
   return factor;
 }
 
-// out[column] = factor · out[column] + Σ over keys of weights · values, for kVectors vectors of columns; `count` columns
-// are in the row of a value. `lastOfFirst`: of the first unit of keys only the last key is seen.
+// out[column] = factor · out[column] + Σ over keys of weights · values, for kVectors vectors of columns. A row of
+// values has `count` columns left. `lastOfFirst`: the query sees only the last key of the first unit.
 template <class Operands, int kVectors, typename T>
 FT_INLINE void addValues(const float* weights, const T* values, int64_t stride, int64_t keys, int64_t count,
                          bool lastOfFirst, bool first, float factor, float* out) {
@@ -130,7 +130,7 @@ FT_INLINE void addValues(const float* weights, const T* values, int64_t stride, 
   for (int v = 0; v < kVectors; v++) store(out + v * kLanes, sums[v]);
 }
 
-// The heads that share head `shared` of keys and values, which are packed once for all of them.
+// Computes the heads that share head `shared` of keys and values. Keys are packed once for all of them.
 template <class Operands, typename T>
 static void attendFewOfGroup(const AttentionForwardArgs& args, const Attention& a,
                              const AttentionFewScratch<Operands>& s, int64_t shared) {
@@ -196,7 +196,7 @@ static void attendFewOfGroup(const AttentionForwardArgs& args, const Attention& 
   }
 }
 
-// The sequences with few queries. Scratch is reserved.
+// Computes the sequences with few queries. The caller has reserved scratch.
 template <class Operands, typename T>
 static void attendFew(const AttentionForwardArgs& args, const Attention& call, const AttentionExtent& extent, Pool& pool) {
   const int64_t queries = min(extent.queries, kFewQueries) * call.group;

@@ -1,10 +1,10 @@
-// Attention without a T×T array: blocks of keys with a running maximum and sum (Milakov & Gimelshein 2018;
-// Dao et al., "FlashAttention", 2022); where it is causal, nothing above the diagonal is computed, and no block of keys before
-// the windows of all queries. Declared in src/backend/kernels/kernels.ts.
-//
-// The order of a query's sums, whatever else is in the call: a score is one chain over headDim; keys go in blocks of
-// kBlock, and of each the maximum is found before its weights are added: in four chains, of every fourth key, to their
-// total, and in one chain a channel to the output. A block of which a query sees no key leaves its sums at zero.
+// Attention without a T×T array: blocks of keys with a running maximum and sum (Milakov & Gimelshein 2018; Dao et al.,
+// "FlashAttention", 2022). Causal attention skips everything above the diagonal, and blocks of keys before the windows
+// of all queries. Declared in src/backend/kernels/kernels.ts.
+// A query's sums have a fixed order that does not depend on what else is in the call. A score is one chain over
+// headDim. Keys are processed in blocks of kBlock. The maximum of a block is found before its weights are added.
+// Weights are added to their total in four chains, each of every fourth key, and to the output in one chain for each
+// channel. If a query sees no key of a block, the block leaves the query's sums at zero.
 #pragma once
 
 #include <cstdint>
@@ -28,11 +28,11 @@ struct AttentionForwardScratch {
   float* queries;  // [kGroups][units of headDim][kGroup]
   float* keys;     // [kBlock][alongStride]
   float* values;   // [units of kBlock][width]
-  float* scores;   // [kBlock][kGroup]: of one group; then its weights, as units
+  float* scores;   // [kBlock][kGroup]: scores of one group, then its weights as units
   uint32_t* kept;  // [kBlockWords][kGroup]: the dropout mask of one group
   float* out;      // [kBlock][width], unnormalised
-  float* maxima;   // [kBlock]: running maxima of scores, times exponentScale; in the end logSumExp
-  float* totals;   // [kBlock]: running sums of weights; in the end what `out` is multiplied with
+  float* maxima;   // [kBlock]: running maxima of scores, times exponentScale; at the end logSumExp
+  float* totals;   // [kBlock]: running sums of weights; at the end the factor for `out`
 
   static int64_t floats(const Attention& a) {
     return kBlock * (a.headDim + 3 * a.width + kGroup + 2) + kBlockWords * kGroup;
@@ -49,7 +49,7 @@ struct AttentionForwardScratch {
   }
 };
 
-// The highest, or the lowest, of the scores of each of a vector of queries, kGroup apart.
+// The highest or lowest score of each query in a vector. Rows of scores are kGroup apart.
 template <bool kHighest>
 FT_INLINE F32 extremeColumns(const float* scores, const KeyMask& keyMask, int64_t rows) {
   const auto pick = [](F32 a, F32 b) { return kHighest ? max(a, b) : min(a, b); };
@@ -68,14 +68,15 @@ FT_INLINE F32 extremeColumns(const float* scores, const KeyMask& keyMask, int64_
   return pick(pick(extremes[0], extremes[1]), pick(extremes[2], extremes[3]));
 }
 
-// Turns the scores of a vector of queries, kGroup apart, into the units of the weights 2^(scale · score − maximum), less
-// what is dropped, and adds them to `total`. Returns what the output over earlier blocks is to be multiplied with.
+// Turns the scores of a vector of queries into units of the weights 2^(scale · score − maximum). Rows of scores are
+// kGroup apart. Adds the weights to `total`, then clears the dropped ones. Returns the factor for the output over
+// earlier blocks.
 template <class Operands>
 FT_INLINE F32 softmaxColumns(float* scores, const KeyMask& keyMask, int64_t rows, const uint32_t* kept, float scale,
                              bool first, float* maximum, float* total) {
   F32 reference = scale < 0 ? extremeColumns<false>(scores, keyMask, rows) : extremeColumns<true>(scores, keyMask, rows);
   reference *= scale;
-  const F32 none = splat(-kInfinity);  // the maximum of a query that has seen no key
+  const F32 none = splat(-kInfinity);  // maximum of a query that has seen no key
   if (keyMask.edge + kLanes > rows) reference = keyMask.lanesBefore(rows) ? reference : none;
   F32 factor = splat(1.0f);
   if (!first) {
@@ -133,13 +134,13 @@ struct AttentionForwardHead {
     const int64_t key = start + query;
     prefetchRow(q + query * a.queryStride, a.headDim);
     prefetchRow<true>(out + query * a.outStride(), a.headDim);
-    if (a.pages != nullptr) return;  // `a` may be another sequence, with other pages
+    if (a.pages != nullptr) return;  // `a` may be another sequence with other pages
     prefetchRow(k + key * a.keyStride, a.headDim);
     prefetchRow(v + key * a.keyStride, a.headDim);
   }
 };
 
-// Positions [begin, end) of one head, all in one block.
+// Computes positions [begin, end) of one head, all in one block.
 template <class Operands, typename T>
 struct ForwardBlock {
   const Attention& a;
@@ -172,7 +173,7 @@ struct ForwardBlock {
   }
 
  private:
-  // Calls body(group, first, last) for each group, where queries [first, last) of it are in the call.
+  // Calls body(group, first, last) for each group. Its queries [first, last) are in the call.
   template <typename Body>
   void forGroups(Body body) {
     for (int64_t group = begin / kGroup * kGroup; group < end; group += kGroup)
@@ -181,11 +182,11 @@ struct ForwardBlock {
 
   float* queriesOf(int64_t group) const { return s.queries + group % kBlock * unitsOf<Operands>(a.headDim); }
 
-  // Adds the weighted values of keys [0, blockKeys) of the block at position `block` to the output of a group.
+  // Adds the weighted values of keys [0, blockKeys), in the block at position `block`, to the output of a group.
   void attend(int64_t block, int64_t blockKeys, int64_t group, int64_t first, int64_t last) {
     const int64_t inBlock = group % kBlock;
     const bool diagonal = a.causal && group - inBlock == block;
-    // Where in the block the windows of the group's queries begin: each one key later than the one before.
+    // Where the window of the group's first query begins in the block; each later query's window begins one key later.
     const int64_t edge = group - a.window + 1 - block;
     const int64_t oldest = max(edge + first, int64_t{0});
     if (oldest >= blockKeys) return;
@@ -194,7 +195,7 @@ struct ForwardBlock {
     const int64_t keyStride = a.alongStride<Operands>();
     for (int64_t key = oldest / kTileHeight * kTileHeight; key < keys; key += kTileHeight) {
       nextRows.prefetch(a, next, RowsOfNextHead::kRows);
-      // Of the second vector's own keys the first vector sees none.
+      // The first vector of queries sees none of the second vector's own keys.
       const int64_t vector = diagonal && key >= inBlock + kLanes ? kLanes : 0;
       multiplyBlock<Operands, LeftOrder::kByRow>(
           {s.keys + key * keyStride, keyStride, queriesOf(group) + vector, kGroup, unitsOf<Operands>(a.headDim),
@@ -254,7 +255,7 @@ struct ForwardBlock {
   }
 };
 
-// The blocks of queries of a head, and the blocks of keys that each meets: the work of one in proportion to these.
+// The blocks of queries of a head, and the number of key blocks for each. The number is proportional to the work.
 struct QueryBlocks {
   const Attention& a;
   int64_t first, count, keyBlocksOfAll;
@@ -280,13 +281,13 @@ FT_INLINE void forSequencesOfMany(const Attention& call, Body body) {
   }
 }
 
-// The heads of sequences with many queries.
+// Computes the heads of sequences with many queries.
 template <class Operands, typename T>
 static void attendMany(const AttentionForwardArgs& args, const Attention& call, Pool& pool) {
   int64_t cost = 0, multiplyAdds = 0;
   forSequencesOfMany(call, [&](const Attention& a) {
     cost += a.heads * QueryBlocks(a).keyBlocksOfAll;
-    // Twice their number.
+    // Twice the mean number of keys that a query sees.
     const int64_t keys = min(2 * a.start + (a.causal ? 1 : 2) * a.queries, 2 * a.window);
     multiplyAdds += a.heads * a.headDim * a.queries * keys;
   });
@@ -295,7 +296,7 @@ static void attendMany(const AttentionForwardArgs& args, const Attention& call, 
   parallelRanges(pool, parts, 1, [&](int64_t firstPart, int64_t lastPart, int thread) {
     const AttentionForwardScratch<Operands> scratch(call, pool.scratch(thread));
     int64_t done = 0;
-    // A block belongs to the part in whose share of the cost its middle lies.
+    // A block belongs to the part whose share of the cost contains the block's middle.
     const auto partOf = [&](int64_t keyBlocks) { return (2 * done + keyBlocks) * parts / (2 * cost); };
     forSequencesOfMany(call, [&](const Attention& a) {
       const QueryBlocks blocks(a);

@@ -11,15 +11,15 @@
 
 namespace foretoken::FT_ISA {
 
-// Which keys of a block a vector of queries sees: all of them the first `full`; of the next kLanes, lane i the first i + 1
-// where it is on the diagonal, and none where it is not. Of all these, lane i sees none before key `edge` + i, where its window
-// begins, which may be negative.
+// Which keys of a block a vector of queries sees. Every lane sees the first `full` keys. On the diagonal, lane i also
+// sees the first i + 1 of the next kLanes keys. Lane i does not see keys before `edge` + i, where its window begins;
+// `edge` may be negative.
 struct KeyMask {
   int64_t full;
   bool diagonal;
   int64_t edge;
 
-  // Every lane sees the keys [wholeFrom, full); none sees one before firstRow, a multiple of 4.
+  // Every lane sees the keys [wholeFrom, full). No lane sees a key before firstRow, a multiple of 4.
   int64_t firstRow() const { return max(edge, int64_t{0}) / 4 * 4; }
   int64_t wholeFrom() const { return max(edge + kLanes - 1, int64_t{0}); }
 
@@ -28,14 +28,15 @@ struct KeyMask {
     const int64_t end = min(key - edge + 1, kLanes);
     return ((I32)laneIndex() >= static_cast<int32_t>(first)) & ((I32)laneIndex() < static_cast<int32_t>(max(end, int64_t{0})));
   }
-  // Lanes that see any of the first `rows` keys, where they see the last of them but for their window.
+  // Lanes whose window contains one of the first `rows` keys, if all lanes come late enough to see the last of these
+  // keys.
   I32 lanesBefore(int64_t rows) const {
     return (I32)laneIndex() < static_cast<int32_t>(max(min(rows - edge, kLanes), int64_t{0}));
   }
 };
 
-// The dropout mask is kept as bits, a word for each query and kWordKeys keys: bit key % kWordKeys is set where the weight is
-// kept. A group's lie as [word][kGroup].
+// The dropout mask is stored as bits: one word for each query and kWordKeys keys. Bit key % kWordKeys is set if the
+// weight is kept. Words of a group lie as [word][kGroup].
 constexpr int64_t kWordKeys = 32;
 FT_INLINE int64_t wordsOf(int64_t keys) { return divideUp(keys, kWordKeys); }
 constexpr int64_t kBlockWords = kBlock / kWordKeys;
@@ -47,10 +48,10 @@ FT_INLINE U32 loadWords(const uint32_t* from) {
 }
 FT_INLINE void storeWords(uint32_t* to, U32 words) { std::memcpy(to, &words, sizeof words); }
 
-// The mask of keys [0, keys) of the block at position `block`, in whole blocks of the mask, for the vector of queries whose
-// first has the mask's row `row`.
+// Draws the mask of keys [0, keys) of the block at position `block`, in whole mask blocks, for a vector of queries.
+// `row` is the mask's row of the first query.
 FT_INLINE void drawMask(const Attention& a, uint32_t row, int64_t block, int64_t keys, uint32_t* kept) {
-  const DropoutKey key = a.dropoutKey;  // no store reaches it: so all that depends on it alone is computed once
+  const DropoutKey key = a.dropoutKey;  // a local copy, so that the compiler knows that no store changes it
   for (int64_t begin = 0; begin < keys; begin += kDropoutBlock) {
     U32 words[2];
     keptColumns(key, row, block + begin, words);
@@ -62,8 +63,8 @@ FT_INLINE F32 maskedBy(U32 words, int64_t key, F32 value) {
   return (F32)((U32)value & (U32)((words & (1u << key % kWordKeys)) != 0u));
 }
 
-// The mask of one head as it is handed from the forward to the backward pass, of whole sequences: [⌈keys/kWordKeys⌉][queries];
-// null where it is not. Word: uint32_t, or const uint32_t where it is read.
+// The mask of one head that the forward pass hands to the backward pass, for whole sequences:
+// [⌈keys/kWordKeys⌉][queries]. Null if no mask is handed over. Word: uint32_t, or const uint32_t for reading.
 template <typename Word>
 struct DropoutMask {
   Word* words;
@@ -74,15 +75,15 @@ struct DropoutMask {
         queries(a.queries),
         rows(wordsOf(a.keys)) {}
 
-  // Words of keys [0, keys) of the block at position `block`, in whole blocks of the mask, for `count` queries of a group, the
-  // first of which is number `query` of the call.
+  // put() writes and get() reads words of keys [0, keys) of the block at position `block`, in whole mask blocks, for
+  // `count` queries of a group. `query` is the number of the first query in the call.
   void put(const uint32_t* from, int64_t query, int64_t count, int64_t block, int64_t keys) const {
     forRows(query, block, keys, [=](uint32_t* row, int64_t i) { copy(row, from + i * kGroup, count); });
   }
   void get(uint32_t* to, int64_t query, int64_t count, int64_t block, int64_t keys) const {
     forRows(query, block, keys, [=](const uint32_t* row, int64_t i) { copy(to + i * kGroup, row, count); });
   }
-  // The same of keys [begin, end), in whole blocks of the mask, for those of the queries that see any of a block.
+  // Writes words of keys [begin, end), in whole mask blocks, for queries that see any key of a block.
   void putSeen(const Attention& a, const uint32_t* from, int64_t query, int64_t count, int64_t block, int64_t begin,
                int64_t end) const {
     for (int64_t key = begin; key < end; key += kDropoutBlock) {
@@ -97,7 +98,7 @@ struct DropoutMask {
       for (int64_t i = 0; i < count; i += kLineWords) __builtin_prefetch(row + i, 1);
     });
   }
-  // Words of one query for the kDropoutBlock keys from position `key` on.
+  // Writes the words of one query for the kDropoutBlock keys from position `key` on.
   void putRow(uint64_t bits, int64_t query, int64_t key) const {
     const int64_t row = key / kWordKeys;
     words[row * queries + query] = static_cast<uint32_t>(bits);

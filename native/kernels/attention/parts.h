@@ -1,8 +1,6 @@
-// What the two directions of attention share: the arguments, the blocks, and how operands are laid out for the
-// register tile.
-//
-// Scores lie with the queries along the vector, S[key][query]. So a maximum or a sum over keys is taken vector by
-// vector, keys are the left operand as they lie in memory, values the right one, and only queries are transposed.
+// Code that both directions of attention share: arguments, blocks, and the layout of operands for the register tile.
+// Scores have the queries along the vector, S[key][query]. So a maximum or a sum over keys is computed vector by
+// vector. Keys are the left operand as they lie in memory, values the right operand. Only queries are transposed.
 #pragma once
 
 #include <cstdint>
@@ -19,20 +17,21 @@
 
 namespace foretoken::FT_ISA {
 
-// Keys and queries go in blocks that begin at multiples of this absolute position, whatever part of the sequence a
-// call computes: so a query meets its keys in the same order and the same blocks in every call.
+// Keys and queries are processed in blocks that begin at multiples of this absolute position, whichever part of the
+// sequence a call computes. So a query sees its keys in the same order and the same blocks in every call.
 constexpr int64_t kBlock = 128;
-// Queries of a block that are computed together, in whole vectors; groups begin at multiples of this absolute position. Gradients
-// of keys and values are read and written once a group, so short vectors share one.
+// Queries of a block that are computed together, in whole vectors. Groups begin at multiples of this absolute position.
+// Gradients of keys and values are read and written once per group, so a group holds at least 16 queries even if
+// vectors are short.
 constexpr int64_t kGroup = max(2 * kLanes, 16);
 constexpr int64_t kGroups = kBlock / kGroup;
 static_assert(kBlock % kGroup == 0 && kGroup % kTileHeight == 0 && kLanes % 4 == 0 && kBlock % kDropoutBlock == 0);
 
-// Rows of a page of keys and values (`pageRows` in src/backend/kernels/sizes.ts): a group of keys lies in one page.
+// Rows of a page of keys and values (`pageRows` in src/backend/kernels/sizes.ts). A group of keys lies in one page.
 constexpr int64_t kPageRows = 32;
 static_assert(kBlock % kPageRows == 0 && kPageRows % kGroup == 0);
 
-// More queries are worth a tile of the register.
+// Maximum number of queries for few_queries.h. More queries are worth a register tile.
 constexpr int64_t kFewQueries = 4;
 
 constexpr float kLn2 = 0.693147181f;
@@ -41,35 +40,35 @@ constexpr float kLog2E = 1.44269504f;
 FT_INLINE int64_t vectorsOf(int64_t count) { return roundUp(count, kLanes); }
 FT_INLINE int64_t tilesOf(int64_t count) { return roundUp(count, kTileHeight); }
 
-// The largest of a call's sequences, and which kinds there are.
+// Size of the largest sequence of a call, and which kinds of sequences there are.
 struct AttentionExtent {
-  int64_t queries = 0, keys = 0;        // of the largest
-  bool few = false, many = false;       // whether any has few queries, and whether any has more
+  int64_t queries = 0, keys = 0;        // of the largest sequence
+  bool few = false, many = false;       // whether some sequence has few queries; whether some sequence has more
 };
 
-// A call, as seen from one of its sequences: a row of the batch, or a segment.
+// A call, viewed from one of its sequences. A sequence is a row of the batch, or a segment.
 struct Attention {
   int64_t batch, longest, heads, keyHeads, headDim;
   int64_t group;  // heads that share keys and values
   int64_t queryStride, queryBatchStride, keyStride, keyBatchStride;
-  int64_t width;  // headDim in whole vectors
+  int64_t width;  // headDim rounded up to whole vectors
   bool causal;
-  int64_t window;  // a query sees the last so many of its keys: where it sees all, more than there can be
+  int64_t window;  // a query sees its last `window` keys; without a window: a number larger than any sequence
   float scale;
-  float exponentScale;  // scale · log₂ e: weights are powers of 2
+  float exponentScale;  // scale · log₂ e, because weights are powers of 2
   bool drops;
   DropoutKey dropoutKey;
   float keptScale;  // 1 / (1 − p)
   const int32_t* segments;
-  int64_t rows, keyRows;  // of all segments
-  const int32_t* pages = nullptr;  // of all segments; of the backward direction there are none
+  int64_t rows, keyRows;  // rows of all segments
+  const int32_t* pages = nullptr;  // pages of all segments; null in the backward direction
   int64_t pageCount = 0;
 
-  // Of the sequence.
+  // The sequence.
   int64_t number, queries, start;
   int64_t keys;  // start + queries
 
-  // `args` of either direction.
+  // `args`: arguments of either direction.
   template <typename Args>
   explicit Attention(const Args& args)
       : batch(args.batch),
@@ -103,8 +102,8 @@ struct Attention {
     }
   }
 
-  // The same call, seen from sequence `b`. A segment that lies outside of the rows, which the caller should not have passed,
-  // must not reach memory that is not ours.
+  // The same call viewed from sequence `b`. A segment outside the rows is the caller's mistake; it is clipped, so that
+  // it cannot reach memory outside the arrays.
   Attention sequence(int64_t b) const {
     Attention a = *this;
     a.number = b;
@@ -126,7 +125,7 @@ struct Attention {
     return a;
   }
 
-  // Whether a head is the first, or the last, of those that share its keys and values.
+  // Whether a head is the first, or the last, of the heads that share its keys and values.
   bool isFirstOfGroup(int64_t head) const { return group == 1 || head % group == 0; }
   bool isLastOfGroup(int64_t head) const { return group == 1 || head % group == group - 1; }
 
@@ -141,11 +140,12 @@ struct Attention {
     return e;
   }
 
-  // Whether packing keys would be most of the work, as in decoding.
+  // Whether packing keys would take most of the time, as in decoding.
   bool few() const { return queries <= kFewQueries; }
 
   int64_t outStride() const { return heads * headDim; }
-  // Where the first rows of a head of the sequence begin: in q, in k and v, in out and in logSumExp.
+  // Index of the first element of a head of the sequence: queryOf in q, keyOf in k and v, outOf in out, statOf in
+  // logSumExp.
   int64_t queryOf(int64_t head) const {
     return (segments == nullptr ? number * queryBatchStride : firstQuery_ * queryStride) + head * headDim;
   }
@@ -153,14 +153,14 @@ struct Attention {
     return (segments == nullptr ? number * keyBatchStride : firstKey_ * keyStride) +
            (group == 1 ? head : head / group) * headDim;
   }
-  // Where row `key` of k or v lies, in elements from keyOf().
+  // Offset of row `key` of k or v from keyOf(), in elements.
   int64_t keyAt(int64_t key) const {
     if (pages == nullptr) return key * keyStride;
     const int64_t page = between(pages[key / kPageRows], keyRows / kPageRows - 1);
     return (page * kPageRows + key % kPageRows) * keyStride;
   }
-  // Calls body(at, from, count) for runs of keys [begin, end) that lie in a row: `count` keys from `begin` + `from` on, the first
-  // of them at keyAt() = `at`.
+  // Calls body(at, from, count) for each contiguous run of the keys [begin, end): `count` keys from `begin` + `from`
+  // on. The first of them is at keyAt() = `at`.
   template <typename Body>
   __attribute__((always_inline)) void forKeys(int64_t begin, int64_t end, Body body) const {
     if (pages == nullptr) return body(keyAt(begin), int64_t{0}, end - begin);
@@ -176,17 +176,18 @@ struct Attention {
   int64_t statOf(int64_t head) const {
     return segments == nullptr ? indexOf(head) * queries : head * rows + firstQuery_;
   }
-  // A head's number among those of all sequences.
+  // Number of a head, counted over all sequences.
   int64_t indexOf(int64_t head) const { return number * heads + head; }
-  // The row of the dropout mask (see `linearDropoutForward` in src/backend/kernels/linear.ts).
+  // Row of the dropout mask (see `linearDropoutForward` in src/backend/kernels/linear.ts).
   uint32_t maskRow(int64_t head, int64_t query) const { return static_cast<uint32_t>(indexOf(head) * longest + query); }
-  // How many keys the queries before position `end` see, but for the window: those of the last.
+  // Number of keys that the last query before position `end` sees, if windows are ignored. Earlier queries do not see
+  // more.
   int64_t keysSeen(int64_t end) const { return causal ? end : keys; }
-  // The first key that the query at a position sees.
+  // First key that the query at a position sees.
   int64_t firstSeen(int64_t position) const { return max(position - window + 1, int64_t{0}); }
-  // The queries from which on none sees a key before position `end`, as their position.
+  // First position whose query no longer sees any key before position `end`.
   int64_t queriesSeeing(int64_t end) const { return end - 1 + window; }
-  // From row to row of a left operand over headDim.
+  // Row stride of a left operand with k along headDim.
   template <class Operands>
   int64_t alongStride() const {
     return vectorsOf(unitsOf<Operands>(headDim));
@@ -206,11 +207,11 @@ FT_INLINE void prefetchRow(const T* row, int64_t headDim) {
   for (int64_t d = 0; d < headDim; d += kLine) __builtin_prefetch(row + d, kToWrite, 2);
 }
 
-// Rows of the next head, which lie apart and would be waited for one by one. They are prefetched a few at a time between
-// the products: the processor drops what is too much at once. Inlined always, since compilers take a call that does
-// nothing else for one without effect.
+// Rows of the next head, which are scattered in memory; each would cost a wait. A few at a time are prefetched between
+// the products, because the processor drops prefetches if there are too many at once. prefetch() is always inlined:
+// compilers assume that a call that only prefetches has no effect.
 struct RowsOfNextHead {
-  // How many at each tile of keys: so many that the tiles of a causal block come to all of its rows.
+  // Rows to prefetch at each tile of keys. The tiles of a causal block together cover all of its rows.
   static constexpr int64_t kTilesOfBlock = kGroup / kTileHeight * kGroups * (kGroups + 1) / 2;
   static constexpr int64_t kRows = divideUp(kBlock, kTilesOfBlock);
 
@@ -222,7 +223,7 @@ struct RowsOfNextHead {
   }
 };
 
-// Packs rows of headDim values as units along headDim: to[row][stride]. Rows from `rows` to `end` become 0.
+// Packs rows of headDim values as units along headDim: to[row][stride]. Sets rows from `rows` to `end` to 0.
 template <class Operands, typename T>
 FT_INLINE void packAlong(const Attention& a, const T* from, int64_t fromStride, int64_t rows, int64_t end,
                          float* to) {
@@ -235,7 +236,8 @@ FT_INLINE void packAlong(const Attention& a, const T* from, int64_t fromStride, 
   }
 }
 
-// The same as units across the rows: to[row / kUnitDepth][width].
+// Packs rows of headDim values as units across the rows: to[row / kUnitDepth][width]. Sets rows from `rows` to `end` to
+// 0.
 template <class Operands, typename T>
 FT_INLINE void packAcross(const Attention& a, const T* from, int64_t fromStride, int64_t rows, int64_t end,
                           float* to) {
@@ -264,8 +266,8 @@ FT_INLINE void packAcross(const Attention& a, const T* from, int64_t fromStride,
   }
 }
 
-// The queries [first, last) of a group, transposed: to[unit][kGroup], zeros where there is no query. `from` is where the
-// first of them lies.
+// Packs the queries [first, last) of a group transposed: to[unit][kGroup], with zeros where there is no query. `from`
+// points to query `first`.
 template <class Operands, typename T>
 FT_INLINE void packGroup(const Attention& a, const T* from, int64_t stride, int64_t first, int64_t last, float* to) {
   for (int64_t begin = 0; begin < kGroup; begin += kLanes) {
@@ -306,7 +308,7 @@ FT_INLINE void writeRows(const Attention& a, const float* from, int64_t rows, fl
   });
 }
 
-// Four rows of a vector each as units across them: to[row / kUnitDepth][stride].
+// Stores four rows, a vector each, as units across the rows: to[row / kUnitDepth][stride].
 template <class Operands>
 FT_INLINE void storeAcross(const F32 (&rows)[4], float* to, int64_t stride) {
   constexpr int kDepth = Operands::kUnitDepth;

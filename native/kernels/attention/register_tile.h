@@ -1,8 +1,7 @@
-// The register tile of attention: kTileHeight rows × one or two vectors of a product of two blocks that lie packed in a
-// thread's scratch. See parts.h for how they lie, and gemm/operands.h for the units of the reduction index.
-//
-// Every element is one chain of multiplyAdd over ascending units, wherever it lies in a tile: so the bits of a query do
-// not depend on its neighbours.
+// The register tile of attention: kTileHeight rows × one or two vectors of a product of two blocks, both packed in a
+// thread's scratch. parts.h describes the layout of the blocks, gemm/operands.h the units of the reduction index.
+// Every element is one chain of multiplyAdd over ascending units, at every position of a tile. So the bits of a query
+// do not depend on its neighbours.
 #pragma once
 
 #include <cstdint>
@@ -12,14 +11,15 @@
 
 namespace foretoken::FT_ISA {
 
-// With two vectors this leaves registers for the operands, and is as many independent sums as hide the latency of one.
+// With two vectors, this height leaves registers for the operands and gives enough independent sums to hide the latency
+// of one.
 #if FT_VECTOR_BYTES == 64 || defined(__ARM_NEON)
 constexpr int kTileHeight = 8;
 #else
 constexpr int kTileHeight = 4;
 #endif
 
-// How the left operand lies: kByRow: left[row · leftStride + unit]; kByUnit: left[unit · leftStride + row].
+// Layout of the left operand. kByRow: left[row · leftStride + unit]; kByUnit: left[unit · leftStride + row].
 enum class LeftOrder { kByRow, kByUnit };
 
 struct BlockProduct {
@@ -30,15 +30,15 @@ struct BlockProduct {
   int64_t units;
   float* out;  // out[row · outStride + column]
   int64_t outStride;
-  bool continues;  // the chains begin with what is in `out`, else with 0
+  bool continues;  // the chains begin with the values in `out`, else with 0
 };
 
-// The corner of a causal product: row i takes the first i + 1 of kTileHeight further values of the right operand. Nothing
-// is multiplied by zero instead, because what a later token holds (infinities, NaN) must not reach an earlier one.
+// The corner of a causal product: row i takes the first i + 1 of kTileHeight further values of the right operand. The
+// rest are skipped, not multiplied by zero: an infinity or NaN of a later token must not reach an earlier one.
 template <class Operands, int kVectors, int kUnit = 0>
 FT_INLINE void addCorner(F32 (&sums)[kTileHeight][kVectors], const float* left, int64_t leftStride, const float* right,
                          int64_t rightStride) {
-  // Row kFirst takes the first value of this unit alone; those after it take all of it.
+  // Row kFirst takes only the first value of this unit; later rows take the whole unit.
   constexpr int kFirst = kUnit * Operands::kUnitDepth;
   if constexpr (kFirst < kTileHeight) {
     FT_UNROLL
@@ -85,7 +85,7 @@ static __attribute__((noinline)) void multiplyBlockTile(const BlockProduct& p) {
   F32 sums[kTileHeight][kVectors];
   beginBlockSums(p, sums);
 
-  // One pointer a row, or one for all.
+  // One pointer for each row, or one for all rows.
   constexpr int kPointers = kOrder == LeftOrder::kByRow ? kTileHeight : 1;
   const float* left[kPointers];
   FT_UNROLL
@@ -109,14 +109,14 @@ static __attribute__((noinline)) void multiplyBlockTile(const BlockProduct& p) {
   endBlockSums(p, sums);
 }
 
-// The same, kByUnit, where row i takes none of the values of the right operand before number `edge` + i, where its window begins:
-// they are not multiplied by zero, because they must not reach it either.
+// multiplyBlockTile for kByUnit with windows: row i skips values of the right operand before number `edge` + i, where
+// its window begins. These values are not multiplied by zero either, so that an infinity or NaN cannot reach the row.
 template <class Operands, int kVectors, bool kCorner>
 static __attribute__((noinline)) void multiplyEdgeTile(const BlockProduct& p, int64_t edge) {
   constexpr int64_t kDepth = Operands::kUnitDepth;
   F32 sums[kTileHeight][kVectors];
   beginBlockSums(p, sums);
-  // Units of which rows take part, or some rows none.
+  // Units that only some rows take, or take only in part.
   const auto some = [&](int64_t begin, int64_t end) __attribute__((always_inline)) {
     for (int64_t unit = begin; unit < end; unit++) {
       const float* const left = p.left + unit * p.leftStride;
@@ -155,7 +155,7 @@ static __attribute__((noinline)) void multiplyEdgeTile(const BlockProduct& p, in
   endBlockSums(p, sums);
 }
 
-// kTileHeight rows × columns [0, width), a multiple of kLanes.
+// Computes kTileHeight rows × columns [0, width), where width is a multiple of kLanes.
 template <class Operands, LeftOrder kOrder, bool kCorner = false>
 FT_INLINE void multiplyBlock(BlockProduct p, int64_t width) {
   using Stored = typename Operands::Stored;
@@ -167,7 +167,7 @@ FT_INLINE void multiplyBlock(BlockProduct p, int64_t width) {
   if (width > 0) multiplyBlockTile<Stored, kOrder, 1, kCorner>(p);
 }
 
-// The same, kByUnit, with windows: see multiplyEdgeTile().
+// multiplyBlock for kByUnit with windows: see multiplyEdgeTile().
 template <class Operands, bool kCorner>
 FT_INLINE void multiplyWindow(BlockProduct p, int64_t edge, int64_t width) {
   if (edge + kTileHeight - 1 <= 0) return multiplyBlock<Operands, LeftOrder::kByUnit, kCorner>(p, width);

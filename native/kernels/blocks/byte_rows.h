@@ -1,4 +1,4 @@
-// Rows of activations rounded to 8 bits in blocks of 32, as products of weights in blocks take them.
+// Rows of activations, rounded to 8 bits in blocks of 32. Products of weights in blocks read them.
 #pragma once
 
 #include <cstdint>
@@ -10,14 +10,14 @@
 namespace foretoken::FT_ISA {
 
 struct ByteRows {
-  float* scales;      // [m][blocks]: a value is its byte times this
-  float* scaledSums;  // [m][blocks]: the sum of a block
-  int32_t* sums;      // [m][blocks]: that of the bytes
-  int32_t* halves;    // [m][blocks][2]: of each half of a block
+  float* scales;      // [m][blocks]: a value is its byte times this scale
+  float* scaledSums;  // [m][blocks]: the sum of a block's values
+  int32_t* sums;      // [m][blocks]: the sum of a block's bytes
+  int32_t* halves;    // [m][blocks][2]: the sum of the bytes of each half of a block
   int8_t* values;     // [m][k], between −127 and 127
   int64_t k, blocks;
 
-  // Tiles read rows in sixteens.
+  // Tiles read 16 rows at a time.
   static constexpr int64_t rowsOf(int64_t m) { return roundUp(m, kPanelRows); }
   static int64_t bytes(int64_t m, int64_t k) { return rowsOf(m) * (k + k / kBlockValues * 5 * 4); }
 
@@ -30,7 +30,8 @@ struct ByteRows {
     values = reinterpret_cast<int8_t*>(halves + 2 * all);
   }
 
-  // Makes the rows after row `m`, to which tiles give sums that nobody takes, zero: what lay there may be slow to compute with.
+  // Clears the rows after row `m`. Tiles compute sums for them that are thrown away; left-over memory could hold
+  // numbers that are slow to compute with.
   void clearAfter(int64_t m) const {
     const int64_t rest = rowsOf(m) - m;
     std::memset(scales + m * blocks, 0, sizeof(float) * static_cast<size_t>(rest * blocks));
@@ -38,11 +39,11 @@ struct ByteRows {
     std::memset(values + m * k, 0, static_cast<size_t>(rest * k));
   }
 
-  // Rounds a row: the largest of a block becomes ±127. What is not finite makes the scale NaN.
+  // Rounds a row: the largest magnitude of a block becomes ±127. A value that is not finite makes the scale NaN.
   template <typename T>
   void round(const T* x, int64_t row) const {
     constexpr int kVectors = kBlockValues / kLanes;
-    // Adding this leaves the nearest whole number in the lowest bits, ties to even.
+    // Adding this number leaves the nearest integer in the lowest bits; ties go to even.
     const F32 magic = splat(12582912.0f);
     for (int64_t block = 0; block < blocks; block++) {
       F32 from[kVectors], largest = {}, poison = {};
@@ -54,7 +55,7 @@ struct ByteRows {
       }
       const float most = maxLanes(largest);
       const float inverse = most > 0 ? 127.0f / most : 0.0f;
-      // A subnormal's inverse is infinite: the block is 0 then.
+      // The inverse of a subnormal is infinite: the block becomes 0.
       const F32 factor = splat(inverse <= 0x1p126f ? inverse : 0.0f);
       const float scale = most / 127.0f + sumLanes(poison);
       int8_t* const out = values + row * k + block * kBlockValues;
@@ -63,7 +64,7 @@ struct ByteRows {
       for (int v = 0; v < kVectors; v++) {
         const I32 q = (I32)((U32)(from[v] * factor + magic) - (U32)magic);
         storeBytes(out + v * kLanes, q);
-        // The bytes again: of what is not finite, q is any number.
+        // Loads the stored bytes again: q can be any number where a value is not finite.
         all[2 * v / kVectors] += signedBytes(out + v * kLanes);
       }
       const int64_t at = row * blocks + block;

@@ -1,5 +1,5 @@
-// Sums of products of bytes: weights, unsigned, in lines of 4 values of each of 16 rows, with 4 signed values of an activation.
-// Integers, so exact in any order.
+// Sums of products of bytes. Weights are unsigned, in lines of 4 values of each of 16 rows; each line is multiplied by
+// 4 signed values of an activation. The sums are integers, so they are exact in any order.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace foretoken::FT_ISA {
 
-// A line in vectors.
+// A line, as vectors.
 constexpr int kLineVectors = kLineBytes / FT_VECTOR_BYTES;
 struct Line {
   U32 vectors[kLineVectors];
@@ -22,7 +22,7 @@ FT_INLINE Line loadLine(const uint8_t* from) {
   return line;
 }
 
-// The bits of `mask` of each byte, `shift` places lower.
+// Shifts each byte right by `shift` places and keeps the bits of `mask`.
 template <int kShift, uint32_t kMask>
 FT_INLINE Line lowered(const Line& line) {
   Line out;
@@ -40,7 +40,7 @@ FT_INLINE Line raised(const Line& line, const Line& with) {
 
 #if defined(__AVX512VNNI__) && FT_VECTOR_BYTES == 64
 
-// kBits: of the weights.
+// kBits: bits of a weight.
 template <int kBits>
 struct ByteSums {
   I32 sums;
@@ -63,7 +63,7 @@ FT_INLINE I32 addPairs(U32 pairs, int16_t factor) { return (I32)_mm256_madd_epi1
 FT_INLINE U32 addShorts(U32 a, U32 b) { return (U32)_mm256_add_epi16((__m256i)a, (__m256i)b); }
 #endif
 
-// Products of two pairs go to 16 bits first. 8 groups of 4 bits fit there: 8 · 2 · 15 · 127 < 2^15.
+// Products of two pairs are first summed in 16 bits. 8 groups of 4-bit weights fit there: 8 · 2 · 15 · 127 < 2^15.
 template <int kBits>
 struct ByteSums {
   U32 shorts[kBits == 4 ? kLineVectors : 1];
@@ -80,7 +80,7 @@ struct ByteSums {
       if constexpr (kBits == 4) {
         shorts[v] = addShorts(shorts[v], multiplyBytes(u, s));
       } else if constexpr (kBits == 8) {
-        // 2 · 255 · 127 does not fit: the highest bit by itself.
+        // 2 · 255 · 127 does not fit in 16 bits, so the highest bit is multiplied separately.
         sums[v] += addPairs(multiplyBytes(u & 0x7F7F7F7Fu, s), 1) + addPairs(multiplyBytes((u >> 7) & 0x01010101u, s), 128);
       } else {
         sums[v] += addPairs(multiplyBytes(u, s), 1);
@@ -96,7 +96,7 @@ struct ByteSums {
 #else
 
 #if defined(__SSE2__)
-// Lanes: sums of two products each, of the low and the high half of the bytes.
+// Lanes hold sums of two products each, of the low and of the high half of the bytes.
 FT_INLINE void addHalves(U32 u, int32_t x, I32& low, I32& high) {
   const __m128i zero = _mm_setzero_si128();
   const __m128i bytes = _mm_set1_epi32(x);

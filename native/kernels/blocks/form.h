@@ -39,7 +39,7 @@ struct BlockForm {
   static constexpr int kOffset = kOffset_;
   static constexpr bool kHasMinimum = kScales == BlockScales::kMinimum || kScales == BlockScales::kNested;
   static constexpr bool kIsHalved = kScales == BlockScales::kHalved;
-  static constexpr int64_t kValueBytes = kLineBytes * kBits;  // of a block of a panel
+  static constexpr int64_t kValueBytes = kLineBytes * kBits;  // bytes of one block of a panel
   static constexpr int64_t kScaleBytes = kScales == BlockScales::kMinimum ? 64 : 32;
   static constexpr int64_t kNestedBytes = kScales == BlockScales::kNested ? 64 : kScales == BlockScales::kHalved ? 32 : 0;
 
@@ -49,7 +49,8 @@ struct BlockForm {
   }
 };
 
-// Calls body with the form of a number, as `blockForms` numbers them. Others, which the caller has checked, are form 0.
+// Calls body with the form that has this number in `blockForms`. The caller has checked the number; unknown numbers get
+// form 0.
 template <typename Body>
 FT_INLINE void withBlockForm(int64_t number, Body body) {
   using enum BlockScales;
@@ -82,7 +83,7 @@ struct BlockPanel {
   const uint8_t* nestedOf(int64_t block) const { return nested + block / kNestedBlocks * Form::kNestedBytes; }
 };
 
-// binary16, finite, to float32.
+// Converts a finite binary16 to float32.
 FT_INLINE float halfToFloat(const uint8_t* from) {
   uint16_t half;
   std::memcpy(&half, from, sizeof half);
@@ -113,7 +114,7 @@ FT_INLINE F32 halvesToFloat(const uint8_t* from) {
 #endif
 }
 
-// By intrinsics where the compiler would go through the bytes one by one.
+// Intrinsics, because the compiler would convert the bytes one by one.
 FT_INLINE I32 unsignedBytes(const uint8_t* from) {
 #if defined(__AVX512F__) && FT_VECTOR_BYTES == 64
   return (I32)_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
@@ -138,7 +139,7 @@ FT_INLINE I32 signedBytes(const void* from) {
 #endif
 }
 
-// The lowest byte of each lane.
+// Stores the lowest byte of each lane.
 FT_INLINE void storeBytes(int8_t* to, I32 values) {
 #if defined(__AVX512F__) && FT_VECTOR_BYTES == 64
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8((__m512i)values));
@@ -150,12 +151,12 @@ FT_INLINE void storeBytes(int8_t* to, I32 values) {
 
 FT_INLINE F32 toFloat(I32 values) { return __builtin_convertvector(values, F32); }
 
-// What the values of a block of kLanes rows are multiplied by.
+// Scales of a block, for kLanes rows.
 template <class Form>
 struct BlockScaling {
   F32 scale;
-  F32 minimum;    // of forms with one: what is added
-  I32 halves[2];  // of halved forms: of each half of a block, beside `scale`
+  F32 minimum;    // for forms with a minimum: the number to add
+  I32 halves[2];  // for halved forms: a factor for each half of a block, in addition to `scale`
 
   BlockScaling() = default;
   __attribute__((always_inline)) BlockScaling(const BlockPanel<Form>& panel, int64_t block, int vector) {
@@ -176,7 +177,7 @@ struct BlockScaling {
   }
 };
 
-// The total of a row with one more block.
+// Adds one more block to the total of a row.
 template <class Form>
 FT_INLINE F32 addBlock(I32 sum, const BlockScaling<Form>& scaling, float scale, float scaledSum, F32 total) {
   total = fma(toFloat(sum), scaling.scale * splat(scale), total);
@@ -195,7 +196,7 @@ FT_INLINE int blockValue(const uint8_t* values, int64_t row, int64_t i) {
   return value;
 }
 
-// Writes value `i`, where all bits are 0 so far.
+// Writes value `i` where all bits are still 0.
 template <class Form>
 FT_INLINE void putBlockValue(uint8_t* values, int64_t row, int64_t i, unsigned value) {
   const int64_t group = i / 4, byte = row * 4 + i % 4;

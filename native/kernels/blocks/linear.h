@@ -22,7 +22,7 @@ template <class Form, int kRows>
 static void multiplyPanel(const ByteRows& x, const BlockPanel<Form>& weights, int64_t row, float* sums) {
   F32 totals[kRows][kPanelVectors] = {};
   for (int64_t block = 0; block < x.blocks; block++) {
-    // With scales of half a block, sums of each half.
+    // One sum for each half of a block if the halves have their own scales.
     ByteSums<Form::kBits> parts[Form::kIsHalved ? 2 : 1][kRows];
     FT_UNROLL
     for (int r = 0; r < kRows; r++) {
@@ -62,7 +62,7 @@ static void multiplyPanel(const ByteRows& x, const BlockPanel<Form>& weights, in
   }
 }
 
-// Where sums of a panel go.
+// Where the sums of a panel are written.
 template <typename T>
 struct BlocksResult {
   T* y;
@@ -87,16 +87,16 @@ struct BlocksResult {
   }
 };
 
-// Rows of x that share what is read of a panel: as many as there are registers for.
+// Rows of x that share each read of a panel: as many as registers allow.
 constexpr int kRowsTogether = kLanes == 16 ? 8 : kLanes == 8 ? 2 : 1;
-// Multiply-adds that are worth waking one more thread for.
+// Multiply-adds that justify waking one more thread.
 constexpr int64_t kBlocksWork = int64_t{1} << 16;
 
 // Declared in src/backend/kernels/blocks.ts.
 static void blocksLinearForward(const BlocksLinearForwardArgs& args, Pool& pool) {
   const int64_t m = args.m, n = args.n, k = args.k;
 #if defined(FT_TILES)
-  // Fewer rows are worth no tiles.
+  // Tiles do not pay for fewer rows.
   const bool tiles = m > kRowsTogether;
   if (tiles && !pool.reserveScratch(BlockTileScratch::bytes(k))) return;
 #endif

@@ -1,5 +1,5 @@
-// The product of linear.h by tiles, for 16 rows of x at a time. A panel's values are unpacked once for all of them, as signed bytes;
-// sums of a block are the same integers, and are added in the same order.
+// The product of linear.h by tiles, for 16 rows of x at a time. A panel's values are unpacked once for all rows, as
+// signed bytes. Sums of a block are the same integers as in linear.h and are added in the same order.
 #pragma once
 
 #include <cstdint>
@@ -10,12 +10,12 @@
 
 namespace foretoken::FT_ISA {
 
-// A panel as tiles take it.
+// A panel in the layout that tiles read.
 struct BlockTileScratch {
   uint8_t* lines;     // [blocks][8 groups][64]
   float* scales;      // [blocks][16]
-  float* minima;      // [blocks][16], or the scales of the two halves of a block, as integers, [blocks][2][16]
-  int32_t* sums;      // [2][16][16]: two blocks', in turn
+  float* minima;      // [blocks][16]; or the integer scales of the two halves of a block, [blocks][2][16]
+  int32_t* sums;      // [2][16][16]: two blocks, used alternately
   float* totals;      // [16][16]
 
   static int64_t bytes(int64_t k) { return k / kBlockValues * (kGroups4 * kLineBytes + 3 * 64) + 3 * 1024; }
@@ -35,7 +35,7 @@ struct BlockTileScratch {
 template <bool kHalved>
 struct BlockTileScope {};
 
-// sums[16][16] of 4 · kGroups values of 16 rows of x and of a panel's lines.
+// sums[16][16]: 4 · kGroups values of 16 rows of x times the panel's lines.
 template <int kGroups, int kTile>
 FT_EMULATION void multiplyBytesByTile(const int8_t* x, int64_t stride, const uint8_t* lines, int32_t* sums) {
   for (int64_t r = 0; r < kTileSide; r++)
@@ -49,7 +49,7 @@ FT_EMULATION void multiplyBytesByTile(const int8_t* x, int64_t stride, const uin
 
 #else
 
-// Tiles 0 and 1 have sums; 2 and 4 values of x, 3 and 5 of weights: of a block, or of half a block.
+// Tiles 0 and 1 hold sums; 2 and 4 hold values of x, 3 and 5 weights: of a block, or of half a block.
 struct alignas(64) BlockTileShapes {
   uint8_t palette = 1;
   uint8_t startRow = 0;
@@ -82,7 +82,7 @@ FT_INLINE void multiplyBytesByTile(const int8_t* x, int64_t stride, const uint8_
 
 #endif
 
-// Unpacks a panel: values less the offset, as signed bytes.
+// Unpacks a panel: subtracts the offset and stores signed bytes.
 template <class Form>
 static void unpackPanel(const BlockPanel<Form>& weights, int64_t blocks, const BlockTileScratch& to) {
   static_assert(kLanes == kPanelRows && kLineVectors == 1);
@@ -101,7 +101,7 @@ static void unpackPanel(const BlockPanel<Form>& weights, int64_t blocks, const B
   }
 }
 
-// All rows of x by a panel. take(sums, row, rows): sums[rows][16] are those of rows [row, row + rows).
+// Multiplies all rows of x by a panel. take(sums, row, rows) gets sums[rows][16] of rows [row, row + rows).
 template <class Form, typename Take>
 static void multiplyPanelByTiles(const ByteRows& x, const BlockPanel<Form>& weights, const BlockTileScratch& s, int64_t m, Take take) {
   unpackPanel(weights, x.blocks, s);
@@ -145,7 +145,7 @@ static void multiplyPanelByTiles(const ByteRows& x, const BlockPanel<Form>& weig
         add.template operator()<0>(block);
       }
     } else {
-      // Tiles compute the next block while this one's sums are added.
+      // Tiles compute the next block while the sums of this block are added.
       multiply.template operator()<0>(0);
       int64_t block = 0;
       for (; block + 2 <= x.blocks; block += 2) {

@@ -43,8 +43,8 @@ const typeScriptOf = (tree, config) => {
 };
 
 /**
- * Compilations to try: all of the lowest instruction set, to the end, since many warnings come from what the optimizer sees;
- * and the highest, which has code of its own, without one.
+ * Compilations to try. The lowest instruction set is compiled completely, because many warnings come from the
+ * optimizer. The highest set, which has code of its own, is only parsed and type-checked.
  */
 const compilationsOf = async (compiler) => {
   const sets = await compilableSets(compiler);

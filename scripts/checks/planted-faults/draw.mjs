@@ -1,5 +1,6 @@
-// Draws faults by a seed: kinds in turn, within a kind a room (a folder) by its lines, within the room any place.
-// A candidate that the list rejects, or that does not compile, is passed over; the draws of the other faults stay the same.
+// Draws faults by a seed. Kinds take turns; within a kind a room (a folder) is drawn by its number of lines, and within
+// the room any place. A candidate that is rejected by the list or does not compile is skipped; the draws of other
+// faults do not change.
 import { kinds, placesIn } from "./places.mjs";
 import { snippetOf } from "./sources.mjs";
 
@@ -23,7 +24,7 @@ const areaOf = (file) => file.split("/")[0];
 const keyOf = ({ kind, snippet, becomes }) => JSON.stringify([kind, snippet, becomes]);
 
 /**
- * Rooms of one kind, each with its lines and places.
+ * Rooms (folders) of one kind, each with its lines and places.
  * @param {import("./sources.mjs").Sources} sources
  */
 const roomsByKind = (sources) => {
@@ -57,9 +58,9 @@ const pick = (random, rooms) => {
  * @param {object} options
  * @param {number} options.seed
  * @param {number} options.count
- * @param {Readonly<Record<string, number>>} options.least the fewest of an area: the last draws are from it if need be
+ * @param {Readonly<Record<string, number>>} options.least minimum number of faults in an area; the last draws are from it if necessary
  * @param {import("./sources.mjs").Fault[]} options.rejected
- * @param {import("./sources.mjs").Fault[]} [options.accepted] those of an earlier draw, which compile
+ * @param {import("./sources.mjs").Fault[]} [options.accepted] faults of an earlier draw, which compile
  * @param {(file: string, text: string) => Promise<string | undefined>} options.refusal why a changed text does not compile
  * @param {(fault: import("./sources.mjs").Fault & { reason: string }) => void} options.onRefused
  * @returns {Promise<import("./sources.mjs").Fault[]>}
@@ -71,7 +72,7 @@ export const drawFaults = async (sources, { seed, count, least, rejected, accept
   const faults = [];
   const drawFrom = async (kind, area, slot) => {
     const rooms = [...byKind.get(kind).values()].filter((room) => area === undefined || room.area === area);
-    // A stream for each fault: a rejected one does not change those after it.
+    // Each fault has its own random stream, so that a rejected candidate does not change later draws.
     const random = randomFrom(Math.imul(seed, 1_000_003) + slot * 7919);
     for (let tries = 0; tries < 1000; tries++) {
       const place = pick(random, rooms);
@@ -92,7 +93,7 @@ export const drawFaults = async (sources, { seed, count, least, rejected, accept
   for (let slot = 0; slot < count; slot++) {
     const kind = kinds[slot % kinds.length];
     const left = Array.from({ length: count - slot }, (_, i) => kinds[(slot + i) % kinds.length]);
-    // Kinds that are left and can be drawn from an area that still lacks faults.
+    // Kinds that are left and can be drawn from an area that still needs faults.
     const short = Object.keys(least).find((area) => {
       const able = left.filter((one) => [...byKind.get(one).values()].some((room) => room.area === area));
       return missing(area) > 0 && able.includes(kind) && able.length <= missing(area);

@@ -1,5 +1,5 @@
-// Plants a fault in a scratch tree, builds it, and runs tests until one fails. A find counts once that test fails again
-// with the fault and passes without it.
+// Plants a fault in a scratch tree, builds it, and runs tests until one fails. The fault counts as found if that test
+// fails again with the fault and passes without it.
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,13 +8,13 @@ import { isFastTest, nearestTests, readTests } from "./nearest.mjs";
 import { runToEnd } from "./process.mjs";
 import { locate, planted, readSources } from "./sources.mjs";
 
-/** As many test files are run in round 1; they are most of those that could find a fault, and take minutes. */
+/** Number of test files in round 1. They include most tests that could find a fault, and take minutes. */
 const nearestCount = 25;
 
-/** As many of them are run first: vitest would begin with the longest. */
+/** Number of test files that are run first; vitest alone would begin with the longest files. */
 const firstCount = 5;
 
-/** A file of tests that tells nothing for as long hangs. */
+/** A test file that is silent for this long hangs. */
 const silenceMs = 180_000;
 
 /**
@@ -22,7 +22,7 @@ const silenceMs = 180_000;
  *   `name`: of the test, if one failed
  */
 
-/** What the events of a run say: the first failure, files that have begun and not ended, and an error outside of tests. */
+/** Result of a run's events: the first failure, files that have begun and not ended, and an error outside of tests. */
 const readEvents = (path) => {
   const events = existsSync(path) ? readFileSync(path, "utf8").trim().split("\n").filter(Boolean) : [];
   /** @type {Map<string, number>} */
@@ -48,24 +48,24 @@ const readEvents = (path) => {
   return { running, failure, files, outside };
 };
 
-/** A pattern of vitest for a test: it joins names by spaces alone. */
+/** A pattern that selects a test in vitest, which joins names by spaces. */
 const patternOf = (name) => `^${name.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&").replaceAll(" > ", " (?:> )?")}$`;
 
 /**
  * Runs test files until the first failure.
  * @param {string} tree
  * @param {readonly string[]} files
- * @param {string} [only] the name of a test: the others of the files are not run
+ * @param {string} [only] name of a test: other tests of the files are skipped
  * @returns {Promise<Failure | undefined>}
  */
 const runTests = async (tree, files, only) => {
   const folder = mkdtempSync(join(tmpdir(), "foretoken-events-"));
   const events = join(folder, "events.jsonl");
   const args = [
-    // All projects but the slow one.
+    // All projects except the slow one.
     ...[join(tree, "node_modules/vitest/vitest.mjs"), "run", "--project", "test*", "--bail", "1"],
     ...["--reporter", join(import.meta.dirname, "reporter.mjs")],
-    // Faults are often judged on a machine that does other work too.
+    // The machine often does other work meanwhile.
     ...["--testTimeout", "240000", ...files],
     ...(only === undefined ? [] : ["--testNamePattern", patternOf(only)]),
   ];
@@ -92,7 +92,7 @@ const runTests = async (tree, files, only) => {
     if (failure !== undefined || hanging !== undefined) return failure ?? hanging;
     if (code === 0 && ended > 0) return undefined;
     if (ended === 0 && running.size === 0) throw new Error(`vitest ran no tests:\n${output}`);
-    // An error that no test waits for, or the end of a process.
+    // An error outside of tests, or the end of a process.
     const words = outside || (output.trim().split("\n").at(-1) ?? "");
     return { how: "crashed", file: [...running.keys()][0], test: `vitest ended with ${code}: ${words}` };
   } finally {
@@ -101,12 +101,12 @@ const runTests = async (tree, files, only) => {
   }
 };
 
-/** Outputs of the build, which are kept aside while a fault is in the tree: a copy costs less than another build. */
+/** Build outputs that are saved while a fault is in the tree, because a copy is faster than another build. */
 const outputs = ["dist", "build"];
 
 /**
- * Builds the tree as it is, and keeps the outputs.
- * @param {string} tree is changed and put back; nothing else may use it
+ * Builds the unchanged tree and saves the outputs.
+ * @param {string} tree is changed and restored; nothing else may use it
  * @param {readonly import("./sources.mjs").Fault[]} faults that will be judged
  */
 export const openTree = async (tree, faults) => {
@@ -129,7 +129,7 @@ export const openTree = async (tree, faults) => {
 
   /**
    * @param {import("./sources.mjs").Fault} fault
-   * @param {1 | 2} round 1: the nearest tests; 2: all others
+   * @param {1 | 2} round 1: the nearest tests; 2: all other tests
    */
   const judge = async (fault, round) => {
     const began = performance.now();
@@ -177,7 +177,7 @@ export const openTree = async (tree, faults) => {
         };
         const confirmed =
           (failure.name !== undefined && (await isConfirmed(failure.name))) ||
-          // Alone, a test may lack what those before it did.
+          // Alone, a test may lack the effects of earlier tests.
           ((await plant()) === undefined && (await isConfirmed()));
         if (confirmed)
           return result({
@@ -185,7 +185,7 @@ export const openTree = async (tree, faults) => {
             how: failure.how,
             test: `${failure.file ?? ran.join(" or ")}: ${failure.test}`,
           });
-        // It fails without the fault, or by chance: it says nothing of the fault.
+        // It fails without the fault, or by chance, so it says nothing about the fault.
         unsound.push(`${failure.file}: ${failure.test}`);
         if (failure.file === undefined) return result({ found: false });
         files = files.filter((test) => test !== failure.file);

@@ -1,10 +1,10 @@
-// Which tests are near a file: by the imports that run, from the tests down to it.
+// Finds the tests nearest to a file, by the imports that run, from the tests down to the file.
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path/posix";
 
 /**
  * @param {string} tree
- * @returns {Map<string, string>} test files and what they share, by their path
+ * @returns {Map<string, string>} test files and their shared files, by path
  */
 export const readTests = (tree) =>
   new Map(
@@ -17,14 +17,14 @@ export const readTests = (tree) =>
 
 export const isFastTest = (file) => file.endsWith(".test.ts") && !file.endsWith(".slow.test.ts");
 
-// Imports of types alone run nothing. A program or a worker is started by its address, which is a string too.
+// Type-only imports run nothing. A program or a worker is started by its address, which is a string, too.
 const imported = /(?<!type )(?:\bfrom |\bimport |\bimport\(|\bnew URL\()\s*"([^"]+)"/g;
 const onlyTypes = /^(?:import|export) type [^;]*;/gm;
 const started = /["/](dist\/[\w./-]+\.js)"/g;
 
 const sourceOf = (output) => output.replace(/^dist\//, "src/").replace(/\.js$/, ".ts");
 
-/** The file of the tree that an import of `file` means, if it is one. */
+/** The file of the tree to which an import in `file` resolves; undefined if there is none. */
 const resolved = (file, name) => {
   if (name === "foretoken") return "src/index.ts";
   if (name === "foretoken/browser") return "src/browser.ts";
@@ -32,11 +32,11 @@ const resolved = (file, name) => {
   if (!name.startsWith(".")) return undefined;
   const path = join(dirname(file), name);
   if (path.startsWith("dist/")) return sourceOf(path);
-  // Workers name the output that lies beside their own.
+  // Workers are named by their output next to the output of the file.
   return path.startsWith("src/") ? path.replace(/\.js$/, ".ts") : path;
 };
 
-/** What a file imports or starts. */
+/** Files that a file imports or starts. */
 export const importsOf = (file, text) => {
   const code = text.replace(onlyTypes, "");
   const names = [...code.matchAll(imported)].map(([, name]) => resolved(file, name));
@@ -44,9 +44,9 @@ export const importsOf = (file, text) => {
   return [...new Set([...names, ...programs])].filter((name) => name !== undefined);
 };
 
-/** Tests of the kernels, nearest first: no import leads from a test to C++. */
+/** Tests of the kernels, nearest first. They are listed, because no import leads from a test to C++. */
 const kernelTests = ["conformance", "backend", "ops", "parity", "autograd", "optim", "models", "generate"];
-/** Tests of pages that they open, and import nothing of. */
+/** Tests of pages, which open the pages and import nothing from them. */
 const pageTests = ["web", "browser", "serve", "starters", "examples"];
 
 const inFolders = (tests, folders) =>
@@ -55,8 +55,8 @@ const inFolders = (tests, folders) =>
 const wordsOf = (path) => path.split(/[/.]/).filter((word) => !["src", "test", "ts", "tsx", "web"].includes(word));
 
 /**
- * The test files that import a file, directly or not, nearest first. Of the same distance, first those whose path has
- * words of the file's, then those that mention the file's name.
+ * The test files that import a file, directly or indirectly, nearest first. At equal distance: first files whose path
+ * shares words with the file's path, then files that mention the file's name.
  * @param {string} file
  * @param {import("./sources.mjs").Sources} sources
  * @param {Map<string, string>} tests

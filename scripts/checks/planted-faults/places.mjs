@@ -1,12 +1,12 @@
-// Places of the code that a fault can be planted in: for each kind, a range of a file's text and what it becomes.
-// TypeScript is read by its compiler; C++ line by line, by its shape.
+// Places in the code where a fault can be planted. For each kind: a range of a file's text, and its replacement.
+// TypeScript is parsed by its compiler; C++ is matched line by line.
 import ts from "typescript";
 
 /**
  * @typedef {{ kind: string, start: number, end: number, replacement: string }} Place from `start` up to `end` of the text
  */
 
-/** In the order in which they are drawn, in turn. */
+/** Kinds, in the order in which they take turns. */
 export const kinds = [
   "comparison turned",
   "off by one",
@@ -49,7 +49,7 @@ const placesOfNode = (node, source) => {
     });
   }
   if (ts.isIfStatement(node) && node.elseStatement === undefined && isThrow(node.thenStatement))
-    // Not taken out: names that are used only there would not compile.
+    // Not removed: code with names that are used only there would not compile.
     return [place("check missing", node.expression, node.expression, `(${node.expression.getText(source)}) && false`)];
   return [];
 };
@@ -71,7 +71,7 @@ const placesInTypeScript = (file, text) => {
   return places;
 };
 
-/** Each rule of C++: what it finds in a line, the group of it that is replaced, and by what. */
+/** Each rule for C++: a pattern for a line, the group of it that is replaced, and the replacement. */
 const rulesOfCpp = [
   { kind: "comparison turned", finds: / (<=?|>=?|[=!]=) /dg, becomes: ([, sign]) => [turned[sign]] },
   { kind: "off by one", finds: /\w( [+-] 1)(?![\w.])/dg, becomes: ([, one]) => ["", one.replace("1", "2")] },
@@ -82,7 +82,7 @@ const rulesOfEdges = [
   { kind: "kernel's edge", finds: /\b(divideUp\((\w+), (\w+)\))/dg, becomes: ([, , a, b]) => [`(${a} / ${b})`] },
 ];
 
-/** Bounds and tails of a kernel are a kind of their own; in the other files of C++ there are the kinds of any code. */
+/** Bounds and tails of a kernel are a separate kind; other C++ files have the kinds of any code. */
 const isKernel = (file) => /^native\/(kernels|gemm)\//.test(file);
 
 const placesInCpp = (file, text) => {

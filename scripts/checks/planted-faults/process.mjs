@@ -1,11 +1,11 @@
-// Runs a program to its end, with all that it started: a test that hangs is ended with its workers.
+// Runs a program to its end, together with the processes that it starts: a hanging test is ended with its workers.
 import { spawn } from "node:child_process";
 
 /** @type {Set<() => void>} */
 const running = new Set();
 let stopped = false;
 
-/** Ends what runs; from then on `runToEnd` rejects, so that its callers put back what they changed. */
+/** Ends the running program. After that `runToEnd` rejects, so that its callers restore what they changed. */
 export const stopAll = () => {
   stopped = true;
   for (const kill of running) kill();
@@ -20,13 +20,13 @@ export const stopAll = () => {
 export const runToEnd = (program, args, { cwd, env = process.env, onLine = () => {}, onStart = () => {} }) =>
   new Promise((resolve, reject) => {
     if (stopped) throw new Error("stopped");
-    // A group of its own, so that it can be ended with its children.
+    // A process group, so that the program can be ended with its children.
     const child = spawn(program, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"], detached: true });
     const kill = () => {
       try {
         process.kill(-child.pid, "SIGKILL");
       } catch {
-        // It has just ended.
+        // The process has just ended.
       }
     };
     running.add(kill);

@@ -1,6 +1,6 @@
-// A compiler command for $CXX that takes a fraction of the time, for faults alone: it optimizes less, which changes no bit of
-// a result, and takes an object file from $FORETOKEN_FAULT_OBJECTS if the preprocessed text was compiled before. Most faults
-// change one of the files that are compiled.
+// A fast compiler command for $CXX, only for planted faults. It optimises less, which changes no bit of a result. If
+// the preprocessed text was compiled before, it takes the object file from $FORETOKEN_FAULT_OBJECTS; most faults change
+// only one of the compiled files.
 //
 //     CXX="node quick-compiler.mjs c++" node scripts/build/native.mjs
 import { spawnSync } from "node:child_process";

@@ -1,12 +1,12 @@
-// A reporter of vitest: appends a line of JSON to $FORETOKEN_FAULT_EVENTS for each file that begins or ends and each test
-// that ends, so that judge.mjs sees at once what failed and what hangs.
+// A reporter for vitest. It appends a line of JSON to $FORETOKEN_FAULT_EVENTS for each file that begins or ends and
+// each test that ends, so that judge.mjs sees immediately what failed and what hangs.
 import { appendFileSync } from "node:fs";
 
 const tell = (event) => appendFileSync(process.env.FORETOKEN_FAULT_EVENTS ?? "", `${JSON.stringify(event)}\n`);
 const fileOf = (module) => module.relativeModuleId;
 const textOf = (errors) => String(errors[0]?.message ?? "").split("\n")[0];
 
-/** vitest makes a reporter of the default export. */
+/** vitest constructs the reporter from the default export. */
 // biome-ignore lint/style/noDefaultExport: the form of a reporter
 export default class {
   onTestModuleStart(module) {

@@ -1,4 +1,4 @@
-// The code that faults are planted in, and how a fault is found again in it: by the text of its lines, wherever they are now.
+// The code in which faults are planted, and the search for a fault: by the text of its lines, wherever they are now.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -9,7 +9,7 @@ import { join } from "node:path";
  *   the draw has worded the lines anew
  */
 
-/** What the build does not compile here: another addon, tests, and what the build writes. */
+/** Files that the build does not compile here: another addon, tests, and generated files. */
 const others = ["native/test/", "native/mpi", "native/probe.cc", "native/generated/"];
 
 /**
@@ -27,19 +27,19 @@ export const readSources = (tree) => {
   return new Map(code.sort().map((file) => [file, readFileSync(join(tree, file), "utf8")]));
 };
 
-/** Lines without their indentation, which changes when code is moved into a function or out of one. */
+/** Lines without indentation, which changes when code moves into a function or out of one. */
 const unindented = (text) => `\n${text.replace(/^[ \t]+/gm, "")}\n`;
 
 /** @type {Map<string, string>} */
 const known = new Map();
-/** The same of a whole file: it is asked for again and again. */
+/** Lines of a whole file without indentation, cached because they are needed often. */
 const unindentedFile = (text) => known.get(text) ?? known.set(text, unindented(text)).get(text) ?? "";
 
-/** How often `snippet` is in `text`, as whole lines. */
+/** Number of times that `snippet` occurs in `text` as whole lines. */
 const countIn = (text, snippet) => unindentedFile(text).split(unindented(snippet)).length - 1;
 
 /**
- * The lines that hold a range of a file, with as many around them as no other place of the sources has.
+ * The lines that hold a range of a file, with enough lines around them to be unique in the sources.
  * @param {Sources} sources
  * @param {string} file
  * @param {{ start: number, end: number, replacement: string }} place
@@ -65,7 +65,7 @@ export const snippetOf = (sources, file, { start, end, replacement }) => {
 };
 
 /**
- * Where a fault's lines are now: in the file that the list names, or else in the only other one that has them.
+ * Current place of a fault's lines: in the listed file, or in the only other file that has them.
  * @param {Sources} sources
  * @param {Fault} fault
  * @returns {{ file: string, change: Change }}
@@ -74,7 +74,7 @@ export const locate = (sources, { id, file, snippet, becomes, later = [] }) => {
   for (const change of [{ snippet, becomes }, ...later]) {
     const here = countIn(sources.get(file) ?? "", change.snippet);
     if (here === 1) return { file, change };
-    if (here > 1) throw new Error(`${id}: ${file} has its lines ${here} times; give the list more lines around them`);
+    if (here > 1) throw new Error(`${id}: ${file} has its lines ${here} times; list more lines around them`);
     const found = [...sources].filter(([, text]) => countIn(text, change.snippet) > 0);
     if (found.length > 1 || found.some(([, text]) => countIn(text, change.snippet) > 1)) {
       const names = found.map(([name]) => name).join(", ");
@@ -82,7 +82,7 @@ export const locate = (sources, { id, file, snippet, becomes, later = [] }) => {
     }
     for (const [name] of found) return { file: name, change };
   }
-  throw new Error(`${id}: its lines, once in ${file}, are nowhere now; give it \`later\` lines, or draw another fault`);
+  throw new Error(`${id}: its lines, once in ${file}, were not found; add \`later\` lines, or draw another fault`);
 };
 
 /**

@@ -1,5 +1,5 @@
-// Turns that readers read twice, and what to write instead. A turn is listed only where a plainer form exists in nearly
-// every sentence; code, names and text inside backticks are not spared, so a turn is worded to miss them.
+// Turns that readers read twice, and what to write instead. A turn is listed only if a plainer form exists in nearly
+// every sentence. Code, names and text in backticks are searched, too, so patterns are worded to miss them.
 const rule = (turn, instead) => ({ turn, instead });
 
 export const banned = [

@@ -9,7 +9,7 @@ export const kinds = ["comments", "messages", "docs", "page"];
 
 const isPage = (file) => file.startsWith("web/") || file.startsWith("src/lesson/") || file.startsWith("templates/");
 
-/** Comments without their marks; the lines of a run of `//` comments are one passage. */
+/** Comments without their marks. Consecutive `//` lines are one passage. */
 const commentText = (comment) =>
   comment
     .replace(/^\/\*\*?|\*\/$/g, "")
@@ -20,7 +20,7 @@ const commentText = (comment) =>
 
 const lineOf = (text, offset) => text.slice(0, offset).split("\n").length;
 
-/** Joins `//` comments that stand on lines one below the other. */
+/** Joins `//` comments on consecutive lines. */
 const joined = (text, ranges) => {
   const groups = [];
   for (const { pos, end } of ranges) {
@@ -35,7 +35,9 @@ const joined = (text, ranges) => {
 
 const isWorded = (text) => /\p{L}[^\s]*\s+[^\s]*\p{L}[^\s]*\s+[^\s]*\p{L}/u.test(text);
 
-/** The text of a string, a template or a sum of them; `…` stands for values. Undefined for other expressions. */
+/**
+ * The text of a string, a template or a concatenation of them; `…` replaces values. Undefined for other expressions.
+ */
 const stringText = (node) => {
   if (ts.isStringLiteralLike(node)) return node.text;
   if (ts.isTemplateExpression(node))
@@ -120,7 +122,7 @@ const passagesOf = (file, text) => {
   return [];
 };
 
-/** Files that people here wrote, that hold prose. The changelog tells history, so it may be worded as it was. */
+/** Files with prose that people of this project wrote. The changelog describes history, so its wording stays. */
 export const proseFiles = (root) =>
   execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], {
     cwd: root,
@@ -131,7 +133,10 @@ export const proseFiles = (root) =>
     .filter((file) => /\.(ts|tsx|mjs|js|h|cc|cpp|css|md)$/.test(file))
     .filter((file) => !/(^|\/)(fixtures|node_modules|CHANGELOG\.md)(\/|$)/.test(file));
 
-/** All passages of `files`, in order: file, line of the first word, kind, text; for comments the range of characters, too. */
+/**
+ * All passages of `files`, in order: file, line of the first word, kind and text. Comments also have their range of
+ * characters.
+ */
 export const passages = (root, files) =>
   files.flatMap((file) =>
     passagesOf(file, readFileSync(join(root, file), "utf8"))
