@@ -1,6 +1,6 @@
-// Prefetch for products of few rows, which read a matrix once and wait for memory. A CPU alone fetches ahead along a few
-// lines of addresses and stops at the end of a page, so a block that is needed next is fetched in several streams at once.
-// (Measured on a Xeon with two threads: 15 GB/s without, 21 with eight streams, of 25 that memory gives.)
+// Prefetch for products of few rows, which read a matrix once and wait for memory. The CPU's own prefetcher follows only a few
+// streams of addresses and stops at the end of a page, so the next block is prefetched in several streams at once.
+// (Measured on a Xeon with two threads: 15 GB/s without, 21 GB/s with eight streams; memory delivers 25.)
 #pragma once
 
 #include <cstdint>
@@ -9,12 +9,12 @@
 
 namespace foretoken::FT_ISA {
 
-// A matrix of fewer bytes may still be in the cache from the token before: there a prefetch costs more than it saves.
+// A smaller matrix may still be in the cache from the previous token; a prefetch then costs more than it saves.
 constexpr int64_t kStreamedBytes = int64_t{1} << 19;
 
 class StreamPrefetch {
  public:
-  // [at, at + bytes), by the time that step() has been called `times` times.
+  // Prefetches [at, at + bytes) in `times` calls of step().
   StreamPrefetch(const void* at, int64_t bytes, int64_t times)
       : at_(static_cast<const char*>(at)),
         length_(roundUp(divideUp(bytes, kStreams), kCacheLine)),
@@ -36,9 +36,9 @@ class StreamPrefetch {
   static constexpr int64_t kCacheLine = 64;
   static constexpr int64_t kStreams = 8;
   const char* at_;
-  int64_t length_;  // of a stream
+  int64_t length_;  // bytes of a stream
   int64_t bytes_;
-  int64_t share_;  // of a stream, in one step
+  int64_t share_;  // bytes of a stream in one step
   int64_t offset_ = 0;
 };
 

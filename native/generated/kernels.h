@@ -1,4 +1,4 @@
-// Made by scripts/build/kernel-header.mjs from src/backend/kernels/kernels.ts: change that, and build.
+// Made by scripts/build/kernel-header.mjs from src/backend/kernels/kernels.ts: edit that file, then build.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 namespace foretoken {
 
-// The most arguments of each sort that a kernel has.
+// Maximum number of arguments of each kind in a kernel.
 constexpr int kMaxBuffers = 11;
 constexpr int kMaxInts = 20;
 constexpr int kMaxFloats = 8;
@@ -63,9 +63,9 @@ constexpr KernelDeclaration kDeclarations[] = {
     {"blocksLinearForward", 5, 5, 0, 0b10001},
 };
 
-// A kernel's arguments. `bfloat16`: operands of matrix products and of attention's products are rounded to bfloat16, to
-// nearest, ties to even; sums stay in float32. `wholeTiles`: those of linear layers are float32 and go by tiles, where the set
-// has them. As the backend was opened: `dtype` in src/backend/backend.ts.
+// A kernel's arguments. `bfloat16`: operands of matrix products and of attention's products are rounded to bfloat16 (to
+// nearest, ties to even); sums stay in float32. `wholeTiles`: operands of linear layers are float32, and tiles multiply them
+// if the instruction set has tiles. Both follow from how the backend was opened: `dtype` in src/backend/backend.ts.
 
 // fill: y[i] = value.
 struct FillArgs {
@@ -219,7 +219,7 @@ struct CopyRowsArgs {
   }
 };
 
-// placeRows: Copies row r of x, of `rows` rows of `width` (row stride xStride), to row places[r] of y [yRows, width].
+// placeRows: Copies row r of x to row places[r] of y[yRows, width]; x has `rows` rows of `width` (row stride xStride).
 struct PlaceRowsArgs {
   static constexpr int kIndex = 4;
 
@@ -327,7 +327,7 @@ struct SumOfSquaresArgs {
   }
 };
 
-// addSquares: x += addend in the ranges, if there is one; squares[r] = Σx² of range r.
+// addSquares: x += addend in the ranges, if addend is given; squares[r] = Σx² of range r.
 struct AddSquaresArgs {
   static constexpr int kIndex = 7;
 
@@ -916,8 +916,8 @@ struct LayerNormForwardArgs {
   }
 };
 
-// layerNormBackward: Gradients of layerNormForward: dx is overwritten, or with `add` = 1 added to; dGamma and dBeta
-// are added to.
+// layerNormBackward: Gradients of layerNormForward: adds to dGamma and dBeta; overwrites dx, or adds to it if `add` is
+// 1.
 struct LayerNormBackwardArgs {
   static constexpr int kIndex = 21;
 
@@ -1017,7 +1017,7 @@ struct RmsNormForwardArgs {
   }
 };
 
-// rmsNormBackward: Gradients of rmsNormForward: dx is overwritten, or with `add` = 1 added to; dGamma is added to.
+// rmsNormBackward: Gradients of rmsNormForward: adds to dGamma; overwrites dx, or adds to it if `add` is 1.
 struct RmsNormBackwardArgs {
   static constexpr int kIndex = 23;
 
@@ -1145,7 +1145,7 @@ struct RotaryForwardArgs {
   }
 };
 
-// rotaryBackward: Gradients of rotaryForward: dx is overwritten; dGammaQ and dGammaK are added to.
+// rotaryBackward: Gradients of rotaryForward: overwrites dx; adds to dGammaQ and dGammaK.
 struct RotaryBackwardArgs {
   static constexpr int kIndex = 25;
 
@@ -1275,7 +1275,7 @@ struct LinearForwardArgs {
   }
 };
 
-// linearGeluForward: y = gelu(h) and, where asked for, slope = gelu′(h), with h[M, N] = x[M, K] · w[N, K]ᵀ + bias[N].
+// linearGeluForward: y = gelu(h), and slope = gelu′(h) if slope is given, with h[M, N] = x[M, K] · w[N, K]ᵀ + bias[N].
 struct LinearGeluForwardArgs {
   static constexpr int kIndex = 27;
 
@@ -1393,7 +1393,7 @@ struct LinearDropoutForwardArgs {
   }
 };
 
-// linearBackwardInput: dx[M, K] = dy[M, N] · w[N, K], elementwise times factor[M, K] where there is one.
+// linearBackwardInput: dx[M, K] = dy[M, N] · w[N, K], elementwise times factor[M, K] if factor is given.
 struct LinearBackwardInputArgs {
   static constexpr int kIndex = 29;
 
@@ -1441,7 +1441,7 @@ struct LinearBackwardInputArgs {
 };
 
 // linearDropoutBackwardInput: dBranch[i] = dy[i] · kept(i) / (1 − p); dx[M, K] = dBranch[M, N] · w[N, K], times factor
-// where there is one.
+// if factor is given.
 struct LinearDropoutBackwardInputArgs {
   static constexpr int kIndex = 30;
 
@@ -1654,7 +1654,7 @@ struct AttentionForwardArgs {
   }
 };
 
-// attentionBackward: Gradients of attentionForward: dq, dk and dv are overwritten.
+// attentionBackward: Gradients of attentionForward: overwrites dq, dk and dv.
 struct AttentionBackwardArgs {
   static constexpr int kIndex = 33;
 
@@ -1938,7 +1938,7 @@ struct AdamStepArgs {
   }
 };
 
-// blocksPack: y: panels of the rows of x[rows, k], both in blocks.
+// blocksPack: Copies the rows of x[rows, k] into panels y; both are in blocks.
 struct BlocksPackArgs {
   static constexpr int kIndex = 37;
 
@@ -1976,7 +1976,7 @@ struct BlocksPackArgs {
   }
 };
 
-// blocksRows: y[r, :] = w[ids[r], :], or w[first + r, :] where there are no ids; w[n, k] in blocks.
+// blocksRows: y[r, :] = w[ids[r], :], or w[first + r, :] without ids; w[n, k] is in blocks.
 struct BlocksRowsArgs {
   static constexpr int kIndex = 38;
 
@@ -2023,7 +2023,7 @@ struct BlocksRowsArgs {
   }
 };
 
-// blocksLinearForward: y[M, N] = round8(x[M, K]) · w[N, K]ᵀ + bias[N] + addend[M, N], w in blocks.
+// blocksLinearForward: y[M, N] = round8(x[M, K]) · w[N, K]ᵀ + bias[N] + addend[M, N]; w is in blocks.
 struct BlocksLinearForwardArgs {
   static constexpr int kIndex = 39;
 

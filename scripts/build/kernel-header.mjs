@@ -100,7 +100,7 @@ export const headerOf = (kernels) => {
       `    {"${name}", ${Object.keys(buffers).length}, ${ints.length}, ${floats.length}, ${activationMask(buffers)}},\n`,
   );
   const calls = entries.map(([name]) => `  kernel(${name}, ${argsName(name)})`);
-  return `// Made by scripts/build/kernel-header.mjs from src/backend/kernels/kernels.ts: change that, and build.
+  return `// Made by scripts/build/kernel-header.mjs from src/backend/kernels/kernels.ts: edit that file, then build.
 #pragma once
 
 #include <cstdint>
@@ -109,7 +109,7 @@ export const headerOf = (kernels) => {
 
 namespace foretoken {
 
-// The most arguments of each sort that a kernel has.
+// Maximum number of arguments of each kind in a kernel.
 constexpr int kMaxBuffers = ${most(({ buffers }) => Object.keys(buffers).length)};
 constexpr int kMaxInts = ${most(({ ints }) => ints.length)};
 constexpr int kMaxFloats = ${most(({ floats }) => floats.length)};
@@ -125,9 +125,9 @@ struct KernelDeclaration {
 constexpr KernelDeclaration kDeclarations[] = {
 ${declarations.join("")}};
 
-// A kernel's arguments. \`bfloat16\`: operands of matrix products and of attention's products are rounded to bfloat16, to
-// nearest, ties to even; sums stay in float32. \`wholeTiles\`: those of linear layers are float32 and go by tiles, where the set
-// has them. As the backend was opened: \`dtype\` in src/backend/backend.ts.
+// A kernel's arguments. \`bfloat16\`: operands of matrix products and of attention's products are rounded to bfloat16 (to
+// nearest, ties to even); sums stay in float32. \`wholeTiles\`: operands of linear layers are float32, and tiles multiply them
+// if the instruction set has tiles. Both follow from how the backend was opened: \`dtype\` in src/backend/backend.ts.
 
 ${entries.map(([name, kernel], index) => structureOf(name, index, kernel)).join("\n")}
 }  // namespace foretoken

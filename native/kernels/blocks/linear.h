@@ -1,5 +1,5 @@
-// y = x · wᵀ with w in blocks of few bits. Rows of x are rounded to 8 bits in blocks of 32, each with a scale; sums of a block are
-// integers, and those of a row are added from block 0 on. So a row's bits depend on nothing but that row and w.
+// y = x · wᵀ with w in blocks of few bits. Rows of x are rounded to 8 bits in blocks of 32, each with a scale. The sum of a block
+// is an integer; the sums of a row's blocks are added in order, from block 0 on. So a row's bits depend only on that row and w.
 //
 //   total += sum(block) · (scale of w · scale of x)         and for scales with a minimum
 //   total += minimum · (sum of x · scale of x)
@@ -7,6 +7,7 @@
 
 #include <cstdint>
 
+#include "../../gemm/stream_prefetch.h"
 #include "byte_rows.h"
 #include "byte_sums.h"
 #include "rows.h"
@@ -17,11 +18,13 @@
 
 namespace foretoken::FT_ISA {
 
-// Rows [row, row + kRows) of x by one panel: sums[kRows][kPanelRows].
+// Rows [row, row + kRows) of x by one panel: sums[kRows][kPanelRows]. Prefetches a part of the next panel with each block.
 template <class Form, int kRows>
-static void multiplyPanel(const ByteRows& x, const BlockPanel<Form>& weights, int64_t row, float* sums) {
+static void multiplyPanel(const ByteRows& x, const BlockPanel<Form>& weights, int64_t row, StreamPrefetch prefetch,
+                          float* sums) {
   F32 totals[kRows][kPanelVectors] = {};
   for (int64_t block = 0; block < x.blocks; block++) {
+    prefetch.step();
     // One sum for each half of a block if the halves have their own scales.
     ByteSums<Form::kBits> parts[Form::kIsHalved ? 2 : 1][kRows];
     FT_UNROLL
@@ -117,6 +120,7 @@ static void blocksLinearForward(const BlocksLinearForwardArgs& args, Pool& pool)
     const BlocksResult<T> result{y, n, args.yStride, args.bias.orNull(), args.addend.orNull()};
     withBlockForm(args.form, [&]<class Form>(Form) {
       const int64_t panelBytes = Form::panelBytes(k);
+      const bool streams = divideUp(n, kPanelRows) * panelBytes >= kStreamedBytes;
       parallelRanges(pool, divideUp(n, kPanelRows), grain, [&](int64_t begin, int64_t end, [[maybe_unused]] int thread) {
         const auto take = [&](const float* sums, int64_t panel, int64_t row, int64_t rows) { result.take(sums, panel, row, rows); };
 #if defined(FT_TILES)
@@ -134,11 +138,15 @@ static void blocksLinearForward(const BlocksLinearForwardArgs& args, Pool& pool)
 #endif
         alignas(64) float sums[kRowsTogether * kPanelRows];
         for (int64_t panel = begin; panel < end; panel++) {
-          const BlockPanel<Form> weights(w + panel * panelBytes, k);
+          const uint8_t* const at = w + panel * panelBytes;
+          const BlockPanel<Form> weights(at, k);
+          const int64_t ahead = streams && panel + 1 < end ? panelBytes : 0;
           int64_t row = 0;
           const auto together = [&]<int kRows>() {
             for (; row + kRows <= m; row += kRows) {
-              multiplyPanel<Form, kRows>(x, weights, row, sums);
+              // The first rows fetch the next panel; the rest find this one in the cache.
+              const StreamPrefetch prefetch(at + ahead, row == 0 ? ahead : 0, x.blocks);
+              multiplyPanel<Form, kRows>(x, weights, row, prefetch, sums);
               take(sums, panel, row, kRows);
             }
           };

@@ -23,7 +23,7 @@ export const banned = [
     /\b(?:is|are|was|were|be) told (?:in|by|here|apart|from)\b/gi,
     'say "described in", "distinguished from", "known from"',
   ),
-  rule(/\bserves?(?=[.;])/gi, 'say "uses" or "works"; "serve" takes an object'),
+  rule(/\bserves?(?=[.;](?:\s|$))/gi, 'say "uses" or "works"; "serve" takes an object'),
   rule(/\b(?:go|goes|going|gone|went) on\b(?! to\b)/gi, 'say "continue", "resume" or "keep …ing"'),
   rule(
     /\b(?:lest|ere|hitherto|nought|whence|thence|thereof|therein|whereof|wherein|withal)\b/gi,

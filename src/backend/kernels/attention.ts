@@ -92,7 +92,7 @@ export const attentionKernels = {
    * is null. dk and dv are summed over the heads of a group in ascending order.
    */
   attentionBackward: kernel({
-    purpose: "Gradients of attentionForward: dq, dk and dv are overwritten",
+    purpose: "Gradients of attentionForward: overwrites dq, dk and dv",
     buffers: {
       dOut: activation,
       q: activation,

@@ -14,7 +14,7 @@ const limits = [
 export const blockKernels = {
   /** Packs rows from the file's format into panels. Unused rows of the last panel become zero. */
   blocksPack: kernel({
-    purpose: "y: panels of the rows of x[rows, k], both in blocks",
+    purpose: "Copies the rows of x[rows, k] into panels y; both are in blocks",
     buffers: { x: bits, y: bitsOutput },
     ints: ["rows", "k", "form"],
     floats: [],
@@ -27,7 +27,7 @@ export const blockKernels = {
    * kernels clamp them.
    */
   blocksRows: kernel({
-    purpose: "y[r, :] = w[ids[r], :], or w[first + r, :] where there are no ids; w[n, k] in blocks",
+    purpose: "y[r, :] = w[ids[r], :], or w[first + r, :] without ids; w[n, k] is in blocks",
     buffers: { w: bits, ids: maybeIndices, y: activationOutput },
     ints: ["rows", "n", "k", "first", "form"],
     floats: [],
@@ -42,7 +42,7 @@ export const blockKernels = {
    * every M. Rows of y and of the addend are `yStride` elements apart.
    */
   blocksLinearForward: kernel({
-    purpose: "y[M, N] = round8(x[M, K]) · w[N, K]ᵀ + bias[N] + addend[M, N], w in blocks",
+    purpose: "y[M, N] = round8(x[M, K]) · w[N, K]ᵀ + bias[N] + addend[M, N]; w is in blocks",
     buffers: { x: activation, w: bits, bias: maybeInput, addend: maybeInput, y: activationOutput },
     ints: ["m", "n", "k", "yStride", "form"],
     floats: [],

@@ -58,7 +58,7 @@ export const elementwiseKernels = {
 
   /** The caller checks that places are below `yRows` and distinct. A compiled backend skips invalid places. */
   placeRows: kernel({
-    purpose: "Copies row r of x, of `rows` rows of `width` (row stride xStride), to row places[r] of y [yRows, width]",
+    purpose: "Copies row r of x to row places[r] of y[yRows, width]; x has `rows` rows of `width` (row stride xStride)",
     buffers: { x: activation, places: indices, y: activationUpdate },
     ints: ["rows", "width", "xStride", "yRows"],
     floats: [],
@@ -93,7 +93,7 @@ export const elementwiseKernels = {
    * has the same bits as from sumOfSquares.
    */
   addSquares: kernel({
-    purpose: "x += addend in the ranges, if there is one; squares[r] = Σx² of range r",
+    purpose: "x += addend in the ranges, if addend is given; squares[r] = Σx² of range r",
     buffers: { x: update, addend: maybeInput, ranges: indices, squares: output },
     ints: ["n", "count"],
     floats: [],

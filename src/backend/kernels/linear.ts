@@ -33,7 +33,7 @@ export const linearKernels = {
 
   /** h is not stored. `tanh` as in geluForward. Row i depends only on row i of x and has the same bits for every M. */
   linearGeluForward: kernel({
-    purpose: "y = gelu(h) and, where asked for, slope = gelu′(h), with h[M, N] = x[M, K] · w[N, K]ᵀ + bias[N]",
+    purpose: "y = gelu(h), and slope = gelu′(h) if slope is given, with h[M, N] = x[M, K] · w[N, K]ᵀ + bias[N]",
     buffers: { x: activation, w: activation, bias: maybeInput, y: activationOutput, slope: maybeActivationOutput },
     ints: ["m", "n", "k", "tanh"],
     floats: [],
@@ -64,7 +64,7 @@ export const linearKernels = {
 
   /** With `add` = 1 and no factor, the product is added to dx. */
   linearBackwardInput: kernel({
-    purpose: "dx[M, K] = dy[M, N] · w[N, K], elementwise times factor[M, K] where there is one",
+    purpose: "dx[M, K] = dy[M, N] · w[N, K], elementwise times factor[M, K] if factor is given",
     buffers: { dy: activation, w: activation, factor: maybeActivation, dx: activationUpdate },
     ints: ["m", "n", "k", "add"],
     floats: [],
@@ -80,7 +80,7 @@ export const linearKernels = {
   /** linearBackwardInput for a branch that ends with dropout, with the mask of linearDropoutForward. */
   linearDropoutBackwardInput: kernel({
     purpose:
-      "dBranch[i] = dy[i] · kept(i) / (1 − p); dx[M, K] = dBranch[M, N] · w[N, K], times factor where there is one",
+      "dBranch[i] = dy[i] · kept(i) / (1 − p); dx[M, K] = dBranch[M, N] · w[N, K], times factor if factor is given",
     buffers: {
       dy: input,
       kept: bits,

@@ -94,8 +94,7 @@ export const rowKernels = {
   }),
 
   layerNormBackward: kernel({
-    purpose:
-      "Gradients of layerNormForward: dx is overwritten, or with `add` = 1 added to; dGamma and dBeta are added to",
+    purpose: "Gradients of layerNormForward: adds to dGamma and dBeta; overwrites dx, or adds to it if `add` is 1",
     buffers: {
       dy: activation,
       x: input,
@@ -131,7 +130,7 @@ export const rowKernels = {
   }),
 
   rmsNormBackward: kernel({
-    purpose: "Gradients of rmsNormForward: dx is overwritten, or with `add` = 1 added to; dGamma is added to",
+    purpose: "Gradients of rmsNormForward: adds to dGamma; overwrites dx, or adds to it if `add` is 1",
     buffers: { dy: activation, x: input, gamma: input, rstd: input, dx: maybeUpdate, dGamma: maybeUpdate },
     ints: ["rows", "channels", "add"],
     floats: [],
@@ -183,7 +182,7 @@ export const rowKernels = {
 
   /** Without a norm, dGammaQ and dGammaK are not touched. */
   rotaryBackward: kernel({
-    purpose: "Gradients of rotaryForward: dx is overwritten; dGammaQ and dGammaK are added to",
+    purpose: "Gradients of rotaryForward: overwrites dx; adds to dGammaQ and dGammaK",
     buffers: {
       dy: activation,
       x: input,
