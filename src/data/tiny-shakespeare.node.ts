@@ -121,7 +121,7 @@ export const findTinyShakespeare = async ({ env, fetch }: Surroundings): Promise
 export const tinyShakespeareError = (problem: string): DataError =>
   new DataError({
     where: "tiny-shakespeare",
-    must: `the text must be on this machine or downloadable from ${address}`,
+    must: `the text must be on this machine or come from ${address}`,
     got: problem,
     hint: `a network, a folder with ${fileName} in the variable FORETOKEN_CORPORA, or --data with a text of your own`,
   });

@@ -200,8 +200,7 @@ export const createSequenceEngine = (
   return {
     write(request) {
       checkIds(request.model, request.prompt);
-      if (closed)
-        throw new ConfigError({ where: "engine", must: "the engine must be open", got: "one that was closed" });
+      if (closed) throw new ConfigError({ where: "engine", must: "the engine must be open", got: "a closed engine" });
       const { entry, ended } = newEntry(request, guessing);
       if (request.draft !== undefined) guessing = entry.guessing;
       waiting.push(entry);

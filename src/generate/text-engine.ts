@@ -69,7 +69,7 @@ const adaptedModel = (lm: LanguageModel, adapter: string | null | undefined): Mo
 const closedEngine = (model: Model): ConfigError =>
   isClosed(model)
     ? closedError("generate")
-    : new ConfigError({ where: "generate", must: "the engine must be open", got: "one that was closed" });
+    : new ConfigError({ where: "generate", must: "the engine must be open", got: "a closed engine" });
 
 /**
  * Milliseconds for which `generateBatches` collects events before it yields again: too short for a person to notice.

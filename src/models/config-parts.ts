@@ -70,7 +70,7 @@ export const positionSchema = z.discriminatedUnion("kind", [
 
 export const windowSchema = z.strictObject({
   size: positiveInteger(mostContext).describe(
-    "number of latest tokens that a position's attention sees, its own token included",
+    "latest tokens that a position's attention sees, with its own token; default: no window",
   ),
   fullEvery: everyNth()
     .optional()
@@ -169,8 +169,8 @@ export interface RopeConfig {
 /** Sliding-window attention (Beltagy et al. 2020; Jiang et al. 2023): a position sees only the latest tokens. */
 export interface WindowConfig {
   /**
-   * Number of latest tokens that a position's attention sees, its own token included. Whole number from 1 to 1,048,576.
-   * No default.
+   * Latest tokens that a position's attention sees, with its own token; default: no window. Whole number from 1 to
+   * 1,048,576. No default.
    */
   readonly size: number;
   /** Each n-th layer has no window: 6 means every sixth; default: all layers have one. Whole number from 2 to 2048. */

@@ -157,7 +157,7 @@ const checkResumed = (given: Readonly<Record<string, unknown>>): void => {
   if (other !== undefined) {
     throw new ConfigError({
       where: "resume",
-      must: "nothing that would change the run may be given with it",
+      must: "options that change the run must be absent",
       got: other,
       hint: "a new run, or resume with the run's text and steps, extend, onNonfinite, stopAt or threads",
     });
@@ -166,7 +166,7 @@ const checkResumed = (given: Readonly<Record<string, unknown>>): void => {
   if (given.extend !== undefined && given.steps === undefined) {
     throw new ConfigError({
       where: "extend",
-      must: "must go with steps, the new number of all steps",
+      must: "must be used with steps, the new total number of steps",
       got: "no steps",
     });
   }

@@ -44,7 +44,7 @@ export const openedEngines = (): OpenedEngines => {
     find(method, key) {
       const found = opened.get(key);
       if (found !== undefined) return found.engine;
-      throw new ConfigError({ where: method, must: "the engine must be open", got: "one that was closed" });
+      throw new ConfigError({ where: method, must: "the engine must be open", got: "a closed engine" });
     },
     close,
     async closeOf(model) {

@@ -51,7 +51,11 @@ it("times writing", async () => {
 
 it.each([
   ["main", ["--part", "tests"], /--part: must be one or more of train, kernels, generate; got tests/],
-  ["main", ["--part", "generate", "--config", "gpt2"], /--config: must name a configuration that --part generate measures; got gpt2/],
+  [
+    "main",
+    ["--part", "generate", "--config", "gpt2"],
+    /--config: must name a configuration that --part generate measures; got gpt2/,
+  ],
   ["generate", ["--config", "gpt2"], /--config: must be one or more of nano-cpu, book, baby; got gpt2/],
   ["generate", ["--backend", "native,wasm"], /--backend: must be one backend; got native,wasm/],
 ])("%s refuses %j in a line", async (program, args, says) => {

@@ -121,8 +121,8 @@ describe.skipIf(missingChromium !== undefined)(title("a page that may not comput
 
   it("is told which headers it lacks, and has the reference backend", async () => {
     const headers = `${Object.keys(isolation)[0]}: same-origin and ${Object.keys(isolation)[1]}: require-corp`;
-    const must = "must be cross-origin isolated, for the memory that its threads share";
-    const got = `got one that is not; try serving it with the headers ${headers}, or { threads: 1 }`;
+    const must = "must be cross-origin isolated, because threads share memory";
+    const got = `got a page that is not; try serving it with the headers ${headers}, or { threads: 1 }`;
     expect(await open({})).toEqual(refusal(`^wasm backend: the page ${must}; ${got}$`));
   });
 

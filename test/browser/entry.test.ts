@@ -147,7 +147,9 @@ describe("training on a string", () => {
     const refused = (change: object): Promise<unknown> => collect(train({ ...options, ...change } as TrainOptions));
     // The same model may be given again.
     expect(await refused({ config })).toContainEqual(expect.objectContaining({ type: "done", step: 4 }));
-    await expect(refused({ config: { model: { nEmbd: 16 } } })).rejects.toThrow("config.model.nEmbd: must be that of");
+    await expect(refused({ config: { model: { nEmbd: 16 } } })).rejects.toThrow(
+      "config.model.nEmbd: must match the weights",
+    );
     await expect(refused({ text: text.replaceAll("a", "ä") })).rejects.toThrow('knows; got another: "ä" (U+00E4)');
     await expect(refused({ initFrom: 5 })).rejects.toThrow("train: initFrom: checkpoint: must be an address");
   });

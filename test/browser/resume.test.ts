@@ -140,10 +140,10 @@ describe("a run in a page that goes on", () => {
       /^checkpoint: the checkpoint must be of the run's plan, 13 steps; got one of 12 steps/u,
     );
     expect(await refusal({ stopAt: 7 })).toMatch(/^stopAt: must be a whole number above the 7 steps done; got 7/u);
-    expect(await refusal({ extend: "restart" })).toMatch(/^extend: must go with steps/u);
+    expect(await refusal({ extend: "restart" })).toMatch(/^extend: must be used with steps/u);
     for (const option of ["preset", "config", "prompt", "valFraction", "finalSampleTokens", "initFrom"]) {
       expect(await refusal({ [option]: 1 })).toMatch(
-        new RegExp(`^resume: nothing that would change the run may be given with it; got ${option}; try `, "u"),
+        new RegExp(`^resume: options that change the run must be absent; got ${option}; try `, "u"),
       );
     }
   });

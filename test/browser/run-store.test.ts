@@ -120,7 +120,7 @@ describe("a store of files", () => {
     await store.write({ one: bytes("same") });
     const [name = ""] = browser.names().filter((one) => one !== "index.json");
     browser.lose(name);
-    expect(await messageOf(store.read())).toContain("got none");
+    expect(await messageOf(store.read())).toContain("got no file");
     await store.write({ one: bytes("same") });
     expect(await asTexts(store)).toEqual({ one: "same" });
   });

@@ -174,7 +174,7 @@ describe("a chat session", () => {
     await answered(session, "/again");
     expect(prompts.at(-1)).toBe(before);
     expect(await answered(session, "/seed")).toBe("/seed 2");
-    expect(await answered(session, "/system I sing")).toBe("a new conversation");
+    expect(await answered(session, "/system I sing")).toBe("started a new conversation");
     expect(await answered(session, "/system")).toBe("I sing");
     await answered(session, "Hi");
     expect(prompts.at(-1)).toBe("<|say|>system I sing<|end|><|say|>user Hi<|end|><|say|>");

@@ -132,7 +132,7 @@ test("files without checksums are skipped, once their headers are right", async 
     async () => {
       expect((await checked("small.gguf")).files).toMatchObject({
         status: "failed",
-        advice: "a complete copy of the file",
+        advice: "get a complete copy of the file",
       });
     },
   );

@@ -150,7 +150,7 @@ describe("export", () => {
       /^foretoken: mine\.gguf: the name must be free; got a file with this name; try another name, or --overwrite$/u,
     );
     expect(await refused("base", "--format", "hf", "--out", "mine", "--overwrite")).toMatch(
-      /^foretoken: mine: the folder must be new, empty or contain only an earlier checkpoint; got a folder with "letter\.txt"/u,
+      /^foretoken: mine: the folder must be new, empty or contain only an earlier checkpoint; got a folder that contains "letter\.txt"/u,
     );
     expect(await refused("runs/notes", "--format", "hf", "--out", "runs/notes/best", "--overwrite")).toMatch(
       /got a checkpoint that a run resumes from/u,

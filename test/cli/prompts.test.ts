@@ -64,7 +64,7 @@ describe("generate --prompts", () => {
       stderr: "all 14 texts are in part.jsonl already\n",
     });
     const other = await generate("--out", "part.jsonl", "--seed", "9");
-    expect(other).toMatchObject({ status: 2, stderr: expect.stringMatching(/whose text \d+ is another/u) });
+    expect(other).toMatchObject({ status: 2, stderr: expect.stringMatching(/whose text \d+ differs/u) });
   });
 
   test("changes no file with anything else, nor one of other settings or prompts", async () => {

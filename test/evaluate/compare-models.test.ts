@@ -189,7 +189,7 @@ describe("compareModels", () => {
     await expect(compare(["a".repeat(16)])).rejects.toThrow(
       /prompts\[0\]: must leave room for a token in the context of 16/u,
     );
-    await expect(compare(["a", ""])).rejects.toThrow(/prompts\[1\]: must be a text, or a list of token ids/u);
+    await expect(compare(["a", ""])).rejects.toThrow(/prompts\[1\]: must be a text or a list of token ids/u);
     await expect(compare([[99]])).rejects.toThrow(ConfigError);
     await expect(compare(["xyz"])).rejects.toThrow(DataError);
     const wide = languageModel(hashedModel(backend, config, 12), noTokenizer("model", 12));

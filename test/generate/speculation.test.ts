@@ -172,14 +172,14 @@ describe("who guesses", () => {
         expect(await refused(fewer)).toBe(`${must}; got a vocabulary of 3 tokens instead of 4`);
         expect(await refused(others)).toBe(`${must}; got "e" instead of "d" for token 3`);
         expect(await refused(closed)).toBe(
-          "generate: speculate: the model that guesses must stay open as long as texts are written with it; got one that was closed",
+          "generate: speculate: the model that guesses must stay open while texts are written with it; got a closed model",
         );
         expect(await refused("trigram")).toBe(
           'generate: speculate: must be false, "ngram" or a language model; got "trigram"',
         );
         expect(await refused("draft")).toContain("try loadInWorker(path, { draft: smaller })");
         const uncached = { prompt: "ab", cache: false, speculate: "ngram" } as const;
-        await expect(listed(generate(lm, uncached))).rejects.toThrow("need the keys and values");
+        await expect(listed(generate(lm, uncached))).rejects.toThrow("need cached keys and values");
         for (const one of [lm, fewer, others]) await one.close();
         await backend.close();
       });

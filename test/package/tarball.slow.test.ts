@@ -192,7 +192,9 @@ describe.skipIf(missing !== undefined)(
         expect(auto.name).toBe("native");
       } else {
         expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
-        expect(stderr).toMatch(/^(no C\+\+ compiler|no Node-API headers) found.*foretoken uses WebAssembly instead.*\n$/);
+        expect(stderr).toMatch(
+          /^(no C\+\+ compiler|no Node-API headers) found.*foretoken uses WebAssembly instead.*\n$/,
+        );
         expect(auto.why).toContain(join("node_modules", "foretoken", "scripts", "build", "native.mjs"));
       }
     });

@@ -18,7 +18,11 @@ it.each([
   ["a.txt", [0x47, 0x72, 0xfc, 0xdf], foreign],
   ["a.txt", [0xff, 0xfe, 0x61, 0], foreign],
   ["a.txt", [0x61, 0, 0x62, 0], foreign],
-  ["a.docx", [0x50, 0x4b, 3, 4, 0], "a.docx is a zip file, as Word’s .docx are; try to save it as plain text (UTF-8)."],
+  [
+    "a.docx",
+    [0x50, 0x4b, 3, 4, 0],
+    "a.docx is a zip file, such as Word’s .docx; try to save it as plain text (UTF-8).",
+  ],
   ["a.png", [0x89, 0x50, 0x4e, 0x47], "a.png is an image (PNG); try a text file (UTF-8)."],
   ["a.txt", [], "a.txt is an empty file; choose another one."],
 ])("is refused in one line: %s of %j", async (name, bytes, refused) => {

@@ -49,7 +49,7 @@ it("its heads are switched off, and on again", async () => {
 
 it("it refuses what cannot be, as here", async () => {
   await expect(inThread.lensOf(text, { top: 0 })).rejects.toThrow("lensOf.top: must be at least 1; got 0");
-  await expect(inThread.lensOf(text, { top: (() => 1) as never })).rejects.toThrow("lensOf: must hold numbers");
+  await expect(inThread.lensOf(text, { top: (() => 1) as never })).rejects.toThrow("lensOf: must hold only numbers");
   await expect(inThread.patched({ ...patch, clean: 7 as never })).rejects.toThrow("patched: clean: must be a list");
   await expect(inThread.lensOf(text, { signal: AbortSignal.abort("enough") })).rejects.toBe("enough");
 });

@@ -208,7 +208,7 @@ describe("training in a thread of its own", () => {
       let steps = 0;
       for await (const event of train(options(out))) {
         if (event.type !== "step" || ++steps !== 5) continue;
-        await expect(resumed()).rejects.toThrow(`got process ${process.pid}, this one;`);
+        await expect(resumed()).rejects.toThrow(`got process ${process.pid}, this process;`);
         await (posted.mock.contexts[0] as Worker).terminate();
       }
     };

@@ -65,7 +65,7 @@ const parsePrompt = (where: string, text: string, line: number): FilePrompt => {
   const unknown = Object.keys(settings).find((name) => !names.includes(name));
   if (unknown !== undefined) {
     const hint = nearest(unknown, ["id", "prompt", ...names]);
-    const must = `the keys of a line must be among prompt, id, ${ownSettings.join(", ")}`;
+    const must = `a line may have the keys prompt, id, ${ownSettings.join(", ")}`;
     throw new DataError({ where, must, got: oneLine(unknown), ...(hint === undefined ? {} : { hint }) });
   }
   return { line, options: { ...settings, prompt }, id };

@@ -30,8 +30,8 @@ export const createDraftModel = (
   return {
     draft: (ahead) => async (ids, most) => {
       if (isClosed(model)) {
-        const must = "the model that guesses must stay open as long as texts are written with it";
-        throw new ConfigError({ where: "generate: speculate", must, got: "one that was closed" });
+        const must = "the model that guesses must stay open while texts are written with it";
+        throw new ConfigError({ where: "generate: speculate", must, got: "a closed model" });
       }
       // Beyond its context it would compute the whole window again for each token.
       const count = Math.min(most, model.config.contextLength - ids.length);

@@ -29,7 +29,9 @@ type OnNotice = ((line: string) => void | Promise<void>) | undefined;
 /** Reports that the text is too short for the requested vocabulary size. */
 const tellSmaller = async (asked: TokenizerConfig, { vocabSize }: Tokenizer, onNotice: OnNotice): Promise<void> => {
   if (asked.kind !== "bpe" || vocabSize >= asked.vocabSize) return;
-  await onNotice?.(`the text has no more pairs that come twice: ${vocabSize} tokens instead of ${asked.vocabSize}`);
+  await onNotice?.(
+    `no pair of tokens occurs twice in the text any more: ${vocabSize} tokens instead of ${asked.vocabSize}`,
+  );
 };
 
 /** Returns the given tokenizer; without one, trains a tokenizer on the text. */

@@ -46,7 +46,7 @@ describe("the prebuilt native kernels", () => {
     const finding = (): unknown => findPrebuilt(root);
     expect(finding).toThrow(UnsupportedKernelError);
     expect(finding).toThrow(
-      `native backend: ${name} must have the version of this package, 1.2.3; got 1.2.2; try installing both again`,
+      `native backend: ${name} must have the version of this package, 1.2.3; got 1.2.2; try removing node_modules`,
     );
   });
 });

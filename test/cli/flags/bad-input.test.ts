@@ -200,7 +200,7 @@ describe.skipIf(onWindows)("the command of an error", () => {
     writeFileSync(inside("few.txt"), text.replaceAll("The", "T*h[/ée"));
     const command = await commandFor(
       ["train", ...tinyWith("--data", "few.txt"), "--init-from", "run"],
-      /without them \((.*)\), or/u,
+      /without these characters \((.*)\), or/u,
     );
     await shell(command.replace("FILE", "few.txt").replace("NEW", "known.txt"), cwd);
     expect(readFileSync(inside("known.txt"), "utf8")).toBe(text);

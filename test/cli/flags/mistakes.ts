@@ -136,7 +136,7 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     {
       name: "with --extend alone",
       args: ["train", "--resume", "run", "--extend", "restart"],
-      says: ["--extend: must go with steps"],
+      says: ["--extend: must be used with steps"],
     },
     {
       name: "with weights to begin with",
@@ -187,7 +187,7 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
       "newer-state",
       "trainer_state.json: the format version must be 1 or less",
     ),
-    resuming("another model in the checkpoint", "another-model", "config.json", "must be that of run.json"),
+    resuming("another model in the checkpoint", "another-model", "config.json", "must equal the config in run.json"),
     {
       name: "--stop-at behind",
       args: ["train", "--resume", "half", "--stop-at", "3"],
@@ -291,7 +291,7 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
       "split all and fraction",
       ["run", "--split", "all", "--val-fraction", "0.3"],
       "raction",
-      "all of the text",
+      "the whole text",
     ),
     evaluating("split", ["run", "--split", "vla"], "--split", '"vla"', "try val"),
   ],

@@ -59,6 +59,6 @@ test("a warning of a run is a line in a pipe, yellow on a terminal, and an event
   expect(lines.filter((line) => line === bad)).toHaveLength(1);
   expect(plain.stdout).not.toContain("\u001b");
   expect(live.stdout).toContain(yellow("step 600   validation loss is rising: 2.310, after 1.780 at step 200; best/"));
-  expect(live.stdout).toMatch(/\[33mstep 601 {3}not taken: /u);
+  expect(live.stdout).toMatch(/\[33mstep 601 {3}rejected: /u);
   expect(jsonLines(json.stdout).slice(1)).toEqual([overfitting, nonfinite]);
 });

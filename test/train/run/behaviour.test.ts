@@ -156,7 +156,7 @@ describe("options", () => {
     ["tokens below 0", { finalSampleTokens: -1 }, /^finalSampleTokens: must be at least 0; got -1/],
     ["two ways to hold out", { valData: "a", valFraction: 0.2 }, /^valData and valFraction: only one of them/],
     ["all held out", { valFraction: 1 }, /^valFraction: must be below 1; got 1/],
-    ["a change to a run", { resume: "run", config: {} }, /^resume: nothing that would change .* got config/],
+    ["a change to a run", { resume: "run", config: {} }, /^resume: options that change .* got config/],
     [
       "a field of the configuration",
       { steps: 5 },
@@ -305,7 +305,7 @@ describe("a run that breaks off", () => {
     const failure = await collect(train(options(out, changes))).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(ConfigError);
     expect((failure as ConfigError).message).toMatch(
-      /^evaluation after step 1: the perplexity of the held-out text must stay finite; got that of /,
+      /^evaluation after step 1: the perplexity of the held-out text must stay finite; got the perplexity of /,
     );
     expect((await readdir(out)).sort()).toEqual(["README.md", "metrics.jsonl", "run.json"]);
   });

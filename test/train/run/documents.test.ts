@@ -184,7 +184,7 @@ describe("a run on conversations", () => {
     await expect(collect(train({ data: text, preset: "book", config: rows, out: null }))).rejects.toThrow(
       'config.train.rows: must go with documents: a .jsonl file, or a folder of them; got "one" with a text; try leaving it out',
     );
-    await expect(collect(begin({ documents: [] }))).rejects.toThrow("data and documents: only one of them may say");
+    await expect(collect(begin({ documents: [] }))).rejects.toThrow("data and documents: only one of them may define");
     await expect(collect(begin({ data: undefined, documents: [] }))).rejects.toThrow(
       "documents: there must be at least one document",
     );

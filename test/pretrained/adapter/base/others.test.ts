@@ -67,7 +67,7 @@ describe("a base that was trained further", () => {
     const { adapters } = await copyOf(runs.gone);
     const lines: string[] = [];
     await collect(train({ resume: adapters, steps: 6, ...on, onNotice: (line) => lines.push(line) }));
-    expect(lines.filter((line) => line.includes("serves instead"))).toHaveLength(1);
+    expect(lines.filter((line) => line.includes("is used instead"))).toHaveLength(1);
     const whole = await copyOf(runs.begun);
     await collect(train({ resume: whole.adapters, steps: 6, ...on }));
     const weightsOf = async (run: string) => (await checkpointHashes(run))["checkpoint/optimizer.safetensors"];
