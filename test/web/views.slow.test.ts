@@ -233,12 +233,12 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await page.locator(".command-text").waitFor();
     await page.getByLabel("Name", { exact: true }).fill("first");
     const alerts = page.getByRole("alert");
-    await alerts.filter({ hasText: /^Must be a new one/ }).waitFor();
-    expect(await page.getByText("Must be a new one").count()).toBe(1);
+    await alerts.filter({ hasText: /^Must be new/ }).waitFor();
+    expect(await page.getByText("Must be new").count()).toBe(1);
     const name = page.getByLabel("Name", { exact: true });
     expect(await name.getAttribute("aria-invalid")).toBe("true");
     const described = (await name.getAttribute("aria-describedby")) ?? "";
-    expect(await page.locator(`#${described}`).textContent()).toMatch(/^Must be a new one/);
+    expect(await page.locator(`#${described}`).textContent()).toMatch(/^Must be new/);
     await page.locator(".old-plan").waitFor();
     await page.getByLabel("Name", { exact: true }).fill("first-again");
     await page.locator(".old-plan").waitFor({ state: "detached" });
