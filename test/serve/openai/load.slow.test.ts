@@ -129,5 +129,5 @@ it("a model is replaced under requests, and none of them fails", async () => {
       }
     }
   }
-  expect(server.told.filter((line) => line.endsWith("loaded anew"))).toHaveLength(3);
+  expect(server.told.filter((line) => line.endsWith("was replaced; the new files are loaded"))).toHaveLength(3);
 });
