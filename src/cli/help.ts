@@ -11,7 +11,10 @@ export type Entry = readonly [term: string, description: string];
 const widest = 100;
 const narrowest = 20;
 
-/** Columns of a help page: the terminal's width; in a pipe the variable COLUMNS, as in other programs, or else 80. */
+/**
+ * Columns of a help page: the width of the terminal. In a pipe, the environment variable COLUMNS gives the columns, as
+ * in other programs; without COLUMNS there are 80.
+ */
 export const helpColumns = (): number => {
   const asked = host.stdout.columns ?? Number(process.env.COLUMNS ?? "");
   return Math.max(narrowest, Math.min(widest, asked > 0 ? asked : 80));
@@ -28,7 +31,10 @@ const indentUnder = 6;
 const indented = (lines: readonly string[], by: number): string[] =>
   lines.map((line) => (line === "" ? "" : " ".repeat(by) + line));
 
-/** Formats terms with descriptions next to them, or below them on a narrow page or for a long term. */
+/**
+ * Formats terms with their descriptions. A description is next to its term; on a narrow page, or if the term is long,
+ * it is below its term.
+ */
 export const entryLines = (entries: readonly Entry[], width: number): string[] => {
   const longest = Math.max(0, ...entries.map(([term]) => columns(term)));
   const termWidth = Math.min(longest, Math.floor(termShare * width));

@@ -16,7 +16,10 @@ const wayToBase = (hint = ""): string => {
 
 const rightBase = (place: string): Verdict => ok(`${place}: the weights that the adapter was trained on (SHA-256)`);
 
-/** Finds the base model like loading does, and reads all of its weights. @param base as in `BaseOptions`. */
+/**
+ * Finds the base model in the same way as loading does, and reads all of its weights.
+ * @param base as in `BaseOptions`.
+ */
 const readBase = async (adapter: OpenedAdapter, base?: string): Promise<Verdict> => {
   const opened = await openBase(adapter, { base });
   const { config, vocabSize, weights } = opened;
@@ -33,7 +36,10 @@ const readBase = async (adapter: OpenedAdapter, base?: string): Promise<Verdict>
   }
 };
 
-/** Checks a base model on the hub without network access: the run's own copy, or a downloaded one. */
+/**
+ * Checks a base model on the hub without network access. It reads the run's own copy, or a copy that was downloaded
+ * before.
+ */
 const hubVerdict = async (adapter: OpenedAdapter, named: string): Promise<Verdict> => {
   const found = await openWhole(adapter, named);
   await found?.opened.weights.close();

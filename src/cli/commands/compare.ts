@@ -55,7 +55,7 @@ runs of each setting: only then can the comparison tell whether the setting or t
 settings are paired, which removes a part of the noise. p is the probability of a difference this large if the settings were equally good;
 with more than two settings, p is corrected by Holm's method. Below 0.05 a difference is called better or worse.`;
 
-/** A run or model with its measured losses. */
+/** A run or a model, and the losses that were measured for it. */
 interface MeasuredModel extends ComparedModel {
   readonly evaluation: Evaluation;
 }
@@ -136,7 +136,10 @@ const report = (
   });
 };
 
-/** Prints a notice for each run that trained on another text than the first run, or on another part of it. */
+/**
+ * Prints a notice for each run that trained on a different text than the first run, or on a different part of the same
+ * text.
+ */
 const noticeOtherTexts = (settings: readonly ComparedSetting[], flags: CompareFlags): void => {
   const [first, ...others] = settings.flatMap(({ models }) => models);
   if (flags.data !== undefined || first?.run === undefined) return;

@@ -33,7 +33,7 @@ or slow; all results are still right.`;
 const runDoctor = async (model: string | undefined, flags: DoctorFlags): Promise<void> => {
   const { runs, threads, json } = flags;
   const { stdout } = host;
-  // Throws for several threads if the backend has only one.
+  // Throws if several threads are asked for and the backend has only one.
   if (flags.backend !== "auto") await chooseBackend(flags);
   const line = progressLine(json === true);
   const style = styleFor(stdout);

@@ -80,13 +80,16 @@ const signed = (value: number): string => `${value > 0 ? "+" : ""}${value.toFixe
 const named = (model: string, notices: readonly string[]): readonly string[] =>
   notices.map((line) => (line.includes(model) ? line : `${printableName(model)}: ${line}`));
 
-/** Explains ±, or why there is no interval. */
+/** Explains what ± means, or why there is no interval. */
 const intervalText = ({ halfWidth95, blocks, windows }: LossDifference): string =>
   halfWidth95 === null
     ? `The text is too short for an interval: it has ${formatPlural(windows, "window")}, and 8 are needed. Use more text, or a smaller --context-length.`
     : `± is half the width of the 95% confidence interval of the difference on such text, estimated from ${formatPlural(windows, "window")} in ${blocks} blocks`;
 
-/** Table with the figures of two models side by side, and their difference if both read the same tokens. */
+/**
+ * Table with the figures of two models side by side. If both models read the same tokens, the table also shows the
+ * difference.
+ */
 const comparisonText = (
   result: Evaluation,
   other: Evaluation,

@@ -82,7 +82,9 @@ The model sees only the last tokens of the prompt and of its own text, as many a
 /** Number of candidates per token in JSON events. */
 const listedCandidates = 5;
 
-/** Prints the legend of the probabilities: to standard error without colours, else to standard output. */
+/**
+ * Prints the legend of the probabilities. With colours, it goes to standard output; without colours, to standard error.
+ */
 const writeLegend = (style: ProbabilityStyle): void => {
   const { stdout } = host;
   for (const line of probabilityLegend(style, terminalColumns(stdout))) {
@@ -105,8 +107,8 @@ const probabilityView = (
 };
 
 /**
- * Suggests `foretoken chat` if the model was made for conversations. A run on plain text may have kept the template of
- * its base model without being a chat model.
+ * Suggests `foretoken chat` if the model was made for conversations. A run on plain text may keep the chat template of
+ * its base model, although the run's model is no chat model.
  */
 const chatNotice = async (
   path: string,
@@ -183,7 +185,7 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
     checkSlide(settings.slide, lm.config, "--slide");
     checkConstraint(constraint, flags, lm.tokenizer);
     const prompt = flags.prompt ?? (await promptFor(lm.tokenizer, directory));
-    // Checked before anything of the prompt is printed.
+    // Checks the prompt before any of it is printed.
     const read = readPrompt(lm.tokenizer, prompt, unknown, "--prompt", "--unknown skip");
     // Printed after all checks of the input, so that a mistake prints only its own line.
     tellChoices();
@@ -232,7 +234,7 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
   }
 };
 
-/** @throws ConfigError for a flag that excludes `--prompts`, or requires it. */
+/** @throws ConfigError for flags that cannot be combined, and for `--out` without `--prompts`. */
 const checkPromptsFlags = (command: Command, { prompts, out, beams }: GenerateFlags): void => {
   if (prompts === undefined && out !== undefined) {
     throw new ConfigError({

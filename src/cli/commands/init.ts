@@ -49,10 +49,10 @@ const firstText = async (): Promise<NewFile> => ({
   contents: shuffled(await readFile(join(packageRoot, "examples/names.txt"), "utf8")),
 });
 
-/** Files that npm leaves out of packages: name in templates/ to name in the starter. */
+/** Files that npm leaves out of packages. Maps the file's name in templates/ to its name in the starter. */
 const hiddenNames: Readonly<Record<string, string>> = { gitignore: ".gitignore" };
 
-/** npm's form of a dependency on a local path. */
+/** A dependency on a local path, as npm writes it in package.json. */
 const specOf = (from: string): string => `file:${relative(from, packageRoot).split(sep).join("/")}`;
 
 /**
@@ -81,8 +81,8 @@ const moduleInJavaScript = `<script type="importmap">{ "imports": { "foretoken/b
     <script type="module" src="main.js"></script>`;
 
 /**
- * Paths of a starter's files. The JavaScript ones are made from the TypeScript in templates/ by
- * scripts/build/starters.mjs.
+ * Paths of a starter's files. scripts/build/starters.mjs makes the JavaScript files from the TypeScript files in
+ * templates/.
  */
 const sourcesOf = async (kind: Kind, form: Form): Promise<readonly string[]> => {
   const filesIn = async (folder: string): Promise<readonly string[]> =>
@@ -168,7 +168,7 @@ const writeFiles = async (folder: string, files: readonly NewFile[]): Promise<vo
       await writeFlushed(join(folder, name), contents);
     }
   } catch (error) {
-    // The last file was not written by us, so do not delete it.
+    // The last file was not written by this command, so it is not deleted.
     if (systemErrorCode(error) === "EEXIST") written.pop();
     for (const path of written) await unlink(path).catch(() => undefined);
     await removeEmptyFolders(made);

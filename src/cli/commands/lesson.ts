@@ -57,7 +57,7 @@ In a terminal, Enter or space continues, and q ends the lesson. Every figure is 
 const withKeys = async (lesson: Lesson, interrupt: Interrupt): Promise<void> => {
   const { stdin, stdout } = host;
   const keys = readKeys(stdin, {
-    // While keys are read one by one, the terminal sends no signals.
+    // While keys are read one by one, Ctrl-C and similar keys send no signals.
     onInterrupt: () => host.emit("SIGINT", "SIGINT"),
     onSuspend: () => {
       if (process.platform !== "win32") process.kill(process.pid, "SIGTSTP");

@@ -30,7 +30,7 @@ texts or tokenizers, bits per byte are shown next to the losses: compare them be
 A run that ended with an error has failed; the error is shown below the list. In JSON both a running and a killed run
 are "unfinished".`;
 
-/** Sorts by loss; runs without a loss come last, and equal runs keep their order. */
+/** Sorts by loss. Runs without a loss come last, and runs with equal losses keep their order. */
 const byLoss = (a: ListedRun, b: ListedRun): number =>
   (a.best?.valLoss ?? Number.MAX_VALUE) - (b.best?.valLoss ?? Number.MAX_VALUE);
 

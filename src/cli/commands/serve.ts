@@ -57,7 +57,7 @@ export const serveDefaults = {
   grace: 30,
 } as const;
 
-/** Milliseconds after which a client that reads nothing of its answer is disconnected. */
+/** If a client reads nothing of its answer for this number of milliseconds, the server disconnects it. */
 export const patienceMs = 30_000;
 
 const examples = `

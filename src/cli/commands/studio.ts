@@ -102,7 +102,7 @@ const aboutPage = (opens: boolean): string =>
     ...(opens ? [] : ["--open opens the page in the browser."]),
   ].join(" ");
 
-/** Milliseconds that other programs' requests have to finish when the studio ends. */
+/** Milliseconds that the requests of other programs have to finish when the studio ends. */
 const endingMs = 5000;
 
 /** Starts a server for other programs on this machine, with the defaults of `serve`. */
@@ -129,7 +129,8 @@ const serveModels = async (
 
 const runStudio = async (given: string | undefined, flags: StudioFlags): Promise<void> => {
   const { texts, model: models, host: address, port, open, threads } = flags;
-  // The default folder is created by the first run; any other missing folder may be a mistake.
+  // The default folder may be missing, because the first run creates it. If another folder is missing, its name may be
+  // wrong.
   if (given !== undefined && (await isMissing(given)))
     throw new ConfigError({ where: given, must: "must be a folder of runs", got: "no such folder" });
   const { backend, advice, remark } = await chooseBackend(flags);
@@ -138,7 +139,7 @@ const runStudio = async (given: string | undefined, flags: StudioFlags): Promise
   const isRun = given !== undefined && !(await isMissing(join(given, folderNames.description)));
   // For the folder of one run, the page shows all runs in its parent folder.
   const folder = isRun ? dirname(resolve(given)) : (given ?? runsFolder);
-  // If a run could not be saved in its folder (which may be full), the line says where it was saved.
+  // If a run could not be saved in its own folder (the disk may be full), the line says where the run was saved.
   const onFailure = (name: string, line: string): void => writeNotice(`${name} ended with an error: ${line}`);
   const server =
     flags.serve === undefined ? undefined : await serveModels(flags.serve, { backend, threads }, flags.servePort);
@@ -147,7 +148,7 @@ const runStudio = async (given: string | undefined, flags: StudioFlags): Promise
     ...{ folder, texts, models, host: address, port, backend, advice, threads, onFailure },
     version: version(),
   }).catch(async (error: unknown) => {
-    // The server would keep the process alive.
+    // An open server would keep the process alive.
     await server?.close(0);
     throw error;
   });
@@ -166,7 +167,7 @@ const runStudio = async (given: string | undefined, flags: StudioFlags): Promise
     const goOn = commandLine(["train", "--resume", join(folder, saved)]);
     writeNotice(`${saved} is saved; to resume it: ${goOn}, or the studio`);
   }
-  // A thread may still be reading the text of a run that has not started.
+  // Exit at once: a thread may still be reading the text of a run that has not started.
   host.exit();
 };
 

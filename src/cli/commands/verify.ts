@@ -110,11 +110,11 @@ interface Verified {
   readonly lm: LanguageModel;
   readonly prompts: readonly (string | readonly number[])[];
   readonly maxNewTokens: number;
-  /** Path of the base model without its adapter; files with only an adapter are applied to it. */
+  /** Path of the base model without its adapter. Files that contain only an adapter are applied to this model. */
   readonly base: () => Promise<string>;
 }
 
-/** A file as the user named it, and the path of its ONNX graph; null if it has none. */
+/** A file as the user named it, and the path of its ONNX graph. The path is null if the file has no ONNX graph. */
 interface NamedForm {
   readonly file: string;
   readonly graph: string | null;

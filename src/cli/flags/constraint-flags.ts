@@ -59,7 +59,7 @@ const readFile = async (flag: string, path: string): Promise<Uint8Array> => {
 export const givenConstraintFlags = (flags: ConstraintFlags) =>
   constraintFlagNames.filter((name) => flags[name] !== undefined && (name !== "choice" || flags.choice.length > 0));
 
-/** @throws ConfigError naming the flag, for a constraint that is not supported or that the vocabulary cannot write. */
+/** @throws ConfigError naming the flag, if the constraint is not supported or if the vocabulary cannot write it. */
 export const checkConstraint = (
   constraint: Constraint | undefined,
   flags: ConstraintFlags,

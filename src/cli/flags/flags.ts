@@ -58,7 +58,7 @@ export const refuseRepeats = (command: Command): void => {
   }
 };
 
-/** @throws ConfigError if `text` looks like a flag: the value was forgotten. */
+/** @throws ConfigError if `text` looks like a flag, because then the value was forgotten. */
 export const checkValue = (flag: string, text: string): void => {
   if (!/^--[a-z]/iu.test(text)) return;
   throw new ConfigError({ where: flag, must: "must have a value", got: `nothing before ${showWord(text)}` });
@@ -69,7 +69,7 @@ const plainNumber = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/iu;
 /** Digits in groups of three, such as 1,000 or 1.000.000 or 1 000; decimals may follow after a different separator. */
 const grouped = /^([+-]?)([1-9]\d{0,2})((?:([,.'’_ \u00a0\u202f])\d{3})(?:\4\d{3})*)(?:([,.])(\d+))?$/u;
 
-/** How to write a number given with thousands separators or a decimal comma; undefined for other text. */
+/** Suggests how to write a number that has thousands separators or a decimal comma; undefined for any other text. */
 const asNumber = (text: string): string | undefined => {
   const [, sign = "", first = "", rest = "", separator = "", point, decimals] = grouped.exec(text) ?? [];
   const withPoint = text.replace(",", ".");
@@ -159,7 +159,7 @@ export const parseWords = (flag: string, choices: readonly string[]): ((text: st
 };
 
 /**
- * Parses a path or a name. A flag instead of it means that the value was forgotten.
+ * Parses a path or a name. If a flag stands in its place, the value was forgotten.
  * @param names known names, for completion.
  */
 export const parsePath = (flag: string, names: readonly string[] = []): ((text: string) => string) => {
@@ -245,7 +245,7 @@ export const addDTypeFlag = (command: Command, about = ""): Command =>
       "convert weights of 4 to 8 bits (as in GGUF files) to the dtype: exact products, but slower and with more memory",
     );
 
-/** Flag that a surplus word was probably meant for, by command. */
+/** For each command, the flag that the user probably meant with a surplus word. */
 const flagForWord: Readonly<Record<string, string>> = { generate: "--prompt", train: "--data", evaluate: "--data" };
 
 /**
@@ -255,7 +255,7 @@ const flagForWords = (command: Command, words: readonly string[]): string | unde
   const option = command.options.find(({ long }) => long === flagForWord[command.name()]);
   if (option === undefined || isGiven(command, option) || command.opts().interactive === true) return undefined;
   const [first = ""] = words;
-  // nanoGPT's configurations are Python programs.
+  // In nanoGPT, a configuration is a Python program.
   if (command.name() === "train" && first.endsWith(".py")) return "--preset book, or --config FILE with a JSON file";
   if (command.name() === "train" && first.endsWith(".json")) return `--config ${quoteWord(first)}`;
   return `${option.long} ${quoteWord(words.join(" "))}`;

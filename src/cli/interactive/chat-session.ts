@@ -53,7 +53,7 @@ export const createChatSession = (
   let messages: readonly ToolMessage[] = [];
   /** Calls whose results the user has not typed yet. */
   let calls: readonly ToolCall[] = [];
-  /** Number of messages that no longer fit, as last reported to the user. */
+  /** Number of messages that no longer fit, as the user was last told. */
   let told = 0;
 
   const begin = (): void => {
@@ -77,7 +77,7 @@ export const createChatSession = (
       tellDropped();
       for await (const event of events) {
         if (event.type === "done") {
-          // A stopped answer is stored as far as it was generated.
+          // If an answer was stopped, the part that was generated is stored.
           const own = message?.() ?? ({ role: "assistant", content: event.text } as const);
           messages = [...said, own];
           calls = "toolCalls" in own ? own.toolCalls : [];

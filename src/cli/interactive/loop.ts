@@ -60,7 +60,7 @@ const answer = async (
 
 /** Typed lines, and keys that interrupt a generation. */
 export interface Keyboard {
-  /** Whether it is waiting for a line. */
+  /** Whether the keyboard waits for a line. */
   isAsking(): boolean;
   /** Shows the prompt and waits for a line; undefined at the end of input. */
   next(): Promise<string | undefined>;
@@ -171,7 +171,7 @@ const fromPipe = async (session: Session, writing: Writing): Promise<void> => {
     readline.close();
     interrupt.release();
   }
-  // If standard output was closed by its reader, there is no signal, so the status of an earlier mistake stays.
+  // If the reader closed standard output, there was no signal, so the status of an earlier mistake stays.
   const status = interrupt.status();
   if (status !== undefined) host.exitCode = status;
 };

@@ -8,7 +8,7 @@ type Curves = Extract<Piece, { kind: "curves" }>;
 
 /** Default number of lines of the plot; the axis needs two more. */
 const usualRows = 8;
-/** In a plot narrower than this, the names are below it. */
+/** If the plot has fewer columns than this, the names are below it. */
 const leastPlot = 30;
 const widestName = 30;
 
@@ -36,10 +36,14 @@ const placed = (labels: readonly Label[], rows: number): ReadonlyMap<number, Lab
   return new Map(byLoss.map((label, i) => [places[i] ?? 0, label]));
 };
 
-/** Points per curve: the same number at any width, and few enough that single batches do not show. */
+/**
+ * Number of points in each curve. It is the same at any width, and small enough to hide the noise of single batches.
+ */
 const means = 50;
 
-/** Keeps the first point, where the fall begins, and then the mean of each section. */
+/**
+ * Keeps the first point, where the loss begins to fall. After it, each section becomes one point: the section's mean.
+ */
 const smoothed = (points: readonly CurvePoint[], steps: number): readonly CurvePoint[] => {
   const stretches = new Map<number, CurvePoint[]>();
   for (const point of points) {

@@ -21,7 +21,10 @@ const composer = (style: Style) => {
   let atTop = true;
   let held: Lines[] = [];
   return {
-    /** Adds `piece` and returns its block; returns undefined for a heading, which becomes part of the next block. */
+    /**
+     * Adds `piece` and returns its block. A heading becomes part of the next block, so for a heading undefined is
+     * returned.
+     */
     add(piece: Piece): Block | undefined {
       const body: Lines = (width) => renderPiece(piece, width, style);
       if (piece.kind === "title") {
@@ -81,7 +84,7 @@ const redrawMs = 100;
 /** Maximum columns of a lesson. */
 export const widest = 120;
 const narrowest = 20;
-/** Rows of the pause's prompt. */
+/** Number of rows for the prompt of a pause. */
 const promptRows = 1;
 /** Minimum rows for a piece below a heading and its prose; with fewer rows, all of it moves to the next screen. */
 const leastSection = 5;

@@ -33,9 +33,9 @@ const stepsOf = async (run: string): Promise<Steps> => {
   return last === null || best === null ? stepsOfState(run) : { last: last.run?.step, best: best.run?.step };
 };
 
-/** Describes which weights of `run` are the best; undefined if they are the last ones. */
+/** Says which weights of `run` are the best; undefined if the last weights are the best. */
 export const bestWeightsNotice = async (run: string): Promise<string | undefined> => {
-  // Best effort: only this message depends on it.
+  // Errors are ignored, because only this message depends on the steps.
   const { last, best } = await stepsOf(run).catch((): Steps => ({ last: undefined, best: undefined }));
   if (typeof last !== "number" || typeof best !== "number" || last === best) return undefined;
   const better = await bestStepOf(run);
@@ -49,8 +49,8 @@ export const bestWeightsNotice = async (run: string): Promise<string | undefined
 };
 
 /**
- * Says that the last weights of `run` are used because its best ones were deleted; undefined if the run has no best
- * weights or the last ones are the best.
+ * Says that the last weights of `run` are used because its best weights were deleted. Undefined if the run has no best
+ * weights, or if the last weights are the best.
  */
 export const lostBestNotice = async (run: string): Promise<string | undefined> => {
   const { last, best } = await stepsOfState(run).catch((): Steps => ({ last: undefined, best: undefined }));

@@ -5,7 +5,7 @@ import { openPretrained } from "../../pretrained/open.node.ts";
 import { inModelFlags, modelDirectory } from "./checkpoint-path.ts";
 
 /**
- * @throws CheckpointError naming the file and its fault. A run without weights is accepted, because it may get some
+ * @throws CheckpointError naming the file and its fault. A run without weights is accepted, because it may save weights
  * later.
  */
 export const checkHeader = async (path: string): Promise<void> => {

@@ -96,7 +96,8 @@ const factsOf = async (opened: OpenedPretrained, adapter: OpenedAdapter | null):
 };
 
 /**
- * Opens an adapter's base model: the weights that it was trained on or, if they are not found, the model that it names.
+ * Opens an adapter's base model: the weights that the adapter was trained on. If these are not found, it opens the
+ * model that the adapter names.
  */
 const openAnyBase = async (adapter: OpenedAdapter, base: string | undefined, options: HubOptions) =>
   (base === undefined ? (await openWhole(adapter))?.opened : undefined) ??

@@ -33,7 +33,7 @@ const sourceOf = (
 ): ModelSource => {
   const places = Object.entries(adapters);
   const directories = async (): Promise<readonly string[]> => {
-    // Found anew at each call, because a run may have other best weights later.
+    // The path is found anew at each call, because a run may have other best weights later.
     const own =
       parts.weights === undefined
         ? await modelDirectory(place)
@@ -55,7 +55,7 @@ const sourceOf = (
       const lm = await loadInWorker(own, { ...running, baseCheck, adapters: named, onNotice: tell }).catch((error) => {
         throw inModelFlags(error);
       });
-      // A request with the model's own id uses the model without adapters.
+      // A request that names the model itself uses the model without adapters.
       await lm.useAdapter(null);
       return lm;
     },

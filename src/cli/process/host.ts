@@ -4,8 +4,9 @@ import type { ReadStream, WriteStream } from "node:tty";
 type HeardSignal = "SIGINT" | "SIGTERM" | "SIGHUP" | "SIGTSTP" | "SIGCONT";
 
 /**
- * Environment of a command: its streams, signals and exit status, with the names that `process` uses. It is `process`,
- * unless a caller passes another one. The working directory and environment variables always come from the process.
+ * Environment of a command: its streams, signals and exit status. The names are the same as in `process`, and the
+ * environment is `process` unless a caller passes another one. The working directory and environment variables always
+ * come from the process.
  */
 export interface Host {
   /** Streams with Node's types; for a pipe or a file, `isTTY` and `columns` are missing. */

@@ -76,7 +76,7 @@ export const hasColor = ({ env, isTerminal }: Surroundings): boolean => {
   return isTerminal && TERM !== "dumb";
 };
 
-/** Bits per colour that the terminal supports for certain: 1 for none, 4 for 16 colours, 8 for 256. */
+/** Bits per colour that the terminal certainly supports: 1 for no colours, 4 for 16 colours, 8 for 256 colours. */
 export type ColorDepth = 1 | 4 | 8;
 
 /** Names in TERM of terminals with at least 256 colours. */
@@ -90,7 +90,7 @@ export const colorDepth = (surroundings: Surroundings): ColorDepth => {
   return isRich ? 8 : 4;
 };
 
-/** Terminals without non-ASCII glyphs ("dumb"), or with only a few (the Linux console), for any locale. */
+/** Terminals that have no non-ASCII glyphs ("dumb") or only a few (the Linux console), whatever the locale is. */
 const poorInGlyphs = /^(dumb|linux)/u;
 
 /**

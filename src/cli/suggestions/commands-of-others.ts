@@ -2,7 +2,7 @@
 import { ownValue, plainName } from "./flags-of-others.ts";
 
 export type CommandLead =
-  /** Words of the corresponding command; the given arguments follow. */
+  /** Words of the corresponding command. The arguments that the user gave are added after these words. */
   | { readonly words: readonly string[] }
   /** There is no such command; says why. */
   | { readonly absent: string; readonly hint: string };

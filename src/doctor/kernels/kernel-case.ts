@@ -1,4 +1,7 @@
-/** Kernel calls for checks: small sizes, but beyond the edges of vectors and blocks. */
+/**
+ * Kernel calls for checks. Sizes are small, but larger than a vector or a block, so that the ends of vectors and blocks
+ * are checked, too.
+ */
 import type { KernelName, KernelTable } from "../../backend/kernels/kernels.ts";
 import { type RandomStream, randomKey, randomStream } from "../../core/random.ts";
 

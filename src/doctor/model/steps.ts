@@ -1,4 +1,7 @@
-/** Checks training steps: micro-batches against one batch, a second run, and several threads. */
+/**
+ * Checks training steps: micro-batches must give the gradient of one batch, and a second run and runs with several
+ * threads must give the same bits.
+ */
 import type { Backend } from "../../backend/backend.ts";
 import type { TrainerConfig } from "../../config/config.ts";
 import { presets } from "../../config/presets.ts";
@@ -30,7 +33,7 @@ const gradientOf = async (backend: Backend, config: TrainerConfig): Promise<Floa
 
 const normOf = (values: Float32Array): number => Math.sqrt(values.reduce((sum, value) => sum + value ** 2, 0));
 
-/** Relative to the norm of the gradient: only the order of sums may differ. */
+/** Tolerance relative to the norm of the gradient. Only the order of sums differs. */
 const tolerance = 1e-5;
 
 /** Checks that micro-batches give the gradient of one batch. */

@@ -40,8 +40,8 @@ export const liveRegion = (screen: Screen): LiveRegion => {
   };
 
   /**
-   * Escape code that moves the cursor to line `index`. For line 0 it also moves over rows that a taller screen shows
-   * again.
+   * Escape code that moves the cursor to line `index`. If the screen has become taller, rows that had scrolled off are
+   * visible again; for line 0 the cursor moves over these rows, too.
    */
   const goBack = (index: number): string => {
     const rows = rowsFrom(index);
@@ -50,12 +50,12 @@ export const liveRegion = (screen: Screen): LiveRegion => {
     if (index > 0) return `\r${up(rows.length)}`;
     const kept = gone.slice(0, Math.max(0, gone.length - grown));
     const back = gone.length - kept.length;
-    // One row of the screen is for the cursor, below the region.
+    // The row of the screen below the region is for the cursor.
     gone = [...kept, ...rows.slice(0, Math.max(0, rows.length - (screen.rows - 1)))];
     return `\r${up(rows.length + back)}`;
   };
 
-  // One write, which erases only what it replaces, avoids flicker.
+  // A single write that erases only what it replaces avoids flicker.
   const rewrite = (lasting: readonly string[], lines: readonly string[], unchanged = 0): void => {
     const text = [...lasting, ...lines.slice(unchanged)].map((line) => `${line}${eraseToLineEnd}\n`).join("");
     screen.write(`${goBack(unchanged)}${text}${eraseBelow}`);

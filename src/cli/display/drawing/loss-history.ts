@@ -9,7 +9,7 @@ export interface LossHistory {
 /** @param limit maximum number of points; even. */
 export const lossHistory = (limit = 4096): LossHistory => {
   let points: CurvePoint[] = [];
-  /** Steps that one point covers. */
+  /** Number of steps in one point. */
   let stride = 1;
   let pending: CurvePoint[] = [];
 

@@ -15,7 +15,10 @@ import type { TrainReporter } from "./reporter.ts";
 import { createRecord, now, type RunRecord, takeNote, takeSample, toldRun } from "./run-record.ts";
 
 const redrawMs = 100;
-/** Maximum columns of the display. A wider one shows nothing more, and it is redrawn ten times a second. */
+/**
+ * Maximum columns of the display. More columns would show nothing more, and the display is redrawn up to ten times a
+ * second.
+ */
 const widest = 500;
 
 /** Wraps a warning to `width` columns. */

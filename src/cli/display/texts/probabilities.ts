@@ -5,12 +5,12 @@ import type { Tokenizer } from "../../../tokenizer/tokenizer.ts";
 import { type ColorDepth, printable, type Style } from "../../process/terminal.ts";
 import { flow } from "./format.ts";
 
-/** Style of an output that probabilities are written to. */
+/** Style of the output that the probabilities are written to. */
 export interface ProbabilityStyle extends Style {
   readonly depth: ColorDepth;
 }
 
-/** A pair of background and text colour, so it is readable on terminals of any colours. */
+/** A background colour with a matching text colour, so that the text is readable with any colours of the terminal. */
 interface Shade {
   /** Lowest probability for this shade. */
   readonly from: number;
@@ -62,8 +62,8 @@ export const probabilityLegend = ({ depth }: ProbabilityStyle, width: number): r
 };
 
 /**
- * A part of a text and the probability of its token. If several tokens form one character, it is the product of their
- * probabilities.
+ * A part of a text, and the probability of its token. If several tokens form one character, the probability is the
+ * product of the tokens' probabilities.
  */
 interface Piece {
   readonly text: string;
@@ -71,7 +71,8 @@ interface Piece {
 }
 
 /**
- * Formats events as text with probabilities. Text held back for a stop string appears with the event that contains it.
+ * Formats events as text with probabilities. A token is shown when all of its text has arrived, because text that may
+ * begin a stop string arrives with a later event.
  * @param tokenizer the model's tokenizer; the events must have probabilities.
  * @param showSpecialTokens as in the options of the events.
  * @returns a function that formats an event for a terminal, without control characters.
@@ -84,7 +85,7 @@ export const probabilityText = (
   const stream = textStream(tokenizer, { showSpecialTokens });
   /** Tokens not shown yet; the last one may be an incomplete character. */
   let pending: Piece[] = [];
-  /** Text that may be shown but is not yet matched to a token. */
+  /** Text that has arrived but is not yet matched to a token. */
   let shown = "";
   const show = ({ text, probability }: Piece): string => {
     const visible = printable(text, symbols.unicode);

@@ -70,7 +70,7 @@ export const profileLines = (
       .trimEnd(),
   );
   const [head = "", ...body] = lines;
-  // A resumed run has times only for the steps since it was resumed.
+  // In a resumed run, only the steps after the resume have times.
   const range = `${formatCount(step - timedSteps + 1)} to ${formatCount(step)}, since the run was resumed`;
   const since = timedSteps === step || timedSteps === 0 ? "" : ` (${range})`;
   const timed = `${formatPlural(timedSteps, "step")}${since}`;

@@ -187,7 +187,7 @@ const memoryParts = (memory: MemoryEstimate, available: number | null): readonly
 
 /**
  * Estimated time of the run.
- * @param speed tokens per second, as in the lines of the steps: padding tokens in rows of documents are not counted.
+ * @param speed tokens per second, as in the lines of the steps. Padding tokens in rows of documents are not counted.
  */
 export const estimateLines = (event: EstimateEvent, speed: number | undefined, width: number, style: Style): string[] =>
   row(
@@ -254,7 +254,7 @@ const resultRows = (
     style,
   ),
   ...(before === undefined
-    ? // A resumed run does not measure its initial weights again. If it began with other weights, it was never untrained.
+    ? // A resumed run does not measure its initial weights again. If these were the weights of another model, there is no untrained model to compare with.
       start.initFrom !== null
       ? []
       : row("untrained", [`${Math.log(start.vocabSize).toFixed(3)} nats/token (ln ${start.vocabSize})`], width, style)

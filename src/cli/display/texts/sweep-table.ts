@@ -7,7 +7,7 @@ import { columns, padLeft, padRight, wrapText } from "./width.ts";
 
 const signed = (value: number): string => `${value < 0 ? "" : "+"}${value.toFixed(4)}`;
 
-/** @param seeds number of seeds in the sweep: a setting with all of them was not stopped. */
+/** @param seeds number of seeds in the sweep. A setting that has a loss for each seed was not stopped. */
 const endingText = (ending: Ending, seeds: number): string => {
   switch (ending.kind) {
     case "finished":
@@ -49,7 +49,8 @@ const rangeText = ({ runs }: HeldOutLoss): string => {
 };
 
 /**
- * Number of trained steps, and why the others were not trained. Only steps cut by an early-stop rule count as saved.
+ * Number of trained steps, and why the other steps were not trained. Only steps that a rule for early stops left out
+ * count as saved.
  */
 const stepsText = ({ settings, steps, plannedSteps }: SweepResult): string => {
   const shareOf = (isCounted: (kind: Ending["kind"]) => boolean): number =>
