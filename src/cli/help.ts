@@ -24,7 +24,7 @@ const margin = 2;
 const gap = 2;
 /** Maximum share of the width for terms that are next to their descriptions. */
 const termShare = 0.4;
-/** Minimum columns for descriptions next to terms; with fewer columns, descriptions go below the terms. */
+/** Minimum columns for descriptions next to terms. With fewer columns, descriptions are below the terms. */
 const leastBeside = 26;
 const indentUnder = 6;
 

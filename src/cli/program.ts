@@ -86,7 +86,7 @@ const verbs: Verbs = {
     load: async () => (await import("./commands/info.ts")).declareInfo,
   },
   doctor: {
-    summary: "check that this machine computes correctly, and what it lacks",
+    summary: "check that this machine computes correctly and lacks nothing",
     load: async () => (await import("./commands/doctor.ts")).declareDoctor,
   },
   completion: {

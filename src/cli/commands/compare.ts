@@ -53,7 +53,7 @@ Examples:
 Each setting is compared with the first setting. Two runs of one setting also differ, because of their seeds. So give several
 runs of each setting: only then can the comparison tell whether the setting or the seed made the difference. Runs with the same seed in both
 settings are paired, which removes a part of the noise. p is the probability of a difference this large if the settings were equally good;
-with more than two settings, p is corrected by Holm's method. Below 0.05 a difference is called better or worse.`;
+with more than two settings, p is corrected by Holm's method. If p is below 0.05, a setting is called better or worse.`;
 
 /** A run or a model, and the losses that were measured for it. */
 interface MeasuredModel extends ComparedModel {
@@ -147,7 +147,7 @@ const noticeOtherTexts = (settings: readonly ComparedSetting[], flags: CompareFl
   for (const { path, run } of others) {
     if (run !== undefined && run.data.sha256 !== sha256) {
       writeNotice(
-        `${printableName(path)} trained on another text than ${printableName(first.path)}, or on another part of it: it may have seen the measured text`,
+        `${printableName(path)} trained on a different text than ${printableName(first.path)}, or on another part of it: it may have seen the measured text`,
       );
     }
   }
@@ -262,7 +262,7 @@ export const declareCompare = (command: Command): void => {
     )
     .option(
       "--val-fraction <x>",
-      "share of the text, at its end, that is val (default: the share of the first run, or 0.1)",
+      "size of val, the end of the text, as a share of the text (default: the share of the first run, or 0.1)",
       parseFraction("--val-fraction"),
     )
     .option(
@@ -277,7 +277,7 @@ export const declareCompare = (command: Command): void => {
     );
   addDTypeFlag(
     addRunningFlags(withText),
-    "; auto: the run's type, or the fastest one for a model that is not from a run",
+    "; auto: the type that the run used, or the fastest type for a model that is not from a run",
   )
     .addHelpText("after", notes(examples))
     .action(async (settings: readonly string[], flags: CompareFlags) => {

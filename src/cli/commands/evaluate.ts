@@ -55,7 +55,7 @@ Examples:
   $ npx foretoken evaluate runs/notes --data other.txt --split all --json
   $ npx foretoken evaluate runs/notes --data other.txt --unknown skip   without characters that the model does not know
   $ npx foretoken evaluate runs/chat --data chat.jsonl      on the answers of conversations
-  $ npx foretoken evaluate runs/tuned --against model.gguf  compared with the model it was tuned from
+  $ npx foretoken evaluate runs/tuned --against model.gguf  compared with the model that tuning started from
   $ npx foretoken evaluate model.gguf --choices quiz.jsonl  the share of questions answered correctly
 
 Every token after the first is predicted exactly once, so the figures have no sampling noise. A run's own text is cut into the
@@ -134,7 +134,7 @@ const resultText = (result: Evaluation, measured: string, width: number): string
       ? []
       : [
           `left out: ${describeSkipped(skipped)}`,
-          "The figures are for the rest of the text; compare them only with figures for the same rest.",
+          "The figures are for the rest of the text; compare them only with figures for the same part.",
         ];
   return [
     ...rows.map(([label, value]) => padRight(label, 20) + value),
@@ -265,7 +265,7 @@ export const declareEvaluate = (command: Command): void => {
     )
     .option(
       "--val-fraction <x>",
-      "share of the text, at its end, that is val (default: the run's share, or 0.1)",
+      "size of val, the end of the text, as a share of the text (default: the run's share, or 0.1)",
       parseFraction("--val-fraction"),
     )
     .option(
@@ -285,7 +285,7 @@ export const declareEvaluate = (command: Command): void => {
     );
   addDTypeFlag(
     addRunningFlags(addWeightsFlag(addUnknownFlag(withText, "text"))),
-    "; auto: the run's type, or the fastest one for a model that is not from a run",
+    "; auto: the type that the run used, or the fastest type for a model that is not from a run",
   )
     .addHelpText("after", notes(examples))
     .allowExcessArguments()

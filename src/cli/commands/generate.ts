@@ -356,16 +356,16 @@ export const declareGenerate = (command: Command): void => {
   addSpeculateFlag(addDTypeFlag(addRunningFlags(addWeightsFlag(command))))
     .option(
       "--slide <n>",
-      "when the context is full: drop this number of tokens (a multiple of 32) after the first 32 and continue; 0: drop the oldest token for each new one, and compute the whole window again",
+      "when the context is full, drop this number of tokens (a multiple of 32) after the first 32 tokens and continue; 0 drops only the oldest token for each new token, and computes the whole window again",
       parseNumber("--slide"),
       generateDefaults.slide,
     )
     .option(
       "--beams <n>",
-      "beam search: show the n likeliest texts found, each on a line after its score; no token is drawn at random (default: none)",
+      "beam search: show the n likeliest texts found, each on its own line, after its score; no token is drawn at random (default: none)",
       parseInteger("--beams", 1),
     )
-    .option("--no-cache", "compute all keys and values again for each token: the same text, more slowly")
+    .option("--no-cache", "compute all keys and values again for each token, which gives the same text more slowly")
     .addHelpText("after", notes(examples))
     .allowExcessArguments()
     .action(async (path: string, flags: GenerateFlags) => {

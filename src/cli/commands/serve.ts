@@ -67,7 +67,7 @@ Examples:
   $ npx foretoken serve SmolLM2-135M-Instruct --adapter poems=runs/poems
   $ npx foretoken serve runs/notes --host 0.0.0.0 --api-keys keys.txt
 
-The server has OpenAI's protocol: completions, chat completions and responses, with streams, log-probabilities and seeds.
+The server uses OpenAI's protocol: completions, chat completions and responses, with streams, log-probabilities and seeds.
 OpenAI clients work with the address that the server prints first. /openapi.json describes the server, and /metrics is for Prometheus.
 A request names a model by its id in /v1/models: the name of its folder or file, --name, or an adapter's name. The same
 request with the same seed gets the same answer, no matter which other requests are running.
@@ -213,7 +213,7 @@ export const declareServe = (command: Command): void => {
     )
     .option(
       "--queue <n>",
-      "maximum number of waiting texts; further ones are refused with status 429",
+      "maximum number of waiting texts; further texts are refused with status 429",
       parseInteger("--queue", 0, 1e6),
       serveDefaults.queue,
     )

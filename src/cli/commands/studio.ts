@@ -44,8 +44,8 @@ Examples:
   $ npx foretoken studio --serve runs/notes           other programs can use this model, at http://127.0.0.1:8000/v1
 
 The page shows runs while they train, including runs in other terminals. It compares, starts, stops and resumes runs, and
-writes text with their models. With --model, the printed address and --open show the first named model: its
-prediction after each layer, on a text that you can change. A run started in the page continues when the page is closed. Ctrl-C saves the run and ends the
+writes text with their models. With --model, the printed address and --open show the first named model. The page
+shows what this model predicts after each layer, on a text that you can change. A run started in the page continues when the page is closed. Ctrl-C saves the run and ends the
 studio; train --resume or the page resumes it.
 
 By default only this machine can reach the page. With another address in --host, the page needs the token in the printed
@@ -180,7 +180,7 @@ export const declareStudio = (command: Command): void => {
     .option("--texts <folder>", "a folder of texts for new runs (default: none)", parsePath("--texts"))
     .option(
       "--model <model>",
-      `a model to look into and to write with, in addition to the models of the runs: ${modelPlaces}; the page opens on the first one; may be given several times (default: none)`,
+      `a model to look into and to write with, in addition to the models of the runs: ${modelPlaces}; the page opens with the first of these models; may be given several times (default: none)`,
       collect("--model"),
     )
     .option("--open", "open the page in the browser")

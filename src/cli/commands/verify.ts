@@ -40,10 +40,10 @@ Examples:
   $ npx foretoken verify runs/notes runs/notes-onnx models/notes/onnx/model_quantized.onnx
   $ npx foretoken verify runs/letters runs/letters-adapter-f32.gguf runs/letters-f32.gguf   a LoRA adapter alone, and merged
 
-Foretoken's own reader reads every file and converts its weights to float32; an ONNX graph is computed node by node. A graph with an
+Foretoken's own reader reads every file and converts the file's weights to float32. An ONNX graph is computed node by node. A graph with an
 operator that export does not write is refused, and the error names the operator. MODEL continues each prompt with its most probable tokens;
-then MODEL and the file compute the logits of these tokens. The margin is the distance between MODEL's two largest logits
-where the file chooses another token: with a small margin, both tokens are nearly equally likely. Prompts come from the measured text: the last
+then MODEL and the file compute the logits of these tokens. Where the file chooses another token than MODEL,
+the margin is the distance between MODEL's two largest logits. If the margin is small, both tokens are nearly equally likely. Prompts come from the measured text: the last
 10% of --data, or the validation split of a run. Without a text, prompts are random tokens. Tokenizers are compared too (tokens by id,
 merges, ids of the prompts' texts, ids that end a text), and so are chat templates. If they differ, a line below the table shows the first difference, and the exit
 status is 1. For a file that cannot be read, one line says why, and the exit status is 2.`;

@@ -214,7 +214,7 @@ export const addComputingFlags = (command: Command, group = "Running: backend an
     )
     .option(
       "--threads <n>",
-      "number of threads that compute, 1 to 256 (default: one for each core)",
+      "number of threads that compute, 1 to 256 (default: one thread for each core)",
       parseInteger("--threads", 1, 256),
     );
 
@@ -242,7 +242,7 @@ export const addDTypeFlag = (command: Command, about = ""): Command =>
     )
     .option(
       "--widen",
-      "convert weights of 4 to 8 bits (as in GGUF files) to the dtype: exact products, but slower and with more memory",
+      "convert weights of 4 to 8 bits (as in GGUF files) to the dtype; products are then exact, but slower, and need more memory",
     );
 
 /** For each command, the flag that the user probably meant with a surplus word. */

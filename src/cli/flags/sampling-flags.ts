@@ -27,26 +27,26 @@ export const addSamplingFlags = (
     .optionsGroup("Sampling: how the next token is drawn")
     .option(
       "--temperature <x>",
-      "divides the logits: lower is less random; 0: always the likeliest token",
+      "divides the logits; lower values are less random, and 0 always takes the likeliest token",
       number("--temperature"),
       temperature,
     )
-    .option("--top-k <n>", "keep only the k likeliest tokens; 0: all", number("--top-k"), topK)
+    .option("--top-k <n>", "keep only the k likeliest tokens; 0 keeps all tokens", number("--top-k"), topK)
     .option(
       "--top-p <x>",
-      "keep only the likeliest tokens that together reach this probability; 1: all",
+      "keep the likeliest tokens until their probabilities add up to this value; 1 keeps all tokens",
       number("--top-p"),
       topP,
     )
     .option(
       "--min-p <x>",
-      "drop tokens less likely than this times the likeliest token; 0: none",
+      "drop tokens whose probability is below this value times the highest probability; 0 drops none",
       number("--min-p"),
       minP,
     )
     .option(
       "--typical-p <x>",
-      "typical sampling: keep only the tokens whose surprise is closest to the expected one, up to this total probability; 1: all",
+      "typical sampling: keep the tokens whose surprise is closest to the expected surprise, until their probabilities add up to this value; 1 keeps all tokens",
       number("--typical-p"),
       typicalP,
     )

@@ -116,7 +116,7 @@ export const createChatSession = (
     switch (command) {
       case "/system":
         if (argument === "")
-          return { kind: "tell", lines: [system === undefined ? "no system message of yours" : system] };
+          return { kind: "tell", lines: [system === undefined ? "you have not set a system message" : system] };
         system = parseText("/system")(argument);
         begin();
         return { kind: "tell", lines: ["started a new conversation"] };

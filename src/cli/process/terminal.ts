@@ -90,7 +90,7 @@ export const colorDepth = (surroundings: Surroundings): ColorDepth => {
   return isRich ? 8 : 4;
 };
 
-/** Terminals that have no non-ASCII glyphs ("dumb") or only a few (the Linux console), whatever the locale is. */
+/** Terminals that have no non-ASCII glyphs ("dumb") or only a few (the Linux console), with any locale. */
 const poorInGlyphs = /^(dumb|linux)/u;
 
 /**

@@ -1,5 +1,5 @@
 /**
- * Kernel calls for checks. Sizes are small, but larger than a vector or a block, so that the ends of vectors and blocks
+ * Kernel calls for checks. Sizes are small, but many are larger than a vector or a block, so that the ends of vectors and blocks
  * are checked, too.
  */
 import type { KernelName, KernelTable } from "../../backend/kernels/kernels.ts";

@@ -254,7 +254,7 @@ const resultRows = (
     style,
   ),
   ...(before === undefined
-    ? // A resumed run does not measure its initial weights again. If these were the weights of another model, there is no untrained model to compare with.
+    ? // A resumed run does not measure its initial weights again. If they came from another model, they were never untrained.
       start.initFrom !== null
       ? []
       : row("untrained", [`${Math.log(start.vocabSize).toFixed(3)} nats/token (ln ${start.vocabSize})`], width, style)

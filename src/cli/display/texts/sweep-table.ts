@@ -96,7 +96,7 @@ export const sweepTable = (result: SweepResult, seeds: readonly number[], width:
       : [start, ...wrapText(ending, width - 4).map((line) => `    ${line}`)];
   });
   const told = [
-    `Each loss is the run's lowest loss on the part of the text that chooses the winner, mean over ${seeds.length === 1 ? "one seed" : "the seeds"}; ± is half the width of the 95% confidence interval over seeds. The best setting was chosen by these losses, so its own loss here is too low.`,
+    `Each loss is the run's lowest loss on the part of the text that is for choosing the winner${seeds.length === 1 ? "" : ", as a mean over the seeds"}. ± is half the width of the 95% confidence interval over seeds. The best setting was chosen by these losses, so its own loss here is too low.`,
     ...(heldOut === null
       ? ["No setting has finished."]
       : [
