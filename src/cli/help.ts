@@ -157,7 +157,7 @@ export const addShortHelp = (command: Command, short: ShortHelp, text: string): 
     .addHelpText("after", () => notes(shortPages.get(command)?.notes ?? text)());
 };
 
-/** Groups of a short page; `--help-all` is added to the last one. */
+/** Groups of a short page. `--help-all` is added to the last group. */
 const shortGroups = ({ groups }: ShortHelp, flags: number): readonly (readonly [string, readonly Entry[]])[] => {
   const all: Entry = ["--help-all", `show all ${flags} flags with their defaults, and more examples`];
   return Object.entries(groups).map(([heading, entries], i, { length }) => [

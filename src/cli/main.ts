@@ -2,11 +2,11 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 
 /**
- * The whole program in a few files, which start faster than several hundred modules. scripts/build/command.mjs makes
- * them.
+ * The whole program in a few files, made by scripts/build/command.mjs. A few files start faster than several hundred
+ * modules.
  */
 const bundle = new URL("../command/run.js", import.meta.url);
-/** The program as separate modules; a package does not have them. */
+/** The program as separate modules. A package does not have these modules. */
 const modules = new URL("./run.js", import.meta.url);
 
 /**

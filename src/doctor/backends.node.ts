@@ -51,8 +51,8 @@ export interface BrokenBackend {
 }
 
 /**
- * The backends to check. If the user named a backend, it is this one. Otherwise they are native and WebAssembly, as far
- * as they are installed, or the reference if neither is.
+ * The backends to check. If the user named a backend, only this backend is checked. If the user named none, native and
+ * WebAssembly are checked as far as they are installed. If neither is installed, the reference is checked.
  * @param threads number of threads that the user asked for.
  * @throws UnsupportedKernelError for a named backend that is missing.
  */

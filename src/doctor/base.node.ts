@@ -1,4 +1,4 @@
-/** Checks an adapter's base model; it is found and read in the same way as when the adapter is loaded. */
+/** Checks an adapter's base model. The base model is found and read in the same way as when the adapter is loaded. */
 import { CheckpointError } from "../core/errors/errors.ts";
 import { modelLayout } from "../models/model.ts";
 import { openWhole, unlessDamaged } from "../pretrained/adapter/base/find.node.ts";
@@ -37,8 +37,8 @@ const readBase = async (adapter: OpenedAdapter, base?: string): Promise<Verdict>
 };
 
 /**
- * Checks a base model on the hub without network access. It reads the run's own copy, or a copy that was downloaded
- * before.
+ * Checks a base model on the hub without network access. The check reads the run's own copy, or a copy that was
+ * downloaded before.
  */
 const hubVerdict = async (adapter: OpenedAdapter, named: string): Promise<Verdict> => {
   const found = await openWhole(adapter, named);
@@ -64,7 +64,7 @@ const verdictOf = async (adapter: OpenedAdapter): Promise<Verdict> => {
 };
 
 /**
- * Checks the base model of adapters that were all trained on the same one.
+ * Checks the base model of several adapters, which were all trained on the same base model.
  * @param places paths of the adapters; the first one that can be opened is used.
  */
 export const baseVerdict = async (places: readonly string[]): Promise<Verdict> => {

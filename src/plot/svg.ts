@@ -1,4 +1,4 @@
-/** Draws the curves of runs as one SVG file. A viewer is enough to show it; no other file is needed. */
+/** Draws the curves of runs as one SVG file. The file needs no other file; a viewer is enough. */
 import { type Curves, curvesOf, type DrawnRun, type MetricName, type PlotOptions, type XName } from "./curves.ts";
 import { type Column, columnsOf, enough, type Points, rangeOf, smoothed } from "./points.ts";
 import { style } from "./style.ts";

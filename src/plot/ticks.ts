@@ -1,6 +1,6 @@
 /**
  * Axes: their ranges, and round values for their ticks. This file imports nothing, because the studio's page bundles
- * it.
+ * this file.
  */
 
 /** An axis of a chart. */

@@ -1,6 +1,6 @@
 /**
  * Decides when the runs of a sweep are trained, and which settings end early. Decisions depend only on losses and, for
- * a budget in minutes, on recorded times. So a resumed sweep decides in the same way.
+ * a budget in minutes, on recorded times. Therefore a resumed sweep decides in the same way.
  */
 import { ConfigError } from "../core/errors/errors.ts";
 import { mean, noiseOf, probabilityOf } from "./statistics.ts";
@@ -148,7 +148,9 @@ const openState = (plan: SchedulePlan) => {
         if (reason !== null) endings.set(setting, { kind: "failed", reason });
       }
     },
-    /** Ends settings that do not fit into the budget. The best settings continue, and always at least one. */
+    /**
+     * Ends settings that do not fit into the budget. The best settings continue; at least one setting always continues.
+     */
     keepWithin(): void {
       const { budget, settings, seeds, jobs } = plan;
       if (budget === undefined || measured === undefined) return;

@@ -12,9 +12,9 @@ export interface Noise {
 }
 
 /**
- * Estimates the variance of the part of a run's loss that neither the setting nor the seed explains. It is the residual
- * mean square of a table of settings and seeds (analysis of variance of randomised blocks; Fisher 1935, "The design of
- * experiments", IV). Assumes that all settings are equally noisy.
+ * Estimates the variance of the part of a run's loss that neither the setting nor the seed explains. The estimate is
+ * the residual mean square of a table of settings and seeds (analysis of variance of randomised blocks; Fisher 1935,
+ * "The design of experiments", IV). All settings are assumed to be equally noisy.
  * @param losses one row for each setting, one column for each seed.
  * @returns undefined for fewer than two settings or seeds.
  */

@@ -122,11 +122,11 @@ export type ParsedSweep = z.output<typeof sweepSchema>;
 export interface SweepSetting {
   /** Name in tables: the setting's own name and the values of varied fields. */
   readonly name: string;
-  /** Its fields; they replace the preset's fields. */
+  /** Fields of the setting, which replace the preset's fields. */
   readonly config: PartialConfig<RunConfig>;
 }
 
-/** Maximum number of settings; more would take too long. */
+/** Maximum number of settings. A sweep with more settings would take too long. */
 const mostSettings = 1000;
 
 const round = (value: number): number => Number(value.toPrecision(6));

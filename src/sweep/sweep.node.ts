@@ -115,7 +115,7 @@ const runName = (setting: number, seed: number): string => `${String(setting + 1
 const pathOf = ({ folder, seeds }: Sweep, { setting, seed }: Pick<Part, "setting" | "seed">): string =>
   join(folder.path, sweepNames.runs, runName(setting, seeds[seed] as number));
 
-/** Time until the end of a phase. It is recorded, so that a resumed sweep makes the same decisions. */
+/** Time until the end of a phase. The time is recorded, so that a resumed sweep makes the same decisions. */
 interface Times {
   readonly minutes: number;
   /** Seconds and steps of training, by setting. */

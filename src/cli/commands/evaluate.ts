@@ -76,7 +76,7 @@ const measuredRows = (measured: string, width: number): readonly string[] =>
 
 const signed = (value: number): string => `${value > 0 ? "+" : ""}${value.toFixed(4)}`;
 
-/** Puts the model's name before notices that do not contain it. */
+/** Adds the model's name to the front of notices that do not contain the name. */
 const named = (model: string, notices: readonly string[]): readonly string[] =>
   notices.map((line) => (line.includes(model) ? line : `${printableName(model)}: ${line}`));
 
@@ -196,7 +196,7 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
   try {
     const run = flags.data === undefined ? await runOf(directory) : undefined;
     const { kind, corpus } = await findCorpus("evaluate", run, flags, split);
-    // The run's folder may hold a copy of the text; show the name that the user gave it.
+    // The run's folder may hold a copy of the text. Show the name that the user gave the text.
     const name = printableName(run?.data.name ?? corpus.name);
     if (corpus.notice !== undefined) writeNotice(corpus.notice);
     const { whole, inWords, notice } = measuredPart(kind, name, flags);
@@ -225,7 +225,7 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
     const width = stdout.isTTY ? terminalColumns(stdout) : Number.POSITIVE_INFINITY;
     const against = other === null ? null : await measure(other.lm);
     progress.clear();
-    // Printed after all checks of the input, so that a mistake prints only its own line.
+    // Print this after all checks of the input, so that a mistake prints only its error line.
     const told = other === null ? notices : [...named(path, notices), ...named(flags.against ?? "", other.notices)];
     for (const line of [remark, ...told, notice]) if (line !== undefined) writeNotice(line);
     if (against === null) {

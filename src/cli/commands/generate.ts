@@ -187,7 +187,7 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
     const prompt = flags.prompt ?? (await promptFor(lm.tokenizer, directory));
     // Checks the prompt before any of it is printed.
     const read = readPrompt(lm.tokenizer, prompt, unknown, "--prompt", "--unknown skip");
-    // Printed after all checks of the input, so that a mistake prints only its own line.
+    // Print this after all checks of the input, so that a mistake prints only its error line.
     tellChoices();
     const forChat = await chatNotice(path, lm, directory, flags);
     if (forChat !== undefined) writeNotice(forChat);

@@ -66,8 +66,8 @@ const narrowest = 20;
 type Row = readonly [label: string, value: string];
 
 /**
- * The command for MPI ranks, as in docs/cluster.md. It does not use npx, because in a clone npx would run the `prepare`
- * script on each rank.
+ * The command for MPI ranks, as in docs/cluster.md. The command does not use npx, because in a clone npx would run the
+ * `prepare` script on each rank.
  */
 export const onRanks = (): string => {
   const program = relative(process.cwd(), fileURLToPath(new URL("../main.js", import.meta.url)));

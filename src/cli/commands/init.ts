@@ -56,8 +56,8 @@ const hiddenNames: Readonly<Record<string, string>> = { gitignore: ".gitignore" 
 const specOf = (from: string): string => `file:${relative(from, packageRoot).split(sep).join("/")}`;
 
 /**
- * In templates/ a starter depends on the folder two levels up; a copy needs the path from its own folder to the
- * package.
+ * In templates/ a starter depends on the folder two levels up. The copy of a starter needs the path from the copy's
+ * folder to the package.
  * `allowScripts` keeps npm from running a clone's scripts when the starter is installed; npm resolves that path from
  * node_modules.
  */
@@ -137,7 +137,7 @@ const checkFree = async (folder: string, at: Found, given: string, files: readon
   if (at === "a link" || at === "a file") {
     throw new ConfigError({ where, must: "must be a folder, or not exist yet", got: at, hint: "another folder" });
   }
-  // Otherwise npm would replace the package by a link to itself.
+  // In a folder that contains foretoken, npm would replace the package by a link to itself.
   const way = relative(folder, packageRoot);
   if (!way.startsWith("..") && !isAbsolute(way)) {
     const must = "must not be a folder that contains foretoken itself";
@@ -164,7 +164,7 @@ const writeFiles = async (folder: string, files: readonly NewFile[]): Promise<vo
   try {
     for (const { name, contents } of files) {
       written.push(join(folder, name));
-      // Fails if a file or link with this name has appeared since the check.
+      // Fails if a file or link with this name was made after the check.
       await writeFlushed(join(folder, name), contents);
     }
   } catch (error) {

@@ -129,7 +129,7 @@ const runLesson = async (part: Part, flags: LessonFlags): Promise<void> => {
     const clock = (): number => performance.now();
     const { signal } = interrupt;
     const input = lessonInput({ backend, corpus, text, where: "--text", seed, clock, signal });
-    // Printed after all checks of the input, so that a mistake prints only its own line.
+    // Print this after all checks of the input, so that a mistake prints only its error line.
     const names = part === all ? lessonNames : [part];
     for (const notice of [corpus.notice, remark, shortNotice(names, corpus)]) {
       if (notice !== undefined) writeNotice(notice);

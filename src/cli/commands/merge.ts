@@ -45,7 +45,10 @@ const adapterDirectory = async (named: string): Promise<string> => {
   });
 };
 
-/** What rounding to bfloat16 costs a merged model, and how to avoid it. @param adapter its name in the message. */
+/**
+ * What rounding to bfloat16 costs a merged model, and how to avoid this cost. @param adapter name of the adapter in the
+ * message.
+ */
 const lossInWords = (dtype: MergeFlags["dtype"], adapter: string): string =>
   dtype === "float32"
     ? `If you open the merged model in bfloat16 (--dtype auto chooses bfloat16 on machines where bfloat16 is faster), rounding removes a part of what the adapter learned. To keep that part, open the model with --dtype float32, or use ${adapter} itself, unmerged.`

@@ -77,8 +77,8 @@ const reasonAgainst = async (
     try {
       const { mode, size } = await file.stat();
       if (size > 0 && !(await isOurs(piecesOf(file)))) return another;
-      // The system lets a program replace a read-only file if its folder is writable. But the read-only mode means that
-      // the user wants to keep the file.
+      // The system lets a program replace a read-only file if the file's folder is writable. But the read-only mode
+      // means that the user wants to keep the file.
       return (mode & anyWrites) === 0 ? ", which is read-only" : undefined;
     } finally {
       await file.close();

@@ -57,7 +57,7 @@ export const serveDefaults = {
   grace: 30,
 } as const;
 
-/** If a client reads nothing of its answer for this number of milliseconds, the server disconnects it. */
+/** A client that reads nothing of its answer for this number of milliseconds is disconnected. */
 export const patienceMs = 30_000;
 
 const examples = `

@@ -196,7 +196,7 @@ export const parseText =
 export const escapeText = (text: string): string =>
   text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll("\t", "\\t");
 
-/** Flags for how a command runs; they do not change its result. */
+/** Flags that say how a command computes. These flags do not change the command's result. */
 export interface RunningFlags {
   readonly backend: BackendChoice;
   readonly threads?: number;

@@ -26,7 +26,8 @@ export interface PartnersAnswer {
   /** Number of oldest messages left out; valid after the last event. */
   dropped(): number;
   /**
-   * The answer as a message; valid after the last event. If it is absent, the text of the last event is the message.
+   * The answer as a message; valid after the last event. If this field is absent, the text of the last event is the
+   * message.
    */
   message?(): ToolMessage | undefined;
 }

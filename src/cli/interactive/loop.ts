@@ -65,8 +65,8 @@ export interface Keyboard {
   /** Shows the prompt and waits for a line; undefined at the end of input. */
   next(): Promise<string | undefined>;
   /**
-   * Runs `work`. An empty line, Ctrl-C and the end of input abort its signal. A line of text also aborts it, and is
-   * returned by `next`.
+   * Runs `work`. An empty line, Ctrl-C and the end of input abort the signal that `work` gets. A line of text also
+   * aborts the signal, and `next` returns this line.
    */
   interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T>;
 }
@@ -144,7 +144,7 @@ const onTerminal = async (about: readonly string[], session: Session, writing: W
       if (outcome === "quit") break;
     }
   } finally {
-    // Also after an error: an open keyboard would keep the process alive.
+    // Close the keyboard after an error, too: an open keyboard would keep the process alive.
     readline.close();
   }
   // Put the shell's prompt on its own line.

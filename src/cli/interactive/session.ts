@@ -28,7 +28,7 @@ export type Request =
   | { readonly kind: "tell"; readonly lines: readonly string[] }
   | { readonly kind: "quit" };
 
-/** A line-by-line session with a model. It keeps the text so far and the settings. */
+/** A line-by-line session with a model. The session keeps the text so far and the settings. */
 export interface Session {
   /**
    * Handles a line. `signal` interrupts the generation.

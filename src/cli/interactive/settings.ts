@@ -72,7 +72,7 @@ export const sessionSettings = (
   const commands = [...byCommand.keys(), ...Object.keys(others)];
 
   /**
-   * Suggests a command for `given`. This may be a name from another program, the start of a command, or a typing
+   * Suggests a command for `given`, which may be a name from another program, the start of a command, or a typing
    * mistake.
    */
   const hintFor = ({ command: given, argument }: TypedCommand): string => {

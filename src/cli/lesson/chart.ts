@@ -8,7 +8,7 @@ type Curves = Extract<Piece, { kind: "curves" }>;
 
 /** Default number of lines of the plot; the axis needs two more. */
 const usualRows = 8;
-/** If the plot has fewer columns than this, the names are below it. */
+/** If the plot has fewer columns than this, the names of the curves are below the plot. */
 const leastPlot = 30;
 const widestName = 30;
 
@@ -37,7 +37,8 @@ const placed = (labels: readonly Label[], rows: number): ReadonlyMap<number, Lab
 };
 
 /**
- * Number of points in each curve. It is the same at any width, and small enough to hide the noise of single batches.
+ * Number of points in each curve. The number is the same at any width, and small enough to hide the noise of single
+ * batches.
  */
 const means = 50;
 

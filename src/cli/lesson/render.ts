@@ -80,8 +80,8 @@ const table = (piece: Of<"table">, width: number, style: Style): string[] => {
 };
 
 /**
- * A bar that fills the share `share` of `full` columns. It is drawn in eighths of a column if the terminal can show
- * eighths.
+ * A bar that fills the share `share` of `full` columns. If the terminal can show eighths of a column, the bar ends at
+ * an eighth.
  */
 const bar = (share: number, full: number, { symbols }: Style): string => {
   const eighths = Math.round(Math.min(1, Math.max(0, share)) * full * 8);

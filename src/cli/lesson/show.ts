@@ -93,7 +93,7 @@ const leastSection = 5;
 const promptOf = ({ colors, symbols }: Style, width: number): string =>
   colors.inverse(cutText(` Enter: continue ${symbols.dot} q: end `, width));
 
-/** Erases the prompt, also if the terminal has become too narrow for it. */
+/** Erases the prompt, even if the terminal has become too narrow for the prompt. */
 const withoutPrompt = (prompt: string, { columns, reflowsCursorLine }: Stage): string => {
   const rows = reflowsCursorLine ? rowsOf(prompt, columns) : 1;
   return rows === 1 ? "\r\u001b[K" : `\r\u001b[${rows - 1}A\u001b[J`;
@@ -103,7 +103,7 @@ const withoutPrompt = (prompt: string, { columns, reflowsCursorLine }: Stage): s
 export const showOnTerminal = async (lesson: Lesson, stage: Stage, style: Style): Promise<void> => {
   const region = liveRegion(stage);
   const page = composer(style);
-  // Leave the last column free: some terminals wrap after it.
+  // Leave the last column free, because some terminals wrap after the last column.
   const width = (): number => Math.max(narrowest, Math.min(widest, stage.columns - 1));
   /** Blocks of the current screen, and their lines. */
   let blocks: Block[] = [];

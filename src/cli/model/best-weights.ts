@@ -58,7 +58,7 @@ export const lostBestNotice = async (run: string): Promise<string | undefined> =
   return `weights of step ${formatCount(last)}, the last step: the best weights, of step ${formatCount(best)}, are no longer in the run's folder`;
 };
 
-/** Step of the best weights of `run`, according to its last checkpoint; undefined before the first evaluation. */
+/** Step of the best weights of `run`, according to the run's last checkpoint; undefined before the first evaluation. */
 export const bestStepOf = async (run: string): Promise<number | undefined> => {
   const { best } = await stepsOfState(run).catch((): Steps => ({ last: undefined, best: undefined }));
   return typeof best === "number" ? best : undefined;

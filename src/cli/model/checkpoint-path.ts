@@ -97,7 +97,8 @@ const load = async (directory: string, options: WorkerLoadOptions): Promise<Foun
 };
 
 /**
- * Loads the best weights. If they are damaged and the run has last weights, it loads the last weights (not if `alone`).
+ * Loads the best weights. If the best weights are damaged and the run has last weights, the last weights are loaded
+ * (not if `alone`).
  */
 const loadBest = async (run: string, options: WorkerLoadOptions, alone: boolean): Promise<FoundModel> => {
   const found = await load(join(run, folderNames.best), options).catch((error: unknown) => {
@@ -171,8 +172,8 @@ export const loadNamed = async (
 };
 
 /**
- * Directory of the model that the user named. For a run, it is the directory of the best weights or, if there are none
- * yet, of the last weights.
+ * Directory of the model that the user named. A run's directory is the one of its best weights; a run without best
+ * weights has the one of its last weights.
  * @throws CheckpointError for a run without weights yet.
  */
 export const modelDirectory = async (path: string): Promise<string> => {

@@ -92,9 +92,7 @@ export interface MeasuredPart {
   readonly whole: "val" | "all";
   /** Description for a line of a table. */
   readonly inWords: string;
-  /**
-   * Notice that only the end of a named text was measured. It is shown because the user may have meant the whole text.
-   */
+  /** Notice that only the end of a named text was measured, for users who meant the whole text. */
   readonly notice: string | undefined;
 }
 

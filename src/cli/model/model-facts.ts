@@ -96,8 +96,8 @@ const factsOf = async (opened: OpenedPretrained, adapter: OpenedAdapter | null):
 };
 
 /**
- * Opens an adapter's base model: the weights that the adapter was trained on. If these are not found, it opens the
- * model that the adapter names.
+ * Opens the model with the weights that an adapter was trained on. If these weights are not found, the model that the
+ * adapter names is opened.
  */
 const openAnyBase = async (adapter: OpenedAdapter, base: string | undefined, options: HubOptions) =>
   (base === undefined ? (await openWhole(adapter))?.opened : undefined) ??

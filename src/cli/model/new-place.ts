@@ -13,8 +13,8 @@ const plainPath = (model: string): string => {
 export const nameOfModel = (model: string): string => basename(plainPath(model));
 
 /**
- * Path to write a model to. Without `out`, it is next to the model. With `out`, it is `out` itself. But if a file is
- * written and `out` does not end with `ending`, it is a file in the folder `out`.
+ * Path to write a model to. Without `out`, the path is next to the model. With `out`, the path is `out` itself. But if
+ * a file is written and `out` does not end with `ending`, the path is a file in the folder `out`.
  * @param suffix added to the model's name, such as "-q8_0".
  * @param ending ending of a file, such as ".gguf"; "" for a model that is a folder.
  */

@@ -15,7 +15,7 @@ const promptCharacters = 200;
 /** A text to compare models on. */
 export interface TextToVerify {
   readonly corpus: Corpus;
-  /** For a run's own text: tokens per window in its training. */
+  /** Tokens per window in the run's training. Known only if the text is the run's own text. */
   readonly ownWindow?: number;
 }
 

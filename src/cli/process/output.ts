@@ -125,8 +125,8 @@ const writeWhole = (descriptor: number, text: string): void => {
 };
 
 /**
- * Writes asynchronously. A launcher that is ending its ranks no longer reads their output. A rank that waited until its
- * output is written could not save.
+ * Writes asynchronously. A launcher that is ending its ranks no longer reads their output. If a rank waited until its
+ * output is written, it could not save.
  */
 const writeLater = (output: Standard, text: string): void => {
   output.written = output.written

@@ -66,8 +66,9 @@ export interface Surroundings {
 }
 
 /**
- * Whether to write colours. NO_COLOR (any text) turns them off everywhere, as in no-color.org. Otherwise FORCE_COLOR
- * turns them on everywhere ("0" and "false" turn them off). Otherwise terminals get colours, except "dumb" ones.
+ * Whether to write colours. NO_COLOR (any text) turns colours off everywhere, as in no-color.org. Without NO_COLOR,
+ * FORCE_COLOR turns colours on everywhere ("0" and "false" turn colours off). Without both variables, terminals get
+ * colours, except "dumb" terminals.
  */
 export const hasColor = ({ env, isTerminal }: Surroundings): boolean => {
   const { NO_COLOR, FORCE_COLOR, TERM } = env;
@@ -135,9 +136,9 @@ export const terminalColumns = ({ columns }: { readonly columns?: number | undef
 
 /** What a terminal does with lines that are wider than its new width. */
 export interface Reflow {
-  /** Whether it rewraps lines, as most terminals do; false: it cuts them. */
+  /** Whether the terminal rewraps lines, as most terminals do. If false, the terminal cuts lines. */
   readonly lines: boolean;
-  /** Whether it rewraps the line with the cursor. */
+  /** Whether the terminal rewraps the line with the cursor. */
   readonly cursorLine: boolean;
 }
 

@@ -6,12 +6,12 @@
 /** Counterpart of another program's flag. */
 export type Lead =
   | {
-      /** The flag here. It gets the value that was given. */
+      /** The flag of foretoken, which gets the value that was given. */
       readonly flag: string;
-      /** Maps a value's lower-case name in other programs to the value here. Other values stay unchanged. */
+      /** Maps the lower-case names of values in other programs to values of foretoken. Other values stay unchanged. */
       readonly values?: Readonly<Record<string, string>>;
       /**
-       * For values that need another flag here: maps the lower-case value to the words to write. The words are empty if
+       * Maps values that need another flag of foretoken, in lower case, to the words to write. The words are empty if
        * nothing is needed.
        */
       readonly instead?: Readonly<Record<string, string>>;
@@ -20,7 +20,7 @@ export type Lead =
   | { readonly words: string }
   /** Here the value is an argument without a flag. */
   | { readonly argument: string }
-  /** There is no such flag; says why. */
+  /** Says why foretoken has no such flag. */
   | {
       readonly absent: string;
       readonly hint: string;
@@ -211,7 +211,7 @@ const modelNamed: Leads = named("m model checkpoint ckpt modelpath modelnameorpa
   argument: "the model is an argument without a flag",
 });
 
-/** For all commands that take a model. */
+/** Flags of all commands that take a model. */
 const adapterNamed: Leads = {
   ...to("lora lorapath loradir loramodules peft peftpath adapterpath adapterdir adaptername adapters", "--adapter"),
   ...to("basemodel basemodelname basemodelnameorpath", "--base"),

@@ -16,7 +16,7 @@ const isFlag = (word: string): boolean => /^-{1,2}[a-z]/iu.test(word);
 const isKnown = (command: Command, flag: string): boolean =>
   optionOf(command, flag) !== undefined || ["--help", "-h"].includes(flag);
 
-/** A flag on the command line. Its value may be after an equals sign, or the next word. */
+/** A flag on the command line, and the value after an equals sign or in the next word. */
 interface Given {
   readonly flag: string;
   readonly value: string | undefined;
@@ -84,8 +84,8 @@ const kindFlag = (given: string, command: Command): Option | undefined =>
   });
 
 /**
- * Hint for an unknown flag that is not known from other programs either. It may be a part of a flag's name, or a typing
- * mistake.
+ * Hint for an unknown flag that is not known from other programs either. Such a flag may be a part of a flag's name, or
+ * a typing mistake.
  */
 const partHint = ({ flag, value }: Given, command: Command): string => {
   const known = namesOf(command);
@@ -119,7 +119,7 @@ const unknownFlags = (words: readonly string[], command: Command): readonly Give
   return found;
 };
 
-/** Maximum length of a hint; the error line would cut the middle of a longer one. */
+/** Maximum length of a hint. If a hint were longer, the error line would cut the hint in the middle. */
 const longestHint = 140;
 
 /** `words`, with the flags of other programs replaced. */
@@ -144,8 +144,8 @@ const translateWords = (words: readonly string[], command: Command): readonly st
 };
 
 /**
- * Error for an unknown flag of `command`: suggests the flag with the given value, or says why there is none. If all
- * unknown flags in `words` have counterparts, it suggests all of them.
+ * Error for an unknown flag of `command`. The error suggests the flag of foretoken with the given value, or says why
+ * there is no such flag. If all unknown flags in `words` have counterparts, the error suggests all of the counterparts.
  */
 export const unknownFlagError = (
   where: string,

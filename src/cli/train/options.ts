@@ -95,8 +95,8 @@ const newRunOptions = async (command: Command, flags: TrainFlags, configFlags: C
   const named =
     flags.preset ??
     (contents.preset === undefined ? undefined : parseChoice(`${path}: preset`, presetNames)(contents.preset));
-  // For the user's own text, the defaults are derived from the size of the text. For a given model, they are derived
-  // from the model's size.
+  // For the user's own text, the defaults are derived from the size of the text. For a given model, the defaults are
+  // derived from the size of the model.
   const own = flags.initFrom !== undefined || (flags.data !== undefined && !isCorpusName(flags.data));
   const preset = named ?? (own ? undefined : defaultPreset);
   const { tokenizer = {}, model = {}, train = {} } = contents;

@@ -72,8 +72,8 @@ const refusal = async (folder: string, error: unknown): Promise<Verdict> => {
   const told = await unwritable(folder, resolve(folder), error);
   if (!(told instanceof ConfigError) || told === error) throw error;
   const { got = "", hint = "another folder" } = told.details;
-  // Remove the path of the test file, because the user does not know this file. Remove the free space, because it is no
-  // longer the same.
+  // Remove the path of the test file, because the user does not know this file. Remove the free space, because it has
+  // changed after the test.
   const why = got.replace(/, at \S*$/u, "").replace(/ \(.*\)$/u, "");
   return failed(`${folder}: files cannot be written here: ${why}`, `${hint} (train --out)`);
 };

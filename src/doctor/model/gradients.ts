@@ -30,8 +30,8 @@ const h = 1e-5;
  */
 const relativeTolerance = 1e-3;
 /**
- * Tolerance relative to the norm of all gradients. It is needed because some gradients (of key biases, for example) are
- * zero except for rounding.
+ * Tolerance relative to the norm of all gradients. Some gradients (of key biases, for example) are zero except for
+ * rounding, so a tolerance relative to their own norm would be too small.
  */
 const floor = 1e-6;
 

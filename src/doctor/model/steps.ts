@@ -33,7 +33,7 @@ const gradientOf = async (backend: Backend, config: TrainerConfig): Promise<Floa
 
 const normOf = (values: Float32Array): number => Math.sqrt(values.reduce((sum, value) => sum + value ** 2, 0));
 
-/** Tolerance relative to the norm of the gradient. Only the order of sums differs. */
+/** Tolerance relative to the norm of the gradient. The two gradients differ only in the order of sums. */
 const tolerance = 1e-5;
 
 /** Checks that micro-batches give the gradient of one batch. */

@@ -1,6 +1,6 @@
 /**
- * Expected training speed of each preset. It is measured if steps are short, and otherwise estimated from the work of
- * the kernels.
+ * Expected training speed of each preset. The speed is measured if steps are short; if not, the speed is estimated from
+ * the work of the kernels.
  */
 import type { Backend } from "../../backend/backend.ts";
 import { kernelCost } from "../../backend/calls/cost.ts";
@@ -81,14 +81,14 @@ const timeStep = async (backend: Backend, name: PresetName): Promise<number> => 
 };
 
 /**
- * Usual ratio of a step's time to the estimated time of its kernels. It is used if no step was timed. It is above 1
- * because small kernels do not reach the measured rates.
+ * Usual ratio of a step's time to the estimated time of the step's kernels, used if no step was timed. The ratio is
+ * above 1 because small kernels do not reach the measured rates.
  */
 const usualRatio = 1.5;
 
 /**
- * Yields the speed of each preset. Presets with short steps are timed. The others are estimated, with the ratio of the
- * timed steps to the estimated time of their kernels.
+ * Yields the speed of each preset. Presets with short steps are timed. The times of other presets are estimated: the
+ * estimated time of the kernels is multiplied by the ratio that was found in the timed presets.
  * @param freeBytes memory available for timed steps.
  */
 export async function* presetSpeeds(

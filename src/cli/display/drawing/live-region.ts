@@ -2,10 +2,10 @@ import { rowTexts } from "../texts/width.ts";
 
 /** The terminal on which a region is drawn. */
 export interface Screen {
-  /** Columns of the terminal: a longer line takes a second row. */
+  /** Columns of the terminal. A line with more columns takes a second row. */
   readonly columns: number;
   readonly rows: number;
-  /** Whether the terminal rewraps lines when it becomes narrower; false: it cuts them. */
+  /** Whether the terminal rewraps lines when it becomes narrower. If false, the terminal cuts the lines. */
   readonly reflows: boolean;
   write(text: string): void;
 }
@@ -14,12 +14,12 @@ export interface Screen {
 export interface LiveRegion {
   /**
    * Replaces the region. Lines must not be wider than the screen.
-   * @param unchanged number of lines at the top that have not changed; they are not written again.
+   * @param unchanged number of lines at the top that have not changed, so that they need not be written again.
    */
   draw(lines: readonly string[], unchanged?: number): void;
   /** Writes permanent lines above the region. */
   print(lines: readonly string[]): void;
-  /** Keeps the current content permanently; the next `draw` starts a new region below it. */
+  /** Keeps the current content permanently. The next `draw` starts a new region below this content. */
   settle(): void;
 }
 
@@ -29,7 +29,9 @@ const up = (rows: number): string => (rows === 0 ? "" : `\u001b[${rows}A`);
 
 export const liveRegion = (screen: Screen): LiveRegion => {
   let shown: readonly string[] = [];
-  /** Rows that scrolled off the top when the screen became too small; they are directly above the visible rows. */
+  /**
+   * Rows that scrolled off the top when the screen became too small. These rows are directly above the visible rows.
+   */
   let gone: readonly string[] = [];
   let rowsBefore = screen.rows;
 

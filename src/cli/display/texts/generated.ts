@@ -50,8 +50,8 @@ const paceWatch = (): { readonly token: () => void; readonly pace: (tokens: numb
 };
 
 /**
- * Prints the speed and the number of accepted guesses below the text. It goes to standard error and only to a terminal,
- * so a file gets only the text.
+ * Prints the speed and the number of accepted guesses below the text. These lines go to standard error and only to a
+ * terminal, so a file gets only the text.
  */
 const tellPace = ({ newTokens, guesses }: GenerateDoneEvent, { tokensPerSecond }: WritingPace): void => {
   const { stderr } = host;

@@ -28,7 +28,7 @@ const row = (label: string, parts: readonly string[], width: number, { symbols, 
     (line, i) => (i === 0 ? colors.dim(padRight(label, labelWidth)) : " ".repeat(labelWidth)) + line,
   );
 
-/** Such as "12 passes over the text". */
+/** Words for a number of passes, such as "12 passes over the text". */
 const passesText = (passes: number, what: string): string =>
   `${passes < 10 ? passes.toFixed(1) : formatCount(Math.round(passes))} passes over the ${what}`;
 
@@ -254,7 +254,7 @@ const resultRows = (
     style,
   ),
   ...(before === undefined
-    ? // A resumed run does not measure its initial weights again. If they came from another model, they were never untrained.
+    ? // A resumed run does not measure its initial weights again. Initial weights from another model were never untrained.
       start.initFrom !== null
       ? []
       : row("untrained", [`${Math.log(start.vocabSize).toFixed(3)} nats/token (ln ${start.vocabSize})`], width, style)

@@ -124,7 +124,7 @@ const blockLines = (
 const compare = (one: ListedRun, other: ListedRun): boolean =>
   one.corpusSha256 === other.corpusSha256 &&
   one.config.tokenizer.kind === other.config.tokenizer.kind &&
-  // A run that has recorded nothing has no tokenizer here. But it has no loss either.
+  // A run that has recorded nothing has no tokenizer here, and no loss either.
   (one.vocabSize ?? other.vocabSize) === (other.vocabSize ?? one.vocabSize);
 
 /** Groups the runs whose losses can be compared; groups and runs keep their order. */
@@ -149,7 +149,7 @@ export const runsLines = (
   return tableLines(runs, width, style, underWay, losses) ?? blockLines(runs, width, style, underWay, losses);
 };
 
-/** Number of digits of a text's hash that are shown. They are enough to distinguish texts with the same name. */
+/** Number of digits of a text's hash that are shown. This many digits distinguish texts with the same name. */
 const shownDigits = 8;
 
 /**

@@ -49,8 +49,8 @@ const rangeText = ({ runs }: HeldOutLoss): string => {
 };
 
 /**
- * Number of trained steps, and why the other steps were not trained. Only steps that a rule for early stops left out
- * count as saved.
+ * Number of trained steps, and why the other steps were not trained. Steps count as saved only if a setting was stopped
+ * early by a rule.
  */
 const stepsText = ({ settings, steps, plannedSteps }: SweepResult): string => {
   const shareOf = (isCounted: (kind: Ending["kind"]) => boolean): number =>
