@@ -11,7 +11,7 @@ import { failed, ok, skipped, type Verdict } from "./check.ts";
 /** Advice for a base model that cannot be used. @param hint hint of the error. */
 const wayToBase = (hint = ""): string => {
   const model = /^base (hf:\S+)/u.exec(hint)?.[1] ?? "MODEL";
-  return `restore the model that the adapter was trained on at this path, or name a copy of it when you load the adapter: --base ${model}`;
+  return `put the model that the adapter was trained on back at this path, or name a copy of the model when you load the adapter: --base ${model}`;
 };
 
 const rightBase = (place: string): Verdict => ok(`${place}: the weights that the adapter was trained on (SHA-256)`);

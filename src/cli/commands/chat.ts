@@ -181,7 +181,7 @@ export const declareChat = (command: Command): void => {
     .usage("<model> [flags]")
     .argument(
       "<model>",
-      `a model with a chat template: ${modelPlaces}; or the address of a server with OpenAI's protocol`,
+      `a model with a chat template: ${modelPlaces}; or the address of a server that uses OpenAI's protocol`,
       parsePath("<model>"),
     )
     .optionsGroup("Text: the system message, and the length of an answer")

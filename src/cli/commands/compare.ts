@@ -147,7 +147,7 @@ const noticeOtherTexts = (settings: readonly ComparedSetting[], flags: CompareFl
   for (const { path, run } of others) {
     if (run !== undefined && run.data.sha256 !== sha256) {
       writeNotice(
-        `${printableName(path)} trained on a different text than ${printableName(first.path)}, or on another part of it: it may have seen the measured text`,
+        `${printableName(path)} trained on a different text than ${printableName(first.path)}, or on a different part of the same text, so this run may have seen the measured text`,
       );
     }
   }
@@ -251,13 +251,13 @@ export const declareCompare = (command: Command): void => {
     .optionsGroup("Settings: grouping of runs, and their weights")
     .option(
       "--group",
-      "group the given runs: runs with the same text and the same configuration, except for the seed, form one setting",
+      "group the given runs; runs with the same text and the same configuration form one setting, even if their seeds differ",
     )
     .addOption(weightsOption())
     .optionsGroup("Text: the text to measure on")
     .option(
       "--data <text>",
-      "a corpus's name, a UTF-8 file or a folder of such files (hidden files and node_modules are skipped); or documents, whose answers are measured: a .jsonl file or a folder of .jsonl files (default: the text of the first run)",
+      "a corpus's name, a UTF-8 file or a folder of such files (hidden files and node_modules are skipped); or documents: a .jsonl file or a folder of .jsonl files, in which only the answers are measured (default: the text of the first run)",
       parsePath("--data", corpusNames),
     )
     .option(

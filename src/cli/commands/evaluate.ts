@@ -84,7 +84,7 @@ const named = (model: string, notices: readonly string[]): readonly string[] =>
 const intervalText = ({ halfWidth95, blocks, windows }: LossDifference): string =>
   halfWidth95 === null
     ? `The text is too short for an interval: it has ${formatPlural(windows, "window")}, and 8 are needed. Use more text, or a smaller --context-length.`
-    : `± is half the width of the 95% confidence interval of the difference on such text, estimated from ${formatPlural(windows, "window")} in ${blocks} blocks`;
+    : `± is half the width of the 95% confidence interval of the difference on texts like this one, estimated from ${formatPlural(windows, "window")} in ${blocks} blocks`;
 
 /**
  * Table with the figures of two models side by side. If both models read the same tokens, the table also shows the
@@ -255,7 +255,7 @@ export const declareEvaluate = (command: Command): void => {
     .optionsGroup("Text: the text to measure on")
     .option(
       "--data <text>",
-      "a corpus's name, a UTF-8 file or a folder of such files (hidden files and node_modules are skipped); or documents, whose answers are measured: a .jsonl file or a folder of .jsonl files (default: the run's text)",
+      "a corpus's name, a UTF-8 file or a folder of such files (hidden files and node_modules are skipped); or documents: a .jsonl file or a folder of .jsonl files, in which only the answers are measured (default: the run's text)",
       parsePath("--data", corpusNames),
     )
     .option(
@@ -275,12 +275,12 @@ export const declareEvaluate = (command: Command): void => {
     )
     .option(
       "--context-length <n>",
-      "tokens in each window of the text, at most the model's context length (default: for a run's text, the same as in training; otherwise the context length)",
+      "tokens in each window of the text, at most the model's context length (default: as in training if the text is the run's own, otherwise the context length)",
       parseInteger("--context-length", 1),
     )
     .option(
       "--against <model>",
-      "another model to measure on the same windows; shows the difference of the losses with its 95% confidence interval (default: none)",
+      "another model to measure on the same windows; the difference of the losses is shown with a 95% confidence interval (default: none)",
       parsePath("--against"),
     );
   addDTypeFlag(

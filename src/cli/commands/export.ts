@@ -56,7 +56,7 @@ const adapterInWords = ({ adapter, base }: Exported): string =>
     ? ""
     : adapter === "merged"
       ? `The adapter is merged into the model in ${printableName(base)}.\n`
-      : `Only the adapter was written. Programs apply it to the model in ${printableName(base)}, or to a copy of this model in their own format.\n`;
+      : `Only the adapter was written. Programs apply the adapter to the model in ${printableName(base)}, or to a copy of this model in their own format.\n`;
 
 /** Accepts any word; `dtypeOf` checks it once the format is known. */
 const parseDtype = expecting(

@@ -310,12 +310,12 @@ export const declareGenerate = (command: Command): void => {
     .option("-i, --interactive", "read prompts line by line, from the terminal or a pipe")
     .option(
       "--prompts <file>",
-      'write one text for each line of this file, many at a time; a line is JSON: a string, a list of token ids, or {"prompt": …} with settings of its own (default: none)',
+      'write one text for each line of this file, many texts at a time; each line is JSON: a string, a list of token ids, or {"prompt": …} with its own settings (default: none)',
       parsePath("--prompts"),
     )
     .option(
       "--out <file>",
-      "the file for the texts of --prompts, one JSON line each; an unfinished file is continued (default: standard output)",
+      "the file for the texts of --prompts, with one line of JSON for each text; an unfinished file is continued (default: standard output)",
       parsePath("--out"),
     )
     .option("--max-new-tokens <n>", "maximum number of tokens to write", parseNumber("--max-new-tokens"), maxNewTokens)

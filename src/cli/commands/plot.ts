@@ -36,8 +36,8 @@ Examples:
   $ npx foretoken plot runs/notes --metric grad-norm --log
   $ npx foretoken plot runs/notes --csv --out - | head       the numbers
 
-Any browser opens an SVG file. It has light and dark colours and contains no script. Training losses are smoothed; a band
-shows the lowest and the highest loss. Time is the sum of the times of the steps: the time of evaluations, samples and pauses
+Any browser opens an SVG file. The file has light and dark colours and contains no script. Training losses are smoothed; a band
+shows the lowest and the highest loss. Time is the sum of the times of the steps. The time of evaluations, samples and pauses
 is not recorded, so each evaluation is drawn at the end of its step.`;
 
 /** Default name of the output file. */

@@ -43,10 +43,10 @@ Examples:
   $ npx foretoken studio experiments --port 8080
   $ npx foretoken studio --serve runs/notes           other programs can use this model, at http://127.0.0.1:8000/v1
 
-The page shows runs while they train, including runs in other terminals. It compares, starts, stops and resumes runs, and
-writes text with their models. With --model, the printed address and --open show the first named model. The page
+The page shows runs while they train, including runs in other terminals. The page can compare, start, stop and resume runs, and
+write text with the models of runs. With --model, the printed address and --open show the first named model. The page
 shows what this model predicts after each layer, on a text that you can change. A run started in the page continues when the page is closed. Ctrl-C saves the run and ends the
-studio; train --resume or the page resumes it.
+studio; train --resume or the page resumes the run.
 
 By default only this machine can reach the page. With another address in --host, the page needs the token in the printed
 address: anyone with the token can start runs on this machine and read their texts. Nothing is encrypted, so use it only in a network that you trust.`;
@@ -98,7 +98,7 @@ const parseHost = (text: string): string => {
 const aboutPage = (opens: boolean): string =>
   [
     `The studio is the page at this address${opens ? ", which opens in the browser" : ""}.`,
-    "Ctrl-C ends the studio; if it is training a run, it saves the run first.",
+    "Ctrl-C ends the studio; if a run is training, the studio saves the run first.",
     ...(opens ? [] : ["--open opens the page in the browser."]),
   ].join(" ");
 
@@ -161,7 +161,7 @@ const runStudio = async (given: string | undefined, flags: StudioFlags): Promise
   await new Promise<void>((ended) => {
     onInterrupt(() => ended());
   });
-  writeNotice("Ending the studio; if it is training a run, it saves the run first (Ctrl-C again quits at once)");
+  writeNotice("Ending the studio; if a run is training, the studio saves the run first (Ctrl-C again quits at once)");
   const [saved] = await Promise.all([studio.close(), server?.close(endingMs)]);
   if (saved !== undefined) {
     const goOn = commandLine(["train", "--resume", join(folder, saved)]);
@@ -193,12 +193,12 @@ export const declareStudio = (command: Command): void => {
     .option("--host <address>", "the address to listen at (default: 127.0.0.1)", parseHost)
     .option(
       "--port <n>",
-      `the port; 0: any free port (default: the first free port from ${defaultPort} upwards)`,
+      `the port; 0 chooses a free port (default: the first free port from ${defaultPort} upwards)`,
       parseInteger("--port", 0, 65_535),
     )
     .option(
       "--serve-port <n>",
-      "the port for other programs; 0: any free port",
+      "the port for other programs; 0 chooses a free port",
       parseInteger("--serve-port", 0, 65_535),
       8000,
     );

@@ -52,19 +52,19 @@ export const addSamplingFlags = (
     )
     .option(
       "--repetition-penalty <x>",
-      "repetition penalty: divides the logits of tokens that are in the prompt or the text; 1: no penalty",
+      "repetition penalty: divides the logits of tokens that are in the prompt or the text; 1 means no penalty",
       number("--repetition-penalty"),
       repetitionPenalty,
     )
     .option(
       "--presence-penalty <x>",
-      "subtracted once from the logit of each token that was already written; 0: no penalty",
+      "number that is subtracted once from the logit of each token that was already written; 0 means no penalty",
       number("--presence-penalty"),
       presencePenalty,
     )
     .option(
       "--frequency-penalty <x>",
-      "subtracted from a token's logit for each time that it was written; 0: no penalty",
+      "number that is subtracted from a token's logit each time that the token was written; 0 means no penalty",
       number("--frequency-penalty"),
       frequencyPenalty,
     )

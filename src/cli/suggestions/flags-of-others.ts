@@ -68,8 +68,12 @@ const longNames = { fp32: "f32", float32: "f32", single: "f32", bfloat16: "bf16"
 
 /** Maps other names of --dtype's values to the names here. */
 export const dtypeNames: Readonly<Record<string, string>> = {
-  ...{ bf16: "bfloat16", fp16: "bfloat16, since there is no float16", float16: "bfloat16, since there is no float16" },
-  ...{ half: "bfloat16, since there is no float16", fp32: "float32", f32: "float32", single: "float32" },
+  ...{
+    bf16: "bfloat16",
+    fp16: "bfloat16, because there is no float16",
+    float16: "bfloat16, because there is no float16",
+  },
+  ...{ half: "bfloat16, because there is no float16", fp32: "float32", f32: "float32", single: "float32" },
 };
 
 /** For each format, maps other names of the values of export's --dtype to the names here. */
@@ -93,7 +97,7 @@ export const deviceNames: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
     ["cuda", "gpu", "mps", "metal", "rocm", "vulkan", "webgpu"].map((name) => [
       name,
-      "auto, since there is no GPU backend (yet)",
+      "auto, because there is no GPU backend (yet)",
     ]),
   ),
   cpu: "auto, which runs on the CPU",
@@ -227,7 +231,7 @@ const generate: Leads = {
   ...to("r reverseprompt stopsequence stopstrings", "--stop"),
   ...to("s randomseed", "--seed"),
   ...means("interactivefirst", "--interactive"),
-  ...isNot("cnv conversation chat", "a separate command is for conversations", "npx foretoken chat MODEL"),
+  ...isNot("cnv conversation chat", "conversations have a separate command", "npx foretoken chat MODEL"),
   ...means("greedy", "--temperature 0"),
   ...to("repeatpenalty", "--repetition-penalty"),
   ...to("typical", "--typical-p"),

@@ -56,7 +56,8 @@ const figured = (text: string, probability: number): string => {
 
 /** Legend of the colours or numbers, in lines of at most `width` columns. */
 export const probabilityLegend = ({ depth }: ProbabilityStyle, width: number): readonly string[] => {
-  if (depth === 1) return flow(["[n] after a token: the model's own probability of it, in per cent"], " ", width);
+  if (depth === 1)
+    return flow(["[n] after a token: the probability that the model gave the token, in per cent"], " ", width);
   const parts = shades.map((shade) => paint(` ${shade.name} `, shade, depth));
   return flow(["probability of each token:", ...parts], " ", width);
 };

@@ -70,7 +70,7 @@ const derivedParts = ({ config, derived }: StartEvent): readonly string[] => {
     ...Object.entries(shown)
       .filter(([field]) => derived.includes(field))
       .map(([field, name]) => `${name} ${String(valueAt(config, field))}${units[field] ?? ""}`),
-    "each has a flag (see --help)",
+    "each of these has a flag (see --help)",
   ];
 };
 
