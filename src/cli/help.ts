@@ -32,8 +32,8 @@ const indented = (lines: readonly string[], by: number): string[] =>
   lines.map((line) => (line === "" ? "" : " ".repeat(by) + line));
 
 /**
- * Formats terms with their descriptions. A description is next to its term; on a narrow page, or if the term is long,
- * it is below its term.
+ * Formats terms with their descriptions. A description is next to its term. On a narrow page, or if the term is long,
+ * the description is below its term.
  */
 export const entryLines = (entries: readonly Entry[], width: number): string[] => {
   const longest = Math.max(0, ...entries.map(([term]) => columns(term)));
@@ -53,7 +53,10 @@ export const entryLines = (entries: readonly Entry[], width: number): string[] =
 
 const exampleMark = "  $ ";
 
-/** Formats lines such as `  $ command   remark`: remarks are next to the commands if all of them fit, else above. */
+/**
+ * Formats lines such as ` $ command remark`. Remarks are next to the commands if all remarks fit there, and otherwise
+ * above the commands.
+ */
 const exampleLines = (lines: readonly string[], width: number): string[] => {
   if (lines.every((line) => columns(line) <= width)) return [...lines];
   return lines.flatMap((line) => {

@@ -22,7 +22,7 @@ const isBundled = (): boolean => {
     const known = readFileSync(new URL("../command/compiled.txt", import.meta.url), "utf8");
     return known === `${notes.size} ${Math.floor(notes.mtimeMs / 1000)}`;
   } catch {
-    // If the files cannot be read, use the modules if they exist: they are always correct.
+    // If the files cannot be read, use the modules if they exist, because the modules are always correct.
     return !existsSync(modules);
   }
 };

@@ -38,7 +38,7 @@ const checkHeaders = async (path: string): Promise<void> => {
   await opened.close();
 };
 
-/** Reads every file in the manifest; returns their total bytes. */
+/** Reads every file in the manifest, and returns the total bytes of these files. */
 const readListed = async (folder: string, names: readonly string[]): Promise<number> => {
   const { large } = await openCheckpoint(folder, { required: [], optional: [], large: async () => names });
   try {
@@ -122,7 +122,7 @@ const runVerdict = async (folder: string, places: readonly string[]): Promise<Ve
   );
 };
 
-/** Folders with weights in a run's folder, sorted; loading uses the first of `loadedNames`. */
+/** Folders with weights in a run's folder, sorted. A model is loaded from the first of `loadedNames` that exists. */
 const placesOf = async (run: string): Promise<readonly string[]> => {
   const entries = await readdir(run, { withFileTypes: true });
   return entries

@@ -1,10 +1,11 @@
 /**
- * Colours and sizes of a chart, with its own style sheet: light and dark, readable at widths from 360 to 1,600 pixels.
+ * Colours and sizes of a chart, with the chart's own style sheet. The chart can be light or dark, and is readable at
+ * widths from 360 to 1,600 pixels.
  */
 
 /**
- * Colours of the runs, for light and dark backgrounds. Together with the dashes, they are distinguishable with any kind
- * of colour vision.
+ * Colours of the runs, for light and dark backgrounds. Together with the dashes, the colours are distinguishable with
+ * any kind of colour vision.
  */
 const inks: readonly (readonly [light: string, dark: string])[] = [
   ["#0060a8", "#6cb6ff"],

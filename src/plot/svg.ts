@@ -12,7 +12,8 @@ const plotMark = "<!-- foretoken plot wrote this file, and may write it anew as 
 const beginningLength = 1024;
 
 /**
- * Whether `plotSvg` wrote a file; only the file's beginning is read. The comment there warns users who edit the file.
+ * Whether `plotSvg` wrote a file; only the file's beginning is read. The comment at the beginning warns users who edit
+ * the file.
  * @param pieces the file's text, in order.
  */
 export const isOurSvg = async (pieces: AsyncIterable<string> | Iterable<string>): Promise<boolean> => {
@@ -93,8 +94,8 @@ const lowestOf = (values: readonly number[]): number =>
   values.reduce((best, value, i) => (value < (values[best] as number) ? i : best), 0);
 
 /**
- * A run with its curves and its style. `ink` and `evalInk` are indices of its colours; smoothing reaches `reach` steps
- * to each side.
+ * A run with its curves and its style. `ink` and `evalInk` are indices of the run's colours. The smoothed curve is the
+ * mean of up to `reach` steps on each side.
  */
 interface Drawn extends DrawnRun {
   readonly curves: Curves;

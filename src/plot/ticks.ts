@@ -33,7 +33,7 @@ const labelsFor = (ticks: readonly number[]): ((tick: number) => string) => {
   return inUnits(1, "");
 };
 
-/** The smallest of 1, 2 or 5 times a power of ten that is at least `least`. */
+/** The smallest number that is at least `least` and is 1, 2 or 5 times a power of ten. */
 const roundStep = (least: number): number => {
   const power = 10 ** Math.floor(Math.log10(least));
   return rounded(([1, 2, 5].find((digit) => digit * power >= least * (1 - 1e-9)) ?? 10) * power);
@@ -43,7 +43,8 @@ const roundStep = (least: number): number => {
 const margin = 0.04;
 
 /**
- * If the relative difference of two numbers is smaller than this, they count as equal, because ticks have 12 digits.
+ * If the relative difference of two numbers is smaller than this, the numbers count as equal, because ticks have 12
+ * digits.
  */
 const leastPart = 1e-9;
 /** Numbers smaller than this count as 0, because fractions of them would lose all digits. */
@@ -85,7 +86,10 @@ export const linearAxis = (
   return { placeOf: (value) => (value - from) / (to - from), ticks, labelOf: labelsFor(ticks) };
 };
 
-/** 1, 2 and 5 times powers of ten. If there are many decades, only every second or third power of ten. */
+/**
+ * Ticks at 1, 2 and 5 times powers of ten. If there would be too many of these ticks, fewer are used: 1 and 3 times
+ * powers of ten, all powers of ten, or only some powers of ten.
+ */
 const powerTicks = (low: number, high: number, most: number): readonly number[] => {
   const [first, last] = [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))];
   const decades = Array.from({ length: last - first + 1 }, (_, i) => first + i);

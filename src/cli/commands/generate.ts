@@ -83,7 +83,8 @@ The model sees only the last tokens of the prompt and of its own text, as many a
 const listedCandidates = 5;
 
 /**
- * Prints the legend of the probabilities. With colours, it goes to standard output; without colours, to standard error.
+ * Prints the legend of the probabilities. A legend with colours goes to standard output, and a legend without colours
+ * to standard error.
  */
 const writeLegend = (style: ProbabilityStyle): void => {
   const { stdout } = host;

@@ -137,7 +137,7 @@ export const declareInfo = (command: Command): void => {
         else writeOut(rowsText(machineRows(info)));
         return;
       }
-      // Loaded only here: facts about the machine need no model code.
+      // Model code is loaded only here, because facts about the machine do not need it.
       const { readModelFacts } = await import("../model/model-facts.ts");
       const facts = await readModelFacts(path, parts, writeNotice);
       if (json === true) writeJson(facts);

@@ -24,7 +24,7 @@ Examples:
 
 Existing files are never changed: if one of the files exists already, nothing is written.`;
 
-/** Root of this package, both in a clone and when installed. */
+/** Root folder of this package, in a clone and in an installed package. */
 const packageRoot = fileURLToPath(new URL("../../../", import.meta.url));
 
 interface NewFile {
@@ -58,8 +58,8 @@ const specOf = (from: string): string => `file:${relative(from, packageRoot).spl
 /**
  * In templates/ a starter depends on the folder two levels up. The copy of a starter needs the path from the copy's
  * folder to the package.
- * `allowScripts` keeps npm from running a clone's scripts when the starter is installed; npm resolves that path from
- * node_modules.
+ * `allowScripts` keeps npm from running a clone's scripts when the starter is installed. npm resolves the path in
+ * `allowScripts` from node_modules.
  */
 const withDependency = (text: string, folder: string): string => {
   const json = JSON.parse(text) as Record<string, unknown>;
@@ -106,7 +106,8 @@ const filesOf = async (kind: Kind, form: Form, folder: string): Promise<readonly
 };
 
 /**
- * Resolves symbolic links in `path` except in its last name: npm computes the dependency's path from the real folder.
+ * Resolves symbolic links in `path`, but not in its last name, because npm computes the dependency's path from the real
+ * folder.
  */
 const realPath = async (path: string): Promise<string> => {
   const parent = dirname(path);

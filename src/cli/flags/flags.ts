@@ -58,7 +58,7 @@ export const refuseRepeats = (command: Command): void => {
   }
 };
 
-/** @throws ConfigError if `text` looks like a flag, because then the value was forgotten. */
+/** @throws ConfigError if `text` looks like a flag, because then the user forgot the value. */
 export const checkValue = (flag: string, text: string): void => {
   if (!/^--[a-z]/iu.test(text)) return;
   throw new ConfigError({ where: flag, must: "must have a value", got: `nothing before ${showWord(text)}` });
@@ -159,7 +159,7 @@ export const parseWords = (flag: string, choices: readonly string[]): ((text: st
 };
 
 /**
- * Parses a path or a name. If a flag stands in its place, the value was forgotten.
+ * Parses a path or a name. If the text is a flag, the user forgot the value.
  * @param names known names, for completion.
  */
 export const parsePath = (flag: string, names: readonly string[] = []): ((text: string) => string) => {
@@ -261,7 +261,7 @@ const flagForWords = (command: Command, words: readonly string[]): string | unde
   return `${option.long} ${quoteWord(words.join(" "))}`;
 };
 
-/** @throws ConfigError for surplus words; commander's own error does not name them. */
+/** @throws ConfigError naming the surplus words, because commander's own error does not name the words. */
 export const checkArguments = (command: Command): void => {
   const surplus = command.args[command.registeredArguments.length];
   if (surplus === undefined) return;

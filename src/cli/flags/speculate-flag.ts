@@ -5,7 +5,7 @@ import { parsePath } from "./flags.ts";
 
 /** Flag that chooses how to guess the next tokens. */
 export interface SpeculateFlag {
-  /** "ngram", or the path of a draft model; undefined: no guesses. */
+  /** "ngram", or the path of a draft model. If undefined, no tokens are guessed. */
   readonly speculate?: string;
 }
 

@@ -22,7 +22,7 @@ const about = [
   "In a line, \\n is a line end, \\t a tab and \\\\ a backslash. To begin a message with /, type //.",
 ];
 
-/** Settings that can be changed. `unknown` is left out: a model with a chat template can read any character. */
+/** Settings that can be changed. `unknown` is left out, because a model with a chat template can read any character. */
 const names = settingNames.filter((name) => name !== "unknown");
 
 const beforeLastAnswer = (messages: readonly ToolMessage[]): readonly ToolMessage[] => {
@@ -33,7 +33,7 @@ const beforeLastAnswer = (messages: readonly ToolMessage[]): readonly ToolMessag
 /** Start of a conversation. */
 export interface ChatStart {
   readonly settings: Settings;
-  /** Text of the system message; undefined: the chat template decides. */
+  /** Text of the system message. If undefined, the chat template decides. */
   readonly system: string | undefined;
 }
 

@@ -21,7 +21,7 @@ export type Request =
       readonly showSpecialTokens: boolean;
       /** Characters of the line that were left out. */
       readonly skipped: SkippedText | undefined;
-      /** Line printed if the text ends because of `maxNewTokens`. Absent: no line is printed. */
+      /** Line that is printed if the text ends because of `maxNewTokens`. If absent, no line is printed. */
       readonly cut?: string;
     }
   /** Lines to print. */

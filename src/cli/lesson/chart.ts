@@ -6,7 +6,7 @@ import { fitText, widthOf } from "./text.ts";
 
 type Curves = Extract<Piece, { kind: "curves" }>;
 
-/** Default number of lines of the plot; the axis needs two more. */
+/** Default number of lines of the plot. The axis needs two more lines. */
 const usualRows = 8;
 /** If the plot has fewer columns than this, the names of the curves are below the plot. */
 const leastPlot = 30;
@@ -43,7 +43,8 @@ const placed = (labels: readonly Label[], rows: number): ReadonlyMap<number, Lab
 const means = 50;
 
 /**
- * Keeps the first point, where the loss begins to fall. After it, each section becomes one point: the section's mean.
+ * Keeps the first point, where the loss begins to fall. After this point, each section becomes one point: the mean of
+ * the section.
  */
 const smoothed = (points: readonly CurvePoint[], steps: number): readonly CurvePoint[] => {
   const stretches = new Map<number, CurvePoint[]>();

@@ -72,7 +72,7 @@ export interface Stage extends Screen {
   readonly reflowsCursorLine: boolean;
   /** Checks the size; if it has changed, calls the listeners at once. */
   checkSize(): void;
-  /** Calls `listener` after each change of size; returns a function that stops this. */
+  /** Calls `listener` after each change of size. The returned function stops these calls. */
   onResize(listener: () => void): () => void;
   /** Waits for a key with an action. */
   nextWish(): Promise<Wish>;
@@ -86,7 +86,10 @@ export const widest = 120;
 const narrowest = 20;
 /** Number of rows for the prompt of a pause. */
 const promptRows = 1;
-/** Minimum rows for a piece below a heading and its prose; with fewer rows, all of it moves to the next screen. */
+/**
+ * Minimum rows for a piece below a heading and its prose. With fewer rows, the heading, the prose and the piece move to
+ * the next screen.
+ */
 const leastSection = 5;
 
 /** Prompt on its own row; the cursor stays after it. */
@@ -124,7 +127,7 @@ export const showOnTerminal = async (lesson: Lesson, stage: Stage, style: Style)
     ...body(width()),
   ];
 
-  /** Redraws the screen at its new size; if it is too small, only its end. */
+  /** Redraws the screen at its new size. If the screen is too small for all lines, only the last lines are drawn. */
   const redraw = (): void => {
     const all = blocks.flatMap((block, i) => linesOf(block, i === 0));
     if (prompt !== undefined) stage.write(withoutPrompt(prompt, stage));

@@ -1,4 +1,4 @@
-/** Checks that a path is a model, by its configuration, its tokenizer and the list of its tensors. */
+/** Checks that a path is a model, by reading the model's configuration, its tokenizer and the list of its tensors. */
 import { CheckpointError } from "../../core/errors/errors.ts";
 import { isAdapterFolder, openAdapter } from "../../pretrained/adapter/open.node.ts";
 import { openPretrained } from "../../pretrained/open.node.ts";

@@ -133,7 +133,7 @@ type Reader = Pick<WorkerModel, "tokenizer" | "chatTemplate" | "endTokens">;
 
 /**
  * Chooses how `other` reads documents. If `other` and `lm` have the same tokenizer, both use the chat template of `lm`,
- * so that they read the same tokens.
+ * so that both read the same tokens.
  */
 export const readerLike = (lm: Reader, other: Reader): Reader => {
   const isSame = lm === other || JSON.stringify(lm.tokenizer.toJSON()) === JSON.stringify(other.tokenizer.toJSON());

@@ -23,7 +23,7 @@ export interface ModelFacts {
   readonly parameters: number;
   /** Rows of the embedding. */
   readonly vocabSize: number;
-  /** null: the model has no tokenizer. */
+  /** null if the model has no tokenizer. */
   readonly tokenizer: { readonly kind: string; readonly vocabSize: number } | null;
   readonly endTokens: readonly number[];
   readonly chatTemplate: boolean;

@@ -68,7 +68,7 @@ const sourceOf = (
 };
 
 /**
- * Checks the command line's models and describes how to load each.
+ * Checks the models on the command line, and describes how to load each model.
  * @param tell gets notices for the user, for example which weights were chosen.
  * @throws ConfigError for two models with the same name, or for options of a single model if there are several models.
  */

@@ -13,7 +13,7 @@ export interface Host {
   readonly stdin: ReadStream;
   readonly stdout: WriteStream & { readonly fd?: number };
   readonly stderr: WriteStream;
-  /** Exit status if the command ends without an error; undefined: success. */
+  /** Exit status if the command ends without an error. If undefined, the command was successful. */
   exitCode?: number | string | null | undefined;
   /** Ends the command at once. */
   exit(status?: number): never;

@@ -11,9 +11,9 @@ import { type Host, host, setHost } from "./host.ts";
 /**
  * Standard output and standard error of the program. Standard output may end early in two ways:
  *
- * - The reader goes away (`| head`). The rest is not needed, so nothing is reported and the status does not change.
- *   Only training that is not finished saves, prints how to resume, and ends with the status of SIGPIPE.
- * - Writing fails (the disk is full). The program reports it at the end, with the status of a mistake.
+ * - The reader goes away (`| head`). The rest of the output is not needed, so nothing is reported and the status does
+ *   not change. But if training is not finished, it saves, prints how to resume, and ends with the status of SIGPIPE.
+ * - Writing fails (the disk is full). The program reports the failure at the end, with the status of a mistake.
  */
 
 /** System errors for a pipe or socket whose other end is closed. */
@@ -112,8 +112,8 @@ const fileOf = ({ fd }: { readonly fd?: number }): number | null => {
 };
 
 /**
- * Writes the whole text. If the system writes only a part of it (as on a disk that becomes full), Node's own stream for
- * a file takes this for a complete write.
+ * Writes the whole text. If the system writes only a part of the text (as on a disk that becomes full), Node's own
+ * stream for a file treats the write as complete.
  */
 const writeWhole = (descriptor: number, text: string): void => {
   const bytes = Buffer.from(text);

@@ -6,7 +6,7 @@ import { launchedRank } from "../../core/system/launched-rank.node.ts";
 /** Whether this process is a rank that prints nothing unless it fails. */
 export const isFollower = (): boolean => (launchedRank()?.rank ?? 0) > 0;
 
-/** Commands that may run on several ranks: train divides its work among them, and info only prints facts. */
+/** Commands that may run on several ranks: train divides its work among the ranks, and info only prints facts. */
 const commandsOfRanks = new Set(["train", "info"]);
 
 /** Error for a command that each rank would run in full; undefined if the command may run. */

@@ -171,7 +171,7 @@ const showControls = (text: string, kept: string, unicode: boolean): string =>
 
 /**
  * Makes control characters in a model's text visible, except line end and tab.
- * @param unicode whether to use Unicode symbols for them; false: carets, such as ^[.
+ * @param unicode whether to show control characters as Unicode symbols. If false, carets are used, such as ^[.
  */
 export const printable = (text: string, unicode = true): string => showControls(text, "\n\t", unicode);
 

@@ -19,7 +19,7 @@ import { openTexts, readTexts, textLine } from "./texts-file.ts";
 export interface WriteTextsRequest {
   /** Path of the prompts. */
   readonly prompts: string;
-  /** Path for the texts; undefined: standard output. */
+  /** Path for the texts. If undefined, the texts go to standard output. */
   readonly out: string | undefined;
   readonly settings: Omit<GenerateManyOptions, "signal"> & { readonly unknown: UnknownChoice };
 }

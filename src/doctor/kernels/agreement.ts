@@ -13,10 +13,10 @@ import { type KernelCase, noise } from "./kernel-case.ts";
 
 /** Guard elements before and after each buffer, which no kernel may change. */
 const guard = 16;
-/** Value in the guards of integer buffers: using it as an index would fail. */
+/** Value in the guards of integer buffers. A kernel that uses this value as an index would fail. */
 const wildIndex = 0x7fffffff;
 
-/** Tolerance as a multiple of the usual rounding error; a wrong term differs by far more. */
+/** Tolerance as a multiple of the usual rounding error. If a term of a sum is wrong, the error is far larger. */
 const slack = 32;
 
 interface Buffer {

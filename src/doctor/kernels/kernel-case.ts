@@ -9,7 +9,7 @@ type Numbers<K extends KernelName> = Readonly<
   Record<KernelTable[K]["ints"][number] | KernelTable[K]["floats"][number], number>
 >;
 
-/** Contents of a buffer; null: the call has no such buffer. */
+/** Contents of a buffer; null if the call has no such buffer. */
 export type Given = Float32Array | Int32Array | null;
 
 /** A call of a kernel. */
@@ -18,8 +18,8 @@ export interface KernelCase {
   /** Integer and real arguments. */
   readonly numbers: Readonly<Record<string, number>>;
   /**
-   * Contents of buffers. Defaults: normal random numbers for buffers of reals; NaN for buffers that are only written;
-   * no buffer if it holds integers and is optional.
+   * Contents of buffers. By default, buffers of reals contain normal random numbers, and buffers that are only written
+   * contain NaN. Optional buffers of integers are left out.
    */
   readonly given: Readonly<Record<string, Given>>;
   /** Number of terms in the longest sum of a result element; rounding error grows with its square root. */

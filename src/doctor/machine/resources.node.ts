@@ -32,7 +32,7 @@ export const memoryVerdict = async ({ bytes, container }: FreeMemory, kind: Memo
 /** Bytes written to test a folder. */
 const probeBytes = 2 ** 18;
 
-/** The folder, or its nearest existing parent: the first run would create the folder there. */
+/** The folder, or the nearest parent that exists, because the first run would create the folder there. */
 const nearestFolder = async (path: string): Promise<string> => {
   const found = await stat(path).catch(() => undefined);
   return found !== undefined || dirname(path) === path ? path : nearestFolder(dirname(path));

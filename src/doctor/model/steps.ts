@@ -13,7 +13,7 @@ import { firstDifference, type Shape, shapes, tokens, vocabSize } from "./small-
 const batchSize = 8;
 const text = tokens(2000, 7);
 
-/** The same windows for a batch and its micro-batches. */
+/** Configuration in which a batch and its micro-batches read the same windows. */
 const configOf = (
   { config }: Shape,
   gradAccumSteps: number,

@@ -22,7 +22,7 @@ export interface PresetSpeed {
   readonly secondsPerStep: number;
   readonly tokensPerSecond: number;
   readonly steps: number;
-  /** Whether steps were timed; false: estimated from the rates of the kernels. */
+  /** Whether steps were timed. If false, the speed was estimated from the rates of the kernels. */
   readonly measured: boolean;
   /** Maximum memory of a run. */
   readonly memoryBytes: number;

@@ -56,7 +56,9 @@ const figures = (state: LiveState, { symbols, colors }: Style): string[] => {
   ];
 };
 
-/** Lines of the display: at most `width` columns wide, and at most `rows` minus `otherLines` lines for the curve. */
+/**
+ * Lines of the display. Each line has at most `width` columns. The curve has at most `rows` minus `otherLines` lines.
+ */
 export const liveFrame = (state: LiveState, width: number, rows: number, style: Style): string[] => {
   const { train, validation, step, steps } = state;
   const curve = lossCurve(

@@ -13,7 +13,7 @@ export interface LossCurve {
 export interface CurveSize {
   /** Total columns. */
   readonly width: number;
-  /** Lines of the plot; the axis needs two more. */
+  /** Lines of the plot. The axis needs two more lines. */
   readonly height: number;
 }
 

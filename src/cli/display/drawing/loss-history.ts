@@ -6,7 +6,7 @@ export interface LossHistory {
   points(): readonly CurvePoint[];
 }
 
-/** @param limit maximum number of points; even. */
+/** @param limit maximum number of points; must be even. */
 export const lossHistory = (limit = 4096): LossHistory => {
   let points: CurvePoint[] = [];
   /** Number of steps in one point. */

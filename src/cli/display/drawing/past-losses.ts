@@ -15,8 +15,8 @@ export interface PastLosses {
 }
 
 /**
- * Reads the losses in a run's folder. If there are many, neighbours are merged. If the file is missing or damaged, it
- * returns the losses that could be read.
+ * Reads the losses in a run's folder. If there are many losses, neighbouring losses are merged. If the file is missing
+ * or damaged, the losses that could be read are returned.
  */
 export const pastLosses = async (folder: string): Promise<PastLosses> => {
   const train = lossHistory();

@@ -15,7 +15,7 @@ interface Shade {
   /** Lowest probability for this shade. */
   readonly from: number;
   readonly name: string;
-  /** Escape code parameters by colour depth; undefined: unchanged text. */
+  /** Parameters of the escape code for each colour depth. If undefined, the text stays unchanged. */
   readonly codes: Readonly<Record<Exclude<ColorDepth, 1>, string>> | undefined;
 }
 

@@ -22,7 +22,7 @@ interface Row {
 }
 
 const titles: Row = { name: "kernel", calls: "calls", time: "time", share: "share", rate: "rate", bytes: "bytes" };
-/** Columns from left to right; a narrow terminal drops the rightmost ones. */
+/** Columns from left to right. A narrow terminal drops the columns at the right. */
 const order = ["name", "time", "share", "calls", "rate", "bytes"] as const satisfies readonly (keyof Row)[];
 
 const gap = "  ";

@@ -300,13 +300,13 @@ const isRising = ({ start, done, measured }: ToldRun): boolean =>
 const nextCommands = (told: ToldRun, { why }: RunContext): readonly NextCommand[] => {
   const { start, done, sample, checkpoint } = told;
   const run = done.out;
-  // Repeat the backend that the user chose, because the run's last bits depend on it.
+  // Repeat the backend that the user chose, because the last bits of the run's numbers depend on the backend.
   const backend = why === undefined ? ["--backend", start.backend] : [];
   const next: NextCommand[] = [];
   if (run !== null && done.reason === "interrupted") {
     next.push({ command: commandLine(["train", "--resume", run, ...backend]), purpose: "continue to the planned end" });
   }
-  // The run's folder, not its last checkpoint, so that the commands load the best weights.
+  // Name the run's folder, not its last checkpoint, so that the commands load the best weights.
   if (run !== null && checkpoint !== undefined) {
     const prompt = sample === undefined ? [] : ["--prompt", escapeText(sample.prompt)];
     next.push(

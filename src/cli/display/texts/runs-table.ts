@@ -95,7 +95,7 @@ const tableLines = (
   return rows.map(({ run, line }) => (run === undefined ? colors.dim(line) : line));
 };
 
-/** Each run in two or more lines of at most `width` columns, if its words allow it. */
+/** Shows each run in two or more lines. A line has at most `width` columns, unless a single word is wider. */
 const blockLines = (
   runs: readonly ListedRun[],
   width: number,
