@@ -90,7 +90,7 @@ const verbs: Verbs = {
     load: async () => (await import("./commands/doctor.ts")).declareDoctor,
   },
   completion: {
-    summary: "print a script with which your shell completes commands and flags",
+    summary: "print a script that lets your shell complete commands and flags",
     load: async () => {
       const { declareCompletion } = await import("./commands/completion.ts");
       return (command) => declareCompletion(command, verbs);

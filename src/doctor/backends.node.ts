@@ -1,4 +1,4 @@
-/** Chooses the backends to check, and the ways in which each computes. */
+/** Chooses the backends to check, and the ways in which each backend computes. */
 import type { Backend, BackendName } from "../backend/backend.ts";
 import type { BackendChoice, BackendOptions, BackendReport } from "../backend/select.node.ts";
 import type { Form } from "./model/forms.ts";

@@ -66,9 +66,7 @@ export const readDerived = (path: string): Promise<unknown> =>
 export const writeJson = (path: string, value: unknown): Promise<void> =>
   replaceFile(path, `${JSON.stringify(value, null, 2)}\n`);
 
-/**
- * Everything that a sweep's result depends on. It is stored in the sweep's folder, so that the sweep can be recognised.
- */
+/** Everything that a sweep's result depends on. The sweep's folder contains a copy, which identifies the sweep. */
 interface KnownSweep {
   readonly sweep: Omit<ParsedSweep, "$schema" | "data">;
   readonly sha256: string;

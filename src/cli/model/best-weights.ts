@@ -39,8 +39,8 @@ export const bestWeightsNotice = async (run: string): Promise<string | undefined
   const { last, best } = await stepsOf(run).catch((): Steps => ({ last: undefined, best: undefined }));
   if (typeof last !== "number" || typeof best !== "number" || last === best) return undefined;
   const better = await bestStepOf(run);
-  // The run was killed while the best weights were moved. (If it was killed after a better evaluation instead, best/
-  // has newer weights than the checkpoint knows of.)
+  // The run was killed while the best weights were moved. (If the run was killed after a better evaluation instead,
+  // best/ has newer weights than the checkpoint knows of.)
   if (better !== undefined && better > best && best < last) {
     const command = `npx foretoken train --resume ${quoteWord(run)}`;
     return `weights of step ${formatCount(best)}; the best weights, of step ${formatCount(better)}, are not in best/ because the run was killed; to repair the run: ${command}`;

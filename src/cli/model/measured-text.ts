@@ -1,4 +1,4 @@
-/** Finds the text that commands measure models on, and loads runs for this. */
+/** Finds the text that commands measure models on, and chooses the load options for measuring runs. */
 import { ConfigError } from "../../core/errors/errors.ts";
 import { loadCorpus } from "../../data/corpora.node.ts";
 import { type Corpus, splitText } from "../../data/corpus.ts";

@@ -166,7 +166,8 @@ export const writeOut = (text: string): void => {
 export const writeJson = (value: unknown): void => writeOut(`${oneLine(JSON.stringify(value))}\n`);
 
 /**
- * Writes a line for people, which is not part of the result, to standard error. Control characters in it are escaped.
+ * Writes a line for people, which is not part of the result, to standard error. Control characters in the line are
+ * escaped.
  */
 export const writeNotice = (line: string): void => {
   host.stderr.write(`${oneLine(line)}\n`);
