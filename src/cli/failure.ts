@@ -37,7 +37,7 @@ export const commandLineError = async (
 const isSystemError = (error: unknown): error is NodeJS.ErrnoException =>
   error instanceof Error && "syscall" in error && "code" in error;
 
-/** Whether it is the JavaScript engine's error for an array that is too large for the engine or the memory. */
+/** Whether the JavaScript engine threw this error because an array is too large for the engine or the memory. */
 const isOutOfMemory = (error: unknown): error is RangeError =>
   error instanceof RangeError && /array (buffer allocation failed|length)/iu.test(error.message);
 
@@ -71,7 +71,8 @@ const longestLine = 300;
 
 /** Joins `before`, the message and `after` into one line; a message that is too long is shortened in its middle. */
 const errorLine = (before: string, message: string, after: string): string => {
-  // Shortened before and after escaping: escaping a long text takes time, and makes the text longer.
+  // The text is shortened before it is escaped, and again afterwards: escaping a long text takes time, and makes the
+  // text longer.
   const line = oneLine(shorten(message, longestLine));
   return `${before}${shorten(line, longestLine - before.length - after.length)}${after}`;
 };

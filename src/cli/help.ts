@@ -11,7 +11,10 @@ export type Entry = readonly [term: string, description: string];
 const widest = 100;
 const narrowest = 20;
 
-/** Columns of a help page: the terminal's width; in a pipe the variable COLUMNS, as in other programs, or else 80. */
+/**
+ * Columns of a help page: the width of the terminal. In a pipe, the environment variable COLUMNS gives the columns, as
+ * in other programs; without COLUMNS there are 80.
+ */
 export const helpColumns = (): number => {
   const asked = host.stdout.columns ?? Number(process.env.COLUMNS ?? "");
   return Math.max(narrowest, Math.min(widest, asked > 0 ? asked : 80));
@@ -21,14 +24,17 @@ const margin = 2;
 const gap = 2;
 /** Maximum share of the width for terms that are next to their descriptions. */
 const termShare = 0.4;
-/** Minimum columns for descriptions next to terms; with fewer columns, descriptions go below the terms. */
+/** Minimum columns for descriptions next to terms. With fewer columns, descriptions are below the terms. */
 const leastBeside = 26;
 const indentUnder = 6;
 
 const indented = (lines: readonly string[], by: number): string[] =>
   lines.map((line) => (line === "" ? "" : " ".repeat(by) + line));
 
-/** Formats terms with descriptions next to them, or below them on a narrow page or for a long term. */
+/**
+ * Formats terms with their descriptions. A description is next to its term. On a narrow page, or if the term is long,
+ * the description is below its term.
+ */
 export const entryLines = (entries: readonly Entry[], width: number): string[] => {
   const longest = Math.max(0, ...entries.map(([term]) => columns(term)));
   const termWidth = Math.min(longest, Math.floor(termShare * width));
@@ -47,7 +53,10 @@ export const entryLines = (entries: readonly Entry[], width: number): string[] =
 
 const exampleMark = "  $ ";
 
-/** Formats lines such as `  $ command   remark`: remarks are next to the commands if all of them fit, else above. */
+/**
+ * Formats lines such as ` $ command remark`. Remarks are next to the commands if all remarks fit there, and otherwise
+ * above the commands.
+ */
 const exampleLines = (lines: readonly string[], width: number): string[] => {
   if (lines.every((line) => columns(line) <= width)) return [...lines];
   return lines.flatMap((line) => {
@@ -151,7 +160,7 @@ export const addShortHelp = (command: Command, short: ShortHelp, text: string): 
     .addHelpText("after", () => notes(shortPages.get(command)?.notes ?? text)());
 };
 
-/** Groups of a short page; `--help-all` is added to the last one. */
+/** Groups of a short page. `--help-all` is added to the last group. */
 const shortGroups = ({ groups }: ShortHelp, flags: number): readonly (readonly [string, readonly Entry[]])[] => {
   const all: Entry = ["--help-all", `show all ${flags} flags with their defaults, and more examples`];
   return Object.entries(groups).map(([heading, entries], i, { length }) => [

@@ -2,11 +2,11 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 
 /**
- * The whole program in a few files, which start faster than several hundred modules. scripts/build/command.mjs makes
- * them.
+ * The whole program in a few files, made by scripts/build/command.mjs. A few files start faster than several hundred
+ * modules.
  */
 const bundle = new URL("../command/run.js", import.meta.url);
-/** The program as separate modules; a package does not have them. */
+/** The program as separate modules. A package does not have these modules. */
 const modules = new URL("./run.js", import.meta.url);
 
 /**
@@ -22,7 +22,7 @@ const isBundled = (): boolean => {
     const known = readFileSync(new URL("../command/compiled.txt", import.meta.url), "utf8");
     return known === `${notes.size} ${Math.floor(notes.mtimeMs / 1000)}`;
   } catch {
-    // If the files cannot be read, use the modules if they exist: they are always correct.
+    // If the files cannot be read, use the modules if they exist, because the modules are always correct.
     return !existsSync(modules);
   }
 };

@@ -86,11 +86,11 @@ const verbs: Verbs = {
     load: async () => (await import("./commands/info.ts")).declareInfo,
   },
   doctor: {
-    summary: "check that this machine computes correctly, and what it lacks",
+    summary: "check that this machine computes correctly and lacks nothing",
     load: async () => (await import("./commands/doctor.ts")).declareDoctor,
   },
   completion: {
-    summary: "print a script with which your shell completes commands and flags",
+    summary: "print a script that lets your shell complete commands and flags",
     load: async () => {
       const { declareCompletion } = await import("./commands/completion.ts");
       return (command) => declareCompletion(command, verbs);

@@ -23,5 +23,5 @@ if (thread !== undefined && !["--help", "-h", "--help-all"].some((flag) => args.
   (await import("./start-thread.ts")).startThread(thread);
 }
 const { runProgram } = await import("./program.ts");
-// Not process.exit, which would lose output that is still being written to a pipe.
+// Do not call process.exit, which would lose output that is still being written to a pipe.
 process.exitCode = await runProgram(args);

@@ -16,7 +16,7 @@ export type Verbs = Readonly<Record<string, Verb>>;
 export const declareVerb = async (command: Command, { load }: Verb): Promise<void> => {
   (await load())(command);
   command.option("--verbose", "show the stack trace of an error").helpOption("-h, --help", "show this help");
-  // Loaded with a command: the general help does not need it.
+  // This module is loaded with a command, because the general help does not need it.
   const { refuseRepeats } = await import("./flags/flags.ts");
   refuseRepeats(command);
 };

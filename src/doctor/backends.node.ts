@@ -1,4 +1,4 @@
-/** Chooses the backends to check, and the ways in which each computes. */
+/** Chooses the backends to check, and the ways in which each backend computes. */
 import type { Backend, BackendName } from "../backend/backend.ts";
 import type { BackendChoice, BackendOptions, BackendReport } from "../backend/select.node.ts";
 import type { Form } from "./model/forms.ts";
@@ -9,11 +9,11 @@ export type Open = (name: BackendName, options: BackendOptions) => Promise<Backe
 /** A backend to check. */
 export interface CheckedBackend {
   readonly name: BackendName;
-  /** All ways in which training and generation compute on it. */
+  /** All ways in which training and generation compute on this backend. */
   readonly forms: readonly Form[];
-  /** The ways whose products are as exact as float32. */
+  /** Those ways whose products are as exact as in float32. */
   readonly exact: readonly Form[];
-  /** Numbers of threads to compare with one thread, bit by bit. */
+  /** Numbers of threads whose results are compared with the result of one thread, bit by bit. */
   readonly threads: readonly number[];
 }
 
@@ -51,7 +51,8 @@ export interface BrokenBackend {
 }
 
 /**
- * The backends to check: the named one; or native and WebAssembly, if installed; or the reference if neither is.
+ * The backends to check. If the user named a backend, only this backend is checked. If the user named none, native and
+ * WebAssembly are checked as far as they are installed. If neither is installed, the reference is checked.
  * @param threads number of threads that the user asked for.
  * @throws UnsupportedKernelError for a named backend that is missing.
  */
@@ -61,7 +62,7 @@ export const backendsToCheck = async (
   choice: BackendChoice,
   threads: number | undefined,
 ): Promise<readonly (CheckedBackend | BrokenBackend)[]> => {
-  // Its error says why the backend is missing.
+  // If the backend is missing, this throws an error that says why.
   if (choice !== "auto") await capabilitiesOf(open, choice, {});
   const found = backends.flatMap((one) => (one.available ? [one] : []));
   const compiled = found.filter(({ name }) => name !== "reference");

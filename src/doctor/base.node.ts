@@ -1,4 +1,4 @@
-/** Checks an adapter's base model; it is found and read in the same way as when the adapter is loaded. */
+/** Checks an adapter's base model. The base model is found and read in the same way as when the adapter is loaded. */
 import { CheckpointError } from "../core/errors/errors.ts";
 import { modelLayout } from "../models/model.ts";
 import { openWhole, unlessDamaged } from "../pretrained/adapter/base/find.node.ts";
@@ -11,12 +11,15 @@ import { failed, ok, skipped, type Verdict } from "./check.ts";
 /** Advice for a base model that cannot be used. @param hint hint of the error. */
 const wayToBase = (hint = ""): string => {
   const model = /^base (hf:\S+)/u.exec(hint)?.[1] ?? "MODEL";
-  return `restore the model that the adapter was trained on at this path, or name a copy of it when you load the adapter: --base ${model}`;
+  return `put the model that the adapter was trained on back at this path, or name a copy of the model when you load the adapter: --base ${model}`;
 };
 
 const rightBase = (place: string): Verdict => ok(`${place}: the weights that the adapter was trained on (SHA-256)`);
 
-/** Finds the base model like loading does, and reads all of its weights. @param base as in `BaseOptions`. */
+/**
+ * Finds the base model in the same way as loading does, and reads all of its weights.
+ * @param base as in `BaseOptions`.
+ */
 const readBase = async (adapter: OpenedAdapter, base?: string): Promise<Verdict> => {
   const opened = await openBase(adapter, { base });
   const { config, vocabSize, weights } = opened;
@@ -33,7 +36,10 @@ const readBase = async (adapter: OpenedAdapter, base?: string): Promise<Verdict>
   }
 };
 
-/** Checks a base model on the hub without network access: the run's own copy, or a downloaded one. */
+/**
+ * Checks a base model on the hub without network access. The check reads the run's own copy, or a copy that was
+ * downloaded before.
+ */
 const hubVerdict = async (adapter: OpenedAdapter, named: string): Promise<Verdict> => {
   const found = await openWhole(adapter, named);
   await found?.opened.weights.close();
@@ -58,7 +64,7 @@ const verdictOf = async (adapter: OpenedAdapter): Promise<Verdict> => {
 };
 
 /**
- * Checks the base model of adapters that were all trained on the same one.
+ * Checks the base model of several adapters, which were all trained on the same base model.
  * @param places paths of the adapters; the first one that can be opened is used.
  */
 export const baseVerdict = async (places: readonly string[]): Promise<Verdict> => {

@@ -190,7 +190,7 @@ export async function* examine({
       );
       isOver = speed === undefined;
       if (speed !== undefined) presets.push(speed);
-      // Without a speed and without an error, no preset is left.
+      // If there is no speed and no error, the speeds of all presets have been measured.
       if (speed === undefined && result.status === "ok") continue;
       const named = speed === undefined ? result : { ...result, name: `speed: ${speed.preset}` };
       checks.push(named);

@@ -23,7 +23,7 @@ import { folderNames } from "../runs/folder-names.ts";
 import { baseVerdict } from "./base.node.ts";
 import { type Check, failed, ok, skipped, type Verdict } from "./check.ts";
 
-/** Advice for damage, by kind of the named path. */
+/** Advice for damaged files, by the kind of the path that the user named. */
 const advices = {
   ofRun: "restore the folder from a backup, or use train --resume with another checkpoint of the run",
   folder: "get a complete copy of the folder",
@@ -38,7 +38,7 @@ const checkHeaders = async (path: string): Promise<void> => {
   await opened.close();
 };
 
-/** Reads every file in the manifest; returns their total bytes. */
+/** Reads every file in the manifest, and returns the total bytes of these files. */
 const readListed = async (folder: string, names: readonly string[]): Promise<number> => {
   const { large } = await openCheckpoint(folder, { required: [], optional: [], large: async () => names });
   try {
@@ -60,7 +60,7 @@ const modelIn = async (folder: string, entries: readonly string[]): Promise<stri
   return isKeptGguf ? join(folder, keptGgufName) : undefined;
 };
 
-/** Result for a folder without a model; the error of loading may suggest another path. */
+/** Result for a folder without a model. The error from loading may suggest another path. */
 const noModel = async (folder: string, entries: readonly string[]): Promise<Verdict> => {
   const [gguf, ...others] = entries.filter(isGgufName);
   if (gguf !== undefined) {
@@ -98,12 +98,12 @@ const isFolder = async (path: string): Promise<boolean> =>
 
 const filesVerdict = async (path: string, advice: string): Promise<Verdict> => {
   if (await isFolder(path)) return folderVerdict(path, advice);
-  // A GGUF file, a name on the hub, or a wrong path; opening a wrong path throws.
+  // The path is a GGUF file, a name on the hub, or wrong. Opening a wrong path throws.
   await checkHeaders(path);
   return skipped("no checksums, so damaged weights would not be noticed; the header of the weights is right");
 };
 
-/** Folders that loading uses for a run's folder. */
+/** The folders in a run's folder that a model is loaded from. */
 const loadedNames: readonly string[] = [folderNames.best, folderNames.checkpoint];
 
 const isLoadedOfRun = (place: string): boolean => loadedNames.includes(basename(place));
@@ -122,7 +122,7 @@ const runVerdict = async (folder: string, places: readonly string[]): Promise<Ve
   );
 };
 
-/** Folders with weights in a run's folder, sorted; loading uses the first of `loadedNames`. */
+/** Folders with weights in a run's folder, sorted. A model is loaded from the first of `loadedNames` that exists. */
 const placesOf = async (run: string): Promise<readonly string[]> => {
   const entries = await readdir(run, { withFileTypes: true });
   return entries
@@ -131,9 +131,9 @@ const placesOf = async (run: string): Promise<readonly string[]> => {
     .sort();
 };
 
-/** Whether the folder is a run's folder without its description, and not a model itself. */
+/** Whether the folder is a run's folder whose description is missing, and not a model itself. */
 const hasLostDescription = async (folder: string): Promise<boolean> => {
-  // An unreadable folder will fail the check of its files.
+  // If a folder cannot be read, the check of its files will fail.
   const places = (await isFolder(folder)) ? await placesOf(folder).catch((): readonly string[] => []) : [];
   if (!places.some(isLoadedOfRun)) return false;
   const entries = await readdir(folder);
@@ -150,9 +150,9 @@ const check = (name: string, advice: string, run: () => Promise<Verdict>): Check
   ...{ name, backend: null, advice, run },
 });
 
-/** Check of the adapters' base model; empty if there is no adapter. */
+/** Check of the base model of the adapters; empty if there are no adapters. */
 const baseChecks = async (places: readonly string[]): Promise<readonly Check[]> => {
-  // Unreadable files have already failed the check of files.
+  // If files cannot be read, the check of files has already failed.
   const are = await Promise.all(places.map((place) => isAdapterPlace(place).catch(unlessDamaged)));
   const adapters = places.filter((_, i) => are[i]);
   return adapters.length === 0 ? [] : [check("base", advices.folder, () => baseVerdict(adapters))];

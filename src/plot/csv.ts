@@ -9,13 +9,13 @@ const columnNames = [
 export const csvHead = columnNames.join(",");
 
 /**
- * A text cell. A spreadsheet treats a text that begins with certain characters as a formula; an apostrophe in front
- * prevents this.
+ * A text cell. If a text begins with certain characters, a spreadsheet treats it as a formula. An apostrophe in front
+ * of the text prevents this.
  */
 const textCell = (text: string): string => `"${/^[=+\-@\t\r]/u.test(text) ? "'" : ""}${text.replaceAll('"', '""')}"`;
 
 /**
- * Rows of a run, in order of steps: one for each step, and one for each evaluation at a step without its own row.
+ * Rows of a run, in order of steps. There is a row for each step, and a row for each evaluation whose step has no row.
  * Unknown cells are empty.
  */
 const rowsOf = (run: DrawnRun): readonly string[] => {

@@ -50,7 +50,7 @@ const columnNames = {
   "tokens-per-second": "tokensPerSecond",
 } as const satisfies Readonly<Record<MetricName, keyof RunNumbers["steps"]>>;
 
-/** Seconds of training from the run's beginning to the end of each step, without time between steps. */
+/** Seconds of training from the run's beginning to the end of each step. The time between steps is not included. */
 export const secondsOf = ({ numbers: { steps }, tokensPerStep }: DrawnRun): readonly number[] => {
   let seconds = 0;
   return steps.tokensPerSecond.map((rate) => {
@@ -70,7 +70,7 @@ const placeOf = (steps: readonly number[], step: number): number => {
   return low - 1;
 };
 
-/** Returns the function from a step to its x. */
+/** Returns a function that gives the x of a step. */
 const xOf = (run: DrawnRun, x: XName): ((step: number) => number) => {
   switch (x) {
     case "steps":
@@ -96,8 +96,8 @@ export interface Curves {
 }
 
 /**
- * Makes the curves of a run; leaves out numbers that are not finite and, on a logarithmic axis, numbers that are not
- * above 0.
+ * Makes the curves of a run. Numbers that are not finite are left out. On a logarithmic axis, numbers that are 0 or
+ * below are left out, too.
  */
 export const curvesOf = (run: DrawnRun, { metric, x, log }: PlotOptions): Curves => {
   const { steps, evals, leftOut } = run.numbers;

@@ -30,8 +30,8 @@ export const rangeOf = (lists: readonly (readonly number[])[]): { low: number; h
 };
 
 /**
- * Mean of each number and its neighbours, up to `reach` on each side. Near the beginning, where curves are steep, both
- * sides have the same number of neighbours.
+ * Mean of each number and its neighbours: up to `reach` numbers before it, and at most as many after it. Near the
+ * beginning, where curves are steep, both sides have the same number of neighbours.
  */
 export const smoothed = (values: readonly number[], reach: number): readonly number[] => {
   if (reach === 0) return values;

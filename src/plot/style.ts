@@ -1,10 +1,11 @@
 /**
- * Colours and sizes of a chart, with its own style sheet: light and dark, readable at widths from 360 to 1,600 pixels.
+ * Colours and sizes of a chart, with the chart's own style sheet. The chart can be light or dark, and is readable at
+ * widths from 360 to 1,600 pixels.
  */
 
 /**
- * Colours of the runs, for light and dark backgrounds. Together with the dashes, they are distinguishable with any kind
- * of colour vision.
+ * Colours of the runs, for light and dark backgrounds. Together with the dashes, the colours are distinguishable with
+ * any kind of colour vision.
  */
 const inks: readonly (readonly [light: string, dark: string])[] = [
   ["#0060a8", "#6cb6ff"],
@@ -20,14 +21,14 @@ const inks: readonly (readonly [light: string, dark: string])[] = [
 /** Dashes of the runs' lines, in the order of their colours. */
 const dashes = ["none", "9 4", "2 3", "10 3 2 3", "16 5", "5 2", "12 3 2 3 2 3", "4 6"];
 
-/** Maximum number of runs in one chart: there are as many colours and dashes. */
+/** Maximum number of runs in one chart, which is the number of colours and of dashes. */
 export const mostRuns = inks.length;
 
 const inked = (of: 0 | 1): string => inks.map((ink, i) => `.fp .ink-${i}{color:${ink[of]}}`).join("\n");
 
 /**
- * Style sheet of a chart. A page scales the chart, so text is larger in the chart's own units where the chart is small.
- * Lines keep their width in pixels.
+ * Style sheet of a chart. A page scales the chart, so text gets larger units where the chart is small. Lines keep their
+ * width in pixels.
  */
 export const style = `
 .fp .paper{fill:#fff}

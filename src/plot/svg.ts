@@ -1,4 +1,4 @@
-/** Draws the curves of runs as one SVG file, which needs no other file and only a viewer. */
+/** Draws the curves of runs as one SVG file. The file needs no other file; a viewer is enough. */
 import { type Curves, curvesOf, type DrawnRun, type MetricName, type PlotOptions, type XName } from "./curves.ts";
 import { type Column, columnsOf, enough, type Points, rangeOf, smoothed } from "./points.ts";
 import { style } from "./style.ts";
@@ -12,7 +12,8 @@ const plotMark = "<!-- foretoken plot wrote this file, and may write it anew as 
 const beginningLength = 1024;
 
 /**
- * Whether `plotSvg` wrote a file, by its beginning. The comment there warns users who edit the file.
+ * Whether `plotSvg` wrote a file; only the file's beginning is read. The comment at the beginning warns users who edit
+ * the file.
  * @param pieces the file's text, in order.
  */
 export const isOurSvg = async (pieces: AsyncIterable<string> | Iterable<string>): Promise<boolean> => {
@@ -41,7 +42,7 @@ const yNames: Readonly<Record<MetricName, string>> = {
   "tokens-per-second": "tokens per second",
 };
 
-/** Longest first: the time axis uses the largest unit that fits its range. */
+/** The longest unit is first, because the time axis uses the largest unit that fits its range. */
 const timeUnits = [
   { name: "hours", seconds: 3600 },
   { name: "minutes", seconds: 60 },
@@ -92,7 +93,10 @@ const smoothParts = 60;
 const lowestOf = (values: readonly number[]): number =>
   values.reduce((best, value, i) => (value < (values[best] as number) ? i : best), 0);
 
-/** A run with its curves and its style: indices of its colours, and the reach of smoothing in steps. */
+/**
+ * A run with its curves and its style. `ink` and `evalInk` are indices of the run's colours. The smoothed curve is the
+ * mean of up to `reach` steps on each side.
+ */
 interface Drawn extends DrawnRun {
   readonly curves: Curves;
   readonly reach: number;
@@ -101,8 +105,8 @@ interface Drawn extends DrawnRun {
 }
 
 /**
- * Draws the curve of the steps: raw and smoothed or, if there are more steps than columns, smoothed with a band from
- * the lowest to the highest step of each column.
+ * Draws the curve of the steps, raw and smoothed. If there are more steps than columns, a band replaces the raw curve.
+ * In each column, the band goes from the lowest to the highest step.
  */
 const stepsMarkup = ({ curves: { steps }, reach, ink }: Drawn, scale: Scale, all: readonly Column[]): string => {
   const line = { x: steps.x, y: smoothed(steps.y, reach) };

@@ -10,7 +10,7 @@ const entities: Readonly<Record<string, string>> = {
 };
 
 /**
- * Characters, in addition to control characters, that XML forbids even as references: halves of surrogate pairs and two
+ * Characters that XML forbids even as references, in addition to control characters: halves of surrogate pairs and two
  * non-characters.
  */
 const forbidden = /\p{Cs}|[\ufffe\uffff]/gu;
@@ -66,8 +66,8 @@ export const wrapped = (text: string, width: number, most: number): readonly str
 };
 
 /**
- * Joins parts with ", " into lines of about `width` columns; at most `most` lines, and the last line says how many
- * parts are missing.
+ * Joins parts with ", " into at most `most` lines of about `width` columns. If parts are missing, the last line says
+ * how many.
  */
 export const inLines = (parts: readonly string[], width: number, most: number): readonly string[] => {
   const lines: string[] = [];

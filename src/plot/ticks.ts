@@ -1,6 +1,6 @@
 /**
  * Axes: their ranges, and round values for their ticks. This file imports nothing, because the studio's page bundles
- * it.
+ * this file.
  */
 
 /** An axis of a chart. */
@@ -33,18 +33,21 @@ const labelsFor = (ticks: readonly number[]): ((tick: number) => string) => {
   return inUnits(1, "");
 };
 
-/** The smallest of 1, 2 or 5 times a power of ten that is at least `least`. */
+/** The smallest number that is at least `least` and is 1, 2 or 5 times a power of ten. */
 const roundStep = (least: number): number => {
   const power = 10 ** Math.floor(Math.log10(least));
   return rounded(([1, 2, 5].find((digit) => digit * power >= least * (1 - 1e-9)) ?? 10) * power);
 };
 
-/** Margin beyond the lowest and the highest value, as a share of the range. */
+/** Space before the lowest value and after the highest value, as a share of the range. */
 const margin = 0.04;
 
-/** Numbers whose relative difference is smaller count as equal: ticks have 12 digits. */
+/**
+ * If the relative difference of two numbers is smaller than this, the numbers count as equal, because ticks have 12
+ * digits.
+ */
 const leastPart = 1e-9;
-/** Smaller numbers count as 0: fractions of them would lose all digits. */
+/** Numbers smaller than this count as 0, because fractions of them would lose all digits. */
 const least = 1e-290;
 
 /** About `most` round numbers from `low` to `high` (above `low`), at least `apart` from each other. */
@@ -83,7 +86,10 @@ export const linearAxis = (
   return { placeOf: (value) => (value - from) / (to - from), ticks, labelOf: labelsFor(ticks) };
 };
 
-/** 1, 2 and 5 times powers of ten; for many decades only every second or third power of ten. */
+/**
+ * Ticks at 1, 2 and 5 times powers of ten. If there would be too many of these ticks, fewer are used: 1 and 3 times
+ * powers of ten, all powers of ten, or only some powers of ten.
+ */
 const powerTicks = (low: number, high: number, most: number): readonly number[] => {
   const [first, last] = [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))];
   const decades = Array.from({ length: last - first + 1 }, (_, i) => first + i);
@@ -99,7 +105,7 @@ const powerTicks = (low: number, high: number, most: number): readonly number[] 
 /** About `most` round numbers for a logarithmic axis from `low` (above 0) to `high` (above `low`). */
 export const logTicks = (low: number, high: number, most: number): readonly number[] => {
   const found = powerTicks(low, high, most);
-  // Less than a decade may contain too few of these numbers.
+  // If the range is less than a decade, it may contain too few of these numbers.
   return found.length >= 3 ? found : linearTicks(low, high, most);
 };
 

@@ -38,8 +38,8 @@ export const eventQueue = <Event>(): EventQueue<Event> => {
 };
 
 /**
- * Runs `work` for each item in order, `jobs` at a time; after an error no further item is started. @throws the first
- * error
+ * Runs `work` for each item in order, `jobs` items at a time. After an error, no further item is started. @throws the
+ * first error
  */
 export const inJobs = async <Item>(
   jobs: number,

@@ -66,7 +66,7 @@ export const readDerived = (path: string): Promise<unknown> =>
 export const writeJson = (path: string, value: unknown): Promise<void> =>
   replaceFile(path, `${JSON.stringify(value, null, 2)}\n`);
 
-/** Everything that a sweep's result depends on; stored in its folder to recognise the sweep. */
+/** Everything that a sweep's result depends on. The sweep's folder contains a copy, which identifies the sweep. */
 interface KnownSweep {
   readonly sweep: Omit<ParsedSweep, "$schema" | "data">;
   readonly sha256: string;
@@ -213,8 +213,8 @@ const openFolder = async (path: string, sweep: ParsedSweep, split: SplitTexts): 
 };
 
 /**
- * Opens the folder of a new or existing sweep and takes its lock.
- * @throws ConfigError for a folder of something else, or if another process has the lock.
+ * Opens the folder of a new or existing sweep and takes the folder's lock.
+ * @throws ConfigError if the folder is not the folder of this sweep, or if another process has the lock.
  */
 export const openSweepFolder = (path: string, sweep: ParsedSweep, texts: SplitTexts): Promise<SweepFolder> =>
   inFolder(path, () => openFolder(path, sweep, texts));

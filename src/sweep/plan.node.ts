@@ -21,7 +21,7 @@ export const configOf = ({ config }: Pick<SweepSetting, "config">, seed: number)
 
 /**
  * Plans each setting, so that a mistake in any setting is found before training begins.
- * @param texts the texts for training and choosing, or their paths.
+ * @param texts the text for training and the text for choosing, or their paths.
  * @throws like `train` for an invalid setting, but does not check memory; ConfigError for impossible stages or an
  * impossible budget.
  */

@@ -3,7 +3,7 @@ import { isRecord } from "../core/checks/is-record.ts";
 import type { Ending } from "./schedule.ts";
 import { halfWidthOfPairs, mean, noiseOf } from "./statistics.ts";
 
-/** Lowest loss of a run on the text that chooses. */
+/** Lowest loss of a run on the text that is used to choose the winner. */
 export interface SweptRun {
   /** Its seed. */
   readonly seed: number;
@@ -21,7 +21,7 @@ export interface AboveWinner {
 
 /** A setting in the result. */
 export interface SweptSetting {
-  /** Number of the setting, from 1; run folders use it, too. */
+  /** Number of the setting, from 1. The names of run folders contain it, too. */
   readonly number: number;
   /** Name, with the values of the varied fields. */
   readonly name: string;
@@ -32,8 +32,8 @@ export interface SweptSetting {
   /** Steps that these runs would have without an early end. */
   readonly plannedSteps: number;
   /**
-   * Lowest loss of each run on the text that chooses, nats per character, by seed; for stopped runs, the lowest loss so
-   * far.
+   * Lowest loss of each run on the text that is used to choose the winner, in nats per character, by seed. The loss of
+   * a stopped run is the lowest loss until the run was stopped.
    */
   readonly losses: readonly SweptRun[];
   /** Mean of `losses`; null if there are none. */
@@ -63,7 +63,7 @@ export interface HeldOutLoss {
 }
 
 /**
- * Result of a sweep. It is the same whether or not the sweep was interrupted and resumed, unless the budget is in
+ * Result of a sweep. If the sweep was interrupted and resumed, the result is still the same, unless the budget is in
  * minutes.
  */
 export interface SweepResult {

@@ -72,7 +72,7 @@ export interface SweepRunning {
   readonly threads?: number | undefined;
   /** When aborted, the current runs are saved and the sweep stops. Default: none. */
   readonly signal?: AbortSignal | undefined;
-  /** Called with each notice for the user; equal notices only once. Default: none. */
+  /** Called with each notice for the user. If the same notice comes again, there is no second call. Default: none. */
   readonly onNotice?: ((line: string) => void) | undefined;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Decides which runs of a sweep are trained when, and which settings end early. Decisions depend only on losses (and on
- * recorded times for a budget in minutes), so a resumed sweep decides in the same way.
+ * Decides when the runs of a sweep are trained, and which settings end early. Decisions depend only on losses and, for
+ * a budget in minutes, on recorded times. Therefore a resumed sweep decides in the same way.
  */
 import { ConfigError } from "../core/errors/errors.ts";
 import { mean, noiseOf, probabilityOf } from "./statistics.ts";
@@ -18,7 +18,7 @@ export interface Part {
 
 /** Measurements of finished parts. */
 export interface Measured {
-  /** Lowest loss so far on the text that chooses, nats per character. */
+  /** Lowest loss so far on the text that is used to choose the winner, in nats per character. */
   readonly loss: (part: Part) => number;
   /** Steps done; fewer than planned if the run stopped early for lack of progress. */
   readonly steps: (part: Part) => number;
@@ -50,7 +50,7 @@ export interface RaceEnding {
   readonly kind: "race";
   /** Probability of a difference this large if the settings were equally good. */
   readonly p: number;
-  /** Number of seeds trained by then. */
+  /** Number of the setting's seeds that were trained before it was stopped. */
   readonly seeds: number;
 }
 
@@ -58,7 +58,7 @@ export interface RaceEnding {
 export interface HalvingEnding {
   /** Which ending it is. */
   readonly kind: "halving";
-  /** Share of its steps that were trained by then. */
+  /** Share of the setting's steps that were trained before it was stopped. */
   readonly share: number;
 }
 
@@ -134,11 +134,11 @@ const openState = (plan: SchedulePlan) => {
     Array.from({ length: plan.seeds }, (_, seed) => seed).filter((seed) => partOf(setting, seed) !== undefined);
   const meanOf = (setting: number): number => mean(seedsOf(setting).map((seed) => lossOf(setting, seed)));
   const alive = (): readonly number[] => plan.settings.map((_, i) => i).filter((i) => !endings.has(i));
-  /** Settings that have not ended, best first; equal ones in their order. */
+  /** Settings that have not ended, best first. Equal settings keep their order. */
   const ranked = (): readonly number[] => [...alive()].sort((a, b) => meanOf(a) - meanOf(b) || a - b);
   return {
     ...{ seedsOf, lossOf, meanOf, alive, ranked, endings },
-    /** Yields parts to train, then ends settings that failed. */
+    /** Yields parts to train; afterwards ends the settings that failed. */
     *train(next: readonly Part[]): Phases<void> {
       if (next.length === 0) return;
       measured = yield next;
@@ -148,7 +148,9 @@ const openState = (plan: SchedulePlan) => {
         if (reason !== null) endings.set(setting, { kind: "failed", reason });
       }
     },
-    /** Ends settings that do not fit into the budget. The best ones continue, at least one. */
+    /**
+     * Ends settings that do not fit into the budget. The best settings continue; at least one setting always continues.
+     */
     keepWithin(): void {
       const { budget, settings, seeds, jobs } = plan;
       if (budget === undefined || measured === undefined) return;
@@ -172,8 +174,8 @@ const openState = (plan: SchedulePlan) => {
 type State = ReturnType<typeof openState>;
 
 /**
- * Ends settings for which the test finds a better setting. Two settings are compared on the seeds that both have; the
- * noise is estimated from the settings with the most seeds.
+ * Ends each setting for which the test finds a better setting. Two settings are compared on the seeds that both have.
+ * The noise is estimated from the settings with the most seeds.
  * @param level significance level of one test.
  */
 const endByTest = ({ alive, seedsOf, lossOf, endings }: State, level: number): void => {
@@ -197,12 +199,13 @@ const endByTest = ({ alive, seedsOf, lossOf, endings }: State, level: number): v
 };
 
 /**
- * Trains one seed after the other, each run to its end, because only final losses compare fairly between learning-rate
- * schedules. From the second seed on, the better half is trained first; their losses show how much losses vary.
- * Settings are tested against each other after this half, and again after all settings have this seed. The level of
- * each test is `error` divided by the number of rounds of tests and by the number of other settings (Bonferroni). So
- * the best setting is stopped with a probability of at most `error`, if losses are normally distributed with equal
- * variance.
+ * Trains one seed after the other, and each run to its end: before the end of a learning-rate schedule, losses cannot
+ * be compared fairly. From the second seed on, the better half of the settings is trained first, so that its losses
+ * show how much losses vary.
+ * Settings are tested against each other after this half and, except for the last seed, again after the other half. The
+ * level of each test is `error` divided by the number of rounds of tests and by the number of other settings
+ * (Bonferroni). So the best setting is stopped with a probability of at most `error`, if losses are normally
+ * distributed with equal variance.
  */
 function* race(plan: SchedulePlan, state: State, error: number | null): Phases<void> {
   const { seeds, settings } = plan;

@@ -26,7 +26,7 @@ const variedSchema = (field: ConfigField): Json => {
   return field.type === "number" ? { description, anyOf: [list, { $ref: "#/$defs/range" }] } : { description, ...list };
 };
 
-/** The published schema. It has the same rules as the check of the file. */
+/** The published schema. The schema has the same rules as the check of a sweep's file. */
 export const sweepJsonSchema = (): Json => {
   const own = z.toJSONSchema(sweepSchema, { io: "input" }) as Json;
   const config = partial(z.toJSONSchema(runConfigSchema, { io: "input" })) as { readonly properties: Json };

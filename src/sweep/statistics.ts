@@ -4,7 +4,7 @@ import { studentWithin } from "../evaluate/half-width.ts";
 const sumOf = (numbers: readonly number[]): number => numbers.reduce((sum, value) => sum + value, 0);
 export const mean = (numbers: readonly number[]): number => sumOf(numbers) / numbers.length;
 
-/** Noise of a run's loss that neither its setting nor its seed explains. */
+/** Noise in a run's loss: the part that neither the setting nor the seed explains. */
 export interface Noise {
   /** Its variance. */
   readonly variance: number;
@@ -12,9 +12,9 @@ export interface Noise {
 }
 
 /**
- * Estimates the variance of a run's loss that neither its setting nor its seed explains: the residual mean square of a
- * table of settings and seeds (analysis of variance of randomised blocks; Fisher 1935, "The design of experiments",
- * IV). Assumes that all settings are equally noisy.
+ * Estimates the variance of the part of a run's loss that neither the setting nor the seed explains. The estimate is
+ * the residual mean square of a table of settings and seeds (analysis of variance of randomised blocks; Fisher 1935,
+ * "The design of experiments", IV). All settings are assumed to be equally noisy.
  * @param losses one row for each setting, one column for each seed.
  * @returns undefined for fewer than two settings or seeds.
  */

@@ -9,8 +9,8 @@ import { ConfigError } from "../core/errors/errors.ts";
 import { nearest } from "../core/text/nearest.ts";
 
 /**
- * Configuration fields that a sweep can vary, such as "train.learningRate". Not the seed, which is in `seeds`; not
- * adapters, which need a model to start from.
+ * Configuration fields that a sweep can vary, such as "train.learningRate". The seed cannot be varied, because `seeds`
+ * lists the seeds. Adapters cannot be varied, because they need a model to start from.
  */
 export const variedFields: readonly ConfigField[] = configFields(runConfigSchema).filter(
   ({ path }) => path[0] !== "lora" && path.join(".") !== "train.seed",
@@ -122,11 +122,11 @@ export type ParsedSweep = z.output<typeof sweepSchema>;
 export interface SweepSetting {
   /** Name in tables: the setting's own name and the values of varied fields. */
   readonly name: string;
-  /** Its fields; they replace the preset's fields. */
+  /** Fields of the setting, which replace the preset's fields. */
   readonly config: PartialConfig<RunConfig>;
 }
 
-/** Maximum number of settings; more would take too long. */
+/** Maximum number of settings. A sweep with more settings would take too long. */
 const mostSettings = 1000;
 
 const round = (value: number): number => Number(value.toPrecision(6));
@@ -145,7 +145,7 @@ const valuesOf = (where: string, given: NonNullable<ParsedSweep["vary"]>[string]
   if (scale === "log" && !(from > 0 && to > 0)) {
     throw new ConfigError({ where, must: "from and to must be above 0 on a log scale", got: `from ${from} to ${to}` });
   }
-  // Three digits are enough on a log scale: 0.00215 is easier to read than 0.00215443.
+  // On a log scale, values are rounded to three digits: 0.00215 is easier to read than 0.00215443.
   return Array.from({ length: count }, (_, i) =>
     scale === "log" && i > 0 && i < count - 1
       ? Number((from * (to / from) ** (i / (count - 1))).toPrecision(3))
@@ -179,7 +179,7 @@ const shortNames = (names: readonly string[]): ReadonlyMap<string, string> => {
   );
 };
 
-/** All combinations of the varied values; the first field changes slowest. */
+/** All combinations of the varied values. The values of the first field change most slowly. */
 const combinations = (where: string, vary: NonNullable<ParsedSweep["vary"]>): readonly SweepSetting[] => {
   const short = shortNames(Object.keys(vary));
   let all: readonly { readonly parts: readonly string[]; readonly config: unknown }[] = [{ parts: [], config: {} }];

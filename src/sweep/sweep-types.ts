@@ -95,7 +95,7 @@ export interface SweepConfig extends SweepFields {
   readonly choose?: number | undefined;
   /** Share of the text, at its end, for measuring the winner once. In (0, 1). Default: 0.1. */
   readonly heldOut?: number | undefined;
-  /** When settings end early. Default: race with several seeds, otherwise never. */
+  /** When settings end early. Default: a race if there are several seeds, otherwise never. */
   readonly stop?: RaceRule | HalvingRule | NeverRule | undefined;
   /** Limit of the whole sweep; if it is too small for all settings, only the best ones continue. Default: no limit. */
   readonly budget?: StepBudget | MinuteBudget | undefined;

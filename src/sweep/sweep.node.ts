@@ -57,12 +57,14 @@ export interface SweepStartEvent {
   readonly plannedSteps: number;
 }
 
-/** Sent before a phase: some runs are trained next. */
+/** Sent before a phase. In the phase, some runs are trained. */
 export interface SweepPhaseEvent {
   readonly type: "phase";
   /** Number of the phase, from 1. */
   readonly phase: number;
-  /** Number of settings in the phase. In a race, the better half is a phase before the others. */
+  /**
+   * Number of settings in the phase. In a race, the better half of the settings has its own phase, which comes first.
+   */
   readonly settings: number;
   /** Number of runs in the phase, including runs that are already done. */
   readonly runs: number;
@@ -77,7 +79,9 @@ export interface SweepRunEvent {
   readonly seed: number;
   /** Steps done. */
   readonly step: number;
-  /** Lowest loss so far on the text that chooses, nats per character; null if the run failed. */
+  /**
+   * Lowest loss so far on the text that is used to choose the winner, in nats per character; null if the run failed.
+   */
   readonly natsPerCharacter: number | null;
   /** Reason why the run failed; null if it did not. */
   readonly failure: string | null;
@@ -111,7 +115,7 @@ const runName = (setting: number, seed: number): string => `${String(setting + 1
 const pathOf = ({ folder, seeds }: Sweep, { setting, seed }: Pick<Part, "setting" | "seed">): string =>
   join(folder.path, sweepNames.runs, runName(setting, seeds[seed] as number));
 
-/** Time until the end of a phase. It is recorded, so that a resumed sweep makes the same decisions. */
+/** Time until the end of a phase. The time is recorded, so that a resumed sweep makes the same decisions. */
 interface Times {
   readonly minutes: number;
   /** Seconds and steps of training, by setting. */
@@ -126,7 +130,7 @@ const timesOf = (found: unknown, count: number): readonly Times[] => {
   return Array.isArray(phases) && phases.every(isTimes) ? phases : [];
 };
 
-/** Trains the parts of a phase that are not done yet, and reads the notes of all of its parts. */
+/** Trains the parts of a phase that are not done yet, then reads the notes of all parts of the phase. */
 async function* trainPhase(
   sweep: Sweep,
   parts: readonly Part[],
@@ -222,8 +226,8 @@ const outcomeOf = async (sweep: Sweep, setting: number, ending: Ending) => {
 };
 
 /**
- * Awaits reading from a finished run; if files are missing or damaged, the error suggests deleting the run so that it
- * is trained again.
+ * Awaits something that is read from a finished run. If files are missing or damaged, the error suggests deleting the
+ * run, so that it is trained again.
  */
 const readOrDelete = async <Read>(path: string, reading: Promise<Read>): Promise<Read> => {
   try {

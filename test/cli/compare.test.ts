@@ -55,7 +55,7 @@ test("settings of two seeds, paired, on what the first run held out; the figures
   expect(stdout).toMatch(/^slow1 \+1 {5}2 {6}\d\.\d{4}$/mu);
   expect(stdout).toMatch(/^fast2 \+1 {5}2 {6}\d\.\d{4} {2}-\d\.\d{4} ± \d\.\d{4} {2}[<\d.]+ {2}\S/mu);
   expect(stdout).toContain("Measured on text.txt, the part that was held out, in windows of 8 tokens.");
-  expect(stdout).toContain("over seeds and over such text. Runs are paired by seed.");
+  expect(stdout).toContain("over seeds and over texts like this one. Runs are paired by seed.");
 });
 
 test("--group puts runs together that differ in their seeds alone", async () => {
@@ -65,7 +65,9 @@ test("--group puts runs together that differ in their seeds alone", async () => 
 
 test("two models alone: the interval says nothing of seeds; and several settings are corrected", async () => {
   const alone = await cli(["compare", "slow1", "fast1", "--weights", "last", ...on], { cwd });
-  expect(alone.stdout).toContain("It does not cover the effect of seeds: for that, name several runs of each setting.");
+  expect(alone.stdout).toContain(
+    "The interval does not cover the effect of seeds. To cover seeds, name several runs of each setting.",
+  );
   const many = await cli(["compare", "slow1,slow2", "fast1,fast2", "slow1/checkpoint", ...on], { cwd });
   expect(many, many.stderr).toMatchObject({ status: 0 });
   expect(many.stdout).toContain("p (Holm)");

@@ -152,7 +152,7 @@ test("evaluate --against compares a tuned model with the one that it began with,
     { natsPerToken: number; against: { natsPerToken: number }; difference: { natsPerToken: number; windows: number } },
   ];
   expect(told.stdout).toMatch(
-    /^± is half the width of the 95% confidence interval of the difference on such text, estimated from \d+ windows in 16 blocks$/mu,
+    /^± is half the width of the 95% confidence interval of the difference on texts like this one, estimated from \d+ windows in 16 blocks$/mu,
   );
   expect(told.stdout).toMatch(/^measured on +text\.txt, the part that was held out, in windows of 4 tokens$/mu);
   expect(json.against.natsPerToken.toFixed(3)).toBe(before);

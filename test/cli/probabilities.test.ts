@@ -64,7 +64,7 @@ describe("a text with probabilities", () => {
       expect(legend).toContain(shade);
     }
     expect(probabilityLegend(styleOf(1), 80).join(" ")).toBe(
-      "[n] after a token: the model's own probability of it, in per cent",
+      "[n] after a token: the probability that the model gave the token, in per cent",
     );
   });
 
@@ -176,7 +176,7 @@ describe("generate --show-probabilities", () => {
     const shown = await cli([...args, "--prompt", "The", "--show-probabilities"], { cwd, env: { NO_COLOR: "1" } });
     expect(shown.status, shown.stderr).toBe(0);
     expect(shown.stdout.replace(/\[(<?\d+)\]/gu, "")).toBe(plain.stdout);
-    expect(shown.stderr).toContain("[n] after a token: the model's own probability of it, in per cent\n");
+    expect(shown.stderr).toContain("[n] after a token: the probability that the model gave the token, in per cent\n");
     const figures = [...shown.stdout.matchAll(/\[(<?\d+)\]/gu)].map(([, figure]) => figure);
     const listed = jsonLines(
       (await cli([...args, "--prompt", "The", "--show-probabilities", "--json"], { cwd })).stdout,

@@ -46,7 +46,7 @@ const right = (place: string) => ({
 const wrong = (fact: unknown, model = "MODEL") => ({
   status: "failed",
   fact,
-  advice: `restore the model that the adapter was trained on at this path, or name a copy of it when you load the adapter: --base ${model}`,
+  advice: `put the model that the adapter was trained on back at this path, or name a copy of the model when you load the adapter: --base ${model}`,
 });
 
 describe("a run of adapters", () => {

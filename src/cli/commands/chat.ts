@@ -51,7 +51,7 @@ interface ChatFlags
   readonly apiKey?: string;
 }
 
-/** A lower temperature and top-p than in `generate`: answers keep to the question. */
+/** The temperature and top-p are lower than in `generate`, so that answers keep to the question. */
 const defaults = { maxNewTokens: 512, temperature: 0.5, topK: 0, topP: 0.9, minP: 0, seed: 1 } as const;
 
 const examples = `
@@ -181,7 +181,7 @@ export const declareChat = (command: Command): void => {
     .usage("<model> [flags]")
     .argument(
       "<model>",
-      `a model with a chat template: ${modelPlaces}; or the address of a server with OpenAI's protocol`,
+      `a model with a chat template: ${modelPlaces}; or the address of a server that uses OpenAI's protocol`,
       parsePath("<model>"),
     )
     .optionsGroup("Text: the system message, and the length of an answer")

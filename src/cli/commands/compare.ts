@@ -53,9 +53,9 @@ Examples:
 Each setting is compared with the first setting. Two runs of one setting also differ, because of their seeds. So give several
 runs of each setting: only then can the comparison tell whether the setting or the seed made the difference. Runs with the same seed in both
 settings are paired, which removes a part of the noise. p is the probability of a difference this large if the settings were equally good;
-with more than two settings, p is corrected by Holm's method. Below 0.05 a difference is called better or worse.`;
+with more than two settings, p is corrected by Holm's method. If p is below 0.05, a setting is called better or worse.`;
 
-/** A run or model with its measured losses. */
+/** A run or a model, and the losses that were measured for it. */
 interface MeasuredModel extends ComparedModel {
   readonly evaluation: Evaluation;
 }
@@ -136,7 +136,10 @@ const report = (
   });
 };
 
-/** Prints a notice for each run that trained on another text than the first run, or on another part of it. */
+/**
+ * Prints a notice for each run that trained on a different text than the first run, or on a different part of the same
+ * text.
+ */
 const noticeOtherTexts = (settings: readonly ComparedSetting[], flags: CompareFlags): void => {
   const [first, ...others] = settings.flatMap(({ models }) => models);
   if (flags.data !== undefined || first?.run === undefined) return;
@@ -144,7 +147,7 @@ const noticeOtherTexts = (settings: readonly ComparedSetting[], flags: CompareFl
   for (const { path, run } of others) {
     if (run !== undefined && run.data.sha256 !== sha256) {
       writeNotice(
-        `${printableName(path)} trained on another text than ${printableName(first.path)}, or on another part of it: it may have seen the measured text`,
+        `${printableName(path)} trained on a different text than ${printableName(first.path)}, or on a different part of the same text, so this run may have seen the measured text`,
       );
     }
   }
@@ -248,18 +251,18 @@ export const declareCompare = (command: Command): void => {
     .optionsGroup("Settings: grouping of runs, and their weights")
     .option(
       "--group",
-      "group the given runs: runs with the same text and the same configuration, except for the seed, form one setting",
+      "group the given runs; runs with the same text and the same configuration form one setting, even if their seeds differ",
     )
     .addOption(weightsOption())
     .optionsGroup("Text: the text to measure on")
     .option(
       "--data <text>",
-      "a corpus's name, a UTF-8 file or a folder of such files (hidden files and node_modules are skipped); or documents, whose answers are measured: a .jsonl file or a folder of .jsonl files (default: the text of the first run)",
+      "a corpus's name, a UTF-8 file or a folder of such files (hidden files and node_modules are skipped); or documents: a .jsonl file or a folder of .jsonl files, in which only the answers are measured (default: the text of the first run)",
       parsePath("--data", corpusNames),
     )
     .option(
       "--val-fraction <x>",
-      "share of the text, at its end, that is val (default: the share of the first run, or 0.1)",
+      "size of val, the end of the text, as a share of the text (default: the share of the first run, or 0.1)",
       parseFraction("--val-fraction"),
     )
     .option(
@@ -274,7 +277,7 @@ export const declareCompare = (command: Command): void => {
     );
   addDTypeFlag(
     addRunningFlags(withText),
-    "; auto: the run's type, or the fastest one for a model that is not from a run",
+    "; auto: the type that the run used, or the fastest type for a model that is not from a run",
   )
     .addHelpText("after", notes(examples))
     .action(async (settings: readonly string[], flags: CompareFlags) => {

@@ -27,7 +27,7 @@ Examples:
   $ foretoken() { npx foretoken "$@"; }          bash, zsh: defines the command foretoken
   $ alias foretoken "npx foretoken"              fish: defines the command foretoken
 
-Only the command foretoken is completed; nothing after npx is. Where the command is not on the path, as in a clone or
+Completion works after the word foretoken, but not after npx. If the command foretoken is not on the path, as in a clone or
 a project, define it with one of the last two lines.`;
 
 /** `foretoken completion`. */

@@ -25,15 +25,15 @@ Examples:
   $ npx foretoken doctor --json > report.json   to attach to a bug report
   $ npx foretoken doctor --json | jq '.checks[] | select(.status != "ok")'
 
-For each backend, doctor compares kernels with the reference in float64, gradients with finite differences, micro-batches with one
-batch, and decoding with a cache with decoding without one. It checks the causal mask, and that a run gives the same bits twice and with
-several threads. A failed check says what to do, and the exit status is 1. A warning means that something is missing
+For each backend, doctor compares kernels with the reference in float64, and gradients with finite differences. Micro-batches
+must give the same gradient as one batch, and decoding must give the same logits with a cache and without it. The causal mask
+must hide later tokens, and a second run or several threads must give the same bits. A failed check says what to do, and the exit status is 1. A warning means that something is missing
 or slow; all results are still right.`;
 
 const runDoctor = async (model: string | undefined, flags: DoctorFlags): Promise<void> => {
   const { runs, threads, json } = flags;
   const { stdout } = host;
-  // Throws for several threads if the backend has only one.
+  // Throws if several threads are asked for and the backend has only one.
   if (flags.backend !== "auto") await chooseBackend(flags);
   const line = progressLine(json === true);
   const style = styleFor(stdout);

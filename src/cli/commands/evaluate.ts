@@ -55,7 +55,7 @@ Examples:
   $ npx foretoken evaluate runs/notes --data other.txt --split all --json
   $ npx foretoken evaluate runs/notes --data other.txt --unknown skip   without characters that the model does not know
   $ npx foretoken evaluate runs/chat --data chat.jsonl      on the answers of conversations
-  $ npx foretoken evaluate runs/tuned --against model.gguf  compared with the model it was tuned from
+  $ npx foretoken evaluate runs/tuned --against model.gguf  compared with the model that tuning started from
   $ npx foretoken evaluate model.gguf --choices quiz.jsonl  the share of questions answered correctly
 
 Every token after the first is predicted exactly once, so the figures have no sampling noise. A run's own text is cut into the
@@ -76,17 +76,20 @@ const measuredRows = (measured: string, width: number): readonly string[] =>
 
 const signed = (value: number): string => `${value > 0 ? "+" : ""}${value.toFixed(4)}`;
 
-/** Puts the model's name before notices that do not contain it. */
+/** Adds the model's name to the front of notices that do not contain the name. */
 const named = (model: string, notices: readonly string[]): readonly string[] =>
   notices.map((line) => (line.includes(model) ? line : `${printableName(model)}: ${line}`));
 
-/** Explains ±, or why there is no interval. */
+/** Explains what ± means, or why there is no interval. */
 const intervalText = ({ halfWidth95, blocks, windows }: LossDifference): string =>
   halfWidth95 === null
     ? `The text is too short for an interval: it has ${formatPlural(windows, "window")}, and 8 are needed. Use more text, or a smaller --context-length.`
-    : `± is half the width of the 95% confidence interval of the difference on such text, estimated from ${formatPlural(windows, "window")} in ${blocks} blocks`;
+    : `± is half the width of the 95% confidence interval of the difference on texts like this one, estimated from ${formatPlural(windows, "window")} in ${blocks} blocks`;
 
-/** Table with the figures of two models side by side, and their difference if both read the same tokens. */
+/**
+ * Table with the figures of two models side by side. If both models read the same tokens, the table also shows the
+ * difference.
+ */
 const comparisonText = (
   result: Evaluation,
   other: Evaluation,
@@ -131,7 +134,7 @@ const resultText = (result: Evaluation, measured: string, width: number): string
       ? []
       : [
           `left out: ${describeSkipped(skipped)}`,
-          "The figures are for the rest of the text; compare them only with figures for the same rest.",
+          "The figures are for the rest of the text; compare them only with figures for the same part.",
         ];
   return [
     ...rows.map(([label, value]) => padRight(label, 20) + value),
@@ -193,7 +196,7 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
   try {
     const run = flags.data === undefined ? await runOf(directory) : undefined;
     const { kind, corpus } = await findCorpus("evaluate", run, flags, split);
-    // The run's folder may hold a copy of the text; show the name that the user gave it.
+    // The run's folder may hold a copy of the text. Show the name that the user gave the text.
     const name = printableName(run?.data.name ?? corpus.name);
     if (corpus.notice !== undefined) writeNotice(corpus.notice);
     const { whole, inWords, notice } = measuredPart(kind, name, flags);
@@ -222,7 +225,7 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
     const width = stdout.isTTY ? terminalColumns(stdout) : Number.POSITIVE_INFINITY;
     const against = other === null ? null : await measure(other.lm);
     progress.clear();
-    // Printed after all checks of the input, so that a mistake prints only its own line.
+    // Print this after all checks of the input, so that a mistake prints only its error line.
     const told = other === null ? notices : [...named(path, notices), ...named(flags.against ?? "", other.notices)];
     for (const line of [remark, ...told, notice]) if (line !== undefined) writeNotice(line);
     if (against === null) {
@@ -252,7 +255,7 @@ export const declareEvaluate = (command: Command): void => {
     .optionsGroup("Text: the text to measure on")
     .option(
       "--data <text>",
-      "a corpus's name, a UTF-8 file or a folder of such files (hidden files and node_modules are skipped); or documents, whose answers are measured: a .jsonl file or a folder of .jsonl files (default: the run's text)",
+      "a corpus's name, a UTF-8 file or a folder of such files (hidden files and node_modules are skipped); or documents: a .jsonl file or a folder of .jsonl files, in which only the answers are measured (default: the run's text)",
       parsePath("--data", corpusNames),
     )
     .option(
@@ -262,7 +265,7 @@ export const declareEvaluate = (command: Command): void => {
     )
     .option(
       "--val-fraction <x>",
-      "share of the text, at its end, that is val (default: the run's share, or 0.1)",
+      "size of val, the end of the text, as a share of the text (default: the run's share, or 0.1)",
       parseFraction("--val-fraction"),
     )
     .option(
@@ -272,17 +275,17 @@ export const declareEvaluate = (command: Command): void => {
     )
     .option(
       "--context-length <n>",
-      "tokens in each window of the text, at most the model's context length (default: for a run's text, the same as in training; otherwise the context length)",
+      "tokens in each window of the text, at most the model's context length (default: as in training if the text is the run's own, otherwise the context length)",
       parseInteger("--context-length", 1),
     )
     .option(
       "--against <model>",
-      "another model to measure on the same windows; shows the difference of the losses with its 95% confidence interval (default: none)",
+      "another model to measure on the same windows; the difference of the losses is shown with a 95% confidence interval (default: none)",
       parsePath("--against"),
     );
   addDTypeFlag(
     addRunningFlags(addWeightsFlag(addUnknownFlag(withText, "text"))),
-    "; auto: the run's type, or the fastest one for a model that is not from a run",
+    "; auto: the type that the run used, or the fastest type for a model that is not from a run",
   )
     .addHelpText("after", notes(examples))
     .allowExcessArguments()

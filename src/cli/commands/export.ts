@@ -45,18 +45,18 @@ Examples:
   $ npx foretoken export runs/letters --format gguf --adapter-only    the adapter alone, for --lora of llama.cpp
   $ npx foretoken verify runs/notes runs/notes-f32.gguf               compares the file with the model
 
-Element types (--dtype): for hf f32 or bf16; for gguf every type of foretoken quantize, down to 4.5 bits per weight; for
-onnx f32 or int8 (the type that transformers.js uses in a page). f32 keeps every bit.
-An adapter alone is in f32, as gguf also in f16 or bf16. quantize writes GGUF files too, and measures the loss before and after.
+Element types (--dtype): hf can have f32 or bf16. gguf can have every type of foretoken quantize, down to 4.5 bits per weight.
+onnx can have f32 or int8 (the type that transformers.js uses in a page). f32 keeps every bit.
+An adapter alone can be in f32; in a GGUF file, it can also be in f16 or bf16. quantize writes GGUF files too, and measures the loss before and after.
 The result appears under its name only when it is complete. A folder that has other files is never changed.`;
 
-/** One line about the adapter: merged or written alone. */
+/** One line that says whether the adapter was merged or written alone. */
 const adapterInWords = ({ adapter, base }: Exported): string =>
   adapter === null
     ? ""
     : adapter === "merged"
       ? `The adapter is merged into the model in ${printableName(base)}.\n`
-      : `Only the adapter was written. Programs apply it to the model in ${printableName(base)}, or to a copy of it in their own format.\n`;
+      : `Only the adapter was written. Programs apply the adapter to the model in ${printableName(base)}, or to a copy of this model in their own format.\n`;
 
 /** Accepts any word; `dtypeOf` checks it once the format is known. */
 const parseDtype = expecting(
@@ -81,11 +81,12 @@ const formatOf = ({ format, out = "" }: ExportFlags): ExportFormatName => {
 };
 
 /**
- * The element type from --dtype. The valid types depend on the format, whose flag may come later on the command line.
+ * The element type from --dtype. Which types are valid depends on the format, and the flag for the format may come
+ * later on the command line.
  */
 const dtypeOf = (format: ExportFormatName, { dtype, adapterOnly }: ExportFlags): ExportDType | undefined => {
   if (dtype === undefined) return undefined;
-  // A valid type of another format is refused later, by the exporter of this format.
+  // If the type is valid only for another format, the exporter refuses it later.
   const found = exportDtypes.find((name) => name === dtype);
   if (found !== undefined) return found;
   const { dtypes, adapter } = formats[format];

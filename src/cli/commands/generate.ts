@@ -82,7 +82,10 @@ The model sees only the last tokens of the prompt and of its own text, as many a
 /** Number of candidates per token in JSON events. */
 const listedCandidates = 5;
 
-/** Prints the legend of the probabilities: to standard error without colours, else to standard output. */
+/**
+ * Prints the legend of the probabilities. A legend with colours goes to standard output, and a legend without colours
+ * to standard error.
+ */
 const writeLegend = (style: ProbabilityStyle): void => {
   const { stdout } = host;
   for (const line of probabilityLegend(style, terminalColumns(stdout))) {
@@ -105,8 +108,8 @@ const probabilityView = (
 };
 
 /**
- * Suggests `foretoken chat` if the model was made for conversations. A run on plain text may have kept the template of
- * its base model without being a chat model.
+ * Suggests `foretoken chat` if the model was made for conversations. A run on plain text may keep the chat template of
+ * its base model, although the run's model is no chat model.
  */
 const chatNotice = async (
   path: string,
@@ -183,9 +186,9 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
     checkSlide(settings.slide, lm.config, "--slide");
     checkConstraint(constraint, flags, lm.tokenizer);
     const prompt = flags.prompt ?? (await promptFor(lm.tokenizer, directory));
-    // Checked before anything of the prompt is printed.
+    // Checks the prompt before any of it is printed.
     const read = readPrompt(lm.tokenizer, prompt, unknown, "--prompt", "--unknown skip");
-    // Printed after all checks of the input, so that a mistake prints only its own line.
+    // Print this after all checks of the input, so that a mistake prints only its error line.
     tellChoices();
     const forChat = await chatNotice(path, lm, directory, flags);
     if (forChat !== undefined) writeNotice(forChat);
@@ -232,7 +235,7 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
   }
 };
 
-/** @throws ConfigError for a flag that excludes `--prompts`, or requires it. */
+/** @throws ConfigError for flags that cannot be combined, and for `--out` without `--prompts`. */
 const checkPromptsFlags = (command: Command, { prompts, out, beams }: GenerateFlags): void => {
   if (prompts === undefined && out !== undefined) {
     throw new ConfigError({
@@ -308,12 +311,12 @@ export const declareGenerate = (command: Command): void => {
     .option("-i, --interactive", "read prompts line by line, from the terminal or a pipe")
     .option(
       "--prompts <file>",
-      'write one text for each line of this file, many at a time; a line is JSON: a string, a list of token ids, or {"prompt": …} with settings of its own (default: none)',
+      'write one text for each line of this file, many texts at a time; each line is JSON: a string, a list of token ids, or {"prompt": …} with its own settings (default: none)',
       parsePath("--prompts"),
     )
     .option(
       "--out <file>",
-      "the file for the texts of --prompts, one JSON line each; an unfinished file is continued (default: standard output)",
+      "the file for the texts of --prompts, with one line of JSON for each text; an unfinished file is continued (default: standard output)",
       parsePath("--out"),
     )
     .option("--max-new-tokens <n>", "maximum number of tokens to write", parseNumber("--max-new-tokens"), maxNewTokens)
@@ -354,16 +357,16 @@ export const declareGenerate = (command: Command): void => {
   addSpeculateFlag(addDTypeFlag(addRunningFlags(addWeightsFlag(command))))
     .option(
       "--slide <n>",
-      "when the context is full: drop this number of tokens (a multiple of 32) after the first 32 and continue; 0: drop the oldest token for each new one, and compute the whole window again",
+      "when the context is full, drop this number of tokens (a multiple of 32) after the first 32 tokens and continue; 0 drops only the oldest token for each new token, and computes the whole window again",
       parseNumber("--slide"),
       generateDefaults.slide,
     )
     .option(
       "--beams <n>",
-      "beam search: show the n likeliest texts found, each on a line after its score; no token is drawn at random (default: none)",
+      "beam search: show the n likeliest texts found, each on its own line, after its score; no token is drawn at random (default: none)",
       parseInteger("--beams", 1),
     )
-    .option("--no-cache", "compute all keys and values again for each token: the same text, more slowly")
+    .option("--no-cache", "compute all keys and values again for each token, which gives the same text more slowly")
     .addHelpText("after", notes(examples))
     .allowExcessArguments()
     .action(async (path: string, flags: GenerateFlags) => {

@@ -66,8 +66,8 @@ const narrowest = 20;
 type Row = readonly [label: string, value: string];
 
 /**
- * The command for MPI ranks, as in docs/cluster.md: not npx, because each rank's npx would run the clone's `prepare`
- * script.
+ * The command for MPI ranks, as in docs/cluster.md. The command does not use npx, because in a clone npx would run the
+ * `prepare` script on each rank.
  */
 export const onRanks = (): string => {
   const program = relative(process.cwd(), fileURLToPath(new URL("../main.js", import.meta.url)));
@@ -97,7 +97,7 @@ const machineRows = ({
 const rowsText = (rows: readonly Row[]): string => {
   const { stdout } = host;
   const { unicode } = styleFor(stdout).symbols;
-  // In a pipe each fact is one line.
+  // In a pipe, each fact is on one line.
   const width = stdout.isTTY ? Math.max(narrowest, terminalColumns(stdout) - labelWidth) : Number.POSITIVE_INFINITY;
   const lines = rows.flatMap(([label, value]) =>
     // Paths come from the environment and may contain any character.
@@ -137,7 +137,7 @@ export const declareInfo = (command: Command): void => {
         else writeOut(rowsText(machineRows(info)));
         return;
       }
-      // Loaded only here: facts about the machine need no model code.
+      // Model code is loaded only here, because facts about the machine do not need it.
       const { readModelFacts } = await import("../model/model-facts.ts");
       const facts = await readModelFacts(path, parts, writeNotice);
       if (json === true) writeJson(facts);

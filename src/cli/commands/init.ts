@@ -24,7 +24,7 @@ Examples:
 
 Existing files are never changed: if one of the files exists already, nothing is written.`;
 
-/** Root of this package, both in a clone and when installed. */
+/** Root folder of this package, in a clone and in an installed package. */
 const packageRoot = fileURLToPath(new URL("../../../", import.meta.url));
 
 interface NewFile {
@@ -49,17 +49,17 @@ const firstText = async (): Promise<NewFile> => ({
   contents: shuffled(await readFile(join(packageRoot, "examples/names.txt"), "utf8")),
 });
 
-/** Files that npm leaves out of packages: name in templates/ to name in the starter. */
+/** Files that npm leaves out of packages. Maps the file's name in templates/ to its name in the starter. */
 const hiddenNames: Readonly<Record<string, string>> = { gitignore: ".gitignore" };
 
-/** npm's form of a dependency on a local path. */
+/** A dependency on a local path, as npm writes it in package.json. */
 const specOf = (from: string): string => `file:${relative(from, packageRoot).split(sep).join("/")}`;
 
 /**
- * In templates/ a starter depends on the folder two levels up; a copy needs the path from its own folder to the
- * package.
- * `allowScripts` keeps npm from running a clone's scripts when the starter is installed; npm resolves that path from
- * node_modules.
+ * In templates/ a starter depends on the folder two levels up. The copy of a starter needs the path from the copy's
+ * folder to the package.
+ * `allowScripts` keeps npm from running a clone's scripts when the starter is installed. npm resolves the path in
+ * `allowScripts` from node_modules.
  */
 const withDependency = (text: string, folder: string): string => {
   const json = JSON.parse(text) as Record<string, unknown>;
@@ -81,8 +81,8 @@ const moduleInJavaScript = `<script type="importmap">{ "imports": { "foretoken/b
     <script type="module" src="main.js"></script>`;
 
 /**
- * Paths of a starter's files. The JavaScript ones are made from the TypeScript in templates/ by
- * scripts/build/starters.mjs.
+ * Paths of a starter's files. scripts/build/starters.mjs makes the JavaScript files from the TypeScript files in
+ * templates/.
  */
 const sourcesOf = async (kind: Kind, form: Form): Promise<readonly string[]> => {
   const filesIn = async (folder: string): Promise<readonly string[]> =>
@@ -106,7 +106,8 @@ const filesOf = async (kind: Kind, form: Form, folder: string): Promise<readonly
 };
 
 /**
- * Resolves symbolic links in `path` except in its last name: npm computes the dependency's path from the real folder.
+ * Resolves symbolic links in `path`, but not in its last name, because npm computes the dependency's path from the real
+ * folder.
  */
 const realPath = async (path: string): Promise<string> => {
   const parent = dirname(path);
@@ -137,7 +138,7 @@ const checkFree = async (folder: string, at: Found, given: string, files: readon
   if (at === "a link" || at === "a file") {
     throw new ConfigError({ where, must: "must be a folder, or not exist yet", got: at, hint: "another folder" });
   }
-  // Otherwise npm would replace the package by a link to itself.
+  // In a folder that contains foretoken, npm would replace the package by a link to itself.
   const way = relative(folder, packageRoot);
   if (!way.startsWith("..") && !isAbsolute(way)) {
     const must = "must not be a folder that contains foretoken itself";
@@ -164,11 +165,11 @@ const writeFiles = async (folder: string, files: readonly NewFile[]): Promise<vo
   try {
     for (const { name, contents } of files) {
       written.push(join(folder, name));
-      // Fails if a file or link with this name has appeared since the check.
+      // Fails if a file or link with this name was made after the check.
       await writeFlushed(join(folder, name), contents);
     }
   } catch (error) {
-    // The last file was not written by us, so do not delete it.
+    // The last file was not written by this command, so it is not deleted.
     if (systemErrorCode(error) === "EEXIST") written.pop();
     for (const path of written) await unlink(path).catch(() => undefined);
     await removeEmptyFolders(made);

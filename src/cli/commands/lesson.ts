@@ -57,7 +57,7 @@ In a terminal, Enter or space continues, and q ends the lesson. Every figure is 
 const withKeys = async (lesson: Lesson, interrupt: Interrupt): Promise<void> => {
   const { stdin, stdout } = host;
   const keys = readKeys(stdin, {
-    // While keys are read one by one, the terminal sends no signals.
+    // While keys are read one by one, Ctrl-C and similar keys send no signals.
     onInterrupt: () => host.emit("SIGINT", "SIGINT"),
     onSuspend: () => {
       if (process.platform !== "win32") process.kill(process.pid, "SIGTSTP");
@@ -129,7 +129,7 @@ const runLesson = async (part: Part, flags: LessonFlags): Promise<void> => {
     const clock = (): number => performance.now();
     const { signal } = interrupt;
     const input = lessonInput({ backend, corpus, text, where: "--text", seed, clock, signal });
-    // Printed after all checks of the input, so that a mistake prints only its own line.
+    // Print this after all checks of the input, so that a mistake prints only its error line.
     const names = part === all ? lessonNames : [part];
     for (const notice of [corpus.notice, remark, shortNotice(names, corpus)]) {
       if (notice !== undefined) writeNotice(notice);

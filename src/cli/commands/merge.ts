@@ -45,10 +45,13 @@ const adapterDirectory = async (named: string): Promise<string> => {
   });
 };
 
-/** What rounding to bfloat16 costs a merged model, and how to avoid it. @param adapter its name in the message. */
+/**
+ * What rounding to bfloat16 costs a merged model, and how to avoid this cost. @param adapter name of the adapter in the
+ * message.
+ */
 const lossInWords = (dtype: MergeFlags["dtype"], adapter: string): string =>
   dtype === "float32"
-    ? `If you open the merged model in bfloat16 (--dtype auto chooses it where it is faster), rounding removes a part of what the adapter learned. To keep that part, open the model with --dtype float32, or use ${adapter} itself, unmerged.`
+    ? `If you open the merged model in bfloat16 (--dtype auto chooses bfloat16 on machines where bfloat16 is faster), rounding removes a part of what the adapter learned. To keep that part, open the model with --dtype float32, or use ${adapter} itself, unmerged.`
     : `Rounding to bfloat16 has removed a part of what the adapter learned. To keep that part, merge with --dtype float32 and open the result with --dtype float32, or use ${adapter} itself, unmerged.`;
 
 const runMerge = async (named: string, { base, baseCheck, dtype, json, ...rest }: MergeFlags): Promise<void> => {

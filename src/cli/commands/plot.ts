@@ -36,8 +36,8 @@ Examples:
   $ npx foretoken plot runs/notes --metric grad-norm --log
   $ npx foretoken plot runs/notes --csv --out - | head       the numbers
 
-Any browser opens an SVG file. It has light and dark colours and contains no script. Training losses are smoothed; a band
-shows the lowest and the highest loss. Time is the sum of the times of the steps: the time of evaluations, samples and pauses
+Any browser opens an SVG file. The file has light and dark colours and contains no script. Training losses are smoothed; a band
+shows the lowest and the highest loss. Time is the sum of the times of the steps. The time of evaluations, samples and pauses
 is not recorded, so each evaluation is drawn at the end of its step.`;
 
 /** Default name of the output file. */
@@ -64,8 +64,8 @@ async function* piecesOf(file: FileHandle): AsyncGenerator<string, void, undefin
 const anyWrites = 0o222;
 
 /**
- * The reason why `path` must not be overwritten; undefined if there is no file, an empty file, or a file that `isOurs`
- * accepts.
+ * The reason why `path` must not be overwritten. Undefined if the file does not exist, is empty, or is accepted by
+ * `isOurs`.
  */
 const reasonAgainst = async (
   path: string,
@@ -77,8 +77,8 @@ const reasonAgainst = async (
     try {
       const { mode, size } = await file.stat();
       if (size > 0 && !(await isOurs(piecesOf(file)))) return another;
-      // Replacing a file needs only write permission for the folder; a read-only mode still means that the file should
-      // be kept.
+      // The system lets a program replace a read-only file if the file's folder is writable. But the read-only mode
+      // means that the user wants to keep the file.
       return (mode & anyWrites) === 0 ? ", which is read-only" : undefined;
     } finally {
       await file.close();
@@ -90,7 +90,7 @@ const reasonAgainst = async (
   }
 };
 
-/** @throws ConfigError if a file of another kind has this name, or if the file system refuses. */
+/** @throws ConfigError if a file that plot did not write has this name, or if the file system refuses to write. */
 const writeFileOfOurs = async (path: string, text: string, csv: boolean): Promise<void> => {
   const refused = (got: string, cause?: unknown): ConfigError =>
     new ConfigError({

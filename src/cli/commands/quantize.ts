@@ -62,11 +62,11 @@ Encodings, with bits per weight:
   q4_0   4.5
   q4_1   5
 
-Vectors stay in float32. The output head (also one that shares its weights with the embedding) gets q6_k when the other matrices have fewer bits.
+Vectors stay in float32. If the other matrices have fewer bits than q6_k, the output head gets q6_k, even if it shares its weights with the embedding.
 Blocks of K types have 256 weights. A matrix whose rows cannot be divided into such blocks gets q5_0 (for q4_k), q5_1 (for q5_k) or q8_0 (for q6_k)
 instead, and f16 if its rows cannot be divided into blocks of 32 either. llama.cpp does the same. The file appears under its name only when it is complete.`;
 
-/** The quantized encodings among the encodings of the tensors that were read. */
+/** Keeps only the quantized encodings. @param from encodings of the tensors that were read. */
 const lossyOf = (from: readonly string[]): readonly string[] => from.filter((name) => name.startsWith("Q"));
 
 /** Losses before and after encoding. */
@@ -99,8 +99,8 @@ const lossText = ({ before, after }: Losses, measured: string): string => {
 };
 
 /**
- * Opens the text and measures models on it, with weights widened to float32: products in another type would hide a part
- * of the difference.
+ * Opens the text and measures models on it. Weights are converted to float32 first, because products in another type
+ * would hide a part of the difference.
  */
 const openMeter = async (flags: QuantizeFlags, line: ProgressLine, signal: AbortSignal) => {
   const { data, threads, contextLength } = flags;

@@ -20,8 +20,8 @@ Examples:
   $ npx foretoken replay runs/a/nonfinite-step-7.safetensors --backend reference
   $ npx foretoken replay runs/a/nonfinite-step-7.safetensors --json
 
-Repeats a step that train skipped or stopped at because its loss or gradient was not finite, or exploded. It uses the
-weights, the batch and the seed in the file, and changes no file. The exit status is 0 if the result is the same, otherwise 2.`;
+Repeats a training step whose loss or gradient was not finite or exploded, so that train skipped the step or stopped.
+replay uses the weights, the batch and the seed in the file, and changes no file. The exit status is 0 if the result is the same, otherwise 2.`;
 
 /** Opens the record's backend if this machine has it, else the default backend. */
 const openFor = async (record: FlightRecord, flags: RunningFlags): Promise<Backend> => {

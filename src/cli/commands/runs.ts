@@ -26,11 +26,11 @@ Examples:
 
 Losses are in nats per token on the validation split. Compare losses only between runs with the same text and the same tokenizer:
 --sort loss groups such runs. In JSON the fields corpusSha256, config.tokenizer and vocabSize identify the group. If the runs have different
-texts or tokenizers, bits per byte are shown next to the losses: compare them between tokenizers and, roughly, between similar texts.
-A run that ended with an error has failed; the error is shown below the list. In JSON both a running and a killed run
-are "unfinished".`;
+texts or tokenizers, bits per byte are shown next to the losses. Bits per byte can be compared between tokenizers and, roughly, between similar texts.
+A run that ended with an error has failed; the error is shown below the list. In JSON, running runs and killed runs
+are both "unfinished".`;
 
-/** Sorts by loss; runs without a loss come last, and equal runs keep their order. */
+/** Sorts by loss. Runs without a loss come last, and runs with equal losses keep their order. */
 const byLoss = (a: ListedRun, b: ListedRun): number =>
   (a.best?.valLoss ?? Number.MAX_VALUE) - (b.best?.valLoss ?? Number.MAX_VALUE);
 

@@ -57,7 +57,7 @@ export const serveDefaults = {
   grace: 30,
 } as const;
 
-/** Milliseconds after which a client that reads nothing of its answer is disconnected. */
+/** A client that reads nothing of its answer for this number of milliseconds is disconnected. */
 export const patienceMs = 30_000;
 
 const examples = `
@@ -67,7 +67,7 @@ Examples:
   $ npx foretoken serve SmolLM2-135M-Instruct --adapter poems=runs/poems
   $ npx foretoken serve runs/notes --host 0.0.0.0 --api-keys keys.txt
 
-The server has OpenAI's protocol: completions, chat completions and responses, with streams, log-probabilities and seeds.
+The server uses OpenAI's protocol: completions, chat completions and responses, with streams, log-probabilities and seeds.
 OpenAI clients work with the address that the server prints first. /openapi.json describes the server, and /metrics is for Prometheus.
 A request names a model by its id in /v1/models: the name of its folder or file, --name, or an adapter's name. The same
 request with the same seed gets the same answer, no matter which other requests are running.
@@ -182,26 +182,30 @@ export const declareServe = (command: Command): void => {
     .usage("<model...> [flags]")
     .argument("<model...>", `models: ${modelPlaces}`)
     .optionsGroup("Model: weights and adapters")
-    .option("--name <id>", "the model's id in requests (default: the name of its folder or file)", parseWord("--name"))
+    .option(
+      "--name <id>",
+      "the model's id in requests (default: the name of the model's folder or file)",
+      parseWord("--name"),
+    )
     .option(
       "--adapter <name=dir>",
-      "a LoRA adapter; requests use its name as the model id; may be given several times (default: none)",
+      "a LoRA adapter; requests use the adapter's name as the model id; may be given several times (default: none)",
       parseAdapter,
     )
     .addOption(weightsOption());
   baseCheckFlag(baseFlag(command))
     .optionsGroup("Server: address and access")
     .option("--host <address>", "the address to listen at", parseWord("--host"), serveDefaults.host)
-    .option("--port <n>", "the port; 0: any free port", parseInteger("--port", 0, 65_535), serveDefaults.port)
+    .option("--port <n>", "the port; 0 chooses a free port", parseInteger("--port", 0, 65_535), serveDefaults.port)
     .option(
       "--api-key <key>",
-      "a key that requests must have; other users of this machine can see it in the list of processes; may be given several times (default: no key needed)",
+      "a key that requests must have; other users of this machine can see the key in the list of processes; may be given several times (default: no key needed)",
       collect(parseWord("--api-key")),
     )
     .option("--api-keys <file>", "a file with one key on each line (default: none)", parsePath("--api-keys"))
     .option(
       "--allow-origin <origin>",
-      "an origin whose web pages may send requests; *: any origin; may be given several times (default: none)",
+      "an origin whose web pages may send requests; * allows any origin; may be given several times (default: none)",
       collect(parseOrigin),
     )
     .optionsGroup("Limits: requests, memory and time")
@@ -213,7 +217,7 @@ export const declareServe = (command: Command): void => {
     )
     .option(
       "--queue <n>",
-      "maximum number of waiting texts; further ones are refused with status 429",
+      "maximum number of waiting texts; further texts are refused with status 429",
       parseInteger("--queue", 0, 1e6),
       serveDefaults.queue,
     )
@@ -225,7 +229,7 @@ export const declareServe = (command: Command): void => {
     )
     .option(
       "--cache-mib <n>",
-      "memory for keys and values of each model, in MiB; at least one full context always fits",
+      "memory for keys and values of each model, in MiB; there is always room for at least one full context",
       parseInteger("--cache-mib", 1, 2 ** 20),
       serveDefaults.cacheMib,
     )
@@ -248,7 +252,7 @@ export const declareServe = (command: Command): void => {
       serveDefaults.grace,
     )
     .optionsGroup("Log: one line of JSON for each request, without prompts and texts")
-    .option("--log <file>", "a file to append the lines to; -: standard error", parsePath("--log"), "-")
+    .option("--log <file>", "a file to append the lines to, or - for standard error", parsePath("--log"), "-")
     .option("--no-log", "no lines");
   addSpeculateFlag(addDTypeFlag(addComputingFlags(command)))
     .addHelpText("after", notes(examples))

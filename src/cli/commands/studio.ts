@@ -43,10 +43,10 @@ Examples:
   $ npx foretoken studio experiments --port 8080
   $ npx foretoken studio --serve runs/notes           other programs can use this model, at http://127.0.0.1:8000/v1
 
-The page shows runs while they train, including runs in other terminals. It compares, starts, stops and resumes runs, and
-writes text with their models. With --model, the printed address and --open show the first named model: its
-prediction after each layer, on a text that you can change. A run started in the page continues when the page is closed. Ctrl-C saves the run and ends the
-studio; train --resume or the page resumes it.
+The page shows runs while they train, including runs in other terminals. The page can compare, start, stop and resume runs, and
+write text with the models of runs. With --model, the printed address and --open show the first named model. The page
+shows what this model predicts after each layer, on a text that you can change. A run started in the page continues when the page is closed. Ctrl-C saves the run and ends the
+studio; train --resume or the page resumes the run.
 
 By default only this machine can reach the page. With another address in --host, the page needs the token in the printed
 address: anyone with the token can start runs on this machine and read their texts. Nothing is encrypted, so use it only in a network that you trust.`;
@@ -98,11 +98,11 @@ const parseHost = (text: string): string => {
 const aboutPage = (opens: boolean): string =>
   [
     `The studio is the page at this address${opens ? ", which opens in the browser" : ""}.`,
-    "Ctrl-C ends the studio; if it is training a run, it saves the run first.",
+    "Ctrl-C ends the studio; if a run is training, the studio saves the run first.",
     ...(opens ? [] : ["--open opens the page in the browser."]),
   ].join(" ");
 
-/** Milliseconds that other programs' requests have to finish when the studio ends. */
+/** Milliseconds that the requests of other programs have to finish when the studio ends. */
 const endingMs = 5000;
 
 /** Starts a server for other programs on this machine, with the defaults of `serve`. */
@@ -129,7 +129,8 @@ const serveModels = async (
 
 const runStudio = async (given: string | undefined, flags: StudioFlags): Promise<void> => {
   const { texts, model: models, host: address, port, open, threads } = flags;
-  // The default folder is created by the first run; any other missing folder may be a mistake.
+  // The default folder may be missing, because the first run creates it. If another folder is missing, its name may be
+  // wrong.
   if (given !== undefined && (await isMissing(given)))
     throw new ConfigError({ where: given, must: "must be a folder of runs", got: "no such folder" });
   const { backend, advice, remark } = await chooseBackend(flags);
@@ -138,7 +139,7 @@ const runStudio = async (given: string | undefined, flags: StudioFlags): Promise
   const isRun = given !== undefined && !(await isMissing(join(given, folderNames.description)));
   // For the folder of one run, the page shows all runs in its parent folder.
   const folder = isRun ? dirname(resolve(given)) : (given ?? runsFolder);
-  // If a run could not be saved in its folder (which may be full), the line says where it was saved.
+  // If a run could not be saved in its own folder (the disk may be full), the line says where the run was saved.
   const onFailure = (name: string, line: string): void => writeNotice(`${name} ended with an error: ${line}`);
   const server =
     flags.serve === undefined ? undefined : await serveModels(flags.serve, { backend, threads }, flags.servePort);
@@ -147,7 +148,7 @@ const runStudio = async (given: string | undefined, flags: StudioFlags): Promise
     ...{ folder, texts, models, host: address, port, backend, advice, threads, onFailure },
     version: version(),
   }).catch(async (error: unknown) => {
-    // The server would keep the process alive.
+    // An open server would keep the process alive.
     await server?.close(0);
     throw error;
   });
@@ -160,13 +161,13 @@ const runStudio = async (given: string | undefined, flags: StudioFlags): Promise
   await new Promise<void>((ended) => {
     onInterrupt(() => ended());
   });
-  writeNotice("Ending the studio; if it is training a run, it saves the run first (Ctrl-C again quits at once)");
+  writeNotice("Ending the studio; if a run is training, the studio saves the run first (Ctrl-C again quits at once)");
   const [saved] = await Promise.all([studio.close(), server?.close(endingMs)]);
   if (saved !== undefined) {
     const goOn = commandLine(["train", "--resume", join(folder, saved)]);
     writeNotice(`${saved} is saved; to resume it: ${goOn}, or the studio`);
   }
-  // A thread may still be reading the text of a run that has not started.
+  // Exit at once: a thread may still be reading the text of a run that has not started.
   host.exit();
 };
 
@@ -179,7 +180,7 @@ export const declareStudio = (command: Command): void => {
     .option("--texts <folder>", "a folder of texts for new runs (default: none)", parsePath("--texts"))
     .option(
       "--model <model>",
-      `a model to look into and to write with, in addition to the models of the runs: ${modelPlaces}; the page opens on the first one; may be given several times (default: none)`,
+      `a model to look into and to write with, in addition to the models of the runs: ${modelPlaces}; the page opens with the first of these models; may be given several times (default: none)`,
       collect("--model"),
     )
     .option("--open", "open the page in the browser")
@@ -192,12 +193,12 @@ export const declareStudio = (command: Command): void => {
     .option("--host <address>", "the address to listen at (default: 127.0.0.1)", parseHost)
     .option(
       "--port <n>",
-      `the port; 0: any free port (default: the first free port from ${defaultPort} upwards)`,
+      `the port; 0 chooses a free port (default: the first free port from ${defaultPort} upwards)`,
       parseInteger("--port", 0, 65_535),
     )
     .option(
       "--serve-port <n>",
-      "the port for other programs; 0: any free port",
+      "the port for other programs; 0 chooses a free port",
       parseInteger("--serve-port", 0, 65_535),
       8000,
     );

@@ -36,13 +36,14 @@ The file lists the settings to try, for example:
     "vary": { "train.learningRate": [0.006, 0.012],
               "model.nLayer": { "from": 2, "to": 6, "step": 2 } } }
 
-"$schema": "node_modules/foretoken/schemas/sweep.json" lets an editor complete it. The settings train on the first 80% of the text; the next 10%
-choose the winner, and the last 10% measure the winner once. With several seeds, a setting is stopped early when a statistical test finds another setting better;
-the test stops the best setting with a probability of at most 5%. "stop": { "kind": "halving" } saves more steps, without that guarantee.
+"$schema": "node_modules/foretoken/schemas/sweep.json" lets an editor complete the file. The settings train on the first 80% of the text.
+The next 10% are for choosing the winner. The last 10% are for measuring the winner, only once. With several seeds, a setting is stopped early when a
+statistical test finds another setting better. The probability that the test stops the best setting is at most 5%. "stop": { "kind": "halving" } saves more steps, without that guarantee.
 With "budget": { "steps": 20000 } or { "minutes": 30 }, fewer settings are continued, so that the sweep fits the budget.`;
 
 /**
- * Reads the sweep's file and resolves the path of its text against the file's folder. Other mistakes are checked later.
+ * Reads the sweep's file. If the path of the text is relative, it is resolved from the folder of this file. Other
+ * mistakes are checked later.
  */
 const readSweepFile = async (path: string): Promise<Record<string, unknown>> => {
   const json = await readJsonFile(path, path);
@@ -156,7 +157,7 @@ export const declareSweep = (command: Command): void => {
     )
     .option(
       "--jobs <n>",
-      "number of runs that train at the same time; each uses --threads threads",
+      "number of runs that train at the same time; each run uses --threads threads",
       parseInteger("--jobs", 1, 256),
       1,
     );

@@ -123,7 +123,7 @@ export const declareTokenizer = (command: Command): void => {
     .option("--vocab-size <n>", "number of tokens, including special tokens", parseInteger("--vocab-size", 1), 2048)
     .option(
       "--pattern <name>",
-      `how a text is split into pieces before tokens are learned; no token crosses a piece: ${splitPatterns.join(", ")}`,
+      `how a text is split into pieces before tokens are learned; a token never contains parts of two pieces: ${splitPatterns.join(", ")}`,
       parseChoice("--pattern", splitPatterns),
       "gpt2",
     )

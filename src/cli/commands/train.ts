@@ -39,13 +39,13 @@ const quits = (again: string, savedStep: number | undefined): string => {
   return ` (${again} quits at once, ${left})`;
 };
 
-/** What a second signal does. SIGHUP is left out: a closing terminal sends it more than once. */
+/** What a second signal does. SIGHUP is not in the list, because a closing terminal sends it more than once. */
 const secondSignal: Readonly<Partial<Record<EndingSignal, (savedStep: number | undefined) => string>>> = {
   SIGINT: (savedStep) => quits("Ctrl-C again", savedStep),
   SIGTERM: (savedStep) => quits("a second SIGTERM", savedStep),
 };
 
-/** Advice for a launcher that does not wait until the run is saved. */
+/** Advice for a launcher that may end the ranks before the run is saved. */
 const soonEnded =
   "mpirun may kill the ranks after one second, before they have saved; --mca odls_base_sigkill_timeout 15 gives them 15 seconds";
 
@@ -115,7 +115,8 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags): Promise<void>
       if (event.type === "checkpoint") savedStep = event.step;
       if (event.type === "eval") complete = event.reason === "end";
       if (event.type === "done") interrupted = event.reason === "interrupted";
-      // If nobody reads the output any more, stop after the save. MPI ranks must end together, so they continue.
+      // If the reader of the output has gone, stop after the run is saved. MPI ranks must end together, so they
+      // continue.
       const mayLeave = launchedRank() === null;
       if (outputEnded !== undefined && event.type === "checkpoint" && !complete && mayLeave) {
         interrupted = true;

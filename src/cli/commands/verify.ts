@@ -40,12 +40,12 @@ Examples:
   $ npx foretoken verify runs/notes runs/notes-onnx models/notes/onnx/model_quantized.onnx
   $ npx foretoken verify runs/letters runs/letters-adapter-f32.gguf runs/letters-f32.gguf   a LoRA adapter alone, and merged
 
-Foretoken's own reader reads every file and converts its weights to float32; an ONNX graph is computed node by node. A graph with an
+Foretoken's own reader reads every file and converts the file's weights to float32. An ONNX graph is computed node by node. A graph with an
 operator that export does not write is refused, and the error names the operator. MODEL continues each prompt with its most probable tokens;
-then MODEL and the file compute the logits of these tokens. The margin is the distance between MODEL's two largest logits
-where the file chooses another token: with a small margin, both tokens are nearly equally likely. Prompts come from the measured text: the last
+then MODEL and the file compute the logits of these tokens. Where the file chooses another token than MODEL,
+the margin is the distance between MODEL's two largest logits. If the margin is small, both tokens are nearly equally likely. Prompts come from the measured text: the last
 10% of --data, or the validation split of a run. Without a text, prompts are random tokens. Tokenizers are compared too (tokens by id,
-merges, ids of the prompts' texts, ids that end a text), and so are chat templates. If they differ, a line below the table shows the first difference, and the exit
+merges, ids of the prompts' texts, ids that end a text), and so are chat templates. If tokenizers or chat templates differ, a line below the table shows the first difference, and the exit
 status is 1. For a file that cannot be read, one line says why, and the exit status is 2.`;
 
 /** A measured file, or the reason why it could not be measured. */
@@ -110,11 +110,11 @@ interface Verified {
   readonly lm: LanguageModel;
   readonly prompts: readonly (string | readonly number[])[];
   readonly maxNewTokens: number;
-  /** Path of the base model without its adapter; files with only an adapter are applied to it. */
+  /** Path of the base model without its adapter. Files that contain only an adapter are applied to this model. */
   readonly base: () => Promise<string>;
 }
 
-/** A file as the user named it, and the path of its ONNX graph; null if it has none. */
+/** A file as the user named it, and the path of its ONNX graph. The path is null if the file has no ONNX graph. */
 interface NamedForm {
   readonly file: string;
   readonly graph: string | null;
@@ -256,14 +256,14 @@ export const declareVerify = (command: Command): void => {
       .optionsGroup("Comparison: prompts and text")
       .option(
         "--data <path>",
-        "a text whose last 10% is measured and gives the prompts: a corpus's name, a UTF-8 file or a folder of such files (default: the run's text)",
+        "a text whose last 10% is measured and is also the source of the prompts: a corpus's name, a UTF-8 file or a folder of such files (default: the run's text)",
         parsePath("--data", corpusNames),
       )
       .option("--prompt-count <n>", "number of prompts, 1 to 1000", parseInteger("--prompt-count", 1, 1000), 10)
       .option("--max-new-tokens <n>", "tokens to write after each prompt", parseInteger("--max-new-tokens", 1), 50)
       .option(
         "--context-length <n>",
-        "tokens in each window of the text, at most the model's context length (default: for a run's text, the same as in training; otherwise the context length)",
+        "tokens in each window of the text, at most the model's context length (default: as in training if the text is the run's own, otherwise the context length)",
         parseInteger("--context-length", 1),
       ),
   );

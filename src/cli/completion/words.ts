@@ -7,7 +7,7 @@ export interface FlagWord {
   /** `--flag` and, if it exists, its short form. */
   readonly names: readonly string[];
   readonly summary: string;
-  /** What completes its value; undefined for a flag without a value. */
+  /** What completes the flag's value; undefined for a flag without a value. */
   readonly value: ExpectedValue | undefined;
 }
 
@@ -16,7 +16,7 @@ export interface VerbWords {
   readonly name: string;
   readonly summary: string;
   readonly flags: readonly FlagWord[];
-  /** What completes its argument; undefined for a command without an argument. */
+  /** What completes the command's argument; undefined for a command without an argument. */
   readonly argument: ExpectedValue | undefined;
 }
 

@@ -10,7 +10,7 @@ const plain = (text: string): string => text.replace(/[\\:[\]]/gu, (sign) => `\\
 const action = ({ choices, paths }: ExpectedValue): string => {
   if (choices.length === 0) return paths ? "_files" : " ";
   const words = choices.map(plain).join(" ");
-  // The leading space keeps _arguments from inserting arguments of its own.
+  // The leading space keeps _arguments from inserting words that the user did not type.
   return paths ? ` _foretoken_names_and_files ${words}` : `(${words})`;
 };
 

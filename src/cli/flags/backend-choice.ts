@@ -6,7 +6,7 @@ export interface ChosenBackend {
   readonly backend: BackendChoice;
   /** Reason for the choice; undefined if the user named the backend. */
   readonly why: string | undefined;
-  /** How to get native kernels; undefined if this machine has them or cannot have them. */
+  /** How to get native kernels. Undefined if this machine already has native kernels, or cannot have them. */
   readonly advice: string | undefined;
   /** The advice as a line for standard error. */
   readonly remark: string | undefined;

@@ -69,7 +69,10 @@ const valueAt = (config: unknown, path: readonly string[]): unknown =>
 const shown = (value: FieldDefault["value"]): string =>
   typeof value === "number" && value > 0 && value < 1e-3 ? value.toExponential() : String(value);
 
-/** Whether the preset sets the field to another value than the default that belongs to the preset's kind. */
+/**
+ * Whether the preset sets the field to a value that is not a default. A default that belongs to a kind counts only if
+ * the preset has this kind.
+ */
 const setsOtherwise = (preset: PresetName, { path, defaults }: ConfigField): boolean => {
   const set = valueAt(presets[preset], path);
   const kind = valueAt(presets[preset], [...path.slice(0, -1), "kind"]);
@@ -85,14 +88,14 @@ const namesByValue = (pairs: readonly (readonly [value: unknown, name: string])[
 const eachWith = (values: ReadonlyMap<unknown, readonly string[]>): readonly string[] =>
   [...values].map(([value, names]) => `${shown(value as FieldDefault["value"])} with ${alternatives(names)}`);
 
-/** Such as "8 with llama3". For a field that presets do not change. */
+/** Defaults of a field that presets do not change, such as "8 with llama3". */
 const ownDefault = ({ defaults }: ConfigField): string => {
   const values = [...new Set(defaults.map(({ value }) => value))];
   const kinds = defaults.flatMap(({ value, kind }) => (kind === undefined ? [] : [[value, kind] as const]));
   return values.length === 1 ? shown(values[0]) : eachWith(namesByValue(kinds)).join(", ");
 };
 
-/** Such as "1000; 3000 with book". For a field that presets set. */
+/** Defaults of a field that presets set, such as "1000; 3000 with book". */
 const presetDefault = ({ path }: ConfigField): string => {
   const own = valueAt(presets[defaultPreset], path);
   const others = presetNames.map((name) => [valueAt(presets[name], path), name] as const);
@@ -101,7 +104,10 @@ const presetDefault = ({ path }: ConfigField): string => {
   return [own === undefined ? "" : shown(own as FieldDefault["value"]), told].filter((part) => part !== "").join("; ");
 };
 
-/** Such as " (default: 8 with llama3)". Empty for a field without a default; its description says what happens. */
+/**
+ * The field's default as text, such as " (default: 8 with llama3)". Empty for a field without a default; the field's
+ * description then says what happens.
+ */
 const defaultText = (field: ConfigField): string => {
   const isOwn = field.defaults.some(({ value }) => value !== undefined);
   const isPreset = presetNames.some((name) => setsOtherwise(name, field));
@@ -198,8 +204,9 @@ const configFileSchema = z.strictObject({
 export type ConfigFile = z.infer<typeof configFileSchema>;
 
 /**
- * Reads a JSON file. @param where its name in errors. @throws ConfigError for a file that is missing, too large or not
- * JSON.
+ * Reads a JSON file.
+ * @param where the file's name in errors.
+ * @throws ConfigError if the file is missing, too large or not JSON.
  */
 export const readJsonFile = async (path: string, where: string): Promise<unknown> => {
   let bytes: Uint8Array;
@@ -216,8 +223,7 @@ export const readJsonFile = async (path: string, where: string): Promise<unknown
 };
 
 /**
- * Reads a `--config` file. @throws ConfigError for a file that is missing, too large or not JSON, or that has an
- * unknown key.
+ * Reads a `--config` file. @throws ConfigError if the file is missing, is too large, is not JSON or has an unknown key.
  */
 export const readConfigFile = async (path: string): Promise<ConfigFile> =>
   parseConfig(configFileSchema, await readJsonFile(path, `--config ${path}`), path);
@@ -232,8 +238,8 @@ const hasPath = (value: unknown, path: readonly string[]): boolean => {
 };
 
 /**
- * Names a field in errors: by its flag; else by its place in the config file; else by the flag of a field inside it;
- * else by its path.
+ * Names a field in errors. The first name that exists is used: the field's flag, its place in the config file, the flag
+ * of a field inside it, its path.
  */
 export const fieldNamer =
   ({ setBy }: FlagChanges, file: { readonly path: string; readonly contents: ConfigFile } | undefined): FieldNamer =>

@@ -35,15 +35,17 @@ export const addConstraintFlags = (command: Command, group = "Form: the form tha
       expecting((text: string) => text, {}),
     )
     .addOption(
-      new Option("--choice <text>", "this text; given several times: one of these texts").default([], "none").argParser(
-        expecting((text: string, earlier: readonly string[]): readonly string[] => [...earlier, text], {
-          repeats: true,
-        }),
-      ),
+      new Option("--choice <text>", "this text, or one of several texts if the flag is given several times")
+        .default([], "none")
+        .argParser(
+          expecting((text: string, earlier: readonly string[]): readonly string[] => [...earlier, text], {
+            repeats: true,
+          }),
+        ),
     )
     .option(
       "--grammar <file>",
-      "a text that fits the EBNF grammar in this file, beginning with its rule root (default: none)",
+      "a text that fits the rule root of the EBNF grammar in this file (default: none)",
       parsePath("--grammar"),
     );
 
@@ -59,7 +61,7 @@ const readFile = async (flag: string, path: string): Promise<Uint8Array> => {
 export const givenConstraintFlags = (flags: ConstraintFlags) =>
   constraintFlagNames.filter((name) => flags[name] !== undefined && (name !== "choice" || flags.choice.length > 0));
 
-/** @throws ConfigError naming the flag, for a constraint that is not supported or that the vocabulary cannot write. */
+/** @throws ConfigError naming the flag, if the constraint is not supported or if the vocabulary cannot write it. */
 export const checkConstraint = (
   constraint: Constraint | undefined,
   flags: ConstraintFlags,

@@ -58,7 +58,7 @@ export const refuseRepeats = (command: Command): void => {
   }
 };
 
-/** @throws ConfigError if `text` looks like a flag: the value was forgotten. */
+/** @throws ConfigError if `text` looks like a flag, because then the user forgot the value. */
 export const checkValue = (flag: string, text: string): void => {
   if (!/^--[a-z]/iu.test(text)) return;
   throw new ConfigError({ where: flag, must: "must have a value", got: `nothing before ${showWord(text)}` });
@@ -69,7 +69,7 @@ const plainNumber = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/iu;
 /** Digits in groups of three, such as 1,000 or 1.000.000 or 1 000; decimals may follow after a different separator. */
 const grouped = /^([+-]?)([1-9]\d{0,2})((?:([,.'’_ \u00a0\u202f])\d{3})(?:\4\d{3})*)(?:([,.])(\d+))?$/u;
 
-/** How to write a number given with thousands separators or a decimal comma; undefined for other text. */
+/** Suggests how to write a number that has thousands separators or a decimal comma; undefined for any other text. */
 const asNumber = (text: string): string | undefined => {
   const [, sign = "", first = "", rest = "", separator = "", point, decimals] = grouped.exec(text) ?? [];
   const withPoint = text.replace(",", ".");
@@ -159,7 +159,7 @@ export const parseWords = (flag: string, choices: readonly string[]): ((text: st
 };
 
 /**
- * Parses a path or a name. A flag instead of it means that the value was forgotten.
+ * Parses a path or a name. If the text is a flag, the user forgot the value.
  * @param names known names, for completion.
  */
 export const parsePath = (flag: string, names: readonly string[] = []): ((text: string) => string) => {
@@ -196,7 +196,7 @@ export const parseText =
 export const escapeText = (text: string): string =>
   text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll("\t", "\\t");
 
-/** Flags for how a command runs; they do not change its result. */
+/** Flags that say how a command computes. These flags do not change the command's result. */
 export interface RunningFlags {
   readonly backend: BackendChoice;
   readonly threads?: number;
@@ -214,7 +214,7 @@ export const addComputingFlags = (command: Command, group = "Running: backend an
     )
     .option(
       "--threads <n>",
-      "number of threads that compute, 1 to 256 (default: one for each core)",
+      "number of threads that compute, 1 to 256 (default: one thread for each core)",
       parseInteger("--threads", 1, 256),
     );
 
@@ -242,10 +242,10 @@ export const addDTypeFlag = (command: Command, about = ""): Command =>
     )
     .option(
       "--widen",
-      "convert weights of 4 to 8 bits (as in GGUF files) to the dtype: exact products, but slower and with more memory",
+      "convert weights of 4 to 8 bits (as in GGUF files) to the dtype; products are then exact, but slower, and need more memory",
     );
 
-/** Flag that a surplus word was probably meant for, by command. */
+/** For each command, the flag that the user probably meant with a surplus word. */
 const flagForWord: Readonly<Record<string, string>> = { generate: "--prompt", train: "--data", evaluate: "--data" };
 
 /**
@@ -255,13 +255,13 @@ const flagForWords = (command: Command, words: readonly string[]): string | unde
   const option = command.options.find(({ long }) => long === flagForWord[command.name()]);
   if (option === undefined || isGiven(command, option) || command.opts().interactive === true) return undefined;
   const [first = ""] = words;
-  // nanoGPT's configurations are Python programs.
+  // In nanoGPT, a configuration is a Python program.
   if (command.name() === "train" && first.endsWith(".py")) return "--preset book, or --config FILE with a JSON file";
   if (command.name() === "train" && first.endsWith(".json")) return `--config ${quoteWord(first)}`;
   return `${option.long} ${quoteWord(words.join(" "))}`;
 };
 
-/** @throws ConfigError for surplus words; commander's own error does not name them. */
+/** @throws ConfigError naming the surplus words, because commander's own error does not name the words. */
 export const checkArguments = (command: Command): void => {
   const surplus = command.args[command.registeredArguments.length];
   if (surplus === undefined) return;

@@ -16,13 +16,18 @@ const options = [
 /** Option whose flag has a different name. */
 const renamed = /^keepBlocks$/u;
 const option = `(?:${options.join("|")})`;
-/** Matches only at the beginning, because the rest may contain a path. */
+/**
+ * Option names at the beginning of an error. Names further back are not replaced, because the rest may contain a path.
+ */
 const inWhere = new RegExp(`^${option}(?= |$)(?: and ${option}$)?`, "u");
-/** In other errors only these names are replaced: such an error may begin with a path, which can contain any word. */
+/**
+ * In errors other than ConfigError, only these names are replaced: such an error may begin with a path, and a path can
+ * contain any word.
+ */
 const resumed = /^(?:resume|initFrom)(?= )/u;
 /** A configuration field that only the run can check, because its range depends on the text or the weights. */
 const inConfig = /^config\.(?=(?:model|tokenizer|train)\.|lora(?:$|\.))/u;
-/** Configuration fields and option names, but not as part of a flag or a path. */
+/** Configuration fields and option names that are not part of a flag or a path. */
 const inHint =
   /(?<![\w./-])(?:(?:model|train)\.[A-Za-z.]*[A-Za-z]|valData|valFraction|stopAt|initFrom|resume(?= \S)|steps(?= \d))/gu;
 

@@ -27,44 +27,44 @@ export const addSamplingFlags = (
     .optionsGroup("Sampling: how the next token is drawn")
     .option(
       "--temperature <x>",
-      "divides the logits: lower is less random; 0: always the likeliest token",
+      "divides the logits; lower values are less random, and 0 always takes the likeliest token",
       number("--temperature"),
       temperature,
     )
-    .option("--top-k <n>", "keep only the k likeliest tokens; 0: all", number("--top-k"), topK)
+    .option("--top-k <n>", "keep only the k likeliest tokens; 0 keeps all tokens", number("--top-k"), topK)
     .option(
       "--top-p <x>",
-      "keep only the likeliest tokens that together reach this probability; 1: all",
+      "keep the likeliest tokens until their probabilities add up to this value; 1 keeps all tokens",
       number("--top-p"),
       topP,
     )
     .option(
       "--min-p <x>",
-      "drop tokens less likely than this times the likeliest token; 0: none",
+      "drop tokens whose probability is below this value times the highest probability; 0 drops none",
       number("--min-p"),
       minP,
     )
     .option(
       "--typical-p <x>",
-      "typical sampling: keep only the tokens whose surprise is closest to the expected one, up to this total probability; 1: all",
+      "typical sampling: keep the tokens whose surprise is closest to the expected surprise, until their probabilities add up to this value; 1 keeps all tokens",
       number("--typical-p"),
       typicalP,
     )
     .option(
       "--repetition-penalty <x>",
-      "repetition penalty: divides the logits of tokens that are in the prompt or the text; 1: no penalty",
+      "repetition penalty: divides the logits of tokens that are in the prompt or the text; 1 means no penalty",
       number("--repetition-penalty"),
       repetitionPenalty,
     )
     .option(
       "--presence-penalty <x>",
-      "subtracted once from the logit of each token that was already written; 0: no penalty",
+      "number that is subtracted once from the logit of each token that was already written; 0 means no penalty",
       number("--presence-penalty"),
       presencePenalty,
     )
     .option(
       "--frequency-penalty <x>",
-      "subtracted from a token's logit for each time that it was written; 0: no penalty",
+      "number that is subtracted from a token's logit each time that the token was written; 0 means no penalty",
       number("--frequency-penalty"),
       frequencyPenalty,
     )

@@ -5,14 +5,14 @@ import { parsePath } from "./flags.ts";
 
 /** Flag that chooses how to guess the next tokens. */
 export interface SpeculateFlag {
-  /** "ngram", or the path of a draft model; undefined: no guesses. */
+  /** "ngram", or the path of a draft model. If undefined, no tokens are guessed. */
   readonly speculate?: string;
 }
 
 export const addSpeculateFlag = (command: Command): Command =>
   command.option(
     "--speculate <ngram|model>",
-    "guess the next tokens and check several at once: the same text, but faster if the guesses are right. ngram takes guesses from earlier in the text (good for code and repetition); a model (much smaller, same tokenizer) computes them (default: no guesses)",
+    "guess the next tokens and check several guesses at once, which gives the same text, but faster if the guesses are right. ngram: guesses are copied from earlier text (good for code and repetition). A model: a much smaller model with the same tokenizer computes the guesses (default: no guesses)",
     parsePath("--speculate", ["ngram"]),
   );
 

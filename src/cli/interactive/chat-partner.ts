@@ -15,7 +15,7 @@ export interface AnswerRequest {
   readonly messages: readonly ToolMessage[];
   readonly settings: Settings;
   readonly seed: number;
-  /** Number of oldest messages to leave out at least: they did not fit before. */
+  /** Minimum number of oldest messages to leave out, because these messages did not fit before. */
   readonly atLeast: number;
   readonly signal: AbortSignal;
 }
@@ -25,7 +25,10 @@ export interface PartnersAnswer {
   readonly events: AsyncIterable<GenerateEvent>;
   /** Number of oldest messages left out; valid after the last event. */
   dropped(): number;
-  /** The answer as a message; valid after the last event. Absent: the message is the text of the last event. */
+  /**
+   * The answer as a message; valid after the last event. If this field is absent, the text of the last event is the
+   * message.
+   */
   message?(): ToolMessage | undefined;
 }
 
@@ -60,7 +63,7 @@ const headersFor = (key: string | undefined): Record<string, string> => ({
 
 /** Maximum bytes of a JSON answer, and of one event of a stream. */
 const mostBytes = 2 ** 20;
-/** Milliseconds without data after which the server is given up. */
+/** If no data arrives for this number of milliseconds, the request is given up. */
 const silenceMs = 300_000;
 
 /** Error for an answer that breaks the protocol. */
@@ -172,7 +175,7 @@ async function* eventsOf(where: string, response: Response): AsyncGenerator<stri
   for await (const piece of bytesOf(where, response.body)) {
     const from = Math.max(0, text.length - 3);
     text += decoder.decode(piece, { stream: true });
-    // Earlier text contains no end of an event, so only the new end is searched.
+    // The text before contained no end of an event, so only the new part is searched.
     if (/(?:\r\n|\r|\n)(?:\r\n|\r|\n)/u.test(text.slice(from))) {
       const events = text.split(/(?:\r\n|\r(?!\n)|\n)(?:\r\n|\r(?!\n)|\n)/u);
       text = events.pop() ?? "";
@@ -188,7 +191,7 @@ async function* eventsOf(where: string, response: Response): AsyncGenerator<stri
   if (data !== undefined) yield data;
 }
 
-/** The request's body. Settings that OpenAI's protocol does not have are included only if they have an effect. */
+/** The request's body. Settings that OpenAI's protocol does not have are sent only if they have an effect. */
 const bodyOf = ({ model }: ServerModel, { messages, settings, seed }: AnswerRequest): object => {
   const { temperature, topP, topK, minP, typicalP, maxNewTokens, stop } = settings;
   const { repetitionPenalty, presencePenalty, frequencyPenalty } = settings;
@@ -276,7 +279,7 @@ async function* answerEvents(
     if (reason === undefined) throw strange(where, "an answer without a finish_reason");
   } catch (error) {
     if (!signal.aborted) {
-      // Otherwise it is fetch's error for a lost connection.
+      // An error of another class is from fetch: the connection was lost.
       throw error instanceof ForetokenError
         ? error
         : strange(where, error instanceof Error ? error.message : String(error), error);

@@ -22,7 +22,7 @@ const about = [
   "In a line, \\n is a line end, \\t a tab and \\\\ a backslash. To begin a message with /, type //.",
 ];
 
-/** Settings that can be changed. `unknown` is left out: a model with a chat template can read any character. */
+/** Settings that can be changed. `unknown` is left out, because a model with a chat template can read any character. */
 const names = settingNames.filter((name) => name !== "unknown");
 
 const beforeLastAnswer = (messages: readonly ToolMessage[]): readonly ToolMessage[] => {
@@ -33,7 +33,7 @@ const beforeLastAnswer = (messages: readonly ToolMessage[]): readonly ToolMessag
 /** Start of a conversation. */
 export interface ChatStart {
   readonly settings: Settings;
-  /** Text of the system message; undefined: the chat template decides. */
+  /** Text of the system message. If undefined, the chat template decides. */
   readonly system: string | undefined;
 }
 
@@ -53,7 +53,7 @@ export const createChatSession = (
   let messages: readonly ToolMessage[] = [];
   /** Calls whose results the user has not typed yet. */
   let calls: readonly ToolCall[] = [];
-  /** Number of messages that no longer fit, as last reported to the user. */
+  /** Number of messages that no longer fit, as the user was last told. */
   let told = 0;
 
   const begin = (): void => {
@@ -77,7 +77,7 @@ export const createChatSession = (
       tellDropped();
       for await (const event of events) {
         if (event.type === "done") {
-          // A stopped answer is stored as far as it was generated.
+          // If an answer was stopped, the part that was generated is stored.
           const own = message?.() ?? ({ role: "assistant", content: event.text } as const);
           messages = [...said, own];
           calls = "toolCalls" in own ? own.toolCalls : [];
@@ -116,7 +116,7 @@ export const createChatSession = (
     switch (command) {
       case "/system":
         if (argument === "")
-          return { kind: "tell", lines: [system === undefined ? "no system message of yours" : system] };
+          return { kind: "tell", lines: [system === undefined ? "you have not set a system message" : system] };
         system = parseText("/system")(argument);
         begin();
         return { kind: "tell", lines: ["started a new conversation"] };

@@ -60,13 +60,13 @@ const answer = async (
 
 /** Typed lines, and keys that interrupt a generation. */
 export interface Keyboard {
-  /** Whether it is waiting for a line. */
+  /** Whether the keyboard waits for a line. */
   isAsking(): boolean;
   /** Shows the prompt and waits for a line; undefined at the end of input. */
   next(): Promise<string | undefined>;
   /**
-   * Runs `work`. An empty line, Ctrl-C and the end of input abort its signal. A line of text also aborts it, and is
-   * returned by `next`.
+   * Runs `work`. An empty line, Ctrl-C and the end of input abort the signal that `work` gets. A line of text also
+   * aborts the signal, and `next` returns this line.
    */
   interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T>;
 }
@@ -144,7 +144,7 @@ const onTerminal = async (about: readonly string[], session: Session, writing: W
       if (outcome === "quit") break;
     }
   } finally {
-    // Also after an error: an open keyboard would keep the process alive.
+    // Close the keyboard after an error, too: an open keyboard would keep the process alive.
     readline.close();
   }
   // Put the shell's prompt on its own line.
@@ -171,7 +171,7 @@ const fromPipe = async (session: Session, writing: Writing): Promise<void> => {
     readline.close();
     interrupt.release();
   }
-  // If standard output was closed by its reader, there is no signal, so the status of an earlier mistake stays.
+  // If the reader closed standard output, there was no signal, so the status of an earlier mistake stays.
   const status = interrupt.status();
   if (status !== undefined) host.exitCode = status;
 };

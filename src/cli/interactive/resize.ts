@@ -5,9 +5,9 @@ import type { Interface } from "node:readline";
 export type Resizable = Pick<EventEmitter, "listeners" | "on" | "off">;
 
 /**
- * Opens a line editor that is redrawn after the terminal's size changed, but only while it waits for a line. Node's own
- * redraw draws the prompt over text that is being written. It also counts the rows of the typed line for the old width,
- * so it leaves a copy of the line behind or erases rows above it.
+ * Opens a line editor. After the terminal's size has changed, the editor is redrawn, but only while it waits for a
+ * line. Node's own redraw draws the prompt over text that is being written. Node's redraw also counts the rows of the
+ * typed line for the old width, so it leaves a copy of the line behind or erases rows above the line.
  * @param open opens the editor on `output`.
  * @param isAsking whether the editor is waiting for a line.
  * @param reflows whether the terminal rewraps the cursor's line.

@@ -21,14 +21,14 @@ export type Request =
       readonly showSpecialTokens: boolean;
       /** Characters of the line that were left out. */
       readonly skipped: SkippedText | undefined;
-      /** Line printed if the text ends because of `maxNewTokens`. Absent: no line is printed. */
+      /** Line that is printed if the text ends because of `maxNewTokens`. If absent, no line is printed. */
       readonly cut?: string;
     }
   /** Lines to print. */
   | { readonly kind: "tell"; readonly lines: readonly string[] }
   | { readonly kind: "quit" };
 
-/** A line-by-line session with a model. It keeps the text so far and the settings. */
+/** A line-by-line session with a model. The session keeps the text so far and the settings. */
 export interface Session {
   /**
    * Handles a line. `signal` interrupts the generation.
@@ -68,14 +68,16 @@ export const createSession = (
   let lastPrompt: string | undefined;
   /** The text that an empty line continues: the last tokens, as many as the context holds. */
   let text = "";
-  /** Number of continuations; each gets its own seed, so that it does not repeat the previous one. */
+  /**
+   * Number of continuations so far. Each continuation gets its own seed, so that it does not repeat the previous one.
+   */
   let passages = 0;
 
   const tail = (ids: Int32Array): string =>
     lm.tokenizer.decode(fromWholeCharacter(lm.tokenizer, ids.slice(-contextLength)));
 
   const write = (prompt: string, seed: number, signal: AbortSignal): Extract<Request, { kind: "write" }> => {
-    // Checked before anything of the prompt is printed.
+    // Checks the prompt before any of it is printed.
     const read = readPrompt(lm.tokenizer, prompt, settings.current().unknown, "prompt", "/unknown skip");
     const { skipped } = read;
     text = tail(read.ids);

@@ -8,7 +8,7 @@ import { flagOf, parseChoice, parseNumber } from "../flags/flags.ts";
 import { type Entry, entryLines } from "../help.ts";
 import { leadOf } from "../suggestions/flags-of-others.ts";
 
-/** Settings, in addition to the prompt, that determine the text. */
+/** The settings that determine the text, together with the prompt. */
 export type Settings = Required<ReturnType<typeof generateSettingsSchema.parse>>;
 
 const parsers = {
@@ -72,7 +72,8 @@ export const sessionSettings = (
   const commands = [...byCommand.keys(), ...Object.keys(others)];
 
   /**
-   * Suggests a command for `given`, which may be another program's name, the start of a command, or a typing mistake.
+   * Suggests a command for `given`, which may be a name from another program, the start of a command, or a typing
+   * mistake.
    */
   const hintFor = ({ command: given, argument }: TypedCommand): string => {
     const lead = leadOf("generate", given.slice(1));

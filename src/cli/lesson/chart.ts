@@ -6,9 +6,9 @@ import { fitText, widthOf } from "./text.ts";
 
 type Curves = Extract<Piece, { kind: "curves" }>;
 
-/** Default number of lines of the plot; the axis needs two more. */
+/** Default number of lines of the plot. The axis needs two more lines. */
 const usualRows = 8;
-/** In a plot narrower than this, the names are below it. */
+/** If the plot has fewer columns than this, the names of the curves are below the plot. */
 const leastPlot = 30;
 const widestName = 30;
 
@@ -36,10 +36,16 @@ const placed = (labels: readonly Label[], rows: number): ReadonlyMap<number, Lab
   return new Map(byLoss.map((label, i) => [places[i] ?? 0, label]));
 };
 
-/** Points per curve: the same number at any width, and few enough that single batches do not show. */
+/**
+ * Number of points in each curve. The number is the same at any width, and small enough to hide the noise of single
+ * batches.
+ */
 const means = 50;
 
-/** Keeps the first point, where the fall begins, and then the mean of each section. */
+/**
+ * Keeps the first point, where the loss begins to fall. After this point, each section becomes one point: the mean of
+ * the section.
+ */
 const smoothed = (points: readonly CurvePoint[], steps: number): readonly CurvePoint[] => {
   const stretches = new Map<number, CurvePoint[]>();
   for (const point of points) {

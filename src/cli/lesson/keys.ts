@@ -4,7 +4,10 @@ import { host } from "../process/host.ts";
 /** Action of a key. */
 export type Wish = "continue" | "end";
 
-/** The keyboard during a lesson. Quit and interrupt work at any time; continue works only while waited for. */
+/**
+ * The keyboard during a lesson. The keys to quit and interrupt work at any time. The key to continue works only while
+ * the lesson waits for a key.
+ */
 export interface Keys {
   /** Waits for a key that has an action; "end" if input has ended. */
   next(): Promise<Wish>;
@@ -12,7 +15,7 @@ export interface Keys {
   close(): void;
 }
 
-/** Callbacks: while keys are read one by one, Ctrl-C does not arrive as a signal. */
+/** Callbacks for keys. While keys are read one by one, Ctrl-C does not arrive as a signal. */
 export interface KeyHandlers {
   readonly onInterrupt: () => void;
   readonly onSuspend: () => void;

@@ -31,8 +31,8 @@ const title = ({ part, text }: Of<"title">, width: number, style: Style): string
 const narrowestColumn = 3;
 
 /**
- * Column widths: as wide as their contents. If they do not all fit, the widest shrink, first while their words stay
- * whole, then further.
+ * Makes each column as wide as its contents. If the columns do not all fit, the widest columns shrink: first as far as
+ * their words stay whole, then further.
  */
 const tableWidths = ({ columns, rows }: Of<"table">, width: number, style: Style): number[] => {
   const measure = (i: number, of: (text: Text, style: Style) => number): number =>
@@ -79,7 +79,10 @@ const table = (piece: Of<"table">, width: number, style: Style): string[] => {
   return indented([...head, ...rows.flatMap((row) => linesOf(row))]);
 };
 
-/** A bar's share of `full` columns, in eighths of a column if the terminal can show them. */
+/**
+ * A bar that fills the share `share` of `full` columns. If the terminal can show eighths of a column, the bar ends at
+ * an eighth.
+ */
 const bar = (share: number, full: number, { symbols }: Style): string => {
   const eighths = Math.round(Math.min(1, Math.max(0, share)) * full * 8);
   if (!symbols.unicode) return "#".repeat(share > 0 ? Math.max(1, Math.round(eighths / 8)) : 0);
@@ -138,9 +141,7 @@ const aligned = ({ rows }: Of<"aligned">, width: number, style: Style): string[]
 /** Maximum cells of a strip. */
 const longestStrip = 40;
 
-/**
- * Shows shares as a strip of cells of equal width; each cell shows the share that the middle of the cell falls into.
- */
+/** Shows shares as a strip of cells of equal width. Each cell shows the share that contains the middle of the cell. */
 const strip = ({ shares, at, shown }: Of<"strip">, width: number, style: Style): string[] => {
   const cellsOf = (count: number): readonly string[] =>
     Array.from({ length: count }, (_, i) => {

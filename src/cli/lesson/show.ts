@@ -21,7 +21,10 @@ const composer = (style: Style) => {
   let atTop = true;
   let held: Lines[] = [];
   return {
-    /** Adds `piece` and returns its block; returns undefined for a heading, which becomes part of the next block. */
+    /**
+     * Adds `piece` and returns its block. A heading becomes part of the next block, so for a heading undefined is
+     * returned.
+     */
     add(piece: Piece): Block | undefined {
       const body: Lines = (width) => renderPiece(piece, width, style);
       if (piece.kind === "title") {
@@ -69,7 +72,7 @@ export interface Stage extends Screen {
   readonly reflowsCursorLine: boolean;
   /** Checks the size; if it has changed, calls the listeners at once. */
   checkSize(): void;
-  /** Calls `listener` after each change of size; returns a function that stops this. */
+  /** Calls `listener` after each change of size. The returned function stops these calls. */
   onResize(listener: () => void): () => void;
   /** Waits for a key with an action. */
   nextWish(): Promise<Wish>;
@@ -81,16 +84,19 @@ const redrawMs = 100;
 /** Maximum columns of a lesson. */
 export const widest = 120;
 const narrowest = 20;
-/** Rows of the pause's prompt. */
+/** Number of rows for the prompt of a pause. */
 const promptRows = 1;
-/** Minimum rows for a piece below a heading and its prose; with fewer rows, all of it moves to the next screen. */
+/**
+ * Minimum rows for a piece below a heading and its prose. With fewer rows, the heading, the prose and the piece move to
+ * the next screen.
+ */
 const leastSection = 5;
 
 /** Prompt on its own row; the cursor stays after it. */
 const promptOf = ({ colors, symbols }: Style, width: number): string =>
   colors.inverse(cutText(` Enter: continue ${symbols.dot} q: end `, width));
 
-/** Erases the prompt, also if the terminal has become too narrow for it. */
+/** Erases the prompt, even if the terminal has become too narrow for the prompt. */
 const withoutPrompt = (prompt: string, { columns, reflowsCursorLine }: Stage): string => {
   const rows = reflowsCursorLine ? rowsOf(prompt, columns) : 1;
   return rows === 1 ? "\r\u001b[K" : `\r\u001b[${rows - 1}A\u001b[J`;
@@ -100,7 +106,7 @@ const withoutPrompt = (prompt: string, { columns, reflowsCursorLine }: Stage): s
 export const showOnTerminal = async (lesson: Lesson, stage: Stage, style: Style): Promise<void> => {
   const region = liveRegion(stage);
   const page = composer(style);
-  // Leave the last column free: some terminals wrap after it.
+  // Leave the last column free, because some terminals wrap after the last column.
   const width = (): number => Math.max(narrowest, Math.min(widest, stage.columns - 1));
   /** Blocks of the current screen, and their lines. */
   let blocks: Block[] = [];
@@ -121,7 +127,7 @@ export const showOnTerminal = async (lesson: Lesson, stage: Stage, style: Style)
     ...body(width()),
   ];
 
-  /** Redraws the screen at its new size; if it is too small, only its end. */
+  /** Redraws the screen at its new size. If the screen is too small for all lines, only the last lines are drawn. */
   const redraw = (): void => {
     const all = blocks.flatMap((block, i) => linesOf(block, i === 0));
     if (prompt !== undefined) stage.write(withoutPrompt(prompt, stage));

@@ -115,7 +115,7 @@ export const fitText = (text: Text, width: number, align: "left" | "right", styl
   return align === "left" ? paint(shown, style) + space : space + paint(shown, style);
 };
 
-/** Wraps `text` to lines of at most `width` columns; its own line ends are kept. */
+/** Wraps `text` to lines of at most `width` columns. The line ends in `text` are kept. */
 export const wrapped = (text: Text, width: number, style: Style): string[] => {
   const lines: Glyph[][] = [[]];
   for (const glyph of glyphsOf(text, style)) {

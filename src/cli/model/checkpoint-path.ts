@@ -20,7 +20,7 @@ export type WeightsName = (typeof weightsNames)[number];
 
 /** Options that say how to load a model from its path. */
 export interface ModelParts {
-  /** Weights of a run; undefined: the best if they exist, else the last. */
+  /** Weights of a run. If undefined, the best weights are used if they exist, and otherwise the last weights. */
   readonly weights?: WeightsName;
   /** Path of a LoRA adapter for the model: its folder, or a run's folder. */
   readonly adapter?: string;
@@ -85,7 +85,8 @@ const load = async (directory: string, options: WorkerLoadOptions): Promise<Foun
   };
   try {
     const lm = await loadInWorker(directory, { ...options, onNotice, onProgress });
-    // The directory leads to the run and its text; with an adapter, the run is the one that trained the adapter.
+    // Commands find the run and its text from this directory. With an adapter, this is the adapter's directory, because
+    // the run trained the adapter.
     const { adapter = directory } = options;
     return { lm, directory: typeof adapter === "string" ? adapter : directory, notices };
   } catch (error) {
@@ -95,7 +96,10 @@ const load = async (directory: string, options: WorkerLoadOptions): Promise<Foun
   }
 };
 
-/** Loads the best weights. If they are damaged and the run has last weights, loads those (unless `alone`). */
+/**
+ * Loads the best weights. If the best weights are damaged and the run has last weights, the last weights are loaded
+ * (not if `alone`).
+ */
 const loadBest = async (run: string, options: WorkerLoadOptions, alone: boolean): Promise<FoundModel> => {
   const found = await load(join(run, folderNames.best), options).catch((error: unknown) => {
     if (alone || !(error instanceof CheckpointError)) throw error;
@@ -168,8 +172,8 @@ export const loadNamed = async (
 };
 
 /**
- * Directory of the model that the user named: for a run, its best weights, or its last ones if there are no best ones
- * yet.
+ * Directory of the model that the user named. For a run, this is the directory of the best weights or, if the run has
+ * no best weights yet, of the last weights.
  * @throws CheckpointError for a run without weights yet.
  */
 export const modelDirectory = async (path: string): Promise<string> => {

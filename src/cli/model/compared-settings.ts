@@ -83,7 +83,7 @@ const checkEachOnce = (settings: readonly ComparedSetting[]): void => {
 
 /**
  * Reads settings from the command line's arguments.
- * @param group whether to group runs by their configurations; false: each argument is one setting.
+ * @param group whether to group runs by their configurations. If false, each argument is one setting.
  * @throws ConfigError for fewer than two settings, a run that is named twice, or two runs of one setting with the same
  * seed.
  */

@@ -14,6 +14,9 @@ const promptOfRun = async (directory: string): Promise<string> => {
   }
 };
 
-/** Default prompt: a line end; if the model has none, the prompt of the run's samples; else the first token. */
+/**
+ * Default prompt: a line end. If the model has no line end, the prompt of the run's samples is used, or else the first
+ * token.
+ */
 export const promptFor = async (tokenizer: Tokenizer, directory: string): Promise<string> =>
   defaultPrompt(tokenizer, await promptOfRun(directory));

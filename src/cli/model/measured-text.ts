@@ -1,4 +1,4 @@
-/** Finds the text that commands measure models on, and loads runs for this. */
+/** Finds the text that commands measure models on, and chooses the load options for measuring runs. */
 import { ConfigError } from "../../core/errors/errors.ts";
 import { loadCorpus } from "../../data/corpora.node.ts";
 import { type Corpus, splitText } from "../../data/corpus.ts";
@@ -70,8 +70,8 @@ export const findCorpus = async (
 };
 
 /**
- * Describes the windows of a measurement. Longer windows give lower losses, so losses compare only between equal
- * windows.
+ * Describes the windows of a measurement. Longer windows give lower losses, so losses can be compared only if the
+ * windows have the same length.
  */
 export const windowsInWords = (kind: CorpusToMeasure["kind"], tokens: number): string =>
   `, in ${kind === "text" ? "windows of" : "pieces of at most"} ${formatPlural(tokens, "token")}`;
@@ -85,11 +85,14 @@ const partInWords: Readonly<Record<SplitName, string>> = {
 /** The part of a text or of documents to measure. */
 export interface MeasuredPart {
   readonly part: SplitName;
-  /** Default part of documents: all of the documents named by a flag, or the validation split of a run's documents. */
+  /**
+   * Default part of documents. If a flag names the documents, all of them are measured; of a run's documents, the
+   * validation split is measured.
+   */
   readonly whole: "val" | "all";
   /** Description for a line of a table. */
   readonly inWords: string;
-  /** Notice that only the end of a named text was measured, because the user may have meant the whole text. */
+  /** Notice that only the end of a named text was measured, for users who meant the whole text. */
   readonly notice: string | undefined;
 }
 
@@ -113,8 +116,9 @@ export const measuredPart = (
 };
 
 /**
- * Load options that reproduce a run's losses to the bit, in the windows of its training: the run's dtype, and the same
- * computation as in training (adapters next to frozen weights, or next to weights in blocks of 4 to 8 bits).
+ * Load options that reproduce a run's losses to the bit, if the windows are the same as in training. The model gets the
+ * run's dtype and computes as in training: with adapters next to frozen weights, or next to weights in blocks of 4 to 8
+ * bits.
  */
 export const asInRun = async (path: string, options: WorkerLoadOptions): Promise<WorkerLoadOptions> => {
   const run = await runOfModel(path);
@@ -128,8 +132,8 @@ export const asInRun = async (path: string, options: WorkerLoadOptions): Promise
 type Reader = Pick<WorkerModel, "tokenizer" | "chatTemplate" | "endTokens">;
 
 /**
- * Chooses how `other` reads documents: if it has the same tokenizer as `lm`, with the chat template of `lm`, so that
- * both models read the same tokens.
+ * Chooses how `other` reads documents. If `other` and `lm` have the same tokenizer, both use the chat template of `lm`,
+ * so that both read the same tokens.
  */
 export const readerLike = (lm: Reader, other: Reader): Reader => {
   const isSame = lm === other || JSON.stringify(lm.tokenizer.toJSON()) === JSON.stringify(other.tokenizer.toJSON());

@@ -23,7 +23,7 @@ export interface ModelFacts {
   readonly parameters: number;
   /** Rows of the embedding. */
   readonly vocabSize: number;
-  /** null: the model has no tokenizer. */
+  /** null if the model has no tokenizer. */
   readonly tokenizer: { readonly kind: string; readonly vocabSize: number } | null;
   readonly endTokens: readonly number[];
   readonly chatTemplate: boolean;
@@ -96,7 +96,8 @@ const factsOf = async (opened: OpenedPretrained, adapter: OpenedAdapter | null):
 };
 
 /**
- * Opens an adapter's base model: the weights that it was trained on or, if they are not found, the model that it names.
+ * Opens the model with the weights that an adapter was trained on. If these weights are not found, the model that the
+ * adapter names is opened.
  */
 const openAnyBase = async (adapter: OpenedAdapter, base: string | undefined, options: HubOptions) =>
   (base === undefined ? (await openWhole(adapter))?.opened : undefined) ??

@@ -13,10 +13,10 @@ const plainPath = (model: string): string => {
 export const nameOfModel = (model: string): string => basename(plainPath(model));
 
 /**
- * Path to write a model to: `out`, or a file with the model's name in the folder `out`, or by default next to the
- * model.
+ * Path to write a model to. Without `out`, the path is next to the model. With `out`, the path is `out` itself. But if
+ * a file is written and `out` does not end with `ending`, the path is a file in the folder `out`.
  * @param suffix added to the model's name, such as "-q8_0".
- * @param ending of a file, such as ".gguf"; "" for a folder, where `out` is the folder itself.
+ * @param ending ending of a file, such as ".gguf"; "" for a model that is a folder.
  */
 export const newPlace = (model: string, suffix: string, ending: string, out: string | undefined): string => {
   const name = `${plainPath(model)}${suffix}${ending}`;

@@ -33,7 +33,7 @@ const sourceOf = (
 ): ModelSource => {
   const places = Object.entries(adapters);
   const directories = async (): Promise<readonly string[]> => {
-    // Found anew at each call, because a run may have other best weights later.
+    // The path is found anew at each call, because a run may have other best weights later.
     const own =
       parts.weights === undefined
         ? await modelDirectory(place)
@@ -55,7 +55,7 @@ const sourceOf = (
       const lm = await loadInWorker(own, { ...running, baseCheck, adapters: named, onNotice: tell }).catch((error) => {
         throw inModelFlags(error);
       });
-      // A request with the model's own id uses the model without adapters.
+      // A request that names the model itself uses the model without adapters.
       await lm.useAdapter(null);
       return lm;
     },
@@ -68,7 +68,7 @@ const sourceOf = (
 };
 
 /**
- * Checks the command line's models and describes how to load each.
+ * Checks the models on the command line, and describes how to load each model.
  * @param tell gets notices for the user, for example which weights were chosen.
  * @throws ConfigError for two models with the same name, or for options of a single model if there are several models.
  */

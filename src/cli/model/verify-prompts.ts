@@ -9,13 +9,13 @@ import { runOf } from "./checkpoint-path.ts";
 
 /** Maximum tokens of a prompt, so that its continuation fits into a small context. */
 const promptTokens = 32;
-/** A number of characters that has at least `promptTokens` tokens in nearly any text. */
+/** Number of characters that has at least `promptTokens` tokens in nearly any text. */
 const promptCharacters = 200;
 
 /** A text to compare models on. */
 export interface TextToVerify {
   readonly corpus: Corpus;
-  /** For a run's own text: tokens per window in its training. */
+  /** Tokens per window in the run's training. Known only if the text is the run's own text. */
   readonly ownWindow?: number;
 }
 
@@ -61,7 +61,7 @@ const cutTo = ({ tokenizer }: LanguageModel, text: string, most: number): string
   }
 };
 
-/** A part of a text without halves of surrogate pairs at its ends. */
+/** A part of a text. If a surrogate pair is cut at an end, the half is left out. */
 const wholeCharacters = (text: string, start: number, end: number): string => {
   const part = text.slice(start, end);
   const from = /^[\udc00-\udfff]/u.test(part) ? 1 : 0;

@@ -1,6 +1,10 @@
 /**
- * Exit statuses: success; a bug of the program; a difference or failed check that the command was asked to find; a
- * mistake of the user; training stopped because the reader of its output went away (128 plus the number of SIGPIPE, as
- * in shells). `Interrupt` has the statuses of other signals.
+ * Exit statuses of the command:
+ * - `success`: there was no error.
+ * - `bug`: the program has a bug.
+ * - `different`: the command was asked to find differences or faults, and found some.
+ * - `mistake`: the user made a mistake.
+ * - `readerGone`: training stopped because the reader of its output went away. As in shells, this status is 128 plus
+ *   the number of SIGPIPE. `Interrupt` has the statuses of other signals.
  */
 export const exitStatus = { success: 0, bug: 1, different: 1, mistake: 2, readerGone: 141 } as const;

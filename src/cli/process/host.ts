@@ -4,15 +4,16 @@ import type { ReadStream, WriteStream } from "node:tty";
 type HeardSignal = "SIGINT" | "SIGTERM" | "SIGHUP" | "SIGTSTP" | "SIGCONT";
 
 /**
- * Environment of a command: its streams, signals and exit status, with the names that `process` uses. It is `process`,
- * unless a caller passes another one. The working directory and environment variables always come from the process.
+ * Environment of a command: its streams, signals and exit status. The names are the same as in `process`, and the
+ * environment is `process` unless a caller passes another one. The working directory and environment variables always
+ * come from the process.
  */
 export interface Host {
   /** Streams with Node's types; for a pipe or a file, `isTTY` and `columns` are missing. */
   readonly stdin: ReadStream;
   readonly stdout: WriteStream & { readonly fd?: number };
   readonly stderr: WriteStream;
-  /** Exit status if the command ends without an error; undefined: success. */
+  /** Exit status if the command ends without an error. If undefined, the command was successful. */
   exitCode?: number | string | null | undefined;
   /** Ends the command at once. */
   exit(status?: number): never;

@@ -16,8 +16,8 @@ const statusOf = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 export type EndingSignal = keyof typeof statusOf;
 
 /**
- * Milliseconds after the first signal in which another signal is ignored: `timeout` sends a signal to the program and
- * to its process group, and a caller may send two different signals. Nobody presses Ctrl-C twice this fast.
+ * Another signal is ignored for this number of milliseconds after the first one. `timeout` sends a signal to the
+ * program and to its process group, and a caller may send two different signals. Nobody presses Ctrl-C twice this fast.
  */
 const sameWish = 300;
 

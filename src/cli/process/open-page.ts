@@ -17,7 +17,7 @@ export const openPage = (url: string): void => {
   const [program, ...args] = openers[process.platform] ?? ["xdg-open"];
   const opener = spawn(program, [...args, wordOf(url)], {
     ...{ stdio: "ignore", detached: true },
-    // Otherwise Node would escape the quotes.
+    // Without this option, Node would escape the quotes.
     windowsVerbatimArguments: true,
   });
   opener.on("error", () => {});

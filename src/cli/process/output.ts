@@ -11,15 +11,15 @@ import { type Host, host, setHost } from "./host.ts";
 /**
  * Standard output and standard error of the program. Standard output may end early in two ways:
  *
- * - The reader goes away (`| head`). The rest is not needed, so nothing is reported and the status does not change.
- *   Only training that is not finished saves, prints how to resume, and ends with the status of SIGPIPE.
- * - Writing fails (the disk is full). The program reports it at the end, with the status of a mistake.
+ * - The reader goes away (`| head`). The rest of the output is not needed, so nothing is reported and the status does
+ *   not change. But if training is not finished, it saves, prints how to resume, and ends with the status of SIGPIPE.
+ * - Writing fails (the disk is full). The program reports the failure at the end, with the status of a mistake.
  */
 
 /** System errors for a pipe or socket whose other end is closed. */
 const goneCodes = ["EPIPE", "ECONNRESET", "EOF"];
 
-/** How standard output ended: its reader went away, or writing failed. */
+/** Why standard output ended: its reader went away, or writing failed. */
 export type OutputEnd = "gone" | "failed";
 
 /** Standard output of a command. */
@@ -29,8 +29,8 @@ interface Standard {
   whenEnded: (how: OutputEnd) => void;
   wayOut: string;
   /**
-   * Descriptor if the output is a file or a device other than a terminal; null if it is not; undefined if not checked
-   * yet.
+   * Descriptor of the output if it is a file or a device other than a terminal; null if the output is something else;
+   * undefined if this was not checked yet.
    */
   file: number | null | undefined;
   /** Resolves when `writeLater` has written everything. */
@@ -48,12 +48,12 @@ const unused = (): Standard => ({
 
 let standard = unused();
 
-/** Sets the action for the end of standard output, so that the command can stop its work. Later writes are dropped. */
+/** Sets what happens when standard output ends, so that the command can stop its work. Later writes are dropped. */
 export const onOutputEnd = (action: (how: OutputEnd) => void): void => {
   standard.whenEnded = action;
 };
 
-/** Sets the hint for the case that standard output fails; the default suggests another place. */
+/** Sets the hint that is shown if writing to standard output fails. The default hint suggests another place. */
 export const suggestAfterFailure = (hint: string): void => {
   standard.wayOut = hint;
 };
@@ -73,7 +73,7 @@ const saidBy = (error: unknown): string => {
   return message.startsWith(code) ? message.replace(/, write$/u, "") : code;
 };
 
-/** Called at exit, when no other code sets the status any more. */
+/** Called at exit, when no other code can change the status. */
 const tellFailure = (): void => {
   const { failure, wayOut } = standard;
   if (failure === undefined) return;
@@ -112,8 +112,8 @@ const fileOf = ({ fd }: { readonly fd?: number }): number | null => {
 };
 
 /**
- * Writes the whole text. Node's own stream for a file takes a short write (as on a disk that becomes full) for a
- * complete one.
+ * Writes the whole text. If the system writes only a part of the text (as on a disk that becomes full), Node's own
+ * stream for a file treats the write as complete.
  */
 const writeWhole = (descriptor: number, text: string): void => {
   const bytes = Buffer.from(text);
@@ -125,8 +125,8 @@ const writeWhole = (descriptor: number, text: string): void => {
 };
 
 /**
- * Writes asynchronously. A launcher that is ending its ranks no longer reads their output, so a rank that waited for
- * its write could not save.
+ * Writes asynchronously. A launcher that is ending its ranks no longer reads their output. If a rank waited until its
+ * output is written, it could not save.
  */
 const writeLater = (output: Standard, text: string): void => {
   output.written = output.written
@@ -166,7 +166,8 @@ export const writeOut = (text: string): void => {
 export const writeJson = (value: unknown): void => writeOut(`${oneLine(JSON.stringify(value))}\n`);
 
 /**
- * Writes a line for people, which is not part of the result, to standard error. Control characters in it are escaped.
+ * Writes a line for people, which is not part of the result, to standard error. Control characters in the line are
+ * escaped.
  */
 export const writeNotice = (line: string): void => {
   host.stderr.write(`${oneLine(line)}\n`);

@@ -4,7 +4,7 @@ import { canRedraw, terminalColumns } from "./terminal.ts";
 
 /** A progress line that is rewritten in place. */
 export interface ProgressLine {
-  /** Replaces the text, at most a few times a second. */
+  /** Replaces the text; the line is rewritten at most a few times a second. */
   update(text: string): void;
   /** Removes the line. */
   clear(): void;

@@ -6,10 +6,10 @@ import { launchedRank } from "../../core/system/launched-rank.node.ts";
 /** Whether this process is a rank that prints nothing unless it fails. */
 export const isFollower = (): boolean => (launchedRank()?.rank ?? 0) > 0;
 
-/** Commands that may run on several ranks: train divides its work among them, and info only prints facts. */
+/** Commands that may run on several ranks: train divides its work among the ranks, and info only prints facts. */
 const commandsOfRanks = new Set(["train", "info"]);
 
-/** Error for a command that every rank would repeat for itself; undefined if the command may run. */
+/** Error for a command that each rank would run in full; undefined if the command may run. */
 export const refusedOnRanks = (verb: string): ConfigError | undefined => {
   const launched = launchedRank();
   if (launched === null || commandsOfRanks.has(verb)) return undefined;
@@ -21,7 +21,10 @@ export const refusedOnRanks = (verb: string): ConfigError | undefined => {
   });
 };
 
-/** Milliseconds that a failed rank waits before it reports, because a lower rank may report the same failure. */
+/**
+ * Milliseconds that a failed rank waits before it reports the failure, because a lower rank may report the same
+ * failure.
+ */
 const firstWait = 1500;
 const waitPerRank = 250;
 const longestWait = 5000;

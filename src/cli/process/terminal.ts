@@ -66,8 +66,9 @@ export interface Surroundings {
 }
 
 /**
- * Whether to write colours. NO_COLOR (any text) turns them off everywhere, as in no-color.org. Otherwise FORCE_COLOR
- * turns them on everywhere ("0" and "false" turn them off). Otherwise terminals get colours, except "dumb" ones.
+ * Whether to write colours. NO_COLOR (any text) turns colours off everywhere, as in no-color.org. Without NO_COLOR,
+ * FORCE_COLOR turns colours on everywhere ("0" and "false" turn colours off). Without both variables, terminals get
+ * colours, except "dumb" terminals.
  */
 export const hasColor = ({ env, isTerminal }: Surroundings): boolean => {
   const { NO_COLOR, FORCE_COLOR, TERM } = env;
@@ -76,7 +77,7 @@ export const hasColor = ({ env, isTerminal }: Surroundings): boolean => {
   return isTerminal && TERM !== "dumb";
 };
 
-/** Bits per colour that the terminal supports for certain: 1 for none, 4 for 16 colours, 8 for 256. */
+/** Bits per colour that the terminal certainly supports: 1 for no colours, 4 for 16 colours, 8 for 256 colours. */
 export type ColorDepth = 1 | 4 | 8;
 
 /** Names in TERM of terminals with at least 256 colours. */
@@ -90,7 +91,7 @@ export const colorDepth = (surroundings: Surroundings): ColorDepth => {
   return isRich ? 8 : 4;
 };
 
-/** Terminals without non-ASCII glyphs ("dumb"), or with only a few (the Linux console), for any locale. */
+/** Terminals that have no non-ASCII glyphs ("dumb") or only a few (the Linux console), with any locale. */
 const poorInGlyphs = /^(dumb|linux)/u;
 
 /**
@@ -135,9 +136,9 @@ export const terminalColumns = ({ columns }: { readonly columns?: number | undef
 
 /** What a terminal does with lines that are wider than its new width. */
 export interface Reflow {
-  /** Whether it rewraps lines, as most terminals do; false: it cuts them. */
+  /** Whether the terminal rewraps lines, as most terminals do. If false, the terminal cuts lines. */
   readonly lines: boolean;
-  /** Whether it rewraps the line with the cursor. */
+  /** Whether the terminal rewraps the line with the cursor. */
   readonly cursorLine: boolean;
 }
 
@@ -170,7 +171,7 @@ const showControls = (text: string, kept: string, unicode: boolean): string =>
 
 /**
  * Makes control characters in a model's text visible, except line end and tab.
- * @param unicode whether to use Unicode symbols for them; false: carets, such as ^[.
+ * @param unicode whether to show control characters as Unicode symbols. If false, carets are used, such as ^[.
  */
 export const printable = (text: string, unicode = true): string => showControls(text, "\n\t", unicode);
 

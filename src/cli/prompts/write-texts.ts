@@ -19,7 +19,7 @@ import { openTexts, readTexts, textLine } from "./texts-file.ts";
 export interface WriteTextsRequest {
   /** Path of the prompts. */
   readonly prompts: string;
-  /** Path for the texts; undefined: standard output. */
+  /** Path for the texts. If undefined, the texts go to standard output. */
   readonly out: string | undefined;
   readonly settings: Omit<GenerateManyOptions, "signal"> & { readonly unknown: UnknownChoice };
 }
@@ -28,8 +28,8 @@ export interface WriteTextsRequest {
 const mostCompared = 4;
 
 /**
- * Checks that the existing texts come from this model and these settings, because the new texts must match them: some
- * are generated again and compared.
+ * Checks that the existing texts come from this model and these settings, because the new texts must match the existing
+ * texts. Some texts are generated again and compared.
  */
 const checkWritten = async (
   lm: WorkerModel,
@@ -66,7 +66,7 @@ const tellPastContext = ({ config }: WorkerModel, settings: WriteTextsRequest["s
   );
 };
 
-/** Writes the missing texts in the order of their prompts; returns how many. */
+/** Writes the missing texts in the order of their prompts; returns the number of written texts. */
 const writeMissing = async (
   lm: WorkerModel,
   { settings }: WriteTextsRequest,
@@ -166,7 +166,7 @@ export const writeTexts = async (open: () => Promise<WorkerModel>, request: Writ
   const interrupt = onInterrupt(() => {});
   onOutputEnd(interrupt.abort);
   try {
-    // Checked before the output file is created.
+    // The prompts are checked before the output file is created.
     checkSlide(request.settings.slide ?? generateDefaults.slide, lm.config, "--slide");
     checkReadable(request.prompts, prompts, lm, request.settings.unknown);
     if (request.out !== undefined) await toFile(lm, request, prompts, request.out, interrupt);

@@ -1,10 +1,10 @@
-/** Commands of other programs, and the corresponding commands of this one. */
+/** Maps commands of other programs to the corresponding commands of foretoken. */
 import { ownValue, plainName } from "./flags-of-others.ts";
 
 export type CommandLead =
-  /** Words of the corresponding command; the given arguments follow. */
+  /** Words of the corresponding command. The arguments that the user gave are added after these words. */
   | { readonly words: readonly string[] }
-  /** There is no such command; says why. */
+  /** Says why foretoken has no such command. */
   | { readonly absent: string; readonly hint: string };
 
 type CommandLeads = Readonly<Record<string, CommandLead>>;

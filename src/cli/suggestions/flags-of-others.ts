@@ -6,22 +6,25 @@
 /** Counterpart of another program's flag. */
 export type Lead =
   | {
-      /** The flag here; it gets the given value. */
+      /** The flag of foretoken, which gets the value that was given. */
       readonly flag: string;
-      /** Values here, by their lower-case names in other programs. Other values stay unchanged. */
+      /** Maps the lower-case names of values in other programs to values of foretoken. Other values stay unchanged. */
       readonly values?: Readonly<Record<string, string>>;
-      /** Words for values that need another flag here, by the lower-case value; empty: nothing is needed. */
+      /**
+       * Maps values that need another flag of foretoken, in lower case, to the words to write. The words are empty if
+       * nothing is needed.
+       */
       readonly instead?: Readonly<Record<string, string>>;
     }
-  /** Words for a flag that has no value. */
+  /** Words to write here for a flag that has no value. */
   | { readonly words: string }
-  /** Here it is an argument without a flag. */
+  /** Here the value is an argument without a flag. */
   | { readonly argument: string }
-  /** There is no such flag; says why. */
+  /** Says why foretoken has no such flag. */
   | {
       readonly absent: string;
       readonly hint: string;
-      /** Replaces `absent` for some values, in lower case. */
+      /** Maps some values, in lower case, to a text that replaces `absent`. */
       readonly absentWith?: Readonly<Record<string, string>>;
     };
 
@@ -63,13 +66,17 @@ const everywhere: Leads = {
 /** Element types that also have a short name. */
 const longNames = { fp32: "f32", float32: "f32", single: "f32", bfloat16: "bf16" } as const;
 
-/** Values of --dtype by their other names. */
+/** Maps other names of --dtype's values to the names here. */
 export const dtypeNames: Readonly<Record<string, string>> = {
-  ...{ bf16: "bfloat16", fp16: "bfloat16, since there is no float16", float16: "bfloat16, since there is no float16" },
-  ...{ half: "bfloat16, since there is no float16", fp32: "float32", f32: "float32", single: "float32" },
+  ...{
+    bf16: "bfloat16",
+    fp16: "bfloat16, because there is no float16",
+    float16: "bfloat16, because there is no float16",
+  },
+  ...{ half: "bfloat16, because there is no float16", fp32: "float32", f32: "float32", single: "float32" },
 };
 
-/** Values of export's --dtype by their other names, for each format. */
+/** For each format, maps other names of the values of export's --dtype to the names here. */
 export const exportDtypeNames: Readonly<Record<"hf" | "gguf" | "onnx", Readonly<Record<string, string>>>> = {
   hf: { ...longNames, fp16: "bf16", float16: "bf16", half: "bf16" },
   gguf: {
@@ -79,18 +86,18 @@ export const exportDtypeNames: Readonly<Record<"hf" | "gguf" | "onnx", Readonly<
   onnx: { ...longNames, ...{ q8: "int8", uint8: "int8", quantized: "int8", q8_0: "int8" } },
 };
 
-/** Values of --metric by their other names. */
+/** Maps other names of --metric's values to the names here. */
 export const metricNamesOfOthers: Readonly<Record<string, string>> = {
   ...{ lr: "learning-rate", grad: "grad-norm", norm: "grad-norm", gradnorm: "grad-norm", speed: "tokens-per-second" },
   ...{ throughput: "tokens-per-second", val: "loss", val_loss: "loss", train_loss: "loss", perplexity: "loss --log" },
 };
 
-/** Values of --backend by device names. */
+/** Maps the names of devices to values of --backend. */
 export const deviceNames: Readonly<Record<string, string>> = {
   ...Object.fromEntries(
     ["cuda", "gpu", "mps", "metal", "rocm", "vulkan", "webgpu"].map((name) => [
       name,
-      "auto, since there is no GPU backend (yet)",
+      "auto, because there is no GPU backend (yet)",
     ]),
   ),
   cpu: "auto, which runs on the CPU",
@@ -208,7 +215,7 @@ const modelNamed: Leads = named("m model checkpoint ckpt modelpath modelnameorpa
   argument: "the model is an argument without a flag",
 });
 
-/** For all commands that take a model. */
+/** Flags of all commands that take a model. */
 const adapterNamed: Leads = {
   ...to("lora lorapath loradir loramodules peft peftpath adapterpath adapterdir adaptername adapters", "--adapter"),
   ...to("basemodel basemodelname basemodelnameorpath", "--base"),
@@ -224,7 +231,7 @@ const generate: Leads = {
   ...to("r reverseprompt stopsequence stopstrings", "--stop"),
   ...to("s randomseed", "--seed"),
   ...means("interactivefirst", "--interactive"),
-  ...isNot("cnv conversation chat", "a separate command is for conversations", "npx foretoken chat MODEL"),
+  ...isNot("cnv conversation chat", "conversations have a separate command", "npx foretoken chat MODEL"),
   ...means("greedy", "--temperature 0"),
   ...to("repeatpenalty", "--repetition-penalty"),
   ...to("typical", "--typical-p"),

@@ -16,7 +16,7 @@ const isFlag = (word: string): boolean => /^-{1,2}[a-z]/iu.test(word);
 const isKnown = (command: Command, flag: string): boolean =>
   optionOf(command, flag) !== undefined || ["--help", "-h"].includes(flag);
 
-/** A flag on the command line, with the value that may belong to it: after an equals sign, or the next word. */
+/** A flag on the command line, and the value after an equals sign or in the next word. */
 interface Given {
   readonly flag: string;
   readonly value: string | undefined;
@@ -34,7 +34,10 @@ const givenAt = (words: readonly string[], index: number): Given => {
 /** Maximum number of flags in a hint. */
 const mostListed = 4;
 
-/** Flags that differ from `given` only in dashes and capitals, or whose last part does. */
+/**
+ * Flags whose name is `given`, apart from dashes and capitals. If there are none, flags whose last part (after the last
+ * dot) is `given`.
+ */
 const sameName = (given: string, command: Command): readonly string[] => {
   const known = namesOf(command);
   const like = (nameOf: (flag: string) => string): readonly string[] =>
@@ -80,7 +83,10 @@ const kindFlag = (given: string, command: Command): Option | undefined =>
     return field !== undefined && (field === given || plainName(field.split(".").at(-1) ?? "") === plainName(given));
   });
 
-/** Hint for an unknown flag that does not come from another program: part of a flag's name, or a typing mistake. */
+/**
+ * Hint for an unknown flag that is not known from other programs either. Such a flag may be a part of a flag's name, or
+ * a typing mistake.
+ */
 const partHint = ({ flag, value }: Given, command: Command): string => {
   const known = namesOf(command);
   const found = sameName(flag, command);
@@ -113,7 +119,7 @@ const unknownFlags = (words: readonly string[], command: Command): readonly Give
   return found;
 };
 
-/** Maximum length of a hint; the error line would cut the middle of a longer one. */
+/** Maximum length of a hint. If a hint were longer, the error line would cut the hint in the middle. */
 const longestHint = 140;
 
 /** `words`, with the flags of other programs replaced. */
@@ -138,8 +144,8 @@ const translateWords = (words: readonly string[], command: Command): readonly st
 };
 
 /**
- * Error for an unknown flag of `command`: suggests the flag with the given value, or says why there is none. If all
- * unknown flags in `words` have counterparts, it suggests all of them.
+ * Error for an unknown flag of `command`. The error suggests the flag of foretoken with the given value, or says why
+ * there is no such flag. If all unknown flags in `words` have counterparts, the error suggests all of the counterparts.
  */
 export const unknownFlagError = (
   where: string,
@@ -164,7 +170,7 @@ export const unknownFlagError = (
   const must = "every flag must be a known flag";
   const own = translated(first, command);
   if (own === undefined) return new ConfigError({ where, must, got: flag, hint: partHint(first, command) });
-  // Flags without counterpart are reported after these are corrected.
+  // Flags without a counterpart are reported after the user has corrected these flags.
   const known = all.filter((one) => translated(one, command) !== undefined);
   const ours = known.map((one) => translated(one, command)).filter((words) => words !== "");
   const whole = ours.length === 0 ? "the command without it" : ours.join(" ");
@@ -172,7 +178,7 @@ export const unknownFlagError = (
   return new ConfigError({ where, must, got: [...new Set(known.map((one) => one.flag))].join(", "), hint: whole });
 };
 
-/** Number of commands that an error names; all of them would be too long. */
+/** Number of commands that an error names. A list of all commands would be too long. */
 const namedCommands = 5;
 
 /**

@@ -18,7 +18,10 @@ const kindAt = async (path: string): Promise<"file" | "folder" | undefined> =>
     () => undefined,
   );
 
-/** Paths of the file in a folder: directly (a checkpoint or a tokenizer), or in a run's best or last checkpoint. */
+/**
+ * Paths where the file may be in a folder: in the folder itself (a checkpoint or a tokenizer), or in a run's best or
+ * last checkpoint.
+ */
 const placesIn = (folder: string): readonly string[] =>
   ["", "best", "checkpoint"].map((inner) => join(folder, inner, fileName));
 

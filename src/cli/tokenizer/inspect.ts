@@ -34,7 +34,7 @@ const mostListed = 1_000_000;
 
 /**
  * Encodes a text and measures its tokens.
- * @param all whether to return all tokens; false: only those that are shown.
+ * @param all whether to return all tokens. If false, only the tokens that are shown are returned.
  * @throws DataError for unknown characters, or for too many tokens to return all.
  */
 export const inspectText = (tokenizer: Tokenizer, text: string, where: string, all = false): Inspection => {

@@ -42,7 +42,7 @@ const textOf = async (data: string): Promise<string> => {
   return text;
 };
 
-/** `model_max_length` for "no limit", because any model may use the tokenizer: the number that `transformers` uses. */
+/** The `model_max_length` that means "no limit" in `transformers`, because any model may use the tokenizer. */
 const noLimit = 1e30;
 
 /** @throws ConfigError unless `out` is a new or empty folder. */
@@ -71,7 +71,7 @@ const writeFiles = async (out: string, tokenizer: BpeTokenizer): Promise<void> =
       await writeFlushed(join(out, name), `${JSON.stringify(contents, null, 1)}\n`);
     }
   } catch (error) {
-    // The last file was not written by us, so do not delete it.
+    // The last file was not written by this command, so it is not deleted.
     if (systemErrorCode(error) === "EEXIST") written.pop();
     for (const path of written) await unlink(path).catch(() => undefined);
     await removeEmptyFolders(made);

@@ -78,11 +78,11 @@ export const addTrainFlags = (command: Command): ConfigFlags => {
     )
     .option(
       "--widen",
-      "with --lora.rank and a GGUF file: convert its weights of 4 to 8 bits to the dtype (default: keep them, which needs much less memory)",
+      "with --lora.rank and a GGUF file: convert the file's weights of 4 to 8 bits to the dtype (default: keep the 4 to 8 bits, which needs much less memory)",
     )
     .option(
       "--resume <folder>",
-      "resume the run in this folder; with --steps, train it to this total number of steps (default: begin a new run)",
+      "resume the run in this folder; --steps sets a new total number of steps (default: begin a new run)",
       parsePath("--resume"),
     )
     .addOption(
@@ -104,7 +104,7 @@ export const addTrainFlags = (command: Command): ConfigFlags => {
     .option("--profile", "time the kernels, and show their times at the end")
     .option(
       "--studio",
-      "open the studio for this run: a page with its curves; in a terminal the page stays after the run, until Ctrl-C",
+      "open the studio, a page with the curves of this run; in a terminal, the page stays open after the run until Ctrl-C",
     )
     .option("--no-memory-check", "start the run even if it needs more memory than is free");
   const configFlags = addConfigFlags(command);

@@ -22,12 +22,12 @@ Examples:
   $ npx foretoken train --init-from model.gguf --data chat.jsonl   on the answers of conversations
   $ npx foretoken train --json > events.jsonl              every event, one JSON object a line
 
---resume with --steps trains a run longer. --extend sets the learning rate of the added steps. stretch: over --train.warmupSteps, the rate rises to
-the rate of a run planned with this number of steps from the beginning, and then follows its schedule. restart: the rate rises to the plan's highest rate and falls
+--resume with --steps trains a run longer. --extend sets the learning rate of the added steps. stretch: the rate follows the
+schedule of a run that was planned with the new total number of steps; over the first --train.warmupSteps added steps, it rises to this schedule. restart: the rate rises to the plan's highest rate and falls
 over the added steps, as in a new run. constant: the rate stays at its last value. A constant rate stays constant with each of the three.
 
-A .jsonl file has one document on each line: {"messages": [{"role", "content"}, …]}, where the loss counts only the
-assistant's answers, {"prompt", "completion"}, or {"text"}. Documents do not see each other. --rows packed puts as many documents into a
+A .jsonl file has one document on each line: {"messages": [{"role", "content"}, …]}, {"prompt", "completion"} or {"text"}.
+In messages, the loss counts only the assistant's answers. Documents do not see each other. --rows packed puts as many documents into a
 row as fit into the context; --rows one puts one document into a row.
 
 --config changes the fields of the preset (or the fields derived from your text), and flags change the result.

@@ -95,7 +95,8 @@ const newRunOptions = async (command: Command, flags: TrainFlags, configFlags: C
   const named =
     flags.preset ??
     (contents.preset === undefined ? undefined : parseChoice(`${path}: preset`, presetNames)(contents.preset));
-  // For the user's own text, and for a given model, the defaults are derived from their sizes.
+  // For the user's own text, the defaults are derived from the size of the text. For a given model, the defaults are
+  // derived from the size of the model.
   const own = flags.initFrom !== undefined || (flags.data !== undefined && !isCorpusName(flags.data));
   const preset = named ?? (own ? undefined : defaultPreset);
   const { tokenizer = {}, model = {}, train = {} } = contents;
@@ -135,7 +136,7 @@ const newRunOptions = async (command: Command, flags: TrainFlags, configFlags: C
   };
 };
 
-/** The run's options from the command line, without options for how it runs. */
+/** The run's options from the command line, except options that say how the run computes. */
 export const runOptions = (command: Command, flags: TrainFlags, configFlags: ConfigFlags): Promise<TrainOptions> =>
   flags.resume === undefined
     ? newRunOptions(command, flags, configFlags)

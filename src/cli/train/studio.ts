@@ -9,7 +9,7 @@ import { version } from "../version.ts";
 /** A studio that shows one run. */
 export interface TrainStudio {
   readonly url: string;
-  /** Await it before each event of the run is read. */
+  /** Must be awaited before each event of the run is read. */
   turn(): Promise<void>;
   /** Call when the run has ended. @param stays whether the page stays open until Ctrl-C. */
   end(stays: boolean): Promise<void>;

@@ -13,10 +13,10 @@ import { type KernelCase, noise } from "./kernel-case.ts";
 
 /** Guard elements before and after each buffer, which no kernel may change. */
 const guard = 16;
-/** Value in the guards of integer buffers: using it as an index would fail. */
+/** Value in the guards of integer buffers. A kernel that uses this value as an index would fail. */
 const wildIndex = 0x7fffffff;
 
-/** Tolerance as a multiple of the usual rounding error; a wrong term differs by far more. */
+/** Tolerance as a multiple of the usual rounding error. If a term of a sum is wrong, the error is far larger. */
 const slack = 32;
 
 interface Buffer {
@@ -79,7 +79,8 @@ const relativeError = ({ kernel, terms }: KernelCase, isActivation: boolean, bac
   const { dtype, activations } = backend.capabilities;
   const isProduct = (multiplyingKernels as readonly KernelName[]).includes(kernel);
   const ofSums = slack * epsilon.float32 * Math.sqrt(terms);
-  // A product rounds intermediate results to its operands' type; a tiny difference can change how a value is rounded.
+  // A product rounds intermediate results to the type of its operands. A tiny difference can change the direction in
+  // which a value is rounded.
   const ofOperands = dtype === "bfloat16" && isProduct ? 2 * epsilon.bfloat16 : 0;
   const ofStoring = isActivation && activations === "bfloat16" ? epsilon.bfloat16 : 0;
   return ofSums + ofOperands + ofStoring;
@@ -151,7 +152,7 @@ const expectations = () => {
 export const kernelChecker = () => {
   const expected = expectations();
   /**
-   * @param forms ways of one backend to compute, each with its name and an opened backend.
+   * @param forms the ways in which a backend computes, each with its name and an opened backend.
    * @param advice what to do about wrong kernels.
    */
   return async (forms: readonly (readonly [words: string, backend: Backend])[], advice: string): Promise<Verdict> => {

@@ -1,6 +1,4 @@
-/**
- * Calls that `doctor` checks every kernel with. The conformance suite has thousands of calls; these take one second.
- */
+/** Kernel calls for `doctor`, which check every kernel in one second. The conformance suite has thousands of calls. */
 
 import { blocks } from "../../backend/implementations/reference/blocks.ts";
 import { blockForms, fileWords, panelWords, scalePlaces } from "../../backend/kernels/block-forms.ts";

@@ -1,4 +1,7 @@
-/** Kernel calls for checks: small sizes, but beyond the edges of vectors and blocks. */
+/**
+ * Kernel calls for checks. Sizes are small, but many are larger than a vector or a block, so that the ends of vectors and blocks
+ * are checked, too.
+ */
 import type { KernelName, KernelTable } from "../../backend/kernels/kernels.ts";
 import { type RandomStream, randomKey, randomStream } from "../../core/random.ts";
 
@@ -6,7 +9,7 @@ type Numbers<K extends KernelName> = Readonly<
   Record<KernelTable[K]["ints"][number] | KernelTable[K]["floats"][number], number>
 >;
 
-/** Contents of a buffer; null: the call has no such buffer. */
+/** Contents of a buffer; null if the call has no such buffer. */
 export type Given = Float32Array | Int32Array | null;
 
 /** A call of a kernel. */
@@ -15,8 +18,8 @@ export interface KernelCase {
   /** Integer and real arguments. */
   readonly numbers: Readonly<Record<string, number>>;
   /**
-   * Contents of buffers. Defaults: normal random numbers for buffers of reals; NaN for buffers that are only written;
-   * no buffer if it holds integers and is optional.
+   * Contents of buffers. By default, buffers of reals contain normal random numbers, and buffers that are only written
+   * contain NaN. Optional buffers of integers are left out.
    */
   readonly given: Readonly<Record<string, Given>>;
   /** Number of terms in the longest sum of a result element; rounding error grows with its square root. */

@@ -23,7 +23,10 @@ export const memoryOfPreset = async (name: PresetName, kind: MemoryKind): Promis
   return (await estimateMemory(config, needs)).total;
 };
 
-/** Maximum bytes of files of a run with this preset: the last checkpoint, the next one, and the best weights twice. */
+/**
+ * Maximum bytes of files of a run with this preset. The files are the last checkpoint, the next checkpoint, and the
+ * best weights twice.
+ */
 export const filesOfPreset = (name: PresetName): number => {
   const layouts = stateLayouts(presets[name], builtInText.vocabSize);
   const weights = layouts[0]?.layout.length ?? 0;

@@ -32,7 +32,7 @@ export const memoryVerdict = async ({ bytes, container }: FreeMemory, kind: Memo
 /** Bytes written to test a folder. */
 const probeBytes = 2 ** 18;
 
-/** The folder, or its nearest existing parent: the first run would create the folder there. */
+/** The folder, or the nearest parent that exists, because the first run would create the folder there. */
 const nearestFolder = async (path: string): Promise<string> => {
   const found = await stat(path).catch(() => undefined);
   return found !== undefined || dirname(path) === path ? path : nearestFolder(dirname(path));
@@ -45,7 +45,7 @@ const tryToWrite = async (folder: string): Promise<void> => {
     const bytes = Buffer.alloc(probeBytes, 0x5a);
     const file = await open(join(made, "probe"), "w+");
     try {
-      // After a short write, write the rest, so that the system reports why it fails.
+      // After an incomplete write, write the rest: then the system reports why writing fails.
       for (let done = 0; done < bytes.length; )
         done += (await file.write(bytes, done, bytes.length - done, done)).bytesWritten;
       await file.sync();
@@ -72,12 +72,13 @@ const refusal = async (folder: string, error: unknown): Promise<Verdict> => {
   const told = await unwritable(folder, resolve(folder), error);
   if (!(told instanceof ConfigError) || told === error) throw error;
   const { got = "", hint = "another folder" } = told.details;
-  // Remove the test file's path, which the user does not know, and the free space, which has changed since.
+  // Remove the path of the test file, because the user does not know this file. Remove the free space, because it has
+  // changed after the test.
   const why = got.replace(/, at \S*$/u, "").replace(/ \(.*\)$/u, "");
   return failed(`${folder}: files cannot be written here: ${why}`, `${hint} (train --out)`);
 };
 
-/** Checks that runs can be saved in `folder`; it need not exist. */
+/** Checks that runs can be saved in `folder`. The folder need not exist. */
 export const runsFolderVerdict = async (folder: string): Promise<Verdict> => {
   const nearest = await nearestFolder(resolve(folder));
   const fault = await tryToWrite(nearest).then(

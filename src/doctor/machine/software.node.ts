@@ -47,7 +47,7 @@ export const nativeVerdict = ({ backends }: BackendReport): Verdict => {
   const { instructionSet, notCompiled, threads } = native;
   const { FORETOKEN_ISA: asked = "" } = process.env;
   const fact = `${instructionSet}, ${formatPlural(threads, "thread")}`;
-  // The first set is the best one. Lower sets are useless if a higher one is available.
+  // The first instruction set is the best one. If a better set is available, worse sets are of no use.
   const [best] = nativeInstructionSets.filter((set) => set === instructionSet || notCompiled.includes(set));
   if (best === undefined || best === instructionSet || asked !== "") return ok(fact);
   return warning(

@@ -44,8 +44,8 @@ export const checkDecoding = async (forms: readonly Form[], advice: string): Pro
       const fault = await withBackend(form, 1, async (backend) => {
         const model = smallModel(backend, shape);
         for (const promptLength of promptLengths) {
-          // A different text each time: if a position is not written, the cache must not contain the right keys from
-          // the previous text.
+          // Use a different text each time. With the same text, a fault could stay hidden: if a position is not
+          // written, the cache would still contain the right keys from the previous text.
           const ids = tokens(shape.config.contextLength, 100 + promptLength);
           const wanted = await logitsOf(model, ids);
           const wrong = await firstWrong(model, [...ids], promptLength, wanted);

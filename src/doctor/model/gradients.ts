@@ -24,21 +24,27 @@ const targets = tokens(rows * time, 4);
  */
 const h = 1e-5;
 
-/** Relative to the norm of a parameter's gradient. float32 reaches 1e-5; one wrong element in a hundred gives 1e-1. */
+/**
+ * Tolerance relative to the norm of a parameter's gradient. The error is 1e-5 in float32, and 1e-1 if one element in a
+ * hundred is wrong.
+ */
 const relativeTolerance = 1e-3;
 /**
- * Relative to the norm of all gradients, because some gradients (of key biases, for example) are zero except for
- * rounding.
+ * Tolerance relative to the norm of all gradients. Some gradients (of key biases, for example) are zero except for
+ * rounding, so a tolerance relative to their own norm would be too small.
  */
 const floor = 1e-6;
 
-/** A weight of 1 or −1 for each element: the check compares the sum of the gradient with these weights. */
+/**
+ * A sign, 1 or −1, for each element. The check multiplies each element of the gradient by its sign, and compares the
+ * sum with a finite difference.
+ */
 const signs = (seed: number, length: number): Int8Array => {
   const stream = randomStream(randomKey(seed, "sampling"));
   return Int8Array.from({ length }, () => (stream.integer(2) === 0 ? -1 : 1));
 };
 
-/** Slope of the loss along the signs of each parameter, from finite differences. */
+/** Slope of the loss in the direction of each parameter's signs, from finite differences. */
 const slopesOf = async (shape: Shape): Promise<ReadonlyMap<string, number>> => {
   const reference = await openReference({ real: "float64" });
   try {
@@ -79,7 +85,7 @@ interface Slope {
   readonly norm: number;
 }
 
-/** Slopes along the same signs, from the gradients of the backend's backward pass. */
+/** Slopes in the same directions, from the gradients of the backend's backward pass. */
 const slopesFrom = async (backend: Backend, shape: Shape): Promise<readonly Slope[]> => {
   const model = smallModel(backend, shape);
   const gradients = createGradients(model);

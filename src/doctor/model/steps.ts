@@ -1,4 +1,7 @@
-/** Checks training steps: micro-batches against one batch, a second run, and several threads. */
+/**
+ * Checks training steps: micro-batches must give the gradient of one batch, and a second run and runs with several
+ * threads must give the same bits.
+ */
 import type { Backend } from "../../backend/backend.ts";
 import type { TrainerConfig } from "../../config/config.ts";
 import { presets } from "../../config/presets.ts";
@@ -10,7 +13,7 @@ import { firstDifference, type Shape, shapes, tokens, vocabSize } from "./small-
 const batchSize = 8;
 const text = tokens(2000, 7);
 
-/** The same windows for a batch and its micro-batches. */
+/** Configuration in which a batch and its micro-batches read the same windows. */
 const configOf = (
   { config }: Shape,
   gradAccumSteps: number,
@@ -30,7 +33,7 @@ const gradientOf = async (backend: Backend, config: TrainerConfig): Promise<Floa
 
 const normOf = (values: Float32Array): number => Math.sqrt(values.reduce((sum, value) => sum + value ** 2, 0));
 
-/** Relative to the norm of the gradient: only the order of sums may differ. */
+/** Tolerance relative to the norm of the gradient. The two gradients differ only in the order of sums. */
 const tolerance = 1e-5;
 
 /** Checks that micro-batches give the gradient of one batch. */

@@ -1,4 +1,7 @@
-/** Expected training speed of each preset: measured if steps are short, else estimated from the work of the kernels. */
+/**
+ * Expected training speed of each preset. The speed is measured if steps are short; if not, the speed is estimated from
+ * the work of the kernels.
+ */
 import type { Backend } from "../../backend/backend.ts";
 import { kernelCost } from "../../backend/calls/cost.ts";
 import { type MemoryKind, openCounting } from "../../backend/observers/counting.ts";
@@ -19,7 +22,7 @@ export interface PresetSpeed {
   readonly secondsPerStep: number;
   readonly tokensPerSecond: number;
   readonly steps: number;
-  /** Whether steps were timed; false: estimated from the rates of the kernels. */
+  /** Whether steps were timed. If false, the speed was estimated from the rates of the kernels. */
   readonly measured: boolean;
   /** Maximum memory of a run. */
   readonly memoryBytes: number;
@@ -28,8 +31,8 @@ export interface PresetSpeed {
 const { vocabSize } = builtInText;
 
 /**
- * Estimated seconds of a step's kernels: for each, the longer of the time for its arithmetic and the time for its
- * bytes.
+ * Estimated seconds of a step's kernels. A kernel takes the time for its arithmetic or the time for its reads and
+ * writes, whichever is longer.
  */
 const kernelSeconds = async (name: PresetName, kind: MemoryKind, rates: Rates): Promise<number> => {
   const counting = openCounting(kind);
@@ -53,7 +56,7 @@ const kernelSeconds = async (name: PresetName, kind: MemoryKind, rates: Rates): 
 
 /** Maximum seconds of a step that is timed. */
 const longestTimed = 0.5;
-/** Seconds for timed steps; the median of their times is used. */
+/** Seconds in which steps are timed. The median of the steps' times is used. */
 const timedSeconds = 0.6;
 const mostTimed = 5;
 
@@ -78,14 +81,14 @@ const timeStep = async (backend: Backend, name: PresetName): Promise<number> => 
 };
 
 /**
- * Usual ratio of a step's time to the estimated time of its kernels, if no step was timed: small kernels do not reach
- * the measured rates.
+ * Usual ratio of a step's time to the estimated time of the step's kernels, used if no step was timed. The ratio is
+ * above 1 because small kernels do not reach the measured rates.
  */
 const usualRatio = 1.5;
 
 /**
- * Yields the speed of each preset. Presets with short steps are timed; the ratio of their time to the kernels'
- * estimated time is then used to estimate the others.
+ * Yields the speed of each preset. Presets with short steps are timed. The times of other presets are estimated: the
+ * estimated time of the kernels is multiplied by the ratio that was found in the timed presets.
  * @param freeBytes memory available for timed steps.
  */
 export async function* presetSpeeds(

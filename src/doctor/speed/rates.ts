@@ -16,7 +16,10 @@ export interface Rates {
 const measured = 0.08;
 const repeats = 3;
 
-/** Sizes of the measured calls: the reference is about 1,000 times slower than a compiled backend. */
+/**
+ * Sizes of the measured calls. The reference gets smaller sizes, because it is about 1,000 times slower than a compiled
+ * backend.
+ */
 const sizesFor = ({ name }: Backend) =>
   name === "reference" ? { m: 64, n: 96, k: 96, length: 2 ** 18 } : { m: 512, n: 768, k: 768, length: 2 ** 23 };
 
@@ -49,7 +52,7 @@ export const measureRates = async (backend: Backend): Promise<Rates> => {
   const room = (size: number, dtype = activations): View => {
     const storage = backend.alloc(dtype, size);
     storages.push(storage);
-    // Not subnormal numbers, which are slower than the numbers in a model.
+    // Fill the buffer with 0.5. Subnormal numbers would be slower than the numbers in a model.
     backend.write(storage, new Float32Array(size).fill(0.5));
     return { storage, offset: 0 };
   };

@@ -15,7 +15,10 @@ export interface Cell {
   readonly glyph: (bits: number) => string;
 }
 
-/** Unicode numbers the dots of a braille pattern down the columns; the fourth row comes last. */
+/**
+ * The bits of the dots in a Unicode braille pattern, row by row. Unicode counts the upper three rows column by column,
+ * and then the fourth row.
+ */
 const brailleBits = [0x01, 0x08, 0x02, 0x10, 0x04, 0x20, 0x40, 0x80];
 const braille: Cell = {
   across: 2,
@@ -24,12 +27,12 @@ const braille: Cell = {
 };
 const ascii: Cell = { across: 1, down: 3, glyph: (bits) => [" ", "'", "-", ":", ".", ":", ":", "|"][bits] ?? "|" };
 
-/** The cells with the most dots that the terminal can show. */
+/** The cell that divides a character into the most dots that the terminal can show. */
 export const cellFor = (unicode: boolean): Cell => (unicode ? braille : ascii);
 
 export const isDrawable = ({ step, loss }: CurvePoint): boolean => Number.isFinite(step) && Number.isFinite(loss);
 
-/** Mean loss of each column of dots that has points. */
+/** Mean loss of each column of dots; columns without points are left out. */
 export const meanByColumn = (points: readonly CurvePoint[], column: (step: number) => number): [number, number][] => {
   const means: [column: number, loss: number][] = [];
   let sum = 0;
@@ -57,7 +60,7 @@ export const createCanvas = (width: number, height: number, cell: Cell) => {
     for (let y = Math.min(from, to); y <= Math.max(from, to); y++) dot(x, y);
   };
   return {
-    /** Connects the points without gaps; x must rise. */
+    /** Connects the points without gaps; x must increase from point to point. */
     line(points: readonly (readonly [x: number, y: number])[]): void {
       let [x, y] = points[0] ?? [0, 0];
       if (points.length > 0) dot(x, y);
@@ -67,7 +70,7 @@ export const createCanvas = (width: number, height: number, cell: Cell) => {
         while (x < toX) {
           x++;
           const nextY = Math.round(fromY + ((toY - fromY) * (x - fromX)) / (toX - fromX));
-          // Start next to the previous dot's height, not at it: lines stay thin.
+          // Start one dot above or below the height of the previous dot, so that lines stay thin.
           vertical(x, y < nextY ? y + 1 : y > nextY ? y - 1 : y, nextY);
           y = nextY;
         }

@@ -20,11 +20,11 @@ export interface LiveState {
   readonly validation: readonly CurvePoint[];
 }
 
-/** Lines of the screen that the curve leaves free, for figures, progress and the shell's prompt after the run. */
+/** Lines of the screen below the curve: for figures, for progress, and for the shell's prompt after the run. */
 const otherLines = 8;
 const tallestCurve = 12;
 
-/** Progress without a bar; also without the time if the line would be too long. */
+/** Progress without a bar. If the line would be too long, the time is left out, too. */
 const shortLine = ({ step, steps, secondsLeft }: LiveState, width: number, colors: Style["colors"]): string => {
   const place = `step ${formatCount(step)}/${formatCount(steps)}`;
   const time = secondsLeft === undefined ? "" : ` ${formatDuration(secondsLeft)} left`;
@@ -56,7 +56,9 @@ const figures = (state: LiveState, { symbols, colors }: Style): string[] => {
   ];
 };
 
-/** Lines of the display: at most `width` columns wide, and at most `rows` minus `otherLines` lines for the curve. */
+/**
+ * Lines of the display. Each line has at most `width` columns. The curve has at most `rows` minus `otherLines` lines.
+ */
 export const liveFrame = (state: LiveState, width: number, rows: number, style: Style): string[] => {
   const { train, validation, step, steps } = state;
   const curve = lossCurve(

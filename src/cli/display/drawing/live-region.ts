@@ -2,10 +2,10 @@ import { rowTexts } from "../texts/width.ts";
 
 /** The terminal on which a region is drawn. */
 export interface Screen {
-  /** Columns of the terminal: a longer line takes a second row. */
+  /** Columns of the terminal. A line with more columns takes a second row. */
   readonly columns: number;
   readonly rows: number;
-  /** Whether the terminal rewraps lines when it becomes narrower; false: it cuts them. */
+  /** Whether the terminal rewraps lines when it becomes narrower. If false, the terminal cuts the lines. */
   readonly reflows: boolean;
   write(text: string): void;
 }
@@ -14,12 +14,12 @@ export interface Screen {
 export interface LiveRegion {
   /**
    * Replaces the region. Lines must not be wider than the screen.
-   * @param unchanged number of lines at the top that have not changed; they are not written again.
+   * @param unchanged number of lines at the top that have not changed, so that they need not be written again.
    */
   draw(lines: readonly string[], unchanged?: number): void;
   /** Writes permanent lines above the region. */
   print(lines: readonly string[]): void;
-  /** Keeps the current content permanently; the next `draw` starts a new region below it. */
+  /** Keeps the current content permanently. The next `draw` starts a new region below this content. */
   settle(): void;
 }
 
@@ -29,7 +29,9 @@ const up = (rows: number): string => (rows === 0 ? "" : `\u001b[${rows}A`);
 
 export const liveRegion = (screen: Screen): LiveRegion => {
   let shown: readonly string[] = [];
-  /** Rows that scrolled off the top when the screen became too small; they are directly above the visible rows. */
+  /**
+   * Rows that scrolled off the top when the screen became too small. These rows are directly above the visible rows.
+   */
   let gone: readonly string[] = [];
   let rowsBefore = screen.rows;
 
@@ -40,8 +42,8 @@ export const liveRegion = (screen: Screen): LiveRegion => {
   };
 
   /**
-   * Escape code that moves the cursor to line `index`. For line 0 it also moves over rows that a taller screen shows
-   * again.
+   * Escape code that moves the cursor to line `index`. If the screen has become taller, rows that had scrolled off are
+   * visible again; for line 0 the cursor moves over these rows, too.
    */
   const goBack = (index: number): string => {
     const rows = rowsFrom(index);
@@ -50,12 +52,12 @@ export const liveRegion = (screen: Screen): LiveRegion => {
     if (index > 0) return `\r${up(rows.length)}`;
     const kept = gone.slice(0, Math.max(0, gone.length - grown));
     const back = gone.length - kept.length;
-    // One row of the screen is for the cursor, below the region.
+    // The row of the screen below the region is for the cursor.
     gone = [...kept, ...rows.slice(0, Math.max(0, rows.length - (screen.rows - 1)))];
     return `\r${up(rows.length + back)}`;
   };
 
-  // One write, which erases only what it replaces, avoids flicker.
+  // A single write that erases only what it replaces avoids flicker.
   const rewrite = (lasting: readonly string[], lines: readonly string[], unchanged = 0): void => {
     const text = [...lasting, ...lines.slice(unchanged)].map((line) => `${line}${eraseToLineEnd}\n`).join("");
     screen.write(`${goBack(unchanged)}${text}${eraseBelow}`);

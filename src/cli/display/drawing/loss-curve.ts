@@ -13,7 +13,7 @@ export interface LossCurve {
 export interface CurveSize {
   /** Total columns. */
   readonly width: number;
-  /** Lines of the plot; the axis needs two more. */
+  /** Lines of the plot. The axis needs two more lines. */
   readonly height: number;
 }
 
@@ -95,8 +95,8 @@ export const lossCurve = (
 };
 
 /**
- * Step at the right edge during a run: doubles until it reaches the planned steps, so that a short curve fills the
- * plot.
+ * The step at the right edge during a run. This step doubles until it reaches the planned steps, so that a short curve
+ * fills the plot.
  */
 export const shownSteps = (step: number, steps: number): number => {
   for (let halvings = 4; halvings > 0; halvings--) {

@@ -6,10 +6,10 @@ export interface LossHistory {
   points(): readonly CurvePoint[];
 }
 
-/** @param limit maximum number of points; even. */
+/** @param limit maximum number of points; must be even. */
 export const lossHistory = (limit = 4096): LossHistory => {
   let points: CurvePoint[] = [];
-  /** Steps that one point covers. */
+  /** Number of steps in one point. */
   let stride = 1;
   let pending: CurvePoint[] = [];
 

@@ -14,7 +14,10 @@ export interface PastLosses {
   readonly validation: readonly CurvePoint[];
 }
 
-/** Reads the losses in a run's folder, thinned out if there are many. Best effort: unreadable ones are skipped. */
+/**
+ * Reads the losses in a run's folder. If there are many losses, neighbouring losses are merged. If the file is missing
+ * or damaged, the losses that could be read are returned.
+ */
 export const pastLosses = async (folder: string): Promise<PastLosses> => {
   const train = lossHistory();
   const validation = lossHistory();

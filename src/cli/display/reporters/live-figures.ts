@@ -6,7 +6,7 @@ import type { PastLosses } from "../drawing/past-losses.ts";
 import { activityAfter } from "./activity.ts";
 import type { RunRecord } from "./run-record.ts";
 
-/** Share of the previous smoothed loss in the next one. */
+/** Weight of the previous smoothed loss in the next smoothed loss. */
 const smoothing = 0.95;
 
 /** Exponential moving average with Adam's bias correction, so the first values are not too small. */
@@ -32,7 +32,7 @@ export interface LiveFigures {
   stateOf(record: RunRecord): LiveState;
 }
 
-/** @param past losses from before the run was resumed; the curve begins with them. */
+/** @param past losses from before the run was resumed. The curve begins with these losses. */
 export const liveFigures = (past?: PastLosses): LiveFigures => {
   const smooth = smoother();
   const train = lossHistory();

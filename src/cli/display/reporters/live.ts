@@ -15,7 +15,10 @@ import type { TrainReporter } from "./reporter.ts";
 import { createRecord, now, type RunRecord, takeNote, takeSample, toldRun } from "./run-record.ts";
 
 const redrawMs = 100;
-/** Maximum columns of the display. A wider one shows nothing more, and it is redrawn ten times a second. */
+/**
+ * Maximum columns of the display. More columns would show nothing more, and the display is redrawn up to ten times a
+ * second.
+ */
 const widest = 500;
 
 /** Wraps a warning to `width` columns. */
@@ -23,13 +26,13 @@ const warningLines = (line: string, width: number, { symbols, colors }: Style): 
   wrapText(printableName(line, symbols.unicode), width).map((part) => colors.yellow(part));
 
 /**
- * Display with figures and the loss curve, redrawn in place at most ten times a second; permanent lines scroll above
- * it.
+ * Display with figures and the loss curve, redrawn in place at most ten times a second. Permanent lines scroll above
+ * the display.
  */
 export const liveReporter = (context: RunContext, past?: PastLosses): TrainReporter => {
   const { stdout } = host;
   const style = styleFor(stdout);
-  // Leave the last column free: some terminals wrap after it.
+  // Leave the last column free, because some terminals wrap after the last column.
   const width = (): number => Math.max(20, Math.min(widest, terminalColumns(stdout) - 1));
   const region = liveRegion({
     get columns(): number {

@@ -20,14 +20,14 @@ export interface Pace {
   secondsLeft(): number | undefined;
 }
 
-/** @param start start event; its step is above 0 for a resumed run. */
+/** @param start the start event. For a resumed run, the event's step is above 0. */
 export const createPace = ({ config, step: firstStep, valTokens }: StartEvent, startedAt: number): Pace => {
   const speeds: number[] = [];
   const stepTimes: number[] = [];
   const evalTimes: number[] = [];
   let done = firstStep;
   let last = startedAt;
-  /** Seconds of the evaluation since the last step, including its sample. */
+  /** Seconds that the evaluation since the last step took, with the sample of this evaluation. */
   let measuring = 0;
   return {
     step(step, tokensPerSecond, now) {

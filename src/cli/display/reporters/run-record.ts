@@ -10,7 +10,7 @@ export interface RunRecord {
   /** Evaluation of the initial weights; undefined for random weights or a resumed run. */
   before: EvalEvent | undefined;
   measured: EvalEvent | undefined;
-  /** The newest sample, if it has not been shown yet: the last one is shown in the summary. */
+  /** The newest sample, if it has not been shown yet. The summary shows the last sample of the run. */
   sample: SampleEvent | undefined;
   checkpoint: string | undefined;
 }
@@ -55,7 +55,10 @@ export const takeNote = (record: RunRecord, event: TrainEvent): void => {
   }
 };
 
-/** Returns the sample not shown yet, once: when the next step begins, it is known not to be the last. */
+/**
+ * Returns the sample that has not been shown yet, and returns it only once. Called when the next step begins, because
+ * only then is it known that the sample is not the run's last one.
+ */
 export const takeSample = (record: RunRecord): SampleEvent | undefined => {
   const { sample } = record;
   record.sample = undefined;

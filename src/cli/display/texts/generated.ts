@@ -26,11 +26,13 @@ const ownText: EventText = (event) => (event.type === "token" ? event.text : "\n
 export interface WritingPace {
   /** Seconds from the request to the last token, including the reading of the prompt. */
   readonly seconds: number;
-  /** Speed after the first token, so without reading the prompt; null if there is only one token. */
+  /**
+   * Speed after the first token, so the time for reading the prompt is not included; null if there is only one token.
+   */
   readonly tokensPerSecond: number | null;
 }
 
-/** Measures the time of a text from now on. */
+/** Starts to measure the time of writing a text. */
 const paceWatch = (): { readonly token: () => void; readonly pace: (tokens: number) => WritingPace } => {
   const asked = performance.now();
   let first: number | undefined;
@@ -48,8 +50,8 @@ const paceWatch = (): { readonly token: () => void; readonly pace: (tokens: numb
 };
 
 /**
- * Prints the speed and the number of accepted guesses below the text. It goes to standard error and only to a terminal,
- * so a file gets only the text.
+ * Prints the speed and the number of accepted guesses below the text. These lines go to standard error and only to a
+ * terminal, so a file gets only the text.
  */
 const tellPace = ({ newTokens, guesses }: GenerateDoneEvent, { tokensPerSecond }: WritingPace): void => {
   const { stderr } = host;

@@ -27,7 +27,7 @@ const checkedText = ({ checked, path }: ModelFacts): string => {
     : "no manifest, so damaged weights are not noticed";
 };
 
-/** Such as "in each 6th layer". */
+/** Words for every n-th layer, such as "in each 6th layer". */
 const inEach = (n: number): string => {
   const endings: Readonly<Record<number, string>> = { 1: "st", 2: "nd", 3: "rd" };
   const isTeen = Math.floor((n % 100) / 10) === 1;

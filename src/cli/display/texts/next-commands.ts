@@ -10,15 +10,15 @@ export interface NextCommand {
   readonly purpose: string;
 }
 
-/** The command that opens the studio on a folder of runs; the default folder is left out. */
+/** The command that opens the studio on a folder of runs. The name of the default folder is left out. */
 export const studioCommand = (folder: string): NextCommand => ({
   command: commandLine(["studio", ...(folder === runsFolder ? [] : [folder])]),
   purpose: "a page with curves, where you can write with the model",
 });
 
 /**
- * Lines with the commands and their purposes; a command and its purpose share a line if they fit. Empty without
- * commands.
+ * Lines with the commands and their purposes. A command and its purpose share a line if they fit into it. Without
+ * commands, there are no lines.
  */
 export const nextLines = (next: readonly NextCommand[], width: number, { colors }: Style): readonly string[] =>
   next.length === 0

@@ -5,17 +5,17 @@ import type { Tokenizer } from "../../../tokenizer/tokenizer.ts";
 import { type ColorDepth, printable, type Style } from "../../process/terminal.ts";
 import { flow } from "./format.ts";
 
-/** Style of an output that probabilities are written to. */
+/** Style of the output that the probabilities are written to. */
 export interface ProbabilityStyle extends Style {
   readonly depth: ColorDepth;
 }
 
-/** A pair of background and text colour, so it is readable on terminals of any colours. */
+/** A background colour with a matching text colour, so that the text is readable with any colours of the terminal. */
 interface Shade {
   /** Lowest probability for this shade. */
   readonly from: number;
   readonly name: string;
-  /** Escape code parameters by colour depth; undefined: unchanged text. */
+  /** Parameters of the escape code for each colour depth. If undefined, the text stays unchanged. */
   readonly codes: Readonly<Record<Exclude<ColorDepth, 1>, string>> | undefined;
 }
 
@@ -56,14 +56,15 @@ const figured = (text: string, probability: number): string => {
 
 /** Legend of the colours or numbers, in lines of at most `width` columns. */
 export const probabilityLegend = ({ depth }: ProbabilityStyle, width: number): readonly string[] => {
-  if (depth === 1) return flow(["[n] after a token: the model's own probability of it, in per cent"], " ", width);
+  if (depth === 1)
+    return flow(["[n] after a token: the probability that the model gave the token, in per cent"], " ", width);
   const parts = shades.map((shade) => paint(` ${shade.name} `, shade, depth));
   return flow(["probability of each token:", ...parts], " ", width);
 };
 
 /**
- * A part of a text and the probability of its token. If several tokens form one character, it is the product of their
- * probabilities.
+ * A part of a text, and the probability of its token. If several tokens form one character, the probability is the
+ * product of the tokens' probabilities.
  */
 interface Piece {
   readonly text: string;
@@ -71,7 +72,8 @@ interface Piece {
 }
 
 /**
- * Formats events as text with probabilities. Text held back for a stop string appears with the event that contains it.
+ * Formats events as text with probabilities. A token is shown when all of its text has arrived, because text that may
+ * begin a stop string arrives with a later event.
  * @param tokenizer the model's tokenizer; the events must have probabilities.
  * @param showSpecialTokens as in the options of the events.
  * @returns a function that formats an event for a terminal, without control characters.
@@ -84,7 +86,7 @@ export const probabilityText = (
   const stream = textStream(tokenizer, { showSpecialTokens });
   /** Tokens not shown yet; the last one may be an incomplete character. */
   let pending: Piece[] = [];
-  /** Text that may be shown but is not yet matched to a token. */
+  /** Text that has arrived but is not yet matched to a token. */
   let shown = "";
   const show = ({ text, probability }: Piece): string => {
     const visible = printable(text, symbols.unicode);

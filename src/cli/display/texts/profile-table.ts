@@ -22,7 +22,7 @@ interface Row {
 }
 
 const titles: Row = { name: "kernel", calls: "calls", time: "time", share: "share", rate: "rate", bytes: "bytes" };
-/** Columns from left to right; a narrow terminal drops the rightmost ones. */
+/** Columns from left to right. A narrow terminal drops the columns at the right. */
 const order = ["name", "time", "share", "calls", "rate", "bytes"] as const satisfies readonly (keyof Row)[];
 
 const gap = "  ";
@@ -70,7 +70,7 @@ export const profileLines = (
       .trimEnd(),
   );
   const [head = "", ...body] = lines;
-  // A resumed run has times only for the steps since it was resumed.
+  // In a resumed run, only the steps after the resume have times.
   const range = `${formatCount(step - timedSteps + 1)} to ${formatCount(step)}, since the run was resumed`;
   const since = timedSteps === step || timedSteps === 0 ? "" : ` (${range})`;
   const timed = `${formatPlural(timedSteps, "step")}${since}`;

@@ -28,7 +28,7 @@ const row = (label: string, parts: readonly string[], width: number, { symbols, 
     (line, i) => (i === 0 ? colors.dim(padRight(label, labelWidth)) : " ".repeat(labelWidth)) + line,
   );
 
-/** Such as "12 passes over the text". */
+/** Words for a number of passes, such as "12 passes over the text". */
 const passesText = (passes: number, what: string): string =>
   `${passes < 10 ? passes.toFixed(1) : formatCount(Math.round(passes))} passes over the ${what}`;
 
@@ -70,7 +70,7 @@ const derivedParts = ({ config, derived }: StartEvent): readonly string[] => {
     ...Object.entries(shown)
       .filter(([field]) => derived.includes(field))
       .map(([field, name]) => `${name} ${String(valueAt(config, field))}${units[field] ?? ""}`),
-    "each has a flag (see --help)",
+    "each of these has a flag (see --help)",
   ];
 };
 
@@ -187,7 +187,7 @@ const memoryParts = (memory: MemoryEstimate, available: number | null): readonly
 
 /**
  * Estimated time of the run.
- * @param speed tokens per second, as in the lines of the steps: padding tokens in rows of documents are not counted.
+ * @param speed tokens per second, as in the lines of the steps. Padding tokens in rows of documents are not counted.
  */
 export const estimateLines = (event: EstimateEvent, speed: number | undefined, width: number, style: Style): string[] =>
   row(
@@ -254,7 +254,7 @@ const resultRows = (
     style,
   ),
   ...(before === undefined
-    ? // A resumed run does not measure its initial weights again. If it began with other weights, it was never untrained.
+    ? // A resumed run does not measure its initial weights again. Initial weights from another model were never untrained.
       start.initFrom !== null
       ? []
       : row("untrained", [`${Math.log(start.vocabSize).toFixed(3)} nats/token (ln ${start.vocabSize})`], width, style)
@@ -300,13 +300,13 @@ const isRising = ({ start, done, measured }: ToldRun): boolean =>
 const nextCommands = (told: ToldRun, { why }: RunContext): readonly NextCommand[] => {
   const { start, done, sample, checkpoint } = told;
   const run = done.out;
-  // Repeat the backend that the user chose, because the run's last bits depend on it.
+  // Repeat the backend that the user chose, because the last bits of the run's numbers depend on the backend.
   const backend = why === undefined ? ["--backend", start.backend] : [];
   const next: NextCommand[] = [];
   if (run !== null && done.reason === "interrupted") {
     next.push({ command: commandLine(["train", "--resume", run, ...backend]), purpose: "continue to the planned end" });
   }
-  // The run's folder, not its last checkpoint, so that the commands load the best weights.
+  // Name the run's folder, not its last checkpoint, so that the commands load the best weights.
   if (run !== null && checkpoint !== undefined) {
     const prompt = sample === undefined ? [] : ["--prompt", escapeText(sample.prompt)];
     next.push(

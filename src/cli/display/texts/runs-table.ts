@@ -95,7 +95,7 @@ const tableLines = (
   return rows.map(({ run, line }) => (run === undefined ? colors.dim(line) : line));
 };
 
-/** Each run in two or more lines of at most `width` columns, if its words allow it. */
+/** Shows each run in two or more lines. A line has at most `width` columns, unless a single word is wider. */
 const blockLines = (
   runs: readonly ListedRun[],
   width: number,
@@ -124,7 +124,7 @@ const blockLines = (
 const compare = (one: ListedRun, other: ListedRun): boolean =>
   one.corpusSha256 === other.corpusSha256 &&
   one.config.tokenizer.kind === other.config.tokenizer.kind &&
-  // A run that has recorded nothing has no tokenizer here, but also no loss.
+  // A run that has recorded nothing has no tokenizer here, and no loss either.
   (one.vocabSize ?? other.vocabSize) === (other.vocabSize ?? one.vocabSize);
 
 /** Groups the runs whose losses can be compared; groups and runs keep their order. */
@@ -149,12 +149,12 @@ export const runsLines = (
   return tableLines(runs, width, style, underWay, losses) ?? blockLines(runs, width, style, underWay, losses);
 };
 
-/** Digits of a text's hash that are shown: enough to distinguish texts with the same name. */
+/** Number of digits of a text's hash that are shown. This many digits distinguish texts with the same name. */
 const shownDigits = 8;
 
 /**
- * The runs grouped by text and tokenizer, with a heading for each group if there are several. Either all groups are
- * tables, or none.
+ * The runs grouped by text and tokenizer. If there are several groups, each has a heading. Either all groups are shown
+ * as tables, or none of them is.
  */
 export const groupedLines = (
   groups: readonly (readonly ListedRun[])[],

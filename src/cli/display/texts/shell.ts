@@ -4,7 +4,7 @@ import { columns } from "./width.ts";
 const writtenWords = (line: string): readonly string[] =>
   line.match(/(?:\$'(?:\\.|[^'])*'|\\.|'[^']*'|"(?:\\.|[^"])*"|[^\s'"\\])+/gsu) ?? [];
 
-/** A flag stays with its value, and a redirection with its file. */
+/** A flag stays on one line with its value, and a redirection with its file. */
 const bindsNext = /^(?:-.*|[<>|]+)$/su;
 
 /** Indentation of continuation lines. */
@@ -26,8 +26,8 @@ const chunksOf = (command: string, width: number): readonly string[] => {
 };
 
 /**
- * Breaks a command into lines of at most `width` columns, if its words allow it, with a backslash at each line end.
- * Words and quoted texts stay whole.
+ * Breaks a command into lines, with a backslash at each line end. A line has at most `width` columns, unless a single
+ * word is wider. Words and quoted texts stay whole.
  */
 export const wrapCommand = (command: string, width: number): readonly string[] => {
   if (columns(command) <= width) return [command];

@@ -7,7 +7,7 @@ import { columns, padLeft, padRight, wrapText } from "./width.ts";
 
 const signed = (value: number): string => `${value < 0 ? "" : "+"}${value.toFixed(4)}`;
 
-/** @param seeds number of seeds in the sweep: a setting with all of them was not stopped. */
+/** @param seeds number of seeds in the sweep. A setting that has a loss for each seed was not stopped. */
 const endingText = (ending: Ending, seeds: number): string => {
   switch (ending.kind) {
     case "finished":
@@ -49,7 +49,8 @@ const rangeText = ({ runs }: HeldOutLoss): string => {
 };
 
 /**
- * Number of trained steps, and why the others were not trained. Only steps cut by an early-stop rule count as saved.
+ * Number of trained steps, and why the other steps were not trained. Steps count as saved only if a setting was stopped
+ * early by a rule.
  */
 const stepsText = ({ settings, steps, plannedSteps }: SweepResult): string => {
   const shareOf = (isCounted: (kind: Ending["kind"]) => boolean): number =>
@@ -95,7 +96,7 @@ export const sweepTable = (result: SweepResult, seeds: readonly number[], width:
       : [start, ...wrapText(ending, width - 4).map((line) => `    ${line}`)];
   });
   const told = [
-    `Each loss is the run's lowest loss on the part of the text that chooses the winner, mean over ${seeds.length === 1 ? "one seed" : "the seeds"}; ± is half the width of the 95% confidence interval over seeds. The best setting was chosen by these losses, so its own loss here is too low.`,
+    `Each loss is the run's lowest loss on the part of the text that is for choosing the winner${seeds.length === 1 ? "" : ", as a mean over the seeds"}. ± is half the width of the 95% confidence interval over seeds. The best setting was chosen by these losses, so its own loss here is too low.`,
     ...(heldOut === null
       ? ["No setting has finished."]
       : [

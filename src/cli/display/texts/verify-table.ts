@@ -23,11 +23,11 @@ export interface VerifiedModel {
   readonly contextLength: number;
 }
 
-/** At most five characters of digits, also for tiny values. */
+/** Formats a value with four digits, or with two digits and an exponent if the value is below 0.001. */
 const shown = (value: number): string =>
   value === 0 ? "0" : value >= 1e-3 ? value.toPrecision(4) : value.toExponential(1);
 
-/** The first position where the file's greedy token differs. */
+/** The first position where the file's greedy token differs from the model's greedy token. */
 const firstText = ({ differences: [first] }: VerifiedForm): string =>
   first === undefined ? "none" : `prompt ${first.prompt + 1}, token ${first.index + 1}: margin ${shown(first.margin)}`;
 

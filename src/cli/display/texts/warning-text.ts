@@ -2,7 +2,7 @@ import { commandLine } from "../../../core/text/shell-word.ts";
 import type { NonfiniteEvent, OverfittingEvent, StartEvent } from "../../../runs/events.ts";
 import { formatCount, formatLoss } from "./format.ts";
 
-/** Start of the run, which the advice depends on. */
+/** The start event of the run, which the advice depends on. */
 type Begun = Pick<StartEvent, "initFrom" | "config">;
 
 /** Maximum dropout that is suggested. */

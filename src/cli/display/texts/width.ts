@@ -44,7 +44,7 @@ const emojiLook = /\p{Emoji_Presentation}|\ufe0f/u;
 const isWide = (codePoint: number): boolean =>
   wideRanges.some(([first, last]) => codePoint >= first && codePoint <= last);
 
-/** Created on first use: creating a segmenter takes milliseconds, about a tenth of the time of `--help`. */
+/** Created on first use, because creating a segmenter takes milliseconds: about a tenth of the time of `--help`. */
 let segmenter: Intl.Segmenter | undefined;
 
 const graphemesIn = (text: string): readonly string[] => {
