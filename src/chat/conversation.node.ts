@@ -29,7 +29,7 @@ export const checkChats = ({ chatTemplate }: Pick<ChatModel, "chatTemplate">, wh
   if (chatTemplate !== null) return chatTemplate;
   throw new ConfigError({
     where,
-    must: "the model must have a chat template, as models trained on conversations have",
+    must: "the model must have a chat template (models trained on conversations have one)",
     got: "none",
     hint: "`foretoken generate`, or an instruct or chat model",
   });
@@ -105,7 +105,7 @@ const tooLong = (length: number, most: number, contextLength: number, answer: re
       })
     : new ConfigError({
         where: "answer",
-        must: `must leave room to continue: ${limit} and its message ${context}`,
+        must: `must leave room to continue: ${limit} and the message ${context}`,
         got: String(length),
         hint: "another message",
       });

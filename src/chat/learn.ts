@@ -141,7 +141,7 @@ export const encodeDocuments = async (
             where,
             must: "the chat template must render the conversation",
             got: shorten(oneLine(outcome?.fault ?? "no text")),
-            hint: "another order of its messages, or a file without this conversation",
+            hint: "the messages in another order, or a file without this conversation",
           });
         }
         const added = addWritten(source.messages, outcome.texts);

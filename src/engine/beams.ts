@@ -107,7 +107,7 @@ export const searchBeams = async (room: Room, request: BeamRequest): Promise<rea
     found.splice(beams);
   };
   const writtenOf = ({ ids }: Sequence): readonly number[] => ids.slice(prompt.length);
-  const full = (): Error => new Error("the room must have pages for all beams");
+  const full = (): Error => new Error("there must be enough pages for all beams");
 
   const root = openSequence(room, { model, prompt, maxNewTokens, choose: () => null });
   if (root === null) throw full();

@@ -27,7 +27,7 @@ const schema = z.strictObject({
 
 /** Options of `beamSearch`. */
 export interface BeamSearchOptions {
-  /** The text to continue, or its token ids. Default: the default prompt of `generate`. */
+  /** The text to continue, or its token ids. Default: the same prompt as the default of `generate`. */
   readonly prompt?: string | readonly number[] | Int32Array | undefined;
   /**
    * Number of texts that the search continues at each step, and maximum number of texts that it returns. Whole number
@@ -62,9 +62,12 @@ export interface BeamText {
   readonly ids: readonly number[];
   /** ln p of the text after the prompt, in nats. */
   readonly logProb: number;
-  /** `logProb` / length ** lengthPenalty. The returned texts are sorted by it. */
+  /** `logProb` / length ** lengthPenalty. The returned texts are sorted by this score. */
   readonly score: number;
-  /** `endOfText`; `length` if the text reached `maxNewTokens`; `aborted` if the signal ended the search. */
+  /**
+   * Why the text ended. `endOfText`: the model drew an end token. `length`: the text reached `maxNewTokens`. `aborted`:
+   * the signal ended the search.
+   */
   readonly finishReason: Extract<FinishReason, "endOfText" | "length" | "aborted">;
 }
 

@@ -131,7 +131,7 @@ const markerOf = (
     : { marker: Array.from(first.text)[0] ?? "", atStart: true };
 };
 
-const unknown = "a form without the name of a tool and its arguments as one JSON object";
+const unknown = "a form that does not write the name of the tool, and the arguments as one JSON object";
 
 /**
  * Finds the form, or the reason why there is none. @throws the errors of `write`. If the template refuses several
