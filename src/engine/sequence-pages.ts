@@ -86,8 +86,7 @@ export const openSequencePages = (
   const { prefixes } = pages;
   const found = before.slice(goneBefore);
   const taken = Math.max(0, most - (replaces ? 0 : before.length));
-  // With windows, a sequence may release a page that other sequences still read, and take another page. So sequences
-  // also reserve the pages that they share.
+  // With windows, a sequence may replace a shared page that others still read, so shared pages are reserved too.
   let reserved = window === null ? taken : Math.min(taken, window) + found.length;
   // These nodes are held before pages are taken, so that they are not removed to make room.
   const copied = part?.node == null ? [] : [part.node];

@@ -25,7 +25,7 @@ export const samplingSchema = z.strictObject({
     .number()
     .gt(0)
     .describe(
-      "makes tokens that occurred in the prompt or the text less probable: their positive logits are divided by this number, and their negative logits are multiplied by it; 1 changes nothing",
+      "for tokens that occurred in the prompt or the text: divides positive logits by this number, and multiplies negative logits by it; 1 changes nothing",
     ),
   presencePenalty: z
     .number()
@@ -57,8 +57,8 @@ export interface Sampling {
    */
   readonly typicalP: number;
   /**
-   * Makes tokens that occurred in the prompt or the text less probable: their positive logits are divided by this
-   * number, and their negative logits are multiplied by it; 1 changes nothing. Number above 0. Default 1.
+   * For tokens that occurred in the prompt or the text: divides positive logits by this number, and multiplies negative
+   * logits by it; 1 changes nothing. Number above 0. Default 1.
    */
   readonly repetitionPenalty: number;
   /** Subtracted from the logits of tokens that were already written; 0 changes nothing. Number. Default 0. */

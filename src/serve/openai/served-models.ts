@@ -207,8 +207,7 @@ export const openServedModels = async (
     try {
       served.loaded = await open(source, sizes, version, speculate);
     } catch (error) {
-      // The files may be incomplete. Later calls try again, with longer and longer waits. Only the first failure is
-      // reported.
+      // The files may be incomplete. Later calls try again, less and less often. Only the first failure is reported.
       if (served.failures === 0)
         tell(`${source.name} was replaced, but cannot be loaded: ${error instanceof Error ? error.message : error}`);
       served.notBefore = performance.now() + Math.min(longestWaitMs, firstWaitMs * 2 ** served.failures++);
@@ -235,8 +234,7 @@ export const openServedModels = async (
       const { served, adapter } = find(name);
       const waiting = Math.max(0, served.texts - parallel);
       const fits = served.texts + texts <= parallel + queue;
-      // A request with more texts than the limit is accepted if no other text waits. Otherwise it could never be
-      // answered.
+      // More texts than the limit are accepted if no other text waits. Otherwise they could never be written.
       const fitsNever = texts > parallel + queue;
       if (texts > 0 && !fits && !(fitsNever && waiting === 0)) throw busy(waiting, queue);
       const { loaded } = served;
