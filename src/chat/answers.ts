@@ -52,7 +52,10 @@ const commonLength = (one: string, other: string): number => {
   return length;
 };
 
-/** Puts the mark after the words of an answer, but before trailing spaces, which a template may remove. */
+/**
+ * Puts the mark directly after the words of an answer. Trailing spaces come after the mark, because a template may
+ * remove them.
+ */
 const marked = (message: ChatMessage): ChatMessage => {
   if (message.role !== "assistant") return message;
   const { content } = message;
@@ -95,9 +98,9 @@ const turnOf = (
 
 /**
  * Creates a writer for one template. If the whole rendered text begins with the prompt of each answer, exactly as the
- * model sees the prompt when it answers, all answers are in one text. Otherwise each answer has its own text, which
- * ends with the answer.
- * @throws the template's own error if it cannot be parsed.
+ * model sees this prompt when it answers, there is one text with all answers. Otherwise each answer has its own text,
+ * which ends with the answer.
+ * @throws the template's own error if the template cannot be parsed.
  */
 export const conversationWriter = ({ template, bosToken, eosToken, names }: LearnedTemplate): WriteConversation => {
   const program = new Template(template);

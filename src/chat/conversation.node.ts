@@ -9,7 +9,7 @@ import { markNames } from "./marks.ts";
 import type { TemplateMessage } from "./messages.ts";
 import { type RenderTemplate, renderTemplate } from "./template.node.ts";
 
-/** The parts of a model that a conversation needs. A model of `loadInWorker` has them. */
+/** The parts of a model that a conversation needs. A model from `loadInWorker` has these parts. */
 export interface ChatModel {
   /** Its shape. */
   readonly config: ModelConfig;

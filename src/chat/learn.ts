@@ -26,7 +26,7 @@ export interface Learner {
   readonly tokenizer: Tokenizer;
   /** Renders the model's conversations; null: the model has no chat template. */
   readonly chatTemplate: ChatTemplate | null;
-  /** The token that ends a text, if the tokenizer does not define one; undefined: none. */
+  /** The token that ends a text. It is used if the tokenizer does not define such a token; undefined: there is none. */
   readonly endToken?: number | undefined;
 }
 

@@ -161,8 +161,8 @@ export const renderTemplate: RenderTemplate = async (template, messages, where, 
 /** Renders many conversations, one after another. */
 export interface TemplateRenderer {
   /**
-   * Like `renderTemplate`, but the process is reused.
-   * @param signal removes the request from the queue when it is aborted.
+   * Like `renderTemplate`, but one process renders many conversations.
+   * @param signal when it is aborted, the request leaves the queue.
    */
   render(
     template: ChatTemplate,

@@ -52,8 +52,8 @@ export interface EngineCounts extends GuessCounts {
 /** An engine that writes sequences; see the head of the file. */
 export interface SequenceEngine {
   /**
-   * Adds a sequence. It begins when there are pages for it, at the earliest at the next tick. `choose` is not called
-   * before this function returns.
+   * Adds a sequence. It begins when there are pages for it, but not before the next tick. `choose` is not called before
+   * this function returns.
    * @throws ShapeError for an id outside the vocabulary, ConfigError after `close`.
    */
   write(request: SequenceRequest): Writing;
@@ -78,8 +78,8 @@ export interface EngineSizes {
 }
 
 /**
- * Starts waiting sequences, in order, as long as there are pages for them. Returns how many prompt positions were
- * already in memory.
+ * Starts waiting sequences, in order, as long as there are pages for them. Returns the number of prompt positions that
+ * were already in memory.
  */
 const letIn = (room: Room, waiting: Entry[], running: Entry[], most: number): number => {
   let reused = 0;

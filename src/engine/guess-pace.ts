@@ -12,7 +12,7 @@ export interface Guessable {
   readonly chance: number;
   /** Maximum number of guesses. */
   readonly most: number;
-  /** Milliseconds that it takes to make one guess, before the pass. */
+  /** Milliseconds that it takes to make one guess. Guesses are made before the pass. */
   readonly milliseconds: number;
 }
 

@@ -43,7 +43,7 @@ export interface GuessState {
   isSlow: boolean | undefined;
   /** Milliseconds that it takes to make one guess. */
   milliseconds: number;
-  /** `rest`: number of tokens to write without guesses before the next try. `left`: how many of them remain. */
+  /** `rest`: number of tokens to write without guesses before the next try. `left`: how many of these tokens remain. */
   rest: number;
   left: number;
   /** Number of passes that still get guesses in the current try. */

@@ -54,7 +54,7 @@ const checked = ({ request }: Entry, guesses: readonly number[], most: number): 
   return first;
 };
 
-/** Awaits the guesses of one text. An error ends this text. */
+/** Awaits the guesses of one text. If guessing fails, the error ends this text. */
 const ask = async (entry: Entry, given: readonly number[] | Promise<readonly number[]>): Promise<readonly number[]> => {
   try {
     return await given;

@@ -116,7 +116,7 @@ export const createPageMemory = (model: Model, first: number): PageMemory => {
       const rotaryDim = rotaryDimOf(config, position);
       const sizes = { rows: pageRows, time: 1, heads: 0, keyHeads, headDim, rotaryDim, start: 0, together: 0 };
       const places = memory.upload(new Int32Array(pageRows).fill(by), [pageRows]);
-      // The kernel reads `x` and `rstd` only with a norm, so their contents do not matter here.
+      // The kernel reads `x` and `rstd` only if there is a norm. Here there is none, so their contents do not matter.
       const x = memory.allocate([pageRows, width]);
       const rstd = memory.allocate([pageRows, keyHeads]);
       const turned = memory.allocate([pageRows, width], dtype);

@@ -28,7 +28,7 @@ export interface Piece {
   readonly wants: "none" | "last" | "all";
 }
 
-/** Passes of one model over the pages of one memory. */
+/** Passes of one model. They read and write the pages of one memory. */
 export interface Passes {
   /**
    * Computes all pieces in one pass. The bits of a piece do not depend on the other pieces. They also do not depend on

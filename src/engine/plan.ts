@@ -33,8 +33,8 @@ export const writingOf = (running: readonly Entry[]): readonly Entry[] => {
 };
 
 /**
- * Plans the next pass, for one model: one piece for each sequence that writes a token, and as many prompt positions as
- * the pace allows.
+ * Plans the next pass, for one model. It has one piece for each sequence that writes a token, and as many prompt
+ * positions as the pace allows.
  */
 export const planPass = (
   running: readonly Entry[],

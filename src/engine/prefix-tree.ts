@@ -39,7 +39,7 @@ export interface PrefixMatch {
 export interface PrefixTree {
   /** Number of pages that no sequence holds. */
   readonly idle: number;
-  /** The tree of an owner (a model) with its current weights. */
+  /** The tree of an owner (a model) for the owner's current weights. */
   current(owner: object): Tree;
   /** Finds the longest prefix of `ids` that is in memory and has at most `most` tokens. It does not hold the nodes. */
   find(owner: object, ids: readonly number[], most: number): PrefixMatch;
@@ -47,12 +47,12 @@ export interface PrefixTree {
   hold(path: readonly PrefixNode[]): void;
   /** Releases nodes that were held. Pages that can never be used again are given to `free`. */
   release(path: readonly PrefixNode[]): void;
-  /** Marks nodes that are no longer held as just used, so that other pages are removed before them. */
+  /** Marks nodes that are no longer held as used just now. So other pages are removed before their pages. */
   touch(path: readonly PrefixNode[]): void;
   /**
-   * Adds a page whose tokens follow the tokens of `parent`, and holds its node.
-   * @param tree of the model that computed the page.
-   * @returns the node. If a node with the same tokens exists, it is returned, and the caller must use its page.
+   * Adds a page whose tokens follow the tokens of `parent`, and holds the page's node.
+   * @param tree the tree of the model that computed the page.
+   * @returns the node. If a node with the same tokens exists, this node is returned, and the caller must use its page.
    */
   add(tree: Tree, parent: PrefixNode | null, tokens: readonly number[], page: number): PrefixNode;
   /** Removes the least recently used page that no sequence holds, and returns it. */

@@ -1,4 +1,4 @@
-/** The pages of one sequence: first shared pages, then pages of its own. */
+/** The pages of one sequence: shared pages come first, then pages of its own. */
 import { pageRows } from "../backend/kernels/sizes.ts";
 import type { Model } from "../models/model.ts";
 import type { PageMemory } from "./page-memory.ts";
@@ -100,7 +100,7 @@ export const openSequencePages = (
     const less = lessOf({ path: before, gone: goneBefore, part }, replaces || window !== null);
     return less === null ? null : openSequencePages({ pages, memory }, owner, less, most, replaces, window);
   }
-  // The tree of the current weights: pages computed with them must not be found after the weights change.
+  // The tree of the current weights. After the weights change, pages that were computed with them must not be found.
   const tree = prefixes.current(owner);
   let path: PrefixNode[] = [...before];
   /** Number of first pages (shared and own) that were released. */
@@ -109,7 +109,7 @@ export const openSequencePages = (
   let foundEnd = window === null ? 0 : before.length;
   /** Own pages; null: released. */
   const own: (number | null)[] = [];
-  /** The last result of `first`; undefined: the pages have changed since. */
+  /** The last result of `first`; undefined: the pages have changed since that call. */
   let listed: readonly number[] | undefined;
   const take = (): void => {
     own.push(pages.take());

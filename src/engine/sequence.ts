@@ -87,7 +87,7 @@ export interface Sequence {
    * @returns null if there are no pages for the new sequence.
    */
   fork(more: readonly number[]): Sequence | null;
-  /** Releases its pages. Computed pages stay in the prefix tree for other sequences. */
+  /** Releases the sequence's pages. Computed pages stay in the prefix tree for other sequences. */
   close(): void;
 }
 

@@ -58,7 +58,7 @@ export interface BeamSearchOptions {
 export interface BeamText {
   /** The text after the prompt. */
   readonly text: string;
-  /** Ids of its tokens, including the end token if the model drew one. */
+  /** Ids of the text's tokens, including the end token if the model drew one. */
   readonly ids: readonly number[];
   /** ln p of the text after the prompt, in nats. */
   readonly logProb: number;
@@ -126,7 +126,7 @@ export const beamSearch = async (lm: LanguageModel, options: BeamSearchOptions =
     });
   }
   const found = await whileOpen(where, model, async () => {
-    // Room for the old and the new beams at once: each may hold a whole context of its own.
+    // Memory for the old and the new beams at the same time, because each beam may hold a whole context of its own.
     const room = createRoom(model, (2 * beams + 1) * (Math.ceil(contextLength / pageRows) + 1) * pageBytes(model));
     try {
       return await searchBeams(room, {

@@ -35,7 +35,7 @@ export interface TokenEvent {
   readonly logProb?: number;
   /**
    * The most probable tokens at this position, the most probable first; equally probable tokens are sorted by id. The
-   * option `candidates` sets their number. The drawn token is not always among them.
+   * option `candidates` sets the number of these tokens. The drawn token is not always among them.
    */
   readonly candidates?: readonly Candidate[];
 }

@@ -17,7 +17,10 @@ export interface ManyText extends Omit<GenerateDoneEvent, "v" | "type" | "task">
   readonly ids: readonly number[];
 }
 
-/** Options of `generateMany`: options of the engine, and default options for every text. A prompt may override them. */
+/**
+ * Options of `generateMany`: options of the engine, and default options for every text. A prompt may override the
+ * default options.
+ */
 export interface GenerateManyOptions extends EngineOptions, Omit<EngineGenerateOptions, "prompt"> {}
 
 const optionsOf = (prompt: unknown): EngineGenerateOptions => {

@@ -35,7 +35,7 @@ export const parseEngineOptions = (options: EngineOptions): typeof engineDefault
 export interface Engine {
   /**
    * Writes one text together with all other open texts. It yields the events of `generate`, with the same bits. The
-   * engine computes some tokens ahead of the reader. If the reader stops early, the text ends.
+   * engine computes some tokens before the reader asks for them. If the reader stops early, the text ends.
    * @throws the errors of `generate`, and ConfigError for an unknown adapter.
    */
   generate(options?: EngineGenerateOptions): AsyncGenerator<EngineEvent, void, undefined>;

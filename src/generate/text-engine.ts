@@ -45,7 +45,10 @@ export const engineOptionNames: readonly string[] = [
 export interface TextEngine {
   /** @param lm the engine's model, or a view of it. */
   generate(lm: LanguageModel, options?: EngineGenerateOptions): AsyncGenerator<EngineEvent, void, undefined>;
-  /** Writes a text whose options were checked before. It yields the events of `generate`, each in a list of its own. */
+  /**
+   * Writes a text whose options were checked before. It yields the events of `generate`, each event in a list of its
+   * own.
+   */
   write(lm: LanguageModel, text: CheckedText): AsyncGenerator<readonly EngineEvent[], void, undefined>;
   /**
    * Yields the events of `generate` in lists. Each list has all new events. This is for readers for whom each list
@@ -124,7 +127,7 @@ export interface CheckedText {
 
 /**
  * Checks the options of a text and reads its prompt.
- * @param names of all known options.
+ * @param names names of all known options.
  */
 export const checkText = (
   lm: LanguageModel,

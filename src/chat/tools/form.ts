@@ -1,6 +1,6 @@
 /**
- * Finds the form in which a chat template writes tool calls. It does not depend on names of models: the template
- * renders an answer with known calls, and the text around their names and arguments is the form.
+ * Finds the form in which a chat template writes tool calls. It does not depend on names of models. The template
+ * renders an answer with known calls. The text around the names and arguments of these calls is the form.
  */
 import { CheckpointError, ConfigError } from "../../core/errors/errors.ts";
 import { nameFinder } from "../../tokenizer/names-in-text.ts";
@@ -131,7 +131,7 @@ const markerOf = (
     : { marker: Array.from(first.text)[0] ?? "", atStart: true };
 };
 
-const unknown = "a form that does not write the name of the tool, and the arguments as one JSON object";
+const unknown = "a form that does not contain the tool's name and the arguments as one JSON object";
 
 /**
  * Finds the form, or the reason why there is none. @throws the errors of `write`. If the template refuses several

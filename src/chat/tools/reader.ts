@@ -19,7 +19,7 @@ export interface AnswerReader {
   end(): readonly AnswerPiece[];
   /** Number of calls that have begun. */
   readonly calls: number;
-  /** Whether the last call is complete; true if there is no call. */
+  /** Whether the last call is complete. It is true if there is no call. */
   readonly isWhole: boolean;
 }
 

@@ -19,7 +19,7 @@ export interface Tool {
 
 /** A tool call that a model wrote. */
 export interface ToolCall {
-  /** Identifies the call. The message with its result has the same id. */
+  /** Identifies the call. The message with the call's result has the same id. */
   readonly id: string;
   /** The name of the tool. */
   readonly name: string;

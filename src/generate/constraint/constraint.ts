@@ -72,8 +72,8 @@ export interface RepeatConstraint {
 }
 
 /**
- * Any text until a marker appears; the constraint `rest` applies after the marker. The text contains no special tokens
- * except the marker. A trigger must be the whole constraint, not a part of another one.
+ * Any text until a marker appears. After the marker, the constraint `rest` applies. The text contains no special tokens
+ * except the marker. A trigger must be the whole constraint, not a part of another constraint.
  */
 export interface TriggerConstraint {
   /** Its kind. */

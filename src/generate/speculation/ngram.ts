@@ -5,7 +5,9 @@
  */
 import type { Draft } from "../../engine/sequence.ts";
 
-/** Lengths of the token sequences that are looked up. Long sequences come first, since they rarely match by chance. */
+/**
+ * Lengths of the token sequences that are looked up. Long sequences come first, because they rarely match by chance.
+ */
 const lengths = [6, 3, 2] as const;
 /** Maximum number of earlier places that are compared. The latest places are compared first. */
 const mostPlaces = 16;

@@ -21,7 +21,7 @@ export interface GuardSettings {
   readonly apiPath: string;
 }
 
-/** Answer to a refused request: its status, and a line for the user. */
+/** Answer to a refused request: the status of the answer, and a line for the user. */
 export interface Refusal {
   readonly status: 401 | 403 | 405 | 415;
   readonly error: string;
@@ -99,7 +99,7 @@ const isOfApi = (path: string, apiPath: string): boolean => {
   return first.includes("%") || first.startsWith(".") || first.trim().toLowerCase() === firstOf(apiPath);
 };
 
-/** A page of another site may link to a page of this server; all other requests of that page are refused. */
+/** A page of another site may have links to pages of this server. All other requests of that page are refused. */
 const isNavigation = (request: Request, path: string, apiPath: string): boolean =>
   request.method === "GET" &&
   !isOfApi(path, apiPath) &&
@@ -145,7 +145,7 @@ const checkKind = (request: Request): Refusal | undefined => {
   return undefined;
 };
 
-/** Why a request is refused because of its token; undefined: the token is right, or none is needed. */
+/** Why the token of a request does not suffice; undefined: the token is right, or no token is needed. */
 export const tokenRefusal = (request: Request, { token }: GuardSettings): Refusal | undefined => {
   if (token === null) return undefined;
   const [, given = ""] = /^Bearer +(\S+)$/iu.exec(request.headers.get("authorization") ?? "") ?? [];

@@ -5,7 +5,7 @@
 
 import { failureOf } from "./json.ts";
 
-/** An event. Its data is written as JSON, which has no line breaks. */
+/** An event. The event's data is written as JSON, which has no line breaks. */
 export interface ServerEvent {
   readonly event?: string;
   readonly id?: string;

@@ -18,7 +18,10 @@ const types: Readonly<Record<string, string>> = {
 
 const maxBytes = 2 ** 26;
 
-/** Accepts file names as build tools make them: no path separator of any system, no hidden files, no parent folder. */
+/**
+ * Accepts file names as build tools make them. A name may not be a hidden file or a parent folder, and may not contain
+ * a path separator of any system.
+ */
 const plainName = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/u;
 
 /** The path in the folder that an address names; undefined: the address cannot name a file of the folder. */

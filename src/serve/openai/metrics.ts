@@ -70,7 +70,7 @@ const histogram = () => {
   };
 };
 
-/** Number of seconds for which tokens are counted, and number of requests whose times are kept. */
+/** Number of seconds for which tokens are counted, and number of latest requests whose times are kept. */
 const recentSeconds = 5;
 const recentRequests = 200;
 

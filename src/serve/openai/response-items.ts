@@ -1,4 +1,6 @@
-/** The items of a response (messages and tool calls) while they are written, and their stream events. */
+/**
+ * The items of a response (messages and tool calls) while the items are written, and the stream events of these items.
+ */
 import type { AnswerCall, AnswerPart } from "./answer-text.ts";
 
 /** A stream event: its type, and its other fields. */

@@ -16,7 +16,7 @@ import { ApiError } from "./api-error.ts";
 export interface ModelSource {
   /** Its id. */
   readonly name: string;
-  /** Other names that requests may use, such as its path. */
+  /** Other names that requests may use for the model, such as its path. */
   readonly aliases: readonly string[];
   /** Loads the model with its adapters. */
   load(): Promise<WorkerModel>;

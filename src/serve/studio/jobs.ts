@@ -1,4 +1,4 @@
-/** The run that this studio computes: at most one. It continues when the page is closed. */
+/** The run that this studio computes. There is at most one. It continues when the page is closed. */
 
 import { presetOf } from "../../config/preset-of.ts";
 import { oneLine, shorten } from "../../core/text/one-line.ts";
@@ -37,7 +37,9 @@ export interface Jobs extends OwnRuns {
   start(name: string, options: TrainOptions): Promise<readonly string[]>;
   /** @throws HttpError if another run is in progress, or the studio is closing. */
   checkFree(): void;
-  /** Registers a run that the same process computes outside of the studio, as if it had been started here. */
+  /**
+   * Registers a run that this process computes outside of the studio. It is treated as if the studio had started it.
+   */
   adopt(name: string, start: StartEvent, stop: () => void): AdoptedRun;
   /** Asks the run to save and stop; false: the studio does not compute this run. */
   stop(name: string): boolean;

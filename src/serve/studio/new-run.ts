@@ -1,4 +1,4 @@
-/** New runs that the page asks for: their options, their plans, and the equivalent command. */
+/** New runs that the page asks for: the options, the plan and the equivalent command of each run. */
 import { stat } from "node:fs/promises";
 import { basename, join, relative } from "node:path";
 import type { BackendChoice } from "../../backend/select.node.ts";
@@ -186,7 +186,7 @@ const costKey = ({ model, lora, train }: RunConfig, vocabSize: number): string =
   ]);
 
 /**
- * Estimated seconds for all steps, from the speed of the latest run with the same cost per step; null: there is no such
+ * Estimated seconds for all steps, from the speed of the latest run whose steps cost the same; null: there is no such
  * run.
  */
 const secondsOf = async (

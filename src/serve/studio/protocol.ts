@@ -63,7 +63,7 @@ export type RunOwner = "studio" | "elsewhere" | null;
 export interface RunSummary {
   readonly name: string;
   readonly owner: RunOwner;
-  /** `unfinished` with an owner: the run is in progress. `failed`: it ended with the error in `failure`. */
+  /** `unfinished` with an owner: the run is in progress. `failed`: the run ended with the error in `failure`. */
   readonly state: "finished" | "patience" | "interrupted" | "unfinished" | "failed";
   readonly failure: string | null;
   /** Whether this studio pauses the run while a text is written. */
@@ -124,9 +124,10 @@ export interface RunSeries {
   /** Maximum number of steps in the answer. */
   readonly mostSteps: number;
   /**
-   * null: every step is included. Otherwise all of the last steps are included: 1,000, or a quarter of `mostSteps` if it is less. Earlier steps are divided into groups of
-   * equal size, and from each group only the steps with the lowest and the highest value of a column are included.
-   * `seconds`: for each included step the time of all steps up to it.
+   * null: every step is included. Otherwise only the last steps are complete: 1,000 steps, or a quarter of `mostSteps`
+   * if that is less. Earlier steps are divided into groups of equal size. From each group, only the steps with the
+   * lowest and the highest value of a column are included. `seconds`: for each included step, the time of all steps up
+   * to it.
    */
   readonly thinned: { readonly seconds: readonly number[] } | null;
 }
@@ -229,8 +230,8 @@ export interface ConfigFieldInfo {
 }
 
 /**
- * GET models: models that can write text. `key` names a model in other requests: "runs/NAME/best", "runs/NAME/last" or
- * "runs/NAME/STEP" for checkpoints of a run.
+ * GET models: models that can write text. `key` names a model in other requests. For checkpoints of a run it is
+ * "runs/NAME/best", "runs/NAME/last" or "runs/NAME/STEP".
  */
 export interface ModelListAnswer {
   readonly models: readonly {
@@ -306,7 +307,8 @@ export type ChatEvent =
       /** Number of tokens that the model reads. */
       readonly promptTokens: number;
       /**
-       * Number of oldest messages that the model does not read, because the conversation is longer than its context.
+       * Number of oldest messages that the model does not read, because the conversation is longer than the model's
+       * context.
        */
       readonly leftOut: number;
       readonly paused: readonly string[];
@@ -347,6 +349,6 @@ export interface ScoreAnswer {
 
 /** Answer to GET <apiPath>/server: the OpenAI server in the studio, and its state. */
 export interface ServerAnswer extends ServerState {
-  /** Base address of its API: `http://127.0.0.1:8000/v1`. */
+  /** Base address of the server's API: `http://127.0.0.1:8000/v1`. */
   readonly url: string;
 }

@@ -8,7 +8,7 @@ import { type KnownRuns, type ListedRun, readRuns } from "../../runs/list/runs.n
 import { HttpError } from "../http/http-error.ts";
 import type { RunListAnswer, RunOwner, RunSummary } from "./protocol.ts";
 
-/** Facts about this studio's own runs that their folders do not contain. */
+/** Facts about this studio's own runs that the folders of the runs do not contain. */
 export interface OwnRuns {
   /** Whether this studio computes the run at this time. */
   isUnderWay(name: string): boolean;
@@ -18,8 +18,8 @@ export interface OwnRuns {
   /** Whether the run was stopped in this studio before it could note its end. */
   wasStopped(name: string): boolean;
   /**
-   * Runs that were started here and are in progress or have failed. They are needed because a folder describes its run
-   * only after the first step.
+   * Runs that were started here and are in progress or have failed. They are listed here because a folder describes its
+   * run only after the first step.
    */
   begun(): readonly ListedRun[];
 }

@@ -11,7 +11,7 @@ export interface Dfa {
    * continues with this character.
    */
   readonly next: Int32Array;
-  /** For each state the label of a text that ends there, from 0; -1: the state does not accept. */
+  /** For each state: the label of a text that ends there, from 0; -1: no text may end there. */
   readonly labels: Int32Array;
   /** The first state; -1: the automaton accepts no text. */
   readonly start: number;
@@ -202,7 +202,7 @@ export const listed = (texts: readonly string[], where = "constraint"): Dfa => {
   return { partition, next: Int32Array.from(next), labels: Int32Array.from(labels), start };
 };
 
-/** The label of a text; -1: the automaton does not accept it. */
+/** The label of a text; -1: the automaton does not accept the text. */
 export const labelOf = (dfa: Dfa, text: string): number => {
   let state = dfa.start;
   for (const char of text) {

@@ -147,7 +147,9 @@ const fromBound = (bound: number): Dfa =>
   bound === 0 ? ofPattern(unsigned) : comparedWith(bound, (order) => order >= 0);
 const toBound = (bound: number): Dfa => comparedWith(bound, (order) => order <= 0);
 
-/** The adjacent double: 1n gives the next larger one, -1n the next smaller one. `value` must not be 0. */
+/**
+ * The adjacent double. With 1n it is the next larger double, with -1n the next smaller double. `value` must not be 0.
+ */
 const neighbour = (value: number, step: 1n | -1n): number => {
   const view = new DataView(new ArrayBuffer(8));
   view.setFloat64(0, value);

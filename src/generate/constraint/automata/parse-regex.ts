@@ -260,7 +260,7 @@ export const parseRegex = (pattern: string, where: string, dialect: Dialect = "s
           }
           part = repeat(part, ...bounds);
         } else break;
-        // A lazy repetition matches the same texts, so its mark is skipped.
+        // A lazy repetition matches the same texts as a greedy repetition, so the mark of a lazy repetition is skipped.
         read.takeIf("?");
       }
       parts.push(part);

@@ -50,7 +50,7 @@ const reached = (rules: Rules, from: Expression): Set<string> => {
   return names;
 };
 
-/** The steps of each rule. Rules without recursion are replaced by their automata. */
+/** The steps of each rule. A rule without recursion is replaced by its automaton. */
 const stepsOf = (rules: Rules, alphabet: CharSet): ReadonlyMap<string, Step> => {
   const recursive = new Set([...rules].filter(([name, rule]) => reached(rules, rule).has(name)).map(([name]) => name));
   const isText = (expression: Expression): boolean =>

@@ -7,7 +7,9 @@ import { type Leaf, markLeaf, textLeaf } from "./leaf.ts";
 import type { TokenTree } from "./vocabulary.ts";
 import type { Frame, Output, Stack } from "./ways.ts";
 
-/** Maximum number of states of a leaf. A larger leaf is replaced by a new one, so that memory stays bounded. */
+/**
+ * Maximum number of states of a leaf. A leaf that grows larger is replaced by a new leaf, so that memory stays limited.
+ */
 const mostLeafStates = 20_000;
 
 /** Leaves that all schemas share if they use the same vocabulary. */

@@ -180,9 +180,9 @@ export const markerLeaf = (marker: string, token: number | undefined, atStart: b
 };
 
 /**
- * Reads a punctuation mark of JSON with the whitespace that is allowed around it: none, one space, or a new line with
- * an indentation. The label is 0.
- * @param depth number of enclosing levels: the indentation is up to four spaces or one tab for each level.
+ * Reads a punctuation mark of JSON and the whitespace that is allowed around it: none, one space, or a new line with an
+ * indentation. The label is 0.
+ * @param depth number of enclosing levels. The indentation is up to four spaces or one tab for each level.
  */
 export const markLeaf = (before: string, depth: number, after: string): Leaf => {
   const [first, last] = [encoder.encode(before), encoder.encode(after)];

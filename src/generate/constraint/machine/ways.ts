@@ -97,8 +97,8 @@ const where = "constraint";
 const frequentHeight = 64;
 
 /**
- * Creates the stacks of a machine; equal stacks are the same object. @param look is called for each stack whose height
- * is a multiple of `frequentHeight`.
+ * Creates the stacks of a machine. Equal stacks are the same object.
+ * @param look is called for each stack whose height is a multiple of `frequentHeight`.
  */
 const stackMaker = (look: (stack: Stack) => void) => {
   const places = new Map<string, Place>();

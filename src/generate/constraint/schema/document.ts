@@ -33,8 +33,8 @@ export const refused = (path: string, keyword: string, must: string, got?: strin
 /** A JSON Schema with its references. */
 export interface Document {
   /**
-   * Returns a schema after a check of its keywords.
-   * @throws ConfigError for an unknown keyword: nothing in this program would obey it.
+   * Checks the keywords of a schema and returns the schema.
+   * @throws ConfigError for an unknown keyword, because nothing in this program would obey it.
    */
   check(schema: unknown, path: string): Schema | boolean;
   /** The schema that a reference names. @throws ConfigError if the document has no such schema. */

@@ -26,7 +26,7 @@ const tooMany = (path: string): ConfigError =>
     hint: "fewer alternatives inside allOf",
   });
 
-/** Merges two ways. The cost in steps depends on the lists in them. */
+/** Merges two ways. The cost in steps depends on the lists in the two ways. */
 const mergedWays = (a: Conjunction, b: Conjunction, where: string): Conjunction | null => {
   const values = a.values === null || b.values === null ? 0 : (a.values.length * b.values.length) >> 3;
   const lists = (way: Conjunction): number =>

@@ -49,7 +49,7 @@ export interface ArraySpec {
   item(place: number): ValueNode;
   /** The item at a position that must also match `contains`. */
   counted(place: number): ValueNode;
-  /** Number of positions, from `from` on, at which an item may match `contains`. */
+  /** Number of positions at or after `from` at which an item may match `contains`. */
   countable(from: number): number;
   /** Whether an array of finite length is allowed, according to the items that are known so far. */
   isPossible(): boolean;
