@@ -157,10 +157,10 @@ export interface GenerateOptions extends SamplingOptions {
    */
   readonly cache?: boolean | undefined;
   /**
-   * Speculative decoding: guesses the next tokens and checks several of them with one pass. The text is the same, and
-   * right guesses make it faster to write. `"ngram"` looks for an earlier place in prompt and text where the last
+   * Speculative decoding: guesses the next tokens and checks several of them with one pass. The text is the same; it is
+   * written faster if the guesses are right. `"ngram"` looks for an earlier place in prompt and text where the last
    * tokens also occur, and guesses the tokens that followed there. This is good for code and other texts that repeat.
-   * Given a model, that model writes the guesses: it must have the same tokenizer, should be much smaller than this
+   * Instead, a second model can write the guesses: it must have the same tokenizer, should be much smaller than this
    * model, and must stay open. If guesses do not save time, fewer or no guesses are made. There are no guesses beyond
    * the context. Not allowed with `cache: false`. In a worker of Node, `"draft"` means the model that was given to
    * `loadInWorker` as `draft`. Default false.
