@@ -1,7 +1,7 @@
 /**
- * Renders conversations with a chat template and finds where their answers begin and end. Answers are not found by
- * searching for their words. Instead a mark is put after the words of every answer, and the template is also rendered
- * up to each answer and up to its end.
+ * Renders conversations with a chat template and finds where their answers begin and end. The code does not search for
+ * the words of an answer. Instead it puts a mark after the words of every answer. It also renders the conversation up
+ * to the beginning and up to the end of each answer.
  */
 import { Template } from "@huggingface/jinja";
 import type { ChatTemplate } from "../pretrained/model/language-model.ts";
@@ -11,11 +11,14 @@ import type { ChatMessage } from "./messages.ts";
 
 /** An answer in a rendered conversation. Positions are UTF-16 indices. */
 export interface WrittenAnswer {
-  /** Index of its message. */
+  /** Index of the answer's message. */
   readonly message: number;
   /** Where the model begins to write: after the text that the template puts before an answer. */
   readonly from: number;
-  /** Where the answer ends: after its end-of-turn token, or what the template writes instead of such a token. */
+  /**
+   * Where the answer ends: after its end-of-turn token. If the template writes other text instead of such a token, the
+   * answer ends after this text.
+   */
   readonly to: number;
 }
 
@@ -26,15 +29,17 @@ export interface WrittenText {
 }
 
 /**
- * Result of rendering a conversation: usually one text. Several texts if the template writes earlier answers in another
- * form than the last answer.
+ * Result of rendering a conversation. Usually it is one text. It is several texts if the template writes earlier
+ * answers in another form than the last answer.
  */
 export type Written = { readonly texts: readonly WrittenText[] } | { readonly fault: string };
 
 /** Renders conversations. Their messages must not contain marks. */
 export type WriteConversation = (messages: readonly ChatMessage[]) => Written;
 
-/** A template, and the names of the tokenizer's special tokens. The first such token after an answer ends the turn. */
+/**
+ * A template, and the names of the tokenizer's special tokens. The first special token after an answer ends the turn.
+ */
 export interface LearnedTemplate extends ChatTemplate {
   readonly names: readonly string[];
 }
@@ -47,7 +52,10 @@ const commonLength = (one: string, other: string): number => {
   return length;
 };
 
-/** Puts the mark after the words of an answer, but before trailing spaces, which a template may remove. */
+/**
+ * Puts the mark directly after the words of an answer. Trailing spaces come after the mark, because a template may
+ * remove them.
+ */
 const marked = (message: ChatMessage): ChatMessage => {
   if (message.role !== "assistant") return message;
   const { content } = message;
@@ -55,7 +63,7 @@ const marked = (message: ChatMessage): ChatMessage => {
   return { ...message, content: content.slice(0, end) + endMark + content.slice(end) };
 };
 
-/** An answer, and the rendered text up to its end. */
+/** An answer, and the rendered conversation up to its end. */
 interface Turn extends WrittenAnswer {
   /** The conversation up to the end of the answer. */
   readonly upTo: string;
@@ -90,9 +98,9 @@ const turnOf = (
 
 /**
  * Creates a writer for one template. If the whole rendered text begins with the prompt of each answer, exactly as the
- * model sees the prompt when it answers, all answers are in one text. Otherwise each answer has its own text, which
- * ends with the answer.
- * @throws the template's own error if it cannot be parsed.
+ * model sees this prompt when it answers, there is one text with all answers. Otherwise each answer has its own text,
+ * which ends with the answer.
+ * @throws the template's own error if the template cannot be parsed.
  */
 export const conversationWriter = ({ template, bosToken, eosToken, names }: LearnedTemplate): WriteConversation => {
   const program = new Template(template);

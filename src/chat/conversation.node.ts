@@ -9,13 +9,13 @@ import { markNames } from "./marks.ts";
 import type { TemplateMessage } from "./messages.ts";
 import { type RenderTemplate, renderTemplate } from "./template.node.ts";
 
-/** The parts of a model that a conversation needs. A model of `loadInWorker` has them. */
+/** The parts of a model that a conversation needs. A model from `loadInWorker` has these parts. */
 export interface ChatModel {
   /** Its shape. */
   readonly config: ModelConfig;
   /** Encodes text as token ids and decodes them. */
   readonly tokenizer: Tokenizer;
-  /** Renders conversations; null: the model was not made for conversations. */
+  /** Renders conversations; null: the model has no chat template. */
   readonly chatTemplate: ChatTemplate | null;
   /** Writes a text, like the function `generate` of the library. */
   generate(options: GenerateOptions): AsyncGenerator<GenerateEvent, void, undefined>;
@@ -29,14 +29,14 @@ export const checkChats = ({ chatTemplate }: Pick<ChatModel, "chatTemplate">, wh
   if (chatTemplate !== null) return chatTemplate;
   throw new ConfigError({
     where,
-    must: "the model must have a chat template, as models trained on conversations have",
+    must: "the model must have a chat template (models trained on conversations have one)",
     got: "none",
     hint: "`foretoken generate`, or an instruct or chat model",
   });
 };
 
 /**
- * The conversation as token ids, up to the position where the answer begins. Names of special tokens become these
+ * The conversation as token ids, up to the position where the answer begins. Names of special tokens become special
  * tokens where the template wrote them, and stay text inside messages.
  * @param render renders the conversation. Default: a process for this conversation only.
  * @param tools in OpenAI's form, for the template. Default: none.
@@ -68,7 +68,7 @@ export const conversationIds = async (
 /** A prompt that fits into the context. */
 export interface Prompt {
   readonly ids: Int32Array;
-  /** Number of oldest messages that were left out. */
+  /** Number of oldest messages that do not fit and were left out. */
   readonly dropped: number;
 }
 
@@ -83,7 +83,7 @@ const cutsOf = (messages: readonly TemplateMessage[], first: number): readonly n
 
 /** Options of `conversationPrompt`. */
 export interface PromptOptions {
-  /** Minimum number of messages to leave out, if they did not fit in an earlier call. Default 0. */
+  /** Minimum number of messages to leave out: the messages that did not fit in an earlier call. Default 0. */
   readonly atLeast?: number;
   /** Ids of the first tokens of the answer; the prompt ends with them. Default: none. */
   readonly answer?: readonly number[];
@@ -105,7 +105,7 @@ const tooLong = (length: number, most: number, contextLength: number, answer: re
       })
     : new ConfigError({
         where: "answer",
-        must: `must leave room to continue: ${limit} and its message ${context}`,
+        must: `must leave room to continue: ${limit} and the message ${context}`,
         got: String(length),
         hint: "another message",
       });
@@ -135,7 +135,7 @@ export const conversationPrompt = async (
     return answer.length === 0 ? ids : Int32Array.from([...ids, ...answer]);
   };
   const promptOf = (cut: number, ids: Int32Array): Prompt => ({ ids, dropped: (cuts[cut] ?? first) - first });
-  // Finds the smallest number of messages to leave out, by bisection, since each try renders the conversation.
+  // Finds the smallest number of messages to leave out. It uses bisection, because each try renders the conversation.
   let long = Math.max(
     0,
     cuts.findIndex((cut) => cut - first >= atLeast),

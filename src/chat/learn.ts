@@ -1,6 +1,6 @@
 /**
- * Encodes documents as tokens and marks the tokens that the loss counts: the answers of conversations, and all of a
- * plain text.
+ * Encodes documents as tokens and marks the tokens that the loss counts: in a conversation the answers, in a plain text
+ * all tokens except the first.
  */
 
 import { CheckpointError, ConfigError, DataError } from "../core/errors/errors.ts";
@@ -24,9 +24,9 @@ export type WriteConversations = (
 /** The model that documents are encoded for. */
 export interface Learner {
   readonly tokenizer: Tokenizer;
-  /** Renders its conversations; null: the model has no chat template. */
+  /** Renders the model's conversations; null: the model has no chat template. */
   readonly chatTemplate: ChatTemplate | null;
-  /** The token that ends a text, if the tokenizer does not define one; undefined: none. */
+  /** The token that ends a text. It is used if the tokenizer does not define such a token; undefined: there is none. */
   readonly endToken?: number | undefined;
 }
 
@@ -57,17 +57,17 @@ const checkTemplate = (template: ChatTemplate | null, where: string): ChatTempla
   });
 };
 
-/** Adds the document's place to an error of the tokenizer. */
+/** Adds the place in the document to an error of the tokenizer. */
 const placed = (error: unknown, where: string): unknown =>
   error instanceof DataError ? new DataError({ ...error.details, where, cause: error }) : error;
 
 /**
  * Encodes documents.
- *
  * Conversations are rendered with the model's chat template. The loss counts each answer, from where the model begins
- * to write to its end-of-turn token. Names of special tokens become these tokens where the template wrote them, and
- * stay text inside messages. Prompts and answers are encoded separately, as they are when the model answers. A plain
- * text gets the tokens that begin and end a text; the loss counts all of its tokens except the first.
+ * to write to its end-of-turn token. Names of special tokens become special tokens where the template wrote them, and
+ * stay text inside messages. Prompts and answers are encoded separately, because the model also sees them separately
+ * when it answers. A plain text gets the tokens that begin and end a text; the loss counts all of its tokens except the
+ * first.
  * @param name of the documents, for errors.
  * @throws ConfigError for conversations without a template, CheckpointError for a conversation that the template cannot
  * render, DataError for a character that the tokenizer lacks.
@@ -96,7 +96,7 @@ export const encodeDocuments = async (
   const addWritten = (messages: readonly DocumentMessage[], texts: readonly WrittenText[]): number => {
     let added = 0;
     for (const { text, answers } of texts) {
-      // If no answer of a text counts, there is nothing to learn from it.
+      // If the loss counts no answer of a text, there is nothing to learn from the text.
       if (!answers.some(({ message }) => messages[message]?.counted === true)) continue;
       let at = 0;
       const add = (to: number, counted: boolean): void => {
@@ -141,7 +141,7 @@ export const encodeDocuments = async (
             where,
             must: "the chat template must render the conversation",
             got: shorten(oneLine(outcome?.fault ?? "no text")),
-            hint: "another order of its messages, or a file without this conversation",
+            hint: "the messages in another order, or a file without this conversation",
           });
         }
         const added = addWritten(source.messages, outcome.texts);

@@ -1,16 +1,19 @@
-/** Marks in messages. This file imports no schemas, so that the process that renders conversations starts quickly. */
+/**
+ * Adds and removes marks in messages. This file imports no schemas, so that the process that renders conversations
+ * starts quickly.
+ */
 import type { TemplateMessage } from "./messages.ts";
 
-/** Marks are made of Unicode's noncharacters U+FDD0 to U+FDEF, which do not occur in exchanged texts. */
+/** Marks are made of Unicode's noncharacters U+FDD0 to U+FDEF. Exchanged texts do not contain noncharacters. */
 const marks = /[\ufdd0-\ufdef]/gu;
 const mark = "\ufdd0";
 const end = "\ufdd1";
 const firstDigit = 0xfdd2;
 
-/** Mark after the words of an answer. It is not one of the marks that spell names. */
+/** Mark after the words of an answer. It differs from the marks that spell names. */
 export const endMark = "\ufde2";
 
-/** Spells a name of one character in marks, since a mark cannot be put inside such a name. */
+/** Spells a name of one character in marks. A name of one character has no inside where a mark could be put. */
 const spell = (name: string): string =>
   [...(name.codePointAt(0) ?? 0).toString(16)]
     .map((digit) => String.fromCharCode(firstDigit + Number.parseInt(digit, 16)))

@@ -1,13 +1,15 @@
 /**
- * Program of a separate process that renders conversations. A template may contain any code, so the process gets few
- * resources. Each line of input is a request in JSON; each line of output is its outcome.
+ * Program of a separate process that renders conversations. A template may contain any code, so the process gets little
+ * time, memory and output. Each line of input is a request in JSON. Each line of output is the outcome of one request.
  */
 import { createInterface } from "node:readline";
 import { Template } from "@huggingface/jinja";
 import { conversationWriter, type LearnedTemplate, type WriteConversation } from "./answers.ts";
 import type { ChatMessage } from "./messages.ts";
 
-/** A request: render a template; set the template for learning; or render a conversation for learning with it. */
+/**
+ * A request: render a template; set the template for learning; or render a conversation with the template for learning.
+ */
 type Request =
   | { readonly template: string; readonly variables: Record<string, unknown> }
   | { readonly learn: LearnedTemplate }

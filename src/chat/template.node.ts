@@ -11,8 +11,8 @@ import type { ChatMessage, TemplateMessage } from "./messages.ts";
 const limits = { milliseconds: 5000, mebibytes: 256, bytes: 2 ** 23 } as const;
 
 /**
- * Time limit in milliseconds for one of many conversations. It is longer, since no user waits for a single conversation
- * and the machine may be busy.
+ * Time limit in milliseconds for each of many conversations. It is longer than for a single conversation, because no
+ * user waits and the machine may be busy.
  */
 const patience = 20_000;
 
@@ -33,8 +33,8 @@ interface TemplateProcess {
 }
 
 /**
- * Starts a process that runs templates. It is not a thread, because a template that uses too much memory in a thread
- * would end the whole program.
+ * Starts a process that runs templates. It is not a thread: a thread that uses too much memory would end the whole
+ * program.
  */
 const startProcess = (milliseconds: number): TemplateProcess => {
   const args = [`--max-old-space-size=${limits.mebibytes}`, entry];
@@ -67,7 +67,8 @@ const startProcess = (milliseconds: number): TemplateProcess => {
     wake?.();
   });
   child.on("error", (error) => fail(error.message));
-  // Writing to a process that has already ended gives an error: `close` reports the reason.
+  // Writing to a process that has already ended gives an error. The error is ignored, because `close` reports the
+  // reason.
   child.stdin.on("error", () => {});
   child.on("close", () => fail(`no text with ${limits.mebibytes} MiB of memory`));
   return {
@@ -139,13 +140,13 @@ const requestOf = (
     template,
     variables: {
       ...{ messages, add_generation_prompt: true, bos_token: bosToken, eos_token: eosToken },
-      // Left out if empty, as in `transformers`: templates test whether `tools` exists.
+      // An empty `tools` is left out, as in `transformers`, because templates test whether `tools` exists.
       ...(tools.length === 0 ? {} : { tools }),
     },
   });
 
 /**
- * Renders a conversation as the text that the model continues. A template is a program by the author of the model, so
+ * Renders a conversation as the text that the model continues. A template is a program by the author of the model. So
  * it runs in a process of its own with limited time, memory and output.
  * @param where the model, for errors.
  * @param tools for the template. Default: none.
@@ -160,8 +161,8 @@ export const renderTemplate: RenderTemplate = async (template, messages, where, 
 /** Renders many conversations, one after another. */
 export interface TemplateRenderer {
   /**
-   * Like `renderTemplate`, but the process is reused.
-   * @param signal removes the request from the queue when it is aborted.
+   * Like `renderTemplate`, but one process renders many conversations.
+   * @param signal when it is aborted, the request leaves the queue.
    */
   render(
     template: ChatTemplate,
@@ -175,8 +176,8 @@ export interface TemplateRenderer {
 }
 
 /**
- * Opens a renderer with one process for many conversations, one after another. The limits hold for each conversation.
- * After a fault it starts a new process.
+ * Opens a renderer that uses one process for many conversations, one after another. The limits hold for each
+ * conversation. After a fault it starts a new process.
  */
 export const openTemplateRenderer = (): TemplateRenderer => {
   let child: TemplateProcess | undefined;
@@ -191,7 +192,7 @@ export const openTemplateRenderer = (): TemplateRenderer => {
     if (child === undefined || child.hasEnded) child = startProcess(limits.milliseconds);
     child.send(request);
     const line = await child.next();
-    // After a fault the process is ended: its late output would be taken for the outcome of another request.
+    // After a fault the process is ended. Otherwise its late output would be taken for the outcome of another request.
     if ("fault" in line) end();
     return parsed<Outcome>(line);
   };
@@ -213,7 +214,10 @@ export const openTemplateRenderer = (): TemplateRenderer => {
   };
 };
 
-/** Maximum size and number of requests that are sent ahead: the process always has work, and little memory is used. */
+/**
+ * Limits on the requests that are sent ahead: their total size, and their number. The process always has work, and
+ * little memory is used.
+ */
 const ahead = { characters: 2 ** 20, requests: 256 } as const;
 
 /**

@@ -1,4 +1,4 @@
-/** Renders conversations on this thread, for pages, which have no processes. */
+/** Renders conversations on this thread. It is for web pages, which cannot start processes. */
 import { yieldToHost } from "../core/system/yield.ts";
 import { conversationWriter, type LearnedTemplate, type Written } from "./answers.ts";
 import type { ChatMessage } from "./messages.ts";

@@ -1,11 +1,9 @@
 /**
  * Beam search: looks for the texts with the highest probability. Each step extends every open text by its most probable
  * tokens and keeps the best `beams` of all these texts open. Texts that have ended are kept separately.
- *
- *   score = Σ ln p(token) / length ** lengthPenalty, over the written tokens including the end token
- *
- * Same as `num_beams` of Hugging Face's `generate` with early stopping off: the search ends when `beams` texts have
- * ended and no open text can become better than the worst of them.
+ *     score = Σ ln p(token) / length ** lengthPenalty, over the written tokens including the end token
+ * Same as `num_beams` of Hugging Face's `generate` with early stopping off. The search ends when `beams` texts have
+ * ended and no open text can become better than the worst of the ended texts.
  */
 import type { Model } from "../models/model.ts";
 import type { Room } from "./room.ts";
@@ -65,7 +63,7 @@ const logSum = (logits: Float32Array): number => {
   return highest + Math.log(sum);
 };
 
-/** The `most` best candidates, the best first. Equal ones are sorted by text, then by id. */
+/** The `most` best candidates, the best first. Candidates with equal scores are sorted by text, then by id. */
 const bestCandidates = (open: readonly Open[], most: number, vocabSize: number): readonly Candidate[] => {
   const best: Candidate[] = [];
   for (const [from, { logits, logProb: before }] of open.entries()) {
@@ -97,19 +95,19 @@ const compute = async (room: Room, model: Model, sequences: readonly Sequence[])
   }
 };
 
-/** @returns the texts found, the best first: at most `beams`. */
+/** @returns at most `beams` texts, the best first. */
 export const searchBeams = async (room: Room, request: BeamRequest): Promise<readonly Beam[]> => {
   const { model, prompt, maxNewTokens, beams, ends, lengthPenalty, vocabSize, isAborted } = request;
   const scoreOf = (logProb: number, length: number): number => logProb / Math.max(1, length) ** lengthPenalty;
   const found: Beam[] = [];
   const keep = (ids: readonly number[], logProb: number, ended: boolean): void => {
     found.push({ ids, logProb, score: scoreOf(logProb, ids.length), ended });
-    // The sort is stable, so of texts with equal scores the first one found stays.
+    // The sort is stable. So of several texts with the same score, the text that was found first stays.
     found.sort((a, b) => b.score - a.score);
     found.splice(beams);
   };
   const writtenOf = ({ ids }: Sequence): readonly number[] => ids.slice(prompt.length);
-  const full = (): Error => new Error("the room must have pages for all beams");
+  const full = (): Error => new Error("there must be enough pages for all beams");
 
   const root = openSequence(room, { model, prompt, maxNewTokens, choose: () => null });
   if (root === null) throw full();
@@ -139,7 +137,7 @@ export const searchBeams = async (room: Room, request: BeamRequest): Promise<rea
       }
       const next = continued.map(({ from, id }, i) => {
         const { sequence } = open[from] as Open;
-        // The last candidate of a sequence reuses the sequence; earlier ones fork it.
+        // The last candidate of a sequence continues the sequence itself; earlier candidates continue copies.
         const isLast = continued.findLastIndex((other) => other.from === from) === i;
         if (!isLast) return sequence.fork([id]);
         sequence.append(id);

@@ -1,7 +1,7 @@
 /**
  * Continuous batching: one model, and views of it with adapters, write many sequences in common passes. Each pass
- * computes pieces of several sequences; a sequence whose logits are ready chooses its next token. A sequence has the
- * same bits as when it is written alone.
+ * computes pieces of several sequences. A sequence whose logits are ready chooses its next token. Every sequence gets
+ * the same bits as when it is written alone.
  */
 import { ConfigError } from "../core/errors/errors.ts";
 import { yieldToHost } from "../core/system/yield.ts";
@@ -24,20 +24,20 @@ export interface Writing {
   readonly ended: Promise<void>;
   /** Ends the sequence. Its pages are free at the next tick. */
   end(): void;
-  /** true: pauses the sequence, so no tokens of it are computed; false: resumes it. */
+  /** true: pauses the sequence, so none of its tokens are computed; false: resumes it. */
   pause(paused: boolean): void;
   guesses(): GuessCounts;
 }
 
-/** Counts since an engine was opened, and what it holds at this moment. */
+/** What an engine has counted since it was opened, and what it holds at this moment. */
 export interface EngineCounts extends GuessCounts {
-  /** Number of computed positions, of prompts and texts. */
+  /** Number of positions that were computed, in prompts and texts. */
   readonly computed: number;
-  /** Number of prompt positions that were already in memory. */
+  /** Number of prompt positions that did not have to be computed because they were already in memory. */
   readonly reused: number;
   /** Forward passes. */
   readonly passes: number;
-  /** Number of sequences that read their prompts or write. */
+  /** Number of sequences that read their prompts or write tokens. */
   readonly running: number;
   /** Number of sequences that wait for pages. */
   readonly waiting: number;
@@ -52,8 +52,8 @@ export interface EngineCounts extends GuessCounts {
 /** An engine that writes sequences; see the head of the file. */
 export interface SequenceEngine {
   /**
-   * Adds a sequence. It begins when there are pages for it, at the earliest at the next tick. `choose` is not called
-   * before this function returns.
+   * Adds a sequence. It begins when there are pages for it, but not before the next tick. `choose` is not called before
+   * this function returns.
    * @throws ShapeError for an id outside the vocabulary, ConfigError after `close`.
    */
   write(request: SequenceRequest): Writing;
@@ -64,7 +64,10 @@ export interface SequenceEngine {
 
 /** Sizes of an engine. */
 export interface EngineSizes {
-  /** Maximum number of bytes of keys and values. One whole context of the model always fits, even if it is larger. */
+  /**
+   * Maximum number of bytes of keys and values. One whole context of the model always fits, even if the context needs
+   * more bytes.
+   */
   readonly cacheBytes: number;
   /** Maximum number of sequences that are written at the same time. */
   readonly maxSequences: number;
@@ -75,8 +78,8 @@ export interface EngineSizes {
 }
 
 /**
- * Starts waiting sequences, in order, as long as there are pages for them. Returns how many prompt positions were
- * already in memory.
+ * Starts waiting sequences, in order, as long as there are pages for them. Returns the number of prompt positions that
+ * were already in memory.
  */
 const letIn = (room: Room, waiting: Entry[], running: Entry[], most: number): number => {
   let reused = 0;
@@ -109,7 +112,7 @@ const othersFirst = (running: Entry[], model: Model): Entry[] => {
   return running.every(isOf) ? running : [...running.filter((one) => !isOf(one)), ...running.filter(isOf)];
 };
 
-/** Counts the rows of a pass: tokens that follow texts, guesses, and positions of prompts. */
+/** Counts the rows of a pass: tokens after texts, guesses, and positions of prompts. */
 const rowsOf = (planned: readonly Planned[]) => {
   let rows = 0;
   let wrote = 0;
@@ -133,7 +136,7 @@ export const createSequenceEngine = (
   let running: Entry[] = [];
   let loop: Promise<void> | undefined;
   let closed = false;
-  /** Guesses of the most recent text that has guesses. */
+  /** State of the guesses of the most recent text that has guesses. */
   let guessing: GuessState | undefined;
   let wake: (() => void) | undefined;
 
@@ -165,8 +168,8 @@ export const createSequenceEngine = (
       const [first] = planned;
       if (first !== undefined) {
         await pass(planned, first.entry.request.model);
-        // If all sequences are paused, it does not yield: a reader then gets its token without waiting for unrelated
-        // timers.
+        // If all sequences are paused, the loop does not yield. So a reader gets its token without waiting for
+        // unrelated timers.
         if (running.some(({ paused, ended }) => !paused && !ended)) await yieldToHost();
       } else if (running.some(({ ended }) => !ended)) {
         // All sequences are paused: wait for `resume`.
@@ -175,7 +178,7 @@ export const createSequenceEngine = (
         });
       } else if (waiting.length === 0) return;
       else {
-        // No sequence runs and still there are not enough pages for this one: there will never be enough.
+        // No sequence runs, and still there are not enough pages for this sequence. So there will never be enough.
         const error = new ConfigError({
           where: "engine",
           must: "a text must have pages for its keys and values",

@@ -7,20 +7,19 @@ export interface Entry {
   readonly request: SequenceRequest;
   /** null: the request still waits for pages, or has ended. */
   sequence: Sequence | null;
-  /** State of its guesses. */
+  /** State of the sequence's guesses. */
   readonly guessing: GuessState;
-  /** Whether computing is paused. */
+  /** Whether the sequence is paused. */
   paused: boolean;
-  /** Whether it has ended; nothing more is computed for it. */
+  /** Whether the request has ended; nothing more is computed for it. */
   ended: boolean;
-  /** Settle the promise that the caller awaits. */
+  /** Functions that settle the promise of the caller. */
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
 
 /**
- * @param before state of the guesses of the most recent text. @returns the entry, and the promise that the caller
- * awaits.
+ * @param before the guess state of the most recent text. @returns the entry, and the promise that the caller awaits.
  */
 export const newEntry = (
   request: SequenceRequest,
@@ -33,7 +32,7 @@ export const newEntry = (
   return { entry: { request, sequence: null, guessing, paused: false, ended: false, resolve, reject }, ended };
 };
 
-/** A sequence's piece of a pass. */
+/** The piece of a pass that belongs to one sequence. */
 export interface Planned {
   readonly entry: Entry;
   readonly sequence: Sequence;
@@ -52,8 +51,8 @@ export const settle = (entry: Entry, error?: unknown): void => {
 };
 
 /**
- * Gives the logits of a pass to the sequence and appends the chosen tokens: one, and one more for each right guess. An
- * error ends only this sequence.
+ * Gives the logits of a pass to the sequence and appends the chosen tokens: one token, and one more for each right
+ * guess. An error ends only this sequence.
  * @returns the number of right guesses.
  */
 export const advance = ({ entry, sequence, piece, guesses }: Planned, logits: readonly Float32Array[]): number => {

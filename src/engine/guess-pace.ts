@@ -12,7 +12,7 @@ export interface Guessable {
   readonly chance: number;
   /** Maximum number of guesses. */
   readonly most: number;
-  /** Milliseconds that it takes to make one guess, before the pass. */
+  /** Milliseconds that it takes to make one guess. Guesses are made before the pass. */
   readonly milliseconds: number;
 }
 
@@ -29,44 +29,44 @@ export interface GuessPace {
 }
 
 /**
- * Allowed numbers of rows of a pass with guesses. They are few, since the kernel calls of each size are recorded and
- * its time is measured.
+ * Allowed numbers of rows of a pass with guesses. The list is short, because for each number the kernel calls must be
+ * recorded and the time must be measured.
  */
 const numbersOfRows = new Set([2, 3, 5, 8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128]);
 const mostGuesses = 64;
 /**
- * Estimated extra time of each row, as a share of the time of a pass with one row; used for sizes without a
- * measurement. `first`: each of the first 16 rows. `later`: each later row. `tile`: added for each further 16 rows,
- * since matrix products by tiles take 16 rows at a time.
+ * Estimated extra time of each row, as a share of the time of a pass with one row. It is used for numbers of rows
+ * without a measurement. `first`: each of the first 16 rows. `later`: each later row. `tile`: added for each further 16
+ * rows, because matrix products by tiles take 16 rows at a time.
  */
 const shareOfRow = { first: 0.04, later: 0.02, tile: 0.2 };
 const rowsOfTile = 16;
 /**
- * Guesses are used only if they make the rate of tokens this many times higher, since measured times vary. `fresh`
- * applies to a new size, whose kernel calls must be recorded first.
+ * Guesses are used only if they multiply the rate of tokens by at least this factor, because measured times vary.
+ * `fresh` applies to a new number of rows, whose kernel calls must be recorded first. `known` applies to all others.
  */
 const worthwhile = { known: 1.03, fresh: 1.3 };
 /**
  * Number of passes after which a measured time is dropped. A time that was too long by chance is then measured again.
  */
 const remembered = 256;
-/** Learning rates of the measured times, for shorter and for longer new times. */
+/** Learning rates of the measured times: `down` if the new time is shorter, `up` if it is longer. */
 const followRate = { down: 0.5, up: 0.1 };
 
-/** Measured times of passes by number of rows. */
+/** Measured times of passes for each number of rows. */
 const passTimes = () => {
   const known = new Map<number, { milliseconds: number; pass: number }>();
   const begun = new Set<number>();
   let pass = 0;
   const add = (rows: number, milliseconds: number): void => {
     pass++;
-    // The first pass of a size also records its kernel calls, so its time is not used.
+    // The first pass with this number of rows also records its kernel calls, so its time is not used.
     if (!begun.has(rows)) {
       begun.add(rows);
       return;
     }
     const before = known.get(rows)?.milliseconds ?? milliseconds;
-    // Longer times count less: other work can make a pass slower, but nothing makes it faster.
+    // Longer times get a lower learning rate: other work can make a pass slower, but nothing makes a pass faster.
     const rate = milliseconds < before ? followRate.down : followRate.up;
     known.set(rows, { milliseconds: before + rate * (Math.min(milliseconds, 1.5 * before) - before), pass });
   };
@@ -85,7 +85,10 @@ const usualTime = (rows: number): number => {
   return 1 + shareOfRow.first * (first - 1) + shareOfRow.later * (rows - first) + shareOfRow.tile * (tiles - 1);
 };
 
-/** Estimated time of a pass, in milliseconds: measured, or interpolated between measured times along `usualTime`. */
+/**
+ * Estimated time of a pass, in milliseconds. It is a measured time, or is interpolated between measured times in the
+ * shape of `usualTime`.
+ */
 const estimate = (times: readonly { readonly rows: number; readonly milliseconds: number }[], rows: number): number => {
   const before = times.findLast((one) => one.rows <= rows);
   const after = times.find((one) => one.rows >= rows);

@@ -1,12 +1,12 @@
 /** State of the guesses of one text. */
 
-/** Learning rate of the share of right guesses of one text. */
+/** Learning rate of one text's share of right guesses. */
 const learningRate = 0.1;
-/** Minimum learning rate of the share of right guesses of all texts; it is higher for the first guesses. */
+/** Minimum learning rate of the share of right guesses over all texts. The rate is higher for the first guesses. */
 const sharedRate = 0.01;
 /**
- * Number of tokens that a text writes without guesses, if guesses take time and do not save any, before it tries again:
- * the first time, and at most.
+ * If guesses take time and do not save any, a text writes this number of tokens without guesses before it tries again.
+ * `first`: the number the first time. `most`: the maximum number.
  */
 export const rests = { first: 16, most: 512 };
 
@@ -14,13 +14,13 @@ export const rests = { first: 16, most: 512 };
 export interface GuessCounts {
   /** Number of guessed tokens that passes computed. */
   readonly guessed: number;
-  /** Number of right guesses: the text has these tokens. */
+  /** Number of right guesses: guessed tokens that became part of the text. */
   readonly accepted: number;
 }
 
 /**
- * Share of right guesses of all texts of an engine: the start value for a new text. So many parallel texts learn
- * together that guesses fail.
+ * Share of right guesses over all texts of an engine. A new text begins with this share. So if guesses fail, many
+ * parallel texts learn it together.
  */
 interface SharedChance {
   /** See `Guessable`. */
@@ -28,20 +28,22 @@ interface SharedChance {
   trials: number;
 }
 
-/** State of the guesses of one text. Its chance is `own + unknown * shared.chance`. */
+/** State of the guesses of one text. The estimated share of right guesses is `own + unknown * shared.chance`. */
 export interface GuessState {
   readonly shared: SharedChance;
   /**
-   * `own`: part of the chance learned from the text's own guesses. `unknown`: remaining weight of the chance of all
-   * texts.
+   * `own`: the part of the share that comes from the text's own guesses. `unknown`: the weight that the share over all
+   * texts still has.
    */
   own: number;
   unknown: number;
-  /** Whether making guesses takes time (they come as promises); undefined: there were no guesses so far. */
+  /**
+   * Whether making guesses takes time, which is so if they come as promises; undefined: there were no guesses so far.
+   */
   isSlow: boolean | undefined;
   /** Milliseconds that it takes to make one guess. */
   milliseconds: number;
-  /** `rest`: number of tokens to write without guesses before the next try. `left`: how many of them remain. */
+  /** `rest`: number of tokens to write without guesses before the next try. `left`: how many of these tokens remain. */
   rest: number;
   left: number;
   /** Number of passes that still get guesses in the current try. */
@@ -51,11 +53,14 @@ export interface GuessState {
   /** Number of guesses that passes computed, and number of right guesses. */
   guessed: number;
   accepted: number;
-  /** All guesses made before the pass, including guesses for which the pass had no rows. */
+  /** All guesses made before the pass, including guesses that had no place in the pass. */
   proposed: readonly number[];
 }
 
-/** @param before state of another text of the same engine, whose guesses may be similarly good. */
+/**
+ * @param before state of another text of the same engine; guesses for the new text may be about as good as guesses for
+ * that text.
+ */
 export const newGuessState = (before?: GuessState): GuessState => ({
   ...{ shared: before?.shared ?? { chance: 0.2, trials: 0 }, own: 0, unknown: 1 },
   milliseconds: before?.milliseconds ?? 0,

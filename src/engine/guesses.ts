@@ -1,19 +1,19 @@
 /**
  * Guessed tokens after the texts of a pass. The pass computes the logits of the guesses together with the logits of the
- * last token. A guess is right exactly if the text, from the logits before it, chooses the same token. So guesses never
- * change a text.
+ * last token. A guess is right if the text chooses the same token from the logits before the guess. Wrong guesses are
+ * dropped, so guesses never change a text.
  */
 import { checkIds } from "../models/model.ts";
 import { type Entry, settle } from "./entry.ts";
 import type { Guessable, GuessPace } from "./guess-pace.ts";
 import { chanceOf, rests } from "./guess-state.ts";
 
-/** Guesses of each text that has some. */
+/** The guesses of each text for which there are guesses. */
 export type Guesses = ReadonlyMap<Entry, readonly number[]>;
 
 /** Maximum number of guesses that a text is asked for at a time. */
 const mostAsked = 48;
-/** The maximum if guesses take time, and the maximum for the first request. */
+/** The maximum for guesses that take time, and the maximum of the first request. */
 const mostSlow = 12;
 const mostFirst = 4;
 /** Decides how many guesses to request from texts whose guesses take time. */
@@ -32,8 +32,8 @@ const planSlow = (asked: readonly Entry[], pace: GuessPace, writing: number): re
     if (--state.left <= 0) {
       state.rest = Math.min(2 * state.rest, rests.most);
       state.left = state.rest;
-      // Three passes: the first one also reads the tokens written in the meantime, so its time says nothing about later
-      // guesses.
+      // Three passes. In the first pass the draft also reads the tokens written in the meantime, so the time of this
+      // pass says nothing about later guesses.
       state.tries = 3;
     }
     if (state.tries === 0) return 0;
@@ -54,7 +54,7 @@ const checked = ({ request }: Entry, guesses: readonly number[], most: number): 
   return first;
 };
 
-/** Awaits the guesses of one text. An error ends this text. */
+/** Awaits the guesses of one text. If guessing fails, the error ends this text. */
 const ask = async (entry: Entry, given: readonly number[] | Promise<readonly number[]>): Promise<readonly number[]> => {
   try {
     return await given;
@@ -64,7 +64,7 @@ const ask = async (entry: Entry, given: readonly number[] | Promise<readonly num
   }
 };
 
-/** Awaits all guesses that take time together, and measures their time. */
+/** Awaits all guesses that take time at once, and measures how long they take. */
 const slowGuesses = async (
   given: ReadonlyMap<Entry, Promise<readonly number[]>>,
 ): Promise<ReadonlyMap<Entry, readonly number[]>> => {
@@ -120,7 +120,7 @@ export const guessesOf = (writing: readonly Entry[], pace: GuessPace): Guesses |
     const most = isSlow === undefined ? mostFirst : mostAsked;
     if (isSlow !== true) askOne(entry, Math.min(most, entry.sequence?.mostGuesses ?? 0));
   }
-  /** Adds to `all` the quick guesses that save time in a pass which already has `rows` guessed rows. */
+  /** Adds quick guesses to `all`: only guesses that save time in a pass which already has `rows` guessed rows. */
   const chosen = (rows: number, all: Map<Entry, readonly number[]>): Guesses => {
     const counts = pace.plan(
       quick.map(({ guessing }) => ({ chance: chanceOf(guessing), most: guessing.proposed.length, milliseconds: 0 })),

@@ -1,6 +1,6 @@
 /** Maximum number of prompt positions in a pass in which no sequence writes. */
 const alonePositions = 512;
-/** Number of prompt positions in a pass with sequences that write: their next tokens wait for the pass. */
+/** Number of prompt positions in a pass in which sequences write. The sequences' next tokens wait for the pass. */
 const beside = { first: 64, least: 32, most: 256 };
 /** Maximum time of a pass with prompt positions, relative to a pass without them. */
 const mostDelay = 1.7;
@@ -9,7 +9,7 @@ const mostDelay = 1.7;
 export interface Pace {
   /** Number of prompt positions for a pass in which `writing` sequences write. */
   positions(writing: number): number;
-  /** Records the time of a pass with `wrote` tokens after texts and `read` positions of prompts. */
+  /** Records the time of a pass that computed `wrote` tokens after texts and `read` positions of prompts. */
   note(milliseconds: number, wrote: number, read: number): void;
 }
 

@@ -9,29 +9,29 @@ import { headsOf } from "../nn/causal-self-attention.ts";
 import { anglesFor } from "../nn/layer-spec.ts";
 import type { AttentionCache } from "../ops/causal-attention.ts";
 
-/** Memory for keys and values of all blocks of a model, in pages of `pageRows` positions. */
+/** Memory for the keys and values of all blocks of a model, in pages of `pageRows` positions. */
 export interface PageMemory {
   /** One cache for each block. `grow` replaces its memory. */
   readonly layers: readonly AttentionCache[];
-  /** Number of allocated pages. Page numbers are the multiples of `stride` from 0. */
+  /** Number of allocated pages. The numbers of the pages are 0, `stride`, 2 · `stride`, and so on. */
   readonly pages: number;
   readonly stride: number;
   /**
    * Grows to `pages` pages and keeps the contents.
-   * @throws ConfigError if there is not enough memory; the caches keep their contents.
+   * @throws ConfigError if there is not enough memory. The caches then still have their contents.
    */
   grow(pages: number): void;
   /** Copies the first `rows` positions of page `from` to page `to`. */
   copy(from: number, to: number, rows: number): void;
   /**
-   * Moves the positions of pages `by` places forward: it rotates their keys back by the angle of `by` positions and
+   * Moves the positions of pages `by` places forward. It rotates the keys back by the angle of `by` positions and
    * rounds them again. Only for models with rotary position embeddings.
    */
   moveBack(pages: readonly number[], by: number): void;
   free(): void;
 }
 
-/** Number of elements of a position in one block: key and value. */
+/** Number of elements of the key and the value of one position in one block. */
 const widthOf = ({ config }: Model): number => {
   const { keyHeads, headDim } = headsOf(config);
   return 2 * keyHeads * headDim;
@@ -46,7 +46,7 @@ export const pageBytes = (model: Model): number => {
 /** Maximum number of layers that share a storage. */
 const mostTogether = 8;
 
-/** Number of layers per storage: the largest divisor of `nLayer` up to `mostTogether`. */
+/** Number of layers in each storage: the largest divisor of `nLayer` that is at most `mostTogether`. */
 const togetherOf = (nLayer: number): number => {
   let together = Math.min(nLayer, mostTogether);
   while (nLayer % together !== 0) together--;
@@ -54,9 +54,9 @@ const togetherOf = (nLayer: number): number => {
 };
 
 /**
- * The pages of several layers lie side by side in one storage. So the part that a short text uses is contiguous; a
- * storage for each layer would need one large page of the operating system for each layer. Not all layers share one
- * storage, because a storage that grows exists twice for a moment.
+ * The pages of several layers lie side by side in one storage. So the part that a short text uses is contiguous. With a
+ * storage for each layer, each layer would need a large page of the operating system. Not all layers share one storage,
+ * because a storage that grows exists twice for a moment.
  */
 export const createPageMemory = (model: Model, first: number): PageMemory => {
   const { backend, config } = model;
@@ -87,8 +87,8 @@ export const createPageMemory = (model: Model, first: number): PageMemory => {
     },
     grow(wanted) {
       const rows = pages * stride * pageRows;
-      // Storages grow one after another, so only one of them exists twice at a time. After a failure, earlier storages
-      // are larger than necessary.
+      // Storages grow one after another, so only one of them exists twice at a time. If a storage cannot grow, the
+      // storages that grew before it are larger than necessary.
       for (const [i, before] of storages.entries()) {
         if (before.length >= wanted * stride * page) continue;
         const storage = backend.alloc(dtype, wanted * stride * page);
@@ -116,14 +116,14 @@ export const createPageMemory = (model: Model, first: number): PageMemory => {
       const rotaryDim = rotaryDimOf(config, position);
       const sizes = { rows: pageRows, time: 1, heads: 0, keyHeads, headDim, rotaryDim, start: 0, together: 0 };
       const places = memory.upload(new Int32Array(pageRows).fill(by), [pageRows]);
-      // The kernel reads `x` and `rstd` only with a norm, so their contents do not matter here.
+      // The kernel reads `x` and `rstd` only if there is a norm. Here there is none, so their contents do not matter.
       const x = memory.allocate([pageRows, width]);
       const rstd = memory.allocate([pageRows, keyHeads]);
       const turned = memory.allocate([pageRows, width], dtype);
       const none = { gammaQ: null, gammaK: null, dGammaQ: null, dGammaK: null };
       for (const [i, { keysAndValues }] of layers.entries()) {
         const angles = anglesFor(layerOf(config, i), model.parameters.angles);
-        // Without a rotation the keys of this layer do not depend on their position.
+        // A layer without a rotation has keys that do not depend on their position.
         if (angles === null) continue;
         const tables = { cos: angles.cos, sin: angles.sin, tableRows: config.contextLength, places };
         const { storage, offset } = keysAndValues;

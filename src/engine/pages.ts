@@ -3,7 +3,7 @@ import { createPrefixTree, type PrefixTree } from "./prefix-tree.ts";
 
 /** The pages of an engine: in use, kept for later, or free. */
 export interface Pages {
-  /** Prefixes of texts that are in memory. */
+  /** Prefixes of texts that are still in memory. */
   readonly prefixes: PrefixTree;
   /** Maximum number of pages. */
   readonly limit: number;
@@ -11,7 +11,7 @@ export interface Pages {
   readonly used: number;
   /** Number of pages that are reserved and not yet taken. */
   readonly reserved: number;
-  /** Reserves `count` pages. Returns false if fewer pages are neither in use nor reserved. */
+  /** Reserves `count` pages. Returns false if too many pages are already in use or reserved. */
   reserve(count: number): boolean;
   /** Reserves a page for a sequence that has just given back a reserved page. This always succeeds. */
   reserveAgain(): void;
@@ -36,7 +36,7 @@ export const createPages = (memory: PageMemory, limit: number): Pages => {
   const prefixes = createPrefixTree(give);
   const used = (): number => fresh - free.length;
   /**
-   * Takes a page that was never used. Allocated memory doubles when needed, so a high limit costs nothing until pages
+   * Takes a page that was never used. Allocated memory doubles when needed, so a high limit costs no memory until pages
    * are used.
    */
   const takeFresh = (): number | undefined => {

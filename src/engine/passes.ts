@@ -17,22 +17,22 @@ import { type SingleTables, singleTables } from "./single-tables.ts";
 export interface Piece {
   /** Tokens of these positions: one or more. */
   readonly ids: readonly number[];
-  /** Number of positions before them, whose keys and values are in `pages`. */
+  /** Number of positions before the piece. Their keys and values are in `pages`. */
   readonly start: number;
   /**
-   * Pages of all positions from the first on, in order. null: nothing is cached, and the piece is the whole window of
-   * the sequence.
+   * Pages of all positions of the sequence, in order, from its first position. null: nothing is cached, and the piece
+   * is the whole window of the sequence.
    */
   readonly pages: readonly number[] | null;
   /** The positions whose logits are wanted. */
   readonly wants: "none" | "last" | "all";
 }
 
-/** Passes of one model over the pages of one memory. */
+/** Passes of one model. They read and write the pages of one memory. */
 export interface Passes {
   /**
-   * Computes all pieces in one pass. The bits of a piece do not depend on the other pieces, nor on how its sequence is
-   * cut.
+   * Computes all pieces in one pass. The bits of a piece do not depend on the other pieces. They also do not depend on
+   * how the sequence is cut into pieces.
    * @returns for each piece the logits [V] of each wanted position, valid until the next pass.
    */
   run(pieces: readonly Piece[]): PassLogits | Promise<PassLogits>;
@@ -82,7 +82,7 @@ const upload = (context: Context, model: Model, pieces: readonly Piece[]) => {
 
 const asFloat32 = (data: HostArray): Float32Array => (data instanceof Float32Array ? data : Float32Array.from(data));
 
-/** The current rounded copies of the weights, which products read. */
+/** The current rounded copies of the weights. Matrix products read these copies. */
 const roundedNow = (model: Model): Rounded | null => model.rounded()?.of ?? null;
 
 /**
@@ -96,35 +96,35 @@ interface Note {
   /** [1, pieces, V] */
   readonly logits: Tensor;
   /**
-   * A view of the logits, if the backend can show its memory. It saves a copy of megabytes into new memory for each
-   * pass.
+   * A view of the logits, if the backend can show its memory. Without a view, each pass would copy megabytes into new
+   * memory.
    */
   readonly shown: HostArray | undefined;
-  /** Capacity of its list of pages. */
+  /** Capacity of the recording's list of pages. */
   readonly pageRoom: number;
 }
 
 /** Minimum capacity of a list of pages. Most texts never need more. */
 const leastRoom = 64;
-/** Maximum number of recorded passes. Each has its own temporaries. */
+/** Maximum number of recorded passes. Each recorded pass has its own temporaries. */
 const mostNotes = 12;
 
 /**
- * A pass of a new size is recorded only after `uses` passes of this size. Before that, a recorded pass that is at most
- * `share` larger is used instead, if there is one. Recording takes as long as a pass; so a batch that shrinks text by
- * text does not record every size.
+ * A pass of a new size is recorded only after `uses` passes of this size. Until then, a recorded pass with at most 1 +
+ * `share` times as many positions is used instead, if there is one. Recording takes as long as a pass. So when a batch
+ * shrinks text by text, not every size is recorded.
  */
 const borrowed = { uses: 4, share: 1 };
 
 /**
- * Maximum number of single positions of a pass in which a piece has several positions: in total, or on average per
- * piece. Above this limit attention is faster over pieces.
+ * Maximum number of single positions of a pass in which a piece has several positions: `ofPass` in total, or `ofPiece`
+ * on average per piece. Above this limit it is faster to compute attention over whole pieces.
  */
 const mostSingles = { ofPass: 8, ofPiece: 2 };
 
 /**
- * Cuts the pieces into single positions. null: a position needs no logits, a piece has no pages, or there are too many
- * positions.
+ * Cuts the pieces into single positions. null: this is not possible, because a position needs no logits, a piece has no
+ * pages, or there are too many positions.
  */
 const singlesOf = (pieces: readonly Piece[]): readonly Piece[] | null => {
   let rows = 0;
@@ -134,7 +134,8 @@ const singlesOf = (pieces: readonly Piece[]): readonly Piece[] | null => {
   }
   if (rows === pieces.length) return pieces;
   if (rows > Math.max(mostSingles.ofPass, mostSingles.ofPiece * pieces.length)) return null;
-  // This gives the same result: each layer stores the keys and values of all positions before attention reads them.
+  // Single positions give the same result, because each layer stores the keys and values of all positions before
+  // attention reads them.
   return pieces.flatMap(({ ids, start, pages }) =>
     ids.map((id, i): Piece => ({ ids: [id], start: start + i, pages, wants: "last" })),
   );
@@ -142,7 +143,7 @@ const singlesOf = (pieces: readonly Piece[]): readonly Piece[] | null => {
 
 /** Passes over single positions, recorded once and replayed. */
 interface NotedPasses {
-  /** Returns logits [rows, V]: the rows of the pieces, then padding rows to ignore. */
+  /** Returns logits [rows, V]. The rows of the pieces come first. Padding rows follow; the caller ignores them. */
   run(pieces: readonly Piece[]): HostArray | Promise<HostArray>;
   close(): void;
 }
@@ -151,9 +152,9 @@ const notedPasses = (model: Model, pages: PageMemory): NotedPasses => {
   const { backend, config, parameters } = model;
   const real = model.arena.storage.dtype === "float64" ? "float64" : "float32";
   const notes = new Map<number, Note>();
-  /** The most recently used recording. */
+  /** The recording that was used most recently. */
   let last: Note | undefined;
-  /** Number of pages when the recordings were made. They are invalid after the memory has grown. */
+  /** Number of pages when the recordings were made. After the memory has grown, the recordings are invalid. */
   let notedPages = pages.pages;
 
   const drop = (count: number): void => {
@@ -187,7 +188,7 @@ const notedPasses = (model: Model, pages: PageMemory): NotedPasses => {
     const known = notes.get(count);
     if (known !== undefined && known.pageRoom >= listed) {
       if (known === last) return known;
-      // Moves it to the end: the first recording is the least recently used.
+      // Moves the recording to the end, so that the first recording is the least recently used.
       notes.delete(count);
       notes.set(count, known);
       last = known;
@@ -205,10 +206,10 @@ const notedPasses = (model: Model, pages: PageMemory): NotedPasses => {
   const close = (): void => {
     for (const count of [...notes.keys()]) drop(count);
   };
-  /** Number of passes of each size that has no recording. */
+  /** For each size without a recording: number of passes so far. */
   const uses = new Map<number, number>();
   /**
-   * Pads the pieces with copies of the last one, up to the size of a larger recording. A copy computes and stores the
+   * Pads the pieces with copies of the last piece, up to the size of a larger recording. A copy computes and stores the
    * same numbers again, which changes nothing.
    */
   const filled = (pieces: readonly Piece[]): readonly Piece[] => {
@@ -234,7 +235,7 @@ const notedPasses = (model: Model, pages: PageMemory): NotedPasses => {
       roundedNow(model);
       model.adapter?.refresh();
       backend.replay?.(calls);
-      // A view can be read at once: on backends with a view, kernels are finished when `replay` returns.
+      // The view can be read at once: on backends with views, all kernels have finished when `replay` returns.
       return shown ?? readTensor(backend, logits);
     },
     close,

@@ -1,9 +1,9 @@
 /**
  * A prefix tree of texts. It finds the pages that hold the keys and values of a prefix. A node is a page; its tokens
- * follow the tokens of its parent. The root stands for the empty text. A sequence that uses a page holds its node and
- * all nodes above. Pages that no sequence holds are kept until memory is needed; the least recently used page is
- * removed first. A sequence with an attention window releases nodes above the nodes that it still holds. If such a node
- * is removed, the nodes below it can no longer be found.
+ * follow the tokens of its parent. The root stands for the empty text. A sequence that uses a page holds the page's
+ * node and all nodes above it. Pages that no sequence holds are kept until memory is needed; the least recently used
+ * page is removed first. A sequence with an attention window may release a node and still hold nodes below it. If the
+ * released node is removed, the nodes below it can no longer be found.
  */
 import { pageRows } from "../backend/kernels/sizes.ts";
 
@@ -16,11 +16,14 @@ export interface PrefixNode {
   readonly page: number;
 }
 
-/** The nodes of one model with its current weights. Other models, and other weights, have other trees. */
+/**
+ * The nodes of one model with its current weights. Every model has its own tree, and after a change of the weights a
+ * new tree.
+ */
 export interface Tree {
-  /** Children of each node by their first token; key null: nodes without a parent. */
+  /** Children of each node by the child's first token. The key null holds the nodes without a parent. */
   readonly children: Map<PrefixNode | null, Map<number, PrefixNode[]>>;
-  /** Whether new sequences may use its pages. False after the weights have changed. */
+  /** Whether new sequences may use the tree's pages. It becomes false when the weights change. */
   current: boolean;
 }
 
@@ -36,20 +39,20 @@ export interface PrefixMatch {
 export interface PrefixTree {
   /** Number of pages that no sequence holds. */
   readonly idle: number;
-  /** The tree of an owner (a model) with its current weights. */
+  /** The tree of an owner (a model) for the owner's current weights. */
   current(owner: object): Tree;
-  /** Finds the longest prefix of `ids` that is in memory, of at most `most` tokens. It does not hold the nodes. */
+  /** Finds the longest prefix of `ids` that is in memory and has at most `most` tokens. It does not hold the nodes. */
   find(owner: object, ids: readonly number[], most: number): PrefixMatch;
   /** Holds the nodes of a path. A node may be held several times. */
   hold(path: readonly PrefixNode[]): void;
   /** Releases nodes that were held. Pages that can never be used again are given to `free`. */
   release(path: readonly PrefixNode[]): void;
-  /** Marks nodes that are no longer held as just used, so that other pages are removed before them. */
+  /** Marks nodes that are no longer held as used just now. So other pages are removed before their pages. */
   touch(path: readonly PrefixNode[]): void;
   /**
-   * Adds a page whose tokens follow the tokens of `parent`, and holds its node.
-   * @param tree of the model that computed the page.
-   * @returns the node. If a node with the same tokens exists, it is returned, and the caller must use its page.
+   * Adds a page whose tokens follow the tokens of `parent`, and holds the page's node.
+   * @param tree the tree of the model that computed the page.
+   * @returns the node. If a node with the same tokens exists, this node is returned, and the caller must use its page.
    */
   add(tree: Tree, parent: PrefixNode | null, tokens: readonly number[], page: number): PrefixNode;
   /** Removes the least recently used page that no sequence holds, and returns it. */
@@ -68,7 +71,8 @@ const commonLength = (a: readonly number[], b: readonly number[], from: number, 
 export const createPrefixTree = (free: (page: number) => void): PrefixTree => {
   const trees = new Map<object, Tree>();
   const holders = new Map<PrefixNode, number>();
-  // Nodes in the order of their last use. A node is released or touched after its children, so it comes after them.
+  // Nodes in the order of their last use. Children are released or touched before their parent, so a node comes after
+  // its children.
   const idle = new Set<PrefixNode>();
 
   const treeOf = (owner: object): Tree => {
@@ -93,7 +97,7 @@ export const createPrefixTree = (free: (page: number) => void): PrefixTree => {
     holders.delete(node);
   };
 
-  /** The child with the most matching tokens, and their number. */
+  /** The child with the most matching tokens, and the number of these tokens. */
   const closest = (tree: Tree, parent: PrefixNode | null, ids: readonly number[], from: number, most: number) => {
     let best: { readonly node: PrefixNode; readonly rows: number } | null = null;
     for (const node of siblingsOf(tree, parent, ids[from] as number)) {
@@ -146,7 +150,7 @@ export const createPrefixTree = (free: (page: number) => void): PrefixTree => {
       for (const node of path.toReversed()) if (idle.delete(node)) idle.add(node);
     },
     add(given, parent, tokens, page) {
-      // A page after a page of a dropped tree belongs to the dropped tree too.
+      // If the parent's tree was dropped, the new page belongs to the dropped tree too.
       const tree = parent?.tree ?? given;
       const first = tokens[0] as number;
       const siblings = siblingsOf(tree, parent, first);

@@ -1,4 +1,4 @@
-/** The pages of one sequence: first shared pages, then pages of its own. */
+/** The pages of one sequence: shared pages come first, then pages of its own. */
 import { pageRows } from "../backend/kernels/sizes.ts";
 import type { Model } from "../models/model.ts";
 import type { PageMemory } from "./page-memory.ts";
@@ -15,29 +15,32 @@ export interface SequenceRoom {
 export interface Computed {
   /** Whole pages. */
   readonly path: readonly PrefixNode[];
-  /** Number of first pages that lie before the attention window. Their contents do not matter. Default 0. */
+  /** Number of pages at the beginning that lie before the attention window. Their contents do not matter. Default 0. */
   readonly gone?: number;
-  /** A page whose first rows are copied. `node` null: the page is in no tree. */
+  /** A page whose first rows the sequence copies. `node` null: the page is in no tree. */
   readonly part: { readonly node: PrefixNode | null; readonly page: number; readonly rows: number } | null;
 }
 
 /** The pages of one sequence. */
 export interface SequencePages {
-  /** Number of whole shared pages; they come first. */
+  /** Number of whole shared pages. They come before all other pages. */
   readonly shared: number;
-  /** The first `positions` computed positions, in a form from which another sequence can continue. */
+  /** Describes the first `positions` computed positions, so that another sequence can continue from them. */
   computed(positions: number): Computed;
   /**
-   * The numbers of the first `count` pages. Missing pages are taken; a dropped page has an arbitrary number. The same
-   * array is returned until the pages change.
+   * The numbers of the first `count` pages. If there are fewer pages, more are taken. A dropped page has an arbitrary
+   * number. The same array is returned until the pages change.
    * @throws ConfigError if there is not enough memory.
    */
   first(count: number): readonly number[];
-  /** Adds its first own page, with its tokens, to the prefix tree, so that other sequences can use the page. */
+  /**
+   * Adds the sequence's first own page, with the page's tokens, to the prefix tree, so that other sequences can use the
+   * page.
+   */
   share(tokens: readonly number[]): void;
-  /** Whether it has pages of its own. */
+  /** Whether the sequence has pages of its own. */
   readonly hasOwn: boolean;
-  /** Releases the shared pages; the sequence will take pages of its own instead. */
+  /** Releases the shared pages. The sequence takes pages of its own instead later. */
   unshare(): void;
   /**
    * Drops `count` pages after the first page and appends them at the end for reuse. Moves the positions of the later
@@ -45,18 +48,18 @@ export interface SequencePages {
    */
   slide(count: number, left: number): void;
   /**
-   * Releases the first `count` pages, which are not read any more. Only for a sequence that was opened with `window`.
-   * @param exceptFirst keeps the very first page: it comes into the window again when the window slides. No page may be
-   * shared then.
+   * Releases the first `count` pages, which are no longer read. Only for a sequence that was opened with `window`.
+   * @param exceptFirst keeps the very first page, because it comes into the window again when the window slides. If
+   * this is true, no page may be shared.
    */
   drop(count: number, exceptFirst: boolean): void;
   /** Releases all pages. */
   close(): void;
 }
 
-/** A smaller computed part, which needs fewer pages; null: there is no smaller one. */
+/** A smaller computed part, which needs fewer pages; null: there is none. */
 const lessOf = ({ path, gone = 0, part }: Computed, withoutAny: boolean): Computed | null => {
-  // Without `part` the window would begin earlier, perhaps in pages that are gone. So with gone pages everything is
+  // Without `part` the window would begin earlier, perhaps in pages that are gone. So if pages are gone, everything is
   // computed again.
   if (part !== null && gone === 0) return { path, part: null };
   if (part !== null) return { path: [], part: null };
@@ -67,8 +70,8 @@ const present = (pages: readonly (number | null)[]): number[] => pages.filter((p
 
 /**
  * Opens the pages of a sequence, if `most` pages can be reserved.
- * @param replaces whether the shared pages will be replaced by own pages later.
- * @param window maximum number of own pages at a time, since pages before the attention window are dropped. null: no
+ * @param replaces whether the sequence will later replace its shared pages by own pages.
+ * @param window maximum number of own pages at a time, because pages before the attention window are dropped. null: no
  * limit.
  * @returns the pages and the number of computed positions in them; null if the pages cannot be reserved.
  */
@@ -83,9 +86,9 @@ export const openSequencePages = (
   const { prefixes } = pages;
   const found = before.slice(goneBefore);
   const taken = Math.max(0, most - (replaces ? 0 : before.length));
-  // With windows, a sequence may release a page that others still read, and take another: readers reserve pages too.
+  // With windows, a sequence may replace a shared page that others still read, so shared pages are reserved too.
   let reserved = window === null ? taken : Math.min(taken, window) + found.length;
-  // Held before pages are taken, so that these nodes are not removed to make room.
+  // These nodes are held before pages are taken, so that they are not removed to make room.
   const copied = part?.node == null ? [] : [part.node];
   prefixes.hold(found);
   prefixes.hold(copied);
@@ -93,20 +96,20 @@ export const openSequencePages = (
   if (!isReserved) {
     prefixes.release(copied);
     prefixes.release(found);
-    // Pages that this sequence would copy or hold may be the ones that it needs: try again with fewer.
+    // Perhaps the missing pages are those that this sequence would copy or hold. So try again with fewer of them.
     const less = lessOf({ path: before, gone: goneBefore, part }, replaces || window !== null);
     return less === null ? null : openSequencePages({ pages, memory }, owner, less, most, replaces, window);
   }
-  // The tree of the current weights: pages computed with them must not be found after the weights change.
+  // The tree of the current weights. After the weights change, pages that were computed with them must not be found.
   const tree = prefixes.current(owner);
   let path: PrefixNode[] = [...before];
   /** Number of first pages (shared and own) that were released. */
   let gone = goneBefore;
-  /** Entries of `path` before this index were found in the tree; with a window each held one has a reservation. */
+  /** Entries of `path` before this index were found in the tree. With a window, each held entry has a reservation. */
   let foundEnd = window === null ? 0 : before.length;
   /** Own pages; null: released. */
   const own: (number | null)[] = [];
-  /** The last result of `first`; undefined: the pages have changed since. */
+  /** The last result of `first`; undefined: the pages have changed since that call. */
   let listed: readonly number[] | undefined;
   const take = (): void => {
     own.push(pages.take());

@@ -1,4 +1,4 @@
-/** A sequence that an engine writes, and its pages. */
+/** A sequence that an engine writes, and the pages of the sequence. */
 import { pageRows } from "../backend/kernels/sizes.ts";
 import type { Model } from "../models/model.ts";
 import type { Piece } from "./passes.ts";
@@ -7,8 +7,8 @@ import { type Computed, openSequencePages, type SequenceRoom } from "./sequence-
 import { pagesBefore, type WindowPages, windowPages } from "./window-pages.ts";
 
 /**
- * Guesses next tokens, see `SequenceRequest.draft`. Promises of all texts of a pass are awaited together; the engine
- * compares the time of guessing with the time that guesses save.
+ * Guesses next tokens, see `SequenceRequest.draft`. If guesses come as promises, the promises of all texts of a pass
+ * are awaited together. The engine compares the time that guessing takes with the time that guesses save.
  */
 export type Draft = (ids: readonly number[], most: number) => readonly number[] | Promise<readonly number[]>;
 
@@ -32,13 +32,14 @@ export interface SequenceRequest {
    */
   readonly draft?: Draft | undefined;
   /**
-   * Number of positions to drop when the text outgrows the context: a multiple of `pageRows`. The first page stays,
-   * later positions move forward, and nothing is computed again. Only for causal models with rotary position
-   * embeddings. Default 0: the window of the last tokens is computed again for each token.
+   * Number of positions to drop when the text outgrows the context. It must be a multiple of `pageRows`. The first page
+   * stays, later positions move forward, and nothing is computed again. Only for causal models with rotary position
+   * embeddings. Default 0: for each token the whole window is computed again.
    */
   readonly slide?: number | undefined;
   /**
-   * true: every step computes the whole window, and no keys and values are cached. Same bits, slower. Default false.
+   * true: every step computes the whole window, and no keys and values are cached. The results have the same bits, but
+   * take longer. Default false.
    */
   readonly recomputes?: boolean | undefined;
   /**
@@ -47,8 +48,8 @@ export interface SequenceRequest {
    */
   readonly readPrompt?: ((logits: Float32Array) => void) | undefined;
   /**
-   * Index of the first prompt token whose logits `readPrompt` receives. Positions of earlier tokens may come from
-   * memory. Default 0.
+   * Index of the first prompt token whose logits `readPrompt` receives. Positions of earlier tokens may already be in
+   * memory, so they need not be computed. Default 0.
    */
   readonly readFrom?: number | undefined;
 }
@@ -60,39 +61,39 @@ export interface Sequence {
   readonly request: SequenceRequest;
   /** Tokens of the prompt and of the text. */
   readonly ids: number[];
-  /** Number of tokens at its end that are not yet computed; at most the context length. */
+  /** Number of tokens at the end of the sequence that are not yet computed; at most the context length. */
   readonly missing: number;
-  /** Whether exactly one token is missing and earlier tokens are computed. */
+  /** Whether exactly one token is not yet computed and earlier tokens are computed. */
   readonly isWriting: boolean;
   /** Maximum number of guesses after the current tokens. */
   readonly mostGuesses: number;
   /**
    * The next positions to compute, at most `most`.
-   * @param guesses at most `mostGuesses` tokens that may follow. Their positions are computed too, and the logits after
-   * each of them.
+   * @param guesses at most `mostGuesses` tokens that may follow. The pass computes their positions too, and the logits
+   * after each guess.
    */
   piece(most: number, guesses?: readonly number[]): Piece;
   /**
    * Records that a piece was computed.
-   * @param count number of its first positions whose tokens belong to the sequence. Default: all.
+   * @param count number of positions at the beginning of the piece whose tokens belong to the sequence. Default: all.
    */
   done(piece: Piece, count?: number): void;
   /** Adds a token. */
   append(id: number): void;
   /**
-   * Creates another sequence that continues the same computed tokens with other tokens. Whole pages are shared, the
-   * last page is copied. Not allowed beyond the context.
+   * Creates another sequence that continues the same computed tokens with other tokens. The two sequences share whole
+   * pages; the last page is copied. Not allowed beyond the context.
    * @param more tokens that follow: one or more.
-   * @returns null if there are no pages for it.
+   * @returns null if there are no pages for the new sequence.
    */
   fork(more: readonly number[]): Sequence | null;
-  /** Releases its pages. Computed pages stay in the prefix tree for other sequences. */
+  /** Releases the sequence's pages. Computed pages stay in the prefix tree for other sequences. */
   close(): void;
 }
 
 const nothing: Computed = { path: [], part: null };
 
-/** The part of the first `most` tokens that is in memory. */
+/** The part of the first `most` tokens whose keys and values are in memory. */
 const computedIn = (
   prefixes: PrefixTree,
   model: Model,
@@ -108,7 +109,7 @@ const computedIn = (
 
 /**
  * Opens a sequence, if all its pages can be reserved.
- * @param computedBefore the part that is already computed. Default: what is in memory.
+ * @param computedBefore the part that is already computed. Default: the part that is in memory.
  * @returns null if the pages cannot be reserved.
  */
 export const openSequence = (
@@ -121,15 +122,15 @@ export const openSequence = (
   // Without a causal mask each new token changes all earlier positions. So all positions are computed again, and
   // nothing is cached.
   const keeps = mask === "causal" && !recomputes;
-  /** Reach of the attention windows, if all layers have one: pages before it are dropped. */
+  /** How far the attention windows reach, if all layers have one. Pages before the window are dropped. */
   const window = keeps ? windowPages(model.config) : null;
   /** Number of first positions that stay when the window slides. */
   const stays = slide > 0 ? pageRows : 0;
-  // The model does not read the last written token.
+  // The model never reads the last token that it writes.
   const longest = prompt.length + maxNewTokens - 1;
   const outgrows = longest > contextLength;
   const ids = [...prompt];
-  /** Number of tokens before the window, or dropped from it. */
+  /** Number of tokens that lie before the window or were dropped from it. */
   let base = Math.max(0, ids.length - contextLength);
   // At least one token must be computed to get logits.
   const reusable = Math.min(ids.length - 1, readPrompt === undefined ? ids.length : readFrom);
@@ -162,7 +163,7 @@ export const openSequence = (
     },
     get mostGuesses() {
       if (!keeps || computed === 0 || missing() !== 1 || wanted < prompt.length) return 0;
-      // The model does not read the last written token, so a guess after it would be useless.
+      // The model never reads the last token that it writes, so a guess after it would be useless.
       const together = window === null ? contextLength : window.mostPositions - 1;
       return Math.min(prompt.length + maxNewTokens - ids.length - 1, contextLength - (ids.length - base), together);
     },
@@ -172,7 +173,8 @@ export const openSequence = (
         return { ids: [...tokensAt(computed, computed + 1), ...guesses], start: computed, pages, wants: "all" };
       }
       const at = base + computed;
-      // A piece ends before the first token whose logits are wanted, or begins at it or later.
+      // No piece crosses the first token whose logits are wanted: it ends before this token, or begins at this token or
+      // later.
       const before = at < wanted ? wanted - at : missing();
       const together = Math.min(mostPositions, window?.mostPositions ?? mostPositions);
       const count = keeps ? Math.min(together, missing(), before) : missing();
@@ -201,7 +203,7 @@ export const openSequence = (
         own.slide(slide / pageRows, pagesFor(computed));
         return;
       }
-      // Every token has a new position, so all are computed again.
+      // Every token gets a new position, so all positions are computed again.
       base = ids.length - contextLength;
       computed = 0;
       own.unshare();

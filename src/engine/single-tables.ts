@@ -8,9 +8,9 @@ import type { Segments } from "../ops/segments.ts";
 interface Single {
   /** Its token. */
   readonly ids: readonly number[];
-  /** Number of positions before it. */
+  /** Number of positions of the sequence before this position. */
   readonly start: number;
-  /** Pages of its positions from the first on, in order. */
+  /** Pages of the sequence's positions, in order, from its first position. */
   readonly pages: readonly number[] | null;
 }
 
@@ -27,7 +27,7 @@ export interface SingleTables {
 }
 
 /**
- * Allocates tables for passes with as many positions as `positions`. They are not written yet.
+ * Allocates tables for passes with as many positions as `positions`. Nothing is written into the tables yet.
  * @param pageRoom maximum total number of pages of all positions.
  */
 export const singleTables = (

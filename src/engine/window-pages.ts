@@ -4,13 +4,13 @@ import { layerOf } from "../models/layers.ts";
 
 /** Memory that a text needs if every layer has an attention window. */
 export interface WindowPages {
-  /** Size of the largest window: number of positions that a position sees, itself included. */
+  /** Size of the largest window: number of positions that a position sees, including itself. */
   readonly size: number;
   /** Maximum number of positions of a piece. */
   readonly mostPositions: number;
   /**
-   * Maximum number of pages in use: pages of a piece and of all positions that it sees, plus the first page, which may
-   * stay.
+   * Maximum number of pages in use: the pages of a piece and of all positions that the piece sees, plus the first page,
+   * which may stay.
    */
   readonly most: number;
 }
@@ -26,7 +26,7 @@ export const windowPages = (config: ModelConfig): WindowPages | null => {
     if (window === null) return null;
     size = Math.max(size, window);
   }
-  // The positions may begin on the last row of a page.
+  // The positions may begin on the last row of a page, so they may need one page more.
   const seen = Math.ceil((size - 1 + mostPositions) / pageRows) + 1;
   return { size, mostPositions, most: seen + 1 };
 };

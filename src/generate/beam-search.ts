@@ -27,7 +27,7 @@ const schema = z.strictObject({
 
 /** Options of `beamSearch`. */
 export interface BeamSearchOptions {
-  /** The text to continue, or its token ids. Default: the default prompt of `generate`. */
+  /** The text to continue, or its token ids. Default: the same prompt as the default of `generate`. */
   readonly prompt?: string | readonly number[] | Int32Array | undefined;
   /**
    * Number of texts that the search continues at each step, and maximum number of texts that it returns. Whole number
@@ -58,13 +58,16 @@ export interface BeamSearchOptions {
 export interface BeamText {
   /** The text after the prompt. */
   readonly text: string;
-  /** Ids of its tokens, including the end token if the model drew one. */
+  /** Ids of the text's tokens, including the end token if the model drew one. */
   readonly ids: readonly number[];
   /** ln p of the text after the prompt, in nats. */
   readonly logProb: number;
-  /** `logProb` / length ** lengthPenalty. The returned texts are sorted by it. */
+  /** `logProb` / length ** lengthPenalty. The returned texts are sorted by this score. */
   readonly score: number;
-  /** `endOfText`; `length` if the text reached `maxNewTokens`; `aborted` if the signal ended the search. */
+  /**
+   * Why the text ended. `endOfText`: the model drew an end token. `length`: the text reached `maxNewTokens`. `aborted`:
+   * the signal ended the search.
+   */
   readonly finishReason: Extract<FinishReason, "endOfText" | "length" | "aborted">;
 }
 
@@ -123,7 +126,7 @@ export const beamSearch = async (lm: LanguageModel, options: BeamSearchOptions =
     });
   }
   const found = await whileOpen(where, model, async () => {
-    // Room for the old and the new beams at once: each may hold a whole context of its own.
+    // Memory for the old and the new beams at the same time, because each beam may hold a whole context of its own.
     const room = createRoom(model, (2 * beams + 1) * (Math.ceil(contextLength / pageRows) + 1) * pageBytes(model));
     try {
       return await searchBeams(room, {

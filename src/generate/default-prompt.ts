@@ -11,9 +11,9 @@ const knows = (tokenizer: Tokenizer, text: string): boolean => {
 };
 
 /**
- * The default prompt: a line end, as before a new paragraph. If the tokenizer lacks the line end: `otherwise`, or else
- * the text of the first token that can be a prompt.
- * @param otherwise a text that fits the model, such as the prompt of its run's samples.
+ * The default prompt: a line end, as before a new paragraph. If the tokenizer lacks the line end, the prompt is
+ * `otherwise`. If the tokenizer lacks that too, the prompt is the text of the first token that can be a prompt.
+ * @param otherwise a text that fits the model, for example the prompt of the samples in the model's run.
  * @throws ConfigError for a model without a tokenizer.
  */
 export const defaultPrompt = (tokenizer: Tokenizer, otherwise = ""): string => {

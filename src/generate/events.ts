@@ -4,8 +4,8 @@ import type { ScoredToken } from "../pretrained/model/score.ts";
 import type { SkippedText } from "../tokenizer/unknown.ts";
 
 /**
- * Why generation ended. `length`: `maxNewTokens` were written. `stop`: a stop string appeared. `endOfText`: the model
- * drew one of `endTokens`, or its constraint allows nothing more. `aborted`: the signal was aborted.
+ * Why generation ended. `length`: the model wrote `maxNewTokens` tokens. `stop`: a stop string appeared. `endOfText`:
+ * the model drew one of `endTokens`, or the constraint allows nothing more. `aborted`: the signal was aborted.
  */
 export type FinishReason = "length" | "stop" | "endOfText" | "aborted";
 
@@ -20,12 +20,12 @@ export interface TokenEvent {
   readonly id: number;
   /**
    * Text that may be shown at this point. It is empty while a character lacks bytes, and while the text may be the
-   * beginning of a stop string. The texts of all tokens together are the text of `done`.
+   * beginning of a stop string. The texts of all tokens together give the text of the event `done`.
    */
   readonly text: string;
   /**
-   * The model's own probability of the token, from 0 to 1: softmax of all logits at temperature 1, before top-k and the
-   * other filters. Present only if the option `candidates` is 1 or more.
+   * The model's own probability of the token, from 0 to 1. It is the softmax of all logits at temperature 1, before
+   * top-k and the other filters. Present only if the option `candidates` is 1 or more.
    */
   readonly probability?: number;
   /**
@@ -35,7 +35,7 @@ export interface TokenEvent {
   readonly logProb?: number;
   /**
    * The most probable tokens at this position, the most probable first; equally probable tokens are sorted by id. The
-   * option `candidates` sets their number. The drawn token is not always among them.
+   * option `candidates` sets the number of these tokens. The drawn token is not always among them.
    */
   readonly candidates?: readonly Candidate[];
 }
@@ -45,7 +45,7 @@ export interface GenerateDoneEvent {
   /** Version of the event's format. */
   readonly v: 1;
   readonly type: "done";
-  /** Distinguishes this event from the `done` of `train`, which has `"train"`. */
+  /** Distinguishes this event from the event `done` of `train`, whose task is `"train"`. */
   readonly task: "generate";
   /** Why generation ended. */
   readonly finishReason: FinishReason;
@@ -58,8 +58,8 @@ export interface GenerateDoneEvent {
   /** Number of tokens written, including the end token if the model drew one. */
   readonly newTokens: number;
   /**
-   * Counts of guessed tokens, present if the option `speculate` is in use. If the text was aborted they include tokens
-   * that were computed ahead and never read.
+   * Counts of guessed tokens, present if the option `speculate` is in use. If the text was aborted, the counts include
+   * tokens that were computed ahead but never read.
    */
   readonly guesses?: GuessCounts;
   /** Characters that were left out of the prompt. Present only with `unknown: "skip"` and if there were any. */

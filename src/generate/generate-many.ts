@@ -17,7 +17,10 @@ export interface ManyText extends Omit<GenerateDoneEvent, "v" | "type" | "task">
   readonly ids: readonly number[];
 }
 
-/** Options of `generateMany`: options of the engine, and default options for every text. A prompt may override them. */
+/**
+ * Options of `generateMany`: options of the engine, and default options for every text. A prompt may override the
+ * default options.
+ */
 export interface GenerateManyOptions extends EngineOptions, Omit<EngineGenerateOptions, "prompt"> {}
 
 const optionsOf = (prompt: unknown): EngineGenerateOptions => {
@@ -30,7 +33,7 @@ const optionsOf = (prompt: unknown): EngineGenerateOptions => {
   });
 };
 
-/** Starts a text for each prompt of a source. At most `most` texts are started ahead of the reader. */
+/** Starts one text for each prompt of a source. At most `most` texts are started that the reader has not yet read. */
 const readAhead = (
   prompts: Iterable<ManyPrompt> | AsyncIterable<ManyPrompt>,
   most: number,
@@ -62,7 +65,7 @@ const readAhead = (
       const next = await iterator.next();
       if (next.done === true || ended) break;
       const text = begin(index, await next.value);
-      // Prevents an unhandled rejection: `next` throws the error when it reaches this text.
+      // Prevents an unhandled rejection. `next` throws the error later, when it reaches this text.
       text.catch(() => {});
       begun.push(text);
       tell();
@@ -91,7 +94,7 @@ const readAhead = (
       if (ended) return;
       ended = true;
       tell();
-      // Not awaited, since the source may be waiting for something itself.
+      // This is not awaited, because the source may itself be waiting for something.
       void Promise.resolve(iterator.return?.()).catch(() => {});
     },
   };
@@ -143,15 +146,15 @@ export async function* generateMany(
         return { index, ids, ...facts };
       }
     } catch (error) {
-      // An abort closes the engine, so its texts fail: the error is dropped.
+      // An abort closes the engine, so the open texts fail. Their errors are dropped.
       if (signal?.aborted !== true) throw error;
     }
     return null;
   };
-  // If the first text is long, finished texts behind it wait for it, but they are still written in the meantime.
+  // If the first text is long, finished texts wait behind it. The texts after it are still written in the meantime.
   const most = 4 * maxSequences;
   const source = readAhead(prompts, most, write);
-  // One listener for all texts, so their number does not matter.
+  // One listener serves all texts, so that the number of listeners does not grow with the number of texts.
   const endAll = (): void => {
     source.stop();
     void engine.close();

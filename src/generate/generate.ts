@@ -45,6 +45,6 @@ export async function* generate(
   } finally {
     await engine.close();
   }
-  // Awaited, so the engine's memory is free when the iterator ends.
+  // This is awaited, so that the engine's memory is free when the iterator ends.
   if (done !== undefined) yield done;
 }

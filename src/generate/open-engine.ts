@@ -17,8 +17,8 @@ export const engineDefaults = { cacheBytes: 2 ** 30, maxSequences: 64 };
 /** Options of `openEngine`. */
 export interface EngineOptions {
   /**
-   * Maximum number of bytes of cached keys and values. One whole context of the model always fits, even if it is
-   * larger. Number above 0. Default 1 GiB.
+   * Maximum number of bytes of cached keys and values. One whole context of the model always fits, even if it needs
+   * more bytes. Number above 0. Default 1 GiB.
    */
   readonly cacheBytes?: number | undefined;
   /** Maximum number of texts that are written at the same time; more texts wait. Whole number from 1. Default 64. */
@@ -35,11 +35,11 @@ export const parseEngineOptions = (options: EngineOptions): typeof engineDefault
 export interface Engine {
   /**
    * Writes one text together with all other open texts. It yields the events of `generate`, with the same bits. The
-   * engine computes some tokens ahead of the reader. If the reader stops early, the text ends.
+   * engine computes some tokens before the reader asks for them. If the reader stops early, the text ends.
    * @throws the errors of `generate`, and ConfigError for an unknown adapter.
    */
   generate(options?: EngineGenerateOptions): AsyncGenerator<EngineEvent, void, undefined>;
-  /** Counts since the engine was opened, and what it holds at this moment. */
+  /** What the engine has counted since it was opened, and what it holds at this moment. */
   counts(): EngineCounts;
   /** Frees the cache; open texts fail. The model stays open. A second call does nothing. */
   close(): Promise<void>;

@@ -14,7 +14,7 @@ import type { Speculate } from "./speculation/speculate.ts";
 /** The settings that decide the text, in addition to the model and the prompt. */
 export const generateSettingsSchema = samplingSchema.extend({
   maxNewTokens: z.int().positive().describe("tokens to write after the prompt"),
-  seed: z.int().min(0).describe("same seed, same text"),
+  seed: z.int().min(0).describe("the same seed gives the same text"),
   stop: z.array(z.string().min(1)).describe("stop before the first of these strings"),
   showSpecialTokens: z.boolean().describe("write special tokens by their names instead of leaving them out"),
   unknown: unknownSchema,
@@ -33,7 +33,7 @@ export const generateSettingsSchema = samplingSchema.extend({
     .min(0)
     .multipleOf(32)
     .describe(
-      "tokens to drop when the text outgrows the context: a multiple of 32, and the first 32 tokens always stay; 0: compute the whole window again for each token",
+      "number of tokens to drop when the text outgrows the context: a multiple of 32 (the first 32 tokens always stay); 0: the whole window is computed again for each token",
     ),
 });
 
@@ -90,13 +90,13 @@ type SamplingOptions = { readonly [K in keyof Sampling]?: Sampling[K] | undefine
 export interface GenerateOptions extends SamplingOptions {
   /**
    * The text to continue, or its token ids: at least one token. The model sees the last contextLength tokens. Ids may
-   * name special tokens, which a text is never encoded to. Default: a line end; if the tokenizer lacks it, the first
-   * token that is text.
+   * name special tokens; encoding a text never gives special tokens. Default: a line end; if the tokenizer lacks the
+   * line end, the first token that is text.
    */
   readonly prompt?: string | readonly number[] | Int32Array | undefined;
   /** Tokens to write after the prompt. Whole number from 1. Default 400. */
   readonly maxNewTokens?: number | undefined;
-  /** Same seed, same text. Whole number from 0. Default 1. */
+  /** The same seed gives the same text. Whole number from 0. Default 1. */
   readonly seed?: number | undefined;
   /** Generation ends before the first of these strings. The string is not part of the result. Default: none. */
   readonly stop?: readonly string[] | undefined;
@@ -116,8 +116,8 @@ export interface GenerateOptions extends SamplingOptions {
    */
   readonly candidates?: number | undefined;
   /**
-   * Words that are never written: a token that would complete one of them, alone or after a space, is not drawn. Limit:
-   * a word that ends in the middle of a token is not noticed. Default: none.
+   * Words that are never written. A token is not drawn if it would complete one of these words, alone or after a space.
+   * Limit: a word that ends in the middle of a token is not noticed. Default: none.
    */
   readonly badWords?: readonly string[] | undefined;
   /** Numbers to add to the logits of tokens, by token id. −100 or less bans a token. Default: none. */
@@ -128,8 +128,8 @@ export interface GenerateOptions extends SamplingOptions {
    */
   readonly samplers?: readonly FilterName[] | undefined;
   /**
-   * Tokens to drop when the text outgrows the context: a multiple of 32, and the first 32 tokens always stay; 0:
-   * compute the whole window again for each token. Whole number from 0. Default 0.
+   * Number of tokens to drop when the text outgrows the context: a multiple of 32 (the first 32 tokens always stay); 0:
+   * the whole window is computed again for each token. Whole number from 0. Default 0.
    */
   readonly slide?: number | undefined;
   /**
@@ -138,10 +138,11 @@ export interface GenerateOptions extends SamplingOptions {
    */
   readonly adjustLogits?: ((logits: Float32Array, ids: readonly number[]) => void) | undefined;
   /**
-   * The form that the text must have: JSON, JSON of a schema, a text of a grammar or of a regular expression, or one of
-   * several texts. Only tokens that keep to the form are drawn; other options cannot change that. The end of the text
-   * is drawn only where the text is complete. If nothing may follow a text, the text ends by itself. If maxNewTokens or
-   * a stop string ends the text, it may be incomplete. Probabilities in events stay the model's own. Default: none.
+   * The form that the text must have: any JSON, JSON that meets a schema, a text that a grammar or a regular expression
+   * allows, or one of several texts. Only tokens that keep to the form are drawn; other options cannot change that. The
+   * end of the text is drawn only where the text is complete. If nothing may follow a text, the text ends by itself. If
+   * maxNewTokens or a stop string ends the text, it may be incomplete. Probabilities in events stay the model's own.
+   * Default: none.
    */
   readonly constraint?: Constraint | undefined;
   /**
@@ -150,18 +151,22 @@ export interface GenerateOptions extends SamplingOptions {
    * be 0 without a constraint. Default 0.
    */
   readonly constrainedPrompt?: number | undefined;
-  /** false: recompute every step from the start instead of caching keys and values. Same text, slower. Default true. */
+  /**
+   * false: every step computes the whole text again instead of caching keys and values. The text is the same, but takes
+   * longer. Default true.
+   */
   readonly cache?: boolean | undefined;
   /**
    * Speculative decoding: guesses the next tokens and checks several of them with one pass. The text is the same; it is
-   * written faster if the guesses are right. `"ngram"` looks up the last tokens in prompt and text and guesses what
-   * followed them before: good for code and other texts that repeat. A model with the same tokenizer, much smaller than
-   * this one, writes the guesses itself; it must stay open. If guesses do not save time, fewer or no guesses are made.
-   * There are no guesses beyond the context. Not allowed with `cache: false`. In a worker of Node, `"draft"` means the
-   * model that was given to `loadInWorker` as `draft`. Default false.
+   * written faster if the guesses are right. `"ngram"` looks for an earlier place in prompt and text where the last
+   * tokens also occur, and guesses the tokens that followed there. This is good for code and other texts that repeat.
+   * Instead, a second model can write the guesses: it must have the same tokenizer, should be much smaller than this
+   * model, and must stay open. If guesses do not save time, fewer or no guesses are made. There are no guesses beyond
+   * the context. Not allowed with `cache: false`. In a worker of Node, `"draft"` means the model that was given to
+   * `loadInWorker` as `draft`. Default false.
    */
   readonly speculate?: Speculate | undefined;
-  /** Abort it to end after the current token; the last event still comes. Default: none. */
+  /** Abort it to end generation after the current token; the last event still comes. Default: none. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -185,8 +190,8 @@ export const parseGenerateOptions = (options: Omit<GenerateOptions, "signal">): 
 const begun = (tokenizer: Tokenizer, read: ReadText): ReadText => ({ ...read, ids: withBegin(tokenizer, read.ids) });
 
 /**
- * Reads the prompt as token ids. If the tokenizer has a token that every text begins with (BOS), a text gets it in
- * front; given ids stay as they are.
+ * Reads the prompt as token ids. If the tokenizer has a token that every text begins with (BOS), a text gets this token
+ * at its beginning. Given ids stay as they are.
  * @throws ConfigError if the prompt has no tokens, DataError for a character that the tokenizer lacks.
  */
 export const readPrompt = (

@@ -5,25 +5,25 @@ export interface WatchedText {
 }
 
 /**
- * Watches streamed text for stop strings. Text that may be the beginning of a stop string is held back until this is
- * decided, so a stop string is never shown.
+ * Watches streamed text for stop strings. Text that may be the beginning of a stop string is held back until it is
+ * clear whether it is one. So a stop string is never shown.
  */
 export interface StopWatch {
   /** Adds text. */
   push(text: string): WatchedText;
-  /** The text that is still held back, when nothing follows. */
+  /** Returns the text that is still held back, at the end of the text. */
   end(): string;
 }
 
-/** @param stop may be empty: then all text passes through unchanged. */
+/** @param stop stop strings. If there are none, all text passes through unchanged. */
 export const stopWatch = (stop: readonly string[]): StopWatch => {
   if (stop.length === 0) return { push: (text) => ({ text, stopped: false }), end: () => "" };
   let held = "";
   return {
     push(text) {
       held += text;
-      // Takes the stop string that is complete first, and the longest of several such strings. So the result does not
-      // depend on how the text is cut into pieces.
+      // Takes the stop string that ends first. If several stop strings end at the same place, it takes the longest of
+      // them. So the result does not depend on how the text is cut into pieces.
       const [found] = stop
         .map((string) => ({ start: held.indexOf(string), length: string.length }))
         .filter(({ start }) => start >= 0)

@@ -26,7 +26,7 @@ export interface EngineGenerateOptions extends Omit<GenerateOptions, "cache"> {
   /** Name of one of the model's adapters; null: no adapter. Default: the adapter in use when the text begins. */
   readonly adapter?: string | null | undefined;
   /**
-   * true: the first event is `prompt`, with the log-probability of each prompt token, and with candidates if the option
+   * true: the first event is `prompt`. It has the log-probability of each prompt token, and candidates if the option
    * `candidates` asks for them. The prompt must fit into the context. Default false.
    */
   readonly scorePrompt?: boolean | undefined;
@@ -41,15 +41,18 @@ export const engineOptionNames: readonly string[] = [
   ...["adapter", "scorePrompt"],
 ];
 
-/** An engine that writes texts. It adds text to the tokens of a sequence engine. */
+/** An engine that writes texts. It turns the tokens of a sequence engine into text. */
 export interface TextEngine {
   /** @param lm the engine's model, or a view of it. */
   generate(lm: LanguageModel, options?: EngineGenerateOptions): AsyncGenerator<EngineEvent, void, undefined>;
-  /** Writes a text whose options were checked before. It yields the events of `generate`, each in a list of its own. */
+  /**
+   * Writes a text whose options were checked before. It yields the events of `generate`, each event in a list of its
+   * own.
+   */
   write(lm: LanguageModel, text: CheckedText): AsyncGenerator<readonly EngineEvent[], void, undefined>;
   /**
-   * Yields the events of `generate` in lists: each list has all new events. For readers to whom each list costs
-   * something, such as a message between threads.
+   * Yields the events of `generate` in lists. Each list has all new events. This is for readers for whom each list
+   * costs something, for example a message between threads.
    */
   generateBatches(
     lm: LanguageModel,
@@ -65,14 +68,15 @@ const adaptedModel = (lm: LanguageModel, adapter: string | null | undefined): Mo
   return lm.adapted(adapter);
 };
 
-/** The error for a text whose engine, and perhaps model, was closed. */
+/** The error for a text whose engine was closed. The model may be closed too. */
 const closedEngine = (model: Model): ConfigError =>
   isClosed(model)
     ? closedError("generate")
     : new ConfigError({ where: "generate", must: "the engine must be open", got: "a closed engine" });
 
 /**
- * Milliseconds for which `generateBatches` collects events before it yields again: too short for a person to notice.
+ * Milliseconds for which `generateBatches` collects events before it yields again. A person does not notice such a
+ * short time.
  */
 const gatherForMs = 4;
 
@@ -123,7 +127,7 @@ export interface CheckedText {
 
 /**
  * Checks the options of a text and reads its prompt.
- * @param names of all known options.
+ * @param names names of all known options.
  */
 export const checkText = (
   lm: LanguageModel,
@@ -165,7 +169,7 @@ export const checkText = (
 };
 
 /**
- * @param model whose weights and views write.
+ * @param model its weights and views write the texts.
  * @param mostAhead maximum number of events that a text may be ahead of its reader. Writing pauses at this number and
  * resumes when half of the events are read. 0: each token is computed when the reader asks for it.
  */
@@ -175,8 +179,8 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
 
   /**
    * @param together maximum number of events in one list.
-   * @param gatherMs milliseconds after a yield in which events are collected. The wait ends early if half of
-   * `mostAhead` events are there, or if the text has ended. The first list does not wait.
+   * @param gatherMs milliseconds after a yield in which events are collected. The wait ends early if the number of
+   * events reaches half of `mostAhead`, or if the text has ended. The first list does not wait.
    */
   async function* batches(
     lm: LanguageModel,
@@ -191,7 +195,7 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
     let ended = false;
     await whileOpen("generate", own, async () => {});
     const draft = parsed.cache ? drafters.of(parsed.speculate, writer) : undefined;
-    // `choose` may use `writing`: it runs after a pass, so never before `write` has returned.
+    // `choose` may use `writing`, because `choose` is called after a pass, so never before `write` has returned.
     const writing = engine.write({
       model: own,
       prompt: Array.from(prompt.ids),
@@ -221,7 +225,7 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
     signal?.addEventListener("abort", stop);
     if (signal?.aborted === true) stop();
     const shown = { text: "", newTokens: 0 };
-    /** Earliest time of the next yield, if few events are there. */
+    /** Earliest time of the next yield, if there are only few events. */
     let due = 0;
     let pause: Promise<void> | undefined;
     try {
@@ -237,7 +241,7 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
           }
         }
         const events = queue.take(together);
-        // With `mostAhead` 0, resume only when the reader asks for more.
+        // If `mostAhead` is 0, writing resumes only when the reader asks for more.
         if (queue.length <= mostAhead / 2 && (mostAhead > 0 || events.length === 0)) writing.pause(false);
         if (events.length === 0) {
           await changed;

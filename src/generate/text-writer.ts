@@ -32,7 +32,7 @@ export interface TextWriter {
   readonly isFirst: boolean;
   /** Why the text has ended; null: it has not ended. */
   readonly finishReason: FinishReason | null;
-  /** The last event of the text. @param reason why the text ended; it may have been ended from outside. */
+  /** The last event of the text. @param reason why the text ended; the reason may come from outside. */
   done(reason: FinishReason): GenerateDoneEvent;
 }
 
@@ -75,14 +75,14 @@ const bannedTokens = ({ tokenizer }: LanguageModel, words: readonly string[]): (
 const where = "generate: constrainedPrompt";
 
 /**
- * Adds the beginning of a constrained text. @throws ConfigError if the constraint does not allow it, or if nothing may
- * follow it.
+ * Adds the beginning of a constrained text. @throws ConfigError if the constraint does not allow this beginning, or if
+ * nothing may follow it.
  */
 const acceptBegun = (tokenizer: Tokenizer, matcher: Matcher, begun: ArrayLike<number>, hasEnd: boolean): void => {
   for (const id of Array.from(begun)) {
     if (matcher.accept(id)) continue;
     const must = "must be the beginning of a text that the constraint allows";
-    throw new ConfigError({ where, must, got: `${show(tokenizer.token(id))}, which must not follow here` });
+    throw new ConfigError({ where, must, got: `${show(tokenizer.token(id))}, which may not follow here` });
   }
   // Without an end token there would be no token to draw.
   if (matcher.isOver && !hasEnd && begun.length > 0)
@@ -90,7 +90,7 @@ const acceptBegun = (tokenizer: Tokenizer, matcher: Matcher, begun: ArrayLike<nu
 };
 
 /**
- * @param prompt as token ids.
+ * @param prompt the prompt as token ids.
  * @param constraint the constraint of the options, compiled.
  */
 export const createTextWriter = (

@@ -46,9 +46,11 @@ export interface ToolChatDoneEvent {
   /** Version of the event's format. */
   readonly v: 1;
   readonly type: "done";
-  /** Why the answer ended, as in `generate`. `toolCalls`: the answer contains calls, and all of them are complete. */
+  /**
+   * Why the answer ended, as in `generate`. `toolCalls`: the answer contains calls, and all of its calls are complete.
+   */
   readonly finishReason: FinishReason | "toolCalls";
-  /** The answer as the next message of the conversation, without a call that was cut. */
+  /** The answer as the next message of the conversation. A call that was cut is left out. */
   readonly message: ToolCallsMessage | ChatMessage;
   /**
    * Number of oldest messages that were left out of the prompt, because the conversation is longer than the context.
@@ -89,7 +91,7 @@ export interface ToolChatArgumentsEvent {
   readonly type: "arguments";
   /** Index of the call in the answer, from 0. */
   readonly call: number;
-  /** The new part of the JSON of its arguments. */
+  /** The new part of the JSON of the call's arguments. */
   readonly text: string;
 }
 
@@ -237,7 +239,7 @@ export async function* chatWithTools(
     for (const piece of reader?.end() ?? []) yield answer.take(piece);
     const { finishReason, promptTokens, newTokens } = event;
     const calls = reader?.calls ?? 0;
-    // `length` also if a stop string cut a call: the answer is incomplete.
+    // `length` also if a stop string cut a call, because then the answer is incomplete.
     const isCut = reader?.isWhole === false && finishReason !== "aborted";
     const reason = isCut ? "length" : calls > 0 && finishReason !== "aborted" ? "toolCalls" : finishReason;
     const counts = { leftOut, promptTokens, newTokens };

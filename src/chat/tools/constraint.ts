@@ -17,14 +17,14 @@ export interface CallsAsked {
   readonly otherwise?: Constraint | undefined;
 }
 
-/** Where calls begin in an answer. */
+/** Where calls may begin in an answer. */
 export type CallsBegin = "at once" | "at start" | "anywhere";
 
 /** @param hasFormat whether there is a constraint on answers without calls. */
 export const beginOfCalls = (form: ToolForm, required: boolean, hasFormat: boolean): CallsBegin =>
   required ? "at once" : form.atStart || hasFormat ? "at start" : "anywhere";
 
-/** The part of `open` after its marker. */
+/** The part of `open` that follows its marker. */
 export const behindMarker = ({ open, marker }: ToolForm): string => open.slice(open.indexOf(marker) + marker.length);
 
 export const callsConstraint = (

@@ -1,6 +1,6 @@
 /**
- * Finds the form in which a chat template writes tool calls. It does not depend on names of models: the template
- * renders an answer with known calls, and the text around their names and arguments is the form.
+ * Finds the form in which a chat template writes tool calls. It does not depend on names of models. The template
+ * renders an answer with known calls. The text around the names and arguments of these calls is the form.
  */
 import { CheckpointError, ConfigError } from "../../core/errors/errors.ts";
 import { nameFinder } from "../../tokenizer/names-in-text.ts";
@@ -16,8 +16,8 @@ export type CallPart =
   | { readonly kind: "id" };
 
 /**
- * The form of an answer with calls: `open`, the first call, then `between` and a call for each further call, then
- * `close`.
+ * The form of an answer with calls: `open`, then the first call, then `between` and a call for each further call, and
+ * at the end `close`.
  */
 export interface ToolForm {
   readonly open: string;
@@ -25,7 +25,7 @@ export interface ToolForm {
   /** null: the template can write only one call. */
   readonly between: string | null;
   readonly close: string;
-  /** The beginning of `open`. It shows in a text that a call begins. */
+  /** The beginning of `open`. Where it appears in a text, a call begins. */
   readonly marker: string;
   /**
    * Whether the marker counts only at the beginning of an answer, because it is too short to be recognized elsewhere.
@@ -45,7 +45,7 @@ export interface FormTokens {
 const question: TemplateMessage = { role: "user", content: "Zq" };
 const words = "Zqx";
 
-/** A call for the template to render, and its tool. Its words occur in no other text. */
+/** A call for the template to render, and the tool that it calls. The words of the call occur in no other text. */
 const sample = (letter: string) => {
   const name = `zq_name_${letter}`;
   const key = `zq_key_${letter}`;
@@ -74,7 +74,7 @@ interface Slot {
   readonly to: number;
 }
 
-/** The parts of a call in a text, in order; null: a part is missing or occurs twice. */
+/** The parts of a call in a text, in order. null: a part is missing or occurs twice. */
 const slotsOf = (text: string, { name, id, written }: Sample): readonly Slot[] | null => {
   const placesOf = (word: string): number[] => [...text.matchAll(new RegExp(word, "gu"))].map(({ index }) => index);
   const names = placesOf(name);
@@ -102,10 +102,10 @@ const commonEnd = (one: string, other: string): number => {
   return length;
 };
 
-/** Maximum number of characters of a form. A longer text also contains instructions, so it is not a form. */
+/** Maximum number of characters of a form. A longer text would also contain instructions, so it is not a form. */
 const mostCharacters = 400;
 
-/** The position `at`. If it is inside the name of a special token: the beginning or the end of this name. */
+/** The position `at`. If `at` is inside the name of a special token: the beginning or the end of this name. */
 const besideName = (text: string, at: number, tokens: readonly SpecialToken[], side: "from" | "to"): number => {
   let from = 0;
   for (const stretch of nameFinder(tokens)(text)) {
@@ -131,11 +131,11 @@ const markerOf = (
     : { marker: Array.from(first.text)[0] ?? "", atStart: true };
 };
 
-const unknown = "a form without the name of a tool and its arguments as one JSON object";
+const unknown = "a form that does not contain the tool's name and the arguments as one JSON object";
 
 /**
- * Finds the form, or the reason why there is none. @throws the errors of `write`, except when the template refuses
- * several calls.
+ * Finds the form, or the reason why there is none. @throws the errors of `write`. If the template refuses several
+ * calls, nothing is thrown, and the form has one call.
  */
 const readForm = async (
   write: Probe,
@@ -174,7 +174,7 @@ const readForm = async (
   const close = own.slice(last.to);
   const marker = markerOf(open, specialTokens);
   if (marker === null) return { fault: "a form in which calls cannot be distinguished from other text" };
-  // Trailing spaces are removed, since a model may end without them.
+  // Trailing spaces are removed, since a model may end its answer without them.
   const form = { open, parts, between: null, close: close.trimEnd(), ...marker };
   const several = await answer([one, two, three]).catch((error: unknown) => {
     if (error instanceof CheckpointError) return "";

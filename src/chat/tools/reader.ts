@@ -15,11 +15,11 @@ export type AnswerPiece =
 /** Splits the text of an answer into pieces as it comes. */
 export interface AnswerReader {
   push(text: string): readonly AnswerPiece[];
-  /** The text that is still held back, when nothing follows. */
+  /** Returns the text that is still held back, at the end of the answer. */
   end(): readonly AnswerPiece[];
   /** Number of calls that have begun. */
   readonly calls: number;
-  /** Whether the last call is complete; true if there is no call. */
+  /** Whether the last call is complete. It is true if there is no call. */
   readonly isWhole: boolean;
 }
 
@@ -49,7 +49,10 @@ const objectEnd = () => {
   };
 };
 
-/** Number of characters to hold back: the longest end of the text that may begin a marker, and spaces before it. */
+/**
+ * Number of characters to hold back. The held text is the longest end of the text that may begin a marker, and the
+ * spaces before it.
+ */
 const heldLength = (text: string, marker: string): number => {
   let hold = Math.min(marker.length - 1, text.length);
   while (hold > 0 && !marker.startsWith(text.slice(text.length - hold))) hold--;
@@ -57,7 +60,7 @@ const heldLength = (text: string, marker: string): number => {
   return hold + before.length - before.trimEnd().length;
 };
 
-/** Reads the calls of an answer. @param open the text that still comes before the first call. */
+/** Reads the calls of an answer. @param open the rest of the text before the first call. */
 const callsReader = (form: ToolForm, open: string): Pick<AnswerReader, "push" | "calls" | "isWhole"> => {
   const { between, parts } = form;
   let held = "";
@@ -66,7 +69,7 @@ const callsReader = (form: ToolForm, open: string): Pick<AnswerReader, "push" | 
   let part = 0;
   let calls = 0;
   let isNamed = false;
-  /** Arguments that were read before the name. */
+  /** Arguments that came before the name of the tool. */
   let early = "";
   let json = objectEnd();
 
@@ -133,7 +136,7 @@ const callsReader = (form: ToolForm, open: string): Pick<AnswerReader, "push" | 
   };
 };
 
-/** @param begin where calls begin. It must agree with the constraint of the text. */
+/** @param begin where calls begin. It must agree with the constraint on the text. */
 export const answerReader = (form: ToolForm, begin: CallsBegin): AnswerReader => {
   const { marker } = form;
   let held = "";

@@ -11,15 +11,15 @@ export interface Tool {
   /** Description for the model. */
   readonly description?: string | undefined;
   /**
-   * JSON Schema of its arguments, which are an object. Every keyword is obeyed, or refused by name. Default: no
-   * arguments.
+   * JSON Schema of the tool's arguments. The arguments are an object. Every keyword is obeyed, or an error names it.
+   * Default: no arguments.
    */
   readonly parameters?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** A tool call that a model wrote. */
 export interface ToolCall {
-  /** Identifies the call. The message with its result has the same id. */
+  /** Identifies the call. The message with the call's result has the same id. */
   readonly id: string;
   /** The name of the tool. */
   readonly name: string;
@@ -57,8 +57,8 @@ export interface NamedTool {
 }
 
 /**
- * Whether the model must call tools. `none`: it must not. `auto`: it decides. `required`: at least one. Or the name of
- * the tool that it must call.
+ * Whether the model must call tools. `none`: it must not. `auto`: it decides. `required`: it must call at least one
+ * tool. The name of a tool: it must call this tool.
  */
 export type ToolChoice = "none" | "auto" | "required" | NamedTool;
 
@@ -69,7 +69,7 @@ export const toolName = z
   .string({ error: "must be a text" })
   .regex(/^[\w-]{1,64}$/u, "must be 1 to 64 letters, digits, _ and -");
 
-/** Maximum nesting of a value that is given to a template, so that recursion over it is safe. */
+/** Maximum nesting of a value that is given to a template. With this limit, recursion over the value is safe. */
 const mostLevels = 64;
 
 const isShallow = (value: unknown, levels = mostLevels): boolean =>
@@ -106,7 +106,7 @@ const toolMessageSchema = z
     z.strictObject({ role: z.literal("tool"), toolCallId: z.string().min(1), content: wellFormed }),
     messageSchema,
   ])
-  // Checked after the union, since errors of a union name no field.
+  // The check comes after the union, because the errors of a union name no field.
   .superRefine((message, context) => {
     if (!("toolCalls" in message)) return;
     for (const [i, call] of message.toolCalls.entries()) {
@@ -118,8 +118,8 @@ const toolMessageSchema = z
 export const toolMessagesSchema = z.array(toolMessageSchema).min(1);
 
 /**
- * The schema of a tool's arguments; its type is always object. @param field of the schema, for errors. @throws
- * ConfigError for another type.
+ * The schema of a tool's arguments; its type is always object. @param field the field with the schema, for errors.
+ * @throws ConfigError for another type.
  */
 export const parametersOf = ({ name, parameters }: Tool, field = "parameters"): Readonly<Record<string, unknown>> => {
   if (parameters === undefined) return { type: "object", properties: {}, additionalProperties: false };
@@ -131,7 +131,7 @@ export const parametersOf = ({ name, parameters }: Tool, field = "parameters"): 
   return { ...parameters, type };
 };
 
-/** The name of the field with the schema of the tool at `index`. */
+/** The name of the field that contains the schema of the tool at `index`. */
 export type ToolField = (index: number) => string;
 
 /** Tools in OpenAI's form, which templates expect. */
@@ -149,7 +149,7 @@ export const idLength = 9;
 export const newCallId = (): string =>
   Array.from(crypto.getRandomValues(new Uint8Array(idLength)), (byte) => idCharacters[byte % 62]).join("");
 
-/** An id that every template accepts. Any other id is replaced by a hash of it. */
+/** Returns an id that every template accepts. An id that some templates would refuse is replaced by its hash. */
 const templateId = (id: string): string => {
   if (/^[a-zA-Z0-9]{9}$/u.test(id)) return id;
   let hash = 0xcbf29ce484222325n;
@@ -158,7 +158,7 @@ const templateId = (id: string): string => {
 };
 
 /**
- * Messages in the form that templates expect.
+ * Converts messages to the form that templates expect.
  * @param where the messages, for errors.
  * @throws ConfigError for a result whose call does not come before it.
  */

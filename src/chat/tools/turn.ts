@@ -1,4 +1,4 @@
-/** One answer of a model that has tools: the constraint on its text, and the reader of its text. */
+/** One answer of a model that has tools: the constraint on the answer's text, and the reader of this text. */
 import { ConfigError, ForetokenError } from "../../core/errors/errors.ts";
 import { compileSteps, within } from "../../generate/constraint/budget.ts";
 import { compileConstraint } from "../../generate/constraint/compile.ts";
@@ -62,8 +62,8 @@ const allowedTools = (tools: readonly Tool[], choice: ToolTurnOptions["choice"])
  * Prepares a turn. All checks happen here, before anything is computed.
  * @param write renders messages with the model's template.
  * @param where the model, for errors.
- * @throws ConfigError for a template that does not support tools or has an unknown form of calls, a schema with an
- * unsupported keyword, or a form that the vocabulary cannot write.
+ * @throws ConfigError for a template that does not support tools or writes calls in an unknown form, a schema with an
+ * unsupported keyword, or calls that the vocabulary cannot write.
  */
 export const toolTurn = async (
   { tokenizer, endTokens }: ToolModel,

@@ -1,19 +1,22 @@
 /**
  * Limit on the work of a constraint. A server gets constraints from unknown users, and a constraint that takes minutes
  * would block all other users. So the code counts steps wherever work may grow quickly, and stops at a limit. The limit
- * is in steps, not in milliseconds, so that every machine accepts and refuses the same constraints.
+ * counts steps, not milliseconds, so every machine accepts and refuses the same constraints.
  */
 import { ConfigError } from "../../core/errors/errors.ts";
 
-/** Steps for compiling: about a second at most. A test with every third schema of jsonschemabench needed fewer. */
+/**
+ * Maximum number of steps for compiling a constraint: about a second at most. A test compiled every third schema of
+ * jsonschemabench; all of these schemas needed fewer steps.
+ */
 export const compileSteps = 8_000_000;
 
-/** Steps for one mask, or for one token. */
+/** Maximum number of steps for one mask, or for one token. */
 export const maskSteps = 4_000_000;
 
 /**
- * Steps that the current work has left. One variable is enough: compiling and masks run synchronously, one at a time.
- * It is a typed array because that is fast.
+ * Number of steps that the current work has left. One variable is enough, because compiling and masks run
+ * synchronously, one at a time. It is a typed array because that is fast.
  */
 const left = Float64Array.of(Number.POSITIVE_INFINITY);
 
@@ -36,7 +39,7 @@ export const spend = (steps: number, where: string): void => {
 };
 
 /**
- * Runs work with a limit of `steps`, or with the steps that the surrounding work has left if they are fewer.
+ * Runs work with a limit of `steps`. If the surrounding work has fewer steps left, that number is the limit.
  * @param where named in the error if the work is nested too deep for the call stack.
  */
 export const within = <T>(steps: number, where: string, work: () => T): T => {
@@ -50,7 +53,7 @@ export const within = <T>(steps: number, where: string, work: () => T): T => {
     throw new ConfigError({
       where,
       must: "must be nested less deeply",
-      got: "more levels than the call stack holds",
+      got: "more levels than fit on the call stack",
       hint,
       cause,
     });

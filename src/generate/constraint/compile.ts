@@ -14,13 +14,13 @@ import { createMatcher, type Matcher } from "./matcher.ts";
 /** A constraint compiled for one vocabulary. */
 export interface CompiledConstraint {
   /**
-   * Creates the matcher of one text. @param endTokens tokens that end the text: allowed exactly where the text is
+   * Creates the matcher of one text. @param endTokens tokens that end the text. They are allowed only where the text is
    * complete.
    */
   matcher(endTokens: readonly number[]): Matcher;
 }
 
-/** Maximum number of compiled constraints in the cache of a tokenizer. */
+/** Maximum number of compiled constraints that are cached for each tokenizer. */
 const mostKept = 64;
 
 interface Vocabulary {
@@ -83,7 +83,7 @@ export const compileConstraint = (constraint: Constraint, tokenizer: Tokenizer):
       return createMachine(tree, (out) => begin(bottom, out));
     });
   else machines.delete(key);
-  // Moves the constraint to the end: the first one in order is the least recently used.
+  // Moves the constraint to the end, so that the first constraint is the least recently used.
   machines.set(key, machine);
   for (const oldest of machines.keys()) {
     if (machines.size <= mostKept) break;

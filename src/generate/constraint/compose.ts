@@ -1,4 +1,4 @@
-/** Combines constraints on pieces of text: how a text may begin, and what may follow each piece. */
+/** Combines constraints on pieces of text. It computes how a text may begin, and what may follow each piece. */
 import { ConfigError } from "../../core/errors/errors.ts";
 import { allChars } from "./automata/char-set.ts";
 import { both } from "./automata/dfa.ts";
@@ -16,14 +16,14 @@ import { bottom, type Output, type Place, type Stack } from "./machine/ways.ts";
 import { emptyPlace, isSpellable, schemaNodes } from "./schema/nodes.ts";
 import { freeDfa } from "./schema/strings.ts";
 
-/** Reports what a text may begin with. @param stack what follows after the text. */
+/** Reports how a text may begin. @param stack what follows after the text. */
 export type Beginning = (stack: Stack, out: Output) => void;
 
 const unspellable = (kind: string): ConfigError =>
   new ConfigError({
     where: `constraint: ${kind}`,
     must: "must allow a text that this vocabulary can write",
-    got: "a constraint that needs characters without a token, or allows nothing",
+    got: "a constraint that needs characters for which there is no token, or that allows nothing",
   });
 
 /** Any JSON object or array. */
@@ -62,7 +62,7 @@ const repeatOf = (part: Beginning): Beginning => {
 };
 
 /**
- * The beginning of a constraint's texts.
+ * How a text of the constraint may begin.
  * @param tokens ids of special tokens by name.
  * @throws ConfigError for a constraint that is not supported, or that the vocabulary cannot write.
  */
@@ -103,7 +103,7 @@ export const beginningOf = (whole: Constraint, tree: TokenTree, tokens: Readonly
     }
     return repeatOf(part);
   };
-  /** The beginning of a constraint that contains no other constraints. */
+  /** How a text may begin, for a constraint that contains no other constraints. */
   const ownOf = (constraint: Exclude<Constraint, { readonly kind: "sequence" | "either" | "repeat" }>): Beginning => {
     switch (constraint.kind) {
       case "json":

@@ -39,7 +39,7 @@ export interface ChoiceConstraint {
   readonly choices: readonly string[];
 }
 
-/** One special token. A text of another kind that spells the token's name is not this token. */
+/** One special token. Ordinary text that spells the token's name is not this token. */
 export interface TokenConstraint {
   /** Its kind. */
   readonly kind: "token";
@@ -72,8 +72,8 @@ export interface RepeatConstraint {
 }
 
 /**
- * Any text until a marker appears; the constraint `rest` applies after the marker. The text contains no special tokens
- * except the marker. A trigger must be the whole constraint, not a part of another one.
+ * Any text until a marker appears. After the marker, the constraint `rest` applies. The text contains no special tokens
+ * except the marker. A trigger must be the whole constraint, not a part of another constraint.
  */
 export interface TriggerConstraint {
   /** Its kind. */
@@ -81,8 +81,8 @@ export interface TriggerConstraint {
   /** The text of the marker. A special token with this name is a marker too. */
   readonly marker: string;
   /**
-   * true: the marker counts only at the beginning of the text, where spaces may come before it. Default false:
-   * anywhere.
+   * true: the marker counts only at the beginning of the text, where spaces may come before it. Default false: the
+   * marker counts anywhere.
    */
   readonly atStart?: boolean | undefined;
   /** The constraint for all text after the marker. */
@@ -104,7 +104,7 @@ export type Constraint =
 
 const inner: z.ZodType<Constraint> = z.lazy(() => constraintSchema) as z.ZodType<Constraint>;
 
-/** The schema of a constraint in JSON. */
+/** The schema that a constraint in JSON must meet. */
 export const constraintSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("jsonSchema"), schema: z.unknown() }),
   z.strictObject({ kind: z.literal("json") }),
@@ -124,7 +124,7 @@ export const constraintSchema = z.discriminatedUnion("kind", [
 ]);
 
 /**
- * The option `constraint` has an object schema of its own, since the schema of the other options contains a function.
+ * The option `constraint` has an object schema of its own, because the schema of the other options contains a function.
  */
 const formSchema = z.strictObject({ constraint: constraintSchema.optional() });
 

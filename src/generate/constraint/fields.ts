@@ -5,12 +5,12 @@ import { ConfigError } from "../../core/errors/errors.ts";
 import { within } from "./budget.ts";
 import type { Constraint } from "./constraint.ts";
 
-/** For each kind of constraint the field that describes the allowed texts. */
+/** For each kind of constraint: the field that describes the allowed texts. */
 const fields: { readonly [Kind in Constraint["kind"]]?: string } = {
   ...{ jsonSchema: "schema", regex: "pattern", grammar: "grammar", choice: "choices", token: "name", repeat: "part" },
 };
 
-/** The field that an error of a constraint names. @param path of the constraint. */
+/** The field that an error of a constraint names. @param path where the constraint is. */
 export const fieldOf = (path: string, { kind }: Constraint): string => {
   const field = fields[kind];
   return field === undefined ? path : `${path}.${field}`;
@@ -19,11 +19,11 @@ export const fieldOf = (path: string, { kind }: Constraint): string => {
 const renamed = (error: ConfigError, rename: (where: string) => string): ConfigError =>
   new ConfigError({ ...error.details, where: rename(error.details.where), cause: error });
 
-/** Names that the compiling code itself gives to places in errors. */
+/** Names of places that the compiler of constraints itself puts into errors. */
 const ownNames =
   /^(?:schema|number|format [^:]*|constraint(?:: (?:json|jsonSchema|grammar|regex|choice|token|repeat))?)(?=$|[: ])/u;
 
-/** Runs the work on one field of a constraint. Its errors name the field and the place inside the field. */
+/** Runs the work on one field of a constraint. Errors of the work name the field and the place inside the field. */
 export const inField = <T>(field: string, work: () => T): T => {
   try {
     return within(Number.MAX_SAFE_INTEGER, field, work);
@@ -34,8 +34,8 @@ export const inField = <T>(field: string, work: () => T): T => {
 };
 
 /**
- * Runs work that compiles a constraint. Its errors name `field` instead of `constraint` or `constraint.schema` (or the
- * pattern, grammar or choices).
+ * Runs work that compiles a constraint. Errors of the work name `field` instead of `constraint`, and also instead of
+ * `constraint.schema` or the pattern, the grammar or the choices.
  */
 export const asField = <T>(field: string, work: () => T): T => {
   try {

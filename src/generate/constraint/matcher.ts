@@ -9,7 +9,7 @@ import type { TokenTree } from "./machine/vocabulary.ts";
 export interface Matcher {
   /**
    * Writes the mask of the tokens that may follow: the bit of token id is bit id % 32 of word ⌊id / 32⌋. The model's
-   * end tokens are in the mask exactly if the text is complete.
+   * end tokens are in the mask if and only if the text is complete.
    * @param into array of `maskLength` words.
    */
   mask(into: Uint32Array): void;
@@ -22,8 +22,8 @@ export interface Matcher {
   /** Whether only an end token may follow. */
   readonly isOver: boolean;
   /**
-   * Tokens of the text that must come next. The text itself is certain. Its division into tokens is a guess, made as
-   * the tokenizer divides text. The tokens are not added.
+   * Tokens for the text that must come next. The text itself is certain. Its division into tokens is a guess, because
+   * the model may divide it in another way than the tokenizer. The tokens are not added.
    * @param most maximum number of tokens.
    */
   forced(most: number): readonly number[];
@@ -91,14 +91,14 @@ const longestToken = (
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
- * Tokens of a text, from the tokenizer if it encodes the text exactly, else the longest tokens first. They may cover
- * only a first part of the text.
+ * Tokens of a text. The tokenizer divides the text, if its tokens spell the text exactly. Otherwise the longest
+ * possible token is taken at each place; the tokens may then cover only the beginning of the text.
  */
 const tokensOf = (text: Uint8Array, { tree, bytesOf, encode }: ConstraintVocabulary, most: number): number[] => {
   try {
     const ids = Array.from(encode(decoder.decode(text)));
     const bytes = ids.flatMap((id) => Array.from(bytesOf(id)));
-    // The check fails, for example, if the tokenizer puts a space before each text.
+    // This check fails, for example, if the tokenizer puts a space before each text.
     if (bytes.length === text.length && bytes.every((byte, i) => byte === text[i])) return ids.slice(0, most);
   } catch {
     // The text begins or ends inside a character.

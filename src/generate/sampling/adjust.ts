@@ -44,7 +44,7 @@ export const logitBias =
     }
   };
 
-/** z = −∞ for each token that would complete one of the banned lists of tokens. */
+/** z = −∞ for each token that would complete a banned sequence of tokens. */
 export const banned =
   (lists: readonly (readonly number[])[]): Adjustment =>
   (logits, { ids }) => {

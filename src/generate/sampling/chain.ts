@@ -30,8 +30,9 @@ export interface TokenConstraint {
 }
 
 /**
- * Sets the logits of all tokens outside the mask to −∞, and makes the others finite. If biases and bans left no token
- * of the mask, the tokens of the mask get their original logits back; an original logit that is not finite becomes 0.
+ * Sets the logits of all tokens outside the mask to −∞, and makes the logits of the other tokens finite. If biases and
+ * bans left no token of the mask, the tokens of the mask get their original logits back. An original logit that is not
+ * finite becomes 0.
  * @returns whether biases and bans left a token of the mask.
  */
 const constrain = (logits: Float32Array, first: Float32Array, mask: Uint32Array): boolean => {
@@ -64,8 +65,8 @@ const constrain = (logits: Float32Array, first: Float32Array, mask: Uint32Array)
 /** Chooses the tokens of one text, one by one. */
 export interface Chain {
   /**
-   * Chooses the next token and adds it to the text. null: the text is complete, and biases and bans leave no token that
-   * may follow.
+   * Chooses the next token and adds it to the text. null: the text is complete, and no token may follow after biases
+   * and bans.
    * @param logits [V]; they are not changed.
    */
   next(logits: Float32Array): number | null;
@@ -85,8 +86,8 @@ interface ChainState extends History {
 }
 
 /**
- * Creates the chain of one text. Its steps: biases, repetition penalty, presence and frequency penalties, banned words,
- * the caller's own function, the constraint, the filters, one draw.
+ * Creates the chain of one text. Its steps, in order: biases, repetition penalty, presence and frequency penalties,
+ * banned words, the caller's own function, the constraint, the filters, one draw.
  * @param prompt ids of the tokens before the text.
  */
 export const createChain = (settings: ChainSettings, prompt: readonly number[]): Chain => {
@@ -122,8 +123,8 @@ export const createChain = (settings: ChainSettings, prompt: readonly number[]):
   return {
     next: (logits) => choose(text, all, logits, constraint),
     ahead() {
-      // Greedy decoding takes no random numbers; otherwise each token takes one. A number is two words, and a block of
-      // the stream has four.
+      // Greedy decoding uses no random numbers; otherwise each token uses one. A random number takes two words, and a
+      // block of the stream has four words.
       const taken = sampling.temperature === 0 ? 0 : text.ids.length - prompt.length;
       const random = randomStream(key, Math.floor(taken / 2));
       if (taken % 2 === 1) random.uniform();

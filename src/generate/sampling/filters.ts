@@ -1,4 +1,4 @@
-/** Filters of sampling: each keeps some of the tokens, by its own definition. */
+/** Filters of sampling. Each filter keeps some of the tokens, by a rule of its own. */
 
 import type { FilterName, Sampling } from "./settings.ts";
 import type { Listed } from "./shortlist.ts";
@@ -10,8 +10,8 @@ export interface Kept extends Listed {
   /** e^((logit − highest logit) / temperature) of each token. */
   readonly weights: Float64Array;
   /**
-   * Sum of the weights of all tokens that may be drawn. It may include tokens that are not listed, if a later filter
-   * drops them anyway.
+   * Sum of the weights of all tokens that may be drawn. It may include tokens that are not in the list, if a later
+   * filter drops them anyway.
    */
   readonly total: number;
 }
@@ -22,7 +22,7 @@ const totalOf = (weights: Float64Array): number => {
   return total;
 };
 
-/** Computes the weights of listed tokens at a temperature. */
+/** Computes the weights of the listed tokens at a temperature. */
 export const weighed = ({ ids, logits }: Listed, temperature: number, total?: number): Kept => {
   const top = logits[0] as number;
   const weights = new Float64Array(logits.length);
@@ -47,7 +47,7 @@ const first = ({ ids, logits, temperature, weights }: Kept, count: number): Kept
 const topK = (kept: Kept, k: number): Kept => (k === 0 ? kept : first(kept, k));
 
 /**
- * Nucleus sampling: keeps the smallest set of most probable tokens whose probabilities sum to p or more (Holtzman et
+ * Nucleus sampling: keeps the smallest set of most probable tokens whose probabilities add up to p or more (Holtzman et
  * al. 2019).
  */
 const topP = (kept: Kept, p: number): Kept => {
@@ -68,8 +68,9 @@ const minP = (kept: Kept, p: number): Kept => {
 };
 
 /**
- * Locally typical sampling (Meister et al. 2023): takes tokens in order of the distance between their −ln p and the
- * entropy, until their probabilities sum to p or more. At equal distance the more probable token comes first.
+ * Locally typical sampling (Meister et al. 2023): takes the tokens whose −ln p is nearest to the entropy, until their
+ * probabilities add up to p or more. Of two tokens at the same distance from the entropy, the more probable token comes
+ * first.
  */
 const typicalP = (kept: Kept, p: number): Kept => {
   if (p >= 1) return kept;

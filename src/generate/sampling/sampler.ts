@@ -1,6 +1,6 @@
 /**
- * Choice of a token from logits. Penalties, biases and banned words change the logits (adjust.ts), filters keep some of
- * the tokens (filters.ts), and one random number decides between the kept tokens.
+ * Choice of a token from logits. Penalties, biases and banned words change the logits (adjust.ts). Then filters keep
+ * some of the tokens (filters.ts). Then one random number decides between the remaining tokens.
  */
 import type { RandomStream } from "../../core/random.ts";
 import { filtered, type Kept, weighed } from "./filters.ts";
@@ -23,7 +23,8 @@ const whole = (filtering: Filtering): Pick<Sampling, FilterName> => ({ typicalP:
 
 /**
  * The tokens that the filters keep, with their probabilities.
- * @param order of the filters. Default: temperature, top-k, top-p, min-p, typical, as in Hugging Face's `generate`.
+ * @param order order of the filters. Default: temperature, top-k, top-p, min-p, typical, as in Hugging Face's
+ * `generate`.
  */
 export const filterCandidates = (
   logits: Float32Array,
@@ -37,7 +38,7 @@ export const filterCandidates = (
   return { ids, probabilities: weights.map((weight) => weight / total) };
 };
 
-/** softmax(logits / temperature) as candidates. */
+/** Candidates with the probabilities softmax(logits / temperature). */
 export const candidatesOf = (logits: Float32Array, temperature: number): Candidates =>
   filterCandidates(logits, { temperature, topK: 0, topP: 1, minP: 0 });
 
@@ -47,7 +48,7 @@ const argmax = (logits: Float32Array): number => {
   return best;
 };
 
-/** The index of the weight that a random number selected, and its interval of [0, 1). */
+/** The index of the weight that a random number selected, and the interval of [0, 1) that belongs to this weight. */
 interface Fall {
   readonly place: number;
   /** The interval starts at `from`, the sum of all earlier probabilities, and ends at `to`. */
@@ -55,9 +56,12 @@ interface Fall {
   readonly to: number;
 }
 
-/** Lays the probabilities weights / total end to end and selects the one whose interval contains `number` of [0, 1). */
+/**
+ * Lays the probabilities (weights / total) end to end and selects the one whose interval contains `number`, which is in
+ * [0, 1).
+ */
 const fallOn = (weights: Float64Array, total: number, number: number): Fall => {
-  // Rounded probabilities may sum to a little less than 1: the last candidate gets the rest.
+  // Rounded probabilities may sum to a little less than 1. So the last candidate gets the rest.
   const last = weights.length - 1;
   let remaining = number;
   let from = 0;
@@ -69,25 +73,25 @@ const fallOn = (weights: Float64Array, total: number, number: number): Fall => {
   }
 };
 
-/** The token that a random number selected, and its interval of [0, 1). */
+/** The token that a random number selected, and the interval of [0, 1) that belongs to this token. */
 export interface Draw extends Omit<Fall, "place"> {
   readonly id: number;
 }
 
-/** Draws the candidate whose interval contains `number` of [0, 1). */
+/** Draws the candidate whose interval contains `number`, which is in [0, 1). */
 export const drawToken = ({ ids, probabilities }: Candidates, number: number): Draw => {
   const { place, from, to } = fallOn(probabilities, 1, number);
   return { id: ids[place] as number, from, to };
 };
 
-/** The most probable tokens, as far as the filters and the random number need them. The rest is not sorted. */
+/** The most probable tokens: as many as the filters and the random number need. The other tokens are not sorted. */
 const shortlist = (logits: Float32Array, sampling: Pick<Sampling, FilterName>, number: number): Kept => {
   const { temperature, topK, topP, minP, typicalP } = sampling;
   if (topK > 0 && topK <= mostSelected) return weighed(highest(logits, topK), temperature);
   if (topK > 0 || typicalP < 1) return all(logits, temperature);
   const mass = massOf(logits, temperature);
-  // Lists the tokens that top-p needs, or min-p keeps, or all tokens up to the drawn one. The small margins allow for
-  // rounded sums.
+  // Lists the tokens that top-p needs, or the tokens that min-p keeps, or all tokens up to the drawn token. The small
+  // margins allow for rounded sums.
   const share = topP < 1 ? topP : minP > 0 ? 0 : number;
   const listed =
     topP < 1 || minP === 0
@@ -97,8 +101,8 @@ const shortlist = (logits: Float32Array, sampling: Pick<Sampling, FilterName>, n
 };
 
 /**
- * Chooses one token. Greedy decoding (temperature 0) uses no random number; otherwise each token takes one.
- * @param order of the filters, see `filterCandidates`.
+ * Chooses one token. Greedy decoding (temperature 0) uses no random number; otherwise each token uses one.
+ * @param order order of the filters, see `filterCandidates`.
  */
 export const sampleToken = (
   logits: Float32Array,
@@ -112,6 +116,6 @@ export const sampleToken = (
   const isUsual = order === filterNames || order.every((name, i) => name === filterNames[i]);
   const start = order[0] === "temperature" ? sampling.temperature : 1;
   const kept = filtered(isUsual ? shortlist(logits, sampling, number) : all(logits, start), sampling, order);
-  // The list is empty if all logits are NaN, after training diverged: any token will do.
+  // The list is empty if all logits are NaN, which happens after training diverged. Then any token will do.
   return kept.ids.length === 0 ? 0 : (kept.ids[fallOn(kept.weights, kept.total, number).place] as number);
 };

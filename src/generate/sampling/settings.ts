@@ -3,58 +3,70 @@ import { z } from "zod";
 /** The schema of `Sampling`. */
 export const samplingSchema = z.strictObject({
   temperature: z.number().min(0).describe("divides the logits; 0 takes the most probable token (greedy)"),
-  topK: z.int().min(0).describe("keep only the k most probable tokens; 0: all"),
-  topP: z.number().gt(0).max(1).describe("keep the most probable tokens that together reach this probability; 1: all"),
+  topK: z.int().min(0).describe("keep only the k most probable tokens; 0 keeps all tokens"),
+  topP: z
+    .number()
+    .gt(0)
+    .max(1)
+    .describe("keep the most probable tokens until their probabilities add up to this value; 1 keeps all tokens"),
   minP: z
     .number()
     .min(0)
     .max(1)
-    .describe("drop tokens whose probability is below this fraction of the highest probability; 0: none"),
+    .describe("drop tokens whose probability is below this fraction of the highest probability; 0 drops no tokens"),
   typicalP: z
     .number()
     .gt(0)
     .max(1)
-    .describe("keep the tokens whose −ln p is nearest to the entropy, up to this total probability; 1: all"),
+    .describe(
+      "keep the tokens whose −ln p is nearest to the entropy, until their probabilities add up to this value; 1 keeps all tokens",
+    ),
   repetitionPenalty: z
     .number()
     .gt(0)
     .describe(
-      "divides positive logits, and multiplies negative logits, of tokens that occurred in the prompt or the text; 1: none",
+      "for tokens that occurred in the prompt or the text: divides positive logits by this number, and multiplies negative logits by it; 1 changes nothing",
     ),
-  presencePenalty: z.number().describe("subtracted from the logits of tokens that were already written; 0: none"),
+  presencePenalty: z
+    .number()
+    .describe("subtracted from the logits of tokens that were already written; 0 changes nothing"),
   frequencyPenalty: z
     .number()
-    .describe("subtracted from the logit of a token once for each time that it was written; 0: none"),
+    .describe("subtracted from a token's logit once for each time that the token was written; 0 changes nothing"),
 });
 // `node scripts/docs/config-docs.mjs` writes the docstrings of the fields from the schema, for editors.
 /** How a token is chosen from the logits. */
 export interface Sampling {
   /** Divides the logits; 0 takes the most probable token (greedy). Number from 0. Default 0.8. */
   readonly temperature: number;
-  /** Keep only the k most probable tokens; 0: all. Whole number from 0. Default 40. */
+  /** Keep only the k most probable tokens; 0 keeps all tokens. Whole number from 0. Default 40. */
   readonly topK: number;
   /**
-   * Keep the most probable tokens that together reach this probability; 1: all. Number above 0, at most 1. Default 1.
+   * Keep the most probable tokens until their probabilities add up to this value; 1 keeps all tokens. Number above 0,
+   * at most 1. Default 1.
    */
   readonly topP: number;
   /**
-   * Drop tokens whose probability is below this fraction of the highest probability; 0: none. Number from 0 to 1.
-   * Default 0.
+   * Drop tokens whose probability is below this fraction of the highest probability; 0 drops no tokens. Number from 0
+   * to 1. Default 0.
    */
   readonly minP: number;
   /**
-   * Keep the tokens whose −ln p is nearest to the entropy, up to this total probability; 1: all. Number above 0, at
-   * most 1. Default 1.
+   * Keep the tokens whose −ln p is nearest to the entropy, until their probabilities add up to this value; 1 keeps all
+   * tokens. Number above 0, at most 1. Default 1.
    */
   readonly typicalP: number;
   /**
-   * Divides positive logits, and multiplies negative logits, of tokens that occurred in the prompt or the text; 1:
-   * none. Number above 0. Default 1.
+   * For tokens that occurred in the prompt or the text: divides positive logits by this number, and multiplies negative
+   * logits by it; 1 changes nothing. Number above 0. Default 1.
    */
   readonly repetitionPenalty: number;
-  /** Subtracted from the logits of tokens that were already written; 0: none. Number. Default 0. */
+  /** Subtracted from the logits of tokens that were already written; 0 changes nothing. Number. Default 0. */
   readonly presencePenalty: number;
-  /** Subtracted from the logit of a token once for each time that it was written; 0: none. Number. Default 0. */
+  /**
+   * Subtracted from a token's logit once for each time that the token was written; 0 changes nothing. Number. Default
+   * 0.
+   */
   readonly frequencyPenalty: number;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Finds the most probable tokens in order. A vocabulary is large, so it is sorted as a whole only if a setting needs
- * that.
+ * Finds the most probable tokens in order. A vocabulary is large, so the whole vocabulary is sorted only if a setting
+ * needs that.
  */
 
 /** Tokens with the highest logits, the highest first; tokens with equal logits are sorted by id. */
@@ -10,17 +10,19 @@ export interface Listed {
   readonly logits: readonly number[];
 }
 
-/** Maximum `count` for `highest`: a longer list costs too much to keep sorted token by token. */
+/** Maximum `count` for `highest`. With more tokens, keeping the list sorted would cost too much. */
 export const mostSelected = 1024;
 
-/** The `count` highest logits, found in one pass: nearly all logits fail the first comparison. */
+/**
+ * The `count` highest logits, found in one pass. The pass is fast, because nearly all logits fail the first comparison.
+ */
 export const highest = (logits: Float32Array, count: number): Listed => {
   const ids: number[] = [];
   const kept: number[] = [];
   let lowest = Number.NEGATIVE_INFINITY;
   for (let id = 0; id < logits.length; id++) {
     const logit = logits[id] as number;
-    // Written so that NaN is skipped too: a diverged model gives NaN.
+    // The comparison is written so that it also skips NaN, which a diverged model gives.
     if (!(logit > lowest)) continue;
     let place = kept.length < count ? kept.length : count - 1;
     for (; place > 0 && (kept[place - 1] as number) < logit; place--) {
@@ -35,14 +37,14 @@ export const highest = (logits: Float32Array, count: number): Listed => {
 };
 
 /**
- * Number of ids that fit into a key: 21 bits of the id and 32 bits of the logit make 53 bits, the exact integers of a
- * double.
+ * Number of ids that fit into a sort key. 21 bits of the id and 32 bits of the logit make 53 bits. A double holds
+ * integers of 53 bits exactly.
  */
 const idRoom = 2 ** 21;
 const single = new Float32Array(1);
 const word = new Uint32Array(single.buffer);
 
-/** Sort key: smaller for a higher logit, and for equal logits smaller for the lower id. */
+/** Sort key. It is smaller for a higher logit; for equal logits it is smaller for a lower id. */
 const keyOf = (logit: number, id: number): number => {
   // Of −0, 0.
   single[0] = logit === 0 ? 0 : logit;
@@ -80,7 +82,7 @@ export const massOf = (logits: Float32Array, temperature: number): Mass => {
   let top = Number.NEGATIVE_INFINITY;
   for (let id = 0; id < logits.length; id++) if ((logits[id] as number) > top) top = logits[id] as number;
   let sum = 0;
-  // `|| 0` leaves out NaN: a diverged model gives NaN.
+  // `|| 0` leaves out NaN, which a diverged model gives.
   for (let id = 0; id < logits.length; id++) sum += Math.exp(((logits[id] as number) - top) / temperature) || 0;
   return { highest: top, sum };
 };

@@ -13,14 +13,17 @@ import type { LanguageModel } from "../../pretrained/model/language-model.ts";
 export interface DraftModel {
   /**
    * Guesses for one text.
-   * @param ahead returns a function that chooses the following tokens; from the logits of the small model it chooses as
-   * the text itself would.
+   * @param ahead returns a function that chooses the following tokens. From the logits of the small model, this
+   * function chooses in the same way as the text itself does.
    */
   draft(ahead: () => (logits: Float32Array) => number): Draft;
   close(): Promise<void>;
 }
 
-/** @param sizes of its cache and its batches, equal to the sizes of the engine that it guesses for. */
+/**
+ * @param sizes sizes of the small model's cache and batches. They are equal to the sizes of the engine for which the
+ * small model guesses.
+ */
 export const createDraftModel = (
   lm: LanguageModel,
   sizes: { readonly cacheBytes: number; readonly maxSequences: number },
@@ -33,7 +36,7 @@ export const createDraftModel = (
         const must = "the model that guesses must stay open while texts are written with it";
         throw new ConfigError({ where: "generate: speculate", must, got: "a closed model" });
       }
-      // Beyond its context it would compute the whole window again for each token.
+      // Beyond its context, the small model would compute the whole window again for each token.
       const count = Math.min(most, model.config.contextLength - ids.length);
       if (count < 1) return [];
       const choose = ahead();

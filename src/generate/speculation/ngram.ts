@@ -1,39 +1,42 @@
 /**
- * Guesses the next tokens from the text itself: it looks for an earlier place with the same last tokens and takes what
- * followed there. Repeated code, quotations, lists and names give good guesses; prose gives few or none.
+ * Guesses the next tokens from the text itself. It looks for an earlier place with the same last tokens, and guesses
+ * the tokens that followed there. Repeated code, quotations, lists and names give good guesses; prose gives few or
+ * none.
  */
 import type { Draft } from "../../engine/sequence.ts";
 
-/** Lengths of the token sequences that are looked up. Long sequences come first, since they rarely match by chance. */
+/**
+ * Lengths of the token sequences that are looked up. Long sequences come first, because they rarely match by chance.
+ */
 const lengths = [6, 3, 2] as const;
-/** Maximum number of earlier places that are compared, the latest first. */
+/** Maximum number of earlier places that are compared. The latest places are compared first. */
 const mostPlaces = 16;
 /** Maximum number of tokens before a place that are compared. */
 const mostCompared = 64;
 /**
- * Limits for a text that followed an earlier part and then differed: after a few tokens it may follow the earlier part
- * again.
+ * Limits for a text that followed an earlier part and then differed from it. After a few tokens, the text may follow
+ * the earlier part again.
  */
 const rejoin = { before: 4, after: 12, leastFollowed: 6, within: 96 };
 /**
- * Groups of places by number of matching tokens (lower bounds). The success of guesses is measured for each group
- * separately.
+ * Groups of places by number of matching tokens; each entry is the smallest number of a group. The success of guesses
+ * is measured for each group separately.
  */
 const kinds = [1, 2, 3, 5, 8, 16] as const;
 /** A group gives guesses while at least this share of its guesses would be right. */
 const leastShare = 0.25;
 
-/** An earlier place in the text; the tokens from there on may follow the end of the text too. */
+/** An earlier place in the text. The tokens that follow this place may also follow the end of the text. */
 interface Place {
   readonly from: number;
-  /** Number of tokens before it that match the end of the text. */
+  /** Number of tokens before the place that match the end of the text. */
   readonly agree: number;
 }
 
 /** Index of all sequences of `length` tokens in the text. */
 const placesOf = (length: number) => {
   const latest = new Map<number, number>();
-  /** For each end the previous end with the same hash; -1: none. */
+  /** For each end: the previous end with the same hash; -1: there is none. */
   const earlier: number[] = [];
   const hashAt = (ids: readonly number[], end: number): number => {
     let hash = 0;
@@ -47,7 +50,7 @@ const placesOf = (length: number) => {
       earlier[end] = (end < length ? undefined : latest.get(hash)) ?? -1;
       if (end >= length) latest.set(hash, end);
     },
-    /** Earlier ends of the last `length` tokens, the latest first. */
+    /** Earlier places where the last `length` tokens end, the latest first. */
     *ends(ids: readonly number[]): Generator<number, void, undefined> {
       let end = earlier[ids.length] ?? -1;
       for (let i = 0; i < mostPlaces && end >= 0; i++) {
@@ -79,19 +82,19 @@ const judge = () => {
   };
 };
 
-/** @returns guesses for one text. From call to call the text may only grow. */
+/** @returns a function that guesses for one text. Between two calls the text may only grow. */
 export const ngramDraft = (): Draft => {
   const places = lengths.map(placesOf);
   const judged = judge();
   let indexed = 0;
   /**
-   * `guessed`: place of the last guesses. `followed`: last place with a long match. Both keep the length of the text at
-   * that time.
+   * `guessed`: place of the last guesses. `followed`: last place with a long match. Both record the length that the
+   * text had at that time.
    */
   let guessed: (Place & { readonly length: number }) | undefined;
   let followed: (Place & { readonly length: number }) | undefined;
 
-  /** The place with the most matching tokens; of equally good places the latest. */
+  /** The place with the most matching tokens; of equally good places, the latest. */
   const longest = (ids: readonly number[]): Place | undefined => {
     let best: Place | undefined;
     for (const [i, index] of places.entries()) {
@@ -105,7 +108,8 @@ export const ngramDraft = (): Draft => {
     return undefined;
   };
   /**
-   * Looks near the place that the text followed before it differed, for a token equal to the last token of the text.
+   * Looks near the place that the text followed before it differed. It looks for a token that is equal to the last
+   * token of the text.
    */
   const rejoined = (ids: readonly number[]): Place | undefined => {
     if (followed === undefined || ids.length - followed.length > rejoin.within) return undefined;
@@ -130,7 +134,7 @@ export const ngramDraft = (): Draft => {
     if (place === undefined) return [];
     if (place.agree >= rejoin.leastFollowed) followed = guessed;
     if (!judged.isGood(place.agree)) return [];
-    // A long match is likely to continue for long.
+    // A long match will probably continue for long.
     const count = Math.min(most, 2 * place.agree);
     const guesses: number[] = [];
     // Guesses beyond the end of the text repeat the first guesses.

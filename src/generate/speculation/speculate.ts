@@ -9,9 +9,11 @@ import { createDraftModel, type DraftModel } from "./draft-model.ts";
 import { ngramDraft } from "./ngram.ts";
 
 /**
- * How the next tokens are guessed; a pass of the model then checks the guesses. The text is the same with every choice.
- * - `"ngram"` looks up the last tokens in the text itself.
- * - A model, smaller than the one that writes and with the same tokenizer, writes the guesses.
+ * How the next tokens are guessed. A pass of the model then checks the guesses, so the text is the same with every
+ * choice.
+ * - `"ngram"` looks for the last tokens at an earlier place in the text itself.
+ * - A model writes the guesses. It must have the same tokenizer as the model that writes the text, and should be
+ *   smaller.
  * - `"draft"` is the model that was given to `loadInWorker` as `draft`, in Node.
  * - `false`: nothing is guessed.
  */
@@ -66,7 +68,7 @@ export interface GuessedText {
   readonly forced?: ((most: number) => readonly number[]) | undefined;
 }
 
-/** Guesses the tokens that must follow; if there are none, asks `others`. */
+/** Guesses the tokens that must follow. If there are none, it asks `others`. */
 const forcedFirst =
   (forced: (most: number) => readonly number[], others: Draft | undefined): Draft =>
   (ids, most) => {
@@ -76,12 +78,12 @@ const forcedFirst =
 
 /** Guesses for the texts of one engine. */
 export interface Drafters {
-  /** @returns undefined if nothing is guessed. */
+  /** @returns the functions that guess; undefined if nothing is guessed. */
   of(speculate: Speculate, text: GuessedText): Draft | undefined;
   close(): Promise<void>;
 }
 
-/** @param sizes of the engine. */
+/** @param sizes sizes of the engine. */
 export const createDrafters = (sizes: { readonly cacheBytes: number; readonly maxSequences: number }): Drafters => {
   const models = new Map<LanguageModel, DraftModel>();
   const draftOf = (speculate: Speculate, ahead: GuessedText["ahead"]): Draft | undefined => {

@@ -1,21 +1,21 @@
 /**
  * Reads the bodies of requests. All bodies share a memory budget, from their first byte until their request is
- * answered. So a client that opens many connections can use up the budget, but no more memory. Bytes count when they
- * arrive: a Content-Length header alone reserves nothing. A body that arrives too slowly is rejected, so no client can
- * hold the budget by sending nothing.
+ * answered. So a client that opens many connections can use up the budget, but cannot use more memory. Bytes count when
+ * they arrive; a Content-Length header alone reserves nothing. A body that arrives too slowly is rejected, so no client
+ * can hold the budget by sending nothing.
  */
 import { HttpError } from "./http-error.ts";
 
 export interface BodyLimits {
   /** Maximum number of bytes of all bodies together. */
   readonly mostTogether: number;
-  /** Length in milliseconds of a period in which the speed of a body is checked. */
+  /** Milliseconds of a period. In each period the speed of a body is checked. */
   readonly periodMs: number;
   /** Minimum number of bytes of a body that must arrive in each period, unless the body ends. */
   readonly leastBytes: number;
 }
 
-/** Enough for three of the largest texts at a time, and for slow mobile connections. */
+/** The budget is enough for three of the largest texts at a time. The speed allows slow mobile connections. */
 export const bodyLimits: BodyLimits = { mostTogether: 200 * 2 ** 20, periodMs: 10_000, leastBytes: 2 ** 16 };
 
 export interface Bodies {
@@ -31,13 +31,13 @@ export interface Bodies {
   taken(): number;
 }
 
-/** A body's buffer doubles when it is full, but grows by at least and at most this many bytes. */
+/** When a body's buffer is full, it doubles. But it grows by at least `leastGrowth` and at most `mostGrowth` bytes. */
 const leastGrowth = 2 ** 12;
 const mostGrowth = 2 ** 20;
 
 /**
- * A buffer that grows in place and returns its memory to the system at once. The garbage collector may keep memory for
- * minutes.
+ * A buffer that grows in place and returns its memory to the system at once. The garbage collector could keep the
+ * memory of another buffer for minutes.
  */
 interface Resizable extends ArrayBuffer {
   resize(bytes: number): void;
@@ -68,8 +68,8 @@ const tooSlow = (bytes: number, { leastBytes, periodMs }: BodyLimits): HttpError
 };
 
 /**
- * Collects the pieces of a body in one buffer: thousands of small pieces, kept separately, would use many times their
- * bytes.
+ * Collects the pieces of a body in one buffer. If thousands of small pieces were kept separately, they would use many
+ * times the memory of their bytes.
  */
 const createCollector = (most: number, reserve: (bytes: number) => void) => {
   const memory = newResizable(most);
@@ -96,7 +96,7 @@ const createCollector = (most: number, reserve: (bytes: number) => void) => {
   };
 };
 
-/** Calls `check` after each period with the bytes that arrived in it. `failed` rejects if `check` throws. */
+/** After each period, calls `check` with the number of bytes that arrived in it. `failed` rejects if `check` throws. */
 const watchPace = (periodMs: number, check: (bytes: number) => void) => {
   let came = 0;
   let timer: NodeJS.Timeout | undefined;
@@ -142,8 +142,8 @@ export const createBodies = (limits: BodyLimits = bodyLimits): Bodies => {
     const pace = watchPace(periodMs, (bytes) => {
       if (bytes < leastBytes) throw tooSlow(bytes, limits);
     });
-    // The reader is never cancelled: that would end the connection before the answer is sent. Bytes that are not read
-    // are discarded.
+    // The reader is never cancelled, because that would end the connection before the answer is sent. Bytes that are
+    // not read are discarded.
     const reader = request.body?.getReader();
     const readAll = async (): Promise<Uint8Array> => {
       for (let bytes = 0; ; ) {
@@ -167,7 +167,7 @@ export const createBodies = (limits: BodyLimits = bodyLimits): Bodies => {
 
   return {
     async read(request, most) {
-      // Without Content-Length the body itself marks its end.
+      // If there is no Content-Length, the body itself marks its end.
       const length = Number(request.headers.get("content-length") ?? most);
       if (length > most) throw tooLarge(most);
       try {

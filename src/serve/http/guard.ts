@@ -1,8 +1,8 @@
 /**
- * Decides who may use a local server: pages that it served itself, and programs on this machine. Any page that is open
- * in a browser can send requests to 127.0.0.1, and can give its own host name that address (DNS rebinding). So host
- * names, origins and content types are checked before anything else. A server that other machines can reach also
- * requires a token.
+ * Decides who may use a local server: pages that the server itself delivered, and programs on this machine. Any page
+ * that is open in a browser can send requests to 127.0.0.1. It can also give its own host name that address (DNS
+ * rebinding). So host names, origins and content types are checked before anything else. A server that other machines
+ * can reach also requires a token.
  */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { hostname, networkInterfaces } from "node:os";
@@ -14,11 +14,14 @@ export interface GuardSettings {
   readonly port: number;
   /** The token that every API request must have; null: no token, because only this machine can reach the server. */
   readonly token: string | null;
-  /** Prefix of the API's addresses. A link from another site may not lead to them, and they need the token. */
+  /**
+   * Prefix of the API's addresses. A link from another site may not lead to these addresses, and requests to them need
+   * the token.
+   */
   readonly apiPath: string;
 }
 
-/** Answer to a refused request: its status, and a line for the user. */
+/** Answer to a refused request: the status of the answer, and a line for the user. */
 export interface Refusal {
   readonly status: 401 | 403 | 405 | 415;
   readonly error: string;
@@ -38,8 +41,8 @@ export const isLoopback = (host: string): boolean =>
 export const isAnyAddress = (bound: string): boolean => anyAddress.includes(bound);
 
 /**
- * Addresses of this machine in its networks. Link-local IPv6 addresses are left out: browsers cannot open them, since
- * they need a zone.
+ * Addresses that this machine has in its networks. Link-local IPv6 addresses are left out, because they need a zone,
+ * and browsers cannot open addresses with a zone.
  */
 const ownAddresses = (): readonly string[] =>
   Object.values(networkInterfaces())
@@ -48,7 +51,7 @@ const ownAddresses = (): readonly string[] =>
 
 /**
  * Host names that the server accepts.
- * @param host as the user gave it, such as "0" or "localhost".
+ * @param host the host as the user gave it, such as "0" or "localhost".
  * @param bound the address that the system chose for `host`.
  */
 export const namesOf = (host: string, bound: string): readonly string[] => {
@@ -71,17 +74,17 @@ export const newToken = (): string => randomBytes(32).toString("base64url");
 
 const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
 
-/** Compares in constant time. */
+/** Compares two texts in a time that does not depend on where they differ. */
 const isSame = (a: string, b: string): boolean => timingSafeEqual(digest(a), digest(b));
 
-/** A host with its port as browsers write it: port 80 is left out. */
+/** A host with its port, as browsers write it. Port 80 is left out. */
 const withPort = (name: string, port: number): string => (port === 80 ? name : `${name}:${port}`);
 
 const refuse = (status: Refusal["status"], error: string): Refusal => ({ status, error });
 
 /**
- * Whether a router might take a path for a path of the API. Routers decode escapes (`/%61pi`), some of them twice. If
- * the first part cannot be decoded, the result is true.
+ * Whether a router might treat a path as a path of the API. Routers decode escapes (`/%61pi`), and some routers decode
+ * them twice. If the first part of the path cannot be decoded, the result is true.
  */
 const isOfApi = (path: string, apiPath: string): boolean => {
   const firstOf = (parts: string): string => parts.split(/[/\\]+/u).find((part) => part !== "") ?? "";
@@ -96,7 +99,7 @@ const isOfApi = (path: string, apiPath: string): boolean => {
   return first.includes("%") || first.startsWith(".") || first.trim().toLowerCase() === firstOf(apiPath);
 };
 
-/** A page of another site may link to a page of this server; all other requests of that page are refused. */
+/** A page of another site may have links to pages of this server. All other requests of that page are refused. */
 const isNavigation = (request: Request, path: string, apiPath: string): boolean =>
   request.method === "GET" &&
   !isOfApi(path, apiPath) &&
@@ -142,7 +145,7 @@ const checkKind = (request: Request): Refusal | undefined => {
   return undefined;
 };
 
-/** Why a request is refused because of its token; undefined: the token is right, or none is needed. */
+/** Why the token of a request does not suffice; undefined: the token is right, or no token is needed. */
 export const tokenRefusal = (request: Request, { token }: GuardSettings): Refusal | undefined => {
   if (token === null) return undefined;
   const [, given = ""] = /^Bearer +(\S+)$/iu.exec(request.headers.get("authorization") ?? "") ?? [];
@@ -173,15 +176,15 @@ const policy = [
 ].join("; ");
 
 /**
- * Policy of a worker that computes with WebAssembly, on threads that it starts from its own code. A worker has the
- * policy of its own answer, so the page's policy stays strict.
+ * Policy of a worker that computes with WebAssembly, on threads that it starts from its own code. A worker gets its
+ * policy from the answer that delivers the worker, so the page's policy stays strict.
  */
 export const computingPolicy = policy
   .replace("script-src 'self'", "script-src 'self' 'wasm-unsafe-eval'")
   .replace("worker-src 'self'", "worker-src 'self' blob:")
   .replace("connect-src 'self'", "connect-src 'self' blob:");
 
-/** Headers of every answer. The two isolation headers let threads of the page's workers share memory. */
+/** Headers of every answer. With the two isolation headers, the threads of the page's workers may share memory. */
 export const guardHeaders: Readonly<Record<string, string>> = {
   "Content-Security-Policy": policy,
   "X-Content-Type-Options": "nosniff",

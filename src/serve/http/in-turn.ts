@@ -1,24 +1,24 @@
 /**
- * Handles the requests of one connection one after another. Node reads all requests that a client has sent (pipelining)
- * and starts all of them at once. So work and memory would be spent on a client that may never read the answers, or has
- * left. Browsers do not pipeline.
+ * Handles the requests of one connection one after another. If a client sends many requests at once (pipelining), Node
+ * reads and starts all of them. So work and memory would be spent on a client that may never read the answers, or may
+ * have left. Browsers do not use pipelining.
  */
 import type { RequestListener } from "node:http";
 import type { Socket } from "node:net";
 
-/** Maximum number of waiting requests of a connection. A connection with more is closed. */
+/** Maximum number of waiting requests of a connection. If a connection has more, it is closed. */
 const mostWaiting = 8;
 
 /**
- * Wraps a listener: a request starts when the previous answer on its connection has been sent. Requests of a closed
+ * Wraps a listener. A request starts when the previous answer on its connection has been sent. Requests of a closed
  * connection are dropped.
  */
 export const inTurn = (listener: RequestListener): RequestListener => {
-  /** Waiting requests of each connection that is answering a request. */
+  /** For each connection that is answering a request: its waiting requests. */
   const waiting = new WeakMap<Socket, (() => void)[]>();
   return (request, response) => {
     const { socket } = request;
-    // Node reports all requests that arrived together, even after the connection was closed.
+    // Node reports all requests that arrived together, even if the connection was closed in the meantime.
     if (socket.destroyed) return;
     const begin = (): void => {
       response.once("close", () => {

@@ -1,4 +1,4 @@
-/** JSON requests and answers, and errors as answers. */
+/** Reads requests in JSON, and writes answers and errors in JSON. */
 import type { z } from "zod";
 import { parseConfig } from "../../core/checks/config.ts";
 import { type JsonLimits, parseJson } from "../../core/checks/json.ts";
@@ -20,12 +20,12 @@ export const jsonTextAnswer = (text: string, status = 200): Response =>
 export const jsonAnswer = (value: unknown, status = 200): Response => jsonTextAnswer(JSON.stringify(value), status);
 
 /**
- * The field of a configuration or a request that an error is about, such as "train.steps"; undefined: the error is
- * about the whole.
+ * The field of a configuration or a request that an error is about, such as "train.steps"; undefined: the error is not
+ * about a single field.
  */
 const fieldOf = ({ details: { where } }: ForetokenError): string | undefined => {
   if (where === "request" || where === "config") return undefined;
-  // A part of a constraint is named by its path inside the constraint.
+  // The name of a part of a constraint is its path inside the constraint.
   if (/^constraint[.:]/u.test(where)) return "constraint";
   const field = where.replace(/^(?:config|request)\./u, "").replace(/^initFrom .*$/su, "initFrom");
   return /^[a-z][A-Za-z]*(?:\.[A-Za-z0-9]+)*$/u.test(field) ? field : undefined;
@@ -39,7 +39,7 @@ export interface FailureText {
   readonly others?: readonly FailureText[];
 }
 
-/** Maximum number of unknown characters that are listed: a text in another script may have thousands. */
+/** Maximum number of unknown characters that are listed, because a text in another script may have thousands. */
 const mostCharacters = 500;
 
 /** Maximum number of further errors that are listed after the first. */
@@ -80,7 +80,7 @@ export const failureAnswer = (error: unknown): Response => jsonAnswer(failureOf(
 /**
  * Reads and checks the body of a request.
  * @param bodies reads the bytes.
- * @throws ConfigError that names the wrong field; the HttpErrors of `bodies`.
+ * @throws ConfigError that names the wrong field, and the HttpErrors of `bodies`.
  */
 export const readJson = async <Schema extends z.ZodType>(
   request: Request,

@@ -1,12 +1,12 @@
 /**
- * Shares the result of running work between all callers that ask for it, and stops the work when no caller waits any
- * more.
+ * Shares the result of running work between all callers that ask for this result, and stops the work when no caller
+ * waits any more.
  */
 
 export interface SharedWork<T> {
   /**
-   * The result of the work that already runs for `key`; if none runs, starts `work`.
-   * @param work its signal is aborted when no caller waits any more.
+   * The result of the work that already runs for `key`. If no work runs, it starts `work`.
+   * @param work gets a signal that is aborted when no caller waits any more.
    * @throws the reason of `signal` if it is aborted first.
    */
   get(key: string, work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T>;

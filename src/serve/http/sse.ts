@@ -1,18 +1,20 @@
 /**
- * Server-sent events that are pulled: the next events are made when the client has taken the previous ones. So a client
- * that does not read costs no memory. Format: https://html.spec.whatwg.org/multipage/server-sent-events.html
+ * Server-sent events that are made on demand: the next events are made when the client has taken the previous ones. So
+ * a client that does not read costs no memory. Format: https://html.spec.whatwg.org/multipage/server-sent-events.html
  */
 
 import { failureOf } from "./json.ts";
 
-/** An event. Its data is written as JSON, which has no line breaks. */
+/** An event. The event's data is written as JSON, which has no line breaks. */
 export interface ServerEvent {
   readonly event?: string;
   readonly id?: string;
   readonly data: unknown;
 }
 
-/** Interval of heartbeats on a quiet connection: proxies and sleeping laptops close silent connections. */
+/**
+ * Interval of heartbeats on a quiet connection. Without them, proxies and sleeping laptops would close the connection.
+ */
 const heartbeatMs = 15_000;
 
 const encoder = new TextEncoder();
@@ -46,7 +48,7 @@ export const eventAnswer = (
   const body = new ReadableStream<Uint8Array>(
     {
       start(stream) {
-        // Sent at once, so that the client knows that it is connected.
+        // This is sent at once, so that the client knows that it is connected.
         stream.enqueue(encoder.encode(": connected\n\n"));
       },
       async pull(stream) {

@@ -2,9 +2,9 @@
 import type { ServerResponse } from "node:http";
 
 /**
- * Closes the connection if bytes of the answer are waiting and the client reads none of them for `ms` milliseconds.
- * Otherwise such a client could hold the memory of its answer for any time. While an answer is still being computed, no
- * bytes are waiting.
+ * Closes the connection if bytes of the answer wait and the client reads none of them for `ms` milliseconds. Otherwise
+ * such a client could hold the memory of its answer for any time. While an answer is still being computed, no bytes
+ * wait, so the connection stays open.
  */
 export const endUntaken = (response: ServerResponse, ms: number): void => {
   response.setTimeout(ms, () => {

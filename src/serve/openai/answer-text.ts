@@ -11,7 +11,7 @@ import type { TextPiece } from "./texts.ts";
 export interface AnswerCall {
   readonly id: string;
   readonly name: string;
-  /** JSON, as far as it is written. */
+  /** The part of the JSON that is written so far. */
   arguments: string;
 }
 
@@ -27,11 +27,11 @@ export interface AnswerText {
   take(piece: TextPiece): readonly AnswerPart[];
   readonly content: string;
   readonly calls: readonly AnswerCall[];
-  /** Why the answer has ended. `length` if a tool call is incomplete, for any cause. */
+  /** Why the answer has ended. It is `length` whenever a tool call is incomplete. */
   reason(): "stop" | "length" | "tool_calls";
 }
 
-/** @param turn of a request with tools. */
+/** @param turn the turn, if the request has tools. */
 export const answerText = ({ lm }: Lease, turn: ToolTurn | undefined): AnswerText => {
   const reader: AnswerReader | undefined = turn?.reader();
   let content = "";

@@ -3,7 +3,7 @@ import { ForetokenError } from "../../core/errors/errors.ts";
 import { HttpError } from "../http/http-error.ts";
 import { failureOf, jsonAnswer } from "../http/json.ts";
 
-/** Types of errors, as the field `type` names them. */
+/** Types of errors: values of the field `type`. */
 type ErrorType = "invalid_request_error" | "authentication_error" | "rate_limit_error" | "server_error";
 
 /** Details of an error in addition to its message. */
@@ -42,8 +42,8 @@ const typeOf = (status: number): ErrorType => {
 };
 
 /**
- * Gives any error a status and details: an error of the library is a mistake in the request; any other error is the
- * server's.
+ * Gives any error a status and details. An error of the library is a mistake in the request. Any other error is a fault
+ * of the server.
  */
 export const apiErrorOf = (error: unknown): ApiError => {
   if (error instanceof ApiError) return error;

@@ -6,7 +6,10 @@ export const promptText = z
   .string({ error: "must be a text" })
   .refine((text) => loneSurrogateAt(text) === -1, wellFormedText);
 
-/** An object that has only these fields. Unknown fields are refused, since zod would silently drop them. */
+/**
+ * An object that may have only these fields. Unknown fields are refused; without this check zod would silently drop
+ * them.
+ */
 export const known = <Shape extends z.ZodRawShape>(shape: Shape) =>
   z.strictObject(shape, {
     error: ({ code, keys }) =>

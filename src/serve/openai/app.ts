@@ -37,7 +37,7 @@ export interface ServerParts {
   isEnding(): boolean;
 }
 
-/** Limits of a request body: enough for many prompts as token ids. */
+/** Limits of a request body. They are enough for many prompts as token ids. */
 const bodyLimits = { maxBytes: 2 ** 24, maxValues: 2 ** 21, maxKeys: 2 ** 15 } as const;
 
 type AppContext = Context<{ Bindings: HttpBindings }>;
@@ -151,7 +151,7 @@ const answer = async (c: AppContext, parts: ServerParts, path: string, work: Wor
     }
     return send(jsonAnswer(answered.json));
   } catch (error) {
-    // Aborted work fails with many different errors, so the reason of the abort is reported instead.
+    // Aborted work fails with many different errors. So the reason of the abort is reported instead of these errors.
     const why = watched.signal.aborted ? watched.signal.reason : error;
     facts.error = apiErrorOf(why).message;
     if (parts.isEnding()) headers = { ...headers, Connection: "close" };
@@ -189,7 +189,7 @@ export const createApp = (parts: ServerParts): Hono<{ Bindings: HttpBindings }> 
   app.get("/v1/models/:name{.+}", (c) =>
     answer(c, parts, "/v1/models/{model}", async () => ({ json: listed(models.lookUp(c.req.param("name"))) })),
   );
-  // Open to everyone: /health and /openapi.json reveal nothing about models or texts.
+  // Everyone may use /health and /openapi.json, because they reveal nothing about models or texts.
   app.get("/health", () => jsonAnswer({ status: parts.isEnding() ? "ending" : "ok" }, parts.isEnding() ? 503 : 200));
   app.get("/openapi.json", (c) => {
     const headers = parts.callers.pageHeaders(c.req.raw);
@@ -214,7 +214,7 @@ export const createApp = (parts: ServerParts): Hono<{ Bindings: HttpBindings }> 
         allow: method,
       });
     }
-    // Handled like other requests: it is logged, and the caller is checked.
+    // An unknown address is handled like other requests: the request is logged, and the caller is checked.
     return answer(c, parts, "other", async () => {
       const near = nearest(path, [...known]);
       throw new ApiError(

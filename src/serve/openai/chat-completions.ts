@@ -29,7 +29,7 @@ export const chatFields = {
     "messages of system, developer, user, assistant and tool, with texts and tool calls",
   ),
   max_tokens: honoured(whole(1, 1_000_000), "default: up to the end of the context"),
-  max_completion_tokens: honoured(whole(1, 1_000_000), "like `max_tokens`; the smaller one counts"),
+  max_completion_tokens: honoured(whole(1, 1_000_000), "like `max_tokens`; the smaller of the two counts"),
   logprobs: honoured(z.boolean({ error: "must be true or false" }), "default false"),
   top_logprobs: honoured(
     whole(0, mostTopLogProbs),
@@ -38,7 +38,7 @@ export const chatFields = {
   store: atDefault([false], "nothing is stored"),
   response_format: honoured(
     chatFormat,
-    "`text`, `json_object`, or `json_schema`, every keyword of a schema is obeyed, or refused by name; default `text`",
+    "`text`, `json_object` or `json_schema`; every keyword of a schema is obeyed, or refused by name; default `text`",
   ),
   ...guidedFields,
   ...chatToolFields,
@@ -79,13 +79,16 @@ export const conversationTokens = async (
   return Array.from(await conversationIds(lm, templateMessages(messages, param), param, render, tools));
 };
 
-/** Maximum number of tokens of an answer: the smallest limit of the request, or the rest of the context. */
+/**
+ * Maximum number of tokens of an answer: the smallest limit in the request. If the request has no limit, it is the rest
+ * of the context.
+ */
 export const roomFor = ({ lm }: Lease, ids: readonly number[], ...asked: readonly (number | undefined)[]): number => {
   const given = asked.filter((most) => most !== undefined);
   return given.length > 0 ? Math.min(...given) : Math.max(1, lm.config.contextLength - ids.length);
 };
 
-/** Removes the token that ends the turn, which is not part of the answer. */
+/** Removes the token that ends the turn, because this token is not part of the answer. */
 export const withoutEnd = ({ lm }: Lease, tokens: readonly TokenPlace[]): readonly TokenPlace[] =>
   tokens.filter(({ id }) => !lm.endTokens.includes(id));
 
@@ -97,7 +100,7 @@ const checkTogether = (values: ChatValues): void => {
     throw invalid("stream_options: needs stream: true; got no stream", "stream_options");
 };
 
-/** The engine's requests for the texts. @param own the constraint that the request itself asks for. */
+/** The requests that the engine gets for the texts. @param own the constraint that the request itself asks for. */
 const requestsOf = (
   values: ChatValues,
   lease: Lease,
@@ -198,7 +201,7 @@ export const answerChat = async (exchange: Exchange, body: unknown): Promise<Ans
             const { answer } = textOf(text);
             const some = withoutEnd(lease, tokens);
             const deltas = answer.take(piece).map(deltaOf);
-            // A part of a character has no text to show yet, but it has a log-probability.
+            // A token that is only a part of a character has no text to show yet, but it has a log-probability.
             if (deltas.length === 0 && logprobs && some.length > 0) deltas.push({ content: "" });
             for (const [i, delta] of deltas.entries())
               await events.write(chunk(text, delta, i === 0 ? told(some) : null, null));

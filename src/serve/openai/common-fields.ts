@@ -1,11 +1,11 @@
-/** Fields that all requests for texts share, and the engine options for them. */
+/** Fields that all requests for texts have, and the engine options for these fields. */
 import { randomInt } from "node:crypto";
 import { z } from "zod";
 import type { EngineGenerateOptions } from "../../generate/text-engine.ts";
 import { invalid } from "./api-error.ts";
 import { honoured, unused, type Values } from "./fields.ts";
 
-/** Maximum number of texts of one request for one prompt. */
+/** Maximum number of texts that a request may ask for per prompt. */
 export const mostChoices = 128;
 /** Maximum number of stop strings. */
 const mostStops = 16;
@@ -16,7 +16,7 @@ export const whole = (low: number, high: number = Number.MAX_SAFE_INTEGER) =>
   z.int({ error: "must be a whole number" }).min(low, `must be at least ${low}`).max(high, `must be at most ${high}`);
 const stopText = z.string({ error: "must be a text" }).min(1, "must not be empty");
 
-/** Fields for the choice of tokens and the number of texts. */
+/** Fields that set how tokens are chosen and how many texts are written. */
 export const samplingFields = {
   temperature: honoured(between(0, 2), "default 1; 0 takes the most probable token"),
   top_p: honoured(between(0, 1), "default 1"),
@@ -32,7 +32,7 @@ export const samplingFields = {
   ),
   seed: honoured(
     whole(Number.MIN_SAFE_INTEGER),
-    "the same seed gives the same answer, for any other load of the server; default: a new seed for each request",
+    "the same seed gives the same answer, whatever other requests the server answers; default: a new seed for each request",
   ),
   presence_penalty: honoured(between(-2, 2), "default 0"),
   frequency_penalty: honoured(between(-2, 2), "default 0"),
@@ -47,7 +47,7 @@ export const samplingFields = {
   stream_options: honoured(
     z.strictObject({
       include_usage: z.boolean().nullish(),
-      // Padding that hides lengths from eavesdroppers; it does not change texts.
+      // OpenAI adds padding that hides lengths from eavesdroppers. It does not change texts.
       include_obfuscation: z.boolean().nullish(),
     }),
     "`include_usage`: true adds a last event with token counts",
@@ -72,14 +72,14 @@ export const unusedFields = {
 
 type SamplingValues = Values<typeof samplingFields>;
 
-/** Maps negative seeds to positive ones, since the library's seeds start at 0. */
+/** Maps negative seeds to positive seeds, because the library's seeds start at 0. */
 const seedFrom = (seed: number): number => (seed < 0 ? Number.MAX_SAFE_INTEGER + 1 + seed : seed);
 
 /** A random seed for a request without one. */
 const anySeed = (): number => randomInt(2 ** 47);
 
 /**
- * The options of each of the `count` texts of a prompt. Their seeds are consecutive.
+ * The options of each of the `count` texts of a prompt. The texts have consecutive seeds.
  * @throws ApiError for a token id outside the vocabulary.
  */
 export const textOptions = (

@@ -60,7 +60,10 @@ export const finishReasonOf = (reason: FinishReason): "stop" | "length" => (reas
 interface Prompt {
   readonly ids: readonly number[];
   readonly text: string;
-  /** Number of first ids that are not part of the text: the token that every text of the model begins with (BOS). */
+  /**
+   * Number of ids at the beginning that are not part of the text. This is the token that every text of the model begins
+   * with (BOS).
+   */
   readonly added: number;
 }
 
@@ -108,9 +111,9 @@ const growingChoice = (
   const listed = (some: readonly TokenPlace[]): ListedLogProbs | null =>
     logprobs === undefined ? null : listedLogProbs(tokenizer, some, logprobs, offsetOf);
   return {
-    /** Adds a piece and returns what to show of it. */
+    /** Adds a piece and returns the part of it to show. */
     take({ added, prompt: read, tokens, end }: TextPiece) {
-      // With `max_tokens: 0` one token was written only to get the prompt's log-probabilities: it is dropped.
+      // With `max_tokens: 0`, one token was written only to get the prompt's log-probabilities. This token is dropped.
       const [fresh, words] = maxTokens === 0 ? [[], ""] : [tokens, added];
       const more = [...(echo ? read.slice(unwritten) : []), ...fresh];
       const shown = `${echo && !isBegun ? promptText : ""}${words}`;
@@ -141,7 +144,7 @@ const growingChoice = (
 
 type Growing = ReturnType<typeof growingChoice>;
 
-/** The engine's requests: `each` texts for every prompt. */
+/** The requests that the engine gets: `each` texts for every prompt. */
 const requestsOf = (
   values: CompletionValues,
   { lm, adapter }: Lease,
@@ -215,7 +218,7 @@ export const answerCompletion = async (exchange: Exchange, body: unknown): Promi
           for await (const piece of pieces) {
             const choice = choices[piece.text] as Growing;
             const { shown, more } = choice.take(piece);
-            // Nothing to show yet, for example only some bytes of a character.
+            // There is nothing to show yet, for example because only some bytes of a character were written.
             if (shown === "" && more.length === 0 && piece.end === null) continue;
             const told = {
               text: shown,

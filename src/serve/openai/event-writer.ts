@@ -14,7 +14,7 @@ export interface EventWriter {
   end(text?: string): void;
 }
 
-/** After this many milliseconds of silence a comment keeps the connection alive. */
+/** Milliseconds of silence after which a comment is sent to keep the connection alive. */
 const heartbeatMs = 15_000;
 
 /** @param signal is aborted when the client has left. */

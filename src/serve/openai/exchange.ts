@@ -1,4 +1,4 @@
-/** A request that is being answered: what the endpoints need, and the facts that they record. */
+/** A request that is being answered. It has what the endpoints need, and the facts that they record. */
 import type { ServerResponse } from "node:http";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { apiErrorOf, type ErrorBody, errorBody, invalid } from "./api-error.ts";
@@ -22,14 +22,14 @@ export interface Exchange {
   readonly id: string;
   /** performance.now() when the request began. */
   readonly began: number;
-  /** Is aborted when the client leaves, the time limit is reached, or the server shuts down. */
+  /** The signal is aborted when the client leaves, when the time limit is reached, or when the server shuts down. */
   readonly signal: AbortSignal;
   readonly response: ServerResponse;
   /** Headers of the answer. */
   readonly headers: Readonly<Record<string, string>>;
   readonly models: ServedModels;
   readonly facts: ExchangeFacts;
-  /** Call it with the number of tokens each time some were written. */
+  /** Must be called each time tokens were written, with their number. */
   wrote(tokens: number): void;
 }
 
@@ -57,7 +57,7 @@ export const checkPrompt = ({ lm }: Lease, ids: ArrayLike<number>, param: string
   }
 };
 
-/** Number of texts of a request that wait in the engine, so that a free place is used at once. */
+/** Number of further texts of a request that wait in the engine, so that a free place in the engine is used at once. */
 const begunAhead = 2;
 
 const longestTokens = new WeakMap<Tokenizer, number>();
@@ -72,11 +72,13 @@ const longestToken = (tokenizer: Tokenizer): number => {
   return longest;
 };
 
-/** Maximum number of bytes of a text to encode: encoding them takes about a second and blocks everything else. */
+/**
+ * Maximum number of bytes of a text to encode. Encoding so many bytes takes about a second and blocks everything else.
+ */
 const mostBytes = 2 ** 20;
 
 /**
- * Refuses a text that certainly has more tokens than the context, before it is encoded.
+ * Refuses a text before it is encoded, if the text certainly has more tokens than the context.
  * @throws ApiError
  */
 export const checkLength = ({ lm }: Lease, text: string, param: string): void => {

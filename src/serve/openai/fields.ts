@@ -1,6 +1,6 @@
 /**
- * Tables of request fields. Each field is either honoured, accepted because it changes nothing, or refused with its
- * name. The server never silently ignores a field that would change the answer.
+ * Tables of request fields. A field is honoured, or accepted because it changes nothing, or refused by name. The server
+ * never silently ignores a field that would change the answer.
  */
 import { isDeepStrictEqual } from "node:util";
 import type { z } from "zod";
@@ -16,14 +16,14 @@ export interface HonouredField<Schema extends z.ZodType = z.ZodType> {
   readonly about: string;
 }
 
-/** A field that is accepted only with certain values, which are its default. */
+/** A field that is accepted only with its default values. */
 export interface DefaultField {
   readonly kind: "default";
   readonly accepts: readonly unknown[];
   readonly about: string;
 }
 
-/** A field that is accepted with any value, since it does not affect the answer. */
+/** A field that is accepted with any value, because it does not affect the answer. */
 export interface UnusedField {
   readonly kind: "unused";
   readonly about: string;
@@ -61,7 +61,7 @@ export const refused = (about: string): RefusedField => ({ kind: "refused", abou
 const shown = (value: unknown): string =>
   shorten(isRecord(value) || Array.isArray(value) ? JSON.stringify(value) : show(value));
 
-/** A zod issue as one line, and its field. */
+/** A zod issue as one line, and the field that it is about. */
 const lineOf = (name: string, value: unknown, { path, message }: z.core.$ZodIssue): readonly [string, string] => {
   const place = [name, ...path.map(String)].join(".");
   const inner = path.reduce<unknown>(
@@ -97,7 +97,7 @@ export const readFields = <Table extends Fields>(table: Table, body: unknown): V
         "unsupported_parameter",
       );
     if (field.kind === "default") {
-      // A deep comparison, since the order of an object's keys does not matter.
+      // The values are compared deeply, because the order of an object's keys does not matter.
       if (field.accepts.some((one) => isDeepStrictEqual(one, value))) continue;
       const accepted = field.accepts.map((one) => JSON.stringify(one));
       throw invalid(

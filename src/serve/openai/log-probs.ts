@@ -15,8 +15,8 @@ const strict = new TextDecoder("utf-8", { fatal: true });
 const isSpecial = (tokenizer: Tokenizer, id: number): boolean => tokenizer.bytes(id).length === 0;
 
 /**
- * The text of one token. A token with a part of a character gives its bytes instead, such as `bytes:\xe2\x80`.
- * Different tokens with bytes have different texts.
+ * The text of one token. A token that ends or begins inside a character is shown as its bytes instead, such as
+ * `bytes:\xe2\x80`. Different tokens of this kind have different texts.
  */
 const textOfToken = (tokenizer: Tokenizer, id: number): string => {
   const bytes = tokenizer.bytes(id);
@@ -28,19 +28,19 @@ const textOfToken = (tokenizer: Tokenizer, id: number): string => {
   }
 };
 
-/** The form of `/v1/completions`: lists of equal length, one entry for each token. */
+/** Log-probabilities as `/v1/completions` returns them: lists of equal length, with one entry for each token. */
 export interface ListedLogProbs {
   readonly tokens: string[];
   readonly token_logprobs: (number | null)[];
-  /** null if `logprobs` is 0. An entry is null for a token that nothing predicts. */
+  /** null if `logprobs` is 0. The entry of a token is null if nothing predicts the token. */
   readonly top_logprobs: (Record<string, number> | null)[] | null;
   /** Number of Unicode code points before each token, counted from the beginning of the prompt. */
   readonly text_offset: number[];
 }
 
 /**
- * Returns the number of code points before each token. Call it for every token in order; a token may end inside a
- * character.
+ * Returns the number of code points before each token. It must be called for every token in order, because a token may
+ * end inside a character.
  */
 export type TextOffsets = (id: number) => number;
 
@@ -57,7 +57,7 @@ export const textOffsets = (tokenizer: Tokenizer, from: number): TextOffsets => 
 };
 
 /**
- * @param most number of candidates at each position; the token itself is added to them.
+ * @param most number of candidates at each position. The token itself is added to the candidates.
  * @param offsetOf continues from the previous positions.
  */
 export const listedLogProbs = (
@@ -73,7 +73,7 @@ export const listedLogProbs = (
     const named = candidates
       .slice(0, most)
       .map((candidate): [string, number] => [textOfToken(tokenizer, candidate.id), candidate.logProb]);
-    // The token itself comes last: if a candidate has the same name, the token overwrites it.
+    // The token itself comes last. If a candidate has the same name, the token overwrites the candidate.
     return Object.fromEntries([...named, [tokens[i] ?? "", logProb] as const]);
   });
   return {
@@ -84,11 +84,11 @@ export const listedLogProbs = (
   };
 };
 
-/** The form of `/v1/chat/completions` and `/v1/responses`: one entry for each token. */
+/** Log-probabilities as `/v1/chat/completions` and `/v1/responses` return them: one entry for each token. */
 export interface TokenLogProb {
   readonly token: string;
   readonly logprob: number;
-  /** Bytes of its text in UTF-8; null for a special token. */
+  /** Bytes of the token's text in UTF-8; null for a special token. */
   readonly bytes: readonly number[] | null;
 }
 

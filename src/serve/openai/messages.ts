@@ -8,7 +8,7 @@ import { known, promptText } from "./api-text.ts";
 /** Maximum number of messages of one request. */
 const mostMessages = 4096;
 
-/** Fields of an answer that clients send back with it. They are accepted only if they are empty. */
+/** Fields of an answer that clients send back in later requests. They are accepted only if they are empty. */
 const none = z.union([z.null(), z.array(z.never()).max(0)], { error: "is not supported" }).optional();
 
 const textPart = (types: readonly [string, ...string[]]) =>
@@ -16,7 +16,7 @@ const textPart = (types: readonly [string, ...string[]]) =>
     type: z.enum(types, { error: `must be ${types.join(" or ")}` }),
     text: promptText,
     annotations: none,
-    // Clients send back log-probabilities of earlier answers; they change nothing.
+    // Clients send back the log-probabilities of earlier answers. They change nothing.
     logprobs: z.unknown().optional(),
   });
 
@@ -32,7 +32,7 @@ const role = z.enum(roles, { error: `must be ${roles.join(", ")}` });
 
 const callId = z.string({ error: "must be a text" }).min(1, "must not be empty");
 
-/** Arguments of a tool call as a JSON text, as answers contain them. */
+/** Arguments of a tool call as a JSON text. Answers contain the arguments in the same form. */
 const argumentsText = promptText.transform((json, context) => {
   const read = shallowObject.safeParse(readArguments(json));
   if (read.success) return read.data;
@@ -46,7 +46,7 @@ const toolCall = known({
   id: callId,
   type: z.literal("function", { error: "must be function" }),
   function: known({ name: toolName, arguments: argumentsText }),
-  // Streamed answers have this field.
+  // Tool calls in streamed answers have this field.
   index: z.int().nullish(),
 }).transform(({ id, function: { name, arguments: given } }): ToolCall => ({ id, name, arguments: given }));
 

@@ -38,7 +38,7 @@ export interface RecentWork {
 }
 
 export interface Metrics {
-  /** Call it with the number of tokens each time some were written. */
+  /** Must be called each time tokens were written, with their number. */
   wrote(tokens: number): void;
   note(request: EndedRequest): void;
   recent(): RecentWork;
@@ -70,7 +70,7 @@ const histogram = () => {
   };
 };
 
-/** Number of seconds for which tokens are counted, and number of requests whose times are kept. */
+/** Number of seconds for which tokens are counted, and number of latest requests whose times are kept. */
 const recentSeconds = 5;
 const recentRequests = 200;
 
@@ -110,7 +110,7 @@ const recentWork = () => {
     },
     recent(): RecentWork {
       forget();
-      // Leaves out the current second, which is not complete.
+      // The current second is left out, because it is not complete.
       const whole = written.filter(({ second }) => second < now());
       const tokensPerSecond = whole.reduce((sum, { tokens }) => sum + tokens, 0) / recentSeconds;
       return { tokensPerSecond, firstToken: quantilesOf(firsts), request: quantilesOf(totals), ended };
@@ -165,7 +165,7 @@ export const createMetrics = (): Metrics => {
         ...simple("gauge", "foretoken_requests", "Requests that are being answered.", underWay),
         ...simple("counter", "foretoken_prompt_tokens_total", "Tokens of prompts.", promptTokens),
         ...simple("counter", "foretoken_new_tokens_total", "Tokens written.", newTokens),
-        ...ofModels("gauge", "foretoken_texts", "Texts that are being written or wait.", ({ texts }) => texts),
+        ...ofModels("gauge", "foretoken_texts", "Texts that are being written or that wait.", ({ texts }) => texts),
         ...ofModels(
           "gauge",
           "foretoken_texts_running",

@@ -43,7 +43,7 @@ export const checkLogFile = async (path: string): Promise<void> => {
   };
   const found = await stat(path).catch(() => undefined);
   if (found?.isDirectory() === true) refuse("a folder");
-  // Opening a pipe would block until another process reads it.
+  // A pipe is refused, because opening it would block until another process reads it.
   if (found !== undefined && !found.isFile() && !found.isCharacterDevice()) refuse("a pipe, or another special file");
   try {
     await (await open(path, "a")).close();
@@ -52,7 +52,7 @@ export const checkLogFile = async (path: string): Promise<void> => {
   }
 };
 
-/** Maximum number of bytes that wait to be written, so that a full disk does not use up memory. */
+/** Maximum number of bytes that wait to be written. So a full disk does not use up the memory. */
 const mostWaiting = 2 ** 20;
 
 /**
@@ -72,7 +72,7 @@ export const createRequestLog = (to: string | Writable | null, tell: (line: stri
   return {
     note(request) {
       if (stream.destroyed) return;
-      if (stream.writableLength > mostWaiting) return lose("the disk or the reader is too slow");
+      if (stream.writableLength > mostWaiting) return lose("the disk or the program that reads the log is too slow");
       stream.write(`${JSON.stringify({ time: new Date().toISOString(), ...request })}\n`);
     },
     close: () =>

@@ -1,4 +1,4 @@
-/** The form that a request demands of its texts, as a constraint of the engine. */
+/** The form that a request demands of its texts. It becomes a constraint of the engine. */
 import { z } from "zod";
 import { ForetokenError } from "../../core/errors/errors.ts";
 import { compileConstraint } from "../../generate/constraint/compile.ts";
@@ -94,7 +94,8 @@ export const constraintOf = (
   const [first, second] = given.filter(([, constraint]) => constraint !== undefined);
   if (first === undefined) return undefined;
   const [name, constraint] = first;
-  if (second !== undefined) throw invalid(`${name}: must be the only form of the text; got ${second[0]} too`, name);
+  if (second !== undefined)
+    throw invalid(`${name}: must be the only field that sets the form of the text; got ${second[0]} too`, name);
   if (constraint === undefined) return undefined;
   const field = name === param && format !== undefined ? schemaField(format, param) : name;
   try {

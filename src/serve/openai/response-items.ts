@@ -1,4 +1,6 @@
-/** The items of a response (messages and tool calls) while they are written, and their stream events. */
+/**
+ * The items of a response (messages and tool calls) while the items are written, and the stream events of these items.
+ */
 import type { AnswerCall, AnswerPart } from "./answer-text.ts";
 
 /** A stream event: its type, and its other fields. */
@@ -17,22 +19,22 @@ interface CallItem {
   readonly call: AnswerCall;
 }
 
-/** Log-probabilities of an answer's tokens, in the form of the protocol. */
+/** Log-probabilities of an answer's tokens, in the protocol's form. */
 type LogProbs = readonly object[];
 
 /** The items of a response. */
 export interface ResponseItems {
-  /** Begins a message at once. Used if the answer is always a text. */
+  /** Begins a message at once. It is used if the answer is always a text. */
   begin(): readonly ItemEvent[];
-  /** Adds parts of the answer. @param logProbs of the tokens of `parts`. */
+  /** Adds parts of the answer. @param logProbs log-probabilities of the tokens in `parts`. */
   take(parts: readonly AnswerPart[], logProbs: LogProbs): readonly ItemEvent[];
-  /** Ends the last item. @param status of the last item. @param logProbs of all tokens. */
+  /** Ends the last item. @param status status of the last item. @param logProbs log-probabilities of all tokens. */
   end(status: string, logProbs: LogProbs): readonly ItemEvent[];
-  /** All items, after `end`. */
+  /** All items. They are complete after `end`. */
   output(status: string, logProbs: LogProbs): readonly object[];
 }
 
-/** @param id of the request: part of the items' ids. */
+/** @param id id of the request. It is part of the ids of the items. */
 export const responseItems = (id: string): ResponseItems => {
   const items: (MessageItem | CallItem)[] = [];
   const place = (): object => ({ item_id: items.at(-1)?.id, output_index: items.length - 1 });
@@ -87,7 +89,7 @@ export const responseItems = (id: string): ResponseItems => {
         if (item?.kind === "message") item.text += text;
         events.push(["response.output_text.delta", { ...place(), content_index: 0, delta: text, logprobs }]);
       };
-      // A part of a character has no text to show yet, but it has a log-probability.
+      // A token that is only a part of a character has no text to show yet, but it has a log-probability.
       if (parts.length === 0 && logProbs.length > 0 && items.at(-1)?.kind === "message") say("", logProbs);
       for (const [i, part] of parts.entries()) {
         if (part.kind === "text") say(part.text, i === 0 ? logProbs : []);

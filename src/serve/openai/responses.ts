@@ -40,13 +40,13 @@ export const responseFields = {
         error: `must be ${logProbsIncluded} or reasoning.encrypted_content`,
       }),
     ),
-    "adds log-probabilities of the answer's tokens; reasoning is accepted, but there is none",
+    "adds log-probabilities of the answer's tokens; encrypted reasoning is accepted, but models here write no reasoning",
   ),
   stream_options: honoured(
     z.strictObject({ include_obfuscation: z.boolean().nullish() }),
     "accepted; lengths of events are not hidden",
   ),
-  // Responses are never stored, for both values of `store`: no request can refer to an earlier one.
+  // Responses are never stored, whether `store` is true or false. No request can refer to an earlier response.
   store: unused("nothing is stored"),
   background: atDefault([false], "the client must wait for the answer"),
   text: honoured(
@@ -54,11 +54,11 @@ export const responseFields = {
       format: responseFormat.nullish(),
       verbosity: z.literal("medium", { error: "must be medium: models here have no such setting" }).nullish(),
     }),
-    "`format`: `text`, `json_object`, or `json_schema`, every keyword of a schema is obeyed, or refused by name",
+    "`format`: `text`, `json_object` or `json_schema`; every keyword of a schema is obeyed, or refused by name",
   ),
   truncation: atDefault(["disabled"], "messages are never left out"),
   ...responseToolFields,
-  max_tool_calls: unused("it limits tools that the server runs, and there are none"),
+  max_tool_calls: unused("it limits tools that the server runs, but the server runs no tools"),
   service_tier: atDefault(["auto", "default"], "there is only one tier"),
   previous_response_id: refused("nothing is stored: send the whole conversation"),
   conversation: refused("nothing is stored: send the whole conversation"),
@@ -87,7 +87,7 @@ const toldTool = (tool: Tool): object => ({
 const toldChoice = (choice: ToolChoice = "auto"): unknown =>
   typeof choice === "string" ? choice : { type: "function", name: choice.name };
 
-/** Returns a function that makes the response object for any status. */
+/** Returns a function that makes the response object with a given status. */
 const responseWriter = (exchange: Exchange, lease: Lease, values: ResponseValues, promptTokens: number) => {
   const created = now();
   return (status: string, output: readonly object[], newTokens: number | null) => ({

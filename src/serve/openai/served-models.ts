@@ -1,7 +1,7 @@
 /**
- * The models of a server by name. Each model has an engine in its own thread. If a model's files are replaced, the new
- * model is loaded while the old one still works; the old one is closed after its last text. So no request waits or
- * fails because of a replacement.
+ * The models of a server by name. Each model has an engine in its own thread. If the files of a model are replaced, the
+ * new model is loaded while the old model still works. The old model is closed after its last text. So no request waits
+ * or fails because of a replacement.
  */
 import { createHash } from "node:crypto";
 import { openTemplateRenderer, type TemplateRenderer } from "../../chat/template.node.ts";
@@ -16,11 +16,11 @@ import { ApiError } from "./api-error.ts";
 export interface ModelSource {
   /** Its id. */
   readonly name: string;
-  /** Other names that requests may use, such as its path. */
+  /** Other names that requests may use for the model, such as its path. */
   readonly aliases: readonly string[];
   /** Loads the model with its adapters. */
   load(): Promise<WorkerModel>;
-  /** A string that changes when the files are replaced; undefined: the files do not exist. */
+  /** A string that changes when the model's files are replaced; undefined: the files do not exist. */
   version(): Promise<string | undefined>;
 }
 
@@ -40,12 +40,12 @@ export interface ServingLimits {
 interface Loaded {
   readonly lm: WorkerModel;
   readonly engine: ThreadEngine;
-  /** Identifies the weights: answers of other weights have another fingerprint. */
+  /** Identifies the weights. Answers that were computed with other weights have another fingerprint. */
   readonly fingerprint: string;
   readonly created: number;
-  /** Number of requests that use it. */
+  /** Number of requests that use the model. */
   uses: number;
-  /** Whether a newer model has replaced it. */
+  /** Whether a newer model has replaced this model. */
   replaced: boolean;
 }
 
@@ -53,13 +53,16 @@ interface Served {
   readonly source: ModelSource;
   readonly templates: TemplateRenderer;
   loaded: Loaded;
-  /** Version of its files when it was loaded. */
+  /** Version of the model's files when the model was loaded. */
   version: string;
-  /** `failures`: how often the replaced files could not be loaded. `notBefore`: earliest time of the next try. */
+  /**
+   * `failures`: number of times that the replaced files could not be loaded. `notBefore`: earliest time of the next
+   * try.
+   */
   failures: number;
   notBefore: number;
   loading: Promise<void> | undefined;
-  /** Number of texts that are being written or wait. */
+  /** Number of texts that are being written, and of texts that wait. */
   texts: number;
 }
 
@@ -100,21 +103,23 @@ export interface ServedModels {
    * @throws ApiError for an unknown name, or if too many texts wait.
    */
   take(name: string | undefined, texts: number): Lease;
-  /** For each model the number of its texts (being written or waiting), and the counts of its engine. */
+  /** For each model: the number of its texts (those being written and those waiting), and the counts of its engine. */
   state(): Promise<readonly { readonly name: string; readonly texts: number; readonly counts: EngineCounts }[]>;
   /** Checks for replaced files and loads them. */
   refresh(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Milliseconds until replaced files are tried again after a failure: the first time, and at most. */
+/**
+ * Milliseconds to wait after a failure before replaced files are loaded again: after the first failure, and at most.
+ */
 const firstWaitMs = 2000;
 const longestWaitMs = 60_000;
 
 const busy = (waiting: number, queue: number): ApiError =>
   new ApiError(429, `at most ${queue} texts may wait; got ${waiting} already; try again later`, {
     code: "queue_full",
-    // An estimate: a text takes seconds.
+    // This is an estimate: writing a text takes seconds.
     retryAfter: 1 + Math.floor(waiting / 16),
   });
 
@@ -202,7 +207,7 @@ export const openServedModels = async (
     try {
       served.loaded = await open(source, sizes, version, speculate);
     } catch (error) {
-      // The files may be incomplete: later calls try again, less and less often. Only the first failure is reported.
+      // The files may be incomplete. Later calls try again, less and less often. Only the first failure is reported.
       if (served.failures === 0)
         tell(`${source.name} was replaced, but cannot be loaded: ${error instanceof Error ? error.message : error}`);
       served.notBefore = performance.now() + Math.min(longestWaitMs, firstWaitMs * 2 ** served.failures++);
@@ -229,7 +234,7 @@ export const openServedModels = async (
       const { served, adapter } = find(name);
       const waiting = Math.max(0, served.texts - parallel);
       const fits = served.texts + texts <= parallel + queue;
-      // A request with more texts than the limit is accepted if no text waits; otherwise it could never run.
+      // More texts than the limit are accepted if no other text waits. Otherwise they could never be written.
       const fitsNever = texts > parallel + queue;
       if (texts > 0 && !fits && !(fitsNever && waiting === 0)) throw busy(waiting, queue);
       const { loaded } = served;
@@ -260,7 +265,7 @@ export const openServedModels = async (
       for (const served of all) {
         if (served.loading !== undefined) continue;
         const version = await served.source.version();
-        // If the folder does not exist there is nothing to load: the old model stays.
+        // If the folder does not exist, there is nothing to load, and the old model stays.
         if (isClosed || version === undefined || version === served.version) continue;
         served.loading = loadAnew(served, version).finally(() => {
           served.loading = undefined;

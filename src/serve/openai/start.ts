@@ -1,4 +1,4 @@
-/** Starts a server with OpenAI's protocol. `close` ends it. */
+/** Starts a server with OpenAI's protocol. The function `close` ends the server. */
 import { createServer } from "node:http";
 import type { Writable } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
@@ -24,7 +24,7 @@ export interface ServerOptions extends CallerSettings, ServingLimits {
   readonly port: number;
   /** Maximum time of a request in milliseconds. */
   readonly timeLimitMs: number;
-  /** Milliseconds for which an answer waits for a client that reads nothing of it. */
+  /** Milliseconds for which an answer waits for a client that reads nothing. */
   readonly patienceMs: number;
   /** Maximum number of connections at the same time. */
   readonly connections: number;
@@ -39,7 +39,7 @@ export interface ServerOptions extends CallerSettings, ServingLimits {
 export interface ServerState extends RecentWork {
   /** Number of requests that are being answered. */
   readonly requests: number;
-  /** For each model the number of texts that it writes, and of texts that wait. */
+  /** For each model: the number of texts that it writes, and the number of texts that wait. */
   readonly models: readonly { readonly name: string; readonly running: number; readonly waiting: number }[];
 }
 
@@ -47,19 +47,19 @@ export interface OpenAiServer {
   readonly url: string;
   state(): Promise<ServerState>;
   /**
-   * Accepts no more requests. Resolves when all running requests are answered; after `graceMs` milliseconds they are
-   * ended with an error.
+   * Accepts no more requests. Resolves when all running requests are answered. Requests that are still running after
+   * `graceMs` milliseconds are ended with an error.
    */
   close(graceMs: number): Promise<void>;
 }
 
-/** Interval in milliseconds of the checks for replaced files. */
+/** Interval in milliseconds between checks for replaced files. */
 const refreshMs = 2000;
 /** Milliseconds within which a whole request must arrive. */
 const requestMs = 120_000;
 const headersMs = 20_000;
 const keepAliveMs = 65_000;
-/** Milliseconds for the last events of streams that are ended. */
+/** Milliseconds in which streams may still send their last events when the server ends them. */
 const lastWordsMs = 2000;
 
 /**

@@ -13,7 +13,7 @@ export interface TextRequest {
 
 /** The part of a text that was written since the previous piece. */
 export interface TextPiece {
-  /** Index of its request. */
+  /** Index of the request for this text. */
   readonly text: number;
   readonly added: string;
   /** Tokens of the prompt, in the first piece if they were requested. */
@@ -40,8 +40,8 @@ const pieceOf = (text: number, events: readonly EngineEvent[]): TextPiece => {
 };
 
 /**
- * The order in which the texts of a request begin. Of several texts with the same prompt, the first one reads the
- * prompt, and the others wait for it.
+ * The order in which the texts of a request begin. If several texts have the same prompt, the first text reads the
+ * prompt, and the other texts wait for it.
  */
 const beginnings = (requests: readonly TextRequest[]) => {
   const ready: number[] = [];
@@ -59,7 +59,9 @@ const beginnings = (requests: readonly TextRequest[]) => {
   ready.reverse();
   return {
     next: () => ready.pop(),
-    /** Call it after the prompt of `text` was read: the prompt is then in memory for the waiting texts. */
+    /**
+     * Must be called after the prompt of `text` was read. The prompt is then in memory for the texts that wait for it.
+     */
     wasRead(text: number): void {
       const waiting = others.get(text);
       if (waiting === undefined) return;
@@ -70,7 +72,7 @@ const beginnings = (requests: readonly TextRequest[]) => {
 };
 
 /**
- * Writes the texts and yields their pieces as they come. A text continues after its piece was taken.
+ * Writes the texts and yields pieces of them as they come. A text continues after its piece was taken.
  * @param most maximum number of texts in progress.
  * @param signal ends all texts at the next token.
  */
@@ -85,7 +87,7 @@ export async function* writeTexts(
   const abort = (): void => controller.abort(signal.reason);
   signal.addEventListener("abort", abort, { once: true });
   if (signal.aborted) abort();
-  // Every running text listens to the signal, so the warning about many listeners is switched off.
+  // Every running text listens to the signal. So Node's warning about many listeners is switched off.
   setMaxListeners(0, controller.signal);
   const pieces: { readonly piece: TextPiece; readonly taken: () => void }[] = [];
   let failure: { readonly error: unknown } | undefined;
@@ -139,7 +141,7 @@ export async function* writeTexts(
       try {
         yield next.piece;
       } finally {
-        // In `finally`, since the reader may stop here.
+        // This is in `finally`, because the reader may stop at the `yield` above.
         next.taken();
       }
     }

@@ -1,4 +1,7 @@
-/** Encodes and decodes texts, and describes a tokenizer, at the addresses of vLLM, which evaluation tools use. */
+/**
+ * Encodes and decodes texts, and describes a tokenizer. The addresses are the same as in vLLM, because evaluation tools
+ * expect them.
+ */
 
 import { z } from "zod";
 import { beginOf, withBegin } from "../../tokenizer/begin.ts";
@@ -16,7 +19,7 @@ const model = honoured(z.string({ error: "must be a text" }), "default: the firs
 
 export const tokenizeFields = {
   model,
-  prompt: honoured(promptText, "a text; names of special tokens in it become these tokens"),
+  prompt: honoured(promptText, "a text; names of special tokens in the text become special tokens"),
   messages: honoured(chatMessages, "a conversation, instead of `prompt`"),
   add_special_tokens: honoured(z.boolean(), "it changes nothing: models here add no special tokens"),
   add_generation_prompt: honoured(z.literal(true, { error: "must be true" }), "the tokens end where the answer begins"),
@@ -41,7 +44,7 @@ const withModel = async (
   }
 };
 
-/** Maximum number of bytes of a text: encoding them takes about a second and blocks everything else. */
+/** Maximum number of bytes of a text. Encoding so many bytes takes about a second and blocks everything else. */
 const mostBytes = 2 ** 20;
 
 const checkText = (prompt: string): void => {

@@ -1,4 +1,6 @@
-/** Tools of a request: which tools exist, whether one must be called, and the constraint on the answer's text. */
+/**
+ * Tools of a request: which tools there are, whether the model must call one, and how the answer's text is constrained.
+ */
 import { z } from "zod";
 import { type Tool, type ToolChoice, type ToolField, templateTools, toolName } from "../../chat/tools/tools.ts";
 import { type ToolTurn, toolTurn } from "../../chat/tools/turn.ts";
@@ -36,7 +38,7 @@ const words = z.enum(["none", "auto", "required"]);
 const choiceError = { error: "must be none, auto, required, or a function with its name" };
 const about = {
   tools:
-    "functions; the model's chat template must support tools; every keyword of their schemas is obeyed, or refused by name",
+    "functions; the model's chat template must support tools; every keyword of the functions' schemas is obeyed, or refused by name",
   choice: "`none`, `auto`, `required` or a function; default `auto`",
   parallel: "whether an answer may have several tool calls; default true",
 };
@@ -75,7 +77,7 @@ export interface ToolValues {
   readonly parallel_tool_calls?: boolean;
 }
 
-/** The field with the schema of a tool, for each endpoint. */
+/** For each endpoint: the field that contains the schema of a tool. */
 export const chatToolField: ToolField = (index) => `tools.${index}.function.parameters`;
 export const responseToolField: ToolField = (index) => `tools.${index}.parameters`;
 
@@ -100,7 +102,7 @@ const refusal = (field: string, error: unknown): unknown => {
 };
 
 /**
- * The turn of a request with tools; undefined: there are no tools, or none may be called.
+ * The turn of a request with tools; undefined: there are no tools, or the model may call none.
  * @param otherwise constraint on an answer without calls.
  * @param fieldOf names the field of a tool's schema, for errors.
  * @throws ApiError for tools that this model cannot call.

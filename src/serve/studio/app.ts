@@ -54,7 +54,7 @@ export interface StudioParts {
   readonly textFolder: { readonly path: string; readonly name: string } | null;
   /** The folder of the built page. */
   readonly page: string;
-  /** The folder of the library for browsers, which the page's lesson worker loads. */
+  /** The folder of the library for browsers. The page's lesson worker loads this library. */
   readonly library: string;
   readonly shelf: RunShelf;
   readonly jobs: Jobs;
@@ -71,28 +71,33 @@ export interface StudioParts {
   readonly server: Pick<OpenAiServer, "url" | "state"> | undefined;
 }
 
-/** Maximum number of steps in a run's series: about 17 MB of JSON, far more than a chart has pixels. */
+/**
+ * Maximum number of steps in a run's series. So many steps take about 17 MB of JSON and are far more than a chart has
+ * pixels.
+ */
 const mostSteps = 200_000;
-/** Minimum of the parameter `most`. The last steps are never thinned: a quarter of `most`, but at most 1,000. */
+/**
+ * Minimum of the parameter `most`. The last steps are always complete: a quarter of `most`, but at most 1,000 steps.
+ */
 const fewestSteps = 1000;
 
 /**
- * Limits of the JSON values of a body. A text is one value, however long it is; many small values would use many times
- * their bytes of memory.
+ * Limits on the number of JSON values in a body. A text is one value, however long it is. Many small values would use
+ * many times as much memory as their bytes.
  */
 const few = { maxValues: 4096, maxKeys: 2048 } as const;
 /** Limits for requests that stop or resume a run. */
 const smallBody = { maxBytes: 2 ** 12, ...few } as const;
-/** Limits for a prompt with the tokens after it, or a text to score. */
+/** Limits for a prompt and the tokens after it, or for a text to score. */
 const textBody = { maxBytes: 2 ** 23, maxValues: 70_000, maxKeys: few.maxKeys } as const;
-/** Limits for a conversation with the tokens of an unfinished answer. */
+/** Limits for a conversation and the tokens of an unfinished answer. */
 const chatBody = { maxBytes: 2 ** 23, maxValues: 90_000, maxKeys: 2 ** 14 } as const;
 /** Limits for a text to train on, as JSON. */
 const corpusBody = { maxBytes: 2 ** 26, ...few } as const;
 
 /**
- * The byte of the notes from which to continue: after the last event that the client has, or as the parameter `after`
- * says.
+ * The byte of the notes from which to continue. It is the byte after the last event that the client has, or else the
+ * parameter `after`.
  */
 const offsetOf = (request: Request): number => {
   const given = request.headers.get("last-event-id") ?? new URL(request.url).searchParams.get("after") ?? "0";
@@ -145,8 +150,8 @@ const fields = (): readonly ConfigFieldInfo[] =>
   }));
 
 /**
- * A run's series as JSON. All requests that arrive during a read share it. A read covers the notes up to their end when
- * it finishes, so its result is never out of date.
+ * A run's series as JSON. All requests that arrive during a read share its result. A read covers all notes that exist
+ * when it finishes, so its result is never out of date.
  */
 const seriesOf = async (
   { shelf }: StudioParts,
@@ -165,7 +170,7 @@ const seriesOf = async (
     const series = { ...columns, tokensPerStep, mostSteps: most, thinned: seconds === undefined ? null : { seconds } };
     return JSON.stringify(series satisfies RunSeries);
   };
-  // A resumed run has a new notes file: its inode is part of the key, so later requests read the new file.
+  // A resumed run has a new notes file. The inode of the file is part of the key, so later requests read the new file.
   const { ino = 0 } = (await stat(join(path, folderNames.metrics)).catch(() => undefined)) ?? {};
   return shared.get(JSON.stringify([path, ino, most]), read, signal);
 };
@@ -180,9 +185,12 @@ const pageAnswer = async (page: string, address: string): Promise<Response> =>
     headers: { "Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store" },
   });
 
-/** The library for browsers. The page loads it from here instead of bundling a second copy. */
+/**
+ * The address of the library for browsers. The page loads the library from here, so the page does not contain a second
+ * copy.
+ */
 const libraryName = "/foretoken.browser.js";
-/** Whether the address is the page's only file that computes (named by the bundler). */
+/** Whether the address is the only file of the page that computes. The bundler gives this file its name. */
 const isComputing = (address: string): boolean => /^\/assets\/lesson-worker-[A-Za-z0-9_-]+\.js$/u.test(address);
 
 const nameOf = (c: Context): string => c.req.param("name") ?? "";
@@ -197,7 +205,7 @@ const addRunRoutes = (api: Hono, parts: StudioParts): void => {
   api.get("/runs/:name/events", async (c) => {
     const after = offsetOf(c.req.raw);
     const name = nameOf(c);
-    // Checked before the stream begins, so that a wrong name gives an error status and not a broken stream.
+    // The name is checked before the stream begins. So a wrong name gives an error status, not a broken stream.
     const { path } = await shelf.find(name);
     return eventAnswer((signal) => runEvents(shelf, { name, path }, after, signal));
   });
@@ -234,7 +242,7 @@ const addRunRoutes = (api: Hono, parts: StudioParts): void => {
   });
 };
 
-/** A request whose fields are checked one by one later. */
+/** A request whose fields are checked later, one by one. */
 const requestSchema = z.record(z.string(), z.unknown());
 
 const addNewRunRoutes = (api: Hono, parts: StudioParts): void => {
@@ -246,7 +254,7 @@ const addNewRunRoutes = (api: Hono, parts: StudioParts): void => {
   });
   api.post("/runs", async (c) => {
     const request = await readJson(c.req.raw, newRunSchema, corpusBody, bodies);
-    // Checked before the text is read, which may take long.
+    // These fields are checked before the text is read, because reading may take long.
     jobs.checkFree();
     const { name, options } = await askedRun(request, newRun);
     const notices = await jobs.start(name, options).catch((error: unknown) => {
@@ -279,8 +287,8 @@ const addModelRoutes = (api: Hono, parts: StudioParts): void => {
 export const createApp = (parts: StudioParts, guard: () => GuardSettings): Hono<{ Bindings: HttpBindings }> => {
   const app = new Hono<{ Bindings: HttpBindings }>({ strict: true });
   app.use(async (c, next) => {
-    // `close` comes when the answer has been sent (for a stream, when it has ended), and also if the connection ends
-    // early.
+    // `close` comes when the answer has been sent; for a stream, when the stream has ended. It also comes if the
+    // connection ends early.
     c.env.outgoing.once("close", () => parts.bodies.release(c.req.raw));
     await next();
   });
@@ -293,8 +301,8 @@ export const createApp = (parts: StudioParts, guard: () => GuardSettings): Hono<
   });
   app.onError((error) => failureAnswer(error));
   const api = new Hono();
-  // Checked again after routing: the router decides what is an API address, however it was escaped, and each one needs
-  // the token.
+  // The token is checked again after routing. The router decides which addresses belong to the API, whatever escapes
+  // they contain, and each such address needs the token.
   api.use("*", async (c, next) => {
     const refusal = tokenRefusal(c.req.raw, guard());
     if (refusal === undefined) return next();

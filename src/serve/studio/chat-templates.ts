@@ -8,7 +8,7 @@ import { hasChatTemplate } from "../../pretrained/has-chat-template.node.ts";
 export interface KnownTemplates {
   /** Whether the model at `place` has a chat template; null: unknown until the model is loaded. */
   has(place: string): Promise<boolean | null>;
-  /** Records what a loaded model has. @param files version of its files, from `filesVersion`. */
+  /** Records whether a loaded model has a template. @param files version of the model's files, from `filesVersion`. */
   note(place: string, files: string, has: boolean): void;
 }
 

@@ -16,7 +16,7 @@ export interface ChatParts extends WritingParts {
 
 /**
  * Events of an answer that continues after the tokens `ids`. If these tokens end inside a character, the next tokens
- * complete it.
+ * complete this character.
  * @param ids tokens of the answer so far.
  */
 export async function* goingOn(
@@ -49,7 +49,7 @@ async function* events(
   if (model.chatTemplate === null) {
     throw new ConfigError({
       where: "model",
-      must: "must have a chat template, as models trained on conversations have",
+      must: "must have a chat template (models trained on conversations have one)",
       got: "none",
       hint: "the playground, or another model",
     });

@@ -22,21 +22,21 @@ export const verbOf = (words: readonly string[]): string | undefined => {
   return at === -1 ? undefined : words.slice(at + 1).find((word) => word !== "" && !word.startsWith("-"));
 };
 
-/** Why a process must not get the signal; undefined: on the signal it saves its run and ends. */
+/** Why a process must not get the signal; undefined: the process saves its run and ends when it gets the signal. */
 const reasonAgainst = (pid: number): string | undefined => {
   switch (verbOf(commandOf(pid))) {
     case "train":
       return undefined;
     case "studio":
-      return "a run of another studio, which the signal would end too: stop it on the page of that studio";
+      return "a run of another studio, and the signal would end that studio too: stop the run on the page of that studio";
     default:
-      return "a run of another program, which the signal may end before the run is saved: stop it there";
+      return "a run of another program, and the signal may end that program before the run is saved: stop the run there";
   }
 };
 
 /**
- * Stops a run that another process computes, like Ctrl-C in its terminal. It signals only `foretoken train`, which is
- * known to save its run.
+ * Stops a run that another process computes, like Ctrl-C in that process's terminal. It sends a signal only to
+ * `foretoken train`, because this command is known to save its run.
  * @param lock path of the run's lock.
  */
 export const stopElsewhere = async (lock: string): Promise<void> => {
@@ -49,12 +49,14 @@ export const stopElsewhere = async (lock: string): Promise<void> => {
   if (holder.isOwn) refuse("a run of the same process");
   if (!holder.isNear) refuse("a run on another machine or in another container");
   if (process.platform === "win32")
-    refuse("a run of another terminal: stop it there with Ctrl-C, since Windows would end it without saving");
+    refuse(
+      "a run of another terminal: stop the run there with Ctrl-C, because here Windows would end the run without saving it",
+    );
   const reason = reasonAgainst(holder.pid);
   if (reason !== undefined) refuse(reason);
   try {
     process.kill(holder.pid, "SIGTERM");
   } catch {
-    refuse(`a run of process ${holder.pid}, which this user may not signal`);
+    refuse(`a run of process ${holder.pid}, to which this user may not send signals`);
   }
 };

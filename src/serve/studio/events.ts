@@ -8,7 +8,7 @@ import type { RunShelf } from "./runs.ts";
 
 type Events = AsyncGenerator<readonly ServerEvent[], void, undefined>;
 
-/** The whole list: first at once, then after each change. */
+/** The whole list: once at the beginning, then after each change. */
 export async function* listEvents(shelf: RunShelf, signal: AbortSignal): Events {
   let seen: string | undefined;
   for (;;) {
@@ -33,7 +33,7 @@ async function* noteEvents(path: string, after: number, signal: AbortSignal): Ev
   }
 }
 
-/** The summary of a run: first at once, then after each change. */
+/** The summary of a run: once at the beginning, then after each change. */
 async function* summaryEvents(shelf: RunShelf, name: string, signal: AbortSignal): Events {
   let seen: string | undefined;
   let sent: string | undefined;

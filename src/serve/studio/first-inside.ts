@@ -1,6 +1,6 @@
 /**
- * The page that shows the logit lens of the first model named at start. It uses a text of the model's own run if there
- * is one.
+ * The page that shows the logit lens of the first model named at start. If the model comes from a run with samples, the
+ * page shows one of these samples.
  */
 import { basename, dirname, join, resolve } from "node:path";
 import { ForetokenError } from "../../core/errors/errors.ts";
@@ -29,7 +29,7 @@ const runOf = async (place: string): Promise<string | undefined> => {
 /** The last sample of a run; undefined: it has none. */
 const lastSample = async (run: string): Promise<string | undefined> => {
   const columns = await readColumns(run, mostSteps).catch((error: unknown) => {
-    // Damaged notes must not prevent a look at the model.
+    // If the notes are damaged, the page should still show the model.
     if (error instanceof ForetokenError) return undefined;
     throw error;
   });
@@ -38,7 +38,8 @@ const lastSample = async (run: string): Promise<string | undefined> => {
 };
 
 /**
- * The key of a place in the list of models: a run of the studio's folder is listed as a run, any other place as itself.
+ * The key of a place in the list of models. A run of the studio's folder is listed as a run; any other place is listed
+ * by its path or name.
  */
 const keyOf = async (place: string, shelf: RunShelf): Promise<string> => {
   const path = resolve(place);
@@ -52,13 +53,16 @@ const keyOf = async (place: string, shelf: RunShelf): Promise<string> => {
   return `models/${place}`;
 };
 
-/** Keeps slashes and colons, which a query may contain, so that people can read the address. */
+/**
+ * Encodes a text for a query. Slashes and colons stay, because a query may contain them, so people can read the
+ * address.
+ */
 const inQuery = (text: string): string => encodeURIComponent(text).replaceAll("%2F", "/").replaceAll("%3A", ":");
 
 /**
- * The address of the lens page of the first model named at start, without the leading slash.
- * @returns undefined if no model was named. Without a text in the address, the page chooses one that the tokenizer can
- * encode.
+ * The address of the lens page of the first model named at start, without the leading slash. If the address contains no
+ * text, the page chooses a text that the tokenizer can encode.
+ * @returns undefined if no model was named.
  */
 export const firstInside = async (named: readonly string[], shelf: RunShelf): Promise<string | undefined> => {
   const [place] = named;

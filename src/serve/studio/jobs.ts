@@ -1,4 +1,4 @@
-/** The run that this studio computes: at most one. It continues when the page is closed. */
+/** The run that this studio computes. There is at most one. It continues when the page is closed. */
 
 import { presetOf } from "../../config/preset-of.ts";
 import { oneLine, shorten } from "../../core/text/one-line.ts";
@@ -9,11 +9,11 @@ import { HttpError } from "../http/http-error.ts";
 import type { OwnRuns } from "./runs.ts";
 import type { Turns } from "./turns.ts";
 
-/** A run that another part of the same process computes. */
+/** A run that another part of this process computes, not the studio. */
 export interface AdoptedRun {
-  /** Await it before each event. It resolves at once, unless a text is being written. */
+  /** Must be awaited before each event. It resolves at once, unless a text is being written. */
   turn(): Promise<void>;
-  /** Call it when the run has ended and its folder is free. A second call does nothing. */
+  /** Must be called when the run has ended and its folder is free. A second call does nothing. */
   end(): void;
 }
 
@@ -23,23 +23,25 @@ interface Job {
   readonly stop: () => void;
   /** Resolves when the run has ended and its folder is free. */
   readonly ended: Promise<void>;
-  /** Whether its first event has come. Before that there is nothing to save. */
+  /** Whether the first event of the run has come. Before that there is nothing to save. */
   hasBegun: boolean;
 }
 
 export interface Jobs extends OwnRuns {
   /**
    * Starts a run, and returns when its first event has come.
-   * @param name of its folder.
+   * @param name name of the run's folder.
    * @returns lines for the user, for example that a different text is used.
-   * @throws the run's own error if it cannot begin, HttpError if another run is in progress.
+   * @throws the run's own error if the run cannot begin, HttpError if another run is in progress.
    */
   start(name: string, options: TrainOptions): Promise<readonly string[]>;
   /** @throws HttpError if another run is in progress, or the studio is closing. */
   checkFree(): void;
-  /** Registers a run that the same process computes outside of the studio, as if it had been started here. */
+  /**
+   * Registers a run that this process computes outside of the studio. It is treated as if the studio had started it.
+   */
   adopt(name: string, start: StartEvent, stop: () => void): AdoptedRun;
-  /** Asks the run to save and stop; false: this studio does not compute it. */
+  /** Asks the run to save and stop; false: the studio does not compute this run. */
   stop(name: string): boolean;
   /** The run in progress, or the run that is about to begin. */
   current(): string | undefined;
@@ -53,7 +55,7 @@ export interface Jobs extends OwnRuns {
 const lineOf = (error: unknown): string =>
   oneLine(shorten(error instanceof Error ? error.message : String(error), 280));
 
-/** List entry of a run whose folder does not describe it yet. */
+/** List entry of a run whose folder does not yet describe the run. */
 const listedAtStart = (name: string, path: string, start: StartEvent): ListedRun => {
   const now = new Date().toISOString();
   const { config, parameters, corpus, vocabSize, step, initFrom } = start;
@@ -74,12 +76,12 @@ const listedAtStart = (name: string, path: string, start: StartEvent): ListedRun
   };
 };
 
-/** Facts about this studio's runs, by name, that their folders do not contain. */
+/** Facts about this studio's runs that the folders of the runs do not contain. Each run has its name as key. */
 const createLedger = () => {
   const failures = new Map<string, string>();
-  /** Runs that were stopped before they could note an end: their notes look as if the run had been killed. */
+  /** Runs that were stopped before they could note their end. Their notes look as if the run had been killed. */
   const stopped = new Set<string>();
-  /** List entries of runs from when they began. */
+  /** List entries of runs as they were when the runs began. */
   const begun = new Map<string, ListedRun>();
   return {
     failures,
@@ -88,8 +90,8 @@ const createLedger = () => {
       if (start !== undefined && start.out !== null) begun.set(name, listedAtStart(name, start.out, start));
     },
     /**
-     * Call it only after a run has begun: if a new run is refused, the failure of the earlier one, which may say where
-     * it was saved, must stay.
+     * Must be called only after a run has begun. If a new run is refused, the failure of the earlier run must stay,
+     * because it may say where that run was saved.
      */
     forgetEnds(name: string): void {
       failures.delete(name);
@@ -103,7 +105,7 @@ const createLedger = () => {
 
 const underWayError = (name: string): HttpError => {
   const must = "only one run can be computed at a time";
-  const hint = "again after it has ended or was stopped";
+  const hint = "again after that run has ended or was stopped";
   return new HttpError(409, `studio: ${must}; got ${JSON.stringify(name)} in progress; try ${hint}`);
 };
 
@@ -136,7 +138,10 @@ export const createJobs = (
     if (job !== undefined) throw underWayError(job.name);
   };
 
-  /** Takes all events after the first. The worker is at most one event ahead, so it pauses while a text is written. */
+  /**
+   * Takes all events after the first event. The worker is at most one event ahead, so the run pauses while a text is
+   * written.
+   */
   const takeRest = async (name: string, events: AsyncGenerator<unknown, void, undefined>): Promise<void> => {
     try {
       do await turns.idle();
@@ -163,7 +168,7 @@ export const createJobs = (
         job = undefined;
         onChange();
       };
-      // Set at once, so that other runs are refused while this one begins.
+      // This is set at once, so that other runs are refused while this run begins.
       const own: Job = {
         name,
         hasBegun: false,
@@ -213,8 +218,8 @@ export const createJobs = (
       isClosed = true;
       const last = job;
       last?.stop();
-      // A run that still reads its text has nothing to save. It is not awaited, since reading a large text may take too
-      // long.
+      // A run that still reads its text has nothing to save. The studio does not wait for such a run, because reading a
+      // large text may take too long.
       if (last?.hasBegun !== true) return undefined;
       await last.ended;
       return failures.has(last.name) ? undefined : last.name;

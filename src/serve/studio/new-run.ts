@@ -1,4 +1,4 @@
-/** New runs that the page asks for: their options, their plans, and the equivalent command. */
+/** New runs that the page asks for: the options, the plan and the equivalent command of each run. */
 import { stat } from "node:fs/promises";
 import { basename, join, relative } from "node:path";
 import type { BackendChoice } from "../../backend/select.node.ts";
@@ -39,11 +39,11 @@ const fromHere = (path: string): string => {
   return near === "" || near.startsWith("..") ? path : near;
 };
 
-/** What the run is trained on: its options, and the same as words of the command line. */
+/** What the run is trained on: as options, and as the equivalent words of the command line. */
 interface Source {
   readonly options: Pick<NewRun, "data" | "text" | "documents" | "dataName">;
   readonly words: readonly string[];
-  /** Name or path of the text; it becomes part of the name of the run's folder. */
+  /** Name or path of the text. It becomes part of the name of the run's folder. */
   readonly name: string;
 }
 
@@ -61,12 +61,12 @@ const sourceOf = async (source: TextSource, texts: string | null): Promise<Sourc
     }
     case "given": {
       const { name, text } = source;
-      // A file name for the given text in the command. `./` is added where it could be read as a built-in text or a
-      // flag, and folders are removed.
+      // A file name that stands for the given text in the command. Folders are removed. If the name could be read as a
+      // built-in text or a flag, `./` is put before it.
       const file = basename(name.replaceAll("\\", "/"));
       const words = ["--data", file.startsWith("-") || isCorpusName(file) ? `./${file}` : file];
       if (!name.endsWith(".jsonl")) return { options: { text, dataName: name }, words, name };
-      // Throws if a line is not a document; the error names the first such line.
+      // Throws if a line is not a document. The error names the first such line.
       documentsOfText(text, name);
       const documents = text.split("\n").filter((line) => line.trim() !== "");
       return {
@@ -92,7 +92,7 @@ const freeName = async (folder: string, wanted: string): Promise<string> => {
   }
 };
 
-/** The values of nested objects with their paths, such as ["train.steps", 500]. */
+/** The values inside nested objects, each with its path, such as ["train.steps", 500]. */
 const leavesOf = (value: unknown, path: readonly string[] = []): readonly (readonly [string, unknown])[] =>
   isRecord(value)
     ? Object.entries(value).flatMap(([key, inner]) => leavesOf(inner, [...path, key]))
@@ -105,8 +105,8 @@ const flagsOf = (config: unknown): readonly string[] =>
   );
 
 /**
- * Gives an error about data the field of the form that caused it: `initFrom` if the text has characters that this model
- * lacks, else `text`. Other errors stay as they are.
+ * Makes an error about data name the field of the form that caused it. The field is `initFrom` if the text has
+ * characters that this model lacks, and `text` otherwise. Other errors stay as they are.
  */
 export const inForm = (error: unknown, { initFrom }: Pick<NewRunRequest, "initFrom">): unknown => {
   if (!(error instanceof DataError)) return error;
@@ -114,7 +114,7 @@ export const inForm = (error: unknown, { initFrom }: Pick<NewRunRequest, "initFr
   return new HttpError(400, error.message, isUnknown ? "initFrom" : "text");
 };
 
-/** A new run, checked as far as possible without reading its text. */
+/** A new run. It is checked as far as possible without reading its text. */
 export interface AskedRun {
   readonly name: string;
   readonly options: NewRun;
@@ -167,7 +167,7 @@ export const askedRun = async (
   };
 };
 
-/** Number of steps at the end of a run whose speed is used. */
+/** Number of last steps of a run from which the speed is computed. */
 const timedSteps = 50;
 
 const median = (values: readonly number[]): number | undefined => [...values].sort((a, b) => a - b)[values.length >> 1];
@@ -175,7 +175,7 @@ const median = (values: readonly number[]): number | undefined => [...values].so
 const tokensPerStep = ({ model, train }: RunConfig): number =>
   model.contextLength * train.batchSize * train.gradAccumSteps;
 
-/** A key that is equal for configurations whose steps cost the same. */
+/** A key that is equal for two configurations if their steps cost the same. */
 const costKey = ({ model, lora, train }: RunConfig, vocabSize: number): string =>
   JSON.stringify([
     { ...model, initStd: 0 },
@@ -186,7 +186,7 @@ const costKey = ({ model, lora, train }: RunConfig, vocabSize: number): string =
   ]);
 
 /**
- * Estimated seconds for all steps, from the speed of the latest run with the same cost per step; null: there is no such
+ * Estimated seconds for all steps, from the speed of the latest run whose steps cost the same; null: there is no such
  * run.
  */
 const secondsOf = async (
@@ -200,7 +200,7 @@ const secondsOf = async (
     (run) => run.vocabSize === vocabSize && run.step > 1 && costKey(run.config, vocabSize) === key,
   );
   if (alike === undefined) return null;
-  // At this limit `readColumns` keeps the last 50 steps unthinned.
+  // With this limit, `readColumns` returns all of the last 50 steps.
   const { steps } = await readColumns((await shelf.find(alike.name)).path, 4 * timedSteps, signal);
   const rate = median(steps.tokensPerSecond.slice(-timedSteps));
   return rate === undefined || rate <= 0 ? null : (config.train.steps * tokensPerStep(config)) / rate;

@@ -1,4 +1,7 @@
-/** Follows the notes of a run, `metrics.jsonl`, while they are written: from a given byte of the file, without end. */
+/**
+ * Follows the notes of a run, `metrics.jsonl`, while they are written. It begins at a given byte of the file and does
+ * not end by itself.
+ */
 import type { Stats } from "node:fs";
 import { stat } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
@@ -13,7 +16,10 @@ import { parseNoted } from "../../runs/noted-events.ts";
 /** An event of `train` as the notes contain it. */
 export type NotedLine = Readonly<Record<string, unknown>> & { readonly type: string };
 
-/** An event, and the byte after its line; undefined if that byte is unknown (a later event has one). */
+/**
+ * An event, and the position of the byte after its line. undefined: this position is unknown, but a later event has
+ * one.
+ */
 export interface PlacedEvent {
   readonly event: NotedLine;
   readonly end: number | undefined;
@@ -21,7 +27,7 @@ export interface PlacedEvent {
 
 export type NotesPiece =
   | { readonly kind: "events"; readonly events: readonly PlacedEvent[] }
-  /** The notes were replaced, for example by a resumed run: read them again from the beginning. */
+  /** The notes were replaced, for example by a resumed run. The reader must read them again from the beginning. */
   | { readonly kind: "reset" };
 
 /** Milliseconds to wait for more lines. */
@@ -48,10 +54,10 @@ const eventOf = (line: string): NotedLine | undefined => {
   return isKnown ? (value as NotedLine) : undefined;
 };
 
-/** The events of whole lines; the last line ends at byte `end`. */
+/** The events in whole lines. The last line ends at byte `end`. */
 const placed = (lines: readonly string[], end: number): readonly PlacedEvent[] => {
-  // Damaged bytes and byte order marks decode to text of another length, so the bytes of earlier lines are then
-  // unknown.
+  // Damaged bytes and byte order marks decode to text of another length. Then it is unknown at which bytes earlier
+  // lines end.
   const isExact = !lines.some((line) => line.includes("\ufffd"));
   const events: PlacedEvent[] = [];
   let at = end;
@@ -78,7 +84,7 @@ const isLineEnd = async (path: string, at: number): Promise<boolean> => {
   }
 };
 
-/** Waits `waitMs`, or until the signal is aborted. */
+/** Waits `waitMs` milliseconds, or until the signal is aborted. */
 const wait = (signal: AbortSignal): Promise<void> => pause(waitMs, undefined, { signal }).catch(() => undefined);
 
 /**
@@ -91,7 +97,7 @@ export async function* followNotes(
   signal: AbortSignal,
 ): AsyncGenerator<NotesPiece, void, undefined> {
   let end = after;
-  /** Size of the file at the last read, so that an incomplete last line is not read again and again. */
+  /** Size of the file at the last read. It prevents reading an incomplete last line again and again. */
   let seen = -1;
   let first = await statsOf(path);
   if (end > (first?.size ?? 0) || !(await isLineEnd(path, end))) {

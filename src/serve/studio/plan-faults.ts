@@ -1,4 +1,4 @@
-/** Plans of new runs whose requests may have several mistakes: all of them are reported at once. */
+/** Makes plans of new runs. If a request has several mistakes, all of them are reported at once. */
 import { runConfigSchema } from "../../config/config.ts";
 import { configOfText, mergeConfig } from "../../config/from-text.ts";
 import { parseConfig } from "../../core/checks/config.ts";
@@ -7,7 +7,7 @@ import { HttpError, SeveralErrors } from "../http/http-error.ts";
 import { type NewRunParts, planOf } from "./new-run.ts";
 import { type NewRunRequest, newRunSchema, type RunPlan } from "./protocol.ts";
 
-/** A request without its wrong fields, and the error about these fields. */
+/** A request from which the wrong fields were removed, and the error about these fields. */
 interface Checked {
   readonly request: NewRunRequest;
   readonly fault: ConfigError | undefined;
@@ -27,21 +27,21 @@ const checked = (given: Readonly<Record<string, unknown>>): Checked => {
 };
 
 /**
- * A smaller request in which to look for further mistakes after `error`; undefined: further mistakes could not be
- * distinguished from `error`.
+ * A smaller request in which to look for further mistakes after `error`. undefined: further mistakes could not be told
+ * apart from `error`.
  */
 const besides = (error: unknown, { name: _, ...request }: NewRunRequest): NewRunRequest | undefined => {
   if (error instanceof HttpError && error.field === "name") return request;
-  // The configuration is checked before the text is read. So try the text alone: the configuration that follows from it
-  // always suits it.
+  // The configuration is checked before the text is read. So this tries the text alone: a configuration that follows
+  // from the text always suits it.
   return error instanceof ConfigError && request.config !== undefined ? { text: request.text } : undefined;
 };
 
 /**
  * Checks a wrong configuration again, with the sizes that follow from its text. The first check happened before the
- * text was read, with the sizes of a long text.
- * @param error of the first check.
- * @param plan of the text alone.
+ * text was read and assumed the sizes of a long text.
+ * @param error error of the first check.
+ * @param plan plan of the text alone.
  */
 const ofText = (error: unknown, { preset, initFrom, config }: NewRunRequest, plan: RunPlan): unknown => {
   // Presets and initial models have fixed sizes, and adapters exist only with an initial model.
@@ -56,7 +56,7 @@ const ofText = (error: unknown, { preset, initFrom, config }: NewRunRequest, pla
 };
 
 /**
- * @throws SeveralErrors if the request has more than one mistake; for one mistake the error of `planOf`, or a
+ * @throws SeveralErrors if the request has more than one mistake. For one mistake it throws the error of `planOf`, or a
  * ConfigError for an invalid request.
  */
 export const planOrFaults = async (

@@ -1,7 +1,7 @@
 /**
  * Protocol between the studio's page and its server: JSON, and server-sent events whose data is JSON. Events of runs
- * have the form of the events of `train`; events of texts have the form of the events of `generate`. This file imports
- * no code for Node, so the page may import it.
+ * have the same form as the events of `train`. Events of texts have the same form as the events of `generate`. This
+ * file imports no code for Node, so the page may import it.
  */
 import { z } from "zod";
 import { messagesSchema } from "../../chat/messages.ts";
@@ -24,11 +24,11 @@ export const apiPath = "/api/v1";
  * this time), 413 (too large), 415, 500 or 503 (too many bodies at a time).
  */
 export interface Failure {
-  /** One line: what must hold; what came; what to try. */
+  /** One line: what must be true; what was received; what to try. */
   readonly error: string;
-  /** The field of the request or of the configuration with the mistake, such as "train.steps". */
+  /** The field with the mistake, in the request or the configuration, such as "train.steps". */
   readonly field?: string;
-  /** Characters of a text that the model's tokenizer lacks, each once: the first 500. */
+  /** The first 500 characters of a text that the model's tokenizer lacks. Each character is listed once. */
   readonly characters?: readonly string[];
   /** Further errors of the same request, at most 20. */
   readonly others?: readonly Failure[];
@@ -45,7 +45,7 @@ export interface StudioInfo {
     readonly name: string;
     readonly instructionSet: string;
     readonly threads: number;
-    /** How to get missing native kernels, from `BackendReport`; null: nothing is missing. */
+    /** How to get native kernels that are missing, from `BackendReport`; null: nothing is missing. */
     readonly advice: string | null;
   };
   /** Whether an OpenAI server runs in the studio: GET <apiPath>/server describes its state. */
@@ -56,14 +56,14 @@ export interface StudioInfo {
   readonly corpora: readonly string[];
 }
 
-/** Which process writes a run's folder: this studio, another process, or none (null). */
+/** The process that writes a run's folder: this studio, or another process; null: no process writes it. */
 export type RunOwner = "studio" | "elsewhere" | null;
 
 /** A run in the list. GET runs: `RunListAnswer`. */
 export interface RunSummary {
   readonly name: string;
   readonly owner: RunOwner;
-  /** `unfinished` with an owner: the run is in progress. `failed`: it ended with the error in `failure`. */
+  /** `unfinished` with an owner: the run is in progress. `failed`: the run ended with the error in `failure`. */
   readonly state: "finished" | "patience" | "interrupted" | "unfinished" | "failed";
   readonly failure: string | null;
   /** Whether this studio pauses the run while a text is written. */
@@ -95,7 +95,7 @@ export interface RunListAnswer {
 
 /**
  * GET runs/NAME/series: the numbers of a run so far, in columns of equal length. If the run has more than `mostSteps`
- * steps, only some of them are included; `?most=N` sets a lower limit, at least 1,000. `offset` is the byte of the
+ * steps, only some of them are included. `?most=N` sets a lower limit, at least 1,000. `offset` is the byte of the
  * notes where the numbers end: GET runs/NAME/events?after=OFFSET continues from there.
  */
 export interface RunSeries {
@@ -115,7 +115,7 @@ export interface RunSeries {
     readonly bitsPerByte: readonly number[];
   };
   readonly samples: readonly { readonly step: number; readonly prompt: string; readonly text: string }[];
-  /** Steps that were skipped because their numbers were not finite or exploded. */
+  /** Steps that were skipped because their numbers were not finite or became too large. */
   readonly leftOut: readonly number[];
   /** Number of held-out tokens; null if unknown. */
   readonly valTokens: number | null;
@@ -124,27 +124,28 @@ export interface RunSeries {
   /** Maximum number of steps in the answer. */
   readonly mostSteps: number;
   /**
-   * null: every step is included. Otherwise all of the last steps are included: 1,000, or a quarter of `mostSteps` if it is less. Earlier steps are divided into groups of
-   * equal size, and from each group only the steps with the lowest and the highest value of a column are included.
-   * `seconds`: for each included step the time of all steps up to it.
+   * null: every step is included. Otherwise only the last steps are complete: 1,000 steps, or a quarter of `mostSteps`
+   * if that is less. Earlier steps are divided into groups of equal size. From each group, only the steps with the
+   * lowest and the highest value of a column are included. `seconds`: for each included step, the time of all steps up
+   * to it.
    */
   readonly thinned: { readonly seconds: readonly number[] } | null;
 }
 
 /**
- * GET runs/NAME/events?after=OFFSET: an endless stream of server-sent events. A header Last-Event-ID replaces OFFSET.
- * An unknown name gives status 404 with a `Failure`.
- * - `event: run`, data: one event of `train` as in metrics.jsonl, id: the byte offset after it.
+ * GET runs/NAME/events?after=OFFSET: an endless stream of server-sent events. If there is a header Last-Event-ID, it
+ * replaces OFFSET. An unknown name gives status 404 with a `Failure`.
+ * - `event: run`, data: one event of `train` as in metrics.jsonl, id: the byte offset after the event.
  * - `event: summary`, data: `RunSummary`, at the beginning and after each change.
- * - `event: reset`, data: {}: the notes were rewritten, for example by a resumed run. The client must read the series
- *   again, and then the events after its `offset`. It is the last event of the stream.
+ * - `event: reset`, data: {}. It is the last event of the stream. The notes were rewritten, for example by a resumed
+ *   run. The client must read the series again, and then the events after the new `offset`.
  * - `event: failed`, data: `Failure`: the stream cannot continue and ends.
- * GET events: a stream of `event: list`, data: `RunListAnswer`, at the beginning and after each change of a summary, at
- * most once a second.
+ * GET events: a stream of `event: list`, data: `RunListAnswer`. The event comes at the beginning and after each change
+ * of a summary, but at most once a second.
  */
 export type SeriesEventName = "run" | "summary" | "reset" | "failed" | "list";
 
-/** The text of a new run. `path` of a `file` is relative to the folder of texts and uses slashes. */
+/** The text of a new run. If it is a `file`, `path` is relative to the folder of texts and uses slashes. */
 export const textSourceSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("corpus"), name: z.string().min(1) }),
   z.strictObject({ kind: z.literal("file"), path: z.string().min(1) }),
@@ -153,21 +154,21 @@ export const textSourceSchema = z.discriminatedUnion("kind", [
 export type TextSource = z.infer<typeof textSourceSchema>;
 
 /**
- * POST plan: `RunPlan`. POST runs: `BegunRun`, after the run's first event; 409 with a `Failure` if another run is in
- * progress or the name exists.
+ * POST plan: `RunPlan`. POST runs: `BegunRun`, after the run's first event. The answer is 409 with a `Failure` if
+ * another run is in progress or the name exists.
  */
 export const newRunSchema = z.strictObject({
   text: textSourceSchema,
   preset: z.string().optional(),
   /** Fields that differ from the preset, or from the defaults for the text, such as {"train":{"steps":500}}. */
   config: z.record(z.string(), z.unknown()).optional(),
-  /** Name of its folder: letters (also with combining marks), digits, "-", "_" and ".". */
+  /** Name of the run's folder: letters (also with combining marks), digits, "-", "_" and ".". */
   name: z
     .string()
     .regex(/^[\p{L}\p{N}][\p{L}\p{M}\p{N}._-]*$/u, "must have only letters, digits, -, _ and .")
     .max(80, "must have at most 80 characters")
     .optional(),
-  /** Key of a model from which the run starts, from `models`. */
+  /** Key of the model from which the run starts. It comes from `models`. */
   initFrom: z.string().optional(),
   /** Number of latest checkpoints to keep; default 1. The best checkpoint is always kept too. */
   keepLast: z.int().min(1).max(1000).optional(),
@@ -192,15 +193,18 @@ export interface RunPlan {
   readonly vocabSize: number;
   readonly memory: MemoryEstimate;
   readonly availableMemory: number | null;
-  /** Estimated seconds until the end, from the speed of earlier runs of this size on this machine; null: unknown. */
+  /**
+   * Estimated seconds until the end of the run. The estimate uses the speed of earlier runs of this size on this
+   * machine; null: unknown.
+   */
   readonly seconds: number | null;
-  /** The equivalent command for a terminal. For a pasted text it names a file that the text would be in. */
+  /** The equivalent command for a terminal. For a pasted text, the command names a file that would contain the text. */
   readonly command: string;
 }
 
 /**
- * POST runs/NAME/stop: answers `{ name }` at once. The run is then saved, and its summary reports the end. `elsewhere:
- * true` also stops a run that another process computes, with a signal.
+ * POST runs/NAME/stop: answers `{ name }` at once. The run is then saved, and its summary reports the end. With
+ * `elsewhere: true`, a run that another process computes is stopped too, by a signal.
  */
 export const stopSchema = z.strictObject({ elsewhere: z.boolean().optional() });
 
@@ -226,20 +230,23 @@ export interface ConfigFieldInfo {
 }
 
 /**
- * GET models: models that can write text. `key` names a model in other requests: "runs/NAME/best", "runs/NAME/last" or
- * "runs/NAME/STEP" for checkpoints of a run.
+ * GET models: models that can write text. `key` names a model in other requests. For checkpoints of a run it is
+ * "runs/NAME/best", "runs/NAME/last" or "runs/NAME/STEP".
  */
 export interface ModelListAnswer {
   readonly models: readonly {
     readonly key: string;
-    /** Name of the run, or of a model named at start. */
+    /** Name of a run, or of a model that was named at start. */
     readonly name: string;
     /** `best`, `last`, or the step of a kept checkpoint; null for a model that is not from a run. */
     readonly weights: string | null;
     readonly step: number | null;
-    /** Whether it is an adapter with its base model. An adapter can write text, but no run can start from it. */
+    /**
+     * Whether the model is an adapter together with its base model. An adapter can write text, but no run can start
+     * from it.
+     */
     readonly isAdapter: boolean;
-    /** Whether it has a chat template, which conversations need; null: unknown until the model is loaded. */
+    /** Whether the model has a chat template, which conversations need; null: unknown until the model is loaded. */
     readonly hasChatTemplate: boolean | null;
   }[];
 }
@@ -248,12 +255,12 @@ export interface ModelListAnswer {
 export const writeSchema = z.strictObject({
   model: z.string().min(1),
   prompt: z.string(),
-  /** Ids after the prompt, taken from an earlier text, to continue it from one of its tokens. */
+  /** Ids of tokens after the prompt, taken from an earlier text. The new text continues after these tokens. */
   promptIds: z.array(z.int().min(0)).max(65_536).optional(),
   settings: generateSettingsSchema.partial().optional(),
   /** The form that the text must have, including the tokens `promptIds`. */
   constraint: constraintSchema.optional(),
-  /** Guesses next tokens from the text itself: the same text, faster. */
+  /** Guesses next tokens from the text itself. The text stays the same, and is written faster. */
   speculate: z.literal("ngram").optional(),
   /** Number of most probable tokens to report at each position. */
   candidates: z.int().min(0).max(50).optional(),
@@ -265,8 +272,8 @@ export type WriteRequest = Omit<z.infer<typeof writeSchema>, "constraint"> & {
 
 export type WritingEvent =
   /**
-   * The first event. `promptIds`: ids of the prompt. `paused`: runs of this studio that pause meanwhile. `sharedWith`:
-   * runs of other processes that share the cores.
+   * The first event. `promptIds`: ids of the prompt. `paused`: runs of this studio that pause while the text is
+   * written. `sharedWith`: runs of other processes that share the cores with it.
    */
   | {
       readonly type: "begin";
@@ -279,13 +286,13 @@ export type WritingEvent =
   | ({ readonly type: "failed" } & Failure);
 
 /**
- * POST chat: server-sent events whose data is a `ChatEvent`: the answer to the last message of a conversation. Closing
- * the connection ends the answer.
+ * POST chat: the answer to the last message of a conversation, as server-sent events whose data is a `ChatEvent`.
+ * Closing the connection ends the answer.
  */
 export const chatSchema = z.strictObject({
   model: z.string().min(1),
   messages: messagesSchema.max(4096),
-  /** Ids of the answer's tokens so far, for an answer that was cut: it continues after them. */
+  /** Ids of the answer's tokens so far. With these ids, an answer that was cut continues. */
   answerIds: z.array(z.int().min(0)).max(65_536).optional(),
   settings: generateSettingsSchema.omit({ unknown: true }).partial().optional(),
   /** Number of most probable tokens to report at each position. */
@@ -300,7 +307,8 @@ export type ChatEvent =
       /** Number of tokens that the model reads. */
       readonly promptTokens: number;
       /**
-       * Number of oldest messages that the model does not read, because the conversation is longer than its context.
+       * Number of oldest messages that the model does not read, because the conversation is longer than the model's
+       * context.
        */
       readonly leftOut: number;
       readonly paused: readonly string[];
@@ -341,6 +349,6 @@ export interface ScoreAnswer {
 
 /** Answer to GET <apiPath>/server: the OpenAI server in the studio, and its state. */
 export interface ServerAnswer extends ServerState {
-  /** Base address of its API: `http://127.0.0.1:8000/v1`. */
+  /** Base address of the server's API: `http://127.0.0.1:8000/v1`. */
   readonly url: string;
 }

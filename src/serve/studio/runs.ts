@@ -8,26 +8,26 @@ import { type KnownRuns, type ListedRun, readRuns } from "../../runs/list/runs.n
 import { HttpError } from "../http/http-error.ts";
 import type { RunListAnswer, RunOwner, RunSummary } from "./protocol.ts";
 
-/** Facts about this studio's own runs that their folders do not contain. */
+/** Facts about this studio's own runs that the folders of the runs do not contain. */
 export interface OwnRuns {
   /** Whether this studio computes the run at this time. */
   isUnderWay(name: string): boolean;
   isPaused(name: string): boolean;
-  /** The error with which the run failed in this studio, in one line; null: it did not fail. */
+  /** The error with which the run failed in this studio, in one line; null: the run did not fail. */
   failureOf(name: string): string | null;
   /** Whether the run was stopped in this studio before it could note its end. */
   wasStopped(name: string): boolean;
   /**
-   * Runs that were started here and are in progress or have failed. They are needed because a folder describes its run
-   * only after the first step.
+   * Runs that were started here and are in progress or have failed. They are listed here because a folder describes its
+   * run only after the first step.
    */
   begun(): readonly ListedRun[];
 }
 
-/** A version of the list. */
+/** One version of the list. */
 export interface ListVersion {
   readonly answer: RunListAnswer;
-  /** The answer as JSON. Versions with equal JSON are the same. */
+  /** The answer as JSON. Two versions with equal JSON are the same. */
   readonly json: string;
 }
 
@@ -48,12 +48,12 @@ export interface RunShelf {
 
 /** Minimum time in milliseconds between two reads of the folder. */
 const lookMs = 1000;
-/** Maximum share of the time that reading the folder may take, since the run needs the cores. */
+/** Maximum share of the time that reading the folder may take, because the run needs the cores. */
 const share = 1 / 20;
 
 /** The state of a run that no process computes. */
 const endOf = ({ name, state }: ListedRun, own: OwnRuns): RunSummary["state"] => {
-  // The folder records the failure too, unless it could not be written any more.
+  // The folder records the failure too, unless the record could no longer be written.
   if (own.failureOf(name) !== null) return "failed";
   return state === "unfinished" && own.wasStopped(name) ? "interrupted" : state;
 };
@@ -81,7 +81,7 @@ const noRun = (name: string): HttpError =>
     `${JSON.stringify(name)}: must name a run of the folder; there is none with this name; try the list of runs`,
   );
 
-/** Reads the folder of runs. Callers that come during a read share the next read. */
+/** Reads the folder of runs. Callers that come during a read share the read that follows. */
 const sharedLook = (folder: string, own: OwnRuns) => {
   const known: KnownRuns = new Map();
   let looking: Promise<readonly ListedRun[]> | undefined;
@@ -105,7 +105,10 @@ const sharedLook = (folder: string, own: OwnRuns) => {
     return looking;
   };
   return {
-    /** Reads the folder after the call began, never an earlier result: a run that was just started is included. */
+    /**
+     * The result of a read that began after this call, never an earlier result. So a run that was just started is
+     * included.
+     */
     runs(): Promise<readonly ListedRun[]> {
       if (looking === undefined) return begin();
       following ??= looking
@@ -121,7 +124,9 @@ const sharedLook = (folder: string, own: OwnRuns) => {
   };
 };
 
-/** Waits for changes of the list. One loop reads the folder for all waiting callers, and only while there are some. */
+/**
+ * Waits for changes of the list. One loop reads the folder for all waiting callers. It reads only while callers wait.
+ */
 const changesOf = (list: () => Promise<RunListAnswer>): Pick<RunShelf, "change" | "touch"> => {
   let version: ListVersion | undefined;
   let waiting = 0;

@@ -1,4 +1,4 @@
-/** Starts the studio's server. `close` ends it. */
+/** Starts the studio's server. The function `close` ends the server. */
 import { readdir } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import { basename, join, resolve } from "node:path";
@@ -44,12 +44,15 @@ export interface StudioOptions {
   /** The token that is required if other machines can reach the server. Default: a new random token. */
   readonly token?: string | undefined;
   readonly backend?: BackendChoice | undefined;
-  /** The advice that the page shows if the backend is not the fastest one: see `BackendReport`. Default: none. */
+  /** Advice that the page shows if a faster backend would be possible: see `BackendReport`. Default: none. */
   readonly advice?: string | undefined;
   readonly threads?: number | undefined;
-  /** Milliseconds after which an answer is dropped if the page reads nothing of it. Default: 30,000. */
+  /** Milliseconds after which an answer is dropped if the page reads nothing. Default: 30,000. */
   readonly patienceMs?: number | undefined;
-  /** Limits of request bodies. Default: 200 MiB for all together, and at least 64 KiB of each in 10 seconds. */
+  /**
+   * Limits of request bodies. Default: 200 MiB for all bodies together; at least 64 KiB of each body must arrive in 10
+   * seconds.
+   */
   readonly bodies?: BodyLimits | undefined;
   /** Is called with the name of a run that ended with an error, and the error as one line. */
   readonly onFailure?: ((name: string, line: string) => void) | undefined;
@@ -73,8 +76,8 @@ export interface Studio {
   /** Registers a run of the folder that this process computes outside of the studio. */
   adopt(name: string, start: StartEvent, stop: () => void): AdoptedRun;
   /**
-   * Stops and saves the run in progress, then closes the server and all connections. @returns the name of the run, if
-   * there was one.
+   * Stops and saves the run in progress, then closes the server and all connections. @returns the name of the run, if a
+   * run was in progress.
    */
   close(): Promise<string | undefined>;
 }
@@ -136,7 +139,7 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
   const { host = "127.0.0.1", texts, threads, version = "unknown", page = ownPage } = options;
   const folder = resolve(options.folder);
   const token = isLoopback(host) ? null : (options.token ?? newToken());
-  // Turns and jobs tell the list about changes that the folder does not show.
+  // Turns and jobs tell the list about changes that reading the folder does not show.
   let shelf: RunShelf | undefined;
   const touch = (): void => shelf?.touch();
   const turns = createTurns(touch);
@@ -153,7 +156,7 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
   const app = createApp(parts, () => guard());
   const listener = getRequestListener(app.fetch, {
     overrideGlobalObjects: false,
-    // For an invalid request, such as one without Host.
+    // This answers an invalid request, for example a request without the header Host.
     errorHandler: () => {
       const answer = failureAnswer(
         new HttpError(400, "the request must be HTTP with the header Host; got another request"),
@@ -173,7 +176,7 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
   const bound = typeof address === "object" && address !== null ? address.address : host;
-  // Computed for each request, since a laptop gets other addresses when it changes networks.
+  // This is computed for each request, because a laptop gets other addresses when it changes networks.
   guard = () => ({ names: namesOf(host, bound), port, token, apiPath });
   const { here, elsewhere } = shownNames(host, bound);
   let closing: Promise<string | undefined> | undefined;
@@ -188,7 +191,7 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
     close: () => {
       closing ??= (async () => {
         const ended = new Promise<void>((done) => server.close(() => done()));
-        // Connections are closed first, since a text that is being written would pause the run.
+        // Connections are closed first. This ends texts that are being written, which would otherwise pause the run.
         server.closeAllConnections();
         const saved = await jobs.close();
         await ended;

@@ -1,4 +1,4 @@
-/** Texts of the folder that was given at start. Nothing outside of the folder is read, also not through links. */
+/** Texts of the folder that was given at start. Nothing outside of the folder is read, even if a link leads there. */
 import { open, readdir, realpath, stat } from "node:fs/promises";
 import { extname, join, relative, sep } from "node:path";
 import { folderNames } from "../../runs/folder-names.ts";
@@ -8,12 +8,12 @@ import type { TextListAnswer } from "./protocol.ts";
 /** File name extensions of texts. Other files are recognized by their contents. */
 const textEndings: readonly string[] = [".txt", ".md", ".jsonl"];
 
-/** Maximum number of listed texts, and of folders and files that are examined for them. */
+/** Maximum number of listed texts, and maximum number of folders and files that are examined to find texts. */
 const mostTexts = 1000;
 const mostFolders = 1000;
 const mostFiles = 5000;
 
-/** Number of first bytes by which a file is recognized as a text. */
+/** Number of bytes at the beginning of a file that show whether the file is a text. */
 const lookAt = 4096;
 
 const isHidden = (name: string): boolean => name.startsWith(".");
@@ -26,7 +26,7 @@ const isText = async (path: string): Promise<boolean> => {
     const { bytesRead, buffer } = await file.read(Buffer.alloc(lookAt), 0, lookAt, 0);
     const bytes = buffer.subarray(0, bytesRead);
     if (bytes.includes(0)) return false;
-    // `stream: true`, since the last character may be incomplete.
+    // `stream: true`, because the last character may be incomplete.
     new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: true });
     return true;
   } catch {
@@ -59,7 +59,7 @@ export const listTexts = async (folder: string): Promise<TextListAnswer> => {
   return { texts: texts.sort((a, b) => (a.path < b.path ? -1 : 1)) };
 };
 
-/** The path of a text of the folder. @throws HttpError for a path outside of the folder, or that does not exist. */
+/** The path of a text in the folder. @throws HttpError for a path that is outside of the folder or does not exist. */
 export const textPath = async (folder: string | null, path: string): Promise<string> => {
   if (folder === null)
     throw new HttpError(400, "text: a folder of texts must be named at start; got none; try --texts FOLDER", "text");

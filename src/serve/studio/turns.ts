@@ -1,6 +1,6 @@
 /**
- * One computation at a time: texts are written and scored one after another, and this studio's run pauses meanwhile. So
- * each computation has all cores. The run pauses because its next event is not requested.
+ * One computation at a time. Texts are written and scored one after another, and this studio's run pauses during that
+ * time. So each computation has all cores. The run pauses because its next event is not requested.
  */
 
 /** The turn of one computation. */
@@ -10,15 +10,15 @@ export interface Turn {
 }
 
 export interface Turns {
-  /** Waits until all earlier turns have ended. @throws the signal's reason if it is aborted first. */
+  /** Waits until all earlier turns have ended. @throws the reason of the signal if it is aborted first. */
   take(signal: AbortSignal): Promise<Turn>;
-  /** Whether a turn is taken or waited for. */
+  /** Whether someone has a turn or waits for one. */
   isTaken(): boolean;
-  /** Resolves when no turn is taken or waited for. */
+  /** Resolves when no one has a turn or waits for one. */
   idle(): Promise<void>;
 }
 
-/** @param onChange is called when the first turn is taken, and when the last one has ended. */
+/** @param onChange is called when a first turn is taken, and when the last turn has ended. */
 export const createTurns = (onChange: () => void): Turns => {
   let last: Promise<void> = Promise.resolve();
   let open = 0;

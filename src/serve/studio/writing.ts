@@ -1,4 +1,4 @@
-/** Writes texts with models, and computes probabilities of given texts: one at a time. */
+/** Writes texts with models, and computes probabilities of given texts. It does one of these at a time. */
 
 import { ShapeError } from "../../core/errors/errors.ts";
 import { measureTokens } from "../../evaluate/evaluate.ts";
@@ -18,11 +18,13 @@ export interface WritingParts {
   readonly turns: Turns;
   readonly jobs: Jobs;
   readonly shelf: RunShelf;
-  /** Milliseconds after which a client that reads nothing is dropped: it must not hold up the run and other texts. */
+  /**
+   * Milliseconds after which a client that reads nothing is dropped, because it must not delay the run and other texts.
+   */
   readonly patienceMs: number;
 }
 
-/** @throws ShapeError for an id outside the vocabulary. @param where the field with the ids. */
+/** @throws ShapeError for an id outside the vocabulary. @param where the field that contains the ids. */
 export const checkIds = (ids: readonly number[], { vocabSize }: Tokenizer, where: string): void => {
   const wrong = ids.find((id) => id >= vocabSize);
   if (wrong === undefined) return;
@@ -35,7 +37,7 @@ const pausedRuns = ({ jobs }: WritingParts): readonly string[] => {
   return name === undefined ? [] : [name];
 };
 
-/** Runs that pause while a text is written, and runs of other processes that share the cores with it. */
+/** Runs that pause while a text is written, and runs of other processes that use the cores at the same time. */
 export const runsMeanwhile = async (
   parts: WritingParts,
 ): Promise<{ readonly paused: readonly string[]; readonly sharedWith: readonly string[] }> => {
@@ -55,7 +57,7 @@ async function* events(
   const model = await parts.models.load(place, { headsOff, signal });
   const { tokenizer } = model;
   checkIds(more, tokenizer, "promptIds");
-  // If the earlier text had no prompt, the new text begins with its own tokens only.
+  // If the earlier text had no prompt, the new text begins with the tokens of the earlier text only.
   const isBranch = prompt === "" && more.length > 0;
   const read = isBranch ? undefined : readPrompt(tokenizer, prompt, unknown);
   const ids = [...(read?.ids ?? []), ...more];
@@ -68,7 +70,7 @@ async function* events(
 }
 
 /**
- * Waits for a turn and yields the events of a text. If it fails, the last event has `type: "failed"`.
+ * Waits for a turn and yields the events of a text. If writing fails, the last event has `type: "failed"`.
  * @param write makes the events. Its signal is aborted when the client has left or reads nothing.
  * @param outer signal of the connection.
  */

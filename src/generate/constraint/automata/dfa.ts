@@ -7,11 +7,11 @@ import { classOf, type Partition, partitionOf, refined } from "./partition.ts";
 export interface Dfa {
   readonly partition: Partition;
   /**
-   * Transitions: `next[state * classes + class]` is the state after a character of the class; -1: no text continues
-   * like this.
+   * Transitions: `next[state * classes + class]` is the state after a character of the class. −1: no allowed text
+   * continues with this character.
    */
   readonly next: Int32Array;
-  /** For each state the label of a text that ends there, from 0; -1: the state does not accept. */
+  /** For each state: the label of a text that ends there, from 0; -1: no text may end there. */
   readonly labels: Int32Array;
   /** The first state; -1: the automaton accepts no text. */
   readonly start: number;
@@ -169,8 +169,8 @@ export const textsOf = (set: CharSet): Dfa => {
 };
 
 /**
- * An automaton of the given texts; the label of a text is its index. @param where the part of a constraint that has the
- * texts, for errors.
+ * An automaton that accepts exactly the given texts; the label of a text is its index. @param where the part of a
+ * constraint that contains the texts, for errors.
  */
 export const listed = (texts: readonly string[], where = "constraint"): Dfa => {
   const { partition } = partitionOf(
@@ -202,7 +202,7 @@ export const listed = (texts: readonly string[], where = "constraint"): Dfa => {
   return { partition, next: Int32Array.from(next), labels: Int32Array.from(labels), start };
 };
 
-/** The label of a text; -1: the automaton does not accept it. */
+/** The label of a text; -1: the automaton does not accept the text. */
 export const labelOf = (dfa: Dfa, text: string): number => {
   let state = dfa.start;
   for (const char of text) {

@@ -9,10 +9,16 @@ import type { Regex } from "./regex.ts";
 interface Nfa {
   /** For each state the states that it leads to without reading a character. */
   readonly empty: number[][];
-  /** Like `empty`, but `begin` holds only at the beginning of the text, and `end` only at its end. */
+  /**
+   * Like `empty`, but the steps in `begin` are allowed only at the beginning of the text, and the steps in `end` only
+   * at its end.
+   */
   readonly begin: number[][];
   readonly end: number[][];
-  /** For each state the index of the set of characters that it reads, and the next state; null: it reads none. */
+  /**
+   * For each state: the index of the set of characters that the state reads, and the next state. null: the state reads
+   * no character.
+   */
   readonly reads: ({ readonly set: number; readonly to: number } | null)[];
   readonly sets: CharSet[];
 }

@@ -28,8 +28,8 @@ export const allNumbers: NumberRange = {
   multiples: [],
 };
 
-// The number of digits is limited, so that every text ends and is a finite number. JavaScript writes integers with up
-// to 21 digits, and 17 significant digits.
+// The number of digits is limited, so that every text ends and is a finite number. JavaScript itself writes integers
+// with up to 21 digits, and at most 17 significant digits.
 const mostBefore = 21;
 const mostBehind = 20;
 const whole = `(0|[1-9][0-9]{0,${mostBefore - 1}})`;
@@ -48,7 +48,7 @@ const ofPattern = (pattern: string): Dfa => {
   return made;
 };
 
-/** The digits of a number without its sign: before and after the decimal point. */
+/** The digits of a number without its sign: the digits before the decimal point, and the digits after it. */
 const digitsOf = (value: number): readonly [string, string] => {
   const [, before = "", behind = "", power = "0"] =
     /^(\d+)(?:\.(\d+))?(?:e([-+]\d+))?$/u.exec(`${Math.abs(value)}`) ?? [];
@@ -60,17 +60,19 @@ const digitsOf = (value: number): readonly [string, string] => {
   return [padded.slice(0, place).replace(/^0+(?=\d)/u, ""), padded.slice(place).replace(/0+$/u, "")];
 };
 
-/** Result of a comparison with a bound: below, equal or above. */
+/** Result of comparing a number with a bound: below, equal or above. */
 type Order = -1 | 0 | 1;
 
 /**
- * The numbers whose comparison with a bound satisfies `holds`. Digits are compared one by one, so the automaton has
- * about as many states as a number has digits, for any bound. Integers with more digits are larger; integers with the
- * same number of digits compare by the first digit that differs.
+ * The numbers whose comparison with a bound satisfies `holds`. Digits are compared one by one, so for any bound the
+ * automaton has about as many states as a number has digits. Integers with more digits are larger. If two integers have
+ * the same number of digits, the first digit that differs decides.
  */
 const comparedWith = (bound: number, holds: (order: Order) => boolean): Dfa => {
   const [before, behind] = digitsOf(bound);
-  /** @param order comparison of the digits with the bound's digits, both without their signs. */
+  /**
+   * @param order result of comparing the digits of the number with the digits of the bound, both without their signs.
+   */
   const isWanted = (isNegative: boolean, order: Order): boolean => {
     if (isNegative) return holds(bound > 0 ? -1 : (-order as Order));
     return holds(bound < 0 ? 1 : order);
@@ -79,8 +81,8 @@ const comparedWith = (bound: number, holds: (order: Order) => boolean): Dfa => {
   const ofInteger = (count: number, order: Order): Order =>
     count === before.length ? order : count < before.length ? -1 : 1;
   /**
-   * Key of a state: the sign, the part of the number, how many of its digits were read, and their order. After the
-   * point, empty sign and order mean that the number already satisfies `holds`.
+   * Key of a state: the sign, the current part of the number, how many digits of this part were read, and the result of
+   * comparing them. If sign and result are empty after the point, the number already satisfies `holds`.
    */
   const keyOf = (
     sign: string,
@@ -122,7 +124,7 @@ const comparedWith = (bound: number, holds: (order: Order) => boolean): Dfa => {
     "number",
   );
   return explore(partition, "", "number", (key) => {
-    // Keys are strings here, so a state costs more time than in other automata.
+    // Keys are strings in this automaton, so a state costs more time than in other automata.
     spend(4 * partition.count, "number");
     const targets: (string | null)[] = new Array(partition.count).fill(null);
     const [sign = "", part = "", text = "", orderText = ""] = key.split(" ");
@@ -139,13 +141,15 @@ const comparedWith = (bound: number, holds: (order: Order) => boolean): Dfa => {
 
 const unsigned = `${whole}(\\.[0-9]{1,${mostBehind}})?`;
 
-/** Numbers of at least, and of at most, a bound. */
+/** `fromBound`: numbers that are at least the bound. `toBound`: numbers that are at most the bound. */
 const fromBound = (bound: number): Dfa =>
-  // A minus sign could only be followed by zero: it is left out, since it would mislead the model.
+  // Only zero could follow a minus sign. So the minus sign is left out, because it would mislead the model.
   bound === 0 ? ofPattern(unsigned) : comparedWith(bound, (order) => order >= 0);
 const toBound = (bound: number): Dfa => comparedWith(bound, (order) => order <= 0);
 
-/** The adjacent double: 1n gives the next larger one, -1n the next smaller one. `value` must not be 0. */
+/**
+ * The adjacent double. With 1n it is the next larger double, with -1n the next smaller double. `value` must not be 0.
+ */
 const neighbour = (value: number, step: 1n | -1n): number => {
   const view = new DataView(new ArrayBuffer(8));
   view.setFloat64(0, value);
@@ -154,15 +158,19 @@ const neighbour = (value: number, step: 1n | -1n): number => {
 };
 
 /**
- * Whether a number in a schema may have been rounded when it was parsed. A bound that may be rounded is moved to the
- * adjacent double on its strict side, so that written numbers also meet the bound of the schema's text.
+ * Whether a number in a schema may have been rounded when the schema was parsed. If a bound may be rounded, it is moved
+ * to the adjacent double on the stricter side. Then every written number also meets the bound as the schema's text
+ * spells it.
  */
 export const isRounded = (value: number): boolean => Math.abs(value) > Number.MAX_SAFE_INTEGER;
 
 /** Numbers without an exponent. */
 export const plainNumbers = (): Dfa => ofPattern(`-?${unsigned}`);
 
-/** All spellings without an exponent that parse to this number: 1, 1.0, and numbers that round to it. */
+/**
+ * All spellings without an exponent that parse to this number: for 1, for example, 1 and 1.0, and also longer numbers
+ * that are rounded to 1.
+ */
 export const spellingsOf = (value: number): Dfa => {
   if (value === 0) return comparedWith(0, (order) => order === 0);
   const above = comparedWith(neighbour(value, -1n), (order) => order > 0);
@@ -173,7 +181,7 @@ export const spellingsOf = (value: number): Dfa => {
   );
 };
 
-/** Multiples of a whole number. A state is the remainder of the digits so far. */
+/** Multiples of a whole number. A state is the remainder of the number that the digits so far spell. */
 const multiplesOf = (divisor: number, where: string): Dfa => {
   if (!Number.isInteger(divisor) || divisor < 1 || divisor > 2000) {
     throw new ConfigError({ where, must: "multipleOf must be a whole number from 1 to 2000", got: `${divisor}` });
@@ -189,7 +197,7 @@ const multiplesOf = (divisor: number, where: string): Dfa => {
     });
     return { label: key === "0" ? 0 : -1, targets };
   });
-  // At most 15 digits: doubles hold all such integers exactly.
+  // At most 15 digits, because doubles hold all integers of up to 15 digits exactly.
   return both(remainders, ofPattern("0|-?[1-9][0-9]{0,14}"), where);
 };
 

@@ -27,7 +27,7 @@ const charEscapes: Readonly<Record<string, number>> = { t: 9, n: 10, v: 11, f: 1
 const mostRepeats = 100_000;
 
 const properties = new Map<string, CharSet>();
-/** Cost in steps of finding the characters of a Unicode property: each character is tried. */
+/** Cost, in steps, of finding the characters with a Unicode property. Each character of Unicode is tried. */
 const stepsOfProperty = 600_000;
 
 /** The characters that have a Unicode property, found with JavaScript's own regular expressions. */
@@ -55,7 +55,7 @@ const propertySet = (name: string, negated: boolean, refuse: (got: string) => Co
   return negated ? complementOf(set) : set;
 };
 
-/** Shows a pattern in an error: one readable line. */
+/** Returns a pattern as one readable line, for errors. */
 const shown = (pattern: string): string => {
   const text = JSON.stringify(pattern);
   return text.length > 80 ? `${text.slice(0, 77)}…"` : text;
@@ -104,7 +104,7 @@ const reader = (pattern: string, where: string) => {
   };
   const hex = (length: number): number => {
     const text = chars.slice(at, at + length).join("");
-    if (!/^[0-9a-fA-F]+$/u.test(text) || text.length !== length) throw refuse("an escape without its digits");
+    if (!/^[0-9a-fA-F]+$/u.test(text) || text.length !== length) throw refuse("an escape without digits");
     at += length;
     return Number.parseInt(text, 16);
   };
@@ -131,7 +131,7 @@ const reader = (pattern: string, where: string) => {
     }
     if (char === "c" && /[a-zA-Z]/u.test(chars[at] ?? "")) return single((take().codePointAt(0) ?? 0) % 32);
     if ((char === "p" || char === "P") && takeIf("{")) return propertySet(braced(), char === "P", refuse, where);
-    // JavaScript gives other letters no meaning, but other regex languages do.
+    // JavaScript gives an escape of any other letter no meaning, but other regex languages do.
     if (/[a-zA-Z1-9]/u.test(char)) throw refuse(`\\${char}`);
     return single(char.codePointAt(0) ?? 0);
   };
@@ -202,8 +202,8 @@ const parseBounds = (read: Reader): readonly [number, number | null] | null => {
 };
 
 /**
- * Lenient parsing: punctuation may have a backslash that JavaScript accepts only without the flag "u". Many schemas
- * contain such escapes.
+ * Lenient parsing: punctuation may have a backslash that JavaScript refuses with the flag "u". Many schemas contain
+ * such escapes.
  */
 type Dialect = "strict" | "lenient";
 
@@ -229,7 +229,7 @@ export const parseRegex = (pattern: string, where: string, dialect: Dialect = "s
       }
     }
     const inside = parseAlternatives();
-    if (!read.takeIf(")")) throw read.refuse("a group without its end");
+    if (!read.takeIf(")")) throw read.refuse("a ( without a )");
     return inside;
   };
   const parseAtom = (): Regex => {
@@ -260,7 +260,7 @@ export const parseRegex = (pattern: string, where: string, dialect: Dialect = "s
           }
           part = repeat(part, ...bounds);
         } else break;
-        // A lazy repetition matches the same texts, so its mark is skipped.
+        // A lazy repetition matches the same texts as a greedy repetition, so the mark of a lazy repetition is skipped.
         read.takeIf("?");
       }
       parts.push(part);
@@ -268,7 +268,7 @@ export const parseRegex = (pattern: string, where: string, dialect: Dialect = "s
     return parts.length === 1 && parts[0] !== undefined ? parts[0] : sequence(...parts);
   };
   const regex = parseAlternatives();
-  if (read.peek() !== undefined) throw read.refuse("a group's end without its beginning");
+  if (read.peek() !== undefined) throw read.refuse("a ) without a (");
   checkDialect(pattern, where, dialect);
   return regex;
 };

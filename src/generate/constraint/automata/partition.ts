@@ -6,7 +6,7 @@ import { type CharSet, pairsOf } from "./char-set.ts";
  * characters of a class alike.
  */
 export interface Partition {
-  /** First code point of each range; the first range begins at 0. */
+  /** First code point of each range. The first range begins at code point 0. */
   readonly starts: readonly number[];
   /** Class of each range; -1 for halves of surrogate pairs, which are not characters. */
   readonly classes: readonly number[];
@@ -29,8 +29,8 @@ export const classOf = (partition: Partition, code: number): number =>
   partition.classes[rangeOf(partition, code)] as number;
 
 /**
- * The coarsest partition in which each set is a union of classes. `members` lists the classes of each set.
- * @param where the part of a constraint that has the sets, for errors.
+ * The coarsest partition in which each set is a union of classes. `members` lists, for each set, the classes in it.
+ * @param where the part of a constraint that contains the sets, for errors.
  */
 export const partitionOf = (
   sets: readonly CharSet[],
@@ -86,8 +86,8 @@ export const partitionOf = (
 };
 
 /**
- * The coarsest partition that refines both `a` and `b`. `pairs` has, for each of its classes, the class in `a` and the
- * class in `b`.
+ * The coarsest partition that refines both `a` and `b`. `pairs` gives, for each class of the new partition, the class
+ * in `a` and the class in `b` that contain it.
  */
 export const refined = (a: Partition, b: Partition): { partition: Partition; pairs: (readonly [number, number])[] } => {
   const starts: number[] = [];

@@ -11,7 +11,7 @@ import type { Expression, Rules } from "./parse-grammar.ts";
 
 const where = "constraint: grammar";
 
-/** An expression as the machine reads it. Parts without recursion become one automaton each. */
+/** An expression in the form that the machine reads. Each part without recursion becomes one automaton. */
 type Step =
   | { readonly kind: "text"; readonly dfa: Dfa }
   | { readonly kind: "rule"; readonly name: string }
@@ -50,7 +50,7 @@ const reached = (rules: Rules, from: Expression): Set<string> => {
   return names;
 };
 
-/** The steps of each rule. Rules without recursion are replaced by their automata. */
+/** The steps of each rule. A rule without recursion is replaced by its automaton. */
 const stepsOf = (rules: Rules, alphabet: CharSet): ReadonlyMap<string, Step> => {
   const recursive = new Set([...rules].filter(([name, rule]) => reached(rules, rule).has(name)).map(([name]) => name));
   const isText = (expression: Expression): boolean =>
@@ -184,7 +184,7 @@ const checkLeft = (steps: ReadonlyMap<string, Step>, empty: ReadonlySet<string>)
 
 /**
  * Turns a grammar into frames.
- * @returns the beginning of its texts; null if the vocabulary can write none of them.
+ * @returns how a text of the grammar may begin; null if the vocabulary can write no text of the grammar.
  */
 export const grammarFrames = (
   rules: Rules,

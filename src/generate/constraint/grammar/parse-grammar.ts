@@ -64,8 +64,8 @@ const unquoted = (token: Token): string =>
     );
 
 /**
- * Parses the rules of a grammar in EBNF: `name ::= expression`, with "texts", [classes], | for alternatives, ( ) * + ?
- * {2,3}, a point for any character and # for comments.
+ * Parses the rules of a grammar in EBNF: `name ::= expression`. Expressions may contain "texts", [classes],
+ * alternatives with |, groups in ( ), repetitions with * + ? {2,3}, a point for any character, and comments after #.
  * @throws ConfigError for invalid rules; the error names the line.
  */
 export const parseGrammar = (grammar: string): Rules => {

@@ -3,7 +3,7 @@ import { classOf, rangeOf } from "../automata/partition.ts";
 import { spend } from "../budget.ts";
 import { type Leaf, leafOf, type MaskHint } from "./leaf.ts";
 
-/** An incomplete character: the first bytes of its UTF-8, or of its escape in JSON. */
+/** An incomplete character: the first bytes of its UTF-8 form, or of its JSON escape. */
 type Part =
   | {
       readonly kind: "utf8";
@@ -11,8 +11,8 @@ type Part =
       readonly left: number;
       readonly from: number;
       /**
-       * Whether all characters that these bytes may become lead to the same state. The automaton is then already in
-       * that state.
+       * Whether the automaton reaches the same state for every character that begins with these bytes. If so, it is
+       * already in this state.
        */
       readonly isDecided: boolean;
     }
@@ -30,26 +30,35 @@ interface State {
   readonly allowed: bigint;
 }
 
-/** For each state of an automaton the labels that it can reach, one bit each. */
+/** For each state of an automaton: the labels that can be reached from the state, one bit each. */
 export interface Labels {
   readonly reach: readonly bigint[];
-  /** States in which every continuation can still reach a label that is always allowed. */
+  /** Whether every continuation from a state can still reach a label that is always allowed. */
   readonly open: readonly boolean[];
   /** The labels that are always allowed, one bit each. */
   readonly always: bigint;
 }
 
-/** How characters are written: as they are, or in a JSON string, where each character has exactly one spelling. */
+/**
+ * How characters are written: as they are, or in a JSON string. In a JSON string each character has exactly one
+ * spelling.
+ */
 export interface Writing {
   readonly quoted: boolean;
   /** Length in bytes of the longest token. */
   readonly longest: number;
   readonly labels?: Labels;
-  /** The leaf of strings of any characters; masks of this leaf are derived from its masks. Default: none. */
+  /**
+   * The leaf that reads strings of any characters. The masks of the new leaf are derived from the masks of this leaf.
+   * Default: none.
+   */
   readonly free?: FreeLeaf | null;
 }
 
-/** The leaf of strings of any characters, its state inside a string, and its count of characters. */
+/**
+ * The leaf that reads strings of any characters, its state inside a string, and the function that counts the characters
+ * left.
+ */
 export type FreeLeaf = Pick<MaskHint, "free" | "inside" | "charsLeft">;
 
 /** Limits of one text, in addition to the automaton. */
@@ -61,14 +70,17 @@ export interface Limits {
   readonly allowed?: bigint;
 }
 
-/** A leaf that can also begin with limits. */
+/** A leaf that can also begin in a state with limits. */
 export interface CharacterLeaf extends Leaf {
   from(limits: Limits): number;
-  /** This leaf as the base for masks of other leaves, if it reads quoted strings of any characters; else null. */
+  /**
+   * This leaf, from which the masks of other leaves are derived; null if it does not read quoted strings of any
+   * characters.
+   */
   asFree(): FreeLeaf | null;
 }
 
-/** Initial count of remaining characters where their number is not limited. */
+/** Number of remaining characters at the beginning of a text, if the length is not limited. */
 const many = 2 ** 20;
 
 /** Escapes in JSON: `\n`, `\"` and similar ones, and `\u0000` for control characters without a short escape. */
@@ -79,13 +91,13 @@ const escapes: readonly (readonly [string, number])[] = [
   ),
 ];
 
-/** The first character whose UTF-8 has 1, 2, 3 and 4 bytes. */
+/** The first character that takes 1, 2, 3 and 4 bytes in UTF-8. */
 const firstOf = [0, 0x80, 0x800, 0x10000];
 
 export const labelsOf = (dfa: Dfa, always: bigint): Labels => {
   const { partition, next, labels } = dfa;
   const { count } = partition;
-  /** Counts the steps of one pass over all transitions of the automaton. */
+  /** Counts the steps of going through all transitions of the automaton once. */
   const pass = (): void =>
     spend((next.length * (1 + (labels.reduce((a, b) => Math.max(a, b), 0) >> 7))) >> 1, "constraint");
   const reach: bigint[] = Array.from(labels, (label) => (label < 0 ? 0n : 1n << BigInt(label)));
@@ -122,7 +134,7 @@ export const labelsOf = (dfa: Dfa, always: bigint): Labels => {
   return { reach, open, always };
 };
 
-/** The state from which the automaton accepts every text; -1: there is no such state. */
+/** A state from which the automaton accepts every text; -1: there is no such state. */
 const anyTextFrom = ({ partition: { classes, count }, next, labels }: Dfa): number => {
   for (let state = 0; state < labels.length; state++) {
     if ((labels[state] as number) < 0) continue;
@@ -131,7 +143,7 @@ const anyTextFrom = ({ partition: { classes, count }, next, labels }: Dfa): numb
   return -1;
 };
 
-/** Steps through the texts of an automaton byte by byte. */
+/** Reads the texts of an automaton byte by byte. */
 const characterSteps = (dfa: Dfa, { quoted, labels }: Writing) => {
   const { partition, next } = dfa;
   const { count } = partition;
@@ -142,7 +154,7 @@ const characterSteps = (dfa: Dfa, { quoted, labels }: Writing) => {
     if (to < 0 || labels === undefined) return to;
     return ((labels.reach[to] ?? 0n) & allowed) === 0n ? -1 : to;
   };
-  /** The allowed labels reduced to those bits that matter in a state, so that equivalent sets become equal. */
+  /** The allowed labels, without the bits that do not matter in a state. So sets with the same effect become equal. */
   const narrowed = (allowed: bigint, at: number): bigint => {
     if (labels === undefined) return -1n;
     const { open, always, reach } = labels;
@@ -157,8 +169,8 @@ const characterSteps = (dfa: Dfa, { quoted, labels }: Writing) => {
     return { ...state, at: to, part: null, least: Math.max(0, state.least - 1), most: state.most - 1, allowed };
   };
   /**
-   * The state after every allowed character of a range; -1: no character is allowed; -2: characters lead to different
-   * states, or only some are allowed.
+   * The state after any allowed character of a range. -1: no character is allowed. -2: there is no single state,
+   * because characters lead to different states, or because only some are allowed.
    */
   const common = (state: State, from: number, to: number): number => {
     let found = -1;

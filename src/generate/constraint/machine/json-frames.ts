@@ -1,4 +1,4 @@
-/** Objects and arrays as frames: what may follow each of their pieces. */
+/** Objects and arrays as frames. A frame decides what may follow each piece of an object or array. */
 import type { Dfa } from "../automata/dfa.ts";
 import { freeDfa } from "../schema/strings.ts";
 import type { ArraySpec, ObjectSpec, ValueNode } from "../schema/value-node.ts";
@@ -7,10 +7,12 @@ import { type Leaf, markLeaf, textLeaf } from "./leaf.ts";
 import type { TokenTree } from "./vocabulary.ts";
 import type { Frame, Output, Stack } from "./ways.ts";
 
-/** Maximum number of states of a leaf. A larger leaf is replaced by a new one, so that memory stays bounded. */
+/**
+ * Maximum number of states of a leaf. A leaf that grows larger is replaced by a new leaf, so that memory stays limited.
+ */
 const mostLeafStates = 20_000;
 
-/** Leaves that all schemas of a vocabulary share. */
+/** Leaves that all schemas share if they use the same vocabulary. */
 const shared = new WeakMap<TokenTree, WeakMap<Dfa, Map<boolean, CharacterLeaf>>>();
 
 export const leafOfDfa = (tree: TokenTree, dfa: Dfa, quoted: boolean): CharacterLeaf => {
@@ -30,7 +32,7 @@ export const leafOfDfa = (tree: TokenTree, dfa: Dfa, quoted: boolean): Character
   return made;
 };
 
-/** The leaf of strings of any characters. The masks of other leaves are derived from its masks. */
+/** The leaf that reads strings of any characters. The masks of other leaves are derived from the masks of this leaf. */
 const freeLeaf = (tree: TokenTree): FreeLeaf | null => leafOfDfa(tree, freeDfa(tree.alphabet), true).asFree();
 
 const bitsIn = (set: bigint): number => {
@@ -91,7 +93,7 @@ const allowedNames = (spec: ObjectSpec, seen: bigint, count: number): bigint => 
   return spec.maxProperties - count === bitsIn(missing) ? missing : left;
 };
 
-/** The number of members, capped where a larger number makes no difference. */
+/** The number of members. Numbers that are larger than any limit become equal, because they have the same effect. */
 const counted = ({ minProperties, maxProperties }: ObjectSpec, count: number): number =>
   maxProperties < Number.POSITIVE_INFINITY ? count : Math.min(count, minProperties);
 
@@ -117,7 +119,7 @@ export const jsonFrames = (tree: TokenTree) => {
     }
   };
 
-  /** An object that already has the names `seen`; `phase` is the piece that has just ended. */
+  /** An object in which the names `seen` were already written. `phase` is the piece that has just ended. */
   const membersFrame = (spec: ObjectSpec, seen: bigint, count: number, phase: "first" | "comma" | "value"): Frame => ({
     key: `o${spec.id},${seen},${count},${phase}`,
     resume: (_, at, out) => {
@@ -154,7 +156,7 @@ export const jsonFrames = (tree: TokenTree) => {
 
   /**
    * An array that already has `count` items.
-   * @param matching number of these items that match `contains`.
+   * @param matching number of items so far that match `contains`.
    * @param used with `uniqueItems`: the values already used, one bit each.
    */
   const itemsFrame = (spec: ArraySpec, count: number, matching: number, used: bigint, isAfter: boolean): Frame => ({

@@ -1,14 +1,15 @@
 /**
  * Computes which tokens a leaf allows. A walk over the whole tree of tokens takes milliseconds. So the masks of
- * unlimited strings are computed once per vocabulary, and the masks of limited strings and of names are derived from
- * them.
+ * unlimited strings are computed once for each vocabulary. The masks of limited strings and of names are derived from
+ * these masks.
  */
 import { spend } from "../budget.ts";
 import type { Leaf } from "./leaf.ts";
 import type { TokenTree } from "./vocabulary.ts";
 
 /**
- * Mask of a state of a leaf: the tokens that stay inside the leaf, and the nodes of the tree at which its text may end.
+ * Mask of a state of a leaf: the tokens that stay inside the leaf, and the nodes of the tree at which the leaf's text
+ * may end.
  */
 export interface LeafMask {
   readonly bits: Uint32Array;
@@ -16,7 +17,10 @@ export interface LeafMask {
   readonly exits: readonly number[];
 }
 
-/** A mask of strings of any length, with the number of characters of each token and each exit. */
+/**
+ * A mask of strings of any length. It also has the number of characters up to the end of each token and up to each
+ * exit.
+ */
 interface CountedMask extends LeafMask {
   readonly tokenChars: Uint16Array;
   readonly exitChars: readonly number[];
@@ -32,7 +36,7 @@ const clearBit = (bits: Uint32Array, id: number): void => {
 
 const where = "constraint";
 
-/** Maximum number of masks in the cache of a leaf. */
+/** Maximum number of masks that are cached for each leaf. */
 const mostMasks = 1_000;
 
 interface Masks {
@@ -50,7 +54,7 @@ const masksOf = (tree: TokenTree, leaf: Leaf): Masks => {
   return found;
 };
 
-/** Walks the tree over all tokens that a leaf can read from the state `start`. */
+/** Walks over the part of the tree that a leaf can read from the state `start`. */
 const walk = (
   { bytes, depths, ends, tokens, more, longest, vocabSize }: TokenTree,
   leaf: Leaf,
@@ -97,7 +101,7 @@ const pathTo = ({ depths, ends }: TokenTree, node: number): number[] => {
   return path;
 };
 
-/** Number of characters that may follow in a state. */
+/** Number of characters that may still follow in a state. */
 type CharsLeft = (state: number) => number;
 
 const countedMask = (tree: TokenTree, leaf: Leaf, start: number, charsLeft: CharsLeft): CountedMask => {
@@ -131,8 +135,8 @@ const limitedMask = ({ vocabSize }: TokenTree, counted: CountedMask, least: numb
 };
 
 /**
- * The mask of state `start`, derived from `base`, the mask of state `other`. It walks only parts of the tree where the
- * two states differ.
+ * The mask of state `start`, derived from `base`, which is the mask of state `other`. It walks only over parts of the
+ * tree where the two states differ.
  */
 const differingMask = (tree: TokenTree, leaf: Leaf, start: number, other: number, base: LeafMask): LeafMask => {
   const { bytes, depths, ends, tokens, more, longest } = tree;

@@ -10,36 +10,36 @@ export interface Leaf {
   label(state: number): number;
   /** Whether the text may continue. */
   goesOn(state: number): boolean;
-  /** A state with the same masks, used as a cache key: limits that no token can reach are removed. */
+  /** A state with the same masks, used as a cache key. Limits that a single token cannot reach are removed from it. */
   sameMasks(state: number): number;
   /** Number of states created so far. */
   size(): number;
   /** The state after a special token; -1: the token is not allowed. Absent: no special token is allowed. */
   special?(state: number, id: number): number;
-  /** Whether the whole text, not only this piece, may end in this state. Absent: never. */
+  /** Whether the whole text may end in this state, not only this piece. Absent: never. */
   isOpen?(state: number): boolean;
   /** A faster way to compute the mask of a state; null: there is none. */
   hint?(state: number): MaskHint | null;
 }
 
-/** How to derive a mask from the mask of unlimited strings, which is the mask of leaf `free` in its state `inside`. */
+/**
+ * How to derive a mask from the mask of unlimited strings. That mask belongs to the leaf `free` in its state `inside`.
+ */
 export type MaskHint = {
   readonly free: Leaf;
   readonly inside: number;
   /**
-   * Number of characters that may still follow in a state of `free`. It is finite, since `free` counts down from
-   * `inside` on.
+   * Number of characters that may still follow in a state of `free`. It is finite, because `free` counts characters
+   * down from its state `inside`.
    */
   readonly charsLeft: (state: number) => number;
 } & (
   | { readonly kind: "limited"; readonly least: number; readonly most: number }
-  /**
-   * `like` is a state of the leaf itself that reads the same texts as `free`; all these texts have the label `label`.
-   */
+  /** `like` is a state of the leaf that reads the same texts as `free`. All these texts have the label `label`. */
   | { readonly kind: "like"; readonly like: number; readonly label: number }
 );
 
-/** The rules of a leaf. States are values; two states with equal keys are the same state. */
+/** The rules of a leaf. A state is a value, and two states with equal keys are the same state. */
 export interface LeafRules<State> {
   readonly start: State;
   key(state: State): string;
@@ -137,20 +137,20 @@ export const tokenLeaf = (token: number): Leaf => ({
 });
 
 /**
- * Reads any text up to and including the first marker. The label after the marker is 0. Without a marker the whole text
- * may end anywhere.
- * @param token the special token whose name is the marker, if there is one.
- * @param atStart true: the marker counts only at the beginning, after spaces. Text that begins differently has no
+ * Reads any text up to and including the first marker. The label after the marker is 0. Until the marker comes, the
+ * whole text may end anywhere.
+ * @param token the special token whose name is the marker, if there is such a token.
+ * @param atStart true: the marker counts only at the beginning, after spaces. A text that begins differently has no
  * marker.
  */
 export const markerLeaf = (marker: string, token: number | undefined, atStart: boolean): Leaf => {
   const bytes = encoder.encode(marker);
   const done = bytes.length;
-  /** State after which no marker can come. */
+  /** State in which no marker can come any more. */
   const free = done + 1;
   /**
-   * Failure function of Knuth-Morris-Pratt: number of marker bytes that still match if byte `at` of the marker does not
-   * follow.
+   * Failure function of Knuth-Morris-Pratt: if the next byte is not byte `at` of the marker, this number of marker
+   * bytes still matches.
    */
   const shorter: number[] = [0, 0];
   const next = (at: number, byte: number): number => {
@@ -180,9 +180,9 @@ export const markerLeaf = (marker: string, token: number | undefined, atStart: b
 };
 
 /**
- * Reads a punctuation mark of JSON with the whitespace that is allowed around it: none, one space, or a new line with
- * an indentation. The label is 0.
- * @param depth number of enclosing levels: the indentation is up to four spaces or one tab for each level.
+ * Reads a punctuation mark of JSON and the whitespace that is allowed around it: none, one space, or a new line with an
+ * indentation. The label is 0.
+ * @param depth number of enclosing levels. The indentation is up to four spaces or one tab for each level.
  */
 export const markLeaf = (before: string, depth: number, after: string): Leaf => {
   const [first, last] = [encoder.encode(before), encoder.encode(after)];

@@ -3,7 +3,7 @@ import { leafMaskOf, setBit } from "./leaf-masks.ts";
 import type { TokenTree } from "./vocabulary.ts";
 import { type Output, type Ways, wayFinder } from "./ways.ts";
 
-/** State of a text: all ways to read it so far. */
+/** State of a text: all ways to read the text so far. */
 export interface State extends Ways {
   readonly id: number;
   readonly next: Map<number, State | null>;
@@ -17,19 +17,22 @@ export interface Machine {
   step(state: State, byte: number): State | null;
   /** The state after a special token; null: the token is not allowed. */
   special(state: State, id: number): State | null;
-  /** A fast test: whether a leaf that is being read accepts the byte. If false, `step` gives null. */
+  /** A fast test: whether any leaf that is being read accepts the byte. If not, `step` returns null. */
   mayRead(state: State, byte: number): boolean;
-  /** Mask of the tokens that may follow, one bit each, without the end tokens. The caller must not change it. */
+  /**
+   * Mask of the tokens that may follow, one bit each. End tokens are not in the mask. The caller must not change the
+   * mask.
+   */
   mask(state: State): Uint32Array;
 }
 
 const where = "constraint";
 
-/** Maximum number of states and of masks in the caches. */
+/** Maximum numbers of cached states and of cached masks. */
 const mostKept = 20_000;
 const mostMasks = 1_000;
 
-/** @param begin reports what the text may begin with. */
+/** @param begin reports how the text may begin. */
 export const createMachine = (tree: TokenTree, begin: (out: Output) => void): Machine => {
   const finder = wayFinder();
   const states = new Map<string, State>();
@@ -41,8 +44,8 @@ export const createMachine = (tree: TokenTree, begin: (out: Output) => void): Ma
     let found = states.get(key);
     if (found === undefined) {
       if (states.size >= mostKept || finder.size() >= mostKept) {
-        // Empties the caches. States in use stay valid; equal states are created again when they are reached. The links
-        // from the first state are cut too, since they would keep all states alive.
+        // Empties the caches. States in use stay valid, and equal states are created again when they are reached. The
+        // links from the first state are cut too, because they would keep all states in memory.
         states.clear();
         start?.next.clear();
         finder.forget(start ?? ways);

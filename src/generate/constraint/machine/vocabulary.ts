@@ -4,13 +4,13 @@ import { isChar } from "./utf8.ts";
 /** The bytes of all tokens as a prefix tree, with its nodes in depth-first order. */
 export interface TokenTree {
   readonly vocabSize: number;
-  /** For each node its byte, its depth from 0, and the index of the first node after its subtree. */
+  /** For each node: its byte, its depth from 0, and the index of the first node after its subtree. */
   readonly bytes: Uint8Array;
   readonly depths: Uint16Array;
   readonly ends: Int32Array;
   /**
-   * `tokens`: for each node its first token, -1 if it has none. `more`: for each token the next token with the same
-   * bytes, or -1.
+   * `tokens`: for each node the first token that ends there; -1 if no token does. `more`: for each token the next token
+   * with the same bytes; -1 if there is none.
    */
   readonly tokens: Int32Array;
   readonly more: Int32Array;
@@ -18,7 +18,10 @@ export interface TokenTree {
   readonly longest: number;
   /** Special tokens. They are not part of the tree. */
   readonly specials: readonly number[];
-  /** Characters that tokens can always write: a token writes the character, or tokens write its single bytes. */
+  /**
+   * Characters that tokens can always write, because one token is the character or because there are tokens for its
+   * single bytes.
+   */
   readonly alphabet: CharSet;
 }
 
@@ -28,7 +31,10 @@ const compare = (a: Uint8Array, b: Uint8Array): number => {
   return a.length - b.length;
 };
 
-/** Characters that tokens can always write: a token writes the character, or tokens write its single bytes. */
+/**
+ * Finds the characters that tokens can always write, because one token is the character or because there are tokens for
+ * its single bytes.
+ */
 const alphabetOf = (tokens: readonly (Uint8Array | null)[]): CharSet => {
   const single = new Set<number>();
   const codes: (readonly [number, number])[] = [];

@@ -1,7 +1,7 @@
 /**
- * All ways to read a text so far. Some ways read the same piece at the same state but differ in what must follow. Such
- * ways become one thread whose stack has several tops (a graph-structured stack). So alternatives that differ late do
- * not double the number of threads at each level.
+ * All ways to read a text so far. Some ways read the same piece at the same state and differ only in what must follow.
+ * Such ways become one thread whose stack has several tops (a graph-structured stack). So alternatives that differ late
+ * do not double the number of threads at each level.
  */
 import { spend } from "../budget.ts";
 import type { Leaf } from "./leaf.ts";
@@ -10,7 +10,10 @@ import type { Leaf } from "./leaf.ts";
 export interface Frame {
   /** Frames with equal keys behave alike. */
   readonly key: string;
-  /** true: the frame's contents are not one level deeper in a JSON document. Default: they are. */
+  /**
+   * true: the frame's contents are at the same level of a JSON document as the frame. Default: they are one level
+   * deeper.
+   */
   readonly isFlat?: true;
   /**
    * Reports what may follow. @param label of the piece that has ended. @param at the place on the stack where the piece
@@ -30,8 +33,8 @@ export interface Place {
 }
 
 /**
- * The continuations of a text: any of these places. All places have the same depth, and no two have frames with equal
- * keys.
+ * What may follow a text: any of these places may continue it. All places have the same depth, and no two places have
+ * frames with equal keys.
  */
 export interface Stack {
   readonly id: number;
@@ -39,14 +42,14 @@ export interface Stack {
   /** Whether the text may also end. */
   readonly mayEnd: boolean;
   readonly depth: number;
-  /** Maximum number of frames down to the bottom. */
+  /** Largest number of frames on a way down to the bottom. */
   readonly height: number;
   readonly after: Map<number, Ways>;
-  /** Unions with older stacks, by the id of the older stack. */
+  /** Unions of this stack with older stacks, by the id of the older stack. */
   readonly unions: Map<number, Stack>;
 }
 
-/** The empty stack: the text ends. */
+/** The empty stack: nothing follows, so the text ends. */
 export const bottom: Stack = {
   ...{ id: 0, places: [], mayEnd: true, depth: -1, height: 0 },
   ...{ after: new Map(), unions: new Map() },
@@ -54,9 +57,9 @@ export const bottom: Stack = {
 
 /** Receives everything that may follow. */
 export interface Output {
-  /** A piece of text may follow, and `stack` after the piece. @param start a state of the leaf. */
+  /** Reports that a piece of text may follow, and that `stack` follows the piece. @param start a state of the leaf. */
   read(leaf: Leaf, stack: Stack, start?: number): void;
-  /** Nothing more is read here: `stack` continues. */
+  /** Reports that nothing more is read here, so `stack` continues. */
   end(stack: Stack): void;
   /** Puts a frame on a stack. */
   push(frame: Frame, parent: Stack): Stack;
@@ -65,7 +68,7 @@ export interface Output {
 /** A piece of text that is being read. */
 export interface Thread {
   readonly id: number;
-  /** Equal for threads with the same leaf, state and depth: such threads are merged. */
+  /** Threads with the same leaf, state and depth have the same slot, and are merged. */
   readonly slot: string;
   readonly leaf: Leaf;
   readonly state: number;
@@ -88,14 +91,14 @@ interface Collector extends Output {
 const where = "constraint";
 
 /**
- * Each time a stack reaches a multiple of this height, the ways that follow it are computed at once. This limits how
- * deep calls are nested later.
+ * When the height of a stack is a multiple of this number, the ways that follow the stack are computed at once. This
+ * limits how deep calls are nested later.
  */
 const frequentHeight = 64;
 
 /**
- * Creates the stacks of a machine; equal stacks are the same object. @param look is called for each stack whose height
- * is a multiple of `frequentHeight`.
+ * Creates the stacks of a machine. Equal stacks are the same object.
+ * @param look is called for each stack whose height is a multiple of `frequentHeight`.
  */
 const stackMaker = (look: (stack: Stack) => void) => {
   const places = new Map<string, Place>();
@@ -128,7 +131,8 @@ const stackMaker = (look: (stack: Stack) => void) => {
     return found;
   };
   /**
-   * Union of two stacks of the same depth. Places with equal frames become one place with the union of their parents.
+   * Union of two stacks of the same depth. Places with equal frames become one place, whose parent is the union of
+   * their parents.
    */
   const unionOf = (a: Stack, b: Stack): Stack => {
     if (a === b) return a;
@@ -143,7 +147,8 @@ const stackMaker = (look: (stack: Stack) => void) => {
     }
     const own = [...byFrame.values()];
     const mayEnd = a.mayEnd || b.mayEnd;
-    // If one stack contains the other, it is returned itself, even if it is no longer in `stacks`.
+    // If one of the two stacks contains the other, the larger stack itself is returned, even if it is no longer in
+    // `stacks`.
     const made = [a, b].find((one) => one.mayEnd === mayEnd && own.every((place) => one.places.includes(place)));
     const union = made ?? stackOf(own, mayEnd, a.depth);
     a.unions.set(b.id, union);
@@ -250,7 +255,7 @@ export const wayFinder = () => {
     collect,
     after,
     size: () => threads.size + stacks.size(),
-    /** Empties the caches. `but` and all other ways in use stay valid. */
+    /** Empties the caches. The ways `but` and all other ways in use stay valid. */
     forget: (but: Ways) => {
       threads.clear();
       stacks.forget();

@@ -32,8 +32,8 @@ export interface PropertySchemas {
 }
 
 /**
- * Conditions that a value must meet all at once. Each condition applies only to values of its own type: a number need
- * not match the pattern for strings.
+ * Conditions that a value must meet all at once. Each condition applies only to values of its own type: a number, for
+ * example, need not match the pattern for strings.
  */
 export interface Conjunction {
   /** Allowed types, as bits of `types`. */
@@ -57,7 +57,7 @@ export interface Conjunction {
     readonly maxProperties: number;
     readonly names: readonly Literal[];
   };
-  /** Place in the schema that it came from, for errors. */
+  /** Place in the schema from which the conjunction comes, for errors. */
   readonly path: string;
 }
 
@@ -75,7 +75,7 @@ export const anyValue: Conjunction = {
 const union = <T>(a: readonly T[], b: readonly T[]): readonly T[] =>
   b.length === 0 ? a : a.length === 0 ? b : [...new Set([...a, ...b])];
 
-/** Both conjunctions at once; null if no type is left. */
+/** A conjunction with the conditions of both `a` and `b`; null if no type is left. */
 export const merged = (a: Conjunction, b: Conjunction): Conjunction | null => {
   const left = a.types & b.types;
   if (left === 0) return null;
@@ -119,5 +119,5 @@ export const merged = (a: Conjunction, b: Conjunction): Conjunction | null => {
   };
 };
 
-/** A conjunction without other limits than `change`. */
+/** A conjunction that limits values only by `change`. */
 export const limited = (path: string, change: Partial<Conjunction>): Conjunction => ({ ...anyValue, path, ...change });

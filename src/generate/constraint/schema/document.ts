@@ -13,7 +13,7 @@ const known = new Set(
   dependencies dependentRequired dependentSchemas`.split(/\s+/u),
 );
 
-/** Keywords that describe values without limiting them, from the standard and from common use. */
+/** Keywords that describe values without limiting them. They come from the standard and from common use. */
 const annotations = new Set(
   `$schema $id id $comment comment title description default examples example deprecated readOnly writeOnly readonly
   definitions $defs $anchor $vocabulary contentEncoding contentMediaType
@@ -33,8 +33,8 @@ export const refused = (path: string, keyword: string, must: string, got?: strin
 /** A JSON Schema with its references. */
 export interface Document {
   /**
-   * Returns a schema after a check of its keywords.
-   * @throws ConfigError for an unknown keyword: nothing in this program would obey it.
+   * Checks the keywords of a schema and returns the schema.
+   * @throws ConfigError for an unknown keyword, because nothing in this program would obey it.
    */
   check(schema: unknown, path: string): Schema | boolean;
   /** The schema that a reference names. @throws ConfigError if the document has no such schema. */
@@ -49,7 +49,7 @@ const unescaped = (part: string): string => {
   }
 };
 
-/** All schemas that have a name of their own: `$id`, `id` or `$anchor`. */
+/** All schemas that have a name of their own, given by `$id`, `id` or `$anchor`. */
 const namesIn = (root: unknown): Map<string, { schema: unknown; path: string }> => {
   const names = new Map<string, { schema: unknown; path: string }>();
   const visit = (value: unknown, path: string, depth: number): void => {
@@ -74,7 +74,7 @@ const namesIn = (root: unknown): Map<string, { schema: unknown; path: string }> 
 export const schemaDocument = (root: unknown): Document => {
   let names: Map<string, { schema: unknown; path: string }> | undefined;
   const checked = new Set<unknown>();
-  /** Whether a schema on the way to `path` has its own `$id`: references would then be relative to it. */
+  /** Whether a schema on the way to `path` has its own `$id`. References would then be relative to this `$id`. */
   const isInside = (path: string): boolean => {
     let value: unknown = root;
     for (const part of path.split("/").slice(1)) {

@@ -1,9 +1,9 @@
 import { type Conjunction, type Literal, types } from "./conjunction.ts";
 
 /**
- * Whether it is certain that no value meets a conjunction. It checks types, values, bounds and required properties, a few levels
- * deep.
- * @param isEmpty the same check for values inside.
+ * Whether it is certain that no value meets a conjunction. It checks types, values, bounds and required properties, a
+ * few levels deep.
+ * @param isEmpty does the same check for the values inside an array or object.
  */
 export const isEmptyWay = (
   way: Conjunction,

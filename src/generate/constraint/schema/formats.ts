@@ -1,4 +1,6 @@
-/** Formats of strings and numbers that a schema may name, from RFC 3339, 3986, 4122, 4291, 5321 and OpenAPI. */
+/**
+ * Formats of strings and numbers that a schema may name. They come from RFC 3339, 3986, 4122, 4291, 5321 and OpenAPI.
+ */
 import type { Dfa } from "../automata/dfa.ts";
 import { dfaOf } from "../automata/from-regex.ts";
 import type { NumberRange } from "../automata/numbers.ts";
@@ -11,7 +13,7 @@ const time = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?([Zz]|[+-]
 const byte = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
 const ipv4 = `(${byte}\\.){3}${byte}`;
 const group = "[0-9a-fA-F]{1,4}";
-/** Eight groups, or fewer groups around "::"; the last two groups may be an IPv4 address. */
+/** Eight groups. With "::" there are fewer groups. The last two groups may be an IPv4 address. */
 const ipv6 = [
   `(${group}:){7}${group}`,
   `(${group}:){6}${ipv4}`,

@@ -1,6 +1,6 @@
 /**
- * For each keyword the conditions that it puts on a value, and the conditions of its opposite. Both are lists of
- * conjunctions; at least one of a list must hold.
+ * For each keyword: the conditions that it puts on a value, and the conditions of its negation. Both are lists of
+ * conjunctions. A value must meet at least one conjunction of a list.
  */
 import { isRecord } from "../../../core/checks/is-record.ts";
 import { allChars } from "../automata/char-set.ts";
@@ -12,7 +12,7 @@ import { allTypes, anyValue, type Conjunction, type Literal, limited, type Scala
 import { refused, type Schema } from "./document.ts";
 import { formatDfa, formatRange, isFormat } from "./formats.ts";
 
-/** A keyword and its opposite. */
+/** A keyword, and its negation. */
 export interface Unit {
   holds(): Conjunction[];
   fails(): Conjunction[];
@@ -107,7 +107,7 @@ const exactSchema = (value: object): Schema =>
         additionalProperties: false,
       };
 
-/** @param keyword enum or const. */
+/** @param keyword `enum` or `const`. */
 const enumUnit = (
   values: readonly unknown[],
   keyword: string,
@@ -141,7 +141,7 @@ const enumUnit = (
   };
 };
 
-/** A limit of numbers, and the opposite one. */
+/** A limit on numbers, and its negation. */
 const numberUnit = (
   path: string,
   limit: Partial<typeof allNumbers>,
@@ -264,7 +264,7 @@ const containsUnit = (schema: Schema, path: string): Unit => {
 const objectWith = (path: string, change: Partial<Conjunction["object"]>, only: boolean): Conjunction =>
   limited(path, { ...(only ? { types: types.object } : {}), object: { ...anyValue.object, ...change } });
 
-/** A value that is not an object, or an object without the name. @param only true: only objects. */
+/** Allows a value that is not an object, and an object without the name. @param only true: only objects are allowed. */
 const lacks = (path: string, name: string, only: boolean): Conjunction =>
   objectWith(path, { schemas: [{ named: new Map([[name, nothing]]), patterns: [], rest: null }] }, only);
 
@@ -333,7 +333,7 @@ const uniqueUnit = (path: string): Unit => ({
   },
 });
 
-/** The units of a schema's keywords, except keywords that combine schemas. */
+/** The units of all keywords of a schema that do not combine schemas. */
 export const unitsOf = (schema: Schema, path: string, dnf: (literal: Literal) => Conjunction[]): Unit[] => {
   const units: Unit[] = [];
   const has = (keyword: string): boolean => schema[keyword] !== undefined;

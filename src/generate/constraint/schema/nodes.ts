@@ -69,7 +69,7 @@ export const schemaNodes = (schema: unknown, alphabet: CharSet): ValueNode => {
     all.push(node);
     for (const { reach } of [...node.arrays, ...node.objects]) reach();
   }
-  // Least fixed point: a value that must contain itself would never be finite.
+  // This finds the least fixed point, because a value that must contain itself would never be finite.
   for (let changed = true; changed; ) {
     changed = false;
     for (const node of all.toReversed()) {
@@ -86,7 +86,8 @@ export const schemaNodes = (schema: unknown, alphabet: CharSet): ValueNode => {
 };
 
 /**
- * The place in the schema that no value can meet: the innermost place that alone causes this.
+ * The place in the schema that no value can meet. It is the innermost place that alone makes the whole schema
+ * impossible.
  * @param root a node that is not inhabited.
  */
 export const emptyPlace = (root: ValueNode): string => {

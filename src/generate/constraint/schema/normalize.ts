@@ -9,12 +9,12 @@ import { dependenciesOf, type Unit, unitsOf } from "./keywords.ts";
 const mostWays = 400;
 
 /**
- * Turns schemas into a disjunctive normal form: a list of ways to meet all of them, each without allOf, anyOf, oneOf,
- * not, if and $ref.
+ * Turns schemas into a disjunctive normal form: a list of ways to meet all of the schemas. The ways contain no allOf,
+ * anyOf, oneOf, not, if and $ref.
  */
 export interface Normalizer {
   waysOf(literals: readonly Literal[]): readonly Conjunction[];
-  /** A key for schemas at one place: equal for the same schemas. */
+  /** A key for the schemas at one place. The same schemas have the same key. */
   keyOf(literals: readonly Literal[]): string;
 }
 
@@ -26,7 +26,7 @@ const tooMany = (path: string): ConfigError =>
     hint: "fewer alternatives inside allOf",
   });
 
-/** Merges two ways. The cost in steps depends on the lists in them. */
+/** Merges two ways. The cost in steps depends on the lists in the two ways. */
 const mergedWays = (a: Conjunction, b: Conjunction, where: string): Conjunction | null => {
   const values = a.values === null || b.values === null ? 0 : (a.values.length * b.values.length) >> 3;
   const lists = (way: Conjunction): number =>
@@ -56,7 +56,7 @@ interface Combining {
   readonly dnf: (literal: Literal) => Conjunction[];
   readonly all: (literals: readonly Literal[], path: string) => Conjunction[];
   readonly any: (literals: readonly Literal[]) => Conjunction[];
-  /** Whether it is certain that no value meets both. */
+  /** Whether it is certain that no value meets both schemas. */
   readonly areApart: (a: Literal, b: Literal) => boolean;
 }
 
@@ -126,7 +126,7 @@ const combinations = (schema: Schema, path: string, combining: Combining): Unit[
 export const normalizer = (document: Document): Normalizer => {
   const ids = new Map<unknown, number>();
   const cache = new Map<string, readonly Conjunction[]>();
-  /** Places whose ways are being computed: a schema may refer back to them. */
+  /** Places whose ways are being computed. They are recorded because a schema may refer back to them. */
   const open = new Set<string>();
 
   const idOf = ({ schema, holds }: Literal): number => {

@@ -137,16 +137,17 @@ export const objectSpec = (way: Conjunction, nodes: Nodes): ObjectSpec => {
     missing: () => {
       const name = required.find((one) => !child(names.indexOf(one)).inhabited);
       if (name === undefined) return null;
-      // If no schema is given for the name, the error names the list `required`.
+      // If the schema describes no value for the name, the error names the list `required`.
       const own = schemas.flatMap(({ named }) => named.get(name) ?? [])[0];
       const node = child(names.indexOf(name));
       return { path: own?.path ?? `${way.path}/required: ${JSON.stringify(name)}`, node };
     },
     reach: () => {
       for (let label = 0; label < count; label++) child(label);
-      // Computed here, not when the first name is written: a schema must be refused before the text begins.
+      // The keys are computed here, not when the first name is written, because a schema must be refused before the
+      // text begins.
       keys();
-      // Other names may repeat, and equal names are one property, so other names cannot be counted.
+      // Other names may repeat, and equal names are one property. So properties with other names cannot be counted.
       if (minProperties > 1 && kinds.length > 0) {
         throw refused(
           way.path,

@@ -24,9 +24,9 @@ export interface Nodes {
   readonly alphabet: CharSet;
 }
 
-/** A required part of a value for which no value is possible. */
+/** A part that a value must have, although nothing is possible for the part. */
 export interface MissingPart {
-  /** Its place in the schema. */
+  /** Place of the part in the schema. */
   readonly path: string;
   readonly node: ValueNode;
 }
@@ -35,7 +35,10 @@ export interface MissingPart {
 export interface ArraySpec {
   readonly id: number;
   readonly minItems: number;
-  /** Maximum number of items: the schema's limit, or the first position at which no value is possible. */
+  /**
+   * Maximum number of items. This is the schema's limit, or less if a position allows no value: then no item can be at
+   * this position.
+   */
   maxItems(): number;
   /** Minimum number of items that match `contains`. */
   readonly leastCounted: number;
@@ -44,21 +47,21 @@ export interface ArraySpec {
   /** Whether items must differ (`uniqueItems`). The item values are then listed. */
   readonly unique: boolean;
   item(place: number): ValueNode;
-  /** The item at a position, if it must also match `contains`. */
+  /** The item at a position that must also match `contains`. */
   counted(place: number): ValueNode;
-  /** Number of positions, from `from` on, at which an item may match `contains`. */
+  /** Number of positions at or after `from` at which an item may match `contains`. */
   countable(from: number): number;
-  /** Whether an array of finite length is allowed, as far as its items are known. */
+  /** Whether an array of finite length is allowed, according to the items that are known so far. */
   isPossible(): boolean;
-  /** The item that makes every array impossible; null: the cause is not one item. */
+  /** The item that makes every array impossible; null: the cause is not a single item. */
   missing(): MissingPart | null;
   /** Computes the nodes of all items. */
   reach(): void;
 }
 
 /**
- * The objects of one conjunction. Each name has a label: first the names that the schema lists, then groups of other
- * names.
+ * The objects that one conjunction allows. Each name has a label. The names that the schema lists come first, then
+ * groups of other names.
  */
 export interface ObjectSpec {
   readonly id: number;
@@ -71,11 +74,11 @@ export interface ObjectSpec {
   readonly maxProperties: number;
   /** The automaton of all names with their labels. */
   readonly keys: () => Dfa;
-  /** Labels of the names that may be written, one bit each: their values are possible. */
+  /** Labels of the names that may be written, one bit each. A name may be written if a value is possible for it. */
   readonly possible: () => bigint;
   child(label: number): ValueNode;
   isPossible(): boolean;
-  /** The property that makes every object impossible; null: the cause is not one property. */
+  /** The property that makes every object impossible; null: the cause is not a single property. */
   missing(): MissingPart | null;
   reach(): void;
 }

@@ -2,9 +2,9 @@
 import { ConfigError, ForetokenError } from "../../../core/errors/errors.ts";
 
 /**
- * If an error is about an argument of a library function, it is changed to name the field of the request. Other errors
- * stay as they are.
- * @param names request fields of arguments whose names differ.
+ * If an error is about an argument of a library function, it is changed so that it names the field of the request.
+ * Other errors stay as they are.
+ * @param names for each argument whose request field has another name: that name.
  */
 export const inRequest = (error: unknown, names: Readonly<Record<string, string>> = {}): unknown => {
   if (!(error instanceof ForetokenError) || error.details.field === undefined) return error;

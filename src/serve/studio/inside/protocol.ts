@@ -1,7 +1,7 @@
 /**
- * Protocol between page and server about the inside of a model. All requests are POST to addresses that begin with
- * `inside/`. Each answer contains the shape of the model, so that the page needs no other request to draw its axes.
- * Tokens beyond the context length are left out, and `left` is their number; only `patch` refuses such texts.
+ * Protocol between page and server for looking inside a model. All requests are POST to addresses that begin with
+ * `inside/`. Each answer contains the shape of the model, so the page needs no other request to draw its axes. Tokens
+ * beyond the context length are left out; `left` is the number of these tokens. Only `patch` refuses such texts.
  */
 import { z } from "zod";
 import type { LensPosition } from "../../../inside/lens.ts";
@@ -23,7 +23,7 @@ export interface InsideShape {
   readonly nHead: number;
   readonly contextLength: number;
   readonly vocabSize: number;
-  /** Whether a position sees no later positions. */
+  /** Whether no position sees later positions. */
   readonly isCausal: boolean;
   /** Whether the head and the embedding share their weights. */
   readonly tieEmbeddings: boolean;
@@ -43,7 +43,7 @@ export interface TokensAnswer extends InsideAnswer {
   readonly left: number;
 }
 
-/** Maximum number of cells of one side of a map, and of all maps of an answer together. */
+/** Maximum number of cells along one side of a map, and maximum number of cells in all maps of an answer together. */
 export const mostSideCells = 256;
 export const mostAnswerCells = 2 ** 18;
 
@@ -75,14 +75,14 @@ export interface AttentionAnswer extends InsideAnswer {
   /** The positions of each row. */
   readonly rows: readonly Span[];
   /**
-   * The positions of each column: the same groups as the rows, one column for all positions before them, and one for
-   * all positions after them.
+   * The positions of each column. The groups are the same as in the rows. One more column is for all positions before
+   * these groups, and one more for all positions after them.
    */
   readonly columns: readonly Span[];
   /**
-   * `values[r][c]`: attention of row r to column c, summed over the positions of the column and averaged over the
-   * positions of the row. So each row adds up to 1. Rounded to 8 decimal places. With a causal mask a row ends with the
-   * last column that it can see.
+   * `values[r][c]`: attention of row r to column c. It is summed over the positions of the column and averaged over the
+   * positions of the row, so each row adds up to 1. Rounded to 8 decimal places. With a causal mask, a row ends with
+   * the last column that it can see.
    */
   readonly maps: readonly {
     readonly layer: number;
@@ -92,14 +92,14 @@ export interface AttentionAnswer extends InsideAnswer {
 }
 
 /**
- * Maximum number of positions of one lens request. Each position needs one matrix product with the vocabulary for each
- * stage of the model.
+ * Maximum number of positions of one lens request. For each position, each stage of the model needs one matrix product
+ * with the vocabulary.
  */
 export const mostLensPositions = 64;
 
 /**
- * POST inside/lens: `LensAnswer` for the positions from `from` (default 0) up to, but not including, `to` (default: as
- * many as allowed).
+ * POST inside/lens: `LensAnswer` for the positions from `from` up to, but not including, `to`. Default of `from`: 0.
+ * Default of `to`: as many positions as allowed.
  */
 export const lensSchema = z.strictObject({
   model,
@@ -109,9 +109,9 @@ export const lensSchema = z.strictObject({
   /** Number of most probable tokens to report. Default 5. */
   top: z.int().min(1).max(20).optional(),
   /**
-   * Id of a token to put after the last position, instead of the text's own token: the answer has its probability and
-   * rank at each stage. Not allowed after the last position of a full context, and not for a model without a causal
-   * mask, which would read the token.
+   * Id of a token to put after the last position, instead of the text's own token. The answer then has the probability
+   * and the rank of this token at each stage. Not allowed after the last position of a full context. Also not allowed
+   * for a model without a causal mask, because earlier positions would see the token.
    */
   next: whole.optional(),
 });
@@ -121,7 +121,7 @@ export interface LensAnswer extends InsideAnswer {
   readonly positions: readonly LensPosition[];
 }
 
-/** POST inside/neighbours: `NeighboursAnswer`. `token`: id or text of a token. */
+/** POST inside/neighbours: `NeighboursAnswer`. `token` is the id or the text of a token. */
 export const neighboursSchema = z.strictObject({
   model,
   token: z.union([whole, z.string().min(1).max(1000)]),
@@ -131,7 +131,7 @@ export const neighboursSchema = z.strictObject({
 export type NeighboursRequest = z.infer<typeof neighboursSchema>;
 export type NeighboursAnswer = InsideAnswer & Neighbours;
 
-/** Maximum number of places of one patch request: each place takes two passes of the model. */
+/** Maximum number of places of one patch request. The model makes two passes for each place. */
 export const mostPlaces = 64;
 
 /** POST inside/patch: `PatchAnswer`. Both texts must have the same number of tokens. */
@@ -139,7 +139,10 @@ export const patchSchema = z.strictObject({
   model,
   clean: text,
   corrupted: text,
-  /** Places to patch, each in a separate experiment. Empty: only the two texts without patches. */
+  /**
+   * Places to patch, each in a separate experiment. If there are none, the answer has only the two texts without
+   * patches.
+   */
   places: z
     .array(z.strictObject({ layer: whole, position: whole, part: z.enum(["attention", "mlp", "residual"]) }))
     .max(mostPlaces),
@@ -166,6 +169,9 @@ export interface PatchAnswer extends InsideAnswer {
   readonly answer: NamedToken;
   readonly clean: PatchReading;
   readonly corrupted: PatchReading;
-  /** For each of `places`: the corrupted text with this one activation taken from the clean text. */
+  /**
+   * For each of `places`: the prediction for the corrupted text, in which one activation is replaced by the same
+   * activation of the clean text.
+   */
   readonly patched: readonly PatchReading[];
 }
