@@ -8,7 +8,7 @@ import { temporaryOf } from "../../io/temporary-names.node.ts";
 import { folderNames } from "../folder-names.ts";
 import { readmeMark } from "../write/run-readme.ts";
 
-/** Larger files do not belong to a run that has not started. */
+/** Maximum size of a file that this module removes. A run that has not started makes no larger files. */
 const maxBytes = 2 ** 20;
 
 const isText = (path: string, isOurs: (text: string) => boolean): Promise<boolean> =>

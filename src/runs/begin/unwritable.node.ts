@@ -1,4 +1,4 @@
-/** The error of a new run whose folder or first files cannot be made. */
+/** The error for a new run whose folder or first files cannot be made. */
 import { statfs } from "node:fs/promises";
 import { basename, dirname, relative, resolve, sep } from "node:path";
 import { CheckpointError, ConfigError } from "../../core/errors/errors.ts";
@@ -16,7 +16,10 @@ const reasons: Readonly<Record<string, string>> = {
   EDQUOT: "a full disk quota",
 };
 
-/** Whether the call that failed for lack of space was creating a name: a disk can also run out of room for names. */
+/**
+ * Whether the call that failed for lack of space was creating a file or a folder. A disk can have free bytes but no
+ * room for another name.
+ */
 const makesName = (error: unknown): boolean =>
   error instanceof Error && "syscall" in error && ["open", "mkdir", "link", "rename"].includes(String(error.syscall));
 

@@ -64,8 +64,8 @@ const cut = (columns: Reading["steps"] | Reading["evals"], count: number): void 
 };
 
 /**
- * Minimum plausible tokens per second. A step with less counts as a step without a time; otherwise no later time would
- * be finite.
+ * Minimum plausible tokens per second. A slower step counts as a step without a time, because its time would make all
+ * later times infinite.
  */
 const slowest = 1e-9;
 

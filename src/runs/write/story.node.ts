@@ -91,8 +91,8 @@ export const openStory = async (
       if (event.type === "overfitting" || event.type === "nonfinite") return;
       goOn(story, event);
       if (event.type === "sample" && ownsSamples) await append(samples, sampleText(event));
-      // Written at once: if the process is killed after a better evaluation, the page must not show another best loss
-      // than the event log.
+      // The page is written at once. So if the process is killed after a better evaluation, the page and the event log
+      // show the same best loss.
       const isBetter = event.type === "eval" && event.reason !== "end" && event.best;
       const isDue = event.type === "start" || event.type === "checkpoint" || event.type === "done" || isBetter;
       const isPage = (text: string): boolean => text.includes(readmeMark);
