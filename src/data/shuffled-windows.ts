@@ -1,6 +1,6 @@
 /**
  * Windows of a text without repetition. In every epoch (a pass over the text) the windows follow each other without
- * gaps, so each token is a target once; their order is new in each epoch.
+ * gaps, so each token is a target once. The order of the windows is new in each epoch.
  */
 import { randomKey, randomStream } from "../core/random.ts";
 import { type Batch, checkTokenCounts, firstRowOfPass, type PassRange, passRows, setWindow } from "./batches.ts";

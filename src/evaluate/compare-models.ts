@@ -49,7 +49,8 @@ export interface GreedyDifference {
 /** How much two models differ. */
 export interface ModelsDifference {
   /**
-   * Largest absolute difference of a logit, over the whole vocabulary and all positions of prompts and continuations.
+   * Largest absolute difference between the two models' logits, over the whole vocabulary and all positions of prompts
+   * and continuations.
    */
   readonly largestLogit: number;
   /** Number of prompts. */
@@ -123,7 +124,7 @@ const comparePrompt = async (
   const [first, second] = [await one.logits(ids), await other.logits(ids)];
   const width = first.shape[1];
   let largest = 0;
-  // The result is NaN if a logit is NaN, so that this does not look like a small difference.
+  // The result is NaN if a logit is NaN. Otherwise a damaged logit would look like a small difference.
   for (let i = 0; i < first.data.length; i++) {
     largest = Math.max(largest, Math.abs((first.data[i] as number) - (second.data[i] as number)));
   }

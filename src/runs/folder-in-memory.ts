@@ -125,7 +125,8 @@ const checkKind = ({ documents, valText, valDocuments }: RunFiles, data: RunData
  * Makes the files of a folder that Node's `train({ resume })` and `foretoken train --resume` accept.
  * @experimental
  * @param run the run's text or documents, and the files that `onCheckpoint` got.
- * @returns the bytes of the files, under their paths in the folder. The checkpoints' bytes are the given arrays, not copies.
+ * @returns the bytes of the files, under their paths in the folder. The checkpoints' bytes are the given arrays, not
+ * copies.
  * @throws ConfigError if `run` lacks the text or the documents that it trains on, or a file of its last checkpoint.
  * @example
  * ```ts

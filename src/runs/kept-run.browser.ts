@@ -14,7 +14,8 @@ export interface BrowserRunStore {
    */
   read(): Promise<RunFiles | null>;
   /**
-   * Replaces the stored run. If the tab is closed meanwhile, the store has the complete old run or the complete new run.
+   * Replaces the stored run. If the tab is closed meanwhile, the store has either the complete old run or the complete
+   * new run.
    * Files whose bytes did not change are not written again.
    * @throws CheckpointError if the browser has no room; the old run stays.
    */

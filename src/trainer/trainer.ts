@@ -69,9 +69,9 @@ export interface Trainer {
   /** Number of tokens of a step, and number of targets; the loss is the mean over the targets. */
   sizeOf(step: number): BatchSize;
   /**
-   * Computes loss and gradient of update number `step` (0-based). Its batches depend only on the seed and the step.
-   * Weights and moments do not change, and a repeated call gives the same bits. If other code changes the weights, the
-   * change takes effect at the first step, or at a step that does not follow the previous one.
+   * Computes loss and gradient of update number `step` (0-based). The step's batches depend only on the seed and the
+   * step. Weights and moments do not change, and a repeated call gives the same bits. If other code changes the
+   * weights, the change takes effect at the first step, or at a step that does not follow the previous one.
    */
   measure(step: number, observer?: StepObserver): Promise<StepMeasure>;
   /** Updates the weights with the gradient of the last `measure`; returns the learning rate. */
@@ -99,8 +99,7 @@ export interface Trainer {
 
 /**
  * A trainer in the state before the first step. A resumed run then restores its own state.
- * @param baseRows with adapters: rows of the base model that a file has in blocks of 4 to 8 bits, and that stay in
- * blocks.
+ * @param baseRows with adapters: rows of the base model that stay in blocks of 4 to 8 bits, as they are in their file.
  * @param begin a token with which each window of a text begins. Default: none.
  */
 export const createTrainer = (

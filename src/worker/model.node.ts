@@ -70,7 +70,7 @@ const checkCorpus: (where: string, value: unknown) => asserts value is MeasuredC
 
 /**
  * Loads a language model in its own thread, with the same results, bit for bit, as `loadPretrained`.
- * @param checkpoint its directory; or its files, which are copied.
+ * @param checkpoint the checkpoint's directory, or its files (they are copied).
  * @param options the name of a backend, threads, dtype, adapters.
  * @throws what `loadPretrained` throws.
  * @example

@@ -70,8 +70,8 @@ export interface ThreadModel extends ThreadInside {
    */
   generate(options?: GenerateOptions): AsyncGenerator<GenerateEvent, void, undefined>;
   /**
-   * Like the library's `openEngine`, with equal texts and errors; the engine is in the thread. Closing the model closes
-   * it too.
+   * Like the library's `openEngine`, with equal texts and errors; the engine is in the thread. Closing the model also
+   * closes the engine.
    */
   openEngine(options?: EngineOptions): Promise<ThreadEngine>;
   /**
@@ -97,11 +97,11 @@ export interface ThreadEngine {
   /** Like `generate` of the library's engine. */
   generate(options?: EngineGenerateOptions): AsyncGenerator<EngineEvent, void, undefined>;
   /**
-   * The events of `generate` in batches: each batch has all events since the previous one. A reader of many texts needs
-   * fewer messages between threads.
+   * The events of `generate` in batches: each batch has all events since the previous one. If many texts are read,
+   * batches need fewer messages between threads.
    */
   generateBatches(options?: EngineGenerateOptions): AsyncGenerator<readonly EngineEvent[], void, undefined>;
-  /** Counters since the engine was opened, and what it holds at present. */
+  /** Counters since the engine was opened, and what the engine holds at present. */
   counts(): Promise<EngineCounts>;
   /** Frees the cache; texts in progress fail. A second call does nothing. */
   close(): Promise<void>;
@@ -162,7 +162,7 @@ const sentCorpus = (given: MeasuredCorpus): MeasuredCorpus => {
   return { name, train, val, parts };
 };
 
-/** The last event of a call, which has only one. */
+/** The only event of a call that returns a single event. */
 const one = async <T>(events: AsyncGenerator<unknown, void, undefined>): Promise<T> => {
   let result: unknown;
   for await (const event of events) result = event;

@@ -11,7 +11,7 @@ import type { HandOut, OnAdapter, OnCheckpoint } from "../train/run/callbacks.ts
 
 /** Whether a value can be sent to a thread. */
 export const isCloneable = (value: unknown): boolean => {
-  // Not tried with `structuredClone`: a text or files would be copied, and may be large.
+  // This does not try `structuredClone`, because it would copy texts and files, which may be large.
   if (typeof value === "string" || isFiles(value)) return true;
   try {
     structuredClone(value);
@@ -35,7 +35,8 @@ export const splitWorker = <Options extends object>(
 };
 
 /**
- * Whether all options can be sent. If not, the checks on this thread name the option that cannot, such as a function.
+ * Whether all options can be sent. If not, the checks on this thread name the option that cannot be sent, such as a
+ * function.
  */
 export const canSend = (args: Readonly<Record<string, unknown>>): boolean =>
   typeof (args.backend ?? "") === "string" && Object.values(args).every(isCloneable);
@@ -64,8 +65,8 @@ const isAbortedBefore = (work: Promise<unknown>, signal: AbortSignal | undefined
 
 /**
  * Trains in `thread`, which is released at the end.
- * @param leaves whether to leave at once if the run is stopped before its first event. Nothing is saved by then, and
- * reading a large text takes many seconds; the thread then ends by itself.
+ * @param leaves whether to return at once if the run is stopped before its first event. Nothing is saved by then, and
+ * reading a large text can take many more seconds. The thread later ends by itself.
  */
 export async function* trainIn(
   thread: WorkerThread,

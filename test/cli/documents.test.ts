@@ -46,11 +46,11 @@ test.each([
   [["--data", "bad.jsonl", ...short], /^foretoken: bad\.jsonl:2: messages must have an answer to learn/u],
   [
     ["--data", "text.txt", "--rows", "one", "--steps", "4", "--backend", "reference"],
-    /^foretoken: --train\.rows: must go with documents/u,
+    /^foretoken: --train\.rows: must be used with documents/u,
   ],
   [
     ["--data", "chat.jsonl", "--windows", "shuffled", "--chat-template", "chatml.jinja", ...short],
-    /^foretoken: --train\.windows: must go with a text/u,
+    /^foretoken: --train\.windows: must be used with a text/u,
   ],
   [
     ["--data", "chat.jsonl", "--chat-template", "none.jinja", ...short],

@@ -261,7 +261,9 @@ describe("a run that goes back to before better weights, with a plan that does n
     expect(await stepOf(join(out, "best"))).toBe(12);
     const { events, notices } = await resumeNoting(join(out, "checkpoint-4"), { steps: 6 });
     expect(notices).toContainEqual(expect.stringMatching(gone));
-    expect(notices).toContain(`${join(out, "best-set-aside-12")}: best weights of an earlier plan that the run no longer follows`);
+    expect(notices).toContain(
+      `${join(out, "best-set-aside-12")}: best weights of an earlier plan that the run no longer follows`,
+    );
     expect(await stepOf(join(out, "best-set-aside-12"))).toBe(12);
     await checkBest(out, events);
   });

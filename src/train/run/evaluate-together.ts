@@ -10,15 +10,15 @@ import type { Model } from "../../models/model.ts";
 import type { RunTeam } from "../../trainer/team.ts";
 
 /**
- * Number of passes that a machine computes between two exchanges. After a request to stop, the machines wait at most
- * this long.
+ * Number of passes that a machine computes between two exchanges. After a request to stop, the machines compute at most
+ * this many more passes.
  */
 const passesAtATime = 8;
 
 /**
- * Evaluates a model on all machines of a team, which have equal weights: each machine computes the losses of its share
- * of the passes. The losses are added in the order of the passes, so the result has the same bits as on one machine.
- * A machine that is asked to stop interrupts the evaluation.
+ * Evaluates a model on all machines of a team. The machines have equal weights, and each computes the losses of its
+ * share of the passes. The losses are added in the order of the passes, so the result has the same bits as on one
+ * machine. A machine that is asked to stop interrupts the evaluation.
  * @returns the same result on every machine; undefined if the evaluation was interrupted (then `agreed` is aborted).
  */
 export const evaluateTogether = async (

@@ -49,8 +49,8 @@ export const measure = async (run: Running, reason: EvalEvent["reason"]): Promis
   position.measuredNow(valLoss);
   const trainLoss = lossCount === 0 ? null : lossSum / lossCount;
   const event = await note(input, { v, type: "eval", step, trainLoss, valLoss, ...rest, reason, best: isBest });
-  // Counts as evaluated only here, after events and weights are stored: if storing fails, the saved run repeats the
-  // evaluation when it is resumed.
+  // The evaluation counts only from here on, after events and weights are stored. So if storing fails, the saved run
+  // repeats the evaluation when it is resumed.
   position.evaluated(isBest);
   return event;
 };

@@ -163,7 +163,9 @@ describe("a run on conversations", () => {
     await collect(begin({ data: long, valData: data, config: short, out: null, finalSampleTokens: 0, onNotice }));
     expect(
       notices.some((text) =>
-        /: 2 of 4 documents to learn from are longer than the context of 64 tokens: cut into \d+ pieces$/u.test(text),
+        /: 2 of 4 documents to learn from are longer than the context of 64 tokens and were cut into \d+ pieces$/u.test(
+          text,
+        ),
       ),
     ).toBe(true);
     const refusing = { ...short, train: { ...short.train, longDocuments: "refuse" } } as const;
@@ -182,7 +184,7 @@ describe("a run on conversations", () => {
     );
     const rows = { ...smallRun, train: { ...smallRun.train, rows: "one" } } as const;
     await expect(collect(train({ data: text, preset: "book", config: rows, out: null }))).rejects.toThrow(
-      'config.train.rows: must go with documents: a .jsonl file, or a folder of them; got "one" with a text; try leaving it out',
+      'config.train.rows: must be used with documents: a .jsonl file, or a folder of them; got "one" with a text; try leaving it out',
     );
     await expect(collect(begin({ documents: [] }))).rejects.toThrow("data and documents: only one of them may define");
     await expect(collect(begin({ data: undefined, documents: [] }))).rejects.toThrow(
