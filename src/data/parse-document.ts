@@ -22,7 +22,7 @@ export interface GivenMessage {
   readonly role: "system" | "user" | "assistant";
   /** Its text. */
   readonly content: string;
-  /** 0: the loss does not count this answer. Default 1. */
+  /** With 0, the loss does not count this answer. Default 1. */
   readonly weight?: 0 | 1 | undefined;
 }
 

@@ -60,7 +60,8 @@ export const shuffledWindows = (
 };
 
 /**
- * Windows [from, to) at `offsetOf`, divided into passes by `passRows`. Each pass is made only when it is needed.
+ * Windows number [from, to), at the offsets that `offsetOf` returns, divided into passes by `passRows`. Each pass is
+ * made only when it is needed.
  * @param range range of passes. Default: all.
  * @param begin a token with which each window begins. Default: none.
  */

@@ -57,7 +57,7 @@ export interface MeasuredTokens {
   readonly bytes: number;
   /** The documents that the tokens belong to; absent if the tokens are one text. */
   readonly documents?: Documents | undefined;
-  /** A token with which each window of a text begins, and which is not a target. Absent: none. */
+  /** A token with which each window of a text begins, and which is not a target. Absent if there is none. */
   readonly begin?: number | undefined;
 }
 

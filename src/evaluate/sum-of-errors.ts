@@ -62,8 +62,8 @@ const belowPieces = ({ scale, pieces }: Pieces): ((x: number) => number) => {
  *
  * For two t distributions this is the Behrens–Fisher distribution (Fisher 1935, "The fiducial argument in statistical
  * inference"). Bayes' rule with a flat prior gives the same distribution (Jeffreys 1961, "Theory of probability",
- * 5.42). The integral is over y, the error with the narrower distribution: the pieces of this distribution are small compared
- * with the wider one.
+ * 5.42). The integral is over y, the error with the narrower distribution: the pieces of this distribution are small
+ * compared with the wider one.
  *
  *     P(|x + y| ≤ w) = ∫ f(y) · (F(w − y) − F(−w − y)) dy     y = scale · sinh(u), u at equal distances
  *

@@ -44,7 +44,7 @@ export interface StartEvent extends Versioned {
   readonly trainTokens: number;
   /** Number of validation tokens. */
   readonly valTokens: number;
-  /** The documents that the tokens belong to; absent in a run on a text. */
+  /** The documents that the tokens belong to; absent if the run trains on a text. */
   readonly documents?: StartDocuments | undefined;
   /** Number of different tokens. */
   readonly vocabSize: number;

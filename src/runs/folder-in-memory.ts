@@ -100,7 +100,10 @@ const checkRun = (run: RunFiles): void => {
   if (bad !== undefined) throw new ConfigError({ where, must: "must have only files, no folders", got: show(bad) });
 };
 
-/** @throws ConfigError if the data is not of the kind that the run trains on: Node would look for other files. */
+/**
+ * @throws ConfigError if the run trains on documents but the data is a text, or the other way round. Node would look
+ * for other files.
+ */
 const checkKind = ({ documents, valText, valDocuments }: RunFiles, data: RunData): void => {
   const isDocuments = data.documents === true;
   const kind = isDocuments ? "documents" : "text";
@@ -176,7 +179,7 @@ const checkFolder = (folder: unknown): void => {
   if (isMap || isList) return;
   throw new ConfigError({
     where: "runFromFolder: folder",
-    must: "must be an object of bytes by paths, or a list of files",
+    must: "must be an object from paths to bytes, or a list of files",
     got: show(folder),
   });
 };

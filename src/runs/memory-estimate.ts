@@ -30,8 +30,8 @@ export interface MemoryEstimate {
   /** The program: Node with this library, compiled code and heap. 0 if unknown, as in a browser. */
   readonly program: number;
   /**
-   * Peak memory: the program, the tokens, and the largest of `reading`, `loading` and training. Training needs
-   * everything else in this list.
+   * Peak memory: the program, the tokens, and the need of the largest phase. The phases are reading, loading, and
+   * training with everything else.
    */
   readonly total: number;
 }

@@ -29,7 +29,7 @@ const dataSchema = z.strictObject({
   finalSampleTokens: z.int().min(0),
   // Absent if the weights were drawn at random.
   initFrom: initialSchema.optional(),
-  // Absent in a run on a text.
+  // Absent if the run trains on a text.
   documents: z.literal(true).optional(),
   /** A given chat template that replaces the model's own. */
   chatTemplate: z.string().optional(),

@@ -171,7 +171,7 @@ const startFrom = async function* (
   const { config, tokenizer } = prepared;
   const { prompt = about.prompt } = options;
   tokenizer.encode(prompt, "prompt");
-  // The name is known only after reading: the default text may be either of two.
+  // The name is known only after reading, because the default may be either of two texts.
   const out = isNamedLater ? join(runsFolder, defaultRunName(about.name, options.preset)) : asked;
   const data: RunData = {
     ...(given === undefined

@@ -60,7 +60,10 @@ export interface Trainer {
    * null: all weights are trained.
    */
   readonly base: Model | null;
-  /** Gradients of the last measured step, over all passes. In a team: only of the weights that this machine updates. */
+  /**
+   * Gradients of the last measured step, over all passes. In a team, only the gradients of the weights that this
+   * machine updates.
+   */
   readonly gradients: Gradients;
   /** All arrays that a step writes gradients to, including `gradients`. */
   readonly gradientStorages: readonly Storage[];
@@ -85,8 +88,8 @@ export interface Trainer {
   snapshot(): TrainerSnapshot;
   /**
    * Restores a state of this trainer, or of another trainer with the same configuration. The next step uses it.
-   * @param arrays all arrays of `stateLayouts`; the caller keeps them. null: the state before the first step, with
-   * weights drawn from the seed.
+   * @param arrays all arrays of `stateLayouts`; the caller keeps them. null restores the state before the first step,
+   * with weights drawn from the seed.
    */
   restore(arrays: StateArrays | null): void;
   /**
@@ -206,8 +209,8 @@ const allocate = (
 
 /**
  * A trainer with passes from any source.
- * @param divide gives the number of branches that run in parallel; undefined: all threads compute one pass after
- * another.
+ * @param divide returns the number of branches that run in parallel. If it returns undefined, all threads compute one
+ * pass after another.
  * @param baseRows as in `createTrainer`.
  */
 export const trainerOn = (

@@ -31,7 +31,7 @@ export interface LoadRequest {
    * round activations to 8 bits. Default true, but false with `asInTraining`.
    */
   readonly keepBlocks?: boolean | undefined;
-  /** A LoRA adapter for the model: a folder, or its files. The adapter is in use as "default". Default: none. */
+  /** A LoRA adapter for the model: a folder, or its files. It is used under the name "default". Default: none. */
   readonly adapter?: string | AdapterFiles | undefined;
   /** Several adapters by name. The first is in use; `useAdapter` changes to another. Default: none. */
   readonly adapters?: Readonly<Record<string, string | AdapterFiles>> | undefined;

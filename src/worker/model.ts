@@ -43,13 +43,13 @@ export interface ThreadModel extends ThreadInside {
   readonly parameters: number;
   /** Converts text to token ids and back, on the calling thread. */
   readonly tokenizer: Tokenizer;
-  /** The chat template that writes conversations as text; null: the model was not trained for conversations. */
+  /** The chat template that writes conversations as text; null if the model was not trained for conversations. */
   readonly chatTemplate: ChatTemplate | null;
   /** Ids of tokens that end a text; generation stops at them. */
   readonly endTokens: readonly number[];
   /** Names of the model's LoRA adapters. */
   readonly adapters: readonly string[];
-  /** The adapter in use; null: only the model's own weights are used. */
+  /** The adapter in use; null if only the model's own weights are used. */
   readonly adapter: string | null;
   /**
    * Changes to another adapter, or to none. Work that has already begun does not change.

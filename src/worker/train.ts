@@ -21,7 +21,7 @@ export const isCloneable = (value: unknown): boolean => {
   }
 };
 
-/** @throws ConfigError if `options` is not an object, or `worker` is not true or false. */
+/** @throws ConfigError if `options` is not an object, or `worker` is not a boolean. */
 export const splitWorker = <Options extends object>(
   options: Options,
   byDefault: boolean,
@@ -47,7 +47,7 @@ export const handOutCallbacks = ({ onCheckpoint, onAdapter }: HandOut) => ({
   onAdapter: (...given: Parameters<OnAdapter>) => onAdapter?.(...given),
 });
 
-/** The callback for the thread, if its caller has one. */
+/** The callback for the thread, if the caller gave one. */
 export const handOutOf = (name: keyof HandOut | null, ask: CallContext["ask"]): HandOut =>
   name === null ? {} : { [name]: (files: unknown, which: string): Promise<void> => ask(name, files, which) };
 

@@ -21,7 +21,7 @@ test("conversations: the head says how they are taken, and evaluate measures the
   const { stdout, stderr, status } = await cli([...args, "--out", "run"], { cwd });
   expect(status, stderr).toBe(0);
   expect(stdout).toMatch(/^text {7}chat\.jsonl .* 27 documents to learn from: [\d,]+ tokens, [\d,]+ in the loss/mu);
-  expect(stdout.replace(/\s+/gu, " ")).toContain("one: one document in a row");
+  expect(stdout.replace(/\s+/gu, " ")).toContain("one: one document per row");
   expect(stdout.replace(/\s+/gu, " ")).toContain("passes over the documents");
   expect(stdout).toContain("npx foretoken chat run");
 

@@ -140,7 +140,7 @@ const take = (noted: Noted, event: NotedEvent): void => {
 /** Maximum number of characters of an error that are shown. */
 const mostOfError = 280;
 
-/** Beginning of a line with a `step` event. Nearly all lines are such lines, and only the last one matters. */
+/** Beginning of a line with a `step` event. Nearly all lines begin like this, and only the last of them matters. */
 const stepLine = '{"v":1,"type":"step",';
 
 /**

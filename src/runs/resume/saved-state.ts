@@ -31,7 +31,7 @@ export interface CheckpointRead {
   readonly directory: string;
   readonly state: Uint8Array;
   readonly optimizer: Uint8Array;
-  /** null: the checkpoint has no manifest. */
+  /** null if the checkpoint has no manifest. */
   readonly manifest: Manifest | null;
   weights(): Promise<SavedWeights>;
   /** SHA-256 of a configuration, as in manifests. */

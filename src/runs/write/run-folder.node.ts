@@ -97,7 +97,7 @@ export const openRunFolder = async (
     if (systemErrorCode(error) === undefined && !(error instanceof UnreadableFileError)) throw error;
     throw new CheckpointError({
       where: shown,
-      must: "the run's folder must be writable, and its log a regular file",
+      must: "the run's folder must be writable, and its log must be a regular file",
       got: error instanceof Error ? error.message : String(error),
       cause: error,
     });

@@ -147,8 +147,8 @@ const shape = ({ nLayer, nHead, nKvHead, nEmbd, contextLength }: ModelConfig, is
 
 /** Describes how many documents a row has. */
 export const rowsInWords: Readonly<Record<RowKind, string>> = {
-  packed: "as many documents in a row as fit",
-  one: "one document in a row",
+  packed: "as many documents per row as fit",
+  one: "one document per row",
 };
 
 const plan = ({ model, train }: RunConfig): string => {

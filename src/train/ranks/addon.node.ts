@@ -70,9 +70,11 @@ export interface MpiAddon {
   endProcess(line: string): void;
   /**
    * Numbers that JavaScript and the MPI thread share (native/mpi/life.h). JavaScript writes three numbers:
+   *
    * - a tick counter
    * - the watch mode: 0 for off, 1 to learn the longest silence, 2 to watch
    * - the seconds of silence after which all ranks end; 0 for never
+   *
    * The MPI thread writes 1 while it is inside MPI_Init and 2 while it is inside MPI_Finalize. During these calls no
    * heartbeats are sent.
    */

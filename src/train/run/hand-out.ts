@@ -116,7 +116,7 @@ const givingAdapters = (
 
 /**
  * A store that passes each checkpoint to a callback.
- * @param store saves each checkpoint first; null: checkpoints are saved nowhere else.
+ * @param store saves each checkpoint first; null if checkpoints are saved nowhere else.
  * @param base the base model of adapters.
  */
 export const handingOut = (

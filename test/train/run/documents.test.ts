@@ -86,7 +86,7 @@ describe("a run on conversations", () => {
 
     const readme = await readFile(join(out, "README.md"), "utf8");
     expect(readme).toContain("| documents | ");
-    expect(readme).toContain("as many documents in a row as fit");
+    expect(readme).toContain("as many documents per row as fit");
     expect(readme).toContain("npx foretoken chat .");
     const { runs } = await listRuns(join(out, ".."));
     expect(runs.find(({ path }) => path === out)).toMatchObject({ state: "finished", step: 60 });
@@ -216,7 +216,7 @@ describe("a run on plain documents", () => {
       expect(ofType(events, "done")[0]?.reason).toBe("finished");
       expect(ofType(events, "sample").at(-1)?.prompt).toBe("so");
     }
-    expect(await readFile(join(out, "README.md"), "utf8")).toContain("one document in a row");
+    expect(await readFile(join(out, "README.md"), "utf8")).toContain("one document per row");
     expect(chatContext).toBeGreaterThan(smallRun.model.contextLength);
   });
 });
