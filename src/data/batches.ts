@@ -64,7 +64,7 @@ export const setWindow = (
   y.set(tokens.subarray(from, from + time), at);
 };
 
-/** Number of random words that one `integer` uses, and number of words per block of the stream. */
+/** Two numbers of random words: how many one `integer` uses, and how many a block of the stream has. */
 const wordsPerInteger = 2;
 const wordsPerBlock = 4;
 

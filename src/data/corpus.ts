@@ -12,7 +12,7 @@ export interface TextPart {
 
 /** A text in two parts: one for training, one held out for validation. */
 export interface Corpus {
-  /** Short name for people: `tiny-shakespeare`, or the name of the file or folder. */
+  /** Short name to show to users: `tiny-shakespeare`, or the name of the file or folder. */
   readonly name: string;
   /** Source of the text: a path or an address. */
   readonly source: string;

@@ -59,7 +59,7 @@ export interface ModelsDifference {
   readonly sameIds: number;
   /** Number of prompts after which both models choose the same tokens. */
   readonly sameTokens: number;
-  /** First difference after each prompt that has one, in the order of the prompts. */
+  /** For each prompt after which the models differ: the first difference, in the order of the prompts. */
   readonly differences: readonly GreedyDifference[];
   /** First difference between tokenizers, ids that end a text, or chat templates; null if there is none. */
   readonly textDifference: TextDifference | null;

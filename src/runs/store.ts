@@ -82,7 +82,7 @@ export interface RunStore extends RecordStore, RollbackStore {
   /** Replaces the best weights by the weights after `step` updates. */
   saveBest(values: ReadValues, step: number): Promise<void>;
   /**
-   * Saves a run that ends with an error of the store, if possible.
+   * Saves a run that ends because the store failed, if that is possible.
    * @returns the error to throw instead, which says where the run is saved; null if it is saved in its usual place.
    */
   saveInNeed?(state: SavedState): Promise<CheckpointError | null>;

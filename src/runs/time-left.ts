@@ -41,7 +41,7 @@ export interface RunSpeed {
 export const secondsToEnd = (config: RunConfig, { step, stepSeconds, evalSeconds, valTokens }: RunSpeed): number => {
   const { steps } = config.train;
   if (step >= steps) return 0;
-  // Before the first evaluation its time is estimated from the time of a step.
+  // Before the first evaluation, the time of an evaluation is estimated from the time of a step.
   const each = evalSeconds ?? forwardSeconds(config, stepSeconds, valTokens);
   return (steps - step) * stepSeconds + evaluationsLeft(config, step, steps) * each;
 };

@@ -10,7 +10,8 @@ import type { OnAdapter, OnCheckpoint } from "./run/callbacks.ts";
 
 /** Options for both new and resumed runs. Options of the computation do not change results. */
 export interface Running {
-  // Declared once for both kinds of run: an editor shows no docstring for an option that is declared twice.
+  // These options are declared once for both kinds of run, because an editor shows no docstring for an option that is
+  // declared twice.
   /**
    * What to train on: the name of a corpus, a UTF-8 text file, a folder of text files, a `.jsonl` file of documents, or
    * a folder with only such files. Default: Tiny Shakespeare, or Moby-Dick if offline. For a resumed run: the new place

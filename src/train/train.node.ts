@@ -125,7 +125,7 @@ const keepingBase = ({ lora }: RunConfig, initial: FoundWeights | null, { onNoti
 
 const startRun = async function* (options: NewRun, ranks: Ranks): AsyncGenerator<TrainEvent, void, undefined> {
   const around = surroundings(options.availableMemory, options.memoryCheck !== false, ranks?.localSize);
-  // Checked before weights are read, because reading takes longer.
+  // The folder is checked before weights are read, because reading takes longer.
   if (writes(ranks) && typeof options.out === "string" && options.initFrom !== undefined) await checkFree(options.out);
   const initial = await initialOf(options);
   try {

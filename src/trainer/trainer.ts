@@ -202,7 +202,7 @@ const allocate = (
   const { optimizer: rule } = config.train;
   const reduction = closeOnError(close, () => reductionOf(team, backend, model, rule, sum.total));
   const optimizer = open(() => createPartOptimizer(backend, trainedPart(model).layout, rule, reduction.stretches));
-  // Allocated here, so that lasting memory comes before the temporary memory of steps.
+  // The rounded copies are allocated here, so that lasting memory comes before the temporary memory of steps.
   closeOnError(close, () => model.rounded());
   return { model, base: model === whole ? null : whole, sum, reduction, optimizer, close };
 };

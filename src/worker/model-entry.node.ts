@@ -69,7 +69,7 @@ serveThread(
         throw error;
       }
     },
-    // Imported only when needed, so that generation starts sooner.
+    // The module is imported only when needed, so that generation starts sooner.
     async () => {
       const { evaluateCorpus } = await import("../evaluate/evaluate-corpus.ts");
       const { evaluateChoices } = await import("../evaluate/choices.ts");

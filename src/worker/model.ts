@@ -209,7 +209,7 @@ export const loadIn = async (
   let making: Promise<Tokenizer> | undefined;
   const onTokenizer = (json: unknown): void => {
     making = loadTokenizer(json, `${where}/tokenizer.json`);
-    // Awaited below; until then an error must not count as unhandled.
+    // The promise is awaited below. Until then its error must not count as unhandled.
     making.catch(() => {});
   };
   try {

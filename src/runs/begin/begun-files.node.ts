@@ -1,4 +1,4 @@
-/** Removes the first files of a run that could not start. */
+/** Removes the files that a run wrote before it failed to start. */
 import { readdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { readRegularFile } from "../../core/system/regular-file.node.ts";

@@ -23,7 +23,7 @@ export interface FoundWeights extends InitialWeights {
   readonly files: BaseFiles;
 }
 
-/** Options of reading weights. */
+/** Options for reading weights. */
 export interface InitialOptions {
   /** Whether matrices stay in a GGUF file's blocks of 4 to 8 bits, for a base model under adapters. Default false. */
   readonly keepBlocks?: boolean;
@@ -86,7 +86,7 @@ export const readInitial = async (named: string, options: InitialOptions = {}): 
       where: `initFrom ${named}`,
       must: "must name a whole model",
       got: "an adapter without its base model",
-      // `named`, not the directory: for a run, `merge` also uses the best weights.
+      // The hint uses `named`, not the directory: given a run, `merge` also uses the best weights.
       hint: mergeFirst(named),
     });
   }

@@ -57,7 +57,7 @@ export const unwritable = async (out: string, path: string, error: unknown): Pro
   const cause = error instanceof CheckpointError ? error.cause : error;
   const code = systemErrorCode(cause);
   if (code === undefined) return error;
-  // Removes the call and the path from the system's message.
+  // The name of the system call and the path are removed from the system's message.
   const reason = reasons[code] ?? (cause as Error).message.replace(/, \w+(?: '.*)?$/su, "");
   const room = code === "ENOSPC" ? await roomAt(path, makesName(cause)) : "";
   const file = fileOf(error, path);

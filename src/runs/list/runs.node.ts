@@ -242,7 +242,7 @@ const isoTime = (time: Date): string =>
   new Date(Number.isNaN(time.getTime()) ? furthest : time.getTime()).toISOString();
 
 const readListed = async (path: string, known: KnownRuns | undefined): Promise<ListedRun> => {
-  // Taken before the files are read, so that a write during reading counts as a change.
+  // These facts are read before the contents of the files, so that a write during reading counts as a change.
   const files = await filesOf(path);
   const before = known?.get(path);
   const isSameRun = before !== undefined && isUnchanged(before.files.description, files.description);

@@ -47,8 +47,8 @@ interface Reading extends Omit<RunColumns, "offset" | "steps" | "thinned" | "val
 
 type Line = Readonly<Record<string, unknown>>;
 
-// No schema here: checking each line with a schema would take longer than everything else, and a run may have millions
-// of lines.
+// Lines are not checked with a schema. This would take longer than everything else, because a run may have millions of
+// lines.
 const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
 const isStep = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 

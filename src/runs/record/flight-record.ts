@@ -221,8 +221,8 @@ export const parseRecord = (bytes: Uint8Array, where: string): FlightRecord => {
       return fail(`the file must hold ${name} with shape [${shape.join(", ")}]`, got);
     return tensor.data;
   };
-  // Checked before the layout is made, because a forged configuration could make the layout huge. A record has two
-  // tensors for the batch and one tensor for each parameter.
+  // This is checked before the layout is made, because a forged configuration could make the layout huge. A record has
+  // two tensors for the batch and one tensor for each parameter.
   if (tensors.size < model.nLayer) fail("each layer must have its tensors", `${tensors.size} tensors`);
   const layout = trainedLayout(config, vocabSize);
   const segments = readSegments(tensors.get(segmentsName), config, fail);

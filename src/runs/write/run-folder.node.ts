@@ -67,7 +67,7 @@ const openFiles = async (path: string, subject: RunSubject) => {
   return { story, notes: await openNotes(noted) };
 };
 
-/** Whether the files for people show such an event. */
+/** Whether README.md and samples.txt show such an event. */
 const isTold = ({ type }: TrainEvent): boolean => ["start", "sample", "eval", "checkpoint", "done"].includes(type);
 
 /**

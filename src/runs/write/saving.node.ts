@@ -41,8 +41,8 @@ export interface Saving {
   /** Like `save`, but never saves in another place, because nothing is trained yet. */
   saveStart(state: SavedState): Promise<void>;
   /**
-   * Saves a run that ends with an error. Resolves to null if it is saved in its folder, else to the error that says
-   * where it is saved.
+   * Saves a run that ends with an error. Resolves to null if the run is saved in its folder. Otherwise resolves to the
+   * error that says where it is saved.
    */
   saveInNeed(state: SavedState): Promise<CheckpointError | null>;
   saveBest(values: ReadValues, step: number): Promise<void>;

@@ -1,4 +1,4 @@
-/** The files for people in a run's folder: README.md and samples.txt, both made from the events. */
+/** The files for readers in a run's folder, README.md and samples.txt. Both are made from the events. */
 import { unlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { RunConfig } from "../../config/config.ts";
@@ -46,13 +46,13 @@ const append = async (path: string, text: string): Promise<void> => {
   }
 };
 
-/** Writes the events in a form for people. */
+/** Writes the events into README.md and samples.txt. */
 export interface Story {
   tell(event: TrainEvent): Promise<void>;
 }
 
 /**
- * Opens the files for people in a run's folder.
+ * Opens README.md and samples.txt in a run's folder.
  * @param past the earlier events, in order.
  * @param saved whether there is a checkpoint.
  */

@@ -8,7 +8,7 @@ import type { ArenaLayout } from "../../models/arena.ts";
 import { trainedPart } from "../../models/model.ts";
 import type { StepMeasure, StepObserver, StepPhase, Trainer } from "../../trainer/trainer.ts";
 
-/** Prefix of the finding when every tensor is finite. */
+/** The finding begins with this text if every tensor is finite. */
 export const allFinite = "no tensor: ";
 
 /** Result of the recorder. */

@@ -19,7 +19,7 @@ export interface PreparedData {
   readonly prepared: Prepared;
   /** Facts about the model that its checkpoints keep. */
   readonly facts: KeptFacts;
-  /** Number of bytes that reading took. */
+  /** Memory used for reading, in bytes. */
   readonly reading: number;
   readonly about: Pick<RunData, "name" | "sha256" | "prompt" | "documents">;
 }

@@ -53,7 +53,7 @@ const checkLengths = (
 const plural = (count: number, noun: string): string =>
   `${count.toLocaleString("en-US")} ${noun}${count === 1 ? "" : "s"}`;
 
-/** Notices about documents that were changed to fit the template or the context, as sentences. */
+/** One sentence for each way in which documents were changed to fit the template or the context. */
 const noticesOf = (
   name: string,
   part: string,

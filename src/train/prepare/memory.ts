@@ -209,7 +209,8 @@ export const estimateMemory = async (config: RunConfig, needs: MemoryNeeds): Pro
       const prompt = Array<number>(Math.min(length, contextLength + 1)).fill(0);
       return engine.write({ model, prompt, maxNewTokens, choose: () => 0 }).ended;
     };
-    // First a sample of two tokens; then a full-length one, which fills all pages or recomputes its window.
+    // The first sample has two tokens. The second one has the full length, so it fills all pages or recomputes its
+    // window.
     await write(promptTokens, Math.min(2, sampleTokens));
     await write(promptTokens + sampleTokens - 1, 1);
     await engine.close();

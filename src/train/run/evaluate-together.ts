@@ -32,7 +32,7 @@ export const evaluateTogether = async (
   for (let first = 0; first < passes.length; first += size * passesAtATime) {
     if (agreed?.aborted === true) return undefined;
     const count = Math.min(size * passesAtATime, passes.length - first);
-    // First the number of losses, then the losses.
+    // The number of losses comes first, then the losses.
     const ours = new Float64Array(1 + Math.ceil(count / size));
     let done = 0;
     for (let i = rank; i < count && asked?.aborted !== true; i += size) {

@@ -55,7 +55,7 @@ export const measure = async (run: Running, reason: EvalEvent["reason"]): Promis
   return event;
 };
 
-/** Sent once per run, at the first evaluation that shows overfitting. */
+/** The event is sent once per run, at the first evaluation that shows overfitting. */
 export async function* tellOverfitting(
   { input, position }: Running,
   valLoss: number,
