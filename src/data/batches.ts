@@ -19,8 +19,8 @@ export interface Batch {
   /** Tokens per sequence, T. */
   readonly time: number;
   /**
-   * Lengths of the documents in a batch of one row. The documents do not see each other, and together they may be
-   * longer than the context. Absent: each row is a sequence.
+   * Lengths of the documents in a batch of one row. Attention never crosses from one document to another. Together, the
+   * documents may be longer than the context. If absent, each row is a sequence.
    */
   readonly segments?: readonly number[];
 }
@@ -43,8 +43,8 @@ export interface TrainingBatchOptions {
 }
 
 /**
- * Writes a row of a batch: the window of `tokens` from index `from`. With `begin`, the inputs are `begin` and then the
- * tokens before each target. Without it, the first token of the window is only an input.
+ * Writes a row of a batch: the window of `tokens` from index `from`. With `begin`, the first input is `begin`, and all
+ * tokens of the window are targets. Without `begin`, the first token of the window is only an input.
  */
 export const setWindow = (
   { x, y, time }: Pick<Batch, "x" | "y" | "time">,
@@ -64,7 +64,7 @@ export const setWindow = (
   y.set(tokens.subarray(from, from + time), at);
 };
 
-/** Number of random words that one `integer` uses, and number of words per block of the stream. */
+/** Two numbers of random words: how many one `integer` uses, and how many a block of the stream has. */
 const wordsPerInteger = 2;
 const wordsPerBlock = 4;
 
@@ -225,8 +225,8 @@ export interface TokenCounts {
 }
 
 /**
- * Checks that a text is long enough before anything is built: a window and its last target for training, and one pair
- * for evaluation.
+ * Checks that a text is long enough before anything is built. Training needs one window and its last target. Evaluation
+ * needs one input and its target.
  * @param heldOut name of the option that sets the validation part, for the hint.
  * @throws DataError that names the split, its length and a hint.
  */

@@ -90,9 +90,7 @@ export interface LoadedCorpus extends Corpus {
 /** Number of UTF-16 units in a piece: hashing a string allocates three bytes per unit. */
 const unitsPerPiece = 2 ** 18;
 
-/**
- * Cuts a text into pieces, but never inside a surrogate pair. So a long text is never in memory as UTF-8 as a whole.
- */
+/** Cuts a text into pieces, but never inside a surrogate pair. So memory never holds the UTF-8 of a whole long text. */
 export function* textPieces(text: string): Generator<string, void, undefined> {
   for (let from = 0; from < text.length; ) {
     let end = Math.min(text.length, from + unitsPerPiece);

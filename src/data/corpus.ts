@@ -12,7 +12,7 @@ export interface TextPart {
 
 /** A text in two parts: one for training, one held out for validation. */
 export interface Corpus {
-  /** Short name for people: `tiny-shakespeare`, or the name of the file or folder. */
+  /** Short name to show to users: `tiny-shakespeare`, or the name of the file or folder. */
   readonly name: string;
   /** Source of the text: a path or an address. */
   readonly source: string;
@@ -98,14 +98,14 @@ export const passagesOf = (text: string, parts: readonly TextPart[], from: numbe
   });
 
 /**
- * Number of UTF-16 units in which a word with a letter is searched. (Lines of `====` and heading marks make no good
+ * A word with a letter is searched only within this many UTF-16 units. (Lines of `====` and heading marks make no good
  * prompts.)
  */
 const wordWithin = 2000;
 
 /**
- * The first word of a text that has a letter, with at most 24 characters. If there is none near the beginning: the
- * first word of any kind, or the first character of a text without words.
+ * The first word of a text that has a letter, cut to at most 24 characters. If no such word is near the beginning, it
+ * is the first word of any kind. For a text without words, it is the first character.
  */
 export const firstWord = (text: string): string => {
   const lettered = /(?<=^|\s)\S{0,8}?\p{L}/u.exec(text.slice(0, wordWithin))?.index ?? -1;

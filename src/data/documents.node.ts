@@ -11,7 +11,7 @@ import { namesInFolder, readTextFiles } from "./text.node.ts";
 
 /** Training and validation documents, with facts about their source. */
 export interface DocumentsCorpus extends DocumentsSplit {
-  /** Short name for people: the name of the file or folder. */
+  /** Short name to show to users: the name of the file or folder. */
   readonly name: string;
   /** SHA-256 of both parts, hexadecimal. It depends on the documents and on the split. */
   readonly sha256: string;

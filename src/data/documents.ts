@@ -1,6 +1,6 @@
 /**
- * Documents, before and after encoding: texts and conversations that do not see each other. In conversations, the model
- * learns the answers.
+ * Documents, before and after encoding. A document is a text or a conversation. Attention never crosses from one
+ * document to another. In conversations, the model learns the answers.
  */
 import { ConfigError, DataError } from "../core/errors/errors.ts";
 import { randomKey, randomStream } from "../core/random.ts";

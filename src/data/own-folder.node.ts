@@ -21,9 +21,9 @@ const hasKeys = (value: unknown, keys: readonly string[]): boolean =>
   isRecord(value) && keys.every((key) => Object.hasOwn(value, key));
 
 /**
- * Whether `folder` is a run or a checkpoint; undefined for any other folder. A run has a `run.json` with our keys, or a
- * `run.json` next to `metrics.jsonl` or `checkpoint/`. A checkpoint has a `model.safetensors` next to `manifest.json`,
- * or next to a `config.json` with our section.
+ * Whether `folder` is a run or a checkpoint; undefined for any other folder. A run has a `run.json` with this program's
+ * keys, or a `run.json` next to `metrics.jsonl` or `checkpoint/`. A checkpoint has a `model.safetensors` next to
+ * `manifest.json`, or next to a `config.json` with this program's section.
  * @param files names of the regular files in the folder.
  * @param folders names of the folders in it.
  */

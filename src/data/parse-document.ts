@@ -22,7 +22,7 @@ export interface GivenMessage {
   readonly role: "system" | "user" | "assistant";
   /** Its text. */
   readonly content: string;
-  /** 0: the loss does not count this answer. Default 1. */
+  /** With 0, the loss does not count this answer. Default 1. */
   readonly weight?: 0 | 1 | undefined;
 }
 
@@ -62,7 +62,10 @@ const roles: Readonly<Record<string, DocumentMessage["role"]>> = {
   gpt: "assistant",
 };
 
-/** Keys of features other than text. Such a line is refused, because its answers would be wrong without them. */
+/**
+ * Keys of features other than text. A line with such a key is refused, because its answers would be wrong without that
+ * feature.
+ */
 const unsupported = ["tools", "functions", "tool_calls", "function_call"] as const;
 
 const hint =
@@ -142,7 +145,8 @@ export const documentOf = (value: unknown, where: string): SourceDocument => {
   if (!isRecord(value)) return refuse(where, "each line must be an object", show(value), hint);
   checkSupported(value, where);
   const kinds = ["messages", "conversations", "completion", "text"].filter((key) => has(value, key));
-  // A conversation wins over `text`: data sets often contain the same conversation as text too.
+  // If a line has both a conversation and `text`, the conversation is used: data sets often contain the same
+  // conversation as text too.
   const [kind] = kinds;
   switch (kind) {
     case "messages":

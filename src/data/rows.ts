@@ -1,7 +1,7 @@
 /**
  * Rows of documents for training. Each document comes once in every epoch (a pass over all documents), in a new order
- * each time. A row is one document, or several documents that fit into the context together. Documents of one row do
- * not see each other, so which documents share a row changes gradients only by rounding.
+ * each time. A row is one document, or several documents that fit into the context together. Attention never crosses
+ * from one document of a row to another. So gradients differ only by rounding if a document shares its row with others.
  */
 import { randomKey, randomStream } from "../core/random.ts";
 import type { Batch, MakeBatch, PassRange } from "./batches.ts";
@@ -70,7 +70,10 @@ export const piecesOf = (documents: Documents, contextLength: number): Pieces =>
   };
 };
 
-/** A batch of one row with pieces one after another that do not see each other. Targets that do not count are −1. */
+/**
+ * A batch of one row, with pieces one after another. Attention never crosses from one piece to another. Targets that do
+ * not count are −1.
+ */
 export const batchOfPieces = ({ ids, counted }: Documents, pieces: Pieces, chosen: ArrayLike<number>): Batch => {
   const segments = Array.from(chosen, (piece) => pieces.lengths[piece] as number);
   const time = segments.reduce((sum, length) => sum + length, 0);
@@ -224,8 +227,8 @@ export const sizeOfRows = ({ row, pieces }: DocumentRows, from: number, to: numb
 const emptyPass: Batch = { x: new Int32Array(0), y: new Int32Array(0), rows: 0, time: 0, segments: [] };
 
 /**
- * Divides rows [from, to) into exactly `passes` passes, as whole rows in order. A pass takes rows until it has the
- * length of its share of full rows. So the last passes may be empty.
+ * Divides rows [from, to) into exactly `passes` passes. Each pass has whole rows, in order. A pass takes rows as long
+ * as they fit into its share of the length of full rows, so the last passes may be empty.
  * @param range range of passes to make. Default: all.
  */
 export function* passesOfRows(

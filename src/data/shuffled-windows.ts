@@ -1,6 +1,6 @@
 /**
  * Windows of a text without repetition. In every epoch (a pass over the text) the windows follow each other without
- * gaps, so each token is a target once; their order is new in each epoch.
+ * gaps, so each token is a target once. The order of the windows is new in each epoch.
  */
 import { randomKey, randomStream } from "../core/random.ts";
 import { type Batch, checkTokenCounts, firstRowOfPass, type PassRange, passRows, setWindow } from "./batches.ts";
@@ -60,7 +60,8 @@ export const shuffledWindows = (
 };
 
 /**
- * Windows [from, to) at `offsetOf`, divided into passes by `passRows`. Each pass is made only when it is needed.
+ * Windows number [from, to), at the offsets that `offsetOf` returns, divided into passes by `passRows`. Each pass is
+ * made only when it is needed.
  * @param range range of passes. Default: all.
  * @param begin a token with which each window begins. Default: none.
  */

@@ -5,7 +5,10 @@ import { join } from "node:path";
 import { DataError } from "../core/errors/errors.ts";
 import { type OwnFolder, ownFolder } from "./own-folder.node.ts";
 
-/** Maximum number of entries. A folder with more was named by mistake (a whole disk, for example), or is a trap. */
+/**
+ * Maximum number of entries. A folder with more entries was named by mistake (a whole disk, for example), or is meant
+ * to do harm.
+ */
 const maxEntries = 100_000;
 const maxDepth = 100;
 

@@ -80,7 +80,7 @@ const europeanEncoding = (bytes: Uint8Array, invalid: number): "latin1" | "cp125
     // A control character other than tab, line feed, form feed and carriage return.
     if (byte < 0x20 && byte !== 9 && byte !== 10 && byte !== 12 && byte !== 13) return undefined;
     if (byte < 0x80) continue;
-    // A valid UTF-8 character before the first invalid byte: the file is UTF-8, but damaged.
+    // If there is a valid UTF-8 character before the first invalid byte, the file is damaged UTF-8.
     if (at < invalid) return undefined;
     accented++;
     if (byte < 0xa0) quotes++;

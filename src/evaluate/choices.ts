@@ -147,7 +147,8 @@ const likeliest = (values: readonly number[]): number => values.indexOf(Math.max
 
 /**
  * Evaluates a model on multiple-choice questions. It chooses the answer with the highest probability after the context,
- * as lm-evaluation-harness does (its `acc`; `accuracyByLength` is its `acc_norm`, by characters of the answer).
+ * as lm-evaluation-harness does. `accuracy` is called `acc` there. `accuracyByLength` is called `acc_norm`; the length
+ * is in characters.
  *
  * @param lm a causal model of `loadPretrained` or `languageModel`.
  * @throws DataError for an invalid question, or one that is too long for the model; ConfigError for a model that is

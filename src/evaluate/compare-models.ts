@@ -49,7 +49,8 @@ export interface GreedyDifference {
 /** How much two models differ. */
 export interface ModelsDifference {
   /**
-   * Largest absolute difference of a logit, over the whole vocabulary and all positions of prompts and continuations.
+   * Largest absolute difference between the two models' logits, over the whole vocabulary and all positions of prompts
+   * and continuations.
    */
   readonly largestLogit: number;
   /** Number of prompts. */
@@ -58,7 +59,7 @@ export interface ModelsDifference {
   readonly sameIds: number;
   /** Number of prompts after which both models choose the same tokens. */
   readonly sameTokens: number;
-  /** First difference after each prompt that has one, in the order of the prompts. */
+  /** For each prompt after which the models differ: the first difference, in the order of the prompts. */
   readonly differences: readonly GreedyDifference[];
   /** First difference between tokenizers, ids that end a text, or chat templates; null if there is none. */
   readonly textDifference: TextDifference | null;
@@ -123,7 +124,7 @@ const comparePrompt = async (
   const [first, second] = [await one.logits(ids), await other.logits(ids)];
   const width = first.shape[1];
   let largest = 0;
-  // The result is NaN if a logit is NaN, so that this does not look like a small difference.
+  // The result is NaN if a logit is NaN. Otherwise a damaged logit would look like a small difference.
   for (let i = 0; i < first.data.length; i++) {
     largest = Math.max(largest, Math.abs((first.data[i] as number) - (second.data[i] as number)));
   }

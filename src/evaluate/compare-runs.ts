@@ -27,9 +27,9 @@ export interface SettingDifference {
   /** The same difference in nats per character. */
   readonly natsPerCharacter: number;
   /**
-   * Half the width of the 95% confidence interval around the difference, for other seeds and more text of this kind.
-   * With one run per setting, it only covers more text of this kind. `null`: one run per setting, and the text has
-   * fewer than 8 blocks.
+   * Half the width of the 95% confidence interval around the difference. The interval covers other seeds and more text
+   * of this kind. With one run per setting, it covers only more text of this kind. `null` if there is one run per
+   * setting and the text has fewer than 8 blocks.
    */
   readonly halfWidth95: HalfWidth | null;
   /**
@@ -45,12 +45,12 @@ export interface SettingDifference {
   readonly paired: boolean;
   /**
    * Standard deviation between seeds, in nats per token: of the differences between paired runs, or of unpaired runs.
-   * `null`: one run per setting.
+   * `null` with one run per setting.
    */
   readonly seedDeviation: number | null;
   /**
-   * Number of seeds per setting at which 80 of 100 comparisons would detect a difference of this size. `null`: one run
-   * per setting, or more than 100 seeds needed, or only more text would help.
+   * Number of seeds per setting at which 80 of 100 comparisons would detect a difference of this size. `null` with one
+   * run per setting, if more than 100 seeds would be needed, or if only more text would help.
    */
   readonly seedsToSettle: number | null;
   /** Number of blocks of consecutive windows; blocks have about equally many windows. */
@@ -198,8 +198,8 @@ const settingsOf = (where: string, settings: unknown): readonly MeasuredSetting[
 };
 
 /**
- * Compares settings with the first one, on one text: whether their losses differ by more than other seeds and other
- * text of this kind explain. The model of a run's loss is
+ * Compares settings with the first one, on one text. The result shows whether their losses differ by more than other
+ * seeds and other text of this kind explain. The model of a run's loss is
  *
  *     loss of a setting's run in a block of the text = setting + seed + block + noise
  *
@@ -208,11 +208,11 @@ const settingsOf = (where: string, settings: unknown): readonly MeasuredSetting[
  * Owen 2007, "The pigeonhole bootstrap"):
  *
  * - Seeds: differences of runs paired by seed have Student's t distribution with k − 1 degrees of freedom. If the
- *   settings have different seeds, it is the t distribution of two samples with one variance, with k₁ + k₂ − 2 degrees
- *   of freedom.
- * - Text: the error is computed as in `compareEvaluations`, from the mean over seeds. Only the part of the variance
- *   between blocks that the noise of the runs does not explain is used, because the error from the seeds already
- *   includes that noise.
+ *   settings have different seeds, the distribution is the t distribution of two samples with one variance, with
+ *   k₁ + k₂ − 2 degrees of freedom.
+ * - Text: the error is computed as in `compareEvaluations`, from the mean over seeds. The error from the seeds already
+ *   includes the noise of the runs. So the error from the text uses only the variance between blocks that this noise
+ *   does not explain.
  * - The sum of both errors has the Behrens–Fisher distribution, which gives the interval and the p-value.
  *
  * With one run per setting nothing is known about seeds. The interval is then the interval of `compareEvaluations`, for

@@ -10,7 +10,7 @@ import { endOfTextName } from "../tokenizer/tokenizer-json.ts";
 export interface ComparedToken {
   /** Text of the token. Bytes that are not valid text are written as `bytes e2 80`. */
   readonly text: string;
-  /** Whether it is a special token, which plain text is never encoded to. */
+  /** Whether it is a special token. Plain text is never encoded to special tokens. */
   readonly special: boolean;
 }
 
@@ -84,7 +84,7 @@ export interface ChatTemplateDifference {
   readonly otherText: string | null;
 }
 
-/** Two models with the same chat template have different tokens for a name in it. */
+/** Two models with the same chat template have different tokens for a name that the template contains. */
 export interface TemplateTokenDifference {
   /** Kind of difference. */
   readonly kind: "templateToken";
@@ -198,8 +198,8 @@ const textsOf = ({ tokenizer }: TextTaker, prompts: readonly (string | readonly 
 const sortedEnds = ({ endTokens }: TextTaker): readonly number[] => [...new Set(endTokens)].sort((a, b) => a - b);
 
 /**
- * Ids that end a text, without the id of `<|endoftext|>`: a directory always ends texts there, a GGUF file only if it
- * names the id.
+ * Ids that end a text, except the id of `<|endoftext|>`. A directory always ends texts at this id, but a GGUF file does
+ * so only if it names the id.
  */
 const ownEnds = (lm: TextTaker): readonly number[] => {
   const named = lm.tokenizer.specialTokens.find(({ name }) => name === endOfTextName)?.id;
@@ -254,7 +254,8 @@ const compareTokenizers = (pair: Pair, prompts: readonly (string | readonly numb
 
 /**
  * Finds the first difference in how two models read texts; null if there is none.
- * @param prompts texts, or lists of ids within both vocabularies; the text of each list is encoded with both.
+ * @param prompts texts, or lists of ids within both vocabularies. The text of each list is encoded with both
+ * tokenizers.
  */
 export const compareText = (pair: Pair, prompts: readonly (string | readonly number[])[]): TextDifference | null =>
   compareTokenizers(pair, prompts) ?? compareEnds(pair) ?? compareTemplates(pair[0].chatTemplate, pair[1].chatTemplate);

@@ -20,9 +20,10 @@ export interface LossDifference {
   /** The same difference in nats per character. */
   readonly natsPerCharacter: number;
   /**
-   * Half the width of the 95% confidence interval around the difference. Take a long text and measure on parts of it:
-   * for 95 of 100 parts, the interval should contain the difference on the whole text. Measured: 89% to 99.9%,
-   * depending on the text (`node bench/intervals.mjs`). `null`: the text is too short, with fewer than 8 blocks.
+   * Half the width of the 95% confidence interval around the difference. If you measure on parts of a long text, then
+   * for 95 of 100 parts the interval should contain the difference on the whole text. In measurements this was true for
+   * 89% to 99.9% of the parts, depending on the text (`node bench/intervals.mjs`). `null` if the text is too short,
+   * with fewer than 8 blocks.
    */
   readonly halfWidth95: HalfWidth | null;
   /**
@@ -35,9 +36,9 @@ export interface LossDifference {
 }
 
 /**
- * Maximum number of blocks. It is enough to estimate how similar blocks are. More blocks would be shorter, and the
- * noise of short blocks hides that long blocks are similar: `bench/intervals.mjs` then finds narrower intervals for
- * prose, and for code intervals that are too often wrong.
+ * Maximum number of blocks. This number is enough to estimate how similar blocks are. With more blocks, each block
+ * would be shorter, and the noise of short blocks hides that long blocks are similar. `bench/intervals.mjs` then finds
+ * narrower intervals for prose. For code it finds intervals that are too often wrong.
  */
 export const mostBlocks = 16;
 /** Minimum number of blocks: fewer say too little about how similar blocks are. */
@@ -46,8 +47,8 @@ export const fewestBlocks = 8;
 export const sumOf = (numbers: readonly number[]): number => numbers.reduce((sum, value) => sum + value, 0);
 
 /**
- * Splits `rests` into `count` parts of about equal length, sums each part, and divides by `tokens`, the tokens of a
- * part.
+ * Splits `rests` into `count` parts of about equal length. Sums each part, and divides the sum by `tokens`, the number
+ * of tokens of a part.
  */
 export const blocksOf = (rests: readonly number[], count: number, tokens: number): readonly number[] => {
   const beginOf = (block: number): number => Math.round((block * rests.length) / count);

@@ -11,8 +11,8 @@ export type DocumentReader = Pick<LanguageModel, "tokenizer" | "chatTemplate" | 
 
 /**
  * Encodes a part of documents.
- * @throws ConfigError for conversations without a chat template, or for characters to skip; CheckpointError for a
- * conversation that the template cannot write; DataError for a character that the tokenizer lacks.
+ * @throws ConfigError for conversations without a chat template, or if characters should be skipped. CheckpointError
+ * for a conversation that the template cannot write. DataError for a character that the tokenizer lacks.
  */
 export const measuredDocuments = async (
   { tokenizer, chatTemplate, endTokens }: DocumentReader,

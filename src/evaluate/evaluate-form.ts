@@ -29,8 +29,8 @@ const natsOf = async ({ pieces, vocabSize }: LogitsSource, x: Int32Array, y: Int
 };
 
 /**
- * Like `evaluateCorpus` on the held-out end of a text, with the same windows, one window at a time. @throws what
- * `evaluateCorpus` throws.
+ * Like `evaluateCorpus` on the held-out end of a text, with the same windows, but it computes one window at a time.
+ * @throws what `evaluateCorpus` throws.
  */
 export const evaluateForm = async (
   form: LogitsSource,

@@ -34,7 +34,7 @@ export interface EvaluateOptions extends Measuring {
   readonly onNotice?: (line: string) => void;
 }
 
-/** @throws ConfigError for an option that cannot be used with a text that is used whole. */
+/** @throws ConfigError for an option that cannot be used when the whole text is used. */
 const checkGivenText = ({ data, text, documents, valFraction, split }: EvaluateOptions): void => {
   const name = text === undefined ? "documents" : "text";
   const others = { data, ...(text === undefined ? {} : { documents }), valFraction, split };

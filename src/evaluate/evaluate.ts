@@ -36,8 +36,9 @@ export interface Evaluation {
    */
   readonly tokens: number;
   /**
-   * The characters that were skipped because the tokenizer lacks them; only with `unknown: "skip"`, and only if there
-   * were any. All numbers here count only the rest of the text, so compare them only with numbers for the same rest.
+   * The characters that were skipped because the tokenizer lacks them. Present only with `unknown: "skip"`, and only if
+   * characters were skipped. All numbers of this result count only the remaining text, so compare them only with
+   * numbers for the same remaining text.
    */
   readonly skipped?: SkippedText;
   /** Loss of each window, in the order of the text; only if `windows` was set. */
@@ -56,7 +57,7 @@ export interface MeasuredTokens {
   readonly bytes: number;
   /** The documents that the tokens belong to; absent if the tokens are one text. */
   readonly documents?: Documents | undefined;
-  /** A token with which each window of a text begins, and which is not a target. Absent: none. */
+  /** A token with which each window of a text begins, and which is not a target. Absent if there is none. */
   readonly begin?: number | undefined;
 }
 
@@ -110,7 +111,7 @@ const sizeOfText = (counts: Float64Array, tokenizer: Tokenizer): Pick<MeasuredTo
   return { characters, bytes };
 };
 
-/** Number of rows per forward pass: about as many tokens as a training batch of the reference task has. */
+/** Number of rows per forward pass. A pass has about as many tokens as a training batch of the reference task. */
 export const rowsPerBatch = (contextLength: number): number => Math.max(1, Math.floor(4096 / contextLength));
 
 /** How an evaluation divides its tokens. */

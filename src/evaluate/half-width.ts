@@ -92,7 +92,7 @@ export interface StudentPart {
 export const errorOfMean = (blocks: readonly number[]): readonly StudentPart[] => {
   const n = blocks.length;
   const ones = blocks.map(() => 1);
-  // Subtracting the mean does not change the result, and sums lose no digits.
+  // The mean is subtracted so that sums lose no digits. This does not change the result.
   const mean = dot(blocks, ones) / n;
   const rests = blocks.map((value) => value - mean);
   const models = exponents.map((exponent) => {

@@ -2,7 +2,7 @@
  * Corrects the p-values of several comparisons, so that the probability of even one false difference stays below the
  * significance level (Holm 1979, "A simple sequentially rejective multiple test procedure"). The smallest of m p-values
  * is multiplied by m, the next one by m − 1, and so on. No result is smaller than the one before it.
- * @param pValues null: a comparison without a p-value, which does not count.
+ * @param pValues null for a comparison without a p-value; such a comparison does not count.
  */
 export const holm = (pValues: readonly (number | null)[]): readonly (number | null)[] => {
   const known = pValues.flatMap((value, place) => (value === null ? [] : [{ value, place }]));

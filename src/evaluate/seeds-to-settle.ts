@@ -18,7 +18,7 @@ const power80 = 0.8416;
  * @param deviation standard deviation between seeds, of paired differences or of runs.
  * @param perSeed number of means whose errors add up: 1 for paired runs, 2 for unpaired runs.
  * @param text the error from the text.
- * @returns null: more than 100 seeds, or the text is too short for any number of seeds.
+ * @returns null if more than 100 seeds are needed, or if the text is too short for any number of seeds.
  */
 export const seedsToSettle = (
   difference: number,

@@ -61,12 +61,13 @@ const belowPieces = ({ scale, pieces }: Pieces): ((x: number) => number) => {
  * Gives the probability that the absolute value of the sum of two errors is at most `width`, as a function of `width`.
  *
  * For two t distributions this is the Behrens–Fisher distribution (Fisher 1935, "The fiducial argument in statistical
- * inference"; Bayes' rule with a flat prior gives the same: Jeffreys 1961, "Theory of probability", 5.42). The integral
- * runs over the narrower distribution, because its pieces are small compared with the wider one:
+ * inference"). Bayes' rule with a flat prior gives the same distribution (Jeffreys 1961, "Theory of probability",
+ * 5.42). The integral is over y, the error with the narrower distribution: the pieces of this distribution are small
+ * compared with the wider one.
  *
  *     P(|x + y| ≤ w) = ∫ f(y) · (F(w − y) − F(−w − y)) dy     y = scale · sinh(u), u at equal distances
  *
- * @param one mixture whose weights add up to 1; empty: no error.
+ * @param one mixture whose weights add up to 1; empty if there is no error.
  * @param other mixture of the other error.
  */
 export const withinSum = (one: readonly StudentPart[], other: readonly StudentPart[]): ((width: number) => number) => {

@@ -16,7 +16,7 @@ import { folderNames } from "./folder-names.ts";
 import { descriptionSchema, keptNames } from "./run-schemas.ts";
 import { isSame } from "./same-config.ts";
 
-/** A larger file is not a description. */
+/** Maximum size of a description; a larger file is something else. */
 export const maxDescriptionBytes = 2 ** 20;
 
 const ownFolder = "the run's folder, which train printed in its first lines";

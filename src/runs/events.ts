@@ -32,7 +32,8 @@ export interface StartEvent extends Versioned {
   /** Number of threads that compute, per rank. */
   readonly threads: number;
   /**
-   * Number of processes that train the model together, connected by MPI. Absent: one. Memory values are per process.
+   * Number of processes that train the model together over MPI. Absent if there is only one process. Memory values are
+   * per process.
    */
   readonly ranks?: number;
   /** Number format of matrix products. */
@@ -43,7 +44,7 @@ export interface StartEvent extends Versioned {
   readonly trainTokens: number;
   /** Number of validation tokens. */
   readonly valTokens: number;
-  /** The documents that the tokens belong to; absent in a run on a text. */
+  /** The documents that the tokens belong to; absent if the run trains on a text. */
   readonly documents?: StartDocuments | undefined;
   /** Number of different tokens. */
   readonly vocabSize: number;
@@ -62,8 +63,8 @@ export interface StartEvent extends Versioned {
   /** Memory that the run will need, in bytes. */
   readonly memory: MemoryEstimate;
   /**
-   * Number of bytes that the process can hold in total, including the bytes it holds already; null if unknown, as in a
-   * browser.
+   * Memory that the process can use in total, in bytes, including the memory that it uses already; null if unknown, as
+   * in a browser.
    */
   readonly availableMemory: number | null;
 }
@@ -80,7 +81,7 @@ export interface StartDocuments {
   readonly valTargets: number;
   /** Number of rows in one epoch, a pass over all training documents. */
   readonly rowsPerPass: number;
-  /** Whether some documents are conversations: then a sample is the answer to its prompt. */
+  /** Whether some documents are conversations. If so, the model answers the prompt in each sample. */
   readonly chat: boolean;
 }
 
@@ -119,7 +120,7 @@ export interface EvalEvent extends Versioned {
   readonly type: "eval";
   /** Updates done. */
   readonly step: number;
-  /** Mean of the step losses since the last evaluation, nats per token; null before the first step. */
+  /** Mean of the step losses since the previous evaluation, in nats per token; null before the first step. */
   readonly trainLoss: number | null;
   /** Nats per token. */
   readonly valLoss: number;
@@ -131,7 +132,7 @@ export interface EvalEvent extends Versioned {
   readonly perplexity: number;
   /** Tokens predicted. */
   readonly tokens: number;
-  /** `begin`: before the first step of a run with initial weights (`initFrom`). */
+  /** `begin`: the evaluation before the first step of a run with initial weights (`initFrom`). */
   readonly reason: "begin" | "interval" | "end";
   /** Whether this is the lowest validation loss so far; then `best/` has these weights. */
   readonly best: boolean;
@@ -156,7 +157,7 @@ export interface OverfittingEvent extends Versioned {
 /** A step was skipped because its loss or a gradient was not finite, or exploded. */
 export interface NonfiniteEvent extends Versioned {
   readonly type: "nonfinite";
-  /** Number that the update would have had, counted as in `step`. */
+  /** Number of the update that was skipped, counted as in `step` events. */
   readonly step: number;
   /** Mean over the step's tokens, in nats per token; null if it was not finite. */
   readonly loss: number | null;
@@ -165,8 +166,8 @@ export interface NonfiniteEvent extends Versioned {
   /** The first tensor that was not finite. */
   readonly tensor: string;
   /**
-   * How the run continues with the next step. `skip`: with the current weights. `rollback`: with weights and moments of
-   * the last planned checkpoint, or of the run's beginning.
+   * How the run continues. `skip`: the next step uses the current weights. `rollback`: the next step uses the weights
+   * and moments of the last planned checkpoint, or of the run's beginning.
    */
   readonly action: "skip" | "rollback";
   /** Path of the step's record, for `foretoken replay`; null if nothing is saved. */
@@ -214,8 +215,9 @@ export interface DoneEvent extends Versioned {
   /** Updates done. */
   readonly step: number;
   /**
-   * `patience`: too many evaluations without a lower loss. `interrupted`: stopped by `signal` or `stopAt`. A stopped
-   * run is saved but not evaluated, which could take minutes; the command `evaluate` does that.
+   * `patience`: too many evaluations in a row did not lower the loss. `interrupted`: `signal` or `stopAt` stopped the
+   * run. A stopped run is saved but not evaluated, because an evaluation could take minutes. The command `evaluate`
+   * evaluates it later.
    */
   readonly reason: "finished" | "patience" | "interrupted";
   /** Validation loss at this step, in nats per token; null if it was not measured because the run was stopped. */

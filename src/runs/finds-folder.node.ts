@@ -8,7 +8,7 @@ import { systemErrorCode } from "../core/errors/system-error.ts";
  */
 const nothingThere: readonly string[] = ["ENOENT", "ENOTDIR", "ELOOP", "ENAMETOOLONG"];
 
-/** Whether there is a folder at `path`. @throws CheckpointError if the system does not say. */
+/** Whether there is a folder at `path`. @throws CheckpointError if the system cannot tell. */
 export const findsFolder = async (path: string): Promise<boolean> =>
   stat(path).then(
     (found) => found.isDirectory(),

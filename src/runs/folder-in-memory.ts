@@ -34,7 +34,7 @@ export interface RunFiles {
 }
 
 /**
- * The files of a folder: bytes by paths in the folder, such as "checkpoint/config.json".
+ * The bytes of a folder's files, under their paths in the folder, such as "checkpoint/config.json".
  * @experimental
  */
 export type FolderFiles = Readonly<Record<string, Uint8Array>>;
@@ -42,7 +42,7 @@ export type FolderFiles = Readonly<Record<string, Uint8Array>>;
 /** Files in a run's folder that are next to the checkpoint, not in it. */
 const besideCheckpoint: readonly string[] = [folderNames.description, folderNames.metrics];
 
-/** A valid file name on every system. It has no folders, because a checkpoint has none. */
+/** A file name that is valid on every system. It contains no folders, because a checkpoint contains none. */
 const isFileName = (name: string): boolean => name !== "" && !/[/\\\0]|^\.\.?$/u.test(name);
 
 /**
@@ -100,7 +100,10 @@ const checkRun = (run: RunFiles): void => {
   if (bad !== undefined) throw new ConfigError({ where, must: "must have only files, no folders", got: show(bad) });
 };
 
-/** @throws ConfigError if the data is not of the kind that the run trains on: Node would look for other files. */
+/**
+ * @throws ConfigError if the run trains on documents but the data is a text, or the other way round. Node would look
+ * for other files.
+ */
 const checkKind = ({ documents, valText, valDocuments }: RunFiles, data: RunData): void => {
   const isDocuments = data.documents === true;
   const kind = isDocuments ? "documents" : "text";
@@ -124,8 +127,9 @@ const checkKind = ({ documents, valText, valDocuments }: RunFiles, data: RunData
 /**
  * Makes the files of a folder that Node's `train({ resume })` and `foretoken train --resume` accept.
  * @experimental
- * @param run its text or documents, and the files that `onCheckpoint` got.
- * @returns bytes by paths in the folder. The checkpoints' bytes are the given arrays, not copies.
+ * @param run the run's text or documents, and the files that `onCheckpoint` got.
+ * @returns the bytes of the files, under their paths in the folder. The checkpoints' bytes are the given arrays, not
+ * copies.
  * @throws ConfigError if `run` lacks the text or the documents that it trains on, or a file of its last checkpoint.
  * @example
  * ```ts
@@ -175,7 +179,7 @@ const checkFolder = (folder: unknown): void => {
   if (isMap || isList) return;
   throw new ConfigError({
     where: "runFromFolder: folder",
-    must: "must be an object of bytes by paths, or a list of files",
+    must: "must be an object from paths to bytes, or a list of files",
     got: show(folder),
   });
 };
@@ -194,8 +198,9 @@ const sourcesOf = (folder: FolderFiles | Iterable<File>): ReadonlyMap<string, So
 const depthOf = (root: string): number => root.split("/").length;
 
 /**
- * Finds the run's folder among the paths, with "/" at its end: the folder with the least deeply nested `run.json`.
- * @throws ConfigError if there are several.
+ * Finds the run's folder among the paths: the folder whose `run.json` has the fewest folders above it. The result ends
+ * with "/".
+ * @throws ConfigError if there are several such folders.
  */
 const rootOf = (paths: readonly string[]): string | undefined => {
   const { description } = folderNames;
@@ -230,7 +235,7 @@ const documentsIn = (bytes: Uint8Array, where: string): readonly GivenDocument[]
  * Reads a run from the files of its folder, written by `runToFolder` or by Node. Only the last checkpoint and the best
  * weights are read.
  * @experimental
- * @param folder bytes by paths; or the files of `<input type="file" webkitdirectory>`.
+ * @param folder the bytes of the files under their paths, or the file list of `<input type="file" webkitdirectory>`.
  * @returns text and files for `train({ text, resume: last })`. `text` is absent if the run was trained in Node on a
  * text outside its folder.
  * @throws ConfigError if the files are not the folder of exactly one run, or the run has no checkpoint. Damaged files

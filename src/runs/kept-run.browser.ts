@@ -14,14 +14,15 @@ export interface BrowserRunStore {
    */
   read(): Promise<RunFiles | null>;
   /**
-   * Replaces the stored run. If the tab ends meanwhile, the store has either the old run or the new one, complete.
+   * Replaces the stored run. If the tab is closed meanwhile, the store has either the complete old run or the complete
+   * new run.
    * Files whose bytes did not change are not written again.
    * @throws CheckpointError if the browser has no room; the old run stays.
    */
   write(run: RunFiles): Promise<void>;
   /** Removes the stored run. */
   clear(): Promise<void>;
-  /** Closes the store, so that another tab can open it. The end of the tab closes it too. */
+  /** Closes the store, so that another tab can open it. Closing the tab closes the store too. */
   close(): Promise<void>;
 }
 

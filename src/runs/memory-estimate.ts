@@ -5,8 +5,8 @@ export interface MemoryEstimate {
   /** One array of all gradients. If a step has several passes, also the arrays for partial sums. */
   readonly gradients: number;
   /**
-   * The optimizer's moments, and other lasting memory: its scratch memory, position tables, weights rounded to
-   * bfloat16.
+   * The optimizer's moments, and other memory that lasts: the optimizer's scratch memory, position tables, and weights
+   * rounded to bfloat16.
    */
   readonly moments: number;
   /**
@@ -15,10 +15,13 @@ export interface MemoryEstimate {
    */
   readonly temporaries: number;
   /**
-   * Tensors while they are written to a checkpoint, and the rollback state with onNonfinite "rollback". 0 without both.
+   * Tensors while they are written to a checkpoint, and the rollback state if onNonfinite is "rollback". 0 if the run
+   * has neither.
    */
   readonly saving: number;
-  /** A checkpoint's arrays, and the weights of a base model, until they are in the backend. 0 for other new runs. */
+  /**
+   * The arrays of a checkpoint, or the weights of a base model, until they are in the backend. 0 for other new runs.
+   */
   readonly loading: number;
   /** Tokens of the text. */
   readonly text: number;
@@ -27,8 +30,8 @@ export interface MemoryEstimate {
   /** The program: Node with this library, compiled code and heap. 0 if unknown, as in a browser. */
   readonly program: number;
   /**
-   * Maximum at one time: the program, the tokens, and the largest of three: reading, loading, or training with
-   * everything else.
+   * Peak memory: the program, the tokens, and the need of the largest phase. The phases are reading, loading, and
+   * training with everything else.
    */
   readonly total: number;
 }

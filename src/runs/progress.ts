@@ -16,7 +16,8 @@ export const progressSchema = z.strictObject({
   evalsSinceBest: z.int().min(0),
   // The following fields have defaults, because checkpoints of earlier versions lack them.
   /**
-   * Number of steps skipped because of their loss or gradient: since the last evaluation, and in a row up to this step.
+   * Numbers of steps that were skipped because of their loss or gradient: all since the last evaluation, and the
+   * unbroken row up to this step.
    */
   leftOut: z.int().min(0).default(0),
   leftOutInARow: z.int().min(0).default(0),

@@ -4,8 +4,8 @@
  */
 
 /**
- * Minimum ratio to the best loss that is more than noise: at the first evaluation after the best one, and from the
- * second one on.
+ * How many times the best loss a loss must exceed to count as a rise, not as noise. `atOnce` is for the first
+ * evaluation after the best one, `later` for the following ones.
  */
 const atOnce = 1.05;
 const later = 1.01;

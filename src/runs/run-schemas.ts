@@ -10,13 +10,13 @@ const initialSchema = z.strictObject({
   path: z.string(),
   sha256: z.string(),
   /**
-   * For adapters: whether the base model's matrices stay in their file's blocks of 4 to 8 bits. Absent: they are
-   * widened.
+   * For adapters: whether the base model's matrices stay in their file's blocks of 4 to 8 bits. If absent, the matrices
+   * are widened.
    */
   blocks: z.literal(true).optional(),
 });
 
-/** The text of a run with its hash, by which a resumed run recognises it; and the initial weights. */
+/** The text of a run, its hash (a resumed run recognises the text by this hash), and the initial weights. */
 const dataSchema = z.strictObject({
   /** Whether `data` and `valData` name files in the run's folder, which keep the texts that `train` got as strings. */
   kept: z.literal(true).optional(),
@@ -29,7 +29,7 @@ const dataSchema = z.strictObject({
   finalSampleTokens: z.int().min(0),
   // Absent if the weights were drawn at random.
   initFrom: initialSchema.optional(),
-  // Absent in a run on a text.
+  // Absent if the run trains on a text.
   documents: z.literal(true).optional(),
   /** A given chat template that replaces the model's own. */
   chatTemplate: z.string().optional(),

@@ -6,7 +6,7 @@ import { defaultTokenizer } from "../tokenizer/config.ts";
 import { folderNames } from "./folder-names.ts";
 
 /**
- * A configuration as JSON, without the one field that may change when a run is resumed, and without the default
+ * A configuration as JSON, without two fields: `onNonfinite`, which may change when a run is resumed, and the default
  * tokenizer, which a configuration may leave out.
  */
 export const fixedConfig = (config: unknown): string => {

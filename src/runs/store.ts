@@ -30,8 +30,8 @@ export interface RecordStore {
 export interface ResumedState {
   readonly progress: Progress;
   /**
-   * Returns the trainer's state. It works only once, because the arrays are as large as those in the backend and are
-   * then released.
+   * Returns the trainer's state. This works only once: the arrays are as large as the arrays in the backend, so they
+   * are released.
    */
   take(): StateArrays;
 }
@@ -42,7 +42,7 @@ export type BaseWeights =
       /** Weights in host memory, in the layout of the model. */
       readonly kind: "values";
       /**
-       * Returns the weights. It works only once, because they are as large as the weights in the backend and are then
+       * Returns the weights. This works only once: they are as large as the weights in the backend, so they are
        * released.
        */
       take(): Float32Array;
@@ -50,9 +50,12 @@ export type BaseWeights =
   | {
       /** Weights in a file that has matrices in blocks of 4 to 8 bits; they stay in blocks. */
       readonly kind: "blocks";
-      /** The rows in blocks, with their places in the layout of the model. */
+      /** The rows that are in blocks, and their places in the layout of the model. */
       readonly rows: readonly BlockRows[];
-      /** Reads the weights into a model with memory for these rows. It works only once; then the file is closed. */
+      /**
+       * Reads the weights into a model that has memory for these rows. This works only once, because it closes the
+       * file.
+       */
       readInto(base: Model): Promise<void>;
     };
 
@@ -79,7 +82,7 @@ export interface RunStore extends RecordStore, RollbackStore {
   /** Replaces the best weights by the weights after `step` updates. */
   saveBest(values: ReadValues, step: number): Promise<void>;
   /**
-   * Saves a run that ends with an error of the store, if possible.
+   * Saves a run that ends because the store failed, if that is possible.
    * @returns the error to throw instead, which says where the run is saved; null if it is saved in its usual place.
    */
   saveInNeed?(state: SavedState): Promise<CheckpointError | null>;

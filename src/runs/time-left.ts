@@ -1,7 +1,7 @@
 /** Estimates how long the rest of a run takes. This file may import only types: the studio's page bundles it. */
 import type { RunConfig } from "../config/config.ts";
 
-/** The median; of an even number of values, the higher middle one. Undefined for no values. */
+/** The median. For an even number of values, it is the higher of the two middle values. Undefined for no values. */
 export const median = (values: readonly number[]): number | undefined =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
@@ -41,7 +41,7 @@ export interface RunSpeed {
 export const secondsToEnd = (config: RunConfig, { step, stepSeconds, evalSeconds, valTokens }: RunSpeed): number => {
   const { steps } = config.train;
   if (step >= steps) return 0;
-  // Before the first evaluation its time is estimated from the time of a step.
+  // Before the first evaluation, the time of an evaluation is estimated from the time of a step.
   const each = evalSeconds ?? forwardSeconds(config, stepSeconds, valTokens);
   return (steps - step) * stepSeconds + evaluationsLeft(config, step, steps) * each;
 };

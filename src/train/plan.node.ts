@@ -39,11 +39,12 @@ export type PlanOptions = Omit<NewRun, "backend" | "signal" | "onNotice" | "onCh
 
 /**
  * Finds the configuration, the sizes and the memory of the run that `train` would start with the same options.
- * @throws what `train` throws before its first event, but not for a run that needs more memory than is free.
+ * @throws the errors that `train` throws before its first event, except the error for a run that needs more memory than
+ * is free.
  */
 export const planRun = async (options: PlanOptions): Promise<PlannedRun> => {
   checkTrainOptions(options);
-  // Measured before weights are read, because they take memory too.
+  // Free memory is measured before weights are read, because the weights take memory too.
   const around = surroundings(options.availableMemory, false);
   const initial = await initialOf(options);
   try {

@@ -31,9 +31,9 @@ export interface TrainOptions {
   /** A text to validate on. Default: the last `valFraction` of `text`. */
   readonly valText?: string | undefined;
   /**
-   * Documents to train on, instead of a text: plain texts, and conversations, in which the loss counts only the
-   * answers. Documents do not see each other. A chat template runs on the training thread, without limits of time and
-   * memory.
+   * Documents to train on, instead of a text. A document is a plain text or a conversation; in a conversation, the loss
+   * counts only the answers. Attention never crosses from one document to another. A chat template runs on the training
+   * thread, without limits on time and memory.
    */
   readonly documents?: readonly GivenDocument[] | undefined;
   /** Documents to validate on, instead of `valFraction`. Only with `documents`. */
@@ -53,23 +53,23 @@ export interface TrainOptions {
   readonly preset?: PresetName | undefined;
   /**
    * Weights to start from: the files of a checkpoint, the address of a checkpoint's directory, or the address of a
-   * `.gguf` file. They determine the model and the tokenizer. Only `dropout` may differ in the model and, with rotary
-   * position embeddings, `contextLength` and `position.scaling`. The text may only have characters that the tokenizer
-   * knows.
+   * `.gguf` file. They determine the model and the tokenizer. Of the model's fields, only `dropout` may be changed;
+   * with rotary position embeddings, `contextLength` and `position.scaling` too. The text may only have characters that
+   * the tokenizer knows.
    */
   readonly initFrom?: CheckpointSource | undefined;
   /**
-   * Whether the matrices of a GGUF file stay in blocks of 4 to 8 bits while adapters (`config.lora`) train on it. true:
-   * no other copy of the model is kept. Each product of a training step widens the matrix that it multiplies.
-   * Evaluations and samples compute as the loaded model does, with 8-bit activations. false: all matrices are widened
-   * once. Default true.
+   * Whether the matrices of a GGUF file stay in blocks of 4 to 8 bits while adapters (`config.lora`) are trained. If
+   * true, no other copy of the model is kept. Each product of a training step widens the matrix that it multiplies.
+   * Evaluations and samples compute as the loaded model does, with 8-bit activations. If false, all matrices are
+   * widened once. Default true.
    */
   readonly keepBlocks?: boolean | undefined;
   /** Changes to fields of the preset, for example `{ model: { nLayer: 6 }, train: { steps: 500 } }`. */
   readonly config?: PartialConfig<RunConfig> | undefined;
   /** Prompt of the samples. Default: the text's first word. */
   readonly prompt?: string | undefined;
-  /** Number of tokens of the sample at the end; 0: no sample. Default 400. */
+  /** Number of tokens of the sample at the end; 0 for no sample. Default 400. */
   readonly finalSampleTokens?: number | undefined;
   /** An opened backend, which the caller closes, or the name of a backend. Default "wasm". */
   readonly backend?: Backend | BackendChoice | undefined;
@@ -86,8 +86,8 @@ export interface TrainOptions {
    */
   readonly resume?: CheckpointFiles | undefined;
   /**
-   * With `resume`: the new total number of steps, including the steps already done. The run's plan keeps it. Default:
-   * as planned.
+   * With `resume`: the new total number of steps, including the steps already done. The run keeps this number when it
+   * is resumed again. Default: the planned number.
    */
   readonly steps?: number | undefined;
   /**
@@ -100,14 +100,14 @@ export interface TrainOptions {
   /** Abort it to stop after the current step, with a last checkpoint. */
   readonly signal?: AbortSignal | undefined;
   /**
-   * Gets the model at each checkpoint and at the end ("last"), and at each new lowest validation loss ("best"), in the
-   * form for `loadPretrained`. Files of "last" also work for `resume`: they add the optimizer's state and the run's
-   * events, and are three times as large. Training waits for a returned promise.
+   * Gets the model's files, in the form that `loadPretrained` reads: "last" at each checkpoint and at the end, "best"
+   * after each evaluation with a new lowest validation loss. Files of "last" also work for `resume`: they add the
+   * optimizer's state and the run's events, and are three times as large. Training waits for a returned promise.
    */
   readonly onCheckpoint?: OnCheckpoint | undefined;
   /**
-   * Like `onCheckpoint`, for a run with adapters (`config.lora`): gets the adapter's files, in the form for
-   * `loadPretrained(model, { adapter })`.
+   * Like `onCheckpoint`, for a run with adapters (`config.lora`). It gets the adapter's files, which
+   * `loadPretrained(model, { adapter })` reads.
    */
   readonly onAdapter?: OnAdapter | undefined;
 }

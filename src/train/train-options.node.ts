@@ -10,16 +10,18 @@ import type { OnAdapter, OnCheckpoint } from "./run/callbacks.ts";
 
 /** Options for both new and resumed runs. Options of the computation do not change results. */
 export interface Running {
-  // Declared once for both kinds of run: an editor shows no docstring for an option that is declared twice.
+  // These options are declared once for both kinds of run, because an editor shows no docstring for an option that is
+  // declared twice.
   /**
    * What to train on: the name of a corpus, a UTF-8 text file, a folder of text files, a `.jsonl` file of documents, or
-   * a folder with only such files. Default: Tiny Shakespeare; offline: Moby-Dick. For a resumed run: the new place of
-   * its text, if the text was moved; its content must be unchanged. Default: the place at which the run began.
+   * a folder with only such files. Default: Tiny Shakespeare, or Moby-Dick if offline. For a resumed run: the new place
+   * of the run's text, if the text was moved; its content must be unchanged. By default, a resumed run reads the text
+   * from the place at which the run began.
    */
   readonly data?: string | undefined;
   /**
-   * What to validate on: name or path of a text, or of documents. Default: the last `valFraction` of the text. For a
-   * resumed run: the new place of its validation text.
+   * What to validate on: the name or path of a text, or of documents. Default: the last `valFraction` of the text. For
+   * a resumed run: the new place of the run's validation text.
    */
   readonly valData?: string | undefined;
   /** An opened backend, which the caller closes, or the name of a backend. Default "auto". */
@@ -28,13 +30,16 @@ export interface Running {
   readonly threads?: number | undefined;
   /** Stops after this many updates, as an abort of `signal` would. The learning-rate schedule is not shortened. */
   readonly stopAt?: number | undefined;
-  /** Number of checkpoints to keep, including the last one; at least 1. Default 1; for a resumed run: as it began. */
+  /**
+   * Number of checkpoints to keep, including the last one; at least 1. Default 1; a resumed run keeps as many as it
+   * began with.
+   */
   readonly keepLast?: number | undefined;
   /** Times the kernels, for a `profile` event before `done`. */
   readonly profile?: boolean | undefined;
   /**
-   * Number of bytes that this process can hold in total, including the bytes it holds already. A run that needs more is
-   * refused before anything is allocated or written. Default: the free memory, within the container's limit.
+   * Memory that this process can use in total, in bytes, including the memory that it uses already. A run that needs
+   * more is refused before anything is allocated or written. Default: the free memory, within the container's limit.
    */
   readonly availableMemory?: number | undefined;
   /** Whether to refuse a run that needs more memory than is available. Default true. */
@@ -53,15 +58,15 @@ export interface Running {
    */
   readonly onNotice?: (line: string) => void;
   /**
-   * Gets the model at each checkpoint and at the end ("last"), and at each new lowest validation loss ("best"), in the
-   * form for `loadPretrained`. Files of "last" also work for `resume` in a page: they add the optimizer's state and the
-   * run's events, and are three times as large. Training waits for a returned promise. If the run has a folder, the
-   * checkpoint is already written there.
+   * Gets the model's files, in the form that `loadPretrained` reads: "last" at each checkpoint and at the end, "best"
+   * after each evaluation with a new lowest validation loss. Files of "last" also work for `resume` in a page: they add
+   * the optimizer's state and the run's events, and are three times as large. Training waits for a returned promise. If
+   * the run has a folder, the checkpoint is already written there.
    */
   readonly onCheckpoint?: OnCheckpoint | undefined;
   /**
-   * Like `onCheckpoint`, for a run with adapters (`config.lora`): gets the adapter's files, in the form for
-   * `loadPretrained(model, { adapter })`.
+   * Like `onCheckpoint`, for a run with adapters (`config.lora`). It gets the adapter's files, which
+   * `loadPretrained(model, { adapter })` reads.
    */
   readonly onAdapter?: OnAdapter | undefined;
 }
@@ -75,8 +80,9 @@ export interface NewRun extends Running {
   /** The text to validate on, as a string, instead of `valData`. Only with `text`. */
   readonly valText?: string | undefined;
   /**
-   * Documents to train on, instead of `data`: plain texts, and conversations, in which the loss counts only the
-   * answers. Documents do not see each other. A run's folder keeps them as `documents.jsonl`.
+   * Documents to train on, instead of `data`. A document is a plain text or a conversation; in a conversation, the loss
+   * counts only the answers. Attention never crosses from one document to another. A run's folder keeps the documents
+   * as `documents.jsonl`.
    */
   readonly documents?: readonly GivenDocument[] | undefined;
   /** Documents to validate on, instead of `valFraction`. Only with `documents`. */
@@ -94,15 +100,15 @@ export interface NewRun extends Running {
   readonly preset?: PresetName | undefined;
   /**
    * Weights to start from: a run's folder (its best weights are used), or a checkpoint's directory. They determine the
-   * model and the tokenizer. Only `dropout` may differ in the model and, with rotary position embeddings,
-   * `contextLength` and `position.scaling`. The text may only have characters that the tokenizer knows.
+   * model and the tokenizer. Of the model's fields, only `dropout` may be changed; with rotary position embeddings,
+   * `contextLength` and `position.scaling` too. The text may only have characters that the tokenizer knows.
    */
   readonly initFrom?: string | undefined;
   /**
-   * Whether the matrices of a GGUF file stay in blocks of 4 to 8 bits while adapters (`config.lora`) train on it. true:
-   * no other copy of the model is kept. Each product of a training step widens the matrix that it multiplies.
-   * Evaluations and samples compute as the loaded model does, with 8-bit activations. false: all matrices are widened
-   * once, to the dtype. Default true.
+   * Whether the matrices of a GGUF file stay in blocks of 4 to 8 bits while adapters (`config.lora`) are trained. If
+   * true, no other copy of the model is kept. Each product of a training step widens the matrix that it multiplies.
+   * Evaluations and samples compute as the loaded model does, with 8-bit activations. If false, all matrices are
+   * widened once, to the dtype. Default true.
    */
   readonly keepBlocks?: boolean | undefined;
   /**
@@ -111,33 +117,34 @@ export interface NewRun extends Running {
    */
   readonly config?: PartialConfig<RunConfig>;
   /**
-   * Folder of the run, new or empty. null: nothing is saved. Default: null with `text` or `documents`, as in a page.
-   * Else `runs/<time>-<name of the text>`, with `-<preset>` if the preset is not the default, and with a number if the
-   * name is taken.
+   * Folder of the run; it must be new or empty. If null, nothing is saved. With `text` or `documents` the default is
+   * null, as in a page. Otherwise the default is `runs/<time>-<name of the text>`, with `-<preset>` if the preset is
+   * not the default, and with a number if the name is taken.
    */
   readonly out?: string | null | undefined;
   /** Prompt of the samples. Default: a prompt that fits the text. */
   readonly prompt?: string | undefined;
-  /** Number of tokens of the sample at the end; 0: no sample. Default 400. */
+  /** Number of tokens of the sample at the end; 0 for no sample. Default 400. */
   readonly finalSampleTokens?: number;
 }
 
 /** Options of a run that resumes from a checkpoint. */
 export interface ResumedRunOptions extends Running {
   /**
-   * A run's folder: the run continues in place, from its last checkpoint to its planned end. Or a checkpoint in that
-   * folder, such as `checkpoint-400`: the run then goes back to this checkpoint, and its last checkpoint is set aside.
+   * A run's folder, or a checkpoint in it, such as `checkpoint-400`. With a folder, the run continues in place, from
+   * its last checkpoint to its planned end. With a checkpoint, the run goes back to this checkpoint, and its last
+   * checkpoint is set aside.
    */
   readonly resume: string;
   /**
    * The new total number of steps, including the steps already done. The run continues to it, even if the run has
-   * ended. The run's plan keeps it, also when the run is resumed later.
+   * ended. The run keeps this number when it is resumed again.
    */
   readonly steps?: number | undefined;
   /**
    * The learning rate with new `steps`. "stretch" (default): the schedule of a run with the new total number of steps.
-   * "restart": the schedule of a new run with the added steps. Both are reached over `train.warmupSteps`. "constant":
-   * the last learning rate.
+   * "restart": the schedule of a new run with the added steps. With both, the rate moves to the new schedule over
+   * `train.warmupSteps` steps. "constant": the last learning rate.
    */
   readonly extend?: ExtendKind | undefined;
   /** What to do at later steps that are not finite or explode. Default: as the run began. */

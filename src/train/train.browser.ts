@@ -49,7 +49,7 @@ const toldTo =
 /** A run that is ready to compute. */
 interface ReadyRun extends PreparedGiven {
   readonly first: FirstState;
-  /** null: the text has no hash, so the run cannot be resumed. */
+  /** null if the text has no hash; then the run cannot be resumed. */
   readonly data: RunData | null;
   /** What to do at steps that are not finite, as the run's description says. */
   readonly onNonfinite: RunConfig["train"]["onNonfinite"];

@@ -50,10 +50,10 @@ import type { NewRun, ResumedRunOptions, Running, TrainOptions } from "./train-o
 
 export type { NewRun, ResumedRunOptions, TrainOptions } from "./train-options.node.ts";
 
-/** Keeps the name of a corpus, and makes a path absolute, since a resumed run may start in another folder. */
+/** Keeps the name of a corpus. Makes a path absolute, because a resumed run may start in another folder. */
 const placeOf = (data: string): string => (isCorpusName(data) ? data : resolve(data));
 
-/** The run's ranks; null: this process trains alone. */
+/** The run's ranks; null if this process trains alone. */
 type Ranks = MpiTeam | null;
 
 async function* withBackend(
@@ -115,10 +115,7 @@ const meet = async (
   checkDivides(passesPerStep(config, documents === true ? "documents" : "windows"), config.train, ranks.size);
 };
 
-/**
- * Copies the base model of a run's adapters to the run's folder. Nothing more of the base model stays in memory for
- * this.
- */
+/** Copies the base model of a run's adapters to the run's folder. This keeps no more of the base model in memory. */
 const keepingBase = ({ lora }: RunConfig, initial: FoundWeights | null, { onNotice }: Running) => {
   const files = lora === undefined ? undefined : initial?.files;
   return async (run: { readonly root: string; readonly shown: string }): Promise<void> => {
@@ -128,7 +125,7 @@ const keepingBase = ({ lora }: RunConfig, initial: FoundWeights | null, { onNoti
 
 const startRun = async function* (options: NewRun, ranks: Ranks): AsyncGenerator<TrainEvent, void, undefined> {
   const around = surroundings(options.availableMemory, options.memoryCheck !== false, ranks?.localSize);
-  // Checked before weights are read, because reading takes longer.
+  // The folder is checked before weights are read, because reading takes longer.
   if (writes(ranks) && typeof options.out === "string" && options.initFrom !== undefined) await checkFree(options.out);
   const initial = await initialOf(options);
   try {
@@ -174,7 +171,7 @@ const startFrom = async function* (
   const { config, tokenizer } = prepared;
   const { prompt = about.prompt } = options;
   tokenizer.encode(prompt, "prompt");
-  // The name is known only after reading: the default text may be either of two.
+  // The name is known only after reading, because the default may be either of two texts.
   const out = isNamedLater ? join(runsFolder, defaultRunName(about.name, options.preset)) : asked;
   const data: RunData = {
     ...(given === undefined
@@ -193,7 +190,7 @@ const startFrom = async function* (
     ...(chatTemplate === undefined ? {} : { chatTemplate }),
   };
   yield* withBackend(options, ranks, config, async function* (backend, settled) {
-    // Lets an abort arrive that came while the text was read.
+    // If the run was aborted while the text was read, the abort takes effect here.
     await yieldToHost();
     options.signal?.throwIfAborted();
     const planned = {
@@ -277,7 +274,7 @@ const resumeRun = async function* (
   const { data } = described;
   checkHandOut(described.config, options);
   const around = surroundings(options.availableMemory, options.memoryCheck !== false, ranks?.localSize);
-  // Locked before anything is read that another process might change.
+  // The folder is locked before reading, because another process might change its files.
   const lock = writes(ranks) ? await lockRun(path) : null;
   let opened: FoundWeights | null = null;
   try {
@@ -294,7 +291,8 @@ const resumeRun = async function* (
     if (saved !== null && end !== null) {
       const missing = await missingEnd(notes(), progress, end, path);
       if (missing === undefined) {
-        // Only for the last checkpoint: the run is not at any other checkpoint, so the best weights may differ there.
+        // The best weights are restored only if the last checkpoint is named. At an earlier checkpoint the best weights
+        // may be others.
         if (lock !== null && named.checkpoint === folderNames.checkpoint) await read.mendBest();
         throw hasEnded(`resume ${options.resume}`, config.train, end);
       }

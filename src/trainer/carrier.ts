@@ -1,6 +1,6 @@
 /**
- * Passes buckets of a backend's arrays to the team, either directly in the backend's memory or as copies. Computation
- * continues meanwhile.
+ * Sends and receives a backend's arrays for the team, in buckets (owners.ts). A transfer uses the backend's memory
+ * directly, or a copy. Computation continues meanwhile.
  */
 import type { Backend, Storage } from "../backend/backend.ts";
 import type { Bucket } from "./owners.ts";
@@ -10,8 +10,8 @@ import type { OwnedRange, Team } from "./team.ts";
 export interface Carrier {
   /**
    * Shares a bucket of `storage`. If the backend gives access to its memory, the transfer starts at once and uses that
-   * memory, while kernels write elsewhere. Otherwise it uses a copy.
-   * @param taken whether the elements of a range come from other machines.
+   * memory, while kernels write elsewhere. Otherwise the transfer uses a copy.
+   * @param taken returns whether the elements of a range come from other machines.
    */
   carry(storage: Storage, bucket: Bucket, how: Team["allGather"], taken: (range: OwnedRange) => boolean): Promise<void>;
   /** Waits until no transfer is in progress, also after an error. */
@@ -21,7 +21,10 @@ export interface Carrier {
 /** Maximum number of copied buckets at a time, where the backend does not give access to its memory. */
 const mostCopies = 4;
 
-/** Starts tasks one after another, so in the same order on all machines, with at most `most` in progress. */
+/**
+ * Starts tasks one after another, so that their order is the same on all machines. At most `most` tasks are in
+ * progress.
+ */
 const inOrder = (most: number): ((begin: () => Promise<{ readonly ended: Promise<void> }>) => Promise<void>) => {
   let last: Promise<unknown> = Promise.resolve();
   const underWay: Promise<void>[] = [];

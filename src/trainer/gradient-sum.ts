@@ -1,8 +1,9 @@
 /**
  * Adds the gradients of a step's passes in a fixed order: along a binary tree over the numbers of the passes. The sum
  * of passes [from, to) is the sum of two halves; with an odd number of passes, the first half has one more. So the bits
- * of a step do not depend on how its passes are grouped into micro-batches, nor on how many machines share them, if
- * each machine has a whole branch of the tree: 2ᵏ machines have its 2ᵏ branches of depth k.
+ * of a step do not depend on how its passes are grouped into micro-batches. They do not depend on the number of
+ * machines either, if each machine has a whole branch of the tree: each of 2ᵏ machines has one of the 2ᵏ branches of
+ * depth k.
  */
 import type { Storage } from "../backend/backend.ts";
 import { closeOnError } from "../core/errors/close-on-error.ts";
@@ -19,8 +20,8 @@ export const arraysOfSum = (count: number): number => 32 - Math.clz32(count);
 /**
  * Computes the gradient of pass `number` into `gradients`; returns the pass's part of the loss. It is called in the
  * order of the passes.
- * @param onComplete for the last pass: may be called with elements of `gradients` that are complete before the pass has
- * ended.
+ * @param onComplete given only for the last pass. It may be called with elements of `gradients` that are complete
+ * before the pass has ended.
  */
 export type GradientOfPass = (
   number: number,
@@ -70,7 +71,7 @@ export const createGradientSum = (model: Model, count: number): GradientSum => {
   /**
    * Sums passes [from, to) in array `depth`. The first half is computed in that array too, so only a second half needs
    * one more array.
-   * @param ofLast given for the branch with the last pass, whose complete elements may be added early.
+   * @param ofLast given only for the branch with the last pass. Complete elements of the last pass may be added early.
    */
   const addBranch = async (
     from: number,
@@ -93,7 +94,8 @@ export const createGradientSum = (model: Model, count: number): GradientSum => {
     const told: Range[] = [];
     return {
       onComplete: (depth) => (range) => {
-        // Uses the storage, not `arena`: `arena` would fill elements with zeros that are still to be computed.
+        // This uses the storage, not `arena`, because `arena` would write zeros to elements that are still to be
+        // computed.
         for (let up = depth - 1; up >= 0; up--) addUp(up, storages[up + 1] as Storage, range);
         told.push(range);
         tell(range);

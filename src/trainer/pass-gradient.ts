@@ -26,8 +26,8 @@ export interface NumberedPass {
  * Computes the gradient of a pass into `gradients`; returns the pass's part of the step's loss.
  * @param enter called when the forward phase and the backward phase begin.
  * @param onComplete called with elements of `gradients` that are complete while other elements are still computed.
- * @param on backend that computes: the trainer's, or one that replaces it. All kernels are called before the first
- * wait.
+ * @param on the backend that computes: the trainer's backend, or another one in its place. All kernels are called
+ * before the function waits for a result.
  */
 export type PassGradient = (
   pass: NumberedPass,

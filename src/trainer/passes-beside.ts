@@ -1,8 +1,8 @@
 /**
- * Runs the passes of a step in parallel: each group of threads takes a branch of the tree along which gradients are
- * added (gradient-sum.ts), from the first kernel of its first pass to the last sum. So no thread waits for other groups
- * after each kernel, a kernel finds the previous kernel's output in its core's caches, and no JavaScript runs during a
- * step.
+ * Runs the passes of a step in parallel. Gradients are added along a tree (gradient-sum.ts), and each group of threads
+ * computes a whole branch of this tree: from the first kernel of its first pass to its last sum. So no thread waits for
+ * other groups after each kernel, and no JavaScript runs during a step. A kernel finds the previous kernel's output in
+ * the caches of its core.
  */
 import { readScalar } from "../autograd/tensor.ts";
 import type { Backend, RecordedBranches, RecordedCalls, Storage } from "../backend/backend.ts";
@@ -29,7 +29,7 @@ const mostBytes = 2 ** 29;
 
 /**
  * Divides `passes` passes between `threads` threads: the largest number of branches that keeps the threads busy.
- * Undefined if not even two branches do.
+ * Undefined if even two branches would leave too many threads idle.
  */
 export const divisionOf = (passes: number, threads: number): Division | undefined => {
   for (let branches = 2 ** Math.floor(Math.log2(Math.min(passes, threads))); branches >= 2; branches /= 2) {
@@ -56,8 +56,8 @@ const dividedRange = (from: number, to: number, branches: number): { readonly fr
 
 export interface PassesBeside {
   /**
-   * Computes the gradients of all passes as two halves of their sum: the total of the sum, and `addend`. The two halves
-   * are added where their norm is computed, so each is read only once. Also returns the step's loss.
+   * Computes the gradients of all passes as two halves of their sum: the total of the sum, and `addend`. The halves are
+   * added only when the norm is computed, so each half is read only once. Also returns the step's loss.
    * @param batches the passes, with the shapes that they had when they were recorded.
    */
   add(step: number, batches: readonly Batch[]): Promise<{ readonly loss: number; readonly addend: Storage }>;
@@ -131,7 +131,9 @@ const placeBranches = (
     backend.run("add", { a: y, b: { storage: from, offset: 0 }, y, n: length });
   };
 
-  /** Filled with zeros: kernels never write the gaps between tensors, but sums and norms read them. */
+  /**
+   * The array is filled with zeros, because kernels never write the gaps between tensors, but sums and norms read them.
+   */
   const newArray = (): Storage => {
     const storage = alloc("float32", length);
     backend.run("fill", { y: { storage, offset: 0 }, n: length, value: 0 });

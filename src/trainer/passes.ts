@@ -15,7 +15,10 @@ import { passesOfWindows, shuffledWindows } from "../data/shuffled-windows.ts";
  */
 export const tokensPerPass = 4096;
 
-/** Maximum number of weights in the blocks of a "small" model, for which the gradients of a second pass cost little. */
+/**
+ * A model counts as small if its transformer blocks have at most this many weights. Then the gradients of a second pass
+ * cost little.
+ */
 const fewWeights = 2 ** 23;
 /** Minimum number of tokens for a pass of its own. */
 const fewTokens = 256;
@@ -41,7 +44,7 @@ export interface PassSource {
    * @param range range of passes to make. Default: all.
    */
   passes(step: number, microStep: number, range?: PassRange): Iterable<Batch>;
-  /** Passes of windows have the same shapes in every step; passes of documents differ. */
+  /** Passes of windows have the same shapes in every step. Passes of documents have different shapes. */
   readonly kind: PassKind;
   /** Number of passes of a micro-batch. */
   readonly perMicroBatch: number;

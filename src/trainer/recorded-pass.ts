@@ -102,8 +102,8 @@ const ownMemory = (inner: Backend) => {
 };
 
 /**
- * Finds the numbers that depend on step and pass, from three recordings: pass 0 of step 0, pass 0 of step 1, and pass 1
- * of step 0.
+ * Finds the numbers in the calls that depend on the step or the pass. It compares three recordings: pass 0 of step 0,
+ * pass 0 of step 1, and pass 1 of step 0.
  */
 const changesOf = ([first, ofStep, ofPass]: readonly [Float64Array, Float64Array, Float64Array]): Change[] => {
   const changes: Change[] = [];
@@ -132,7 +132,8 @@ export const recordPass = async (
     let pass: Promise<number> | undefined;
     const calls = backend.record?.(() => {
       pass = passGradient({ step, number, batch, targets }, gradients, () => {}, undefined, own.backend);
-      // Awaited below, unless the lines between fail; then its error must not count as unhandled.
+      // This promise is awaited below, unless the lines in between fail. In that case its error must not count as
+      // unhandled.
       pass.catch(() => {});
       // Also records the kernel that writes zeros where no op has written.
       void gradients.arena;

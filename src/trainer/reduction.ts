@@ -14,7 +14,7 @@ import { type Stretch, stretchesOf } from "../optim/stretches.ts";
 import { createSharing } from "./sharing.ts";
 import type { Team } from "./team.ts";
 
-/** A trainer's steps between the backward pass and the update, and after the update. */
+/** What a trainer does between the backward pass and the update, and after the update. */
 export interface Reduction {
   /** The weights that this machine updates. */
   readonly stretches: readonly Stretch[];
@@ -25,14 +25,14 @@ export interface Reduction {
    */
   readonly complete: ((range: Range) => void) | undefined;
   /**
-   * The loss of the step, from the loss of the passes computed here. Afterwards `gradients` are the gradients of the
-   * step, without the addend on one machine.
+   * Returns the loss of the step, from the loss of the passes computed here. Afterwards `gradients` has the gradients
+   * of the step. (On one machine, they do not include the addend yet.)
    * @param addend a part of the passes' gradients that is not added to the rest yet. Default: none.
    */
   reduce(loss: number, addend?: Storage): Promise<number>;
   /**
-   * L2 norm of the step's gradient. Afterwards `gradients` are the gradients of the step, with the addend. Pass the
-   * same addend as to `reduce`.
+   * L2 norm of the step's gradient. Afterwards `gradients` has the gradients of the step, including the addend. Pass
+   * the same addend as to `reduce`.
    */
   norm(addend?: Storage): Promise<number>;
   /** Fetches the gradients that other machines own, for an observer. */

@@ -1,8 +1,9 @@
 /**
- * Shares a trainer's arrays in a team. Each machine sums the gradients of the weights that it owns, while the backward
- * pass still computes other gradients (reduce-scatter). It holds the moments of its own weights only, and updates only
- * its own weights (ZeRO-1: Rajbhandari et al. 2020, "ZeRO: Memory Optimizations Toward Training Trillion Parameter
- * Models"). Then all machines get the new weights (all-gather).
+ * Divides a trainer's gradients, moments and updates between the machines of a team. Each machine owns some of the
+ * weights. It sums the gradients of its own weights, while the backward pass still computes other gradients
+ * (reduce-scatter). It holds only the moments of its own weights, and updates only its own weights (ZeRO-1: Rajbhandari
+ * et al. 2020, "ZeRO: Memory Optimizations Toward Training Trillion Parameter Models"). Then all machines get the new
+ * weights (all-gather).
  */
 import type { Backend, Storage } from "../backend/backend.ts";
 import type { ArenaLayout, ReadValues } from "../models/arena.ts";
@@ -15,17 +16,17 @@ import { createCarrier } from "./carrier.ts";
 import { type Bucket, bucketsOf, ownersOf } from "./owners.ts";
 import type { OwnedRange, Team } from "./team.ts";
 
-/** A trainer's arrays in a team. */
+/** The gradients, weights and moments of a trainer in a team. */
 export interface Sharing {
   /** The weights that this machine updates. */
   readonly stretches: readonly Stretch[];
-  /** Marks elements of this machine's gradient sum as final: their sum over the team may begin. */
+  /** Marks elements of this machine's gradient sum as final. From then on the team may sum them. */
   complete(range: Range): void;
   /** Waits for the sums over the team. Call it when all elements are final. */
   summed(): Promise<void>;
   /** L2 norm of the gradient, with the same bits as the norm of `Gradients`. */
   norm(): Promise<number>;
-  /** Fills the weights or gradients that other machines own with their values. */
+  /** Gets the weights or gradients that other machines own, and writes them into this machine's array. */
   gather(storage: Storage): Promise<void>;
   /** Ends all transfers after a failure of this machine. Call it before the arrays are freed. */
   giveUp(): Promise<void>;

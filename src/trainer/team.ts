@@ -19,9 +19,9 @@ export interface Team {
   /** Number of machines: a power of two. */
   readonly size: number;
   /**
-   * Replaces the elements of this machine's ranges by their sums over all machines, added along the tree of
-   * `gradient-sum.ts`: first machines 2i and 2i + 1, then pairs, and so on. Ranges of other machines then hold partial
-   * sums.
+   * Replaces the elements of this machine's ranges by their sums over all machines. They are added along the tree of
+   * `gradient-sum.ts`: first machines 2i and 2i + 1, then pairs of machines, and so on. Ranges of other machines then
+   * hold partial sums.
    * @param ranges equal on all machines.
    * @param urgent whether this machine waits for the result; if not, it computes meanwhile.
    */
@@ -37,7 +37,9 @@ export interface Team {
   giveUp(): void;
 }
 
-/** A team with what a run needs: rank 0 decides for all machines what depends on a clock or a disk. */
+/**
+ * A team with functions for a whole run. If a decision depends on a clock or a disk, rank 0 makes it for all machines.
+ */
 export interface RunTeam extends Team {
   /**
    * Computes on rank 0 only, and returns its result on every machine. All machines call it at the same point of the
@@ -46,12 +48,12 @@ export interface RunTeam extends Team {
   fromFirst<T>(compute: () => Promise<T>): Promise<T>;
   /**
    * Gathers the numbers of every machine, in the order of ranks; all arrays have equal length. All machines call it at
-   * the same point of the run. A machine that was asked to stop tells the other machines: then `agreed` is aborted.
+   * the same point of the run. If one machine was asked to stop, it tells the other machines, and `agreed` is aborted.
    */
   gather(values: Float64Array): Promise<readonly Float64Array[]>;
   /** Gathers a value of every machine, in the order of ranks. All machines call it at the same point of the run. */
   collect<T>(value: T): Promise<readonly T[]>;
-  /** Asks this machine to stop: it may interrupt at once what it computes alone. */
+  /** Aborted when this machine is asked to stop. The machine may then interrupt at once any work that it does alone. */
   readonly asked: AbortSignal | undefined;
   /** Aborted on every machine at the same point of the run, after one machine was asked to stop. */
   readonly agreed: AbortSignal | undefined;

@@ -60,7 +60,10 @@ export interface Trainer {
    * null: all weights are trained.
    */
   readonly base: Model | null;
-  /** Gradients of the last measured step, over all passes. In a team: only of the weights that this machine updates. */
+  /**
+   * Gradients of the last measured step, over all passes. In a team, only the gradients of the weights that this
+   * machine updates.
+   */
   readonly gradients: Gradients;
   /** All arrays that a step writes gradients to, including `gradients`. */
   readonly gradientStorages: readonly Storage[];
@@ -69,9 +72,9 @@ export interface Trainer {
   /** Number of tokens of a step, and number of targets; the loss is the mean over the targets. */
   sizeOf(step: number): BatchSize;
   /**
-   * Computes loss and gradient of update number `step` (0-based). Its batches depend only on the seed and the step.
-   * Weights and moments do not change, and a repeated call gives the same bits. If other code changes the weights, the
-   * change takes effect at the first step, or at a step that does not follow the previous one.
+   * Computes loss and gradient of update number `step` (0-based). The step's batches depend only on the seed and the
+   * step. Weights and moments do not change, and a repeated call gives the same bits. If other code changes the
+   * weights, the change takes effect at the first step, or at a step that does not follow the previous one.
    */
   measure(step: number, observer?: StepObserver): Promise<StepMeasure>;
   /** Updates the weights with the gradient of the last `measure`; returns the learning rate. */
@@ -85,8 +88,8 @@ export interface Trainer {
   snapshot(): TrainerSnapshot;
   /**
    * Restores a state of this trainer, or of another trainer with the same configuration. The next step uses it.
-   * @param arrays all arrays of `stateLayouts`; the caller keeps them. null: the state before the first step, with
-   * weights drawn from the seed.
+   * @param arrays all arrays of `stateLayouts`; the caller keeps them. null restores the state before the first step,
+   * with weights drawn from the seed.
    */
   restore(arrays: StateArrays | null): void;
   /**
@@ -99,8 +102,7 @@ export interface Trainer {
 
 /**
  * A trainer in the state before the first step. A resumed run then restores its own state.
- * @param baseRows with adapters: rows of the base model that a file has in blocks of 4 to 8 bits, and that stay in
- * blocks.
+ * @param baseRows with adapters: rows of the base model that stay in blocks of 4 to 8 bits, as they are in their file.
  * @param begin a token with which each window of a text begins. Default: none.
  */
 export const createTrainer = (
@@ -200,15 +202,15 @@ const allocate = (
   const { optimizer: rule } = config.train;
   const reduction = closeOnError(close, () => reductionOf(team, backend, model, rule, sum.total));
   const optimizer = open(() => createPartOptimizer(backend, trainedPart(model).layout, rule, reduction.stretches));
-  // Allocated here, so that lasting memory comes before the temporary memory of steps.
+  // The rounded copies are allocated here, so that lasting memory comes before the temporary memory of steps.
   closeOnError(close, () => model.rounded());
   return { model, base: model === whole ? null : whole, sum, reduction, optimizer, close };
 };
 
 /**
  * A trainer with passes from any source.
- * @param divide gives the number of branches that run in parallel; undefined: all threads compute one pass after
- * another.
+ * @param divide returns the number of branches that run in parallel. If it returns undefined, all threads compute one
+ * pass after another.
  * @param baseRows as in `createTrainer`.
  */
 export const trainerOn = (

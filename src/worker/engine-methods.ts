@@ -11,7 +11,7 @@ import {
 } from "../generate/text-engine.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
 
-/** Maximum number of events that a text may be ahead of its reader, so that several texts stay in step. */
+/** A text is at most this many events ahead of its reader. So several texts progress together. */
 export const mostAhead = 8;
 
 /** Engines by their keys. */

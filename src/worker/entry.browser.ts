@@ -21,8 +21,8 @@ export interface LoadRequest {
   /** Number of threads of the backend, 1 to 256. Default: all cores. */
   readonly threads?: number | undefined;
   /**
-   * A LoRA adapter for the model: the address of its folder, or its files. The adapter is in use as "default". Default:
-   * none.
+   * A LoRA adapter for the model: the address of its folder, or its files. It is used under the name "default".
+   * Default: none.
    */
   readonly adapter?: AdapterSource | undefined;
   /** Several adapters by name. The first is in use; `useAdapter` changes to another. Default: none. */
@@ -38,7 +38,7 @@ export interface LoadRequest {
 
 /** A run, with the options of `train`. */
 export interface TrainRequest extends Omit<TrainOptions, "signal" | "onNotice" | keyof HandOut> {
-  /** The callback that gets checkpoints; null: none. */
+  /** The callback that gets checkpoints; null if there is none. */
   readonly handedTo: keyof HandOut | null;
 }
 

@@ -19,11 +19,11 @@ export interface LoadRequest {
   /** Dtype of the backend: "float32" (default) for the most exact logits; "auto" for speed. */
   readonly dtype?: DTypeChoice | undefined;
   /**
-   * Whether the model computes as in training. With the run's dtype and its training windows (`contextLength` of
-   * `evaluate`), losses then have the same bits as in the run, and the model can be trained and saved. The weights are
-   * kept in float32, with a bfloat16 copy for products in that dtype: three times the memory. Float32 products use
-   * tiles where the CPU has them, which is faster for many rows and slower for one row. Adapters train in bfloat16 on
-   * matrices that are only in bfloat16: for such a run, false gives the run's losses. Default false.
+   * Whether the model computes as in training. If so, the model can be trained and saved. With the run's dtype and its
+   * training windows (`contextLength` of `evaluate`), its losses have the same bits as in the run. The weights are kept
+   * in float32, with a bfloat16 copy for products in that dtype, which needs three times the memory. Float32 products
+   * use tiles where the CPU has them, which is faster for many rows and slower for one row. A run with adapters in
+   * bfloat16 has matrices that are only in bfloat16: for the losses of such a run, use false. Default false.
    */
   readonly asInTraining?: boolean | undefined;
   /**
@@ -31,7 +31,7 @@ export interface LoadRequest {
    * round activations to 8 bits. Default true, but false with `asInTraining`.
    */
   readonly keepBlocks?: boolean | undefined;
-  /** A LoRA adapter for the model: a folder, or its files. The adapter is in use as "default". Default: none. */
+  /** A LoRA adapter for the model: a folder, or its files. It is used under the name "default". Default: none. */
   readonly adapter?: string | AdapterFiles | undefined;
   /** Several adapters by name. The first is in use; `useAdapter` changes to another. Default: none. */
   readonly adapters?: Readonly<Record<string, string | AdapterFiles>> | undefined;
@@ -69,7 +69,7 @@ serveThread(
         throw error;
       }
     },
-    // Imported only when needed, so that generation starts sooner.
+    // The module is imported only when needed, so that generation starts sooner.
     async () => {
       const { evaluateCorpus } = await import("../evaluate/evaluate-corpus.ts");
       const { evaluateChoices } = await import("../evaluate/choices.ts");

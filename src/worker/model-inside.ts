@@ -1,4 +1,4 @@
-/** Looking inside a model in its own thread: the calls, and the methods that answer them. */
+/** Calls that look inside a model in its own thread, and the methods that answer these calls. */
 import { checkIdList, checkOptions, checkSignal } from "../core/checks/check-arguments.ts";
 import { ConfigError } from "../core/errors/errors.ts";
 import type { CallOptions } from "../core/remote/caller.ts";

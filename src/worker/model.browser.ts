@@ -39,8 +39,9 @@ const sentAdapter = (adapter: AdapterSource): string | AdapterFiles =>
   typeof adapter === "string" || adapter instanceof URL ? completeAddress(String(adapter)) : adapter;
 
 /**
- * Loads a language model in its own worker, with the same results, bit for bit, as `loadPretrained`.
- * @param checkpoint its files, which are copied; or the address of its directory, or of a `.gguf` file.
+ * Loads a language model in its own worker. Its results are the same as with `loadPretrained`, bit for bit.
+ * @param checkpoint the checkpoint's files (they are copied), the address of its directory, or the address of a `.gguf`
+ * file.
  * @param options the name of a backend, threads, adapters.
  * @throws ConfigError if the page cannot start a worker; also what `loadPretrained` throws.
  * @example

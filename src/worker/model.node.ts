@@ -69,8 +69,8 @@ const checkCorpus: (where: string, value: unknown) => asserts value is MeasuredC
 };
 
 /**
- * Loads a language model in its own thread, with the same results, bit for bit, as `loadPretrained`.
- * @param checkpoint its directory; or its files, which are copied.
+ * Loads a language model in its own thread. Its results are the same as with `loadPretrained`, bit for bit.
+ * @param checkpoint the checkpoint's directory, or its files (they are copied).
  * @param options the name of a backend, threads, dtype, adapters.
  * @throws what `loadPretrained` throws.
  * @example
@@ -116,7 +116,7 @@ export const loadInWorker = async (
         checkKeys("evaluate", corpus, ["documents", "unknown", "contextLength", "signal", "onProgress"]);
         const { documents, unknown, ...rest } = corpus;
         const given = { name: "documents", train: [], val: locatedDocuments(documents, "documents") };
-        // Imported only here, because a model that only generates text does not need it.
+        // The module is imported only here, because a model that only generates text does not need it.
         const { measuredDocuments } = await import("../evaluate/documents.ts");
         return evaluate(await measuredDocuments(model, given, "all", unknown, writeConversations), rest);
       }

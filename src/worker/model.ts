@@ -43,13 +43,13 @@ export interface ThreadModel extends ThreadInside {
   readonly parameters: number;
   /** Converts text to token ids and back, on the calling thread. */
   readonly tokenizer: Tokenizer;
-  /** The chat template that writes conversations as text; null: the model was not trained for conversations. */
+  /** The chat template that writes conversations as text; null if the model was not trained for conversations. */
   readonly chatTemplate: ChatTemplate | null;
   /** Ids of tokens that end a text; generation stops at them. */
   readonly endTokens: readonly number[];
   /** Names of the model's LoRA adapters. */
   readonly adapters: readonly string[];
-  /** The adapter in use; null: only the model's own weights are used. */
+  /** The adapter in use; null if only the model's own weights are used. */
   readonly adapter: string | null;
   /**
    * Changes to another adapter, or to none. Work that has already begun does not change.
@@ -70,8 +70,8 @@ export interface ThreadModel extends ThreadInside {
    */
   generate(options?: GenerateOptions): AsyncGenerator<GenerateEvent, void, undefined>;
   /**
-   * Like the library's `openEngine`, with equal texts and errors; the engine is in the thread. Closing the model closes
-   * it too.
+   * Like the library's `openEngine`, with equal texts and errors; the engine is in the thread. Closing the model also
+   * closes the engine.
    */
   openEngine(options?: EngineOptions): Promise<ThreadEngine>;
   /**
@@ -97,11 +97,11 @@ export interface ThreadEngine {
   /** Like `generate` of the library's engine. */
   generate(options?: EngineGenerateOptions): AsyncGenerator<EngineEvent, void, undefined>;
   /**
-   * The events of `generate` in batches: each batch has all events since the previous one. A reader of many texts needs
-   * fewer messages between threads.
+   * The events of `generate` in batches: each batch has all events since the previous one. If many texts are read,
+   * batches need fewer messages between threads.
    */
   generateBatches(options?: EngineGenerateOptions): AsyncGenerator<readonly EngineEvent[], void, undefined>;
-  /** Counters since the engine was opened, and what it holds at present. */
+  /** Counters since the engine was opened, and what the engine holds at present. */
   counts(): Promise<EngineCounts>;
   /** Frees the cache; texts in progress fail. A second call does nothing. */
   close(): Promise<void>;
@@ -162,7 +162,7 @@ const sentCorpus = (given: MeasuredCorpus): MeasuredCorpus => {
   return { name, train, val, parts };
 };
 
-/** The last event of a call, which has only one. */
+/** The only event of a call that returns a single event. */
 const one = async <T>(events: AsyncGenerator<unknown, void, undefined>): Promise<T> => {
   let result: unknown;
   for await (const event of events) result = event;
@@ -209,7 +209,7 @@ export const loadIn = async (
   let making: Promise<Tokenizer> | undefined;
   const onTokenizer = (json: unknown): void => {
     making = loadTokenizer(json, `${where}/tokenizer.json`);
-    // Awaited below; until then an error must not count as unhandled.
+    // The promise is awaited below. Until then its error must not count as unhandled.
     making.catch(() => {});
   };
   try {

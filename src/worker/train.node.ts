@@ -15,7 +15,8 @@ import { canSend, handOutCallbacks, splitWorker, trainIn } from "./train.ts";
 
 interface Threading {
   /**
-   * Whether a backend that is given by name is opened in its own thread. false: on the calling thread. Default true.
+   * Whether a backend that is given by name is opened in its own thread. If false, it is opened on the calling thread.
+   * Default true.
    */
   readonly worker?: boolean | undefined;
 }
@@ -62,8 +63,8 @@ export async function* train(options: TrainOptions = {}): AsyncGenerator<TrainEv
   }
   const callbacks = { ...handOutCallbacks(rest), onNotice: (line: string) => onNotice?.(line) };
   const request = { options: args, handedTo: handedTo(rest) };
-  // Waits for the run: a rank that leaves at once would let the others wait, and a resumed run holds its folder's lock
-  // while its text is read.
+  // In these two cases the call waits until the run ends. A rank that leaves at once would let the other ranks wait. A
+  // resumed run holds its folder's lock while its text is read.
   const leaves = rest.mpi !== true && rest.resume === undefined;
   yield* trainIn(takeThread(workerEntries.train), request, { signal, callbacks }, leaves);
 }

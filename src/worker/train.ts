@@ -11,7 +11,7 @@ import type { HandOut, OnAdapter, OnCheckpoint } from "../train/run/callbacks.ts
 
 /** Whether a value can be sent to a thread. */
 export const isCloneable = (value: unknown): boolean => {
-  // Not tried with `structuredClone`: a text or files would be copied, and may be large.
+  // This does not try `structuredClone`, because it would copy texts and files, which may be large.
   if (typeof value === "string" || isFiles(value)) return true;
   try {
     structuredClone(value);
@@ -21,7 +21,7 @@ export const isCloneable = (value: unknown): boolean => {
   }
 };
 
-/** @throws ConfigError if `options` is not an object, or `worker` is not true or false. */
+/** @throws ConfigError if `options` is not an object, or `worker` is not a boolean. */
 export const splitWorker = <Options extends object>(
   options: Options,
   byDefault: boolean,
@@ -35,7 +35,8 @@ export const splitWorker = <Options extends object>(
 };
 
 /**
- * Whether all options can be sent. If not, the checks on this thread name the option that cannot, such as a function.
+ * Whether all options can be sent. If not, the checks on this thread name the option that cannot be sent, such as a
+ * function.
  */
 export const canSend = (args: Readonly<Record<string, unknown>>): boolean =>
   typeof (args.backend ?? "") === "string" && Object.values(args).every(isCloneable);
@@ -46,7 +47,7 @@ export const handOutCallbacks = ({ onCheckpoint, onAdapter }: HandOut) => ({
   onAdapter: (...given: Parameters<OnAdapter>) => onAdapter?.(...given),
 });
 
-/** The callback for the thread, if its caller has one. */
+/** The callback for the thread, if the caller gave one. */
 export const handOutOf = (name: keyof HandOut | null, ask: CallContext["ask"]): HandOut =>
   name === null ? {} : { [name]: (files: unknown, which: string): Promise<void> => ask(name, files, which) };
 
@@ -64,8 +65,8 @@ const isAbortedBefore = (work: Promise<unknown>, signal: AbortSignal | undefined
 
 /**
  * Trains in `thread`, which is released at the end.
- * @param leaves whether to leave at once if the run is stopped before its first event. Nothing is saved by then, and
- * reading a large text takes many seconds; the thread then ends by itself.
+ * @param leaves whether to return at once if the run is stopped before its first event. Nothing is saved by then, and
+ * reading a large text can take many more seconds. The thread later ends by itself.
  */
 export async function* trainIn(
   thread: WorkerThread,

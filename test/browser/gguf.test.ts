@@ -64,7 +64,7 @@ it("a page trains adapters beside the blocks of a GGUF file, with the losses of 
   expect((await evaluate(lm, { text: valText })).natsPerToken).toBeCloseTo(here.at(-1) ?? 0, 10);
   await lm.close();
   await expect(collect(train({ ...shared, config: {}, keepBlocks: true }))).rejects.toThrow(
-    /^keepBlocks: must go with adapters/u,
+    /^keepBlocks: must be used with adapters/u,
   );
   await expect(loadPretrained(address, { keepBlocks: 1 as unknown as boolean })).rejects.toThrow(/keepBlocks/u);
 });

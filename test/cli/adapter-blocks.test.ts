@@ -92,10 +92,10 @@ test("--widen turns them into the dtype, and goes with adapters alone", async ()
   const whole = await train("whole", "--widen");
   expect({ status: whole.status, stdout: whole.stdout }).toEqual({ status: 2, stdout: "" });
   expect(whole.stderr).toMatch(
-    /^foretoken: --widen: must go with adapters: a run that trains all weights never keeps blocks; got a run without adapters; try leaving it out$/mu,
+    /^foretoken: --widen: must be used with adapters: a run that trains all weights never keeps blocks; got a run without adapters; try leaving it out$/mu,
   );
   const alone = await cli(["train", ...small, ...on, "--widen"], { cwd });
-  expect(alone.stderr).toMatch(/^foretoken: --widen: must go with adapters/mu);
+  expect(alone.stderr).toMatch(/^foretoken: --widen: must be used with adapters/mu);
   const resumed = await cli(["train", "--resume", "widened", "--widen"], { cwd });
   expect(resumed.stderr).toMatch(
     /^foretoken: --resume: cannot be combined with flags that would change the run; got --widen/mu,

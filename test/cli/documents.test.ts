@@ -21,7 +21,7 @@ test("conversations: the head says how they are taken, and evaluate measures the
   const { stdout, stderr, status } = await cli([...args, "--out", "run"], { cwd });
   expect(status, stderr).toBe(0);
   expect(stdout).toMatch(/^text {7}chat\.jsonl .* 27 documents to learn from: [\d,]+ tokens, [\d,]+ in the loss/mu);
-  expect(stdout.replace(/\s+/gu, " ")).toContain("one: one document in a row");
+  expect(stdout.replace(/\s+/gu, " ")).toContain("one: one document per row");
   expect(stdout.replace(/\s+/gu, " ")).toContain("passes over the documents");
   expect(stdout).toContain("npx foretoken chat run");
 
@@ -46,11 +46,11 @@ test.each([
   [["--data", "bad.jsonl", ...short], /^foretoken: bad\.jsonl:2: messages must have an answer to learn/u],
   [
     ["--data", "text.txt", "--rows", "one", "--steps", "4", "--backend", "reference"],
-    /^foretoken: --train\.rows: must go with documents/u,
+    /^foretoken: --train\.rows: must be used with documents/u,
   ],
   [
     ["--data", "chat.jsonl", "--windows", "shuffled", "--chat-template", "chatml.jinja", ...short],
-    /^foretoken: --train\.windows: must go with a text/u,
+    /^foretoken: --train\.windows: must be used with a text/u,
   ],
   [
     ["--data", "chat.jsonl", "--chat-template", "none.jinja", ...short],

@@ -261,7 +261,9 @@ describe("a run that goes back to before better weights, with a plan that does n
     expect(await stepOf(join(out, "best"))).toBe(12);
     const { events, notices } = await resumeNoting(join(out, "checkpoint-4"), { steps: 6 });
     expect(notices).toContainEqual(expect.stringMatching(gone));
-    expect(notices).toContain(`${join(out, "best-set-aside-12")}: best weights of the plan that the run has left`);
+    expect(notices).toContain(
+      `${join(out, "best-set-aside-12")}: best weights of an earlier plan that the run no longer follows`,
+    );
     expect(await stepOf(join(out, "best-set-aside-12"))).toBe(12);
     await checkBest(out, events);
   });
@@ -290,7 +292,7 @@ describe("checkpoints that are kept", () => {
     const former = await Promise.all(names.map((name) => hashesOf(out, name)));
     const { notices } = await resumeNoting(join(out, "checkpoint-4"), { steps: 11 });
     expect(notices).toContain(
-      `${join(out, "checkpoint-6-set-aside")} and so on: kept checkpoints of the plan that the run has left (steps 6 to 10, 3 of them)`,
+      `${join(out, "checkpoint-6-set-aside")} and so on: kept checkpoints of an earlier plan that the run no longer follows (steps 6 to 10, 3 of them)`,
     );
     for (const [i, name] of names.entries()) {
       expect(await hashesOf(out, `${name}-set-aside`)).toEqual(former[i]);
@@ -365,6 +367,6 @@ it("a run whose notes were cut says that they are missing", async () => {
   await writeFile(notes, `${begin}\n`);
   const { notices } = await resumeNoting(out);
   expect(notices).toEqual([
-    `${notes}: events are missing, the best evaluation among them, so the list of runs does not show it`,
+    `${notes}: events are missing, including the best evaluation, so the list of runs does not show that evaluation`,
   ]);
 });

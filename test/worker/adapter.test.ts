@@ -92,6 +92,6 @@ describe.each([true, false])("onAdapter, in a thread: %s", (worker) => {
     const { lora: _, ...config } = small.config;
     await expect(
       collect(train({ ...small, config, text, initFrom: base, onAdapter: () => {}, worker })),
-    ).rejects.toThrow(/^train: onAdapter: must go with config\.lora/u);
+    ).rejects.toThrow(/^train: onAdapter: must be used with config\.lora/u);
   });
 });

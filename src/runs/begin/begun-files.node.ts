@@ -1,4 +1,4 @@
-/** Removes the first files of a run that could not start. */
+/** Removes the files that a run wrote before it failed to start. */
 import { readdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { readRegularFile } from "../../core/system/regular-file.node.ts";
@@ -8,7 +8,7 @@ import { temporaryOf } from "../../io/temporary-names.node.ts";
 import { folderNames } from "../folder-names.ts";
 import { readmeMark } from "../write/run-readme.ts";
 
-/** Larger files do not belong to a run that has not started. */
+/** Maximum size of a README.md or an event log from a run that has not started; a larger file is someone else's. */
 const maxBytes = 2 ** 20;
 
 const isText = (path: string, isOurs: (text: string) => boolean): Promise<boolean> =>
@@ -23,7 +23,7 @@ const isOfRun = async (folder: string, name: string, written: readonly string[])
   const { metrics, readme } = folderNames;
   if (written.includes(name)) return true;
   if (name === readme) return isText(path, (text) => text.includes(readmeMark));
-  // The first event, or the part of it that fitted on the disk.
+  // This file has the first event, or only its beginning if the disk was full.
   const begin = '{"v":';
   return name === metrics && isText(path, (text) => text.slice(0, begin.length) === begin.slice(0, text.length));
 };

@@ -18,7 +18,10 @@ export const hasOwnParts = ({ data, text, documents, initFrom }: DataNames): boo
   initFrom !== undefined ||
   (data !== undefined && !isCorpusName(data));
 
-/** A text's name in a form for folder names: letters with their marks (such as Hindi vowels), digits and hyphens. */
+/**
+ * Makes a part of a folder name from a text's name. Letters (with their marks, such as Hindi vowels) and digits stay;
+ * hyphens replace everything else.
+ */
 const nameOfText = (data: string): string => {
   const { name } = parse(resolve(data));
   const words = name.normalize("NFC").match(/[\p{L}\p{N}][\p{L}\p{M}\p{N}]*/gu) ?? [];

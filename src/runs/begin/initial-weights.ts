@@ -1,14 +1,17 @@
-/** Initial weights of a new run. They are as large as the weights in the backend, so no second copy stays in memory. */
+/**
+ * Initial weights of a new run. They take as much memory as the weights in the backend, so they are released as soon as
+ * they have been used.
+ */
 import type { BlockRows } from "../../models/block-arena.ts";
 import { type Model, modelLayout } from "../../models/model.ts";
 import { type CollectedPretrained, collectWeights, readInto } from "../../pretrained/files/weights.ts";
 import type { Pretrained, WeightSource } from "../../pretrained/pretrained.ts";
 import type { BaseWeights } from "../store.ts";
 
-/** Initial weights, and their place for errors. */
+/** Initial weights, and the name of their place for errors. */
 export interface InitialWeights
   extends Pick<CollectedPretrained, "where" | "config" | "tokenizer" | "chatTemplate" | "endTokens" | "fused"> {
-  /** Weights that stay in a file's blocks can only be a base model under adapters. */
+  /** These weights may stay in a file's blocks, but only as a base model under adapters. */
   readonly weights: BaseWeights;
   /** Closes the file, if it is still open because the weights were not read. */
   close(): Promise<void>;

@@ -23,7 +23,7 @@ export interface FoundWeights extends InitialWeights {
   readonly files: BaseFiles;
 }
 
-/** Options of reading weights. */
+/** Options for reading weights. */
 export interface InitialOptions {
   /** Whether matrices stay in a GGUF file's blocks of 4 to 8 bits, for a base model under adapters. Default false. */
   readonly keepBlocks?: boolean;
@@ -33,14 +33,17 @@ export interface InitialOptions {
 
 const isRun = (path: string): Promise<boolean> => isFile(join(path, folderNames.description));
 
-/** A hint for an adapter: merged with its base model, it gives a model to start from. */
+/** A hint for a user who named an adapter: to merge it with its base model, and to start from the result. */
 const mergeFirst = (adapter: string): string =>
   `npx foretoken merge ${quotePath(adapter)} --out NEW, then initFrom NEW`;
 
 const wayFrom = async (kept: string): Promise<string> =>
   (await isAdapterFolder(kept)) ? mergeFirst(kept) : `initFrom ${quoteWord(kept)}`;
 
-/** The checkpoint that `named` means: for a run, its best weights, or its last ones if there are no best weights. */
+/**
+ * The checkpoint that `named` means. For a run, this is its best weights, or its last weights if there are no best
+ * weights.
+ */
 export const checkpointOf = async (named: string): Promise<string> => {
   if (!(await isRun(named))) return named;
   for (const name of [folderNames.best, folderNames.checkpoint]) {
@@ -83,7 +86,7 @@ export const readInitial = async (named: string, options: InitialOptions = {}): 
       where: `initFrom ${named}`,
       must: "must name a whole model",
       got: "an adapter without its base model",
-      // `named`, not the directory: for a run, `merge` also uses the best weights.
+      // The hint uses `named`, not the directory: given a run, `merge` also uses the best weights.
       hint: mergeFirst(named),
     });
   }
@@ -113,7 +116,9 @@ const readElsewhere = async (
       await found?.close();
       continue;
     }
-    await options.onNotice?.(`${path}: no longer the model that ${run} began with; ${place} is used instead`);
+    await options.onNotice?.(
+      `${path}: this is no longer the model that ${run} began with, so ${place} is used instead`,
+    );
     return found;
   }
   return null;

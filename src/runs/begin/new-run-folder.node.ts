@@ -22,8 +22,8 @@ import { removeBegun } from "./begun-files.node.ts";
 import { unwritable } from "./unwritable.node.ts";
 
 /**
- * Whether a run's description is empty: the process was killed, or the power failed, before the description was on
- * disk.
+ * Whether a run's description is empty. This happens if the process was killed, or the power failed, before the
+ * description was on disk.
  */
 const isBlank = async (path: string): Promise<boolean> =>
   readRegularFile(path, { maxBytes: 2 ** 20 }).then(
@@ -77,12 +77,12 @@ interface Reserved {
   readonly out: string;
   readonly path: string;
   readonly lock: Lock;
-  /** Folders that were created for it. */
+  /** Folders that this process created for the run. */
   readonly made: readonly string[];
 }
 
 const reserveAt = async (given: string): Promise<Reserved> => {
-  // Resolved only once: `new/..` means another folder after `new` exists.
+  // The path is resolved only once, because `new/..` means another folder after `new` exists.
   const path = resolve(given);
   const out = normalize(given);
   const made = await makeFolders(path);
@@ -128,7 +128,7 @@ function* linesOf(documents: readonly unknown[]): Generator<Uint8Array, void, un
     yield encoder.encode(`${lineOfDocument(source)}\n`);
 }
 
-/** The files that keep given data, as names and contents: exact bytes of the texts, or the documents. */
+/** Names and contents of the files that keep given data: the exact bytes of the texts, or the documents. */
 function* keptData(given: GivenData): Generator<readonly [name: string, contents: Contents], void, undefined> {
   const isDocuments = "documents" in given;
   const names = keptNames(isDocuments);
@@ -146,11 +146,10 @@ const removeLeftovers = async (folder: string): Promise<void> => {
 };
 
 /**
- * Creates a new run's folder. The folder and its lock are made at once, so two runs never share a folder, and a folder
- * that cannot be written is an error before anything is computed. The other files are written when there is more to
- * keep than the first event. So a run that fails before its first step is done (for example without enough memory)
- * leaves nothing behind, and a run whose first files cannot be written (for example on a full disk) leaves nothing
- * either.
+ * Creates a new run's folder. The folder and its lock are made at once, so two runs never share a folder. If the folder
+ * cannot be written, this is an error before anything is computed. The other files are written when there is more to
+ * keep than the first event. So a run leaves nothing behind if it fails before its first step is done (for example
+ * without enough memory), or if its first files cannot be written (for example on a full disk).
  * @param out path of the folder. If the program chose the name, it may get a number at its end.
  * @param given the data, if it is not in a file.
  * @param keepMore writes further files into the folder.
@@ -182,7 +181,7 @@ export const createRunFolder = async (
       ...(given ? keptData(given) : []),
     ]) {
       const file = join(path, name);
-      // Noted before the file is written: an error may come after the file is in its place.
+      // The name is noted before the file is written, because an error may come after the file is in its place.
       if ((await occupantOf(file)) === "nothing") written.push(name);
       await replaceFile(file, contents);
     }
@@ -239,7 +238,7 @@ export const createRunFolder = async (
       if (!hasFailed) await (await opened?.catch(() => undefined))?.noteFailure(error);
     },
     close: async () => {
-      // The error of opening was already thrown to the caller who needed the folder.
+      // The caller who needed the folder already got the error from opening it.
       const run = await opened?.catch(() => undefined);
       try {
         await run?.close();

@@ -1,4 +1,4 @@
-/** The error of a new run whose folder or first files cannot be made. */
+/** The error for a new run whose folder or first files cannot be made. */
 import { statfs } from "node:fs/promises";
 import { basename, dirname, relative, resolve, sep } from "node:path";
 import { CheckpointError, ConfigError } from "../../core/errors/errors.ts";
@@ -16,7 +16,10 @@ const reasons: Readonly<Record<string, string>> = {
   EDQUOT: "a full disk quota",
 };
 
-/** Whether the call that failed for lack of space was creating a name: a disk can also run out of room for names. */
+/**
+ * Whether the call that failed for lack of space was creating a file or a folder. A disk can have free bytes but no
+ * room for another name.
+ */
 const makesName = (error: unknown): boolean =>
   error instanceof Error && "syscall" in error && ["open", "mkdir", "link", "rename"].includes(String(error.syscall));
 
@@ -54,7 +57,7 @@ export const unwritable = async (out: string, path: string, error: unknown): Pro
   const cause = error instanceof CheckpointError ? error.cause : error;
   const code = systemErrorCode(cause);
   if (code === undefined) return error;
-  // Removes the call and the path from the system's message.
+  // The name of the system call and the path are removed from the system's message.
   const reason = reasons[code] ?? (cause as Error).message.replace(/, \w+(?: '.*)?$/su, "");
   const room = code === "ENOSPC" ? await roomAt(path, makesName(cause)) : "";
   const file = fileOf(error, path);

@@ -57,7 +57,7 @@ export interface ListedRun {
   readonly startedAt: string;
   /** Time of the last logged event, in ISO 8601. */
   readonly updatedAt: string;
-  /** The preset, ignoring changes of steps, seed and intervals; null if other fields were changed. */
+  /** The preset, even if steps, seed or intervals were changed; null if another field was changed. */
   readonly preset: PresetName | null;
   /** null if no event is logged yet. */
   readonly parameters: number | null;
@@ -127,7 +127,7 @@ const take = (noted: Noted, event: NotedEvent): void => {
       noted.ended = event.reason;
       break;
     case "checkpoint":
-      // An earlier end of a run that was extended later does not count: its step is below `steps`.
+      // A run may have ended before it was extended. That end does not count: its step is below `steps`.
       if (noted.evals.at(-1)?.reason === "end" && event.step >= noted.steps) noted.ended = "finished";
       break;
     case "step":
@@ -140,7 +140,7 @@ const take = (noted: Noted, event: NotedEvent): void => {
 /** Maximum number of characters of an error that are shown. */
 const mostOfError = 280;
 
-/** Beginning of a line with a `step` event. Nearly all lines are such lines, and only the last one matters. */
+/** Beginning of a line with a `step` event. Nearly all lines begin like this, and only the last of them matters. */
 const stepLine = '{"v":1,"type":"step",';
 
 /**
@@ -172,7 +172,7 @@ const readNoted = async (path: string, steps: number, before?: Noted): Promise<N
   for await (const { lines, end } of readWholeLines(path, noted.end)) {
     for (const line of lines) {
       if (line.startsWith(stepLine)) {
-        // The previous line may be the last complete one.
+        // If this line is incomplete, the previous line is the last complete one.
         if (lastStep !== undefined && !line.endsWith("}")) takeLine(lastStep);
         lastStep = line;
         noted.ended = undefined;
@@ -242,7 +242,7 @@ const isoTime = (time: Date): string =>
   new Date(Number.isNaN(time.getTime()) ? furthest : time.getTime()).toISOString();
 
 const readListed = async (path: string, known: KnownRuns | undefined): Promise<ListedRun> => {
-  // Taken before the files are read, so that a write during reading counts as a change.
+  // These facts are read before the contents of the files, so that a write during reading counts as a change.
   const files = await filesOf(path);
   const before = known?.get(path);
   const isSameRun = before !== undefined && isUnchanged(before.files.description, files.description);
@@ -292,8 +292,8 @@ const readListed = async (path: string, known: KnownRuns | undefined): Promise<L
 };
 
 /**
- * Reads a run, or the reason why it is skipped: one damaged folder must not hide the others. Undefined if it is not a
- * folder.
+ * Reads a run. For a damaged folder it returns the reason to skip the folder, so that other runs are still listed.
+ * Undefined if the path is not a folder.
  */
 const readOne = async (path: string, known?: KnownRuns): Promise<ListedRun | SkippedFolder | undefined> => {
   try {

@@ -47,8 +47,8 @@ interface Reading extends Omit<RunColumns, "offset" | "steps" | "thinned" | "val
 
 type Line = Readonly<Record<string, unknown>>;
 
-// No schema here: checking each line with a schema would take longer than everything else, and a run may have millions
-// of lines.
+// Lines are not checked with a schema. This would take longer than everything else, because a run may have millions of
+// lines.
 const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
 const isStep = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
@@ -64,8 +64,8 @@ const cut = (columns: Reading["steps"] | Reading["evals"], count: number): void 
 };
 
 /**
- * Minimum plausible tokens per second. A step with less counts as a step without a time; otherwise no later time would
- * be finite.
+ * Minimum plausible tokens per second. A slower step counts as a step without a time, because its time would make all
+ * later times infinite.
  */
 const slowest = 1e-9;
 

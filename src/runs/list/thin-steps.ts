@@ -18,16 +18,16 @@ const drawn = ["loss", "learningRate", "gradNorm", "tokensPerSecond"] as const;
 const wholeSteps = 1000;
 
 /**
- * Keeps at most `most` rows: the last rows and, in each range of steps before them, the lowest and the highest row of
- * each column. Ranges begin at multiples of a power of two, so a list that was thinned before is thinned as the
- * complete list would be.
+ * Keeps at most `most` rows. The last rows stay. The steps before them are divided into ranges; in each range, the rows
+ * with the lowest and the highest value of each column stay. Ranges begin at multiples of a power of two, so thinning a
+ * thinned list gives the same rows as thinning the complete list.
  */
 export const thinSteps = (columns: StepColumns, most: number): void => {
   const { step } = columns;
   const whole = Math.min(wholeSteps, most >> 2);
   const thinned = step.length - whole;
   if (step.length <= most || thinned <= 0) return;
-  // Minus one: the first range may begin before the first step, which adds a range.
+  // One range is subtracted, because the first range may begin before the first step, and so there may be one more.
   const ranges = Math.max(1, Math.floor((most - whole) / (2 * drawn.length)) - 1);
   const [first, last] = [step[0] as number, step[thinned - 1] as number];
   const width = 2 ** Math.ceil(Math.log2((last - first + 1) / ranges));

@@ -1,8 +1,8 @@
 /**
- * The file that records a faulty step. It is a safetensors file with the weights before the step (under this project's
- * names) and the batch's token ids as `batch.x` and `batch.y`, [rows, time] (as float32, which is exact below 2^24).
- * The rest is in the metadata. A batch of documents is one row; `batch.segments`, [documents, 2], has the pass and the
- * length of each document.
+ * The file that records a faulty step. It is a safetensors file. It has the weights before the step, under this
+ * project's tensor names. `batch.x` and `batch.y`, [rows, time], are the batch's token ids, as float32 (exact below
+ * 2^24). Everything else is in the metadata. A batch of documents is one row; `batch.segments`, [documents, 2], has the
+ * pass and the length of each document.
  */
 import { z } from "zod";
 import { type RunConfig, runConfigSchema } from "../../config/config.ts";
@@ -31,7 +31,7 @@ export interface RecordedBatch {
   readonly y: ArrayLike<number>;
   readonly rows: number;
   readonly time: number;
-  /** The documents that its one row is divided into; absent for windows of a text. */
+  /** The documents in the batch's single row; absent if the batch has windows of a text. */
   readonly segments?: readonly RecordedSegment[];
 }
 
@@ -221,8 +221,8 @@ export const parseRecord = (bytes: Uint8Array, where: string): FlightRecord => {
       return fail(`the file must hold ${name} with shape [${shape.join(", ")}]`, got);
     return tensor.data;
   };
-  // Checked before the layout is made, because a forged configuration could make the layout huge. The number is two
-  // tensors of the batch, and one per parameter.
+  // This is checked before the layout is made, because a forged configuration could make the layout huge. A record has
+  // two tensors for the batch and one tensor for each parameter.
   if (tensors.size < model.nLayer) fail("each layer must have its tensors", `${tensors.size} tensors`);
   const layout = trainedLayout(config, vocabSize);
   const segments = readSegments(tensors.get(segmentsName), config, fail);

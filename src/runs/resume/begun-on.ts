@@ -1,6 +1,6 @@
 /**
- * Compares the backend on which a run began with the current one: bits are only guaranteed to be equal on one backend
- * and instruction set.
+ * Compares the backend on which a run began with the current backend. Results are only guaranteed to have equal bits on
+ * the same backend and instruction set.
  */
 import { isRecord } from "../../core/checks/is-record.ts";
 import { oneLine, shorten } from "../../core/text/one-line.ts";
@@ -28,7 +28,7 @@ export const elsewhereNotice = async (notes: NotedLines, here: ComputingPlace): 
     if (start?.type !== "start") return undefined;
     const begun = { name: start.backend, instructionSet: start.instructionSet };
     if (begun.name === here.name && begun.instructionSet === here.instructionSet) return undefined;
-    return `the run began on ${placeText(begun)} and continues on ${placeText(here)}: from here on its last bits may differ`;
+    return `the run began on ${placeText(begun)} and continues on ${placeText(here)}: from here on, the last bits of its results may differ`;
   }
   return undefined;
 };

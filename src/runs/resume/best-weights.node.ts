@@ -110,8 +110,8 @@ const faultOf = async (folder: string, point: ResumedPoint): Promise<string | un
 };
 
 /**
- * Returns a run's state. If its best weights are lost, the state has no best evaluation, so the weights of the next
- * evaluation are kept.
+ * Returns a run's state. If the run's best weights are lost, the state has no best evaluation. Then the weights of the
+ * next evaluation are kept as the best ones.
  */
 export const withoutLostBest = async (
   folder: string,
@@ -136,8 +136,8 @@ const writeFrom = async (from: string, best: string): Promise<void> => {
 };
 
 /**
- * Puts the weights of `source` into `best/`, if it is free. Resolves to the name of the checkpoint whose weights were
- * written.
+ * Puts the weights of `source` into `best/`, if `best/` is free. Resolves to the name of the checkpoint whose weights
+ * were written.
  */
 const fill = async (folder: string, source: Source | undefined, isDamaged: boolean): Promise<string | undefined> => {
   if (source === undefined) return undefined;

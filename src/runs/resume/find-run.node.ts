@@ -15,7 +15,10 @@ export interface NamedRun {
   readonly checkpoint: string;
 }
 
-/** Resolves `named`: a run's folder, which means its last checkpoint, or one of the checkpoints in it. */
+/**
+ * Resolves `named`, which is a run's folder or a checkpoint in a run's folder. For a run's folder, the last checkpoint
+ * is used.
+ */
 export const findRun = async (named: string): Promise<NamedRun> => {
   const name = basename(resolve(named));
   if (isResumable(name) && (await findsFolder(named))) {

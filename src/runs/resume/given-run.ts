@@ -33,7 +33,7 @@ const directory = "checkpoint";
 /** Files that are needed to resume a run. */
 const needed = [...pretrainedNames, ...stateFiles, folderNames.description] as const;
 
-/** All files that are read, and the file that identifies a run with adapters, which is refused. */
+/** All files that are read, and the file that identifies a run with adapters (such a run is refused). */
 export const filesToResume = (files: CheckpointFiles): CheckpointFiles => {
   const ofRun = [...stateFiles, folderNames.description, folderNames.metrics, adapterConfigName];
   const found = ofRun.flatMap((name) => (files[name] === undefined ? [] : [[name, files[name]] as const]));

@@ -8,8 +8,8 @@ import type { BrokenOff } from "../store.ts";
 import { endOf } from "./ended-run.ts";
 
 /**
- * Whether the checkpoint of `step` is planned and not the run's last one. The last one is logged with the end of the
- * run.
+ * Whether the checkpoint of `step` is planned, and is not the run's last checkpoint. The last checkpoint is logged with
+ * the end of the run.
  */
 const isPlanned = (step: number, progress: Progress, train: RunConfig["train"]): boolean =>
   step > 0 &&
@@ -27,9 +27,9 @@ const belongsBefore = (event: unknown, progress: Progress, train: RunConfig["tra
   event.type !== "done" &&
   event.type !== "failed" &&
   event.reason !== "interrupted" &&
-  // The saved state has no such evaluation, so the run evaluates again.
+  // The saved state does not have this evaluation, so the run evaluates again.
   !(event.reason === "begin" && progress.step === 0 && progress.best === null) &&
-  // These events come again, with the evaluation that is still to be done.
+  // The run sends these events again, with the evaluation that is still to be done.
   !(event.step === progress.step && isEvaluationDue(progress, train) && afterStep.includes(event.type)) &&
   // A checkpoint that is not planned, or came before its step's evaluation, was written only because the run was
   // stopped.
@@ -56,7 +56,8 @@ export const notesMender = (
   checkpoint: string,
 ): NotesMender => {
   const { step, best } = progress;
-  // When a sample is repeated, its checkpoint is written and logged again after it, as in every run.
+  // If the sample is repeated, the checkpoint of its step is written and logged again after the sample, as in every
+  // run.
   const isLater = broken?.sample === true;
   let noted = step === 0 || isLater || !isPlanned(step, progress, train);
   let kept = false;

@@ -61,7 +61,8 @@ const withWayBack = async (
   base: BaseModel | null,
 ): Promise<unknown> => {
   const step = keptStep(checkpoint);
-  // A checkpoint that was set aside belongs to another continuation, so no kept checkpoint is an earlier one of it.
+  // A checkpoint that was set aside belongs to another continuation of the run. So none of the kept checkpoints comes
+  // before it.
   if (!(error instanceof CheckpointError) || (step === undefined && checkpoint !== folderNames.checkpoint))
     return error;
   const failed = step ?? Number.POSITIVE_INFINITY;
@@ -96,7 +97,7 @@ const checkNeverSaved = async ({ path, checkpoint }: NamedRun): Promise<void> =>
   });
 };
 
-/** Adds the path of the best weights to an error of moving them. */
+/** Adds the path of the best weights to the error from moving them. */
 const inPlace = <T>(path: string, work: Promise<T>): Promise<T> =>
   work.catch((cause: unknown) => {
     if (systemErrorCode(cause) === undefined) throw cause;
@@ -113,10 +114,10 @@ const leftLine = (path: string, steps: readonly number[]): string => {
   const [first = 0, last = first] = [steps[0], steps.at(-1)];
   const which = steps.length === 1 ? `step ${first}` : `steps ${first} to ${last}, ${steps.length} of them`;
   const named = join(path, `${keptName(first)}-set-aside`);
-  return `${named}${steps.length === 1 ? "" : " and so on"}: kept checkpoints of the plan that the run has left (${which})`;
+  return `${named}${steps.length === 1 ? "" : " and so on"}: kept checkpoints of an earlier plan that the run no longer follows (${which})`;
 };
 
-/** Adds a hint to system errors of preparing a run's folder, for example on a full disk. */
+/** Adds a hint to system errors from preparing a run's folder, for example on a full disk. */
 const inOrder = (path: string, work: () => Promise<void>): Promise<void> =>
   work().catch((cause: unknown) => {
     if (systemErrorCode(cause) === undefined) throw cause;
@@ -132,11 +133,11 @@ const inOrder = (path: string, work: () => Promise<void>): Promise<void> =>
 /**
  * Reads a checkpoint of the run `named`. Changes nothing before `open`.
  * @param described the run's description on disk.
- * @param goOn gives the configuration with which a run of this progress continues.
+ * @param goOn returns the configuration with which the run continues from this progress.
  * @param keepLast number of checkpoints to keep from here on.
  * @param onNotice is called if there is no manifest to compare the files with.
  * @param base the base model of the run's adapters; null if the run trains all weights.
- * @throws CheckpointError if a file is missing or damaged, or the checkpoint is of another configuration or step.
+ * @throws CheckpointError if a file is missing or damaged, or the checkpoint belongs to another configuration or step.
  */
 export const readRun = async (
   named: NamedRun,
@@ -173,7 +174,8 @@ export const readRun = async (
     throw await withWayBack(error, named, described, base);
   });
   const from = { checkpoint, config: described.config };
-  // Known before `goOn`: without its best weights a run has not run out of patience, which may decide how it continues.
+  // The state must be known before `goOn`. A run without its best weights has not run out of patience, and this may
+  // decide how the run continues.
   const known = await withoutLostBest(path, read.state, { ...from, next: described.config }, onNotice);
   const config = goOn(known.progress);
   const ahead = { ...from, next: config };
@@ -187,7 +189,7 @@ export const readRun = async (
     mendBest,
     async open({ tokenizer, facts, broken }, lock) {
       const { progress } = saved.state;
-      // Done first: if it fails, nothing has changed.
+      // This comes first: if it fails, nothing has changed.
       await mendBest();
       await inOrder(path, async () => {
         if (checkpoint !== folderNames.checkpoint) {
@@ -198,13 +200,13 @@ export const readRun = async (
         }
         const left = await setLeftAside(root, progress.step, config);
         if (left.length > 0) await onNotice(leftLine(path, left));
-        // Written before the log: if the process is killed in between, the run is extended and its log can still be
-        // repaired.
+        // The description is written before the log. If the process is killed in between, the run is extended already,
+        // and its log can still be repaired.
         await redescribe(root, described, config);
         if (!(await mendNotes(path, root, progress, config.train, broken))) {
           const notes = join(path, folderNames.metrics);
           await onNotice(
-            `${notes}: events are missing, the best evaluation among them, so the list of runs does not show it`,
+            `${notes}: events are missing, including the best evaluation, so the list of runs does not show that evaluation`,
           );
         }
       });

@@ -13,7 +13,7 @@ export interface MovedText {
   readonly valData?: string | undefined;
 }
 
-/** Maximum number of bytes of a string in UTF-8. */
+/** Maximum length in UTF-8 of a text that the run's folder keeps, in bytes. */
 const maxKeptBytes = 3 * maxTextBytes;
 
 /**

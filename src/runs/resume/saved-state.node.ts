@@ -19,7 +19,7 @@ export const readSaved = async (
 ): Promise<SavedRun> => {
   const { config } = description;
   const own = ["trainer_state.json", "optimizer.safetensors"] as const;
-  // Read together, because a writer may replace the checkpoint by another step's checkpoint meanwhile.
+  // All files are read together, because another process may replace the checkpoint meanwhile.
   const read = async () => {
     if (base === null) {
       const { files, manifest } = await readCheckpoint(directory, [...own, ...pretrainedNames], textFileNames);

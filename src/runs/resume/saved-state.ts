@@ -31,7 +31,7 @@ export interface CheckpointRead {
   readonly directory: string;
   readonly state: Uint8Array;
   readonly optimizer: Uint8Array;
-  /** null: the checkpoint has no manifest. */
+  /** null if the checkpoint has no manifest. */
   readonly manifest: Manifest | null;
   weights(): Promise<SavedWeights>;
   /** SHA-256 of a configuration, as in manifests. */
@@ -56,7 +56,7 @@ const checkBinding = async (
   });
 };
 
-/** Returns the arrays once and then releases them: nothing holds them after the backend has copied them. */
+/** Returns the arrays once and then releases them, so that their memory is free after the backend has copied them. */
 const givenOnce = (arrays: StateArrays): (() => StateArrays) => {
   let kept: StateArrays | undefined = arrays;
   return () => {
@@ -87,7 +87,7 @@ export const savedRunOf = async (read: CheckpointRead, { config }: RunDescriptio
   const stateWhere = `${directory}/${stateName}`;
   const stateJson = parseJson(read.state, stateWhere);
   const { progress, config: saved } = checkVersioned(stateSchema, stateJson, stateWhere);
-  // Hashes the configuration as it is in the file: the parsed one has defaults for missing fields.
+  // Hashes the configuration as it is in the file, because the parsed configuration has defaults for missing fields.
   await checkBinding(read, progress.step, isRecord(stateJson) ? stateJson.config : undefined, stateWhere);
   // A checkpoint from before the run was extended has the run's earlier configuration.
   const earlier = earlierConfigs(config).find(({ until, config: one }) => progress.step <= until && isSame(saved, one));

@@ -1,8 +1,8 @@
 /**
- * Sets aside best weights of a later step than the resumed one. This happens when a run ended before its next
+ * Sets aside best weights of a later step than the step that is resumed. This happens when a run ended before its next
  * checkpoint, or when an earlier checkpoint is resumed. The weights are better than the run's best weights at that
- * point, so they are kept in another folder. They are removed when the run has written the same weights again, and
- * restored if a later checkpoint that they belong to is resumed.
+ * point, so they are kept in another folder. They are removed when the run has written the same weights again. They are
+ * restored if the run is resumed from a later checkpoint that they belong to.
  */
 import { readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
@@ -42,8 +42,8 @@ export interface SetAside {
 }
 
 /**
- * Sets aside the best weights of the run in `folder`, with everything in their folder. If the same weights are aside
- * already, they are only removed from `best/`.
+ * Sets aside the best weights of the run in `folder`, with everything in their folder. If the same weights were set
+ * aside before, they are only removed from `best/`.
  * @param shown the folder's path for messages.
  * @param from the step from which the run is resumed. Default: its beginning.
  * @param returns whether the resumed run will reach the same weights again.
@@ -77,7 +77,7 @@ export const setBestAside = async (
     const what = step > from ? "the best weights so far, from a later step" : "former best weights";
     const line = returns
       ? `${what}; kept until the run reaches them again`
-      : "best weights of the plan that the run has left";
+      : "best weights of an earlier plan that the run no longer follows";
     return { line: `${join(shown, name)}: ${line}`, undo: () => rename(aside, best) };
   }
 };

@@ -49,7 +49,7 @@ export const savingElsewhere = (subject: RunSubject, remains: Remains) => {
   const save = async (state: SavedState, fault: CheckpointError): Promise<CheckpointError> => {
     const { progress } = state;
     const further = await furtherOf(subject, remains, state);
-    // Without the best weights, the comparison starts again at the next evaluation.
+    // If the best weights are not available, the comparison starts again at the next evaluation.
     const going = "best" in further ? progress : { ...progress, best: null, evalsSinceBest: 0 };
     return rescued(path, fault, {
       step: progress.step,

@@ -1,6 +1,6 @@
 /**
- * Files that stay readable after another program deletes them, because they are open. It does nothing on Windows, where
- * an open file cannot be deleted and its folder cannot be moved.
+ * Keeps files open, so that they stay readable after another program deletes them. This module does nothing on Windows,
+ * where an open file cannot be deleted and its folder cannot be moved.
  */
 import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
@@ -38,7 +38,7 @@ export const holdFiles = async (folder: string, names: readonly string[]): Promi
 
 /** An open checkpoint. The run replaces it from time to time. */
 export interface HeldCheckpoint extends HeldFiles {
-  /** Run and step from the manifest of the open files; null if there are none, or they are not complete. */
+  /** Run and step from the manifest of the open files; null if no files are open, or if the files are not complete. */
   run(): Promise<Binding | null>;
   /** Opens the files of the new checkpoint, which replaced the previous one. */
   renew(): Promise<void>;

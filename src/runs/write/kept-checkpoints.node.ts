@@ -1,7 +1,7 @@
 /**
  * Checkpoints that are kept in addition to the last one, each in a folder with its step in the name. A run that resumes
- * from an earlier checkpoint writes the later ones again, with equal bits. If it reaches different ones (another number
- * of steps, another backend), the former checkpoints are set aside.
+ * from an earlier checkpoint writes the later checkpoints again, with equal bits. If the new checkpoints are different
+ * (because of another number of steps or another backend), the former ones are set aside.
  */
 import { readdir, rename } from "node:fs/promises";
 import { basename, join } from "node:path";
@@ -27,8 +27,8 @@ const setKeptAside = async (path: string): Promise<string> => {
 };
 
 /**
- * Frees the place of a kept checkpoint for `written`, if this program wrote what is there: an equal checkpoint is
- * removed, a different one is set aside.
+ * Frees the place of a kept checkpoint for `written`, if this program wrote what is there. An equal checkpoint is
+ * removed; a different one is set aside.
  */
 const makeRoom = async (place: string, written: Manifest): Promise<void> => {
   if ((await occupantOf(place)) !== "ours") return;
@@ -39,8 +39,8 @@ const makeRoom = async (place: string, written: Manifest): Promise<void> => {
 };
 
 /**
- * Decides what happens to the old last checkpoint when `step` replaces it: it is kept if several are kept and it is of
- * an earlier step, else removed.
+ * Decides what happens to the old last checkpoint when the checkpoint of `step` replaces it. The old one stays if the
+ * run keeps several checkpoints and the old one has an earlier step. Otherwise it is removed.
  */
 export const keepBefore =
   (folder: string, step: number, keepLast: number): Keep =>
@@ -93,7 +93,7 @@ const setAside = async (folder: string): Promise<string> => {
   return basename(aside);
 };
 
-/** Completes or undoes a `takeUp` that was killed. */
+/** Completes or undoes a `takeUp` whose process was killed. */
 export const recoverTakeUp = async (folder: string): Promise<void> => {
   if ((await occupantOf(join(folder, onItsWay))) !== "ours") return;
   const last = join(folder, folderNames.checkpoint);

@@ -2,7 +2,9 @@ import { CheckpointError } from "../../core/errors/errors.ts";
 import { systemErrorCode } from "../../core/errors/system-error.ts";
 import { UnreadableFileError } from "../../core/system/regular-file.node.ts";
 
-/** Adds the file name `where` to an error of `work`: the system does not name an open file. */
+/**
+ * Adds the file name `where` to an error from `work`, because the system's errors for open files do not name the file.
+ */
 export const naming = async (where: string, work: Promise<void>): Promise<void> => {
   try {
     await work;

@@ -15,8 +15,8 @@ import { removeOwned } from "../../io/owned-folder.node.ts";
 import { folderNames } from "../folder-names.ts";
 
 /**
- * Whether a write error comes from a deletion: a file is missing that existed, or a checkpoint is not recognised
- * because its manifest was deleted first.
+ * Whether a write failed because another program deleted something: a file that existed is missing, or a checkpoint is
+ * not recognised because its manifest was deleted first.
  */
 export const isOfDeletion = (error: unknown): boolean => {
   const isWrapped = error instanceof CheckpointError;
@@ -44,8 +44,8 @@ export interface RescuedRun {
 }
 
 /**
- * Makes a new folder. Resolves to all folders that it made: the folder itself and those above it. Undefined: the name
- * is taken.
+ * Makes a new folder. Resolves to all folders that it made (the new folder and folders above it), or to undefined if
+ * the name is taken.
  */
 const makeNew = async (path: string): Promise<readonly string[] | undefined> =>
   makeFolders(path).then(
@@ -58,7 +58,7 @@ const makeNew = async (path: string): Promise<readonly string[] | undefined> =>
 
 /**
  * Writes the run into the new folder `refuge`.
- * @param whole whether it fails if any file cannot be written; if not, all files except the checkpoint may be missing.
+ * @param whole true: fails if any file cannot be written. false: fails only if the checkpoint cannot be written.
  * @returns the names of the missing files.
  */
 const writeTo = async (refuge: string, subject: RescuedRun, whole: boolean): Promise<readonly string[]> => {
@@ -127,7 +127,7 @@ const saveIn = async (
   for (const refuge of refuges) {
     let made: readonly string[] | undefined;
     try {
-      // Removes only a folder that it made itself.
+      // If the folder was there already, `made` stays undefined, and the folder is not removed.
       made = await makeNew(refuge);
       if (made !== undefined) return { refuge, missing: await writeTo(refuge, subject, whole) };
     } catch {

@@ -81,8 +81,8 @@ export const readRollback = async (
   if (run === null || !configs.includes(run.config) || run.step !== Number(step)) {
     throw new CheckpointError({
       where: directory,
-      must: "the rollback weights must belong to this run, by their manifest",
-      got: manifest === null ? "no manifest" : "another run's",
+      must: "the manifest of the rollback weights must name this run",
+      got: manifest === null ? "no manifest" : "another run",
     });
   }
   return { step: Number(step), arrays: new Map(layouts.map((one) => [one.name, read(one)])) };

@@ -57,7 +57,7 @@ const openFiles = async (path: string, subject: RunSubject) => {
   await removeLeftovers(path);
   for (const name of [checkpoint, best, rollback]) {
     const folder = join(path, name);
-    // Checked at once, not only when there is something to save.
+    // This is checked now, not only when there is something to save.
     await checkReplaceable(folder);
     const step = (await readManifest(folder))?.run?.step ?? 0;
     await recoverCheckpoint(folder, name === checkpoint ? keepBefore(path, step, subject.keepLast) : undefined);
@@ -67,7 +67,7 @@ const openFiles = async (path: string, subject: RunSubject) => {
   return { story, notes: await openNotes(noted) };
 };
 
-/** Whether the files for people show such an event. */
+/** Whether README.md and samples.txt show such an event. */
 const isTold = ({ type }: TrainEvent): boolean => ["start", "sample", "eval", "checkpoint", "done"].includes(type);
 
 /**
@@ -87,17 +87,17 @@ export const openRunFolder = async (
   const { config, tokenizer } = subject;
   const rollback = join(path, folderNames.rollback);
   const layouts = stateLayouts(config, tokenizer.vocabSize);
-  // The rollback point may be older than the extension of the run.
+  // The rollback point may be from before the run was extended.
   const hashes = [config, ...earlierConfigs(config).map((earlier) => earlier.config)].map(configHash);
   const identity = await identityOf(path);
-  // The folder may be deleted, or its disk unmounted, while the run trains. If the system does not say, the folder
-  // counts as present: the next write then gives the error.
+  // The folder may be deleted, or its disk unmounted, while the run trains. If the system cannot tell, the folder
+  // counts as present, and the next write gives the error.
   const isHere = async (): Promise<boolean> => (await identityOf(path).catch(() => identity)) === identity;
   const { story, notes } = await openFiles(path, subject).catch(async (error: unknown) => {
     if (systemErrorCode(error) === undefined && !(error instanceof UnreadableFileError)) throw error;
     throw new CheckpointError({
       where: shown,
-      must: "the run's folder must be writable, and its log a regular file",
+      must: "the run's folder must be writable, and its log must be a regular file",
       got: error instanceof Error ? error.message : String(error),
       cause: error,
     });

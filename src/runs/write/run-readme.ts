@@ -74,8 +74,8 @@ export interface ReadmeSubject {
   /** Whether the folder keeps the text. Default false. */
   readonly keptText?: boolean;
   /**
-   * Step of the weights in `best/`; null if there are none. Default: the step of the best evaluation, if it kept its
-   * weights.
+   * Step of the weights in `best/`; null if there are none. Default: the step of the best evaluation, if the weights of
+   * that evaluation were kept.
    */
   readonly bestStep?: number | null | undefined;
   /** Names of folders with best weights that were set aside. Default: none. */
@@ -147,8 +147,8 @@ const shape = ({ nLayer, nHead, nKvHead, nEmbd, contextLength }: ModelConfig, is
 
 /** Describes how many documents a row has. */
 export const rowsInWords: Readonly<Record<RowKind, string>> = {
-  packed: "as many documents in a row as fit",
-  one: "one document in a row",
+  packed: "as many documents per row as fit",
+  one: "one document per row",
 };
 
 const plan = ({ model, train }: RunConfig): string => {
@@ -356,7 +356,7 @@ export const runReadme = (story: RunStory, given: ReadmeSubject): string => {
     "",
     "## Losses",
     "",
-    `In nats per token${subject.config.train.rows === undefined ? "" : " that the loss counts"}: on the part of the ${subject.config.train.rows === undefined ? "text" : "documents"} that was held out, and the mean of the training steps since the previous evaluation.`,
+    `All losses are in nats per token${subject.config.train.rows === undefined ? "" : " that the loss counts"}. The validation loss is measured on the ${subject.config.train.rows === undefined ? "part of the text that was" : "documents that were"} held out. The training loss is the mean over the steps since the previous evaluation.`,
     "",
     ...lossesTable(story.evals),
     ...(sh.length === 0 ? [] : ["", "## Commands", "", "In this folder:", "", "```sh", ...sh, "```"]),

@@ -41,8 +41,8 @@ export interface Saving {
   /** Like `save`, but never saves in another place, because nothing is trained yet. */
   saveStart(state: SavedState): Promise<void>;
   /**
-   * Saves a run that ends with an error. Resolves to null if it is saved in its folder, else to the error that says
-   * where it is saved.
+   * Saves a run that ends with an error. Resolves to null if the run is saved in its folder. Otherwise resolves to the
+   * error that says where it is saved.
    */
   saveInNeed(state: SavedState): Promise<CheckpointError | null>;
   saveBest(values: ReadValues, step: number): Promise<void>;
@@ -84,7 +84,7 @@ const makeCheckpointAgain = async (folder: string, held: HeldCheckpoint): Promis
   await held.renew();
 };
 
-/** Prepares for saving. From here on it keeps files open that could not be written again. */
+/** Prepares for saving. From here on, files that could not be written again stay open. */
 export const openSaving = async (subject: RunSubject, place: SavingPlace): Promise<Saving> => {
   const { config, keepLast, keptMore = false } = subject;
   const { shown, path, notes, isHere } = place;
@@ -129,8 +129,8 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
       const keep = keepBefore(path, step, keepLast);
       await writeCheckpoint(checkpoint, checkpointFiles(subject, state), { run, keep, makeParents: false });
       known = run;
-      // If only one is kept, further checkpoints are the user's own copies. Checkpoints that cannot be removed are
-      // tried again at the next save.
+      // If the run keeps only one checkpoint, further checkpoints are the user's own copies. If a checkpoint cannot be
+      // removed, the next save tries again.
       if (keepLast > 1 || keptMore) await prune(path, step, keepLast, config).catch(ignoreSystemError);
     } catch (error) {
       if (!(await isHere())) return gone;

@@ -1,4 +1,4 @@
-/** The files for people in a run's folder: README.md and samples.txt, both made from the events. */
+/** The files for readers in a run's folder, README.md and samples.txt. Both are made from the events. */
 import { unlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { RunConfig } from "../../config/config.ts";
@@ -46,13 +46,13 @@ const append = async (path: string, text: string): Promise<void> => {
   }
 };
 
-/** Writes the events in a form for people. */
+/** Writes the events into README.md and samples.txt. */
 export interface Story {
   tell(event: TrainEvent): Promise<void>;
 }
 
 /**
- * Opens the files for people in a run's folder.
+ * Opens README.md and samples.txt in a run's folder.
  * @param past the earlier events, in order.
  * @param saved whether there is a checkpoint.
  */
@@ -91,8 +91,8 @@ export const openStory = async (
       if (event.type === "overfitting" || event.type === "nonfinite") return;
       goOn(story, event);
       if (event.type === "sample" && ownsSamples) await append(samples, sampleText(event));
-      // Written at once: if the process is killed after a better evaluation, the page must not show another best loss
-      // than the event log.
+      // The page is written at once. So if the process is killed after a better evaluation, the page and the event log
+      // show the same best loss.
       const isBetter = event.type === "eval" && event.reason !== "end" && event.best;
       const isDue = event.type === "start" || event.type === "checkpoint" || event.type === "done" || isBetter;
       const isPage = (text: string): boolean => text.includes(readmeMark);

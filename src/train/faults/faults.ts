@@ -6,13 +6,16 @@ import type { StepMeasure } from "../../trainer/trainer.ts";
 
 /** The fault of a step. */
 export interface Fault {
-  /** `nonfinite`: loss or gradient is infinite or NaN. The other kinds: loss or gradient is far too large. */
+  /**
+   * `nonfinite`: the loss or the gradient is infinite or NaN. The other kinds: the loss or the gradient is far too
+   * large.
+   */
   readonly kind: FaultKind;
   /** The condition that the step broke. */
   readonly must: string;
 }
 
-/** Weight of the old value in a running mean; each step adds the new value with weight 1 − this. */
+/** Weight of the old value in a running mean. A step's new value has the weight 1 − `decay`. */
 const decay = 0.99;
 
 /** Number of good steps before a gradient can count as exploded: the first gradients of a new model vary a lot. */

@@ -8,19 +8,19 @@ import type { ArenaLayout } from "../../models/arena.ts";
 import { trainedPart } from "../../models/model.ts";
 import type { StepMeasure, StepObserver, StepPhase, Trainer } from "../../trainer/trainer.ts";
 
-/** Prefix of the finding when every tensor is finite. */
+/** The finding begins with this text if every tensor is finite. */
 export const allFinite = "no tensor: ";
 
 /** Result of the recorder. */
 export interface Finding {
   readonly measured: StepMeasure;
   /**
-   * Describes the first tensor that is not finite: a weight before the step, or a kernel's output with its number of
-   * elements, the phase of the step and the parameter of the call. If all tensors are finite: the parameter with the
-   * largest gradient.
+   * Describes the first tensor that is not finite: either a weight before the step, or the output of a kernel. For an
+   * output, it gives the number of elements, the phase of the step and the parameter of the kernel call. If all tensors
+   * are finite, it gives the parameter with the largest gradient.
    */
   readonly tensor: string;
-  /** Whether this machine's own passes gave the value; false if only the sum over all machines is not finite. */
+  /** Whether the fault is in this machine's own passes; false if only the sum over all machines is not finite. */
   readonly isOwn: boolean;
 }
 
@@ -92,7 +92,7 @@ const createWatch = (backend: Backend, { model, gradientStorages }: Trainer) => 
       ? layout.parameters.find((one) => offset >= one.offset && offset < one.offset + one.size)?.name
       : undefined;
 
-  /** Sets the flag if an element is not finite: 0 · x is 0 for every finite x. */
+  /** Sets the flag if an element x is not finite. Only then is 0 · x not 0. */
   const look = ({ storage, offset }: View, elements: number, unreal: View): void => {
     const y = { storage: scratch, offset: 0 };
     for (let done = 0; done < elements; done += chunk) {

@@ -54,8 +54,8 @@ const inWords = (tensor: string): string =>
   tensor.startsWith(allFinite) ? tensor.slice(allFinite.length) : `first in ${tensor}`;
 
 /**
- * The finding of the first machine whose own passes have the fault. One machine alone would have found the same.
- * @returns also names the rank, if another rank has no fault.
+ * The finding of the first machine whose own passes have the fault. A run on one machine would find the same.
+ * @returns the finding; also the rank, if another rank has no fault.
  */
 const firstOf = (findings: readonly Finding[]): { readonly finding: Finding; readonly on: string } => {
   const rank = findings.findIndex(({ isOwn }) => isOwn);
@@ -84,7 +84,7 @@ const stopped = (
     where: `step ${step + 1}`,
     must: goesOn ? `at most ${mostInARow} steps in a row may be left out` : must,
     got: bad.join("; "),
-    // Only one hint: the length of a message is limited, and the path of the record must fit.
+    // The message has only one hint, because its length is limited and the path of the record must fit.
     hint: file === null ? alternatives(calmer(step)) : `${calmer(step)[0]}; npx foretoken replay ${quotePath(file)}`,
   });
 };
@@ -120,7 +120,8 @@ export const recordFault = async (flight: Flight, progress: Progress, fault: Fau
     });
     return store.saveRecord(recordName(step), chunks);
   };
-  // A failed write, such as on a full disk, must not hide the step's fault, nor end a run that skips the step.
+  // A failed write, for example on a full disk, must not hide the step's fault. It must also not end a run that skips
+  // the step.
   const kept = await keep().then(
     (file): Kept => ({ file }),
     (error: unknown): Kept => ({ refused: error instanceof Error ? error.message : String(error) }),

@@ -9,8 +9,8 @@ import { type Finding, findBad } from "./flight-recorder.ts";
 /** Result of a repeated step. */
 export interface Replay extends Finding {
   /**
-   * Whether the repeated step agrees with the record: bit for bit on the same backend and instruction set, else
-   * approximately.
+   * Whether the repeated step agrees with the record: bit for bit on the same backend and instruction set, and
+   * approximately on others.
    */
   readonly reproduced: boolean;
   /** Whether backend, instruction set and dtype are the same as in the record. */
@@ -73,7 +73,7 @@ const recordedPasses = (record: FlightRecord): PassSource => {
   return segments === undefined ? passesOfWindows(record) : passesOfSegments(record, segments);
 };
 
-/** Instruction sets add in different orders, so their sums are rounded differently. */
+/** Different instruction sets add numbers in different orders, so their sums are rounded differently. */
 const nearly = (one: number, other: number): boolean =>
   Object.is(one, other) ||
   (Number.isFinite(one) ? Math.abs(one - other) <= 0.01 * Math.abs(one) : !Number.isFinite(other));

@@ -9,8 +9,8 @@ const plannedBefore = (step: number, checkpointInterval: number): number => step
 
 /**
  * Rollback points of a run with onNonfinite "rollback". The step alone determines the point, so an interrupted run and
- * an uninterrupted one roll back to the same point: a checkpoint that was written only because the run was stopped does
- * not count.
+ * an uninterrupted run roll back to the same point. A checkpoint does not count if it was written only because the run
+ * was stopped.
  */
 export const createRollback = (
   trainer: Trainer,

@@ -19,7 +19,7 @@ export interface PreparedData {
   readonly prepared: Prepared;
   /** Facts about the model that its checkpoints keep. */
   readonly facts: KeptFacts;
-  /** Number of bytes that reading took. */
+  /** Memory used for reading, in bytes. */
   readonly reading: number;
   readonly about: Pick<RunData, "name" | "sha256" | "prompt" | "documents">;
 }
@@ -30,7 +30,7 @@ type OnNotice = ((line: string) => void | Promise<void>) | undefined;
 const tellSmaller = async (asked: TokenizerConfig, { vocabSize }: Tokenizer, onNotice: OnNotice): Promise<void> => {
   if (asked.kind !== "bpe" || vocabSize >= asked.vocabSize) return;
   await onNotice?.(
-    `no pair of tokens occurs twice in the text any more: ${vocabSize} tokens instead of ${asked.vocabSize}`,
+    `no further pair of tokens occurs twice in the text, so there are only ${vocabSize} tokens instead of ${asked.vocabSize}`,
   );
 };
 
@@ -90,7 +90,7 @@ const prepareCorpusOfDocuments = async (
 
 /**
  * Encodes a run's data.
- * @param prompt prompt of the samples; undefined: a prompt that fits the data.
+ * @param prompt prompt of the samples. If undefined, a prompt that fits the data is used.
  * @throws DataError for data that cannot be encoded, or is too short.
  */
 export const prepareData = async (

@@ -19,7 +19,7 @@ const withRows = (config: RunConfig): RunConfig => {
   if (windows !== undefined) {
     throw new ConfigError({
       where: "config.train.windows",
-      must: "must go with a text: documents are used whole, each once per epoch",
+      must: "must be used with a text: documents are used whole, each once per epoch",
       got: `${show(windows)} with documents`,
       hint: "leaving it out",
     });
@@ -53,7 +53,7 @@ const checkLengths = (
 const plural = (count: number, noun: string): string =>
   `${count.toLocaleString("en-US")} ${noun}${count === 1 ? "" : "s"}`;
 
-/** Notices about documents that were changed to fit the template or the context, as sentences. */
+/** One sentence for each way in which documents were changed to fit the template or the context. */
 const noticesOf = (
   name: string,
   part: string,
@@ -69,13 +69,13 @@ const noticesOf = (
   ...(cut === 0
     ? []
     : [
-        `${name}: ${cut.toLocaleString("en-US")} of ${plural(documentCount(documents), "document")} ${part} ${cut === 1 ? "is" : "are"} longer than the context of ${contextLength} tokens: cut into ${plural(piecesOfCut, "piece")}${leftOut === 0 ? "" : `; ${leftOut.toLocaleString("en-US")} without an answer ${leftOut === 1 ? "is" : "are"} left out`}`,
+        `${name}: ${cut.toLocaleString("en-US")} of ${plural(documentCount(documents), "document")} ${part} ${cut === 1 ? "is" : "are"} longer than the context of ${contextLength} tokens and ${cut === 1 ? "was" : "were"} cut into ${plural(piecesOfCut, "piece")}${leftOut === 0 ? "" : `; ${leftOut.toLocaleString("en-US")} without an answer ${leftOut === 1 ? "was" : "were"} left out`}`,
       ]),
 ];
 
 /**
- * The prompt of a sample as the model reads it: a question, halved until it leaves room for an answer. Undefined if the
- * template cannot write it.
+ * The prompt of a sample as the model reads it. It is a question, which is halved until it leaves room for an answer.
+ * Undefined if the template cannot write it.
  */
 const promptIdsOf = async (
   learner: Learner,
@@ -121,8 +121,9 @@ export interface DocumentsToPrepare {
 
 /**
  * Encodes the training and the validation documents.
- * @throws DataError for documents that cannot be encoded, that have no token the loss counts, or that are longer than
- * the context where long documents are refused; ConfigError and CheckpointError as `encodeDocuments`.
+ * @throws DataError for documents that cannot be encoded, or that have no token the loss counts. Also for documents
+ * that are longer than the context, if the configuration refuses long documents. ConfigError and CheckpointError as
+ * `encodeDocuments` throws them.
  */
 export const prepareDocuments = async (
   plan: ConfigPlan,

@@ -6,11 +6,11 @@ import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 
 /** What is known about the model before its data is read. */
 export interface ModelBefore {
-  /** null: the tokenizer will be trained on the data. */
+  /** null if the tokenizer will be trained on the data. */
   readonly tokenizer: Tokenizer | null;
-  /** The weights that a new run starts from; null: random weights, or the weights of a checkpoint. */
+  /** The weights that a new run starts from; null for random weights, or for the weights of a checkpoint. */
   readonly initial: InitialWeights | null;
-  /** Chat template and end tokens, from the initial weights or from the last checkpoint; null: there are none. */
+  /** Chat template and end tokens, from the initial weights or from the last checkpoint; null if there are none. */
   readonly facts: KeptFacts | null;
   /** A chat template that replaces the model's own. */
   readonly chatTemplate?: string | undefined;
@@ -18,7 +18,7 @@ export interface ModelBefore {
 
 /**
  * The facts before the data is read.
- * @param first facts of the initial weights, or of the last checkpoint; null: the weights were drawn at random.
+ * @param first facts of the initial weights, or of the last checkpoint; null if the weights were drawn at random.
  * @param template a chat template that replaces the one in `first`.
  */
 export const factsOf = (tokenizer: Tokenizer, first: KeptFacts | null, template?: string): KeptFacts => {

@@ -17,7 +17,7 @@ import { type ConfigPlan, type Prepared, prepare } from "./prepare.ts";
 /** Options of the data. */
 export interface GivenOptions {
   readonly valFraction: number | undefined;
-  /** Prompt of the samples; undefined: a prompt that fits the data. */
+  /** Prompt of the samples. If undefined, a prompt that fits the data is used. */
   readonly prompt: string | undefined;
   readonly onNotice: (line: string) => Promise<void>;
   /**

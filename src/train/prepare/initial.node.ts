@@ -4,8 +4,8 @@ import type { NewRun } from "../train-options.node.ts";
 import { asksForLora } from "./lora.ts";
 
 /**
- * Opens the weights; the caller closes them. For adapters on a GGUF file, the weights stay in their blocks, and stay in
- * the file until memory is allocated for them.
+ * Opens the weights; the caller closes them. For adapters on a GGUF file, the weights stay in blocks. They are read
+ * from the file only when memory is allocated for them.
  * @throws CheckpointError if a file is missing or damaged.
  */
 export const initialOf = async ({

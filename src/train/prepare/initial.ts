@@ -44,8 +44,8 @@ const findDifference = (has: unknown, asked: unknown, path: string): Difference 
 };
 
 /**
- * Removes the fields that may differ between a run and its initial weights: dropout and, with rotary position
- * embeddings (which have no weights), the context length and its scaling.
+ * Removes the fields that may differ between a run and its initial weights. These fields are dropout and, with rotary
+ * position embeddings (which have no weights), the context length and the scaling of positions.
  */
 const fixedPart = ({ dropout, contextLength, position, ...model }: ModelConfig): unknown => {
   if (position.kind !== "rope") return { ...model, position, contextLength };
@@ -73,13 +73,14 @@ const mostNamed = 5;
 const isCharTokenizer = (tokenizer: Tokenizer): tokenizer is CharTokenizer => tokenizer.kind === "char";
 
 /**
- * A hint how to get a text without `characters`. It has a command if the characters are few and need no escapes in a
- * shell.
+ * Makes a hint that says how to get a text without `characters`. It contains a command if the characters are few and
+ * need no escapes in a shell.
  */
 const withoutThem = (characters: readonly string[]): string => {
   const plain = characters.every((character) => /^[^\p{C}\p{M}\p{Z}'!%]$/u.test(character));
   if (!plain || characters.length > mostNamed) return "a text without these characters";
-  // One `s` command per character: in a set, sed would match single bytes of a character where the locale is not UTF-8.
+  // Each character gets an `s` command of its own. In a set, sed would match single bytes of a character if the locale
+  // is not UTF-8.
   const commands = characters.map((one) => `s/${one.replace(/[.*[\]^$\\/]/gu, "\\$&")}//g`).join("; ");
   return `a text without these characters (sed '${commands}' FILE > NEW)`;
 };
@@ -90,7 +91,7 @@ const withoutThem = (characters: readonly string[]): string => {
  * @throws DataError that lists the most frequent unknown characters.
  */
 export const checkAlphabet = ({ tokenizer, where }: InitialWeights, name: string, { train, val }: TextSplit): void => {
-  // Tokenizers of other kinds encode every text, or their error names the position that they cannot encode.
+  // Tokenizers of other kinds encode every text, or throw an error that names the position of the fault.
   if (!isCharTokenizer(tokenizer)) return;
   const known = new Set(tokenizer.characters);
   const unknown = new Map<string, number>();

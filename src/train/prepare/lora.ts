@@ -9,7 +9,7 @@ import type { HandOut } from "../run/callbacks.ts";
 
 /**
  * Training settings of adapters; they replace the settings of the preset or of the text. Learning rate and optimizer
- * suit matrices that start at zero on top of trained weights (values of PEFT's examples).
+ * are from PEFT's examples. They suit matrices that start at zero and are added to trained weights.
  */
 const adapterTraining: PartialConfig<TrainConfig> = {
   learningRate: 2e-4,
@@ -34,7 +34,12 @@ export const checkHandOut = ({ lora }: RunConfig, { onCheckpoint, onAdapter }: H
   };
   if (lora === undefined) {
     if (onAdapter === undefined) return;
-    refuse("onAdapter", "must go with config.lora, which makes adapters", "a run without adapters", "onCheckpoint");
+    refuse(
+      "onAdapter",
+      "must be used with config.lora, which makes adapters",
+      "a run without adapters",
+      "onCheckpoint",
+    );
   }
   if (onCheckpoint === undefined) return;
   refuse("onCheckpoint", "must not be given with config.lora, whose checkpoints are adapters", "both", "onAdapter");
@@ -48,7 +53,7 @@ export const checkKeptBlocks = ({ lora }: RunConfig, keepBlocks: boolean | undef
   if (keepBlocks === undefined || lora !== undefined) return;
   throw new ConfigError({
     where: "keepBlocks",
-    must: "must go with adapters: a run that trains all weights never keeps blocks",
+    must: "must be used with adapters: a run that trains all weights never keeps blocks",
     got: "a run without adapters",
     hint: "leaving it out",
   });
@@ -63,7 +68,7 @@ export const checkLora = (config: RunConfig, isGiven: boolean, callbacks: HandOu
   if (config.lora === undefined || isGiven) return;
   throw new ConfigError({
     where: "config.lora",
-    must: "adapters must go with a base model, whose weights stay frozen",
+    must: "adapters must be used with a base model, whose weights stay frozen",
     got: "a model with random weights",
     hint: "initFrom MODEL",
   });

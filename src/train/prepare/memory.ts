@@ -21,7 +21,7 @@ export interface MemoryNeeds {
   readonly vocabSize: number;
   /** Number of tokens of an evaluation. */
   readonly valTokens: number;
-  /** Length of the longest sample, in tokens; 0: no sample. */
+  /** Length of the longest sample, in tokens; 0 for no sample. */
   readonly sampleTokens: number;
   /** Whether the run writes checkpoints. */
   readonly saved: boolean;
@@ -46,7 +46,7 @@ export interface MemoryNeeds {
 /** Assumed number of tokens of a prompt: about the length of what `firstWord` returns. */
 const promptTokens = 8;
 
-/** The different sizes (at most two) of a batch's passes of about `tokens` tokens. */
+/** The different sizes of a batch's passes, if each pass has about `tokens` tokens. There are at most two sizes. */
 const sizesOfPasses = (rows: number, contextLength: number, tokens: number): string => {
   const sizes = new Set<number>();
   let seen = 0;
@@ -86,7 +86,7 @@ const writingBytes = (layouts: readonly StateLayout[]): number => {
 
 /**
  * Host memory for saving a run's state: a checkpoint and, with onNonfinite "rollback", the rollback state. Without a
- * store the rollback state stays in memory, and for a moment the old and the new one are both there.
+ * store the rollback state stays in memory, and for a moment memory holds both the old state and the new state.
  */
 export const savingBytes = (layouts: readonly StateLayout[], { train }: RunConfig, saved: boolean): number => {
   const state = stateLength(layouts) * bytesPerElement.float32;
@@ -113,7 +113,7 @@ const bytesElsewhere = (layouts: readonly StateLayout[], ranks: number, kind: Me
   return Math.floor(stateLength(moments) * bytesPerElement.float32 * (1 - 1 / ranks)) - messages;
 };
 
-/** Number of elements in messages that are in transit, sent and received: four sums of 2²⁰ elements each way. */
+/** Number of elements in messages that are being sent or received: four sums of 2²⁰ elements in each direction. */
 const messagesAtATime = 8 * 2 ** 20;
 
 /** Number of elements copied for messages, where the backend does not give access to its memory. */
@@ -122,7 +122,7 @@ const copiedAtATime = 4 * 2 ** 20;
 /** Lengths of the passes of successive steps, as fractions of the longest pass. Packed rows are nearly full. */
 const sharesOfPasses = { packed: [1, 0.94, 1, 0.97], one: [1, 0.7, 0.85, 0.55] } as const;
 
-/** Passes of documents: first of the maximum length of the run's passes, then shorter ones. */
+/** Makes passes of documents. The first pass is as long as the run's longest pass; later passes are shorter. */
 const documentPasses = ({ model, train }: TrainerConfig, longestRow: number): PassSource => {
   const shares = sharesOfPasses[train.rows ?? defaultRows];
   return {
@@ -156,11 +156,11 @@ const divisionLike = (kind: MemoryKind | undefined, passes: number): Division | 
   kind === undefined || kind.name === "reference" ? undefined : divisionOf(passes, kind.threads ?? 1);
 
 /**
- * Estimates the memory that a run will need: 95 to 115 % of the process's peak, for compiled backends. (The arrays of
- * the reference backend wait for the garbage collector, so their peak is unknown.)
- * The estimate runs steps, an evaluation and a sample on a backend that only counts allocations, so it works for every
- * model and every optimizer. Its own time and memory grow with the number of layers and with a pass of 4,096 tokens,
- * not with the batch.
+ * Estimates the memory that a run will need. For compiled backends, the estimate is 95 to 115 % of the process's peak.
+ * (The arrays of the reference backend wait for the garbage collector, so their peak is unknown.)
+ * The function runs steps, an evaluation and a sample on a backend that only counts allocations, so it works for every
+ * model and every optimizer. Its own time and memory grow with the number of layers and with the cost of a pass of
+ * 4,096 tokens, but not with the batch.
  */
 export const estimateMemory = async (config: RunConfig, needs: MemoryNeeds): Promise<MemoryEstimate> => {
   const {
@@ -209,13 +209,14 @@ export const estimateMemory = async (config: RunConfig, needs: MemoryNeeds): Pro
       const prompt = Array<number>(Math.min(length, contextLength + 1)).fill(0);
       return engine.write({ model, prompt, maxNewTokens, choose: () => 0 }).ended;
     };
-    // First a sample of two tokens; then a full-length one, which fills all pages or recomputes its window.
+    // The first sample has two tokens. The second one has the full length, so it fills all pages or recomputes its
+    // window.
     await write(promptTokens, Math.min(2, sampleTokens));
     await write(promptTokens + sampleTokens - 1, 1);
     await engine.close();
   };
-  // Each part reuses the memory that the part before it freed, in blocks of other sizes. So the order matters, and all
-  // parts run twice.
+  // Each part (steps, evaluation, sample) reuses memory that the previous part freed, but in blocks of other sizes. So
+  // the order matters, and all parts run twice.
   for (let round = 0; round < 2; round++) {
     for (let step = 0; step < Math.min(2, config.train.evalInterval); step++) await trainer.step(2 * round + step);
     await evaluate(model, {

@@ -65,8 +65,8 @@ export const checkTexts = async (
 export const readingBytes = ({ train, val }: TextSplit): number => {
   const units = train.length + val.length;
   const bytes = Buffer.byteLength(train) + Buffer.byteLength(val);
-  // The engine stores one byte per code unit if all units are below 256, else two. If the UTF-8 is longer than the
-  // number of units, either may be true, so two is assumed.
+  // The engine stores one byte per code unit if all units are below 256, else two. If the UTF-8 has more bytes than the
+  // text has units, both cases are possible, so two bytes are assumed.
   return bytes + (bytes === units ? 1 : 2) * units;
 };
 

@@ -8,7 +8,7 @@ import { estimateMemory, type MemoryNeeds } from "./memory.ts";
 
 /** Available memory. */
 export interface AvailableMemory {
-  /** Number of bytes that this process can hold in total, including the bytes it holds already. */
+  /** Memory that this process can use in total, in bytes, including the memory that it uses already. */
   readonly bytes: number;
   /** The container's limit, if it is the lower limit; else null. */
   readonly container: number | null;

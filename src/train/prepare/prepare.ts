@@ -20,7 +20,8 @@ import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { asksForLora, withLoraDefaults } from "./lora.ts";
 
 /**
- * Checks that the learning rate falls: with a rate below the preset's `minLearningRate`, the schedule would raise it.
+ * Checks that the schedule lowers the learning rate. If the learning rate is below the preset's `minLearningRate`, the
+ * schedule would raise it.
  * @param changes the caller's changes. A caller who sets `minLearningRate` may let the rate rise.
  * @throws ConfigError if the preset's `minLearningRate` is above the learning rate.
  */
@@ -39,7 +40,7 @@ const withFallingRate = (config: RunConfig, changes: unknown, where: string | Fi
 };
 
 /**
- * The whole configuration: a preset with changes; later changes replace earlier ones.
+ * Makes the whole configuration from a preset and changes. Later changes replace earlier ones.
  * @param where name of the fields in errors.
  * @param parts parts that replace parts of the preset, such as another model.
  * @throws ConfigError that names the first bad field.
@@ -85,7 +86,7 @@ export type PartsOfWeights = Pick<RunConfig, "model" | "tokenizer">;
 
 /**
  * The plan of a new run: a preset, or defaults that follow from its text and its weights, with changes.
- * @param preset undefined: the defaults.
+ * @param preset if undefined, the defaults are used.
  * @param where name of the fields in errors.
  * @param parts parts of the initial weights, which replace the preset's parts. Default: none.
  * @throws ConfigError that names the first bad field.
@@ -171,7 +172,7 @@ const checkNoRows = ({ train }: RunConfig): void => {
   if (field === undefined) return;
   throw new ConfigError({
     where: `config.train.${field}`,
-    must: "must go with documents: a .jsonl file, or a folder of them",
+    must: "must be used with documents: a .jsonl file, or a folder of them",
     got: `${show(train[field])} with a text`,
     hint: "leaving it out",
   });

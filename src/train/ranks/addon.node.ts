@@ -28,7 +28,7 @@ export interface Sent {
  * a time. If $FORETOKEN_MPI_DELAY is set, each message arrives that many microseconds later.
  */
 export interface MpiAddon {
-  /** Name and version of the MPI library, in its own words. */
+  /** Name and version of the MPI library, as the library itself gives them. */
   library(): string;
   /** Initialises MPI. Call it once per process. */
   start(): Promise<Joined>;
@@ -39,9 +39,9 @@ export interface MpiAddon {
   /**
    * Replaces the elements in the rank's own ranges by their sums over all ranks. Ranges of other ranks then hold
    * partial sums.
-   * @param ranges `from`, `to` and the owning rank of each range, one after another; equal on all ranks.
-   * @param urgent whether the caller waits for the result; if not, the call takes less time from the core that computes
-   * meanwhile.
+   * @param ranges three numbers for each range: `from`, `to` and the owning rank. All ranks pass equal numbers.
+   * @param urgent whether the caller waits for the result. If not, the call takes less time from the core, which
+   * computes meanwhile.
    */
   reduceScatter(array: Float32Array, ranges: Float64Array, urgent: boolean): Promise<void>;
   /** Fills each range with the elements of its owner. Parameters as for `reduceScatter`. */
@@ -56,10 +56,10 @@ export interface MpiAddon {
   barrier(): Promise<void>;
   /**
    * Waits for all ranks and ends MPI.
-   * @param patience seconds to wait for the other ranks; after that all ranks end with an error. 0: no limit.
+   * @param patience seconds to wait for the other ranks; after that all ranks end with an error. 0 means no limit.
    */
   finalise(patience: number): Promise<void>;
-  /** Ends current and later sums with an error; after that their arrays may be freed. */
+  /** Ends all current and later sums with an error. Afterwards the arrays of these sums may be freed. */
   dropSharings(): void;
   /** Sets the exit status of all ranks if this thread ends before `finalise`. */
   abortAtEnd(status: number): void;
@@ -69,9 +69,13 @@ export interface MpiAddon {
    */
   endProcess(line: string): void;
   /**
-   * Numbers that JavaScript and the MPI thread share (native/mpi/life.h). JavaScript writes three numbers: a tick
-   * counter; the watch mode (0: off, 1: learn the longest silence, 2: watched); the seconds of silence after which all
-   * ranks end (0: never). The MPI thread writes whether it is inside MPI_Init (1) or MPI_Finalize (2), where no
+   * Numbers that JavaScript and the MPI thread share (native/mpi/life.h). JavaScript writes three numbers:
+   *
+   * - a tick counter
+   * - the watch mode: 0 for off, 1 to learn the longest silence, 2 to watch
+   * - the seconds of silence after which all ranks end; 0 for never
+   *
+   * The MPI thread writes 1 while it is inside MPI_Init and 2 while it is inside MPI_Finalize. During these calls no
    * heartbeats are sent.
    */
   signs(): Int32Array;
@@ -83,10 +87,10 @@ const file = fileURLToPath(new URL(`foretoken-mpi.${process.platform}-${process.
 export const hasMpi = (): boolean => existsSync(file);
 
 /**
- * Sets defaults for UCX, the transport of MPICH and other libraries; the user's own values win. When UCX is loaded, it
- * moves the end of the heap and back, and patches the C library, without regard for other threads: one of them lost a
- * page of memory this way. UCX's crash handler can also wait for ever. UCX reads the process's environment, which only
- * the main thread can change.
+ * Sets defaults for UCX, the transport of MPICH and other libraries. Values that the user has set stay. When UCX is
+ * loaded, it moves the end of the heap and back, and patches the C library. It does this without regard for other
+ * threads, and a thread has lost a page of memory this way. UCX's crash handler can also wait for ever. UCX reads the
+ * process's environment, which only the main thread can change.
  */
 export const setUcx = (): void => {
   process.env.UCX_MEM_EVENTS ??= "n";

@@ -5,8 +5,8 @@ import type { RankOptions } from "./meeting.ts";
 import { packageVersion } from "./mpi-team.node.ts";
 
 /**
- * One form for each spelling of a folder's path (`runs/a`, `./runs/a`, absolute): relative if it is inside the working
- * directory, else absolute.
+ * Brings all spellings of a folder's path (`runs/a`, `./runs/a`, absolute) to one form. The path is relative if the
+ * folder is inside the working directory, and absolute otherwise.
  */
 const folderOf = (path: string | null | undefined): string | null => {
   if (path === null || path === undefined) return null;

@@ -3,7 +3,7 @@
 /** Exchanges numbers with another rank: both ranks call it, with arrays of equal length. */
 export type Exchange = (partner: number, sent: Float64Array, received: Float64Array) => Promise<void>;
 
-/** A rank's number and the number of ranks, `size`, a power of two. */
+/** This rank's number, and `size`, the number of ranks (a power of two). */
 export interface Rank {
   readonly rank: number;
   readonly size: number;

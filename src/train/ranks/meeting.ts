@@ -1,6 +1,6 @@
 /**
- * Checks what all ranks of a run must have in common. Otherwise they would train different models, or wait for each
- * other for ever.
+ * Checks that all ranks of a run agree on what they must have in common. Ranks that do not agree would train different
+ * models, or wait for each other for ever.
  */
 
 import { isRecord } from "../../core/checks/is-record.ts";
@@ -10,7 +10,7 @@ import { showWord } from "../../core/text/show.ts";
 
 /**
  * A rank's options that only rank 0 uses. They are compared before anything is read; differences are reported in this
- * order. null: not given.
+ * order. A value is null if the option was not given.
  */
 export interface RankOptions {
   /** Version of the package. */
@@ -34,7 +34,7 @@ export interface RankFacts {
   readonly dtype: string;
   /** Hashes of the text or documents, and of the initial weights. */
   readonly hashes: { readonly text: string; readonly weights: string };
-  /** null: the model has no chat template. */
+  /** null if the model has no chat template. */
   readonly chatTemplate: unknown;
   /** Updates done. */
   readonly step: number;
@@ -43,7 +43,7 @@ export interface RankFacts {
    * equal bits.
    */
   readonly progress: unknown;
-  /** The update to stop after; null: the last one. */
+  /** The update after which the run stops; null for the last update of the plan. */
   readonly stopAt: number | null;
   /** Number of tokens of the sample at the end. */
   readonly finalSampleTokens: number;
@@ -87,8 +87,8 @@ const differenceOf = (
 };
 
 /**
- * A value for an error: the first digits of a hash; a path or a text keeps its end too, because it may differ only
- * there.
+ * A value for an error. Of a hash, only the first digits are shown. A path or a text also keeps its end, because two of
+ * them may differ only there.
  */
 const shown = (value: unknown): string => {
   if (typeof value === "string") return showWord(/^[0-9a-f]{64}$/u.test(value) ? value.slice(0, 16) : oneLine(value));
@@ -119,7 +119,7 @@ export const checkDivides = (
 ): void => {
   if (passes % size === 0) return;
   const divided = Math.ceil(gradAccumSteps / size) * size;
-  // Keeps the number of rows per step, if it can be divided that way.
+  // The hint keeps the number of rows per step, if this number can be divided into equal micro-batches.
   const rows = (batchSize * gradAccumSteps) / divided;
   throw new ConfigError({
     where: "train.gradAccumSteps",

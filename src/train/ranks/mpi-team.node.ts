@@ -27,7 +27,7 @@ export interface MpiTeam extends RunTeam {
   counted(backend: Backend): Backend;
   /**
    * Leaves MPI when all ranks have ended well.
-   * @param early whether this rank leaves before the run's end: then all ranks end with an error, unless the others
+   * @param early whether this rank leaves before the run's end. If so, all ranks end with an error, unless the others
    * leave too.
    */
   leave(early: boolean): Promise<void>;

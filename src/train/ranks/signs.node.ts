@@ -14,7 +14,7 @@ import type { MpiAddon } from "./addon.node.ts";
 import { localRanks } from "./stopped.node.ts";
 import { mpiPhase, watchWithoutHeartbeats } from "./without-heartbeats.node.ts";
 
-/** Environment variable: number of seconds without a sign of life after which all ranks end. 0: never. */
+/** Environment variable: number of seconds without a sign of life after which all ranks end; 0 for never. */
 const variable = "FORETOKEN_RANK_TIMEOUT";
 
 /** Default limit in seconds; a healthy rank is never silent for so long. */
@@ -49,7 +49,9 @@ const isDebugged = (): boolean =>
 
 /** Signs of one rank, from the beginning of a run to its end. */
 export interface Signs {
-  /** Starts to learn the longest silence: all ranks have joined, and the first step begins. */
+  /**
+   * Starts to learn how long the longest silence is. It is called when all ranks have joined and the first step begins.
+   */
   learn(): void;
   /** Starts the watch: a long silence ends all ranks, unless a debugger may be the cause. */
   watch(): void;
@@ -92,8 +94,8 @@ export const createSigns = (
     watch() {
       if (shared[1] === watching.learning && !isDebugged()) shared[1] = watching.watched;
     },
-    // Without `replayBeside`: it runs several passes in one long call that gives no sign. Ranks run their passes one by
-    // one.
+    // The wrapper leaves out `replayBeside`, which runs several passes in one long call and gives no sign meanwhile.
+    // Ranks run their passes one by one.
     counted: ({ moved: _moved, replayBeside: _replayBeside, ...inner }) => ({
       ...inner,
       run(kernel, args) {

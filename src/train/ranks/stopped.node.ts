@@ -1,7 +1,7 @@
 /**
  * Finds ranks of this machine whose processes are stopped, from the system's /proc (Linux only). It needs no connection
- * between ranks, so it sees a process before the process has run any code of this program, and while MPI carries no
- * messages.
+ * between ranks. So it also sees a process that has not yet run any code of this program, and it works while MPI
+ * carries no messages.
  *
  * A rank may have several processes, for example with `mpirun -n 2 bash run.sh`. All of them descend from the launcher
  * and have the rank's number in their environment.
@@ -50,7 +50,7 @@ const processesIn = (proc: string): ReadonlyMap<number, Process> => {
       if (one !== undefined) found.set(Number(name), one);
     }
   } catch {
-    // No /proc: the system is not Linux.
+    // The system has no /proc, so it is not Linux.
   }
   return found;
 };

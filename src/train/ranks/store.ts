@@ -1,7 +1,4 @@
-/**
- * The store of a run that several ranks train: rank 0 writes, and the other ranks take part in its reads without
- * writing.
- */
+/** The store of a run that several ranks train. Only rank 0 writes; the other ranks take part when rank 0 reads. */
 import type { RunStore, SavedState } from "../../runs/store.ts";
 import type { RunTeam } from "../../trainer/team.ts";
 
@@ -27,7 +24,10 @@ interface Asked {
   readonly size: number;
 }
 
-/** Makes all ranks read what rank 0's store reads of the optimizer's state, since each rank holds a share of it. */
+/**
+ * Each rank holds a share of the optimizer's state. So when rank 0's store reads the state, all ranks read the same
+ * elements together.
+ */
 const askingAll = (team: RunTeam, state: SavedState): SavedState => {
   let before: Promise<unknown> = Promise.resolve();
   const optimizer = state.optimizer.map((one, part) => ({

@@ -16,14 +16,14 @@ export const mpiPhase = { carrying: 0, beginning: 1, ending: 2 } as const;
 const longestPhase = 60;
 
 /**
- * Milliseconds between two checks. After a longer gap this process itself was stopped, so its view of the others is
- * old.
+ * Milliseconds between two checks. After a longer gap, this process itself was stopped, so what it knows about the
+ * other ranks is out of date.
  */
 const wasStopped = 2000;
 
 /**
- * Maximum age in seconds of the last heartbeat when a rank is stopped. So the limit for a stopped process is this much
- * shorter.
+ * When a rank is stopped, its last heartbeat is at most this many seconds old. The limit for a stopped process is
+ * shorter by this time.
  */
 const beatInterval = 1;
 
@@ -35,19 +35,19 @@ const saidOfPhase = {
   [mpiPhase.ending]: "must leave MPI together with all other ranks",
 } as const;
 
-/** Returns the line with which this rank must end; undefined: continue. Called about twice a second. */
+/** Returns the line with which this rank must end, or undefined if it continues. Called about twice a second. */
 export type Look = (phase: number, now: number) => string | undefined;
 
 /**
  * @param own this rank.
- * @param seconds maximum time for which a process may be stopped. 0: no limit.
+ * @param seconds maximum time for which a process may be stopped; 0 for no limit.
  * @param ranksHere returns all ranks of this machine.
  */
 export const watchWithoutHeartbeats = (own: Launched, seconds: number, ranksHere: () => readonly LocalRank[]): Look => {
   let lookedAt = 0;
   let phaseBegan = 0;
   let watched: number = mpiPhase.carrying;
-  /** For each rank: the time since which its process is known to be stopped. */
+  /** For each rank, the time at which its process was first found stopped. */
   let stoppedSince = new Map<number, number>();
 
   return (phase, now) => {

@@ -6,9 +6,9 @@ import type { CheckpointFiles } from "../../pretrained/files/checkpoint-files.ts
 export type WhichWeights = "last" | "best";
 
 /**
- * Gets the model at each checkpoint and at the end ("last"), and at each new lowest validation loss ("best"), in the
- * form for `loadPretrained`. Files of "last" also have the optimizer's state, the run's description and its events, for
- * `resume`. Training waits for the promise.
+ * Gets the model's files, in the form that `loadPretrained` reads: "last" at each checkpoint and at the end, "best"
+ * after each evaluation with a new lowest validation loss. Files of "last" also have the optimizer's state, the run's
+ * description and its events, so that `resume` can continue the run. Training waits for the promise.
  */
 export type OnCheckpoint = (files: CheckpointFiles, which: WhichWeights) => void | Promise<void>;
 

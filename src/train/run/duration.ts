@@ -5,11 +5,11 @@ import { evaluationsLeft, forwardSeconds } from "../../runs/time-left.ts";
 export interface Remaining {
   /** Updates done. */
   readonly step: number;
-  /** The last update: the plan's last one, or an earlier stop. */
+  /** The update at which the run ends or stops. */
   readonly lastStep: number;
   /** Number of tokens of an evaluation. */
   readonly valTokens: number;
-  /** Numbers of tokens: of the prompt, and of the sample at the end. */
+  /** Number of tokens of the prompt, and number of tokens of the sample at the end. */
   readonly promptTokens: number;
   readonly finalSampleTokens: number;
   /** Number of tokens of a step. Default: all rows are full. */
@@ -19,9 +19,9 @@ export interface Remaining {
 }
 
 /**
- * Estimates the remaining seconds of a run from the time of a step: its steps, its evaluations, and its samples past
- * the context length, where each token needs a pass over the whole context. It ignores that the run may stop early
- * (patience).
+ * Estimates the remaining seconds of a run from the time of a step. It counts the steps, the evaluations, and the part
+ * of each sample that exceeds the context length: there, each token needs a pass over the whole context. It ignores
+ * that the run may stop early (patience).
  */
 export const estimateSeconds = (config: RunConfig, stepSeconds: number, remaining: Remaining): number => {
   const { step, lastStep, valTokens, promptTokens, finalSampleTokens, stepTokens, machines = 1 } = remaining;

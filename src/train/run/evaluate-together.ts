@@ -10,15 +10,15 @@ import type { Model } from "../../models/model.ts";
 import type { RunTeam } from "../../trainer/team.ts";
 
 /**
- * Number of passes that a machine computes between two exchanges. After a request to stop, the machines wait at most
- * this long.
+ * Number of passes that a machine computes between two exchanges. After a request to stop, the machines compute at most
+ * this many more passes.
  */
 const passesAtATime = 8;
 
 /**
- * Evaluates a model on all machines of a team, which have equal weights: each machine computes the losses of its share
- * of the passes. The losses are added in the order of the passes, so the result has the same bits as on one machine.
- * A machine that is asked to stop interrupts the evaluation.
+ * Evaluates a model on all machines of a team. The machines have equal weights, and each computes the losses of its
+ * share of the passes. The losses are added in the order of the passes, so the result has the same bits as on one
+ * machine. A machine that is asked to stop interrupts the evaluation.
  * @returns the same result on every machine; undefined if the evaluation was interrupted (then `agreed` is aborted).
  */
 export const evaluateTogether = async (
@@ -32,7 +32,7 @@ export const evaluateTogether = async (
   for (let first = 0; first < passes.length; first += size * passesAtATime) {
     if (agreed?.aborted === true) return undefined;
     const count = Math.min(size * passesAtATime, passes.length - first);
-    // First the number of losses, then the losses.
+    // The number of losses comes first, then the losses.
     const ours = new Float64Array(1 + Math.ceil(count / size));
     let done = 0;
     for (let i = rank; i < count && asked?.aborted !== true; i += size) {

@@ -26,7 +26,7 @@ const keepNotes = (path: string, past: readonly unknown[]): RunStore => {
   return {
     path,
     async record(event) {
-      // A resumed run keeps its first `start` event only, as in a run's folder: its events equal the events of an
+      // A resumed run keeps only its first `start` event, as a run's folder does. So its events equal the events of an
       // uninterrupted run.
       if (event.type !== "start" || lines.length === 0) lines.push(JSON.stringify(event));
     },
@@ -83,7 +83,7 @@ const givingModels = (
     async last(state) {
       const contents = { ...weights(state.weights.read), ...stateContents(config, state) };
       const files = (await filesInMemory(contents, await bindingAt(state.progress.step))) as CheckpointFiles;
-      // Not in the manifest, as in a run's folder.
+      // These files are not in the manifest. The manifest in a run's folder does not have them either.
       const ofRun =
         description === null
           ? {}
@@ -116,7 +116,7 @@ const givingAdapters = (
 
 /**
  * A store that passes each checkpoint to a callback.
- * @param store saves each checkpoint first; null: checkpoints are saved nowhere else.
+ * @param store saves each checkpoint first; null if checkpoints are saved nowhere else.
  * @param base the base model of adapters.
  */
 export const handingOut = (

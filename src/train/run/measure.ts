@@ -49,13 +49,13 @@ export const measure = async (run: Running, reason: EvalEvent["reason"]): Promis
   position.measuredNow(valLoss);
   const trainLoss = lossCount === 0 ? null : lossSum / lossCount;
   const event = await note(input, { v, type: "eval", step, trainLoss, valLoss, ...rest, reason, best: isBest });
-  // Counts as evaluated only here, after events and weights are stored: if storing fails, the saved run repeats the
-  // evaluation when it is resumed.
+  // The evaluation counts only from here on, after events and weights are stored. So if storing fails, the saved run
+  // repeats the evaluation when it is resumed.
   position.evaluated(isBest);
   return event;
 };
 
-/** Sent once per run, at the first evaluation that shows overfitting. */
+/** The event is sent once per run, at the first evaluation that shows overfitting. */
 export async function* tellOverfitting(
   { input, position }: Running,
   valLoss: number,

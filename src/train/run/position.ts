@@ -1,4 +1,4 @@
-/** The state of a run: its progress and what was measured and saved. All changes of it are functions in this file. */
+/** The state of a run: its progress and what was measured and saved. Only functions in this file change the state. */
 import type { TrainConfig } from "../../config/config.ts";
 import { beforeStep, freshProgress, isOutOfPatience, type Progress } from "../../runs/progress.ts";
 import type { StepMeasure } from "../../trainer/trainer.ts";
@@ -17,8 +17,8 @@ export interface Position {
   /** The part that is saved. */
   readonly progress: Progress;
   /**
-   * The last evaluation of this process. If all steps are done, a resumed run starts with the last evaluation before
-   * it. null: no evaluation yet.
+   * The last evaluation of this process; null if there is none yet. A run that resumes with all steps done starts with
+   * the last evaluation of an earlier process.
    */
   readonly measured: Measured | null;
   /** Whether too many evaluations in a row brought no lower loss. */
@@ -36,11 +36,14 @@ export interface Position {
   /** Records that the step was skipped. */
   leftOut(seconds: number): void;
   /**
-   * Records an evaluation. It counts only after `evaluated`: a run that is saved before repeats the evaluation when it
-   * is resumed.
+   * Records an evaluation. The evaluation counts only after `evaluated` is called: a run that is saved before that
+   * repeats the evaluation when it is resumed.
    */
   measuredNow(valLoss: number): void;
-  /** Counts the last evaluation, after its event is stored and its weights are kept if they are the best. */
+  /**
+   * Counts the last evaluation. Called after the event is stored and, if the weights are the best ones, after the
+   * weights are kept.
+   */
   evaluated(isBest: boolean): void;
   /** Records that the `overfitting` event was sent. */
   toldOverfitting(): void;

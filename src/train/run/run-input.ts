@@ -27,11 +27,11 @@ export interface RunInput {
   readonly facts?: KeptFacts | undefined;
   /** Prompt of the samples. */
   readonly prompt: string;
-  /** Number of tokens of the sample at the end; 0: no sample. */
+  /** Number of tokens of the sample at the end; 0 for no sample. */
   readonly finalSampleTokens: number;
-  /** null: the run is not saved. */
+  /** null if the run is not saved. */
   readonly store: RunStore | null;
-  /** null: the run starts from the beginning. */
+  /** null if the run starts from the beginning. */
   readonly resume: ResumedState | null;
   /** The frozen weights of the base model in a run with adapters; else null. */
   readonly base: BaseWeights | null;
@@ -45,7 +45,7 @@ export interface RunInput {
   readonly broken?: BrokenOff | undefined;
   /** Stops after this many updates, as an abort would. */
   readonly stopAt?: number | undefined;
-  /** The machines that train the run: this machine alone, or several; only rank 0 writes. */
+  /** The machines that train the run: this machine alone, or several machines. Only rank 0 writes files. */
   readonly team: RunTeam;
   /** Whether to time the kernels, for a `profile` event. */
   readonly profile?: boolean | undefined;

@@ -13,22 +13,22 @@ import { takeStep } from "./step.ts";
 type Events = AsyncGenerator<TrainEvent, void, undefined>;
 
 /**
- * Trains to the end of the plan, an interruption or the end of patience, and yields events. A run ends with a
- * checkpoint and `done`; before them comes an evaluation, unless the run is interrupted. Aborting `signal` interrupts
- * the run: it finishes the current step, stops a current evaluation (a resumed run repeats it), and saves. It does not
- * evaluate then, because that takes minutes on a large text and a user who stops a process waits only seconds.
+ * Trains and yields events, until the plan is done, the run is interrupted, or patience runs out. A run ends with a
+ * checkpoint and `done`. An evaluation comes before them, unless the run is interrupted. Aborting `signal` interrupts
+ * the run. The run then finishes the current step, stops a current evaluation (a resumed run repeats it), and saves. It
+ * does not evaluate then: this would take minutes on a large text, and a user who stops a process waits only seconds.
  *
  * The state at a step depends only on the configuration and the text. So an interrupted run saves the state that an
  * uninterrupted run has at that step.
  *
- * A step whose loss or gradient is not finite, or explodes, changes nothing. It is recorded, and the run stops or
- * continues without it, as `train.onNonfinite` says.
+ * A step whose loss or gradient is not finite, or explodes, changes nothing. The step is recorded. Then the run stops
+ * or continues without it, as `train.onNonfinite` says.
  *
  * @throws ConfigError for such a step if the run must stop; also if an update has made a weight or a moment infinite or
  * NaN (then the last checkpoint is older than that update).
  */
 export async function* run(input: RunInput): Events {
-  // Sent before memory is allocated, so that the event's reader knows how much will be used.
+  // This event is sent before memory is allocated, so that its reader knows how much memory will be used.
   yield await note(input, started(input));
   const run = await setUp(input);
   try {
@@ -91,12 +91,12 @@ async function* makeUp(run: Running): Events {
   const { input, rollback, firstStep, position } = run;
   const { train } = input.config;
   if (firstStep === 0 && input.initFrom !== null) {
-    // The initial weights may remain the best weights.
+    // This evaluation is needed because the initial weights may remain the best weights.
     const before = position.progress.best === null ? await measure(run, "begin") : undefined;
     if (before !== undefined) yield before;
     if (isDrawn(input)) return;
-    // This is not an event: if the process is killed after this, the same run is resumed, as for a run with random
-    // weights.
+    // Saving here sends no event. If the process is killed after this, the same run can be resumed, as a run with
+    // random weights can.
     await input.store?.saveStart?.({ progress: position.progress, ...run.trainer.snapshot() });
     await rollback?.keep(0);
   } else if (isEvaluationDue(position.progress, train)) yield* afterStep(run);

@@ -21,7 +21,7 @@ export interface Running {
   readonly trainer: Trainer;
   readonly lm: LanguageModel;
   readonly rollback: Rollback | null;
-  /** Number of updates before this process, and its last update: the plan's last one or an earlier stop. */
+  /** Number of updates done before this process, and the update at which the run ends or stops. */
   readonly firstStep: number;
   readonly lastStep: number;
   /** Start time in milliseconds, from `performance.now()`. */
@@ -39,7 +39,10 @@ export const isDrawn = ({ config, initFrom }: Pick<RunInput, "config" | "initFro
 const factsOf = ({ facts }: RunInput): LanguageModelFacts =>
   facts === undefined ? {} : { chatTemplate: facts.chatTemplate, endTokens: facts.endTokens };
 
-/** Fills the frozen weights under adapters. The arrays are handed over, so nothing else holds them afterwards. */
+/**
+ * Fills the frozen weights under adapters. The arrays are passed on and released, so that their memory is free
+ * afterwards.
+ */
 const fillBase = async (base: Model, weights: BaseWeights): Promise<void> => {
   if (weights.kind === "blocks") await weights.readInto(base);
   else base.writeWeights(weights.take(), 0);

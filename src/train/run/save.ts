@@ -31,7 +31,7 @@ export async function* savePlanned(run: Running): AsyncGenerator<CheckpointEvent
 
 /**
  * The error with which a run ends. If the store failed, the trained weights are saved first, in another place if
- * necessary. A team cannot do that: its first machine cannot read the whole state alone.
+ * necessary. A team cannot do that, because its first machine cannot read the whole state alone.
  */
 export const savedInNeed = async (
   { input, trainer, position, firstStep }: Running,

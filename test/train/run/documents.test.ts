@@ -86,7 +86,7 @@ describe("a run on conversations", () => {
 
     const readme = await readFile(join(out, "README.md"), "utf8");
     expect(readme).toContain("| documents | ");
-    expect(readme).toContain("as many documents in a row as fit");
+    expect(readme).toContain("as many documents per row as fit");
     expect(readme).toContain("npx foretoken chat .");
     const { runs } = await listRuns(join(out, ".."));
     expect(runs.find(({ path }) => path === out)).toMatchObject({ state: "finished", step: 60 });
@@ -163,7 +163,9 @@ describe("a run on conversations", () => {
     await collect(begin({ data: long, valData: data, config: short, out: null, finalSampleTokens: 0, onNotice }));
     expect(
       notices.some((text) =>
-        /: 2 of 4 documents to learn from are longer than the context of 64 tokens: cut into \d+ pieces$/u.test(text),
+        /: 2 of 4 documents to learn from are longer than the context of 64 tokens and were cut into \d+ pieces$/u.test(
+          text,
+        ),
       ),
     ).toBe(true);
     const refusing = { ...short, train: { ...short.train, longDocuments: "refuse" } } as const;
@@ -182,7 +184,7 @@ describe("a run on conversations", () => {
     );
     const rows = { ...smallRun, train: { ...smallRun.train, rows: "one" } } as const;
     await expect(collect(train({ data: text, preset: "book", config: rows, out: null }))).rejects.toThrow(
-      'config.train.rows: must go with documents: a .jsonl file, or a folder of them; got "one" with a text; try leaving it out',
+      'config.train.rows: must be used with documents: a .jsonl file, or a folder of them; got "one" with a text; try leaving it out',
     );
     await expect(collect(begin({ documents: [] }))).rejects.toThrow("data and documents: only one of them may define");
     await expect(collect(begin({ data: undefined, documents: [] }))).rejects.toThrow(
@@ -214,7 +216,7 @@ describe("a run on plain documents", () => {
       expect(ofType(events, "done")[0]?.reason).toBe("finished");
       expect(ofType(events, "sample").at(-1)?.prompt).toBe("so");
     }
-    expect(await readFile(join(out, "README.md"), "utf8")).toContain("one document in a row");
+    expect(await readFile(join(out, "README.md"), "utf8")).toContain("one document per row");
     expect(chatContext).toBeGreaterThan(smallRun.model.contextLength);
   });
 });

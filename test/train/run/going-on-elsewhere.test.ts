@@ -32,7 +32,7 @@ const saidOn = async (backend: "wasm" | "reference"): Promise<readonly string[]>
 it("says that a run goes on on another backend than it was begun on", async () => {
   expect(notices).toEqual([]);
   expect(await saidOn("reference")).toEqual([
-    "the run began on wasm (simd128) and continues on reference (javascript): from here on its last bits may differ",
+    "the run began on wasm (simd128) and continues on reference (javascript): from here on, the last bits of its results may differ",
   ]);
 });
 

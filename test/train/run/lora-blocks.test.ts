@@ -203,7 +203,7 @@ describe("a run of adapters beside weights in blocks", () => {
         (error: Error) => error.message,
       );
     expect(await messageOf({ keepBlocks: true, config: { train: plan } })).toBe(
-      "keepBlocks: must go with adapters: a run that trains all weights never keeps blocks; got a run without adapters; try leaving it out",
+      "keepBlocks: must be used with adapters: a run that trains all weights never keeps blocks; got a run without adapters; try leaving it out",
     );
     expect(await messageOf({ keepBlocks: 1 as unknown as boolean })).toMatch(/^keepBlocks: /u);
     // Weights that are trained are converted to floating-point numbers.

@@ -209,7 +209,7 @@ describe("a run of adapters", () => {
   it("is refused in one line without a base, or with layers that it lacks", async () => {
     const { initFrom, ...without } = options("llama", newPath(), on);
     expect(await messageOf(collect(train(without)))).toBe(
-      "config.lora: adapters must go with a base model, whose weights stay frozen; got a model with random weights; try initFrom MODEL",
+      "config.lora: adapters must be used with a base model, whose weights stay frozen; got a model with random weights; try initFrom MODEL",
     );
     const config = { lora: { targets: ["gate"] } } as const;
     expect(await messageOf(collect(train(options("book", newPath(), { ...on, config }))))).toMatch(

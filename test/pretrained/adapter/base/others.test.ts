@@ -216,6 +216,8 @@ describe("a model from elsewhere whose other files change, and its weights stay"
     const notices: string[] = [];
     const onNotice = (line: string) => notices.push(line);
     await collect(train({ resume: run, steps: 5, ...on, onNotice }));
-    expect(notices).toContain(`${model}: no longer the model that ${run} began with; ${kept} is used instead`);
+    expect(notices).toContain(
+      `${model}: this is no longer the model that ${run} began with, so ${kept} is used instead`,
+    );
   });
 });
