@@ -108,7 +108,7 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
         { ...whole, [inCheckpoint("optimizer.safetensors")]: optimizer.slice(0, 500) },
         "checkpoint/optimizer.safetensors: the file must match its SHA-256",
       ],
-      [{ ...whole, "best/model.safetensors": new Uint8Array(8) }, "model.safetensors: the file must be the one"],
+      [{ ...whole, "best/model.safetensors": new Uint8Array(8) }, "model.safetensors: the file must match its SHA-256"],
       [without(whole, inCheckpoint("model.safetensors")), "got no file named model.safetensors"],
       [{ ...whole, [inCheckpoint("trainer_state.json")]: bytes("") }, "trainer_state.json does not contain the step"],
       [{ ...whole, [inCheckpoint("trainer_state.json")]: bytes("{}") }, "trainer_state.json does not contain the step"],
