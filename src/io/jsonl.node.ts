@@ -112,8 +112,8 @@ export interface LinePiece {
 }
 
 /**
- * Yields the lines of a file like `readLines`, but many at a time, and only complete lines. For files with many short
- * lines, where awaiting each line takes longer than reading it. Lines longer than `maxLineBytes` are skipped.
+ * Yields the lines of a file like `readLines`, but many at a time, and only complete lines. Use it for files with many
+ * short lines: awaiting each line would take longer than reading it. Lines longer than `maxLineBytes` are skipped.
  * @param from offset to start at; must be the end of a line.
  */
 export async function* readWholeLines(path: string, from = 0): AsyncGenerator<LinePiece, void, undefined> {
@@ -187,8 +187,9 @@ async function* inPieces(lines: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
 }
 
 /**
- * Rewrites `path` with only the lines that `keep` accepts. Atomic: after a kill, either the old or the new file is
- * there. A resumed run uses it to drop the lines after its checkpoint, because it will write them again.
+ * Replaces `path` with a file that has only the lines that `keep` accepts. The replacement is atomic: after a kill,
+ * either the old or the new file is there. A resumed run uses this function to drop the lines after its checkpoint,
+ * because it will write these lines again.
  * @param more returns lines to add at the end; called after all other lines are written.
  */
 export const filterJsonLines = async (

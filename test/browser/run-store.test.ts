@@ -147,7 +147,7 @@ describe("a store of files", () => {
     const store = await openFileStore("store");
     for (const files of [null, { one: "text" }])
       expect(await messageOf(store.write(files as never))).toMatch(
-        /^store "store": files: must be files as Uint8Arrays/u,
+        /^store "store": files: must be an object with files as Uint8Arrays/u,
       );
   });
 

@@ -56,7 +56,7 @@ describe("export", () => {
     const files = tree(join(cwd, "runs/notes-onnx"));
     expect(files.filter((path) => path.endsWith(".onnx"))).toEqual([join("onnx", "model_quantized.onnx")]);
     const { stderr } = await cli(["generate", "runs/notes-onnx", "--prompt", "The"], { cwd });
-    expect(stderr).toContain("try the model that it was exported from: only verify reads ONNX graphs");
+    expect(stderr).toContain("try the model that the graphs were exported from, because only verify reads ONNX graphs");
     const replaced = await run("runs/notes", "--format", "onnx", "--out", "runs/notes-onnx", "--overwrite");
     expect(replaced.stdout).toMatch(/ in f32, /u);
   });
