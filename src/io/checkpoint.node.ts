@@ -110,7 +110,7 @@ const checkFileNames = (folder: string, names: readonly string[]): void => {
   if (bad !== undefined) {
     throw new CheckpointError({
       where: folder,
-      must: "a checkpoint's file must have a plain name, or be in a folder and both have plain names",
+      must: "a checkpoint's file names must be plain names or have the form folder/name",
       got: JSON.stringify(bad),
     });
   }

@@ -159,7 +159,7 @@ describe("export", () => {
       /^foretoken: --adapter-only: must be used with a LoRA adapter; got base, a whole model;/u,
     );
     expect(await refused("base", "--format", "gguf", "--base", "base")).toMatch(
-      /^foretoken: --base: must be used only to load an adapter: base is the adapter's model; got base, which is not an adapter$/u,
+      /^foretoken: --base: must be used only to load an adapter, because base is the adapter's base model; got base, which is not an adapter$/u,
     );
     expect(await refused("base", "--format", "gguf", "--weights", "last")).toMatch(
       /^foretoken: --weights: works only with a run's folder/u,

@@ -1,4 +1,4 @@
-/** A checkpoint as files in memory, for places without folders, such as a page. */
+/** A checkpoint as files in memory. It is used where there are no folders, for example in a page. */
 
 import { memorySource } from "../../io/byte-source.ts";
 import { type Binding, manifestName } from "../../io/manifest.ts";
@@ -58,7 +58,7 @@ export const checkpointFiles = async (
   (await filesInMemory(pretrainedFiles(config, tokenizer, values, facts))) as CheckpointFiles;
 
 /**
- * Reads a checkpoint's files. The caller has compared them with their manifest.
+ * Reads a checkpoint's files. The caller has already compared them with their manifest.
  * @param where the checkpoint's name in errors.
  * @param checked whether there was a manifest.
  * @throws CheckpointError naming the file and its fault.
@@ -71,7 +71,7 @@ export const openFiles = async (files: CheckpointFiles, where: string, checked: 
 };
 
 /**
- * Reads a checkpoint's files. Compares them with the manifest, if the files include one.
+ * Reads a checkpoint's files. If they include a manifest, they are compared with it.
  * @param where the checkpoint's name in errors.
  * @throws CheckpointError naming the file and its fault.
  */

@@ -210,10 +210,10 @@ describe("the model of an adapter", () => {
   it("goes with no other adapters, and a base with none but an adapter", async () => {
     const { directory, base } = peftAdapter("llama");
     expect(await failure(loadPretrained(directory, { ...reference, adapter: directory }))).toMatch(
-      /^loadPretrained: adapter: must be used only to load a whole model; got .*, which is an adapter itself; try the adapter's model$/u,
+      /^loadPretrained: adapter: must be used only to load a whole model; got .*, which is an adapter itself; try the adapter's base model$/u,
     );
     expect(await failure(loadPretrained(base, { ...reference, base }))).toMatch(
-      /^loadPretrained: base: must be used only to load an adapter: base is the adapter's model; got /u,
+      /^loadPretrained: base: must be used only to load an adapter, because base is the adapter's base model; got /u,
     );
     const both = { ...reference, adapter: directory, adapters: { one: directory } };
     expect(await failure(loadPretrained(base, both))).toBe(
