@@ -103,7 +103,7 @@ export const sentencePieceFields = (
   const vocabulary = vocabularyOf(parts, where);
   const reaches = (token: string): boolean => token.lastIndexOf(spaceSign) > 0;
   if (splitsWords && [...vocabulary.ids.keys()].some(reaches))
-    fail(where, "text that is split into words, with tokens that span several words");
+    fail(where, "tokens that span several words, although text is split into words");
   const scores = division.kind === "merges" ? scoresOfMerges(parts, vocabulary, where) : Array.from(division.scores);
   const ids = Array.from({ length: vocabSize }, (_, id) => id);
   const never = vocabulary.bytes?.[0xff];
