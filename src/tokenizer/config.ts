@@ -40,8 +40,8 @@ export const tokenizerConfigSchema = kinds
 /** A token for each distinct character (Unicode code point) of the run's text. */
 export interface CharTokenizerConfig {
   /**
-   * Kind of tokens: char, one token per character; bpe, frequent byte sequences, learned from the text; sentencepiece
-   * and hugging-face, the tokenizer of the weights that training starts from. `char`, `bpe`, `sentencepiece` or
+   * Kind of tokens: char makes one token per character; bpe learns frequent byte sequences from the text; sentencepiece
+   * and hugging-face keep the tokenizer of the weights that training starts from. `char`, `bpe`, `sentencepiece` or
    * `hugging-face`.
    */
   readonly kind: "char";
