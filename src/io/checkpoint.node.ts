@@ -71,8 +71,8 @@ const putAway = async ({ path, old }: Place, keep: Keep | undefined, own: readon
 };
 
 /**
- * Completes or undoes the unfinished write of a killed process, so that the checkpoint `folder` has its own name again.
- * Do not call it while another process writes the checkpoint.
+ * Completes or undoes the unfinished write of a killed process. After that, the checkpoint has the name `folder` again.
+ * Do not call this function while another process writes the checkpoint.
  * @param keep as in `writeCheckpoint`.
  * @param own names of further files that a killed writer may have left, complete or not.
  */

@@ -152,8 +152,8 @@ const writeError = (where: string, error: unknown): CheckpointError => {
   return new CheckpointError({
     where,
     must: isFull
-      ? "the browser must have space for the new files in addition to the old ones, which are unchanged"
-      : "the browser must be able to write the files; the old ones are unchanged",
+      ? "the browser must have space for the new files in addition to the old files; the old files are unchanged"
+      : "the browser must be able to write the files; the old files are unchanged",
     got: isFull ? "its quota for this page is full" : error instanceof Error ? error.message : String(error),
     ...(isFull ? { hint: "a smaller model, or removing other data of this site" } : {}),
     cause: error,

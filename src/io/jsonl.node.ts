@@ -23,7 +23,7 @@ const lineOf = (value: unknown): Uint8Array => new TextEncoder().encode(`${JSON.
 /** Opens `path` for appending; creates it if it is missing. */
 export const openJsonLines = async (path: string): Promise<JsonLines> => {
   const file: FileHandle = await openToAppend(path);
-  // Writes of one handle must not overlap: lines could get out of order.
+  // Writes of one handle must not overlap; otherwise lines could get out of order.
   let last: Promise<unknown> = Promise.resolve();
   const after = (work: () => Promise<unknown>): Promise<void> => {
     const done = last.then(work).then(() => undefined);

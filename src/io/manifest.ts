@@ -24,7 +24,7 @@ export interface Binding {
 /** Contents of `manifest.json`. */
 export interface Manifest {
   readonly files: Readonly<Record<string, FileDigest>>;
-  /** null: the weights do not belong to a run. */
+  /** The run; null if the weights do not belong to a run. */
   readonly run: Binding | null;
 }
 

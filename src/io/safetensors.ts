@@ -31,7 +31,7 @@ const bytesPerValue = { F32: 4, F16: 2, BF16: 2 } as const;
 const byKey = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number =>
   a < b ? -1 : a > b ? 1 : 0;
 
-/** The header's length and the header, for tensors in the order of `sorted`. */
+/** Makes the header's length and the header, for tensors in the order of `sorted`. */
 const headerOf = (
   sorted: readonly Pick<NamedTensor, "name" | "shape">[],
   metadata: Metadata,

@@ -57,7 +57,7 @@ export interface LoadOptions {
   readonly baseCheck?: boolean | undefined;
   /**
    * Whether quantized matrices of a GGUF file (4 to 8 bits) stay quantized in memory. This takes a fraction of the
-   * memory and is faster, but matrix products round activations to 8 bits. false: the matrices are converted to
+   * memory and is faster, but matrix products round activations to 8 bits. If false, the matrices are converted to
    * float32. Default: true. On a backend that you pass, matrices are always converted.
    */
   readonly keepBlocks?: boolean | undefined;
@@ -141,7 +141,7 @@ const trimmed = (address: string | URL): string => String(address).replace(/\/+$
 /**
  * Opens and checks a model, except its weights, which are read later. If the files include `manifest.json` and the page
  * has Web Crypto, the files are compared with the SHA-256 in it.
- * @throws CheckpointError naming the file and its fault.
+ * @throws CheckpointError naming the file and the problem.
  */
 export const openCheckpoint = (checkpoint: CheckpointSource): Promise<Pretrained> => {
   const isAddress = typeof checkpoint === "string" || checkpoint instanceof URL;

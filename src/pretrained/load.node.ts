@@ -27,7 +27,7 @@ import type { Pretrained } from "./pretrained.ts";
 
 /**
  * Reads a whole model into memory and compares its files with its manifest. Opens no backend.
- * @throws CheckpointError naming the file and its fault.
+ * @throws CheckpointError naming the file and the problem.
  */
 export const readPretrained = async (path: string): Promise<CollectedPretrained> =>
   collectWeights(await openPretrained(path));
@@ -58,7 +58,7 @@ export interface LoadOptions {
   readonly asInTraining?: boolean | undefined;
   /**
    * Whether quantized matrices of a GGUF file (4 to 8 bits) stay quantized in memory. This takes a fraction of the
-   * memory and is faster, but matrix products round activations to 8 bits. false: the matrices are converted to the
+   * memory and is faster, but matrix products round activations to 8 bits. If false, the matrices are converted to the
    * dtype. Default: true, but false with `asInTraining`. On a backend that you pass, matrices are always converted.
    */
   readonly keepBlocks?: boolean | undefined;
@@ -75,8 +75,8 @@ export interface LoadOptions {
   readonly base?: string | undefined;
   /**
    * Whether an adapter requires the weights that it was trained on. Adapters that Foretoken wrote contain the SHA-256
-   * of these weights; other weights are refused. false accepts any weights of the right shapes, for example a quantized
-   * version of the model. Default: true.
+   * of these weights; other weights are refused. If false, any weights of the right shapes are accepted, for example a
+   * quantized version of the model. Default: true.
    */
   readonly baseCheck?: boolean | undefined;
   /**

@@ -57,7 +57,7 @@ export const noticeUncheckedAdapter = async (
 /**
  * Opens and checks the model that `path` names: a directory of Foretoken or another program, a GGUF file, or
  * `hf:org/name` on the Hugging Face hub. The weights are read later; the files stay open until then.
- * @throws CheckpointError naming the file and its fault.
+ * @throws CheckpointError naming the file and the problem.
  */
 export const openPretrained = async (path: string, options: HubOptions = {}): Promise<OpenedPretrained> => {
   if (isHubName(path)) return openHub(path, options);

@@ -101,7 +101,7 @@ export const readTemplate = (files: SmallFiles, at: (name: string) => string): C
 /**
  * Reads a model's facts from the small files of its directory, written by Foretoken or another program.
  * @param where the directory, for errors.
- * @throws CheckpointError naming the file and its fault.
+ * @throws CheckpointError naming the file and the problem.
  */
 export const parseFacts = async (where: string, files: SmallFiles): Promise<PretrainedFacts> => {
   const at = (name: string): string => `${where}/${name}`;

@@ -23,7 +23,7 @@ export type Message = ReadonlyMap<number, readonly WireValue[]>;
 /** Sizes in bytes of fixed-length fields, by wire type. */
 const fixedBytes: Readonly<Record<number, number>> = { 1: 8, 5: 4 };
 
-/** Maximum length of a varint in bytes: 64 bits in groups of seven. */
+/** Maximum length of a varint in bytes. A varint has at most 64 bits, in groups of seven. */
 const longestNumber = 10;
 
 const mustEnd = "every field must end within its message";

@@ -1,6 +1,6 @@
 /**
  * Reads models in the ONNX format (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto). Nodes and sizes are read at
- * once, tensor data only when needed. Field numbers are from the schema.
+ * once; the data of a tensor is read only when needed. Field numbers are from the schema.
  */
 import { CheckpointError } from "../../core/errors/errors.ts";
 import { formatShape, type Shape, sizeOf } from "../../core/tensors/shape.ts";

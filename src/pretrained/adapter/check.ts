@@ -15,7 +15,7 @@ export const checkAdapterName = (where: string, name: unknown, names: readonly s
   const hint = typeof name === "string" ? nearest(name, names) : undefined;
   throw new ConfigError({
     where,
-    must: `must be ${alternatives([...names.map((known) => show(known)), "null"])}, a loaded adapter or no adapter`,
+    must: `must be ${alternatives([...names.map((known) => show(known)), "null"])}; null means no adapter`,
     got: show(name),
     ...(hint === undefined ? {} : { hint }),
   });

@@ -160,7 +160,7 @@ export const parsePeftConfig = (bytes: Uint8Array, where: string): PeftConfig =>
 
 /** Base model of an adapter, as `adapter_config.json` names it. */
 export interface AdapterBase {
-  /** A path, or a name on the hub without `hf:`; null: unknown. */
+  /** A path, or a name on the hub without `hf:`; null if it is unknown. */
   readonly name: string | null;
   /** Branch, tag or commit on the hub. */
   readonly revision?: string | undefined;
@@ -169,7 +169,7 @@ export interface AdapterBase {
    * `Pretrained.fused`. Default: as in the model's class.
    */
   readonly fused?: boolean | undefined;
-  /** Hash of the base weights; see `Pretrained.sha256`. Null or undefined: unknown. */
+  /** Hash of the base weights; see `Pretrained.sha256`. Null or undefined if it is unknown. */
   readonly sha256?: string | null | undefined;
 }
 

@@ -63,7 +63,7 @@ export const askedAdapters = <Source>({
 /**
  * Opens an adapter from files in memory. If the files include a manifest, they are compared with it.
  * @param where the adapter's name in errors.
- * @throws CheckpointError naming the file and its fault.
+ * @throws CheckpointError naming the file and the problem.
  */
 export const openAdapterFiles = async (files: AdapterFiles, where: string): Promise<OpenedAdapter> => {
   const optional = adapterTextNames.filter((name) => files[name] !== undefined);

@@ -79,7 +79,7 @@ export const namesAdapter = async (
 
 /**
  * Opens an adapter's folder or GGUF file. The weights are read later.
- * @throws CheckpointError naming the file and its fault.
+ * @throws CheckpointError naming the file and the problem.
  */
 export const openAdapter = async (folder: string): Promise<OpenedAdapter> => {
   if (isGgufName(folder) && !(await isFolder(folder))) return openGgufAdapter(await openGgufSource(folder), folder);

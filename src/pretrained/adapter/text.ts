@@ -24,7 +24,7 @@ export const adapterTextFiles = ({ chatTemplate, endTokens }: KeptFacts): Readon
     ? {}
     : { [templateName]: chatTemplate.template, [generationName]: jsonText({ eos_token_id: endTokens }) };
 
-/** @throws CheckpointError naming the file and its fault. */
+/** @throws CheckpointError naming the file and the problem. */
 export const parseAdapterText = (
   files: Readonly<Record<string, Uint8Array | undefined>>,
   where: string,

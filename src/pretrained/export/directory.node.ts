@@ -105,7 +105,7 @@ const writeFiles = async (
       },
     });
   } catch (error) {
-    // Throw the signal's own reason, not the write error that it caused.
+    // Throw the signal's own reason, not the write error that the abort caused.
     signal?.throwIfAborted();
     throw error;
   }

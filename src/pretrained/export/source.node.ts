@@ -146,7 +146,7 @@ export const openAdapted = async (place: string, options: Omit<SourceOptions, "a
  * Opens a model to be exported, with its adapter.
  * @param place a directory, a GGUF file, `hf:org/name`, or an adapter's folder or file.
  * @param where the called function, for errors.
- * @throws CheckpointError naming the file and its fault.
+ * @throws CheckpointError naming the file and the problem.
  * @throws ConfigError for options that cannot be combined.
  */
 export const openSource = async (place: string, options: SourceOptions, where: string): Promise<ModelSource> => {

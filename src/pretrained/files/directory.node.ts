@@ -40,7 +40,7 @@ export interface OpenedPretrained extends Pretrained {
 /**
  * Opens a model's directory and checks everything except the values of the weights.
  * @param where the directory's name in errors. Default: its path.
- * @throws CheckpointError naming the file and its fault.
+ * @throws CheckpointError naming the file and the problem.
  */
 export const openDirectory = async (directory: string, where = directory): Promise<OpenedPretrained> => {
   const { files, large, manifest } = await openCheckpoint(directory, {

@@ -157,7 +157,7 @@ export const readGgufText = (all: GgufMetadata, vocabSize: number, where: string
   if (model === "rwkv") {
     const tokenizer = readCharacters(metadata, fields);
     if (tokenizer === undefined)
-      return without("a tokenizer of kind rwkv; only single-character tokens of this kind are supported");
+      return without("a tokenizer of kind rwkv, which is supported only if its tokens are single characters");
     return text(tokenizer);
   }
   const beginOfText = beginOf(fields, vocabSize, model, pre);

@@ -49,7 +49,7 @@ export interface LanguageModel {
   readonly endTokens: readonly number[];
   /** Names of the loaded LoRA adapters. */
   readonly adapters: readonly string[];
-  /** Name of the adapter in use; null: the model computes without an adapter. */
+  /** Name of the adapter in use; null if the model computes without an adapter. */
   readonly adapter: string | null;
   /**
    * Switches to another loaded adapter, or to none. Work that has already started keeps its adapter.

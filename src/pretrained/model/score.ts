@@ -34,8 +34,8 @@ export interface ScoredToken {
   /** From 0 to vocabSize − 1. */
   readonly id: number;
   /**
-   * The text that this token completes. It is empty while a character is incomplete, and the name of a special token
-   * for such a token. Concatenated, the texts of all tokens are the whole text.
+   * The text that this token completes. It is empty while a character is incomplete. For a special token, it is the
+   * token's name. Concatenated, the texts of all tokens are the whole text.
    */
   readonly text: string;
   /**
@@ -181,7 +181,7 @@ export const score = async (
   /** 1 if nothing predicts the first token. 0 if BOS predicts it; then the text itself does not begin with BOS. */
   const unpredicted = begin === undefined || ids[0] === begin ? 1 : 0;
   const targets = ids.subarray(unpredicted);
-  checkPredictable(ids.length + 1 - unpredicted, "score: text", "more text: nothing predicts the first token");
+  checkPredictable(ids.length + 1 - unpredicted, "score: text", "more text, because nothing predicts the first token");
   const mostRows = Math.max(1, Math.floor(Math.min(mostTokens, mostLogits / vocabSize) / contextLength));
   const logProbs = new Float64Array(ids.length);
   const candidates: (readonly Candidate[])[] = [];

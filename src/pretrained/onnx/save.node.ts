@@ -55,7 +55,7 @@ export const writeOnnx = async (
   try {
     await writeCheckpoint(path, Object.fromEntries(contents), { isNew: !replace, shown: directory });
   } catch (error) {
-    // Throw the signal's own reason, not the write error that it caused.
+    // Throw the signal's own reason, not the write error that the abort caused.
     options.signal?.throwIfAborted();
     throw error;
   }

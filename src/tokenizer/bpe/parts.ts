@@ -49,7 +49,10 @@ const isPattern: Form = (value) => splitPatterns.some((pattern) => pattern === v
 /** A check of each part, and a description of the part for an error. */
 const forms: { readonly [Part in keyof Required<BpeParts>]: readonly [must: string, form: Form] } = {
   tokens: ["a list of strings", listOf(isText)],
-  merges: ["a list of merges, each two strings, or one string with a space between the two tokens", listOf(isMerge)],
+  merges: [
+    "a list of merges; a merge is a list of two tokens, or a string with a space between two tokens",
+    listOf(isMerge),
+  ],
   pattern: [alternatives(splitPatterns), isPattern],
   specialTokens: ["a list of tokens, each with id and name", listOf(isObject)],
   namedTokens: ["a list of tokens, each with id and name", optional(listOf(isObject))],

@@ -38,8 +38,8 @@ const errorOf = (x: Float32Array, from: number, count: number, d: number, m: num
 };
 
 /**
- * The integer scales of a block's groups, with their unit d; the integer minima, with their unit dmin; and the squared
- * error.
+ * Integer scales and minima of a block's groups, and the squared error. d is the unit of the scales, and dmin is the
+ * unit of the minima.
  */
 interface Groups {
   readonly scales: Int32Array;

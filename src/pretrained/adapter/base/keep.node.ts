@@ -85,7 +85,7 @@ export const keepBase = async (
       const aside = await freeName(`${place}-set-aside`);
       await rename(place, aside);
       await onNotice(
-        `${join(shown, basename(aside))}: was ${keptBaseName}/, but is not the adapter's base model; delete it when you no longer need it`,
+        `${join(shown, basename(aside))}: this folder was ${keptBaseName}/, but it does not have the adapter's base model; delete it when you no longer need it`,
       );
     }
     await writeCheckpoint(

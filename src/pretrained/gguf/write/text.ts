@@ -121,7 +121,7 @@ export interface WrittenEnds {
 
 /**
  * Chooses the end token ids of a file. The chat template's EOS token comes first if it ends the model's texts, if the
- * template writes it, or if there is no other end token. Otherwise it is left out.
+ * template writes it, or if there is no other end token. Otherwise the EOS token is left out.
  */
 export const writtenEnds = ({ tokenizer, chatTemplate, endTokens, vocabSize }: TextFacts): WrittenEnds => {
   const own = [...endTokens, ...(tokenizer.endOfText === null ? [] : [tokenizer.endOfText])];

@@ -113,7 +113,7 @@ const checkValues = ({ inputs, outputs }: ReadModel, vocabSize: number, where: s
   const kept = new Set(names.map((name) => `present.${pastName.exec(name)?.[1]}`));
   const other = made.find((name) => name !== "logits" && !kept.has(name));
   if (other !== undefined)
-    throw refuse("the graph must have only the outputs logits and the keys and values that it has inputs for", other);
+    throw refuse("the graph's outputs must be only logits, and the keys and values for which it has inputs", other);
   const logits = outputs.find(({ name }) => name === "logits");
   if (logits === undefined) throw refuse("the graph must have the output logits", made.join(", "));
   if (logits.type !== "float32" || logits.shape.length !== 3 || logits.shape[2] !== vocabSize) {
