@@ -4,7 +4,7 @@ import { CheckpointError } from "../core/errors/errors.ts";
 import { openRegularFile } from "../core/system/regular-file.node.ts";
 import type { ByteSource } from "./byte-source.ts";
 
-/** Maximum number of bytes that one call reads: some systems refuse 2 GiB and more. */
+/** Maximum number of bytes that one call reads, because some systems refuse 2 GiB and more. */
 const maxBytesPerCall = 2 ** 30;
 
 const mustStay = "the file must not change while it is read";

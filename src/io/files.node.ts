@@ -11,7 +11,7 @@ export type Contents = string | Uint8Array | Iterable<Uint8Array> | AsyncIterabl
 /** Number of bytes that one call reads. */
 const pieceBytes = 2 ** 20;
 
-/** Maximum number of bytes that one call writes: some systems refuse 2 GiB and more. */
+/** Maximum number of bytes that one call writes, because some systems refuse 2 GiB and more. */
 const maxBytesPerCall = 2 ** 30;
 
 const piecesOf = (contents: Contents): Iterable<Uint8Array> | AsyncIterable<Uint8Array> => {

@@ -9,7 +9,7 @@ import { temporaryName } from "./temporary-names.node.ts";
 
 /** A file of JSON lines to append to. */
 export interface JsonLines {
-  /** Appends one complete line. Await it only to see an error. */
+  /** Appends one complete line. Await the call only to see an error. */
   append(value: unknown): Promise<void>;
   /** Returns after all lines so far are flushed to disk. Call it before writing a checkpoint that depends on them. */
   flush(): Promise<void>;

@@ -1,4 +1,4 @@
-/** Reads the matrices of a LoRA adapter into Foretoken's layout, where all layers have one rank and one factor. */
+/** Reads the matrices of a LoRA adapter into Foretoken's layout, where all layers have the same rank and factor. */
 import { CheckpointError } from "../../core/errors/errors.ts";
 import { firstNotFinite } from "../../core/tensors/finite.ts";
 import type { StoredTensor } from "../../core/tensors/named-tensor.ts";
@@ -241,7 +241,7 @@ const checkExpected = (config: ModelConfig, expected: LoraConfig, lora: LoraConf
 };
 
 /**
- * Reads the matrices of an adapter. If all modules have one rank and one factor, the values are exactly those in the
+ * Reads the matrices of an adapter. If all modules have the same rank and factor, the values are exactly those in the
  * file. Otherwise matrices are padded with zeros to the highest rank, and B is scaled to a common factor.
  * @param config configuration of the base model.
  * @param bytes size of the file.

@@ -61,7 +61,7 @@ export interface Score {
   readonly mean: number;
 }
 
-/** Maximum number of logits of one forward pass (64 MiB), because they are read as a whole. */
+/** Maximum number of logits of one forward pass (64 MiB), because all logits of a pass are read at once. */
 const mostLogits = 2 ** 24;
 /** Maximum number of tokens of one forward pass. */
 const mostTokens = 4096;
@@ -139,7 +139,7 @@ export const checkScoreOptions = (options: unknown): void => {
 
 /** Results for the tokens. */
 interface Found {
-  /** Number of tokens before the first predicted one: 0 or 1. */
+  /** Number of tokens before the first predicted token: 0 or 1. */
   readonly unpredicted: number;
   readonly logProbs: Float64Array;
   /** Empty if no candidates are requested. */

@@ -21,7 +21,7 @@ export const configText = (
 ): string => {
   const [only] = dtypes;
   const own = {
-    // By default, pages load q8 and Node loads fp32. If there is only one format, both must use it.
+    // By default, pages load q8 and Node loads fp32. If there is only one format, pages and Node must both load it.
     ...(dtypes.length === 1 && only !== undefined && { dtype: forms[only].name }),
     ...(Object.keys(beside).length > 0 && { use_external_data_format: beside }),
   };

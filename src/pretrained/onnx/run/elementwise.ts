@@ -32,7 +32,7 @@ export const each =
   };
 
 /**
- * Operator that applies a function to pairs of numbers; both tensors have one type. @param made type of the result.
+ * Operator that applies a function to pairs of numbers; both tensors have the same type. @param made type of the result.
  * Default: type of the inputs.
  */
 export const both =
@@ -102,7 +102,7 @@ export const roundEven = (x: number): number => {
   return below % 2 === 0 ? below : below + 1;
 };
 
-/** Length of a row, which is the last axis. */
+/** Length of a row, that is, of the last axis. */
 const rowOf = (call: Call, { shape }: Tensor): number => {
   const row = shape.at(-1);
   if (row === undefined) throw call.refuse("must have rows", "a single number");
