@@ -20,8 +20,8 @@ const get = async (where: string, headers: Record<string, string> = {}): Promise
 const isPage = (response: Response): boolean => response.headers.get("Content-Type")?.startsWith("text/html") === true;
 
 /**
- * Contents of a small file; undefined if the server does not have it. An HTML page counts as "does not have it": some
- * servers answer with a page instead of an error.
+ * Contents of a small file; undefined if the server does not have it. If the server answers with an HTML page, the file
+ * counts as missing: some servers send a page instead of an error.
  * @throws CheckpointError if the server does not answer.
  */
 export const fetchIfThere = async (where: string): Promise<Uint8Array | undefined> => {
@@ -40,7 +40,7 @@ export const fetchWhole = async (where: string): Promise<Uint8Array> => {
 
 /** A response body that is read from beginning to end. */
 interface Stream {
-  /** Reads the next bytes. Holds only bytes that the server has already sent. */
+  /** Reads the next bytes. Only bytes that the server has already sent are in memory. */
   take(length: number): Promise<Uint8Array>;
   cancel(): Promise<void>;
   readonly at: number;
@@ -76,13 +76,13 @@ const streamOf = (body: ReadableStream<Uint8Array>, where: string, from: number)
   };
 };
 
-/** Number of bytes that are skipped at once. */
+/** Maximum number of bytes that are read and dropped at once to reach a later offset. */
 const skipBytes = 2 ** 20;
 
 /**
- * A file at a web address, read forwards while it arrives, in one request. After a pause, or to read an earlier offset,
- * a new request with a range is sent. A file of unknown length is read whole.
- * @throws CheckpointError if the server does not have it.
+ * Reads a file at a web address from beginning to end while the file arrives, in one request. After a pause, or to read
+ * an earlier offset, it sends a new request for the rest of the file. A file of unknown length is read as a whole.
+ * @throws CheckpointError if the server does not have the file.
  */
 export const addressSource = async (where: string): Promise<ByteSource> => {
   const response = await get(where);

@@ -3,17 +3,18 @@ export interface ByteSource {
   /** Size of the file in bytes. */
   readonly size: number;
   /**
-   * Reads `length` bytes at `offset`; they must be within the file. Some sources are fast only when read forwards.
-   * @param into memory for the bytes. If it is long enough, the source may use it, and the result is then a view of it.
+   * Reads `length` bytes at `offset`; they must be within the file. Some sources are fast only if the file is read from
+   * beginning to end.
+   * @param into memory for the bytes. If this memory is large enough, the source may use it and return a view of it.
    * @throws CheckpointError if the file ends early.
    */
   read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array>;
   /**
    * Call this after everything needed has been read.
-   * @throws CheckpointError if the file has changed since it was opened, or differs from the saved file.
+   * @throws CheckpointError if the file has changed since it was opened, or if it differs from the file that was saved.
    */
   end(): Promise<void>;
-  /** Call this when nothing is read for a while, so that the source can close a connection. */
+  /** Call this before a pause in reading, so that the source can close a connection. */
   pause?(): Promise<void>;
   /** Closes the file. A second call does nothing. */
   close(): Promise<void>;

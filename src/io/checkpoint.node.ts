@@ -19,11 +19,11 @@ import { isBeingWritten, temporaryName, temporaryOf } from "./temporary-names.no
  *     4. remove `.old-NAME` file by file, or keep it under another name
  *
  * After a kill at any moment, a complete checkpoint exists: the old one before step 2, the new one after step 3.
- * Between steps 2 and 3 only `.old-NAME` exists; readers then read it, and the next writer (or `recoverCheckpoint`)
- * renames it back. The next writer also removes a leftover `.tmp-…` whose process no longer runs, and an `.old-NAME`
- * next to a NAME.
- * Only one process at a time may replace a checkpoint. Several may create a new one; the first to finish wins. Any
- * number of processes may read it at the same time.
+ * Between steps 2 and 3 only `.old-NAME` exists. Readers then read `.old-NAME`, and the next writer (or
+ * `recoverCheckpoint`) renames it back to NAME. The next writer also removes a leftover `.tmp-…` whose process no
+ * longer runs. If both NAME and `.old-NAME` exist, it removes `.old-NAME`.
+ * Only one process at a time may replace a checkpoint. Several processes may create a new one at once; the first to
+ * finish wins. Any number of processes may read it at the same time.
  * Only files that Foretoken wrote are removed: see owned-folder.node.ts.
  */
 
@@ -43,7 +43,10 @@ export const placeOf = (folder: string): Place => {
   return { path, parent, name, old: join(parent, `.old-${name}`) };
 };
 
-/** Identity of a folder, which changes when another folder takes its name; undefined if there is no folder. */
+/**
+ * A text that identifies a folder; undefined if there is no folder. If another folder takes the same path, the text
+ * changes.
+ */
 export const identityOf = async (path: string): Promise<string | undefined> => {
   try {
     const found = await stat(path, { bigint: true });
@@ -57,10 +60,10 @@ export const identityOf = async (path: string): Promise<string | undefined> => {
 
 export const exists = async (path: string): Promise<boolean> => (await identityOf(path)) !== undefined;
 
-/** Returns a new path for the replaced checkpoint `old`; undefined: it is removed. */
+/** Returns the path to which the replaced checkpoint `old` is moved, or undefined if `old` is to be removed. */
 export type Keep = (old: string) => Promise<string | undefined>;
 
-/** Removes or keeps the replaced checkpoint `old`. @param own as in `recoverCheckpoint`. */
+/** Removes the replaced checkpoint `old`, or moves it to the path from `keep`. @param own as in `recoverCheckpoint`. */
 const putAway = async ({ path, old }: Place, keep: Keep | undefined, own: readonly string[]): Promise<void> => {
   const kept = await keep?.(old);
   if (kept === undefined) await removeOwned(old, path, own);
@@ -68,8 +71,8 @@ const putAway = async ({ path, old }: Place, keep: Keep | undefined, own: readon
 };
 
 /**
- * Completes or undoes the unfinished write of a killed process, so that the checkpoint `folder` has its own name again.
- * Do not call it while another process writes the checkpoint.
+ * Completes or undoes the unfinished write of a killed process. After that, the checkpoint has the name `folder` again.
+ * Do not call this function while another process writes the checkpoint.
  * @param keep as in `writeCheckpoint`.
  * @param own names of further files that a killed writer may have left, complete or not.
  */
@@ -107,7 +110,7 @@ const checkFileNames = (folder: string, names: readonly string[]): void => {
   if (bad !== undefined) {
     throw new CheckpointError({
       where: folder,
-      must: "a checkpoint's files must be plain names, or plain names in one folder",
+      must: "a checkpoint's file names must be plain names or have the form folder/name",
       got: JSON.stringify(bad),
     });
   }
@@ -129,7 +132,7 @@ const writeError = (folder: string, error: unknown): CheckpointError =>
 /**
  * Checks that a checkpoint may replace `folder`: it must be unused, empty, or a checkpoint that Foretoken wrote.
  * @param shown the folder as the user named it.
- * @throws CheckpointError if it may not, or cannot be listed.
+ * @throws CheckpointError if `folder` may not be replaced or cannot be listed.
  */
 export const checkReplaceable = async (folder: string, shown = folder): Promise<void> => {
   const occupant = await occupantOf(placeOf(folder).path);
@@ -165,7 +168,10 @@ const replace = async (
 /** Whether a rename failed because a folder with files already has the name. */
 const isTaken = (error: unknown): boolean => ["ENOTEMPTY", "EEXIST", "EPERM"].includes(systemErrorCode(error) ?? "");
 
-/** Gives a new folder its name. A folder that was created there in the meantime is replaced only if it is empty. */
+/**
+ * Renames a new folder to its final name. If another folder has taken this name in the meantime, it is replaced only if
+ * it is empty.
+ */
 const nameNew = async ({ path, parent }: Place, temporary: string, folder: string): Promise<void> => {
   try {
     // On some systems, a rename cannot replace an empty folder, so it is removed first. A folder with files is not
@@ -195,7 +201,7 @@ const writeOne = async (path: string, contents: Contents | SharedFile): Promise<
   return { bytes, sha256: hash.digest("hex") };
 };
 
-/** Inner folders of a checkpoint that contain files with these names. */
+/** Folders inside a checkpoint that files with these names need. */
 const foldersOf = (names: readonly string[]): readonly string[] => [
   ...new Set(names.flatMap((name) => (name.includes("/") ? [dirname(name)] : []))),
 ];
@@ -204,13 +210,13 @@ const foldersOf = (names: readonly string[]): readonly string[] => [
 export interface WriteOptions {
   /** The run that the files belong to. */
   readonly run?: Binding;
-  /** Returns a new path for the replaced checkpoint. Default: the replaced checkpoint is removed. */
+  /** Returns the path to which the replaced checkpoint is moved. Default: the replaced checkpoint is removed. */
   readonly keep?: Keep;
   /** Whether missing parent folders are created. Default: true. */
   readonly makeParents?: boolean;
   /**
-   * Whether the folder must be new, so that it is an error if another process has created it in the meantime. Default:
-   * false, it is replaced.
+   * Whether the folder must be new. If true, it is an error if another process has created the folder in the meantime.
+   * If false, that folder is replaced. Default: false.
    */
   readonly isNew?: boolean;
   /** The folder as the user named it, for errors. Default: `folder`. */

@@ -4,7 +4,7 @@ import { CheckpointError } from "../core/errors/errors.ts";
 import { openRegularFile } from "../core/system/regular-file.node.ts";
 import type { ByteSource } from "./byte-source.ts";
 
-/** Maximum number of bytes that one call reads: some systems refuse 2 GiB and more. */
+/** Maximum number of bytes that one call reads, because some systems refuse 2 GiB and more. */
 const maxBytesPerCall = 2 ** 30;
 
 const mustStay = "the file must not change while it is read";
@@ -48,12 +48,12 @@ export const openFileSource = async (path: string, where: string, followLinks = 
   };
 };
 
-/** Number of bytes that are read at once only for hashing. */
+/** Number of bytes of each read when skipped bytes are read only for the hash. */
 const pieceBytes = 2 ** 22;
 
 /**
- * A source that compares its bytes with a SHA-256 while they are read. Bytes are hashed in the order of the file, so
- * skipped bytes are read for the hash only.
+ * A source that compares a file with a SHA-256 while the file is read. Bytes are hashed in the order of the file, so
+ * bytes that the caller skips are read only for the hash.
  * @param sha256 expected hash, hexadecimal.
  * @param differs makes the error that `end` throws if the bytes differ.
  */

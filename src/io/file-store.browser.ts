@@ -13,14 +13,14 @@ import { hashInMemory } from "./manifest-in-memory.ts";
  */
 export interface FileStore {
   /**
-   * Reads the files, by path; null: none are stored.
+   * Reads the files, by path; null if no files are stored.
    * @throws CheckpointError if a file is missing or damaged, or if the index of files is damaged.
    */
   read(): Promise<Readonly<Record<string, Uint8Array>> | null>;
   /**
-   * Stores files and replaces the previous files. If the previous index is damaged, it is renamed to
-   * `index-set-aside.json`, and its files stay until `clear`.
-   * @throws CheckpointError if there is no space; the previous files stay.
+   * Stores files and removes the previous files. If the previous index is damaged, it is renamed to
+   * `index-set-aside.json`, and the files that it listed stay until `clear`.
+   * @throws CheckpointError if there is no space; the previous files then stay.
    */
   write(files: Readonly<Record<string, Uint8Array>>): Promise<void>;
   /** Removes all files. */
@@ -40,7 +40,10 @@ export interface FileStore {
 type Index = Readonly<Record<string, FileDigest>>;
 
 const indexName = "index.json";
-/** Name of a damaged index. While it exists, a file is removed only if a later index has listed it. */
+/**
+ * The name that a damaged index gets. While a file with this name exists, a stored file is removed only if a later
+ * index has listed it.
+ */
 const asideName = "index-set-aside.json";
 const folderName = "foretoken";
 
@@ -57,7 +60,7 @@ const bytesAt = async (folder: FileSystemDirectoryHandle, name: string): Promise
 const writeAt = async (folder: FileSystemDirectoryHandle, name: string, bytes: Uint8Array): Promise<void> => {
   const stream = await (await folder.getFileHandle(name, { create: true })).createWritable();
   try {
-    // Copied if it is a view of shared memory, which a stream does not accept.
+    // A view of shared memory is copied, because a stream does not accept it.
     await stream.write(
       bytes.buffer instanceof ArrayBuffer ? (bytes as Uint8Array<ArrayBuffer>) : Uint8Array.from(bytes),
     );
@@ -68,7 +71,7 @@ const writeAt = async (folder: FileSystemDirectoryHandle, name: string, bytes: U
   }
 };
 
-/** Reads the index; null: there is none yet. A damaged index is returned as its bytes. */
+/** Reads the index; null if there is none yet. If the index is damaged, returns its bytes. */
 const readIndex = async (folder: FileSystemDirectoryHandle): Promise<Index | Uint8Array | null> => {
   const bytes = await bytesAt(folder, indexName);
   // An empty file means that the tab ended before the first index was written.
@@ -80,7 +83,7 @@ const readIndex = async (folder: FileSystemDirectoryHandle): Promise<Index | Uin
   }
 };
 
-/** The index, for writing. A damaged index is renamed. */
+/** Reads the index before files are written. A damaged index is renamed. */
 const readyIndex = async (folder: FileSystemDirectoryHandle): Promise<Index> => {
   const found = await readIndex(folder);
   if (!(found instanceof Uint8Array)) return found ?? {};
@@ -88,7 +91,7 @@ const readyIndex = async (folder: FileSystemDirectoryHandle): Promise<Index> => 
   return {};
 };
 
-/** The index, for reading. @throws CheckpointError if it is damaged. */
+/** Reads the index before files are read. @throws CheckpointError if it is damaged. */
 const wholeIndex = async (folder: FileSystemDirectoryHandle, where: string): Promise<Index> => {
   const found = await readIndex(folder);
   if (!(found instanceof Uint8Array)) return found ?? {};
@@ -96,11 +99,11 @@ const wholeIndex = async (folder: FileSystemDirectoryHandle, where: string): Pro
     where: `${where}: ${indexName}`,
     must: "the index of the stored files must not be damaged",
     got: `${found.length} damaged bytes`,
-    hint: `a new run: it renames the index to ${asideName}`,
+    hint: `a new run, which renames the damaged index to ${asideName}`,
   });
 };
 
-/** Whether the file exists with the right size. */
+/** Whether the file exists and has the size that the index lists. */
 const isThere = async (folder: FileSystemDirectoryHandle, { sha256, bytes }: FileDigest): Promise<boolean> => {
   try {
     return (await (await folder.getFileHandle(sha256)).getFile()).size === bytes;
@@ -129,10 +132,10 @@ const removeOthers = async (
   for (const name of others) await folder.removeEntry(name);
 };
 
-/** Milliseconds to wait for a lock: within this time, the old page and its workers end after a reload. */
+/** Milliseconds to wait for a lock. After a reload, the old page and its workers end within this time. */
 const untilEnded = 1000;
 
-/** Takes a lock by name until the returned function is called; undefined: another tab holds it. */
+/** Takes the lock with this name. Returns a function that releases the lock; undefined if another tab holds it. */
 const takeLock = (name: string): Promise<(() => void) | undefined> =>
   new Promise((resolve, reject) => {
     const hold = (): Promise<void> => new Promise((release) => resolve(release));
@@ -149,8 +152,8 @@ const writeError = (where: string, error: unknown): CheckpointError => {
   return new CheckpointError({
     where,
     must: isFull
-      ? "the browser must have space for the new files in addition to the old ones, which are unchanged"
-      : "the browser must be able to write the files; the old ones are unchanged",
+      ? "the browser must have space for the new files in addition to the old files; the old files are unchanged"
+      : "the browser must be able to write the files; the old files are unchanged",
     got: isFull ? "its quota for this page is full" : error instanceof Error ? error.message : String(error),
     ...(isFull ? { hint: "a smaller model, or removing other data of this site" } : {}),
     cause: error,
@@ -241,7 +244,7 @@ export const openFileStore = async (name: string): Promise<FileStore> => {
   let isClosed = false;
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
     if (isClosed) {
-      // Another tab may have opened the store since.
+      // After this tab has closed the store, another tab may have opened it.
       const error = { where, must: "the store must be open", got: "a closed one", hint: "opening it again" };
       return Promise.reject(new ConfigError(error));
     }
@@ -272,7 +275,11 @@ export const openFileStore = async (name: string): Promise<FileStore> => {
       }),
     write: async (files) => {
       if (!isRecord(files) || Object.values(files).some((file) => !(file instanceof Uint8Array))) {
-        throw new ConfigError({ where: `${where}: files`, must: "must be files as Uint8Arrays", got: show(files) });
+        throw new ConfigError({
+          where: `${where}: files`,
+          must: "must be an object with files as Uint8Arrays",
+          got: show(files),
+        });
       }
       await inTurn(() => replace(files));
     },

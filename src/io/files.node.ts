@@ -11,7 +11,7 @@ export type Contents = string | Uint8Array | Iterable<Uint8Array> | AsyncIterabl
 /** Number of bytes that one call reads. */
 const pieceBytes = 2 ** 20;
 
-/** Maximum number of bytes that one call writes: some systems refuse 2 GiB and more. */
+/** Maximum number of bytes that one call writes, because some systems refuse 2 GiB and more. */
 const maxBytesPerCall = 2 ** 30;
 
 const piecesOf = (contents: Contents): Iterable<Uint8Array> | AsyncIterable<Uint8Array> => {
@@ -41,7 +41,7 @@ export const writeAll = async (file: FileHandle, bytes: Uint8Array): Promise<voi
   }
 };
 
-/** Adds the file's name to a system error: for an open file, the system's message does not name it. */
+/** Adds the file's name to a system error, because the system's message about an open file does not name the file. */
 const naming = (path: string, error: unknown): unknown => {
   if (!(error instanceof Error) || systemErrorCode(error) === undefined || error.message.includes(path)) return error;
   return Object.assign(error, { message: `${error.message} '${path}'`, path });
@@ -137,7 +137,7 @@ export const openToAppend = async (path: string): Promise<FileHandle> => {
 /**
  * Creates a folder and its missing parents. Node's own `recursive` is not used: it never returns if the system says "no
  * such folder" although the parent exists, as in /proc.
- * @returns the created folders, the outermost first.
+ * @returns the created folders, beginning with the outermost.
  * @throws the operating system's error, after removing the folders that were created.
  */
 export const makeFolders = async (path: string): Promise<readonly string[]> => {

@@ -1,13 +1,16 @@
 /**
- * Support for old runs, whose checkpoints have no manifest. test/fixtures/run-a9ede5f is an example. They can be read
- * and resumed. This file has all code that only they need.
+ * Support for old runs, whose checkpoints have no manifest. test/fixtures/run-a9ede5f is an example. Old runs can be
+ * read and resumed. All code that only old runs need is in this file.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { isRecord } from "../core/checks/is-record.ts";
 import { manifestName } from "./manifest.ts";
 
-/** Adds a missing field to `run.json`: old runs kept only the last checkpoint. */
+/**
+ * Adds the field `keepLast`, which old runs lack, to a parsed `run.json`. Its value is 1, because old runs kept only
+ * the last checkpoint.
+ */
 export const completeDescription = (json: unknown): unknown =>
   isRecord(json) && json.keepLast === undefined ? { ...json, keepLast: 1 } : json;
 
@@ -17,8 +20,8 @@ export const completeDescription = (json: unknown): unknown =>
 export const isEvalAtStop = (reason: unknown): boolean => reason === "interrupted";
 
 /**
- * Whether a `config.json` has the section that only Foretoken writes. Then the other files in the folder are
- * Foretoken's, even without a manifest.
+ * Whether a `config.json` has the section that only Foretoken writes. If it has, Foretoken wrote the other files in the
+ * folder too, even if there is no manifest.
  */
 export const isOwnConfig = (text: string): boolean => {
   try {

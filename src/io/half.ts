@@ -24,7 +24,7 @@ const allHalves = (): Float32Array => {
   return halves;
 };
 
-/** Little-endian bytes as 16-bit words; a view if they are aligned, otherwise a copy. */
+/** Views little-endian bytes as 16-bit words; copies the bytes if they are not aligned. */
 export const wordsOf = (bytes: Uint8Array): Uint16Array =>
   bytes.byteOffset % 2 === 0
     ? new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 1)
@@ -39,7 +39,7 @@ export const float32FromHalf = (bytes: Uint8Array): Float32Array => {
   return out;
 };
 
-/** Converts little-endian bfloat16 values to float32: each is the upper half of a float32. */
+/** Converts little-endian bfloat16 values to float32. A bfloat16 value is the upper half of a float32. */
 export const float32FromBfloat16 = (bytes: Uint8Array): Float32Array => {
   const words = wordsOf(bytes);
   // Int32Array, because V8 represents unsigned 32-bit values as doubles, which is several times slower.
@@ -51,7 +51,10 @@ export const float32FromBfloat16 = (bytes: Uint8Array): Float32Array => {
 const single = new Float32Array(1);
 const singleBits = new Int32Array(single.buffer);
 
-/** Rounds a number to binary16 bits, to nearest, ties to even. Infinite from 65,520. */
+/**
+ * Rounds a number to the nearest binary16 number, ties to even, and returns its bits. Numbers from 65,520 become
+ * infinite.
+ */
 export const halfBits = (value: number): number => {
   single[0] = value;
   const bits = singleBits[0] as number;

@@ -1,12 +1,12 @@
 /** Parses lines of JSON, such as a run's events. */
 
 /**
- * Maximum number of opening brackets in a line. An event has a few dozen; a forged line with more could be nested too
- * deeply to be written again.
+ * Maximum number of opening brackets in a line. An event has a few dozen. A forged line with more brackets could be
+ * nested so deeply that it cannot be written again.
  */
 const mostBrackets = 1000;
 
-/** Value of a line; undefined if it is not JSON, for example a line that a killed process left unfinished. */
+/** The value of a line; undefined if the line is not JSON, for example because a killed process left it unfinished. */
 export const parseLine = (line: string): unknown => {
   // Checked first, because a damaged file may have millions of empty lines, and an exception for each is slow.
   if (line.length < 2) return undefined;

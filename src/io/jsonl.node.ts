@@ -9,7 +9,7 @@ import { temporaryName } from "./temporary-names.node.ts";
 
 /** A file of JSON lines to append to. */
 export interface JsonLines {
-  /** Appends one complete line. Await it only to see an error. */
+  /** Appends one complete line. Await the call only to see an error. */
   append(value: unknown): Promise<void>;
   /** Returns after all lines so far are flushed to disk. Call it before writing a checkpoint that depends on them. */
   flush(): Promise<void>;
@@ -23,7 +23,7 @@ const lineOf = (value: unknown): Uint8Array => new TextEncoder().encode(`${JSON.
 /** Opens `path` for appending; creates it if it is missing. */
 export const openJsonLines = async (path: string): Promise<JsonLines> => {
   const file: FileHandle = await openToAppend(path);
-  // Writes of one handle must not overlap: lines could get out of order.
+  // Writes of one handle must not overlap; otherwise lines could get out of order.
   let last: Promise<unknown> = Promise.resolve();
   const after = (work: () => Promise<unknown>): Promise<void> => {
     const done = last.then(work).then(() => undefined);
@@ -112,8 +112,8 @@ export interface LinePiece {
 }
 
 /**
- * Yields the lines of a file like `readLines`, but many at a time, and only complete lines. For files with many short
- * lines, where awaiting each line takes longer than reading it. Lines longer than `maxLineBytes` are skipped.
+ * Yields the lines of a file like `readLines`, but many at a time, and only complete lines. Use it for files with many
+ * short lines: awaiting each line would take longer than reading it. Lines longer than `maxLineBytes` are skipped.
  * @param from offset to start at; must be the end of a line.
  */
 export async function* readWholeLines(path: string, from = 0): AsyncGenerator<LinePiece, void, undefined> {
@@ -187,8 +187,9 @@ async function* inPieces(lines: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
 }
 
 /**
- * Rewrites `path` with only the lines that `keep` accepts. Atomic: after a kill, either the old or the new file is
- * there. A resumed run uses it to drop the lines after its checkpoint, because it will write them again.
+ * Replaces `path` with a file that has only the lines that `keep` accepts. The replacement is atomic: after a kill,
+ * either the old or the new file is there. A resumed run uses this function to drop the lines after its checkpoint,
+ * because it will write these lines again.
  * @param more returns lines to add at the end; called after all other lines are written.
  */
 export const filterJsonLines = async (

@@ -1,9 +1,9 @@
 /**
- * A lock for a folder: a file that identifies the process that uses the folder, by its number, its start time and the
- * boot of its machine. It needs no heartbeat, and a lock that a crashed process left is taken over.
- *
- * The thread that holds the lock keeps the lock file open, and the lock records this open file. When a thread ends, its
- * files are closed, so other threads of the process see that nobody holds the lock any more.
+ * A lock for a folder. It is a file that identifies the process that uses the folder: by its number, its start time and
+ * the boot of its machine. The lock needs no heartbeat, and another process can take over a lock that a crashed process
+ * left.
+ * The thread that holds the lock keeps the lock file open, and the lock file records how this thread has it open. When
+ * a thread ends, its files are closed, so other threads of the process see that nobody holds the lock any more.
  */
 import { closeSync, constants, fstatSync, openSync, readFileSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { link, unlink } from "node:fs/promises";
@@ -15,7 +15,7 @@ import { readRegularFile } from "../core/system/regular-file.node.ts";
 import { type Process, startOf, thisProcess, unseen } from "./process-identity.node.ts";
 import { temporaryName } from "./temporary-names.node.ts";
 
-/** An open file of a process, distinguished from later files with the same descriptor. */
+/** A file that a process has open. Device and inode distinguish it from a later file with the same descriptor. */
 interface OpenFile {
   readonly fd: number;
   readonly device: string;
@@ -24,7 +24,7 @@ interface OpenFile {
 
 /** The holder of a lock. */
 interface Holder extends Process {
-  /** The lock file, open in the thread that holds the lock. Absent if this part of the file is damaged. */
+  /** The lock file, as the thread that holds the lock has it open. Absent if this part of the lock file is damaged. */
   readonly file?: OpenFile;
 }
 
@@ -34,8 +34,8 @@ const identify = (fd: number): OpenFile => {
 };
 
 /**
- * Whether any thread of this process has `file` open for writing, according to Linux. Other systems do not tell; then
- * the answer is true.
+ * Whether any thread of this process has `file` open for writing. Only Linux can tell; on other systems the answer is
+ * true.
  */
 const isOpenInProcess = ({ fd, device, inode }: OpenFile): boolean => {
   if (process.platform !== "linux") return true;
@@ -57,8 +57,8 @@ const isOpen = (file: OpenFile): boolean => {
   try {
     const now = identify(fd);
     if (now.device !== device || now.inode !== inode) return false;
-    // A thread that reads the lock also has the file open, perhaps with the same descriptor, but not for writing. So
-    // test whether a write succeeds; this one writes no bytes.
+    // Another thread that reads the lock also has the file open, perhaps with the same descriptor, but not for writing.
+    // So test whether a write succeeds; this write has no bytes.
     writeSync(fd, new Uint8Array(0));
     return true;
   } catch (error) {
@@ -99,7 +99,7 @@ const minuteOf = (boot: string): number => Number(/^minute (\d+)$/u.exec(boot)?.
 
 const isSameBoot = (a: string, b: string): boolean => a === b || Math.abs(minuteOf(a) - minuteOf(b)) <= 2;
 
-/** State of the holder. `gone`: it has ended. `elsewhere`: it cannot be seen from here. */
+/** State of the holder. `gone` means that the holder has ended. `elsewhere` means that it cannot be seen from here. */
 const stateOf = (holder: Holder, self: Process): "running" | "gone" | "elsewhere" => {
   if (isSameBoot(holder.boot, self.boot)) {
     const started = startOf(holder.pid);
@@ -138,7 +138,7 @@ const readIfThere = (path: string): Promise<string | undefined> =>
 
 /** A held lock. */
 export interface Lock {
-  /** Whether another process has taken the lock, because somebody removed the file. */
+  /** Whether another process has taken the lock. This can happen if somebody has removed the lock file. */
   isTaken(): Promise<boolean>;
   /** Releases the lock. A second call does nothing. */
   release(): Promise<void>;
@@ -150,7 +150,7 @@ const besides = (path: string): string => join(dirname(path), temporaryName(base
 interface HeldFile {
   /** Content of the file. */
   readonly text: string;
-  /** Closes the file. Call it only once: later the descriptor may belong to another file. */
+  /** Closes the file. Call it only once: after that, the descriptor may belong to another file. */
   close(): void;
 }
 
@@ -180,7 +180,8 @@ const createWhole = async (path: string, self: Process): Promise<HeldFile | unde
   } catch (error) {
     if (made === undefined) throw error;
     const code = systemErrorCode(error);
-    // ENOENT: the holder of the lock has removed the temporary file, as if a killed process had left it.
+    // ENOENT: the holder of the lock has removed the temporary file, because it looked like a leftover of a killed
+    // process.
     if (code === "EEXIST" || code === "ENOENT") return undefined;
     // Some file systems do not support links.
     if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"].includes(code ?? "")) throw error;
@@ -207,8 +208,8 @@ const isGone = (text: string, self: Process): boolean => {
 };
 
 /**
- * Removes the lock file with content `found`, whose holder is gone. Only one process at a time may remove it: otherwise
- * a slow second process could remove a lock that the first has taken since.
+ * Removes the lock file with content `found`, whose holder is gone. Only one process at a time may remove it. Otherwise
+ * a slow second process could remove a new lock that the first process has taken in the meantime.
  */
 const removeStale = async (path: string, found: string, self: Process): Promise<void> => {
   const guard = `${path}-taking`;
@@ -219,8 +220,8 @@ const removeStale = async (path: string, found: string, self: Process): Promise<
     return;
   }
   try {
-    // Checked again, because another thread of this process may have taken the lock with the same content and
-    // descriptor.
+    // Checked again, because another thread of this process may have taken the lock in the meantime, with the same
+    // content and descriptor.
     if ((await readIfThere(path)) === found && isGone(found, self)) await unlink(path);
   } finally {
     await unlink(guard).catch(() => undefined);
@@ -228,14 +229,14 @@ const removeStale = async (path: string, found: string, self: Process): Promise<
   }
 };
 
-/** Whether the file was a lock that has been truncated, or emptied by a power failure. */
+/** Whether the text is a lock file that was truncated, or filled with zeros by a power failure. */
 const isBroken = (text: string): boolean => /^\0*$/u.test(text) || text.startsWith('{"pid"'.slice(0, text.length));
 
 const lockOf = (path: string, { text, close }: HeldFile): Lock => {
   let released: Promise<void> | undefined;
   const release = async (): Promise<void> => {
     if ((await readIfThere(path).catch(() => undefined)) === text) await unlink(path).catch(() => undefined);
-    // Closed last: other processes may remove a lock whose file is closed.
+    // The file is closed last, because other processes may remove a lock whose file is closed.
     close();
   };
   return {
@@ -259,7 +260,7 @@ export interface LockHolder {
   readonly isNear: boolean;
 }
 
-/** Who holds the lock `path`; null: nobody, or the lock cannot be read. Changes nothing. */
+/** Finds who holds the lock `path`; null if nobody holds it or it cannot be read. Changes nothing. */
 export const lockHolder = async (path: string): Promise<LockHolder | null> => {
   const holder = parseHolder((await readIfThere(path).catch(() => undefined)) ?? "");
   if (holder === undefined) return null;

@@ -13,7 +13,7 @@ import {
 type Files = Readonly<Record<string, Uint8Array>>;
 
 const digestOf = async (bytes: Uint8Array): Promise<FileDigest> => {
-  // Copied if it is a view of shared memory, which Web Crypto does not accept.
+  // A view of shared memory is copied, because Web Crypto does not accept it.
   const own = bytes.buffer instanceof ArrayBuffer ? (bytes as Uint8Array<ArrayBuffer>) : Uint8Array.from(bytes);
   const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", own));
   const sha256 = Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -38,7 +38,10 @@ export const withManifest = async (files: Files, run: Binding | null = null): Pr
   return { ...files, [manifestName]: new TextEncoder().encode(manifestJson({ run, files: digests })) };
 };
 
-/** Parses a `manifest.json`. Undefined if another program wrote it; a manifest without files if it is damaged. */
+/**
+ * Parses a `manifest.json`. Returns undefined if another program wrote it, and a manifest without files if it is
+ * damaged.
+ */
 export const manifestIn = (bytes: Uint8Array): Manifest | undefined => {
   let json: unknown;
   try {
@@ -52,7 +55,7 @@ export const manifestIn = (bytes: Uint8Array): Manifest | undefined => {
 };
 
 /**
- * Compares files with the `manifest.json` among them. Without a manifest of Foretoken, nothing is checked.
+ * Compares files with the `manifest.json` among them. If there is no manifest that Foretoken wrote, nothing is checked.
  * @param names names of the needed files.
  * @param where the folder's name in errors.
  * @throws CheckpointError for a file that differs from the manifest.

@@ -3,7 +3,7 @@ import { isRecord } from "../core/checks/is-record.ts";
 /** Name of the file with the hashes of a checkpoint's other files. */
 export const manifestName = "manifest.json";
 
-/** Key that marks a folder as a checkpoint, so that it may be replaced. */
+/** Key that marks a folder as a checkpoint that Foretoken wrote, so that the folder may be replaced. */
 const mark = "foretoken checkpoint";
 
 /** Size and hash of a file when it was written. */
@@ -24,7 +24,7 @@ export interface Binding {
 /** Contents of `manifest.json`. */
 export interface Manifest {
   readonly files: Readonly<Record<string, FileDigest>>;
-  /** null: the weights do not belong to a run. */
+  /** The run; null if the weights do not belong to a run. */
   readonly run: Binding | null;
 }
 

@@ -1,4 +1,7 @@
-/** Writes single files for the user: atomically, and never over an existing file without permission. */
+/**
+ * Writes single files for the user. Each file is written atomically, and an existing file is never replaced without
+ * permission.
+ */
 import { link, lstat, readdir, rename, stat, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { CheckpointError } from "../core/errors/errors.ts";
@@ -23,8 +26,8 @@ const taken = (path: string, got: string): CheckpointError =>
   });
 
 /**
- * Checks that `path` is not inside the folder of a model or a run's checkpoint: a new file there would not match the
- * manifest.
+ * Checks that `path` is not inside the folder of a model or of a run's checkpoint, because the folder's manifest would
+ * not list a new file there.
  * @throws CheckpointError
  */
 export const checkApart = async (path: string): Promise<void> => {
@@ -76,7 +79,7 @@ export const checkFree = async (path: string, replace: boolean): Promise<void> =
 /** Error codes of systems and disks that do not support hard links. */
 const withoutLinks = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"];
 
-/** Gives a new file its name. A file that was created there in the meantime is not replaced. */
+/** Renames a new file to its final name. If another file has taken this name in the meantime, it is not replaced. */
 const nameNew = async (temporary: string, path: string): Promise<void> => {
   try {
     await link(temporary, path);
@@ -105,12 +108,12 @@ const removeUnfinished = async (path: string): Promise<void> => {
 };
 
 /**
- * Writes a file and creates its missing folders. After a kill or an error, the file is either complete or not there; a
- * replaced file stays until the new one is complete. If several processes write it, the last to finish wins, or the
- * first if replacing is not allowed.
+ * Writes a file and creates its missing folders. After a kill or an error, the file is either complete or not there. A
+ * file that is replaced stays until the new file is complete. If several processes write the same file, the last to
+ * finish wins; if replacing is not allowed, the first to finish wins.
  * @param replace whether an existing file may be replaced.
- * @throws CheckpointError if the name is taken or the operating system refuses to write; also any error that `contents`
- * throws.
+ * @throws CheckpointError if the name is taken or the operating system refuses to write. Errors that `contents` throws
+ * are passed on.
  */
 export const writeNewFile = async (path: string, contents: Contents, replace: boolean): Promise<void> => {
   const folder = dirname(path);

@@ -1,6 +1,6 @@
 /**
- * Folders that Foretoken may replace. Their contents are removed file by file, and only files that Foretoken wrote.
- * Other files are moved or stay.
+ * Folders that Foretoken may replace. Their contents are removed file by file. Only files that Foretoken wrote are
+ * removed; other files are moved or stay.
  */
 import { lstat, readdir, rename, rmdir, unlink } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
@@ -65,12 +65,14 @@ export const occupantOf = async (path: string): Promise<Occupant> => {
 };
 
 /**
- * How many parent folders of a new file are searched for a checkpoint's folder. Its files are at most one folder deep.
+ * Number of parent folders of a new file that are searched for a manifest. A checkpoint's files are at most one folder
+ * deep.
  */
 const mostAbove = 3;
 
 /**
- * The checkpoint's folder that `path` would be inside; undefined: none. A checkpoint's manifest lists all of its files.
+ * The checkpoint's folder that contains `path`; undefined if there is none. A new file must not be put there, because a
+ * checkpoint's manifest lists all of its files.
  */
 export const checkpointAround = async (path: string): Promise<string | undefined> => {
   let folder = resolve(path);
@@ -100,8 +102,8 @@ const isUnchanged = async (path: string, name: string, manifest: Manifest | null
 };
 
 /**
- * Paths of the files in an inner folder, if all of them are Foretoken's: listed in `own` as "folder/name", or unchanged
- * since the manifest. Otherwise undefined.
+ * Paths of the files in an inner folder, if all of them are Foretoken's; otherwise undefined. A file is Foretoken's if
+ * `own` lists it as "folder/name", or if it still has the hash in the manifest.
  */
 const ownInside = async (
   folder: string,
@@ -141,8 +143,8 @@ export const foreignEntries = async (folder: string, own: readonly string[] = []
 export const isOursAlone = async (folder: string): Promise<boolean> => (await foreignEntries(folder)).length === 0;
 
 /**
- * Removes a checkpoint's folder. Other files in it are moved to `heir` if their names are free there. Otherwise they
- * and the folder stay.
+ * Removes a checkpoint's folder. Files of other programs are moved to `heir` if their names are free there. Otherwise
+ * these files and the folder stay.
  * @param own names of further files that are Foretoken's.
  */
 export const removeOwned = async (folder: string, heir?: string, own: readonly string[] = []): Promise<void> => {

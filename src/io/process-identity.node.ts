@@ -1,13 +1,13 @@
 /**
- * Identifies processes of this machine by their start time and the machine's boot, so that a later process with the
- * same number is distinguished.
+ * Identifies processes of this machine by their start time and the machine's boot. So a process is not confused with a
+ * later process that has the same number.
  */
 import { spawnSync } from "node:child_process";
 import { readFileSync, readlinkSync } from "node:fs";
 import { hostname, uptime } from "node:os";
 import { systemErrorCode } from "../core/errors/system-error.ts";
 
-/** A process, distinguished from all others with the same number. */
+/** A process. Start time, boot and host distinguish it from other processes with the same number. */
 export interface Process {
   readonly pid: number;
   /** Start time, in the operating system's format. */
@@ -25,7 +25,7 @@ const readLine = (path: string): string | undefined => {
   }
 };
 
-/** Start time of a running process that cannot be inspected. */
+/** Stands for the start time of a running process that cannot be inspected. */
 export const unseen = "unseen";
 
 const isThere = (pid: number): boolean => {
@@ -37,7 +37,9 @@ const isThere = (pid: number): boolean => {
   }
 };
 
-/** Largest process number. The system would read a larger number as negative, which means a group of processes. */
+/**
+ * Largest process number. The system would read a larger number as a negative number, which means a group of processes.
+ */
 const largestPid = 2 ** 31 - 1;
 
 /** Start time of process `pid`; undefined if it does not exist. */
@@ -64,7 +66,8 @@ export const startOf = (pid: number): string | undefined => {
  */
 const bootOf = (): string => {
   const boot = readLine("/proc/sys/kernel/random/boot_id");
-  // On other systems, the minute of the boot. Uptime and clock usually agree more closely than that.
+  // On other systems, use the minute in which the machine booted: the clock minus the uptime. Its error is usually much
+  // less than a minute.
   if (boot === undefined) return `minute ${Math.round((Date.now() / 1000 - uptime()) / 60)}`;
   try {
     return `${boot} ${readlinkSync("/proc/self/ns/pid")}`;

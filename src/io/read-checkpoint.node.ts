@@ -16,15 +16,15 @@ import { readManifest } from "./owned-folder.node.ts";
 import { isRunFolder } from "./run-places.node.ts";
 
 /**
- * Whether `readCheckpoint` would find a checkpoint `folder`, under its own name or under `.old-NAME`, which a killed
- * writer left.
+ * Whether `readCheckpoint` would find the checkpoint `folder`: under its own name, or under the name `.old-NAME` that a
+ * killed writer left.
  */
 export const hasCheckpoint = async (folder: string): Promise<boolean> => {
   const { path, old } = placeOf(folder);
   return (await exists(path)) || (await exists(old));
 };
 
-/** Whether all files of the manifest exist with the right sizes. */
+/** Whether all files in the manifest exist and have the sizes that it lists. */
 export const holdsAllFiles = async (folder: string): Promise<boolean> => {
   const manifest = await readManifest(folder);
   const files = Object.entries(manifest?.files ?? {});
@@ -41,8 +41,8 @@ const checkpointHint =
 
 const completeCopy = "a complete copy of the folder";
 
-/** Hint for a folder of ONNX graphs, which has everything of a model except safetensors weights. */
-const exportedHint = "the model that it was exported from: only verify reads ONNX graphs";
+/** Hint for a folder of ONNX graphs. Such a folder has all files of a model except safetensors weights. */
+const exportedHint = "the model that the graphs were exported from, because only verify reads ONNX graphs";
 
 /** Maximum size of a file. A larger file is refused before memory is allocated. */
 const maxBytesOf = (name: string): number =>
@@ -95,7 +95,7 @@ const checkpointOfRun = async (folder: string): Promise<string | undefined> => {
 
 /** Hint for `folder`, which has no file `name`. */
 const missingHint = async (folder: string, name: string): Promise<string> => {
-  // Look for a run first: if a run trains an adapter, only base/ has such a file, and that is the model before
+  // Look for a run first. If a run trains an adapter, only base/ has such a file, and base/ has the model before
   // training.
   const own = await checkpointOfRun(folder);
   if (own !== undefined) return quotePath(own);
@@ -163,8 +163,8 @@ const manifestOf = async (folder: string, path: string): Promise<Manifest | null
   } catch {
     json = undefined;
   }
-  // Another program's manifest, for example of a web page, has no fields of Foretoken's. If only the mark is damaged,
-  // other fields still identify the file.
+  // The manifest of another program, for example of a web page, has none of Foretoken's fields. If only the mark is
+  // damaged, the other fields still show that Foretoken wrote the file.
   if (json !== undefined && !isManifest(json)) return null;
   const manifest = parseManifest(json);
   if (manifest !== undefined) return manifest;
@@ -221,18 +221,18 @@ const readChecked = async (
 export interface ReadCheckpoint<Name extends string, Optional extends string = never> {
   /** Contents by name, each in its own buffer. */
   readonly files: Record<Name, Uint8Array> & Partial<Record<Optional, Uint8Array>>;
-  /** The manifest that the files were compared with; null: no manifest, the files were not checked. */
+  /** The manifest that the files were compared with; null if there was no manifest, so the files were not checked. */
   readonly manifest: Manifest | null;
 }
 
-/** `identityOf`, with errors for a reader. */
+/** Calls `identityOf`, and turns a system error into a CheckpointError. */
 const look = (folder: string, path: string): Promise<string | undefined> =>
   identityOf(path).catch((cause: unknown) => {
     const must = "the folder must be readable";
     throw new CheckpointError({ where: folder, must, got: messageOf(cause), cause });
   });
 
-/** Maximum number of attempts of a reader while writers keep replacing the folder. */
+/** Maximum number of times that a reader tries to read while writers keep replacing the folder. */
 const attempts = 100;
 
 /**
@@ -298,7 +298,7 @@ export interface OpenedCheckpoint {
   readonly files: Readonly<Record<string, Uint8Array>>;
   /** The large files. The caller closes them. They are compared with the manifest after they have been read. */
   readonly large: readonly OpenedFile[];
-  /** null: no manifest, the files are not checked. */
+  /** The manifest; null if there is none, so the files are not checked. */
   readonly manifest: Manifest | null;
 }
 
@@ -357,9 +357,9 @@ const readSmall = async (
 
 /**
  * Opens the checkpoint `folder`: reads its small files, and opens its large files to be read piece by piece. All files
- * are from the same write, even if a writer replaces the folder before they have been read.
- * @throws CheckpointError as `readCheckpoint`. If a large file differs from the manifest, the error comes after it has
- * been read.
+ * are from the same write, even if a writer replaces the folder before the large files have been read.
+ * @throws CheckpointError as `readCheckpoint`. If a large file differs from the manifest, the error is thrown after the
+ * file has been read.
  */
 export const openCheckpoint = (folder: string, wanted: WantedFiles): Promise<OpenedCheckpoint> => {
   const closeAll = async (large: readonly OpenedFile[]): Promise<void> => {

@@ -1,6 +1,5 @@
 /**
- * Names in a run's folder that code for reading and writing checkpoints needs. `folder-names.ts` of `train` has all
- * names.
+ * Names in a run's folder that are needed to read and write checkpoints. `folder-names.ts` of `train` has all names.
  */
 import { basename, dirname, join, resolve } from "node:path";
 import { isFile } from "./files.node.ts";
@@ -11,7 +10,10 @@ export const descriptionName = "run.json";
 /** Name of the folder in an adapter's run that keeps the adapter's base model. */
 export const keptBaseName = "base";
 
-/** Matches names of a run's folders with weights: current, of an earlier step, or set aside. */
+/**
+ * Matches the names of folders with weights in a run's folder: the current weights, weights of an earlier step, or
+ * weights that were set aside.
+ */
 const names = /^(?:best|checkpoint|rollback|base)(?:-(?:\d+|set-aside))*$/u;
 
 export const isRunFolder = (folder: string): Promise<boolean> => isFile(join(folder, descriptionName));
@@ -20,8 +22,8 @@ export const isRunFolder = (folder: string): Promise<boolean> => isFile(join(fol
 export const isPlaceName = (name: string): boolean => names.test(name);
 
 /**
- * Whether `folder` is one of a run's own folders for weights, by its name. Writing there would destroy the run's
- * weights.
+ * Whether `folder`, by its name, is one of the folders in which a run keeps weights. Writing there would destroy the
+ * run's weights.
  */
 export const isPlaceOfRun = async (folder: string): Promise<boolean> => {
   const path = resolve(folder);

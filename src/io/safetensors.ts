@@ -9,9 +9,10 @@ import type { ByteSource } from "./byte-source.ts";
 import { float32FromBfloat16, float32FromHalf, wordsOf } from "./half.ts";
 
 /**
- * The safetensors format (https://github.com/huggingface/safetensors): eight bytes with the header's length as a
- * little-endian integer; the header, a JSON object with each tensor's dtype, shape and offsets; the data, tensors end
- * to end without gaps. Everything is little-endian, as on every machine that Foretoken supports.
+ * The safetensors format (https://github.com/huggingface/safetensors). A file has three parts: eight bytes with the
+ * header's length as a little-endian integer; the header, a JSON object with each tensor's dtype, shape and offsets;
+ * and the data of the tensors, one after the other without gaps. All numbers are little-endian, as on every machine
+ * that Foretoken supports.
  */
 
 export type Metadata = Readonly<Record<string, string>>;
@@ -30,7 +31,7 @@ const bytesPerValue = { F32: 4, F16: 2, BF16: 2 } as const;
 const byKey = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number =>
   a < b ? -1 : a > b ? 1 : 0;
 
-/** The header's length and the header, for tensors in the order of `sorted`. */
+/** Makes the header's length and the header, for tensors in the order of `sorted`. */
 const headerOf = (
   sorted: readonly Pick<NamedTensor, "name" | "shape">[],
   metadata: Metadata,
@@ -51,7 +52,7 @@ const headerOf = (
     }
     names.add(name);
     const end = offset + sizeOf(shape) * bytesPerValue[dtype];
-    // Written by hand, because a JavaScript object would put keys like "0" first.
+    // The header is written by hand, because a JavaScript object would put keys like "0" first.
     fields.push(
       `${JSON.stringify(name)}:{"dtype":"${dtype}","shape":[${shape.join(",")}],"data_offsets":[${offset},${end}]}`,
     );
@@ -90,7 +91,10 @@ export const safetensorsChunks = (tensors: Iterable<NamedTensor>, metadata: Meta
   return [headerOf(sorted, metadata), ...sorted.map(bytesOf)];
 };
 
-/** Rounds values to bfloat16, to nearest, ties to even. Little-endian, as on every machine that Foretoken supports. */
+/**
+ * Rounds values to bfloat16, to nearest, ties to even. The words are little-endian, as on every machine that Foretoken
+ * supports.
+ */
 const narrowBytes = (bytes: Uint8Array): Uint8Array => {
   const narrow = toBfloat16(new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4));
   return new Uint8Array(narrow.buffer, narrow.byteOffset, narrow.byteLength);
@@ -159,7 +163,7 @@ const dataStartOf = (first: Uint8Array, size: number, where: string): number => 
   const fail = (must: string, got: string): never => {
     throw new CheckpointError({ where, must, got, hint: completeCopy });
   };
-  if (size < lengthBytes) fail("a safetensors file must begin with 8 bytes of length", `${size} bytes`);
+  if (size < lengthBytes) fail("a safetensors file must begin with the header's length, in 8 bytes", `${size} bytes`);
   const declared = new DataView(first.buffer, first.byteOffset, first.byteLength).getBigUint64(0, true);
   const { maxBytes } = jsonLimits.safetensorsHeader;
   if (declared > BigInt(maxBytes)) fail(`the header must be at most ${maxBytes} bytes`, `${declared}`);
@@ -199,7 +203,8 @@ const readEntry = (entry: unknown, where: string, dataBytes: number): Entry => {
   if (begin > end) fail("data_offsets must not run backwards", offsets);
   if (end > dataBytes)
     fail(`data_offsets must lie within the ${dataBytes} bytes of data (is the file truncated?)`, offsets);
-  // A partial product beyond 2^53 is too large unless a size is 0, and then the whole product is 0.
+  // If a product of some of the sizes exceeds 2^53, the tensor is too large for any file, unless another size is 0:
+  // then the whole product is 0.
   const size = shape.includes(0) ? 0 : sizeOf(shape);
   if (size * bytesPerValue[dtype] !== end - begin) {
     fail(
@@ -270,10 +275,10 @@ const readTable = (header: Uint8Array, dataBytes: number, where: string): Table 
 
 /**
  * Reads the tensors of a safetensors file. Every value in the header is checked before memory is allocated.
- * @param bytes the whole file. Float32 data is a view of it if it is aligned, so do not change it.
+ * @param bytes the whole file. Aligned float32 data is returned as a view of `bytes`, so do not change them.
  * @param where the file, for errors.
- * @throws CheckpointError naming the file and the tensor: a truncated or forged header or data, overlaps, gaps, bytes
- * after the last tensor, or a dtype other than F32, F16 and BF16.
+ * @throws CheckpointError that names the file, the tensor and what is wrong: a truncated or forged header, truncated
+ * data, overlaps, gaps, bytes after the last tensor, or a dtype other than F32, F16 and BF16.
  */
 export const readSafetensors = (bytes: Uint8Array, where: string): SafetensorsFile => {
   const dataStart = dataStartOf(bytes, bytes.length, where);
@@ -309,8 +314,8 @@ export const openMetadata = async (source: ByteSource, where: string): Promise<M
   (await openTable(source, where)).metadata;
 
 /**
- * Reads the header of a safetensors file; the tensors are read when needed. Tensors are in the order of their data, so
- * reading them and their rows in order reads the file forwards.
+ * Reads the header of a safetensors file; the tensors are read when needed. Tensors are listed in the order of their
+ * data. A caller that reads them and their rows in this order reads the file from beginning to end.
  * @param where the file, for errors.
  * @throws CheckpointError as `readSafetensors`.
  */

@@ -1,17 +1,17 @@
-/** Puts one file into two folders: by a link where possible, which takes no disk space. */
+/** Puts one file into two folders. If possible, the file is linked, which takes no disk space. */
 import { constants } from "node:fs";
 import { copyFile, link, open, realpath, stat } from "node:fs/promises";
 import { digestOf } from "./digest.node.ts";
 import type { FileDigest } from "./manifest.ts";
 
-/** Contents shared with a file that also stays in its own place. */
+/** Contents of a file that also stays in its own place. */
 export interface SharedFile {
   readonly kind: "shared";
   /** Path of the existing file. Links are followed. */
   readonly path: string;
   /**
-   * Maximum size in bytes of a file that is copied where no link is possible: to another disk, or of a file that
-   * another user owns.
+   * Maximum size in bytes of a file that is copied because it cannot be linked: the new file is on another disk, or
+   * another user owns the file.
    */
   readonly mostCopied: number;
 }
@@ -28,8 +28,9 @@ const copy = async (from: string, to: string, mostCopied: number, cause: unknown
 };
 
 /**
- * Makes a new file `to` with the contents of another file. If the file system supports it, both share blocks until one
- * is written to. Otherwise a hard link is made; then a program that writes into the other file changes this one too.
+ * Makes a new file `to` with the contents of another file. If the file system supports it, both files share their
+ * blocks until one of them is changed. Otherwise a hard link is made: if a program then writes into the other file,
+ * `to` changes too. If a link is not possible, the file is copied.
  * @returns the digest of the file's current bytes.
  * @throws the operating system's error.
  */

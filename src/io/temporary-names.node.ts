@@ -7,7 +7,8 @@ import { type Process, startOf, thisProcess, unseen } from "./process-identity.n
 
 /** Digits that distinguish a process from others with the same number, even on other machines. */
 const markOf = ({ started, boot, host }: Omit<Process, "pid">): string => {
-  // If the boot is known only by its minute, the next process may see a different minute, so use the host name instead.
+  // If only the minute of the boot is known, the next process may compute a different minute, so use the host name
+  // instead.
   const known = boot.startsWith("minute ") ? host : boot;
   return createHash("sha256").update(`${host} ${known} ${started}`).digest("hex").slice(0, 4);
 };
@@ -21,7 +22,7 @@ const own = (): Process => {
 
 const hex = (value: number, digits: number): string => value.toString(16).padStart(digits, "0").slice(-digits);
 
-/** Identifies this thread. A thread that ends may leave files while its process still runs. */
+/** Identifies this thread. A thread that has ended may leave unfinished files while its process still runs. */
 const thread = randomBytes(2).toString("hex");
 let count = 0;
 

@@ -32,7 +32,7 @@ const fieldsOf = (...fields: readonly (readonly [bytes: 2 | 4, value: number])[]
 
 /** Names are UTF-8. */
 const flags = 0x0800;
-/** 1 January 1980, always the same, so that the same files give the same archive. */
+/** The date is always 1 January 1980, so that the same files give the same archive. */
 const date = 0x0021;
 
 const encoded = (path: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(path);
@@ -46,7 +46,7 @@ const isInside = (path: string): boolean =>
 
 /** A path that is also a folder of another path. */
 const folderAmong = (paths: readonly string[]): string | undefined => {
-  // In this order, files in a folder come directly after the folder.
+  // In this order, a folder comes directly before the files in it.
   const folders = paths.map((path) => `${path}/`).sort();
   return folders.find((folder, i) => folders[i + 1]?.startsWith(folder))?.slice(0, -1);
 };
@@ -76,7 +76,11 @@ const checkNames = (paths: readonly string[], name: string): void => {
  */
 export const zipFolder = (files: Readonly<Record<string, Uint8Array>>, name: string): Blob => {
   if (!isRecord(files) || Object.values(files).some((file) => !(file instanceof Uint8Array))) {
-    throw new ConfigError({ where: "zipFolder: files", must: "must be files as Uint8Arrays", got: show(files) });
+    throw new ConfigError({
+      where: "zipFolder: files",
+      must: "must be an object with files as Uint8Arrays",
+      got: show(files),
+    });
   }
   checkNames(Object.keys(files), name);
   const parts: BlobPart[] = [];
@@ -109,7 +113,7 @@ export const zipFolder = (files: Readonly<Record<string, Uint8Array>>, name: str
       [4, at],
     ] as const;
     directory.push(fieldsOf([4, 0x02014b50], [2, 20], ...common, ...central), entry);
-    // Copied if it is a view of shared memory, which a Blob does not accept.
+    // A view of shared memory is copied, because a Blob does not accept it.
     const own = bytes.buffer instanceof ArrayBuffer ? (bytes as Uint8Array<ArrayBuffer>) : Uint8Array.from(bytes);
     parts.push(local, entry, own);
     at += local.length + entry.length + bytes.length;

@@ -17,7 +17,7 @@ const configJson = z.object({ vocab_size: z.int().positive(), foretoken: foretok
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** The model that the fields describe, as text to be compared; null if the fields are not a valid model. */
+/** The model that the fields describe, as a text for comparisons; null if the fields are not a valid model. */
 const modelText = (fields: Fields, where: string): string | null => {
   try {
     return JSON.stringify(readHuggingFaceConfig(fields, where).config);
@@ -30,7 +30,7 @@ const modelText = (fields: Fields, where: string): string | null => {
 /** Maximum number of fields that are compared: a hostile file may have thousands. */
 const mostFields = 200;
 
-/** Name of the first field in the file that describes a different model than the block `foretoken`. */
+/** Name of the first field outside the block `foretoken` that describes another model than the block. */
 const otherField = (ours: Fields, theirs: Fields, same: string, where: string): string | undefined => {
   const isChanged = (field: string): boolean => JSON.stringify(theirs[field]) !== JSON.stringify(ours[field]);
   const [own, others] = [Object.keys(ours), Object.keys(theirs)];
@@ -42,8 +42,8 @@ const otherField = (ours: Fields, theirs: Fields, same: string, where: string): 
 };
 
 /**
- * Throws if the block `foretoken` and the other fields describe different models. This happens when another program
- * edits the fields and leaves the block unchanged. Different spellings of the same model, for example of its rotary
+ * Throws if the block `foretoken` and the other fields describe different models. This happens if another program edits
+ * the fields and leaves the block unchanged. Fields that describe the same model in another way, for example its rotary
  * position embeddings, are accepted.
  */
 const checkSameModel = (json: Fields, { config, vocabSize }: ReadConfig, where: string): void => {
@@ -59,7 +59,7 @@ const checkSameModel = (json: Fields, { config, vocabSize }: ReadConfig, where: 
     where,
     must: `the block foretoken and the ${field === undefined ? "other fields" : `field ${field}`} must describe the same model`,
     got: field === undefined ? "two models" : `${show(ours[field])} and ${show(theirs[field])}`,
-    hint: "deleting the block foretoken, if the fields are right",
+    hint: "deleting the block foretoken, if the other fields are right",
   });
 };
 

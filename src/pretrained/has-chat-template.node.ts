@@ -40,7 +40,8 @@ const inAdapter = async (folder: string): Promise<boolean | null> => {
 /**
  * Whether a model has a chat template. Reads no weights and downloads nothing.
  * @param path as in `openPretrained`, or an adapter's folder.
- * @returns null if it cannot be found out, because files are missing or damaged. Loading the model reports the error.
+ * @returns null if this cannot be found out, because files are missing or damaged. Loading the model then reports the
+ * error.
  */
 export const hasChatTemplate = async (path: string): Promise<boolean | null> => {
   try {

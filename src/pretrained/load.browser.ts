@@ -35,7 +35,9 @@ import type { Pretrained } from "./pretrained.ts";
 
 /** Options of `loadPretrained`. */
 export interface LoadOptions {
-  /** An opened backend (you close it), or the name of a backend (closed with the model). Default: "wasm". */
+  /**
+   * A backend that you opened (you close it), or the name of a backend (it is closed with the model). Default: "wasm".
+   */
   readonly backend?: Backend | BackendChoice | undefined;
   /** Number of threads of a backend that is opened here. Default: all cores. */
   readonly threads?: number | undefined;
@@ -50,12 +52,12 @@ export interface LoadOptions {
   readonly adapters?: Readonly<Record<string, AdapterSource>> | undefined;
   /**
    * Whether an adapter requires the weights that it was trained on. Adapters that Foretoken wrote contain the SHA-256
-   * of these weights; a checkpoint with a manifest and other weights is refused. Default: true.
+   * of these weights; a checkpoint whose manifest lists other weights is refused. Default: true.
    */
   readonly baseCheck?: boolean | undefined;
   /**
    * Whether quantized matrices of a GGUF file (4 to 8 bits) stay quantized in memory. This takes a fraction of the
-   * memory and is faster, but matrix products round activations to 8 bits. false: the matrices are converted to
+   * memory and is faster, but matrix products round activations to 8 bits. If false, the matrices are converted to
    * float32. Default: true. On a backend that you pass, matrices are always converted.
    */
   readonly keepBlocks?: boolean | undefined;
@@ -89,7 +91,7 @@ const openDirectory = async (directory: string): Promise<Pretrained> => {
   const small = await fetchSmall(directory);
   const manifest = small[manifestName];
   if (manifest !== undefined && canDigest() && manifestIn(manifest) !== undefined) {
-    // Web Crypto can only hash a whole file at once.
+    // Web Crypto can hash a file only as a whole.
     const weights = await fetchWhole(`${directory}/${weightsFileName}`);
     return parseFiles({ ...small, [weightsFileName]: weights } as CheckpointFiles, directory);
   }
@@ -110,26 +112,28 @@ const openDirectory = async (directory: string): Promise<Pretrained> => {
     throw error;
   }
   const where = `${directory}/${names.length === 1 ? names[0] : indexName}`;
-  // Without a manifest the hash stays unknown: the weights arrive as a stream, and Web Crypto can only hash a whole
-  // file.
+  // If there is no manifest, the hash stays unknown: the weights arrive as a stream, but Web Crypto can hash a file
+  // only as a whole.
   return { ...facts, checked: false, weights: await openWeights(files, facts, where), sha256: async () => null };
 };
 
 /** Whether an address names a GGUF file. */
 const isGguf = (address: string): boolean => /\.gguf(?:[?#]|$)/iu.test(address);
 
-/** Opens a GGUF file, read as a whole. Its hash covers all bytes. */
+/** Opens a GGUF file after reading it as a whole. Its hash covers all bytes. */
 const openGguf = async (address: string): Promise<Pretrained> => {
   const bytes = await fetchWhole(address);
   const hash = hashInMemory(bytes);
-  // `hash` is awaited below. This handler avoids an unhandled rejection until then.
+  // `hash` is awaited below. Until then, this handler avoids an unhandled rejection.
   hash.catch(() => {});
   const { dtypes: _, ...opened } = await pretrainedOfGguf(memorySource(bytes), address);
   await hash;
   return { ...opened, sha256: () => hash };
 };
 
-/** A checkpoint that `loadPretrained` reads: its address or its files. */
+/**
+ * A checkpoint that `loadPretrained` reads: the address of its directory or of its GGUF file, or its files in memory.
+ */
 export type CheckpointSource = string | URL | CheckpointFiles;
 
 const trimmed = (address: string | URL): string => String(address).replace(/\/+$/, "");
@@ -137,7 +141,7 @@ const trimmed = (address: string | URL): string => String(address).replace(/\/+$
 /**
  * Opens and checks a model, except its weights, which are read later. If the files include `manifest.json` and the page
  * has Web Crypto, the files are compared with the SHA-256 in it.
- * @throws CheckpointError naming the file and its fault.
+ * @throws CheckpointError naming the file and the problem.
  */
 export const openCheckpoint = (checkpoint: CheckpointSource): Promise<Pretrained> => {
   const isAddress = typeof checkpoint === "string" || checkpoint instanceof URL;

@@ -27,20 +27,22 @@ import type { Pretrained } from "./pretrained.ts";
 
 /**
  * Reads a whole model into memory and compares its files with its manifest. Opens no backend.
- * @throws CheckpointError naming the file and its fault.
+ * @throws CheckpointError naming the file and the problem.
  */
 export const readPretrained = async (path: string): Promise<CollectedPretrained> =>
   collectWeights(await openPretrained(path));
 
 /** Options of `loadPretrained`. */
 export interface LoadOptions {
-  /** An opened backend (you close it), or the name of a backend (closed with the model). Default: "auto". */
+  /**
+   * A backend that you opened (you close it), or the name of a backend (it is closed with the model). Default: "auto".
+   */
   readonly backend?: Backend | BackendChoice | undefined;
   /** Number of threads of a backend that is opened here. Default: all cores. */
   readonly threads?: number | undefined;
   /**
-   * Number format of a backend that is opened here. float32, the default, gives exact logits; auto chooses a fast
-   * format. If the backend's products use bfloat16, the model keeps its matrices in bfloat16 only: this halves the
+   * Number format of a backend that is opened here. "float32", the default, gives exact logits; "auto" chooses a fast
+   * format. If the backend multiplies bfloat16 matrices, the model keeps its matrices only in bfloat16. This halves the
    * memory, but the model cannot be trained or saved (see `asInTraining`). On a backend that you pass, weights are
    * float32.
    */
@@ -49,14 +51,14 @@ export interface LoadOptions {
    * Whether the model computes exactly as in training. With the run's dtype and window length (`contextLength` of
    * `evaluate`), losses then equal the run's losses bit for bit, and the model can be trained and saved. In bfloat16
    * the weights are also kept in float32, which takes three times the memory. In float32, products use AMX tiles if the
-   * CPU has them, which is faster for many rows and slower for a single row. Adapters train over matrices that are
-   * bfloat16 only; to get the losses of such a run, use false. Default: false. Applies to a backend that is opened
-   * here; on a backend that you pass, weights are always float32.
+   * CPU has them, which is faster for many rows and slower for a single row. If an adapter was trained over matrices
+   * that are only bfloat16, use false to get the losses of its run. Default: false. The option applies to a backend
+   * that is opened here. On a backend that you pass, weights are always float32.
    */
   readonly asInTraining?: boolean | undefined;
   /**
    * Whether quantized matrices of a GGUF file (4 to 8 bits) stay quantized in memory. This takes a fraction of the
-   * memory and is faster, but matrix products round activations to 8 bits. false: the matrices are converted to the
+   * memory and is faster, but matrix products round activations to 8 bits. If false, the matrices are converted to the
    * dtype. Default: true, but false with `asInTraining`. On a backend that you pass, matrices are always converted.
    */
   readonly keepBlocks?: boolean | undefined;
@@ -73,24 +75,24 @@ export interface LoadOptions {
   readonly base?: string | undefined;
   /**
    * Whether an adapter requires the weights that it was trained on. Adapters that Foretoken wrote contain the SHA-256
-   * of these weights; other weights are refused. false accepts any weights of the right shapes, for example a quantized
-   * version of the model. Default: true.
+   * of these weights; other weights are refused. If false, any weights of the right shapes are accepted, for example a
+   * quantized version of the model. Default: true.
    */
   readonly baseCheck?: boolean | undefined;
   /**
-   * Gets one line for the user. Examples: a directory has no manifest, so damage would not be noticed; an adapter's
-   * base model was found in another place than the adapter names; native kernels are missing (once per thread). If it
-   * returns a promise, the promise is awaited.
+   * Gets one line for the user in cases such as these: a directory has no manifest, so damage would not be noticed; an
+   * adapter's base model was found in another place than the adapter names; or native kernels are missing (one line per
+   * thread). If it returns a promise, the promise is awaited.
    */
   readonly onNotice?: ((line: string) => void) | undefined;
   /**
-   * Gets the number of bytes of weights read so far and the total. For a model of the hub, first gets the bytes
-   * downloaded. Default: none.
+   * Gets the number of bytes of weights read so far and the total. For a model of the hub, it first gets the number of
+   * bytes downloaded so far and their total. Default: none.
    */
   readonly onProgress?: ((bytes: number, all: number) => void) | undefined;
 }
 
-/** Opens a model by its place or from its files. */
+/** Opens a model from its path or name, or from its files. */
 const openModel = async (
   checkpoint: string | CheckpointFiles,
   { onNotice, onProgress }: LoadOptions,

@@ -19,7 +19,7 @@ const isFolder = async (path: string): Promise<boolean> => {
   try {
     return (await stat(path)).isDirectory();
   } catch {
-    // Opening the path later reports the error.
+    // The error is ignored here, because opening the path later reports it.
     return false;
   }
 };
@@ -27,9 +27,9 @@ const isFolder = async (path: string): Promise<boolean> => {
 const isGgufFile = async (path: string): Promise<boolean> => isGgufName(path) && !(await isFolder(path));
 
 /**
- * Reports that a model has no manifest, so damage would not be noticed. Files of the hub get no notice: they were
- * checked when they were downloaded. A GGUF file gets none either: it never has hashes, so its user could not change
- * anything; `info` shows that.
+ * Reports that a model has no manifest, so damage would not be noticed. Files of the hub get no notice, because they
+ * were checked when they were downloaded. A GGUF file gets no notice either: it never has hashes, so its user could not
+ * change anything. `info` shows that the file is unchecked.
  * @throws any error that `onNotice` throws, after closing the model.
  */
 export const noticeUnchecked = async (
@@ -56,8 +56,8 @@ export const noticeUncheckedAdapter = async (
 
 /**
  * Opens and checks the model that `path` names: a directory of Foretoken or another program, a GGUF file, or
- * `hf:org/name` on the Hugging Face hub. Its weights are read later; its files stay open until then.
- * @throws CheckpointError naming the file and its fault.
+ * `hf:org/name` on the Hugging Face hub. The weights are read later; the files stay open until then.
+ * @throws CheckpointError naming the file and the problem.
  */
 export const openPretrained = async (path: string, options: HubOptions = {}): Promise<OpenedPretrained> => {
   if (isHubName(path)) return openHub(path, options);

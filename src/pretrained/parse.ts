@@ -32,8 +32,8 @@ export type PretrainedFacts = Omit<Pretrained, "weights" | "checked" | "sha256">
 
 const readTokenizer = async (bytes: Uint8Array, where: string, vocabSize: number): Promise<Tokenizer> => {
   const tokenizer = await loadTokenizer(parseJson(bytes, where, jsonLimits.tokenizer), where);
-  // An embedding may have more rows than there are tokens, padded to a round number. With a character tokenizer it is
-  // never padded.
+  // An embedding may have more rows than there are tokens, if the number of rows was padded to a round number. With a
+  // character tokenizer it is never padded.
   const isPadded = tokenizer.vocabSize < vocabSize && tokenizer.kind !== "char";
   if (tokenizer.vocabSize === vocabSize || isPadded) return tokenizer;
   throw new CheckpointError({
@@ -46,14 +46,14 @@ const readTokenizer = async (bytes: Uint8Array, where: string, vocabSize: number
 const id = z.int().min(0);
 const endJson = z.object({ eos_token_id: z.union([id, z.array(id)]).nullish() });
 
-/** Tokens that end generation; a file may name one or several. Undefined if the file names none. */
+/** Tokens that end generation. A file may name a single token or several. Undefined if the file names none. */
 export const endsOf = (bytes: Uint8Array | undefined, where: string): readonly number[] | undefined => {
   if (bytes === undefined) return undefined;
   const { eos_token_id: end } = checkJson(endJson, parseJson(bytes, where), where);
   return end === null || end === undefined ? undefined : [end].flat();
 };
 
-/** A token's name: a string, or an object with matching rules. */
+/** A token's name, given as a string or as an object with matching rules. */
 const tokenName = z.union([z.string(), z.object({ content: z.string() })]).nullish();
 
 const templateJson = z.object({
@@ -71,7 +71,7 @@ const beginJson = z.object({ add_bos_token: z.boolean().nullish(), bos_token: to
 const nameOf = (token: z.output<typeof tokenName>): string =>
   typeof token === "string" ? token : (token?.content ?? "");
 
-/** The tokenizer, with the BOS token that `tokenizer_config.json` selects, if it selects one. */
+/** The tokenizer. If `tokenizer_config.json` selects a BOS token, the tokenizer gets it. */
 const withOwnBegin = (tokenizer: Tokenizer, bytes: Uint8Array | undefined, where: string): Tokenizer => {
   if (bytes === undefined) return tokenizer;
   const { add_bos_token: adds, bos_token: bos } = checkJson(beginJson, parseJson(bytes, where), where);
@@ -80,7 +80,7 @@ const withOwnBegin = (tokenizer: Tokenizer, bytes: Uint8Array | undefined, where
   return named === undefined ? tokenizer : beginningWith(tokenizer, named.id);
 };
 
-/** Names of the files that may have the chat template. */
+/** Names of the files that the chat template may be in. */
 export const templateFileNames = ["tokenizer_config.json", "chat_template.jinja"] as const;
 
 /** The chat template. `chat_template.jinja` has priority over the field of `tokenizer_config.json`. */
@@ -101,7 +101,7 @@ export const readTemplate = (files: SmallFiles, at: (name: string) => string): C
 /**
  * Reads a model's facts from the small files of its directory, written by Foretoken or another program.
  * @param where the directory, for errors.
- * @throws CheckpointError naming the file and its fault.
+ * @throws CheckpointError naming the file and the problem.
  */
 export const parseFacts = async (where: string, files: SmallFiles): Promise<PretrainedFacts> => {
   const at = (name: string): string => `${where}/${name}`;
@@ -128,7 +128,7 @@ export const parseFacts = async (where: string, files: SmallFiles): Promise<Pret
     vocabSize,
     tokenizer,
     chatTemplate: readTemplate(files, at),
-    // A model with a reduced vocabulary may still have the ids of the larger one.
+    // If a model's vocabulary was reduced, its files may still have ids of the larger vocabulary.
     endTokens: [...new Set(ends)].filter((end) => end < vocabSize),
   };
 };

@@ -10,15 +10,15 @@ export interface WeightSource {
   /** Number of bytes that will be read, for progress. */
   readonly bytes: number;
   /**
-   * Whether the files have queries, keys and values as one layer, and gate and up as one layer. An adapter for this
-   * model is then fused too.
+   * Whether the files have one layer for queries, keys and values, and one layer for gate and up. The layers of an
+   * adapter for this model are then fused too.
    */
   readonly fused: boolean;
-  /** Rows that the files have quantized, with their places in a layout. Absent: none. */
+  /** Rows that are quantized in the files, with their places in a layout. Absent if there are none. */
   readonly blockRows?: ((layout: ArenaLayout) => readonly BlockRows[]) | undefined;
   /**
    * Gives each weight to `target` once, in any order, with its place in the model's layout. The next part is read only
-   * after `target` has accepted the previous one, so the host holds only a few megabytes.
+   * after `target` has accepted the previous part, so only a few megabytes are in host memory.
    * @param onProgress gets the number of bytes read so far.
    * @throws CheckpointError if a file ends early, has changed, or contains a number that is not finite.
    */
@@ -39,7 +39,7 @@ export interface Pretrained {
   /** Whether the files are compared with a manifest. */
   readonly checked: boolean;
   /**
-   * Chat template with BOS and EOS token, from `tokenizer_config.json`, `chat_template.jinja` or GGUF's
+   * Chat template with its BOS and EOS tokens, from `tokenizer_config.json`, `chat_template.jinja` or GGUF's
    * `tokenizer.chat_template`.
    */
   readonly chatTemplate: ChatTemplate | null;
@@ -48,8 +48,9 @@ export interface Pretrained {
    */
   readonly endTokens: readonly number[];
   /**
-   * SHA-256 of the weights file, hexadecimal; for several files, the SHA-256 of their concatenated hashes. Adapters use
-   * it to name the weights that they were trained on. null: unknown.
+   * Hash that identifies the weights, hexadecimal; null if it is unknown. For one weights file, it is the file's
+   * SHA-256. For several files, it is the SHA-256 of their concatenated hashes. In the files of an adapter, it names
+   * the weights that the adapter was trained on.
    */
   readonly sha256: () => Promise<string | null>;
   readonly weights: WeightSource;

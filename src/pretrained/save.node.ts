@@ -7,16 +7,15 @@ import { filesToSave, modelToSave } from "./save.ts";
 
 /**
  * Writes a model and its tokenizer as a Hugging Face directory with a manifest of the files' hashes. `loadPretrained`
- * reads and checks it. A checkpoint that is already there is replaced atomically: after a kill or an error, either the
- * old or the new checkpoint is there, complete.
+ * reads the directory and compares it with the manifest. A checkpoint that is already there is replaced atomically:
+ * after a kill or an error, either the old or the new checkpoint is there, complete.
  * @param directory created with its parents if it is missing.
  * @param lm a model from `loadPretrained` or `languageModel`.
- * @throws CheckpointError if the operating system refuses to write, the folder cannot be listed, or it contains other
- * files (for example an optimizer's moments, or a letter). Nothing is changed then.
+ * @throws CheckpointError if the operating system refuses to write, if the folder cannot be listed, or if it contains
+ * other files, for example an optimizer's moments or a letter. Nothing is changed then.
  * @example
  * ```ts
  * import { loadPretrained, savePretrained } from "foretoken";
- *
  * const lm = await loadPretrained("runs/notes/best");
  * await savePretrained("models/notes", lm);
  * await lm.close();

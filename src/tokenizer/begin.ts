@@ -1,6 +1,6 @@
 /**
- * The token that a model's texts begin with (BOS). One rule for every model whose tokenizer adds BOS: each prompt
- * and each window of training and evaluation begins with it, exactly once. BOS is never a target.
+ * The token that a model's texts begin with (BOS). The same rule holds for every model whose tokenizer adds BOS: each
+ * prompt and each window of training and evaluation begins with exactly one BOS. BOS is never a target.
  */
 import { isRecord } from "../core/checks/is-record.ts";
 import { joinIds } from "./special.ts";
@@ -21,14 +21,14 @@ const firstOf = (processor: Record<string, unknown>): string | undefined => {
   return isRecord(special) && typeof special.id === "string" ? special.id : undefined;
 };
 
-/** Id of the special token that a `tokenizer.json` puts before every text; null: none. */
+/** Id of the special token that a `tokenizer.json` puts before every text; null if there is none. */
 export const beginOfJson = (json: unknown, specialTokens: readonly SpecialToken[]): number | null => {
   const processors = isRecord(json) ? processorsOf(json.post_processor) : [];
   const name = processors.map(firstOf).find((found) => found !== undefined);
   return specialTokens.find((special) => special.name === name)?.id ?? null;
 };
 
-/** The `post_processor` of a `tokenizer.json` that puts a token before every text; null for no token. */
+/** The `post_processor` of a `tokenizer.json` that puts a token before every text; null if there is no such token. */
 export const beginJson = (begin: SpecialToken | undefined): unknown => {
   if (begin === undefined) return null;
   const { id, name } = begin;
@@ -51,7 +51,7 @@ export const beginningWith = <Kind extends Tokenizer>(tokenizer: Kind, begin: nu
   return { ...tokenizer, beginOfText: begin, toJSON };
 };
 
-/** The token that each window of a text begins with; undefined: none. */
+/** The token that each window of a text begins with; undefined if there is none. */
 export const beginOf = ({ beginOfText }: Pick<Tokenizer, "beginOfText">): number | undefined =>
   beginOfText ?? undefined;
 

@@ -8,7 +8,7 @@ import { describeCharacter, describeCharacters } from "./unknown.ts";
 import { checkWellFormed, position } from "./well-formed.ts";
 
 /**
- * Tokenizer with one token per Unicode code point: an emoji is one token, although it has two UTF-16 units; a combining
+ * Tokenizer with one token per Unicode code point. An emoji is one token, although it has two UTF-16 units. A combining
  * mark is a token of its own.
  */
 export interface CharTokenizer extends Tokenizer {
@@ -26,7 +26,7 @@ const alikes = ["'\u2019\u2018\u02bc`", '"\u201c\u201d\u201e', "-\u2010\u2011\u2
 const looksLike = (one: string, other: string): boolean =>
   one !== other && alikes.some((group) => group.includes(one) && group.includes(other));
 
-/** Maximum number of characters: more than Unicode has assigned, and still a readable `tokenizer.json`. */
+/** Maximum number of characters. Unicode has assigned fewer, and a `tokenizer.json` of this size can still be read. */
 const maxCharacters = 500_000;
 
 /**
@@ -46,7 +46,7 @@ export const charTokenizer = (characters: readonly string[], specialNames: reado
   /** Bytes of tokens, computed when first needed. */
   const bytesById = new Array<Uint8Array | undefined>(vocabSize).fill(undefined);
 
-  /** Distinct unknown characters of `text`, in its order. */
+  /** Distinct unknown characters of `text`, in the order of the text. */
   const unknownIn = (text: string): readonly string[] => {
     const found = new Set<number>();
     for (let index = 0; index < text.length; ) {
@@ -124,8 +124,8 @@ export const charTokenizer = (characters: readonly string[], specialNames: reado
 };
 
 /**
- * Makes the tokenizer of all distinct characters in `texts`, for example of a corpus's training and validation parts.
- * Ids follow the code points, so they do not depend on the order of characters in the texts.
+ * Makes the tokenizer of all distinct characters in `texts`, for example in the training and validation parts of a
+ * corpus. Ids are in the order of the code points, so they do not depend on the order of characters in the texts.
  * @throws DataError if there is no character, or for half of a surrogate pair, which UTF-8 cannot represent.
  */
 export const trainCharTokenizer = (...texts: readonly string[]): CharTokenizer => {

@@ -19,7 +19,7 @@ const bpeSchema = z.strictObject({
     .array(z.string().min(1).max(200))
     .max(1000)
     .default(() => [])
-    .describe("names of special tokens, such as <|endoftext|>; encoding a text never gives them"),
+    .describe("names of special tokens, such as <|endoftext|>; encoding a text never gives these tokens"),
 });
 
 const sentencePieceSchema = z.strictObject({ kind: z.literal("sentencepiece") });
@@ -35,13 +35,13 @@ export const defaultTokenizer: TokenizerConfig = { kind: "char" };
 export const tokenizerConfigSchema = kinds
   .default(() => defaultTokenizer)
   .describe(
-    "kind of tokens: char, one token per character; bpe, frequent byte sequences, learned from the text; sentencepiece and hugging-face, the tokenizer of the weights that training starts from",
+    "kind of tokens: char makes one token per character; bpe learns frequent byte sequences from the text; sentencepiece and hugging-face keep the tokenizer of the weights that training starts from",
   );
 /** A token for each distinct character (Unicode code point) of the run's text. */
 export interface CharTokenizerConfig {
   /**
-   * Kind of tokens: char, one token per character; bpe, frequent byte sequences, learned from the text; sentencepiece
-   * and hugging-face, the tokenizer of the weights that training starts from. `char`, `bpe`, `sentencepiece` or
+   * Kind of tokens: char makes one token per character; bpe learns frequent byte sequences from the text; sentencepiece
+   * and hugging-face keep the tokenizer of the weights that training starts from. `char`, `bpe`, `sentencepiece` or
    * `hugging-face`.
    */
   readonly kind: "char";

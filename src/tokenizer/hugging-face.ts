@@ -1,5 +1,5 @@
 /**
- * Other kinds of tokenizers (WordPiece, other split patterns and normalizers), run by `@huggingface/tokenizers`. The
+ * Runs other kinds of tokenizers (WordPiece, other split patterns and normalizers) with `@huggingface/tokenizers`. This
  * library is loaded only when a file needs it.
  */
 import type { Tokenizer as Library } from "@huggingface/tokenizers";
@@ -28,7 +28,10 @@ const specialTokensOf = (json: Record<string, unknown>): readonly SpecialToken[]
   return special.sort((a, b) => a.id - b.id);
 };
 
-/** The file without special tokens: `encode` treats their names as ordinary text, so the library must not know them. */
+/**
+ * The file without special tokens. `encode` treats the names of special tokens as ordinary text, so the library must
+ * not know these tokens.
+ */
 const withoutSpecial = (json: Record<string, unknown>): Record<string, unknown> => ({
   ...json,
   added_tokens: Array.isArray(json.added_tokens)
@@ -37,8 +40,8 @@ const withoutSpecial = (json: Record<string, unknown>): Record<string, unknown> 
 });
 
 /**
- * All ids in a file's vocabulary and added tokens. They are checked because the library allocates a list as long as the
- * largest id.
+ * All ids in a file's vocabulary and added tokens. They must be checked, because the library allocates a list that is
+ * as long as the largest id.
  */
 const idsIn = (json: Record<string, unknown>): readonly unknown[] => {
   const vocab = isRecord(json.model) ? json.model.vocab : undefined;

@@ -1,4 +1,4 @@
-/** Finds token names in a text: at each position, the longest name that begins there. */
+/** Finds names of tokens in a text. At each position, it takes the longest name that begins there. */
 
 /** A part of a text: ordinary text, or the name of a token. */
 export interface Stretch {

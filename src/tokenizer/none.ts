@@ -2,8 +2,8 @@ import { DataError } from "../core/errors/errors.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /**
- * Placeholder for the tokenizer of a model that has none, or an unsupported one. Every text method throws; the model
- * can still compute `logits` of ids.
+ * Stands for the tokenizer of a model if the model has none, or if it is not supported. Every method for text throws;
+ * the model can still compute `logits` of ids.
  * @param where the model's file or folder, for errors.
  * @param vocabSize number of the model's tokens.
  * @param reason describes the unsupported tokenizer, for the error. Default: the model has no tokenizer.

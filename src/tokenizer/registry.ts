@@ -1,4 +1,4 @@
-/** Makes all tokenizers: trains one from a configuration, or reads one from a file. */
+/** Makes all tokenizers. A tokenizer is trained from a configuration or read from a file. */
 import { checkText } from "../core/checks/check-arguments.ts";
 import { ConfigError } from "../core/errors/errors.ts";
 import { beginOfJson } from "./begin.ts";
@@ -35,7 +35,7 @@ const isBpe = (tokenizer: Tokenizer): tokenizer is BpeTokenizer => tokenizer.kin
 /** All kinds. A file belongs to the first kind that claims it. */
 const kinds: { readonly [K in TokenizerConfig["kind"]]: Kind<K> } = {
   char: {
-    // Uses both parts, so that every character gets a token.
+    // The training part and the validation part are both used, so that every character gets a token.
     train: (_, train, val) => trainCharTokenizer(train, val),
     claims: isCharTokenizerJson,
     read: (json, where) => {
@@ -45,7 +45,7 @@ const kinds: { readonly [K in TokenizerConfig["kind"]]: Kind<K> } = {
     configOf: () => ({ kind: "char" }),
   },
   bpe: {
-    // Does not use the validation part: the byte tokens can represent any text.
+    // The validation part is not used, because the byte tokens can represent any text.
     train: (config, train) => trainBpeTokenizer(config, train),
     claims: isByteLevelBpeJson,
     read: (json, where) => {
@@ -97,7 +97,7 @@ export const tokenizerConfigOf = (tokenizer: Tokenizer): TokenizerConfig => {
 
 /**
  * Makes the tokenizer of a parsed `tokenizer.json`, of any kind that Hugging Face's libraries support. `endOfText` is
- * the special token `<|endoftext|>`, if there is one; the file contains no other information about it.
+ * the special token `<|endoftext|>`, if there is one, because the file does not say which token ends a text.
  * @param where the file, for errors.
  * @throws CheckpointError if the contents are damaged.
  */

@@ -24,9 +24,9 @@ export const joinIds = (parts: readonly Int32Array[]): Int32Array => {
 };
 
 /**
- * Encodes a text in which names of special tokens mean these tokens, for example `<|im_start|>user` in a chat template.
- * `Tokenizer.encode` treats such names as ordinary text. Do not use this function on untrusted text: it could end a
- * turn or speak for the system.
+ * Encodes a text in which the names of special tokens stand for these tokens, for example `<|im_start|>user` in a chat
+ * template. `Tokenizer.encode` treats such names as ordinary text. Do not use this function on untrusted text, because
+ * such text could end a turn or speak for the system.
  * @param ordinary changes the text between special tokens before it is encoded. Default: no change.
  * @throws DataError as `encode`.
  */
@@ -52,7 +52,7 @@ export const encodePart = (
   const parts: Int32Array[] = [];
   let at = from;
   for (const stretch of finderOf(tokenizer)(text.slice(from, to))) {
-    // Pass the preceding text: some tokenizers add a space, but only at the beginning of a text.
+    // The preceding text is passed, because some tokenizers add a space, but only at the beginning of a text.
     const encode = (part: string): Int32Array => tokenizer.encode(part, "text", text.slice(0, at));
     parts.push(stretch.id === undefined ? encode(ordinary(stretch.text)) : Int32Array.of(stretch.id));
     at += stretch.text.length;

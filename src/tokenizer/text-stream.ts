@@ -10,7 +10,10 @@ export interface TextStream {
    * @throws DataError for an id outside the vocabulary.
    */
   push(id: number): string;
-  /** Returns the rest after the last token: U+FFFD if a character is still incomplete. */
+  /**
+   * Returns the remaining text after the last token: U+FFFD if a character is still incomplete, otherwise an empty
+   * text.
+   */
   end(): string;
 }
 
@@ -38,7 +41,8 @@ export const checkDecodeOptions = (where: string, options: DecodeOptions): void 
 };
 
 /**
- * Converts tokens to text one at a time, as in generation. The pushed texts plus `end` equal `decode` of all ids.
+ * Converts tokens to text one at a time, as in generation. The texts from `push` and the text from `end`, concatenated,
+ * equal `decode` of all ids.
  * @param tokenizer tokenizer of the tokens.
  * @param options as for `decode`.
  */
@@ -54,7 +58,7 @@ export const textStream = (tokenizer: TokenBytes, options: DecodeOptions = {}): 
 };
 
 /**
- * Number of bytes that are decoded at once: a list of single characters would take many times the memory of the text.
+ * Number of bytes that are decoded at once. A list of single characters would take many times the memory of the text.
  */
 const blockBytes = 2 ** 16;
 

@@ -1,10 +1,10 @@
-/** Bytes of a token, by the decoder of its `tokenizer.json`. */
+/** Finds the bytes of a token, by the decoder in a `tokenizer.json`. */
 import { isRecord } from "../core/checks/is-record.ts";
 import { fromAlphabet } from "./bpe/byte-alphabet.ts";
 
 export interface TokenBytesRule {
   bytesOf(token: string): Uint8Array;
-  /** Whether decoding removes a text's first space, because the tokenizer added it. */
+  /** Whether decoding removes the first space of a text, because the tokenizer has added this space. */
   readonly dropsFirstSpace: boolean;
 }
 

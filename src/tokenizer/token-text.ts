@@ -16,7 +16,7 @@ const isWhole = (bytes: Uint8Array): boolean => {
  * @param bytes the token's bytes; empty for a special token.
  */
 export const textAlone = (text: string, bytes: Uint8Array): string =>
-  // U+FFFD may also be the token's own text, or part of a special token's name.
+  // U+FFFD may also be in the token's own text, or in the name of a special token.
   text.includes(incomplete) && !isWhole(bytes)
     ? Array.from(bytes, (byte) => `<${byte.toString(16).padStart(2, "0")}>`).join("")
     : text;

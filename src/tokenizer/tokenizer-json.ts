@@ -5,15 +5,18 @@ import { shorten, show } from "../core/text/show.ts";
 import { isSurrogate } from "../core/text/surrogate.ts";
 import type { SpecialToken, Tokenizer } from "./tokenizer.ts";
 
-/** Name of the special token that ends a text, as in GPT-2. `tokenizer.json` has no other way to mark it. */
+/**
+ * Name of the special token that ends a text, as in GPT-2. In a `tokenizer.json`, nothing but the name marks this
+ * token.
+ */
 export const endOfTextName = "<|endoftext|>";
 
 /**
- * A character tokenizer in the format of Hugging Face's `tokenizers`. The text is split into code points, each is
- * looked up as a whole, and decoding joins them. Special tokens are `added_tokens`, with ids after the characters. The
- * format requires `unk_token`; the empty string is not in the vocabulary, so an unknown character is an error in
- * `tokenizers` too, never a wrong id. Source: the serialized form of the `tokenizers` library, checked by
- * `scripts/checks/check-formats.py`.
+ * A character tokenizer in the format of Hugging Face's `tokenizers`. The text is split into code points. Each code
+ * point is looked up as a whole, and decoding joins the code points again. Special tokens are `added_tokens`, with ids
+ * after the characters. The format requires `unk_token`. It is the empty string, which is not in the vocabulary, so an
+ * unknown character is an error in `tokenizers` too and never gets a wrong id. Source: the serialized form of the
+ * `tokenizers` library, checked by `scripts/checks/check-formats.py`.
  */
 const charPipeline = {
   normalizer: null,
@@ -48,7 +51,7 @@ const charJson = z.object({
   decoder: z.object({ type: z.literal("Fuse") }),
   model: z.object({
     type: z.literal("WordLevel"),
-    // Entries are checked below, which takes a tenth of the time that zod takes.
+    // Entries are checked below. This takes a tenth of the time that zod would take.
     vocab: z.custom<Readonly<Record<string, unknown>>>(isRecord, "expected an object"),
     unk_token: z.literal(""),
   }),
@@ -117,8 +120,9 @@ const charactersOf = (vocab: Readonly<Record<string, unknown>>, where: string): 
 };
 
 /**
- * Reads contents that `charTokenizerToJson` wrote. Anything that would make other software encode a text differently (a
- * normalizer, another pre-tokenizer, an added token that is not special) is refused, never ignored.
+ * Reads contents that `charTokenizerToJson` wrote. If the file has anything that would make other software encode a
+ * text differently, it is refused. Examples are a normalizer, another pre-tokenizer, or an added token that is not
+ * special.
  * @throws CheckpointError naming the field.
  */
 export const charVocabularyFromJson = (json: unknown, where: string): CharVocabulary => {
@@ -127,7 +131,7 @@ export const charVocabularyFromJson = (json: unknown, where: string): CharVocabu
     const issue = parsed.error.issues[0];
     throw new CheckpointError({
       where,
-      // A key of a forged vocabulary may be very long.
+      // The key is shortened, because a key of a forged vocabulary may be very long.
       must: `${shorten(issue?.path.join(".") ?? "the tokenizer")} must be as foretoken writes it for a character tokenizer`,
       ...(issue === undefined ? {} : { got: shorten(issue.message) }),
     });
@@ -149,8 +153,8 @@ export const charVocabularyFromJson = (json: unknown, where: string): CharVocabu
 };
 
 /**
- * Contents of `tokenizer_config.json`. Without this file, `transformers` would use the tokenizer class of the
- * architecture in `config.json`, which expects a byte-level BPE and special tokens.
+ * Contents of `tokenizer_config.json`. If this file were missing, `transformers` would use the tokenizer class of the
+ * architecture in `config.json`. That class expects a byte-level BPE and special tokens.
  */
 export const tokenizerConfigJson = (
   contextLength: number,

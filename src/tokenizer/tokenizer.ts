@@ -8,13 +8,13 @@ export interface SpecialToken {
 
 /** Options of `decode` and `textStream`. */
 export interface DecodeOptions {
-  /** Whether to show special tokens by their names. Default: false, they are left out. */
+  /** Whether to show special tokens by their names. Default: false, so they are left out. */
   readonly showSpecialTokens?: boolean | undefined;
 }
 
 /**
- * Converts text to ids and back, without loss for known text. A token stands for UTF-8 bytes and may be only part of a
- * character. So decode many tokens at once, or one at a time with `textStream`.
+ * Converts text to ids and back. Nothing is lost if the vocabulary has all characters of the text. A token stands for
+ * UTF-8 bytes and may be only part of a character. So decode many tokens at once, or one at a time with `textStream`.
  */
 export interface Tokenizer {
   /** Kind, as in `tokenizer.kind` of a configuration. */
@@ -23,20 +23,20 @@ export interface Tokenizer {
   readonly vocabSize: number;
   /** Special tokens in the order of their ids. `encode` never returns them. */
   readonly specialTokens: readonly SpecialToken[];
-  /** Id of the special token that ends a text and generation; null: none. */
+  /** Id of the special token that ends a text and stops generation; null if there is none. */
   readonly endOfText: number | null;
   /**
-   * Id of the special token that the model's texts begin with (BOS). `encode` does not add it; `generate` adds it to
-   * prompts, and `evaluate` to windows. null or undefined: none.
+   * Id of the special token that the model's texts begin with (BOS); null or undefined if there is none. `encode` does
+   * not add it. `generate` adds it to prompts, and `evaluate` adds it to windows.
    */
   readonly beginOfText?: number | null | undefined;
   /**
-   * Encodes `text`; the caller owns the returned array. No begin or end token is added, and the name of a special token
-   * in the text is ordinary text.
+   * Encodes `text`; the caller owns the returned array. No begin or end token is added. If the name of a special token
+   * is in the text, it is encoded as ordinary text.
    * @param where name of `text` (a file, an option) in errors.
    * @param before text that precedes `text`, so that errors count lines from the beginning. It also matters for a
-   * tokenizer that adds a space at the beginning of a text: after `before`, it adds none, unless `before` ends with a
-   * special token.
+   * tokenizer that adds a space at the beginning of a text: after `before`, it adds no space, unless `before` ends with
+   * a special token.
    * @throws DataError for characters that the vocabulary lacks, or half of a surrogate pair, which is not valid text.
    * `details.characters` has the distinct characters.
    */
@@ -47,14 +47,14 @@ export interface Tokenizer {
    */
   decode(ids: Iterable<number>, options?: DecodeOptions): string;
   /**
-   * UTF-8 bytes of one token; empty for a special token. The concatenated bytes of several tokens are the bytes of
-   * their text. Do not change them.
+   * UTF-8 bytes of one token; empty for a special token. The bytes of several tokens, concatenated, are the bytes of
+   * their text. Do not change the returned bytes.
    * @throws DataError for an id outside [0, vocabSize).
    */
   bytes(id: number): Uint8Array;
   /**
-   * One token for display: its text, U+FFFD if its bytes are only part of a character, or a special token's name. Do
-   * not concatenate these texts to get a text; use `decode`.
+   * Text of one token for display. It is U+FFFD if the token's bytes are only part of a character, and the name of a
+   * special token. Do not concatenate these texts to get a text; use `decode`.
    * @throws DataError for an id outside [0, vocabSize).
    */
   token(id: number): string;

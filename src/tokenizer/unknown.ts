@@ -4,12 +4,14 @@ import { DataError } from "../core/errors/errors.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 export const unknownChoices = ["error", "skip"] as const;
-/** Whether a text with unknown characters is refused, or read without them. */
+/** What to do with a text that has unknown characters: refuse it, or read it without these characters. */
 export type UnknownChoice = (typeof unknownChoices)[number];
 
 export const unknownSchema = z
   .enum(unknownChoices)
-  .describe("a character that the model never saw: error refuses the text, skip leaves it out");
+  .describe(
+    "what to do with a character that the model never saw: error refuses the text, skip leaves the character out",
+  );
 
 /** The characters of a text that were left out. */
 export interface SkippedText {
@@ -22,14 +24,14 @@ export interface SkippedText {
 /** A character for display: `"é" (U+00E9)`, `"\n" (U+000A)`. */
 export const describeCharacter = (codePoint: number): string => {
   const hex = codePoint.toString(16).toUpperCase().padStart(4, "0");
-  // Marks, format characters and separators have no shape of their own, or change their neighbours, so only their code
+  // Marks, format characters and separators have no shape of their own, or change their neighbours. So only their code
   // is shown.
   const character = String.fromCodePoint(codePoint);
   const shown = /^[\p{L}\p{N}\p{P}\p{S} ]$/u.test(character) || codePoint < 0x20;
   return shown ? `${JSON.stringify(character)} (U+${hex})` : `U+${hex}`;
 };
 
-/** Maximum number of characters that a line lists. */
+/** Maximum number of characters that are listed in a line. */
 const mostListed = 4;
 
 /** A character in a list. Visible ASCII characters are shown without their code. */
@@ -57,7 +59,7 @@ export interface ReadText {
 
 /** `text` without some characters, and the number of removed characters. */
 const without = (text: string, characters: ReadonlySet<string>): { readonly known: string; readonly count: number } => {
-  // Collects whole parts: a list of single characters would take many times the memory of the text.
+  // Whole parts of the text are collected. A list of single characters would take many times the memory of the text.
   const stretches: string[] = [];
   let from = 0;
   let count = 0;

@@ -1,11 +1,14 @@
 /**
- * Refuses texts that are not valid Unicode: half of a surrogate pair would silently become another character in UTF-8.
+ * Refuses texts that are not valid Unicode. Half of a surrogate pair would silently become another character in UTF-8.
  */
 import { DataError } from "../core/errors/errors.ts";
 import { loneSurrogateAt, wellFormedText } from "../core/text/surrogate.ts";
 import { describeCharacter } from "./unknown.ts";
 
-/** Line, column and number (each from 1, in code points) of the character at UTF-16 index `index`. */
+/**
+ * Line, column and number of the character at UTF-16 index `index`. All three are counted in code points and begin at
+ * 1.
+ */
 export const position = (text: string, index: number): string => {
   let line = 1;
   let column = 1;
@@ -23,7 +26,8 @@ export const position = (text: string, index: number): string => {
 /**
  * @param where name of `text` in the error.
  * @param before text that precedes `text`.
- * @throws DataError for half of a surrogate pair. `characters` has the distinct halves, so that they can be skipped.
+ * @throws DataError for half of a surrogate pair. `characters` has the distinct halves of pairs, so that the caller can
+ * skip them.
  */
 export const checkWellFormed = (where: string, text: string, before = ""): void => {
   const index = loneSurrogateAt(text);

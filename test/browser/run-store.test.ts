@@ -61,7 +61,7 @@ describe("a store of files", () => {
     const names = browser.names();
     browser.setRoom(500);
     expect(await messageOf(store.write({ ...next, large: new Uint8Array(400) }))).toBe(
-      'store "store": the browser must have space for the new files in addition to the old ones, which are unchanged; got its quota for this page is full; try a smaller model, or removing other data of this site',
+      'store "store": the browser must have space for the new files in addition to the old files; the old files are unchanged; got its quota for this page is full; try a smaller model, or removing other data of this site',
     );
     expect(await asTexts(store)).toEqual(texts(old));
     expect([...browser.names()].sort()).toEqual([...names].sort());
@@ -147,7 +147,7 @@ describe("a store of files", () => {
     const store = await openFileStore("store");
     for (const files of [null, { one: "text" }])
       expect(await messageOf(store.write(files as never))).toMatch(
-        /^store "store": files: must be files as Uint8Arrays/u,
+        /^store "store": files: must be an object with files as Uint8Arrays/u,
       );
   });
 

@@ -272,10 +272,10 @@ describe("an adapter whose model is not here", () => {
     const { directory } = peftAdapter("llama");
     const refused = async (...args: readonly string[]): Promise<string> => (await cli(args, { cwd })).stderr;
     expect(await refused("info", "base", "--base", "base")).toBe(
-      "foretoken: --base: must be used only to load an adapter: base is the adapter's model; got base, which is not an adapter\n",
+      "foretoken: --base: must be used only to load an adapter, because base is the adapter's base model; got base, which is not an adapter\n",
     );
     expect(await refused("generate", "adapter", "--adapter", directory, "--prompt", "0")).toMatch(
-      /^foretoken: --adapter: must be used only to load a whole model; got adapter, which is an adapter itself; try the adapter's model$/mu,
+      /^foretoken: --adapter: must be used only to load a whole model; got adapter, which is an adapter itself; try the adapter's base model$/mu,
     );
     expect(await refused("info", "--adapter", "adapter")).toBe(
       "foretoken: --adapter: works only with a model; got no model; try info MODEL\n",

@@ -56,7 +56,7 @@ describe("export", () => {
     const files = tree(join(cwd, "runs/notes-onnx"));
     expect(files.filter((path) => path.endsWith(".onnx"))).toEqual([join("onnx", "model_quantized.onnx")]);
     const { stderr } = await cli(["generate", "runs/notes-onnx", "--prompt", "The"], { cwd });
-    expect(stderr).toContain("try the model that it was exported from: only verify reads ONNX graphs");
+    expect(stderr).toContain("try the model that the graphs were exported from, because only verify reads ONNX graphs");
     const replaced = await run("runs/notes", "--format", "onnx", "--out", "runs/notes-onnx", "--overwrite");
     expect(replaced.stdout).toMatch(/ in f32, /u);
   });
@@ -159,7 +159,7 @@ describe("export", () => {
       /^foretoken: --adapter-only: must be used with a LoRA adapter; got base, a whole model;/u,
     );
     expect(await refused("base", "--format", "gguf", "--base", "base")).toMatch(
-      /^foretoken: --base: must be used only to load an adapter: base is the adapter's model; got base, which is not an adapter$/u,
+      /^foretoken: --base: must be used only to load an adapter, because base is the adapter's base model; got base, which is not an adapter$/u,
     );
     expect(await refused("base", "--format", "gguf", "--weights", "last")).toMatch(
       /^foretoken: --weights: works only with a run's folder/u,

@@ -97,8 +97,8 @@ describe("safetensors", () => {
   });
 
   it.each<[string, Uint8Array, RegExp]>([
-    ["an empty file", new Uint8Array(0), /8 bytes of length; got 0 bytes/],
-    ["seven bytes", new Uint8Array(7), /8 bytes of length; got 7 bytes/],
+    ["an empty file", new Uint8Array(0), /in 8 bytes; got 0 bytes/],
+    ["seven bytes", new Uint8Array(7), /in 8 bytes; got 7 bytes/],
     ["a header past the end", forge("{}", 0, 3n), /must end within the file; got a header of 3 bytes in a file of 10/],
     ["a header of 2^63 bytes", forge("{}", 0, 2n ** 63n), /header must be at most 8388608 bytes/],
     ["a header of 8 MiB and one byte", forge("{}", 0, 8_388_609n), /header must be at most/],

@@ -24,7 +24,7 @@ const allHalves = (): Float32Array => {
   return halves;
 };
 
-/** Decodes one block: `at` is the index of its first byte, `to` the index of its first number in `out`. */
+/** Decodes one block. `at` is the index of its first byte, and `to` is the index of its first number in `out`. */
 type WidenBlock = (bytes: Uint8Array, at: number, out: Float32Array, to: number, half: (at: number) => number) => void;
 
 const blocks = (name: string, blockLength: number, blockBytes: number, widenBlock: WidenBlock): Encoding => ({
@@ -39,7 +39,10 @@ const blocks = (name: string, blockLength: number, blockBytes: number, widenBloc
   },
 });
 
-/** Four bits per number: d·(q − 8). The low halves of 16 bytes come first, then the high halves. */
+/**
+ * Decodes four bits per number. A number is d·(q − 8). The low halves of 16 bytes have the first 16 numbers, and the
+ * high halves have the other 16.
+ */
 const q4Zero: WidenBlock = (bytes, at, out, to, half) => {
   const d = half(at);
   for (let i = 0; i < 16; i++) {
@@ -49,7 +52,7 @@ const q4Zero: WidenBlock = (bytes, at, out, to, half) => {
   }
 };
 
-/** Four bits per number: d·q + m. */
+/** Decodes four bits per number. A number is d·q + m. */
 const q4One: WidenBlock = (bytes, at, out, to, half) => {
   const d = half(at);
   const m = half(at + 2);
@@ -60,14 +63,14 @@ const q4One: WidenBlock = (bytes, at, out, to, half) => {
   }
 };
 
-/** 32 bits: the fifth bit of each number of a block. */
+/** The fifth bits of a block's 32 numbers, as one integer. */
 const bitsAt = (bytes: Uint8Array, at: number): number =>
   (bytes[at] as number) |
   ((bytes[at + 1] as number) << 8) |
   ((bytes[at + 2] as number) << 16) |
   ((bytes[at + 3] as number) << 24);
 
-/** Five bits per number: d·(q − 16). */
+/** Decodes five bits per number. A number is d·(q − 16). */
 const q5Zero: WidenBlock = (bytes, at, out, to, half) => {
   const d = half(at);
   const high = bitsAt(bytes, at + 2);
@@ -78,7 +81,7 @@ const q5Zero: WidenBlock = (bytes, at, out, to, half) => {
   }
 };
 
-/** Five bits per number: d·q + m. */
+/** Decodes five bits per number. A number is d·q + m. */
 const q5One: WidenBlock = (bytes, at, out, to, half) => {
   const d = half(at);
   const m = half(at + 2);
@@ -92,17 +95,18 @@ const q5One: WidenBlock = (bytes, at, out, to, half) => {
 
 const signed = (byte: number): number => (byte << 24) >> 24;
 
-/** Eight bits per number: d·q. */
+/** Decodes eight bits per number. A number is d·q. */
 const q8Zero: WidenBlock = (bytes, at, out, to, half) => {
   const d = half(at);
   for (let i = 0; i < 32; i++) out[to + i] = d * signed(bytes[at + 2 + i] as number);
 };
 
 /**
- * Scale j of a block of 256 numbers. Each of the 8 groups of 32 numbers has a scale and a minimum of six bits, packed
- * into 12 bytes: bytes 0–3 have scales 0–3 in their low six bits, and bytes 4–7 minima 0–3. The top two bits of these
- * bytes are the upper bits of scales 4–7 and minima 4–7. Bytes 8–11 have the low four bits of scales 4–7 and minima
- * 4–7.
+ * Scale j of a block of 256 numbers. Each of the 8 groups of 32 numbers has a scale and a minimum of six bits. They are
+ * packed into 12 bytes:
+ * - bytes 0–3: scales 0–3 in the low six bits, and the upper two bits of scales 4–7
+ * - bytes 4–7: minima 0–3 in the low six bits, and the upper two bits of minima 4–7
+ * - bytes 8–11: the low four bits of scales 4–7, and of minima 4–7
  */
 const scaleOf = (bytes: Uint8Array, at: number, j: number): number =>
   j < 4
@@ -113,7 +117,7 @@ const minimumOf = (bytes: Uint8Array, at: number, j: number): number =>
     ? (bytes[at + j + 4] as number) & 63
     : ((bytes[at + j + 4] as number) >> 4) | (((bytes[at + j] as number) >> 6) << 4);
 
-/** Four bits per number: d·scale·q − dmin·minimum. */
+/** Decodes four bits per number. A number is d·scale·q − dmin·minimum. */
 const q4K: WidenBlock = (bytes, at, out, to, half) => {
   const [d, dmin] = [half(at), half(at + 2)];
   for (let j = 0; j < 8; j++) {
@@ -126,7 +130,10 @@ const q4K: WidenBlock = (bytes, at, out, to, half) => {
   }
 };
 
-/** Five bits per number: d·scale·q − dmin·minimum. Bit j of 32 bytes is the fifth bit of the numbers of group j. */
+/**
+ * Decodes five bits per number. A number is d·scale·q − dmin·minimum. 32 bytes have the fifth bits: bit j of each byte
+ * belongs to a number of group j.
+ */
 const q5K: WidenBlock = (bytes, at, out, to, half) => {
   const [d, dmin] = [half(at), half(at + 2)];
   for (let j = 0; j < 8; j++) {
@@ -142,8 +149,9 @@ const q5K: WidenBlock = (bytes, at, out, to, half) => {
 };
 
 /**
- * Six bits per number: d·scale·(q − 32), with an eight-bit scale for every 16 numbers. For each 128 numbers, 64 bytes
- * have the low four bits of two numbers each, and 32 bytes have the upper two bits of four numbers each.
+ * Decodes six bits per number. A number is d·scale·(q − 32), with an eight-bit scale for every 16 numbers. For every
+ * 128 numbers, 64 bytes have the low four bits, of two numbers each. 32 bytes have the upper two bits, of four numbers
+ * each.
  */
 const q6K: WidenBlock = (bytes, at, out, to, half) => {
   const d = half(at + 208);

@@ -56,7 +56,7 @@ const placeOf = (info: TensorInfo, header: GgufHeader, size: number, where: stri
     );
   }
   if (offset % header.alignment !== 0) fail(`its offset must be a multiple of ${header.alignment}`, String(offset));
-  // A size that overflows exact integers is far beyond the file's size, so the next check refuses it.
+  // A size that is too large for an exact integer is far larger than the file, so the next check refuses it.
   const bytes = (extents.reduce((product, extent) => product * extent, 1) / encoding.blockLength) * encoding.blockBytes;
   const begin = header.dataStart + offset;
   if (begin + bytes > size) {
@@ -84,8 +84,8 @@ const checkApart = (places: readonly Place[], where: string): void => {
  * Opens a GGUF file: reads its header and finds the tensors, which are read when needed.
  * @param source open file. The caller closes it; it must stay open while tensors are read.
  * @param where the file, for errors.
- * @throws CheckpointError naming the file and its fault: a truncated or forged header or data, overlapping tensors, an
- * unsupported encoding, a big-endian file, or version 1.
+ * @throws CheckpointError that names the file and what is wrong: a truncated or forged header, truncated data,
+ * overlapping tensors, an unsupported encoding, a big-endian file, or version 1.
  */
 export const openGgufFile = async (source: ByteSource, where: string): Promise<GgufFile> => {
   const header = await readGgufHeader(source, where);

@@ -1,7 +1,7 @@
 /**
- * Reads the header of a GGUF file (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md), versions 2 and 3: magic,
- * version, two counts; the metadata as keys with values; the tensors' names, sizes, types and offsets. The data
- * follows. Everything is little-endian.
+ * Reads the header of a GGUF file (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md), versions 2 and 3. The
+ * header has the magic letters, the version and two counts, then the metadata as keys with values, then the tensors'
+ * names, sizes, types and offsets. The data follows the header. All numbers are little-endian.
  */
 import { CheckpointError } from "../../core/errors/errors.ts";
 import { show } from "../../core/text/show.ts";
@@ -14,7 +14,7 @@ export type GgufMetadata = ReadonlyMap<string, GgufValue>;
 /** A tensor's entry in the header. Only its number of axes has been checked. */
 export interface TensorInfo {
   readonly name: string;
-  /** Sizes as in the file, the innermost first. */
+  /** Sizes in the order of the file, which begins with the innermost axis. */
   readonly extents: readonly number[];
   readonly type: number;
   /** Offset from the beginning of the data. */
@@ -45,13 +45,16 @@ const largestAlignment = 2 ** 20;
 
 /** Number of bytes that are read first. A vocabulary of 100,000 tokens takes a few megabytes. */
 const firstBytes = 2 ** 22;
-/** Maximum size of a header. No real vocabulary is larger, and it limits what is read from a file that is not GGUF. */
+/**
+ * Maximum size of a header. No real vocabulary needs more. The limit also bounds how much is read from a file that is
+ * not GGUF.
+ */
 const mostBytes = 2 ** 26;
 
 const checkVersion = (version: number, fail: (must: string, got: string) => never): void => {
   if (versions.includes(version)) return;
   const must = "the file must be GGUF version 2 or 3, little-endian";
-  // A small number in big-endian order has zeros in its lower half.
+  // A small number in big-endian order, read as little-endian, has zeros in its lower half.
   if (version !== 0 && (version & 0xffff) === 0) fail(must, "a big-endian file");
   fail(must, `version ${version}`);
 };

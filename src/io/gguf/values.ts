@@ -15,7 +15,7 @@ export type NumberArray =
 /** A metadata value. A 64-bit integer beyond 2^53 is a bigint. Booleans in an array are 0 and 1. */
 export type GgufValue = number | bigint | boolean | string | NumberArray | readonly GgufValue[];
 
-/** Thrown when the value ends after the bytes in memory, but within the file. */
+/** Thrown if a value ends after the bytes in memory but within the file. */
 export const needMore = Symbol("more bytes of the file");
 
 /** Reads values one after the other. */
@@ -23,7 +23,7 @@ export interface Cursor {
   /** Offset of the next value, from the beginning of the file. */
   position(): number;
   u32(): number;
-  /** Reads a count or offset. A number beyond 2^53 is rounded; it is far larger than any file anyway. */
+  /** Reads a count or offset. A number above 2^53 is rounded; no file is that large. */
   u64(): number;
   /** Reads a value of one of the format's types. */
   value(type: number, where: string): GgufValue;
@@ -72,8 +72,8 @@ const narrowed = (value: number | bigint): number | bigint => {
  * A cursor at the beginning of a file.
  * @param bytes the first bytes of the file.
  * @param fileSize the file's size.
- * @throws The methods throw a CheckpointError for a value that ends after the file, and `needMore` for a value that
- * ends after `bytes`.
+ * @throws The methods throw a CheckpointError if a value ends after the end of the file. They throw `needMore` if a
+ * value ends after `bytes`.
  */
 export const cursorOf = (bytes: Uint8Array, fileSize: number, file: string): Cursor => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

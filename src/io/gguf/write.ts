@@ -19,7 +19,7 @@ export interface TensorToWrite {
 
 /** Contents of a file. */
 export interface GgufContents {
-  /** Keys with their values, encoded by `pairBytes`. Must not contain `general.alignment`. */
+  /** Keys with their values, encoded by `pairBytes`. The key `general.alignment` must not be among them. */
   readonly metadata: ReadonlyMap<string, Uint8Array>;
   readonly tensors: readonly TensorToWrite[];
 }
@@ -54,7 +54,7 @@ export const ggufLength = (contents: GgufContents): number =>
 
 /**
  * Yields the bytes of a file piece by piece. Each tensor is read and encoded only when it is written.
- * @param onWritten gets the number of tensor bytes so far.
+ * @param onWritten gets the number of tensor bytes written so far.
  */
 export async function* ggufPieces(
   contents: GgufContents,

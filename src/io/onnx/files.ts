@@ -7,15 +7,15 @@ export interface FileLimits {
   /** Maximum size of all tensors inside the model file: a Protocol Buffers message must be smaller than 2 GiB. */
   readonly inside: number;
   /**
-   * Maximum size of an external data file, except for a single larger tensor: in a page, an array must be smaller than
-   * 2 GiB.
+   * Maximum size of an external data file, because an array in a page must be smaller than 2 GiB. Only a file with a
+   * single tensor may be larger.
    */
   readonly beside: number;
 }
 
 const usualLimits: FileLimits = { inside: 2 ** 31 - 2 ** 26, beside: 2 ** 31 - 2 ** 26 };
 
-/** Tensors smaller than this stay in the model file: programs read shapes before they open other files. */
+/** Tensors smaller than this stay in the model file, because programs read shapes before they open other files. */
 const smallBytes = 1024;
 
 /** Offsets of tensors are multiples of this number, so that they can be mapped into memory. */

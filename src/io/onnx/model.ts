@@ -52,7 +52,7 @@ export interface OnnxNode {
 export interface OnnxValue {
   readonly name: string;
   readonly type: ElementType;
-  /** Sizes; a size that differs between calls is a name. */
+  /** Sizes of the axes. A size that differs between calls is given as a name. */
   readonly shape: readonly (number | string)[];
 }
 
@@ -65,7 +65,10 @@ export interface OnnxGraph {
   readonly outputs: readonly OnnxValue[];
 }
 
-/** Version of the default operators: the first with LayerNormalization. ONNX Runtime supports it since 1.12. */
+/**
+ * Version of the default operators: the first version with LayerNormalization. ONNX Runtime supports this version since
+ * release 1.12.
+ */
 export const operatorSet = 17;
 /** Version of the schema for this operator version. */
 const schemaVersion = 8;

@@ -23,7 +23,7 @@ export type Message = ReadonlyMap<number, readonly WireValue[]>;
 /** Sizes in bytes of fixed-length fields, by wire type. */
 const fixedBytes: Readonly<Record<number, number>> = { 1: 8, 5: 4 };
 
-/** Maximum length of a varint in bytes: 64 bits in groups of seven. */
+/** Maximum length of a varint in bytes. A varint has at most 64 bits, in groups of seven. */
 const longestNumber = 10;
 
 const mustEnd = "every field must end within its message";
@@ -43,17 +43,17 @@ const numberAt = (bytes: Uint8Array, from: number): readonly [value: bigint, nex
 /** The start of a field: its number, and its value or the value's length. */
 interface Head {
   readonly field: number;
-  /** null: a value of `length` bytes follows. */
+  /** The integer, or null if a value of `length` bytes follows. */
   readonly value: bigint | null;
   readonly length: number;
-  /** Length in bytes of the start itself. */
+  /** Length in bytes of this start. */
   readonly size: number;
 }
 
 const headAt = (bytes: Uint8Array, from: number, refuse: Refuse): Head => {
   const [tag, afterTag] = numberAt(bytes, from) ?? [0n, 0];
   const [field, wire] = [Number(tag >> 3n), Number(tag & 7n)];
-  if (field === 0) throw refuse(mustEnd, "a field without a number");
+  if (field === 0) throw refuse(mustEnd, "a field with the number 0");
   const fixed = fixedBytes[wire];
   if (fixed !== undefined) return { field, value: null, length: fixed, size: afterTag - from };
   if (wire !== 0 && wire !== 2) throw refuse("every field must have a supported Protocol Buffers type", `type ${wire}`);

@@ -1,6 +1,6 @@
 /**
  * Reads models in the ONNX format (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto). Nodes and sizes are read at
- * once, tensor data only when needed. Field numbers are from the schema.
+ * once; the data of a tensor is read only when needed. Field numbers are from the schema.
  */
 import { CheckpointError } from "../../core/errors/errors.ts";
 import { formatShape, type Shape, sizeOf } from "../../core/tensors/shape.ts";
@@ -33,7 +33,7 @@ export interface StoredTensor {
   readonly read: () => Promise<Uint8Array>;
 }
 
-/** An attribute: a number or a list of numbers; "other" for unsupported kinds. */
+/** An attribute: a number or a list of numbers, or "other" for a kind that is not supported. */
 export type ReadAttribute = number | readonly number[] | "other";
 
 /** An operator with the names of its input and output tensors. */
@@ -51,7 +51,7 @@ export interface ReadNode {
 export interface ReadValue {
   readonly name: string;
   readonly type: TensorType;
-  /** Sizes; a size that differs between calls is a name. */
+  /** Sizes of the axes. A size that differs between calls is given as a name. */
   readonly shape: readonly (number | string)[];
 }
 
@@ -78,7 +78,7 @@ const wholeOf = (value: bigint, refuse: Refuse): number => {
   throw refuse("numbers must be below 2^53", String(value));
 };
 
-/** Integers of a repeated field: one per field, or packed into one field. */
+/** Integers of a repeated field. The message has one integer in each field, or all integers packed into one field. */
 const wholesAt = (message: Message, field: number, refuse: Refuse): readonly number[] =>
   (message.get(field) ?? []).flatMap((value) => {
     if (typeof value === "bigint") return [wholeOf(value, refuse)];
@@ -164,7 +164,7 @@ const graphValueOf = (message: Message, refuse: Refuse): ReadValue => {
   };
 };
 
-/** Number of the field with a tensor's bytes, which are skipped. */
+/** Number of the field with a tensor's bytes. These bytes are not read with the model. */
 const bytesField = 9;
 
 /** The external data file of a tensor, and the range in it. */
@@ -176,7 +176,8 @@ const outsideOf = (
 ): readonly [ByteSource, Span] => {
   const entries = new Map(
     messagesAt(message, 13, refuse).map((pair) => {
-      const text = (field: number): string => only(textsAt(pair, field, refuse), `the place of ${name}`, refuse);
+      const text = (field: number): string =>
+        only(textsAt(pair, field, refuse), `the data location of ${name}`, refuse);
       return [text(1), text(2)] as const;
     }),
   );
@@ -217,16 +218,16 @@ const tensorOf = async (
   const bytes = storedBytes[type];
   if (bytes === undefined) throw refuse(`tensor ${name} must be of float32, uint8 or int64`, type);
   const shape = wholesAt(found, 1, refuse);
-  const isOutside = optional(wholesAt(found, 14, refuse), 0, `the place of ${name}`, refuse) === 1;
+  const isOutside = optional(wholesAt(found, 14, refuse), 0, `the data location of ${name}`, refuse) === 1;
   const [from, { start, end }] = isOutside
     ? outsideOf(found, name, beside, refuse)
     : [source, only(own, `the bytes of ${name}`, refuse)];
   const length = shape.some((size) => size < 0) ? -1 : sizeOf(shape) * bytes;
   if (end - start !== length) {
-    throw refuse(`tensor ${name} must have the bytes of ${formatShape(shape)} ${type}`, `${end - start}`);
+    throw refuse(`tensor ${name} must have as many bytes as ${formatShape(shape)} ${type} needs`, `${end - start}`);
   }
   if (end > from.size)
-    throw refuse(`tensor ${name} must end within its file`, `an end at ${end} of ${from.size} bytes`);
+    throw refuse(`tensor ${name} must end within its file`, `an end at byte ${end} of a file of ${from.size} bytes`);
   return [name, { type, shape, read: () => from.read(start, length) }];
 };
 

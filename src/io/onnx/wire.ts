@@ -3,7 +3,7 @@
  * The bytes of a large tensor are read only when its part is written, so large tensors are never in memory together.
  */
 
-/** Bytes of known length that are made when they are written. */
+/** Bytes of known length. They are made only when they are written. */
 export interface LateBytes {
   readonly length: number;
   readonly pieces: () => AsyncIterable<Uint8Array>;

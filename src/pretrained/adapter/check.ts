@@ -15,7 +15,7 @@ export const checkAdapterName = (where: string, name: unknown, names: readonly s
   const hint = typeof name === "string" ? nearest(name, names) : undefined;
   throw new ConfigError({
     where,
-    must: `must be ${alternatives([...names.map((known) => show(known)), "null"])}, a loaded adapter or no adapter`,
+    must: `must be ${alternatives([...names.map((known) => show(known)), "null"])}; null means no adapter`,
     got: show(name),
     ...(hint === undefined ? {} : { hint }),
   });
@@ -37,7 +37,7 @@ export const checkAdaptedModels = (adapters: unknown, base: Model): void => {
   }
 };
 
-/** @throws ConfigError if the model has an adapter in use: the adapter is not part of the weights that are saved. */
+/** @throws ConfigError if an adapter is in use, because it is not part of the weights that are saved. */
 export const checkNoAdapter = (
   where: string,
   { model, adapter }: { readonly model: Model; readonly adapter: string | null },

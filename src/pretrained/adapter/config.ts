@@ -15,16 +15,16 @@ export const adapterConfigName = "adapter_config.json";
 export const adapterWeightsName = "adapter_model.safetensors";
 
 /**
- * Metadata key in an adapter's weights file for the hash of the base weights. The key survives copying the file, and
- * other programs ignore it.
+ * Metadata key in an adapter's weights file. Its value is the hash of the base weights. It stays in the file if the
+ * file is copied, and other programs ignore it.
  */
 export const baseHashKey = "base_model_sha256";
 
-/** Configuration of a LoRA adapter. Modules have the names that the class of `transformers` gives them. */
+/** Configuration of a LoRA adapter. The names of modules are those in the model's class of `transformers`. */
 export interface PeftConfig {
   /** The base model: a path, or a name on the hub; null if the file does not name it. */
   readonly base: string | null;
-  /** Branch, tag or commit of the base model on the hub; null: the default branch. */
+  /** Branch, tag or commit of the base model on the hub; null means the default branch. */
   readonly revision: string | null;
   readonly dropout: number;
   /** Rank of modules that `rank_pattern` does not match. */
@@ -34,25 +34,26 @@ export interface PeftConfig {
   /** Factor that multiplies a module's B·A. */
   readonly scaleOf: (module: string) => number;
   /**
-   * Whether a module has an adapter. "unknown" if a regular expression decides it: regular expressions are not
-   * evaluated here.
+   * Whether a module has an adapter. "unknown" if a regular expression would decide it, because regular expressions are
+   * not evaluated here.
    */
   readonly targets: (module: string) => boolean | "unknown";
 }
 
-/** Fields that are read below or do not change a result. */
+/** Fields that are read below, and fields that do not change a result. */
 const known = new Set([
   ...["peft_type", "task_type", "base_model_name_or_path", "revision", "auto_mapping", "peft_version"],
   ...["r", "lora_alpha", "lora_dropout", "use_rslora", "rank_pattern", "alpha_pattern", "bias", "init_lora_weights"],
   ...["target_modules", "exclude_modules", "layers_to_transform", "layers_pattern"],
-  // `fan_in_fan_out` concerns GPT-2's transposed weights; A and B are not transposed. The other fields concern
-  // initialization or devices.
+  // `fan_in_fan_out` says that GPT-2's weights are transposed; A and B are not. The other fields concern initialization
+  // or devices.
   ...["fan_in_fan_out", "inference_mode", "eva_config", "megatron_core", "runtime_config", "qalora_group_size"],
   "ensure_weight_tying",
 ]);
 
 /**
- * Initializations that leave the base weights unchanged. Others, such as PiSSA, subtract the initial adapter from them.
+ * Initializations that leave the base weights unchanged. Other initializations, such as PiSSA, subtract the initial
+ * adapter from the base weights.
  */
 const starts = [true, false, "gaussian", "eva", "orthogonal"] as const;
 
@@ -110,7 +111,7 @@ const endsWith = (name: string, end: string): boolean => name === end || name.en
 
 /**
  * Matcher for a PEFT pattern. PEFT reads patterns as regular expressions. Here only plain names are accepted, with or
- * without `^` and `$`: an expression from an untrusted file could run for ever.
+ * without `^` and `$`, because an expression from an untrusted file could run for ever.
  */
 const plainPattern = (pattern: string, where: string): ((name: string) => boolean) => {
   const [, fromStart, plain] = /^(\^?)((?:[A-Za-z0-9_.-]|\\\.)+)\$?$/u.exec(pattern) ?? [];
@@ -159,16 +160,16 @@ export const parsePeftConfig = (bytes: Uint8Array, where: string): PeftConfig =>
 
 /** Base model of an adapter, as `adapter_config.json` names it. */
 export interface AdapterBase {
-  /** A path, or a name on the hub without `hf:`; null: unknown. */
+  /** A path, or a name on the hub without `hf:`; null if it is unknown. */
   readonly name: string | null;
   /** Branch, tag or commit on the hub. */
   readonly revision?: string | undefined;
   /**
-   * Whether the base model's files have Q, K and V as one layer, and gate and up as one layer; see `Pretrained.fused`.
-   * Default: the form of the model's class.
+   * Whether the base model's files have one layer for Q, K and V, and one layer for gate and up; see
+   * `Pretrained.fused`. Default: as in the model's class.
    */
   readonly fused?: boolean | undefined;
-  /** Hash of the base weights; see `Pretrained.sha256`. Null or undefined: unknown. */
+  /** Hash of the base weights; see `Pretrained.sha256`. Null or undefined if it is unknown. */
   readonly sha256?: string | null | undefined;
 }
 
@@ -185,8 +186,8 @@ export const peftConfigText = (config: ModelConfig, lora: LoraConfig, base: Adap
     const name = shortName(module);
     target.add(name);
     if (count === 1) continue;
-    // A fused module has one adapter that combines the adapters of `count` targets; its rank is `count` times the rank.
-    // See write.ts.
+    // A fused module has one adapter that combines the adapters of `count` targets. The rank of this adapter is `count`
+    // times the rank of a target's adapter. See write.ts.
     ranks[name] = count * rank;
     alphas[name] = count * alpha;
   }

@@ -20,7 +20,7 @@ export type AdapterFiles = Readonly<Record<typeof adapterConfigName | typeof ada
 export interface OpenedAdapter {
   /** The adapter's folder or GGUF file, for errors. */
   readonly where: string;
-  /** The base model, as the adapter names it. */
+  /** Fields in which the adapter names the base model. */
   readonly peft: Pick<PeftConfig, "base" | "revision">;
   readonly text: AdapterText;
   /** The file with the adapter's matrices. The caller closes it. */
@@ -33,12 +33,13 @@ export interface OpenedAdapter {
   readonly read: (config: ModelConfig, expected?: LoraConfig) => Promise<AdapterValues>;
   /** Whether the files are compared with a manifest. */
   readonly checked: boolean;
-  /** Hash of the base weights, as `Pretrained.sha256`; null: unknown. */
+  /** Hash of the base weights, as in `Pretrained.sha256`; null if it is unknown. */
   readonly baseHash: string | null;
 }
 
 /**
- * Hash of the base weights, from the metadata of an adapter's weights file; null if it is missing, as in PEFT's files.
+ * Hash of the base weights, from the metadata of an adapter's weights file; null if the file has no hash, as in files
+ * that PEFT wrote.
  */
 export const baseHashIn = async (source: ByteSource, where: string): Promise<string | null> =>
   (await openMetadata(source, `${where}/${adapterWeightsName}`))[baseHashKey] ?? null;
@@ -46,10 +47,10 @@ export const baseHashIn = async (source: ByteSource, where: string): Promise<str
 /** Opened adapters by name. */
 export type OpenedAdapters = ReadonlyMap<string, OpenedAdapter>;
 
-/** Name of a single adapter without a name of its own; PEFT uses the same name. */
+/** Name of an adapter that is loaded alone and without a name; PEFT uses the same name. */
 export const defaultAdapter = "default";
 
-/** The adapters that the options name, as pairs of name and source. */
+/** The names and sources of the adapters in the options, as pairs. */
 export const askedAdapters = <Source>({
   adapter,
   adapters = {},
@@ -60,9 +61,9 @@ export const askedAdapters = <Source>({
   adapter === undefined ? Object.entries(adapters) : [[defaultAdapter, adapter]];
 
 /**
- * Opens an adapter's files in memory. Compares them with the manifest, if the files include one.
+ * Opens an adapter from files in memory. If the files include a manifest, they are compared with it.
  * @param where the adapter's name in errors.
- * @throws CheckpointError naming the file and its fault.
+ * @throws CheckpointError naming the file and the problem.
  */
 export const openAdapterFiles = async (files: AdapterFiles, where: string): Promise<OpenedAdapter> => {
   const optional = adapterTextNames.filter((name) => files[name] !== undefined);
@@ -95,7 +96,7 @@ export const openAll = async <Source>(
   }
 };
 
-/** An adapter's values, with the hash of its base weights. */
+/** An adapter's values, and the hash of its base weights. */
 export interface ReadAdapter extends AdapterValues, Pick<OpenedAdapter, "baseHash"> {}
 
 /**
@@ -118,7 +119,8 @@ export const readAdapters = async (
 };
 
 /**
- * Makes a model with each adapter over the weights of `base`, by name. An error frees all memory that was allocated.
+ * Makes a model for each adapter over the weights of `base`; returns the models by the adapters' names. If one fails,
+ * all memory that was allocated is freed.
  */
 export const placeAdapters = (
   base: Model,

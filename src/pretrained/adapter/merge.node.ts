@@ -35,9 +35,9 @@ export interface Merged {
  * that `savePretrained` writes; it needs no adapter. Sums are computed in double precision and rounded once. The whole
  * model is held in memory.
  * The tokenizer, the chat template and the end tokens come from the base model. If the base model is a directory, its
- * files are copied. An adapter that learned conversations may replace the chat template and add end tokens.
+ * text files are copied. An adapter that learned conversations may replace the chat template and add end tokens.
  * An adapter's changes are small compared with the weights. If the result is stored or loaded in bfloat16, rounding
- * removes part of these changes. Nothing is lost in float32, or when the adapter is loaded next to its model.
+ * removes part of these changes. Nothing is lost in float32, or if the adapter is not merged but loaded with its model.
  * @param directory created with its parents if it is missing; an earlier checkpoint there is replaced.
  * @param adapter a folder that PEFT or a run wrote.
  * @throws CheckpointError if the adapter is damaged, belongs to another model or names no model on this disk, or if the
@@ -45,7 +45,6 @@ export interface Merged {
  * @example
  * ```ts
  * import { saveMerged } from "foretoken";
- *
  * await saveMerged("models/letters", "runs/letters/best", { dtype: "bfloat16" });
  * ```
  */

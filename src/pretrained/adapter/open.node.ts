@@ -52,7 +52,7 @@ export const isAdapterPlace = async (path: string): Promise<boolean> =>
 /**
  * Whether the checkpoint to be loaded is itself an adapter.
  * @param where the called function, for errors.
- * @throws ConfigError for options that do not fit the kind of checkpoint.
+ * @throws ConfigError for options that cannot be used with this kind of checkpoint.
  */
 export const namesAdapter = async (
   checkpoint: string | object,
@@ -63,7 +63,7 @@ export const namesAdapter = async (
     if (options.base === undefined) return false;
     throw new ConfigError({
       where: `${where}: base`,
-      must: "must be used only to load an adapter: base is the adapter's model",
+      must: "must be used only to load an adapter, because base is the adapter's base model",
       got: typeof checkpoint === "string" ? `${checkpoint}, which is not an adapter` : "a model's files",
     });
   }
@@ -73,13 +73,13 @@ export const namesAdapter = async (
     where: `${where}: ${name}`,
     must: "must be used only to load a whole model",
     got: `${checkpoint}, which is an adapter itself`,
-    hint: "the adapter's model",
+    hint: "the adapter's base model",
   });
 };
 
 /**
  * Opens an adapter's folder or GGUF file. The weights are read later.
- * @throws CheckpointError naming the file and its fault.
+ * @throws CheckpointError naming the file and the problem.
  */
 export const openAdapter = async (folder: string): Promise<OpenedAdapter> => {
   if (isGgufName(folder) && !(await isFolder(folder))) return openGgufAdapter(await openGgufSource(folder), folder);
@@ -108,8 +108,8 @@ export const openAdapter = async (folder: string): Promise<OpenedAdapter> => {
 };
 
 /**
- * The fields with which an adapter names the base model at `path`.
- * @param facts facts about its weights.
+ * The fields in which an adapter names the base model at `path`.
+ * @param facts facts about the weights of the base model.
  */
 export const adapterBase = (path: string | null, facts: Pick<AdapterBase, "fused" | "sha256"> = {}): AdapterBase => {
   if (path === null || !isHubName(path)) return { name: path, ...facts };
@@ -121,8 +121,8 @@ export const adapterBase = (path: string | null, facts: Pick<AdapterBase, "fused
 const isOnHub = (name: string): boolean => /^[A-Za-z0-9_][\w.-]*\/[A-Za-z0-9_][\w.-]*$/u.test(name);
 
 /**
- * Place of the base model that an adapter names. A path is tried relative to the adapter's folder, then to the working
- * directory. A name on the hub works if the model was downloaded before.
+ * Place of the base model that an adapter names. A relative path is looked up first in the adapter's folder, then in
+ * the working directory. For a name on the hub, the model must have been downloaded before.
  * @throws CheckpointError if the adapter names no base model, or a model that is not on this disk.
  */
 export const basePath = async ({

@@ -1,4 +1,4 @@
-/** Reads the matrices of a LoRA adapter into Foretoken's layout, where all layers have one rank and one factor. */
+/** Reads the matrices of a LoRA adapter into Foretoken's layout, where all layers have the same rank and factor. */
 import { CheckpointError } from "../../core/errors/errors.ts";
 import { firstNotFinite } from "../../core/tensors/finite.ts";
 import type { StoredTensor } from "../../core/tensors/named-tensor.ts";
@@ -23,7 +23,7 @@ export interface AdapterValues {
   readonly values: Float32Array;
 }
 
-/** A module with its matrices in the file. */
+/** A module, and its matrices in the file. */
 interface FoundModule {
   readonly module: AdapterModule;
   readonly rank: number;
@@ -68,7 +68,10 @@ const byModule = ({ tensors, parse, nameOf }: AdapterTensors, where: string) => 
   return found;
 };
 
-/** Compares the tensors' names and shapes with the model and the configuration, before any values are read. */
+/**
+ * Compares the tensors' names and shapes with those that the model and the configuration require, before any values are
+ * read.
+ */
 const findModules = (shape: AdapterShape, file: AdapterTensors, where: string): readonly FoundModule[] => {
   const fail = (must: string, got: string): never => {
     throw new CheckpointError({ where, must, got, hint: "the model that the adapter was trained for" });
@@ -106,7 +109,7 @@ const readAll = async ({ name, shape, readRows }: StoredTensor, where: string): 
   throw new CheckpointError({ where, must: `${name} must hold finite numbers`, got: `${values[bad]} at ${bad}` });
 };
 
-/** Copies a block of a matrix that is `width` columns wide: `rows` rows from `row`, `columns` columns from `column`. */
+/** Copies `rows` rows from `row` and `columns` columns from `column` out of a matrix that is `width` columns wide. */
 const cut = (
   values: Float32Array,
   width: number,
@@ -121,8 +124,8 @@ const cut = (
 };
 
 /**
- * Whether B [outputs, rank] is block-diagonal: each part has an equal share of the columns, and values outside its rows
- * are zero.
+ * Whether B [outputs, rank] is block-diagonal. Each part must have an equal share of the columns, and in these columns
+ * all values outside the part's rows must be zero.
  */
 const isBlocks = (b: Float32Array, rank: number, parts: readonly ModulePart[]): boolean => {
   const columns = rank / parts.length;
@@ -134,15 +137,15 @@ const isBlocks = (b: Float32Array, rank: number, parts: readonly ModulePart[]): 
   });
 };
 
-/** All combinations of `count` items, in the items' order. */
+/** All combinations of `count` of the items. Each combination keeps the order of the items. */
 const choices = <T>(items: readonly T[], count: number): readonly (readonly T[])[] => {
   if (count === 0) return [[]];
   return items.flatMap((item, i) => choices(items.slice(i + 1), count - 1).map((rest) => [item, ...rest]));
 };
 
 /**
- * Targets whose adapters were combined into a module's adapter, as write.ts combines them; undefined if the module's
- * adapter is for the whole module.
+ * Targets whose adapters write.ts has combined into a module's adapter; undefined if the module's adapter is for the
+ * whole module.
  */
 const sideBySide = (
   { module: { parts }, rank }: FoundModule,
@@ -152,7 +155,7 @@ const sideBySide = (
 ): readonly ModulePart[] | undefined => {
   const count = rank / usualRank;
   if (parts.length === 1 || !Number.isInteger(count) || count > parts.length) return undefined;
-  // B is all zeros, so the adapter is untrained and the targets cannot be known from it.
+  // B is all zeros: the adapter is untrained, so its blocks cannot show the targets.
   if (count === 1 && targets === undefined && b.every((value) => value === 0)) return undefined;
   const wanted = parts.filter(({ target }) => targets?.includes(target) ?? true);
   return choices(wanted, count).find((chosen) => isBlocks(b, rank, chosen));
@@ -182,14 +185,16 @@ const partsOf = async (
 };
 
 /**
- * Maximum size of an adapter in memory, as a multiple of its file's size. All layers get the highest rank, so a file
- * with very different ranks grows.
+ * Maximum size of an adapter in memory, as a multiple of its file's size. All layers get the highest rank, so an
+ * adapter with very different ranks takes more memory than its file.
  */
 const mostGrowth = 16;
-/** Size in bytes that an adapter may always have in memory. */
+/** An adapter of at most this size in bytes is never refused. */
 const smallBytes = 2 ** 28;
 
-/** Puts the adapters of all targets into one layout. A rank below the highest is padded with zeros. */
+/**
+ * Puts the adapters of all targets into one layout. Matrices with a rank below the highest rank are padded with zeros.
+ */
 const place = (
   config: ModelConfig,
   lora: LoraConfig,
@@ -236,7 +241,7 @@ const checkExpected = (config: ModelConfig, expected: LoraConfig, lora: LoraConf
 };
 
 /**
- * Reads the matrices of an adapter. If all modules have one rank and one factor, the values are exactly those in the
+ * Reads the matrices of an adapter. If all modules have the same rank and factor, the values are exactly those in the
  * file. Otherwise matrices are padded with zeros to the highest rank, and B is scaled to a common factor.
  * @param config configuration of the base model.
  * @param bytes size of the file.
@@ -262,7 +267,7 @@ export const readMatrices = async (
     loraConfigSchema,
     {
       rank,
-      // Rounded to 12 digits: `scale` is a quotient with rounding errors in its last digits, and this restores the
+      // Rounded to 12 digits, because `scale` is a quotient with rounding errors in its last digits. This restores the
       // original alpha.
       alpha: Number((scale * rank).toPrecision(12)),
       dropout: shape.dropout,

@@ -9,8 +9,8 @@ import { type SaveAdapterOptions, usedAdapterFiles } from "./save.ts";
 
 /**
  * Writes the LoRA adapter that a model has in use, in PEFT's format, with a manifest of the files' hashes.
- * `loadPretrained` and `peft.PeftModel.from_pretrained` read it. An adapter that is already in the directory is
- * replaced atomically: after a kill or an error, either the old or the new adapter is there, complete.
+ * `loadPretrained` and `peft.PeftModel.from_pretrained` read these files. An adapter that is already in the directory
+ * is replaced atomically: after a kill or an error, either the old or the new adapter is there, complete.
  * @param directory created with its parents if it is missing.
  * @param lm a model from `loadPretrained` or `languageModel`.
  * @param options the name of the base model.
@@ -19,7 +19,6 @@ import { type SaveAdapterOptions, usedAdapterFiles } from "./save.ts";
  * @example
  * ```ts
  * import { loadPretrained, saveAdapter } from "foretoken";
- *
  * const lm = await loadPretrained("runs/notes/best", { adapter: "runs/letters/best" });
  * await saveAdapter("adapters/letters", lm, { base: "../../runs/notes/best" });
  * await lm.close();

@@ -1,4 +1,4 @@
-/** Chat template and end tokens of an adapter that learned another form of conversation than its base model has. */
+/** Chat template and end tokens of an adapter that learned conversations in another form than its base model. */
 import { jsonText } from "../files/checkpoint-json.ts";
 import type { KeptFacts } from "../files/pretrained-files.ts";
 import type { ChatTemplate } from "../model/language-model.ts";
@@ -12,7 +12,7 @@ export const adapterTextNames = [templateName, generationName] as const;
 
 /** Contents of these optional files. */
 export interface AdapterText {
-  /** Chat template in Jinja; undefined: the base model's own. */
+  /** Chat template in Jinja; undefined if the base model's template is used. */
   readonly template: string | undefined;
   /** Tokens that end a text, in addition to the base model's end tokens. */
   readonly endTokens: readonly number[];
@@ -24,7 +24,7 @@ export const adapterTextFiles = ({ chatTemplate, endTokens }: KeptFacts): Readon
     ? {}
     : { [templateName]: chatTemplate.template, [generationName]: jsonText({ eos_token_id: endTokens }) };
 
-/** @throws CheckpointError naming the file and its fault. */
+/** @throws CheckpointError naming the file and the problem. */
 export const parseAdapterText = (
   files: Readonly<Record<string, Uint8Array | undefined>>,
   where: string,
@@ -36,7 +36,7 @@ export const parseAdapterText = (
   };
 };
 
-/** `template` as a chat template, with the BOS and EOS tokens of the model's own template `before`. */
+/** Makes a chat template from `template`, with the BOS and EOS tokens of the model's own template `before`. */
 export const replacedTemplate = (
   { endOfText, specialTokens }: Pretrained["tokenizer"],
   before: ChatTemplate | null,
@@ -47,10 +47,10 @@ export const replacedTemplate = (
   return { template, bosToken, eosToken };
 };
 
-/** Fields of a model that these files may change. */
+/** Fields of a model that an adapter's text files may change. */
 type Speaker = Pick<Pretrained, "tokenizer" | "vocabSize" | "chatTemplate" | "endTokens">;
 
-/** The model with the text files of the adapter in use applied. */
+/** The model after the text files of the adapter in use have been applied. */
 export const withAdapterText = <Model extends Speaker>(model: Model, text: AdapterText | undefined): Model => {
   if (text === undefined) return model;
   const { tokenizer, vocabSize, chatTemplate } = model;
@@ -63,7 +63,7 @@ export const withAdapterText = <Model extends Speaker>(model: Model, text: Adapt
   };
 };
 
-/** Text files of a merged model: the base model's files, except where the adapter changes them. */
+/** Text files of a merged model. Files that the adapter does not change are the base model's. */
 export const mergedTextFiles = (
   base: Pick<Pretrained, "chatTemplate" | "endTokens"> & { readonly textFiles: Readonly<Record<string, Uint8Array>> },
   merged: Pick<Pretrained, "chatTemplate" | "endTokens">,
@@ -75,7 +75,7 @@ export const mergedTextFiles = (
   return {
     ...others,
     ...(isSameTemplate ? {} : { [templateName]: template }),
-    // If the end tokens differ, the generation config is left out and a new one is written.
+    // If the end tokens differ, the base model's generation config is left out, and the caller writes a new one.
     ...(generation !== undefined && isSameEnd ? { [generationName]: generation } : {}),
   };
 };

@@ -10,7 +10,10 @@ import { loraLayout } from "../../models/lora/layout.ts";
 import { type AdapterBase, adapterConfigName, adapterWeightsName, baseHashKey, peftConfigText } from "./config.ts";
 import { tensorName } from "./tensor-names.ts";
 
-/** Copies a part's B [outputs, rank] into the module's B [all outputs, all ranks], starting at `row` and `column`. */
+/**
+ * Copies the B [outputs, rank] of a part into the B [all outputs, all ranks] of the module, starting at `row` and
+ * `column`.
+ */
 const putBlock = (
   out: Float32Array,
   width: number,
@@ -30,7 +33,7 @@ type LazyMatrix = Omit<LazyTensor, "name">;
 /** The adapter of a module. */
 export interface ModuleMatrices {
   readonly module: AdapterModule;
-  /** Number of targets whose adapters are combined in it. */
+  /** Number of targets whose adapters are combined into this adapter. */
   readonly count: number;
   /** [rank · count, inputs] */
   readonly a: LazyMatrix;
@@ -40,8 +43,8 @@ export interface ModuleMatrices {
 
 /**
  * The matrices of a module. If the module fuses several targets, their adapters are combined into one adapter with
- * `count` times the rank: the A are stacked, and the B are the blocks of a block-diagonal matrix. The combined B·A
- * equals each target's own B·A.
+ * `count` times the rank. The A of the targets are stacked. The B of the targets become the blocks of a block-diagonal
+ * matrix. So for each target, the combined B·A equals the target's own B·A.
  */
 const matricesOf = (
   module: AdapterModule,
@@ -100,7 +103,7 @@ export const adapterMatrices = (
  * example with `writeCheckpoint`.
  * @param config configuration of the base model.
  * @param readValues reads the adapter's values in the layout of `loraLayout`, one matrix at a time.
- * @param base the base model, as the files name it.
+ * @param base fields in which the files name the base model.
  * @throws ConfigError if `transformers` has no class for the model, before anything is read.
  */
 export const adapterFiles = (

@@ -40,8 +40,8 @@ export interface WrittenDirectory {
 }
 
 /**
- * @throws CheckpointError if the folder is the source model's or the adapter's own folder: writing would delete the
- * weights, or merge the adapter twice.
+ * @throws CheckpointError if the folder is the source model's own folder, because writing would delete its weights, or
+ * the adapter's own folder, because the adapter would then be merged twice.
  */
 const checkOther = async (directory: string, { base, adapter }: ModelSource): Promise<void> => {
   const placeOf = (path: string): Promise<string | undefined> => realpath(path).catch(() => undefined);
@@ -61,8 +61,8 @@ const checkOther = async (directory: string, { base, adapter }: ModelSource): Pr
 };
 
 /**
- * @throws CheckpointError if the directory is inside a model's folder, or if its name is taken. An empty folder does
- * not count as taken; with `replace`, an earlier checkpoint does not either.
+ * @throws CheckpointError if the directory is inside a model's folder or below a file, or if it is an earlier
+ * checkpoint and `replace` is false. Other files in the directory are not checked here.
  */
 export const checkFreeFolder = async (directory: string, replace: boolean): Promise<void> => {
   await checkApart(directory);
@@ -77,7 +77,7 @@ export const checkFreeFolder = async (directory: string, replace: boolean): Prom
   });
 };
 
-/** The contents, which stop with an error when `signal` is aborted. */
+/** Yields the contents. If `signal` is aborted, it throws an error instead. */
 const stoppable = (contents: Contents, signal: AbortSignal | undefined): Contents => {
   if (signal === undefined || typeof contents === "string" || contents instanceof Uint8Array) return contents;
   return (async function* () {
@@ -88,7 +88,7 @@ const stoppable = (contents: Contents, signal: AbortSignal | undefined): Content
   })();
 };
 
-/** Writes all files or none. @param shown the folder as the user named it. @returns total size in bytes. */
+/** Writes all files or no file. @param shown the folder as the user named it. @returns total size in bytes. */
 const writeFiles = async (
   path: string,
   shown: string,
@@ -105,7 +105,7 @@ const writeFiles = async (
       },
     });
   } catch (error) {
-    // Throw the signal's own reason, not the write error that it caused.
+    // Throw the signal's own reason, not the write error that the abort caused.
     signal?.throwIfAborted();
     throw error;
   }
@@ -138,7 +138,7 @@ export const writeDirectory = async (
   return { bytes, parameters: modelLayout(config, vocabSize).count };
 };
 
-/** How the files of an adapter in `directory` name its base model. */
+/** The fields in which the files of an adapter in `directory` name its base model. */
 const namedBase = (directory: string, { base }: ModelSource, { baseHash }: SourceAdapter): AdapterBase => {
   const place = base.servedFrom();
   const named = isHubName(place) ? place : relative(directory, place);

@@ -43,11 +43,11 @@ export interface ExportOptions extends Omit<SourceOptions, "onFetch"> {
   readonly replace?: boolean | undefined;
   /** Display name of the model in a GGUF file. Default: the last part of its path. */
   readonly name?: string | undefined;
-  /** Cancels the export; nothing is written then. Default: none. */
+  /** Cancels the export; then nothing is written. Default: none. */
   readonly signal?: AbortSignal | undefined;
   /**
-   * Gets the number of bytes done so far and the total: first while the model is read, then while the file is written.
-   * Default: none.
+   * Gets the number of bytes done so far and the total: first while the model is read, then again while the file is
+   * written. Default: none.
    */
   readonly onProgress?: ((phase: "read" | "write", bytes: number, all: number) => void) | undefined;
 }
@@ -64,9 +64,9 @@ export interface Exported {
   readonly bytes: number;
   /** Number of weights. For an adapter alone: number of the adapter's weights. */
   readonly parameters: number;
-  /** Place of the model; with an adapter, place of its base model. */
+  /** Place of the model. If an adapter was exported, place of its base model. */
   readonly base: string;
-  /** How the adapter was written; null: no adapter. */
+  /** How the adapter was written; null if there was no adapter. */
   readonly adapter: "merged" | "alone" | null;
   /** Number formats of the source's matrices. */
   readonly from: readonly string[];
@@ -98,18 +98,17 @@ const checkOptions = (options: ExportOptions): void => {
 
 /**
  * Writes a model for other programs: as a Hugging Face directory, a GGUF file or an ONNX folder. A LoRA adapter is
- * merged into the weights (sums in double precision, rounded once) or written alone. An adapter alone is a PEFT folder,
- * or a GGUF file for llama.cpp's `--lora`.
+ * merged into the weights or written alone. Sums for a merge are computed in double precision and rounded once. An
+ * adapter alone is a PEFT folder, or a GGUF file for llama.cpp's `--lora`.
  * @param place the new file or folder. Missing parent folders are created. Writing is atomic: even after a kill, the
  * result is either complete or not there. A folder with other files is never changed.
  * @param model a model's directory, a GGUF file, `hf:org/name`, or an adapter's folder or GGUF file. A run's weights
  * are in its folders `best` and `checkpoint`.
- * @throws CheckpointError for a model that is missing or damaged, or a name that is taken. Nothing is written then.
- * @throws ConfigError if the format cannot represent the model or its tokenizer. Nothing is written then.
+ * @throws CheckpointError for a model that is missing or damaged, or a name that is taken. Then nothing is written.
+ * @throws ConfigError if the format cannot represent the model or its tokenizer. Then nothing is written.
  * @example
  * ```ts
  * import { exportModel } from "foretoken";
- *
  * const { bytes } = await exportModel("notes.gguf", "runs/notes/best", { format: "gguf", dtype: "q8_0" });
  * await exportModel("models/notes", "runs/notes/best", { format: "hf", dtype: "bf16" });
  * console.log(bytes);

@@ -1,4 +1,4 @@
-/** The export formats, one table entry each. */
+/** A table of the export formats, with one entry for each format. */
 import { ConfigError } from "../../core/errors/errors.ts";
 import type { ProductDType } from "../../core/tensors/dtype.ts";
 import { alternatives } from "../../core/text/alternatives.ts";
@@ -64,7 +64,7 @@ export interface ExportFormat<DType extends ExportDType = ExportDType, AdapterDT
   check(place: string, replace: boolean): Promise<void>;
   /** Writes the model with its adapter merged, atomically. */
   write(place: string, source: ModelSource, writing: Writing<DType>): Promise<Written>;
-  /** null: the format cannot hold an adapter alone. */
+  /** Writes an adapter alone; null if the format cannot hold an adapter alone. */
   readonly adapter: AdapterForm<AdapterDType> | null;
 }
 
@@ -118,7 +118,7 @@ const onnx: ExportFormat<keyof typeof onnxDtypes, never> = {
   adapter: null,
 };
 
-/** Removes the number format from the type; `chooseForm` checks it at run time. */
+/** Removes the number format from the type, because `chooseForm` checks it at run time. */
 const checked = <DType extends ExportDType, AdapterDType extends ExportDType>(
   one: ExportFormat<DType, AdapterDType>,
 ): ExportFormat => one as ExportFormat;
@@ -160,8 +160,7 @@ const adapterOf = ({ adapter, base }: ModelSource, where: string): SourceAdapter
  * Chooses the number format and the writer of an export.
  * @param adapterOnly whether an adapter is written alone.
  * @param where the called function, for errors.
- * @throws ConfigError for a number format that the export format does not support, or if it cannot hold an adapter
- * alone.
+ * @throws ConfigError if the export format does not support the number format, or cannot hold an adapter alone.
  */
 export const chooseForm = (
   name: ExportFormatName,

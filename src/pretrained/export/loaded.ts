@@ -9,8 +9,8 @@ import { type LanguageModel, languageModel } from "../model/language-model.ts";
 const pieceLength = 2 ** 22;
 
 /**
- * Creates a float32 model on the reference backend. The export only reads its weights and computes nothing with it.
- * Closing the model closes the backend.
+ * Creates a float32 model on the reference backend. The export reads the model's weights but computes nothing with it.
+ * Closing the model also closes the backend.
  * @param readWeights reads weights in the layout of `modelLayout`, as returned by `ModelSource.readWeights`.
  */
 export const loadedModel = async (

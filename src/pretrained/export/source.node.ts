@@ -15,18 +15,18 @@ import { noticeUnchecked, noticeUncheckedAdapter, openPretrained } from "../open
 /** Gets the number of bytes of weights read so far and the total. */
 export type OnRead = (bytes: number, all: number) => void;
 
-/** Which base model an adapter is merged into. */
+/** Says which base model an adapter is merged into. */
 export interface MergeBase {
   /** The base model, if the model argument names an adapter. Default: the model that the adapter names. */
   readonly base?: string | undefined;
   /**
-   * Whether the base model's weights must be the weights that the adapter was trained on, compared by SHA-256. Default:
-   * true.
+   * Whether the base model's weights must be those that the adapter was trained on. They are compared by SHA-256.
+   * Default: true.
    */
   readonly baseCheck?: boolean | undefined;
 }
 
-/** Which model is exported. */
+/** Says which model is exported. */
 export interface SourceOptions extends MergeBase {
   /** A LoRA adapter for the model. Default: none. */
   readonly adapter?: string | undefined;
@@ -64,11 +64,11 @@ export interface ModelSource {
   readonly textFiles: Readonly<Record<string, Uint8Array | string>>;
   /** The opened model, without the adapter. */
   readonly base: OpenedBase;
-  /** null: no adapter. */
+  /** The adapter; null if there is none. */
   readonly adapter: SourceAdapter | null;
   /**
-   * Reads all weights into memory and adds the adapter. Without an adapter, weights that are all bfloat16 stay bfloat16
-   * in memory.
+   * Reads all weights into memory and adds the adapter's changes. If there is no adapter and all weights are bfloat16,
+   * they stay bfloat16 in memory.
    */
   readonly readWeights: (signal?: AbortSignal, onRead?: OnRead) => Promise<ReadValues>;
   /** Closes the files. A second call does nothing. */
@@ -146,7 +146,7 @@ export const openAdapted = async (place: string, options: Omit<SourceOptions, "a
  * Opens a model to be exported, with its adapter.
  * @param place a directory, a GGUF file, `hf:org/name`, or an adapter's folder or file.
  * @param where the called function, for errors.
- * @throws CheckpointError naming the file and its fault.
+ * @throws CheckpointError naming the file and the problem.
  * @throws ConfigError for options that cannot be combined.
  */
 export const openSource = async (place: string, options: SourceOptions, where: string): Promise<ModelSource> => {

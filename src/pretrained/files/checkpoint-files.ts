@@ -1,4 +1,4 @@
-/** A checkpoint as files in memory, for places without folders, such as a page. */
+/** A checkpoint as files in memory. It is used where there are no folders, for example in a page. */
 
 import { memorySource } from "../../io/byte-source.ts";
 import { type Binding, manifestName } from "../../io/manifest.ts";
@@ -35,7 +35,7 @@ export const bytesOf = async (content: FileContents[string]): Promise<Uint8Array
   return joinChunks(pieces);
 };
 
-/** Files in memory with a manifest. @param run the run that the files belong to; null: no run. */
+/** Files in memory with a manifest. @param run the run that the files belong to; null if there is no run. */
 export const filesInMemory = async (
   contents: FileContents,
   run: Binding | null = null,
@@ -58,10 +58,10 @@ export const checkpointFiles = async (
   (await filesInMemory(pretrainedFiles(config, tokenizer, values, facts))) as CheckpointFiles;
 
 /**
- * Reads a checkpoint's files. The caller has compared them with their manifest.
+ * Reads a checkpoint's files. The caller has already compared them with their manifest.
  * @param where the checkpoint's name in errors.
  * @param checked whether there was a manifest.
- * @throws CheckpointError naming the file and its fault.
+ * @throws CheckpointError naming the file and the problem.
  */
 export const openFiles = async (files: CheckpointFiles, where: string, checked: boolean): Promise<Pretrained> => {
   const facts = await parseFacts(where, files);
@@ -71,9 +71,9 @@ export const openFiles = async (files: CheckpointFiles, where: string, checked: 
 };
 
 /**
- * Reads a checkpoint's files. Compares them with the manifest, if the files include one.
+ * Reads a checkpoint's files. If they include a manifest, they are compared with it.
  * @param where the checkpoint's name in errors.
- * @throws CheckpointError naming the file and its fault.
+ * @throws CheckpointError naming the file and the problem.
  */
 export const parseFiles = async (files: CheckpointFiles, where = "checkpoint"): Promise<Pretrained> => {
   const optional = optionalNames.filter((name) => name !== tokenizerName && files[name] !== undefined);

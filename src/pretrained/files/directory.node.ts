@@ -16,16 +16,20 @@ import { openWeights } from "./weights.ts";
 
 /** An opened model on this disk. */
 export interface OpenedPretrained extends Pretrained {
-  /** Hash of the weights. Without a manifest, the first call reads the weight files; they must still be open then. */
+  /**
+   * Computes the hash of the weights. If there is no manifest, the first call reads the weight files, so they must
+   * still be open then.
+   */
   readonly sha256: () => Promise<string>;
   /**
-   * Compares the bytes of the weights with the manifest, if there is one. Reads the parts that have not been read yet.
+   * Compares the bytes of the weights with the manifest, if there is one. Parts of the weights that have not been read
+   * yet are read.
    * @throws CheckpointError for a damaged file.
    */
   readonly check: () => Promise<void>;
   /** The weight files. */
   readonly weightFiles: readonly WeightFileFacts[];
-  /** Original bytes of the other files that loading read. */
+  /** Original bytes of the other files that were read to load the model. */
   readonly smallFiles: Readonly<Record<string, Uint8Array>>;
   /** Number formats of the weights in the files, such as "BF16". */
   readonly dtypes: readonly string[];
@@ -36,13 +40,13 @@ export interface OpenedPretrained extends Pretrained {
 /**
  * Opens a model's directory and checks everything except the values of the weights.
  * @param where the directory's name in errors. Default: its path.
- * @throws CheckpointError naming the file and its fault.
+ * @throws CheckpointError naming the file and the problem.
  */
 export const openDirectory = async (directory: string, where = directory): Promise<OpenedPretrained> => {
   const { files, large, manifest } = await openCheckpoint(directory, {
     required: [configName],
     optional: optionalNames,
-    // If a single weight file and an index are both there, the single file is used, as in transformers.
+    // If there are both a single weight file and an index of several, the single file is used, as in transformers.
     large: async (small, has) => {
       const index = small[indexName];
       if (index === undefined || (await has(weightsFileName))) return [weightsFileName];

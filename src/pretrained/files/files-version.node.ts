@@ -5,16 +5,16 @@ import { manifestName } from "../../io/manifest.ts";
 import { isHubName } from "./hub.node.ts";
 
 /**
- * Text that changes when a model's files are replaced; undefined if there are no files.
+ * A text that changes if a model's files are replaced; undefined if there are no files.
  * @param place a checkpoint's directory, a GGUF file, or a name of the hub.
  */
 export const filesVersion = async (place: string): Promise<string | undefined> => {
-  // A name of the hub means the same files for the lifetime of this process.
+  // While this process runs, a name of the hub always means the same files.
   if (isHubName(place)) return "";
   const all = await Promise.all(
     ["", manifestName, "config.json", "model.safetensors", "adapter_model.safetensors"].map(async (name) => {
       const found = await stat(name === "" ? place : join(place, name)).catch(() => undefined);
-      // A folder itself is ignored: its modification time changes whenever any file is added to it.
+      // The modification time of the folder itself is not used, because it changes whenever any file is added.
       if (found === undefined || (name === "" && found.isDirectory())) return [];
       return [`${found.dev} ${found.ino} ${found.size} ${found.mtimeMs}`];
     }),

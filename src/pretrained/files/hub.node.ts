@@ -58,7 +58,7 @@ export const isKept = async (path: string): Promise<boolean> => {
   );
 };
 
-/** Folder of a model that was downloaded before; undefined if it was not. */
+/** Folder of a model that was downloaded before; undefined if the model was not downloaded. */
 export const keptFolder = async (path: string): Promise<string | undefined> => {
   const name = parseName(path);
   const folder = hubFolder(name);
@@ -104,12 +104,12 @@ const failed = (path: string, error: unknown): ForetokenError => {
 interface HubFile {
   readonly path: string;
   readonly size: number;
-  /** Git's hash of a small file. */
+  /** The hash that git computes for a small file. */
   readonly oid?: string | undefined;
   readonly lfs?: { readonly oid: string } | undefined;
 }
 
-/** Compares bytes with the hash that the hub lists: SHA-256 for a large file, git's hash for a small file. */
+/** Compares bytes with the hash that the hub lists: the SHA-256 of a large file, or git's hash of a small file. */
 const checker = ({ size, oid, lfs }: HubFile) => {
   const sha256 = lfs?.oid.replace(/^sha256:/u, "");
   const expected = sha256 ?? oid;
@@ -224,15 +224,15 @@ const download = async (
  * Opens a model of the hub. Its files are downloaded once and kept. Each file is compared with the hash that the hub
  * lists.
  * @param path `hf:org/name` or `hf:org/name@revision`.
- * @throws CheckpointError for a malformed name, a model that the hub does not have, or if the hub does not answer and
- * the model was not downloaded before.
+ * @throws CheckpointError for a malformed name, for a model that the hub does not have, or if the hub does not answer
+ * and the model was not downloaded before.
  */
 export const openHub = async (path: string, { onNotice, onDownload }: HubOptions = {}): Promise<OpenedPretrained> => {
   const name = parseName(path);
   const root = hubFolder(name);
   const reference = join(root, `${name.revision}.ref`);
   try {
-    // Imported here so that other callers do not pay for loading it.
+    // Imported here, so that other callers do not have to load this module.
     const client = await import("@huggingface/hub");
     const found = await client.modelInfo({
       ...{ name: name.repository, revision: name.revision, additionalFields: ["sha"] },

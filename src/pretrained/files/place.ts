@@ -24,7 +24,8 @@ export const placeLanguageModel = async (
   { freeze, keepBlocks, onClose, onProgress }: Placing,
 ): Promise<LanguageModel> => {
   const { config, tokenizer, chatTemplate, endTokens, weights } = pretrained;
-  // Adapters are read first because they are small: an unsuitable adapter then fails before the weights are read.
+  // Adapters are read first because they are small: if an adapter does not fit, the error comes before the weights are
+  // read.
   const read = await readAdapters(config, opened).catch(async (error: unknown) => {
     await weights.close();
     throw error;

@@ -26,21 +26,21 @@ export interface SavedFacts {
   /** Number format of the weights file. Default: float32. */
   readonly dtype?: ProductDType;
   /**
-   * Whether the files of the model that training started from have fused layers; the run's adapters are then fused too.
-   * Default: false.
+   * Whether training started from a model whose files have fused layers; the adapters in the run's files are then fused
+   * too. Default: false.
    */
   readonly fused?: boolean;
 }
 
-/** Facts that a run's checkpoints keep, because training started from another model or on conversations. */
+/** Facts that a run's checkpoints keep if training started from another model or used conversations. */
 export interface KeptFacts extends SavedFacts {
   readonly endTokens: readonly number[];
   readonly chatTemplate: ChatTemplate | null;
 }
 
 /**
- * Facts that a trained model takes over from the model that training started from. The trained model's embedding has
- * exactly one row per token, so end tokens with higher ids are dropped.
+ * Facts that a trained model takes from the model that training started from. The trained model's embedding has exactly
+ * one row per token, so end tokens with higher ids are left out.
  */
 export const keptFacts = ({
   tokenizer,
@@ -67,7 +67,7 @@ const templateJson = (chat: ChatTemplate | null): object => {
 /**
  * The files of a Hugging Face directory, for `loadPretrained` and `transformers`.
  * @param readValues reads weights in the layout of `modelLayout`, one tensor at a time.
- * @param facts further facts of a model that training started from or that was loaded.
+ * @param facts further facts about the model that was loaded, or that training started from.
  */
 export const pretrainedFiles = (
   config: ModelConfig,

@@ -8,7 +8,7 @@ export interface WeightFileFacts {
   readonly path: string;
   /** Size in bytes. */
   readonly bytes: number;
-  /** SHA-256 of the file, hexadecimal: from the manifest or, without a manifest, computed at the first call. */
+  /** SHA-256 of the file, hexadecimal. It comes from the manifest; if there is none, the first call computes it. */
   readonly sha256: () => Promise<string>;
 }
 
@@ -24,7 +24,7 @@ const hashOf = async (source: ByteSource): Promise<string> => {
 
 /**
  * @param source the file's bytes; must stay open until the hash is known.
- * @param known SHA-256 from a manifest; undefined: there is no manifest.
+ * @param known SHA-256 from a manifest; undefined if there is no manifest.
  */
 export const weightFile = (name: string, path: string, source: ByteSource, known?: string): WeightFileFacts => {
   let hash: Promise<string> | undefined;
@@ -38,8 +38,8 @@ export const weightFile = (name: string, path: string, source: ByteSource, known
 };
 
 /**
- * Hash of a model's weights, hexadecimal: the SHA-256 of a single file; for several files, the SHA-256 of their
- * concatenated hashes.
+ * Hash of a model's weights, hexadecimal. For a single file, it is the file's SHA-256. For several files, it is the
+ * SHA-256 of their concatenated hashes.
  */
 export const hashOfWeights = async (files: readonly WeightFileFacts[]): Promise<string> => {
   const hashes: string[] = [];

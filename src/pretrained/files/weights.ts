@@ -34,7 +34,7 @@ export interface SafetensorsWeights extends WeightSource {
 
 /**
  * Opens the weights in one or several safetensors files. Reads the headers and compares them with the configuration.
- * @param files open files. They are closed with the weights, or if this function fails.
+ * @param files open files. They are closed when the weights are closed, or if this function fails.
  * @param where name of all files together, for errors.
  * @throws CheckpointError for a damaged header, or if the tensors do not match the configuration.
  */
@@ -92,14 +92,14 @@ export const openWeights = async (
 
 /** Compact forms in which a model may keep its weights. */
 export interface Keeping {
-  /** Whether matrices are kept as bfloat16 only, if the backend's products can multiply bfloat16. */
+  /** Whether matrices are kept only as bfloat16, if the backend can multiply bfloat16 matrices. */
   readonly freeze: boolean;
-  /** Whether quantized matrices are kept as the blocks that the files have. All other matrices are then frozen too. */
+  /** Whether quantized matrices are kept in the blocks of the file. If they are, the other matrices are frozen too. */
   readonly keepBlocks: boolean;
 }
 
 /**
- * Reads weights into a model's memory piece by piece, each matrix in the form in which the model keeps it.
+ * Reads weights into a model's memory piece by piece. The model determines the form in which each matrix is kept.
  * @param onProgress gets the number of bytes read so far.
  * @throws CheckpointError for damaged weights.
  */

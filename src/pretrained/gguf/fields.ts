@@ -7,8 +7,8 @@ import type { Fields } from "../../models/architectures/common/gguf-values.ts";
 const isList = (value: unknown): value is ArrayLike<unknown> => Array.isArray(value) || ArrayBuffer.isView(value);
 
 /**
- * The common value of a list whose items are all equal; otherwise the list. A value that is not a list is returned
- * unchanged.
+ * If the items of a list are all equal, returns this common value; otherwise returns the list. A value that is not a
+ * list is returned unchanged.
  */
 const sameOf = (value: unknown): unknown => {
   if (!isList(value)) return value;

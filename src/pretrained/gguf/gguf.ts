@@ -29,7 +29,8 @@ const weightsOf = (source: ByteSource, file: GgufFile, model: GgufModel, where: 
   const bytes = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
   return {
     bytes,
-    // No fused layers: an adapter for this model uses the layers of the class of `transformers`, not GGUF's layers.
+    // There are no fused layers: adapters for this model have the layers of the model's class in `transformers`, not
+    // the layers of GGUF.
     fused: false,
     blockRows: (layout) => blockRowsOf(plan, layout, tensors),
     close: () => source.close(),
@@ -46,7 +47,7 @@ const weightsOf = (source: ByteSource, file: GgufFile, model: GgufModel, where: 
 
 /**
  * Opens and checks the model in a GGUF file, except its weights, which are read later.
- * @param source open file; closed if this fails, otherwise together with the weights.
+ * @param source open file. It is closed if this function fails, or when the weights are closed.
  * @param where the file's name in errors.
  * @throws CheckpointError naming the file and the field or tensor that is damaged or not supported.
  */

@@ -1,7 +1,7 @@
 /**
  * Reorders the channels of queries and keys for rotary position embeddings. llama.cpp rotates the neighbouring channels
- * 2i and 2i + 1 of a head. `LlamaForCausalLM` and Foretoken rotate the channels i and R/2 + i. So llama.cpp's files
- * have the rows of each head in a different order.
+ * 2i and 2i + 1 of a head together. `LlamaForCausalLM` and Foretoken rotate the channels i and R/2 + i together. So
+ * files of llama.cpp have the rows of each head in a different order.
  */
 import type { StoredTensor } from "../../core/tensors/named-tensor.ts";
 
@@ -17,8 +17,8 @@ const inOrder = (tensor: StoredTensor, headDim: number, placeOf: (channel: numbe
   /** Numbers per channel. */
   const width = isVector ? 1 : (shape[1] ?? 1);
   /**
-   * Fills `out` with reordered channels, beginning at channel `first`. `values` begins at channel `start`, the first
-   * channel of a head.
+   * Fills `out` with reordered channels, beginning with channel `first`. `values` begins with channel `start`, which is
+   * the first channel of a head.
    */
   const reorder = <A extends Float32Array | Uint16Array | Uint8Array>(
     values: A,

@@ -32,7 +32,7 @@ export const isGgufName = (path: string): boolean => /\.gguf$/iu.test(path);
 
 /**
  * Opens and checks the model in a GGUF file. The file stays open, and its weights are read later.
- * @throws CheckpointError naming the file and its fault.
+ * @throws CheckpointError naming the file and the problem.
  */
 export const openGguf = async (path: string): Promise<OpenedPretrained> => {
   const source = await openGgufSource(path);
@@ -45,7 +45,7 @@ export const openGguf = async (path: string): Promise<OpenedPretrained> => {
 
 /**
  * Reads only the tokenizer of a GGUF file. Works even if the file's model is not supported.
- * @throws CheckpointError naming the file and its fault.
+ * @throws CheckpointError naming the file and the problem.
  */
 export const openGgufTokenizer = async (path: string): Promise<Tokenizer> => {
   const source = await openGgufSource(path);

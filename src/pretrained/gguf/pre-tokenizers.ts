@@ -1,11 +1,12 @@
 /** Supported kinds of pre-tokenizers, by llama.cpp's names. */
 import type { BpeParts } from "../../tokenizer/bpe/parts.ts";
 
-/** Rules of byte-level BPE that a pre-tokenizer's name selects. */
+/** Rules of byte-level BPE that the name of a pre-tokenizer stands for. */
 export type PreTokenizer = Pick<BpeParts, "pattern" | "ignoreMerges" | "normalizer">;
 
 /**
- * dbrx (Databricks) and stablelm2 (Stability AI) are exactly the patterns of GPT-4 and Qwen 2, without a normalizer.
+ * dbrx (Databricks) has exactly the pattern of GPT-4. stablelm2 (Stability AI) has exactly the pattern of Qwen 2.
+ * Neither has a normalizer.
  */
 export const preTokenizers: ReadonlyMap<string, PreTokenizer> = new Map([
   ["gpt-2", { pattern: "gpt2" }],
@@ -18,7 +19,7 @@ export const preTokenizers: ReadonlyMap<string, PreTokenizer> = new Map([
 
 /** llama.cpp's name for these rules; undefined if it has none. */
 export const preTokenizerNamed = ({ pattern, ignoreMerges = false, normalizer }: PreTokenizer): string | undefined => {
-  // llama3 without `ignoreMerges` is the same pattern as gpt4.
+  // The pattern of llama3 without `ignoreMerges` is the same as the pattern of gpt4.
   const sought = pattern === "llama3" && !ignoreMerges ? "gpt4" : pattern;
   for (const [name, rules] of preTokenizers) {
     const same = rules.pattern === sought && (rules.ignoreMerges ?? false) === ignoreMerges;

@@ -17,16 +17,18 @@ export interface GgufModel {
   readonly config: ModelConfig;
   /** Rows of the embedding. */
   readonly vocabSize: number;
-  /** Mapping of each tensor in the file, by name; null for a tensor that is not a weight. */
+  /** How each tensor in the file is mapped, by name; null for a tensor that is not a weight. */
   readonly mappings: ReadonlyMap<string, TensorMapping | null>;
   /**
-   * Number of channels per head for which llama.cpp rotates neighbouring channels; 0 if it rotates halves, as Foretoken
-   * does.
+   * Number of channels per head in which llama.cpp rotates neighbouring channels; 0 if llama.cpp rotates halves, as
+   * Foretoken does.
    */
   readonly interleaved: number;
 }
 
-/** Keys, without the architecture prefix, that are read for every architecture or do not change a result. */
+/**
+ * Keys, without the architecture prefix. These keys are read for every architecture, or they do not change a result.
+ */
 const commonKeys = [
   ...["vocab_size", "context_length", "embedding_length", "block_count", "feed_forward_length"],
   ...["attention.head_count", "attention.head_count_kv", "attention.key_length", "attention.value_length"],
@@ -84,7 +86,7 @@ const formOf = (metadata: GgufMetadata, fields: Fields): GgufForm => {
   return forms.find((form) => form.name === name) ?? fields.fail("general.architecture", `must be ${names}`, name);
 };
 
-/** Number of channels per head for which llama.cpp rotates neighbouring channels; 0 if it rotates halves. */
+/** Number of channels per head in which llama.cpp rotates neighbouring channels; 0 if llama.cpp rotates halves. */
 export const interleavedOf = ({ interleaved }: GgufForm, config: ModelConfig): number =>
   interleaved && config.position.kind === "rope" ? rotaryDimOf(config, config.position) : 0;
 

@@ -9,7 +9,7 @@ import { kinds } from "../../tokenizer/sentencepiece/parts.ts";
 import { type SentencePieceTokenizer, sentencePieceTokenizer } from "../../tokenizer/sentencepiece/sentencepiece.ts";
 import { stepsOf } from "../../tokenizer/sentencepiece/steps.ts";
 
-/** llama.cpp's defaults for fields that a file does not have (`llama_vocab`). */
+/** llama.cpp's defaults (`llama_vocab`) for fields that are missing in a file. */
 const defaults = {
   llama: { division: "bpe", addSpacePrefix: true, unknown: 0 },
   t5: { division: "unigram", addSpacePrefix: false, unknown: 2 },
@@ -22,8 +22,8 @@ export const isSentencePieceModel = (model: string | undefined): model is Senten
   model !== undefined && Object.hasOwn(defaults, model);
 
 /**
- * llama.cpp treats tokens with these names as special, regardless of their type in the file. In a text they must be
- * ordinary characters: in Gemma 3, for example, `</s>` is the closing tag of an HTML element.
+ * llama.cpp treats tokens with these names as special, regardless of their type in the file. But a text may contain
+ * these names as ordinary characters: in Gemma 3, for example, `</s>` is the closing tag of an HTML element.
  */
 const endNames = [
   "</s>",

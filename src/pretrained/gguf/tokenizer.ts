@@ -50,7 +50,9 @@ const idOf = (fields: Fields, name: string, count: number): number | null => {
   return id === null || id < count ? id : fields.fail(key, `must be below ${count}, the number of tokens`, id);
 };
 
-/** BOS id; null: texts have no BOS token. @param model kind of the tokenizer. @param pre name of its pre-tokenizer. */
+/**
+ * BOS id; null if texts have no BOS token. @param model kind of the tokenizer. @param pre name of its pre-tokenizer.
+ */
 const beginOf = (fields: Fields, count: number, model: string, pre: string | undefined): number | null => {
   // llama.cpp's default if the file does not have the field.
   const supposed = model === "llama" || (model === "gpt2" && pre === "llama-bpe");
@@ -107,8 +109,8 @@ const isCharacter = (text: string | undefined): text is string =>
   text !== undefined && text === String.fromCodePoint(text.codePointAt(0) ?? 0);
 
 /**
- * Character tokenizer from a file that Foretoken wrote with kind rwkv: single-character tokens, followed by special
- * tokens. Undefined for other rwkv tokenizers.
+ * Character tokenizer from a file that Foretoken wrote with kind rwkv. Its tokens are single characters, followed by
+ * special tokens. Undefined for other rwkv tokenizers.
  */
 const readCharacters = (metadata: GgufMetadata, fields: Fields): Tokenizer | undefined => {
   const tokens = textsOf(fields, metadata, "tokenizer.ggml.tokens");
@@ -127,8 +129,8 @@ const readCharacters = (metadata: GgufMetadata, fields: Fields): Tokenizer | und
 };
 
 /**
- * Reads the text fields of a file. An unsupported tokenizer is replaced by one that throws with the reason when it is
- * used.
+ * Reads the text fields of a file. If the tokenizer is not supported, a placeholder replaces it; using the placeholder
+ * throws an error with the reason.
  * @param vocabSize rows of the embedding.
  * @throws CheckpointError if a supported tokenizer is damaged, or has more tokens than the embedding has rows.
  */
@@ -155,7 +157,7 @@ export const readGgufText = (all: GgufMetadata, vocabSize: number, where: string
   if (model === "rwkv") {
     const tokenizer = readCharacters(metadata, fields);
     if (tokenizer === undefined)
-      return without("a tokenizer of kind rwkv; only single-character tokens of this kind are supported");
+      return without("a tokenizer of kind rwkv, which is supported only if its tokens are single characters");
     return text(tokenizer);
   }
   const beginOfText = beginOf(fields, vocabSize, model, pre);

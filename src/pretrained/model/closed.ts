@@ -1,5 +1,6 @@
 /**
- * Tracks closed models. Work on a closed model throws one clear error instead of an error about the backend's memory.
+ * Tracks closed models. Work on a closed model throws an error that says so, instead of an error about the backend's
+ * memory.
  */
 import { ConfigError } from "../../core/errors/errors.ts";
 import type { Model } from "../../models/model.ts";
@@ -8,7 +9,7 @@ const closedModels = new WeakSet<Model>();
 /** Models that share the memory of another model. */
 const owners = new WeakMap<Model, Model>();
 
-/** Marks a model as closed: work on it fails from now on. */
+/** Marks a model as closed. From now on, work on it fails. */
 export const markClosed = (model: Model): void => {
   closedModels.add(model);
 };

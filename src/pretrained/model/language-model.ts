@@ -24,7 +24,7 @@ export interface Logits {
   readonly shape: readonly [time: number, vocabSize: number];
 }
 
-/** Text form of conversations that a model was trained on. */
+/** Text form of the conversations that a model was trained on. */
 export interface ChatTemplate {
   /** A Jinja template, as in `tokenizer_config.json` and GGUF files. */
   readonly template: string;
@@ -34,22 +34,22 @@ export interface ChatTemplate {
   readonly eosToken: string;
 }
 
-/** A model with its tokenizer: text in, text out. */
+/** A model with its tokenizer. It takes and returns text. */
 export interface LanguageModel {
   /** The transformer with its weights and the adapter in use. */
   readonly model: Model;
   /** Converts text to token ids and back. */
   readonly tokenizer: Tokenizer;
-  /** Chat template; null: the model was not trained on conversations. */
+  /** Chat template; null if the model was not trained on conversations. */
   readonly chatTemplate: ChatTemplate | null;
   /**
-   * All tokens that end a text and generation: the tokenizer's end-of-text token, and further tokens that the
+   * All tokens that end a text and stop generation: the tokenizer's end-of-text token, and further tokens that the
    * checkpoint names.
    */
   readonly endTokens: readonly number[];
   /** Names of the loaded LoRA adapters. */
   readonly adapters: readonly string[];
-  /** Name of the adapter in use; null: the model computes without an adapter. */
+  /** Name of the adapter in use; null if the model computes without an adapter. */
   readonly adapter: string | null;
   /**
    * Switches to another loaded adapter, or to none. Work that has already started keeps its adapter.
@@ -70,18 +70,19 @@ export interface LanguageModel {
    */
   logits(ids: ArrayLike<number>): Promise<Logits>;
   /**
-   * Computes the log-probability, in nats, of each token of a text after the first. Probabilities are computed from the
-   * logits in double precision. The windows do not overlap, as in `evaluate`, or begin `stride` tokens apart. The mean
-   * is minus the loss of `evaluate`, except that `evaluate` rounds its sums to float32.
-   * @param text a text or token ids, at least two tokens; may be longer than the context.
-   * @throws DataError for a character that the tokenizer lacks, or fewer than two tokens.
+   * Computes the log-probability, in nats, of each token of a text after the first. If the tokenizer has a BOS token,
+   * the first token gets a log-probability too. Probabilities are computed from the logits in double precision. The
+   * text is divided into windows. By default they do not overlap, as in `evaluate`; with `stride`, they begin `stride`
+   * tokens apart. The mean is minus the loss of `evaluate`, except that `evaluate` rounds its sums to float32.
+   * @param text a text or token ids, at least two tokens including BOS; may be longer than the context.
+   * @throws DataError for a character that the tokenizer lacks, or if no token can be predicted.
    * @throws ShapeError for an id outside the vocabulary.
    * @throws ConfigError for invalid options, log-probabilities that are not finite, or after `close`.
    */
   score(text: string | ArrayLike<number>, options?: ScoreOptions): Promise<Score>;
   /**
-   * Frees the model, and its backend if `loadPretrained` opened it. Running work on the model fails. A second call does
-   * nothing.
+   * Frees the model, and its backend if `loadPretrained` opened the backend. Work on the model that is still running
+   * fails. A second call does nothing.
    */
   close(): Promise<void>;
 }
@@ -95,7 +96,7 @@ export interface LanguageModelFacts {
   readonly chatTemplate?: ChatTemplate | null | undefined;
   /** Tokens that end a text, in addition to the tokenizer's end-of-text token. Default: none. */
   readonly endTokens?: readonly number[] | undefined;
-  /** Models from `loraModel` over this model, by adapter name. The first is in use. Default: none. */
+  /** Models that `loraModel` made over this model, by adapter name. The first is in use. Default: none. */
   readonly adapters?: Readonly<Record<string, Model>> | undefined;
 }
 

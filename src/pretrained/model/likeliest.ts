@@ -1,4 +1,4 @@
-/** Token probabilities of the model before any sampling: softmax of all logits, in double precision. */
+/** Probabilities of tokens before any sampling: the softmax of all logits of the model, in double precision. */
 import { textAlone } from "../../tokenizer/token-text.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 
@@ -20,10 +20,10 @@ export interface Candidate {
 /** Maximum number of candidates. */
 export const mostCandidates = 50;
 
-/** The two numbers that all probabilities of a softmax share. */
+/** The highest logit and the sum of exponentials. Every probability of a softmax is computed from these two numbers. */
 export interface SoftmaxSum {
   readonly highest: number;
-  /** Sum of e^(logit − highest), at least 1; NaN if the logits give no probabilities. */
+  /** Sum of e^(logit − highest). It is at least 1, or NaN if the logits give no probabilities. */
   readonly sum: number;
 }
 
@@ -43,15 +43,15 @@ export const probabilityAt = (logits: ArrayLike<number>, place: number, { highes
 };
 
 /**
- * Ids of the `most` highest among `count` logits from index `from`, in descending order; equal logits in the order of
- * their ids.
+ * Ids of the `most` highest among `count` logits from index `from`, in descending order of the logits. Ids with equal
+ * logits are in ascending order.
  */
 export const highestIds = (logits: ArrayLike<number>, from: number, count: number, most: number): readonly number[] => {
   const ids: number[] = [];
   const logitOf = (place: number): number => logits[from + (ids[place] as number)] as number;
   for (let id = 0; id < count; id++) {
     const logit = logits[from + id] as number;
-    // Almost all tokens stop here, so one pass over a large vocabulary is cheap.
+    // For almost all tokens the loop continues here, so one pass over a large vocabulary is cheap.
     if (ids.length === most && logit <= logitOf(most - 1)) continue;
     let place = ids.length === most ? most - 1 : ids.length;
     for (; place > 0 && logitOf(place - 1) < logit; place--) ids[place] = ids[place - 1] as number;
@@ -66,10 +66,11 @@ export type NameLikeliest = (logits: ArrayLike<number>, from: number, sum: Softm
 /**
  * Makes a function that returns the most probable tokens.
  * @param most number of tokens to return; all tokens if the vocabulary is smaller.
- * @returns the function; it returns tokens in descending order of probability, equal ones in the order of their ids.
+ * @returns the function. It returns tokens in descending order of probability; tokens with equal probability are in the
+ * order of their ids.
  */
 export const likeliestOf = (tokenizer: Tokenizer, most: number): NameLikeliest => {
-  /** Cache: the same few tokens appear very often. */
+  /** The texts are cached, because the same few tokens appear very often. */
   const texts = new Map<number, string>();
   const textOf = (id: number): string => {
     const known = texts.get(id);
@@ -79,7 +80,8 @@ export const likeliestOf = (tokenizer: Tokenizer, most: number): NameLikeliest =
     return text;
   };
   return (logits, from, sum) =>
-    // Embedding rows beyond the tokenizer's tokens are never returned, but they count in the sum, as in `score`.
+    // Some rows of the embedding may have no token in the tokenizer. These ids are never returned, but they count in
+    // the sum, as in `score`.
     highestIds(logits, from, tokenizer.vocabSize, most).map((id) => ({
       id,
       text: textOf(id),

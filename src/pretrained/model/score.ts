@@ -20,12 +20,12 @@ export interface ScoreOptions {
   /**
    * Number of tokens from the start of one window to the start of the next: an integer from 1 to the context length T.
    * Default: T, so windows do not overlap, as in `evaluate`. With a smaller stride, each token after the first window
-   * sees at least T − stride tokens before it, for T / stride times the work.
+   * sees at least T − stride tokens before it. The work is then T / stride times as much.
    */
   readonly stride?: number | undefined;
   /** Number of most probable tokens to return at each position: an integer from 0 to 50. Default: 0. */
   readonly candidates?: number | undefined;
-  /** Cancels the work with the signal's reason. Default: none. */
+  /** Signal that cancels the work; the signal's reason is thrown. Default: none. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -34,18 +34,19 @@ export interface ScoredToken {
   /** From 0 to vocabSize − 1. */
   readonly id: number;
   /**
-   * The text that this token completes: empty while a character is incomplete; the name of a special token.
-   * Concatenated, the texts of all tokens are the whole text.
+   * The text that this token completes. It is empty while a character is incomplete. For a special token, it is the
+   * token's name. Concatenated, the texts of all tokens are the whole text.
    */
   readonly text: string;
   /**
-   * ln p(token | previous tokens in its window), in nats, at most 0. null for the first token, because nothing predicts
-   * it; but if the tokenizer has a BOS token, BOS predicts the first token.
+   * ln p(token | previous tokens in its window), in nats, at most 0. For the first token it is null, because nothing
+   * predicts this token. But if the tokenizer has a BOS token and the text does not begin with it, BOS predicts the
+   * first token.
    */
   readonly logProb: number | null;
   /**
-   * The most probable tokens at this position, in descending order of probability, equal ones in the order of their
-   * ids. Present only with the option `candidates`, and never for the first token.
+   * The most probable tokens at this position, in descending order of probability. Tokens with equal probability are in
+   * the order of their ids. Present only with the option `candidates`, and only if `logProb` is not null.
    */
   readonly candidates?: readonly Candidate[];
 }
@@ -60,12 +61,15 @@ export interface Score {
   readonly mean: number;
 }
 
-/** Maximum number of logits of one forward pass (64 MiB), because they are read as a whole. */
+/** Maximum number of logits of one forward pass (64 MiB), because all logits of a pass are read at once. */
 const mostLogits = 2 ** 24;
 /** Maximum number of tokens of one forward pass. */
 const mostTokens = 4096;
 
-/** Rows of windows that begin `stride` tokens apart. Only the last `counted` targets of each row are new. */
+/**
+ * Rows of windows that begin `stride` tokens apart. In each row, only the last `counted` targets have not been counted
+ * before.
+ */
 interface Rows {
   /** Index of the first row's first token. */
   readonly from: number;
@@ -74,9 +78,9 @@ interface Rows {
   readonly counted: number;
 }
 
-/** Windows over `predictions` targets, grouped into batches of rows with equal size. Each target is counted once. */
+/** Windows over `predictions` targets. Rows of equal size are grouped into batches. Each target is counted once. */
 function* windowsOf(predictions: number, contextLength: number, stride: number, most: number): Generator<Rows, void> {
-  // The first window counts all its targets; with non-overlapping windows, every window does.
+  // The first window counts all its targets. If windows do not overlap, every window does.
   let from = 0;
   let done = 0;
   while (done < predictions) {
@@ -135,7 +139,7 @@ export const checkScoreOptions = (options: unknown): void => {
 
 /** Results for the tokens. */
 interface Found {
-  /** Number of tokens before the first predicted one: 0 or 1. */
+  /** Number of tokens before the first predicted token: 0 or 1. */
   readonly unpredicted: number;
   readonly logProbs: Float64Array;
   /** Empty if no candidates are requested. */
@@ -174,10 +178,10 @@ export const score = async (
   const stride = strideOf(options.stride, contextLength);
   const ids = typeof given === "string" ? tokenizer.encode(given, "text") : idsOf(given, vocabSize);
   const begin = beginOf(tokenizer);
-  /** 1 if nothing predicts the first token; 0 if a BOS token that the text does not contain itself predicts it. */
+  /** 1 if nothing predicts the first token. 0 if BOS predicts it; then the text itself does not begin with BOS. */
   const unpredicted = begin === undefined || ids[0] === begin ? 1 : 0;
   const targets = ids.subarray(unpredicted);
-  checkPredictable(ids.length + 1 - unpredicted, "score: text", "more text: nothing predicts the first token");
+  checkPredictable(ids.length + 1 - unpredicted, "score: text", "more text, because nothing predicts the first token");
   const mostRows = Math.max(1, Math.floor(Math.min(mostTokens, mostLogits / vocabSize) / contextLength));
   const logProbs = new Float64Array(ids.length);
   const candidates: (readonly Candidate[])[] = [];

@@ -8,8 +8,8 @@ type WholeText<Options> = readonly [
 ];
 
 /**
- * Arguments for evaluating a given text. This is not in train/, because a model in a worker needs it without any code
- * of training.
+ * Arguments for evaluating a given text. This is not in train/, because a model in a worker needs it but must not load
+ * the code of training.
  * @throws ConfigError or DataError for invalid options.
  */
 export const wholeText = <Options extends { readonly text: string }>(given: Options): WholeText<Options> => {

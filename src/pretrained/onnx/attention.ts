@@ -9,7 +9,7 @@ import type { Products } from "./linear.ts";
 import { rmsNorm } from "./pieces.ts";
 import { floatTensor, type NamedWeights } from "./weights.ts";
 
-/** Cosines and sines of each token's rotary angles, [B, 1, T, R/2]. */
+/** Cosines and sines of the rotary angles of each token, [B, 1, T, R/2]. */
 export interface Angles {
   readonly cos: Name;
   readonly sin: Name;
@@ -17,11 +17,11 @@ export interface Angles {
 
 /** Parts of the graph that all blocks share. */
 export interface Shared {
-  /** Tensor with the sizes B and T. */
+  /** Vector with the sizes B and T. */
   readonly batchTime: Name;
-  /** Mask that is added to a layer's scores, [B, 1, T, S]. */
+  /** Mask [B, 1, T, S] that is added to a layer's scores. */
   readonly bias: (spec: LayerSpec) => Name;
-  /** Angles of a layer; null: the layer has no rotary position embeddings. */
+  /** Angles of a layer; null if the layer has no rotary position embeddings. */
   readonly angles: (spec: LayerSpec) => Angles | null;
   readonly weights: NamedWeights;
   readonly by: Products;
@@ -39,7 +39,7 @@ const rotated = (builder: GraphBuilder, x: Name, { cos, sin }: Angles, half: num
   return node("Concat", [...turned, ...others], { axis: whole(-1) });
 };
 
-/** Attention of x [N, C] → [N, C], without the residual. @param i index of the block. */
+/** Attention without the residual: x [N, C] → [N, C]. @param i index of the block. */
 export const attention = (builder: GraphBuilder, config: ModelConfig, i: number, x: Name, shared: Shared): Name => {
   const { node } = builder;
   const { batchTime, weights, by } = shared;
@@ -55,7 +55,7 @@ export const attention = (builder: GraphBuilder, config: ModelConfig, i: number,
 
   const normed = (of: Name, norm: string): Name =>
     rmsNorm(builder, of, builder.tensor(floatTensor(weights, `${layer}.${norm}.weight`)), config.norm.eps);
-  /** [N, n·D] → [B, n, T, D], after the norm of queries or keys, if there is one. */
+  /** [N, n·D] → [B, n, T, D]. If queries or keys have a norm, it is applied first. */
   const byHeads = (of: Name, count: number, norm: string | null): Name => {
     const shape = node("Concat", [batchTime, builder.wholes(count, headDim)], { axis: whole(0) });
     const rows = norm !== null && qkNorm === "all" ? normed(of, norm) : of; // [N, n·D]
@@ -70,7 +70,7 @@ export const attention = (builder: GraphBuilder, config: ModelConfig, i: number,
   const keys = withPast("key", turn(byHeads(k, keyHeads, "keyNorm"))); // [B, Hk, S, D]
   const values = withPast("value", byHeads(v, keyHeads, null)); // [B, Hk, S, D]
 
-  // Grouped-query attention: the G query heads that share a key head become more rows of it, [B, Hk, G·T, D]. In a
+  // Grouped-query attention: G query heads share a key head. They become rows of this key head, [B, Hk, G·T, D]. In a
   // shape for Reshape, 0 means that an axis keeps its size.
   const grouped = (of: Name): Name =>
     heads === keyHeads ? of : node("Reshape", [of, builder.wholes(0, keyHeads, -1, 0)]);

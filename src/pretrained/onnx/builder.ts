@@ -38,7 +38,7 @@ export interface GraphBuilder {
   readonly tensor: (tensor: OnnxTensor) => Name;
   /** Reserves a name for an input or output. */
   readonly reserve: (name: Name) => void;
-  /** Prefixes the names of everything that is added while `build` runs with `place`. */
+  /** Puts the prefix `place` before the names of everything that is added while `build` runs. */
   readonly within: <T>(place: string, build: () => T) => T;
   /** Returns the finished graph. */
   readonly finish: (name: string, inputs: readonly OnnxValue[], outputs: readonly OnnxValue[]) => OnnxGraph;

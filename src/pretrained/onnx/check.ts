@@ -13,11 +13,12 @@ import { type OnnxDType, onnxDTypes } from "./transformer.ts";
 /** Options of `saveOnnx`. */
 export interface SaveOnnxOptions {
   /**
-   * Number format of the matrices. `float32` writes `model.onnx`, the default of transformers.js in Node. `int8` writes
-   * `model_quantized.onnx`, the default in pages, which is a quarter of the size. Default: both files.
+   * Number format of the matrices. "float32" writes `model.onnx`, which transformers.js loads by default in Node.
+   * "int8" writes `model_quantized.onnx`, which it loads by default in pages; this file is a quarter of the size.
+   * Default: both files.
    */
   readonly dtype?: OnnxDType | undefined;
-  /** Cancels the work; nothing is written then. Default: none. */
+  /** Cancels the work; then nothing is written. Default: none. */
   readonly signal?: AbortSignal | undefined;
   /** Gets the number of bytes written so far and the total. Default: none. */
   readonly onProgress?: ((bytes: number, all: number) => void) | undefined;
@@ -27,8 +28,8 @@ export interface SaveOnnxOptions {
 export const where = "saveOnnx";
 
 /**
- * @throws ConfigError for invalid arguments, or a model with an adapter in use, with heads switched off, or without
- * float32 weights.
+ * @throws ConfigError for invalid arguments, or for a model that has an adapter in use, has heads switched off, or has
+ * no float32 weights.
  */
 export const checkArguments = (lm: LanguageModel, options: SaveOnnxOptions): void => {
   checkLanguageModel(`${where}: model`, lm, "a model from loadPretrained");

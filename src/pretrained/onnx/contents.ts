@@ -11,10 +11,10 @@ import { configText, forms, generationText, tokenizerText } from "./texts.ts";
 import { modelGraph, onnxDTypes } from "./transformer.ts";
 import { namedWeights } from "./weights.ts";
 
-/** Name of the folder for graphs in the model's folder. */
+/** Name of the folder inside a model's folder that has the graphs. */
 export const graphFolder = "onnx";
 
-/** Whether `name` is a file name that Foretoken writes in the folder for graphs. */
+/** Whether `name` is the name of a file that Foretoken writes in the folder of the graphs. */
 export const isGraphName = (name: string): boolean => /^model(_quantized)?\.onnx(_data(_\d+)?)?$/u.test(name);
 
 /** A folder's files, by their paths in the folder. */
@@ -57,7 +57,7 @@ export interface OnnxSource extends Pick<LanguageModel, "tokenizer" | "endTokens
   readonly read: ReadValues;
 }
 
-/** Source for a loaded model, without an adapter. */
+/** A source of weights for a loaded model without an adapter. */
 export const sourceOf = ({ model, tokenizer, endTokens, chatTemplate }: LanguageModel): OnnxSource => {
   const { config, vocabSize, backend, arena } = model;
   return { config, vocabSize, tokenizer, endTokens, chatTemplate, read: arenaReader(backend, arena) };
@@ -78,7 +78,7 @@ export const onnxFolder = (
   for (const [name, content] of Object.entries(
     pretrainedFiles(config, tokenizer, read, { vocabSize, endTokens, chatTemplate }),
   )) {
-    // Contents that are not text are the weights, which are in the graphs here.
+    // Contents that are not text are weights. They are left out, because the graphs have the weights.
     if (typeof content === "string") texts[name] = content;
   }
   const dtypes = options.dtype === undefined ? onnxDTypes : [options.dtype];

@@ -1,15 +1,13 @@
 /**
  * Matrix products with a model's weights, in float32 or int8.
- *
- * float32: `Gemm` reads a weight [out, in] without transposing it. So an embedding that is also the head is stored
+ * float32: `Gemm` reads a weight [out, in] without transposing it. So an embedding that is also the head is stored only
  * once.
- *
  * int8: each row of a weight (one output) has its own scale: w ≈ s·(u − 128), with u from 1 to 255. Each row of
- * activations also has its own scale, from its largest magnitude, so a row of the result does not depend on other rows.
- * Activations are rounded to two 8-bit integers: x ≈ s·(high + low/254). With only one integer, SmolLM2-135M loses 0.04
- * nats per token. The low parts are appended as further rows below the high parts, so one product reads the weight only
- * once. `MatMulInteger` adds integer products exactly. Both of its inputs are unsigned: with a signed input, ONNX
- * Runtime adds pairs of products in 16 bits on some CPUs, which overflows.
+ * activations has its own scale too, from the largest magnitude in the row, so a row of the result does not depend on
+ * other rows. Each activation is rounded to two 8-bit integers: x ≈ s·(high + low/254). With only one integer,
+ * SmolLM2-135M loses 0.04 nats per token. The low parts are appended as further rows below the high parts, so one
+ * product reads the weight only once. `MatMulInteger` adds integer products exactly. Both of its inputs are unsigned,
+ * because of ONNX Runtime: if an input is signed, it adds pairs of products in 16 bits on some CPUs, which overflows.
  */
 import { castTypes, type OnnxTensor } from "../../io/onnx/model.ts";
 import type { Placed } from "../../models/arena.ts";
@@ -19,10 +17,11 @@ import { bytesOfFloats, floatTensor, type NamedWeights, weightOf, widthOf } from
 /** Matrix products with a model's weights. */
 export interface Products {
   /**
-   * x [N, in] → x·wᵀ + b [N, out], for the linear layer with this name. The token embedding is a layer without bias.
+   * Computes x·wᵀ + b [N, out] from x [N, in], for the linear layer with this name. The token embedding is a layer
+   * without bias.
    */
   readonly linear: (layer: string, x: Name) => Name;
-  /** Ids [N] → rows of the token embedding [N, C]. */
+  /** Looks up the rows [N, C] of the token embedding for ids [N]. */
   readonly tokens: (ids: Name) => Name;
 }
 
@@ -56,7 +55,7 @@ export const floatProducts = (builder: GraphBuilder, weights: NamedWeights): Pro
   };
 };
 
-/** Value of u that means 0. */
+/** The value of u that stands for 0. */
 const zeroPoint = 128;
 const levels = 127;
 
@@ -89,7 +88,7 @@ const scalesTensor = (weights: NamedWeights, weight: Placed): OnnxTensor => ({
   },
 });
 
-/** A weight [out, in] as u [in, out], the order that `MatMulInteger` reads. Held in memory as a whole. */
+/** A weight [out, in] as u [in, out], in the order that `MatMulInteger` reads. The whole weight is held in memory. */
 const roundedTensor = (weights: NamedWeights, weight: Placed): OnnxTensor => {
   const width = widthOf(weight);
   const outputs = weight.size / width;
@@ -117,10 +116,10 @@ export const roundedProducts = (builder: GraphBuilder, weights: NamedWeights): P
   };
   const { node, scalar } = builder;
   const zero = (): Name => scalar(zeroPoint, "uint8");
-  /** Rounds rows x [N, in] to u8 [2N, in], high parts above low parts, with scales [N, 1]. */
+  /** Rounds rows x [N, in] to u8 [2N, in], with the high parts above the low parts, and to scales [N, 1]. */
   const rounded = (x: Name): { readonly u8: Name; readonly scales: Name } => {
     const largest = node("ReduceMax", [node("Abs", [x])], { axes: wholes(-1), keepdims: whole(1) });
-    // The minimum avoids division by zero for a row of zeros.
+    // This minimum avoids division by zero for a row of zeros.
     const scales = node("Mul", [node("Max", [largest, scalar(2 ** -100)]), scalar(1 / levels)]);
     const all = node("Div", [x, scales]);
     const high = node("Round", [all]);
@@ -142,7 +141,7 @@ export const roundedProducts = (builder: GraphBuilder, weights: NamedWeights): P
     },
     tokens(ids) {
       const { u8, scales } = weight(tokenLayer);
-      // The weight is stored as [C, V], for the head, so the tokens' columns become rows.
+      // For the head, the weight is stored as [C, V]. The columns of the tokens must become rows.
       const columns = toFloat(node("Gather", [u8, ids], { axis: whole(1) })); // [C, N]
       const centred = node("Sub", [columns, scalar(zeroPoint)]);
       const scaled = node("Mul", [centred, node("Gather", [scales, ids], { axis: whole(0) })]);

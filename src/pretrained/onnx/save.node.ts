@@ -18,7 +18,7 @@ export interface SavedOnnx {
   readonly files: Readonly<Record<string, number>>;
 }
 
-/** @throws CheckpointError if an existing folder of graphs contains other files. */
+/** @throws CheckpointError if there is already a folder of graphs and it contains other files. */
 const checkGraphs = async (path: string, directory: string): Promise<void> => {
   const entries = await readdir(join(path, graphFolder)).catch((error: unknown) => {
     if (systemErrorCode(error) === "ENOENT") return [];
@@ -55,7 +55,7 @@ export const writeOnnx = async (
   try {
     await writeCheckpoint(path, Object.fromEntries(contents), { isNew: !replace, shown: directory });
   } catch (error) {
-    // Throw the signal's own reason, not the write error that it caused.
+    // Throw the signal's own reason, not the write error that the abort caused.
     options.signal?.throwIfAborted();
     throw error;
   }
@@ -64,11 +64,11 @@ export const writeOnnx = async (
 
 /**
  * Writes a model as a folder that transformers.js and ONNX Runtime read: `config.json`, `generation_config.json`, the
- * tokenizer's files, and graphs in `onnx/`. A graph gets a text and, for each layer, the keys and values of the text
- * before it. Graphs use only ONNX's default operators (version 17). In `model.onnx` all numbers are float32. In
- * `model_quantized.onnx` each row of a matrix and each row of activations is rounded to eight bits with its own scale.
- * An existing folder of this kind is replaced atomically: after a kill or an error, either the old or the new folder is
- * there, complete.
+ * tokenizer's files, and graphs in `onnx/`. The inputs of a graph are a text and, for each layer, the keys and values
+ * of the text before it. Graphs use only ONNX's default operators (version 17). In `model.onnx` all numbers are
+ * float32. In `model_quantized.onnx` each row of a matrix and each row of activations is rounded to eight bits with its
+ * own scale. An existing folder of this kind is replaced atomically: after a kill or an error, either the old or the
+ * new folder is there, complete.
  * @param directory created with its parents if it is missing.
  * @param lm a model from `loadPretrained` or `languageModel`, with float32 weights and no adapter in use.
  * @throws ConfigError if `transformers` has no class for the model, for example a model without a causal mask. Nothing
@@ -78,7 +78,6 @@ export const writeOnnx = async (
  * @example
  * ```ts
  * import { loadPretrained, saveOnnx } from "foretoken";
- *
  * const lm = await loadPretrained("runs/notes/best");
  * await saveOnnx("models/notes-onnx", lm, { dtype: "int8" });
  * await lm.close();

@@ -21,7 +21,7 @@ import { bytesOfFloats, floatTensor, type NamedWeights } from "./weights.ts";
 
 /** Number formats of a graph's weights. */
 export const onnxDTypes = ["float32", "int8"] as const;
-/** Number format of the matrices of an ONNX file: float32, or int8 with a scale for each output. */
+/** Number format of the matrices of an ONNX file: float32, or int8 with one scale for each output of a matrix. */
 export type OnnxDType = (typeof onnxDTypes)[number];
 
 const products = { float32: floatProducts, int8: roundedProducts } as const satisfies Record<
@@ -32,7 +32,7 @@ const products = { float32: floatProducts, int8: roundedProducts } as const sati
 /** Number of table values that are computed at once. */
 const madeAtATime = 2 ** 16;
 
-/** Wavelengths of a table of angles, and the name prefix of its tensors. */
+/** The wavelengths for a table of angles, and the prefix of the names of its tensors. */
 interface Wavelengths extends Pick<RopeConfig, "theta" | "scaling"> {
   readonly name: string;
 }
@@ -55,7 +55,7 @@ const angleTable = (config: ModelConfig, { name, theta, scaling }: Wavelengths, 
   };
 };
 
-/** Cosines and sines of each token's angles, [B, 1, T, R/2], shared by all heads. */
+/** Cosines and sines of the angles of each token, [B, 1, T, R/2]. All heads share them. */
 const anglesOf = (builder: GraphBuilder, config: ModelConfig, wavelengths: Wavelengths, places: Name): Angles => {
   const { node } = builder;
   const rows = (which: "cos" | "sin"): Name => {
@@ -65,10 +65,13 @@ const anglesOf = (builder: GraphBuilder, config: ModelConfig, wavelengths: Wavel
   return { cos: rows("cos"), sin: rows("sin") };
 };
 
-/** Added to masked scores; its exponential is 0. It is finite, so a row whose tokens are all masked gives no NaN. */
+/**
+ * This number is added to masked scores. Its exponential is 0. It is finite, so a row whose tokens are all masked does
+ * not become NaN.
+ */
 const masked = -1e30;
 
-/** Angles of each layer. Layers with a window may have other wavelengths. */
+/** Angles of each layer. Layers with a window may have other wavelengths than the other layers. */
 const anglesByLayer = (builder: GraphBuilder, config: ModelConfig, places: Name): Shared["angles"] => {
   const { position, window, nLayer } = config;
   if (position.kind !== "rope") return () => null;
@@ -85,8 +88,8 @@ const anglesByLayer = (builder: GraphBuilder, config: ModelConfig, places: Name)
 };
 
 /**
- * Mask to add to scores, [B, 1, T, S]; 0 where a query sees a key. @param window number of tokens a query sees; null:
- * all previous tokens.
+ * Mask [B, 1, T, S] that is added to scores. It is 0 where a query sees a key. @param window number of tokens that a
+ * query sees; null if it sees all previous tokens.
  */
 const maskOf = (builder: GraphBuilder, ids: Name, mask: Name, window: number | null): Name => {
   const { node, scalar } = builder;
@@ -104,7 +107,7 @@ const maskOf = (builder: GraphBuilder, ids: Name, mask: Name, window: number | n
   return node("Unsqueeze", [node("Where", [sees, scalar(0), scalar(masked)]), builder.wholes(1)]);
 };
 
-/** Applies the activation function to the hidden layer, or to the gate if there is one. */
+/** Applies the activation function to the gate; without a gate, to the hidden layer. */
 const activated = (builder: GraphBuilder, config: MlpConfig, x: Name): Name => {
   switch (config.kind) {
     case "gelu":
@@ -119,7 +122,7 @@ const activated = (builder: GraphBuilder, config: MlpConfig, x: Name): Name => {
   }
 };
 
-/** Masks of the layers: one mask for each window size. */
+/** Masks of the layers. There is one mask for each window size. */
 const masksByLayer = (builder: GraphBuilder, config: ModelConfig, ids: Name, mask: Name): Shared["bias"] => {
   const windows = new Set(Array.from({ length: config.nLayer }, (_, i) => layerOf(config, i).window));
   const masks = new Map(
@@ -170,7 +173,7 @@ const valuesOf = (config: ModelConfig, vocabSize: number) => {
 
 /**
  * The graph of a model.
- * @param weights weights of the configuration's layout.
+ * @param weights weights in the layout of the configuration.
  */
 export const modelGraph = (
   config: ModelConfig,
@@ -196,7 +199,7 @@ export const modelGraph = (
   const angles = anglesByLayer(builder, config, places);
   const bias = masksByLayer(builder, config, ids, mask);
   const shared = { batchTime, bias, angles, weights, by };
-  /** x + f(x), with the norms before or after f. */
+  /** Computes x + f(x). The configuration puts norms before f, after f, or both. */
   const branch = (name: string, input: Name, f: (of: Name) => Name): Name => {
     const norm = (end: string, of: Name): Name => normalise(builder, config.norm, weights, `${name}${end}`, of);
     const result = within(name, () => {

@@ -15,7 +15,7 @@ export interface NamedWeights {
   readonly rows: (weight: Placed) => AsyncIterable<Float32Array>;
 }
 
-/** Length of a row; of a vector, its whole length. */
+/** Length of a row of a matrix, or length of a vector. */
 export const widthOf = ({ shape, size }: Placed): number => (shape.length < 2 ? size : (shape.at(-1) ?? 1));
 
 /** @param where the model, for errors. */

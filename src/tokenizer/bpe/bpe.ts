@@ -1,7 +1,7 @@
 /**
- * Byte-level byte-pair encoding. A text's UTF-8 is split into pieces; in each piece, pairs of tokens are merged in a
- * fixed order. Sennrich et al. 2016, "Neural Machine Translation of Rare Words with Subword Units"; over bytes, as in
- * GPT-2. If every byte has a token, every text can be encoded and decoded without loss.
+ * Byte-level byte-pair encoding. The UTF-8 of a text is split into pieces. In each piece, pairs of tokens are merged in
+ * a fixed order. If every byte has a token, every text can be encoded and decoded without loss. Sennrich et al. 2016,
+ * "Neural Machine Translation of Rare Words with Subword Units"; over bytes, as in GPT-2.
  */
 import { checkText } from "../../core/checks/check-arguments.ts";
 import { CheckpointError, DataError } from "../../core/errors/errors.ts";
@@ -32,7 +32,7 @@ export interface BpeTokenizer extends Tokenizer {
 
 const byId = (a: SpecialToken, b: SpecialToken): number => a.id - b.id;
 
-/** @throws CheckpointError for an id that is taken, or far above the number of tokens. */
+/** @throws CheckpointError for an id that another token has, or an id far above the number of tokens. */
 const checkNamed = (tokens: readonly string[], named: readonly SpecialToken[], where: string): void => {
   const names = new Map<number, string>();
   for (const { id, name } of named) {
@@ -57,7 +57,8 @@ const checkNamed = (tokens: readonly string[], named: readonly SpecialToken[], w
 const noBytes = new Uint8Array();
 
 /**
- * Table of the tokens' bytes, to look up a whole piece. @param bytes bytes of a token; empty: the token is left out.
+ * Table for looking up a whole piece among the bytes of the tokens. @param bytes bytes of a token; a token with no
+ * bytes is left out.
  */
 const wholeTokens = (count: number, bytes: (id: number) => Uint8Array) => {
   const pieces = pieceTable();

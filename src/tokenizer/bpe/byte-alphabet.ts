@@ -1,6 +1,7 @@
 /**
- * GPT-2's byte alphabet: a printable character for each byte, so that any bytes can be written as text. Visible Latin-1
- * characters represent themselves; the other 68 bytes get code points from 256. Source: GPT-2's `bytes_to_unicode`.
+ * GPT-2's byte alphabet. It has a printable character for each byte, so any bytes can be written as text. Visible
+ * Latin-1 characters represent themselves; the other 68 bytes get code points from 256. Source: GPT-2's
+ * `bytes_to_unicode`.
  */
 const isVisible = (byte: number): boolean =>
   (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || (byte >= 0xae && byte <= 0xff);
@@ -17,7 +18,10 @@ const byteOfCodePoint: ReadonlyMap<number, number> = new Map(
   characterOfByte.map((character, byte) => [character.charCodeAt(0), byte]),
 );
 
-/** All bytes, sorted by their characters. GPT-2's vocabulary and Foretoken's number the byte tokens in this order. */
+/**
+ * All bytes, sorted by their characters. The byte tokens in GPT-2's vocabulary and in Foretoken's vocabularies have
+ * this order.
+ */
 export const bytesInOrder: readonly number[] = Array.from({ length: 256 }, (_, byte) => byte).sort(
   (a, b) => (characterOfByte[a]?.charCodeAt(0) ?? 0) - (characterOfByte[b]?.charCodeAt(0) ?? 0),
 );

@@ -4,10 +4,10 @@ import { doubled } from "./pair-table.ts";
 import { type PieceTable, pieceTable } from "./piece-table.ts";
 import type { NextPiece } from "./split/split.ts";
 
-/** Maximum number of cached pieces, and of their bytes. A full cache is cleared. */
+/** Maximum number of cached pieces, and maximum number of their bytes. A full cache is cleared. */
 const mostPieces = 2 ** 18;
 const mostBytes = 2 ** 23;
-/** Maximum length of a cached piece: longer pieces rarely repeat. */
+/** Maximum length of a cached piece. Longer pieces are not cached, because they rarely repeat. */
 const longestRemembered = 64;
 
 /** The parts of a vocabulary that encoding needs. */
@@ -16,7 +16,7 @@ export interface EncoderParts {
   readonly merges: Merges;
   /** Token of each byte. */
   readonly idOfByte: Int32Array;
-  /** Tokens that replace a whole piece without merging; undefined: only merges make tokens. */
+  /** Tokens that replace a whole piece without merging; undefined if only merges make tokens. */
   readonly whole: { readonly pieces: PieceTable; readonly ids: Int32Array } | undefined;
 }
 

@@ -1,4 +1,7 @@
-/** Merges the symbols of a piece. The pair with the lowest rank is merged first; among equal ranks, the leftmost. */
+/**
+ * Merges the symbols of a piece. The pair with the lowest rank is merged first. If several pairs have this rank, the
+ * leftmost is merged first.
+ */
 import { minHeap } from "./min-heap.ts";
 import type { PairTable } from "./pair-table.ts";
 
@@ -10,10 +13,10 @@ export interface Merges {
   readonly merged: Int32Array;
 }
 
-/** Up to this length, scanning all pairs for each merge is faster than a heap. */
+/** Maximum number of symbols for which scanning all pairs before each merge is faster than a heap. */
 const longestScan = 48;
 
-/** Rank above all others: the pair is not merged. */
+/** A rank above all others. It means that the pair is not merged. */
 const unmerged = 2 ** 31 - 1;
 
 /** Merges at most `longestScan` symbols in place. Returns the number of remaining symbols. */
@@ -45,14 +48,17 @@ const mergeShort = (symbols: Int32Array, length: number, { ranks, merged }: Merg
   }
 };
 
-/** Heap entries are rank × 2³¹ + place; exact in a double for ranks below 2²². */
+/** A heap entry is rank × 2³¹ + place. For ranks below 2²² it is exact in a double. */
 const placeRange = 2 ** 31;
 
 /** Merges a piece of any length in place, in O(n log n). Returns the number of remaining symbols. */
 const mergeLong = (symbols: Int32Array, length: number, { ranks, merged }: Merges): number => {
   const next = Int32Array.from({ length }, (_, i) => i + 1);
   const previous = Int32Array.from({ length }, (_, i) => i - 1);
-  /** Rank of the pair that begins at a place; also `unmerged` if the place was merged into another. */
+  /**
+   * Rank of the pair that begins at a place. Also `unmerged` if the symbol at this place was merged into the previous
+   * symbol.
+   */
   const pairRanks = new Int32Array(length).fill(unmerged);
   const heap = minHeap(length);
   const enter = (i: number): void => {
@@ -65,7 +71,7 @@ const mergeLong = (symbols: Int32Array, length: number, { ranks, merged }: Merge
   for (let entry = heap.pop(); entry !== undefined; entry = heap.pop()) {
     const rank = Math.floor(entry / placeRange);
     const at = entry - rank * placeRange;
-    // Skip an outdated entry: its symbols have changed.
+    // Skip an outdated entry: the symbols at its place have changed.
     if (pairRanks[at] !== rank) continue;
     const taken = next[at] as number;
     const after = next[taken] as number;

@@ -1,6 +1,6 @@
 /**
- * Bytes without a token. A byte-level vocabulary that was learned without all 256 bytes, such as SmolLM2's, has no
- * token for bytes that its training text did not contain. Other programs silently drop such bytes.
+ * Finds bytes without a token. If a byte-level vocabulary was learned without all 256 bytes, as SmolLM2's was, it has
+ * no token for bytes that were not in its training text. Other programs silently drop such bytes.
  */
 import { DataError } from "../../core/errors/errors.ts";
 import { describeCharacters } from "../unknown.ts";
@@ -10,7 +10,7 @@ export const noToken = -1;
 
 /**
  * Makes a check of texts; undefined if every byte has a token.
- * @returns a function that throws a DataError for a text with a byte that has no token. The error names all unknown
+ * @returns a function that throws a DataError if a text has a byte without a token. The error names all unknown
  * characters.
  */
 export const missingBytesCheck = (idOfByte: Int32Array): ((text: string, where: string) => void) | undefined => {

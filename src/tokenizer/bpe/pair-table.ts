@@ -1,6 +1,6 @@
 /**
- * Hash table that numbers distinct pairs of ids from 0 in the order of insertion. Uses typed arrays, open addressing
- * and linear probing.
+ * Hash table that numbers distinct pairs of ids. The numbers begin at 0 and follow the order of insertion. The table
+ * uses typed arrays, open addressing and linear probing.
  */
 export interface PairTable {
   /** Number of pairs. */

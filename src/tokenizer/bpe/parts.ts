@@ -16,7 +16,7 @@ import { show } from "../../core/text/show.ts";
 import type { SpecialToken } from "../tokenizer.ts";
 import { type SplitPattern, splitPatterns } from "./split/patterns.ts";
 
-/** Two tokens that are merged into one. As a string, the two are separated by a space. */
+/** Two tokens that are merged into a single token. In a string, the two tokens are separated by a space. */
 export type MergeRule = readonly [left: string, right: string] | string;
 
 /** The parts of a byte-level BPE tokenizer. */
@@ -27,14 +27,15 @@ export interface BpeParts {
   readonly merges: readonly MergeRule[];
   /** Rules that split a text into pieces. */
   readonly pattern: SplitPattern;
-  /** Special tokens. Their ids are in `tokens` or follow it. */
+  /** Special tokens. Their ids are indices in `tokens`, or follow the last index. */
   readonly specialTokens: readonly SpecialToken[];
   /** Tokens that `encode` finds in a text by their whole name, before it splits the rest. Default: none. */
   readonly namedTokens?: readonly SpecialToken[] | undefined;
   /** Id of the special token that ends a text. Default: the id of `<|endoftext|>`, if there is one. */
   readonly endOfText?: number | null | undefined;
   /**
-   * Whether a piece that equals a token becomes that token, even if merges would give another result. Default: false.
+   * Whether a piece that equals a token always becomes that token, even if merges would give another result. Default:
+   * false.
    */
   readonly ignoreMerges?: boolean | undefined;
   /** Unicode normalization that `encode` applies. Decoding returns the normalized text. */
@@ -45,10 +46,13 @@ const isMerge: Form = (value) =>
   isText(value) || (isList(value) && (value as unknown[]).length === 2 && listOf(isText)(value));
 const isPattern: Form = (value) => splitPatterns.some((pattern) => pattern === value);
 
-/** Check of each part, and its description for an error. */
+/** A check of each part, and a description of the part for an error. */
 const forms: { readonly [Part in keyof Required<BpeParts>]: readonly [must: string, form: Form] } = {
   tokens: ["a list of strings", listOf(isText)],
-  merges: ["a list of merges, each two strings, or one string with a space between the two tokens", listOf(isMerge)],
+  merges: [
+    "a list of merges; a merge is a list of two tokens, or a string with a space between two tokens",
+    listOf(isMerge),
+  ],
   pattern: [alternatives(splitPatterns), isPattern],
   specialTokens: ["a list of tokens, each with id and name", listOf(isObject)],
   namedTokens: ["a list of tokens, each with id and name", optional(listOf(isObject))],

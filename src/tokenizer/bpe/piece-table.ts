@@ -1,6 +1,7 @@
 /**
- * Hash table that numbers distinct byte pieces from 0 in the order of insertion. Uses open addressing and linear
- * probing. Most pieces have at most eight bytes; these are compared as two integers instead of byte by byte.
+ * Hash table that numbers distinct byte pieces. The numbers begin at 0 and follow the order of insertion. The table
+ * uses open addressing and linear probing. Most pieces have at most eight bytes; they are compared as two integers
+ * instead of byte by byte.
  */
 import { doubled } from "./pair-table.ts";
 
@@ -13,7 +14,10 @@ export interface PieceTable {
   find(bytes: Uint8Array, from: number, to: number): number;
   /** Index of the piece `bytes[from..to)`, which is added if it is new. */
   add(bytes: Uint8Array, from: number, to: number): number;
-  /** Bytes of all pieces in order; piece i is `offset(i)` to `offset(i + 1)`. Valid until the next `add`. */
+  /**
+   * Bytes of all pieces in the order of their indices. Piece i is from `offset(i)` to `offset(i + 1)`. The array is
+   * valid until the next `add`.
+   */
   bytes(): Uint8Array;
   offset(index: number): number;
   clear(): void;
@@ -28,7 +32,9 @@ const mix = (hash: number, word: number): number => {
 };
 
 const noBytes = new Uint8Array();
-/** A slot has four numbers: a key of two numbers, the number of bytes, and the piece's index (-1: free). */
+/**
+ * A slot has four numbers: two numbers of the key, the number of bytes, and the piece's index (-1 if the slot is free).
+ */
 const slotSize = 4;
 const shortPiece = 8;
 

@@ -12,7 +12,7 @@ import { mostTokens } from "./vocabulary.ts";
 /** Fields of a BPE model that Foretoken's encoder does not support. */
 const foreignFields = ["continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "dropout"];
 
-/** Whether every byte has a token. Then the unknown token, which some files name, never occurs. */
+/** Whether every byte has a token. If so, the unknown token, which some files name, never occurs. */
 const hasEveryByte = (vocab: unknown): boolean =>
   isRecord(vocab) && characterOfByte.every((character) => Object.hasOwn(vocab, character));
 
@@ -24,7 +24,10 @@ const isPlainModel = (model: unknown): model is Record<string, unknown> =>
   foreignFields.every((field) => !model[field]) &&
   (!model.unk_token || hasEveryByte(model.vocab));
 
-/** Whether the name of an added token is matched exactly. */
+/**
+ * Whether the name of an added token is matched exactly: as it is written, also inside a word, and without the spaces
+ * around it.
+ */
 export const isExact = (added: Record<string, unknown>, hasNormalizer: boolean): boolean =>
   !added.single_word && !added.lstrip && !added.rstrip && !(hasNormalizer && added.normalized);
 
@@ -108,7 +111,8 @@ export const bpePartsOf = (json: unknown, where: string): BpeParts => {
   return {
     tokens: tokensOf(model.vocab, where),
     merges: checkMerges(model.merges, where),
-    // gpt4 and llama3 have the same regular expression; only llama3 ignores merges for whole tokens.
+    // gpt4 and llama3 have the same regular expression. Only with llama3, a piece that equals a token becomes this
+    // token without merges.
     pattern: pattern === "gpt4" && ignoreMerges ? "llama3" : pattern,
     ...addedOf(file.added_tokens, where),
     ignoreMerges,

@@ -7,11 +7,15 @@ import { noToken } from "./missing-bytes.ts";
 import { pairTable } from "./pair-table.ts";
 import type { MergeRule } from "./parts.ts";
 
-/** Maximum number of tokens. Heap entries of merges rely on it, and it limits the memory that a forged id can claim. */
+/**
+ * Maximum number of tokens. The heap entries of merges need this limit. It also limits the memory that a forged id can
+ * claim.
+ */
 export const mostTokens = 2 ** 22;
 
 /**
- * Ids of tokens by their texts. If two tokens have the same text, the first one counts. "" is an id without a token.
+ * Ids of tokens by their texts. If two tokens have the same text, the first one counts. A token "" stands for an id
+ * without a token.
  */
 export const idsOf = (tokens: readonly string[]): ReadonlyMap<string, number> => {
   const ids = new Map<string, number>();
@@ -37,7 +41,7 @@ export const mergesOf = (rules: readonly MergeRule[], ids: ReadonlyMap<string, n
     });
   };
   const found = pairTable(rules.length);
-  /** Index of the last rule of each distinct pair; the last rule counts. */
+  /** Index of the rule of each distinct pair. If a pair has several rules, the last one counts. */
   const lastRule: number[] = [];
   const mergedOfRule = new Int32Array(rules.length);
   for (const [i, rule] of rules.entries()) {
@@ -53,8 +57,8 @@ export const mergesOf = (rules: readonly MergeRule[], ids: ReadonlyMap<string, n
 };
 
 /**
- * Token of each byte, or `noToken`: some vocabularies lack bytes.
- * @throws CheckpointError if no byte has a token; then the tokens are not in the byte alphabet.
+ * Token of each byte; `noToken` for a byte that the vocabulary lacks.
+ * @throws CheckpointError if no byte has a token, because the tokens are then not in the byte alphabet.
  */
 export const idsOfBytes = (ids: ReadonlyMap<string, number>, where: string): Int32Array => {
   const found = Int32Array.from(characterOfByte, (character) => ids.get(character) ?? noToken);
@@ -62,6 +66,6 @@ export const idsOfBytes = (ids: ReadonlyMap<string, number>, where: string): Int
   throw new CheckpointError({
     where,
     must: "the vocabulary must have tokens for single bytes",
-    got: "a token for none of the 256 bytes",
+    got: "no token for any of the 256 bytes",
   });
 };

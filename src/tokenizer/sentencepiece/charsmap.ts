@@ -1,7 +1,8 @@
 /**
- * SentencePiece's normalization table (`precompiled_charsmap`): which UTF-8 sequences are replaced, and by what.
- * Format: the size of a trie in bytes as a 32-bit little-endian integer; the trie, a double array as Darts-clone writes
- * it; the replacements, each ended by a zero byte. Source: `normalizer_spec.precompiled_charsmap` in SentencePiece.
+ * SentencePiece's normalization table (`precompiled_charsmap`). It says which UTF-8 sequences are replaced, and what
+ * replaces them. The table has three parts: the size of a trie in bytes, as a 32-bit little-endian integer; the trie,
+ * as the double array that Darts-clone writes; and the replacements, each with a zero byte at its end. Source:
+ * `normalizer_spec.precompiled_charsmap` in SentencePiece.
  */
 import { CheckpointError } from "../../core/errors/errors.ts";
 
@@ -25,9 +26,12 @@ export const charsmapOf = (bytes: Uint8Array, where: string): Charsmap | undefin
   return { bytes, trie, replacements: bytes.subarray(4 + size) };
 };
 
-/** Offset from a unit to its children. */
+/** Offset from a unit of the trie to its children. */
 const offsetOf = (unit: number): number => (unit >>> 10) << ((unit & 0x200) >>> 6);
-/** The byte that leads to a unit, plus a bit that is set only for values. */
+/**
+ * The byte on the edge from a unit's parent to the unit. If the unit is a value, the top bit is set too, so no byte
+ * equals the label.
+ */
 const labelOf = (unit: number): number => unit & 0x800000ff;
 const hasValue = (unit: number): boolean => ((unit >>> 8) & 1) === 1;
 const placeIn = (unit: number): number => unit & 0x7fffffff;
@@ -36,8 +40,8 @@ const placeIn = (unit: number): number => unit & 0x7fffffff;
 const widthOf = (byte: number): number => (byte < 0x80 ? 1 : byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4);
 
 /**
- * The longest sequence at `from` that has a replacement: its end, and the offset of the replacement. `end` is 0 if
- * there is none.
+ * Finds the longest sequence at `from` that has a replacement. Returns the end of the sequence, and the offset of the
+ * replacement. `end` is 0 if there is none.
  */
 const found = ({ trie, replacements }: Charsmap, utf8: Uint8Array, from: number) => {
   let place = offsetOf(trie[0] as number);
@@ -45,7 +49,7 @@ const found = ({ trie, replacements }: Charsmap, utf8: Uint8Array, from: number)
   for (let at = from; at < utf8.length; at++) {
     const byte = utf8[at] as number;
     place ^= byte;
-    // A damaged table may lead outside itself; then nothing is found.
+    // In a damaged table, the place may be outside the trie; then the search ends.
     const unit = trie[place];
     if (unit === undefined || labelOf(unit) !== byte) break;
     place ^= offsetOf(unit);
@@ -56,7 +60,7 @@ const found = ({ trie, replacements }: Charsmap, utf8: Uint8Array, from: number)
   return { end, value };
 };
 
-/** Replaces characters of a text: at each position, the longest sequence that has a replacement. */
+/** Replaces characters of a text. At each position, it replaces the longest sequence that has a replacement. */
 export const mapCharacters = (charsmap: Charsmap, text: string): string => {
   const utf8 = new TextEncoder().encode(text);
   const { replacements } = charsmap;

@@ -1,6 +1,6 @@
-/** Finds places where a text can be cut before encoding, because no token of the vocabulary spans them. */
+/** Finds places where a text can be cut before it is encoded: no token of the vocabulary spans such a place. */
 
-/** log2 of the filter's size in bits. A collision only prevents a cut. */
+/** log2 of the filter's size in bits. If two pairs share a bit, a possible cut may be missed, but no cut is wrong. */
 const filterBits = 22;
 
 const bitOf = (left: number, right: number): number =>
@@ -10,9 +10,9 @@ const bitOf = (left: number, right: number): number =>
 const isSecondHalf = (unit: number): boolean => (unit & 0xfc00) === 0xdc00;
 
 /**
- * Makes a function that returns the end of the part that begins at `from`, which must be below the text's length.
+ * Makes a function that returns the end of the part that begins at `from`. `from` must be less than the text's length.
  * @param tokens all tokens that a text may be divided into.
- * @param before a character before which the text is always cut; undefined: none.
+ * @param before the text is always cut before this character; undefined if there is no such character.
  */
 export const nextCutOf = (tokens: Iterable<string>, before?: string): ((text: string, from: number) => number) => {
   /** Bloom filter of all pairs of neighbouring characters within a token. */

@@ -1,6 +1,6 @@
 /**
- * Encodes a normalized text. Cuts it into parts that no token spans, divides each part into tokens, and caches the
- * result.
+ * Encodes a normalized text. It cuts the text where no token spans the cut, divides each part into tokens, and caches
+ * the result.
  */
 import { appendId, type IdList } from "../bpe/encoder.ts";
 import { doubled } from "../bpe/pair-table.ts";
@@ -12,7 +12,7 @@ import { type DivideText, divideByScores } from "./viterbi.ts";
 
 /** Maximum number of cached parts. A full cache is cleared. */
 const mostRemembered = 2 ** 16;
-/** Maximum length of a cached part: longer parts rarely repeat. */
+/** Maximum length of a cached part. Longer parts are not cached, because they rarely repeat. */
 const longestRemembered = 48;
 
 /** Appends the ids of a text part to a list. */
@@ -60,20 +60,21 @@ const dividerOf = (parts: SentencePieceParts, vocabulary: Vocabulary, rules: Pai
     return divideByPairs({ find, order, token }, ids);
   }
   const { scores } = division;
-  // User-defined tokens score 0. They are normally found by name earlier; SentencePiece prefers them everywhere.
+  // A user-defined token scores 0. Such tokens are normally found by name before the text is divided. The score makes
+  // the encoder prefer them everywhere, as SentencePiece does.
   const scoreOf = (id: number): number => (kindOf[id] === kinds.userDefined ? 0 : (scores[id] as number));
   const found = new Map([...ids].filter(([, id]) => kindOf[id] !== kinds.unused && tokens[id] !== ""));
   return divideByScores(found, scoreOf, lowestScore(parts, scores));
 };
 
-/** The pairs that merge. @throws CheckpointError for a list of merges with unknown tokens. */
+/** Rules for the pairs that merge. @throws CheckpointError for a list of merges with unknown tokens. */
 export const rulesOf = ({ division, tokens }: SentencePieceParts, { ids }: Vocabulary, where: string): PairRules => {
   if (division.kind === "merges") return rulesInOrder(division.merges, ids, tokens, where);
   const textOf = (id: number): string => (id < 0 ? String.fromCodePoint(pointOf(id)) : (tokens[id] as string));
   return rulesByScore(division.kind === "bpe" ? division.scores : [], tokens.length, ids, textOf);
 };
 
-/** @param rules already checked rules of a list of merges. */
+/** @param rules the rules of a list of merges, if they were made before. */
 export const stretchEncoder = (parts: SentencePieceParts, vocabulary: Vocabulary, rules?: PairRules): EncodeStretch => {
   const divide = dividerOf(parts, vocabulary, rules);
   const { bytes, unknown } = vocabulary;
@@ -81,7 +82,7 @@ export const stretchEncoder = (parts: SentencePieceParts, vocabulary: Vocabulary
   const encoder = new TextEncoder();
   let remembered = new Map<string, Int32Array>();
 
-  /** Appends a character without a token: its byte tokens, or the unknown token. */
+  /** Appends the byte tokens of a character without a token, or the unknown token if there are no byte tokens. */
   const appendUnknown = (point: number, out: IdList, begin: number): void => {
     if (bytes !== undefined) {
       for (const byte of encoder.encode(String.fromCodePoint(point))) appendId(out, bytes[byte] as number);

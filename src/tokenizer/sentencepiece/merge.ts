@@ -1,4 +1,7 @@
-/** Merges the tokens of a text. The best pair is merged first; among equally good pairs, the leftmost. */
+/**
+ * Merges the tokens of a text. The best pair is merged first. If several pairs are equally good, the leftmost is merged
+ * first.
+ */
 import { CheckpointError } from "../../core/errors/errors.ts";
 import { show } from "../../core/text/show.ts";
 import { minHeap } from "../bpe/min-heap.ts";
@@ -7,7 +10,7 @@ import type { MergeRule } from "../bpe/parts.ts";
 
 /** Rules for merging pairs. */
 export interface PairRules {
-  /** Rule of a pair; -1: the pair does not merge. */
+  /** Index of the rule for a pair; -1 if the pair does not merge. */
   find(left: number, right: number): number;
   /** Priority of each rule: lower numbers merge first. Several rules may have the same priority. */
   readonly order: Int32Array;
@@ -91,7 +94,7 @@ export const rulesInOrder = (
   const pairs = pairTable(rules.length);
   const order = new Int32Array(rules.length);
   const token = new Int32Array(rules.length);
-  /** Special tokens and byte tokens: merges that involve them are ignored. */
+  /** All tokens, including special tokens and byte tokens. Merges that involve special or byte tokens are ignored. */
   let others: ReadonlySet<string> | undefined;
   const idOf = (text: string, rule: MergeRule): number => {
     const id = ids.get(text);
@@ -121,7 +124,7 @@ export const rulesInOrder = (
   return { find: pairs.find, order, token };
 };
 
-/** Heap entries are order × 2³¹ + place; exact in a double for orders below 2²². */
+/** A heap entry is order × 2³¹ + place. For orders below 2²² it is exact in a double. */
 const placeRange = 2 ** 31;
 
 /** Merges the first `length` symbols in place, in O(n log n). Returns the number of remaining symbols. */
@@ -130,7 +133,9 @@ export type MergePairs = (symbols: Int32Array, length: number) => number;
 export const mergePairs = ({ find, order, token }: PairRules): MergePairs => {
   let next = new Int32Array(64);
   let previous = new Int32Array(64);
-  /** Rule of the pair that begins at a place; also -1 if the place was merged into another. */
+  /**
+   * Rule of the pair that begins at a place. Also -1 if the symbol at this place was merged into the previous symbol.
+   */
   let rules = new Int32Array(64);
   const heap = minHeap(64);
   return (symbols, length) => {
@@ -154,7 +159,7 @@ export const mergePairs = ({ find, order, token }: PairRules): MergePairs => {
       const place = Math.floor(entry / placeRange);
       const at = entry - place * placeRange;
       const rule = rules[at] as number;
-      // Skip an outdated entry: its symbols have changed.
+      // Skip an outdated entry: the symbols at its place have changed.
       if (rule === -1 || order[rule] !== place) continue;
       const gone = next[at] as number;
       const after = next[gone] as number;

@@ -7,20 +7,23 @@ import type { TextStep } from "./steps.ts";
 /** Token kinds by SentencePiece's numbers, which GGUF files also use. */
 export const kinds = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
 
-/** Whether a text can be divided into tokens of this kind. SentencePiece does not look up tokens of other kinds. */
+/**
+ * Whether a text can be divided into tokens of this kind. SentencePiece never looks up tokens of the other kinds in a
+ * text.
+ */
 export const isFound = (kind: number | undefined): boolean =>
   kind === kinds.normal || kind === kinds.userDefined || kind === kinds.unused;
 
 /** How a text is divided into tokens. */
 export type Division =
   /**
-   * Byte-pair encoding by scores: the pair whose merged token has the highest score merges first; among equal scores,
-   * the leftmost.
+   * Byte-pair encoding by scores. The pair whose merged token has the highest score merges first; if scores are equal,
+   * the leftmost pair.
    */
   | { readonly kind: "bpe"; readonly scores: ArrayLike<number> }
   /** Byte-pair encoding by a list of merges in the order of priority. */
   | { readonly kind: "merges"; readonly merges: readonly MergeRule[] }
-  /** Unigram: the division with the highest sum of scores, which are log-probabilities. */
+  /** Unigram. The text is divided so that the sum of the tokens' scores, which are log-probabilities, is highest. */
   | { readonly kind: "unigram"; readonly scores: ArrayLike<number> };
 
 /** The parts of a SentencePiece tokenizer. */
@@ -33,30 +36,33 @@ export interface SentencePieceParts {
   /** Normalization steps. */
   readonly steps: readonly TextStep[];
   /**
-   * Whether text is split into words, so that no token spans the beginning of a word even if the vocabulary has such a
+   * Whether text is split into words. Then no token spans the beginning of a word, even if the vocabulary has such a
    * token.
    */
   readonly splitsWords: boolean;
-  /** Whether adjacent characters without a token become a single unknown token, if there are no byte tokens. */
+  /**
+   * Whether adjacent characters without a token become a single unknown token. This matters only if there are no byte
+   * tokens.
+   */
   readonly joinsUnknown: boolean;
   /** Whether decoding removes the first space of a text. */
   readonly dropsFirstSpace: boolean;
-  /** Id of the end-of-text token; null: none. */
+  /** Id of the end-of-text token; null if there is none. */
   readonly endOfText: number | null;
-  /** Id of the BOS token; null: none. */
+  /** Id of the BOS token; null if there is none. */
   readonly beginOfText: number | null;
 }
 
-/** Lookup tables that follow from the kinds of tokens. */
+/** Lookup tables that are made from the tokens and their kinds. */
 export interface Vocabulary {
   /**
    * Ids of the tokens that a text can be divided into, by their texts. If two tokens have the same text, the first one
    * counts.
    */
   readonly ids: ReadonlyMap<string, number>;
-  /** Ids of the 256 byte tokens; undefined: none. */
+  /** Ids of the 256 byte tokens; undefined if there are none. */
   readonly bytes: Int32Array | undefined;
-  /** Id of the unknown token; undefined: none. */
+  /** Id of the unknown token; undefined if there is none. */
   readonly unknown: number | undefined;
 }
 

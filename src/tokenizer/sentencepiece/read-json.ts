@@ -81,13 +81,13 @@ const preTokenizerOf = (json: unknown, steps: readonly TextStep[]): PreTokenizer
   if (json.type === "Metaspace" && json.replacement === spaceSign) {
     return { steps: [{ kind: "metaspace", prefix: prefixOf(json) }], splitsWords: json.split !== false };
   }
-  // Gemma's pre-tokenizer splits at spaces, but its normalizer has already replaced all spaces.
+  // Gemma's pre-tokenizer splits at spaces, but there are none left, because its normalizer has already replaced them.
   const hasNoSpaces = steps.some((step) => step.kind === "replace" && step.from === " " && !step.to.includes(" "));
   const atSpaces = json.type === "Split" && isRecord(json.pattern) && json.pattern.String === " ";
   return atSpaces && hasNoSpaces && json.invert !== true ? { steps: [], splitsWords: false } : undefined;
 };
 
-/** Whether a decoder converts `▁` to spaces and has only supported steps. */
+/** Whether a decoder converts `▁` to spaces and has no steps that are not supported. */
 const isKnownDecoder = (json: unknown): boolean => {
   const steps = itemsOf(json, "decoders");
   const known = steps.every((step) => {
@@ -111,7 +111,7 @@ interface Reading {
   readonly splitsWords: boolean;
 }
 
-/** The normalization steps of a file; undefined if one is not supported. */
+/** The normalization steps of a file; undefined if a step is not supported. */
 const readingOf = (json: Json, where: string): Reading | undefined => {
   const steps = itemsOf(json.normalizer, "normalizers").map((one) => stepOf(one, where));
   if (steps.some((step) => step === undefined)) return undefined;
@@ -126,7 +126,7 @@ export const isSentencePieceJson = (json: unknown): boolean => {
   const added = json.added_tokens ?? [];
   if (!Array.isArray(added)) return false;
   if (!added.every((one) => !isRecord(one) || one.special === true || isExact(one, true))) return false;
-  // A damaged `Precompiled` table is reported later, when the file is read.
+  // If a `Precompiled` table is damaged, the error is thrown later, when the file is read.
   return itemsOf(json.normalizer, "normalizers").every(isKnownNormalizer) && hasKnownCut(json);
 };
 

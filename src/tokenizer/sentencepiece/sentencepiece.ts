@@ -1,6 +1,6 @@
 /**
- * SentencePiece tokenizers: byte-pair encoding by scores or merges, and Unigram. Spaces are replaced by ▁, and a text
- * need not be split into words. A character without a token becomes byte tokens. Kudo and Richardson 2018,
+ * SentencePiece tokenizers: byte-pair encoding by scores or by merges, and Unigram. Spaces are replaced by ▁, and a
+ * text need not be split into words. A character without a token becomes byte tokens. Kudo and Richardson 2018,
  * "SentencePiece: A simple and language independent subword tokenizer and detokenizer for Neural Text Processing".
  */
 import { checkText } from "../../core/checks/check-arguments.ts";
@@ -61,7 +61,10 @@ const namesOf = ({ tokens, kinds: kindOf }: SentencePieceParts, one: number, oth
   return found;
 };
 
-/** Check for characters without a token; undefined if byte tokens or an unknown token can represent them. */
+/**
+ * Check for characters without a token. Undefined if no check is needed, because byte tokens or an unknown token can
+ * represent such characters.
+ */
 const unknownCheck = ({ bytes, unknown, ids }: Vocabulary) => {
   if (bytes !== undefined || unknown !== undefined) return undefined;
   const known = new Set([...ids.keys()].filter((text) => text.length <= 2));
@@ -99,7 +102,7 @@ const bytesOfTokens = ({ tokens, kinds: kindOf }: SentencePieceParts): ((id: num
 /**
  * Makes a tokenizer from its parts.
  * @param where the source file, for errors.
- * @param json the `tokenizer.json` that the parts come from; undefined: `toJSON` generates it.
+ * @param json the `tokenizer.json` that the parts come from. If it is undefined, `toJSON` generates one.
  * @throws CheckpointError for damaged scores or types, or missing byte tokens.
  */
 export const sentencePieceTokenizer = (

@@ -4,7 +4,7 @@ import { spaceSign } from "./space-sign.ts";
 
 /** A normalization step, named as in a `tokenizer.json`. */
 export type TextStep =
-  /** Replaces characters by SentencePiece's own table, for example NFKC's. */
+  /** Replaces characters by SentencePiece's own table, for example the table for NFKC. */
   | { readonly kind: "precompiled"; readonly charsmap: Charsmap }
   | { readonly kind: "unicode"; readonly form: "NFC" | "NFD" | "NFKC" | "NFKD" }
   | { readonly kind: "replace"; readonly from: string; readonly to: string }
@@ -12,11 +12,12 @@ export type TextStep =
   | { readonly kind: "collapse"; readonly to: string }
   /** Removes white space at the left or right end. */
   | { readonly kind: "strip"; readonly left: boolean; readonly right: boolean }
-  /** Puts `text` before a part of a text, unless the part is empty. */
+  /** Puts `text` before a part of a text, unless the part is empty or follows other text directly. */
   | { readonly kind: "prepend"; readonly text: string }
   /**
-   * Replaces spaces by `▁`, and puts one `▁` before the text unless it begins with `▁`. `prefix` says where: before
-   * each part of the text, before the first part only, or never.
+   * Replaces spaces by `▁`. Depending on `prefix`, also puts one `▁` before a part that does not begin with `▁`:
+   * `always` at the beginning of the text and after a token that was found by its name, `first` only at the beginning
+   * of the text, and `never` nowhere.
    */
   | { readonly kind: "metaspace"; readonly prefix: "always" | "first" | "never" };
 
@@ -26,8 +27,8 @@ const stripped = (text: string, left: boolean, right: boolean): string => {
 };
 
 /**
- * Where a part of a text is: at the beginning of the text, after a token that was found by its name, or after other
- * text.
+ * Where a part of a text is: at the beginning of the text, after a token that was found by its name, or directly after
+ * other text.
  */
 export type StretchPlace = "first" | "afterToken" | "inside";
 
@@ -59,7 +60,10 @@ const taken = (text: string, step: TextStep, place: StretchPlace): string => {
 export const prepared = (steps: readonly TextStep[], text: string, place: StretchPlace): string =>
   steps.reduce((so, step) => taken(so, step, place), text);
 
-/** Steps for SentencePiece's own options. @param charsmap table of its normalization rule; undefined: none. */
+/**
+ * Normalization steps for SentencePiece's own options. @param charsmap table of the normalization rule; undefined if
+ * the rule has no table.
+ */
 export const stepsOf = (
   addSpacePrefix: boolean,
   removeExtraWhitespaces: boolean,

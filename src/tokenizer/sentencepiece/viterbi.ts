@@ -1,14 +1,13 @@
 /**
- * Finds the division of a text with the highest sum of log-probabilities, by Viterbi's algorithm over a trie of the
- * tokens. Kudo 2018, "Subword Regularization: Improving Neural Network Translation Models with Multiple Subword
- * Candidates".
+ * Divides a text so that the sum of log-probabilities is highest. Uses Viterbi's algorithm over a trie of the tokens.
+ * Kudo 2018, "Subword Regularization: Improving Neural Network Translation Models with Multiple Subword Candidates".
  */
 import { pairTable } from "../bpe/pair-table.ts";
 
-/** An unknown character scores this much below the lowest token; SentencePiece's constant. */
+/** The score of an unknown character is this much below the lowest score of a token. The number is SentencePiece's. */
 const unknownPenalty = 10;
 
-/** Appends the ids of a text part; for a character without a token, appends −1 − its code point. */
+/** Appends the ids of a text part. For a character without a token, it appends −1 minus the character's code point. */
 export type DivideText = (text: string, append: (id: number) => void) => void;
 
 /**
@@ -21,7 +20,7 @@ export const divideByScores = (
   scoreOf: (id: number) => number,
   lowest: number,
 ): DivideText => {
-  /** Edges of the trie. Node 0 is the root; a pair of a node and a UTF-16 unit leads to another node. */
+  /** Edges of the trie. Node 0 is the root. Each edge leads from a node, for a UTF-16 unit, to another node. */
   const edges = pairTable(ids.size);
   let tokenAt = new Int32Array(2 ** 10).fill(-1);
   for (const [text, id] of ids) {

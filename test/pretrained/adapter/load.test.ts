@@ -111,14 +111,12 @@ describe("a model with several adapters", () => {
   it("takes none that was not loaded into use", async () => {
     const lm = await loadPretrained(base, { ...reference, adapters: { one: one.directory } });
     expect(() => lm.useAdapter("on")).toThrow(
-      'useAdapter: must be "one" or null, a loaded adapter or no adapter; got "on"; try one',
+      'useAdapter: must be "one" or null; null means no adapter; got "on"; try one',
     );
     expect(lm.adapter).toBe("one");
     await lm.close();
     const plain = await loadPretrained(base, reference);
-    expect(() => plain.useAdapter("one")).toThrow(
-      'useAdapter: must be null, a loaded adapter or no adapter; got "one"',
-    );
+    expect(() => plain.useAdapter("one")).toThrow('useAdapter: must be null; null means no adapter; got "one"');
     await plain.close();
   });
 
@@ -210,10 +208,10 @@ describe("the model of an adapter", () => {
   it("goes with no other adapters, and a base with none but an adapter", async () => {
     const { directory, base } = peftAdapter("llama");
     expect(await failure(loadPretrained(directory, { ...reference, adapter: directory }))).toMatch(
-      /^loadPretrained: adapter: must be used only to load a whole model; got .*, which is an adapter itself; try the adapter's model$/u,
+      /^loadPretrained: adapter: must be used only to load a whole model; got .*, which is an adapter itself; try the adapter's base model$/u,
     );
     expect(await failure(loadPretrained(base, { ...reference, base }))).toMatch(
-      /^loadPretrained: base: must be used only to load an adapter: base is the adapter's model; got /u,
+      /^loadPretrained: base: must be used only to load an adapter, because base is the adapter's base model; got /u,
     );
     const both = { ...reference, adapter: directory, adapters: { one: directory } };
     expect(await failure(loadPretrained(base, both))).toBe(

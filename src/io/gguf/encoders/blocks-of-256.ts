@@ -1,8 +1,9 @@
 /**
  * Encodes blocks of 256 numbers, the K types; encodings.ts decodes them. A block is divided into groups of 16 or 32
- * numbers. A group's scale is a small integer, in units of one or two binary16 numbers of the block. First, each
- * group's ideal scale is fitted separately, and the unit follows from the largest of them. Then, twice: each group
- * takes the best integer scale near its ideal scale, and the units are refitted to all groups by least squares.
+ * numbers. The scale of each group, and its minimum if there is one, are stored as small integers. The units of these
+ * integers are one or two binary16 numbers that the whole block shares. First, each group's ideal scale is fitted
+ * separately, and the largest ideal scale determines the unit. Then there are two rounds: each group takes the best
+ * integer scale near its ideal scale, and the units are refitted to all groups by least squares.
  */
 import { halfBits, halfValue } from "../../half.ts";
 import { nearestLevel, type WriteBlock, writeHalf } from "./blocks-of-32.ts";
@@ -16,7 +17,7 @@ const mostScale = 63;
 /** Number of scales that are tried for each group. */
 const tries = 5;
 
-/** Rounds of choosing integer scales and refitting units. */
+/** Number of rounds. A round chooses integer scales and refits the units. */
 const rounds = 2;
 
 const asHalf = (value: number): number => halfValue(halfBits(Math.min(65504, value)));
@@ -36,7 +37,10 @@ const errorOf = (x: Float32Array, from: number, count: number, d: number, m: num
   return error;
 };
 
-/** Integer scales and minima of a block's groups, their units d and dmin, and the squared error. */
+/**
+ * Integer scales and minima of a block's groups, and the squared error. d is the unit of the scales, and dmin is the
+ * unit of the minima.
+ */
 interface Groups {
   readonly scales: Int32Array;
   readonly minima: Int32Array;
@@ -60,7 +64,7 @@ const copyGroups = (from: Groups, to: Groups): void => {
 
 const clamp = (value: number, least: number, most: number): number => Math.max(least, Math.min(most, value));
 
-/** With the units of `found`, chooses each group's best integer scale and minimum near the ideal values. */
+/** Chooses each group's best integer scale and minimum near the ideal values, for the units d and dmin of `found`. */
 const chooseScales = (
   x: Float32Array,
   from: number,
@@ -165,7 +169,7 @@ const writeScales = ({ scales, minima }: Groups, bytes: Uint8Array, at: number):
   }
 };
 
-/** Four or five bits per number: d·scale·q − dmin·minimum. */
+/** Encodes four or five bits per number. A number is d·scale·q − dmin·minimum. */
 const writeWithMinima =
   (last: 15 | 31): WriteBlock =>
   (x, from, bytes, at) => {
@@ -232,7 +236,7 @@ const refitSixUnit = (x: Float32Array, from: number, d: number): number => {
   return aa === 0 ? d : halfValue(halfBits(clamp(xa / aa, -65504, 65504)));
 };
 
-/** Six bits per number: d·scale·(q − 32), with a scale for every 16 numbers. */
+/** Encodes six bits per number. A number is d·scale·(q − 32), with a scale for every 16 numbers. */
 export const writeQ6K: WriteBlock = (x, from, bytes, at) => {
   let extreme = 0;
   for (let j = 0; j < sixGroups; j++) {
@@ -257,8 +261,8 @@ export const writeQ6K: WriteBlock = (x, from, bytes, at) => {
     const scale = unit * (sixBest[i >> 4] as number);
     const inverse = scale === 0 ? 0 : 1 / scale;
     const q = nearestLevel(x[from + i] as number, inverse, -sixZero * scale, sixLast);
-    // Each 128 numbers are four quarters of 32. The low bits of quarters 1 and 3 (counted from 0) are in the second 32
-    // bytes.
+    // Every 128 numbers are divided into four quarters of 32. The low bits of quarters 1 and 3 (counted from 0) are in
+    // the second 32 bytes.
     const [hundred, quarter, place] = [i >> 7, (i >> 5) & 3, i & 31];
     const low = at + 64 * hundred + 32 * (quarter & 1) + place;
     const high = at + 128 + 32 * hundred + place;

@@ -30,15 +30,15 @@ export const nearestLevel = (x: number, inverse: number, m: number, last: number
 
 export const inverseOf = (d: number): number => (d === 0 ? 0 : 1 / d);
 
-/** Offsets of a block's parts; `high` is the offset of the fifth bits. */
+/** Offsets of a block's parts: `low` of the lower four bits, `high` of the fifth bits. */
 interface Parts {
   readonly high?: number;
   readonly low: number;
 }
 
 /**
- * Writes the levels q of 32 numbers: 16 bytes with the lower four bits, first in the low, then in the high halves; and
- * four bytes with the fifth bits.
+ * Writes the levels q of 32 numbers. 16 bytes get the lower four bits: the first 16 numbers in the low halves, the
+ * other 16 numbers in the high halves. If `high` is given, four bytes get the fifth bits.
  */
 const writeLevels = (
   x: Float32Array,
@@ -86,7 +86,7 @@ export const writeQ4One = aboveMinimum(15, tries.one, { low: 4 });
 export const writeQ5Zero = aboutZero(16, tries.zero, { high: 2, low: 6 });
 export const writeQ5One = aboveMinimum(31, tries.one, { high: 4, low: 8 });
 
-/** Eight bits per number: d·q. */
+/** Encodes eight bits per number. A number is d·q. */
 export const writeQ8Zero: WriteBlock = (x, from, bytes, at) => {
   const d = writeHalf(bytes, at, fitScale(x, from, length, 128, 255, tries.eight));
   const inverse = inverseOf(d);

@@ -1,7 +1,7 @@
 /**
  * Fits the scales of blocks. A block's numbers x are stored as d·q or d·q + m, with a few bits for each level q. The
- * scales minimize the sum of squared errors: several scales are tried near the scale that covers the block's range.
- * Then, for the best of them, levels and scales are refined in turn, by rounding and by least squares.
+ * scales minimize the sum of squared errors. First, several scales are tried near the scale that covers the block's
+ * range. The best of them is then refined in turns: rounding gives the levels, and least squares give the scale.
  */
 
 /** Result of fitting a block of at most 32 numbers. */
@@ -16,15 +16,18 @@ const level = (x: number, inverse: number, offset: number, last: number): number
   return q < 0 ? 0 : Math.min(q, last);
 };
 
-/** By how many steps the tried ranges are narrower or wider than the block's range. */
+/**
+ * Each try spreads the block's range over the available levels plus a change. These are the smallest and the largest
+ * change.
+ */
 const rangeSteps = { from: -1.6, to: 0.8 };
 
 /** Maximum number of refinements after the search. */
 const turns = 4;
 
 /**
- * Fits the scale d of x ≈ d·q, for integers q from −zero to last − zero. Errors of large numbers have up to a few times
- * the weight, which gives a smaller loss on text.
+ * Fits the scale d of x ≈ d·q, for integers q from −zero to last − zero. Errors of large numbers get up to a few times
+ * the weight of other errors; this gives a smaller loss on text.
  * @param x the block is `count` numbers of `x`, from index `at`.
  * @param tries number of scales to try for each sign.
  * @returns the scale; 0 for a block of zeros. It may be negative, because there is one more level below zero than
@@ -133,7 +136,7 @@ export const fitScaleAndMinimum = (
   const step = (rangeSteps.to - rangeSteps.from) / Math.max(1, tries - 1);
   for (let i = 0; i < tries; i++) {
     const inverse = (last + rangeSteps.from + i * step) / (most - least);
-    // A narrower range cuts off one end of the block; try either end.
+    // If the levels cover less than the block's range, one end of the block is cut off; try either end.
     attempt(inverse, least);
     attempt(inverse, most - last / inverse);
   }

@@ -1,7 +1,7 @@
 /**
- * Compares the configuration and tokenizer of a model with those that its adapter was trained with. Someone may correct
- * these files of a downloaded model without changing its weights. The base model that the run keeps has the original
- * files.
+ * Compares the configuration and tokenizer of a model with those that its adapter was trained with. They can differ
+ * although the weights are the same, because somebody may have corrected these files of a downloaded model. The base
+ * model that the run keeps has the original files.
  */
 import { isGgufName } from "../../gguf/open.node.ts";
 import { openPretrained } from "../../open.node.ts";
@@ -17,7 +17,7 @@ const readingOf = ({ config, tokenizer }: Reading): string =>
 
 /**
  * Whether `model` differs in configuration or tokenizer from the base model that `run` keeps. False if the run keeps no
- * base model. False for a GGUF file: it contains both, so its hash already covers them.
+ * base model. Also false for a GGUF file: it contains configuration and tokenizer, so its hash covers them.
  * @param hash SHA-256 of the weights that the run's adapters were trained on.
  */
 export const differsFromKept = async (model: Reading, run: string, hash: string): Promise<boolean> => {
@@ -26,7 +26,7 @@ export const differsFromKept = async (model: Reading, run: string, hash: string)
   const kept = await openPretrained(place).catch(unlessDamaged);
   if (kept === undefined) return false;
   try {
-    // A kept base model without a manifest is not compared: its own files may have been changed.
+    // A kept base model without a manifest is not compared, because its own files may have been changed.
     return kept.checked && (await kept.sha256()) === hash && readingOf(kept) !== readingOf(model);
   } finally {
     await kept.weights.close();

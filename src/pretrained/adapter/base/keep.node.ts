@@ -1,6 +1,6 @@
 /**
- * A run that trains an adapter keeps a copy of its base model: the adapter works only with these weights, and the
- * original may be trained further.
+ * A run that trains an adapter keeps a copy of the base model. The adapter works only with the weights of this base
+ * model, and the original may be trained further.
  */
 import { rename } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
@@ -60,10 +60,10 @@ const lookAt = async (place: string, { weightFiles }: BaseFiles): Promise<Found>
 
 /**
  * Keeps the base model of a run's adapters in the run's folder. The weights are hard links, which take no disk space
- * until the original is deleted. If the folder already has a kept model, the two are compared: a damaged copy is
- * written again, and a different model is renamed. `onNotice` gets a line in both cases. If the base model cannot be
- * kept, `onNotice` gets a line and the run continues.
- * @param root folder of the run; shown: its name in notices.
+ * until the original is deleted. If the folder already has a kept model, it is compared with the base model. A damaged
+ * copy is written again, and a different model is renamed; `onNotice` gets a line in both cases. If the base model
+ * cannot be kept, `onNotice` gets a line and the run continues.
+ * @param root folder of the run; `shown` is the folder's name in notices.
  */
 export const keepBase = async (
   { root, shown }: { readonly root: string; readonly shown: string },
@@ -72,7 +72,7 @@ export const keepBase = async (
 ): Promise<void> => {
   const { where, smallFiles, weightFiles } = base;
   const place = join(root, keptBaseName);
-  // The weights were read from the kept copy itself.
+  // The weights were read from the kept copy itself, so there is nothing to do.
   if (weightFiles.every(({ path }) => dirname(resolve(path)) === resolve(place))) return;
   const shared = weightFiles.map(({ name, path }): [string, SharedFile] => [
     name,
@@ -85,7 +85,7 @@ export const keepBase = async (
       const aside = await freeName(`${place}-set-aside`);
       await rename(place, aside);
       await onNotice(
-        `${join(shown, basename(aside))}: was ${keptBaseName}/, but is not the adapter's base model; delete it when you no longer need it`,
+        `${join(shown, basename(aside))}: this folder was ${keptBaseName}/, but it does not have the adapter's base model; delete it when you no longer need it`,
       );
     }
     await writeCheckpoint(

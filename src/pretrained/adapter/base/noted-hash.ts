@@ -1,4 +1,7 @@
-/** Remembers the base hash of each loaded adapter, so that an adapter that is saved again names the same weights. */
+/**
+ * Remembers the hash of the base weights of each loaded adapter. If the adapter is saved again, its files name the same
+ * weights.
+ */
 import type { Arena } from "../../../models/arena.ts";
 
 const hashes = new WeakMap<Arena, string>();

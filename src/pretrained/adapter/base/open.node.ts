@@ -23,7 +23,7 @@ export interface BaseOptions {
 }
 
 /**
- * Place of an adapter's base model, quoted for a command line; `otherwise` if it is unknown. @param tried as in
+ * Place of an adapter's base model, quoted for a command line; `otherwise` if the place is unknown. @param tried as in
  * `placeOfBase`.
  */
 const wordFor = async (adapter: OpenedAdapter, otherwise: string, tried?: string): Promise<string> => {
@@ -31,10 +31,10 @@ const wordFor = async (adapter: OpenedAdapter, otherwise: string, tried?: string
   return found === undefined ? otherwise : quotePath(found);
 };
 
-/** Hint that names the base model of an adapter, for an adapter that is applied to a different model. */
+/** Hint that names an adapter's base model, for an error about a different model. */
 export const wayToBase = (adapter: OpenedAdapter): Promise<string> => wordFor(adapter, trainedOn);
 
-/** Opens a model that must be the adapter's base model. @param way returns the hint of the error. */
+/** Opens a model that must be the adapter's base model. @param way returns the hint for the error. */
 const openChecked = async (
   adapter: OpenedAdapter,
   path: string,
@@ -54,8 +54,8 @@ const openChecked = async (
 };
 
 /**
- * Closes the model and throws if its configuration or tokenizer differs from the base model that the adapter's run
- * keeps.
+ * Compares the configuration and tokenizer of `opened` with the base model that the adapter's run keeps. If they
+ * differ, closes `opened` and throws.
  */
 const checkAsTrained = async ({ where, baseHash }: OpenedAdapter, opened: OpenedPretrained): Promise<void> => {
   if (baseHash === null || !(await differsFromKept(opened, join(where, ".."), baseHash))) return;
@@ -85,8 +85,8 @@ const withBaseHint = (error: CheckpointError): CheckpointError => {
 };
 
 /**
- * Opens the next place that can be opened and reports why; undefined if there is none. @param fault the error at the
- * previous place.
+ * Opens the next place that can be opened, and reports the error at the previous place; undefined if no place is left.
+ * @param fault the error at the previous place.
  */
 const openNext = async (
   places: AsyncIterator<string>,
@@ -105,8 +105,8 @@ const openNext = async (
 };
 
 /**
- * A base model that switches to the next place when reading finds damaged weights. Damage shows only when the weights
- * are read: the manifest is compared then.
+ * A base model that switches to the next place if its weights turn out to be damaged. Damage is found only while the
+ * weights are read, because they are compared with the manifest then.
  */
 const withOthers = (first: OpenedPretrained, places: AsyncIterator<string>, { onNotice }: BaseOptions): OpenedBase => {
   let serving = first;
@@ -134,9 +134,9 @@ const withOthers = (first: OpenedPretrained, places: AsyncIterator<string>, { on
 };
 
 /**
- * Opens the base model of an adapter. The model that the adapter names may be missing, damaged or changed. Then the
- * right weights are searched for in other places on this disk, and `onNotice` gets a line. A base model that the caller
- * names is never replaced.
+ * Opens the base model of an adapter. If the model that the adapter names is missing, damaged or changed, the right
+ * weights are searched for in other places on this disk, and `onNotice` gets a line. A base model that the caller names
+ * is never replaced.
  * @throws CheckpointError for a model with other weights, or if no model can be opened.
  */
 export const openBase = async (adapter: OpenedAdapter, options: BaseOptions): Promise<OpenedBase> => {

@@ -1,4 +1,6 @@
-/** Other places that may have the weights of an adapter's base model, in addition to the one that the adapter names. */
+/**
+ * Finds places that may have the weights of an adapter's base model, in addition to the place that the adapter names.
+ */
 import { readdir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { isFile } from "../../../io/files.node.ts";
@@ -20,7 +22,10 @@ export const keptBaseOf = async (run: string): Promise<string> => {
   return (await isFile(file)) ? file : folder;
 };
 
-/** Other checkpoints of the run that `model` belongs to, if their manifests list weights with this hash. */
+/**
+ * Other checkpoints of the run that `model` belongs to. Only checkpoints whose manifests list weights with this hash
+ * are returned.
+ */
 export const otherCheckpoints = async (model: string, hash: string): Promise<readonly string[]> => {
   const path = resolve(model);
   const run = dirname(path);

@@ -23,8 +23,8 @@ import { adapterKeys, idleKeys, isRotatedModule, matrixName, parseMatrixName } f
 const firstBytes = 2 ** 12;
 
 /**
- * Whether the first keys of a file say that it is an adapter. Reads only the start of the file: a model's whole header
- * is large, because it contains the vocabulary.
+ * Whether the first keys of a file say that it is an adapter. Only the start of the file is read: the whole header of a
+ * model is large, because it contains the vocabulary.
  */
 export const saysAdapter = async (source: ByteSource): Promise<boolean> => {
   const bytes = await source.read(0, Math.min(source.size, firstBytes));
@@ -40,8 +40,8 @@ export const saysAdapter = async (source: ByteSource): Promise<boolean> => {
       if (key === "general.type") return value === "adapter";
     }
   } catch {
-    // The file is damaged, or the key is not within the first bytes. Opening the file later reports the error or finds
-    // a model.
+    // The file is damaged, or the key is not within the first bytes. When the file is opened later, the error is
+    // reported or the file turns out to be a model.
   }
   return false;
 };
@@ -65,7 +65,10 @@ const textOf = (fields: Fields): AdapterText => {
   return { template: fields.text("tokenizer.chat_template"), endTokens: ids.filter((id) => id !== undefined) };
 };
 
-/** Ranks come from the matrices' shapes. The file has one alpha, which llama.cpp divides by each matrix's rank. */
+/**
+ * Ranks come from the shapes of the matrices. The file has one alpha for all matrices; llama.cpp divides it by the rank
+ * of each matrix.
+ */
 const shapeOf = ({ tensors }: GgufFile, alpha: number): AdapterShape => {
   const ranks = new Map<string, number>();
   for (const { name, shape } of tensors) {
@@ -83,7 +86,7 @@ const shapeOf = ({ tensors }: GgufFile, alpha: number): AdapterShape => {
   };
 };
 
-/** The matrices for a model. Outputs of queries and keys are put into Foretoken's channel order. */
+/** The matrices for a model. The outputs of queries and keys are reordered to Foretoken's channel order. */
 const tensorsFor = (config: ModelConfig, { tensors }: GgufFile, where: string): AdapterTensors => {
   const form = ggufFormOf(config, where);
   const { headDim } = headsOf(config);
@@ -103,9 +106,9 @@ const tensorsFor = (config: ModelConfig, { tensors }: GgufFile, where: string): 
 };
 
 /**
- * Opens the adapter in a GGUF file. The matrices are read later. The file does not name the base model, and has no hash
- * of its weights.
- * @param source open file; closed if this fails, otherwise by the caller.
+ * Opens the adapter in a GGUF file. The matrices are read later. The file names no base model and has no hash of the
+ * base weights.
+ * @param source open file. This function closes it if it fails; otherwise the caller closes it.
  * @param where the file's name in errors.
  * @throws CheckpointError naming the file and the field that is damaged or not supported.
  */

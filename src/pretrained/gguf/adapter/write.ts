@@ -18,8 +18,8 @@ import { ggufFormOf } from "../write/fields.ts";
 import { adapterKeys, isRotatedModule, matrixName } from "./names.ts";
 
 /**
- * Encodings of an adapter's matrices. Quantized encodings do not fit: a row of B is only as long as the rank, shorter
- * than a block.
+ * Encodings of an adapter's matrices. Quantized encodings cannot be used: a row of B is only as long as the rank, which
+ * is shorter than a block.
  */
 export const adapterEncodings = ["f32", "f16", "bf16"] as const satisfies readonly GgufEncoding[];
 /** An encoding of an adapter's matrices. */
@@ -62,7 +62,8 @@ const endFields = ({ template, endTokens }: AdapterText): Readonly<Record<string
 
 /**
  * Contents of an adapter's file. If llama.cpp fuses several targets into one layer, their adapters become one adapter
- * with `count` times the rank. llama.cpp divides alpha by the rank, so B is multiplied by `count` to compensate.
+ * with `count` times the rank. llama.cpp divides alpha by this larger rank, so B is multiplied by `count` to
+ * compensate.
  * @throws ConfigError if llama.cpp has no architecture for the model.
  */
 export const adapterContents = (

@@ -20,8 +20,8 @@ import { ggufFormOf, modelFields, nameField } from "./fields.ts";
 import { textFields } from "./text.ts";
 
 /**
- * A matrix that was written in another encoding, because its row length is not a multiple of the wanted encoding's
- * block size.
+ * A matrix that was written in another encoding than the chosen one, because its row length is not a multiple of the
+ * chosen encoding's block size.
  */
 export interface GgufFallback {
   /** Name of the tensor in the file. */
@@ -42,7 +42,7 @@ export interface PlannedFile {
   readonly parameters: number;
 }
 
-/** A tensor to encode. It is copied if the source file has it in the wanted encoding. */
+/** A tensor to encode. If the source file has it in the wanted encoding, its bytes are copied. */
 type Source = StoredTensor & Partial<Pick<GgufTensor, "encoding" | "readBytes">>;
 
 /** Maximum number of values that are encoded at once. */

@@ -17,8 +17,8 @@ export const fileTypes: { readonly [E in GgufEncoding]: number } = {
 };
 
 /**
- * Substitutes for rows whose length is not a multiple of 256, as in llama.cpp: slightly larger and at least as
- * accurate.
+ * Substitutes for rows whose length is not a multiple of 256, as in llama.cpp. Substitutes are slightly larger and at
+ * least as accurate.
  */
 const inSmallerBlocks: { readonly [E in GgufEncoding]?: GgufEncoding } = { q4_k: "q5_0", q5_k: "q5_1", q6_k: "q8_0" };
 
@@ -33,7 +33,7 @@ const fitting = (wanted: GgufEncoding, width: number): GgufEncoding => {
 export interface EncodingChoice {
   /** Encoding of matrices. */
   readonly encoding: GgufEncoding;
-  /** Encoding of the token embedding and the head. Default: `headEncoding` for the head. */
+  /** Encoding of the token embedding and the head. Default: `encoding`, but `headEncoding` for the head. */
   readonly embedding?: GgufEncoding | undefined;
 }
 
@@ -41,12 +41,12 @@ const isPlain = (encoding: GgufEncoding): boolean => encoderOf(encoding).blockLe
 
 /**
  * Default encoding of the head, or of an embedding that is also the head. Errors of the head go directly into the
- * logits, so it gets at least six bits.
+ * logits, so the head gets at least six bits.
  */
 const headEncoding = (encoding: GgufEncoding): GgufEncoding =>
   isPlain(encoding) || encoding === "q8_0" ? encoding : "q6_k";
 
-/** The encoding of a tensor, and the encoding that was wanted. */
+/** The encoding that a tensor gets, and the encoding that was wanted. */
 export interface ChosenEncoding {
   readonly wanted: GgufEncoding;
   readonly encoding: GgufEncoding;

@@ -34,12 +34,10 @@ export const ggufFormOf = (config: ModelConfig, where: string): GgufForm => {
   return gguf;
 };
 
-/** Tokens that llama.cpp requires if a model's name contains Phi-3: it refuses a file without them. */
+/** Tokens that llama.cpp requires if a model's name contains Phi-3. It refuses a file without these tokens. */
 const tokensOfPhi3 = ["</s>", "<unk>", "<s>", "<|endoftext|>"];
 
-/**
- * The field with a model's display name. Left out if llama.cpp would mistake the model for Phi-3 because of the name.
- */
+/** The field with a model's display name. It is left out if its text would make llama.cpp take the model for Phi-3. */
 export const nameField = (name: string, tokens: readonly string[]): Readonly<Record<string, TypedValue>> =>
   /phi-?3/iu.test(name) && !tokensOfPhi3.every((token) => tokens.includes(token)) ? {} : { "general.name": text(name) };
 

@@ -50,7 +50,7 @@ export interface SaveGgufOptions extends Omit<SourceOptions, "onFetch"> {
    * its name.
    */
   readonly name?: string | undefined;
-  /** Cancels the work; nothing is written then. Default: none. */
+  /** Cancels the work; then nothing is written. Default: none. */
   readonly signal?: AbortSignal | undefined;
   /**
    * Gets one line for the user, for example that files are not checked. If it returns a promise, the promise is
@@ -58,8 +58,8 @@ export interface SaveGgufOptions extends Omit<SourceOptions, "onFetch"> {
    */
   readonly onNotice?: ((line: string) => void) | undefined;
   /**
-   * Gets the number of bytes done so far and the total: first while the model is read, then while the file is written.
-   * Default: none.
+   * Gets the number of bytes done so far and the total: first while the model is read, then again while the file is
+   * written. Default: none.
    */
   readonly onProgress?: ((phase: "read" | "write", bytes: number, all: number) => void) | undefined;
 }
@@ -101,7 +101,7 @@ const checkOptions = (where: string, options: SaveGgufOptions): void => {
 };
 
 /**
- * @throws ConfigError if the name does not end with `.gguf`: no command would recognize the file.
+ * @throws ConfigError if the name does not end with `.gguf`, because no command would recognize the file.
  * @throws CheckpointError if the name is taken.
  */
 export const checkGgufPlace = async (file: string, replace: boolean): Promise<void> => {
@@ -135,8 +135,8 @@ const bytesOf = ({ tensors }: GgufContents): number => tensors.reduce((sum, tens
 
 /**
  * Writes a file atomically.
- * @param onEnd called after everything was read and before the file gets its name. If it fails, the file is not
- * created.
+ * @param onEnd called after everything was read and before the file gets its final name. If `onEnd` fails, the file is
+ * not created.
  */
 const writeContents = async (
   path: string,
@@ -175,9 +175,9 @@ const recode = async ({ base }: ModelSource, path: string, options: WritingGguf)
 };
 
 /**
- * Warning for an adapter that is merged into weights of few bits: rounding removes what a short fine-tuning changed.
- * Undefined if the encoding keeps the changes. If the base weights were quantized before, they lie on or near the
- * levels of the new blocks, so even eight bits round small changes away.
+ * Warning for an adapter that is merged into weights with few bits, because rounding removes what a short fine-tuning
+ * changed. Undefined if the encoding keeps the changes. If the base weights were quantized before, they lie on or near
+ * the levels of the new blocks. Then even eight bits round small changes away.
  */
 const mergedInFewBits = ({ base, adapter }: ModelSource, encoding: GgufEncoding): string | undefined => {
   const wasInBlocks = base.dtypes.some((dtype) => dtype.startsWith("Q"));
@@ -202,7 +202,7 @@ const noticeEnds = async (facts: TextFacts, onNotice: WritingGguf["onNotice"]): 
 const exactGelu = (model: string): string =>
   `${model}: uses the exact GELU, but llama.cpp always computes the tanh approximation, so logits in llama.cpp differ a little`;
 
-/** Writes the model of a directory, or a model with an adapter. Its weights are read into memory first. */
+/** Writes the model of a directory, or a model with an adapter. First, the weights are read into memory. */
 const convert = async (source: ModelSource, path: string, options: WritingGguf): Promise<SavedGguf> => {
   const { facts, base, adapter } = source;
   const { name = nameOf(adapter?.where ?? base.where), signal, onNotice, onProgress } = options;
@@ -230,7 +230,7 @@ export const writeGguf = async (path: string, source: ModelSource, options: Writ
 };
 
 /**
- * Writes an adapter alone as a GGUF file. llama.cpp and programs based on it apply it to the base model.
+ * Writes an adapter alone as a GGUF file. llama.cpp and programs based on it can apply the adapter to its base model.
  * @throws as `saveGguf`
  */
 export const writeGgufAdapter = async (
@@ -250,8 +250,8 @@ export const writeGgufAdapter = async (
 };
 
 /**
- * Writes a model that is in memory. @throws ConfigError if the model is closed, or for options that apply only to a
- * model's place.
+ * Writes a model that is in memory. @throws ConfigError if the model is closed, or if an option is given that can be
+ * used only with a model's path or name.
  */
 const saveLoaded = async (
   where: string,

@@ -55,8 +55,8 @@ const switchesOf = (steps: readonly TextStep[], model: string, where: string): S
 };
 
 /**
- * Token scores that reproduce a list of merges. A token's score is the negative place of the first merge that makes it.
- * Tokens that no merge makes get lower scores.
+ * Token scores that reproduce a list of merges. If the first merge that makes a token is at index i of the list, the
+ * token's score is −i. Tokens that no merge makes get lower scores.
  */
 const scoresOfMerges = (parts: SentencePieceParts, vocabulary: Vocabulary, where: string): readonly number[] => {
   const rules = rulesOf(parts, vocabulary, where);
@@ -67,8 +67,8 @@ const scoresOfMerges = (parts: SentencePieceParts, vocabulary: Vocabulary, where
   }
   let last = rules.order.reduce((most, place) => Math.max(most, place), 0);
   const scores = parts.tokens.map((_, id) => (isFound(parts.kinds[id]) ? -(places.get(id) ?? ++last) : 0));
-  // With scores, every pair of tokens that forms a token is merged. So the list must contain all these pairs, in the
-  // order of the scores.
+  // With scores, every pair of tokens that forms a token is merged. So the scores reproduce the list only if it
+  // contains all these pairs, in the order of the scores.
   const all = mergesOfScores(parts, scores);
   const isSame = all.every(([left, right]) => {
     const rule = rules.find(vocabulary.ids.get(left as string) ?? -1, vocabulary.ids.get(right as string) ?? -1);
@@ -77,14 +77,14 @@ const scoresOfMerges = (parts: SentencePieceParts, vocabulary: Vocabulary, where
   return isSame ? scores : fail(where, "merges that token scores cannot reproduce");
 };
 
-/** Tokens in a file, and the fields that only SentencePiece has. */
+/** The tokens in a file, and fields that only SentencePiece tokenizers have. */
 export interface SentencePieceFields {
   readonly model: "llama" | "t5";
   readonly tokens: readonly string[];
   /** Type of each token, as GGUF numbers it. */
   readonly types: readonly number[];
   readonly rest: Readonly<Record<string, TypedValue>>;
-  /** A token that no text contains: its byte never occurs in UTF-8. */
+  /** A token that no text contains, because its byte never occurs in UTF-8. */
   readonly never?: number;
 }
 
@@ -103,7 +103,7 @@ export const sentencePieceFields = (
   const vocabulary = vocabularyOf(parts, where);
   const reaches = (token: string): boolean => token.lastIndexOf(spaceSign) > 0;
   if (splitsWords && [...vocabulary.ids.keys()].some(reaches))
-    fail(where, "text that is split into words, with tokens that span several words");
+    fail(where, "tokens that span several words, although text is split into words");
   const scores = division.kind === "merges" ? scoresOfMerges(parts, vocabulary, where) : Array.from(division.scores);
   const ids = Array.from({ length: vocabSize }, (_, id) => id);
   const never = vocabulary.bytes?.[0xff];

@@ -28,7 +28,7 @@ interface Vocabulary {
   readonly types: readonly number[];
   readonly rest: Readonly<Record<string, TypedValue>>;
   /**
-   * A token that no text contains. It is the placeholder where a file must name an end-of-text token but the model has
+   * A token that no text contains. It is the placeholder if a file must name an end-of-text token but the model has
    * none.
    */
   readonly never?: number;
@@ -43,10 +43,10 @@ const padded = (tokens: readonly string[], vocabSize: number): readonly string[]
   Array.from({ length: vocabSize }, (_, id) => tokens[id] || `[PAD${id}]`);
 
 /**
- * Vocabulary of a character tokenizer, written as kind rwkv. llama.cpp has no character tokenizer. Its RWKV tokenizer
- * takes the longest token that matches at each position, which is the same if all tokens are single characters. RWKV is
- * also the only kind for which llama.cpp assumes no end-of-text token: for byte-level BPE it would assume id 11, an
- * ordinary character here.
+ * Vocabulary of a character tokenizer. llama.cpp has no character tokenizer, so it is written as kind rwkv. llama.cpp's
+ * RWKV tokenizer takes the longest token that matches at each position. If all tokens are single characters, this gives
+ * the same ids. RWKV is also the only kind for which llama.cpp assumes no end-of-text token. For byte-level BPE it
+ * would assume id 11, which is an ordinary character here.
  */
 const charVocabulary = (tokenizer: Tokenizer, vocabSize: number, where: string): Vocabulary => {
   const { characters, specialNames } = charVocabularyFromJson(tokenizer.toJSON(), where);
@@ -54,8 +54,8 @@ const charVocabulary = (tokenizer: Tokenizer, vocabSize: number, where: string):
   const known = characters.length + specialNames.length;
   return {
     ...{ model: "rwkv", tokens },
-    // llama.cpp aborts on a character without a token. It even aborts at startup if the newline has no token. So an
-    // unknown token is always named.
+    // llama.cpp aborts if a character of a text has no token. It even aborts at startup if the newline has no token. So
+    // the file always names an unknown token.
     rest: { "tokenizer.ggml.unknown_token_id": u32(Math.max(0, characters.indexOf(" "))) },
     types: tokens.map((_, id) => (id < characters.length ? types.normal : id < known ? types.control : types.unused)),
   };
@@ -112,16 +112,16 @@ const vocabularyOf = ({ tokenizer, vocabSize, where }: TextFacts): Vocabulary =>
   return fail(where, must, kindInWords(tokenizer));
 };
 
-/** End token ids. A file has fields for three: eos, eot and eom. */
+/** End token ids. A file has fields for three of them: eos, eot and eom. */
 export interface WrittenEnds {
   readonly kept: readonly number[];
-  /** Ids that do not fit. */
+  /** Ids for which the file has no field. */
   readonly leftOut: readonly number[];
 }
 
 /**
  * Chooses the end token ids of a file. The chat template's EOS token comes first if it ends the model's texts, if the
- * template writes it, or if there is no other end token. Otherwise it is left out.
+ * template writes it, or if there is no other end token. Otherwise the EOS token is left out.
  */
 export const writtenEnds = ({ tokenizer, chatTemplate, endTokens, vocabSize }: TextFacts): WrittenEnds => {
   const own = [...endTokens, ...(tokenizer.endOfText === null ? [] : [tokenizer.endOfText])];

@@ -8,11 +8,11 @@ import { around, type Numbers, roomFor, type Tensor } from "./tensor.ts";
 
 /** One execution of a node. */
 export interface Call {
-  /** Input tensors. A late input (a weight of the file that the operator loads itself) has no data here. */
+  /** Input tensors. A late input is a weight of the file that the operator loads itself, so it has no data here. */
   readonly inputs: readonly Tensor[];
   /** Reads the numbers of a late input. */
   readonly load: (place: number) => Promise<Numbers>;
-  /** For each input, the name of the file's tensor; undefined: the input was computed. */
+  /** For each input, the name of the tensor in the file; undefined if the input was computed. */
   readonly stored: readonly (string | undefined)[];
   /** Number of output tensors. */
   readonly outputs: number;

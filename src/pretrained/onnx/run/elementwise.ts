@@ -1,6 +1,6 @@
 /**
- * Operators that compute each element separately, from tensors that broadcast to one shape, and operators on rows of
- * the last axis.
+ * Operators that compute each element separately, from tensors that broadcast to one shape. Also operators on the rows
+ * of the last axis.
  */
 import { erfc } from "../../../backend/implementations/reference/normal.ts";
 import type { RealArray } from "../../../core/tensors/dtype.ts";
@@ -32,7 +32,7 @@ export const each =
   };
 
 /**
- * Operator that applies a function to pairs of numbers; both tensors have one type. @param made type of the result.
+ * Operator that applies a function to pairs of numbers; both tensors have the same type. @param made type of the result.
  * Default: type of the inputs.
  */
 export const both =
@@ -56,7 +56,9 @@ export const both =
     return { type, shape, data };
   };
 
-/** `Where`: takes each number from the second or third tensor, depending on the first. */
+/**
+ * `Where`: takes each number from the second tensor if the first tensor is true there, otherwise from the third tensor.
+ */
 export const where: Compute = (call) => {
   const [is, yes, no] = [inputOf(call, 0), inputOf(call, 1), inputOf(call, 2)];
   requireType(call, is, ["bool"]);
@@ -82,7 +84,7 @@ export const cast: Compute = (call) => {
   const data = room(call, type, x.shape);
   for (let i = 0; i < data.length; i++) {
     const value = x.data[i] as number;
-    // Refused, because runtimes convert numbers outside this range differently.
+    // Numbers outside this range are refused, because runtimes convert them differently.
     if (type === "uint8" && !(value > -1 && value < 256))
       throw call.refuse("must cast numbers from 0 to 255", `${value}`);
     data[i] = type === "bool" ? Number(value !== 0) : value;
@@ -100,7 +102,7 @@ export const roundEven = (x: number): number => {
   return below % 2 === 0 ? below : below + 1;
 };
 
-/** Length of a row, which is the last axis. */
+/** Length of a row, that is, of the last axis. */
 const rowOf = (call: Call, { shape }: Tensor): number => {
   const row = shape.at(-1);
   if (row === undefined) throw call.refuse("must have rows", "a single number");
@@ -119,7 +121,8 @@ const floatInput = (call: Call): Tensor => {
 };
 
 /**
- * Operator that computes one number per row. @param compute gets the row as `data` from index `from` to before `end`.
+ * Operator that computes one number per row. @param compute gets the array `data` and the row in it: from index `from`
+ * to before `end`.
  */
 export const reduce =
   (compute: (data: RealArray, from: number, end: number) => number): Compute =>

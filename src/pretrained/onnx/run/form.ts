@@ -1,6 +1,6 @@
 /**
- * A graph with its tokenizer as a model. Calls the graph as programs call it: the text in pieces, with keys and values
- * kept between calls.
+ * Makes a model from a graph and its tokenizer. The graph is called as programs call it: it gets the text in pieces,
+ * and keys and values are kept between calls.
  */
 
 import { CheckpointError } from "../../../core/errors/errors.ts";
@@ -35,8 +35,8 @@ export interface OnnxForm extends Pick<LanguageModel, "tokenizer" | "endTokens" 
 const mostTokens = 256;
 
 /**
- * Number of tokens of the first call, which has no past keys and values. It is small, so that there is a second call
- * that has them.
+ * Number of tokens of the first call, which has no past keys and values. The number is small, so that there is a second
+ * call with past keys and values.
  */
 const firstTokens = (all: number): number => Math.min(16, Math.ceil(all / 2));
 
@@ -65,7 +65,7 @@ export const emptyPast = (
       }),
   );
 
-/** Converts the output keys and values to the inputs of the next call. */
+/** Turns the keys and values in the outputs into inputs of the next call. */
 export const asPast = (outputs: Readonly<Record<string, Tensor>>): Past =>
   Object.fromEntries(
     Object.entries(outputs)
@@ -113,7 +113,7 @@ const checkValues = ({ inputs, outputs }: ReadModel, vocabSize: number, where: s
   const kept = new Set(names.map((name) => `present.${pastName.exec(name)?.[1]}`));
   const other = made.find((name) => name !== "logits" && !kept.has(name));
   if (other !== undefined)
-    throw refuse("the graph must have only the outputs logits and the keys and values that it has inputs for", other);
+    throw refuse("the graph's outputs must be only logits, and the keys and values for which it has inputs", other);
   const logits = outputs.find(({ name }) => name === "logits");
   if (logits === undefined) throw refuse("the graph must have the output logits", made.join(", "));
   if (logits.type !== "float32" || logits.shape.length !== 3 || logits.shape[2] !== vocabSize) {
@@ -127,7 +127,7 @@ const checkValues = ({ inputs, outputs }: ReadModel, vocabSize: number, where: s
 /**
  * Makes a model from a graph.
  * @param where the graph's file, for errors. @param products computes matrix products; the caller closes it.
- * @param signal stops the work between two calls of the graph.
+ * @param signal stops the work between calls of the graph.
  * @throws CheckpointError if the graph is not a language model, or cannot run here.
  */
 export const onnxForm = (

@@ -7,18 +7,18 @@ import { operatorOf, type RunnableOperator } from "./operators.ts";
 import type { Products } from "./products.ts";
 import { type Numbers, roomFor, type Tensor } from "./tensor.ts";
 
-/** A checked node: it runs when its inputs are available. */
+/** A checked node. It can run when its inputs are available. */
 interface Step {
   readonly node: ReadNode;
   readonly operator: RunnableOperator;
   readonly refuse: Refuse;
-  /** Names of tensors that no later node reads, so that they can be freed. */
+  /** Names of tensors that can be freed after this node, because no later node reads them. */
   readonly done: readonly string[];
 }
 
 /** A checked graph. */
 export interface RunnableGraph {
-  /** Computes the outputs by name. @param given inputs by name, with the types and shapes that the graph declares. */
+  /** Computes the outputs. @param given inputs by name. Their types and shapes are those that the graph declares. */
   readonly run: (given: Readonly<Record<string, Tensor>>) => Promise<Readonly<Record<string, Tensor>>>;
 }
 
@@ -105,7 +105,8 @@ const numbersOf = async (
 };
 
 /**
- * Reads tensors of the file. `keep` reads each only once and keeps it in memory; `load` reads it again at each call.
+ * Reads tensors of the file. `keep` reads a tensor only once and keeps it in memory; `load` reads it again at each
+ * call.
  */
 const storedReader = (tensors: ReadModel["tensors"], products: Products, refuse: Refuse) => {
   const held = new Map<string, Numbers>();
@@ -124,7 +125,10 @@ const storedReader = (tensors: ReadModel["tensors"], products: Products, refuse:
   };
 };
 
-/** Compares tensors with the shapes that a graph declares. A named size must have one value everywhere in the graph. */
+/**
+ * Compares tensors with the shapes that a graph declares. A size that has a name must be the same wherever the name
+ * occurs.
+ */
 const shapeCheck = (refuse: Refuse) => {
   const sizes = new Map<string, number>();
   return ({ name, type, shape: declared }: ReadValue, { type: own, shape }: Tensor): void => {

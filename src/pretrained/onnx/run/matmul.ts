@@ -5,7 +5,7 @@ import { type Call, inputOf, requireNumber, requireType, room } from "./call.ts"
 import type { Factor, Matrix } from "./products.ts";
 import { broadcastShape, eachPlace, type Numbers, type Tensor } from "./tensor.ts";
 
-/** Rows and columns of the last two axes. */
+/** Numbers of rows and columns, from the last two axes. */
 const matrixSizes = (call: Call, { shape }: Tensor): readonly [rows: number, columns: number] => {
   const [rows, columns] = shape.slice(-2);
   if (rows !== undefined && columns !== undefined) return [rows, columns];
@@ -24,7 +24,9 @@ const turned = (call: Call, b: Numbers, from: number, k: number, m: number): Rea
   return made;
 };
 
-/** Sums the products with each factor into `into`. The factors split the inner dimension. */
+/**
+ * Adds the products with all factors to `into`. Each factor is the part of a matrix for a range of the inner dimension.
+ */
 const sumOf = async (
   call: Call,
   factors: readonly Factor[],
@@ -40,7 +42,7 @@ const sumOf = async (
   }
 };
 
-/** x [m, k] · wᵀ + c with w [n, k], as in linear layers. */
+/** x [m, k] · wᵀ + c for w [n, k], as in linear layers. */
 export const gemm = async (call: Call): Promise<Tensor> => {
   const [x, w] = [inputOf(call, 0), inputOf(call, 1)];
   requireNumber(call, "transA", 0, 0);
@@ -108,15 +110,15 @@ const zeroOf = (call: Call, place: number): number => {
   throw call.refuse("must have one zero point", formatShape(zero.shape));
 };
 
-/** Integers up to 2^24 are exact in float32, so sums up to 2^24 are exact in any order. */
+/** Integers up to 2^24 are exact in float32. So a sum whose magnitude stays within 2^24 is exact in any order. */
 const mostExact = 2 ** 24;
 
 /** Largest distance of a byte from the zero point. */
 const farthest = (zero: number): number => Math.max(zero, 255 - zero);
 
 /**
- * (a − zero) [m, k] · (b − zero) [k, n] of bytes, computed exactly: the sum over k is split into parts that are exact
- * in float32.
+ * Computes (a − zero) [m, k] · (b − zero) [k, n] for bytes a and b exactly. The sum over k is split into parts that are
+ * exact in float32.
  */
 export const matMulInteger = async (call: Call): Promise<Tensor> => {
   const [a, b] = [inputOf(call, 0), inputOf(call, 1)];

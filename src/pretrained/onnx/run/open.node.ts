@@ -36,7 +36,7 @@ const isFolder = (path: string): Promise<boolean> =>
 
 /**
  * The graphs that a path names: an ONNX file, or the graphs in an exported folder. Undefined if there are none. A
- * folder with safetensors weights is treated as a normal model, even if it contains graphs.
+ * folder with safetensors weights counts as an ordinary model, even if it contains graphs.
  */
 export const graphsOf = async (path: string): Promise<readonly string[] | undefined> => {
   if (!(await isFolder(path))) return isOnnxName(path) ? [path] : undefined;
@@ -66,8 +66,8 @@ const besideNames = async (name: string, has: (name: string) => Promise<boolean>
 };
 
 /**
- * Opens a graph and its model's files. These are in the graph's folder or, for a graph in `onnx/`, in the parent
- * folder. If there is a manifest, the files are compared with it.
+ * Opens a graph and the files of its model. These files are in the graph's folder; for a graph in `onnx/`, they are in
+ * the parent folder. If there is a manifest, the files are compared with it.
  * @param path path of the graph's file.
  * @throws CheckpointError for a damaged file, or a graph that cannot run here.
  */

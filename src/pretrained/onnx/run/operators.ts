@@ -24,7 +24,7 @@ export interface RunnableOperator {
   readonly inputs: readonly [least: number, most: number];
   /** Supported attributes. */
   readonly attributes: readonly string[];
-  /** Index of the late input, whose numbers the operator reads itself with `load`. */
+  /** Index of the late input. The operator reads the numbers of this input itself, with `load`. */
   readonly late?: number;
   readonly run: (call: Call) => Tensor | readonly Tensor[] | Promise<Tensor>;
 }

@@ -1,6 +1,6 @@
 /**
- * Matrix products, computed by a backend's kernel for linear layers. A weight of the file stays in the backend's memory
- * after its first product.
+ * Computes matrix products with a backend's kernel for linear layers. After the first product with a weight of the
+ * file, the weight stays in the backend's memory.
  */
 import type { Backend, Storage } from "../../../backend/backend.ts";
 import type { RealArray, RealDType } from "../../../core/tensors/dtype.ts";
@@ -22,11 +22,11 @@ export interface Factor {
 /** Computes matrix products on a backend. */
 export interface Products {
   readonly real: RealDType;
-  /** x [m, k] · wᵀ [k, n] with a matrix w [n, k] that is used only once. */
+  /** Computes x [m, k] · wᵀ [k, n] for a matrix w [n, k] that is used only once. */
   readonly once: (x: RealArray, w: RealArray, m: number, n: number, k: number) => Promise<RealArray>;
-  /** The factors with this name. Made at the first use, then kept. */
+  /** Returns the factors with this name. They are made when they are first used, then kept. */
   readonly keep: (name: string, make: () => Promise<readonly Matrix[]>) => Promise<readonly Factor[]>;
-  /** x [m, k] · wᵀ */
+  /** Computes x [m, k] · wᵀ for a kept factor w. */
   readonly times: (x: RealArray, factor: Factor, m: number) => Promise<RealArray>;
   /** Frees the kept factors. */
   readonly close: () => void;

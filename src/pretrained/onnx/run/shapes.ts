@@ -1,4 +1,4 @@
-/** Operators that move numbers or make numbers from sizes. */
+/** Operators that only move numbers, or that make numbers from sizes. */
 import { formatShape, sizeOf } from "../../../core/tensors/shape.ts";
 import { aroundAxis, type Call, inputOf, numberOf, numbersOf, requireType, room, wholesOf } from "./call.ts";
 import { eachStep, type Tensor } from "./tensor.ts";
@@ -115,7 +115,7 @@ export const shapeOf = (call: Call): Tensor => {
   return { type: "int64", shape: [shape.length], data: Float64Array.from(shape) };
 };
 
-/** Maximum number of values that `Range` makes; a text has one per token. */
+/** Maximum number of values that `Range` makes. For a text, it makes one value per token. */
 const longestRange = 2 ** 24;
 
 export const range = (call: Call): Tensor => {

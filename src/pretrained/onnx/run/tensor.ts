@@ -5,7 +5,8 @@ import type { TensorType } from "../../../io/onnx/read.ts";
 import type { Refuse } from "../../../io/onnx/read-wire.ts";
 
 /**
- * Data of a tensor: float32 in the backend's number format, int64 and int32 in double precision, other types as bytes.
+ * Data of a tensor. float32 is stored in the backend's number format, int64 and int32 in double precision, and other
+ * types as bytes.
  */
 export type Numbers = RealArray | Uint8Array;
 
@@ -51,7 +52,7 @@ export const broadcastShape = (shapes: readonly Shape[]): Shape | undefined => {
   return found;
 };
 
-/** Strides of a tensor of shape `from` that is broadcast to `shape`; 0 along broadcast axes. */
+/** Strides of a tensor of shape `from` that is broadcast to `shape`. Broadcast axes have stride 0. */
 const stepsOf = (from: Shape, shape: Shape): readonly number[] => {
   const steps = new Array<number>(shape.length).fill(0);
   let step = 1;
@@ -64,8 +65,8 @@ const stepsOf = (from: Shape, shape: Shape): readonly number[] => {
 };
 
 /**
- * Processes `count` consecutive elements of the result, starting at `at`. `places` and `steps` give each input's start
- * index and stride.
+ * Processes `count` consecutive elements of the result, starting at `at`. For each input, `places` gives the start
+ * index and `steps` gives the stride.
  */
 type Run = (at: number, count: number, places: readonly number[], steps: readonly number[]) => void;
 

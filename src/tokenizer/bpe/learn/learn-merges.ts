@@ -11,7 +11,7 @@ import { pairLists } from "./pair-lists.ts";
 import { pairQueue } from "./pair-queue.ts";
 import { boundary, wordsOf } from "./words.ts";
 
-/** Minimum frequency of a pair: a pair that occurs once says nothing about other texts. */
+/** Minimum frequency of a pair. A pair that occurs only once says nothing about other texts. */
 const leastCount = 2;
 
 /** Ids of the two symbols and of the merged symbol. */
@@ -37,7 +37,7 @@ export const learnMerges = (counted: PieceCounts, most: number): readonly Learne
   const queue = pairQueue(table);
   for (let pair = 0; pair < table.size; pair++) queue.push(pair, lists.count(pair));
 
-  /** Texts of symbols, with one character per byte: the byte's id. */
+  /** Texts of the symbols. Each byte is one character, whose code is the byte's id. */
   const texts = Array.from({ length: 256 }, (_, id) => String.fromCharCode(id));
   /** Length of each symbol in bytes. */
   const lengths = new Int32Array(256 + most).fill(1, 0, 256);
@@ -46,7 +46,7 @@ export const learnMerges = (counted: PieceCounts, most: number): readonly Learne
   const after = neighbourCounts(256 + most);
   const learned: LearnedMerge[] = [];
 
-  /** Merges (left, right) at a place and records its neighbours. */
+  /** Merges (left, right) at a place and records the neighbours of the new symbol. */
   const mergeAt = (at: number, left: number, right: number, merged: number): void => {
     const middle = at + (lengths[left] as number);
     // An overlapping merge may have consumed one of the two symbols.
@@ -88,7 +88,7 @@ export const learnMerges = (counted: PieceCounts, most: number): readonly Learne
       lists.addPlaces(made, places);
       grown.push(made);
     });
-    // All places are merged, so the count is 0. Overlapping pairs were subtracted more than once.
+    // The pair was merged at all its places, so its count is 0. Overlapping pairs were subtracted more than once.
     lists.clear(pair);
     for (const made of grown) if (lists.count(made) > 0) queue.push(made, lists.count(made));
   };
@@ -96,7 +96,8 @@ export const learnMerges = (counted: PieceCounts, most: number): readonly Learne
   while (texts.length < 256 + most) {
     const pair = queue.pop();
     if (pair === -1 || queue.count() < leastCount) break;
-    // The queue is not told when counts fall, so its count may be too high. A pair whose count rises is pushed again.
+    // If a pair's count falls, the queue is not updated, so the count in the queue may be too high. If a pair's count
+    // rises, the pair is pushed again.
     const count = lists.count(pair);
     if (count === queue.count()) merge(pair);
     else if (count > 0) queue.push(pair, count);

@@ -2,11 +2,14 @@
 import { doubled } from "../pair-table.ts";
 
 export interface NeighbourCounts {
-  /** Records that the merged pair is next to `symbol`. Their new pair is at `place`, in a piece that occurs `count` times. */
+  /**
+   * Records that `symbol` is next to the merged pair. The two form a new pair at `place`, in a piece that occurs
+   * `count` times.
+   */
   note(symbol: number, place: number, count: number): void;
   /**
-   * Calls `give` for each recorded symbol with its count and places, then clears all records. `places` is valid only
-   * during the call.
+   * Calls `give` for each recorded symbol with its count and its places, then clears all records. The array `places` is
+   * valid only during the call.
    */
   take(give: (symbol: number, count: number, places: Int32Array) => void): void;
 }
@@ -14,7 +17,7 @@ export interface NeighbourCounts {
 /** @param symbolCount maximum number of symbols. */
 export const neighbourCounts = (symbolCount: number): NeighbourCounts => {
   const counts = new Float64Array(symbolCount);
-  /** Number of records of a symbol; then the end of its list in `sorted`. */
+  /** First the number of records of each symbol, later the end of the symbol's list in `sorted`. */
   const ends = new Int32Array(symbolCount);
   const met: number[] = [];
   let symbols = new Int32Array(2 ** 10);

@@ -1,6 +1,6 @@
 /**
- * For each pair of neighbouring symbols, its frequency and a list of its places. The list may still contain places that
- * an earlier merge has changed.
+ * Frequency of each pair of neighbouring symbols, and a list of the pair's places. The list may still contain places
+ * that an earlier merge has changed.
  */
 import { doubled, type PairTable } from "../pair-table.ts";
 import type { Words } from "./words.ts";
@@ -21,7 +21,7 @@ const byteSymbols = 256;
 
 /** Lists of all pairs in `words`, whose symbols are single bytes. Adds the pairs to `table`, which must be empty. */
 export const pairLists = (table: PairTable, { row, counts: countOfPlace }: Words): PairLists => {
-  /** Number of places of each pair; then the end of its list. */
+  /** First the number of places of each pair, later the end of the pair's list. */
   const ends = new Int32Array(byteSymbols ** 2);
   const sums = new Float64Array(byteSymbols ** 2);
   let total = 0;
@@ -36,7 +36,7 @@ export const pairLists = (table: PairTable, { row, counts: countOfPlace }: Words
     total++;
   }
 
-  /** List of pair i: `arena[starts[i]..starts[i] + lengths[i])`. */
+  /** The list of pair i is `arena[starts[i]..starts[i] + lengths[i])`. */
   let arena = new Int32Array(Math.max(16, total));
   let starts = new Int32Array(byteSymbols ** 2);
   let lengths = new Int32Array(byteSymbols ** 2);
@@ -79,7 +79,8 @@ export const pairLists = (table: PairTable, { row, counts: countOfPlace }: Words
       const start = starts[pair] as number;
       arena.copyWithin(used, start, start + earlier);
       arena.set(places, used + earlier);
-      // Rare: a pair with a new symbol gets places from one merge only, unless an earlier merge gave the same text.
+      // This is rare. A pair with a new symbol gets its places from a single merge, unless an earlier merge made a
+      // symbol with the same text.
       if (earlier > 0) arena.subarray(used, used + length).sort();
       starts[pair] = used;
       lengths[pair] = length;

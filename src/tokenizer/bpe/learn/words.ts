@@ -1,10 +1,10 @@
-/** All pieces of a text as one array of symbols, in which a merge finds the neighbours of any place directly. */
+/** All pieces of a text in one array of symbols. In this array, a merge finds the neighbours of any place directly. */
 import type { PieceCounts } from "./count-pieces.ts";
 
 /**
- * A symbol of n bytes takes n places. The first place has the symbol, the last place (if n > 1) has −n, and places in
- * between have any negative number. So the next symbol begins n places later, and the number before a symbol says where
- * the previous symbol begins.
+ * A symbol of n bytes takes n places. The first place has the symbol. If n > 1, the last place has −n, and the places
+ * between have any negative number. So the next symbol begins n places later, and the number just before a symbol says
+ * where the previous symbol begins.
  */
 export interface Words {
   /** Pieces of at least two bytes. A `boundary` is before each piece and at the end. */
@@ -13,7 +13,7 @@ export interface Words {
   readonly counts: Int32Array;
 }
 
-/** Marks a boundary. Smaller than any −n. */
+/** Marks a boundary. It is smaller than any −n. */
 export const boundary = -(2 ** 31);
 
 /** Maximum count of a piece; higher counts are capped. */

@@ -1,7 +1,7 @@
 /**
  * Character classes of split patterns: \p{L}, \p{N}, \s and others. Tables are built from the Unicode data of the
- * JavaScript engine, one block at a time, when a character of the block is first met. \s is the Unicode property
- * White_Space, as in Rust; JavaScript's own \s differs: it includes U+FEFF and excludes U+0085.
+ * JavaScript engine. The part for a block of characters is built when a character of this block first occurs. \s is the
+ * Unicode property White_Space, as in Rust; JavaScript's own \s differs: it includes U+FEFF and excludes U+0085.
  */
 export const letter = 1;
 export const number = 2;
@@ -11,7 +11,7 @@ export const space = 3;
 export const lineBreak = 4;
 export const other = 5;
 
-/** Class of each code point; 0: its block is not built yet. */
+/** Class of each code point; 0 if the class is not known yet, because the block of this code point is not built. */
 const classes = new Uint8Array(0x110000);
 const blockSize = 256;
 
@@ -51,6 +51,6 @@ export const wideClassAt = (bytes: Uint8Array, at: number): number => {
   const third = (bytes[at + 2] as number) & 0x3f;
   if (first < 0xf0) return classOf(((first & 0xf) << 12) | (second << 6) | third);
   const fourth = (bytes[at + 3] as number) & 0x3f;
-  // The modulo keeps malformed bytes within the table.
+  // The modulo keeps the index within the table even if bytes are malformed.
   return classOf((((first & 0x7) << 18) | (second << 12) | (third << 6) | fourth) % 0x110000);
 };

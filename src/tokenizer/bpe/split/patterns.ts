@@ -11,7 +11,7 @@ export type SplitPattern = (typeof splitPatterns)[number];
 const gpt4Regex = (numbers: string): string =>
   `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|${numbers}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
 
-/** Regular expression for `Split`; GPT-2's is built into `ByteLevel`. */
+/** Regular expression for the pre-tokenizer `Split`. GPT-2's regular expression is built into `ByteLevel`. */
 const regexes: { readonly [P in SplitPattern]: string | undefined } = {
   gpt2: undefined,
   gpt4: gpt4Regex("\\p{N}{1,3}"),

@@ -1,11 +1,15 @@
 /**
- * Splits a text into pieces by the rules of a split pattern. No token spans two pieces. Hand-written over UTF-8 bytes,
- * because a regular expression takes ten times as long. Each function returns the end of the piece that begins at `at`.
+ * Splits a text into pieces by the rules of a split pattern. No token spans two pieces. The rules are written by hand
+ * over UTF-8 bytes, because a regular expression takes ten times as long. Each function returns the end of the piece
+ * that begins at `at`.
  */
 import { byteClasses, lengthFrom, letter, lineBreak, number, other, space, wideClassAt } from "./character-classes.ts";
 import type { SplitPattern } from "./patterns.ts";
 
-/** Returns the end of the piece that begins at `at` in `bytes` (well-formed UTF-8), at most `end`. `at` < `end`. */
+/**
+ * Returns the end of the piece that begins at `at` in `bytes` (well-formed UTF-8). The end is at most `end`, and `at`
+ * must be less than `end`.
+ */
 export type NextPiece = (bytes: Uint8Array, at: number, end: number) => number;
 
 /** Class of the character at `at`. */
@@ -30,7 +34,7 @@ const blank = 0x20;
 
 /** End of an English contraction ('s 't 'm 'd 're 've 'll) whose apostrophe is at `at`; 0 if there is none. */
 const contractionEnd = (bytes: Uint8Array, at: number, end: number, caseBit: number): number => {
-  // The apostrophe may be the last byte, or be followed by a multi-byte character; neither is a contraction.
+  // If the apostrophe is the last byte, or a multi-byte character follows it, there is no contraction.
   const first = at + 1 < end ? (bytes[at + 1] as number) | caseBit : 0;
   const second = at + 2 < end ? (bytes[at + 2] as number) | caseBit : 0;
   switch (first) {
@@ -49,13 +53,14 @@ const contractionEnd = (bytes: Uint8Array, at: number, end: number, caseBit: num
   }
 };
 
-/** Whether a long s (U+017F, UTF-8 C5 BF) is at `at`: ignoring case, it equals s. */
+/** Whether a long s (U+017F, UTF-8 C5 BF) is at `at`. If case is ignored, a long s equals s. */
 const isLongS = (bytes: Uint8Array, at: number, end: number): boolean =>
   at + 1 < end && bytes[at] === 0xc5 && bytes[at + 1] === 0xbf;
 
 /**
- * White space, `\s+(?!\S)|\s+`. If text follows several white space characters, the last one belongs to the next piece.
- * @param beforeNumbers whether a number ends the text, as in SmolLM2's rules.
+ * End of the white space at `at`, as in `\s+(?!\S)|\s+`. If text follows several white space characters, the last of
+ * them belongs to the next piece.
+ * @param beforeNumbers whether white space before a number keeps its last character, as in SmolLM2's rules.
  */
 const whiteSpaceEnd = (bytes: Uint8Array, at: number, end: number, beforeNumbers: boolean): number => {
   let last = at;
@@ -141,7 +146,7 @@ const gpt4 =
     }
     const after = afterCharacter(bytes, at);
     const next = kind !== lineBreak && after < end ? classAt(bytes, after) : 0;
-    // One sign or space is joined to the letters after it; one space is joined to the signs after it.
+    // A sign or a space is joined to letters that follow it. A space is also joined to signs that follow it.
     if (next === letter) return runEnd(bytes, after, end, letter);
     if (kind === other || (byte === blank && next === other)) return signsEnd(bytes, after, end);
     return lastLineBreakEnd(bytes, at, end) || whiteSpaceEnd(bytes, at, end, false);

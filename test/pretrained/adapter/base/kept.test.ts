@@ -42,7 +42,7 @@ describe("the base that a run of adapters keeps", () => {
     await rm(kept);
     await cp(join(runs.gone.base, "checkpoint"), kept, { recursive: true });
     const aside = (name: string): string =>
-      `run/${name}: was base/, but is not the adapter's base model; delete it when you no longer need it`;
+      `run/${name}: this folder was base/, but it does not have the adapter's base model; delete it when you no longer need it`;
     expect(await keepAgain(adapters, weights)).toEqual([aside("base-set-aside")]);
     await rm(kept, { recursive: true });
     await mkdir(kept);
