@@ -35,8 +35,8 @@ export const defaultRows: RowKind = "packed";
 export const defaultLongDocuments: LongDocumentAction = "cut";
 
 /**
- * How a model is trained. Every field except `recomputeActivations` changes the result. Settings that do not change it
- * (threads, backend) are elsewhere.
+ * How a model is trained. Every field except `recomputeActivations` changes the result. Settings that do not change the
+ * result (threads, backend) are elsewhere.
  */
 export const trainConfigSchema = z.strictObject({
   steps: positiveInteger.describe("optimizer updates"),
@@ -72,21 +72,21 @@ export const trainConfigSchema = z.strictObject({
   maxGradNormRatio: ratio
     .default(1000)
     .describe("a gradient norm counts as exploding above this factor times the mean norm, from step 21; 0: never"),
-  // Optional, so that a configuration without it keeps its hash.
+  // This field is optional, so that a configuration without it keeps its hash.
   recomputeActivations: z
     .boolean()
     .optional()
     .describe(
       "recompute each block in the backward pass instead of keeping its activations: much less memory, same bits, about a third more time; default: false",
     ),
-  // Optional, so that a configuration without it keeps its hash.
+  // This field is optional, so that a configuration without it keeps its hash.
   windows: z
     .enum(windowKinds)
     .optional()
     .describe(
       "windows of a text: random starts, or shuffled, where each pass reads every token once; default: random; shuffled when fine-tuning above 20 M parameters",
     ),
-  // Only runs on documents have `rows` and `longDocuments`.
+  // Only runs that train on documents have `rows` and `longDocuments`.
   rows: z
     .enum(rowKinds)
     .optional()
@@ -190,14 +190,14 @@ export interface TrainConfig {
 }
 
 /**
- * Maximum number of tokens per update: more than any known model uses. It catches a mistyped batch, whose step would
- * not end.
+ * Maximum number of tokens per update, more than any known model uses. It catches a mistyped batch size, with which a
+ * step would never end.
  */
 const mostTokensPerStep = 2 ** 24;
 
 /**
- * Index of the first invalid extension: before an earlier one, or not before the end of its own plan. -1: all are
- * valid.
+ * Index of the first invalid extension. An extension is invalid if it comes before an earlier extension, or not before
+ * the end of the plan that it changes. The result is -1 if all extensions are valid.
  */
 const findBadExtension = ({ steps, extensions = [] }: TrainConfig): number =>
   extensions.findIndex(

@@ -1,6 +1,7 @@
 /**
- * Checks arguments from JavaScript programs, which no compiler has checked. A wrong argument gets a one-sentence error
- * instead of a TypeError from deep inside. These checks test an object's form, not its contents.
+ * Checks arguments from JavaScript programs, which no compiler has checked. A wrong argument gets an error of one
+ * sentence, instead of a TypeError from code deep inside the library. These checks test an object's form, not its
+ * contents.
  */
 
 import { ConfigError, DataError, ShapeError } from "../errors/errors.ts";
@@ -79,7 +80,7 @@ export const checkKeys = (where: string, value: unknown, names: readonly string[
   });
 };
 
-/** Makes a check from a form. Most forms describe results of the library's functions. */
+/** Makes a check from a form. Most forms describe objects that functions of the library return. */
 const checkForm =
   (what: string, form: Form) =>
   (where: string, value: unknown): void => {
