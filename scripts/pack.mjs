@@ -15,7 +15,7 @@ import { isMain, readStamp, root } from "./build/common.mjs";
 const addonFile = "foretoken.linux-x64.node";
 const addon = join(root, "dist/backend/implementations/native", addonFile);
 const nativeName = "@foretoken/native-linux-x64";
-/** Names the machines on which the addon works. They need the C library of Ubuntu 22.04, RHEL 9, Debian 12 or later. */
+/** Maximum minor version of glibc that the addon may need. Ubuntu 22.04 has glibc 2.35. */
 const newestLibc = 35;
 
 const readJson = (path) => JSON.parse(readFileSync(join(root, path), "utf8"));

@@ -99,7 +99,7 @@ export interface Cost<B extends Buffers = Buffers, Size extends string = string>
    */
   readonly touched?: (sizes: Numbers<Size>) => { readonly [N in keyof B]?: number };
   /**
-   * Buffers of which no element is read. They are "inout" only because elements next to the written elements keep their
+   * Buffers whose elements are never read. They are "inout" only because elements next to the written elements keep their
    * values.
    */
   readonly unread?: readonly Updated<B>[];

@@ -8,7 +8,7 @@ import type { ReadConfig } from "./architecture.ts";
 import { checkRefused, fail, optional } from "./common/fields.ts";
 import { architectures } from "./list.ts";
 
-/** Unsupported fields that change the result, each with its values that change nothing. */
+/** Unsupported fields that change the result. Each has the values that change nothing. */
 const refused: Readonly<Record<string, readonly unknown[]>> = {
   quantization_config: [],
   compression_config: [],
