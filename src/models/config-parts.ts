@@ -1,11 +1,8 @@
-/** Parts of a model's configuration that have several kinds or their own fields: schemas and types. */
+/** Parts of a model's configuration that have several kinds or several fields: schemas and types. */
 import { z } from "zod";
 import { positiveFloat32 } from "../core/tensors/float32.ts";
 
-/**
- * Upper bound for sizes. It exceeds what any machine holds, and catches typing errors and forged files before memory is
- * allocated.
- */
+/** Maximum of sizes. No machine can hold more. It catches typing errors and forged files before memory is allocated. */
 export const positiveInteger = (highest: number) => z.int().positive().max(highest);
 
 /** Maximum number of layers of a model. */
@@ -13,7 +10,7 @@ export const mostLayers = 2048;
 /** Maximum context length. */
 export const mostContext = 2 ** 20;
 
-/** n of "each n-th layer", at least 2: 1 would mean all layers. */
+/** The n in "every n-th layer". It is at least 2, because 1 would mean all layers. */
 const everyNth = () => z.int().min(2).max(mostLayers);
 
 const ropeSchema = z.strictObject({

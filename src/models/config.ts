@@ -29,8 +29,9 @@ const probability = z.number().min(0).lt(1);
 export const mostEmbd = 2 ** 16;
 
 /**
- * Schema of a transformer. It is written to checkpoints, read from `--config` files and turned into flags
- * (`--model.nLayer 6`), so an unknown key is an error. The tokenizer defines the vocabulary size.
+ * Schema of a transformer's configuration. A configuration is written to checkpoints, read from `--config` files and
+ * set by flags (`--model.nLayer 6`), so an unknown key is an error. The size of the vocabulary is not in it, because
+ * the tokenizer defines it.
  */
 export const modelConfigSchema = z
   .strictObject({

@@ -15,13 +15,13 @@ import { scaleBy } from "./op.ts";
 import { endOf, type Segments } from "./segments.ts";
 
 export interface EmbeddingOptions {
-  /** Segments that T is divided into. Default null: each row is a sequence. */
+  /** Segments into which T is divided. Default null: each row is a sequence. */
   readonly segments?: Segments | null;
   /** s, applied only to token vectors. Default 1. */
   readonly scale?: number | undefined;
 }
 
-/** Embeds ids; `positions` null: only token vectors. */
+/** Embeds ids. If `positions` is null, the result has only token vectors. */
 export const embedding = (
   context: Context,
   ids: Tensor,

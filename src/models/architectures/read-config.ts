@@ -27,7 +27,7 @@ const stemOf = (className: string): string => className.replace(/(ForCausalLM|LM
 
 const stems = new Set(architectures.map(({ huggingFace }) => stemOf(huggingFace.className)));
 
-/** Whether the class is supported: a causal language model, or the bare model without a head. */
+/** Whether the class is supported. It must be a causal language model, or its bare model without a head. */
 const isCausal = (className: string): boolean => stems.has(stemOf(className)) && !stems.has(className);
 
 /**
