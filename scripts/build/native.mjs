@@ -1,11 +1,11 @@
-// Builds the Node-API addon with this machine's C++ compiler. native/isa.cc is compiled once for each instruction set,
-// native/isa_tiles.cc also for the set that has tiles, and every other file once.
-// If there is no compiler, or the compiler fails, foretoken uses WebAssembly instead, which is slower.
-// scripts/build.mjs then continues, unless FORETOKEN_REQUIRE_NATIVE=1 makes it an error. If this script is run by
-// itself, it is an error.
-// The script compiles the best set that this CPU has, and the set that every CPU has. FORETOKEN_BUILD_ISA adds sets:
+// Builds the Node-API addon with this machine's C++ compiler: native/isa.cc once for each instruction set,
+// native/isa_tiles.cc also for the set that has tiles, everything else once.
+// If there is no compiler, or it fails, foretoken uses WebAssembly instead, which is slower. scripts/build.mjs then
+// continues, unless FORETOKEN_REQUIRE_NATIVE=1 makes it an error. If this script is run by itself, it is an error.
+// It compiles the best set that this CPU has, and the set that every CPU has. FORETOKEN_BUILD_ISA adds sets:
 // "avx2,avx512" or "all". An existing build that has these sets is kept.
-// npm runs the script when a clone is installed. The package never compiles by itself, but contains this script:
+// npm runs it when a clone is installed. The package never compiles by itself, but contains this script:
+//
 //     node node_modules/foretoken/scripts/build/native.mjs
 import { spawn } from "node:child_process";
 import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, realpathSync, renameSync, rmSync } from "node:fs";
@@ -19,9 +19,9 @@ const output = join(root, "dist/backend/implementations/native", `foretoken.${pr
 const avx512 = ["-mavx2", "-mfma", "-mprfchw", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512cd"];
 
 /**
- * The instruction sets of an architecture with their compiler flags, lowest set first: see `link`. The flags in
- * `emulated` compile the same source for a machine that lacks the set's last feature. `tiles` names the kinds of
- * products that tiles compute. The kind that compiles slowest is first.
+ * The instruction sets of an architecture with their compiler flags, lowest first: see `link`. `emulated` compiles the
+ * same source for a machine that lacks the set's last feature. `tiles`: the kinds of products by tiles, the slowest to
+ * compile first.
  */
 export const instructionSets = {
   x64: [
@@ -62,10 +62,7 @@ export const compilableSets = async (compiler) => {
   return known.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
 };
 
-/**
- * Names of the sets that this machine can run, best first. A compiled program asks the CPU, as foretoken does at run
- * time.
- */
+/** Names of the sets that this machine can run, best first. A program asks the CPU, as at run time. */
 const runnableSets = async (compiler) => {
   const folder = mkdtempSync(join(tmpdir(), "foretoken-probe-"));
   try {
@@ -86,7 +83,7 @@ const namesIn = (list) => list.split(",").filter((name) => name !== "");
  * @param {string} asked a list of names, "all", or nothing
  */
 export const wantedSets = (compilable, runnable, asked) => {
-  // wasm.mjs builds relaxed-simd, the last name here.
+  // wasm.mjs builds the last one.
   const known = [...Object.values(instructionSets).flatMap((sets) => sets.map(({ name }) => name)), "relaxed-simd"];
   const names = namesIn(asked);
   const unknown = names.find((name) => name !== "all" && !known.includes(name));
@@ -104,9 +101,7 @@ export const tableDefines = (sets) => sets.map(({ name }) => `-DFT_HAS_${name.to
 
 export const isaDefines = ({ name, vectorBytes }) => [`-DFT_ISA=${name}`, `-DFT_VECTOR_BYTES=${vectorBytes}`];
 
-/**
- * The compilations for one instruction set, longest first. Their `flags` do not include the flags of the set itself.
- */
+/** Compilations for one instruction set, longest first. `flags` do not include the set's own. */
 export const unitsOfSet = (set) => {
   const { name, tiles = [] } = set;
   const flags = isaDefines(set);
@@ -162,8 +157,8 @@ export const execute = (command, tell) =>
   });
 
 /**
- * Runs jobs, at most `workers` at a time. After a failure it starts no more jobs and waits for the running jobs, so
- * that their files can be removed. It then rejects with the first failure.
+ * Runs jobs, at most `workers` at a time. After a failure it starts no more jobs, waits for the running ones, so that
+ * their files can be removed, and rejects with the first failure.
  */
 export const inParallel = async (jobs, workers = availableParallelism()) => {
   const waiting = [...jobs];
@@ -194,7 +189,7 @@ export const findHeaders = () => {
 const build = async (compiler, sets, headers) => {
   mkdirSync(join(root, "build"), { recursive: true });
   mkdirSync(dirname(output), { recursive: true });
-  // Each build has its own folder, so that two builds at the same time do not mix their files.
+  // A separate folder, so that two builds at once do not mix.
   const objects = mkdtempSync(join(root, "build/native-"));
 
   const common = ["napi", "branches", "dispatch", "parallel", "heap", "tables"].map((name) => ({
@@ -214,7 +209,7 @@ const build = async (compiler, sets, headers) => {
   );
   const temporary = `${output}.${process.pid}.tmp`;
 
-  // Several sets define the same inline functions. In this order the linker takes the copy of the lowest set.
+  // In this order the linker takes the lowest set's copy of an inline function that several sets define.
   const link =
     process.platform === "darwin"
       ? ["-bundle", "-undefined", "dynamic_lookup"]
@@ -234,7 +229,7 @@ const installCompiler =
   process.platform === "darwin" ? "xcode-select --install" : "apt-get install g++ (on Debian and Ubuntu)";
 
 /**
- * Builds the addon if it is out of date. Resolves to a line for the user, or to undefined.
+ * Builds if out of date. Resolves to a line for the user, or to undefined.
  * @param {(line: string) => void} tell gets a line before the compiler runs, which takes a minute or more
  * @param {{ alone?: boolean }} [options] alone: nothing else is built, so it rejects if the addon cannot be built
  */
@@ -264,7 +259,7 @@ export const buildNative = async (tell, { alone = false } = {}) => {
       ? undefined
       : skip("no C++ compiler found", `; try ${installCompiler}, then this again`);
   const asked = process.env.FORETOKEN_BUILD_ISA ?? "";
-  // The usable sets depend on the CPU.
+  // Which sets can be used depends on the CPU.
   const stamp = `${hash} ${compiler.join(" ")} ${cpus()[0]?.model}: `;
   const has = built?.startsWith(stamp) ? built.slice(stamp.length).split(",") : undefined;
   if (has !== undefined && namesIn(asked).every((name) => name === "relaxed-simd" || has.includes(name)))

@@ -1,7 +1,7 @@
-// Compiles the same C++ files to WebAssembly with clang from the npm package @yowasp/clang. This clang is itself
-// WebAssembly, so the machine needs no compiler.
-// The script compiles simd128, which is the default at run time. It also compiles relaxed-simd for the package, or if
-// FORETOKEN_BUILD_ISA contains "relaxed-simd" or is "all". It keeps modules that are up to date.
+// Compiles the same C++ files to WebAssembly with clang from the npm package @yowasp/clang, which is itself
+// WebAssembly. The machine needs no compiler.
+// It compiles simd128, which is the default at run time. relaxed-simd is added for the package, or if
+// FORETOKEN_BUILD_ISA contains "relaxed-simd" or is "all". Modules that are up to date are kept.
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { hashFiles, isMain, readStamp, root, secondsSince, sourcesUnder, warningFlags, writeStamp } from "./common.mjs";
@@ -94,7 +94,7 @@ const compile = async (moduleFlags, sources) => {
     "-o",
     "kernels.wasm",
   ];
-  // While the compiler reads its own files, it always prints its progress to the console. Reading takes milliseconds.
+  // It always prints its progress in reading its own files, which takes milliseconds, to the console.
   const log = console.log;
   console.log = () => {};
   try {
@@ -107,7 +107,7 @@ const compile = async (moduleFlags, sources) => {
   }
 };
 
-/** Builds the modules that are out of date. Resolves to a line for the user, or to undefined. */
+/** Builds what is out of date. Resolves to a line for the user, or to undefined. */
 export const buildWasm = async () => {
   const sources = sourcesUnder("native", [".h", ".cc"]).filter((file) => !file.startsWith("native/test/"));
   const hash = hashFiles([...sources, "scripts/build/wasm.mjs"]);

@@ -220,7 +220,7 @@ export const runConfigSchema = z
       code: "custom",
       input: train.extensions,
       path: ["train", "extensions"],
-      message: `each extension must come after the previous one, and before the end of its own plan; extension ${bad + 1} does not`,
+      message: `each extension must come after the previous extension and before the end of the plan that it changes; extension ${bad + 1} does not`,
     });
   })
   .check(({ value: { model, train }, issues }) => {

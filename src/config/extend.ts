@@ -42,7 +42,7 @@ const checkExtension = ({ train }: RunConfig, done: number, extend: ExtendKind):
   if (extend !== "constant" || before > 0) return;
   throw new ConfigError({
     where: "extend",
-    must: "with extend constant the last learning rate, which is kept, must be above 0",
+    must: "with extend constant the run keeps its last learning rate, which must be above 0",
     got: `0 at step ${done}`,
     hint: "stretch or restart",
   });

@@ -92,7 +92,7 @@ const parseOptions = (options: AttentionOfOptions, { nLayer, nHead }: Model["con
       where: "attentionOf",
       must: `heads times positions times tokens must be at most ${mostAttentionCells}`,
       got: `${maps} heads, ${to - from} positions and ${time} tokens`,
-      hint: rows > 0 ? `the option to at most ${from + rows}` : "one layer and one head",
+      hint: rows > 0 ? `{ to: ${from + rows} } or less` : "one layer and one head",
     });
   }
   return parsed;

@@ -259,7 +259,7 @@ export const checkAllHeads = (where: string, { parameters }: Model): void => {
     where,
     must: "the model must have all of its heads, because a checkpoint cannot store which ones are switched off",
     got: "a model from withoutHeads",
-    hint: "the model that withoutHeads was called with",
+    hint: "the model that was passed to withoutHeads",
   });
 };
 
@@ -333,7 +333,7 @@ export const uploadSegments = (context: Context, model: Model, ids: ArrayLike<nu
   if (longest > contextLength || ids.length !== rows) {
     throw new ShapeError({
       where: "model",
-      must: `segments must have ${rows} tokens in all and end within ${contextLength} (the context length)`,
+      must: `segments must have ${rows} tokens in total and end within ${contextLength} (the context length)`,
       got: `${ids.length} tokens, and an end at ${longest}`,
     });
   }

@@ -45,7 +45,7 @@ export const embedding = (
   if (end > positionRows || (segments !== null && segments.rows !== rows)) {
     throw new ShapeError({
       where: "embedding",
-      must: `positions must lie within the context of ${positionRows}, one per row of ${rows} rows`,
+      must: `each of ${rows} rows must have a position within the context of ${positionRows}`,
       got: segments === null ? `0 to ${end - 1}` : `${segments.rows} in segments up to ${end - 1}`,
     });
   }

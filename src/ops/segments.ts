@@ -80,7 +80,7 @@ export const createSegments = (memory: Memory, given: readonly Segment[]): Segme
       throw new ShapeError({
         where: "segments",
         must: "all segments or none must have pages",
-        got: `a difference at segment ${i}`,
+        got: `segment ${i}, which differs from segment 0`,
       });
     }
     if (paged) checkPages(segment, i);

@@ -188,7 +188,7 @@ const isLanguageModel = objectWith({
 });
 const checkLanguageModelForm = checkForm(languageModelForm, isLanguageModel);
 
-/** @param hint what to use instead of a worker model, whose weights are on another thread. */
+/** @param hint what to use instead of a model from `loadInWorker`, whose weights are on another thread. */
 export const checkLanguageModel = (where: string, value: unknown, hint: string): void => {
   if (isWorkerModel(value) && !isObject(Reflect.get(value as object, "model"))) {
     const got = "a worker model from loadInWorker";
@@ -271,7 +271,7 @@ export const checkBackendChoice = (where: string, value: unknown): void => {
   if (value !== undefined && typeof value !== "string") checkBackend(where, value);
 };
 
-/** Checks one of a few words, or undefined. */
+/** Checks that a value is one of a few words, or undefined. */
 export const checkChoice = (where: string, value: unknown, choices: readonly string[]): void => {
   if (value === undefined || choices.some((choice) => choice === value)) return;
   throw new ConfigError({ where, must: `must be ${alternatives(choices)}`, got: showWord(value) });

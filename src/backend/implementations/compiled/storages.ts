@@ -102,7 +102,7 @@ export const compiledStorages = (
     view(storage) {
       checkOwned(owner, "view", storage);
       const { dtype, length, handle } = storage as CompiledStorage;
-      if (dtype !== "float32") throw new Error(`view: a storage of ${dtype} has none`);
+      if (dtype !== "float32") throw new Error(`view: a storage of ${dtype} has no view`);
       const memory = engine.view?.(handle, length * bytesPerElement[dtype]);
       if (memory === undefined) throw refusedByEngine(name, "view");
       return new Float32Array(memory);

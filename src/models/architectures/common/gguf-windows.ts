@@ -60,7 +60,7 @@ export const readWindow = (
   const window =
     windowOfLayers(layers, size) ??
     (layers.includes(true)
-      ? fields.fail(key, "must leave exactly each n-th layer without a window", layers.map(Number))
+      ? fields.fail(key, "must leave every n-th layer, and no other layer, without a window", layers.map(Number))
       : null);
   if (window === null) return null;
   const baseKey = at("rope.freq_base_swa");

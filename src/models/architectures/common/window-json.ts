@@ -89,7 +89,7 @@ export const readWindow = (
   const window = windowOfLayers(layers, given);
   if (window !== undefined) return window === null || theta === undefined ? window : { ...window, theta };
   const words = layers.slice(0, 8).map((has) => (has ? sliding : full));
-  const must = `must be ${full} in exactly each n-th layer, n above 1, and ${sliding} in all others`;
+  const must = `must be ${full} in every n-th layer (n ≥ 2) and ${sliding} in all other layers`;
   return fail(where, (read.layer_types ?? null) === null ? "max_window_layers" : "layer_types", must, words);
 };
 

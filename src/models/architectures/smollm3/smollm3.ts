@@ -46,7 +46,7 @@ const readEvery = (json: object, nLayer: number, where: string): number | null =
   return (
     periodOf(marks) ??
     (marks.includes(true)
-      ? fail(where, "no_rope_layers", "must be 0 in exactly each n-th layer, n above 1", list)
+      ? fail(where, "no_rope_layers", "must be 0 in every n-th layer (n ≥ 2) and 1 in all other layers", list)
       : null)
   );
 };
