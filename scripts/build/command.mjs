@@ -86,7 +86,7 @@ const groupsOf = (chunks) => {
     "training-worker": trainer,
     "training-command": train,
   });
-  // Entries stay separate, because loading one runs the program or a thread.
+  // Entries stay separate, because loading an entry runs the program or a thread.
   const isEntry = (id) => chunks.some(({ isEntry, facadeModuleId }) => isEntry && facadeModuleId === id);
   return sets.map(([name, ids], i) => ({
     ...{ name, priority: sets.length - i },

@@ -29,7 +29,10 @@ export const warningFlags = (env = process.env) => [
  */
 export const withSlashes = (path, separator = sep) => path.split(separator).join("/");
 
-/** The files under `folder` with one of the `endings`, sorted, relative to the root, with "/" between folders. */
+/**
+ * Paths of the files under `folder` whose names have one of the `endings`. The paths are sorted and relative to the
+ * root, with "/" between folders.
+ */
 export const sourcesUnder = (folder, endings) =>
   readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && endings.some((ending) => entry.name.endsWith(ending)))

@@ -18,7 +18,7 @@ export interface Tape {
    * of work that `recordAgain` records, or of earlier parts of the backward pass.
    */
   watch(leaf: Tensor, gradient: Tensor, blank?: Set<Tensor>, onComplete?: () => void): void;
-  /** Whether a gradient of `tensor` is wanted. An op may skip the work for inputs without one. */
+  /** Whether a gradient of `tensor` is wanted. An op may skip the work for inputs whose gradient is not wanted. */
   tracks(tensor: Tensor): boolean;
   /**
    * Records that `output` was computed from `inputs`. `vjp` is called once, with the gradient of `output`, and passes
@@ -34,9 +34,15 @@ export interface Tape {
   recordAgain(output: Tensor, saved: readonly Tensor[], again: () => Tensor): void;
   /** Adds `gradient` to the gradient of `tensor` and takes over the caller's reference to it. */
   accumulate(tensor: Tensor, gradient: Tensor): void;
-  /** The gradient of `tensor`, for a kernel that writes or adds to all of it at once; null if it is not tracked. */
+  /**
+   * The gradient of `tensor`, for a kernel that writes the whole gradient, or adds to all of it, in one call. Null if
+   * `tensor` is not tracked.
+   */
   destination(tensor: Tensor): Destination | null;
-  /** The gradient of `tensor`, for a kernel that adds to it or to parts of it; null if it is not tracked. */
+  /**
+   * The gradient of `tensor`, for a kernel that adds to all or to parts of the gradient. Null if `tensor` is not
+   * tracked.
+   */
   accumulator(tensor: Tensor): Tensor | null;
   /**
    * Propagates `gradient` (the gradient of some scalar with respect to `output`) to every watched leaf. It consumes the

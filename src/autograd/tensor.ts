@@ -98,7 +98,7 @@ export interface Memory {
   upload(data: HostArray, shape: Shape): Tensor;
   /** Adds a reference and returns the tensor. Does nothing else for a tensor that is not a temporary. */
   retain(tensor: Tensor): Tensor;
-  /** Removes a reference. Removing the last one frees the storage. */
+  /** Removes a reference. Removing the last reference frees the storage. */
   release(tensor: Tensor): void;
   /** Whether exactly one reference exists, so that the tensor may be overwritten. */
   exclusive(tensor: Tensor): boolean;

@@ -36,7 +36,7 @@ export interface AttentionOfOptions {
   readonly heads?: readonly number[] | undefined;
   /** First position to return. Whole number from 0. Default 0. */
   readonly from?: number | undefined;
-  /** Position after the last one to return: at most the number of tokens, T. Default T. */
+  /** Position after the last position to return: at most the number of tokens, T. Default T. */
   readonly to?: number | undefined;
 }
 

@@ -26,8 +26,9 @@ export interface Gradients {
    */
   readonly arena: Arena;
   /**
-   * Sets all gradients to zero. Call it before each step: `backward` adds to the gradients. Matrices are only marked as
-   * zero. The next `backward` overwrites a marked matrix; a read before that fills it with zeros.
+   * Sets all gradients to zero. Call it before each step, because `backward` adds to the gradients. Matrices are only
+   * marked as zero, and the next `backward` overwrites a marked matrix. If a marked matrix is read before, it is first
+   * filled with zeros.
    */
   clear(): void;
   /**

@@ -44,7 +44,7 @@ export const headsOf = ({
 export interface AttentionParameters<P> {
   /** C → (H + 2·Hk)·D: queries, keys and values side by side. In each of them, the heads are side by side. */
   readonly qkv: LinearParameters<P>;
-  /** RMS norms of queries and keys; null: no norms. */
+  /** RMS norms of queries and keys. Null if the model has no such norms. */
   readonly headNorms: {
     /** Weight for queries: [D], shared by all heads, or [H·D] for one norm over all heads. */
     readonly query: P;

@@ -55,7 +55,7 @@ const rateAfter = (plan: LearningRatePlan, count: number, steps: number, step: n
   if (step < after) return rateAfter(plan, count - 1, planned, step);
   const before = rateAfter(plan, count - 1, planned, after - 1);
   const done = step - after;
-  // Fraction of the way from the last rate to the new one.
+  // Fraction of the way from the last rate to the new rate.
   const way = done < warmupSteps ? (done + 1) / warmupSteps : 1;
   switch (schedule) {
     case "constant":

@@ -58,7 +58,7 @@ const pick = (random, rooms) => {
  * @param {object} options
  * @param {number} options.seed
  * @param {number} options.count
- * @param {Readonly<Record<string, number>>} options.least minimum number of faults in an area; the last draws are from it if necessary
+ * @param {Readonly<Record<string, number>>} options.least minimum number of faults in an area; if an area has too few faults, the last draws are from this area
  * @param {import("./sources.mjs").Fault[]} options.rejected
  * @param {import("./sources.mjs").Fault[]} [options.accepted] faults of an earlier draw, which compile
  * @param {(file: string, text: string) => Promise<string | undefined>} options.refusal why a changed text does not compile

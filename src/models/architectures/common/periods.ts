@@ -20,7 +20,7 @@ export const windowedLayers = (config: ModelConfig): readonly boolean[] =>
   Array.from({ length: config.nLayer }, (_, i) => layerOf(config, i).window !== null);
 
 /**
- * The window of the layers that have one.
+ * The window of the layers that have a window.
  * @returns null if no layer has a window; undefined if there is no n such that exactly every n-th layer has no window.
  */
 export const windowOfLayers = (windowed: readonly boolean[], size: number): WindowConfig | null | undefined => {
