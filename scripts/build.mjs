@@ -24,7 +24,7 @@ const canResolve = (path) => {
 /** A package may have no module, such as Biome, or hide its package.json. */
 const hasPackage = (name) => canResolve(name) || canResolve(`${name}/package.json`);
 
-/** Made by other builds: build/browser.mjs, command.mjs, starters.mjs and studio.mjs. */
+/** Other builds make these folders: build/browser.mjs, command.mjs, starters.mjs and studio.mjs. */
 const made = /^dist\/(?:foretoken\.browser\.js$|(?:command|starters|studio)\/)/;
 
 /** Removes outputs whose source is gone: imports and tests would still find them. */
@@ -43,7 +43,7 @@ const buildTypeScript = async () => {
   if (complete && readStamp("typescript", outputs[0]) === hash) return undefined;
   const started = performance.now();
   console.log(`TypeScript: compiling ${sources.length} files; then native kernels, WebAssembly and the studio's page`);
-  // With its cache of an earlier build, the compiler would not write deleted files again.
+  // If the compiler finds the cache of an earlier build, it does not write deleted files again.
   if (!complete) rmSync(join(root, "build/tsconfig.tsbuildinfo"), { force: true });
   await execute([process.execPath, join(root, "node_modules/typescript/bin/tsc"), "-p", "."]);
   removeOrphans(sources);
@@ -53,7 +53,10 @@ const buildTypeScript = async () => {
   return `TypeScript: built in ${secondsSince(started)}`;
 };
 
-/** After the library: examples import it by name and are checked against its published types. */
+/**
+ * This runs after the library is built, because examples import the library by name and are checked against its
+ * published types.
+ */
 const buildExamples = async () => {
   const sources = sourcesUnder("examples", [".ts"]);
   const outputs = sources.map((file) => join(root, "build", file.replace(/\.ts$/, ".js")));
@@ -65,7 +68,7 @@ const buildExamples = async () => {
   return `Examples: built in ${secondsSince(started)}`;
 };
 
-/** Before C++, which needs the header. */
+/** This runs before C++ is compiled, because C++ needs the header. */
 const buildTypeScriptAndHeader = async () => {
   const built = [await buildTypeScript(), await generateKernelHeader()].filter((line) => line !== undefined);
   return built.length === 0 ? undefined : built.join("\n");

@@ -1,9 +1,8 @@
 // Adds up the results of .ci/run and prints one line at the end: "N passed, N failed".
-//
 //     node scripts/ci-summary.mjs FOLDER
-//
 // In FOLDER, `<step>.json` is a report of vitest's json reporter (each test counts), and `<step>.status` is the exit
-// status of a step. A step without a report counts as one test. A failure that no test of the report shows also counts as one.
+// status of a step. A step without a report counts as one test. If a step failed but its report shows no failed test,
+// the step counts as one failed test.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { isMain } from "./build/common.mjs";

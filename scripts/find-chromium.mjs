@@ -1,4 +1,4 @@
-// Finds Chromium: CHROME_PATH, or the first of its names on the path.
+// Finds Chromium: the path in CHROME_PATH, or the first program on the path that has one of Chromium's names.
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 

@@ -1,12 +1,10 @@
 // Makes the npm packages, in build/packages/ or in the folder given by --to:
-//
 //     node scripts/pack.mjs                       foretoken alone: it computes with WebAssembly
-//     node scripts/pack.mjs --native              and the native kernels for Linux x64 as an optional package
-//     node scripts/pack.mjs --repository URL      for provenance: the repository that builds it
-//
-// The package's package.json differs from the clone's: it has no scripts, so that installing or linking runs nothing,
-// and no development dependencies. It also names the optional package. The clone's package.json must not: until the
-// optional package is published, anyone could publish something else under that name.
+//     node scripts/pack.mjs --native              also the native kernels for Linux x64, as an optional package
+//     node scripts/pack.mjs --repository URL      names the repository that builds the package, for provenance
+// The package's package.json differs from the package.json of the clone. It has no scripts, so that installing or
+// linking runs nothing, and no development dependencies. It also names the optional package. The clone's package.json
+// must not name it: until the optional package is published, anyone could publish something else under that name.
 import { execFile } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,7 +15,7 @@ import { isMain, readStamp, root } from "./build/common.mjs";
 const addonFile = "foretoken.linux-x64.node";
 const addon = join(root, "dist/backend/implementations/native", addonFile);
 const nativeName = "@foretoken/native-linux-x64";
-/** Names the machines on which the addon runs: with the C library of Ubuntu 22.04, RHEL 9, Debian 12 or later. */
+/** Maximum minor version of glibc that the addon may need. Ubuntu 22.04 has glibc 2.35. */
 const newestLibc = 35;
 
 const readJson = (path) => JSON.parse(readFileSync(join(root, path), "utf8"));
@@ -43,7 +41,7 @@ const npm = (args, cwd) =>
  */
 export const pack = async (folder, to) => {
   mkdirSync(to, { recursive: true });
-  // npm runs in `folder`, so a relative path would mean another place.
+  // npm runs in `folder`, so it would read a relative path from there.
   const [packed] = JSON.parse(await npm(["pack", "--json", "--pack-destination", resolve(to)], folder));
   return packed;
 };
@@ -60,7 +58,7 @@ const inTemporaryFolder = async (work) => {
 
 const writeJson = (path, value) => writeFileSync(path, `${JSON.stringify(value, null, 2)}\n`);
 
-/** A package may name the repository that built it; npm compares it with the provenance. */
+/** A package can name the repository that built it. npm then compares this name with the provenance. */
 const withRepository = (repository) =>
   repository === undefined ? {} : { repository: { type: "git", url: repository } };
 
@@ -72,7 +70,8 @@ const publishedManifest = ({ native, repository }) => {
 };
 
 /**
- * Declaration files that TypeScript reads for users of the package: the files of its exports, and all files that they import.
+ * Declaration files that TypeScript reads for users of the package: the declaration files of the exports, and all files
+ * that these import.
  * @param {string[]} entries
  * @returns {Set<string>}
  */
@@ -81,7 +80,7 @@ export const declarationsFrom = (entries) => {
   const visit = (path) => {
     if (reached.has(path)) return;
     reached.add(path);
-    // Only in declaration files: import or export … from "./x.ts", and import("./x.ts").
+    // Declaration files have imports only in these forms: import or export … from "./x.ts", and import("./x.ts").
     for (const [, name] of readFileSync(join(root, path), "utf8").matchAll(/\b(?:from|import)\s*\(?\s*"(\.[^"]+)"/g))
       visit(posix.join(posix.dirname(path), name.replace(/\.[jt]s$/, ".d.ts")));
   };
@@ -97,7 +96,7 @@ const isPublished = () => {
 };
 
 /**
- * Packs foretoken from what is built.
+ * Packs foretoken from the built files.
  * @param {{ to: string, native?: boolean, repository?: string }} options native: names the prebuilt kernels
  */
 export const packMain = ({ to, native = false, repository }) =>
@@ -112,7 +111,7 @@ export const packMain = ({ to, native = false, repository }) =>
     return pack(folder, to);
   });
 
-/** Instruction sets of the built addon, and whether they are all existing sets. */
+/** Instruction sets of the built addon, and whether the addon has all sets that exist. */
 export const builtSets = () => {
   const names = readStamp("native", addon)?.split(": ").at(-1)?.split(",") ?? [];
   return { names: names.filter((name) => name !== "all"), complete: names.includes("all") };
@@ -150,7 +149,7 @@ export const packNative = ({ to, repository }) =>
       main: addonFile,
       engines,
       publishConfig,
-      // A library cannot be loaded from an archive.
+      // A program cannot load a library from an archive, so package managers should unpack this package.
       preferUnplugged: true,
       ...withRepository(repository),
     });

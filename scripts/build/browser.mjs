@@ -8,7 +8,7 @@ import { hashFiles, isMain, readStamp, root, secondsSince, sourcesUnder, writeSt
 
 const output = join(root, "dist/foretoken.browser.js");
 const kernelPath = (name) => `dist/backend/implementations/wasm/${name}`;
-/** The sets that are built: see wasm.mjs. */
+/** The instruction sets that are built: see wasm.mjs. */
 const builtKernels = () =>
   ["kernels.wasm", "kernels.relaxed-simd.wasm"].filter((name) => existsSync(join(root, kernelPath(name))));
 const options = /** @type {const} */ ({ platform: "browser", cwd: root, logLevel: "warn" });
@@ -33,7 +33,10 @@ export const embeddedUrl = (name) => {
 };
 `;
 
-/** Addresses of embedded files in a worker of the bundle; the first line of the worker's code has them. */
+/**
+ * Addresses of embedded files, for code that runs in a worker of the bundle. The first line of the worker's code
+ * defines them.
+ */
 const givenFiles = "export const embeddedUrl = (name) => embeddedUrls[name];";
 
 /** Replaces `new URL("./FILE", import.meta.url)` with the address of the embedded file. */
@@ -57,7 +60,7 @@ const bundle = async (input, plugins, banner = "") => {
   try {
     const made = await build.generate({ format: "esm", minify: true, postBanner: banner, codeSplitting: false });
     const [{ code, fileName, imports, dynamicImports }] = made.output;
-    // A library that is loaded on demand is in the same file, which then counts as an import of itself.
+    // The bundle contains a library that is loaded on demand, so the bundle then counts as importing itself.
     const others = [...imports, ...dynamicImports].filter((name) => name !== fileName);
     if (made.output.length !== 1 || others.length > 0 || code.includes("import.meta")) {
       throw new Error(`browser: ${input} must become one file that needs no other`);
@@ -83,7 +86,10 @@ const notice = () => {
   return `/*! foretoken ${version}, ${license}. ${terms.join("\n")}*/`;
 };
 
-/** Builds if out of date, from the outputs of the other builds. Resolves to a line for the user, or to undefined. */
+/**
+ * Builds the bundle from the outputs of the other builds if it is out of date. Resolves to a line for the user, or to
+ * undefined.
+ */
 export const buildBrowser = async () => {
   const kernels = builtKernels();
   const sources = sourcesUnder("dist", [".js"]).filter(

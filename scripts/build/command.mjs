@@ -1,13 +1,13 @@
-// Bundles the command into a few files, dist/command/: our modules with zod, commander and picocolors. A process that
-// opens several hundred small modules in two threads takes twice as long until its first token. dist/cli/main.js starts
-// these files, or the modules if they are from another build.
+// Bundles the command into a few files, dist/command/: our modules with zod, commander and picocolors. Without the
+// bundle, a process opens several hundred small modules in two threads and takes twice as long until its first token.
+// dist/cli/main.js starts these files, or starts the modules if the bundle is from another build.
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { isAbsolute, join, relative } from "node:path";
 import { hashFiles, isMain, readStamp, root, secondsSince, sourcesUnder, withSlashes, writeStamp } from "./common.mjs";
 
 const folder = join(root, "dist/command");
 const output = join(folder, "run.js");
-/** Says which modules the bundle was made from; src/cli/main.ts compares it. */
+/** Name of the file that says from which modules the bundle was made. src/cli/main.ts compares it. */
 const mark = join(folder, "compiled.txt");
 
 /** Names the modules of worker threads, which become entries of the bundle. */
@@ -21,7 +21,7 @@ const entriesOf = () => {
   return Object.fromEntries([["run", "dist/cli/run.js"], ...paths].map(([name, path]) => [name, join(root, path)]));
 };
 
-/** Libraries in the bundle. Few commands load the others, which stay packages. */
+/** Libraries in the bundle. Few commands load the other libraries, so these stay packages. */
 const bundled = ["commander", "picocolors", "zod"];
 
 const isExternal = (id) =>
@@ -30,8 +30,8 @@ const isExternal = (id) =>
 const pathOf = (id) => withSlashes(relative(root, id));
 
 /**
- * Files that are found relative to a module are found at the same place from the bundle. Worker threads are in the
- * bundle.
+ * Modules find some files by a path relative to the module. The bundle finds these files at the same place. Worker
+ * threads are in the bundle.
  */
 const ownPlace = {
   name: "own-place",
@@ -44,7 +44,7 @@ const ownPlace = {
   },
 };
 
-/** The modules that a chunk loads immediately: its own, and the modules of the chunks that it imports. */
+/** The modules that a chunk loads immediately: its own modules, and the modules of the chunks that it imports. */
 const loadedBy = (chunks, name, isFirst) => {
   const first = chunks.find(isFirst);
   if (first === undefined)
@@ -60,9 +60,9 @@ const loadedBy = (chunks, name, isFirst) => {
 };
 
 /**
- * The files of the bundle: for all commands, for generation and for training; each for the main thread, for its worker,
- * or for both. A module goes into the first of the sets below that has it. A set contains everything that its modules
- * import, so no file imports a later one.
+ * The files of the bundle. There are files for all commands, for generation and for training; each is for the main
+ * thread, for its worker, or for both. A module goes into the first set below that contains it. A set contains
+ * everything that its modules import, so no file imports a later file.
  */
 const groupsOf = (chunks) => {
   const entry = (name) => loadedBy(chunks, name, (chunk) => chunk.isEntry && chunk.name === name);
@@ -71,7 +71,7 @@ const groupsOf = (chunks) => {
   const both = (a, b) => new Set([...a].filter((id) => b.has(id)));
   const [generate, model] = [late("commands/generate"), entry("model-entry")];
   const [train, trainer] = [late("commands/train"), entry("train-entry")];
-  // A command that computes nothing, and the hints of errors, need none of these modules.
+  // A command that computes nothing needs none of these modules. The hints of errors do not need them either.
   const small = new Set([...late("commands/init"), ...late("suggestions/suggest")]);
   const sets = Object.entries({
     first: entry("run"),
@@ -86,7 +86,7 @@ const groupsOf = (chunks) => {
     "training-worker": trainer,
     "training-command": train,
   });
-  // Entries stay separate, because loading one runs the program or a thread.
+  // Entries stay separate, because loading an entry runs the program or a thread.
   const isEntry = (id) => chunks.some(({ isEntry, facadeModuleId }) => isEntry && facadeModuleId === id);
   return sets.map(([name, ids], i) => ({
     ...{ name, priority: sets.length - i },
@@ -115,7 +115,7 @@ const bundle = async () => {
   });
   try {
     const options = /** @type {import("rolldown").OutputOptions} */ ({
-      // Names are not shortened, so that a stack of --verbose can be read without a source map.
+      // Names are not shortened, so that a user can read the stack that --verbose prints without a source map.
       ...{ format: "esm", minify: false, comments: false, minifyInternalExports: false },
       // File names have no digest, so that a command that runs during a build finds the files that it loads late.
       ...{ entryFileNames: "[name].js", chunkFileNames: "[name].js" },
@@ -130,15 +130,15 @@ const bundle = async () => {
   }
 };
 
-/** Size and time of the compiler's build info, as src/cli/main.ts compares them; empty if the file has been removed. */
+/** Size and time of the compiler's build info, as src/cli/main.ts compares them. Empty if the file has been removed. */
 const compiled = () => {
   const notes = statSync(join(root, "build/tsconfig.tsbuildinfo"), { throwIfNoEntry: false });
   return notes === undefined ? "" : `${notes.size} ${Math.floor(notes.mtimeMs / 1000)}`;
 };
 
 /**
- * Replaces the files one by one. A command that runs meanwhile may load another file from its own build or from this
- * one.
+ * Replaces the files one by one. A command that runs meanwhile may load its next file from its own build or from the
+ * new build.
  */
 const write = (files) => {
   mkdirSync(folder, { recursive: true });
@@ -152,7 +152,9 @@ const write = (files) => {
   for (const name of readdirSync(folder)) if (!names.includes(name)) rmSync(join(folder, name));
 };
 
-/** Builds if out of date, from the compiler's output. Resolves to a line for the user, or to undefined. */
+/**
+ * Builds the bundle from the compiler's output if it is out of date. Resolves to a line for the user, or to undefined.
+ */
 export const buildCommand = async () => {
   const others = /^dist\/(?:command|starters|studio)\/|[/.]browser\.js$/;
   const sources = sourcesUnder("dist", [".js"]).filter((file) => !others.test(file));
@@ -162,7 +164,7 @@ export const buildCommand = async () => {
   const isBuilt = readStamp("command", output) === hash;
   const now = compiled();
   if (!isBuilt) write(await bundle());
-  // The compiler may have written unchanged modules again.
+  // The compiler may have written unchanged modules again, with a new time.
   if (!existsSync(mark) || readFileSync(mark, "utf8") !== now) writeFileSync(mark, now);
   if (isBuilt) return undefined;
   writeStamp("command", hash);

@@ -15,8 +15,8 @@ const isSet = (value = "") => !["", "0", "false"].includes(value);
 export const isCi = (env = process.env) => isSet(env.CI);
 
 /**
- * Warnings are errors where the project is checked, but not where it is used, because an untested compiler may warn
- * about more.
+ * Compiler warnings are errors only where the project is checked. They are not errors where the project is used,
+ * because a compiler that we have not tested may give more warnings.
  */
 export const warningFlags = (env = process.env) => [
   "-Wall",
@@ -24,10 +24,15 @@ export const warningFlags = (env = process.env) => [
   ...(env.FORETOKEN_REQUIRE_NATIVE === "1" || isCi(env) ? ["-Werror"] : []),
 ];
 
-/** A path with "/" on every platform, as git, the build's texts and WebAssembly's compiler write it. */
+/**
+ * A path with "/" on every platform. git, the texts of the build and the WebAssembly compiler write paths in this way.
+ */
 export const withSlashes = (path, separator = sep) => path.split(separator).join("/");
 
-/** The files under `folder` with one of the `endings`, sorted, relative to the root, with "/" between folders. */
+/**
+ * Paths of the files under `folder` whose names have one of the `endings`. The paths are sorted and relative to the
+ * root, with "/" between folders.
+ */
 export const sourcesUnder = (folder, endings) =>
   readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && endings.some((ending) => entry.name.endsWith(ending)))

@@ -11,7 +11,7 @@ export const kernelHeader = "native/generated/kernels.h";
 /** Names that a structure uses for itself. */
 const reserved = new Set(["kIndex", "of", "toCall", "bfloat16", "wholeTiles"]);
 
-/** The type of a buffer's field: see native/buffers.h. */
+/** The C++ type of a field that holds a buffer: see native/buffers.h. */
 const bufferType = ({ access, element, optional }) => {
   const words = { real: "float", activation: "float", index: "int32_t", bits: "uint32_t" };
   const kind = element === "activation" ? "ActivationBuffer" : "Buffer";
@@ -82,7 +82,7 @@ ${lines(4, given)}    call.bfloat16 = bfloat16;
 `;
 };
 
-/** Bits of the buffers that hold activations; the first buffer has the lowest bit. */
+/** A bit for each buffer that holds activations. The first buffer has the lowest bit. */
 const activationMask = (buffers) => {
   const bits = Object.values(buffers).map(({ element }) => (element === "activation" ? "1" : "0"));
   return bits.includes("1") ? `0b${bits.reverse().join("")}` : "0";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { root } from "./common.mjs";
 
-/** Long enough that a model that trains in a tab does not memorise it. */
+/** The text is so long that a model that trains in a tab does not memorise it. */
 const characters = 64_000;
 const first = "Call me Ishmael.";
 

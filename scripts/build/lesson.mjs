@@ -1,8 +1,6 @@
 // Builds the lesson as a folder of static files for any web host:
-//
-//     npm run build:lesson                  build/lesson
-//     npm run build:lesson -- --out FOLDER  another, new or made by this script
-//
+//     npm run build:lesson                  writes build/lesson
+//     npm run build:lesson -- --out FOLDER  writes FOLDER, which must be new or made by this script
 // The page trains in its reader's tab and contacts no server of ours. web/lesson/site/host/README.txt says which
 // headers a host must send.
 import { createHash } from "node:crypto";

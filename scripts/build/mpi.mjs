@@ -1,6 +1,6 @@
 // Builds the addon that connects ranks by MPI, with MPI's own compiler command (mpicxx, or $MPICXX). The addon is
-// optional: without it only `mpirun … foretoken train` is refused. If MPI is missing, one line says so; with
-// FORETOKEN_REQUIRE_MPI=1 that is an error.
+// optional: without it foretoken refuses only `mpirun … foretoken train`. If MPI is missing, this script prints one
+// line about it. With FORETOKEN_REQUIRE_MPI=1, missing MPI is an error.
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { hashFiles, isMain, readStamp, root, secondsSince, writeStamp } from "./common.mjs";
@@ -31,7 +31,8 @@ const findMpiCompiler = () => {
 /** Compiles the addon and replaces `file` with it. Rejects with the compiler's output. */
 export const compileMpi = async (compiler, headers, file) => {
   const temporary = `${file}.${process.pid}.tmp`;
-  // Never unloaded: Node would unload it when one of its threads ends, while MPI's threads may still run in it.
+  // The addon is never unloaded. Otherwise Node would unload it when one of Node's threads ends, while MPI's threads
+  // may still run code of the addon.
   const link =
     process.platform === "darwin"
       ? ["-bundle", "-undefined", "dynamic_lookup"]
@@ -59,7 +60,7 @@ export const buildMpi = async () => {
   if (compiler === undefined) return skip("no mpicxx found (Debian: libopenmpi-dev)");
   const headers = findHeaders();
   if (headers === undefined) return skip("no Node-API headers found (npm install node-api-headers)");
-  // Another MPI means another library to link.
+  // A different MPI needs a different library at the link.
   const stamp = `${hashFiles([...sources, "scripts/build/mpi.mjs"])} ${await execute([...compiler, "-show"]).catch(() => "")}`;
   if (existsSync(output) && readStamp("mpi", output) === stamp) return undefined;
   const started = performance.now();

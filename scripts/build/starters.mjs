@@ -1,5 +1,5 @@
-// Makes the JavaScript starters of `foretoken init --js` from TypeScript: templates/*/NAME.ts without types, with
-// comments and layout kept, as dist/starters/*/NAME.js.
+// Makes the JavaScript starters of `foretoken init --js` from the TypeScript starters. Each templates/*/NAME.ts becomes
+// dist/starters/*/NAME.js, without types, but with the same comments and layout.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
@@ -9,7 +9,7 @@ import { hashFiles, isMain, readStamp, root, secondsSince, sourcesUnder, writeSt
 export const starterSources = () =>
   sourcesUnder("templates", [".ts"]).filter((file) => basename(file) !== "vite.config.ts");
 
-/** The import without names that are types; undefined if no name is left. */
+/** The import without the names of types. Undefined if no name is left. */
 const withoutTypes = (ts, node, file) => {
   const { importClause, moduleSpecifier } = node;
   const names = importClause?.namedBindings;
@@ -19,19 +19,19 @@ const withoutTypes = (ts, node, file) => {
   return kept.length === 0 ? undefined : `import { ${kept.join(", ")} } from ${moduleSpecifier.getText(file)};`;
 };
 
-/** The parts of the text to replace: begin, end and new text. */
+/** The parts of the text to replace. Each has a begin, an end and a new text. */
 const changesOf = (ts, file) => {
   const text = file.text;
   const changes = [];
   const replace = (from, to, by = "") => {
     changes.push({ from, to, by });
   };
-  /** From `from` on, including the empty lines after it. */
+  /** Removes the text from `from` to the end of the node, and the empty lines after it. */
   const removeWhole = (node, from) => {
     const rest = text.slice(node.getEnd());
     replace(from, node.getEnd() + rest.length - rest.trimStart().length);
   };
-  /** Begin of the node, or of the comment that belongs to it. */
+  /** The place where the node begins, or where the comment begins that belongs to the node. */
   const startOf = (node) => {
     const start = node.getStart(file);
     const comment = ts.getLeadingCommentRanges(text, node.getFullStart())?.at(-1);
@@ -71,8 +71,8 @@ const changesOf = (ts, file) => {
 
 /**
  * `source` without its types.
- * @param names names of all generated files; where the text or its imports name a source file, the generated name
- * replaces it.
+ * @param names names of all generated files; if the text or one of its imports names a source file, the generated name
+ * replaces the source name.
  */
 export const toJavaScript = async (source, names) => {
   const { default: ts } = await import("typescript");

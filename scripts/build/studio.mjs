@@ -6,8 +6,8 @@ import { lessonText, lessonTextName, lessonTextSources } from "./lesson-text.mjs
 
 const output = join(root, "dist/studio/index.html");
 /**
- * Files of src whose code the page bundles; they import only types. From all other files of src the page uses only
- * types.
+ * Files of src whose code the page bundles. They import only types. The page uses only the types of all other files of
+ * src.
  */
 export const shared = [
   "src/config/longer-steps.ts",
@@ -44,7 +44,7 @@ export const pageVersions = () => [...bundled, "vite"].map(versionOf);
 /**
  * Options of Vite for a page.
  * @param {{ root: string, publicDir: string, outDir: string, base: string, library: string }} given `library`: path of
- * the library for pages, relative to the lesson's worker.
+ * the library for pages, relative to the worker of the lesson.
  * @returns {import("vite").InlineConfig}
  */
 export const viteOptions = ({ root: folder, outDir, base, library, publicDir }) => {

@@ -1,13 +1,11 @@
 // Writes texts for the 50 bounded schemas of test/generate/constraint/bounded.slow.test.ts with a model, and validates
 // each text with ajv. The temperature is high, so without the constraint the model would soon violate the form. Needs a
 // build.
-//
 //     node scripts/checks/constrained-texts.mjs <model> [--texts 1000] [--minutes 10] [--temperature 1.5] [--streams 32]
 //         [--first 1] [--last 50]
-//
 // --first and --last select schemas, so that several processes can divide them.
-// Texts are written in rounds, some for each schema, until each schema has `texts` texts or the minutes are over. A
-// text that is not a value of its schema is printed, and the exit status is 1.
+// The script writes texts in rounds, some for each schema. It stops when every schema has `texts` texts, or when the
+// minutes are over. If a text is not a value of its schema, the script prints the text, and the exit status is 1.
 import { parseArgs } from "node:util";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";

@@ -1,11 +1,9 @@
 // Compares the masks of JSON Schemas with ajv on the schemas and instances of guidance-ai/jsonschemabench, and measures
 // the time of a mask. It reads a checkout of that repository and copies nothing from it. Needs a build.
-//
 //     node scripts/checks/json-schema-bench.mjs <checkout> [--tokenizer tokenizer.json] [--every n]
-//
-// Either a schema is refused by name, or masks must accept each of its instances, compact and indented, exactly where
-// ajv accepts it. Without a tokenizer each byte is a token, and no times are printed; give a tokenizer of realistic
-// size for times.
+// A schema may be refused, with the name of the keyword. If it is not refused, masks must accept an instance, compact
+// and indented, exactly if ajv accepts the instance. Without a tokenizer each byte is a token, and no times are
+// printed. Give a tokenizer of realistic size to measure times.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -31,7 +29,7 @@ const bytesAlone = () => {
   };
 };
 
-/** Rewrites keywords of draft 4 into keywords of later drafts, which ajv knows. */
+/** Rewrites keywords of JSON Schema draft 4 as keywords of later drafts, which ajv knows. */
 const modern = (schema) => {
   if (Array.isArray(schema)) return schema.map(modern);
   if (typeof schema !== "object" || schema === null) return schema;
@@ -54,13 +52,13 @@ const modern = (schema) => {
   return result;
 };
 
-/** Results of ajv for instances; null if ajv refuses the schema. */
+/** What ajv says about each instance; null if ajv refuses the schema. */
 const validatorOf = (schema) => {
   const draft = String(schema?.$schema ?? "");
   const Own = draft.includes("2020") ? Ajv2020 : draft.includes("2019") ? Ajv2019 : Ajv;
   const own = modern(schema);
   if (typeof own === "object") delete own.$schema;
-  // Some patterns are invalid with the flag "u".
+  // Some patterns are invalid regular expressions if the flag "u" is set.
   for (const unicodeRegExp of [true, false]) {
     try {
       const ajv = new Own({ strict: false, logger: false, unicodeRegExp });
@@ -73,7 +71,7 @@ const validatorOf = (schema) => {
 
 const quantile = (sorted, share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
 
-/** Times given in milliseconds, as a table row in microseconds. */
+/** Writes times, given in milliseconds, as a row of a table, in microseconds. */
 const rowOf = (name, times) => {
   const sorted = times.toSorted((a, b) => a - b);
   const mean = sorted.reduce((sum, time) => sum + time, 0) / Math.max(1, sorted.length);

@@ -23,12 +23,13 @@ const sanitizers = {
     of: (sets) => sets,
     told: [],
   },
-  // Threads share data in the same way in all sets, which have one source, except for tiles. So the set that every
-  // machine has and the set with tiles are enough. Single-threaded errors are left to the address sanitizer.
+  // All sets except the set with tiles have one source, so threads share data in the same way in these sets. The set
+  // that every machine has and the set with tiles are therefore enough. The address sanitizer finds the errors that
+  // need only one thread.
   thread: { flags: ["-fsanitize=thread"], of: (sets) => [...new Set([sets[0], sets.at(-1)])], told: ["races"] },
 };
 
-// Messages of sanitizers that could not start; the machine is the cause, not the program.
+// Messages of a sanitizer that could not start. The cause is the machine, not the program.
 const notHere = /FATAL: ThreadSanitizer: [^\n]*mapping[^\n]*|LeakSanitizer has encountered a fatal error/;
 
 const firstLine = (text) => text.trim().split("\n")[0];
@@ -56,7 +57,8 @@ const probe = async (compiler, name) => {
   return undefined;
 };
 
-// Tiles are emulated in memory, so every access to them is checked, and machines without tiles test these kernels, too.
+// Tiles are emulated in memory, so the sanitizer checks every access to them. Machines without tiles therefore test
+// these kernels, too.
 const unitsOf = (name, sets) => [
   ...sets.flatMap((set) =>
     unitsOfSet(set).map((unit) => ({
@@ -84,8 +86,8 @@ const unitsOf = (name, sets) => [
 /** Builds the programs of the sanitizers `names`, longest compilations first. Resolves to their paths by name. */
 const build = async (compiler, names) => {
   const sets = await compilableSets(compiler);
-  // Low optimisation, so that reports name lines; run-time type information, which the vptr check needs. No forced
-  // inlining: with every access checked it would take minutes to compile.
+  // The optimisation is low, so that reports name lines. The vptr check needs run-time type information. Forced
+  // inlining is off: every access is checked, so inlined code would take minutes to compile.
   const kept = commonFlags.filter((flag) => !["-O3", "-fno-rtti"].includes(flag));
   const flags = [...kept, "-O1", "-g1", "-DFT_INLINE=static inline", "-pthread"];
   const units = names.flatMap((name) => {
@@ -131,7 +133,8 @@ const programs = await build(compiler, usable).catch((error) => {
 const ends = await Promise.allSettled(usable.map((name) => execute([programs[name], ...sanitizers[name].told])));
 for (const name of chosen) {
   const end = ends[usable.indexOf(name)];
-  // Whether the memory layout suits the thread sanitizer can differ between starts.
+  // The memory layout changes from one start to the next, and the thread sanitizer may work with one layout and fail
+  // with another.
   const reason = name === "thread" && end?.status === "rejected" ? notHere.exec(end.reason.message)?.[0] : undefined;
   if (end === undefined || reason !== undefined) {
     console.log(`skipped: ${name} sanitizer: ${skipped.get(name) ?? reason}`);

@@ -1,5 +1,6 @@
 /**
- * The program that tests the kernels without Node: its parts in native/test/, and the sources that are linked into it.
+ * The program that tests the kernels without Node: its own files in native/test/, and the other sources that the
+ * program links.
  */
 export const nativeTests = [
   "kernels",

@@ -1,5 +1,6 @@
-// Trains on ranks of MPICH, with a second addon that is built for MPICH. Checks: equal bits to one process, a killed
-// rank, SIGTERM. Needs MPICH (Debian: mpich libmpich-dev, which keep the commands of Open MPI). Run it by hand.
+// Trains on ranks of MPICH, with a second addon that is built for MPICH. It checks that the result has the same bits as
+// with one process, and what happens when a rank is killed and when a run gets SIGTERM. Needs MPICH (Debian: mpich
+// libmpich-dev, which keep the commands of Open MPI). Run it by hand.
 import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -67,7 +68,7 @@ try {
       const { seconds, text } = await interrupted(program, `killed-${rank}`, (_, pids) =>
         process.kill(pids[rank], "SIGKILL"),
       );
-      // MPICH kills the other ranks before they can name the one that is gone, and may name another itself.
+      // MPICH may kill the other ranks before they can name the rank that is gone. It may also name another rank.
       if (!/Killed \(signal 9\)|EXIT CODE: 9\b/u.test(text))
         throw new Error(`mpirun must say so; got ${text.slice(-1000)}`);
       return `all gone after ${seconds} s`;

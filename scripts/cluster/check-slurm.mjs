@@ -1,6 +1,6 @@
-// Runs examples/cluster under a real Slurm: one node, on loopback, with daemons in a temporary folder that end with the
-// check. Needs root, Slurm (Debian: slurm-wlm munge), and the addon (npm run build:mpi) for Open MPI. Also checks MPICH
-// if it is installed. Run it by hand.
+// Runs examples/cluster under a real Slurm: one node, on the loopback interface. The daemons use a temporary folder and
+// end with the check. Needs root, Slurm (Debian: slurm-wlm munge), and the addon (npm run build:mpi) for Open MPI. Also
+// checks MPICH if it is installed. Run it by hand.
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -24,7 +24,7 @@ const program = join(root, "dist/cli/main.js");
 const { check, end } = runs.makeChecks();
 const alone = async (args) => void (await runs.output([process.execPath, program, "train", ...args]));
 const scripts = join(root, "examples/cluster");
-// One node with 4 cores replaces the node of the example.
+// These flags replace the nodes of the example by one node with 4 cores.
 const oneNode = ["--nodes=1", "--ntasks-per-node=4", "--cpus-per-task=1"];
 
 mkdirSync(inFolder("slurm"));
@@ -123,7 +123,7 @@ const checkJobs = async () => {
   });
 
   await check("--signal before the time is up: the job saves, is requeued and goes on", async () => {
-    // Slurm checks the time about every half minute, and may be a minute early.
+    // Slurm checks the time about every half minute and may end a job a minute early.
     const time = ["--time=2", "--signal=TERM@30"];
     const job = await submit("train.sbatch", [...oneNode, ...time], [...flagsOf(adamw), ...runs.long], {
       OUT: inFolder("timed"),

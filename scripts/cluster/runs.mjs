@@ -1,5 +1,5 @@
-// Shared by the checks on cluster software: small runs, the bits of their results, and the program with an addon for
-// another MPI.
+// Code that the checks on cluster software share: it starts small runs, compares the bits of their results, and makes
+// the program with an addon for another MPI.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { cpSync, existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
@@ -32,13 +32,13 @@ export const writeInputs = (folder) => {
   }
 };
 
-/** Arguments after `train` of one of the runs. */
+/** Arguments that follow `train` for one of the runs. */
 export const flagsOf = (folder, { optimizer, dtype }, out) => [
   ...["--data", join(folder, "text.txt"), "--config", join(folder, `${optimizer}.json`), "--dtype", dtype],
   ...["--backend", "native", "--out", join(folder, out), "--json"],
 ];
 
-/** Flags of a run that lasts until it is ended and saves often. */
+/** Flags of a run that saves often and runs until the check ends it. */
 export const long = ["--steps", "100000", "--eval-interval", "50", "--checkpoint-interval", "10"];
 
 /** This clone's program with an addon built by `compiler`, in `folder`. Resolves to its path. */
@@ -93,12 +93,12 @@ const readProc = (pid, name) => {
   }
 };
 
-/** The words of a process's command. */
+/** The command line of a process, as words. */
 export const commandOf = (pid) => readProc(pid, "cmdline").split("\0");
 
 /**
- * Process ids of the ranks that train in a folder, by rank. The launcher's environment variable `variable` has the
- * rank.
+ * Process ids of the ranks that train in a folder, by rank. The launcher sets the environment variable `variable` to
+ * the rank.
  */
 export const ranksOf = (out, variable) =>
   readdirSync("/proc")
@@ -142,7 +142,7 @@ export const bitsOf = (out) =>
     ),
   );
 
-/** @returns the number of files. Throws; the error names the first file that differs. */
+/** @returns the number of files. Throws if a file differs; the error names the first such file. */
 export const checkSameBits = (out, expected) => {
   const [ours, theirs] = [bitsOf(out), bitsOf(expected)];
   const names = new Set([...Object.keys(ours), ...Object.keys(theirs)]);

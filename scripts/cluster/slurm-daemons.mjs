@@ -52,7 +52,7 @@ export const startSlurm = async (folder, cpus) => {
   const env = { ...process.env, SLURM_CONF: config };
   const daemons = [];
   const stop = async () => {
-    // The last daemon first, because it contacts the others when it ends.
+    // The last daemon ends first, because it contacts the other daemons when it ends.
     for (const { ended, kill } of daemons.reverse()) {
       kill("SIGTERM");
       await ended;

@@ -1,7 +1,6 @@
-// Writes the docstrings of a run's configuration fields, and of the numbers that generation takes, from their schemas:
-// description, range, default. Editors show docstrings, but no schemas. test/types/config-docs.test.ts fails if they
-// differ. Needs a build.
-//
+// Writes docstrings from schemas: for the fields of a run's configuration, and for the numbers among the generation
+// settings. A docstring has the description, the range and the default. Editors show docstrings, but do not show
+// schemas. test/types/config-docs.test.ts fails if docstrings and schemas differ. Needs a build.
 //     node scripts/docs/config-docs.mjs
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -10,8 +9,8 @@ import { z } from "zod";
 import { isMain, root } from "../build/common.mjs";
 
 /**
- * The interfaces of each file, with the place of their schema: "run" (a run's configuration) or "generate", keys, and
- * the kind of a union.
+ * The interfaces of each file, and where to find the schema of each interface: "run" (a run's configuration) or
+ * "generate", then keys, then the kind of a union.
  */
 const interfaces = {
   "src/config/config.ts": { TrainConfig: ["run", "train"] },
@@ -48,7 +47,7 @@ const interfaces = {
 const kindsOf = (node) => node.oneOf ?? node.anyOf;
 const kindOf = (node) => node.properties?.kind?.const;
 
-/** The node of a JSON schema at a place, and the union to which the node belongs. */
+/** The node at a place in a JSON schema, and the union that contains the node. */
 const nodeAt = (schema, path) =>
   path.reduce(
     ({ node }, step) =>
@@ -58,7 +57,7 @@ const nodeAt = (schema, path) =>
     { node: schema, union: undefined },
   );
 
-/** The value of a preset at a place; undefined if the preset has another kind. */
+/** The value at a place in a preset. Undefined if the preset has another kind of the union. */
 const valueAt = (value, path) =>
   path.reduce((inner, step) => {
     if (typeof step === "string") return inner?.[step];
@@ -74,7 +73,7 @@ const shown = (value) => {
   return `\`${typeof value === "object" ? value.kind : value}\``;
 };
 
-/** Beyond these values, a limit is only the limit of the number type. */
+/** A limit beyond these values is only the limit of the number type, so docstrings leave it out. */
 const isOwnLimit = (value) => value === undefined || value >= Number.MAX_SAFE_INTEGER;
 
 const range = ({ type, minimum, maximum, exclusiveMinimum, exclusiveMaximum }) => {
@@ -99,7 +98,7 @@ const valuesOf = (node) => {
   return node.type === "integer" || node.type === "number" ? range(node) : undefined;
 };
 
-/** The default of a field: from its schema for the kind of a union, otherwise from the preset. */
+/** The default of a field. The schema gives it for the kind of a union; otherwise the preset gives it. */
 const defaultOf = (node, inKind, isRequired, ofPreset, preset) => {
   const inPreset = ofPreset === undefined ? undefined : `${shown(ofPreset)} in the preset \`${preset}\``;
   if (node.default === undefined || (!inKind && inPreset !== undefined)) {

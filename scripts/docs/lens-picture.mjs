@@ -1,10 +1,8 @@
-// Makes the README's first picture: the lens of a pretrained model on a sentence, light and dark.
-//
+// Makes the first picture of the README, light and dark: the lens of a pretrained model on a sentence.
 //     python3 scripts/fetch-model.py smollm2
 //     node scripts/docs/lens-picture.mjs ~/.cache/foretoken/smollm2/smollm2-q8_0.gguf
-//
-// Writes assets/lens-light.webp and assets/lens-dark.webp, as `npx foretoken studio --model MODEL` shows the model.
-// They are as wide as a README on GitHub, with a higher resolution, so that small letters are sharp.
+// Writes assets/lens-light.webp and assets/lens-dark.webp, as `npx foretoken studio --model MODEL` shows the model. The
+// pictures are as wide as a README on GitHub. Their resolution is higher, so that small letters are sharp.
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,7 +10,7 @@ import { chromium } from "playwright-core";
 import { root } from "../build/common.mjs";
 import { findChromium } from "../find-chromium.mjs";
 
-/** Runs in the page: converts a PNG to WebP, a third of its size. Both are base64. */
+/** This function runs in the page. It converts a PNG to WebP, which is a third of the size. Both are base64. */
 const asWebp = async (/** @type {string} */ png) => {
   const bytes = Uint8Array.from(atob(png), (character) => character.charCodeAt(0));
   const bitmap = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
@@ -27,7 +25,7 @@ const [model] = process.argv.slice(2);
 if (model === undefined) throw new Error("a model must be named: node scripts/docs/lens-picture.mjs MODEL");
 const { startStudio } = await import(join(root, "dist/serve/studio/start.js"));
 const { version } = (await import(join(root, "package.json"), { with: { type: "json" } })).default;
-// No runs, so that the picture does not depend on the machine.
+// The studio shows no runs, so that the picture does not depend on the machine.
 const folder = await mkdtemp(join(tmpdir(), "foretoken-picture-"));
 const studio = await startStudio({ folder, models: [model], port: 0, version });
 const browser = await chromium.launch({ executablePath: findChromium(), args: ["--no-sandbox"] });

@@ -1,6 +1,5 @@
-// Writes the library's reference to docs/api, or to the given folder: the exports of both entries from their docstrings
-// (typedoc.json), and the fields of a run's configuration from their schemas. Needs a build.
-//
+// Writes the library's reference to docs/api, or to the given folder. The exports of both entries come from their
+// docstrings (typedoc.json). The fields of a run's configuration come from their schemas. Needs a build.
 //     npm run docs
 //     node scripts/docs/reference.mjs FOLDER
 import { spawnSync } from "node:child_process";

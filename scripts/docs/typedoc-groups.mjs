@@ -82,7 +82,7 @@ export const load = (app) => {
         }
       }
     },
-    // After typedoc's own sorting.
+    // This runs after typedoc has sorted the names itself.
     -1000,
   );
 };

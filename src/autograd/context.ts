@@ -15,7 +15,8 @@ import { createTape, type Tape } from "./tape.ts";
 import { createMemory, type Memory, type Tensor } from "./tensor.ts";
 
 /**
- * Source of dropout's random numbers in one forward pass: a key, and a number for each dropout place, in order of use.
+ * Source of dropout's random numbers in one forward pass: a key, and a number for each place in the model that drops
+ * elements. Places are numbered in the order of use.
  * @experimental
  */
 export interface DropoutSource {
@@ -26,7 +27,7 @@ export interface DropoutSource {
 }
 
 /**
- * Environment of an op: backend, temporaries, the tape if gradients are recorded, and dropout.
+ * What an op works with: the backend, memory for temporaries, the tape if gradients are recorded, and dropout.
  * @experimental
  */
 export interface Context {
@@ -34,20 +35,20 @@ export interface Context {
   readonly backend: Backend;
   /** Owns the temporaries. */
   readonly memory: Memory;
-  /** null: nothing is recorded. */
+  /** If null, nothing is recorded. */
   readonly tape: Tape | null;
-  /** null: evaluation, no dropout. */
+  /** If null, nothing is dropped, as in evaluation. */
   readonly dropout: DropoutSource | null;
-  /** Returns the rounded copy of a weight for products; null: products read the weight itself. */
+  /** Returns the rounded copy of a weight that products read. If null, products read the weight itself. */
   readonly rounded: Rounded | null;
   /**
-   * Whether a model's blocks keep only their inputs and are recomputed in the backward pass: less memory, the same
-   * bits, about one more forward pass in time. Default: false.
+   * Whether a model's blocks keep only their inputs and are computed again in the backward pass. This takes less memory
+   * and about the time of one more forward pass, and gives the same bits. Default: false.
    */
   readonly recomputes?: boolean;
   /**
-   * Whether products convert quantized weights (4 to 8 bits) to real numbers even though nothing is recorded, because
-   * the work will be repeated and recorded later. Recorded products always convert them. Default: false.
+   * Whether products convert quantized weights (4 to 8 bits) to real numbers even though nothing is recorded. This is
+   * for work that will be repeated and recorded later, because recorded products always convert them. Default: false.
    */
   readonly widens?: boolean;
 }
@@ -55,11 +56,11 @@ export interface Context {
 /** Returns the copy of a weight in the number format of products. */
 export type Rounded = (weight: Tensor) => Tensor;
 
-/** The weight that products read: its rounded copy, if there is one. */
+/** The weight that products read: the rounded copy if there is one, otherwise the weight itself. */
 export const factorOf = ({ rounded }: Context, weight: Tensor): Tensor => (rounded === null ? weight : rounded(weight));
 
 /**
- * A recording context: `backward` computes gradients from it.
+ * A context that records. `backward` computes gradients from what it recorded.
  * @experimental
  */
 export interface TrainingContext extends Context {
@@ -128,9 +129,9 @@ export const withContext = async <C extends Context, T>(
 };
 
 /**
- * Runs the backward pass from `total`: adds the gradient of scale · `total` to the gradient of every weight that the
- * context's tape watches. It can run only once per context, since it consumes the tape. It also frees `total`: read its
- * value before.
+ * Runs the backward pass from `total`. It adds the gradient of scale · `total` to the gradient of every weight that the
+ * context's tape watches. It consumes the tape, so it can run only once per context. It also frees `total`, so read the
+ * value of `total` before.
  * @experimental
  * @param total a sum, [1], for example from `crossEntropyLoss`.
  * @param scale factor on every gradient; 1 / predictions turns the gradient of a sum into the gradient of a mean.

@@ -14,7 +14,7 @@ export interface CheckedInput {
 /** One element of one input, with its gradient computed in two ways. */
 export interface GradientError {
   readonly input: string;
-  /** 0 if all elements of the input changed together. */
+  /** Index of the element in the input. It is 0 if all elements of the input changed together. */
   readonly index: number;
   /** Gradient from the tape. */
   readonly analytic: number;
@@ -26,13 +26,16 @@ export interface GradientError {
 
 export interface GradientCheck {
   readonly elements: number;
-  /** Number of elements, or of whole inputs, whose error exceeds the tolerance or is NaN. */
+  /**
+   * Number of elements whose error exceeds the tolerance or is NaN. If all elements of an input change together, number
+   * of such inputs.
+   */
   readonly wrong: number;
-  /** The element with the largest error, in units of its tolerance. */
+  /** The element whose error is largest in proportion to its tolerance. */
   readonly worst: GradientError;
 }
 
-/** Error in units of the tolerance; infinite if anything is NaN. */
+/** Error divided by the tolerance. It is infinite if anything is NaN. */
 export const errorRatio = ({ analytic, numeric, tolerance }: GradientError): number => {
   const ratio = Math.abs(analytic - numeric) / tolerance;
   return Number.isNaN(ratio) ? Number.POSITIVE_INFINITY : ratio;
@@ -48,8 +51,8 @@ export const describeCheck = ({ elements, wrong, worst }: GradientCheck): string
 };
 
 /**
- * Factor on the estimated rounding error of the differences, a few units of ε·|f|/h for the sums inside f. Correct ops
- * stay below a quarter of the tolerance.
+ * The tolerance is this factor times the estimated rounding error of the differences. The sums inside f cause an error
+ * of a few units of ε·|f|/h. Correct ops stay below a quarter of the tolerance.
  */
 const safety = 32;
 
@@ -115,7 +118,7 @@ export const checkGradients = async (
 
   const gradients = await withContext(trainingContext(backend, null), async (context) => {
     const { memory, tape } = context;
-    // Gradients start with arbitrary memory, so that a part that an op does not write shows.
+    // Gradients start with arbitrary memory, so that the check notices if an op leaves a part of a gradient unwritten.
     const blank = new Set<Tensor>();
     const leaves = Object.entries(upload(context)).map(([name, leaf]) => {
       const gradient = memory.allocate(leaf.shape);
@@ -163,7 +166,7 @@ export const checkGradients = async (
       const tolerance = (safety * epsilon.float64 ** (2 / 3) * (magnitude + Math.abs(analytic) * scale)) / scale;
       const error = { input: name, index, analytic, numeric: (4 * near - far) / 3, tolerance };
       elements += changed.length;
-      // Written so that NaN counts as wrong.
+      // The comparison is written so that NaN counts as wrong.
       if (!(errorRatio(error) <= 1)) wrong++;
       if (worst === undefined || errorRatio(error) > errorRatio(worst)) worst = error;
     }

@@ -1,21 +1,22 @@
 import type { Tensor } from "./tensor.ts";
 
 /**
- * Finds the last use of a leaf in a backward pass. After it the leaf's gradient is complete, although the pass still
- * computes other gradients.
+ * Finds the last use of a leaf in a backward pass. After the last use the gradient of the leaf is complete, although
+ * the pass still computes other gradients.
  */
 export interface LastUses {
   /** Starts to track the uses of `leaf`. @param onComplete called after the last use. */
   watch(leaf: Tensor, onComplete: () => void): void;
   /**
-   * Registers a recorded entry with these inputs. Returns the watched leaves among them; pass these to `used` later.
+   * Registers a recorded entry with these inputs. Returns the watched leaves among the inputs. Pass these leaves to
+   * `used` later.
    */
   count(inputs: readonly Tensor[]): readonly Tensor[];
   /** Reports that the backward pass has processed an entry that uses `leaf`. */
   used(leaf: Tensor): void;
   /**
-   * Registers an entry whose leaves are unknown until the backward pass reaches it. Until then no use counts as the
-   * last.
+   * Registers an entry whose leaves are unknown until the backward pass reaches the entry. Until then no use of a leaf
+   * counts as its last use.
    */
   addUnknown(): void;
   /** Reports that the backward pass has reached such an entry and registered its leaves. */

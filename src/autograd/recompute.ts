@@ -1,7 +1,7 @@
 import type { Context, DropoutSource } from "./context.ts";
 import type { Tensor } from "./tensor.ts";
 
-/** Draws dropout places from a source and saves their numbers. */
+/** Takes dropout places from a source and saves the numbers of the places. */
 const noting = (source: DropoutSource, sites: number[]): DropoutSource => ({
   key: source.key,
   nextSite() {
@@ -25,13 +25,13 @@ const repeating = (source: DropoutSource, sites: readonly number[]): DropoutSour
 };
 
 /**
- * Computes `work(x)` but keeps only x. The backward pass computes `work(x)` again, with its temporaries, when it needs
- * them. This costs about one more forward pass in time. It saves memory, because only one such part holds its
- * activations at a time. Outputs and gradients have the same bits as without it. (Chen et al. 2016, "Training Deep Nets
- * with Sublinear Memory Cost"; as torch.utils.checkpoint.)
+ * Computes `work(x)` but keeps only x. When the backward pass needs the temporaries of `work(x)`, it computes `work(x)`
+ * again. This takes about the time of one more forward pass. It saves memory, because only one such part of a model
+ * holds its activations at a time. Outputs and gradients have the same bits as without recomputation. (Chen et al.
+ * 2016, "Training Deep Nets with Sublinear Memory Cost"; as torch.utils.checkpoint.)
  * @param x a temporary of the context.
- * @param work a function of x and of weights that always does the same. When it is repeated it gets the same dropout
- * places.
+ * @param work a function of x and of weights that always computes the same values. When it is repeated it gets the same
+ * dropout places.
  */
 export const recomputed = (context: Context, x: Tensor, work: (context: Context, x: Tensor) => Tensor): Tensor => {
   const { memory, tape, dropout } = context;

@@ -12,13 +12,13 @@ import type { Memory, Tensor } from "./tensor.ts";
  */
 export interface Tape {
   /**
-   * Requests a gradient of `leaf`, which is added to `gradient` (same shape). While the leaf is in `blank`, its
-   * gradient is undefined: the first addition overwrites it and removes the leaf from the set.
+   * Requests that the gradient of `leaf` be added to `gradient` (same shape). While the leaf is in the set `blank`, the
+   * values of `gradient` are undefined: the first addition overwrites them and removes the leaf from the set.
    * @param onComplete called in the backward pass after the last addition, if it is known. It is not called for leaves
    * of work that `recordAgain` records, or of earlier parts of the backward pass.
    */
   watch(leaf: Tensor, gradient: Tensor, blank?: Set<Tensor>, onComplete?: () => void): void;
-  /** Whether a gradient of `tensor` is wanted. An op may skip the work for untracked inputs. */
+  /** Whether a gradient of `tensor` is wanted. An op may skip the work for inputs whose gradient is not wanted. */
   tracks(tensor: Tensor): boolean;
   /**
    * Records that `output` was computed from `inputs`. `vjp` is called once, with the gradient of `output`, and passes
@@ -27,16 +27,22 @@ export interface Tape {
    */
   record(output: Tensor, inputs: readonly Tensor[], saved: readonly Tensor[], vjp: (dy: Tensor) => void): void;
   /**
-   * Records that `output` was computed by work that recorded nothing. When the backward pass reaches it, `again`
-   * repeats the work, recorded, and returns a new output. `saved` are temporaries for `again`; the tape releases them
-   * afterwards.
+   * Records that `output` was computed by work that recorded nothing. When the backward pass reaches `output`, it calls
+   * `again`, which repeats the work, recorded, and returns a new output. `saved` are temporaries for `again`; the tape
+   * releases them afterwards.
    */
   recordAgain(output: Tensor, saved: readonly Tensor[], again: () => Tensor): void;
   /** Adds `gradient` to the gradient of `tensor` and takes over the caller's reference to it. */
   accumulate(tensor: Tensor, gradient: Tensor): void;
-  /** The gradient of `tensor`, for a kernel that writes or adds to all of it at once; null if it is not tracked. */
+  /**
+   * The gradient of `tensor`, for a kernel that writes the whole gradient, or adds to all of it, in one call. Null if
+   * `tensor` is not tracked.
+   */
   destination(tensor: Tensor): Destination | null;
-  /** The gradient of `tensor`, for a kernel that adds to it or to parts of it; null if it is not tracked. */
+  /**
+   * The gradient of `tensor`, for a kernel that adds to all or to parts of the gradient. Null if `tensor` is not
+   * tracked.
+   */
   accumulator(tensor: Tensor): Tensor | null;
   /**
    * Propagates `gradient` (the gradient of some scalar with respect to `output`) to every watched leaf. It consumes the
@@ -45,7 +51,7 @@ export interface Tape {
   backward(output: Tensor, gradient: Tensor): void;
 }
 
-/** A gradient that a kernel is about to write, or to add to. */
+/** A gradient into which a kernel is about to write, or to which it will add. */
 export interface Destination {
   readonly gradient: Tensor;
   /** 1: add to the existing values; 0: the values are undefined, overwrite them. Kernels take it as `add`. */
@@ -71,7 +77,7 @@ const copyAll = (backend: Backend, x: Tensor, y: Tensor): void => {
   backend.run("copyRows", { x, y, rows: 1, width: n, xStride: n, yStride: n });
 };
 
-/** Adds into new memory, because another tensor's gradient shares `existing`. Releases `existing`. */
+/** Adds into new memory, because `existing` is also the gradient of another tensor. Releases `existing`. */
 const sumOf = (backend: Backend, memory: Memory, existing: Tensor, gradient: Tensor): Tensor => {
   const sum = memory.allocate(existing.shape, existing.storage.dtype);
   backend.run("add", { a: existing, b: gradient, y: sum, n: sizeOf(existing.shape) });
@@ -79,10 +85,10 @@ const sumOf = (backend: Backend, memory: Memory, existing: Tensor, gradient: Ten
   return sum;
 };
 
-/** Creates an empty tape over `backend`, with gradients of activations in `memory`. */
+/** Creates an empty tape for `backend`. Gradients of activations are in `memory`. */
 export const createTape = (backend: Backend, memory: Memory): Tape => {
   const tracked = new Set<Tensor>();
-  /** Leaves, each with the set of leaves whose gradients are undefined. */
+  /** Each leaf, with the set of leaves whose gradients are undefined. */
   const leaves = new Map<Tensor, Set<Tensor>>();
   const gradients = new Map<Tensor, Tensor>();
   const entries: Entry[] = [];
@@ -147,7 +153,7 @@ export const createTape = (backend: Backend, memory: Memory): Tape => {
     recordAgain(output, saved, again) {
       tracked.add(output);
       lastUses.addUnknown();
-      // The repeated work appends its entries here, in place of this entry, so the backward pass handles them next.
+      // The repeated work appends its entries at the place of this entry, so the backward pass processes them next.
       const vjp = (dy: Tensor): void => {
         accumulate(again(), memory.retain(dy));
         lastUses.resolveUnknown();
@@ -166,7 +172,7 @@ export const createTape = (backend: Backend, memory: Memory): Tape => {
       accumulate(output, memory.retain(gradient));
       for (let entry = entries.pop(); entry !== undefined; entry = entries.pop()) {
         const dy = gradients.get(entry.output);
-        // An output that was never used has no gradient, so its inputs get none from it.
+        // An output that was never used has no gradient, so it passes no gradients to its inputs.
         if (dy !== undefined) {
           gradients.delete(entry.output);
           entry.vjp(dy);

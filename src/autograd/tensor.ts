@@ -5,13 +5,13 @@ import { type DType, type HostArray, hostArray, type RealDType } from "../core/t
 import { formatShape, type Shape, sizeOf } from "../core/tensors/shape.ts";
 
 /**
- * Some rows of a quantized matrix, as panels of 32-bit words.
+ * Some rows of a quantized matrix, stored as panels of 32-bit words.
  * @experimental
  */
 export interface BlockPart extends View {
   /** Index of the block format in src/backend/kernels/block-forms.ts. */
   readonly form: number;
-  /** First of its rows in the matrix. */
+  /** Index of its first row in the matrix. */
   readonly first: number;
   /** Number of its rows. */
   readonly rows: number;
@@ -24,7 +24,10 @@ export interface BlockPart extends View {
 export interface Tensor extends View {
   /** Sizes of its axes; the last axis is contiguous. */
   readonly shape: Shape;
-  /** Parts of a quantized matrix, in order. `storage` and `offset` are then the first part's. */
+  /**
+   * Parts of a quantized matrix, in order. If they are given, `storage` and `offset` of the tensor belong to the first
+   * part.
+   */
   readonly blocks?: readonly BlockPart[] | undefined;
 }
 
@@ -53,7 +56,7 @@ export const reshape = (tensor: Tensor, shape: Shape): Tensor => {
 };
 
 /**
- * Copies the tensor's elements to the host, after all earlier work on it.
+ * Waits for all earlier work on the tensor, then copies its elements to the host.
  * @experimental
  */
 export const readTensor = async (backend: Backend, tensor: Tensor): Promise<HostArray> => {
@@ -62,7 +65,7 @@ export const readTensor = async (backend: Backend, tensor: Tensor): Promise<Host
   return backend.read(tensor.storage, tensor.offset, sizeOf(tensor.shape));
 };
 
-/** Copies host data to a tensor at the start of its storage, converted to its element type. */
+/** Copies host data to the start of a tensor's storage, converted to the tensor's element type. */
 export const writeTensor = (backend: Backend, { storage }: Tensor, data: HostArray): void => {
   const { dtype } = storage;
   if (hostArray(dtype, 0).constructor === data.constructor) backend.write(storage, data);
@@ -74,7 +77,7 @@ export const writeTensor = (backend: Backend, { storage }: Tensor, data: HostArr
 };
 
 /**
- * Reads the element of a one-element tensor, such as a loss, after all earlier work on it.
+ * Waits for all earlier work on a tensor of one element, such as a loss, then reads its value.
  * @experimental
  */
 export const readScalar = async (backend: Backend, tensor: Tensor): Promise<number> => {
@@ -83,19 +86,19 @@ export const readScalar = async (backend: Backend, tensor: Tensor): Promise<numb
 };
 
 /**
- * Temporaries of one piece of work (a training step, a forward pass). Storages are reference counted, so that an
- * activation returns to the backend as soon as the backward pass has used it; `close` frees the rest. `retain` and
- * `release` ignore tensors that were not allocated here, such as parameters.
+ * Memory for the temporaries of one piece of work (a training step, a forward pass). Storages are reference counted, so
+ * that the backend gets an activation's memory back as soon as the backward pass has used the activation. `close` frees
+ * the rest. `retain` and `release` ignore tensors that were not allocated here, such as parameters.
  * @experimental
  */
 export interface Memory {
-  /** Allocates a tensor with one reference and undefined contents. Default type: the real type. */
+  /** Allocates a tensor with one reference and undefined contents. Its default element type is the real type. */
   allocate(shape: Shape, dtype?: DType): Tensor;
-  /** Allocates a tensor with a copy of host data. */
+  /** Copies host data into a new tensor. */
   upload(data: HostArray, shape: Shape): Tensor;
   /** Adds a reference and returns the tensor. Does nothing else for a tensor that is not a temporary. */
   retain(tensor: Tensor): Tensor;
-  /** Removes a reference. Removing the last one frees the storage. */
+  /** Removes a reference. Removing the last reference frees the storage. */
   release(tensor: Tensor): void;
   /** Whether exactly one reference exists, so that the tensor may be overwritten. */
   exclusive(tensor: Tensor): boolean;

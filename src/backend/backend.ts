@@ -13,7 +13,7 @@ export interface Storage {
 }
 
 /**
- * A position in a storage, as kernels take it. `offset` counts elements.
+ * A position in a storage, in the form that kernels accept. `offset` counts elements.
  * @experimental
  */
 export interface View {
@@ -23,22 +23,22 @@ export interface View {
   readonly offset: number;
 }
 
-/** Plain TypeScript, the kernels as WebAssembly, or the kernels compiled for this machine. */
+/** Kinds of backends: plain TypeScript, the kernels as WebAssembly, or the kernels compiled for this machine. */
 export type BackendName = "reference" | "wasm" | "native";
 
-/** Recorded kernel calls in order, encoded as numbers by the backend that recorded them. */
+/** Recorded kernel calls, in order. The backend that recorded them encodes them as numbers. */
 export interface RecordedCalls {
   readonly owner: object;
   /**
-   * Sizes, offsets and integer arguments of the calls. `replay` does not check them, so a change must keep the calls
-   * valid.
+   * Sizes, offsets and integer arguments of the calls. `replay` does not check these numbers, so whoever changes them
+   * must keep the calls valid.
    */
   readonly numbers: Float64Array;
 }
 
-/** Branches of recorded calls that may run in parallel: no branch touches memory that another one writes. */
+/** Recorded calls in branches that may run in parallel. No branch touches memory that another branch writes. */
 export interface RecordedBranches extends RecordedCalls {
-  /** End of each branch in the recorded numbers. */
+  /** For each branch, where it ends in the recorded numbers. */
   readonly ends: readonly number[];
   /** Number of threads that run the kernels of one branch. */
   readonly threads: number;
@@ -58,28 +58,29 @@ export interface Capabilities {
   /** Element types of real-valued storages that kernels accept. */
   readonly real: readonly RealDType[];
   /**
-   * Element type of activations and their gradients where kernels accept both: bfloat16 if products multiply it
-   * directly, else the real type.
+   * Element type of activations and their gradients, for kernels that accept both types: bfloat16 if products multiply
+   * bfloat16 directly, otherwise the real type.
    */
   readonly activations: RealDType | "bfloat16";
   /**
-   * Number format that tiles (AMX) multiply; null: products use no tiles. bfloat16 is so fast that recomputing a value
-   * can cost less than storing it. float32 is split into three bfloat16 numbers per value.
+   * Number format that tiles (AMX) multiply. If null, products use no tiles. Products of bfloat16 are so fast that
+   * computing a value again can take less time than storing it. With float32, each value is split into three bfloat16
+   * numbers.
    */
   readonly tiles: ProductDType | null;
 }
 
 /**
- * Memory of tensors, and kernels that compute on it. Backends are passed by value: there is no global backend. Calls
- * take effect in order. `run` may return before its work is done; `read` waits for it.
- * `run` checks sizes, element types and offsets against the kernel table (calls/check.ts) before it touches memory, and
- * throws a `ShapeError` or `DTypeError` if they are wrong.
+ * Memory of tensors, and kernels that compute on it. Callers pass the backend as a value: there is no global backend.
+ * Calls take effect in order. `run` may return before its work is done; `read` waits for that work.
+ * Before `run` touches memory, it checks sizes, element types and offsets against the kernel table (calls/check.ts). If
+ * they are wrong, it throws a `ShapeError` or `DTypeError`.
  * @experimental
  */
 export interface Backend {
   /** Its kind. */
   readonly name: BackendName;
-  /** Properties and abilities of the backend. */
+  /** Properties of the backend, and what it can do. */
   readonly capabilities: Capabilities;
   /** Allocates a storage of `length` elements with undefined contents. Compiled backends align it to 64 bytes. */
   alloc(dtype: DType, length: number): Storage;
@@ -90,11 +91,12 @@ export interface Backend {
    * bfloat16 words, which it copies.
    */
   write(storage: Storage, data: HostData, offset?: number): void;
-  /** Copies `length` elements to the host, starting at `offset`, after all earlier work is done. */
+  /** Waits until all earlier work is done, then copies `length` elements, starting at `offset`, to the host. */
   read(storage: Storage, offset?: number, length?: number): Promise<HostArray>;
   /**
-   * A view of a storage's elements, not a copy, for access without kernels, for example by a network. Do not use it
-   * after the storage is freed: this is not checked. Absent if the backend cannot provide views.
+   * A view of a storage's elements, not a copy. It is for code that reads or writes them without kernels, such as a
+   * network. Do not use the view after the storage is freed: this is not checked. Absent if the backend cannot provide
+   * views.
    */
   view?(storage: Storage): HostArray;
   /**
@@ -103,33 +105,33 @@ export interface Backend {
    */
   run<K extends KernelName>(kernel: K, args: KernelArgs<K, View>): void;
   /**
-   * Calls `work` and records its kernel calls instead of running them. Backends where replaying is not cheaper than
-   * calling have neither this nor `replay`.
+   * Calls `work` and records its kernel calls instead of running them. If replaying takes as long as calling, a backend
+   * has neither `record` nor `replay`.
    */
   record?(work: () => void): RecordedCalls;
   /**
-   * Runs recorded calls. It checks only that their buffers are live and long enough.
+   * Runs recorded calls. It checks only that the buffers of the calls are live and long enough.
    * @throws ShapeError for calls of another backend, or a buffer that is freed or too short
    */
   replay?(calls: RecordedCalls): void;
   /**
-   * Copies recorded calls, with other storages. Each new storage has the type of the one it replaces and at least its
-   * length. Backends that cannot run calls in parallel have neither this nor `replayBeside`.
+   * Copies recorded calls and replaces their storages. Each new storage has the same type as the storage that it
+   * replaces, and at least its length. Backends that cannot run calls in parallel have neither this nor `replayBeside`.
    */
   moved?(calls: RecordedCalls, to: ReadonlyMap<Storage, Storage>): RecordedCalls;
   /**
-   * Runs branches of recorded calls in parallel; returns when all have ended.
+   * Runs branches of recorded calls in parallel, and returns when all branches have ended.
    * @throws the errors of `replay`; some of the calls have run by then
    */
   replayBeside?(branches: RecordedBranches): void;
   /** Number of bytes in live storages, for leak tests and reports. */
   bytesInUse(): number;
   /**
-   * Number of bytes taken from the system for storages, including freed memory kept for reuse. Absent: the same as
-   * `bytesInUse`.
+   * Number of bytes that the backend has taken from the system for storages. It includes freed memory that is kept for
+   * later use. Absent: the same as `bytesInUse`.
    */
   bytesHeld?(): number;
-  /** Whether the backend was closed. Closing frees all storages; freeing one afterwards throws. */
+  /** Whether the backend was closed. Closing frees all storages. Freeing a storage afterwards throws. */
   isClosed(): boolean;
   /** Stops threads and frees all memory. Safe to call twice. */
   close(): Promise<void>;

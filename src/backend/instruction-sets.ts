@@ -3,23 +3,23 @@
 import { ConfigError, UnsupportedKernelError } from "../core/errors/errors.ts";
 import type { ProductDType } from "../core/tensors/dtype.ts";
 
-/** Sets of the native backend. Each one works on machines that support it. */
+/** Instruction sets of the native backend. A machine must support the set that it uses. */
 export const nativeInstructionSets = ["amx", "avx512bf16", "avx512", "avx2", "baseline", "neon"] as const;
 
 /** Whether a native set multiplies with tiles: FT_TILES in native/simd.h. */
 export const hasTiles = (set: string): boolean => set === "amx";
 
-/** Whether it has an instruction for bfloat16 and stores activations as bfloat16: FT_NARROW in native/simd.h. */
+/** Whether the set has an instruction for bfloat16 and stores activations as bfloat16: FT_NARROW in native/simd.h. */
 export const takesNarrow = (set: string): boolean => hasTiles(set) || set === "avx512bf16";
 
-/** The number format with the fastest products. `pairsAreFast`: a property of the CPU, see native/tables.h. */
+/** The number format whose products are fastest. `pairsAreFast` is a property of the CPU; see native/tables.h. */
 export const fasterDtypeOf = (set: string, pairsAreFast: boolean): ProductDType =>
   hasTiles(set) || (takesNarrow(set) && pairsAreFast) ? "bfloat16" : "float32";
 
 /**
- * Sets of the WebAssembly backend. `relaxed-simd` multiplies and adds in one instruction, rounded once, if the CPU has
- * one; otherwise in two, rounded twice. So its results depend on the machine and engine, and it is used only on
- * request.
+ * Instruction sets of the WebAssembly backend. If the CPU can multiply and add in one instruction, `relaxed-simd` does
+ * so and rounds once. Otherwise it uses two instructions and rounds twice. Its results therefore depend on the machine
+ * and the engine, so it is used only on request.
  */
 export const wasmInstructionSets = ["simd128", "relaxed-simd"] as const;
 export type WasmInstructionSet = (typeof wasmInstructionSets)[number];
@@ -55,7 +55,7 @@ export interface NotCompiled {
 }
 
 /**
- * Chooses the native backend's set from `available`, best first.
+ * Chooses the native backend's set from `available`, which is sorted from best to worst.
  * @throws UnsupportedKernelError for a set of another backend
  * @throws ConfigError for any other set that is not available
  */

@@ -1,4 +1,4 @@
-/** Opens backends for programs. It prints advice if `auto` could use faster native kernels that are missing. */
+/** Opens backends for programs. If `auto` could use faster native kernels but they are missing, it prints advice. */
 import type { Backend } from "./backend.ts";
 import { type BackendChoice, type BackendOptions, findAuto, openBackend as openSilently } from "./select.node.ts";
 

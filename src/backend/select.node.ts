@@ -11,7 +11,8 @@ import { defaultThreads } from "./implementations/compiled/default-threads.node.
 import { adviceOnNative, loadsNative, openNative, probeNative } from "./implementations/native/native.node.ts";
 import { checkReference, referenceInstructionSets } from "./instruction-sets.ts";
 
-// Load the other backends only when needed: most processes use only one, and the native one is tried first.
+// The other backends are loaded only when they are needed: most processes use only one backend, and the native backend
+// is tried first.
 const loadWasm = () => import("./implementations/wasm/node.ts");
 const loadReference = () => import("./implementations/reference/reference.ts");
 
@@ -19,7 +20,7 @@ const loadReference = () => import("./implementations/reference/reference.ts");
 const order = ["native", "wasm", "reference"] as const satisfies readonly BackendName[];
 
 export const backendChoices = ["auto", ...order] as const;
-/** A backend by name, or "auto": the fastest that works here. */
+/** Name of a backend, or "auto", which takes the fastest backend that works here. */
 export type BackendChoice = (typeof backendChoices)[number];
 
 /** A backend's settings, or the reason why it is missing. */
@@ -37,7 +38,7 @@ export type BackendDescription =
       readonly notCompiled: readonly string[];
       /** Default number of threads. */
       readonly threads: number;
-      /** What the dtype `auto` means here. */
+      /** The number format that the dtype `auto` selects here. */
       readonly fasterDtype: ProductDType;
     }
   | {
@@ -60,9 +61,10 @@ export interface BackendReport {
     /** The reason, in one line. */
     readonly why: string;
     /**
-     * How to get native kernels, in one line for the user. Undefined if they are in use, not available for this
-     * machine, or deliberately not used: hidden by FORETOKEN_NO_NATIVE, or excluded by a requested instruction set that
-     * they lack. With FORETOKEN_ISA=relaxed-simd it says that native kernels would be faster.
+     * How to get native kernels, in one line for the user. Undefined if they are in use or not available for this
+     * machine. Also undefined if the user decided against them: FORETOKEN_NO_NATIVE hides them, or the requested
+     * instruction set is one that they lack. With FORETOKEN_ISA=relaxed-simd the line says that native kernels would be
+     * faster.
      */
     readonly advice?: string | undefined;
   };
@@ -88,8 +90,8 @@ const probes: Readonly<Record<BackendName, Probe>> = {
 };
 
 /**
- * What the choice of a backend needs to know. It omits threads, so FORETOKEN_THREADS is not read if the caller sets a
- * number.
+ * The options that the choice of a backend depends on. Threads are not among them, so FORETOKEN_THREADS is not read if
+ * the caller sets a number.
  */
 type Looked = Omit<Available, "threads"> | Unavailable;
 
@@ -97,7 +99,7 @@ const lookAt = async (name: BackendName, asked?: string): Promise<Looked> => {
   try {
     return { name, available: true, ...(await probes[name](asked)) };
   } catch (error) {
-    // An unavailable instruction set is the user's mistake; do not silently take another backend.
+    // A user who requests an unavailable instruction set has made a mistake, so no other backend is taken silently.
     if (!(error instanceof UnsupportedKernelError)) throw error;
     return { name, available: false, reason: error.message };
   }
@@ -154,26 +156,29 @@ export const findAuto = async (asked?: string): Promise<BackendReport["auto"]> =
 /** Options of `openBackend`. */
 export interface BackendOptions {
   /**
-   * 1 to 256; default: FORETOKEN_THREADS, else the number that the machine runs at a time. The reference backend always
-   * has one.
+   * Number of threads, from 1 to 256. Default: FORETOKEN_THREADS if it is set, otherwise the number of threads that the
+   * machine runs at the same time. The reference backend always has one thread.
    */
   readonly threads?: number | undefined;
-  /** Number format of matrix products; default: float32. `auto`: the faster one here. */
+  /** Number format of matrix products. Default: float32. `auto` takes the format that is faster here. */
   readonly dtype?: DTypeChoice | undefined;
   /**
-   * One of the backend's instruction sets, as `describeBackends` lists them. Default: FORETOKEN_ISA, else the best one
-   * that gives the same results in every engine.
+   * One of the backend's instruction sets, as `describeBackends` lists them. Default: FORETOKEN_ISA if it is set,
+   * otherwise the best set that gives the same results in every engine.
    */
   readonly instructionSet?: string | undefined;
   /**
-   * Whether float32 products must be fast for many rows, as in training, even if single rows, as in generation, become
-   * slower. It matters only with AMX: tiles then multiply each float32 as three bfloat16 numbers, equally exact but
-   * with other last bits. Default: false; `train` uses true.
+   * Whether float32 products must be fast for many rows, as in training, even if they become slower for single rows, as
+   * in generation. It matters only with AMX. Tiles then multiply each float32 as three bfloat16 numbers. The results
+   * are equally exact, but their last bits differ. Default: false; `train` uses true.
    */
   readonly manyRows?: boolean | undefined;
 }
 
-/** `openBackend` of the library without advice, for callers that print the advice themselves or compute very little. */
+/**
+ * `openBackend` of the library without advice. It is for callers that print the advice themselves or compute very
+ * little.
+ */
 export const openBackend = async (choice: BackendChoice, options: BackendOptions = {}): Promise<Backend> => {
   checkKeys("openBackend", options, ["threads", "dtype", "instructionSet", "manyRows"]);
   const { threads, dtype = "float32", instructionSet, manyRows = false } = options;

@@ -35,8 +35,8 @@ export const defaultRows: RowKind = "packed";
 export const defaultLongDocuments: LongDocumentAction = "cut";
 
 /**
- * How a model is trained. Every field except `recomputeActivations` changes the result. Settings that do not change it
- * (threads, backend) are elsewhere.
+ * How a model is trained. Every field except `recomputeActivations` changes the result. Settings that do not change the
+ * result (threads, backend) are elsewhere.
  */
 export const trainConfigSchema = z.strictObject({
   steps: positiveInteger.describe("optimizer updates"),
@@ -48,7 +48,9 @@ export const trainConfigSchema = z.strictObject({
   warmupSteps: countOrNone.describe("steps of linear warm-up"),
   schedule: scheduleConfigSchema.describe("learning rate after the warm-up"),
   optimizer: optimizerConfigSchema.describe("update rule"),
-  maxGradNorm: float32FromZero().describe("clip the global gradient norm to this; 0: never"),
+  maxGradNorm: float32FromZero().describe(
+    "maximum of the global gradient norm, to which gradients are clipped; 0: no clipping",
+  ),
   dtype: z
     .enum(dtypeChoices)
     .default("float32")
@@ -67,36 +69,40 @@ export const trainConfigSchema = z.strictObject({
   maxLossRatio: ratio
     .default(10)
     .describe(
-      "a loss counts as exploding above this factor times the larger of ln(vocabulary size) and the mean loss; 0: never",
+      "a loss counts as exploding if it exceeds this factor times ln(vocabulary size) and also this factor times the mean loss; 0: never",
     ),
   maxGradNormRatio: ratio
     .default(1000)
-    .describe("a gradient norm counts as exploding above this factor times the mean norm, from step 21; 0: never"),
-  // Optional, so that a configuration without it keeps its hash.
+    .describe(
+      "a gradient norm counts as exploding, from step 21, if it exceeds this factor times the mean norm; 0: never",
+    ),
+  // This field is optional, so that a configuration without it keeps its hash.
   recomputeActivations: z
     .boolean()
     .optional()
     .describe(
-      "recompute each block in the backward pass instead of keeping its activations: much less memory, same bits, about a third more time; default: false",
+      "recompute each block in the backward pass instead of keeping its activations; needs much less memory and about a third more time, with the same bits; default: false",
     ),
-  // Optional, so that a configuration without it keeps its hash.
+  // This field is optional, so that a configuration without it keeps its hash.
   windows: z
     .enum(windowKinds)
     .optional()
     .describe(
-      "windows of a text: random starts, or shuffled, where each pass reads every token once; default: random; shuffled when fine-tuning above 20 M parameters",
+      "how windows of a text are drawn: at random, or shuffled so that each pass reads every token once; default: random, but shuffled when fine-tuning a model above 20 M parameters",
     ),
-  // Only runs on documents have `rows` and `longDocuments`.
+  // Only runs that train on documents have `rows` and `longDocuments`.
   rows: z
     .enum(rowKinds)
     .optional()
     .describe(
-      "rows of documents (.jsonl): packed with all documents that fit into the context, or one per row; default: packed",
+      "how documents (.jsonl) are placed in rows: packed puts as many documents into a row as fit into the context; one puts one document into a row; default: packed",
     ),
   longDocuments: z
     .enum(longDocumentActions)
     .optional()
-    .describe("documents longer than the context: cut into pieces that fit, or refuse them; default: cut"),
+    .describe(
+      "what to do with documents longer than the context: cut them into pieces that fit, or refuse them; default: cut",
+    ),
   // Only extended runs have this field; the extension writes it.
   extensions: z
     .array(extensionSchema)
@@ -124,7 +130,10 @@ export interface TrainConfig {
   readonly schedule: ScheduleConfig;
   /** Update rule. Default: `muon` in the preset `shakespeare`. */
   readonly optimizer: OptimizerConfig;
-  /** Clip the global gradient norm to this; 0: never. Number from 0. Default: 1 in the preset `shakespeare`. */
+  /**
+   * Maximum of the global gradient norm, to which gradients are clipped; 0: no clipping. Number from 0. Default: 1 in
+   * the preset `shakespeare`.
+   */
   readonly maxGradNorm: number;
   /**
    * Number format of matrix products; bfloat16 is faster if the CPU supports it; auto takes the faster one. `auto`,
@@ -159,45 +168,48 @@ export interface TrainConfig {
    */
   readonly onNonfinite: NonfiniteAction;
   /**
-   * A loss counts as exploding above this factor times the larger of ln(vocabulary size) and the mean loss; 0: never.
-   * Number from 0. Default: 10 in the preset `shakespeare`.
+   * A loss counts as exploding if it exceeds this factor times ln(vocabulary size) and also this factor times the mean
+   * loss; 0: never. Number from 0. Default: 10 in the preset `shakespeare`.
    */
   readonly maxLossRatio: number;
   /**
-   * A gradient norm counts as exploding above this factor times the mean norm, from step 21; 0: never. Number from 0.
-   * Default: 1000 in the preset `shakespeare`.
+   * A gradient norm counts as exploding, from step 21, if it exceeds this factor times the mean norm; 0: never. Number
+   * from 0. Default: 1000 in the preset `shakespeare`.
    */
   readonly maxGradNormRatio: number;
   /**
-   * Recompute each block in the backward pass instead of keeping its activations: much less memory, same bits, about a
-   * third more time; default: false.
+   * Recompute each block in the backward pass instead of keeping its activations; needs much less memory and about a
+   * third more time, with the same bits; default: false.
    */
   readonly recomputeActivations?: boolean | undefined;
   /**
-   * Windows of a text: random starts, or shuffled, where each pass reads every token once; default: random; shuffled
-   * when fine-tuning above 20 M parameters. `random` or `shuffled`.
+   * How windows of a text are drawn: at random, or shuffled so that each pass reads every token once; default: random,
+   * but shuffled when fine-tuning a model above 20 M parameters. `random` or `shuffled`.
    */
   readonly windows?: WindowKind | undefined;
   /**
-   * Rows of documents (.jsonl): packed with all documents that fit into the context, or one per row; default: packed.
-   * `packed` or `one`.
+   * How documents (.jsonl) are placed in rows: packed puts as many documents into a row as fit into the context; one
+   * puts one document into a row; default: packed. `packed` or `one`.
    */
   readonly rows?: RowKind | undefined;
-  /** Documents longer than the context: cut into pieces that fit, or refuse them; default: cut. `cut` or `refuse`. */
+  /**
+   * What to do with documents longer than the context: cut them into pieces that fit, or refuse them; default: cut.
+   * `cut` or `refuse`.
+   */
   readonly longDocuments?: LongDocumentAction | undefined;
   /** Extensions of the run to another number of steps. */
   readonly extensions?: Extension[] | undefined;
 }
 
 /**
- * Maximum number of tokens per update: more than any known model uses. It catches a mistyped batch, whose step would
- * not end.
+ * Maximum number of tokens per update, more than any known model uses. It catches a mistyped batch size, with which a
+ * step would never end.
  */
 const mostTokensPerStep = 2 ** 24;
 
 /**
- * Index of the first invalid extension: before an earlier one, or not before the end of its own plan. -1: all are
- * valid.
+ * Index of the first invalid extension. An extension is invalid if it comes before an earlier extension, or not before
+ * the end of the plan that it changes. The result is -1 if all extensions are valid.
  */
 const findBadExtension = ({ steps, extensions = [] }: TrainConfig): number =>
   extensions.findIndex(
@@ -220,7 +232,7 @@ export const runConfigSchema = z
       code: "custom",
       input: train.extensions,
       path: ["train", "extensions"],
-      message: `each extension must come after the previous one, and before the end of its own plan; extension ${bad + 1} does not`,
+      message: `each extension must come after the previous extension and before the end of the plan that it changes; extension ${bad + 1} does not`,
     });
   })
   .check(({ value: { model, train }, issues }) => {

@@ -1,4 +1,4 @@
-/** Extends runs to another number of steps than planned, and records it in their configuration. */
+/** Extends a run to another number of steps than planned, and records the extension in the run's configuration. */
 import { ConfigError } from "../core/errors/errors.ts";
 import { type ExtendKind, type Extension, mostExtensions } from "../optim/config.ts";
 import { learningRateAt } from "../optim/schedule.ts";
@@ -11,7 +11,7 @@ type Plan = Pick<TrainConfig, "steps" | "extensions">;
 export const isExtendedAt = ({ extensions = [] }: Plan, step: number): boolean =>
   extensions.some(({ after }) => after === step);
 
-/** Whether `step` is the last step of the plan, or was the last one before an extension. */
+/** Whether `step` is the last step of the plan, or was the last step of the plan before an extension. */
 export const isPlannedEnd = ({ steps, extensions = [] }: Plan, step: number): boolean =>
   step === steps || extensions.some(({ after, planned }) => after === step && planned === step);
 
@@ -42,15 +42,15 @@ const checkExtension = ({ train }: RunConfig, done: number, extend: ExtendKind):
   if (extend !== "constant" || before > 0) return;
   throw new ConfigError({
     where: "extend",
-    must: "with extend constant the last learning rate, which is kept, must be above 0",
+    must: "with extend constant the run keeps its last learning rate, which must be above 0",
     got: `0 at step ${done}`,
     hint: "stretch or restart",
   });
 };
 
 /**
- * Configuration of a run that continues after `done` steps to another number of steps. Extensions after `done` are
- * dropped: the run has returned to an earlier checkpoint.
+ * The configuration of a run that has done `done` steps and continues to another total number of steps. If extensions
+ * came after `done`, the run has returned to an earlier checkpoint, and these extensions are dropped.
  * @throws ConfigError if the number of steps is not above `done`, or the learning rate would be 0.
  */
 export const extendConfig = (config: RunConfig, done: number, { steps, extend = "stretch" }: MoreSteps): RunConfig => {
@@ -81,7 +81,7 @@ export const extendConfig = (config: RunConfig, done: number, { steps, extend = 
 const count = (value: number): string => value.toLocaleString("en-US");
 const rate = (value: number): string => String(Number(value.toPrecision(3)));
 
-/** Word for the last change of the number of steps. */
+/** The word that describes the last change of the number of steps. */
 export const extensionWord = ({ steps, extensions = [] }: Plan): "extended" | "shortened" =>
   steps < (extensions.at(-1)?.planned ?? steps) ? "shortened" : "extended";
 

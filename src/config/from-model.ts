@@ -1,4 +1,4 @@
-/** Default configuration of fine-tuning: a run that begins with a model's weights, without a preset. */
+/** Default configuration for fine-tuning: a run that begins with the weights of a model, without a preset. */
 import type { RowKind } from "../data/rows.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { modelLayout } from "../models/model.ts";
@@ -11,22 +11,25 @@ import { presets } from "./presets.ts";
 export interface FineTuningFacts extends TextFacts {
   /** Number of validation tokens. */
   readonly valTokens: number;
-  /** For documents: number of training rows of at most `contextLength` tokens. Absent: the data is one text. */
+  /** For documents: number of training rows, each of at most `contextLength` tokens. Absent if the data is one text. */
   readonly rowsPerPass?: ((contextLength: number, kind: RowKind) => number) | undefined;
 }
 
-/** Maximum default window. Attention and activations of a longer one cost more than a text of this size gains. */
+/**
+ * Maximum length of the default window. For a text of this size, the attention and activations of a longer window would
+ * cost more than they improve the model.
+ */
 const longestWindow = 1024;
 
 /** Passes over the text. A pretrained model memorizes a text within few passes. */
 const passes = 2;
 
-/** Larger models, embedding not counted, are usually pretrained on much text. */
+/** Models with more weights, embedding not counted, are usually pretrained on much text. */
 const largeModel = 20_000_000;
 
 /**
- * Whether a model has learned so much that fine-tuning must be gentle. A smaller model, trained here on little text,
- * learns another text best with the settings of a new model (docs/guides/going-on.md).
+ * Whether a model has learned so much that fine-tuning must be gentle. A smaller model was trained here on little text.
+ * It learns another text best with the settings of a new model (docs/guides/going-on.md).
  */
 export const isLarge = (model: ModelConfig): boolean => modelLayout(model, 1).count > largeModel;
 
@@ -36,15 +39,15 @@ const clamp = (value: number, least: number, most: number): number => Math.min(m
 const twoDigits = (value: number): number => Number(value.toPrecision(2));
 
 /**
- * Learning rate of AdamW for all weights: 1e-4 for 576 channels, inversely proportional to their number, like the
- * largest useful rate (Yang et al. 2022, "Tensor Programs V"). It is at most a tenth of the rate for a new model, so
- * that the model does not forget.
+ * Learning rate of AdamW for all weights. It is 1e-4 for 576 channels and inversely proportional to the number of
+ * channels, like the largest useful rate (Yang et al. 2022, "Tensor Programs V"). It is at most a tenth of the rate for
+ * a new model, so that the model does not forget.
  */
 const rateFor = (nEmbd: number): number => twoDigits(clamp((1e-4 * 576) / nEmbd, 1e-5, 1e-3));
 
 /**
- * The default window. Learned positions fix it to the model's context. Documents are never padded, so a long window
- * costs nothing for them and cuts fewer documents.
+ * Length of the default window. With learned positions it is the model's context. For documents, a long window costs
+ * nothing, because they are never padded, and it cuts fewer documents.
  */
 const windowFor = (
   { position, contextLength }: ModelConfig,
@@ -62,7 +65,7 @@ const rowsFor = (
   changes: unknown,
 ): { readonly rows: number; readonly perRow: number } => {
   if (rowsPerPass === undefined) return { rows: Number.POSITIVE_INFINITY, perRow: time };
-  // Without trainable tokens there are no rows; a later check reports it.
+  // If no token can be trained, there are no rows. A later check reports this.
   const rows = Math.max(1, rowsPerPass(time, given(changes, ["train", "rows"]) === "one" ? "one" : defaultRows));
   return { rows, perRow: tokens / rows };
 };
@@ -71,8 +74,8 @@ const rowsFor = (
 const evaluationShare = 0.2;
 
 /**
- * Default configuration for fine-tuning all weights of a model on a text: AdamW, about two passes over the text, about
- * a sixth of the time for evaluations. It adapts to `changes` but does not merge them.
+ * Default configuration for fine-tuning all weights of a model on a text: AdamW, and about two passes over the text.
+ * Evaluations take about a sixth of the time. The configuration adapts to `changes` but does not contain them.
  * @param changes unchecked; errors in them are found when they are merged and parsed.
  */
 export const configOfFineTuning = (
@@ -105,7 +108,7 @@ export const configOfFineTuning = (
       optimizer: { kind: "adamw", beta1: 0.9, beta2: 0.95, eps: 1e-8, weightDecay: 0.01 },
       evalInterval,
       checkpointInterval: evalInterval,
-      // In few passes, drawing with replacement would leave much of the text unread.
+      // With few passes, drawing windows with replacement would leave much of the text unread.
       ...(facts.rowsPerPass === undefined ? { windows: "shuffled" as const } : {}),
       patience: 3,
       sampleTokens: 80,

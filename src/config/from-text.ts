@@ -1,4 +1,4 @@
-/** Default configuration for a user's text, without a preset: docs/recipe.md. */
+/** Default configuration for a text of the user, without a preset: docs/recipe.md. */
 import { isRecord } from "../core/checks/is-record.ts";
 import { mostEmbd } from "../models/config.ts";
 import type { RunConfig } from "./config.ts";
@@ -6,7 +6,7 @@ import { given, wholeNumber } from "./given.ts";
 import { merge } from "./merge.ts";
 import { presets } from "./presets.ts";
 
-/** What a text's default configuration depends on. */
+/** What the default configuration for a text depends on. */
 export interface TextFacts {
   /** Number of training tokens. */
   readonly tokens: number;
@@ -14,7 +14,7 @@ export interface TextFacts {
   readonly vocabSize: number;
 }
 
-/** Sizes for texts of at least `tokens` tokens. */
+/** Sizes of the model for texts of at least `tokens` tokens. */
 interface Size {
   readonly tokens: number;
   readonly nLayer: number;
@@ -23,8 +23,8 @@ interface Size {
   readonly batchSize: number;
   readonly dropout: number;
   /**
-   * Number of passes over a text of `tokens` tokens. Between two sizes it is interpolated as a power of the number of
-   * tokens.
+   * Number of passes over a text of `tokens` tokens. Between two listed sizes, the number of passes is interpolated as
+   * a power of the number of tokens.
    */
   readonly passes: number;
 }
@@ -37,8 +37,8 @@ const sizes: readonly Size[] = [
 ];
 
 /**
- * Maximum number of steps. Longer texts would still profit from more, but these take over ten minutes on two cores with
- * AMX.
+ * Maximum number of steps. Longer texts would profit from more steps, but this number already takes over ten minutes on
+ * two cores with AMX.
  */
 const mostSteps = 4000;
 
@@ -46,14 +46,14 @@ const mostSteps = 4000;
 const headDim = 32;
 
 /**
- * Hidden width of SwiGLU and GEGLU: 8/3 of the channels, rounded to a multiple of 8. It has the weights of a GELU layer
- * of 4 times the channels.
+ * Hidden width of SwiGLU and GEGLU: 8/3 of the channels, rounded to a multiple of 8. With this width the layer has as
+ * many weights as a GELU layer with 4 times the channels.
  */
 const gatedHidden = (nEmbd: number): number => Math.max(8, Math.round((nEmbd * 8) / 3 / 8) * 8);
 
 /**
- * Number of heads of about 32 channels that divide `nEmbd` into even parts, as rotary positions need; 1 if there is
- * none.
+ * Number of heads of about 32 channels. The heads divide `nEmbd` into parts of an even number of channels, as rotary
+ * positions need. The result is 1 if there is no such number.
  */
 const headsOf = (nEmbd: number): number => {
   const most = Math.max(1, Math.round(nEmbd / headDim));
@@ -61,7 +61,7 @@ const headsOf = (nEmbd: number): number => {
   return 1;
 };
 
-/** Replaces the `tokens` of the first size, which is 0, when passes are interpolated. */
+/** When passes are interpolated, this number replaces the `tokens` of the first size, which is 0. */
 const fewestTokens = 1500;
 
 /** Number of passes over a text of at least `fewestTokens` tokens. */
@@ -84,7 +84,7 @@ const stepsFor = (facts: TextFacts, { contextLength, batchSize }: Size): number 
   const tokens = Math.max(fewestTokens, facts.tokens);
   const passes = passesFor(tokens) / (isVaried(facts) ? 4 : 1);
   const steps = (passes * tokens) / (contextLength * batchSize);
-  // Round to a number that is easy to read and a multiple of the evaluation interval.
+  // Rounds to a number that is easy to read and is a multiple of the evaluation interval.
   const unit = steps < 1000 ? 50 : 100;
   return Math.min(mostSteps, Math.max(unit, Math.round(steps / unit) * unit));
 };
@@ -92,8 +92,9 @@ const stepsFor = (facts: TextFacts, { contextLength, batchSize }: Size): number 
 const sizeFor = (tokens: number): Size => sizes.findLast((size) => size.tokens <= tokens) as Size;
 
 /**
- * Default configuration of a text. It adapts to `changes` but does not merge them: the head count and the hidden width
- * follow `model.nEmbd`; the number of steps keeps the total number of tokens; the intervals follow the steps.
+ * Default configuration for a text. It adapts to `changes` but does not contain them. The number of heads and the
+ * hidden width follow `model.nEmbd`. The number of steps keeps the total number of tokens. The intervals follow the
+ * steps.
  * @param changes unchecked; errors in them are found when they are merged and parsed.
  */
 export const configOfText = (facts: TextFacts, changes: unknown = {}): RunConfig => {
@@ -102,7 +103,7 @@ export const configOfText = (facts: TextFacts, changes: unknown = {}): RunConfig
   const size = sizeFor(tokens);
   const wanted = (field: string) => wholeNumber(given(changes, field.split(".")));
   const nEmbd = wanted("model.nEmbd") ?? size.nEmbd;
-  // If `nEmbd` is too large, only its own field gets an error, not fields that follow from it.
+  // If `nEmbd` is too large, only the field `nEmbd` gets an error, not the fields that follow from it.
   const followed = Math.min(nEmbd, mostEmbd);
   // A context longer than the text cannot be trained.
   const contextLength = Math.max(1, Math.min(size.contextLength, tokens - 1));
@@ -137,8 +138,8 @@ export const configOfText = (facts: TextFacts, changes: unknown = {}): RunConfig
 };
 
 /**
- * Merges `changes` into `base`. A gated MLP without a width gets one that follows the channels, or the width of the
- * other gated kind in `base`.
+ * Merges `changes` into `base`. If `changes` name a gated MLP without a hidden width, it gets the width that follows
+ * from the channels, or the width of the other gated kind in `base`.
  */
 export const mergeConfig = (base: unknown, changes: unknown): unknown => {
   const merged = merge(base, changes);
@@ -151,7 +152,7 @@ export const mergeConfig = (base: unknown, changes: unknown): unknown => {
   return merge(merged, { model: { mlp: { hidden } } });
 };
 
-/** Fields whose default depends on the text, most of them on its size. */
+/** Fields whose default depends on the text. Most of them depend on the size of the text. */
 const derived = [
   "model.nLayer",
   "model.nHead",

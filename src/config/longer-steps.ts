@@ -4,9 +4,9 @@
 import type { TrainConfig } from "./config.ts";
 
 /**
- * Proposed total number of steps for training a run beyond `steps`: three times as many. With patience it is
- * limited to the steps that patience is sure to allow. At first the learning rate rises, and with it the loss, so a
- * longer run would stop early before the rate has fallen again.
+ * Total number of steps to propose for training a run beyond `steps`: three times as many. A run with patience gets at
+ * most the number of steps that patience is sure to allow. At first the learning rate rises, and the loss rises with
+ * it, so a longer run would stop early, before the rate has fallen again.
  */
 export const longerSteps = (
   { patience, evalInterval }: Pick<TrainConfig, "patience" | "evalInterval">,
@@ -17,8 +17,8 @@ export const longerSteps = (
 };
 
 /**
- * Number of steps since the last extension if they brought no better weights, so that more steps would hardly help. 0
- * if they did, or if the run was never extended or never evaluated.
+ * Number of steps since the last extension if these steps brought no better weights, so that more steps would hardly
+ * help. The result is 0 if they brought better weights, or if the run was never extended or never evaluated.
  * @param step number of updates done.
  * @param bestStep step of the best weights.
  */

@@ -4,8 +4,8 @@ import { isRecord } from "../core/checks/is-record.ts";
 export type PartialConfig<T> = T extends object ? { readonly [K in keyof T]?: PartialConfig<T[K]> } : T;
 
 /**
- * Copies `base` and replaces the fields that `changes` names, object by object. If an object's `kind` changes, fields
- * of the old kind are dropped, and the schema fills in the new kind's defaults.
+ * Copies `base` and replaces the fields that `changes` names, object by object. If the `kind` of an object changes, the
+ * fields of the old kind are dropped, and the schema adds the defaults of the new kind.
  * @param changes plain data: objects without accessors and without cycles.
  */
 export const merge = (base: unknown, changes: unknown): unknown => {

@@ -29,7 +29,7 @@ const running = {
   onAdapter: z.unknown().optional(),
 };
 
-/** Maximum number of characters of a chat template: many times the length of any known one. */
+/** Maximum number of characters of a chat template. Known templates are many times shorter. */
 export const mostTemplate = 2 ** 18;
 
 const newRunSchema = z.strictObject({
@@ -54,7 +54,7 @@ const newRunSchema = z.strictObject({
   finalSampleTokens: z.int().min(0).optional(),
 });
 
-/** New paths of the same text. */
+/** New paths to files with the same text. */
 const moved = { data: z.string().min(1).optional(), valData: z.string().min(1).optional() };
 
 const resumedRunSchema = z.strictObject({
@@ -66,7 +66,7 @@ const resumedRunSchema = z.strictObject({
   onNonfinite: z.enum(nonfiniteActions).optional(),
 });
 
-/** An option's own name, without its parent's. */
+/** The name of an option without the name of its parent. */
 const optionName = (path: readonly string[]): string => {
   const [name = ""] = path;
   return name in newRunSchema.shape || name in resumedRunSchema.shape ? path.join(".") : "train";
@@ -120,7 +120,10 @@ export const checkTextOptions = (given: Readonly<Record<string, unknown>>): void
   }
 };
 
-/** Path of `name` in the configuration: a part of it, or the field with the shortest path. */
+/**
+ * Path of `name` in the configuration. `name` is a part of the configuration, or a field; the field with the shortest
+ * path is taken.
+ */
 const placeInConfig = (name: string): string | undefined => {
   if (Object.hasOwn(runConfigSchema.shape, name)) return `config.${name}`;
   const places = configFields(runConfigSchema).filter(({ path }) => path.at(-1) === name && name !== "kind");
@@ -137,7 +140,7 @@ export const checkNoFields = (options: object, known: Readonly<Record<string, un
   }
 };
 
-/** Options of new and resumed runs, and `worker`. */
+/** Names of the options of new runs and of resumed runs, and `worker`. */
 const optionNames = [...Object.keys(newRunSchema.shape), ...Object.keys(resumedRunSchema.shape), "worker"];
 
 /**

@@ -2,8 +2,8 @@ import { defaultTokenizer } from "../tokenizer/config.ts";
 import type { RunConfig } from "./config.ts";
 
 /**
- * The course's small GPT: 824,832 parameters at 65 characters. No bias on Q, K, V and the head, an untied head, dropout
- * 0.1, Adam at a constant 3e-4.
+ * The course's small GPT: 824,832 parameters with a vocabulary of 65 characters. Q, K, V and the head have no bias, the
+ * head is untied, dropout is 0.1, and Adam has a constant learning rate of 3e-4.
  */
 const book: RunConfig = {
   tokenizer: defaultTokenizer,
@@ -45,8 +45,9 @@ const book: RunConfig = {
 };
 
 /**
- * A first model in at most about two minutes on two cores, also with WebAssembly. Half the depth and context of `book`
- * make a step cheap, so that a small model gets the many steps that it needs to learn words.
+ * A first model in at most about two minutes on two cores, also with WebAssembly. The depth and the context are half
+ * the depth and context of `book`. This makes a step cheap, so that a small model gets the many steps that it needs to
+ * learn words.
  */
 const quick: RunConfig = {
   tokenizer: defaultTokenizer,
@@ -112,8 +113,8 @@ const shakespeare: RunConfig = {
 };
 
 /**
- * GPT-2's smallest shape (Radford et al. 2019): 124 million parameters with its vocabulary of 50,257. For loading its
- * weights and for comparisons. Training it from scratch takes an accelerator, or days.
+ * GPT-2's smallest shape (Radford et al. 2019): 124 million parameters with its vocabulary of 50,257. It is for loading
+ * GPT-2's weights and for comparisons. Training it from scratch needs an accelerator, or takes days.
  */
 const gpt2: RunConfig = {
   tokenizer: defaultTokenizer,

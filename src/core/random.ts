@@ -2,15 +2,15 @@ import { checkChoice, checkRandomKey, checkWhole } from "./checks/check-argument
 
 /**
  * Counter-based random numbers: Threefry-4x32 with 13 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2,
- * 3", SC 2011). A draw is a pure function of (key, counter), so any element of a stream can be computed without the
- * earlier ones. Resumed runs, any number of threads and the C++ kernels all get the same numbers.
+ * 3", SC 2011). A random number is a pure function of (key, counter), so any element of a stream can be computed
+ * without the earlier elements. Resumed runs, any number of threads and the C++ kernels all get the same numbers.
  */
 
-/** Purposes of random streams. The purpose is part of the key, so no two purposes share numbers. */
+/** What a random stream is used for. This purpose is part of the key, so two purposes never share numbers. */
 export const streams = { init: 1, batches: 2, dropout: 3, sampling: 4 } as const;
 const streamNames = Object.keys(streams);
 /**
- * Purpose of random numbers.
+ * What random numbers are used for.
  * @experimental
  */
 export type Stream = keyof typeof streams;
@@ -22,7 +22,7 @@ export type Stream = keyof typeof streams;
 export type RandomKey = readonly [seedLow: number, seedHigh: number, stream: number, index: number];
 
 /**
- * Key of stream `stream`, sub-stream `index` (a step, a layer, a parameter), for the user's `seed`.
+ * The key of stream `stream` and sub-stream `index` (a step, a layer, a parameter), for the user's `seed`.
  * @experimental
  */
 export const randomKey = (seed: number, stream: Stream, index = 0): RandomKey => {
@@ -78,7 +78,7 @@ export const threefry4x32 = (counter: RandomKey, key: RandomKey, out: Uint32Arra
 };
 
 /**
- * A sequential reader of one key's numbers. A key gives the same numbers on every machine.
+ * Reads the random numbers of one key in order. A key gives the same numbers on every machine.
  * @experimental
  */
 export interface RandomStream {
@@ -88,7 +88,7 @@ export interface RandomStream {
   uniform(): number;
   /** Uniform integer in [0, bound); `bound` up to 2^53. */
   integer(bound: number): number;
-  /** Standard normal (Box–Muller; both results are used). */
+  /** A standard normal number, by the Box–Muller method, which makes two numbers at a time; both are used. */
   normal(): number;
 }
 

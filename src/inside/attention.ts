@@ -1,4 +1,4 @@
-/** Attention matrices of single heads. */
+/** Attention matrices of chosen heads. */
 import { z } from "zod";
 import { type Context, inferenceContext, spend, withContext } from "../autograd/context.ts";
 import { readTensor, type Tensor } from "../autograd/tensor.ts";
@@ -19,7 +19,10 @@ import { below, someBelow } from "./options.ts";
 import { residualStream } from "./residual-stream.ts";
 import { argument, modelHint, type NamedToken, namedToken, namesOf, readIds } from "./tokens.ts";
 
-/** Maximum number of probabilities of one call (32 MiB): four heads over 1,024 tokens, or 144 heads over 170. */
+/**
+ * Maximum number of probabilities in one call (32 MiB). This is enough for four heads over 1,024 tokens, or for 144
+ * heads over 170 tokens.
+ */
 export const mostAttentionCells = 2 ** 22;
 
 /**
@@ -33,7 +36,7 @@ export interface AttentionOfOptions {
   readonly heads?: readonly number[] | undefined;
   /** First position to return. Whole number from 0. Default 0. */
   readonly from?: number | undefined;
-  /** Position after the last one to return: at most the number of tokens, T. Default T. */
+  /** Position after the last position to return: at most the number of tokens, T. Default T. */
   readonly to?: number | undefined;
 }
 
@@ -48,7 +51,7 @@ export interface AttentionMap {
   readonly head: number;
   /**
    * [to − from, T], row after row. Element (i − from) · T + j is the share of position i's attention that goes to
-   * position j. A row sums to 1. It is 0 at positions j that i does not see: j > i, and positions before a window.
+   * position j. The sum of a row is 1. An element is 0 if i does not see j: if j > i, or if j is before the window.
    */
   readonly probabilities: Float64Array;
 }
@@ -60,9 +63,9 @@ export interface AttentionMap {
 export interface AttentionMaps {
   /** All T tokens of the text. */
   readonly tokens: readonly NamedToken[];
-  /** First position that has a row. */
+  /** First position that has a row in the matrices. */
   readonly from: number;
-  /** Position after the last one that has a row. */
+  /** Position after the last position that has a row in the matrices. */
   readonly to: number;
   /** All heads of each layer, in the requested order. */
   readonly maps: readonly AttentionMap[];
@@ -89,13 +92,13 @@ const parseOptions = (options: AttentionOfOptions, { nLayer, nHead }: Model["con
       where: "attentionOf",
       must: `heads times positions times tokens must be at most ${mostAttentionCells}`,
       got: `${maps} heads, ${to - from} positions and ${time} tokens`,
-      hint: rows > 0 ? `the option to at most ${from + rows}` : "one layer and one head",
+      hint: rows > 0 ? `{ to: ${from + rows} } or less` : "one layer and one head",
     });
   }
   return parsed;
 };
 
-/** What a position sees, and the factor of q·k. */
+/** Which keys a position sees, and the factor of q·k. */
 export interface AttentionWays extends Pick<LayerSpec, "window" | "scale"> {
   readonly mask: AttentionMask;
 }
@@ -113,7 +116,8 @@ export const attentionProbabilities = (
   const stride = (heads + 2 * keyHeads) * headDim;
   const queries = head * headDim;
   const keys = (heads + Math.floor((head * keyHeads) / heads)) * headDim;
-  // Copy the head's keys next to each other: in qkv they are far apart, and each key is read for many queries.
+  // The keys of the head are copied next to each other: in qkv they are far apart, and each key is read for many
+  // queries.
   const near = new Float64Array(time * headDim);
   for (let j = 0; j < time; j++) {
     for (let d = 0; d < headDim; d++) near[j * headDim + d] = qkv[j * stride + keys + d] as number;
@@ -189,7 +193,7 @@ export const attentionOf = async (
     withContext(inferenceContext(backend), async (context) => {
       for (const { stage, after } of residualStream(context, model, ids)) {
         if (stage.kind === "attention") continue;
-        // The layer that reads the stream from here.
+        // The layer that reads the stream at this stage.
         const layer = stage.kind === "embedding" ? 0 : stage.layer + 1;
         if (layers.includes(layer)) {
           const qkv = projected(context, model, layer, after);

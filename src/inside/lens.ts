@@ -25,37 +25,37 @@ const mostLogits = 2 ** 24;
  */
 export interface LensOptions {
   /**
-   * Positions to read, each a whole number from 0 to T − 1. Default: all. Each position costs 2 · nLayer + 1 rows of
-   * the head.
+   * Positions to read, each a whole number from 0 to T − 1. Default: all. For each position the call computes 2 ·
+   * nLayer + 1 rows of the head.
    */
   readonly positions?: readonly number[] | undefined;
-  /** Number of most probable tokens per reading. Whole number from 1 to 50. Default 5. */
+  /** Number of most probable tokens in each reading. Whole number from 1 to 50. Default 5. */
   readonly top?: number | undefined;
   /** Aborting ends the call with the signal's reason. Default: none. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * The actual next token of the text.
+ * The token that really comes next in the text.
  * @experimental
  */
 export interface LensTarget extends NamedToken {
-  /** Softmax of all logits. From 0 to 1. */
+  /** Its probability: the softmax over all logits. From 0 to 1. */
   readonly probability: number;
-  /** 1: the most probable token. Among equal logits the lower id comes first. */
+  /** Rank of the token; 1 is the most probable token. Among equal logits the token with the lower id comes first. */
   readonly rank: number;
 }
 
 /**
- * The model's prediction, if it ended at this stage.
+ * What the model would predict if it ended at this stage.
  * @experimental
  */
 export interface LensReading {
-  /** Stage of the pass. */
+  /** Stage of the forward pass. */
   readonly stage: LensStage;
-  /** Most probable tokens first; equal ones by id. */
+  /** Most probable tokens first. Equally probable tokens are in the order of their ids. */
   readonly top: readonly Candidate[];
-  /** The actual next token of the text; null at the last position. */
+  /** The token that really comes next in the text. Null at the last position. */
   readonly next: LensTarget | null;
 }
 
@@ -69,8 +69,8 @@ export interface LensPosition {
   /** Token at this position. The predictions are for the next token. */
   readonly token: NamedToken;
   /**
-   * Readings after the embedding, then after attention and MLP of each layer. The last one is the model's own
-   * prediction.
+   * Readings after the embedding, then after the attention and the MLP of each layer. The last reading is the model's
+   * own prediction.
    */
   readonly readings: readonly LensReading[];
 }
@@ -96,7 +96,9 @@ const rowsAt = ({ backend, memory }: Context, x: Tensor, positions: readonly num
   return y;
 };
 
-/** Logits of the stream at some positions, through the final norm and the head, a few rows at a time. */
+/**
+ * Logits of the residual stream at some positions. The final norm and the head compute them for a few rows at a time.
+ */
 async function* logitRows(
   context: Context,
   { backend, config, parameters, vocabSize }: Model,
@@ -119,7 +121,7 @@ async function* logitRows(
   spend(context, hidden);
 }
 
-/** Number of tokens that come before `id` in the order of logits; equal ones are ordered by id. */
+/** Number of tokens with a higher logit than `id`. Among equal logits, tokens with a lower id count, too. */
 const likelier = (logits: ArrayLike<number>, at: number, id: number, vocabSize: number): number => {
   const own = logits[at + id] as number;
   let count = 0;

@@ -32,8 +32,8 @@ export interface NeighbourOptions {
   /** Number of neighbours. Whole number from 1 to 1000. Default 10. */
   readonly top?: number | undefined;
   /**
-   * Matrix whose rows are compared. `embedding` (the default): the rows that represent a token as input. `head`: the
-   * rows that predict it. With tied embeddings they are the same.
+   * Matrix whose rows are compared. `embedding` (the default) has the rows that represent a token as input. `head` has
+   * the rows that predict a token. With tied embeddings the two matrices are the same.
    */
   readonly of?: "embedding" | "head" | undefined;
 }
@@ -54,7 +54,7 @@ export interface Neighbour extends NamedToken {
 export interface Neighbours {
   /** The token itself. */
   readonly token: NamedToken;
-  /** Nearest first, equal ones by id. The token itself is not included. */
+  /** Nearest tokens first; equally near tokens are in the order of their ids. The token itself is not included. */
   readonly neighbours: readonly Neighbour[];
 }
 
@@ -91,7 +91,8 @@ const readRows = (backend: Backend, matrix: Tensor, first: number, count: number
  * @param lm a model from `loadPretrained` or `languageModel`. Adapters do not change these rows.
  * @param token an id, or a text that is one token.
  * @param options number of neighbours, and the matrix.
- * @returns the token and its neighbours; all other tokens if there are fewer than `top`. Sums are in double precision.
+ * @returns the token and its neighbours; if there are fewer than `top` other tokens, all of them. Sums are in double
+ * precision.
  * @throws DataError for a text that is not one token, ShapeError for an invalid id, ConfigError for invalid options,
  * rows that are not finite, or a closed model.
  */

@@ -1,4 +1,4 @@
-/** Parts of option schemas that this folder shares. */
+/** Parts of option schemas that several files of this folder use. */
 import { z } from "zod";
 
 /** A whole number from 0 to count − 1. */

@@ -1,4 +1,4 @@
-/** Activation patching: copies an activation of one text into the pass of another. */
+/** Activation patching: copies an activation from the pass of one text into the pass of another text. */
 import { z } from "zod";
 import { type Context, inferenceContext, withContext } from "../autograd/context.ts";
 import { readTensor, slice, type Tensor } from "../autograd/tensor.ts";
@@ -24,9 +24,9 @@ const parts = ["attention", "mlp", "residual"] as const;
  * @experimental
  */
 export interface PatchOptions {
-  /** Text, or token ids, that the activation is taken from: T tokens, from 1 to the context length. */
+  /** Clean text, or its token ids: T tokens, from 1 to the context length. The activation is taken from its pass. */
   readonly clean: string | ArrayLike<number>;
-  /** Text, or token ids, whose pass gets the activation: T tokens too. */
+  /** Corrupted text, or its token ids: also T tokens. Its pass gets the activation. */
   readonly corrupted: string | ArrayLike<number>;
   /** From 0 to nLayer − 1. */
   readonly layer: number;
@@ -44,13 +44,15 @@ export interface PatchOptions {
  * @experimental
  */
 export interface Patched {
-  /** Logits of every position. Positions before `position` are the same as without the patch. */
+  /** Logits of every position. Positions before `position` have the same logits as without the patch. */
   readonly logits: Logits;
-  /** Mean of −ln p of the corrupted text's tokens after the first, in nats per token; null for a text of one token. */
+  /**
+   * Mean of −ln p over the corrupted text's tokens except the first, in nats per token. Null for a text of one token.
+   */
   readonly loss: number | null;
 }
 
-/** The options except the texts. */
+/** The options without the two texts. */
 type PatchPlace = Pick<PatchOptions, "layer" | "position" | "part">;
 
 const parsePlace = (place: PatchPlace, { nLayer }: Model["config"], time: number): PatchPlace =>
@@ -64,7 +66,7 @@ const parsePlace = (place: PatchPlace, { nLayer }: Model["config"], time: number
     "patched",
   );
 
-/** Whether the activation is available after this stage. */
+/** Whether the activation can be read after this stage. */
 const isPlace = ({ stage }: StreamStage, { layer, part }: PatchPlace): boolean =>
   stage.kind === (part === "attention" ? "attention" : "mlp") && stage.layer === layer;
 
@@ -86,7 +88,7 @@ const readRows = async (
   };
 };
 
-/** Mean of −ln p of each token after the first. */
+/** Mean of −ln p over the tokens except the first. */
 const lossOf = (logits: ArrayLike<number>, ids: Int32Array, vocabSize: number): number | null => {
   if (ids.length === 1) return null;
   let total = 0;
@@ -98,14 +100,14 @@ const lossOf = (logits: ArrayLike<number>, ids: Int32Array, vocabSize: number): 
 };
 
 /**
- * Activation patching (Vig et al. 2020, Meng et al. 2022): computes the corrupted text with one activation replaced by
- * the clean text's activation at the same place. The change of the logits shows what the activation encodes.
+ * Activation patching (Vig et al. 2020, Meng et al. 2022): computes the corrupted text, but replaces one activation by
+ * the clean text's activation at the same place. How the logits change shows what the activation encodes.
  * @experimental
  * @param lm a model from `loadPretrained` or `languageModel`.
  * @param options two texts with the same number of tokens, and the place.
  * @returns the logits and the loss of the corrupted text. A branch's vector is computed as the difference of the
- * residual stream after and before it, and so rounded twice: a text patched with itself gives its own logits up to
- * rounding. With the part `residual` it gives them exactly.
+ * residual stream after the branch and before it, so it is rounded twice. Therefore, if both texts are the same, the
+ * logits equal the text's own logits only up to rounding. With the part `residual` they are exactly equal.
  * @throws DataError for no tokens, or a character that the tokenizer lacks. ShapeError for too many tokens, an invalid
  * id, or texts of different lengths. ConfigError for invalid options, logits that are not finite, or a closed model.
  */

@@ -8,16 +8,16 @@ import { anglesFor } from "../nn/layer-spec.ts";
 import { embedding } from "../ops/embedding.ts";
 
 /**
- * A stage of a pass: after the embedding, or after a branch of a block.
+ * A stage of a forward pass: after the embedding, or after a branch of a block.
  * @experimental
  */
 export type LensStage =
   | {
-      /** Token and position vectors were added; no block has run. */
+      /** The token and position vectors were added, and no block has run yet. */
       readonly kind: "embedding";
     }
   | {
-      /** A branch of a block was added: its attention, or its MLP. */
+      /** A branch of a block was added to the residual stream: the attention or the MLP. */
       readonly kind: "attention" | "mlp";
       /** Index of the block, from 0. */
       readonly layer: number;
@@ -29,8 +29,8 @@ export interface StreamStage {
   /** [1, T, C], before the branch; null for the embedding. Valid until the next stage. */
   readonly before: Tensor | null;
   /**
-   * [1, T, C], after the branch. The caller may change it: later branches read it. Valid until the stage after the
-   * next.
+   * [1, T, C], after the branch. The caller may change it: later branches read the changed values. It is valid until
+   * the stage after the next stage.
    */
   readonly after: Tensor;
 }

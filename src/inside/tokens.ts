@@ -12,20 +12,20 @@ import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 export const modelHint = "a model from loadPretrained";
 
 /**
- * A token with a text that can be shown by itself.
+ * A token, with a text that a program can show by itself.
  * @experimental
  */
 export interface NamedToken {
   /** From 0 to vocabSize − 1. */
   readonly id: number;
   /**
-   * Text of the token: the name of a special token; bytes such as `<e2><80>` for a part of a character; `<17>` for id
-   * 17 of a model without a tokenizer.
+   * Text of the token. For a special token it is the token's name. For a part of a character it is bytes such as
+   * `<e2><80>`. If the model has no tokenizer, it is, for example, `<17>` for id 17.
    */
   readonly text: string;
 }
 
-/** The tokenizer; for a model without one, a tokenizer that names ids. */
+/** The tokenizer of the model. If the model has no tokenizer, one that writes ids as names. */
 export const namesOf = (tokenizer: Tokenizer): Tokenizer =>
   tokenizer.kind === "none" ? { ...tokenizer, token: (id) => `<${id}>`, bytes: () => new Uint8Array() } : tokenizer;
 
@@ -35,7 +35,7 @@ export const namedToken = (names: Tokenizer, id: number): NamedToken => ({
   text: textAlone(names.token(id), names.bytes(id)),
 });
 
-/** An argument of a function, for errors. */
+/** How errors name an argument of a function. */
 export type Argument = Required<Pick<ErrorDetails, "where" | "field">>;
 
 export const argument = (called: string, field: string): Argument => ({

@@ -6,7 +6,10 @@ import { fromBfloat16, hostArray, type RealDType } from "../core/tensors/dtype.t
 import { sizeOf } from "../core/tensors/shape.ts";
 import type { Declare, Initialisation, ParameterSpec } from "../nn/parameters.ts";
 
-/** Arrays are aligned to 64 bytes, which kernels prefer: 16 float32, or 32 bfloat16 of a copy in the same layout. */
+/**
+ * Places in an array are multiples of this number of elements. Kernels prefer places that are multiples of 64 bytes: 16
+ * float32, or 32 bfloat16 in a copy with the same layout.
+ */
 const alignment = 32;
 
 /**
@@ -18,14 +21,14 @@ export interface Placed extends ParameterSpec {
   readonly offset: number;
   /** Number of elements. */
   readonly size: number;
-  /** Declaration order. It selects the random stream of the parameter's initial values. */
+  /** Index in the order of declaration. It selects the random stream of the parameter's initial values. */
   readonly index: number;
 }
 
 /**
- * Place of each parameter in one flat array. Values, gradients and optimizer moments use arrays of such a layout, so
- * clearing, clipping or updating all of them takes one call. Matrices come first: weight decay applies only to [0,
- * decayed). Gaps between parameters stay zero.
+ * The place of each parameter in one flat array. Values, gradients and moments of the optimizer are arrays with such a
+ * layout, so one call can clear, clip or update all parameters. Matrices come first, because weight decay applies only
+ * to [0, decayed). Gaps between parameters stay zero.
  * @experimental
  */
 export interface ArenaLayout {
@@ -33,7 +36,7 @@ export interface ArenaLayout {
   readonly parameters: readonly Placed[];
   /** Length of the array in elements, gaps included. */
   readonly length: number;
-  /** End of the part that weight decay applies to: arrays with two or more axes, as in nanoGPT. */
+  /** End of the part to which weight decay applies. This part has the arrays with two or more axes, as in nanoGPT. */
   readonly decayed: number;
   /** Number of parameters, without gaps. */
   readonly count: number;
@@ -75,7 +78,7 @@ const placeAll = (indexed: readonly Unplaced[]): ArenaLayout => {
 };
 
 /**
- * A flat array with an arena layout in a backend, and a tensor for each of its parameters.
+ * A flat array with an arena layout in the memory of a backend, and a tensor for each parameter in the array.
  * @experimental
  */
 export interface Arena {
@@ -101,20 +104,20 @@ export const createArena = (backend: Backend, layout: ArenaLayout, real: RealDTy
 };
 
 /**
- * Weights of an inference-only model in two arrays: matrices in bfloat16, vectors in float32. The first array holds the
- * layout's elements [0, decayed), the second all others.
+ * Weights of a model that is only for inference. They are in two arrays: matrices in bfloat16, vectors in float32. The
+ * first array holds elements [0, decayed) of the layout, the second array holds all other elements.
  */
 export interface FrozenArena extends Arena {
   /**
-   * Copies values in, for the layout's elements from `offset`. Matrix values are rounded to nearest even. 16-bit words
-   * are bfloat16 already.
+   * Copies in the values for the elements of the layout from `offset` on. Values of matrices are rounded to nearest
+   * even. 16-bit words are bfloat16 already.
    */
   write(values: Float32Array | Uint16Array, offset: number): void;
   /** Frees both arrays. */
   close(): void;
 }
 
-/** Number of values rounded at a time: they fit the L2 cache. */
+/** Number of values that are rounded at a time. They fit into the L2 cache. */
 const roundedAtATime = 2 ** 17;
 
 /** Copies values to bfloat16. The kernel rounds several times faster than JavaScript. */
@@ -156,7 +159,7 @@ export const createFrozenArena = (backend: Backend, { parameters, length, decaye
     write(values, offset) {
       const split = Math.min(Math.max(decayed - offset, 0), values.length);
       const [matrices, rest] = [values.subarray(0, split), values.subarray(split)];
-      // If all values are vectors, the offset is past the matrices.
+      // If all values belong to vectors, the offset is past the matrices.
       if (matrices.length > 0) {
         if (matrices instanceof Uint16Array) backend.write(storage, matrices, offset);
         else writeRounded(backend, matrices, { storage, offset });
@@ -174,7 +177,7 @@ export const createFrozenArena = (backend: Backend, { parameters, length, decaye
 /** Copies `size` elements of an arena from `offset` to the host. Do not change the result. */
 export type ReadValues = (offset: number, size: number) => Promise<Float32Array>;
 
-/** Reads an arena in a backend's memory. It sees the values at the time of the read. */
+/** Reads an arena in a backend's memory. The result has the values at the time of the read. */
 export const arenaReader =
   (backend: Backend, { storage }: Pick<Arena, "storage">): ReadValues =>
   async (offset, size) => {
@@ -188,7 +191,7 @@ export const arrayReader =
   async (offset, size) =>
     values.subarray(offset, offset + size);
 
-/** Number of values drawn before they are written, so the host never holds all weights. */
+/** Number of values that are drawn before they are written to the backend, so that the host never holds all weights. */
 const drawnAtATime = 2 ** 16;
 
 /** Draws the values of a parameter in order. */
@@ -210,7 +213,8 @@ const drawOf = (init: Initialisation, key: RandomKey): (() => number) => {
 };
 
 /**
- * Draws the initial weights. Parameter i uses stream ("init", i) of the seed, so parameters do not affect each other.
+ * Draws the initial weights. Parameter i uses the stream ("init", i) of the seed, so parameters do not affect each
+ * other.
  * @param arena all zero, as `createArena` makes it.
  */
 export const initialise = (backend: Backend, layout: ArenaLayout, arena: Arena, seed: number): void => {

@@ -16,21 +16,24 @@ export interface BlockRows {
   readonly form: number;
 }
 
-/** Number of bytes of a weight, in blocks or not. */
+/** Number of bytes of a weight, whether it is in blocks or not. */
 export const bytesOfTensor = ({ storage, shape, blocks }: Tensor): number =>
   blocks === undefined
     ? sizeOf(shape) * bytesPerElement[storage.dtype]
     : blocks.reduce((sum, { form, rows }) => sum + panelWords(form, rows, shape[1] ?? 0) * bytesPerElement.int32, 0);
 
-/** Weights of an inference-only model: matrices in blocks as in the file, other weights in the backend's types. */
+/**
+ * Weights of a model that is only for inference. Matrices are in blocks as in the file; other weights have the
+ * backend's types.
+ */
 export interface BlockArena extends Arena {
-  /** Copies values in, for the layout's elements from `offset`, which must not be in blocks. */
+  /** Copies in the values for the elements of the layout from `offset` on. These elements must not be in blocks. */
   write(values: Float32Array | Uint16Array, offset: number): void;
   /** Whether the elements at `offset` are in blocks. */
   isBlocks(offset: number): boolean;
   /**
-   * Copies rows in. The first row is a multiple of 16; so is their number, except at the end of a matrix. @param bytes
-   * in the file's format.
+   * Copies rows in. The index of the first row is a multiple of 16. The number of rows is a multiple of 16, too, unless
+   * the rows end with the matrix. @param bytes in the file's format.
    */
   writeBlocks(bytes: Uint8Array, offset: number): void;
   /** Frees all arrays. */
@@ -56,10 +59,10 @@ const inBlocks = (
   return found;
 };
 
-/** Number of words of a file's blocks packed at a time. */
+/** Number of words that are packed at a time. The words hold blocks of the file. */
 const packedAtATime = 2 ** 18;
 
-/** `bytes` as `count` words, without a copy if the bytes are aligned and complete. */
+/** `bytes` as `count` words. If the bytes are aligned and complete, they are not copied. */
 const wordsIn = (bytes: Uint8Array, count: number): Int32Array => {
   if (bytes.byteOffset % 4 === 0 && bytes.length === 4 * count)
     return new Int32Array(bytes.buffer, bytes.byteOffset, count);
@@ -68,7 +71,7 @@ const wordsIn = (bytes: Uint8Array, count: number): Int32Array => {
   return words;
 };
 
-/** A part with its memory. */
+/** A part, with its storage in the backend. */
 interface Part extends BlockPart {
   /** Offset in the model's layout. */
   readonly place: number;

@@ -1,4 +1,4 @@
-/** Rules between the fields of a model's configuration. */
+/** Rules about how the fields of a model's configuration must fit together. */
 import { type LearnedPositionConfig, type RopeConfig, rotaryDimOf, type WindowConfig } from "./config-parts.ts";
 
 /** Maximum number of heads of a layer. */
@@ -7,7 +7,7 @@ export const mostHeads = 2 ** 16;
 /** Maximum number of cosines and sines in a model's table: a million positions with 128 channels. */
 const maxAngles = 2 ** 27;
 
-/** The fields that depend on each other. */
+/** The fields to which the rules apply. */
 interface Fields {
   readonly contextLength: number;
   readonly nHead: number;
@@ -36,7 +36,7 @@ const checkHeads = (config: Fields, wrong: Wrong): void => {
     const options = below === 0 ? `${unit}` : `${below} or ${below + unit}`;
     wrong("nEmbd", `must be divisible by nHead; got ${nEmbd} and ${nHead}; try ${options}`);
   }
-  // Too many heads are reported elsewhere; skip the search for a divisor then.
+  // Too many heads are reported elsewhere, so the search for a divisor is skipped.
   if (nHead % nKvHead !== 0 && nHead <= mostHeads) {
     let hint = Math.floor(Math.min(nHead, nKvHead));
     while (hint > 1 && nHead % hint !== 0) hint--;
@@ -80,7 +80,7 @@ const checkRotated = (config: Fields, position: RopeConfig, wrong: Wrong): void 
   } else if (divided && (rotaryDimOf(config, position) % 2 !== 0 || rotaryDimOf(config, position) === 0)) {
     const must = "must select a positive even number of channels per head, since rope rotates pairs of channels";
     const pairs = Math.max(1, Math.round((size * fraction) / 2));
-    // Rounded up, because a smaller fraction would rotate fewer channels.
+    // The fraction is rounded up, because a smaller fraction would rotate fewer channels.
     const hint = Math.ceil(((2 * pairs) / size) * 1e5) / 1e5;
     wrong("position.fraction", `${must}; got ${fraction} of ${size}; try ${hint}`);
   }
@@ -112,7 +112,10 @@ const checkScaling = ({ contextLength }: Fields, { scaling }: RopeConfig, wrong:
   }
 };
 
-/** Calls `wrong` for each field that conflicts with another field: what must hold, what came, what to try. */
+/**
+ * Calls `wrong` for each field that conflicts with another field. The arguments say what must hold, which value was
+ * given, and what to try.
+ */
 export const checkModel = (config: Fields, wrong: Wrong): void => {
   const { position } = config;
   checkHeads(config, wrong);

@@ -1,11 +1,8 @@
-/** Parts of a model's configuration that have several kinds or their own fields: schemas and types. */
+/** Parts of a model's configuration that have several kinds or several fields: schemas and types. */
 import { z } from "zod";
 import { positiveFloat32 } from "../core/tensors/float32.ts";
 
-/**
- * Upper bound for sizes. It exceeds what any machine holds, and catches typing errors and forged files before memory is
- * allocated.
- */
+/** Maximum of sizes. No machine can hold more. It catches typing errors and forged files before memory is allocated. */
 export const positiveInteger = (highest: number) => z.int().positive().max(highest);
 
 /** Maximum number of layers of a model. */
@@ -13,7 +10,7 @@ export const mostLayers = 2048;
 /** Maximum context length. */
 export const mostContext = 2 ** 20;
 
-/** n of "each n-th layer", at least 2: 1 would mean all layers. */
+/** The n in "every n-th layer". It is at least 2, because 1 would mean all layers. */
 const everyNth = () => z.int().min(2).max(mostLayers);
 
 const ropeSchema = z.strictObject({
@@ -43,13 +40,13 @@ const ropeSchema = z.strictObject({
           .number()
           .positive()
           .default(1)
-          .describe("wavelengths longer than originalContext / this are fully stretched"),
+          .describe("wavelengths longer than originalContext / lowFrequency are fully stretched"),
         highFrequency: z
           .number()
           .positive()
           .default(4)
           .describe(
-            "wavelengths shorter than originalContext / this are not stretched; must be greater than lowFrequency",
+            "wavelengths shorter than originalContext / highFrequency are not stretched; must be greater than lowFrequency",
           ),
         originalContext: positiveInteger(2 ** 30)
           .default(8192)
@@ -60,7 +57,9 @@ const ropeSchema = z.strictObject({
     .describe("how wavelengths are stretched for a longer context; default: none"),
   noneEvery: everyNth()
     .optional()
-    .describe("each n-th layer has no rotation: 4 means every fourth; default: all layers are rotated"),
+    .describe(
+      "every n-th layer has no rotation; for example, 4 means every fourth layer; default: all layers are rotated",
+    ),
 });
 
 export const positionSchema = z.discriminatedUnion("kind", [
@@ -70,17 +69,19 @@ export const positionSchema = z.discriminatedUnion("kind", [
 
 export const windowSchema = z.strictObject({
   size: positiveInteger(mostContext).describe(
-    "latest tokens that a position's attention sees, with its own token; default: no window",
+    "number of latest tokens that a position sees, including its own token; default: no window",
   ),
   fullEvery: everyNth()
     .optional()
-    .describe("each n-th layer has no window: 6 means every sixth; default: all layers have one"),
+    .describe(
+      "every n-th layer has no window; for example, 6 means every sixth layer; default: all layers have a window",
+    ),
   theta: z
     .number()
     .gt(1)
     .optional()
     .describe(
-      "base of the wavelengths in layers with a window, never scaled; default: wavelengths of the other layers",
+      "base of the wavelengths in layers with a window; these wavelengths are never stretched; default: the wavelengths of the other layers",
     ),
 });
 
@@ -96,10 +97,10 @@ export const normSchema = z.discriminatedUnion("kind", [
 ]);
 
 const geluForms = ["none", "tanh"] as const;
-const geluForm = "none: exact GELU, with erf; tanh: its tanh approximation";
+const geluForm = "form of GELU: none is the exact form, with erf; tanh is the tanh approximation";
 
 const hiddenWidth = () => positiveInteger(2 ** 18).describe("hidden width");
-const hiddenRatio = () => positiveInteger(256).default(4).describe("hidden width / nEmbd");
+const hiddenRatio = () => positiveInteger(256).default(4).describe("hidden width divided by nEmbd");
 
 export const mlpSchema = z.discriminatedUnion("kind", [
   z.strictObject({
@@ -140,11 +141,11 @@ export interface Llama3RopeScaling {
   readonly kind: "llama3";
   /** Factor by which wavelengths are stretched. Number from 1 to 1,048,576. Default 8. */
   readonly factor: number;
-  /** Wavelengths longer than originalContext / this are fully stretched. Number above 0. Default 1. */
+  /** Wavelengths longer than originalContext / lowFrequency are fully stretched. Number above 0. Default 1. */
   readonly lowFrequency: number;
   /**
-   * Wavelengths shorter than originalContext / this are not stretched; must be greater than lowFrequency. Number above
-   * 0. Default 4.
+   * Wavelengths shorter than originalContext / highFrequency are not stretched; must be greater than lowFrequency.
+   * Number above 0. Default 4.
    */
   readonly highFrequency: number;
   /** Context length of the first training, in tokens. Whole number from 1 to 1,073,741,824. Default 8192. */
@@ -161,23 +162,26 @@ export interface RopeConfig {
   /** How wavelengths are stretched for a longer context; default: none. */
   readonly scaling?: NoRopeScaling | LinearRopeScaling | Llama3RopeScaling | undefined;
   /**
-   * Each n-th layer has no rotation: 4 means every fourth; default: all layers are rotated. Whole number from 2 to
-   * 2048.
+   * Every n-th layer has no rotation; for example, 4 means every fourth layer; default: all layers are rotated. Whole
+   * number from 2 to 2048.
    */
   readonly noneEvery?: number | undefined;
 }
 /** Sliding-window attention (Beltagy et al. 2020; Jiang et al. 2023): a position sees only the latest tokens. */
 export interface WindowConfig {
   /**
-   * Latest tokens that a position's attention sees, with its own token; default: no window. Whole number from 1 to
+   * Number of latest tokens that a position sees, including its own token; default: no window. Whole number from 1 to
    * 1,048,576. No default.
    */
   readonly size: number;
-  /** Each n-th layer has no window: 6 means every sixth; default: all layers have one. Whole number from 2 to 2048. */
+  /**
+   * Every n-th layer has no window; for example, 6 means every sixth layer; default: all layers have a window. Whole
+   * number from 2 to 2048.
+   */
   readonly fullEvery?: number | undefined;
   /**
-   * Base of the wavelengths in layers with a window, never scaled; default: wavelengths of the other layers. Number
-   * above 1.
+   * Base of the wavelengths in layers with a window; these wavelengths are never stretched; default: the wavelengths of
+   * the other layers. Number above 1.
    */
   readonly theta?: number | undefined;
 }
@@ -199,9 +203,11 @@ export interface RmsNormConfig {
 export interface GeluMlpConfig {
   /** Feed-forward branch; a model with relu2 cannot be saved. `gelu`, `swiglu`, `geglu` or `relu2`. */
   readonly kind: "gelu";
-  /** None: exact GELU, with erf; tanh: its tanh approximation. `none` or `tanh`. Default `none`. */
+  /**
+   * Form of GELU: none is the exact form, with erf; tanh is the tanh approximation. `none` or `tanh`. Default `none`.
+   */
   readonly approximate: "none" | "tanh";
-  /** Hidden width / nEmbd. Whole number from 1 to 256. Default 4. */
+  /** Hidden width divided by nEmbd. Whole number from 1 to 256. Default 4. */
   readonly ratio: number;
 }
 /** SwiGLU (Shazeer 2020): a gate layer and an up layer side by side, then a down layer. */
@@ -217,14 +223,16 @@ export interface GegluMlpConfig {
   readonly kind: "geglu";
   /** Hidden width. Whole number from 1 to 262,144. No default. */
   readonly hidden: number;
-  /** None: exact GELU, with erf; tanh: its tanh approximation. `none` or `tanh`. Default `tanh`. */
+  /**
+   * Form of GELU: none is the exact form, with erf; tanh is the tanh approximation. `none` or `tanh`. Default `tanh`.
+   */
   readonly approximate: "none" | "tanh";
 }
 /** Two layers with max(0, x)² between them (So et al. 2021, "Primer"). */
 export interface Relu2MlpConfig {
   /** Feed-forward branch; a model with relu2 cannot be saved. `gelu`, `swiglu`, `geglu` or `relu2`. */
   readonly kind: "relu2";
-  /** Hidden width / nEmbd. Whole number from 1 to 256. Default 4. */
+  /** Hidden width divided by nEmbd. Whole number from 1 to 256. Default 4. */
   readonly ratio: number;
 }
 /** The linear layers that have a bias. */

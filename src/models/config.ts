@@ -29,8 +29,9 @@ const probability = z.number().min(0).lt(1);
 export const mostEmbd = 2 ** 16;
 
 /**
- * Schema of a transformer. It is written to checkpoints, read from `--config` files and turned into flags
- * (`--model.nLayer 6`), so an unknown key is an error. The tokenizer defines the vocabulary size.
+ * Schema of a transformer's configuration. A configuration is written to checkpoints, read from `--config` files and
+ * set by flags (`--model.nLayer 6`), so an unknown key is an error. The size of the vocabulary is not in it, because
+ * the tokenizer defines it.
  */
 export const modelConfigSchema = z
   .strictObject({
@@ -41,7 +42,9 @@ export const modelConfigSchema = z
     nHead: positiveInteger(mostHeads).describe("attention heads in each block (H)"),
     nKvHead: positiveInteger(mostHeads)
       .optional()
-      .describe("heads of keys and values, each shared by nHead / nKvHead query heads; default: nHead"),
+      .describe(
+        "number of key heads, and of value heads; nHead / nKvHead query heads use the same key and value head; default: nHead",
+      ),
     headDim: positiveInteger(2 ** 16)
       .optional()
       .describe("channels of a head (D); default: nEmbd / nHead"),
@@ -54,20 +57,24 @@ export const modelConfigSchema = z
     qkNormWidth: z
       .enum(["head", "all"])
       .optional()
-      .describe("channels that one norm of queries or keys covers: each head's, or all heads' together; default: head"),
+      .describe(
+        "what one norm of queries or keys covers: the channels of one head, or of all heads together; default: head",
+      ),
     attentionScale: positiveFloat32()
       .optional()
-      .describe("factor of each product of a query and a key; default: 1 / √headDim"),
+      .describe("factor by which each product of a query and a key is multiplied; default: 1 / √headDim"),
     mask: z
       .enum(["causal", "none"])
       .default("causal")
-      .describe("none: every position sees all tokens, to show why a mask is needed; such a model cannot be saved"),
+      .describe(
+        "causal: a position sees only earlier tokens and its own; none: a position sees all tokens, which shows why a mask is needed; a model without a mask cannot be saved",
+      ),
     norm: normSchema.describe("normalisation of each branch and before the head"),
     normPlacement: z
       .enum(["before", "after", "both"])
       .optional()
       .describe(
-        "place of the norm of a branch f: x + f(norm(x)), x + norm(f(x)) or x + norm(f(norm(x))); default: before",
+        "where the norm of a branch f is: before is x + f(norm(x)), after is x + norm(f(x)), both is x + norm(f(norm(x))); default: before",
       ),
     mlp: mlpSchema.describe("feed-forward branch; a model with relu2 cannot be saved"),
     bias: z
@@ -77,16 +84,18 @@ export const modelConfigSchema = z
         mlp: z.boolean().describe("bias on both MLP layers"),
       })
       .describe("which linear layers have a bias"),
-    tieEmbeddings: z.boolean().describe("the output layer uses the token embedding's weights"),
+    tieEmbeddings: z.boolean().describe("whether the output layer uses the weights of the token embedding"),
     embeddingScale: positiveFloat32()
       .optional()
-      .describe("factor of token vectors at the input of the first layer, not in the output layer; default: 1"),
+      .describe(
+        "factor by which token vectors are multiplied at the input of the first layer, but not in the output layer; default: 1",
+      ),
     dropout: probability.describe("dropout rate on attention weights and after both projections of a block"),
     initStd: positiveFloat32().describe("standard deviation of the initial weights"),
     zeroProjections: z
       .boolean()
       .default(false)
-      .describe("the last layer of each branch starts at zero, so a new block changes nothing"),
+      .describe("whether the last layer of each branch starts at zero, so that a new block changes nothing"),
   })
   .check(({ value, issues }) => {
     checkModel(value, (field, message) => {
@@ -107,8 +116,8 @@ export interface ModelConfig {
   /** Attention heads in each block (H). Whole number from 1 to 65,536. Default: 4 in the preset `shakespeare`. */
   readonly nHead: number;
   /**
-   * Heads of keys and values, each shared by nHead / nKvHead query heads; default: nHead. Whole number from 1 to
-   * 65,536.
+   * Number of key heads, and of value heads; nHead / nKvHead query heads use the same key and value head; default:
+   * nHead. Whole number from 1 to 65,536.
    */
   readonly nKvHead?: number | undefined;
   /** Channels of a head (D); default: nEmbd / nHead. Whole number from 1 to 65,536. */
@@ -124,31 +133,35 @@ export interface ModelConfig {
   /** RMS norm of each head's queries and keys before they are rotated. Default: `true` in the preset `shakespeare`. */
   readonly qkNorm: boolean;
   /**
-   * Channels that one norm of queries or keys covers: each head's, or all heads' together; default: head. `head` or
-   * `all`.
+   * What one norm of queries or keys covers: the channels of one head, or of all heads together; default: head. `head`
+   * or `all`.
    */
   readonly qkNormWidth?: "head" | "all" | undefined;
-  /** Factor of each product of a query and a key; default: 1 / √headDim. Number above 0. */
+  /** Factor by which each product of a query and a key is multiplied; default: 1 / √headDim. Number above 0. */
   readonly attentionScale?: number | undefined;
   /**
-   * None: every position sees all tokens, to show why a mask is needed; such a model cannot be saved. `causal` or
-   * `none`. Default: `causal` in the preset `shakespeare`.
+   * Causal: a position sees only earlier tokens and its own; none: a position sees all tokens, which shows why a mask
+   * is needed; a model without a mask cannot be saved. `causal` or `none`. Default: `causal` in the preset
+   * `shakespeare`.
    */
   readonly mask: "causal" | "none";
   /** Normalisation of each branch and before the head. Default: `rmsnorm` in the preset `shakespeare`. */
   readonly norm: LayerNormConfig | RmsNormConfig;
   /**
-   * Place of the norm of a branch f: x + f(norm(x)), x + norm(f(x)) or x + norm(f(norm(x))); default: before. `before`,
-   * `after` or `both`.
+   * Where the norm of a branch f is: before is x + f(norm(x)), after is x + norm(f(x)), both is x + norm(f(norm(x)));
+   * default: before. `before`, `after` or `both`.
    */
   readonly normPlacement?: "before" | "after" | "both" | undefined;
   /** Feed-forward branch; a model with relu2 cannot be saved. Default: `swiglu` in the preset `shakespeare`. */
   readonly mlp: GeluMlpConfig | SwigluMlpConfig | GegluMlpConfig | Relu2MlpConfig;
   /** Which linear layers have a bias. */
   readonly bias: BiasConfig;
-  /** The output layer uses the token embedding's weights. Default: `true` in the preset `shakespeare`. */
+  /** Whether the output layer uses the weights of the token embedding. Default: `true` in the preset `shakespeare`. */
   readonly tieEmbeddings: boolean;
-  /** Factor of token vectors at the input of the first layer, not in the output layer; default: 1. Number above 0. */
+  /**
+   * Factor by which token vectors are multiplied at the input of the first layer, but not in the output layer; default:
+   * 1. Number above 0.
+   */
   readonly embeddingScale?: number | undefined;
   /**
    * Dropout rate on attention weights and after both projections of a block. Number from 0, below 1. Default: 0 in the
@@ -158,8 +171,8 @@ export interface ModelConfig {
   /** Standard deviation of the initial weights. Number above 0. Default: 0.02 in the preset `shakespeare`. */
   readonly initStd: number;
   /**
-   * The last layer of each branch starts at zero, so a new block changes nothing. Default: `true` in the preset
-   * `shakespeare`.
+   * Whether the last layer of each branch starts at zero, so that a new block changes nothing. Default: `true` in the
+   * preset `shakespeare`.
    */
   readonly zeroProjections: boolean;
 }

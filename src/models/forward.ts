@@ -49,10 +49,10 @@ export const forward = (context: Context, model: Model, ids: ArrayLike<number>, 
 };
 
 /**
- * Sum of −ln p(target) over all predictions. Divide it by their number to get the mean loss. Like
+ * Sum of −ln p(target) over all predictions. Divide the sum by the number of predictions to get the mean loss. Like
  * torch.nn.functional.cross_entropy with reduction "sum" and ignore_index −1.
  * @experimental
- * @param context the one that `logits` were computed in.
+ * @param context the context in which `logits` were computed.
  * @param logits [.., V], as from `forward`.
  * @param targets the correct id for each position, in the order of `logits`; −1 skips a position.
  * @returns the sum in nats, [1], a temporary of the context.
@@ -66,8 +66,8 @@ export const crossEntropyLoss = (context: Context, logits: Tensor, targets: Int3
 };
 
 /**
- * `forward` and `crossEntropyLoss` in one. It saves memory for a large vocabulary: logits are computed one range at a
- * time, and once more in the backward pass.
+ * `forward` and `crossEntropyLoss` in one call. It saves memory for a large vocabulary: the logits are computed for one
+ * range of the vocabulary at a time, and again in the backward pass.
  * @experimental
  * @param ids as for `forward`, [rows · time].
  * @param targets as for `crossEntropyLoss`, [rows · time].
@@ -94,8 +94,8 @@ export const forwardLoss = (
 };
 
 /**
- * `forwardLoss` for concatenated sequences of different lengths. They do not see each other: each gets the positions
- * and logits that it would get alone.
+ * `forwardLoss` for concatenated sequences of different lengths. The sequences do not see each other: each sequence
+ * gets the same positions and logits as in a separate pass.
  * @param ids ids of all sequences.
  * @param targets one per id; −1 skips a position.
  * @param lengths length of each sequence, from 1 to the context length.

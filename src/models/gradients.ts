@@ -16,28 +16,29 @@ import { checkTrainable, type Model, trainedPart } from "./model.ts";
 import { piecesOfLayout, type Range } from "./pieces.ts";
 
 /**
- * Gradient of the loss for each weight of a model.
+ * The gradient of the loss with respect to each weight of a model.
  * @experimental
  */
 export interface Gradients {
   /**
-   * Gradients in the layout of the model's weights, or of its adapters if it has any. `arena.tensors` finds one by its
-   * weight's name.
+   * Gradients in the layout of the model's weights. If the model has adapters, in the layout of the adapters.
+   * `arena.tensors` has the gradient of a weight under the weight's name.
    */
   readonly arena: Arena;
   /**
-   * Sets all gradients to zero. Call it before each step: `backward` adds to the gradients. Matrices are only marked as
-   * zero. The next `backward` overwrites a marked matrix; a read before that fills it with zeros.
+   * Sets all gradients to zero. Call it before each step, because `backward` adds to the gradients. Matrices are only
+   * marked as zero, and the next `backward` overwrites a marked matrix. If a marked matrix is read before, it is first
+   * filled with zeros.
    */
   clear(): void;
   /**
-   * Runs `work` in a context that records computations with the model's weights, so that `backward` in it adds to these
-   * gradients. Frees the context's temporaries at the end.
+   * Runs `work` in a context that records computations with the model's weights. When `work` calls `backward`, it adds
+   * to these gradients. Frees the context's temporaries at the end.
    * @param dropout source of dropout masks; default null: no dropout.
    * @param rounded bfloat16 copies of the weights; matrix products read them. Default null: products read the weights.
    * @param onComplete called in the backward pass when a weight's gradient is complete, with the weight's range in the
    * layout. Some weights get no call, for example the weights of recomputed blocks.
-   * @param on backend that does the work; default: the model's. Another backend must wrap it.
+   * @param on backend that does the work; default: the model's backend. Another backend must wrap it.
    * @returns the result of `work`.
    */
   record<T>(
@@ -104,7 +105,7 @@ export const sumsOfSquares = async (
   }
 };
 
-/** Length of a vector, from the ordered sums of squares of its pieces. */
+/** Length of a vector, computed from the sums of squares of its pieces, in order. */
 export const normOf = (sums: HostArray): number => {
   let total = 0;
   for (const sum of sums) total += sum;
@@ -130,7 +131,7 @@ export const createGradients = (model: Model): Gradients => {
     { ...value, storage: arena.storage },
   ]);
   const matrices = leaves.filter(([{ shape }]) => shape.length >= 2);
-  /** Weights whose gradients are marked as zero but not filled with zeros. */
+  /** Weights whose gradients are marked as zero, but whose memory is not filled with zeros yet. */
   const blank = new Set<Tensor>();
   const fill = (value: Tensor, gradient: Tensor): void => {
     if (blank.delete(value)) backend.run("fill", { y: gradient, n: sizeOf(gradient.shape), value: 0 });

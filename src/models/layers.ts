@@ -1,11 +1,11 @@
-/** Resolves a configuration into the specification of each layer. */
+/** Derives the specification of each layer from a configuration. */
 import { headsOf } from "../nn/causal-self-attention.ts";
 import type { LayerSpec } from "../nn/layer-spec.ts";
 import type { ModelConfig } from "./config.ts";
 
 export type { LayerSpec } from "../nn/layer-spec.ts";
 
-/** Whether layer `i`, counted from 0, is an n-th layer, counted from 1. */
+/** Whether layer `i`, counted from 0, is an n-th layer: counted from 1, its number is a multiple of n. */
 const isNth = (i: number, n: number | undefined): boolean => n !== undefined && (i + 1) % n === 0;
 
 /** Specification of layer `i`, counted from 0. */

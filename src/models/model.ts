@@ -34,34 +34,39 @@ export interface Model {
   readonly backend: Backend;
   /** Places of its parameters. */
   readonly layout: ArenaLayout;
-  /** Weights as one flat array. In a frozen model it holds only the matrices. */
+  /** The weights as one flat array. In a frozen model this array holds only the matrices. */
   readonly arena: Arena;
   /**
    * Whether the matrices are stored only as bfloat16, half the memory of float32. Such a model computes, but cannot be
    * trained or saved.
    */
   readonly frozen: boolean;
-  /** Low-rank adapters. If present, training changes only these, not the weights. null: no adapters. */
+  /**
+   * Low-rank adapters. If there are adapters, training changes only the adapters, not the weights. Null: no adapters.
+   */
   readonly adapter: Adapter | null;
   /** Weights as tensors, layer by layer. */
   readonly parameters: TransformerTensors;
   /**
-   * Copies weights in, for the layout's elements from `offset`. A frozen model rounds values of matrices and also
-   * accepts 16-bit bfloat16 words.
+   * Copies in the values of weights, for the elements of the layout from `offset` on. A frozen model rounds values of
+   * matrices. It also accepts 16-bit bfloat16 words.
    */
   writeWeights(values: Float32Array | Uint16Array, offset: number): void;
   /**
-   * Up-to-date bfloat16 copies of the matrices, which products read; null if products read the weights themselves, as
-   * in a frozen model. The copies are made once, and again after an update or `weightsChanged`.
+   * Up-to-date bfloat16 copies of the matrices, which products read. Null if products read the weights themselves, as
+   * in a frozen model. The copies are made at the first use, and again after an update or `weightsChanged`.
    */
   rounded(): RoundedWeights | null;
-  /** Call this after writing to the weights other than by an optimizer's update: copies of them are then stale. */
+  /**
+   * Call this after any change of the weights except an optimizer's update, because copies of the weights are then out
+   * of date.
+   */
   weightsChanged(): void;
   /** Frees the weights. */
   close(): void;
 }
 
-/** Parameters of a model by name, shape and place, without allocating it. */
+/** Name, shape and place of each parameter of a model. The model is not allocated. */
 export const modelLayout = (config: ModelConfig, vocabSize: number): ArenaLayout =>
   arenaLayout((declare) => declareTransformer(declare, config, vocabSize));
 
@@ -79,7 +84,7 @@ const createTable = (
   const [cos, sin] = allocateAll(backend, real, [length, length]) as [Storage, Storage];
   const write = (storage: Storage, values: Float64Array, at: number): void =>
     backend.write(storage, real === "float32" ? Float32Array.from(values) : values, at);
-  // Write in parts to keep the temporary copies small.
+  // The tables are written in parts, so that the temporary copies are small.
   const rows = Math.ceil(2 ** 16 / half);
   for (let first = 0; first < contextLength; first += rows) {
     const count = Math.min(rows, contextLength - first);
@@ -113,7 +118,7 @@ const createAngles = (backend: Backend, config: ModelConfig, real: RealDType): A
   return { main, window: ofWindow };
 };
 
-/** A model's weights, and the two functions that differ in a frozen model. */
+/** The weights of a model, and the two functions that are different in a frozen model. */
 interface Weights {
   readonly arena: Arena;
   readonly frozen: boolean;
@@ -189,14 +194,14 @@ export const createModel = (
   return modelOver(backend, config, vocabSize, { layout, weights, real });
 };
 
-/** Whether a backend supports frozen models: its products multiply bfloat16. */
+/** Whether a backend supports frozen models. Its products must multiply bfloat16. */
 export const canFreeze = ({ capabilities }: Backend): boolean => capabilities.activations === "bfloat16";
 
 /**
- * Creates an inference-only model on a backend that `canFreeze`: its matrices are stored only as bfloat16. Its logits
- * are bit-identical to a float32 model with the same rounded matrices. One difference: a float32 model adds token and
- * position vectors unrounded; here these tables are rounded too. `writeWeights` fills the weights, which are undefined
- * at first. If it fails, it frees all memory.
+ * Creates a model only for inference, on a backend that `canFreeze`. Its matrices are stored only as bfloat16. Its
+ * logits have the same bits as the logits of a float32 model with the same rounded matrices, with one exception. A
+ * float32 model adds token vectors and position vectors unrounded; here these tables are rounded too. The weights are
+ * undefined until `writeWeights` fills them. If creation fails, it frees all memory.
  */
 export const createFrozenModel = (backend: Backend, config: ModelConfig, vocabSize: number): Model => {
   const layout = modelLayout(config, vocabSize);
@@ -205,16 +210,17 @@ export const createFrozenModel = (backend: Backend, config: ModelConfig, vocabSi
   return modelOver(backend, config, vocabSize, { layout, weights, real: "float32" });
 };
 
-/** A model that keeps matrices in quantized blocks if the file has them in blocks. */
+/** A model that keeps a matrix in quantized blocks if the file has the matrix in blocks. */
 export interface BlockModel extends Model {
   /** See BlockArena. */
   readonly blocks: Pick<BlockArena, "isBlocks" | "writeBlocks">;
 }
 
 /**
- * Creates an inference-only model whose matrices keep the file's quantized blocks. Products round the rows that they
- * multiply to 8 bits. Other weights are as in a frozen model, or float32 if the backend does not support frozen models.
- * `writeWeights` and `blocks` fill the weights, which are undefined at first. If it fails, it frees all memory.
+ * Creates a model only for inference, whose matrices stay in the quantized blocks of the file. Products round the rows
+ * by which they multiply these matrices to 8 bits. Other weights are as in a frozen model, or float32 if the backend
+ * does not support frozen models. The weights are undefined until `writeWeights` and `blocks` fill them. If creation
+ * fails, it frees all memory.
  */
 export const createBlockModel = (
   backend: Backend,
@@ -246,14 +252,14 @@ export const checkTrainable = (where: string, { frozen, arena }: Model): void =>
   throw new ConfigError({ where, must, got: "a model that has only bfloat16 weights", hint });
 };
 
-/** @throws ConfigError for a model with heads switched off: a checkpoint would contain these heads again. */
+/** @throws ConfigError for a model with heads switched off: in a checkpoint, these heads would be on again. */
 export const checkAllHeads = (where: string, { parameters }: Model): void => {
   if (parameters.blocks.every(({ attention }) => attention.headsOff === undefined)) return;
   throw new ConfigError({
     where,
     must: "the model must have all of its heads, because a checkpoint cannot store which ones are switched off",
     got: "a model from withoutHeads",
-    hint: "the model that withoutHeads was called with",
+    hint: "the model that was passed to withoutHeads",
   });
 };
 
@@ -261,7 +267,7 @@ export const checkAllHeads = (where: string, { parameters }: Model): void => {
  * Creates an untrained model. Its weights are drawn from normal distributions and depend only on the seed and the
  * shapes.
  * @experimental
- * @param config checked configuration, for example a preset's: `{ ...presets.quick.model, nLayer: 3 }`.
+ * @param config checked configuration, for example from a preset: `{ ...presets.quick.model, nLayer: 3 }`.
  * @param vocabSize number of tokens, `tokenizer.vocabSize`.
  * @param seed a whole number from 0.
  * @returns a model; the caller frees its weights with `close`.
@@ -317,7 +323,8 @@ export const uploadIds = (
 
 /**
  * Like `placeIds`, for concatenated sequences of different lengths: [1, rows].
- * @throws ShapeError for an id out of range, or a sequence that exceeds the context together with its cached tokens.
+ * @throws ShapeError for an id out of range, or a sequence that is longer than the context together with its cached
+ * tokens.
  */
 export const uploadSegments = (context: Context, model: Model, ids: ArrayLike<number>, segments: Segments): Tensor => {
   const { contextLength } = model.config;
@@ -326,7 +333,7 @@ export const uploadSegments = (context: Context, model: Model, ids: ArrayLike<nu
   if (longest > contextLength || ids.length !== rows) {
     throw new ShapeError({
       where: "model",
-      must: `segments must have ${rows} tokens in all and end within ${contextLength} (the context length)`,
+      must: `segments must have ${rows} tokens in total and end within ${contextLength} (the context length)`,
       got: `${ids.length} tokens, and an end at ${longest}`,
     });
   }

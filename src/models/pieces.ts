@@ -1,6 +1,6 @@
 /**
- * Cuts an array of a layout into pieces, for sums whose terms are on several machines. Pieces depend only on the
- * layout, so sums over pieces have the same bits on any number of machines.
+ * Cuts an array of a layout into pieces, for sums whose terms are on several machines. The pieces depend only on the
+ * layout, so a sum over pieces has the same bits on any number of machines.
  */
 import type { ArenaLayout } from "./arena.ts";
 
@@ -10,16 +10,20 @@ export interface Range {
   readonly to: number;
 }
 
-/** Elements of one matrix, of several adjacent matrices, or of the vectors. */
+/** Whether the elements belong to one matrix, to several adjacent matrices, or to the vectors. */
 export interface Piece extends Range {
-  /** Index of the matrix that the piece is part of, in offset order. All vectors together count as one matrix. */
+  /**
+   * Index, in the order of offsets, of the matrix to which the piece belongs. All vectors together count as one matrix.
+   */
   readonly whole: number;
 }
 
 /** Minimum piece length in elements. Smaller pieces would cost more calls than they save. */
 const fewest = 2 ** 14;
 
-/** Approximate maximum number of pieces: enough to divide them evenly, few enough to loop over quickly. */
+/**
+ * Approximate maximum number of pieces. There are enough pieces to divide them evenly, and few enough for a quick loop.
+ */
 const aboutMost = 1024;
 
 /** Offsets of the matrices and of the vectors, in order. */

@@ -3,8 +3,8 @@ import type { Backend, Storage } from "../backend/backend.ts";
 import type { Arena, ArenaLayout } from "./arena.ts";
 
 /**
- * Copies of a model's matrices, rounded to the number format of matrix products. Products read half the bytes and give
- * the same bits.
+ * Copies of a model's matrices, rounded to the number format of matrix products. Products that read the copies read
+ * half the bytes and give the same bits.
  */
 export interface RoundedWeights {
   /** Copies in the arena's layout, matrices only: `layout.decayed` elements. */
@@ -13,23 +13,25 @@ export interface RoundedWeights {
   of(weight: Tensor): Tensor;
   /** Rounds all matrices again. */
   refresh(): void;
-  /** Call this after an update that has written both the weights and their copies. */
+  /** Call this after an update that has written both the weights and the rounded copies. */
   followed(): void;
 }
 
 /** Creates and updates the rounded copies of a model's weights. */
 export interface WeightCopies {
-  /** Up-to-date copies; null if products read the weights themselves. The first call allocates the memory. */
+  /**
+   * Up-to-date copies. Null if products read the weights themselves. The first call allocates the memory of the copies.
+   */
   current(): RoundedWeights | null;
   close(): void;
 }
 
-/** @param arena its `changes` show whether the copies are stale. */
+/** @param arena its `changes` show whether the copies are out of date. */
 export const createWeightCopies = (backend: Backend, layout: ArenaLayout, arena: Arena): WeightCopies => {
   const { activations } = backend.capabilities;
   const { decayed: n } = layout;
   let copies: RoundedWeights | undefined;
-  /** Change count of the arena at the time of the last copy. */
+  /** What the arena's count of changes was when the last copy was made. */
   let known = -1;
 
   const create = (): RoundedWeights => {

@@ -15,9 +15,9 @@ import { layerOf } from "./layers.ts";
 export interface TransformerParameters<P> {
   /** [V, C] */
   readonly tokens: P;
-  /** [contextLength, C]; null: the model uses rotary positions. */
+  /** Learned position vectors, [contextLength, C]. Null if the model uses rotary positions. */
   readonly positions: P | null;
-  /** In forward order. */
+  /** The blocks, in the order of a forward pass. */
   readonly blocks: readonly BlockParameters<P>[];
   /** The norm before the head. */
   readonly norm: NormParameters<P>;
@@ -48,20 +48,23 @@ export const declareTransformer = <P>(
   return { tokens, positions, blocks, norm: finalNorm, head };
 };
 
-/** A model's weights, and the tables that it computes with. */
+/** The weights of a model, and the tables of angles that it needs. */
 export interface TransformerTensors extends TransformerParameters<Tensor> {
   /** Angles of rotary positions. */
   readonly angles: AngleTables;
 }
 
-/** The sequences of a pass, and their cached tokens. */
+/** The sequences of a pass, and their cached keys and values. */
 export interface PassSequences {
   /**
-   * Division of a batch of one row: into separate documents or, with a cache, into sequences that are continued
+   * How a batch of one row is divided: into separate documents or, with a cache, into sequences that are continued
    * together. Default null: each row of the batch is a sequence.
    */
   readonly segments?: Segments | null;
-  /** Cached keys and values of earlier tokens, one cache per block. The pass appends its own. Inference only. */
+  /**
+   * Cached keys and values of earlier tokens, one cache per block. The pass appends the keys and values of its own
+   * tokens. Inference only.
+   */
   readonly layers?: readonly AttentionCache[] | null;
 }
 
@@ -90,8 +93,8 @@ export const transformer = (
 };
 
 /**
- * Number of dropout places in one forward pass; each place has its own number. `more`: additional places per block, for
- * adapters.
+ * Number of dropout places in one forward pass. Each place has its own number. `more` is the number of additional
+ * places per block, for adapters.
  */
 export const dropoutPlaces = ({ nLayer }: ModelConfig, more = 0): number => nLayer * (dropoutPlacesOfBlock + more);
 

@@ -15,7 +15,7 @@ import { declareMlp, type MlpParameters, mlp } from "./mlp.ts";
 import { declareNorm, type NormParameters, norm } from "./norm.ts";
 import type { Declare } from "./parameters.ts";
 
-/** Configuration that all blocks of a model share. */
+/** The part of the configuration that is the same for all blocks of a model. */
 export interface BlockConfig extends AttentionConfig {
   readonly bias: AttentionConfig["bias"] & { readonly mlp: boolean };
   readonly initStd: number;
@@ -23,17 +23,17 @@ export interface BlockConfig extends AttentionConfig {
 }
 
 export interface BlockParameters<P> {
-  /** Norm before attention; null: none. */
+  /** Norm before attention. Null if there is no such norm. */
   readonly attentionNorm: NormParameters<P> | null;
   /** Causal self-attention. */
   readonly attention: AttentionParameters<P>;
-  /** Norm after attention; null: none. */
+  /** Norm after attention. Null if there is no such norm. */
   readonly attentionPostNorm: NormParameters<P> | null;
-  /** Norm before the MLP; null: none. */
+  /** Norm before the MLP. Null if there is no such norm. */
   readonly mlpNorm: NormParameters<P> | null;
   /** The feed-forward branch. */
   readonly mlp: MlpParameters<P>;
-  /** Norm after the MLP; null: none. */
+  /** Norm after the MLP. Null if there is no such norm. */
   readonly mlpPostNorm: NormParameters<P> | null;
 }
 
@@ -48,8 +48,8 @@ export const declareBlock = <P>(
   const init = { kind: "normal", std } as const;
   const zeros = { kind: "zeros" } as const;
   const [before, after] = [spec.norms !== "after", spec.norms !== "before"];
-  // A branch ends with its projection, or with a norm after it. Only the last of them may start at zero: with zeros in
-  // both, neither would ever learn.
+  // A branch ends with its projection, or with a norm after the projection. Only the last of the two may start at zero:
+  // if both had zeros, neither would ever learn.
   const projectionInit = zeroProjections && !after ? zeros : init;
   const normOf = (branch: string): NormParameters<P> | null =>
     before ? declareNorm(declare, `${name}.${branch}Norm`, config.norm, nEmbd) : null;
@@ -67,10 +67,13 @@ export const declareBlock = <P>(
   };
 };
 
-/** Number of dropout places in a block: attention's weights, attention's result, the MLP's result. */
+/**
+ * Number of dropout places in a block. The places are the weights of attention, the result of attention, and the result
+ * of the MLP.
+ */
 export const dropoutPlacesOfBlock = 3;
 
-/** Input of a branch: x normalised, or x itself. Release it with `spend` if it is not x. */
+/** Input of a branch: x normalised, or x itself. If it is not x, release it with `spend`. */
 export const branchInput = (
   context: Context,
   config: BlockConfig,
@@ -78,7 +81,7 @@ export const branchInput = (
   x: Tensor,
 ): Tensor => (layer === null ? x : norm(context, config.norm, layer, x));
 
-/** x + post(f(before(x))). @param branch f. If `post` is null, it adds its result to `end.residual` itself. */
+/** x + post(f(before(x))). @param branch f. If `post` is null, the branch itself adds its result to `end.residual`. */
 const withNorms = (
   context: Context,
   config: BlockConfig,
@@ -92,7 +95,7 @@ const withNorms = (
   const y = branch(input, { residual: post === null ? x : null, dropout });
   if (input !== x) spend(context, input);
   if (post === null) return y;
-  // Keep the type of the residual stream: rounding would not be cheaper.
+  // The result keeps the type of the residual stream, because rounding would not save time.
   const normed = norm(context, config.norm, post, y, x.storage.dtype);
   spend(context, y);
   const sum = addBranch(context, normed, x, dropout);

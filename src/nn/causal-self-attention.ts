@@ -18,18 +18,18 @@ import type { Declare, Initialisation } from "./parameters.ts";
 export interface AttentionConfig {
   readonly nEmbd: number;
   readonly nHead: number;
-  /** Number of key and value heads; undefined: `nHead`. */
+  /** Number of key and value heads. If undefined, it is `nHead`. */
   readonly nKvHead?: number | undefined;
   /** undefined: nEmbd / nHead. */
   readonly headDim?: number | undefined;
   readonly bias: { readonly qkv: boolean; readonly projection: boolean };
   readonly dropout: number;
   readonly mask: AttentionMask;
-  /** Its eps is also used in the norms of queries and keys. */
+  /** Norm of the model. The norms of queries and keys use its eps, too. */
   readonly norm: NormConfig;
 }
 
-/** Numbers and size of a model's heads. */
+/** Numbers of heads of a model, and the size of a head. */
 export const headsOf = ({
   nEmbd,
   nHead,
@@ -42,9 +42,9 @@ export const headsOf = ({
 });
 
 export interface AttentionParameters<P> {
-  /** C → (H + 2·Hk)·D: queries, keys and values side by side, and the heads side by side in each. */
+  /** C → (H + 2·Hk)·D: queries, keys and values side by side. In each of them, the heads are side by side. */
   readonly qkv: LinearParameters<P>;
-  /** RMS norms of queries and keys; null: no norms. */
+  /** RMS norms of queries and keys. Null if the model has no such norms. */
   readonly headNorms: {
     /** Weight for queries: [D], shared by all heads, or [H·D] for one norm over all heads. */
     readonly query: P;
@@ -53,7 +53,7 @@ export interface AttentionParameters<P> {
   } | null;
   /** H·D → C */
   readonly projection: LinearParameters<P>;
-  /** Heads that are switched off: the projection reads zeros for them. Absent: none. */
+  /** Heads that are switched off. The projection reads zeros for these heads. Absent if no heads are off. */
   readonly headsOff?: readonly number[] | undefined;
 }
 
@@ -98,10 +98,10 @@ export const declareAttention = <P>(
 
 /** The sequences of a pass. */
 export interface Sequences {
-  /** Segments that a batch of one row is divided into; null: each row of the batch is a sequence. */
+  /** Segments into which a batch of one row is divided. Null if each row of the batch is a sequence. */
   readonly segments: Segments | null;
   /**
-   * This layer's keys and values of earlier tokens, for segments with pages; null: the pass has the whole sequences.
+   * Keys and values of earlier tokens in this layer, for segments with pages. Null if the pass has the whole sequences.
    */
   readonly cache: AttentionCache | null;
 }
@@ -109,7 +109,7 @@ export interface Sequences {
 /**
  * Queries, keys and values for attention, after the norm of heads and the rotation: [B, T, C] → [B, T, (H + 2·Hk)·D],
  * side by side.
- * @param angles null: queries and keys are not rotated.
+ * @param angles if null, queries and keys are not rotated.
  */
 export const queriesKeysValues = (
   context: Context,
@@ -123,7 +123,7 @@ export const queriesKeysValues = (
   const norms =
     layer.headNorms === null || qkNorm === "none" ? null : { ...layer.headNorms, eps: config.norm.eps, width: qkNorm };
   const isPlain = angles === null && norms === null;
-  // With a norm or rotation, round only once, after it.
+  // If there is a norm or a rotation, values are rounded only once, after it.
   const dtype = isPlain ? context.backend.capabilities.activations : undefined;
   const plain = linearLayer(context, layer.qkv, x, dtype);
   if (isPlain) return plain;
@@ -134,7 +134,7 @@ export const queriesKeysValues = (
 
 /**
  * residual + multi-head causal self-attention of x, [B, T, C] → [B, T, C].
- * @param angles null: queries and keys are not rotated.
+ * @param angles if null, queries and keys are not rotated.
  */
 export const causalSelfAttention = (
   context: Context,

@@ -2,7 +2,7 @@
 import type { RotaryTable } from "../ops/rotary.ts";
 import type { MlpConfig } from "./mlp.ts";
 
-/** Table of angles that rotates a layer's queries and keys. */
+/** The table of angles by which the queries and keys of a layer are rotated. */
 export type LayerAngles =
   /** The model's table. */
   | "main"
@@ -13,13 +13,13 @@ export type LayerAngles =
 
 /** Choices for one block, with all defaults filled in. */
 export interface LayerSpec {
-  /** Number of latest tokens that a position sees, including itself; null: all earlier tokens. */
+  /** Number of latest tokens that a position sees, including its own token. Null: all earlier tokens. */
   readonly window: number | null;
   /** Factor of q·k. */
   readonly scale: number;
   /** How queries and keys are rotated. */
   readonly angles: LayerAngles;
-  /** Channels of queries, and of keys, that one norm covers; none: no norm. */
+  /** Whether one norm covers a single head of queries or keys, or all their heads. `none`: there is no such norm. */
   readonly qkNorm: "none" | "head" | "all";
   /** Place of the norm of each branch f: x + f(norm(x)), x + norm(f(x)) or x + norm(f(norm(x))). */
   readonly norms: "before" | "after" | "both";
@@ -27,14 +27,14 @@ export interface LayerSpec {
   readonly mlp: MlpConfig;
 }
 
-/** Tables of rotary angles; null: the model has no such table. */
+/** Tables of rotary angles. If null, the model has no such table. */
 export interface AngleTables {
-  /** For layers without a window, and for layers with one if `window` is null. */
+  /** The table for layers without a window. If `window` is null, also the table for layers with a window. */
   readonly main: RotaryTable | null;
-  /** For layers with a window. */
+  /** The table for layers with a window. */
   readonly window: RotaryTable | null;
 }
 
-/** Table of a layer; null: the layer is not rotated. */
+/** The table of a layer. If null, the layer is not rotated. */
 export const anglesFor = ({ angles }: LayerSpec, tables: AngleTables): RotaryTable | null =>
   angles === "none" ? null : tables[angles];

@@ -10,7 +10,7 @@ export interface LinearParameters<P> {
   readonly weight: P;
   /** [out] */
   readonly bias: P | null;
-  /** Adapters of the layer; absent: none. */
+  /** Adapters of the layer. Absent if it has none. */
   readonly lora?: LoraWeights | undefined;
 }
 
@@ -38,13 +38,16 @@ export const declareLinear = <P>(
   bias: bias ? declare({ name: `${name}.bias`, shape: [outputs], init: { kind: "zeros" } }) : null,
 });
 
-/** `dtype` of the output; default: the real type. */
+/** `dtype` is the element type of the output. Default: the real type. */
 export const linearLayer = (context: Context, layer: LinearParameters<Tensor>, x: Tensor, dtype?: DType): Tensor =>
   layer.lora === undefined ? linear(context, x, layer, dtype) : loraLinear(context, x, layer, layer.lora, dtype);
 
-/** Residual that a branch's last linear layer adds its result to, and the dropout probability before the addition. */
+/**
+ * The residual to which the last linear layer of a branch adds its result, and the dropout probability before the
+ * addition.
+ */
 export interface BranchEnd {
-  /** null: a norm follows, so the layer adds and drops nothing. */
+  /** Null if a norm follows. The layer then adds nothing and drops nothing. */
   readonly residual: Tensor | null;
   /** Probability, in [0, 1). */
   readonly dropout: number;

@@ -40,7 +40,7 @@ export interface MlpLayers {
   readonly first: "up" | "gateUp";
   /** F */
   readonly hidden: number;
-  /** Numbers of outputs of the first layer's stacked parts. */
+  /** For each of the stacked parts of the first layer, its number of outputs. */
   readonly stacked: readonly number[];
 }
 
@@ -106,8 +106,9 @@ export const mlp = (
   x: Tensor,
   end: BranchEnd,
 ): Tensor => {
-  // The fused op applies GELU in the product's epilogue and ends with the residual sum. So it cannot be used with
-  // adapters, which add to the hidden layer before GELU, with quantized weights, or with a norm after the branch.
+  // The fused op applies GELU in the product's epilogue and ends with the sum with the residual. Adapters add to the
+  // hidden layer before GELU, so the fused op cannot be used with them. It cannot be used with quantized weights or
+  // with a norm after the branch either.
   const { residual, dropout } = end;
   const isPlain = layer.up.lora === undefined && layer.down.lora === undefined && layer.up.weight.blocks === undefined;
   if (config.kind === "gelu" && isPlain && residual !== null) {

@@ -15,7 +15,7 @@ export type NormConfig =
 export interface NormParameters<P> {
   /** [C] */
   readonly weight: P;
-  /** [C]; null: an RMS norm has no bias. */
+  /** The bias, [C]. Null for an RMS norm, which has no bias. */
   readonly bias: P | null;
 }
 
@@ -30,7 +30,7 @@ export const declareNorm = <P>(
   bias: kind === "layernorm" ? declare({ name: `${name}.bias`, shape: [channels], init: { kind: "zeros" } }) : null,
 });
 
-/** `dtype` of the result; default: the backend's type of activations. */
+/** `dtype` is the element type of the result. Default: the backend's type of activations. */
 export const norm = (
   context: Context,
   config: NormConfig,

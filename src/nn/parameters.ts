@@ -31,17 +31,20 @@ export interface ParameterSpec {
   /** Initial values. */
   readonly init: Initialisation;
   /**
-   * For a weight inside a block that maps hidden states to hidden states: numbers of rows of the matrices stacked along
-   * its first axis, for example queries, keys and values. Muon updates only such weights. Absent: an embedding, the
-   * head or a vector.
+   * For a weight inside a block that maps hidden states to hidden states. Several matrices are stacked along its first
+   * axis, for example queries, keys and values; this is the number of rows of each matrix. Muon updates only such
+   * weights. Absent for an embedding, the head and vectors.
    */
   readonly stacked?: readonly number[];
-  /** Whether it directly follows the previous parameter in memory, so that both also form one matrix. */
+  /**
+   * Whether it directly follows the previous parameter in memory, so that the two parameters can also be used as one
+   * matrix.
+   */
   readonly adjoins?: boolean;
 }
 
 /**
- * Called by a layer for each of its parameters: once to collect their specifications (P = ParameterSpec), once to get
- * the tensors (P = Tensor). So a layer lists its parameters in one place only.
+ * A layer calls this function for each of its parameters. In one use it collects their specifications (P =
+ * ParameterSpec), in another it returns the tensors (P = Tensor). So a layer lists its parameters in one place only.
  */
 export type Declare<P> = (spec: ParameterSpec) => P;

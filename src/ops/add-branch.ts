@@ -11,7 +11,7 @@ import { sizeOf } from "../core/tensors/shape.ts";
 import { drawDropout } from "./dropout.ts";
 import { requireShape } from "./op.ts";
 
-/** While training, drops each element of x with probability `p` in [0, 1). */
+/** While training, each element of x is dropped with probability `p` in [0, 1). */
 export const addBranch = (context: Context, x: Tensor, residual: Tensor, p: number): Tensor => {
   const { backend, memory, tape } = context;
   requireShape("addBranch", "the residual", residual, x.shape);

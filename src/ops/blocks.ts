@@ -1,7 +1,7 @@
 /**
- * Quantized weights in blocks (backend/kernels/block-forms.ts). Inference multiplies the blocks themselves: activations
- * are rounded to 8 bits in blocks of 32, and sums within a block are integers. Training converts a matrix to real
- * numbers for each product, and frees the copy afterwards.
+ * Quantized weights in blocks (backend/kernels/block-forms.ts). Inference multiplies by the blocks themselves:
+ * activations are rounded to 8 bits in blocks of 32, and sums within a block are integers. Training converts a matrix
+ * to real numbers for each product, and frees the converted matrix afterwards.
  */
 import { type Context, factorOf } from "../autograd/context.ts";
 import type { BlockPart, Tensor } from "../autograd/tensor.ts";
@@ -19,7 +19,9 @@ const move = ({ storage, offset }: View, elements: number): View => ({ storage, 
 
 const allRows = ({ shape }: Tensor): Rows => ({ first: 0, count: shape[0] ?? 0 });
 
-/** Calls `visit` for each part that has some of the rows. `from` and `count` are the range within the part. */
+/**
+ * Calls `visit` for each part that contains some of the rows. `from` and `count` describe the range within the part.
+ */
 const forParts = (
   weight: Tensor,
   { first, count }: Rows,
@@ -42,7 +44,10 @@ interface BlockProduct extends Rows {
   readonly k: number;
 }
 
-/** y = round8(x)·Wᵀ + bias + addend, for rows of W from a multiple of 16. `bias` is the bias of all rows of W. */
+/**
+ * y = round8(x)·Wᵀ + bias + addend, for some rows of W. The first of these rows is a multiple of 16. `bias` is the bias
+ * of all rows of W.
+ */
 export const blockProduct = (
   { backend }: Context,
   x: Tensor,
@@ -84,7 +89,8 @@ export const widenRows = (context: Context, weight: Tensor, rows: Rows): Tensor 
 };
 
 /**
- * Calls `use` with a weight, or some of its rows, in the form that products read. For blocks this is a temporary copy.
+ * Calls `use` with a weight, or with some rows of a weight, in the form that products read. For blocks this form is a
+ * temporary copy.
  */
 export const withFactor = (context: Context, weight: Tensor, use: (w: View) => void, rows?: Rows): void => {
   if (weight.blocks !== undefined) {
@@ -96,11 +102,11 @@ export const withFactor = (context: Context, weight: Tensor, use: (w: View) => v
   use(move(factorOf(context, weight), (rows?.first ?? 0) * (weight.shape[1] ?? 0)));
 };
 
-/** Whether a product reads the blocks themselves. */
+/** Whether a product reads the blocks without converting them. */
 export const multipliesBlocks = ({ tape, widens }: Context, { blocks }: Tensor): boolean =>
   blocks !== undefined && tape === null && widens !== true;
 
-/** Rows `ids` of a table in blocks, as float32. */
+/** The rows `ids` of a table that is in blocks, as float32. */
 export const blockRows = ({ backend }: Context, ids: Tensor, table: Tensor, y: Tensor, rows: number): void => {
   const [part, ...others] = table.blocks ?? [];
   if (part === undefined || others.length > 0) {

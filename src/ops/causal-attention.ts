@@ -23,20 +23,22 @@ import { show } from "../core/text/show.ts";
 import { dropoutArguments } from "./dropout.ts";
 import type { Segments } from "./segments.ts";
 
-/** What a position sees. `causal`: itself and earlier positions; `none`: the whole sequence. */
+/** What a position sees. `causal`: its own token and earlier tokens; `none`: the whole sequence. */
 export type AttentionMask = "causal" | "none";
 
-/** Numbers and size of heads. */
+/** Numbers of heads, and the size of a head. */
 export interface Heads {
   /** H, number of query heads. */
   readonly heads: number;
-  /** Hk, number of key heads and of value heads. Divides H. */
+  /** Hk, number of key heads, and of value heads. H is a multiple of Hk. */
   readonly keyHeads: number;
   /** D */
   readonly headDim: number;
 }
 
-/** Packed [B, T, (H + 2·Hk)·D], or three tensors: [B, T, H·D] and twice [B, T, Hk·D]. */
+/**
+ * One packed tensor [B, T, (H + 2·Hk)·D], or three tensors: [B, T, H·D] for q, and [B, T, Hk·D] for each of k and v.
+ */
 export type AttentionInput = Tensor | { readonly queries: Tensor; readonly keys: Tensor; readonly values: Tensor };
 
 export interface AttentionOptions {
@@ -45,25 +47,25 @@ export interface AttentionOptions {
   /** Default causal. */
   readonly mask?: AttentionMask;
   /**
-   * Maximum number of positions that a position sees: itself and the ones just before it. Needs the causal mask.
-   * Default null: no limit.
+   * Maximum number of positions that a position sees: the position itself and the positions just before it. A limit
+   * needs the causal mask. Default null: no limit.
    */
   readonly window?: number | null;
   /** Factor of q·k. Default 1/√D. */
   readonly scale?: number;
   /**
-   * Sequences on the time axis, for a batch of one row. A position sees only its own sequence. Default: each row is one
-   * sequence.
+   * Sequences on the time axis, for a batch of one row. A position sees only the sequence to which it belongs. Default:
+   * each row is one sequence.
    */
   readonly segments?: Segments | null;
 }
 
-/** Largest window that a kernel accepts. It exceeds the length of any sequence. */
+/** The largest window that a kernel accepts. No sequence is as long. */
 const longestWindow = 2 ** 31 - 1;
 
 const noDropout = { key0: 0, key1: 0, key2: 0, key3: 0, site: 0, p: 0 };
 
-/** Columns of a tensor's rows, from `first`. */
+/** Columns of a tensor, beginning at `first`. */
 interface Columns {
   readonly tensor: Tensor;
   readonly first: number;
@@ -119,7 +121,7 @@ const checkInput = (where: string, input: AttentionInput, shape: Heads) => {
 
 const strideOf = ({ tensor }: Columns): number => tensor.shape.at(-1) ?? 0;
 
-/** Size arguments of both kernels for a batch whose rows are sequences of `time` positions. */
+/** Size arguments of both kernels. Each row of the batch is a sequence of `time` positions. */
 const batchSizes = (batch: number, time: number, q: Columns, k: Columns) => ({
   batch,
   queries: time,
@@ -132,7 +134,9 @@ const batchSizes = (batch: number, time: number, q: Columns, k: Columns) => ({
   keyRows: 0,
 });
 
-/** Size arguments of both kernels for segments; their keys have `keyRows` rows with stride `keyStride`. */
+/**
+ * Size arguments of both kernels for segments. The keys of the segments have `keyRows` rows with stride `keyStride`.
+ */
 const segmentSizes = ({ list, longest, rows }: Segments, q: Columns, keyStride: number, keyRows: number) => ({
   batch: list.length,
   queries: longest,
@@ -160,8 +164,8 @@ interface Laid {
 type Tensors<Name extends string> = Readonly<Record<Name, Tensor | View>> & { readonly kept: Tensor | null };
 
 /**
- * Arguments of attentionForward. Every name is written out, here and below: building an object of thirty fields by
- * spreading takes a hundred times as long and three times the memory.
+ * Arguments of attentionForward. Every name is written out, here and below. Spreading objects to build an object of
+ * thirty fields takes a hundred times as long, and three times the memory.
  */
 const forwardCall = (
   { q, k, v, out, logSumExp, kept }: Tensors<"q" | "k" | "v" | "out" | "logSumExp">,
@@ -274,7 +278,7 @@ const windowAndScale = (
   return { window: Math.min(window ?? 0, longestWindow), scale };
 };
 
-/** Attention of each position over the positions that it sees. See AttentionOptions. */
+/** Attention from each position to the positions that it sees. See AttentionOptions. */
 export const causalAttention = (
   context: Context,
   input: AttentionInput,
@@ -328,7 +332,7 @@ export const causalAttention = (
 };
 
 /**
- * Keys and values of one layer, [capacity, 2·Hk·D], in pages of `pageRows` rows. Each row holds k, then v, of one
+ * Keys and values of one layer, [capacity, 2·Hk·D], in pages of `pageRows` rows. Each row holds k and then v of one
  * position.
  */
 export interface AttentionCache {
@@ -336,11 +340,12 @@ export interface AttentionCache {
 }
 
 /**
- * Attention of new positions over all earlier ones, whose keys and values are in `cache`. It adds the new keys and
- * values to the cache. Inference only. It gives the same bits as `causalAttention` over each whole sequence.
+ * Attention from new positions to all earlier positions, whose keys and values are in `cache`. It adds the keys and
+ * values of the new positions to the cache. Inference only. It gives the same bits as `causalAttention` over each whole
+ * sequence.
  * @param qkv [1, T, (H + 2·Hk)·D]
  * @param segments each has its own start, and pages of the cache. Pages before the windows of all positions of a
- * segment are not read; their numbers may be arbitrary.
+ * segment are not read, so their numbers may be arbitrary.
  * @param options window and scale, as in `causalAttention`.
  */
 export const cachedCausalAttention = (

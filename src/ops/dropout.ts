@@ -19,17 +19,18 @@ export const dropoutArguments = (key: RandomKey, site: number) => ({
   site,
 });
 
-/** Kernel arguments of one dropout place. */
+/** Kernel arguments for one dropout place. */
 export type Draw = ReturnType<typeof dropoutArguments> & { readonly p: number };
 
-/** The saved mask of a branch's end, as bits, for the gradient. */
+/** The mask at the end of a branch, saved as bits for the gradient. */
 export interface Dropped {
   readonly kept: Tensor;
   readonly p: number;
 }
 
 /**
- * The draw of the next dropout place, with probability `p` in [0, 1) for each element; null in evaluation or if p is 0.
+ * The draw for the next dropout place, with probability `p` in [0, 1) for each element. Null in evaluation or if p is
+ * 0.
  */
 export const drawDropout = ({ dropout }: Context, p: number): Draw | null =>
   dropout === null || p === 0 ? null : { ...dropoutArguments(dropout.key, dropout.nextSite()), p };

@@ -15,13 +15,13 @@ import { scaleBy } from "./op.ts";
 import { endOf, type Segments } from "./segments.ts";
 
 export interface EmbeddingOptions {
-  /** Segments that T is divided into. Default null: each row is a sequence. */
+  /** Segments into which T is divided. Default null: each row is a sequence. */
   readonly segments?: Segments | null;
   /** s, applied only to token vectors. Default 1. */
   readonly scale?: number | undefined;
 }
 
-/** Embeds ids; `positions` null: only token vectors. */
+/** Embeds ids. If `positions` is null, the result has only token vectors. */
 export const embedding = (
   context: Context,
   ids: Tensor,
@@ -45,7 +45,7 @@ export const embedding = (
   if (end > positionRows || (segments !== null && segments.rows !== rows)) {
     throw new ShapeError({
       where: "embedding",
-      must: `positions must lie within the context of ${positionRows}, one per row of ${rows} rows`,
+      must: `each of ${rows} rows must have a position within the context of ${positionRows}`,
       got: segments === null ? `0 to ${end - 1}` : `${segments.rows} in segments up to ${end - 1}`,
     });
   }

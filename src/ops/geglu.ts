@@ -21,7 +21,7 @@ export const geglu = (context: Context, x: Tensor, approximate: GeluApproximatio
   backend.run("gegluForward", { x, y, rows, hidden, tanh });
 
   tape?.record(y, [x], [], (dy) => {
-    // dx feeds only matmuls, which round it to this type anyway.
+    // Only matrix products read dx, and they round it to this type anyway.
     const dx = memory.allocate(x.shape, backend.capabilities.activations);
     backend.run("gegluBackward", { x, dy, dx, rows, hidden, tanh });
     tape.accumulate(x, dx);

@@ -12,7 +12,10 @@ import type { Tensor } from "../autograd/tensor.ts";
 import type { DType } from "../core/tensors/dtype.ts";
 import { nowhere, requireShape, rowsOf } from "./op.ts";
 
-/** `beta` null: no offset. `eps` is added to the variance. `dtype` of y; default: the backend's type of activations. */
+/**
+ * If `beta` is null, there is no offset. `eps` is added to the variance. `dtype` is the element type of y; default: the
+ * backend's type of activations.
+ */
 export const layerNorm = (
   context: Context,
   x: Tensor,

@@ -20,27 +20,32 @@ import { type LinearWeights, linear, linearSizes, weightsOf } from "./linear.ts"
 import { requireShape } from "./op.ts";
 
 /**
- * Maximum number of logits kept for the backward pass: 64 MiB, since computing them twice takes longer than reading
- * them. With bfloat16 tiles recomputing is faster, so 8 MiB.
+ * Maximum number of logits that are kept for the backward pass. It is 64 MiB, because computing them again takes longer
+ * than reading them. With bfloat16 tiles computing them again is faster, so the limit is 8 MiB.
  */
 const keptLogits = ({ tiles }: Capabilities): number => (tiles === "bfloat16" ? 2 ** 21 : 2 ** 24);
-/** Beyond this limit, number of logits in memory at one time: they stay in a cache … */
+/** If there are more logits than this limit: number of logits that are in memory at one time. They stay in a cache … */
 const logitsAtATime = 2 ** 20;
-/** … but at least this many tokens of the vocabulary, so that x is not read too often. */
+/**
+ * … but logits are computed for at least this many tokens of the vocabulary at a time, so that x is not read too often.
+ */
 const leastColumns = 512;
 
 /** Number of tokens of the vocabulary whose logits are in memory at one time, for `rows` rows. */
 const columnsAtATime = (capabilities: Capabilities, rows: number, vocabSize: number): number => {
   if (rows * vocabSize <= keptLogits(capabilities)) return vocabSize;
   const columns = Math.max(leastColumns, Math.floor(logitsAtATime / rows));
-  // Ranges of nearly equal size, each a multiple of the block sizes of all kernels.
+  // Ranges of nearly equal size. The size is a multiple of the block sizes of all kernels.
   return Math.ceil(vocabSize / Math.ceil(vocabSize / columns) / 64) * 64;
 };
 
-/** Maximum number of values of a quantized weight that are converted at a time. A head has many times more. */
+/** Maximum number of values of a quantized weight that are converted at a time. A head has many times this number. */
 const widenedAtATime = 2 ** 22;
 
-/** Number of rows of a quantized weight to use at a time: about `asked` or fewer, in whole panels. */
+/**
+ * Number of rows of a quantized weight to use at a time. It is about `asked` or less, and a multiple of the rows of a
+ * panel.
+ */
 const columnsOfBlocks = (context: Context, weight: Tensor, asked: number): number => {
   const width = multipliesBlocks(context, weight) ? asked : Math.min(asked, widenedAtATime / (weight.shape[1] ?? 1));
   return Math.max(1, Math.ceil(width / panelRows)) * panelRows;
@@ -58,7 +63,7 @@ const rangesOf = (vocabSize: number, columns: number): readonly Range[] =>
     columns: Math.min(columns, vocabSize - i * columns),
   }));
 
-/** Rows of W, or elements of b, in a range. */
+/** The rows of W, or the elements of b, that belong to a range. */
 const partOf = <T extends Tensor | null>(whole: T, { first, columns }: Range): T => {
   if (whole === null) return whole;
   const [, ...rest] = whole.shape;

@@ -16,13 +16,13 @@ import { blockProduct, multipliesBlocks, withFactor } from "./blocks.ts";
 import { type Draw, type Dropped, drawDropout } from "./dropout.ts";
 import { requireShape, rowsOf } from "./op.ts";
 
-/** [N, K] and [N]; a null bias means no bias. */
+/** The weight, [N, K], and the bias, [N]. If `bias` is null, there is no bias. */
 export interface LinearWeights {
   readonly weight: Tensor;
   readonly bias: Tensor | null;
 }
 
-/** Rows, outputs and inputs of a product, as kernels take them. */
+/** Numbers of rows, outputs and inputs of a product, in the form that kernels take. */
 export interface LinearSizes {
   readonly m: number;
   readonly n: number;
@@ -44,7 +44,7 @@ export const linearSizes = (where: string, x: Tensor, { weight, bias }: LinearWe
 export const weightsOf = ({ weight, bias }: LinearWeights): readonly Tensor[] =>
   bias === null ? [weight] : [weight, bias];
 
-/** Adds the gradients of x, W and b, given dy of y = x·Wᵀ + b. */
+/** Adds the gradients of x, W and b. dy is the gradient of y = x·Wᵀ + b. */
 export const linearGradients = (context: Context, x: Tensor, weights: LinearWeights, dy: Tensor): void => {
   const { backend, memory, tape } = context;
   if (tape?.tracks(x)) {
@@ -108,16 +108,19 @@ export const linear = (context: Context, x: Tensor, weights: LinearWeights, dtyp
   return y;
 };
 
-/** Result of a branch's end, y = residual + dropout(x·Wᵀ + b), and the dropout mask for its gradient, a temporary. */
+/**
+ * The result at the end of a branch, y = residual + dropout(x·Wᵀ + b), and the dropout mask for the gradient, a
+ * temporary.
+ */
 export interface BranchEnd {
   readonly y: Tensor;
   readonly dropped: Dropped | null;
 }
 
-/** Temporaries of a branch's end that the backward pass needs. */
+/** Temporaries from the end of a branch that the backward pass needs. */
 export const savedOf = ({ dropped }: BranchEnd): readonly Tensor[] => (dropped === null ? [] : [dropped.kept]);
 
-/** residual + dropout(x·Wᵀ + b), without recording gradients; `draw` null: no dropout. */
+/** residual + dropout(x·Wᵀ + b), without recording gradients. If `draw` is null, there is no dropout. */
 export const addLinear = (
   context: Context,
   x: Tensor,
@@ -143,15 +146,15 @@ export const addLinear = (
   return { y, dropped: null };
 };
 
-/** Gradients of a branch's input, and of x·Wᵀ + b. The caller releases both. */
+/** The gradient of a branch's input, and the gradient of x·Wᵀ + b. The caller releases both. */
 export interface BranchGradients {
   readonly dx: Tensor;
   readonly dBranch: Tensor;
 }
 
 /**
- * Gradients at a branch's end, given dy of its sum with the residual: of x, times `factor` elementwise if it is given,
- * and of x·Wᵀ + b.
+ * Computes two gradients at the end of a branch from dy, the gradient of the sum with the residual: the gradient of x,
+ * and the gradient of x·Wᵀ + b. If `factor` is given, the gradient of x is multiplied by it elementwise.
  */
 export const branchInput = (
   context: Context,
@@ -176,8 +179,8 @@ export const branchInput = (
 };
 
 /**
- * Adds the gradients of W and b at a branch's end, given dy of its sum with the residual. Returns the gradient of x,
- * times `factor` elementwise if it is given.
+ * Adds the gradients of W and b at the end of a branch, computed from dy, the gradient of the sum with the residual.
+ * Returns the gradient of x. If `factor` is given, the gradient of x is multiplied by it elementwise.
  */
 export const branchGradients = (
   context: Context,

@@ -27,7 +27,7 @@ import {
 } from "./linear.ts";
 import { requireShape, rowsOf, scaleBy } from "./op.ts";
 
-/** The outputs of a layer that one matrix B adds to. */
+/** The outputs of a layer to which one matrix B adds. */
 export interface LoraOutputs {
   /** First of these outputs. */
   readonly first: number;
@@ -47,7 +47,7 @@ export interface LoraFactors {
 export interface LoraWeights {
   /** [R, K] */
   readonly a: Tensor;
-  /** In the order of their rows of A. */
+  /** The matrices B, in the order of the rows of A. */
   readonly parts: readonly LoraOutputs[];
   /** Returns up-to-date matrices for products. */
   factors(): LoraFactors;
@@ -57,7 +57,7 @@ export interface LoraWeights {
   readonly dropout: number;
 }
 
-/** Copies each B to its place in B̃. The rest of B̃ must be zero already. */
+/** Copies each B to its place in B̃. All other elements of B̃ must be zero already. */
 export const placeOutputs = (backend: Backend, parts: readonly LoraOutputs[], to: View, width: number): void => {
   let column = 0;
   for (const { first, b } of parts) {
@@ -68,7 +68,7 @@ export const placeOutputs = (backend: Backend, parts: readonly LoraOutputs[], to
   }
 };
 
-/** Whether B̃ is simply the B of the only part. */
+/** Whether there is only one part and its B is the whole B̃. */
 export const isWhole = (parts: readonly LoraOutputs[], outputs: number): boolean =>
   parts.length === 1 && parts[0]?.b.shape[0] === outputs;
 
@@ -101,7 +101,7 @@ const releaseLow = ({ memory }: Context, { x, h }: Low): void => {
   memory.release(h);
 };
 
-/** Adds the gradient of each B, given dy of the layer's outputs. */
+/** Adds the gradient of each B. dy is the gradient of the layer's outputs. */
 const outputGradients = (context: Context, h: Tensor, { parts }: LoraWeights, dy: Tensor): void => {
   const { backend, memory, tape } = context;
   const n = dy.shape.at(-1) ?? 0;
@@ -127,7 +127,7 @@ const outputGradients = (context: Context, h: Tensor, { parts }: LoraWeights, dy
   memory.release(all);
 };
 
-/** Adds the gradients of A, of each B and of x, given dy of the layer's outputs. */
+/** Adds the gradients of A, of each B and of x. dy is the gradient of the layer's outputs. */
 const lowGradients = (context: Context, x: Tensor, low: Low, lora: LoraWeights, dy: Tensor): void => {
   const { backend, memory, tape } = context;
   const { a, b } = lora.factors();
@@ -210,7 +210,7 @@ export const loraResidual = (
   requireFactors(factors, weights);
   const low = goDown(context, x, lora, factors);
   const draw = drawDropout(context, p);
-  // Both terms share one draw, so the same elements of both are dropped.
+  // Both terms use the same draw, so the same elements of both are dropped.
   const added = addLinear(context, low.h, { weight: factors.b, bias: null }, residual, draw);
   for (const kept of savedOf(added)) memory.release(kept);
   const end = addLinear(context, x, weights, added.y, draw);

@@ -11,7 +11,10 @@ import type { Tensor } from "../autograd/tensor.ts";
 import type { DType } from "../core/tensors/dtype.ts";
 import { nowhere, rowsOf } from "./op.ts";
 
-/** `weight` is γ. `eps` is added to the mean square. `dtype` of y; default: the backend's type of activations. */
+/**
+ * `weight` is γ. `eps` is added to the mean square. `dtype` is the element type of y; default: the backend's type of
+ * activations.
+ */
 export const rmsNorm = (context: Context, x: Tensor, weight: Tensor, eps: number, dtype?: DType): Tensor => {
   const { backend, memory, tape } = context;
   const channels = weight.shape[0] ?? 0;

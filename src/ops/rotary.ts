@@ -31,17 +31,17 @@ export interface RotaryTable {
 
 /** RMS norms of the heads of q and k before they are rotated. */
 export interface RotaryNorms {
-  /** Weight for q: [D], shared by all heads; or [H·D], if one norm covers all heads. */
+  /** Weight for q: [D] if all heads use it, or [H·D] if one norm covers all heads. */
   readonly query: Tensor;
   /** Weight for k: [D], or [Hk·D]. */
   readonly key: Tensor;
-  /** Channels that one mean covers: each head's, or all heads' together. */
+  /** Whether one mean covers a single head, or all heads. */
   readonly width: "head" | "all";
   /** Added to the mean square. */
   readonly eps: number;
 }
 
-/** How to stretch a model's wavelengths, so that it works on longer texts than in its first training. */
+/** How a model's wavelengths are stretched, so that it works on texts that are longer than in its first training. */
 export type RotaryScaling =
   | { readonly kind: "none" }
   /** Stretches all wavelengths by `factor` (Chen et al. 2023). */
@@ -78,7 +78,7 @@ const scaled = (frequency: number, scaling: RotaryScaling): number => {
 };
 
 /**
- * Values of a `RotaryTable`: cosine and sine of p·f[i] for each position p and i < R/2, row by row, where f[i] is
+ * Values of a `RotaryTable`: cosine and sine of p·f[i] for each position p and i < R/2, row by row. f[i] is
  * theta^(−2i/R), scaled.
  * @param positions number of positions
  * @param rotaryDim R, even: number of channels of a head that are rotated
@@ -106,7 +106,7 @@ export const rotaryAngles = (
   return { cos, sin };
 };
 
-/** Checks the positions of the rows: 0 to T − 1 in each row of the batch, or as segments define them. */
+/** Checks the positions of the rows. Positions are 0 to T − 1 in each row of the batch, or segments define them. */
 const checkPlaces = (qkv: Tensor, segments: Segments | null, rows: number): { time: number; end: number } => {
   if (segments === null) {
     const time = qkv.shape.at(-2) ?? 0;
@@ -138,10 +138,10 @@ const rotaryDimOf = ({ cos, sin }: RotaryTable, positions: number, { headDim }: 
 /**
  * Applies the norms and the rotation.
  * @param qkv [.., T, (H + 2·Hk)·D] with D even; the second-to-last axis is time
- * @param table null: q and k are not rotated
- * @param segments segments that T is divided into; null: each row of the batch is a sequence from position 0
- * @param norms null: q and k are not normalised
- * @returns a tensor of the shape of `qkv`. The bits of each row depend only on its own input and position.
+ * @param table if null, q and k are not rotated
+ * @param segments segments into which T is divided; if null, each row of the batch is a sequence from position 0
+ * @param norms if null, q and k are not normalised
+ * @returns a tensor of the shape of `qkv`. The bits of each row depend only on the input of the row and its position.
  */
 export const rotary = (
   context: Context,
@@ -172,7 +172,7 @@ export const rotary = (
     x: qkv,
     gammaQ: norms?.query ?? null,
     gammaK: norms?.key ?? null,
-    // Without rotated channels a table is not read; any tensor will do.
+    // If no channels are rotated, the kernel does not read the tables, so any tensor can take their place.
     cos: table?.cos ?? qkv,
     sin: table?.sin ?? qkv,
     places: segments?.places ?? null,
@@ -195,7 +195,7 @@ export const rotary = (
     return y;
   }
   tape.record(y, norms === null ? [qkv] : [qkv, norms.query, norms.key], [rstd], (dy) => {
-    // dx feeds only matmuls, which round it to this type anyway.
+    // Only matrix products read dx, and they round it to this type anyway.
     const dx = memory.allocate(qkv.shape, backend.capabilities.activations);
     const dGammaQ = norms === null ? null : tape.accumulator(norms.query);
     const dGammaK = norms === null ? null : tape.accumulator(norms.key);

@@ -1,6 +1,6 @@
 /**
- * Sequences of different lengths in one pass, concatenated on the time axis of a batch of one row: packed documents, or
- * sequences that are continued together.
+ * Sequences of different lengths in one pass. They are concatenated on the time axis of a batch of one row. They are
+ * packed documents, or sequences that are continued together.
  */
 import { type Memory, slice, type Tensor } from "../autograd/tensor.ts";
 import { pageRows, segmentInts } from "../backend/kernels/sizes.ts";
@@ -9,14 +9,14 @@ import { show } from "../core/text/show.ts";
 
 /** One sequence of a pass. */
 export interface Segment {
-  /** Number of its positions in the pass, at least 1. */
+  /** Number of positions of the sequence in this pass, at least 1. */
   readonly length: number;
-  /** Number of earlier positions, whose keys and values are in `pages`. Default 0. */
+  /** Number of earlier positions of the sequence. The keys and values of these positions are in `pages`. Default 0. */
   readonly start?: number;
   /**
-   * Numbers of the cache pages that hold the keys and values of all its positions, in order, `pageRows` positions per
-   * page. No other sequence of the pass may write to a page that this one writes to. Either all sequences of a pass
-   * have pages, or none. Default: no cache.
+   * Numbers of the cache pages that hold the keys and values of all positions of the sequence, in order. A page holds
+   * `pageRows` positions. If this sequence writes to a page, no other sequence of the pass may write to that page.
+   * Either all sequences of a pass have pages, or no sequence has pages. Default: no cache.
    */
   readonly pages?: readonly number[];
 }
@@ -25,9 +25,9 @@ export interface Segment {
 export interface SegmentPages {
   /** int32 [pages]: page numbers of all sequences, concatenated. */
   readonly numbers: Tensor;
-  /** int32 [rows]: row of the cache that receives each row's key and value. */
+  /** int32 [rows]: for each row of the pass, the row of the cache that receives its key and value. */
   readonly rows: Tensor;
-  /** Minimum number of pages of the cache. */
+  /** Minimum number of pages that the cache must have. */
   readonly needed: number;
 }
 
@@ -37,14 +37,14 @@ export interface Segments {
     /** First row of the sequence in the pass. */
     readonly row: number;
   })[];
-  /** Number of rows of all sequences, and of the longest one. */
+  /** Number of rows of all sequences together, and of the longest sequence. */
   readonly rows: number;
   readonly longest: number;
-  /** int32 [segments, 4], as attention takes it. */
+  /** int32 [segments, 4], in the form that attention takes. */
   readonly table: Tensor;
-  /** int32 [rows]: position of each row in its sequence. */
+  /** int32 [rows]: the position of each row in the row's sequence. */
   readonly places: Tensor;
-  /** null: keys and values come from the pass itself. */
+  /** If null, keys and values come from the pass itself. */
   readonly pages: SegmentPages | null;
 }
 
@@ -80,7 +80,7 @@ export const createSegments = (memory: Memory, given: readonly Segment[]): Segme
       throw new ShapeError({
         where: "segments",
         must: "all segments or none must have pages",
-        got: `a difference at segment ${i}`,
+        got: `segment ${i}, which differs from segment 0`,
       });
     }
     if (paged) checkPages(segment, i);
@@ -89,7 +89,7 @@ export const createSegments = (memory: Memory, given: readonly Segment[]): Segme
     return { length, start, row };
   });
   const pageCount = given.reduce((sum, { pages = [] }) => sum + pages.length, 0);
-  // One array, so that all numbers go to the backend in one transfer.
+  // All numbers are in one array, so that one transfer copies them to the backend.
   const placesFrom = segmentInts * list.length;
   const rowsFrom = placesFrom + rows;
   const numbersFrom = rowsFrom + (paged ? rows : 0);

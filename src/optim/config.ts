@@ -10,9 +10,9 @@ const moments = (weightDecay: number) => ({
 });
 
 /**
- * Adam's defaults are PyTorch's. `adam`: Kingma & Ba 2014, weight decay as an L2 term of the gradient. `adamw`:
- * Loshchilov & Hutter 2017, decoupled weight decay. `muon`: Jordan et al. 2024 for the matrices inside blocks, AdamW
- * for the other parameters.
+ * Adam's defaults are the defaults of PyTorch. `adam`: Kingma & Ba 2014; weight decay is an L2 term of the gradient.
+ * `adamw`: Loshchilov & Hutter 2017; weight decay is separate from the gradient. `muon`: Jordan et al. 2024 for the
+ * matrices inside blocks, AdamW for the other parameters.
  */
 export const optimizerConfigSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("adam"), ...moments(0) }),
@@ -116,7 +116,7 @@ export interface LinearSchedule {
 /** The learning rate after the warm-up. */
 export type ScheduleConfig = ConstantSchedule | CosineSchedule | LinearSchedule;
 
-/** Learning rate schedules for a run that gets more steps than planned. */
+/** Schedules of the learning rate for a run that gets more steps than planned. */
 export const extendKinds = ["stretch", "restart", "constant"] as const;
 /** Learning rate of the steps that a run is extended by. `stretch`, `restart` or `constant`. */
 export type ExtendKind = (typeof extendKinds)[number];
@@ -124,13 +124,16 @@ export type ExtendKind = (typeof extendKinds)[number];
 /** Maximum number of extensions. The run's configuration keeps all of them. */
 export const mostExtensions = 100;
 
-/** An extension of a run: after `after` steps its total was changed from `planned`. */
+/** An extension of a run: after `after` steps, the total number of steps was changed. Before, it was `planned`. */
 export const extensionSchema = z.strictObject({
   after: z.int().min(0).describe("number of updates done when the run was extended"),
   planned: z.int().positive().describe("number of updates planned before the extension"),
   schedule: z.enum(extendKinds).describe("learning rate after the extension"),
 });
-/** An extension of a run. The new total is the next extension's `planned`, or the plan's `steps`. */
+/**
+ * An extension of a run. The new total number of steps is in `planned` of the next extension. For the last extension it
+ * is in `steps` of the plan.
+ */
 export interface Extension {
   /** Number of updates done when the run was extended. Whole number from 0. */
   readonly after: number;

@@ -20,7 +20,7 @@ import { isBlockMatrix, type Moments } from "./state.ts";
 import type { Stretch } from "./stretches.ts";
 import type { Update } from "./update.ts";
 
-/** Jordan's coefficients, which raise small singular values fast. */
+/** Jordan's coefficients. They make small singular values grow fast. */
 const [a, b, c] = [3.4445, -4.775, 2.0315] as const;
 const iterations = 5;
 const normEps = 1e-7;
@@ -44,7 +44,8 @@ const matricesOf = (layout: ArenaLayout): readonly Matrix[] =>
   });
 
 /**
- * Orthogonalises X. Its scratch memory fits matrices of up to `largest` elements whose shorter side is up to `side`.
+ * Orthogonalises X. The scratch memory is large enough for matrices of up to `largest` elements whose shorter side is
+ * at most `side`.
  */
 const createOrthogonalizer = (backend: Backend, largest: number, side: number) => {
   const scratch = allocateAll(backend, "float32", [largest, side * side, side * side, 1]);
@@ -60,7 +61,8 @@ const createOrthogonalizer = (backend: Backend, largest: number, side: number) =
       backend.run("scaleByNorm", { x, squares: at(squares), y: x, n, eps: normEps });
       for (let i = 0; i < iterations; i++) {
         const wide = rows <= columns;
-        // A = X·Xᵀ, or Xᵀ·X if it is smaller: the polynomial in A gives the same result on either side.
+        // A = X·Xᵀ, or Xᵀ·X if that is smaller. Multiplying X by the polynomial in A from the left or from the right
+        // gives the same result.
         if (wide)
           backend.run("linearForward", {
             x,
@@ -109,7 +111,7 @@ const createOrthogonalizer = (backend: Backend, largest: number, side: number) =
   };
 };
 
-/** Muon for the model's matrices inside the stretches, AdamW for the rest of the stretches. */
+/** Muon for the model's matrices in the stretches, and AdamW for everything else in the stretches. */
 export const createMuon = (
   backend: Backend,
   layout: ArenaLayout,

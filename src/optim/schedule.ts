@@ -4,7 +4,7 @@ import { show } from "../core/text/show.ts";
 import type { Extension, ScheduleConfig } from "./config.ts";
 
 /**
- * Plan of a learning rate over the steps of a run.
+ * The plan of a learning rate over the steps of a run.
  * @experimental
  */
 export interface LearningRatePlan {
@@ -42,17 +42,20 @@ const plainRate = ({ learningRate, warmupSteps, steps, schedule }: LearningRateP
   }
 };
 
-/** Learning rate of step `step`, given the first `count` extensions and the total `steps` planned after them. */
+/**
+ * Learning rate of step `step`, if only the first `count` extensions count and `steps` is the total number of steps
+ * planned after them.
+ */
 const rateAfter = (plan: LearningRatePlan, count: number, steps: number, step: number): number => {
   const { extensions = [], warmupSteps, learningRate } = plan;
   const extension = extensions[count - 1];
-  // Before an extension at step 0 nothing was trained.
+  // Before an extension at step 0, nothing was trained, so there is no last rate.
   if (extension === undefined || extension.after === 0) return plainRate({ ...plan, steps }, step);
   const { after, planned, schedule } = extension;
   if (step < after) return rateAfter(plan, count - 1, planned, step);
   const before = rateAfter(plan, count - 1, planned, after - 1);
   const done = step - after;
-  // Fraction of the way from the last rate to the new one.
+  // Fraction of the way from the last rate to the new rate.
   const way = done < warmupSteps ? (done + 1) / warmupSteps : 1;
   switch (schedule) {
     case "constant":
@@ -73,13 +76,13 @@ const rateAfter = (plan: LearningRatePlan, count: number, steps: number, step: n
 };
 
 /**
- * Learning rate of step `step` (0-based: the first update is step 0). First a linear warm-up over `warmupSteps`, from
- * learningRate/warmupSteps to learningRate. Then the schedule: constant, or falling to minLearningRate at the last
- * step, along half a cosine (Loshchilov & Hutter 2016, without restarts) or a straight line. If the warm-up is longer
- * than the run, the run ends within it.
- * After an extension, the extension's `schedule` decides. `stretch`: the rate of a run with the new total from its
- * beginning. `restart`: the rate of a new run of the added steps. Both begin with a straight line from the last rate,
- * over `warmupSteps`. `constant`: the last rate.
+ * Learning rate of step `step` (0-based: the first update is step 0). First it rises linearly over `warmupSteps`, from
+ * learningRate/warmupSteps to learningRate. Then it follows the schedule. It is constant, or falls to minLearningRate
+ * at the last step, along half a cosine (Loshchilov & Hutter 2016, without restarts) or a straight line. If the warm-up
+ * is longer than the run, the run ends during the warm-up.
+ * After an extension, the `schedule` of the extension decides. `stretch` gives the rate of a run that had the new total
+ * from its beginning. `restart` gives the rate of a new run of the added steps. Both begin with a straight line from
+ * the last rate, over `warmupSteps`. `constant` keeps the last rate.
  * @experimental
  */
 export const learningRateAt = (plan: LearningRatePlan, step: number): number => {

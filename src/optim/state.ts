@@ -3,14 +3,16 @@ import { type ArenaLayout, type Placed, partOfLayout } from "../models/arena.ts"
 import type { OptimizerConfig } from "./config.ts";
 import type { OptimizerLayout } from "./update.ts";
 
-/** Whether a parameter is a matrix inside a block, or several stacked ones. Muon orthogonalises these. */
+/**
+ * Whether a parameter is a matrix inside a block, or several stacked matrices. Muon orthogonalises these parameters.
+ */
 export const isBlockMatrix = ({ shape, stacked }: Placed): boolean => stacked !== undefined && shape.length >= 2;
 
 /** Layouts of an optimizer's moments. */
 export interface MomentLayouts {
-  /** Adam's first moment; for Muon's matrices the momentum. */
+  /** Adam's first moment. For the matrices that Muon updates, it is the momentum. */
   readonly m: ArenaLayout;
-  /** Adam's second moment. Muon's matrices have none. */
+  /** Adam's second moment. Matrices that Muon updates have no second moment. */
   readonly v: ArenaLayout;
 }
 
@@ -20,7 +22,7 @@ export const momentLayouts = (layout: ArenaLayout, { kind }: Pick<OptimizerConfi
 });
 
 /**
- * Layouts of an optimizer's moments, without creating the optimizer.
+ * Layouts of the moments of an optimizer. The optimizer is not created.
  * @param layout layout of the weights.
  */
 export const optimizerLayouts = (

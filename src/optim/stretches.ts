@@ -1,4 +1,6 @@
-/** Stretches of a layout that an optimizer updates, and the places of their moments in its arrays. */
+/**
+ * Stretches of a layout that an optimizer updates, and the places of the stretches' moments in the optimizer's arrays.
+ */
 import type { ArenaLayout } from "../models/arena.ts";
 import { type Piece, piecesOfLayout, type Range } from "../models/pieces.ts";
 import type { OptimizerConfig } from "./config.ts";
@@ -6,17 +8,20 @@ import { isBlockMatrix } from "./state.ts";
 
 /** Elements [from, to) of the weights that one machine updates. */
 export interface Stretch extends Range {
-  /** Whether it consists of whole matrices that Muon orthogonalises. */
+  /** Whether the stretch consists of whole matrices that Muon orthogonalises. */
   readonly isOrthogonal: boolean;
-  /** Offset of its first moments in the machine's array. */
+  /** Offset of the stretch's first moments in the machine's array. */
   readonly m: number;
-  /** Offset of its second moments in the machine's array; meaningless if it has none. */
+  /**
+   * Offset of the stretch's second moments in the machine's array. It means nothing if the stretch has no second
+   * moments.
+   */
   readonly v: number;
-  /** Offset of its second moments in the full layout. */
+  /** Offset of the stretch's second moments in the full layout. */
   readonly vFrom: number;
 }
 
-/** Elements [from, to) of a full state array, which a machine holds at offset `at` of its own array. */
+/** Elements [from, to) of an array with the full state. A machine holds them at offset `at` of its own array. */
 export interface HeldRange extends Range {
   readonly at: number;
 }
@@ -30,8 +35,8 @@ export const orthogonalWholes = (layout: ArenaLayout, { kind }: Pick<OptimizerCo
 };
 
 /**
- * Joins adjacent pieces for which `isOwn` is true into the longest possible stretches. Weight decay and Muon apply to
- * all of a stretch or to none of it.
+ * Joins adjacent pieces for which `isOwn` is true into the longest possible stretches. Weight decay applies to all of a
+ * stretch or to nothing in it. This is also true for Muon.
  */
 export const stretchesOf = (
   layout: ArenaLayout,
@@ -58,7 +63,7 @@ export const stretchesOf = (
   return stretches;
 };
 
-/** Ranges of the first and second moments that a machine holds. */
+/** Ranges of the first moments and of the second moments that a machine holds. */
 export const heldRanges = (
   stretches: readonly Stretch[],
 ): { readonly m: readonly HeldRange[]; readonly v: readonly HeldRange[] } => ({

@@ -10,13 +10,13 @@ export interface Update {
   readonly values: Arena;
   /** Their gradients. */
   readonly gradients: Arena;
-  /** Number of the update; 1 is the first. */
+  /** Number of the update. The first update has the number 1. */
   readonly step: number;
   /** Learning rate of this update. */
   readonly learningRate: number;
-  /** Factor on every gradient, from clipping. */
+  /** Factor by which every gradient is multiplied; clipping determines it. */
   readonly gradScale: number;
-  /** Rounded copy of the weights, which the update writes too; null or absent: there is none. */
+  /** Rounded copy of the weights, which the update writes too. Null or absent if there is no copy. */
   readonly rounded?: RoundedWeights | null;
 }
 
@@ -42,11 +42,11 @@ export interface OptimizerArena extends OptimizerLayout {
  * @experimental
  */
 export interface Optimizer {
-  /** The moments. With the weights, they are everything that the next update depends on. */
+  /** The moments. The next update depends only on the moments and the weights. */
   readonly state: readonly OptimizerArena[];
   /** Updates the weights with the gradients. */
   update(update: Update): void;
-  /** Whether every weight and moment that was written by an update since the last `forget` is finite. */
+  /** Whether every weight and moment is finite that an update has written since the last call of `forget`. */
   isFinite(): Promise<boolean>;
   /** Resets `isFinite`, after weights and moments were replaced. */
   forget(): void;

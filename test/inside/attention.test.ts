@@ -140,7 +140,7 @@ forEachBackend(
         ConfigError,
         /heads times positions times tokens must be at most 4194304/u,
       );
-      await refused(attentionOf(lm, long, {}), ConfigError, /try the option to at most 512$/u);
+      await refused(attentionOf(lm, long, {}), ConfigError, /try \{ to: 512 \} or less$/u);
       await refused(attentionOf(lm, `${long}a`), ShapeError, /at most 2048 tokens/u);
       await refused(attentionOf(lm, ""), DataError, /at least one token/u);
       await refused(attentionOf(lm, [0, vocabSize]), ShapeError, /13 at position 1/u);

@@ -201,7 +201,7 @@ describe("a directory of another program", () => {
     [
       "qwen2",
       { use_sliding_window: true, sliding_window: 8, layer_types: null, max_window_layers: 1 },
-      /max_window_layers: must be full_attention in exactly each n-th layer.*; got \["full_attention", "sliding_attention"\]/u,
+      /max_window_layers: must be full_attention in every n-th layer.*; got \["full_attention", "sliding_attention"\]/u,
     ],
     [
       "qwen2",
@@ -211,7 +211,7 @@ describe("a directory of another program", () => {
     [
       "qwen3",
       { use_sliding_window: true, sliding_window: 8, layer_types: ["full_attention", "sliding_attention"] },
-      /layer_types: must be full_attention in exactly each n-th layer, n above 1, and sliding_attention in all others/u,
+      /layer_types: must be full_attention in every n-th layer \(n ≥ 2\) and sliding_attention in all other layers/u,
     ],
     [
       "qwen3",

@@ -6,7 +6,7 @@ import ts from "typescript";
 import { findCompiler } from "../../build/native.mjs";
 import { runToEnd } from "./process.mjs";
 
-/** One file as the build writes it. @param {string} tree @param {string} text */
+/** Writes one file as the build would. @param {string} tree @param {string} text */
 const transpiled = (tree, file, text) => {
   const { config } = ts.readConfigFile(join(tree, "tsconfig.json"), ts.sys.readFile);
   const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, tree);
@@ -42,7 +42,7 @@ export const builderOf = (tree, compiles) => {
       const output = join(tree, file.replace(/^src\//, "dist/").replace(/\.ts$/, ".js"));
       if (readFileSync(output, "utf8") !== transpiled(tree, file, before)) return all();
       writeFileSync(output, transpiled(tree, file, text));
-      // Commands then run from their modules, not from the bundle, because the compiler did not write this file.
+      // The compiler did not write this file, so commands run from their modules, not from the bundle.
       rmSync(join(tree, "dist/command/compiled.txt"), { force: true });
       return undefined;
     },

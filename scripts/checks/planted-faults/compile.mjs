@@ -43,8 +43,8 @@ const typeScriptOf = (tree, config) => {
 };
 
 /**
- * Compilations to try. The lowest instruction set is compiled completely, because many warnings come from the
- * optimizer. The highest set, which has code of its own, is only parsed and type-checked.
+ * The compilations to try. The lowest instruction set is compiled completely, because many warnings come from the
+ * optimizer. The highest instruction set has code of its own; it is only parsed and type-checked.
  */
 const compilationsOf = async (compiler) => {
   const sets = await compilableSets(compiler);

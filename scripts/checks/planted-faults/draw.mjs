@@ -1,6 +1,6 @@
-// Draws faults by a seed. Kinds take turns; within a kind a room (a folder) is drawn by its number of lines, and within
-// the room any place. A candidate that is rejected by the list or does not compile is skipped; the draws of other
-// faults do not change.
+// Draws faults by a seed. The kinds of faults take turns. For a kind, a folder is drawn, with a chance in proportion to
+// its number of lines, and then any place in the folder. A candidate is skipped if the list rejects it or if it does
+// not compile. A skipped candidate does not change the draws of other faults.
 import { kinds, placesIn } from "./places.mjs";
 import { snippetOf } from "./sources.mjs";
 
@@ -20,11 +20,11 @@ const roomOf = (file) => file.split("/").slice(0, -1).slice(0, 2).join("/");
 
 const areaOf = (file) => file.split("/")[0];
 
-/** Key of a fault in the lists of drawn and rejected ones. */
+/** Key of a fault in the lists of drawn and of rejected faults. */
 const keyOf = ({ kind, snippet, becomes }) => JSON.stringify([kind, snippet, becomes]);
 
 /**
- * Rooms (folders) of one kind, each with its lines and places.
+ * Folders of one kind of fault, each with its lines and places.
  * @param {import("./sources.mjs").Sources} sources
  */
 const roomsByKind = (sources) => {
@@ -58,7 +58,7 @@ const pick = (random, rooms) => {
  * @param {object} options
  * @param {number} options.seed
  * @param {number} options.count
- * @param {Readonly<Record<string, number>>} options.least minimum number of faults in an area; the last draws are from it if necessary
+ * @param {Readonly<Record<string, number>>} options.least minimum number of faults in an area; if an area has too few faults, the last draws are from this area
  * @param {import("./sources.mjs").Fault[]} options.rejected
  * @param {import("./sources.mjs").Fault[]} [options.accepted] faults of an earlier draw, which compile
  * @param {(file: string, text: string) => Promise<string | undefined>} options.refusal why a changed text does not compile
@@ -93,7 +93,7 @@ export const drawFaults = async (sources, { seed, count, least, rejected, accept
   for (let slot = 0; slot < count; slot++) {
     const kind = kinds[slot % kinds.length];
     const left = Array.from({ length: count - slot }, (_, i) => kinds[(slot + i) % kinds.length]);
-    // Kinds that are left and can be drawn from an area that still needs faults.
+    // Kinds that are not used up and that can be drawn from an area that still needs faults.
     const short = Object.keys(least).find((area) => {
       const able = left.filter((one) => [...byKind.get(one).values()].some((room) => room.area === area));
       return missing(area) > 0 && able.includes(kind) && able.length <= missing(area);

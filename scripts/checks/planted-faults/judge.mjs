@@ -8,7 +8,7 @@ import { isFastTest, nearestTests, readTests } from "./nearest.mjs";
 import { runToEnd } from "./process.mjs";
 import { locate, planted, readSources } from "./sources.mjs";
 
-/** Number of test files in round 1. They include most tests that could find a fault, and take minutes. */
+/** Number of test files in round 1. These files include most tests that could find a fault, and take minutes. */
 const nearestCount = 25;
 
 /** Number of test files that are run first; vitest alone would begin with the longest files. */
@@ -22,7 +22,10 @@ const silenceMs = 180_000;
  *   `name`: of the test, if one failed
  */
 
-/** Result of a run's events: the first failure, files that have begun and not ended, and an error outside of tests. */
+/**
+ * What the events of a run say: the first failure, the files that have begun and not ended, and an error outside of
+ * tests.
+ */
 const readEvents = (path) => {
   const events = existsSync(path) ? readFileSync(path, "utf8").trim().split("\n").filter(Boolean) : [];
   /** @type {Map<string, number>} */
@@ -65,7 +68,7 @@ const runTests = async (tree, files, only) => {
     // All projects except the slow one.
     ...[join(tree, "node_modules/vitest/vitest.mjs"), "run", "--project", "test*", "--bail", "1"],
     ...["--reporter", join(import.meta.dirname, "reporter.mjs")],
-    // The machine often does other work meanwhile.
+    // The machine often does other work at the same time, so tests get more time.
     ...["--testTimeout", "240000", ...files],
     ...(only === undefined ? [] : ["--testNamePattern", patternOf(only)]),
   ];
@@ -177,7 +180,7 @@ export const openTree = async (tree, faults) => {
         };
         const confirmed =
           (failure.name !== undefined && (await isConfirmed(failure.name))) ||
-          // Alone, a test may lack the effects of earlier tests.
+          // A test that runs alone may lack the effects of earlier tests.
           ((await plant()) === undefined && (await isConfirmed()));
         if (confirmed)
           return result({
@@ -185,7 +188,7 @@ export const openTree = async (tree, faults) => {
             how: failure.how,
             test: `${failure.file ?? ran.join(" or ")}: ${failure.test}`,
           });
-        // It fails without the fault, or by chance, so it says nothing about the fault.
+        // The test also fails without the fault, or fails by chance. It says nothing about the fault.
         unsound.push(`${failure.file}: ${failure.test}`);
         if (failure.file === undefined) return result({ found: false });
         files = files.filter((test) => test !== failure.file);

@@ -1,4 +1,4 @@
-// Finds the tests nearest to a file, by the imports that run, from the tests down to the file.
+// Finds the tests that are nearest to a file. Distance counts imports of code, from a test down to the file.
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path/posix";
 
@@ -17,7 +17,8 @@ export const readTests = (tree) =>
 
 export const isFastTest = (file) => file.endsWith(".test.ts") && !file.endsWith(".slow.test.ts");
 
-// Type-only imports run nothing. A program or a worker is started by its address, which is a string, too.
+// An import of types runs nothing. A program or a worker is started by its address, so strings with addresses count as
+// imports, too.
 const imported = /(?<!type )(?:\bfrom |\bimport |\bimport\(|\bnew URL\()\s*"([^"]+)"/g;
 const onlyTypes = /^(?:import|export) type [^;]*;/gm;
 const started = /["/](dist\/[\w./-]+\.js)"/g;
@@ -32,7 +33,7 @@ const resolved = (file, name) => {
   if (!name.startsWith(".")) return undefined;
   const path = join(dirname(file), name);
   if (path.startsWith("dist/")) return sourceOf(path);
-  // Workers are named by their output next to the output of the file.
+  // Code names a worker by its compiled file, next to the compiled file of the code.
   return path.startsWith("src/") ? path.replace(/\.js$/, ".ts") : path;
 };
 
@@ -55,8 +56,8 @@ const inFolders = (tests, folders) =>
 const wordsOf = (path) => path.split(/[/.]/).filter((word) => !["src", "test", "ts", "tsx", "web"].includes(word));
 
 /**
- * The test files that import a file, directly or indirectly, nearest first. At equal distance: first files whose path
- * shares words with the file's path, then files that mention the file's name.
+ * The test files that import a file, directly or indirectly, nearest first. At equal distance, test files whose path
+ * shares words with the file's path are first. Test files that mention the file's name follow.
  * @param {string} file
  * @param {import("./sources.mjs").Sources} sources
  * @param {Map<string, string>} tests

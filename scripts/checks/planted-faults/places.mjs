@@ -49,7 +49,8 @@ const placesOfNode = (node, source) => {
     });
   }
   if (ts.isIfStatement(node) && node.elseStatement === undefined && isThrow(node.thenStatement))
-    // Not removed: code with names that are used only there would not compile.
+    // The check is not removed, because a name that only the check uses would then be unused, and the code would not
+    // compile.
     return [place("check missing", node.expression, node.expression, `(${node.expression.getText(source)}) && false`)];
   return [];
 };
@@ -71,7 +72,7 @@ const placesInTypeScript = (file, text) => {
   return places;
 };
 
-/** Each rule for C++: a pattern for a line, the group of it that is replaced, and the replacement. */
+/** Each rule for C++ has a pattern for a line, the group of the pattern that is replaced, and the replacement. */
 const rulesOfCpp = [
   { kind: "comparison turned", finds: / (<=?|>=?|[=!]=) /dg, becomes: ([, sign]) => [turned[sign]] },
   { kind: "off by one", finds: /\w( [+-] 1)(?![\w.])/dg, becomes: ([, one]) => ["", one.replace("1", "2")] },
@@ -82,7 +83,7 @@ const rulesOfEdges = [
   { kind: "kernel's edge", finds: /\b(divideUp\((\w+), (\w+)\))/dg, becomes: ([, , a, b]) => [`(${a} / ${b})`] },
 ];
 
-/** Bounds and tails of a kernel are a separate kind; other C++ files have the kinds of any code. */
+/** The bounds and tails of kernels are a separate kind of fault. Other C++ files have the same kinds as TypeScript. */
 const isKernel = (file) => /^native\/(kernels|gemm)\//.test(file);
 
 const placesInCpp = (file, text) => {

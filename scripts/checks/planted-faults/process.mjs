@@ -1,4 +1,4 @@
-// Runs a program to its end, together with the processes that it starts: a hanging test is ended with its workers.
+// Runs a program to its end, together with the processes that it starts. If a test hangs, its workers are ended, too.
 import { spawn } from "node:child_process";
 
 /** @type {Set<() => void>} */
@@ -14,8 +14,10 @@ export const stopAll = () => {
 /**
  * @param {string} program
  * @param {readonly string[]} args
- * @param {{ cwd: string, env?: NodeJS.ProcessEnv, onLine?: (line: string) => void, onStart?: (kill: () => void) => void }} options
- * @returns {Promise<{ code: number | null, output: string }>} `output`: the last of both streams
+ * @param {{ cwd: string, env?: NodeJS.ProcessEnv, onLine?: (line: string) => void, onStart?: (kill: () => void) => void
+ * }} options
+ * @returns {Promise<{ code: number | null, output: string }>} `output`: the end of what the program printed to both
+ * streams
  */
 export const runToEnd = (program, args, { cwd, env = process.env, onLine = () => {}, onStart = () => {} }) =>
   new Promise((resolve, reject) => {

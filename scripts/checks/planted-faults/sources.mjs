@@ -1,12 +1,12 @@
-// The code in which faults are planted, and the search for a fault: by the text of its lines, wherever they are now.
+// The code in which faults are planted. A fault is found by the text of its lines, even if the lines have moved.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 /**
  * @typedef {Map<string, string>} Sources the text of each file by its path, with "/"
- * @typedef {{ snippet: string, becomes: string }} Change whole lines, and what they become
- * @typedef {Change & { id: string, kind: string, file: string, later?: Change[] }} Fault `later`: the same where a commit after
- *   the draw has worded the lines anew
+ * @typedef {{ snippet: string, becomes: string }} Change whole lines, and the lines that replace them
+ * @typedef {Change & { id: string, kind: string, file: string, later?: Change[] }} Fault `later`: the same change for
+ * commits that changed the lines after the fault was drawn
  */
 
 /** Files that the build does not compile here: another addon, tests, and generated files. */
@@ -27,7 +27,7 @@ export const readSources = (tree) => {
   return new Map(code.sort().map((file) => [file, readFileSync(join(tree, file), "utf8")]));
 };
 
-/** Lines without indentation, which changes when code moves into a function or out of one. */
+/** Lines without indentation, because indentation changes when code moves into a function or out of a function. */
 const unindented = (text) => `\n${text.replace(/^[ \t]+/gm, "")}\n`;
 
 /** @type {Map<string, string>} */
@@ -39,7 +39,7 @@ const unindentedFile = (text) => known.get(text) ?? known.set(text, unindented(t
 const countIn = (text, snippet) => unindentedFile(text).split(unindented(snippet)).length - 1;
 
 /**
- * The lines that hold a range of a file, with enough lines around them to be unique in the sources.
+ * The lines that contain a range of a file. It adds lines around them until the text is unique in the sources.
  * @param {Sources} sources
  * @param {string} file
  * @param {{ start: number, end: number, replacement: string }} place
@@ -65,7 +65,7 @@ export const snippetOf = (sources, file, { start, end, replacement }) => {
 };
 
 /**
- * Current place of a fault's lines: in the listed file, or in the only other file that has them.
+ * Finds where the lines of a fault are now: in the listed file, or in the only other file that has them.
  * @param {Sources} sources
  * @param {Fault} fault
  * @returns {{ file: string, change: Change }}

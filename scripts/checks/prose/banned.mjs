@@ -1,5 +1,6 @@
 // Turns that readers read twice, and what to write instead. A turn is listed only if a plainer form exists in nearly
-// every sentence. Code, names and text in backticks are searched, too, so patterns are worded to miss them.
+// every sentence. The search also covers code, names and text in backticks, so the patterns are worded so that they do
+// not match them.
 const rule = (turn, instead) => ({ turn, instead });
 
 export const banned = [

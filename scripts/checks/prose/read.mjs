@@ -91,7 +91,7 @@ const nativePassages = (text) => {
   return joined(text, ranges).map((one) => ({ ...one, kind: "comments" }));
 };
 
-/** Paragraphs, items, cells and headings outside code blocks. */
+/** Collects paragraphs, list items, table cells and headings outside code blocks. */
 const markdownPassages = (text) => {
   const passages = [];
   let isCode = false;
@@ -134,8 +134,8 @@ export const proseFiles = (root) =>
     .filter((file) => !/(^|\/)(fixtures|node_modules|CHANGELOG\.md)(\/|$)/.test(file));
 
 /**
- * All passages of `files`, in order: file, line of the first word, kind and text. Comments also have their range of
- * characters.
+ * All passages of `files`, in order. Each has its file, the line of its first word, its kind and its text. A comment
+ * also has the range of its characters.
  */
 export const passages = (root, files) =>
   files.flatMap((file) =>

@@ -1,6 +1,6 @@
 /**
- * Checks that every backend makes before it touches memory. They follow from each kernel's declaration in kernels.ts.
- * Wrong sizes, offsets or storages throw a `ShapeError`, wrong element types a `DTypeError`.
+ * Checks that every backend makes before it touches memory. The checks follow from each kernel's declaration in
+ * kernels.ts. Wrong sizes, offsets or storages throw a `ShapeError`; wrong element types throw a `DTypeError`.
  */
 
 import { ConfigError, DTypeError, ShapeError } from "../../core/errors/errors.ts";
@@ -11,7 +11,7 @@ import type { KernelArgs, KernelName } from "../kernels/kernels.ts";
 import { kernelNames, kernels } from "../kernels/kernels.ts";
 import { type BufferSpec, type Cost, holdsIntegers, type Limit, type Signature } from "../kernels/signature.ts";
 
-/** The backend that checks: its element types, and a test for its live storages. */
+/** What a check needs from the backend: its element types, and a test whether a storage is live. */
 export interface StorageOwner {
   readonly name: BackendName;
   readonly real: RealDType;
@@ -43,7 +43,7 @@ export interface KernelPlan {
   readonly cost: Cost;
 }
 
-/** A declaration with access to its buffers by name. */
+/** A kernel's declaration, with a way to find its buffers by name. */
 type Declaration = Signature<Readonly<Record<string, BufferSpec>>, string, string, string>;
 
 /** List a pair of written buffers only once. */
@@ -81,7 +81,7 @@ export const kernelPlans = Object.fromEntries(
 
 const maxInt = 2 ** 31 - 1;
 
-/** An argument of a kernel, as shown in an error. */
+/** The text for an argument of a kernel in an error. */
 const told = (value: unknown): string => (value === undefined ? "undefined" : showWord(value));
 
 type Given = Readonly<Record<string, unknown>>;
@@ -195,7 +195,7 @@ const checkTypes = (kernel: KernelName, [first = "", ...rest]: readonly string[]
   }
 };
 
-/** Views of the current call, in buffer order. */
+/** Views of the buffers in the current call, in the order of the buffers. */
 const views: (View | null | undefined)[] = [];
 
 const checkApart = (kernel: KernelName, { buffers, apart }: KernelPlan, lengths: Sizes): void => {
@@ -275,9 +275,9 @@ const callError = (kernel: unknown, args: unknown): ShapeError =>
   });
 
 /**
- * Checks one kernel call: integers are in range, reals are numbers, and every buffer is live, belongs to this backend,
- * has its element type and is long enough from its offset. Outputs must not share memory with other buffers, except
- * where the kernel allows it.
+ * Checks one kernel call. Integers must be in range, and reals must be numbers. Every buffer must be live, belong to
+ * this backend, have its element type, and be long enough from its offset. Outputs must not share memory with other
+ * buffers, except where the kernel allows it.
  * @returns the number of elements that each buffer must have, by name
  * @throws ShapeError naming the kernel, the argument, the condition and the value
  * @throws DTypeError for a buffer of another element type

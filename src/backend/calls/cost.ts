@@ -1,6 +1,6 @@
 /**
- * Cost of a kernel call, computed from its sizes: arithmetic of products, and bytes of memory. Divided by a time it
- * gives the rates in profiles and benchmarks.
+ * The cost of a kernel call, computed from the sizes of the call: arithmetic operations of products, and bytes of
+ * memory. Profiles and benchmarks divide the cost by a time to get rates.
  */
 import { bytesPerElement } from "../../core/tensors/dtype.ts";
 import type { View } from "../backend.ts";
@@ -15,16 +15,16 @@ export interface KernelCost {
    */
   readonly flops: number;
   /**
-   * Minimum number of bytes that memory must read: each needed element once. `written`: minimum number of bytes
-   * written.
+   * Minimum number of bytes that memory must read: each needed element once. `written` is the minimum number of bytes
+   * that memory must write.
    */
   readonly read: number;
   readonly written: number;
 }
 
 /**
- * Cost of one call with checked arguments. Bytes follow from the element types of the given buffers. A kernel's scratch
- * memory does not count.
+ * Cost of one call with checked arguments. The bytes depend on the element types of the given buffers. A kernel's
+ * scratch memory does not count.
  */
 export const kernelCost = <K extends KernelName>(kernel: K, args: KernelArgs<K, View>): KernelCost => {
   const { buffers, lengths, cost } = kernelPlans[kernel];

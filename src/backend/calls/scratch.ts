@@ -1,6 +1,7 @@
 /**
- * Scratch memory that a kernel reserves in the thread pool (native/parallel.h). The pool keeps the maximum over all
- * calls. Sizes follow native/ and are slightly too large, because they differ by instruction set.
+ * Scratch memory that a kernel reserves in the thread pool (native/parallel.h). The pool keeps the most scratch memory
+ * that any call has needed. The sizes follow native/, but are slightly too large, because the actual sizes differ by
+ * instruction set.
  */
 import type { Capabilities, View } from "../backend.ts";
 import type { KernelArgs, KernelName, KernelTable } from "../kernels/kernels.ts";
@@ -51,7 +52,7 @@ const inputGradient = (sizes: Numbers<"m" | "n" | "k">, tiles: Tiles): KernelScr
 const weightGradient = (sizes: Numbers<"m" | "n" | "k">, tiles: Tiles): KernelScratch =>
   tiles === "float32" ? wholeProduct(Math.max(sizes.n, 513), sizes.k, sizes.m) : product(sizes, tiles);
 
-/** native/kernels/rows.h: partial column sums, one row of them per chunk of rows. */
+/** native/kernels/rows.h: partial sums of the columns, one row of sums for each chunk of rows. */
 const columnSums = (rows: number, width: number): KernelScratch => {
   const chunkRows = rows > 64 * 256 ? Math.ceil(rows / 256) : 64;
   return { perThread: 0, shared: 2 * floatBytes * Math.ceil(rows / chunkRows) * width };
@@ -60,7 +61,7 @@ const columnSums = (rows: number, width: number): KernelScratch => {
 /** native/kernels/reduce.h: one double-precision sum per 4,096 elements. */
 const sums = ({ n }: Numbers<"n">): KernelScratch => ({ perThread: 0, shared: 8 * Math.ceil(n / 4096) });
 
-/** Like `sums`, plus an incomplete chunk at the end of each range. */
+/** Like `sums`, with one more sum for the incomplete chunk at the end of each range. */
 const sumsOfRanges = ({ n, count }: Numbers<"n" | "count">): KernelScratch => ({
   perThread: 0,
   shared: 8 * (Math.ceil(n / 4096) + count),
@@ -75,14 +76,18 @@ const attention = ({ headDim, heads, keyHeads }: Numbers<"headDim" | "heads" | "
   shared: 0,
 });
 
-/** native/kernels/attention/backward.h and amx_backward.h, which needs more: all queries of a head. */
+/**
+ * native/kernels/attention/backward.h and amx_backward.h. The second needs more memory, because it keeps all queries of
+ * a head.
+ */
 const attentionBackward = (
   { headDim, queries, heads, keyHeads }: Numbers<"headDim" | "queries" | "heads" | "keyHeads">,
   tiles: Tiles,
 ): KernelScratch => {
   const width = up(headDim, 32);
   const all = up(queries, group);
-  // Gradients of keys and values stay in scratch until all heads that share them are done.
+  // Several heads share keys and values. The gradients of keys and values stay in scratch until all these heads are
+  // done.
   const shared = heads > keyHeads ? 2 * up(queries, block) * width : 0;
   const floats =
     tiles === "bfloat16"

@@ -1,6 +1,6 @@
 /**
- * Quantized weights in blocks, in the byte order that kernels read: native/kernels/blocks/form.h. The source is a GGUF
- * file. 16 rows form a panel.
+ * Quantized weights in blocks. The weights come from a GGUF file and are stored in the byte order that kernels read:
+ * native/kernels/blocks/form.h. 16 rows form a panel.
  */
 
 /** A block format. */
@@ -27,7 +27,7 @@ const form = (
   offset = 0,
 ): BlockForm => ({ name, fileValues, fileBytes, bits, offset, scales });
 
-/** All block formats. Kernels name one by its index. */
+/** All block formats. A kernel gets a format as an index in this list. */
 export const blockForms: readonly BlockForm[] = [
   form("Q4_0", [32, 18], 4, "offset", 8),
   form("Q4_1", [32, 20], 4, "minimum"),
@@ -39,19 +39,19 @@ export const blockForms: readonly BlockForm[] = [
   form("Q6_K", [256, 210], 6, "halved", 32),
 ];
 
-/** Values per block. The length of a row is a multiple of it. */
+/** Values per block. The length of a row is a multiple of this number. */
 export const blockValues = 32;
 /** Rows per panel. */
 export const panelRows = 16;
-/** Blocks of a row that share one scale of their scales. */
+/** Number of blocks of a row that form a group. The scales of these blocks are themselves scaled by one number. */
 export const nestedBlocks = 8;
-/** Bytes of a line: four values of each row of a panel. */
+/** Bytes of a line. A line holds four values of each row of a panel. */
 export const lineBytes = 64;
 
 const scaleBytes = { offset: 32, minimum: 64, nested: 32, halved: 32 } as const;
 const nestedBytes = { offset: 0, minimum: 0, nested: 64, halved: 32 } as const;
 
-/** Offsets of the binary16 scales in a block of the file. */
+/** Offsets in a block of the file at which binary16 scales are stored. */
 export const scalePlaces: Readonly<Record<BlockForm["scales"], readonly number[]>> = {
   offset: [0],
   minimum: [0, 2],

@@ -23,8 +23,8 @@ export const blockKernels = {
   }),
 
   /**
-   * Each value is rounded to float32 at most once. Without `ids` it reads rows from `first`. The caller checks the ids;
-   * kernels clamp them.
+   * Each value is rounded to float32 at most once. Without `ids`, rows are read from `first` on. The caller checks the
+   * ids; kernels clamp ids that are out of range.
    */
   blocksRows: kernel({
     purpose: "y[r, :] = w[ids[r], :], or w[first + r, :] without ids; w[n, k] is in blocks",

@@ -89,8 +89,8 @@ export const elementwiseKernels = {
   }),
 
   /**
-   * `ranges` holds the start and end of each range. Ranges must not overlap. Without an addend x is unchanged. Each sum
-   * has the same bits as from sumOfSquares.
+   * `ranges` holds the start and end of each range. Ranges must not overlap. If there is no addend, x is unchanged.
+   * Each sum has the same bits as a sum from sumOfSquares.
    */
   addSquares: kernel({
     purpose: "x += addend in the ranges, if addend is given; squares[r] = Σx² of range r",
@@ -110,7 +110,10 @@ export const elementwiseKernels = {
     shares: { y: ["x"] },
   }),
 
-  /** `tanh` = 0: x·Φ(x) with erf; 1: the tanh approximation (Hendrycks & Gimpel 2016). */
+  /**
+   * With `tanh` = 0, gelu is x·Φ(x), computed with erf. With `tanh` = 1, it is the tanh approximation (Hendrycks &
+   * Gimpel 2016).
+   */
   geluForward: kernel({
     purpose: "y = gelu(x)",
     buffers: { x: input, y: output },

@@ -43,13 +43,12 @@ export const linearKernels = {
   }),
 
   /**
-   * A branch that ends with dropout, and its residual connection. It saves the mask as bits: bit i mod 32 of word
-   * ⌊i/32⌋ is keep(i); bits past the last element are 0.
-   *
+   * A branch that ends with dropout, and its residual connection. The kernel saves the mask as bits: bit i mod 32 of
+   * word ⌊i/32⌋ is keep(i). Bits past the last element are 0.
    * keep(i) ⇔ word(i) ≥ round(p · 2³²). word(i) comes from Threefry-4x32-13 (core/random.ts) with the key (key0, key1,
-   * key2, key3). Elements are grouped in blocks of 64: with e = i mod 64, element i uses the counter (⌊i/64⌋·16 + e mod
-   * 16, row, site, 0) and takes word ⌊e/16⌋ of the four words. Here row = 0 and i counts the whole array. In attention,
-   * row = (b·H + h)·queries + query and i is the key's position.
+   * key2, key3). Elements are grouped in blocks of 64. With e = i mod 64, element i uses the counter (⌊i/64⌋·16 + e mod
+   * 16, row, site, 0) and takes word ⌊e/16⌋ of the four resulting words. Here row = 0 and i counts the whole array. In
+   * attention, row = (b·H + h)·queries + query and i is the key's position.
    */
   linearDropoutForward: kernel({
     purpose: "y[i] = addend[i] + h[i] · keep(i) / (1 − p), with h[M, N] = x[M, K] · w[N, K]ᵀ + bias[N]",
@@ -62,14 +61,14 @@ export const linearKernels = {
     cost: { flops: product },
   }),
 
-  /** With `add` = 1 and no factor, the product is added to dx. */
+  /** If there is no factor and `add` is 1, the product is added to dx. */
   linearBackwardInput: kernel({
     purpose: "dx[M, K] = dy[M, N] · w[N, K], elementwise times factor[M, K] if factor is given",
     buffers: { dy: activation, w: activation, factor: maybeActivation, dx: activationUpdate },
     ints: ["m", "n", "k", "add"],
     floats: [],
     lengths: ({ m, n, k }) => ({ dy: m * n, w: n * k, factor: m * k, dx: m * k }),
-    // A factor excludes `add`: it would have to multiply the product but not the old dx.
+    // A call with a factor must not have `add`, because the factor would multiply the product but not the old dx.
     limits: [
       { kind: "flag", flag: "add" },
       { kind: "zero", size: "add", given: "factor", where: "if there is a factor" },
@@ -103,7 +102,10 @@ export const linearKernels = {
     cost: { flops: product },
   }),
 
-  /** With `add` = 1 the product is added to dw. The split of the sum over M depends only on sizes, not on threads. */
+  /**
+   * With `add` = 1 the product is added to dw. The sum over M is split into parts; the parts depend only on sizes, not
+   * on threads.
+   */
   linearBackwardWeight: kernel({
     purpose: "dw[N, K] = dy[M, N]ᵀ · x[M, K]; dBias[N] += Σ over M of dy",
     buffers: { dy: activation, x: activation, dw: update, dBias: maybeUpdate },

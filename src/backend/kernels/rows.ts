@@ -147,14 +147,14 @@ export const rowKernels = {
 
   /**
    * Su et al. 2021, with an optional RMS norm of each head of q and k before it (Henry et al. 2020). Row r is at
-   * position p = start + r mod time, or at places[r] if `places` [rows] is given. Per head, with R = `rotaryDim` and h
-   * = R/2:
+   * position p = start + r mod time. If `places` [rows] is given, row r is at position p = places[r]. Per head, with R
+   * = `rotaryDim` and h = R/2:
    * z = x · rstd · gamma over D, y[i] = z[i]·cos[p, i] − z[i+h]·sin[p, i], y[i+h] = z[i+h]·cos[p, i] + z[i]·sin[p, i];
    * from channel R on, y is z. v is copied.
    * cos and sin are [tableRows, R/2]; D and R are even. The caller checks that places are below `tableRows`; a compiled
-   * backend clamps them. gammaQ and gammaK, each [D], are shared by all heads; null: z = x. With `together` = 1 one
-   * mean covers all heads of q, and one all heads of k; gammaQ is [H·D], gammaK [Hk·D]. Saves rstd = 1/√(mean(x²) +
-   * eps), [rows, H + Hk]; it is 1 without a norm.
+   * backend clamps invalid places. gammaQ and gammaK, each [D], are shared by all heads. If they are null, z = x. With
+   * `together` = 1 one mean covers all heads of q, and another mean covers all heads of k; gammaQ is [H·D], gammaK is
+   * [Hk·D]. The kernel saves rstd = 1/√(mean(x²) + eps), [rows, H + Hk]; rstd is 1 without a norm.
    * Row r of y depends only on row r of x and has the same bits for every number of rows.
    */
   rotaryForward: kernel({
@@ -217,7 +217,7 @@ export const rowKernels = {
     limits: rotaryLimits,
     cost: { touched: rotaryTables },
     split: {
-      // dz is dy rotated back.
+      // dz is dy rotated back, the gradient of z.
       scratch: { dz: (sizes) => rotaryLengths(sizes).packed },
       passes: [
         { reads: ["dy", "cos", "sin", "places"], writes: ["dz"] },

@@ -2,8 +2,8 @@
 
 type Access = "in" | "out" | "inout";
 /**
- * `activation`: real, or the backend's type for activations (`Capabilities.activations`). `index` and `bits` are 32-bit
- * integers: signed, or a word of bits.
+ * Types of elements. `activation` is real, or the backend's type for activations (`Capabilities.activations`). `index`
+ * and `bits` are 32-bit integers: `index` is signed, `bits` is a word of bits.
  */
 type Element = "real" | "activation" | "index" | "bits";
 
@@ -43,12 +43,12 @@ export const maybeBitsUpdate = spec("inout", "bits", true);
 export const holdsIntegers = ({ element }: Pick<BufferSpec, "element">): boolean =>
   element === "index" || element === "bits";
 
-/** A number for each name. */
+/** A number with each name. */
 export type Numbers<Names extends string> = { readonly [N in Names]: number };
 
 type Buffers = Readonly<Record<string, BufferSpec>>;
 type Names<B> = keyof B & string;
-/** Buffers of B whose spec is a `Spec`. */
+/** Names of the buffers in B whose specification is a `Spec`. */
 type NamesOf<B, Spec> = { [N in Names<B>]: B[N] extends Spec ? N : never }[Names<B>];
 type Written<B> = NamesOf<B, { access: "out" | "inout" }>;
 type Updated<B> = NamesOf<B, { access: "inout" }>;
@@ -62,7 +62,7 @@ export type Limit<Size extends string = string, Option extends string = string, 
   /** `size` is at least 1. Zero would divide by zero or leave a row without elements. */
   | { readonly kind: "positive"; readonly size: Size }
   | { readonly kind: "even"; readonly size: Size }
-  /** `size` is 0. With `given`: only if that buffer is given; `where` completes the error text. */
+  /** `size` must be 0. With `given`, this holds only if that buffer is given. `where` is the end of the error text. */
   | { readonly kind: "zero"; readonly size: Size; readonly given?: Option; readonly where?: string }
   /** [first, first + count) lies below `end`. */
   | { readonly kind: "range"; readonly first: Size; readonly count: Size; readonly end: Size }
@@ -93,9 +93,15 @@ export type Limit<Size extends string = string, Option extends string = string, 
 export interface Cost<B extends Buffers = Buffers, Size extends string = string> {
   /** Multiplications and additions of products. Absent: the kernel is limited by memory bandwidth. */
   readonly flops?: (sizes: Numbers<Size>) => number;
-  /** Number of touched elements, for buffers that a call touches only in part. Default: `lengths`. */
+  /**
+   * Number of touched elements, for buffers that a call touches only in part. For other buffers it is the number in
+   * `lengths`.
+   */
   readonly touched?: (sizes: Numbers<Size>) => { readonly [N in keyof B]?: number };
-  /** Buffers that are "inout" only because elements next to the written ones stay; none of it is read. */
+  /**
+   * Buffers whose elements are never read. They are "inout" only because elements next to the written elements keep their
+   * values.
+   */
   readonly unread?: readonly Updated<B>[];
   /** Buffers that are read only if the call's `add` is 1. */
   readonly readToAdd?: readonly Updated<B>[];
@@ -107,9 +113,11 @@ export interface Pass<Name extends string = string> {
   readonly writes: readonly Name[];
 }
 
-/** Splits a kernel with more buffers than a GPU can bind at once into passes that run in order. */
+/**
+ * How to split a kernel that has more buffers than a GPU can bind at once. The passes of the split kernel run in order.
+ */
 export interface Split<Name extends string = string, Size extends string = string, Scratch extends string = string> {
-  /** Buffers that one pass writes for another, with their number of elements. */
+  /** Buffers that one pass writes and another pass reads, with their number of elements. */
   readonly scratch: Readonly<Record<Scratch, (sizes: Numbers<Size>) => number>>;
   readonly passes: readonly Pass<Name | NoInfer<Scratch>>[];
 }
@@ -125,7 +133,10 @@ export interface Signature<B extends Buffers, I extends string, F extends string
   readonly buffers: B;
   /** Integer arguments (int32) in argument order. Lengths and strides count elements. */
   readonly ints: readonly I[];
-  /** Integer arguments that are words of a random key: any 32 bits, signed or unsigned. All others are sizes. */
+  /**
+   * Integer arguments that are words of a random key. They may be any 32 bits, signed or unsigned. All other integer
+   * arguments are sizes.
+   */
   readonly words?: readonly NoInfer<I>[];
   /** Real arguments in argument order. */
   readonly floats: readonly F[];
@@ -135,8 +146,8 @@ export interface Signature<B extends Buffers, I extends string, F extends string
   /** Activation buffers that must have the same element type. */
   readonly oneType?: readonly NoInfer<Activations<B>>[];
   /**
-   * For an output, the buffers that it may share memory with: it is the same array, or their rows interleave. Other
-   * pairs may share memory only if both are read-only.
+   * For an output, the buffers that may share memory with it, because they are the same array or their rows interleave.
+   * Other pairs of buffers may share memory only if both are read-only.
    */
   readonly shares?: { readonly [N in NoInfer<Written<B>>]?: readonly NoInfer<Names<B>>[] };
   readonly cost?: Cost<NoInfer<B>, NoInfer<I>>;

@@ -20,14 +20,14 @@ export const attentionSizes = [
 
 type AttentionSizes = Numbers<(typeof attentionSizes)[number]>;
 
-/** Length of a strided [batch, rows, width] buffer up to its last element. */
+/** Number of elements from the start of a strided [batch, rows, width] buffer up to its last element. */
 export const strided = (batch: number, batchStride: number, rows: number, stride: number, width: number): number =>
   batch === 0 || rows === 0 ? 0 : (batch - 1) * batchStride + (rows - 1) * stride + width;
 
 /** Number of words that hold one bit for each of `count` elements. */
 export const wordsOf = (count: number): number => Math.ceil(count / 32);
 
-/** With segments (`rows` > 0) the batch is one array of rows, divided among the sequences. */
+/** With segments (`rows` > 0), all sequences together are one array of rows. */
 export const attentionLengths = (s: AttentionSizes) => {
   const width = s.heads * s.headDim;
   const keyWidth = s.keyHeads * s.headDim;
@@ -59,23 +59,23 @@ export const pageRows = 32;
 
 const queryRows = (s: AttentionSizes): number => (s.rows > 0 ? s.rows : s.batch * s.queries);
 
-/** Sum of the numbers of keys that a sequence's queries see. */
+/** For each query of a sequence, the number of keys that it sees; the result is the sum. */
 const pairsSeen = ({ start, queries, causal, window }: AttentionSizes & Numbers<"causal" | "window">): number => {
   const end = start + queries;
   if (causal === 0) return queries * end;
-  // Queries from this position see a full window.
+  // From this position on, the window of a query is full.
   const whole = window === 0 ? end : Math.min(Math.max(window, start), end);
   return ((whole - start) * (start + whole + 1)) / 2 + (end - whole) * window;
 };
 
 /**
- * Number of (query, key) pairs times D: multiplications of one of attention's products. With segments, an estimate:
- * each sequence counts as the longest one, without earlier tokens.
+ * Number of multiplications in one of attention's products: the number of (query, key) pairs times D. With segments it
+ * is an estimate: each sequence counts as if it were the longest sequence and had no earlier tokens.
  */
 export const attended = (s: AttentionSizes & Numbers<"causal" | "window">): number =>
   s.queries === 0 ? 0 : (queryRows(s) * pairsSeen(s) * s.heads * s.headDim) / s.queries;
 
-/** Number of elements in the rows of queries, or of keys, without the gaps of a strided buffer. */
+/** Number of elements in the rows of queries, or in the rows of keys. The gaps of a strided buffer do not count. */
 export const queriesOf = (s: AttentionSizes): number => queryRows(s) * s.heads * s.headDim;
 export const keysOf = (s: AttentionSizes & Numbers<"window">): number => {
   const keys = s.start + s.queries;
@@ -86,7 +86,7 @@ export const keysOf = (s: AttentionSizes & Numbers<"window">): number => {
 /** Operations of a product of two factors; a multiplication and an addition count as two. */
 export const product = ({ m, n, k }: Numbers<"m" | "n" | "k">): number => 2 * m * n * k;
 
-/** Elements that an embedding reads. A row that several positions share counts once. */
+/** Number of elements that an embedding reads. A row that several positions share counts once. */
 export const gathered = (s: Numbers<"rows" | "vocabSize" | "time" | "channels">) => ({
   tokens: Math.min(s.rows, s.vocabSize) * s.channels,
   positions: Math.min(s.rows, s.time) * s.channels,

@@ -7,10 +7,11 @@ const lossSizes = ["rows", "columns", "first", "vocabSize"] as const;
 
 export const trainingKernels = {
   /**
-   * Losses in nats; 0 if targets[r] < 0 (ignored). Saves logSumExp, [rows].
-   * z [rows, vocabSize] is given whole, or in ranges of columns in ascending order: logits [rows, columns] hold the
-   * columns from `first`, and logSumExp covers the columns so far. Until the last range, losses[r] is −z of the target
-   * if its column has come, else 0. The first range overwrites losses and logSumExp.
+   * Losses in nats. A row with targets[r] < 0 is ignored and has the loss 0. Saves logSumExp, [rows].
+   * z [rows, vocabSize] is given in one call, or in several calls with ranges of columns in ascending order. logits
+   * [rows, columns] hold the columns of z from `first`, and logSumExp covers the columns so far. Until the last range,
+   * losses[r] is −z of the target if the column of the target has come, otherwise 0. The first range overwrites losses
+   * and logSumExp.
    */
   crossEntropyForward: kernel({
     purpose: "losses[r] = logSumExp(z[r, :]) − z[r, targets[r]]",
@@ -25,8 +26,8 @@ export const trainingKernels = {
   }),
 
   /**
-   * Computes columns [first, first + columns), whose z are in logits; 0 in ignored rows. dLoss is [1]; logSumExp covers
-   * all columns.
+   * Computes the gradient of columns [first, first + columns), whose z are in logits. It is 0 in ignored rows. dLoss is
+   * [1]; logSumExp covers all columns.
    */
   crossEntropyBackward: kernel({
     purpose: "dLogits = dLoss · (softmax(z) − onehot(target))",

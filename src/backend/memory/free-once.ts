@@ -1,6 +1,9 @@
 import type { Backend } from "../backend.ts";
 
-/** Wraps `free` so that it runs at most once, and not after the backend was closed, which frees everything. */
+/**
+ * Wraps `free` so that it runs at most once. It does not run after the backend was closed, because closing frees
+ * everything.
+ */
 export const freeOnce = (backend: Pick<Backend, "isClosed">, free: () => void): (() => void) => {
   let isFree = false;
   return () => {

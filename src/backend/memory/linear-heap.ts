@@ -1,6 +1,7 @@
 /**
- * Simulates the WebAssembly heap of native/heap.cc: returns its addresses, without memory. One free list, first fit,
- * adjacent free blocks merged. Linear memory never shrinks, so the process keeps all memory that was ever written.
+ * Simulates the WebAssembly heap of native/heap.cc. It returns the addresses that the heap would return, but has no
+ * memory. The heap has one free list, takes the first block that fits, and merges adjacent free blocks. Linear memory
+ * never shrinks, so the process keeps all memory that was ever written.
  */
 export interface LinearHeap {
   /** Address of a new block of `bytes` bytes. */

@@ -1,16 +1,17 @@
-/** Cache of freed memory for later storages. The compiled backends use it, and the counting backend. */
+/** A cache that keeps freed memory for later storages. The compiled backends and the counting backend use it. */
 
-/** Source of blocks. */
+/** The source from which the cache takes blocks. */
 export interface BlockSource {
   /** A handle, or -1 if no memory is left. */
   allocate(bytes: number): number;
   release(handle: number): void;
 }
 
-/** Freed blocks by size, over a source of blocks. */
+/** Freed blocks by size, and the source of new blocks. */
 export interface MemoryCache {
   /**
-   * A block of `bytes` bytes, one of the sizes of `blockBytes`: a freed block, else a new one. -1 if no memory is left.
+   * A block of `bytes` bytes, which must be a size that `blockBytes` returns. It is a freed block if there is one,
+   * otherwise a new block. The handle is -1 if no memory is left.
    */
   take(bytes: number): number;
   /** Keeps a block for the next `take` of its size. */
@@ -23,7 +24,10 @@ export interface MemoryCache {
 
 const smallestBlock = 64;
 
-/** Rounds up to one of eight sizes per power of two, so that storages of similar length can share blocks. */
+/**
+ * Rounds a number of bytes up to the next block size. There are eight sizes per power of two, so that storages of
+ * similar length can use the same blocks.
+ */
 export const blockBytes = (bytes: number): number => {
   if (bytes <= smallestBlock) return smallestBlock;
   const step = Math.max(smallestBlock, 2 ** (Math.floor(Math.log2(bytes - 1)) - 3));
@@ -31,9 +35,9 @@ export const blockBytes = (bytes: number): number => {
 };
 
 /**
- * Creates a cache over `source`. A training step frees its memory, and the next step finds its blocks here. Blocks of
- * different sizes are in use at different times, so a step's blocks add up to more than its peak. The cache holds up to
- * twice the peak; beyond that it returns all spare blocks to the source.
+ * Creates a cache over `source`. A training step frees its memory, and the next step finds its blocks here. A step uses
+ * blocks of different sizes at different times, so all its blocks together are larger than its peak. The cache holds up
+ * to twice the peak. Above that it returns all spare blocks to the source.
  */
 export const memoryCache = (source: BlockSource): MemoryCache => {
   const spare = new Map<number, number[]>();

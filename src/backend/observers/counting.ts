@@ -4,7 +4,7 @@ import { kernelScratch } from "../calls/scratch.ts";
 import { linearHeap } from "../memory/linear-heap.ts";
 import { blockBytes, memoryCache } from "../memory/memory-cache.ts";
 
-/** Properties of a backend that determine how much memory work needs. */
+/** Properties of a backend that determine how much memory a piece of work needs. */
 export interface MemoryKind extends Pick<Capabilities, "activations" | "tiles"> {
   /** Default "native". */
   readonly name?: BackendName;
@@ -19,8 +19,9 @@ export interface CountingBackend extends Backend {
   /** Maximum number of bytes in live storages at one time. */
   peakBytes(): number;
   /**
-   * Maximum number of bytes that the process would have held, including freed memory that the backend keeps. A system
-   * provides memory when it is first written, so a block counts as far as its storages have used it.
+   * Maximum number of bytes that the process would have held. This includes freed memory that the backend keeps. The
+   * system provides memory only when it is first written, so a block counts only up to the end of what its storages
+   * have used.
    */
   peakTouched(): number;
   /** Bytes of kernels' scratch memory, which is not freed. */
@@ -51,8 +52,8 @@ interface CountedBlock {
 }
 
 /**
- * Blocks in simulated memory. Freed blocks leave holes that later blocks fill if they fit. WebAssembly's memory never
- * shrinks, and a C library's heap hardly ever: a block above a hole is usually still in use.
+ * Blocks in simulated memory. Freed blocks leave holes, and later blocks fill a hole if they fit. WebAssembly's memory
+ * never shrinks. A C library's heap hardly ever shrinks, because a block above a hole is usually still in use.
  */
 const countedBlocks = (isWasm: boolean): TouchedBlocks => {
   const heap = linearHeap();
@@ -84,8 +85,8 @@ const countedBlocks = (isWasm: boolean): TouchedBlocks => {
 };
 
 /**
- * Opens a counting backend. It allocates and frees like a compiled backend but computes nothing, so it quickly measures
- * the memory that work needs. Reads return zeros, so the work must not depend on values.
+ * Opens a counting backend. It allocates and frees like a compiled backend but computes nothing, so it quickly finds
+ * how much memory a piece of work needs. Reads return zeros, so the work must not depend on values.
  * @param kind properties of the backend that it imitates.
  */
 export const openCounting = (kind: MemoryKind = { activations: "float32", tiles: null }): CountingBackend => {
@@ -128,7 +129,7 @@ export const openCounting = (kind: MemoryKind = { activations: "float32", tiles:
       perThread = Math.max(perThread, scratch.perThread);
       shared = Math.max(shared, scratch.shared);
     },
-    // Run the work: recorded calls need the same memory as direct ones.
+    // The work runs at once, because recorded calls need the same memory as direct calls.
     record(work) {
       work();
       return { owner: cache, numbers: new Float64Array(0) };

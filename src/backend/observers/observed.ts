@@ -3,7 +3,7 @@ import type { KernelArgs, KernelName } from "../kernels/kernels.ts";
 
 /**
  * Called after a kernel has run.
- * @param inner the backend itself; kernels run on it are not observed.
+ * @param inner the backend itself. The observer is not called for kernels that run on `inner`.
  */
 export type Observer = <K extends KernelName>(kernel: K, args: KernelArgs<K, View>, inner: Backend) => void;
 
@@ -13,7 +13,7 @@ export interface ObservedBackend extends Backend {
   observe<T>(observer: Observer, work: () => Promise<T>): Promise<T>;
 }
 
-/** Wraps `inner` so that its kernel calls can be observed. Closing either closes both. */
+/** Wraps `inner` so that its kernel calls can be observed. Closing `inner` or the wrapper closes both. */
 export const observed = (inner: Backend): ObservedBackend => {
   let current: Observer | undefined;
   return {

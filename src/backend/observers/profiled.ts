@@ -2,7 +2,7 @@ import type { Backend } from "../backend.ts";
 import { kernelCost } from "../calls/cost.ts";
 import { type KernelName, kernelNames } from "../kernels/kernels.ts";
 
-/** All calls of one kernel together. */
+/** Totals over all calls of one kernel. */
 export interface KernelProfile {
   /** Name of the kernel. */
   readonly kernel: KernelName;
@@ -12,7 +12,7 @@ export interface KernelProfile {
   readonly seconds: number;
   /** Arithmetic of products; 0 for kernels limited by memory bandwidth. */
   readonly flops: number;
-  /** Minimum number of bytes that memory must move. */
+  /** Minimum number of bytes that memory must read and write. */
   readonly bytes: number;
 }
 
@@ -23,12 +23,12 @@ export interface ProfiledBackend extends Backend {
 }
 
 /**
- * Wraps `inner` with a timer around each kernel. Closing either closes both. On every backend here, a kernel is done
- * when `run` returns, so the timer measures the work and the argument checks.
+ * Wraps `inner` with a timer around each kernel. Closing `inner` or the wrapper closes both. On every backend here, a
+ * kernel is done when `run` returns, so the timer measures the work and the checks of arguments.
  */
 export const profiled = (inner: Backend): ProfiledBackend => {
   const kept = new Map(kernelNames.map((kernel) => [kernel, { kernel, calls: 0, seconds: 0, flops: 0, bytes: 0 }]));
-  // Recorded calls bypass `run`. Without `record`, every call goes through it.
+  // Recorded calls would not pass through `run`. Without `record`, every call passes through `run`.
   const { record: _record, replay: _replay, moved: _moved, replayBeside: _replayBeside, ...rest } = inner;
   return {
     ...rest,

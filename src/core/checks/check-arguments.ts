@@ -1,6 +1,7 @@
 /**
- * Checks arguments from JavaScript programs, which no compiler has checked. A wrong argument gets a one-sentence error
- * instead of a TypeError from deep inside. These checks test an object's form, not its contents.
+ * Checks arguments from JavaScript programs, which no compiler has checked. A wrong argument gets an error of one
+ * sentence, instead of a TypeError from code deep inside the library. These checks test an object's form, not its
+ * contents.
  */
 
 import { ConfigError, DataError, ShapeError } from "../errors/errors.ts";
@@ -79,7 +80,7 @@ export const checkKeys = (where: string, value: unknown, names: readonly string[
   });
 };
 
-/** Makes a check from a form. Most forms describe results of the library's functions. */
+/** Makes a check from a form. Most forms describe objects that functions of the library return. */
 const checkForm =
   (what: string, form: Form) =>
   (where: string, value: unknown): void => {
@@ -187,7 +188,7 @@ const isLanguageModel = objectWith({
 });
 const checkLanguageModelForm = checkForm(languageModelForm, isLanguageModel);
 
-/** @param hint what to use instead of a worker model, whose weights are on another thread. */
+/** @param hint what to use instead of a model from `loadInWorker`, whose weights are on another thread. */
 export const checkLanguageModel = (where: string, value: unknown, hint: string): void => {
   if (isWorkerModel(value) && !isObject(Reflect.get(value as object, "model"))) {
     const got = "a worker model from loadInWorker";
@@ -270,7 +271,7 @@ export const checkBackendChoice = (where: string, value: unknown): void => {
   if (value !== undefined && typeof value !== "string") checkBackend(where, value);
 };
 
-/** Checks one of a few words, or undefined. */
+/** Checks that a value is one of a few words, or undefined. */
 export const checkChoice = (where: string, value: unknown, choices: readonly string[]): void => {
   if (value === undefined || choices.some((choice) => choice === value)) return;
   throw new ConfigError({ where, must: `must be ${alternatives(choices)}`, got: showWord(value) });

@@ -6,7 +6,7 @@ import { shorten, show, showWord } from "../text/show.ts";
 import { isRecord } from "./is-record.ts";
 import { isOptional, kindsWith, knownKeys, knownKinds, numberInUnion } from "./schema-fields.ts";
 
-/** Follows `path` into a plain value. */
+/** Returns the value at `path` in a plain value. */
 const valueAt = (value: unknown, path: readonly PropertyKey[]): unknown =>
   path.reduce<unknown>(
     (inner, key) => (typeof inner === "object" && inner !== null ? Reflect.get(inner, key) : undefined),
@@ -39,30 +39,30 @@ const requirement = (issue: z.core.$ZodIssue): string => {
   }
 };
 
-/** The given value, and a hint with the nearest of `names` if the value may be mistyped. */
+/** The given value. If the value may be mistyped, a hint names the nearest of `names`. */
 const instead = (given: unknown, names: readonly string[]): { readonly got: string; readonly hint?: string } => {
   const hint = typeof given === "string" ? nearest(given, names) : undefined;
   return { got: show(given), ...(hint === undefined ? {} : { hint }) };
 };
 
-/** `given` without keys whose value is undefined: they count as not set. */
+/** Copies `given` without the keys whose value is undefined, because these count as not set. */
 export const withoutUndefined = <T extends object>(given: T): { [K in keyof T]: Exclude<T[K], undefined> } =>
   Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as {
     [K in keyof T]: Exclude<T[K], undefined>;
   };
 
-/** A value may be unreadable, for example a revoked proxy. This is the user's mistake too. */
+/** Reading a value may fail, for example for a revoked proxy. This is a mistake of the user, too. */
 const check = <Schema extends z.ZodType>(schema: Schema, value: unknown, where: string) => {
   try {
-    // Each configuration is checked once, so zod must not compile a checking function: compiling takes longer than the
-    // check.
+    // zod must not compile a checking function: each configuration is checked only once, and compiling takes longer
+    // than the check.
     return schema.safeParse(value, { jitless: true });
   } catch (cause) {
     throw new ConfigError({ where, must: "must be plain data", got: "an unreadable object", cause });
   }
 };
 
-/** Error for `key` if another kind of the union at `path` has it; else undefined. */
+/** The error for `key` if another kind of the union at `path` has that key. Otherwise undefined. */
 const otherKind = (
   schema: z.ZodType,
   path: readonly PropertyKey[],
@@ -86,7 +86,10 @@ const kindFor = (schema: z.ZodType, path: readonly PropertyKey[], holder: unknow
   return kinds.length === 0 ? undefined : `${path.join(".")} ${alternatives(kinds)}`;
 };
 
-/** Hint for a missing field whose kind requires it, or whose optional object is present. */
+/**
+ * Hint for a missing field. The field is missing because its kind requires it, or because its optional object is
+ * present.
+ */
 const missingField = (
   schema: z.ZodType,
   { path, ...issue }: z.core.$ZodIssue,
@@ -102,7 +105,7 @@ const missingField = (
   };
 };
 
-/** Name of a field in an error: its flag, or its path in a file. */
+/** How an error names a field: by its flag, or by its path in a file. */
 export type FieldNamer = (path: readonly string[]) => string;
 
 const faultOf = (
@@ -112,7 +115,7 @@ const faultOf = (
   issue: z.core.$ZodIssue,
 ): ErrorDetails => {
   const call: FieldNamer = typeof where === "string" ? (path) => [where, ...path].join(".") : where;
-  // A record's key may have any length, so shorten it.
+  // A key of a record may have any length, so it is shortened.
   const path = issue.path.map((key) => shorten(String(key)));
   const place = { where: call(path), ...(path.length === 0 ? {} : { field: path.join(".") }) };
   const given = valueAt(value, issue.path);
@@ -145,12 +148,13 @@ const faultOf = (
   return { ...place, must: requirement(issue), ...instead(given, names), ...missingField(schema, issue, given) };
 };
 
-/** Maximum number of further errors in `others`. A list may have thousands. */
+/** Maximum number of further errors in `others`. A long list may have thousands of errors. */
 const mostOthers = 20;
 
 /**
- * Checks `value` against a schema. The error's line has the field, the condition and the value of the first issue. An
- * unknown key takes precedence and gets the nearest known key as a hint. `others` has the remaining issues.
+ * Checks `value` against a schema. The line of the error has the field, the condition and the value of the first issue.
+ * An unknown key takes precedence over other issues, and its hint is the nearest known key. `others` has the remaining
+ * issues.
  * @param where name of `value`, which precedes the field's path; or a function that names the field.
  * @throws ConfigError
  */
@@ -162,9 +166,9 @@ export const parseConfig = <Schema extends z.ZodType>(
   const result = check(schema, value, typeof where === "string" ? where : where([]) || "options");
   if (result.success) return result.data;
   const { issues } = result.error;
-  // A mistyped key takes precedence, because it explains why a value is missing.
+  // A mistyped key takes precedence, because the value that seems missing may be under the mistyped key.
   const first = (issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0]) as z.core.$ZodIssue;
-  // One issue per field: a value that is too large may violate two rules.
+  // Only one issue per field is reported, because a value that is too large may violate two rules.
   const placeOf = ({ path }: z.core.$ZodIssue): string => path.map(String).join(".");
   const byPlace = new Map(issues.toReversed().map((issue) => [placeOf(issue), issue]));
   byPlace.delete(placeOf(first));

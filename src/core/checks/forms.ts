@@ -1,6 +1,6 @@
 /** Forms of values from JavaScript programs: which members an object has, and the type of each. */
 
-/** Whether a value has a form. */
+/** A check whether a value has a form. */
 export type Form = (value: unknown) => boolean;
 
 export const isFunction: Form = (value) => typeof value === "function";
@@ -23,7 +23,10 @@ export const optional =
   (value) =>
     value === undefined || form(value);
 
-/** Form of a list whose elements have the given form. Holes in the list fail, although `every` skips them. */
+/**
+ * Form of a list whose elements have the given form. A list with holes fails the check. (`every` alone would skip
+ * holes.)
+ */
 export const listOf =
   (form: Form): Form =>
   (value) => {
@@ -33,7 +36,8 @@ export const listOf =
   };
 
 /**
- * Form of an object with at least these members. The members are listed once, because some checks run for each token.
+ * Form of an object that has at least these members. The list of members is made only once, because some checks run for
+ * each token.
  */
 export const objectWith = (members: Readonly<Record<string, Form>>): Form => {
   const wanted = Object.entries(members);

@@ -2,10 +2,10 @@ import { shorten, show } from "../text/show.ts";
 
 /**
  * Reads JSON from an untrusted file. Size and depth are checked before parsing, so a forged file cannot exhaust memory
- * or the stack. Afterwards plain recursion can walk the result.
+ * or the stack. After these checks, plain recursion can walk the result.
  */
 
-/** Maximum nesting of lists and objects: several times what our files use. */
+/** Maximum nesting of lists and objects. Our files use only a fraction of it. */
 const maxDepth = 64;
 
 /** Limits of a JSON text. */
@@ -18,19 +18,22 @@ export interface JsonLimits {
   /** Name of the text in errors. Default: "the file". */
   readonly what?: string;
   /**
-   * Whether keys are data, for example tensor names. Otherwise the key `__proto__` is refused, which no configuration
-   * has.
+   * Whether keys are data, for example tensor names. If they are not data, the key `__proto__` is refused; no
+   * configuration has this key.
    */
   readonly anyKey?: boolean;
 }
 
-/** Limits per kind of file. Parsing takes at most 200 MiB plus twice the file's size, for any contents. */
+/**
+ * Limits for each kind of file. With these limits parsing takes at most 200 MiB plus twice the file's size, for any
+ * contents.
+ */
 export const jsonLimits = {
   /** A configuration takes a few kilobytes. */
   config: { maxBytes: 2 ** 20 },
-  /** Large enough for vocabularies of other programs, so that an error can name their kind. */
+  /** This limit admits vocabularies of other programs, so that an error can name their kind. */
   tokenizer: { maxBytes: 2 ** 26, maxValues: 2 ** 21, maxKeys: 2 ** 19, anyKey: true },
-  /** Large enough for both moments of the deepest model allowed: 50,000 tensors with four keys each. */
+  /** This limit admits both moments of the deepest model that is allowed: 50,000 tensors with four keys each. */
   safetensorsHeader: { maxBytes: 2 ** 23, maxValues: 2 ** 19, maxKeys: 2 ** 18, what: "the header", anyKey: true },
 } as const satisfies Record<string, JsonLimits>;
 
@@ -53,13 +56,16 @@ const sign = {
   closeObject: 0x7d,
 } as const;
 
-/** Facts about a JSON text, found without parsing it. */
+/** What is known about a JSON text before it is parsed. */
 interface Scanned {
   readonly keys: number;
   readonly fault?: JsonFault;
 }
 
-/** Counts depth, values and keys in one pass. In UTF-8, the bytes of other characters never equal a structural byte. */
+/**
+ * Counts depth, values and keys in one pass over the bytes. In UTF-8, no byte of another character equals a structural
+ * byte.
+ */
 const scan = (bytes: Uint8Array, what: string, maxValues: number, maxKeys: number): Scanned => {
   let depth = 0;
   let values = 1;
@@ -156,8 +162,9 @@ const findDuplicateKey = (json: string): string | undefined => {
 };
 
 /**
- * Parses a JSON text in UTF-8 with at most 64 levels of lists and objects. Duplicate keys in an object are refused:
- * `JSON.parse` silently keeps the last one, so two readers of a file could see different values.
+ * Parses a JSON text in UTF-8 with at most 64 levels of lists and objects. Duplicate keys in an object are refused.
+ * `JSON.parse` silently keeps the last value of a duplicate key, so two programs that read a file could see different
+ * values.
  * @param refuse makes the error for a text that is too large, too deep, not JSON, or has a forbidden key.
  */
 export const parseJson = (bytes: Uint8Array, limits: JsonLimits, refuse: (fault: JsonFault) => Error): unknown => {

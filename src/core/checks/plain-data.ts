@@ -1,11 +1,13 @@
 import { ConfigError } from "../errors/errors.ts";
 import { show } from "../text/show.ts";
 
-/** More fields than any configuration has. */
+/** No configuration is nested so deep or has so many fields. */
 const maxDepth = 16;
 const maxFields = 10_000;
 
-/** Whether an object comes from `{}` or JSON, in this window or another one, and is not an instance of a class. */
+/**
+ * Whether an object is plain, as from `{}` or JSON, in this window or another window, and not an instance of a class.
+ */
 const isPlain = (value: object): boolean => {
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === null || Object.getPrototypeOf(prototype) === null;

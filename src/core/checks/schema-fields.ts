@@ -12,7 +12,7 @@ interface JsonSchema {
   readonly items?: JsonSchema;
   readonly const?: unknown;
   readonly default?: unknown;
-  /** Reference to another schema, for example "#/$defs/name". Recursive schemas have it. */
+  /** Reference to another schema, for example "#/$defs/name". Recursive schemas contain references. */
   readonly $ref?: string;
   readonly $defs?: Readonly<Record<string, JsonSchema>>;
 }
@@ -23,9 +23,9 @@ export interface ConfigField {
   readonly path: readonly string[];
   readonly type: "number" | "boolean" | "string" | "words";
   readonly description: string;
-  /** Allowed strings, if they are listed. A field of type "words" is a list of some of them. */
+  /** The strings that are allowed, if they are listed. A field of type "words" is a list of some of these strings. */
   readonly choices?: readonly string[];
-  /** Defaults of the field, one for each kind of its union that has the field. */
+  /** Defaults of the field. If the field is in a union, there is one default for each kind that has the field. */
   readonly defaults: readonly FieldDefault[];
 }
 
@@ -33,7 +33,7 @@ export interface ConfigField {
 export interface FieldDefault {
   /** Kind that has this default; undefined if the field is not in a union. */
   readonly kind: string | undefined;
-  /** undefined: the field has no default. */
+  /** If undefined, the field has no default. */
   readonly value: string | number | boolean | undefined;
 }
 
@@ -53,8 +53,8 @@ const isScalar = (value: unknown): value is string | number | boolean =>
   ["string", "number", "boolean"].includes(typeof value);
 
 /**
- * All settable fields of an object schema in order, with unions flattened. Flags and their help are generated from
- * them.
+ * All fields of an object schema that can be set, in order. The fields of all kinds of a union are included. Flags and
+ * their help are generated from these fields.
  */
 export const configFields = (schema: z.ZodType): readonly ConfigField[] => {
   const fields = new Map<string, ConfigField>();
@@ -63,7 +63,7 @@ export const configFields = (schema: z.ZodType): readonly ConfigField[] => {
     for (const alternative of alternatives(node)) {
       const { items } = alternative;
       if (alternative.type === "array") {
-        // Users cannot set lists of other values.
+        // Lists of other values are left out, because users cannot set them.
         if (items?.enum === undefined) continue;
         const choices = items.enum.map(String);
         fields.set(path.join("."), {
@@ -99,7 +99,7 @@ export const configFields = (schema: z.ZodType): readonly ConfigField[] => {
   return [...fields.values()];
 };
 
-/** JSON schemas of the value at `path`; several if the path passes through a union. */
+/** The JSON schemas of the value at `path`. There are several if the path passes through a union. */
 const schemasAt = (schema: z.ZodType, path: readonly PropertyKey[]): readonly JsonSchema[] => {
   const root = jsonSchema(schema);
   const named = (node: JsonSchema): readonly JsonSchema[] => {
@@ -122,7 +122,7 @@ export const knownKeys = (schema: z.ZodType, path: readonly PropertyKey[]): read
   ...new Set(schemasAt(schema, path).flatMap((node) => Object.keys(node.properties ?? {}))),
 ];
 
-/** Values of the discriminator at `path`, whose last element is the discriminator's name. */
+/** Values that the discriminator of a union can have. The last element of `path` is the name of the discriminator. */
 export const knownKinds = (schema: z.ZodType, path: readonly PropertyKey[]): readonly string[] =>
   schemasAt(schema, path.slice(0, -1)).flatMap((node) => {
     const kind = node.properties?.[String(path.at(-1))]?.const;

@@ -1,5 +1,5 @@
 /**
- * Calls `make`, which builds on resources that must be closed.
+ * Calls `make`, which makes something from resources that must be closed.
  * @param close closes the resources; called only if `make` throws.
  * @returns the result of `make`.
  */

@@ -8,8 +8,8 @@ export interface ErrorDetails {
   /** What was checked: an op, a file, an option. */
   readonly where: string;
   /**
-   * The function's argument or option that `where` names, for example "heads.0.layer". Absent: `where` names no single
-   * one.
+   * The argument or option of the function that `where` names, for example "heads.0.layer". Absent if `where` does not
+   * name a single argument.
    */
   readonly field?: string;
   /** The condition, for example "nEmbd must be divisible by nHead". */
@@ -25,10 +25,13 @@ export interface ErrorDetails {
   readonly cause?: unknown;
 }
 
-/** Maximum number of UTF-16 units of a message. With the program's name before it, an error line has at most 300. */
+/**
+ * Maximum number of UTF-16 units of a message. With the name of the program before the message, an error line has at
+ * most 300 units.
+ */
 export const longestMessage = 280;
 
-/** Largest length limit per part with which all parts fit into `room`. Only the longest parts are cut. */
+/** The largest length limit per part with which all parts fit into `room`. Only the longest parts are cut. */
 const fairShare = (parts: readonly string[], room: number): number => {
   let share = longestMessage;
   while (share > 1 && parts.reduce((sum, { length }) => sum + Math.min(length, share), 0) > room) share--;
@@ -36,20 +39,20 @@ const fairShare = (parts: readonly string[], room: number): number => {
 };
 
 /**
- * A hint of at most this length stays whole, since it may be a command to copy. `leastForOthers`: length that the other
- * parts keep.
+ * A hint of at most this length is not cut, because it may be a command to copy. `leastForOthers` is the length that
+ * the other parts keep.
  */
 const longestHint = 140;
 const leastForOthers = 80;
 
 /**
- * Builds the message: one line of at most `longestMessage` units, without control characters. If it is too long, parts
- * from the user lose their middle; the condition stays whole.
+ * Builds the message: one line of at most `longestMessage` units, without control characters. If the message is too
+ * long, parts that come from the user are cut in the middle. The condition is not cut.
  */
 const sentence = ({ where, must, got, hint }: ErrorDetails): string => {
   const say = (subject: string, instead: string, way: string): string =>
     `${subject}: ${oneLine(must)}${got === undefined ? "" : `; got ${instead}`}${hint === undefined ? "" : `; try ${way}`}`;
-  // Shorten before and after escaping: a part may be a whole file.
+  // A part is shortened before it is escaped and again afterwards, because it may be a whole file.
   const parts = [where, got ?? ""].map((part) => oneLine(shorten(part, longestMessage)));
   const others = Math.min(
     leastForOthers,
@@ -64,7 +67,7 @@ const sentence = ({ where, must, got, hint }: ErrorDetails): string => {
 
 /** Base class of all errors for a user's mistake: *where: what must hold; got …; try …*. */
 export abstract class ForetokenError extends Error {
-  /** Class name as a literal, because minifiers rename classes. */
+  /** The class name is a literal, because minifiers rename classes. */
   abstract override readonly name: string;
   readonly details: ErrorDetails;
 

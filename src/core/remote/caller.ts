@@ -1,7 +1,7 @@
 import { errorOfMessage, messageOfError } from "./error-message.ts";
 import { type CallerMessage, eventsAhead, type WorkerMessage } from "./messages.ts";
 
-/** Options of a call, in addition to its arguments. */
+/** What a caller can give to a call besides its arguments. */
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
   /** Callbacks, by the names that the method uses. */
@@ -11,15 +11,15 @@ export interface CallOptions {
 /** Calls methods of another thread. */
 export interface Caller {
   /**
-   * Yields the events of the method. Work begins when the first event is requested. Later the other thread is at most
-   * one event ahead. Leaving the loop waits until the other thread has ended the call.
+   * Yields the events of the method. The method starts when the first event is requested. Later the other thread is at
+   * most one event ahead. When the caller leaves the loop, it waits until the other thread has ended the call.
    */
   call(method: string, args: unknown, options?: CallOptions): AsyncGenerator<unknown, void, undefined>;
   /** Handles a message from the other thread. */
   take(message: WorkerMessage): void;
   /** Fails all calls, because the other thread has ended. */
   fail(error: Error): void;
-  /** Marks the running calls as no longer awaited. */
+  /** Marks the running calls, because nobody awaits them any more. */
   leave(): void;
 }
 
@@ -28,20 +28,20 @@ type Reply = WorkerMessage & { readonly type: "event" | "end" | "error" };
 interface Call {
   readonly callbacks: NonNullable<CallOptions["callbacks"]>;
   readonly replies: Reply[];
-  /** Errors of callbacks that the other thread awaited, by callback number. */
+  /** Errors that callbacks threw while the other thread awaited them, by callback number. */
   readonly thrown: Map<number, unknown>;
   /** Whether a reply is awaited. */
   waits: boolean;
-  /** Number of callbacks running here that the other thread awaits. */
+  /** Number of callbacks that run here while the other thread awaits them. */
   answering: number;
-  /** Reason why the call failed on this side: the other thread has ended. */
+  /** The reason why the call failed on this side: the other thread has ended. */
   failure: { readonly error: unknown } | undefined;
   wake: () => void;
 }
 
 /**
- * Reports whether any call is waiting for the other thread. A call whose callback is running waits for this thread
- * instead.
+ * Reports whether any call is waiting for the other thread. While a callback of a call runs here, it is the other
+ * thread that waits, so that call does not count.
  * @param waiting as in `createCaller`.
  */
 const waitTeller = (calls: ReadonlyMap<number, Call>, waiting: (somebody: boolean) => void) => {
@@ -91,7 +91,8 @@ const answerOf = async (
   const error = await run().then(
     () => null,
     (thrown: unknown) => {
-      // The other thread throws this error where it called the callback. The end of the call shows the result.
+      // The other thread throws this error at the place where it called the callback. How the call ends shows what
+      // became of the error.
       state.thrown.set(asked, thrown);
       return messageOfError(thrown);
     },
@@ -104,8 +105,8 @@ const answerOf = async (
 /**
  * Creates a caller.
  * @param post sends a message to the other thread.
- * @param waiting called with true when a call starts to wait for the other thread, and with false when none waits any
- * more.
+ * @param waiting called with true when a call starts to wait for the other thread, and with false when no call waits
+ * any more.
  */
 export const createCaller = (
   post: (message: CallerMessage) => void,
@@ -113,7 +114,7 @@ export const createCaller = (
 ): Caller => {
   const calls = new Map<number, Call>();
   let called = 0;
-  /** Error with which the other thread ended. */
+  /** The error with which the other thread ended. */
   let gone: Error | undefined;
   const { tellWaiting, leave } = waitTeller(calls, waiting);
 
@@ -130,7 +131,7 @@ export const createCaller = (
       let open = false;
       let isFirst = true;
       try {
-        // Throws if the arguments cannot be sent; the call does not start then.
+        // If the arguments cannot be sent, this line throws, and the call does not start.
         post({ type: "call", call, method, args, aborted: signal?.aborted === true });
         open = true;
         signal?.addEventListener("abort", abort);
@@ -138,17 +139,18 @@ export const createCaller = (
           const message = await nextReply(state, tellWaiting);
           if (message.type === "event") {
             yield message.value;
-            // Request the second event only after the first was taken, so that leaving the loop at once starts no
-            // further work.
+            // The second event is requested only after the caller has taken the first event, so that a caller that
+            // leaves the loop at once causes no further work.
             post({ type: "more", call, events: isFirst ? 1 + eventsAhead : 1 });
             isFirst = false;
             continue;
           }
           open = false;
           if (message.type === "end") return;
-          // Throw the callback's error object itself, not a copy.
+          // The error object that the callback threw is thrown itself, not a copy.
           if (message.callback !== null) throw state.thrown.get(message.callback);
-          // The other thread aborts with its own signal. Throw the reason of the caller's signal.
+          // The other thread aborts with the reason of its own signal. The caller gets the reason of the caller's
+          // signal.
           if (message.error.name === "AbortError" && signal?.aborted === true) throw signal.reason;
           throw errorOfMessage(message.error);
         }

@@ -11,7 +11,10 @@ import {
 import { systemErrorCode } from "../errors/system-error.ts";
 import { show } from "../text/show.ts";
 
-/** An error in a form that can be sent. A structured clone would lose its class and fields. */
+/**
+ * An error in a form that can be sent between threads. A structured clone would lose the class and the fields of the
+ * error.
+ */
 export interface ErrorMessage {
   readonly name: string;
   readonly message: string;

@@ -1,7 +1,7 @@
 /** Messages between two threads: one calls methods, the other runs them. */
 import type { ErrorMessage } from "./error-message.ts";
 
-/** From the calling thread. `call` identifies the call. */
+/** A message from the calling thread. `call` identifies the call. */
 export type CallerMessage =
   | {
       readonly type: "call";
@@ -20,7 +20,7 @@ export type CallerMessage =
   /** Callback number `asked` has returned, or thrown `error`. */
   | { readonly type: "answer"; readonly call: number; readonly asked: number; readonly error: ErrorMessage | null };
 
-/** From the working thread. */
+/** A message from the working thread. */
 export type WorkerMessage =
   | { readonly type: "event"; readonly call: number; readonly value: unknown }
   | { readonly type: "end"; readonly call: number }
@@ -31,7 +31,7 @@ export type WorkerMessage =
       /** Number of the callback that threw the error; null if the method threw it. */
       readonly callback: number | null;
     }
-  /** Calls the caller's callback `name`; the answer has the number `asked`. */
+  /** Calls the callback `name` of the caller. The answer to this message has the number `asked`. */
   | {
       readonly type: "callback";
       readonly call: number;
@@ -49,7 +49,7 @@ export const filesIn = (message: WorkerMessage): ArrayBuffer[] => {
 };
 
 /**
- * Number of events that the worker may be ahead of its reader, so that neither thread waits for the other at each
- * event.
+ * Number of events that the worker may be ahead of the thread that reads them, so that neither thread has to wait for
+ * the other at each event.
  */
 export const eventsAhead = 1;

@@ -4,12 +4,14 @@
  */
 import type { Caller } from "./caller.ts";
 
-/** A thread for one user, until it is released. */
+/** A thread that belongs to one user until the user releases it. */
 export interface WorkerThread extends Pick<Caller, "call"> {
   isAlive(): boolean;
   /** The thread's running calls no longer keep the process alive. The thread ends when it is released. */
   leave(): void;
-  /** Returns the thread to the pool. If the pool does not keep it, it ends, and its running calls fail. */
+  /**
+   * Returns the thread to the pool. If the pool does not keep the thread, the thread ends, and its running calls fail.
+   */
   release(): void;
 }
 

@@ -1,14 +1,14 @@
 import { errorOfMessage, messageOfError } from "./error-message.ts";
 import type { CallerMessage, WorkerMessage } from "./messages.ts";
 
-/** What a worker's method gets in addition to its arguments. */
+/** What a method of a worker gets besides its arguments. */
 export interface CallContext {
   readonly signal: AbortSignal;
-  /** Calls a callback of the caller and waits for it. The callback's error is thrown here. */
+  /** Calls a callback of the caller and waits for its result. If the callback throws, its error is thrown here. */
   ask(name: string, ...args: readonly unknown[]): Promise<void>;
 }
 
-/** Methods by name. A method yields the events of the caller's iterator. */
+/** Methods by name. The caller iterates over the events that a method yields. */
 export type Methods = Readonly<Record<string, (args: never, context: CallContext) => AsyncGenerator<unknown, void>>>;
 
 interface Call {

@@ -5,7 +5,7 @@ import { type CallerMessage, filesIn, type WorkerMessage } from "./messages.ts";
 import type { StartedThread } from "./pool.ts";
 import { type Methods, serve } from "./server.ts";
 
-/** The used part of a worker's global object. */
+/** The properties of a worker's global object that this file uses. */
 interface WorkerScope {
   onmessage: ((event: { readonly data: unknown }) => void) | null;
   postMessage(message: WorkerMessage, give: ArrayBuffer[]): void;
@@ -21,7 +21,7 @@ const noWorker = (got: string, cause?: unknown): ConfigError =>
   });
 
 /**
- * Starts a worker with `make`; its module must call `serveWorker`.
+ * Starts a worker with `make`. The module of the worker must call `serveWorker`.
  * @throws ConfigError if the page cannot start a worker; a later call may fail with this error too.
  */
 export const startWorker = (make: () => Worker): StartedThread => {
@@ -38,7 +38,8 @@ export const startWorker = (make: () => Worker): StartedThread => {
     worker.terminate();
   };
   worker.onmessage = ({ data }) => caller.take(data as WorkerMessage);
-  // An event without a message means that the module could not be loaded; otherwise code in it threw an uncaught error.
+  // An event without a message means that the module could not be loaded. An event with a message means that code in
+  // the module threw an error that nothing caught.
   worker.onerror = ({ message }: { readonly message?: string }) => {
     end();
     caller.fail(
@@ -55,7 +56,7 @@ export const startWorker = (make: () => Worker): StartedThread => {
   };
 };
 
-/** A worker's module calls this. */
+/** The module of a worker calls this function. */
 export const serveWorker = (methods: Methods): void => {
   const scope = globalThis as unknown as WorkerScope;
   serve(methods, {

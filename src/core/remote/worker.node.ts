@@ -6,8 +6,8 @@ import { createPool, type StartedThread, type ThreadPool, type WorkerThread } fr
 import { type Methods, serve } from "./server.ts";
 
 const start = (entry: URL): StartedThread => {
-  // A thread inherits the program's flags, but Node refuses --input-type for a file. Passing a filtered list instead is
-  // not possible: Node would refuse the engine's flags in it, such as --expose-gc.
+  // A thread inherits the flags of the program, but Node refuses --input-type for a file. A filtered list of flags is
+  // not a way out: Node refuses the engine's flags in such a list, for example --expose-gc.
   const inherits = !process.execArgv.some((flag) => flag.startsWith("--input-type"));
   const worker = new Worker(entry, { env: SHARE_ENV, ...(inherits ? {} : { execArgv: [] }) });
   const caller = createCaller(
@@ -17,7 +17,7 @@ const start = (entry: URL): StartedThread => {
   let isAlive = true;
   let failure: Error | undefined;
   worker.on("message", (message: WorkerMessage) => caller.take(message));
-  // Wait for "exit" before calls fail: only then are the thread's files closed and its locks free.
+  // Calls fail only after "exit", because only then the files of the thread are closed and its locks are free.
   worker.on("error", (error) => {
     failure = error;
     isAlive = false;
@@ -26,8 +26,8 @@ const start = (entry: URL): StartedThread => {
     isAlive = false;
     caller.fail(failure ?? new Error(`the worker thread has ended (${status})`));
   });
-  // Only a waiting caller keeps the process alive. Call this after adding listeners: each added listener keeps it alive
-  // again.
+  // The process must stay alive only while a caller waits. This must be called after listeners are added, because each
+  // added listener keeps the process alive again.
   worker.unref();
   return { caller, isAlive: () => isAlive, end: () => void worker.terminate() };
 };
@@ -46,7 +46,7 @@ export const prepareThread = (entry: URL): void => poolOf(entry).prepare();
 /** Takes a thread with the module `entry`, which must call `serveThread`. */
 export const takeThread = (entry: URL): WorkerThread => poolOf(entry).take();
 
-/** A thread's module calls this. */
+/** The module of a thread calls this function. */
 export const serveThread = (methods: Methods): void => {
   const port = parentPort;
   if (port === null) throw new Error("this module must run in a worker thread");

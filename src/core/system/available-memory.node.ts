@@ -5,14 +5,14 @@ import { freemem } from "node:os";
 export interface FreeMemory {
   /** Bytes that can be allocated without swapping. */
   readonly bytes: number;
-  /** The container's limit, if it is the lower bound; else null. */
+  /** The container's limit, if less memory is left under this limit than on the machine. Otherwise null. */
   readonly container: number | null;
 }
 
 /** Reads a small file; undefined if it cannot be read. */
 export type ReadSmallFile = (path: string) => string | undefined;
 
-/** Larger than any of these files. */
+/** Size of the buffer. All files that are read here are smaller. */
 const maxBytes = 2 ** 18;
 
 const close = (file: number | undefined): void => {
@@ -20,11 +20,11 @@ const close = (file: number | undefined): void => {
   try {
     closeSync(file);
   } catch {
-    // Ignore errors of closing: the file was only read.
+    // An error from closing is ignored, because the file was only read.
   }
 };
 
-/** Files of /proc and /sys report no size. Read until the end, or until there is too much. */
+/** Files of /proc and /sys report no size, so this reads until the file ends or the buffer is full. */
 const readSmallFile: ReadSmallFile = (path) => {
   let file: number | undefined;
   try {
@@ -44,7 +44,7 @@ const readSmallFile: ReadSmallFile = (path) => {
   }
 };
 
-/** The number in a file; undefined for `max`, which means no limit, or if the file is missing. */
+/** The number in a file. It is undefined if the file is missing, or contains `max`, which means no limit. */
 const numberIn = (text: string | undefined): number | undefined =>
   text !== undefined && /^\d+\s*$/u.test(text) ? Number(text) : undefined;
 
@@ -59,7 +59,7 @@ interface Group {
   readonly reclaimable: number;
 }
 
-/** Larger limits mean no limit: version 1 writes the largest multiple of a page. */
+/** A larger limit means no limit: version 1 writes the largest multiple of a page. */
 const noLimit = 2 ** 60;
 
 /** Control groups of version 2. */
@@ -80,7 +80,10 @@ const readLegacy = (read: ReadSmallFile, folder: string): Group | undefined => {
   return { limit, used, reclaimable: fieldOf(read(`${folder}/memory.stat`), "total_inactive_file") };
 };
 
-/** Folders from `path` up to the root of the tree. A container sees its own group as the root, for any path. */
+/**
+ * Folders from `path` up to the root of the tree. In a container, the root is the container's own group, for any
+ * `path`.
+ */
 const levels = (root: string, path: string): readonly string[] => {
   const names = path.split("/").filter((name) => name !== "" && name !== "..");
   return Array.from({ length: names.length + 1 }, (_, up) => [root, ...names.slice(0, names.length - up)].join("/"));
@@ -102,9 +105,9 @@ const groupsOf = (read: ReadSmallFile): readonly Group[] => {
 };
 
 /**
- * Free memory according to Linux's files: the minimum of MemAvailable and of each control group's free memory, from the
- * process's own group up to the root. A group's free memory is its limit minus the use that cannot be reclaimed. Swap
- * does not count: training that swaps would hardly progress.
+ * Free memory according to Linux's files. It is the smallest of MemAvailable and the free memory of each control group,
+ * from the process's own group up to the root. The free memory of a group is its limit minus the used memory that
+ * cannot be reclaimed. Swap does not count: training that swaps would hardly progress.
  * @returns undefined without MemAvailable, on another system.
  */
 export const freeMemoryFrom = (read: ReadSmallFile): FreeMemory | undefined => {

@@ -7,8 +7,8 @@ export interface Launched {
 }
 
 /**
- * Environment variables with a rank's number and the number of ranks, by launcher. Slurm's own numbers are not enough:
- * `srun` also gives them to independent tasks.
+ * Environment variables that contain the number of a rank and the number of ranks, for each launcher. Slurm's own
+ * variables are not enough, because `srun` also gives them to independent tasks.
  */
 const names = [
   // Open MPI's mpirun.
@@ -22,7 +22,7 @@ const names = [
 const countOf = (value: string | undefined): number =>
   value === undefined || value === "" ? Number.NaN : Number(value);
 
-/** @returns null for a process without a launcher, and for the only rank. */
+/** @returns null if no launcher started this process, or if it is the only rank. */
 export const launchedRank = (env: NodeJS.ProcessEnv = process.env): Launched | null => {
   for (const [rankName, sizeName] of names) {
     const [rank, size] = [countOf(env[rankName]), countOf(env[sizeName])];
@@ -36,7 +36,8 @@ export const hasLauncher = (env: NodeJS.ProcessEnv = process.env): boolean =>
   names.some(([rankName]) => env[rankName] !== undefined);
 
 /**
- * Whether Open MPI's mpirun kills ranks about a second after a signal, its default, even if they have not saved yet.
+ * Whether Open MPI's mpirun kills ranks about a second after a signal, even if they have not saved yet. This is the
+ * default of mpirun.
  */
 export const endsRanksSoon = (env: NodeJS.ProcessEnv = process.env): boolean =>
   env.OMPI_COMM_WORLD_RANK !== undefined && env.OMPI_MCA_odls_base_sigkill_timeout === undefined;

@@ -1,7 +1,10 @@
 /** Facts about the machine and the runtime of this program. */
 import { arch, availableParallelism, cpus, release, totalmem, type } from "node:os";
 
-/** Name and version of the runtime. Deno and Bun report the Node version that they follow as Node's own. */
+/**
+ * Name and version of the runtime. Deno and Bun report a version of Node too: the version with which they are
+ * compatible.
+ */
 const runtimeName = (): string => {
   const { deno, bun } = process.versions;
   if (deno !== undefined) return `Deno ${deno}`;
@@ -11,13 +14,13 @@ const runtimeName = (): string => {
 /** Facts about this machine, for lines and reports. */
 export interface MachineFacts {
   readonly cpu: string;
-  /** Number of threads that the machine runs at a time. */
+  /** Number of threads that the machine runs at the same time. */
   readonly cores: number;
   readonly memoryBytes: number;
   readonly os: string;
   /** As in `process.version`. */
   readonly node: string;
-  /** Version with the runtime's name, which may be Deno or Bun. */
+  /** Version of the runtime, with its name, which may be Deno or Bun. */
   readonly runtime: string;
 }
 

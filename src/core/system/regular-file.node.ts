@@ -9,11 +9,14 @@ const maxBytesPerCall = 2 ** 30;
 export interface ReadLimits {
   /** Maximum file size. A larger file is refused before memory is allocated for it. */
   readonly maxBytes: number;
-  /** Whether to follow links. Default false: an untrusted folder could link to any file of the user. */
+  /**
+   * Whether to follow links. Default: false, because a folder from an untrusted source could link to any file of the
+   * user.
+   */
   readonly followLinks?: boolean;
 }
 
-/** A path that exists but was not read, because of its kind or size. It has the parts of an error line. */
+/** A path that exists but was not read, because of its kind or its size. The error has the parts of an error line. */
 export class UnreadableFileError extends Error {
   override readonly name = "UnreadableFileError";
   readonly must: string;
@@ -36,7 +39,7 @@ const mustBeFile = "the path must be a regular file";
  * @throws UnreadableFileError if it is not a regular file; the system's own error if the system refuses.
  */
 export const openRegularFile = async (path: string, followLinks = false): Promise<FileHandle> => {
-  // Do not block: opening a pipe would wait for a writer. Windows has neither flag.
+  // The open must not block: opening a pipe would wait for a writer. Windows has neither flag.
   const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
   const file = await open(path, O_RDONLY | O_NONBLOCK | (followLinks ? 0 : O_NOFOLLOW)).catch((error: unknown) => {
     const code = systemErrorCode(error);
@@ -56,8 +59,8 @@ export const openRegularFile = async (path: string, followLinks = false): Promis
 };
 
 /**
- * Reads a whole regular file into its own buffer, so that numbers in it can be aligned.
- * @param onPiece gets each piece as soon as it is read, while the next one is being read.
+ * Reads a whole regular file into a buffer of its own, so that numbers in the buffer can be aligned.
+ * @param onPiece gets each piece as soon as it is read, while the next piece is being read.
  * @throws UnreadableFileError if it is not a regular file, or is larger than `maxBytes`; else the system's own error.
  */
 export const readRegularFile = async (

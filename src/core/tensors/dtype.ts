@@ -1,18 +1,18 @@
 export type RealDType = "float32" | "float64";
 /**
  * Element types of device buffers. `float64` exists only on the reference backend, for gradient checks. `bfloat16`
- * exists on backends that multiply it directly, for activations between products.
+ * exists on backends that multiply bfloat16 directly. They use it for activations between products.
  */
 export type DType = RealDType | "bfloat16" | "int32";
 
 /**
- * Number format of the operands of matrix products; sums and everything else are float32. bfloat16 has the range of
+ * Number format of the operands of matrix products. Sums and all other values are float32. bfloat16 has the range of
  * float32 with 8 bits of precision, and is faster if the CPU multiplies it directly.
  */
 export type ProductDType = "float32" | "bfloat16";
 
 export const dtypeChoices = ["auto", "float32", "bfloat16"] as const satisfies readonly (ProductDType | "auto")[];
-/** Number format of product operands; `auto` is the faster one on the backend. */
+/** Number format of the operands of products. `auto` takes the format that is faster on the backend. */
 export type DTypeChoice = (typeof dtypeChoices)[number];
 
 export type HostArray = Float32Array | Float64Array | Int32Array;
@@ -31,7 +31,7 @@ export const epsilon = { float32: 2 ** -23, float64: 2 ** -52, bfloat16: 2 ** -7
   number
 >;
 
-/** A zeroed host array of `length` elements. On the host bfloat16 is stored as float32; backends convert it. */
+/** A host array of `length` zeros. On the host bfloat16 is stored as float32; backends convert it. */
 export const hostArray = (dtype: DType, length: number): HostArray => {
   switch (dtype) {
     case "float32":
@@ -47,7 +47,7 @@ export const hostArray = (dtype: DType, length: number): HostArray => {
 /** Rounds each value to float32, then to the nearest bfloat16, ties to even. NaN stays NaN. */
 export const toBfloat16 = (values: ArrayLike<number>): Uint16Array => {
   const singles = values instanceof Float32Array ? values : new Float32Array(values);
-  // Use signed words: V8 stores unsigned 32-bit words as doubles, which is several times slower.
+  // The words are signed, because V8 stores unsigned 32-bit words as doubles, which is several times slower.
   const words = new Int32Array(singles.buffer, singles.byteOffset, singles.length);
   const narrow = new Uint16Array(words.length);
   for (let i = 0; i < words.length; i++) {

@@ -1,6 +1,6 @@
 import type { Shape } from "./shape.ts";
 
-/** A named float32 array on the host, as in files. */
+/** A float32 array with a name, on the host, as files store it. */
 export interface NamedTensor {
   readonly name: string;
   /** Row-major; [] is a scalar. */
@@ -8,15 +8,15 @@ export interface NamedTensor {
   readonly data: Float32Array;
 }
 
-/** A tensor whose values are read when they are written to a file, so the host never holds the whole model. */
+/** A tensor whose values are read only when they are written to a file, so the host never holds the whole model. */
 export interface LazyTensor extends Omit<NamedTensor, "data"> {
   /** Row-major, with the number of elements of `shape`. */
   readonly read: () => Promise<Float32Array>;
 }
 
 /**
- * A tensor of a file, read in parts on demand, so neither the file nor the tensor is ever in memory as a whole. Its
- * shape and position were checked against the file's length.
+ * A tensor of a file that is read in parts on demand, so neither the whole file nor the whole tensor is ever in memory.
+ * The shape and the position of the tensor were checked against the length of the file.
  */
 export interface StoredTensor {
   readonly name: string;
@@ -33,7 +33,10 @@ export interface StoredTensor {
   readonly blocks?: {
     /** As `Q4_K`. */
     readonly form: string;
-    /** Rows `first` to `first + count − 1`: a new array, or a part of `into` if it is long enough. */
+    /**
+     * Rows `first` to `first + count − 1`. If `into` is long enough, the result is a part of `into`; otherwise it is a
+     * new array.
+     */
     readonly read: (first: number, count: number, into?: Uint8Array) => Promise<Uint8Array>;
   };
   /** Reads rows as bfloat16 words, a new array. Absent if the file does not store this tensor as bfloat16. */

@@ -1,8 +1,9 @@
 /**
- * Longer words are not mistyped names. The limit also bounds the time, which grows with the product of both lengths.
+ * Maximum length of a word that may be a mistyped name. It also limits the time, which grows with the product of the
+ * lengths of both words.
  */
 const longestWord = 64;
-/** More names than any choice has. */
+/** No choice has this many names. */
 const mostNames = 500;
 
 /** Number of edits (insert, delete, replace, swap of neighbours) between two words. */
@@ -25,13 +26,14 @@ const editDistance = (a: string, b: string): number => {
 };
 
 /**
- * Maximum number of edits between a name and a mistyped form of it. A word farther from all names is a different word.
+ * Maximum number of edits that turn a name into a mistyped form of it. If all names need more edits, the word is a
+ * different word.
  */
 export const mostEdits = (word: string): number => Math.max(2, Math.floor(0.4 * word.length));
 
 /**
- * The name most similar to `word`, for "try …" after a typing error. Undefined if there are no names, or the word is
- * too long to be mistyped. The amount of work is bounded for any word.
+ * The name that is most similar to `word`, for "try …" after a typing error. Undefined if there are no names, or if the
+ * word is too long to be mistyped. The work is limited for any word.
  * @param farthest maximum number of edits between the two.
  */
 export const nearest = (

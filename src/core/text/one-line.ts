@@ -1,6 +1,7 @@
 /**
- * Characters that a terminal interprets instead of showing, or that break or reorder a line: the control characters C0
- * (with line ends and tabs), DEL and C1, the separators U+2028 and U+2029, and the bidirectional controls.
+ * Characters that a terminal interprets instead of showing, and characters that break or reorder a line. They are the
+ * control characters C0 (with line ends and tabs), DEL and C1, the separators U+2028 and U+2029, and the bidirectional
+ * controls.
  */
 export const controls =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for

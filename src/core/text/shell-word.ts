@@ -1,6 +1,6 @@
 import { controls } from "./one-line.ts";
 
-/** A control character as bytes in the shells' `$'…'` form: `\033`. */
+/** A control character as bytes in the form `$'…'` of shells: `\033`. */
 const octal = (control: string): string =>
   Array.from(new TextEncoder().encode(control), (byte) => `\\${byte.toString(8).padStart(3, "0")}`).join("");
 
@@ -8,11 +8,14 @@ const octal = (control: string): string =>
 export const quoteWord = (word: string): string => {
   if (/^[\w@%+=:,./-]+$/u.test(word)) return word;
   if (word.search(controls) >= 0) return `$'${word.replace(/[\\']/gu, "\\$&").replace(controls, octal)}'`;
-  // Double quotes work in every shell, except around characters that are special in a shell.
+  // Double quotes work in every shell, unless the text has characters that are special in a shell.
   return /^[^"$`\\!%]*$/u.test(word) ? `"${word}"` : `'${word.replaceAll("'", "'\\''")}'`;
 };
 
-/** A path as an argument of a command. A name that begins with - would be taken for a flag. */
+/**
+ * A path as an argument of a command. If the path begins with -, it is changed so that the command does not take it for
+ * a flag.
+ */
 export const quotePath = (path: string): string => quoteWord(path.startsWith("-") ? `./${path}` : path);
 
 /**

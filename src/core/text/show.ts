@@ -16,7 +16,7 @@ const tag = (value: unknown): string => {
 const showItem = (value: unknown): string => {
   switch (typeof value) {
     case "string":
-      // Cut first: the text may have millions of characters.
+      // The text is cut first, because it may have millions of characters.
       return value.length > longest ? `${JSON.stringify(value.slice(0, longest))}…` : JSON.stringify(value);
     case "undefined":
       return "nothing";
@@ -42,5 +42,5 @@ export const show = (value: unknown): string => {
   return shorten(`[${items.join(", ")}${value.length > 8 ? ", …" : ""}]`);
 };
 
-/** Formats a word as it is, any other value like `show`: for a choice among a few words. */
+/** Formats a word as it is, and any other value like `show`. It is for a choice among a few words. */
 export const showWord = (value: unknown): string => (typeof value === "string" ? shorten(value) : show(value));

@@ -1,4 +1,4 @@
-/** Finds the architecture that a configuration is saved as. */
+/** Finds the architecture under which a configuration is saved. */
 import { ConfigError } from "../../core/errors/errors.ts";
 import type { ModelConfig } from "../config.ts";
 import type { Architecture } from "./architecture.ts";
@@ -8,7 +8,10 @@ import { inWords, misfitsOf } from "./traits.ts";
 /** Maximum number of alternatives that an error names. */
 const mostNearest = 2;
 
-/** Changes that lead to the nearest architectures: the ones that reject the fewest traits of `config`. */
+/**
+ * The changes that make `config` fit the nearest architectures. The nearest architectures are the ones that reject the
+ * fewest traits of `config`.
+ */
 const hintFor = (config: ModelConfig): string | undefined => {
   const all = architectures.map(({ name, takes }) => ({ name, misfits: misfitsOf(takes, config) }));
   const fewest = Math.min(...all.map(({ misfits }) => misfits.length));
@@ -20,7 +23,7 @@ const hintFor = (config: ModelConfig): string | undefined => {
 };
 
 /**
- * The architecture that a model with this configuration is saved as.
+ * The architecture under which a model with this configuration is saved.
  * @throws ConfigError if no architecture fits: a checkpoint could not be written.
  */
 export const architectureOf = (config: ModelConfig, where = "model"): Architecture => {

@@ -1,22 +1,25 @@
-/** What defines an architecture: the configurations that it accepts, and its form in `transformers` and GGUF files. */
+/**
+ * What defines an architecture: the configurations that it accepts, and how it is stored in files of `transformers` and
+ * in GGUF files.
+ */
 import type { ModelConfig } from "../config.ts";
 import type { GgufFacts, GgufValue } from "./common/gguf-values.ts";
 import type { Takes } from "./traits.ts";
 
-/** How one tensor of a file maps to one of our parameters. */
+/** How one tensor of a file becomes one of our parameters. */
 export interface TensorMapping {
   readonly theirs: string;
   /** Name of our parameter. The model may lack it only if `absent` is set. */
   readonly ours: string;
-  /** The file has [in, out], our parameter [out, in]. */
+  /** Whether the tensor of the file is [in, out], so that our parameter is its transpose, [out, in]. */
   readonly transposed?: boolean;
-  /** The file's tensor is `rows` rows of our parameter, from row `first`. */
+  /** The tensor of the file is only `rows` rows of our parameter, beginning at row `first`. */
   readonly part?: { readonly first: number; readonly rows: number };
   /** Our value is the file's value plus this number. Gemma's files store norm weights minus 1. */
   readonly plus?: number;
   /**
-   * Length of a vector that the file always has and our model may lack. We write zeros then, and refuse other values
-   * when reading.
+   * Length of a vector that the file always has and our model may lack. If our model lacks the vector, we write zeros,
+   * and when reading we refuse other values.
    */
   readonly absent?: number;
 }
@@ -33,7 +36,7 @@ export interface HuggingFaceForm {
   readonly className: string;
   /** `model_type` in `config.json`. */
   readonly modelType: string;
-  /** Prefix of all tensor names except the head's. Files of the bare model, without a head, omit it. */
+  /** Prefix of the names of all tensors except the head. Files of the bare model, without a head, omit the prefix. */
   readonly prefix: "transformer." | "model.";
   /**
    * Reads `config.json`. An absent field gets the default of `transformers`.
@@ -41,11 +44,15 @@ export interface HuggingFaceForm {
    * @throws CheckpointError naming a field that would give other results here.
    */
   readonly read: (json: object, where: string) => ReadConfig;
-  /** `config.json`. It names no bos, eos or pad token: a default id would be an ordinary character here. */
+  /**
+   * `config.json`. It does not name a bos, eos or pad token, because the default ids of these tokens would be ordinary
+   * characters here.
+   */
   readonly configJson: (config: ModelConfig, vocabSize: number) => Record<string, unknown>;
   readonly mappings: (config: ModelConfig) => readonly TensorMapping[];
   /**
-   * Mapping for files of a sibling class that fuse Q, K and V, and gate and up. Phi-3 is Llama with such fused layers.
+   * The mapping for files of a sibling class in which one layer computes Q, K and V, and one layer computes gate and
+   * up. For example, Phi-3 is Llama with such fused layers.
    */
   readonly fused?: (config: ModelConfig) => readonly TensorMapping[];
 }
@@ -59,12 +66,16 @@ export interface Lack {
   readonly hint?: string;
 }
 
-/** An architecture of llama.cpp, as stored in GGUF files. Its keys are given here without the architecture's prefix. */
+/**
+ * An architecture of llama.cpp, as it is stored in GGUF files. The keys are written here without the prefix of the
+ * architecture.
+ */
 export interface GgufForm {
   /** `general.architecture`. */
   readonly name: string;
   /**
-   * Whether llama.cpp rotates adjacent channels of a head. Its files then store rows of queries and keys in that order.
+   * Whether llama.cpp rotates pairs of adjacent channels of a head. The files then store the rows of queries and keys
+   * in that order.
    */
   readonly interleaved: boolean;
   /** Keys that this architecture reads in addition to the common ones. */
@@ -74,16 +85,16 @@ export interface GgufForm {
   /** Keys and values that this architecture writes in addition to the common sizes. */
   readonly values: (config: ModelConfig) => Readonly<Record<string, GgufValue>>;
   readonly mappings: (config: ModelConfig) => readonly TensorMapping[];
-  /** The first configuration value that llama.cpp does not support; null: it supports all. */
+  /** The first value of a configuration that llama.cpp does not support. Null if it supports all values. */
   readonly lacks: (config: ModelConfig) => Lack | null;
 }
 
 /** A named kind of model. */
 export interface Architecture {
   readonly name: string;
-  /** Accepted values of a configuration's traits. A trait not listed must be neutral. */
+  /** Values that a configuration's traits may have. A trait that is not listed must be neutral. */
   readonly takes: Takes;
   readonly huggingFace: HuggingFaceForm;
-  /** null: llama.cpp does not support this kind of model. */
+  /** If null, llama.cpp does not support this kind of model. */
   readonly gguf: GgufForm | null;
 }

@@ -8,7 +8,7 @@ import type { ReadConfig } from "./architecture.ts";
 import { checkRefused, fail, optional } from "./common/fields.ts";
 import { architectures } from "./list.ts";
 
-/** Unsupported fields that change the result, each with its values that change nothing. */
+/** Unsupported fields that change the result. Each has the values that change nothing. */
 const refused: Readonly<Record<string, readonly unknown[]>> = {
   quantization_config: [],
   compression_config: [],
@@ -27,7 +27,7 @@ const stemOf = (className: string): string => className.replace(/(ForCausalLM|LM
 
 const stems = new Set(architectures.map(({ huggingFace }) => stemOf(huggingFace.className)));
 
-/** Whether the class is supported: a causal language model, or the bare model without a head. */
+/** Whether the class is supported. It must be a causal language model, or its bare model without a head. */
 const isCausal = (className: string): boolean => stems.has(stemOf(className)) && !stems.has(className);
 
 /**

@@ -1,4 +1,4 @@
-/** Traits distinguish architectures: each architecture lists the trait values that it accepts. */
+/** Traits by which architectures differ. Each architecture lists the values of traits that it accepts. */
 import type { ModelConfig } from "../config.ts";
 import { layerOf } from "../layers.ts";
 
@@ -41,8 +41,8 @@ export type Traits = ReturnType<typeof traitsOf>;
 type Trait = keyof Traits;
 
 /**
- * Traits that depend on each field of a configuration. Every architecture accepts any value of a field without traits.
- * A new field does not compile until it is listed here.
+ * For each field of a configuration, the traits that depend on the field. If a field has no traits, every architecture
+ * accepts any value of the field. A new field must be listed here, otherwise the code does not compile.
  */
 const traitsOfFields: { readonly [Field in keyof Required<ModelConfig>]: readonly Trait[] } = {
   contextLength: [],
@@ -69,7 +69,7 @@ const traitsOfFields: { readonly [Field in keyof Required<ModelConfig>]: readonl
   zeroProjections: [],
 };
 
-/** Traits without a neutral value: each architecture lists the values that it accepts. */
+/** Traits without a neutral value. Each architecture lists which values it accepts. */
 type Kind = "position" | "norm" | "mlp";
 
 /** Values that a trait must have if an architecture does not list the trait. */
@@ -108,11 +108,11 @@ export type Takes = { readonly [T in Kind]: Taken<Traits[T]> } & { readonly [T i
 /** A trait whose value an architecture does not accept. */
 export interface Misfit {
   readonly trait: Trait;
-  /** The accepted value, for example "embeddingScale 1"; undefined if there are several. */
+  /** The accepted value, for example "embeddingScale 1". Undefined if several values are accepted. */
   readonly instead: string | undefined;
 }
 
-/** A trait's value in words, with the names of configuration fields. */
+/** The value of a trait, described with the names of configuration fields. */
 const inFields = (trait: Trait, value: unknown): string => {
   switch (trait) {
     case "window":
@@ -152,7 +152,7 @@ export const misfitsOf = (takes: Takes, config: ModelConfig): readonly Misfit[] 
   return [...new Set(Object.values(traitsOfFields).flat())].flatMap(check);
 };
 
-/** Short description of a configuration: its kinds, and traits that are not neutral. */
+/** Short description of a configuration: its kinds, and its traits that are not neutral. */
 export const inWords = (config: ModelConfig): string => {
   const has = traitsOf(config);
   const { position, norm, mlp, ...others } = has;

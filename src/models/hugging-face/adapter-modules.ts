@@ -1,4 +1,4 @@
-/** Linear layers of a `transformers` class, with the LoRA targets in each layer. */
+/** Linear layers of a `transformers` class, and the LoRA targets in each of these layers. */
 
 import type { TensorMapping } from "../architectures/architecture.ts";
 import { architectureOf } from "../architectures/architecture-of.ts";
@@ -9,9 +9,9 @@ import { type BaseLayer, baseLayers } from "../lora/layout.ts";
 /** One target in a module: a range of the module's outputs. */
 export interface ModulePart {
   readonly target: LoraTarget;
-  /** Prefix of the names of its matrices, for example "blocks.0.attention.query". */
+  /** Prefix of the names of the target's matrices, for example "blocks.0.attention.query". */
   readonly ours: string;
-  /** First output of the target in the module, and the number of its outputs. */
+  /** First output of the target in the module, and the target's number of outputs. */
   readonly first: number;
   readonly outputs: number;
 }
@@ -22,7 +22,7 @@ export interface AdapterModule {
   readonly name: string;
   readonly inputs: number;
   readonly outputs: number;
-  /** In output order. A fused layer has several parts. */
+  /** The targets in the order of outputs. A fused layer has several targets. */
   readonly parts: readonly ModulePart[];
 }
 
@@ -37,7 +37,7 @@ const placedParts = (layer: BaseLayer, block: string) => {
 };
 
 /**
- * Linear layers of all blocks, in the order of the format's tensors.
+ * Linear layers of all blocks, in the order in which the format lists tensors.
  * @param mappings names of the weights of `config` in a `transformers` class or a GGUF file.
  */
 export const modulesOf = (config: ModelConfig, mappings: readonly TensorMapping[]): readonly AdapterModule[] => {
@@ -67,17 +67,21 @@ export interface AdapterModules {
   readonly all: readonly AdapterModule[];
   /** Whether the class stores transposed weights (`fan_in_fan_out` in PEFT). */
   readonly transposed: boolean;
-  /** Shortest name that matches this module in every block and no other module, for PEFT's target_modules: "q_proj". */
+  /**
+   * The shortest name that matches this module in every block and no other module. It is for PEFT's target_modules, for
+   * example "q_proj".
+   */
   readonly shortName: (module: AdapterModule) => string;
 }
 
-/** Name without the prefix up to the block number: "self_attn.q_proj". */
+/** The name without everything up to the number of the block, for example "self_attn.q_proj". */
 const inBlock = (name: string): string => name.replace(/^.*\.\d+\./u, "");
 const lastWord = (name: string): string => name.slice(name.lastIndexOf(".") + 1);
 
 /**
- * Linear layers of a model in its `transformers` class.
- * @param fused whether the model's files fuse Q, K and V, and gate and up, even if the class does not.
+ * Linear layers of a model in the `transformers` class of the model.
+ * @param fused whether one layer of the model's files computes Q, K and V, and one layer gate and up, even if the class
+ * has separate layers.
  * @throws ConfigError if no class fits the model.
  */
 export const adapterModules = (config: ModelConfig, fused = false): AdapterModules => {

@@ -1,4 +1,4 @@
-/** Reads the tensors of a Hugging Face checkpoint piece by piece and places them as a model's weights. */
+/** Reads the tensors of a Hugging Face checkpoint piece by piece, and stores the pieces as a model's weights. */
 
 import { blockForms, panelRows } from "../../backend/kernels/block-forms.ts";
 import { CheckpointError } from "../../core/errors/errors.ts";
@@ -15,25 +15,27 @@ import { modelLayout } from "../model.ts";
 import { findUnreal, findUnrealWords, hasUnrealScale } from "./find-unreal.ts";
 import { byName, placeOf, transpose } from "./hugging-face.ts";
 
-/** Whether a tensor is a buffer of an old file: masks and frequencies, which follow from the configuration. */
+/**
+ * Whether a tensor is a buffer of an old file: a mask or frequencies. Buffers can be computed from the configuration.
+ */
 const isBuffer = (name: string): boolean => /(^|\.)(attn\.(bias|masked_bias)|rotary_emb\.inv_freq)$/u.test(name);
 
 const headName = "lm_head.weight";
 
 /** Maps each tensor of a file to our parameters. */
 export interface TensorPlan {
-  /** By tensor name in the file; null: the tensor is ignored. */
+  /** Mappings by the name of the tensor in the file. If null, the tensor is ignored. */
   readonly mappings: ReadonlyMap<string, TensorMapping | null>;
   readonly config: ModelConfig;
   /** Number of rows of the embedding in the file. */
   readonly vocabSize: number;
 }
 
-/** Whether a file with tensors of these names has Q, K and V as one layer. */
+/** Whether one layer computes Q, K and V in a file with tensors of these names. */
 export const hasFusedLayers = (names: readonly string[]): boolean =>
   names.some((name) => name.endsWith(".qkv_proj.weight"));
 
-/** Mappings with tensor names as in the file: files of the bare model have no class prefix. */
+/** Mappings with the tensor names of the file. In files of the bare model, names have no prefix of the class. */
 const withNamesOf = (config: ModelConfig, names: readonly string[]): readonly TensorMapping[] => {
   const { mappings, fused, prefix } = architectureOf(config).huggingFace;
   const chosen = (fused !== undefined && hasFusedLayers(names) ? fused : mappings)(config);
@@ -45,7 +47,7 @@ const withNamesOf = (config: ModelConfig, names: readonly string[]): readonly Te
 };
 
 /**
- * Maps each tensor of a checkpoint to our parameters, by name alone.
+ * Maps each tensor of a checkpoint to our parameters. Only the names of tensors are used.
  * @param names of all tensors, in all files.
  * @throws CheckpointError for a missing or unexpected tensor.
  */
@@ -60,7 +62,7 @@ export const planTensors = (
   const found = new Set(names);
   for (const name of names) {
     if (mappings.has(name)) continue;
-    // A tied head uses the embedding; the file's own head is ignored.
+    // A tied head uses the embedding. If the file has a head anyway, it is ignored.
     if (!isBuffer(name) && !(config.tieEmbeddings && name === headName)) {
       throw new CheckpointError({ where, must: "every tensor must belong to the model", got: show(name) });
     }
@@ -81,8 +83,8 @@ const shapeOf = (mapping: TensorMapping, parameters: ReturnType<typeof byName>):
 };
 
 /**
- * Compares the tensors' shapes with the plan before memory is allocated. A forged configuration can claim any size, but
- * existing tensors cannot.
+ * Compares the shapes of the tensors with the plan before memory is allocated. A forged configuration can claim any
+ * size, but the tensors in a file really have their size.
  * @throws CheckpointError for a wrong shape.
  */
 export const checkShapes = (plan: TensorPlan, tensors: readonly StoredTensor[], where: string): void => {
@@ -97,22 +99,25 @@ export const checkShapes = (plan: TensorPlan, tensors: readonly StoredTensor[], 
   }
 };
 
-/** Receives the weights of a file, each with its offset in a model's layout. */
+/** Receives the weights of a file, each with the offset of the weight in a model's layout. */
 export interface WeightTarget {
   /** Stores `values` at `offset` of the layout. It must copy them before it returns. */
   readonly place: (values: Float32Array, offset: number) => void;
-  /** Like `place`, for bfloat16 words of a file, without conversion. Absent: all values arrive as float32. */
+  /**
+   * Like `place`, for bfloat16 words of a file, which are not converted. If absent, all values are converted to
+   * float32.
+   */
   readonly placeWords?: (words: Uint16Array, offset: number) => void;
-  /** Like `place`, for quantized rows that the model keeps in blocks. Absent: rows are converted to float32. */
+  /** Like `place`, for quantized rows that the model keeps in blocks. If absent, rows are converted to float32. */
   readonly blocks?: {
     /** Whether the elements at `offset` are kept in blocks. */
     readonly isBlocks: (offset: number) => boolean;
-    /** Stores whole rows. The first row is a multiple of 16. */
+    /** Stores whole rows. The index of the first row is a multiple of 16. */
     readonly writeBlocks: (bytes: Uint8Array, offset: number) => void;
   };
 }
 
-/** Quantized rows of a file's tensors, with their places in a layout. */
+/** Quantized rows of the tensors in a file, and the places of the rows in a layout. */
 export const blockRowsOf = (
   plan: TensorPlan,
   layout: ArenaLayout,
@@ -124,7 +129,7 @@ export const blockRowsOf = (
     const form = blockForms.findIndex((one) => one.name === blocks?.form);
     if (mapping === null || form === -1 || mapping.transposed === true) return [];
     const target = placeOf(parameters, mapping);
-    // Learned positions are added to token vectors, so neither table stays quantized.
+    // Learned positions are added to token vectors, so neither of these two tables stays quantized.
     if (target === undefined || (mapping.ours === "tokens.weight" && parameters.has("positions.weight"))) return [];
     if (mapping.ours === "positions.weight") return [];
     const [, k = 1] = shape;
@@ -135,7 +140,10 @@ export const blockRowsOf = (
 /** Number of values read at a time: 4 MB of float32. */
 const pieceLength = 2 ** 20;
 
-/** Bytes of blocks read at a time. Small, because read buffers stay in memory until the garbage collector runs. */
+/**
+ * Number of bytes of blocks that are read at a time. It is small, because read buffers stay in memory until the garbage
+ * collector runs.
+ */
 const blockBytesAtATime = 2 ** 20;
 
 /** Number of rows of a tensor and their width. A vector is one row. */
@@ -144,7 +152,10 @@ const extentsOf = (shape: Shape): { readonly rows: number; readonly width: numbe
   return { rows, width: sizeOf(shape.length < 2 ? shape : shape.slice(1)) };
 };
 
-/** Yields a tensor's rows in pieces, with the index of each piece's first value. The next piece is read meanwhile. */
+/**
+ * Yields the rows of a tensor in pieces, with the index of the first value of each piece. While the caller uses a
+ * piece, the next piece is read.
+ */
 async function* piecesOf<A extends Float32Array | Uint16Array>(
   { name, shape }: StoredTensor,
   readRows: (first: number, count: number) => Promise<A>,
@@ -174,14 +185,14 @@ async function* piecesOf<A extends Float32Array | Uint16Array>(
   }
 }
 
-/** A buffer that all reads share. It grows if a row needs more. */
+/** A buffer that all reads use. It grows if a row needs more. */
 interface ReadBuffer {
   bytes: Uint8Array;
 }
 
 /**
- * Yields quantized rows in pieces, with each piece's first row, a multiple of 16. A piece lies in `buffer` and is valid
- * until the next one.
+ * Yields quantized rows in pieces, with the first row of each piece, a multiple of 16. A piece is in `buffer` and is
+ * valid until the next piece.
  */
 async function* blockPiecesOf(
   { name, shape, bytes }: StoredTensor,
@@ -205,8 +216,8 @@ async function* blockPiecesOf(
 }
 
 /**
- * Reads a file's tensors in order and passes their values to the target. `layout` is the layout of the plan's model, or
- * of one with fewer tokens, which gets the first rows of the embedding.
+ * Reads a file's tensors in order and passes their values to the target. `layout` is the layout of the planned model.
+ * It may also be the layout of a model with fewer tokens, which gets only the first rows of the embedding.
  * @param onRead gets the number of bytes read since its last call.
  * @throws CheckpointError for a value that is not finite, or a nonzero bias that our model lacks.
  */

@@ -25,17 +25,22 @@ export interface Adapter {
   readonly layout: ArenaLayout;
   /** The matrices as one flat array. */
   readonly arena: Arena;
-  /** Tensors that get gradients. Matrices A that read the same input form one tensor. */
+  /** Tensors that get gradients. The matrices A that read the same input are one tensor. */
   readonly leaves: readonly Tensor[];
-  /** In the order of the model's blocks. */
+  /** The layers, in the order of the model's blocks. */
   readonly blocks: readonly BlockAdapters[];
-  /** Updates the copies that products read. Optional: their next use updates them too. */
+  /**
+   * Updates the copies that products read. It need not be called, because the next use of the copies also updates them.
+   */
   refresh(): void;
   /** Frees the adapters. */
   close(): void;
 }
 
-/** A layer's tensors, and the offset of its B̃ (all matrices B as one) in `placed`; null: products read B itself. */
+/**
+ * The tensors of a layer, and the offset of B̃ in `placed`. B̃ has all matrices B of the layer in one matrix. If null,
+ * products read B itself.
+ */
 interface Layer {
   readonly name: string;
   readonly a: Tensor;
@@ -44,12 +49,12 @@ interface Layer {
   readonly placed: number | null;
 }
 
-/** All matrices A of a layer as one tensor. They are adjacent in memory. */
+/** All matrices A of a layer as one tensor. The matrices are adjacent in memory. */
 const stackedA = ({ parts }: LoraLayer<Tensor>): Tensor => {
   const [first, ...others] = parts.map(({ a }) => a);
   if (first === undefined) throw new Error("a layer must have at least one matrix A");
   const [rank = 0, inputs = 0] = first.shape;
-  // Keep a single matrix as it is: it is found by its name.
+  // A single matrix stays the same tensor, because other code finds it by its name.
   return others.length === 0 ? first : { ...first, shape: [rank * parts.length, inputs] };
 };
 
@@ -82,7 +87,7 @@ export const createAdapter = (
     if (tensor === undefined) throw new Error(`matrix ${name} was not laid out`);
     return tensor;
   };
-  // B̃ is needed for layers with several matrices B, or with outputs that have no B.
+  // A layer needs B̃ if it has several matrices B, or outputs that belong to no B.
   let placedLength = 0;
   const blocks = declareLora(tensorOf, modelConfig, config).map((block) =>
     [...block].map(([name, layer]): Layer => {
@@ -105,10 +110,10 @@ export const createAdapter = (
     for (const storage of [...copies, arena.storage]) backend.free(storage);
   });
 
-  // Outputs without a matrix B stay zero.
+  // Outputs that belong to no matrix B stay zero.
   closeOnError(close, () => clear(backend, placed));
 
-  /** Change count of the arena at the time of the last copy. */
+  /** What the arena's count of changes was when the last copy was made. */
   let known = -1;
   const refresh = (): void => {
     if (known === arena.changes.count) return;

@@ -1,13 +1,13 @@
 import { z } from "zod";
 
-/** Linear layers of a block, in forward order. A GELU MLP has no gate. */
+/** Linear layers of a block, in the order of a forward pass. A GELU MLP has no gate. */
 export const loraTargets = ["query", "key", "value", "projection", "gate", "up", "down"] as const;
 /** A linear layer of a block. */
 export type LoraTarget = (typeof loraTargets)[number];
 
 /**
- * LoRA (Hu et al. 2021): each target layer keeps its weight W. Training changes two small matrices A and B instead: y =
- * x·Wᵀ + b + (alpha / rank)·dropout(x)·Aᵀ·Bᵀ.
+ * LoRA (Hu et al. 2021): each target layer keeps its weight W, and training changes two small matrices A and B instead:
+ * y = x·Wᵀ + b + (alpha / rank)·dropout(x)·Aᵀ·Bᵀ.
  */
 export const loraConfigSchema = z.strictObject({
   rank: z.int().positive().max(4096).default(8).describe("rows of A and columns of B (r)"),

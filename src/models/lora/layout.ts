@@ -1,4 +1,4 @@
-/** Parameters of a LoRA adapter: names, shapes, places. */
+/** Parameters of a LoRA adapter: their names, shapes and places. */
 
 import { ConfigError } from "../../core/errors/errors.ts";
 import { alternatives } from "../../core/text/alternatives.ts";
@@ -15,11 +15,11 @@ interface Part {
   readonly outputs: number;
 }
 
-/** A linear layer as the model computes it. Targets that read the same input form one layer with stacked rows. */
+/** A linear layer as the model computes it. Targets that read the same input are one layer, whose rows are stacked. */
 export interface BaseLayer {
   /** Name in a block, for example "attention.qkv". */
   readonly name: string;
-  /** Name prefix that its targets share, for example "attention". */
+  /** Prefix of the names of all its targets, for example "attention". */
   readonly branch: "attention" | "mlp";
   readonly inputs: number;
   readonly parts: readonly Part[];
@@ -56,7 +56,7 @@ export const baseLayers = (config: ModelConfig): readonly BaseLayer[] => {
 
 /** Matrices of one target. */
 export interface LoraPart<P> {
-  /** First output of the target in the layer, and the number of its outputs. */
+  /** First output of the target in the layer, and the target's number of outputs. */
   readonly first: number;
   readonly outputs: number;
   /** [rank, in] */
@@ -88,9 +88,9 @@ const checkTargets = (config: ModelConfig, { targets }: LoraConfig): void => {
 };
 
 /**
- * Declares every matrix of an adapter. A layer's matrices A come first and are adjacent, so that one product multiplies
- * the layer's input by all of them. A starts as in PEFT (Kaiming uniform with a = √5: ±1/√in). B starts at zero, so a
- * new adapter changes nothing.
+ * Declares every matrix of an adapter. The matrices A of a layer come first and are adjacent, so that one product
+ * multiplies the layer's input by all of them. A starts as in PEFT (Kaiming uniform with a = √5: ±1/√in). B starts at
+ * zero, so a new adapter changes nothing.
  */
 export const declareLora = <P>(declare: Declare<P>, config: ModelConfig, lora: LoraConfig): readonly LoraBlock<P>[] => {
   checkTargets(config, lora);
@@ -134,8 +134,8 @@ export const declareLora = <P>(declare: Declare<P>, config: ModelConfig, lora: L
 };
 
 /**
- * Parameters of an adapter by name, shape and place, without allocating it: `blocks.0.attention.query.loraA` [rank, in]
- * and `.loraB` [out, rank] for each target of each block.
+ * Name, shape and place of each parameter of an adapter. The adapter is not allocated. For each target of each block
+ * there are `blocks.0.attention.query.loraA` [rank, in] and `.loraB` [out, rank].
  * @throws ConfigError for a target that the model lacks.
  */
 export const loraLayout = (config: ModelConfig, lora: LoraConfig): ArenaLayout =>

@@ -8,10 +8,13 @@ import type { Adapter } from "./adapter.ts";
 import { loraScale } from "./config.ts";
 import { baseLayers } from "./layout.ts";
 
-/** Number of rows of a weight on the host at a time. */
+/** Number of rows of a weight that are on the host at a time. */
 const rowsAtATime = 256;
 
-/** Outputs of a weight from `first`; `name` is the prefix of their A and B. */
+/**
+ * Outputs of a weight, beginning at `first`. `name` is the prefix of the names of the matrices A and B for these
+ * outputs.
+ */
 interface Place {
   readonly weight: string;
   readonly first: number;
@@ -53,7 +56,7 @@ const addProduct = (
 /**
  * Adds an adapter to weights, piece by piece.
  * @param layout layout of the weights.
- * @param read reads the weights; `write` stores the new values. Each piece is read and written once.
+ * @param read reads the weights; `write` stores the new values. Each piece is read once and written once.
  */
 export const addAdapter = async (
   config: ModelConfig,
@@ -84,7 +87,7 @@ export const addAdapter = async (
 
 /**
  * Adds a model's adapters to the weights of its base: W + (alpha / rank)·B·A, summed in double precision and rounded
- * once. The base then computes what the model computed, up to rounding. All other models over this base change too.
+ * once. The base then computes what the model computed, up to rounding. Other models that use this base change too.
  * @experimental
  * @param model from `loraModel`. Close it afterwards: it is no longer usable.
  * @throws ConfigError for a model without adapters, or whose base has only bfloat16 weights.

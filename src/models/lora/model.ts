@@ -1,4 +1,4 @@
-/** A model with an adapter over the weights of another model. */
+/** A model that uses the weights of another model and has an adapter. */
 
 import type { Tensor } from "../../autograd/tensor.ts";
 import { checkModel, checkWhole } from "../../core/checks/check-arguments.ts";
@@ -14,7 +14,7 @@ import { type Adapter, type BlockAdapters, createAdapter } from "./adapter.ts";
 import { type LoraConfig, loraConfigSchema } from "./config.ts";
 
 /**
- * A model with low-rank adapters in addition to its weights.
+ * A model with low-rank adapters besides its weights.
  * @experimental
  */
 export interface AdaptedModel extends Model {
@@ -40,8 +40,8 @@ const adaptedBlock = (block: BlockParameters<Tensor>, adapters: BlockAdapters): 
 };
 
 /**
- * Creates a model with zero adapters over the weights of `base`, which must stay open. `close` frees only the adapters.
- * If it fails, it frees all memory.
+ * Creates a model that uses the weights of `base` and has adapters of zeros. `base` must stay open. `close` frees only
+ * the adapters. If creation fails, it frees all memory.
  * @throws ConfigError for a target that the model lacks, or a base that already has adapters.
  */
 export const adaptedModel = (base: Model, lora: LoraConfig): AdaptedModel => {

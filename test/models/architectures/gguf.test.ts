@@ -43,7 +43,7 @@ describe("keys of a GGUF file", () => {
   it.each([
     [
       [false, true, true, false, true, true],
-      /sliding_window_pattern: must leave exactly each n-th layer without a window/,
+      /sliding_window_pattern: must leave every n-th layer, and no other layer, without a window/,
     ],
     [[true, true], /sliding_window_pattern: must have a value for each of 6 layers; got 2/],
   ])("are refused where layers with a window are %j", async (pattern, message) => {

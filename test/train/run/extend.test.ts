@@ -297,7 +297,7 @@ describe("a new number of steps is refused", () => {
     [
       "with a rate of 0",
       { steps: 20, extend: "constant" },
-      "extend: with extend constant the last learning rate, which is kept, must be above 0; got 0 at step 12; try stretch or restart",
+      "extend: with extend constant the run keeps its last learning rate, which must be above 0; got 0 at step 12; try stretch or restart",
     ],
     [
       "in an unknown way",
@@ -329,7 +329,7 @@ describe("the configuration of an extended run", () => {
     ["in another order", { steps: 20, extensions: [...extensions, { after: 3, planned: 9, schedule: "stretch" }] }],
   ])("has no extension %s", (_, changes) => {
     expect(() => resolveConfig("book", [{ train: changes }])).toThrow(
-      /^config\.train\.extensions: each extension must come after the previous one, and before the end of its own plan/u,
+      /^config\.train\.extensions: each extension must come after the previous extension and before the end of the plan that it changes/u,
     );
   });
 });

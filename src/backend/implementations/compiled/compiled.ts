@@ -1,6 +1,6 @@
 /**
- * Common part of the native and WebAssembly backends: storages that reuse freed memory, checks, and calls as packets of
- * numbers (native/dispatch.h). The engine passes a packet to the kernels.
+ * Common part of the native and WebAssembly backends: storages that reuse freed memory, checks of calls, and packets. A
+ * packet encodes a call as numbers (native/dispatch.h). The engine passes a packet to the kernels.
  */
 
 import { ConfigError, ShapeError } from "../../../core/errors/errors.ts";

@@ -4,7 +4,8 @@ import { show } from "../../../core/text/show.ts";
 import { maxThreads } from "./engine.ts";
 
 /**
- * Default number of threads: FORETOKEN_THREADS, else the number that the machine runs at a time.
+ * Default number of threads: FORETOKEN_THREADS if it is set, otherwise the number of threads that the machine runs at
+ * the same time.
  * @throws ConfigError if FORETOKEN_THREADS is not a whole number from 1 to 256.
  */
 export const defaultThreads = (): number => {

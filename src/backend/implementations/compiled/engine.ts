@@ -1,4 +1,4 @@
-/** The compiled side of a backend: the interface of a binding, and checks of it. */
+/** The compiled side of a backend: the interface that a binding implements, and checks of the binding. */
 import { ConfigError, UnsupportedKernelError } from "../../../core/errors/errors.ts";
 import type { HostData } from "../../../core/tensors/dtype.ts";
 import { show } from "../../../core/text/show.ts";
@@ -6,7 +6,7 @@ import type { BackendName } from "../../backend.ts";
 import { kernelPlans } from "../../calls/check.ts";
 import { kernelNames } from "../../kernels/kernels.ts";
 
-/** One kernel of a compiled table: its name, and its number of arguments of each kind. */
+/** One kernel of a compiled table: its name, and its number of buffers, integers and reals. */
 export interface CompiledKernel {
   readonly name: string;
   readonly buffers: number;
@@ -17,12 +17,12 @@ export interface CompiledKernel {
 /** Maximum number of arguments of each kind in a packet. */
 export type PacketLimits = Omit<CompiledKernel, "name">;
 
-/** The compiled side of a backend. It identifies memory by handle and a call by its packet. */
+/** The compiled side of a backend. Memory is identified by a handle, and a call is described by the packet. */
 export interface Engine {
   readonly instructionSet: string;
   readonly threads: number;
   readonly limits: PacketLimits;
-  /** Whether its kernels store activations as bfloat16, in a backend opened for bfloat16. */
+  /** Whether its kernels store activations as bfloat16 when a backend is opened for bfloat16. */
   readonly narrow: boolean;
   /** Whether products use tiles. */
   readonly tiles: boolean;
@@ -31,21 +31,21 @@ export interface Engine {
   /** A handle, or -1 if no memory is left. */
   allocate(bytes: number): number;
   release(handle: number): void;
-  /** These return false if the handle is not live or the range is outside its memory. */
+  /** These functions return false if the handle is not live or the range is outside the memory of the handle. */
   write(handle: number, byteOffset: number, data: HostData): boolean;
   read(handle: number, byteOffset: number, into: HostData): boolean;
-  /** View of a live handle's memory, from its start; undefined if the range is outside. */
+  /** A view of a live handle's memory, from the start of the memory. Undefined if the range is outside. */
   view?(handle: number, bytes: number): ArrayBuffer | undefined;
   /**
-   * Runs the packet. Returns 0 if done; -1: unknown kernel; -2: no memory for scratch; 1 + i: buffer i is not live or
-   * too short. If the result is not 0, nothing was touched.
+   * Runs the packet. It returns 0 if the kernel ran, -1 for an unknown kernel, -2 if there is no memory for scratch,
+   * and 1 + i if buffer i is not live or too short. If the result is not 0, nothing was touched.
    */
   run(): number;
   /** Runs consecutive packets until one is refused; returns the result of the last packet run. */
   runAll(packets: Float64Array): number;
   /**
-   * Runs branches of packets in parallel, each on `threads` threads. Branch i ends before packet ends[i]. Returns 0, or
-   * the result of a refused packet.
+   * Runs branches of packets in parallel, each on `threads` threads. Branch i ends before packet ends[i]. The result is
+   * 0, or the result of a packet that was refused.
    */
   runBeside(packets: Float64Array, ends: Int32Array, threads: number): number;
   close(): Promise<void>;
@@ -64,7 +64,7 @@ export const checkThreads = (threads: number): void => {
 };
 
 /**
- * Compares a compiled table with kernels.ts, so that a library built from other sources is never called.
+ * Compares a compiled table with kernels.ts, so that foretoken never calls a library that was built from other sources.
  * @throws UnsupportedKernelError naming the first difference
  */
 export const checkCompiledKernels = (name: BackendName, compiled: readonly CompiledKernel[]): void => {

@@ -11,13 +11,13 @@ export interface CompiledStorage extends Storage {
   readonly owner: object;
   /** -1 once freed. */
   handle: number;
-  /** Size of the storage's block; it may exceed the storage's length. */
+  /** Size of the storage's block. It may be larger than the storage. */
   readonly bytes: number;
 }
 
 /** Storages of one backend. `alloc` to `view` work as in `Backend`. */
 export interface CompiledStorages {
-  /** Owner for checks of calls. It also marks the storages that belong to this backend. */
+  /** The owner that checks of calls see. It also marks the storages that belong to this backend. */
   readonly owner: StorageOwner;
   alloc(dtype: DType, length: number): Storage;
   free(storage: Storage): void;
@@ -33,7 +33,7 @@ export interface CompiledStorages {
   close(): void;
 }
 
-/** Error for a call that passed all checks here but that the engine refuses: a bug in Foretoken. */
+/** Error for a call that passed all checks here but was refused by the engine. It means a bug in Foretoken. */
 export const refusedByEngine = (name: string, where: string): Error =>
   new Error(`${where}: the compiled ${name} backend refused a checked call`);
 
@@ -102,7 +102,7 @@ export const compiledStorages = (
     view(storage) {
       checkOwned(owner, "view", storage);
       const { dtype, length, handle } = storage as CompiledStorage;
-      if (dtype !== "float32") throw new Error(`view: a storage of ${dtype} has none`);
+      if (dtype !== "float32") throw new Error(`view: a storage of ${dtype} has no view`);
       const memory = engine.view?.(handle, length * bytesPerElement[dtype]);
       if (memory === undefined) throw refusedByEngine(name, "view");
       return new Float32Array(memory);

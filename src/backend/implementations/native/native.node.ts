@@ -21,7 +21,7 @@ import { addonFile, findPrebuilt } from "./prebuilt.node.ts";
 
 /** Exports of native/napi.cc. */
 interface Addon {
-  /** Usable on this machine, best first. */
+  /** Instruction sets that work on this machine, best first. */
   readonly instructionSets: readonly string[];
   /** Sets that this machine supports but the addon lacks; best first. */
   readonly notCompiled: readonly string[];
@@ -48,17 +48,20 @@ const where = "native backend";
 
 const isHidden = (): boolean => process.env.FORETOKEN_NO_NATIVE === "1";
 
-/** Whether scripts/build/native.mjs can build the addon on such a machine. */
+/** Whether scripts/build/native.mjs can build the addon on this kind of machine. */
 const canBeBuilt = process.platform !== "win32" && ["x64", "arm64"].includes(process.arch);
 
-/** The addon's file, and a hint if it does not load; or, without a file, the package that provides one. */
+/**
+ * The addon's file, and a hint for the case that it does not load. If there is no file, the package that provides the
+ * file.
+ */
 type FoundAddon =
   | { readonly file: string; readonly again: string }
   | { readonly file: null; readonly package: string | undefined };
 
 const withCompiler = (): string => `${buildCommand()} with a C++ compiler on the path`;
 
-/** A locally built addon takes precedence over a prebuilt one: it was built for this machine. */
+/** A locally built addon was built for this machine, so it is preferred to a prebuilt addon. */
 const findAddon = (): FoundAddon => {
   if (existsSync(built)) return { file: built, again: "npm run build" };
   const prebuilt = findPrebuilt(root);
@@ -128,8 +131,8 @@ export const probeNative = (
 };
 
 /**
- * How to get native kernels if they are missing but available for this machine: one line that continues a sentence.
- * Undefined if they load, if FORETOKEN_NO_NATIVE hides them, or if no machine of this kind can have them.
+ * One line that continues a sentence and says how to get native kernels, if they are missing but available for this
+ * machine. Undefined if they load, if FORETOKEN_NO_NATIVE hides them, or if no machine of this kind can have them.
  */
 export const adviceOnNative = (): string | undefined => {
   if (isHidden() || !canBeBuilt) return undefined;
@@ -176,18 +179,25 @@ const openInstance = (addon: Addon, instructionSet: string, threads: number): Ad
 };
 
 export interface NativeOptions {
-  /** 1 to 256; default: FORETOKEN_THREADS, else the number that the machine runs at a time. */
+  /**
+   * Number of threads, from 1 to 256. Default: FORETOKEN_THREADS if it is set, otherwise the number of threads that the
+   * machine runs at the same time.
+   */
   readonly threads?: number | undefined;
   /** Number format of matrix products; default: float32. */
   readonly dtype?: ProductDType | undefined;
-  /** Default: FORETOKEN_ISA, else the best of this machine and build. */
+  /**
+   * Instruction set. Default: FORETOKEN_ISA if it is set, otherwise the best set that this machine and this build
+   * support.
+   */
   readonly instructionSet?: string | undefined;
   /** As in `BackendOptions`. */
   readonly manyRows?: boolean | undefined;
 }
 
 /**
- * Opens the native backend with its own threads. They end with `close`, or with the Node thread that opened it.
+ * Opens the native backend with its own threads. The threads end with `close`, or with the Node thread that opened the
+ * backend.
  * @throws UnsupportedKernelError with the reason, if the addon is missing, hidden or built from other sources
  * @throws ConfigError for a number of threads, or an instruction set, that is not available
  */

@@ -21,9 +21,9 @@ export interface Prebuilt {
 }
 
 /**
- * The prebuilt addon that the package in `root` depends on. Only published versions name one in package.json; a clone
- * does not.
- * @throws UnsupportedKernelError if the optional package has another version than this one, since its kernels may
+ * The prebuilt addon that the package in `root` depends on. Only published packages name a prebuilt addon in
+ * package.json; a clone does not.
+ * @throws UnsupportedKernelError if the optional package has another version than this package, because its kernels may
  * differ.
  */
 export const findPrebuilt = (root: string): Prebuilt | undefined => {

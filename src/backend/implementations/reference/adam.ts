@@ -13,7 +13,8 @@ export const adam: HostKernels<"adamStep"> = {
       v[i] = square;
       param[i] = decayFactor * before - (stepSize * mean) / (Math.sqrt(square) / sqrtCorrection2 + eps);
       if (rounded !== null) rounded[i] = param[i] as number;
-      // Round as stored: a value too large for float32 becomes infinite here.
+      // Values are rounded in the same way as when they are stored: a value too large for float32 becomes infinite
+      // here.
       if (unreal !== null && ![param, m, v].every((one) => Number.isFinite(one[i]))) unreal[0] = 1;
     }
   },

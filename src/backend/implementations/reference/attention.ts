@@ -26,11 +26,11 @@ interface AttentionShape {
   readonly pages?: Int32Array | null;
 }
 
-/** Row of key `j`: counted from the sequence's first row, or with pages from the first row of all. */
+/** Row of key `j`, counted from the first row of the sequence. With pages, counted from the first row of all pages. */
 export const keyRowOf = (pages: Int32Array | null, place: number, j: number): number =>
   pages === null ? j : (pages[place + Math.floor(j / pageRows)] as number) * pageRows + (j % pageRows);
 
-/** First key that the query at a position sees. */
+/** The first key that the query at a position sees. */
 export const firstSeen = (position: number, window: number): number =>
   window === 0 ? 0 : Math.max(0, position - window + 1);
 
@@ -38,16 +38,18 @@ export const firstSeen = (position: number, window: number): number =>
 export interface AttentionHead {
   readonly queries: number;
   readonly start: number;
-  /** Offset in q; `key` is the offset in k and v. */
+  /** Offset of the head in q. `key` is its offset in k and v. */
   readonly query: number;
   readonly key: number;
-  /** With pages, the index of the sequence's first page. */
+  /** With pages: index of the sequence's first page. */
   readonly place: number;
-  /** Offset in out, whose rows are H·D apart. */
+  /** Offset in out. The rows of out are H·D apart. */
   readonly out: number;
   /** In logSumExp. */
   readonly stat: number;
-  /** Index among the heads of all sequences. Its rows of the dropout mask begin at index · queries. */
+  /**
+   * Index of this head among the heads of all sequences. The head's rows of the dropout mask begin at index · queries.
+   */
   readonly index: number;
   /** Whether this is the first, or the last, head that reads these keys and values. */
   readonly first: boolean;
@@ -83,9 +85,9 @@ export const attentionHeads = function* (s: AttentionShape): Generator<Attention
 };
 
 /**
- * Attention, one query of one head at a time. A causal query never reads later keys. Only the given operands of
- * products are rounded. P and dS are operands too, but kernels round multiples of them that depend on key order, so
- * they are not rounded here.
+ * Attention, one query of one head at a time. A causal query never reads later keys. Rounding applies only to the
+ * operands that a call is given, such as q, k and v. P and dS are operands too, but they are not rounded here: kernels
+ * round multiples of P and dS, and these multiples depend on the order of keys.
  */
 export const attention: HostKernels<"attentionForward" | "attentionBackward"> = {
   attentionForward(args) {

@@ -1,15 +1,15 @@
 import { threefry4x32 } from "../../../core/random.ts";
 import type { HostArgs, HostKernels } from "./host-args.ts";
 
-/** Arguments of a kernel that select the dropped elements. */
+/** Arguments of a kernel that determine which elements are dropped. */
 export type DropoutKey = Pick<HostArgs<"linearDropoutForward">, "key0" | "key1" | "key2" | "key3" | "site" | "p">;
 
 const blockLength = 64;
 const countersPerBlock = 16;
 
 /**
- * Writes the factor of each element of row `row` to factors[0..n): 1/(1 − p) if kept, 0 if dropped (rule:
- * ../../kernels/linear.ts, `linearDropoutForward`). Elements begin at `first`, a multiple of 64.
+ * Writes the factor of each element of row `row` to factors[0..n). The factor is 1/(1 − p) if the element is kept, 0 if
+ * it is dropped (rule: ../../kernels/linear.ts, `linearDropoutForward`). Elements begin at `first`, a multiple of 64.
  */
 export const dropoutFactors = (
   { key0, key1, key2, key3, site, p }: DropoutKey,
@@ -39,7 +39,10 @@ export const dropoutFactors = (
   }
 };
 
-/** Packs a mask into bits: bit j of word w is set if factor 32·w + j is not 0. Word w is at `at` + w·stride. */
+/**
+ * Packs the mask that `factors` describe into bits. Bit j of word w is set if factor 32·w + j is not 0. Word w is at
+ * `at` + w·stride.
+ */
 export const packMask = (factors: Float64Array, n: number, kept: Int32Array, at: number, stride: number): void => {
   for (let first = 0; first < n; first += 32) {
     let word = 0;

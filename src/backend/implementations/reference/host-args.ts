@@ -7,15 +7,15 @@ type HostBuffers<B> = {
   readonly [N in keyof B]: B[N] extends { optional: true } ? Element<B[N]> | null : Element<B[N]>;
 };
 
-/** Prepares `values` as operands of a product: the values themselves, or a rounded copy. */
+/** Prepares `values` as operands of a product. It returns the values themselves or a rounded copy. */
 export type Operand = (values: RealArray) => RealArray;
 
-/** Returns operands unchanged. */
+/** Leaves operands unchanged. */
 export const asGiven: Operand = (values) => values;
 
 /**
- * Rounds each value to bfloat16, to nearest, ties to even (IEEE 754), via float32, whose upper half a bfloat16 is. NaN
- * stays NaN.
+ * Rounds each value to float32, then to bfloat16, which is the upper half of a float32. It rounds to nearest, ties to
+ * even (IEEE 754). NaN stays NaN.
  */
 export const roundedToBfloat16: Operand = (values) => {
   const singles = Float32Array.from(values);
@@ -28,7 +28,7 @@ export const roundedToBfloat16: Operand = (values) => {
   return singles;
 };
 
-/** Kernels that compute products. A backend's dtype affects only these. */
+/** Kernels that compute products. The dtype of a backend affects only these kernels. */
 export const multiplyingKernels = [
   "linearForward",
   "linearGeluForward",

@@ -1,7 +1,10 @@
 const twoOverSqrtPi = 2 / Math.sqrt(Math.PI);
-/** Smaller x use the series, larger x the continued fraction. */
+/** Smaller x use the series; x from here on use the continued fraction. */
 const seam = 2;
-/** Steps of the continued fraction: enough for full double precision at the seam, where it converges slowest. */
+/**
+ * Steps of the continued fraction. They are enough for full double precision at the seam, where the fraction converges
+ * slowest.
+ */
 const fractionSteps = 120;
 
 /** erf(x) = 2/√π · exp(−x²) · Σₙ 2ⁿ x²ⁿ⁺¹ / (1·3·…·(2n+1)), terms of one sign (Abramowitz & Stegun 7.1.6). */
@@ -17,7 +20,8 @@ const erfSeries = (x: number): number => {
 
 /** erfc(x) for x ≥ seam: √π · exp(x²) · erfc(x) = 1/(x + ½/(x + 1/(x + 3⁄2/(x + …)))) (Abramowitz & Stegun 7.1.14). */
 const erfcFraction = (x: number): number => {
-  // erfc is below the smallest double. This also handles infinity, where the fraction would be ∞/∞.
+  // From here on erfc is smaller than the smallest double. This check also handles infinity, where the fraction would
+  // be ∞/∞.
   if (x > 28) return 0;
   let tail = x;
   const steps = Math.ceil(fractionSteps / (x - 1));

@@ -5,7 +5,7 @@ import type { HostKernels } from "./host-args.ts";
 
 /**
  * sums[c] += Σ over r in [0, rows) of factors[from + r·stride] · x[r, c], in ascending r. Rows of x are as long as
- * `sums`. Four rows are added at a time, so each sum is loaded and stored once per four rows.
+ * `sums`. Four rows are added at a time, so each sum is loaded and stored only once for four rows.
  */
 const addScaledRows = (
   sums: Float64Array,
@@ -42,8 +42,8 @@ const addScaledRows = (
 };
 
 /**
- * Products of a linear layer. The sums of dBias are not products, so dy is not rounded for them. Each sum is in
- * ascending order, so the bits of a row do not depend on the number of rows.
+ * Products of a linear layer. dBias is a sum without products, so dy is not rounded for it. Each sum is in ascending
+ * order, so the bits of a row do not depend on the number of rows.
  */
 export const products: HostKernels<
   | "linearForward"

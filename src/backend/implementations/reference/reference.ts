@@ -62,9 +62,9 @@ export interface ReferenceOptions {
 
 /**
  * Opens the reference backend: every kernel in plain TypeScript, on one thread, on any machine. Tests compare the
- * compiled kernels with it. Arithmetic is in double precision for any `real`; results are rounded when stored.
- * New storages contain NaN (int32: the smallest integer), so that reads of unwritten elements show. Freed memory is
- * kept for the next storage of the same type and length.
+ * compiled kernels with it. Arithmetic is always in double precision, and results are rounded to `real` when they are
+ * stored. New storages contain NaN (int32: the smallest integer), so that tests notice if a kernel reads unwritten
+ * elements. Freed memory is kept for the next storage of the same type and length.
  */
 export const openReference = async ({
   real = "float32",

@@ -8,7 +8,7 @@ interface RotaryShape {
   readonly headDim: number;
   readonly rotaryDim: number;
   readonly start: number;
-  /** 1: one norm covers all heads of q, and one all heads of k. */
+  /** If 1, one norm covers all heads of q, and another norm covers all heads of k. */
   readonly together: number;
   readonly places: Int32Array | null;
 }
@@ -18,20 +18,20 @@ interface RotaryHead {
   readonly part: 0 | 1;
   /** Its offset. */
   readonly at: number;
-  /** Offset of its row in the table of angles. */
+  /** Offset of its angles in the table of angles. */
   readonly angles: number;
   /** Index in rstd. */
   readonly stat: number;
   /** Offset in gamma of the head's first channel. */
   readonly gammaAt: number;
-  /** Range that its norm covers: offset and number of elements. */
+  /** The elements that its norm covers: offset and number. */
   readonly normAt: number;
   readonly normSize: number;
 }
 
 const widthOf = ({ heads, keyHeads, headDim }: RotaryShape): number => (heads + 2 * keyHeads) * headDim;
 
-/** Yields every rotated head, row by row, q before k. */
+/** Yields every rotated head, row by row. In a row the heads of q come before the heads of k. */
 export const rotaryHeads = function* (shape: RotaryShape): Generator<RotaryHead> {
   const { rows, time, heads, keyHeads, headDim, rotaryDim, start, places, together } = shape;
   for (let r = 0; r < rows; r++) {
@@ -57,7 +57,8 @@ const copyValues = (from: ArrayLike<number>, to: Record<number, number>, shape: 
 };
 
 /**
- * Rotary position embedding (Su et al. 2021) after an RMS norm of q and k. It pairs the two halves of the rotated part.
+ * Rotary position embedding (Su et al. 2021) after an RMS norm of q and k. The rotation pairs the two halves of the
+ * rotated part of a head.
  */
 export const rotary: HostKernels<"rotaryForward" | "rotaryBackward"> = {
   rotaryForward(args) {

@@ -7,8 +7,8 @@ import { chooseWasm, type WasmInstructionSet } from "../../instruction-sets.ts";
 import type { WasmHost } from "./engine.ts";
 import { openWasmBackend } from "./engine.ts";
 
-// The build bundles the files (scripts/build/browser.mjs) and replaces these addresses by blob: addresses, or by
-// undefined if a file was not built.
+// The build bundles the files (scripts/build/browser.mjs) and replaces these addresses by blob: addresses. If a file
+// was not built, the build replaces its address by undefined.
 const urls: Readonly<Record<WasmInstructionSet, () => URL | undefined>> = {
   simd128: () => new URL("./kernels.wasm.gz", import.meta.url),
   "relaxed-simd": () => new URL("./kernels.relaxed-simd.wasm.gz", import.meta.url),
@@ -63,20 +63,20 @@ const checkIsolated = (threads: number): void => {
 
 /** Options of `openBackend`. */
 export interface WasmOptions {
-  /** 1 to 256; default: the number of threads that the browser reports. */
+  /** Number of threads, from 1 to 256. Default: the number of threads that the browser reports. */
   readonly threads?: number | undefined;
   /** Number format of matrix products; default: float32. */
   readonly dtype?: ProductDType | undefined;
   /**
-   * Default: `simd128`. `relaxed-simd` is faster if the CPU multiplies and adds in one instruction, but not every
-   * browser has it. Its results depend on the CPU and browser in the last bits.
+   * Instruction set. Default: `simd128`. `relaxed-simd` is faster if the CPU multiplies and adds in one instruction,
+   * but not every browser has it. Its results depend on the CPU and browser in the last bits.
    */
   readonly instructionSet?: WasmInstructionSet | undefined;
 }
 
 /**
- * Opens the WebAssembly backend. Call it in a worker: on the page's main thread it works too, but the page does not
- * respond while it computes.
+ * Opens the WebAssembly backend. Call it in a worker. It also works on the page's main thread, but then the page does
+ * not respond while the backend computes.
  * @throws UnsupportedKernelError for more than one thread in a page that is not cross-origin isolated, or if the
  * browser lacks threads, SIMD or, if requested, relaxed SIMD
  * @throws ConfigError for a number of threads that is not from 1 to 256 or an unknown instruction set

@@ -1,4 +1,4 @@
-/** The WebAssembly backend. Hosts provide the parts that differ between Node and browsers. */
+/** The WebAssembly backend. A host provides the parts that differ between Node and browsers. */
 
 import { UnsupportedKernelError } from "../../../core/errors/errors.ts";
 import type { HostData, ProductDType } from "../../../core/tensors/dtype.ts";
@@ -15,13 +15,13 @@ export interface WasmWorker {
   end(): Promise<void>;
 }
 
-/** Parts that differ between Node and browsers. Tests bring their own hosts. */
+/** The host: parts that differ between Node and browsers. Tests write their own hosts. */
 export interface WasmHost {
   /** Bytes of the module for an instruction set. */
   load(instructionSet: WasmInstructionSet): Promise<BufferSource>;
   /**
-   * Resolves when the worker is about to enter its loop; rejects if it cannot start. The worker must not keep the
-   * process alive.
+   * Starts a worker. Resolves when the worker is about to enter its loop; rejects if the worker cannot start. The
+   * worker must not keep the process alive.
    */
   startWorker(start: WorkerStart): Promise<WasmWorker>;
 }
@@ -34,7 +34,7 @@ const unavailable = (must: string, hint?: string, cause?: unknown): UnsupportedK
   new UnsupportedKernelError({ where: "wasm backend", must, ...(hint === undefined ? {} : { hint }), cause });
 
 const sharedMemory = (): WebAssembly.Memory => {
-  // The maximum only reserves addresses, but some machines refuse a large reservation.
+  // The maximum of the memory only reserves addresses. Some machines refuse to reserve many addresses.
   for (let maximum = maximumPages; ; maximum /= 2) {
     try {
       return new WebAssembly.Memory({ initial: initialPages, maximum, shared: true });
@@ -57,7 +57,7 @@ const mayBlock = (): boolean => {
 const textAt = (memory: WebAssembly.Memory, address: number): string => {
   const bytes = new Uint8Array(memory.buffer);
   const end = bytes.indexOf(0, address);
-  // Copy, because a decoder does not accept shared memory.
+  // The bytes are copied, because a decoder does not accept shared memory.
   return new TextDecoder().decode(bytes.slice(address, end));
 };
 
@@ -159,7 +159,7 @@ const wasmEngine = (
   };
   const run = (): number => guarded(exports.run);
 
-  /** The branches of the last call, in the kernels' memory, where the kernels read them. */
+  /** The branches of the last call. They are in the memory of the kernels, where the kernels read them. */
   let branches:
     | { readonly packets: number; readonly ends: number; readonly bytes: number; readonly count: number }
     | undefined;
@@ -216,5 +216,5 @@ const wasmEngine = (
   };
 };
 
-/** Number of bytes of a memory's first allocation, for tests that make it grow. */
+/** Number of bytes that a memory has when it is created, for tests that make the memory grow. */
 export const initialMemoryBytes = initialPages * pageBytes;

@@ -28,7 +28,8 @@ const read = async (instructionSet: WasmInstructionSet): Promise<BufferSource> =
         cause,
       });
     }
-    // This set is used only on request. A ConfigError keeps `auto` from silently choosing another backend.
+    // A user must request this set, so its absence is a ConfigError. It keeps `auto` from silently choosing another
+    // backend.
     throw new ConfigError({
       where: "wasm backend",
       must: "the requested instruction set must be compiled",
@@ -96,16 +97,19 @@ export const probeWasm = async (
 };
 
 export interface WasmOptions {
-  /** 1 to 256; default: FORETOKEN_THREADS, else the number that the machine runs at a time. */
+  /**
+   * Number of threads, from 1 to 256. Default: FORETOKEN_THREADS if it is set, otherwise the number of threads that the
+   * machine runs at the same time.
+   */
   readonly threads?: number | undefined;
   /** Number format of matrix products; default: float32. */
   readonly dtype?: ProductDType | undefined;
-  /** Default: FORETOKEN_ISA, if it names a WebAssembly set, else `simd128`. */
+  /** Instruction set. Default: FORETOKEN_ISA if it names a WebAssembly set, otherwise `simd128`. */
   readonly instructionSet?: string | undefined;
 }
 
 /**
- * Opens the WebAssembly backend. Its worker threads do not keep the process alive and end with `close`.
+ * Opens the WebAssembly backend. Its worker threads do not keep the process alive, and end with `close`.
  * @throws UnsupportedKernelError if it is not built, cannot run or was built from other sources
  * @throws ConfigError for a number of threads that is not from 1 to 256, or an instruction set that is unknown or not
  * compiled

@@ -1,7 +1,7 @@
 import type { WorkerStart } from "./exports.ts";
 import { serveAsWorker } from "./worker.ts";
 
-/** The used part of a worker's global object. */
+/** The properties of a worker's global object that this file uses. */
 interface WorkerScope {
   onmessage: ((event: { readonly data: unknown }) => void) | null;
   postMessage(message: unknown): void;
@@ -11,6 +11,6 @@ interface WorkerScope {
 const scope = globalThis as unknown as WorkerScope;
 
 scope.onmessage = ({ data }) => {
-  // The other side learns of failures only by messages: a rejected promise stays within the worker.
+  // The page learns of failures only from messages, because a rejected promise stays within the worker.
   serveAsWorker(data as WorkerStart, () => scope.postMessage("ready")).catch(scope.reportError.bind(scope));
 };

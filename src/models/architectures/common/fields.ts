@@ -1,10 +1,10 @@
-/** Fields of `config.json`, with the checks that every architecture needs. */
+/** The fields of `config.json` that every architecture has, and the checks that every architecture needs. */
 import { z } from "zod";
 import { CheckpointError } from "../../../core/errors/errors.ts";
 import { show } from "../../../core/text/show.ts";
 import type { ModelConfig } from "../../config.ts";
 
-/** Types of fields. Other programs may write null for an absent field. */
+/** Types of fields. Other programs may write null if a field is absent. */
 export const count = z.int().positive();
 export const optional = <T extends z.ZodType>(schema: T) => schema.nullish();
 export const flag = z.boolean().nullish();
@@ -17,8 +17,8 @@ export const fail = (where: string, field: string, must: string, got: unknown): 
 };
 
 /**
- * Throws if a field changes the result and models here do not support it.
- * @param fields each field, with its values that change nothing.
+ * Throws if a field changes the result in a way that our models do not support.
+ * @param fields each field, with the values of it that change nothing.
  */
 export const checkRefused = (
   json: object,
@@ -34,7 +34,7 @@ export const checkRefused = (
   }
 };
 
-/** Names of the tanh form of GELU; `gelu` is the form with erf. */
+/** Names that mean the tanh form of GELU. The name `gelu` means the form with erf. */
 export const tanhGelus: readonly string[] = ["gelu_new", "gelu_pytorch_tanh"];
 
 /** Fields that every `config.json` has. */

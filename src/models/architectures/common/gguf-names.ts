@@ -6,13 +6,13 @@ import type { TensorMapping } from "../architecture.ts";
 
 /** How an architecture's files differ from Llama's files. */
 export interface GgufNames {
-  /** Whether Q, K and V are one layer, and gate and up too. */
+  /** Whether one layer computes Q, K and V, and one layer computes gate and up. */
   readonly fused?: boolean;
-  /** Whether files always have biases. We write zeros if the model has none. */
+  /** Whether files always have biases. If the model has no biases, we write zeros. */
   readonly alwaysBiased?: boolean;
 }
 
-/** A layer of a block: its names, number of rows, and whether it has a bias. */
+/** A layer of a block: its names, its number of rows, and whether it has a bias. */
 const layer = (
   theirs: string,
   ours: string,
@@ -77,7 +77,7 @@ const blockMappings = (
   ];
 };
 
-/** All weights of a complete file. */
+/** All weights that a complete file has. */
 export const ggufMappings = (config: ModelConfig, names: GgufNames = {}): readonly TensorMapping[] => [
   { theirs: "token_embd.weight", ours: "tokens.weight" },
   ...(config.position.kind === "learned" ? [{ theirs: "position_embd.weight", ours: "positions.weight" }] : []),

@@ -5,7 +5,10 @@ import { show } from "../../../core/text/show.ts";
 import { type ModelConfig, type RopeConfig, rotaryDimOf } from "../../config.ts";
 import { f32, type GgufFacts, type GgufValue, ownKeys, text, u32 } from "./gguf-values.ts";
 
-/** Tensor with Llama 3's wavelength factors. A file has these factors instead of the parameters that define them. */
+/**
+ * The tensor with the wavelength factors of Llama 3. A file has these factors instead of the parameters from which they
+ * are computed.
+ */
 export const frequencyFactors = "rope_freqs.weight";
 
 type Scaling = NonNullable<RopeConfig["scaling"]>;
@@ -14,10 +17,10 @@ const defaultTheta = 10_000;
 
 type Llama3 = Omit<Extract<Scaling, { readonly kind: "llama3" }>, "kind">;
 
-/** Values of all Llama 3 models; only `factor` differs. */
+/** All Llama 3 models have these values; only `factor` differs. */
 const usual = { lowFrequency: 1, highFrequency: 4, originalContext: 8192 };
 
-/** Maximum relative error of a factor that float32 rounding explains. */
+/** Maximum relative error of a factor that rounding to float32 can cause. */
 const tolerance = 1e-5;
 
 const areClose = (a: number, b: number): boolean => Math.abs(a - b) <= tolerance * Math.abs(b);
@@ -33,9 +36,9 @@ const llama3Factors = (pairs: number, theta: number, scaling: Llama3): Float32Ar
 };
 
 /**
- * The scaling that produces these factors.
+ * The scaling from which these factors result.
  * @param known parameters of the scaling except the factor, if the file has them.
- * @throws CheckpointError if no supported scaling produces them.
+ * @throws CheckpointError if no supported scaling results in these factors.
  */
 const scalingOfFactors = (
   factors: Float32Array,
@@ -56,7 +59,7 @@ const scalingOfFactors = (
   });
 };
 
-/** Scaling from the fields, as llama.cpp reads them: a factor without a type means linear. */
+/** The scaling in the fields of a file, as llama.cpp reads them: a factor without a type means linear scaling. */
 const scalingOfFields = ({ fields, at }: GgufFacts): Scaling => {
   const type = fields.text(at("rope.scaling.type")) ?? "linear";
   if (type === "none") return { kind: "none" };
@@ -68,7 +71,10 @@ const scalingOfFields = ({ fields, at }: GgufFacts): Scaling => {
   return factor === 0 || factor === 1 ? { kind: "none" } : { kind: "linear", factor };
 };
 
-/** Fraction of a head with `rotated` channels, chosen so that rounding never yields fewer channels. */
+/**
+ * The fraction of a head that is rotated if `rotated` channels are. It is chosen so that rounding never gives fewer
+ * channels.
+ */
 const fractionOf = (rotated: number, headDim: number): number => {
   const fraction = rotated / headDim;
   return Math.floor(headDim * fraction) === rotated ? fraction : (rotated + 0.5) / headDim;
@@ -112,7 +118,7 @@ export const readRope = async (file: GgufFacts, headDim: number): Promise<RopeCo
   return { ...position, ...(both.kind === "none" ? {} : { scaling: both }) };
 };
 
-/** Keys and values of rotary position embeddings; empty for learned positions. */
+/** Keys and values of rotary position embeddings. Empty if the model has learned positions. */
 export const ropeValues = (config: ModelConfig): Readonly<Record<string, GgufValue>> => {
   const { position } = config;
   if (position.kind !== "rope") return {};
@@ -126,7 +132,7 @@ export const ropeValues = (config: ModelConfig): Readonly<Record<string, GgufVal
   };
 };
 
-/** Parameters of Llama 3's scaling, by full key. Only this program reads them. */
+/** Parameters of Llama 3's scaling, by full key. Only Foretoken reads them. */
 export const ownRopeValues = ({ position }: ModelConfig): Readonly<Record<string, GgufValue>> => {
   const scaling = position.kind === "rope" ? position.scaling : undefined;
   return scaling?.kind !== "llama3"
@@ -138,7 +144,10 @@ export const ownRopeValues = ({ position }: ModelConfig): Readonly<Record<string
       };
 };
 
-/** Tensors of a file that are not weights: Llama 3's wavelength factors. llama.cpp reads these, not the parameters. */
+/**
+ * Tensors of a file that are not weights: the wavelength factors of Llama 3. llama.cpp reads these factors, not the
+ * parameters.
+ */
 export const extraTensors = (config: ModelConfig): readonly LazyTensor[] => {
   const { position } = config;
   if (position.kind !== "rope" || position.scaling?.kind !== "llama3") return [];

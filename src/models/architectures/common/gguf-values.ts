@@ -12,13 +12,15 @@ export const text = (value: string): GgufValue => ({ type: "text", value });
 
 /** Reads fields by key. Each method throws a CheckpointError if the value has another type. */
 export interface Fields {
-  /** A whole number from 1. A list with one entry per layer must repeat one number. */
+  /**
+   * A whole number from 1. If the file has a list with one entry for each layer, all entries must be the same number.
+   */
   count(key: string): number | undefined;
   /** A finite number. */
   real(key: string): number | undefined;
   text(key: string): string | undefined;
   flag(key: string): boolean | undefined;
-  /** A list of booleans; undefined also for a single value. */
+  /** A list of booleans. Undefined if the value is absent or is a single value. */
   flags(key: string): readonly boolean[] | undefined;
   /** A token's id. */
   id(key: string): number | undefined;
@@ -26,7 +28,7 @@ export interface Fields {
   fail(key: string, must: string, got: unknown): never;
 }
 
-/** A file with its header read. */
+/** A file whose header has been read. */
 export interface GgufFacts {
   readonly fields: Fields;
   /** Full key: the architecture's prefix and `key`. */
@@ -37,11 +39,11 @@ export interface GgufFacts {
   readonly where: string;
 }
 
-/** Metadata keys that only this program writes and reads. llama.cpp ignores them. */
+/** Metadata keys that only Foretoken writes and reads. llama.cpp ignores them. */
 export const ownKeys = {
-  /** none: GELU is the exact form, with erf. llama.cpp always computes the tanh form. */
+  /** Says that GELU has the exact form, with erf. llama.cpp always computes the tanh form. */
   gelu: "foretoken.gelu",
-  /** Parameters that define Llama 3's wavelength factors. */
+  /** Parameters from which Llama 3's wavelength factors are computed. */
   lowFrequency: "foretoken.rope.low_frequency",
   highFrequency: "foretoken.rope.high_frequency",
   originalContext: "foretoken.rope.original_context",

@@ -5,15 +5,15 @@ import type { Lack } from "../architecture.ts";
 import { f32, type GgufFacts, type GgufValue, u32 } from "./gguf-values.ts";
 import { windowedLayers, windowOfLayers } from "./periods.ts";
 
-/** Windows that llama.cpp assumes for an architecture if a file does not specify them. */
+/** The windows that llama.cpp assumes for an architecture if the file does not specify them. */
 export interface GgufWindows {
-  /** Each n-th layer has no window. */
+  /** Every n-th layer has no window; this is n. */
   readonly fullEvery: number;
-  /** Default RoPE base in layers with a window; undefined: always the base of the other layers. */
+  /** Default RoPE base in layers with a window. If undefined, these layers always have the base of the other layers. */
   readonly theta?: number;
 }
 
-/** Keys of windows except the size. */
+/** Keys that describe windows, except the key of their size. */
 export const windowKeys = ["attention.sliding_window", "attention.sliding_window_pattern", "rope.freq_base_swa"];
 
 const readSize = ({ fields, at }: GgufFacts): number => fields.id(at("attention.sliding_window")) ?? 0;
@@ -26,7 +26,7 @@ export const checkNoWindow = (file: GgufFacts, contextLength: number): void => {
   file.fields.fail(file.at("attention.sliding_window"), must, window);
 };
 
-/** Whether layer `i` has a window in llama.cpp if each n-th layer has none. With n = 0 all layers have one. */
+/** Whether layer `i` has a window in llama.cpp if every n-th layer has none. With n = 0 all layers have a window. */
 const isWindowed = (i: number, n: number): boolean => n === 0 || (i + 1) % n !== 0;
 
 /** Whether each layer has a window. */
@@ -42,8 +42,8 @@ const readLayers = ({ fields, at }: GgufFacts, nLayer: number, { fullEvery }: Gg
 };
 
 /**
- * Reads the window of a model. Returns null if no layer has one, or if the window covers the context and its layers use
- * the common wavelengths.
+ * Reads the window of a model. Returns null if no layer has a window. Also returns null if the window covers the
+ * context and the layers with a window use the same wavelengths as the other layers.
  * @throws CheckpointError if a configuration cannot express which layers have a window.
  */
 export const readWindow = (
@@ -60,7 +60,7 @@ export const readWindow = (
   const window =
     windowOfLayers(layers, size) ??
     (layers.includes(true)
-      ? fields.fail(key, "must leave exactly each n-th layer without a window", layers.map(Number))
+      ? fields.fail(key, "must leave every n-th layer, and no other layer, without a window", layers.map(Number))
       : null);
   if (window === null) return null;
   const baseKey = at("rope.freq_base_swa");
@@ -72,7 +72,7 @@ export const readWindow = (
   return size < contextLength ? window : null;
 };
 
-/** Keys and values of a model's window, without values that llama.cpp assumes anyway. */
+/** Keys and values of a model's window. Values that llama.cpp assumes anyway are left out. */
 export const windowValues = (config: ModelConfig, windows: GgufWindows): Readonly<Record<string, GgufValue>> => {
   const { window, position } = config;
   if (window === undefined || position.kind !== "rope") return {};
@@ -86,7 +86,10 @@ export const windowValues = (config: ModelConfig, windows: GgufWindows): Readonl
   };
 };
 
-/** Wavelengths of windowed layers that llama.cpp does not support: scaled ones, or a second base where it knows one. */
+/**
+ * Reports wavelengths in layers with a window that llama.cpp does not support: scaled wavelengths, or a second base for
+ * an architecture that has only one base in llama.cpp.
+ */
 export const lacksWavelengths = ({ window, position }: ModelConfig, windows: GgufWindows): Lack | null => {
   if (window === undefined || position.kind !== "rope") return null;
   const { scaling = { kind: "none" }, theta } = position;
@@ -100,7 +103,7 @@ export const lacksWavelengths = ({ window, position }: ModelConfig, windows: Ggu
   return { field: "position.scaling", must, got: scaling.kind };
 };
 
-/** Reports a window for an architecture that has no window in llama.cpp. */
+/** Reports a window for an architecture for which llama.cpp does not support windows. */
 export const lacksWindow = ({ window }: ModelConfig): Lack | null =>
   window === undefined
     ? null

@@ -23,7 +23,7 @@ export interface LlamaGguf {
   readonly qkNorm?: "head" | "all";
   readonly normPlacement?: "after" | "both";
   readonly mlp?: "geglu";
-  /** Whether Q, K and V are one layer, and gate and up too. */
+  /** Whether one layer computes Q, K and V, and one layer computes gate and up. */
   readonly fused?: true;
   /** Windows that llama.cpp supports. Default: none. */
   readonly windows?: GgufWindows;
@@ -61,7 +61,7 @@ const readLlama = async (file: GgufFacts, form: LlamaGguf): Promise<ModelConfig>
   return form.readOwn?.(config) ?? config;
 };
 
-/** GGUF form of an architecture with Llama's blocks. */
+/** How GGUF files store an architecture with Llama's blocks. */
 export const llamaGguf = (form: LlamaGguf): GgufForm => {
   const { name, windows } = form;
   return {

@@ -29,7 +29,7 @@ const llamaFields = z.object({
   mlp_bias: flag,
 });
 
-/** Name of the activation, and the field that holds it. */
+/** The name of the activation function, and the field that holds the name. */
 const activations = {
   swiglu: { field: "hidden_act", name: "silu" },
   geglu: { field: "hidden_activation", name: "gelu_pytorch_tanh" },
@@ -103,7 +103,7 @@ const llamaJson = (config: ModelConfig, kind: LlamaKind, vocabSize: number): Rec
   };
 };
 
-/** `transformers` form of a class with Llama's blocks. */
+/** How `transformers` stores a class with Llama's blocks. */
 export const llamaForm = (kind: LlamaKind): HuggingFaceForm => ({
   className: kind.className,
   modelType: kind.modelType,

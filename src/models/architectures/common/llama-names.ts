@@ -4,7 +4,7 @@ import type { ModelConfig } from "../../config.ts";
 import type { TensorMapping } from "../architecture.ts";
 import { type LlamaConfig, type LlamaKind, llamaConfig } from "./llama-kind.ts";
 
-/** Files store a norm's weights minus this number. */
+/** Number that is subtracted from each weight of a norm when it is stored in a file. */
 const plusOf = ({ normOffset }: LlamaKind): Partial<TensorMapping> =>
   normOffset === undefined ? {} : { plus: normOffset };
 
@@ -50,7 +50,7 @@ const normNames = {
   },
 } as const;
 
-/** @param whole whether Q, K and V are one layer, and gate and up too. */
+/** @param whole whether one layer computes Q, K and V, and one layer computes gate and up. */
 const blockMappings = (i: number, config: LlamaConfig, kind: LlamaKind, whole: boolean): readonly TensorMapping[] => {
   const { qkNorm, normPlacement = "before", mlp } = config;
   const { heads, keyHeads, headDim } = headsOf(config);
@@ -91,7 +91,7 @@ const blockMappings = (i: number, config: LlamaConfig, kind: LlamaKind, whole: b
 
 /**
  * All weights of a model with Llama's blocks.
- * @param whole whether Q, K and V are one layer, and gate and up too.
+ * @param whole whether one layer computes Q, K and V, and one layer computes gate and up.
  */
 export const llamaMappings = (config: ModelConfig, kind: LlamaKind, whole: boolean): readonly TensorMapping[] => {
   const model = llamaConfig(config);

@@ -1,9 +1,14 @@
-/** Converts between per-layer lists in files and "each n-th layer" in a configuration. */
+/**
+ * Converts between the lists in files, which have an entry for each layer, and a configuration, which says "every n-th
+ * layer".
+ */
 import type { ModelConfig } from "../../config.ts";
 import type { WindowConfig } from "../../config-parts.ts";
 import { layerOf } from "../../layers.ts";
 
-/** n if exactly each n-th layer is marked, n at least 2; null if no layer is; undefined if no such n exists. */
+/**
+ * n ≥ 2 if every n-th layer is marked and no other layer is; null if no layer is marked; undefined if no such n exists.
+ */
 export const periodOf = (marks: readonly boolean[]): number | null | undefined => {
   const n = marks.indexOf(true) + 1;
   if (n === 0) return null;
@@ -15,8 +20,8 @@ export const windowedLayers = (config: ModelConfig): readonly boolean[] =>
   Array.from({ length: config.nLayer }, (_, i) => layerOf(config, i).window !== null);
 
 /**
- * The window of the layers that have one.
- * @returns null if no layer has a window; undefined if the layers without one are not exactly each n-th.
+ * The window of the layers that have a window.
+ * @returns null if no layer has a window; undefined if there is no n such that exactly every n-th layer has no window.
  */
 export const windowOfLayers = (windowed: readonly boolean[], size: number): WindowConfig | null | undefined => {
   if (windowed.every((has) => !has)) return null;

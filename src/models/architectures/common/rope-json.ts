@@ -1,5 +1,5 @@
 /**
- * Rotary position embeddings in `config.json`. Reads both spellings: `rope_scaling`, and `rope_parameters` of
+ * Rotary position embeddings in `config.json`. Two spellings are read: `rope_scaling`, and `rope_parameters` of
  * transformers 5.
  */
 import { z } from "zod";
@@ -30,7 +30,7 @@ const llama3Json = z.object({
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Kinds of layers that may have their own fields: full attention first, then windowed. */
+/** Kinds of layers that may have their own fields: first layers with full attention, then layers with a window. */
 const layerKinds = ["full_attention", "sliding_attention"] as const;
 
 const scalingOf = (type: unknown, fields: object, where: string): NonNullable<RopeConfig["scaling"]> => {
@@ -64,8 +64,8 @@ const scalingOf = (type: unknown, fields: object, where: string): NonNullable<Ro
 export interface RopeDefaults {
   readonly theta?: number;
   /**
-   * `rope_theta` of layers with a window, in a class where these may have their own base; or the base of the other
-   * layers.
+   * `rope_theta` of layers with a window, for a class in which these layers may have their own base. Otherwise the base
+   * of the other layers.
    */
   readonly windowTheta?: number | "same";
   /** Whether the class may rotate only a part of each head. */
@@ -75,7 +75,7 @@ export interface RopeDefaults {
 /** Rotary position embeddings of a file. */
 export interface ReadRope {
   readonly position: RopeConfig;
-  /** RoPE base in layers with a window, if these have their own base. */
+  /** RoPE base in layers with a window, if these layers have their own base. */
   readonly windowTheta?: number;
 }
 
@@ -95,7 +95,7 @@ const givenFields = (json: object, where: string): { readonly fields: object; re
 };
 
 /**
- * RoPE base of layers with a window. Their wavelengths may not be scaled.
+ * RoPE base of layers with a window. The wavelengths of these layers must not be scaled.
  * @param byDefault default of `transformers`: 10,000 for Gemma 3, the base of the other layers for OLMo 3.
  */
 const readWindowTheta = (json: object, fields: Fields, byDefault: number, place: string): number => {
@@ -108,7 +108,8 @@ const readWindowTheta = (json: object, fields: Fields, byDefault: number, place:
 };
 
 /**
- * The fields by kind of layer, if the class allows this; else null. A kind without fields gets the class's defaults.
+ * The fields for each kind of layer, if the class allows separate fields; otherwise null. A kind without fields gets
+ * the defaults of the class.
  */
 const fieldsByLayer = (given: object, place: string): { readonly main: Fields; readonly local: Fields } | null => {
   if (!Object.keys(given).some((key) => layerKinds.some((kind) => kind === key))) return null;
@@ -164,7 +165,7 @@ export const readRope = (json: object, defaults: RopeDefaults, where: string): R
   };
 };
 
-/** Value of `rope_scaling`; undefined: no scaling. */
+/** Value of `rope_scaling`. Undefined if there is no scaling. */
 const scalingJson = (scaling: RotaryScaling): { readonly rope_scaling?: Record<string, unknown> } => {
   switch (scaling.kind) {
     case "none":
@@ -186,14 +187,14 @@ const scalingJson = (scaling: RotaryScaling): { readonly rope_scaling?: Record<s
   }
 };
 
-/** Writes the rotary fields, older spelling. */
+/** Writes the rotary fields in the older spelling. */
 export const ropeJson = ({ theta, scaling = { kind: "none" } }: RopeConfig): Record<string, unknown> => ({
   rope_theta: theta,
   ...scalingJson(scaling),
 });
 
 /**
- * Writes the rotary fields in the newer spelling. Layers with a window have their own base next to the other layers'
+ * Writes the rotary fields in the newer spelling, in which layers with a window have fields of their own for their
  * base.
  */
 export const pairJson = ({ position, window }: { readonly position: RopeConfig } & Pick<ModelConfig, "window">) => {

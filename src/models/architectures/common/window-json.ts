@@ -8,11 +8,11 @@ import { windowedLayers, windowOfLayers } from "./periods.ts";
 
 /**
  * Which layers of a class have a window:
- * - never: none, even if the file names a window.
+ * - never: no layers, even if the file names a window.
  * - given: all layers, if `sliding_window` is a number.
- * - asked: only if `use_sliding_window` is true: the layers listed in `layer_types`, by default those from
- *   `max_window_layers` on.
- * - a number n: the layers listed in `layer_types`, by default all except each n-th.
+ * - asked: the layers listed in `layer_types`, but only if `use_sliding_window` is true. Without a list, the layers
+ *   from `max_window_layers` on.
+ * - a number n: the layers listed in `layer_types`. Without a list, all layers except every n-th layer.
  */
 export type Slides = "never" | "given" | "asked" | { readonly fullEvery: number };
 
@@ -62,18 +62,18 @@ const slidingLayers = (read: Read, slides: Exclude<Slides, "never">, where: stri
   return listed ?? each((i) => (i + 1) % fullEvery !== 0);
 };
 
-/** How to read a class's windows. */
+/** How to read the windows of a class. */
 export interface ReadingWindow {
   readonly slides: Slides;
-  /** Default of `sliding_window`; undefined: no window by default. */
+  /** Default of `sliding_window`. If undefined, there is no window by default. */
   readonly size: number | undefined;
-  /** RoPE base in layers with a window, if these have their own base. */
+  /** RoPE base in layers with a window, if these layers have their own base. */
   readonly theta: number | undefined;
 }
 
 /**
- * The window in a `config.json`; null if no layer has one, or if it covers the whole context and its layers have no
- * base of their own.
+ * The window in a `config.json`. Null if no layer has a window. Also null if the window covers the whole context and
+ * the layers with a window have no base of their own.
  * @throws CheckpointError if a configuration cannot express which layers have a window.
  */
 export const readWindow = (
@@ -89,7 +89,7 @@ export const readWindow = (
   const window = windowOfLayers(layers, given);
   if (window !== undefined) return window === null || theta === undefined ? window : { ...window, theta };
   const words = layers.slice(0, 8).map((has) => (has ? sliding : full));
-  const must = `must be ${full} in exactly each n-th layer, n above 1, and ${sliding} in all others`;
+  const must = `must be ${full} in every n-th layer (n ≥ 2) and ${sliding} in all other layers`;
   return fail(where, (read.layer_types ?? null) === null ? "max_window_layers" : "layer_types", must, words);
 };
 

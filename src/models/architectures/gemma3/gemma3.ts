@@ -1,8 +1,9 @@
 /**
- * Gemma 3 (Gemma team 2025), its text model: a norm before and after each branch, GEGLU, and a norm of each head's
- * queries and keys. All layers except each sixth have a window and their own RoPE base. Token vectors are multiplied by
- * √C.
- * Files of `transformers` store norm weights minus 1; GGUF files store the weights. llama.cpp: src/models/gemma3.cpp.
+ * Gemma 3 (Gemma team 2025), its text model. It has a norm before and after each branch, GEGLU, and a norm of the
+ * queries and keys of each head. All layers except every sixth have a window and a RoPE base of their own. Token
+ * vectors are multiplied by √C.
+ * Files of `transformers` store norm weights minus 1; GGUF files store the weights themselves. llama.cpp:
+ * src/models/gemma3.cpp.
  */
 import { z } from "zod";
 import { parseConfig } from "../../../core/checks/config.ts";
@@ -20,7 +21,7 @@ const ownFields = z.object({ query_pre_attn_scalar: z.number().positive().nullis
 
 const headDimOf = ({ nEmbd, nHead, headDim = nEmbd / nHead }: ModelConfig): number => headDim;
 
-/** Attention divides by the root of this number. Default: headDim. */
+/** Attention scores are divided by the root of this number. Default: headDim. */
 const scalarOf = (config: ModelConfig): number =>
   config.attentionScale === undefined ? headDimOf(config) : config.attentionScale ** -2;
 
@@ -35,7 +36,7 @@ const withScales = (config: ModelConfig, scalar: number): ModelConfig => ({
 const tolerance = 1e-6;
 const areClose = (a: number, b: number): boolean => Math.abs(a - b) <= tolerance * Math.abs(b);
 
-/** llama.cpp divides by the root of C / H in the largest model, with 62 layers. */
+/** In the largest model, with 62 layers, llama.cpp divides by the root of C / H. */
 const ggufScalar = (config: ModelConfig): number =>
   config.nLayer === 62 ? Math.floor(config.nEmbd / config.nHead) : headDimOf(config);
 
@@ -63,7 +64,7 @@ export const gemma3: Architecture = {
       window === undefined ||
       theta !== null ||
       (position.kind === "rope" && (position.scaling?.kind ?? "none") === "none"),
-    // The class stores 1 / scale², a whole number.
+    // The class stores 1 / scale², which must be a whole number.
     attentionScale: {
       takes: (scale) => areClose(scale ** -2, Math.round(scale ** -2)),
       instead: (scale) => {

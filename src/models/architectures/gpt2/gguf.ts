@@ -1,4 +1,7 @@
-/** GPT-2 in GGUF files. llama.cpp always computes the tanh form of GELU; a key of our own marks the exact form. */
+/**
+ * GPT-2 in GGUF files. llama.cpp always computes the tanh form of GELU; a key that only Foretoken writes marks the
+ * exact form.
+ */
 import type { GgufForm } from "../architecture.ts";
 import { ggufMappings } from "../common/gguf-names.ts";
 import { readEpsilon, readSizes, unsaid } from "../common/gguf-sizes.ts";

@@ -1,7 +1,7 @@
 /**
- * GPT-2 (Radford et al. 2019): learned positions, layer norm, GELU, and as many key heads as query heads. Linear layers
- * inside blocks of `GPT2LMHeadModel` are `Conv1D`: weights [in, out], the transpose of ours. Q, K, V and both MLP
- * layers always have biases.
+ * GPT-2 (Radford et al. 2019): learned positions, layer norm, GELU, and an equal number of key heads and query heads.
+ * Linear layers inside blocks of `GPT2LMHeadModel` are `Conv1D`. Their weights are [in, out], the transpose of our
+ * weights. Q, K, V and both MLP layers always have biases.
  */
 import { z } from "zod";
 import { parseConfig } from "../../../core/checks/config.ts";

@@ -1,6 +1,6 @@
 /**
- * Llama (Touvron et al. 2023): rotary positions, RMS norm, SwiGLU. `LlamaForCausalLM` has biases on all four attention
- * layers or on none.
+ * Llama (Touvron et al. 2023): rotary positions, RMS norm, SwiGLU. In `LlamaForCausalLM`, either all four attention
+ * layers have biases, or no attention layer has them.
  */
 import type { Architecture } from "../architecture.ts";
 import { llamaGguf } from "../common/llama-gguf.ts";

@@ -1,6 +1,7 @@
 /**
- * OLMo 2 (OLMo team 2025): Llama with the norm after each branch, and one norm over the queries of all heads, and one
- * over the keys. llama.cpp reads OLMo 2 and OLMo 3, with its windows, as `olmo2` (src/models/olmo2.cpp).
+ * OLMo 2 (OLMo team 2025): Llama with the norm after each branch. One norm covers the queries of all heads, and another
+ * norm covers the keys of all heads. llama.cpp reads both OLMo 2 and OLMo 3 as `olmo2`, with the windows of OLMo 3
+ * (src/models/olmo2.cpp).
  */
 import type { Architecture } from "../architecture.ts";
 import { llamaGguf } from "../common/llama-gguf.ts";

@@ -1,4 +1,4 @@
-/** OLMo 3 (OLMo team 2025): OLMo 2 with a window in all layers except each fourth. */
+/** OLMo 3 (OLMo team 2025): OLMo 2 with a window in all layers except every fourth layer. */
 import type { Architecture } from "../architecture.ts";
 import { llamaForm } from "../common/llama-json.ts";
 import { hasAttentionBias } from "../common/llama-kind.ts";

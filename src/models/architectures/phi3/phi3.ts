@@ -1,6 +1,6 @@
 /**
- * Phi-3 (Abdin et al. 2024): Llama with fused layers: one for Q, K and V, one for gate and up. It may rotate only a
- * part of each head.
+ * Phi-3 (Abdin et al. 2024): Llama with fused layers: one layer computes Q, K and V, and one layer computes gate and
+ * up. It may rotate only a part of each head.
  */
 import type { Architecture } from "../architecture.ts";
 import { llamaGguf } from "../common/llama-gguf.ts";
@@ -18,7 +18,7 @@ export const phi3: Architecture = {
     partial: true,
     slides: "given",
     fused: "always",
-    // The class's defaults do not fit: its own window and context, and pad tokens outside our vocabulary.
+    // These defaults of the class do not fit: the window, the context, and pad tokens that are not in our vocabulary.
     ownJson: ({ position, contextLength, window }) => ({
       partial_rotary_factor: position.fraction ?? 1,
       original_max_position_embeddings: contextLength,

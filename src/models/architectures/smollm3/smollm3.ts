@@ -1,4 +1,4 @@
-/** SmolLM3 (Bakouch et al. 2025): Llama without rotary positions in each fourth layer (NoPE). */
+/** SmolLM3 (Bakouch et al. 2025): Llama, but every fourth layer has no rotary positions (NoPE). */
 import { z } from "zod";
 import { parseConfig } from "../../../core/checks/config.ts";
 import type { ModelConfig } from "../../config.ts";
@@ -11,7 +11,7 @@ import { hasAttentionBias } from "../common/llama-kind.ts";
 import { llamaShape } from "../common/llama-shape.ts";
 import { periodOf } from "../common/periods.ts";
 
-/** Default n of "each n-th layer is not rotated". llama.cpp supports only this n (src/models/smollm3.cpp). */
+/** Default n, where every n-th layer is not rotated. llama.cpp supports only this n (src/models/smollm3.cpp). */
 const usual = 4;
 
 const ownFields = z.object({
@@ -20,7 +20,7 @@ const ownFields = z.object({
   layer_types: optional(z.array(z.string())),
 });
 
-/** Throws if `layer_types` has a windowed layer. `use_sliding_window` is checked elsewhere. */
+/** Throws if `layer_types` lists a layer with a window. `use_sliding_window` is checked elsewhere. */
 const checkLayerTypes = (json: object, nLayer: number, where: string): void => {
   const { layer_types: types } = parseConfig(ownFields, json, where);
   if (types === undefined || types === null) return;
@@ -30,7 +30,9 @@ const checkLayerTypes = (json: object, nLayer: number, where: string): void => {
     fail(where, "layer_types", `must have an entry for each of ${nLayer} layers`, types.length);
 };
 
-/** n if each n-th layer is not rotated; null: all layers are rotated. A list has 1 for a rotated layer. */
+/**
+ * n if every n-th layer is not rotated; null if all layers are rotated. A list in the file has 1 for a rotated layer.
+ */
 const readEvery = (json: object, nLayer: number, where: string): number | null => {
   const { no_rope_layers: list, no_rope_layer_interval: interval } = parseConfig(ownFields, json, where);
   if (list === undefined || list === null) {
@@ -44,7 +46,7 @@ const readEvery = (json: object, nLayer: number, where: string): number | null =
   return (
     periodOf(marks) ??
     (marks.includes(true)
-      ? fail(where, "no_rope_layers", "must be 0 in exactly each n-th layer, n above 1", list)
+      ? fail(where, "no_rope_layers", "must be 0 in every n-th layer (n ≥ 2) and 1 in all other layers", list)
       : null)
   );
 };
@@ -58,7 +60,10 @@ const isRotated = (config: ModelConfig, i: number): boolean => layerOf(config, i
 
 const layersOf = ({ nLayer }: ModelConfig): readonly number[] => Array.from({ length: nLayer }, (_, i) => i);
 
-/** What llama.cpp does not support: another choice of layers without rotation, and biases outside Q, K and V. */
+/**
+ * What llama.cpp does not support: layers without rotation other than every fourth layer, and biases outside Q, K and
+ * V.
+ */
 const lacks = (config: ModelConfig): Lack | null => {
   const { position, bias } = config;
   if (layersOf(config).some((i) => isRotated(config, i) !== ((i + 1) % usual !== 0))) {
