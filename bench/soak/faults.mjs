@@ -320,10 +320,12 @@ export const faults = async ({ cases: wanted, only, match = "" }) => {
     const folders = await prepare(place);
     const all = await listCases(place, folders);
     const matching = all.filter(({ what }) => what.includes(match));
-    const share = Math.min(1, (wanted ?? matching.length) / matching.length);
+    const count = Math.min(wanted ?? matching.length, matching.length);
+    // Multiplied before it is divided: with a rounded quotient, the last case would sometimes be lost.
+    const before = (i) => Math.floor((i * count) / matching.length);
     const chosen =
       only === undefined
-        ? matching.filter((_, i) => Math.floor((i + 1) * share) > Math.floor(i * share))
+        ? matching.filter((_, i) => before(i + 1) > before(i))
         : all.filter(({ number }) => number === only);
     const findings = createFindings((number) => `node bench/soak/main.mjs --part faults --only ${number}`);
     let survived = 0;
