@@ -43,7 +43,7 @@ const properties = {
 };
 const schema = { type: "object", properties, required: Object.keys(properties), additionalProperties: false };
 const constraint = { kind: /** @type {const} */ ("jsonSchema"), schema };
-// The prompt contains the names, so that the model divides them into tokens as its tokenizer does.
+// The prompt contains the names, so the model writes them with the same tokens as its tokenizer.
 const prompt = `The schema is ${JSON.stringify(schema)}\nA record of a customer, as JSON: `;
 
 const lm = await loadPretrained(values.model ?? refuse("--model: must name a model"), { dtype, threads });

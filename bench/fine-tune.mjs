@@ -57,7 +57,7 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "foretoken-fine-tune-"));
 process.on("exit", () => rmSync(folder, { recursive: true }));
 
-/** Both begin with two steps that do not count; the first one allocates memory. */
+/** Both programs begin with two steps that do not count. The first step allocates memory. */
 const warmSteps = 2;
 
 const train = {

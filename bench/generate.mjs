@@ -95,7 +95,7 @@ const checkpointOf = async (name) => {
 const prompt = characters[0];
 const running = (dtype) => ["--backend", backendName, "--threads", String(threads), "--dtype", dtype];
 
-/** With the command, in a new process. */
+/** Measures the command, in a new process. */
 const throughCommand = (directory, dtype, tokens) =>
   medians(async () => {
     const flags = ["--prompt", prompt, "--max-new-tokens", String(tokens), ...running(dtype)];
@@ -107,7 +107,7 @@ const throughCommand = (directory, dtype, tokens) =>
     return { firstToken, tokensPerSecond };
   });
 
-/** With the library, after texts that warm it up. */
+/** Measures the library, after some texts as a warm-up. */
 const throughLibrary = async (directory, dtype, tokens, promptTokens) => {
   const lm = await loadPretrained(directory, {
     backend: backendName,

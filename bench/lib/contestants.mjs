@@ -53,5 +53,5 @@ export const startContestant = async (name, [program, ...args], env = {}) => {
   };
 };
 
-/** A peer's OpenMP threads spin for a while after their work; they must not slow the next process. */
+/** Waits a moment: after the work of a peer, its OpenMP threads spin for a while and would slow the next process. */
 export const settle = () => new Promise((resolve) => setTimeout(resolve, 300));

@@ -48,8 +48,8 @@ export const estimators = {
 
 /**
  * Draws stretches of consecutive windows that begin at random places.
- * @returns for each length of stretch: for each method {count, covered, halfWidth}, where halfWidth is a median, and
- * half the width of an interval that would contain 95% of the errors.
+ * @returns for each length of stretch: `count`, `covered` and `halfWidth` (a median) of each method, and half the width
+ * of an interval that would contain 95% of the errors.
  */
 export const coverageOf = ({ one, other }, { lengths, stretches, seed }) => {
   // The last window of a text is shorter.

@@ -97,7 +97,7 @@ export const stepCost = async (name, vocabSize) => {
   return { flops: sum(({ flops }) => flops), bytes: sum(({ read, written }) => read + written) };
 };
 
-/** Keys of random numbers; times do not depend on them. */
+/** Whether an argument is a key of random numbers. Times do not depend on these keys. */
 const isWord = (name) => /^(key\d|site)$/u.test(name);
 
 /**
@@ -137,7 +137,7 @@ const fillWithNoise = (backend, storage) => {
   }
 };
 
-/** An offset keeps its position within a cache line. */
+/** Elements of a cache line. An offset keeps its position within its cache line. */
 const lineElements = 16;
 
 /**

@@ -15,7 +15,7 @@ export const resultsFile = ({ cpu, cores }) => {
 };
 
 const isContainer = (value) => typeof value === "object" && value !== null;
-/** A longer list of rows is written with one line for each row. */
+/** Maximum length of a list of rows as one line of JSON. A longer list is written with one line for each row. */
 const oneLine = 800;
 const hasLines = (value) =>
   (Array.isArray(value) && value.some(isContainer) && JSON.stringify(value).length > oneLine) ||

@@ -16,7 +16,7 @@ export const ratiosOf = (peer, one) =>
     ? [Number.NaN]
     : one.times.map((time, round) => (peer.times[round] ?? peer.milliseconds) / time);
 
-/** The median of these ratios. */
+/** The median of the rounds' ratios. */
 export const against = (peer, one) => median(ratiosOf(peer, one));
 
 /** Rows of cells; the first row has the titles. */

@@ -96,7 +96,7 @@ export const runRanks = (ranks, network, program, { cwd, env = {}, seconds }) =>
     child.stderr.on("data", (data) => {
       errors += data;
     });
-    // By then, unshare and bash have been replaced by mpirun, which ends its ranks.
+    // When the time is over, the child process is mpirun, which has replaced unshare and bash. mpirun ends its ranks.
     const timer = setTimeout(() => child.kill("SIGTERM"), 1000 * seconds);
     child.on("error", reject);
     child.on("close", (status, signal) => {

@@ -23,7 +23,7 @@ const tokensPerPass = 4096;
 /** Open MPI first asks whether it may send a long message, so three messages cross the network. */
 const crossings = 3;
 
-/** A machine like the measured one, with one rank that uses all its cores. */
+/** A machine like the measured machine. One rank uses all its cores. */
 const factsOf = ({ shape, vocabSize }, machine, dtype, ranks, tokens, { gigabits, microseconds }) => {
   const facts = modelOf(shape, vocabSize);
   return {

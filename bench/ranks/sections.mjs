@@ -113,7 +113,7 @@ const casesSection = (fitted) => {
 
 const networkTitle = ({ gigabits, microseconds }) => `${gigabits} Gbit/s, ${microseconds} µs`;
 
-/** The dtype of the predictions: the fastest measured one. */
+/** The dtype of the predictions: the fastest measured dtype. */
 const dtypeOf = (rows) => (rows.some(({ dtype }) => dtype === "bfloat16") ? "bfloat16" : "float32");
 
 const paysSection = ({ coefficients, machine, rows: measured }) => {

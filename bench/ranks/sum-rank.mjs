@@ -13,7 +13,7 @@ const [floats, rounds] = process.argv.slice(2).map(Number);
 const mpi = /** @type {any} */ (loadMpi());
 const { rank, size } = await mpi.start();
 
-/** Gradients of one large matrix, divided among the ranks like a trainer's. */
+/** Gradients of one large matrix, divided among the ranks as a trainer divides them. */
 const layout = /** @type {any} */ ({
   parameters: [{ offset: 0, size: floats, shape: [floats, 1] }],
   decayed: floats,
@@ -56,7 +56,7 @@ const ways = {
 const measured = { ours: [], polled: [] };
 // The first round is a warm-up.
 for (let round = -1; round < rounds; round++) {
-  // Values grow with each sum and would overflow.
+  // Every round begins with new values, because values grow with each sum and would overflow.
   for (const array of [ours, theirs]) fillAlike(array);
   for (const [name, way] of Object.entries(ways)) {
     const one = await timed(way);

@@ -90,7 +90,7 @@ export const judgedProgram = ({ status, stderr, thrown }) => {
     return { refused: true, failure: failure(`the program says: a bug: ${excerpt(kind)}`, stderr) };
   }
   if (status !== 2) return { refused: true, failure: failure(`exit status ${status}`, stderr) };
-  // Notices may come before the refusal, such as one about skipped binary files.
+  // Notices may come before the refusal, such as a notice about skipped binary files.
   const [refusal = "", ...more] = lines.filter((line) => line.startsWith("foretoken: "));
   if (more.length > 0 || refusal !== lines.at(-1))
     return { refused: true, failure: failure("the program's refusal: not one line at the end", stderr) };
