@@ -1,14 +1,16 @@
 /**
- * Compares models of characters with models of byte-level BPE of several vocabulary sizes, all with about the same
- * number of parameters, on growing parts of one text: for `docs/recipe.md`, "Characters or BPE".
- * The first 8 tenths of a part are for training (also of the BPE merges), the next tenth chooses the weights, and the
- * last tenth measures. Results are in bits per byte, which compare across tokenizers. Every model sees the same number
- * of tokens, so training takes about the same time; models of BPE see more text.
+ * Compares character models with byte-level BPE models of several vocabulary sizes. All models have about the same
+ * number of parameters. They train on growing parts of one text. `docs/recipe.md` shows the results, in "Characters or
+ * BPE".
+ * The first 8 tenths of a part train the model and the BPE merges. The weights with the lowest loss on the next tenth
+ * are chosen, and the loss on the last tenth is the result. Results are in bits per byte, which can be compared between
+ * tokenizers. Every model sees the same number of tokens, so every training takes about the same time. BPE models see
+ * more text in that time.
  *
  *     node bench/bpe.mjs --text FILE [--characters 100000,300000,1000000,3000000] [--vocab 512,1024,2048] [--parameters 1000000]
  *                        [--steps 1500] [--seeds 1] [--jobs 2] [--dtype auto] [--results FILE]
  *
- * Trainings that are in the results file already are not repeated.
+ * A training whose result is already in the results file is not repeated.
  */
 import { parseArgs } from "node:util";
 import { presets } from "../dist/config/presets.js";
@@ -41,7 +43,7 @@ const jobs = wholeNumber("jobs", values.jobs);
 const [dtype] = namesOf("dtype", values.dtype, ["auto", "float32", "bfloat16"]);
 const shares = [0.8, 0.1];
 
-/** About the number of different characters of an English text. */
+/** Approximate number of different characters in an English text. */
 const usualCharacters = 90;
 
 /**

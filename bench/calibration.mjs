@@ -1,14 +1,15 @@
 /**
- * Counts how often `compare` is right, on real runs: two settings that differ by about 0.02 nats, each trained with
- * many seeds.
+ * Counts how often `compare` is right. It trains two settings whose losses differ by about 0.02 nats, each with many
+ * seeds.
  *
  *     node bench/calibration.mjs --text FILE --results FILE [--runs 44] [--draws 200] [--seeds 1,2,3,5] [--jobs 1] [--no-training]
  *                                [--rates 0.003,0.0024] [--steps 600] [--seed 1]
  *
- * Alike: draws --draws pairs of groups of runs of the first setting, with different seeds. At a level of 95%, 2% to 8%
- * of the pairs should be called different. Apart: draws --draws pairs of groups of the two settings, with equal seeds.
- * At least 80% should be called different with three seeds. --seeds lists the numbers of runs in a group. The table
- * shows both counts twice: with runs paired by seed, and unpaired. Pairing is right without any correlation.
+ * "Alike": both groups of a pair are runs of the first setting, with different seeds. At a level of 95%, 2% to 8% of
+ * these pairs should be called different. "Apart": one group is of the first setting, the other group is of the second
+ * setting, and both have equal seeds. With three seeds, at least 80% of these pairs should be called different. --draws
+ * is the number of pairs of each kind. --seeds lists the group sizes. The table shows both counts twice: with runs
+ * paired by seed, and unpaired. Pairing is correct even if runs with equal seeds are not correlated.
  * A run takes some seconds. It lowers its own priority, so other work may run meanwhile. Runs in the --results file are
  * not trained again, so a stopped calibration resumes. --no-training counts with the existing runs only.
  */

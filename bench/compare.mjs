@@ -1,9 +1,9 @@
 /**
- * Times training steps of this checkout against another checkout, such as an earlier commit. Both must be built. They
- * run on equal tokens and configurations, in turns whose order changes. Every round starts both processes anew, because
- * the speed of a process varies by some percent with the placement of its memory.
- * Prints, for each configuration, backend and dtype, the median of the rounds' ratios, new to old, and the 95 %
- * interval of that median, which holds for any distribution.
+ * Times training steps of this checkout against another checkout, such as an earlier commit. Both must be built. Both
+ * use equal tokens and configurations. They take turns, and the order changes from round to round. Every round starts
+ * new processes, because the speed of a process varies by some percent with the placement of its memory.
+ * Prints, for each configuration, backend and dtype, the median over the rounds of the ratio new time / old time, and
+ * the 95 % interval of this median. The interval is valid for any distribution.
  *
  *     node bench/compare.mjs --with FOLDER [--config nano-cpu,book,baby,gpt2,quick,shakespeare] [--only native,wasm]
  *                            [--dtype float32,bfloat16] [--rounds 20] [--seconds 1] [--threads 2] [--json FILE]
@@ -25,7 +25,7 @@ import { machine, machineLine } from "./lib/machine.mjs";
 import { commonOptions, namesOf, refuse, wholeNumber } from "./lib/options.mjs";
 import { digits, median, medianInterval, textTable } from "./lib/statistics.mjs";
 
-/** Within one round, old and new take turns, too, so that other load on the machine affects both. */
+/** Old and new also take turns within a round, so that other load on the machine affects both. */
 const turnsOfRound = 5;
 const ofPresets = ["quick", "shakespeare"];
 const { values } = parseArgs({
@@ -75,7 +75,7 @@ const planOf = async (name) => {
 const here = fileURLToPath(new URL("..", import.meta.url));
 const checkouts = { old: resolve(values.with), new: here };
 
-/** Ratios of the rounds, new to old; undefined if one of the two does not start. */
+/** Ratio new time / old time of each round; undefined if the old or the new process does not start. */
 const compare = async (name, backend, dtype) => {
   const { file, config, vocabSize } = await planOf(name);
   const request = JSON.stringify({ config, vocabSize, threads, backend, dtype });
@@ -91,7 +91,7 @@ const compare = async (name, backend, dtype) => {
   let instructionSet;
   for (let round = 0; round < rounds; round++) {
     const order = round % 2 === 0 ? ["old", "new"] : ["new", "old"];
-    // Both load their modules at the same time; nothing is measured yet.
+    // Both processes load their modules at the same time. Nothing is measured yet.
     const both = await Promise.all(
       order.map((which) => startContestant(`${which} ${backend} ${dtype}`, commands[which])),
     );
@@ -107,7 +107,7 @@ const compare = async (name, backend, dtype) => {
     if (!slow) for (const which of order) warm[which] = (await started[which].ask({ steps: 5 })).milliseconds;
     steps ??= slow ? 1 : Math.max(1, Math.round((1000 * seconds) / turnsOfRound / Math.min(...warm.new)));
     const turns = { old: [], new: [] };
-    // If steps are slow, one is enough.
+    // If a step is slow, one step per turn is enough.
     for (let turn = 0; turn < (slow ? 1 : turnsOfRound); turn++)
       for (const which of turn % 2 === 0 ? order : order.toReversed())
         turns[which].push(median((await started[which].ask({ steps })).milliseconds));

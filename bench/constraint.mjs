@@ -1,13 +1,15 @@
 /**
- * Cost of a constraint, and time saved by tokens that it forces. The texts follow a JSON Schema with long names.
+ * Measures the cost of a constraint, and the time saved where the constraint allows only one next token. The texts
+ * follow a JSON Schema with long names.
  *
  *     python scripts/fetch-model.py smollm2 FOLDER
  *     node bench/constraint.mjs --model FOLDER/smollm2-bf16.gguf [--dtype bfloat16] [--threads 2] [--rounds 5] [--tokens 200]
  *
- * Measures three ways in turn, in one process: without a constraint, for equally many tokens; with the constraint,
- * token by token; and with the constraint and forced tokens as guesses of the next pass, which is what `generate` does.
- * The last two write the same text. Prints tokens per second, medians of the rounds, and the time of a mask: for the
- * first text, whose states are new, and for later texts.
+ * Three ways take turns in one process. The first way has no constraint and writes the same number of tokens. The
+ * second way has the constraint and writes token by token. The third way also uses forced tokens as guesses for the
+ * next pass, as `generate` does. The second and the third way write the same text. Prints tokens per second, as medians
+ * of the rounds. Also prints the time to compute a mask: for the first text, where all states of the constraint are
+ * new, and for later texts.
  */
 import { parseArgs } from "node:util";
 import { compileConstraint, loadPretrained, openEngine } from "../dist/index.js";
@@ -41,7 +43,7 @@ const properties = {
 };
 const schema = { type: "object", properties, required: Object.keys(properties), additionalProperties: false };
 const constraint = { kind: /** @type {const} */ ("jsonSchema"), schema };
-// The prompt contains the names, so that the model divides them into tokens as its tokenizer does.
+// The prompt contains the names, so the model writes them with the same tokens as its tokenizer.
 const prompt = `The schema is ${JSON.stringify(schema)}\nA record of a customer, as JSON: `;
 
 const lm = await loadPretrained(values.model ?? refuse("--model: must name a model"), { dtype, threads });
@@ -102,7 +104,7 @@ for (let round = 0; round <= rounds; round++) {
     adjustLogits: tokenByToken(masks[round === 0 ? "first" : "later"]),
   });
   const forced = await write({ seed, maxNewTokens, constraint });
-  // Once its form is complete, one way draws the end of the text, and the other has ended already.
+  // `forced` ends as soon as the text is complete. `single` continues until it draws the end token.
   if (!single.text.startsWith(forced.text)) throw new Error("texts must be equal with and without guesses");
   const logitBias = Object.fromEntries(lm.endTokens.map((id) => [id, -100]));
   const none = await write({ seed, maxNewTokens: forced.tokens, logitBias });

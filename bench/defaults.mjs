@@ -1,7 +1,8 @@
 /**
- * Compares the default configuration of a text with variations of it: for `docs/recipe.md`, "The defaults for a text of
- * your own". Each setting trains on the first 8 tenths of a text. The next tenth chooses the weights of a training and
- * the best setting. The last tenth measures. So nothing is chosen on the text that measures it.
+ * Compares the default configuration for a text with variations of this configuration. `docs/recipe.md` shows the
+ * results, in "The defaults for a text of your own". Each setting trains on the first 8 tenths of a text. The loss on
+ * the next tenth chooses the weights of a training and the best setting. The loss on the last tenth is the result. So
+ * nothing is chosen on the part that gives the result.
  *
  *     node bench/defaults.mjs --text prose=FILE [--text code=FILE …] [--seeds 1,2,3] [--only default,steps*2] [--jobs 2]
  *                             [--dtype auto] [--within 0.1] [--results FILE] [--into docs/recipe.md] [--no-training]
@@ -71,7 +72,7 @@ const trainAll = (plans) =>
     plans.filter((plan) => !results.has(plan)),
     async (plan) => {
       const { text, file, variation, seed, config } = plan;
-      // A setting that equals the default under another name has been trained meanwhile.
+      // An equal setting with another name may have been trained meanwhile.
       if (results.has(plan)) return;
       const trained = await trainSetting({ file, config, shares, threads: 1, dtype: values.dtype });
       results.add({ text, variation, seed, config, ...trained });

@@ -6,15 +6,15 @@
  *     node bench/fine-tune.mjs --model MODEL --text FILE --python PYTHON [--only full,lora,qlora] [--dtype float32,bfloat16]
  *                              [--context 1024] [--rank 8] [--rounds 5] [--threads 2] [--recompute] [--compile] [--json FILE]
  *
- * MODEL is any model that `foretoken generate` takes: a directory, or a GGUF file with a tokenizer. For PyTorch it is
- * written as a directory. `qlora` is LoRA on such a file whose matrices stay in blocks of 4 to 8 bits here; PyTorch
- * trains adapters on the same numbers, widened. --recompute: recompute blocks of the model in the backward pass, here
- * only.
- * PyTorch first runs once in each of its ways: weights in float32 (in bfloat16: autocast) or in bfloat16, attention
- * `sdpa` or `eager`, and with --compile the fastest of these compiled. Its fastest way then takes turns with ours: A B
- * A B.
- * Prints the median step, its range, the peak memory of each process, the ratio of each round, and both losses of the
- * same step, which show that both do the same work.
+ * MODEL is any model that `foretoken generate` accepts: a directory, or a GGUF file with a tokenizer. For PyTorch the
+ * model is saved as a directory. `qlora` is LoRA on a GGUF file with weights of 4 to 8 bits: here the weights stay
+ * quantized, and PyTorch uses the same weights converted to the dtype. --recompute recomputes blocks of the model in
+ * the backward pass, only here and not in PyTorch.
+ * First every mode of PyTorch runs once: weights in float32 (with autocast for bfloat16) or in bfloat16, and attention
+ * `sdpa` or `eager`. With --compile, the fastest of these modes also runs compiled. Then the fastest mode and ours take
+ * turns.
+ * Prints the median time of a step and its range, the peak memory of each process, and the ratio of each round. Also
+ * prints both losses of the same step, which show that both programs do the same work.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -57,7 +57,7 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "foretoken-fine-tune-"));
 process.on("exit", () => rmSync(folder, { recursive: true }));
 
-/** Both begin with two steps that do not count; the first one allocates memory. */
+/** Both programs begin with two steps that do not count. The first step allocates memory. */
 const warmSteps = 2;
 
 const train = {
@@ -83,7 +83,7 @@ const prepare = async () => {
   return { directory, file, parameters, tokens: tokens.length };
 };
 
-/** The ways of PyTorch for a dtype. */
+/** PyTorch's modes for a dtype. */
 const waysOf = (dtype) =>
   (dtype === "float32" ? ["float32"] : ["float32", "bfloat16"]).flatMap((weights) =>
     ["sdpa", "eager"].map((attention) => ({ weights, attention, compile: false })),

@@ -1,13 +1,13 @@
 /**
- * Times generation: start of the command and first token, tokens per second of one stream, and speed of reading a
- * prompt.
+ * Times generation: from the start of the command to the first token, tokens per second of one text, and tokens per
+ * second while a prompt is read.
  *
  *     node bench/generate.mjs [--config book,baby] [--dtype float32,bfloat16] [--backend native] [--rounds 7] [--threads 2]
  *                             [--json FILE]
  *
- * Each model has its initial weights and fills its context from one token on. First it runs `foretoken generate` in a
- * new process, where the JavaScript engine still compiles, then `generate` of the library. A prompt is half a context.
- * Prints medians of --rounds.
+ * Each model has its initial weights. Its text begins with one token and fills the context. The benchmark first runs
+ * `foretoken generate` in a new process, where the JavaScript engine still compiles, and then the library's `generate`.
+ * A prompt is half as long as the context. Prints medians over --rounds rounds.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -44,7 +44,10 @@ const rounds = wholeNumber("rounds", values.rounds);
 const threads = wholeNumber("threads", values.threads);
 
 const command = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
-/** As many different characters as Tiny Shakespeare has, one byte each, so that bytes of output are tokens. */
+/**
+ * 65 characters, the number in Tiny Shakespeare. Each is one byte, so the number of output bytes is the number of
+ * tokens.
+ */
 const characters = Array.from({ length: 65 }, (_, i) => String.fromCharCode(0x3a + i));
 const folder = mkdtempSync(join(tmpdir(), "foretoken-bench-"));
 process.on("exit", () => rmSync(folder, { recursive: true }));
@@ -72,7 +75,7 @@ const runCommand = (...args) =>
     });
   });
 
-/** Medians of each figure that `once` resolves to. */
+/** Median of each figure in the results of `once`. */
 const medians = async (once) => {
   const all = [];
   for (let round = 0; round < rounds; round++) all.push(await once());
@@ -92,7 +95,7 @@ const checkpointOf = async (name) => {
 const prompt = characters[0];
 const running = (dtype) => ["--backend", backendName, "--threads", String(threads), "--dtype", dtype];
 
-/** With the command, in a new process. */
+/** Measures the command, in a new process. */
 const throughCommand = (directory, dtype, tokens) =>
   medians(async () => {
     const flags = ["--prompt", prompt, "--max-new-tokens", String(tokens), ...running(dtype)];
@@ -104,7 +107,7 @@ const throughCommand = (directory, dtype, tokens) =>
     return { firstToken, tokensPerSecond };
   });
 
-/** With the library, after texts that warm it up. */
+/** Measures the library, after some texts as a warm-up. */
 const throughLibrary = async (directory, dtype, tokens, promptTokens) => {
   const lm = await loadPretrained(directory, {
     backend: backendName,

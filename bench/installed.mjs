@@ -1,15 +1,15 @@
 /**
- * What a user of the package gets: seconds from `npm install` in an empty project to the first written token, and
- * tokens per second of the command. It measures WebAssembly, native kernels from their package, and native kernels
- * built by a compiler.
+ * Measures what a user of the package gets: seconds from `npm install` in an empty project to the first written token,
+ * and tokens per second of the command. The ways are WebAssembly, native kernels from their package, and native kernels
+ * that the user's compiler builds.
  *
  *     node bench/installed.mjs [--way wasm,prebuilt,built] [--config book] [--model smollm2.gguf] [--tokens 64] [--rounds 3]
  *                              [--json FILE]
  *
  * The model of --config has its initial weights. --model adds another model (default: none); `scripts/fetch-model.py
- * smollm2` makes one. npm uses its cache, so the network is measured only the first time. `built` compiles for some
- * minutes. `prebuilt` uses the kernels of this clone. Rates count from the first token to the last. Prints medians of
- * --rounds.
+ * smollm2` writes such a model. npm uses its cache, so only the first installation includes the time of the network.
+ * `built` compiles for some minutes. `prebuilt` uses the kernels of this clone. Tokens per second are measured from the
+ * first token to the last. Prints medians over --rounds rounds.
  */
 import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";

@@ -1,9 +1,9 @@
 /**
- * Gaps between the tokens of texts that are being written while a long prompt arrives, with and without the prompt.
+ * Measures the time between two tokens of a text, while a long prompt arrives and without it.
  *
  *     node bench/interrupted.mjs --model MODEL [--dtype bfloat16] [--streams 8] [--tokens 200] [--prompt 2000] [--rounds 3] [--threads 2]
  *
- * Prints the median and the 99th percentile of the gaps.
+ * Prints the median and the 99th percentile of these times.
  */
 import { parseArgs } from "node:util";
 import { createSequenceEngine } from "../dist/engine/engine.js";
@@ -47,7 +47,7 @@ const write = (prompt, maxNewTokens, onToken) => {
   return engine.write({ model, prompt, maxNewTokens, choose }).ended;
 };
 
-/** Gaps between the tokens of the texts, in milliseconds. `during`: the gaps while a long prompt is read. */
+/** Times between two tokens of a text, in milliseconds. `during`: the times while a long prompt is read. */
 const gapsOf = async (withPrompt) => {
   const gaps = [];
   let reads = false;
@@ -57,7 +57,7 @@ const gapsOf = async (withPrompt) => {
     let count = 0;
     return write(promptOf(64, texts++), tokens, () => {
       const now = performance.now();
-      // When all texts are being written.
+      // Counted after 20 tokens, when all texts have begun.
       if (last !== undefined && count > 20 && (reads || !withPrompt)) gaps.push(now - last);
       last = now;
       if (++count === 40 && withPrompt && long === undefined) {

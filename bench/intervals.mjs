@@ -5,10 +5,11 @@
  *     node bench/intervals.mjs --text book=novels.txt [--text code=tsc.txt …] [--folder FOLDER] [--lengths 8,16,32,64,128,256,400]
  *                              [--stretches 200] [--steps 400] [--tokenizer char] [--seed 1] [--characters 4000000]
  *
- * Two models, with one layer and with two, are trained on a tenth of a text: pieces of 4,000 characters from all over
- * it, so that no part of the rest is closer to the training text than another. Both are measured once on the rest. Then
- * stretches of the rest's windows are drawn at random places: --stretches of each length. A stretch must be short
- * compared with the text, so a text should have several megabytes.
+ * Two models, one with one layer and one with two layers, are trained on a tenth of a text. This tenth consists of
+ * pieces of 4,000 characters from all over the text, so that no part of the remaining text is closer to the training
+ * text than another part. Both models are measured once on the remaining text. Then the benchmark draws stretches of
+ * windows at random places: --stretches stretches of each length. A stretch must be short compared with the text, so a
+ * text should have several megabytes.
  * Losses in --folder are not measured again; without --folder nothing is saved.
  * `node bench/texts.mjs FOLDER --only novels-4m,code-6m,prose-5m` makes three texts.
  */
@@ -60,7 +61,9 @@ const models = {
 };
 const piece = 4000;
 
-/** Every tenth piece is for training. Characters that these pieces lack are removed from the rest. */
+/**
+ * Every tenth piece is for training. Characters that do not occur in these pieces are removed from the remaining text.
+ */
 const partsOf = (text) => {
   const pieces = Array.from({ length: Math.ceil(text.length / piece) }, (_, i) =>
     text.slice(i * piece, (i + 1) * piece),
@@ -71,7 +74,7 @@ const partsOf = (text) => {
   return { learned: learned.join(""), rest: rest.filter((character) => known.has(character)).join("") };
 };
 
-/** Trains a model and returns the losses of the windows of the rest. */
+/** Trains a model and returns its losses on the windows of the remaining text. */
 const lossesOf = async (name, model, { learned, rest }, folder) => {
   const [data, out] = [join(folder, "learned.txt"), join(folder, `run-${name}-${values.tokenizer}`)];
   writeFileSync(data, learned);

@@ -1,16 +1,17 @@
 /**
- * Times each kernel at the shapes that models use, against the roof measured in the same call. Matrix products are also
- * timed against PyTorch (MKL in float32, oneDNN in bfloat16) and OpenBLAS at equal shapes, in turns.
+ * Times each kernel at the shapes that models use, and compares the time with the machine's limits (roofs), which the
+ * same run measures. Matrix products of equal shapes are also timed in PyTorch (MKL in float32, oneDNN in bfloat16) and
+ * OpenBLAS, in turn.
  *
  *     node bench/kernels.mjs [--config book,baby,gpt2,shakespeare,smollm2,decode] [--dtype float32,bfloat16] [--backend native]
  *                            [--python python3] [--no-peers] [--rounds 5] [--milliseconds 30] [--threads 2] [--json FILE]
  *                            [--roof-memory 512]
  *     node bench/kernels.mjs --list         lists the kernels; measures nothing
  *
- * A configuration is a training step of that model. `shakespeare` is the preset with dropout, for its optimizer and its
- * other kernels. `smollm2` is a step of fine-tuning SmolLM2-135M, measured only if it is named. `decode` is one more
- * token of `book` after half a context. Each call is repeated for --milliseconds in each round, at least three times.
- * --roof-memory: maximum size of the memory roofs, in MiB.
+ * A configuration stands for a training step of its model. `shakespeare` is the preset with dropout, which uses another
+ * optimizer and other kernels. `smollm2` is a step of fine-tuning SmolLM2-135M; it is measured only if --config names
+ * it. `decode` generates one token of `book` after half a context. Each call is repeated for --milliseconds in each
+ * round, at least three times. --roof-memory is the largest block of memory whose speed is measured, in MiB.
  */
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -78,7 +79,7 @@ const recorders = {
 };
 const names = namesOf("config", values.config, Object.keys(recorders));
 
-/** Milliseconds of a call: median over batches, each long enough for the clock. */
+/** Milliseconds of a call: the median over batches of calls. A batch is long enough for the clock's resolution. */
 const timeOf = ({ run }) => {
   const began = performance.now();
   run();
@@ -111,7 +112,7 @@ const startPeers = async () => {
   ];
 };
 
-/** Milliseconds of each of `calls` in each round: ours and, for products, of each peer. */
+/** Milliseconds of each of `calls` in each round: in our kernels and, for products, in each peer. */
 const measure = async (backend, calls, peers, dtype) => {
   const taking = peers.filter((peer) => peer.dtypes.includes(dtype));
   const products = calls.map((call) => productOf(call));
@@ -185,14 +186,14 @@ const tableOf = (results, peerNames) => [
   }),
 ];
 
-/** Opened as training and generation open it. */
+/** The backend is opened in the same way as in training and generation. */
 const open = (name, dtype) =>
   openBackend(/** @type {"native" | "wasm" | "reference"} */ (backendName), {
     threads,
     dtype: /** @type {"float32" | "bfloat16"} */ (dtype),
     manyRows: name !== "decode",
   });
-/** Capabilities of a backend opened for this dtype. To list kernels, any backend works. */
+/** Capabilities of a backend that is opened for this dtype. To list the kernels, any backend is sufficient. */
 const kindOf = async (name, dtype) => {
   if (values.list) return { dtype, activations: "float32", tiles: null };
   const backend = await open(name, dtype);

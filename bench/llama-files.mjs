@@ -1,8 +1,9 @@
 /**
- * Checks the GGUF files of `saveGguf` with llama.cpp. Models of every architecture with random weights, and models of
- * characters and of byte-level BPE after some training steps, are written in float32. For ten prompts of each model the
- * greedy tokens must be equal: from the model here, from its file here, and in llama.cpp. For random texts the token
- * ids must be equal. llama.cpp computes as in `node-llama-cpp`, with float32 keys and values.
+ * Checks the GGUF files of `saveGguf` with llama.cpp. It writes models of every architecture with random weights, and
+ * character and byte-level BPE models after some training steps, all in float32. For ten prompts of each model, the
+ * greedy tokens must be equal in three cases: from the model, from its file read by this library, and from its file in
+ * llama.cpp. For random texts the token ids must be equal. llama.cpp is used through `node-llama-cpp`, with float32
+ * keys and values.
  *
  *     npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
  *     node bench/llama-files.mjs [--tokens 100] [--texts 1000] [--steps 100] [--only NAME]
@@ -87,7 +88,7 @@ const drawnModel = async (config, directory) => {
   const tokenizer = foretoken.trainCharTokenizer(corpus);
   const model = foretoken.freshModel(backend, config, tokenizer.vocabSize, 7);
   for (const { name, size, offset } of model.layout.parameters) {
-    // They begin as zeros, which would hide mistakes.
+    // These weights begin as zeros, which would hide mistakes.
     if (!name.endsWith(".bias")) continue;
     const numbers = Float32Array.from({ length: size }, (_, i) => 0.3 * Math.sin(1.7 * i + offset));
     backend.write(model.arena.storage, numbers, offset);
@@ -112,7 +113,8 @@ const ourIds = async (lm, prompt, count) => {
 
 const marks = ["é", "日", "😀", "\u0301", "  ", "\r\n", "\t", "12", "'LL", "½", "\u00a0", "…", "aB"];
 /**
- * A piece of the corpus, or its characters in random order; with other characters too if the tokenizer has all bytes.
+ * A piece of the corpus, or characters of the corpus in random order. If the tokenizer has all bytes, other characters
+ * are mixed in.
  */
 const randomText = (tokenizer, i) => {
   const length = 1 + random(60);

@@ -1,6 +1,6 @@
 /**
  * Compares greedy decoding with llama.cpp on the same GGUF file. For ten prompts it prints the number of equal tokens,
- * and at the first difference the gap between the two best logits in both programs. llama.cpp computes as in
+ * and at the first difference the gap between the two best logits in both programs. llama.cpp is used through
  * `node-llama-cpp`, with float32 keys and values.
  *
  *     npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
@@ -51,7 +51,7 @@ const { getLlama } = await import(peer.href);
 
 const contextLength = 512;
 
-/** Gap between the largest and the second largest of some logits. */
+/** Difference between the largest and the second largest logit. */
 const gapOf = (logits) => {
   let [first, second] = [-Infinity, -Infinity];
   for (const value of logits) {

@@ -1,8 +1,8 @@
 /**
  * Tunes a model with LoRA for some steps and checks the exports in llama.cpp: the merged model as a GGUF file, and the
- * original model file with the adapter as a second GGUF file. For ten prompts the greedy tokens must be equal: here
- * from the run, from the merged file, and from file and adapter; in llama.cpp from both forms. Everything is float32,
- * so MODEL is best a file in F32.
+ * original model file with the adapter as a second GGUF file. For ten prompts the greedy tokens must be equal in five
+ * cases. In this library: the run, the merged file, and the original file with the adapter. In llama.cpp: the merged
+ * file, and the original file with the adapter. Everything is computed in float32, so MODEL should be a file in F32.
  *
  *     npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
  *     python scripts/fetch-model.py smollm2 FOLDER
@@ -70,7 +70,7 @@ const ours = async (prompts, place, options) => {
   return all;
 };
 const engine = await openLlama();
-/** Greedy ids of llama.cpp, with the gaps. */
+/** Greedy ids of llama.cpp, each with the gap between the two best logits. */
 const theirs = async (prompts, modelPath, more) => {
   const loaded = await engine.loadModel({ modelPath });
   const { sequence, close } = await openSequence(loaded, contextSize, more);

@@ -65,7 +65,7 @@ for (const text of texts) {
       );
     }
   }
-  // The tokenizer writes spaces as this sign, so decoding returns a space for it.
+  // The tokenizer writes a space as `▁`, so `▁` in a text is decoded as a space.
   if (tokenizer.decode(ours) !== text.replaceAll("▁", " ")) lost++;
 }
 console.log(`${texts.length} texts: ${differ} have other ids than in llama.cpp, ${lost} change when they are decoded`);

@@ -1,16 +1,16 @@
 /**
- * Decoding and prompt reading, compared with llama.cpp on the same GGUF file. Both programs are loaded and run in turn;
- * memory bandwidth is measured between their turns. llama.cpp computes as in `node-llama-cpp`.
+ * Times decoding and the reading of prompts, here and in llama.cpp, on the same GGUF file. Both programs stay loaded
+ * and run in turn. Between the turns, the memory bandwidth is measured. llama.cpp is used through `node-llama-cpp`.
  *
  *     npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
  *     python scripts/fetch-model.py smollm2 FOLDER
  *     node bench/llama.mjs --model FOLDER/smollm2-bf16.gguf [--dtype bfloat16] [--threads 2] [--rounds 7] [--starts 3]
  *                          [--prompt 512] [--tokens 48] [--json FILE]
  *
- * Prints medians of the rounds. A token of one stream reads all weights once. The share of bandwidth is the bytes of
- * the weights times tokens per second. The bytes are the file's size, or half or twice of it if --dtype differs from
- * the file's type. The time to the first token is measured from the start of a new process, with a prompt of 16 tokens
- * and the file in the system's cache.
+ * Prints medians of the rounds. To generate one token, a program reads all weights once. So the used bandwidth is the
+ * size of the weights in bytes times the tokens per second. The size is the size of the file, or half or twice this
+ * size if --dtype differs from the file's type. The time to the first token is measured from the start of a new
+ * process, with a prompt of 16 tokens and the file in the system's cache.
  */
 import { fork } from "node:child_process";
 import { existsSync, statSync, writeFileSync } from "node:fs";
@@ -73,7 +73,7 @@ const { backends } = await describeBackends();
 const native = backends.find(({ name }) => name === "native");
 const instructionSet =
   native?.available === true ? native.instructionSet : refuse("native backend: try npm run build with a C++ compiler");
-// Both keep the file's elements unchanged, or this library widens or rounds them.
+// Both programs keep the file's elements, or this library converts them to a wider or narrower type.
 const fileBytes = statSync(model).size;
 const isNarrowFile = /bf16/iu.test(model);
 const weightBytes = {

@@ -1,11 +1,11 @@
 /**
- * Cost of a checkpoint's manifest in saving and loading. A model of GPT-2's size (472 MiB) is saved once, then loaded
- * in turn with and without its manifest.
+ * Measures how much time a checkpoint's manifest adds to saving and loading. A model of GPT-2's size (472 MiB) is saved
+ * once, and then loaded in turn with and without its manifest.
  *
  *     node bench/load.mjs [--config gpt2] [--rounds 5]
  *
- * A new file is in the system's cache, so loading takes no disk time. The measured share of the check is an upper
- * bound.
+ * A new file is in the system's cache, so loading takes no time for the disk. So the measured share of the check is an
+ * upper bound.
  */
 import { mkdtempSync, renameSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,13 +1,13 @@
 /**
  * Measures everything on this machine: training steps against peers (train.mjs), kernels against roofs (kernels.mjs),
- * and generation (generate.mjs). Prints their tables and saves their figures in one file, from which report.mjs writes
+ * and generation (generate.mjs). Prints the tables and saves all figures in one file. From this file report.mjs writes
  * docs/performance.md.
  *
  *     npm run bench -- [--part train,kernels,generate] [--config nano-cpu,book,baby,gpt2] [--seconds 45]
  *                      [--only native,wasm,reference,pytorch,tfjs] [--python python3] [--threads 2] [--json FILE]
  *
  * Earlier measurements that are not repeated stay in the file: `--part train --config book` measures one row again.
- * Each part skips configurations that --config does not name. --only and --seconds are for train.mjs.
+ * Each part skips configurations that --config does not name. --only and --seconds affect only train.mjs.
  */
 import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -50,7 +50,7 @@ if (results.machine !== undefined && results.machine.cpu !== about.cpu)
 const folder = mkdtempSync(join(tmpdir(), "foretoken-bench-"));
 process.on("exit", () => rmSync(folder, { recursive: true }));
 
-/** Runs one part, with its tables on standard output. Resolves to its figures. */
+/** Runs one part, which prints its tables on standard output. Resolves to the figures of this part. */
 const measure = (part, args) =>
   new Promise((done, fail) => {
     const output = join(folder, `${part}.json`);
@@ -66,7 +66,9 @@ const measure = (part, args) =>
     });
   });
 
-/** The requested configurations that a part has. If no --config narrows them, the part's extra ones are added. */
+/**
+ * The requested configurations that a part can measure. Without --config, the part's extra configurations are added.
+ */
 const within = (known, more = []) => {
   const some = names.filter((name) => known.includes(name));
   return (names.join() === measured.join() ? [...some, ...more] : some).join(",");
@@ -94,7 +96,7 @@ for (const part of due) {
   const figures = await measure(part, ["--config", config, ...flags]);
   results = { machine: about, ...results, [part]: mergePart(results[part], figures) };
   mkdirSync(dirname(file), { recursive: true });
-  // Written to a temporary file and renamed, so that an interrupted run leaves the old file.
+  // Written to a temporary file and then renamed, so that an interrupted run does not damage the old file.
   writeFileSync(`${file}.tmp`, `${resultsText(results)}\n`);
   renameSync(`${file}.tmp`, file);
 }

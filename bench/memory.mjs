@@ -5,13 +5,14 @@
  *     node bench/memory.mjs [--configs tiny,nano-cpu,quick,book,shakespeare,wide,baby,gpt2,large-text,large-batch]
  *                           [--backend native,wasm] [--threads 2] [--dtype auto] [--rounds 1] [--resume] [--json FILE]
  *
- * With --rounds a configuration trains that many times, and the median peak counts. The time of garbage collection
+ * --rounds sets how often a configuration trains; the median of the peaks counts. The time of garbage collection
  * varies, so the peak of a small run differs by some MiB between processes. If more than half of the rounds are within
- * the limits, the median of all is, too; the remaining rounds are then skipped.
- * --resume also measures, for each configuration, a run that resumes from the checkpoint after the first step of the
- * first run.
- * Prints a table. Exit status 1 if an estimate is below 95 % or above 115 % of the measurement and more than 32 MiB
- * away from it: in a small process the peak depends on the time of garbage collection.
+ * the limits, the median is also within the limits, so the remaining rounds are skipped.
+ * With --resume, each configuration also measures a second run, which resumes from the first run's checkpoint after the
+ * first step.
+ * Prints a table. Exit status 1 if an estimate is below 95 % or above 115 % of the measurement, unless the difference
+ * is at most 32 MiB. The 32 MiB are allowed because the peak of a small process depends on the time of garbage
+ * collection.
  */
 import { execFileSync } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
@@ -60,7 +61,7 @@ const isWithin = ({ memory, measured }) => {
   return (ratio >= least && ratio <= most) || Math.abs(memory.total - measured) <= allowance;
 };
 
-/** A run's estimate, and the median peak of some processes. */
+/** A run's estimate, and the median of the peaks of several processes. */
 const measureAnew = (options) => {
   const results = [];
   while (results.length < rounds && results.filter(isWithin).length <= rounds / 2) {

@@ -1,8 +1,8 @@
 /**
- * Checks the folders of `saveOnnx` with transformers.js, in Node and in headless Chromium. It writes, in float32 and in
- * eight bits: models of characters and of byte-level BPE, trained here for some steps; models of every architecture
- * with random weights; and a model of yours. For ten prompts of each model, both must give the same greedy tokens; for
- * random texts, the same ids. The loss of a text is compared, too.
+ * Checks the folders of `saveOnnx` with transformers.js, in Node and in headless Chromium. It writes each model in
+ * float32 and in eight bits. The models are character and byte-level BPE models after some training steps, models of
+ * every architecture with random weights, and with --model a model of yours. Both programs must give the same greedy
+ * tokens for ten prompts of each model, and the same ids for random texts. The loss on a text is also compared.
  *
  *     npm install --prefix bench/peers-onnx --ignore-scripts     (once)
  *     node bench/onnx-files.mjs [--tokens 100] [--texts 1000] [--steps 100] [--only NAME] [--model FILE] [--page]
@@ -88,7 +88,7 @@ const drawnModel = (config) => {
   const tokenizer = foretoken.trainCharTokenizer(corpus);
   const model = foretoken.freshModel(backend, config, tokenizer.vocabSize, 7);
   for (const { name, size, offset } of model.layout.parameters) {
-    // They begin as zeros, which would hide mistakes.
+    // These weights begin as zeros, which would hide mistakes.
     if (!name.endsWith(".bias")) continue;
     const numbers = Float32Array.from({ length: size }, (_, i) => 0.3 * Math.sin(1.7 * i + offset));
     backend.write(model.arena.storage, numbers, offset);
@@ -126,7 +126,8 @@ const gapAfter = async (lm, ids) => {
 
 const marks = ["é", "日", "😀", "\u0301", "  ", "\r\n", "\t", "12", "'LL", "½", "\u00a0", "…", "aB"];
 /**
- * A piece of the corpus, or its characters in random order; with other characters too if the tokenizer has all bytes.
+ * A piece of the corpus, or characters of the corpus in random order. If the tokenizer has all bytes, other characters
+ * are mixed in.
  */
 const randomText = (tokenizer, i) => {
   const length = 1 + random(60);
@@ -139,7 +140,7 @@ const randomText = (tokenizer, i) => {
 const rows = [];
 let failures = 0;
 
-/** Compares a runtime's results for a folder with the results of this library. */
+/** Compares the results of transformers.js for a folder, in Node or in the page, with the results of this library. */
 const compare = async (name, lm, { dtype, runtime, asked, ours, loss }, answers) => {
   const otherIds = asked.texts.filter((text, i) => lm.tokenizer.encode(text).join() !== answers.ids[i].join()).length;
   let [same, worst, firsts] = [0, 0, 0];

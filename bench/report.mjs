@@ -1,6 +1,6 @@
 /**
- * Writes measurements into a document: the tables between each `<!-- bench:NAME -->` and `<!-- /bench:NAME -->`. The
- * rest is unchanged.
+ * Writes measurements into a document. Each table is inserted between `<!-- bench:NAME -->` and `<!-- /bench:NAME -->`.
+ * The other text is not changed.
  *
  *     node bench/report.mjs [FILE] [--into docs/performance.md]
  *

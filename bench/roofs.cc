@@ -1,12 +1,13 @@
-// Maximum speeds of this machine, with the instruction set and the number of threads that the kernels use: arithmetic
-// with all operands in registers, and bytes from each level of memory. bench/lib/roofs.mjs compiles and runs it.
+// Measures the maximum speeds of this machine: arithmetic with all operands in registers, and bytes from each level of
+// memory. It uses the same instruction set and number of threads as the kernels. bench/lib/roofs.mjs compiles and runs
+// this program.
 //
 //     roofs THREADS FIRST_BYTES LAST_BYTES      (of memory: the threads' together; doubled from the first to the last)
 //
-// Prints one JSON object: GFLOP/s and GB/s of all threads together, the best of several repeats and ways. A
-// multiplication and an addition are two operations. A copy counts each byte that is read and each that is written. 0:
-// not available. `amxBf16` is measured if the CPU and the system have it, even if the program is compiled for another
-// set.
+// Prints one JSON object: GFLOP/s and GB/s of all threads together. Each value is the best of several repeats and
+// methods. A multiplication and an addition count as two operations. A copy counts each byte that is read and each byte
+// that is written. 0 means not available. `amxBf16` is measured if the CPU and the system support AMX, even if the
+// program is compiled for another instruction set.
 #include <barrier>
 #include <chrono>
 #include <cstdio>
@@ -48,7 +49,7 @@ FT_INLINE void opaque(F32& value) {
 #endif
 }
 
-// More than latency × throughput of any CPU, and few enough for 16 registers.
+// Number of independent sums: more than latency × throughput of any CPU, and few enough for 16 registers.
 constexpr int kChains = 12;
 constexpr long kRounds = 1 << 20;
 
@@ -98,7 +99,7 @@ bool tilesAllowed() {
   return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 }
 
-// Two by two tiles of sums from two tiles of each operand, as in a matrix product.
+// Two by two tiles of sums are computed from two tiles of each operand, as in a matrix product.
 __attribute__((target("amx-tile,amx-bf16"))) double tiles() {
   struct alignas(64) {
     uint8_t palette = 1, startRow = 0, reserved[14] = {};
@@ -130,7 +131,7 @@ bool tilesAllowed() { return false; }
 double tiles() { return 0; }
 #endif
 
-// The floats of one thread: the requested size or slightly more. Like the kernels' memory, they are in large pages if
+// The array of one thread, with the requested size or slightly more. Like the kernels' memory, it is in large pages if
 // the system provides them, and no vector crosses a cache line.
 constexpr size_t kUnrolled = 8 * kLanes;
 constexpr size_t kLargePage = 2 << 20;
@@ -152,16 +153,16 @@ Array allocate(double bytes) {
   return {data, size};
 }
 
-// Length of the first part of an array: an even number of unrolled steps, so that it can be halved.
+// The first part of an array. Its length is an even number of unrolled steps, so that it can be halved.
 Array beginning(const Array& x, double bytes) {
   const size_t size = static_cast<size_t>(bytes) / sizeof(float) / (2 * kUnrolled) * (2 * kUnrolled);
   return {x.data, size < x.size ? size : x.size / (2 * kUnrolled) * (2 * kUnrolled)};
 }
 
-// Distance of the prefetches; without prefetches the CPU guesses.
+// Distance of the prefetches. With `guessed` there are no prefetches: the CPU guesses the addresses.
 constexpr size_t kAhead = 512;
 enum class Fetching { guessed, ahead };
-// Whether stores go through the cache or past it.
+// Whether stores go through the cache or bypass it.
 enum class Storing { cached, past };
 
 template <Fetching fetching>
@@ -183,7 +184,7 @@ FT_INLINE void put(float* to, F32 value) {
   store(to, value);
 }
 
-// Reads an array again and again until this number of bytes has passed.
+// Reads an array again and again until this number of bytes has been read.
 constexpr double kPassedBytes = 2e8;
 
 long passesOf(size_t elements) {
@@ -204,8 +205,7 @@ double readAll(const Array& x) {
   return static_cast<double>(passes) * static_cast<double>(x.size * sizeof(float));
 }
 
-// Reads eight parts of the array in turn. The CPU prefetches along each part. This is the fastest way for distant
-// memory.
+// Reads eight parts of the array in turn. The CPU prefetches in each part. This is the fastest way to read main memory.
 double readInStreams(const Array& x) {
   constexpr size_t kStreams = 8;
   const size_t part = x.size / kStreams / kUnrolled * kUnrolled;
@@ -256,8 +256,8 @@ double copyAll(const Array& x) {
 
 constexpr int kRepeats = 3;
 
-// The work of all threads, which begin together, divided by the time until the last has ended: the best of several
-// repeats.
+// The work of all threads divided by the time from their common start until the last thread has ended: the best of
+// several repeats.
 double rate(int threads, const std::function<double(int)>& work) {
   double best = 0;
   for (int repeat = 0; repeat < kRepeats; repeat++) {

@@ -1,10 +1,10 @@
 /**
- * Time to choose a token from logits, by the size of the vocabulary and the settings.
+ * Times how long it takes to choose a token from logits, for several vocabulary sizes and settings.
  *
  *     node bench/sampling.mjs [--rounds 200] [--vocab 65,49152,151936]
  *
- * Logits are drawn from a normal distribution with standard deviation 2.5. Prints medians and the range of the middle
- * nine tenths.
+ * Logits are drawn from a normal distribution with standard deviation 2.5. Prints medians and the range from the 5th to
+ * the 95th percentile.
  */
 import { parseArgs } from "node:util";
 import { randomKey, randomStream } from "../dist/core/random.js";

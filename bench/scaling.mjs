@@ -6,9 +6,9 @@
  *     node bench/scaling.mjs --fit                                                   only fits and checks
  *     node bench/scaling.mjs --docs [--into docs/scaling.md]                         writes the tables into the page
  *
- * Each rank has one thread, pinned to one core; if there are more ranks than cores, ranks share cores. TEXT selects the
- * cases whose line contains it; --missing selects the cases that are not in the file. Measurements that are not
- * repeated stay in the file; --json names it. Needs Linux, Open MPI, `tc` and `unshare`.
+ * Each rank has one thread, pinned to one core. If there are more ranks than cores, ranks share cores. --only selects
+ * the cases whose line contains TEXT. --missing selects the cases that are not in the results file. Measurements that
+ * are not repeated stay in the results file; --json sets its name. Needs Linux, Open MPI, `tc` and `unshare`.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -63,7 +63,7 @@ const measureAll = async () => {
       const whole = { ...again, times, seconds: median(times) };
       measured.set(keyOf(one), whole);
       console.log(`${caseName(one)}: ${(1000 * again.seconds).toFixed(1)} ms`);
-      // Saved after each case: an interrupted run resumes with --missing.
+      // The file is saved after each case, so an interrupted run can be resumed with --missing.
       const { cases: before = [], ...rest } = readResults(file);
       const others = before.filter((other) => keyOf(other) !== keyOf(one));
       writeResults(file, { ...rest, machine: about, cases: [...others, whole] });

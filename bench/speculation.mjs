@@ -1,5 +1,5 @@
 /**
- * Time saved by guessed tokens: the same texts with and without `speculate`, in turn, in one process.
+ * Measures the time that guessed tokens save: the same texts with and without `speculate`, in turn, in one process.
  *
  *     python scripts/fetch-model.py smollm2 FOLDER
  *     node bench/speculation.mjs --model FOLDER/smollm2-bf16.gguf [--draft MODEL] [--dtype bfloat16] [--threads 2] [--rounds 5]
@@ -8,9 +8,9 @@
  * `code`: a model with a chat template is asked to repeat a TypeScript file with one name changed. `questions`: it
  * answers questions. Guesses are looked up in the text (`ngram`) or, with --draft, written by that model. Texts must be
  * equal with and without guesses.
- * Prints tokens per second, medians of the rounds, the ratio of each round, the ratio of CPU times, and the share of
- * accepted guesses. On a busy machine the ratio of CPU times says more, with --threads 1, because threads that wait for
- * each other spin.
+ * Prints tokens per second as medians of the rounds, the ratio of each round, the ratio of CPU times, and the share of
+ * accepted guesses. On a busy machine, use the ratio of CPU times with --threads 1. With more threads, CPU times
+ * include the time that threads spin while they wait for each other.
  */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -107,7 +107,10 @@ const prompts = Object.fromEntries(
   await Promise.all(kinds.map(async (kind) => [kind, await Promise.all(requests[kind].map(promptOf))])),
 );
 
-/** Writes one text for each stream, all at once. `seconds` is the time from the very first token to the very last. */
+/**
+ * Generates one text for each stream, all at once. `seconds` is the time from the first token of any text to the last
+ * token of any text.
+ */
 const write = async (kind, number, sampling, round, guessing) => {
   const engine = await openEngine(lm);
   const before = process.cpuUsage();

@@ -1,11 +1,12 @@
 /**
- * Steps that the rules of `foretoken sweep` save, and whether they find the same winner. It replays finished trainings:
- * the trainings of docs/recipe.md, "The defaults for a text of your own".
+ * Counts the steps that the stopping rules of `foretoken sweep` save, and checks whether they find the same winner. It
+ * replays the finished trainings of docs/recipe.md, "The defaults for a text of your own".
  *
  *     node bench/stopping-rules.mjs [--results bench/results/defaults.jsonl]
  *
- * A sweep consists of the settings of one text that were trained with all three seeds; its losses are those on the part
- * of the text that chooses. The winner is the setting with the lowest mean at the end. Seeds are taken in every order.
+ * A sweep consists of all settings of one text that were trained with three seeds. Its losses are measured on the part
+ * of the text that is for choosing. The winner is the setting with the lowest mean loss at the end. Each sweep is
+ * replayed with every order of the seeds.
  */
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -78,7 +79,8 @@ const texts = [...new Set(trainings.map(({ text }) => text))];
 for (const [name, stop] of Object.entries(rules)) {
   const rows = texts.map((text) => {
     const settings = settingsOf(text);
-    // Each stage of halving needs an evaluation. These trainings have ten, one after each tenth of the steps.
+    // Each stage of halving needs an evaluation. These trainings have ten evaluations, one after each tenth of the
+    // steps.
     const found = orders.map((order) => swept(settings, stop, order));
     const others = found.filter(({ above }) => above > 0);
     return {

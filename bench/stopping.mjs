@@ -4,10 +4,10 @@
  *
  *     node bench/stopping.mjs [--megabytes 1,20,100] [--signals SIGINT,SIGTERM] [--rounds 3] [--json FILE]
  *
- * Each run is a process, `foretoken train` with the defaults for a text of that size. It gets the signal at a step; a
- * second run gets it during the evaluation on the held-out tenth. Prints a table: the time of a step, the time from the
- * signal to the saved checkpoint, and to the exit. Exit status 1 if a run takes longer than a step, the writing of its
- * checkpoint and 2 s.
+ * Each run is a process, `foretoken train` with the defaults for a text of that size. The first run gets the signal
+ * during a step, a second run during the evaluation on the held-out tenth. Prints a table with the time of a step, the
+ * time from the signal to the saved checkpoint, and the time from the signal to the exit. Exit status 1 if a run needs
+ * more than the time of a step plus the time to write its checkpoint plus 2 s.
  */
 import { spawn } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
@@ -31,7 +31,7 @@ const { values } = parseArgs({
 const sizes = values.megabytes.split(",").map((size) => wholeNumber("megabytes", size));
 const signals = /** @type {("SIGINT" | "SIGTERM")[]} */ (namesOf("signals", values.signals, ["SIGINT", "SIGTERM"]));
 const rounds = wholeNumber("rounds", values.rounds);
-/** Seconds that a stop may take in addition to a step and its checkpoint. */
+/** Seconds that a stop may take in addition to the time of a step and of writing the checkpoint. */
 const allowed = 2;
 
 const folder = mkdtempSync(join(tmpdir(), "foretoken-bench-"));
@@ -57,7 +57,7 @@ const writeText = (megabytes) => {
   return path;
 };
 
-/** The step after which the signal is sent. An evaluation follows its step. */
+/** The step after which the signal is sent. An evaluation comes after its step. */
 const moments = { "a step": ["--eval-interval", "1000"], "an evaluation": ["--eval-interval", "4"] };
 
 const stopOnce = (text, flags, signal) =>

@@ -1,13 +1,14 @@
 /**
  * Times the sum of gradients over ranks, whose bits do not depend on the number of ranks (native/mpi/sharing.h).
- * Compares it with MPI's own sums, whose order MPI chooses: MPI_Allreduce, which waits in MPI's way, and MPI_Iallreduce
- * as the addon uses it, which sleeps meanwhile. Each rank is pinned to one core.
+ * Compares this sum with MPI's own sums, for which MPI chooses the order of summation: MPI_Allreduce, in which MPI
+ * decides how a rank waits, and MPI_Iallreduce as the addon uses it, where the rank sleeps while it waits. Each rank is
+ * pinned to one core.
  *
  *     node bench/sums.mjs [--megabytes 1,8,43,200] [--ranks 2,4] [--rounds 5] [--json FILE]    as root
  *
  * "sent" counts the bytes that a rank passes to MPI; "over the network" counts the bytes through loopback, including
- * headers and acknowledgements. Both are shares of 2 (N − 1) / N × the bytes of the gradients. Figures go into the file
- * of scaling.mjs; its --docs writes the table.
+ * headers and acknowledgements. Both are shares of 2 (N − 1) / N × the bytes of the gradients. Figures are stored in
+ * the results file of scaling.mjs. `scaling.mjs --docs` writes the table.
  */
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -41,7 +42,7 @@ const peer = join(folder, "allreduce");
 await execute(["mpicxx", "-O2", join(root, "bench/ranks/allreduce.cc"), "-o", peer]);
 const program = join(root, "bench/ranks/sum-rank.mjs");
 
-/** Bytes of the floats of a gradient of about this many megabytes. */
+/** Number of floats in gradients of about this many megabytes. */
 const floatsOf = (megabytes) => Math.round((megabytes * 1e6) / 4);
 
 const measure = async (megabytes, ranks, network) => {
@@ -73,7 +74,7 @@ for (const kind of ["memory", "tcp"]) {
 }
 process.stdout.write(textTable([sumTitles, ...sumRows(sums)]));
 
-/** A step of `baby` on one process of this machine, if bench/train.mjs has measured it. */
+/** The time of a step of `baby` on one process of this machine, if bench/train.mjs has measured it. */
 const baby = (readResults(resultsFile(about)).train?.measurements.find(({ name }) => name === "baby")?.results ?? [])
   .filter(({ kind, dropout }) => kind === "native" && dropout === 0)
   .map(({ dtype, milliseconds }) => ({ dtype, milliseconds }));

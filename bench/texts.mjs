@@ -1,10 +1,11 @@
 /**
- * Makes the texts of bench/defaults.mjs and bench/intervals.mjs in FOLDER, from public packages of fixed versions:
+ * Makes the texts for bench/defaults.mjs and bench/intervals.mjs in FOLDER, from public packages of fixed versions:
  *
  *     node bench/texts.mjs FOLDER [--only prose-5k,logs-50k]
  *
- * Prints the size and SHA-256 of each text; they show whether figures belong to the same text. Needs npm; logs, novels
- * and Chinese also need `apt-get` and `dpkg-deb` of Debian 12. Packages go to a temporary folder and are removed.
+ * Prints the size and SHA-256 of each text, so that you can check whether figures belong to the same text. Needs npm.
+ * The texts logs, novels and Chinese also need `apt-get` and `dpkg-deb` of Debian 12. Packages go to a temporary folder
+ * and are removed.
  */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -15,7 +16,7 @@ import { parseArgs } from "node:util";
 import { gunzipSync, inflateSync } from "node:zlib";
 import { namesOf, refuse } from "./lib/options.mjs";
 
-/** The files of `folder` that end in `ending`, by name, with numbers in numeric order. */
+/** The files of `folder` that end in `ending`, sorted by name. Numbers in names are sorted by value. */
 const filesIn = (folder, ending) => {
   const { compare } = new Intl.Collator("en", { numeric: true });
   return readdirSync(folder)
@@ -53,7 +54,7 @@ const bytesOf = (text, from, to) => {
   return bytes.toString("utf8", begins(from), begins(to));
 };
 
-/** Folder of a package; the package is fetched when a text first needs it. */
+/** Folder of a package. The package is downloaded when a text needs it for the first time. */
 const packagesIn = (folder) => {
   const fetched = new Map();
   const once = (name, fetchInto) => {
@@ -118,8 +119,8 @@ const code = ({ npm }) =>
 const program = ({ npm }) => textOf(join(npm("typescript", "5.9.3"), "lib/_tsc.js"));
 
 /**
- * The strings of an object in the format of R's `serialize`, one a line. A string is a record of type 9, with its
- * length.
+ * The strings of an object in the format of R's `serialize`, one string per line. A string is a record of type 9, with
+ * its length.
  */
 const stringsOf = (bytes) => {
   const lines = [];

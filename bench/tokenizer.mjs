@@ -1,11 +1,12 @@
 /**
- * Training of a byte-level BPE, and encoding, compared with `tokenizers` (Rust, its own default threads) and
- * `tiktoken`, in turn:
+ * Times the training of a byte-level BPE, and encoding, in turn with `tokenizers` (Rust, with its default number of
+ * threads) and `tiktoken`:
  *
  *     node bench/tokenizer.mjs [--megabytes 50] [--vocab-size 4096] [--rounds 2] [--python python3] [--text FILE]
  *
- * The text is different files of this machine (lib/distinct-text.mjs), or FILE. Training includes reading the file.
- * Every run is a separate process, so nothing is warm. Peers that Python lacks are skipped.
+ * The text consists of different files of this machine (lib/distinct-text.mjs), or is FILE. The time of training
+ * includes reading the file. Every measurement is a separate process, so caches are empty and code is not compiled yet.
+ * Peers that are not installed in Python are skipped.
  */
 import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -57,7 +58,7 @@ const runPython = (...args) => {
 
 console.log(machineLine(machine()));
 console.log(`${(size / 1e6).toFixed(1)} MB of text, ${vocabSize} tokens, pattern gpt2, ${rounds} rounds`);
-/** @type {Map<string, number[]>} seconds by the name of what is measured */
+/** @type {Map<string, number[]>} seconds, by the name of the measurement */
 const times = new Map();
 const note = (name, seconds) => {
   if (seconds !== undefined) times.set(name, [...(times.get(name) ?? []), seconds]);
@@ -70,7 +71,7 @@ for (let round = 0; round < rounds; round++) {
   const theirs = runPython("encode", file, json);
   note("encode: tokenizers", theirs?.tokenizers);
   note("encode: tiktoken", theirs?.tiktoken);
-  // Pieces that cross the ends of a peer's chunks may differ.
+  // Pieces at the borders of a peer's chunks may differ.
   const near = (tokens) => tokens === undefined || Math.abs(tokens / ours.tokens - 1) < 1e-3;
   if (!near(theirs?.tokenizersTokens) || !near(theirs?.tiktokenTokens)) {
     throw new Error(`numbers of tokens must be equal; got ${JSON.stringify({ ours, theirs })}`);

@@ -1,19 +1,20 @@
 /**
- * Times training steps side by side: this library's backends and dtypes, PyTorch in each of its ways, and TensorFlow.js
- * on WebAssembly, in turn. All have equal tokens and shapes, AdamW and clipping. Each keeps its process; one works
- * while the others wait. Missing peers are skipped, and the reason is printed.
+ * Times training steps of this library's backends and dtypes, of PyTorch in each of its modes, and of TensorFlow.js on
+ * WebAssembly. All use equal tokens and shapes, AdamW and clipping. Each runs in its own process, and they take turns:
+ * one works while the others wait. Missing peers are skipped, and the reason is printed.
  *
  *     node bench/train.mjs [--config nano-cpu,book,baby,gpt2] [--only native,wasm,reference,pytorch,tfjs]
  *                          [--python python3] [--seconds 120] [--threads 2] [--dropout 0.1] [--json FILE]
  *                          [--roof-memory 512] [--busy]
  *
- * --seconds is about how long each configuration is measured, after a warm-up. The numbers of rounds and steps follow
- * from it and from the time of a step, but each process makes at least one step in each of three rounds. If a step of
- * WebAssembly, the reference or TensorFlow.js takes seconds, only its second step counts and no further step is made.
- * --dropout adds a process of ours with dropout. --roof-memory: maximum size of the memory roofs, in MiB. --busy: one
- * busy process of the lowest priority runs on each core meanwhile.
- * Prints the medians of alternating rounds, and ratios against the best of PyTorch, with equal dtype and over all
- * dtypes, with the range of the rounds.
+ * --seconds is about how long each configuration is measured, after a warm-up. The numbers of rounds and steps depend
+ * on --seconds and on the time of a step, but each process makes at least one step in each of three rounds. There is
+ * one exception: if a step of WebAssembly, the reference or TensorFlow.js takes seconds, only its second step counts
+ * and no further step is made. --dropout adds a process of this library with dropout. --roof-memory is the largest
+ * block of memory whose speed is measured, in MiB. With --busy, a busy process of the lowest priority runs on each core
+ * meanwhile.
+ * Prints the medians of alternating rounds. Also prints the ratio to PyTorch's fastest mode, for the same dtype and for
+ * all dtypes, with the range over the rounds.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -81,11 +82,14 @@ const tokensOf = async (name) => {
   return { file, vocabSize: tokenizer.vocabSize, text: corpus.name };
 };
 
-/** Configurations for which slow contestants, with one thread or without vectors, are measured. */
+/**
+ * Configurations for which slow contestants are measured too. A contestant is slow with one thread or without vector
+ * instructions.
+ */
 const waitedFor = { reference: ["nano-cpu", "tiny"], tfjs: ["nano-cpu", "book", "tiny"] };
 
 const { backends } = await describeBackends();
-/** All contestants: how to start each, and what it is compared with. */
+/** All contestants: how each is started, and what it is compared with. */
 const entrants = (name, file, vocabSize) => {
   const config = runConfig(name);
   const ours = (backend, dtype, p = 0) => ({
@@ -105,7 +109,7 @@ const entrants = (name, file, vocabSize) => {
     request: { config, vocabSize, threads, dtype, attention },
   });
   const dtypes = ["float32", "bfloat16"];
-  // All keep their memory until the last round; two more of the largest model do not fit.
+  // All processes keep their memory until the last round. Two more processes with the largest model would not fit.
   const dropouts = dropout > 0 && name !== "gpt2" ? [0, dropout] : [0];
   const all = [
     ...dtypes.flatMap((dtype) => dropouts.map((p) => ours("native", dtype, p))),
@@ -126,7 +130,7 @@ const entrants = (name, file, vocabSize) => {
     .map((one) => ({ ...one, command: [...one.command, file, JSON.stringify(one.request)] }));
 };
 
-/** All untrained losses are near ln V; they differ slightly, because weights are drawn differently. */
+/** All untrained losses are near ln V. They differ slightly, because each contestant draws its own random weights. */
 const checkStart = (contestants, vocabSize) => {
   const expected = Math.log(vocabSize);
   for (const { name, firstLoss, about } of contestants) {
@@ -141,13 +145,13 @@ const minRounds = 3;
 const maxRounds = 9;
 /** Steps of one process in one round: enough for a median, within this number of seconds. */
 const roundSeconds = 1.5;
-/** A step that takes longer gets no rounds, unless the comparison is about it. */
+/** Maximum time of a step. A slower contestant gets no rounds, unless the comparison is about it. */
 const slowSeconds = 2.5;
 const maySkipRounds = ["wasm", "reference", "tfjs"];
 
 /**
- * The first step allocates memory; after two or three, everything is warm. Undefined if a step fails; then the reason
- * is printed.
+ * Runs the first steps. The first step allocates memory; after two or three steps, everything is warm. If a step fails,
+ * prints the reason and returns undefined.
  */
 const warmUp = async (one) => {
   try {

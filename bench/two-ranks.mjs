@@ -1,7 +1,7 @@
 /**
- * Compares two ranks of one core each with one process of two threads, in turn. Flags and resulting bits are equal.
- * Prints the time of a step of a configuration's model with its batch in two halves: for `baby` two micro-batches of
- * 32.
+ * Compares two ranks, each on one core, with one process of two threads, in turn. Flags and resulting bits are equal.
+ * Prints the time of a training step. The model is the model of --config. Its batch is split into two halves: for
+ * `baby`, two micro-batches of 32 windows.
  *
  *     node bench/two-ranks.mjs [--config baby] [--rounds 3] [--steps 10] [--dtype bfloat16,float32]
  *
@@ -45,7 +45,7 @@ const never = { evalInterval: 1_000_000, checkpointInterval: 1_000_000, sampleTo
 const plan = { ...train, ...never, steps: warmSteps + steps, batchSize: train.batchSize / 2, gradAccumSteps: 2 };
 writeFileSync(join(folder, "config.json"), JSON.stringify({ preset: "book", model, train: plan }));
 
-/** Milliseconds of a step: median over the run. */
+/** Milliseconds of a step: the median over all steps of a run. */
 const stepTime = async (ranks, dtype) => {
   const out = join(folder, "run");
   rmSync(out, { recursive: true, force: true });

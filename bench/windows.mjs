@@ -1,6 +1,7 @@
 /**
- * Times attention with a sliding window against attention over all earlier positions, forward and backward, in turns.
- * Below the times it prints their ratio, and the ratio of the amounts of work: pairs of a query and a key that it sees.
+ * Times attention with a sliding window and attention over all earlier positions, forward and backward, in turn. Below
+ * the times it prints their ratio, and the ratio of the amounts of work. The amount of work is the number of pairs of a
+ * query and a key that this query can see.
  *
  *     node bench/windows.mjs [--context 4096] [--window 512] [--heads 8] [--key-heads 8] [--head-dim 64] [--batch 1]
  *                            [--dtype float32,bfloat16] [--backend native] [--rounds 5] [--threads 2]
@@ -37,7 +38,9 @@ if (heads % keyHeads !== 0) refuse(`--key-heads: must divide --heads; got ${keyH
 const dtypes = namesOf("dtype", values.dtype, ["float32", "bfloat16"]);
 const [backendName] = namesOf("backend", values.backend, ["native", "wasm"]);
 
-/** A call with this window, on storages of these types. q, k and v are parts of one array, as in training. */
+/**
+ * A call of attention with this window, on storages of these types. q, k and v are parts of one array, as in training.
+ */
 const callOf = (kernel, activations, size) => {
   const [width, keyWidth] = [heads * headDim, keyHeads * headDim];
   const stride = width + 2 * keyWidth;

@@ -1,12 +1,14 @@
 /**
- * A causal language model from beginning to end: it reads a text and predicts the next token at every position.
+ * A causal language model, explained from beginning to end. It reads a text and predicts the next token at every
+ * position.
  * Read this file from the top, then run it:
  *
  *     npm run example causal-lm                                  in a clone of Foretoken
  *     npm run example causal-lm -- --data my.txt --steps 500     with your own text
  *
- * To use it in another project that has foretoken (`npx foretoken init node` makes one), copy this file and run it with
- * `node causal-lm.ts` (Node 22.18 or later) or `npx tsx causal-lm.ts`. Without `--data` it downloads Tiny Shakespeare.
+ * To use this file in another project that has foretoken (`npx foretoken init node` makes such a project), copy it and
+ * run it with `node causal-lm.ts` (Node 22.18 or later) or `npx tsx causal-lm.ts`. Without `--data` it downloads Tiny
+ * Shakespeare.
  */
 import { parseArgs } from "node:util";
 import {
@@ -46,8 +48,8 @@ const heldOutIds = tokenizer.encode(corpus.val);
 console.log(`1. ${corpus.name}: ${trainIds.length} characters to learn from, ${heldOutIds.length} held out;`);
 console.log(`   ${tokenizer.vocabSize} distinct characters, so ids from 0 to ${tokenizer.vocabSize - 1}.`);
 
-// 2. Shifted pairs. The text itself has the right answers: the next token. Take T + 1 tokens. x is all but the last one, y
-// is all but the first one. Then y[t] is the token that follows x[0], …, x[t].
+// 2. Shifted pairs. The text itself contains the right answers: the next tokens. Take T + 1 tokens. x has all tokens
+// except the last, y has all tokens except the first. Then y[t] is the token that follows x[0], …, x[t].
 const recipe = presets.shakespeare; // a configuration to start from; this example uses a smaller model, which trains faster
 const config: RunConfig = {
   ...recipe,
@@ -70,13 +72,14 @@ const lm = languageModel(model, tokenizer);
 console.log(`\n3. A transformer of ${config.model.nLayer} blocks, ${model.layout.count} weights, on ${backend.name}.`);
 
 // 4. One forward pass. Input: all of x. Output: the logits, T rows of V numbers. Row t has a score for each token: how
-// likely this token follows x[0], …, x[t]. Each row is a prediction, and y has the answers: T examples in one pass.
+// likely this token follows x[0], …, x[t]. Each row is a prediction, and y has the right answers. So one pass gives T
+// examples.
 const { data: logits, shape } = await lm.logits(x);
 const [T, V] = shape;
 console.log(`\n4. One pass over ${x.length} tokens gives logits [${T}, ${V}]: ${T} examples.`);
 
 // 5. Cross-entropy. Softmax turns scores into probabilities. The loss of a prediction is −ln of the probability of the
-// right token: 0 if the model was certain. A model that knows nothing gives each token 1/V, so its loss is ln V.
+// right token. It is 0 if this probability is 1. A model that knows nothing gives each token 1/V, so its loss is ln V.
 const softmax = (scores: Float32Array, temperature = 1): number[] => {
   const highest = Math.max(...scores); // subtracted, so that exp cannot overflow; the probabilities stay the same
   const weights = Array.from(scores, (score) => Math.exp((score - highest) / temperature));
@@ -90,8 +93,9 @@ console.log(
   `\n5. Loss before training: ${untrained.toFixed(3)}. A model that knows nothing: ln ${V} = ${Math.log(V).toFixed(3)}.`,
 );
 
-// 6. Training. A step takes B windows from random positions of the text. The forward pass computes their loss, and the
-// backward pass the gradients, by the chain rule. The optimizer then moves each weight a little, to reduce the loss.
+// 6. Training. A step takes B windows from random positions of the text. The forward pass computes the loss of these
+// windows. The backward pass computes the gradients by the chain rule. The optimizer then changes each weight a little,
+// to reduce the loss.
 const gradients = createGradients(model); // one gradient per weight
 const optimizer = createOptimizer(backend, model.layout, config.train.optimizer); // here Muon; another optimizer is AdamW
 const losses: number[] = [];
@@ -103,11 +107,11 @@ for (let step = 0; step < steps; step++) {
     const scores = forward(context, model, batch.x, batch.rows, batch.time); // logits, [B, T, V]
     const sum = crossEntropyLoss(context, scores, batch.y); // sum of the losses of all B·T predictions
     const mean = (await readScalar(backend, sum)) / batch.y.length;
-    backward(context, sum, 1 / batch.y.length); // fills the gradients of the mean loss
+    backward(context, sum, 1 / batch.y.length); // fills `gradients` with the gradients of the mean loss
     return mean;
   });
   const gradScale = clipFactor(await gradients.norm(), config.train.maxGradNorm); // clipping: limits the size of a step
-  const learningRate = learningRateAt(config.train, step); // size of the step; it falls towards the end
+  const learningRate = learningRateAt(config.train, step); // learning rate: the size of the step; it falls towards the end
   optimizer.update({ values: model.arena, gradients: gradients.arena, step: step + 1, learningRate, gradScale });
   losses.push(loss);
   const every = Math.ceil(steps / 10);
@@ -130,17 +134,19 @@ console.log(
 );
 console.log(`   among ${Math.exp(heldOut).toFixed(1)} equally likely characters; before training, among ${V}.`);
 
-// 8. The causal mask. Position t must not see its answer, x[t + 1]. So a changed token at k changes no row before k.
+// 8. The causal mask. Position t must not see its answer, x[t + 1]. So if the token at position k changes, the rows
+// before k stay the same.
 const k = Math.floor(T / 2);
 const before = (await lm.logits(x)).data;
 const after = (await lm.logits(x.with(k, x[k] === 0 ? 1 : 0))).data;
 const firstChanged = Math.floor(before.findIndex((score, i) => score !== after[i]) / V);
 console.log(`\n8. With another token at ${k}, the first row of logits to change is row ${firstChanged}.`);
 
-// 9. Generation: predict, draw, append, repeat. A temperature below 1 divides the scores: likely tokens become likelier.
+// 9. Generation: predict, draw, append, repeat. The scores are divided by the temperature. Below 1, this makes likely
+// tokens likelier.
 const random = randomStream(randomKey(seed, "sampling"));
 const draw = (probabilities: readonly number[]): number => {
-  let left = random.uniform(); // a point between 0 and 1; each token owns an interval as long as its probability
+  let left = random.uniform(); // a point between 0 and 1; each token has an interval whose length is its probability
   for (const [id, probability] of probabilities.entries()) {
     left -= probability;
     if (left < 0) return id;
@@ -156,7 +162,8 @@ for (let count = 0; count < 300; count++) {
   process.stdout.write(tokenizer.decode([next]));
 }
 
-// 10. Two functions of the library do all of this. train() is the loop of part 6: the same seed gives the same losses.
+// 10. Two functions of the library do all of this. train() is the loop of part 6. With the same seed it gives the same
+// losses.
 console.log("\n\n10. train() gives the losses of the loop above, to the bit:");
 for await (const event of train({ data: flags.data, preset: "shakespeare", config, out: null, backend })) {
   if (event.type === "step") console.log(`    there ${event.loss}, here ${losses[event.step - 1]}`);

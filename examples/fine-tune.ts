@@ -1,6 +1,7 @@
 /**
  * Tunes a model on your own text with LoRA: the model's own weights stay unchanged, and small matrices next to them are
- * trained. Then it measures the model before and after on the same windows, and writes one model that contains both.
+ * trained. Then it measures the model before and after tuning on the same windows, and writes model and adapter as one
+ * model.
  *
  *     npm run example fine-tune -- --model model.gguf --data letters.txt
  *     npm run example fine-tune                       a small model of docs/, tuned on names
@@ -35,8 +36,7 @@ const read = async (): Promise<string> => {
 };
 const model = flags.model ?? (await read());
 
-// The defaults of fine-tuning follow from the model and the text: a small learning rate, about two passes over the
-// text.
+// The model and the text determine the defaults of fine-tuning: a small learning rate, about two passes over the text.
 const rank = Number(flags.rank);
 const config = {
   ...(rank > 0 ? { lora: { rank } } : {}),
@@ -52,7 +52,8 @@ for await (const event of train({ data, initFrom: model, config, out: flags.out,
   }
 }
 
-// Measures before and after, on the same held-out windows. best/ has the weights, or the adapter, with the lowest loss.
+// Measures the model before and after tuning on the same held-out windows. best/ has the weights, or the adapter, with
+// the lowest loss.
 const best = join(flags.out, "best");
 const before = await loadPretrained(model);
 const after = await loadPretrained(best, rank > 0 ? { base: model } : {});

@@ -4,7 +4,7 @@
  *     npm run example names                              1,717 first names of Europe and its neighbours
  *     npm run example names -- towns.txt --steps 300     a list of your own, one name per line
  *
- * Each row of a batch is one name, so this file builds its own batches. causal-lm.ts explains the method.
+ * This file builds its own batches, in which each row is one name. causal-lm.ts explains the method.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
@@ -38,7 +38,7 @@ const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
   options: { steps: { type: "string", default: "800" }, out: { type: "string" } },
 });
-// The included list is in examples/: next to this file, or two folders up once this file is compiled.
+// The included list is in examples/: next to this file, or two folders up if this file is compiled.
 const ours = ["names.txt", "../../examples/names.txt"].map((path) => fileURLToPath(new URL(path, import.meta.url)));
 const [file = ours.find((path) => existsSync(path)) ?? "names.txt"] = positionals;
 if (!existsSync(file)) {

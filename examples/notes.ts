@@ -1,5 +1,5 @@
 /**
- * A model of your own notes: it learns from a folder of text files, and continues a beginning that you give.
+ * A model of your own notes. It learns from a folder of text files, and continues a prompt.
  *
  *     npm run example notes                                        the pages of docs/
  *     npm run example notes -- ~/notes --prompt "Today" --steps 1000

@@ -1,10 +1,10 @@
-/** How often `compareRuns` calls two settings different, in draws from many runs. */
+/** Counts how often `compareRuns` calls two settings different, in random groups from many runs. */
 import { randomKey, randomStream } from "../../dist/core/random.js";
 import { compareRuns } from "../../dist/evaluate/compare-runs.js";
 
 const sumOf = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
 
-/** A run's window losses in the form of an evaluation, with only the sums that a comparison reads. */
+/** A run's window losses as an evaluation that has only the sums that a comparison reads. */
 const evaluationOf = ({ nats, tokens }) => {
   const natsPerToken = sumOf(nats) / sumOf(tokens);
   const windows = nats.map((value, i) => ({ nats: value, tokens: tokens[i] }));
@@ -37,7 +37,7 @@ const deviation = (numbers) => {
   return { mean, deviation: Math.sqrt(sumOf(numbers.map((value) => (value - mean) ** 2)) / (numbers.length - 1)) };
 };
 
-/** Means and deviations over seeds, and the correlation of runs with the same seed. */
+/** Means and standard deviations over seeds, and the correlation between runs with the same seed. */
 export const noiseOf = (runs) => {
   const { first, second, both } = partsOf(runs);
   const of = (setting) => deviation([...setting.values()].map(({ natsPerToken }) => natsPerToken));

@@ -1,4 +1,4 @@
-/** The measured models, each with its batch. This library and its peers use the same description. */
+/** The measured models, each with its batch size. This library and its peers read the same description. */
 import { presets } from "../../dist/config/presets.js";
 
 /**
@@ -6,7 +6,7 @@ import { presets } from "../../dist/config/presets.js";
  */
 const book = { ...presets.book.model, dropout: 0 };
 
-/** All layers but the head have biases. The head shares the embedding's weights. GELU has its tanh form. */
+/** All layers but the head have biases. The head shares the embedding's weights. GELU is computed with tanh. */
 const gpt2 = {
   ...book,
   bias: { qkv: true, projection: true, mlp: true },
@@ -14,7 +14,10 @@ const gpt2 = {
   tieEmbeddings: true,
 };
 
-/** vocabSize null: characters of the text. A number: random tokens; the time does not depend on the tokens. */
+/**
+ * vocabSize null: the tokens are the characters of the text. If vocabSize is a number, the tokens are random; the time
+ * does not depend on them.
+ */
 export const configs = {
   "nano-cpu": {
     model: { ...book, contextLength: 64, nLayer: 4, nHead: 4, nEmbd: 128 },

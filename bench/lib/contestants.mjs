@@ -4,8 +4,8 @@ import { createInterface } from "node:readline";
 
 /**
  * Starts a process that writes a line of JSON about itself and then answers each JSON line on its standard input with
- * one JSON line. Resolves to undefined, with a line on standard error, if the process ends before its first line,
- * because its peer is not installed.
+ * one JSON line. If the process ends before its first line, because the peer is not installed, prints a line on
+ * standard error and resolves to undefined.
  * @param {string} name
  * @param {readonly string[]} command program and arguments.
  * @param {Record<string, string>} [env] added to the environment of this process.
@@ -27,7 +27,7 @@ export const startContestant = async (name, [program, ...args], env = {}) => {
     if (!line.done) return JSON.parse(line.value);
     await ended;
     const lines = errors.trim().split("\n");
-    // Python's output ends with the error; Node prints a stack and its version after it.
+    // Python prints the error last. Node prints a stack and its version after the error.
     const said = lines.find((one) => /^(Error|\w*Error):/u.test(one)) ?? lines.at(-1);
     throw new Error(`${name} ended${said === "" ? "" : `: ${said}`}`);
   };
@@ -53,5 +53,5 @@ export const startContestant = async (name, [program, ...args], env = {}) => {
   };
 };
 
-/** A peer's OpenMP threads spin for a while after their work; they must not slow the next process. */
+/** Waits a moment: after the work of a peer, its OpenMP threads spin for a while and would slow the next process. */
 export const settle = () => new Promise((resolve) => setTimeout(resolve, 300));

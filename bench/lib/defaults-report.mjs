@@ -4,12 +4,14 @@ import { count, markdownTable } from "./statistics.mjs";
 const mean = (numbers) => numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
 
 /**
- * Maximum loss of a default above the best setting, in nats per character. Seeds and parts of a short text differ more.
+ * Maximum difference between the loss of a default and the loss of the best setting, in nats per character. Between
+ * seeds, and between parts of a short text, losses differ by more than this.
  */
 export const limitOf = (bytes) => (bytes < 50_000 ? 0.1 : bytes < 500_000 ? 0.05 : 0.02);
 
 /**
- * A text's settings, and the chosen one: among settings with all seeds, the lowest mean loss on the part that chooses.
+ * A text's settings and the chosen setting: among the settings that were trained with all seeds, the setting with the
+ * lowest mean loss on the part for choosing.
  * @param plans of one text, each with its `result` if it has been trained.
  */
 export const comparisonOf = (plans, seeds) => {

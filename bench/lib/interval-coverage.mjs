@@ -1,11 +1,11 @@
-/** How often the interval of a stretch of a text contains the difference of two models on the whole text. */
+/** Counts how often the interval from a stretch of a text contains the difference of two models on the whole text. */
 import { randomKey, randomStream } from "../../dist/core/random.js";
 import { compareEvaluations } from "../../dist/evaluate/compare.js";
 import { studentWithin } from "../../dist/evaluate/half-width.js";
 
 const sumOf = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
 
-/** Windows in the form of an evaluation, with only the sums that a comparison reads. */
+/** Windows as an evaluation that has only the sums that a comparison reads. */
 const evaluationOf = (windows) => {
   const tokens = sumOf(windows.map((window) => window.tokens));
   const natsPerToken = sumOf(windows.map(({ nats }) => nats)) / tokens;
@@ -27,8 +27,8 @@ const student95 = (degrees) => {
 };
 
 /**
- * Half the width of the interval if `blocks` blocks of the windows were independent: Student's t times the standard
- * error of their mean.
+ * Half the width of the interval for `blocks` independent blocks of windows: Student's t times the standard error of
+ * the mean over blocks.
  */
 const independent = (one, other, blocks) => {
   const { natsPerToken } = compareEvaluations(one, other);
@@ -39,7 +39,7 @@ const independent = (one, other, blocks) => {
   return (student95(blocks - 1) * Math.sqrt(variance * blocks)) / one.tokens;
 };
 
-/** Methods for an interval, by name. Each returns half its width. */
+/** Methods to compute an interval, by name. Each method returns half the width of the interval. */
 export const estimators = {
   compareEvaluations: (one, other) => compareEvaluations(one, other).halfWidth95?.natsPerToken,
   "windows independent": (one, other) => independent(one, other, one.windows.length),
@@ -48,8 +48,8 @@ export const estimators = {
 
 /**
  * Draws stretches of consecutive windows that begin at random places.
- * @returns for each length: its intervals by the name of an estimator, as {count, covered, halfWidth: the median}, and
- * half the width that would have contained 95%.
+ * @returns for each length of stretch: `count`, `covered` and `halfWidth` (a median) of each method, and half the width
+ * of an interval that would contain 95% of the errors.
  */
 export const coverageOf = ({ one, other }, { lengths, stretches, seed }) => {
   // The last window of a text is shorter.

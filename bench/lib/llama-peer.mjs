@@ -1,4 +1,4 @@
-// llama.cpp from node-llama-cpp, computing in one thread, with float32 keys and values.
+// Runs llama.cpp through node-llama-cpp, in one thread, with float32 keys and values.
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { refuse } from "./options.mjs";
@@ -14,7 +14,7 @@ export const openLlama = async () => {
   return getLlama({ build: "never", gpu: false, maxThreads: 1, logLevel: "error" });
 };
 
-/** A sequence in its own context. @param more options of the context, such as `lora`. */
+/** A sequence in its own context. @param more options of this context, such as `lora`. */
 export const openSequence = async (model, contextSize, more = {}) => {
   const context = await model.createContext({
     contextSize,

@@ -1,4 +1,4 @@
-/** Facts that every measurement must name: the machine and its software. */
+/** Facts about the machine and its software. Every measurement records them. */
 import { arch, availableParallelism, cpus, release, totalmem, type } from "node:os";
 import { namedLevels, peakOf } from "./roofs.mjs";
 

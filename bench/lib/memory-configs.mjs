@@ -2,7 +2,7 @@
 import { presets } from "../../dist/config/presets.js";
 import { runConfig } from "./configs.mjs";
 
-/** Two steps, an evaluation after each, a sample and a checkpoint: every kind of work in a run. */
+/** Two steps, each with an evaluation, plus a sample and a checkpoint: every kind of work in a run. */
 const plan = { steps: 2, evalInterval: 1, checkpointInterval: 1, sampleTokens: 20 };
 
 /**

@@ -1,4 +1,4 @@
-/** A page in headless Chromium that runs models with transformers.js, only from files of this machine. */
+/** Opens a page in headless Chromium that runs models with transformers.js. All files come from this machine. */
 import { createReadStream, existsSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";

@@ -1,4 +1,4 @@
-/** Flags that the benchmarks share, checked. */
+/** Parses and checks flags that the benchmarks share. */
 import { availableParallelism } from "node:os";
 import { configs, measured } from "./configs.mjs";
 
@@ -16,7 +16,7 @@ export const commonOptions = /** @type {const} */ ({
   json: { type: "string" },
 });
 
-/** Option of programs that measure roofs: maximum size of the memory they measure, in MiB. */
+/** Option of programs that measure roofs: the largest block of memory whose speed they measure, in MiB. */
 export const roofOptions = /** @type {const} */ ({ "roof-memory": { type: "string", default: "512" } });
 
 /** A whole number above 0. */
@@ -26,7 +26,7 @@ export const wholeNumber = (flag, text) => {
   return value;
 };
 
-/** Names separated by commas, each one of `known`. */
+/** A list of names separated by commas. Each name must be in `known`. */
 export const namesOf = (flag, text, known) => {
   const names = text.split(",").filter((name) => name !== "");
   const unknown = names.find((name) => !known.includes(name));

@@ -1,4 +1,4 @@
-/** The matrix product that a kernel of the linear layer computes, for peers that have only products. */
+/** Converts calls of the linear layer's kernels to matrix products, for peers that have only matrix products. */
 
 /**
  * `forward`: x[M, K] · w[N, K]ᵀ (+ bias); `input`: dy[M, N] · w[N, K]; `weight`: dy[M, N]ᵀ · x[M, K].
@@ -15,7 +15,7 @@ const parts = /** @type {const} */ ([
 ]);
 
 /**
- * The product of a recorded call. Undefined for another kernel, and for a product without rows.
+ * The matrix product of a recorded call. Undefined if the call is of another kernel, or if the product has no rows.
  * @returns {Product | undefined}
  */
 export const productOf = ({ kernel, args }) => {

@@ -8,7 +8,7 @@ const parts =
   "|#include <stdio.h>|for (let i = 0; i < n; i++) {\n    x += y[i];\n}|\tif a:\n\t\tpass\n|<table><tr><td>1</td></tr></table>" +
   "|https://example.org/a?b=c&d|user@example.org|\u0000|\u0001|\u007f|\u{10ffff}|\ue000|<0x41>|<eos>|<pad>|<unused1>|[multimodal]|<h1>|</h1>";
 
-/** Numbers from a seed: xorshift, 32 bits. */
+/** Random numbers from a seed: xorshift, 32 bits. */
 const numbers = (seed) => {
   let state = (seed * 2_654_435_761) >>> 0 || 1;
   return (below) => {

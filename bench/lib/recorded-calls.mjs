@@ -1,6 +1,6 @@
 /**
- * Records the kernel calls of a model, with their arguments, by running it on a backend that only counts. So
- * measurements always use the calls that a model makes.
+ * Runs a model on a backend that only counts, and records the kernel calls with their arguments. So measurements always
+ * use the calls that a model really makes.
  */
 import { kernelPlans } from "../../dist/backend/calls/check.js";
 import { kernelCost } from "../../dist/backend/calls/cost.js";
@@ -13,7 +13,7 @@ import { undrawnTrainer } from "../../dist/trainer/trainer.js";
 import { randomTokens, runConfig } from "./configs.mjs";
 
 /**
- * A recorded call. `contents` has the values of index storages.
+ * A recorded call. `contents` has the values of storages that hold indices.
  * @typedef {{
  *   kernel: import("../../dist/backend/kernels/kernels.js").KernelName,
  *   args: Readonly<Record<string, unknown>>,
@@ -23,13 +23,13 @@ import { randomTokens, runConfig } from "./configs.mjs";
  */
 
 /**
- * Properties of the backend that decide which calls are made: the operand type and others.
+ * Properties of the backend on which the calls of a model depend, such as the operand type.
  * @typedef {Pick<import("../../dist/backend/backend.js").Capabilities, "dtype" | "activations" | "tiles">} Kind
  */
 
 /**
- * Calls `prepare` on a counting backend, then runs the work to which it resolves. Resolves to the calls of the work, in
- * order.
+ * Calls `prepare` with a counting backend, and then calls the function to which `prepare` resolves. Resolves to the
+ * kernel calls of this function, in order.
  * @param {(backend: import("../../dist/backend/backend.js").Backend) => Promise<() => Promise<unknown>>} prepare
  * @param {Kind} kind
  */
@@ -68,7 +68,7 @@ export const recordStep = (config, vocabSize, kind) =>
   }, kind);
 
 /**
- * The calls for one more token after half a context whose keys and values are cached.
+ * The calls that generate one token after half a context, with cached keys and values.
  * @param {import("../../dist/models/config.js").ModelConfig} model
  * @param {number} vocabSize
  * @param {Kind} [kind]
@@ -90,14 +90,14 @@ export const recordDecoding = (model, vocabSize, kind) =>
     return compute;
   }, kind);
 
-/** Floating-point operations of the products, and bytes of all kernels, in a step. */
+/** Floating-point operations of a step's products, and bytes of all its kernels. */
 export const stepCost = async (name, vocabSize) => {
   const calls = await recordStep(runConfig(name), vocabSize);
   const sum = (of) => calls.reduce((total, call) => total + of(call), 0);
   return { flops: sum(({ flops }) => flops), bytes: sum(({ read, written }) => read + written) };
 };
 
-/** Keys of random numbers; times do not depend on them. */
+/** Whether an argument is a key of random numbers. Times do not depend on these keys. */
 const isWord = (name) => /^(key\d|site)$/u.test(name);
 
 /**
@@ -124,7 +124,7 @@ export const distinct = (calls) => {
   return [...found.values()];
 };
 
-/** Values to fill memory with: numbers in [-1, 1), none small enough to be subnormal and slow. */
+/** Numbers in [-1, 1) to fill memory with. None is subnormal, because subnormal numbers are slow. */
 const noise = Float32Array.from(
   { length: 2 ** 16 },
   (_, i) => ((Math.imul(i + 1, 2_654_435_761) >>> 0) / 2 ** 31 || 1) - 1,
@@ -137,13 +137,13 @@ const fillWithNoise = (backend, storage) => {
   }
 };
 
-/** Offsets keep their position within a cache line. */
+/** Elements of a cache line. An offset keeps its position within its cache line. */
 const lineElements = 16;
 
 /**
- * Prepares a recorded call on a real backend. Storages have equal lengths, and buffers share a storage where the call's
- * buffers do. Of a storage that other calls use too (all weights are in one array), only the part that this call uses
- * is allocated.
+ * Prepares a recorded call on a real backend. Buffers share a storage if they shared a storage in the recorded call. A
+ * storage may also belong to other calls, such as the array of all weights. Then only the part that this call uses is
+ * allocated.
  * @param {import("../../dist/backend/backend.js").Backend} backend
  * @param {Call} call
  */

@@ -9,7 +9,7 @@ const dtypes = ["float32", "bfloat16"];
 const sum = (numbers) => numbers.reduce((total, one) => total + one, 0);
 const notMeasured = "Not measured.\n";
 
-/** The measurements of the native backend; all tables are about it. */
+/** The measurements of the native backend, which all tables describe. */
 const kernelsOf = ({ kernels }, name, dtype) =>
   kernels?.measurements.find((one) => one.name === name && one.dtype === dtype && one.backend === "native");
 
@@ -60,10 +60,11 @@ const trainingSection = ({ train }) => {
 };
 
 /**
- * A step of a configuration in a dtype against the limits of the machine, in milliseconds; undefined if native was not
- * measured.
- * `arithmetic`: its products at the dtype's peak. `bytes`: the bytes of its kernels at the speed of a memory copy.
- * `kernels`: the sum over kernels of the longer of both times at the kernel's own roof.
+ * Minimum times of a step of a configuration in a dtype, from the limits of the machine, in milliseconds. Undefined if
+ * the native backend was not measured.
+ * `arithmetic`: time of the step's products at the dtype's peak speed. `bytes`: time to move the bytes of all kernels
+ * at the speed of a memory copy. `kernels`: for each kernel the longer of its arithmetic time and its memory time,
+ * summed over all kernels.
  */
 export const floorOf = (results, { name, roofs, cost, results: steps }, dtype) => {
   const ours = steps.find((one) => one.kind === "native" && one.dtype === dtype && one.dropout === 0);
@@ -237,7 +238,7 @@ export const sections = (results) => ({
 });
 
 /**
- * `document` with each section inserted between its marks.
+ * Returns `document` with each section inserted between its marks.
  * @throws Error if a section has no place in the document, or more than one.
  */
 export const fill = (document, written) => {

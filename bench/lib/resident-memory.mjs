@@ -1,10 +1,10 @@
-/** Finds out from samples whether a process's memory grows, and which part grows. */
+/** Finds out from samples whether the memory of a process grows, and which part of it grows. */
 import { readFileSync } from "node:fs";
 import { getHeapStatistics } from "node:v8";
 
 /**
- * Rise of the floor, in the samples' unit: the minimum of the last quarter of the samples minus the minimum of the
- * first quarter. Uncollected garbage raises single samples, not the floor; leaked memory raises both.
+ * Rise of the minimum, in the samples' unit: the minimum of the last quarter of the samples minus the minimum of the
+ * first quarter. Uncollected garbage raises single samples but not the minimum. Leaked memory raises the minimum too.
  * @param {readonly number[]} samples taken at equal intervals, at least four.
  */
 export const floorRise = (samples) => {
@@ -16,12 +16,13 @@ export const floorRise = (samples) => {
 const header = /^[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \S+ *(.*)$/u;
 
 /**
- * Resident bytes of this process by use; null if the system does not report them.
- * - `used`, `garbage`: in the JavaScript engine's heap, the part that is alive or not yet known to be dead, and the
- *   rest of its pages;
- * - `malloc`: the main heap of the C library: buffers, the engine's compiler;
- * - `anonymous`: other memory without a file: tensors, stacks of threads, large buffers, machine code;
- * - `files`: programs, libraries and their data.
+ * Resident bytes of this process, by purpose; null if the system does not report them.
+ * - `used`, `garbage`: in the JavaScript engine's heap, the objects that are alive or not yet known to be dead, and the
+ * rest of the heap's pages;
+ * - `malloc`: the main heap of the C library, with buffers and the memory of the engine's compiler;
+ * - `anonymous`: other memory that is not mapped from a file, such as tensors, thread stacks, large buffers and machine
+ * code;
+ * - `files`: memory that is mapped from files, such as programs, libraries and their data.
  * @returns {Record<"used" | "garbage" | "malloc" | "anonymous" | "files", number> | null}
  */
 export const residentByKind = () => {

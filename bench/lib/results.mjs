@@ -1,11 +1,11 @@
 /**
- * The results file: the figures of one machine, part by part. A later run replaces the figures that it measured again.
+ * The results file: the figures of one machine, in parts. A later run replaces only the figures that it measures again.
  */
 
 import { join } from "node:path";
 import { root } from "../../scripts/build/common.mjs";
 
-/** Programs of this folder, one for each part. */
+/** The programs of this folder that measure the parts, one for each part. */
 export const parts = /** @type {const} */ (["train", "kernels", "generate"]);
 
 /** File name for a machine: `bench/results/intel-xeon-processor-2-cores.json`. */
@@ -15,7 +15,7 @@ export const resultsFile = ({ cpu, cores }) => {
 };
 
 const isContainer = (value) => typeof value === "object" && value !== null;
-/** A longer list of rows is written with one line for each row. */
+/** Maximum length of a list of rows as one line of JSON. A longer list is written with one line for each row. */
 const oneLine = 800;
 const hasLines = (value) =>
   (Array.isArray(value) && value.some(isContainer) && JSON.stringify(value).length > oneLine) ||
@@ -40,8 +40,9 @@ export const resultsText = (value, indent = "") => {
 const keyOf = ({ name, dtype, backend }) => [name, dtype, backend].join(" ");
 
 /**
- * `earlier`, with measurements replaced by the ones in `later` of equal identity, in the original order. Facts about a
- * whole call of a part are copied to each of its measurements, because the file may mix measurements of several calls.
+ * Returns `earlier`, in the same order. If `later` has a measurement with the same identity, this measurement replaces
+ * the earlier one. Facts about a whole run of a part are copied to each of its measurements, because the file may mix
+ * measurements of several runs.
  * @param {{ measurements: readonly any[] } | undefined} earlier
  * @param {{ machine?: unknown, measurements: readonly any[] }} later in the form of a part's --json.
  */

@@ -1,4 +1,4 @@
-/** Limits of the machine: compiles bench/roofs.cc for the kernels' instruction set and runs it. */
+/** Measures the limits (roofs) of the machine: compiles bench/roofs.cc for the kernels' instruction set and runs it. */
 import { mkdirSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { hashFiles, readStamp, root, sourcesUnder, writeStamp } from "../../scripts/build/common.mjs";
@@ -55,7 +55,7 @@ const compileRoofs = async (instructionSet) => {
   mkdirSync(folder, { recursive: true });
   const program = join(folder, `roofs-${instructionSet}`);
   const command = [...compiler, ...commonFlags, ...isaDefines(set), ...set.flags, "-pthread", "bench/roofs.cc"];
-  // Compiling takes longer than a short benchmark.
+  // Compiling would take longer than a short benchmark.
   const stamp = hashFiles(["bench/roofs.cc", ...sourcesUnder("native", [".h"])], command);
   const stampName = `bench/roofs-${instructionSet}`;
   if (readStamp(stampName, program) === stamp) return program;
@@ -67,8 +67,9 @@ const compileRoofs = async (instructionSet) => {
 };
 
 /**
- * Measures for `instructionSet` with `threads` threads, memory up to `most` MiB. Undefined, with a line on standard
- * error, if there is no compiler or if this machine does not have the set (such as WebAssembly's).
+ * Measures the limits for `instructionSet` with `threads` threads, and the speed of blocks of memory up to `most` MiB.
+ * If there is no compiler, or if the machine does not have this instruction set (such as WebAssembly's), prints a line
+ * on standard error and returns undefined.
  */
 export const measureRoofs = async (instructionSet, threads, most) => {
   const program = await compileRoofs(instructionSet);
@@ -78,7 +79,7 @@ export const measureRoofs = async (instructionSet, threads, most) => {
   return { instructionSet, threads, ...measured };
 };
 
-/** Compiled programs by instruction set. */
+/** Compiled programs, by instruction set. */
 const readers = new Map();
 
 /** GB/s at which `threads` threads read `bytes` bytes of memory; NaN if it cannot be measured. */
@@ -92,19 +93,20 @@ export const measureReading = async (instructionSet, threads, bytes) => {
 };
 
 /**
- * Sizes from half of L2 to one that no cache holds, in bytes, each twice the previous one. The largest is at most
- * `most`, but at least eight times L2.
+ * Sizes from half of L2 to a size that fits into no cache, in bytes. Each size is twice the previous size. The largest
+ * size is at most `most`, but at least eight times L2.
  */
 export const measuredSizes = ({ l2, l3 }, most = 512 * mebibyte) => {
   const first = l2 / 2;
-  // A virtual machine reports the whole L3 of its host, which it shares, and may have little memory.
+  // A virtual machine reports the whole L3 of its host, but shares this L3 with other machines. It may also have little
+  // memory.
   const last = Math.max(Math.min(16 * l2, Math.max(8 * l2, most)), Math.min(8 * l3, most));
   return { first, last: first * 2 ** Math.round(Math.log2(last / first)) };
 };
 
 /**
- * Sizes for the table: within L2, within L3 (the geometric mean of both, because the system may report more L3 than
- * there is), and in no cache.
+ * Sizes for the table: within L2, within L3, and in no cache. The size within L3 is the geometric mean of the L2 size
+ * and the L3 size, because the system may report more L3 than this machine can use.
  */
 export const namedLevels = ({ levels }) => {
   const l2 = levels[0];
@@ -123,9 +125,9 @@ export const peakOf = ({ instructionSet, float32, dotBf16, amxBf16 }, dtype) => 
 };
 
 /**
- * Minimum time for `read` bytes and `written` bytes in a footprint of `footprint` bytes, in nanoseconds. It takes the
- * speeds of the largest measured size that is at most the footprint. Equal numbers of reads and writes have the speed of
- * a copy.
+ * Minimum time to read `read` bytes and write `written` bytes in a working set of `footprint` bytes, in nanoseconds.
+ * The speeds are from the largest measured size that is at most `footprint`. If the numbers of bytes read and written
+ * are equal, the speed is the speed of a copy.
  */
 export const passingTime = ({ levels }, footprint, read, written) => {
   const level = levels.findLast(({ bytes }) => bytes <= footprint) ?? levels[0];

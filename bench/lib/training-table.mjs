@@ -2,22 +2,24 @@
 import { tokensPerStep } from "./configs.mjs";
 import { count, digits, mebibytes, median, ratioAndRange } from "./statistics.mjs";
 
-/** PyTorch's fastest way, for one dtype or over all dtypes. */
+/** PyTorch's fastest mode, for one dtype or over all dtypes. */
 export const bestOfPyTorch = (results, dtype) =>
   results
     .filter((one) => one.kind === "pytorch" && (dtype === undefined || one.dtype === dtype))
     .sort((a, b) => a.milliseconds - b.milliseconds)[0];
 
-/** A peer's time divided by the time of `one`, for each round. Within a round both were measured seconds apart. */
+/**
+ * The peer's time divided by the time of `one`, for each round. Within a round, both were measured only seconds apart.
+ */
 export const ratiosOf = (peer, one) =>
   peer === undefined || one === undefined
     ? [Number.NaN]
     : one.times.map((time, round) => (peer.times[round] ?? peer.milliseconds) / time);
 
-/** The median of these ratios. */
+/** The median of the rounds' ratios. */
 export const against = (peer, one) => median(ratiosOf(peer, one));
 
-/** Rows of cells, the titles first. */
+/** Rows of cells; the first row has the titles. */
 export const trainingTable = ({ name, results }) => [
   ["", "ms a step", "range", "tokens/s", "peak memory", "× PyTorch, same dtype", "× PyTorch's best"],
   ...results.map((one) => [
@@ -31,7 +33,10 @@ export const trainingTable = ({ name, results }) => [
   ]),
 ];
 
-/** Cost of dropout as a share of the step, in each round, for each process that was measured with dropout. */
+/**
+ * Time that dropout adds, as a share of the step's time, in each round. One entry for each process that was measured
+ * with dropout.
+ */
 export const dropoutCosts = (results) =>
   results
     .filter(({ dropout }) => dropout > 0)

@@ -1,6 +1,6 @@
 /** Variations of a text's default configuration, for bench/defaults.mjs. Each variation changes one part. */
 
-/** `factor` times the channels, in heads of unchanged size. */
+/** `factor` times as many channels; the size of a head stays the same. */
 const width = (factor) => (config) => {
   const { model } = config;
   const nEmbd = Math.max(32, model.nEmbd * factor);
@@ -13,7 +13,7 @@ const withModel = (change) => (config) => ({ ...config, model: { ...config.model
 
 const withTrain = (change) => (config) => ({ ...config, train: { ...config.train, ...change(config.train) } });
 
-/** `factor` times the steps, with an unchanged number of evaluations. */
+/** `factor` times as many steps; the number of evaluations stays the same. */
 const steps = (factor) =>
   withTrain((train) => {
     const count = Math.round(train.steps * factor);

@@ -1,8 +1,8 @@
-/** Results of transformers.js for a model. Node and a page run the same code. */
+/** Computes the results of transformers.js for a model. Node and the page run this same code. */
 
 const whole = (ids) => BigInt64Array.from(ids, BigInt);
 
-/** Loss of a window in nats per token, from the logits of one call. */
+/** Loss of a window in nats per token, from the logits of one forward pass. */
 const lossOf = ({ data, dims }, ids) => {
   const vocabSize = dims.at(-1);
   let sum = 0;
@@ -19,7 +19,8 @@ const lossOf = ({ data, dims }, ids) => {
  * Token ids of texts, greedy tokens after prompts, and the mean loss of windows.
  * @param transformers the library; its `env` finds the model's folder.
  * @param name of the model's folder.
- * @param asked `dtype`, `texts`, `prompts` and `windows` as lists of ids, and `tokens`, the number of tokens to write.
+ * @param asked `dtype`; `texts`; `prompts` and `windows`, as lists of ids; and `tokens`, the number of tokens to
+ * generate.
  */
 export const answersOf = async (transformers, name, { dtype, texts, prompts, windows, tokens }) => {
   const { AutoModelForCausalLM, AutoTokenizer, Tensor } = transformers;

@@ -1,6 +1,6 @@
 /**
- * One of the compared programs, started by ../llama.mjs. Loads a GGUF file, reports its first token to the parent, and
- * then measures what the parent asks for.
+ * Runs one of the two programs that ../llama.mjs compares. Loads a GGUF file, reports the first token to the parent
+ * process, and then measures what the parent requests.
  *
  *     node bench/peers/decoding.mjs '{"program":"foretoken","model":FILE,"dtype":"bfloat16","threads":2}'
  */
@@ -11,7 +11,7 @@ import { peakMemory } from "../lib/peak-memory.mjs";
 const { program, model: path, dtype, threads, promptTokens, newTokens } = JSON.parse(process.argv[2]);
 const contextLength = promptTokens + newTokens;
 
-/** Token ids smaller than any vocabulary, equal in each program. */
+/** Token ids that every vocabulary has, equal in both programs. */
 const prompt = Array.from({ length: promptTokens }, (_, i) => 100 + ((i * 7919) % 30_000));
 const short = prompt.slice(0, 16);
 
@@ -42,7 +42,7 @@ const openOurs = async () => {
       const engine = createSequenceEngine(model, { cacheBytes: 1, maxSequences: 1 });
       let tell = () => {};
       const choose = (logits) => {
-        // The next token is computed only when it is asked for.
+        // The next token is computed only when the caller requests it.
         writing.pause(true);
         tell();
         return argmax(logits);
@@ -98,7 +98,7 @@ const openTheirs = async () => {
 
 const opened = program === "foretoken" ? await openOurs() : await openTheirs();
 
-/** Seconds per token of a text, without the first token. */
+/** Seconds per token of a text, not counting the first token. */
 const writeSeconds = async (count) => {
   let written = 0;
   let began = 0;

@@ -1,6 +1,6 @@
 /**
- * Our side of bench/fine-tune.mjs. Fine-tunes a model on demand, all weights or low-rank adapters, and answers with the
- * times of steps. A step does the same work as a step of `foretoken train --init-from`.
+ * Our side of bench/fine-tune.mjs. On request it fine-tunes all weights of a model or low-rank adapters, and answers
+ * with the times of the steps. A step does the same work as a step of `foretoken train --init-from`.
  * Usage: foretoken_finetune.mjs TOKENS JSON
  * TOKENS is a file of int32. Step k takes batchSize × contextLength tokens from k × batchSize × contextLength on. JSON:
  * {"model", "train", "contextLength", "threads", "dtype", "lora", "profile"}; model: a directory, or a GGUF file, whose

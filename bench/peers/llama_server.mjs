@@ -1,6 +1,6 @@
 /**
- * llama.cpp behind a minimal server, for the benchmark of serving. It answers each request, given as token ids, with an
- * event stream of greedy tokens.
+ * llama.cpp behind a minimal server, for bench/serve.mjs. A request contains token ids; the answer is an event stream
+ * of greedy tokens.
  *
  *     node bench/peers/llama_server.mjs '{"model":FILE,"threads":2,"streams":16,"contextSize":192}'
  */

@@ -1,6 +1,6 @@
 /**
- * A program that writes many texts at once, started by ../engine.mjs. Loads a model and then writes the number of texts
- * that its parent asks for.
+ * Runs one of the programs that ../engine.mjs compares. Loads a model, and then generates as many texts at once as the
+ * parent process requests.
  *
  *     node bench/peers/many-texts.mjs '{"program":"foretoken","model":FILE,"dtype":"bfloat16","threads":2,"streams":16, …}'
  */

@@ -83,7 +83,7 @@ def step(number):
 
 
 def peak_memory():
-    """Peak memory in bytes. On Linux from the kernel's own mark, because ru_maxrss begins with the parent's value at the fork."""
+    """Peak memory in bytes. On Linux it is VmHWM, because ru_maxrss inherits the value of the parent process."""
     try:
         with open("/proc/self/status") as status:
             return next(1024 * int(line.split()[1]) for line in status if line.startswith("VmHWM:"))

@@ -1,6 +1,6 @@
 /**
- * Clients of a server, for the benchmark of serving. Requests the streams that its parent asks for and reports their
- * duration, their number of tokens, and the time of the first token.
+ * Clients of a server, for bench/serve.mjs. They request as many streams as the parent process wants, and report the
+ * duration, the number of tokens, and the time to the first token.
  */
 import { Agent, request } from "node:http";
 

@@ -1,5 +1,6 @@
-// A client of the studio that reads and draws nothing. Messages from the parent: { origin, run } connects to the list
-// and to the events of a run; { stop } disconnects both and answers with the number of events read.
+// A client of the studio that reads events but draws nothing. Messages from the parent: { origin, run } connects to the
+// list of runs and to the events of a run. { stop } closes both connections and answers with the number of events that
+// were read.
 let streams = new AbortController();
 let events = 0;
 

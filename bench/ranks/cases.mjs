@@ -1,9 +1,9 @@
 /**
- * The cases of scaling.mjs: models, batches, ranks and networks. Some cases are for fitting the model of step time, the
- * others for checking it.
+ * The cases of scaling.mjs: models, batches, ranks and networks. The model of step time is fitted to some cases and
+ * checked on the other cases.
  */
 
-/** Contexts are small, because the time of attention does not depend on the number of ranks. */
+/** Contexts are short, because the time of attention does not depend on the number of ranks. */
 const contextLength = 64;
 
 const shape = (nLayer, nHead, nEmbd) => ({ nLayer, nHead, nEmbd, contextLength });
@@ -15,7 +15,7 @@ export const models = /** @type {const} */ ({
   large: shape(6, 6, 384),
 });
 
-/** Windows in a micro-batch, and micro-batches of a rank in a step. */
+/** Number of windows in a micro-batch, and number of micro-batches that a rank computes in a step. */
 export const batches = /** @type {const} */ ({
   short: { batchSize: 6, passes: 1 },
   long: { batchSize: 12, passes: 2 },
@@ -43,9 +43,9 @@ const across = (fitted, names, batchNames, ranks, networks) =>
 const both = ["short", "long"];
 
 /**
- * For fitting: the small and the large model on 1 and 2 ranks, over shared memory, over TCP, and with one bandwidth; on
- * 4 ranks only the short step without limits. For checking: all cases of the middle model, all other cases on 4 ranks,
- * two other bandwidths, and every delay.
+ * For fitting: the small and the large model on 1 and 2 ranks, over shared memory, over TCP without a limit, and over
+ * TCP with one bandwidth; also the short step on 4 ranks without limits. For checking: all cases of the middle model,
+ * all other cases on 4 ranks, two other bandwidths, and all cases with a delay.
  * @type {readonly Case[]}
  */
 export const cases = [

@@ -1,6 +1,6 @@
 /**
- * For `node --import`: when a rank ends MPI, writes what the rank has sent to RANK.json in the folder
- * $FORETOKEN_BENCH_SENT. So the command itself is measured, unchanged.
+ * A module for `node --import`. When a rank ends MPI, it writes the amount that the rank has sent to RANK.json in the
+ * folder $FORETOKEN_BENCH_SENT. So the unchanged command is measured.
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

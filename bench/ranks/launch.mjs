@@ -1,7 +1,7 @@
 /**
  * Starts ranks on this machine with Open MPI, each pinned to one core. If there are more ranks than cores, ranks share
  * cores. Over TCP they run in their own network namespace, whose loopback has the requested bandwidth (tc's token
- * bucket). The namespace belongs to the processes and disappears when they end, however they end.
+ * bucket). The namespace belongs to the ranks' processes. It always disappears when they end, even if they crash.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { availableParallelism } from "node:os";
@@ -11,12 +11,12 @@ import { root } from "../../scripts/build/common.mjs";
 
 /**
  * @typedef {{ readonly kind: "memory" | "tcp", readonly gigabits: number | null, readonly delayMicroseconds: number }} Network
- * gigabits: that each rank can send in a second, and receive at the same time; null: as many as the machine can.
+ * gigabits: bandwidth of each rank in Gbit/s, for sending and at the same time for receiving; null: not limited.
  */
 
 export const cores = availableParallelism();
 
-/** The reason why nothing can be measured here; undefined if it can. */
+/** The reason why nothing can be measured here; undefined if measuring is possible. */
 export const missing = () => {
   if (process.platform !== "linux") return "Linux is needed";
   if (!/open mpi/iu.test(spawnSync("mpirun", ["--version"], { encoding: "utf8" }).stdout ?? ""))
@@ -45,7 +45,7 @@ const environment = {
   ...{ OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1", LC_ALL: "C.UTF-8" },
 };
 
-/** Running processes; they end with this process. */
+/** Running processes. They are ended when this process ends. */
 const running = new Set();
 let watches = false;
 const endTogether = (child) => {
@@ -59,7 +59,7 @@ const endTogether = (child) => {
   running.add(child);
 };
 
-/** All ranks of a machine send through one loopback, so it gets the sum of their bandwidths. */
+/** All ranks of a machine send through the same loopback, so its bandwidth is the sum over the ranks. */
 const commandOf = (ranks, network, program) => {
   const transport = network.kind === "memory" ? ["vader,self"] : ["tcp,self", "--mca", "btl_tcp_if_include", "lo"];
   const started = ["mpirun", "--oversubscribe", "--bind-to", "none", "--mca", "pml", "ob1", "--mca", "btl"].concat(
@@ -77,7 +77,7 @@ const commandOf = (ranks, network, program) => {
  * @param {Network} network
  * @param {readonly string[]} program with its arguments.
  * @param {{ readonly cwd: string, readonly env?: Readonly<Record<string, string>>, readonly seconds: number }} place
- * seconds: time limit; after it all ranks are ended, and the run fails.
+ * seconds: time limit; when it is over, all ranks are ended, and the run fails.
  * @returns {Promise<string>}
  */
 export const runRanks = (ranks, network, program, { cwd, env = {}, seconds }) =>
@@ -96,7 +96,7 @@ export const runRanks = (ranks, network, program, { cwd, env = {}, seconds }) =>
     child.stderr.on("data", (data) => {
       errors += data;
     });
-    // By then, unshare and bash have been replaced by mpirun, which ends its ranks.
+    // When the time is over, the child process is mpirun, which has replaced unshare and bash. mpirun ends its ranks.
     const timer = setTimeout(() => child.kill("SIGTERM"), 1000 * seconds);
     child.on("error", reject);
     child.on("close", (status, signal) => {

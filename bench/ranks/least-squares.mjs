@@ -1,6 +1,6 @@
-/** Least squares for a function of few numbers: the Levenberg–Marquardt method with numerical derivatives. */
+/** Nonlinear least squares with few parameters: the Levenberg–Marquardt method with numerical derivatives. */
 
-/** Solves a symmetric system by elimination, with the largest pivot of each column. */
+/** Solves a symmetric linear system by Gaussian elimination with partial pivoting. */
 const solve = (matrix, right) => {
   const rows = matrix.map((row, i) => [...row, right[i]]);
   const size = rows.length;
@@ -25,7 +25,8 @@ const solve = (matrix, right) => {
 const squares = (values) => values.reduce((sum, value) => sum + value * value, 0);
 
 /**
- * Minimises the sum of squares over a few positive numbers, in their logarithms.
+ * Finds a few positive parameters that minimise the sum of squared residuals. The search is in the logarithms of the
+ * parameters.
  * @param {(x: readonly number[]) => readonly number[]} residuals
  * @param {readonly number[]} start
  */
@@ -35,7 +36,7 @@ export const fitLogarithms = (residuals, start) => {
   let now = residuals(x);
   let damping = 1e-2;
   for (let i = 0; i < steps && damping < 1e12; i++) {
-    // One column for each number: the derivatives of the residuals.
+    // One column for each parameter: the derivatives of the residuals.
     const columns = x.map((_, j) => {
       const moved = residuals(x.map((value, k) => (k === j ? value + step : value)));
       return moved.map((value, k) => (value - now[k]) / step);
@@ -48,7 +49,7 @@ export const fitLogarithms = (residuals, start) => {
       matrix,
       columns.map((column) => -dot(column, now)),
     );
-    // A number without effect does not move.
+    // A parameter without effect does not change.
     const next = x.map((value, j) => Math.min(start[j] + furthest, Math.max(start[j] - furthest, value + change[j])));
     const then = residuals(next);
     if (squares(then) < squares(now)) {

@@ -1,4 +1,4 @@
-/** Runs `foretoken train` for a case, and reads its step times and what its ranks have sent. */
+/** Runs `foretoken train` for a case, and reads its step times and the amounts that its ranks have sent. */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -26,7 +26,7 @@ export const writeTexts = (folder) => {
   writeFileSync(join(folder, "val.txt"), text.slice(-300));
 };
 
-/** A case with its facts, in the form that the model of step time takes. */
+/** A case with the facts that the model of step time needs. */
 export const factsOf = ({ model, batch, dtype, ranks, network }, sent) => {
   const { batchSize, passes } = batches[batch];
   const facts = modelOf(models[model], vocabSize);
@@ -80,7 +80,7 @@ const readSent = (folder, ranks) => {
   return { bytes: most("bytes"), messages: most("messages") };
 };
 
-/** Runs a case for a number of steps. Returns its events, and everything that a rank has sent. */
+/** Runs a case for a number of steps. Returns its events, and the amount that a rank has sent in the whole run. */
 const train = async (one, folder, steps) => {
   const [out, sent, config] = ["run", "sent", "config.json"].map((name) => join(folder, name));
   for (const each of [out, sent]) rmSync(each, { recursive: true, force: true });
@@ -98,7 +98,7 @@ const train = async (one, folder, steps) => {
   return { events: eventsOf(output), sent: readSent(sent, one.ranks) };
 };
 
-/** What a model's ranks send outside of steps (to meet, to evaluate, to save), and in one step. */
+/** The amount that a model's ranks send outside of steps (at the start, in evaluations, to save), and in one step. */
 const sentInOneStep = new Map();
 const sentInSteps = async (one, folder, sent, steps) => {
   if (one.ranks === 1) return sent;
@@ -113,7 +113,7 @@ const sentInSteps = async (one, folder, sent, steps) => {
 };
 
 /**
- * Seconds of a case's steps, without the first ones, and what a rank sends in a step.
+ * Seconds of a case's steps, without the first steps, and the amount that a rank sends in a step.
  * @param folder with the texts of `writeTexts`.
  * @param seconds approximate duration of its steps.
  */

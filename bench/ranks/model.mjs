@@ -9,18 +9,18 @@
  *     waiting  = (1 − hidden) × idle + the part of hidden × idle that exceeds the backward part of the last pass
  *     slow     = ranks per core, × (1 + sharing) if that is more than 1, × (1 + contention) if several cores compute
  *
- * Bytes and messages are what one rank sends; tokens and passes are one rank's share. A round is a set of messages
- * that are under way at the same time. Bandwidth and latency are given, not fitted.
+ * Bytes and messages are the amounts that one rank sends. Tokens and passes are one rank's share. A round is a set of
+ * messages that are sent at the same time. Bandwidth and latency are given, not fitted.
  */
 import { fitLogarithms } from "./least-squares.mjs";
 
 /**
- * Elements that are summed together (src/trainer/owners.ts). The resulting number of messages is checked against
- * counted ones.
+ * Number of elements that are summed together (src/trainer/owners.ts). The number of messages that follows from it is
+ * compared with the counted number.
  */
 export const bucketElements = 2 ** 20;
 
-/** Maximum number of sums under way at a time (native/mpi/engine.h). */
+/** Maximum number of sums that run at the same time (native/mpi/engine.h). */
 const sumsAtATime = 4;
 
 /** The backward pass computes two products for each product of the forward pass. */
@@ -34,15 +34,15 @@ export const modelOf = ({ nLayer, nEmbd, contextLength }, vocabSize) => {
     layers: nLayer,
     activations: nLayer * nEmbd,
     parameters: blocks + (10 * nLayer + 2) * nEmbd + 2 * head + contextLength * nEmbd,
-    // A query sees half the context on average.
+    // On average, a query sees half of the context.
     flopsPerToken: 6 * (blocks + head) + 6 * nLayer * nEmbd * contextLength,
   };
 };
 
 /**
- * Bytes, messages and rounds of messages that a rank sends in a step. Gradients are summed by halving, bucket by
- * bucket; vectors have their own bucket. Weights come back in the same way. The loss and the parts of the norm take one
- * message for each level.
+ * Bytes, messages and rounds of messages that a rank sends in a step. Gradients are summed by recursive halving, bucket
+ * by bucket; vectors have their own bucket. The new weights are sent back in the same way. The loss and the parts of
+ * the norm take one message for each level of the halving.
  */
 export const sentIn = (parameters, ranks) => {
   if (ranks === 1) return { bytes: 0, messages: 0, rounds: 0 };
@@ -56,7 +56,7 @@ export const sentIn = (parameters, ranks) => {
   };
 };
 
-/** Start of the search: the order of magnitude of each coefficient, in seconds. */
+/** Start values of the search: the order of magnitude of each coefficient, in seconds. */
 const beginnings = {
   perFlopFloat32: 5e-12,
   perFlopBfloat16: 1e-12,
@@ -77,7 +77,7 @@ const ofDtype = (coefficients, dtype) =>
     ? { perFlop: coefficients.perFlopBfloat16, perActivation: coefficients.perActivationBfloat16 }
     : { perFlop: coefficients.perFlopFloat32, perActivation: coefficients.perActivationFloat32 };
 
-/** Coefficients for a guess of a step's time before anything is measured. */
+/** Coefficients that estimate a step's time before anything is measured. */
 export const roughCoefficients = { ...beginnings, hidden: 0 };
 
 /**
@@ -97,7 +97,7 @@ export const stepTime = (coefficients, one) => {
   const update = slow * one.parameters * (perParameter + perOwnParameter / one.ranks);
   const tcpWork = one.isTcp ? slow * one.bytes * perTcpByte : 0;
   const handling = slow * (one.bytes * perByte + one.messages * perMessage) + tcpWork;
-  // The core handles other bytes while bytes are on the wire; ranks that share a core wait for their messages at the
+  // While bytes are on the wire, the core handles other bytes. Ranks that share a core wait for their messages at the
   // same time.
   const idle = Math.max(0, one.bytes / one.bytesPerSecond + (one.rounds * one.latency) / one.ranksPerCore - handling);
   const window = (backwardShare * compute) / one.passes;
@@ -113,7 +113,7 @@ const coefficientsOf = (x, hidden) => ({
 });
 
 /**
- * Fits the coefficients to measured steps by least squares of the logarithms, so of relative errors.
+ * Fits the coefficients to measured steps by least squares on the logarithms of the times, so relative errors count.
  * @param measured cases in the form of `stepTime`, with `seconds`.
  */
 export const fitModel = (measured) => {
@@ -126,7 +126,8 @@ export const fitModel = (measured) => {
     return { hidden, ...fitLogarithms(residuals, start) };
   };
   const best = (fits) => fits.reduce((one, other) => (other.cost < one.cost ? other : one));
-  // The maximum of two times has a kink, where a search would stop. So the shares are tried one by one.
+  // The maximum of two times has a kink, where a search would stop. So several values of the hidden share are tried one
+  // by one.
   const tenths = best(Array.from({ length: 11 }, (_, i) => fitWith(i / 10)));
   const between = [-0.05, 0.05].map((more) => Math.min(1, Math.max(0, tenths.hidden + more)));
   const { x, hidden } = best([tenths, ...between.map(fitWith)]);

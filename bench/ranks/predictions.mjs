@@ -1,8 +1,8 @@
-/** Predictions of the model of step time for many machines: efficiency, batches and memory. */
+/** Predicts for many machines, by the model of step time: efficiency, batch sizes and memory. */
 import { modelOf, sentIn, stepTime } from "./model.mjs";
 
 /**
- * Models of three sizes, with a usual context and vocabulary, and the usual number of tokens of a step at that size.
+ * Models of three sizes, with a usual context length, vocabulary size and number of tokens per step for each size.
  */
 export const sizes = [
   { name: "10 M", shape: { nLayer: 6, nEmbd: 384, contextLength: 256 }, vocabSize: 65, batchTokens: 2 ** 17 },
@@ -20,10 +20,10 @@ export const networks = [1, 10, 100].flatMap((gigabits) =>
 /** Tokens of a pass (src/trainer/passes.ts). */
 const tokensPerPass = 4096;
 
-/** Open MPI asks before it sends a long message, so three messages cross the network. */
+/** Open MPI first asks whether it may send a long message, so three messages cross the network. */
 const crossings = 3;
 
-/** A machine like the measured one, with one rank that uses all its cores. */
+/** A machine like the measured machine. One rank uses all its cores. */
 const factsOf = ({ shape, vocabSize }, machine, dtype, ranks, tokens, { gigabits, microseconds }) => {
   const facts = modelOf(shape, vocabSize);
   return {
@@ -37,15 +37,18 @@ const factsOf = ({ shape, vocabSize }, machine, dtype, ranks, tokens, { gigabits
 };
 
 /**
- * Tokens per second of N machines, divided by N × the tokens per second of one machine. Each machine has equally many
- * tokens in a step.
+ * Tokens per second of N machines, divided by N × the tokens per second of one machine. Each machine has the same
+ * number of tokens in a step.
  */
 export const efficiencyOf = (coefficients, machine, size, dtype, ranks, tokens, network) => {
   const time = (number) => stepTime(coefficients, factsOf(size, machine, dtype, number, tokens, network)).total;
   return time(1) / time(ranks);
 };
 
-/** Speedup of N machines over one for a step of `batchTokens`; NaN if there is not a window for each machine. */
+/**
+ * Speedup of N machines over one machine for a step of `batchTokens` tokens; NaN if there are fewer windows than
+ * machines.
+ */
 export const speedupOf = (coefficients, machine, size, dtype, ranks, network) => {
   const tokens = size.batchTokens / ranks;
   if (tokens < size.shape.contextLength) return Number.NaN;
@@ -54,7 +57,10 @@ export const speedupOf = (coefficients, machine, size, dtype, ranks, network) =>
   return time(1) / time(ranks);
 };
 
-/** Minimum number of tokens in a machine's step for this efficiency, a power of two; Infinity if 2³⁰ are not enough. */
+/**
+ * Minimum number of tokens per machine and step that reaches this efficiency. It is a power of two, or Infinity if 2³⁰
+ * tokens are not enough.
+ */
 export const tokensFor = (coefficients, machine, size, dtype, ranks, network, efficiency) => {
   for (let tokens = size.shape.contextLength; tokens <= 2 ** 30; tokens *= 2) {
     if (efficiencyOf(coefficients, machine, size, dtype, ranks, tokens, network) >= efficiency) return tokens;
@@ -63,6 +69,7 @@ export const tokensFor = (coefficients, machine, size, dtype, ranks, network, ef
 };
 
 /**
- * Bytes of a rank's permanent memory: weights, their bfloat16 copy, gradients of one pass, and its part of two moments.
+ * Bytes that a rank needs during the whole run: weights, a bfloat16 copy of the weights, gradients of one pass, and its
+ * part of the two moments.
  */
 export const memoryOf = ({ shape, vocabSize }, ranks) => modelOf(shape, vocabSize).parameters * (4 + 2 + 4 + 8 / ranks);

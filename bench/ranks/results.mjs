@@ -19,7 +19,7 @@ export const readResults = (file) => {
   }
 };
 
-/** Written to a temporary file and renamed, so that an interrupted run leaves the old file. */
+/** Written to a temporary file and then renamed, so that an interrupted run does not damage the old file. */
 export const writeResults = (file, results) => {
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(`${file}.tmp`, `${resultsText(results)}\n`);

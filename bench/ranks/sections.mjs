@@ -1,4 +1,4 @@
-/** Tables of docs/scaling.md and of the terminal, from the results file. */
+/** Makes the tables of docs/scaling.md and of the terminal from the results file. */
 import { machineLine } from "../lib/machine.mjs";
 import { count, digits, markdownTable, median, percent } from "../lib/statistics.mjs";
 import { cases, keyOf } from "./cases.mjs";
@@ -8,7 +8,7 @@ import { bucketElements, fitModel, modelOf, sentIn, stepTime } from "./model.mjs
 import { machineCounts, memoryOf, networks, sizes, speedupOf, tokensFor } from "./predictions.mjs";
 import { sumCosts, sumRows, sumTitles } from "./sum-table.mjs";
 
-/** Maximum error of a checked case. */
+/** Maximum relative error of the prediction for a checked case. */
 export const mostError = 0.15;
 
 /** A case in one line. */
@@ -17,7 +17,7 @@ export const caseName = ({ model, batch, dtype, ranks, network }) => {
   return `${model}, ${dtype}, ${batch} step, ${place}`;
 };
 
-/** Fits the model to the cases marked for it, and predicts all cases. */
+/** Fits the model to the cases that are marked for fitting, and predicts all cases. */
 export const fitCases = (results) => {
   const measured = cases.flatMap((one) => {
     const found = results.cases.find((other) => keyOf(other) === keyOf(one));
@@ -70,7 +70,7 @@ export const checkLine = ({ rows }) => {
   ].join(" ");
 };
 
-/** Counted messages and bytes, next to those that the predictions assume. */
+/** Counted messages and bytes, next to the messages and bytes that the predictions assume. */
 export const sentLine = ({ rows }) => {
   const several = rows.filter(({ ranks }) => ranks > 1);
   const shares = (name) => {
@@ -113,7 +113,7 @@ const casesSection = (fitted) => {
 
 const networkTitle = ({ gigabits, microseconds }) => `${gigabits} Gbit/s, ${microseconds} µs`;
 
-/** The dtype of the predictions: the fastest measured one. */
+/** The dtype of the predictions: the fastest measured dtype. */
 const dtypeOf = (rows) => (rows.some(({ dtype }) => dtype === "bfloat16") ? "bfloat16" : "float32");
 
 const paysSection = ({ coefficients, machine, rows: measured }) => {

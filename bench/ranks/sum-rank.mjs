@@ -1,6 +1,6 @@
 /**
  * A rank of sums.mjs. Times our sum of gradients and MPI's own sum through the addon, in turn, and checks that both
- * agree. Rank 0 writes a line of JSON.
+ * give the same result. Rank 0 writes a line of JSON.
  *
  *     node sum-rank.mjs FLOATS ROUNDS
  */
@@ -9,11 +9,11 @@ import { loadMpi } from "../../dist/train/ranks/addon.node.js";
 import { bucketsOf, ownersOf } from "../../dist/trainer/owners.js";
 
 const [floats, rounds] = process.argv.slice(2).map(Number);
-// The numbers of arguments of its methods depend on the version.
+// The number of arguments of the addon's methods depends on its version.
 const mpi = /** @type {any} */ (loadMpi());
 const { rank, size } = await mpi.start();
 
-/** Gradients of one large matrix, divided among the ranks like a trainer's. */
+/** Gradients of one large matrix, divided among the ranks as a trainer divides them. */
 const layout = /** @type {any} */ ({
   parameters: [{ offset: 0, size: floats, shape: [floats, 1] }],
   decayed: floats,
@@ -24,13 +24,13 @@ const buckets = bucketsOf(layout, ownersOf(layout, { kind: "adamw" }, size)).map
 );
 const [ours, theirs] = [new Float32Array(floats), new Float32Array(floats)];
 
-/** Bytes that have passed through loopback: of all ranks of this machine, with headers and acknowledgements. */
+/** Bytes that have passed through loopback, from all ranks of this machine, including headers and acknowledgements. */
 const wireBytes = () => {
   const line = readFileSync("/proc/self/net/dev", "utf8").match(/^\s*lo:(.*)$/mu)?.[1] ?? "";
   return Number(line.trim().split(/\s+/u)[8] ?? 0);
 };
 
-/** Whole numbers: their sums are exact, so every order gives the same bits. */
+/** Sums of whole numbers are exact, so every order of summation gives the same bits. */
 const fillAlike = (array) => {
   for (let i = 0; i < floats; i++) array[i] = (rank + 1) * (1 + (i % 7));
 };
@@ -56,7 +56,7 @@ const ways = {
 const measured = { ours: [], polled: [] };
 // The first round is a warm-up.
 for (let round = -1; round < rounds; round++) {
-  // Values grow with each sum and would overflow.
+  // Every round begins with new values, because values grow with each sum and would overflow.
   for (const array of [ours, theirs]) fillAlike(array);
   for (const [name, way] of Object.entries(ways)) {
     const one = await timed(way);

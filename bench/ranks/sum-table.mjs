@@ -30,12 +30,12 @@ export const sumRows = (sums) =>
     share(wirePolled),
   ]);
 
-/** Megabytes of the gradients of `baby`; the costs are compared with a step of it. */
+/** Size of the gradients of `baby`, in megabytes. The cost of sums is compared with a training step of `baby`. */
 const ofBaby = 43;
 
 /**
- * Extra time of our sum over MPI's, as a share of a step of `baby`. One line for each dtype; none if either was not
- * measured.
+ * Extra time of our sum compared with MPI's sum, as a share of a step of `baby`. One line for each dtype; no lines if
+ * the sums or the step were not measured.
  * @param {readonly any[]} sums
  * @param {readonly { readonly dtype: string, readonly milliseconds: number }[]} baby
  */

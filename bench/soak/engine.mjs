@@ -1,9 +1,9 @@
 /**
- * Keeps an engine busy with texts that come and go: prompts of many lengths, shared beginnings, aborts, pauses. After
- * the first tenth of the time it watches the memory of the backend and of the process, the pages, and the time of a
- * pass for its number of rows.
- * Prints the figures. Fails if a page or memory of the backend is lost, or if the resident set grew by more than 32 MiB
- * after the first tenth of the time.
+ * Keeps an engine busy with many texts: prompts of many lengths, shared beginnings, aborts, pauses. After the first
+ * tenth of the time it watches the memory of the backend and of the process, the pages, and the time of a pass for each
+ * number of rows.
+ * Prints these figures. Fails if pages or memory of the backend are not released, or if the resident set grows by more
+ * than 32 MiB after the first tenth of the time.
  */
 import { openBackend } from "../../dist/backend/select.node.js";
 import { createSequenceEngine } from "../../dist/engine/engine.js";
@@ -18,10 +18,10 @@ import { randomOf } from "./lib/random.mjs";
 
 const allowedRise = 32 * 2 ** 20;
 const vocabSize = 256;
-/** With fewer numbers a 99.9th percentile means nothing. */
+/** With fewer measurements, a 99.9th percentile means nothing. */
 const fewestPasses = 1000;
 
-/** A quantile: the value that this share of the numbers does not exceed. */
+/** A quantile: the value that `share` of the numbers do not exceed. */
 const quantile = (numbers, share) => numbers.toSorted((a, b) => a - b)[Math.floor(share * (numbers.length - 1))];
 
 /**
@@ -34,8 +34,8 @@ export const engine = async ({ config: name, minutes, seed, backend: backendName
   const model = freshModel(backend, { ...config, contextLength: 512 }, vocabSize, 1);
   const weights = backend.bytesInUse();
   /**
-   * Milliseconds of the passes, grouped by their number of rows (tokens of texts and positions of prompts) in eighths
-   * of an octave.
+   * Milliseconds of the passes, grouped by the number of rows (tokens of texts and positions of prompts). Each group
+   * covers a factor of 2^(1/8).
    */
   const passes = new Map();
   const inner = createPace();
@@ -43,14 +43,14 @@ export const engine = async ({ config: name, minutes, seed, backend: backendName
     positions: inner.positions,
     note(milliseconds, wrote, read) {
       inner.note(milliseconds, wrote, read);
-      // Earlier passes compile code and touch memory for the first time.
+      // Earlier passes are not counted, because they compile code and touch memory for the first time.
       if (settled === 0) return;
       const size = Math.round(8 * Math.log2(wrote + read));
       if (!passes.has(size)) passes.set(size, []);
       passes.get(size).push(milliseconds);
     },
   };
-  /** The resident set after a tenth of the time, when the engine has settled. */
+  /** The resident set after a tenth of the time, when its size no longer changes much. */
   let settled = 0;
   const writer = createSequenceEngine(model, { cacheBytes: 200 * pageBytes(model), maxSequences: 32, pace });
   const commons = Array.from({ length: 8 }, () => Array.from({ length: 20 + below(200) }, () => below(vocabSize)));

@@ -1,9 +1,10 @@
 /**
- * Faults of the file system. Each call of the program fails once, as on a full, broken or read-only disk or without a
- * permission, or transfers only a part of its bytes. Each write to standard output fails once, too.
- * The exit status must be right: 2 with one line that says what happened and where, or 0 if the call was not needed. No
- * file of the user may change. Files on the disk must be complete: a resumed run must end with the same bits as an
- * undisturbed run.
+ * Simulates faults of the file system. Each file-system call of the program fails once, as if the disk were full,
+ * broken or read-only, or a permission were missing. Or the call transfers only a part of its bytes. Each write to
+ * standard output also fails once.
+ * The exit status must be 2, with one line that says what happened and where, or 0 if the call was not needed. No file
+ * of the user may change. The run's files must be complete: a resumed run must end with the same bits as an undisturbed
+ * run.
  */
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
@@ -20,7 +21,7 @@ const saver = fileURLToPath(new URL("./lib/save-model.mjs", import.meta.url));
 const devFull = "/dev/full";
 
 const running = ["--backend", "reference"];
-/** Two checkpoints; the second replaces the first. Further checkpoints would make the same calls. */
+/** The run writes two checkpoints; the second replaces the first. Further checkpoints would make the same calls. */
 const config = { ...smallConfig, train: { ...smallConfig.train, steps: 4, evalInterval: 2, checkpointInterval: 2 } };
 const stopAt = 2;
 const train = ["train", "--preset", "book", ...configFlags(config), "--data", "text.txt", "--out", "run", ...running];
@@ -30,7 +31,7 @@ const resume = ["train", "--resume", "run", ...running];
 const scenarios = {
   "train a new run": { args: train, from: "text" },
   "resume a run": { args: resume, from: "stopped" },
-  // Only until the checkpoint is found again; the rest is covered above.
+  // Only the calls until the checkpoint is found again. The cases above cover the calls after it.
   "resume a run between the renames": { args: resume, from: "renamed", calls: 150 },
   generate: { args: ["generate", "run", "--prompt", "the ", "--max-new-tokens", "5", ...running], from: "whole" },
   evaluate: { args: ["evaluate", "run", ...running], from: "whole" },
@@ -64,7 +65,7 @@ const outputs = {
   version: { args: ["--version"], from: "text" },
 };
 
-/** The faults that a call can have. */
+/** Returns the faults that a call can have. */
 const faultsOf = (name) => {
   if (/^handle\.(write|appendFile|writeFile|writev)$/u.test(name)) return ["ENOSPC", "EIO", "short"];
   if (/^(writeFile|appendFile)/u.test(name)) return ["ENOSPC", "EIO", "EACCES", "EROFS", "short"];
@@ -84,7 +85,7 @@ const said = {
   short: /ENOSPC|no space|full|short|cut|end/iu,
 };
 
-/** Names by which an error line may name the file: the file's own name, or the name of a folder above it. */
+/** Names that an error line may use for the file: the file's own name, or the name of a folder above it. */
 const namesFor = (path, scratch) => {
   const names = [];
   for (let at = path; at !== scratch && at !== dirname(at) && names.length < 4; at = dirname(at))
@@ -103,7 +104,7 @@ const prepare = async (place) => {
   writeFileSync(join(folders.text, "notes", "diary.md"), "Dear diary,\nnothing.\n");
   const make = async (name, args) => {
     cpSync(folders.text, folders[name], { recursive: true });
-    // The run stores the path of its text, so the path must be here and not in the copy for a case.
+    // A run stores the path of its text, so the text must be in this folder and not in the copy for a case.
     const { status, stderr } = await start(["train", ...args], { cwd: folders[name] });
     if (status !== 0) throw new Error(`faults: the run without a fault fails: ${stderr}`);
   };
@@ -114,16 +115,16 @@ const prepare = async (place) => {
     recursive: true,
   });
   rmSync(join(folders.renamed, "run", "checkpoint"), { recursive: true });
-  // Another model that is to be replaced. It is a saved model, because only a run replaces its own checkpoint.
+  // A saved model that a case replaces. It cannot be a run's checkpoint, because only the run itself may replace it.
   const saved = await start([join("run", "best"), "model"], { cwd: folders.whole, script: saver });
   if (saved.status !== 0) throw new Error(`faults: a model cannot be saved without a fault: ${saved.stderr}`);
   return folders;
 };
 
-/** A run that could not be saved in its folder. */
+/** The folder of a run that could not be saved in its own folder. */
 const rescued = "run-rescued";
 
-/** What may change in a folder while a scenario runs. */
+/** Which paths in a folder may change while a scenario runs. */
 const isOurs = (path, { args, script }) =>
   script === saver
     ? /^(\.(tmp-[0-9a-f]+|old)-)?model\//u.test(path)
@@ -161,8 +162,8 @@ const afterGoingOn = async (cwd, name, args, whole) => {
 };
 
 /**
- * Resumes a run after its fault, or begins it again if nothing of it exists. Also resumes a rescued run if there is
- * one.
+ * Resumes a run after its fault, or begins it again if none of its files exist. If there is a rescued run, resumes this
+ * run too.
  */
 const afterTraining = async (cwd, whole) => {
   const again = existsSync(join(cwd, "run", "run.json")) ? resume : train;
@@ -191,7 +192,7 @@ const afterSaving = async (cwd, { whole, scenario, status, folders }) => {
   return left === undefined ? undefined : failure("afterwards there is rubbish", left);
 };
 
-/** Judges the end of a process with a fault. */
+/** Judges how a process with a fault has ended. */
 const judgedEnd = ({ status, signal, stderr }, { fault, path, cwd, isOutput }) => {
   if (status === null) return failure(`ended by ${signal}`, stderr);
   const judgment = judgedProgram({ status, stdout: "", stderr });
@@ -208,7 +209,7 @@ const judgedEnd = ({ status, signal, stderr }, { fault, path, cwd, isOutput }) =
 /** Runs one case in its own folder. */
 const runCase = async (place, folders, one) => {
   const { number, scenario, fault, call, path, write, stays, full } = one;
-  // The same path for the same case every time, because the run's hash of its text must not depend on it.
+  // A case always has the same path, so that the run's hash of its text does not depend on the path.
   const cwd = join(place, `case-${number}`);
   cpSync(folders[scenario.from], cwd, { recursive: true });
   for (const name of ["run"].filter((each) => existsSync(join(cwd, each, "run.json")))) {
@@ -224,11 +225,12 @@ const runCase = async (place, folders, one) => {
     script: scenario.script,
     preload,
     input: scenario.input,
-    // A file outside the compared ones, or the device that is always full.
+    // A file that is not compared, or the device that is always full.
     stdout: full ? devFull : `${cwd}.out`,
     env: { FORETOKEN_SOAK_FAULT: JSON.stringify(plan) },
   });
-  // Output that arrives close together is written in one call; a slower machine would have more writes that can fail.
+  // Output that arrives close together is written in one call. On a slower machine there are more calls, so there are
+  // more cases.
   const failed = !isOutput || full || existsSync(mark);
   const changed = changedOf(cwd, before, scenario);
   const { whole } = folders;
@@ -244,7 +246,7 @@ const runCase = async (place, folders, one) => {
   return { found, status: ended.status };
 };
 
-/** All cases. A run without a fault counts the calls of each scenario. */
+/** Returns all cases. To count the calls of a scenario, it runs each scenario once without a fault. */
 const listCases = async (place, folders) => {
   const cases = [];
   const counts = [];
@@ -332,7 +334,7 @@ export const faults = async ({ cases: wanted, only, match = "" }) => {
     await each(chosen, availableParallelism(), async (one) => {
       const { found, status } = await runCase(place, folders, one);
       if (status === 0) survived++;
-      // Printed at once, because the remaining cases take an hour.
+      // A failure is printed at once, because the remaining cases take an hour.
       if (found !== undefined) console.log(`  case ${one.number}: ${one.what}: ${found.cause}`);
       if (found !== undefined)
         findings.add(one.number, { cause: `${one.kind}: ${found.cause}`, detail: `${one.what}: ${found.detail}` });

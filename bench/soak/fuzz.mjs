@@ -1,9 +1,9 @@
 /**
- * Hostile input, thousands of cases of each class: configurations, texts, checkpoints, command lines. A case may work,
- * or be refused with one short line. It must not crash, hang, waste memory, report a bug, or change a file that it was
- * not told to write.
- * Cases run one after another in a child process. This process watches the child's time and memory, and restarts it
- * after a case that ended it.
+ * Tries thousands of cases of hostile input in each class: configurations, texts, checkpoints, command lines. The
+ * program may accept a case, or refuse it with one short line. It must not crash, hang, waste memory, report a bug, or
+ * change a file that the command does not name as output.
+ * Cases run one after another in a child process. This process watches the child's time and memory. If a case ends the
+ * child, this process starts it again.
  */
 import { fork } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -16,16 +16,16 @@ import { excerpt } from "./lib/judge.mjs";
 export const fuzzClasses = /** @type {const} */ (["configuration", "text", "checkpoint", "flags"]);
 
 const longestMs = 5000;
-/** Time for training a run and running undamaged cases, before the first case. */
+/** Time limit for the work before the first case: training a run and trying undamaged cases. */
 const longestPreparationMs = 60_000;
-/** Allowed memory beyond the needs of an undamaged case and twice the size of the files. */
+/** Memory that a case may use in addition to the memory of an undamaged case and twice the size of its files. */
 const spareBytes = 200 * 2 ** 20;
-/** Ends a case before it uses all memory of the machine. */
+/** Above this memory a case is ended, before it uses all memory of the machine. */
 const mostResident = 3 * 2 ** 30;
 
 /**
- * Files in this folder are not written to a disk, so cases that save do not wait. On other systems: the usual temporary
- * folder.
+ * Files in this folder are in memory, so cases that save do not wait for a disk. On other systems it is the usual
+ * temporary folder.
  */
 const scratch = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 
@@ -50,7 +50,7 @@ const runChild = (options, onCase) =>
     const folder = mkdtempSync(join(scratch, `foretoken-fuzz-${name}-`));
     const process_ = fork(child, [name, String(seed), String(from), String(to), folder], {
       execArgv: ["--expose-gc"],
-      // No files of the user are read, and nothing is kept.
+      // The child reads no files of the user, and keeps nothing.
       env: { ...process.env, HOME: folder, XDG_CACHE_HOME: folder, FORETOKEN_CORPORA: folder, LC_ALL: "C.UTF-8" },
       stdio: ["ignore", "ignore", "pipe", "ipc"],
     });
@@ -151,7 +151,8 @@ export const fuzz = async ({ cases, seed, classes, only }) => {
         if (one.isMeasured) doubtful.push(one.number);
         else judge(one);
       });
-      // Measures time and memory again in a new process: the machine may have been busy, or garbage uncollected.
+      // Measures time and memory again in a new process, because the machine may have been busy, or garbage may not
+      // have been collected.
       for (const number of doubtful) await runChild({ name, seed, from: number, to: number }, judge);
     }
     findings.print();

@@ -1,7 +1,7 @@
 /**
- * Kills a real training at random moments, every second time inside a save, with every signal. Each time the run is
- * resumed and killed again. At the end its weights, moments and best weights must have the same bits as an undisturbed
- * run, and `metrics.jsonl` the same lines.
+ * Kills a real training at random moments, every second time during a save, with every kind of signal. After each kill
+ * the run is resumed and then killed again. At the end its weights, moments and best weights must have the same bits as
+ * in an undisturbed run, and `metrics.jsonl` must have the same lines.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -16,7 +16,7 @@ import { configFlags, smallConfig, wordsText } from "./lib/small-run.mjs";
 
 const preload = new URL("./lib/kill-preload.mjs", import.meta.url).href;
 
-/** SIGSTOP means: stop, continue, then kill. */
+/** SIGSTOP stands for three signals: stop, continue, kill. */
 const signals = /** @type {const} */ ([
   "SIGKILL",
   "SIGINT",
@@ -27,14 +27,14 @@ const signals = /** @type {const} */ ([
   "SIGUSR2",
   "SIGSTOP",
 ]);
-/** Exit statuses of a run that saved because of a signal. */
+/** Exit statuses of a run that a signal has stopped and that has saved. */
 const graceful = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129, SIGQUIT: 131 };
 
 const interval = 5;
-/** Maximum number of saves in a life before the kill; the last one is partial. */
+/** Maximum number of saves between two kills. The last of these saves is interrupted. */
 const savesPerLife = 2;
 
-/** The state of a process in the letters of proc(5); "" if the system does not report it. */
+/** The state of a process as a letter, see proc(5); "" if the system does not report the state. */
 const stateOf = (pid) => {
   try {
     return /\) (\S)/u.exec(readFileSync(`/proc/${pid}/stat`, "utf8"))?.[1] ?? "";
@@ -46,13 +46,13 @@ const stateOf = (pid) => {
 const send = (child, signal) => {
   child.kill(signal);
   if (signal !== "SIGSTOP") return;
-  // No event reports it; it takes microseconds.
+  // No event reports that the process has stopped. It takes microseconds.
   for (let looks = 0; looks < 10_000 && !["T", ""].includes(stateOf(child.pid)); looks++);
   child.kill("SIGCONT");
   child.kill("SIGKILL");
 };
 
-/** Sends `signal` after this number of steps of this life and a part of one more. */
+/** Sends `signal` when the process has done this number of steps and a part of the next step. */
 const killAfterSteps = (child, steps, signal, pieces) => {
   let seen = 0;
   let sent = false;
@@ -64,8 +64,8 @@ const killAfterSteps = (child, steps, signal, pieces) => {
       if (line.includes('"type":"step"')) seen++;
       if (sent || seen < steps) continue;
       sent = true;
-      // Waits a few turns of this process's event loop. The other process is then anywhere in its step or in the work
-      // after it.
+      // Waits a few turns of this process's event loop. The other process is then at a random place in its step or in
+      // the work after the step.
       const wait = (left) => (left === 0 ? send(child, signal) : setImmediate(wait, left - 1));
       wait(pieces);
     }
@@ -76,7 +76,7 @@ const killBackend = async (backend, { kills, seed, place, findings }) => {
   mkdirSync(place);
   writeFileSync(join(place, "text.txt"), wordsText("kill", 300));
   const recipe = { ...smallConfig.train, evalInterval: 4 * interval, checkpointInterval: interval };
-  // Enough steps for each life to reach its maximum, and some to finish with.
+  // Enough steps for the maximum number of steps before each kill, and some further steps at the end.
   const steps = kills * savesPerLife * interval + 4 * interval;
   const config = { ...smallConfig, train: { ...recipe, steps } };
   const running = ["--backend", backend, "--threads", "2", "--json"];
@@ -142,7 +142,7 @@ const killBackend = async (backend, { kills, seed, place, findings }) => {
         `${what}: status ${ended.status}, ${ended.signal}: ${ended.stderr}`,
       ),
     );
-    // A run that cannot be resumed is begun again, so that the remaining kills are tried, too.
+    // If a run cannot be resumed, it is begun again, so that the remaining kills are also tried.
     rmSync(run, { recursive: true, force: true });
   }
   const resumed = existsSync(join(run, "run.json"));

@@ -1,6 +1,6 @@
 /**
- * Tests that take hours: memory over 20,000 steps, hostile input, kills, faults of the file system, texts of an engine,
- * and clients of a server. They are run by hand; the slow tests run the same code with small counts.
+ * Tests that take hours: memory over 20,000 steps, hostile input, kills, faults of the file system, many texts in an
+ * engine, and clients of a server. Run them by hand. The slow tests run the same code with small counts.
  *
  *     npm run soak -- [--part memory,fuzz,kill,faults,engine,prompts,server] [--seed 1] [--json FILE]
  *       memory   [--config nano-cpu] [--steps 20000] [--backend auto] [--dtype auto] [--threads 2]
@@ -11,7 +11,7 @@
  *       server   [--requests 10000] [--at-once 64] [--same 300]   clients that misbehave
  *       faults   [--cases all] [--match TEXT]    only cases whose description has TEXT
  *
- * Each part prints its work and a closing line with counts. Exit status 1 if something failed.
+ * Each part prints what it does, and at the end a line with counts. Exit status 1 if something failed.
  */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";

@@ -1,10 +1,11 @@
 /**
- * Trains for a long time, with evaluations and checkpoints, and watches memory: the process's resident set without the
- * JavaScript engine's heap, and the used part of that heap. Neither may grow after the first twentieth of the steps.
- * The engine decides how much it reserves for its heap. Its young generation takes up to twice 16 MiB, in steps, some
- * of them after minutes.
- * Prints the memory at each tenth, then its use at a fifth and at the end, then how much the floors rose. Exit status 1
- * if one rose by more than 1 MiB, which the engine's own compiler may still use.
+ * Trains for a long time, with evaluations and checkpoints, and watches two parts of the memory: the process's resident
+ * set without the JavaScript engine's heap, and the used part of this heap. Neither part may grow after the first
+ * twentieth of the steps. The reserved part of the heap does not count, because the engine decides how much it
+ * reserves. Its young generation grows in steps to up to twice 16 MiB; some steps happen only after minutes.
+ * Prints the memory after each tenth of the steps, then its use after a fifth and at the end, and then the rise of the
+ * minimum of each part. Exit status 1 if a minimum rises by more than 1 MiB. 1 MiB is allowed because the engine's
+ * compiler may still use it.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -18,7 +19,9 @@ import { count, mebibytes, textTable } from "../lib/statistics.mjs";
 const allowedRise = 2 ** 20;
 /** Number of memory samples in the whole run. */
 const samples = 200;
-/** Number of evaluations, each followed by a checkpoint. Some fall into the twentieth that does not count. */
+/**
+ * Number of evaluations, each followed by a checkpoint. Some of them are in the first twentieth, which does not count.
+ */
 const evaluations = 80;
 
 /**
@@ -48,7 +51,7 @@ export const memory = async ({ config: name, steps, backend, dtype, threads }) =
   for await (const event of train({
     preset: "book",
     config,
-    // There are many evaluations, so each may be short.
+    // Each evaluation is short, because there are many evaluations.
     valFraction: 0.01,
     out: join(folder, "run"),
     backend: /** @type {"auto" | "native" | "wasm" | "reference"} */ (backend),

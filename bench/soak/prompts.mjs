@@ -1,6 +1,6 @@
 /**
- * Kills `generate --prompts` at random moments while it writes; each time, the same command resumes. At the end the
- * file must contain every prompt once and equal the file of an undisturbed command.
+ * Kills `generate --prompts` at random moments while it writes. After each kill, the same command resumes. At the end
+ * the file must contain every prompt once and be equal to the file of an undisturbed command.
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -46,7 +46,7 @@ export const prompts = async ({ prompts: number, kills, seed, backend }) => {
 
   const out = join(place, "out.jsonl");
   for (let kill = 0; kill <= kills; kill++) {
-    // Kills at a length that the file reaches in this life; the last life is not disturbed.
+    // Kills the process when the file has reached a certain length. The last process is not killed.
     const from = sizeOf(out);
     const at = from + ((wanted.length - from) * (1 + random.real())) / (2 * (kills - kill) + 1);
     const { status, stderr } = await start([...command, "out.jsonl"], {

@@ -1,9 +1,9 @@
 /**
- * A server with badly behaved clients: they leave, read slowly, send invalid requests, hold connections. Meanwhile the
- * folder of its model is removed, and its log goes to a full disk. The same requests must get equal answers alone and
- * under that load.
- * Fails if the server ends, an answer is incomplete, an error has another shape, a text is left over, or memory does
- * not return to its level.
+ * Tests a server with badly behaved clients, which disconnect, read slowly, send invalid requests or keep connections
+ * open. Meanwhile the folder of the model is removed, and the log goes to a full disk. A request must get the same
+ * answer alone and under this load.
+ * Fails if the server ends, an answer is incomplete, an error has the wrong shape, a text is still running at the end,
+ * or memory does not return to its earlier level.
  */
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -26,7 +26,7 @@ const patience = 60_000;
 
 /** Starts the server. Resolves when it has printed its address. */
 const serve = async (place, log) => {
-  // The cache of prompt beginnings is small, so that it is soon full.
+  // The cache for the beginnings of prompts is small, so that it is soon full.
   const limits = ["--per-key", "512", "--parallel", "16", "--cache-mib", "8"];
   const args = ["serve", "run", "--port", "0", "--api-key", key, ...limits, "--log", log];
   const child = spawn(process.execPath, [program, ...args], { cwd: place, stdio: ["ignore", "pipe", "pipe"] });
@@ -50,7 +50,8 @@ const watched = new WeakSet();
  * @param {number} port
  * @param {Agent} agent
  * @param {{ path: string, method?: string, headers?: Record<string, string>, body?: string | Buffer }} what
- * @param {{ leaveAfter?: number, slow?: boolean }} [how] bytes after which the client leaves; whether it reads slowly.
+ * @param {{ leaveAfter?: number, slow?: boolean }} [how] `leaveAfter`: number of bytes after which the client
+ * disconnects; `slow`: whether it reads slowly.
  * @returns {Promise<Answer | "left">}
  */
 const send = (port, agent, what, { leaveAfter, slow = false } = {}) =>
@@ -89,7 +90,7 @@ const send = (port, agent, what, { leaveAfter, slow = false } = {}) =>
     sent.setTimeout(patience, () => sent.destroy(new Error(`no answer to ${path} in ${patience / 1000} s`)));
     sent.on("error", (error) => {
       if (leaveAfter !== undefined) resolve("left");
-      // The server closed a kept connection while this request was on its way; clients retry.
+      // The server has closed a keep-alive connection while this request was on its way. Clients then retry.
       else if (sent.reusedSocket && "code" in error && error.code === "ECONNRESET")
         resolve(send(port, agent, what, { slow }));
       else reject(error);
@@ -146,7 +147,10 @@ const completion = (random, more = {}) => ({
   }),
 });
 
-/** Actions of clients. Each sends a request and returns what is wrong with the answer, or undefined. */
+/**
+ * Actions of clients. Each action sends a request, and returns a description of what is wrong with the answer, or
+ * undefined.
+ */
 const behaviours = {
   async whole(port, agent, random) {
     const answer = await send(port, agent, completion(random, random.chance(0.3) ? { n: 3, logprobs: 2 } : {}));
@@ -233,7 +237,7 @@ const behaviours = {
   },
 };
 
-/** How often each action is chosen. */
+/** Weight of each action in the random choice. */
 const weights = {
   whole: 25,
   stream: 25,
@@ -258,14 +262,14 @@ const residentOf = ({ pid }) => {
   return existsSync(path) ? Number(readFileSync(path, "utf8").split(" ")[1]) * 4096 : 0;
 };
 
-/** An answer without the parts that differ each time. */
+/** An answer without the parts that differ from request to request. */
 const bodyOf = ({ text }) =>
   text
     .replaceAll(/"id":"[^"]*"/gu, "")
     .replaceAll(/"created":\d+/gu, "")
     .replaceAll(/^data: /gmu, "");
 
-/** The text of a stream, however it was divided into events. */
+/** The text of a stream, joined from its events. */
 const sameAnswer = (one, other) => {
   if (!one.text.startsWith("data:")) return bodyOf(one) === bodyOf(other);
   const wordsOf = ({ text }) =>
@@ -326,7 +330,8 @@ export const server = async ({ requests: number, atOnce, same, seed }) => {
     atOnce,
     misbehave,
   );
-  // By then heaps have reached the size that such clients need; ten times as many clients need no more.
+  // At this point the heaps have reached the size that these clients need. Ten times as many clients need no more
+  // memory.
   const settled = residentOf(running.child);
   renameSync(join(place, "run"), join(place, "taken-away"));
   let differing = 0;
@@ -347,7 +352,7 @@ export const server = async ({ requests: number, atOnce, same, seed }) => {
   for (const socket of idle) socket.destroy();
   if (differing > 0) findings.push(`${differing} of ${same} answers differ from those alone`);
 
-  // Clients that have just left are noticed at the next token.
+  // The server notices at the next token that a client has disconnected.
   let text = "";
   for (let look = 0; look < 100; look++) {
     const answer = /** @type {Answer} */ (await send(port, agent, { path: "/metrics", method: "GET" }));

@@ -10,7 +10,8 @@
 #     OUT        folder for the runs and their logs; default: runs/sweep
 #     FORETOKEN  a clone that is built; default: the clone that contains this script
 #
-# Ctrl-C or SIGTERM saves the active runs. When you start the script again, it resumes unfinished runs and skips finished ones.
+# Ctrl-C or SIGTERM saves the active runs. When you start the script again, it resumes unfinished runs and skips
+# finished runs.
 set -euo pipefail
 
 rates=(1e-3 2e-3 4e-3)
@@ -71,8 +72,8 @@ trap 'stop HUP 129' HUP
 
 running() { jobs -pr | wc -l; }
 
-# Job control gives each run its own process group, so a run gets Ctrl-C only once, from this script. A second signal would end
-# it without saving.
+# Job control gives each run its own process group, so a run gets Ctrl-C only once, from this script. A second signal
+# would end the run without saving.
 set -m
 for rate in "${rates[@]}"; do
   for seed in "${seeds[@]}"; do

@@ -1,4 +1,4 @@
-// Serves this folder, and foretoken for pages, on this computer only:
+// Serves this folder, and foretoken's file for browsers, only on this computer:
 //
 //     npm start              http://localhost:3000
 //     npm start -- 8080      another port
@@ -44,14 +44,13 @@ const findLibrary = () => {
 const library = findLibrary();
 
 /**
- * The file that a request asks for: the library, or a file of this folder that is not hidden. Undefined for other
- * paths.
+ * The path of the requested file: the library, or a file of this folder that is not hidden. Undefined for other paths.
  */
 const fileOf = async (url) => {
   const path = decodeURIComponent(url.split(/[?#]/)[0]);
   if (path === "/foretoken.browser.js") return library;
   const names = (path === "/" ? "/index.html" : path).split("/").slice(1);
-  // Refuses parent folders, hidden files and installed packages.
+  // Paths to parent folders, hidden files and installed packages are refused.
   if (names.some((name) => name.startsWith(".") || name === "node_modules" || /[\\\0:]/.test(name))) return undefined;
   const file = await realpath(join(folder, ...names));
   // A link may lead out of the folder.

@@ -2,7 +2,7 @@
 
 const height = 240;
 const margin = { top: 12, right: 14, bottom: 28, left: 40 };
-/** Steps of a moving average: an odd number, so that the average belongs to the middle step. */
+/** Number of steps in a moving average. It is odd, so that the average belongs to the middle step. */
 const averaged = 5;
 const half = (averaged - 1) / 2;
 const namespace = "http://www.w3.org/2000/svg";
@@ -106,7 +106,7 @@ export const createCurve = (svg: Element) => {
     addStep(step: number, loss: number): void {
       losses.push({ step, loss });
       means.push({ step, loss });
-      // The new step is a neighbour of the steps before it, so their averages change.
+      // The averages of the last steps include the new step, so they change.
       for (let i = Math.max(0, losses.length - 1 - half); i < losses.length; i++) {
         means[i] = { step: losses[i]?.step ?? step, loss: meanAround(losses, i) };
       }

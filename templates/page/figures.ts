@@ -8,7 +8,7 @@ const curve = createCurve(part("curve"));
 let plannedSteps = 1;
 /** The step at which the training began, or was resumed. */
 let firstStep = 0;
-/** Evaluations of the run so far. */
+/** All evaluations of the run up to this point. */
 let measurements: EvalEvent[] = [];
 /** True from the beginning of a training until its first step. */
 let isFirst = false;
@@ -73,7 +73,8 @@ const timeOf = (seconds: number): string => {
 };
 
 /**
- * Says when the best weights are older than this training: it reached its end and found no better ones. Otherwise "".
+ * Says at which step the best weights were reached, if they are older than this training. Then this training has
+ * reached its end and found no better weights. Otherwise "".
  */
 const foundBefore = ({ reason, bestStep }: DoneEvent): string =>
   reason === "interrupted" || bestStep === null || bestStep > firstStep || firstStep === 0

@@ -41,8 +41,8 @@ const openStore = async (onTaken: () => void): Promise<BrowserRunStore> => {
 };
 
 /**
- * Reads the run of an earlier visit, if there is one. Throws if the browser cannot keep a run, for example in a second
- * tab.
+ * Reads the run of an earlier visit, if there is such a run. Throws if the browser cannot keep a run, for example in a
+ * second tab.
  * @param onTaken is called while this page waits because another tab holds the storage.
  */
 export const readKept = async (onTaken: () => void): Promise<RunFiles | null> => {
@@ -62,7 +62,7 @@ export const download = (run: RunFiles): void => {
   link.href = URL.createObjectURL(zipFolder(runToFolder(run), "foretoken-run"));
   link.download = "foretoken-run.zip";
   link.click();
-  // After the download has begun.
+  // After a minute the download has begun.
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 };
 

@@ -13,7 +13,7 @@ const newRun = (steps: number) => {
 };
 let loaded: { readonly files: CheckpointFiles; readonly lm: WorkerModel } | undefined;
 
-/** The model of a run. Only one model is loaded at a time. If a new one cannot be loaded, the old one stays. */
+/** The model of a run. Only one model is loaded at a time. If a new model cannot be loaded, the old model stays. */
 const modelOf = async ({ best, last }: Pick<RunFiles, "best" | "last">): Promise<WorkerModel> => {
   const files = best ?? last;
   if (loaded?.files === files) return loaded.lm;

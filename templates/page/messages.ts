@@ -1,11 +1,11 @@
-// The page's error messages. The library's messages are for programmers; a visitor gets other words for errors that a
-// visitor can fix.
+// The page's error messages. The library's messages are for programmers. If a visitor can fix an error, the page shows
+// other words.
 import { ForetokenError } from "foretoken/browser";
 
 export interface Message {
   readonly title: string;
   readonly text: string;
-  /** Label of a button that puts the run's text back into the box, if this helps. */
+  /** Label of a button that puts the run's text back into the box. Only set if this helps. */
   readonly putBack?: string;
 }
 

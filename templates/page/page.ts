@@ -95,7 +95,7 @@ textBox.addEventListener("drop", (event) => {
 const loadExample = async (): Promise<void> => {
   const response = await fetch(new URL("./text.txt", import.meta.url));
   const text = await response.text();
-  // By this time the user may have begun to type, or a run may be shown.
+  // While the example was loaded, the user may have begun to type, or a run may have been shown.
   if (response.ok && !isOwn && run === undefined) setText(text);
 };
 loadExample().catch(() => say("The example could not be loaded. Paste a text of your own."));
@@ -103,12 +103,12 @@ loadExample().catch(() => say("The example could not be loaded. Paste a text of 
 /** Steps of a new training. */
 const askedSteps = (): number => (stepsBox.validity.valid ? stepsBox.valueAsNumber : Number(stepsBox.defaultValue));
 
-// The buttons. The active one reads "Stop"; the other buttons are disabled meanwhile.
+// The buttons. While a button's work runs, this button is labelled "Stop", and the other buttons are disabled.
 
 let atWork: AbortController | undefined;
 /**
- * The run that the page shows. "Continue", "Download" and "Write" use it. It was trained here, kept by the browser, or
- * opened.
+ * The run that the page shows: trained on this page, kept by the browser, or opened from a folder. "Continue",
+ * "Download" and "Write" use this run.
  */
 let run: RunFiles | undefined;
 
@@ -126,7 +126,7 @@ const showButtons = (): void => {
   trainButton.disabled = isStopped || waits(trainButton);
   goOnButton.disabled = isStopped || run === undefined || waits(goOnButton);
   writeButton.disabled = run === undefined || waits(writeButton);
-  // Highlights the likely next button: after a change of the text, this is "Train".
+  // Highlights the button that the user will probably press next: "Train" after the text has changed.
   const isLearned = run !== undefined && textBox.value === shownText(run);
   for (const [button, isNext] of [
     [trainButton, !isLearned],
@@ -218,7 +218,7 @@ export const onTrain = (
       const before = run;
       if (before !== undefined && !(await mayReplace(before))) return;
       say("Training begins…");
-      // Until the new run is kept.
+      // The page has no run until the new run is kept.
       run = undefined;
       showButtons();
       try {
@@ -266,7 +266,7 @@ downloadButton.addEventListener("click", () => {
   }
 });
 
-/** The message that another tab has the run; undefined if no tab has it. */
+/** The message that the run is open in another tab; undefined if it is open in no other tab. */
 let taken: Element | undefined;
 const tellTaken = (): void => {
   taken = tell("lasting", {
@@ -276,8 +276,8 @@ const tellTaken = (): void => {
 };
 
 /**
- * Shows the run that the browser has kept, if there is one. If the page shows another run already, it asks whether this
- * run may replace the kept one.
+ * Shows the run that the browser has kept, if there is one. If the page already shows another run, it asks whether the
+ * shown run may replace the kept run.
  */
 const openKept = async (): Promise<void> => {
   const kept = await readKept(tellTaken);
@@ -367,5 +367,5 @@ const openKeptOrTell = async (): Promise<void> => {
   }
 };
 
-/** Resolves when the kept run has been read. Until then nothing else may replace that run. */
+/** Resolves when the kept run has been read. Before that, nothing may replace the kept run. */
 const opened = openKeptOrTell();

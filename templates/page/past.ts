@@ -2,8 +2,7 @@
 import type { EvalEvent, OverfittingEvent, RunFiles, SampleEvent, StepEvent, TrainEvent } from "foretoken/browser";
 
 /**
- * The value of a JSON text; undefined if the text is damaged. A line is damaged if the program was killed while it
- * wrote this line.
+ * Parses a JSON text. Returns undefined if the text is damaged, such as a line that a killed program has not finished.
  */
 const parse = (json: string): unknown => {
   try {
@@ -68,9 +67,9 @@ export const positionOf = (run: RunFiles): { readonly step: number; readonly ste
 };
 
 /**
- * The step to which "Continue" trains. Before the planned end of a run, this is the planned end. After it, the page
- * adds as many steps as the run's patience is sure to allow: the learning rate rises first, and the loss with it, so
- * with more steps patience would end the run early.
+ * The step to which "Continue" trains. Before the planned end of a run, this is the planned end. After the planned end,
+ * the page adds as many steps as the run's patience is sure to allow. First the learning rate rises, and the loss rises
+ * too, so with more steps patience would end the run early.
  */
 export const nextEnd = (run: RunFiles): number => {
   const { step, steps } = positionOf(run);

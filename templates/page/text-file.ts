@@ -1,7 +1,7 @@
-// The text of a file, read in the same way as by foretoken's commands, so that both learn the same text.
+// Reads the text of a file in the same way as foretoken's commands, so that page and commands learn the same text.
 import type { Message } from "./messages.ts";
 
-/** The text, or a message that says what is wrong with the file. */
+/** The text of a file, or a message that says what is wrong with the file. */
 export type FileText = { readonly text: string } | { readonly wrong: Message };
 
 const zip = [0x50, 0x4b, 3, 4];

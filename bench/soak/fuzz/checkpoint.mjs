@@ -1,5 +1,6 @@
 /**
- * Run folders with damaged, forged or exchanged files, as if from a stranger. They are loaded, evaluated and resumed.
+ * Makes run folders with damaged, forged or exchanged files, as a stranger could send them. The program loads,
+ * evaluates and resumes these runs.
  */
 import { execFileSync } from "node:child_process";
 import {
@@ -44,7 +45,7 @@ const withHeader = (text, data) => {
   return Buffer.concat([length, header, data]);
 };
 
-/** A safetensors file with an edited header: wrong shapes, offsets, types and names. */
+/** Returns a safetensors file with an edited header: wrong shapes, offsets, types or names. */
 const forgedTensors = (random, bytes) => {
   let header;
   let data;
@@ -105,7 +106,7 @@ const forgedTensors = (random, bytes) => {
       delete header[name];
       break;
     case 5: {
-      // Two names for the same bytes.
+      // Two names refer to the same bytes.
       const other = random.pick(names);
       header[name] = header[other];
       break;
@@ -150,7 +151,7 @@ const damage = (random, run, other) => {
   const kind = random.below(16);
   switch (kind) {
     case 0:
-      // A write through the link would be the fuzzer's own change.
+      // The fuzzer must not write through the link, because then the fuzzer itself would change the target.
       if (lstatSync(path).isSymbolicLink()) return `${file} is a link already`;
       truncateSync(path, random.pick([0, 1, 7, 8, random.below(lstatSync(path).size + 1)]));
       return `${file} is cut`;
@@ -201,7 +202,7 @@ const damage = (random, run, other) => {
     }
     default:
   }
-  // A write through it would be the fuzzer's own change.
+  // The fuzzer must not write through the link, because then the fuzzer itself would change the target.
   if (lstatSync(path).isSymbolicLink()) return `${file} is a link already`;
   const bytes = readFileSync(path);
   if (kind === 8 || (kind === 9 && !isTensors && !file.endsWith(".json"))) {
@@ -228,7 +229,7 @@ const damage = (random, run, other) => {
   return `${file}: text added`;
 };
 
-/** JSON as a value; an empty object if it is damaged already, or nested too deeply to copy. */
+/** Parses JSON; returns an empty object if the JSON is already damaged, or nested too deeply to copy. */
 const parsed = (text) => {
   try {
     return structuredClone(JSON.parse(text));
@@ -287,7 +288,7 @@ export const create = async (place) => {
     if (listed.failure !== undefined) return { ...listed, step: "foretoken runs" };
     const resumed = await judged(async () => {
       let steps = 0;
-      // Runs one step, is then stopped as by Ctrl-C, and saves.
+      // Trains one step, then stops as after Ctrl-C, and saves.
       const stop = new AbortController();
       for await (const event of train({ resume: run, backend, signal: stop.signal }))
         if (event.type === "step" && ++steps === 1) stop.abort();

@@ -9,11 +9,11 @@ const [name, seed, from, to, folder] = process.argv.slice(2);
 
 const tell = (message) => new Promise((resolve) => process.send?.(message, undefined, {}, resolve));
 
-// An error that no code can catch counts as a crash of the program.
+// An uncaught error counts as a crash of the program.
 const strays = [];
 process.on("uncaughtException", (error) => strays.push(error));
 process.on("unhandledRejection", (error) => strays.push(error));
-// No network, as if it were down.
+// The network is unavailable.
 globalThis.fetch = () => Promise.reject(new TypeError("fetch failed"));
 
 /** Peak resident memory since `resetPeak`, in bytes; 0 if the system does not report it. */
@@ -26,10 +26,10 @@ const peak = () => {
 };
 const resetPeak = () => {
   try {
-    // 5: the high-water mark, see proc(5).
+    // Writing 5 resets the high-water mark, see proc(5).
     writeFileSync("/proc/self/clear_refs", "5");
   } catch {
-    // Not Linux: memory is not checked.
+    // On systems other than Linux, memory is not checked.
   }
 };
 
@@ -52,7 +52,7 @@ try {
     mkdirSync(path, { recursive: true });
     return path;
   };
-  // Runs it twice: the first time also allocates memory that the process keeps.
+  // The case runs twice, because the first run also allocates memory that the process keeps.
   await undamaged(fresh(join(cases, "first")));
   const { grown: usual } = await measured(() => undamaged(fresh(join(cases, "second"))));
   for (let number = Number(from); number <= Number(to); number++) {

@@ -1,4 +1,4 @@
-/** Configurations: JSON files for `--config`, and objects for the library's `train`. */
+/** Makes configurations: JSON files for `--config`, and objects for the library's `train`. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { inspect } from "node:util";
@@ -9,7 +9,7 @@ import { runInProcess } from "../lib/program.mjs";
 import { configFlags, smallConfig, wordsText } from "../lib/small-run.mjs";
 import { damagedBytes, damagedEncoding, damagedJson, hostileJson, hostileWord } from "./hostile-values.mjs";
 
-/** Complete values of the unions, to swap one for another. */
+/** Complete values of fields that have several shapes. One value is swapped for another. */
 const kinds = {
   "model.position": [
     { kind: "learned" },
@@ -56,7 +56,10 @@ const kinds = {
   ],
 };
 
-/** Numbers for a field: valid and small, out of range, or beyond any machine. No valid large numbers. */
+/**
+ * Numbers for a field: small and valid, out of range, or too large for any machine. Large valid numbers are left out,
+ * because they would take long.
+ */
 const numbers = {
   "model.contextLength": [1, 2, 16, 0, -1, 1.5, 2 ** 20 + 1, 2 ** 53, 1e300],
   "model.nLayer": [1, 2, 3, 0, -1, 0.5, 10_001, 1e9],
@@ -87,7 +90,10 @@ const setAt = (config, path, value) => {
   node[last] = value;
 };
 
-/** Faults, or sometimes only valid changes: the first two values of each list. */
+/**
+ * Changes a configuration by faults. A quarter of the configurations instead get one valid value: the first two values
+ * of each list in `numbers` are valid.
+ */
 const swapped = (random) => {
   const config = structuredClone(smallConfig);
   if (random.chance(0.25)) {
@@ -155,7 +161,7 @@ export const create = async (place) => {
   const program = async (folder, bytes) => {
     const path = join(folder, "config.json");
     writeFileSync(path, bytes);
-    // A billion passes or tokens are valid, but take too long.
+    // A billion passes or tokens are valid but would take too long.
     const short = configFlags({ train: { gradAccumSteps: 1, sampleTokens: 0 } });
     const args = [
       "train",
@@ -186,7 +192,7 @@ export const create = async (place) => {
     };
     if (random.chance(0.1))
       options[random.pick([...Object.keys(options), hostileWord(random, 1000)])] = unspeakable(random);
-    // Only these texts and folders, and only a part of the run.
+    // Only these texts and folders are used, and only a part of the run is done.
     if (typeof options.out === "string") options.out = null;
     options.stopAt = typeof options.stopAt === "number" || options.stopAt === undefined ? 1 : options.stopAt;
     const outcome = await judged(async () => {
@@ -197,7 +203,7 @@ export const create = async (place) => {
 
   return {
     undamaged: async (folder) => {
-      // The unchanged preset replaces a field that a fault removes.
+      // If a fault removes a field, the field of the unchanged preset is used.
       const { failure: failed, refused } = await program(folder, Buffer.from("{}"));
       if (failed !== undefined || refused) throw new Error(`the undamaged configuration fails: ${failed?.detail}`);
     },

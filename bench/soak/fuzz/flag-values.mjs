@@ -1,6 +1,6 @@
 /** Parts of command lines: paths, flags and values for them. */
 
-/** Paths that are unsuitable for a run, a text or a checkpoint. None outside the scratch folder can be created. */
+/** Paths that are not suitable for a run, a text or a checkpoint. No path outside the scratch folder can be created. */
 export const hostilePaths = [
   ...[
     "",
@@ -81,7 +81,7 @@ export const hostilePaths = [
     "run.json",
   ],
 ];
-/** Paths that reach files of the user if they are not resolved carefully. */
+/** Paths that lead to files of the user if the program does not resolve them carefully. */
 export const nearPaths = [
   "",
   ".",
@@ -97,7 +97,9 @@ export const nearPaths = [
   "new",
 ];
 
-/** Flags whose valid values are all cheap may get any value; the others get only cheap or invalid values. */
+/**
+ * If all valid values of a flag are cheap, the flag may get any value. Other flags get only cheap or invalid values.
+ */
 export const numberFlags = {
   train: [
     ...["--steps", "--learning-rate", "--seed", "--eval-interval", "--checkpoint-interval", "--patience", "--threads"],

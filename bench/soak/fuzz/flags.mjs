@@ -1,4 +1,4 @@
-/** Command lines of every command, in a folder where only the named files may change. */
+/** Makes command lines for every command. In the folder where they run, only files that they name may change. */
 import { cpSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { isAbsolute, join, normalize, relative, resolve } from "node:path";
 import { findAuto, openBackend } from "../../../dist/backend/select.node.js";
@@ -27,7 +27,7 @@ const depth = 4;
 const pathOf = (random) =>
   random.chance(0.4) ? random.pick(nearPaths) : random.chance(0.85) ? random.pick(hostilePaths) : hostileWord(random);
 
-/** One flag with its value, in one word or two, or without a value. */
+/** A flag with its value, as one word or two words, or a flag without a value. */
 const flagOf = (random, command) => {
   const spelt = (flag, value) => {
     const kind = random.below(12);
@@ -102,10 +102,10 @@ const starterFolders = [...nearPaths, ...hostilePaths].filter(
 const saving = "savePretrained";
 
 const commandLine = (random, backend) => {
-  // Not a command: the library function, which also takes a path.
+  // Not a command but the library function, which also takes a path.
   if (random.chance(0.06)) return [saving, pathOf(random)];
   if (random.chance(0.04)) return Array.from({ length: random.below(4) }, () => hostileWord(random));
-  // A lesson that is not refused takes seconds.
+  // Lessons are rare, because a lesson that is not refused takes seconds.
   const command = random.chance(0.01) ? "lesson" : random.pick(commands);
   const extra = Array.from({ length: random.pick([0, 1, 1, 2, 3]) }, () => flagOf(random, command)).flat();
   const resumes = extra.some((word) => word.startsWith("--resume"));
@@ -168,7 +168,8 @@ const mayChange = (args, scratch, before) => {
     };
   }
   if (args[0] === "init") {
-    // New files in a folder. If a folder inside a link's target is named, the link's target may change.
+    // Only new files in a folder are allowed. If the command line names a folder inside a link's target, the link's
+    // target may change.
     const target = inside(args[2]).replace(/^link\//u, "run/");
     if (target.startsWith("link")) return () => false;
     return (path, was) => {
@@ -178,13 +179,13 @@ const mayChange = (args, scratch, before) => {
     };
   }
   if (args[0] !== "train") return () => false;
-  // A run's own folder grows. If nothing is there yet, a new folder is created, with missing parents.
+  // The folder of a run gets more files. If the folder does not exist, it is created with all missing parent folders.
   const resumed = valuesOf(args, "--resume").map(inside);
   const made = [...valuesOf(args, "--out").map(inside), "runs"];
   return (path, was) => {
     const bare = path.replace(/\/$/u, "");
     if (resumed.some((folder) => folder !== "" && bare.startsWith(`${folder}/`))) return true;
-    // A run that is resumed through a link is in the link's target.
+    // If a run is resumed through a link, the run is in the link's target.
     if (resumed.some((folder) => folder.startsWith("link")) && bare.startsWith("run/")) return true;
     if (was !== undefined) return false;
     return made.some((folder) => {
@@ -197,7 +198,7 @@ const mayChange = (args, scratch, before) => {
 
 export const create = async (place) => {
   const { name: backend } = await findAuto();
-  // The folders above the scratch folder belong to this program, too.
+  // The folders above the scratch folder also belong to this program.
   const home = join(place, ...Array.from({ length: depth }, (_, i) => `up${i}`));
   const scratch = join(home, "scratch");
   const template = join(place, "template");
@@ -290,7 +291,7 @@ export const create = async (place) => {
       }
     },
     run: async (random, _folder, note) => {
-      // No system passes NUL in an argument.
+      // Arguments cannot contain NUL.
       // Half a surrogate pair has no UTF-8; Node replaces it by U+FFFD in arguments and paths.
       const line = commandLine(random, backend).map((word) => word.toWellFormed());
       const args = line[0] === saving ? line : line.map((word) => word.replaceAll("\0", ""));

@@ -2,7 +2,7 @@
 
 const escapeCode = String.fromCharCode(27);
 
-/** A short or long text with something unusual in it. */
+/** A short or long text with something unusual. */
 export const hostileWord = (random, longest = 100_000) => {
   switch (random.below(10)) {
     case 0:
@@ -30,7 +30,7 @@ export const hostileWord = (random, longest = 100_000) => {
   }
 };
 
-/** Numbers that are valid JSON but that few programs expect, as text. */
+/** Texts of numbers that are valid JSON but that few programs expect. */
 export const hostileNumber = (random) =>
   random.pick([
     ...["0", "-0", "-1", "1e-46", "-1e-46", "5e-324", "1e-320", "1.5", "0.1", "1e308", "-1e308", "1e999", "-1e999"],
@@ -38,10 +38,10 @@ export const hostileNumber = (random) =>
     ...["0.30000000000000004", "1E+5", "123456789012345678901234567890", "0e0", "1e38", "3.5e38", "-3.5e38", "1e-7"],
   ]);
 
-/** Depth of nesting: beyond the stack of a recursive parser. */
+/** Depth of nesting at which a recursive parser overflows its stack. */
 const deep = (random) => random.pick([30, 1000, 20_000, 300_000]);
 
-/** Any JSON text. It is text and not a value, because `hostileNumber` spells its numbers. */
+/** Any JSON text. The result is text, not a value, because `hostileNumber` decides how numbers are written. */
 export const hostileJson = (random, depth = 2) => {
   const kind = random.below(depth > 0 ? 12 : 6);
   switch (kind) {
@@ -77,7 +77,7 @@ export const hostileJson = (random, depth = 2) => {
   }
 };
 
-/** Every place in a plain value, as an object or list and a key of it. */
+/** Every place in a plain value: an object or a list, and one of its keys. */
 const placesOf = (value, places = []) => {
   if (typeof value !== "object" || value === null) return places;
   for (const key of Object.keys(value)) {
@@ -115,7 +115,7 @@ export const damagedJson = (random, value, { longestKey = 3_000_000 } = {}) => {
         break;
       }
       case 2: {
-        // The value of another place, so that types are swapped.
+        // Takes the value of another place, so that the type may change.
         const other = random.pick(places);
         holder[key] = structuredClone(other.holder[other.key]);
         break;
@@ -160,7 +160,7 @@ export const damagedEncoding = (random, text) => {
   }
 };
 
-/** `bytes` with flipped bits, cut, or with ranges doubled, removed, zeroed or moved. */
+/** Damages `bytes`: flips bits, cuts the end, or doubles, removes, zeroes or moves ranges. */
 export const damagedBytes = (random, bytes) => {
   if (bytes.length === 0) return random.bytes(random.between(0, 64));
   const at = random.below(bytes.length);

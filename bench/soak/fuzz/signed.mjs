@@ -1,4 +1,4 @@
-/** Updates a checkpoint's `manifest.json` to match its files, so that damage passes the checksums. */
+/** Updates a checkpoint's `manifest.json` to match its files, so that the checksums do not find the damage. */
 import { createHash } from "node:crypto";
 import { existsSync, lstatSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -24,7 +24,7 @@ const renewed = (value, folder, name) => {
 export const signAgain = (folder) => {
   const path = join(folder, "manifest.json");
   try {
-    // Reading a pipe in its place would block.
+    // The path may name a pipe instead of a file. Reading a pipe would block.
     if (!lstatSync(path).isFile()) return;
     writeFileSync(path, JSON.stringify(renewed(JSON.parse(readFileSync(path, "utf8")), folder, undefined), null, 2));
   } catch {

@@ -1,4 +1,4 @@
-/** Texts: bad files and folders, and unusual but valid ones. */
+/** Makes texts: bad files and folders, and files and folders that are unusual but valid. */
 import { execFileSync } from "node:child_process";
 import { chmodSync, cpSync, linkSync, lstatSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -55,12 +55,12 @@ const contents = (random) => {
         ),
       );
     case 11:
-      // Characters that occur in one split only.
+      // Characters that occur only in the training text or only in the held-out text.
       return `${good}${random.pick(["日", "\u001b", "\0", "z"]).repeat(random.pick([1, 30, 200]))}`;
     case 12:
       return Buffer.from(good, random.pick(["utf16le", "latin1"]));
     case 13:
-      // Overlong encodings, and one beyond the last code point.
+      // Overlong encodings, and an encoding beyond the last code point.
       return Buffer.concat([
         Buffer.from(good),
         Buffer.from(
@@ -124,7 +124,7 @@ const plant = (random, path, run, depth) => {
       break;
     case 3:
       writeFileSync(path, contents(random));
-      // The superuser can read it anyway.
+      // The superuser can still read this file.
       chmodSync(path, 0);
       break;
     case 9:
@@ -195,7 +195,7 @@ export const create = async (place) => {
 
   return {
     undamaged: async (folder) => {
-      // A text with many different characters, which decide the size of the model's head.
+      // A text with many different characters; their number decides the size of the model's head.
       const path = join(folder, "text.txt");
       writeFileSync(path, good + String.fromCodePoint(...Array.from({ length: 3000 }, (_, i) => 0x4e00 + i)).repeat(2));
       for await (const event of train({ ...options, data: path, out: null, stopAt: 1 })) void event;

@@ -1,10 +1,10 @@
 // Makes one file-system call of the program fail: `node --import fault-preload.mjs dist/cli/main.js …`, with a plan as
 // JSON in FORETOKEN_SOAK_FAULT.
-// { call, fault }: the call with that number fails. { write, fault, stays }: a write to standard output fails; the file
-// `mark` is created when it does. { log }: one line for each call is written to a file, and at the end a line with the
-// number of writes.
-// The program's threads share their environment, which holds the number of calls.
-// Only calls from the program's files in dist/ count, because Node's module loader makes calls, too.
+// { call, fault }: the call with this number fails. { write, fault, stays }: a write to standard output fails, and then
+// the file `mark` is created. { log }: writes one line for each call to a file, and at the end a line with the number
+// of writes.
+// All threads of the program share the environment variables, so one of these variables counts the calls.
+// Only calls from the program's files in dist/ count, because Node's module loader also makes calls.
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { constants } from "node:os";
@@ -36,13 +36,13 @@ const isProgram = () => {
   return caller?.includes("/dist/") ?? false;
 };
 
-/** The effect of a failing call: a disk that becomes full accepts a part of the bytes. */
+/** What a call does before it fails: a disk that becomes full accepts a part of the bytes. */
 const half = (data) => {
   const bytes = typeof data === "string" ? Buffer.from(data) : data;
   return bytes instanceof Uint8Array ? bytes.subarray(0, bytes.length >> 1) : undefined;
 };
 
-/** Counts a call; returns the fault that it must have. */
+/** Counts a call. Returns the fault of this call. */
 const faultOf = (name, path) => {
   if (!isProgram()) return undefined;
   const calls = Number(process.env.FORETOKEN_SOAK_CALLS ?? 0) + 1;
@@ -68,7 +68,7 @@ for (const name of promiseNames) {
       return result;
     }
     if (fault !== "short") throw systemError(fault, name, path);
-    // There is no room for the rest: Node's own loop over the remaining bytes ends with this error.
+    // There is no space for the other bytes. Node's own loop over the remaining bytes ends with this error.
     const part = half(args[1]);
     if (part !== undefined) await Reflect.apply(real, this, [path, part, ...args.slice(2)]);
     throw systemError("ENOSPC", "write", path);

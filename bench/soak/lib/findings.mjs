@@ -1,4 +1,4 @@
-/** Failures grouped by cause, each with its first examples. */
+/** Groups failures by cause, and keeps the first examples of each cause. */
 
 const examples = 2;
 

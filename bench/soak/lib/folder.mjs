@@ -6,8 +6,8 @@ import { join } from "node:path";
 const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
 
 /**
- * All entries below `folder`; links and pipes are not followed. Each path has a word that changes when the entry
- * changes.
+ * All entries below `folder`, without following links or reading pipes. The value of each path is a word that changes
+ * when the entry changes.
  * @returns {Map<string, string>}
  */
 export const treeOf = (folder, prefix = "", tree = new Map()) => {

@@ -1,4 +1,7 @@
-/** Allowed results for hostile input: it works, or it is refused with one short line. */
+/**
+ * Checks the result for hostile input. Two results are allowed: the program works, or it refuses the input with one
+ * short line.
+ */
 import { ForetokenError } from "../../../dist/core/errors/errors.js";
 
 const longestRefusal = 300;
@@ -6,7 +9,7 @@ const longestRefusal = 300;
 const control = /\p{Cc}|[\u2028\u2029]/u;
 
 /**
- * The fault in the text of a refusal; undefined if there is none.
+ * What is wrong with the text of a refusal; undefined if the text is right.
  * @param {string} text without the line end
  */
 export const faultOfRefusal = (text) => {
@@ -18,7 +21,7 @@ export const faultOfRefusal = (text) => {
   return text.length > longestRefusal ? `longer than ${longestRefusal} characters` : undefined;
 };
 
-/** The beginning of a text, on one line and safe to print. */
+/** The beginning of a text, as one line that is safe to print. */
 export const excerpt = (text) => {
   const shown = JSON.stringify(text.length > 240 ? `${text.slice(0, 160)} … ${text.slice(-70)}` : text).slice(1, -1);
   return shown.replace(/\p{Cc}|\p{Cf}|\p{Cs}/gu, "?");
@@ -87,7 +90,7 @@ export const judgedProgram = ({ status, stderr, thrown }) => {
     return { refused: true, failure: failure(`the program says: a bug: ${excerpt(kind)}`, stderr) };
   }
   if (status !== 2) return { refused: true, failure: failure(`exit status ${status}`, stderr) };
-  // Notices may come before the refusal, such as one about skipped binary files.
+  // Notices may come before the refusal, such as a notice about skipped binary files.
   const [refusal = "", ...more] = lines.filter((line) => line.startsWith("foretoken: "));
   if (more.length > 0 || refusal !== lines.at(-1))
     return { refused: true, failure: failure("the program's refusal: not one line at the end", stderr) };

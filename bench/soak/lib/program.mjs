@@ -1,4 +1,6 @@
-/** Runs the program in this process and captures its output. Faster than one process for each command line. */
+/**
+ * Runs the program in this process and captures its output. This is faster than a new process for each command line.
+ */
 import { runProgram } from "../../../dist/cli/program.js";
 
 class Exit extends Error {
@@ -8,7 +10,7 @@ class Exit extends Error {
   }
 }
 
-/** Maximum length of the output that is kept. */
+/** Maximum length of the captured output. */
 const mostKept = 2_000_000;
 
 /**
@@ -42,7 +44,7 @@ export const runInProcess = async (args, cwd) => {
     }
   );
   process.exitCode = undefined;
-  // The parts of a process that hold its command line.
+  // The parts of the global object `process` that depend on the command line.
   process.argv = [argv[0], "foretoken", ...args];
   let status = -1;
   let thrown;

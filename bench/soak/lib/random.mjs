@@ -1,4 +1,4 @@
-/** Random choices from a seed: equal seed and number give the same case, whatever ran before. */
+/** Random choices from a seed. A seed and a case number always give the same case, no matter which cases ran before. */
 import { createHash } from "node:crypto";
 
 /**

@@ -1,9 +1,9 @@
-/** A very small run that has everything: text, evaluations, samples, checkpoints, moments. */
+/** A very small run with all parts of a run: text, evaluations, samples, checkpoints, moments. */
 import { randomOf } from "./random.mjs";
 
 const words = ["the", "cat", "sat", "on", "a", "mat", "and", "ran"];
 
-/** A text in a small artificial language, which depends only on the name. */
+/** A text in a small artificial language. It depends only on `name`. */
 export const wordsText = (name, count) => {
   const random = randomOf("words", name);
   return Array.from({ length: count }, (_, i) => `${random.pick(words)}${i % 9 === 8 ? ".\n" : " "}`).join("");
