@@ -129,7 +129,7 @@ const paysSection = ({ coefficients, machine, rows: measured }) => {
       }),
     ]),
   );
-  return `The dtype is ${dtype}. A cell says how many times as fast as one machine all machines are together. In brackets is the share of their speed that is used.\n\n${markdownTable([["", ...networks.map(networkTitle)], ...rows])}`;
+  return `The dtype is ${dtype}. Each cell has the speed of all machines together, divided by the speed of one machine. In brackets is the share of the machines' speed that is used.\n\n${markdownTable([["", ...networks.map(networkTitle)], ...rows])}`;
 };
 
 /** The efficiency that the table of batches requires. */
