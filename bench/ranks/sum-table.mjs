@@ -48,7 +48,7 @@ export const sumCosts = (sums, baby) => {
       return `${percent(Math.min(...shares))} to ${percent(Math.max(...shares))}`.replaceAll("-", "−");
     };
     const step = `One process needs ${digits(milliseconds)} ms for a step of \`baby\` in ${dtype}.`;
-    return `${step} Our sum needs additional time: ${against("polled")} of a step compared with \`MPI_Iallreduce\`, and ${against("blocking")} compared with \`MPI_Allreduce\`.\n`;
+    return `${step} Compared with \`MPI_Iallreduce\`, our sum takes ${against("polled")} of a step longer, and compared with \`MPI_Allreduce\` ${against("blocking")}.\n`;
   });
   return `\n${lines.join("")}`;
 };
