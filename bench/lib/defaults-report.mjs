@@ -67,7 +67,15 @@ export const defaultsSections = (texts, labels) => {
   };
   return {
     "default-texts": markdownTable([
-      ["text", "the default", "held out (from – to)", "chosen of all settings", "held out", "above it", "limit"],
+      [
+        "text",
+        "default",
+        "loss of the default (lowest – highest seed)",
+        "chosen setting",
+        "loss of the chosen setting",
+        "default − chosen",
+        "limit",
+      ],
       ...summary,
     ]),
     "default-settings": markdownTable([

@@ -14,7 +14,7 @@ const kernelsOf = ({ kernels }, name, dtype) =>
   kernels?.measurements.find((one) => one.name === name && one.dtype === dtype && one.backend === "native");
 
 const roofRows = (roofs) => [
-  ["", "both directions counted, of all threads"],
+  ["", "rate of all threads together; a copy counts reads and writes"],
   ["float32, fused multiply-add", `${count(roofs.float32)} GFLOP/s`],
   ["bfloat16, `vdpbf16ps`", roofs.dotBf16 > 0 ? `${count(roofs.dotBf16)} GFLOP/s` : "not here"],
   ["bfloat16, AMX tiles", roofs.amxBf16 > 0 ? `${count(roofs.amxBf16)} GFLOP/s` : "not here"],
@@ -51,7 +51,7 @@ const trainingSection = ({ train }) => {
     .map((measurement) => {
       const costs = dropoutCosts(measurement.results).map(
         ({ kind, dtype, dropout, shares }) =>
-          `Dropout ${dropout} on ${kind} in ${dtype}: ${added(median(shares))} of a step, ${added(Math.min(...shares))} to ${added(Math.max(...shares))}.\n`,
+          `Dropout ${dropout} on ${kind} in ${dtype} changes the time of a step by ${added(median(shares))} (from ${added(Math.min(...shares))} to ${added(Math.max(...shares))}).\n`,
       );
       const table = markdownTable(trainingTable(measurement));
       return `${modelLine(measurement)}.\n\n${table}${costs.length > 0 ? `\n${costs.join("")}` : ""}`;
@@ -115,11 +115,11 @@ const floorSection = (results) => {
     "MB at memory's rate, ms",
     "each kernel at its roof, ms",
     "step, ms",
-    "of the roofs",
+    "share of the roofs",
     "PyTorch, ms",
     "× PyTorch",
-    "at the kernels' roofs",
-    "at most: GFLOP at peak",
+    "× PyTorch, each kernel at its roof",
+    "× PyTorch, at most (GFLOP at peak)",
   ];
   return rows.length === 0 ? notMeasured : markdownTable([titles, ...rows]);
 };
@@ -145,7 +145,7 @@ const kernelTable = ({ results }) => {
   const rows = byKernel(results).sort((a, b) => b.milliseconds - a.milliseconds);
   const whole = sum(rows.map(({ milliseconds }) => milliseconds));
   return markdownTable([
-    ["kernel", "calls", "ms", "share", "MB", "GB/s", "GFLOP/s", "of the roof"],
+    ["kernel", "calls", "ms", "share", "MB", "GB/s", "GFLOP/s", "share of the roof"],
     ...rows.map(({ kernel, calls, milliseconds, least, flops, bytes }) => [
       `\`${kernel}\``,
       count(calls),
@@ -207,7 +207,16 @@ const productRow = ({ name, dtype, results, roofs }) => {
 const productSection = ({ kernels }) => {
   const trained = (kernels?.measurements ?? []).filter(({ name, backend }) => name in configs && backend === "native");
   const rows = trained.flatMap(productRow);
-  const titles = ["", "shapes", "GFLOP/s", "of the peak", "peers", "× the best peer", "by shape", "faster at"];
+  const titles = [
+    "",
+    "shapes",
+    "GFLOP/s",
+    "share of the peak",
+    "peers",
+    "× the best peer",
+    "× the best peer, by shape",
+    "shapes with a ratio of at least 1",
+  ];
   return rows.length === 0 ? notMeasured : markdownTable([titles, ...rows]);
 };
 

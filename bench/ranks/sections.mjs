@@ -78,7 +78,7 @@ export const sentLine = ({ rows }) => {
     return `${Math.min(...all).toFixed(3)} to ${Math.max(...all).toFixed(3)}`;
   };
   if (several.length === 0) return "Nothing was sent.";
-  return `The bytes that a rank sends are ${shares("bytes")} times 2 (N − 1) / N × the bytes of the gradients, and its messages ${shares("messages")} times the number in the formula.`;
+  return `The bytes that a rank sends are ${shares("bytes")} times 2 (N − 1) / N × the bytes of the gradients. The number of its messages is ${shares("messages")} times the number in the formula.`;
 };
 
 const coefficientRows = (c) => {
@@ -90,14 +90,14 @@ const coefficientRows = (c) => {
     ["products, bfloat16, one core", rate(c.perFlopBfloat16)],
     ["everything between products, float32", nano(c.perActivationFloat32, "per token, layer and channel")],
     ["everything between products, bfloat16", nano(c.perActivationBfloat16, "per token, layer and channel")],
-    ["a layer of a pass: calls, and reading weights", `${digits(1e6 * c.perLayer)} µs`],
-    ["clearing, norm and update that every rank does", nano(c.perParameter, "per parameter")],
-    ["update that is shared out", nano(c.perOwnParameter, "per parameter of the rank")],
+    ["calls and reading weights, for each layer of a pass", `${digits(1e6 * c.perLayer)} µs`],
+    ["part of clearing, norm and update that every rank does", nano(c.perParameter, "per parameter")],
+    ["part of the update that is divided between the ranks", nano(c.perOwnParameter, "per parameter of the rank")],
     ["copying and adding what is sent and received", throughput(c.perByte)],
-    ["TCP's own work", throughput(c.perTcpByte)],
-    ["a message", `${digits(1e6 * c.perMessage)} µs`],
-    ["longer if both cores compute", signed(c.contention)],
-    ["longer if ranks share a core, besides their shares", signed(c.sharing)],
+    ["additional work for TCP", throughput(c.perTcpByte)],
+    ["work for a message", `${digits(1e6 * c.perMessage)} µs`],
+    ["additional time if both cores compute", signed(c.contention)],
+    ["additional time if ranks share a core, besides the time for the other ranks", signed(c.sharing)],
     ["share of communication that can be hidden", percent(c.hidden)],
   ];
 };
@@ -123,11 +123,13 @@ const paysSection = ({ coefficients, machine, rows: measured }) => {
       `${size.name}, ${count(size.batchTokens)} tokens a step, ${count(ranks)} machines`,
       ...networks.map((network) => {
         const speedup = speedupOf(coefficients, machine, size, dtype, ranks, network);
-        return Number.isNaN(speedup) ? "no window for each" : `${digits(speedup)}× (${percent(speedup / ranks)})`;
+        return Number.isNaN(speedup)
+          ? "fewer windows than machines"
+          : `${digits(speedup)}× (${percent(speedup / ranks)})`;
       }),
     ]),
   );
-  return `${dtype}. Times as fast as one machine, and the share of the machines' speed that is used:\n\n${markdownTable([["", ...networks.map(networkTitle)], ...rows])}`;
+  return `The dtype is ${dtype}. Each cell has the speed of all machines together, divided by the speed of one machine. In brackets is the share of the machines' speed that is used.\n\n${markdownTable([["", ...networks.map(networkTitle)], ...rows])}`;
 };
 
 /** The efficiency that the table of batches requires. */
@@ -148,7 +150,7 @@ const batchSection = ({ coefficients, machine, rows: measured }) => {
     ]),
   );
   const titles = dtypes.flatMap((dtype) => slow.map(({ gigabits }) => `${dtype}, ${gigabits} Gbit/s`));
-  return `Tokens of one machine in a step, a power of two, from which ${percent(wanted)} of the machines' speed is used (latency 100 µs):\n\n${markdownTable([["", ...titles], ...rows])}`;
+  return `The smallest number of tokens per machine and step with which ${percent(wanted)} of the machines' speed is used, as a power of two (latency 100 µs):\n\n${markdownTable([["", ...titles], ...rows])}`;
 };
 
 const memorySection = () => {
@@ -171,7 +173,7 @@ export const sections = (results) => {
   const fitted = fitCases(results);
   const { instructionSet } = fitted.rows[0];
   return {
-    "scaling-machine": `${machineLine(results.machine)}; the native kernels use \`${instructionSet}\`; characters, ${vocabSize} of them; sums of ${(4 * bucketElements) / 2 ** 20} MiB at a time.\n`,
+    "scaling-machine": `${machineLine(results.machine)}; the native kernels use \`${instructionSet}\`; a vocabulary of ${vocabSize} characters; gradients are summed ${(4 * bucketElements) / 2 ** 20} MiB at a time.\n`,
     "scaling-model": markdownTable([["", "fitted"], ...coefficientRows(fitted.coefficients)]),
     "scaling-cases": casesSection(fitted),
     "scaling-pays": paysSection(fitted),

@@ -6,12 +6,12 @@ export const sumTitles = [
   "",
   "ours, ms",
   "`MPI_Allreduce`, ms",
-  "× its time",
+  "ours / `MPI_Allreduce`",
   "`MPI_Iallreduce`, polled, ms",
-  "× its time",
-  "sent per rank, of 2 (N − 1) / N",
-  "over the network: ours",
-  "MPI's",
+  "ours / `MPI_Iallreduce`",
+  "share that a rank sent",
+  "share over the network, ours",
+  "share over the network, MPI's",
 ];
 
 const share = (value) => (value === null ? "–" : `${value.toFixed(3)}×`);
@@ -47,8 +47,8 @@ export const sumCosts = (sums, baby) => {
       const shares = found.map((one) => (one.ours - one[name]) / milliseconds);
       return `${percent(Math.min(...shares))} to ${percent(Math.max(...shares))}`.replaceAll("-", "−");
     };
-    const step = `a step of \`baby\` on one process, ${dtype} (${digits(milliseconds)} ms)`;
-    return `Our sum takes longer than \`MPI_Iallreduce\` by ${against("polled")} of ${step}, and than \`MPI_Allreduce\` by ${against("blocking")}.\n`;
+    const step = `One process needs ${digits(milliseconds)} ms for a step of \`baby\` in ${dtype}.`;
+    return `${step} Compared with \`MPI_Iallreduce\`, our sum takes ${against("polled")} of a step longer, and compared with \`MPI_Allreduce\` ${against("blocking")}.\n`;
   });
   return `\n${lines.join("")}`;
 };

@@ -108,7 +108,9 @@ it("writes tables", () => {
   expect(rowOf(training, "foretoken native float32").slice(1)).toEqual([
     ...["100", "90.0–110", "40,960", "100 MiB", "2.00×", "0.80× (0.73–0.89)"],
   ]);
-  expect(training).toContain("Dropout 0.1 on native in float32: +10.0% of a step, +10.0% to +10.0%.");
+  expect(training).toContain(
+    "Dropout 0.1 on native in float32 changes the time of a step by +10.0% (from +10.0% to +10.0%).",
+  );
   expect(rowOf(floors, "`book` float32").slice(-5)).toEqual(["43%", "200", "2.00×", "4.65×", "6.67×"]);
   expect(rowOf(table, "`linearForward`").slice(1)).toEqual([...["5", "60.0", "97%", "20.0", "0.333", "267", "70%"]]);
   expect(rowOf(table, "together").slice(1, 3)).toEqual(["6", "62.0"]);
