@@ -84,7 +84,7 @@ const temperaturePieces = ({ tokenizer }: LessonInput, logits: Float32Array): re
     { kind: "heading", text: "Temperature and top-k" },
     {
       kind: "prose",
-      text: "The logits are divided by the temperature before the softmax. A low temperature makes likely characters likelier; a high one makes all more equal. Top-k keeps only the k likeliest.",
+      text: "The logits are divided by the temperature before the softmax. A low temperature makes likely characters likelier. A high temperature makes all probabilities more equal. Top-k keeps only the k likeliest characters.",
     },
     {
       kind: "table",
@@ -157,7 +157,7 @@ const drawPieces = (input: LessonInput, ids: readonly number[], drawn: readonly 
     { kind: "heading", text: `Draw and append, at temperature ${sampling.temperature} with top-k ${sampling.topK}` },
     {
       kind: "prose",
-      text: "A random number is drawn. It selects a candidate; likely ones have wider ranges:",
+      text: "A random number selects a candidate. Likelier candidates have wider ranges:",
     },
     ...(first === undefined ? [] : [strip(input, first)]),
     {
@@ -207,9 +207,7 @@ const untrainedRemark = (logits: Float32Array, prompt: string, lastId: number | 
   const favoursLast = candidatesOf(logits, 1).ids[0] === lastId;
   return {
     kind: "prose",
-    text: `Equal probabilities would be ${percent(1 / logits.length)} each: the model is untrained.${
-      favoursLast ? ` It prefers ${itself}, its last input, because the same weights read and write characters.` : ""
-    }`,
+    text: `Equal probabilities would be ${percent(1 / logits.length)} each.${favoursLast ? ` The untrained model prefers ${itself}, its last input, because the same weights read and write characters.` : " The model is untrained."}`,
   };
 };
 
@@ -219,7 +217,7 @@ const answerRemark = ({ tokenizer }: LessonInput, logits: Float32Array, next: st
   const given = probabilities[ids.indexOf(tokenizer.encode(next)[0] ?? 0)] ?? 0;
   return {
     kind: "prose",
-    text: `The text, new to the model, continues with ${quoted(next)}: probability ${percent(given)}.`,
+    text: `The held-out text continues with ${quoted(next)}, which has a probability of ${percent(given)}.`,
   };
 };
 

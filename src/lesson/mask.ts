@@ -95,7 +95,7 @@ const outcomeOf = async (
 };
 
 const wordsCounted = (outcomes: readonly Outcome[], { size }: ReadonlySet<string>): string =>
-  `Dictionary words: words of ${shortestWord} or more letters in the ${outcomes.map(({ text }) => [...text].length)[0]} characters written that are among the ${count(size)} different words of the training text. `;
+  `A dictionary word has ${shortestWord} or more letters and is one of the ${count(size)} different words of the training text. These words are counted in the ${outcomes.map(({ text }) => [...text].length)[0]} characters that each model wrote. `;
 
 const shareText = ({ words, known, share }: WordShare): string =>
   words === 0 ? "no words" : `${known} of ${words} (${percent(share, 0)})`;
@@ -124,7 +124,7 @@ const outcomePieces = (
     { kind: "heading", text: "What each model writes" },
     {
       kind: "prose",
-      text: `Both continue “${visibleText(corpus.prompt)}”, with seed ${seed} at temperature ${generateDefaults.temperature}. While a model writes, position i+1 is still empty: there is nothing to copy. In training, only the last of the ${contextLength} positions of a window had nothing to copy.`,
+      text: `Both continue “${visibleText(corpus.prompt)}”, with seed ${seed} at temperature ${generateDefaults.temperature}. While a model writes, position i+1 is still empty: there is nothing to copy. In training, a window had ${contextLength} positions, and only the last position had nothing to copy.`,
     },
     {
       kind: "columns",
@@ -179,7 +179,7 @@ export async function* maskLesson(input: LessonInput, size = lessonSize(input.ba
       yield { kind: "heading", text: "The same model, trained twice" };
       yield {
         kind: "prose",
-        text: `${count(layout.count)} parameters, the same first weights, the same ${steps} batches of ${batchSize} windows of ${config.contextLength} characters of ${corpus.name}. Only the mask differs. The two models train alternately, one step each:`,
+        text: `Both models have ${count(layout.count)} parameters and the same initial weights. Both read the same ${steps} batches of ${batchSize} windows from ${corpus.name}. A window has ${config.contextLength} characters. Only the mask differs. The two models train alternately, one step each:`,
       };
       yield* trainTogether(input, "mask", [causal, cheater]);
       yield { kind: "pause" };

@@ -93,13 +93,13 @@ export const showTraining = (event: TrainEvent): void => {
     case "step":
       curve.addStep(event.step, event.loss);
       showStep(event.step);
-      if (isFirst) say(`Training, to step ${plannedSteps}.`);
+      if (isFirst) say(`Training to step ${plannedSteps}.`);
       isFirst = false;
       part("loss").textContent = event.loss.toFixed(3);
       part("speed").textContent = count.format(Math.round(event.tokensPerSecond));
       break;
     case "estimate":
-      say(`Training, to step ${plannedSteps}: about ${timeOf(event.secondsLeft)}.`);
+      say(`Training to step ${plannedSteps}: about ${timeOf(event.secondsLeft)} left.`);
       break;
     case "eval":
       curve.addMeasured(event.step, event.valLoss);

@@ -37,7 +37,7 @@ export const messageOf = (error: unknown, text: string): Message => {
   if (where.endsWith(" split") || (where === "tokenizer" && text === "")) {
     return {
       title: "The text is too short.",
-      text: "Paste at least a few hundred characters; with a page of text or more the results are better.",
+      text: "Paste at least a few hundred characters. A page of text or more gives better results.",
     };
   }
   if (characters.length === 0) return { title: "This did not work.", text: lineOf(error) };

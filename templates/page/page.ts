@@ -114,11 +114,11 @@ let run: RunFiles | undefined;
 
 /** Describes what the button "Continue" would do. */
 const furtherOf = (run: RunFiles | undefined): string => {
-  if (run === undefined) return "trains a run further.";
+  if (run === undefined) return "trains the run for more steps.";
   const { step, steps } = positionOf(run);
   const left = nextEnd(run) - step;
   const some = `${count.format(left)} ${step < steps ? "" : "more "}${left === 1 ? "step" : "steps"}`;
-  return step < steps ? `the remaining ${some} of its plan.` : `${some}. For many more steps, press Train.`;
+  return step < steps ? `the remaining ${some} of the plan.` : `${some}. For many more steps, press Train.`;
 };
 
 const showButtons = (): void => {

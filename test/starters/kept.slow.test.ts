@@ -52,7 +52,7 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
         /^Stored in your browser: step (?:50|100) of 200\. Press Continue or Write\.$/u,
       );
       expect(await box.inputValue()).toBe(text);
-      await page.getByText(/^Continue: the remaining 1[05]0 steps of its plan\.$/u).waitFor();
+      await page.getByText(/^Continue: the remaining 1[05]0 steps of the plan\.$/u).waitFor();
       // The history is shown as before, and the model can write.
       expect(await page.locator("#curve circle").count()).toBeGreaterThan(0);
       expect(await page.locator("#samples h3").first().textContent()).toBe("After 50 steps");

@@ -68,7 +68,7 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page, from V
     await tab.press("Enter");
     await tab.until(`document.querySelectorAll("#table tr").length >= 2`);
     expect(await tab.evaluate(textOf("train"))).toBe("Stop");
-    expect(await tab.evaluate(textOf("status"))).toMatch(/^(?:Training, to step 2000|Step \d+ of 2000)/u);
+    expect(await tab.evaluate(textOf("status"))).toMatch(/^(?:Training to step 2000|Step \d+ of 2000)/u);
     const empty = `document.getElementById("written").dataset.empty`;
     expect(await tab.evaluate(empty)).toBe("The model is learning. After that, its text appears here.");
     // The focus stays, so the same key stops the run.

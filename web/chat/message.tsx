@@ -195,7 +195,7 @@ const AnswerFoot = ({ conversation, message, isLast }: AnswerProps) => {
             type="button"
             class="quiet"
             disabled={isBusy}
-            title={settings.value.temperature === 0 ? "At temperature 0 the answer does not change" : undefined}
+            title={settings.value.temperature === 0 ? "At temperature 0, a new answer would be the same" : undefined}
             onClick={() => parent !== null && void askAgain(conversation, parent)}
           >
             {isEmptyAnswer(message) ? "Try again" : "Another answer"}

@@ -142,8 +142,8 @@ export const Column = ({ side, label }: { readonly side: Side; readonly label: s
         <div class="inspector">
           {!hasTokens ? null : writing === undefined || token === undefined || at === null ? (
             <p class="soft">
-              Point at a token to see its alternatives here. Click, tap or press an arrow key to keep them, then choose
-              one to continue the text from it.
+              Point at a token to see its alternatives here. To keep the alternatives in view, click or tap the token or
+              press an arrow key. Then choose an alternative to continue the text from there.
             </p>
           ) : (
             <Candidates

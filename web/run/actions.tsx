@@ -104,7 +104,7 @@ export const Actions = ({ run }: { readonly run: RunSummary }) => {
           <button
             type="button"
             disabled={disabled}
-            title="The count of evaluations without improvement restarts."
+            title="Evaluations without improvement are counted from 0 again."
             onClick={() => resume({ steps })}
           >
             {resuming ?? `Continue to step ${count(steps)}`}

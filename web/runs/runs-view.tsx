@@ -37,7 +37,8 @@ const Empty = () => {
         </a>
       </p>
       <p class="soft">
-        Or use a terminal, in the folder that contains the runs folder. The run appears here when it begins:
+        Or run this command in a terminal, in the folder that contains the runs folder. The run appears here when it
+        begins:
       </p>
       <p class="command">
         <code>{command}</code>

@@ -73,8 +73,7 @@ export const readingOf = (
   const [from, to] = [rows[row], columns[column]];
   if (from === undefined || to === undefined) return "";
   const value = values[row]?.[column];
-  if (value === undefined)
-    return `From ${spanWords(tokens, from)} to ${spanWords(tokens, to)}: masked, because it comes later`;
+  if (value === undefined) return `From ${spanWords(tokens, from)} to ${spanWords(tokens, to)}: masked (a later token)`;
   return `From ${spanWords(tokens, from)} to ${spanWords(tokens, to)}: ${percent(value)}`;
 };
 

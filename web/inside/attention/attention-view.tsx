@@ -187,8 +187,8 @@ export const AttentionView = ({ model, text, all }: Viewed) => {
             {isGrouped && (
               <p class="soft about">
                 {count(to - from)} tokens do not fit on a screen. Each cell covers {count(sizeOf(answer.rows[0]))} by{" "}
-                {count(sizeOf(answer.rows[0]))} tokens: the mean over rows, the sum over columns. Choose at most{" "}
-                {mostCells} tokens to see each one. A map has at most 2,048 tokens.
+                {count(sizeOf(answer.rows[0]))} tokens. Its value is the mean over its rows of the sum over its columns.
+                Choose at most {mostCells} tokens to see each one. A map has at most 2,048 tokens.
               </p>
             )}
             <div class="map-and-list">
@@ -209,8 +209,9 @@ export const AttentionView = ({ model, text, all }: Viewed) => {
         <>
           <h2>Attention as arcs</h2>
           <p class="soft about">
-            Arcs lead from the chosen token to the tokens that it attends to. Wider arcs mean more attention; below 2 %
-            there is no arc. Numbers are percent, shown from 10 %. Choose another token with the arrow keys or a click.
+            Arcs lead from the chosen token to the tokens that it attends to. Wider arcs mean more attention. Attention
+            below 2 % has no arc. Attention of 10 % or more is also shown as a number. Choose another token with the arrow keys
+            or a click.
           </p>
           <Arcs
             answer={answer}

@@ -67,8 +67,9 @@ const Lead = ({ position, rows }: { readonly position: LensPosition; readonly ro
   };
   return (
     <p>
-      The model predicts <span class="mono">{visible(final.text)}</span> with {percent(final.probability)}. It ranks
-      first from {nameOf(first)} on{among < first && `, and in the top ${last?.top.length} from ${nameOf(among)} on`}.
+      The model predicts <span class="mono">{visible(final.text)}</span> with {percent(final.probability)}. This token
+      ranks first from {nameOf(first)} on
+      {among < first && `, and in the top ${last?.top.length} from ${nameOf(among)} on`}.
     </p>
   );
 };
@@ -145,8 +146,8 @@ export const LensTable = (viewed: Viewed) => {
   return (
     <>
       <p class="about-view">
-        A model builds its prediction layer by layer. A cell shows the token that the model would predict after this
-        token if it ended at this layer. ✓: the token that really follows.
+        A model builds its prediction layer by layer. A cell shows the next token that the model would predict if it
+        ended at this layer. ✓ marks the token that really follows.
       </p>
       {failure !== undefined && <Notice tone="bad">{failure.error}</Notice>}
       <div class="toolbar lens-head">
