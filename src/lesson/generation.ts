@@ -21,7 +21,7 @@ const barsShown = { before: 3, after: 4 };
 const rowsShown = { candidates: 3, draws: 4 };
 /** Maximum number of characters of each of the two texts. */
 const mostWritten = 74;
-/** Number of characters by which the sequence becomes longer than the window. */
+/** By how many characters the sequence exceeds the window. */
 const cropped = 6;
 
 const quoted = (text: string): string => `“${visibleText(text)}”`;
@@ -54,7 +54,7 @@ const candidateBars = ({ tokenizer }: LessonInput, logits: Float32Array, shown: 
   return { kind: "bars", bars, maximum: 1 };
 };
 
-/** Shows how other temperatures and fewer candidates change the probabilities from the same logits. */
+/** Shows the probabilities that the same logits give at other temperatures and with top-k. */
 const temperaturePieces = ({ tokenizer }: LessonInput, logits: Float32Array): readonly Piece[] => {
   const whole: Filtering = { temperature: 1, topK: 0, topP: 1, minP: 0 };
   const ways: readonly { readonly title: string; readonly sampling: Filtering }[] = [

@@ -45,7 +45,7 @@ const exampleOf = (characters: readonly string[]): number => {
   return found === -1 ? Math.max(0, characters.length - 2) : found;
 };
 
-/** Number of candidates in the table, in addition to the right one. */
+/** Number of candidates in the table, without the actual next character. */
 const likeliest = 2;
 const dots = (columns: number): readonly Text[] => ["…", ...Array.from({ length: columns - 1 }, () => "")];
 
@@ -174,7 +174,7 @@ interface Guesser {
 
 const writing = { length: 60, temperature: 1, topK: 0 };
 
-/** Common prompt of all guessers: the beginning of a line, if the text has lines. */
+/** Prompt that all guessers continue: the beginning of a line, if the text has lines. */
 const promptOf = ({ corpus, tokenizer, valIds }: LessonInput): string =>
   corpus.val.includes("\n") ? "\n" : tokenizer.token(valIds[0] ?? 0);
 

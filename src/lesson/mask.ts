@@ -9,7 +9,7 @@ import { createLearner, type Learner, lessonSize, recentLoss, trainTogether, wit
 import { knowsByHeart } from "./small-model-config.ts";
 import { dictionaryOf, hasWords, shortestWord, type WordShare, wordShare } from "./words.ts";
 
-/** Number of positions and of window characters in the table. */
+/** The table shows this number of positions, and this number of characters of the window. */
 const shown = { positions: 4, characters: 16 };
 
 /** Tokens of a window that position i sees. The answer is in brackets if position i sees it. */
@@ -50,7 +50,7 @@ const trainingRemark = (causal: Learner, cheater: Learner, uniform: number): Tex
   const [honest, cheated] = [recentLoss(causal), recentLoss(cheater)];
   const figures = `At the end the loss is ${nats(honest)} nats with the mask and ${nats(cheated)} without. `;
   if (cheated >= honest / 4) {
-    // Only memorising reaches a loss this low.
+    // Only a model that has memorised its text reaches a loss this low.
     return honest < uniform / 4
       ? `${figures}Both losses are low: the text is so short that a model learns it by heart even with the mask. A longer text shows the difference.`
       : `${figures}After so few steps, the model without a mask has not learned to copy yet.`;
@@ -75,7 +75,7 @@ interface Outcome {
   readonly words: WordShare | undefined;
 }
 
-/** Maximum number of characters of a sample that are shown. */
+/** A shown sample has at most this number of characters. */
 const charactersShown = 180;
 
 const outcomeOf = async (
@@ -100,7 +100,7 @@ const wordsCounted = (outcomes: readonly Outcome[], { size }: ReadonlySet<string
 const shareText = ({ words, known, share }: WordShare): string =>
   words === 0 ? "no words" : `${known} of ${words} (${percent(share, 0)})`;
 
-/** States that the masked model has memorised its text. Undefined if it has not. */
+/** States that the model with the mask has memorised its text. Undefined if it has not. */
 const byHeartText = ({ learner, asTrained }: Outcome, uniform: number): string | undefined => {
   const training = recentLoss(learner);
   if (!knowsByHeart(training, asTrained)) return undefined;

@@ -85,7 +85,7 @@ const pairsOfLine = ({ line, isReadersLine, corpus, tokenizer }: LessonInput): r
   ];
 };
 
-/** Number of passes over which the time of one pass is averaged. */
+/** The time of one pass is the mean over this number of passes. */
 const repeats = 10;
 
 interface Comparison {

@@ -1,8 +1,8 @@
-// The loss curve as SVG: each step's loss, their moving average, and the loss on held-out text.
+// The loss curve as SVG: the loss of each step, the moving average of these losses, and the loss on held-out text.
 
 const height = 240;
 const margin = { top: 12, right: 14, bottom: 28, left: 40 };
-/** Steps of a moving average: an odd number, so that the average belongs to the middle step. */
+/** Number of steps in a moving average. It is odd, so that the average belongs to the middle step. */
 const averaged = 5;
 const half = (averaged - 1) / 2;
 const namespace = "http://www.w3.org/2000/svg";
@@ -36,7 +36,7 @@ export const meanAround = (losses: readonly Point[], index: number): number => {
   return around.reduce((sum, { loss }) => sum + loss, 0) / around.length;
 };
 
-/** Draws into `svg`, and again whenever its width changes. */
+/** Draws the curve into `svg`. Draws it again whenever the width of `svg` changes. */
 export const createCurve = (svg: Element) => {
   let losses: Point[] = [];
   let means: Point[] = [];

@@ -1,4 +1,4 @@
-// The figures of a training: its curve, its numbers, its samples.
+// What the page shows of a training: the curve, the numbers and the samples.
 import type { DoneEvent, EvalEvent, RunFiles, SampleEvent, TrainEvent } from "foretoken/browser";
 import { createCurve } from "./curve.ts";
 import { count, part, say, tell } from "./parts.ts";
@@ -57,7 +57,7 @@ const showStep = (step: number): void => {
   part("step").textContent = String(step);
 };
 
-/** Empties the figures for another run. */
+/** Clears the curve, the numbers and the samples for another run. */
 const clearFigures = (): void => {
   curve.clear();
   measurements = [];
@@ -72,9 +72,7 @@ const timeOf = (seconds: number): string => {
   return `${Math.round(seconds / 60)} minutes`;
 };
 
-/**
- * Says when the best weights are older than this training: it reached its end and found no better ones. Otherwise "".
- */
+/** Says at which step the best weights were reached, if this training ended without better weights. Otherwise "". */
 const foundBefore = ({ reason, bestStep }: DoneEvent): string =>
   reason === "interrupted" || bestStep === null || bestStep > firstStep || firstStep === 0
     ? ""

@@ -1,5 +1,5 @@
-// The page's error messages. The library's messages are for programmers; a visitor gets other words for errors that a
-// visitor can fix.
+// The page's error messages. The library's messages are for programmers. If a visitor can fix an error, the page
+// explains it in other words.
 import { ForetokenError } from "foretoken/browser";
 
 export interface Message {

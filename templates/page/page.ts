@@ -107,8 +107,8 @@ const askedSteps = (): number => (stepsBox.validity.valid ? stepsBox.valueAsNumb
 
 let atWork: AbortController | undefined;
 /**
- * The run that the page shows. "Continue", "Download" and "Write" use it. It was trained here, kept by the browser, or
- * opened.
+ * The run that the page shows. The buttons "Continue", "Download" and "Write" use it. It was trained here, or the
+ * browser has stored it, or the user opened it.
  */
 let run: RunFiles | undefined;
 
@@ -144,7 +144,7 @@ const showButtons = (): void => {
   folderInput.disabled = atWork !== undefined;
 };
 
-/** Runs `work` until it ends or is stopped. Meanwhile no other work can begin. */
+/** Runs `work` until it ends or is stopped. No other work can begin before that. */
 const attempt = async (work: (signal: AbortSignal) => Promise<void>, tellFailure = tellError): Promise<void> => {
   const [before, line] = [run, part("status").textContent];
   atWork = new AbortController();
@@ -218,7 +218,7 @@ export const onTrain = (
       const before = run;
       if (before !== undefined && !(await mayReplace(before))) return;
       say("Training begins…");
-      // Until the new run is kept.
+      // There is no run to continue or download until the new run is kept.
       run = undefined;
       showButtons();
       try {

@@ -6,7 +6,7 @@ import { positionOf } from "./past.ts";
 
 const dialog = part<HTMLDialogElement>("replace");
 
-/** Asks in the dialog whether the run may be replaced. If the user chooses so, the run is downloaded first. */
+/** Asks in the dialog whether the run may be replaced. The dialog also offers to download the run first. */
 export const mayReplace = async (run: RunFiles): Promise<boolean> => {
   const { step, steps } = positionOf(run);
   const which = keepsRuns() ? "in your browser" : "of this page";

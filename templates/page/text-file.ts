@@ -1,4 +1,4 @@
-// The text of a file, read in the same way as by foretoken's commands, so that both learn the same text.
+// The text of a file. The page reads it in the same way as foretoken's commands, so that both learn the same text.
 import type { Message } from "./messages.ts";
 
 /** The text, or a message that says what is wrong with the file. */

@@ -1,6 +1,6 @@
 /** Whether a text is code, which is shown in a monospaced font. */
 
-/** Number of characters that decide. A growing text keeps its font after this. */
+/** The first characters of a text, this number of them, decide. So a growing text keeps its font after that. */
 const decisive = 200;
 /** Minimum number of characters for a decision. */
 const least = 12;

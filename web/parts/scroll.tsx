@@ -1,6 +1,6 @@
 /**
- * Box for content that may be wider than a phone. It scrolls with pointer and keys, and fades at edges with more
- * content.
+ * Box for content that may be wider than the screen of a phone. The pointer and the keys scroll the box. An edge fades
+ * if there is more content beyond it.
  */
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";

@@ -1,4 +1,4 @@
-/** Address and activity of the server for other programs that runs in the studio. */
+/** The studio can run a server for other programs. This view shows the address and the activity of that server. */
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { Failure, ServerAnswer } from "../../src/serve/studio/protocol.ts";

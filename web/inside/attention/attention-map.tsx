@@ -12,7 +12,10 @@ export interface Cell {
 }
 
 const largest = 640;
-/** Minimum cell size for names, in pixels. Smaller cells have the numbers of some tokens instead. */
+/**
+ * Names of tokens are shown if a cell has at least this size, in pixels. With smaller cells, the numbers of some tokens
+ * are shown.
+ */
 const leastNamed = 11;
 const letter = 6.7;
 

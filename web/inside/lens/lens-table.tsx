@@ -55,7 +55,7 @@ interface DetailProps {
   readonly rows: LensRows;
 }
 
-/** Sentence with the stage from which the final prediction leads. */
+/** Says in a sentence from which stage on the final prediction has rank 1. */
 const Lead = ({ position, rows }: { readonly position: LensPosition; readonly rows: LensRows }) => {
   const last = position.readings.at(-1);
   const final = last?.top[0];
@@ -127,7 +127,7 @@ const useWidth = (box: RefObject<HTMLElement | null>): number => {
 export const LensTable = (viewed: Viewed) => {
   const { model, text, all } = viewed;
   const time = all.tokens.length;
-  // Starts with the prediction after the whole text, so pages are counted from the end of the text.
+  // The view starts with the prediction after the whole text, so pages are counted from the end of the text.
   const at = indexOf("at", time, time - 1);
   // Known before the first answer: the embedding, and attention and MLP of each layer.
   const stageCount = 1 + 2 * all.shape.nLayer;

@@ -19,7 +19,9 @@ interface Measured {
 export interface Standing {
   readonly step: number;
   readonly heldOut: number;
-  /** Mean of the last steps before this measurement, because only losses from the same time are comparable. */
+  /**
+   * Mean loss of the last steps before this measurement, because only losses from about the same step are comparable.
+   */
   readonly training: number;
   readonly best: Measured;
 }

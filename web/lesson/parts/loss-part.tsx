@@ -14,7 +14,7 @@ import { MeanOfGuesses } from "./mean.tsx";
 
 const plain = { pyramid: undefined, smoothed: undefined } as const;
 /**
- * Probabilities of the slider in millionths, because the chart formats whole numbers. The chart uses the same
+ * Slider positions as probabilities, in millionths, because the chart formats whole numbers. The chart shows the same
  * probabilities.
  */
 const million = 1e6;
@@ -64,7 +64,7 @@ const curvesOf = (position: number, vocabSize: number): readonly Curve[] => [
   },
 ];
 
-/** 1/V with two significant digits, also if it is small. */
+/** 1/V with two significant digits, even if 1/V is small. */
 const guesserText = (vocabSize: number): string =>
   vocabSize > 500 ? `${(100 / vocabSize).toPrecision(2)} %` : percentText(1 / vocabSize);
 

@@ -59,7 +59,7 @@ const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: O
   const unknown = [...new Set(characters)].filter((character) => !vocabulary.idOf.has(character));
   const ids = characters.map((character) => vocabulary.idOf.get(character) ?? 0);
   const asked = unknown.length > 0 || ids.length === 0 ? "" : ids.join(" ");
-  // Other weights give other logits, so the question is repeated when training pauses at another step.
+  // Other weights give other logits, so the page asks for the logits again when training pauses at another step.
   const question = asked === "" ? "" : `${running ? "under way" : step}: ${asked}`;
   useEffect(() => {
     if (question === "") {
@@ -84,7 +84,7 @@ const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: O
     if (choice === undefined) return;
     written.value = [...written.value, vocabulary.characters[choice.id] ?? ""];
     number.value = undefined;
-    // The Append button becomes disabled, and the focus would jump to the top of the page.
+    // The Append button becomes disabled and would lose the focus to the top of the page.
     drawButton.current?.focus();
   };
   const several = async (count: number) => {

@@ -18,8 +18,8 @@ const withHeaders = async (request) => {
 };
 
 /**
- * Reloads the page once, so that it comes through the service worker. Without this limit, a browser that never isolates
- * would reload for ever.
+ * Reloads the page once, so that the service worker delivers the page. Without this limit, a browser that never
+ * isolates the page would reload it forever.
  */
 const loadAgain = () => {
   try {
