@@ -8,7 +8,7 @@ import { ggufModel } from "../support/gguf-models.ts";
 import { foreignModel } from "../support/hugging-face.ts";
 import { cli, jsonLines, tinyWith, workplace } from "./cli.ts";
 
-// Far longer than any test takes, for slow or busy machines.
+// The time limit is far longer than any test takes, because a machine may be slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let cwd: string;

@@ -9,7 +9,7 @@ import type { RunListAnswer, RunSummary } from "#foretoken/serve/studio/protocol
 import { type Outcome, outcomeOf } from "../outcome-of.ts";
 import { cli, cliProcess, onWindows, program, tinyWith, workplace } from "./cli.ts";
 
-// Far longer than any test takes, for slow or busy machines.
+// The time limit is far longer than any test takes, because a machine may be slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let cwd: string;

@@ -32,7 +32,9 @@ const failures = async <K extends KernelName>(
   return found;
 };
 
-/** More than half of a kernel's samples: after this number of failures the other samples need not be tried. */
+/**
+ * A kernel must fail more than half of its samples. After this number of failures, the other samples need not be tried.
+ */
 const most = (kernel: KernelName): number => Math.floor(samples[kernel].length / 2) + 1;
 
 /** Truncates each float32 to the first `bits` bits of its significand. */
@@ -110,7 +112,7 @@ describe("the suite notices", () => {
   const readsNumbers = (kernel: KernelName): boolean =>
     Object.values(kernels[kernel].buffers).some((spec) => spec.access !== "out" && !holdsIntegers(spec));
 
-  // A tolerance that accepts inputs of eight bits would prove nothing.
+  // If a kernel passed with inputs of eight bits, its tolerance would prove nothing.
   test.for(kernelNames.filter(readsNumbers))("a %s with inputs of bfloat16 precision", async (kernel) => {
     expect(await failures(withInputsOf(8, backend), kernel, most(kernel))).toHaveLength(most(kernel));
   });

@@ -7,7 +7,7 @@ import { cli, jsonLines } from "../cli/cli.ts";
 import { type Outcome, outcomeOf } from "../outcome-of.ts";
 import { newStarter, type Starter } from "./starter.ts";
 
-// It really trains, on machines that may be slow or busy.
+// The test really trains, and the machine may be slow or busy, so the time limit is long.
 vi.setConfig({ testTimeout: 120_000 });
 
 const run = promisify(execFile);

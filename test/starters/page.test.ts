@@ -6,7 +6,7 @@ import { type Browser, openBrowser, type Tab, type TabOptions } from "../browser
 import { wordsText } from "../support/runs.ts";
 import { makeSmaller, newStarter, type Starter, type StarterOptions, siteFiles, startServer } from "./starter.ts";
 
-// It really trains, on machines that may be slow or busy.
+// The test really trains, and the machine may be slow or busy, so the time limit is long.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
 
 let browser: Browser;

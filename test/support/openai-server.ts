@@ -16,8 +16,8 @@ import { chatTokenizer, writeChatModel } from "./chats.ts";
 import { smallGroupedRun } from "./runs.ts";
 
 /**
- * A bias against the tokens that end an answer of the chat model: with it, an answer always has the requested number of
- * tokens.
+ * A bias against the tokens that end an answer of the chat model. With this bias, an answer always has the requested
+ * number of tokens.
  */
 export const noEnd = Object.fromEntries(chatTokenizer.specialTokens.map(({ id }) => [id, -100]));
 

@@ -54,7 +54,7 @@ export const usePages = (address: () => string): ((path: string, options?: OpenO
       ...(proxy === undefined ? {} : { proxy: { server: proxy, bypass: "<-loopback>" } }),
     });
     contexts.push(context);
-    // Far longer than anything takes, for busy machines.
+    // The time limit is far longer than anything takes, because a machine may be busy.
     context.setDefaultTimeout(120_000);
     const page = await context.newPage();
     page.on("pageerror", (error) => complaints.push(`error: ${error.stack}`));

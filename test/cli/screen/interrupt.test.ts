@@ -18,7 +18,7 @@ import {
   workplace,
 } from "../cli.ts";
 
-// Far longer than any test takes, for slow or busy machines.
+// The time limit is far longer than any test takes, because a machine may be slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 const steps = ["--steps", "60", "--eval-interval", "25", "--train.sampleTokens", "0", "--model.dropout", "0.1"];
 const long = tinyWith(...steps);

@@ -17,8 +17,8 @@ const halfBits = (word: number, isWild: boolean): number => {
 const halvesOf = { offset: [0], minimum: [0, 2], nested: [0, 2], halved: [208] } as const;
 
 /**
- * Rows of random blocks, as in a file. `words` holds their random bits, `fileWords(form, rows, k)` words; they are
- * changed in place.
+ * Rows of random blocks, as in a file. `words` holds the random bits of the blocks, `fileWords(form, rows, k)` words,
+ * and is changed in place.
  */
 export const fileRows = (
   form: number,
