@@ -9,7 +9,7 @@ test("a longer run has three times the steps, or as many as patience is sure to 
   // The evaluations at 84 and 96 are the first two; the third one ends the run.
   expect(steps(3, 12, 80)).toBe(108);
   expect(steps(100, 10, 20)).toBe(60);
-  // Always more steps than before.
+  // The new number of steps is always larger than before.
   for (const done of [1, 7, 12, 13]) expect(steps(1, 12, done)).toBeGreaterThan(done);
 });
 

@@ -26,7 +26,7 @@ export const faultyForm = (fault: Fault, fromThreads = 1): Form => ({
   },
 });
 
-/** Every kernel writes a wrong last element into each buffer that it only writes. */
+/** Every kernel writes a wrong last element into each buffer that is only an output. */
 export const wrongLastElement: Fault = (kernel, args, run, inner) => {
   run(kernel, args);
   const { buffers, lengths } = kernelPlans[kernel as "add"];

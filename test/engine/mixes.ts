@@ -130,7 +130,10 @@ export const runMix = async (backend: Backend, seed: number, form?: number) => {
   const all: { readonly text: Text; readonly written: Written; readonly writing: Writing }[] = [];
   const others = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-  /** Guesses for a text that another text has already begun with: mostly right; some at once, others later. */
+  /**
+   * Guesses for a text that another text has already generated in part. Most guesses are right. Some guesses come at
+   * once, others come later.
+   */
   const draftOf = (length: number, { ids: known }: Written): Draft => {
     const isLate = chance(0.3);
     const share = [0, 0.5, 0.9, 1][below(4)] as number;

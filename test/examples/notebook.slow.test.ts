@@ -13,8 +13,7 @@ const isRequired = noPrograms === undefined && process.env.FORETOKEN_REQUIRE_REG
 const missing = attempt instanceof Error && !isRequired ? attempt.message.split("\n")[0] : undefined;
 
 /**
- * Imitates the functions that Jupyter's kernel gives a cell. Each cell, and each object that a cell shows, begins a
- * line of JSON.
+ * Imitates the functions that Jupyter's kernel gives to a cell. Each cell and each object that a cell shows begin a new * line of JSON.
  */
 const kernel = `
 globalThis.tell = (what) => console.log("\\u0001" + JSON.stringify(what));

@@ -95,8 +95,8 @@ describe("filters", () => {
   const logits = logitsOf(0.5, 0.25, 0.125, 0.0625, 0.0625);
 
   it("typical sampling keeps the tokens whose surprise is nearest to the entropy", () => {
-    // The entropy is 1.875 bits. The surprises are 1, 2, 3, 4 and 4 bits; the nearest to the entropy is 2, then 1, then
-    // 3.
+    // The entropy is 1.875 bits. The surprises of the five tokens are 1, 2, 3, 4 and 4 bits. The surprise nearest to
+    // the entropy is 2 bits, then 1 bit, then 3 bits.
     const kept = (typicalP: number): readonly number[] => filterCandidates(logits, { ...plainSampling, typicalP }).ids;
     expect(kept(0.2)).toEqual([1]);
     expect(kept(0.26)).toEqual([0, 1]);

@@ -87,7 +87,7 @@ forEachBackend("heads switched off", ({ open }) => {
     );
     const bias = (await weightsOf(lm.model))("blocks.1.attention.projection.bias") ?? [];
     expect(largest(bias)).toBeGreaterThan(0);
-    // The same effect with a projection of zeros.
+    // A projection of zeros has the same effect.
     const { offset, size } = lm.model.layout.parameters.find(
       ({ name }) => name === "blocks.1.attention.projection.weight",
     ) as { offset: number; size: number };

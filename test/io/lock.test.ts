@@ -115,7 +115,7 @@ describe("a lock", () => {
     const lock = await takeLock(path, "run");
     expect(await refusal()).toContain("this process");
     await lock.release();
-    // Also if a thread was ended while it took the lock over.
+    // The lock can also be taken if a thread was ended while it was taking the lock over.
     await writeFile(path, text);
     await writeFile(`${path}-taking`, text);
     await (await takeLock(path, "run")).release();

@@ -28,7 +28,10 @@ const ofEnded = (path: string): string => path.replace(/(\.tmp-)[0-9a-f]{8}(?=[0
 const names = ["mkdir", "open", "readdir", "link", "rename", "unlink", "rmdir"];
 const namesOfFiles = ["write", "sync"];
 
-/** Runs `work` until an operation. Resolves to true if it reached this operation; otherwise its work is complete. */
+/**
+ * Runs `work` until it is about to make an operation. Resolves to true if `work` reached this operation. Otherwise
+ * `work` is complete.
+ */
 export type StopBefore = (operation: number, work: () => Promise<unknown>) => Promise<boolean>;
 
 /** Replaces the operations for the tests of a file. Operations of code other than the writer's are unchanged. */

@@ -35,7 +35,7 @@ describe("the reference, made from the docstrings", () => {
     const own = page === "foretoken.md" ? first : first.filter((name) => name !== "generate");
     expect(functions.filter((name) => first.includes(name))).toEqual(own);
     expect(functions[0]).toBe("train");
-    // Before all types.
+    // The functions come before all types.
     expect(text.indexOf("### openBackend()")).toBeLessThan(text.indexOf("## Type Aliases"));
     for (const name of own) {
       const section = text.slice(text.indexOf(`### ${name}()`)).split("\n***\n")[0] as string;

@@ -80,7 +80,7 @@ describe.skipIf(missing !== undefined)(
 
     it("has no script that runs at its installation, and nothing that was compiled for one machine", async () => {
       const manifest = JSON.parse(await readFile(inPackage("package.json"), "utf8"));
-      // Nor when it is linked, which runs `prepare`.
+      // No script runs when the package is linked either. Linking would run `prepare`.
       for (const field of ["scripts", "devDependencies", "optionalDependencies"])
         expect(manifest[field]).toBeUndefined();
       expect(installed.files.filter(({ path }) => path.endsWith(".node"))).toEqual([]);
@@ -162,7 +162,7 @@ describe.skipIf(missing !== undefined)(
         newTokens: 5,
       });
       const evaluated = await run("npx --no-install foretoken evaluate runs/cli --data words.txt --json");
-      // The first part of the line is of the text: only its end was measured.
+      // The first part of the line is about the text: only the end of the text was measured.
       expect(evaluated).toMatchObject({ status: 0, stderr: expect.stringContaining(told.stderr) });
     });
 
@@ -179,8 +179,8 @@ describe.skipIf(missing !== undefined)(
       const script = new URL("../../scripts/build/native.mjs", import.meta.url).href;
       const { findCompiler }: { findCompiler: () => readonly string[] | undefined } = await import(script);
       const compiler = findCompiler();
-      // Without optimisation, and nothing forced inline: npm ci has compiled the same files with both, which takes far longer, and
-      // has judged their warnings.
+      // The compiler runs without optimisation and without forced inlining. npm ci has already compiled the same files
+      // with both, which takes far longer, and has checked their warnings.
       const quick = "-O0 -w '-DFT_INLINE=static inline'";
       await write("compiler", `#!/bin/sh\nexec ${compiler?.join(" ")} "$@" ${quick}\n`);
       await chmod(join(installed.project, "compiler"), 0o755);

@@ -13,7 +13,7 @@ import { wordsText } from "../support/runs.ts";
 
 const contextLength = 16;
 const config = { ...bookModel, contextLength, nEmbd: 16, nHead: 2, nLayer: 1 };
-// More windows than one forward pass takes, and a remainder.
+// The text has more windows than one forward pass takes, and a remainder.
 const text = wordsText("scored", 1100).slice(0, 4500);
 const tokenizer = trainCharTokenizer(text);
 const ids = tokenizer.encode(text);

@@ -24,7 +24,7 @@ test("the lesson is a folder of files that name each other by relative addresses
     expect(address).toMatch(/^\.\//);
     expect(names).toContain(join(address));
   }
-  // Before everything else, because it may reload the page.
+  // The script comes before everything else, because it may reload the page.
   expect(html.indexOf("isolate.js")).toBeLessThan(html.indexOf('type="module"'));
   expect(html).not.toMatch(/<style|style=|<script(?![^>]*\ssrc=)|\son[a-z]+=|https?:\/\//i);
   const worker = names.find((name) => /lesson-worker-/.test(name)) ?? "";

@@ -1,4 +1,4 @@
-/** Request bodies that do not end, over real connections with small limits. */
+/** Request bodies that do not end. The tests use real connections and small limits. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";

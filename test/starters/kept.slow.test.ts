@@ -1,4 +1,4 @@
-/** In Chromium: the starter's page keeps its run over a reload, and moves it to Node and back. */
+/** In Chromium, the starter's page keeps its run when it is reloaded, and moves the run to Node and back. */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Browser, chromium } from "playwright-core";

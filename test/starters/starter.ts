@@ -27,7 +27,7 @@ const tools: Readonly<Record<"page" | "node", readonly string[]>> = {
   node: ["typescript", "@types/node"],
 };
 
-/** A new starter with its packages in node_modules as links, in the way in which npm installs foretoken from a path. */
+/** A new starter. Its node_modules contains links to the packages, as when npm installs foretoken from a path. */
 export const newStarter = async (
   kind: "page" | "node",
   { js = false, bare = false }: StarterOptions = {},

@@ -115,7 +115,7 @@ for (const run of [smallRun, smallGroupedRun])
 
     it("have the same gradient packed, one in a row, and in micro-batches", async () => {
       const backend = await open(2);
-      // Each contains one pass over all documents.
+      // Each of these arrangements contains one pass over all documents.
       const packed = documentRows(documents, { contextLength, kind: "packed", seed: 1 });
       const batchSize = packed.perEpoch;
       const all = packed.pieces.lengths.length;

@@ -23,7 +23,7 @@ const last = "runs/kept/last";
 const at = (more: Readonly<Record<string, string>> = {}, model = last): string =>
   `/inside?${new URLSearchParams({ model, text, ...more }).toString()}`;
 
-/** The text that is shown for a point of the map when the pointer is there. */
+/** The text that the view shows when the pointer is at a point of the map. */
 const readingAt = async (page: Page, x: number, y: number): Promise<string> => {
   await page.mouse.move(x, y);
   // The browser reports pointer moves once per frame, so the text appears in the next frame.

@@ -18,7 +18,8 @@ describe.skipIf(missingChromium !== undefined)("a run from the page", () => {
     await page.getByRole("link", { name: "Start a run" }).click();
     await page.getByRole("textbox", { name: "Text", exact: true }).fill(catText);
     await page.getByLabel("Name", { exact: true }).fill("from-page");
-    // Without patience, which would follow from the text, so that the run does not end by itself.
+    // This recipe has no patience, so the run does not end by itself. Without a recipe, patience would follow from the
+    // text.
     await page.getByLabel("Recipe", { exact: true }).selectOption("quick");
     for (const [label, value] of [
       ["Steps", "200000"],

@@ -10,7 +10,7 @@ export const browserCases = (setup: Setup): readonly Case[] => [
     name: "browser: openBackend",
     args: () => ["reference", {}],
     call: openAndClose(browser.openBackend),
-    // The browser's default would look for a page.
+    // The default of the browser's entry would look for a page.
     allows: (value, place) => place > 0 || isDefined(value),
   },
   {

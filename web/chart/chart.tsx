@@ -253,7 +253,7 @@ export const Chart = (props: ChartProps) => {
         class={`chart-box chart-${height}`}
         role="slider"
         tabIndex={0}
-        aria-label={`${title}, ${unit}: read values with the arrow keys`}
+        aria-label={`${title}, ${unit}: the arrow keys show values`}
         aria-valuemin={first}
         aria-valuemax={last}
         aria-valuenow={reading.at ?? last}

@@ -153,9 +153,9 @@ export const SaidMessage = ({ conversation, message, editing }: SaidProps) => (
 );
 
 const meanwhile = ({ paused, sharedWith }: Answer): string => {
-  if (paused.length > 0) return `Writing · ${paused.join(", ")} is paused meanwhile`;
+  if (paused.length > 0) return `Writing · training of ${paused.join(", ")} is paused`;
   if (sharedWith.length > 0)
-    return `Writing · ${sharedWith.join(", ")} is training in another process: both are slower`;
+    return `Writing · ${sharedWith.join(", ")} is training in another process, so both are slower`;
   return "Writing";
 };
 

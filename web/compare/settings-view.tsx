@@ -30,7 +30,7 @@ const differenceText = ({ value, halfWidth }: SettingDifference): string =>
   `${signed(value)}${halfWidth === undefined ? "" : ` ± ${halfWidth.toFixed(4)}`}`;
 
 const verdict = (difference: SettingDifference): string => {
-  if (difference.halfWidth === undefined) return "unknown: one seed each";
+  if (difference.halfWidth === undefined) return "unknown (only one seed)";
   if (!isClear(difference)) return "may be chance";
   return difference.value < 0 ? "better" : "worse";
 };
@@ -79,13 +79,13 @@ export const Settings = ({ runs, measure }: { readonly runs: readonly RunSummary
                 Mean
               </th>
               <th scope="col" class="num">
-                Minus first
+                Difference from first
               </th>
               <th scope="col">
                 <span class="hidden-text">In words</span>
               </th>
               <th scope="col" class="wide">
-                Each run’s best, {unit}
+                Best loss of each run, {unit}
               </th>
             </tr>
           </thead>

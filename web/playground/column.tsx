@@ -85,9 +85,9 @@ const textOf = ({ prompt, tokens }: Writing): string => prompt + tokens.map(plai
 const sides: readonly Side[] = ["left", "right"];
 
 const meanwhile = ({ paused, sharedWith }: Writing): string => {
-  if (paused.length > 0) return `Writing · ${paused.join(", ")} is paused meanwhile`;
+  if (paused.length > 0) return `Writing · training of ${paused.join(", ")} is paused`;
   if (sharedWith.length > 0)
-    return `Writing · ${sharedWith.join(", ")} is training in another process: both are slower`;
+    return `Writing · ${sharedWith.join(", ")} is training in another process, so both are slower`;
   return "Writing";
 };
 

@@ -52,7 +52,7 @@ const Shown = ({ state }: { readonly state: ServerAnswer }) => {
         Programs on this machine that use OpenAI’s protocol can use the models at this address. No key is needed.
       </p>
       <div class="headline">
-        <Figure label="Tokens per second" value={count(tokensPerSecond)} note="all texts, last 5 s" />
+        <Figure label="Tokens per second" value={count(tokensPerSecond)} note="of all texts, in the last 5 s" />
         <Figure label="Requests" value={count(requests)} note={`${count(ended)} ended`} />
         <Figure label="Texts waiting" value={count(waiting)} note="in the queue" />
         <TimesFigure label="First token" times={firstToken} />

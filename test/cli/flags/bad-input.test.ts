@@ -137,7 +137,7 @@ beforeAll(async () => {
 
 afterAll(() => remove());
 
-/** Every file with a hash of its contents; equal before and after a mistake. */
+/** Every file with a hash of its contents. The files and hashes must be equal before and after a mistake. */
 const contents = (): string[] =>
   tree(cwd).map((path) => {
     try {

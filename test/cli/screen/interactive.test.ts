@@ -233,7 +233,7 @@ describe("in a pipe", () => {
         cwd,
         input: "The\nIt\n",
         onOutput: (stdout, kill) => {
-          // Only once: a second signal would end the program at once.
+          // The signal is sent only once, because a second signal would end the program at once.
           if (sent || stdout.length <= 10) return;
           sent = true;
           kill("SIGINT");

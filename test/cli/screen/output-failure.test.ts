@@ -81,7 +81,8 @@ describe.skipIf(noFullDevice !== "")(`where the disk is full${noFullDevice}`, ()
 
 const noLimit = onWindows ? " (Windows has no limit for the size of a file)" : "";
 
-// A file at its size limit accepts the beginning of a write, and nothing after that.
+// If a write would make a file exceed the size limit, the file accepts only the beginning of this write, and nothing
+// after that.
 test.skipIf(onWindows)(`a write that is cut short is not taken for a whole one${noLimit}`, async () => {
   const whole = await cli(["train", "--help-all"], { cwd });
   expect(whole.stdout.length).toBeGreaterThan(2048);

@@ -304,8 +304,8 @@ describe.skipIf(!hasScript)(
     afterAll(() => remove());
 
     /**
-     * Runs the program in a terminal of 80 × 30. When `ready` is on the screen, sets the width to `columns`; when the
-     * program has redrawn, types `keys`. Returns the screen at this moment and at the end.
+     * Runs the program in a terminal of 80 × 30. When `ready` is on the screen, sets the width to `columns`. When the
+     * program has redrawn, types `keys`. Returns the screen after the redraw and at the end.
      */
     const resized = (
       args: readonly string[],

@@ -49,7 +49,7 @@ const boundedSchemas = (): readonly Record<string, unknown>[] => {
       compileConstraint({ kind: "jsonSchema", schema }, tokenizer);
       found.push(schema);
     } catch {
-      // None, or one with a keyword whose opposite is not known.
+      // No value meets this schema, or it has a keyword whose opposite is not known.
     }
   }
   return found;

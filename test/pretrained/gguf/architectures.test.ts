@@ -33,7 +33,10 @@ const written = async (config: ModelConfig) => {
   return { values, bytes: join(parts) };
 };
 
-/** The configuration without the rule for initial weights, which no file contains; numbers rounded to float32. */
+/**
+ * The configuration without the rule for initial weights, because no file contains this rule. Numbers are rounded to
+ * float32.
+ */
 const comparable = ({ initStd: _, zeroProjections: __, ...config }: ModelConfig): unknown =>
   JSON.parse(JSON.stringify(config, (_, value: unknown) => (typeof value === "number" ? Math.fround(value) : value)));
 

@@ -61,7 +61,8 @@ it("a request that takes too long ends: a stream with an error, an answer with 5
     server.post("/v1/completions", endless),
   ]);
   const error = { message: "a request must end within 0.2 s; it did not; try fewer tokens", code: "timeout" };
-  // On a very slow machine, the time may be over before the stream has begun; then the whole body is the error.
+  // On a very slow machine, the time limit may be reached before the stream has begun. Then the whole body is the
+  // error.
   const text = await stream.text();
   expect(JSON.parse(dataOf(text).at(-1) ?? text)).toMatchObject({ error });
   expect(whole).toMatchObject({ status: 504, body: { error } });

@@ -171,7 +171,7 @@ export const AttentionView = ({ model, text, all }: Viewed) => {
           {shownTo < time && (
             <p class="soft about">
               Small maps show the first {count(shownTo)} of {count(time)} tokens
-              {shape.isCausal ? ". Later tokens do not change them." : "."}
+              {shape.isCausal ? ". Later tokens do not change these maps." : "."}
             </p>
           )}
           {overview.value !== undefined && (
