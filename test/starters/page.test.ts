@@ -173,7 +173,7 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page in Java
       await tab.until(`/^[1-9]\\d*$/.test(${textOf("step")})`);
       await tab.press("Escape");
       await tab.until(`${textOf("train")} === "Train"`);
-      expect(await tab.evaluate(textOf("status"))).toMatch(/^Stopped before its loss was measured/u);
+      expect(await tab.evaluate(textOf("status"))).toMatch(/^Stopped before the loss was measured/u);
     });
   });
 

@@ -192,8 +192,8 @@ export const AttentionView = ({ model, text, all }: Viewed) => {
             {isGrouped && (
               <p class="soft about">
                 {count(to - from)} tokens do not fit on a screen. Each cell covers {count(sizeOf(answer.rows[0]))} by{" "}
-                {count(sizeOf(answer.rows[0]))} tokens. Its value is the mean over its rows of the sum over its columns.
-                Choose at most {mostCells} tokens to see each one. A map has at most 2,048 tokens.
+                {count(sizeOf(answer.rows[0]))} tokens. A cell shows the attention summed over its columns and averaged
+                over its rows. Choose at most {mostCells} tokens to see each one. A map has at most 2,048 tokens.
               </p>
             )}
             <div class="map-and-list">
