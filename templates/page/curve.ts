@@ -9,7 +9,7 @@ const namespace = "http://www.w3.org/2000/svg";
 
 interface Point {
   readonly step: number;
-  /** Nats per token. */
+  /** In nats per token. */
   readonly loss: number;
 }
 

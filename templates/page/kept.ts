@@ -62,7 +62,7 @@ export const download = (run: RunFiles): void => {
   link.href = URL.createObjectURL(zipFolder(runToFolder(run), "foretoken-run"));
   link.download = "foretoken-run.zip";
   link.click();
-  // After the download has begun.
+  // The address must stay valid until the download has begun.
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 };
 

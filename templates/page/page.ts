@@ -126,7 +126,7 @@ const showButtons = (): void => {
   trainButton.disabled = isStopped || waits(trainButton);
   goOnButton.disabled = isStopped || run === undefined || waits(goOnButton);
   writeButton.disabled = run === undefined || waits(writeButton);
-  // Highlights the likely next button: after a change of the text, this is "Train".
+  // Highlights the button that the user will probably press next. After a change of the text, this is "Train".
   const isLearned = run !== undefined && textBox.value === shownText(run);
   for (const [button, isNext] of [
     [trainButton, !isLearned],

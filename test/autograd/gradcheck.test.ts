@@ -234,7 +234,7 @@ describe("the gradient check itself", () => {
         const p = gelu(context, a, "none");
         const z = gelu(context, inputOf(tensors, "b"), "none");
         const m = secondUse(context, a, z);
-        // In the backward pass z, p and m all get the cotangent as one shared array; z gets more gradients while p is
+        // In the backward pass, z, p and m all get the cotangent as one shared array. z gets more gradients while p is
         // still waiting.
         return add(context, add(context, z, p), m);
       };

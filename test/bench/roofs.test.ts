@@ -61,6 +61,6 @@ it("passes bytes at the rate of the largest size measured that is not above thei
   expect(passingTime({ levels }, 1000, 2000, 0)).toBeCloseTo(10);
   expect(passingTime({ levels }, 16 * mebibyte, 600, 0)).toBeCloseTo(10);
   expect(passingTime({ levels }, 64 * mebibyte, 0, 300)).toBeCloseTo(20);
-  // 300 bytes are copied, which counts as 600 (read and written); 300 more are read.
+  // 300 bytes are copied, which counts as 600 bytes, because they are read and written. Another 300 bytes are read.
   expect(passingTime({ levels }, 64 * mebibyte, 600, 300)).toBeCloseTo(20 + 10);
 });

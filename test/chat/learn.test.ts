@@ -98,7 +98,7 @@ describe("a conversation to learn from", () => {
   });
 
   it("is divided where the template writes earlier answers in another form", async () => {
-    // Some templates keep only the thinking of the last answer; this one does too.
+    // Some templates keep only the thinking of the last answer. This template is one of them.
     const forgetful = turns.replace(
       "{{ message.content }}",
       "{% if loop.last or message.role != 'assistant' %}{{ message.content }}{% else %}{{ message.content.split('/')[1] }}{% endif %}",

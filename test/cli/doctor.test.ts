@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => remove());
 
-/** Statuses, facts and advice of the checks of a run's or a model's files, by name. */
+/** Results of the checks of a run's or a model's files, by the name of the check: status, facts and advice. */
 const checked = (path: string) => checksOf(join(cwd, path));
 
 /** Changes a file temporarily. */

@@ -92,7 +92,10 @@ const rowScores = (
   return { weights, scoreError: sumError(headDim + 4) * largest };
 };
 
-/** Relative rounding error of an operand of a product: half the distance of two bfloat16 numbers, or 0. */
+/**
+ * Relative rounding error of an operand of a product: half the distance of two bfloat16 numbers. It is 0 if the operand
+ * is not rounded.
+ */
 const operandError = (operand: Operand): number => (operand === asGiven ? 0 : epsilon.bfloat16 / 2);
 
 /**

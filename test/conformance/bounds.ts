@@ -186,8 +186,8 @@ export const layerBounds: Bounds<
       for (let c = 0; c < channels; c++) total += Math.abs(at(x, r * channels + c));
       return (sumError(channels) * total) / channels;
     };
-    // var = mean of squared deviations. An error δ of the mean adds δ²; its other effect, 2δ·u·…, is covered by
-    // sumError.
+    // var is the mean of squared deviations. An error δ of the mean adds δ² to var. The other effect of δ is 2δ·u·…,
+    // which sumError covers.
     const rstdError = (r: number): number => sumError(channels) + (meanError(r) * at(rstd, r)) ** 2;
     const errors = Array.from(mean, (_, r) => ({ mean: meanError(r), rstd: rstdError(r) }));
     const errorsOf = (r: number) => errors[r] as { mean: number; rstd: number };

@@ -101,7 +101,7 @@ describe("the suite notices", () => {
         const wrong = view.storage.dtype === "int32" ? Int32Array.of(123) : Float32Array.of(0.123);
         backend.write(view.storage, wrong, view.offset - 1);
       };
-      // Only samples whose call has this buffer.
+      // Tries only samples whose call has this buffer.
       const has = ({ buffers }: { readonly buffers: object }) => (buffers as Record<string, unknown>)[name] !== null;
       const found = await failures({ ...backend, run }, kernel, 1, has);
       expect(found.join("\n"), name).toContain("outside of every buffer");
@@ -117,7 +117,7 @@ describe("the suite notices", () => {
     expect(await failures(withInputsOf(8, backend), kernel, most(kernel))).toHaveLength(most(kernel));
   });
 
-  // Rounding to bfloat16 may add a relative error of 2⁻⁸; truncating to six bits may add up to 2⁻⁵.
+  // Rounding to bfloat16 may add a relative error of 2⁻⁸. Truncating to six bits may add up to 2⁻⁵.
   test.for(multiplyingKernels)("a %s of bfloat16 with inputs of a quarter of that precision", async (kernel) => {
     const exact = await openReference({ dtype: "bfloat16" });
     const messages = await failures(withInputsOf(6, exact), kernel, most(kernel));

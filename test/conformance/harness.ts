@@ -78,7 +78,7 @@ const stored = (values: Float64Array, dtype: ActivationDType): Float32Array => {
 
 const memories: ArrayBuffer[] = [];
 
-/** Memory for the storage with this number, reused by every call, because the system provides new memory slowly. */
+/** Memory for the storage with this number. Every call uses it again, because the system provides new memory slowly. */
 const memoryFor = (root: number, bytes: number): ArrayBuffer => {
   const known = memories[root];
   if (known !== undefined && known.byteLength >= bytes) return known;
@@ -186,7 +186,10 @@ const hostArgs = <K extends KernelName>(
   return args as unknown as HostArgs<K>;
 };
 
-/** For each storage that the kernel writes: its expected contents, and the tolerance of each element. 0 means exact. */
+/**
+ * The expected contents of each storage that the kernel writes, and the tolerance of each element. A tolerance of 0
+ * means exact.
+ */
 type Expected = ReadonlyMap<string, { readonly wanted: HostArray; readonly tolerances: Float64Array }>;
 
 // Compiled kernels may flush values below float32's normal range to 0. Such a value is multiplied only by factors of
@@ -234,7 +237,7 @@ const expected = async <K extends KernelName>(
     const wanted = contents.get(place.root) as HostArray;
     const known = result.get(place.root);
     const tolerances = known?.tolerances ?? new Float64Array(wanted.length);
-    // All backends return float32, so the kept results are float32 too: half the memory.
+    // All backends return float32. So the kept results are float32, too, which halves their memory.
     const kept = known?.wanted ?? (wanted instanceof Float64Array ? new Float32Array(wanted) : wanted);
     result.set(place.root, { wanted: kept, tolerances });
     const rounded = activations === "bfloat16" && planned.roots.find((root) => root.name === place.root)?.activation;
@@ -251,7 +254,7 @@ const expected = async <K extends KernelName>(
   return result;
 };
 
-/** For messages: which buffer contains an element of a storage, and the element's index in this buffer. */
+/** For messages: the buffer that contains an element of a storage, and the index of the element in this buffer. */
 const locate = ({ places }: Plan, root: string, i: number): string => {
   for (const [name, place] of Object.entries(places)) {
     if (place.root === root && i >= place.offset && i < place.offset + place.length)

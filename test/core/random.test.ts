@@ -92,7 +92,7 @@ describe("randomStream", () => {
     const bound = 2 ** 53;
     const large = take(2_000, () => integer(bound));
     expect(large.every((value) => Number.isSafeInteger(value) && value >= 0 && value < bound)).toBe(true);
-    // All low bits are used: about half of the numbers are odd.
+    // The random numbers use all low bits, so about half of the numbers are odd.
     const odd = large.filter((value) => value % 2 === 1).length;
     expect(Math.abs(odd - 1_000)).toBeLessThan(5 * Math.sqrt(2_000 / 4));
   });

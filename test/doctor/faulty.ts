@@ -8,7 +8,7 @@ import type { Form } from "#foretoken/doctor/model/forms.js";
 /** The arguments of a call of any kernel, by name. */
 export type Args = Readonly<Record<string, unknown>>;
 
-/** Called instead of the backend's `run`; the argument `run` is the backend's own function. */
+/** Called instead of the backend's `run`. The argument `run` is the original function of the backend. */
 export type Fault = (kernel: string, args: Args, run: (kernel: string, args: Args) => void, inner: Backend) => void;
 
 /** `inner`, with a fault. */

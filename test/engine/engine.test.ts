@@ -225,9 +225,9 @@ forEachBackend(
           }).ended;
         const before = engine.counts().computed;
         await write(80, 64);
-        // Each token is computed once; the logits of the last token are not needed.
+        // Each token is computed once. The logits of the last token are not needed.
         expect(engine.counts().computed - before).toBe(100 + 79);
-        // With one block, keys and values depend only on tokens and positions, so a window that is computed again has
+        // With one block, keys and values depend only on tokens and positions. So a window that is computed again has
         // nearly the same logits.
         const text = [...ids, ...seen.map(greedy)];
         for (const at of [129, 150, 170]) {

@@ -68,7 +68,7 @@ describe.skipIf(missing !== undefined)(`the notebook in Deno${missing === undefi
     expect(curves?.displayed[0]?.[1]).toMatch(/<title>Loss of names<\/title>[\s\S]*at step \d+ of 600/u);
     expect(written?.printed.split(", ")).toHaveLength(12);
     expect(lens?.displayed[0]?.[1].match(/<tr>/gu)).toHaveLength(5);
-    // Two heads over nine letters; no letter attends to a later one.
+    // There are two heads over nine letters. No letter attends to a later letter.
     expect(attention?.displayed[0]?.[1].match(/<rect /gu)).toHaveLength((2 * (9 * 10)) / 2);
   });
 });

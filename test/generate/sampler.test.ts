@@ -135,14 +135,14 @@ describe("a draw", () => {
         const mean = draws * (expected.probabilities[i] as number);
         return sum + ((counts.get(id) ?? 0) - mean) ** 2 / mean;
       }, 0);
-      // 99.9th percentile of χ² with seven degrees of freedom. The seed is fixed: this does not fail by chance.
+      // 99.9th percentile of χ² with seven degrees of freedom. The seed is fixed, so the test does not fail by chance.
       expect(chiSquare).toBeLessThan(24.32);
     }
   });
 });
 
 describe("for any logits", () => {
-  // Small integers: ties are common.
+  // The logits are small integers, so ties are common.
   const logitsArbitrary = fc
     .array(fc.integer({ min: -6, max: 6 }), { minLength: 1, maxLength: 24 })
     .map((values) => Float32Array.from(values));

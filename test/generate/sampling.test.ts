@@ -110,7 +110,8 @@ describe("filters", () => {
   it("act in the order that is given", () => {
     const sampling = { ...plainSampling, temperature: 4, topP: 0.6 };
     const last: FilterName[] = ["topP", "topK", "minP", "typicalP", "temperature"];
-    // Before the temperature, two tokens reach 0.6; after it, three of the five tokens do.
+    // If top-p comes before the temperature, two tokens reach 0.6. If it comes after the temperature, three of the five
+    // tokens are needed.
     expect(filterCandidates(logits, sampling, last).ids).toEqual([0, 1]);
     expect(filterCandidates(logits, sampling).ids).toEqual([0, 1, 2]);
     const { probabilities } = filterCandidates(logits, sampling, last);

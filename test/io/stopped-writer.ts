@@ -12,12 +12,12 @@ type Call = (...args: never[]) => unknown;
 interface Writer {
   /** Number of operations so far. */
   done: number;
-  /** Number of the operation before which it stops; the first is 1. */
+  /** Number of the operation before which the writer stops. The first operation has number 1. */
   readonly last: number;
   readonly stop: () => void;
-  /** The files that it has opened; the end of a process would close them. */
+  /** The files that the writer has opened. If the process ended, the system would close them. */
   readonly files: FileHandle[];
-  /** Unfinished files and folders that it has created; their names contain the number of this process. */
+  /** Unfinished files and folders that the writer has created. Their names contain the number of this process. */
   readonly unfinished: Set<string>;
 }
 

@@ -11,7 +11,7 @@ describe("the reference, made from the docstrings", () => {
   let folder = "";
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "foretoken-docs-"));
-    // A missing docstring or a broken link is an error; typedoc.json says so.
+    // In typedoc.json, a missing docstring or a broken link is an error.
     await promisify(execFile)(process.execPath, [join(root, "scripts/docs/reference.mjs"), folder]);
   });
   afterAll(() => rm(folder, { recursive: true }));

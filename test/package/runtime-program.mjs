@@ -91,7 +91,7 @@ const stopAndResume = async () => {
     if (event.type === "done") reason = event.reason;
   }
   const before = weightsOf(out);
-  // The loop is left in the middle: nothing is saved, and the folder can be used again.
+  // The program leaves the loop in the middle. So nothing is saved, and the folder can be used again.
   for await (const event of train(again)) if (event.type === "step") break;
   await lossesOf(again);
   return { reason, others, isStopped: before !== weightsOf(out), weights: weightsOf(out) };

@@ -60,7 +60,7 @@ describe.skipIf(missing !== undefined)(
         "picocolors",
         "zod",
       ];
-      // Files of the hub's library; some are for its own program, which is never run.
+      // Files of the hub's library. Some of these files are for the library's own program, which is never run.
       const ofHub = ["@huggingface/blake3-jit", "@huggingface/tasks", "@huggingface/xetchunk-wasm", "gearhash-jit"];
       const ofItsProgram = [
         "ansi-regex",
@@ -128,7 +128,7 @@ describe.skipIf(missing !== undefined)(
     `,
       );
       const { stdout, stderr, status } = await run("node run.mjs");
-      // The notice comes once, although the program trains and loads a model; the second line is Node's.
+      // The program trains and loads a model, but the notice comes only once. The second line is from Node.
       const [warning = "", ...rest] = stderr.trim().split("\n");
       expect(warning.replace(/^\(node:\d+\) /u, "")).toBe(
         canHaveNative ? `[FORETOKEN_NO_NATIVE_KERNELS] ForetokenWarning: ${advice}` : "",

@@ -122,7 +122,7 @@ describe("score", () => {
     expect(tokens.some((token) => token.text === "")).toBe(true);
     const end = cut.endOfText as number;
     expect((await speaker.score([end, 65])).tokens.map((token) => token.text)).toEqual(["<|endoftext|>", "A"]);
-    // Only the first byte of a character.
+    // The second token is only the first byte of a character.
     expect((await speaker.score([65, 0xc3])).tokens.map((token) => token.text)).toEqual(["A", "\uFFFD"]);
   });
 

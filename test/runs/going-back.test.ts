@@ -313,7 +313,7 @@ describe("checkpoints that are kept", () => {
     expect(await readdir(out)).not.toContain("checkpoint-6-set-aside");
     await resume(join(out, "checkpoint-4"), { stopAt: 7, backend: "reference" });
     expect(await hashesOf(out, "checkpoint-6-set-aside")).toEqual(former);
-    // It has the same plan, so it can be resumed.
+    // This checkpoint has the same plan, so the run can be resumed from it.
     const [, step] = await resume(join(out, "checkpoint-6-set-aside"), { stopAt: 7 });
     expect(step).toMatchObject({ type: "step", step: 7 });
   });

@@ -34,7 +34,7 @@ test("the lesson is a folder of files that name each other by relative addresses
     await readFile(new URL("../../dist/foretoken.browser.js", import.meta.url), "utf8"),
   );
   expect((await readFile(join(folder, "moby-dick.txt"), "utf8")).startsWith("Call me Ishmael.")).toBe(true);
-  // It may write into its own folder again, but not next to a foreign file.
+  // The build may write into its own folder again, but not next to a foreign file.
   await buildLesson(folder);
   await writeFile(join(folder, "CNAME"), "example.org");
   await expect(buildLesson(folder)).rejects.toThrow(

@@ -4,7 +4,7 @@ import type { Failure, RunListAnswer, RunPlan, RunSeries } from "#foretoken/serv
 import { eventsOf, firstEvent, notesOf, type ServerEvent, smallRun, useStudio } from "./studio.ts";
 
 const page = useStudio();
-/** So many steps that a run continues until it is stopped. */
+/** With so many steps, a run continues until it is stopped. */
 const endless = 1_000_000;
 
 const isStep =
@@ -170,7 +170,7 @@ test("a run is stopped, saved and resumed; meanwhile no other one begins", async
   expect(await page.post("runs/stopped/stop", {})).toEqual({ status: 200, body: { name: "stopped" } });
   const { step } = await page.until("stopped", ({ owner }) => owner === null);
   expect(await page.summary("stopped")).toMatchObject({ state: "interrupted", hasCheckpoint: true });
-  // No page is connected: the run continues anyway.
+  // No page is connected, but the run continues.
   expect((await page.post("runs/stopped/resume", {})).status).toBe(200);
   await firstEvent(await page.stream("runs/stopped/events?after=0"), isStep(step + 5));
   await page.post("runs/stopped/stop", {});

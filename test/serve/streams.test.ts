@@ -237,7 +237,8 @@ test("who does not read is sent no more than the system holds", async () => {
   socket.pause();
   socket.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   await vi.waitFor(() => expect(made).toBeGreaterThan(0), { timeout: 20_000 });
-  // Waits until nothing more is generated for a thousand turns of the event loop: then the kernel's buffers are full.
+  // Waits until nothing more is generated for a thousand turns of the event loop. Then the buffers of the operating
+  // system are full.
   for (let same = 0, last = made; same < 1000 && made < 200; same = made === last ? same + 1 : 0) {
     last = made;
     await new Promise((resolve) => setImmediate(resolve));

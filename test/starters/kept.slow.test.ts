@@ -44,7 +44,7 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
       await steps.fill("200");
       await box.fill(text);
       await page.getByRole("button", { name: "Train" }).click();
-      // The checkpoint is stored; the few steps after it are lost.
+      // The checkpoint is stored, but the few steps after it are lost.
       await page.locator("#table tr").nth(1).waitFor({ state: "attached" });
       await page.reload();
       await says("Stored in your browser: step");
@@ -64,7 +64,7 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
         .waitFor();
       await page.keyboard.press("Escape");
 
-      // A new training asks first; it does not begin.
+      // A new training does not begin at once. The page asks first.
       const train = page.getByRole("button", { name: "Train", exact: true });
       const question = page.getByRole("dialog", { name: "This replaces the run in your browser (step" });
       for (const refuse of [

@@ -15,7 +15,7 @@ export interface Starter {
 }
 
 export interface StarterOptions {
-  /** In JavaScript (`--js`). */
+  /** Whether the starter is in JavaScript (`--js`). */
   readonly js?: boolean;
   /** Without node_modules. */
   readonly bare?: boolean;
@@ -74,7 +74,7 @@ const serverOf = (folder: string): readonly string[] => {
   return existsSync(own) ? [own, "0"] : [join(folder, "node_modules/vite/bin/vite.js"), "--port", "0"];
 };
 
-/** Starts the starter's server on a free port; resolves to its address. */
+/** Starts the starter's server on a free port. Resolves to the address of the server. */
 export const startServer = async (folder: string): Promise<{ address: string; stop: () => Promise<void> }> => {
   const child: ChildProcess = spawn(process.execPath, serverOf(folder), { cwd: folder, stdio: "pipe" });
   const ended = new Promise<void>((resolve) => child.on("close", () => resolve()));

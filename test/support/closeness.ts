@@ -7,7 +7,7 @@ export interface Closeness {
   readonly message: string;
 }
 
-/** Index of the element with the largest error; a NaN counts as an infinite error. */
+/** Index of the element with the largest error. A NaN counts as an infinite error. */
 export const furthest = (
   what: string,
   actual: ArrayLike<number>,

@@ -15,7 +15,7 @@ const haveSameBytes = (a: unknown, b: unknown): true | undefined => {
   return bytesOf(a).equals(bytesOf(b)) || undefined;
 };
 
-// Test files share processes and so share added matchers; without this check each file would add another one.
+// Test files share processes, so they share added matchers. Without this check, each file would add another matcher.
 const mark = Symbol.for("foretoken: equal bytes");
 if (!Reflect.has(globalThis, mark)) expect.addEqualityTesters([haveSameBytes]);
 Reflect.set(globalThis, mark, true);

@@ -13,7 +13,7 @@ const systemError = (code: string, syscall: string, path: string): Error =>
     ...(path === "" ? {} : { path }),
   });
 
-/** Calls that change something at a path. Removing is not in the list, because it never fails: it needs no space. */
+/** Calls that change something at a path. Removing is not in the list, because it needs no space and so never fails. */
 const names = ["mkdir", "rename", "link", "open"] as const;
 
 const isToWrite = (flags: unknown): boolean =>

@@ -105,7 +105,7 @@ export const startMpirun = (
 /** Runs mpirun to its end. */
 export const mpirun = (args: readonly string[], cwd: string): Promise<Outcome> => startMpirun(args, cwd).outcome;
 
-/** Lines that foretoken wrote; mpirun adds lines of its own. */
+/** Lines that foretoken wrote, without the lines that mpirun adds. */
 export const ours = (stderr: string): string[] => stderr.split("\n").filter((line) => line.startsWith("foretoken: "));
 
 /** Whether a process is running. An ended process stays in the list until its parent has asked for its status. */

@@ -81,7 +81,7 @@ export const openAiOptions = {
   ...{ cacheBytes: 2 ** 24, timeLimitMs: 60_000, patienceMs: 30_000, connections: 1024, log: null, version: "1.2.3" },
 } as const;
 
-/** Resolves once the condition is true; its time limit is far longer than needed. */
+/** Resolves once the condition is true. The time limit is far longer than needed. */
 export const until = (isSo: () => Promise<boolean> | boolean, otherwise: string): Promise<void> =>
   vi.waitFor(
     async () => {

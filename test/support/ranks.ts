@@ -25,7 +25,7 @@ export const exploding = {
   },
 };
 
-/** Writes a configuration to a file; returns the flags of a run with it. */
+/** Writes a configuration to a file. Returns the flags of a run with this configuration. */
 export const withConfig = async (
   cwd: string,
   name: string,

@@ -99,7 +99,7 @@ for (const run of [smallRun, smallGroupedRun])
         expect(trainer.sizeOf(step).targets).toBe(targets);
         expect((await trainer.measure(step)).loss).toBeCloseTo(sum / targets, 5);
       }
-      // Also an evaluation of all documents.
+      // The same must be true for an evaluation of all documents.
       const { from, lengths } = drawn.pieces;
       const all = [...from].map((place, i) => [place, lengths[i] as number] as const);
       const { sum, targets } = await naturalLoss(async (ids) => (await lm.logits(ids)).data, all);

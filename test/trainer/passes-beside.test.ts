@@ -65,7 +65,7 @@ forEachBackend(
     it.each(configs)("give the bits of passes one after the other: %s", async (_, config) => {
       const one = await stepsOn(config, undefined, 1);
       expect(await stepsOn(config, { branches: 2, threads: 1 }, 2)).toEqual(one);
-      // More branches than threads, so some threads compute two.
+      // There are more branches than threads, so some threads compute two branches.
       if (passesPerStep(config, "windows") >= 4)
         expect(await stepsOn(config, { branches: 4, threads: 1 }, 3)).toEqual(one);
       expect(await stepsOn(config, { branches: 2, threads: 2 }, 4)).toEqual(one);

@@ -148,7 +148,7 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     await page.getByText("(3 of 3)").waitFor();
     const other = await openPage("/inside?run=single");
     await other.getByText("--keep-last 10").waitFor();
-    // Its text is a text that the run generated.
+    // The page shows a text that the run generated.
     await other.locator(".map-box").waitFor();
   });
 

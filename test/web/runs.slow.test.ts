@@ -91,7 +91,7 @@ describe.skipIf(missingChromium !== undefined)("a page that fills", () => {
     await run(name, 200_000, { evalInterval: 40, checkpointInterval: 1000, sampleTokens: 150 });
     const page = await openPage(`/runs/${name}`, { width });
     await noteShifts(page);
-    // High enough to show everything.
+    // The window is high enough to show everything.
     await page.setViewportSize({ width, height: 3200 });
     await page.reload();
     await untilStep(page, 401);

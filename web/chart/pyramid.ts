@@ -24,7 +24,7 @@ export interface Pyramid {
   readonly bucket: (values: Float64Array, length: number, level: number, index: number) => Extremes;
 }
 
-/** In a comparison with NaN, the other number is chosen. */
+/** If one of the two numbers is NaN, the other number is chosen. */
 const smaller = (values: Float64Array, a: number, b: number): number => {
   const other = values[b] as number;
   return other < (values[a] as number) || Number.isNaN(values[a]) ? b : a;

@@ -1,6 +1,9 @@
 /** Whether a text is code, which is shown in a monospaced font. */
 
-/** The first characters of a text, this number of them, decide. So a growing text keeps its font after that. */
+/**
+ * Number of characters at the beginning of a text that decide whether it is code. So a growing text keeps its font
+ * after that.
+ */
 const decisive = 200;
 /** Minimum number of characters for a decision. */
 const least = 12;

@@ -32,7 +32,7 @@ export const Scroll = ({ label, children, follows }: ScrollProps) => {
     const here = box.current;
     const one = here?.querySelector(".followed");
     if (follows === undefined || here === null || one === null || one === undefined) return;
-    // Not scrollIntoView, because it would also scroll the page.
+    // scrollIntoView is not used, because it would also scroll the page.
     const [outer, inner] = [here.getBoundingClientRect(), one.getBoundingClientRect()];
     if (inner.left < outer.left || inner.right > outer.right - inner.width)
       here.scrollLeft += inner.left - outer.left - (outer.width - inner.width) / 2;

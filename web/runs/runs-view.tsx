@@ -93,7 +93,7 @@ export const RunsView = () => {
     );
   }
   const shown = sorted(filtered(all, filter), sorting);
-  // In the order in which they were selected.
+  // The names stay in the order in which the user selected them.
   const comparable = [...chosen.value].filter((name) => all.some((run) => run.name === name));
   return (
     <section>

@@ -316,7 +316,7 @@ describe.skipIf(wasmMissing !== undefined)("the workers of the WebAssembly backe
     ] as const)
       backend.run("fill", { y: view, n: m * k, value });
     const multiply = () => backend.run("linearForward", { x, w, bias: null, addend: null, y, m, n, k });
-    // Only addresses are needed: nothing is written there.
+    // Only the addresses are used, and nothing is written there.
     const hoard: Storage[] = [];
     for (let length = 2 ** 28; length >= 16; length /= 2) {
       try {

@@ -64,7 +64,7 @@ const interruptedInStep = async () => {
   });
   const { status, stdout } = await outcomeOf(child, (text) => {
     if (asked > 0 || !text.includes("\nrun ")) return;
-    // During the first step.
+    // The signal comes during the first step.
     setTimeout(() => {
       asked = performance.now();
       child.kill("SIGINT");

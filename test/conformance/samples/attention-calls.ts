@@ -181,7 +181,7 @@ export const backward = (given: Case, keeps = false): Sample<"attentionBackward"
   };
 };
 
-/** The backward call with separate arrays and gaps between their rows; the gaps must not change. */
+/** The backward call with separate arrays that have gaps between their rows. The gaps must not change. */
 export const backwardWithGaps = (given: Case): Sample<"attentionBackward"> => {
   const { numbers, buffers } = cached({ ...given, start: 0 });
   const { batch, queries, heads, headDim, queryBatchStride, keyBatchStride } = numbers;

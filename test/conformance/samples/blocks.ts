@@ -5,7 +5,7 @@ import { blank, noise, spoiled } from "../sample.ts";
 
 const { normals, integers } = noise(11);
 
-/** A finite number in binary16: of any size, or near 0.01 for products that are compared with other products. */
+/** A finite number in binary16. It has any size, or is near 0.01 if the product is compared with other products. */
 const halfBits = (word: number, isWild: boolean): number => {
   const sign = (word & 1) << 15;
   const fraction = (word >> 1) & 0x3ff;

@@ -49,7 +49,7 @@ it("alternatives of which some end where others go on are all kept, in a long te
   const optional = grammar('root ::= "a" root "b"? | "a"');
   expect(accepts(optional, `${"a".repeat(900)}${"b".repeat(899)}`)).toBe(true);
   expect(accepts(optional, `${"a".repeat(900)}${"b".repeat(900)}`)).toBe(false);
-  // So long that states are dropped from the cache and computed again.
+  // The text is so long that states are dropped from the cache and computed again.
   const pairs = grammar('root ::= "a" root "b" | "a" root "c" | "a"');
   expect(accepts(pairs, `${"a".repeat(3000)}${"b".repeat(2999)}`)).toBe(true);
   expect(accepts(pairs, `${"a".repeat(3000)}${"b".repeat(3000)}`)).toBe(false);

@@ -47,7 +47,7 @@ const configOf = (name: string): ModelConfig => {
 };
 const [llama, qwen3, olmo2, gemma3] = [configOf("llama"), configOf("qwen3"), configOf("olmo2"), configOf("gemma3")];
 
-/** Architectures whose whole configuration is in the file; GPT-2 always has biases. */
+/** Architectures whose whole configuration is in the file. GPT-2 is not one of them, because it always has biases. */
 const whole = architectureConfigs.filter(([name, , config]) => {
   const { gguf } = architectureOf(config);
   return name !== "gpt2" && gguf !== null && gguf.lacks(config) === null;

@@ -37,7 +37,7 @@ const { newPath } = useFolder();
 const kinds = Object.keys(ggufConfigs) as readonly GgufKind[];
 const open = (bytes: Uint8Array): Promise<GgufPretrained> => pretrainedOfGguf(memorySource(bytes), "model.gguf");
 
-/** The file of a model with other fields and tensors; undefined removes one. */
+/** The file of a model with changed fields and tensors. A value of undefined removes a field or a tensor. */
 const changed = (
   kind: GgufKind,
   fields: Readonly<Record<string, TypedValue | undefined>>,

@@ -57,7 +57,7 @@ const configs: Readonly<Record<string, ModelConfig>> = {
   },
 };
 
-/** In double precision, like the graph in this test. */
+/** The model computes in double precision, like the graph in this test. */
 const modelOf = (config: ModelConfig): LanguageModel => {
   const model = createModel(backend, config, tokenizer.vocabSize, "float64");
   backend.write(model.arena.storage, Float64Array.from(hashedWeights(model.layout)));

@@ -47,7 +47,7 @@ it("a client that leaves frees its texts: of a stream, of a whole answer, and wh
   controller.abort();
   expect(await Promise.all(leave)).toEqual(["AbortError", "AbortError", "AbortError"]);
   await server.untilIdle();
-  // Its pages have been released.
+  // The server has released the pages of the aborted texts.
   expect(await server.metric("foretoken_pages_in_use")).toBe(0);
   expect((await server.post("/v1/completions", asked)).status).toBe(200);
   await until(() => server.log().length === 5, "not all are noted");

@@ -21,7 +21,7 @@ const serving = async (places: readonly string[]): Promise<TestServer> => {
   return server;
 };
 
-/** Request number `i`; the requests have all kinds, lengths and settings. */
+/** Request number `i`. The requests have all kinds, lengths and settings. */
 const requestOf = (i: number): readonly [string, Body] => {
   const many = 4 + (i % 13);
   const sampling = { seed: i, temperature: [0, 0.7, 1][i % 3], top_p: i % 5 === 0 ? 0.9 : 1 };

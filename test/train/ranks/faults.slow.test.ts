@@ -91,7 +91,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("a rank above 0 that fails al
 });
 
 describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that end early"), () => {
-  // More steps than the run can do before it is stopped.
+  // The run is stopped before it can make so many steps.
   const steps = "100000";
   const endless = ["--train.sampleTokens", "0", "--patience", "0"];
   const running = ["--steps", steps, "--eval-interval", "50", "--checkpoint-interval", "10", ...endless];

@@ -66,7 +66,7 @@ export interface Session {
   readonly hasLooked: boolean;
   /** State to resume from after a reload. */
   read(): Promise<KeptSession>;
-  /** Repeats all reports, for a page that does not have them. */
+  /** Sends all reports again, for a page that does not have them. */
   tellAgain(): void;
   close(): void;
 }

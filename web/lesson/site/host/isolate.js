@@ -36,7 +36,7 @@ const startInPage = async (script) => {
     sessionStorage.removeItem("foretoken.isolating");
     return;
   }
-  // Without a secure context there is no service worker. The page then computes with one thread and says so.
+  // Without a secure context, service workers do not exist. The page then computes with one thread and says so.
   if (navigator.serviceWorker === undefined) return;
   await navigator.serviceWorker.register(script);
   await navigator.serviceWorker.ready;
