@@ -165,7 +165,7 @@ test("comments name files that are there", async () => {
   const named = await Promise.all(
     files.flat().map(async (file) => {
       const text = await readFile(file, "utf8");
-      // Not inside a longer path, such as the path of an import.
+      // The pattern does not match inside a longer path, such as the path of an import.
       const paths = /(?<![\w./-])(?:src|native|scripts|test|docs|bench)\/[\w./-]*\.(?:ts|mjs|py|cc|h|md|json)\b/g;
       return (text.match(paths) ?? []).map((name) => ({ file, name }));
     }),

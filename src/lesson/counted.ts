@@ -9,14 +9,20 @@ export interface CountedModel {
 /** All tokens have the same probability, 1/V. */
 export const uniformModel = (vocabSize: number): CountedModel => ({ probability: () => 1 / vocabSize });
 
-/** Probabilities follow the counts of tokens in `ids`. Each count is raised by one, so no token is impossible. */
+/**
+ * The probabilities are proportional to the counts of tokens in `ids`. Each count is raised by one, so no token has a
+ * probability of 0.
+ */
 export const unigramModel = (ids: Int32Array, vocabSize: number): CountedModel => {
   const counts = new Float64Array(vocabSize).fill(1);
   for (const id of ids) counts[id] = (counts[id] ?? 0) + 1;
   return { probability: (_, next) => (counts[next] ?? 0) / (ids.length + vocabSize) };
 };
 
-/** Probabilities follow the counts of tokens after the last token in `ids`. Each count is raised by one. */
+/**
+ * The probabilities are proportional to the counts of the tokens that follow the last token in `ids`. Each count is
+ * raised by one.
+ */
 export const bigramModel = (ids: Int32Array, vocabSize: number): CountedModel => {
   const counts = new Float64Array(vocabSize * vocabSize).fill(1);
   const totals = new Float64Array(vocabSize).fill(vocabSize);
@@ -36,7 +42,7 @@ export const meanLoss = ({ probability }: CountedModel, ids: Int32Array): number
   return nats / (ids.length - 1);
 };
 
-/** Draws `length` tokens one by one. The first follows `start`. */
+/** Draws `length` tokens one by one. The first drawn token follows `start`. */
 export const writeCounted = (
   { probability }: CountedModel,
   vocabSize: number,

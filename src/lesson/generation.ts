@@ -21,7 +21,7 @@ const barsShown = { before: 3, after: 4 };
 const rowsShown = { candidates: 3, draws: 4 };
 /** Maximum number of characters of each of the two texts. */
 const mostWritten = 74;
-/** Number of characters by which the sequence becomes longer than the window. */
+/** By how many characters the sequence exceeds the window. */
 const cropped = 6;
 
 const quoted = (text: string): string => `“${visibleText(text)}”`;
@@ -54,7 +54,7 @@ const candidateBars = ({ tokenizer }: LessonInput, logits: Float32Array, shown: 
   return { kind: "bars", bars, maximum: 1 };
 };
 
-/** Shows how other temperatures and fewer candidates change the probabilities from the same logits. */
+/** Shows the probabilities that the same logits give at other temperatures and with top-k. */
 const temperaturePieces = ({ tokenizer }: LessonInput, logits: Float32Array): readonly Piece[] => {
   const whole: Filtering = { temperature: 1, topK: 0, topP: 1, minP: 0 };
   const ways: readonly { readonly title: string; readonly sampling: Filtering }[] = [
@@ -84,7 +84,7 @@ const temperaturePieces = ({ tokenizer }: LessonInput, logits: Float32Array): re
     { kind: "heading", text: "Temperature and top-k" },
     {
       kind: "prose",
-      text: "The logits are divided by the temperature before the softmax. A low temperature makes likely characters likelier; a high one makes all more equal. Top-k keeps only the k likeliest.",
+      text: "The logits are divided by the temperature before the softmax. A low temperature makes likely characters likelier. A high temperature makes all probabilities more equal. Top-k keeps only the k likeliest characters.",
     },
     {
       kind: "table",
@@ -157,7 +157,7 @@ const drawPieces = (input: LessonInput, ids: readonly number[], drawn: readonly 
     { kind: "heading", text: `Draw and append, at temperature ${sampling.temperature} with top-k ${sampling.topK}` },
     {
       kind: "prose",
-      text: "A random number is drawn. It selects a candidate; likely ones have wider ranges:",
+      text: "A random number selects a candidate. Likelier candidates have wider ranges:",
     },
     ...(first === undefined ? [] : [strip(input, first)]),
     {
@@ -207,9 +207,7 @@ const untrainedRemark = (logits: Float32Array, prompt: string, lastId: number | 
   const favoursLast = candidatesOf(logits, 1).ids[0] === lastId;
   return {
     kind: "prose",
-    text: `Equal probabilities would be ${percent(1 / logits.length)} each: the model is untrained.${
-      favoursLast ? ` It prefers ${itself}, its last input, because the same weights read and write characters.` : ""
-    }`,
+    text: `Equal probabilities would be ${percent(1 / logits.length)} each.${favoursLast ? ` The untrained model prefers ${itself}, its last input, because the same weights read and write characters.` : " The model is untrained."}`,
   };
 };
 
@@ -219,7 +217,7 @@ const answerRemark = ({ tokenizer }: LessonInput, logits: Float32Array, next: st
   const given = probabilities[ids.indexOf(tokenizer.encode(next)[0] ?? 0)] ?? 0;
   return {
     kind: "prose",
-    text: `The text, new to the model, continues with ${quoted(next)}: probability ${percent(given)}.`,
+    text: `The held-out text continues with ${quoted(next)}, which has a probability of ${percent(given)}.`,
   };
 };
 

@@ -41,19 +41,19 @@ export interface LessonOptions {
   readonly signal: AbortSignal;
 }
 
-/** A line needs one token to see, one to predict, and one more to shift by. */
+/** A line needs three tokens: one to see, one to predict, and one more so that x and y have two positions. */
 export const shortestLine = 3;
 
 /** Minimum and maximum number of characters of a line that fits a table. */
 const fitting = { least: 16, most: 44 };
 
 /**
- * Chooses an example from `text`: the first short line, else the first short sentence, else the first short part. Skips
- * lines in capitals, which are headings. Starts after the first line end, because the text before it may be half a
- * sentence.
+ * Chooses an example from `text`: the first short line. If there is none, the first short sentence; if there is none
+ * either, the first short part. Skips lines in capitals, which are headings. Starts after the first line end, because
+ * the text before it may be half a sentence.
  */
 export const lineToShow = (whole: string): string => {
-  // The beginning is enough to find a line, and avoids a search through a very long line.
+  // A search in the beginning is enough, and does not go through a very long line.
   const text = whole.slice(0, 2 ** 20);
   const isFitting = (line: string): boolean => {
     if (line.length > 2 * fitting.most) return false;
@@ -62,8 +62,8 @@ export const lineToShow = (whole: string): string => {
   };
   const lines = text.slice(text.indexOf("\n") + 1).split("\n");
   const sentences = (): readonly string[] =>
-    // The pattern also accepts the end of the line. Otherwise the search would restart at every character of a long
-    // line.
+    // The pattern also matches a sentence that ends with the line. Otherwise the search would restart at every
+    // character of a long line.
     lines.flatMap((line) => line.match(/[^.!?]+(?:[.!?]+|$)/gu) ?? []).filter((s) => /[.!?]$/u.test(s));
   const found =
     lines.map((line) => line.trim()).find(isFitting) ??

@@ -45,7 +45,7 @@ const exampleOf = (characters: readonly string[]): number => {
   return found === -1 ? Math.max(0, characters.length - 2) : found;
 };
 
-/** Number of candidates in the table, in addition to the right one. */
+/** Number of candidates in the table, without the actual next character. */
 const likeliest = 2;
 const dots = (columns: number): readonly Text[] => ["…", ...Array.from({ length: columns - 1 }, () => "")];
 
@@ -174,7 +174,7 @@ interface Guesser {
 
 const writing = { length: 60, temperature: 1, topK: 0 };
 
-/** Common prompt of all guessers: the beginning of a line, if the text has lines. */
+/** Prompt that all guessers continue: the beginning of a line, if the text has lines. */
 const promptOf = ({ corpus, tokenizer, valIds }: LessonInput): string =>
   corpus.val.includes("\n") ? "\n" : tokenizer.token(valIds[0] ?? 0);
 
@@ -243,7 +243,7 @@ async function* losses(input: LessonInput, size: LessonSize): Lesson {
     const { steps } = learner.config.train;
     yield {
       kind: "prose",
-      text: `Three simple guessers use counts from ${count(trainIds.length)} characters of ${corpus.name}. Uniform: all ${tokenizer.vocabSize} characters are equally likely. Unigram: a character is as likely as it is frequent. Bigram: as likely as it is frequent after the previous character (every count plus one). A model of ${count(model.layout.count)} parameters trains on the same characters for ${count(steps)} steps. Losses on held-out text, while the model learns:`,
+      text: `Three simple guessers use counts from ${count(trainIds.length)} characters of ${corpus.name}. Uniform: all ${tokenizer.vocabSize} characters are equally likely. Unigram: a character that is frequent is likely. Bigram: a character that is frequent after the previous character is likely. (Every count is raised by one.) A model of ${count(model.layout.count)} parameters trains on the same characters for ${count(steps)} steps. Losses on held-out text, while the model learns:`,
     };
     const compared = guessers.slice(1).map(({ name, loss }) => ({ name, loss }));
     const heldOut = measureTokens(held, tokenizer);
@@ -265,7 +265,7 @@ async function* losses(input: LessonInput, size: LessonSize): Lesson {
     kind: "prose",
     text: [
       {
-        text: `Mean losses on ${measuredOn} held-out characters. bits = nats / ln 2. Choices = e^nats, the perplexity: a guess among this number of equally likely characters is equally hard. `,
+        text: `Mean losses on ${measuredOn} held-out characters. bits = nats / ln 2. Choices = e^nats, the perplexity: guessing among this many equally likely characters would be equally hard. `,
       },
       {
         text: `A loss of 1.5 is like ${choices(1.5)} equal choices, 1.0 like ${choices(1)}`,

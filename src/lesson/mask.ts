@@ -9,7 +9,7 @@ import { createLearner, type Learner, lessonSize, recentLoss, trainTogether, wit
 import { knowsByHeart } from "./small-model-config.ts";
 import { dictionaryOf, hasWords, shortestWord, type WordShare, wordShare } from "./words.ts";
 
-/** Number of positions and of window characters in the table. */
+/** The table shows this number of positions, and this number of characters of the window. */
 const shown = { positions: 4, characters: 16 };
 
 /** Tokens of a window that position i sees. The answer is in brackets if position i sees it. */
@@ -50,7 +50,7 @@ const trainingRemark = (causal: Learner, cheater: Learner, uniform: number): Tex
   const [honest, cheated] = [recentLoss(causal), recentLoss(cheater)];
   const figures = `At the end the loss is ${nats(honest)} nats with the mask and ${nats(cheated)} without. `;
   if (cheated >= honest / 4) {
-    // Only memorising reaches a loss this low.
+    // Only a model that has memorised its text reaches a loss this low.
     return honest < uniform / 4
       ? `${figures}Both losses are low: the text is so short that a model learns it by heart even with the mask. A longer text shows the difference.`
       : `${figures}After so few steps, the model without a mask has not learned to copy yet.`;
@@ -75,7 +75,7 @@ interface Outcome {
   readonly words: WordShare | undefined;
 }
 
-/** Maximum number of characters of a sample that are shown. */
+/** A shown sample has at most this number of characters. */
 const charactersShown = 180;
 
 const outcomeOf = async (
@@ -95,12 +95,12 @@ const outcomeOf = async (
 };
 
 const wordsCounted = (outcomes: readonly Outcome[], { size }: ReadonlySet<string>): string =>
-  `Dictionary words: words of ${shortestWord} or more letters in the ${outcomes.map(({ text }) => [...text].length)[0]} characters written that are among the ${count(size)} different words of the training text. `;
+  `A dictionary word has ${shortestWord} or more letters and is one of the ${count(size)} different words of the training text. These words are counted in the ${outcomes.map(({ text }) => [...text].length)[0]} characters that each model wrote. `;
 
 const shareText = ({ words, known, share }: WordShare): string =>
   words === 0 ? "no words" : `${known} of ${words} (${percent(share, 0)})`;
 
-/** States that the masked model has memorised its text. Undefined if it has not. */
+/** States that the model with the mask has memorised its text. Undefined if it has not. */
 const byHeartText = ({ learner, asTrained }: Outcome, uniform: number): string | undefined => {
   const training = recentLoss(learner);
   if (!knowsByHeart(training, asTrained)) return undefined;
@@ -124,7 +124,7 @@ const outcomePieces = (
     { kind: "heading", text: "What each model writes" },
     {
       kind: "prose",
-      text: `Both continue “${visibleText(corpus.prompt)}”, with seed ${seed} at temperature ${generateDefaults.temperature}. While a model writes, position i+1 is still empty: there is nothing to copy. In training, only the last of the ${contextLength} positions of a window had nothing to copy.`,
+      text: `Both continue “${visibleText(corpus.prompt)}”, with seed ${seed} at temperature ${generateDefaults.temperature}. While a model writes, position i+1 is still empty: there is nothing to copy. In training, a window had ${contextLength} positions, and only the last position had nothing to copy.`,
     },
     {
       kind: "columns",
@@ -179,7 +179,7 @@ export async function* maskLesson(input: LessonInput, size = lessonSize(input.ba
       yield { kind: "heading", text: "The same model, trained twice" };
       yield {
         kind: "prose",
-        text: `${count(layout.count)} parameters, the same first weights, the same ${steps} batches of ${batchSize} windows of ${config.contextLength} characters of ${corpus.name}. Only the mask differs. The two models train alternately, one step each:`,
+        text: `Both models have ${count(layout.count)} parameters and the same initial weights. Both read the same ${steps} batches of ${batchSize} windows from ${corpus.name}. A window has ${config.contextLength} characters. Only the mask differs. The two models train alternately, one step each:`,
       };
       yield* trainTogether(input, "mask", [causal, cheater]);
       yield { kind: "pause" };

@@ -68,7 +68,7 @@ const pairsOfLine = ({ line, isReadersLine, corpus, tokenizer }: LessonInput): r
       text: [
         { text: `“${visibleText(line)}”`, emphasis: "strong" },
         {
-          text: ` has ${characters.length} characters: ${pairs} pairs. Each of the ${tokenizer.vocabSize} characters of ${corpus.name} has a number, its token id. The model reads only these.`,
+          text: ` has ${characters.length} characters: ${pairs} pairs. Each of the ${tokenizer.vocabSize} characters of ${corpus.name} has a number, its token id. The model reads only these ids.`,
         },
       ],
     },
@@ -85,7 +85,7 @@ const pairsOfLine = ({ line, isReadersLine, corpus, tokenizer }: LessonInput): r
   ];
 };
 
-/** Number of passes over which the time of one pass is averaged. */
+/** The time of one pass is the mean over this number of passes. */
 const repeats = 10;
 
 interface Comparison {
@@ -168,11 +168,11 @@ const comparisonPieces = ({ corpus, backend }: LessonInput, found: Comparison): 
       kind: "prose",
       text: [
         {
-          text: `One pass gives the same ${time} losses, ${agreement}, ${ratio.toFixed(ratio < 10 ? 1 : 0)} times as fast`,
+          text: `One pass gives the same ${time} losses (${agreement}) and is ${ratio.toFixed(ratio < 10 ? 1 : 0)} times as fast`,
           emphasis: "strong",
         },
         {
-          text: ` (their mean: ${onePassLoss.toFixed(4)} and ${manyPassesLoss.toFixed(4)} nats). For training, one pass gives ${time} examples. This works because position t sees only tokens 0 to t. The causal mask ensures it: npx foretoken lesson mask.`,
+          text: `. The mean loss is ${onePassLoss.toFixed(4)} nats in one pass and ${manyPassesLoss.toFixed(4)} nats in ${time} passes. For training, one pass gives ${time} examples. This works because position t sees only tokens 0 to t. The causal mask ensures this; see npx foretoken lesson mask.`,
         },
       ],
     },

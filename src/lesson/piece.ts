@@ -15,7 +15,7 @@ export type Text = string | readonly Span[];
 export interface Column {
   readonly title: string;
   readonly align: "left" | "right";
-  /** Whether cells are cut to one line if there is no room. Other cells continue on further lines. */
+  /** Whether a cell that is too long is cut to one line. Otherwise the cell continues on further lines. */
   readonly cut?: true;
 }
 
@@ -31,7 +31,10 @@ export interface Bar {
 export interface Curve {
   readonly name: string;
   readonly points: readonly { readonly step: number; readonly loss: number }[];
-  /** Whether each point is a loss on a whole text. Otherwise points are losses of single batches, which fluctuate. */
+  /**
+   * Whether each point is a loss on a whole text. Otherwise each point is the loss of a single batch, and the losses
+   * fluctuate.
+   */
   readonly measured?: true;
 }
 
@@ -55,9 +58,9 @@ export type Piece =
   /** Lines that keep their form, such as an equation or a sample. Lines that are too long are wrapped. */
   | { readonly kind: "lines"; readonly lines: readonly Text[]; readonly of?: "equation" | "output" | "sequence" }
   | { readonly kind: "table"; readonly columns: readonly Column[]; readonly rows: readonly (readonly Text[])[] }
-  /** Bars from 0 to `maximum`. Default: the longest bar. */
+  /** Bars on a scale from 0 to `maximum`. The default of `maximum` is the value of the longest bar. */
   | { readonly kind: "bars"; readonly bars: readonly Bar[]; readonly maximum?: number }
-  /** Shares side by side. Below them, a mark shows a number in [0, 1). */
+  /** Shares side by side. A mark below the shares shows a number in [0, 1). */
   | { readonly kind: "strip"; readonly shares: readonly Share[]; readonly at: number; readonly shown: string }
   /**
    * Rows of aligned cells, such as a text and the same text shifted. If there is no room, the last cells are left out.
@@ -78,7 +81,7 @@ export type Piece =
       readonly curves: readonly Curve[];
       readonly levels: readonly Level[];
       readonly steps: number;
-      /** Height of the plot in lines. Set where a lesson has little room. */
+      /** Height of the plot in lines. A lesson sets it if there is little room. */
       readonly height?: number;
       readonly final: boolean;
     }

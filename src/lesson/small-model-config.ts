@@ -34,13 +34,16 @@ export const compiledSize: LessonSize = {
   measured: Number.POSITIVE_INFINITY,
 };
 
-/** Maximum number of held-out characters in repeated evaluations during training. This gives two reliable digits. */
+/**
+ * In the repeated evaluations during training, at most this number of held-out characters is measured. This gives two
+ * reliable digits.
+ */
 export const mostMeasured = 6000;
 
-/** A model memorises at least parts of a text with fewer characters. */
+/** If a text has fewer characters than this, a model memorises at least parts of the text. */
 export const shortText = 5000;
 
-/** Minimum gap between held-out and training loss, in nats, of a model that has memorised its text. */
+/** A model has memorised its text if the held-out loss is larger than the training loss by at least this, in nats. */
 const byHeartGap = 0.4;
 
 /** Whether a model has memorised its text. Both losses are in nats per character. */

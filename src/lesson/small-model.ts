@@ -52,15 +52,21 @@ export const createLearner = (input: LessonInput, size: LessonSize, name: string
 };
 
 export interface ChartOptions {
-  /** Levels in addition to the untrained loss. */
+  /** Horizontal lines in addition to the loss of the untrained model. */
   readonly compared?: readonly Level[];
   /** Height of the plot in lines, if there is little room. */
   readonly height?: number;
-  /** If given, curves are losses on this text, measured during training. Otherwise curves are losses of the steps. */
+  /**
+   * If given, the curves show losses on this text, measured during training. Otherwise they show the losses of the
+   * steps.
+   */
   readonly heldOut?: MeasuredTokens;
 }
 
-/** Number of charts during a training: with losses of the steps, and with measured held-out losses. */
+/**
+ * How often the chart is drawn during a training: if it shows losses of the steps, and if it shows measured held-out
+ * losses.
+ */
 const charts = { ofSteps: 60, measured: 20 };
 
 const curveOf = ({ name, losses, measured }: Learner): Curve =>

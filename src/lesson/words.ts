@@ -32,8 +32,8 @@ export interface WordShare {
 }
 
 /**
- * Share of dictionary words in the text that a model wrote after `prompt`. Leaves out words that the prompt began or
- * that the end of the text cut off.
+ * Share of dictionary words in the text that a model wrote after `prompt`. Words that began in the prompt and words that
+ * the end of the text cuts off are left out.
  */
 export const wordShare = (dictionary: ReadonlySet<string>, written: string, prompt: string): WordShare => {
   const begun = /\p{L}$/u.test(prompt) ? written.replace(/^\p{L}+/u, "") : written;

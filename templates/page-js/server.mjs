@@ -62,7 +62,7 @@ const answer = (response, status) => response.writeHead(status, headers).end(`${
 const server = createServer(async (request, response) => {
   const { method, url = "/", headers: sent } = request;
   if (method !== "GET" && method !== "HEAD") return answer(response, 405);
-  // Another site's domain name may point to this computer (DNS rebinding), so only known host names are answered.
+  // Only known host names are answered, because another site's domain name may point to this computer (DNS rebinding).
   if (!/^(localhost|127\.0\.0\.1)(:\d+)?$/.test(sent.host ?? "")) return answer(response, 403);
   const file = await fileOf(url).catch(() => undefined);
   if (file === undefined) return answer(response, 404);

@@ -1,4 +1,4 @@
-// The loss curve as SVG: each step's loss, their moving average, and the loss on held-out text.
+// The loss curve as SVG: the loss of each step, the moving average of these losses, and the loss on held-out text.
 
 const height = 240;
 const margin = { top: 12, right: 14, bottom: 28, left: 40 };
@@ -9,7 +9,7 @@ const namespace = "http://www.w3.org/2000/svg";
 
 interface Point {
   readonly step: number;
-  /** Nats per token. */
+  /** In nats per token. */
   readonly loss: number;
 }
 
@@ -36,7 +36,7 @@ export const meanAround = (losses: readonly Point[], index: number): number => {
   return around.reduce((sum, { loss }) => sum + loss, 0) / around.length;
 };
 
-/** Draws into `svg`, and again whenever its width changes. */
+/** Draws the curve into `svg`. Draws it again whenever the width of `svg` changes. */
 export const createCurve = (svg: Element) => {
   let losses: Point[] = [];
   let means: Point[] = [];

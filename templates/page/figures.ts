@@ -1,4 +1,4 @@
-// The figures of a training: its curve, its numbers, its samples.
+// What the page shows of a training: the curve, the numbers and the samples.
 import type { DoneEvent, EvalEvent, RunFiles, SampleEvent, TrainEvent } from "foretoken/browser";
 import { createCurve } from "./curve.ts";
 import { count, part, say, tell } from "./parts.ts";
@@ -57,7 +57,7 @@ const showStep = (step: number): void => {
   part("step").textContent = String(step);
 };
 
-/** Empties the figures for another run. */
+/** Clears the curve, the numbers and the samples for another run. */
 const clearFigures = (): void => {
   curve.clear();
   measurements = [];
@@ -72,10 +72,14 @@ const timeOf = (seconds: number): string => {
   return `${Math.round(seconds / 60)} minutes`;
 };
 
+<<<<<<< HEAD
 /**
  * Says at which step the best weights were reached, if they are older than this training. Then this training has
  * reached its end and found no better weights. Otherwise "".
  */
+=======
+/** Says at which step the best weights were reached, if this training ended without better weights. Otherwise "". */
+>>>>>>> p-h
 const foundBefore = ({ reason, bestStep }: DoneEvent): string =>
   reason === "interrupted" || bestStep === null || bestStep > firstStep || firstStep === 0
     ? ""
@@ -94,13 +98,13 @@ export const showTraining = (event: TrainEvent): void => {
     case "step":
       curve.addStep(event.step, event.loss);
       showStep(event.step);
-      if (isFirst) say(`Training, to step ${plannedSteps}.`);
+      if (isFirst) say(`Training to step ${plannedSteps}.`);
       isFirst = false;
       part("loss").textContent = event.loss.toFixed(3);
       part("speed").textContent = count.format(Math.round(event.tokensPerSecond));
       break;
     case "estimate":
-      say(`Training, to step ${plannedSteps}: about ${timeOf(event.secondsLeft)}.`);
+      say(`Training to step ${plannedSteps}: about ${timeOf(event.secondsLeft)} left.`);
       break;
     case "eval":
       curve.addMeasured(event.step, event.valLoss);
@@ -120,7 +124,7 @@ export const showTraining = (event: TrainEvent): void => {
     case "done":
       say(
         event.bestValLoss === null
-          ? "Stopped before its loss was measured. You can press Write now."
+          ? "Stopped before the loss was measured. You can press Write now."
           : `${event.reason === "interrupted" ? "Stopped" : "Trained"}: loss ${event.bestValLoss.toFixed(2)} on held-out text${foundBefore(event)}. You can press Write now.`,
       );
   }

@@ -1,10 +1,10 @@
-// Trains a model on the text of the page, and generates text with it. Change what you like; page.ts has the rest of the
-// page.
+// Trains a model on the text of the page, and generates text with it. Change what you like. The rest of the page is in
+// page.ts.
 import { type CheckpointFiles, loadInWorker, type RunFiles, train, type WorkerModel } from "foretoken/browser";
 import { showTraining } from "./figures.ts";
 import { backend, keep, onOpen, onTrain, onWrite, showWriting } from "./page.ts";
 
-// A model that a browser trains in minutes. Fields that are not set here follow from the size of the text.
+// A browser trains this model in minutes. Fields that are not set here are chosen from the size of the text.
 const model =
   backend === "wasm" ? { nLayer: 2, nEmbd: 64, contextLength: 64 } : { nLayer: 1, nEmbd: 32, contextLength: 32 };
 const newRun = (steps: number) => {

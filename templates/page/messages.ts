@@ -1,5 +1,11 @@
+<<<<<<< HEAD
 // The page's error messages. The library's messages are for programmers. If a visitor can fix an error, the page shows
 // other words.
+=======
+// The page's error messages. The library's messages are for programmers. If a visitor can fix an error, the page
+// explains it in other words.
+>>>>>>> p-h
+
 import { ForetokenError } from "foretoken/browser";
 
 export interface Message {
@@ -37,7 +43,7 @@ export const messageOf = (error: unknown, text: string): Message => {
   if (where.endsWith(" split") || (where === "tokenizer" && text === "")) {
     return {
       title: "The text is too short.",
-      text: "Paste at least a few hundred characters; with a page of text or more the results are better.",
+      text: "Paste at least a few hundred characters. A page of text or more gives better results.",
     };
   }
   if (characters.length === 0) return { title: "This did not work.", text: lineOf(error) };

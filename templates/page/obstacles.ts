@@ -36,7 +36,7 @@ export const findObstacles = (scope: Partial<typeof globalThis>): readonly Obsta
   } else if (scope.crossOriginIsolated !== true) {
     found.push({
       title: "This page is not cross-origin isolated",
-      text: `Its server must send the headers ${headers}; npm start does. ${slowly}`,
+      text: `Its server must send the headers ${headers}. The server of npm start sends them. ${slowly}`,
       stops: false,
     });
   }

@@ -107,18 +107,23 @@ const askedSteps = (): number => (stepsBox.validity.valid ? stepsBox.valueAsNumb
 
 let atWork: AbortController | undefined;
 /**
+<<<<<<< HEAD
  * The run that the page shows: trained on this page, kept by the browser, or opened from a folder. "Continue",
  * "Download" and "Write" use this run.
+=======
+ * The run that the page shows. The buttons "Continue", "Download" and "Write" use it. It was trained here, or the
+ * browser has stored it, or the user opened it.
+>>>>>>> p-h
  */
 let run: RunFiles | undefined;
 
 /** Describes what the button "Continue" would do. */
 const furtherOf = (run: RunFiles | undefined): string => {
-  if (run === undefined) return "trains a run further.";
+  if (run === undefined) return "trains the run for more steps.";
   const { step, steps } = positionOf(run);
   const left = nextEnd(run) - step;
   const some = `${count.format(left)} ${step < steps ? "" : "more "}${left === 1 ? "step" : "steps"}`;
-  return step < steps ? `the remaining ${some} of its plan.` : `${some}. For many more steps, press Train.`;
+  return step < steps ? `the remaining ${some} of the plan.` : `${some}. For many more steps, press Train.`;
 };
 
 const showButtons = (): void => {
@@ -126,7 +131,11 @@ const showButtons = (): void => {
   trainButton.disabled = isStopped || waits(trainButton);
   goOnButton.disabled = isStopped || run === undefined || waits(goOnButton);
   writeButton.disabled = run === undefined || waits(writeButton);
+<<<<<<< HEAD
   // Highlights the button that the user will probably press next: "Train" after the text has changed.
+=======
+  // Highlights the button that the user will probably press next. After a change of the text, this is "Train".
+>>>>>>> p-h
   const isLearned = run !== undefined && textBox.value === shownText(run);
   for (const [button, isNext] of [
     [trainButton, !isLearned],
@@ -144,7 +153,7 @@ const showButtons = (): void => {
   folderInput.disabled = atWork !== undefined;
 };
 
-/** Runs `work` until it ends or is stopped. Meanwhile no other work can begin. */
+/** Runs `work` until it ends or is stopped. No other work can begin before that. */
 const attempt = async (work: (signal: AbortSignal) => Promise<void>, tellFailure = tellError): Promise<void> => {
   const [before, line] = [run, part("status").textContent];
   atWork = new AbortController();
@@ -218,7 +227,11 @@ export const onTrain = (
       const before = run;
       if (before !== undefined && !(await mayReplace(before))) return;
       say("Training begins…");
+<<<<<<< HEAD
       // The page has no run until the new run is kept.
+=======
+      // There is no run to continue or download until the new run is kept.
+>>>>>>> p-h
       run = undefined;
       showButtons();
       try {

@@ -39,8 +39,8 @@ export const parametersOf = (run: RunFiles): number | undefined => {
 };
 
 /**
- * Whether the loss on held-out text rises while the loss on the training text has fallen. If both rise, the cause is
- * the rising learning rate, as in a run that is extended after its end.
+ * Whether the loss on held-out text rises while the loss on the training text falls. If both losses rise, the cause is
+ * the rising learning rate, for example in a run that is extended after its end.
  */
 export const learnsByHeart = (
   { step, bestStep }: Pick<OverfittingEvent, "step" | "bestStep">,
@@ -68,8 +68,13 @@ export const positionOf = (run: RunFiles): { readonly step: number; readonly ste
 
 /**
  * The step to which "Continue" trains. Before the planned end of a run, this is the planned end. After the planned end,
+<<<<<<< HEAD
  * the page adds as many steps as the run's patience is sure to allow. First the learning rate rises, and the loss rises
  * too, so with more steps patience would end the run early.
+=======
+ * the page adds only as many steps as patience surely allows. The learning rate rises at first, and the loss rises with
+ * it. So with more steps, patience would end the run early.
+>>>>>>> p-h
  */
 export const nextEnd = (run: RunFiles): number => {
   const { step, steps } = positionOf(run);

@@ -1,4 +1,9 @@
+<<<<<<< HEAD
 // Reads the text of a file in the same way as foretoken's commands, so that page and commands learn the same text.
+=======
+// The text of a file. The page reads it in the same way as foretoken's commands, so that both learn the same text.
+>>>>>>> p-h
+
 import type { Message } from "./messages.ts";
 
 /** The text of a file, or a message that says what is wrong with the file. */

@@ -130,7 +130,7 @@ const cases: readonly Case[] = [
 const folder = await mkdtemp(join(tmpdir(), "foretoken-floors-"));
 afterAll(() => rm(folder, { recursive: true }));
 
-/** The broken rules of the project with all these files: each with its file. */
+/** The rules that are broken in a project with all these files. Each rule is listed with its file. */
 const violations = async (): Promise<{ readonly from: string; readonly line: string }[]> => {
   for (const name of ["package.json", "tsconfig.json"]) {
     await writeFile(join(folder, name), await readFile(join(root, name)));

@@ -223,7 +223,8 @@ describe("the gradient check itself", () => {
   it("does not let one tensor's gradient spoil another's that begins as the same array", async () => {
     const square = { a: filled("a", [3, 3]), b: filled("b", [3, 3]) };
     const uses = {
-      // The second use either gives the tape a new gradient, or adds to the existing gradient itself.
+      // The second use either gives the tape a new gradient, or adds its gradient to the existing gradient without the
+      // tape.
       gelu: (context: Context, _: Tensor, z: Tensor): Tensor => gelu(context, z, "none"),
       linear: (context: Context, a: Tensor, z: Tensor): Tensor => linear(context, a, { weight: z, bias: null }),
     };
@@ -233,7 +234,7 @@ describe("the gradient check itself", () => {
         const p = gelu(context, a, "none");
         const z = gelu(context, inputOf(tensors, "b"), "none");
         const m = secondUse(context, a, z);
-        // In the backward pass z, p and m all get the cotangent as one shared array; z gets more gradients while p is
+        // In the backward pass, z, p and m all get the cotangent as one shared array. z gets more gradients while p is
         // still waiting.
         return add(context, add(context, z, p), m);
       };

@@ -1,4 +1,6 @@
-/** A package without native kernels on a machine that could have them: programs and commands say so, once. */
+/**
+ * A package without native kernels, on a machine that could have native kernels. Programs and commands say so, once.
+ */
 import { spawn } from "node:child_process";
 import { rm, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
@@ -122,7 +124,7 @@ test("a command says it in a line on standard error, and not in its report", asy
   expect(stdout).not.toContain("several times slower");
 });
 
-/** Trains and loads models with further options that do not choose the backend; prints the notices. */
+/** Trains and loads models, with other options that do not choose the backend. Prints the notices. */
 const program = (options: string, workers: readonly boolean[], loads: readonly string[]): string => `
   import { loadInWorker, loadPretrained, openBackend, train } from "${copy.address("index.js")}";
   process.on("warning", ({ name, code, message }) => console.log("warning", name, code, message));

@@ -30,7 +30,7 @@ const refusalOf = async (name: string, args: readonly string[]): Promise<{ statu
   }
 };
 
-/** A test for each list of flags: the benchmark must refuse it with status 2 and one line. */
+/** A test for each list of flags. The benchmark must refuse the flags with status 2 and one line. */
 export const testRefusals = (name: string, cases: readonly (readonly [readonly string[], RegExp])[]): void => {
   it.each(cases)(`${name} refuses %j in a line`, async (args, says) => {
     const { status, lines } = await refusalOf(name, args);

@@ -50,8 +50,8 @@ const book = {
   model: { nLayer: 4, nHead: 4, nEmbd: 128, contextLength: 128 },
   batchSize: 32,
   rounds: 3,
-  // 30 ms in float32, whose products are computed as six bfloat16 products, and 5 ms in bfloat16; 40 ms at the memory's
-  // rate.
+  // The operations take 30 ms in float32, where each product is computed as six bfloat16 products, and 5 ms in
+  // bfloat16. The memory's rate allows 40 ms.
   cost: { flops: 20e9, bytes: 800e6 },
   results: [
     step("foretoken native float32", "native", "float32", [90, 100, 110]),

@@ -31,14 +31,15 @@ const levels = [level(1, 200), level(2, 150), level(4, 60), level(8, 60), level(
 const roofs = { instructionSet: "avx512bf16", float32: 400, dotBf16: 300, amxBf16: 6000, levels };
 
 it("measures from half of L2 to what no cache holds, whatever the system says of L3", () => {
-  // Two cores of a Zen 4; a virtual machine that reports its host's L3; a machine that reports no L3.
+  // Three machines: two cores of a Zen 4, a virtual machine that reports the L3 of its host, and a machine that reports
+  // no L3.
   expect(measuredSizes({ l2: 2 * mebibyte, l3: 32 * mebibyte })).toEqual({ first: mebibyte, last: 256 * mebibyte });
   expect(measuredSizes({ l2: 4 * mebibyte, l3: 480 * mebibyte })).toEqual({
     first: 2 * mebibyte,
     last: 512 * mebibyte,
   });
   expect(measuredSizes({ l2: 4 * mebibyte, l3: 4 * mebibyte })).toEqual({ first: 2 * mebibyte, last: 64 * mebibyte });
-  // Up to the requested size, but with at least five sizes.
+  // The sizes end at the requested size, but there are at least five sizes.
   const caches = { l2: 2 * mebibyte, l3: 32 * mebibyte };
   expect(measuredSizes(caches, 64 * mebibyte)).toEqual({ first: mebibyte, last: 64 * mebibyte });
   expect(measuredSizes(caches, mebibyte)).toEqual({ first: mebibyte, last: 16 * mebibyte });
@@ -60,6 +61,6 @@ it("passes bytes at the rate of the largest size measured that is not above thei
   expect(passingTime({ levels }, 1000, 2000, 0)).toBeCloseTo(10);
   expect(passingTime({ levels }, 16 * mebibyte, 600, 0)).toBeCloseTo(10);
   expect(passingTime({ levels }, 64 * mebibyte, 0, 300)).toBeCloseTo(20);
-  // 300 bytes are copied, which counts as 600 (read and written); 300 more are read.
+  // 300 bytes are copied, which counts as 600 bytes, because they are read and written. Another 300 bytes are read.
   expect(passingTime({ levels }, 64 * mebibyte, 600, 300)).toBeCloseTo(20 + 10);
 });

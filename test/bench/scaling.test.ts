@@ -94,7 +94,7 @@ it("waits for the longer of communication and the backward pass where one hides 
 
 it("counts the bytes and messages of a sum by halves", () => {
   expect(sentIn(1000, 1)).toEqual({ bytes: 0, messages: 0, rounds: 0 });
-  // A bucket of matrices and a bucket of vectors, in both directions; the loss and the norm.
+  // A bucket of matrices and a bucket of vectors are sent in both directions. The loss and the norm are sent, too.
   expect(sentIn(1000, 4)).toEqual({ bytes: 6000, messages: 12, rounds: 8 });
   expect(sentIn(8 * 2 ** 20, 2)).toEqual({ bytes: 32 * 2 ** 20, messages: 20, rounds: 8 });
 });

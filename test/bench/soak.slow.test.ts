@@ -11,7 +11,8 @@ const classes = [
   ["flags", 1000],
 ] as const;
 
-// A tenth of the full counts or less if cases run in one process; a hundredth or less if each case starts a process.
+// If cases run in one process, the counts are at most a tenth of the full counts. If each case starts a process, they
+// are at most a hundredth.
 it.skipIf(onWindows).each(classes)(
   "hostile inputs of the class %s work, or are refused in a line: %i of them (pipes and links: not on Windows)",
   async (name, cases) => {

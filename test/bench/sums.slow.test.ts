@@ -13,7 +13,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("a rank of bench/sums.mjs"), 
   it.each([2, 4])("agrees with MPI's own sum and counts what it sends, on %s ranks", async (ranks) => {
     // Four pieces, so that each rank owns the same number of them.
     const floats = 2 ** 16;
-    // It ends with an error if the sums differ.
+    // The program ends with an error if the sums differ.
     const { status, stdout, stderr } = await mpirun(
       ["-n", String(ranks), process.execPath, "bench/ranks/sum-rank.mjs", String(floats), "2"],
       root,

@@ -24,7 +24,7 @@ afterAll(() => browser?.close());
 const settings = {
   text: wordsText("browser", 2000),
   preset: "quick",
-  // Every feature that has randomness or a curve is used.
+  // The run uses every feature that has randomness or a curve.
   config: {
     model: { contextLength: 32, nEmbd: 32, dropout: 0.1 },
     train: { steps: 20, batchSize: 8, warmupSteps: 2, learningRate: 1e-2, evalInterval: 10, sampleTokens: 5 },

@@ -29,7 +29,7 @@ const find = (): string | undefined => {
 export const program = find();
 
 /**
- * Why no page can be opened on this machine; undefined if Chromium exists. If Chromium is required and missing, the
+ * Why no page can be opened on this machine. Undefined if Chromium exists. If Chromium is required but missing, the
  * tests fail.
  */
 export const missingChromium: string | undefined =
@@ -56,9 +56,7 @@ export const isolation = {
 export const policy =
   "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; connect-src 'self' blob:";
 
-/**
- * The fields that are equal on every platform: without names, paths, the clock, and memory, which a page does not know.
- */
+/** The fields that are equal on every platform. Names, paths and times differ, and a page does not know its memory. */
 export const timeless = (events: readonly TrainEvent[]): unknown[] =>
   events
     .filter(({ type }) => type !== "estimate")
@@ -69,7 +67,10 @@ export const timeless = (events: readonly TrainEvent[]): unknown[] =>
         : event,
     );
 
-/** Flags of Chromium: no window; for root no sandbox, because Chromium's sandbox does not work for root. */
+/**
+ * Flags of Chromium: without a window, and for root without a sandbox, because Chromium's sandbox does not work for
+ * root.
+ */
 export const chromiumFlags = (profile: string): readonly string[] => [
   ...["--headless", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--enable-logging=stderr"],
   ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),

@@ -11,7 +11,7 @@ import { collect, wordsText } from "../support/runs.ts";
 
 const dist = fileURLToPath(new URL("../../dist", import.meta.url));
 
-/** Imports from outside the package by `file`, and by the modules that it imports within the package. */
+/** Imports from outside the package, by `file` itself and by the modules of the package that `file` imports. */
 const outsideImports = async (file: string, seen = new Set<string>()): Promise<string[]> => {
   if (seen.has(file)) return [];
   seen.add(file);
@@ -107,7 +107,7 @@ describe("training on a string", () => {
     const good = files as CheckpointFiles;
     for (const name of ["config.json", "model.safetensors", "tokenizer.json", "manifest.json"]) {
       const changed = Uint8Array.from(good[name] as Uint8Array);
-      // Changes a byte in the middle. In a manifest, the middle is in a hash or in a name.
+      // Changes a byte in the middle of a file. In a manifest, the middle is in a hash or in a name.
       const middle = changed.length >> 1;
       changed[middle] = (changed[middle] ?? 0) ^ 1;
       await expect(loadPretrained({ ...good, [name]: changed }, { backend: "reference" }), name).rejects.toThrow(

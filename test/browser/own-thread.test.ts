@@ -133,7 +133,7 @@ describe.skipIf(missingChromium !== undefined)(title("a page that has workers co
     const { bits } = inPage;
     expect(bits.scores.map(({ tokens }) => tokens.length)).toEqual(Array(3).fill(score.tokens.length));
     for (const { tokens, total } of bits.scores) {
-      // The logits have the same bits; engines differ in the last digit of an exponential.
+      // The logits have the same bits. The engines differ in the last digit of an exponential.
       expect(total / score.total).toBeCloseTo(1, 12);
       for (const [place, { id, text, logProb }] of tokens.entries()) {
         const own = score.tokens[place];
@@ -166,7 +166,8 @@ describe.skipIf(missingChromium !== undefined)(title("a page that has workers co
     expect(frames).toBeGreaterThan(5);
     expect(longest).toBeLessThan(step / 2);
     expect(reason).toBe("interrupted");
-    // Aborted in the middle of the second step. If this step took less time than the first one, a third step follows.
+    // The run is aborted in the middle of the second step. If the second step takes less time than the first step, a
+    // third step follows.
     expect(steps.length).toBeLessThanOrEqual(3);
     expect(untilDone).toBeLessThan(2 * step);
   });
@@ -174,7 +175,8 @@ describe.skipIf(missingChromium !== undefined)(title("a page that has workers co
   it("breaks off writing where its signal says so, and has no more of a model that was closed", () => {
     const { abort, afterwards } = inPage.bits;
     expect(abort.finishReason).toBe("aborted");
-    // Three events, the rest of their message, one message that was being sent, and `done`.
+    // After the abort, some events still arrive: three events, the rest of the message with these events, one message
+    // that was being sent, and `done`.
     expect(abort.tokens).toBeLessThanOrEqual(2 * mostAhead + 1);
     expect(abort.milliseconds).toBeLessThan(100);
     expect(afterwards.message).toBe("generate: the model must be open; got a closed model");

@@ -1,4 +1,7 @@
-/** Runs that are resumed from files in memory: in the code for pages, and between pages and Node, to the bit. */
+/**
+ * Runs that are resumed from files in memory, in the code for pages, and between pages and Node. The results have the
+ * same bits.
+ */
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";

@@ -39,7 +39,7 @@ describe("a store of files", () => {
       const first = await openFileStore("store");
       await first.write(old);
       browser.endTabBefore(count);
-      // A failure to remove old files does not matter: nothing fails.
+      // Failing to remove old files does not matter, so nothing fails.
       const failed = await messageOf(first.write(next));
       browser.newTab();
       const again = await openFileStore("store");
@@ -73,7 +73,7 @@ describe("a store of files", () => {
     await store.write({ one: bytes("same") });
     const before = browser.changes();
     await store.write({ one: bytes("same"), two: bytes("same") });
-    // Only the index.
+    // The write changes only the index.
     expect(browser.changes()).toBe(before + 1);
     const [name = ""] = browser.names().filter((one) => one !== "index.json");
     browser.damage(name);
@@ -235,7 +235,7 @@ describe("a run that a page keeps", () => {
     expect(await visit(9)).toBe("step 9");
     expect(await visit()).toBe("step 12");
     expect(started).toEqual([0, 6, 9]);
-    // The run has ended: each later visit says so.
+    // The run has ended, and each later visit says so.
     const ended = /^train: resume: the run must have steps left; got all 12 done; try steps \d+ to train longer$/u;
     expect(await visit()).toMatch(ended);
     expect(await visit()).toMatch(ended);

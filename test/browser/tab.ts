@@ -1,4 +1,4 @@
-/** A page in headless Chromium that is used as by a person: with key presses and screenshots. */
+/** A page in headless Chromium. Tests use it like a person, with key presses, and take screenshots. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -30,7 +30,7 @@ const chat = (...said: readonly (readonly [role: DocumentMessage["role"], conten
     },
   }) satisfies LocatedDocument;
 
-/** Each document as text; the parts that count in the loss are in brackets of another kind. */
+/** Each document as text. The parts that count in the loss are in another kind of brackets. */
 const shown = ({ ids, counted, starts }: Documents): readonly string[] =>
   Array.from({ length: starts.length - 1 }, (_, document) => {
     let text = "";
@@ -98,7 +98,7 @@ describe("a conversation to learn from", () => {
   });
 
   it("is divided where the template writes earlier answers in another form", async () => {
-    // Some templates keep only the thinking of the last answer; this one does too.
+    // Some templates keep only the thinking of the last answer. This template is one of them.
     const forgetful = turns.replace(
       "{{ message.content }}",
       "{% if loop.last or message.role != 'assistant' %}{{ message.content }}{% else %}{{ message.content.split('/')[1] }}{% endif %}",
@@ -196,7 +196,7 @@ it("a text has the token that ends it, and all of it counts", async () => {
 });
 
 describe("conversations in a process", () => {
-  // More than twice the number of documents that are sent ahead.
+  // More than twice as many documents as are sent ahead.
   const many = Array.from({ length: 600 }, (_, i) =>
     chat(["user", "abc".repeat(1 + (i % 50))], ["assistant", `${"de".repeat(i % 7)}f`]),
   );

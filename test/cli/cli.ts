@@ -11,7 +11,7 @@ export const program = fileURLToPath(new URL("../../dist/cli/main.js", import.me
 
 export interface Running {
   readonly cwd: string;
-  /** Called with all of standard output so far, whenever there is more. It may send a signal. */
+  /** Called whenever there is more output, with all of standard output so far. It may send a signal. */
   readonly onOutput?: (stdout: string, kill: (signal: NodeJS.Signals) => void) => void;
   readonly env?: Readonly<Record<string, string>>;
   /** Standard input. Default: empty. */
@@ -46,8 +46,8 @@ export const shell = (line: string, cwd: string): Promise<Outcome> =>
   outcomeOf(spawn("bash", ["-c", `${shellPrelude}; ${line}`], { cwd, stdio: ["ignore", "pipe", "pipe"] }));
 
 /**
- * The words of a command that the program has printed, as a shell would split them; only quotes of the form '…' are
- * known.
+ * The words of a command that the program has printed, as a shell would split them. Only quotes of the form '…' are
+ * supported.
  */
 export const proposedWords = (line: string): string[] => {
   const [, command = ""] = /npx foretoken (.*?)(?: +# .*)?$/u.exec(line) ?? [];

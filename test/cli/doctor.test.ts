@@ -8,7 +8,7 @@ import { ggufModel } from "../support/gguf-models.ts";
 import { foreignModel } from "../support/hugging-face.ts";
 import { cli, jsonLines, tinyWith, workplace } from "./cli.ts";
 
-// Far longer than any test takes, for slow or busy machines.
+// The time limit is far longer than any test takes, because a machine may be slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let cwd: string;
@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => remove());
 
-/** Statuses, facts and advice of the checks of a run's or a model's files, by name. */
+/** Results of the checks of a run's or a model's files, by the name of the check: status, facts and advice. */
 const checked = (path: string) => checksOf(join(cwd, path));
 
 /** Changes a file temporarily. */

@@ -74,7 +74,8 @@ test.each([
 );
 
 test("adapters of conversations: evaluate --against measures both models on the same documents", async () => {
-  // The run has its own template; the model that it is compared with must read the documents with the same template.
+  // The run has its own template. The model with which the run is compared must read the documents with the same
+  // template.
   const own =
     "{% for m in messages %}{{ m.role }} {{ m.content }}<|im_end|>{% endfor %}{% if add_generation_prompt %}assistant {% endif %}";
   await writeFile(join(cwd, "own.jinja"), own);

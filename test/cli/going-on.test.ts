@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { takeLock } from "#foretoken/io/lock.node.js";
 import { cli, jsonLines, proposedWords, text, tiny, tinyWith, workplace } from "./cli.ts";
 
-// Far longer than any test takes, for slow or busy machines.
+// The time limit is far longer than any test takes, because a machine may be slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let cwd: string;
@@ -50,7 +50,7 @@ describe("the proposal to train longer", () => {
   });
 
   test("is not made where the validation loss was rising, on the screen and on the run's page", async () => {
-    // The text in reverse order: predictions learned from the text are wrong for it.
+    // The text in reverse order. Predictions learned from the text are wrong for the reversed text.
     writeFileSync(join(cwd, "reversed.txt"), [...text].reverse().join(""));
     const plan = tinyWith("--steps", "60", "--eval-interval", "10");
     const more = ["--val-data", "reversed.txt", "--learning-rate", "0.05", "--patience", "0", "--out", "rising"];
@@ -158,7 +158,7 @@ test("evaluate --against compares a tuned model with the one that it began with,
   expect(json.against.natsPerToken.toFixed(3)).toBe(before);
   expect(json.difference.natsPerToken).toBeCloseTo(json.natsPerToken - json.against.natsPerToken, 10);
   expect(json.difference.windows).toBeGreaterThan(1);
-  // A resumed run does not evaluate its initial weights again. They were not untrained either.
+  // A resumed run does not evaluate its initial weights again. These weights were already trained.
   const longer = await cli(["train", "--resume", "tuned", "--steps", "3", ...on], { cwd });
   expect(longer, longer.stderr).toMatchObject({ status: 0 });
   expect(longer.stdout).not.toMatch(/^(?:before|untrained) /mu);

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { cli, cliProcess, jsonLines, tiny, tinyWith, workplace } from "./cli.ts";
 
-// Far longer than any test takes, for slow or busy machines.
+// The time limit is far longer than any test takes, because a machine may be slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let cwd: string;
@@ -84,7 +84,7 @@ describe("a command that is called in this process", () => {
       onOutput: (_, kill) => {
         if (sent) return;
         sent = true;
-        // The second signal arrives so late that it does not count as a repetition of the first.
+        // The second signal comes so long after the first signal that it does not count as a repetition.
         let now = performance.now();
         vi.spyOn(performance, "now").mockImplementation(() => {
           now += 1000;

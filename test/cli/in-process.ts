@@ -54,7 +54,7 @@ const run = async (
   let exited: Outcome | undefined;
   let failure: unknown;
   const events = new EventEmitter();
-  // Like the system, sends a signal between two tasks of the event loop.
+  // Sends a signal between two tasks of the event loop, as the system does.
   const kill = (signal: NodeJS.Signals): void => {
     setImmediate(() => {
       try {
@@ -102,8 +102,8 @@ const run = async (
 };
 
 /**
- * The previous command. It must be finished first, because working directory and environment belong to the whole
- * process.
+ * The previous command. It must end before the next one begins, because working directory and environment belong to the
+ * whole process.
  */
 let last: Promise<unknown> = Promise.resolve();
 

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { cli, onWindows, shell, tree, workplace } from "./cli.ts";
 
-// Far longer than any test takes, for slow or busy machines.
+// The time limit is far longer than any test takes, because a machine may be slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -57,7 +57,8 @@ describe.each([
     const list = readFileSync(join(root, "examples/names.txt"), "utf8");
     const text = readText(folder, "text.txt");
     expect(text.split("\n").sort()).toEqual(list.split("\n").sort());
-    // The names are shuffled: in alphabetical order the held-out end would have other initial letters than the rest.
+    // The names are shuffled. In alphabetical order, the names in the held-out end would begin with other letters than
+    // the rest.
     expect(new Set(text.split("\n", 100).map((name) => name[0])).size).toBeGreaterThan(10);
     expect(readText(folder, ".gitignore")).toContain("node_modules\n");
   });

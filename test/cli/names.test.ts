@@ -7,7 +7,7 @@ import { ConfigError } from "#foretoken/core/errors/errors.js";
 import { commandLine } from "#foretoken/core/text/shell-word.js";
 import { cli, jsonLines, onWindows, shell, tiny, tinyWith, workplace } from "./cli.ts";
 
-// Far longer than any test takes, for slow or busy machines.
+// The time limit is far longer than any test takes, because a machine may be slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 /** Clears the screen in two ways, rings the bell, and contains a right-to-left mark and line separators. */

@@ -32,7 +32,7 @@ test.each([
   // The default preset has an author's name, which would be misleading for another text.
   ["shakespeare", /^[\d-]+-My-notes-2$/u],
 ])("a run's folder is named after its text: preset %s", async (preset, expected) => {
-  // Runs in its own folder: two runs with the same name in the same second would get a number.
+  // This command runs in its own folder, because two runs with the same name in the same second would get a number.
   const own = join(cwd, `of-${preset}`);
   await mkdir(own);
   const args = withFlags(tiny, ["--eval-interval", "6", "--json", "--stop-at", "1", "--verbose"]).slice(2);

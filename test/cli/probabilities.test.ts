@@ -92,7 +92,7 @@ describe("a text with probabilities", () => {
       [0x42, 0.8, "B"],
     ];
     expect(written(bytes, drawn)).toBe("A[90]é[25]B[80]\n");
-    // A character whose last byte never comes is shown with the last token, incomplete.
+    // The last byte of this character never comes, so the incomplete character is shown with the last token.
     expect(
       written(bytes, [
         [0x41, 0.9, "A"],

@@ -9,7 +9,7 @@ let stopped: Awaited<ReturnType<typeof cli>>;
 
 beforeAll(async () => {
   place = await workplace();
-  // Every loss exceeds this ratio; the first loss counts as good.
+  // Every loss exceeds this ratio, except the first loss, which counts as good.
   stopped = await cli(["train", ...tiny, "--out", "run", "--train.maxLossRatio", "0.001"], place);
 });
 afterAll(() => place.remove());

@@ -5,7 +5,7 @@ import { writeChatModel } from "../support/chats.ts";
 import { writePlainModel } from "../support/openai-server.ts";
 import { cli, jsonLines, workplace } from "./cli.ts";
 
-// Far longer than any test takes, for slow or busy machines.
+// The time limit is far longer than any test takes, because a machine may be slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let cwd: string;

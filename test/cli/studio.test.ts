@@ -9,7 +9,7 @@ import type { RunListAnswer, RunSummary } from "#foretoken/serve/studio/protocol
 import { type Outcome, outcomeOf } from "../outcome-of.ts";
 import { cli, cliProcess, onWindows, program, tinyWith, workplace } from "./cli.ts";
 
-// Far longer than any test takes, for slow or busy machines.
+// The time limit is far longer than any test takes, because a machine may be slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let cwd: string;
@@ -67,7 +67,7 @@ test.skipIf(onWindows)("the studio prints its address, serves the runs and ends 
   kill("SIGINT");
   const { status, stdout, stderr } = await ended;
   expect({ status, stdout }).toEqual({ status: 0, stdout: `${url}\n` });
-  // On standard error, because standard output has only the address.
+  // The line is on standard error, because standard output contains only the address.
   expect(stderr).toMatch(
     /^The studio is the page at this address\. Ctrl-C ends the studio; .* saves the run first\. --open opens the page/mu,
   );

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import type { SweepResult } from "#foretoken/index.js";
 import { cli, jsonLines, tree, workplace } from "./cli.ts";
 
-// Far longer than any test takes, for slow or busy machines.
+// The time limit is far longer than any test takes, because a machine may be slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const on = ["--backend", "reference"];
@@ -39,8 +39,8 @@ test("a sweep trains its settings, names the best one, measures it once, and wri
   expect(settings.map(({ losses }) => losses.length)).toEqual(settings.map(({ steps }) => steps / 6));
   const again = await cli(["sweep", "rates.json", ...on], { cwd });
   expect(again.stdout.slice(again.stdout.indexOf("\n\n"))).toBe(stdout.slice(stdout.indexOf("\n\n")));
-  // The table has the run's own loss on the text for choosing. For the winner it has the loss of both seeds' weights on
-  // the held-out text.
+  // For each setting, the table has the run's own loss on the text for choosing. For the winner, it has the loss of the
+  // weights of both seeds on the held-out text.
   const measure = async (...args: string[]) => {
     const [one] = jsonLines((await cli(["evaluate", ...args, ...on, "--json"], { cwd })).stdout);
     return (one as { natsPerCharacter: number }).natsPerCharacter;
@@ -70,7 +70,7 @@ test("with two jobs, halving, and events as JSON", async () => {
   const { settings, winner, steps } = swept("halves");
   expect([winner, steps]).toEqual([3, 3 * 6 + 4 * 3]);
   expect(settings[0]?.ending).toEqual({ kind: "halving", share: 0.5 });
-  // The same losses as in the other sweep, as far as both sweeps trained.
+  // The losses equal the losses of the other sweep, up to the step that both sweeps reached.
   expect(settings[2]?.losses).toEqual(swept("rates").settings[2]?.losses);
 });
 

@@ -42,7 +42,10 @@ const replaced = (bytes: Buffer, text: string, by: string): Buffer => {
   return copy;
 };
 
-/** Changes a number of the tensor with this name. The numbers come after the name and the beginning of their field. */
+/**
+ * Changes a number of the tensor with this name. The numbers come after the name and after the beginning of the field
+ * that contains them.
+ */
 const withNumber = (bytes: Buffer, name: string, value: number): Buffer => {
   const copy = Buffer.from(bytes);
   // A tensor's field 8 is its name. Its bytes are field 9, whose length takes one or two bytes here.

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { Outcome } from "../outcome-of.ts";
 import { cli, jsonLines, tinyWith, workplace } from "./cli.ts";
 
-// Far longer than any test takes, for slow or busy machines.
+// The time limit is far longer than any test takes, because a machine may be slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let cwd: string;
@@ -16,7 +16,7 @@ let notice: string;
 const inside = (...parts: string[]): string => join(cwd, ...parts);
 const on = ["--backend", "reference"];
 
-/** The learning rate grows far too high, so the lowest loss is not the last one. */
+/** The learning rate becomes far too high, so the last loss is not the lowest loss. */
 const turning = [
   "--preset",
   "shakespeare",
@@ -158,7 +158,7 @@ describe("without a prompt", () => {
     const { data } = JSON.parse(readFileSync(inside("flat", "run.json"), "utf8")) as { data: { prompt: string } };
     expect(data.prompt.length).toBeGreaterThan(1);
     expect((await write("flat")).startsWith(data.prompt)).toBe(true);
-    // A checkpoint outside of a run's folder has no run whose prompt could be used.
+    // A checkpoint outside of a run's folder belongs to no run, so there is no prompt of a run.
     cpSync(inside("flat", "best"), inside("alone"), { recursive: true });
     expect(await write("alone")).toHaveLength(1 + 3 + 1);
     expect((await write("alone")).startsWith(" ")).toBe(true);

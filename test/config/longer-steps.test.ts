@@ -6,10 +6,10 @@ test("a longer run has three times the steps, or as many as patience is sure to 
     longerSteps({ patience, evalInterval }, done);
   expect(steps(0, 100, 1000)).toBe(3000);
   expect(steps(3, 45, 450)).toBe(585);
-  // The evaluations at 84 and 96 are the first two; the third one ends the run.
+  // The evaluations at 84 and 96 are the first two of the longer run. The third evaluation, at 108, ends the run.
   expect(steps(3, 12, 80)).toBe(108);
   expect(steps(100, 10, 20)).toBe(60);
-  // Always more steps than before.
+  // The new number of steps is always larger than before.
   for (const done of [1, 7, 12, 13]) expect(steps(1, 12, done)).toBeGreaterThan(done);
 });
 

@@ -4,7 +4,10 @@ import { at, type Bounds, magnitudes, maybeMagnitudes, scaled, sumError, type To
 
 const exact: Tolerance = () => 0;
 
-/** The panels with all values 0: the product is then minus offset · scale, or the minimum. */
+/**
+ * The panels with all values 0. Then the product is only the part that does not depend on the values: minus offset ·
+ * scale, or the minimum.
+ */
 const withoutValues = (w: Int32Array, form: number, n: number, k: number): Int32Array => {
   const cleared = w.slice();
   const { bytes, scalesFrom } = panelPlaces(blockForms[form] as (typeof blockForms)[number], k);
@@ -17,8 +20,8 @@ export const blockBounds: Bounds<"blocksPack" | "blocksRows" | "blocksLinearForw
   blocksPack: () => ({ y: exact }),
   blocksRows: () => ({ y: exact }),
 
-  // A block adds two terms, each with a rounded product of scales: the term of the values and the term of the minimum.
-  // They may cancel.
+  // A block adds two terms: the term of the values and the term of the minimum. In each term, a product of scales is
+  // rounded. The two terms may cancel.
   blocksLinearForward: ({ x, w, bias, addend, y, m, n, k, yStride, form }) => {
     const rows = (from: Int32Array): Float64Array => {
       const to = new Float64Array(n * k);

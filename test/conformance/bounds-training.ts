@@ -6,8 +6,8 @@ import { epsilon } from "#foretoken/core/tensors/dtype.js";
 import type { Bounds } from "./bounds.ts";
 import { at, eps, sumError } from "./bounds.ts";
 
-// These loops over millions of products read elements without `at`: Vitest calls imported functions through a getter,
-// which is slow.
+// These loops over millions of products read elements without `at`. Vitest calls imported functions such as `at`
+// through a getter, which is slow.
 /** Results of the last `dot`: a dot product, and the sum of the magnitudes of its terms. */
 const sums = { exact: 0, magnitudes: 0 };
 
@@ -92,12 +92,16 @@ const rowScores = (
   return { weights, scoreError: sumError(headDim + 4) * largest };
 };
 
-/** Relative rounding error of an operand of a product: half the distance of two bfloat16 numbers, or 0. */
+/**
+ * Relative rounding error of an operand of a product: half the distance of two bfloat16 numbers. It is 0 if the operand
+ * is not rounded.
+ */
 const operandError = (operand: Operand): number => (operand === asGiven ? 0 : epsilon.bfloat16 / 2);
 
 /**
- * The reference rounds the operands of scores too, so they add no error. But only the kernel rounds P and dS when they
- * become operands. This adds an error to their products: the error of one operand, times the sum of magnitudes.
+ * The reference also rounds the operands of scores, so these operands add no error. But P and dS become operands only
+ * in the kernel, which rounds them. This adds an error to their products: the error of one operand, times the sum of
+ * magnitudes.
  */
 export const attentionBounds: Bounds<"attentionForward" | "attentionBackward"> = {
   attentionForward: (given, { logSumExp }) => {
@@ -159,8 +163,8 @@ export const attentionBounds: Bounds<"attentionForward" | "attentionBackward"> =
 export const lossBounds: Bounds<"crossEntropyForward" | "crossEntropyBackward" | "adamStep"> = {
   crossEntropyForward: (args, { logSumExp }) => {
     const { logits, targets, columns, first, vocabSize } = args;
-    // Rounding x − max changes exp(x − max) by the factor 1 ± u·|x − max|, so it changes the sum by Σ p·|x − max| times
-    // u, relative to the sum. The earlier columns count as one more term.
+    // Rounding x − max changes exp(x − max) by the factor 1 ± u·|x − max|. So the sum changes by u·Σ p·|x − max|,
+    // relative to the sum. The earlier columns count as one more term.
     const stats = Array.from(logSumExp, (total, r) => {
       const shifts = (x: number): number => (x - total > -200 ? Math.exp(x - total) * Math.abs(x - total) : 0);
       let sum = first > 0 ? shifts(at(args.logSumExp, r)) : 0;

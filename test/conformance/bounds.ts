@@ -10,8 +10,8 @@ import { epsilon } from "#foretoken/core/tensors/dtype.js";
 /**
  * Maximum distance of a float32 kernel from the exact result. With the unit roundoff u = ε/2, a sum of n products in
  * any order has an error of at most about n·u·Σ|aᵢbᵢ| (Higham 2002, Accuracy and Stability of Numerical Algorithms,
- * §3.1). Other errors follow from the terms of each formula. Σ|aᵢbᵢ| comes from the reference kernel, run on
- * magnitudes.
+ * §3.1). The reference kernel computes Σ|aᵢbᵢ| when it gets magnitudes as inputs. The other errors follow from the
+ * terms of each formula.
  */
 
 /** The tolerance of element i. */
@@ -90,7 +90,7 @@ export const simpleBounds: Bounds<
   // The factor and the product are each rounded. A dropped element is exactly 0, so its tolerance is 0.
   dropout: (_, { y }) => ({ y: relative(2, y) }),
 
-  // A factor other than 1 is rounded to float32; a product and a sum are each rounded.
+  // A factor other than 1 is rounded to float32. Each product and each sum is also rounded.
   embeddingForward: (args, { y }) => {
     if (args.scale === 1) return { y: exact };
     const sizes = new Float64Array(y.length);
@@ -128,8 +128,8 @@ export const layerBounds: Bounds<
     return { y: scaled(sumError(args.k + 2), y) };
   },
 
-  // The slopes of both forms stay below 1.13, and the slopes of the slopes below 0.8. These limit how much an error in
-  // h grows.
+  // In both forms, the slope stays below 1.13 and the derivative of the slope stays below 0.8. These values limit how
+  // much an error in h grows.
   linearGeluForward: (args, { y }) => {
     const sizes = new Float64Array(args.y.length);
     const bias = maybeMagnitudes(args.bias);
@@ -142,7 +142,7 @@ export const layerBounds: Bounds<
     };
   },
 
-  // The masks must be equal. A dropped element equals its addend exactly, so its product has no tolerance.
+  // The masks must be equal. A dropped element equals its addend exactly, so its product gets no tolerance.
   linearDropoutForward: (args, { kept, y }) => {
     const sizes = new Float64Array(args.y.length);
     const bias = maybeMagnitudes(args.bias);
@@ -186,8 +186,8 @@ export const layerBounds: Bounds<
       for (let c = 0; c < channels; c++) total += Math.abs(at(x, r * channels + c));
       return (sumError(channels) * total) / channels;
     };
-    // var = mean of squared deviations. An error δ of the mean adds δ²; its other effect, 2δ·u·…, is covered by
-    // sumError.
+    // var is the mean of squared deviations. An error δ of the mean adds δ² to var. The other effect of δ is 2δ·u·…,
+    // which sumError covers.
     const rstdError = (r: number): number => sumError(channels) + (meanError(r) * at(rstd, r)) ** 2;
     const errors = Array.from(mean, (_, r) => ({ mean: meanError(r), rstd: rstdError(r) }));
     const errorsOf = (r: number) => errors[r] as { mean: number; rstd: number };

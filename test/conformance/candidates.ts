@@ -18,8 +18,8 @@ interface Present {
   /** Layouts to test. JavaScript has no alignment, so one layout is enough for the reference. */
   readonly layouts: readonly Layout[];
   /**
-   * Whether the backend computes in blocks whose sizes large samples exceed. The reference does not, so large samples
-   * would test no more than small ones.
+   * Whether the backend computes in blocks that are smaller than large samples. The reference does not compute in
+   * blocks, so large samples would test no more than small samples.
    */
   readonly hasBlocks: boolean;
 }

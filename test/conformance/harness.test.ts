@@ -32,7 +32,9 @@ const failures = async <K extends KernelName>(
   return found;
 };
 
-/** More than half of a kernel's samples: after this number of failures the other samples need not be tried. */
+/**
+ * A kernel must fail more than half of its samples. After this number of failures, the other samples need not be tried.
+ */
 const most = (kernel: KernelName): number => Math.floor(samples[kernel].length / 2) + 1;
 
 /** Truncates each float32 to the first `bits` bits of its significand. */
@@ -99,7 +101,7 @@ describe("the suite notices", () => {
         const wrong = view.storage.dtype === "int32" ? Int32Array.of(123) : Float32Array.of(0.123);
         backend.write(view.storage, wrong, view.offset - 1);
       };
-      // Only samples whose call has this buffer.
+      // Tries only samples whose call has this buffer.
       const has = ({ buffers }: { readonly buffers: object }) => (buffers as Record<string, unknown>)[name] !== null;
       const found = await failures({ ...backend, run }, kernel, 1, has);
       expect(found.join("\n"), name).toContain("outside of every buffer");
@@ -110,12 +112,12 @@ describe("the suite notices", () => {
   const readsNumbers = (kernel: KernelName): boolean =>
     Object.values(kernels[kernel].buffers).some((spec) => spec.access !== "out" && !holdsIntegers(spec));
 
-  // A tolerance that accepts inputs of eight bits would prove nothing.
+  // If a kernel passed with inputs of eight bits, its tolerance would prove nothing.
   test.for(kernelNames.filter(readsNumbers))("a %s with inputs of bfloat16 precision", async (kernel) => {
     expect(await failures(withInputsOf(8, backend), kernel, most(kernel))).toHaveLength(most(kernel));
   });
 
-  // Rounding to bfloat16 may add a relative error of 2⁻⁸; truncating to six bits may add up to 2⁻⁵.
+  // Rounding to bfloat16 may add a relative error of 2⁻⁸. Truncating to six bits may add up to 2⁻⁵.
   test.for(multiplyingKernels)("a %s of bfloat16 with inputs of a quarter of that precision", async (kernel) => {
     const exact = await openReference({ dtype: "bfloat16" });
     const messages = await failures(withInputsOf(6, exact), kernel, most(kernel));

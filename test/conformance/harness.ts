@@ -25,7 +25,10 @@ const bounds: Bounds<KernelName> = {
   ...blockBounds,
 };
 
-/** Where buffers begin in their storages: at a cache line, or at odd elements, different for each buffer. */
+/**
+ * Where buffers begin in their storages. "aligned": at a cache line. "odd": at an odd element, which differs between
+ * the buffers.
+ */
 export type Layout = "aligned" | "odd";
 const guard = 16;
 const wildIndex = 0x7fffffff;
@@ -33,12 +36,12 @@ const wildIndex = 0x7fffffff;
 type BufferGiven = Float64Array | Int32Array | { readonly of: string; readonly at: number } | "blank" | null;
 
 /**
- * A storage of a call. NaN (for indices, an invalid number) surrounds the buffer, or the array that contains several
- * buffers.
+ * A storage of a call. NaN surrounds the buffer, or the array that contains several buffers. In a storage of indices,
+ * an invalid number is used instead of NaN.
  */
 interface Root {
   readonly name: string;
-  /** Whether it holds an activation, whose number format may differ from the other storages. */
+  /** Whether the storage holds an activation. Its number format may differ from the format of the other storages. */
   readonly activation: boolean;
   readonly lead: number;
   readonly contents: HostArray;
@@ -75,7 +78,7 @@ const stored = (values: Float64Array, dtype: ActivationDType): Float32Array => {
 
 const memories: ArrayBuffer[] = [];
 
-/** Memory for the storage with this number, reused by every call, because the system provides new memory slowly. */
+/** Memory for the storage with this number. Every call uses it again, because the system provides new memory slowly. */
 const memoryFor = (root: number, bytes: number): ArrayBuffer => {
   const known = memories[root];
   if (known !== undefined && known.byteLength >= bytes) return known;
@@ -183,13 +186,18 @@ const hostArgs = <K extends KernelName>(
   return args as unknown as HostArgs<K>;
 };
 
-/** For each storage that the kernel writes: its expected contents, and the tolerance of each element. 0 means exact. */
+/**
+ * The expected contents of each storage that the kernel writes, and the tolerance of each element. A tolerance of 0
+ * means exact.
+ */
 type Expected = ReadonlyMap<string, { readonly wanted: HostArray; readonly tolerances: Float64Array }>;
 
-// Compiled kernels may flush values below float32's normal range to 0; the other factors are of ordinary size.
+// Compiled kernels may flush values below float32's normal range to 0. Such a value is multiplied only by factors of
+// ordinary size, so the error stays small.
 const underflow = 2 ** -120;
 
-// Half a unit in the last place of bfloat16, plus a sixteenth of this: the value before rounding need not be exact.
+// Half a unit in the last place of bfloat16, plus a sixteenth of this error, because the value before rounding need not
+// be exact.
 const narrowError = (17 / 16) * (epsilon.bfloat16 / 2);
 
 const exactReferences = {
@@ -229,7 +237,7 @@ const expected = async <K extends KernelName>(
     const wanted = contents.get(place.root) as HostArray;
     const known = result.get(place.root);
     const tolerances = known?.tolerances ?? new Float64Array(wanted.length);
-    // All backends return float32, so the kept results are float32 too: half the memory.
+    // All backends return float32. So the kept results are float32, too, which halves their memory.
     const kept = known?.wanted ?? (wanted instanceof Float64Array ? new Float32Array(wanted) : wanted);
     result.set(place.root, { wanted: kept, tolerances });
     const rounded = activations === "bfloat16" && planned.roots.find((root) => root.name === place.root)?.activation;
@@ -246,7 +254,7 @@ const expected = async <K extends KernelName>(
   return result;
 };
 
-/** For messages: which buffer contains an element of a storage, and the element's index in this buffer. */
+/** For messages: the buffer that contains an element of a storage, and the index of the element in this buffer. */
 const locate = ({ places }: Plan, root: string, i: number): string => {
   for (const [name, place] of Object.entries(places)) {
     if (place.root === root && i >= place.offset && i < place.offset + place.length)
@@ -264,8 +272,8 @@ interface Wrong {
 }
 
 /**
- * Compares the contents of a storage with `wanted`. `actual` may begin with more elements, depending on the layout.
- * These must equal the first element of `wanted`, which is outside of every buffer.
+ * Compares the contents of a storage with `wanted`. Depending on the layout, `actual` may have more elements at the
+ * beginning. Each of these must equal the first element of `wanted`, which is outside of every buffer.
  */
 const compare = (actual: HostArray, wanted: HostArray, tolerances?: Float64Array): { wrong: number; worst: Wrong } => {
   const more = actual.length - wanted.length;
@@ -288,7 +296,8 @@ const compare = (actual: HostArray, wanted: HostArray, tolerances?: Float64Array
 };
 
 /**
- * Whether `compare` would find no error. Supports only the pair of types that nearly all elements have, so it is fast.
+ * Whether `compare` would find no error. This is fast, because it supports only the pair of types that nearly all
+ * elements have.
  */
 const agrees = (actual: Float32Array, wanted: Float32Array, tolerances: Float64Array): boolean => {
   const more = actual.length - wanted.length;
@@ -304,7 +313,7 @@ const agrees = (actual: Float32Array, wanted: Float32Array, tolerances: Float64A
 
 /** Result of a sample on a backend. */
 export interface Agreement {
-  /** What is wrong with the results; undefined if nothing is. */
+  /** What is wrong with the results. Undefined if they are right. */
   readonly fault: string | undefined;
   /** Whether the other backends leave the same bytes in all storages. */
   readonly sameBits: boolean;
@@ -312,9 +321,9 @@ export interface Agreement {
 
 /**
  * Runs the sample on the backend, with activations of type `activations`. Compares every element of every storage with
- * the reference in double precision, opened with the backend's dtype. Outputs must be within their tolerance.
- * Everything else must be unchanged: inputs, gaps between rows, and the guard values around each buffer. Then `others`
- * run the same call, and must give the same bits as the backend.
+ * the reference in double precision. The reference is opened with the backend's dtype. Outputs must be within their
+ * tolerance. Everything else must be unchanged: inputs, gaps between rows, and the guard values around each buffer.
+ * Then each backend of `others` runs the same call, and must give the same bits.
  */
 export const agreement = async <K extends KernelName>(
   backend: Backend,

@@ -7,7 +7,7 @@ import { candidates } from "./candidates.ts";
 import { agreement, forgetExpectations } from "./harness.ts";
 import { samples } from "./samples/all.ts";
 
-// Far longer than any kernel takes, for slow or busy machines.
+// The time limit is far longer than any kernel takes, because a machine may be slow or busy.
 const timeout = 60_000;
 
 const takesActivations = (kernel: KernelName): boolean =>
@@ -36,7 +36,8 @@ for (const candidate of candidates) {
     });
 
     const { dtype, activations, hasBlocks } = candidate;
-    // The other kernels compute the same as with the candidate for float32.
+    // A candidate of another dtype is tested with only some kernels, because the other kernels compute the same as with
+    // float32.
     const names =
       dtype === "float32"
         ? kernelNames
@@ -46,7 +47,10 @@ for (const candidate of candidates) {
 
     const [fewest = 1] = candidate.threads;
 
-    /** Faults with the smallest number of threads, and samples whose bits differ with other numbers of threads. */
+    /**
+     * Faults with the smallest number of threads. Also samples whose bits differ between this and other numbers of
+     * threads.
+     */
     const examine = async <K extends KernelName>(kernel: K): Promise<Record<"faults" | "differences", string[]>> => {
       const [first, ...others] = backends as [Backend, ...Backend[]];
       const faults: string[] = [];

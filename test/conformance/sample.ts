@@ -10,8 +10,8 @@ export interface Part<Name extends string> {
 }
 
 /**
- * An "out" buffer in its own storage: as long as the kernel needs, filled with NaN (for integers, an invalid number)
- * before the call.
+ * An "out" buffer in its own storage. It is as long as the kernel needs. Before the call it is filled with NaN, or with
+ * an invalid number if it holds integers.
  */
 export const blank = "blank";
 
@@ -22,8 +22,8 @@ type SampleBuffer<Spec, Name extends string> =
   | (Spec extends { optional: true } ? null : never);
 
 /**
- * One call of kernel K. Real numbers are given in double precision but have float32 values, so every backend starts
- * from the same numbers. Arrays may be longer than the kernel needs: elements outside the kernel's part must not
+ * One call of kernel K. Real numbers are stored in double precision but have float32 values, so every backend starts
+ * from the same numbers. Arrays may be longer than the kernel needs. The elements that the kernel does not use must not
  * change.
  */
 export interface Sample<K extends KernelName> {
@@ -44,8 +44,8 @@ export interface Noise {
   integers(length: number, bound: number): Int32Array;
 }
 
-// The number of values is prime, so that no two rows of a matrix begin with the same value. The values are reused,
-// because drawing the samples' forty million numbers anew would take longer than most kernels.
+// The number of values is prime, so no two rows of a matrix begin with the same value. The values are reused, because
+// drawing forty million new numbers for the samples would take longer than most kernels.
 const drawn = new Float64Array(65_521);
 const pool = randomStream(randomKey(1, "init"));
 for (let i = 0; i < drawn.length; i++) drawn[i] = pool.normal();

@@ -92,7 +92,7 @@ describe("randomStream", () => {
     const bound = 2 ** 53;
     const large = take(2_000, () => integer(bound));
     expect(large.every((value) => Number.isSafeInteger(value) && value >= 0 && value < bound)).toBe(true);
-    // All low bits are used: about half of the numbers are odd.
+    // The random numbers use all low bits, so about half of the numbers are odd.
     const odd = large.filter((value) => value % 2 === 1).length;
     expect(Math.abs(odd - 1_000)).toBeLessThan(5 * Math.sqrt(2_000 / 4));
   });
@@ -102,7 +102,8 @@ describe("randomStream", () => {
     const count = 100_000;
     const values = take(count, normal);
     const moment = (power: number): number => values.reduce((total, value) => total + value ** power, 0) / count;
-    // Five standard errors of each moment: σ² = 1, 2, 15, 96, divided by the count.
+    // The limit is five standard errors of each moment. The variances of the moments are 1, 2, 15 and 96, divided by
+    // the count.
     expect(Math.abs(moment(1))).toBeLessThan(5 * Math.sqrt(1 / count));
     expect(Math.abs(moment(2) - 1)).toBeLessThan(5 * Math.sqrt(2 / count));
     expect(Math.abs(moment(3))).toBeLessThan(5 * Math.sqrt(15 / count));

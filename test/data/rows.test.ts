@@ -76,7 +76,7 @@ describe.each(["packed", "one"] as const)("rows, %s", (kind) => {
 
   it("are a function of the seed and their number", () => {
     const other = documentRows(documents, { contextLength, kind, seed: 3 });
-    // First a row far away, then backwards.
+    // First comes a row far away, then earlier rows.
     for (const row of [1000, 999, 3, 400, 0]) expect([...other.row(row)]).toEqual([...rows.row(row)]);
     const seeded = documentRows(documents, { contextLength, kind, seed: 4 });
     expect([...seeded.row(0), ...seeded.row(1)]).not.toEqual([...rows.row(0), ...rows.row(1)]);

@@ -6,7 +6,7 @@ import { passesOfText } from "#foretoken/trainer/passes.js";
 
 const contextLength = 8;
 const perEpoch = 12;
-/** 12 windows fit for any start of the first one. */
+/** 12 windows fit, no matter where the first window starts. */
 const text = Int32Array.from({ length: contextLength * (perEpoch + 1) + 3 }, (_, i) => i);
 const offsetOf = shuffledWindows(text.length, { contextLength, seed: 5 });
 const epoch = (number: number): number[] => Array.from({ length: perEpoch }, (_, i) => offsetOf(number * perEpoch + i));

@@ -3,7 +3,7 @@ import { describeBackends, openBackend } from "#foretoken/backend/select.node.js
 import { type DoctorReport, examine, titleOf } from "#foretoken/doctor/examine.node.js";
 import { type Fault, faulty, wrongSign } from "./faulty.ts";
 
-// Far longer than any test takes, for slow or busy machines.
+// The time limit is far longer than any test takes, because a machine may be slow or busy.
 vi.setConfig({ testTimeout: 60_000 });
 
 /** Updates and large products fail too. */

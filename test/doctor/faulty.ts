@@ -8,7 +8,7 @@ import type { Form } from "#foretoken/doctor/model/forms.js";
 /** The arguments of a call of any kernel, by name. */
 export type Args = Readonly<Record<string, unknown>>;
 
-/** Called instead of the backend's `run`; the argument `run` is the backend's own function. */
+/** Called instead of the backend's `run`. The argument `run` is the original function of the backend. */
 export type Fault = (kernel: string, args: Args, run: (kernel: string, args: Args) => void, inner: Backend) => void;
 
 /** `inner`, with a fault. */
@@ -26,7 +26,7 @@ export const faultyForm = (fault: Fault, fromThreads = 1): Form => ({
   },
 });
 
-/** Every kernel writes a wrong last element into each buffer that it only writes. */
+/** Every kernel writes a wrong last element into each buffer that is only an output. */
 export const wrongLastElement: Fault = (kernel, args, run, inner) => {
   run(kernel, args);
   const { buffers, lengths } = kernelPlans[kernel as "add"];

@@ -48,8 +48,8 @@ forEachBackend(
           ids = [...ids, ...answer];
           turns.push(engine.counts().computed - before);
         }
-        // Computed: the new words, the last token of the previous answer, and four tokens of this answer. The fifth
-        // token is not read.
+        // These tokens are computed: the new words, the last token of the previous answer, and four tokens of this
+        // answer. The fifth token of this answer is not read.
         expect(turns).toEqual([11, ...Array.from({ length: 9 }, () => 12)]);
       }));
 
@@ -112,7 +112,7 @@ forEachBackend(
         });
         const never = engine.write({ model, prompt: prompt(5), maxNewTokens: 5, choose: () => 1 / 0 });
         never.end();
-        // It ends although it waits behind another text.
+        // The text ends although it waits behind another text.
         await never.ended;
         await Promise.all([writing.ended, never.ended]);
         expect(count).toBe(3);
@@ -139,7 +139,7 @@ forEachBackend(
         const asked: number[] = [];
         const draft = (ids: readonly number[], most: number): readonly number[] => {
           asked.push(ids.length + most);
-          // More than was requested.
+          // Returns more guesses than were requested.
           return Array.from({ length: most + 5 }, () => 1);
         };
         const write = (length: number, maxNewTokens: number, own = draft) =>
@@ -225,9 +225,9 @@ forEachBackend(
           }).ended;
         const before = engine.counts().computed;
         await write(80, 64);
-        // Each token is computed once; the logits of the last token are not needed.
+        // Each token is computed once. The logits of the last token are not needed.
         expect(engine.counts().computed - before).toBe(100 + 79);
-        // With one block, keys and values depend only on tokens and positions, so a window that is computed again has
+        // With one block, keys and values depend only on tokens and positions. So a window that is computed again has
         // nearly the same logits.
         const text = [...ids, ...seen.map(greedy)];
         for (const at of [129, 150, 170]) {

@@ -22,7 +22,7 @@ describe("how many tokens are guessed", () => {
     expect(dear.plan([sure, unsure], 2)).toEqual([0, 0]);
     expect(cheap.plan([], 3)).toEqual([]);
     expect(cheap.plan([{ ...sure, most: 3 }], 1)).toEqual([2]);
-    // The same total number of rows as in other passes.
+    // The total number of rows is the same as in other passes.
     expect(
       cheap.plan(
         [2, 2].map((most) => ({ ...sure, most })),

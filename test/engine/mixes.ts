@@ -39,7 +39,10 @@ interface Text {
   readonly most: number;
   readonly seed: number;
   readonly temperature: number;
-  /** Number of tokens after which the text is ended from outside; Infinity: it is not ended. */
+  /**
+   * Number of tokens after which the text is ended from outside. Infinity means that the text is not ended from
+   * outside.
+   */
   readonly endsAfter: number;
   /** Whether the logits of the prompt are requested. */
   readonly reads: boolean;
@@ -120,7 +123,7 @@ export const runMix = async (backend: Backend, seed: number, form?: number) => {
   });
   const contextPages = Math.ceil(config.contextLength / 32);
   const engine = createSequenceEngine(model, {
-    // From enough pages for one context to more than all texts need.
+    // The number of pages is random: from enough pages for one context to more pages than all texts need.
     cacheBytes: pageBytes(model) * contextPages * (1 + below(12)),
     maxSequences: 1 + below(32),
     pace: { positions: () => 1 + below(60), note() {} },
@@ -130,7 +133,10 @@ export const runMix = async (backend: Backend, seed: number, form?: number) => {
   const all: { readonly text: Text; readonly written: Written; readonly writing: Writing }[] = [];
   const others = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-  /** Guesses for a text that another text has already begun with: mostly right; some at once, others later. */
+  /**
+   * Guesses for a text that another text has already generated in part. Most guesses are right. Some guesses come at
+   * once, others come later.
+   */
   const draftOf = (length: number, { ids: known }: Written): Draft => {
     const isLate = chance(0.3);
     const share = [0, 0.5, 0.9, 1][below(4)] as number;

@@ -48,7 +48,7 @@ forEachBackend("passes of single positions", ({ open }) => {
     const seven = await Promise.all([await run(7), await run(7)]);
     expect(recordings()).toBe(first);
     for (const each of seven) expect(each).toEqual(eight.slice(0, 7));
-    // Less than half the size, so it is too small to borrow.
+    // This pass has less than half the size, so it is too small to borrow a recording.
     expect(await run(3)).toEqual(eight.slice(0, 3));
     for (let i = 0; i < 6; i++) expect(await run(7)).toEqual(eight.slice(0, 7));
     expect(recordings()).toBe(3 * first);

@@ -68,8 +68,8 @@ describe("compareModels", () => {
     for (const { prompt, index, id, otherId, margin, otherMargin } of found.differences) {
       expect(otherId).toBe(3);
       expect(id).not.toBe(3);
-      // The token's logit was raised by half a unit and became the largest, so the margin before was at most half a
-      // unit.
+      // The token's logit was raised by half a unit and became the largest logit. So before that, the margin of the
+      // largest logit was at most half a unit.
       expect(margin + otherMargin).toBeLessThanOrEqual(0.5 + 1e-5);
       expect(index).toBeLessThan(10);
       expect(prompt).toBeLessThan(3);

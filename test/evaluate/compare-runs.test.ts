@@ -13,16 +13,16 @@ const evaluationOf = (losses: readonly number[]) => {
   return { ...figures, tokens: tokens * losses.length, windows };
 };
 
-/** Standard deviations of the parts of a run's losses. */
+/** The losses of a run are sums of random parts. These are the standard deviations of the parts. */
 interface Chance {
   readonly seeds: number;
-  /** Part of the run, the same for the whole text. */
+  /** The part that depends on the run and is the same for the whole text. */
   readonly run: number;
-  /** Part of the seed, the same in both settings. */
+  /** The part that depends on the seed and is the same in both settings. */
   readonly seed?: number;
-  /** Part of a run in one window. */
+  /** The part that depends on the run and on the window. */
   readonly noise: number;
-  /** Difference by which the second setting is worse. */
+  /** By how much the second setting is worse. */
   readonly worse?: number;
 }
 
@@ -53,7 +53,7 @@ const withoutSeeds = ({ evaluations }: MeasuredSetting): MeasuredSetting => ({ e
 describe("compareRuns", () => {
   it("is the t interval of the pairs' differences, where each block has the same one", () => {
     const one = { evaluations: [1, 1.1, 1.3].map((loss) => evaluationOf(Array(16).fill(loss))), seeds: [1, 2, 3] };
-    // In another order: the seeds determine the pairs.
+    // The runs are in another order, because the seeds determine the pairs.
     const other = { evaluations: [1.6, 1.3, 1.4].map((loss) => evaluationOf(Array(16).fill(loss))), seeds: [3, 1, 2] };
     const [found] = compareRuns([one, other]);
     expect(found).toMatchObject({
@@ -166,7 +166,7 @@ it("the sum of two errors is that of Behrens and Fisher, and of one error its ow
   const t = (scale: number, degrees: number) => [{ weight: 1, scale, degrees }];
   expect(withinSum(t(1, 2), [])(4.30265273)).toBeCloseTo(0.95, 8);
   expect(withinSum([], t(2, 15))(2 * 2.13144955)).toBeCloseTo(0.95, 8);
-  // Fisher and Yates, "Statistical tables", VI: 6 and 6 degrees, θ = 45°: 2.435.
+  // Fisher and Yates, "Statistical tables", table VI: for 6 and 6 degrees of freedom and θ = 45°, the value is 2.435.
   const within = withinSum(t(Math.SQRT1_2, 6), t(Math.SQRT1_2, 6));
   expect(within(2.435)).toBeCloseTo(0.95, 3);
   // If one error is far smaller, the result follows the distribution of the other one.

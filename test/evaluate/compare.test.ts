@@ -30,7 +30,10 @@ const pairOf = (differences: readonly number[], charactersPerToken = 1) => {
   return [two(1), two(0)] as const;
 };
 
-/** Noise that stays the same over 1, 2, 4 … `longest` numbers, each part with the same variance: nearly 1/f noise. */
+/**
+ * Noise with parts that stay the same over 1, 2, 4, … `longest` numbers. All parts have the same variance, so this is
+ * nearly 1/f noise.
+ */
 const persistentNoise = (count: number, longest: number, { normal }: RandomStream): readonly number[] => {
   const sum = new Array<number>(count).fill(0);
   for (let length = 1; length <= longest; length *= 2) {

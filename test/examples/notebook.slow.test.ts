@@ -13,8 +13,7 @@ const isRequired = noPrograms === undefined && process.env.FORETOKEN_REQUIRE_REG
 const missing = attempt instanceof Error && !isRequired ? attempt.message.split("\n")[0] : undefined;
 
 /**
- * Imitates the functions that Jupyter's kernel gives a cell. Each cell, and each object that a cell shows, begins a
- * line of JSON.
+ * Imitates the functions that Jupyter's kernel gives to a cell. Each cell and each object that a cell shows begin a new * line of JSON.
  */
 const kernel = `
 globalThis.tell = (what) => console.log("\\u0001" + JSON.stringify(what));
@@ -69,7 +68,7 @@ describe.skipIf(missing !== undefined)(`the notebook in Deno${missing === undefi
     expect(curves?.displayed[0]?.[1]).toMatch(/<title>Loss of names<\/title>[\s\S]*at step \d+ of 600/u);
     expect(written?.printed.split(", ")).toHaveLength(12);
     expect(lens?.displayed[0]?.[1].match(/<tr>/gu)).toHaveLength(5);
-    // Two heads over nine letters; no letter attends to a later one.
+    // There are two heads over nine letters. No letter attends to a later letter.
     expect(attention?.displayed[0]?.[1].match(/<rect /gu)).toHaveLength((2 * (9 * 10)) / 2);
   });
 });

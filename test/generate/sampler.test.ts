@@ -30,7 +30,8 @@ const scripted = (...numbers: number[]): { readonly stream: RandomStream; readon
 
 describe("temperature", () => {
   it("divides the logits before the softmax", () => {
-    // At temperature 2 the normalized square roots of the probabilities; at ½ their squares.
+    // At temperature 2 the result has the normalized square roots of the probabilities; at temperature ½ it has the
+    // normalized squares.
     const logits = logitsOf(0.64, 0.32, 0.04);
     expectCandidates(candidates(logits, {}), { 0: 0.64, 1: 0.32, 2: 0.04 });
     const roots = [0.8, Math.sqrt(0.32), 0.2];
@@ -74,12 +75,13 @@ describe("filters on small distributions", () => {
     expectCandidates(candidates(logits, { minP: 0.3 }), { 1: 4 / 9, 2: 2 / 9, 3: 3 / 9 });
     expectCandidates(candidates(logits, { minP: 0.6 }), { 1: 4 / 7, 3: 3 / 7 });
     expectCandidates(candidates(logits, { minP: 1 }), { 1: 1 });
-    // Equally likely tokens are all kept, also at the limit.
+    // If equally likely tokens are at the limit, all of them are kept.
     expect(candidates(Float32Array.of(2, 2, 1), { minP: 1 }).ids).toEqual([0, 1]);
   });
 
   it("act one after the other: temperature, top-k, top-p of what is left, min-p", () => {
-    // Top-k keeps 4/9, 3/9 and 2/9. The first two are 0.777… of these, but only 0.7 of all tokens.
+    // Top-k keeps probabilities of 4/9, 3/9 and 2/9. The first two make up 0.777… of the kept tokens, but only 0.7 of
+    // all tokens.
     expectCandidates(candidates(logits, { topK: 3, topP: 0.8 }), { 1: 4 / 9, 2: 2 / 9, 3: 3 / 9 });
     expectCandidates(candidates(logits, { topK: 3, topP: 0.77 }), { 1: 4 / 7, 3: 3 / 7 });
     expectCandidates(candidates(logits, { topK: 3, topP: 0.8, minP: 0.6 }), { 1: 4 / 7, 3: 3 / 7 });
@@ -133,14 +135,14 @@ describe("a draw", () => {
         const mean = draws * (expected.probabilities[i] as number);
         return sum + ((counts.get(id) ?? 0) - mean) ** 2 / mean;
       }, 0);
-      // 99.9th percentile of χ² with seven degrees of freedom. The seed is fixed: this does not fail by chance.
+      // 99.9th percentile of χ² with seven degrees of freedom. The seed is fixed, so the test does not fail by chance.
       expect(chiSquare).toBeLessThan(24.32);
     }
   });
 });
 
 describe("for any logits", () => {
-  // Small integers: ties are common.
+  // The logits are small integers, so ties are common.
   const logitsArbitrary = fc
     .array(fc.integer({ min: -6, max: 6 }), { minLength: 1, maxLength: 24 })
     .map((values) => Float32Array.from(values));

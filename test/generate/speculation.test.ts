@@ -50,7 +50,7 @@ const settings: readonly GenerateOptions[] = [
   { prompt: "aaaaaaaaaa", temperature: 0, endTokens: [4], presencePenalty: 0.2 },
   { prompt: verse, badWords: ["a", "be"], logitBias: { 7: 2, 8: -100 }, topK: 2 },
   { prompt: verse, topK: 2, adjustLogits: (logits, ids) => logits.fill(9, ids.length % 29, (ids.length % 29) + 1) },
-  // Past the context: with recomputed windows, and with sliding.
+  // The text exceeds the context, once with recomputed windows and once with sliding.
   { prompt: verse, temperature: 0, maxNewTokens: 80 },
   { prompt: verse, temperature: 0.1, maxNewTokens: 160, slide: 32 },
 ];
@@ -92,7 +92,8 @@ for (const dtype of dtypes) {
       });
 
       it("change no bit of any text, alone and among others", async () => {
-        // Settings have the same effect in both number formats, so one format tests only some of them.
+        // Settings have the same effect in both number formats. So one of the formats is tested with only some
+        // settings.
         const asked = dtype === "float32" ? settings : settings.filter((_, i) => i % 3 === 0);
         const plain: EngineEvent[][] = [];
         for (const options of asked) plain.push(await listed(generate(lm, { maxNewTokens: 48, ...options })));
@@ -251,7 +252,7 @@ describe("guesses from the text itself", () => {
     const draft = ngramDraft();
     const ids: number[] = [];
     let given = 0;
-    // The same two tokens, each time followed by another token.
+    // The same two tokens occur several times, and each time another token follows.
     for (let i = 0; i < 60; i++) {
       ids.push(1, 2);
       if ((draft(ids, 4) as readonly number[]).length > 0) given++;

@@ -68,7 +68,7 @@ const hiddenOf = (mlp: ModelConfig["mlp"], row: Float64Array): Float64Array => {
   }
 };
 
-/** Whether the layer, counted from 0, is an n-th layer. */
+/** Whether the layer is the last one in a group of n layers. Layers are counted from 0. */
 const isNth = (l: number, n = 0): boolean => n > 0 && l % n === n - 1;
 
 export interface ByHand {

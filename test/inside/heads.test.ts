@@ -64,7 +64,7 @@ forEachBackend("heads switched off", ({ open }) => {
       expectClose("logits", [furthest("logits", found.data, expected, tolerance)]);
       expect(furthest("before", before.data, expected, tolerance).ratio).toBeGreaterThan(1);
       const { mean } = await without.score(text);
-      // The last token is only a target: without a mask, other positions would see it.
+      // The last token is only a target. If the model read it, other positions would see it without a mask.
       const scored = byHand(config, ids.slice(0, -1), await weightsOf(lm.model), names);
       const loss = lossByHand(scored.logits(scored.stream.at(-1) ?? []), ids);
       expectClose("loss", [furthest("loss", [-mean], [loss], 2 * tolerance)]);
@@ -87,7 +87,7 @@ forEachBackend("heads switched off", ({ open }) => {
     );
     const bias = (await weightsOf(lm.model))("blocks.1.attention.projection.bias") ?? [];
     expect(largest(bias)).toBeGreaterThan(0);
-    // The same effect with a projection of zeros.
+    // A projection of zeros has the same effect.
     const { offset, size } = lm.model.layout.parameters.find(
       ({ name }) => name === "blocks.1.attention.projection.weight",
     ) as { offset: number; size: number };

@@ -71,7 +71,7 @@ describe.skipIf(!narrow)(`products of bfloat16${title}`, () => {
       const logits = without.logits(without.stream.at(-1) ?? []).flatMap((row) => [...row]);
       expectClose("without", [furthest("logits", found.without, logits, 2 * epsilon.bfloat16 * largest(logits))]);
 
-      // Decoding reads rounded copies of weights; switching heads off does not change these copies.
+      // Decoding reads rounded copies of the weights. Switching heads off does not change these copies.
       for (const lm of [one, other]) {
         const text = growingText(withoutHeads(lm, off).model, ids.length);
         const sequence = [...ids];

@@ -37,7 +37,7 @@ const other = async () => {
   return child;
 };
 
-/** A thread of this process that takes the lock and reports this; then it runs `after`. */
+/** A thread of this process that takes the lock and reports this. Then it runs `after`. */
 const otherThread = async (after: string, options: WorkerOptions = {}): Promise<Worker> => {
   const program = `
     import { parentPort, workerData } from "node:worker_threads";
@@ -69,7 +69,7 @@ describe("a lock", () => {
     await lock.release();
     expect(await readdir(folder)).toEqual([]);
     const again = await takeLock(path, "run");
-    // It no longer holds the lock, so it must not remove another holder's lock.
+    // The first holder no longer holds the lock, so it must not remove another holder's lock.
     await lock.release().catch(() => undefined);
     await again.release();
     expect(await readdir(folder)).toEqual([]);
@@ -115,7 +115,7 @@ describe("a lock", () => {
     const lock = await takeLock(path, "run");
     expect(await refusal()).toContain("this process");
     await lock.release();
-    // Also if a thread was ended while it took the lock over.
+    // The lock can also be taken if a thread was ended while it was taking the lock over.
     await writeFile(path, text);
     await writeFile(`${path}-taking`, text);
     await (await takeLock(path, "run")).release();

@@ -12,12 +12,12 @@ type Call = (...args: never[]) => unknown;
 interface Writer {
   /** Number of operations so far. */
   done: number;
-  /** Number of the operation before which it stops; the first is 1. */
+  /** Number of the operation before which the writer stops. The first operation has number 1. */
   readonly last: number;
   readonly stop: () => void;
-  /** The files that it has opened; the end of a process would close them. */
+  /** The files that the writer has opened. If the process ended, the system would close them. */
   readonly files: FileHandle[];
-  /** Unfinished files and folders that it has created; their names contain the number of this process. */
+  /** Unfinished files and folders that the writer has created. Their names contain the number of this process. */
   readonly unfinished: Set<string>;
 }
 
@@ -28,7 +28,10 @@ const ofEnded = (path: string): string => path.replace(/(\.tmp-)[0-9a-f]{8}(?=[0
 const names = ["mkdir", "open", "readdir", "link", "rename", "unlink", "rmdir"];
 const namesOfFiles = ["write", "sync"];
 
-/** Runs `work` until an operation. Resolves to true if it reached this operation; otherwise its work is complete. */
+/**
+ * Runs `work` until it is about to make an operation. Resolves to true if `work` reached this operation. Otherwise
+ * `work` is complete.
+ */
 export type StopBefore = (operation: number, work: () => Promise<unknown>) => Promise<boolean>;
 
 /** Replaces the operations for the tests of a file. Operations of code other than the writer's are unchanged. */

@@ -44,7 +44,7 @@ describe("models that count", () => {
     expect([0, 1, 2].map((next) => unigram.probability(0, next))).toEqual([4 / 9, 3 / 9, 2 / 9]);
     const bigram = bigramModel(ids, 3);
     expect([0, 1, 2].map((next) => bigram.probability(0, next))).toEqual([1 / 6, 3 / 6, 2 / 6]);
-    // The token after the last one is unknown.
+    // The token that follows the last token of the text is unknown.
     expect([0, 1, 2].map((next) => bigram.probability(2, next))).toEqual([1 / 3, 1 / 3, 1 / 3]);
   });
 

@@ -17,14 +17,14 @@ export const tinySize: LessonSize = {
   measured: 100,
 };
 
-/** Enough steps to memorize a short text. */
+/** This size has enough steps to memorize a short text. */
 export const learningSize: LessonSize = { ...tinySize, nEmbd: 16, hidden: 32, steps: 80 };
 
 const text = "the cat sat on the mat and the dog sat on the cat.\n".repeat(20);
 
 /**
- * Nine tenths of the text forwards and the last tenth backwards: what the model learns from the first part is wrong for
- * the last part.
+ * Nine tenths of the text forwards, and the last tenth backwards. What the model learns from the first part is wrong
+ * for the last part.
  */
 export const misleading = `${"abcd".repeat(90)}${"dcba".repeat(10)}`;
 

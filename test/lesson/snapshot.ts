@@ -33,7 +33,7 @@ export const testSnapshots = (name: LessonName, times: readonly number[] = []): 
     input = lessonInput({ backend, corpus, clock, signal: new AbortController().signal });
     for await (const piece of lessons[name].start(input)) pieces.push(piece);
     expect(reading).toBe(times.length);
-    // Far longer than a training takes, for slow or busy machines.
+    // The time limit is far longer than a training takes, because a machine may be slow or busy.
   }, 600_000);
   afterAll(() => backend.close());
 

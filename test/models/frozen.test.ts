@@ -43,7 +43,7 @@ const configs: Readonly<Record<string, ModelConfig>> = {
 };
 const ids = Array.from({ length: 33 }, (_, i) => (i * 7) % vocabSize);
 
-/** Weights that bfloat16 cannot represent: matrices lose bits, vectors must not. */
+/** Weights that bfloat16 cannot represent. Matrices lose bits, but vectors must not lose bits. */
 const weightsOf = (length: number): Float32Array =>
   Float32Array.from({ length }, (_, i) => 0.2 * Math.sin(1 + i * 1.7) + 1e-4 * Math.cos(i));
 
@@ -57,14 +57,14 @@ const withBackend = async (work: (backend: Backend) => Promise<void>): Promise<v
   }
 };
 
-/** A float32 model and a frozen model with the same weights; in both, matrices are rounded to bfloat16. */
+/** A float32 model and a frozen model with the same weights. The matrices of both models are rounded to bfloat16. */
 const withPair = (config: ModelConfig, work: (exact: Model, frozen: Model) => Promise<void>): Promise<void> =>
   withBackend(async (backend) => {
     const exact = createModel(backend, config, vocabSize);
     const frozen = createFrozenModel(backend, config, vocabSize);
     const { length, decayed } = exact.layout;
     const values = weightsOf(length);
-    // Loaded in parts; one part has matrices and vectors.
+    // The weights are loaded in parts. One part has matrices and vectors.
     for (const [from, to] of [
       [0, 100],
       [100, decayed + 10],

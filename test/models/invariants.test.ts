@@ -23,7 +23,7 @@ import {
 } from "../support/models.ts";
 import { growingText } from "../support/texts.ts";
 
-// Odd sizes: only headDim is a multiple of a vector, and the context is longer than one block of keys.
+// The sizes are odd: only headDim is a multiple of a vector width. The context is longer than one block of keys.
 const vocabSize = 29;
 const contextLength = 75;
 const sizes = { contextLength, nEmbd: 24, nHead: 3, nLayer: 2 };
@@ -119,7 +119,10 @@ for (const [shape, config] of Object.entries(configs))
       it(`decodes with a cache what it decodes without, to the bit, within the context and past it${title}`, async () => {
         const ids = Array.from(hashedIds("decoded", contextLength + 6, vocabSize));
         const fullLasts = new Map<number, Float32Array>();
-        /** Logits after the first `length` tokens, from a pass over the last of them that fit into the context. */
+        /**
+         * Logits after the first `length` tokens. They come from a pass over the last of these tokens that fit into the
+         * context.
+         */
         const fullLast = async (length: number): Promise<Float32Array> => {
           const known = fullLasts.get(length);
           if (known !== undefined) return known;
@@ -161,7 +164,7 @@ for (const [shape, config] of Object.entries(configs))
             const logits = await text.next(Array.from(ids.subarray(0, length)));
             const what = `after ${length} tokens, of which ${promptLength} at once`;
             expectSameBits(logits, rowsOf(full, length - 1, length), what);
-            // The first single token after the prompt is noted; a prompt of one token also counts as one.
+            // The first single token after the prompt is recorded. A prompt of one token counts as a single token, too.
             const noted = promptLength > 1 && length === promptLength + 1;
             const made = backend.replay === undefined || length === promptLength || noted;
             expect({ what, calls: calls > 0 }).toEqual({ what, calls: made });
@@ -266,8 +269,8 @@ for (const [shape, config] of Object.entries(configs))
       const backend = await open(2);
       const isQwen3 = config.position.kind === "rope";
       const model = createModel(backend, isQwen3 ? presets.shakespeare.model : bookModel, 65);
-      // A head that shares the embedding predicts the current token again: before training its logit is about C·std =
-      // 2.56, and ln(64 + e^2.56) is 0.17 more than ln 65.
+      // A head that shares the embedding predicts the current token again. Before training, the logit of this token is
+      // about C·std = 2.56, and ln(64 + e^2.56) is 0.17 more than ln 65.
       const tolerance = isQwen3 ? 0.2 : 0.1;
       for (const seed of [1, 2]) {
         initialise(backend, model.layout, model.arena, seed);

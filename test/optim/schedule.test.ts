@@ -67,7 +67,7 @@ describe("the learning rate of a run that was given more steps", () => {
     const [first = 0, ...rest] = whole.slice(5);
     expectClose(rates(extended("stretch")).slice(5), [first / 2, ...rest]);
     expect(rest.at(-1)).toBe(0);
-    // It begins at the previous rate, not at 0.
+    // The new schedule begins at the previous rate, not at 0.
     const early = rates(extended("stretch", linear, 3));
     expectClose(early.slice(0, 4), [4, 8, 8, 8 + ((whole[3] ?? 0) - 8) / 2]);
   });

@@ -11,7 +11,7 @@ describe("the reference, made from the docstrings", () => {
   let folder = "";
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "foretoken-docs-"));
-    // A missing docstring or a broken link is an error; typedoc.json says so.
+    // In typedoc.json, a missing docstring or a broken link is an error.
     await promisify(execFile)(process.execPath, [join(root, "scripts/docs/reference.mjs"), folder]);
   });
   afterAll(() => rm(folder, { recursive: true }));
@@ -35,7 +35,7 @@ describe("the reference, made from the docstrings", () => {
     const own = page === "foretoken.md" ? first : first.filter((name) => name !== "generate");
     expect(functions.filter((name) => first.includes(name))).toEqual(own);
     expect(functions[0]).toBe("train");
-    // Before all types.
+    // The functions come before all types.
     expect(text.indexOf("### openBackend()")).toBeLessThan(text.indexOf("## Type Aliases"));
     for (const name of own) {
       const section = text.slice(text.indexOf(`### ${name}()`)).split("\n***\n")[0] as string;

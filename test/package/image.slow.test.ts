@@ -42,7 +42,7 @@ describe.skipIf(missing !== undefined)(`the image${missing === undefined ? "" : 
       ...{ place, context: root, entries },
       run: async (line, folder, asked) => {
         commands.push(line);
-        // CI and this clone have run the same commands already; they take minutes, so they are skipped.
+        // These commands take minutes. CI and this clone have run the same commands already, so they are skipped.
         if (line === "npm ci --ignore-scripts") {
           await symlink(join(root, "node_modules"), join(folder, "node_modules"));
           return;

@@ -3,7 +3,7 @@ import { cp, mkdir, readFile, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 
 export interface Step {
-  /** In capitals, such as "RUN". */
+  /** The name of the instruction in capitals, such as "RUN". */
   readonly instruction: string;
   readonly rest: string;
 }

@@ -1,5 +1,5 @@
-// What every runtime must do alike: runtimes.slow.test.ts runs this file in each, in a project that has foretoken, and compares the
-// lines of JSON that it prints.
+// What every runtime must do alike. runtimes.slow.test.ts runs this file in each runtime, in a project that has
+// foretoken. It compares the lines of JSON that this file prints.
 //
 //     node runtime-program.mjs FOLDER BACKEND...    trains in FOLDER, which is new
 import { createHash } from "node:crypto";
@@ -35,7 +35,7 @@ const textOf = async (events) => {
   return text;
 };
 
-/** What `work` is refused with, in one line. */
+/** The error with which `work` is refused, in one line. */
 const refusal = (work) =>
   work.then(
     () => "none",
@@ -72,7 +72,10 @@ const results = async (backend) => {
   };
 };
 
-/** A run that is stopped by a signal and resumed, and who may work in its folder meanwhile. */
+/**
+ * A run that is stopped by a signal and then resumed. Also checks who may work in the run's folder before it is
+ * stopped.
+ */
 const stopAndResume = async () => {
   const out = `${folder}/stopped`;
   /** @type {{ resume: string, backend: "wasm" }} */
@@ -88,7 +91,7 @@ const stopAndResume = async () => {
     if (event.type === "done") reason = event.reason;
   }
   const before = weightsOf(out);
-  // The loop is left in the middle: nothing is saved, and the folder can be used again.
+  // The program leaves the loop in the middle. So nothing is saved, and the folder can be used again.
   for await (const event of train(again)) if (event.type === "step") break;
   await lossesOf(again);
   return { reason, others, isStopped: before !== weightsOf(out), weights: weightsOf(out) };

@@ -117,7 +117,7 @@ describe.skipIf(missing !== undefined)(
       let isStopped = false;
       child.stdout.on("data", (piece: string) => {
         text += piece;
-        // Only once: a second signal would end the program at once.
+        // The signal is sent only once, because a second signal would end the program at once.
         if (!isStopped && /"type":"step","step":20,/u.test(text)) isStopped = child.kill("SIGINT");
       });
       const stopped = await printedBy(child, 130);

@@ -94,7 +94,7 @@ export const installPrograms = async (names: readonly (keyof typeof versions)[])
     };
     const home = join(folder, "home");
     await mkdir(home);
-    // Folders for compiled files; and a registry that does not exist, because all packages are installed already.
+    // Folders for compiled files. The registry does not exist, because all packages are installed already.
     const env = { DENO_DIR: home, BUN_INSTALL: home, npm_config_registry: "http://127.0.0.1:9/" };
     const start: Programs["start"] = (words, args, cwd, input = "") => startProgram(words, args, { cwd, env, input });
     return { runtimes: names.map((name) => all[name]), start, remove };

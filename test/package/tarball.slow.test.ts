@@ -60,7 +60,7 @@ describe.skipIf(missing !== undefined)(
         "picocolors",
         "zod",
       ];
-      // Files of the hub's library; some are for its own program, which is never run.
+      // Files of the hub's library. Some of these files are for the library's own program, which is never run.
       const ofHub = ["@huggingface/blake3-jit", "@huggingface/tasks", "@huggingface/xetchunk-wasm", "gearhash-jit"];
       const ofItsProgram = [
         "ansi-regex",
@@ -80,7 +80,7 @@ describe.skipIf(missing !== undefined)(
 
     it("has no script that runs at its installation, and nothing that was compiled for one machine", async () => {
       const manifest = JSON.parse(await readFile(inPackage("package.json"), "utf8"));
-      // Nor when it is linked, which runs `prepare`.
+      // No script runs when the package is linked either. Linking would run `prepare`.
       for (const field of ["scripts", "devDependencies", "optionalDependencies"])
         expect(manifest[field]).toBeUndefined();
       expect(installed.files.filter(({ path }) => path.endsWith(".node"))).toEqual([]);
@@ -128,7 +128,7 @@ describe.skipIf(missing !== undefined)(
     `,
       );
       const { stdout, stderr, status } = await run("node run.mjs");
-      // The notice comes once, although the program trains and loads a model; the second line is Node's.
+      // The program trains and loads a model, but the notice comes only once. The second line is from Node.
       const [warning = "", ...rest] = stderr.trim().split("\n");
       expect(warning.replace(/^\(node:\d+\) /u, "")).toBe(
         canHaveNative ? `[FORETOKEN_NO_NATIVE_KERNELS] ForetokenWarning: ${advice}` : "",
@@ -162,7 +162,7 @@ describe.skipIf(missing !== undefined)(
         newTokens: 5,
       });
       const evaluated = await run("npx --no-install foretoken evaluate runs/cli --data words.txt --json");
-      // The first part of the line is of the text: only its end was measured.
+      // The first part of the line is about the text: only the end of the text was measured.
       expect(evaluated).toMatchObject({ status: 0, stderr: expect.stringContaining(told.stderr) });
     });
 
@@ -179,8 +179,8 @@ describe.skipIf(missing !== undefined)(
       const script = new URL("../../scripts/build/native.mjs", import.meta.url).href;
       const { findCompiler }: { findCompiler: () => readonly string[] | undefined } = await import(script);
       const compiler = findCompiler();
-      // Without optimisation, and nothing forced inline: npm ci has compiled the same files with both, which takes far longer, and
-      // has judged their warnings.
+      // The compiler runs without optimisation and without forced inlining. npm ci has already compiled the same files
+      // with both, which takes far longer, and has checked their warnings.
       const quick = "-O0 -w '-DFT_INLINE=static inline'";
       await write("compiler", `#!/bin/sh\nexec ${compiler?.join(" ")} "$@" ${quick}\n`);
       await chmod(join(installed.project, "compiler"), 0o755);

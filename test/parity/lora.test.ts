@@ -45,7 +45,7 @@ const { vocabSize, contextLength: time, nEmbd, nHead, nLayer, hidden, nKvHead, h
 const sizes = { contextLength: time, nEmbd, nHead, nLayer, nKvHead, headDim, position };
 const model: ModelConfig = { ...groupedModel, ...sizes, mlp: { kind: "swiglu", hidden } };
 
-/** The adapters of scripts/fixtures/make-lora.py: uniform values; no matrix B is zero. */
+/** The adapters of scripts/fixtures/make-lora.py. Their values are uniform, and no matrix B is zero. */
 const hashedAdapter = ({ parameters, length }: ArenaLayout): Float32Array => {
   const values = new Float32Array(length);
   for (const { name, offset, size } of parameters) {
@@ -114,7 +114,7 @@ forEachBackend(`LoRA against PEFT ${fixture.peft} and PyTorch ${fixture.torch}`,
         for (let step = 0; step < plan.steps; step++) results.push(await trainer.step(step));
         expect(results.map(({ learningRate }) => learningRate)).toEqual(learningRates);
 
-        // As in small.test.ts.
+        // The bounds are derived as in small.test.ts.
         const relative = gradientError(config, batch * time * plan.gradAccumSteps);
         const moved = learningRates.reduce((sum, rate) => sum + rate, 0);
         const list = (values: readonly number[], wanted: readonly number[], what: string) =>

@@ -89,10 +89,11 @@ describe.each(["small", "qwen3", "llama", "phi3"].map(readFixture))("$title", ({
           for (let step = 0; step < plan.steps; step++) results.push(await trainer.step(step));
           expect(results.map(({ learningRate }) => learningRate)).toEqual(learningRates);
 
-          // A step moves each weight by up to the learning rate, in the direction m/√v, so its relative error equals
-          // the relative error of the gradient. Errors are `relative` to the largest gradient of a tensor. So a
-          // gradient of √relative times the largest one moves its weight with a relative error of √relative; smaller
-          // gradients are rare. In practice a quarter of this bound holds.
+          // A step moves each weight by up to the learning rate, in the direction m/√v. So the relative error of the
+          // movement equals the relative error of the gradient. The error of a gradient is `relative`, compared with
+          // the largest gradient of the tensor. So if a gradient is √relative times the largest gradient, the movement
+          // of its weight has a relative error of √relative. Smaller gradients are rare. In practice a quarter of this
+          // bound holds.
           const rows = batch * time * plan.gradAccumSteps;
           const relative = gradientError(config, rows);
           const moved = learningRates.reduce((sum, rate) => sum + rate, 0);

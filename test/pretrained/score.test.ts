@@ -13,7 +13,7 @@ import { wordsText } from "../support/runs.ts";
 
 const contextLength = 16;
 const config = { ...bookModel, contextLength, nEmbd: 16, nHead: 2, nLayer: 1 };
-// More windows than one forward pass takes, and a remainder.
+// The text has more windows than one forward pass takes, and a remainder.
 const text = wordsText("scored", 1100).slice(0, 4500);
 const tokenizer = trainCharTokenizer(text);
 const ids = tokenizer.encode(text);
@@ -122,7 +122,7 @@ describe("score", () => {
     expect(tokens.some((token) => token.text === "")).toBe(true);
     const end = cut.endOfText as number;
     expect((await speaker.score([end, 65])).tokens.map((token) => token.text)).toEqual(["<|endoftext|>", "A"]);
-    // Only the first byte of a character.
+    // The second token is only the first byte of a character.
     expect((await speaker.score([65, 0xc3])).tokens.map((token) => token.text)).toEqual(["A", "\uFFFD"]);
   });
 

@@ -24,7 +24,7 @@ describe("a checkpoint", () => {
       "checkpoint",
       "checkpoint-8",
     ]);
-    // Restores the state before the end: the last checkpoint is then of step 8.
+    // Restores the state before the end, when the last checkpoint is of step 8.
     const half = newPath();
     await collect(train({ ...options(half), keepLast: 3, stopAt: 9 }));
     expect((await readdir(half)).filter((name) => name.startsWith("checkpoint")).sort()).toEqual([

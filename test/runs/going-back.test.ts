@@ -241,7 +241,8 @@ describe("the best weights of the point that a run goes on from", () => {
 
 describe("a run that goes back to before better weights, with a plan that does not come to them again", () => {
   /**
-   * The losses: best at 2, worse at 4, better from 5 on. With a plan of 6 steps from 4 on, 5 and 6 are worse than 2.
+   * The losses are best at step 2, worse at step 4, and better again from step 5 on. But with a plan of 6 steps that
+   * continues from step 4, the losses at 5 and 6 are worse than at 2.
    */
   const wild = { evalInterval: 1, checkpointInterval: 4, learningRate: 0.15, warmupSteps: 0, maxLossRatio: 0 };
   const gone = /: the best weights are (?:gone|weights of step 12); the next evaluation replaces them$/u;
@@ -250,7 +251,7 @@ describe("a run that goes back to before better weights, with a plan that does n
     const [done] = ofType(events, "done");
     expect(done).toMatchObject({ step: 6, reason: "finished", bestStep: 6 });
     expect(await stepOf(join(out, "best"))).toBe(6);
-    // Everywhere the same loss: the loss of the run's best weights.
+    // The list and the README show the same loss: the loss of the run's best weights.
     expect((await listRuns(out)).runs).toMatchObject([{ best: { step: 6, valLoss: done?.bestValLoss } }]);
     expect(await readFile(join(out, "README.md"), "utf8")).toContain("on held-out data, at step 6 |");
   };
@@ -314,7 +315,7 @@ describe("checkpoints that are kept", () => {
     expect(await readdir(out)).not.toContain("checkpoint-6-set-aside");
     await resume(join(out, "checkpoint-4"), { stopAt: 7, backend: "reference" });
     expect(await hashesOf(out, "checkpoint-6-set-aside")).toEqual(former);
-    // It has the same plan, so it can be resumed.
+    // This checkpoint has the same plan, so the run can be resumed from it.
     const [, step] = await resume(join(out, "checkpoint-6-set-aside"), { stopAt: 7 });
     expect(step).toMatchObject({ type: "step", step: 7 });
   });

@@ -32,7 +32,7 @@ beforeAll(async () => {
   // The learning rate is too small to change anything.
   const still = { learningRate: 1e-30, schedule: { kind: "constant" }, warmupSteps: 0, patience: 1, evalInterval: 2 };
   await collect(train(start(join(runs, "tired"), still)));
-  // In another order than the order of creation and of names.
+  // The order differs from the order of creation and from the order of the names.
   const order = ["tired", "half", "whole", "killed"];
   for (const [i, name] of order.entries()) await utimes(join(runs, name, "run.json"), 1e9, 1e9 - 100 * i);
 }, 60_000);

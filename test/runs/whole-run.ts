@@ -40,7 +40,7 @@ export const useWholeRun = () => {
     await collect(train(options(run.whole)));
   });
 
-  /** Ends a run as a kill would, in the middle of the work after the event. */
+  /** Ends a run in the middle of the work after the event, as a kill would. */
   const killedAt = async (out: string, type: string, step: number, changes?: TrainChanges): Promise<void> => {
     for await (const event of train(options(out, changes))) {
       if (event.type === type && "step" in event && event.step === step) break;

@@ -33,7 +33,7 @@ const build = (env: Record<string, string>) => {
   return { status: result.status, stdout: result.stdout, stderr: result.stderr };
 };
 
-/** `npm ci` and `npm run build` also build other things; this runs only the native build. */
+/** `npm ci` and `npm run build` also build other things. This test runs only the native build. */
 const buildAmongOthers = (env: Record<string, string>) => {
   const program =
     'import("./scripts/build/native.mjs").then(({ buildNative }) => buildNative(console.log)).then(console.log)';

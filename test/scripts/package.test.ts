@@ -41,7 +41,7 @@ test("the package holds what runs anywhere, and nothing of this machine or of un
   // A clone may lack the file of the other instruction set: see below.
   const relaxed = "dist/backend/implementations/wasm/kernels.relaxed-simd.wasm";
   expect(paths.includes(relaxed)).toBe(existsSync(new URL(`../../${relaxed}`, import.meta.url)));
-  // A browser needs only one file; separate parts would never be read.
+  // A browser needs only one file. Separate parts of the library would never be read.
   expect(paths.filter((path) => /(^|[/.])browser\.js$/.test(path))).toEqual(["dist/foretoken.browser.js"]);
   // The bundle in dist/command/ contains the command, including everything that the library does not need.
   expect(paths.filter((path) => /^dist\/(?:cli|doctor|lesson|serve)\//.test(path))).toEqual(["dist/cli/main.js"]);

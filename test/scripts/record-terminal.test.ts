@@ -28,7 +28,7 @@ it.skipIf(!hasScript)("draws the screens that a command made, and the colours on
     "2",
   );
   expect(status, stderr).toBe(0);
-  // Two screens: the second shows the text that overwrote the first.
+  // There are two screens. The second screen shows the text that overwrote the first text.
   expect(svg.match(/<g id="f\d+"/gu)?.length).toBeGreaterThanOrEqual(2);
   expect(svg).toContain('fill="#ff7b72">&lt;red&gt;</tspan>');
   expect(svg).toContain(">gone over");

@@ -1,4 +1,4 @@
-/** Request bodies that do not end, over real connections with small limits. */
+/** Request bodies that do not end. The tests use real connections and small limits. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
@@ -161,11 +161,11 @@ it("all requests of a studio share its limit", async () => {
   const port = Number(new URL(studio.url).port);
   const letters = open + "a".repeat(60 * kib);
   const answers = ["plan", "generate", "plan"].map((path) => begin(port, most, letters, `/api/v1/${path}`));
-  // There is memory for only two of the three requests; any of the three may be refused.
+  // There is memory for only two of the three requests, so one of them is refused. It may be any of the three.
   const refused = await Promise.race(answers.map(({ answer }) => answer));
   expect(statusOf(refused)).toBe(503);
   for (const { socket } of answers) socket.destroy();
-  // Their memory has been released.
+  // The memory of the closed requests has been released.
   const name = JSON.stringify({ model: "none", text: "a".repeat(90 * kib) });
   await expect
     .poll(async () => statusOf(await begin(port, name.length, name, "/api/v1/score").answer), { interval: 10 })

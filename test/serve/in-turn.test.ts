@@ -77,7 +77,7 @@ test("a request is not begun before the answer to the one before it, nor after i
     await second;
     expect(begun.map(({ url }) => url)).toEqual(["/1", "/2"]);
     const [socket] = await connected;
-    // Not `once`, which would throw: a client that disconnects before it has read everything causes an error event.
+    // `once` would throw here, because a client that disconnects before it has read everything causes an error event.
     const closed = new Promise((resolve) => socket.on("close", resolve));
     client.destroy();
     await closed;

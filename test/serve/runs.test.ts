@@ -4,7 +4,7 @@ import type { Failure, RunListAnswer, RunPlan, RunSeries } from "#foretoken/serv
 import { eventsOf, firstEvent, notesOf, type ServerEvent, smallRun, useStudio } from "./studio.ts";
 
 const page = useStudio();
-/** So many steps that a run continues until it is stopped. */
+/** With so many steps, a run continues until it is stopped. */
 const endless = 1_000_000;
 
 const isStep =
@@ -33,7 +33,7 @@ test("a plan says what a run would be, and starts nothing", async () => {
     status: 400,
     body: { field: "keepLast" },
   });
-  // An error in the text is reported at the field of the text, even if its message names no field.
+  // An error in the text is reported for the field "text", even if the message names no field.
   const text = { kind: "given", name: "short.txt", text: "The cat" };
   const short = await page.post("plan", { ...asked, text });
   expect(short).toMatchObject({ status: 400, body: { field: "text" } });
@@ -55,7 +55,7 @@ test("a run of a given text is the one of its plan, and its events arrive", asyn
   const told = seen.filter(({ event }) => event === "run");
   expect(told.map(({ data }) => data)).toEqual(notes);
   expect(notes[0]).toMatchObject({ type: "start", config: plan.config, parameters: plan.parameters });
-  // Each id is the offset after its line: following the notes from this offset gives the rest.
+  // Each id is the offset after the event's line. A page that follows the notes from this offset gets the rest.
   const text = await readFile(page.path("runs", "first", "metrics.jsonl"));
   for (const [index, { id }] of told.entries()) {
     const before = text.subarray(0, Number(id)).toString();
@@ -170,7 +170,7 @@ test("a run is stopped, saved and resumed; meanwhile no other one begins", async
   expect(await page.post("runs/stopped/stop", {})).toEqual({ status: 200, body: { name: "stopped" } });
   const { step } = await page.until("stopped", ({ owner }) => owner === null);
   expect(await page.summary("stopped")).toMatchObject({ state: "interrupted", hasCheckpoint: true });
-  // No page is connected: the run continues anyway.
+  // No page is connected, but the run continues.
   expect((await page.post("runs/stopped/resume", {})).status).toBe(200);
   await firstEvent(await page.stream("runs/stopped/events?after=0"), isStep(step + 5));
   await page.post("runs/stopped/stop", {});

@@ -65,14 +65,14 @@ test("lines arrive whole, as they are written", async () => {
   const line = step(7);
   await appendFile(metrics("grows"), line.slice(0, 20));
   const waiting = next();
-  // Existing lines arrive; half a line does not.
+  // Existing lines arrive. A line that is only half written does not arrive.
   expect((await page.get<RunSeries>("runs/grows/series")).body.offset).toBe(offset);
   await appendFile(metrics("grows"), `${line.slice(20)}${step(8)}`);
   expect([await waiting, await next()]).toEqual([7, 8]);
   await events.return();
 });
 
-// In parallel, because each test waits until the server reads the notes again.
+// The tests run in parallel, because each test waits until the server reads the notes again.
 test.concurrent.each([
   ["are replaced", async (path: string) => rename(await replacement(), path)],
   ["are cut", async (path: string) => writeFile(path, step(1))],
@@ -150,7 +150,7 @@ test("a stream that cannot go on says why", async () => {
   await firstOf(events, ({ data }) => data.type === "done");
   const path = metrics("breaks");
   await link(path, page.path("moved.jsonl"));
-  // At once replaced by a link to the same file: it must not count as another file.
+  // The file is replaced at once by a link to the same file. The link must not count as another file.
   await symlink(page.path("moved.jsonl"), page.path("link"));
   await rename(page.path("link"), path);
   await appendFile(page.path("moved.jsonl"), step(7));
@@ -189,7 +189,7 @@ const openThings = (): number =>
   process.getActiveResourcesInfo().filter((name) => ["TCPSocketWrap", "Timeout", "FSReqPromise"].includes(name)).length;
 
 test("200 connections leave nothing behind", async () => {
-  // Opens the connection that fetch keeps for the next request, so that it is not counted.
+  // fetch keeps a connection open for the next request. This request opens that connection, so that it is not counted.
   await (await page.stream("runs/a/events")).body?.cancel();
   const before = openThings();
   const sockets: Socket[] = [];
@@ -237,7 +237,8 @@ test("who does not read is sent no more than the system holds", async () => {
   socket.pause();
   socket.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   await vi.waitFor(() => expect(made).toBeGreaterThan(0), { timeout: 20_000 });
-  // Waits until nothing more is generated for a thousand turns of the event loop: then the kernel's buffers are full.
+  // Waits until nothing more is generated for a thousand turns of the event loop. Then the buffers of the operating
+  // system are full.
   for (let same = 0, last = made; same < 1000 && made < 200; same = made === last ? same + 1 : 0) {
     last = made;
     await new Promise((resolve) => setImmediate(resolve));

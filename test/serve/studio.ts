@@ -49,7 +49,7 @@ export async function* eventsOf(response: Response): AsyncGenerator<ServerEvent,
   }
 }
 
-/** The first event for which `isIt` is true; closes the connection. */
+/** The first event for which `isIt` is true. The connection is then closed. */
 export const firstEvent = async (response: Response, isIt: (event: ServerEvent) => boolean): Promise<ServerEvent> => {
   for await (const event of eventsOf(response)) if (isIt(event)) return event;
   throw new Error("the stream has ended without it");

@@ -28,11 +28,11 @@ const asked = async (): Promise<{ readonly response: ServerResponse; readonly cl
 it("an answer that its client does not take is ended", async () => {
   const { response } = await asked();
   endUntaken(response, 30);
-  // More bytes than the system's buffers hold.
+  // The answer has more bytes than the system's buffers hold.
   response.end(Buffer.alloc(2 ** 25));
   const { socket } = response;
   await once(response, "close");
-  // After an answer that was read, the connection would stay open.
+  // If the client had read the answer, the connection would stay open.
   expect(socket?.destroyed).toBe(true);
 });
 

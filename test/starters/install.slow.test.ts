@@ -25,7 +25,10 @@ test.each(["page", "node"] as const)(
   },
 );
 
-/** npm installs the starter, from its cache where possible: this project has other versions of some packages. */
+/**
+ * npm installs the starter, if possible from its cache. The registry may be needed, because this project has other
+ * versions of some packages.
+ */
 const installed = async (kind: "page" | "node"): Promise<Starter> => {
   const starter = await newStarter(kind, { bare: true });
   const outcome = await shell("npm install --prefer-offline", starter.folder);

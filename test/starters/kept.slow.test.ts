@@ -1,4 +1,4 @@
-/** In Chromium: the starter's page keeps its run over a reload, and moves it to Node and back. */
+/** In Chromium, the starter's page keeps its run when it is reloaded, and moves the run to Node and back. */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Browser, chromium } from "playwright-core";
@@ -44,7 +44,7 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
       await steps.fill("200");
       await box.fill(text);
       await page.getByRole("button", { name: "Train" }).click();
-      // The checkpoint is stored; the few steps after it are lost.
+      // The checkpoint is stored, but the few steps after it are lost.
       await page.locator("#table tr").nth(1).waitFor({ state: "attached" });
       await page.reload();
       await says("Stored in your browser: step");
@@ -52,7 +52,7 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
         /^Stored in your browser: step (?:50|100) of 200\. Press Continue or Write\.$/u,
       );
       expect(await box.inputValue()).toBe(text);
-      await page.getByText(/^Continue: the remaining 1[05]0 steps of its plan\.$/u).waitFor();
+      await page.getByText(/^Continue: the remaining 1[05]0 steps of the plan\.$/u).waitFor();
       // The history is shown as before, and the model can write.
       expect(await page.locator("#curve circle").count()).toBeGreaterThan(0);
       expect(await page.locator("#samples h3").first().textContent()).toBe("After 50 steps");
@@ -64,7 +64,7 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
         .waitFor();
       await page.keyboard.press("Escape");
 
-      // A new training asks first; it does not begin.
+      // A new training does not begin at once. The page asks first.
       const train = page.getByRole("button", { name: "Train", exact: true });
       const question = page.getByRole("dialog", { name: "This replaces the run in your browser (step" });
       for (const refuse of [

@@ -7,7 +7,7 @@ import { cli, jsonLines } from "../cli/cli.ts";
 import { type Outcome, outcomeOf } from "../outcome-of.ts";
 import { newStarter, type Starter } from "./starter.ts";
 
-// It really trains, on machines that may be slow or busy.
+// The test really trains, and the machine may be slow or busy, so the time limit is long.
 vi.setConfig({ testTimeout: 120_000 });
 
 const run = promisify(execFile);
@@ -33,7 +33,7 @@ test("the starter for Node.js checks its types, trains, tells its loss, writes, 
     const { stdout, stderr } = await run(process.execPath, ["dist/main.js"], { cwd: folder });
     expect(stderr).toBe("");
     const [, loss] = /^step 100 of 100: loss (\d\.\d{3}) nats per token on held-out text$/mu.exec(stdout) ?? [];
-    // 3.9 is ln 50: the names have about fifty different characters.
+    // The names have about fifty different characters, and ln 50 is 3.9.
     expect(Number(loss)).toBeLessThan(2.8);
     const [, written = ""] = /^The model writes:\n\n([\s\S]+)\n\nThe model is in /mu.exec(stdout) ?? [];
     expect(written.length).toBeGreaterThanOrEqual(200);

@@ -1,4 +1,4 @@
-/** In Chromium: the starter's page shows one run, and its buttons use this run, no matter which folder was opened. */
+/** In Chromium, the starter's page shows one run. The buttons use this run, no matter which folder was opened. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Browser, chromium, type Page } from "playwright-core";
@@ -298,7 +298,7 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
       await button(page, "Replace it").click();
       await says(page, "Opened: step 6 of 12");
       expect(await box(page).inputValue()).toBe(textOfB);
-      // The model also comes from the opened run: it writes no letter of the example.
+      // The model is also from the opened run: it writes no letter of the example.
       await page.getByRole("textbox", { name: "The text begins with" }).fill("the ");
       await button(page, "Write").click();
       await page

@@ -6,7 +6,7 @@ import { type Browser, openBrowser, type Tab, type TabOptions } from "../browser
 import { wordsText } from "../support/runs.ts";
 import { makeSmaller, newStarter, type Starter, type StarterOptions, siteFiles, startServer } from "./starter.ts";
 
-// It really trains, on machines that may be slow or busy.
+// The test really trains, and the machine may be slow or busy, so the time limit is long.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
 
 let browser: Browser;
@@ -19,7 +19,7 @@ const title = (what: string): string => (missingChromium === undefined ? what : 
 
 const textOf = (id: string): string => `document.getElementById(${JSON.stringify(id)}).textContent`;
 const notices = `[...document.querySelectorAll(".notice strong")].map((element) => element.textContent)`;
-/** Sets the text as a user who pastes it. */
+/** Sets the text, as when a user pastes it. */
 const paste = (text: string): string => `{
   const box = document.getElementById("text");
   box.value = ${JSON.stringify(text)};
@@ -68,7 +68,7 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page, from V
     await tab.press("Enter");
     await tab.until(`document.querySelectorAll("#table tr").length >= 2`);
     expect(await tab.evaluate(textOf("train"))).toBe("Stop");
-    expect(await tab.evaluate(textOf("status"))).toMatch(/^(?:Training, to step 2000|Step \d+ of 2000)/u);
+    expect(await tab.evaluate(textOf("status"))).toMatch(/^(?:Training to step 2000|Step \d+ of 2000)/u);
     const empty = `document.getElementById("written").dataset.empty`;
     expect(await tab.evaluate(empty)).toBe("The model is learning. After that, its text appears here.");
     // The focus stays, so the same key stops the run.
@@ -79,7 +79,7 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page, from V
       /^Stopped: loss \d\.\d\d on held-out text\. You can press Write now\.$/u,
     );
     expect(await tab.evaluate(empty)).toBe("Press Write: the text appears here.");
-    // "Continue" is highlighted; after a change of the text, "Train" is.
+    // The page highlights "Continue". After a change of the text, it highlights "Train".
     const primary = `[...document.querySelectorAll("main button.primary")].map((button) => button.id).join()`;
     expect(await tab.evaluate(primary)).toBe("go-on,write");
     await tab.evaluate(paste(`${wordsText("starter", 600)}.`));
@@ -88,7 +88,8 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page, from V
     const rows = await tab.evaluate<string[][]>(
       `[...document.querySelectorAll("#table tr")].map((row) => [...row.cells].map((cell) => cell.textContent))`,
     );
-    // Steps, loss on the training text, loss on held-out text. An untrained model has the loss ln 10 = 2.3.
+    // The columns are: steps, loss on the training text, and loss on held-out text. An untrained model has the loss ln
+    // 10 = 2.3.
     expect(rows[0]?.[0]).toBe("20");
     expect(Number(rows.at(-1)?.[2])).toBeLessThan(1.9);
     await tab.until(
@@ -172,7 +173,7 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page in Java
       await tab.until(`/^[1-9]\\d*$/.test(${textOf("step")})`);
       await tab.press("Escape");
       await tab.until(`${textOf("train")} === "Train"`);
-      expect(await tab.evaluate(textOf("status"))).toMatch(/^Stopped before its loss was measured/u);
+      expect(await tab.evaluate(textOf("status"))).toMatch(/^Stopped before the loss was measured/u);
     });
   });
 

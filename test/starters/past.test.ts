@@ -99,7 +99,7 @@ describe("the past of a run", () => {
 
   test("that goes on after its end is sure to come to its next one", async () => {
     const config = { ...tinyRun, train: { ...tinyRun.train, learningRate: 1e-12, patience: 3, evalInterval: 2 } };
-    // Its loss does not improve, so the run ends as soon as its patience is used up.
+    // The loss does not improve, so patience ends the run as early as possible.
     const short = await follow({ ...plan, config: { ...config, train: { ...config.train, steps: 5 } } });
     const end = nextEnd(short);
     expect(end).toBe(10);

@@ -15,7 +15,7 @@ export interface Starter {
 }
 
 export interface StarterOptions {
-  /** In JavaScript (`--js`). */
+  /** Whether the starter is in JavaScript (`--js`). */
   readonly js?: boolean;
   /** Without node_modules. */
   readonly bare?: boolean;
@@ -27,7 +27,7 @@ const tools: Readonly<Record<"page" | "node", readonly string[]>> = {
   node: ["typescript", "@types/node"],
 };
 
-/** A new starter with its packages in node_modules as links, in the way in which npm installs foretoken from a path. */
+/** A new starter. Its node_modules contains links to the packages, as when npm installs foretoken from a path. */
 export const newStarter = async (
   kind: "page" | "node",
   { js = false, bare = false }: StarterOptions = {},
@@ -74,7 +74,7 @@ const serverOf = (folder: string): readonly string[] => {
   return existsSync(own) ? [own, "0"] : [join(folder, "node_modules/vite/bin/vite.js"), "--port", "0"];
 };
 
-/** Starts the starter's server on a free port; resolves to its address. */
+/** Starts the starter's server on a free port. Resolves to the address of the server. */
 export const startServer = async (folder: string): Promise<{ address: string; stop: () => Promise<void> }> => {
   const child: ChildProcess = spawn(process.execPath, serverOf(folder), { cwd: folder, stdio: "pipe" });
   const ended = new Promise<void>((resolve) => child.on("close", () => resolve()));

@@ -7,7 +7,7 @@ export interface Closeness {
   readonly message: string;
 }
 
-/** Index of the element with the largest error; a NaN counts as an infinite error. */
+/** Index of the element with the largest error. A NaN counts as an infinite error. */
 export const furthest = (
   what: string,
   actual: ArrayLike<number>,
@@ -42,26 +42,26 @@ export interface PassSizes {
 }
 
 /**
- * Lengths of all sums between a value and a logit: the products of each block (C for Q, K and V, D and T in attention,
- * C for the projection, C and 4C in the MLP), two norms, and the head.
+ * Number of terms in all sums between a value and a logit. In each block these are the products (C for Q, K and V, D
+ * and T in attention, C for the projection, C and 4C in the MLP) and two norms. The last sums are the final norm and
+ * the head.
  */
 const forwardLength = ({ contextLength: T, nEmbd: C, nHead: H, nLayer: L }: PassSizes): number =>
   L * (C + C / H + T + C + C + 4 * C + 2 * C) + 2 * C;
 
 /**
  * Allowed difference of two float32 implementations, relative to the largest element of the result. If errors are
- * independent, a sum of n terms in any order has a rounding error that grows like ε·√n (Higham 2002, §2.8). Errors of
- * consecutive sums add in the same way, so n counts the terms of all sums: the forward pass, the backward pass, and the
- * sum over rows.
+ * independent, a sum of n terms in any order has a rounding error that grows like ε·√n (Higham 2002, §2.8). The errors
+ * of consecutive sums add in the same way. So n counts the terms of all sums: in the forward pass, in the backward
+ * pass, and in the sum over rows.
  */
 export const forwardError = (sizes: PassSizes): number => epsilon.float32 * Math.sqrt(forwardLength(sizes));
 export const gradientError = (sizes: PassSizes, rows: number): number =>
   epsilon.float32 * Math.sqrt(2 * forwardLength(sizes) + sizes.vocabSize + rows);
 
 /**
- * Throws if an array exceeds its tolerance; the message is about the array with the largest excess. With
- * FORETOKEN_REPORT set, it prints the array that comes closest to failing, which shows how much room the tolerances
- * leave.
+ * Throws if an array exceeds its tolerance. The message is about the array with the largest excess. If FORETOKEN_REPORT
+ * is set, prints the array that comes closest to failing, to show how much smaller the tolerances could be.
  */
 export const expectClose = (title: string, found: readonly Closeness[]): void => {
   for (const { ratio, message } of found) expect(ratio, message).toBeLessThanOrEqual(1);

@@ -5,7 +5,8 @@ const [surrogates, afterSurrogates, end] = [0xd800, 0xe000, 0x110000] as const;
 const skipped = afterSurrogates - surrogates;
 
 /**
- * Throws if the text is not one of the characters. fast-check calls this to find which of its own texts it may mix in.
+ * Throws if the text is not a single one of the characters. fast-check calls this to find which of its own example
+ * texts it may mix in.
  */
 const placeOf = (character: unknown): number => {
   const point = typeof character === "string" ? (character.codePointAt(0) ?? end) : end;
@@ -16,7 +17,7 @@ const placeOf = (character: unknown): number => {
 
 /**
  * A Unicode code point. `fc.string({ unit: codePoint })` gives the same texts as `unit: "binary"`. But `unit: "binary"`
- * keeps a table of a million characters in memory: it takes a second to make, and slows down each later garbage
+ * keeps a table of a million characters in memory. The table takes a second to make, and slows down each later garbage
  * collection.
  */
 export const codePoint = fc

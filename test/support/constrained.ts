@@ -38,7 +38,10 @@ export const allowedIds = (matcher: Matcher): number[] => {
   return idsOf(mask);
 };
 
-/** A text of allowed tokens, drawn uniformly, as an untrained model would; null if the text does not end in time. */
+/**
+ * A text of allowed tokens. Each token is drawn uniformly, as an untrained model would draw it. Null if the text does
+ * not end in time.
+ */
 export const randomText = (constraint: Constraint, seed: number, tokenizer: Tokenizer, most = 3000): string | null => {
   const matcher = matcherOf(constraint, tokenizer);
   const random = randomStream(randomKey(seed, "sampling"));

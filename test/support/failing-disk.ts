@@ -1,4 +1,4 @@
-/** A disk that fails, for code in the same process: all calls that change something fail, from a certain call on. */
+/** A disk that fails, for code in the same process. From a certain call on, all calls fail that change something. */
 import { constants as files } from "node:fs";
 import fs, { type FileHandle } from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
@@ -13,7 +13,7 @@ const systemError = (code: string, syscall: string, path: string): Error =>
     ...(path === "" ? {} : { path }),
   });
 
-/** Calls that change something at a path. Removing is not in the list, because it never fails: it needs no space. */
+/** Calls that change something at a path. Removing is not in the list, because it needs no space and so never fails. */
 const names = ["mkdir", "rename", "link", "open"] as const;
 
 const isToWrite = (flags: unknown): boolean =>
@@ -24,7 +24,7 @@ interface Fault {
   readonly code: string;
   /** Calls outside this folder never fail. */
   readonly inside: string;
-  /** The first call that fails: its number, counted from 0, or a part of its path. */
+  /** The first call that fails: its number, counted from 0, or a part of the path that it gets. */
   readonly first: number | string;
 }
 

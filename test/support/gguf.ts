@@ -1,4 +1,4 @@
-/** Writes GGUF files for tests; scripts/fixtures/make-gguf.py makes one with another program. */
+/** Writes GGUF files for tests. The script scripts/fixtures/make-gguf.py makes a GGUF file with another program. */
 
 /** A value with its type number in the GGUF format. */
 export type TypedValue =
@@ -78,7 +78,7 @@ const valueBytes = ({ type, value }: TypedValue): Uint8Array => {
 const padded = (bytes: Uint8Array, alignment: number): Uint8Array =>
   join([bytes, new Uint8Array((alignment - (bytes.length % alignment)) % alignment)]);
 
-/** The bytes of a GGUF file; nothing is checked. */
+/** The bytes of a GGUF file. The parts are not checked, so the file may be invalid. */
 export const writeGguf = ({ metadata, tensors, version = 3, alignment = 32 }: WrittenFile): Uint8Array => {
   const entries = Object.entries(metadata);
   const infos: Uint8Array[] = [];

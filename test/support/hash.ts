@@ -1,6 +1,6 @@
 /**
- * Pseudo-random numbers that a few lines of any language can compute. scripts/fixtures/make-gpt2.py follows the same
- * rules, so weights and projections need not be stored. Not for the library; see core/random.ts.
+ * Pseudo-random numbers that a few lines of any language can compute. scripts/fixtures/make-gpt2.py computes them by
+ * the same rules, so weights and projections need not be stored. The library does not use them; see core/random.ts.
  */
 
 /** The finalizer of MurmurHash3 (Appleby, public domain): a bijection of 32-bit words that mixes well. */
@@ -18,7 +18,10 @@ const hashName = (name: string): number => {
   return h >>> 0;
 };
 
-/** Cache: name and start of the last stream. Most streams are read word by word, and hashing the name takes longest. */
+/**
+ * Cache for the name and the start of the last stream. Most streams are read word by word, and hashing the name takes
+ * most of the time.
+ */
 let last = { name: "", start: mix(hashName("")) };
 
 const startOf = (name: string): number => {
@@ -29,11 +32,11 @@ const startOf = (name: string): number => {
 /** Word `i` of the stream `name`. */
 export const hashWord = (name: string, i: number): number => mix((startOf(name) + Math.imul(i, 0x9e3779b9)) | 0);
 
-/** Number `i` of the stream `name`, in [−1, 1) in steps of 2⁻²³: exact in float32. */
+/** Number `i` of the stream `name`, in [−1, 1), in steps of 2⁻²³. It is exact in float32. */
 export const hashUniform = (name: string, i: number): number => (hashWord(name, i) >>> 8) / 2 ** 23 - 1;
 
 /** +1 or −1. */
 export const hashSign = (name: string, i: number): number => (hashWord(name, i) >>> 31 === 0 ? 1 : -1);
 
-/** An integer in [0, bound), bound below 2¹⁶. */
+/** An integer in [0, bound). `bound` must be below 2¹⁶. */
 export const hashInteger = (name: string, i: number, bound: number): number => (hashWord(name, i) >>> 8) % bound;

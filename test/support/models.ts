@@ -32,8 +32,8 @@ export const groupedModel: ModelConfig = {
 };
 
 /**
- * A model with different layers; tests make it smaller. Two of three layers have a window with its own wavelengths, one
- * layer has no rotation, norms come after the branches, and one norm covers all heads.
+ * A model with different layers, which tests make smaller. Two of three layers have a window, with a separate base of
+ * wavelengths. One layer has no rotation. Norms come after the branches, and one norm covers all heads.
  */
 export const differingModel: ModelConfig = {
   ...groupedModel,
@@ -61,8 +61,8 @@ export const sandwichModel: ModelConfig = {
 };
 
 /**
- * The weights of scripts/fixtures/make-gpt2.py: uniform; weights of norms around 1, all others around 0; no bias is
- * exactly 0.
+ * The weights of scripts/fixtures/make-gpt2.py. They are uniform: around 1 for the weights of norms, and around 0 for
+ * all other weights. No bias is exactly 0.
  */
 export const hashedWeights = ({ parameters, length }: ArenaLayout): Float32Array => {
   const values = new Float32Array(length);

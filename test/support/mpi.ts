@@ -14,7 +14,10 @@ const findMissing = (): string | undefined => {
   return hasMpi() ? undefined : "the MPI addon is not built: npm run build:mpi";
 };
 
-/** Why ranks cannot be started on this machine. Undefined: they can, or CI requires that they can. */
+/**
+ * Why ranks cannot be started on this machine. Undefined if they can be started, or if CI requires that they can be
+ * started.
+ */
 export const missingMpi = process.env.FORETOKEN_REQUIRE_MPI === "1" ? undefined : findMissing();
 
 /** Part of a test title that says why tests are skipped. */
@@ -53,8 +56,8 @@ export const variableOf = (pid: number, name: string): string | undefined =>
     ?.slice(name.length + 1);
 
 /**
- * Processes that have this value of an environment variable: all processes that a launcher started, directly or
- * indirectly.
+ * Processes that have this value of an environment variable. These are all processes that a launcher started, directly
+ * or through other processes.
  */
 export const processesWith = (name: string, value: string): number[] =>
   readdirSync("/proc")
@@ -102,7 +105,7 @@ export const startMpirun = (
 /** Runs mpirun to its end. */
 export const mpirun = (args: readonly string[], cwd: string): Promise<Outcome> => startMpirun(args, cwd).outcome;
 
-/** Lines that foretoken wrote; mpirun adds lines of its own. */
+/** Lines that foretoken wrote, without the lines that mpirun adds. */
 export const ours = (stderr: string): string[] => stderr.split("\n").filter((line) => line.startsWith("foretoken: "));
 
 /** Whether a process is running. An ended process stays in the list until its parent has asked for its status. */

@@ -6,7 +6,10 @@ import { longestMessage } from "#foretoken/core/errors/errors.js";
 import { cli, jsonLines } from "../cli/cli.ts";
 import { damage, forge, type Random, randomFor } from "./forge.ts";
 
-/** Number of exports that were refused, measured with a difference, and measured without a difference. */
+/**
+ * Numbers of exports that were refused, that were measured with a difference, and that were measured without a
+ * difference.
+ */
 export interface Outcomes {
   readonly refused: number;
   readonly different: number;

@@ -16,8 +16,8 @@ import { chatTokenizer, writeChatModel } from "./chats.ts";
 import { smallGroupedRun } from "./runs.ts";
 
 /**
- * A bias against the tokens that end an answer of the chat model: with it, an answer always has the requested number of
- * tokens.
+ * A bias against the tokens that end an answer of the chat model. With this bias, an answer always has the requested
+ * number of tokens.
  */
 export const noEnd = Object.fromEntries(chatTokenizer.specialTokens.map(({ id }) => [id, -100]));
 
@@ -81,7 +81,7 @@ export const openAiOptions = {
   ...{ cacheBytes: 2 ** 24, timeLimitMs: 60_000, patienceMs: 30_000, connections: 1024, log: null, version: "1.2.3" },
 } as const;
 
-/** Resolves once the condition is true; its time limit is far longer than needed. */
+/** Resolves once the condition is true. The time limit is far longer than needed. */
 export const until = (isSo: () => Promise<boolean> | boolean, otherwise: string): Promise<void> =>
   vi.waitFor(
     async () => {

@@ -11,8 +11,8 @@ export interface PackageCopy {
   /** URL of a module, from its path below `dist`. */
   address(path: string): string;
   /**
-   * Makes package.json name an optional package with the native kernels, in its own version, that is not installed.
-   * Undefined: it names no such package.
+   * Makes package.json name an optional package with the native kernels. The package has foretoken's own version and is
+   * not installed. If undefined, package.json names no such package.
    */
   nameNative(name: string | undefined): Promise<void>;
   remove(): Promise<void>;

@@ -5,11 +5,11 @@ type Entry = Uint8Array | Map<string, Entry>;
 
 export interface PrivateFiles {
   /**
-   * Ends the tab just before its change number `count`: this change and all later ones fail, and the tab's locks are
-   * released.
+   * Ends the tab just before change number `count` of this tab. This change and all later changes fail, and the tab's
+   * locks are released.
    */
   endTabBefore(count: number): void;
-  /** Limits the bytes of all files together; writing more fails as in a browser. */
+  /** Limits the total number of bytes of all files. A write that exceeds the limit fails as in a browser. */
   setRoom(bytes: number): void;
   /** Opens a new tab of the same browser. */
   newTab(): void;
@@ -86,7 +86,7 @@ export const stubPrivateFiles = (): PrivateFiles => {
     },
   });
   const request = async (name: string, _: object, hold: (lock: object) => unknown): Promise<unknown> => {
-    // Another tab holds the lock: fails like a lock request that timed out.
+    // Another tab holds the lock, so the request fails like a lock request that timed out.
     if (locks.has(name)) throw new DOMException("taken", "TimeoutError");
     locks.add(name);
     try {

@@ -25,7 +25,7 @@ export const exploding = {
   },
 };
 
-/** Writes a configuration to a file; returns the flags of a run with it. */
+/** Writes a configuration to a file. Returns the flags of a run with this configuration. */
 export const withConfig = async (
   cwd: string,
   name: string,
@@ -53,7 +53,7 @@ const succeeds = async (running: Promise<Outcome>): Promise<void> => {
   expect(status, stderr).toBe(0);
 };
 
-/** Runs `foretoken train` on `ranks` ranks; for 1, in a process of its own. The run must succeed. */
+/** Runs `foretoken train` on `ranks` ranks. One rank is a single process without mpirun. The run must succeed. */
 export const trainedOn = (ranks: number, args: readonly string[], cwd: string): Promise<void> => {
   const all = [...args, "--backend", "native", "--json"];
   return succeeds(ranks === 1 ? cli(["train", ...all], { cwd }) : mpirun(trainOn(ranks, all), cwd));

@@ -40,7 +40,7 @@ export const wordsText = (name: string, words: number): string =>
     .map((word, i) => (i % 9 === 8 ? `${word}.\n` : `${word} `))
     .join("");
 
-/** A model and a plan that use every feature: dropout, accumulation, clipping, warm-up, decay. */
+/** A model and a plan that together use every feature: dropout, accumulation, clipping, warm-up and decay. */
 export const smallRun = {
   model: { contextLength: 16, nLayer: 2, nHead: 2, nEmbd: 16, dropout: 0.2 },
   train: {
@@ -59,7 +59,7 @@ export const smallRun = {
   },
 } satisfies PartialConfig<RunConfig>;
 
-/** This plan with a tiny model, for tests of plans and folders: the run takes almost no time for the model. */
+/** This plan with a tiny model that takes almost no time, for tests of plans and folders. */
 export const tinyRun = {
   model: { contextLength: 8, nLayer: 1, nHead: 2, nEmbd: 8, dropout: 0.2 },
   train: smallRun.train,

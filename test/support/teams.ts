@@ -1,8 +1,8 @@
 import type { OwnedRange, RunTeam, Team } from "#foretoken/trainer/team.js";
 
 /**
- * A meeting point for machines in one process. Each machine contributes a value, and waits for the values of all
- * machines in the same round, in the order of machines.
+ * A meeting point for machines in one process. In each round, each machine contributes a value and waits for the values
+ * of all machines. It gets the values in the order of the machines.
  */
 const meetingsOf = <T>(size: number): ((rank: number) => (part: T) => Promise<readonly T[]>) => {
   interface Meeting {
@@ -26,7 +26,10 @@ const meetingsOf = <T>(size: number): ((rank: number) => (part: T) => Promise<re
   };
 };
 
-/** Machines in one process: they wait for each other, exchange, and add pairs, then pairs of pairs. */
+/**
+ * Machines in one process. They wait for each other and exchange arrays. They sum the arrays as a tree: first pairs,
+ * then pairs of pairs.
+ */
 export const teamOf = (size: number): readonly Team[] => {
   const meetings = meetingsOf<Float64Array>(size);
   const add = (one: Float64Array, other: Float64Array, round: (value: number) => number): Float64Array => {
@@ -34,7 +37,7 @@ export const teamOf = (size: number): readonly Team[] => {
     for (let j = 0; j < sums.length; j++) sums[j] = round((one[j] as number) + (other[j] ?? Number.NaN));
     return sums;
   };
-  /** Sums by the result of a meeting. All machines get the same array, so only the first machine adds it up. */
+  /** Sums by the result of a meeting. All machines get the same result, so only the first machine computes its sum. */
   const added = new WeakMap<readonly Float64Array[], Float64Array>();
   const treeSum = (parts: readonly Float64Array[], round: (value: number) => number): Float64Array => {
     const known = added.get(parts);

@@ -17,7 +17,7 @@ export const logitsAfter = async (model: Model, ids: readonly number[]): Promise
   return all.slice(-model.vocabSize);
 };
 
-/** A text in an engine's memory that grows as its user adds tokens. */
+/** A text in an engine's memory. The text grows as its user adds tokens. */
 export interface GrowingText {
   /** Logits [V] after `ids`. `ids` must begin with the ids of the previous call; only the new ids are computed. */
   next(ids: readonly number[]): Promise<Float32Array>;

@@ -51,7 +51,7 @@ const list = `{%- for message in messages %}
 {%- else %} {{ message.content }}<|im_end|>{% endif %}
 {%- endfor %}`;
 
-/** A mark with each tool's name, and then only the arguments. */
+/** The name of the tool in a mark, and after the mark only the arguments. */
 const named = `${chatMlTools}{%- for message in messages %}<|im_start|>{{ message.role }}
 {{ message.content }}{% for call in message.tool_calls or [] %}<function={{ call.function.name }}>{{ call.function.arguments | tojson }}</function>{% endfor %}<|im_end|>
 {% endfor -%}${opening}`;

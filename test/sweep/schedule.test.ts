@@ -46,7 +46,7 @@ describe("a race", () => {
     const lossOf: LossOf = ({ setting, seed }) => 1 + 0.1 * setting + (noise[(3 * setting + 2 * seed) % 5] ?? 0);
     const found = trained(planOf(6), lossOf);
     expect(kinds(found)).toEqual(["finished", "race", "race", "race", "race", "race"]);
-    // The worse half after the first test has only one seed.
+    // The settings in the worse half after the first test have only one seed.
     expect(found.endings.map((ending) => (ending.kind === "race" ? ending.seeds : 3))).toEqual([3, 2, 2, 1, 1, 1]);
     expect(found.steps).toBe(100 * (6 + 3 + 1));
     expect(found.phases.map((parts) => parts.length)).toEqual([6, 3, 1]);
@@ -121,7 +121,7 @@ describe("a budget", () => {
   it("of steps is never exceeded: the best settings go on for which it has room", () => {
     const budget = { steps: 1000 };
     const found = trained(planOf(6, { stop: { kind: "never" }, budget }), ({ setting }) => 6 - setting);
-    // 600 for the first seed; 400 for two settings with two more seeds each.
+    // The first seed takes 600 steps. Two settings take two more seeds each, which is 400 steps.
     expect(kinds(found)).toEqual(["budget", "budget", "budget", "budget", "finished", "finished"]);
     expect(found.steps).toBe(1000);
     expect(() => trained(planOf(6, { budget: { steps: 799 } }), () => 1)).toThrow(

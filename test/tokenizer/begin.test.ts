@@ -41,7 +41,7 @@ describe("a token that texts begin with", () => {
 
   it("is known from a GGUF file, from tokenizer.json and from a tokenizer that gets or loses it", async () => {
     expect([tokenizer.beginOfText, plain.beginOfText]).toEqual([begin, null]);
-    // For files of this kind that do not say it, llama.cpp adds BOS.
+    // If a file of the kind "gemma" does not say whether BOS is added, llama.cpp adds BOS.
     expect([pieceTokenizer("gemma"), pieceTokenizer("unigram")].map((one) => one.beginOfText)).toEqual([begin, null]);
     expect((await loadTokenizer(tokenizer.toJSON())).beginOfText).toBe(begin);
     const lost = beginningWith(tokenizer, null);
@@ -64,7 +64,7 @@ describe("a token that texts begin with", () => {
     };
     const own = Array.from(tokenizer.encode("the miller"));
     expect(await written("the miller")).toEqual(await written([begin, ...own]));
-    // So there is a token to continue from.
+    // BOS is put before an empty prompt, so there is a token to continue from.
     expect(await written("")).toEqual(await written([begin]));
   });
 
@@ -127,7 +127,7 @@ describe("a token that texts begin with", () => {
         expect(x.slice(at + 1, at + time)).toEqual(y.slice(at, at + time - 1));
       }
     }
-    // At the same positions of the text.
+    // The windows begin at the same positions of the text.
     expect(random[0]?.y.subarray(0, contextLength)).toEqual(before[0]?.x.subarray(0, contextLength));
     expect(shuffled[0]?.y.subarray(0, contextLength)).toEqual(ids.subarray(0, contextLength));
   });

@@ -199,7 +199,7 @@ test("training is told what it cannot do", () => {
   expect(() => trainBpeTokenizer({ vocabSize: 300, specialTokens: ["a"] }, "a")).toThrow(ConfigError);
   expect(() => trainBpeTokenizer({ vocabSize: 300, specialTokens: ["<b>", "<b>"] }, "a")).toThrow(ConfigError);
   expect(() => trainBpeTokenizer({ vocabSize: 300 }, "")).toThrow(DataError);
-  // Only "ab" and "abab" come twice; the space before the second one comes only once.
+  // Only the pairs that make "ab" and "abab" occur twice. The space before the second word occurs only once.
   expect(trainBpeTokenizer({ vocabSize: 300 }, "abab abab").vocabSize).toBe(258);
   expect(trainBpeTokenizer({ vocabSize: 256 }, "abab abab").vocabSize).toBe(256);
 });

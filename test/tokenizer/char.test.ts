@@ -94,7 +94,7 @@ describe("tokenizer.json", () => {
     expect(loaded.specialTokens).toEqual(special.specialTokens);
     expect([loaded.vocabSize, loaded.endOfText]).toEqual([4, 3]);
     expect(tokenizerConfigJson(128, loaded)).toHaveProperty("eos_token", "<|endoftext|>");
-    // In a text, its name is ordinary text; here its characters are unknown.
+    // In a text, the name of the end-of-text token is ordinary text. Here the characters of this name are unknown.
     expect(() => loaded.encode("<|endoftext|>")).toThrow(DataError);
   });
 

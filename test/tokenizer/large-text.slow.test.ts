@@ -30,7 +30,7 @@ test.each(patternNames)("2 MB of 10: %s gives the ids that @huggingface/tokenize
   const library = new Tokenizer(tokenizer.toJSON() as object, {});
   const ids = tokenizer.encode(text);
   let at = 0;
-  // Line by line, because the library keeps far more than the ids in memory.
+  // The text is encoded line by line, because the library keeps far more than the ids in memory.
   for (const line of text.split(/(?<=\n)(?=z)/u)) {
     const theirs: readonly number[] = library.encode(line, { add_special_tokens: false }).ids;
     const ours = ids.subarray(at, at + theirs.length);

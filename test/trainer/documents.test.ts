@@ -99,7 +99,7 @@ for (const run of [smallRun, smallGroupedRun])
         expect(trainer.sizeOf(step).targets).toBe(targets);
         expect((await trainer.measure(step)).loss).toBeCloseTo(sum / targets, 5);
       }
-      // Also an evaluation of all documents.
+      // The same must be true for an evaluation of all documents.
       const { from, lengths } = drawn.pieces;
       const all = [...from].map((place, i) => [place, lengths[i] as number] as const);
       const { sum, targets } = await naturalLoss(async (ids) => (await lm.logits(ids)).data, all);
@@ -115,7 +115,7 @@ for (const run of [smallRun, smallGroupedRun])
 
     it("have the same gradient packed, one in a row, and in micro-batches", async () => {
       const backend = await open(2);
-      // Each contains one pass over all documents.
+      // Each of these arrangements contains one pass over all documents.
       const packed = documentRows(documents, { contextLength, kind: "packed", seed: 1 });
       const batchSize = packed.perEpoch;
       const all = packed.pieces.lengths.length;

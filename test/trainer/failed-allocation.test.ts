@@ -50,7 +50,7 @@ test("a trainer for which memory does not suffice leaves none taken", async () =
 
 test("an engine for which memory does not suffice leaves none taken", async () => {
   const opened = await openReference();
-  // So many layers that their pages need several storages.
+  // With so many layers, the pages need several storages.
   const layers = 11;
   const model = freshModel(opened, { ...config.model, nLayer: layers }, vocabSize, 1);
   const before = opened.bytesInUse();

@@ -41,7 +41,7 @@ forEachBackend(
       if (trainer.base !== null) initialise(backend, trainer.base.layout, trainer.base.arena, 7);
       const results: unknown[] = [];
       for (let step = 0; step < 4; step++) results.push(await trainer.step(step));
-      // If a step is observed, it is computed in the other way.
+      // If a step is observed, the passes are computed one after the other.
       results.push(await trainer.measure(4, { kernel: () => {}, phase: () => {} }), await trainer.step(4));
       const weights = await readPart(trainer.snapshot().weights);
       trainer.close();
@@ -65,7 +65,7 @@ forEachBackend(
     it.each(configs)("give the bits of passes one after the other: %s", async (_, config) => {
       const one = await stepsOn(config, undefined, 1);
       expect(await stepsOn(config, { branches: 2, threads: 1 }, 2)).toEqual(one);
-      // More branches than threads, so some threads compute two.
+      // There are more branches than threads, so some threads compute two branches.
       if (passesPerStep(config, "windows") >= 4)
         expect(await stepsOn(config, { branches: 4, threads: 1 }, 3)).toEqual(one);
       expect(await stepsOn(config, { branches: 2, threads: 2 }, 4)).toEqual(one);

@@ -160,7 +160,7 @@ forEachBackend(
       );
       const large = resolveConfig("book", [
         changes,
-        // More than one bucket.
+        // The gradients of this model have more than one bucket.
         { model: { nLayer: 2, nEmbd: 256, nHead: 4 }, train: { gradAccumSteps: 2 } },
       ]);
       const run = async (team: Team, on: Backend): Promise<void> => {

@@ -19,7 +19,7 @@ const { configSources }: { configSources: () => Promise<readonly Source[]> } = a
 interface Source {
   readonly file: string;
   readonly source: string;
-  /** With the docstrings that are made from the schemas. */
+  /** The text of the file with the docstrings that are made from the schemas. */
   readonly text: string;
 }
 

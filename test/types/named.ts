@@ -35,7 +35,7 @@ const memberNames = (list: readonly ts.Symbol[]): ReadonlySet<string> =>
 const namesIn = (text: string): readonly string[] =>
   [...text.matchAll(/`([A-Za-z]\w*)(?:\([^`]*\))?`/gu)].map(([, name]) => name as string);
 
-/** This project's names in `text` that cannot be imported and are not a field or a parameter either. */
+/** This project's names in `text` that cannot be imported and that are neither fields nor parameters. */
 const hidden = (text: string, visible: ReadonlySet<string>, members: ReadonlySet<string>): readonly string[] =>
   namesIn(text).filter((name) => ours.has(name) && !visible.has(name) && !members.has(name));
 

@@ -188,7 +188,7 @@ describe.skipIf(missingChromium !== undefined)("a chat", () => {
       "The model never saw this character of the message: “=”. Leave it out.",
     );
     expect(await page.locator("main img").count()).toBe(0);
-    // The next message replaces it.
+    // The next message replaces the refused message.
     await say(page, "who");
     expect((await saidTexts(page)).at(-1)).toBe("who");
     expect(await page.getByRole("alert").count()).toBe(0);

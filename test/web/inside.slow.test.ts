@@ -23,7 +23,7 @@ const last = "runs/kept/last";
 const at = (more: Readonly<Record<string, string>> = {}, model = last): string =>
   `/inside?${new URLSearchParams({ model, text, ...more }).toString()}`;
 
-/** The text that is shown for a point of the map when the pointer is there. */
+/** The text that the view shows when the pointer is at a point of the map. */
 const readingAt = async (page: Page, x: number, y: number): Promise<string> => {
   await page.mouse.move(x, y);
   // The browser reports pointer moves once per frame, so the text appears in the next frame.
@@ -110,9 +110,7 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     );
     await map.press("End");
     await map.press("ArrowRight");
-    expect(await page.locator(".map-reading").textContent()).toBe(
-      "From “a” (6) to “t” (7): masked, because it comes later",
-    );
+    expect(await page.locator(".map-reading").textContent()).toBe("From “a” (6) to “t” (7): masked (a later token)");
   });
 
   it("chooses a head by its small map, and a token by its arcs; the address keeps both", async () => {
@@ -150,7 +148,7 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     await page.getByText("(3 of 3)").waitFor();
     const other = await openPage("/inside?run=single");
     await other.getByText("--keep-last 10").waitFor();
-    // Its text is a text that the run generated.
+    // The page shows a text that the run generated.
     await other.locator(".map-box").waitFor();
   });
 
@@ -247,13 +245,13 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     const patched = page.locator(".three-readings > div").nth(2);
     await patched.getByText("Choose a cell of the map.").waitFor();
     await page.getByRole("button", { name: "Try every cell" }).click();
-    await page.getByText(/^The answer returns most at .* \(32 tried\)\.$/u).waitFor();
+    await page.getByText(/^The answer is restored most at .* \(32 tried\)\.$/u).waitFor();
     await patched.getByRole("heading", { name: /^Patched at layer \d, token \d/u }).waitFor();
     await page.getByRole("button", { name: /^Layer 2, token 16:/u }).click();
     const places = [{ layer: 1, position: 15, part: "residual" }];
     const { body } = await server.post<PatchAnswer>("inside/patch", { model: last, clean: text, corrupted, places });
     const share = percent(body.patched[0]?.probability ?? Number.NaN);
-    await patched.getByText(`The answer has probability ${share}`).waitFor();
+    await patched.getByText(`The answer has a probability of ${share}`).waitFor();
     await page
       .locator(".heat-reading", { hasText: `Layer 2, token 16: the answer has ${share}, 100 % restored` })
       .waitFor();

@@ -63,7 +63,7 @@ test("a session that is kept as files goes on with the losses of one that was no
   for (let i = 0; i < 5; i++) await third.advance();
   for (let i = 0; i < 2; i++) await second.advance();
   expect(losses(again)).toEqual(losses(whole));
-  // Other models, and the other session, have no stored state.
+  // There is no stored state for other models or for the other session.
   expect(sessionIn(files, "model", [])).toBe(undefined);
   expect(sessionIn(files, "race", configs)).toBe(undefined);
   for (const session of [second, third]) session.close();

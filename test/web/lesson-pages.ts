@@ -1,4 +1,4 @@
-/** Walks through the lesson; shared by its tests in the studio and as static files. */
+/** Walks through the lesson. The lesson's tests in the studio and the tests of its static files share this walk. */
 
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -125,7 +125,7 @@ export const walk = async (page: Page): Promise<void> => {
   const guesses = page.locator(".guesses input");
   for (let i = 0; i < 3; i++) await guesses.nth(i).press("End");
   await guesses.nth(3).press("Home");
-  // Three guesses with probability 1 and one with 0.1 %: a quarter of 6.91.
+  // Three guesses have probability 1 and one guess has 0.1 %, so the mean loss is a quarter of 6.91.
   expect(await guesses.nth(3).getAttribute("aria-valuetext")).toBe("0.10 %, loss 6.91, mean 1.73 nats");
   await page.getByText("e^(4.17 − 1.40) = 16 times the probability of a guesser", { exact: false }).waitFor();
 
@@ -152,7 +152,7 @@ export const walk = async (page: Page): Promise<void> => {
   await page.getByText("falls into 0.0000 to 1.0000: x", { exact: false }).waitFor();
   await page.getByRole("button", { name: "Append x, and again" }).click();
   await page.locator(".sequence .inside").getByText("the fox").waitFor();
-  // The next step begins without moving the reader: the table stays, and the focus stays.
+  // The next step begins, but the reader's view does not move: the table and the focus stay where they are.
   expect(await page.evaluate("document.activeElement.textContent")).toBe("Draw");
   expect(await page.locator(".tail").textContent()).toBe("the␣fox");
   for (let i = 1; i <= 6; i++) {
@@ -172,7 +172,10 @@ export const walk = async (page: Page): Promise<void> => {
   await page.getByText("67 characters.", { exact: false }).waitFor();
 };
 
-/** Expects no serious accessibility finding in any part, in this look of the page, and each part inside the window. */
+/**
+ * Expects no serious accessibility finding in any part when the page looks like this. Each part must fit into the
+ * window.
+ */
 export const checkParts = async (page: Page): Promise<void> => {
   for (const name of partNames) {
     await goTo(page, name);

@@ -182,14 +182,14 @@ describe("the standing of a training", () => {
     const standing = standingOf(losses, [...measured, { step: 100, loss: 2.88 }]);
     expect(standing?.best).toEqual({ step: 50, loss: 2.25 });
     const text = standing === undefined ? "" : standingText(standing, 50);
-    expect(text).toContain("The best held-out loss was 2.25 at step 50. Since then");
+    expect(text).toContain("The best held-out loss was 2.25 at step 50. After that step");
     expect(text).toContain("the loss is 0.20 on the training text and 2.88 on held-out text");
   });
 
   it("says how much better than guessing an honest one is", () => {
     const standing = standingOf(losses, measured);
     expect(standing === undefined ? "" : standingText(standing, 40)).toBe(
-      "On the held-out end of the text, which it never learns from, the model gives the right characters 4.2 times a guesser’s probability.",
+      "The model never learns from the held-out end of the text. There it gives the right characters 4.2 times a guesser’s probability.",
     );
   });
 });

@@ -21,7 +21,7 @@ export interface OpenOptions {
   readonly width?: number;
   /** The address of a proxy. */
   readonly proxy?: string;
-  /** Default: they may. */
+  /** By default, service workers are allowed. */
   readonly serviceWorkers?: "allow" | "block";
 }
 
@@ -54,7 +54,7 @@ export const usePages = (address: () => string): ((path: string, options?: OpenO
       ...(proxy === undefined ? {} : { proxy: { server: proxy, bypass: "<-loopback>" } }),
     });
     contexts.push(context);
-    // Far longer than anything takes, for busy machines.
+    // The time limit is far longer than anything takes, because a machine may be busy.
     context.setDefaultTimeout(120_000);
     const page = await context.newPage();
     page.on("pageerror", (error) => complaints.push(`error: ${error.stack}`));
@@ -103,8 +103,8 @@ const looks = [
 ] as const;
 
 /**
- * Expects no serious finding, and nothing wider than the window, in each look: light, dark and narrow.
- * @param page just opened, light and wide. It is loaded again for each of the other looks.
+ * Expects no serious finding and nothing wider than the window when the page is light, dark or narrow.
+ * @param page a page that has just been opened, light and wide. It is loaded again when it becomes dark or narrow.
  * @param loaded waits until the page shows everything.
  */
 export const expectNothingSerious = async (page: Page, loaded: () => Promise<void>): Promise<void> => {

@@ -18,7 +18,8 @@ describe.skipIf(missingChromium !== undefined)("a run from the page", () => {
     await page.getByRole("link", { name: "Start a run" }).click();
     await page.getByRole("textbox", { name: "Text", exact: true }).fill(catText);
     await page.getByLabel("Name", { exact: true }).fill("from-page");
-    // Without patience, which would follow from the text, so that the run does not end by itself.
+    // This recipe has no patience, so the run does not end by itself. Without a recipe, patience would follow from the
+    // text.
     await page.getByLabel("Recipe", { exact: true }).selectOption("quick");
     for (const [label, value] of [
       ["Steps", "200000"],
@@ -90,7 +91,7 @@ describe.skipIf(missingChromium !== undefined)("a page that fills", () => {
     await run(name, 200_000, { evalInterval: 40, checkpointInterval: 1000, sampleTokens: 150 });
     const page = await openPage(`/runs/${name}`, { width });
     await noteShifts(page);
-    // High enough to show everything.
+    // The window is high enough to show everything.
     await page.setViewportSize({ width, height: 3200 });
     await page.reload();
     await untilStep(page, 401);

@@ -1,4 +1,4 @@
-/** Shared by the tests of the page: runs, and functions that read a run's page. */
+/** Runs, and functions that read a run's page. The tests of the page share them. */
 import type { Page } from "playwright-core";
 import { expect } from "vitest";
 import type { RunSummary } from "#foretoken/serve/studio/protocol.js";
@@ -58,7 +58,7 @@ export const inkOf = (page: Page) =>
     return inked;
   });
 
-/** Makes the page record, from its next loading on, elements that move by themselves. */
+/** Makes the page record which elements move by themselves, from the next time when it is loaded. */
 export const noteShifts = (page: Page): Promise<unknown> =>
   page.addInitScript(() => {
     interface Shift extends PerformanceEntry {

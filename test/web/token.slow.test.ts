@@ -20,7 +20,7 @@ describe.skipIf(missingChromium !== undefined)("the token in the address", () =>
     expect(new URL(page.url()).hash).toBe("");
     const kept = () => page.evaluate("localStorage.getItem('foretoken.token')");
     expect(await kept()).toBe(token);
-    // Like a link in any page.
+    // This address is like a link that any page can have.
     await page.goto("about:blank");
     await page.goto(new URL("/runs#token=another", server.address()).href);
     await page.getByRole("heading", { name: "No runs yet" }).waitFor();

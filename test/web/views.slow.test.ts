@@ -187,7 +187,7 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await right.getByText("30 tokens").waitFor();
     expect(await right.locator(".tokens").textContent()).not.toBe(await left.locator(".tokens").textContent());
 
-    // The list of a single column has all texts; the left text was generated twice, and is listed once.
+    // The list of a single column has the texts of both columns. The left text was generated twice, but is listed once.
     await page.getByLabel("Side by side").uncheck();
     await page.getByText("3 texts").waitFor();
     expect(await page.locator(".branch").allTextContents()).toEqual(
@@ -299,7 +299,7 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await page.getByRole("button", { name: /^Text 2/ }).waitFor();
     await page.getByText("2 texts").waitFor();
     await page.getByText("temperature 0.8, seed 3").waitFor();
-    // Meanwhile the button reads "Stop".
+    // While the text is written, the button reads "Stop".
     await page.locator("button[type=submit]:enabled").waitFor();
     // With another seed, because a text that equals a listed text is not listed again.
     await page.getByLabel("Seed").fill("4");

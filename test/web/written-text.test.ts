@@ -72,7 +72,7 @@ describe("a token that has no text of its own", () => {
     expect(["\u00a0", " a\u00a0b\n", "\u3000\u2009", "\u200b", "\u0007\u00ad"].map(visible)).toEqual([
       ...["⍽", "␣a⍽b↵", "U+3000 U+2009", "U+200B", "U+0007 U+00AD"],
     ]);
-    // A joining character has no look of its own; the characters that it joins have one.
+    // A joining character has no look of its own, but the characters that it joins have a look.
     expect(visible("👩\u200d🚀")).toBe("👩\u200d🚀");
   });
 

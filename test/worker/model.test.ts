@@ -199,7 +199,7 @@ describe("a model in a thread of its own", () => {
       for await (const _ of events);
     };
     for (const count of [1, 2]) {
-      // If several threads become free, one of them is kept.
+      // If several threads become free, only one of them is kept for later use.
       const models = await Promise.all(Array.from({ length: count }, load));
       await Promise.all(
         models.map(async (model) => {

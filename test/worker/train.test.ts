@@ -182,9 +182,9 @@ describe("training in a thread of its own", () => {
       ${after}`;
     const cases = [
       ["process.exit(3)", "await next;", 3],
-      // Nothing is left that could answer.
+      // After that, nothing is left that could answer.
       ["return new Promise(() => {});", "", 0],
-      // The engine's own exit status in this case.
+      // 13 is the engine's own exit status in this case.
       ["return new Promise(() => {});", "await next;", 13],
       ["setTimeout(() => process.exit(4), 50); return new Promise(() => {});", "await events.return();", 4],
     ] as const;

@@ -10,7 +10,7 @@ export const browserCases = (setup: Setup): readonly Case[] => [
     name: "browser: openBackend",
     args: () => ["reference", {}],
     call: openAndClose(browser.openBackend),
-    // The browser's default would look for a page.
+    // The default of the browser's entry would look for a page.
     allows: (value, place) => place > 0 || isDefined(value),
   },
   {
@@ -26,7 +26,7 @@ export const browserCases = (setup: Setup): readonly Case[] => [
     isDefinedPrimitive,
   ),
   {
-    // In Node there is no page that could start a worker, which is also a ConfigError.
+    // In Node there is no page that could start a worker. This error is also a ConfigError.
     name: "browser: loadInWorker",
     args: () => [setup.files, { backend: "reference" }],
     call: openAndClose(browser.loadInWorker),
@@ -49,7 +49,7 @@ export const browserCases = (setup: Setup): readonly Case[] => [
     call: browser.runFromFolder,
   },
   { name: "browser: zipFolder", args: () => [setup.files, "run"], call: browser.zipFolder },
-  // In Node there is no private file system, which is also a ConfigError.
+  // In Node there is no private file system. This error is also a ConfigError.
   { name: "browser: openRunStore", args: () => ["run"], call: openAndClose(browser.openRunStore) },
   { name: "browser: openFileStore", args: () => ["run"], call: openAndClose(browser.openFileStore) },
   { name: "browser: train", args: () => [{ text: "" }], call: browser.train },

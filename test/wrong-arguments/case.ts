@@ -10,8 +10,8 @@ export interface Case {
   /** Whether the option belongs to an object that may have other options. */
   readonly isOpen?: boolean;
   /**
-   * Whether a value may be tried at a place. Values that are valid there, and would do more than a test should, are
-   * left out.
+   * Whether a value may be tried at a place. A value is left out if it is valid there and would do more than a test
+   * should do.
    */
   readonly allows?: (value: unknown, place: number) => boolean;
 }
@@ -34,7 +34,10 @@ export const isNotHuge = (value: unknown): boolean => value !== 2 ** 60;
 const mistyped = (option: string, name: string, value: never): WrongOption =>
   ({ [option]: undefined, [name]: value }) as unknown as WrongOption;
 
-/** Wrong values for a member of an object, and for members of this member; undefined: the member is left out. */
+/**
+ * Wrong values for a member of an object, and for the members of this member. A value of undefined means that the
+ * member is left out.
+ */
 const wrongMembers: readonly unknown[] = [undefined, null, 0, "x", {}, [], [null], [{}], { length: 3 }];
 const wrongInside: readonly unknown[] = [undefined, null, [{}]];
 

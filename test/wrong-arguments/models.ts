@@ -41,8 +41,8 @@ const manyCases = (setup: Setup): readonly Case[] => [
   ...optionCases("openEngine", ["cacheBytes", "maxSequences", "other"], (wrong) => opened(setup.lm, wrong), isNotHuge),
   {
     name: "generateMany",
-    // A limit of its own for this prompt: many wrong values of the options count as the defaults, which allow many
-    // tokens.
+    // This prompt has its own limit, because many wrong values of the options count as defaults, and the defaults allow
+    // many tokens.
     args: () => [setup.lm, [{ prompt: "the", maxNewTokens: 1 }], { maxNewTokens: 1 }],
     call: foretoken.generateMany,
   },
@@ -159,7 +159,7 @@ const insideCases = (setup: Setup): readonly Case[] => [
   ),
 ];
 
-/** Any text is a valid path, and would be written to. */
+/** Any text is a valid path, and the function would write to this path. */
 const isNoNewPath = (value: unknown, place: number): boolean => place > 0 || !isText(value);
 
 const fileCases = (setup: Setup): readonly Case[] => [

@@ -82,8 +82,8 @@ const trainCases = (setup: Setup): readonly Case[] => [
     ],
     (wrong) => foretoken.train({ ...options, data: setup.data, ...wrong } as never),
     (value, option) =>
-      // Generating a number of tokens can take long; a folder would be created; the default text comes from the
-      // network.
+      // Some values are left out: generating many tokens takes long, a path creates a folder, and the default text
+      // comes from the network.
       !(option === "finalSampleTokens" && isNumber(value)) &&
       !(option === "out" && (isText(value) || value === undefined)) &&
       !(option === "data" && value === undefined) &&

@@ -53,7 +53,7 @@ const expectRefusal = (error: unknown, what: string): void => {
   if (error !== undefined) expect((error as Error).message).toMatch(/^[^\n]{1,300}$/u);
 };
 
-/** A misspelt option: its name without the last letter but one; a short name gets one more letter. */
+/** A misspelt option: the name without its second-to-last letter. A short name gets one more letter instead. */
 const mistyped = (option: string): string =>
   option.length < 4 ? `${option}x` : option.slice(0, -2) + option.slice(-1);
 

@@ -23,13 +23,13 @@ export interface ChartProps {
   readonly unit: string;
   /** Of files. */
   readonly name: string;
-  /** The run and its text. Files show it in their title, because they lack the page around the chart. */
+  /** The run and its text. Saved files show them in the title, because a file lacks the page around the chart. */
   readonly subject?: string | undefined;
-  /** Read on every animation frame that draws. The function may read signals. */
+  /** Each animation frame that draws the chart reads this value, which may be computed from other signals. */
   readonly curves: ReadonlySignal<readonly Curve[]>;
   readonly xLabel: string;
   readonly xAxis: XAxis;
-  /** Final x of curves that still grow. */
+  /** x at which curves that still grow will end. */
   readonly planned?: number | undefined;
   readonly log: boolean;
   /** Minimum span of a linear y axis while the whole curve is shown. Default: 0. */
@@ -63,7 +63,7 @@ const readingAt = (curves: readonly Curve[], at: number | null, format: (value: 
   }),
 });
 
-/** Moves the cursor `by` values along the curve with the most values. Returns the new x. */
+/** Moves the cursor by `by` values along the curve that has the most values. Returns the new x. */
 const movedCursor = (curves: readonly Curve[], at: number | null, by: number): number | null => {
   const densest = curves.reduce<Curve | undefined>(
     (best, one) => (one.length > (best?.length ?? 0) ? one : best),
@@ -112,7 +112,7 @@ export const Chart = (props: ChartProps) => {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<Plot | null>(null);
   const width = useSignal(0);
-  // Signals for the parent's properties. A new view object is made only when a property changes.
+  // Turns the parent's properties into a signal. The signal gets a new object only when a property changes.
   const given = { log, leastSpan, fromZero, xAxis, planned, format };
   const shown = useSignal(given);
   const before = shown.peek();
@@ -133,7 +133,8 @@ export const Chart = (props: ChartProps) => {
       onPoint: (x) => {
         const at = x === null ? null : nearestX(curves.peek(), x);
         link.cursor.value = at;
-        // The pointer has moved the line, even if it is still at the same value.
+        // The pointer has moved the plot's line, so the line must be moved back, even if the value is the same as
+        // before.
         plot.current?.point(at);
       },
       onZoom: (range) => {
@@ -212,7 +213,7 @@ export const Chart = (props: ChartProps) => {
           <b>{title}</b>{" "}
           <span class="soft">
             {!isSmall && unit}
-            {/* The room is reserved from the beginning, so nothing moves when values arrive. */}
+            {/* The space for the word is reserved from the beginning, so nothing moves when values arrive. */}
             <span class={`where-wide ${isEmpty || reading.at !== null ? "unsaid" : ""}`}>
               {isSmall ? "latest" : ", latest"}
             </span>
@@ -252,7 +253,7 @@ export const Chart = (props: ChartProps) => {
         class={`chart-box chart-${height}`}
         role="slider"
         tabIndex={0}
-        aria-label={`${title}, ${unit}: read values with the arrow keys`}
+        aria-label={`${title}, ${unit}: the arrow keys show values`}
         aria-valuemin={first}
         aria-valuemax={last}
         aria-valuenow={reading.at ?? last}

@@ -25,8 +25,8 @@ export interface Curve {
   /** Moving means, drawn as the line, with a band from the minimum to the maximum of each window. */
   readonly smoothed: Smoothed | undefined;
   /**
-   * Medians, drawn as the line if the interval shows more than a few of them. Readings and files use the values
-   * themselves.
+   * Medians. The line shows them if the interval contains enough of them. Displayed readings and saved files use the
+   * values themselves.
    */
   readonly medians?: Points | undefined;
 }
@@ -52,7 +52,9 @@ export type Interval = readonly [number, number];
 
 const fewestMedians = 10;
 
-/** All values in the interval, and one neighbour on each side, so that the line reaches the edges of the chart. */
+/**
+ * All values in the interval and one neighbouring value on each side, so that the line reaches the edges of the chart.
+ */
 const allPoints = ({ x, y }: Curve, from: number, to: number): Points => {
   const points = { x: [] as number[], y: [] as number[] };
   for (let i = from; i < to; i++) {
@@ -62,7 +64,7 @@ const allPoints = ({ x, y }: Curve, from: number, to: number): Points => {
   return points;
 };
 
-/** Lines of means, minima and maxima. All three have points at the same x, so the mean stays within the band. */
+/** Lines of means, minima and maxima. The three lines have points at the same x, so the mean stays within the band. */
 const smoothedCurve = (
   curve: Curve,
   pyramid: Pyramid,
@@ -87,8 +89,8 @@ const smoothedCurve = (
     if (last === from) continue;
     if (size <= window) push(last, low[last] as number, high[last] as number);
     else {
-      // A window at the end of each bucket would miss values between windows. The last bucket may be shorter than its
-      // window.
+      // The window that ends at the end of a bucket does not cover the whole bucket. The last bucket may be shorter
+      // than its window.
       const { min, max } = pyramid.bucket(y, length, level, index);
       const least = Math.min(low[last] as number, y[min] as number);
       push(last, least, Math.max(high[last] as number, y[max] as number));
@@ -98,8 +100,8 @@ const smoothedCurve = (
 };
 
 /**
- * Medians in an interval, and one neighbour on each side. Undefined if the interval has too few medians; then the
- * values themselves are drawn.
+ * Medians in an interval, and one neighbouring median on each side. If the interval has too few medians, returns
+ * undefined and the values themselves are drawn.
  */
 const shownMedians = ({ medians }: Curve, [low, high]: Interval): Points | undefined => {
   if (medians === undefined) return undefined;
@@ -125,7 +127,7 @@ export const drawnCurve = (curve: Curve, [low, high]: Interval, columns: number)
   const line = { x: [] as number[], y: [] as number[] };
   for (let index = Math.floor(from / size); index * size < to; index++) {
     const { min, max } = pyramid.bucket(y, length, level, index);
-    // Both extremes in their order, so the line looks as if all values were drawn.
+    // Minimum and maximum are drawn in the order of their x, so the line looks as if all values were drawn.
     for (const i of min === max ? [min] : [Math.min(min, max), Math.max(min, max)]) {
       line.x.push(x[i] as number);
       line.y.push(y[i] as number);
@@ -152,12 +154,12 @@ export const valueAt = ({ x, y, length, smoothed }: Curve, at: number): ValueAt 
 export const smoothedNote = (curves: readonly Curve[]): string | undefined => {
   const window = curves.find(({ smoothed }) => smoothed !== undefined)?.smoothed?.window;
   if (window === undefined) return undefined;
-  return `Line: mean of the last ${window} values. Band: their minimum to their maximum.`;
+  return `The line is the mean of the last ${window} values. The band shows their minimum and maximum.`;
 };
 
 /**
- * The x of a value that is nearest to `at`, over all curves. So readings are never between two values. Null if there
- * are no values.
+ * The x of a value that is nearest to `at`, over all curves. So the cursor never shows a place between two values. Null
+ * if there are no values.
  */
 export const nearestX = (curves: readonly Curve[], at: number): number | null => {
   let nearest: number | null = null;
@@ -186,8 +188,8 @@ export const extentOf = (curves: readonly Curve[]): Interval => {
 };
 
 /**
- * End of an x axis for curves that grow to `planned`. `planned` is multiplied by 0.8 repeatedly, as long as the end
- * stays at least 1.1 × `last`. So the axis changes rarely while values arrive, and the values fill most of it.
+ * End of an x axis for curves that grow to `planned`. It is `planned`, multiplied by 0.8 as often as the result is
+ * still at least 1.1 × `last`. So the axis changes rarely while values arrive, and the values fill most of it.
  */
 export const plannedEnd = (last: number, planned: number): number => {
   if (!(last > 0)) return planned;

@@ -32,7 +32,7 @@ export interface LabelRoom {
 /** Minimum horizontal distance between names, in lines of text. */
 const apart = 0.4;
 
-/** Moves a name to the right of the end of another curve that it would cover. */
+/** Moves a name to the right if it would cover the end of another curve. */
 const behindEnds = (places: readonly LabelPlace[]): readonly number[] =>
   places.map(({ x, width }) =>
     places
@@ -54,8 +54,8 @@ const groupsOf = (places: readonly LabelPlace[], between: number): readonly (rea
 };
 
 /**
- * Nondecreasing values as near as possible to `values`: runs that decrease are replaced by their mean (isotonic
- * regression).
+ * Nondecreasing values as near as possible to `values` (isotonic regression). Neighbours that decrease are replaced by
+ * their mean.
  */
 const risingNear = (values: readonly number[]): readonly number[] => {
   const blocks: { sum: number; count: number }[] = [];
@@ -72,8 +72,8 @@ const risingNear = (values: readonly number[]): readonly number[] => {
 };
 
 /**
- * Moves overlapping names apart and into the room. Moves them as little as possible and keeps their vertical order. If
- * there are more names than lines, their distance is smaller than `gap`, but they stay within the room.
+ * Moves overlapping names apart and into the room, as little as possible and in the same vertical order. If there are
+ * more names than lines, the distance between names is smaller than `gap`, but all names stay within the room.
  */
 export const placeLabels = (places: readonly LabelPlace[], { gap, top, bottom, right }: LabelRoom): void => {
   for (const [i, x] of behindEnds(places).entries()) {
@@ -90,7 +90,7 @@ export const placeLabels = (places: readonly LabelPlace[], { gap, top, bottom, r
   }
 };
 
-/** Range of heights of a line between two x. Undefined if the line has no part there. */
+/** Range of heights of a line between two values of x. Undefined if the line has no part between them. */
 const heightsWithin = ({ x, y }: Points, from: number, to: number): Interval | undefined => {
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
@@ -121,9 +121,9 @@ const clear = 0.65;
 const farthest = 3;
 
 /**
- * Moves names up or down, off the lines that cross them.
+ * Moves names up or down, so that no line crosses them.
  * @param lines drawn curves, in pixels like `places`.
- * @returns the names that have no free place near the ends of their curves. They do not move.
+ * @returns the names that have no free place near the ends of their curves. These names do not move.
  */
 export const moveOffLines = (
   places: readonly LabelPlace[],
@@ -177,8 +177,8 @@ const isWordEnd = (character: string | undefined): boolean =>
   character === undefined || /[-_=,;:/+\s]/u.test(character);
 
 /**
- * The part of a name from `begin` to `end` in whole words, and the word before it, for example "…lr-0.001…", cut to
- * `most` characters.
+ * The words of a name that contain the part from `begin` to `end`, and the word before them if there is room, for
+ * example "…lr-0.001…". At most `most` characters.
  */
 const around = (name: readonly string[], begin: number, end: number, most: number): string => {
   const wordFrom = (at: number): number => (isWordEnd(name[at - 1]) ? at : wordFrom(at - 1));
@@ -190,7 +190,7 @@ const around = (name: readonly string[], begin: number, end: number, most: numbe
   return ways.find((way) => [...way].length <= most) ?? shortName(name.slice(begin, end).join(""), most);
 };
 
-/** Shortens names that would otherwise look the same, around the part in which they differ. */
+/** Shortens names that would otherwise look the same. The part in which the names differ stays. */
 const differingParts = (names: readonly string[], most: number): ReadonlyMap<string, string> => {
   const all = names.map((name) => [...name]);
   const begin = commonBeginning(all);
@@ -200,7 +200,8 @@ const differingParts = (names: readonly string[], most: number): ReadonlyMap<str
 };
 
 /**
- * Distinct names of at most `most` characters, in the given order. Names with equal ends show the part that differs.
+ * Distinct names of at most `most` characters, in the given order. If names have equal ends, the shortened names show
+ * the part that differs.
  */
 export const shortNames = (names: readonly string[], most: number): readonly string[] => {
   const distinct = [...new Set(names)];

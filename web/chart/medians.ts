@@ -1,7 +1,10 @@
-/** Medians of equally long blocks of values. They show the typical value where single values jump, as rates do. */
+/**
+ * Medians of blocks of equal length. They show the typical value of a curve whose single values jump, such as the
+ * speed.
+ */
 import type { Points } from "./curve.ts";
 
-/** Minimum number of values for medians, and the approximate number of blocks. */
+/** Minimum number of values for which there are medians, and minimum number of blocks. */
 const leastValues = 200;
 const fewestBlocks = 100;
 

@@ -77,7 +77,7 @@ const seriesOf = (drawn: readonly DrawnCurve[]): { readonly series: uPlot.Series
   return { series, bands };
 };
 
-/** Describes everything that needs a new uPlot when it changes. All the rest is data. */
+/** Describes everything whose change needs a new uPlot. Everything else can change in the same uPlot. */
 const shapeOf = ({ log, theme }: PlotView, drawn: readonly DrawnCurve[]): string =>
   JSON.stringify([
     log,
@@ -139,14 +139,14 @@ const drawLabels = (u: uPlot, drawn: readonly DrawnCurve[], range: Interval): vo
     x: line.x.map((value) => u.valToPos(value, "x", true)),
     y: line.y.map((value) => u.valToPos(value, "y", true)),
   }));
-  // Names that a line would cross are left out here; the key above has them.
+  // A name that a line would cross is left out here. The key above the chart has all names.
   const crossed = new Set(moveOffLines(labels, lines, room));
   const free = labels.filter((label) => !crossed.has(label));
   // An outline in the background colour keeps a name readable on top of other curves.
   ctx.lineWidth = 4 * ratio;
   ctx.lineJoin = "round";
   ctx.strokeStyle = css("--paper");
-  // All outlines are drawn first, so that none covers a name.
+  // All outlines are drawn first, so that no outline covers a name.
   for (const { text, x, y } of free) ctx.strokeText(text, x, y);
   for (const { text, color, x, y } of free) {
     ctx.fillStyle = color;

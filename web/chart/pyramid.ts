@@ -1,6 +1,6 @@
 /**
  * Minimum and maximum of 2, 4, 8, … neighbouring values, stored as indices. A curve is drawn from the level whose
- * buckets are about one pixel wide, so the cost of a redraw depends on the width of the chart and not on the number of
+ * buckets are about one pixel wide. So the cost of a redraw depends on the width of the chart, not on the number of
  * values. Buckets begin at multiples of their size, so they do not move while a curve grows.
  */
 
@@ -24,7 +24,7 @@ export interface Pyramid {
   readonly bucket: (values: Float64Array, length: number, level: number, index: number) => Extremes;
 }
 
-/** NaN loses against every number. */
+/** If one of the two numbers is NaN, the other number is chosen. */
 const smaller = (values: Float64Array, a: number, b: number): number => {
   const other = values[b] as number;
   return other < (values[a] as number) || Number.isNaN(values[a]) ? b : a;

@@ -31,7 +31,9 @@ const noteHeight = 20;
 const lineHeight = 15;
 /** Approximate width of a character, in pixels. */
 const textWidth = 7.5;
-/** Maximum number of characters of a name: at the end of its curve, and in a key line below the chart. */
+/**
+ * Maximum number of characters of a name at the end of its curve, and of a name in a line of the key below the chart.
+ */
 const mostAtEnd = 18;
 const mostInKey = 110;
 
@@ -155,7 +157,7 @@ export const svgOf = ({
     right: size.width,
   };
   placeLabels(ends, room);
-  // Names without a free place stay where they are, because nothing else in the file names their curves.
+  // A name without a free place stays where it is, because nothing else in the file names its curve.
   moveOffLines(
     ends,
     drawn.map(({ line }) => ({ x: line.x.map(across), y: line.y.map(up) })),

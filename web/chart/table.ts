@@ -2,7 +2,7 @@
 
 export interface Table<K extends string> {
   readonly length: number;
-  /** Array of the column. Valid up to `length` and until the next push. */
+  /** Array of the column. It is valid up to `length`, and only until the next push. */
   readonly column: (name: K) => Float64Array;
   readonly push: (row: Readonly<Record<K, number>>) => void;
   /** Keeps only the first `length` rows. */
@@ -38,7 +38,7 @@ export const createTable = <K extends string>(names: readonly K[]): Table<K> => 
   };
 };
 
-/** First index of a rising column whose value is at least `value`. */
+/** Index of the first value that is at least `value`, in a column of rising values. */
 export const lowerBound = (values: ArrayLike<number>, length: number, value: number): number => {
   let low = 0;
   let high = length;

@@ -9,9 +9,12 @@ export interface XAxis {
   readonly text: (value: number) => string;
   /** Formats all marks of the axis with one unit and one number of decimals. */
   readonly texts: (values: readonly number[]) => readonly string[];
-  /** Minimum distance between marks. Steps are whole numbers, so theirs is 1. */
+  /** Minimum distance between marks. It is 1 for steps, which are whole numbers. */
   readonly least: number;
-  /** Unit in which marks of an axis that ends at `high` are round: for example 60, if seconds are shown as minutes. */
+  /**
+   * An axis that ends at `high` has marks at round multiples of this unit: for example 60, if seconds are shown as
+   * minutes.
+   */
   readonly unitOf: (high: number) => number;
 }
 
@@ -25,7 +28,7 @@ const units = [
 
 const mostDecimals = 6;
 
-/** Number of decimals that the values need. Undefined: too many to be readable. */
+/** Number of decimals that the values need. Undefined if the values need more decimals than are readable. */
 const decimalsOf = (values: readonly number[]): number | undefined => {
   const sizes = values.map(Math.abs).filter((size) => size > 0);
   const isExact = (decimals: number): boolean =>
@@ -33,7 +36,10 @@ const decimalsOf = (values: readonly number[]): number | undefined => {
   return Array.from({ length: mostDecimals + 1 }, (_, decimals) => decimals).find(isExact);
 };
 
-/** Whether neighbours have equal distances. On a linear axis they have; powers on a logarithmic axis have not. */
+/**
+ * Whether the distances between neighbouring values are equal. They are equal on a linear axis, but not between the
+ * powers of a logarithmic axis.
+ */
 const isEven = (values: readonly number[]): boolean => {
   const [first = 0, second = 0] = values;
   const step = second - first;
@@ -79,7 +85,7 @@ const timeUnitOf = (seconds: number): readonly [size: number, name: string] =>
 
 const same = (): number => 1;
 
-/** Axis of whole numbers: short ones with thousands separators. */
+/** Axis of whole numbers. Short numbers have thousands separators. */
 export const stepAxis: XAxis = {
   text: (value) => (value < 1e6 ? count(value) : tickText(value)),
   texts: (values) => (largestOf(values) < 1e6 ? values.map(count) : tickTexts(values)),
@@ -102,7 +108,9 @@ export const timeAxis: XAxis = {
 
 const fewest = 3;
 
-/** Keeps every second mark, with 0, if there are too many marks and at least three remain. */
+/**
+ * If there are too many marks, keeps every second mark (0 is kept). Keeps all marks if fewer than three would remain.
+ */
 const thinned = (marks: readonly number[], most: number): readonly number[] => {
   const [first = 0, second = 0] = marks;
   const every = 2 * (second - first);
@@ -110,7 +118,9 @@ const thinned = (marks: readonly number[], most: number): readonly number[] => {
   return marks.length > most + 1 && kept.length >= fewest ? kept : marks;
 };
 
-/** About `most` round marks of a linear axis, and at least three if there are three. One or two marks show no scale. */
+/**
+ * About `most` round marks of a linear axis, and if possible at least three, because one or two marks show no scale.
+ */
 export const marksOf = ([low, high]: Interval, most: number, least = 0): readonly number[] => {
   const found = [1, 2, 4].map((times) => linearTicks(low, high, times * most, least));
   return thinned(found.find(({ length }) => length >= fewest) ?? linearTicks(low, high, most, least), most);

@@ -13,8 +13,8 @@ export const setDraft = (text: string): void => {
 export const messageBoxId = "chat-message";
 
 /**
- * Whether a key event sends the message: Enter or Ctrl+Enter. Shift+Enter is a new line; keys of an input method are
- * text.
+ * Whether a key event sends the message: Enter or Ctrl+Enter. Shift+Enter adds a new line. Keys that an input method
+ * uses do not send the message.
  */
 export const isSendKey = ({
   key,

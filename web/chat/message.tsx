@@ -153,9 +153,9 @@ export const SaidMessage = ({ conversation, message, editing }: SaidProps) => (
 );
 
 const meanwhile = ({ paused, sharedWith }: Answer): string => {
-  if (paused.length > 0) return `Writing · ${paused.join(", ")} is paused meanwhile`;
+  if (paused.length > 0) return `Writing · training of ${paused.join(", ")} is paused`;
   if (sharedWith.length > 0)
-    return `Writing · ${sharedWith.join(", ")} is training in another process: both are slower`;
+    return `Writing · ${sharedWith.join(", ")} is training in another process, so both are slower`;
   return "Writing";
 };
 
@@ -195,7 +195,7 @@ const AnswerFoot = ({ conversation, message, isLast }: AnswerProps) => {
             type="button"
             class="quiet"
             disabled={isBusy}
-            title={settings.value.temperature === 0 ? "At temperature 0 the answer does not change" : undefined}
+            title={settings.value.temperature === 0 ? "At temperature 0, a new answer would be the same" : undefined}
             onClick={() => parent !== null && void askAgain(conversation, parent)}
           >
             {isEmptyAnswer(message) ? "Try again" : "Another answer"}

@@ -39,7 +39,8 @@ export const SystemPrompt = () => {
         />
       </label>
       <p id={about} class="soft about">
-        It applies from the next answer on. Without a system prompt, the model’s template decides.
+        The system prompt applies from the next answer on. If it is empty, the model’s template can add its own system
+        prompt.
       </p>
     </details>
   );

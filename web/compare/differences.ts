@@ -50,7 +50,7 @@ export const measures = [
 ] as const;
 export type Measure = (typeof measures)[number];
 
-/** Chosen measure. Default: a measure that is comparable between the runs. */
+/** Measure that the user has chosen. By default, a measure that is comparable between the runs. */
 export const measureOf = (chosen: string | null, runs: readonly Described[]): Measure => {
   const found = measures.find(({ value }) => value === chosen);
   return found ?? measures[differInTokenizer(runs) ? 2 : 0];

@@ -16,7 +16,7 @@ import {
   type SettingDifference,
 } from "./settings.ts";
 
-/** Maximum number of fields that fit next to the picture. */
+/** At most this number of fields fits next to the picture. */
 const mostFields = 3;
 
 const nameOf = ({ fields, runs }: ComparedSetting): string =>
@@ -30,7 +30,7 @@ const differenceText = ({ value, halfWidth }: SettingDifference): string =>
   `${signed(value)}${halfWidth === undefined ? "" : ` ± ${halfWidth.toFixed(4)}`}`;
 
 const verdict = (difference: SettingDifference): string => {
-  if (difference.halfWidth === undefined) return "unknown: one seed each";
+  if (difference.halfWidth === undefined) return "unknown (only one seed)";
   if (!isClear(difference)) return "may be chance";
   return difference.value < 0 ? "better" : "worse";
 };
@@ -79,13 +79,13 @@ export const Settings = ({ runs, measure }: { readonly runs: readonly RunSummary
                 Mean
               </th>
               <th scope="col" class="num">
-                Minus first
+                Difference from first
               </th>
               <th scope="col">
                 <span class="hidden-text">In words</span>
               </th>
               <th scope="col" class="wide">
-                Each run’s best, {unit}
+                Best loss of each run, {unit}
               </th>
             </tr>
           </thead>
@@ -106,8 +106,8 @@ export const Settings = ({ runs, measure }: { readonly runs: readonly RunSummary
       </Scroll>
       <p class="soft">
         Each dot is a run. The vertical line is the mean. The horizontal line is the 95% confidence interval of the
-        difference from the first setting, over seeds. {pairs} <code>npx foretoken compare</code> also measures the runs
-        on the text; its interval covers variation between texts, too.
+        difference from the first setting. It covers variation between seeds. {pairs} <code>npx foretoken compare</code>{" "}
+        also measures the runs on the text. Its interval also covers variation between texts.
       </p>
     </section>
   );

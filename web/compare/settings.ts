@@ -54,8 +54,8 @@ const student95 = (degrees: number): number => {
 const lossesOf = (runs: readonly SeedLoss[]): readonly number[] => runs.map(({ loss }) => loss);
 
 /**
- * Difference with its t interval. Runs with the same seeds are compared in pairs; otherwise as two samples with a
- * common variance.
+ * Difference with its confidence interval from Student's t. Runs with the same seeds are compared in pairs. Other runs
+ * are compared as two samples with a common variance.
  */
 const differenceOf = (own: readonly SeedLoss[], first: readonly SeedLoss[]): SettingDifference => {
   const value = meanOf(lossesOf(own)) - meanOf(lossesOf(first));

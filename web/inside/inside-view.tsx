@@ -93,8 +93,8 @@ export const InsideView = () => {
   const body = model === "" || text === "" ? undefined : { model, text };
   const { value: all, asked, failure } = useAnswer<TokensAnswer, { model: string; text: string }>("inside/text", body);
   const known = models.value.value?.models;
-  // Until the next model is loaded, everything below belongs to the previous model. Checkpoints of the same run switch
-  // without this state.
+  // Everything below belongs to the previous model until the next model is loaded. A switch between checkpoints of the
+  // same run does not have this state.
   const isOfBefore = asked !== undefined && !isSameModel(known ?? [], asked.model, model);
   const looked = isOfBefore ? asked : { model, text };
   const waitingWords = all === undefined || isOfBefore ? readingWords(model) : "Computing…";

@@ -76,7 +76,7 @@ export const NearestTokens = ({ model, all }: { readonly model: string; readonly
         <div class="toolbar">
           <TokenForm onToken={(text) => setQuery({ token: text })} />
           {all.shape.tieEmbeddings ? (
-            <span class="soft about">This model reads and predicts with the same vectors.</span>
+            <span class="soft about">This model uses the same vectors to read and to predict.</span>
           ) : (
             <Segmented
               label="Vectors"

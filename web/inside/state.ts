@@ -48,8 +48,8 @@ export const showTab = (tab: Tab): void => {
 export const modelOf = (): string => asked("model") ?? "";
 
 /**
- * Reads a whole number from the address, counted from 1, and returns it as an index. A number that is too large gives
- * the last index.
+ * Reads a whole number from the address. The number counts from 1; the returned index counts from 0. A number that is
+ * too large gives the last index.
  */
 export const indexOf = (key: string, count: number, usual = 0): number => {
   const given = asked(key);
@@ -65,7 +65,7 @@ export const textOf = (key: TextKey): string =>
 export const setText = (key: TextKey, text: string): void => {
   keep(`inside.${key}`, text);
   if (key === "corrupted" && !fitsAddress(text)) {
-    // Both texts are kept then, because an address with only the clean text means that there is no corrupted text.
+    // The tab keeps both texts, because an address with only the clean text means that there is no corrupted text.
     keep("inside.text", textOf("text"));
     setQuery({ text: null, corrupted: null });
     return;

@@ -72,7 +72,7 @@ export const TextForm = (props: TextFormProps) => {
       {all !== undefined && (
         <p class={`soft num about${isOfBefore ? " of-before" : ""}`}>
           {count(all.tokens.length)} of at most {count(all.shape.contextLength)} tokens
-          {all.left > 0 && `, the model’s limit; ${count(all.left)} at the end are left out`}
+          {all.left > 0 && `, the model’s limit; the last ${count(all.left)} are left out`}
         </p>
       )}
       {failure !== undefined && (

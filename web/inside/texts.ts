@@ -24,8 +24,8 @@ export const without = (text: string, characters: readonly string[]): string =>
 const textsToTry = ["The capital of France is", "The cat sat on the mat because it was tired.", "0123456789"] as const;
 
 /**
- * Text for a model without a sample: the first example that the model can read whole; otherwise the readable part of an
- * example.
+ * Text for a model without a sample: the first example that the model can read completely. If there is none, the
+ * readable part of an example.
  * @param unknownIn returns the characters of a text that the model never saw.
  */
 export const textFor = async (unknownIn: (text: string) => Promise<readonly string[]>): Promise<string> => {
@@ -66,8 +66,9 @@ const wordsToChange = (words: readonly Word[]): readonly Word[] => {
 
 /**
  * Corrupted texts to try with a clean text, best first. Well-known replacements come first. All later texts have the
- * same number of characters and no new characters, so a character model can read them: a word replaced by another word
- * of the text, two neighbouring words exchanged, or the letters of a word reversed.
+ * same number of characters as the clean text and no new characters, so a character model can read them. In these
+ * texts, a word is replaced by another word of the text, two neighbouring words are exchanged, or the letters of a word
+ * are reversed.
  */
 export const corruptedExamples = (text: string): readonly string[] => {
   const words = [...text.matchAll(/[\p{L}\p{N}]+/gu)].map(({ 0: word, index: at }) => ({ word, at }));

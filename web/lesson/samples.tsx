@@ -4,7 +4,10 @@ import { count } from "../parts/format.ts";
 import type { SessionRecord } from "./engine/client.ts";
 import { lookEvery } from "./engine/messages.ts";
 
-/** Counts empty lines instead of showing them. A model that has only learned line ends writes a screen of them. */
+/**
+ * Shows the number of empty lines instead of the empty lines. A model that has only learned line ends writes a whole
+ * screen of them.
+ */
 const shownText = (text: string | undefined): string =>
   (text ?? "").replace(/\n{3,}/gu, (lines) => `\n(${lines.length - 1} empty lines)\n`);
 

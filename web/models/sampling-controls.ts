@@ -7,13 +7,13 @@ export const temperatureControl: SliderControl<"temperature"> = {
 };
 export const topKControl: SliderControl<"topK"> = {
   ...{ key: "topK", label: "Top-k", min: 0, max: 100, step: 1 },
-  about: "only the k likeliest tokens; 0: all",
+  about: "keep only the k likeliest tokens (0 keeps all tokens)",
 };
 export const topPControl: SliderControl<"topP"> = {
   ...{ key: "topP", label: "Top-p", min: 0.05, max: 1, step: 0.05 },
-  about: "likeliest tokens until their sum reaches p; 1: all",
+  about: "keep the likeliest tokens until their probabilities add up to p (1 keeps all tokens)",
 };
 export const minPControl: SliderControl<"minP"> = {
   ...{ key: "minP", label: "Min-p", min: 0, max: 0.5, step: 0.01 },
-  about: "least probability, relative to the likeliest token; 0: all",
+  about: "minimum probability, relative to the likeliest token (0 keeps all tokens)",
 };

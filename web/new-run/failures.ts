@@ -4,7 +4,10 @@ import { capital } from "../parts/format.ts";
 import { downloadFailure } from "./corpora.ts";
 import { commonLabels, labelOf, namedFields } from "./labels.ts";
 
-/** Field of the form that a failure is about. For a group, such as `tokenizer`, the first field of the group. */
+/**
+ * Field of the form that a failure is about. If the failure is about a group, such as `tokenizer`, this is the first
+ * field of the group.
+ */
 export const fieldOf = ({ field }: Failure): string | undefined => {
   if (field === undefined) return undefined;
   if (/^text\./u.test(field)) return "text";
@@ -18,8 +21,8 @@ export const isOfForm = (failure: Failure): boolean => labelOf(fieldOf(failure) 
 const quoted = (field: string): string => `“${labelOf(field) ?? field}”`;
 
 /**
- * Names of fields in errors: full paths, and last parts in camel case. Short last parts such as "steps" and "seed" are
- * left out, because they are also ordinary words.
+ * Names of fields in errors: the full path, and the last part of the path if it is in camel case. Short last parts such
+ * as "steps" and "seed" are left out, because they are also ordinary words.
  */
 const codeNames: ReadonlyMap<string, string> = new Map(
   namedFields.flatMap((path): (readonly [string, string])[] => {
@@ -43,7 +46,7 @@ const inWords = (text: string): string =>
     .replace(/\binitFrom MODEL\b/gu, "a model at “Begin with”")
     .replace(anyName, (name) => quoted(codeNames.get(name) ?? name));
 
-/** Whether a hint names something that only programs or commands have, not the form. */
+/** Whether a hint names something that only programs or commands have and the form does not have. */
 const isElsewhere = (way: string): boolean => /\bval(?:Fraction|Data|Text|Documents)\b|(?:^|\s)--[a-z]/u.test(way);
 
 const joined = (ways: readonly string[]): string =>
@@ -55,7 +58,9 @@ const splitAtHint = (error: string): readonly [string, string | undefined] => {
   return at === -1 ? [error, undefined] : [error.slice(0, at), error.slice(at + "; try ".length)];
 };
 
-/** Removes alternatives from the hint that the form does not have. If none remain, removes the hint. */
+/**
+ * Removes from the hint the alternatives that the form does not have. Removes the whole hint if no alternative remains.
+ */
 const withoutElsewhere = (error: string): string => {
   const [condition, hint] = splitAtHint(error);
   if (hint === undefined || !isElsewhere(hint)) return error;
@@ -85,12 +90,12 @@ export const wrongOf = ({ error, field }: Failure): string => {
 };
 
 /**
- * Field next to which a failure is shown. If two fields contradict each other, the field that the user changed.
+ * Field next to which a failure is shown. If two fields contradict each other, this is the field that the user changed.
  * @param changed paths of the changed fields.
  */
 export const placeOf = (failure: Failure, changed: ReadonlySet<string>): string | undefined => {
   const own = fieldOf(failure);
-  // Only the user sets fields of the request, such as the text.
+  // Fields of the request, such as the text, are always set by the user.
   if (own?.includes(".") !== true || changed.has(own)) return own;
   const [condition = ""] = failure.error.split("; try ");
   const others = [...condition.matchAll(anyName)].map(([name]) => codeNames.get(name) ?? name);
@@ -103,7 +108,9 @@ export const wrongAtPlace = (failure: Failure, place: string): string => {
   return own === undefined || own === place ? wrongOf(failure) : `${quoted(own)} ${wrongOf(failure)}`;
 };
 
-/** An error as sentences: condition and value, then the hint. Code keeps its quotation marks. */
+/**
+ * An error as sentences: first the condition and the value, then the hint. Code in the error keeps its quotation marks.
+ */
 export const asSentences = (text: string): string => {
   const quoted = text.includes("{") ? text : text.replace(/"([^"]*)"/gu, "“$1”").replace(/(?<=\w)'(?=\w)/gu, "’");
   const [condition, hint] = splitAtHint(quoted);

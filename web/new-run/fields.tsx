@@ -95,7 +95,7 @@ export const Fields = () => {
     now: now.get(field.path) ?? "",
   });
   const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-  // Wrong fields are always shown, for any search.
+  // Wrong fields are always shown, even if they do not match the search.
   const isFound = ({ path, about }: ConfigFieldInfo) =>
     wrongAt(path) !== undefined ||
     words.every((word) => `${path} ${labelOf(path)} ${aboutOf(path, about)}`.toLowerCase().includes(word));

@@ -15,7 +15,8 @@ import { change, type Draft, givenText } from "./draft.ts";
 /**
  * Recipe and changed fields for a run like the given run.
  * @param known fields of the form.
- * @param base values that follow from the text and the recipe alone. Undefined: unknown, so all fields are set.
+ * @param base values that follow from the text and the recipe alone. If they are unknown (undefined), all fields are
+ * set.
  */
 export const settingsLike = (
   { preset, config }: Pick<RunSummary, "preset" | "config">,
@@ -33,7 +34,7 @@ export const settingsLike = (
 /** Last part of a path. */
 const nameIn = (path: string): string => path.split(/[/\\]/u).at(-1) ?? path;
 
-/** Where the form has the text of a run. Undefined: unknown; then the form keeps its text. */
+/** Where the form has the text of a run. Undefined if this is unknown; the form then keeps its current text. */
 export const textLike = (
   corpus: string,
   corpora: readonly string[],

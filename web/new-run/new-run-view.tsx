@@ -92,8 +92,8 @@ const Beginning = () => {
           />
           <div class="below">
             <span class="about soft">
-              Number of last checkpoints, in addition to the best. With 10, “Inside” shows how the model learned. Each
-              one takes disk space.
+              The run keeps its best checkpoint and this many of its last checkpoints. With 10, “Inside” shows how the
+              model learned. Each checkpoint takes disk space.
             </span>
             <Wrong field="keepLast" />
           </div>

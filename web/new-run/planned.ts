@@ -8,8 +8,8 @@ import { placeInForm } from "./labels.ts";
 
 export const plan = signal<RunPlan | undefined>(undefined);
 /**
- * Plan whose values are shown in empty fields. If the draft has an error, this plan is for text, recipe and start model
- * only.
+ * Plan whose values are shown in empty fields. If the draft has an error, this plan uses only the text, the recipe and
+ * the start model.
  */
 export const untyped = signal<RunPlan | undefined>(undefined);
 export const planFailure = signal<Failure | undefined>(undefined);
@@ -41,7 +41,7 @@ const quietMs = 400;
 
 const questionOf = (body: NewRunRequest, abort: AbortSignal) => postJson<RunPlan>(`${api}/plan`, body, abort);
 
-/** The parts of a request from which the values of empty fields follow. */
+/** The parts of a request that determine the values of empty fields. */
 const beginningOf = ({ text, preset, initFrom }: NewRunRequest): NewRunRequest => ({
   text,
   ...(preset === undefined ? {} : { preset }),
@@ -58,8 +58,8 @@ const ask = async (body: NewRunRequest, abort: AbortSignal): Promise<void> => {
     planFailure.value = answer.kind === "ok" ? undefined : answer.failure;
     planning.value = false;
     if (answer.kind === "ok") plan.value = answer.value;
-    // A typed value is wrong, and the text, the recipe or the start model changed since the last plan. So the values of
-    // empty fields are requested separately.
+    // A typed value is wrong, and the text, the recipe or the start model has changed after the last plan. So the
+    // values of empty fields are requested separately.
     const shown = answer.kind === "ok" || known === untypedBeginning ? answer : await questionOf(beginning, abort);
     if (shown.kind !== "ok") return;
     untyped.value = shown.value;

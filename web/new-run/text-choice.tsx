@@ -58,7 +58,7 @@ const Given = () => {
         </label>
         <span class="soft num about">
           {text === ""
-            ? "A first model needs some ten thousand characters."
+            ? "A first model needs about ten thousand characters."
             : `${count(text.length)} characters${draft.value.textName === "" ? "" : ` from ${draft.value.textName}`}`}
         </span>
       </div>

@@ -1,6 +1,9 @@
 /** Whether a text is code, which is shown in a monospaced font. */
 
-/** Number of characters that decide. A growing text keeps its font after this. */
+/**
+ * Number of characters at the beginning of a text that decide whether it is code. So a growing text keeps its font
+ * after that.
+ */
 const decisive = 200;
 /** Minimum number of characters for a decision. */
 const least = 12;

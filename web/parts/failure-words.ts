@@ -13,7 +13,7 @@ export interface FailureWords {
   readonly details: string | undefined;
 }
 
-/** "NaN" or "infinite" for such a number of an error. Undefined for an ordinary number. */
+/** "NaN" or "infinite" if a number in an error is not finite. Undefined for an ordinary number. */
 const notFinite = (value: string | undefined): string | undefined =>
   value === "NaN" ? "NaN" : value?.endsWith("Infinity") === true ? "infinite" : undefined;
 
@@ -47,7 +47,7 @@ const commandIn = (failure: string): string | undefined => {
   return command;
 };
 
-/** @param failure one line: what must hold; what came; what to try. */
+/** @param failure one line with three parts: the condition, the value that violated it, and what to try. */
 export const failureWords = (failure: string): FailureWords => {
   const [, step = "", condition = "", got = "", hint = ""] =
     /^step (\d+): (.+?)(?:; got (.+?))?(?:; try (.+))?$/u.exec(failure) ?? [];

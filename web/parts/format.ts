@@ -95,7 +95,7 @@ export interface FlatField {
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** A value as text: lists with commas, objects in a list as their fields. */
+/** A value as text. The items of a list are separated by commas; an object in a list is shown by its fields. */
 const valueText = (value: unknown): string => {
   if (value === null) return "none";
   if (Array.isArray(value)) return value.map(valueText).join(value.some(isRecord) ? "; " : ", ") || "none";

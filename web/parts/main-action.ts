@@ -13,7 +13,7 @@ export interface Pressed {
   readonly shiftKey: boolean;
   readonly altKey: boolean;
   readonly repeat: boolean;
-  /** Keys of an input method are text. */
+  /** Keys that an input method uses belong to the text. */
   readonly isComposing: boolean;
 }
 

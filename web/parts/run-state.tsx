@@ -3,7 +3,7 @@ import type { RunSummary } from "../../src/serve/studio/protocol.ts";
 import { isLost, isRefused } from "../server/event-stream.ts";
 import { isLive, type StateWords, stateWords, type Tone } from "./state-words.ts";
 
-/** State of a run of this studio whose server does not answer. */
+/** State of a run that this studio trains, while the studio's server does not answer. */
 const unreachable: StateWords = {
   tone: "still",
   word: "Studio unreachable",

@@ -1,6 +1,6 @@
 /**
- * Box for content that may be wider than a phone. It scrolls with pointer and keys, and fades at edges with more
- * content.
+ * Box for content that may be wider than the screen of a phone. The pointer and the keys scroll the box. An edge fades
+ * if there is more content beyond it.
  */
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
@@ -32,7 +32,7 @@ export const Scroll = ({ label, children, follows }: ScrollProps) => {
     const here = box.current;
     const one = here?.querySelector(".followed");
     if (follows === undefined || here === null || one === null || one === undefined) return;
-    // Not scrollIntoView, because it would also scroll the page.
+    // scrollIntoView is not used, because it would also scroll the page.
     const [outer, inner] = [here.getBoundingClientRect(), one.getBoundingClientRect()];
     if (inner.left < outer.left || inner.right > outer.right - inner.width)
       here.scrollLeft += inner.left - outer.left - (outer.width - inner.width) / 2;

@@ -85,15 +85,15 @@ const textOf = ({ prompt, tokens }: Writing): string => prompt + tokens.map(plai
 const sides: readonly Side[] = ["left", "right"];
 
 const meanwhile = ({ paused, sharedWith }: Writing): string => {
-  if (paused.length > 0) return `Writing · ${paused.join(", ")} is paused meanwhile`;
+  if (paused.length > 0) return `Writing · training of ${paused.join(", ")} is paused`;
   if (sharedWith.length > 0)
-    return `Writing · ${sharedWith.join(", ")} is training in another process: both are slower`;
+    return `Writing · ${sharedWith.join(", ")} is training in another process, so both are slower`;
   return "Writing";
 };
 
 export const Column = ({ side, label }: { readonly side: Side; readonly label: string }) => {
   const writing = shownOf(side);
-  // With two columns, one writes first. The hint is below both columns from the beginning.
+  // With two columns, one column writes before the other. The hint is below both columns from the beginning.
   const hasTokens = (isDouble() ? sides : [side]).map(shownOf).some((one) => one !== undefined && !isRefused(one));
   const selected = useSignal<number | null>(null);
   const first = useRef<HTMLButtonElement>(null);
@@ -142,8 +142,8 @@ export const Column = ({ side, label }: { readonly side: Side; readonly label: s
         <div class="inspector">
           {!hasTokens ? null : writing === undefined || token === undefined || at === null ? (
             <p class="soft">
-              Point at a token to see its alternatives here. Click, tap or press an arrow key to keep them, then choose
-              one to continue the text from it.
+              Point at a token to see its alternatives here. To keep the alternatives in view, click or tap the token or
+              press an arrow key. Then choose an alternative to continue the text from there.
             </p>
           ) : (
             <Candidates

@@ -57,7 +57,7 @@ export const FormField = () => {
         </div>
         <label
           class="check"
-          title="Looks up what followed the last words earlier in the text, and checks this guess in one pass. It does not change the text."
+          title="If the last words also occur earlier in the text, guesses that they continue in the same way. The model checks the guess in one pass. The written text stays the same."
         >
           <input
             type="checkbox"

@@ -76,7 +76,10 @@ const texts = [
   ["text", "scoreText"],
 ] as const;
 
-/** Form and its text, if both fit an address. Without its text, it would be another form. */
+/**
+ * The form and its text, if both fit into an address. A form without its text would be a different form, so it is left
+ * out.
+ */
 const formQuery = ({ form, formTexts }: PlaygroundSettings): QueryChanges => {
   const text = fieldOf(form) === undefined ? "" : (formTexts[form] ?? "");
   const isNamed = form !== "any" && fitsAddress(text);

@@ -49,7 +49,10 @@ export const formChoices: readonly FormChoice[] = [
 
 export const fieldOf = (kind: FormKind): FormChoice["field"] => formChoices.find((one) => one.kind === kind)?.field;
 
-/** Constraint for the server, or `wrong`: the form cannot be sent, with the reason if there is one. */
+/**
+ * Constraint for the server. Otherwise `wrong`, because the form cannot be sent; `wrong` contains the reason if there
+ * is one.
+ */
 export type ReadForm = { readonly constraint: Constraint | undefined } | { readonly wrong: string | undefined };
 
 const readSchema = (text: string): ReadForm => {

@@ -21,7 +21,7 @@ export interface Writing {
   /** Column in which the text was written. */
   readonly side: Side;
   readonly model: string;
-  /** Run and weights at the time of writing. A run's best weights change. */
+  /** Run and weights that wrote the text. They are stored, because a run's best weights change. */
   readonly modelName: string;
   readonly prompt: string;
   readonly about: string;
@@ -74,10 +74,10 @@ const put = (side: Side, writing: Writing): void => {
   shown.value = { ...shown.value, [side]: writing.id };
 };
 
-/** Whether a text failed before its first token. It has only a reason. */
+/** Whether a text failed before its first token. Such a text has only a reason. */
 export const isRefused = ({ state, tokens }: Writing): boolean => state === "failed" && tokens.length === 0;
 
-/** Deletes refused texts. The next text gets their place and id. */
+/** Deletes refused texts. The next text gets the place and the id of a deleted text. */
 const forgetRefused = (): void => {
   writings.value = writings.value.filter((one) => !isRefused(one));
   const ifKept = (id: number | null): number | null => (writings.value.some((one) => one.id === id) ? id : null);

@@ -16,13 +16,16 @@ interface Asked {
   /** Summary at the time of the request. */
   readonly run: RunSummary;
   /**
-   * Whether the server has answered. Until then Stop stays disabled, because stopping a run that has not started would
-   * leave it without an end.
+   * Whether the server has answered. Before the answer, Stop is disabled: a run that is stopped before it has started
+   * would never get an end.
    */
   readonly answered: boolean;
 }
 
-/** Whether the summary shows the effect of the request. The answer to the request arrives before it. */
+/**
+ * Whether the summary shows the effect of the request. The server's answer to the request arrives before such a
+ * summary.
+ */
 const isShown = ({ path, run: before }: Asked, run: RunSummary): boolean => {
   if (path === "stop") return !isLive(run);
   if (isLive(run)) return true;
@@ -104,7 +107,7 @@ export const Actions = ({ run }: { readonly run: RunSummary }) => {
           <button
             type="button"
             disabled={disabled}
-            title="The count of evaluations without improvement restarts."
+            title="Evaluations without improvement are counted from 0 again."
             onClick={() => resume({ steps })}
           >
             {resuming ?? `Continue to step ${count(steps)}`}

@@ -54,7 +54,8 @@ export const Facts = ({ run }: { readonly run: RunSummary }) => (
             <dd>
               <span class="mono hash">{value}</span>
               <small class="fact-note">
-                Hash of the text and the position of its split; sha256sum of the file gives a different hash.
+                This hash covers the text and the position of its split. So sha256sum of the file gives a different
+                hash.
               </small>
             </dd>
           ) : (
@@ -96,7 +97,9 @@ export const Measurements = ({ feed }: { readonly feed: RunFeed }) => {
       <summary>
         <h2>Evaluations</h2>
       </summary>
-      <p class="soft">Training: mean since the last evaluation. Losses without a unit are in nats per token.</p>
+      <p class="soft">
+        The training loss is the mean since the last evaluation. Losses without a unit are in nats per token.
+      </p>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, which keys must be able to do */}
       <section class="table-box tall" tabIndex={0} aria-label="Evaluations">
         <table>

@@ -21,8 +21,9 @@ export interface Evaluations {
 }
 
 /**
- * Defined while the last validation loss is clearly above the best one and the training loss has fallen since. The
- * evaluation before the first step has no training loss, so a rise from there does not count as memorising.
+ * Defined if the last validation loss is clearly above the best validation loss, and the training loss has fallen
+ * between the two evaluations. The evaluation before the first step has no training loss, so a rise after it does not
+ * count as memorising.
  */
 export const memorisingAt = ({ step, valLoss, trainLoss, length }: Evaluations): Memorising | undefined => {
   let best = -1;

@@ -20,7 +20,7 @@ const axisLabels: Readonly<Record<XKind, string>> = { step: "Steps", tokens: "To
 export const xKindOf = (query: URLSearchParams): XKind => xKinds.find((kind) => kind === query.get("x")) ?? "step";
 export const isLog = (query: URLSearchParams): boolean => query.get("scale") === "log";
 
-/** One axis object per kind, so that charts see a change only if there is one. */
+/** One axis object per kind, so that a chart gets a new axis object only if the kind changes. */
 export const xAxes: Readonly<Record<XKind, XAxis>> = { step: stepAxis, tokens: tokenAxis, seconds: timeAxis };
 
 export const trainingCurve = (data: RunData, x: XKind, value: StepValue, window: number): Curve => {

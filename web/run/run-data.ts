@@ -10,8 +10,8 @@ import { createTable, lowerBound, type Table } from "../chart/table.ts";
 export const stepValues = ["loss", "learningRate", "gradNorm", "tokensPerSecond"] as const;
 export type StepValue = (typeof stepValues)[number];
 /**
- * `seconds`: time of the steps only, computed from their rates. Runs do not record how long an evaluation took, so an
- * evaluation has the time at which its step ends.
+ * `seconds` is the time of the steps only, computed from the speed of each step. Runs do not record how long an
+ * evaluation took, so an evaluation is shown at the time at which its step ends.
  */
 export const xKinds = ["step", "tokens", "seconds"] as const;
 export type XKind = (typeof xKinds)[number];
@@ -36,7 +36,9 @@ export interface RunData {
   readonly leftOut: readonly number[];
   /** Whether steps are missing, because there were more than `mostSteps`. */
   readonly isThinned: boolean;
-  /** With more than twice this number of steps, the series should be read again, which thins it again. */
+  /**
+   * If there are more than twice this number of steps, the series should be read again. The server then thins it again.
+   */
   readonly mostSteps: number;
   readonly tokensPerStep: number;
   /** Number of held-out tokens; null if it was not recorded. */

@@ -48,7 +48,7 @@ export const followRun = (name: string, untilEnded = false): RunFeed => {
     const answer = await getJson<RunSeries>(`${runPath(name)}/series`, abort);
     if (answer.kind === "failed") {
       failure.value = answer.failure.error;
-      // A new run may have no notes yet; a restarted server will soon answer.
+      // A new run may have no notes yet. A server that is restarting will soon answer.
       if (answer.status === 0) await new Promise((resolve) => setTimeout(resolve, 1000));
       return;
     }

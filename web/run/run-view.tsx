@@ -55,7 +55,7 @@ const Headline = ({ feed, run }: { readonly feed: RunFeed; readonly run: RunSumm
         <div class="figure">
           <span class="figure-label">Time left</span>
           <span class="figure-value num">{left === undefined ? "–" : duration(left)}</span>
-          <span class="figure-note">estimate, with evaluations</span>
+          <span class="figure-note">estimate, evaluations included</span>
         </div>
       )}
       <progress value={step} max={Math.max(1, run.steps)} aria-label={`${count(step)} of ${count(run.steps)} steps`} />
@@ -143,8 +143,8 @@ const Notes = ({ feed, live }: { readonly feed: RunFeed; readonly live: boolean 
       )}
       {leftOut.length > 0 && (
         <Notice tone="plain">
-          {count(leftOut.length)} {leftOut.length === 1 ? "step was" : "steps were"} skipped, because a number was not
-          finite or exploded: {leftOut.slice(0, 12).map(count).join(", ")}
+          {count(leftOut.length)} {leftOut.length === 1 ? "step was" : "steps were"} skipped, because the loss or the
+          gradient was not finite or too large: {leftOut.slice(0, 12).map(count).join(", ")}
           {leftOut.length > 12 && " and others"}.
         </Notice>
       )}

@@ -64,7 +64,7 @@ export const Samples = ({ feed, run }: { readonly feed: RunFeed; readonly run: R
           <section
             class={`${writtenClass(sample.prompt + sample.text)}${live ? " coming" : ""}`}
             dir="auto"
-            // While the run trains, the box scrolls, so keys must be able to scroll it.
+            // The box scrolls while the run trains, so it must be possible to scroll it with keys.
             tabIndex={live ? 0 : undefined}
             aria-label="Text of the sample"
           >

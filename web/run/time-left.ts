@@ -4,7 +4,10 @@ import type { TrainEvent } from "../../src/runs/events.ts";
 import { median, secondsToEnd } from "../../src/runs/time-left.ts";
 import type { RunData } from "./run-data.ts";
 
-/** Number of last steps that give the speed, and of last evaluations that give the evaluation time. */
+/**
+ * The speed is the mean of this number of last steps. The time of an evaluation is the mean of this number of last
+ * evaluations.
+ */
 const recentSteps = 50;
 const recentEvals = 8;
 
@@ -12,7 +15,10 @@ const recentEvals = 8;
 export interface EvalClock {
   /** Records an event that arrived at time `now`, in seconds. */
   readonly take: (event: TrainEvent, now: number) => void;
-  /** Mean seconds of an evaluation with its sample and the next step. Undefined before the first complete one. */
+  /**
+   * Mean seconds from the last step before an evaluation to the next step, with the evaluation and its sample.
+   * Undefined until one evaluation is complete.
+   */
   readonly seconds: () => number | undefined;
 }
 
@@ -31,7 +37,7 @@ export const createEvalClock = (): EvalClock => {
         last = now;
       }
     },
-    // Events arrive in groups, so a single gap may be 0 or too long. The mean is right.
+    // Events arrive in groups, so a single gap may be 0 or too long, but the mean of the gaps is right.
     seconds: () => (gaps.length === 0 ? undefined : gaps.reduce((sum, gap) => sum + gap, 0) / gaps.length),
   };
 };

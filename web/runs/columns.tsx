@@ -10,7 +10,7 @@ import { Spark } from "./spark.tsx";
 export interface RunColumn {
   readonly key: string;
   readonly label: string;
-  /** Minimum width of the window that shows the column. */
+  /** The column is shown if the window has at least this width. */
   readonly room: "always" | "medium" | "wide";
   readonly numeric: boolean;
   readonly cell: (run: RunSummary) => ComponentChildren;
@@ -54,7 +54,7 @@ export const columns: readonly RunColumn[] = [
     cell: (run) => (
       <>
         <RunState run={run} />
-        {/* Shown if the column of steps has no room. */}
+        {/* Shows the steps if the column of steps has no room. */}
         <span class="run-steps soft num">
           {count(run.step)} / {count(run.steps)}
         </span>

@@ -37,7 +37,8 @@ const Empty = () => {
         </a>
       </p>
       <p class="soft">
-        Or use a terminal, in the folder that contains the runs folder. The run appears here when it begins:
+        Or run this command in a terminal, in the folder that contains the runs folder. The run appears here when it
+        begins:
       </p>
       <p class="command">
         <code>{command}</code>
@@ -92,7 +93,7 @@ export const RunsView = () => {
     );
   }
   const shown = sorted(filtered(all, filter), sorting);
-  // In the order in which they were selected.
+  // The names stay in the order in which the user selected them.
   const comparable = [...chosen.value].filter((name) => all.some((run) => run.name === name));
   return (
     <section>

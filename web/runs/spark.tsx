@@ -6,9 +6,9 @@ import { useEffect, useRef } from "preact/hooks";
 import type { RunSeries, RunSummary } from "../../src/serve/studio/protocol.ts";
 import { getJson, runPath } from "../server/request.ts";
 
-/** Maximum number of steps of a run with a curve. Notes of longer runs take seconds to read. */
+/** A run with more steps than this has no curve, because reading its notes would take seconds. */
 const mostSteps = 200_000;
-/** Minimum number of steps that the server sends. Only evaluations are drawn, and all of them are sent. */
+/** The server sends at least this number of steps. Only evaluations are drawn, and the server sends all evaluations. */
 const askedSteps = 1000;
 const width = 84;
 const height = 22;

@@ -1,4 +1,4 @@
-/** Server-sent events over fetch. Unlike EventSource, it can reconnect at any offset, and it can post. */
+/** Server-sent events over fetch. Unlike EventSource, this can reconnect at any offset and can send POST requests. */
 import { computed, signal } from "@preact/signals";
 import type { Failure } from "../../src/serve/studio/protocol.ts";
 import { authorization } from "../shell/token.ts";
@@ -48,9 +48,9 @@ export async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenera
 }
 
 /**
- * Posts a request whose response is a stream of events, and passes on the data of each event.
- * @returns why the server refused the request. Undefined: the stream has ended.
- * @throws if the connection is lost, or `abort` fires.
+ * Sends a POST request whose response is a stream of events, and passes on the data of each event.
+ * @returns why the server refused the request. Undefined if the stream has ended.
+ * @throws if the connection is lost, or if `abort` fires.
  */
 export const postForEvents = async <Data>(
   path: string,

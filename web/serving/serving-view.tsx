@@ -1,4 +1,4 @@
-/** Address and activity of the server for other programs that runs in the studio. */
+/** The studio can run a server for other programs. This view shows the address and the activity of that server. */
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { Failure, ServerAnswer } from "../../src/serve/studio/protocol.ts";
@@ -52,7 +52,7 @@ const Shown = ({ state }: { readonly state: ServerAnswer }) => {
         Programs on this machine that use OpenAI’s protocol can use the models at this address. No key is needed.
       </p>
       <div class="headline">
-        <Figure label="Tokens per second" value={count(tokensPerSecond)} note="all texts, last 5 s" />
+        <Figure label="Tokens per second" value={count(tokensPerSecond)} note="of all texts, in the last 5 s" />
         <Figure label="Requests" value={count(requests)} note={`${count(ended)} ended`} />
         <Figure label="Texts waiting" value={count(waiting)} note="in the queue" />
         <TimesFigure label="First token" times={firstToken} />

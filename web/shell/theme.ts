@@ -1,4 +1,4 @@
-/** Light or dark theme: the system's choice, until the user chooses. This browser stores the user's choice. */
+/** Light or dark theme. It is the system's theme until the user chooses a theme, which this browser then stores. */
 import { computed, signal } from "@preact/signals";
 
 export type ThemeChoice = "system" | "light" | "dark";

@@ -1,6 +1,6 @@
 /**
- * Index that an arrow key leads to in a list. It does not wrap around at the ends. Undefined for other keys.
- * @param at current index; -1: no item has the focus.
+ * Index to which an arrow key moves in a list. At an end of the list, the index stays. Undefined for other keys.
+ * @param at current index; -1 if no item has the focus.
  */
 export const placeAfter = (key: string, at: number, count: number): number | undefined => {
   if (key !== "ArrowDown" && key !== "ArrowUp") return undefined;

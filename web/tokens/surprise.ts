@@ -29,8 +29,8 @@ const numberOf = (character: string): string =>
   `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}`;
 
 /**
- * Spaces anywhere in a token; control and format characters only if the token has nothing else, because some of them
- * join letters.
+ * Matches spaces anywhere in a token. Matches control and format characters only if the token has nothing else, because
+ * some of them join letters.
  */
 const unseen = /\p{Z}+|^[\p{Cc}\p{Cf}]+$/gu;
 

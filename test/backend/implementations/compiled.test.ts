@@ -72,7 +72,7 @@ for (const { name, open, missing } of compiledBackends) {
       expect(await backend.read(x.storage)).toEqual(Float32Array.of(1, 2, 3, 4));
       backend.replay?.(calls);
       expect(await backend.read(x.storage)).toEqual(Float32Array.of(3, 3, 6, 6));
-      // Changes the offset of the last buffer in the second call, so that y would end past its storage.
+      // Moves the last buffer in the second call, so that y would end after the end of its storage.
       const offset = calls.numbers.length / 2 + 8;
       expect(calls.numbers[offset]).toBe(2);
       calls.numbers[offset] = 1e9;

@@ -267,7 +267,7 @@ describe.skipIf(wasmMissing !== undefined)("the workers of the WebAssembly backe
     await backend.close();
   });
 
-  // A sum that reads past the end of the memory: only in the second thread's share, or in both.
+  // A sum that reads after the end of the memory, either only in the second thread's share or in both shares.
   test.each([2 ** 23, 2 ** 29])(
     "one that fails in a branch, in a sum of %d numbers, is reported, and all can end",
     async (n) => {
@@ -316,7 +316,7 @@ describe.skipIf(wasmMissing !== undefined)("the workers of the WebAssembly backe
     ] as const)
       backend.run("fill", { y: view, n: m * k, value });
     const multiply = () => backend.run("linearForward", { x, w, bias: null, addend: null, y, m, n, k });
-    // Only addresses are needed: nothing is written there.
+    // Only the addresses are used, and nothing is written there.
     const hoard: Storage[] = [];
     for (let length = 2 ** 28; length >= 16; length /= 2) {
       try {

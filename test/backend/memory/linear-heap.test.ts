@@ -5,7 +5,9 @@ import { hashInteger } from "../../support/hash.ts";
 const unit = 64;
 const grown = 2 ** 20;
 
-/** A simple model of the heap, as a map of its units: it takes the lowest free run that is long enough. */
+/**
+ * A simple model of the heap, as a map of its units. It takes the lowest sequence of free units that is long enough.
+ */
 const mapHeap = () => {
   const taken: boolean[] = [];
   const firstFit = (units: number): number => {

@@ -39,7 +39,7 @@ const framesDuring = async (work) => {
 const thrownBy = async (work) => {
   try {
     for await (const _ of work()) {
-      // Until it throws.
+      // Runs until it throws.
     }
   } catch (error) {
     const { name, message } = error;
@@ -125,7 +125,7 @@ const mistakes = async ({ text, preset, config, threads }) => {
   let own;
   try {
     for await (const _ of train({ ...options, onCheckpoint: throwing })) {
-      // Until it throws.
+      // Runs until it throws.
     }
   } catch (error) {
     own = error === mine;

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it, test, vi } from "vitest";
 import { cli, onWindows, shell, text, tiny, tinyWith, tree, workplace } from "../cli.ts";
 import { mistakes } from "./mistakes.ts";
 
-// Far longer than any test takes, for slow or busy machines.
+// The time limit is far longer than any test takes, because a machine may be slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let cwd: string;
@@ -137,7 +137,7 @@ beforeAll(async () => {
 
 afterAll(() => remove());
 
-/** Every file with a hash of its contents; equal before and after a mistake. */
+/** Every file with a hash of its contents. The files and hashes must be equal before and after a mistake. */
 const contents = (): string[] =>
   tree(cwd).map((path) => {
     try {

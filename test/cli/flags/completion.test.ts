@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { cli, onWindows, workplace } from "../cli.ts";
 
-// Far longer than any test takes, for slow or busy machines.
+// The time limit is far longer than any test takes, because a machine may be slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const isThere = (shell: string): boolean =>
@@ -26,8 +26,8 @@ beforeAll(async () => {
 afterAll(() => remove());
 
 /**
- * Bash's completions of the last word of each line. Words are separated by one space. One shell completes all lines, as
- * when people type.
+ * Bash's completions of the last word of each line. Words are separated by one space. All lines are completed in one
+ * shell, as when a person types.
  */
 const bashOffers = (lines: readonly string[]): readonly (readonly string[])[] => {
   const script = `

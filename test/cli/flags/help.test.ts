@@ -3,7 +3,7 @@ import { columns } from "#foretoken/cli/display/texts/width.js";
 import { entryLines, noteLines } from "#foretoken/cli/help.js";
 import { cli, workplace } from "../cli.ts";
 
-// Far longer than any test takes, for slow or busy machines.
+// The time limit is far longer than any test takes, because a machine may be slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let cwd: string;

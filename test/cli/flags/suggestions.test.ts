@@ -167,7 +167,10 @@ describe("docs/from-nanogpt.md", () => {
   const options = (name: string): readonly (string | undefined)[] =>
     commandOf(name).options.flatMap(({ long, short }) => [long, short]);
 
-  /** The rows of all tables below headings that name a command: the other program's flag, ours, and the command. */
+  /**
+   * The rows of all tables below headings that name a command. Each row has the other program's flag, our flag, and the
+   * command.
+   */
   const rows = page.split(/^## /mu).flatMap((section) => {
     const command = /^.*flags of `(\w+)`/u.exec(section)?.[1];
     if (command === undefined) return [];

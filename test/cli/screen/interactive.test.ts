@@ -12,7 +12,7 @@ import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import type { LanguageModel } from "#foretoken/pretrained/model/language-model.js";
 import { cli, jsonLines, onWindows, tiny, workplace } from "../cli.ts";
 
-// Far longer than any test takes, for slow or busy machines.
+// The time limit is far longer than any test takes, because a machine may be slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let cwd: string;
@@ -233,7 +233,7 @@ describe("in a pipe", () => {
         cwd,
         input: "The\nIt\n",
         onOutput: (stdout, kill) => {
-          // Only once: a second signal would end the program at once.
+          // The signal is sent only once, because a second signal would end the program at once.
           if (sent || stdout.length <= 10) return;
           sent = true;
           kill("SIGINT");

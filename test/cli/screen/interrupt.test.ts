@@ -18,7 +18,7 @@ import {
   workplace,
 } from "../cli.ts";
 
-// Far longer than any test takes, for slow or busy machines.
+// The time limit is far longer than any test takes, because a machine may be slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 const steps = ["--steps", "60", "--eval-interval", "25", "--train.sampleTokens", "0", "--model.dropout", "0.1"];
 const long = tinyWith(...steps);
@@ -64,7 +64,7 @@ const interruptedInStep = async () => {
   });
   const { status, stdout } = await outcomeOf(child, (text) => {
     if (asked > 0 || !text.includes("\nrun ")) return;
-    // During the first step.
+    // The signal comes during the first step.
     setTimeout(() => {
       asked = performance.now();
       child.kill("SIGINT");

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { cli, cliProcess, jsonLines, onWindows, shell, tiny, workplace } from "../cli.ts";
 
-// Far longer than any test takes, for slow or busy machines.
+// The time limit is far longer than any test takes, because a machine may be slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let cwd: string;
@@ -81,7 +81,8 @@ describe.skipIf(noFullDevice !== "")(`where the disk is full${noFullDevice}`, ()
 
 const noLimit = onWindows ? " (Windows has no limit for the size of a file)" : "";
 
-// A file at its size limit accepts the beginning of a write, and nothing after that.
+// If a write would make a file exceed the size limit, the file accepts only the beginning of this write, and nothing
+// after that.
 test.skipIf(onWindows)(`a write that is cut short is not taken for a whole one${noLimit}`, async () => {
   const whole = await cli(["train", "--help-all"], { cwd });
   expect(whole.stdout.length).toBeGreaterThan(2048);

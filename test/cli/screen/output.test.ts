@@ -8,7 +8,7 @@ import type { Outcome } from "../../outcome-of.ts";
 import { cli, jsonLines, onWindows, proposedWords, shell, tiny, tinyWith, tree, workplace } from "../cli.ts";
 import { onHost } from "../in-process.ts";
 
-// Far longer than any test takes, for slow or busy machines.
+// The time limit is far longer than any test takes, because a machine may be slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const noShell = onWindows ? " (Windows has no POSIX shell)" : "";
@@ -320,7 +320,7 @@ test.skipIf(onWindows)(`a reader that goes away ends it, and what was trained is
       `foretoken ${args}${flags} ${flags} | head -n 1; echo "\${PIPESTATUS[0]}"`,
       cwd,
     );
-    // Not 0: otherwise a script would consider the run finished.
+    // The status is not 0, because a script would then consider the run finished.
     expect(stderr).toBe(`saved; to resume: npx foretoken train --resume piped${flags}\n`);
     expect(stdout.split("\n").slice(1)).toEqual(["141", ""]);
     expect(tree(join(cwd, `piped${flags}`, "checkpoint"))).toContain("optimizer.safetensors");

@@ -7,7 +7,7 @@ import type { Outcome } from "../../outcome-of.ts";
 import { cli, jsonLines, tiny, workplace } from "../cli.ts";
 import { onHost } from "../in-process.ts";
 
-// Far longer than any test takes, for slow or busy machines.
+// The time limit is far longer than any test takes, because a machine may be slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const overfitting: OverfittingEvent = {

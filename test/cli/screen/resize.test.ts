@@ -14,7 +14,7 @@ import type { Lesson, Piece } from "#foretoken/lesson/piece.js";
 import { type ScreenModel, screenModel } from "../../support/screen.ts";
 import { cli, program, tiny, workplace } from "../cli.ts";
 
-// Far longer than any test takes, for slow or busy machines.
+// The time limit is far longer than any test takes, because a machine may be slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const style = { symbols: symbolsFor(true), colors: pc.createColors(true) };
@@ -304,8 +304,8 @@ describe.skipIf(!hasScript)(
     afterAll(() => remove());
 
     /**
-     * Runs the program in a terminal of 80 × 30. When `ready` is on the screen, sets the width to `columns`; when the
-     * program has redrawn, types `keys`. Returns the screen at this moment and at the end.
+     * Runs the program in a terminal of 80 × 30. When `ready` is on the screen, sets the width to `columns`. When the
+     * program has redrawn, types `keys`. Returns the screen after the redraw and at the end.
      */
     const resized = (
       args: readonly string[],

@@ -110,8 +110,8 @@ export const keeping = (given: Case): Sample<"attentionForward"> => {
 };
 
 /**
- * Puts NaN at `place` of position 20's q, k and v, each 16 wide. NaN in q affects only this position; NaN in k or v
- * affects all later positions that see it.
+ * Puts NaN at `place` of q, k and v of position 20; q, k and v are each 16 wide. NaN in q affects only this position.
+ * NaN in k or v affects all later positions that see position 20.
  */
 export const packedWithNan = (place: number, window = 0): Sample<"attentionForward"> => {
   const { name, numbers, buffers } = packed({ queries: 40, headDim: 16, p: 0.5, window });
@@ -146,8 +146,8 @@ export const cached = (given: Case): Sample<"attentionForward"> => {
 };
 
 /**
- * The backward call for a packed forward call; its gradients also go to one [B, T, 3C] array. It draws its dropout mask
- * again, or uses the mask that the forward call has kept.
+ * The backward call for a packed forward call. The gradients also go to one [B, T, 3C] array. The call draws its
+ * dropout mask again, or uses the mask that the forward call has kept.
  */
 export const backward = (given: Case, keeps = false): Sample<"attentionBackward"> => {
   const { name, numbers, buffers } = packed(given);
@@ -181,7 +181,7 @@ export const backward = (given: Case, keeps = false): Sample<"attentionBackward"
   };
 };
 
-/** The backward call with separate arrays and gaps between their rows; the gaps must not change. */
+/** The backward call with separate arrays that have gaps between their rows. The gaps must not change. */
 export const backwardWithGaps = (given: Case): Sample<"attentionBackward"> => {
   const { numbers, buffers } = cached({ ...given, start: 0 });
   const { batch, queries, heads, headDim, queryBatchStride, keyBatchStride } = numbers;
@@ -249,8 +249,8 @@ export const segmented = (lengths: Lengths, given: Omit<Case, "queries" | "start
 };
 
 /**
- * The sequences of `segmented` with keys and values in pages. The order of the pages is random, and some pages in
- * between are unused. Rows that no query sees have NaN. Pages before all windows are replaced by page 0, which is
+ * The sequences of `segmented` with keys and values in pages. The order of the pages is random, and some pages between
+ * them are unused. Rows that no query sees have NaN. Pages that lie before all windows are replaced by page 0, which is
  * unused.
  */
 export const paged = (lengths: Lengths, given: Omit<Case, "queries" | "start">): Sample<"attentionForward"> => {

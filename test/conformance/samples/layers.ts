@@ -29,7 +29,8 @@ const productSizes = [
   [70, 600, 260],
   [600, 70, 33],
   [33, 70, 1100],
-  // Larger than the largest blocks of a product: 2,048 terms of a sum, and the number of columns for such a sum.
+  // Sizes that exceed the largest blocks of a product: 2,048 terms of a sum, and the maximum number of columns for such
+  // a sum.
   [3, 530, 2100],
   [3, 2100, 530],
   [2100, 5, 530],
@@ -37,7 +38,7 @@ const productSizes = [
   [520, 12, 2100],
 ] as const;
 
-/** For epilogues: full and partial tiles, few rows, several pieces of a sum, several chunks. */
+/** Sizes for epilogues: full and partial tiles, few rows, several pieces of a sum, and several chunks. */
 const epilogueSizes: readonly (readonly [number, number, number])[] = [
   [0, 4, 4],
   [1, 1, 1],
@@ -49,7 +50,10 @@ const epilogueSizes: readonly (readonly [number, number, number])[] = [
   [70, 600, 33],
 ];
 
-/** Whether a sample's operands take most of the suite's time; such samples run only with a bias. */
+/**
+ * Whether a sample has such large operands that these samples would take most of the suite's time. Such a sample runs
+ * only with a bias.
+ */
 const isLarge = ([m, n, k]: readonly [number, number, number]): boolean => Math.max(m * n, n * k, m * k) > 500_000;
 
 const productName = ([m, n, k]: readonly [number, number, number]): string => `m=${m} n=${n} k=${k}`;
@@ -131,7 +135,7 @@ export const linear: Samples<
       ];
     }),
     {
-      // Here h is the bias, and exact.
+      // The inputs x are 0 here, so h equals the bias exactly.
       name: `grid, tanh=${tanh}`,
       numbers: { m: 2, n: preActivations.length, k: 1, tanh },
       buffers: {
@@ -199,7 +203,7 @@ export const linear: Samples<
   linearBackwardInput: [
     ...productSizes.map((size) => ({ size, scaled: false, add: 0 })),
     ...epilogueSizes.map((size) => ({ size, scaled: true, add: 0 })),
-    // In the last size, partial sums are stored between pieces.
+    // With the last size, a sum has several pieces, and partial sums are stored between the pieces.
     ...[...epilogueSizes, [3, 2100, 530] as const].map((size) => ({ size, scaled: false, add: 1 })),
   ].map(({ size, scaled, add }) => {
     const [m, n, k] = size;

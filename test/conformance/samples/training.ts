@@ -78,7 +78,10 @@ const soFar = (logits: Float64Array, targets: Int32Array, first: number, vocabSi
 const noColumns = (logits: Float64Array, vocabSize: number, first: number, end: number): Float64Array =>
   logits.map((v, i) => (i % vocabSize >= first && i % vocabSize < end ? -Infinity : v));
 
-/** A vocabulary in ranges: the first, a middle and the last range, each with targets inside and outside. */
+/**
+ * A vocabulary that is divided into ranges: the first range, a middle range and the last range. Each range has targets
+ * inside and outside.
+ */
 const ranges = (
   [
     ["", modelLogits(40, 200), integers(40, 200).map((t, i) => (i % 7 === 3 ? -1 : t))],

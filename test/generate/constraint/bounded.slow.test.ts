@@ -1,6 +1,6 @@
 /**
- * Many texts of an untrained model: each text is a value of its schema, and no combination of constraints and settings
- * drops a constraint.
+ * Generates many texts with an untrained model. Each text must be a value of its schema. No combination of constraints
+ * and settings may drop a constraint.
  */
 import { Ajv2020 } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
@@ -19,7 +19,7 @@ import { accepts } from "../../support/constrained.ts";
 import { bookModel } from "../../support/models.ts";
 import { randomSchema } from "../../support/random-schemas.ts";
 
-// With FORETOKEN_FULL_COUNTS=1 this takes a minute and a half of a CPU.
+// With FORETOKEN_FULL_COUNTS=1, the test takes a minute and a half of CPU time.
 const isFull = process.env.FORETOKEN_FULL_COUNTS === "1";
 const schemas = 50;
 const textsOfEach = isFull ? 1000 : 50;
@@ -49,7 +49,7 @@ const boundedSchemas = (): readonly Record<string, unknown>[] => {
       compileConstraint({ kind: "jsonSchema", schema }, tokenizer);
       found.push(schema);
     } catch {
-      // None, or one with a keyword whose opposite is not known.
+      // No value meets this schema, or it has a keyword whose opposite is not known.
     }
   }
   return found;

@@ -70,8 +70,8 @@ const hostile: Readonly<Record<string, readonly [Constraint, string]>> = {
 };
 
 /**
- * After this number of steps it is certain that the budget ends the work. Using the whole budget would take a second
- * per test.
+ * After this number of steps, it is certain that the budget will stop the work. If each test used the whole budget,
+ * each test would take a second.
  */
 const someSteps = 1_000_000;
 
@@ -115,7 +115,7 @@ describe("a constraint that is large, but no more than that, is not refused", ()
 });
 
 it("a text that can be read in too many ways ends with one line, and is as it was before", () => {
-  // An "a" begins all alternatives within each of them.
+  // All alternatives begin with an "a", also inside each other.
   const options = list(80, (i) => `"a" inside "${i}"`);
   const matcher = matcherOf(grammar(`root ::= "(" inside\ninside ::= ${options.join(" | ")} | "b"`), tokenizer);
   const [open = -1, a = -1, b = -1] = tokenizer.encode("(ab");

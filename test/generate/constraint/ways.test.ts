@@ -49,13 +49,13 @@ it("alternatives of which some end where others go on are all kept, in a long te
   const optional = grammar('root ::= "a" root "b"? | "a"');
   expect(accepts(optional, `${"a".repeat(900)}${"b".repeat(899)}`)).toBe(true);
   expect(accepts(optional, `${"a".repeat(900)}${"b".repeat(900)}`)).toBe(false);
-  // So long that states are dropped from the cache and computed again.
+  // The text is so long that states are dropped from the cache and computed again.
   const pairs = grammar('root ::= "a" root "b" | "a" root "c" | "a"');
   expect(accepts(pairs, `${"a".repeat(3000)}${"b".repeat(2999)}`)).toBe(true);
   expect(accepts(pairs, `${"a".repeat(3000)}${"b".repeat(3000)}`)).toBe(false);
 });
 
-/** A part of a rule: a character or a rule; once, at most once, or any number of times. */
+/** A part of a rule: a character or another rule. It occurs once, at most once, or any number of times. */
 interface Part {
   readonly char: string | null;
   readonly rule: number;
@@ -123,7 +123,7 @@ it("random grammars allow exactly their texts", () => {
   for (let seed = 0; seed < 20; seed++) {
     const rules = randomRules(seed);
     const matcher = matcherOf(grammar(written(rules)), tokenizer);
-    /** Whether a valid text begins with this prefix; all texts of up to 7 characters are tried. */
+    /** Whether a valid text begins with this prefix. All texts of up to 7 characters are tried. */
     const look = (text: string): boolean => {
       const isOwn = isText(rules, text);
       if (matcher.isComplete !== isOwn) expect([written(rules), text, matcher.isComplete]).toEqual([]);

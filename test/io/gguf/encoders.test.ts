@@ -69,7 +69,7 @@ describe("an encoder", () => {
 
   it.each(all)("of $name gives finite numbers for tiny and huge ones", (encoder) => {
     for (const size of [1e-38, 1e-12, 1e-7, 3e4, 6e4, 1e8, 1e30]) {
-      // Binary16 has no numbers of this size: they are refused earlier.
+      // Binary16 has no numbers of this size, so such numbers are refused earlier.
       if (encoder.name === "F16" && size > 65_504) continue;
       const values = widened(
         weights.map((value) => (size * value) / 2),

@@ -87,8 +87,8 @@ describe.each(Object.entries(configs))("a model with adapters, %s", (_, config) 
         expect(largest(inA)).toBeGreaterThan(0.8 * bound);
         const [adapted, plain] = [await logitsOf(model, ids), await logitsOf(base, ids)];
         if (name !== "reference" || config === llama) expect(adapted).toEqual(plain);
-        // The reference computes GELU together with the product in double precision. Separately, it rounds once more in
-        // between.
+        // The reference computes GELU and the product together in double precision. Computed separately, the result of
+        // the product is rounded once more.
         const { ratio, message } = furthest("logits", adapted, plain, 8 * epsilon.float32 * largest(plain));
         expect(ratio, message).toBeLessThanOrEqual(1);
       }));
@@ -100,7 +100,8 @@ describe.each(Object.entries(configs))("a model with adapters, %s", (_, config) 
         const adapted = await logitsOf(model, ids);
         await mergeAdapter(model);
         const merged = await logitsOf(base, ids);
-        // The error of a sum of n products in two orders; the adapter's part of a layer adds one more sum.
+        // The error of a sum of n products that are added in two different orders. The adapter's part of a layer adds
+        // one more sum.
         const terms = 2 * (config.nLayer * 12 * config.nEmbd + config.nEmbd);
         const tolerance = epsilon.float32 * Math.sqrt(terms) * largest(adapted);
         const { ratio, message } = furthest("logits", merged, adapted, tolerance);

@@ -50,7 +50,7 @@ describe("exportModel", () => {
 
   it.each(["hf", "gguf", "onnx"] as const)("is done once where two write one new name: %s", async (format) => {
     const parent = newPath();
-    // As a user types it: the loser reads the same.
+    // A relative path, as a user types it. The export that fails reports the same path.
     const place = relative(process.cwd(), join(parent, format === "gguf" ? "new.gguf" : "new"));
     await mkdir(parent);
     const ends = await Promise.allSettled([1, 2].map(() => exportModel(place, model, { format })));
@@ -195,7 +195,7 @@ describe("an export that stops for good before any of its operations", () => {
       format === "gguf"
         ? readFile(place)
         : Promise.all((await readdir(place)).sort().map(async (file) => [file, await readFile(join(place, file))]));
-    /** Whether it reached that operation. */
+    /** Whether the export reached that operation. */
     const stops = async (operation: number): Promise<boolean> => {
       const folder = newPath();
       const place = join(folder, name);

@@ -1,4 +1,6 @@
-/** A process that exports a model and is killed: the final name has a complete file or folder, or nothing. */
+/**
+ * A process that exports a model is killed. Then the final name has a complete file or folder, or it does not exist.
+ */
 import { execFile } from "node:child_process";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";

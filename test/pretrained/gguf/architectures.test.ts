@@ -33,7 +33,10 @@ const written = async (config: ModelConfig) => {
   return { values, bytes: join(parts) };
 };
 
-/** The configuration without the rule for initial weights, which no file contains; numbers rounded to float32. */
+/**
+ * The configuration without the rule for initial weights, because no file contains this rule. Numbers are rounded to
+ * float32.
+ */
 const comparable = ({ initStd: _, zeroProjections: __, ...config }: ModelConfig): unknown =>
   JSON.parse(JSON.stringify(config, (_, value: unknown) => (typeof value === "number" ? Math.fround(value) : value)));
 
@@ -44,7 +47,7 @@ const configOf = (name: string): ModelConfig => {
 };
 const [llama, qwen3, olmo2, gemma3] = [configOf("llama"), configOf("qwen3"), configOf("olmo2"), configOf("gemma3")];
 
-/** Architectures whose whole configuration is in the file; GPT-2 always has biases. */
+/** Architectures whose whole configuration is in the file. GPT-2 is not one of them, because it always has biases. */
 const whole = architectureConfigs.filter(([name, , config]) => {
   const { gguf } = architectureOf(config);
   return name !== "gpt2" && gguf !== null && gguf.lacks(config) === null;

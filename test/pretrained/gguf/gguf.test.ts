@@ -37,7 +37,7 @@ const { newPath } = useFolder();
 const kinds = Object.keys(ggufConfigs) as readonly GgufKind[];
 const open = (bytes: Uint8Array): Promise<GgufPretrained> => pretrainedOfGguf(memorySource(bytes), "model.gguf");
 
-/** The file of a model with other fields and tensors; undefined removes one. */
+/** The file of a model with changed fields and tensors. A value of undefined removes a field or a tensor. */
 const changed = (
   kind: GgufKind,
   fields: Readonly<Record<string, TypedValue | undefined>>,
@@ -57,7 +57,7 @@ const failure = async (bytes: Uint8Array): Promise<string> => {
   return (error as Error).message;
 };
 
-/** The configuration without the rule for initial weights, which no file contains. */
+/** The configuration without the rule for initial weights, because no file contains this rule. */
 const comparable = ({ initStd: _, zeroProjections: __, ...config }: ModelConfig): object => config;
 
 describe("a model of a GGUF file", () => {
@@ -85,7 +85,8 @@ describe("a model of a GGUF file", () => {
     const whole = await collectWeights(await open(changed("llama", {})));
     const part = await collectWeights(await open(changed("llama", { "llama.rope.dimension_count": u32(4) })));
     expect(part.config.position).toMatchObject({ fraction: 0.5 });
-    // The rows of a head in the file: 0, 4, 1, 5, 2, 6, 3, 7. In the first four, neighbours become halves.
+    // The file has the rows of a head in the order 0, 4, 1, 5, 2, 6, 3, 7. Only the first four of these rows are
+    // rotated, so only these four are reordered: two rows side by side go to different halves.
     const row = (values: Float32Array, index: number): Float32Array => values.subarray(index * 32, index * 32 + 32);
     const qkv = 263 * 32;
     const [a, b] = [whole.values.subarray(qkv), part.values.subarray(qkv)];

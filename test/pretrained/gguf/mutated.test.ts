@@ -1,4 +1,4 @@
-/** Damaged and forged files from a seed: each is refused in one line, or loads. */
+/** Files that are damaged or forged, depending on a seed. Each file is refused in one line, or it loads. */
 import { readFileSync } from "node:fs";
 import { afterAll, describe, expect, it } from "vitest";
 import { CheckpointError, longestMessage } from "#foretoken/core/errors/errors.js";
@@ -136,8 +136,8 @@ const watched = (bytes: Uint8Array, outside: string[]): ByteSource => {
 const outcomes = { loaded: 0, refused: 0 };
 
 /**
- * Opens and reads a file. Errors must be one line and of the project's classes; memory must stay near the size of the
- * file.
+ * Opens and reads a file. An error must be one line and of one of the project's classes. The memory used must stay near
+ * the size of the file.
  */
 const judge = async (name: string, bytes: Uint8Array, load: (source: ByteSource) => Promise<void>): Promise<void> => {
   const outside: string[] = [];
@@ -166,8 +166,8 @@ const loadTensors = async (source: ByteSource): Promise<void> => {
 };
 
 describe("mutated files", () => {
-  // Most files of each kind are refused, and some load: damage may hit a number of the weights, or a field without
-  // effect.
+  // Most files of each kind are refused, but some load, because the damage is in a number of the weights or in a field
+  // without effect.
   afterAll(() => {
     expect(outcomes.refused).toBeGreaterThan(400);
     expect(outcomes.loaded).toBeGreaterThan(20);

@@ -73,7 +73,10 @@ const written = async ({
   return { values, planned, bytes: await bytesOf(planned) };
 };
 
-/** The configuration without the rule for initial weights, which no file contains; numbers rounded to float32. */
+/**
+ * The configuration without the rule for initial weights, because no file contains this rule. Numbers are rounded to
+ * float32.
+ */
 const comparable = ({ initStd: _, zeroProjections: __, ...config }: ModelConfig): unknown =>
   JSON.parse(JSON.stringify(config, (_, value: unknown) => (typeof value === "number" ? Math.fround(value) : value)));
 
@@ -210,7 +213,7 @@ describe("a tokenizer in a GGUF file", () => {
     const { metadata } = await openGgufFile(memorySource(bytes), "model.gguf");
     expect(metadata.get("tokenizer.ggml.model")).toBe("rwkv");
     expect(metadata.has("tokenizer.ggml.eos_token_id")).toBe(false);
-    // A space; llama.cpp would crash if there were no space token.
+    // The token of a space. Without this token, llama.cpp would crash.
     expect(metadata.get("tokenizer.ggml.unknown_token_id")).toBe(characters.indexOf(" "));
     const { tokenizer, endTokens } = await open(bytes);
     expect(tokenizer.toJSON()).toEqual(char.toJSON());

@@ -57,7 +57,7 @@ const configs: Readonly<Record<string, ModelConfig>> = {
   },
 };
 
-/** In double precision, like the graph in this test. */
+/** The model computes in double precision, like the graph in this test. */
 const modelOf = (config: ModelConfig): LanguageModel => {
   const model = createModel(backend, config, tokenizer.vocabSize, "float64");
   backend.write(model.arena.storage, Float64Array.from(hashedWeights(model.layout)));
@@ -77,7 +77,10 @@ const graphOf = async ({ model }: LanguageModel, dtype: OnnxDType): Promise<Whol
 const idsOf = (name: string, length: number): number[] => [...hashedIds(name, length, tokenizer.vocabSize)];
 const { vocabSize } = tokenizer;
 
-/** Angles, constants and scales are float32 in the file, so the error is like the error of sums in a float32 model. */
+/**
+ * Angles, constants and scales are float32 in the file. So the error is as large as the error of sums in a float32
+ * model.
+ */
 const toleranceOf = (config: ModelConfig, expected: Float32Array): number =>
   forwardError({ ...config, vocabSize }) * largest(expected);
 

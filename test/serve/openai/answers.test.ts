@@ -1,4 +1,7 @@
-/** Log-probabilities in the form that evaluation harnesses read, and the same answer for the same seed. */
+/**
+ * Tests log-probabilities in the form that evaluation harnesses read. Also tests that the same seed gives the same
+ * answer.
+ */
 import { describe, expect, it } from "vitest";
 import {
   type Body,

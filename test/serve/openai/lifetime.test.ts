@@ -47,7 +47,7 @@ it("a client that leaves frees its texts: of a stream, of a whole answer, and wh
   controller.abort();
   expect(await Promise.all(leave)).toEqual(["AbortError", "AbortError", "AbortError"]);
   await server.untilIdle();
-  // Its pages have been released.
+  // The server has released the pages of the aborted texts.
   expect(await server.metric("foretoken_pages_in_use")).toBe(0);
   expect((await server.post("/v1/completions", asked)).status).toBe(200);
   await until(() => server.log().length === 5, "not all are noted");
@@ -61,7 +61,8 @@ it("a request that takes too long ends: a stream with an error, an answer with 5
     server.post("/v1/completions", endless),
   ]);
   const error = { message: "a request must end within 0.2 s; it did not; try fewer tokens", code: "timeout" };
-  // On a very slow machine, the time may be over before the stream has begun; then the whole body is the error.
+  // On a very slow machine, the time limit may be reached before the stream has begun. Then the whole body is the
+  // error.
   const text = await stream.text();
   expect(JSON.parse(dataOf(text).at(-1) ?? text)).toMatchObject({ error });
   expect(whole).toMatchObject({ status: 504, body: { error } });

@@ -1,7 +1,7 @@
 import { expect, test, vi } from "vitest";
 import { openServer, plainNoEnd, useModels } from "../../support/openai-server.ts";
 
-// Far longer than any test takes, for slow or busy machines.
+// The time limit is far longer than any test takes, because a machine may be slow or busy.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const { path } = useModels();

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Body, dataOf, openServer, type TestServer } from "../../support/openai-server.ts";
 import { type ToolTemplate, toolTemplates, toolTokenizer, weather, writeToolModel } from "../../support/tool-chats.ts";
 
-/** All forms except one that is read like another form; each model takes time to load. */
+/** Each model takes time to load, so one form is left out, because it is read like another form. */
 const kinds = ["hermes", "thinking", "bare", "list"] as const satisfies readonly ToolTemplate[];
 let folder = "";
 let opened: TestServer | undefined;

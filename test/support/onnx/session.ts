@@ -12,7 +12,7 @@ export interface Answer {
   readonly past: Past;
 }
 
-/** Positions from a mask: counted from 0 at the first token; 1 where the mask has no token. */
+/** Positions from a mask, counted from 0 at the first token. Where the mask has no token, the position is 1. */
 const positionsOf = (mask: readonly number[]): readonly number[] => {
   let count = 0;
   return mask.map((isToken) => (isToken === 0 ? 1 : count++));

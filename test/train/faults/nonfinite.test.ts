@@ -219,7 +219,8 @@ describe.each(["skip", "rollback"] as const)("a run that is to %s", (action) => 
 
 describe("a run that is to roll back", () => {
   it("goes back to its first weights before the first checkpoint", async () => {
-    // The update of step 1 makes all weights infinite: step 2 is bad, and step 3 begins with the initial weights again.
+    // The update of step 1 makes all weights infinite. So step 2 is bad, and step 3 begins with the initial weights
+    // again.
     const changes = { steps: 9, learningRate: 1e38, warmupSteps: 0, evalInterval: 9, checkpointInterval: 9 };
     const config = shaky("rollback", { ...changes, maxGradNormRatio: 0, schedule: { kind: "constant" } });
     const seen: (readonly [string, number])[] = [];
@@ -290,7 +291,7 @@ describe("a run that is to stop", () => {
     // The full message, unless it is long.
     expect(await listed()).toMatchObject({ state: "failed", failure: shorten(message, 280) });
     const resume = { resume: stopped, ...anyBackend } as const;
-    // Default: the action that the run was begun with.
+    // By default, the resumed run uses the action with which the run began.
     await messageOf(collect(train(resume)));
     await collect(train({ ...resume, onNonfinite: "skip" }));
     expect(await listed()).toMatchObject({ state: "finished", failure: null });

@@ -38,8 +38,8 @@ interface Case {
   readonly preset: PresetName;
   readonly plan: PartialConfig<RunConfig>;
   /**
-   * Whether further arrays stay allocated, in addition to weights, gradients and moments: tables of positions, the
-   * optimizer's scratch memory.
+   * Whether other arrays stay allocated, in addition to weights, gradients and moments. These are the tables of
+   * positions and the optimizer's scratch memory.
    */
   readonly more: boolean;
 }
@@ -111,7 +111,7 @@ forEachBackend(
       expect(saving).toBeLessThanOrEqual(3 * weights);
       expect(saving).toBeGreaterThan(0);
       const state = 4 * stateLength(stateLayouts(start.config, start.vocabSize)) - weights;
-      // The state has one more number in addition to the moments: a flag for moments that are not finite.
+      // The state has the moments and one more number, a flag for moments that are not finite.
       expect(moments > state + 4).toBe(more);
       expect(moments).toBeGreaterThanOrEqual(state);
       expect(text).toBe(4 * (start.trainTokens + start.valTokens));
@@ -139,7 +139,7 @@ describe("the estimate", () => {
     // The gradients of passes are added in a binary tree, which needs one more array each time the number of passes
     // doubles.
     expect([pass, four, huge].map(({ gradients }) => gradients / one.weights)).toEqual([2, 4, 13]);
-    // Equal except for a few bytes of rounding up.
+    // The sizes are equal, except for a few bytes of rounding up.
     for (const { temporaries } of [four, huge]) expect(temporaries / pass.temporaries).toBeCloseTo(1, 2);
     expect(one.saving).toBe(3 * one.weights);
     expect(four).toMatchObject({ saving: 0, weights: one.weights });
@@ -165,7 +165,7 @@ describe("the estimate", () => {
     const { weights, saving, total } = await estimateMemory(config, { ...needs, vocabSize: 50_000, saved: true });
     expect(weights).toBeGreaterThan(2 ** 38);
     expect(total).toBeGreaterThan(4 * weights);
-    // Tensor by tensor.
+    // Saving needs little memory, because the weights are saved tensor by tensor.
     expect(saving).toBeLessThan(weights / 50);
   });
 

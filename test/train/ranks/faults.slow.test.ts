@@ -91,16 +91,13 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("a rank above 0 that fails al
 });
 
 describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that end early"), () => {
-  // More steps than the run can do before it is stopped.
+  // The run is stopped before it can make so many steps.
   const steps = "100000";
   const endless = ["--train.sampleTokens", "0", "--patience", "0"];
   const running = ["--steps", steps, "--eval-interval", "50", "--checkpoint-interval", "10", ...endless];
   const long = (out: string, ...others: readonly string[]): string[] => flags(out, ...withFlags(running, others));
 
-  /**
-   * When a run is stopped: after the first checkpoint, during a save after that, or during the evaluation after step
-   * 50.
-   */
+  /** When a run is stopped: after the first checkpoint, during a later save, or during the evaluation after step 50. */
   type Moment = "checkpoint" | "save" | "evaluation";
 
   /** Starts a run on 2 ranks, and calls `act` once. */
@@ -189,7 +186,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that end early"), () =
     const { status, stderr, pids } = await interrupted(out, (started) => {
       process.kill(started.pids()[rank] as number, "SIGTERM");
     });
-    // That rank's own.
+    // The exit status of the rank that got the signal.
     expect(status).toBe(143);
     expect(stderr).not.toContain("must");
     await expectGone(pids);
@@ -230,8 +227,8 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that end early"), () =
         out,
         (started) => {
           const pid = started.pids()[rank] as number;
-          // Two different signals: a second SIGTERM could arrive before the first one is handled, and both would count
-          // as one.
+          // The two signals differ, because a second SIGTERM could arrive before the first one is handled. Then both
+          // would count as one signal.
           process.kill(pid, "SIGTERM");
           process.kill(pid, "SIGINT");
         },
@@ -250,7 +247,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that end early"), () =
   });
 
   it("a disk without room on rank 0 ends all with a line, and a rank without such a limit is well", async () => {
-    // Without shared memory, because shared memory is a file, to which the limit would also apply.
+    // The run does not use shared memory, because shared memory is a file, to which the limit would also apply.
     const network = ["--mca", "btl", "self,tcp", "--mca", "btl_tcp_if_include", "lo"];
     const large = long("full", "--model.nEmbd", "64");
     const limited = ["-n", "1", "bash", "-c", 'ulimit -f 8; exec "$@"', "bash", process.execPath, program, "train"];

@@ -1,5 +1,6 @@
 /**
- * Ranks that freeze or hang while their processes still exist, and ranks that only seem to hang, with the real mpirun.
+ * Ranks that freeze or hang while their processes still exist, and ranks that only seem to hang. The test uses the real
+ * mpirun.
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -37,8 +38,8 @@ const inTurn = <T>(start: () => Promise<T>): Promise<T> => {
 };
 
 /**
- * Starts mpirun; resolves once its output contains `sign`. The output is read to the end, because mpirun ends if nobody
- * reads it.
+ * Starts mpirun. Resolves once the output contains `sign`. The output is read to the end, because mpirun ends if nobody
+ * reads its output.
  */
 const startedUntil = (args: readonly string[], sign: string, variables: Readonly<Record<string, string>> = {}) =>
   inTurn(() => startNowUntil(args, sign, variables));
@@ -74,7 +75,7 @@ const failing = (out: string, rank: number, how: string): string[] => {
 /** Number of steps that a run has printed. */
 const stepsIn = (output: string): number => output.split('"type":"step"').length - 1;
 
-/** The shortest allowed timeout, for cases in addition to one with the default. */
+/** The shortest allowed timeout. At least one case uses the default timeout; the other cases use this one. */
 const impatient = { FORETOKEN_RANK_TIMEOUT: "3" };
 
 const oneCheckpoint = '"type":"checkpoint"';
@@ -118,8 +119,8 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("a rank that stands still"), 
 
 describe.skipIf(missingMpi !== undefined)(mpiTitle("a rank that is frozen while it starts"), waiting, () => {
   /**
-   * Milliseconds after the ranks exist: before the first line of foretoken has run, in MPI_Init, or while the ranks
-   * meet.
+   * When the ranks freeze, in milliseconds after they exist: before the first line of foretoken has run, in MPI_Init,
+   * or while the ranks meet.
    */
   const moments = [300, 500, 700, 900, 1100, 1400, 1700, 2100, 2500];
 
@@ -157,13 +158,13 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("a rank that is frozen while 
 });
 
 describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that only seem to stand still"), waiting, () => {
-  // These tests wait as long as the timeout, because they test time itself.
+  // These tests wait for the whole timeout, because they test the time itself.
   const longest = 3;
   const longer = 1000 * (longest + 2);
   const variables = { FORETOKEN_RANK_TIMEOUT: String(longest) };
 
   it("a job that is stopped as a whole, and continued later, goes on", async () => {
-    // Slow messages leave the cores to other tests, in the ten seconds in which this run trains.
+    // The messages are slow, so the cores are free for other tests during the ten seconds in which this run trains.
     const slow = { ...variables, FORETOKEN_MPI_DELAY: "3000" };
     const started = await startedUntil(trainOn(2, endless("stopped")), oneCheckpoint, slow);
     const pids = started.pids();
@@ -173,7 +174,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that only seem to stan
       const before = stepsIn(started.output());
       for (const pid of round === 1 ? pids : [...pids].reverse()) process.kill(pid, "SIGCONT");
       await vi.waitFor(() => expect(stepsIn(started.output())).toBeGreaterThan(before + 100), 30_000);
-      // Longer than the timeout: a rank that was considered dead would be named by now.
+      // This is longer than the timeout. If a rank were considered dead, the output would name it by now.
       await setTimeout(longer);
       expect(pids.filter(isAlive)).toEqual(pids);
     }

@@ -1,6 +1,6 @@
 /**
- * Kills a run repeatedly: a random rank is killed by SIGKILL, then the run is resumed on another number of ranks, and
- * so on. Every second kill comes during a save. FORETOKEN_KILLS=30 sets the number of kills; FORETOKEN_KILL_SEED
+ * Kills a run repeatedly. A random rank is killed by SIGKILL, then the run is resumed on another number of ranks, and
+ * so on. Every second kill comes during a save. FORETOKEN_KILLS=30 sets the number of kills. FORETOKEN_KILL_SEED
  * repeats a sequence, as far as timing allows.
  */
 import { createHash, randomInt, randomUUID } from "node:crypto";

@@ -6,9 +6,7 @@ import { workplace } from "../../cli/cli.ts";
 import { missingMpi, mpirun, mpiTitle } from "../../support/mpi.ts";
 import { exploding, fresh, plan, trainedOn, withConfig } from "../../support/ranks.ts";
 
-/**
- * Records the events, and the checkpoints that it receives; asks the run to stop at the first event of a given type.
- */
+/** Records the events and the checkpoints that it receives. Asks the run to stop at the first event of a given type. */
 const program = `
 import { createHash } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";

@@ -20,7 +20,7 @@ describe("the longest silence of a rank", () => {
   });
 });
 
-/** The part of the MPI addon that signs of life use, with their shared counters. */
+/** The part of the MPI addon that signs of life use, together with the shared counters. */
 const mpiWith = (shared: Int32Array, ended: string[] = []) => ({
   signs: () => shared,
   endProcess: (line: string) => void ended.push(line),

@@ -23,11 +23,11 @@ it("ranks of this machine are all that descend from the launcher, with the proce
   await add(1, 0, undefined);
   await add(10, 1, undefined);
   await add(20, 10, 0);
-  // A rank started through a shell; another process of the shell is stopped.
+  // A rank that was started through a shell. Another process of this shell is stopped.
   await add(21, 10, 1);
   await add(31, 21, 1, "T");
   await add(41, 21, 1, "R");
-  // Held by a debugger.
+  // A debugger holds this rank.
   await add(22, 10, 2, "t");
   // A child of the launcher that is not a rank, and ranks of other launchers.
   await add(23, 10, undefined, "T");
@@ -41,7 +41,7 @@ it("ranks of this machine are all that descend from the launcher, with the proce
     { rank: 2, stopped: undefined },
   ];
   expect(localRanks({ rank: 0, size: 4 }, 20, proc)).toEqual(ranks);
-  // Also from a process below the shell.
+  // The result is the same for a process below the shell.
   expect(localRanks({ rank: 1, size: 4 }, 41, proc)).toEqual(ranks);
 });
 

@@ -20,7 +20,7 @@ const firstLine = (look: Look, phase: number, until = 100, from = 0): [number, s
 describe("a rank that is stopped while MPI carries no heartbeats", () => {
   it.each([
     [0, 7],
-    // Later ranks wait longer, so that the first rank can report it.
+    // Ranks with a higher number wait longer, so that rank 0 can report the stopped rank.
     [2, 9],
     [3, 9],
   ])("is named by rank %i after %i s", (rank, seconds) => {

@@ -92,7 +92,7 @@ describe("accumulated micro-batches", () => {
       const { ratio, message } = furthest("gradient", await gradientOf(backend, batchSize, parts), whole, tolerance);
       expect(ratio, `${parts} parts: ${message}`).toBeLessThanOrEqual(1);
     }
-    // The tolerance would not hide a missing part.
+    // The tolerance is small enough that a missing part would be noticed.
     expect(furthest("gradient", await gradientOf(backend, 6, 1), whole, tolerance).ratio).toBeGreaterThan(100);
     // Passes of 4,096 tokens give the same result as micro-batches of 4,096 tokens.
     const rows = 4096 / sizes.contextLength;
@@ -235,8 +235,8 @@ describe("a signal", () => {
   });
 
   it("breaks off an evaluation, which the resumed run makes up for", async () => {
-    // The interruptions hit both evaluations (at 3, and at the end, 12), the planned checkpoint at 6, and the counter
-    // of patience.
+    // The run is interrupted at both evaluations (at step 3, and at the end, at step 12), at the planned checkpoint at
+    // step 6, and while patience counts.
     const changes = { evalInterval: 3, checkpointInterval: 6, patience: 4 };
     const whole = newPath();
     await collect(train(options(whole, changes)));

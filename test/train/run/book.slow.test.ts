@@ -41,8 +41,8 @@ forEachBackend(
   ({ name }) => {
     it.skipIf(!hasText)("gives the same bytes with one thread and with two, resumed or not", async () => {
       const config = { train: { steps: 4, checkpointInterval: 2, evalInterval: 4 } };
-      // Validation on a tenth of the whole text would take far longer than the steps. This text has two full passes and
-      // a partial one.
+      // Validation on a tenth of the whole text would take far longer than the steps. This text gives two full passes
+      // and a partial pass.
       const whole = await readFile(join(folder ?? "", "tiny-shakespeare.txt"), "utf8");
       const valData = await writeText(whole.slice(-10_000));
       const start = async (threads: number, stopAt?: number): Promise<string> => {

@@ -86,7 +86,8 @@ describe("a run with byte-level BPE", () => {
   });
 
   it("trains on a string, in Node and in pages", async () => {
-    // In a page a compiled backend would read its kernels from the page's files, so both runs use the reference.
+    // Both runs use the reference, because in a page a compiled backend would read its kernels from the files of the
+    // page.
     const exact = { ...on, backend: "reference" } as const;
     const small = { ...config, train: { ...tinyRun.train, steps: 2, evalInterval: 2, checkpointInterval: 2 } };
     const inNode = await collect(train({ text, out: null, config: small, ...exact }));

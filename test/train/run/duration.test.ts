@@ -34,7 +34,8 @@ describe("how long a run takes", () => {
     const remaining = { step: 2, lastStep: 12, valTokens: 96, promptTokens: 3, finalSampleTokens: 13 };
     // Ten steps and three evaluations; samples of 3 and 13 tokens fit into the context of 16.
     expect(estimateSeconds(config, 0.3, remaining)).toBeCloseTo(3 + 3 * 0.1, 12);
-    // Six tokens past the context need six passes over 16 tokens, each a sixth of 96.
+    // Each of the six tokens past the context needs a pass over 16 tokens. A pass costs a sixth of the 96 tokens of a
+    // step.
     const longer = { ...remaining, finalSampleTokens: 19 };
     expect(estimateSeconds(config, 0.3, longer)).toBeCloseTo(3 + 4 * 0.1, 12);
     const sampling = resolveConfig("book", [smallRun, { train: { sampleTokens: 19 } }]);

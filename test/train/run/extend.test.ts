@@ -162,7 +162,7 @@ describe("a finished run with more steps", () => {
     const expected = await checkpointHashes(out);
     await collect(goOn(join(out, "checkpoint-8"), { keepLast: 9 }));
     expect(await checkpointHashes(out)).toEqual(expected);
-    // A new number of steps from an earlier checkpoint drops the later extensions.
+    // A new number of steps from an earlier checkpoint replaces the later extensions.
     await collect(goOn(join(out, "checkpoint-8"), { steps: 16 }));
     expect((await described(out)).config.train.extensions).toEqual([{ after: 8, planned: 12, schedule: "stretch" }]);
   });

@@ -163,7 +163,7 @@ describe("a run that begins with weights", () => {
     expect(await checkpointHashes(first)).toEqual(await checkpointHashes(whole));
     expect(await timelessMetrics(first)).toEqual(await timelessMetrics(whole));
     const again = (resume: string): Promise<string> => messageOf(collect(train({ resume, ...anyBackend })));
-    // In this run the last weights are also the best ones, so they could be used too; both are removed.
+    // In this run the last weights are also the best weights, so both could be used. Both are removed.
     for (const name of ["best", "checkpoint"]) await rm(join(moved, name), { recursive: true });
     expect(await again(second)).toMatch(
       /^resume \S+: the initial weights of the run must be in \S+best, .*; got no readable weights; try a new run/u,

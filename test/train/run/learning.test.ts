@@ -105,16 +105,16 @@ forEachBackend(
         learn(backend, config(150), 6, text, text.subarray(0, 800)),
       );
       expect(first).toBeGreaterThan(Math.log(6) - 0.3);
-      // Before the first 2 of a window of 16 nothing determines the next token: the model must guess between two, ln 2
-      // / 16 = 0.043.
+      // In a window of 16 tokens, nothing before the first 2 determines the token after it. So the model must guess
+      // between two tokens, which costs ln 2 / 16 = 0.043.
       expect(held).toBeLessThan(0.1);
     });
 
     it("learns a random language to its entropy and no further, on held-out text", async () => {
       const text = draw(chain, 40_000, 1);
       const held = draw(chain, 8_000, 2);
-      // Loss of a model that knows the chain, on exactly this text: the mean on a held-out text differs by chance from
-      // the entropy.
+      // Loss of a model that knows the chain, on exactly this text. On a held-out text, the mean loss differs by chance
+      // from the entropy.
       const rate = entropyRate(chain);
       let known = 0;
       for (let i = 1; i < held.length; i++) known -= Math.log(chain[held[i - 1] as number]?.[held[i] as number] ?? 0);

@@ -29,8 +29,8 @@ import {
 const { newPath, writeText } = useFolder();
 
 /**
- * Four-bit models: in one file, rows of queries and keys have llama.cpp's order; in the other, the embedding is also
- * the head.
+ * Four-bit models. In one file, the rows of queries and keys have llama.cpp's order. In the other file, the embedding
+ * is also the head.
  */
 const models: Record<"llama" | "qwen3", string> = { llama: "", qwen3: "" };
 let data = "";

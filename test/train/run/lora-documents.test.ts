@@ -96,7 +96,7 @@ describe("adapters that learned conversations", () => {
       await lm.close();
     }
     await base.close();
-    // So evaluation gives the run's own loss.
+    // The saved model has the same template and end tokens, so the evaluation gives the run's own loss.
     const lm = await loadPretrained(join(out, "checkpoint"), { backend: "wasm" });
     const end = ofType(events, "eval").at(-1);
     const measured = await evaluate(lm, { data, split: "val" });

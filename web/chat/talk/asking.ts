@@ -24,7 +24,7 @@ import {
   withoutEmpty,
 } from "./tree.ts";
 
-/** Aborts when the user stops the answer that is being written. Undefined: no answer is being written. */
+/** Aborted when the user stops the answer that is being written. Undefined if no answer is being written. */
 export const underWay = signal<AbortController | undefined>(undefined);
 
 /** Answer that is being written. */
@@ -139,7 +139,7 @@ export const send = (sides: readonly Side[], text: string): Promise<void> =>
 export const answer = ({ id }: Conversation, said: number): Promise<void> =>
   whileUnderWay((abort) => answerTo(id, said, abort));
 
-/** Removes a last token that ends within a character. The continuation completes the character. */
+/** Removes an incomplete character from the end of the last token's text. The continuation completes the character. */
 const withoutHalf = (tokens: readonly WrittenToken[]): readonly WrittenToken[] =>
   tokens.map((token, at) => (at < tokens.length - 1 ? token : { ...token, text: token.text.replace(/\ufffd$/u, "") }));
 

@@ -6,7 +6,7 @@ import { change } from "../settings.ts";
 import { conversationsOf, type KeptConversation, keptForm } from "./kept-form.ts";
 import { type Conversation, type Message, withChosen } from "./tree.ts";
 
-/** For each column and model key: the id of the shown conversation. */
+/** Id of the shown conversation, by column and model key. */
 type Shown = Readonly<Record<Side, Readonly<Record<string, number>>>>;
 const nothing: Shown = { left: {}, right: {} };
 

@@ -1,8 +1,14 @@
-/** Compact form of conversations. A browser's storage holds a few million characters, and each token has candidates. */
+/**
+ * Compact form in which conversations are stored. A browser's storage holds only a few million characters, and each
+ * token has several candidates.
+ */
 import type { WrittenToken } from "../../tokens/written-token.ts";
 import type { Answer, Conversation, Message, Said } from "./tree.ts";
 
-/** Id, text, probability, 1 if the token ended the answer, and candidates as id, text and probability. */
+/**
+ * A token as a list: id, text, probability, 1 if the token ended the answer (otherwise 0), and its candidates. A
+ * candidate is a list of id, text and probability.
+ */
 type KeptToken = readonly [number, string, number | null, 0 | 1, readonly (readonly [number, string, number])[]];
 
 type KeptMessage = Said | (Omit<Answer, "tokens"> & { readonly kept: readonly KeptToken[] });

@@ -45,7 +45,9 @@ export interface Conversation {
   /** System prompt of the last answer; empty: none. */
   readonly system: string;
   readonly messages: readonly Message[];
-  /** Shown child of each message, by the message's id, or "first" for the first message. */
+  /**
+   * Id of the child that is shown after each message, by the message's id. The key "first" is for the first message.
+   */
   readonly chosen: Readonly<Record<string, number>>;
 }
 
@@ -113,8 +115,8 @@ export const withoutEmpty = (conversation: Conversation, parent: number): Conver
 });
 
 /**
- * Id of the message that the user's next message follows; null: it begins the conversation. If a message got no answer,
- * the next message becomes its sibling, in a new branch.
+ * Id of the message that the user's next message follows. Null if the next message begins the conversation. If a
+ * message got no answer, the next message becomes its sibling, in a new branch.
  */
 export const placeOfNext = (conversation: Conversation): number | null => {
   const last = pathOf(conversation).at(-1);

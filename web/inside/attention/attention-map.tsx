@@ -12,7 +12,10 @@ export interface Cell {
 }
 
 const largest = 640;
-/** Minimum cell size for names, in pixels. Smaller cells have the numbers of some tokens instead. */
+/**
+ * Names of tokens are shown if a cell has at least this size, in pixels. With smaller cells, the numbers of some tokens
+ * are shown.
+ */
 const leastNamed = 11;
 const letter = 6.7;
 
@@ -73,8 +76,7 @@ export const readingOf = (
   const [from, to] = [rows[row], columns[column]];
   if (from === undefined || to === undefined) return "";
   const value = values[row]?.[column];
-  if (value === undefined)
-    return `From ${spanWords(tokens, from)} to ${spanWords(tokens, to)}: masked, because it comes later`;
+  if (value === undefined) return `From ${spanWords(tokens, from)} to ${spanWords(tokens, to)}: masked (a later token)`;
   return `From ${spanWords(tokens, from)} to ${spanWords(tokens, to)}: ${percent(value)}`;
 };
 

@@ -18,7 +18,10 @@ import { Overview } from "./overview.tsx";
 /** Maximum number of cells per side. More cells would be too small to point at. */
 const mostCells = 128;
 const overviewCells = 28;
-/** Limits of the server: probabilities that it computes for one answer, and cells that it sends. */
+/**
+ * Limits of the server for one answer: the number of probabilities that it computes, and the number of cells that it
+ * sends.
+ */
 const mostComputed = 2 ** 22;
 const mostSent = 2 ** 18;
 
@@ -33,7 +36,7 @@ const overviewOf = (all: TokensAnswer): { readonly to: number; readonly cells: n
 const rangeOf = (time: number): { readonly from: number; readonly to: number } => {
   const asked = indexOf("to", time, time - 1) + 1;
   const from = Math.min(indexOf("from", time), asked - 1);
-  // Maximum `to` for which (to − from) · to is within the limit.
+  // Maximum `to` for which (to − from) · to does not exceed `mostComputed`.
   const most = Math.floor((from + Math.sqrt(from * from + 4 * mostComputed)) / 2);
   return { from, to: Math.min(asked, most) };
 };
@@ -112,9 +115,12 @@ const Range = ({ from, to, time }: { readonly from: number; readonly to: number;
   );
 };
 
-/** Head from the address. Default: a head with an interesting map, once the maps of all heads have arrived. */
+/**
+ * The head that the address names. By default, a head with an interesting map is chosen once the maps of all heads have
+ * arrived.
+ */
 const useHead = (shape: InsideShape, maps: AttentionAnswer | undefined): HeadPlace & { readonly isKnown: boolean } => {
-  // Chosen once, so that another text or checkpoint is shown in the same head.
+  // The head is chosen only once, so that the view shows the same head for another text or checkpoint.
   const opening = useRef<HeadPlace | undefined>(undefined);
   const { query } = address.value;
   const layer = query.has("layer") ? indexOf("layer", shape.nLayer) : undefined;
@@ -135,11 +141,11 @@ export const AttentionView = ({ model, text, all }: Viewed) => {
   const body = { model, text, layers: [layer], heads: [head], from, to, cells: mostCells };
   const one = useAnswer<AttentionAnswer>("inside/attention", isKnown ? body : undefined);
   /**
-   * Undefined: the pointer is at no cell. Then the cell from the address is shown, or the strongest cell of the last
+   * Cell under the pointer. If undefined, the view shows the cell from the address, or the strongest cell of the last
    * token.
    */
   const pointed = useSignal<Cell | undefined>(undefined);
-  // Waits for the overview above it; otherwise this map would jump when the overview arrives.
+  // The map waits for the overview above it, because otherwise the map would jump when the overview arrives.
   const answer = overview.value === undefined ? undefined : one.value;
   useEffect(() => {
     pointed.value = undefined;
@@ -147,8 +153,7 @@ export const AttentionView = ({ model, text, all }: Viewed) => {
   const rows = answer?.rows ?? [];
   const row = Math.min(pointed.value?.row ?? rowOf(rows, indexOf("at", to, to - 1)), Math.max(0, rows.length - 1));
   const cell = { row, column: pointed.value?.column ?? strongestOf(answer?.maps[0]?.values[row] ?? []) };
-  // The previous text's map is shown until the next map arrives. Until then the field shows the end of the previous
-  // text.
+  // Until the next map arrives, the view shows the map of the previous text, and the field shows the end of that text.
   const isOfBefore = one.isWaiting && !address.value.query.has("to");
   const shownEnd = isOfBefore ? (rows.at(-1)?.to ?? to) : to;
   const isGrouped = rows.some((span) => !isOne(span));
@@ -166,7 +171,7 @@ export const AttentionView = ({ model, text, all }: Viewed) => {
           {shownTo < time && (
             <p class="soft about">
               Small maps show the first {count(shownTo)} of {count(time)} tokens
-              {shape.isCausal ? ". Later tokens do not change them." : "."}
+              {shape.isCausal ? ". Later tokens do not change these maps." : "."}
             </p>
           )}
           {overview.value !== undefined && (
@@ -187,8 +192,8 @@ export const AttentionView = ({ model, text, all }: Viewed) => {
             {isGrouped && (
               <p class="soft about">
                 {count(to - from)} tokens do not fit on a screen. Each cell covers {count(sizeOf(answer.rows[0]))} by{" "}
-                {count(sizeOf(answer.rows[0]))} tokens: the mean over rows, the sum over columns. Choose at most{" "}
-                {mostCells} tokens to see each one. A map has at most 2,048 tokens.
+                {count(sizeOf(answer.rows[0]))} tokens. A cell shows the attention summed over its columns and averaged
+                over its rows. Choose at most {mostCells} tokens to see each one. A map has at most 2,048 tokens.
               </p>
             )}
             <div class="map-and-list">
@@ -209,8 +214,9 @@ export const AttentionView = ({ model, text, all }: Viewed) => {
         <>
           <h2>Attention as arcs</h2>
           <p class="soft about">
-            Arcs lead from the chosen token to the tokens that it attends to. Wider arcs mean more attention; below 2 %
-            there is no arc. Numbers are percent, shown from 10 %. Choose another token with the arrow keys or a click.
+            Arcs lead from the chosen token to the tokens that it attends to. Wider arcs mean more attention. Attention
+            below 2 % has no arc. Attention of 10 % or more is also shown as a number. Choose another token with the
+            arrow keys or a click.
           </p>
           <Arcs
             answer={answer}

@@ -7,8 +7,8 @@ type Maps = Pick<AttentionAnswer, "columns" | "rows" | "maps">;
 const middle = (span: Span | undefined): number => (span === undefined ? 0 : (span.from + span.to - 1) / 2);
 
 /**
- * Mean distance that a map's last row looks back, in tokens. Attention to the first token counts as 0, because many
- * heads attend there when they have nothing to do.
+ * How many tokens the last row of a map looks back on average. Attention to the first token counts as 0, because many
+ * heads attend to the first token when they have nothing to do.
  */
 const reachOf = (values: readonly (readonly number[])[], columns: readonly Span[], own: number): number =>
   (values.at(-1) ?? []).reduce(
@@ -16,7 +16,10 @@ const reachOf = (values: readonly (readonly number[])[], columns: readonly Span[
     0,
   );
 
-/** The head whose last row looks back furthest, in one layer or in all layers. Of equal heads, the first. */
+/**
+ * The head whose last row looks back furthest, in one layer or in all layers. If several heads are equal, the first
+ * one.
+ */
 export const openingHead = ({ maps, rows, columns }: Maps, layer: number | undefined): HeadPlace => {
   const own = middle(rows.at(-1));
   const reaches = maps
@@ -37,7 +40,7 @@ export const rowOf = (rows: readonly Span[], position: number): number => {
   return found === -1 ? Math.max(0, rows.length - 1) : found;
 };
 
-/** Minimum number of hidden rows for which a list is cut. A list with fewer hidden rows is shown whole. */
+/** A list is cut only if at least this number of rows would be hidden. Otherwise the whole list is shown. */
 const leastHidden = 1.5;
 
 /** Whether a list is shown whole, even if it is taller than the usual maximum. */

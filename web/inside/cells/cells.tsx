@@ -25,7 +25,7 @@ export interface CellsProps {
   readonly kind?: string;
   readonly look: (row: number, column: number) => CellLook;
   readonly chosen?: { readonly row: number; readonly column: number };
-  /** Column in view while no cell is chosen. */
+  /** Column that is scrolled into view while no cell is chosen. */
   readonly firstColumn?: number;
   readonly onChoose: (row: number, column: number) => void;
   /** Called when the pointer or the focus moves to a cell. */
@@ -123,7 +123,10 @@ export const shareClass = (probability: number): string => {
 
 const levels = [0, 1, 2, 3, 4, 5] as const;
 
-/** Legend for `shareClass`: strips of two colours above one scale. Numbers mark where a shade ends. */
+/**
+ * Legend for `shareClass`: two strips in two colours above one scale. The numbers mark where one shade ends and the
+ * next begins.
+ */
 export const ShadeKey = ({
   label,
   own,

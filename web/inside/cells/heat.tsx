@@ -3,7 +3,9 @@ import { useState } from "preact/hooks";
 import { type CellLook, Cells, type CellsProps } from "./cells.tsx";
 
 export interface HeatCell {
-  /** Value from 0 to 1. Negative values mean the opposite and have another colour. Undefined: unknown. */
+  /**
+   * Value from 0 to 1. A negative value means the opposite and has another colour. Undefined if the value is unknown.
+   */
   readonly value: number | undefined;
   /** The value in words, for the line below the map and for screen readers. */
   readonly words: string;
@@ -58,12 +60,12 @@ export const Heat = ({ nameOf, cell, hint, ...cells }: HeatProps) => {
 
 export interface HeatKeyProps {
   readonly label: string;
-  /** Meaning of no shade and of the full shade. */
+  /** What a cell without a shade means, and what the full shade means. */
   readonly from: string;
   readonly to: string;
-  /** Meaning of the full shade in the other colour. */
+  /** What the full shade in the other colour means. */
   readonly against: string;
-  /** Meaning of a grey cell. Undefined: no cell is grey. */
+  /** What a grey cell means. Undefined if no cell is grey. */
   readonly none?: string | undefined;
 }
 

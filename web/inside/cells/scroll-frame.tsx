@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 const edges = ["left", "right", "above", "below"] as const;
 const signs = { left: "←", right: "→", above: "↑", below: "↓" } as const;
 
-/** Minimum number of hidden pixels for a sign. */
+/** A sign appears if at least this number of pixels is hidden. */
 const least = 4;
 
 const hiddenAt = (box: HTMLElement) => ({

@@ -89,8 +89,8 @@ const Ranking = ({ changes, tokens }: { readonly changes: ReadonlyMap<string, nu
       </ol>
       <p class="soft about">
         Each number is the change of the loss, in nats per token, when only this head is off. The link shows the head’s
-        attention. Numbers are means over {count(tokens - 1)} predictions; on another text, small differences may
-        reverse.
+        attention. The numbers are means over {count(tokens - 1)} predictions. On another text, small differences may be
+        reversed.
       </p>
     </>
   );
@@ -137,7 +137,8 @@ export const HeadsOff = ({ model, text, all }: Viewed) => {
   const changes = new Map(whole === undefined ? [] : [...each.found].map(([key, own]) => [key, own - whole]));
   const largest = Math.max(0, ...[...changes.values()].map(Math.abs));
   const isMeasured = changes.size === heads;
-  // Before the first head is measured, assumes that each head takes as long as the whole text took.
+  // Before the first head is measured, the estimate assumes that each head takes as long as the loss of the whole text
+  // took.
   const secondsLeft = (heads - changes.size) * (each.pace || before.seconds);
   const isByHand = useSignal(false);
   // A map without numbers is useful only for choosing heads.
@@ -157,8 +158,8 @@ export const HeadsOff = ({ model, text, all }: Viewed) => {
   return (
     <>
       <p class="about-view">
-        Heads share the work. A head that is switched off outputs zero. The more the loss of the text rises, the more
-        the model relies on this head here.
+        Heads share the work. A head that is switched off outputs zero. If the loss of the text then rises a lot, the
+        model relies on this head here.
       </p>
       {failure !== undefined && <Notice tone="bad">{failure.error}</Notice>}
       <div class="toolbar">
@@ -212,7 +213,7 @@ export const HeadsOff = ({ model, text, all }: Viewed) => {
               none={isMeasured ? undefined : "not measured"}
             />
             <Heat
-              label="Heads: Enter switches one off or on"
+              label="Heads: Enter switches a head off or on"
               corner="Layer"
               rows={Array.from({ length: shape.nLayer }, (_, n) => String(n + 1))}
               columns={Array.from({ length: shape.nHead }, (_, n) => (

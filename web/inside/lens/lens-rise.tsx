@@ -1,4 +1,4 @@
-/** Rank of the finally predicted token at each stage, which shows how the prediction forms. */
+/** Rank of the token that the model finally predicts, at each stage. The ranks show how the prediction forms. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { LensPosition } from "../../../src/inside/lens.ts";
 import type { LensAnswer } from "../../../src/serve/studio/inside/protocol.ts";

@@ -4,7 +4,10 @@ import type { LensPosition } from "../../../src/inside/lens.ts";
 
 export type LensRows = "layers" | "parts";
 
-/** Maximum number of stages that all have rows by default. With more stages, only the ends of layers have rows. */
+/**
+ * By default, all stages have rows if there are at most this number of stages. With more stages, only the ends of
+ * layers have rows.
+ */
 const most = 13;
 
 /** Stage of the nearest row: the end of the layer that contains `stage`. */
@@ -33,8 +36,8 @@ interface Reading {
 }
 
 /**
- * `first`: the stage from which the finally predicted token stays at rank 1. `among`: the stage from which it stays
- * among the named tokens.
+ * `first` is the stage from which the finally predicted token stays at rank 1. `among` is the stage from which this
+ * token stays among the named tokens.
  */
 export const leadOf = (readings: readonly Reading[]): { readonly first: number; readonly among: number } => {
   const id = readings.at(-1)?.top[0]?.id;
@@ -49,7 +52,7 @@ export const leadOf = (readings: readonly Reading[]): { readonly first: number; 
 export const rankLines = (vocabSize: number): readonly number[] =>
   Array.from({ length: Math.max(1, Math.ceil(Math.log10(Math.max(2, vocabSize)))) }, (_, n) => 10 ** n);
 
-/** Maximum number of token characters that fit a narrow column. */
+/** A narrow column fits tokens of at most this number of characters. */
 const mostShort = 2;
 
 export const isShortToken = ({ text }: { readonly text: string }): boolean => [...text].length <= mostShort;

@@ -55,7 +55,7 @@ interface DetailProps {
   readonly rows: LensRows;
 }
 
-/** Sentence with the stage from which the final prediction leads. */
+/** Says in a sentence from which stage on the final prediction has rank 1. */
 const Lead = ({ position, rows }: { readonly position: LensPosition; readonly rows: LensRows }) => {
   const last = position.readings.at(-1);
   const final = last?.top[0];
@@ -67,8 +67,9 @@ const Lead = ({ position, rows }: { readonly position: LensPosition; readonly ro
   };
   return (
     <p>
-      The model predicts <span class="mono">{visible(final.text)}</span> with {percent(final.probability)}. It ranks
-      first from {nameOf(first)} on{among < first && `, and in the top ${last?.top.length} from ${nameOf(among)} on`}.
+      The model predicts <span class="mono">{visible(final.text)}</span> with {percent(final.probability)}. This token
+      ranks first from {nameOf(first)} on
+      {among < first && `, and in the top ${last?.top.length} from ${nameOf(among)} on`}.
     </p>
   );
 };
@@ -126,7 +127,7 @@ const useWidth = (box: RefObject<HTMLElement | null>): number => {
 export const LensTable = (viewed: Viewed) => {
   const { model, text, all } = viewed;
   const time = all.tokens.length;
-  // Starts with the prediction after the whole text, so pages are counted from the end of the text.
+  // The view starts with the prediction after the whole text, so pages are counted from the end of the text.
   const at = indexOf("at", time, time - 1);
   // Known before the first answer: the embedding, and attention and MLP of each layer.
   const stageCount = 1 + 2 * all.shape.nLayer;
@@ -145,8 +146,8 @@ export const LensTable = (viewed: Viewed) => {
   return (
     <>
       <p class="about-view">
-        A model builds its prediction layer by layer. A cell shows the token that the model would predict after this
-        token if it ended at this layer. ✓: the token that really follows.
+        A model builds its prediction layer by layer. A cell shows the next token that the model would predict if it
+        ended at this layer. ✓ marks the token that really follows.
       </p>
       {failure !== undefined && <Notice tone="bad">{failure.error}</Notice>}
       <div class="toolbar lens-head">

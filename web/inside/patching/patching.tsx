@@ -48,7 +48,7 @@ const Reading = ({
     <p class="soft num about">
       {reading === undefined
         ? "Choose a cell of the map."
-        : `The answer has probability ${percent(reading.probability)}${reading.loss === null ? "" : `; loss of the text ${loss(reading.loss)} nats per token`}`}
+        : `The answer has a probability of ${percent(reading.probability)}${reading.loss === null ? "." : `. The loss of the text is ${loss(reading.loss)} nats per token.`}`}
     </p>
   </div>
 );
@@ -130,7 +130,7 @@ const PatchMap = ({ request, base }: PatchTableProps) => {
             none={left.length > 0 ? "not tried" : undefined}
           />
           <Heat
-            label="Places to patch: Enter tries one"
+            label="Places to patch: Enter tries a place"
             corner="Layer"
             rows={Array.from({ length: nLayer }, (_, n) => String(n + 1))}
             columns={clean.map((_, n) => <Names key={n} n={n} base={base} />)}
@@ -146,8 +146,8 @@ const PatchMap = ({ request, base }: PatchTableProps) => {
           <p class="row best-patch">
             <span class={best === undefined ? "soft" : "num"}>
               {best === undefined
-                ? "Try every cell to see where the answer returns most."
-                : `The answer returns most at ${placeName(best)}: ${percent(best.probability)} (${count(found.size)} tried).`}
+                ? "Try every cell to see where the answer is restored most."
+                : `The answer is restored most at ${placeName(best)}: ${percent(best.probability)} (${count(found.size)} tried).`}
             </span>
             {best !== undefined && shown !== undefined && placeKey(best) !== placeKey(shown) && (
               <button type="button" class="quiet" onClick={() => setIndex({ layer: best.layer, at: best.position })}>
@@ -188,8 +188,8 @@ export const Patching = ({ model, text, all }: Viewed) => {
     <>
       <p class="about-view">
         The text above is the clean text. Change a word of it below, and the prediction changes. Then restore one
-        activation of the clean text at a time, at one layer and one token. Where the answer returns, the model carries
-        it.
+        activation of the clean text at a time, at one layer and one token. If this restores the answer, the model
+        carries the answer at this place.
       </p>
       <TextForm
         label="Corrupted text, same number of tokens"

@@ -1,4 +1,4 @@
-/** Measures how far patches bring the answer back. */
+/** Measures how far patches restore the probability of the answer. */
 import type { PatchAnswer, PatchReading } from "../../../src/serve/studio/inside/protocol.ts";
 
 type Base = Pick<PatchAnswer, "clean" | "corrupted">;
@@ -16,7 +16,7 @@ export const placeName = ({ layer, position }: Place): string => `layer ${layer 
 export const shownPlace = (own: Place | undefined, best: Place | undefined, isUnderWay: boolean): Place | undefined =>
   own ?? (isUnderWay ? undefined : best);
 
-/** The tried place whose patch brings the answer's probability nearest to the clean text. */
+/** The tried place whose patch brings the probability of the answer nearest to its value in the clean text. */
 export const mostRestored = (found: ReadonlyMap<string, PatchReading>, base: Base) => {
   const way = Math.sign(base.clean.probability - base.corrupted.probability);
   if (found.size < 2 || way === 0) return undefined;
@@ -28,8 +28,8 @@ export const mostRestored = (found: ReadonlyMap<string, PatchReading>, base: Bas
 };
 
 /**
- * How far a probability of the answer is between the corrupted text (0) and the clean text (1). Negative: further from
- * the clean text than the corrupted text is.
+ * Where a probability of the answer is on the scale from the corrupted text (0) to the clean text (1). It is negative
+ * if it is even further from the clean text than the corrupted text is.
  */
 export const restoredBy = (probability: number, { clean, corrupted }: Base): number => {
   const way = clean.probability - corrupted.probability;

@@ -6,9 +6,12 @@ export const lossOf = (probability: number): number => -Math.log(probability);
 export interface Meaning {
   /** e^(ln V − loss): the right character's probability as a multiple of 1/V, a guesser's probability. */
   readonly timesGuessing: number;
-  /** e^loss: guessing among this number of equally likely characters is equally hard. */
+  /** e^loss, the perplexity: guessing among this number of equally likely characters would be equally hard. */
   readonly choices: number;
-  /** e^−loss: the probability with this loss. For a text, the geometric mean of its probabilities. */
+  /**
+   * e^−loss, the probability that has this loss. For a text, this is the geometric mean of the probabilities of its
+   * characters.
+   */
   readonly probability: number;
 }
 

@@ -10,7 +10,7 @@ export interface Choice {
   readonly to: number;
 }
 
-/** Choices, likeliest first; equal ones by id. `topK` 0 keeps all. */
+/** Choices, likeliest first. Choices with equal logits are sorted by id. A `topK` of 0 keeps all choices. */
 export const choicesOf = (logits: ArrayLike<number>, temperature: number, topK: number): readonly Choice[] => {
   const order = Array.from(logits, (logit, id) => ({ id, logit })).sort((a, b) => b.logit - a.logit || a.id - b.id);
   const highest = order[0]?.logit ?? 0;
@@ -34,7 +34,7 @@ export const drawn = (choices: readonly Choice[], number: number): Choice | unde
 export const cropped = <T>(sequence: readonly T[], contextLength: number): readonly T[] =>
   sequence.slice(-contextLength);
 
-/** Describes the choices without a row, and how many of them top-k leaves out. */
+/** Says how many choices have no row in the table, and how many of these choices top-k leaves out. */
 export const othersText = (others: number, leftOut: number): string => {
   const drawable = others - leftOut;
   if (leftOut === 0 || drawable === 0) return `${others} ${others === 1 ? "other" : "others"}`;

@@ -19,7 +19,9 @@ interface Measured {
 export interface Standing {
   readonly step: number;
   readonly heldOut: number;
-  /** Mean of the last steps before this measurement, because only losses from the same time are comparable. */
+  /**
+   * Mean loss of the last steps before this measurement, because only losses from about the same step are comparable.
+   */
   readonly training: number;
   readonly best: Measured;
 }
@@ -43,14 +45,14 @@ const two = (value: number): string => value.toFixed(2);
 /** Explains the losses in a text. */
 export const standingText = ({ step, heldOut, training, best }: Standing, vocabSize: number): string => {
   const memory = knowsByHeart(training, heldOut)
-    ? `At step ${step} the loss is ${two(training)} on the training text and ${two(heldOut)} on held-out text. A training loss far below the held-out loss means memory, not skill. A longer text helps.`
+    ? `At step ${step} the loss is ${two(training)} on the training text and ${two(heldOut)} on held-out text. A training loss far below the held-out loss means that the model has memorised its text. A longer text helps.`
     : "";
   // Smaller rises are noise.
   if (heldOut > best.loss + 0.05)
-    return `The best held-out loss was ${two(best.loss)} at step ${best.step}. Since then the model learns your text by heart and becomes worse on other text. This is called overfitting. ${memory}`.trim();
+    return `The best held-out loss was ${two(best.loss)} at step ${best.step}. After that step, the model learned your text by heart and became worse on other text. This is called overfitting. ${memory}`.trim();
   if (memory !== "") return memory;
   const { timesGuessing } = meaningOf(heldOut, vocabSize);
-  return `On the held-out end of the text, which it never learns from, the model gives the right characters ${timesGuessing.toFixed(1)} times a guesser’s probability.`;
+  return `The model never learns from the held-out end of the text. There it gives the right characters ${timesGuessing.toFixed(1)} times a guesser’s probability.`;
 };
 
 /** Remaining time of a training, estimated from the time of its steps so far. */

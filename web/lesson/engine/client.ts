@@ -7,7 +7,10 @@ export type EngineState =
   | { readonly kind: "ready"; readonly opened: Opened }
   | { readonly kind: "failed"; readonly error: string };
 
-/** Null: the browser keeps trained models. A string: the reason why it does not. Undefined: not known yet. */
+/**
+ * Null if the browser keeps trained models. A string is the reason why the browser does not keep them. Undefined: not
+ * known yet.
+ */
 export const keeping = signal<string | null | undefined>(undefined);
 
 export const engine = signal<EngineState>({ kind: "idle" });

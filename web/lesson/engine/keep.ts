@@ -25,7 +25,7 @@ const textName = "text.txt";
 /** Version of the file format. Increase it when the format changes. */
 const form = 1;
 
-/** @param config configuration of the models. A stored session resumes only with the same configuration. */
+/** @param config configuration of the models. A stored session is resumed only if this configuration is the same. */
 export const filesOf = (name: SessionName, config: unknown, { learners, ...facts }: KeptSession): Files => ({
   [`${name}/session.json`]: encode(
     JSON.stringify({ form, config, ...facts, arrays: learners.map((all) => all.length) }),

@@ -15,7 +15,7 @@ export interface Learner {
   step(step: number): Promise<number>;
   /** Reads the weights and the optimizer's moments. With the step number, they are the whole state of the training. */
   read(): Promise<readonly Float32Array[]>;
-  /** Replaces the learner's arrays by these arrays. */
+  /** Replaces the weights and the optimizer's moments by `arrays`. */
   restore(arrays: readonly Float32Array[]): void;
   close(): void;
 }

@@ -3,7 +3,7 @@
 /** `model`: the model that part 4 trains and part 6 writes with. `race`: two models, with and without the mask. */
 export type SessionName = "model" | "race";
 
-/** Steps between two measurements on held-out text. Each measurement has a sample. */
+/** Steps between two measurements on held-out text. Each measurement also writes a sample. */
 export const lookEvery = 50;
 
 export type Request =
@@ -65,7 +65,7 @@ export type Report =
   | { readonly kind: "measured"; readonly session: SessionName; readonly measured: Measured }
   | { readonly kind: "outcomes"; readonly session: SessionName; readonly outcomes: readonly Outcome[] }
   | { readonly kind: "fresh"; readonly session: SessionName }
-  /** Null: the browser keeps trained models. A string: the reason why it does not. */
+  /** Null if the browser keeps trained models. A string is the reason why the browser does not keep them. */
   | { readonly kind: "kept"; readonly problem: string | null }
   | { readonly kind: "logits"; readonly call: number; readonly logits: Float32Array }
   | { readonly kind: "failed"; readonly error: string };

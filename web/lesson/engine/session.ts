@@ -60,13 +60,13 @@ export interface Session {
   readonly learners: readonly Learner[];
   readonly step: number;
   readonly isDone: boolean;
-  /** Makes one step of each learner; or a sample and a measurement, if they are due. */
+  /** Makes one step of each learner. If a sample and a measurement are due, makes these instead. */
   advance(): Promise<void>;
   /** Whether the sample and the measurement of this step are done. */
   readonly hasLooked: boolean;
   /** State to resume from after a reload. */
   read(): Promise<KeptSession>;
-  /** Repeats all reports, for a page that does not have them. */
+  /** Sends all reports again, for a page that does not have them. */
   tellAgain(): void;
   close(): void;
 }

@@ -14,7 +14,7 @@ import { MeanOfGuesses } from "./mean.tsx";
 
 const plain = { pyramid: undefined, smoothed: undefined } as const;
 /**
- * Probabilities of the slider in millionths, because the chart formats whole numbers. The chart uses the same
+ * Slider positions as probabilities, in millionths, because the chart formats whole numbers. The chart shows the same
  * probabilities.
  */
 const million = 1e6;
@@ -64,7 +64,7 @@ const curvesOf = (position: number, vocabSize: number): readonly Curve[] => [
   },
 ];
 
-/** 1/V with two significant digits, also if it is small. */
+/** 1/V with two significant digits, even if 1/V is small. */
 const guesserText = (vocabSize: number): string =>
   vocabSize > 500 ? `${(100 / vocabSize).toPrecision(2)} %` : percentText(1 / vocabSize);
 
@@ -86,7 +86,8 @@ const OneGuess = ({ vocabSize }: { readonly vocabSize: number }) => {
       <h2 id="guess-head">One guess</h2>
       <p>
         At each position the model gives every character of the vocabulary a probability. Then the text shows the right
-        character. Its probability is p, and the loss is <b>−ln p</b>: 0 for p = 100 %, larger for a smaller p. Move p:
+        character. The probability of this character is p, and the loss is <b>−ln p</b>. The loss is 0 for p = 100 % and
+        larger for a smaller p. Move p:
       </p>
       <label class="slider wide-slider">
         p of the right character
@@ -122,9 +123,9 @@ const OneGuess = ({ vocabSize }: { readonly vocabSize: number }) => {
         <b>
           <Power>x</Power>
         </b>{" "}
-        is a power of the number e = 2.718…; a pocket calculator has a key for each. They undo each other:{" "}
-        <Power>ln 5</Power> is 5. To multiply probabilities is to add their losses. A loss computed with ln has the unit{" "}
-        <b>nats</b>.
+        is a power of the number e = 2.718…. A pocket calculator has a key for each. The two functions undo each other:{" "}
+        <Power>ln 5</Power> is 5. Multiplying probabilities means adding their losses. A loss computed with ln has the
+        unit <b>nats</b>.
       </p>
       <Chart
         title="Loss of one guess"
@@ -168,8 +169,9 @@ const WholeText = ({ vocabSize }: { readonly vocabSize: number }) => {
         it <Power>−loss</Power>, which is <Power>ln V − loss</Power> times as much.
       </p>
       <p>
-        V is the number of different characters in a text. Choose your text or Tiny Shakespeare, a million characters of
-        Shakespeare's plays that many courses train on. You do not need that text here; its losses are known.
+        V is the number of different characters in a text. Choose your text or Tiny Shakespeare. Many courses train on
+        Tiny Shakespeare, a million characters of Shakespeare's plays. You do not need that text here, because its
+        losses are known.
       </p>
       <div class="toolbar">
         <Segmented
@@ -209,15 +211,16 @@ const WholeText = ({ vocabSize }: { readonly vocabSize: number }) => {
         <b class="num">
           {timesGuessing >= 10 ? timesGuessing.toFixed(0) : timesGuessing.toFixed(1)} times the probability of a guesser
         </b>
-        . And {percentText(probability)} is 1 of <Power>{twoDigits(loss.value)}</Power> = {choices.toFixed(1)}, the{" "}
+        . And {percentText(probability)} is 1 in <Power>{twoDigits(loss.value)}</Power> = {choices.toFixed(1)}, the{" "}
         <b>perplexity</b>:
         {choices <= size
           ? ` guessing among ${choices.toFixed(1)} characters is equally hard.`
           : " more than the number of characters, so worse than guessing."}
       </p>
       <p>
-        At 1.4 nats and 65 characters, the two numbers above are 16 and 4.1. Some people call such a model “4 to 5 times
-        better than guessing”. But 4 to 5 is the number of choices left; the probability is 16 times as high.
+        At 1.4 nats and 65 characters, the model has 16 times the probability of a guesser, and its perplexity is 4.1.
+        Some people call such a model “4 to 5 times better than guessing”. But 4 to 5 is the number of choices left. The
+        probability is 16 times as high.
       </p>
       <div class="table-box">
         <table>

@@ -79,7 +79,7 @@ const Sight = ({ text }: { readonly text: LessonText }) => {
       <p role="status">
         {isOn.value
           ? "With the mask, position i sees characters 0 to i. The answer at i + 1 is hidden (·), so the model must predict it."
-          : "Without the mask, each position sees the whole window, even the answer (double frame), one position later. Copying is enough. Only the last position has nothing to copy."}
+          : "Without the mask, each position sees the whole window. It even sees the answer, one position later (double frame), and can copy it. Only the last position has nothing to copy."}
       </p>
     </>
   );
@@ -145,7 +145,7 @@ const endOf = (outcomes: readonly Outcome[], opened: Opened): ComponentChildren 
         {two(guessing)} nats.
         {cheater.withMask > guessing && " With the mask, the weights that copied so well do worse than guessing."}
         {opened.hasWords &&
-          " Words of the text: each model wrote 300 characters at the end (above are fewer). Counted are its words of three or more letters that are also in your text."}
+          " At the end, each model wrote 300 characters; fewer are shown above. “Words of the text” counts words of three or more letters that are also in your text."}
       </p>
       {knowsByHeart(ofHonest ?? 0, honest.asTrained) && (
         <p>

@@ -64,9 +64,10 @@ export const MeanOfGuesses = ({ text }: { readonly text: LessonText }) => {
         guesser’s probability.
       </p>
       <p>
-        To add losses is to multiply probabilities. So the mean loss corresponds to one typical p. Multiplied by itself{" "}
-        {losses.length} times, this p gives the product of all {losses.length} p: <Power>−{mean.toFixed(2)}</Power> ={" "}
-        {percentText(typical)}. This is their <b>geometric mean</b>. One small p pulls it far down.
+        Adding losses means multiplying probabilities. So the mean loss corresponds to one typical p, the{" "}
+        <b>geometric mean</b>: <Power>−{mean.toFixed(2)}</Power> = {percentText(typical)}. The product of{" "}
+        {losses.length} typical p equals the product of the {losses.length} p above. One small p pulls the geometric
+        mean far down.
       </p>
     </section>
   );

@@ -155,8 +155,8 @@ export const PairsPart = ({ text }: { readonly text: LessonText }) => {
       )}
       <h2>One pass is {window.x.length} examples</h2>
       <p>
-        The model reads x once and predicts at all positions. So one pass over T characters gives T examples, each with
-        one more character:
+        The model reads x once and predicts at all positions. So one pass over T characters gives T examples. Each
+        example has one more character than the example before:
       </p>
       <div class="table-box">
         <table class="examples">

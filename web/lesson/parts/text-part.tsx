@@ -88,7 +88,7 @@ const Vocabulary = ({ text }: { readonly text: LessonText }) => {
         ))}
         {all.length > idsShown && <li class="soft more">and {count(all.length - idsShown)} more</li>}
       </ul>
-      <p>The text begins like this, each character with its id, as the model reads it:</p>
+      <p>The model reads the text in this form. Each character is shown with its id:</p>
       <ol class="spelled" aria-label="Beginning of the text">
         {characters.slice(0, beginning).map((character, i) => (
           <li key={i}>
@@ -133,8 +133,8 @@ export const TextPart = () => {
         ) : (
           <p class="num" role="status">
             {count(now.text.characters.length)} characters. The model learns from the first {count(now.text.trained)}.
-            The last {count(now.text.characters.length - now.text.trained)} are <b>held out</b>: it never learns from
-            them, so they show whether it has understood the text.
+            The last {count(now.text.characters.length - now.text.trained)} are <b>held out</b>: the model never learns
+            from them, so they show whether it has understood the text.
             {now.text.characters.length < shortText &&
               " This is a short text: the model will learn parts of it by heart."}
           </p>

@@ -93,8 +93,9 @@ export const TrainingPart = ({ text }: { readonly text: LessonText }) => (
       {(opened) => (
         <>
           <p>
-            Here: {opened.steps} steps of {opened.batchSize} windows each. T is {opened.contextLength} here, so one step
-            has {opened.batchSize} × {opened.contextLength} = {count(opened.batchSize * opened.contextLength)} examples.
+            Here the model trains for {opened.steps} steps of {opened.batchSize} windows each. T is{" "}
+            {opened.contextLength}, so one step has {opened.batchSize} × {opened.contextLength} ={" "}
+            {count(opened.batchSize * opened.contextLength)} examples.
           </p>
           <Controls
             session="model"

@@ -40,7 +40,7 @@ const Sequence = ({
         {characters.length} {characters.length === 1 ? "character" : "characters"}.{" "}
         {outside.length > 0
           ? `The model sees only the last ${contextLength} (underlined). The first ${outside.length} are cropped (crossed out).`
-          : `The model sees all of them. Its context holds ${contextLength}; from a longer text, it sees only the end.`}
+          : `The model sees all of them. Its context holds ${contextLength} characters; of a longer text, it sees only the end.`}
       </p>
     </div>
   );
@@ -59,7 +59,7 @@ const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: O
   const unknown = [...new Set(characters)].filter((character) => !vocabulary.idOf.has(character));
   const ids = characters.map((character) => vocabulary.idOf.get(character) ?? 0);
   const asked = unknown.length > 0 || ids.length === 0 ? "" : ids.join(" ");
-  // Other weights give other logits, so the question is repeated when training pauses at another step.
+  // Other weights give other logits, so the page asks for the logits again when training pauses at another step.
   const question = asked === "" ? "" : `${running ? "under way" : step}: ${asked}`;
   useEffect(() => {
     if (question === "") {
@@ -84,7 +84,7 @@ const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: O
     if (choice === undefined) return;
     written.value = [...written.value, vocabulary.characters[choice.id] ?? ""];
     number.value = undefined;
-    // The Append button becomes disabled, and the focus would jump to the top of the page.
+    // The Append button becomes disabled and would lose the focus to the top of the page.
     drawButton.current?.focus();
   };
   const several = async (count: number) => {
@@ -182,8 +182,8 @@ const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: O
             </label>
           </div>
           <p class="soft about">
-            A low temperature makes likely characters likelier; a high one makes all more equal. Top-k keeps only the k
-            likeliest characters.
+            A low temperature makes likely characters likelier. A high temperature makes all probabilities more equal.
+            Top-k keeps only the k likeliest characters.
           </p>
           <Bars text={text} choices={choices} taken={taken} />
         </li>
@@ -245,8 +245,10 @@ const Summary = () => (
       <li>A text becomes numbers: each character of the vocabulary has an id.</li>
       <li>A window of T + 1 characters is T examples: which character comes next?</li>
       <li>The loss is −ln p of the right character. Its mean shows how much better than guessing a model is.</li>
-      <li>Training changes each weight so that the loss falls. Held-out text shows what is only memory.</li>
-      <li>The mask hides the answers. Without it, a model copies and learns nothing.</li>
+      <li>
+        Training changes each weight so that the loss falls. Held-out text shows whether the model only memorises.
+      </li>
+      <li>The mask hides the answers. Without the mask, a model copies the answers and learns nothing.</li>
       <li>To write: compute logits, apply softmax, draw, append, repeat.</li>
     </ol>
     <p>

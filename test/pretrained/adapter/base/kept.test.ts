@@ -65,7 +65,7 @@ describe("the base that a run of adapters keeps", () => {
       await expect(savePretrained(kept, model)).rejects.toThrow(refused);
     };
     await refuse();
-    // Its files are not the base's files.
+    // The files of the kept copy are not the files of the base.
     await expect(saveAdapter(kept, tuned)).rejects.toThrow("contain only an earlier checkpoint; got");
     expect(await readManifest(kept)).toEqual(before);
     await rm(kept, { recursive: true });

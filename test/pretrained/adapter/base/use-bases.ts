@@ -12,7 +12,7 @@ import { collect, tinyRun, useFolder, wordsText } from "../../../support/runs.ts
 export const on = { backend: "reference" } as const;
 const text = "the cat sat on a mat";
 
-/** A run of 4 steps, and a run that trains an adapter for its last weights. */
+/** A run of 4 steps, and a second run that trains an adapter for the last weights of the first run. */
 interface Runs {
   readonly base: string;
   readonly adapters: string;

@@ -141,7 +141,7 @@ export const sharedCases = (server: TestServer) => {
     } satisfies Record<string, Case>;
   };
 
-  /** Expects exactly the requested number of tokens; nothing else ends these texts. */
+  /** Expects exactly the requested number of tokens, because nothing else ends these texts. */
   const tokensCase = (
     { path, base }: Pick<Endpoint, "path" | "base">,
     field: string,

@@ -1,6 +1,6 @@
 /**
- * Cases of the tools' fields. The template of this model does not support tools, so the server refuses them;
- * tools.test.ts tests models that do.
+ * Cases of the tools' fields. The template of this model does not support tools, so the server refuses these fields.
+ * tools.test.ts tests models that support tools.
  */
 import { expect } from "vitest";
 import type { Body, TestServer } from "../../../support/openai-server.ts";

@@ -18,8 +18,8 @@ const withHeaders = async (request) => {
 };
 
 /**
- * Reloads the page once, so that it comes through the service worker. Without this limit, a browser that never isolates
- * would reload for ever.
+ * Reloads the page once, so that the service worker delivers the page. Without this limit, a browser that never
+ * isolates the page would reload it forever.
  */
 const loadAgain = () => {
   try {
@@ -36,7 +36,7 @@ const startInPage = async (script) => {
     sessionStorage.removeItem("foretoken.isolating");
     return;
   }
-  // Without a secure context there is no service worker. The page then computes with one thread and says so.
+  // Without a secure context, service workers do not exist. The page then computes with one thread and says so.
   if (navigator.serviceWorker === undefined) return;
   await navigator.serviceWorker.register(script);
   await navigator.serviceWorker.ready;
