@@ -72,14 +72,7 @@ const timeOf = (seconds: number): string => {
   return `${Math.round(seconds / 60)} minutes`;
 };
 
-<<<<<<< HEAD
-/**
- * Says at which step the best weights were reached, if they are older than this training. Then this training has
- * reached its end and found no better weights. Otherwise "".
- */
-=======
 /** Says at which step the best weights were reached, if this training ended without better weights. Otherwise "". */
->>>>>>> p-h
 const foundBefore = ({ reason, bestStep }: DoneEvent): string =>
   reason === "interrupted" || bestStep === null || bestStep > firstStep || firstStep === 0
     ? ""

@@ -62,11 +62,7 @@ export const download = (run: RunFiles): void => {
   link.href = URL.createObjectURL(zipFolder(runToFolder(run), "foretoken-run"));
   link.download = "foretoken-run.zip";
   link.click();
-<<<<<<< HEAD
-  // After a minute the download has begun.
-=======
   // The address must stay valid until the download has begun.
->>>>>>> p-h
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 };
 

@@ -1,10 +1,5 @@
-<<<<<<< HEAD
-// The page's error messages. The library's messages are for programmers. If a visitor can fix an error, the page shows
-// other words.
-=======
 // The page's error messages. The library's messages are for programmers. If a visitor can fix an error, the page
 // explains it in other words.
->>>>>>> p-h
 
 import { ForetokenError } from "foretoken/browser";
 

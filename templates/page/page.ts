@@ -107,13 +107,8 @@ const askedSteps = (): number => (stepsBox.validity.valid ? stepsBox.valueAsNumb
 
 let atWork: AbortController | undefined;
 /**
-<<<<<<< HEAD
- * The run that the page shows: trained on this page, kept by the browser, or opened from a folder. "Continue",
- * "Download" and "Write" use this run.
-=======
  * The run that the page shows. The buttons "Continue", "Download" and "Write" use it. It was trained here, or the
  * browser has stored it, or the user opened it.
->>>>>>> p-h
  */
 let run: RunFiles | undefined;
 
@@ -131,11 +126,7 @@ const showButtons = (): void => {
   trainButton.disabled = isStopped || waits(trainButton);
   goOnButton.disabled = isStopped || run === undefined || waits(goOnButton);
   writeButton.disabled = run === undefined || waits(writeButton);
-<<<<<<< HEAD
-  // Highlights the button that the user will probably press next: "Train" after the text has changed.
-=======
   // Highlights the button that the user will probably press next. After a change of the text, this is "Train".
->>>>>>> p-h
   const isLearned = run !== undefined && textBox.value === shownText(run);
   for (const [button, isNext] of [
     [trainButton, !isLearned],
@@ -227,11 +218,7 @@ export const onTrain = (
       const before = run;
       if (before !== undefined && !(await mayReplace(before))) return;
       say("Training begins…");
-<<<<<<< HEAD
-      // The page has no run until the new run is kept.
-=======
       // There is no run to continue or download until the new run is kept.
->>>>>>> p-h
       run = undefined;
       showButtons();
       try {

@@ -68,13 +68,8 @@ export const positionOf = (run: RunFiles): { readonly step: number; readonly ste
 
 /**
  * The step to which "Continue" trains. Before the planned end of a run, this is the planned end. After the planned end,
-<<<<<<< HEAD
- * the page adds as many steps as the run's patience is sure to allow. First the learning rate rises, and the loss rises
- * too, so with more steps patience would end the run early.
-=======
  * the page adds only as many steps as patience surely allows. The learning rate rises at first, and the loss rises with
  * it. So with more steps, patience would end the run early.
->>>>>>> p-h
  */
 export const nextEnd = (run: RunFiles): number => {
   const { step, steps } = positionOf(run);

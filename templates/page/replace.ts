@@ -6,13 +6,7 @@ import { positionOf } from "./past.ts";
 
 const dialog = part<HTMLDialogElement>("replace");
 
-<<<<<<< HEAD
-/**
- * Asks in a dialog whether the run may be replaced. If the user chooses to download the run, the download comes first.
- */
-=======
 /** Asks in the dialog whether the run may be replaced. The dialog also offers to download the run first. */
->>>>>>> p-h
 export const mayReplace = async (run: RunFiles): Promise<boolean> => {
   const { step, steps } = positionOf(run);
   const which = keepsRuns() ? "in your browser" : "of this page";

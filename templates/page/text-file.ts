@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-// Reads the text of a file in the same way as foretoken's commands, so that page and commands learn the same text.
-=======
 // The text of a file. The page reads it in the same way as foretoken's commands, so that both learn the same text.
->>>>>>> p-h
 
 import type { Message } from "./messages.ts";
 
