@@ -7,7 +7,10 @@ export const visibleText = (text: string): string =>
 /** Visible form of one character. A space becomes a sign, too. */
 export const visibleCharacter = (character: string): string => (character === " " ? "␣" : visibleText(character));
 
-/** Replaces long runs of line ends by their count. Otherwise they would push the rest off the screen. */
+/**
+ * Replaces a long run of line ends by the number of line ends. Otherwise the line ends would push the rest off the
+ * screen.
+ */
 export const foldLineEnds = (text: string): string =>
   text.replaceAll(/\n{3,}/gu, (run) => `\n${visibleText("\n")} × ${run.length}\n`);
 

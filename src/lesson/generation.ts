@@ -139,7 +139,7 @@ const drawTokens = async (
   return { ids, drawn };
 };
 
-/** Candidates side by side, each as wide as its probability, with the random number marked. */
+/** Candidates side by side, each as wide as its probability. A mark shows the random number. */
 const strip = ({ tokenizer }: LessonInput, { candidates, number }: DrawnToken): Piece => {
   let to = 0;
   const shares = candidates.ids.map((id, i): Share => {

@@ -48,9 +48,9 @@ export const shortestLine = 3;
 const fitting = { least: 16, most: 44 };
 
 /**
- * Chooses an example from `text`: the first short line. If there is none, the first short sentence; if there is none
- * either, the first short part. Skips lines in capitals, which are headings. Starts after the first line end, because
- * the text before it may be half a sentence.
+ * Chooses an example from `text`: the first short line, otherwise the first short sentence, otherwise the first short
+ * part. Skips lines in capitals, because they are headings. Starts after the first line end, because the text before it
+ * may be half a sentence.
  */
 export const lineToShow = (whole: string): string => {
   // A search in the beginning is enough, and does not go through a very long line.

@@ -168,7 +168,7 @@ interface Guesser {
   readonly name: string;
   /** Loss on the held-out text, in nats per token. */
   readonly loss: number;
-  /** Sample of the text that it writes. */
+  /** Sample of the text that the guesser or the model writes. */
   readonly text: string;
 }
 
@@ -231,7 +231,7 @@ const verdict = (guessers: readonly Guesser[], learned: Learner, heldOut: number
     : `After so few steps, the ${learned.name} predicts worse than ${names}.`;
 };
 
-/** Meaning of a loss: losses of simple guessers next to the falling loss of a model in training. */
+/** What a loss means. Shows the losses of simple guessers next to the falling loss of a model in training. */
 async function* losses(input: LessonInput, size: LessonSize): Lesson {
   const { corpus, tokenizer, trainIds, valIds } = input;
   const held = input.valIds.subarray(0, Math.min(size.measured, mostMeasured) + 1);

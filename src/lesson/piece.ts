@@ -1,6 +1,6 @@
 /**
- * Pieces of a lesson. A lesson computes pieces and yields them one after the other; a terminal or a page draws them.
- * All numbers in a piece are computed by the lesson.
+ * Pieces of a lesson. A lesson computes pieces and yields them one after the other. A terminal or a page draws them.
+ * The lesson computes all numbers in a piece.
  */
 
 /** Part of a line of text. `emphasis` marks a part that the reader should notice. */

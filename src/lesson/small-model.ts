@@ -64,8 +64,8 @@ export interface ChartOptions {
 }
 
 /**
- * How often the chart is drawn during a training: if it shows losses of the steps, and if it shows measured held-out
- * losses.
+ * How often the chart is drawn during a training: `ofSteps` if it shows losses of the steps, `measured` if it shows
+ * measured held-out losses.
  */
 const charts = { ofSteps: 60, measured: 20 };
 
@@ -75,7 +75,7 @@ const curveOf = ({ name, losses, measured }: Learner): Curve =>
     : { name, points: losses.map((loss, step) => ({ step, loss })) };
 
 /**
- * Trains all learners alternately, step by step, on the same batches. Yields their curves as they grow.
+ * Trains all learners alternately, step by step, on the same batches. Yields the learners' curves as the curves grow.
  * @throws the signal's reason when it aborts.
  */
 export async function* trainTogether(
@@ -120,7 +120,7 @@ export const recentLoss = ({ losses }: Learner): number => {
   return recent.reduce((sum, loss) => sum + loss, 0) / recent.length;
 };
 
-/** The same model with another mask. It shares the weights of `model`: close only `model`. */
+/** The same model with another mask. It shares the weights of `model`, so close only `model`. */
 export const withMask = (model: Model, mask: AttentionMask): Model => ({ ...model, config: { ...model.config, mask } });
 
 export interface Writing {

@@ -8,7 +8,7 @@ const unspaced =
 const enough = 100_000;
 
 /**
- * Whether runs of letters in `text` are words. False if at least half of its letters belong to a script without spaces.
+ * Whether runs of letters in `text` are words. False if at least half of the letters belong to a script without spaces.
  */
 export const hasWords = (text: string): boolean => {
   const beginning = text.slice(0, enough);

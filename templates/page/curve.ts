@@ -29,7 +29,9 @@ const ticks = (low: number, high: number, count: number): readonly number[] => {
   return Array.from({ length: Math.floor(high / size) - first + 1 }, (_, i) => Number(((first + i) * size).toFixed(6)));
 };
 
-/** Mean loss of the steps around `index`. At both ends it covers fewer steps, so that `index` stays in the middle. */
+/**
+ * Mean loss of the steps around `index`. At both ends the mean covers fewer steps, so that `index` stays in the middle.
+ */
 export const meanAround = (losses: readonly Point[], index: number): number => {
   const reach = Math.min(half, index, losses.length - 1 - index);
   const around = losses.slice(index - reach, index + reach + 1);
@@ -82,7 +84,7 @@ export const createCurve = (svg: Element) => {
     );
   };
 
-  /** Many steps arrive between two frames: they are drawn together. */
+  /** Many steps arrive between two frames, so they are drawn together. */
   const plan = (): void => {
     if (isPlanned) return;
     isPlanned = true;
@@ -106,7 +108,7 @@ export const createCurve = (svg: Element) => {
     addStep(step: number, loss: number): void {
       losses.push({ step, loss });
       means.push({ step, loss });
-      // The averages of the last steps include the new step, so they change.
+      // The new step belongs to the averages of the steps before it, so these averages change.
       for (let i = Math.max(0, losses.length - 1 - half); i < losses.length; i++) {
         means[i] = { step: losses[i]?.step ?? step, loss: meanAround(losses, i) };
       }

@@ -81,7 +81,7 @@ textBox.addEventListener("input", () => {
 });
 fileInput.addEventListener("change", async () => {
   await openFile(fileInput.files?.[0]);
-  // Lets the user choose the same file again after saving it.
+  // With an empty field, the user can choose the same file again after saving it.
   fileInput.value = "";
 });
 textBox.addEventListener("dragover", (event) => event.preventDefault());
@@ -103,7 +103,7 @@ loadExample().catch(() => say("The example could not be loaded. Paste a text of 
 /** Steps of a new training. */
 const askedSteps = (): number => (stepsBox.validity.valid ? stepsBox.valueAsNumber : Number(stepsBox.defaultValue));
 
-// The buttons. While a button's work runs, this button is labelled "Stop", and the other buttons are disabled.
+// The buttons. The active button reads "Stop", and the other buttons are disabled until the work ends.
 
 let atWork: AbortController | undefined;
 /**
@@ -276,8 +276,8 @@ const tellTaken = (): void => {
 };
 
 /**
- * Shows the run that the browser has kept, if there is one. If the page already shows another run, it asks whether the
- * shown run may replace the kept run.
+ * Shows the run that the browser has kept, if there is one. If the page shows another run already, asks whether that
+ * run may replace the kept run.
  */
 const openKept = async (): Promise<void> => {
   const kept = await readKept(tellTaken);

@@ -40,7 +40,7 @@ export const tell = (kind: "lasting" | "news" | "error", { title, text }: Messag
   notice.append(heading, ` ${text}`);
   if (action !== undefined) offer(notice, action);
   part("notices").append(notice);
-  // The button that caused the message may be far below the message, so the page scrolls to the message.
+  // The button whose press caused the message may be far below the message, so the page scrolls to the message.
   if (kind === "error") notice.scrollIntoView({ block: "nearest" });
   return notice;
 };

@@ -39,8 +39,8 @@ export const parametersOf = (run: RunFiles): number | undefined => {
 };
 
 /**
- * Whether the loss on held-out text rises while the loss on the training text falls. If both losses rise, the cause is
- * the rising learning rate, for example in a run that is extended after its end.
+ * Whether the model memorises its text: the loss on held-out text rises while the loss on the training text falls. If
+ * both losses rise, the cause is the rising learning rate, for example in a run that is extended after its end.
  */
 export const learnsByHeart = (
   { step, bestStep }: Pick<OverfittingEvent, "step" | "bestStep">,

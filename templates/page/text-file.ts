@@ -8,8 +8,8 @@ export type FileText = { readonly text: string } | { readonly wrong: Message };
 const zip = [0x50, 0x4b, 3, 4];
 
 /**
- * Decodes UTF-8 and drops a byte order mark. Returns undefined if the bytes are not UTF-8: the model would learn wrong
- * characters.
+ * Decodes UTF-8 and drops a byte order mark. Returns undefined if the bytes are not UTF-8, because the model would
+ * learn wrong characters.
  */
 const decode = (bytes: Uint8Array): string | undefined => {
   try {

@@ -8,10 +8,10 @@ const headers = {
 };
 
 export default defineConfig({
-  // With relative paths, the built page may be in any folder of a server.
+  // Paths are relative, because the built page may be in any folder of a server.
   base: "./",
   server: { port: 3000, headers },
   preview: { port: 3000, headers },
-  // The library is one file with the kernels inside: 1.7 MB, or 0.7 MB compressed.
+  // The library is one file that includes its kernels. It has 1.7 MB, or 0.7 MB compressed.
   build: { chunkSizeWarningLimit: 2500 },
 });

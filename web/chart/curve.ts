@@ -25,8 +25,8 @@ export interface Curve {
   /** Moving means, drawn as the line, with a band from the minimum to the maximum of each window. */
   readonly smoothed: Smoothed | undefined;
   /**
-   * Medians. The line shows them if the interval contains enough of them. Displayed readings and saved files use the
-   * values themselves.
+   * Medians. If the interval contains enough medians, the line shows the medians. Displayed readings and saved files
+   * use the values themselves.
    */
   readonly medians?: Points | undefined;
 }

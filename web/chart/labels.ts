@@ -1,6 +1,6 @@
 /**
- * Positions of the names of curves. Each name is at the end of its curve; names do not overlap and stay within the
- * chart.
+ * Positions of the names of curves. Each name is at the end of its curve. Names do not overlap, and they stay within
+ * the chart.
  */
 import type { Interval, Points } from "./curve.ts";
 
@@ -115,8 +115,8 @@ const heightsWithin = ({ x, y }: Points, from: number, to: number): Interval | u
 /** Minimum distance from the middle of a name to a line, in lines of text. */
 const clear = 0.65;
 /**
- * Maximum distance that a name moves off a line, in lines of text. Further away, readers would not connect it with its
- * curve.
+ * Maximum distance that a name moves off a line, in lines of text. If a name were further away, readers would not
+ * connect it with its curve.
  */
 const farthest = 3;
 
@@ -159,7 +159,10 @@ export const moveOffLines = (
   return crossed;
 };
 
-/** A name of at most `most` characters. A longer name loses its middle, because names differ at their ends. */
+/**
+ * A name of at most `most` characters. A longer name loses its middle, because names usually differ at the beginning or
+ * at the end.
+ */
 export const shortName = (name: string, most: number): string => {
   const characters = [...name];
   if (characters.length <= most) return name;

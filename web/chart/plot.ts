@@ -86,7 +86,10 @@ const shapeOf = ({ log, theme }: PlotView, drawn: readonly DrawnCurve[]): string
     drawn.map((one) => [one.curve.key, one.curve.style, one.band !== undefined, hasDots(one)]),
   ]);
 
-/** Minimum width for names next to curves, in pixels. In a narrower chart, names are only in the key above it. */
+/**
+ * Minimum width of a chart with names next to curves, in pixels. In a narrower chart, names are only in the key above
+ * the chart.
+ */
 const leastForNames = 480;
 /** Maximum number of characters of a name in the chart. The key shows longer names in full. */
 const mostAtEnd = 18;
@@ -189,7 +192,7 @@ export const createPlot = (target: HTMLElement, { onPoint, onZoom }: PlotEvents)
           {
             ...common,
             size: 54,
-            // Keeps all marks; uPlot would leave out the labels of some powers.
+            // Keeps all marks, because uPlot would leave out the labels of some powers.
             filter: (_, splits) => splits,
             splits: () => {
               const most = Math.max(2, (view?.height ?? height) / 45);

@@ -19,7 +19,7 @@ export const hasNoTemplate = (key: string): boolean =>
 export const remarkOn = ({ hasChatTemplate }: Model): string =>
   hasChatTemplate === false ? " (no conversations)" : "";
 
-/** Default model: a model that is known to have a chat template; otherwise a model that may have one. */
+/** Default model. If a model is known to have a chat template, that model; otherwise a model that may have one. */
 const firstOf = (some: readonly Model[]): Model | undefined =>
   some.find(({ hasChatTemplate }) => hasChatTemplate === true) ??
   some.find(({ hasChatTemplate }) => hasChatTemplate === null) ??

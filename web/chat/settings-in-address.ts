@@ -3,7 +3,7 @@ import { fitsAddress } from "../inside/texts.ts";
 import { type NumberInAddress, numbersQuery, type QueryChanges, withNumbersOf } from "../shell/numbers-in-address.ts";
 
 export interface ChatSettings {
-  /** System prompt; empty: none. */
+  /** System prompt. It is empty if there is none. */
   readonly system: string;
   readonly temperature: number;
   readonly topP: number;
@@ -45,8 +45,8 @@ export const queryOf = (settings: ChatSettings): QueryChanges => ({
 });
 
 /**
- * Settings from an address. Missing settings get their defaults; a missing system prompt is taken from `kept`.
- * Undefined if the address has no settings.
+ * Settings from an address. A missing setting gets its default. A missing system prompt is taken from `kept`. Undefined
+ * if the address has no settings.
  */
 export const settingsIn = (query: URLSearchParams, kept: ChatSettings): ChatSettings | undefined => {
   if (!["system", ...numbers.map((one) => one.query)].some((key) => query.has(key))) return undefined;

@@ -15,7 +15,10 @@ export interface TokenAnswerProps {
   readonly tokens: readonly WrittenToken[];
 }
 
-/** Places a panel below a token, or above it if there is no room, within their common box. */
+/**
+ * Places a panel below a token, or above the token if there is no room below. The panel stays within the box that
+ * contains both.
+ */
 const place = (panel: HTMLElement, token: Element): void => {
   const box = panel.parentElement?.getBoundingClientRect();
   if (box === undefined) return;

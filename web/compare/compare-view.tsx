@@ -19,7 +19,7 @@ import { address, compareAddress, comparedNames, runAddress, setQuery } from "..
 import { later } from "../shell/later.tsx";
 import { bestIn, incomparable, type Measure, measureOf, measures } from "./differences.ts";
 
-/** Loaded after the curves, because settings and differences are below them. */
+/** This part is loaded after the curves, because the settings and differences are below the curves. */
 const Details = later(async () => (await import("./details-view.tsx")).Details, null);
 
 /** Number of styles with their own colour and dashes. */
@@ -121,7 +121,7 @@ const Comparison = ({ names }: { readonly names: readonly string[] }) => {
   );
   const { query } = address.value;
   const kind = xKindOf(query);
-  // Notes are part of the chart, so its files contain them.
+  // The chart's files contain the notes, because the notes are part of the chart.
   const notes = useComputed(() => {
     const thinned = runs.flatMap(({ name, feed }) => {
       void feed.version.value;

@@ -1,4 +1,4 @@
-/** State of the inside view. All of it is in the address, except texts that are too long for an address. */
+/** State of the inside view. The address contains the whole state, except texts that are too long for an address. */
 import { signal as newSignal, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { Failure } from "../../src/serve/studio/protocol.ts";
@@ -30,7 +30,7 @@ const ownKeys: Readonly<Record<Tab, readonly string[]>> = {
 
 const left = new Map<Tab, { readonly text: string | null; readonly values: Readonly<Record<string, string | null>> }>();
 
-/** Opens a tab in its last state, without a corrupted text that belongs to another text. */
+/** Opens a tab in its last state. If the corrupted text belongs to another text, it is left out. */
 export const showTab = (tab: Tab): void => {
   const now = tabOf();
   const text = asked("text");

@@ -1,4 +1,7 @@
-/** Storage of the inside view's texts: the address, or this tab if a text is too long for an address. */
+/**
+ * Storage of the inside view's texts. A text is in the address; if it is too long for an address, it is stored in this
+ * tab.
+ */
 
 export type TextKey = "text" | "corrupted";
 
@@ -46,7 +49,10 @@ const replacements = [
   ["cat", "rat"],
 ] as const;
 
-/** Maximum number of examples. The model must read each one to count its tokens, so more would take too long. */
+/**
+ * Maximum number of examples. The model must read each example to count its tokens, so more examples would take too
+ * long.
+ */
 const mostExamples = 8;
 const leastLetters = 3;
 
@@ -57,7 +63,7 @@ interface Word {
 
 /**
  * Words that may be changed, in order of preference: long words first. The last word is avoided, because the prediction
- * follows it.
+ * comes after the last word.
  */
 const wordsToChange = (words: readonly Word[]): readonly Word[] => {
   const weightOf = (one: Word): number => (one.word.length >= leastLetters ? 2 : 0) + (one === words.at(-1) ? 0 : 1);

@@ -31,7 +31,7 @@ const Threads = ({ opened }: { readonly opened: Opened }) => (
   </p>
 );
 
-/** Shows its children when the worker has read the text. Before that, shows what it waits for. */
+/** Shows its children when the worker has read the text. Before that, says what the page waits for. */
 export const WhenReady = ({ children }: { readonly children: (opened: Opened) => ComponentChildren }) => {
   const state = engine.value;
   if (state.kind === "failed")

@@ -14,7 +14,7 @@ export const sidesShown = (): readonly Side[] => (isDouble() ? ["left", "right"]
 type Last = Partial<Record<Side, string>>;
 
 export interface Chosen {
-  /** Sets or removes a model in the address, and remembers it. */
+  /** Sets or removes a model in the address, and remembers the choice. */
   readonly choose: (side: Side, key: string | null) => void;
   /** Models that were chosen last. Used when a link names no model, which is the usual case. */
   readonly last: () => Last;

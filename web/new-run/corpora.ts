@@ -1,6 +1,6 @@
 /** Texts that need no file, and their names in the form. */
 
-/** The corpus that is part of the package. The other corpus is downloaded at its first use. */
+/** The corpus that is part of the package. The other corpus is downloaded when it is first used. */
 export const includedCorpus = "moby-dick";
 
 const names: Readonly<Record<string, string>> = {

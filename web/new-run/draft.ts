@@ -12,11 +12,11 @@ export interface Draft {
   readonly file: string;
   /** Name of the given text. */
   readonly textName: string;
-  /** Empty: sizes are chosen from the text. */
+  /** If it is empty, sizes are chosen from the text. */
   readonly preset: string;
   readonly name: string;
   readonly initFrom: string;
-  /** Number of checkpoints to keep, as typed. Empty: only the last one. */
+  /** Number of checkpoints to keep, as typed. If it is empty, only the last checkpoint is kept. */
   readonly keepLast: string;
   /** Changed fields, as typed. */
   readonly values: Readonly<Record<string, string>>;
@@ -35,7 +35,7 @@ const empty: Draft = {
 };
 
 export const draft = signal<Draft>({ ...empty, ...readKept<Draft>("draft") });
-/** Stored separately, because it may be too long to be stored. */
+/** The text is stored separately, because it may be too long to be stored. */
 export const givenText = signal(readKept<string>("draft.text") ?? "");
 
 export const change = (changes: Partial<Draft>): void => {

@@ -102,7 +102,7 @@ export const placeOf = (failure: Failure, changed: ReadonlySet<string>): string 
   return others.find((path) => path !== own && changed.has(path)) ?? own;
 };
 
-/** Message for a place next to the field `place`. Names the failing field if it is another one. */
+/** Message for a place next to the field `place`. If another field fails, the message names the failing field. */
 export const wrongAtPlace = (failure: Failure, place: string): string => {
   const own = fieldOf(failure);
   return own === undefined || own === place ? wrongOf(failure) : `${quoted(own)} ${wrongOf(failure)}`;

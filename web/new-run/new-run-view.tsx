@@ -15,7 +15,8 @@ import { goToWrong, Wrong, wrongAttributes } from "./wrong.tsx";
 const Beginning = () => {
   const { preset, name, initFrom, keepLast } = draft.value;
   const presets = info.value.value?.presets ?? [];
-  // A run starts from a whole model, not an adapter. A chosen model stays in the list, with its error.
+  // A run starts from a whole model, not from an adapter. If the user chose an adapter, it stays in the list, with its
+  // error.
   const known = (models.value.value?.models ?? []).filter(({ key, isAdapter }) => !isAdapter || key === initFrom);
   return (
     <section class="form-part" aria-labelledby="begin-head">

@@ -33,7 +33,7 @@ export const goToWrong = (field = wrongPlaces.value[0]): void => {
 /** Separator between the names of a list. */
 const between = (i: number, length: number): string => (i === 0 ? "" : i === length - 1 ? " and " : ", ");
 
-/** Shown in the plan while fields are wrong: links to the wrong fields, without their messages. */
+/** Links to the wrong fields, without the messages. The plan shows them while fields are wrong. */
 export const WrongPlace = () => {
   const places = wrongPlaces.value;
   if (places.length === 0) return null;

@@ -9,7 +9,7 @@ export interface FailureWords {
   readonly advice: string | undefined;
   /** Terminal command that repeats the faulty step. */
   readonly command: string | undefined;
-  /** Original error without the command. Undefined if the sentence already contains all of it. */
+  /** Original error without the command. Undefined if the sentence already contains the whole error. */
   readonly details: string | undefined;
 }
 

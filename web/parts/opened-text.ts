@@ -1,5 +1,5 @@
 /**
- * Text of an opened or dropped file. It is read as the commands read it (`src/data/utf8.ts`), so that pages learn the
+ * Text of an opened or dropped file. The page reads it as the commands do (`src/data/utf8.ts`), so that both learn the
  * same text.
  */
 import { otherKindOf } from "../../src/data/file-kind.ts";

@@ -1,4 +1,4 @@
-/** State of a run in words, with a sign. Each state's sign has its own shape, not only its own colour. */
+/** State of a run in words, with a sign. The signs of the states differ in shape, not only in colour. */
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";
 import { isLost, isRefused } from "../server/event-stream.ts";
 import { isLive, type StateWords, stateWords, type Tone } from "./state-words.ts";

@@ -27,8 +27,8 @@ const leaveGone = (): readonly string[] => {
 };
 
 /**
- * Chooses models when the list has arrived: the best weights of `?run=NAME`, which a run's page links to, or the models
- * that were chosen last if the address has none.
+ * Chooses models when the list has arrived. If the address has `?run=NAME`, as in links on a run's page, chooses the
+ * best weights of this run. If the address has no models, chooses the models that were chosen last.
  */
 const takeRun = (): void => {
   const name = address.value.query.get("run");

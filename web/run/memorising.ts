@@ -1,6 +1,6 @@
 /**
- * Whether a run memorises its text. Depends only on its evaluations, so the result is the same during training and
- * after a reload.
+ * Whether a run memorises its text. This depends only on the run's evaluations, so the result is the same during
+ * training and after a reload.
  */
 import { hasRisen } from "../../src/runs/rise.ts";
 import type { RunData } from "./run-data.ts";

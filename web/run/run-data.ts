@@ -72,7 +72,7 @@ export const createRunData = (series: RunSeries): RunData => {
   const samples: Sample[] = [];
   const leftOut: number[] = [];
 
-  /** A resumed run repeats steps after its checkpoint. The new values replace the old ones. */
+  /** A resumed run repeats the steps after its checkpoint. The new values of these steps replace the old values. */
   const forgetFrom = (step: number): void => {
     const length = lowerBound(steps.column("step"), steps.length, step);
     if (length === steps.length) return;

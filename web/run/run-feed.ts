@@ -14,14 +14,14 @@ export interface RunFeed {
   /** Increases when `data` has new values, at most once per frame. */
   readonly version: ReadonlySignal<number>;
   readonly failure: ReadonlySignal<string | undefined>;
-  /** Seconds of an evaluation and the step after it. Undefined before the first one. */
+  /** Seconds of an evaluation and of the step after it. Undefined before the first evaluation. */
   readonly evalSeconds: () => number | undefined;
   readonly close: () => void;
 }
 
 /**
  * `untilEnded`: a run that has already ended is read only once. A browser allows only six connections, and each stream
- * takes one.
+ * takes a connection.
  */
 export const followRun = (name: string, untilEnded = false): RunFeed => {
   const controller = new AbortController();
@@ -33,7 +33,7 @@ export const followRun = (name: string, untilEnded = false): RunFeed => {
   const clock = createEvalClock();
   let offset = 0;
   let frame = 0;
-  /** Set while the series is read again. Events then wait for it. */
+  /** This is set while the series is read again. Events wait until the series is read. */
   let reading: Promise<void> | undefined;
 
   const changed = () => {
@@ -112,7 +112,7 @@ export const followRun = (name: string, untilEnded = false): RunFeed => {
       if (!own.signal.aborted) return;
     }
   };
-  // Aborting the requests ends it.
+  // The feed ends when its requests are aborted.
   void follow().catch(() => undefined);
 
   return {

@@ -18,7 +18,7 @@ export const Samples = ({ feed, run }: { readonly feed: RunFeed; readonly run: R
   void feed.version.value;
   const samples = feed.data.value?.samples ?? [];
   const chosen = address.value.query.get("sample");
-  // By default the last sample is shown, so that it follows the run.
+  // By default, the view shows the last sample, so that the view follows the run.
   const found = chosen === null ? -1 : samples.findIndex(({ step }) => String(step) === chosen);
   const index = found === -1 ? samples.length - 1 : found;
   const sample = samples[index];

@@ -156,7 +156,7 @@ export const filtered = (runs: readonly RunSummary[], filter: string): readonly 
 
 const safe = (text: string): string => text.replace(/[\t\r\n]+/g, " ");
 
-/** Table for a spreadsheet: one line per run, cells separated by tabs. */
+/** Table for a spreadsheet. Each run has a line, and tabs separate the cells. */
 export const tsvOf = (runs: readonly RunSummary[]): string => {
   const copied = columns.filter(({ key }) => key !== "curve");
   const lines = [copied.map(({ label }) => label), ...runs.map((run) => copied.map(({ text }) => safe(text(run))))];

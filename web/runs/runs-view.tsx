@@ -18,7 +18,7 @@ const sortingOf = (query: URLSearchParams): Sorting => {
   return { key: sort.replace(/^-/, ""), descending: sort.startsWith("-") };
 };
 
-/** Command for a run in a terminal. The run appears here if it is written into this folder. */
+/** Command for a run in a terminal. The run appears here if the command writes it into this folder. */
 const commandFor = (folder: string): string =>
   `npx foretoken train --data notes.txt${/^[\w.-]+$/.test(folder) && folder !== "runs" ? ` --out ${folder}/notes` : ""}`;
 

@@ -12,7 +12,7 @@ const forms = [
   { value: "numbers", label: "Bits" },
 ] as const;
 
-/** Legend of the shades, and a choice of other forms for readers who cannot see them. */
+/** Legend of the shades. Readers who cannot see the shades can choose another form. */
 export const Legend = () => (
   <div class="legend">
     <Segmented

@@ -76,7 +76,7 @@ const writeAnswer = async (conversation: Conversation, answer: Answer, abort: Ab
     end();
   }
   const ended = now();
-  // After a failure, loads the list again: it may say that the model has no chat template.
+  // After a failure, loads the list of models again, because the list may now say that the model has no chat template.
   if (ended.state === "failed") void models.load();
   draw(conversation.id, ended.state === "writing" ? { ...ended, state: "stopped" } : ended);
   remember();

@@ -42,7 +42,7 @@ export interface Conversation {
   /** Column in which the conversation began. */
   readonly side: Side;
   readonly model: string;
-  /** System prompt of the last answer; empty: none. */
+  /** System prompt of the last answer. It is empty if there was none. */
   readonly system: string;
   readonly messages: readonly Message[];
   /**
@@ -108,7 +108,7 @@ export const nextId = ({ messages }: Conversation): number => 1 + Math.max(0, ..
 export const isEmptyAnswer = (message: Message): boolean =>
   message.kind === "answer" && message.tokens.length === 0 && message.state !== "done";
 
-/** Removes answers to a message that have no text. A new answer replaces them. */
+/** Removes the answers to a message that have no text. A new answer takes the place of such an answer. */
 export const withoutEmpty = (conversation: Conversation, parent: number): Conversation => ({
   ...conversation,
   messages: conversation.messages.filter((one) => one.parent !== parent || !isEmptyAnswer(one)),

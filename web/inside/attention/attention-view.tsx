@@ -25,7 +25,7 @@ const overviewCells = 28;
 const mostComputed = 2 ** 22;
 const mostSent = 2 ** 18;
 
-/** The overview shows the beginning of the text. With the causal mask, later tokens do not change it. */
+/** The overview shows the beginning of the text. With the causal mask, later tokens do not change the overview. */
 const overviewOf = (all: TokensAnswer): { readonly to: number; readonly cells: number } => {
   const heads = all.shape.nLayer * all.shape.nHead;
   const to = Math.min(all.tokens.length, mostCells, Math.floor(Math.sqrt(mostComputed / heads)));

@@ -1,4 +1,4 @@
-/** Draws attention as a picture. Darker cells have more attention; masked cells are hatched. */
+/** Draws attention as a picture. A darker cell has more attention. Masked cells are hatched. */
 import type { AttentionAnswer } from "../../../src/serve/studio/inside/protocol.ts";
 
 export type AttentionValues = AttentionAnswer["maps"][number]["values"];

@@ -1,4 +1,4 @@
-/** Table of cells to choose from. The Tab key reaches the table; arrow keys move between its cells. */
+/** Table of cells to choose from. The Tab key moves to the table, and the arrow keys move between its cells. */
 import type { ComponentChildren, VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { surpriseLevels } from "../../tokens/surprise.ts";

@@ -1,4 +1,6 @@
-/** Table of cells as a heat map. Shades show values; the number appears for the cell under the pointer. */
+/**
+ * Table of cells as a heat map. Shades show the values. The number of a cell appears when the pointer is at the cell.
+ */
 import { useState } from "preact/hooks";
 import { type CellLook, Cells, type CellsProps } from "./cells.tsx";
 
@@ -69,7 +71,7 @@ export interface HeatKeyProps {
   readonly none?: string | undefined;
 }
 
-/** Legend of a heat map: one strip, with the meaning of its ends and its middle below. */
+/** Legend of a heat map: one strip. Below the strip, labels say what its ends and its middle mean. */
 export const HeatKey = ({ label, from, to, against, none }: HeatKeyProps) => (
   <div class="shade-key heat-key">
     <ul class="heat-scale num" aria-label={label}>

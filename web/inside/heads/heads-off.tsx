@@ -104,7 +104,7 @@ interface OfferProps {
   readonly onByHand: () => void;
 }
 
-/** Shown instead of the map while it has no numbers. */
+/** This is shown instead of the map while the map has no numbers. */
 const Offer = ({ heads, seconds, onMeasure, onByHand }: OfferProps) => (
   <>
     <p class="num">

@@ -111,7 +111,7 @@ const Detail = ({ viewed, position, stage, rows }: DetailProps) => {
   );
 };
 
-/** Width of a box in rem; 0: not known yet. */
+/** Width of a box in rem. It is 0 while the width is not known. */
 const useWidth = (box: RefObject<HTMLElement | null>): number => {
   const [width, setWidth] = useState(0);
   useEffect(() => {
@@ -129,7 +129,7 @@ export const LensTable = (viewed: Viewed) => {
   const time = all.tokens.length;
   // The view starts with the prediction after the whole text, so pages are counted from the end of the text.
   const at = indexOf("at", time, time - 1);
-  // Known before the first answer: the embedding, and attention and MLP of each layer.
+  // The stages are known before the first answer: the embedding, and attention and MLP of each layer.
   const stageCount = 1 + 2 * all.shape.nLayer;
   const stage = indexOf("stage", stageCount, stageCount - 1);
   const { rows, stages } = lensRows(stageCount, address.value.query.get("rows"), stage);

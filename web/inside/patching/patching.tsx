@@ -1,4 +1,4 @@
-/** Activation patching: which activations of one text carry the answer into another text. */
+/** Activation patching finds the activations of one text that carry the answer into another text. */
 import { useEffect } from "preact/hooks";
 import type { PatchAnswer, PatchPart, PatchReading } from "../../../src/serve/studio/inside/protocol.ts";
 import { capital, count, loss, percent } from "../../parts/format.ts";

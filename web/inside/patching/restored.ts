@@ -12,7 +12,7 @@ export interface Place {
 export const placeKey = ({ layer, position }: Place): string => `${layer} ${position}`;
 export const placeName = ({ layer, position }: Place): string => `layer ${layer + 1}, token ${position + 1}`;
 
-/** Place whose patch is shown: the reader's choice, or the best place once all requested places are tried. */
+/** Place whose patch is shown. It is the reader's choice, or the best place once all requested places are tried. */
 export const shownPlace = (own: Place | undefined, best: Place | undefined, isUnderWay: boolean): Place | undefined =>
   own ?? (isUnderWay ? undefined : best);
 

@@ -20,8 +20,8 @@ export interface Refused {
 }
 
 /**
- * Limits of the number of characters. With fewer, the held-out tenth would show nothing; with more, the page would be
- * slow.
+ * Limits of the number of characters. With fewer characters, the held-out tenth would show nothing. With more
+ * characters, the page would be slow.
  */
 export const bounds = { least: 200, most: 2_000_000, kinds: 2, mostKinds: 3000 } as const;
 
@@ -36,7 +36,7 @@ export const vocabularyOf = (characters: readonly string[]): Vocabulary => {
   return { characters: sorted, idOf: new Map(sorted.map((character, id) => [character, id])) };
 };
 
-/** Unpaired surrogate: not a character, and not in any file. */
+/** An unpaired surrogate is not a character, and no file contains one. */
 const loneHalf = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/gu;
 
 /** Splits a text into characters, or says why it cannot be used. The last tenth is held out. */

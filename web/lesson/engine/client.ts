@@ -1,4 +1,7 @@
-/** Page side of the lesson's worker: its state as signals. The worker starts when it is first needed. */
+/**
+ * The page's side of the lesson's worker: the state of the worker as signals. The worker starts when it is first
+ * needed.
+ */
 import { type Signal, signal } from "@preact/signals";
 import type { Measured, Opened, Outcome, Report, Request, Sample, SessionName } from "./messages.ts";
 
@@ -15,7 +18,7 @@ export const keeping = signal<string | null | undefined>(undefined);
 
 export const engine = signal<EngineState>({ kind: "idle" });
 
-/** Everything that a session has reported. The lists grow in place; `version` changes with them. */
+/** Everything that a session has reported. The lists grow in place. `version` changes when the lists change. */
 export interface SessionRecord {
   readonly version: Signal<number>;
   readonly running: Signal<boolean>;
@@ -129,7 +132,7 @@ const start = (): Worker => {
 
 const send = (request: Request): void => worker?.postMessage(request);
 
-/** Lets the worker read a text, if it does not have this text yet. @returns whether the text is new. */
+/** Lets the worker read a text, unless the worker has read this text already. @returns whether the text is new. */
 export const openEngine = (text: string, prompt: string): boolean => {
   const isNew = openText !== text;
   if (!isNew && engine.peek().kind !== "failed") return false;

@@ -60,7 +60,7 @@ export interface Keeper {
   /** Opens the store and loads its sessions of this text. */
   open(library: Library, text: string): Promise<void>;
   session(name: SessionName, config: unknown): KeptSession | undefined;
-  /** Stores a session. The other session of the same text is kept; sessions of other texts are deleted. */
+  /** Stores a session. The other session of the same text is kept. Sessions of other texts are deleted. */
   keep(name: SessionName, config: unknown, session: KeptSession): Promise<void>;
   forget(name: SessionName): Promise<void>;
 }

@@ -77,7 +77,7 @@ const OneGuess = ({ vocabSize }: { readonly vocabSize: number }) => {
   const vocabulary = useSignal(vocabSize);
   if (vocabulary.peek() !== vocabSize) vocabulary.value = vocabSize;
   useSignalEffect(() => {
-    // While no pointer is in the chart, its cursor is at the slider's p.
+    // While the pointer is outside the chart, the chart's cursor is at the slider's p.
     if (link.cursor.value === null) link.cursor.value = millionthsAt(position.value);
   });
   const curves = useComputed(() => curvesOf(position.value, vocabulary.value));
