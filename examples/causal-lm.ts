@@ -1,14 +1,11 @@
 /**
- * A causal language model, explained from beginning to end. It reads a text and predicts the next token at every
- * position.
- * Read this file from the top, then run it:
+ * A causal language model from beginning to end. Read this file from the top, then run it:
  *
  *     npm run example causal-lm                                  in a clone of Foretoken
  *     npm run example causal-lm -- --data my.txt --steps 500     with your own text
  *
  * To use this file in another project that has foretoken (`npx foretoken init node` makes such a project), copy it and
- * run it with `node causal-lm.ts` (Node 22.18 or later) or `npx tsx causal-lm.ts`. Without `--data` it downloads Tiny
- * Shakespeare.
+ * run it with `node causal-lm.ts` (Node 22.18 or later). Without `--data` it downloads Tiny Shakespeare.
  */
 import { parseArgs } from "node:util";
 import {
@@ -71,9 +68,8 @@ const model = freshModel(backend, config.model, tokenizer.vocabSize, seed);
 const lm = languageModel(model, tokenizer);
 console.log(`\n3. A transformer of ${config.model.nLayer} blocks, ${model.layout.count} weights, on ${backend.name}.`);
 
-// 4. One forward pass. Input: all of x. Output: the logits, T rows of V numbers. Row t has a score for each token: how
-// likely this token follows x[0], …, x[t]. Each row is a prediction, and y has the right answers. So one pass gives T
-// examples.
+// 4. One forward pass. Input: all of x. Output: the logits, T rows of V numbers. Row t scores each token as the next one
+// after x[0], …, x[t]. Each row is a prediction, and y has the right answers. So one pass gives T examples.
 const { data: logits, shape } = await lm.logits(x);
 const [T, V] = shape;
 console.log(`\n4. One pass over ${x.length} tokens gives logits [${T}, ${V}]: ${T} examples.`);
@@ -93,9 +89,8 @@ console.log(
   `\n5. Loss before training: ${untrained.toFixed(3)}. A model that knows nothing: ln ${V} = ${Math.log(V).toFixed(3)}.`,
 );
 
-// 6. Training. A step takes B windows from random positions of the text. The forward pass computes the loss of these
-// windows. The backward pass computes the gradients by the chain rule. The optimizer then changes each weight a little,
-// to reduce the loss.
+// 6. Training. A step takes B windows from random positions of the text. The forward pass computes their loss, the
+// backward pass computes its gradients by the chain rule, and the optimizer changes each weight a little to reduce it.
 const gradients = createGradients(model); // one gradient per weight
 const optimizer = createOptimizer(backend, model.layout, config.train.optimizer); // here Muon; another optimizer is AdamW
 const losses: number[] = [];
@@ -142,8 +137,7 @@ const after = (await lm.logits(x.with(k, x[k] === 0 ? 1 : 0))).data;
 const firstChanged = Math.floor(before.findIndex((score, i) => score !== after[i]) / V);
 console.log(`\n8. With another token at ${k}, the first row of logits to change is row ${firstChanged}.`);
 
-// 9. Generation: predict, draw, append, repeat. The scores are divided by the temperature. Below 1, this makes likely
-// tokens likelier.
+// 9. Generation: predict, draw, append, repeat. A temperature below 1 makes likely tokens likelier.
 const random = randomStream(randomKey(seed, "sampling"));
 const draw = (probabilities: readonly number[]): number => {
   let left = random.uniform(); // a point between 0 and 1; each token has an interval whose length is its probability
@@ -162,8 +156,7 @@ for (let count = 0; count < 300; count++) {
   process.stdout.write(tokenizer.decode([next]));
 }
 
-// 10. Two functions of the library do all of this. train() is the loop of part 6. With the same seed it gives the same
-// losses.
+// 10. Two functions of the library do all of this. train() is the loop of part 6: the same seed gives the same losses.
 console.log("\n\n10. train() gives the losses of the loop above, to the bit:");
 for await (const event of train({ data: flags.data, preset: "shakespeare", config, out: null, backend })) {
   if (event.type === "step") console.log(`    there ${event.loss}, here ${losses[event.step - 1]}`);

@@ -106,7 +106,7 @@ test.skipIf(onWindows)("it stops a run of another terminal only where that is as
   expect((await post(studio.url, "runs/far/resume", {})).status).toBe(409);
   const refused = await post(studio.url, "runs/far/stop", {});
   expect(refused.status).toBe(409);
-  expect(await refused.text()).toContain("only with `elsewhere`");
+  expect(await refused.text()).toContain("needs `elsewhere`");
   expect((await post(studio.url, "runs/far/stop", { elsewhere: true })).status).toBe(200);
   expect((await training).status).toBe(143);
   expect(await far()).toMatchObject({ owner: null, state: "interrupted", hasCheckpoint: true });

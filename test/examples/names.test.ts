@@ -34,7 +34,7 @@ describe("examples/names.ts", () => {
       /500 names generated; (\d+) different; (\d+) of these are not in the list/.exec(printed) ?? [];
     expect(Number(different)).toBeGreaterThan(10);
     expect(Number(fresh)).toBeLessThanOrEqual(Number(different));
-    const shown = /in no list:\n(.*)\n/.exec(printed)?.[1]?.split(", ") ?? [];
+    const shown = /not in the list:\n(.*)\n/.exec(printed)?.[1]?.split(", ") ?? [];
     expect(shown.length).toBe(Math.min(40, Number(fresh)));
     expect(shown.filter((name) => names.includes(name))).toEqual([]);
   });

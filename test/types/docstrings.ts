@@ -99,7 +99,7 @@ describe("an editor", () => {
     ["valData", "name or path of a text"],
     ["threads", "Number of threads, if the backend"],
     ["out", "Folder of the run"],
-    ["resume", "A run's folder: the run continues"],
+    ["resume", "With a folder, the run continues"],
     ["temperature", "Divides the logits"],
     ["prompt", "The text to continue"],
   ])("shows at %s what it means", (field, doc) => {

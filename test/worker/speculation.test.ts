@@ -68,7 +68,7 @@ it("refuses in one line what cannot guess", async () => {
   expect(await message(loadInWorker(path, { draft: 3 as unknown as string }))).toContain("loadInWorker: draft");
   const plain = await loadInWorker(draft, { backend: "wasm", threads: 1 });
   expect(await message(listed(plain.generate({ ...options, speculate: "draft" })))).toBe(
-    "generate: speculate: the model must have been loaded in a worker with a model that guesses; got none; try loadInWorker(path, { draft: smaller })",
+    "generate: speculate: the model must have been loaded in a worker with a draft model; got none; try loadInWorker(path, { draft: smaller })",
   );
   await plain.close();
   const here = await loadPretrained(draft, { backend: await openReference() });

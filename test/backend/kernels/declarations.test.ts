@@ -113,6 +113,6 @@ describe("the header for C++", () => {
 
   test.for([["of"], ["bfloat16"], ["n n"], ["n", "n"]])("has no argument named %s", (ints) => {
     const declaration = { purpose: "y = 0", buffers: { y: output }, ints, floats: [] };
-    expect(() => headerOf({ named: declaration })).toThrow(/named: .* is no name for an argument in C\+\+/);
+    expect(() => headerOf({ named: declaration })).toThrow(/named: .* cannot be the name of an argument in C\+\+/);
   });
 });

@@ -128,7 +128,7 @@ describe("constrained texts", () => {
     });
     const refusal = (options: EngineGenerateOptions) => expect(textOf({ ...all, prompt, ...options })).rejects;
     await refusal({ constraint, constrainedPrompt: constrainedPrompt + 1 }).toThrow(
-      /^generate: constrainedPrompt: must be the beginning of a text that the constraint allows; got " ", which must not follow/u,
+      /^generate: constrainedPrompt: must be the beginning of a text that the constraint allows; got " ", which may not follow here/u,
     );
     await refusal({ constraint, constrainedPrompt: 100 }).toThrow(/must be at most the number of prompt tokens/u);
     await refusal({ constrainedPrompt: 1 }).toThrow(/and 0 without a constraint; got 1/u);

@@ -43,7 +43,7 @@ describe("completions", () => {
       /^guided_json: #\/maxLenght: must be a keyword/u,
     ],
     [{ guided_regex: "(?=a)" }, "guided_regex", "unsupported_value", /^guided_regex: must be .*a lookahead/u],
-    [{ guided_regex: "a", guided_choice: ["b"] }, "guided_regex", null, /must be the only form/u],
+    [{ guided_regex: "a", guided_choice: ["b"] }, "guided_regex", null, /must be the only field/u],
     [{ guided_choice: [] }, "guided_choice", null, /guided_choice/u],
     [
       { guided_grammar: "start ::= 1" },
