@@ -48,7 +48,7 @@ export const noiseOf = (runs) => {
 };
 
 /**
- * Shares of `draws` in which settings are called different.
+ * Draws pairs of settings and returns the fraction of pairs that the comparison reports as different.
  * @param runs as {setting: "first" or "second", seed, nats, tokens}
  * @returns `alike`: both sides are runs of the first setting with different seeds; `apart`: the two settings with equal
  * seeds; `mean`: mean of the differences.

@@ -27,7 +27,7 @@ const signals = /** @type {const} */ ([
   "SIGUSR2",
   "SIGSTOP",
 ]);
-/** Exit statuses of a run that a signal has stopped and that has saved. */
+/** Exit statuses of a run that saved its state after a signal and then ended. */
 const graceful = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129, SIGQUIT: 131 };
 
 const interval = 5;

@@ -8,7 +8,8 @@ import { conversationWriter, type LearnedTemplate, type WriteConversation } from
 import type { ChatMessage } from "./messages.ts";
 
 /**
- * A request: render a template; set the template for learning; or render a conversation with the template for learning.
+ * A request to this thread. It renders one template, or sets the template for training, or renders a training
+ * conversation with that template.
  */
 type Request =
   | { readonly template: string; readonly variables: Record<string, unknown> }

@@ -86,7 +86,7 @@ const acceptBegun = (tokenizer: Tokenizer, matcher: Matcher, begun: ArrayLike<nu
   }
   // Without an end token there would be no token to draw.
   if (matcher.isOver && !hasEnd && begun.length > 0)
-    throw new ConfigError({ where, must: "must leave something to write", got: "a complete text" });
+    throw new ConfigError({ where, must: "must be shorter than a complete text", got: "a complete text" });
 };
 
 /**

@@ -24,9 +24,12 @@ const parts = ["attention", "mlp", "residual"] as const;
  * @experimental
  */
 export interface PatchOptions {
-  /** Clean text, or its token ids: T tokens, from 1 to the context length. The activation is taken from its pass. */
+  /**
+   * Clean text, or its token ids: T tokens, from 1 to the context length. `patched` copies the activation from the
+   * forward pass of this text.
+   */
   readonly clean: string | ArrayLike<number>;
-  /** Corrupted text, or its token ids: also T tokens. Its pass gets the activation. */
+  /** Corrupted text, or its token ids: also T tokens. The activation replaces the one in this text's forward pass. */
   readonly corrupted: string | ArrayLike<number>;
   /** From 0 to nLayer − 1. */
   readonly layer: number;

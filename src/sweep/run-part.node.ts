@@ -83,7 +83,7 @@ export type PartEnd =
 
 /**
  * Trains a run from its current step up to `until`.
- * @throws like `train`, except for a step that is not finite.
+ * @throws like `train`; but a step whose numbers are not finite ends the run without an error.
  */
 export const trainPart = async (
   { path, texts, preset, config, steps, until }: PartPlan,

@@ -96,7 +96,7 @@ export interface Browser {
   readonly close: () => Promise<void>;
 }
 
-/** Starts a Chromium, which takes longer than most pages. */
+/** Starts a Chromium. This takes longer than loading most pages. */
 export const openBrowser = async (): Promise<Browser> => {
   if (program === undefined) throw new Error("chromium is required (FORETOKEN_REQUIRE_CHROMIUM), but not found");
   const profile = await mkdtemp(join(tmpdir(), "foretoken-chromium-"));

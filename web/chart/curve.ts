@@ -187,10 +187,7 @@ export const extentOf = (curves: readonly Curve[]): Interval => {
   return low === high ? [low - 0.5, low + 0.5] : [low, high];
 };
 
-/**
- * End of an x axis for curves that grow to `planned`. It is `planned`, multiplied by 0.8 as often as the result is
- * still at least 1.1 × `last`. So the axis changes rarely while values arrive, and the values fill most of it.
- */
+/** End of an x axis for curves that will reach step `planned`. */
 export const plannedEnd = (last: number, planned: number): number => {
   if (!(last > 0)) return planned;
   const times = Math.floor(Math.log(planned / (1.1 * last)) / Math.log(1.25));

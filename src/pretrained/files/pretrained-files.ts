@@ -39,8 +39,8 @@ export interface KeptFacts extends SavedFacts {
 }
 
 /**
- * Facts that a trained model takes from the model that training started from. The trained model's embedding has exactly
- * one row per token, so end tokens with higher ids are left out.
+ * Facts that training copies from the initial model to the trained model. The trained model's embedding has exactly one
+ * row per token, so end tokens with higher ids are left out.
  */
 export const keptFacts = ({
   tokenizer,

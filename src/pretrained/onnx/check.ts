@@ -24,7 +24,7 @@ export interface SaveOnnxOptions {
   readonly onProgress?: ((bytes: number, all: number) => void) | undefined;
 }
 
-/** The public function, for errors. */
+/** Name of the public function, as errors show it. */
 export const where = "saveOnnx";
 
 /**

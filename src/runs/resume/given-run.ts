@@ -66,7 +66,7 @@ export const checkGivenRun = (files: unknown, where: string): void => {
     where,
     must: "must have all files of a run's last checkpoint",
     got: `no file named ${alternatives(missing)}`,
-    hint: 'the files that onCheckpoint got with "last", or the folder of a run in runFromFolder',
+    hint: "the files of the last onCheckpoint call, or runFromFolder with the folder of a run",
   });
 };
 

@@ -115,7 +115,7 @@ describe("constrained texts", () => {
     const { text, finishReason } = await textOf({ ...all, constraint, prompt: "a" }, plain);
     expect([["yes", "no"].includes(text), finishReason]).toEqual([true, "endOfText"]);
     const whole = { constraint, prompt: characters.encode("ano"), constrainedPrompt: 2 };
-    await expect(textOf({ ...all, ...whole }, plain)).rejects.toThrow("must leave something to write");
+    await expect(textOf({ ...all, ...whole }, plain)).rejects.toThrow("must be shorter than a complete text");
   });
 
   it("go on from their beginning in the prompt", async () => {

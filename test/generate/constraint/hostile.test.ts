@@ -30,7 +30,7 @@ const nested = (levels: number): unknown => {
   return inside;
 };
 
-const states = "must need at most 60000 states as an automaton";
+const states = "must fit into an automaton of at most 60000 states";
 const simple = "must be simple enough to be computed within a second";
 const deep = "must be nested less deeply";
 

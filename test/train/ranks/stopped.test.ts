@@ -29,7 +29,7 @@ it("ranks of this machine are all that descend from the launcher, with the proce
   await add(41, 21, 1, "R");
   // A debugger holds this rank.
   await add(22, 10, 2, "t");
-  // A child of the launcher that is not a rank, and ranks of other launchers.
+  // The launcher has one child that is not a rank. Other launchers have ranks, too.
   await add(23, 10, undefined, "T");
   await add(11, 1, undefined);
   await add(24, 11, 3, "T");

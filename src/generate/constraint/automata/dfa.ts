@@ -23,7 +23,7 @@ export const mostStates = 60_000;
 export const tooLarge = (where: string): ConfigError =>
   new ConfigError({
     where,
-    must: `must need at most ${mostStates} states as an automaton`,
+    must: `must fit into an automaton of at most ${mostStates} states`,
     got: "more",
     hint: "fewer or shorter repetitions",
   });
