@@ -8,15 +8,18 @@
  *                          [--prompt 512] [--tokens 48] [--json FILE]
  *
  * Prints medians of the rounds. To generate one token, a program reads all weights once. So the used bandwidth is the
- * size of the weights in bytes times the tokens per second. The size is the size of the file, or half or twice this
- * size if --dtype differs from the file's type. The time to the first token is measured from the start of a new
- * process, with a prompt of 16 tokens and the file in the system's cache.
+ * size of the weights in bytes times the tokens per second. llama.cpp keeps the weights as the file has them. Foretoken
+ * keeps blocks of 4 to 8 bits, and converts other matrices to --dtype. The time to the first token is measured from the
+ * start of a new process, with a prompt of 16 tokens and the file in the system's cache.
  */
 import { fork } from "node:child_process";
 import { existsSync, statSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { describeBackends } from "../dist/backend/select.node.js";
+import { openFileSource } from "../dist/io/file-source.node.js";
+import { encodings } from "../dist/io/gguf/encodings.js";
+import { openGgufFile } from "../dist/io/gguf/gguf.js";
 import { machine, machineLine } from "./lib/machine.mjs";
 import { namesOf, refuse, wholeNumber } from "./lib/options.mjs";
 import { measureReading } from "./lib/roofs.mjs";
@@ -73,13 +76,25 @@ const { backends } = await describeBackends();
 const native = backends.find(({ name }) => name === "native");
 const instructionSet =
   native?.available === true ? native.instructionSet : refuse("native backend: try npm run build with a C++ compiler");
-// Both programs keep the file's elements, or this library converts them to a wider or narrower type.
-const fileBytes = statSync(model).size;
-const isNarrowFile = /bf16/iu.test(model);
-const weightBytes = {
-  "llama.cpp": fileBytes,
-  foretoken: fileBytes * (dtype === "bfloat16" ? 1 : 2) * (isNarrowFile ? 1 : 0.5),
+
+/** Bytes of all weights as each program keeps them. Foretoken keeps blocks of few bits, and converts numbers to --dtype. */
+const readWeightBytes = async () => {
+  const source = await openFileSource(model, model);
+  try {
+    const { tensors } = await openGgufFile(source, model);
+    const bytes = { "llama.cpp": statSync(model).size, foretoken: 0 };
+    for (const { encoding, shape } of tensors) {
+      const { blockLength, blockBytes } = [...encodings.values()].find(({ name }) => name === encoding);
+      const values = shape.reduce((product, size) => product * size, 1);
+      const isNumber = blockLength === 1 && shape.length > 1;
+      bytes.foretoken += isNumber ? values * (dtype === "bfloat16" ? 2 : 4) : (values / blockLength) * blockBytes;
+    }
+    return bytes;
+  } finally {
+    await source.close();
+  }
 };
+const weightBytes = await readWeightBytes();
 
 console.log(machineLine(machine()));
 const firstTokens = { foretoken: [], "llama.cpp": [] };
