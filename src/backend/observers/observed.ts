@@ -3,7 +3,7 @@ import type { KernelArgs, KernelName } from "../kernels/kernels.ts";
 
 /**
  * Called after a kernel has run.
- * @param inner the backend itself. The observer is not called for kernels that run on `inner`.
+ * @param inner the wrapped backend. Kernels that run directly on `inner` do not call the observer.
  */
 export type Observer = <K extends KernelName>(kernel: K, args: KernelArgs<K, View>, inner: Backend) => void;
 

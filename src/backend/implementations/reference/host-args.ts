@@ -28,7 +28,7 @@ export const roundedToBfloat16: Operand = (values) => {
   return singles;
 };
 
-/** Kernels that compute products. The dtype of a backend affects only these kernels. */
+/** Kernels that compute products. The dtype of a backend changes only these kernels. */
 export const multiplyingKernels = [
   "linearForward",
   "linearGeluForward",
@@ -53,7 +53,8 @@ export const addTo = (to: RealArray, from: RealArray): void => {
 };
 
 /**
- * Implementations of the kernels `Names`. Each computes in double precision and rounds once, when it stores. None
- * allocates per element. Formulas and aliasing rules: ../../kernels/kernels.ts.
+ * Implementations of the kernels `Names`. Each kernel computes in double precision and rounds once, when it stores a
+ * result. No kernel allocates memory for each element. Formulas and rules about shared memory:
+ * ../../kernels/kernels.ts.
  */
 export type HostKernels<Names extends KernelName> = { readonly [K in Names]: (args: HostArgs<K>) => void };

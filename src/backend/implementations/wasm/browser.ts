@@ -1,4 +1,4 @@
-/** The WebAssembly backend in a browser. Several threads share memory, so they need a cross-origin isolated page. */
+/** The WebAssembly backend in a browser. Several threads share memory, so the page must be cross-origin isolated. */
 
 import { UnsupportedKernelError } from "../../../core/errors/errors.ts";
 import type { ProductDType } from "../../../core/tensors/dtype.ts";
@@ -48,7 +48,9 @@ const startWorker: WasmHost["startWorker"] = (start) =>
     worker.postMessage(start);
   });
 
-/** Threads share memory, which only isolated pages allow. A single thread does not need this. */
+/**
+ * Threads share memory. Browsers allow shared memory only in isolated pages. A single thread needs no shared memory.
+ */
 const checkIsolated = (threads: number): void => {
   if (threads === 1) return;
   const { crossOriginIsolated } = globalThis as { readonly crossOriginIsolated?: boolean };
@@ -69,7 +71,7 @@ export interface WasmOptions {
   readonly dtype?: ProductDType | undefined;
   /**
    * Instruction set. Default: `simd128`. `relaxed-simd` is faster if the CPU multiplies and adds in one instruction,
-   * but not every browser has it. Its results depend on the CPU and browser in the last bits.
+   * but not every browser has it. The last bits of its results depend on the CPU and the browser.
    */
   readonly instructionSet?: WasmInstructionSet | undefined;
 }
