@@ -2,7 +2,10 @@
 import { z } from "zod";
 import { positiveFloat32 } from "../core/tensors/float32.ts";
 
-/** Maximum of sizes. No machine can hold more. It catches typing errors and forged files before memory is allocated. */
+/**
+ * Maximum of sizes. No machine has memory for a larger model. The maximum catches typing errors and forged files before
+ * memory is allocated.
+ */
 export const positiveInteger = (highest: number) => z.int().positive().max(highest);
 
 /** Maximum number of layers of a model. */

@@ -30,8 +30,8 @@ export const mostEmbd = 2 ** 16;
 
 /**
  * Schema of a transformer's configuration. A configuration is written to checkpoints, read from `--config` files and
- * set by flags (`--model.nLayer 6`), so an unknown key is an error. The size of the vocabulary is not in it, because
- * the tokenizer defines it.
+ * set by flags (`--model.nLayer 6`), so an unknown key is an error. The configuration does not contain the size of the
+ * vocabulary, because the tokenizer defines this size.
  */
 export const modelConfigSchema = z
   .strictObject({

@@ -1,7 +1,7 @@
 import { errorOfMessage, messageOfError } from "./error-message.ts";
 import type { CallerMessage, WorkerMessage } from "./messages.ts";
 
-/** Objects that a method of a worker receives in addition to its arguments. */
+/** A method of a worker receives this object in addition to its arguments. */
 export interface CallContext {
   readonly signal: AbortSignal;
   /**

@@ -1,6 +1,6 @@
 import { controls } from "./one-line.ts";
 
-/** Formats a control character as a byte in the form `$'…'` of shells: `\033`. */
+/** Formats a control character as escaped bytes in the form `$'…'` of shells, for example `\033`. */
 const octal = (control: string): string =>
   Array.from(new TextEncoder().encode(control), (byte) => `\\${byte.toString(8).padStart(3, "0")}`).join("");
 
