@@ -31,23 +31,23 @@ export interface LensOptions {
   readonly positions?: readonly number[] | undefined;
   /** Number of most probable tokens in each reading. Whole number from 1 to 50. Default 5. */
   readonly top?: number | undefined;
-  /** Aborting ends the call with the signal's reason. Default: none. */
+  /** Signal that aborts the call. The call then throws the signal's reason. Default: none. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * The token that really comes next in the text.
+ * The token that comes next in the text.
  * @experimental
  */
 export interface LensTarget extends NamedToken {
-  /** Its probability: the softmax over all logits. From 0 to 1. */
+  /** Probability of the token, from 0 to 1: the softmax over all logits. */
   readonly probability: number;
   /** Rank of the token; 1 is the most probable token. Among equal logits the token with the lower id comes first. */
   readonly rank: number;
 }
 
 /**
- * What the model would predict if it ended at this stage.
+ * The prediction of the model if it ended at this stage.
  * @experimental
  */
 export interface LensReading {
@@ -55,7 +55,7 @@ export interface LensReading {
   readonly stage: LensStage;
   /** Most probable tokens first. Equally probable tokens are in the order of their ids. */
   readonly top: readonly Candidate[];
-  /** The token that really comes next in the text. Null at the last position. */
+  /** The token that comes next in the text. Null at the last position. */
   readonly next: LensTarget | null;
 }
 
@@ -69,7 +69,7 @@ export interface LensPosition {
   /** Token at this position. The predictions are for the next token. */
   readonly token: NamedToken;
   /**
-   * Readings after the embedding, then after the attention and the MLP of each layer. The last reading is the model's
+   * Readings after the embedding, and after the attention and the MLP of each layer. The last reading is the model's
    * own prediction.
    */
   readonly readings: readonly LensReading[];

@@ -1,4 +1,6 @@
-/** Activation patching: copies an activation from the pass of one text into the pass of another text. */
+/**
+ * Activation patching: copies an activation from the forward pass of one text into the forward pass of another text.
+ */
 import { z } from "zod";
 import { type Context, inferenceContext, withContext } from "../autograd/context.ts";
 import { readTensor, slice, type Tensor } from "../autograd/tensor.ts";
@@ -20,7 +22,7 @@ import { argument, modelHint, readIds } from "./tokens.ts";
 const parts = ["attention", "mlp", "residual"] as const;
 
 /**
- * What `patched` replaces.
+ * Options of `patched`: what it replaces.
  * @experimental
  */
 export interface PatchOptions {
@@ -29,7 +31,9 @@ export interface PatchOptions {
    * forward pass of this text.
    */
   readonly clean: string | ArrayLike<number>;
-  /** Corrupted text, or its token ids: also T tokens. The activation replaces the one in this text's forward pass. */
+  /**
+   * Corrupted text, or its token ids: also T tokens. `patched` replaces an activation in the forward pass of this text.
+   */
   readonly corrupted: string | ArrayLike<number>;
   /** From 0 to nLayer − 1. */
   readonly layer: number;
@@ -43,7 +47,7 @@ export interface PatchOptions {
 }
 
 /**
- * Result of the corrupted text's pass with one activation of the clean text.
+ * Result of the forward pass of the corrupted text, with one activation of the clean text.
  * @experimental
  */
 export interface Patched {
@@ -78,7 +82,7 @@ const rowOf = (x: Tensor, position: number): Tensor => {
   return slice(x, position * width, [width]);
 };
 
-/** The residual stream at a position before a branch, and after it. */
+/** The residual stream at a position, before and after a branch. */
 const readRows = async (
   { backend }: Context,
   { before, after }: StreamStage,
@@ -103,14 +107,15 @@ const lossOf = (logits: ArrayLike<number>, ids: Int32Array, vocabSize: number): 
 };
 
 /**
- * Activation patching (Vig et al. 2020, Meng et al. 2022): computes the corrupted text, but replaces one activation by
- * the clean text's activation at the same place. How the logits change shows what the activation encodes.
+ * Activation patching (Vig et al. 2020, Meng et al. 2022). It computes a forward pass of the corrupted text, but
+ * replaces one activation with the activation of the clean text at the same place. The change of the logits shows what
+ * the activation encodes.
  * @experimental
  * @param lm a model from `loadPretrained` or `languageModel`.
  * @param options two texts with the same number of tokens, and the place.
- * @returns the logits and the loss of the corrupted text. A branch's vector is computed as the difference of the
- * residual stream after the branch and before it, so it is rounded twice. Therefore, if both texts are the same, the
- * logits equal the text's own logits only up to rounding. With the part `residual` they are exactly equal.
+ * @returns the logits and the loss of the corrupted text. A branch's vector is the difference between the residual
+ * stream after the branch and before the branch, so it is rounded twice. If both texts are the same, the result equals
+ * the text's own logits only up to rounding. With the part `residual`, both are exactly equal.
  * @throws DataError for no tokens, or a character that the tokenizer lacks. ShapeError for too many tokens, an invalid
  * id, or texts of different lengths. ConfigError for invalid options, logits that are not finite, or a closed model.
  */

@@ -10,7 +10,7 @@ import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { requireShape, rowsOf } from "./op.ts";
 
-/** Sum of the losses, [1]. A row with a negative target is ignored. */
+/** Returns the sum of the losses, [1]. A row with a negative target is ignored. */
 export const crossEntropy = (context: Context, logits: Tensor, targets: Tensor): Tensor => {
   const { backend, memory, tape } = context;
   const vocabSize = logits.shape.at(-1) ?? 0;

@@ -22,15 +22,15 @@ export const dropoutArguments = (key: RandomKey, site: number) => ({
 /** Kernel arguments for one dropout place. */
 export type Draw = ReturnType<typeof dropoutArguments> & { readonly p: number };
 
-/** The mask at the end of a branch, saved as bits for the gradient. */
+/** The dropout mask at the end of a branch. It is saved as bits for the backward pass. */
 export interface Dropped {
   readonly kept: Tensor;
   readonly p: number;
 }
 
 /**
- * The draw for the next dropout place, with probability `p` in [0, 1) for each element. Null in evaluation or if p is
- * 0.
+ * Returns the random draw for the next dropout place, with probability `p` in [0, 1) for each element. Null in
+ * evaluation, or if p is 0.
  */
 export const drawDropout = ({ dropout }: Context, p: number): Draw | null =>
   dropout === null || p === 0 ? null : { ...dropoutArguments(dropout.key, dropout.nextSite()), p };

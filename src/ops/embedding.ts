@@ -17,11 +17,11 @@ import { endOf, type Segments } from "./segments.ts";
 export interface EmbeddingOptions {
   /** Segments into which T is divided. Default null: each row is a sequence. */
   readonly segments?: Segments | null;
-  /** s, applied only to token vectors. Default 1. */
+  /** s, the factor of token vectors. Position vectors are not multiplied. Default 1. */
   readonly scale?: number | undefined;
 }
 
-/** Embeds ids. If `positions` is null, the result has only token vectors. */
+/** Returns the vectors of token ids. If `positions` is null, no position vectors are added. */
 export const embedding = (
   context: Context,
   ids: Tensor,

@@ -11,7 +11,7 @@ import type { Tensor } from "../autograd/tensor.ts";
 import type { GeluApproximation } from "./gelu.ts";
 import { gatedWidth, rowsOf } from "./op.ts";
 
-/** The last axis of `x` holds gate, then up, of equal length. `approximate` as in `gelu`. */
+/** The last axis of `x` holds gate, then up, of equal length. `approximate` has the same meaning as in `gelu`. */
 export const geglu = (context: Context, x: Tensor, approximate: GeluApproximation): Tensor => {
   const { backend, memory, tape } = context;
   const hidden = gatedWidth("geglu", x);
@@ -21,7 +21,7 @@ export const geglu = (context: Context, x: Tensor, approximate: GeluApproximatio
   backend.run("gegluForward", { x, y, rows, hidden, tanh });
 
   tape?.record(y, [x], [], (dy) => {
-    // Only matrix products read dx, and they round it to this type anyway.
+    // Only matrix products read dx. These products round it to this type anyway.
     const dx = memory.allocate(x.shape, backend.capabilities.activations);
     backend.run("gegluBackward", { x, dy, dx, rows, hidden, tanh });
     tape.accumulate(x, dx);

@@ -12,7 +12,7 @@ import { sizeOf } from "../core/tensors/shape.ts";
 
 export type GeluApproximation = "none" | "tanh";
 
-/** `approximate` as in PyTorch: "none" is the exact form with erf. */
+/** `approximate` has the same meaning as in PyTorch: "none" is the exact form with erf. */
 export const gelu = (context: Context, x: Tensor, approximate: GeluApproximation): Tensor => {
   const { backend, memory, tape } = context;
   const n = sizeOf(x.shape);

@@ -20,30 +20,34 @@ import { type LinearWeights, linear, linearSizes, weightsOf } from "./linear.ts"
 import { requireShape } from "./op.ts";
 
 /**
- * Maximum number of logits that are kept for the backward pass. It is 64 MiB, because computing them again takes longer
- * than reading them. With bfloat16 tiles computing them again is faster, so the limit is 8 MiB.
+ * Maximum number of logits that are kept for the backward pass. The usual limit is 64 MiB, because computing logits
+ * again takes longer than reading them. With bfloat16 tiles, computing them again is faster, so the limit is 8 MiB.
  */
 const keptLogits = ({ tiles }: Capabilities): number => (tiles === "bfloat16" ? 2 ** 21 : 2 ** 24);
-/** If there are more logits than this limit: number of logits that are in memory at one time. They stay in a cache … */
-const logitsAtATime = 2 ** 20;
 /**
- * … but logits are computed for at least this many tokens of the vocabulary at a time, so that x is not read too often.
+ * If there are more logits than the limit, this number of logits is in memory at one time. So few logits fit into a
+ * cache.
  */
+const logitsAtATime = 2 ** 20;
+/** Logits are computed for at least this many tokens of the vocabulary at a time, so that x is not read too often. */
 const leastColumns = 512;
 
-/** Number of tokens of the vocabulary whose logits are in memory at one time, for `rows` rows. */
+/** For `rows` rows, the number of vocabulary tokens that have logits in memory at one time. */
 const columnsAtATime = (capabilities: Capabilities, rows: number, vocabSize: number): number => {
   if (rows * vocabSize <= keptLogits(capabilities)) return vocabSize;
   const columns = Math.max(leastColumns, Math.floor(logitsAtATime / rows));
-  // Ranges of nearly equal size. The size is a multiple of the block sizes of all kernels.
+  // Divides the vocabulary into ranges of nearly equal size. The size is a multiple of the block sizes of all kernels.
   return Math.ceil(vocabSize / Math.ceil(vocabSize / columns) / 64) * 64;
 };
 
-/** Maximum number of values of a quantized weight that are converted at a time. A head has many times this number. */
+/**
+ * Maximum number of values of a quantized weight that are converted at a time. The weight of a head is many times
+ * larger.
+ */
 const widenedAtATime = 2 ** 22;
 
 /**
- * Number of rows of a quantized weight to use at a time. It is about `asked` or less, and a multiple of the rows of a
+ * Number of rows of a quantized weight to use at a time. It is at most about `asked`, and a multiple of the rows of a
  * panel.
  */
 const columnsOfBlocks = (context: Context, weight: Tensor, asked: number): number => {
@@ -63,7 +67,7 @@ const rangesOf = (vocabSize: number, columns: number): readonly Range[] =>
     columns: Math.min(columns, vocabSize - i * columns),
   }));
 
-/** The rows of W, or the elements of b, that belong to a range. */
+/** The rows of W, or the elements of b, for a range of the vocabulary. */
 const partOf = <T extends Tensor | null>(whole: T, { first, columns }: Range): T => {
   if (whole === null) return whole;
   const [, ...rest] = whole.shape;
@@ -72,8 +76,8 @@ const partOf = <T extends Tensor | null>(whole: T, { first, columns }: Range): T
 };
 
 /**
- * Sum of the losses, [1], in nats. A row with a negative target is ignored.
- * @param columns number of tokens of the vocabulary whose logits are in memory at one time. Default: chosen by size.
+ * Returns the sum of the losses, [1], in nats. A row with a negative target is ignored.
+ * @param columns number of vocabulary tokens that have logits in memory at one time. The default depends on the sizes.
  */
 export const linearCrossEntropy = (
   context: Context,

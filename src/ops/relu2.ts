@@ -17,7 +17,7 @@ export const relu2 = (context: Context, x: Tensor): Tensor => {
   backend.run("relu2Forward", { x, y, n });
 
   tape?.record(y, [x], [], (dy) => {
-    // Only matrix products read dx, and they round it to this type anyway.
+    // Only matrix products read dx. These products round it to this type anyway.
     const dx = memory.allocate(x.shape, backend.capabilities.activations);
     backend.run("relu2Backward", { x, dy, dx, n });
     tape.accumulate(x, dx);

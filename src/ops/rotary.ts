@@ -31,9 +31,9 @@ export interface RotaryTable {
 
 /** RMS norms of the heads of q and k before they are rotated. */
 export interface RotaryNorms {
-  /** Weight for q: [D] if all heads use it, or [H·D] if one norm covers all heads. */
+  /** Weight for q: [D] if all heads share it, or [H·D] if one norm covers all heads. */
   readonly query: Tensor;
-  /** Weight for k: [D], or [Hk·D]. */
+  /** Weight for k: [D] if all heads share it, or [Hk·D] if one norm covers all heads. */
   readonly key: Tensor;
   /** Whether one mean covers a single head, or all heads. */
   readonly width: "head" | "all";
@@ -41,15 +41,15 @@ export interface RotaryNorms {
   readonly eps: number;
 }
 
-/** How a model's wavelengths are stretched, so that it works on texts that are longer than in its first training. */
+/** How a model's wavelengths are stretched for texts that are longer than in the first training. */
 export type RotaryScaling =
   | { readonly kind: "none" }
   /** Stretches all wavelengths by `factor` (Chen et al. 2023). */
   | { readonly kind: "linear"; readonly factor: number }
   /**
-   * As in Llama 3.1. Wavelengths longer than `originalContext` / `lowFrequency` are stretched by `factor`. Wavelengths
-   * shorter than `originalContext` / `highFrequency` are not stretched. In between, the stretching grows with the
-   * wavelength.
+   * Stretches wavelengths as in Llama 3.1. Wavelengths longer than `originalContext` / `lowFrequency` are stretched by
+   * `factor`. Wavelengths shorter than `originalContext` / `highFrequency` are not stretched. Between these limits,
+   * longer wavelengths are stretched more.
    */
   | {
       readonly kind: "llama3";
@@ -59,7 +59,7 @@ export type RotaryScaling =
       readonly originalContext: number;
     };
 
-/** Radians per position, after scaling. */
+/** Rotation angles in radians per position, after scaling. */
 const scaled = (frequency: number, scaling: RotaryScaling): number => {
   switch (scaling.kind) {
     case "none":
@@ -106,7 +106,7 @@ export const rotaryAngles = (
   return { cos, sin };
 };
 
-/** Checks the positions of the rows. Positions are 0 to T − 1 in each row of the batch, or segments define them. */
+/** Checks the positions of the rows. Positions are 0 to T − 1 in each row of the batch, unless segments define them. */
 const checkPlaces = (qkv: Tensor, segments: Segments | null, rows: number): { time: number; end: number } => {
   if (segments === null) {
     const time = qkv.shape.at(-2) ?? 0;
@@ -172,7 +172,7 @@ export const rotary = (
     x: qkv,
     gammaQ: norms?.query ?? null,
     gammaK: norms?.key ?? null,
-    // If no channels are rotated, the kernel does not read the tables, so any tensor can take their place.
+    // If no channels are rotated, the kernel does not read the tables, so any tensor can be passed instead.
     cos: table?.cos ?? qkv,
     sin: table?.sin ?? qkv,
     places: segments?.places ?? null,
@@ -195,7 +195,7 @@ export const rotary = (
     return y;
   }
   tape.record(y, norms === null ? [qkv] : [qkv, norms.query, norms.key], [rstd], (dy) => {
-    // Only matrix products read dx, and they round it to this type anyway.
+    // Only matrix products read dx. These products round it to this type anyway.
     const dx = memory.allocate(qkv.shape, backend.capabilities.activations);
     const dGammaQ = norms === null ? null : tape.accumulator(norms.query);
     const dGammaK = norms === null ? null : tape.accumulator(norms.key);

@@ -19,7 +19,7 @@ export const swiglu = (context: Context, x: Tensor): Tensor => {
   backend.run("swigluForward", { x, y, rows, hidden });
 
   tape?.record(y, [x], [], (dy) => {
-    // Only matrix products read dx, and they round it to this type anyway.
+    // Only matrix products read dx. These products round it to this type anyway.
     const dx = memory.allocate(x.shape, backend.capabilities.activations);
     backend.run("swigluBackward", { x, dy, dx, rows, hidden });
     tape.accumulate(x, dx);

@@ -10,9 +10,9 @@ const moments = (weightDecay: number) => ({
 });
 
 /**
- * Adam's defaults are the defaults of PyTorch. `adam`: Kingma & Ba 2014; weight decay is an L2 term of the gradient.
- * `adamw`: Loshchilov & Hutter 2017; weight decay is separate from the gradient. `muon`: Jordan et al. 2024 for the
- * matrices inside blocks, AdamW for the other parameters.
+ * Adam's defaults are the defaults of PyTorch. `adam` is Kingma & Ba 2014: weight decay is an L2 term of the gradient.
+ * `adamw` is Loshchilov & Hutter 2017: weight decay is separate from the gradient. `muon` is Jordan et al. 2024 for the
+ * matrices inside blocks, and AdamW for all other parameters.
  */
 export const optimizerConfigSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("adam"), ...moments(0) }),
@@ -82,7 +82,7 @@ export interface MuonConfig {
 /** An update rule with its constants. */
 export type OptimizerConfig = AdamConfig | AdamWConfig | MuonConfig;
 
-/** The learning rate after the warm-up, as a function of the step. */
+/** The schedule: the learning rate after the warm-up, as a function of the step. */
 export const scheduleConfigSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("constant") }),
   z.strictObject({
@@ -116,15 +116,17 @@ export interface LinearSchedule {
 /** The learning rate after the warm-up. */
 export type ScheduleConfig = ConstantSchedule | CosineSchedule | LinearSchedule;
 
-/** Schedules of the learning rate for a run that gets more steps than planned. */
+/** Schedules of the learning rate after a run has been extended. */
 export const extendKinds = ["stretch", "restart", "constant"] as const;
 /** Learning rate of the steps that a run is extended by. `stretch`, `restart` or `constant`. */
 export type ExtendKind = (typeof extendKinds)[number];
 
-/** Maximum number of extensions. The run's configuration keeps all of them. */
+/** Maximum number of extensions. The run's configuration contains all extensions of the run. */
 export const mostExtensions = 100;
 
-/** An extension of a run: after `after` steps, the total number of steps was changed. Before, it was `planned`. */
+/**
+ * An extension of a run: after `after` steps, the total number of steps was changed. The earlier total was `planned`.
+ */
 export const extensionSchema = z.strictObject({
   after: z.int().min(0).describe("number of updates done when the run was extended"),
   planned: z.int().positive().describe("number of updates planned before the extension"),
