@@ -28,7 +28,7 @@ const huggingFaceSchema = z.strictObject({ kind: z.literal("hugging-face") });
 
 const kinds = z.discriminatedUnion("kind", [charSchema, bpeSchema, sentencePieceSchema, huggingFaceSchema]);
 
-/** Tokenizer of a run whose configuration does not name one. */
+/** The tokenizer of a run, if the configuration does not name another. */
 export const defaultTokenizer: TokenizerConfig = { kind: "char" };
 
 /** Configuration of a run's tokenizer. */
@@ -62,7 +62,7 @@ export interface SentencePieceTokenizerConfig {
   /** Kind of tokens. `sentencepiece`. */
   readonly kind: "sentencepiece";
 }
-/** The tokenizer of the weights that training starts from, of a kind that Foretoken cannot train. */
+/** The tokenizer of the weights that training starts from. It is of a kind that Foretoken cannot train. */
 export interface HuggingFaceTokenizerConfig {
   /** Kind of tokens. `hugging-face`. */
   readonly kind: "hugging-face";
