@@ -67,7 +67,7 @@ export const documentsBuilder = (where: string): DocumentsBuilder => {
       const needed = length + added.length;
       if (needed > mostTokens) {
         const must = `all documents together must have at most ${mostTokens} tokens`;
-        throw new DataError({ where, must, got: "more", hint: "a part of them" });
+        throw new DataError({ where, must, got: "more", hint: "a part of the documents" });
       }
       if (needed > ids.length) {
         const room = Math.max(needed, Math.min(mostTokens, 2 * ids.length));

@@ -86,7 +86,7 @@ const checkSupported = (value: Readonly<Record<string, unknown>>, where: string)
   if (key === undefined) return;
   const list = own(value, key);
   if (Array.isArray(list) && list.length === 0) return;
-  refuse(where, "a document must be only text, without tools", `a key ${show(key)}`, "a line without it");
+  refuse(where, "a document must be only text, without tools", `a key ${show(key)}`, "a line without this key");
 };
 
 /** @throws DataError also for half of a surrogate pair. JSON can contain such a half as `\ud800`, but UTF-8 cannot. */

@@ -230,9 +230,9 @@ export const sizeOfRows = ({ row, pieces }: DocumentRows, from: number, to: numb
 const emptyPass: Batch = { x: new Int32Array(0), y: new Int32Array(0), rows: 0, time: 0, segments: [] };
 
 /**
- * Divides rows [from, to) into exactly `passes` forward passes. Each pass contains whole rows, in order. The maximum
- * length of a pass is its share of the length of full rows. Each pass gets all rows that fit, so the last passes may be
- * empty.
+ * Divides rows [from, to) into exactly `passes` forward passes. Each pass contains whole rows, in order.
+ * A pass has at most ⌈(to − from) / passes⌉ · contextLength tokens. Each pass gets all rows that fit, so the last passes
+ * may be empty.
  * @param range range of passes to make. Default: all.
  */
 export function* passesOfRows(

@@ -21,7 +21,7 @@ export interface TextFromDisk {
 /** Converts a system error to an error about the file at `path`. */
 const fileError = (path: string, error: unknown, names: readonly string[] = []): DataError => {
   const code = systemErrorCode(error) ?? "";
-  const hint = alternatives([...names, "a path to a text file or to a folder of them"]);
+  const hint = alternatives([...names, "a path to a text file or to a folder of text files"]);
   if (code === "ENOENT" || code === "ENOTDIR") {
     return new DataError({ where: path, must: "the file must exist", got: "nothing there", hint, cause: error });
   }
@@ -56,7 +56,7 @@ const readBytes = async (path: string): Promise<Uint8Array> => {
     where: path,
     must: "the file must not change while it is read",
     got: "a changed size or time",
-    hint: "again when no program writes to it",
+    hint: "again when no program writes to the file",
   });
 };
 

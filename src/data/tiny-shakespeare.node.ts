@@ -105,7 +105,7 @@ export const findTinyShakespeare = async ({ env, fetch }: Surroundings): Promise
         where: path,
         must: `the file in FORETOKEN_CORPORA must be Tiny Shakespeare, sha256 ${sha256}`,
         got: bytes instanceof UnreadableFileError ? bytes.got : "another text",
-        hint: "removing it, or --data with its path to train on that file",
+        hint: "removing this file, or --data with the path of this file to train on it",
       });
     }
   }

@@ -124,7 +124,7 @@ export const decodeText = (bytes: Uint8Array, where: string): string => {
       where,
       must: `a text must be at most ${maxTextBytes} bytes`,
       got: `${bytes.length} bytes`,
-      hint: "a part of it",
+      hint: "a part of the text",
     });
   }
   const utf16 = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);

@@ -84,7 +84,7 @@ export const windowSchema = z.strictObject({
     .gt(1)
     .optional()
     .describe(
-      "base of the wavelengths in layers with a window; these wavelengths are never stretched; default: the wavelengths of the other layers",
+      "base of the wavelengths in layers with a window; these wavelengths are never stretched; default: the wavelengths of layers without a window",
     ),
 });
 
@@ -100,7 +100,7 @@ export const normSchema = z.discriminatedUnion("kind", [
 ]);
 
 const geluForms = ["none", "tanh"] as const;
-const geluForm = "form of GELU: none is the exact form, with erf; tanh is the tanh approximation";
+const geluForm = "form of GELU: none means the exact form with erf, tanh means the tanh approximation";
 
 const hiddenWidth = () => positiveInteger(2 ** 18).describe("hidden width");
 const hiddenRatio = () => positiveInteger(256).default(4).describe("hidden width divided by nEmbd");
@@ -184,7 +184,7 @@ export interface WindowConfig {
   readonly fullEvery?: number | undefined;
   /**
    * Base of the wavelengths in layers with a window; these wavelengths are never stretched; default: the wavelengths of
-   * the other layers. Number above 1.
+   * layers without a window. Number above 1.
    */
   readonly theta?: number | undefined;
 }
@@ -207,7 +207,8 @@ export interface GeluMlpConfig {
   /** Feed-forward branch; a model with relu2 cannot be saved. `gelu`, `swiglu`, `geglu` or `relu2`. */
   readonly kind: "gelu";
   /**
-   * Form of GELU: none is the exact form, with erf; tanh is the tanh approximation. `none` or `tanh`. Default `none`.
+   * Form of GELU: none means the exact form with erf, tanh means the tanh approximation. `none` or `tanh`. Default
+   * `none`.
    */
   readonly approximate: "none" | "tanh";
   /** Hidden width divided by nEmbd. Whole number from 1 to 256. Default 4. */
@@ -227,7 +228,8 @@ export interface GegluMlpConfig {
   /** Hidden width. Whole number from 1 to 262,144. No default. */
   readonly hidden: number;
   /**
-   * Form of GELU: none is the exact form, with erf; tanh is the tanh approximation. `none` or `tanh`. Default `tanh`.
+   * Form of GELU: none means the exact form with erf, tanh means the tanh approximation. `none` or `tanh`. Default
+   * `tanh`.
    */
   readonly approximate: "none" | "tanh";
 }

@@ -140,7 +140,7 @@ const modelOver = (
   const parameters = declareTransformer(
     ({ name }) => {
       const tensor = arena.tensors.get(name);
-      if (tensor === undefined) throw new Error(`parameter ${name} was not laid out`);
+      if (tensor === undefined) throw new Error(`the layout has no parameter ${name}`);
       return tensor;
     },
     config,
@@ -262,7 +262,7 @@ export const checkAllHeads = (where: string, { parameters }: Model): void => {
   if (parameters.blocks.every(({ attention }) => attention.headsOff === undefined)) return;
   throw new ConfigError({
     where,
-    must: "the model must have all of its heads, because a checkpoint cannot store which ones are switched off",
+    must: "the model must have all of its heads, because a checkpoint cannot store which heads are switched off",
     got: "a model from withoutHeads",
     hint: "the model that was passed to withoutHeads",
   });

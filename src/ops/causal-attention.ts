@@ -258,7 +258,7 @@ const checkSegments = (where: string, { rows }: Segments, batch: number, time: n
   if (batch === 1 && rows === time) return;
   throw new ShapeError({
     where,
-    must: `segments must fill the time axis of one row: ${rows} positions`,
+    must: `the input must be one row of ${rows} positions, the length of all segments together`,
     got: `${batch} rows of ${time}`,
   });
 };
@@ -295,7 +295,7 @@ export const causalAttention = (
     if (later !== undefined || segments.pages !== null) {
       throw new ShapeError({
         where: "causalAttention",
-        must: "segments must begin in this pass; earlier tokens need cachedCausalAttention",
+        must: "segments must have no earlier tokens, because only cachedCausalAttention reads a cache",
         got: later === undefined ? "segments with pages" : `a start of ${later.start}`,
       });
     }

@@ -46,7 +46,7 @@ export const embedding = (
     throw new ShapeError({
       where: "embedding",
       must: `each of ${rows} rows must have a position within the context of ${positionRows}`,
-      got: segments === null ? `0 to ${end - 1}` : `${segments.rows} in segments up to ${end - 1}`,
+      got: segments === null ? `0 to ${end - 1}` : `segments with ${segments.rows} rows and positions up to ${end - 1}`,
     });
   }
   const sizes = { rows, time: segments === null ? time : 1, channels, vocabSize, start: 0, positionRows };

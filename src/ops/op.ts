@@ -30,7 +30,7 @@ export const gatedWidth = (where: string, { shape }: Tensor): number => {
   if (width === 0 || width % 2 !== 0) {
     throw new ShapeError({
       where,
-      must: "the last axis must hold gate and up, so its length must be even and not 0",
+      must: "the last axis must contain gate and up, so its length must be even and not 0",
       got: formatShape(shape),
     });
   }

@@ -247,7 +247,7 @@ const keyOf = (runs: readonly Drawn[]): readonly string[] => {
       ? ["Thin lines are single steps."]
       : []),
     ...(some(({ curves }) => curves.evals.x.length > 0)
-      ? ["Marks are evaluations; the filled one is the lowest."]
+      ? ["Marks are evaluations; the filled mark is the lowest evaluation."]
       : []),
     ...(some(({ curves }) => curves.leftOut.length > 0) ? ["Crosses are skipped steps."] : []),
   ];

@@ -17,7 +17,7 @@ export interface CharTokenizer extends Tokenizer {
   readonly characters: readonly string[];
 }
 
-const withoutThem = "text without it, or a model whose training text contains it";
+const withoutThem = "text without this character, or a model with this character in its training text";
 
 /** Groups of characters that keyboards and typesetters often exchange. */
 const alikes = ["'\u2019\u2018\u02bc`", '"\u201c\u201d\u201e', "-\u2010\u2011\u2013\u2014\u2212", " \u00a0\u202f"];

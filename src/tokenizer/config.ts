@@ -14,12 +14,12 @@ const bpeSchema = z.strictObject({
   pattern: z
     .enum(splitPatterns)
     .default("gpt2")
-    .describe("rules that split a text into pieces; no token spans two pieces; gpt4 is cl100k"),
+    .describe("rules that split a text into pieces; a token never spans two pieces; gpt4 is also called cl100k"),
   specialTokens: z
     .array(z.string().min(1).max(200))
     .max(1000)
     .default(() => [])
-    .describe("names of special tokens, such as <|endoftext|>; encoding a text never gives these tokens"),
+    .describe("names of special tokens, such as <|endoftext|>; an encoded text never contains these tokens"),
 });
 
 const sentencePieceSchema = z.strictObject({ kind: z.literal("sentencepiece") });

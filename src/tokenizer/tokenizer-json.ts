@@ -108,7 +108,7 @@ const charactersOf = (vocab: Readonly<Record<string, unknown>>, where: string): 
     }
     if (id >= entries.length) bad(`ids in model.vocab must be 0 to ${entries.length - 1}, one each`);
     if (characters[id] !== undefined)
-      bad(`ids in model.vocab must be distinct; ${show(characters[id])} has this id too`);
+      bad(`ids in model.vocab must be distinct; ${show(characters[id])} has the same id`);
     characters[id] = character;
   }
   if (entries.length === 0) throw new CheckpointError({ where, must: "model.vocab must not be empty" });

@@ -97,7 +97,7 @@ export const readText = (
     const { characters = [] } = error.details;
     if (characters.length === 0) throw error;
     if (unknown !== "skip") {
-      throw new DataError({ ...error.details, hint: `${hint}, or a model whose training text contains it` });
+      throw new DataError({ ...error.details, hint: `${hint}, or a model with this character in its training text` });
     }
     const { known, count } = without(text, new Set(characters));
     return { text: known, ids: tokenizer.encode(known, where), skipped: { count, characters } };

@@ -14,10 +14,7 @@ import { handOutOf } from "./train.ts";
 
 /** A model to load, with the arguments of `loadPretrained`. */
 export interface LoadRequest {
-  /**
-   * Complete address of the model. A worker may have another base address than its page, so a relative address would be
-   * ambiguous.
-   */
+  /** Complete address of the model. The base address of a worker may differ from the base address of its page. */
   readonly checkpoint: string | CheckpointFiles;
   /** Name of the backend. Default "wasm". */
   readonly backend?: BackendChoice | undefined;

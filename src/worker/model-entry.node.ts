@@ -20,7 +20,7 @@ export interface LoadRequest {
   readonly dtype?: DTypeChoice | undefined;
   /**
    * Whether the model computes exactly as in training. Such a model can be trained and saved. Its losses have the same
-   * bits as in the run, if dtype and training windows (`contextLength` of `evaluate`) are those of the run. The weights
+   * bits as in the run, if the dtype and the training windows (`contextLength` of `evaluate`) are the same. The weights
    * are stored in float32. For bfloat16 products, there is a copy in bfloat16, so the model needs three times the
    * memory. Float32 products use tiles if the CPU has tiles, which is faster for many rows and slower for one row. A
    * run that trains adapters with dtype bfloat16 has matrices only in bfloat16. For the losses of such a run, use

@@ -229,7 +229,7 @@ const storageError = (where: string, owner: StorageOwner): ShapeError | ConfigEr
     : new ShapeError({
         where,
         must: `the storage must be live and belong to the ${owner.name} backend`,
-        got: "a freed storage, or one of another backend",
+        got: "a freed storage, or a storage of another backend",
       });
 
 const checkView = (

@@ -30,7 +30,7 @@ export const byName = (layout: ArenaLayout): ReadonlyMap<string, Placed> =>
 export const placeOf = (parameters: ReadonlyMap<string, Placed>, { ours, part, absent }: TensorMapping) => {
   const parameter = parameters.get(ours);
   if (parameter === undefined) {
-    if (absent === undefined) throw new Error(`${ours} was not laid out`);
+    if (absent === undefined) throw new Error(`the layout has no parameter ${ours}`);
     return undefined;
   }
   const [all = 1, ...others] = parameter.shape;

@@ -262,7 +262,7 @@ export const placeTensors = async (
     for await (const [values, first] of piecesOf(tensor, readRows, isTransposed, where)) {
       if (target === undefined) {
         if (values.some((value) => value !== 0)) {
-          const must = `${tensor.name} must be zero: config.json says there is no such bias`;
+          const must = `${tensor.name} must be zero, because config.json says that the model has no such bias`;
           throw new CheckpointError({ where, must });
         }
         tellRead(values.length);

@@ -86,7 +86,7 @@ export const createAdapter = (
   const arena = createArena(backend, layout, real);
   const tensorOf = ({ name }: { readonly name: string }): Tensor => {
     const tensor = arena.tensors.get(name);
-    if (tensor === undefined) throw new Error(`matrix ${name} was not laid out`);
+    if (tensor === undefined) throw new Error(`the layout has no matrix ${name}`);
     return tensor;
   };
   // A layer needs B̃ if it has several matrices B, or if some outputs belong to no matrix B.

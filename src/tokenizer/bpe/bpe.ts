@@ -44,7 +44,7 @@ const checkNamed = (tokens: readonly string[], named: readonly SpecialToken[], w
       bad("ids of special and added tokens must be whole numbers that follow the vocabulary's ids");
     }
     if (typeof name !== "string" || name === "") bad("special and added tokens must have names");
-    if (names.has(id)) bad(`every token must have its own id; ${show(names.get(id))} has this id too`);
+    if (names.has(id)) bad(`every token must have its own id; ${show(names.get(id))} has the same id`);
     if (id < tokens.length && tokens[id] !== name && tokens[id] !== "")
       bad(`token ${id} of the vocabulary is ${show(tokens[id])}`);
     names.set(id, name);

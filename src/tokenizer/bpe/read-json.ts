@@ -71,7 +71,7 @@ export const tokensOf = (vocab: unknown, where: string): readonly string[] => {
   const tokens = new Array<string>(size).fill("");
   for (const [token, id] of entries) {
     const at = id as number;
-    if (tokens[at] !== "") fail(where, `ids in model.vocab must be distinct; ${show(tokens[at])} has this id too`, id);
+    if (tokens[at] !== "") fail(where, `ids in model.vocab must be distinct; ${show(tokens[at])} has the same id`, id);
     tokens[at] = token;
   }
   return tokens;

@@ -83,7 +83,7 @@ export const compiledBackend = (
     if (outcome === outOfMemory) throw noScratch("a kernel");
     throw new ShapeError({
       where: "replay",
-      must: `the calls must be of this ${name} backend, and their buffers live and long enough`,
+      must: `the calls must belong to this ${name} backend, and all buffers must be live and long enough`,
     });
   };
 

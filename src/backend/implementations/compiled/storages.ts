@@ -38,7 +38,7 @@ export interface CompiledStorages {
  * Foretoken.
  */
 export const refusedByEngine = (name: string, where: string): Error =>
-  new Error(`${where}: the compiled ${name} backend refused a checked call`);
+  new Error(`${where}: the compiled ${name} backend refused a call that had passed all checks`);
 
 /** Creates an empty set of storages for a backend with this name and activation type. */
 export const compiledStorages = (

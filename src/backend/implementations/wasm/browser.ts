@@ -58,7 +58,7 @@ const checkIsolated = (threads: number): void => {
   throw new UnsupportedKernelError({
     where: "wasm backend",
     must: "the page must be cross-origin isolated, because threads share memory",
-    got: "a page that is not",
+    got: "a page without this isolation",
     hint: "serving it with the headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp, or { threads: 1 }",
   });
 };

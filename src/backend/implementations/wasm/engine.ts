@@ -146,7 +146,7 @@ const wasmEngine = (
   // Shared memory is never detached, so this view stays valid.
   const packet = new Float64Array(memory.buffer, exports.packet() >>> 0, packetLayout(limits).length);
   const guarded = (work: () => number): number => {
-    if (broken) throw new Error("wasm backend: a kernel failed earlier, so its memory cannot be trusted");
+    if (broken) throw new Error("wasm backend: a kernel failed earlier, so the memory of the backend may be damaged");
     try {
       const outcome = work();
       if (exports.failed() === 0) return outcome;

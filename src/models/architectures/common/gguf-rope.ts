@@ -54,7 +54,7 @@ const scalingOfFactors = (
   }
   throw new CheckpointError({
     where: `${where}: ${frequencyFactors}`,
-    must: "must hold the factors of Llama 3's scaling",
+    must: "must contain the factors of Llama 3's scaling",
     got: show(Array.from(factors.subarray(0, 100))),
   });
 };

@@ -35,7 +35,7 @@ export const olmo2: Architecture = {
     name: "olmo2",
     windows: { fullEvery: 4 },
     lacks: ({ nEmbd, nHead, headDim = nEmbd / nHead, bias, tieEmbeddings }) => {
-      const here = "for a GGUF file: llama.cpp supports no other olmo2";
+      const here = "for a GGUF file, because llama.cpp supports no other olmo2 model";
       if (headDim !== nEmbd / nHead)
         return { field: "headDim", must: `must be nEmbd / nHead ${here}`, got: `${headDim}` };
       if (bias.projection) return { field: "bias.projection", must: `must be false ${here}`, got: "true" };
