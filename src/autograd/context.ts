@@ -42,8 +42,8 @@ export interface Context {
   /** Returns the rounded copy of a weight. Matrix products read this copy. If null, products read the weight itself. */
   readonly rounded: Rounded | null;
   /**
-   * Whether a model's blocks keep only their inputs and are computed again in the backward pass. This saves memory and
-   * gives the same bits. It costs about the time of one more forward pass. Default: false.
+   * Whether a model's blocks keep only their inputs and are computed again in the backward pass. Recomputation saves
+   * memory and does not change the bits. Recomputation costs about the time of one more forward pass. Default: false.
    */
   readonly recomputes?: boolean;
   /**
@@ -130,9 +130,9 @@ export const withContext = async <C extends Context, T>(
 };
 
 /**
- * Runs the backward pass from `total`. It adds the gradient of scale · `total` to the gradient of every weight that the
- * context's tape watches. The call consumes the tape, so it works only once per context. It also frees `total`, so read
- * the value of `total` before this call.
+ * Runs the backward pass from `total`. The gradient of scale · `total` is added to the gradient of every weight that
+ * the context's tape watches. The call consumes the tape, so it works only once per context. The call also frees
+ * `total`, so read the value of `total` before this call.
  * @experimental
  * @param total a sum, [1], for example from `crossEntropyLoss`.
  * @param scale factor on every gradient; 1 / predictions turns the gradient of a sum into the gradient of a mean.

@@ -35,7 +35,7 @@ export interface GradientCheck {
   readonly worst: GradientError;
 }
 
-/** Error divided by the tolerance. It is infinite if any of the numbers is NaN. */
+/** Error divided by the tolerance. The result is infinite if any of the numbers is NaN. */
 export const errorRatio = ({ analytic, numeric, tolerance }: GradientError): number => {
   const ratio = Math.abs(analytic - numeric) / tolerance;
   return Number.isNaN(ratio) ? Number.POSITIVE_INFINITY : ratio;

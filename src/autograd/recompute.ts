@@ -26,8 +26,8 @@ const repeating = (source: DropoutSource, sites: readonly number[]): DropoutSour
 
 /**
  * Computes `work(x)` but keeps only x. When the backward pass needs the temporaries of `work(x)`, it computes `work(x)`
- * again. This takes about the time of one more forward pass. It saves memory, because only one part of a model keeps
- * its activations at a time. Recomputation does not change the bits of outputs and gradients. (Chen et al. 2016,
+ * again. Recomputation takes about the time of one more forward pass. It saves memory, because only one part of a model
+ * keeps its activations at a time. Recomputation does not change the bits of outputs and gradients. (Chen et al. 2016,
  * "Training Deep Nets with Sublinear Memory Cost"; as torch.utils.checkpoint.)
  * @param x a temporary of the context.
  * @param work a function of x and of weights that always computes the same values. A repeated call gets the same

@@ -16,7 +16,8 @@ export interface Tape {
    * is in the set `blank`, the values of `gradient` are undefined. The first addition overwrites these values and
    * removes the leaf from the set.
    * @param onComplete called in the backward pass after the last addition, if the tape knows which addition is the
-   * last. It is not called for leaves of work that `recordAgain` records, or of earlier parts of the backward pass.
+   * last. `onComplete` is not called for leaves of work that `recordAgain` records, or of earlier parts of the backward
+   * pass.
    */
   watch(leaf: Tensor, gradient: Tensor, blank?: Set<Tensor>, onComplete?: () => void): void;
   /**

@@ -92,7 +92,7 @@ export const readScalar = async (backend: Backend, tensor: Tensor): Promise<numb
  * @experimental
  */
 export interface Memory {
-  /** Allocates a tensor with one reference. Its contents are undefined. Its default element type is the real type. */
+  /** Allocates a tensor with one reference. The contents are undefined. The default element type is the real type. */
   allocate(shape: Shape, dtype?: DType): Tensor;
   /** Copies host data into a new tensor. */
   upload(data: HostArray, shape: Shape): Tensor;

@@ -58,8 +58,8 @@ export interface Capabilities {
   /** Element types of real-valued storages that kernels accept. */
   readonly real: readonly RealDType[];
   /**
-   * Element type of activations and their gradients, for kernels that accept both types. It is bfloat16 if products
-   * multiply bfloat16 directly, otherwise the real type.
+   * Element type of activations and their gradients, for kernels that accept both types. The type is bfloat16 if
+   * products multiply bfloat16 directly, otherwise the real type.
    */
   readonly activations: RealDType | "bfloat16";
   /**
@@ -82,7 +82,7 @@ export interface Backend {
   readonly name: BackendName;
   /** Properties of the backend. */
   readonly capabilities: Capabilities;
-  /** Allocates a storage of `length` elements. Its contents are undefined. Compiled backends align it to 64 bytes. */
+  /** Allocates a storage of `length` elements. The contents are undefined. Compiled backends align it to 64 bytes. */
   alloc(dtype: DType, length: number): Storage;
   /** Frees the storage, so that later storages can use its memory. Using a freed storage throws. */
   free(storage: Storage): void;
@@ -110,7 +110,7 @@ export interface Backend {
    */
   record?(work: () => void): RecordedCalls;
   /**
-   * Runs recorded calls. It checks only that the buffers of the calls are live and long enough.
+   * Runs recorded calls. The call checks only that the buffers of the calls are live and long enough.
    * @throws ShapeError for calls of another backend, or a buffer that is freed or too short
    */
   replay?(calls: RecordedCalls): void;
@@ -128,8 +128,8 @@ export interface Backend {
   /** Number of bytes in live storages, for leak tests and reports. */
   bytesInUse(): number;
   /**
-   * Number of bytes that the backend has taken from the system for storages. It includes freed memory that is kept for
-   * later use. If absent, the number is the same as `bytesInUse`.
+   * Number of bytes that the backend has taken from the system for storages. The number includes freed memory that is
+   * kept for later use. If absent, the number is the same as `bytesInUse`.
    */
   bytesHeld?(): number;
   /** Whether the backend was closed. Closing frees all storages. Freeing a storage afterwards throws. */

@@ -178,8 +178,8 @@ export interface BackendOptions {
 }
 
 /**
- * Opens a backend like `openBackend`, but prints no advice. It is for callers that print the advice themselves or
- * compute very little.
+ * Opens a backend like `openBackend`, but prints no advice. Use this function if the caller prints the advice itself or
+ * computes very little.
  */
 export const openBackend = async (choice: BackendChoice, options: BackendOptions = {}): Promise<Backend> => {
   checkKeys("openBackend", options, ["threads", "dtype", "instructionSet", "manyRows"]);

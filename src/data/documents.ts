@@ -96,7 +96,7 @@ export interface DocumentsSplit {
   readonly val: readonly LocatedDocument[];
 }
 
-/** Seed of the random split. It is a constant, so that the split depends only on the documents. */
+/** Seed of the random split. The seed is a constant, so that the split depends only on the documents. */
 const drawSeed = 0;
 
 /**
@@ -155,7 +155,7 @@ export const shuffled = (count: number, integer: (bound: number) => number): Int
   return order;
 };
 
-/** The text on which a tokenizer is trained. It is needed for documents without a given tokenizer. */
+/** The text on which a tokenizer is trained. This text is needed if documents have no given tokenizer. */
 export const textOfDocuments = (documents: readonly LocatedDocument[]): string =>
   documents
     .map(({ source }) =>

@@ -37,7 +37,7 @@ export interface GivenShareGpt {
   }[];
 }
 
-/** A question and its answer. They are a conversation of two messages. */
+/** A conversation of two messages: a question and its answer. */
 export interface GivenPair {
   /** The user's message. */
   readonly prompt: string;

@@ -18,7 +18,7 @@ export type RowKind = (typeof rowKinds)[number];
 export interface Pieces {
   readonly from: Int32Array;
   readonly lengths: Int32Array;
-  /** For each piece, the number of targets that the loss counts. It is at least one. */
+  /** For each piece, the number of targets that the loss counts. This number is at least one. */
   readonly targets: Int32Array;
   /** Number of documents that are longer than the context. */
   readonly cut: number;
@@ -148,7 +148,7 @@ export interface DocumentRows {
   readonly pieces: Pieces;
   /** Number of rows of the first epoch. Later epochs have about the same number of rows. */
   readonly perEpoch: number;
-  /** The pieces of row `number`. They depend only on the seed and on `number`. */
+  /** The pieces of row `number`. The pieces depend only on the seed and on `number`. */
   row(number: number): Int32Array;
 }
 
@@ -226,7 +226,7 @@ export const sizeOfRows = ({ row, pieces }: DocumentRows, from: number, to: numb
   return { tokens, targets };
 };
 
-/** A forward pass without tokens. It occurs if the documents of a micro-batch fit into fewer passes. */
+/** A forward pass without tokens. Such a pass occurs if the documents of a micro-batch fit into fewer passes. */
 const emptyPass: Batch = { x: new Int32Array(0), y: new Int32Array(0), rows: 0, time: 0, segments: [] };
 
 /**
@@ -262,8 +262,8 @@ export function* passesOfRows(
 }
 
 /**
- * Returns functions that make batches of all pieces, in order. A batch has at most about `tokens` tokens. It is made
- * only when its function is called.
+ * Returns functions that make batches of all pieces, in order. A batch has at most about `tokens` tokens. A batch is
+ * made only when its function is called.
  */
 export function* piecesToMake(
   documents: Documents,

@@ -34,8 +34,8 @@ const readIfThere = async (path: string): Promise<Uint8Array | UnreadableFileErr
 };
 
 /**
- * The user's cache folder. It is `$XDG_CACHE_HOME/foretoken` or, if this variable is not set, `~/.cache/foretoken` (XDG
- * Base Directory Specification).
+ * The user's cache folder: `$XDG_CACHE_HOME/foretoken` or, if this variable is not set, `~/.cache/foretoken` (XDG Base
+ * Directory Specification).
  */
 export const cachePath = ({ XDG_CACHE_HOME: base }: Surroundings["env"]): string =>
   join(base !== undefined && isAbsolute(base) ? base : join(homedir(), ".cache"), "foretoken", fileName);
@@ -90,8 +90,9 @@ const download = async (fetch: Surroundings["fetch"]): Promise<Uint8Array | stri
 export type Found = { readonly bytes: Uint8Array; readonly source: string } | { readonly problem: string };
 
 /**
- * Finds Tiny Shakespeare (A. Karpathy, char-rnn). It is searched in the folder `FORETOKEN_CORPORA`, then in the user's
- * cache, then at its public address. A downloaded text is stored in the cache. Its SHA-256 is always checked.
+ * Finds Tiny Shakespeare (A. Karpathy, char-rnn). The places are the folder `FORETOKEN_CORPORA`, then the user's cache,
+ * then the public address of the text. A downloaded text is stored in the cache. The SHA-256 of the text is always
+ * checked.
  * @throws DataError if the folder `FORETOKEN_CORPORA` contains another text under this name.
  */
 export const findTinyShakespeare = async ({ env, fetch }: Surroundings): Promise<Found> => {

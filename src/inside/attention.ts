@@ -161,9 +161,9 @@ const projected = (context: Context, { config, parameters }: Model, layer: numbe
 };
 
 /**
- * Returns how much each position of a text attends to each other position, for chosen heads. It is the softmax over j ≤
- * i of q[i]·k[j] / √D (Vaswani et al. 2017). The window and the factor of the model's configuration are used. Without
- * the causal mask a position attends to all positions.
+ * Returns how much each position of a text attends to each other position, for chosen heads. The result is the softmax
+ * over j ≤ i of q[i]·k[j] / √D (Vaswani et al. 2017). The window and the factor of the model's configuration are used.
+ * Without the causal mask a position attends to all positions.
  * Queries and keys are computed as for `logits`, with norms, rotation and adapters. The softmax is computed in double
  * precision.
  * @experimental

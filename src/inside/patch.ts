@@ -107,9 +107,9 @@ const lossOf = (logits: ArrayLike<number>, ids: Int32Array, vocabSize: number): 
 };
 
 /**
- * Activation patching (Vig et al. 2020, Meng et al. 2022). It computes a forward pass of the corrupted text, but
- * replaces one activation with the activation of the clean text at the same place. The change of the logits shows what
- * the activation encodes.
+ * Activation patching (Vig et al. 2020, Meng et al. 2022). The call computes a forward pass of the corrupted text, but
+ * one activation is replaced with the activation of the clean text at the same place. The change of the logits shows
+ * what the activation encodes.
  * @experimental
  * @param lm a model from `loadPretrained` or `languageModel`.
  * @param options two texts with the same number of tokens, and the place.

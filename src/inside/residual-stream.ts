@@ -30,7 +30,7 @@ export interface StreamStage {
   readonly before: Tensor | null;
   /**
    * The residual stream after the branch, [1, T, C]. The caller may change it: later branches read the changed values.
-   * It is valid until the stage after the next stage.
+   * The tensor is valid until the stage after the next stage.
    */
   readonly after: Tensor;
 }

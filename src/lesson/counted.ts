@@ -1,6 +1,6 @@
 import type { RandomStream } from "../core/random.ts";
 
-/** Model that counts tokens and has no weights. Its predictions depend on at most the last token. */
+/** Model that counts tokens and has no weights. The predictions of the model depend on at most the last token. */
 export interface CountedModel {
   /** Probability in (0, 1]. The probabilities of all `next` sum to 1. */
   readonly probability: (last: number, next: number) => number;

@@ -17,7 +17,7 @@ export interface LessonInput {
   readonly trainIds: Int32Array;
   /** Token ids of the held-out part. */
   readonly valIds: Int32Array;
-  /** Example line: at least `shortestLine` known tokens. It may contain line ends. */
+  /** Example line: at least `shortestLine` known tokens. The line may contain line ends. */
   readonly line: string;
   /**
    * Whether the reader gave the line. If the reader gave no line, a line from the held-out part of the corpus is used.
@@ -61,7 +61,7 @@ const fitting = { least: 16, most: 44 };
  * the text before it may be half a sentence.
  */
 export const lineToShow = (whole: string): string => {
-  // A search in the beginning of the text is enough. It must not go through a very long line.
+  // Only the beginning of the text is searched, because a line may be very long.
   const text = whole.slice(0, 2 ** 20);
   const isFitting = (line: string): boolean => {
     if (line.length > 2 * fitting.most) return false;

@@ -46,7 +46,7 @@ export const shortText = 5000;
 /** Minimum difference in nats between held-out loss and training loss for a model that has memorised its text. */
 const byHeartGap = 0.4;
 
-/** Whether a model has memorised its text. Both losses are in nats per character. */
+/** Whether a model has memorised its text. The losses are in nats per character. */
 export const knowsByHeart = (training: number, heldOut: number): boolean => heldOut > training + byHeartGap;
 
 export interface SmallModelOptions {

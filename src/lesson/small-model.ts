@@ -121,7 +121,7 @@ export const recentLoss = ({ losses }: Learner): number => {
   return recent.reduce((sum, loss) => sum + loss, 0) / recent.length;
 };
 
-/** Returns the same model with another mask. It shares the weights of `model`, so close only `model`. */
+/** Returns the same model with another mask. Both models share the weights, so close only `model`. */
 export const withMask = (model: Model, mask: AttentionMask): Model => ({ ...model, config: { ...model.config, mask } });
 
 export interface Writing {

@@ -21,7 +21,7 @@ export interface Placed extends ParameterSpec {
   readonly offset: number;
   /** Number of elements. */
   readonly size: number;
-  /** Index in the order of declaration. It selects the random stream of the parameter's initial values. */
+  /** Index in the order of declaration. The index selects the random stream of the parameter's initial values. */
   readonly index: number;
 }
 

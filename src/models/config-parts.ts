@@ -13,7 +13,7 @@ export const mostLayers = 2048;
 /** Maximum context length. */
 export const mostContext = 2 ** 20;
 
-/** The n in "every n-th layer". It is at least 2, because 1 would mean all layers. */
+/** The n in "every n-th layer". n is at least 2, because 1 would mean all layers. */
 const everyNth = () => z.int().min(2).max(mostLayers);
 
 const ropeSchema = z.strictObject({

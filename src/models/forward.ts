@@ -33,7 +33,8 @@ const checkForward = (
  * Computes one forward pass over `rows` sequences of `time` tokens. Position t of a row sees tokens 0 to t of the row.
  * Without the causal mask, each position sees the whole row. Rows do not see each other.
  * @experimental
- * @param context owns the temporary tensors. It comes from `withContext(inferenceContext(…))` or `Gradients.record`.
+ * @param context owns the temporary tensors. The context comes from `withContext(inferenceContext(…))` or
+ * `Gradients.record`.
  * @param ids [rows · time], row after row, each a whole number in [0, vocabSize).
  * @param rows number of sequences, B.
  * @param time tokens of each sequence, T, from 1 to the context length.

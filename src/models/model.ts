@@ -60,8 +60,8 @@ export interface Model {
    */
   rounded(): RoundedWeights | null;
   /**
-   * Call this after any change of the weights except an optimizer's update. It marks copies of the weights as out of
-   * date.
+   * Call this after any change of the weights except an optimizer's update. The call marks copies of the weights as out
+   * of date.
    */
   weightsChanged(): void;
   /** Frees the weights. */
@@ -203,7 +203,7 @@ export const createModel = (
 export const canFreeze = ({ capabilities }: Backend): boolean => capabilities.activations === "bfloat16";
 
 /**
- * Creates a model only for inference, on a backend that `canFreeze`. Its matrices are stored only as bfloat16. The
+ * Creates a model only for inference, on a backend that `canFreeze`. The matrices are stored only as bfloat16. The
  * logits have the same bits as the logits of a float32 model with the same rounded matrices, with one exception. A
  * float32 model adds unrounded token vectors and position vectors, but a frozen model also rounds these vectors. The
  * weights are undefined until `writeWeights` fills them. If creation fails, it frees all memory.
@@ -222,10 +222,10 @@ export interface BlockModel extends Model {
 }
 
 /**
- * Creates a model only for inference. Its matrices stay in the quantized blocks of the file. Products with these
- * matrices round the rows of their input to 8 bits. Other weights are stored as in a frozen model, or as float32 if the
- * backend does not support frozen models. The weights are undefined until `writeWeights` and `blocks` fill them. If
- * creation fails, it frees all memory.
+ * Creates a model only for inference. The matrices of the model stay in the quantized blocks of the file. Products with
+ * these matrices round the rows of their input to 8 bits. Other weights are stored as in a frozen model, or as float32
+ * if the backend does not support frozen models. The weights are undefined until `writeWeights` and `blocks` fill them.
+ * If creation fails, it frees all memory.
  */
 export const createBlockModel = (
   backend: Backend,
@@ -269,7 +269,7 @@ export const checkAllHeads = (where: string, { parameters }: Model): void => {
 };
 
 /**
- * Creates an untrained model. Its weights are drawn from normal distributions and depend only on the seed and the
+ * Creates an untrained model. The weights are drawn from normal distributions and depend only on the seed and the
  * shapes.
  * @experimental
  * @param config checked configuration, for example from a preset: `{ ...presets.quick.model, nLayer: 3 }`.

@@ -50,7 +50,7 @@ export interface BranchEnd {
   readonly dropout: number;
 }
 
-/** Last linear layer of a branch. It computes residual + dropout(layer(x)). */
+/** Last linear layer of a branch. The layer computes residual + dropout(layer(x)). */
 export const lastLayer = (
   context: Context,
   layer: LinearParameters<Tensor>,

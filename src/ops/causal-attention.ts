@@ -342,7 +342,7 @@ export interface AttentionCache {
 
 /**
  * Attention from new positions to all earlier positions. The keys and values of earlier positions are in `cache`. The
- * op adds the keys and values of the new positions to the cache. It is only for inference. The bits are the same as
+ * op adds the keys and values of the new positions to the cache. The op is only for inference. The bits are the same as
  * with `causalAttention` over each whole sequence.
  * @param qkv [1, T, (H + 2·Hk)·D]
  * @param segments each segment has a start, and pages of the cache. Pages before the windows of all positions of a

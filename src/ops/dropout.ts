@@ -3,7 +3,7 @@
  *
  *   dx = dy·keep / (1 − p), with the same draw; the forward pass saves one bit per element
  *
- * Srivastava et al. 2014; as torch.nn.functional.dropout, with other random numbers. It is not an op of its own, but a
+ * Srivastava et al. 2014; as torch.nn.functional.dropout, with other random numbers. Dropout is not an op of its own, but a
  * part of attention and of the end of a branch (linear.ts).
  */
 import type { Context } from "../autograd/context.ts";
@@ -22,7 +22,7 @@ export const dropoutArguments = (key: RandomKey, site: number) => ({
 /** Kernel arguments for one dropout place. */
 export type Draw = ReturnType<typeof dropoutArguments> & { readonly p: number };
 
-/** The dropout mask at the end of a branch. It is saved as bits for the backward pass. */
+/** The dropout mask at the end of a branch. The mask is saved as bits for the backward pass. */
 export interface Dropped {
   readonly kept: Tensor;
   readonly p: number;

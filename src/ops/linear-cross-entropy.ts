@@ -47,8 +47,8 @@ const columnsAtATime = (capabilities: Capabilities, rows: number, vocabSize: num
 const widenedAtATime = 2 ** 22;
 
 /**
- * Number of rows of a quantized weight to use at a time. It is at most about `asked`, and a multiple of the rows of a
- * panel.
+ * Number of rows of a quantized weight to use at a time. The number is at most about `asked`, and a multiple of the
+ * rows of a panel.
  */
 const columnsOfBlocks = (context: Context, weight: Tensor, asked: number): number => {
   const width = multipliesBlocks(context, weight) ? asked : Math.min(asked, widenedAtATime / (weight.shape[1] ?? 1));

@@ -1,6 +1,6 @@
 /**
- * Sequences of different lengths in one forward pass. They are concatenated on the time axis of a batch of one row. The
- * sequences are packed documents, or sequences that are continued together.
+ * Sequences of different lengths in one forward pass. The sequences are concatenated on the time axis of a batch of one
+ * row. The sequences are packed documents, or sequences that are continued together.
  */
 import { type Memory, slice, type Tensor } from "../autograd/tensor.ts";
 import { pageRows, segmentInts } from "../backend/kernels/sizes.ts";

@@ -42,7 +42,7 @@ export interface PartOfState {
   readonly held: readonly HeldRange[];
 }
 
-/** An optimizer that updates some of the weights. It stores only the moments of these weights. */
+/** An optimizer that updates some of the weights. The optimizer stores only the moments of these weights. */
 export interface PartOptimizer extends Omit<Optimizer, "state"> {
   readonly state: readonly PartOfState[];
 }

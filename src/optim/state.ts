@@ -40,6 +40,6 @@ export const optimizerLayouts = (
 export interface Moments {
   readonly m: Storage;
   readonly v: Storage;
-  /** A flag. It is not 0 if an update has produced a weight or moment that is not finite. */
+  /** A flag that is not 0 if an update has produced a weight or moment that is not finite. */
   readonly unreal: View;
 }

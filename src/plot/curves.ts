@@ -25,7 +25,7 @@ export interface RunNumbers {
 
 /** A run to draw. */
 export interface DrawnRun {
-  /** Name that comes from a folder. It may contain any character. */
+  /** Name that comes from a folder. The name may contain any character. */
   readonly name: string;
   readonly numbers: RunNumbers;
   /** Tokens that each step processes. */

@@ -54,7 +54,7 @@ export interface Column {
   readonly highest: number;
 }
 
-/** @param columnOf returns the column of an x. It must not decrease. */
+/** @param columnOf returns the column of an x. For a larger x, the column must not be smaller. */
 export const columnsOf = ({ x, y }: Points, columnOf: (x: number) => number): readonly Column[] => {
   const columns: Column[] = [];
   for (let first = 0; first < x.length; ) {

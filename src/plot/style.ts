@@ -1,6 +1,6 @@
 /**
- * Colours and sizes of a chart, and the chart's own style sheet. The chart can be light or dark. It is readable at
- * widths from 360 to 1,600 pixels.
+ * Colours and sizes of a chart, and the chart's own style sheet. The chart can be light or dark. The chart is readable
+ * at widths from 360 to 1,600 pixels.
  */
 
 /**

@@ -288,7 +288,7 @@ const axesOf = (all: readonly Curves[], { metric, x, log }: PlotOptions): { x: A
 
 /**
  * Draws runs.
- * @param runs at most `mostRuns` runs. Their names are text and are never used as markup.
+ * @param runs at most `mostRuns` runs. The names of the runs are never interpreted as markup.
  * @returns an SVG file as text.
  */
 export const plotSvg = (runs: readonly DrawnRun[], options: PlotOptions): string => {

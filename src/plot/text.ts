@@ -10,8 +10,8 @@ const entities: Readonly<Record<string, string>> = {
 };
 
 /**
- * Characters that XML forbids even as references, in addition to control characters. They are halves of surrogate pairs
- * and two non-characters.
+ * Characters that XML forbids even as references, in addition to control characters. These characters are halves of
+ * surrogate pairs and two non-characters.
  */
 const forbidden = /\p{Cs}|[\ufffe\uffff]/gu;
 

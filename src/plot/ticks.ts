@@ -7,7 +7,7 @@
 export interface Axis {
   /** Position of a value on the axis: 0 is the low end, 1 the high end. */
   readonly placeOf: (value: number) => number;
-  /** Values of the ticks. They are round values within the axis, in ascending order. */
+  /** Values of the ticks: round values within the axis, in ascending order. */
   readonly ticks: readonly number[];
   /** Returns the label of a tick. */
   readonly labelOf: (tick: number) => string;
@@ -17,8 +17,8 @@ export interface Axis {
 const rounded = (value: number): number => Number(value.toPrecision(12));
 
 /**
- * All labels of an axis have the same format. It is thousands or millions if the largest tick needs it, and powers of
- * ten for tiny ticks.
+ * All labels of an axis have the same format. Labels are in thousands or millions if the largest tick needs it, and in
+ * powers of ten for tiny ticks.
  */
 const labelsFor = (ticks: readonly number[]): ((tick: number) => string) => {
   const largest = Math.max(0, ...ticks.map((tick) => Math.abs(tick)));

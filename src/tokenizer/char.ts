@@ -46,7 +46,7 @@ export const charTokenizer = (characters: readonly string[], specialNames: reado
   const specialTokens = specialNames.map((name, i): SpecialToken => ({ id: characters.length + i, name }));
   const noBytes = new Uint8Array();
   const encoder = new TextEncoder();
-  /** Bytes of the tokens. They are computed when they are first needed. */
+  /** Bytes of the tokens, computed when they are first needed. */
   const bytesById = new Array<Uint8Array | undefined>(vocabSize).fill(undefined);
 
   /** Distinct unknown characters of `text`, in the order of the text. */

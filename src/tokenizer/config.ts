@@ -62,7 +62,7 @@ export interface SentencePieceTokenizerConfig {
   /** Kind of tokens. `sentencepiece`. */
   readonly kind: "sentencepiece";
 }
-/** The tokenizer of the weights that training starts from. It is of a kind that Foretoken cannot train. */
+/** The tokenizer of the weights that training starts from. Foretoken cannot train a tokenizer of this kind. */
 export interface HuggingFaceTokenizerConfig {
   /** Kind of tokens. `hugging-face`. */
   readonly kind: "hugging-face";

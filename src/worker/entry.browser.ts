@@ -21,8 +21,8 @@ export interface LoadRequest {
   /** Number of threads of the backend, from 1 to 256. Default: all cores. */
   readonly threads?: number | undefined;
   /**
-   * A LoRA adapter for the model: the address of its folder, or its files. Its name becomes "default". By default, the
-   * model has no adapter.
+   * A LoRA adapter for the model: the address of its folder, or its files. The adapter gets the name "default". By
+   * default, the model has no adapter.
    */
   readonly adapter?: AdapterSource | undefined;
   /** Several adapters by name. The first adapter is in use; `useAdapter` changes to another adapter. Default: none. */

@@ -19,7 +19,7 @@ export interface LoadRequest {
   /** Dtype of the backend. "float32" (default) gives the most exact logits; "auto" is for speed. */
   readonly dtype?: DTypeChoice | undefined;
   /**
-   * Whether the model computes exactly as in training. Such a model can be trained and saved. Its losses have the same
+   * Whether the model computes exactly as in training. Such a model can be trained and saved. The losses have the same
    * bits as in the run, if the dtype and the training windows (`contextLength` of `evaluate`) are the same. The weights
    * are stored in float32. For bfloat16 products, there is a copy in bfloat16, so the model needs three times the
    * memory. Float32 products use tiles if the CPU has tiles, which is faster for many rows and slower for one row. A
@@ -33,8 +33,8 @@ export interface LoadRequest {
    */
   readonly keepBlocks?: boolean | undefined;
   /**
-   * A LoRA adapter for the model: a folder, or its files. Its name becomes "default". By default, the model has no
-   * adapter.
+   * A LoRA adapter for the model: a folder, or its files. The adapter gets the name "default". By default, the model
+   * has no adapter.
    */
   readonly adapter?: string | AdapterFiles | undefined;
   /** Several adapters by name. The first adapter is in use; `useAdapter` changes to another adapter. Default: none. */
@@ -47,8 +47,8 @@ export interface LoadRequest {
    */
   readonly baseCheck?: boolean | undefined;
   /**
-   * A smaller draft model with the same tokenizer, for texts with `speculate: "draft"`. It is given by its directory or
-   * its files. Default: none.
+   * A smaller draft model with the same tokenizer, for texts with `speculate: "draft"`. The draft model is given by its
+   * directory or its files. Default: none.
    */
   readonly draft?: string | CheckpointFiles | undefined;
 }

@@ -42,7 +42,7 @@ const sentAdapter = (adapter: AdapterSource): string | AdapterFiles =>
   typeof adapter === "string" || adapter instanceof URL ? completeAddress(String(adapter)) : adapter;
 
 /**
- * Loads a language model in its own worker. Its results have the same bits as with `loadPretrained`.
+ * Loads a language model in its own worker. The results have the same bits as with `loadPretrained`.
  * @param checkpoint the checkpoint's files (they are copied), the address of its directory, or the address of a `.gguf`
  * file.
  * @param options the name of a backend, threads, adapters.

@@ -75,7 +75,7 @@ const checkCorpus: (where: string, value: unknown) => asserts value is MeasuredC
 };
 
 /**
- * Loads a language model in its own thread. Its results have the same bits as with `loadPretrained`.
+ * Loads a language model in its own thread. The results have the same bits as with `loadPretrained`.
  * @param checkpoint the checkpoint's directory, or its files (they are copied).
  * @param options the name of a backend, threads, dtype, adapters.
  * @throws the errors of `loadPretrained`.

@@ -1,7 +1,7 @@
 /**
  * Scratch memory that a kernel reserves in the thread pool (native/parallel.h). The pool keeps the largest scratch
- * memory that any call has needed. The sizes here follow native/. They are slightly too large, because the actual sizes
- * differ by instruction set.
+ * memory that any call has needed. The sizes here follow native/. The sizes are slightly too large, because the actual
+ * sizes differ by instruction set.
  */
 import type { Capabilities, View } from "../backend.ts";
 import type { KernelArgs, KernelName, KernelTable } from "../kernels/kernels.ts";

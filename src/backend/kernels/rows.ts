@@ -217,7 +217,7 @@ export const rowKernels = {
     limits: rotaryLimits,
     cost: { touched: rotaryTables },
     split: {
-      // dz is dy rotated back. It is the gradient of z.
+      // dz is the gradient of z: dy rotated back.
       scratch: { dz: (sizes) => rotaryLengths(sizes).packed },
       passes: [
         { reads: ["dy", "cos", "sin", "places"], writes: ["dz"] },

@@ -88,8 +88,9 @@ const countedBlocks = (isWasm: boolean): TouchedBlocks => {
 };
 
 /**
- * Opens a counting backend. It allocates and frees memory like a compiled backend but computes nothing, so it quickly
- * finds how much memory an operation needs. Reads return zeros, so the operation must not depend on values.
+ * Opens a counting backend. A counting backend allocates and frees memory like a compiled backend, but computes
+ * nothing. It therefore quickly finds how much memory an operation needs. Reads return zeros, so the operation must not
+ * depend on values.
  * @param kind properties of the backend that it imitates.
  */
 export const openCounting = (kind: MemoryKind = { activations: "float32", tiles: null }): CountingBackend => {

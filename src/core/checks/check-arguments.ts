@@ -33,7 +33,7 @@ export const checkName = (where: string, value: unknown): void => {
   if (typeof value !== "string" || value === "") refuse(where, "a text that is not empty", value);
 };
 
-/** Checks that a path is a text. It does not check whether the path exists. */
+/** Checks that a path is a text. The check does not test whether the path exists. */
 export const checkPath = (where: string, value: unknown): void => {
   if (typeof value !== "string") refuse(where, "a path", value);
 };

@@ -6,7 +6,8 @@ const maxDepth = 16;
 const maxFields = 10_000;
 
 /**
- * Whether an object is plain, as from `{}` or JSON, and not an instance of a class. It may come from another window.
+ * Whether an object is plain, as from `{}` or JSON, and not an instance of a class. The object may come from another
+ * window.
  */
 const isPlain = (value: object): boolean => {
   const prototype: unknown = Object.getPrototypeOf(value);

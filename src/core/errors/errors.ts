@@ -52,8 +52,7 @@ const leastForOthers = 80;
 const sentence = ({ where, must, got, hint }: ErrorDetails): string => {
   const say = (subject: string, instead: string, way: string): string =>
     `${subject}: ${oneLine(must)}${got === undefined ? "" : `; got ${instead}`}${hint === undefined ? "" : `; try ${way}`}`;
-  // A part is shortened before it is escaped, because it may be a whole file. It is shortened again after it was
-  // escaped.
+  // A part is shortened before it is escaped, because it may be a whole file. The escaped part is shortened again.
   const parts = [where, got ?? ""].map((part) => oneLine(shorten(part, longestMessage)));
   const others = Math.min(
     leastForOthers,

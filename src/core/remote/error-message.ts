@@ -48,7 +48,7 @@ const describe = (error: unknown, depth = 0): ErrorMessage => {
   };
 };
 
-/** Converts an error for sending. It must never fail, or the other thread would wait forever. */
+/** Converts an error for sending. The conversion must never fail, or the other thread would wait forever. */
 export const messageOfError = (error: unknown): ErrorMessage => {
   try {
     return structuredClone(describe(error));

@@ -40,7 +40,7 @@ export type WorkerMessage =
       readonly asked: number;
     };
 
-/** Buffers of files for a callback. They are transferred, not copied. */
+/** Buffers of files for a callback. The buffers are transferred, not copied. */
 export const filesIn = (message: WorkerMessage): ArrayBuffer[] => {
   if (message.type !== "callback") return [];
   const values = message.args.flatMap((arg) => (typeof arg === "object" && arg !== null ? Object.values(arg) : []));

@@ -1,6 +1,6 @@
 /**
- * Pool of worker threads. It keeps one idle thread for the next call, because starting a thread takes longer than a
- * step.
+ * Pool of worker threads. The pool keeps one idle thread for the next call, because starting a thread takes longer than
+ * a step.
  */
 import type { Caller } from "./caller.ts";
 

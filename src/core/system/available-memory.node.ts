@@ -104,9 +104,9 @@ const groupsOf = (read: ReadSmallFile): readonly Group[] => {
 };
 
 /**
- * Free memory according to Linux's files. It is the smallest of MemAvailable and the free memory of each control group,
- * from the process's own group up to the root. The free memory of a group is its limit minus the used memory that
- * cannot be reclaimed. Swap does not count: training that swaps would hardly progress.
+ * Free memory in bytes, as Linux reports it in /proc and /sys. The result is the smallest of MemAvailable and the free
+ * memory of each control group, from the process's own group up to the root. The free memory of a group is its limit
+ * minus the used memory that cannot be reclaimed. Swap does not count: training that swaps would hardly progress.
  * @returns the number of bytes. Undefined on systems without MemAvailable, which are not Linux.
  */
 export const freeMemoryFrom = (read: ReadSmallFile): FreeMemory | undefined => {

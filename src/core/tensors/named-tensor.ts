@@ -10,13 +10,13 @@ export interface NamedTensor {
 
 /** A tensor with values that are read only when they are written to a file, so the host never holds the whole model. */
 export interface LazyTensor extends Omit<NamedTensor, "data"> {
-  /** The values in row-major order. Their number is the number of elements of `shape`. */
+  /** The values in row-major order. The number of values is the number of elements of `shape`. */
   readonly read: () => Promise<Float32Array>;
 }
 
 /**
- * A tensor of a file. It is read in parts on demand, so the whole file or the whole tensor is never in memory. The
- * shape and the position of the tensor were checked against the length of the file.
+ * A tensor of a file. The tensor is read in parts on demand, so the whole file or the whole tensor is never in memory.
+ * The shape and the position of the tensor were checked against the length of the file.
  */
 export interface StoredTensor {
   readonly name: string;

@@ -1,6 +1,6 @@
 /**
- * Maximum length of a word that may be a mistyped name. It also limits the time of the search, which grows with the
- * product of the lengths of both words.
+ * Maximum length of a word that may be a mistyped name. This maximum also limits the time of the search, which grows
+ * with the product of the lengths of both words.
  */
 const longestWord = 64;
 /** No list of names is this long. */

@@ -43,7 +43,7 @@ export const show = (value: unknown): string => {
 };
 
 /**
- * Formats a word without quotation marks, and any other value like `show`. It is for options that allow only a few
- * words.
+ * Formats a word without quotation marks, and any other value like `show`. Use this function for options that allow
+ * only a few words.
  */
 export const showWord = (value: unknown): string => (typeof value === "string" ? shorten(value) : show(value));

@@ -45,8 +45,8 @@ export interface HuggingFaceForm {
    */
   readonly read: (json: object, where: string) => ReadConfig;
   /**
-   * Returns the contents of `config.json`. It does not name a bos, eos or pad token, because the default ids of these
-   * tokens would be ordinary characters in Foretoken.
+   * Returns the contents of `config.json`. The file does not name a bos, eos or pad token, because the default ids of
+   * these tokens would be ordinary characters in Foretoken.
    */
   readonly configJson: (config: ModelConfig, vocabSize: number) => Record<string, unknown>;
   readonly mappings: (config: ModelConfig) => readonly TensorMapping[];

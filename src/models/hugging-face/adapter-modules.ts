@@ -68,8 +68,8 @@ export interface AdapterModules {
   /** Whether the class stores transposed weights (`fan_in_fan_out` in PEFT). */
   readonly transposed: boolean;
   /**
-   * The shortest name that matches this layer in every block and no other layer. It is used in PEFT's target_modules,
-   * for example "q_proj".
+   * The shortest name that matches this layer in every block and no other layer. The name is used in PEFT's
+   * target_modules, for example "q_proj".
    */
   readonly shortName: (module: AdapterModule) => string;
 }

@@ -142,8 +142,8 @@ export const blockRowsOf = (
 const pieceLength = 2 ** 20;
 
 /**
- * Number of bytes of blocks that are read at a time. It is small, because read buffers stay in memory until the next
- * garbage collection.
+ * Number of bytes of blocks that are read at a time. The number is small, because read buffers stay in memory until the
+ * next garbage collection.
  */
 const blockBytesAtATime = 2 ** 20;
 
@@ -186,7 +186,7 @@ async function* piecesOf<A extends Float32Array | Uint16Array>(
   }
 }
 
-/** A buffer that all reads use. It grows if a row needs more. */
+/** A buffer that all reads use. The buffer grows if a row needs more memory. */
 interface ReadBuffer {
   bytes: Uint8Array;
 }

@@ -77,9 +77,10 @@ export const adaptedModel = (base: Model, lora: LoraConfig): AdaptedModel => {
  * adapters to the linear layers. Training changes only the adapters. An untrained model computes the same as `base`.
  * Several models may share a base.
  * @experimental
- * @param base must stay open while the model is used. It may have only bfloat16 weights, or weights of 4 to 8 bits.
+ * @param base must stay open while the model is used. The base may have only bfloat16 weights, or weights of 4 to 8
+ * bits.
  * @param lora rank, alpha, dropout and targets; missing fields get their defaults.
- * @param seed a whole number from 0. It determines the initial matrices A. The matrices B start at zero.
+ * @param seed a whole number from 0. The seed determines the initial matrices A. The matrices B start at zero.
  * @returns a model; the caller frees its adapters with `close`. `close` does not close the base.
  * @throws ConfigError naming the first invalid field.
  */

@@ -126,7 +126,7 @@ export const bpeTokenizer = (parts: BpeParts, where = "tokenizer"): BpeTokenizer
     return nameById.get(id) ?? new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes(id));
   };
 
-  /** The encoder. It is created when a text is first encoded. */
+  /** The encoder, created when a text is first encoded. */
   let encodeBytes: EncodeBytes | undefined;
   const encodeText = (text: string, out: IdList): void => {
     encodeBytes ??= bytesEncoder({

@@ -1,6 +1,6 @@
 /**
- * GPT-2's byte alphabet. It has a printable character for each byte, so any bytes can be written as text. Visible
- * Latin-1 characters represent themselves. The other 68 bytes get code points from 256 on. Source: GPT-2's
+ * GPT-2's byte alphabet. The alphabet has a printable character for each byte, so any bytes can be written as text.
+ * Visible Latin-1 characters represent themselves. The other 68 bytes get code points from 256 on. Source: GPT-2's
  * `bytes_to_unicode`.
  */
 const isVisible = (byte: number): boolean =>

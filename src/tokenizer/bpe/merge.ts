@@ -56,8 +56,8 @@ const mergeLong = (symbols: Int32Array, length: number, { ranks, merged }: Merge
   const next = Int32Array.from({ length }, (_, i) => i + 1);
   const previous = Int32Array.from({ length }, (_, i) => i - 1);
   /**
-   * Rank of the pair that begins at a place. It is `unmerged` if the symbol at this place was merged into the previous
-   * symbol.
+   * Rank of the pair that begins at a place. The rank is `unmerged` if the symbol at this place was merged into the
+   * previous symbol.
    */
   const pairRanks = new Int32Array(length).fill(unmerged);
   const heap = minHeap(length);

@@ -38,7 +38,7 @@ const noBytes = new Uint8Array();
 const slotSize = 4;
 const shortPiece = 8;
 
-/** The first slot to probe. It is a multiple of `slotSize`. */
+/** The first slot to probe, a multiple of `slotSize`. */
 const firstSlot = (low: number, high: number): number =>
   (Math.imul(mix(low, Math.imul(high, 0x9e3779b1)), 0x85ebca6b) >>> 7) * slotSize;
 

@@ -8,8 +8,8 @@ import { pairTable } from "./pair-table.ts";
 import type { MergeRule } from "./parts.ts";
 
 /**
- * Maximum number of tokens. The heap entries of merges need this maximum. It also limits the memory that a forged id
- * can claim.
+ * Maximum number of tokens. The heap entries of merges need this maximum. The maximum also limits the memory that a
+ * forged id can claim.
  */
 export const mostTokens = 2 ** 22;
 
@@ -57,7 +57,7 @@ export const mergesOf = (rules: readonly MergeRule[], ids: ReadonlyMap<string, n
 };
 
 /**
- * Token of each byte. It is `noToken` for a byte without a token.
+ * Token of each byte. A byte without a token has `noToken`.
  * @throws CheckpointError if no byte has a token, because the tokens are then not in the byte alphabet.
  */
 export const idsOfBytes = (ids: ReadonlyMap<string, number>, where: string): Int32Array => {

@@ -1,8 +1,8 @@
 /**
- * SentencePiece's normalization table (`precompiled_charsmap`). It lists UTF-8 sequences and their replacements. The
- * table has three parts. The first part is the size of a trie in bytes, as a 32-bit little-endian integer. The second
- * part is the trie, as a double array written by Darts-clone. The third part is the replacements, each with a zero byte
- * at its end. Source: `normalizer_spec.precompiled_charsmap` in SentencePiece.
+ * SentencePiece's normalization table (`precompiled_charsmap`). The table lists UTF-8 sequences and their replacements.
+ * The table has three parts. The first part is the size of a trie in bytes, as a 32-bit little-endian integer. The
+ * second part is the trie, as a double array written by Darts-clone. The third part is the replacements, each with a
+ * zero byte at its end. Source: `normalizer_spec.precompiled_charsmap` in SentencePiece.
  */
 import { CheckpointError } from "../../core/errors/errors.ts";
 

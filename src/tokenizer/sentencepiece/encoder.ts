@@ -1,6 +1,6 @@
 /**
- * Encodes a normalized text. It cuts the text where no token spans the cut, divides each part into tokens, and caches
- * the result.
+ * Encodes a normalized text. The encoder cuts the text where no token spans the cut, divides each part into tokens, and
+ * caches the result.
  */
 import { appendId, type IdList } from "../bpe/encoder.ts";
 import { doubled } from "../bpe/pair-table.ts";

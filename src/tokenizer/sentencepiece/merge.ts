@@ -135,7 +135,8 @@ export const mergePairs = ({ find, order, token }: PairRules): MergePairs => {
   let next = new Int32Array(64);
   let previous = new Int32Array(64);
   /**
-   * Rule of the pair that begins at a place. It is -1 if the symbol at this place was merged into the previous symbol.
+   * Rule of the pair that begins at a place. The rule is -1 if the symbol at this place was merged into the previous
+   * symbol.
    */
   let rules = new Int32Array(64);
   const heap = minHeap(64);

@@ -81,7 +81,8 @@ const preTokenizerOf = (json: unknown, steps: readonly TextStep[]): PreTokenizer
   if (json.type === "Metaspace" && json.replacement === spaceSign) {
     return { steps: [{ kind: "metaspace", prefix: prefixOf(json) }], splitsWords: json.split !== false };
   }
-  // Gemma's pre-tokenizer splits at spaces. It finds no spaces, because the normalizer has already replaced them.
+  // Gemma's pre-tokenizer splits at spaces. In a normalized text it finds no spaces, because the normalizer has
+  // replaced all spaces.
   const hasNoSpaces = steps.some((step) => step.kind === "replace" && step.from === " " && !step.to.includes(" "));
   const atSpaces = json.type === "Split" && isRecord(json.pattern) && json.pattern.String === " ";
   return atSpaces && hasNoSpaces && json.invert !== true ? { steps: [], splitsWords: false } : undefined;

@@ -122,7 +122,7 @@ export const sentencePieceTokenizer = (
     if (before === "") return "first";
     return specialTokens.some(({ name }) => before.endsWith(name)) ? "afterToken" : "inside";
   };
-  /** The encoder. It is created when a text is first encoded. */
+  /** The encoder, created when a text is first encoded. */
   let encodeStretch: EncodeStretch | undefined;
 
   const encode = (text: string, name = "text", before = ""): Int32Array => {

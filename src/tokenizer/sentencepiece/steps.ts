@@ -15,9 +15,9 @@ export type TextStep =
   /** Puts `text` before a part of a text, unless the part is empty or follows other text directly. */
   | { readonly kind: "prepend"; readonly text: string }
   /**
-   * Replaces spaces by `▁`. It may also put one `▁` before a part that does not begin with `▁`. `prefix` decides where.
-   * `always` means at the beginning of the text and after a token that was found by its name. `first` means only at the
-   * beginning of the text, and `never` means nowhere.
+   * Replaces spaces by `▁`. The step may also put one `▁` before a part that does not begin with `▁`. `prefix` decides
+   * where. `always` means at the beginning of the text and after a token that was found by its name. `first` means only
+   * at the beginning of the text, and `never` means nowhere.
    */
   | { readonly kind: "metaspace"; readonly prefix: "always" | "first" | "never" };
 

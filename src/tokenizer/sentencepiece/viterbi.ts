@@ -1,7 +1,7 @@
 /**
- * Divides a text into tokens so that the sum of log-probabilities is highest. It uses Viterbi's algorithm over a trie
- * of the tokens. Kudo 2018, "Subword Regularization: Improving Neural Network Translation Models with Multiple Subword
- * Candidates".
+ * Divides a text into tokens so that the sum of log-probabilities is highest. The method is Viterbi's algorithm over a
+ * trie of the tokens. Kudo 2018, "Subword Regularization: Improving Neural Network Translation Models with Multiple
+ * Subword Candidates".
  */
 import { pairTable } from "../bpe/pair-table.ts";
 

@@ -28,8 +28,8 @@ export const operandsNumber = (dtype: ProductDType, tiles: ProductDType | null):
   dtype === "bfloat16" ? 1 : tiles === null ? 0 : 2;
 
 /**
- * Writes a checked call into `packet`, except for the code of the operand format. It allocates nothing, because a step
- * makes thousands of calls.
+ * Writes a checked call into `packet`, except for the code of the operand format. The function allocates nothing,
+ * because a step makes thousands of calls.
  * @param args arguments of the kernel, by name.
  * @param lengths number of elements of each buffer that the kernel will touch.
  */

@@ -17,7 +17,7 @@ export interface CompiledStorage extends Storage {
 
 /** Storages of one backend. The functions from `alloc` to `view` work as in `Backend`. */
 export interface CompiledStorages {
-  /** The owner that the checks of calls receive. It also marks the storages that belong to this backend. */
+  /** The owner that the checks of calls receive. The owner also marks the storages that belong to this backend. */
   readonly owner: StorageOwner;
   alloc(dtype: DType, length: number): Storage;
   free(storage: Storage): void;

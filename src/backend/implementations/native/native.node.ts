@@ -131,9 +131,9 @@ export const probeNative = (
 };
 
 /**
- * One line that says how to get native kernels. The line continues a sentence. It exists only if native kernels are
- * missing but available for this machine. Undefined if native kernels load, if FORETOKEN_NO_NATIVE hides them, or if
- * they do not exist for this kind of machine.
+ * One line that says how to get native kernels. The line continues a sentence. The line exists only if native kernels
+ * are missing but available for this machine. Undefined if native kernels load, if FORETOKEN_NO_NATIVE hides them, or
+ * if they do not exist for this kind of machine.
  */
 export const adviceOnNative = (): string | undefined => {
   if (isHidden() || !canBeBuilt) return undefined;

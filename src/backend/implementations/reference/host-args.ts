@@ -7,14 +7,14 @@ type HostBuffers<B> = {
   readonly [N in keyof B]: B[N] extends { optional: true } ? Element<B[N]> | null : Element<B[N]>;
 };
 
-/** Prepares `values` as operands of a product. It returns the values themselves or a rounded copy. */
+/** Prepares `values` as operands of a product. The result is `values` or a rounded copy. */
 export type Operand = (values: RealArray) => RealArray;
 
 /** Leaves operands unchanged. */
 export const asGiven: Operand = (values) => values;
 
 /**
- * Rounds each value to float32, then to bfloat16, which is the upper half of a float32. It rounds to nearest, ties to
+ * Rounds each value to float32, then to bfloat16, which is the upper half of a float32. Rounding is to nearest, ties to
  * even (IEEE 754). NaN stays NaN.
  */
 export const roundedToBfloat16: Operand = (values) => {

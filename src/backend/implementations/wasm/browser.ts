@@ -77,8 +77,8 @@ export interface WasmOptions {
 }
 
 /**
- * Opens the WebAssembly backend. Call it in a worker. It also works on the page's main thread, but then the page does
- * not respond while the backend computes.
+ * Opens the WebAssembly backend. Call it in a worker. The backend also works on the page's main thread, but then the
+ * page does not respond during a computation.
  * @throws UnsupportedKernelError for more than one thread in a page that is not cross-origin isolated, or if the
  * browser lacks threads, SIMD or, if requested, relaxed SIMD
  * @throws ConfigError for a number of threads that is not from 1 to 256 or an unknown instruction set

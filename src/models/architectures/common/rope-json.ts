@@ -1,6 +1,6 @@
 /**
- * Rotary position embeddings in `config.json`. The fields have two names: `rope_scaling`, and `rope_parameters` in
- * transformers 5. Both are read.
+ * Rotary position embeddings in `config.json`. The fields are read under two names: `rope_scaling`, and
+ * `rope_parameters` in transformers 5.
  */
 import { z } from "zod";
 import { parseConfig } from "../../../core/checks/config.ts";

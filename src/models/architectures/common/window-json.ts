@@ -73,7 +73,7 @@ export interface ReadingWindow {
 
 /**
  * Returns the window in a `config.json`, or null if windows change nothing. Windows change nothing if no layer has a
- * window. They also change nothing if the window covers the whole context and all layers have the same base.
+ * window. Windows also change nothing if the window covers the whole context and all layers have the same base.
  * @throws CheckpointError if a configuration cannot express which layers have a window.
  */
 export const readWindow = (

@@ -1,7 +1,7 @@
 /**
- * The text model of Gemma 3 (Gemma team 2025). It has a norm before and after each branch, GEGLU, and a norm of the
- * queries and keys of each head. Every sixth layer has full attention. All other layers have a window and a different
- * RoPE base. Token vectors are multiplied by √C.
+ * The text model of Gemma 3 (Gemma team 2025). Gemma 3 has a norm before and after each branch, GEGLU, and a norm of
+ * the queries and keys of each head. Every sixth layer has full attention. All other layers have a window and a
+ * different RoPE base. Token vectors are multiplied by √C.
  * Files of `transformers` store norm weights minus 1; GGUF files store the weights themselves. llama.cpp:
  * src/models/gemma3.cpp.
  */

@@ -1,12 +1,10 @@
-/**
- * Counts the neighbours of a pair while the pair is merged everywhere. It also collects the places of each new pair.
- */
+/** Counts the neighbours of a pair while the pair is merged everywhere. Also collects the places of each new pair. */
 import { doubled } from "../pair-table.ts";
 
 export interface NeighbourCounts {
   /**
-   * Records that `symbol` is next to the merged pair. Both form a new pair at `place`, in a piece that occurs `count`
-   * times.
+   * Records that `symbol` is next to the merged pair. `symbol` and the merged pair form a new pair at `place`, in a
+   * piece that occurs `count` times.
    */
   note(symbol: number, place: number, count: number): void;
   /**

@@ -13,13 +13,13 @@ import { learnMerges } from "./learn-merges.ts";
 /** Settings of `trainBpeTokenizer`. */
 export interface BpeTraining {
   /**
-   * Vocabulary size including special tokens. It must be at least 256 plus the number of special tokens. A short text
-   * results in fewer tokens.
+   * Vocabulary size including special tokens. The size must be at least 256 plus the number of special tokens. A short
+   * text results in fewer tokens.
    */
   readonly vocabSize: number;
   /** Rules that split a text into pieces. A token never spans two pieces. Default: gpt2. */
   readonly pattern?: SplitPattern | undefined;
-  /** Names of special tokens, such as `<|endoftext|>`. They get the last ids. Default: none. */
+  /** Names of special tokens, such as `<|endoftext|>`. Special tokens get the last ids. Default: none. */
   readonly specialTokens?: readonly string[] | undefined;
 }
 

@@ -9,7 +9,7 @@ import type { PieceCounts } from "./count-pieces.ts";
 export interface Words {
   /** Pieces of at least two bytes. There is a `boundary` before each piece and at the end. */
   readonly row: Int32Array;
-  /** Frequency of the piece at each place. It is 0 at boundaries. */
+  /** Frequency of the piece at each place. The frequency is 0 at boundaries. */
   readonly counts: Int32Array;
 }
 
