@@ -31,7 +31,7 @@ export interface GradientCheck {
    * the number of such inputs.
    */
   readonly wrong: number;
-  /** The element whose error is largest in proportion to its tolerance. */
+  /** The element with the largest error in proportion to its tolerance. */
   readonly worst: GradientError;
 }
 

@@ -15,8 +15,8 @@ export interface LastUses {
   /** Reports that the backward pass has processed an entry that uses `leaf`. */
   used(leaf: Tensor): void;
   /**
-   * Registers an entry whose leaves are unknown until the backward pass reaches the entry. Until then no use of a leaf
-   * counts as its last use.
+   * Registers an entry with unknown leaves. The leaves become known when the backward pass reaches the entry. Before
+   * that, no use of a leaf counts as its last use.
    */
   addUnknown(): void;
   /** Reports that the backward pass has reached an entry with unknown leaves and has registered its leaves. */

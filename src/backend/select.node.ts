@@ -90,7 +90,7 @@ const probes: Readonly<Record<BackendName, Probe>> = {
 };
 
 /**
- * The options that the choice of a backend depends on. The number of threads is not one of these options, so
+ * The options on which the choice of a backend depends. The number of threads is not such an option, so
  * FORETOKEN_THREADS is not read if the caller sets a number of threads.
  */
 type Looked = Omit<Available, "threads"> | Unavailable;

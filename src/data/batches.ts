@@ -179,9 +179,9 @@ export interface EvaluationOptions {
 }
 
 /**
- * Yields all of `tokens` in order, in windows of contextLength tokens that do not overlap. Every token after the first
- * is a target exactly once, so a mean over all targets has no sampling noise. A shorter last window is a batch of one
- * row, with `time` below contextLength. For fewer than two tokens, there are no batches.
+ * Yields the whole array `tokens` in order, in windows of contextLength tokens that do not overlap. Every token after
+ * the first is a target exactly once, so a mean over all targets has no sampling noise. A shorter last window is a
+ * batch of one row, with `time` below contextLength. For fewer than two tokens, there are no batches.
  * @experimental
  */
 export function* evaluationWindows(tokens: Int32Array, options: EvaluationOptions): Generator<Batch, void, undefined> {

@@ -81,7 +81,7 @@ const counted = (kind: string, paths: readonly string[], ending = ""): string | 
       ? `1 ${kind}${ending}, ${paths[0]}`
       : `${paths.length} ${kind}s${ending}, such as ${paths[0]}`;
 
-/** Describes in one line the entries of a folder that are not text. Undefined if there are none. */
+/** Describes in one line the entries of a folder that are not text. Undefined if all entries are texts. */
 const noticeOf = (
   folder: string,
   { own, unreadable, packages }: TextFolder,

@@ -1,4 +1,4 @@
-/** Tokens whose vectors point in similar directions. */
+/** Tokens with vectors that point in similar directions. */
 
 import { z } from "zod";
 import { inferenceContext, withContext } from "../autograd/context.ts";
@@ -88,8 +88,8 @@ const readRows = (backend: Backend, matrix: Tensor, first: number, count: number
 };
 
 /**
- * Finds the tokens whose rows of the embedding, or of the head, are nearest to a token's row by cosine (as Mikolov et
- * al. 2013 compare word vectors).
+ * Finds the tokens that are nearest to a token. The cosine between the tokens' rows of the embedding, or of the head,
+ * measures how near they are (as Mikolov et al. 2013 compare word vectors).
  * @experimental
  * @param lm a model from `loadPretrained` or `languageModel`. Adapters do not change these rows.
  * @param token an id, or a text that is one token.

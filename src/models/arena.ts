@@ -187,7 +187,7 @@ export const arenaReader =
     return values instanceof Float32Array ? values : Float32Array.from(values);
   };
 
-/** Reads an arena whose values are on the host. */
+/** Reads an arena with values on the host. */
 export const arrayReader =
   (values: Float32Array): ReadValues =>
   async (offset, size) =>

@@ -138,7 +138,7 @@ export interface LinearRopeScaling {
   /** Factor by which wavelengths are stretched. Number from 1 to 1,048,576. No default. */
   readonly factor: number;
 }
-/** Stretches long wavelengths but not short ones, as in Llama 3.1. */
+/** Stretches only long wavelengths, as in Llama 3.1. */
 export interface Llama3RopeScaling {
   /** How wavelengths are stretched for a longer context; default: none. `none`, `linear` or `llama3`. */
   readonly kind: "llama3";

@@ -132,7 +132,7 @@ export const createGradients = (model: Model): Gradients => {
     { ...value, storage: arena.storage },
   ]);
   const matrices = leaves.filter(([{ shape }]) => shape.length >= 2);
-  /** Weights whose gradients are marked as zero, but whose memory is not filled with zeros yet. */
+  /** Weights with gradients that are marked as zero, but not filled with zeros yet. */
   const blank = new Set<Tensor>();
   const fill = (value: Tensor, gradient: Tensor): void => {
     if (blank.delete(value)) backend.run("fill", { y: gradient, n: sizeOf(gradient.shape), value: 0 });

@@ -23,17 +23,17 @@ export interface BlockConfig extends AttentionConfig {
 }
 
 export interface BlockParameters<P> {
-  /** Norm before attention. Null if there is none. */
+  /** Norm before attention. Null if the block has no such norm. */
   readonly attentionNorm: NormParameters<P> | null;
   /** Causal self-attention. */
   readonly attention: AttentionParameters<P>;
-  /** Norm after attention. Null if there is no such norm. */
+  /** Norm after attention. Null if the block has no such norm. */
   readonly attentionPostNorm: NormParameters<P> | null;
-  /** Norm before the MLP. Null if there is no such norm. */
+  /** Norm before the MLP. Null if the block has no such norm. */
   readonly mlpNorm: NormParameters<P> | null;
   /** The feed-forward branch. */
   readonly mlp: MlpParameters<P>;
-  /** Norm after the MLP. Null if there is no such norm. */
+  /** Norm after the MLP. Null if the block has no such norm. */
   readonly mlpPostNorm: NormParameters<P> | null;
 }
 

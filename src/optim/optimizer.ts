@@ -13,7 +13,7 @@ import { type HeldRange, heldRanges, lengthOf, type Stretch, stretchesOf } from 
 import type { Optimizer, OptimizerLayout, Update } from "./update.ts";
 
 /**
- * Creates an optimizer whose moments start at zero.
+ * Creates an optimizer. The moments start at zero.
  * @experimental
  */
 export const createOptimizer = (backend: Backend, layout: ArenaLayout, given: OptimizerConfig): Optimizer => {

@@ -39,7 +39,7 @@ export const orthogonalWholes = (layout: ArenaLayout, { kind }: Pick<OptimizerCo
 
 /**
  * Joins adjacent pieces for which `isOwn` is true into the longest possible stretches. Weight decay applies to all
- * elements of a stretch or to none, and so does Muon.
+ * elements of a stretch or to none. Muon also applies to all or none.
  */
 export const stretchesOf = (
   layout: ArenaLayout,

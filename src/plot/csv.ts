@@ -38,7 +38,7 @@ const rowForm = new RegExp(
   String.raw`"[^"]*(?:""[^"]*)*"(?:,${numberForm}){2}(?:,(?:${numberForm})?){${columnNames.length - 3}}\n`,
   "uy",
 );
-/** Maximum length of a row. The name in a row is at most as long as a path. */
+/** Maximum length of a row. A path limits the length of the name in a row. */
 const longestRow = 2 ** 15;
 
 /**

@@ -60,7 +60,8 @@ export const secondsOf = ({ numbers: { steps }, tokensPerStep }: DrawnRun): read
 };
 
 /**
- * Index of the last element of `steps` that is at most `step`, or −1 if there is none. `steps` is in ascending order.
+ * Index of the last element of `steps` that is at most `step`, or −1 if no element is small enough. `steps` is in
+ * ascending order.
  */
 const placeOf = (steps: readonly number[], step: number): number => {
   let [low, high] = [0, steps.length];

@@ -21,7 +21,7 @@ const firstOf = (processor: Record<string, unknown>): string | undefined => {
   return isRecord(special) && typeof special.id === "string" ? special.id : undefined;
 };
 
-/** Id of the special token that a `tokenizer.json` puts before every text. Null if there is none. */
+/** Id of the special token that a `tokenizer.json` puts before every text. Null if there is no such token. */
 export const beginOfJson = (json: unknown, specialTokens: readonly SpecialToken[]): number | null => {
   const processors = isRecord(json) ? processorsOf(json.post_processor) : [];
   const name = processors.map(firstOf).find((found) => found !== undefined);
@@ -51,7 +51,7 @@ export const beginningWith = <Kind extends Tokenizer>(tokenizer: Kind, begin: nu
   return { ...tokenizer, beginOfText: begin, toJSON };
 };
 
-/** The token at the beginning of each window of a text. Undefined if there is none. */
+/** The token at the beginning of each window of a text. Undefined if there is no such token. */
 export const beginOf = ({ beginOfText }: Pick<Tokenizer, "beginOfText">): number | undefined =>
   beginOfText ?? undefined;
 

@@ -24,11 +24,11 @@ export interface Tokenizer {
   readonly vocabSize: number;
   /** Special tokens in the order of their ids. `encode` never returns them. */
   readonly specialTokens: readonly SpecialToken[];
-  /** Id of the special token that ends a text and stops generation. Null if there is none. */
+  /** Id of the special token that ends a text and stops generation. Null if there is no such token. */
   readonly endOfText: number | null;
   /**
-   * Id of the special token at the beginning of the model's texts (BOS). Null or undefined if there is none. `encode`
-   * does not add BOS. `generate` adds BOS to prompts, and `evaluate` adds it to windows.
+   * Id of the special token at the beginning of the model's texts (BOS). Null or undefined if the tokenizer has no BOS.
+   * `encode` does not add BOS. `generate` adds BOS to prompts, and `evaluate` adds it to windows.
    */
   readonly beginOfText?: number | null | undefined;
   /**

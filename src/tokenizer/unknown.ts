@@ -53,7 +53,7 @@ export const describeSkipped = ({ count, characters }: SkippedText): string =>
 export interface ReadText {
   readonly text: string;
   readonly ids: Int32Array;
-  /** The characters that were left out. Undefined if there are none. */
+  /** The characters that were left out. Undefined if all characters were read. */
   readonly skipped: SkippedText | undefined;
 }
 

@@ -41,7 +41,7 @@ export interface LoadRequest {
 
 /** A run, with the options of `train`. */
 export interface TrainRequest extends Omit<TrainOptions, "signal" | "onNotice" | keyof HandOut> {
-  /** The callback that receives checkpoints. Null if there is none. */
+  /** The callback that receives checkpoints. Null if there is no callback. */
   readonly handedTo: keyof HandOut | null;
 }
 

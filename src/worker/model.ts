@@ -54,7 +54,7 @@ export interface ThreadModel extends ThreadInside {
   /**
    * Changes to another adapter, or to no adapter. Calls that have already begun do not change.
    * @param name one of `adapters`, or null.
-   * @throws ConfigError for another name.
+   * @throws ConfigError for an unknown name.
    */
   useAdapter(name: string | null): Promise<void>;
   /** Properties of the backend that the thread uses. */

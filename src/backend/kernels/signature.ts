@@ -48,7 +48,7 @@ export type Numbers<Names extends string> = { readonly [N in Names]: number };
 
 type Buffers = Readonly<Record<string, BufferSpec>>;
 type Names<B> = keyof B & string;
-/** Names of the buffers in B whose specification is a `Spec`. */
+/** Names of the buffers in B with the specification `Spec`. */
 type NamesOf<B, Spec> = { [N in Names<B>]: B[N] extends Spec ? N : never }[Names<B>];
 type Written<B> = NamesOf<B, { access: "out" | "inout" }>;
 type Updated<B> = NamesOf<B, { access: "inout" }>;
@@ -72,7 +72,7 @@ export type Limit<Size extends string = string, Option extends string = string, 
   | { readonly kind: "range"; readonly first: Size; readonly count: Size; readonly end: Size }
   /** Both buffers are given, or both are null. */
   | { readonly kind: "together"; readonly buffers: readonly [Option, Option] }
-  /** At most one of the buffers is given. */
+  /** At most one of the two buffers is given. */
   | { readonly kind: "either"; readonly buffers: readonly [Option, Option] }
   /** `size` is a whole multiple of `of`. */
   | { readonly kind: "multiple"; readonly size: Size; readonly of: Size }

@@ -26,8 +26,8 @@ export const trainingKernels = {
   }),
 
   /**
-   * Computes the gradient of columns [first, first + columns), whose z are in logits. The gradient is 0 in ignored
-   * rows. dLoss is [1]; logSumExp covers all columns.
+   * Computes the gradient of columns [first, first + columns). logits contains z of these columns. The gradient is 0 in
+   * ignored rows. dLoss is [1]; logSumExp covers all columns.
    */
   crossEntropyBackward: kernel({
     purpose: "dLogits = dLoss · (softmax(z) − onehot(target))",

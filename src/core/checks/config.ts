@@ -45,7 +45,7 @@ const instead = (given: unknown, names: readonly string[]): { readonly got: stri
   return { got: show(given), ...(hint === undefined ? {} : { hint }) };
 };
 
-/** Copies `given` without the keys whose value is undefined, because these count as not set. */
+/** Copies `given`, but leaves out keys with the value undefined, because these keys count as not set. */
 export const withoutUndefined = <T extends object>(given: T): { [K in keyof T]: Exclude<T[K], undefined> } =>
   Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as {
     [K in keyof T]: Exclude<T[K], undefined>;

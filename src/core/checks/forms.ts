@@ -24,8 +24,8 @@ export const optional =
     value === undefined || form(value);
 
 /**
- * Form of a list whose elements have the given form. A list with holes fails the check. (The method `every` would skip
- * holes.)
+ * Form of a list. All elements must have the given form. A list with holes fails the check. (The method `every` would
+ * skip holes.)
  */
 export const listOf =
   (form: Form): Form =>

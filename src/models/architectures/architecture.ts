@@ -78,11 +78,11 @@ export interface GgufForm {
    * in the order of these pairs.
    */
   readonly interleaved: boolean;
-  /** Keys that this architecture reads in addition to the common ones. */
+  /** Keys that this architecture reads in addition to the keys of every architecture. */
   readonly keys: readonly string[];
   /** Reads the configuration. @throws CheckpointError naming a key that changes the results but is not supported. */
   readonly read: (file: GgufFacts) => Promise<ModelConfig>;
-  /** Keys and values that this architecture writes in addition to the common sizes. */
+  /** Keys and values that this architecture writes in addition to the sizes of every architecture. */
   readonly values: (config: ModelConfig) => Readonly<Record<string, GgufValue>>;
   readonly mappings: (config: ModelConfig) => readonly TensorMapping[];
   /** Returns the first value of a configuration that llama.cpp does not support, or null if it supports all values. */

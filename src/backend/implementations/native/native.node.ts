@@ -41,7 +41,7 @@ interface AddonInstance
 /** The package's root folder, both in a clone and in an installed package. */
 const root = fileURLToPath(new URL("../../../../", import.meta.url));
 const builder = join(root, "scripts/build/native.mjs");
-/** The addon that was built on this machine. Undefined if there is none. */
+/** The addon that was built on this machine. Undefined if no addon was built. */
 const built = fileURLToPath(new URL(addonFile, import.meta.url));
 
 const where = "native backend";

@@ -49,7 +49,7 @@ export const learnMerges = (counted: PieceCounts, most: number): readonly Learne
   /** Merges the pair (left, right) at a place and records the neighbours of the new symbol. */
   const mergeAt = (at: number, left: number, right: number, merged: number): void => {
     const middle = at + (lengths[left] as number);
-    // An overlapping merge may already have used one of the two symbols.
+    // An overlapping merge may already have used the left or the right symbol.
     if (row[at] !== left || row[middle] !== right) return;
     const end = middle + (lengths[right] as number);
     const count = counts[at] as number;

@@ -1,7 +1,7 @@
 /**
- * Character classes of split patterns: \p{L}, \p{N}, \s and others. Tables are built from the Unicode data of the
- * JavaScript engine. The part for a block of characters is built when a character of this block first occurs. \s is the
- * Unicode property White_Space, as in Rust. JavaScript's own \s also includes U+FEFF and excludes U+0085.
+ * Character classes of split patterns: \p{L}, \p{N}, \s and other classes. Tables are built from the Unicode data of
+ * the JavaScript engine. The part for a block of characters is built when a character of this block first occurs. \s is
+ * the Unicode property White_Space, as in Rust. JavaScript's own \s also includes U+FEFF and excludes U+0085.
  */
 export const letter = 1;
 export const number = 2;
