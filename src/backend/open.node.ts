@@ -7,7 +7,7 @@ let advised = false;
 
 /**
  * Prints how to get native kernels, at most once per thread. The advice is printed only if `choice` is "auto" or
- * absent, and if native kernels are missing but available for this machine.
+ * absent. Native kernels must be missing, but available for this machine.
  * @param tell receives the line; default: a process warning, which Node prints on standard error.
  */
 export const adviseOnce = async (

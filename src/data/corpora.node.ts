@@ -133,9 +133,9 @@ export const givenCorpus = ({ text, valText }: GivenText, valFraction?: number):
 };
 
 /**
- * Loads a corpus. `nameOrPath` is "tiny-shakespeare", "moby-dick", "default", or the path of a file or a folder.
- * "default" is Tiny Shakespeare if it is available, otherwise Moby-Dick with a `notice`. Only Tiny Shakespeare uses the
- * network.
+ * Loads a corpus. `nameOrPath` is "tiny-shakespeare", "moby-dick", "default", or the path of a file or a folder. The
+ * name "default" means Tiny Shakespeare if this text is available, otherwise Moby-Dick with a `notice`. Only Tiny
+ * Shakespeare uses the network.
  * @throws DataError if the corpus is not available or is not text; ConfigError for a fraction outside (0, 1).
  * @example
  * ```ts

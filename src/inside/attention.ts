@@ -173,8 +173,9 @@ const projected = (context: Context, { config, parameters }: Model, layer: numbe
  * @param options layers, heads and positions: together at most 4,194,304 probabilities, for example four heads over
  * 1,024 tokens.
  * @returns a matrix for each head, owned by the caller.
- * @throws DataError for no tokens, or a character that the tokenizer lacks. ShapeError for too many tokens, or an
- * invalid id. ConfigError for invalid options, too many probabilities, values that are not finite, or a closed model.
+ * @throws DataError for no tokens, or a character that the tokenizer lacks.
+ * @throws ShapeError for too many tokens, or an invalid id.
+ * @throws ConfigError for invalid options, too many probabilities, values that are not finite, or a closed model.
  */
 export const attentionOf = async (
   lm: LanguageModel,

@@ -133,16 +133,17 @@ const likelier = (logits: ArrayLike<number>, at: number, id: number, vocabSize: 
 };
 
 /**
- * The logit lens (nostalgebraist 2020): reads the residual stream after the embedding, after each attention and after
- * each MLP through the model's final norm and head, as if the model ended there.
+ * The logit lens (nostalgebraist 2020). It applies the model's final norm and head to the residual stream after the
+ * embedding, each attention and each MLP. The result is the prediction of a model that ended there.
  * @experimental
  * @param lm a model from `loadPretrained` or `languageModel`.
  * @param text a text, or its token ids: T tokens, from 1 to the context length.
  * @param options positions, and number of tokens to name.
  * @returns for each position, in the requested order, 2 · nLayer + 1 readings. Probabilities are computed in double
  * precision. The last reading has the same bits as `logits`.
- * @throws DataError for no tokens, or a character that the tokenizer lacks. ShapeError for too many tokens, or an
- * invalid id. ConfigError for invalid options, probabilities that are not finite, or a closed model.
+ * @throws DataError for no tokens, or a character that the tokenizer lacks.
+ * @throws ShapeError for too many tokens, or an invalid id.
+ * @throws ConfigError for invalid options, probabilities that are not finite, or a closed model.
  */
 export const lensOf = async (
   lm: LanguageModel,

@@ -88,16 +88,17 @@ const readRows = (backend: Backend, matrix: Tensor, first: number, count: number
 };
 
 /**
- * Finds the tokens that are nearest to a token. The cosine between the tokens' rows of the embedding, or of the head,
- * measures how near they are (as Mikolov et al. 2013 compare word vectors).
+ * Finds the tokens that are nearest to a token. Tokens are near if the cosine between their rows of the embedding, or
+ * of the head, is high. Mikolov et al. 2013 compare word vectors in this way.
  * @experimental
  * @param lm a model from `loadPretrained` or `languageModel`. Adapters do not change these rows.
  * @param token an id, or a text that is one token.
  * @param options number of neighbours, and the matrix.
  * @returns the token and its neighbours. If there are fewer than `top` other tokens, all other tokens are returned.
  * Sums are in double precision.
- * @throws DataError for a text that is not one token, ShapeError for an invalid id, ConfigError for invalid options,
- * rows that are not finite, or a closed model.
+ * @throws DataError for a text that is not one token.
+ * @throws ShapeError for an invalid id.
+ * @throws ConfigError for invalid options, rows that are not finite, or a closed model.
  */
 export const neighboursOf = async (
   lm: LanguageModel,

@@ -107,17 +107,18 @@ const lossOf = (logits: ArrayLike<number>, ids: Int32Array, vocabSize: number): 
 };
 
 /**
- * Activation patching (Vig et al. 2020, Meng et al. 2022). The call computes a forward pass of the corrupted text, but
- * one activation is replaced with the activation of the clean text at the same place. The change of the logits shows
- * what the activation encodes.
+ * Activation patching (Vig et al. 2020, Meng et al. 2022). The call computes a forward pass of the corrupted text. One
+ * activation is replaced with the clean text's activation at the same place. The change of the logits shows what the
+ * activation encodes.
  * @experimental
  * @param lm a model from `loadPretrained` or `languageModel`.
  * @param options two texts with the same number of tokens, and the place.
  * @returns the logits and the loss of the corrupted text. A branch's vector is the difference between the residual
  * stream after the branch and before the branch, so it is rounded twice. If both texts are the same, the result equals
  * the text's own logits only up to rounding. With the part `residual`, both are exactly equal.
- * @throws DataError for no tokens, or a character that the tokenizer lacks. ShapeError for too many tokens, an invalid
- * id, or texts of different lengths. ConfigError for invalid options, logits that are not finite, or a closed model.
+ * @throws DataError for no tokens, or a character that the tokenizer lacks.
+ * @throws ShapeError for too many tokens, an invalid id, or texts of different lengths.
+ * @throws ConfigError for invalid options, logits that are not finite, or a closed model.
  */
 export const patched = async (lm: LanguageModel, options: PatchOptions): Promise<Patched> => {
   checkLanguageModel("patched: model", lm, modelHint);

@@ -55,8 +55,8 @@ export const encodeArgument = (tokenizer: Tokenizer, text: string, { where, fiel
 /**
  * Token ids of a text for one pass. If the tokenizer adds a BOS token, it comes first.
  * @param at names the argument in errors.
- * @throws ShapeError for more tokens than the context has, or an invalid id; DataError for no tokens, or a character
- * that the tokenizer lacks.
+ * @throws ShapeError for more tokens than the context has, or an invalid id.
+ * @throws DataError for no tokens, or a character that the tokenizer lacks.
  */
 export const readIds = (
   at: Argument,

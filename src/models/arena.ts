@@ -8,7 +8,7 @@ import type { Declare, Initialisation, ParameterSpec } from "../nn/parameters.ts
 
 /**
  * Offsets in an array are multiples of this number of elements. Kernels are faster at offsets that are multiples of 64
- * bytes. 64 bytes are 16 float32 values, or 32 bfloat16 values in a copy with the same layout.
+ * bytes. This number of bytes contains 16 float32 values, or 32 bfloat16 values in a copy with the same layout.
  */
 const alignment = 32;
 

@@ -67,8 +67,8 @@ export const crossEntropyLoss = (context: Context, logits: Tensor, targets: Int3
 };
 
 /**
- * `forward` and `crossEntropyLoss` in one call. For a large vocabulary, it saves memory: the logits are computed for
- * one range of the vocabulary at a time, and computed again in the backward pass.
+ * `forward` and `crossEntropyLoss` in one call. For a large vocabulary, this function saves memory. It computes the
+ * logits for one range of the vocabulary at a time, and computes them again in the backward pass.
  * @experimental
  * @param ids as for `forward`, [rows · time].
  * @param targets as for `crossEntropyLoss`, [rows · time].

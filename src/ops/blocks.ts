@@ -1,6 +1,6 @@
 /**
- * Quantized weights in blocks (backend/kernels/block-forms.ts). In inference, products read the blocks directly:
- * activations are rounded to 8 bits in blocks of 32, and sums within a block are integers. Training converts a matrix
+ * Quantized weights in blocks (backend/kernels/block-forms.ts). In inference, products read the blocks directly.
+ * Activations are rounded to 8 bits in blocks of 32, and sums within a block are integers. Training converts a matrix
  * to real numbers for each product, and frees the converted matrix afterwards.
  */
 import { type Context, factorOf } from "../autograd/context.ts";

@@ -165,8 +165,8 @@ interface Laid {
 type Tensors<Name extends string> = Readonly<Record<Name, Tensor | View>> & { readonly kept: Tensor | null };
 
 /**
- * Arguments of attentionForward. Every name is written out, because spreading objects into an object of thirty fields
- * takes a hundred times as long and three times the memory.
+ * Arguments of attentionForward. Every name is written out. Spreading objects into an object of thirty fields would
+ * take a hundred times the time and three times the memory.
  */
 const forwardCall = (
   { q, k, v, out, logSumExp, kept }: Tensors<"q" | "k" | "v" | "out" | "logSumExp">,

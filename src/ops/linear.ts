@@ -153,8 +153,8 @@ export interface BranchGradients {
 }
 
 /**
- * Computes the gradient of x and the gradient of x·Wᵀ + b at the end of a branch. dy is the gradient of the sum with
- * the residual. If `factor` is given, the gradient of x is multiplied by it elementwise.
+ * Computes the gradient of x and the gradient of x·Wᵀ + b at the end of a branch. The argument dy is the gradient of
+ * the sum with the residual. If `factor` is given, the gradient of x is multiplied by it elementwise.
  */
 export const branchInput = (
   context: Context,
@@ -179,8 +179,8 @@ export const branchInput = (
 };
 
 /**
- * Adds the gradients of W and b at the end of a branch, and returns the gradient of x. dy is the gradient of the sum
- * with the residual. If `factor` is given, the gradient of x is multiplied by it elementwise.
+ * Adds the gradients of W and b at the end of a branch, and returns the gradient of x. The argument dy is the gradient
+ * of the sum with the residual. If `factor` is given, the gradient of x is multiplied by it elementwise.
  */
 export const branchGradients = (
   context: Context,

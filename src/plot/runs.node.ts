@@ -72,8 +72,8 @@ interface OpenedRuns {
 /**
  * Reads runs to draw them.
  * @param where the caller, for errors.
- * @throws ConfigError for too many runs, a folder that is not a run, or runs without any step; CheckpointError for a
- * run that cannot be read.
+ * @throws ConfigError for too many runs, a folder that is not a run, or runs without any step.
+ * @throws CheckpointError for a run that cannot be read.
  */
 export const openRuns = async (where: string, paths: readonly string[]): Promise<OpenedRuns> => {
   if (paths.length > mostRuns) {
@@ -107,8 +107,8 @@ export interface PlotRunsOptions {
  * No files are changed.
  * @param folders one to eight folders of runs, in the order of the legend.
  * @returns an SVG file as text, without scripts, with light and dark colours.
- * @throws ConfigError for a folder that is not a run, for more than eight folders, or if no run has a step;
- * CheckpointError for a run that cannot be read.
+ * @throws ConfigError for a folder that is not a run, more than eight folders, or runs without any step.
+ * @throws CheckpointError for a run that cannot be read.
  * @experimental
  * @example
  * ```ts

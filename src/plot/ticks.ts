@@ -84,8 +84,8 @@ export const linearAxis = (
 };
 
 /**
- * Ticks at 1, 2 and 5 times powers of ten. If these are too many ticks, fewer are used: at 1 and 3 times powers of ten,
- * at all powers of ten, or at some powers of ten.
+ * Ticks at 1, 2 and 5 times powers of ten. If these are too many ticks, ticks are at 1 and 3 times powers of ten, at
+ * all powers of ten, or only at some powers of ten.
  */
 const powerTicks = (low: number, high: number, most: number): readonly number[] => {
   const [first, last] = [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))];

@@ -1,4 +1,4 @@
-/** Calls that look inside a model in another thread, and the methods of that thread that answer these calls. */
+/** Calls that look inside a model in another thread. The thread's methods answer these calls. */
 import { checkIdList, checkOptions, checkSignal } from "../core/checks/check-arguments.ts";
 import { ConfigError } from "../core/errors/errors.ts";
 import type { CallOptions } from "../core/remote/caller.ts";

@@ -22,8 +22,8 @@ import type { LoadRequest } from "./model-entry.node.ts";
 export interface WorkerModel extends ThreadModel {
   /**
    * Computes the cross-entropy on a text, like the library's `evaluate`.
-   * @param measured a text as `{ text }` or documents as `{ documents }`, optionally with `signal` and `onProgress`; or
-   * a corpus of `loadCorpus`.
+   * @param measured a text as `{ text }`, documents as `{ documents }`, or a corpus of `loadCorpus`. A text or
+   * documents may be given with `signal` and `onProgress`.
    * @param options options for a corpus of `loadCorpus`.
    */
   evaluate(measured: MeasuredCorpus | MeasuredText | GivenToMeasure, options?: Measuring): Promise<Evaluation>;

@@ -34,8 +34,8 @@ const isPage = (): boolean => typeof document !== "undefined";
 
 /**
  * Trains a model on a text and yields events: `start`, a `step` for each update, `eval`, `sample`, `checkpoint`,
- * `done`. The same options and backend give the same bits, with any number of threads, in a worker or on the page's
- * thread, and with the `wasm` backend in Node.
+ * `done`. The same options and backend give the same bits with any number of threads, in a worker or on the page's
+ * thread. The `wasm` backend in Node gives the same bits, too.
  *
  * If the backend is given by name, the run has its own worker, so the page stays responsive. The run is at most one
  * event ahead of the caller. An opened backend stays on its thread.
@@ -44,8 +44,9 @@ const isPage = (): boolean => typeof document !== "undefined";
  * of `onCheckpoint` are then lost. To keep these steps, abort `signal` and read all events to the end.
  *
  * @param options text, preset and changes to it, backend, callbacks.
- * @throws ConfigError for options that cannot work or a page that cannot start a worker, DataError for text that cannot
- * be used, UnsupportedKernelError for a backend that the page lacks.
+ * @throws ConfigError for options that cannot work, or a page that cannot start a worker.
+ * @throws DataError for text that cannot be used.
+ * @throws UnsupportedKernelError for a backend that the page lacks.
  * @example
  * ```ts
  * import { type CheckpointFiles, train } from "foretoken/browser";

@@ -30,8 +30,8 @@ export type TrainOptions = NewRun | ResumedRunOptions;
 
 /**
  * Trains a model and yields events: `start`, a `step` for each update, `eval`, `sample`, `checkpoint`, `done`. The same
- * options, backend and instruction set give the same bits, with any number of threads, even if the run is stopped and
- * resumed. All input is checked before anything is written.
+ * options, backend and instruction set give the same bits with any number of threads. This also holds for a run that is
+ * stopped and resumed. All input is checked before anything is written.
  *
  * If the backend is given by name, the run has its own thread. Timers, signals and input are then handled even if a
  * step takes seconds. The run is at most one event ahead of the caller. An opened backend stays on its thread.
@@ -40,8 +40,10 @@ export type TrainOptions = NewRun | ResumedRunOptions;
  * checkpoint are then lost. To keep these steps, abort `signal` and read all events to the end.
  *
  * @param options text, preset and changes to it, folder, backend; or a run to resume.
- * @throws ConfigError for options that cannot work, DataError for text that cannot be used, CheckpointError for a run
- * that cannot be resumed, UnsupportedKernelError for a backend that this machine lacks.
+ * @throws ConfigError for options that cannot work.
+ * @throws DataError for text that cannot be used.
+ * @throws CheckpointError for a run that cannot be resumed.
+ * @throws UnsupportedKernelError for a backend that this machine lacks.
  * @example
  * ```ts
  * import { train } from "foretoken";

@@ -1,7 +1,7 @@
 /**
  * The kernel table: every computation that a backend can run. Kernels are declared only in this folder. A declaration
- * lists what the kernel computes, its arguments, the length of each buffer, limits of sizes, the buffers that may share
- * memory, and the cost of a call. The following parts come from the table:
+ * contains the kernel's formula, its arguments, the lengths of its buffers and the limits of sizes. It also lists the
+ * buffers that may share memory, and the cost of a call. The following parts come from the table:
  * - the TypeScript types of the arguments (below);
  * - the checks before any backend is called (../calls/check.ts);
  * - the cost in profiles and benchmarks (../calls/cost.ts);

@@ -35,8 +35,8 @@ const rotaryLimits = [
 export const rowKernels = {
   /**
    * `ids` is [rows], rows = B·time, each in [0, vocabSize). `positions` has `positionRows` rows. With `places` [rows],
-   * row r uses row places[r] of `positions`. The caller checks ids and places; a compiled backend clamps invalid ones.
-   * bfloat16 tables, which only models that are not trained have, are converted and added in float32.
+   * row r uses row places[r] of `positions`. The caller checks ids and places; a compiled backend clamps invalid ids
+   * and places. Models that are not trained may have bfloat16 tables, which are converted and added in float32.
    */
   embeddingForward: kernel({
     purpose: "y[r, :] = scale · tokens[ids[r], :] + positions[start + r mod time, :]",

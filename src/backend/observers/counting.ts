@@ -41,8 +41,8 @@ interface TouchedBlocks {
 }
 
 /**
- * The C library takes blocks of at least this size in bytes directly from the system, and returns these blocks when
- * they are freed.
+ * Blocks of at least this size in bytes come directly from the system. The C library returns such a block to the system
+ * when the block is freed.
  */
 const ownBlockFrom = 2 ** 25;
 

@@ -106,8 +106,8 @@ const answerOf = async (
 /**
  * Creates a caller.
  * @param post sends a message to the other thread.
- * @param waiting called with true when a call starts to wait for the other thread, and with false when no call waits
- * any more.
+ * @param waiting called with true when a call starts to wait for the other thread, and with false when the last wait
+ * has ended.
  */
 export const createCaller = (
   post: (message: CallerMessage) => void,

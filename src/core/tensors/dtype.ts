@@ -6,8 +6,8 @@ export type RealDType = "float32" | "float64";
 export type DType = RealDType | "bfloat16" | "int32";
 
 /**
- * Number format of the operands of matrix products. Sums and all other values are float32. bfloat16 has the range of
- * float32 with 8 bits of precision, and is faster if the CPU multiplies it directly.
+ * Number format of the operands of matrix products. Sums and all other values are float32. The format bfloat16 has the
+ * range of float32, but only 8 bits of precision. It is faster if the CPU multiplies bfloat16 directly.
  */
 export type ProductDType = "float32" | "bfloat16";
 

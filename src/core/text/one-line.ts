@@ -1,7 +1,7 @@
 /**
- * Characters that a terminal interprets instead of showing, and characters that break or reorder a line: the control
- * characters C0 (with line ends and tabs), DEL and C1, the separators U+2028 and U+2029, and the bidirectional
- * controls.
+ * Characters that a terminal does not show but interprets, and characters that break or reorder a line. The list
+ * contains the control characters C0 (with line ends and tabs), DEL and C1. It also contains the separators U+2028 and
+ * U+2029, and the bidirectional controls.
  */
 export const controls =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for

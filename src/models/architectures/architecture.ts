@@ -51,7 +51,7 @@ export interface HuggingFaceForm {
   readonly configJson: (config: ModelConfig, vocabSize: number) => Record<string, unknown>;
   readonly mappings: (config: ModelConfig) => readonly TensorMapping[];
   /**
-   * The mapping for files of a sibling class in which one layer computes Q, K and V, and one layer computes gate and
+   * The mapping for files of a sibling class with fused layers: one layer for Q, K and V, and one layer for gate and
    * up. For example, Phi-3 is Llama with such fused layers.
    */
   readonly fused?: (config: ModelConfig) => readonly TensorMapping[];

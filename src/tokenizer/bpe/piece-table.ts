@@ -33,7 +33,8 @@ const mix = (hash: number, word: number): number => {
 
 const noBytes = new Uint8Array();
 /**
- * A slot has four numbers: two numbers of the key, the number of bytes, and the piece's index (-1 if the slot is free).
+ * A slot consists of four numbers. Two numbers are the key, one number is the length in bytes, and one number is the
+ * piece's index. The index is -1 if the slot is free.
  */
 const slotSize = 4;
 const shortPiece = 8;

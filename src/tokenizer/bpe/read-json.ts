@@ -28,8 +28,8 @@ const isPlainModel = (model: unknown): model is Record<string, unknown> =>
   (!model.unk_token || hasEveryByte(model.vocab));
 
 /**
- * Whether the name of an added token is matched exactly: as it is written, even inside a word, and without the spaces
- * around it.
+ * Whether the name of an added token is matched exactly as it is written. The name is then also found inside a word,
+ * and spaces around it do not belong to it.
  */
 export const isExact = (added: Record<string, unknown>, hasNormalizer: boolean): boolean =>
   !added.single_word && !added.lstrip && !added.rstrip && !(hasNormalizer && added.normalized);

@@ -27,8 +27,8 @@ const stripped = (text: string, left: boolean, right: boolean): string => {
 };
 
 /**
- * Where a part of a text is: at the beginning of the text, after a token that was found by its name, or directly after
- * other text.
+ * Place of a part of a text. The part is at the beginning of the text, after a token that was found by its name, or
+ * directly after other text.
  */
 export type StretchPlace = "first" | "afterToken" | "inside";
 

@@ -1,6 +1,6 @@
 /**
- * Code that the native and WebAssembly backends share: storages that reuse freed memory, checks of calls, and packets.
- * A packet encodes a call as numbers (native/dispatch.h). The engine passes a packet to the kernels.
+ * Code for both compiled backends, native and WebAssembly: storages that reuse freed memory, checks of calls, and
+ * packets. A packet encodes a call as numbers (native/dispatch.h). The engine passes a packet to the kernels.
  */
 
 import { ConfigError, ShapeError } from "../../../core/errors/errors.ts";

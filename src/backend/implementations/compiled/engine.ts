@@ -40,8 +40,8 @@ export interface Engine {
   /** A view of a live handle's memory, from the start of the memory. Undefined if the range is outside this memory. */
   view?(handle: number, bytes: number): ArrayBuffer | undefined;
   /**
-   * Runs the packet. Returns 0 if the kernel ran, -1 for an unknown kernel, -2 if there is no memory for scratch, and 1
-   * + i if buffer i is not live or too short. If the result is not 0, nothing was touched.
+   * Runs the packet. Returns 0 if the kernel ran. Returns -1 for an unknown kernel, and -2 if memory for scratch is
+   * lacking. Returns 1 + i if buffer i is not live or too short. If the result is not 0, nothing was touched.
    */
   run(): number;
   /** Runs consecutive packets until one is refused; returns the result of the last packet run. */

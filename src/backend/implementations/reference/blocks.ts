@@ -44,8 +44,8 @@ const placesOf = (form: BlockForm, k: number, row: number, block: number): Block
 };
 
 /**
- * Calls `visit` for each byte that contains bits of value `i` of a row. The arguments of `visit` are the offset of the
- * byte, the shift and the mask of the bits in the byte, and the shift of the bits in the value.
+ * Calls `visit` for each byte that contains bits of value `i` of a row. The arguments of `visit` are the byte's offset,
+ * the bits' shift and mask in the byte, and the bits' shift in the value.
  */
 const bitsOfValue = (
   { bits }: BlockForm,

@@ -79,8 +79,8 @@ export interface WasmOptions {
 /**
  * Opens the WebAssembly backend. Call it in a worker. The backend also works on the page's main thread, but then the
  * page does not respond during a computation.
- * @throws UnsupportedKernelError for more than one thread in a page that is not cross-origin isolated, or if the
- * browser lacks threads, SIMD or, if requested, relaxed SIMD
+ * @throws UnsupportedKernelError for several threads in a page without cross-origin isolation, or if the browser lacks
+ * threads, SIMD or a requested relaxed SIMD
  * @throws ConfigError for a number of threads that is not from 1 to 256 or an unknown instruction set
  */
 export const openWasm = async ({

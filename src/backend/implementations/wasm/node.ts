@@ -112,8 +112,7 @@ export interface WasmOptions {
 /**
  * Opens the WebAssembly backend. The worker threads do not keep the process alive, and end with `close`.
  * @throws UnsupportedKernelError if the backend is not built, cannot run or was built from other sources
- * @throws ConfigError for a number of threads that is not from 1 to 256, or an instruction set that is unknown or not
- * compiled
+ * @throws ConfigError for a number of threads outside 1 to 256, or an instruction set that is unknown or not compiled
  */
 export const openWasm = async ({
   threads = defaultThreads(),

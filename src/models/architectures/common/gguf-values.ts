@@ -29,7 +29,7 @@ export interface Fields {
   fail(key: string, must: string, got: unknown): never;
 }
 
-/** A file of which the header has been read. */
+/** A file with a header that has been read. */
 export interface GgufFacts {
   readonly fields: Fields;
   /** Full key: the architecture's prefix and `key`. */

@@ -1,7 +1,8 @@
 /**
  * Character classes of split patterns: \p{L}, \p{N}, \s and other classes. Tables are built from the Unicode data of
- * the JavaScript engine. The part for a block of characters is built when a character of this block first occurs. \s is
- * the Unicode property White_Space, as in Rust. JavaScript's own \s also includes U+FEFF and excludes U+0085.
+ * the JavaScript engine. The table of a block of characters is built when a character of this block first occurs. In
+ * Foretoken, \s is the Unicode property White_Space, as in Rust. JavaScript's own \s also includes U+FEFF and excludes
+ * U+0085.
  */
 export const letter = 1;
 export const number = 2;
@@ -11,9 +12,7 @@ export const space = 3;
 export const lineBreak = 4;
 export const other = 5;
 
-/**
- * Class of each code point. 0 if the class is not known yet, because the block of the code point has not been built.
- */
+/** Class of each code point. The class is 0 if the block of the code point has not been built yet. */
 const classes = new Uint8Array(0x110000);
 const blockSize = 256;
 

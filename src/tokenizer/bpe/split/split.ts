@@ -33,8 +33,8 @@ const apostrophe = 0x27;
 const blank = 0x20;
 
 /**
- * End of an English contraction ('s 't 'm 'd 're 've 'll) that begins with an apostrophe at `at`. 0 if there is no
- * contraction.
+ * End of an English contraction ('s 't 'm 'd 're 've 'll) that begins with an apostrophe at `at`. The end is 0 if there
+ * is no contraction.
  */
 const contractionEnd = (bytes: Uint8Array, at: number, end: number, caseBit: number): number => {
   // If the apostrophe is the last byte, or a multi-byte character follows it, there is no contraction.
