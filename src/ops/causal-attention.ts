@@ -4,14 +4,14 @@
  * With a window w, j runs only over the last w positions, i − w < j ≤ i (Beltagy et al. 2020, Longformer). Without the
  * mask, j runs over all positions. The factor 1/√D can be replaced.
  *
- *   qkv [B, T, (H + 2·Hk)·D]   →   out [B, T, H·D];   qkv is q | k | v, heads side by side in each; or three tensors
+ *   qkv [B, T, (H + 2·Hk)·D]   →   out [B, T, H·D];   qkv is q | k | v with heads side by side, or three tensors
  *   Hk divides H: head h of q reads head ⌊h·Hk/H⌋ of k and v (grouped queries, Ainslie et al. 2023)
  *   with dP = dout·vᵀ and δ[i] = dout[i]·out[i]:   dS = P·(dP − δ)     dq = dS·k/√D     dk = dSᵀ·q/√D     dv = Pᵀ·dout
- *   dk and dv are summed over the heads that share a key head
+ *   dk and dv are sums over the heads that share a key head
  *
- * Vaswani et al. 2017. Computed in tiles with running maxima as in FlashAttention (Dao et al. 2022, 2023): nothing of
- * size T×T is stored, except one bit per attention weight if dropout is on. Dropout acts on P, as in
- * torch.nn.functional.scaled_dot_product_attention.
+ * Source: Vaswani et al. 2017. The op computes in tiles with running maxima, as FlashAttention does (Dao et al. 2022,
+ * 2023). No matrix of size T×T is stored, except one bit per attention weight if dropout is on. Dropout acts on P, as
+ * in torch.nn.functional.scaled_dot_product_attention.
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";

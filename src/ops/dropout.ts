@@ -1,10 +1,11 @@
 /**
  * y = x·keep / (1 − p), keep drawn with probability 1 − p
  *
- *   dx = dy·keep / (1 − p), with the same draw; the forward pass saves one bit per element
+ *   dx = dy·keep / (1 − p), with the same draw
  *
- * Srivastava et al. 2014; as torch.nn.functional.dropout, with other random numbers. Dropout is not an op of its own, but a
- * part of attention and of the end of a branch (linear.ts).
+ * The forward pass saves one bit per element. Source: Srivastava et al. 2014. The function equals
+ * torch.nn.functional.dropout, but draws other random numbers. Dropout is not a separate op. It is a part of attention
+ * and of the end of a branch (linear.ts).
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";

@@ -4,7 +4,7 @@
  *   ids [B, T]   E [V, C]   P [contextLength, C]   →   y [B, T, C]
  *   dE[v, :] = s·Σ of dy over the places of v     dP[t, :] = Σ over b of dy
  *
- * As torch.nn.functional.embedding, twice and summed (GPT-2's learned positions).
+ * The op is the sum of two embeddings, as torch.nn.functional.embedding computes them. GPT-2 learns P.
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";

@@ -4,7 +4,7 @@
  *   x = gate | up [.., 2F]   →   y [.., F]
  *   dgate = dy·up·gelu′(gate)     dup = dy·gelu(gate)
  *
- * Shazeer 2020, without the linear layers before and after: torch.nn.functional.gelu(gate) · up.
+ * Source: Shazeer 2020, without the linear layers before and after. The op equals torch.nn.functional.gelu(gate) · up.
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";

@@ -1,13 +1,14 @@
 /**
- * L = Σ over rows of logSumExp(z) − z[target] with z = x·Wᵀ + b: the head and its loss in one.
+ * L = Σ over rows of logSumExp(z) − z[target] with z = x·Wᵀ + b: the head and the loss in one op
  *
  *   x [.., K]   W [V, K]   b [V]   targets [..]   →   L [1]
  *   dz = dL·(softmax(z) − onehot(target))     dx = dz·W     dW = dzᵀ·x     db = Σ over rows of dz
  *
- * The logits of a large vocabulary are never all in memory. They are computed for one range of the vocabulary at a
- * time: in the forward pass for their log-sum-exp, and again in the backward pass, where each range's gradient is added
- * to the gradients of x, W and b at once. This saves memory for rows · V logits and their gradients, and costs a third
- * more products (Wijmans et al. 2024, "Cut Your Losses in Large-Vocabulary Language Models").
+ * The logits of a large vocabulary are never all in memory. The op computes logits for one range of the vocabulary at a
+ * time. The forward pass uses the logits for the log-sum-exp. The backward pass computes them again, and adds the
+ * gradient of each range to the gradients of x, W and b at once. This method saves memory for rows · V logits and their
+ * gradients, and costs a third more products (Wijmans et al. 2024, "Cut Your Losses in Large-Vocabulary Language
+ * Models").
  */
 
 import { type Context, spend } from "../autograd/context.ts";

@@ -4,7 +4,7 @@
  *   x [.., K]   W [N, K]   b [N]   residual [.., N]   →   y [.., N]
  *   d = dropout(dy), the same draw     dx = d·W     dW = dᵀ·x     db = Σ over rows of d     dResidual = dy
  *
- * As torch.nn.functional.linear.
+ * Without a branch, the op equals torch.nn.functional.linear.
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";

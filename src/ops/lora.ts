@@ -1,13 +1,13 @@
 /**
- * y = x·Wᵀ + b + s·h·B̃ᵀ with h = dropout(x)·Aᵀ, and at the end of a branch y = residual + dropout(all of this)
+ * y = x·Wᵀ + b + s·h·B̃ᵀ with h = dropout(x)·Aᵀ, and at the end of a branch y = residual + dropout(y)
  *
  *   x [.., K]   W [N, K]   b [N]   A [R, K]   B of each part [n, r]   →   y [.., N]
  *   dh = s·dy·B̃     dA = dhᵀ·dropout(x)     dB̃ = s·dyᵀ·h     dx = dy·W + dropout(dh·A), the same draw
  *
- * LoRA (Hu et al. 2021). A layer may compute several targets at once, for example queries, keys and values. Then A
- * stacks the targets' matrices A. B̃ [N, R] has each target's B at the rows of its outputs and the columns of its A,
- * and zeros elsewhere. So h is one product, and its contribution to y too. Targets of one layer read the same x, so
- * they share one dropout draw.
+ * Source: LoRA (Hu et al. 2021). A layer may compute several targets at once, for example queries, keys and values. A is
+ * then the stack of the targets' matrices A. B̃ [N, R] contains the matrix B of each target at the rows of the target's
+ * outputs and the columns of the target's A. All other elements of B̃ are zero. A single product therefore computes h, and
+ * a single product adds h to y. Targets of one layer read the same x, so they share one dropout draw.
  */
 import type { Context } from "../autograd/context.ts";
 import { slice, type Tensor } from "../autograd/tensor.ts";

@@ -3,7 +3,7 @@
  *
  *   dx = dy·2·max(0, x)
  *
- * So et al. 2021, "Primer": torch.nn.functional.relu(x).square().
+ * Source: So et al. 2021, "Primer". The op equals torch.nn.functional.relu(x).square().
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";

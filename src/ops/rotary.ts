@@ -7,10 +7,11 @@
  *       y[i]   = z[i]·cos[p, i]   − z[i+h]·sin[p, i]
  *       y[i+h] = z[i+h]·cos[p, i] + z[i]·sin[p, i]
  *       y[j]   = z[j] for j ≥ R
- *   v is copied. Backward: dz is dy rotated by the opposite angle; then as in rms-norm.ts
+ *   v is copied
  *
- * Su et al. 2021. Channel i is paired with channel i + h, as in Hugging Face's models. The norm per head is Henry et
- * al. 2020, as Qwen3's q_norm and k_norm; the norm over all heads is OLMo 2's.
+ * In the backward pass, dz is dy rotated by the opposite angle, and the gradient of the norm is as in rms-norm.ts.
+ * Source: Su et al. 2021. Channel i is paired with channel i + h, as in Hugging Face's models. The norm of a single head
+ * is from Henry et al. 2020; Qwen3 calls it q_norm and k_norm. The norm over all heads is from OLMo 2.
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";

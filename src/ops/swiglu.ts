@@ -4,7 +4,7 @@
  *   x = gate | up [.., 2F]   →   y [.., F]
  *   dgate = dy·up·(σ + gate·σ·(1 − σ))     dup = dy·gate·σ
  *
- * Shazeer 2020, without the linear layers before and after: torch.nn.functional.silu(gate) · up.
+ * Source: Shazeer 2020, without the linear layers before and after. The op equals torch.nn.functional.silu(gate) · up.
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";

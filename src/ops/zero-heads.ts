@@ -3,7 +3,7 @@
  *
  *   x [.., H·D]   →   y [.., H·D];   dx = dy, with the same zeros
  *
- * As the head mask in Michel et al. 2019; its entries are 0 or 1 here.
+ * The op equals the head mask of Michel et al. 2019, with entries that are 0 or 1.
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";

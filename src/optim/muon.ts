@@ -5,9 +5,9 @@
  *   m ← μ·m + (1 − μ)·g        u = μ·m + (1 − μ)·g        (Nesterov)
  *   W ← (1 − η·λ)·W − η·√max(1, out/in)·NS(u / ‖u‖)
  *
- * NS is a Newton–Schulz iteration: five steps of X ← a·X + (b·A + c·A²)·X, A = X·Xᵀ. A singular value of at least 0.002
- * of the norm ends between 0.68 and 1.20. A nearly zero one grows by a⁵ ≈ 485 and stays near 0. AdamW updates
- * embeddings, the head and vectors.
+ * NS is a Newton–Schulz iteration: five steps of X ← a·X + (b·A + c·A²)·X, where A = X·Xᵀ. After these steps, a singular
+ * value that was at least 0.002 of the norm is between 0.68 and 1.20. A singular value near zero grows by a⁵ ≈ 485 and
+ * stays near zero. AdamW updates embeddings, the head and vectors.
  */
 
 import type { Backend, Storage, View } from "../backend/backend.ts";
