@@ -93,8 +93,8 @@ const checkInputs = (backend: Backend, inputs: Readonly<Record<string, CheckedIn
  * @param cotangent weight of output element i. The weights should be of order 1 and without a pattern.
  * @param along weight of element i of an input. The weights should be of order 1 and without a pattern. If `along` is
  * given, all elements of an input change together, each by its weight. The check then compares the weighted sum of
- * their gradients. There is one comparison per input instead of one per element. The check finds wrong elements equally
- * well, but does not name the wrong element.
+ * their gradients. The check makes one comparison per input instead of one per element. The check finds wrong elements
+ * equally well, but does not name the wrong element.
  * @throws ShapeError if `backend` does not compute in float64, or if an input's data does not have the size of its
  * shape.
  */

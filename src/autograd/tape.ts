@@ -85,7 +85,9 @@ const copyAll = (backend: Backend, x: Tensor, y: Tensor): void => {
   backend.run("copyRows", { x, y, rows: 1, width: n, xStride: n, yStride: n });
 };
 
-/** Adds into new memory, because `existing` is also the gradient of another tensor. Then it releases `existing`. */
+/**
+ * Adds into new memory, because `existing` is also the gradient of another tensor. Afterwards `existing` is released.
+ */
 const sumOf = (backend: Backend, memory: Memory, existing: Tensor, gradient: Tensor): Tensor => {
   const sum = memory.allocate(existing.shape, existing.storage.dtype);
   backend.run("add", { a: existing, b: gradient, y: sum, n: sizeOf(existing.shape) });

@@ -13,7 +13,7 @@ import { decodeText } from "./utf8.ts";
 export const corpusNames = ["tiny-shakespeare", "moby-dick"] as const;
 export type CorpusName = (typeof corpusNames)[number];
 
-/** Whether `data` is the name of a built-in corpus. Otherwise it is a path. */
+/** Whether `data` is the name of a built-in corpus. Any other `data` is a path. */
 export const isCorpusName = (data: string): data is CorpusName | "default" =>
   data === "default" || corpusNames.some((name) => name === data);
 

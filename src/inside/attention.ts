@@ -20,8 +20,8 @@ import { residualStream } from "./residual-stream.ts";
 import { argument, modelHint, type NamedToken, namedToken, namesOf, readIds } from "./tokens.ts";
 
 /**
- * Maximum number of probabilities in one call (32 MiB). This suffices for four heads over 1,024 tokens, or for 144
- * heads over 170 tokens.
+ * Maximum number of probabilities in one call (32 MiB). This number suffices for four heads over 1,024 tokens, or for
+ * 144 heads over 170 tokens.
  */
 export const mostAttentionCells = 2 ** 22;
 

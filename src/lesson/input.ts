@@ -70,7 +70,7 @@ export const lineToShow = (whole: string): string => {
   };
   const lines = text.slice(text.indexOf("\n") + 1).split("\n");
   const sentences = (): readonly string[] =>
-    // The pattern also matches a sentence that ends with the line. Otherwise the search would restart at every
+    // The pattern also matches a sentence that ends with the line. If it did not, the search would restart at every
     // character of a long line.
     lines.flatMap((line) => line.match(/[^.!?]+(?:[.!?]+|$)/gu) ?? []).filter((s) => /[.!?]$/u.test(s));
   const found =

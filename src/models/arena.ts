@@ -107,7 +107,8 @@ export const createArena = (backend: Backend, layout: ArenaLayout, real: RealDTy
 
 /**
  * Weights of a model that is only for inference. The weights are in two arrays: matrices in bfloat16, vectors in
- * float32. The first array holds elements [0, decayed) of the layout, the second array holds all other elements.
+ * float32. The array of matrices contains elements [0, decayed) of the layout, and the array of vectors contains all
+ * later elements.
  */
 export interface FrozenArena extends Arena {
   /**

@@ -26,8 +26,8 @@ import { requireShape } from "./op.ts";
  */
 const keptLogits = ({ tiles }: Capabilities): number => (tiles === "bfloat16" ? 2 ** 21 : 2 ** 24);
 /**
- * If there are more logits than the limit, this number of logits is in memory at one time. So few logits fit into a
- * cache.
+ * If there are more logits than the limit, at most about this number of logits is in memory at one time. A cache has
+ * room for this number.
  */
 const logitsAtATime = 2 ** 20;
 /** Logits are computed for at least this many tokens of the vocabulary at a time, so that x is not read too often. */

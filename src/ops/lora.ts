@@ -1,5 +1,5 @@
 /**
- * y = x·Wᵀ + b + s·h·B̃ᵀ with h = dropout(x)·Aᵀ, and at the end of a branch y = residual + dropout(y)
+ * y = x·Wᵀ + b + s·h·B̃ᵀ with h = dropout(x)·Aᵀ, and at the end of a branch y = residual + dropout(x·Wᵀ + b + s·h·B̃ᵀ)
  *
  *   x [.., K]   W [N, K]   b [N]   A [R, K]   B of each part [n, r]   →   y [.., N]
  *   dh = s·dy·B̃     dA = dhᵀ·dropout(x)     dB̃ = s·dyᵀ·h     dx = dy·W + dropout(dh·A), the same draw

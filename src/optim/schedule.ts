@@ -77,9 +77,9 @@ const rateAfter = (plan: LearningRatePlan, count: number, steps: number, step: n
 
 /**
  * Learning rate of step `step` (0-based: the first update is step 0). First it rises linearly over `warmupSteps`, from
- * learningRate/warmupSteps to learningRate. Then it follows the schedule. The rate stays constant, or it falls to
- * minLearningRate at the last step. A falling rate follows half a cosine (Loshchilov & Hutter 2016, without restarts)
- * or a straight line. If the warm-up is longer than the run, the run ends during the warm-up.
+ * learningRate/warmupSteps to learningRate. After the warm-up, the rate follows the schedule. The rate stays constant,
+ * or it falls to minLearningRate at the last step. A falling rate follows half a cosine (Loshchilov & Hutter 2016,
+ * without restarts) or a straight line. If the warm-up is longer than the run, the run ends during the warm-up.
  * After an extension, the `schedule` of the extension decides. `stretch` gives the rate of a run that was planned with
  * the new total from its beginning. `restart` gives the rate of a new run of the added steps. `stretch` and `restart`
  * begin with a straight line from the last rate, over `warmupSteps` steps. `constant` keeps the last rate.

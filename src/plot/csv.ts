@@ -15,8 +15,8 @@ export const csvHead = columnNames.join(",");
 const textCell = (text: string): string => `"${/^[=+\-@\t\r]/u.test(text) ? "'" : ""}${text.replaceAll('"', '""')}"`;
 
 /**
- * Rows of a run, in order of steps. There is a row for each step. An evaluation gets an extra row if its step has no
- * row. Unknown cells are empty.
+ * Rows of a run, in order of steps. Each step has a row. An evaluation gets an extra row if its step has no row.
+ * Unknown cells are empty.
  */
 const rowsOf = (run: DrawnRun): readonly string[] => {
   const { steps, evals } = run.numbers;

@@ -21,7 +21,7 @@ const inks: readonly (readonly [light: string, dark: string])[] = [
 /** Dashes of the runs' lines, in the order of their colours. */
 const dashes = ["none", "9 4", "2 3", "10 3 2 3", "16 5", "5 2", "12 3 2 3 2 3", "4 6"];
 
-/** Maximum number of runs in one chart. There are this many colours and dashes. */
+/** Maximum number of runs in one chart. The number of colours and of dashes is the same. */
 export const mostRuns = inks.length;
 
 const inked = (of: 0 | 1): string => inks.map((ink, i) => `.fp .ink-${i}{color:${ink[of]}}`).join("\n");

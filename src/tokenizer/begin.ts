@@ -1,6 +1,6 @@
 /**
  * The token at the beginning of a model's texts (BOS). If a model's tokenizer adds BOS, each prompt begins with exactly
- * one BOS. The same is true for each window of training and evaluation. BOS is never a target.
+ * one BOS. Each window of training and evaluation also begins with exactly one BOS. BOS is never a target.
  */
 import { isRecord } from "../core/checks/is-record.ts";
 import { joinIds } from "./special.ts";

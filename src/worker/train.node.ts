@@ -30,8 +30,8 @@ export type TrainOptions = NewRun | ResumedRunOptions;
 
 /**
  * Trains a model and yields events: `start`, a `step` for each update, `eval`, `sample`, `checkpoint`, `done`. The same
- * options, backend and instruction set give the same bits with any number of threads. This also holds for a run that is
- * stopped and resumed. All input is checked before anything is written.
+ * options, backend and instruction set give the same bits with any number of threads. Stopping and resuming a run does
+ * not change the bits. All input is checked before anything is written.
  *
  * If the backend is given by name, the run has its own thread. Timers, signals and input are then handled even if a
  * step takes seconds. The run is at most one event ahead of the caller. An opened backend stays on its thread.

@@ -51,7 +51,7 @@ const product = ({ m, n, k }: Numbers<"m" | "n" | "k">, tiles: Tiles): KernelScr
 const inputGradient = (sizes: Numbers<"m" | "n" | "k">, tiles: Tiles): KernelScratch =>
   tiles === "float32" ? wholeProduct(sizes.m, sizes.k, sizes.n) : product(sizes, tiles);
 
-/** Scratch of dw[N, K] = dy[M, N]ᵀ · x[M, K]. This product always uses the method for many rows. */
+/** Scratch of dw[N, K] = dy[M, N]ᵀ · x[M, K]. The product for dw always uses the method for many rows. */
 const weightGradient = (sizes: Numbers<"m" | "n" | "k">, tiles: Tiles): KernelScratch =>
   tiles === "float32" ? wholeProduct(Math.max(sizes.n, 513), sizes.k, sizes.m) : product(sizes, tiles);
 

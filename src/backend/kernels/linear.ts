@@ -50,8 +50,8 @@ export const linearKernels = {
    * i mod 32 of word ⌊i/32⌋ is keep(i). Bits past the last element are 0.
    * keep(i) ⇔ word(i) ≥ round(p · 2³²). word(i) comes from Threefry-4x32-13 (core/random.ts) with the key (key0, key1,
    * key2, key3). Elements are grouped in blocks of 64. With e = i mod 64, element i uses the counter (⌊i/64⌋·16 + e mod
-   * 16, row, site, 0) and takes word ⌊e/16⌋ of the four resulting words. Here row = 0 and i counts the whole array. In
-   * attention, row = (b·H + h)·queries + query and i is the key's position.
+   * 16, row, site, 0) and takes word ⌊e/16⌋ of the four resulting words. In this kernel, row = 0, and i is an index in
+   * the whole array. In attention, row = (b·H + h)·queries + query and i is the key's position.
    */
   linearDropoutForward: kernel({
     purpose: "y[i] = addend[i] + h[i] · keep(i) / (1 − p), with h[M, N] = x[M, K] · w[N, K]ᵀ + bias[N]",

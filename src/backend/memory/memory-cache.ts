@@ -25,7 +25,7 @@ export interface MemoryCache {
 const smallestBlock = 64;
 
 /**
- * Rounds a number of bytes up to the next block size. There are eight sizes per power of two, so that storages of
+ * Rounds a number of bytes up to the next block size. Each power of two has eight block sizes, so that storages of
  * similar length can use the same blocks.
  */
 export const blockBytes = (bytes: number): number => {

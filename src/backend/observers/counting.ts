@@ -19,12 +19,12 @@ export interface CountingBackend extends Backend {
   /** Maximum number of bytes in storages that are live at the same time. */
   peakBytes(): number;
   /**
-   * Maximum number of bytes that the process would have held. This includes freed memory that the backend keeps. The
-   * system provides memory only when it is first written. A block therefore counts only up to the last byte that its
-   * storages have used.
+   * Maximum number of bytes that the process would have held. The number includes freed memory that the backend keeps.
+   * The system provides memory only when it is first written. A block therefore counts only up to the last byte that
+   * its storages have used.
    */
   peakTouched(): number;
-  /** Bytes of the kernels' scratch memory. This memory is not freed. */
+  /** Bytes of the kernels' scratch memory. Scratch memory is not freed. */
   scratchBytes(): number;
 }
 

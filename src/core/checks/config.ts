@@ -61,7 +61,10 @@ const check = <Schema extends z.ZodType>(schema: Schema, value: unknown, where: 
   }
 };
 
-/** Returns the error for `key` if another kind of the union at `path` has that key. Otherwise undefined. */
+/**
+ * Returns the error for `key` if another kind of the union at `path` has that key. Undefined if no other kind has the
+ * key.
+ */
 const otherKind = (
   schema: z.ZodType,
   path: readonly PropertyKey[],

@@ -99,7 +99,7 @@ export const configFields = (schema: z.ZodType): readonly ConfigField[] => {
   return [...fields.values()];
 };
 
-/** Returns the JSON schemas of the value at `path`. There are several if the path leads through a union. */
+/** Returns the JSON schemas of the value at `path`. A path through a union has several schemas. */
 const schemasAt = (schema: z.ZodType, path: readonly PropertyKey[]): readonly JsonSchema[] => {
   const root = jsonSchema(schema);
   const named = (node: JsonSchema): readonly JsonSchema[] => {

@@ -26,7 +26,7 @@ const start = (entry: URL): StartedThread => {
     isAlive = false;
     caller.fail(failure ?? new Error(`the worker thread has ended (${status})`));
   });
-  // The process must stay alive only while a caller waits. This must be called after listeners are added, because each
+  // The process must stay alive only while a caller waits. Call this function after listeners are added, because each
   // new listener keeps the process alive again.
   worker.unref();
   return { caller, isAlive: () => isAlive, end: () => void worker.terminate() };

@@ -5,7 +5,10 @@ import { freemem } from "node:os";
 export interface FreeMemory {
   /** Bytes that can be allocated without swapping. */
   readonly bytes: number;
-  /** The container's limit in bytes, if less memory is left under this limit than on the machine. Otherwise null. */
+  /**
+   * The container's limit in bytes, if less memory is left under this limit than on the machine. Null if the limit does
+   * not matter.
+   */
   readonly container: number | null;
 }
 

@@ -74,8 +74,8 @@ export interface GgufForm {
   /** `general.architecture`. */
   readonly name: string;
   /**
-   * Whether llama.cpp rotates pairs of adjacent channels of a head. If so, the files store the rows of queries and keys
-   * in the order of these pairs.
+   * Whether llama.cpp rotates pairs of adjacent channels of a head. The files of such an architecture store the rows of
+   * queries and keys in the order of these pairs.
    */
   readonly interleaved: boolean;
   /** Keys that this architecture reads in addition to the keys of every architecture. */

@@ -42,8 +42,8 @@ export interface SentencePieceParts {
    */
   readonly splitsWords: boolean;
   /**
-   * Whether adjacent characters without a token become a single unknown token. This matters only if there are no byte
-   * tokens.
+   * Whether adjacent characters without a token become a single unknown token. The setting matters only if the
+   * vocabulary has no byte tokens.
    */
   readonly joinsUnknown: boolean;
   /** Whether decoding removes the first space of a text. */

@@ -71,7 +71,7 @@ export interface WasmOptions {
   readonly dtype?: ProductDType | undefined;
   /**
    * Instruction set. Default: `simd128`. `relaxed-simd` is faster if the CPU multiplies and adds in one instruction,
-   * but not every browser has it. The last bits of its results depend on the CPU and the browser.
+   * but not every browser has it. The last bits of the results of `relaxed-simd` depend on the CPU and the browser.
    */
   readonly instructionSet?: WasmInstructionSet | undefined;
 }

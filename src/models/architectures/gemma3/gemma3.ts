@@ -64,7 +64,7 @@ export const gemma3: Architecture = {
       window === undefined ||
       theta !== null ||
       (position.kind === "rope" && (position.scaling?.kind ?? "none") === "none"),
-    // The class stores 1 / scale². This must be a whole number.
+    // The class stores 1 / scale². The stored number must be a whole number.
     attentionScale: {
       takes: (scale) => areClose(scale ** -2, Math.round(scale ** -2)),
       instead: (scale) => {

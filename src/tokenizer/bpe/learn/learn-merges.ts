@@ -26,8 +26,8 @@ const symbolOfByte = (): Int32Array => {
 /**
  * Learns at most `most` new symbols. Symbols 0 to 255 are the bytes in the order of GPT-2's alphabet; the ids of new
  * symbols follow.
- * @returns the merges in the order in which they are learned. There are more merges than new symbols if two pairs give
- * the same text.
+ * @returns the merges in the order in which they are learned. If two pairs give the same text, the list has more merges
+ * than new symbols.
  */
 export const learnMerges = (counted: PieceCounts, most: number): readonly LearnedMerge[] => {
   const words = wordsOf(counted, symbolOfByte());
