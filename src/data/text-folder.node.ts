@@ -60,7 +60,7 @@ export const listTextFolder = async (folder: string): Promise<TextFolder> => {
           where: folder,
           must: `a folder of texts must hold at most ${maxEntries} files and folders`,
           got: "more",
-          hint: "a folder with the texts only",
+          hint: "a folder that contains only the texts",
         });
       }
       if (entry.name.startsWith(".")) continue;
@@ -85,7 +85,7 @@ export const listTextFolder = async (folder: string): Promise<TextFolder> => {
         where: folder,
         must: `a folder of texts must be at most ${maxDepth} folders deep`,
         got: "more",
-        hint: "a folder with the texts only",
+        hint: "a folder that contains only the texts",
       });
     }
     const path = join(folder, prefix);

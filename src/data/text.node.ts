@@ -134,7 +134,7 @@ const readFolderFiles = async (folder: string): Promise<TextFiles> => {
       where: folder,
       must: "the folder must hold texts",
       got: `a ${itself.kind} of foretoken`,
-      hint: "the text on which its model was trained, or another text",
+      hint: "the text on which the model in this folder was trained, or another text",
     });
   }
   const files: TextFile[] = [];

@@ -9,6 +9,6 @@ export const checkFinite = (where: string, what: string, values: ArrayLike<numbe
     where,
     must: `${what} must be finite`,
     got: String(values[place]),
-    hint: "another checkpoint: this one is damaged, or its training diverged",
+    hint: "another checkpoint, because this checkpoint is damaged or its training diverged",
   });
 };

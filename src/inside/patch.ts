@@ -88,7 +88,7 @@ const readRows = async (
   { before, after }: StreamStage,
   position: number,
 ): Promise<{ readonly before: HostArray; readonly after: HostArray }> => {
-  if (before === null) throw new Error("a branch must have a stream before it");
+  if (before === null) throw new Error("the residual stream before the branch must exist");
   return {
     before: await readTensor(backend, rowOf(before, position)),
     after: await readTensor(backend, rowOf(after, position)),

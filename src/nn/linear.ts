@@ -42,7 +42,7 @@ export const declareLinear = <P>(
 export const linearLayer = (context: Context, layer: LinearParameters<Tensor>, x: Tensor, dtype?: DType): Tensor =>
   layer.lora === undefined ? linear(context, x, layer, dtype) : loraLinear(context, x, layer, layer.lora, dtype);
 
-/** The last linear layer of a branch drops elements with this probability and then adds its result to this residual. */
+/** End of a branch. The last linear layer drops elements of the result, and adds the result to the residual. */
 export interface BranchEnd {
   /** Null if a norm follows. The layer then has no dropout and adds no residual. */
   readonly residual: Tensor | null;

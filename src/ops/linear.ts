@@ -146,7 +146,7 @@ export const addLinear = (
   return { y, dropped: null };
 };
 
-/** The gradient of a branch's input, and the gradient of x·Wᵀ + b. The caller must release both. */
+/** The gradient of a branch's input, and the gradient of x·Wᵀ + b. The caller must release both gradients. */
 export interface BranchGradients {
   readonly dx: Tensor;
   readonly dBranch: Tensor;

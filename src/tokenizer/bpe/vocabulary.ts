@@ -36,7 +36,7 @@ export const mergesOf = (rules: readonly MergeRule[], ids: ReadonlyMap<string, n
     if (id !== undefined) return id;
     throw new CheckpointError({
       where,
-      must: `every merge must join two tokens of the vocabulary into a third; ${show(token)} is not in the vocabulary`,
+      must: `every merge must join two tokens of the vocabulary into a third token; ${show(token)} is not in the vocabulary`,
       got: show(rule),
     });
   };

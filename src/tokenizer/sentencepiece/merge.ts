@@ -102,7 +102,7 @@ export const rulesInOrder = (
     if (id !== undefined) return id;
     others ??= new Set(tokens);
     if (text !== "" && others.has(text)) return -1;
-    const must = `every merge must join two tokens of the vocabulary into a third; ${show(text)} is not in the vocabulary`;
+    const must = `every merge must join two tokens of the vocabulary into a third token; ${show(text)} is not in the vocabulary`;
     throw new CheckpointError({ where, must, got: show(rule) });
   };
   let place = -1;

@@ -88,7 +88,7 @@ const givenFields = (json: object, where: string): { readonly fields: object; re
   const [field] = given;
   const spellings = new Set(given.map((name) => JSON.stringify(Reflect.get(json, name))));
   if (spellings.size > 1) {
-    const must = "rope_parameters and rope_scaling must agree if both are present";
+    const must = "rope_parameters and rope_scaling must be equal if both are present";
     throw new CheckpointError({ where, must, got: show(Reflect.get(json, "rope_scaling")) });
   }
   const fields: unknown = field === undefined ? {} : Reflect.get(json, field);
