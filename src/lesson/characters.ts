@@ -1,6 +1,6 @@
-/** Visible forms of characters for lessons. */
+/** Makes characters visible for lessons. */
 
-/** Text on one line: line ends and tabs become visible signs. */
+/** Shows a text on one line. Line ends and tabs become visible signs. */
 export const visibleText = (text: string): string =>
   text.replaceAll("\r\n", "↵").replaceAll("\n", "↵").replaceAll("\t", "⇥");
 
@@ -8,8 +8,8 @@ export const visibleText = (text: string): string =>
 export const visibleCharacter = (character: string): string => (character === " " ? "␣" : visibleText(character));
 
 /**
- * Replaces a long run of line ends by the number of line ends. Otherwise the line ends would push the rest off the
- * screen.
+ * Replaces a long run of line ends by the number of line ends. Otherwise the line ends would push the remaining text
+ * off the screen.
  */
 export const foldLineEnds = (text: string): string =>
   text.replaceAll(/\n{3,}/gu, (run) => `\n${visibleText("\n")} × ${run.length}\n`);

@@ -17,7 +17,7 @@ import {
 } from "./small-model.ts";
 import { knowsByHeart, mostMeasured } from "./small-model-config.ts";
 
-/** Predictions of a model for a line: logits after each character except the last. */
+/** Predictions of a model for a line: the logits after each character except the last. */
 interface ReadLine {
   readonly characters: readonly string[];
   readonly ids: Int32Array;
@@ -39,17 +39,17 @@ const readLine = async (input: LessonInput): Promise<ReadLine> => {
   }
 };
 
-/** Position of the example: it has a character before it and a letter after it. */
+/** Position of the example. There is a character before this position, and a letter after it. */
 const exampleOf = (characters: readonly string[]): number => {
   const found = characters.findIndex((_, at) => at >= 4 && /^\p{L}$/u.test(characters[at + 1] ?? ""));
   return found === -1 ? Math.max(0, characters.length - 2) : found;
 };
 
-/** Number of candidates in the table, without the actual next character. */
+/** Number of candidates in the table, not counting the actual next character. */
 const likeliest = 2;
 const dots = (columns: number): readonly Text[] => ["…", ...Array.from({ length: columns - 1 }, () => "")];
 
-/** One position in full, from the logits to the loss. */
+/** Shows one position in full, from the logits to the loss. */
 const onePosition = ({ ids, logits }: ReadLine, at: number, { tokenizer }: LessonInput): readonly Piece[] => {
   const target = ids[at + 1] ?? 0;
   const values = logits(at);
@@ -99,7 +99,7 @@ const onePosition = ({ ids, logits }: ReadLine, at: number, { tokenizer }: Lesso
 
 const longestContext = 34;
 
-/** Losses at all positions of the line, their mean, and losses for comparison. */
+/** Shows the losses at all positions of the line, the mean of these losses, and losses for comparison. */
 const allPositions = ({ characters, ids, logits }: ReadLine, vocabSize: number): readonly Piece[] => {
   const pairs = characters.length - 1;
   const p = Array.from({ length: pairs }, (_, at) => softmax(logits(at))[ids[at + 1] ?? 0] ?? 0);
@@ -163,7 +163,7 @@ const toLosses = (read: ReadLine, input: LessonInput): readonly Piece[] => {
   ];
 };
 
-/** Simple guesser or model, measured on the held-out text. */
+/** A simple guesser or a model, measured on the held-out text. */
 interface Guesser {
   readonly name: string;
   /** Loss on the held-out text, in nats per token. */
@@ -174,7 +174,7 @@ interface Guesser {
 
 const writing = { length: 60, temperature: 1, topK: 0 };
 
-/** Prompt that all guessers continue: the beginning of a line, if the text has lines. */
+/** Prompt that all guessers continue. If the text has lines, it is the beginning of a line. */
 const promptOf = ({ corpus, tokenizer, valIds }: LessonInput): string =>
   corpus.val.includes("\n") ? "\n" : tokenizer.token(valIds[0] ?? 0);
 
@@ -213,7 +213,8 @@ const guesserTable = (guessers: readonly Guesser[]): Piece => ({
 });
 
 /**
- * Compares the model's loss with the guessers' losses, in a sentence. Undefined if the table already says everything.
+ * Compares the model's loss with the guessers' losses in one sentence. Undefined if the table makes the sentence
+ * unnecessary.
  */
 const verdict = (guessers: readonly Guesser[], learned: Learner, heldOut: number): string | undefined => {
   const better = guessers.filter(({ loss }) => loss < heldOut).map(({ name }) => name);

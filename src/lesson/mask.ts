@@ -9,10 +9,10 @@ import { createLearner, type Learner, lessonSize, recentLoss, trainTogether, wit
 import { knowsByHeart } from "./small-model-config.ts";
 import { dictionaryOf, hasWords, shortestWord, type WordShare, wordShare } from "./words.ts";
 
-/** The table shows this number of positions, and this number of characters of the window. */
+/** Number of positions in the table, and number of characters shown from the window. */
 const shown = { positions: 4, characters: 16 };
 
-/** Tokens of a window that position i sees. The answer is in brackets if position i sees it. */
+/** Tokens of a window that position i sees. If position i sees the answer, the answer is in brackets. */
 const seenRow = (window: readonly string[], i: number): readonly Text[] => {
   const text = (from: number, end?: number): string => visibleText(window.slice(from, end).join(""));
   const answer: Span = { text: visibleCharacter(window[i + 1] ?? ""), emphasis: "strong" };
@@ -45,12 +45,12 @@ const explanation = (input: LessonInput): readonly Piece[] => {
   ];
 };
 
-/** Explains the two training losses. `uniform`: loss of guessing. */
+/** Explains the training losses with and without the mask. `uniform` is the loss of guessing. */
 const trainingRemark = (causal: Learner, cheater: Learner, uniform: number): Text => {
   const [honest, cheated] = [recentLoss(causal), recentLoss(cheater)];
   const figures = `At the end the loss is ${nats(honest)} nats with the mask and ${nats(cheated)} without. `;
   if (cheated >= honest / 4) {
-    // Only a model that has memorised its text reaches a loss this low.
+    // Only a model that has memorised its text has a loss below this number.
     return honest < uniform / 4
       ? `${figures}Both losses are low: the text is so short that a model learns it by heart even with the mask. A longer text shows the difference.`
       : `${figures}After so few steps, the model without a mask has not learned to copy yet.`;
@@ -63,19 +63,19 @@ const trainingRemark = (causal: Learner, cheater: Learner, uniform: number): Tex
   ];
 };
 
-/** Loss of one model on held-out text, and a text that it wrote. */
+/** Loss of one model on held-out text, and a sample of text that it wrote. */
 interface Outcome {
   readonly learner: Learner;
-  /** Loss on held-out text with the mask that the model was trained with, in nats per token. */
+  /** Loss on held-out text in nats per token, with the mask that was used in training. */
   readonly asTrained: number;
-  /** Loss of the same weights with the causal mask. */
+  /** Loss of the same weights with the causal mask, in nats per token. */
   readonly masked: number;
   readonly text: string;
-  /** Undefined if the text has no spaces between words. */
+  /** Dictionary words in the text that the model wrote. Undefined if the text has no spaces between words. */
   readonly words: WordShare | undefined;
 }
 
-/** A shown sample has at most this number of characters. */
+/** Maximum number of characters of a sample that is shown. */
 const charactersShown = 180;
 
 const outcomeOf = async (
@@ -100,7 +100,7 @@ const wordsCounted = (outcomes: readonly Outcome[], { size }: ReadonlySet<string
 const shareText = ({ words, known, share }: WordShare): string =>
   words === 0 ? "no words" : `${known} of ${words} (${percent(share, 0)})`;
 
-/** States that the model with the mask has memorised its text. Undefined if it has not. */
+/** States that the model with the mask has memorised its text. Undefined if it has not memorised it. */
 const byHeartText = ({ learner, asTrained }: Outcome, uniform: number): string | undefined => {
   const training = recentLoss(learner);
   if (!knowsByHeart(training, asTrained)) return undefined;

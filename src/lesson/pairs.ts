@@ -8,7 +8,7 @@ import type { Lesson, Piece, Text } from "./piece.ts";
 const word = "HELLO";
 const longestContext = 30;
 
-/** Table row with the context and the next character of position `at`. */
+/** Table row for position `at`, with the context and the next character. */
 const pairRow = (characters: readonly string[], at: number): readonly Text[] => [
   contextEnd(characters.slice(0, at + 1), longestContext),
   "→",
@@ -85,7 +85,7 @@ const pairsOfLine = ({ line, isReadersLine, corpus, tokenizer }: LessonInput): r
   ];
 };
 
-/** The time of one pass is the mean over this number of passes. */
+/** Number of forward passes over which the time of one pass is averaged. */
 const repeats = 10;
 
 interface Comparison {
@@ -97,16 +97,19 @@ interface Comparison {
   /** Mean loss over the positions, in nats. */
   readonly onePassLoss: number;
   readonly manyPassesLoss: number;
-  /** Maximum difference between the two losses of a position. */
+  /** Maximum difference at a position between its two losses. */
   readonly difference: number;
 }
 
-/** Measures the losses at T positions twice: from one pass over T tokens, and from T passes over 1, 2, …, T tokens. */
+/**
+ * Measures the losses at T positions twice: in one forward pass over T tokens, and in T forward passes over 1, 2, …, T
+ * tokens.
+ */
 const compare = async (input: LessonInput): Promise<Comparison> => {
   const { backend, valIds, clock, signal } = input;
   const lm = untrainedModel(input);
   try {
-    // The reference backend is slow.
+    // The reference backend is slow, so it reads fewer tokens.
     const longest = backend.name === "reference" ? 16 : lm.model.config.contextLength;
     const time = Math.min(longest, valIds.length - 1);
     const x = valIds.subarray(0, time);
@@ -179,7 +182,7 @@ const comparisonPieces = ({ corpus, backend }: LessonInput, found: Comparison): 
   ];
 };
 
-/** Lesson: how one text becomes many examples, and why one pass over T tokens gives T examples. */
+/** Lesson: how one text becomes many examples, and why one forward pass over T tokens gives T examples. */
 export async function* pairsLesson(input: LessonInput): Lesson {
   yield { kind: "title", part: "pairs", text: "One text, many examples" };
   yield* pairsOfWord();

@@ -122,7 +122,7 @@ describe.skipIf(missingChromium !== undefined)(title("a page that may not comput
   it("is told which headers it lacks, and has the reference backend", async () => {
     const headers = `${Object.keys(isolation)[0]}: same-origin and ${Object.keys(isolation)[1]}: require-corp`;
     const must = "must be cross-origin isolated, because threads share memory";
-    const got = `got a page that is not; try serving it with the headers ${headers}, or { threads: 1 }`;
+    const got = `got a page without this isolation; try serving it with the headers ${headers}, or { threads: 1 }`;
     expect(await open({})).toEqual(refusal(`^wasm backend: the page ${must}; ${got}$`));
   });
 

@@ -212,7 +212,7 @@ const place = (
   const parameters = byName(layout);
   const offsetOf = (name: string): number => {
     const placed = parameters.get(name);
-    if (placed === undefined) throw new Error(`${name} was not laid out`);
+    if (placed === undefined) throw new Error(`the layout has no parameter ${name}`);
     return placed.offset;
   };
   const common = lora.alpha / lora.rank;

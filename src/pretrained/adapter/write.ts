@@ -55,7 +55,7 @@ const matricesOf = (
   const { inputs, outputs, parts } = module;
   const read = async (parameter: string): Promise<Float32Array> => {
     const placed = parameters.get(parameter);
-    if (placed === undefined) throw new Error(`${parameter} was not laid out`);
+    if (placed === undefined) throw new Error(`the layout has no parameter ${parameter}`);
     return readValues(placed.offset, placed.size);
   };
   const chosen = parts.filter(({ ours }) => parameters.has(`${ours}.loraA`));

@@ -42,7 +42,7 @@ export const namedWeights = (parameters: readonly Placed[], read: ReadValues, wh
 /** The weight with this name. */
 export const weightOf = (weights: NamedWeights, name: string): Placed => {
   const weight = weights.find(name);
-  if (weight === undefined) throw new Error(`${name} was not laid out`);
+  if (weight === undefined) throw new Error(`the layout has no parameter ${name}`);
   return weight;
 };
 

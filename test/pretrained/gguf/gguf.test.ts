@@ -306,7 +306,7 @@ describe("a model of a GGUF file", () => {
       "llama",
       long,
       { "rope_freqs.weight": factors(8, 1.5) },
-      /must hold the factors of Llama 3's scaling/,
+      /must contain the factors of Llama 3's scaling/,
     ],
     [
       "too few factors",
