@@ -59,9 +59,9 @@ const streamOf = (body: ReadableStream<Uint8Array>, where: string, from: number)
       for (let done = 0; done < length; ) {
         if (rest.length === 0) {
           const { value, done: ended } = await reader.read().catch((cause: unknown) => {
-            throw notServed(where, `an answer that stopped after ${at} bytes`, cause);
+            throw notServed(where, `a response that ended after ${at} bytes`, cause);
           });
-          if (ended) throw notServed(where, `the end of the file after ${at} bytes`);
+          if (ended) throw notServed(where, `a file that ends after ${at} bytes`);
           rest = value as Uint8Array<ArrayBuffer>;
         }
         const part = rest.subarray(0, length - done);

@@ -88,7 +88,7 @@ export const recoverCheckpoint = async (folder: string, keep?: Keep, own: readon
     else {
       throw new CheckpointError({
         where: old,
-        must: "the name must be free while the checkpoint next to it is replaced",
+        must: "no other program may use this name while the checkpoint is replaced",
         got: occupant,
         hint: "renaming it",
       });

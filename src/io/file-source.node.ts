@@ -32,7 +32,7 @@ export const openFileSource = async (path: string, where: string, followLinks = 
             const got = cause instanceof Error ? cause.message : String(cause);
             throw new CheckpointError({ where, must: "the file must be readable", got, cause });
           });
-        if (bytesRead === 0) throw fail(`the end of the file after ${offset + done} of ${size} bytes`);
+        if (bytesRead === 0) throw fail(`a file that ends after ${offset + done} of ${size} bytes`);
         done += bytesRead;
       }
       return bytes;

@@ -154,7 +154,7 @@ const writeError = (where: string, error: unknown): CheckpointError => {
     must: isFull
       ? "the browser must have space for the new files in addition to the old files; the old files are unchanged"
       : "the browser must be able to write the files; the old files are unchanged",
-    got: isFull ? "its quota for this page is full" : error instanceof Error ? error.message : String(error),
+    got: isFull ? "a full storage quota for this page" : error instanceof Error ? error.message : String(error),
     ...(isFull ? { hint: "a smaller model, or removing other data of this site" } : {}),
     cause: error,
   });
@@ -245,7 +245,7 @@ export const openFileStore = async (name: string): Promise<FileStore> => {
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
     if (isClosed) {
       // After this tab has closed the store, another tab may have opened it.
-      const error = { where, must: "the store must be open", got: "a closed one", hint: "opening it again" };
+      const error = { where, must: "the store must be open", got: "a closed store", hint: "opening it again" };
       return Promise.reject(new ConfigError(error));
     }
     const next = last.then(work, work);

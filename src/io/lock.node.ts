@@ -123,7 +123,7 @@ const inUse = (where: string, path: string, holder: Holder, state: "running" | "
     got:
       state === "running"
         ? `process ${holder.pid}${holder.pid === process.pid ? ", this process" : ""}`
-        : `process ${holder.pid} of ${holder.host}, which cannot be seen from here`,
+        : `process ${holder.pid} of ${holder.host}, which this process cannot see`,
     hint: state === "running" ? "waiting for it, or ending it" : `removing ${path} if that process has ended`,
   });
 

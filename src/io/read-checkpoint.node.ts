@@ -189,7 +189,7 @@ const notListed = (where: string): CheckpointError =>
     where,
     must: `the folder's ${manifestName} must list the file`,
     got: "no file with this name",
-    hint: `${completeCopy}, or deleting ${manifestName}: then the files are read unchecked`,
+    hint: `${completeCopy}, or deleting ${manifestName} to read the files without a check`,
   });
 
 const listed = (manifest: Manifest, name: string): FileDigest | undefined =>

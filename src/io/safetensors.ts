@@ -200,7 +200,7 @@ const readEntry = (entry: unknown, where: string, dataBytes: number): Entry => {
     return fail("data_offsets must be two whole numbers from 0", offsets);
   }
   const [begin, end] = offsets as [number, number];
-  if (begin > end) fail("data_offsets must not run backwards", offsets);
+  if (begin > end) fail("data_offsets must not end before they begin", offsets);
   if (end > dataBytes)
     fail(`data_offsets must lie within the ${dataBytes} bytes of data (is the file truncated?)`, offsets);
   // If a product of some of the sizes exceeds 2^53, the tensor is too large for any file, unless another size is 0:
@@ -256,7 +256,7 @@ const readTable = (header: Uint8Array, dataBytes: number, where: string): Table 
     if (begin !== expected) {
       throw new CheckpointError({
         where: `${where}: tensor ${show(name)}`,
-        must: "tensors must lie end to end, without gap or overlap",
+        must: "tensors must follow each other without gaps or overlaps",
         got: `a start at ${begin} instead of ${expected}`,
       });
     }

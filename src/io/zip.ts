@@ -62,7 +62,7 @@ const checkNames = (paths: readonly string[], name: string): void => {
     throw wrong("zipFolder: files", 'must have paths below the folder, with "/" between names', show(bad));
   const both = folderAmong(paths);
   if (both !== undefined)
-    throw wrong("zipFolder: files", "must not have a file whose path is also a folder", show(both));
+    throw wrong("zipFolder: files", "must not have the same path for a file and a folder", show(both));
   if (paths.length > 65_534) throw wrong("zipFolder: files", "must be at most 65534 files", String(paths.length));
 };
 

@@ -46,7 +46,7 @@ const runsIn = async (folder: string): Promise<readonly string[]> => {
 const wayWithout = async (path: string): Promise<string> => {
   for (const name of [folderNames.checkpoint, folderNames.best]) {
     const saved = join(path, name);
-    if (await holdsAllFiles(saved)) return `restoring it, or a new run with initFrom ${quoteWord(saved)}`;
+    if (await holdsAllFiles(saved)) return `restoring the file, or a new run with initFrom ${quoteWord(saved)}`;
   }
   const above = dirname(path);
   if (await isRegularFile(join(resolve(above), folderNames.description))) return `resume ${quoteWord(above)}`;

@@ -15,6 +15,6 @@ export const findsFolder = async (path: string): Promise<boolean> =>
     (cause: unknown) => {
       if (nothingThere.includes(systemErrorCode(cause) ?? "")) return false;
       const got = cause instanceof Error ? cause.message : String(cause);
-      throw new CheckpointError({ where: path, must: "it must be possible to look at the folder", got, cause });
+      throw new CheckpointError({ where: path, must: "the path must be readable", got, cause });
     },
   );

@@ -214,8 +214,8 @@ const rootOf = (paths: readonly string[]): string | undefined => {
   throw new ConfigError({
     where: "runFromFolder: folder",
     must: "must be the folder of one run",
-    got: `one of ${1 + others.length} runs, as ${first} and ${second}`,
-    hint: "the folder of one of them",
+    got: `a folder of ${1 + others.length} runs, such as ${first} and ${second}`,
+    hint: "the folder of a single run",
   });
 };
 

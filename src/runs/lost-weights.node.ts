@@ -57,5 +57,5 @@ export const noWeights = async (
   const lost = await lostOf(path);
   if (lost === null) return new CheckpointError({ where, must, got: "none yet", hint: resume });
   if (lost.kept === null) return new CheckpointError({ where, must, ...noneLeft });
-  return new CheckpointError({ where, must, got: "only earlier ones", hint: await asModel(lost.kept) });
+  return new CheckpointError({ where, must, got: "only earlier checkpoints", hint: await asModel(lost.kept) });
 };

@@ -115,7 +115,7 @@ export const cursorOf = (bytes: Uint8Array, fileSize: number, file: string): Cur
     try {
       return strict.decode(stringBytes(what, longestName));
     } catch (error) {
-      if (error instanceof TypeError) fail(`${what} must be UTF-8`, `other bytes at ${start}`);
+      if (error instanceof TypeError) fail(`${what} must be UTF-8`, `invalid bytes at ${start}`);
       throw error;
     }
   };

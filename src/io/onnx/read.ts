@@ -224,10 +224,16 @@ const tensorOf = async (
     : [source, only(own, `the bytes of ${name}`, refuse)];
   const length = shape.some((size) => size < 0) ? -1 : sizeOf(shape) * bytes;
   if (end - start !== length) {
-    throw refuse(`tensor ${name} must have as many bytes as ${formatShape(shape)} ${type} needs`, `${end - start}`);
+    throw refuse(
+      `tensor ${name} must have the number of bytes that ${formatShape(shape)} ${type} needs`,
+      `${end - start}`,
+    );
   }
   if (end > from.size)
-    throw refuse(`tensor ${name} must end within its file`, `an end at byte ${end} of a file of ${from.size} bytes`);
+    throw refuse(
+      `tensor ${name} must end within its file`,
+      `a tensor that ends at byte ${end} of a file of ${from.size} bytes`,
+    );
   return [name, { type, shape, read: () => from.read(start, length) }];
 };
 

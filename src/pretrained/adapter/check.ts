@@ -31,8 +31,8 @@ export const checkAdaptedModels = (adapters: unknown, base: Model): void => {
     if (adapter !== null && arena === base.arena) continue;
     throw new ConfigError({
       where: `${where}.${name}`,
-      must: "must be a model from loraModel over the same base model",
-      got: adapter === null ? "a model without an adapter" : "an adapter over another model",
+      must: "must be a model that loraModel made from the same base model",
+      got: adapter === null ? "a model without an adapter" : "an adapter of another model",
     });
   }
 };

@@ -205,7 +205,7 @@ const place = (
   const layout = loraLayout(config, lora);
   const bytes = 4 * layout.length;
   if (bytes > Math.max(smallBytes, mostGrowth * fileBytes)) {
-    const must = "ranks must not differ so much: all layers get the highest rank";
+    const must = "the layers must have similar ranks, because all layers get the highest rank";
     throw new CheckpointError({ where, must, got: `${formatBytes(bytes)} instead of ${formatBytes(fileBytes)}` });
   }
   const values = new Float32Array(layout.length);

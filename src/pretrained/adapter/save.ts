@@ -37,7 +37,7 @@ export const usedAdapterFiles = async (
       where: "saveAdapter: model",
       must: "the model must have an adapter in use",
       got: "none",
-      hint: "loadPretrained(…, { adapter }), or languageModel with one of loraModel",
+      hint: "loadPretrained(…, { adapter }), or languageModel with an adapter from loraModel",
     });
   }
   const { sha256 = null, ...named } = base === undefined ? { name: null } : await name(base);

@@ -239,7 +239,7 @@ export const openHub = async (path: string, { onNotice, onDownload }: HubOptions
       ...hubAccess(),
     });
     const commit = found.sha;
-    if (typeof commit !== "string" || !/^[0-9a-f]{40}$/u.test(commit)) throw new Error("an answer without a commit");
+    if (typeof commit !== "string" || !/^[0-9a-f]{40}$/u.test(commit)) throw new Error("a response without a commit");
     const folder = join(root, commit);
     if (!(await stat(folder).catch(() => undefined))?.isDirectory()) {
       await download({ client, name, commit, shown: path }, folder, onDownload);

@@ -29,11 +29,7 @@ export const replaceable = async (where: string, directory: string, names: reado
   const path = resolve(directory);
   for (const place of [process.cwd(), homedir()]) {
     if (holds(path, place)) {
-      throw refused(
-        directory,
-        "the folder must not be the working directory, the home directory or a parent of either",
-        path,
-      );
+      throw refused(directory, "the folder must not be or contain the working directory or the home directory", path);
     }
   }
   let occupant: Awaited<ReturnType<typeof occupantOf>>;

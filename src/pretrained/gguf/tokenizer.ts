@@ -148,7 +148,7 @@ export const readGgufText = (all: GgufMetadata, vocabSize: number, where: string
   });
   const text = (tokenizer: Tokenizer): GgufText => {
     if (tokenizer.vocabSize > vocabSize) {
-      const must = `must have at most as many tokens as token_embd.weight has rows, ${vocabSize}`;
+      const must = `must have at most ${vocabSize} tokens, the number of rows of token_embd.weight`;
       fields.fail("tokenizer.ggml.tokens", must, tokenizer.vocabSize);
     }
     return { tokenizer, chatTemplate, endTokens };

@@ -116,9 +116,7 @@ const readElsewhere = async (
       await found?.close();
       continue;
     }
-    await options.onNotice?.(
-      `${path}: this is no longer the model that ${run} began with, so ${place} is used instead`,
-    );
+    await options.onNotice?.(`${path}: the model has changed since ${run} began, so ${place} is used instead`);
     return found;
   }
   return null;

@@ -31,7 +31,7 @@ const roomAt = async (path: string, isForName: boolean): Promise<string> => {
   const found = await statfs(path).catch(() => undefined);
   if (found === undefined) return dirname(path) === path ? "" : roomAt(dirname(path), isForName);
   const { bavail, blocks, bsize } = found;
-  if (isForName && bavail > 0) return " (no room for another file name)";
+  if (isForName && bavail > 0) return " (no space for another file name)";
   return blocks === 0 ? "" : ` (${formatBytes(bavail * bsize)} of ${formatBytes(blocks * bsize)} free)`;
 };
 

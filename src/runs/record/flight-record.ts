@@ -107,7 +107,7 @@ const number = z
     error: "must be a number as text",
   });
 const wholeNumber = z.string().regex(/^\d{1,16}$/u, { error: "must be a whole number as text" });
-const word = z.string().regex(/^[\w-]+$/u, { error: "must be a word" });
+const word = z.string().regex(/^[\w-]+$/u, { error: "must have only letters, digits, - and _" });
 
 /** Maximum number of characters of a configuration, and of any other entry of the metadata. */
 const mostConfig = 2 ** 14;
@@ -173,7 +173,7 @@ const readSegments = (
     tokens += length;
     if (!fits || !(Number.isInteger(length) && length >= 1 && length <= contextLength)) {
       fail(
-        `${segmentsName} must hold passes in order, and lengths from 1 to ${contextLength}`,
+        `${segmentsName} must hold pass numbers in ascending order, and lengths from 1 to ${contextLength}`,
         `${pass} and ${length}`,
       );
     }

@@ -184,6 +184,6 @@ export const arrangeBest = async (
   });
   if (aside !== undefined) await onNotice(aside.line);
   if (written !== undefined) {
-    await onNotice(`${join(shown, folderNames.best)}: the weights of ${written}, which are the best ones so far`);
+    await onNotice(`${join(shown, folderNames.best)}: the best weights so far, copied from ${written}`);
   }
 };

@@ -90,7 +90,7 @@ const checkNeverSaved = async ({ path, checkpoint }: NamedRun): Promise<void> =>
   const hasBest = await hasCheckpoint(join(path, folderNames.best));
   throw new CheckpointError({
     where: join(path, checkpoint),
-    must: "the run's checkpoint must be in its place, because one was saved",
+    must: "the run must have the checkpoint that it saved",
     ...(kept === null && !hasBest
       ? noneLeft
       : { got: "no such folder", hint: kept === null ? "restoring it" : `resume ${quoteWord(kept)}` }),
@@ -103,7 +103,7 @@ const inPlace = <T>(path: string, work: Promise<T>): Promise<T> =>
     if (systemErrorCode(cause) === undefined) throw cause;
     throw new CheckpointError({
       where: join(path, folderNames.best),
-      must: "it must be possible to set the best weights aside, because the run resumes from an earlier step",
+      must: "foretoken must be able to rename the best weights, because the run resumes from an earlier step",
       got: cause instanceof Error ? cause.message : String(cause),
       cause,
     });
@@ -123,9 +123,9 @@ const inOrder = (path: string, work: () => Promise<void>): Promise<void> =>
     if (systemErrorCode(cause) === undefined) throw cause;
     throw new CheckpointError({
       where: path,
-      must: "the run's folder must be writable, with room for its event log; no checkpoint is harmed",
+      must: "the run's folder must be writable, with space for its event log; all checkpoints are unchanged",
       got: cause instanceof Error ? cause.message : String(cause),
-      hint: `resume ${quoteWord(path)}, once there is room`,
+      hint: `resume ${quoteWord(path)}, once there is space`,
       cause,
     });
   });

@@ -75,8 +75,8 @@ const checkPlan = (directory: string, saved: unknown, { train, ...others }: RunC
   if (!isSame({ ...saved, train: rest }, { ...others, train: expected })) return;
   throw new CheckpointError({
     where: directory,
-    must: `the checkpoint must be of the run's plan, ${planned} steps`,
-    got: `one ${steps === planned ? "extended in another way" : `of ${steps} steps`}, which the run has left`,
+    must: `the checkpoint must belong to the run's plan of ${planned} steps`,
+    got: `a checkpoint of a plan ${steps === planned ? "that was extended in another way" : `of ${steps} steps`}, which the run no longer follows`,
     hint: "a new run with initFrom",
   });
 };

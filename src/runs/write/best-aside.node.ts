@@ -76,7 +76,7 @@ export const setBestAside = async (
     await flushFolder(folder);
     const what = step > from ? "the best weights so far, from a later step" : "former best weights";
     const line = returns
-      ? `${what}; kept until the run reaches them again`
+      ? `${what}; kept until the run reaches that step again`
       : "best weights of an earlier plan that the run no longer follows";
     return { line: `${join(shown, name)}: ${line}`, undo: () => rename(aside, best) };
   }

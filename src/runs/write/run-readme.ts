@@ -273,7 +273,7 @@ const commands = (story: RunStory, subject: ReadmeSubject): readonly string[] =>
 
 /** The format of a checkpoint. */
 const formOf = ({ lora }: RunConfig): string =>
-  lora === undefined ? "a Hugging Face directory" : "adapters in the form of PEFT";
+  lora === undefined ? "a Hugging Face directory" : "adapters in PEFT's format";
 
 /** Describes the weights in `best/`. They are not from the best evaluation if those weights were deleted. */
 const bestWeights = ({ evals }: RunStory, { bestStep }: ReadmeSubject): string =>
@@ -295,14 +295,16 @@ const files = (story: RunStory, subject: ReadmeSubject): readonly string[] => {
         ]
       : []),
     row(["`metrics.jsonl`", "all events of the run, one JSON object per line"]),
-    ...(story.sampled ? [row(["`samples.txt`", "what the model wrote at each evaluation, after its prompt"])] : []),
+    ...(story.sampled
+      ? [row(["`samples.txt`", "the text that the model generated at each evaluation, after the prompt"])]
+      : []),
     ...(story.saved
       ? [
-          row(["`checkpoint/`", `the last state: ${formOf(config)}, and what is needed to resume:`]),
+          row(["`checkpoint/`", `the last state: ${formOf(config)}, and the files to resume the run:`]),
           row(["`checkpoint/optimizer.safetensors`", "the optimizer's moments"]),
           row(["`checkpoint/trainer_state.json`", "the step and the losses since the last evaluation"]),
           row(["`checkpoint/manifest.json`", "the SHA-256 of each file in it"]),
-          ...(keepLast > 1 ? [row(["`checkpoint-STEP/`", "earlier checkpoints: resume one of them to go back"])] : []),
+          ...(keepLast > 1 ? [row(["`checkpoint-STEP/`", "earlier checkpoints; to go back, resume one of them"])] : []),
         ]
       : []),
     ...(hasBest(story, subject) ? [row(["`best/`", `${bestWeights(story, subject)}: ${formOf(config)}`])] : []),
@@ -310,10 +312,13 @@ const files = (story: RunStory, subject: ReadmeSubject): readonly string[] => {
       ? []
       : [row(["`base/`", "a copy of the base model of the adapters, if one could be made"])]),
     ...asides.map((name) =>
-      row([`\`${name}/\``, "best weights from a later step or another plan; kept until the run reaches them again"]),
+      row([
+        `\`${name}/\``,
+        "best weights from a later step or another plan; kept until the run reaches that step again",
+      ]),
     ),
     ...(config.train.onNonfinite === "rollback" && story.step >= config.train.checkpointInterval
-      ? [row(["`rollback/`", "the state to which the run rolls back after a step that is not finite, or explodes"])]
+      ? [row(["`rollback/`", "the run rolls back to this state after a step that is not finite or that explodes"])]
       : []),
   ];
 };
@@ -349,8 +354,8 @@ export const runReadme = (story: RunStory, given: ReadmeSubject): string => {
     readmeMark,
     "",
     subject.config.train.rows === undefined
-      ? "Foretoken trained it, or is training it, to predict the next token of this text."
-      : "Foretoken trained it, or is training it, to predict the next token of these documents. In conversations, only the answers count.",
+      ? "Foretoken trains this model to predict the next token of the text."
+      : "Foretoken trains this model to predict the next token of the documents. In conversations, only the answers count in the loss.",
     "",
     ...facts(story, subject),
     "",

@@ -62,7 +62,7 @@ const ignoreSystemError = (error: unknown): void => {
  * @throws CheckpointError if another process has saved in the folder: its work must not be replaced.
  */
 const checkOwn = async ({ shown, path, isTaken }: SavingPlace, known: Binding | null): Promise<void> => {
-  const must = "no other process may save in the run's folder while it trains";
+  const must = "no other process may save in the run's folder while the run trains";
   if (await isTaken()) {
     throw new CheckpointError({ where: join(shown, folderNames.lock), must, got: "the lock of another process" });
   }
@@ -112,7 +112,11 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
   };
 
   const faulty = (got: string): CheckpointError =>
-    new CheckpointError({ where: path, must: "the run's folder must stay in its place while it trains", got });
+    new CheckpointError({
+      where: path,
+      must: "the run's folder must not be moved or deleted while the run trains",
+      got,
+    });
   /**
    * Saves in the run's folder. Resolves to the error if that fails, for example because another program deletes the
    * folder meanwhile.
@@ -137,7 +141,7 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
       if (error instanceof CheckpointError) return error;
       if (systemErrorCode(error) === undefined) throw error;
       const got = error instanceof Error ? error.message : String(error);
-      const must = "the run's folder must be writable while it trains";
+      const must = "the run's folder must be writable while the run trains";
       return new CheckpointError({ where: shown, must, got, cause: error });
     }
     if (!(await isHere())) return gone;

@@ -112,7 +112,7 @@ const checkCaller = (request: Request, path: string, settings: GuardSettings): R
   const hosts = names.map((name) => withPort(name, port));
   if (!hosts.includes(host)) {
     const known = hosts.slice(0, 3).join(", ");
-    return refuse(403, `the host and port must be the server's own; got others; try ${known}`);
+    return refuse(403, `the host and port must be the server's own; got another host or port; try ${known}`);
   }
   const origin = request.headers.get("origin");
   if (origin !== null && origin !== `http://${host}`)
@@ -150,7 +150,10 @@ export const tokenRefusal = (request: Request, { token }: GuardSettings): Refusa
   if (token === null) return undefined;
   const [, given = ""] = /^Bearer +(\S+)$/iu.exec(request.headers.get("authorization") ?? "") ?? [];
   if (given !== "" && isSame(given, token)) return undefined;
-  return refuse(401, "the token must be right; got a wrong one or none; try the full address that the studio printed");
+  return refuse(
+    401,
+    "the request must have the studio's token; got a wrong token or none; try the full address that the studio printed",
+  );
 };
 
 /** Why a request is refused; undefined: it is accepted. */

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { loneSurrogateAt, wellFormedText } from "../../core/text/surrogate.ts";
 
 export const promptText = z
-  .string({ error: "must be a text" })
+  .string({ error: "must be a string" })
   .refine((text) => loneSurrogateAt(text) === -1, wellFormedText);
 
 /**

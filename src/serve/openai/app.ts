@@ -86,7 +86,7 @@ const watch = (parts: ServerParts, response: ServerResponse) => {
   response.once("close", () => {
     if (!response.writableFinished) {
       left = true;
-      controller.abort(new ApiError(499, "the client has left"));
+      controller.abort(new ApiError(499, "the client has disconnected"));
     }
   });
   return {

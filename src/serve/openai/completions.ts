@@ -27,7 +27,7 @@ const tokenIds = z.array(whole(0)).min(1, "must not be empty");
 export const completionFields = {
   ...samplingFields,
   ...unusedFields,
-  model: honoured(z.string({ error: "must be a text" }), "default: the first model of the server"),
+  model: honoured(z.string({ error: "must be a string" }), "default: the first model of the server"),
   prompt: honoured(
     z.union(
       [
@@ -48,7 +48,7 @@ export const completionFields = {
     "number of texts to write; the `n` most probable ones are returned; default `n`",
   ),
   ...guidedFields,
-  suffix: refused("models here cannot fill a gap before a suffix"),
+  suffix: refused("the server's models cannot write the text before a suffix"),
 } as const;
 
 type CompletionValues = Values<typeof completionFields>;

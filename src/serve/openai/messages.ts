@@ -30,7 +30,7 @@ const contentOf = (types: readonly [string, ...string[]]) =>
 const roles = ["system", "developer", "user", "assistant"] as const;
 const role = z.enum(roles, { error: `must be ${roles.join(", ")}` });
 
-const callId = z.string({ error: "must be a text" }).min(1, "must not be empty");
+const callId = z.string({ error: "must be a string" }).min(1, "must not be empty");
 
 /** Arguments of a tool call as a JSON text. Answers contain the arguments in the same form. */
 const argumentsText = promptText.transform((json, context) => {

@@ -9,7 +9,9 @@ import { invalid } from "./api-error.ts";
 import { honoured, type Values } from "./fields.ts";
 
 const schema = z.union([z.record(z.string(), z.unknown()), z.boolean()], { error: "must be a JSON Schema" });
-const name = z.string({ error: "must be a text" }).regex(/^[\w-]{1,64}$/u, "must be 1 to 64 letters, digits, _ and -");
+const name = z
+  .string({ error: "must be a string" })
+  .regex(/^[\w-]{1,64}$/u, "must be 1 to 64 letters, digits, _ and -");
 const described = {
   name,
   description: z.string().nullish(),
@@ -38,18 +40,18 @@ export const responseFormat = z.discriminatedUnion(
 export const guidedFields = {
   guided_json: honoured(schema, "not in OpenAI's API: a JSON Schema that the text must meet"),
   guided_regex: honoured(
-    z.string({ error: "must be a text" }),
+    z.string({ error: "must be a string" }),
     "not in OpenAI's API: a regular expression that must match the whole text",
   ),
   guided_choice: honoured(
     z
-      .array(z.string({ error: "must be a text" }).min(1, "must not be empty"))
+      .array(z.string({ error: "must be a string" }).min(1, "must not be empty"))
       .min(1)
       .max(10_000),
-    "not in OpenAI's API: the text must be one of these",
+    "not in OpenAI's API: the text must be one of these strings",
   ),
   guided_grammar: honoured(
-    z.string({ error: "must be a text" }).min(1, "must not be empty"),
+    z.string({ error: "must be a string" }).min(1, "must not be empty"),
     "not in OpenAI's API: a grammar in EBNF whose rule `root` describes the text",
   ),
 } as const;
@@ -95,7 +97,7 @@ export const constraintOf = (
   if (first === undefined) return undefined;
   const [name, constraint] = first;
   if (second !== undefined)
-    throw invalid(`${name}: must be the only field that sets the form of the text; got ${second[0]} too`, name);
+    throw invalid(`${name}: must be the only field that constrains the text; got ${second[0]} too`, name);
   if (constraint === undefined) return undefined;
   const field = name === param && format !== undefined ? schemaField(format, param) : name;
   try {

@@ -38,7 +38,7 @@ const words = z.enum(["none", "auto", "required"]);
 const choiceError = { error: "must be none, auto, required, or a function with its name" };
 const about = {
   tools:
-    "functions; the model's chat template must support tools; every keyword of the functions' schemas is obeyed, or refused by name",
+    "functions; the model's chat template must support tools; the server obeys every keyword of the functions' schemas, or names the keyword that it refuses",
   choice: "`none`, `auto`, `required` or a function; default `auto`",
   parallel: "whether an answer may have several tool calls; default true",
 };

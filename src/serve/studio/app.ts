@@ -216,7 +216,7 @@ const addRunRoutes = (api: Hono, parts: StudioParts): void => {
     if (jobs.stop(name)) return jsonAnswer({ name });
     const { path, summary } = await shelf.find(name);
     if (summary.owner === "elsewhere" && !elsewhere) {
-      const must = "stopping a run of another process needs `elsewhere`";
+      const must = "to stop a run of another process, the request needs `elsewhere`";
       throw new HttpError(409, `stop: ${must}; got no such field; try {"elsewhere":true}`);
     }
     await stopElsewhere(join(path, folderNames.lock));
@@ -323,7 +323,7 @@ export const createApp = (parts: StudioParts, guard: () => GuardSettings): Hono<
   addModelRoutes(api, parts);
   addInsideRoutes(api, parts);
   const nothing = (): Response =>
-    failureAnswer(new HttpError(404, "the address must be part of the protocol; got an unknown one"));
+    failureAnswer(new HttpError(404, "the path must be part of the protocol; got an unknown path"));
   app.route(apiPath, api);
   app.all("/api/*", nothing);
   app.get(libraryName, async () => (await staticAnswer(parts.library, libraryName)) ?? nothing());

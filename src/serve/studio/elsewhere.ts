@@ -28,9 +28,9 @@ const reasonAgainst = (pid: number): string | undefined => {
     case "train":
       return undefined;
     case "studio":
-      return "a run of another studio, and the signal would end that studio too: stop the run on the page of that studio";
+      return "a run of another studio, which the signal would end too: stop the run on that studio's page";
     default:
-      return "a run of another program, and the signal may end that program before the run is saved: stop the run there";
+      return "a run of another program, which the signal may end before the run is saved: stop the run in that program";
   }
 };
 
@@ -42,7 +42,7 @@ const reasonAgainst = (pid: number): string | undefined => {
 export const stopElsewhere = async (lock: string): Promise<void> => {
   const holder = await lockHolder(lock);
   if (holder === null)
-    throw new HttpError(409, "stop: the run must be in progress; got a run that no process computes");
+    throw new HttpError(409, "stop: the run must be in progress; got a run that no process executes");
   const refuse = (got: string): never => {
     throw new HttpError(409, `stop: the studio must be able to stop the run; got ${got}`);
   };

@@ -27,7 +27,7 @@ export const trainedOn = "the model that it was trained on";
 export const notBase = (model: string, { where }: Pick<OpenedAdapter, "where">, way: string): CheckpointError =>
   new CheckpointError({
     where: model,
-    must: "the weights must be those that the adapter was trained on",
+    must: "the model must have the weights that the adapter was trained on",
     got: `a different SHA-256 than in ${where}`,
     hint: `${way}, or baseCheck: false to use these weights`,
   });

@@ -143,7 +143,7 @@ const idFields = (facts: TextFacts, never: number | undefined, model: string): R
   const [eos = standIn, eot, eom] = known;
   if (eos === undefined && model !== "rwkv") {
     const must = "the tokenizer must have an end-of-text token, or a token for a byte that never occurs in UTF-8";
-    return fail(where, must, "neither: llama.cpp would treat an ordinary token as the end of text");
+    return fail(where, must, "no such token: llama.cpp would treat an ordinary token as the end of text");
   }
   const bos = begin ?? idOf(chatTemplate?.bosToken) ?? eos;
   const fields = { bos, eos, eot, eom };
