@@ -76,10 +76,7 @@ const streamOf = (body: ReadableStream<Uint8Array>, where: string, from: number)
   };
 };
 
-/**
- * Maximum number of bytes that the source reads and discards to reach a later offset. For a longer distance, it sends a
- * new request.
- */
+/** Maximum number of bytes per read when the source discards bytes to reach a later offset. */
 const skipBytes = 2 ** 20;
 
 /**

@@ -1,4 +1,4 @@
-/** A table of the export formats, with one entry for each format. */
+/** A table of the export formats. */
 import { ConfigError } from "../../core/errors/errors.ts";
 import type { ProductDType } from "../../core/tensors/dtype.ts";
 import { alternatives } from "../../core/text/alternatives.ts";
@@ -39,11 +39,11 @@ export interface Writing<DType extends ExportDType = ExportDType> {
 
 /** Facts about the written files. */
 export interface Written {
-  /** Size of the file, or of all files of a folder except the manifest. */
+  /** Size in bytes of the file, or of all files of a folder except the manifest. */
   readonly bytes: number;
   /** Number of weights. */
   readonly parameters: number;
-  /** Matrices in another number format than the chosen one. */
+  /** Matrices that were written in another number format than the chosen format. */
   readonly fallbacks: readonly GgufFallback[];
 }
 
@@ -64,7 +64,7 @@ export interface ExportFormat<DType extends ExportDType = ExportDType, AdapterDT
   check(place: string, replace: boolean): Promise<void>;
   /** Writes the model with its adapter merged, atomically. */
   write(place: string, source: ModelSource, writing: Writing<DType>): Promise<Written>;
-  /** Writes an adapter alone; null if the format cannot hold an adapter alone. */
+  /** Writes an adapter alone. Null: the format cannot contain an adapter alone. */
   readonly adapter: AdapterForm<AdapterDType> | null;
 }
 
@@ -118,7 +118,7 @@ const onnx: ExportFormat<keyof typeof onnxDtypes, never> = {
   adapter: null,
 };
 
-/** Removes the number format from the type, because `chooseForm` checks it at run time. */
+/** The type does not include the number format, because `chooseForm` checks it at run time. */
 const checked = <DType extends ExportDType, AdapterDType extends ExportDType>(
   one: ExportFormat<DType, AdapterDType>,
 ): ExportFormat => one as ExportFormat;
@@ -141,7 +141,7 @@ export const exportDtypes: readonly ExportDType[] = [
 /** The chosen number format and the function that writes the model. */
 export interface ChosenForm {
   readonly dtype: ExportDType;
-  /** @throws ConfigError if an adapter is to be written alone but the model has no adapter. */
+  /** @throws ConfigError if the caller wants to write an adapter alone but the model has no adapter. */
   readonly write: (place: string, source: ModelSource, writing: Omit<Writing, "dtype">) => Promise<Written>;
 }
 
@@ -160,7 +160,7 @@ const adapterOf = ({ adapter, base }: ModelSource, where: string): SourceAdapter
  * Chooses the number format and the writer of an export.
  * @param adapterOnly whether an adapter is written alone.
  * @param where the called function, for errors.
- * @throws ConfigError if the export format does not support the number format, or cannot hold an adapter alone.
+ * @throws ConfigError if the export format does not support the number format, or cannot contain an adapter alone.
  */
 export const chooseForm = (
   name: ExportFormatName,

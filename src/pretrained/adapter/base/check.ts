@@ -3,15 +3,12 @@ import { CheckpointError } from "../../../core/errors/errors.ts";
 import type { Pretrained } from "../../pretrained.ts";
 import type { OpenedAdapter, OpenedAdapters } from "../load.ts";
 
-/**
- * Whether `model` has the weights of an adapter's base model. Also true if the hash of the model's or of the base
- * model's weights is unknown.
- */
+/** Whether `model` has the weights of an adapter's base model. Also true if one of the two hashes is unknown. */
 export const isBase = async (
   { sha256 }: Pick<Pretrained, "sha256">,
   { baseHash }: Pick<OpenedAdapter, "baseHash">,
 ): Promise<boolean> => {
-  // The model's hash is computed only if it is needed: if there is no manifest, all weights must be read to compute it.
+  // Compute the model's hash only if it is needed: without a manifest, this reads all weights.
   const found = baseHash === null ? null : await sha256();
   return found === null || found === baseHash;
 };
@@ -22,7 +19,7 @@ export const trainedOn = "the model that it was trained on";
 /**
  * Error for a model that is not an adapter's base model.
  * @param model path or name of the model.
- * @param way names the right model, for the error's hint.
+ * @param way hint that names the right model.
  */
 export const notBase = (model: string, { where }: Pick<OpenedAdapter, "where">, way: string): CheckpointError =>
   new CheckpointError({
