@@ -1,4 +1,4 @@
-/** Operators that only move numbers, or that make numbers from sizes. */
+/** Operators that only move numbers, or that make numbers from the sizes of tensors. */
 import { formatShape, sizeOf } from "../../../core/tensors/shape.ts";
 import { aroundAxis, type Call, inputOf, numberOf, numbersOf, requireType, room, wholesOf } from "./call.ts";
 import { eachStep, type Tensor } from "./tensor.ts";
