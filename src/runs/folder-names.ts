@@ -37,7 +37,7 @@ export const folderNames = {
 /** The folder in which `train` creates runs by default. */
 export const runsFolder = "runs";
 
-/** The folder name of a checkpoint that is kept in addition to the last one. */
+/** The folder name of a kept checkpoint that is not the last checkpoint. */
 export const keptName = (step: number): string => `${folderNames.checkpoint}-${step}`;
 
 /** The step of a kept checkpoint, from the name of its folder; undefined for other names. */
@@ -46,7 +46,7 @@ export const keptStep = (name: string): number | undefined => {
   return step === undefined ? undefined : Number(step);
 };
 
-/** Whether a folder of this name is a checkpoint that can be resumed. */
+/** Whether a folder with this name is a checkpoint that can be resumed. */
 export const isResumable = (name: string): boolean =>
   name === folderNames.checkpoint ||
   keptStep(name) !== undefined ||

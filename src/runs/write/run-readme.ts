@@ -15,7 +15,7 @@ import {
   type NotedStart,
 } from "../noted-events.ts";
 
-/** The events of a run so far, reduced to what the page shows. */
+/** The events of a run so far, reduced to the facts on the page. */
 export interface RunStory {
   start: NotedStart | undefined;
   step: number;
@@ -71,11 +71,11 @@ export interface ReadmeSubject {
   readonly initFrom?: string | undefined;
   /** Number of checkpoints to keep, including the last one. */
   readonly keepLast: number;
-  /** Whether the folder keeps the text. Default false. */
+  /** Whether the folder contains the text. Default: false. */
   readonly keptText?: boolean;
   /**
-   * Step of the weights in `best/`; null if there are none. Default: the step of the best evaluation, if the weights of
-   * that evaluation were kept.
+   * Step of the weights in `best/`. Null if `best/` has no weights. Default: the step of the best evaluation, if its
+   * weights were kept.
    */
   readonly bestStep?: number | null | undefined;
   /** Names of folders with best weights that were set aside. Default: none. */
@@ -88,7 +88,7 @@ const loss = (value: number): string => value.toFixed(4);
 
 const row = (cells: readonly string[]): string => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
 
-/** Maximum number of rows in the table of losses; a longer list is thinned evenly. */
+/** Maximum number of rows in the table of losses. A longer list is thinned evenly. */
 const mostRows = 20;
 
 const shownEvals = (evals: readonly NotedEval[], best: NotedEval | undefined): readonly NotedEval[] => {
@@ -136,7 +136,8 @@ const state = (story: RunStory, train: TrainConfig): string => {
 };
 
 /**
- * @param isWhole whether all weights are trained; if not, the model's context may be longer than the training windows.
+ * @param isWhole whether all weights are trained. If false, the model's context may be longer than the training
+ * windows.
  */
 const shape = ({ nLayer, nHead, nKvHead, nEmbd, contextLength }: ModelConfig, isWhole: boolean): string => {
   const heads =
@@ -165,13 +166,16 @@ const plan = ({ model, train }: RunConfig): string => {
   ].join("; ");
 };
 
-/** Quotes a word of a command, for every shell. Line ends and tabs are written as the command reads them. */
+/**
+ * Quotes a word of a command so that every shell accepts it. Line ends and tabs become the escapes that the command
+ * accepts.
+ */
 const quoted = (prompt: string): string => {
   const text = prompt.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll("\t", "\\t");
   return /^[^"$`\\!%]*$/u.test(text) ? `"${text}"` : `'${text.replaceAll("'", "'\\''")}'`;
 };
 
-/** The last two names of a path. The rest is not shown because it may be private. */
+/** The last two names of a path. The other names are not shown, because they may be private. */
 const endOf = (path: string): string => path.split(/[\\/]/u).slice(-2).join("/");
 
 /** Describes the initial weights, and whether they are trained. */
@@ -275,7 +279,9 @@ const commands = (story: RunStory, subject: ReadmeSubject): readonly string[] =>
 const formOf = ({ lora }: RunConfig): string =>
   lora === undefined ? "a Hugging Face directory" : "adapters in PEFT's format";
 
-/** Describes the weights in `best/`. They are not from the best evaluation if those weights were deleted. */
+/**
+ * Describes the weights in `best/`. If the weights of the best evaluation were deleted, `best/` contains other weights.
+ */
 const bestWeights = ({ evals }: RunStory, { bestStep }: ReadmeSubject): string =>
   typeof bestStep !== "number" || bestStep === bestEval(evals)?.step
     ? "the weights with the lowest validation loss"
@@ -323,7 +329,7 @@ const files = (story: RunStory, subject: ReadmeSubject): readonly string[] => {
   ];
 };
 
-/** Python code that loads the weights that the commands use. */
+/** Python code that loads the same weights as the commands. */
 const python = (story: RunStory, subject: ReadmeSubject): string => {
   const { lora } = subject.config;
   const folder = hasBest(story, subject) ? folderNames.best : folderNames.checkpoint;
@@ -336,7 +342,7 @@ model = AutoModelForCausalLM.from_pretrained("${folder}")
 tokenizer = AutoTokenizer.from_pretrained("${folder}")`;
 };
 
-/** Mark of a page that may be overwritten. */
+/** Mark of a page that Foretoken may overwrite. */
 export const readmeMark = "<!-- foretoken writes this page anew at every checkpoint, as long as this line is in it -->";
 
 /** Removes line ends and terminal codes from a file's name. */
