@@ -59,7 +59,7 @@ export const chatFields = {
 
 type ChatValues = Values<typeof chatFields>;
 
-/** The tokens of a conversation, up to the position where the answer begins. */
+/** The tokens of a conversation, up to the beginning of the answer. */
 export const conversationTokens = async (
   { signal }: Exchange,
   lease: Lease,
@@ -83,7 +83,7 @@ export const conversationTokens = async (
 };
 
 /**
- * Maximum number of tokens of an answer: the smallest limit in the request. If the request has no limit, it is the rest
+ * Maximum number of tokens of an answer: the smallest limit in the request. Without a limit, it is the remaining length
  * of the context.
  */
 export const roomFor = ({ lm }: Lease, ids: readonly number[], ...asked: readonly (number | undefined)[]): number => {
@@ -91,7 +91,7 @@ export const roomFor = ({ lm }: Lease, ids: readonly number[], ...asked: readonl
   return given.length > 0 ? Math.min(...given) : Math.max(1, lm.config.contextLength - ids.length);
 };
 
-/** Removes the token that ends the turn, because this token is not part of the answer. */
+/** Remove the token that ends the turn, because this token is not part of the answer. */
 export const withoutEnd = ({ lm }: Lease, tokens: readonly TokenPlace[]): readonly TokenPlace[] =>
   tokens.filter(({ id }) => !lm.endTokens.includes(id));
 
@@ -103,7 +103,7 @@ const checkTogether = (values: ChatValues): void => {
     throw invalid("stream_options: needs stream: true; got no stream", "stream_options");
 };
 
-/** The requests that the engine gets for the texts. @param own the constraint that the request itself asks for. */
+/** The requests to the engine, one for each text. @param own the constraint that the request itself sets. */
 const requestsOf = (
   values: ChatValues,
   lease: Lease,
@@ -204,7 +204,7 @@ export const answerChat = async (exchange: Exchange, body: unknown): Promise<Ans
             const { answer } = textOf(text);
             const some = withoutEnd(lease, tokens);
             const deltas = answer.take(piece).map(deltaOf);
-            // A token that is only a part of a character has no text to show yet, but it has a log-probability.
+            // A token that is only a part of a character has a log-probability but no text yet.
             if (deltas.length === 0 && logprobs && some.length > 0) deltas.push({ content: "" });
             for (const [i, delta] of deltas.entries())
               await events.write(chunk(text, delta, i === 0 ? told(some) : null, null));

@@ -1,11 +1,11 @@
-/** Fields that all requests for texts have, and the engine options for these fields. */
+/** Fields that all requests for texts have, with the matching options of the engine. */
 import { randomInt } from "node:crypto";
 import { z } from "zod";
 import type { EngineGenerateOptions } from "../../generate/text-engine.ts";
 import { invalid } from "./api-error.ts";
 import { honoured, unused, type Values } from "./fields.ts";
 
-/** Maximum number of texts that a request may ask for per prompt. */
+/** Maximum number of texts per prompt in a request. */
 export const mostChoices = 128;
 /** Maximum number of stop strings. */
 const mostStops = 16;
@@ -16,7 +16,7 @@ export const whole = (low: number, high: number = Number.MAX_SAFE_INTEGER) =>
   z.int({ error: "must be a whole number" }).min(low, `must be at least ${low}`).max(high, `must be at most ${high}`);
 const stopText = z.string({ error: "must be a string" }).min(1, "must not be empty");
 
-/** Fields that set how tokens are chosen and how many texts are written. */
+/** Fields that control how tokens are chosen and how many texts are written. */
 export const samplingFields = {
   temperature: honoured(between(0, 2), "default 1; 0 selects the most probable token"),
   top_p: honoured(between(0, 1), "default 1"),
@@ -47,7 +47,7 @@ export const samplingFields = {
   stream_options: honoured(
     z.strictObject({
       include_usage: z.boolean().nullish(),
-      // OpenAI adds padding that hides lengths from eavesdroppers. It does not change texts.
+      // OpenAI adds padding to hide lengths from eavesdroppers. The padding does not change texts.
       include_obfuscation: z.boolean().nullish(),
     }),
     "`include_usage`: true adds a final event with token counts",
@@ -78,11 +78,11 @@ type SamplingValues = Values<typeof samplingFields>;
 /** Maps negative seeds to positive seeds, because the library's seeds start at 0. */
 const seedFrom = (seed: number): number => (seed < 0 ? Number.MAX_SAFE_INTEGER + 1 + seed : seed);
 
-/** A random seed for a request without one. */
+/** A random seed for a request that has no seed. */
 const anySeed = (): number => randomInt(2 ** 47);
 
 /**
- * The options of each of the `count` texts of a prompt. The texts have consecutive seeds.
+ * The options for the `count` texts of a prompt. The texts have consecutive seeds.
  * @throws ApiError for a token id outside the vocabulary.
  */
 export const textOptions = (

@@ -8,7 +8,7 @@ export interface EndedRequest {
   readonly path: string;
   readonly status: number;
   readonly milliseconds: number;
-  /** Milliseconds to the first token; null: no token was written. */
+  /** Milliseconds to the first token. Null: no token was written. */
   readonly firstTokenMs: number | null;
   readonly promptTokens: number;
 }
@@ -30,7 +30,7 @@ export interface Quantiles {
 export interface RecentWork {
   /** Tokens per second of all texts together, over the last 5 seconds. */
   readonly tokensPerSecond: number;
-  /** Quantiles over the last 200 requests with tokens; null: there was no such request. */
+  /** Quantiles over the last 200 requests with tokens. Null: there was no such request. */
   readonly firstToken: Quantiles | null;
   readonly request: Quantiles | null;
   /** Number of requests that ended since the start. */
@@ -38,11 +38,11 @@ export interface RecentWork {
 }
 
 export interface Metrics {
-  /** Must be called each time tokens were written, with their number. */
+  /** Call this function each time tokens were written, with the number of tokens. */
   wrote(tokens: number): void;
   note(request: EndedRequest): void;
   recent(): RecentWork;
-  /** All metrics as text. @param underWay number of requests that are being answered. */
+  /** All metrics as text. @param underWay number of requests in progress. */
   text(models: readonly ModelState[], underWay: number): string;
 }
 
@@ -70,7 +70,7 @@ const histogram = () => {
   };
 };
 
-/** Number of seconds for which tokens are counted, and number of latest requests whose times are kept. */
+/** Tokens are counted for this number of seconds, and times are kept for this number of latest requests. */
 const recentSeconds = 5;
 const recentRequests = 200;
 
@@ -110,7 +110,7 @@ const recentWork = () => {
     },
     recent(): RecentWork {
       forget();
-      // The current second is left out, because it is not complete.
+      // Leave out the current second, because it is not complete.
       const whole = written.filter(({ second }) => second < now());
       const tokensPerSecond = whole.reduce((sum, { tokens }) => sum + tokens, 0) / recentSeconds;
       return { tokensPerSecond, firstToken: quantilesOf(firsts), request: quantilesOf(totals), ended };

@@ -1,4 +1,4 @@
-/** The form that a request demands of its texts. It becomes a constraint of the engine. */
+/** The format that a request demands for its texts. The format becomes a constraint of the engine. */
 import { z } from "zod";
 import { ForetokenError } from "../../core/errors/errors.ts";
 import { compileConstraint } from "../../generate/constraint/compile.ts";
@@ -36,7 +36,7 @@ export const responseFormat = z.discriminatedUnion(
   { error },
 );
 
-/** Fields with which other servers set the form of a text. */
+/** Fields for the format of a text that other servers also have. */
 export const guidedFields = {
   guided_json: honoured(schema, "not in OpenAI's API: a JSON Schema that the text must meet"),
   guided_regex: honoured(
@@ -64,7 +64,7 @@ const ofFormat = (format: Format): Constraint | undefined => {
   if (format.type === "text") return undefined;
   if (format.type === "json_object") return object;
   const own = "json_schema" in format ? format.json_schema : format;
-  // `strict` is not read: every schema is always followed exactly.
+  // `strict` is ignored, because texts always follow every schema exactly.
   return own.schema == null ? object : { kind: "jsonSchema", schema: own.schema };
 };
 
@@ -75,9 +75,9 @@ const schemaField = (format: Format, param: string): string => {
 };
 
 /**
- * The constraint of a request's texts. It is compiled here, so that errors appear before anything is written.
+ * The constraint of a request's texts. It is compiled here, so that errors appear before the model writes anything.
  * @param param the field that contains `format`.
- * @throws ApiError for an unsupported keyword, and for two forms in one request.
+ * @throws ApiError for an unsupported keyword, and for two formats in one request.
  */
 export const constraintOf = (
   tokenizer: Tokenizer,

@@ -1,6 +1,6 @@
 /**
  * POST /v1/responses, for texts only: https://platform.openai.com/docs/api-reference/responses. The server stores
- * nothing: each request contains the whole conversation.
+ * nothing, so each request must contain the whole conversation.
  */
 import { z } from "zod";
 import { parametersOf, type Tool, type ToolChoice } from "../../chat/tools/tools.ts";
@@ -46,7 +46,7 @@ export const responseFields = {
     z.strictObject({ include_obfuscation: z.boolean().nullish() }),
     "accepted, but events get no padding",
   ),
-  // Responses are never stored, whether `store` is true or false. No request can refer to an earlier response.
+  // The server never stores responses, even if `store` is true. No request can refer to an earlier response.
   store: unused("the server stores nothing"),
   background: atDefault([false], "the server has no background mode"),
   text: honoured(
@@ -80,7 +80,7 @@ const messagesOf = (values: ResponseValues) => {
   return instructions === undefined ? input : [{ role: "system" as const, content: instructions }, ...input];
 };
 
-/** A tool as it appears in the response. */
+/** A tool in the format of the response. */
 const toldTool = (tool: Tool): object => ({
   ...{ type: "function", name: tool.name, description: tool.description ?? null, parameters: parametersOf(tool) },
   strict: true,
@@ -151,7 +151,7 @@ export const answerResponse = async (exchange: Exchange, body: unknown): Promise
       return items.take(answer.take(piece), told(piece.tokens));
     };
     const status = (): string => (answer.reason() === "length" ? "incomplete" : "completed");
-    // Without tools the answer is always a message.
+    // Without tools, the answer is always a message.
     const first = turn === undefined ? items.begin() : [];
     if (values.stream !== true) {
       for await (const piece of pieces) take(piece);

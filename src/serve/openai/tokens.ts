@@ -1,6 +1,6 @@
 /**
- * Encodes and decodes texts, and describes a tokenizer. The addresses are the same as in vLLM, because evaluation tools
- * expect them.
+ * Encodes and decodes texts, and describes a tokenizer. The paths are the same as in vLLM, because evaluation tools
+ * expect these paths.
  */
 
 import { z } from "zod";
@@ -50,7 +50,7 @@ const withModel = async (
   }
 };
 
-/** Maximum number of bytes of a text. Encoding so many bytes takes about a second and blocks everything else. */
+/** Maximum number of bytes of a text. Encoding this number of bytes takes about a second and blocks all other work. */
 const mostBytes = 2 ** 20;
 
 const checkText = (prompt: string): void => {
