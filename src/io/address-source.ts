@@ -81,8 +81,8 @@ const skipBytes = 2 ** 20;
 
 /**
  * Reads a file at a web address from beginning to end in one request, while the bytes arrive. After a pause, the source
- * sends a new request for the remaining bytes. It also sends a new request to read an earlier offset. A file of unknown
- * length is read as a whole.
+ * sends a new request for the remaining bytes. The source also sends a new request to read an earlier offset. A file of
+ * unknown length is read as a whole.
  * @throws CheckpointError if the server does not have the file.
  */
 export const addressSource = async (where: string): Promise<ByteSource> => {

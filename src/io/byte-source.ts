@@ -20,7 +20,7 @@ export interface ByteSource {
   close(): Promise<void>;
 }
 
-/** A file in memory. Its pieces are views of this memory, not copies. */
+/** A file in memory. The pieces are views of the file, not copies. */
 export const memorySource = (bytes: Uint8Array): ByteSource => ({
   size: bytes.length,
   read: async (offset, length) => bytes.subarray(offset, offset + length),

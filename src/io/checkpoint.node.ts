@@ -10,8 +10,8 @@ import { type SharedFile, shareFile } from "./shared-file.node.ts";
 import { isBeingWritten, temporaryName, temporaryOf } from "./temporary-names.node.ts";
 
 /**
- * A checkpoint is a folder of files that are written and read together. Its manifest lists the files' hashes. A writer
- * replaces the folder NAME in four steps:
+ * A checkpoint is a folder of files that are written and read together. The manifest of a checkpoint lists the files'
+ * hashes. A writer replaces the folder NAME in four steps:
  * 1. write the files into `.tmp-<random>-NAME` next to NAME, and flush them to disk
  * 2. rename NAME to `.old-NAME` (if NAME exists)
  * 3. rename `.tmp-<random>-NAME` to NAME

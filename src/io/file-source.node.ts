@@ -54,7 +54,7 @@ const pieceBytes = 2 ** 22;
 
 /**
  * A source that compares a file with a SHA-256 while the file is read. Bytes must be hashed in the order of the file.
- * So the source also reads the bytes that the caller skips, only to hash them.
+ * To hash the bytes that the caller skips, the source reads them too.
  * @param sha256 expected hash, hexadecimal.
  * @param differs makes the error that `end` throws if the hash differs.
  */

@@ -7,8 +7,8 @@ import { type FileDigest, manifestJson, parseManifest } from "./manifest.ts";
 import { hashInMemory } from "./manifest-in-memory.ts";
 
 /**
- * Files that a page stores. They are replaced together: if the tab closes at any moment, either all old files or all
- * new files are there.
+ * Files that a page stores. All files are replaced together: if the tab closes at any moment, either all old files or
+ * all new files are there.
  * @experimental
  */
 export interface FileStore {

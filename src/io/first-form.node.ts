@@ -1,6 +1,6 @@
 /**
- * Support for old runs. Their checkpoints have no manifest, for example in test/fixtures/run-a9ede5f. Old runs can
- * still be read and resumed. All code that only old runs need is in this file.
+ * Support for old runs, for example test/fixtures/run-a9ede5f. The checkpoints of old runs have no manifest. Old runs
+ * can still be read and resumed. All code that only old runs need is in this file.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -8,8 +8,8 @@ import { isRecord } from "../core/checks/is-record.ts";
 import { manifestName } from "./manifest.ts";
 
 /**
- * Adds the field `keepLast` to a parsed `run.json` of an old run. Its value is 1, because old runs kept only the last
- * checkpoint.
+ * Adds the field `keepLast` to a parsed `run.json` of an old run. The value of `keepLast` is 1, because old runs kept
+ * only the last checkpoint.
  */
 export const completeDescription = (json: unknown): unknown =>
   isRecord(json) && json.keepLast === undefined ? { ...json, keepLast: 1 } : json;

@@ -41,7 +41,10 @@ export const openJsonLines = async (path: string): Promise<JsonLines> => {
   };
 };
 
-/** Maximum length of a line in bytes. Longer lines are not events. They are skipped without being stored in memory. */
+/**
+ * Maximum length of a line in bytes. Longer lines are not events. The reader skips longer lines and does not store them
+ * in memory.
+ */
 const maxLineBytes = 2 ** 24;
 const pieceBytes = 2 ** 18;
 
@@ -118,7 +121,7 @@ export interface LinePiece {
  * Yields the lines of a file like `readLines`, but in batches, and only complete lines. Use this function for files
  * with many short lines, because awaiting each line would take longer than reading it. Lines longer than `maxLineBytes`
  * are skipped.
- * @param from offset in bytes to start at. It must be the end of a line.
+ * @param from offset in bytes to start at. The offset must be the end of a line.
  */
 export async function* readWholeLines(path: string, from = 0): AsyncGenerator<LinePiece, void, undefined> {
   const file = await openLines(path);
@@ -194,7 +197,7 @@ async function* inPieces(lines: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
  * Replaces `path` with a file that has only the lines that `keep` accepts. The replacement is atomic: after a kill,
  * either the old or the new file is there. A resumed run uses this function to remove the lines after its checkpoint,
  * because the run will write these lines again.
- * @param more returns lines to add at the end. It is called after all other lines are written.
+ * @param more returns lines to add at the end. The function calls `more` after all other lines are written.
  */
 export const filterJsonLines = async (
   path: string,

@@ -1,7 +1,7 @@
 /**
- * A lock for a folder. The lock is a file that identifies the process that uses the folder. It contains the process
- * number, the process's start time and the machine's boot. The lock needs no heartbeat. If the process has crashed,
- * another process can take over the lock.
+ * A lock for a folder. The lock is a file that identifies the process that uses the folder. The lock file contains the
+ * process number, the process's start time and the machine's boot. The lock needs no heartbeat. If the process has
+ * crashed, another process can take over the lock.
  * The thread that holds the lock keeps the lock file open. The file also contains the thread's descriptor of this open
  * file. When a thread ends, the system closes its files. Then other threads of the process see that the lock is free.
  */
@@ -61,7 +61,7 @@ const isOpen = (file: OpenFile): boolean => {
     const now = identify(fd);
     if (now.device !== device || now.inode !== inode) return false;
     // Another thread that reads the lock also has the file open, perhaps with the same descriptor, but not for writing.
-    // So test whether a write of 0 bytes succeeds.
+    // A write of 0 bytes shows whether the file is open for writing.
     writeSync(fd, new Uint8Array(0));
     return true;
   } catch (error) {
@@ -144,7 +144,10 @@ const readIfThere = (path: string): Promise<string | undefined> =>
 
 /** A held lock. */
 export interface Lock {
-  /** Whether another process has taken the lock. This happens only if somebody removed the lock file. */
+  /**
+   * Whether another process has taken the lock. Another process can take the lock only if somebody removed the lock
+   * file.
+   */
   isTaken(): Promise<boolean>;
   /** Releases the lock. A second call does nothing. */
   release(): Promise<void>;

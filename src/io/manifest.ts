@@ -3,7 +3,10 @@ import { isRecord } from "../core/checks/is-record.ts";
 /** Name of the file with the hashes of a checkpoint's other files. */
 export const manifestName = "manifest.json";
 
-/** Key in a manifest. It marks the folder as a checkpoint that Foretoken wrote, so Foretoken may replace the folder. */
+/**
+ * Key in a manifest. The key marks the folder as a checkpoint that Foretoken wrote, so Foretoken may replace the
+ * folder.
+ */
 const mark = "foretoken checkpoint";
 
 /** Size and hash of a file when it was written. */

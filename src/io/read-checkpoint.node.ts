@@ -298,7 +298,7 @@ export interface OpenedFile {
 export interface OpenedCheckpoint {
   /** Contents of the small files that exist. */
   readonly files: Readonly<Record<string, Uint8Array>>;
-  /** The large files. The caller closes them. They are compared with the manifest after they have been read. */
+  /** The large files. The caller closes them. The files are compared with the manifest after they have been read. */
   readonly large: readonly OpenedFile[];
   /** The manifest. Null: there is no manifest, so the files are not checked. */
   readonly manifest: Manifest | null;

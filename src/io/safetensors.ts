@@ -314,8 +314,8 @@ export const openMetadata = async (source: ByteSource, where: string): Promise<M
   (await openTable(source, where)).metadata;
 
 /**
- * Reads the header of a safetensors file. The tensors are read later, when needed. They are listed in the order of
- * their data. A caller that reads them in this order reads the file from beginning to end.
+ * Reads the header of a safetensors file. The tensors are read later, when needed. The tensors are listed in the order
+ * of their data. A caller that reads the tensors in this order reads the file from beginning to end.
  * @param where the file, for errors.
  * @throws CheckpointError as `readSafetensors`.
  */

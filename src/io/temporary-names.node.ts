@@ -27,8 +27,8 @@ const thread = randomBytes(2).toString("hex");
 let count = 0;
 
 /**
- * Makes a unique temporary name for NAME. It marks an unfinished file. If its process was killed, the file may be
- * deleted.
+ * Makes a unique temporary name for NAME. The name marks an unfinished file. The file may be deleted if its process was
+ * killed.
  */
 export const temporaryName = (name: string): string => {
   count++;

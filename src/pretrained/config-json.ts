@@ -42,9 +42,9 @@ const otherField = (ours: Fields, theirs: Fields, same: string, where: string): 
 };
 
 /**
- * Throws if the block `foretoken` and the other fields describe different models. This happens if another program edits
- * only the other fields. Other fields may describe the same model in another way, for example its rotary position
- * embeddings.
+ * Throws if the block `foretoken` and the other fields describe different models. They differ if another program edits
+ * only the fields outside the block. Other fields may describe the same model in another way, for example its rotary
+ * position embeddings.
  */
 const checkSameModel = (json: Fields, { config, vocabSize }: ReadConfig, where: string): void => {
   const { foretoken: _, ...theirs } = json;

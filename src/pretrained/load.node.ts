@@ -43,8 +43,8 @@ export interface LoadOptions {
   readonly threads?: number | undefined;
   /**
    * Number format of a backend that is opened by name. "float32" gives exact logits; "auto" chooses a fast format. If
-   * the backend multiplies bfloat16 matrices, the model keeps its matrices only in bfloat16. This takes half the
-   * memory, but the model cannot be trained or saved (see `asInTraining`). On a backend that you pass, weights are
+   * the backend multiplies bfloat16 matrices, the model keeps its matrices only in bfloat16. A model in bfloat16 takes
+   * half the memory, but it cannot be trained or saved (see `asInTraining`). On a backend that you pass, weights are
    * float32. Default: "float32".
    */
   readonly dtype?: DTypeChoice | undefined;

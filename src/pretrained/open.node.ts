@@ -8,7 +8,7 @@ import { type OpenedPretrained, openDirectory } from "./files/directory.node.ts"
 import { type HubOptions, isHubName, openHub } from "./files/hub.node.ts";
 import { isGgufName, openGguf } from "./gguf/open.node.ts";
 
-/** Notice for a model without a manifest. Its files cannot be checked. */
+/** Notice for a model without a manifest. Without a manifest, the files cannot be checked. */
 export const uncheckedNotice = (path: string): string =>
   `${path}: unchecked, because it has no ${manifestName}: damage to its files would not be noticed`;
 

@@ -1,4 +1,4 @@
-/** Reads the small files of a checkpoint. They contain all facts about a model except its weights. */
+/** Reads the small files of a checkpoint. These files contain all facts about a model except its weights. */
 import { z } from "zod";
 import { jsonLimits } from "../core/checks/json.ts";
 import { CheckpointError } from "../core/errors/errors.ts";
@@ -137,7 +137,7 @@ export const parseFacts = async (where: string, files: SmallFiles): Promise<Pret
 
 const indexJson = z.object({ weight_map: z.record(z.string(), z.string()) });
 
-/** Whether `name` is a plain file name. Such a name cannot lead out of the folder. */
+/** Whether `name` is a plain file name. A plain file name cannot lead out of the folder. */
 const isPlainName = (name: string): boolean => /^[A-Za-z0-9_][A-Za-z0-9._-]*\.safetensors$/u.test(name);
 
 /** Maximum number of files that a model is divided into. */

@@ -27,14 +27,14 @@ export interface WeightSource {
   close(): Promise<void>;
 }
 
-/** A model that was opened and checked. Its weights have not been read yet. */
+/** A model that was opened and checked. The model's weights have not been read yet. */
 export interface Pretrained {
   /** The directory or file, for errors. */
   readonly where: string;
   readonly config: ModelConfig;
-  /** Number of rows of the embedding. It is at least the tokenizer's vocabulary size. */
+  /** Number of rows of the embedding. The number is at least the tokenizer's vocabulary size. */
   readonly vocabSize: number;
-  /** The tokenizer. It is `noTokenizer` if the model has no tokenizer. */
+  /** The tokenizer, or `noTokenizer` if the model has no tokenizer. */
   readonly tokenizer: Tokenizer;
   /** Whether the files are compared with a manifest. */
   readonly checked: boolean;

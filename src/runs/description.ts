@@ -14,7 +14,7 @@ export interface RunDescription {
 
 const versioned = z.object({ formatVersion: z.int() });
 
-/** Checks the JSON of a run. It checks the version first, because a later version may have unknown fields. */
+/** Checks the JSON of a run. The version is checked first, because a later version may have unknown fields. */
 export const checkVersioned = <Schema extends z.ZodType>(schema: Schema, json: unknown, where: string) => {
   const version = versioned.safeParse(json, { jitless: true });
   if (version.success) checkFormatVersion(version.data.formatVersion, where);

@@ -4,8 +4,8 @@ import type { ProductDType } from "../core/tensors/dtype.ts";
 import type { MemoryEstimate } from "./memory-estimate.ts";
 
 /**
- * Version of the events' format. The version changes if a field changes its meaning. It does not change if a field or a
- * type is added.
+ * Version of the events' format. The version changes if a field changes its meaning. The version does not change if a
+ * field or a type is added.
  */
 export const eventVersion = 1;
 
@@ -17,7 +17,10 @@ interface Versioned {
 /** First event of a run. */
 export interface StartEvent extends Versioned {
   readonly type: "start";
-  /** The whole configuration: the preset, the changes and the defaults. It contains the dtype that `auto` chose. */
+  /**
+   * The whole configuration: the preset, the changes and the defaults. The configuration contains the dtype that `auto`
+   * chose.
+   */
   readonly config: RunConfig;
   /**
    * Fields of the configuration that depend on the size of the text, such as "train.steps". Empty with a preset, and in
@@ -66,8 +69,8 @@ export interface StartEvent extends Versioned {
   /** Memory that the run will need, in bytes. */
   readonly memory: MemoryEstimate;
   /**
-   * Memory that the process can use in total, in bytes. It includes the memory that the process uses already. Null if
-   * unknown, as in a browser.
+   * Memory that the process can use in total, in bytes. The number includes the memory that the process uses already.
+   * Null if unknown, as in a browser.
    */
   readonly availableMemory: number | null;
 }

@@ -1,5 +1,5 @@
 /**
- * A run's folder in memory. A page has no folders. It uses this module to pass a run to Node, or to get a run from
+ * A run's folder in memory. A page has no folders, so it uses this module to pass a run to Node, or to get a run from
  * Node.
  */
 

@@ -12,7 +12,7 @@
  *     checkpoint-set-aside/    the former last checkpoint, after the run went back to an earlier one
  *     checkpoint-<step>-set-aside/   a kept checkpoint of an earlier plan that the run no longer follows
  *     best/                the weights with the lowest validation loss: a Hugging Face directory
- *     best-set-aside-<step>/   best weights of a later step than the resumed one, until the run reaches them again
+ *     best-set-aside-<step>/   best weights of a later step than the resumed step, until the run reaches that step again
  *     base/                in a run with adapters: the base model, with links to its weight files
  *     base-set-aside/      another model that was in the place of base/
  *     rollback/            with onNonfinite "rollback": the state for a rollback

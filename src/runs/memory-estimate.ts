@@ -23,7 +23,7 @@ export interface MemoryEstimate {
   readonly loading: number;
   /** Memory of the text's tokens. */
   readonly text: number;
-  /** Memory for reading the text: its bytes and its characters. Its tokens are not included. */
+  /** Memory for reading the text: its bytes and its characters. The memory of the tokens is not included. */
   readonly reading: number;
   /** Memory of the program: Node with this library, compiled code and heap. 0 if unknown, as in a browser. */
   readonly program: number;

@@ -44,7 +44,7 @@ export const parseNoted = (line: unknown): NotedEvent | undefined => notedEventS
 
 const failed = z.object({ type: z.literal("failed"), step, error: z.string() });
 /**
- * The last line of a run that ended with an error. It is not an event. Only the list of runs reads this line, and
+ * The last line of a run that ended with an error. The line is not an event. Only the list of runs reads this line, and
  * resuming removes it.
  */
 export type NotedFailure = z.infer<typeof failed>;
@@ -55,8 +55,8 @@ export type NotedFailure = z.infer<typeof failed>;
 export const parseFailure = (line: unknown): NotedFailure | undefined => failed.safeParse(line).data;
 
 /**
- * The best evaluation: the last evaluation with kept weights. It usually has the lowest loss. But if a run lost its
- * best weights, its comparison of evaluations started again.
+ * The best evaluation: the last evaluation with kept weights. The best evaluation usually has the lowest loss. But if a
+ * run lost its best weights, its comparison of evaluations started again.
  */
 export const bestEval = (evals: readonly NotedEval[]): NotedEval | undefined => evals.findLast(({ best }) => best);
 

@@ -16,8 +16,8 @@ export const progressSchema = z.strictObject({
   evalsSinceBest: z.int().min(0),
   // The following fields have defaults, because checkpoints of earlier versions lack them.
   /**
-   * Numbers of steps that were skipped because of their loss or gradient. One counts all these steps since the last
-   * evaluation. The other counts the skipped steps in a row up to this step.
+   * Numbers of steps that were skipped because of their loss or gradient. `leftOut` counts all skipped steps since the
+   * last evaluation. `leftOutInARow` counts the skipped steps in a row up to this step.
    */
   leftOut: z.int().min(0).default(0),
   leftOutInARow: z.int().min(0).default(0),

@@ -34,7 +34,7 @@ const dataSchema = z.strictObject({
   initFrom: initialSchema.optional(),
   // Absent if the run trains on a text.
   documents: z.literal(true).optional(),
-  /** A given chat template. It replaces the model's own template. */
+  /** A given chat template. The given template replaces the model's own template. */
   chatTemplate: z.string().optional(),
 });
 

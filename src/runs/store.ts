@@ -42,8 +42,8 @@ export type BaseWeights =
       /** Weights in host memory, in the layout of the model. */
       readonly kind: "values";
       /**
-       * Returns the weights, only once. Then they are released, because they take the same memory as the weights in the
-       * backend.
+       * Returns the weights, only once. Then the weights are released, because they take the same memory as the weights
+       * in the backend.
        */
       take(): Float32Array;
     }
@@ -53,8 +53,8 @@ export type BaseWeights =
       /** The rows that are in blocks, and their places in the layout of the model. */
       readonly rows: readonly BlockRows[];
       /**
-       * Reads the weights into a model that has memory for these rows. It can be called only once, because it closes
-       * the file.
+       * Reads the weights into a model that has memory for these rows. The function can be called only once, because it
+       * closes the file.
        */
       readInto(base: Model): Promise<void>;
     };
@@ -83,7 +83,8 @@ export interface RunStore extends RecordStore, RollbackStore {
   saveBest(values: ReadValues, step: number): Promise<void>;
   /**
    * Saves a run that ends because the store failed, if that is possible.
-   * @returns the error to throw instead. It says where the run is saved. Null if the run is saved in its usual place.
+   * @returns the error to throw instead, with the place where the run is saved. Null if the run is saved in its usual
+   * place.
    */
   saveInNeed?(state: SavedState): Promise<CheckpointError | null>;
 }

@@ -1,7 +1,7 @@
 /**
  * Decodes the tensors of GGUF files to float32. Block layouts and formulas are the same as in ggml
- * (https://github.com/ggml-org/ggml, block layouts and quants). A block has 32 or 256 numbers. It contains one or two
- * scales in binary16 and a few bits per number. Each number is rounded to float32 at most once, as in ggml.
+ * (https://github.com/ggml-org/ggml, block layouts and quants). A block of 32 or 256 numbers contains one or two scales
+ * in binary16 and a few bits per number. Each number is rounded to float32 at most once, as in ggml.
  */
 import { float32FromBfloat16, float32FromHalf } from "../half.ts";
 
@@ -18,7 +18,7 @@ export interface Encoding {
 
 let halves: Float32Array | undefined;
 
-/** Table of the float32 values of all binary16 numbers. It is built at the first use. */
+/** Table of the float32 values of all binary16 numbers. The table is built at its first use. */
 const allHalves = (): Float32Array => {
   halves ??= float32FromHalf(new Uint8Array(Uint16Array.from({ length: 2 ** 16 }, (_, bits) => bits).buffer));
   return halves;
@@ -102,8 +102,8 @@ const q8Zero: WidenBlock = (bytes, at, out, to, half) => {
 };
 
 /**
- * Scale j of a block of 256 numbers. Each of the 8 groups of 32 numbers has a six-bit scale and a six-bit minimum. They
- * are packed into 12 bytes:
+ * Scale j of a block of 256 numbers. Each of the 8 groups of 32 numbers has a six-bit scale and a six-bit minimum. The
+ * scales and minima are packed into 12 bytes:
  * - bytes 0–3: scales 0–3 in the low six bits, and the upper two bits of scales 4–7
  * - bytes 4–7: minima 0–3 in the low six bits, and the upper two bits of minima 4–7
  * - bytes 8–11: the low four bits of scales 4–7, and of minima 4–7

@@ -82,7 +82,7 @@ const checkApart = (places: readonly Place[], where: string): void => {
 
 /**
  * Opens a GGUF file: reads the header and finds the tensors. A tensor is read only when needed.
- * @param source open file. The caller closes it. It must stay open while tensors are read.
+ * @param source open file. The caller closes the file after all tensors are read.
  * @param where the file, for errors.
  * @throws CheckpointError with the file and the problem: a truncated or forged header, truncated data, overlapping
  * tensors, an unsupported encoding, a big-endian file, or version 1.

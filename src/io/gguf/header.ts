@@ -25,7 +25,7 @@ export interface TensorInfo {
 /** A header. */
 export interface GgufHeader {
   readonly metadata: GgufMetadata;
-  /** Encoded bytes of each key and its value, for copying. They are views of the bytes that were read. */
+  /** Encoded bytes of each key and its value, for copying. The arrays are views of the bytes that were read. */
   readonly pairs: ReadonlyMap<string, Uint8Array>;
   readonly tensors: readonly TensorInfo[];
   /** Alignment in bytes: every tensor's offset is a multiple of this number. */

@@ -75,8 +75,8 @@ const narrowed = (value: number | bigint): number | bigint => {
  * Creates a cursor at the beginning of a file.
  * @param bytes the first bytes of the file.
  * @param fileSize the file's size in bytes.
- * @throws The cursor's methods throw a CheckpointError if a value ends after the end of the file. They throw `needMore`
- * if a value ends after the end of `bytes`.
+ * @throws The cursor's methods throw a CheckpointError if a value ends after the end of the file. The methods throw
+ * `needMore` if a value ends after the end of `bytes`.
  */
 export const cursorOf = (bytes: Uint8Array, fileSize: number, file: string): Cursor => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

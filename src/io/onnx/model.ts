@@ -66,8 +66,8 @@ export interface OnnxGraph {
 }
 
 /**
- * Version of the default operators. It is the first version with LayerNormalization. ONNX Runtime supports it since
- * release 1.12.
+ * Version of the default operators. This is the first operator version with LayerNormalization. ONNX Runtime supports
+ * it since release 1.12.
  */
 export const operatorSet = 17;
 /** Version of the ONNX schema for this operator version. */

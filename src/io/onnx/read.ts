@@ -267,7 +267,7 @@ const graphOf = async (span: Span, place: Place) => {
 
 /**
  * Reads a model, except the data of its tensors.
- * @param source the model file. It must stay open while tensors are read.
+ * @param source the model file. The file must stay open while tensors are read.
  * @param where the file's name, for errors.
  * @param beside external data files, by name.
  * @throws CheckpointError for a file that is damaged or is not an ONNX model.

@@ -4,7 +4,7 @@
  * time.
  */
 
-/** A part of known length. Its bytes are made only when they are written. */
+/** A part of known length. The bytes of a part are made only when they are written. */
 export interface LateBytes {
   readonly length: number;
   readonly pieces: () => AsyncIterable<Uint8Array>;

@@ -16,8 +16,8 @@ export const adapterConfigName = "adapter_config.json";
 export const adapterWeightsName = "adapter_model.safetensors";
 
 /**
- * Metadata key in an adapter's weights file. Its value is the hash of the base weights. The key is part of the file, so
- * copies of the file keep it. Other programs ignore it.
+ * Metadata key in an adapter's weights file. The value of the key is the hash of the base weights. The key is part of
+ * the file, so copies of the file keep it. Other programs ignore it.
  */
 export const baseHashKey = "base_model_sha256";
 

@@ -16,7 +16,7 @@ import { type AdapterText, adapterTextNames, parseAdapterText } from "./text.ts"
 export type AdapterFiles = Readonly<Record<typeof adapterConfigName | typeof adapterWeightsName, Uint8Array>> &
   Readonly<Record<string, Uint8Array>>;
 
-/** An adapter with open files. Its weights have not been read yet. */
+/** An adapter with open files. The adapter's weights have not been read yet. */
 export interface OpenedAdapter {
   /** The adapter's folder or GGUF file, for errors. */
   readonly where: string;

@@ -37,12 +37,12 @@ export interface Merged {
  * The tokenizer, the chat template and the end tokens come from the base model. If the base model is a directory, its
  * text files are copied. An adapter that learned conversations may replace the chat template and add end tokens.
  * An adapter's changes are small compared with the weights. If the result is stored or loaded in bfloat16, rounding
- * removes part of these changes. In float32, nothing is lost. Nothing is lost either if the adapter is loaded next to
- * its model instead of being merged.
+ * removes part of these changes. In float32, nothing is lost. An adapter that is loaded next to its model also loses
+ * nothing.
  * @param directory created with its parents if it is missing; an earlier checkpoint there is replaced.
  * @param adapter a folder that PEFT or a run wrote.
  * @throws CheckpointError if the adapter is damaged, belongs to another model or names no model on this disk, or if the
- * directory contains other files. Then nothing is changed.
+ * directory contains other files. After such an error, nothing is changed.
  * @example
  * ```ts
  * import { saveMerged } from "foretoken";

@@ -116,7 +116,8 @@ const writeFiles = async (
  * Writes a model as a Hugging Face directory, with the adapter merged into its weights. If the model is a directory,
  * its text files (tokenizer, chat template) are copied. An adapter that learned conversations may replace the chat
  * template and add end tokens.
- * @throws CheckpointError for a folder with other files. This is checked before weights are read; nothing is changed.
+ * @throws CheckpointError for a folder with other files. The function throws before it reads weights and changes
+ * nothing.
  */
 export const writeDirectory = async (
   directory: string,

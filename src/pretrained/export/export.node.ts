@@ -46,8 +46,8 @@ export interface ExportOptions extends Omit<SourceOptions, "onFetch"> {
   /** Cancels the export; then nothing is written. Default: none. */
   readonly signal?: AbortSignal | undefined;
   /**
-   * Gets the number of bytes done so far and the total. It counts once while the model is read, and again while the
-   * file is written. Default: none.
+   * Gets the number of bytes done so far and the total. The bytes are counted once while the model is read, and again
+   * while the file is written. Default: none.
    */
   readonly onProgress?: ((phase: "read" | "write", bytes: number, all: number) => void) | undefined;
 }
@@ -71,8 +71,8 @@ export interface Exported {
   /** Number formats of the source's matrices. */
   readonly from: readonly string[];
   /**
-   * Matrices that were written in another number format. Their row length is not a multiple of the chosen format's
-   * block size.
+   * Matrices that were written in another number format. The row length of these matrices is not a multiple of the
+   * chosen format's block size.
    */
   readonly fallbacks: readonly GgufFallback[];
 }

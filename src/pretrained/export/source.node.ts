@@ -56,9 +56,9 @@ export interface SourceAdapter extends ReadAdapter {
   readonly text: AdapterText;
 }
 
-/** A model to export. Its weights are read only when `readWeights` is called. */
+/** A model to export. The model's weights are read only when `readWeights` is called. */
 export interface ModelSource {
-  /** Facts about the exported model. They include the adapter's changes. */
+  /** Facts about the exported model. The facts include the adapter's changes. */
   readonly facts: ModelFacts;
   /** Text files of the model's directory (tokenizer, chat template). Empty for a GGUF file. */
   readonly textFiles: Readonly<Record<string, Uint8Array | string>>;

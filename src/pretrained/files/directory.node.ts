@@ -22,8 +22,8 @@ export interface OpenedPretrained extends Pretrained {
    */
   readonly sha256: () => Promise<string>;
   /**
-   * Compares the bytes of the weights with the manifest, if there is a manifest. It first reads the bytes that have not
-   * been read yet.
+   * Compares the bytes of the weights with the manifest, if there is a manifest. The function first reads the bytes
+   * that have not been read yet.
    * @throws CheckpointError for a damaged file.
    */
   readonly check: () => Promise<void>;

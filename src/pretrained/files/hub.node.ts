@@ -227,8 +227,8 @@ const download = async (
 };
 
 /**
- * Opens a model of the hub. Its files are downloaded once and kept. Each file is compared with the hash that the hub
- * lists.
+ * Opens a model of the hub. The model's files are downloaded once and kept. Each file is compared with the hash that
+ * the hub lists.
  * @param path `hf:org/name` or `hf:org/name@revision`.
  * @throws CheckpointError for a malformed name, or for a model that the hub does not have. Also throws if the hub does
  * not answer and the model was not downloaded before.

@@ -17,8 +17,8 @@ const holds = (folder: string, path: string): boolean =>
 /**
  * Checks that a checkpoint may replace the folder `directory`. The whole folder is replaced, so it must not contain
  * other files. A run's own folders are never replaced, even if they are empty. The function recognizes most of these
- * folders by the run in their manifest. It also checks folder names, because the manifest of a kept base model names no
- * run.
+ * folders by the run in their manifest. The function also checks folder names, because the manifest of a kept base
+ * model names no run.
  * @param where the called function, for an error about the name.
  * @param names names of the new files.
  * @returns the folder's resolved path.

@@ -34,7 +34,7 @@ export interface SafetensorsWeights extends WeightSource {
 
 /**
  * Opens the weights in one or several safetensors files. Reads the headers and compares them with the configuration.
- * @param files open files. They are closed when the weights are closed, or if this function throws.
+ * @param files open files. The files are closed when the weights are closed, or if this function throws.
  * @param where name for all files together, for errors.
  * @throws CheckpointError for a damaged header, or if the tensors do not match the configuration.
  */

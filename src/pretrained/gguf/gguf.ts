@@ -32,8 +32,8 @@ const weightsOf = (source: ByteSource, file: GgufFile, model: GgufModel, where: 
   const bytes = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
   return {
     bytes,
-    // The model has no fused layers. So adapters for it have the layers of the model's class in `transformers`, not the
-    // layers of GGUF.
+    // The model has no fused layers. So adapters for the model have the layers of the model's class in `transformers`,
+    // not the layers of GGUF.
     fused: false,
     blockRows: (layout) => blockRowsOf(plan, layout, tensors),
     close: () => source.close(),
@@ -50,7 +50,7 @@ const weightsOf = (source: ByteSource, file: GgufFile, model: GgufModel, where: 
 
 /**
  * Opens the model in a GGUF file and checks everything except the weights, which are read later.
- * @param source open file. It is closed when the weights are closed, or if this function throws.
+ * @param source open file. The file is closed when the weights are closed, or if this function throws.
  * @param where the file's name in errors.
  * @throws CheckpointError with the file and the field or tensor that is damaged or not supported.
  */

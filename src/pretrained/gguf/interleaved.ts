@@ -76,7 +76,10 @@ export const inHalves = (tensor: StoredTensor, headDim: number, rotated: number)
   );
 };
 
-/** Converts queries or keys from Foretoken's channel order to llama.cpp's order. This is the inverse of `inHalves`. */
+/**
+ * Converts queries or keys from Foretoken's channel order to llama.cpp's order. The function is the inverse of
+ * `inHalves`.
+ */
 export const inPairs = (tensor: StoredTensor, headDim: number, rotated: number): StoredTensor =>
   inOrder(tensor, headDim, (channel) =>
     channel >= rotated ? channel : (channel % 2) * (rotated / 2) + Math.floor(channel / 2),

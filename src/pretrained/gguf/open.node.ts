@@ -44,7 +44,7 @@ export const openGguf = async (path: string): Promise<OpenedPretrained> => {
 };
 
 /**
- * Reads only the tokenizer of a GGUF file. This works even if the file's model is not supported.
+ * Reads only the tokenizer of a GGUF file. The function works even if the file's model is not supported.
  * @throws CheckpointError with the file and the problem.
  */
 export const openGgufTokenizer = async (path: string): Promise<Tokenizer> => {

@@ -27,8 +27,8 @@ export interface GgufModel {
 }
 
 /**
- * Keys without the architecture prefix that are allowed for every architecture. They are read, or they do not change
- * results.
+ * Keys without the architecture prefix that are allowed for every architecture. Each of these keys is read, or does not
+ * change results.
  */
 const commonKeys = [
   ...["vocab_size", "context_length", "embedding_length", "block_count", "feed_forward_length"],

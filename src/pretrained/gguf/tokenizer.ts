@@ -109,8 +109,8 @@ const isCharacter = (text: string | undefined): text is string =>
   text !== undefined && text === String.fromCodePoint(text.codePointAt(0) ?? 0);
 
 /**
- * Reads the character tokenizer of a file that Foretoken wrote as type rwkv. Its tokens are single characters, followed
- * by special tokens. Returns undefined for other rwkv tokenizers.
+ * Reads the character tokenizer of a file that Foretoken wrote as type rwkv. The tokens of such a tokenizer are single
+ * characters, followed by special tokens. Returns undefined for other rwkv tokenizers.
  */
 const readCharacters = (metadata: GgufMetadata, fields: Fields): Tokenizer | undefined => {
   const tokens = textsOf(fields, metadata, "tokenizer.ggml.tokens");

@@ -76,7 +76,7 @@ export interface LanguageModel {
    * The text is divided into windows. By default, windows do not overlap, as in `evaluate`. With `stride`, windows
    * begin `stride` tokens apart. The mean is minus the loss of `evaluate`, except that `evaluate` rounds its sums to
    * float32.
-   * @param text a text or token ids, at least two tokens including BOS. It may be longer than the context.
+   * @param text a text or token ids, at least two tokens including BOS. The text may be longer than the context.
    * @throws DataError for a character that the tokenizer lacks, or if no token can be predicted.
    * @throws ShapeError for an id outside the vocabulary.
    * @throws ConfigError for invalid options, log-probabilities that are not finite, or after `close`.

@@ -20,7 +20,10 @@ export interface Candidate {
 /** Maximum number of candidates. */
 export const mostCandidates = 50;
 
-/** The highest logit and the sum of exponentials. These two numbers determine every probability of a softmax. */
+/**
+ * The highest logit and the sum of exponentials. All probabilities of a softmax follow from the highest logit and this
+ * sum.
+ */
 export interface SoftmaxSum {
   readonly highest: number;
   /** Sum of e^(logit − highest). It is at least 1, or NaN if the logits give no probabilities. */

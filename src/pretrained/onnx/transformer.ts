@@ -66,8 +66,8 @@ const anglesOf = (builder: GraphBuilder, config: ModelConfig, wavelengths: Wavel
 };
 
 /**
- * The number that is added to masked scores. Its exponential is 0. It is finite, so that a row with only masked tokens
- * does not become NaN.
+ * The number that is added to masked scores. Its exponential is 0. The number is finite, so that a row with only masked
+ * tokens does not become NaN.
  */
 const masked = -1e30;
 

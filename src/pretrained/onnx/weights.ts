@@ -1,4 +1,4 @@
-/** A model's weights as tensors of an ONNX file. They are read while the file is written. */
+/** A model's weights as tensors of an ONNX file. The weights are read while the file is written. */
 import { CheckpointError } from "../../core/errors/errors.ts";
 import type { OnnxTensor } from "../../io/onnx/model.ts";
 import type { Placed, ReadValues } from "../../models/arena.ts";

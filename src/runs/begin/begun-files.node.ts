@@ -35,7 +35,7 @@ const isOfRun = async (folder: string, name: string, written: readonly string[])
 
 /**
  * Removes the files of a run that has not started. Other files stay.
- * @param folder folder of the run. It was empty when the run took it.
+ * @param folder folder of the run. The folder was empty when the run took it.
  * @param written names of files that the run wrote there.
  */
 export const removeBegun = async (folder: string, written: readonly string[]): Promise<void> => {

@@ -1,6 +1,6 @@
 /**
- * Initial weights of a new run. They take the same memory as the weights in the backend, so they are released after
- * their use.
+ * Initial weights of a new run. These weights take the same memory as the weights in the backend, so they are released
+ * after their use.
  */
 import type { BlockRows } from "../../models/block-arena.ts";
 import { type Model, modelLayout } from "../../models/model.ts";

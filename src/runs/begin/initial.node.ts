@@ -124,8 +124,8 @@ const readElsewhere = async (
 
 /**
  * Reads the initial weights of a run again. A run with adapters needs this function because it never saves its base
- * model. Another run needs it if its process was killed after writing the description and before saving the weights.
- * The caller closes the weights.
+ * model. Another run needs this function if its process was killed after writing the description and before saving the
+ * weights. The caller closes the weights.
  * @param onNotice gets a notice if the weights are found in another place.
  * @throws CheckpointError if the weights are missing or have changed.
  */

@@ -22,8 +22,8 @@ import { removeBegun } from "./begun-files.node.ts";
 import { unwritable } from "./unwritable.node.ts";
 
 /**
- * Whether a run's description is empty. It is empty if the process was killed, or the power failed, before the
- * description was on disk.
+ * Whether a run's description is empty. The description is empty if the process was killed, or the power failed, before
+ * the description was on disk.
  */
 const isBlank = async (path: string): Promise<boolean> =>
   readRegularFile(path, { maxBytes: 2 ** 20 }).then(

@@ -53,7 +53,7 @@ export interface ListedRun {
   readonly state: RunState;
   /** The error that ended a `failed` run, in one line. Null for other runs. */
   readonly failure: string | null;
-  /** Time when the folder was made, in ISO 8601. It is the time of a file in the folder. */
+  /** Time when the folder was made, in ISO 8601, from a file in the folder. */
   readonly startedAt: string;
   /** Time of the last logged event, in ISO 8601. */
   readonly updatedAt: string;

@@ -7,7 +7,7 @@ export interface StepColumns {
   readonly learningRate: number[];
   readonly gradNorm: number[];
   readonly tokensPerSecond: number[];
-  /** Sum of 1 / `tokensPerSecond` over all steps up to this step. It is the time axis of thinned columns. */
+  /** Sum of 1 / `tokensPerSecond` over all steps up to this step. The sum is the time axis of thinned columns. */
   readonly time: number[];
 }
 

@@ -1,8 +1,8 @@
 /**
- * The safetensors file that records a faulty step. It contains the weights before the step, under Foretoken's tensor
- * names. `batch.x` and `batch.y`, [rows, time], are the batch's token ids, as float32 (exact below 2^24). A batch of
- * documents is one row. `batch.segments`, [documents, 2], contains the pass number and the length of each document. All
- * other values are in the metadata.
+ * The safetensors file that records a faulty step. The file contains the weights before the step, under Foretoken's
+ * tensor names. `batch.x` and `batch.y`, [rows, time], are the batch's token ids, as float32 (exact below 2^24). A
+ * batch of documents is one row. `batch.segments`, [documents, 2], contains the pass number and the length of each
+ * document. All other values are in the metadata.
  */
 import { z } from "zod";
 import { type RunConfig, runConfigSchema } from "../../config/config.ts";
@@ -188,7 +188,7 @@ const readSegments = (
 };
 
 /**
- * Reads a record. It may be forged, so every value is checked.
+ * Reads a record. Every value is checked, because the record may be forged.
  * @param bytes the whole file.
  * @param where name of the file, for errors.
  * @throws CheckpointError with the damage.

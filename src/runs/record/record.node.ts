@@ -5,7 +5,7 @@ import { openRegularFile, readRegularFile, UnreadableFileError } from "../../cor
 import { replaceFile } from "../../io/files.node.ts";
 import { type FlightRecord, parseRecord, recordMark } from "./flight-record.ts";
 
-/** Maximum size of a record in bytes. It allows more elements than any supported model has. */
+/** Maximum size of a record in bytes. The limit allows more elements than any supported model has. */
 const maxBytes = 2 ** 33;
 
 /**

@@ -26,7 +26,7 @@ export interface ResumedPoint {
   readonly checkpoint: string;
   /** The run's configuration so far. */
   readonly config: RunConfig;
-  /** The configuration with which the run continues. It differs if the run got a new number of steps. */
+  /** The configuration with which the run continues. The configuration differs if the run got a new number of steps. */
   readonly next: RunConfig;
 }
 

@@ -20,8 +20,8 @@ const isPlanned = (step: number, progress: Progress, train: RunConfig["train"]):
 const afterStep: readonly unknown[] = ["eval", "overfitting", "sample"];
 
 /**
- * Whether a run that resumes at `progress` keeps the event. It keeps the events that an uninterrupted run would have
- * logged.
+ * Whether a run that resumes at `progress` keeps the event. The run keeps the events that an uninterrupted run would
+ * have logged.
  */
 const belongsBefore = (event: unknown, progress: Progress, train: RunConfig["train"]): boolean =>
   isRecord(event) &&

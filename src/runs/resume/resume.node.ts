@@ -27,14 +27,15 @@ import { readSaved } from "./saved-state.node.ts";
 import type { SavedRun } from "./saved-state.ts";
 import type { BaseModel } from "./saved-weights.ts";
 
-/** A run that was read from its folder. It can be opened to continue the run. */
+/** A run that was read from its folder and can be continued. */
 export interface ResumedRun {
   /** The checkpoint. Null for a run that ended before its first checkpoint and starts again. */
   readonly saved: SavedRun | null;
   /** The configuration with which the run continues. */
   readonly config: RunConfig;
   /**
-   * Restores the checkpoint's best weights to `best/`. This is needed if the process was killed while it moved them.
+   * Restores the checkpoint's best weights to `best/`. The weights are missing in `best/` if the process was killed
+   * while it moved them.
    */
   mendBest(): Promise<void>;
   /**

@@ -1,8 +1,8 @@
 /**
  * Sets aside the best weights of a later step than the resumed step. There are such weights if a run ended before its
- * next checkpoint, or if an earlier checkpoint is resumed. They are better than the run's best weights at the resumed
- * step, so they are kept in another folder. They are removed when the run has written the same weights again. They are
- * restored if the run is resumed from the later checkpoint that they belong to.
+ * next checkpoint, or if an earlier checkpoint is resumed. The later weights are better than the run's best weights at
+ * the resumed step, so they are kept in another folder. The folder is removed when the run has written the same weights
+ * again. The later weights are restored if the run is resumed from the later checkpoint that they belong to.
  */
 import { readdir, rename } from "node:fs/promises";
 import { join } from "node:path";

@@ -69,8 +69,8 @@ export const prune = async (folder: string, step: number, keepLast: number, conf
 };
 
 /**
- * Sets aside kept checkpoints after `step` that a run with `config` does not reach. They belong to a plan that the run
- * no longer follows. Returns their steps in ascending order.
+ * Sets aside kept checkpoints after `step` that a run with `config` does not reach. These checkpoints belong to a plan
+ * that the run no longer follows. Returns their steps in ascending order.
  */
 export const setLeftAside = async (folder: string, step: number, config: RunConfig): Promise<readonly number[]> => {
   const left: number[] = [];

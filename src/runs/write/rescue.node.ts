@@ -24,7 +24,7 @@ export const isOfDeletion = (error: unknown): boolean => {
   return systemErrorCode(isWrapped ? error.cause : error) === "ENOENT";
 };
 
-/** Makes the files of a checkpoint. It is called again for each folder that is tried. */
+/** Makes the files of a checkpoint. The function is called again for each folder that is tried. */
 type Files = () => Readonly<Record<string, Contents>>;
 
 /** A run to save. */
@@ -143,7 +143,7 @@ const saveIn = async (
  * A folder in which all files can be written is preferred.
  * @param path the run's own folder.
  * @param fault why the run cannot be saved in its own folder.
- * @returns the error to end the run with. It contains the fault and the new place of the run.
+ * @returns the error to end the run with. The error contains the fault and the new place of the run.
  */
 export const rescued = async (path: string, fault: CheckpointError, subject: RescuedRun): Promise<CheckpointError> => {
   const { step, steps } = subject;

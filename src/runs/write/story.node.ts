@@ -1,4 +1,4 @@
-/** The files for readers in a run's folder, README.md and samples.txt. Both are made from the events. */
+/** The files for readers in a run's folder, README.md and samples.txt. The two files are made from the events. */
 import { unlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { RunConfig } from "../../config/config.ts";
@@ -28,7 +28,8 @@ const sampleText = ({ step, prompt, text }: NotedSample): string => `${sampleMar
 const maxPageBytes = 2 ** 24;
 
 /**
- * Whether `path` may be overwritten. It does not exist, or `isOurs` recognises it, or a power failure has emptied it.
+ * Whether `path` may be overwritten. True if `path` does not exist, if `isOurs` recognises the file, or if a power
+ * failure has emptied the file.
  */
 const mayWrite = async (path: string, isOurs: (text: string) => boolean): Promise<boolean> =>
   readRegularFile(path, { maxBytes: maxPageBytes }).then(

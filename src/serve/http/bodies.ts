@@ -22,7 +22,7 @@ export const bodyLimits: BodyLimits = { mostTogether: 200 * 2 ** 20, periodMs: 1
 
 export interface Bodies {
   /**
-   * Reads the body of a request. Its share of the budget stays in use until `release`.
+   * Reads the body of a request. The request's share of the budget stays in use until `release`.
    * @param most maximum number of bytes.
    * @throws HttpError if the body is too large or arrives too slowly, or if the budget is used up.
    */

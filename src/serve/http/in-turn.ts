@@ -1,7 +1,7 @@
 /**
  * Handles the requests of one connection one after another. If a client sends many requests at once (pipelining), Node
- * starts all of them. This would waste work and memory on a client that may never read the responses. Browsers do not
- * use pipelining.
+ * starts all of them. Starting all requests would waste work and memory on a client that may never read the responses.
+ * Browsers do not use pipelining.
  */
 import type { RequestListener } from "node:http";
 import type { Socket } from "node:net";

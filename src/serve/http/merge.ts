@@ -4,8 +4,8 @@ type Source<T> = (signal: AbortSignal) => AsyncGenerator<T, void, undefined>;
 
 /**
  * Yields the values of all sources as they come. When the consumer has taken a value, its source gets the request for
- * the next value. The function ends when the source at index 0 ends, or when any source fails. It then aborts the
- * signal of the other sources.
+ * the next value. The function ends when the source at index 0 ends, or when any source fails. At its end, the function
+ * aborts the signal of the other sources.
  */
 export async function* merged<T>(
   sources: readonly Source<T>[],

@@ -38,7 +38,7 @@ const within = async <T>(pending: Promise<T>, ms: number): Promise<T | undefined
 
 /**
  * A response that streams events. If the source fails, the last event is `event: failed` with the error.
- * @param source makes the events, several at a time. Its signal is aborted when the connection ends.
+ * @param source makes the events, several at a time. The source's signal is aborted when the connection ends.
  */
 export const eventAnswer = (
   source: (signal: AbortSignal) => AsyncGenerator<readonly ServerEvent[], void, undefined>,

@@ -1,4 +1,4 @@
-/** Serves files of a folder. It never reads a file outside the folder. */
+/** Serves files of a folder. This module never reads a file outside the folder. */
 import { realpath } from "node:fs/promises";
 import { extname, join, sep } from "node:path";
 import { readRegularFile } from "../../core/system/regular-file.node.ts";

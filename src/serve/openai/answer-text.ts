@@ -27,7 +27,7 @@ export interface AnswerText {
   take(piece: TextPiece): readonly AnswerPart[];
   readonly content: string;
   readonly calls: readonly AnswerCall[];
-  /** Why the answer ended. It is `length` if a tool call is incomplete. */
+  /** Why the answer ended. The reason is `length` if a tool call is incomplete. */
   reason(): "stop" | "length" | "tool_calls";
 }
 

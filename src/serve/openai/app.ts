@@ -37,7 +37,7 @@ export interface ServerParts {
   isEnding(): boolean;
 }
 
-/** Limits of a request body. They allow many prompts as token ids. */
+/** Limits of a request body. The limits allow many prompts as token ids. */
 const bodyLimits = { maxBytes: 2 ** 24, maxValues: 2 ** 21, maxKeys: 2 ** 15 } as const;
 
 type AppContext = Context<{ Bindings: HttpBindings }>;

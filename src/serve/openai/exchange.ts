@@ -1,4 +1,4 @@
-/** A request in progress. It contains the parts that the endpoints need, and the facts that they record. */
+/** A request in progress, with the parts that the endpoints need and the facts that they record. */
 import type { ServerResponse } from "node:http";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { apiErrorOf, type ErrorBody, errorBody, invalid } from "./api-error.ts";

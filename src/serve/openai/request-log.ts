@@ -1,4 +1,4 @@
-/** Log with one line of JSON for each request. It contains neither prompts nor texts. */
+/** Log with one line of JSON for each request. The log contains neither prompts nor texts. */
 import { createWriteStream } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import type { Writable } from "node:stream";
@@ -57,7 +57,7 @@ const mostWaiting = 2 ** 20;
 
 /**
  * @param to path of a file to append to, or a stream. Null: no log.
- * @param tell is called once if log lines are lost. It gets a line for the user.
+ * @param tell gets one line for the user if log lines are lost.
  */
 export const createRequestLog = (to: string | Writable | null, tell: (line: string) => void): RequestLog => {
   if (to === null) return { note() {}, close: async () => {} };

@@ -75,7 +75,8 @@ const schemaField = (format: Format, param: string): string => {
 };
 
 /**
- * The constraint of a request's texts. It is compiled here, so that errors appear before the model writes anything.
+ * The constraint of a request's texts. The constraint is compiled here, so that errors appear before the model writes
+ * anything.
  * @param param the field that contains `format`.
  * @throws ApiError for an unsupported keyword, and for two formats in one request.
  */

@@ -28,7 +28,7 @@ export interface ResponseItems {
   take(parts: readonly AnswerPart[], logProbs: LogProbs): readonly ItemEvent[];
   /** Ends the last item. @param status status of the last item. @param logProbs log-probabilities of all tokens. */
   end(status: string, logProbs: LogProbs): readonly ItemEvent[];
-  /** All items. They are complete after `end`. */
+  /** All items. The items are complete after `end`. */
   output(status: string, logProbs: LogProbs): readonly object[];
 }
 

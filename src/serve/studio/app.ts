@@ -96,8 +96,8 @@ const chatBody = { maxBytes: 2 ** 23, maxValues: 90_000, maxKeys: 2 ** 14 } as c
 const corpusBody = { maxBytes: 2 ** 26, ...few } as const;
 
 /**
- * The byte of the event log from which to continue. It is the byte after the last event that the client has. If the
- * client has no event, it is the parameter `after`.
+ * The byte of the event log from which to continue. If the client has events, the result is the byte after its last
+ * event. If the client has no event, the result is the parameter `after`.
  */
 const offsetOf = (request: Request): number => {
   const given = request.headers.get("last-event-id") ?? new URL(request.url).searchParams.get("after") ?? "0";
@@ -290,8 +290,8 @@ const addModelRoutes = (api: Hono, parts: StudioParts): void => {
 export const createApp = (parts: StudioParts, guard: () => GuardSettings): Hono<{ Bindings: HttpBindings }> => {
   const app = new Hono<{ Bindings: HttpBindings }>({ strict: true });
   app.use(async (c, next) => {
-    // The event `close` comes when the response has been sent. For a stream, it comes when the stream has ended. It
-    // also comes if the connection ends early.
+    // The event `close` comes when the response has been sent. For a stream, it comes when the stream has ended. The
+    // event `close` also comes if the connection ends early.
     c.env.outgoing.once("close", () => parts.bodies.release(c.req.raw));
     await next();
   });

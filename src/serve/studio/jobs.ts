@@ -11,7 +11,7 @@ import type { Turns } from "./turns.ts";
 
 /** A run that another part of this process executes, not the studio. */
 export interface AdoptedRun {
-  /** Await this function before each event. It resolves at once if no text is being written. */
+  /** Await this function before each event. The promise resolves at once if no text is being written. */
   turn(): Promise<void>;
   /** Call this function when the run has ended and its folder is free. A second call does nothing. */
   end(): void;
@@ -77,7 +77,10 @@ const listedAtStart = (name: string, path: string, start: StartEvent): ListedRun
 /** Facts about this studio's runs that are not in the folders of the runs. The keys are the names of the runs. */
 const createLedger = () => {
   const failures = new Map<string, string>();
-  /** Runs that were stopped before they could log their end. Their event logs look like the logs of killed runs. */
+  /**
+   * Runs that were stopped before they could log their end. The event logs of stopped runs look like the logs of killed
+   * runs.
+   */
   const stopped = new Set<string>();
   /** List entries of runs from the time when the runs began. */
   const begun = new Map<string, ListedRun>();

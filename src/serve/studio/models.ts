@@ -54,7 +54,7 @@ const mostLoaded = 2;
 interface Loaded {
   readonly place: string;
   readonly model: WorkerModel;
-  /** Version of the model's files. It changes when the files are replaced. */
+  /** Version of the model's files. The version changes when the files are replaced. */
   readonly files: string;
 }
 

@@ -43,7 +43,7 @@ const fromHere = (path: string): string => {
 interface Source {
   readonly options: Pick<NewRun, "data" | "text" | "documents" | "dataName">;
   readonly words: readonly string[];
-  /** Name or path of the text. It becomes part of the name of the run's folder. */
+  /** Name or path of the text. The name becomes part of the name of the run's folder. */
   readonly name: string;
 }
 

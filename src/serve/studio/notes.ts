@@ -1,6 +1,6 @@
 /**
- * Follows the event log of a run, `metrics.jsonl`, while the run writes it. It begins at a given byte of the file and
- * does not end by itself.
+ * Follows the event log of a run, `metrics.jsonl`, while the run writes it. The reading begins at a given byte of the
+ * file and does not end by itself.
  */
 import type { Stats } from "node:fs";
 import { stat } from "node:fs/promises";
@@ -88,8 +88,8 @@ const isLineEnd = async (path: string, at: number): Promise<boolean> => {
 const wait = (signal: AbortSignal): Promise<void> => pause(waitMs, undefined, { signal }).catch(() => undefined);
 
 /**
- * Follows the event log at `path` from byte `after`, which must be the end of a line. It reads only when the consumer
- * requests the next event. It ends after a reset, and when the signal is aborted.
+ * Follows the event log at `path` from byte `after`, which must be the end of a line. The function reads only when the
+ * consumer requests the next event. The stream ends after a reset, and when the signal is aborted.
  */
 export async function* followNotes(
   path: string,
@@ -97,7 +97,7 @@ export async function* followNotes(
   signal: AbortSignal,
 ): AsyncGenerator<NotesPiece, void, undefined> {
   let end = after;
-  /** Size of the file at the last read. It prevents repeated reads of an incomplete last line. */
+  /** Size of the file at the last read. The size prevents repeated reads of an incomplete last line. */
   let seen = -1;
   let first = await statsOf(path);
   if (end > (first?.size ?? 0) || !(await isLineEnd(path, end))) {

@@ -136,8 +136,8 @@ export interface RunSeries {
  * An unknown name gives status 404 with a `Failure`.
  * - `event: run`, data: one event of `train` as in metrics.jsonl, id: the byte offset after the event.
  * - `event: summary`, data: `RunSummary`, at the beginning and after each change.
- * - `event: reset`, data: {}. It is the last event of the stream. The event log was rewritten, for example by a resumed
- *   run. The client must read the series again, and then the events after the new `offset`.
+ * - `event: reset`, data: {}. `reset` is the last event of the stream. The event log was rewritten, for example by a
+ *   resumed run. The client must read the series again, and then the events after the new `offset`.
  * - `event: failed`, data: `Failure`: the stream cannot continue and ends.
  * GET events: a stream of `event: list`, data: `RunListAnswer`. The event comes at the beginning and after each change
  * of a summary, but at most once a second.

@@ -18,8 +18,8 @@ export interface OwnRuns {
   /** Whether the run was stopped in this studio before it could log its end. */
   wasStopped(name: string): boolean;
   /**
-   * Runs that were started here and are in progress or have failed. They are listed here because a folder describes its
-   * run only after the first step.
+   * Runs that were started here and are in progress or have failed. These runs are listed here because a folder
+   * describes its run only after the first step.
    */
   begun(): readonly ListedRun[];
 }
@@ -127,7 +127,8 @@ const sharedLook = (folder: string, own: OwnRuns) => {
 };
 
 /**
- * Waits for changes of the list. One loop reads the folder for all waiting callers. It reads only while callers wait.
+ * Waits for changes of the list. One loop reads the folder for all waiting callers. The loop reads only while callers
+ * wait.
  */
 const changesOf = (list: () => Promise<RunListAnswer>): Pick<RunShelf, "change" | "touch"> => {
   let version: ListVersion | undefined;

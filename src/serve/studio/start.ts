@@ -190,7 +190,7 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
     close: () => {
       closing ??= (async () => {
         const ended = new Promise<void>((done) => server.close(() => done()));
-        // Close connections first. This ends texts in progress, which would otherwise pause the run.
+        // Close connections first. Closing connections ends texts in progress, which would otherwise pause the run.
         server.closeAllConnections();
         const saved = await jobs.close();
         await ended;

@@ -44,7 +44,7 @@ export const listTexts = async (folder: string): Promise<TextListAnswer> => {
   for (let at = 0; at < folders.length && at < mostFolders && texts.length < mostTexts; at++) {
     const parent = folders[at] as string;
     const entries = await readdir(parent, { withFileTypes: true }).catch(() => []);
-    // This folder is the folder of a run. Its files are not texts to train on.
+    // The folder belongs to a run, so its files are not texts to train on.
     if (entries.some(({ name }) => name === folderNames.description)) continue;
     for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
       if (isHidden(entry.name) || entry.name === "node_modules") continue;

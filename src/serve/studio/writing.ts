@@ -32,7 +32,7 @@ export const checkIds = (ids: readonly number[], { vocabSize }: Tokenizer, where
   throw new ShapeError({ where, must: `token ids must be whole numbers in [0, ${vocabSize})`, got: String(wrong) });
 };
 
-/** This studio's run. It pauses while a text is written. */
+/** This studio's run, which pauses while a text is written. */
 const pausedRuns = ({ jobs }: WritingParts): readonly string[] => {
   const name = jobs.current();
   return name === undefined ? [] : [name];
@@ -72,7 +72,7 @@ async function* events(
 
 /**
  * Waits for a turn and yields the events of a text. If writing fails, the last event has `type: "failed"`.
- * @param write makes the events. Its signal is aborted when the client has disconnected or reads nothing.
+ * @param write makes the events. The signal of `write` is aborted when the client has disconnected or reads nothing.
  * @param outer signal of the connection.
  */
 export async function* inItsTurn(

@@ -1,9 +1,9 @@
 /**
  * Encodes blocks of 256 numbers (the K types of GGUF); encodings.ts decodes them. A block is divided into groups of 16
  * or 32 numbers. Each group has a scale, and in some types a minimum. Scales and minima are stored as small integers.
- * Their units are one or two binary16 numbers per block. First, each group's ideal scale is fitted separately. The
- * largest ideal scale determines the unit. Two rounds follow. In each round, every group takes the best integer scale
- * near its ideal scale, and least squares refit the units to all groups.
+ * The units of scales and minima are one or two binary16 numbers per block. First, each group's ideal scale is fitted
+ * separately. The largest ideal scale determines the unit. Two rounds follow. In each round, every group takes the best
+ * integer scale near its ideal scale, and least squares refit the units to all groups.
  */
 import { halfBits, halfValue } from "../../half.ts";
 import { nearestLevel, type WriteBlock, writeHalf } from "./blocks-of-32.ts";

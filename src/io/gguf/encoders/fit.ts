@@ -17,8 +17,8 @@ const level = (x: number, inverse: number, offset: number, last: number): number
 };
 
 /**
- * Each try spreads the block's range over a slightly different number of levels. These are the smallest and the largest
- * difference from the number of available levels.
+ * Each try spreads the block's range over a slightly different number of levels. `from` and `to` are the smallest and
+ * the largest difference from the number of available levels.
  */
 const rangeSteps = { from: -1.6, to: 0.8 };
 

@@ -1,7 +1,7 @@
 /**
- * Checks that a model has the configuration and tokenizer that its adapter was trained with. They can differ although
- * the weights are the same: somebody may have corrected these files of a downloaded model. The base model that the run
- * keeps has the original files.
+ * Checks that a model has the configuration and tokenizer that its adapter was trained with. Somebody may have
+ * corrected the configuration or tokenizer of a downloaded model without changing its weights. The base model that the
+ * run keeps has the original files.
  */
 import { isGgufName } from "../../gguf/open.node.ts";
 import { openPretrained } from "../../open.node.ts";

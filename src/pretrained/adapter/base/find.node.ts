@@ -47,8 +47,8 @@ export const hashOfBase = async (folder: string, { name, revision }: AdapterBase
 };
 
 /**
- * Yields the places on this disk that have weights with this hash, according to their manifests. It searches the base
- * model that the run keeps, and the other checkpoints of the run that trained the base model.
+ * Yields the places on this disk that have weights with this hash, according to their manifests. The function searches
+ * the base model that the run keeps, and the other checkpoints of the run that trained the base model.
  * @param run folder of the run that trained the adapter.
  * @param named place where the adapter expects the weights.
  */

@@ -135,9 +135,9 @@ const withOthers = (first: OpenedPretrained, places: AsyncIterator<string>, { on
 };
 
 /**
- * Opens the base model of an adapter. If the model that the adapter names is missing, damaged or changed, the function
- * searches for the right weights in other places on this disk, and `onNotice` gets a line. If the caller names a base
- * model, the function uses no other model.
+ * Opens the base model of an adapter. The model that the adapter names may be missing, damaged or changed. The function
+ * then searches for the right weights in other places on this disk, and `onNotice` gets a line. If the caller names a
+ * base model, the function uses no other model.
  * @throws CheckpointError for a model with other weights, or if no model can be opened.
  */
 export const openBase = async (adapter: OpenedAdapter, options: BaseOptions): Promise<OpenedBase> => {

@@ -3,7 +3,7 @@
 /** Metadata keys. */
 export const adapterKeys = { kind: "adapter.type", alpha: "adapter.lora.alpha" } as const;
 
-/** Keys that describe the purpose of the adapter. They do not change results. */
+/** Keys that describe the purpose of the adapter. These keys do not change results. */
 export const idleKeys: readonly string[] = ["adapter.lora.task_name", "adapter.lora.prompt_prefix"];
 
 /** Tensor name of a layer's matrix, for example "blk.0.attn_q.weight.lora_a". */

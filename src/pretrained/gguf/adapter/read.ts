@@ -108,7 +108,8 @@ const tensorsFor = (config: ModelConfig, { tensors }: GgufFile, where: string): 
 /**
  * Opens the adapter in a GGUF file. The matrices are read later. The file names no base model and contains no hash of
  * the base weights.
- * @param source open file. This function closes it if it throws. Otherwise the caller closes it.
+ * @param source open file. If this function throws, it closes the file. If it does not throw, the caller closes the
+ * file.
  * @param where the file's name in errors.
  * @throws CheckpointError with the file and the field that is damaged or not supported.
  */

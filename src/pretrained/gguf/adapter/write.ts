@@ -39,7 +39,7 @@ export interface AdapterToWrite {
   readonly where: string;
 }
 
-/** A matrix as a tensor that is read by rows. Its values are multiplied by `factor`. */
+/** A matrix as a tensor that is read by rows. The tensor's values are multiplied by `factor`. */
 const stored = (name: string, { shape, read }: Omit<LazyTensor, "name">, factor = 1): StoredTensor => ({
   ...{ name, shape, bytes: 4 * sizeOf(shape) },
   readRows: async (first, count) => {

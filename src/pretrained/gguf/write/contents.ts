@@ -20,8 +20,8 @@ import { ggufFormOf, modelFields, nameField } from "./fields.ts";
 import { textFields } from "./text.ts";
 
 /**
- * A matrix that was written in another encoding than the chosen encoding. Its row length is not a multiple of the
- * chosen encoding's block size.
+ * A matrix that was written in another encoding than the chosen encoding. The row length of the matrix is not a
+ * multiple of the chosen encoding's block size.
  */
 export interface GgufFallback {
   /** Name of the tensor in the file. */
@@ -104,7 +104,7 @@ const isOfForm = (key: string): boolean =>
 /**
  * Contents of a file with the same model in another encoding. Other metadata stays the same. Matrices that already have
  * the encoding are copied.
- * @param file a file with a supported model. It must stay open while the contents are read.
+ * @param file a file with a supported model. The file must stay open while the contents are read.
  */
 export const recodedFile = (file: GgufFile, choice: EncodingChoice, where: string): PlannedFile => {
   const { tensors, fallbacks } = plan(file.tensors, choice, where);
@@ -120,7 +120,8 @@ export type ModelFacts = Omit<Pretrained, "weights" | "sha256" | "checked">;
 /**
  * Contents of a GGUF file with the model.
  * @param name display name of the model.
- * @param readWeights reads weights in the layout of `modelLayout`. It is called only when the contents are read.
+ * @param readWeights reads weights in the layout of `modelLayout`. The function is called only when the contents are
+ * read.
  * @throws ConfigError if llama.cpp does not support the model or its tokenizer.
  */
 export const modelFile = (

@@ -38,8 +38,8 @@ export const ggufFormOf = (config: ModelConfig, where: string): GgufForm => {
 const tokensOfPhi3 = ["</s>", "<unk>", "<s>", "<|endoftext|>"];
 
 /**
- * The field with a model's display name. It is left out if llama.cpp would mistake the model for Phi-3 because of this
- * name.
+ * The field with a model's display name. The field is left out if llama.cpp would mistake the model for Phi-3 because
+ * of its name.
  */
 export const nameField = (name: string, tokens: readonly string[]): Readonly<Record<string, TypedValue>> =>
   /phi-?3/iu.test(name) && !tokensOfPhi3.every((token) => tokens.includes(token)) ? {} : { "general.name": text(name) };

@@ -58,8 +58,8 @@ export interface SaveGgufOptions extends Omit<SourceOptions, "onFetch"> {
    */
   readonly onNotice?: ((line: string) => void) | undefined;
   /**
-   * Gets the number of bytes done so far and the total. It counts once while the model is read, and again while the
-   * file is written. Default: none.
+   * Gets the number of bytes done so far and the total. The bytes are counted once while the model is read, and again
+   * while the file is written. Default: none.
    */
   readonly onProgress?: ((phase: "read" | "write", bytes: number, all: number) => void) | undefined;
 }
@@ -75,8 +75,8 @@ export interface SavedGguf {
   /** Encodings of the source's tensors. */
   readonly from: readonly string[];
   /**
-   * Matrices that were written in another encoding. Their row length is not a multiple of the chosen encoding's block
-   * size.
+   * Matrices that were written in another encoding. The row length of these matrices is not a multiple of the chosen
+   * encoding's block size.
    */
   readonly fallbacks: readonly GgufFallback[];
 }
@@ -177,7 +177,7 @@ const recode = async ({ base }: ModelSource, path: string, options: WritingGguf)
 /**
  * Warning for an adapter that is merged into weights of few bits, because rounding removes the changes of a short
  * fine-tuning. Undefined if the encoding keeps the changes. Base weights that were quantized before are on or near the
- * levels of the new blocks. Then even eight bits round small changes away.
+ * levels of the new blocks. For such weights, even eight bits round small changes away.
  */
 const mergedInFewBits = ({ base, adapter }: ModelSource, encoding: GgufEncoding): string | undefined => {
   const wasInBlocks = base.dtypes.some((dtype) => dtype.startsWith("Q"));

@@ -28,8 +28,8 @@ interface Vocabulary {
   readonly types: readonly number[];
   readonly rest: Readonly<Record<string, TypedValue>>;
   /**
-   * A token that never occurs in a text. It is the placeholder for the end-of-text token if the file must name one but
-   * the model has none.
+   * A token that never occurs in a text. If the file must name an end-of-text token but the model has none, this token
+   * is the placeholder.
    */
   readonly never?: number;
 }
@@ -54,8 +54,8 @@ const charVocabulary = (tokenizer: Tokenizer, vocabSize: number, where: string):
   const known = characters.length + specialNames.length;
   return {
     ...{ model: "rwkv", tokens },
-    // llama.cpp aborts if a character of a text has no token. It aborts at startup if the newline has no token. So the
-    // file always names an unknown token.
+    // llama.cpp aborts if a character of a text has no token. At startup, llama.cpp aborts if the newline has no token.
+    // So the file always names an unknown token.
     rest: { "tokenizer.ggml.unknown_token_id": u32(Math.max(0, characters.indexOf(" "))) },
     types: tokens.map((_, id) => (id < characters.length ? types.normal : id < known ? types.control : types.unused)),
   };
@@ -120,8 +120,8 @@ export interface WrittenEnds {
 }
 
 /**
- * Chooses the end token ids of a file. The chat template's EOS token comes first in three cases: it ends the model's
- * texts, the template writes it, or there is no other end token. Otherwise the EOS token is left out.
+ * Chooses the end token ids of a file. The chat template's EOS token comes first if it ends the model's texts, if the
+ * template writes it, or if there is no other end token. In other cases, the EOS token is left out.
  */
 export const writtenEnds = ({ tokenizer, chatTemplate, endTokens, vocabSize }: TextFacts): WrittenEnds => {
   const own = [...endTokens, ...(tokenizer.endOfText === null ? [] : [tokenizer.endOfText])];

@@ -7,7 +7,7 @@ import { operatorOf, type RunnableOperator } from "./operators.ts";
 import type { Products } from "./products.ts";
 import { type Numbers, roomFor, type Tensor } from "./tensor.ts";
 
-/** A checked node. It can be executed when its inputs are available. */
+/** A checked node. The node can be executed when its inputs are available. */
 interface Step {
   readonly node: ReadNode;
   readonly operator: RunnableOperator;
@@ -18,7 +18,9 @@ interface Step {
 
 /** A checked graph. */
 export interface RunnableGraph {
-  /** Computes the outputs. @param given inputs by name. They have the types and shapes that the graph declares. */
+  /**
+   * Computes the outputs. @param given inputs by name. The inputs have the types and shapes that the graph declares.
+   */
   readonly run: (given: Readonly<Record<string, Tensor>>) => Promise<Readonly<Record<string, Tensor>>>;
 }
 

@@ -86,9 +86,9 @@ export interface AttentionAnswer extends InsideAnswer {
    */
   readonly columns: readonly Span[];
   /**
-   * `values[r][c]`: attention of row r to column c. It is summed over the positions of the column and averaged over the
-   * positions of the row. So each row adds up to 1. Values are rounded to 8 decimal places. With a causal mask, a row
-   * ends with the last column that the row can see.
+   * `values[r][c]`: attention of row r to column c. The attention is summed over the positions of the column and
+   * averaged over the positions of the row. So each row adds up to 1. Values are rounded to 8 decimal places. With a
+   * causal mask, a row ends with the last column that the row can see.
    */
   readonly maps: readonly {
     readonly layer: number;
@@ -176,8 +176,8 @@ export interface PatchAnswer extends InsideAnswer {
   readonly clean: PatchReading;
   readonly corrupted: PatchReading;
   /**
-   * One prediction for each entry of `places`. It is the prediction for the corrupted text after one activation is
-   * replaced by the same activation of the clean text.
+   * One prediction for each entry of `places`. In the corrupted text, one activation is replaced by the same activation
+   * of the clean text; the prediction is for this text.
    */
   readonly patched: readonly PatchReading[];
 }
