@@ -134,7 +134,7 @@ const removeOthers = async (
 const untilEnded = 1000;
 
 /**
- * Takes the lock with this name. Returns a function that releases the lock, or undefined if another tab holds the lock.
+ * Takes the lock with this name. Returns a function that releases the lock, or undefined if another tab has the lock.
  */
 const takeLock = (name: string): Promise<(() => void) | undefined> =>
   new Promise((resolve, reject) => {

@@ -5,7 +5,7 @@ import { systemErrorCode } from "../core/errors/system-error.ts";
 import { UnreadableFileError } from "../core/system/regular-file.node.ts";
 import { temporaryName } from "./temporary-names.node.ts";
 
-/** Contents of a file. Each piece is written before the next one is requested. */
+/** Contents of a file. Each piece is written before the next piece is requested. */
 export type Contents = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
 /** Number of bytes that one call reads. */
@@ -26,7 +26,7 @@ export const isRegularFile = async (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** Whether `path` is a regular file or a link to one. */
+/** Whether `path` is a regular file or a link to a regular file. */
 export const isFile = async (path: string): Promise<boolean> =>
   stat(path).then(
     (found) => found.isFile(),

@@ -47,7 +47,7 @@ export const manifestJson = ({ files, run }: Manifest): string =>
 /** Whether the text of a `manifest.json` has Foretoken's mark. The other fields may be damaged. */
 export const isMarked = (text: string): boolean => text.includes(mark);
 
-/** Whether JSON is a manifest of Foretoken, even a damaged one. */
+/** Whether JSON is a manifest of Foretoken. The manifest may be damaged. */
 export const isManifest = (json: unknown): boolean =>
   isRecord(json) && (Object.hasOwn(json, mark) || (isRecord(json.files) && Object.hasOwn(json, "run")));
 

@@ -74,8 +74,8 @@ export const occupantOf = async (path: string): Promise<Occupant> => {
 const mostAbove = 3;
 
 /**
- * Returns the checkpoint's folder that contains `path`, or undefined if there is none. A new file must not be put
- * there, because the checkpoint's manifest would not list it.
+ * Returns the checkpoint's folder that contains `path`, or undefined if `path` is not in a checkpoint. A new file must
+ * not be put there, because the checkpoint's manifest would not list it.
  */
 export const checkpointAround = async (path: string): Promise<string | undefined> => {
   let folder = resolve(path);

@@ -101,7 +101,7 @@ const missingHint = async (folder: string, name: string): Promise<string> => {
   if (own !== undefined) return quotePath(own);
   const found = [...(await checkpointsIn(folder, name))].sort();
   const [first] = found;
-  // If there are several runs or models, do not guess which one is meant.
+  // If there are several runs or models, do not guess which run or model is meant.
   const sameRun = found.every((path) => dirname(path) === dirname(first ?? "") && ofRun.test(basename(path)));
   if (first !== undefined && (found.length === 1 || sameRun)) return quotePath(first);
   if (found.length > 0) return "one of the checkpoints in it";

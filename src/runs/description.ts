@@ -8,7 +8,7 @@ import type { RunData } from "./run-schemas.ts";
 export interface RunDescription {
   readonly config: RunConfig;
   readonly data: RunData;
-  /** Number of checkpoints to keep, including the last one. */
+  /** Number of checkpoints to keep, including the last checkpoint. */
   readonly keepLast: number;
 }
 

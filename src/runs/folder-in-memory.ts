@@ -176,7 +176,7 @@ const isIterable = (value: unknown): value is Iterable<unknown> =>
 /** A file that is read only when it is needed. */
 type Source = () => Promise<Uint8Array>;
 
-/** @throws ConfigError if the value is neither a list of a page's files nor an object of bytes. */
+/** @throws ConfigError if the value is not a list of a page's files or an object of bytes. */
 const checkFolder = (folder: unknown): void => {
   const isMap = isRecord(folder) && isFiles(folder);
   const isList = isIterable(folder) && Array.from(folder).every((file) => file instanceof Blob);

@@ -27,11 +27,11 @@ export interface BrowserRunStore {
 }
 
 /**
- * Opens a place for one run in the browser's private file system. Only one tab at a time can open it.
+ * Opens a place for one run in the browser's private file system. Only one tab at a time can open the place.
  * @experimental
  * @param name name of the place, up to 100 characters. A page may have several places.
- * @throws ConfigError if another tab has opened it, or the page has no such file system: the page must be served over
- * HTTPS or from localhost.
+ * @throws ConfigError if another tab has opened the place, or if the page has no private file system: the page must be
+ * served over HTTPS or from localhost.
  * @example
  * ```ts
  * import { type CheckpointFiles, ConfigError, openRunStore, train } from "foretoken/browser";

@@ -11,7 +11,10 @@ import { readJsonLines } from "../io/jsonl.node.ts";
 import { folderNames, isResumable, keptName } from "./folder-names.ts";
 import { keptSteps } from "./write/kept-checkpoints.node.ts";
 
-/** The newest kept checkpoint in the run's folder `path`. If there is none, a checkpoint that was set aside. */
+/**
+ * The newest kept checkpoint in the run's folder `path`. If there is no kept checkpoint, a checkpoint that was set
+ * aside.
+ */
 const keptBeside = async (path: string): Promise<string | undefined> => {
   const [step] = await keptSteps(path);
   if (step !== undefined) return join(path, keptName(step));
@@ -28,7 +31,7 @@ const hasSaved = async (path: string): Promise<boolean> => {
   return false;
 };
 
-/** A run whose last checkpoint is lost. */
+/** A run that has lost its last checkpoint. */
 export interface Lost {
   /** Another checkpoint that still exists. Null if there is no other checkpoint. */
   readonly kept: string | null;

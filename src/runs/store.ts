@@ -13,7 +13,7 @@ export interface RollbackPoint {
   readonly arrays: StateArrays;
 }
 
-/** Saves a rollback point; it replaces the previous one. */
+/** Saves a rollback point, which replaces the previous rollback point. */
 export interface RollbackStore {
   saveRollback?(point: RollbackPoint): Promise<void>;
   /** Reads the rollback point. Returns null if there is no rollback point. */
@@ -94,7 +94,7 @@ export interface RunStore extends RecordStore, RollbackStore {
  * progress shows it.
  */
 export interface BrokenOff {
-  /** Whether a sample was interrupted: the sample after the step's evaluation, or the last one. */
+  /** Whether a sample was interrupted: the sample after the step's evaluation, or the last sample. */
   readonly sample: boolean;
   /** Loss of the run's last evaluation, if all steps are done. */
   readonly lastLoss: number | undefined;

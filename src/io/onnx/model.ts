@@ -1,6 +1,6 @@
 /**
  * Writes models in the ONNX format (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto). A model is a graph of
- * operators with its tensors. Field numbers are those in the schema.
+ * operators with its tensors. The schema defines the field numbers.
  */
 import type { Shape } from "../../core/tensors/shape.ts";
 import { sizeOf } from "../../core/tensors/shape.ts";

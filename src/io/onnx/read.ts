@@ -1,6 +1,6 @@
 /**
  * Reads models in the ONNX format (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto). The nodes and the tensors'
- * sizes are read first. The data of a tensor is read only when needed. Field numbers are those in the schema.
+ * sizes are read first. The data of a tensor is read only when needed. The schema defines the field numbers.
  */
 import { CheckpointError } from "../../core/errors/errors.ts";
 import { formatShape, type Shape, sizeOf } from "../../core/tensors/shape.ts";
@@ -25,7 +25,7 @@ const storedBytes: Readonly<Partial<Record<TensorType, number>>> = { float32: 4,
 export const typeOfNumber = (number: number): TensorType | undefined =>
   [...types].find(([known]) => known === number)?.[1];
 
-/** A tensor whose data is in a file. */
+/** A tensor with data in a file. */
 export interface StoredTensor {
   readonly type: TensorType;
   readonly shape: Shape;

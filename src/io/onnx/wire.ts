@@ -42,7 +42,7 @@ export const floatField = (field: number, value: number): Uint8Array => {
   return Uint8Array.from([...tag(field, "fixed32"), ...bytes]);
 };
 
-/** A field whose value is the concatenation of `parts`: bytes or a message. */
+/** A field with bytes or a message as its value. The value is the concatenation of `parts`. */
 export const partsField = (field: number, parts: readonly Part[]): readonly Part[] => [
   Uint8Array.from([...tag(field, "lengthDelimited"), ...varint(lengthOf(parts))]),
   ...parts,

@@ -21,7 +21,7 @@ export const adapterWeightsName = "adapter_model.safetensors";
  */
 export const baseHashKey = "base_model_sha256";
 
-/** Configuration of a LoRA adapter. The names of modules are those in the model's class of `transformers`. */
+/** Configuration of a LoRA adapter. Modules have the same names as in the model's class of `transformers`. */
 export interface PeftConfig {
   /** The base model: a path, or a name on the hub. Null if the file does not name a base model. */
   readonly base: string | null;

@@ -54,7 +54,7 @@ export interface AdapterTensors {
 /** Ranks, factors and targets, from the adapter's configuration. */
 export type AdapterShape = Pick<PeftConfig, "dropout" | "rank" | "rankOf" | "scaleOf" | "targets">;
 
-/** Tensors grouped by module. @throws CheckpointError for a tensor whose name has another form. */
+/** Tensors grouped by module. @throws CheckpointError for a tensor with a name of another form. */
 const byModule = ({ tensors, parse, nameOf }: AdapterTensors, where: string) => {
   const found = new Map<string, Partial<Record<"A" | "B", StoredTensor>>>();
   for (const tensor of tensors) {
@@ -147,8 +147,8 @@ const choices = <T>(items: readonly T[], count: number): readonly (readonly T[])
 };
 
 /**
- * Returns the targets whose adapters write.ts has combined into a module's adapter. Returns undefined if the module has
- * one adapter for the whole module.
+ * Returns the targets of a module's adapter, if write.ts has combined the adapters of several targets. Returns
+ * undefined if the module has one adapter for the whole module.
  */
 const sideBySide = (
   { module: { parts }, rank }: FoundModule,

@@ -33,7 +33,7 @@ type LazyMatrix = Omit<LazyTensor, "name">;
 /** The adapter of a module. */
 export interface ModuleMatrices {
   readonly module: AdapterModule;
-  /** Number of targets whose adapters are combined into this adapter. */
+  /** Number of targets with adapters that are combined into this adapter. */
   readonly count: number;
   /** [rank · count, inputs] */
   readonly a: LazyMatrix;

@@ -49,7 +49,7 @@ export interface Written {
 
 /** How a format writes an adapter alone. */
 export interface AdapterForm<DType extends ExportDType = ExportDType> {
-  /** Supported number formats of the adapter's matrices. The first is the default. */
+  /** Supported number formats of the adapter's matrices. The first format is the default. */
   readonly dtypes: readonly DType[];
   write(place: string, source: ModelSource, adapter: SourceAdapter, writing: Writing<DType>): Promise<Written>;
 }
@@ -58,7 +58,7 @@ export interface AdapterForm<DType extends ExportDType = ExportDType> {
 export interface ExportFormat<DType extends ExportDType = ExportDType, AdapterDType extends ExportDType = ExportDType> {
   /** File name extension; "" for a folder. */
   readonly ending: string;
-  /** Supported number formats of matrices. The first is the default. */
+  /** Supported number formats of matrices. The first format is the default. */
   readonly dtypes: readonly DType[];
   /** Checks that `place` can be written, before a model is opened. @throws CheckpointError or ConfigError */
   check(place: string, replace: boolean): Promise<void>;
@@ -152,7 +152,7 @@ const adapterOf = ({ adapter, base }: ModelSource, where: string): SourceAdapter
     where: `${where}: adapterOnly`,
     must: "must be used with a LoRA adapter",
     got: `${base.where}, a whole model`,
-    hint: "the folder of an adapter, or of a run that trained one",
+    hint: "the folder of an adapter, or of a run that trained an adapter",
   });
 };
 

@@ -64,7 +64,7 @@ export interface ModelSource {
   readonly textFiles: Readonly<Record<string, Uint8Array | string>>;
   /** The opened model, without the adapter. */
   readonly base: OpenedBase;
-  /** The adapter; null if there is none. */
+  /** The adapter. Null if the model has no adapter. */
   readonly adapter: SourceAdapter | null;
   /**
    * Reads all weights into memory and adds the adapter's changes. Without an adapter, weights that are all bfloat16

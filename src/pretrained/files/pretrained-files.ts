@@ -17,8 +17,8 @@ export interface SavedFacts {
   /** Number of rows of the embedding. Default: the tokenizer's vocabulary size. */
   readonly vocabSize?: number;
   /**
-   * All tokens that end generation, including the tokenizer's end-of-text token. Default: the end-of-text token, if the
-   * tokenizer has one.
+   * All tokens that end generation, including the tokenizer's end-of-text token. Default: the tokenizer's end-of-text
+   * token, if there is such a token.
    */
   readonly endTokens?: readonly number[];
   /** Chat template. Default: none. */
@@ -26,7 +26,7 @@ export interface SavedFacts {
   /** Number format of the weights file. Default: float32. */
   readonly dtype?: ProductDType;
   /**
-   * Whether training started from a model whose files have fused layers. If true, the adapters in the run's files have
+   * Whether training started from a model with fused layers in its files. If true, the adapters in the run's files have
    * fused layers too. Default: false.
    */
   readonly fused?: boolean;

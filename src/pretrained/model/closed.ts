@@ -16,7 +16,7 @@ export const markView = (view: Model, owner: Model): void => {
   owners.set(view, owner);
 };
 
-/** Whether the model, or the model whose memory it shares, was closed. */
+/** Whether the model was closed, or the model that it shares memory with. */
 export const isClosed = (model: Model): boolean => {
   const owner = owners.get(model);
   return closedModels.has(model) || (owner !== undefined && isClosed(owner));

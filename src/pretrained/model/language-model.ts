@@ -28,9 +28,9 @@ export interface Logits {
 export interface ChatTemplate {
   /** A Jinja template, as in `tokenizer_config.json` and GGUF files. */
   readonly template: string;
-  /** Name of the token that begins a text; "" if there is none. */
+  /** Name of the token that begins a text, or "" if there is no such token. */
   readonly bosToken: string;
-  /** Name of the token that ends a text; "" if there is none. */
+  /** Name of the token that ends a text, or "" if there is no such token. */
   readonly eosToken: string;
 }
 

@@ -179,7 +179,7 @@ const readNoted = async (path: string, steps: number, before?: Noted): Promise<N
   for await (const { lines, end } of readWholeLines(path, noted.end)) {
     for (const line of lines) {
       if (line.startsWith(stepLine)) {
-        // If this line is incomplete, the previous line is the last complete one.
+        // If this line is incomplete, the previous line is the last complete line.
         if (lastStep !== undefined && !line.endsWith("}")) takeLine(lastStep);
         lastStep = line;
         noted.ended = undefined;

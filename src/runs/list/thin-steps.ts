@@ -11,7 +11,7 @@ export interface StepColumns {
   readonly time: number[];
 }
 
-/** Columns whose lowest and highest values stay. */
+/** Columns that keep their lowest and highest values. */
 const drawn = ["loss", "learningRate", "gradNorm", "tokensPerSecond"] as const;
 
 /** Maximum number of last steps that are never thinned, because they show a run's current speed. */

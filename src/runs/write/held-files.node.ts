@@ -40,7 +40,7 @@ export const holdFiles = async (folder: string, names: readonly string[]): Promi
 export interface HeldCheckpoint extends HeldFiles {
   /** Run and step from the manifest of the open files. Null if no files are open or if the files are incomplete. */
   run(): Promise<Binding | null>;
-  /** Opens the files of the new checkpoint, which replaced the previous one. */
+  /** Opens the files of the checkpoint that replaced the previous checkpoint. */
   renew(): Promise<void>;
 }
 

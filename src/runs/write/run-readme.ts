@@ -69,7 +69,7 @@ export interface ReadmeSubject {
   readonly prompt: string;
   /** Directory of the initial weights; undefined if the weights were drawn at random. */
   readonly initFrom?: string | undefined;
-  /** Number of checkpoints to keep, including the last one. */
+  /** Number of checkpoints to keep, including the last checkpoint. */
   readonly keepLast: number;
   /** Whether the folder contains the text. Default: false. */
   readonly keptText?: boolean;
@@ -316,7 +316,7 @@ const files = (story: RunStory, subject: ReadmeSubject): readonly string[] => {
     ...(hasBest(story, subject) ? [row(["`best/`", `${bestWeights(story, subject)}: ${formOf(config)}`])] : []),
     ...(config.lora === undefined
       ? []
-      : [row(["`base/`", "a copy of the base model of the adapters, if one could be made"])]),
+      : [row(["`base/`", "a copy of the base model of the adapters, if copying was possible"])]),
     ...asides.map((name) =>
       row([
         `\`${name}/\``,

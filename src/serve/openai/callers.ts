@@ -52,7 +52,7 @@ export const createCallers = ({ keys, perKey, origins }: CallerSettings): Caller
   const known = keys.map((key) => ({ hash: digest(key), id: `key-${digest(key).toString("hex").slice(0, 8)}` }));
   const underWay = new Map<string, number>();
 
-  /** The time of the comparison depends neither on the given key nor on the position of the right key. */
+  /** The comparison takes the same time for every given key and every position of the right key. */
   const keyOf = (request: Request): string | undefined => {
     const [, given = ""] = /^Bearer +(\S+)\s*$/iu.exec(request.headers.get("authorization") ?? "") ?? [];
     const hash = digest(given);

@@ -55,7 +55,7 @@ export const samplingFields = {
   top_k: honoured(whole(-1), "not in OpenAI's API: keep the k most probable tokens; default 0: all"),
   min_p: honoured(
     between(0, 1),
-    "not in OpenAI's API: drop tokens whose probability is below this fraction of the highest; default 0",
+    "not in OpenAI's API: drop tokens with a probability below this fraction of the highest probability; default 0",
   ),
   typical_p: honoured(between(0, 1), "not in OpenAI's API: locally typical sampling; default 1"),
   repetition_penalty: honoured(

@@ -45,7 +45,7 @@ export const completionFields = {
   echo: honoured(z.boolean({ error: "must be true or false" }), "true puts the prompt before each text; default false"),
   best_of: honoured(
     whole(1, mostChoices),
-    "number of texts to write; the `n` most probable ones are returned; default `n`",
+    "number of texts to write; the server returns the `n` most probable texts; default `n`",
   ),
   ...guidedFields,
   suffix: refused("the server's models cannot write the text before a suffix"),

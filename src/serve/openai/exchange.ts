@@ -93,7 +93,7 @@ export const checkLength = ({ lm }: Lease, text: string, param: string): void =>
   const most = Math.min(mostBytes, contextLength * longestToken(lm.tokenizer));
   if (bytes <= most) return;
   throw invalid(
-    `${param}: must fit into the context of ${contextLength} tokens, so it must have at most ${most} bytes; got ${bytes}`,
+    `${param}: must fit into the context of ${contextLength} tokens, so the text must have at most ${most} bytes; got ${bytes}`,
     param,
     "context_length_exceeded",
   );

@@ -84,7 +84,7 @@ export const readFields = <Table extends Fields>(table: Table, body: unknown): V
       const near = nearest(name, Object.keys(table));
       const hint = near === undefined ? "" : `; try ${near}`;
       throw invalid(
-        `${shorten(name)}: must be a known field; got an unknown one${hint}`,
+        `${shorten(name)}: must be a known field; got an unknown field${hint}`,
         shorten(name),
         "unknown_parameter",
       );

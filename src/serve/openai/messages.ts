@@ -145,7 +145,7 @@ export const responseInput = z.union(
       .max(mostMessages, `must be at most ${mostMessages} messages`)
       .transform(joined),
   ],
-  { error: "must be a text, or a list of messages whose parts are texts" },
+  { error: "must be a text, or a list of messages with texts as parts" },
 );
 
 /** @throws ApiError for a conversation that the model cannot answer. */

@@ -52,7 +52,7 @@ export const guidedFields = {
   ),
   guided_grammar: honoured(
     z.string({ error: "must be a string" }).min(1, "must not be empty"),
-    "not in OpenAI's API: a grammar in EBNF whose rule `root` describes the text",
+    "not in OpenAI's API: a grammar in EBNF; its rule `root` describes the text",
   ),
 } as const;
 

@@ -175,7 +175,7 @@ const median = (values: readonly number[]): number | undefined => [...values].so
 const tokensPerStep = ({ model, train }: RunConfig): number =>
   model.contextLength * train.batchSize * train.gradAccumSteps;
 
-/** A key for a configuration. Two configurations have the same key if their steps cost the same. */
+/** A key for a configuration. Two configurations have the same key if their steps take the same time. */
 const costKey = ({ model, lora, train }: RunConfig, vocabSize: number): string =>
   JSON.stringify([
     { ...model, initStd: 0 },

@@ -80,7 +80,7 @@ const summaryOf = async (run: ListedRun, own: OwnRuns): Promise<RunSummary> => {
 const noRun = (name: string): HttpError =>
   new HttpError(
     404,
-    `${JSON.stringify(name)}: must name a run of the folder; there is none with this name; try the list of runs`,
+    `${JSON.stringify(name)}: must name a run of the folder; no run has this name; try the list of runs`,
   );
 
 /** Reads the folder of runs. Callers that come during a read share the next read. */

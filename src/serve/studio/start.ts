@@ -64,7 +64,7 @@ export interface StudioOptions {
 }
 
 export interface Studio {
-  /** Address of the page, with the token if one is required. */
+  /** Address of the page. It contains the token if a token is required. */
   readonly url: string;
   /** Addresses for other machines, if the server listens on several addresses. */
   readonly elsewhere: readonly string[];

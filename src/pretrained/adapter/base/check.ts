@@ -13,7 +13,7 @@ export const isBase = async (
   return found === null || found === baseHash;
 };
 
-/** Hint for an adapter whose base model was not found. */
+/** Hint if the base model of an adapter was not found. */
 export const trainedOn = "the model that it was trained on";
 
 /**

@@ -53,8 +53,8 @@ const lookAt = async (place: string, { weightFiles }: BaseFiles): Promise<Found>
     const found = await digestOf(join(place, name)).catch(() => undefined);
     if (found?.sha256 !== sha256) return "another";
   }
-  // A copy without a manifest, for example a copy made by hand, is accepted. A copy whose manifest lists other files
-  // cannot be opened.
+  // A copy without a manifest, for example a copy made by hand, is accepted. A copy cannot be opened if its manifest
+  // lists other files.
   return (await isFile(join(place, manifestName))) ? "the base, damaged" : "the base";
 };
 

@@ -17,12 +17,15 @@ export const fileTypes: { readonly [E in GgufEncoding]: number } = {
 };
 
 /**
- * Substitute encodings for rows whose length is not a multiple of 256, as in llama.cpp. A substitute is slightly larger
- * and at least equally accurate.
+ * Substitute encodings for rows with a length that is not a multiple of 256, as in llama.cpp. A substitute is slightly
+ * larger and at least equally accurate.
  */
 const inSmallerBlocks: { readonly [E in GgufEncoding]?: GgufEncoding } = { q4_k: "q5_0", q5_k: "q5_1", q6_k: "q8_0" };
 
-/** `wanted`, or the first substitute whose block size divides `width`. */
+/**
+ * The encoding `wanted` if its block size divides `width`. Otherwise, the first substitute with a block size that
+ * divides `width`.
+ */
 const fitting = (wanted: GgufEncoding, width: number): GgufEncoding => {
   if (width % encoderOf(wanted).blockLength === 0) return wanted;
   const smaller = inSmallerBlocks[wanted];

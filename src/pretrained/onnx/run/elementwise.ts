@@ -15,7 +15,7 @@ type Compute = (call: Call) => Tensor;
 const commonShape = (call: Call, shapes: readonly Shape[]): Shape => {
   const shape = broadcastShape(shapes);
   if (shape === undefined) {
-    throw call.refuse("must have tensors whose shapes broadcast", shapes.map(formatShape).join(" and "));
+    throw call.refuse("must have tensors with shapes that broadcast", shapes.map(formatShape).join(" and "));
   }
   return shape;
 };

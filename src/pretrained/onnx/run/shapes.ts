@@ -12,7 +12,7 @@ export const concat = (call: Call): Tensor => {
       if (shape.every((size, axis) => axis === place || size === first.shape[axis])) continue;
     }
     const got = inputs.map((one) => `${formatShape(one.shape)} ${one.type}`).join(" and ");
-    throw refuse(`must join tensors of one type whose sizes differ only in axis ${place}`, got);
+    throw refuse(`must join tensors of one type with sizes that differ only in axis ${place}`, got);
   }
   const all = inputs.reduce((sum, { shape }) => sum + (shape[place] as number), 0);
   const shape = first.shape.with(place, all);

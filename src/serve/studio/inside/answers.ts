@@ -202,7 +202,7 @@ const readPair = (model: WorkerModel, { clean, corrupted, at }: Pick<PatchReques
     throw new ConfigError({ where: "clean", must: `must be at most ${most} tokens for this model`, got: String(time) });
   if (time !== texts.corrupted.length) {
     const got = `${time} and ${texts.corrupted.length}`;
-    throw new ConfigError({ where: "corrupted", must: "must have as many tokens as the clean text", got });
+    throw new ConfigError({ where: "corrupted", must: "must have the same number of tokens as the clean text", got });
   }
   const position = at ?? time - 1;
   if (position >= time)
