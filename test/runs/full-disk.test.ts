@@ -35,8 +35,8 @@ beforeAll(async () => {
 
 const said: Readonly<Record<string, RegExp>> = {
   ENOSPC:
-    /got a full disk \((no space for another file name|[^)]+ of [^)]+ free)\)(, at [\w./-]+)?; try freeing space there/u,
-  EDQUOT: /got a full disk quota(, at [\w./-]+)?; try freeing space there/u,
+    /got a full disk \((no space for another file name|[^)]+ of [^)]+ free)\)(, at [\w./-]+)?; try freeing space on this disk/u,
+  EDQUOT: /got a full disk quota(, at [\w./-]+)?; try freeing space on this disk/u,
   EROFS: /got a read-only disk(, at [\w./-]+)?; try another folder$/u,
   EACCES: /got no permission(, at [\w./-]+)?; try another folder$/u,
   EIO: /got EIO: the disk fails(, at [\w./-]+)?; try another folder$/u,

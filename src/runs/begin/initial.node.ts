@@ -151,7 +151,7 @@ export const readStart = async (
       config.lora === undefined
         ? `the initial weights of the run must be in ${from.path}, because the run has not saved them yet`
         : `the base model of the adapters must be in ${from.path}, unchanged since the run began`,
-    got: found instanceof Error ? "no readable weights" : "other weights (their SHA-256 differs)",
+    got: found instanceof Error ? "no readable weights" : "weights with another SHA-256",
     hint: config.lora === undefined ? "a new run in another folder" : "restoring it",
     cause: found,
   });

@@ -65,7 +65,9 @@ export const unwritable = async (out: string, path: string, error: unknown): Pro
     must: "it must be possible to create the folder and write to it",
     got: `${reason}${room}${file === "" ? "" : `, at ${file}`}`,
     hint:
-      code === "ENOSPC" || code === "EDQUOT" ? "freeing space there, or a folder on another disk" : "another folder",
+      code === "ENOSPC" || code === "EDQUOT"
+        ? "freeing space on this disk, or a folder on another disk"
+        : "another folder",
     cause: error,
   });
 };

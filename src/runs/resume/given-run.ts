@@ -47,7 +47,7 @@ export const isFiles = (value: unknown): value is Readonly<Record<string, Uint8A
 const noAdapters = {
   must: "the run must train all weights, to resume from files in memory",
   got: "a run that trains an adapter",
-  hint: "resuming its folder in Node",
+  hint: "resuming the run's folder in Node",
 } as const;
 
 /** @throws ConfigError if `files` are not the files of a checkpoint that can be resumed */

@@ -127,7 +127,7 @@ const state = (story: RunStory, train: TrainConfig): string => {
     case "finished":
       return `finished: ${so}`;
     case "patience":
-      return `ended after ${so}: ${plural(patience, "evaluation")} without a better loss`;
+      return `ended after ${so}, because the last ${plural(patience, "evaluation")} did not lower the loss`;
     case "interrupted":
       return `stopped after ${so}`;
     case undefined:

@@ -49,10 +49,10 @@ export const chatFields = {
   function_call: atDefault(["none", "auto"], "use `tool_choice` instead"),
   modalities: atDefault([["text"]], "answers contain only text"),
   audio: refused("answers contain only text"),
-  prediction: refused("the server would ignore it"),
+  prediction: refused("the server cannot use predicted outputs"),
   reasoning_effort: refused("the server's models do not have this setting"),
   verbosity: atDefault(["medium"], "the server's models do not have this setting"),
-  service_tier: atDefault(["auto", "default"], "the server has only one tier"),
+  service_tier: atDefault(["auto", "default"], "the server has only one service tier"),
   web_search_options: refused("there is no web search"),
   moderation: refused("there is no moderation"),
 } as const;

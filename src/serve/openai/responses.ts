@@ -61,7 +61,7 @@ export const responseFields = {
   truncation: atDefault(["disabled"], "the server never drops messages of a conversation"),
   ...responseToolFields,
   max_tool_calls: unused("it limits tools that the server runs, but the server runs no tools"),
-  service_tier: atDefault(["auto", "default"], "the server has only one tier"),
+  service_tier: atDefault(["auto", "default"], "the server has only one service tier"),
   previous_response_id: refused("the server stores nothing: send the whole conversation"),
   conversation: refused("the server stores nothing: send the whole conversation"),
   prompt: refused("the server stores no prompts"),

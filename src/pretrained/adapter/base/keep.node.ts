@@ -105,7 +105,7 @@ export const keepBase = async (
       },
     );
     if (found === "the base, damaged")
-      await onNotice(`${join(shown, keptBaseName)}: was damaged; copied again from ${where}`);
+      await onNotice(`${join(shown, keptBaseName)}: the copy was damaged; copied again from ${where}`);
   } catch (error) {
     const got = error instanceof CheckpointError ? (error.details.got ?? error.message) : messageOf(error);
     if (!(error instanceof CheckpointError) && systemErrorCode(error) === undefined) throw error;
