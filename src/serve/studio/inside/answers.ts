@@ -148,7 +148,7 @@ const followedBy = (
   { contextLength, vocabSize, isCausal }: InsideShape,
 ): readonly number[] => {
   const refuse = (must: string, got: string) => new ConfigError({ where: "next", must, got, hint: "no next" });
-  if (!isCausal) throw refuse("must be used with a model with a causal mask", "a model without a causal mask");
+  if (!isCausal) throw refuse("must be used with a model that has a causal mask", "a model without a causal mask");
   if (end >= contextLength) throw refuse(`must follow one of the first ${contextLength - 1} tokens`, `token ${end}`);
   if (next >= vocabSize) throw refuse(`must be below ${vocabSize}`, String(next));
   return [...Array.from(ids).slice(0, end), next];
