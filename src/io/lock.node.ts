@@ -117,7 +117,7 @@ const stateOf = (holder: Holder, self: Process): "running" | "gone" | "elsewhere
   }
   const [bootId] = holder.boot.split(" ");
   const [ownBootId] = self.boot.split(" ");
-  // The holder is on another machine, or in another container on this machine.
+  // The process that holds the lock is on another machine, or in another container on this machine.
   if (holder.host !== self.host || bootId === ownBootId) return "elsewhere";
   return "gone";
 };
@@ -159,7 +159,7 @@ const besides = (path: string): string => join(dirname(path), temporaryName(base
 interface HeldFile {
   /** Content of the file. */
   readonly text: string;
-  /** Closes the file. Call it only once: after that, the descriptor may belong to another file. */
+  /** Closes the file. Call this function only once, because the descriptor may then belong to another file. */
   close(): void;
 }
 

@@ -1,13 +1,13 @@
 /**
- * Identifies processes of this machine by their start time and the machine's boot. A later process may get the same
- * number; its start time distinguishes it.
+ * Identifies processes of this machine by their start time and the machine's boot. The start time distinguishes a
+ * process from a later process with the same number.
  */
 import { spawnSync } from "node:child_process";
 import { readFileSync, readlinkSync } from "node:fs";
 import { hostname, uptime } from "node:os";
 import { systemErrorCode } from "../core/errors/system-error.ts";
 
-/** A process. Its start time, boot and host distinguish it from other processes with the same number. */
+/** A process. The start time, boot and host distinguish it from other processes with the same number. */
 export interface Process {
   readonly pid: number;
   /** Start time, in the operating system's format. */

@@ -95,8 +95,8 @@ const checkpointOfRun = async (folder: string): Promise<string | undefined> => {
 
 /** Hint for a `folder` without a file `name`. */
 const missingHint = async (folder: string, name: string): Promise<string> => {
-  // Look for a run first. In the run of an adapter, only base/ has such a file, but base/ contains the model before
-  // training.
+  // Look for a run first. In the folder of an adapter's run, only base/ has such a file, but base/ contains the model
+  // before training.
   const own = await checkpointOfRun(folder);
   if (own !== undefined) return quotePath(own);
   const found = [...(await checkpointsIn(folder, name))].sort();

@@ -88,8 +88,8 @@ export interface LoadOptions {
    */
   readonly onNotice?: ((line: string) => void) | undefined;
   /**
-   * Gets the number of bytes of weights read so far and the total. For a model of the hub, it first gets the number of
-   * downloaded bytes and the total of the download. Default: none.
+   * Gets the number of bytes of weights read so far and the total. For a model of the hub, the function first gets the
+   * number of downloaded bytes and the total of the download. Default: none.
    */
   readonly onProgress?: ((bytes: number, all: number) => void) | undefined;
 }
@@ -182,11 +182,11 @@ export const loadOpened = async (
 
 /**
  * Loads a language model from a checkpoint's directory, from a Hugging Face directory (GPT-2, Llama, Mistral, Qwen2,
- * Qwen3 or Phi-3), from the hub, or from the files that `onCheckpoint` gets. For the folder of a LoRA adapter, it loads
- * the base model with the adapter in use.
- * Weights are read into the backend's memory piece by piece. At the same time, they are compared with the SHA-256 in
- * `manifest.json`. A model without a manifest, for example from another program, is loaded unchecked. `onNotice` then
- * gets a line.
+ * Qwen3 or Phi-3), from the hub, or from the files that `onCheckpoint` gets. For the folder of a LoRA adapter, the
+ * function loads the base model with the adapter in use.
+ * Weights are read into the backend's memory piece by piece. At the same time, the weights are compared with the
+ * SHA-256 in `manifest.json`. A model without a manifest, for example from another program, is loaded unchecked.
+ * `onNotice` then gets a line.
  * @param checkpoint its directory, `hf:org/name` or `hf:org/name@revision`, or its files as `onCheckpoint` gets them.
  * @param options backend, threads, dtype, adapters.
  * @throws CheckpointError for a missing or damaged model, or a model that would compute different results here.

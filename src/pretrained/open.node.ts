@@ -25,8 +25,8 @@ const isGgufFile = async (path: string): Promise<boolean> => isGgufName(path) &&
 
 /**
  * Reports that a model has no manifest, so nobody would notice damage. Files of the hub get no notice, because they
- * were checked when they were downloaded. A GGUF file gets no notice, because it never has hashes and the user could
- * not add them. `info` shows that the file is unchecked.
+ * were checked when they were downloaded. A GGUF file gets no notice, because it cannot contain hashes. `info` shows
+ * that the file is unchecked.
  * @throws any error that `onNotice` throws, after closing the model.
  */
 export const noticeUnchecked = async (

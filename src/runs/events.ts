@@ -172,8 +172,8 @@ export interface NonfiniteEvent extends Versioned {
   readonly tensor: string;
   /**
    * How the run continues. With `skip`, the next step uses the current weights. With `rollback`, the next step uses the
-   * weights and moments of the last planned checkpoint. If there is no such checkpoint, it uses the weights and moments
-   * of the run's beginning.
+   * weights and moments of the last planned checkpoint. If there is no such checkpoint, the next step uses the weights
+   * and moments of the run's beginning.
    */
   readonly action: "skip" | "rollback";
   /** Path of the step's record, for `foretoken replay`; null if nothing is saved. */

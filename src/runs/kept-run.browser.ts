@@ -4,8 +4,8 @@ import { openFileStore } from "../io/file-store.browser.ts";
 import { type RunFiles, runFromFolder, runToFolder } from "./folder-in-memory.ts";
 
 /**
- * A place for one run in the browser's private file system. The run stays after the page is closed. The stored run
- * belongs to the page's origin.
+ * A place for one run in the browser's private file system. The browser keeps the run after the page is closed. The
+ * stored run belongs to the page's origin.
  * @experimental
  */
 export interface BrowserRunStore {

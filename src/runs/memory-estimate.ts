@@ -15,8 +15,8 @@ export interface MemoryEstimate {
    */
   readonly temporaries: number;
   /**
-   * Tensors during a write to a checkpoint, and the rollback state if onNonfinite is "rollback". 0 if the run needs
-   * neither of them.
+   * Tensors during a write to a checkpoint, and the rollback state if onNonfinite is "rollback". 0 if the run does not
+   * save and does not keep a rollback state.
    */
   readonly saving: number;
   /** The arrays of a checkpoint, or the weights of a base model, until the backend has them. 0 for other new runs. */

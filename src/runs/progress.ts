@@ -3,7 +3,9 @@ import type { TrainConfig } from "../config/config.ts";
 import { isExtendedAt, isPlannedEnd } from "../config/extend.ts";
 import { hasRisen } from "./rise.ts";
 
-/** Position of a run. Together with weights and moments, it determines the next step and the next evaluation. */
+/**
+ * Position of a run. Together with weights and moments, the position determines the next step and the next evaluation.
+ */
 export const progressSchema = z.strictObject({
   /** Number of updates done, including skipped steps. */
   step: z.int().min(0),

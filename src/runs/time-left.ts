@@ -1,7 +1,10 @@
 /** Estimates the remaining time of a run. This file may import only types, because the studio's page bundles it. */
 import type { RunConfig } from "../config/config.ts";
 
-/** The median. For an even number of values, it is the higher of the two middle values. Undefined for an empty list. */
+/**
+ * The median. For an even number of values, the median is the higher of the two middle values. Undefined for an empty
+ * list.
+ */
 export const median = (values: readonly number[]): number | undefined =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 

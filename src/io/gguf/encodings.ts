@@ -24,7 +24,10 @@ const allHalves = (): Float32Array => {
   return halves;
 };
 
-/** Decodes one block. `at` is the index of its first byte, and `to` is the index of its first number in `out`. */
+/**
+ * Decodes one block. `at` is the index of the block's first byte. `to` is the index of the block's first number in
+ * `out`.
+ */
 type WidenBlock = (bytes: Uint8Array, at: number, out: Float32Array, to: number, half: (at: number) => number) => void;
 
 const blocks = (name: string, blockLength: number, blockBytes: number, widenBlock: WidenBlock): Encoding => ({

@@ -12,7 +12,7 @@ import { type Cursor, cursorOf, type GgufValue, needMore } from "./values.ts";
 /** Metadata keys with their values. */
 export type GgufMetadata = ReadonlyMap<string, GgufValue>;
 
-/** A tensor's entry in the header. Only its number of axes has been checked so far. */
+/** A tensor's entry in the header. Only the tensor's number of axes has been checked so far. */
 export interface TensorInfo {
   readonly name: string;
   /** Sizes of the axes in the order of the file: the innermost axis first. */

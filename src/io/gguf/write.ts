@@ -21,7 +21,7 @@ export interface TensorToWrite {
 
 /** Contents of a file. */
 export interface GgufContents {
-  /** Keys with their values, encoded by `pairBytes`. The key `general.alignment` must not be among them. */
+  /** Keys with their values, encoded by `pairBytes`. The keys must not include `general.alignment`. */
   readonly metadata: ReadonlyMap<string, Uint8Array>;
   readonly tensors: readonly TensorToWrite[];
 }

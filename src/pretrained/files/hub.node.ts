@@ -113,8 +113,8 @@ interface HubFile {
 }
 
 /**
- * Compares bytes with the hash that the hub lists. For a large file, it is the SHA-256; for a small file, it is git's
- * hash.
+ * Compares bytes with the hash that the hub lists. The hub lists the SHA-256 of a large file, and git's hash of a small
+ * file.
  */
 const checker = ({ size, oid, lfs }: HubFile) => {
   const sha256 = lfs?.oid.replace(/^sha256:/u, "");

@@ -93,7 +93,7 @@ export const interleavedOf = ({ interleaved }: GgufForm, config: ModelConfig): n
 
 /**
  * Reads the model of a GGUF file from its metadata.
- * @param list the file's tensors. Of these, only Llama 3's frequency factors are read.
+ * @param list the file's tensors. The function reads the data of only one tensor, Llama 3's frequency factors.
  * @throws CheckpointError with the field or tensor that is missing, wrong or not supported.
  */
 export const readGgufModel = async (

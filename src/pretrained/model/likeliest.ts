@@ -7,8 +7,8 @@ export interface Candidate {
   /** From 0 to vocabSize − 1. */
   readonly id: number;
   /**
-   * Text of this token alone, for display. It is the name of a special token, or bytes such as `<e2><80>` for a part of
-   * a character. Do not concatenate these texts to get a text; use `tokenizer.decode`.
+   * Text of this token alone, for display. The text is the name of a special token, or bytes such as `<e2><80>` for a
+   * part of a character. Do not concatenate these texts to get a text; use `tokenizer.decode`.
    */
   readonly text: string;
   /** Softmax of all logits at temperature 1, from 0 to 1. */
@@ -26,7 +26,7 @@ export const mostCandidates = 50;
  */
 export interface SoftmaxSum {
   readonly highest: number;
-  /** Sum of e^(logit − highest). It is at least 1, or NaN if the logits give no probabilities. */
+  /** Sum of e^(logit − highest). The sum is at least 1, or NaN if the logits give no probabilities. */
   readonly sum: number;
 }
 

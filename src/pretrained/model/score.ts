@@ -34,8 +34,8 @@ export interface ScoredToken {
   /** From 0 to vocabSize − 1. */
   readonly id: number;
   /**
-   * The text that this token completes. The text is empty if the token ends within a character. For a special token, it
-   * is the token's name. The concatenated texts of all tokens are the whole text.
+   * The text that this token completes. The text is empty if the token ends within a character. For a special token,
+   * the text is the token's name. The concatenated texts of all tokens are the whole text.
    */
   readonly text: string;
   /**

@@ -30,7 +30,7 @@ const textBytes = (text: string): LateBytes => {
   };
 };
 
-/** The files. While they are read, they report progress, and `signal` cancels them. */
+/** The files. Reading the files reports progress, and `signal` cancels the reading. */
 const watched = (files: OnnxFolder, { signal, onProgress }: SaveOnnxOptions): OnnxFolder => {
   const all = Object.values(files).reduce((sum, { length }) => sum + length, 0);
   let done = 0;
@@ -78,7 +78,7 @@ export const onnxFolder = (
   for (const [name, content] of Object.entries(
     pretrainedFiles(config, tokenizer, read, { vocabSize, endTokens, chatTemplate }),
   )) {
-    // Contents that are not text are weights. Leave them out, because the graphs contain the weights.
+    // Contents that are not text are weights. Leave weights out, because the graphs contain them.
     if (typeof content === "string") texts[name] = content;
   }
   const dtypes = options.dtype === undefined ? onnxDTypes : [options.dtype];

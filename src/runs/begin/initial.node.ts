@@ -41,8 +41,8 @@ const wayFrom = async (kept: string): Promise<string> =>
   (await isAdapterFolder(kept)) ? mergeFirst(kept) : `initFrom ${quoteWord(kept)}`;
 
 /**
- * The checkpoint that `named` refers to. For a run, it is the run's best weights, or the last weights if there are no
- * best weights.
+ * The checkpoint that `named` refers to. For a run, the checkpoint is the run's best weights, or the last weights if
+ * there are no best weights.
  */
 export const checkpointOf = async (named: string): Promise<string> => {
   if (!(await isRun(named))) return named;

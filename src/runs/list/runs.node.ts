@@ -142,7 +142,7 @@ const take = (noted: Noted, event: NotedEvent): void => {
   noted.step = Math.max(noted.step, event.step);
 };
 
-/** Maximum number of characters that are shown of an error. */
+/** Maximum number of characters of an error that the list shows. */
 const mostOfError = 280;
 
 /**

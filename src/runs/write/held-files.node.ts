@@ -36,7 +36,7 @@ const heldFiles = (held: ReadonlyMap<string, FileHandle>): HeldFiles => ({
 export const holdFiles = async (folder: string, names: readonly string[]): Promise<HeldFiles> =>
   heldFiles(await openFiles(folder, names));
 
-/** An open checkpoint. From time to time, the run replaces it. */
+/** An open checkpoint. From time to time, the run replaces the checkpoint. */
 export interface HeldCheckpoint extends HeldFiles {
   /** Run and step from the manifest of the open files. Null if no files are open or if the files are incomplete. */
   run(): Promise<Binding | null>;

@@ -1,7 +1,7 @@
 /**
- * Kept checkpoints other than the last checkpoint. Each is in a folder with its step in the name. If a run resumes from
- * an earlier checkpoint, it writes the later checkpoints again, with equal bits. If a new checkpoint is different
- * (because of another number of steps or another backend), the old checkpoint is set aside.
+ * Kept checkpoints other than the last checkpoint. Each kept checkpoint is in a folder with its step in the name. If a
+ * run resumes from an earlier checkpoint, it writes the later checkpoints again, with equal bits. If a new checkpoint
+ * is different (because of another number of steps or another backend), the old checkpoint is set aside.
  */
 import { readdir, rename } from "node:fs/promises";
 import { basename, join } from "node:path";
@@ -53,7 +53,7 @@ export const keepBefore =
     return (await occupantOf(target)) === "nothing" ? target : undefined;
   };
 
-/** Whether a run with `config` reaches (or reached) the kept checkpoint `path` of `step`. */
+/** Whether the kept checkpoint `path` of `step` belongs to a run with `config`. */
 const isOnTheWay = async (path: string, step: number, config: RunConfig): Promise<boolean> =>
   isOfPlan((await readManifest(path))?.run ?? null, step, config);
 
@@ -93,7 +93,7 @@ const setAside = async (folder: string): Promise<string> => {
   return basename(aside);
 };
 
-/** Finishes or undoes a `takeUp` call that was killed. */
+/** Finishes or undoes a `takeUp` call if its process was killed. */
 export const recoverTakeUp = async (folder: string): Promise<void> => {
   if ((await occupantOf(join(folder, onItsWay))) !== "ours") return;
   const last = join(folder, folderNames.checkpoint);

@@ -57,7 +57,7 @@ const openFiles = async (path: string, subject: RunSubject) => {
   await removeLeftovers(path);
   for (const name of [checkpoint, best, rollback]) {
     const folder = join(path, name);
-    // Check this now instead of at the first save.
+    // Check now, instead of at the first save, whether the folder may be replaced.
     await checkReplaceable(folder);
     const step = (await readManifest(folder))?.run?.step ?? 0;
     await recoverCheckpoint(folder, name === checkpoint ? keepBefore(path, step, subject.keepLast) : undefined);

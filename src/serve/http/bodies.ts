@@ -28,7 +28,8 @@ export interface Bodies {
    */
   read(request: Request, most: number): Promise<Uint8Array>;
   /**
-   * Frees the request's share of the budget. Call it when the request has been answered or its connection has ended.
+   * Frees the request's share of the budget. Call this function when the request has been answered or its connection
+   * has ended.
    */
   release(request: Request): void;
   /** Number of bytes of the budget in use. */

@@ -1,7 +1,7 @@
 /**
  * Decides who may use the server. If the server has API keys, only programs with a key may use it. Without API keys,
- * all programs on this machine may use the server. A page in a browser may use it only if the page's origin is allowed,
- * because any open page can send requests to 127.0.0.1.
+ * all programs on this machine may use the server. A page in a browser may use the server only if the page's origin is
+ * allowed, because any open page can send requests to 127.0.0.1.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { ApiError } from "./api-error.ts";

@@ -83,8 +83,8 @@ export const conversationTokens = async (
 };
 
 /**
- * Maximum number of tokens of an answer: the smallest limit in the request. Without a limit, it is the remaining length
- * of the context.
+ * Maximum number of tokens of an answer: the smallest limit in the request. Without a limit, the number is the
+ * remaining length of the context.
  */
 export const roomFor = ({ lm }: Lease, ids: readonly number[], ...asked: readonly (number | undefined)[]): number => {
   const given = asked.filter((most) => most !== undefined);

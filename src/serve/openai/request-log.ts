@@ -52,7 +52,7 @@ export const checkLogFile = async (path: string): Promise<void> => {
   }
 };
 
-/** Maximum number of bytes that wait for writing. The limit prevents that a full disk uses up the memory. */
+/** Maximum number of bytes that wait for writing. Because of this limit, a full disk does not use up the memory. */
 const mostWaiting = 2 ** 20;
 
 /**

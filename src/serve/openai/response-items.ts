@@ -22,7 +22,7 @@ type LogProbs = readonly object[];
 
 /** The items of a response. */
 export interface ResponseItems {
-  /** Begins a message at once. Use it if the answer is always a text. */
+  /** Begins a message at once. Use this function if the answer is always a text. */
   begin(): readonly ItemEvent[];
   /** Adds parts of the answer. @param logProbs log-probabilities of the tokens in `parts`. */
   take(parts: readonly AnswerPart[], logProbs: LogProbs): readonly ItemEvent[];

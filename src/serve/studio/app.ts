@@ -72,8 +72,8 @@ export interface StudioParts {
 }
 
 /**
- * Maximum number of steps in a run's series. This number of steps takes about 17 MB of JSON and is far more than a
- * chart has pixels.
+ * Maximum number of steps in a run's series. A series of this length takes about 17 MB of JSON and has far more steps
+ * than a chart has pixels.
  */
 const mostSteps = 200_000;
 /**
@@ -191,7 +191,7 @@ const pageAnswer = async (page: string, address: string): Promise<Response> =>
  */
 const libraryName = "/foretoken.browser.js";
 /**
- * Whether the address is the page's file for computations. There is only one such file, and the bundler gives it its
+ * Whether the address is the page's file for computations. There is only one such file. The bundler chooses the file's
  * name.
  */
 const isComputing = (address: string): boolean => /^\/assets\/lesson-worker-[A-Za-z0-9_-]+\.js$/u.test(address);
@@ -290,8 +290,8 @@ const addModelRoutes = (api: Hono, parts: StudioParts): void => {
 export const createApp = (parts: StudioParts, guard: () => GuardSettings): Hono<{ Bindings: HttpBindings }> => {
   const app = new Hono<{ Bindings: HttpBindings }>({ strict: true });
   app.use(async (c, next) => {
-    // The event `close` comes when the response has been sent. For a stream, it comes when the stream has ended. The
-    // event `close` also comes if the connection ends early.
+    // The event `close` comes when the response has been sent. For a stream, the event comes when the stream has ended.
+    // The event `close` also comes if the connection ends early.
     c.env.outgoing.once("close", () => parts.bodies.release(c.req.raw));
     await next();
   });

@@ -10,7 +10,7 @@ import type { ChatEvent, ChatRequest } from "./protocol.ts";
 import { checkIds, inItsTurn, runsMeanwhile, type WritingParts } from "./writing.ts";
 
 export interface ChatParts extends WritingParts {
-  /** Renders conversations in a process that is used again and again. */
+  /** Renders conversations in a process that is reused. */
   readonly templates: TemplateRenderer;
 }
 

@@ -75,7 +75,7 @@ const folderOf = (weights: string): string | undefined => {
 /** Short name of a model that was named by its path. */
 const shortName = (place: string): string => (isHubName(place) ? place.slice("hf:".length) : basename(place) || place);
 
-/** The place of a model that was named at start. If the model is a run, it is the folder with the run's weights. */
+/** The place of a model that was named at start. For a run, the place is the folder with the run's weights. */
 const placeOfNamed = async (named: string): Promise<string> =>
   isHubName(named) ? named : checkpointOf(named).catch(() => named);
 

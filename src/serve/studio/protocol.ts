@@ -28,7 +28,7 @@ export interface Failure {
   readonly error: string;
   /** The field with the mistake, in the request or the configuration, such as "train.steps". */
   readonly field?: string;
-  /** The characters that the model's tokenizer lacks, among the text's characters: at most 500, each listed once. */
+  /** Characters of the text that the model's tokenizer lacks: at most 500 characters, each listed once. */
   readonly characters?: readonly string[];
   /** Further errors of the same request, at most 20. */
   readonly others?: readonly Failure[];
@@ -229,7 +229,7 @@ export interface ConfigFieldInfo {
 }
 
 /**
- * GET models: models that can write text. `key` names a model in other requests. For checkpoints of a run it is
+ * GET models: models that can write text. `key` names a model in other requests. For checkpoints of a run, the key is
  * "runs/NAME/best", "runs/NAME/last" or "runs/NAME/STEP".
  */
 export interface ModelListAnswer {

@@ -28,7 +28,7 @@ import { openShelf, type RunShelf } from "./runs.ts";
 import { createTurns } from "./turns.ts";
 
 export interface StudioOptions {
-  /** The folder of runs. If it does not exist, the first run creates it. */
+  /** The folder of runs. If the folder does not exist, the first run creates it. */
   readonly folder: string;
   /** A folder of texts to choose from. Default: none. */
   readonly texts?: string | undefined;
@@ -64,7 +64,7 @@ export interface StudioOptions {
 }
 
 export interface Studio {
-  /** Address of the page. It contains the token if a token is required. */
+  /** Address of the page. The address contains the token if a token is required. */
   readonly url: string;
   /** Addresses for other machines, if the server listens on several addresses. */
   readonly elsewhere: readonly string[];

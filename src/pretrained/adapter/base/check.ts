@@ -3,12 +3,15 @@ import { CheckpointError } from "../../../core/errors/errors.ts";
 import type { Pretrained } from "../../pretrained.ts";
 import type { OpenedAdapter, OpenedAdapters } from "../load.ts";
 
-/** Whether `model` has the weights of an adapter's base model. Also true if one of the two hashes is unknown. */
+/**
+ * Whether `model` has the weights of an adapter's base model. Also true if the hash of the model or of the base model
+ * is unknown.
+ */
 export const isBase = async (
   { sha256 }: Pick<Pretrained, "sha256">,
   { baseHash }: Pick<OpenedAdapter, "baseHash">,
 ): Promise<boolean> => {
-  // Compute the model's hash only if it is needed: without a manifest, this reads all weights.
+  // Compute the model's hash only if it is needed: without a manifest, all weights must be read to compute it.
   const found = baseHash === null ? null : await sha256();
   return found === null || found === baseHash;
 };

@@ -19,7 +19,7 @@ import { interleavedOf } from "../read-model.ts";
 import { ggufFormOf } from "../write/fields.ts";
 import { adapterKeys, idleKeys, isRotatedModule, matrixName, parseMatrixName } from "./names.ts";
 
-/** Number of bytes at the start of a file in which the type of the file is searched. */
+/** Number of bytes at the start of a file that are searched for the type of the file. */
 const firstBytes = 2 ** 12;
 
 /**
@@ -41,7 +41,7 @@ export const saysAdapter = async (source: ByteSource): Promise<boolean> => {
     }
   } catch {
     // The file is damaged, or the key is not within the first bytes. A damaged file causes an error when it is opened
-    // later. Otherwise, the file is a model.
+    // later. If the file is not damaged, it is a model.
   }
   return false;
 };

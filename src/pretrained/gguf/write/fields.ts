@@ -45,7 +45,8 @@ export const nameField = (name: string, tokens: readonly string[]): Readonly<Rec
   /phi-?3/iu.test(name) && !tokensOfPhi3.every((token) => tokens.includes(token)) ? {} : { "general.name": text(name) };
 
 /**
- * Fields that only Foretoken reads. Without them, other programs compute the same results or nearly the same results.
+ * Fields that only Foretoken reads. Without these fields, other programs compute the same results or nearly the same
+ * results.
  */
 const ownFields = (config: ModelConfig): Readonly<Record<string, TypedValue>> => ({
   ...(config.mlp.kind === "gelu" && config.mlp.approximate === "none" ? { [ownKeys.gelu]: text("none") } : {}),

@@ -45,8 +45,8 @@ const padded = (tokens: readonly string[], vocabSize: number): readonly string[]
 /**
  * Vocabulary of a character tokenizer. llama.cpp has no character tokenizer, so the file uses the type rwkv.
  * llama.cpp's RWKV tokenizer takes the longest token that matches at each position. If all tokens are single
- * characters, this gives the same ids. RWKV is also the only type for which llama.cpp assumes no end-of-text token. For
- * byte-level BPE, llama.cpp would assume id 11, which is an ordinary character here.
+ * characters, the RWKV tokenizer gives the same ids. RWKV is also the only type for which llama.cpp assumes no
+ * end-of-text token. For byte-level BPE, llama.cpp would assume id 11, which is an ordinary character here.
  */
 const charVocabulary = (tokenizer: Tokenizer, vocabSize: number, where: string): Vocabulary => {
   const { characters, specialNames } = charVocabularyFromJson(tokenizer.toJSON(), where);

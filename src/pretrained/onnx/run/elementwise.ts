@@ -1,6 +1,6 @@
 /**
- * Operators that compute each element separately, from tensors that broadcast to one shape. The file also has operators
- * on the rows of the last axis.
+ * Operators that compute each element separately, from tensors that broadcast to one shape. This module also has
+ * operators on the rows of the last axis.
  */
 import { erfc } from "../../../backend/implementations/reference/normal.ts";
 import type { RealArray } from "../../../core/tensors/dtype.ts";

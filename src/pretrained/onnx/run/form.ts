@@ -1,6 +1,6 @@
 /**
- * Makes a model from a graph and its tokenizer. The graph is called like in other programs: it gets the text in pieces
- * and keeps a KV cache between calls.
+ * Makes a model from a graph and its tokenizer. The graph is called as in other programs: the text is passed in pieces,
+ * and a KV cache is kept between calls.
  */
 
 import { CheckpointError } from "../../../core/errors/errors.ts";

@@ -66,8 +66,8 @@ const besideNames = async (name: string, has: (name: string) => Promise<boolean>
 };
 
 /**
- * Opens a graph and the files of its model. The files are in the graph's folder. If the graph is in `onnx/`, they are
- * in the parent folder. If there is a manifest, the files are compared with it.
+ * Opens a graph and the files of its model. The files are in the graph's folder. If the graph is in `onnx/`, the files
+ * are in the parent folder. If there is a manifest, the files are compared with it.
  * @param path path of the graph's file.
  * @throws CheckpointError for a damaged file, or a graph that cannot be executed here.
  */

@@ -60,10 +60,7 @@ export const attentionSchema = z.strictObject({
   /** Positions that get rows: `from` is included, `to` is not. Default: all positions. */
   from: whole.optional(),
   to: z.int().min(1).optional(),
-  /**
-   * Maximum number of rows of a map. If there are more positions, they are combined into groups of equal size. Default:
-   * 128.
-   */
+  /** Maximum number of rows of a map. More positions are combined into groups of equal size. Default: 128. */
   cells: z.int().min(1).max(mostSideCells).optional(),
 });
 export type AttentionRequest = z.infer<typeof attentionSchema>;
@@ -115,9 +112,9 @@ export const lensSchema = z.strictObject({
   /** Number of most probable tokens to report. Default: 5. */
   top: z.int().min(1).max(20).optional(),
   /**
-   * Id of a token that replaces the text's own token after the last position. The response then has the probability and
-   * the rank of this token at each stage. Not allowed if the context is full. Also not allowed for a model without a
-   * causal mask, because earlier positions would see the token.
+   * Id of a token to use after the last position instead of the text's own token. The response then has the probability
+   * and the rank of this token at each stage. Not allowed if the context is full. Also not allowed for a model without
+   * a causal mask, because earlier positions would see the token.
    */
   next: whole.optional(),
 });
@@ -176,8 +173,8 @@ export interface PatchAnswer extends InsideAnswer {
   readonly clean: PatchReading;
   readonly corrupted: PatchReading;
   /**
-   * One prediction for each entry of `places`. In the corrupted text, one activation is replaced by the same activation
-   * of the clean text; the prediction is for this text.
+   * One prediction for each entry of `places`. The prediction is for the corrupted text, in which one activation is
+   * replaced by the same activation of the clean text.
    */
   readonly patched: readonly PatchReading[];
 }
