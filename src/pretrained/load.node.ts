@@ -194,6 +194,7 @@ export const loadOpened = async (
  * @example
  * ```ts
  * import { loadPretrained } from "foretoken";
+ *
  * const lm = await loadPretrained("runs/notes/best", { backend: "auto" });
  * const { shape } = await lm.logits(lm.tokenizer.encode("The "));
  * const { tokens, mean } = await lm.score("The end.");

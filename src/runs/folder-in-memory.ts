@@ -140,8 +140,10 @@ const checkKind = ({ documents, valText, valDocuments }: RunFiles, data: RunData
  * @example
  * ```ts
  * import { type CheckpointFiles, runToFolder, zipFolder } from "foretoken/browser";
+ *
  * declare const text: string;
  * declare const last: CheckpointFiles;
+ *
  * const link = document.createElement("a");
  * link.href = URL.createObjectURL(zipFolder(runToFolder({ text, last }), "my-run"));
  * link.download = "my-run.zip";
@@ -247,7 +249,9 @@ const documentsIn = (bytes: Uint8Array, where: string): readonly GivenDocument[]
  * @example
  * ```ts
  * import { runFromFolder, train } from "foretoken/browser";
+ *
  * declare const input: HTMLInputElement;
+ *
  * const { text, last } = await runFromFolder(input.files ?? []);
  * for await (const event of train({ text, resume: last })) console.log(event.type);
  * ```

@@ -13,6 +13,7 @@ import { onnxFolder, sourceOf } from "./contents.ts";
  * @example
  * ```ts
  * import { loadPretrained, saveOnnx, zipFolder } from "foretoken/browser";
+ *
  * const lm = await loadPretrained("https://example.org/checkpoint");
  * const files = await saveOnnx(lm, { dtype: "int8" });
  * const archive = zipFolder(files, "notes");

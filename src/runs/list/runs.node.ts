@@ -362,6 +362,7 @@ export const readRuns = async (folder: string, known?: KnownRuns): Promise<RunLi
  * @example
  * ```ts
  * import { listRuns } from "foretoken";
+ *
  * const { runs } = await listRuns("runs");
  * console.log(runs.map(({ name, best }) => [name, best?.valLoss]));
  * ```

@@ -28,6 +28,7 @@ export interface SaveGgufOptions {
  * @example
  * ```ts
  * import { loadPretrained, saveGguf } from "foretoken/browser";
+ *
  * const lm = await loadPretrained("https://example.org/checkpoint");
  * const file = await saveGguf(lm, { encoding: "q8_0" });
  * console.log(file.size, URL.createObjectURL(file));

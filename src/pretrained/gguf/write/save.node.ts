@@ -292,6 +292,7 @@ const saveLoaded = async (
  * @example
  * ```ts
  * import { saveGguf } from "foretoken";
+ *
  * const { bytes } = await saveGguf("notes-q8_0.gguf", "runs/notes/best", { encoding: "q8_0" });
  * console.log(bytes);
  * ```
