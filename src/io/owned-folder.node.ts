@@ -52,7 +52,13 @@ const isOurs = async (folder: string): Promise<boolean> =>
   isMarked(await readMark(join(folder, manifestName))) || isOwnConfig(await readMark(join(folder, "config.json")));
 
 /** The kinds of things that a path can contain. */
-export type Occupant = "nothing" | "an empty folder" | "ours" | "a folder of somebody else" | "a file" | "a link";
+export type Occupant =
+  | "nothing"
+  | "an empty folder"
+  | "ours"
+  | "a folder that foretoken did not write"
+  | "a file"
+  | "a link";
 
 /** @throws the operating system's error if a folder cannot be listed or a path cannot be read. */
 export const occupantOf = async (path: string): Promise<Occupant> => {
@@ -64,7 +70,7 @@ export const occupantOf = async (path: string): Promise<Occupant> => {
   if (found.isSymbolicLink()) return "a link";
   if (!found.isDirectory()) return "a file";
   if ((await readdir(path)).length === 0) return "an empty folder";
-  return (await isOurs(path)) ? "ours" : "a folder of somebody else";
+  return (await isOurs(path)) ? "ours" : "a folder that foretoken did not write";
 };
 
 /**

@@ -36,7 +36,7 @@ export const replaceable = async (where: string, directory: string, names: reado
   let entries: readonly string[] = [];
   try {
     occupant = await occupantOf(path);
-    if (occupant === "ours" || occupant === "a folder of somebody else") entries = await readdir(path);
+    if (occupant === "ours" || occupant === "a folder that foretoken did not write") entries = await readdir(path);
   } catch (cause) {
     const got = cause instanceof Error ? cause.message : String(cause);
     throw new CheckpointError({ where: directory, must: "the folder must be readable", got, cause });
