@@ -123,7 +123,7 @@ describe.skipIf(missingChromium !== undefined)(title("a page"), () => {
       await session.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 1000 });
       const line = await page.evaluate("goOn(80).then(() => 'no error', ({ message }) => message)");
       expect(line).toMatch(
-        /^store "the run": the browser must have space for the new files in addition to the old files; the old files are unchanged; got its quota for this page is full; try [^\n]+$/u,
+        /^store "the run": the browser must have space for the new files in addition to the old files; the old files are unchanged; got a full storage quota for this page; try [^\n]+$/u,
       );
       await session.send("Storage.overrideQuotaForOrigin", { origin });
       await page.reload();

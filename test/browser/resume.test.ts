@@ -140,7 +140,7 @@ describe("a run in a page that goes on", () => {
     expect(await refusal({ resume: mixed })).toBe("no error");
     const foreign = new TextDecoder().decode(last["run.json"]).replace('"steps": 12', '"steps": 13');
     expect(await refusal({ resume: { ...last, "run.json": new TextEncoder().encode(foreign) } })).toMatch(
-      /^checkpoint: the checkpoint must be of the run's plan, 13 steps; got one of 12 steps/u,
+      /^checkpoint: the checkpoint must belong to the run's plan of 13 steps; got a checkpoint of a plan of 12 steps/u,
     );
     expect(await refusal({ stopAt: 7 })).toMatch(/^stopAt: must be a whole number above the 7 steps done; got 7/u);
     expect(await refusal({ extend: "restart" })).toMatch(/^extend: must be used with steps/u);
@@ -181,7 +181,7 @@ describe("the folder of a run from a page", () => {
         roots.flatMap((root) => Object.entries(folder).map(([path, bytes]) => [`${root}/${path}`, bytes])),
       );
     expect(await messageOf(runFromFolder(below("runs/b", "runs/a", "runs/long")))).toBe(
-      'runFromFolder: folder: must be the folder of one run; got one of 3 runs, as "runs/a" and "runs/b"; try the folder of one of them',
+      'runFromFolder: folder: must be the folder of one run; got a folder of 3 runs, such as "runs/a" and "runs/b"; try the folder of a single run',
     );
     const damaged = Object.fromEntries(Object.keys(folder).map((path) => [`a/b/${path}`, new Uint8Array()]));
     expect(await runFromFolder({ ...damaged, ...below("a-long-name") })).toEqual(await runFromFolder(folder));

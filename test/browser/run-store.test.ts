@@ -61,7 +61,7 @@ describe("a store of files", () => {
     const names = browser.names();
     browser.setRoom(500);
     expect(await messageOf(store.write({ ...next, large: new Uint8Array(400) }))).toBe(
-      'store "store": the browser must have space for the new files in addition to the old files; the old files are unchanged; got its quota for this page is full; try a smaller model, or removing other data of this site',
+      'store "store": the browser must have space for the new files in addition to the old files; the old files are unchanged; got a full storage quota for this page; try a smaller model, or removing other data of this site',
     );
     expect(await asTexts(store)).toEqual(texts(old));
     expect([...browser.names()].sort()).toEqual([...names].sort());
@@ -131,7 +131,7 @@ describe("a store of files", () => {
     await store.close();
     const other = await openFileStore("store");
     await other.write({ one: bytes("of the other") });
-    const line = 'store "store": the store must be open; got a closed one; try opening it again';
+    const line = 'store "store": the store must be open; got a closed store; try opening it again';
     for (const work of [store.write({}), store.read(), store.clear()]) expect(await messageOf(work)).toBe(line);
     await store.close();
     expect(await asTexts(other)).toEqual({ one: "of the other" });

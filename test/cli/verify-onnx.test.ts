@@ -144,7 +144,7 @@ describe("verify of graphs of ONNX", () => {
     expect(await line("config")).toMatch(/^foretoken: config\S*: /u);
     expect(await line("changed")).toMatch(/model\.onnx: the file must match its SHA-256/u);
     expect(await line("changed/onnx/mine.onnx")).toMatch(
-      /mine\.onnx: the folder's manifest\.json must list the file; got no file with this name; try a complete copy of the folder, or deleting manifest\.json: then the files are read unchecked$/u,
+      /mine\.onnx: the folder's manifest\.json must list the file; got no file with this name; try a complete copy of the folder, or deleting manifest\.json to read the files without a check$/u,
     );
     expect(await line("alone.onnx")).toMatch(/config\.json: a checkpoint must have config\.json; got no such file/u);
     expect(await line("none.onnx")).toBe("foretoken: none.onnx: the path must name a model; got no such file");

@@ -141,7 +141,7 @@ describe("what is not ours", () => {
     await mkdir(checkpoint, { recursive: true });
     await writeFile(join(checkpoint, "config.json"), "{}");
     expect(await messageOf(writeCheckpoint(checkpoint, { a: "1" }))).toMatch(
-      /must be new, empty or a checkpoint that foretoken wrote; got a folder of somebody else/u,
+      /must be new, empty or a checkpoint that foretoken wrote; got a folder that foretoken did not write/u,
     );
     expect(await readdir(checkpoint)).toEqual(["config.json"]);
     await writeCheckpoint(join(parent, "other"), { a: "other" });
@@ -187,7 +187,9 @@ describe("what is not ours", () => {
       await writeFile(join(path, "letter.txt"), "Dear");
     }
     await mkdir(checkpoint);
-    expect(await messageOf(writeCheckpoint(checkpoint, { a: "1" }))).toContain("got a folder of somebody else");
+    expect(await messageOf(writeCheckpoint(checkpoint, { a: "1" }))).toContain(
+      "got a folder that foretoken did not write",
+    );
     expect(await readdir(old)).toEqual(["letter.txt"]);
     await rm(old, { recursive: true });
     await writeCheckpoint(checkpoint, { a: "1" });

@@ -168,7 +168,7 @@ describe("a lock", () => {
     for (const change of [{ boot: "0000 pid:[1]", host: "other" }, { boot: `${boot} pid:[1]` }]) {
       await writeFile(path, JSON.stringify({ ...holder, ...change }));
       expect(await refusal()).toMatch(
-        /which cannot be seen from here; try removing .*\.lock if that process has ended$/u,
+        /which this process cannot see; try removing .*\.lock if that process has ended$/u,
       );
     }
   });

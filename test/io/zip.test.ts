@@ -23,7 +23,7 @@ it.each([
   [
     { "a/b": new Uint8Array(), "a-": new Uint8Array(), a: new Uint8Array() },
     "run",
-    /must not have a file .* folder; got "a"$/u,
+    /must not have the same path for a file and a folder; got "a"$/u,
   ],
   [{ "/a": new Uint8Array() }, "run", /files: must have paths below/u],
   [{ ["a".repeat(65_536)]: new Uint8Array() }, "run", /files: must have paths below/u],

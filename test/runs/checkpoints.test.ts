@@ -110,9 +110,7 @@ describe("a checkpoint", () => {
     await collect(train({ ...options(out), stopAt: 6 }));
     const metrics = await readFile(join(out, "metrics.jsonl"), "utf8");
     await rm(join(out, "checkpoint"), { recursive: true });
-    expect((await failure(resume(out))).message).toMatch(
-      /checkpoint: the run's checkpoint must be in its place, because one was/u,
-    );
+    expect((await failure(resume(out))).message).toMatch(/checkpoint: the run must have the checkpoint that it saved/u);
     expect(await readFile(join(out, "metrics.jsonl"), "utf8")).toBe(metrics);
   });
 
@@ -126,10 +124,10 @@ describe("a checkpoint", () => {
     };
     const kept = join(out, "checkpoint-8");
     const must = "the run must have a checkpoint; got";
-    const model = `${out}: ${must} only earlier ones; try ${kept}`;
+    const model = `${out}: ${must} only earlier checkpoints; try ${kept}`;
     expect(await asked()).toEqual([
-      ...[model, model, `initFrom ${out}: ${must} only earlier ones; try initFrom ${kept}`],
-      `${join(out, "checkpoint")}: the run's checkpoint must be in its place, because one was saved; got no such folder; try resume ${kept}`,
+      ...[model, model, `initFrom ${out}: ${must} only earlier checkpoints; try initFrom ${kept}`],
+      `${join(out, "checkpoint")}: the run must have the checkpoint that it saved; got no such folder; try resume ${kept}`,
     ]);
     await readInitial(kept);
     const aside = join(out, "checkpoint-set-aside");

@@ -196,7 +196,7 @@ describe("a run's folder that cannot be written to any more", () => {
       }),
     );
     expect(error.message).toContain(
-      ".lock: no other process may save in the run's folder while it trains; got the lock of",
+      ".lock: no other process may save in the run's folder while the run trains; got the lock of",
     );
     for await (const _ of other);
     await expectWhole(out);

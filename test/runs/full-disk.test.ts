@@ -35,8 +35,8 @@ beforeAll(async () => {
 
 const said: Readonly<Record<string, RegExp>> = {
   ENOSPC:
-    /got a full disk \((no room for another file name|[^)]+ of [^)]+ free)\)(, at [\w./-]+)?; try freeing space there/u,
-  EDQUOT: /got a full disk quota(, at [\w./-]+)?; try freeing space there/u,
+    /got a full disk \((no space for another file name|[^)]+ of [^)]+ free)\)(, at [\w./-]+)?; try freeing space on this disk/u,
+  EDQUOT: /got a full disk quota(, at [\w./-]+)?; try freeing space on this disk/u,
   EROFS: /got a read-only disk(, at [\w./-]+)?; try another folder$/u,
   EACCES: /got no permission(, at [\w./-]+)?; try another folder$/u,
   EIO: /got EIO: the disk fails(, at [\w./-]+)?; try another folder$/u,
@@ -108,7 +108,7 @@ describe("a disk that takes nothing more later", () => {
     const error = await failure(resume(out).finally(disk.mend));
     expect(error).toBeInstanceOf(CheckpointError);
     expect(error.message).toMatch(
-      /: the run's folder must be writable, .* got ENOSPC.*; try resume .*, once there is room$/u,
+      /: the run's folder must be writable, .* got ENOSPC.*; try resume .*, once there is space$/u,
     );
     expect((await resume(out)).at(-1)).toMatchObject({ type: "done", step: 3 });
   });

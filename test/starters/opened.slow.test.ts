@@ -117,7 +117,7 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
           ...without(whole, inCheckpoint("model.safetensors")),
           [inCheckpoint("adapter_config.json")]: bytes("{}"),
         },
-        "got a run that trains an adapter; try resuming its folder in Node",
+        "got a run that trains an adapter; try resuming the run's folder in Node",
       ],
       [without(whole, "text.txt"), "The folder does not contain the text of the run."],
       [

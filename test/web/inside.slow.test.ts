@@ -238,7 +238,7 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     await page.getByText("Patching", { exact: true }).click();
     await page.getByLabel("Corrupted text, same number of tokens").fill("The hat sat on a cat");
     await page.getByRole("button", { name: "Look" }).nth(1).click();
-    await page.getByRole("alert").filter({ hasText: "as many tokens" }).waitFor();
+    await page.getByRole("alert").filter({ hasText: "the same number of tokens" }).waitFor();
     const corrupted = "The mat sat on t";
     await page.getByLabel("Corrupted text, same number of tokens").fill(corrupted);
     await page.getByRole("button", { name: "Look" }).nth(1).click();

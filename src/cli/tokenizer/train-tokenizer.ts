@@ -51,7 +51,7 @@ const checkOut = async (out: string): Promise<void> => {
   if (at === "nothing" || at === "an empty folder") return;
   const named: Partial<Record<typeof at, string>> = {
     ours: "a folder with a run or a checkpoint",
-    "a folder of somebody else": "a folder with other files",
+    "a folder that foretoken did not write": "a folder with other files",
   };
   const got = named[at] ?? at;
   throw new ConfigError({ where: `--out ${out}`, must: "must be a new or empty folder", got, hint: "another name" });

@@ -160,7 +160,7 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     resuming(
       "a run without its description",
       "no-description",
-      "must have run.json; got no such file; try restoring it, or a new run with --init-from no-description/checkpoint\n",
+      "must have run.json; got no such file; try restoring the file, or a new run with --init-from no-description/checkpoint\n",
     ),
     resuming(
       "a folder for a lock",

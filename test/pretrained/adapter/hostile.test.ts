@@ -153,7 +153,7 @@ describe("an adapter whose files do not go together is refused", () => {
     const json = { peft_type: "LORA", r: 4096, lora_alpha: 1, target_modules: "expression" };
     const peft = parsePeftConfig(new TextEncoder().encode(JSON.stringify(json)), "config");
     await expect(readAdapterValues(config, peft, source, "adapter")).rejects.toThrow(
-      "adapter: ranks must not differ so much: all layers get the highest rank; got 450.0 MiB instead of 2.3 MiB",
+      "adapter: the layers must have similar ranks, because all layers get the highest rank; got 450.0 MiB instead of 2.3 MiB",
     );
   });
 

@@ -189,7 +189,7 @@ describe("a node that does not run here", () => {
       "Add",
       [matrix, of([2], [1, 2])],
       {},
-      /whose shapes broadcast; got \[2, 3\] and \[2\]/u,
+      /with shapes that broadcast; got \[2, 3\] and \[2\]/u,
     ],
     ["another type", "Sqrt", [whole(4)], {}, /must read tensors of float32; got int64/u],
     ["two types", "Add", [matrix, whole(4)], {}, /must read tensors of float32; got int64/u],

@@ -195,7 +195,7 @@ it.each([
   [
     "a text that cannot fit",
     { prompt: "a".repeat(100_000) },
-    /prompt: must fit into the context of 64 tokens, so it must have at most \d+ bytes/u,
+    /prompt: must fit into the context of 64 tokens, so the text must have at most \d+ bytes/u,
   ],
   ["a list with one", { prompt: ["a", "a".repeat(100_000)] }, /must fit into the context/u],
   [

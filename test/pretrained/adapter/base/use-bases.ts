@@ -110,4 +110,5 @@ export const scoreOf = async (path: string, options: LoadOptions = {}) => {
   return { mean, lines: lines.filter((line) => !line.includes("unchecked")) };
 };
 
-export const others = "the weights must be those that the adapter was trained on; got a different SHA-256 than in ";
+export const others =
+  "the model must have the weights that the adapter was trained on; got a different SHA-256 than in ";
