@@ -207,7 +207,7 @@ const untrainedRemark = (logits: Float32Array, prompt: string, lastId: number | 
   const favoursLast = candidatesOf(logits, 1).ids[0] === lastId;
   return {
     kind: "prose",
-    text: `Equal probabilities would be ${percent(1 / logits.length)} each.${favoursLast ? ` The untrained model prefers ${itself}, its last input, because the same weights read and write characters.` : " The model is untrained."}`,
+    text: `If all characters were equally likely, each would have ${percent(1 / logits.length)}.${favoursLast ? ` The untrained model prefers ${itself}, its last input, because input and output use the same weights.` : " The model is untrained."}`,
   };
 };
 
@@ -237,7 +237,7 @@ export async function* generationLesson(input: LessonInput, size = lessonSize(in
     yield { kind: "title", part: "generation", text: "One character at a time" };
     yield question(model.vocabSize);
     const untrained = await logitsAfter(model, promptIds);
-    yield { kind: "heading", text: `After ${quoted(prompt)}, before training: logit and probability` };
+    yield { kind: "heading", text: `Logits and probabilities after ${quoted(prompt)}, before training` };
     yield candidateBars(input, untrained, barsShown.before);
     yield untrainedRemark(untrained, prompt, promptIds.at(-1));
     const before = await text();

@@ -91,7 +91,7 @@ const onePosition = ({ ids, logits }: ReadLine, at: number, { tokenizer }: Lesso
       text: [
         { text: "The loss is −ln p of the actual next character, here  " },
         { text: `−ln ${probability.toFixed(4)} = ${nats(-Math.log(probability))} nats`, emphasis: "strong" },
-        { text: `. The loss of the line is the mean over its ${ids.length - 1} positions:` },
+        { text: `. The loss of the line is the mean of the losses at its ${ids.length - 1} positions:` },
       ],
     },
   ];
@@ -243,7 +243,7 @@ async function* losses(input: LessonInput, size: LessonSize): Lesson {
     const { steps } = learner.config.train;
     yield {
       kind: "prose",
-      text: `Three simple guessers use counts from ${count(trainIds.length)} characters of ${corpus.name}. Uniform: all ${tokenizer.vocabSize} characters are equally likely. Unigram: a character that is frequent is likely. Bigram: a character that is frequent after the previous character is likely. (Every count is raised by one.) A model of ${count(model.layout.count)} parameters trains on the same characters for ${count(steps)} steps. Losses on held-out text, while the model learns:`,
+      text: `Three simple guessers use counts from ${count(trainIds.length)} characters of ${corpus.name}. Uniform: all ${tokenizer.vocabSize} characters are equally likely. Unigram: a character that is frequent is likely. Bigram: a character that is frequent after the previous character is likely. 1 is added to each count. A model of ${count(model.layout.count)} parameters trains on the same characters for ${count(steps)} steps. The losses on held-out text while the model learns:`,
     };
     const compared = guessers.slice(1).map(({ name, loss }) => ({ name, loss }));
     const heldOut = measureTokens(held, tokenizer);
@@ -265,10 +265,10 @@ async function* losses(input: LessonInput, size: LessonSize): Lesson {
     kind: "prose",
     text: [
       {
-        text: `Mean losses on ${measuredOn} held-out characters. bits = nats / ln 2. Choices = e^nats, the perplexity: guessing among this many equally likely characters would be equally hard. `,
+        text: `Mean losses on ${measuredOn} held-out characters. bits = nats / ln 2. Choices = e^nats is the perplexity. `,
       },
       {
-        text: `A loss of 1.5 is like ${choices(1.5)} equal choices, 1.0 like ${choices(1)}`,
+        text: `A loss of 1.5 is like guessing among ${choices(1.5)} equally likely characters, and a loss of 1.0 like guessing among ${choices(1)}`,
         emphasis: "strong",
       },
       { text: ". No model reaches 0: a text can continue in more than one way." },

@@ -30,7 +30,7 @@ const explanation = (input: LessonInput): readonly Piece[] => {
   return [
     {
       kind: "prose",
-      text: "A model reads a whole window at once and predicts the next character at each position. But the next character is in the window too, one position later. The causal mask hides it: position i sees only positions 0 to i. Without a mask, position i sees the whole window, even the answer (in brackets):",
+      text: "A model reads a whole window at once and predicts the next character at each position. But the next character is in the window too, one position later. The causal mask hides the next character: position i sees only positions 0 to i. Without a mask, position i sees the whole window, even the answer (in brackets):",
     },
     {
       kind: "table",
@@ -48,7 +48,7 @@ const explanation = (input: LessonInput): readonly Piece[] => {
 /** Explains the two training losses. `uniform`: loss of guessing. */
 const trainingRemark = (causal: Learner, cheater: Learner, uniform: number): Text => {
   const [honest, cheated] = [recentLoss(causal), recentLoss(cheater)];
-  const figures = `At the end the loss is ${nats(honest)} nats with the mask and ${nats(cheated)} without. `;
+  const figures = `At the end the loss is ${nats(honest)} nats with the mask and ${nats(cheated)} nats without the mask. `;
   if (cheated >= honest / 4) {
     // Only a model that has memorised its text reaches a loss this low.
     return honest < uniform / 4
@@ -95,7 +95,7 @@ const outcomeOf = async (
 };
 
 const wordsCounted = (outcomes: readonly Outcome[], { size }: ReadonlySet<string>): string =>
-  `A dictionary word has ${shortestWord} or more letters and is one of the ${count(size)} different words of the training text. These words are counted in the ${outcomes.map(({ text }) => [...text].length)[0]} characters that each model wrote. `;
+  `A dictionary word has ${shortestWord} or more letters and is one of the ${count(size)} different words of the training text. The table counts dictionary words in the ${outcomes.map(({ text }) => [...text].length)[0]} characters that each model wrote. `;
 
 const shareText = ({ words, known, share }: WordShare): string =>
   words === 0 ? "no words" : `${known} of ${words} (${percent(share, 0)})`;
@@ -124,7 +124,7 @@ const outcomePieces = (
     { kind: "heading", text: "What each model writes" },
     {
       kind: "prose",
-      text: `Both continue “${visibleText(corpus.prompt)}”, with seed ${seed} at temperature ${generateDefaults.temperature}. While a model writes, position i+1 is still empty: there is nothing to copy. In training, a window had ${contextLength} positions, and only the last position had nothing to copy.`,
+      text: `Both models continue “${visibleText(corpus.prompt)}”, with seed ${seed} at temperature ${generateDefaults.temperature}. While a model writes, position i+1 is still empty: there is nothing to copy. In training, a window had ${contextLength} positions, and only the last position had nothing to copy.`,
     },
     {
       kind: "columns",
@@ -155,7 +155,7 @@ const outcomePieces = (
         ...(dictionary === undefined ? [] : [{ text: wordsCounted(outcomes, dictionary), emphasis: "muted" } as const]),
         {
           text: `Guessing has a loss of ln ${tokenizer.vocabSize} = ${nats(uniform)} nats.${
-            worse ? " With the mask, the weights that copied so well do worse than guessing." : ""
+            worse ? " With the mask, the weights that learned to copy predict worse than guessing." : ""
           }`,
         },
         ...(byHeart === undefined ? [] : [{ text: byHeart, emphasis: "strong" } as const]),

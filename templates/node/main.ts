@@ -68,7 +68,7 @@ const write = async (): Promise<void> => {
   const prompt = known.join("") || lm.tokenizer.token(0);
   if (unknown.length > 0) {
     console.log(
-      `\nThe model does not know ${unknown.map((character) => JSON.stringify(character)).join(", ")}: the prompt is used without them.`,
+      `\nThe model does not know ${unknown.map((character) => JSON.stringify(character)).join(", ")}: the prompt is used without these characters.`,
     );
   }
   process.stdout.write(`\nThe model writes:\n\n${prompt}`);

@@ -117,7 +117,7 @@ export const showTraining = (event: TrainEvent): void => {
     case "done":
       say(
         event.bestValLoss === null
-          ? "Stopped before the loss was measured. You can press Write now."
+          ? "Training stopped before the loss was measured. You can press Write now."
           : `${event.reason === "interrupted" ? "Stopped" : "Trained"}: loss ${event.bestValLoss.toFixed(2)} on held-out text${foundBefore(event)}. You can press Write now.`,
       );
   }

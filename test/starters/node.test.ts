@@ -75,7 +75,7 @@ describe("the starter for Node.js in JavaScript", () => {
       expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
       const names = (unknown.length > 0 ? unknown : ["\n"]).map((character) => JSON.stringify(character)).join(", ");
       expect(stdout).toContain(
-        `\nThe model does not know ${names}: the prompt is used without them.\n\nThe model writes:\n\n${begun}`,
+        `\nThe model does not know ${names}: the prompt is used without these characters.\n\nThe model writes:\n\n${begun}`,
       );
       expect(stdout).toMatch(
         new RegExp(`\n\nThe model is in runs/\\S+\\. Next:\n\n {2}npx .* --prompt '${begun}'\n$`, "u"),

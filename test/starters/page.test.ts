@@ -126,7 +126,7 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page, from V
     );
     await tab.until(`document.querySelector(".notice.error") !== null`);
     expect(await tab.evaluate(textOf("notices"))).toMatch(
-      /^The model does not know “7” “☃”\. Leave this out, or train on a text that contains it\.$/u,
+      /^The model does not know “7” “☃”\. Remove this from the prompt, or train on a text that contains it\.$/u,
     );
     // Sets the text as if the model had begun with it.
     expect(await tab.evaluate(textOf("written"))).toBe("");
@@ -173,7 +173,7 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page in Java
       await tab.until(`/^[1-9]\\d*$/.test(${textOf("step")})`);
       await tab.press("Escape");
       await tab.until(`${textOf("train")} === "Train"`);
-      expect(await tab.evaluate(textOf("status"))).toMatch(/^Stopped before the loss was measured/u);
+      expect(await tab.evaluate(textOf("status"))).toMatch(/^Training stopped before the loss was measured/u);
     });
   });
 

@@ -117,7 +117,7 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     const page = await openPage(at());
     await page.getByRole("radio", { name: "Layer 2, head 2" }).check({ force: true });
     await page.getByRole("application", { name: /^Attention of layer 2, head 2/ }).waitFor();
-    const arcs = page.getByRole("slider", { name: "Token whose attention is drawn" });
+    const arcs = page.getByRole("slider", { name: "Token that the arcs show" });
     await arcs.press("Home");
     await arcs.press("ArrowRight");
     expect(await arcs.getAttribute("aria-valuetext")).toMatch(/^h, 2 of 16: most to [Th], \d/u);

@@ -154,7 +154,7 @@ export const valueAt = ({ x, y, length, smoothed }: Curve, at: number): ValueAt 
 export const smoothedNote = (curves: readonly Curve[]): string | undefined => {
   const window = curves.find(({ smoothed }) => smoothed !== undefined)?.smoothed?.window;
   if (window === undefined) return undefined;
-  return `The line is the mean of the last ${window} values. The band shows their minimum and maximum.`;
+  return `The line is the mean of the last ${window} values. The band shows the minimum and maximum of these values.`;
 };
 
 /**

@@ -100,7 +100,7 @@ export const ChatView = () => {
       )}
       {hasNone && (
         <Notice tone="plain">
-          There is no model yet. Name one that was trained on conversations:{" "}
+          There is no model yet. Start the studio with a model that was trained on conversations:{" "}
           <code>npx foretoken studio --model hf:HuggingFaceTB/SmolLM2-135M-Instruct</code>
         </Notice>
       )}

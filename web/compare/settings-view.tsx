@@ -106,8 +106,9 @@ export const Settings = ({ runs, measure }: { readonly runs: readonly RunSummary
       </Scroll>
       <p class="soft">
         Each dot is a run. The vertical line is the mean. The horizontal line is the 95% confidence interval of the
-        difference from the first setting. It covers variation between seeds. {pairs} <code>npx foretoken compare</code>{" "}
-        also measures the runs on the text. Its interval also covers variation between texts.
+        difference from the first setting. The interval covers the variation between seeds. {pairs}{" "}
+        <code>npx foretoken compare</code> also measures the runs on the text. The interval of this command also covers
+        the variation between texts.
       </p>
     </section>
   );

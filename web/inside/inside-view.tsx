@@ -35,7 +35,7 @@ const firstText = async (model: string): Promise<string> => {
 
 const readingWords = (model: string): string =>
   model.startsWith("models/hf:")
-    ? "Reading the model. If it is not on this machine yet, it is downloaded first; this can take minutes…"
+    ? "Reading the model. If the model is not on this machine yet, it is downloaded first. The download can take minutes…"
     : "Reading the model…";
 
 /** Seconds after which the page shows how long it has waited. */

@@ -71,8 +71,8 @@ export const TextForm = (props: TextFormProps) => {
       </button>
       {all !== undefined && (
         <p class={`soft num about${isOfBefore ? " of-before" : ""}`}>
-          {count(all.tokens.length)} of at most {count(all.shape.contextLength)} tokens
-          {all.left > 0 && `, the model’s limit; the last ${count(all.left)} are left out`}
+          {`${count(all.tokens.length)} of at most ${count(all.shape.contextLength)} tokens`}
+          {all.left > 0 && `, the model’s limit; the last ${count(all.left)} tokens are left out`}
         </p>
       )}
       {failure !== undefined && (

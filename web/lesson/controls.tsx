@@ -123,7 +123,7 @@ export const Controls = ({ session, opened, begin, end }: ControlsProps) => {
         {!running &&
           !isDone &&
           sessions[other.name].running.value &&
-          ` ${other.called} is running. It pauses when you start here.`}
+          ` ${other.called} is running. This training pauses when you start here.`}
       </p>
       <Threads opened={opened} />
       {asks.value && (

@@ -72,12 +72,12 @@ const withoutElsewhere = (error: string): string => {
 /** Message for a text that is too short. Undefined for all other errors. */
 const tooShort = (error: string): string | undefined => {
   if (error.startsWith("validation split: the text must have at least 2 tokens"))
-    return "Too short: the last tenth is held out and needs 2 tokens, so the text needs at least 11 characters. Try more text.";
+    return "The text is too short: its last tenth is held out and must have 2 tokens. So the text must have at least 11 characters. Try more text.";
   const [, least, got] =
     /^training split: .* must have at least (\d+) tokens, one more than the context; got (\d+)/u.exec(error) ?? [];
   if (least === undefined || got === undefined) return undefined;
   const context = Number(got) < 2 ? "" : `, or “Context” ${Number(got) - 1} or less`;
-  return `Too short: the training part needs ${least} tokens, one more than “Context”; got ${got}. Try more text${context}.`;
+  return `The text is too short: its training part must have ${least} tokens, one more than “Context”; got ${got}. Try more text${context}.`;
 };
 
 /** Message for a place next to the field: without the name of the field. */

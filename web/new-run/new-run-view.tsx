@@ -73,7 +73,7 @@ const Beginning = () => {
           />
           <div class="below">
             <span class="about soft">
-              Name of the run’s folder: letters, digits, “-”, “_” and “.”. Default: from the text and the time.
+              Name of the run’s folder: letters, digits, “-”, “_” and “.”. Default: a name from the text and the time.
             </span>
             <Wrong field="name" />
           </div>
@@ -93,8 +93,8 @@ const Beginning = () => {
           />
           <div class="below">
             <span class="about soft">
-              The run keeps its best checkpoint and this many of its last checkpoints. With 10, “Inside” shows how the
-              model learned. Each checkpoint takes disk space.
+              The run keeps its best checkpoint and this many of its last checkpoints. With 10 checkpoints, “Inside”
+              shows how the model learned. Each checkpoint takes disk space.
             </span>
             <Wrong field="keepLast" />
           </div>

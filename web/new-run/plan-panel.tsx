@@ -62,7 +62,11 @@ export const PlanPanel = () => {
     <aside class="plan" aria-label="Plan">
       <h2>Plan</h2>
       <div class={isOld ? "plan-body asking" : "plan-body"} aria-busy={planning.value}>
-        {!isReady && <p class="soft">Choose a text. Its size, a model that fits it, memory and time appear here.</p>}
+        {!isReady && (
+          <p class="soft">
+            Choose a text. The size of the text, a suitable model, the memory and the time then appear here.
+          </p>
+        )}
         {isReady && known === undefined && failed === undefined && <p class="soft">Reading the text…</p>}
         {failed !== undefined && wrongField.value === undefined && <Notice tone="bad">{failureText(failed)}</Notice>}
         <WrongPlace />

@@ -17,7 +17,7 @@ const unreachable: StateWords = {
 const restarted: StateWords = {
   tone: "still",
   word: "Studio restarted",
-  about: "The studio was restarted and asks for its new token.",
+  about: "The studio was restarted and requires its new token.",
 };
 
 const signs: Readonly<Record<Tone, string>> = {

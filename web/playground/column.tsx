@@ -87,7 +87,7 @@ const sides: readonly Side[] = ["left", "right"];
 const meanwhile = ({ paused, sharedWith }: Writing): string => {
   if (paused.length > 0) return `Writing · training of ${paused.join(", ")} is paused`;
   if (sharedWith.length > 0)
-    return `Writing · ${sharedWith.join(", ")} is training in another process, so both are slower`;
+    return `Writing · ${sharedWith.join(", ")} is training in another process, so writing and training are slower`;
   return "Writing";
 };
 

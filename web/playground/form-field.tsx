@@ -57,7 +57,7 @@ export const FormField = () => {
         </div>
         <label
           class="check"
-          title="If the last words also occur earlier in the text, guesses that they continue in the same way. The model checks the guess in one pass. The written text stays the same."
+          title="If the last words also occur earlier in the text, the words after the earlier occurrence are the guess. The model checks the guess in one pass. Writing can be faster, and the written text stays the same."
         >
           <input
             type="checkbox"

@@ -54,8 +54,8 @@ export const Facts = ({ run }: { readonly run: RunSummary }) => (
             <dd>
               <span class="mono hash">{value}</span>
               <small class="fact-note">
-                This hash covers the text and the position of its split. So sha256sum of the file gives a different
-                hash.
+                This hash covers the text and the position where the validation text begins. So sha256sum of the file
+                gives a different hash.
               </small>
             </dd>
           ) : (

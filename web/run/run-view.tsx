@@ -100,7 +100,7 @@ const Failed = ({ run: { name, state, failure, hasCheckpoint } }: { readonly run
 const Restarted = () => (
   <Notice tone="bad">
     <p>
-      <b>The studio was restarted and asks for its new token.</b> Open the address that the studio printed in its
+      <b>The studio was restarted and requires its new token.</b> Open the address that the studio printed in its
       terminal. This page cannot see the state of the run.
     </p>
   </Notice>
@@ -109,8 +109,8 @@ const Restarted = () => (
 const CutOff = () => (
   <Notice tone="bad">
     <p>
-      <b>The studio that trains this run has ended or cannot be reached.</b> If you ended it with Ctrl-C, it saved the
-      run, and you can resume the run later. Start the studio again in a terminal:
+      <b>The studio that trains this run has ended or cannot be reached.</b> If you ended the studio with Ctrl-C, the
+      studio saved the run, and you can resume the run later. Start the studio again in a terminal:
     </p>
     <p class="row">
       <code>npx foretoken studio</code>

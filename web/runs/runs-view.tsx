@@ -28,7 +28,7 @@ const Empty = () => {
     <section class="empty">
       <h1>No runs yet</h1>
       <p>
-        A run is one training of a model on a text. Bring your own text, or begin with the included Moby-Dick. Within a
+        A run is one training of a model on a text. Use your own text, or begin with the included Moby-Dick. Within a
         minute or two, a small model learns to spell and then to write words.
       </p>
       <p class="empty-start">

@@ -19,7 +19,7 @@ const isFailure = (value: unknown): value is Failure =>
 
 const lacksToken: Failure = {
   error:
-    "This studio asks for its token. Open the address that it printed when it started, or add its #token=… to the end of this address.",
+    "This studio requires its token. Open the address that the studio printed at its start, or add #token=… with the token to this address.",
 };
 
 /** Failure in a response, with the server's own message if there is one. */

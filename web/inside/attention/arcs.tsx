@@ -83,7 +83,7 @@ export const Arcs = ({ answer, row, onRow }: ArcsProps) => {
         class="arcs"
         role="slider"
         tabIndex={0}
-        aria-label="Token whose attention is drawn"
+        aria-label="Token that the arcs show"
         aria-valuemin={1}
         aria-valuemax={rows.length}
         aria-valuenow={row + 1}

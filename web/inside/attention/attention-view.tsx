@@ -170,8 +170,8 @@ export const AttentionView = ({ model, text, all }: Viewed) => {
           <h2>All heads</h2>
           {shownTo < time && (
             <p class="soft about">
-              Small maps show the first {count(shownTo)} of {count(time)} tokens
-              {shape.isCausal ? ". Later tokens do not change these maps." : "."}
+              {`Small maps show the first ${count(shownTo)} of ${count(time)} tokens.`}
+              {shape.isCausal && " Later tokens do not change these maps."}
             </p>
           )}
           {overview.value !== undefined && (
@@ -191,9 +191,7 @@ export const AttentionView = ({ model, text, all }: Viewed) => {
             </div>
             {isGrouped && (
               <p class="soft about">
-                {count(to - from)} tokens do not fit on a screen. Each cell covers {count(sizeOf(answer.rows[0]))} by{" "}
-                {count(sizeOf(answer.rows[0]))} tokens. A cell shows the attention summed over its columns and averaged
-                over its rows. Choose at most {mostCells} tokens to see each one. A map has at most 2,048 tokens.
+                {`${count(to - from)} tokens do not fit on a screen. Each cell covers ${count(sizeOf(answer.rows[0]))} by ${count(sizeOf(answer.rows[0]))} tokens. For each cell, the attention is summed over its columns and averaged over its rows. If you choose at most ${mostCells} tokens, each token has its own row and column. A map has at most 2,048 tokens.`}
               </p>
             )}
             <div class="map-and-list">

@@ -88,9 +88,7 @@ const Ranking = ({ changes, tokens }: { readonly changes: ReadonlyMap<string, nu
         ))}
       </ol>
       <p class="soft about">
-        Each number is the change of the loss, in nats per token, when only this head is off. The link shows the head’s
-        attention. The numbers are means over {count(tokens - 1)} predictions. On another text, small differences may be
-        reversed.
+        {`Each number is the change of the loss, in nats per token, when only this head is off. The link shows the head’s attention. The numbers are means over ${count(tokens - 1)} predictions. On another text, the order of heads with similar numbers may be different.`}
       </p>
     </>
   );
@@ -108,8 +106,8 @@ interface OfferProps {
 const Offer = ({ heads, seconds, onMeasure, onByHand }: OfferProps) => (
   <>
     <p class="num">
-      Which of the {count(heads)} heads does the model rely on here? Each head is switched off alone, and the loss is
-      measured{seconds === undefined ? "." : `. This takes about ${duration(seconds)}.`}
+      {`Which of the ${count(heads)} heads does the model rely on here? For each head, only this head is switched off, and the loss is measured.`}
+      {seconds !== undefined && ` This takes about ${duration(seconds)}.`}
     </p>
     <div class="row">
       <button type="button" class="primary" onClick={onMeasure}>

@@ -136,7 +136,7 @@ const PatchMap = ({ request, base }: PatchTableProps) => {
             columns={clean.map((_, n) => <Names key={n} n={n} base={base} />)}
             nameOf={(layer, position) => capital(placeName({ layer, position }))}
             cell={cellAt}
-            hint="Point at a cell to read it. Choose a cell to try only this one."
+            hint="Point at a cell to see its values. Choose a cell to try only this cell."
             {...(isChosen ? { chosen } : {})}
             {...(changed > 0 ? { firstColumn: changed } : {})}
             onChoose={(layer, at) => setIndex({ layer, at })}
@@ -147,7 +147,7 @@ const PatchMap = ({ request, base }: PatchTableProps) => {
             <span class={best === undefined ? "soft" : "num"}>
               {best === undefined
                 ? "Try every cell to see where the answer is restored most."
-                : `The answer is restored most at ${placeName(best)}: ${percent(best.probability)} (${count(found.size)} tried).`}
+                : `The answer is restored most at ${placeName(best)}: ${percent(best.probability)} (${count(found.size)} cells tried).`}
             </span>
             {best !== undefined && shown !== undefined && placeKey(best) !== placeKey(shown) && (
               <button type="button" class="quiet" onClick={() => setIndex({ layer: best.layer, at: best.position })}>
@@ -187,9 +187,9 @@ export const Patching = ({ model, text, all }: Viewed) => {
   return (
     <>
       <p class="about-view">
-        The text above is the clean text. Change a word of it below, and the prediction changes. Then restore one
-        activation of the clean text at a time, at one layer and one token. If this restores the answer, the model
-        carries the answer at this place.
+        The text above is the clean text. Below, change a word of this text: the prediction changes. Then restore one
+        activation of the clean text, at one layer and one token. If the prediction becomes the answer again, this
+        activation contains the information that leads to the answer.
       </p>
       <TextForm
         label="Corrupted text, same number of tokens"

@@ -52,7 +52,7 @@ export const standingText = ({ step, heldOut, training, best }: Standing, vocabS
     return `The best held-out loss was ${two(best.loss)} at step ${best.step}. After that step, the model learned your text by heart and became worse on other text. This is called overfitting. ${memory}`.trim();
   if (memory !== "") return memory;
   const { timesGuessing } = meaningOf(heldOut, vocabSize);
-  return `The model never learns from the held-out end of the text. There it gives the right characters ${timesGuessing.toFixed(1)} times a guesser’s probability.`;
+  return `The model never learns from the held-out end of the text. On this text, the model gives the right characters ${timesGuessing.toFixed(1)} times the probability of guessing.`;
 };
 
 /** Remaining time of a training, estimated from the time of its steps so far. */

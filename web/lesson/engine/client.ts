@@ -125,7 +125,7 @@ const start = (): Worker => {
   started.onmessage = ({ data }: MessageEvent<Report>) => take(data);
   started.onerror = ({ message }) => {
     const got = message === undefined || message === "" ? "an error without a name" : message;
-    take({ kind: "failed", error: `lesson: its worker must run; got ${got}; try loading the page again` });
+    take({ kind: "failed", error: `lesson: the worker of the page must run; got ${got}; try loading the page again` });
   };
   return started;
 };

@@ -40,7 +40,7 @@ const Sequence = ({
         {characters.length} {characters.length === 1 ? "character" : "characters"}.{" "}
         {outside.length > 0
           ? `The model sees only the last ${contextLength} (underlined). The first ${outside.length} are cropped (crossed out).`
-          : `The model sees all of them. Its context holds ${contextLength} characters; of a longer text, it sees only the end.`}
+          : `The model sees all of them. Its context length is ${contextLength} characters. If a text is longer, the model sees only the end.`}
       </p>
     </div>
   );
@@ -190,8 +190,8 @@ const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: O
         <li>
           <h2>Draw</h2>
           <p>
-            All choices lie side by side from 0 to 1, each as wide as its probability. A random number is drawn. It
-            falls on one of the choices.
+            All choices lie side by side from 0 to 1. The width of a choice is its probability. A random number is
+            drawn. This number falls on one of the choices.
           </p>
           <Strip text={text} choices={choices} number={isNow ? number.value : undefined} />
           <p class="row">
@@ -243,8 +243,8 @@ const Summary = () => (
     <h2 id="summary-head">The lesson in six lines</h2>
     <ol>
       <li>A text becomes numbers: each character of the vocabulary has an id.</li>
-      <li>A window of T + 1 characters is T examples: which character comes next?</li>
-      <li>The loss is −ln p of the right character. Its mean shows how much better than guessing a model is.</li>
+      <li>A window of T + 1 characters gives T examples: which character comes next?</li>
+      <li>The loss is −ln p of the right character. The mean loss shows how much better than guessing a model is.</li>
       <li>
         Training changes each weight so that the loss falls. Held-out text shows whether the model only memorises.
       </li>
