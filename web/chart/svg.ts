@@ -157,7 +157,7 @@ export const svgOf = ({
     right: size.width,
   };
   placeLabels(ends, room);
-  // A name without a free place stays where it is, because nothing else in the file names its curve.
+  // A name without a free place stays at its curve, because nothing else in the file names the curve.
   moveOffLines(
     ends,
     drawn.map(({ line }) => ({ x: line.x.map(across), y: line.y.map(up) })),

@@ -38,7 +38,7 @@ const numbers: readonly NumberInAddress<ChatSettings>[] = ranges.map(([name, ran
   put: (settings, value) => ({ ...settings, [name]: value }),
 }));
 
-/** Settings as changes of the address. A system prompt that is too long for an address is left out. */
+/** Settings as changes of the address. Leaves out a system prompt that is too long for an address. */
 export const queryOf = (settings: ChatSettings): QueryChanges => ({
   system: settings.system !== "" && fitsAddress(settings.system) ? settings.system : null,
   ...numbersQuery(numbers, settings, defaults),

@@ -23,7 +23,7 @@ export const followAddress = (): (() => void) => {
 
 export const { choose: chooseModel, last: lastModels } = modelsChosenIn("chat.models");
 
-/** Settings of a request: all except the system prompt. */
+/** Settings of a request, without the system prompt. */
 export const samplingOf = (seed: number): NonNullable<ChatRequest["settings"]> => {
   const { system: _, ...sampling } = settings.value;
   return { ...sampling, seed };

@@ -16,7 +16,7 @@ import {
   type SettingDifference,
 } from "./settings.ts";
 
-/** At most this number of fields fits next to the picture. */
+/** Maximum number of fields that fit next to the picture. */
 const mostFields = 3;
 
 const nameOf = ({ fields, runs }: ComparedSetting): string =>

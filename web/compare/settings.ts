@@ -5,7 +5,7 @@ import { differences } from "./differences.ts";
 
 type Best = NonNullable<RunSummary["best"]>;
 
-/** Run of a setting. */
+/** One run of a setting. */
 export interface SeedLoss {
   readonly name: string;
   readonly seed: number;

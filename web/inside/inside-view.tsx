@@ -21,7 +21,7 @@ import { textFor } from "./texts.ts";
 
 const mostOfSample = 48;
 
-/** Text that the model can read: the last sample of its run, or an example. */
+/** First text in the view: the last sample of the run, or an example that the model can read. */
 const firstText = async (model: string): Promise<string> => {
   const run = /^runs\/([^/]+)\//.exec(model)?.[1];
   const answer = run === undefined ? undefined : await getJson<RunSeries>(`${runPath(run)}/series`);
@@ -93,8 +93,8 @@ export const InsideView = () => {
   const body = model === "" || text === "" ? undefined : { model, text };
   const { value: all, asked, failure } = useAnswer<TokensAnswer, { model: string; text: string }>("inside/text", body);
   const known = models.value.value?.models;
-  // Everything below belongs to the previous model until the next model is loaded. A switch between checkpoints of the
-  // same run does not have this state.
+  // Until the next model is loaded, everything below belongs to the previous model. This does not apply to a switch
+  // between checkpoints of the same run.
   const isOfBefore = asked !== undefined && !isSameModel(known ?? [], asked.model, model);
   const looked = isOfBefore ? asked : { model, text };
   const waitingWords = all === undefined || isOfBefore ? readingWords(model) : "Computing…";

@@ -79,7 +79,7 @@ const otherLabels: Readonly<Record<string, string>> = {
   "train.rows": "Documents per row",
 };
 
-/** Descriptions of fields for which the configuration's own description uses names from code. */
+/** Descriptions of fields. They replace descriptions of the configuration that contain names from code. */
 const otherAbouts: Readonly<Record<string, string>> = {
   "model.nKvHead":
     "several query heads can share one key and value head; this number must divide “Heads”; default: “Heads”",
@@ -133,7 +133,7 @@ export const placeInForm = (field: string): number => {
   return place === -1 ? inOrder.length : place;
 };
 
-/** All fields with an explicit label. Errors name some of them by the last part of their path. */
+/** All fields that have a label. Errors name some of these fields by the last part of the path. */
 export const namedFields: readonly string[] = [
   ...Object.keys(commonLabels),
   ...Object.keys(requestLabels),

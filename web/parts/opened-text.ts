@@ -1,6 +1,6 @@
 /**
- * Text of an opened or dropped file. The page reads it as the commands do (`src/data/utf8.ts`), so that both learn the
- * same text.
+ * Text of an opened or dropped file. The page reads the file in the same way as the commands (`src/data/utf8.ts`), so
+ * that both learn the same text.
  */
 import { otherKindOf } from "../../src/data/file-kind.ts";
 
@@ -8,8 +8,8 @@ import { otherKindOf } from "../../src/data/file-kind.ts";
 export type OpenedText = { readonly text: string } | { readonly refused: string };
 
 /**
- * Decodes UTF-8. Undefined for other bytes, because a model would learn replacement characters that nobody wrote. Drops
- * a byte order mark.
+ * Decodes UTF-8 and removes a byte order mark. Returns undefined for other bytes. Otherwise the model would learn
+ * replacement characters that nobody wrote.
  */
 const decode = (bytes: Uint8Array): string | undefined => {
   try {

@@ -1,4 +1,6 @@
-/** Choice of the form of a text, with the field and the error of the form. Also the choice whether to guess tokens. */
+/**
+ * Choice of the form of a text, with the field and the error of this form. Also contains the choice to guess tokens.
+ */
 
 import { change, formText, formWrong, settings } from "./settings.ts";
 import { type FormKind, fieldOf, formChoices } from "./text-form.ts";

@@ -45,7 +45,7 @@ export const formWrong = (): string | undefined => {
   return refused.value?.form === formNow() ? refused.value.error : undefined;
 };
 
-/** Settings of a request: all except the model and the text. */
+/** Settings of a request, without the model and the text. */
 export const settingsOf = (side: Side): Pick<WriteRequest, "settings" | "constraint" | "speculate"> => {
   const { seed, maxNewTokens, guesses } = settings.value;
   const read = readNow();

@@ -15,7 +15,7 @@ const bestOf = (run: RunSummary): readonly (readonly [string, string])[] => {
   if (best === null && !isLive(run)) return [["Best", "never measured"]];
   return [
     ["Best", best === null ? "not measured yet" : `${loss(best.valLoss)} nats per token at step ${count(best.step)}`],
-    // The line exists from the beginning, so that nothing moves at the first evaluation.
+    // The line exists from the beginning. Otherwise the content below would move at the first evaluation.
     [
       "",
       best === null ? "" : `${loss(best.natsPerCharacter)} nats per character, ${loss(best.bitsPerByte)} bits per byte`,

@@ -1,8 +1,8 @@
-/** Notes that explain a run's curves. Shown below the chart and written into its files. */
+/** Notes that explain the curves of a run. They are shown below the chart, and saved files contain them. */
 import { count } from "../parts/format.ts";
 import type { RunData } from "./run-data.ts";
 
-/** Says which steps are missing from the curves. Undefined if none are. */
+/** Says which steps are missing from the curves. Undefined if no steps are missing. */
 export const thinnedNote = (data: RunData | undefined): string | undefined => {
   if (data?.isThinned !== true) return undefined;
   const last = data.steps.column("step")[data.steps.length - 1] ?? 0;

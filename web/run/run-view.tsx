@@ -63,7 +63,7 @@ const Headline = ({ feed, run }: { readonly feed: RunFeed; readonly run: RunSumm
   );
 };
 
-/** What happened and what to try. The full error and the command that repeats the step are folded. */
+/** Explains the error and what to try. The full error and the command that repeats the step are folded. */
 const Failed = ({ run: { name, state, failure, hasCheckpoint } }: { readonly run: RunSummary }) => {
   if (state !== "failed") return null;
   const { what, advice, command, details } = failureWords(failure ?? "The run ended with an error.");
@@ -120,7 +120,7 @@ const CutOff = () => (
 );
 
 /**
- * Notes about the curves. While or after a run is followed live, they have a fixed height, so that nothing moves when a
+ * Notes about the curves. Once a run has been followed live, the notes have a fixed height. So nothing moves when a
  * note appears or disappears.
  */
 const Notes = ({ feed, live }: { readonly feed: RunFeed; readonly live: boolean }) => {
@@ -157,7 +157,7 @@ export const RunView = ({ name }: { readonly name: string }) => {
   useEffect(() => feed.close, [feed]);
   const run = feed.summary.value;
   const why = feed.failure.value;
-  // Waits for all data of a run that has ended. A run that has just begun has no numbers yet.
+  // For a run that has ended, the view waits for all data. A run that has just begun has no data yet.
   if (run === undefined || (!isLive(run) && feed.data.value === undefined && why === undefined)) {
     return (
       <section>

@@ -18,7 +18,7 @@ const sortingOf = (query: URLSearchParams): Sorting => {
   return { key: sort.replace(/^-/, ""), descending: sort.startsWith("-") };
 };
 
-/** Command for a run in a terminal. The run appears here if the command writes it into this folder. */
+/** Command that trains a run in a terminal. If the command writes the run into this folder, the run appears here. */
 const commandFor = (folder: string): string =>
   `npx foretoken train --data notes.txt${/^[\w.-]+$/.test(folder) && folder !== "runs" ? ` --out ${folder}/notes` : ""}`;
 

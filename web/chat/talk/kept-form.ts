@@ -1,6 +1,6 @@
 /**
- * Compact form in which conversations are stored. A browser's storage holds only a few million characters, and each
- * token has several candidates.
+ * Compact format in which conversations are stored. The browser's storage has space for only a few million characters,
+ * and each token has several candidates.
  */
 import type { WrittenToken } from "../../tokens/written-token.ts";
 import type { Answer, Conversation, Message, Said } from "./tree.ts";

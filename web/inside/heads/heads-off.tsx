@@ -1,4 +1,4 @@
-/** Heads that are switched off: the effect on the loss of the text and on written texts. */
+/** Switches heads off, and shows the effect on the loss of the text and on written texts. */
 import { useSignal } from "@preact/signals";
 import type { HeadPlace } from "../../../src/inside/heads.ts";
 import type { TokensAnswer } from "../../../src/serve/studio/inside/protocol.ts";

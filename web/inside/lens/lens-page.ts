@@ -3,7 +3,7 @@
 const most = 16;
 const least = 2;
 
-/** Page that contains token `at` of `time` tokens. The last page ends where the text ends, so the last page is full. */
+/** Page that contains token `at` of `time` tokens. The last page ends at the end of the text, so it is a full page. */
 export const lensPage = (at: number, time: number, size = most): { readonly from: number; readonly to: number } => {
   const to = time - Math.floor((time - 1 - at) / size) * size;
   return { from: Math.max(0, to - size), to };

@@ -55,7 +55,7 @@ interface DetailProps {
   readonly rows: LensRows;
 }
 
-/** Says in a sentence from which stage on the final prediction has rank 1. */
+/** Says from which stage on the final prediction has rank 1. */
 const Lead = ({ position, rows }: { readonly position: LensPosition; readonly rows: LensRows }) => {
   const last = position.readings.at(-1);
   const final = last?.top[0];

@@ -1,4 +1,4 @@
-/** Activation patching finds the activations of one text that carry the answer into another text. */
+/** Activation patching: finds the activations of one text that cause its answer in another text. */
 import { useEffect } from "preact/hooks";
 import type { PatchAnswer, PatchPart, PatchReading } from "../../../src/serve/studio/inside/protocol.ts";
 import { capital, count, loss, percent } from "../../parts/format.ts";
@@ -90,7 +90,7 @@ const PatchMap = ({ request, base }: PatchTableProps) => {
     const value = restoredBy(share, base);
     const isBest = best?.layer === layer && best.position === position;
     return {
-      // Smaller differences are rounding errors and not a decrease.
+      // A smaller difference is a rounding error, not a decrease.
       value: value < 0 && value > -0.005 ? 0 : value,
       words: `the answer has ${percent(share)}, ${Math.round(100 * value)} % restored`,
       className: isBest ? "heat-best" : "",

@@ -14,8 +14,8 @@ import { MeanOfGuesses } from "./mean.tsx";
 
 const plain = { pyramid: undefined, smoothed: undefined } as const;
 /**
- * Slider positions as probabilities, in millionths, because the chart formats whole numbers. The chart shows the same
- * probabilities.
+ * Probabilities at the slider's positions, in millionths. The chart shows the same probabilities and formats whole
+ * numbers.
  */
 const million = 1e6;
 const millionthsAt = (position: number): number => Math.round(million * probabilityAt(position));
@@ -64,7 +64,7 @@ const curvesOf = (position: number, vocabSize: number): readonly Curve[] => [
   },
 ];
 
-/** 1/V with two significant digits, even if 1/V is small. */
+/** Formats 1/V with two significant digits, even if 1/V is small. */
 const guesserText = (vocabSize: number): string =>
   vocabSize > 500 ? `${(100 / vocabSize).toPrecision(2)} %` : percentText(1 / vocabSize);
 

@@ -1,4 +1,4 @@
-/** Part 5: the causal mask, and how a model without it fails. */
+/** Part 5: the causal mask, and what happens to a model without the mask. */
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { knowsByHeart } from "../../../src/lesson/small-model-config.ts";
@@ -94,7 +94,7 @@ const endOf = (outcomes: readonly Outcome[], opened: Opened): ComponentChildren 
   const [ofHonest, ofCheater] = [0, 1].map((learner) => recentLoss(sessions.race.losses[learner] ?? []));
   const guessing = Math.log(opened.vocabSize);
   const hasCopied = (ofCheater ?? 0) < (ofHonest ?? 0) / 4;
-  // Compares held-out losses without and with the mask.
+  // Compares the held-out losses with the mask and without it.
   const copiesAll = cheater.asTrained < honest.asTrained / 4 && cheater.withMask > guessing;
   const wordsOf = ({ words, known }: Outcome) => (words === 0 ? "no words" : `${known} of ${words}`);
   return (

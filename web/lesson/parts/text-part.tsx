@@ -65,7 +65,7 @@ const OwnText = () => {
   );
 };
 
-/** Maximum number of ids shown at once. A Chinese text has thousands. */
+/** Maximum number of ids that are shown at once. A Chinese text has thousands of different characters. */
 const idsShown = 120;
 const beginning = 24;
 

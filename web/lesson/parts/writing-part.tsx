@@ -59,7 +59,8 @@ const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: O
   const unknown = [...new Set(characters)].filter((character) => !vocabulary.idOf.has(character));
   const ids = characters.map((character) => vocabulary.idOf.get(character) ?? 0);
   const asked = unknown.length > 0 || ids.length === 0 ? "" : ids.join(" ");
-  // Other weights give other logits, so the page asks for the logits again when training pauses at another step.
+  // After more training, the weights and the logits differ. So the page requests the logits again when training pauses
+  // at another step.
   const question = asked === "" ? "" : `${running ? "under way" : step}: ${asked}`;
   useEffect(() => {
     if (question === "") {
@@ -77,14 +78,14 @@ const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: O
 
   const { temperature, topK } = sampling.value;
   const choices = answer.value === undefined ? [] : choicesOf(answer.value.logits, temperature, topK);
-  // If a number is drawn before the new answer arrives, the number waits for the answer.
+  // A number that is drawn before the new answer arrives is used when the answer arrives.
   const isNow = answer.value?.to === question;
   const taken = number.value === undefined || !isNow ? undefined : drawn(choices, number.value);
   const append = (choice: Choice | undefined) => {
     if (choice === undefined) return;
     written.value = [...written.value, vocabulary.characters[choice.id] ?? ""];
     number.value = undefined;
-    // The Append button becomes disabled and would lose the focus to the top of the page.
+    // When the Append button becomes disabled, the browser would move the focus to the top of the page.
     drawButton.current?.focus();
   };
   const several = async (count: number) => {
