@@ -21,18 +21,18 @@ const barsShown = { before: 3, after: 4 };
 const rowsShown = { candidates: 3, draws: 4 };
 /** Maximum number of characters of each of the two texts. */
 const mostWritten = 74;
-/** By how many characters the sequence exceeds the window. */
+/** Number of characters by which the sequence exceeds the window. */
 const cropped = 6;
 
 const quoted = (text: string): string => `“${visibleText(text)}”`;
 
-/** Prompt: the reader's line, or the first 60% of a corpus line. The rest of that line is the true continuation. */
+/** Prompt: the reader's line, or the first 60% of a line of the corpus. The remaining 40% are the true continuation. */
 const promptOf = ({ line, isReadersLine }: LessonInput): string => {
   const characters = [...line];
   return isReadersLine ? line : characters.slice(0, Math.max(1, Math.ceil(characters.length * 0.6))).join("");
 };
 
-/** Logits [V] after `ids`. The model reads the last window of `ids`. */
+/** Logits [V] after `ids`. If `ids` is longer than the context, the model reads only the end. */
 const logitsAfter = (model: Model, ids: readonly number[]): Promise<Float32Array> =>
   withContext(inferenceContext(model.backend), async (context) => {
     const window = ids.slice(-model.config.contextLength);
@@ -110,7 +110,7 @@ interface DrawnToken {
   readonly draw: Draw;
 }
 
-/** Continues `prompt` until the sequence has `length` tokens. Works like `generate`, but returns the inner steps. */
+/** Continues `prompt` until the sequence has `length` tokens. Does the same as `generate`, but returns each draw. */
 const drawTokens = async (
   { seed, signal }: LessonInput,
   model: Model,
@@ -139,7 +139,7 @@ const drawTokens = async (
   return { ids, drawn };
 };
 
-/** Candidates side by side, each as wide as its probability. A mark shows the random number. */
+/** Candidates side by side. The width of a candidate is its probability. A mark shows the random number. */
 const strip = ({ tokenizer }: LessonInput, { candidates, number }: DrawnToken): Piece => {
   let to = 0;
   const shares = candidates.ids.map((id, i): Share => {

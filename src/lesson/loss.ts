@@ -45,11 +45,11 @@ const exampleOf = (characters: readonly string[]): number => {
   return found === -1 ? Math.max(0, characters.length - 2) : found;
 };
 
-/** Number of candidates in the table, without the actual next character. */
+/** Number of candidates in the table. The actual next character is not counted. */
 const likeliest = 2;
 const dots = (columns: number): readonly Text[] => ["…", ...Array.from({ length: columns - 1 }, () => "")];
 
-/** One position in full, from the logits to the loss. */
+/** All numbers at one position, from the logits to the loss. */
 const onePosition = ({ ids, logits }: ReadLine, at: number, { tokenizer }: LessonInput): readonly Piece[] => {
   const target = ids[at + 1] ?? 0;
   const values = logits(at);
@@ -213,7 +213,8 @@ const guesserTable = (guessers: readonly Guesser[]): Piece => ({
 });
 
 /**
- * Compares the model's loss with the guessers' losses, in a sentence. Undefined if the table already says everything.
+ * Compares the model's loss with the guessers' losses, in a sentence. Undefined if the table is clear without a
+ * sentence.
  */
 const verdict = (guessers: readonly Guesser[], learned: Learner, heldOut: number): string | undefined => {
   const better = guessers.filter(({ loss }) => loss < heldOut).map(({ name }) => name);
@@ -231,7 +232,10 @@ const verdict = (guessers: readonly Guesser[], learned: Learner, heldOut: number
     : `After so few steps, the ${learned.name} predicts worse than ${names}.`;
 };
 
-/** What a loss means. Shows the losses of simple guessers next to the falling loss of a model in training. */
+/**
+ * Part of the lesson: what a loss means. Shows the losses of simple guessers next to the falling loss of a model during
+ * training.
+ */
 async function* losses(input: LessonInput, size: LessonSize): Lesson {
   const { corpus, tokenizer, trainIds, valIds } = input;
   const held = input.valIds.subarray(0, Math.min(size.measured, mostMeasured) + 1);

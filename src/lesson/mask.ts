@@ -9,7 +9,7 @@ import { createLearner, type Learner, lessonSize, recentLoss, trainTogether, wit
 import { knowsByHeart } from "./small-model-config.ts";
 import { dictionaryOf, hasWords, shortestWord, type WordShare, wordShare } from "./words.ts";
 
-/** The table shows this number of positions, and this number of characters of the window. */
+/** Number of positions in the table, and number of characters of the window in the table. */
 const shown = { positions: 4, characters: 16 };
 
 /** Tokens of a window that position i sees. The answer is in brackets if position i sees it. */
@@ -68,14 +68,14 @@ interface Outcome {
   readonly learner: Learner;
   /** Loss on held-out text with the mask that the model was trained with, in nats per token. */
   readonly asTrained: number;
-  /** Loss of the same weights with the causal mask. */
+  /** Loss on held-out text of the same weights with the causal mask. */
   readonly masked: number;
   readonly text: string;
-  /** Undefined if the text has no spaces between words. */
+  /** Words of the text that the model wrote. Undefined if the corpus has no spaces between words. */
   readonly words: WordShare | undefined;
 }
 
-/** A shown sample has at most this number of characters. */
+/** Maximum number of characters of a sample in the table. */
 const charactersShown = 180;
 
 const outcomeOf = async (
@@ -100,7 +100,7 @@ const wordsCounted = (outcomes: readonly Outcome[], { size }: ReadonlySet<string
 const shareText = ({ words, known, share }: WordShare): string =>
   words === 0 ? "no words" : `${known} of ${words} (${percent(share, 0)})`;
 
-/** States that the model with the mask has memorised its text. Undefined if it has not. */
+/** States that the model with the mask has memorised its text. Undefined if the model has not. */
 const byHeartText = ({ learner, asTrained }: Outcome, uniform: number): string | undefined => {
   const training = recentLoss(learner);
   if (!knowsByHeart(training, asTrained)) return undefined;
@@ -164,7 +164,7 @@ const outcomePieces = (
   ];
 };
 
-/** Lesson: the same model trained with and without the causal mask, side by side. */
+/** Lesson: a model that is trained twice, with the causal mask and without it, side by side. */
 export async function* maskLesson(input: LessonInput, size = lessonSize(input.backend)): Lesson {
   const { corpus, tokenizer, valIds } = input;
   yield { kind: "title", part: "mask", text: "Why a model must not look ahead" };

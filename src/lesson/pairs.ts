@@ -85,7 +85,7 @@ const pairsOfLine = ({ line, isReadersLine, corpus, tokenizer }: LessonInput): r
   ];
 };
 
-/** The time of one pass is the mean over this number of passes. */
+/** Number of passes over which the time of one pass is averaged. */
 const repeats = 10;
 
 interface Comparison {
@@ -106,7 +106,7 @@ const compare = async (input: LessonInput): Promise<Comparison> => {
   const { backend, valIds, clock, signal } = input;
   const lm = untrainedModel(input);
   try {
-    // The reference backend is slow.
+    // The reference backend is slow, so it gets fewer tokens.
     const longest = backend.name === "reference" ? 16 : lm.model.config.contextLength;
     const time = Math.min(longest, valIds.length - 1);
     const x = valIds.subarray(0, time);

@@ -1,4 +1,4 @@
-// What the page shows of a training: the curve, the numbers and the samples.
+// Shows a training on the page: the curve, the numbers and the samples.
 import type { DoneEvent, EvalEvent, RunFiles, SampleEvent, TrainEvent } from "foretoken/browser";
 import { createCurve } from "./curve.ts";
 import { count, part, say, tell } from "./parts.ts";

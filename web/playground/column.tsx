@@ -93,7 +93,7 @@ const meanwhile = ({ paused, sharedWith }: Writing): string => {
 
 export const Column = ({ side, label }: { readonly side: Side; readonly label: string }) => {
   const writing = shownOf(side);
-  // Of two columns, one column writes before the other. So from the beginning, the hint is below both columns.
+  // If there are two columns, one column writes before the other. So the hint is below both columns from the beginning.
   const hasTokens = (isDouble() ? sides : [side]).map(shownOf).some((one) => one !== undefined && !isRefused(one));
   const selected = useSignal<number | null>(null);
   const first = useRef<HTMLButtonElement>(null);

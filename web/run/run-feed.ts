@@ -48,7 +48,7 @@ export const followRun = (name: string, untilEnded = false): RunFeed => {
     const answer = await getJson<RunSeries>(`${runPath(name)}/series`, abort);
     if (answer.kind === "failed") {
       failure.value = answer.failure.error;
-      // A new run may have no log yet. A server that restarts will respond soon.
+      // A new run may have no metrics yet. A server that restarts will respond soon.
       if (answer.status === 0) await new Promise((resolve) => setTimeout(resolve, 1000));
       return;
     }
@@ -69,7 +69,7 @@ export const followRun = (name: string, untilEnded = false): RunFeed => {
     failure.value = kind === "failed" ? (JSON.parse(text) as Failure).error : undefined;
     if (kind === "summary") summary.value = JSON.parse(text) as RunSummary;
     else if (kind === "reset") {
-      // The run's log was truncated or replaced, so the values on the page are no longer valid.
+      // The run's metrics were truncated or replaced, so the values on the page are no longer valid.
       readAgain();
     } else if (kind === "run") {
       const event = JSON.parse(text) as TrainEvent;

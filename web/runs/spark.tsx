@@ -7,7 +7,7 @@ import { useEffect, useRef } from "preact/hooks";
 import type { RunSeries, RunSummary } from "../../src/serve/studio/protocol.ts";
 import { getJson, runPath } from "../server/request.ts";
 
-/** Maximum number of steps of a run with a curve. For a longer run, the server would need seconds to read the log. */
+/** Maximum number of steps of a run with a curve. For a longer run, the server would need seconds to read the metrics. */
 const mostSteps = 200_000;
 /**
  * Number of steps in the request, which is the minimum of the server. Only evaluations are drawn, and the server sends
