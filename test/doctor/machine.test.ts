@@ -173,7 +173,7 @@ describe("memory", () => {
   });
 });
 
-/** Mounts a small file system in memory. False if the user or the system cannot. */
+/** Mounts a small file system in memory. Returns false if the user or the system does not allow this. */
 const mountSmall = (at: string, options: string): boolean => {
   mkdirSync(at);
   try {

@@ -27,8 +27,8 @@ const expectNearWide = async (
   const exact = await logitsOfText(wide, ids);
   const differences = Array.from(exact, (value, i) => value - (logits[i] as number));
   // The error of an 8-bit activation is at most 1/254 of the largest activation in its block. The mean of a random
-  // block is far from zero, so terms that cancel in a sum leave several times this error. A wrong value or scale leaves
-  // a far larger error.
+  // block is far from zero. So if terms of a sum cancel, the error of the sum is several times as large. A wrong value
+  // or scale gives a far larger error.
   expect(rootMeanSquare(differences) / rootMeanSquare([...exact])).toBeLessThan(0.06);
   expect(rootMeanSquare(differences)).toBeGreaterThan(0);
   await reference.close();

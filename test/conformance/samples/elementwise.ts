@@ -2,7 +2,7 @@ import type { Samples } from "../sample.ts";
 import { blank, edgeLengths, nans, noise, rounded, spoiled } from "../sample.ts";
 
 const { normals, integers } = noise(1);
-/** The last length is large enough that every kernel shares the work among its threads. */
+/** At the last length, every kernel divides the work among its threads. */
 const lengths = [0, ...edgeLengths, 1000, 4099, 30_011];
 
 const copies = [
@@ -24,7 +24,7 @@ const extremes = rounded(
     (x) => [x, -x],
   ),
 );
-/** 70 ordinary values and a NaN. The NaN must not get lost, because a diverging run is noticed by it. */
+/** 70 ordinary values and a NaN. The result must contain the NaN, because users notice a diverging run by it. */
 const withNan = (): Float64Array => spoiled(normals(70), 37);
 const dropoutKey = { key0: 1, key1: -2, key2: 3, key3: 4, site: 5 };
 const grid = rounded(Array.from({ length: 2001 }, (_, i) => -12 + (24 * i) / 2000));
