@@ -213,7 +213,7 @@ describe("the holder", () => {
     await once(child, "close");
     const left = await readFile(path, "utf8");
     expect(await lockHolder(path)).toBeNull();
-    // A question who has the lock changes nothing.
+    // Reading who has the lock changes nothing.
     expect(await readFile(path, "utf8")).toBe(left);
   });
 

@@ -36,7 +36,7 @@ const expectNearWide = async (
 
 const present = candidates.flatMap((one) => (one.kind === "present" && one.hasBlocks ? [one] : []));
 
-// The blocks have two forms in turn. Other tests compare the kernels in all forms.
+// The blocks have two formats, one after the other. Other tests compare the kernels with all formats.
 const formsOf = (i: number): readonly number[] => [0, 4].map((more) => (i + more) % blockForms.length);
 
 describe.each(present.map((one, i) => [one.name, one, i] as const))("a model in blocks, %s", (_, candidate, i) => {

@@ -171,7 +171,7 @@ describe("a run's columns", () => {
       });
       expect(thinned?.time[i]).toBe(sums[step - 1]);
     }
-    // The thinned steps come from every part of the run.
+    // The remaining steps come from every part of the run.
     const gaps = steps.step.map((step, i) => step - (steps.step[i - 1] ?? 0));
     expect(Math.max(...gaps)).toBeLessThan(256);
 

@@ -75,7 +75,7 @@ test("types go, and comments, empty lines and all else stay", async () => {
 
 describe("the starters in JavaScript", () => {
   const options = { target: ts.ScriptTarget.ESNext, module: ts.ModuleKind.ESNext, removeComments: true };
-  /** The compiler's output for a program: without types, comments and layout. */
+  /** The compiler's output for a program. Types, comments and layout are removed. */
   const compiled = (source: string, fileName: string): string =>
     ts
       .transpileModule(source, { fileName, compilerOptions: { ...options, allowJs: true } })
