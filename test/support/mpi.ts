@@ -102,12 +102,12 @@ export const startMpirun = (
 /** Runs mpirun to its end. */
 export const mpirun = (args: readonly string[], cwd: string): Promise<Outcome> => startMpirun(args, cwd).outcome;
 
-/** Starts mpirun and waits for its end. */
+/** Lines that foretoken wrote, without the lines that mpirun adds. */
 export const ours = (stderr: string): string[] => stderr.split("\n").filter((line) => line.startsWith("foretoken: "));
 
-/** Whether a process is running. An ended process stays in the list until its parent has asked for its status. */
+/** Whether a process is running. A process that has ended stays in the list until its parent has read its status. */
 export const isAlive = (pid: number): boolean => /\) [^ZX] /u.test(readProc(`/proc/${pid}/stat`));
 
-/** Whether a process is running. A process that has ended stays in the list until its parent has read its status. */
+/** Waits until the processes have ended. Fails after the time in which ranks must end. */
 export const expectGone = (pids: readonly number[]): Promise<void> =>
   vi.waitFor(() => expect(pids.filter(isAlive)).toEqual([]), 10_000);

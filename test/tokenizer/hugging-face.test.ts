@@ -19,7 +19,7 @@ test.each(kinds)("%s: ids and texts are those of tokenizers", async (kind, own) 
   for (const { text, ids, decoded } of samples) {
     const encoded = tokenizer.encode(text);
     expect([...encoded], text).toEqual(ids);
-    // These two tokenizers lose unknown characters.
+    // The tokenizers "unigram" and "wordpiece" lose unknown characters.
     const known = kind === "llama2" || encoded.every((id) => tokenizer.bytes(id).length > 0);
     if (known) expect(tokenizer.decode(encoded), text).toBe(decoded);
   }

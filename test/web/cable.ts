@@ -5,7 +5,7 @@ import { afterAll, beforeAll } from "vitest";
 
 export interface Cable {
   readonly address: () => string;
-  /** Breaks all connections, and each new connection. */
+  /** Breaks all connections, including new connections. */
   readonly pull: () => void;
   readonly plug: () => void;
 }

@@ -1,4 +1,4 @@
-/** The text of a file that the studio or the lesson opens. */
+/** The text of a file that a user opens in the studio or the lesson. */
 import { expect, it } from "vitest";
 import { decodeText } from "#foretoken/data/utf8.js";
 import { openText } from "../../web/parts/opened-text.ts";

@@ -1,4 +1,4 @@
-/** Training, its rates, its runs, and evaluation. */
+/** Training, learning rates, runs, and evaluation. */
 import * as foretoken from "#foretoken/index.js";
 import { type Case, isDefined, isNumber, isPrimitive, isText, optionCases } from "./case.ts";
 import { type Setup, shortText, tinyConfig } from "./setup.ts";
@@ -87,7 +87,7 @@ const trainCases = (setup: Setup): readonly Case[] => [
       !(option === "finalSampleTokens" && isNumber(value)) &&
       !(option === "out" && (isText(value) || value === undefined)) &&
       !(option === "data" && value === undefined) &&
-      // A whole preset takes minutes.
+      // Training with a whole preset takes minutes.
       !(option === "config" && (value === undefined || typeof value === "object")),
   ),
   ...optionCases(
@@ -102,7 +102,7 @@ export const trainingCases = (setup: Setup): readonly Case[] => [
   ...rateCases,
   ...evaluationCases(setup),
   ...trainCases(setup),
-  // The text is missing, which is noticed after the options are checked, so nothing is written or trained.
+  // The text is missing. This error comes after the check of the options, so nothing is written or trained.
   {
     name: "sweep",
     args: () => [{ data: "nowhere.txt", vary: { "train.steps": [1, 2] } }, { out: "nowhere" }],
