@@ -17,7 +17,7 @@ export interface LessonInput {
   readonly trainIds: Int32Array;
   /** Token ids of the held-out part. */
   readonly valIds: Int32Array;
-  /** Example line: at least `shortestLine` known tokens. It may contain line ends. */
+  /** Example line: at least `shortestLine` known tokens. The line may contain line ends. */
   readonly line: string;
   /** Whether the line is the reader's own. Otherwise the line is from the held-out part of the corpus. */
   readonly isReadersLine: boolean;

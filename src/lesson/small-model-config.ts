@@ -6,7 +6,7 @@
 import type { TrainConfig, TrainerConfig } from "../config/config.ts";
 import type { AttentionMask } from "../ops/causal-attention.ts";
 
-/** Size of a lesson. It limits the time that the reader waits. */
+/** Size of a lesson. This size limits the time that the reader waits. */
 export interface LessonSize {
   readonly contextLength: number;
   readonly nLayer: number;
@@ -34,7 +34,10 @@ export const compiledSize: LessonSize = {
   measured: Number.POSITIVE_INFINITY,
 };
 
-/** Maximum number of held-out characters in the repeated evaluations during training. It gives two reliable digits. */
+/**
+ * Maximum number of held-out characters in the repeated evaluations during training. This number gives two reliable
+ * digits.
+ */
 export const mostMeasured = 6000;
 
 /** Number of characters. A model memorises at least parts of a shorter text. */
@@ -54,8 +57,8 @@ export interface SmallModelOptions {
 }
 
 /**
- * Configuration with Qwen3's shape and Muon, like the preset `shakespeare`. It has its own values, because the numbers
- * in lessons must not change with the preset. The lesson *generation* relies on tied embeddings.
+ * Configuration with Qwen3's shape and Muon, like the preset `shakespeare`. The values do not come from this preset,
+ * because the numbers in lessons must not change with the preset. The lesson *generation* relies on tied embeddings.
  * @param base fields of training that the lesson does not change, from the preset `book`.
  */
 export const smallModelConfig = (

@@ -54,7 +54,7 @@ export const createLearner = (input: LessonInput, size: LessonSize, name: string
 export interface ChartOptions {
   /** Horizontal lines in addition to the loss of the untrained model. */
   readonly compared?: readonly Level[];
-  /** Height of the plot in lines. It is set if the screen has little space. */
+  /** Height of the plot in lines. A lesson sets the height if the screen has little space. */
   readonly height?: number;
   /**
    * Text on which losses are measured during training. The curves then show these losses. By default, the curves show
@@ -120,7 +120,10 @@ export const recentLoss = ({ losses }: Learner): number => {
   return recent.reduce((sum, loss) => sum + loss, 0) / recent.length;
 };
 
-/** The same model with another mask. It shares the weights of `model`, so the caller must close only `model`. */
+/**
+ * The same model with another mask. The returned model shares the weights of `model`, so the caller must close only
+ * `model`.
+ */
 export const withMask = (model: Model, mask: AttentionMask): Model => ({ ...model, config: { ...model.config, mask } });
 
 export interface Writing {

@@ -27,7 +27,7 @@ export const dictionaryOf = (text: string): ReadonlySet<string> => new Set(words
 export interface WordShare {
   readonly words: number;
   readonly known: number;
-  /** known / words. It is 0 for a text without words. */
+  /** known / words. The share is 0 for a text without words. */
   readonly share: number;
 }
 

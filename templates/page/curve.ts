@@ -2,7 +2,7 @@
 
 const height = 240;
 const margin = { top: 12, right: 14, bottom: 28, left: 40 };
-/** Number of steps in a moving average. It is odd, so that the average belongs to the middle step. */
+/** Number of steps in a moving average. The number is odd, so that the average belongs to the middle step. */
 const averaged = 5;
 const half = (averaged - 1) / 2;
 const namespace = "http://www.w3.org/2000/svg";

@@ -1,6 +1,6 @@
 /**
- * Files that a page stores in the browser's private file system. They are always complete, even if the tab ends at any
- * time.
+ * Files that a page stores in the browser's private file system. The files are always complete, even if the tab ends at
+ * any time.
  */
 import { readFile } from "node:fs/promises";
 import { beforeAll, describe, expect, it, vi } from "vitest";

@@ -20,7 +20,7 @@ export interface Running {
 
 /**
  * Executes a command line in this process, in `cwd`, with its own streams. Commands are executed one after the other,
- * in the order of the calls. This is faster than one process per command, because loading a program's modules takes
+ * in the order of the calls. This way is faster than one process per command, because loading a program's modules takes
  * longer than most commands.
  */
 export const cli = runInProcess;

@@ -102,8 +102,8 @@ const run = async (
 };
 
 /**
- * The previous command. It must end before the next command begins, because the working directory and the environment
- * belong to the whole process.
+ * The previous command. This command must end before the next command begins, because the working directory and the
+ * environment belong to the whole process.
  */
 let last: Promise<unknown> = Promise.resolve();
 

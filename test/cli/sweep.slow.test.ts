@@ -26,7 +26,7 @@ const args = (name: string) => ["sweep", `${name}.json`, "--threads", "1"];
 /** Length of a file in bytes; 0 if the file does not exist. */
 const lengthOf = (path: string): number => (existsSync(path) ? statSync(path).size : 0);
 
-/** Total size of the metrics.jsonl files of all runs. It grows while a sweep trains. */
+/** Total size of the metrics.jsonl files of all runs. The size grows while a sweep trains. */
 const progressOf = (name: string): number => {
   let sum = 0;
   for (let setting = 1; setting <= 12; setting++)

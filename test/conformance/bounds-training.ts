@@ -93,15 +93,15 @@ const rowScores = (
 };
 
 /**
- * Relative rounding error of an operand of a product: half the distance between two bfloat16 numbers. It is 0 if the
- * operand is not rounded.
+ * Relative rounding error of an operand of a product: half the distance between two bfloat16 numbers. The error is 0 if
+ * the operand is not rounded.
  */
 const operandError = (operand: Operand): number => (operand === asGiven ? 0 : epsilon.bfloat16 / 2);
 
 /**
  * The reference rounds the operands of scores too, so these operands add no error. P and dS are rounded only in the
- * kernel, where they become operands. This adds an error to their products: the rounding error of one operand, times
- * the sum of the magnitudes.
+ * kernel, where they become operands. This rounding adds an error to the products of P and dS: the rounding error of
+ * one operand, times the sum of the magnitudes.
  */
 export const attentionBounds: Bounds<"attentionForward" | "attentionBackward"> = {
   attentionForward: (given, { logSumExp }) => {

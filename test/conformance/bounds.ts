@@ -22,7 +22,8 @@ type Written<K extends KernelName> = {
 }[keyof KernelTable[K]["buffers"]];
 
 /**
- * Tolerances of all outputs of kernel K. They are computed from its arguments before and after the reference kernel.
+ * Tolerances of all outputs of kernel K. The tolerances are computed from the arguments before and after the reference
+ * kernel.
  */
 export type Bounds<Names extends KernelName> = {
   readonly [K in Names]: (before: HostArgs<K>, after: HostArgs<K>) => { readonly [N in Written<K>]: Tolerance };

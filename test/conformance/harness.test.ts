@@ -41,7 +41,9 @@ const cut = (values: Float32Array, bits: number): Float32Array => {
   return new Float32Array(words.map((word) => word & (-1 << (24 - bits))).buffer);
 };
 
-/** The backend with inputs of fewer bits. It supports kernels whose outputs share no storage with an input. */
+/**
+ * The backend with inputs of fewer bits. This backend is for kernels with outputs that share no storage with an input.
+ */
 const withInputsOf = (bits: number, backend: Backend): Backend => {
   const written = new Map<Storage, HostArray>();
   const write: Backend["write"] = (storage, data) => {

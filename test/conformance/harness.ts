@@ -209,7 +209,7 @@ const exactReferences = {
 const expectations = new Map<object, Map<string, Expected>>();
 
 /**
- * Deletes the results that are stored for other backends. They need hundreds of megabytes, which slow down every
+ * Deletes the results that are stored for other backends. The results need hundreds of megabytes, which slow down every
  * program that this process starts.
  */
 export const forgetExpectations = (): void => {
@@ -217,7 +217,7 @@ export const forgetExpectations = (): void => {
   memories.length = 0;
 };
 
-/** Expected results in the aligned layout. They are computed once for all backends. */
+/** Expected results in the aligned layout. The results are computed once for all backends. */
 const expected = async <K extends KernelName>(
   kernel: K,
   sample: Sample<K>,

@@ -9,7 +9,7 @@ const { normals } = noise(5);
 const bitsOf = (values: Float32Array): Uint32Array => new Uint32Array(values.slice().buffer);
 
 /**
- * Kernels must give correct results. They also guarantee that the bits of a row do not depend on other parts of the
+ * Kernels must give correct results. Kernels also guarantee that the bits of a row do not depend on other parts of the
  * call. The tests here check this guarantee.
  */
 const invariants = (open: () => Promise<Backend>, activations: ActivationDType): void => {

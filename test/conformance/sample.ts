@@ -3,15 +3,15 @@ import { randomKey, randomStream } from "#foretoken/core/random.js";
 
 export type BufferName<K extends KernelName> = keyof KernelTable[K]["buffers"] & string;
 
-/** A buffer inside the storage of another buffer. It begins `at` elements after the start of that buffer. */
+/** A buffer inside the storage of another buffer. The part begins `at` elements after the start of that buffer. */
 export interface Part<Name extends string> {
   readonly of: Name;
   readonly at: number;
 }
 
 /**
- * An "out" buffer in its own storage. It has the length that the kernel needs. Before the call it is filled with NaN,
- * or with an invalid number if it contains integers.
+ * An "out" buffer in its own storage. The buffer has the length that the kernel needs. Before the call it is filled
+ * with NaN, or with an invalid number if it contains integers.
  */
 export const blank = "blank";
 
@@ -37,7 +37,7 @@ export type Samples<Names extends KernelName> = { readonly [K in Names]: readonl
 /** Lengths near the vector widths and block sizes of the compiled kernels. */
 export const edgeLengths = [1, 2, 3, 7, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129] as const;
 
-/** Random float32 values in double arrays. They are the same in every execution. */
+/** Random float32 values in double arrays. The values are the same in every execution. */
 export interface Noise {
   normals(length: number, scale?: number, mean?: number): Float64Array;
   integers(length: number, bound: number): Int32Array;

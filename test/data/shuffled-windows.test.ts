@@ -6,7 +6,7 @@ import { passesOfText } from "#foretoken/trainer/passes.js";
 
 const contextLength = 8;
 const perEpoch = 12;
-/** The text has space for 12 windows. This does not depend on where the first window starts. */
+/** The text has space for 12 windows. The number does not depend on the start of the first window. */
 const text = Int32Array.from({ length: contextLength * (perEpoch + 1) + 3 }, (_, i) => i);
 const offsetOf = shuffledWindows(text.length, { contextLength, seed: 5 });
 const epoch = (number: number): number[] => Array.from({ length: perEpoch }, (_, i) => offsetOf(number * perEpoch + i));

@@ -49,7 +49,7 @@ forEachBackend(
           turns.push(engine.counts().computed - before);
         }
         // The engine computes these tokens: the new words, the last token of the previous answer, and four tokens of
-        // this answer. It does not read the fifth token of this answer.
+        // this answer. The engine does not read the fifth token of this answer.
         expect(turns).toEqual([11, ...Array.from({ length: 9 }, () => 12)]);
       }));
 

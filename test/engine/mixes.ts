@@ -15,7 +15,10 @@ const vocabSize = 29;
 const contextLength = 150;
 const sizes = { contextLength, nEmbd: 24, nHead: 3, nLayer: 2 };
 
-/** Small models of several architectures. Their contexts have a few pages, so that some texts exceed the context. */
+/**
+ * Small models of several architectures. The contexts of the models have a few pages, so that some texts exceed the
+ * context.
+ */
 export const mixedConfigs: readonly ModelConfig[] = [
   { ...bookModel, ...sizes },
   { ...qwen3Model, ...sizes, mlp: { kind: "swiglu", hidden: 35 } },

@@ -1,6 +1,6 @@
 /**
- * A transformer in plain loops and double precision. It was written only from the equations. Tests compare the library
- * with it.
+ * A transformer in plain loops and double precision. This code was written only from the equations. Tests compare the
+ * library with it.
  */
 import type { ModelConfig } from "#foretoken/models/config.js";
 import { rotaryAngles } from "#foretoken/ops/rotary.js";

@@ -55,7 +55,7 @@ describe("the reference, made from the docstrings", () => {
     expect(rowsOf("model.nLayer")).toEqual([
       expect.stringMatching(/whole number from 1 to \d+ \| transformer blocks \|/),
     ]);
-    // Two objects have this field. Each has its own default.
+    // Two objects have this field. Each of the two objects has its own default.
     expect(rowsOf("model.norm.eps").map((row) => row.split(" | ")[3])).toEqual(["`0.00001`", "`0.000001`"]);
     const missing = Object.entries(presets.book).flatMap(([part, fields]) =>
       Object.keys(fields).filter((name) => !lines.some((line) => line.startsWith(`| \`${part}.${name}`))),

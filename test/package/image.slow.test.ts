@@ -1,6 +1,6 @@
 /**
- * Tests the Dockerfile. Its steps are executed in folders, and the image's program does what docs/guides/container.md
- * shows.
+ * Tests the Dockerfile. The steps of the Dockerfile are executed in folders, and the image's program does what
+ * docs/guides/container.md shows.
  */
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";

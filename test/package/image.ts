@@ -27,7 +27,7 @@ export const stagesOf = (text: string): readonly Stage[] => {
   return stages;
 };
 
-/** The folders that our Dockerfile uses. They have the same paths in the image and in a stage's folder. */
+/** The folders that our Dockerfile uses. The folders have the same paths in the image and in a stage's folder. */
 const folders = /(?<![\w./])\/(?=(?:src|packages|opt|usr|home)\b)/gu;
 
 export interface Image {

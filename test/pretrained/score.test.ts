@@ -20,7 +20,7 @@ const ids = tokenizer.encode(text);
 
 const logProbs = ({ tokens }: Score): readonly (number | null)[] => tokens.map(({ logProb }) => logProb);
 
-/** ln softmax(logits)[target] at the last position of `window`. It is computed only with `logits`. */
+/** ln softmax(logits)[target] at the last position of `window`. The value is computed only with `logits`. */
 const expected = async (lm: LanguageModel, from: number, place: number): Promise<number> => {
   const { data, shape } = await lm.logits(ids.slice(from, place));
   const row = Float64Array.from(data.subarray((shape[0] - 1) * shape[1]));

@@ -34,7 +34,7 @@ test("the lesson is a folder of files that name each other by relative addresses
     await readFile(new URL("../../dist/foretoken.browser.js", import.meta.url), "utf8"),
   );
   expect((await readFile(join(folder, "moby-dick.txt"), "utf8")).startsWith("Call me Ishmael.")).toBe(true);
-  // The build may write into its own folder again. It must not write into a folder with other files.
+  // The build may write into its own folder again. The build must not write into a folder with other files.
   await buildLesson(folder);
   await writeFile(join(folder, "CNAME"), "example.org");
   await expect(buildLesson(folder)).rejects.toThrow(

@@ -47,7 +47,7 @@ test("the package holds what runs anywhere, and nothing of this machine or of un
   expect(paths.filter((path) => /^dist\/(?:cli|doctor|lesson|serve)\//.test(path))).toEqual(["dist/cli/main.js"]);
   // This file would describe a build on another machine.
   expect(paths).not.toContain("dist/command/compiled.txt");
-  // The package contains the C++ sources, because some users build them. It does not contain the C++ tests.
+  // The package contains the C++ sources, because some users build them. The package does not contain the C++ tests.
   const known =
     /^(dist\/.*|native\/(?!test\/).*\.(cc|h)|scripts\/build\/(common|mpi|native)\.mjs|templates\/.*|schemas\/sweep\.json|examples\/names\.txt|README\.md|LICENSE|CHANGELOG\.md|package\.json)$/;
   expect(paths.filter((path) => !known.test(path))).toEqual([]);

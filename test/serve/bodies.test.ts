@@ -161,7 +161,8 @@ it("all requests of a studio share its limit", async () => {
   const port = Number(new URL(studio.url).port);
   const letters = open + "a".repeat(60 * kib);
   const answers = ["plan", "generate", "plan"].map((path) => begin(port, most, letters, `/api/v1/${path}`));
-  // There is memory for only two of the three requests, so the server refuses one request. It may be any of the three.
+  // There is memory for only two of the three requests, so the server refuses one request. Any of the three requests
+  // may be refused.
   const refused = await Promise.race(answers.map(({ answer }) => answer));
   expect(statusOf(refused)).toBe(503);
   for (const { socket } of answers) socket.destroy();

@@ -188,7 +188,7 @@ test("who follows a run that is resumed is told to read it anew", async () => {
   expect(await following).toMatchObject({ event: "reset" });
   await page.post("runs/stopped/stop", {});
   await page.until("stopped", ({ owner }) => owner === null);
-  // An invalid offset. It is beyond the end, or inside a line.
+  // An invalid offset. The offset is beyond the end, or inside a line.
   for (const after of [10_000_000, 5]) {
     const response = await page.stream(`runs/stopped/events?after=${after}`);
     expect(await firstEvent(response, ({ event }) => event !== "summary")).toMatchObject({ event: "reset" });

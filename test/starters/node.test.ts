@@ -12,7 +12,7 @@ vi.setConfig({ testTimeout: 120_000 });
 
 const run = promisify(execFile);
 
-/** The starter's program in `path`. It has another number of steps, and a smaller model that trains faster. */
+/** The starter's program in `path`. The program has another number of steps, and a smaller model that trains faster. */
 const setSteps = async (path: string, steps: number, evalInterval = steps): Promise<void> => {
   const main = await readFile(path, "utf8");
   const change = [

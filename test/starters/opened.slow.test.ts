@@ -1,6 +1,6 @@
 /**
- * Tests the starter's page in Chromium. It shows one run, and the buttons use this run, even if other folders were
- * opened before.
+ * Tests the starter's page in Chromium. The page shows one run, and the buttons use this run, even if other folders
+ * were opened before.
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";

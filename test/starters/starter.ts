@@ -21,15 +21,15 @@ export interface StarterOptions {
   readonly bare?: boolean;
 }
 
-/** The packages that the TypeScript starters need. They come from this project, so that no registry is used. */
+/** The packages that the TypeScript starters need. The packages come from this project, so that no registry is used. */
 const tools: Readonly<Record<"page" | "node", readonly string[]>> = {
   page: ["typescript", "vite"],
   node: ["typescript", "@types/node"],
 };
 
 /**
- * A new starter. Its node_modules contains links to the packages. npm also makes such links if foretoken is installed
- * from a path.
+ * A new starter. The starter's node_modules contains links to the packages. npm also makes such links if foretoken is
+ * installed from a path.
  */
 export const newStarter = async (
   kind: "page" | "node",

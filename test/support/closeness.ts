@@ -61,7 +61,7 @@ export const gradientError = (sizes: PassSizes, rows: number): number =>
 
 /**
  * Throws if an array exceeds its tolerance. The message describes the array with the largest excess. If
- * FORETOKEN_REPORT is set, prints the array that is nearest to its tolerance. This shows how much smaller the
+ * FORETOKEN_REPORT is set, prints the array that is nearest to its tolerance. The output shows how much smaller the
  * tolerances could be.
  */
 export const expectClose = (title: string, found: readonly Closeness[]): void => {

@@ -24,7 +24,7 @@ interface Fault {
   readonly code: string;
   /** Calls outside this folder never fail. */
   readonly inside: string;
-  /** The first call that fails. It is a number, counted from 0, or a part of the path that the call gets. */
+  /** The first call that fails. The value is a number, counted from 0, or a part of the path that the call gets. */
   readonly first: number | string;
 }
 

@@ -32,7 +32,7 @@ const startOf = (name: string): number => {
 /** Word `i` of the stream `name`. */
 export const hashWord = (name: string, i: number): number => mix((startOf(name) + Math.imul(i, 0x9e3779b9)) | 0);
 
-/** Number `i` of the stream `name`, in [−1, 1), in steps of 2⁻²³. It is exact in float32. */
+/** Number `i` of the stream `name`, in [−1, 1), in steps of 2⁻²³. The number is exact in float32. */
 export const hashUniform = (name: string, i: number): number => (hashWord(name, i) >>> 8) / 2 ** 23 - 1;
 
 /** +1 or −1. */

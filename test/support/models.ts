@@ -61,8 +61,8 @@ export const sandwichModel: ModelConfig = {
 };
 
 /**
- * The weights of scripts/fixtures/make-gpt2.py. They are uniform random numbers: around 1 for the weights of norms, and
- * around 0 for all other weights. No bias is exactly 0.
+ * The weights of scripts/fixtures/make-gpt2.py. The weights are uniform random numbers: around 1 for the weights of
+ * norms, and around 0 for all other weights. No bias is exactly 0.
  */
 export const hashedWeights = ({ parameters, length }: ArenaLayout): Float32Array => {
   const values = new Float32Array(length);

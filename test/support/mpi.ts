@@ -53,7 +53,7 @@ export const variableOf = (pid: number, name: string): string | undefined =>
     ?.slice(name.length + 1);
 
 /**
- * Processes that have this value of an environment variable. They include all processes that a launcher started,
+ * Processes that have this value of an environment variable. The result includes all processes that a launcher started,
  * directly or through other processes.
  */
 export const processesWith = (name: string, value: string): number[] =>

@@ -45,7 +45,7 @@ export const anchorsOf = (text: string): ReadonlySet<string> => {
 };
 
 export interface PageLink {
-  /** Path of the linked file, relative to the page's folder. It is "" for the page itself. */
+  /** Path of the linked file, relative to the page's folder. The path is "" for the page itself. */
   readonly file: string;
   /** Anchor of the linked heading. Undefined for a link to the whole file. */
   readonly anchor: string | undefined;

@@ -10,7 +10,8 @@ import type { TrainEvent } from "#foretoken/runs/events.js";
 import { hashInteger } from "./hash.ts";
 
 /**
- * A folder for the tests of one file. It is removed after the tests. `newPath` returns an unused name in this folder.
+ * A folder for the tests of one file. The folder is removed after the tests. `newPath` returns an unused name in this
+ * folder.
  */
 export const useFolder = (): {
   readonly newPath: () => string;

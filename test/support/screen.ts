@@ -1,8 +1,8 @@
 /**
- * A terminal's screen. It supports the functions that the program uses: line wrapping, cursor movement, erasing, wide
- * characters, and resizing.
- * Like most terminals, it wraps its lines again when the width changes, and the cursor stays at its character. When the
- * height grows, some terminals show rows again that had scrolled off the screen. Other terminals show empty rows.
+ * A terminal's screen. The screen supports the functions that the program uses: line wrapping, cursor movement,
+ * erasing, wide characters, and resizing. Like most terminals, the screen wraps its lines again when the width changes,
+ * and the cursor stays at its character. When the height grows, some terminals show rows again that had scrolled off
+ * the screen. Other terminals show empty rows.
  */
 
 /** Characters and their columns. The second column of a wide character has an empty text. */
@@ -10,7 +10,7 @@ interface Line {
   cells: string[];
 }
 
-/** A row of the screen. It contains the columns of a line, beginning with `from`. */
+/** A row of the screen. The row contains the columns of a line, beginning with `from`. */
 interface Row {
   readonly line: number;
   readonly from: number;

@@ -2,7 +2,7 @@ import type { OwnedRange, RunTeam, Team } from "#foretoken/trainer/team.js";
 
 /**
  * A meeting point of machines in one process. In each round, each machine contributes a value and waits for the values
- * of all machines. It gets the values in the order of the machines.
+ * of all machines. The machine gets the values in the order of the machines.
  */
 const meetingsOf = <T>(size: number): ((rank: number) => (part: T) => Promise<readonly T[]>) => {
   interface Meeting {
@@ -27,8 +27,8 @@ const meetingsOf = <T>(size: number): ((rank: number) => (part: T) => Promise<re
 };
 
 /**
- * Machines in one process. They wait for each other and exchange arrays. They sum the arrays as a tree: first two
- * arrays at a time, then two of these sums, and so on.
+ * Machines in one process. The machines wait for each other and exchange arrays. The machines sum the arrays as a tree:
+ * first two arrays at a time, then two of these sums, and so on.
  */
 export const teamOf = (size: number): readonly Team[] => {
   const meetings = meetingsOf<Float64Array>(size);

@@ -6,7 +6,7 @@ import { forward } from "#foretoken/models/forward.js";
 import type { Model } from "#foretoken/models/model.js";
 
 /**
- * Logits [T · V] of all positions of a text within the context. One pass computes them, without cache and without
+ * Logits [T · V] of all positions of a text within the context. One pass computes the logits, without cache and without
  * engine.
  */
 export const logitsOfText = (model: Model, ids: ArrayLike<number>): Promise<Float32Array> =>
@@ -14,7 +14,7 @@ export const logitsOfText = (model: Model, ids: ArrayLike<number>): Promise<Floa
     Float32Array.from(await readTensor(model.backend, forward(context, model, ids, 1, ids.length))),
   );
 
-/** Logits [V] after a text of any length. One pass over the last tokens computes them. */
+/** Logits [V] after a text of any length. One pass over the last tokens computes the logits. */
 export const logitsAfter = async (model: Model, ids: readonly number[]): Promise<Float32Array> => {
   const all = await logitsOfText(model, ids.slice(-model.config.contextLength));
   return all.slice(-model.vocabSize);

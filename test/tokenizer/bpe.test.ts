@@ -110,7 +110,7 @@ test("a long piece is merged as a short one is, by the lowest rank from the left
   const ids = idsOf(["a", "b", "ab", "abab", "ba", "aa"]);
   const merges = mergesOf(["a b", "ab ab", "b a", "a a"], ids, "test");
   const merge = mergeBy(merges);
-  /** A simple implementation. It searches all pairs again before each merge. */
+  /** A simple implementation. This code searches all pairs again before each merge. */
   const slowly = (symbols: readonly number[]): readonly number[] => {
     const left = [...symbols];
     for (;;) {

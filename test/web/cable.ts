@@ -1,4 +1,4 @@
-/** A proxy between a browser and a server. It can interrupt the connection. */
+/** A proxy between a browser and a server. The proxy can interrupt the connection. */
 import { createServer, request as httpRequest } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll } from "vitest";

@@ -31,7 +31,7 @@ export interface StaticLesson {
   readonly asked: readonly string[];
 }
 
-/** A static file server for the folder of the built lesson. It does not send our headers. */
+/** A static file server for the folder of the built lesson. The server does not send our headers. */
 export const useStaticLesson = (): StaticLesson => {
   let folder = "";
   const asked: string[] = [];
@@ -81,7 +81,7 @@ export const goTo = async (page: Page, name: PartName): Promise<void> => {
   expect(new URL(page.url()).hash).toBe(`#/${name}`);
 };
 
-/** The reader's own text. It has 16 characters in 4 words that repeat, so a model learns it in a few steps. */
+/** The reader's own text. The text has 16 characters in 4 words that repeat, so a model learns it in a few steps. */
 export const ownText = "the fox sees the moon. ".repeat(60);
 
 export const giveOwnText = async (page: Page): Promise<void> => {

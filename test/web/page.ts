@@ -104,7 +104,8 @@ const looks = [
 
 /**
  * Tests the page in light, dark and narrow display. Expects no serious finding, and nothing wider than the window.
- * @param page a page that has just been opened, light and wide. It is loaded again for the dark and the narrow display.
+ * @param page a page that has just been opened, light and wide. The page is loaded again for the dark and the narrow
+ * display.
  * @param loaded waits until the page shows all content.
  */
 export const expectNothingSerious = async (page: Page, loaded: () => Promise<void>): Promise<void> => {

@@ -41,7 +41,7 @@ it("counts the evaluations, before the first by their share of a step's arithmet
 
 it("takes the time of an evaluation from the events around it, however they are bundled", () => {
   const clock = createEvalClock();
-  // The events begin with an evaluation. Its beginning was not observed.
+  // The events begin with an evaluation. The beginning of this evaluation was not observed.
   clock.take(measured, 10);
   clock.take(step(21), 11);
   expect(clock.seconds()).toBeUndefined();

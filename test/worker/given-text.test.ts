@@ -1,6 +1,6 @@
 /**
- * In Node, `train({ text })` and `onCheckpoint` work as in a page. They work in the run's own thread and on the calling
- * thread.
+ * In Node, `train({ text })` and `onCheckpoint` work as in a page. Both functions work in the run's own thread and on
+ * the calling thread.
  */
 import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";

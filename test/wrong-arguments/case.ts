@@ -27,7 +27,7 @@ export const isNumber = (value: unknown): boolean => typeof value === "number";
 export const isText = (value: unknown): boolean => typeof value === "string";
 export const isPrimitive = (value: unknown): boolean =>
   typeof value !== "object" || value === null || Array.isArray(value);
-/** At some places, 2 ** 60 is a valid count. It would use all memory or never end. */
+/** At some places, 2 ** 60 is a valid count. This count would use all memory or never end. */
 export const isNotHuge = (value: unknown): boolean => value !== 2 ** 60;
 
 /** The value under the name `name` instead of `option`. */
@@ -66,7 +66,7 @@ export function* damaged(value: unknown, isInside = false): Generator<readonly [
 /** One option with a wrong value, which is merged with valid options. */
 type WrongOption = Readonly<Record<string, never>>;
 
-/** A case for each of these options. Its name is the name of the function and the option. */
+/** A case for each of these options. The name of a case is the name of the function and the option. */
 export const optionCases = (
   of: string,
   options: readonly string[],

@@ -1,4 +1,7 @@
-/** Constants, models and files that the tables share. They are created once, before the tests. */
+/**
+ * Constants, models and files that the tables share. The constants, models and files are created once, before the
+ * tests.
+ */
 import { afterAll, beforeAll } from "vitest";
 import * as browser from "#foretoken/browser.js";
 import * as foretoken from "#foretoken/index.js";
@@ -86,7 +89,10 @@ const makeSetup = async ({ newPath, writeText }: Folder): Promise<Setup> => {
   };
 };
 
-/** This object is created before the tests of a file and closed after them. Its fields exist only during the tests. */
+/**
+ * This object is created before the tests of a file and closed after them. The fields of the object exist only during
+ * the tests.
+ */
 export const useSetup = (): Setup => {
   const folder = useFolder();
   const setup: Partial<Setup> = {};

@@ -12,7 +12,7 @@ import { trainingCases } from "./training.ts";
 
 /**
  * Calls every public function as JavaScript can: with arguments of any type. The function must throw a ForetokenError
- * or succeed. It must never throw a TypeError from internal code.
+ * or succeed. The function must never throw a TypeError from internal code.
  */
 
 const { ForetokenError } = foretoken;

@@ -40,14 +40,14 @@ export interface ChartProps {
   /** Minimum span of a linear y axis while the whole curve is shown. Default: 0. */
   readonly leastSpan?: number;
   /**
-   * Whether a linear y axis begins at 0 while the whole curve is shown. Then the axis does not move while values fall.
-   * Default: false.
+   * Whether a linear y axis begins at 0 while the whole curve is shown. The axis does not move while values fall if it
+   * begins at 0. Default: false.
    */
   readonly fromZero?: boolean;
   readonly height: number;
   readonly link: ChartLink;
   readonly format: (value: number) => string;
-  /** Notes that explain the curves. They are shown below the chart, and saved files contain them. */
+  /** Notes that explain the curves. The notes are shown below the chart and are part of saved files. */
   readonly notes?: readonly string[];
 }
 

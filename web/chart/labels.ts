@@ -182,7 +182,7 @@ const isWordEnd = (character: string | undefined): boolean =>
 
 /**
  * The words of a name that contain the characters from `begin` to `end`, for example "…lr-0.001…". The result has at
- * most `most` characters. It includes the word before them if this word fits.
+ * most `most` characters. The result includes the previous word, too, if this word fits.
  */
 const around = (name: readonly string[], begin: number, end: number, most: number): string => {
   const wordFrom = (at: number): number => (isWordEnd(name[at - 1]) ? at : wordFrom(at - 1));

@@ -1,4 +1,4 @@
-/** Medians of blocks of equal length. They show the typical value of a noisy curve, such as the speed. */
+/** Medians of blocks of equal length. The medians show the typical value of a noisy curve, such as the speed. */
 import type { Points } from "./curve.ts";
 
 /** Medians exist only for at least `leastValues` values. There are at least `fewestBlocks` blocks. */

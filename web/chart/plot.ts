@@ -166,7 +166,7 @@ export const createPlot = (target: HTMLElement, { onPoint, onZoom }: PlotEvents)
   let x: Interval = [0, 1];
   let y: Interval = [0, 1];
   let at: number | null = null;
-  /** True while the plot moves its own cursor. Then uPlot's cursor event is ignored. */
+  /** True while the plot moves its own cursor. The plot then ignores uPlot's cursor event. */
   let own = false;
 
   const build = ({ width, height, log, xAxis }: PlotView): uPlot => {
@@ -235,7 +235,7 @@ export const createPlot = (target: HTMLElement, { onPoint, onZoom }: PlotEvents)
     at = value;
     if (u === undefined) return;
     const left = value === null ? -10 : u.valToPos(value, "x");
-    // A new plot has no scales yet. It sets its cursor when it is ready.
+    // A new plot has no scales yet. The plot sets its cursor when it is ready.
     if (!Number.isFinite(left)) return;
     own = true;
     u.setCursor({ left, top: value === null ? -10 : 1 }, false);

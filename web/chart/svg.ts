@@ -1,6 +1,6 @@
 /**
- * Chart as a standalone SVG file. It has the light theme, a title, and names at the curves. PNG files are rendered from
- * it.
+ * Chart as a standalone SVG file. The file has the light theme, a title, and names at the curves. PNG files are
+ * rendered from the SVG file.
  */
 import { logTicks } from "../../src/plot/ticks.ts";
 import { type Curve, drawnCurve, extentOf, type Interval, type Points, rangeOf } from "./curve.ts";

@@ -37,8 +37,8 @@ const decimalsOf = (values: readonly number[]): number | undefined => {
 };
 
 /**
- * Whether the distances between neighbouring values are equal. They are equal on a linear axis, but not between the
- * powers of a logarithmic axis.
+ * Whether the distances between neighbouring values are equal. The distances are equal on a linear axis, but not
+ * between the powers of a logarithmic axis.
  */
 const isEven = (values: readonly number[]): boolean => {
   const [first = 0, second = 0] = values;

@@ -3,7 +3,7 @@ import { fitsAddress } from "../inside/texts.ts";
 import { type NumberInAddress, numbersQuery, type QueryChanges, withNumbersOf } from "../shell/numbers-in-address.ts";
 
 export interface ChatSettings {
-  /** System prompt. It is empty if there is none. */
+  /** System prompt. The string is empty if there is no system prompt. */
   readonly system: string;
   readonly temperature: number;
   readonly topP: number;

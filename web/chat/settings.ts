@@ -1,4 +1,4 @@
-/** Settings of the chat. They survive a reload; values that differ from the defaults are in the address. */
+/** Settings of the chat. The settings survive a reload; values that differ from the defaults are in the address. */
 import { signal } from "@preact/signals";
 import type { ChatRequest } from "../../src/serve/studio/protocol.ts";
 import { modelsChosenIn } from "../models/columns.ts";

@@ -3,7 +3,7 @@ import { count, flatten } from "../parts/format.ts";
 
 export interface Difference {
   readonly path: string;
-  /** Value of each run. It is "–" if the run does not have this field. */
+  /** Value of each run. The value is "–" if the run does not have this field. */
   readonly values: readonly string[];
 }
 

@@ -106,7 +106,7 @@ export const comparedSettings = (
 /** Position on the picture's axis, in percent of its width. */
 export type Place = (loss: number) => number;
 
-/** Axis of the picture. It covers all losses and intervals, with a margin. */
+/** Axis of the picture. The axis covers all losses and intervals, with a margin. */
 export const placesOf = (settings: readonly ComparedSetting[]): Place => {
   const ends = settings.flatMap(({ runs, mean, difference }) => {
     const half = difference?.halfWidth ?? 0;

@@ -74,7 +74,7 @@ export const setText = (key: TextKey, text: string): void => {
 };
 
 export interface Asked<T, Body extends object = object> {
-  /** Last answer. It is kept while the next answer is loading. */
+  /** Last answer. The answer is kept while the next answer is loading. */
   readonly value: T | undefined;
   /** Request to which `value` is the answer. */
   readonly asked: Body | undefined;

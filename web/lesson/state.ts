@@ -1,4 +1,4 @@
-/** The reader's choices. They are stored in this tab, so they survive a reload and changes between parts. */
+/** The reader's choices. The choices are stored in this tab, so they survive a reload and changes between parts. */
 import { batch, computed, effect, signal } from "@preact/signals";
 import { keep, readKept } from "../shell/kept.ts";
 import { isRefused, type LessonText, promptOf, readText } from "./chapter/text.ts";

@@ -16,7 +16,7 @@ type Last = Partial<Record<Side, string>>;
 export interface Chosen {
   /** Sets or removes a model in the address, and remembers the choice. */
   readonly choose: (side: Side, key: string | null) => void;
-  /** Models that were chosen last. They are used if the address names no model. */
+  /** Models that were chosen last. These models are used if the address names no model. */
   readonly last: () => Last;
 }
 

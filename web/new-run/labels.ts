@@ -79,7 +79,7 @@ const otherLabels: Readonly<Record<string, string>> = {
   "train.rows": "Documents per row",
 };
 
-/** Descriptions of fields. They replace descriptions of the configuration that contain names from code. */
+/** Descriptions of fields. These texts replace the configuration's descriptions that contain names from code. */
 const otherAbouts: Readonly<Record<string, string>> = {
   "model.nKvHead":
     "several query heads can share one key and value head; this number must divide “Heads”; default: “Heads”",

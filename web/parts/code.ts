@@ -8,8 +8,7 @@ const decisive = 200;
 /** Minimum number of characters for a decision. */
 const least = 12;
 /**
- * Maximum share of code characters in prose. They are about one in 200 characters of prose, and one in 12 characters of
- * code.
+ * Maximum share of code characters in prose. Prose has about one code character in 200 characters; code has one in 12.
  */
 const mostInProse = 0.045;
 

@@ -1,4 +1,4 @@
-/** Settings of the playground. They survive a reload; the models are also in the address. */
+/** Settings of the playground. The settings survive a reload; the models are also in the address. */
 import { signal } from "@preact/signals";
 import type { WriteRequest } from "../../src/serve/studio/protocol.ts";
 import { modelsChosenIn, type Side } from "../models/columns.ts";
@@ -31,7 +31,7 @@ export const formText = (): string => settings.value.formTexts[settings.value.fo
 const readNow = (): ReadForm => readForm(settings.value.form, formText());
 export const isFormReady = (): boolean => "constraint" in readNow();
 
-/** The server's error about a form. It is shown until the form changes. */
+/** The server's error about a form. The error is shown until the form changes. */
 const refused = signal<{ readonly form: string; readonly error: string } | undefined>(undefined);
 const formNow = (): string => JSON.stringify([settings.value.form, formText()]);
 export const refuseForm = (error: string): void => {

@@ -1,4 +1,4 @@
-/** Form that a text must have, as chosen and typed. It becomes a constraint for the server, or an error. */
+/** Form that a text must have, as chosen and typed. The form becomes a constraint for the server, or an error. */
 import type { Constraint } from "../../src/generate/constraint/constraint.ts";
 
 export type FormKind = "any" | "json" | "jsonSchema" | "regex" | "choice" | "grammar";

@@ -21,7 +21,7 @@ export interface Writing {
   /** Column in which the text was written. */
   readonly side: Side;
   readonly model: string;
-  /** Run and weights that wrote the text. They are stored, because a run's best weights change. */
+  /** Run and weights that wrote the text. Both are stored, because a run's best weights change. */
   readonly modelName: string;
   readonly prompt: string;
   readonly about: string;

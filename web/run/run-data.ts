@@ -1,4 +1,4 @@
-/** Values of a run in columns. They come from the run's series, and then from each event. */
+/** Values of a run in columns. The values come from the run's series, and then from each event. */
 
 import type { EvalEvent, StepEvent, TrainEvent } from "../../src/runs/events.ts";
 import type { RunSeries } from "../../src/serve/studio/protocol.ts";

@@ -1,4 +1,4 @@
-/** Notes that explain the curves of a run. They are shown below the chart, and saved files contain them. */
+/** Notes that explain the curves of a run. The notes are shown below the chart and are part of saved files. */
 import { count } from "../parts/format.ts";
 import type { RunData } from "./run-data.ts";
 

@@ -9,7 +9,7 @@ import { address, compareAddress, setQuery } from "../shell/address.ts";
 import { defaultSorting, filtered, type Sorting, sorted, tsvOf } from "./columns.tsx";
 import { RunsTable } from "./runs-table.tsx";
 
-/** Names of the runs to compare. They are kept while the user looks at a run. */
+/** Names of the runs to compare. The names are kept while the user looks at a run. */
 const chosen = signal<ReadonlySet<string>>(new Set());
 
 const sortingOf = (query: URLSearchParams): Sorting => {

@@ -1,4 +1,4 @@
-/** Facts that the server sends only once. They are requested when a view first needs them. */
+/** Facts that the server sends only once. A fact is requested when a view first needs it. */
 import { signal } from "@preact/signals";
 import type {
   ConfigFieldInfo,

@@ -1,4 +1,4 @@
-/** Address of the page. It determines the view, so a reload or a link shows the same view. */
+/** Address of the page. The address determines the view, so a reload or a link shows the same view. */
 import { computed, signal } from "@preact/signals";
 
 interface Address {

@@ -20,7 +20,7 @@ export const keepIfItFits = (key: string, value: unknown): boolean => {
   }
 };
 
-/** Stores a value. It does no harm if the value is lost. */
+/** Stores a value. A loss of the value does no harm. */
 export const keep = (key: string, value: unknown): void => {
   keepIfItFits(key, value);
 };

@@ -38,7 +38,7 @@ export const candidateWords = ({ text }: Pick<Candidate, "text">): string | unde
 
 export interface NamedToken {
   readonly id: number;
-  /** Text that the token adds. It is empty if the character is incomplete, and at the end of the text. */
+  /** Text that the token adds. The text is empty if the character is incomplete, and at the end of the text. */
   readonly text: string;
   readonly isEnd?: boolean | undefined;
   readonly candidates?: readonly Candidate[] | undefined;

@@ -20,7 +20,7 @@ const halfBits = (word: number, isWild: boolean): number => {
 const halvesOf = { offset: [0], minimum: [0, 2], nested: [0, 2], halved: [208] } as const;
 
 /**
- * Rows of random blocks, as in a file. `words` contains the random bits of the blocks. It has the length
+ * Rows of random blocks, as in a file. `words` contains the random bits of the blocks. `words` has the length
  * `fileWords(form, rows, k)` and is changed in place.
  */
 export const fileRows = (

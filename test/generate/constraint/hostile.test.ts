@@ -1,4 +1,4 @@
-/** Constraints that would take minutes. They are refused early, with an error of one line. */
+/** Constraints that would take minutes. Such constraints are refused early, with an error of one line. */
 import { describe, expect, it } from "vitest";
 import { ConfigError } from "#foretoken/core/errors/errors.js";
 import { within } from "#foretoken/generate/constraint/budget.js";

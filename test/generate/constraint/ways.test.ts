@@ -55,7 +55,7 @@ it("alternatives of which some end where others go on are all kept, in a long te
   expect(accepts(pairs, `${"a".repeat(3000)}${"b".repeat(3000)}`)).toBe(false);
 });
 
-/** A part of a rule: a character or another rule. It occurs once, at most once, or any number of times. */
+/** A part of a rule: a character or another rule. The part occurs once, at most once, or any number of times. */
 interface Part {
   readonly char: string | null;
   readonly rule: number;

@@ -1,6 +1,6 @@
 /**
- * Adapters from strangers. They are damaged, forged or of another format. Each adapter is refused with one clear line,
- * or it loads correctly.
+ * Adapters from strangers. These adapters are damaged, forged or of another format. Each adapter is refused with one
+ * clear line, or it loads correctly.
  */
 import { readFileSync } from "node:fs";
 import { mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";

@@ -1,4 +1,4 @@
-/** LoRA adapters as GGUF files. They are written, read back, and compared with llama.cpp's results. */
+/** LoRA adapters as GGUF files. The adapters are written, read back, and compared with llama.cpp's results. */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";

@@ -123,7 +123,7 @@ const forged = ({ metadata, tensors, ...rest }: WrittenFile, draw: Draw): Uint8A
   }
 };
 
-/** A source of bytes. It fails the test if a read is outside the file or larger than the file. */
+/** A source of bytes. The source fails the test if a read is outside the file or larger than the file. */
 const watched = (bytes: Uint8Array, outside: string[]): ByteSource => {
   const source = memorySource(bytes);
   return {

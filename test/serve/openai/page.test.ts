@@ -1,4 +1,4 @@
-/** Tests the guide on serving. Its tables equal the server's tables, and its programs work. */
+/** Tests the guide on serving. The guide's tables equal the server's tables, and the guide's programs work. */
 import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

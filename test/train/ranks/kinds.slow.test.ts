@@ -1,4 +1,4 @@
-/** Runs of every kind on several ranks, with the real mpirun. Their results have the same bits as on one process. */
+/** Runs of every kind on several ranks, with the real mpirun. The results have the same bits as on one process. */
 import { appendFile, cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";

@@ -1,4 +1,4 @@
-/** Runs on several ranks, with the real mpirun. Their results have the same bits as on one process. */
+/** Runs on several ranks, with the real mpirun. The results have the same bits as on one process. */
 import { existsSync } from "node:fs";
 import { cp, writeFile } from "node:fs/promises";
 import { join } from "node:path";

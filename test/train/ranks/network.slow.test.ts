@@ -1,6 +1,6 @@
 /**
  * Two machines, with the real mpirun over TCP. One machine loses its network. The machines are two network namespaces
- * on this machine. Each has its own host name. The test disconnects the virtual cable between them.
+ * on this machine. Each namespace has its own host name. The test disconnects the virtual cable between them.
  */
 import { spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";

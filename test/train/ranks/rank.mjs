@@ -10,8 +10,8 @@ import { train } from "#foretoken/train/train.node.js";
 
 const [out, failing, step, how] = process.argv.slice(2);
 const rank = process.env.OMPI_COMM_WORLD_RANK;
-// For a failure in the backward pass, the model is larger. Its gradients have several buckets. When the rank fails, the
-// ranks are adding some of these buckets.
+// For a failure in the backward pass, the model is larger. The gradients of this model have several buckets. When the
+// rank fails, the ranks are adding some of these buckets.
 const size = how === "backward" ? { nLayer: 6, nHead: 4, nEmbd: 256 } : { nLayer: 1, nHead: 2, nEmbd: 8 };
 const model = { contextLength: 8, ...size };
 const plan = { steps: 100_000, batchSize: 2, gradAccumSteps: 4, evalInterval: 50, checkpointInterval: 5, patience: 0 };

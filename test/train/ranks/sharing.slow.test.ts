@@ -1,5 +1,5 @@
 /**
- * The native code for sums over ranks, with real ranks. It is compiled with the address sanitizer and the
+ * The native code for sums over ranks, with real ranks. The code is compiled with the address sanitizer and the
  * undefined-behaviour sanitizer.
  */
 import { execFileSync, spawnSync } from "node:child_process";

@@ -1,4 +1,6 @@
-/** Notices before the first step. They say that a run continues on another backend, or that it learns nothing. */
+/**
+ * Notices before the first step. The notices say that a run continues on another backend, or that it learns nothing.
+ */
 import { join } from "node:path";
 import { beforeAll, expect, it } from "vitest";
 import { type NewRun, train } from "#foretoken/train/train.node.js";

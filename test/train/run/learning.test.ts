@@ -27,8 +27,8 @@ const draw = (chain: Chain, length: number, seed: number): Int32Array => {
 const entropy = (row: readonly number[]): number => -row.reduce((sum, p) => sum + (p > 0 ? p * Math.log(p) : 0), 0);
 
 /**
- * The lowest possible loss on an endless text, in nats per token. It is the mean entropy of the rows, weighted by their
- * frequency.
+ * The lowest possible loss on an endless text, in nats per token. This loss is the mean entropy of the rows, weighted
+ * by their frequency.
  */
 const entropyRate = (chain: Chain): number => {
   let shares = chain.map(() => 1 / chain.length);

@@ -39,7 +39,7 @@ const begin = (options: Partial<NewRun> = {}) =>
   } as NewRun);
 
 const plainRuns = new Map<string, Promise<string>>();
-/** An ordinary run. It is made once per backend, for all tests. */
+/** An ordinary run. The run is made once per backend, for all tests. */
 const plainRun = (backend: BackendCase["name"] = anyBackend.backend): Promise<string> => {
   const known = plainRuns.get(backend);
   if (known !== undefined) return known;
@@ -49,7 +49,7 @@ const plainRun = (backend: BackendCase["name"] = anyBackend.backend): Promise<st
   return run;
 };
 
-/** A template that differs from the model's template. It has another end token for answers. */
+/** A template that differs from the model's template. The template has another end token for answers. */
 const chatTemplate =
   "{% for m in messages %}{{ m.role }} {{ m.content }}<|im_start|>{% endfor %}{% if add_generation_prompt %}assistant {% endif %}";
 const [, turnEnd = -1] = chatTokenizer.specialTokens.map(({ id }) => id);

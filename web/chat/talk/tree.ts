@@ -42,7 +42,7 @@ export interface Conversation {
   /** Column in which the conversation began. */
   readonly side: Side;
   readonly model: string;
-  /** System prompt of the last answer. It is empty if there was none. */
+  /** System prompt of the last answer. The string is empty if there was no system prompt. */
   readonly system: string;
   readonly messages: readonly Message[];
   /** For each message id, the id of the next message that is shown. The key "first" is for the first message. */

@@ -102,7 +102,7 @@ interface OfferProps {
   readonly onByHand: () => void;
 }
 
-/** This is shown instead of the map while the map has no numbers. */
+/** This text is shown instead of the map while the map has no numbers. */
 const Offer = ({ heads, seconds, onMeasure, onByHand }: OfferProps) => (
   <>
     <p class="num">

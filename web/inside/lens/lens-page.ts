@@ -9,7 +9,7 @@ export const lensPage = (at: number, time: number, size = most): { readonly from
   return { from: Math.max(0, to - size), to };
 };
 
-/** Widths in rem, including the space between cells. They must equal the widths in inside-cells.css. */
+/** Widths in rem, including the space between cells. The widths must equal the widths in inside-cells.css. */
 const columnWidth = { short: 2.47, usual: 5.27 } as const;
 const namesWidth = { layers: 5, parts: 7.9 } as const;
 

@@ -111,7 +111,7 @@ const Detail = ({ viewed, position, stage, rows }: DetailProps) => {
   );
 };
 
-/** Width of a box in rem. It is 0 while the width is not known. */
+/** Width of a box in rem. The value is 0 while the width is not known. */
 const useWidth = (box: RefObject<HTMLElement | null>): number => {
   const [width, setWidth] = useState(0);
   useEffect(() => {

@@ -31,8 +31,8 @@ export const mostRestored = (found: ReadonlyMap<string, PatchReading>, base: Bas
 };
 
 /**
- * Scaled probability of the answer: 0 in the corrupted text, 1 in the clean text. It is negative if a patch moves the
- * probability away from the clean text.
+ * Scaled probability of the answer: 0 in the corrupted text, 1 in the clean text. The result is negative if a patch
+ * moves the probability away from the clean text.
  */
 export const restoredBy = (probability: number, { clean, corrupted }: Base): number => {
   const way = clean.probability - corrupted.probability;

@@ -3,7 +3,7 @@
 export interface Choice {
   readonly id: number;
   readonly logit: number;
-  /** Probability that this choice is drawn. It is 0 if top-k excludes the choice. */
+  /** Probability that this choice is drawn. The probability is 0 if top-k excludes the choice. */
   readonly probability: number;
   /** Interval of this choice in [0, 1). The intervals of all choices are side by side, the likeliest first. */
   readonly from: number;

@@ -1,5 +1,5 @@
 /**
- * A small model that is trained step by step, with the library's public functions. Its losses equal the losses in the
+ * A small model that is trained step by step, with the library's public functions. The losses equal the losses in the
  * terminal lessons.
  */
 import type * as Foretoken from "../../../src/browser.ts";

@@ -48,7 +48,7 @@ const Sequence = ({
 
 const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: Opened }) => {
   const { vocabulary } = text;
-  /** Newest answer. It is shown until the next answer arrives, so that the page does not jump. */
+  /** Newest answer. The answer is shown until the next answer arrives, so that the page does not jump. */
   const answer = useSignal<{ readonly to: string; readonly logits: Float32Array } | undefined>(undefined);
   const drawButton = useRef<HTMLButtonElement>(null);
   const number = useSignal<number | undefined>(undefined);

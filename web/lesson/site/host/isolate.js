@@ -9,7 +9,7 @@ const headers = {
 
 const withHeaders = async (request) => {
   const response = await fetch(request);
-  // Opaque response from another origin. Its headers cannot be read.
+  // Opaque response from another origin. The headers of such a response cannot be read.
   if (response.status === 0) return response;
   const all = new Headers(response.headers);
   for (const [name, value] of Object.entries(headers)) all.set(name, value);
