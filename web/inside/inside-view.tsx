@@ -93,8 +93,8 @@ export const InsideView = () => {
   const body = model === "" || text === "" ? undefined : { model, text };
   const { value: all, asked, failure } = useAnswer<TokensAnswer, { model: string; text: string }>("inside/text", body);
   const known = models.value.value?.models;
-  // Until the next model is loaded, everything below belongs to the previous model. The previous model is not shown
-  // during a switch between checkpoints of the same run.
+  // Until the next model is loaded, everything below belongs to the previous model. Another checkpoint of the same run
+  // does not count as another model.
   const isOfBefore = asked !== undefined && !isSameModel(known ?? [], asked.model, model);
   const looked = isOfBefore ? asked : { model, text };
   const waitingWords = all === undefined || isOfBefore ? readingWords(model) : "Computing…";

@@ -46,7 +46,7 @@ const Figures = ({
       </div>
       <div>
         <dt>Passes</dt>
-        <dd class="num">the text is read about {Number((tokens / Math.max(1, trainTokens)).toPrecision(2))} times</dd>
+        <dd class="num">{`the text is read about ${Number((tokens / Math.max(1, trainTokens)).toPrecision(2))} times`}</dd>
       </div>
     </dl>
   );

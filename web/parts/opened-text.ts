@@ -23,7 +23,7 @@ const decode = (bytes: Uint8Array): string | undefined => {
 export const openText = async (file: File): Promise<OpenedText> => {
   const bytes = new Uint8Array(await file.arrayBuffer());
   const text = decode(bytes);
-  if (text === "") return { refused: `${file.name} is an empty file; choose another one.` };
+  if (text === "") return { refused: `${file.name} is an empty file; choose another file.` };
   // A text never contains U+0000.
   if (text !== undefined && !text.includes("\0")) return { text: text.replaceAll("\r\n", "\n") };
   const kind = otherKindOf(bytes);

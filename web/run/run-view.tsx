@@ -136,15 +136,12 @@ const Notes = ({ feed, live }: { readonly feed: RunFeed; readonly live: boolean 
     <section class="run-notes" tabIndex={0} aria-label="Notes">
       {over !== undefined && (
         <Notice tone="plain">
-          Since step {count(over.bestStep)} the validation loss rises ({loss(over.bestValLoss)} to {loss(over.valLoss)})
-          while the training loss falls: the model learns the text by heart. For this text, try a smaller model, dropout
-          or fewer steps. The best weights are kept.
+          {`Since step ${count(over.bestStep)} the validation loss rises (${loss(over.bestValLoss)} to ${loss(over.valLoss)}) while the training loss falls: the model learns the text by heart. For this text, try a smaller model, dropout or fewer steps. The best weights are kept.`}
         </Notice>
       )}
       {leftOut.length > 0 && (
         <Notice tone="plain">
-          {count(leftOut.length)} {leftOut.length === 1 ? "step was" : "steps were"} skipped, because the loss or the
-          gradient was not finite or too large: {leftOut.slice(0, 12).map(count).join(", ")}
+          {`${count(leftOut.length)} ${leftOut.length === 1 ? "step was" : "steps were"} skipped, because the loss or the gradient was not finite or too large: ${leftOut.slice(0, 12).map(count).join(", ")}`}
           {leftOut.length > 12 && " and others"}.
         </Notice>
       )}

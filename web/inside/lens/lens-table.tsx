@@ -68,8 +68,8 @@ const Lead = ({ position, rows }: { readonly position: LensPosition; readonly ro
   return (
     <p>
       The model predicts <span class="mono">{visible(final.text)}</span> with {percent(final.probability)}. This token
-      ranks first from {nameOf(first)} on
-      {among < first && `, and in the top ${last?.top.length} from ${nameOf(among)} on`}.
+      ranks first from {nameOf(first)} on.
+      {among < first && ` From ${nameOf(among)} on, this token is one of the ${last?.top.length} likeliest tokens.`}
     </p>
   );
 };

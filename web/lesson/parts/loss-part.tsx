@@ -218,9 +218,9 @@ const WholeText = ({ vocabSize }: { readonly vocabSize: number }) => {
           : " the perplexity exceeds the number of characters, so the model is worse than guessing."}
       </p>
       <p>
-        With a loss of 1.4 nats and 65 characters, the probability is 16 times the probability of guessing, and the
-        perplexity is 4.1. Some people call such a model “4 to 5 times better than guessing”. But 4 to 5 is the
-        perplexity. The probability is 16 times as high.
+        A loss of 1.4 nats with 65 characters means 16 times the probability of guessing. The perplexity is then 4.1.
+        Some people call such a model “4 to 5 times better than guessing”. But 4 to 5 is the perplexity. The probability
+        is 16 times as high.
       </p>
       <div class="table-box">
         <table>

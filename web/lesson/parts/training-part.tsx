@@ -80,8 +80,8 @@ export const TrainingPart = ({ text }: { readonly text: LessonText }) => (
   <>
     <p class="lead">
       A model contains many numbers, the <b>weights</b>. The model computes the probabilities from the character ids and
-      the weights. Learning means changing the weights. Before the first step the weights are random and the model knows
-      nothing, so its loss is the loss of guessing: ln {text.vocabulary.characters.length} ={" "}
+      the weights. Learning means changing the weights. Before the first step the weights are random. The model then
+      knows nothing, and its loss is the loss of guessing: ln {text.vocabulary.characters.length} ={" "}
       {Math.log(text.vocabulary.characters.length).toFixed(2)}.
     </p>
     <p>
