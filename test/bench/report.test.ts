@@ -17,7 +17,7 @@ interface Results {
 }
 
 const path = (file: string): string => fileURLToPath(new URL(`../../${file}`, import.meta.url));
-// Imported by URL, because the benchmarks have no types.
+// The import uses a URL, because the benchmarks have no types.
 const { fill, floorOf, sections } = (await import(
   new URL("../../bench/lib/report-sections.mjs", import.meta.url).href
 )) as ReportSections;

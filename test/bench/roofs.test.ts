@@ -20,7 +20,7 @@ interface RoofsModule {
   passingTime(roofs: Pick<Roofs, "levels">, footprint: number, read: number, written: number): number;
 }
 
-// Imported by URL, because the benchmarks have no types.
+// The import uses a URL, because the benchmarks have no types.
 const { measuredSizes, namedLevels, passingTime, peakOf } = (await import(
   new URL("../../bench/lib/roofs.mjs", import.meta.url).href
 )) as RoofsModule;

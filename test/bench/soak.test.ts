@@ -7,7 +7,7 @@ interface ResidentMemory {
   floorRise(samples: readonly number[]): number;
 }
 
-// Imported by URL, because the benchmarks have no types.
+// The import uses a URL, because the benchmarks have no types.
 const { floorRise } = (await import(
   new URL("../../bench/lib/resident-memory.mjs", import.meta.url).href
 )) as ResidentMemory;

@@ -131,7 +131,7 @@ describe("merge", () => {
   });
 });
 
-/** Trains from the model in `base`, whose context is 48, on windows of 24 tokens. */
+/** Trains from the model in `base`, on windows of 24 tokens. The context length of the model is 48 tokens. */
 const train = async (out: string, ...more: readonly string[]): Promise<void> => {
   const small = ["--steps", "4", "--batch-size", "2", "--model.contextLength", "24", "--train.sampleTokens", "0"];
   const about = ["--init-from", "base", "--data", "longer.txt", ...small, ...on, "--out", out, ...more];

@@ -17,7 +17,7 @@ import {
 } from "#foretoken/doctor/machine/software.node.js";
 import { packageWithoutNative } from "../support/package-without-native.ts";
 
-// Imported by URL, because the scripts have no types.
+// The import uses a URL, because the scripts have no types.
 const { findCompiler: findCompilerOfBuild } = (await import(
   new URL("../../scripts/build/native.mjs", import.meta.url).href
 )) as { findCompiler(): readonly string[] | undefined };

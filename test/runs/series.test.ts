@@ -12,7 +12,7 @@ const { newPath, writeText } = useFolder();
 const ofType = <T extends TrainEvent["type"]>(events: readonly TrainEvent[], type: T) =>
   events.filter((event): event is Extract<TrainEvent, { type: T }> => event.type === type);
 
-/** A folder whose metrics.jsonl contains `lines`. */
+/** A folder with a metrics.jsonl that contains `lines`. */
 const noted = async (lines: readonly (object | string)[]): Promise<string> => {
   const folder = newPath();
   await mkdir(folder);

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
-// Named by a URL, since the scripts have no types.
+// The import uses a URL, because the scripts have no types.
 const { buildLesson } = (await import(new URL("../../scripts/build/lesson.mjs", import.meta.url).href)) as {
   buildLesson(folder: string): Promise<string>;
 };

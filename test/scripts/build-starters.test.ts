@@ -5,7 +5,7 @@ import ts from "typescript";
 import { describe, expect, test } from "vitest";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-// Named by a URL, since the scripts have no types.
+// The import uses a URL, because the scripts have no types.
 const { starterSources, toJavaScript } = (await import(
   new URL("../../scripts/build/starters.mjs", import.meta.url).href
 )) as {

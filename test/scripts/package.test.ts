@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test, vi } from "vitest";
 
-// Named by a URL, since the scripts have no types.
+// The import uses a URL, because the scripts have no types.
 const { isWanted } = (await import(new URL("../../scripts/build/wasm.mjs", import.meta.url).href)) as {
   isWanted(set: string, environment: Readonly<Record<string, string>>): boolean;
 };

@@ -12,7 +12,7 @@ import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect } from "vitest";
 import { violationsOf } from "./page.ts";
 
-// Imported by URL, because the scripts have no types.
+// The import uses a URL, because the scripts have no types.
 const { buildLesson } = (await import(new URL("../../scripts/build/lesson.mjs", import.meta.url).href)) as {
   buildLesson(folder: string): Promise<string>;
 };

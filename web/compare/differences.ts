@@ -24,7 +24,7 @@ const fieldsOf = (run: RunSummary): ReadonlyMap<string, string> =>
     ...flatten(run.config).map(({ path, value }) => [path, shownValue(path, value)] as const),
   ]);
 
-/** Fields whose values differ between runs, in the order of the configuration. */
+/** Fields with values that differ between runs, in the order of the configuration. */
 export const differences = (runs: readonly RunSummary[]): readonly Difference[] => {
   const all = runs.map(fieldsOf);
   const paths = [...new Set(all.flatMap((fields) => [...fields.keys()]))];

@@ -22,7 +22,7 @@ export interface SettingDifference {
   readonly paired: boolean;
 }
 
-/** Runs whose configurations differ only in the seed. */
+/** Runs with configurations that differ only in the seed. */
 export interface ComparedSetting {
   /** Fields that distinguish this setting from the other settings, with their values. */
   readonly fields: readonly { readonly path: string; readonly value: string }[];

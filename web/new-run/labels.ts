@@ -25,7 +25,7 @@ const requestLabels: Readonly<Record<string, string>> = {
   keepLast: "Checkpoints to keep",
 };
 
-/** Labels of other fields whose paths do not give good labels. */
+/** Labels of other fields. The paths of these fields would not be good labels. */
 const otherLabels: Readonly<Record<string, string>> = {
   "tokenizer.vocabSize": "Vocabulary size",
   "tokenizer.pattern": "Split pattern",

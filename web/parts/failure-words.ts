@@ -17,7 +17,7 @@ export interface FailureWords {
 const notFinite = (value: string | undefined): string | undefined =>
   value === "NaN" ? "NaN" : value?.endsWith("Infinity") === true ? "infinite" : undefined;
 
-/** Describes a step whose loss or gradient was faulty. */
+/** Describes a step with a faulty loss or gradient. */
 const faultyStep = (step: string, condition: string, got: string): string | undefined => {
   const [, loss] = /\bloss ([-\w.+]+)/u.exec(got) ?? [];
   const [, gradNorm] = /\bgradient norm ([-\w.+]+)/u.exec(got) ?? [];

@@ -5,7 +5,7 @@
  */
 const key = "foretoken.token";
 
-/** Removes the token from the address bar and returns it. Null if there is none. */
+/** Removes the token from the address bar and returns it. Null if the address has no token. */
 const takeGiven = (): string | null => {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
   if (given !== null) history.replaceState(null, "", location.pathname + location.search);

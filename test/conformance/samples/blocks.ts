@@ -55,7 +55,7 @@ const sizes = [
   [9, 17, 256],
   [17, 33, 256],
 ] as const;
-/** For rows whose length is not a multiple of 256. */
+/** For rows with a length that is not a multiple of 256. */
 const narrow = [
   [1, 16, 32],
   [5, 19, 96],

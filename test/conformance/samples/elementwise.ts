@@ -16,8 +16,8 @@ const copies = [
 ];
 
 /**
- * Values at the edges of an activation's formula: zeros, subnormal numbers, the saturated range, and values whose cube
- * overflows.
+ * Values at the edges of an activation's formula: zeros, subnormal numbers, the saturated range, and values with a cube
+ * that overflows.
  */
 const extremes = rounded(
   [0, 1e-45, 1e-40, 1e-30, 1e-10, 1e-4, 0.5, 1, 2, 3, 5, 6, 8, 10, 13, 14, 20, 100, 1e4, 1e15, 1e30, 3e38].flatMap(

@@ -1,4 +1,4 @@
-/** A model with a BOS token, whose tokenizer puts a space before a text. */
+/** A model with a BOS token. The tokenizer of this model puts a space before a text. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { saveGguf } from "#foretoken/pretrained/gguf/write/save.node.js";

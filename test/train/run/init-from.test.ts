@@ -23,7 +23,7 @@ import {
 const { newPath, writeText } = useFolder();
 const on = { ...anyBackend, finalSampleTokens: 3 } as const;
 
-/** A run whose weights other runs use, and another text with fewer different characters. */
+/** A run from which other runs take their weights, and another text with fewer different characters. */
 let source = "";
 let data = "";
 beforeAll(async () => {

@@ -17,8 +17,8 @@ const reachOf = (values: readonly (readonly number[])[], columns: readonly Span[
   );
 
 /**
- * The head whose last row looks back furthest, in one layer or in all layers. If several heads look back equally far,
- * this is the first of them.
+ * The head that looks back furthest in its last row, in one layer or in all layers. If several heads look back equally
+ * far, this is the first of them.
  */
 export const openingHead = ({ maps, rows, columns }: Maps, layer: number | undefined): HeadPlace => {
   const own = middle(rows.at(-1));

@@ -13,7 +13,7 @@ export const placeKey = ({ layer, position }: Place): string => `${layer} ${posi
 export const placeName = ({ layer, position }: Place): string => `layer ${layer + 1}, token ${position + 1}`;
 
 /**
- * Place whose patch is shown: the reader's choice. If the reader has chosen none, the best place after all requested
+ * Place of the shown patch: the reader's choice. If the reader has chosen none, the best place after all requested
  * places are tried.
  */
 export const shownPlace = (own: Place | undefined, best: Place | undefined, isUnderWay: boolean): Place | undefined =>

@@ -26,7 +26,7 @@ export const choicesOf = (logits: ArrayLike<number>, temperature: number, topK: 
   });
 };
 
-/** Choice whose interval contains `number`, a number in [0, 1). */
+/** Choice with the interval that contains `number`, a number in [0, 1). */
 export const drawn = (choices: readonly Choice[], number: number): Choice | undefined =>
   choices.find(({ probability, to }) => probability > 0 && number < to);
 

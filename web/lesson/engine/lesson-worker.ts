@@ -28,7 +28,7 @@ let texts = 0;
 /** Number of calls of `train`. A new call ends the previous call. */
 let runs = 0;
 const sessions = new Map<SessionName, Session>();
-/** Steps, samples and answers run one after the other. */
+/** Steps, samples and answers are computed one after the other. */
 let last: Promise<unknown> = Promise.resolve();
 const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
   const next = last.then(work, work);

@@ -71,7 +71,7 @@ export interface Session {
   close(): void;
 }
 
-/** Collects the reports of a session and sends new ones. */
+/** Collects the reports of a session and sends new reports. */
 const recordOf = (
   session: SessionName,
   learners: number,

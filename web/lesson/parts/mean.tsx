@@ -8,7 +8,7 @@ import { percentText } from "../chapter/words.ts";
 import { Power } from "../power.tsx";
 import { start } from "../state.ts";
 
-/** Initial probabilities: a few good guesses and a bad one. */
+/** Initial probabilities: a few good guesses and a bad guess. */
 const first: readonly number[] = [0.6, 0.9, 0.3, 0.02].map(positionOf);
 
 export const MeanOfGuesses = ({ text }: { readonly text: LessonText }) => {
