@@ -32,8 +32,8 @@ export interface WordShare {
 }
 
 /**
- * Share of dictionary words in the text that a model wrote after `prompt`. A word that began in the prompt is not
- * counted, and neither is a word that the end of the text cuts off.
+ * Share of dictionary words in the text that a model wrote after `prompt`. Words that begin in the prompt are not
+ * counted. A word that the end of the text cuts off is not counted, either.
  */
 export const wordShare = (dictionary: ReadonlySet<string>, written: string, prompt: string): WordShare => {
   const begun = /\p{L}$/u.test(prompt) ? written.replace(/^\p{L}+/u, "") : written;

@@ -1,4 +1,4 @@
-// Messages for the visitor if the browser or the server of the page lacks something that fast training needs.
+// Messages for the visitor about what the browser or the server lacks for fast training.
 
 const headers = "Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp";
 const slowly = "Therefore the page trains a smaller model, slowly, in plain JavaScript.";

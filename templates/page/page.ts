@@ -95,7 +95,7 @@ textBox.addEventListener("drop", (event) => {
 const loadExample = async (): Promise<void> => {
   const response = await fetch(new URL("./text.txt", import.meta.url));
   const text = await response.text();
-  // While the example was loaded, the user may have begun to type, or a run may have been shown.
+  // The user may have begun to type before the example arrived. A run may also have been shown.
   if (response.ok && !isOwn && run === undefined) setText(text);
 };
 loadExample().catch(() => say("The example could not be loaded. Paste a text of your own."));

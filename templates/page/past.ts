@@ -2,8 +2,8 @@
 import type { EvalEvent, OverfittingEvent, RunFiles, SampleEvent, StepEvent, TrainEvent } from "foretoken/browser";
 
 /**
- * Parses a JSON text. Returns undefined if the text is damaged, for example if the program was killed while it wrote
- * the line.
+ * Parses a JSON text. Returns undefined if the text is damaged. For example, a killed program leaves an incomplete
+ * line.
  */
 const parse = (json: string): unknown => {
   try {
@@ -69,8 +69,8 @@ export const positionOf = (run: RunFiles): { readonly step: number; readonly ste
 
 /**
  * The step to which "Continue" trains. Before the planned end of a run, this is the planned end. After the planned end,
- * the page adds only a number of steps at which patience cannot end the run. At first, the learning rate rises and the
- * loss rises with it, so patience would end a longer run early.
+ * the page adds only a few steps, so that patience cannot end the run before them. At first, the learning rate rises
+ * and the loss rises with it, so patience would end a longer run early.
  */
 export const nextEnd = (run: RunFiles): number => {
   const { step, steps } = positionOf(run);

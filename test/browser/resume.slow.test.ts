@@ -1,4 +1,4 @@
-/** A run begins in Node, continues on a page in Chromium, which is reloaded in between, and ends in Node. */
+/** A run begins in Node, continues on a page in Chromium, and ends in Node. The page is reloaded once. */
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";

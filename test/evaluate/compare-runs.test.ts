@@ -166,7 +166,7 @@ it("the sum of two errors is that of Behrens and Fisher, and of one error its ow
   const t = (scale: number, degrees: number) => [{ weight: 1, scale, degrees }];
   expect(withinSum(t(1, 2), [])(4.30265273)).toBeCloseTo(0.95, 8);
   expect(withinSum([], t(2, 15))(2 * 2.13144955)).toBeCloseTo(0.95, 8);
-  // Fisher and Yates, "Statistical tables", table VI: for 6 and 6 degrees of freedom and θ = 45°, the value is 2.435.
+  // For 6 and 6 degrees of freedom and θ = 45°, the value is 2.435 (Fisher and Yates, "Statistical tables", table VI).
   const within = withinSum(t(Math.SQRT1_2, 6), t(Math.SQRT1_2, 6));
   expect(within(2.435)).toBeCloseTo(0.95, 3);
   // If one error is far smaller, the result follows the distribution of the larger error.

@@ -126,8 +126,8 @@ test.each([
     expect(cos[at]).toBeCloseTo(Math.cos(39 * scaled(frequency)), 12);
     expect(sin[at]).toBeCloseTo(Math.sin(39 * scaled(frequency)), 12);
   }
-  // With Llama 3's scaling, some wavelengths do not change, some are stretched by the whole factor, and some are in
-  // between.
+  // With Llama 3's scaling, short wavelengths do not change, and long wavelengths are stretched by the whole factor.
+  // Wavelengths in between are stretched less.
   if (scaling.kind === "llama3") expect(kinds.size).toBe(3);
 });
 

@@ -180,7 +180,7 @@ describe.skipIf(missing !== undefined)(
       const { findCompiler }: { findCompiler: () => readonly string[] | undefined } = await import(script);
       const compiler = findCompiler();
       // The compiler is called without optimisation and without forced inlining. npm ci has already compiled the same
-      // files with optimisation and inlining, which takes far longer, and has checked their warnings.
+      // files with optimisation and inlining, which takes far longer. It has also checked the warnings.
       const quick = "-O0 -w '-DFT_INLINE=static inline'";
       await write("compiler", `#!/bin/sh\nexec ${compiler?.join(" ")} "$@" ${quick}\n`);
       await chmod(join(installed.project, "compiler"), 0o755);

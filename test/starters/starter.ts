@@ -49,8 +49,8 @@ export const newStarter = async (
 };
 
 /**
- * Changes the page of a starter: its model is smaller, is evaluated and stored every few steps, and does not stop by
- * itself.
+ * Changes the page of a starter. The model is smaller, and training does not stop early. The page evaluates and stores
+ * the model every few steps.
  */
 export const makeSmaller = async ({ folder }: Starter, interval: number): Promise<void> => {
   const file = ["main.ts", "main.js"].map((name) => join(folder, name)).find(existsSync) ?? "";

@@ -82,7 +82,7 @@ const trainCases = (setup: Setup): readonly Case[] => [
     ],
     (wrong) => foretoken.train({ ...options, data: setup.data, ...wrong } as never),
     (value, option) =>
-      // Some values are left out: generating many tokens takes long, a path creates a folder, and the default text
+      // Some values are left out. Generating many tokens takes long, a path creates a folder, and the default text
       // comes from the network.
       !(option === "finalSampleTokens" && isNumber(value)) &&
       !(option === "out" && (isText(value) || value === undefined)) &&

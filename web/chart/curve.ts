@@ -53,7 +53,8 @@ export type Interval = readonly [number, number];
 const fewestMedians = 10;
 
 /**
- * All values in the interval and one neighbouring value on each side, so that the line reaches the edges of the chart.
+ * All values in the interval. One neighbouring value on each side is included, so that the line reaches the edges of
+ * the chart.
  */
 const allPoints = ({ x, y }: Curve, from: number, to: number): Points => {
   const points = { x: [] as number[], y: [] as number[] };

@@ -119,7 +119,8 @@ const thinned = (marks: readonly number[], most: number): readonly number[] => {
 };
 
 /**
- * About `most` round marks of a linear axis, and if possible at least three, because one or two marks show no scale.
+ * About `most` round marks of a linear axis. There are at least three marks if possible, because one or two marks show
+ * no scale.
  */
 export const marksOf = ([low, high]: Interval, most: number, least = 0): readonly number[] => {
   const found = [1, 2, 4].map((times) => linearTicks(low, high, times * most, least));

@@ -1,5 +1,6 @@
 /**
- * Settings with several seeds: a dot for each run, the mean, and the interval of the difference from the first setting.
+ * Shows settings with several seeds. Each run is a dot. Also shows the mean, and the interval of the difference from
+ * the first setting.
  */
 
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";

@@ -1,4 +1,4 @@
-/** View of a model's inside: the model, its checkpoint, the text, and a tab for what to look at. */
+/** View of a model's inside. The user chooses the model, its checkpoint, the text, and a tab. */
 import { useEffect, useState } from "preact/hooks";
 import type { TokensAnswer } from "../../src/serve/studio/inside/protocol.ts";
 import type { RunSeries } from "../../src/serve/studio/protocol.ts";

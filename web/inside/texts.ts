@@ -10,8 +10,8 @@ const longestInAddress = 3000;
 export const fitsAddress = (text: string): boolean => encodeURIComponent(text).length <= longestInAddress;
 
 /**
- * Text from the address, or the text stored in the tab. If the address has only the clean text, a stored corrupted text
- * belongs to another text and is not used.
+ * Text from the address, or the text stored in the tab. If the address has only the clean text, the stored corrupted
+ * text is not used, because it belongs to another text.
  */
 export const textIn = (query: URLSearchParams, key: TextKey, kept: (key: TextKey) => string | undefined): string => {
   const named = query.get(key);

@@ -27,7 +27,7 @@ const signs: Readonly<Record<Tone, string>> = {
   bad: "M1.8 1.8l6.4 6.4M8.2 1.8 1.8 8.2",
 };
 
-/** Whether the state of the run is unknown, because only this studio knows it and the studio does not respond. */
+/** Whether the state of the run is unknown. Only this studio knows the state, and the studio does not respond. */
 export const isCutOff = (run: RunSummary): boolean => isLost.value && isLive(run) && run.owner === "studio";
 
 export const RunState = ({ run }: { readonly run: RunSummary }) => {

@@ -5,8 +5,8 @@ import { median, secondsToEnd } from "../../src/runs/time-left.ts";
 import type { RunData } from "./run-data.ts";
 
 /**
- * Number of last steps over which the speed is averaged, and number of last evaluations over which the time of an
- * evaluation is averaged.
+ * Number of last steps that are averaged for the speed. Number of last evaluations that are averaged for the time of an
+ * evaluation.
  */
 const recentSteps = 50;
 const recentEvals = 8;

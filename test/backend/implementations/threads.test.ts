@@ -15,7 +15,10 @@ import { compiledBackends } from "./compiled-backends.ts";
 
 const dist = (path: string): string => new URL(`../../../dist/${path}`, import.meta.url).href;
 
-/** A program that adds numbers on its own backend with two threads, prints the sum, and does not close the backend. */
+/**
+ * A program that opens a backend with two threads, adds numbers and prints the sum. The program does not close the
+ * backend.
+ */
 const program = (name: string): string => {
   const module =
     name === "native" ? "backend/implementations/native/native.node.js" : "backend/implementations/wasm/node.js";

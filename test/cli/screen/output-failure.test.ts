@@ -81,8 +81,7 @@ describe.skipIf(noFullDevice !== "")(`where the disk is full${noFullDevice}`, ()
 
 const noLimit = onWindows ? " (Windows has no limit for the size of a file)" : "";
 
-// If a write would exceed the size limit of a file, only the beginning of this write gets into the file, and no later
-// write.
+// If a write exceeds the size limit of a file, the file gets only the beginning of this write. Later writes fail.
 test.skipIf(onWindows)(`a write that is cut short is not taken for a whole one${noLimit}`, async () => {
   const whole = await cli(["train", "--help-all"], { cwd });
   expect(whole.stdout.length).toBeGreaterThan(2048);

@@ -12,7 +12,7 @@ const bytesOf = async (parts: readonly Part[]): Promise<Uint8Array> => {
 
 /**
  * Fields of a tensor. The numbers in the schema are: 1 for sizes, 2 for the type, 8 for the name, 9 for the bytes, 13
- * for the place in another file, and 14 if the bytes are in another file.
+ * for the place in another file, and 14 for a mark that the bytes are in another file.
  */
 const tensor = (sizes: readonly number[], type: number, ...rest: readonly Part[]): readonly Part[] =>
   partsField(5, [...sizes.map((size) => wholeField(1, size)), wholeField(2, type), ...textField(8, "w"), ...rest]);

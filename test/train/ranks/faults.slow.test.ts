@@ -205,7 +205,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that end early"), () =
   });
 
   it("SIGTERM inside an evaluation breaks it off, and a resumed run makes up for it", async () => {
-    // The text is long. So the evaluation is still running when the test reads the line of its step, even on a busy
+    // The text is long. So the evaluation is still running when the test reads the line of this step, even on a busy
     // machine.
     await writeFile(join(place.cwd, "long.txt"), text.repeat(60));
     const argsOf = (out: string): string[] =>

@@ -116,8 +116,8 @@ const Range = ({ from, to, time }: { readonly from: number; readonly to: number;
 };
 
 /**
- * The head in the address. If the address names no head, a head with an interesting map is chosen when the maps of all
- * heads have arrived.
+ * The head in the address. If the address names no head, the view waits for the maps of all heads and chooses an
+ * interesting head.
  */
 const useHead = (shape: InsideShape, maps: AttentionAnswer | undefined): HeadPlace & { readonly isKnown: boolean } => {
   // The head is chosen only once, so that the view shows the same head for another text or checkpoint.

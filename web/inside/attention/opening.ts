@@ -8,7 +8,7 @@ const middle = (span: Span | undefined): number => (span === undefined ? 0 : (sp
 
 /**
  * Average distance in tokens that the last row of a map looks back. Attention to the first token counts as distance 0,
- * because many heads attend to the first token when they have nothing to do.
+ * because many idle heads attend to the first token.
  */
 const reachOf = (values: readonly (readonly number[])[], columns: readonly Span[], own: number): number =>
   (values.at(-1) ?? []).reduce(

@@ -135,8 +135,7 @@ export const HeadsOff = ({ model, text, all }: Viewed) => {
   const changes = new Map(whole === undefined ? [] : [...each.found].map(([key, own]) => [key, own - whole]));
   const largest = Math.max(0, ...[...changes.values()].map(Math.abs));
   const isMeasured = changes.size === heads;
-  // Before the first head is measured, the estimate assumes that each head takes as long as the loss of the whole text
-  // took.
+  // Before the first head is measured, the estimate for each head is the time that the loss of the whole text took.
   const secondsLeft = (heads - changes.size) * (each.pace || before.seconds);
   const isByHand = useSignal(false);
   // A map without numbers is useful only for choosing heads.

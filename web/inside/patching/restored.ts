@@ -19,7 +19,10 @@ export const placeName = ({ layer, position }: Place): string => `layer ${layer 
 export const shownPlace = (own: Place | undefined, best: Place | undefined, isUnderWay: boolean): Place | undefined =>
   own ?? (isUnderWay ? undefined : best);
 
-/** The tried place at which the patch brings the probability of the answer nearest to its value in the clean text. */
+/**
+ * The tried place with the best patch. With this patch, the probability of the answer is nearest to its value in the
+ * clean text.
+ */
 export const mostRestored = (found: ReadonlyMap<string, PatchReading>, base: Base) => {
   const way = Math.sign(base.clean.probability - base.corrupted.probability);
   if (found.size < 2 || way === 0) return undefined;
