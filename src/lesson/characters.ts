@@ -7,14 +7,11 @@ export const visibleText = (text: string): string =>
 /** Visible form of one character. A space becomes a sign, too. */
 export const visibleCharacter = (character: string): string => (character === " " ? "␣" : visibleText(character));
 
-/**
- * Replaces a long run of line ends by the number of line ends. Otherwise the line ends would push the remaining text
- * off the screen.
- */
+/** Replaces a long run of line ends by the number of line ends. Otherwise the line ends would fill the screen. */
 export const foldLineEnds = (text: string): string =>
   text.replaceAll(/\n{3,}/gu, (run) => `\n${visibleText("\n")} × ${run.length}\n`);
 
-/** Last characters of a context, at most `most`, with an ellipsis if the context is cut. */
+/** Last characters of a context, at most `most` characters. An ellipsis shows that the context is cut. */
 export const contextEnd = (characters: readonly string[], most: number): string => {
   const cut = characters.length > most;
   return `${cut ? "…" : ""}${visibleText((cut ? characters.slice(1 - most) : characters).join(""))}`;

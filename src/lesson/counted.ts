@@ -1,6 +1,6 @@
 import type { RandomStream } from "../core/random.ts";
 
-/** Model that counts tokens and has no weights. The predictions of the model depend on at most the last token. */
+/** Model that counts tokens and has no weights. Its predictions depend on the last token, or on no token. */
 export interface CountedModel {
   /** Probability in (0, 1]. The probabilities of all `next` sum to 1. */
   readonly probability: (last: number, next: number) => number;
@@ -10,8 +10,8 @@ export interface CountedModel {
 export const uniformModel = (vocabSize: number): CountedModel => ({ probability: () => 1 / vocabSize });
 
 /**
- * Returns a model with probabilities proportional to the counts of tokens in `ids`. Each count is raised by one, so no
- * token has a probability of 0.
+ * The probabilities are proportional to the counts of tokens in `ids`. 1 is added to each count, so no token has a
+ * probability of 0.
  */
 export const unigramModel = (ids: Int32Array, vocabSize: number): CountedModel => {
   const counts = new Float64Array(vocabSize).fill(1);
@@ -20,8 +20,8 @@ export const unigramModel = (ids: Int32Array, vocabSize: number): CountedModel =
 };
 
 /**
- * Returns a model with probabilities proportional to the counts of the tokens that follow the last token in `ids`. Each
- * count is raised by one.
+ * The probabilities are proportional to the counts of the tokens that follow the last token in `ids`. 1 is added to
+ * each count.
  */
 export const bigramModel = (ids: Int32Array, vocabSize: number): CountedModel => {
   const counts = new Float64Array(vocabSize * vocabSize).fill(1);

@@ -26,13 +26,13 @@ const cropped = 6;
 
 const quoted = (text: string): string => `“${visibleText(text)}”`;
 
-/** Prompt: the reader's line, or the first 60% of a corpus line. The remaining 40% are the true continuation. */
+/** Prompt: the reader's line, or the first 60% of a line of the corpus. The remaining 40% are the true continuation. */
 const promptOf = ({ line, isReadersLine }: LessonInput): string => {
   const characters = [...line];
   return isReadersLine ? line : characters.slice(0, Math.max(1, Math.ceil(characters.length * 0.6))).join("");
 };
 
-/** Logits [V] after `ids`. The model reads at most the last window of `ids`. */
+/** Logits [V] after `ids`. If `ids` is longer than the context, the model reads only the end. */
 const logitsAfter = (model: Model, ids: readonly number[]): Promise<Float32Array> =>
   withContext(inferenceContext(model.backend), async (context) => {
     const window = ids.slice(-model.config.contextLength);
@@ -110,10 +110,7 @@ interface DrawnToken {
   readonly draw: Draw;
 }
 
-/**
- * Continues `prompt` until the sequence has `length` tokens. Works like `generate`, but returns every intermediate
- * step.
- */
+/** Continues `prompt` until the sequence has `length` tokens. Does the same as `generate`, but returns each draw. */
 const drawTokens = async (
   { seed, signal }: LessonInput,
   model: Model,
@@ -210,7 +207,7 @@ const untrainedRemark = (logits: Float32Array, prompt: string, lastId: number | 
   const favoursLast = candidatesOf(logits, 1).ids[0] === lastId;
   return {
     kind: "prose",
-    text: `Equal probabilities would be ${percent(1 / logits.length)} each.${favoursLast ? ` The untrained model prefers ${itself}, its last input, because the same weights read and write characters.` : " The model is untrained."}`,
+    text: `If all characters were equally likely, each would have ${percent(1 / logits.length)}.${favoursLast ? ` The untrained model prefers ${itself}, its last input, because input and output use the same weights.` : " The model is untrained."}`,
   };
 };
 
@@ -240,7 +237,7 @@ export async function* generationLesson(input: LessonInput, size = lessonSize(in
     yield { kind: "title", part: "generation", text: "One character at a time" };
     yield question(model.vocabSize);
     const untrained = await logitsAfter(model, promptIds);
-    yield { kind: "heading", text: `After ${quoted(prompt)}, before training: logit and probability` };
+    yield { kind: "heading", text: `Logits and probabilities after ${quoted(prompt)}, before training` };
     yield candidateBars(input, untrained, barsShown.before);
     yield untrainedRemark(untrained, prompt, promptIds.at(-1));
     const before = await text();

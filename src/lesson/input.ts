@@ -19,18 +19,16 @@ export interface LessonInput {
   readonly valIds: Int32Array;
   /** Example line: at least `shortestLine` known tokens. The line may contain line ends. */
   readonly line: string;
-  /**
-   * Whether the reader gave the line. If the reader gave no line, a line from the held-out part of the corpus is used.
-   */
+  /** Whether the line is the reader's own. Otherwise the line is from the held-out part of the corpus. */
   readonly isReadersLine: boolean;
   /** Seed of all random numbers: weights, batches, samples. */
   readonly seed: number;
   /**
-   * Returns milliseconds since any fixed time. Tests pass their own clock, so that they show the same times on every
+   * Returns milliseconds since a fixed time. Tests pass their own clock, so that they show the same times on every
    * machine.
    */
   readonly clock: () => number;
-  /** Signal that aborts the lesson. The lesson then throws the signal's reason. */
+  /** Aborts the lesson. The lesson then throws the signal's reason. */
   readonly signal: AbortSignal;
 }
 
@@ -47,7 +45,7 @@ export interface LessonOptions {
 }
 
 /**
- * Minimum number of tokens in a line. The first two tokens must be inputs with a next token, so that x and y have two
+ * A line must have three tokens: one token to see, one token to predict, and one more token so that x and y have two
  * positions.
  */
 export const shortestLine = 3;
@@ -56,12 +54,12 @@ export const shortestLine = 3;
 const fitting = { least: 16, most: 44 };
 
 /**
- * Chooses an example from `text`: the first short line, otherwise the first short sentence, otherwise the first short
- * part. Lines in capitals are skipped, because they are headings. The search starts after the first line end, because
+ * Chooses an example from `text`: the first short line. If there is none, the first short sentence; if there is none,
+ * the first short part. Skips lines in capitals, because they are headings. Starts after the first line end, because
  * the text before it may be half a sentence.
  */
 export const lineToShow = (whole: string): string => {
-  // Only the beginning of the text is searched, because a line may be very long.
+  // Only the beginning of the text is searched. This is enough, and it is fast even in a very long line.
   const text = whole.slice(0, 2 ** 20);
   const isFitting = (line: string): boolean => {
     if (line.length > 2 * fitting.most) return false;
@@ -83,7 +81,7 @@ export const lineToShow = (whole: string): string => {
   );
 };
 
-/** Throws if the text is too short to learn from or to show. */
+/** Throws if the text is too short for training or for an example. */
 const checkLength = (ids: Int32Array, where: string): void => {
   if (ids.length >= shortestLine) return;
   throw new DataError({
@@ -94,7 +92,7 @@ const checkLength = (ids: Int32Array, where: string): void => {
   });
 };
 
-/** Throws if the line is unsuitable. The error says which lines are suitable. */
+/** Throws if the line cannot be used. The error says which lines can be used. */
 const checkLine = (line: string, tokenizer: Tokenizer, corpus: Corpus, where: string): void => {
   try {
     const { length } = tokenizer.encode(line, where);

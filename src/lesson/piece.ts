@@ -1,6 +1,6 @@
 /**
- * A lesson computes pieces and yields them one after the other. A terminal or a page draws each piece. The lesson
- * computes all numbers in a piece.
+ * Pieces of a lesson. A lesson yields one piece after the other, and a terminal or a page draws them. The lesson
+ * computes all numbers of a piece.
  */
 
 /** Part of a line of text. `emphasis` marks a part that the reader should notice. */
@@ -32,8 +32,8 @@ export interface Curve {
   readonly name: string;
   readonly points: readonly { readonly step: number; readonly loss: number }[];
   /**
-   * Whether each point is a loss on a whole text. Otherwise each point is the loss of a single batch, and the losses
-   * fluctuate.
+   * Whether each point is a loss on a whole text. Otherwise each point is the loss of a single batch, which varies from
+   * step to step.
    */
   readonly measured?: true;
 }
@@ -55,7 +55,7 @@ export type Piece =
   | { readonly kind: "heading"; readonly text: string }
   /** Paragraph, wrapped to the width. */
   | { readonly kind: "prose"; readonly text: Text }
-  /** Lines that are not re-wrapped, such as an equation or a sample. Only lines that are too long are wrapped. */
+  /** Lines that are not reflowed, such as an equation or a sample. A line that is too long is wrapped. */
   | { readonly kind: "lines"; readonly lines: readonly Text[]; readonly of?: "equation" | "output" | "sequence" }
   | { readonly kind: "table"; readonly columns: readonly Column[]; readonly rows: readonly (readonly Text[])[] }
   /** Bars on a scale from 0 to `maximum`. The default of `maximum` is the value of the longest bar. */
@@ -63,13 +63,14 @@ export type Piece =
   /** Shares of 1 side by side. A mark below the shares shows a number in [0, 1). */
   | { readonly kind: "strip"; readonly shares: readonly Share[]; readonly at: number; readonly shown: string }
   /**
-   * Rows of aligned cells, such as a text and the same text shifted. On a narrow screen, the last cells are left out.
+   * Rows of aligned cells, such as a text and the same text shifted. If the width is too small, the last cells are left
+   * out.
    */
   | {
       readonly kind: "aligned";
       readonly rows: readonly { readonly name: string; readonly cells: readonly Text[] }[];
     }
-  /** Texts side by side. On a narrow screen, one text is below the other. */
+  /** Texts side by side. If the width is too small, they are one below the other. */
   | { readonly kind: "columns"; readonly columns: readonly { readonly title: string; readonly text: string }[] }
   /**
    * A chart with curves that grow. A terminal redraws the chart with the same `id` in place. Output to a pipe contains

@@ -6,7 +6,7 @@
 import type { TrainConfig, TrainerConfig } from "../config/config.ts";
 import type { AttentionMask } from "../ops/causal-attention.ts";
 
-/** Size of a lesson. The size limits how long the reader waits. */
+/** Size of a lesson. This size limits the time that the reader waits. */
 export interface LessonSize {
   readonly contextLength: number;
   readonly nLayer: number;
@@ -35,30 +35,30 @@ export const compiledSize: LessonSize = {
 };
 
 /**
- * Maximum number of held-out characters that are measured in repeated evaluations during training. The measured loss
- * has two reliable digits.
+ * Maximum number of held-out characters in the repeated evaluations during training. This number gives two reliable
+ * digits.
  */
 export const mostMeasured = 6000;
 
-/** A model memorises at least parts of a text that has fewer characters than this. */
+/** Number of characters. A model memorises at least parts of a shorter text. */
 export const shortText = 5000;
 
-/** Minimum difference in nats between held-out loss and training loss for a model that has memorised its text. */
+/** Minimum difference between held-out loss and training loss, in nats, at which a model has memorised its text. */
 const byHeartGap = 0.4;
 
 /** Whether a model has memorised its text. The losses are in nats per character. */
 export const knowsByHeart = (training: number, heldOut: number): boolean => heldOut > training + byHeartGap;
 
 export interface SmallModelOptions {
-  /** Number of tokens in the training part. A window must fit into it. */
+  /** Number of tokens in the training part. The training part must be longer than a window. */
   readonly trainTokens: number;
   readonly seed: number;
   readonly mask: AttentionMask;
 }
 
 /**
- * Configuration with Qwen3's shape and Muon, like the preset `shakespeare` but with its own values. The numbers in
- * lessons must not change if the preset changes. The lesson *generation* relies on tied embeddings.
+ * Configuration with Qwen3's shape and Muon, like the preset `shakespeare`. The values do not come from this preset,
+ * because the numbers in lessons must not change with the preset. The lesson *generation* relies on tied embeddings.
  * @param base fields of training that the lesson does not change, from the preset `book`.
  */
 export const smallModelConfig = (

@@ -14,7 +14,7 @@ import { compiledSize, type LessonSize, smallModelConfig } from "./small-model-c
 
 export type { LessonSize } from "./small-model-config.ts";
 
-/** The reference backend is slow, so its lessons are smaller. */
+/** Smaller size, because the reference backend is slow. */
 const referenceSize: LessonSize = {
   contextLength: 32,
   nLayer: 1,
@@ -37,7 +37,7 @@ export interface Learner {
   readonly trainer: Trainer;
   /** Losses of the steps so far, in nats per token. */
   readonly losses: number[];
-  /** Losses on held-out text so far, by step. Empty if these losses are not measured. */
+  /** Losses on held-out text so far, by step. Empty if the lesson does not measure them. */
   readonly measured: Point[];
 }
 
@@ -54,18 +54,18 @@ export const createLearner = (input: LessonInput, size: LessonSize, name: string
 export interface ChartOptions {
   /** Horizontal lines for comparison, in addition to the loss of the untrained model. */
   readonly compared?: readonly Level[];
-  /** Height of the plot in lines. Set if the screen has little space. */
+  /** Height of the plot in lines. A lesson sets the height if the screen has little space. */
   readonly height?: number;
   /**
-   * If given, the curves show losses on this text, measured during training. Otherwise the curves show the losses of
-   * the steps.
+   * Text on which losses are measured during training. The curves then show these losses. By default, the curves show
+   * the losses of the steps.
    */
   readonly heldOut?: MeasuredTokens;
 }
 
 /**
- * Number of times that the chart is drawn during training. `ofSteps` applies to losses of the steps, `measured` applies
- * to measured held-out losses.
+ * Number of times that the chart is drawn during a training. `ofSteps` applies if the curves show losses of the steps.
+ * `measured` applies if the curves show measured held-out losses.
  */
 const charts = { ofSteps: 60, measured: 20 };
 
@@ -121,7 +121,10 @@ export const recentLoss = ({ losses }: Learner): number => {
   return recent.reduce((sum, loss) => sum + loss, 0) / recent.length;
 };
 
-/** Returns the same model with another mask. Both models share the weights, so close only `model`. */
+/**
+ * The same model with another mask. The returned model shares the weights of `model`, so the caller must close only
+ * `model`.
+ */
 export const withMask = (model: Model, mask: AttentionMask): Model => ({ ...model, config: { ...model.config, mask } });
 
 export interface Writing {
@@ -133,7 +136,7 @@ export interface Writing {
 }
 
 /**
- * Text that a model writes after the prompt. The lesson's seed determines the text.
+ * Text that a model writes after the prompt, drawn with the lesson's seed.
  * @throws the signal's reason when it aborts.
  */
 export const write = async (

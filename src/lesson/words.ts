@@ -1,4 +1,4 @@
-/** Minimum number of letters of a word. Random letters often form shorter words by chance. */
+/** Minimum number of letters of a word. A shorter word is often in the text by chance. */
 export const shortestWord = 3;
 
 /** Scripts without spaces between words. */
@@ -23,17 +23,17 @@ export const wordsOf = (text: string): readonly string[] =>
 /** Set of the words of a text. */
 export const dictionaryOf = (text: string): ReadonlySet<string> => new Set(wordsOf(text));
 
-/** Counts of the words in a text, and of the words that are in a dictionary. */
+/** Number of words of a text that are in a dictionary. */
 export interface WordShare {
   readonly words: number;
   readonly known: number;
-  /** known / words; 0 for a text without words. */
+  /** known / words. The share is 0 for a text without words. */
   readonly share: number;
 }
 
 /**
- * Share of dictionary words in the text that a model wrote after `prompt`. A word that began in the prompt or that the
- * end of the text cuts off does not count.
+ * Share of dictionary words in the text that a model wrote after `prompt`. Words that begin in the prompt are not
+ * counted. A word that the end of the text cuts off is not counted, either.
  */
 export const wordShare = (dictionary: ReadonlySet<string>, written: string, prompt: string): WordShare => {
   const begun = /\p{L}$/u.test(prompt) ? written.replace(/^\p{L}+/u, "") : written;

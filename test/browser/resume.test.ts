@@ -1,6 +1,6 @@
 /**
  * Runs that are resumed from files in memory, in the code for pages, and between pages and Node. The results have the
- * same bits.
+ * same bits as without an interruption.
  */
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -32,7 +32,7 @@ const sides: readonly (readonly [string, Train, Train])[] = [
   ["a page goes on with its own", trainInPage, trainInPage],
 ];
 
-/** Trains, and returns the files of the last checkpoint and of the best one. */
+/** Trains, and returns the files of the last checkpoint and of the best checkpoint. */
 const handed = async (run: Train, options: Partial<TrainOptions>): Promise<RunFiles> => {
   const saved: Partial<Record<"last" | "best", CheckpointFiles>> = {};
   const onCheckpoint = (files: CheckpointFiles, which: "last" | "best"): void => {
@@ -71,7 +71,7 @@ const pick = (files: Record<string, Uint8Array>, names: readonly string[]): Reco
   Object.fromEntries(Object.entries(files).filter(([name]) => names.includes(name)));
 
 describe.each(sides)("%s", (_, first, second) => {
-  // Stops after a planned checkpoint, between two checkpoints, and at an evaluation.
+  // The run stops after a planned checkpoint, between two checkpoints, and at an evaluation.
   it.each([4, 5, 7])("stopped after %d steps, to the bits and notes of an uninterrupted one", async (stopAt) => {
     const { last } = await handed(first, { ...plan, stopAt });
     const rest = await handed(second, { resume: last });
@@ -167,7 +167,7 @@ describe("the folder of a run from a page", () => {
     const names = Object.keys(one).filter((name) => !/^(?:README\.md|samples\.txt|metrics\.jsonl)$/u.test(name));
     expect(names).toContain("best/manifest.json");
     expect(comparable(pick(other, names))).toEqual(comparable(pick(one, names)));
-    // All events except the end, because a page writes its last checkpoint before the end.
+    // All events except the last event, because a page writes its last checkpoint before the end of the run.
     expect(notesOf(other)).toEqual(notesOf(one).slice(0, -2));
     // Node records the end.
     await collect(train({ resume: path, backend }));

@@ -43,7 +43,7 @@ const conversation: readonly ToolMessage[] = [
   },
 ];
 
-/** The answer as the template writes it, until its end. */
+/** The answer as the template writes it, up to its end. */
 const written = async (kind: ToolTemplate, form: ToolForm): Promise<string> => {
   const chat = toolChatTemplate(toolTemplates[kind]);
   const text = await renderer.render(

@@ -56,7 +56,7 @@ test("a run of adapters keeps the weights of a GGUF file in their blocks, and ev
   const merged = await cli(["merge", "kept", "--out", "merged", "--json"], { cwd });
   expect(merged.status, merged.stderr).toBe(0);
 
-  // The numbers of the base are near the levels of eight bits, too.
+  // The numbers of the base are also near the levels of eight bits.
   const told = async (...args: readonly string[]): Promise<string> => {
     const written = await cli(args, { cwd });
     expect(written.status, written.stderr).toBe(0);

@@ -41,7 +41,7 @@ const lossOf = async (...args: readonly string[]): Promise<number> => {
   return Number(jsonLines(stdout)[0]?.natsPerToken);
 };
 
-/** Largest difference between the logits of a merged model and the logits of model and adapter. */
+/** Largest difference between two sets of logits: from a merged model, and from the model with its adapter. */
 const differenceOf = async (merged: string): Promise<number> => {
   const { ids } = peftAdapter("llama");
   const [one, other] = await Promise.all(
@@ -131,7 +131,7 @@ describe("merge", () => {
   });
 });
 
-/** Trains from the model in `base`, whose context is 48, on windows of 24 tokens. */
+/** Trains from the model in `base`, on windows of 24 tokens. The context length of the model is 48 tokens. */
 const train = async (out: string, ...more: readonly string[]): Promise<void> => {
   const small = ["--steps", "4", "--batch-size", "2", "--model.contextLength", "24", "--train.sampleTokens", "0"];
   const about = ["--init-from", "base", "--data", "longer.txt", ...small, ...on, "--out", out, ...more];
@@ -187,7 +187,7 @@ describe("a run", () => {
     expect(await shown("tuned", "--against", "base")).toMatch(
       new RegExp(`^measured on +${held}, in windows of 24 `, "mu"),
     );
-    // If windows are as long as the model's context, the length is printed too.
+    // If the length of a window is the model's context length, the length is printed too.
     expect(await shown("base", "--data", "longer.txt")).toMatch(/^measured on +.*, in windows of 48 tokens$/mu);
     expect(await shown("whole")).toMatch(new RegExp(`^measured on +${held}, in windows of 24 tokens$`, "mu"));
   });

@@ -126,7 +126,7 @@ describe("chat", () => {
     expect(await told("talker", ...written)).toBe("this model is made for conversations: npx foretoken chat talker\n");
     expect(await told("talker", ...written, "--json")).toBe("");
     expect(await told("talker", ...about)).toBe("");
-    // After that, this model was trained on a plain text, and it kept the template.
+    // After that, this model was trained on a plain text. The model still has the chat template.
     expect(await told("tuned", "--weights", "last", ...written)).toBe("");
   });
 

@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => remove());
 
-/** Results of the checks of a run's or a model's files, by the name of the check: status, facts and advice. */
+/** Results of the checks of a run's or a model's files. For each name of a check: status, facts and advice. */
 const checked = (path: string) => checksOf(join(cwd, path));
 
 /** Changes a file temporarily. */

@@ -177,7 +177,7 @@ const blocksOf = async (language: string): Promise<readonly string[]> => {
   );
 };
 
-/** Instructions of an Ollama Modelfile, and patterns of their values. */
+/** Instructions of an Ollama Modelfile, and patterns for their values. */
 const instructions: Readonly<Record<string, RegExp>> = {
   FROM: /^\.\/\S+\.gguf$/u,
   ADAPTER: /^\.\/\S+\.gguf$/u,

@@ -139,7 +139,7 @@ describe("chat --tools", () => {
     const lm = await openToolModel(toolTemplates.bare);
     const { tokenizer, chatTemplate, endTokens } = lm;
     const prompts: string[] = [];
-    // A bias makes each answer begin with a call, as a model trained for tools would.
+    // A bias makes each answer begin with a tool call, as in a model that was trained for tools.
     const logitBias = { [toolTokenizer.encode("{")[0] ?? -1]: 100 };
     const caller = {
       ...{ config: lm.model.config, tokenizer, chatTemplate, endTokens },

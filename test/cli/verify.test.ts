@@ -62,7 +62,7 @@ describe("verify", () => {
     const { stdout } = await ok("verify", "base", "--adapter", "adapter", "lora.gguf", "merged.gguf", "base", ...small);
     const lines = stdout.split("\n");
     expect(lines[2]).toMatch(/^lora\.gguf +0 +3 of 3 prompts +none$/u);
-    // With merged weights one sum is computed instead of two, so the last bits differ.
+    // With merged weights, one sum is computed instead of two sums, so the last bits differ.
     expect(lines[3]).toMatch(/^merged\.gguf +(?:0|\d\.\de-[5-9]) +3 of 3 prompts +none$/u);
     expect(lines[4]).toMatch(/^base +\d+\.\d+ /u);
     expect(lines.at(-2)).toBe("No text was measured: the prompts are random tokens.");

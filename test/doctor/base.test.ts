@@ -11,7 +11,9 @@ let remove: () => Promise<void>;
 /** A path in the folder of this file's tests. */
 const at = (...names: readonly string[]): string => join(cwd, ...names);
 
-/** A model, a run that trained an adapter for it, and another model. Each test may change the first two. */
+/**
+ * A model, a run that trained an adapter for this model, and another model. A test may change the model and the run.
+ */
 const made = ["model", "run"];
 beforeAll(async () => {
   ({ cwd, remove } = await workplace());

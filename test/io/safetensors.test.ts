@@ -7,7 +7,7 @@ import { codePoint } from "../support/code-points.ts";
 
 const where = "model.safetensors";
 
-/** A file with this header, even an invalid one, and `dataBytes` zero bytes of data. */
+/** A file with this header and `dataBytes` zero bytes of data. The header may be invalid. */
 const forge = (header: string, dataBytes = 0, declared?: bigint): Uint8Array => {
   const json = new TextEncoder().encode(header);
   const bytes = new Uint8Array(8 + json.length + dataBytes);
@@ -250,7 +250,8 @@ describe("safetensors", () => {
         try {
           const { tensors: read } = readSafetensors(bytes, where);
           const total = [...read.values()].reduce((sum, { data }) => sum + data.length, 0);
-          // BF16 or F16 instead of F32 would not fit the shape. Nothing outside the file's data is read.
+          // With BF16 or F16 instead of F32, the data would not fit the shape. The program reads nothing outside the
+          // file's data.
           expect(total * 2).toBeLessThanOrEqual(bytes.length);
         } catch (error) {
           if (!(error instanceof CheckpointError)) throw error;

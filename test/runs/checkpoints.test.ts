@@ -24,7 +24,7 @@ describe("a checkpoint", () => {
       "checkpoint",
       "checkpoint-8",
     ]);
-    // Restores the state before the end, when the last checkpoint is of step 8.
+    // Restores the state before the end of the run: the last checkpoint is from step 8.
     const half = newPath();
     await collect(train({ ...options(half), keepLast: 3, stopAt: 9 }));
     expect((await readdir(half)).filter((name) => name.startsWith("checkpoint")).sort()).toEqual([
@@ -46,7 +46,7 @@ describe("a checkpoint", () => {
     await resume(join(half, "checkpoint-4"));
     expect(await checkpointHashes(half)).toEqual(await checkpointHashes(run.whole));
     expect(await timelessMetrics(half)).toEqual(await timelessMetrics(run.whole));
-    // Nothing is deleted that might still be needed.
+    // No checkpoint that might still be needed is deleted.
     expect(await readdir(half)).toContain("checkpoint-set-aside");
   });
 

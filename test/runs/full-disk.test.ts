@@ -1,4 +1,4 @@
-/** A full disk: while a run's folder is created, and later. */
+/** A disk that is full when a run's folder is created, or later. */
 import { existsSync } from "node:fs";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -17,10 +17,10 @@ const model = { contextLength: 8, nLayer: 1, nHead: 1, nEmbd: 8 };
 const plan = { ...smallRun.train, ...{ steps: 3, evalInterval: 2, checkpointInterval: 2, sampleTokens: 1 } };
 const running = { preset: "book", ...anyBackend, finalSampleTokens: 1, memoryCheck: false } as const;
 const given = { ...running, config: { model, train: plan }, text, valText: text };
-/** The run that other runs begin with and are compared with. */
+/** The run from which other runs begin, and with which they are compared. */
 let whole = "";
 let fromWeights: NewRun;
-/** Folder in which runs are rescued when their own disk is full. */
+/** Folder into which a run is saved if its own disk is full. */
 let elsewhere = "";
 
 beforeEach(() => {
@@ -43,8 +43,8 @@ const said: Readonly<Record<string, RegExp>> = {
 };
 
 /**
- * Checks the folder of a run that ended with `error`, caused by the system error `code`. Resolves to the file that the
- * error names.
+ * Checks the folder of a run that ended with `error`. The system error `code` is the cause. Resolves to the file that
+ * the error names.
  */
 const checkRefusal = async (error: unknown, code: string, out: string): Promise<string | undefined> => {
   expect(error, String((error as Error).stack)).toBeInstanceOf(ConfigError);

@@ -1,4 +1,4 @@
-/** A run whose last checkpoint is in memory. */
+/** A run with its last checkpoint in memory. */
 import { expect, it } from "vitest";
 import { checkGivenRun, filesToResume } from "#foretoken/runs/resume/given-run.js";
 

@@ -241,8 +241,8 @@ describe("the best weights of the point that a run goes on from", () => {
 
 describe("a run that goes back to before better weights, with a plan that does not come to them again", () => {
   /**
-   * The losses are best at step 2, worse at step 4, and better again from step 5 on. But with a plan of 6 steps that
-   * continues from step 4, the losses at 5 and 6 are worse than at 2.
+   * The losses are best at step 2, worse at step 4, and better again from step 5 on. But if a plan of 6 steps continues
+   * from step 4, the losses at steps 5 and 6 are worse than at step 2.
    */
   const wild = { evalInterval: 1, checkpointInterval: 4, learningRate: 0.15, warmupSteps: 0, maxLossRatio: 0 };
   const gone = /: the best weights are (?:gone|weights of step 12); the next evaluation replaces them$/u;
@@ -326,7 +326,7 @@ describe("checkpoints that are kept", () => {
     const out = newPath();
     await collect(train({ ...options(out, every), keepLast: 9, stopAt: 8 }));
     await resume(join(out, "checkpoint-4"), { steps: 20, stopAt: 5 });
-    // The state that an earlier version left.
+    // The files that an earlier version left.
     await rename(join(out, "checkpoint-6-set-aside"), join(out, "checkpoint-6"));
     const former = await hashesOf(out, "checkpoint-6");
     await resume(out, { keepLast: 2 });

@@ -50,7 +50,7 @@ const user = (content: string) => ({ role: "user", content }) as const;
 const assistant = (content: string) => ({ role: "assistant", content }) as const;
 const system = (content: string) => ({ role: "system", content }) as const;
 
-/** The library's answer, and the tokens that the model reads. */
+/** The library's answer, and the tokens of the conversation that the model reads. */
 const expected = async (
   messages: readonly (ReturnType<typeof user> | ReturnType<typeof assistant>)[],
   given: object,

@@ -1,10 +1,13 @@
-/** Mistakes on the command line, with the expected error line. bad-input.test.ts makes the files that they name. */
+/**
+ * Mistakes on the command line, with the expected error line. bad-input.test.ts creates the files that the command
+ * lines name.
+ */
 import { tiny, tinyWith } from "../cli.ts";
 
 interface Mistake {
   readonly name: string;
   readonly args: readonly string[];
-  /** The message must contain all of these. */
+  /** Texts that the message must contain. */
   readonly says: readonly string[];
 }
 

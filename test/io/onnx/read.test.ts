@@ -11,8 +11,8 @@ const bytesOf = async (parts: readonly Part[]): Promise<Uint8Array> => {
 };
 
 /**
- * Fields of a tensor. The schema has these numbers: 1 for sizes, 2 for the type, 8 for the name, 9 for the bytes, 13
- * for the place in another file, and 14 for whether the bytes are in another file.
+ * Fields of a tensor. The numbers in the schema are: 1 for sizes, 2 for the type, 8 for the name, 9 for the bytes, 13
+ * for the place in another file, and 14 for a mark that the bytes are in another file.
  */
 const tensor = (sizes: readonly number[], type: number, ...rest: readonly Part[]): readonly Part[] =>
   partsField(5, [...sizes.map((size) => wholeField(1, size)), wholeField(2, type), ...textField(8, "w"), ...rest]);
@@ -87,8 +87,8 @@ describe("a file of ONNX that is read", () => {
     const whole = await model(...tensor([2], 1, ...raw(8)));
     for (let length = 0; length < whole.length; length++) {
       const cut = await read(whole.subarray(0, length)).catch((error: unknown) => error);
-      // A model that is cut after its graph lacks the version of the operators. Reading it succeeds. The error comes
-      // when the graph is run.
+      // A model that is cut off after its graph lacks the version of the operators. The model can be read. The error
+      // comes when the graph is executed.
       if (length === whole.length - 6) expect(cut).toMatchObject({ operatorSets: [] });
       else expect(String(cut), `${length} bytes`).toMatch(/^CheckpointError: model\.onnx: /u);
     }

@@ -29,7 +29,7 @@ const reference = { backend: "reference" } as const;
 
 const lora = (changes: Partial<LoraConfig> = {}): LoraConfig => parseConfig(loraConfigSchema, changes, "lora");
 
-/** Values of an adapter; none is zero. */
+/** Values of an adapter. No value is zero. */
 const hashedAdapter = (config: ModelConfig, adapter: LoraConfig): Float32Array => {
   const { parameters, length } = loraLayout(config, adapter);
   const values = new Float32Array(length);

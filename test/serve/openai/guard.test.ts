@@ -1,4 +1,4 @@
-/** Who may use a server, which requests it refuses, and the error messages. */
+/** Tests which clients may use a server, which requests the server refuses, and its error messages. */
 import { once } from "node:events";
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -29,7 +29,7 @@ afterAll(() => Promise.all(opened.map((one) => one.close(0))));
 const asked = { prompt: "the cat", max_tokens: 2, seed: 1, logit_bias: plainNoEnd };
 const endless = { ...asked, max_tokens: 1_000_000, stream: true };
 
-/** Expects an error in OpenAI's form. */
+/** Expects an error in OpenAI's format. */
 const expectError = (
   { status, body }: { readonly status: number; readonly body: unknown },
   expected: { readonly status: number; readonly type: string; readonly code?: string; readonly param?: string },

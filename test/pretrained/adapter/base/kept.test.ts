@@ -1,4 +1,4 @@
-/** The copy of its base model that a run with adapters keeps. */
+/** A run with adapters stores a copy of its base model. These tests are about this copy. */
 import { cp, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -67,7 +67,7 @@ describe("the base that a run of adapters keeps", () => {
       await expect(savePretrained(kept, model)).rejects.toThrow(refused);
     };
     await refuse();
-    // The files of the kept copy are not the files of the base.
+    // The stored copy has its own files, which are not the files of the base model.
     await expect(saveAdapter(kept, tuned)).rejects.toThrow("contain only an earlier checkpoint; got");
     expect(await readManifest(kept)).toEqual(before);
     await rm(kept, { recursive: true });
