@@ -94,8 +94,8 @@ export interface PromptOptions {
 }
 
 const tooLong = (length: number, most: number, contextLength: number, answer: readonly number[]): ConfigError => {
-  const limit = `at most ${most} tokens with the template`;
-  const context = `(the context is ${contextLength})`;
+  const limit = `it may have at most ${most} tokens, including the template's tokens`;
+  const context = `(the context length is ${contextLength} tokens)`;
   return answer.length === 0
     ? new ConfigError({
         where: "message",
@@ -105,7 +105,7 @@ const tooLong = (length: number, most: number, contextLength: number, answer: re
       })
     : new ConfigError({
         where: "answer",
-        must: `must leave room to continue: ${limit} and the message ${context}`,
+        must: `must leave room for more tokens: with the message, ${limit} ${context}`,
         got: String(length),
         hint: "another message",
       });

@@ -131,7 +131,7 @@ const markerOf = (
     : { marker: Array.from(first.text)[0] ?? "", atStart: true };
 };
 
-const unknown = "a form that does not contain the tool's name and the arguments as one JSON object";
+const unknown = "a call format without the tool's name, or without the arguments as one JSON object";
 
 /**
  * Finds the form, or the reason why there is none. @throws the errors of `write`. If the template refuses several
@@ -173,7 +173,7 @@ const readForm = async (
   const open = own.slice(0, first.from);
   const close = own.slice(last.to);
   const marker = markerOf(open, specialTokens);
-  if (marker === null) return { fault: "a form in which calls cannot be distinguished from other text" };
+  if (marker === null) return { fault: "a call format that cannot be distinguished from other text" };
   // Trailing spaces are removed, since a model may end its answer without them.
   const form = { open, parts, between: null, close: close.trimEnd(), ...marker };
   const several = await answer([one, two, three]).catch((error: unknown) => {
@@ -223,7 +223,7 @@ export const toolFormOf = async (
   if (!("fault" in form)) return form;
   throw new ConfigError({
     where,
-    must: "the model's chat template must write tool calls in a form that can be read",
+    must: "the model's chat template must write tool calls in a format that can be parsed",
     got: form.fault,
     hint: "a model that was trained to call tools",
   });

@@ -132,7 +132,7 @@ const runChat = async (path: string, flags: ChatFlags): Promise<void> => {
   if (tools !== undefined && json === true) {
     throw new ConfigError({
       where: "--tools and --json",
-      must: "they exclude each other: a person must read each tool call and type its result",
+      must: "cannot be combined: a person must read each tool call and type its result",
       got: "both",
       hint: "chatWithTools in a program, or foretoken serve",
     });
@@ -142,7 +142,7 @@ const runChat = async (path: string, flags: ChatFlags): Promise<void> => {
   if (tools !== undefined && form !== undefined) {
     throw new ConfigError({
       where: `--tools and ${flagOf(form)}`,
-      must: "only one of them may set the form of an answer",
+      must: "cannot be combined: only one flag may set the format of an answer",
       got: "both",
       hint: "foretoken serve, where a request can have response_format and tools",
     });
@@ -197,7 +197,7 @@ export const declareChat = (command: Command): void => {
       parseNumber("--max-new-tokens"),
       defaults.maxNewTokens,
     );
-  addConstraintFlags(addToolsFlag(command), "Form: the form that each answer must have");
+  addConstraintFlags(addToolsFlag(command), "Format: a rule that each answer must follow");
   addSamplingFlags(command, defaults)
     .optionsGroup("Server: for a model on a server")
     .option("--model <id>", "the model's id on the server (default: its only model)", parsePath("--model"))

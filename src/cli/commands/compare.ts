@@ -242,7 +242,7 @@ export const declareCompare = (command: Command): void => {
     .usage("<setting...> [flags]")
     .argument(
       "<setting...>",
-      "two or more settings; each is a run's folder, a model's directory, a GGUF file or hf:org/name, or several runs separated by commas",
+      "two or more settings; a setting is a run's folder, a model directory, a GGUF file, hf:org/name, or several runs separated by commas",
       expecting((text: string, earlier: readonly string[] = []) => [...earlier, setting(text)], {
         paths: true,
         repeats: true,
@@ -251,28 +251,28 @@ export const declareCompare = (command: Command): void => {
     .optionsGroup("Settings: grouping of runs, and their weights")
     .option(
       "--group",
-      "group the given runs; runs with the same text and the same configuration form one setting, even if their seeds differ",
+      "group the given runs into settings: runs with the same text and the same configuration belong to one setting, even if their seeds differ",
     )
     .addOption(weightsOption())
     .optionsGroup("Text: the text to measure on")
     .option(
       "--data <text>",
-      "a corpus's name, a UTF-8 file or a folder of such files (hidden files and node_modules are skipped); or documents: a .jsonl file or a folder of .jsonl files, in which only the answers are measured (default: the text of the first run)",
+      "a corpus's name, a UTF-8 file or a folder of such files (hidden files and node_modules are skipped); for documents, a .jsonl file or a folder of .jsonl files: only the answers are measured (default: the text of the first run)",
       parsePath("--data", corpusNames),
     )
     .option(
       "--val-fraction <x>",
-      "size of val, the end of the text, as a share of the text (default: the share of the first run, or 0.1)",
+      "share of the text that belongs to val, the end of the text (default: the share of the first run, or 0.1)",
       parseFraction("--val-fraction"),
     )
     .option(
       "--split <name>",
-      "part to measure on: val, train or all (default: val; all for documents in --data)",
+      "part of the text to measure on: val, train or all (default: val; all for documents in --data)",
       parseChoice("--split", splitNames),
     )
     .option(
       "--context-length <n>",
-      "tokens in each window of the text, at most the shortest context length of the models (default: that length)",
+      "number of tokens in each window of the text; the default and the maximum are the shortest context length of the models",
       parseInteger("--context-length", 1),
     );
   addDTypeFlag(

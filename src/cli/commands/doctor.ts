@@ -26,9 +26,9 @@ Examples:
   $ npx foretoken doctor --json | jq '.checks[] | select(.status != "ok")'
 
 For each backend, doctor compares kernels with the reference in float64, and gradients with finite differences. Micro-batches
-must give the same gradient as one batch, and decoding must give the same logits with a cache and without it. The causal mask
-must hide later tokens, and a second run or several threads must give the same bits. A failed check says what to do, and the exit status is 1. A warning means that something is missing
-or slow; all results are still right.`;
+must give the same gradient as one batch, and decoding must give the same logits with and without the KV cache. The causal mask
+must hide later tokens, and a second run or several threads must give the same bits. If a check fails, its line says what to do, and the exit status is 1. A warning means that something is missing
+or slow, but all results are right.`;
 
 const runDoctor = async (model: string | undefined, flags: DoctorFlags): Promise<void> => {
   const { runs, threads, json } = flags;
@@ -72,7 +72,7 @@ export const declareDoctor = (command: Command): void => {
     .optionsGroup("Files: the folder of runs")
     .option(
       "--runs <folder>",
-      "the folder of runs; doctor checks that it has room for a run",
+      "the folder of runs; doctor checks that its disk has enough space for a run",
       parsePath("--runs"),
       runsFolder,
     );

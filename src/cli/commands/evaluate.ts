@@ -83,8 +83,8 @@ const named = (model: string, notices: readonly string[]): readonly string[] =>
 /** Explains what ± means, or why there is no interval. */
 const intervalText = ({ halfWidth95, blocks, windows }: LossDifference): string =>
   halfWidth95 === null
-    ? `The text is too short for an interval: it has ${formatPlural(windows, "window")}, and 8 are needed. Use more text, or a smaller --context-length.`
-    : `± is half the width of the 95% confidence interval of the difference on texts like this one, estimated from ${formatPlural(windows, "window")} in ${blocks} blocks`;
+    ? `The text is too short for a confidence interval: it has ${formatPlural(windows, "window")}, but 8 windows are needed. Use more text, or a smaller --context-length.`
+    : `± gives the 95% confidence interval of the difference for texts like this one. The interval was estimated from ${formatPlural(windows, "window")} in ${blocks} blocks.`;
 
 /**
  * Table with the figures of two models side by side. If both models read the same tokens, the table also shows the
@@ -110,7 +110,7 @@ const comparisonText = (
   );
   const last =
     leftOut.length > 0
-      ? "Different characters were left out, so the two models read different texts and the figures cannot be compared; try a text whose characters both models know."
+      ? "The figures cannot be compared: different characters were left out, so the two models read different texts. Try a text with characters that both models know."
       : difference !== null
         ? intervalText(difference)
         : "The models have different tokens: compare only nats per character and bits per byte.";
@@ -134,7 +134,7 @@ const resultText = (result: Evaluation, measured: string, width: number): string
       ? []
       : [
           `left out: ${describeSkipped(skipped)}`,
-          "The figures are for the rest of the text; compare them only with figures for the same part.",
+          "The figures are for the text without these characters. Compare them only with figures for the same text.",
         ];
   return [
     ...rows.map(([label, value]) => padRight(label, 20) + value),
@@ -255,7 +255,7 @@ export const declareEvaluate = (command: Command): void => {
     .optionsGroup("Text: the text to measure on")
     .option(
       "--data <text>",
-      "a corpus's name, a UTF-8 file or a folder of such files (hidden files and node_modules are skipped); or documents: a .jsonl file or a folder of .jsonl files, in which only the answers are measured (default: the run's text)",
+      "a corpus's name, a UTF-8 file or a folder of such files (hidden files and node_modules are skipped); for documents, a .jsonl file or a folder of .jsonl files: only the answers are measured (default: the run's text)",
       parsePath("--data", corpusNames),
     )
     .option(
@@ -265,22 +265,22 @@ export const declareEvaluate = (command: Command): void => {
     )
     .option(
       "--val-fraction <x>",
-      "size of val, the end of the text, as a share of the text (default: the run's share, or 0.1)",
+      "share of the text that belongs to val, the end of the text (default: the run's share, or 0.1)",
       parseFraction("--val-fraction"),
     )
     .option(
       "--split <name>",
-      "part to measure on: val, train or all (default: val; all for documents in --data)",
+      "part of the text to measure on: val, train or all (default: val; all for documents in --data)",
       parseChoice("--split", splitNames),
     )
     .option(
       "--context-length <n>",
-      "tokens in each window of the text, at most the model's context length (default: as in training if the text is the run's own, otherwise the context length)",
+      "number of tokens in each window of the text, at most the model's context length (default: for the run's own text, the same as in training; otherwise the context length)",
       parseInteger("--context-length", 1),
     )
     .option(
       "--against <model>",
-      "another model to measure on the same windows; the difference of the losses is shown with a 95% confidence interval (default: none)",
+      "another model to measure on the same windows; the output shows the difference of the losses with a 95% confidence interval (default: none)",
       parsePath("--against"),
     );
   addDTypeFlag(

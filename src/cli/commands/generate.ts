@@ -77,7 +77,7 @@ Examples:
   $ npx foretoken generate runs/notes --interactive < prompts.txt                one prompt on each line
   $ npx foretoken generate runs/notes --prompts prompts.jsonl --out texts.jsonl  many texts at a time
 
-The model sees only the last tokens of the prompt and of its own text, as many as its context length.`;
+The model sees only the last tokens of the prompt and of its own text: at most its context length.`;
 
 /** Number of candidates per token in JSON events. */
 const listedCandidates = 5;
@@ -226,7 +226,7 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
     const finishReason = await writeGenerated(events, json === true, textOf?.(showSpecialTokens));
     if (finishReason === "aborted") host.exitCode = interrupt.status();
     if (constraint !== undefined && finishReason === "length") {
-      const cut = `the text was cut off at ${formatPlural(settings.maxNewTokens, "token")}, so its form may be incomplete`;
+      const cut = `the text was cut off at ${formatPlural(settings.maxNewTokens, "token")}, so it may be incomplete`;
       writeNotice(`${cut}: --max-new-tokens allows more`);
     }
   } finally {
@@ -305,13 +305,13 @@ export const declareGenerate = (command: Command): void => {
     .addOption(
       new Option(
         "--prompt <text>",
-        "the text to continue; \\n, \\t and \\\\ are interpreted (default: a line end; if the model has no line end, the prompt of its run's samples, or else its first token)",
+        "the text to continue; \\n, \\t and \\\\ are interpreted (default: a line end; if the vocabulary has no line end: the prompt of the run's samples, or else the first token of the vocabulary)",
       ).argParser(parseText("--prompt")),
     )
     .option("-i, --interactive", "read prompts line by line, from the terminal or a pipe")
     .option(
       "--prompts <file>",
-      'write one text for each line of this file, many texts at a time; each line is JSON: a string, a list of token ids, or {"prompt": …} with its own settings (default: none)',
+      'write one text for each line of this file, in batches; each line is JSON: a string, a list of token ids, or an object {"prompt": …} with settings for this text (default: none)',
       parsePath("--prompts"),
     )
     .option(
@@ -321,7 +321,10 @@ export const declareGenerate = (command: Command): void => {
     )
     .option("--max-new-tokens <n>", "maximum number of tokens to write", parseNumber("--max-new-tokens"), maxNewTokens)
     .addOption(
-      new Option("--stop <text>", "end before this text; \\n, \\t and \\\\ are interpreted; may be given several times")
+      new Option(
+        "--stop <text>",
+        "stop before this text; \\n, \\t and \\\\ are interpreted; may be given several times",
+      )
         .default([], "none")
         .argParser(parseTexts("--stop")),
     )
@@ -343,7 +346,7 @@ export const declareGenerate = (command: Command): void => {
         .argParser(parseTexts("--bad-words")),
     )
     .addOption(
-      new Option("--samplers <names>", "the order of the filters; each must be named once")
+      new Option("--samplers <names>", "the order of the sampling filters; name each filter once")
         .default(filterNames, filterFlags.join(", "))
         .argParser(
           expecting(
@@ -357,13 +360,13 @@ export const declareGenerate = (command: Command): void => {
   addSpeculateFlag(addDTypeFlag(addRunningFlags(addWeightsFlag(command))))
     .option(
       "--slide <n>",
-      "when the context is full, drop this number of tokens (a multiple of 32) after the first 32 tokens and continue; 0 drops only the oldest token for each new token, and computes the whole window again",
+      "when the context is full, keep its first 32 tokens, drop the next <n> tokens (a multiple of 32), and continue; 0: for each new token, drop the oldest token and compute the whole window again",
       parseNumber("--slide"),
       generateDefaults.slide,
     )
     .option(
       "--beams <n>",
-      "beam search: show the n likeliest texts found, each on its own line, after its score; no token is drawn at random (default: none)",
+      "beam search: print the <n> most likely texts that were found, one on each line, after its score; no token is drawn at random (default: none)",
       parseInteger("--beams", 1),
     )
     .option("--no-cache", "compute all keys and values again for each token, which gives the same text more slowly")

@@ -115,7 +115,7 @@ const nextPart = (part: Part, data: string | undefined): readonly string[] => {
 const shortNotice = (parts: readonly LessonName[], { name, train, val }: Corpus): string | undefined => {
   const length = countCharacters(train) + countCharacters(val);
   if (length >= shortText || !parts.some((part) => lessons[part].trains)) return undefined;
-  return `${name} is short, ${formatPlural(length, "character")}: the model will memorise parts of it; a text of ${formatCount(shortText)} or more shows more`;
+  return `${name} is short, ${formatPlural(length, "character")}: the model will memorise parts of it; use a text of at least ${formatCount(shortText)} characters to see more`;
 };
 
 const runLesson = async (part: Part, flags: LessonFlags): Promise<void> => {

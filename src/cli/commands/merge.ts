@@ -40,7 +40,7 @@ const adapterDirectory = async (named: string): Promise<string> => {
   throw new ConfigError({
     where: named,
     must: "the run must have trained an adapter",
-    got: "a run that trained all weights, which is a whole model already",
+    got: "a run that trained all weights: its result is already a whole model",
     hint: "the run itself instead of a merged model",
   });
 };
@@ -51,8 +51,8 @@ const adapterDirectory = async (named: string): Promise<string> => {
  */
 const lossInWords = (dtype: MergeFlags["dtype"], adapter: string): string =>
   dtype === "float32"
-    ? `If you open the merged model in bfloat16 (--dtype auto chooses bfloat16 on machines where bfloat16 is faster), rounding removes a part of what the adapter learned. To keep that part, open the model with --dtype float32, or use ${adapter} itself, unmerged.`
-    : `Rounding to bfloat16 has removed a part of what the adapter learned. To keep that part, merge with --dtype float32 and open the result with --dtype float32, or use ${adapter} itself, unmerged.`;
+    ? `If you open the merged model in bfloat16, rounding removes a part of what the adapter learned. --dtype auto chooses bfloat16 on machines where bfloat16 is faster. To keep everything that the adapter learned, open the model with --dtype float32, or use the unmerged adapter ${adapter}.`
+    : `Rounding to bfloat16 has removed a part of what the adapter learned. To keep everything that the adapter learned, merge with --dtype float32 and open the result with --dtype float32, or use the unmerged adapter ${adapter}.`;
 
 const runMerge = async (named: string, { base, baseCheck, dtype, json, ...rest }: MergeFlags): Promise<void> => {
   const out = newPlace(named, "-merged", "", rest.out);

@@ -37,8 +37,8 @@ Examples:
   $ npx foretoken plot runs/notes --csv --out - | head       the numbers
 
 Any browser opens an SVG file. The file has light and dark colours and contains no script. Training losses are smoothed; a band
-shows the lowest and the highest loss. Time is the sum of the times of the steps. The time of evaluations, samples and pauses
-is not recorded, so each evaluation is drawn at the end of its step.`;
+shows the lowest and the highest loss. The time axis counts only training steps, because the time of evaluations, samples and
+pauses is not recorded. Each evaluation is drawn at the end of its step.`;
 
 /** Default name of the output file. */
 const fileName = (runs: readonly ListedRun[], ending: string): string => {
@@ -147,7 +147,7 @@ export const declarePlot = (command: Command): void => {
     )
     .option(
       "--x <name>",
-      "horizontal axis: steps, tokens processed, or the time of the steps",
+      "horizontal axis: number of steps, number of processed tokens, or time of the steps",
       parseChoice("--x", xNames),
       "steps",
     )

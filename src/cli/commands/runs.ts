@@ -75,7 +75,11 @@ const runRuns = async (folder: string | undefined, { sort, json }: RunsFlags): P
 export const declareRuns = (command: Command): void => {
   command
     .usage("[folder] [flags]")
-    .argument("[folder]", `a folder of runs, or the folder of one run (default: ${runsFolder})`, parsePath("[folder]"))
+    .argument(
+      "[folder]",
+      `a folder with runs, or the folder of one run (default: ${runsFolder})`,
+      parsePath("[folder]"),
+    )
     .optionsGroup("List: order and form")
     .option(
       "--sort <order>",

@@ -58,7 +58,7 @@ const runTrain = async (flags: TokenizerFlags): Promise<void> => {
   const { tokenizer, bytes, seconds } = await trainTokenizerFiles({ data, vocabSize, pattern, specialTokens, out });
   if (tokenizer.vocabSize < vocabSize) {
     writeNotice(
-      `no further pair of tokens occurs twice in the text, so there are only ${formatCount(tokenizer.vocabSize)} tokens instead of ${formatCount(vocabSize)}`,
+      `no other pair of tokens occurs twice in the text, so there are only ${formatCount(tokenizer.vocabSize)} tokens instead of ${formatCount(vocabSize)}`,
     );
   }
   if (json === true) {

@@ -43,9 +43,9 @@ Examples:
 Foretoken's own reader reads every file and converts the file's weights to float32. An ONNX graph is computed node by node. A graph with an
 operator that export does not write is refused, and the error names the operator. MODEL continues each prompt with its most probable tokens;
 then MODEL and the file compute the logits of these tokens. Where the file chooses another token than MODEL,
-the margin is the distance between MODEL's two largest logits. If the margin is small, both tokens are nearly equally likely. Prompts come from the measured text: the last
-10% of --data, or the validation split of a run. Without a text, prompts are random tokens. Tokenizers are compared too (tokens by id,
-merges, ids of the prompts' texts, ids that end a text), and so are chat templates. If tokenizers or chat templates differ, a line below the table shows the first difference, and the exit
+the table shows the margin: the difference between MODEL's two largest logits. If the margin is small, both tokens are nearly equally likely. Prompts come from the measured text: the last
+10% of --data, or the validation split of a run. Without a text, prompts are random tokens. Tokenizers are compared too: their tokens, their merges,
+the ids of the prompts, and the ids that end a text. Chat templates are also compared. If tokenizers or chat templates differ, a line below the table shows the first difference, and the exit
 status is 1. For a file that cannot be read, one line says why, and the exit status is 2.`;
 
 /** A measured file, or the reason why it could not be measured. */
@@ -256,14 +256,19 @@ export const declareVerify = (command: Command): void => {
       .optionsGroup("Comparison: prompts and text")
       .option(
         "--data <path>",
-        "a text whose last 10% is measured and is also the source of the prompts: a corpus's name, a UTF-8 file or a folder of such files (default: the run's text)",
+        "a text; its last 10% is measured and also gives the prompts: a corpus's name, a UTF-8 file or a folder of such files (default: the run's text)",
         parsePath("--data", corpusNames),
       )
       .option("--prompt-count <n>", "number of prompts, 1 to 1000", parseInteger("--prompt-count", 1, 1000), 10)
-      .option("--max-new-tokens <n>", "tokens to write after each prompt", parseInteger("--max-new-tokens", 1), 50)
+      .option(
+        "--max-new-tokens <n>",
+        "number of tokens to write after each prompt",
+        parseInteger("--max-new-tokens", 1),
+        50,
+      )
       .option(
         "--context-length <n>",
-        "tokens in each window of the text, at most the model's context length (default: as in training if the text is the run's own, otherwise the context length)",
+        "number of tokens in each window of the text, at most the model's context length (default: for the run's own text, the same as in training; otherwise the context length)",
         parseInteger("--context-length", 1),
       ),
   );

@@ -96,11 +96,11 @@ export const sweepTable = (result: SweepResult, seeds: readonly number[], width:
       : [start, ...wrapText(ending, width - 4).map((line) => `    ${line}`)];
   });
   const told = [
-    `Each loss is the run's lowest loss on the part of the text that is for choosing the winner${seeds.length === 1 ? "" : ", as a mean over the seeds"}. ± is half the width of the 95% confidence interval over seeds. The best setting was chosen by these losses, so its own loss here is too low.`,
+    `Each loss is the lowest loss of a run on the part of the text for choosing the winner${seeds.length === 1 ? "" : ", as a mean over the seeds"}. ± gives the 95% confidence interval of the loss over seeds. The loss of the best setting is too low here, because the setting was chosen by this loss.`,
     ...(heldOut === null
       ? ["No setting has finished."]
       : [
-          `On the held-out part, which was measured only once, the best setting has ${heldOut.natsPerCharacter.toFixed(4)} nats per character${rangeText(heldOut)}, ${heldOut.bitsPerByte.toFixed(4)} bits per byte.`,
+          `The best setting has ${heldOut.natsPerCharacter.toFixed(4)} nats per character${rangeText(heldOut)} and ${heldOut.bitsPerByte.toFixed(4)} bits per byte on the held-out part, which was measured only once.`,
         ]),
     stepsText(result),
   ];
