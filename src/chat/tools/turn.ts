@@ -59,10 +59,10 @@ const allowedTools = (tools: readonly Tool[], choice: ToolTurnOptions["choice"])
 };
 
 /**
- * Prepares a turn. All checks happen here, before anything is computed.
+ * Prepares a turn. All checks run here, before the model computes anything.
  * @param write renders messages with the model's template.
  * @param where the model, for errors.
- * @throws ConfigError for a template that does not support tools or writes calls in an unknown form, a schema with an
+ * @throws ConfigError for a template that does not support tools or writes calls in an unknown format, a schema with an
  * unsupported keyword, or calls that the vocabulary cannot write.
  */
 export const toolTurn = async (

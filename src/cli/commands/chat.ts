@@ -51,7 +51,7 @@ interface ChatFlags
   readonly apiKey?: string;
 }
 
-/** The temperature and top-p are lower than in `generate`, so that answers keep to the question. */
+/** The defaults of temperature and top-p are lower than in `generate`, so that answers stay on topic. */
 const defaults = { maxNewTokens: 512, temperature: 0.5, topK: 0, topP: 0.9, minP: 0, seed: 1 } as const;
 
 const examples = `

@@ -137,8 +137,7 @@ const report = (
 };
 
 /**
- * Prints a notice for each run that trained on a different text than the first run, or on a different part of the same
- * text.
+ * Prints a notice for each run that trained on a different text than the first run, or on a different part of the text.
  */
 const noticeOtherTexts = (settings: readonly ComparedSetting[], flags: CompareFlags): void => {
   const [first, ...others] = settings.flatMap(({ models }) => models);
@@ -170,7 +169,8 @@ const runCompare = async (words: readonly string[], flags: CompareFlags): Promis
   let reader: Parameters<typeof readerLike>[0] | undefined;
   try {
     if (remark !== undefined) writeNotice(remark);
-    // All models must be able to read the window. A model that is not from a run is opened to get its context length.
+    // The context of every model must be at least one window long. A model that is not from a run is opened to get its
+    // context length.
     const contexts: number[] = [];
     for (const model of flags.contextLength === undefined ? all : []) {
       const known = model.run?.config.model.contextLength;

@@ -33,7 +33,7 @@ or slow, but all results are right.`;
 const runDoctor = async (model: string | undefined, flags: DoctorFlags): Promise<void> => {
   const { runs, threads, json } = flags;
   const { stdout } = host;
-  // Throws if several threads are asked for and the backend has only one.
+  // Throws if the user wants several threads and the backend has only one.
   if (flags.backend !== "auto") await chooseBackend(flags);
   const line = progressLine(json === true);
   const style = styleFor(stdout);

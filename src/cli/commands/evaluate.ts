@@ -196,12 +196,13 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
   try {
     const run = flags.data === undefined ? await runOf(directory) : undefined;
     const { kind, corpus } = await findCorpus("evaluate", run, flags, split);
-    // The run's folder may hold a copy of the text. Show the name that the user gave the text.
+    // The run's folder may contain a copy of the text. Show the name that the user gave to the text.
     const name = printableName(run?.data.name ?? corpus.name);
     if (corpus.notice !== undefined) writeNotice(corpus.notice);
     const { whole, inWords, notice } = measuredPart(kind, name, flags);
     const models = other === null ? [lm] : [lm, other.lm];
-    // Use the windows of the run's training: an adapter may train on shorter windows than its model's context length.
+    // Use the window length of the run's training: an adapter may train on windows that are shorter than the model's
+    // context.
     const ownWindow = run === undefined ? [] : [run.config.model.contextLength];
     const window = contextLength ?? Math.min(...ownWindow, ...models.map(({ config }) => config.contextLength));
     const measured = `${inWords}${windowsInWords(kind, window)}`;
@@ -225,7 +226,7 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
     const width = stdout.isTTY ? terminalColumns(stdout) : Number.POSITIVE_INFINITY;
     const against = other === null ? null : await measure(other.lm);
     progress.clear();
-    // Print this after all checks of the input, so that a mistake prints only its error line.
+    // Print this after all checks of the input. A mistake then prints only its error line.
     const told = other === null ? notices : [...named(path, notices), ...named(flags.against ?? "", other.notices)];
     for (const line of [remark, ...told, notice]) if (line !== undefined) writeNotice(line);
     if (against === null) {

@@ -50,7 +50,7 @@ onnx can have f32 or int8 (the type that transformers.js uses in a page). f32 ke
 An adapter alone can be in f32; in a GGUF file, it can also be in f16 or bf16. quantize writes GGUF files too, and measures the loss before and after.
 The result gets its name only when it is complete. Folders with other files are never changed.`;
 
-/** One line that says whether the adapter was merged or written alone. */
+/** A line that says whether the adapter was merged or was written without its model. */
 const adapterInWords = ({ adapter, base }: Exported): string =>
   adapter === null
     ? ""
@@ -58,7 +58,7 @@ const adapterInWords = ({ adapter, base }: Exported): string =>
       ? `The adapter is merged into the model in ${printableName(base)}.\n`
       : `Only the adapter was written. Other programs must apply the adapter to the model in ${printableName(base)}, or to a copy of this model in their own format.\n`;
 
-/** Accepts any word; `dtypeOf` checks it once the format is known. */
+/** Accepts any word. `dtypeOf` checks the word when the format is known. */
 const parseDtype = expecting(
   (text: string): string => {
     checkValue("--dtype", text);
@@ -81,8 +81,8 @@ const formatOf = ({ format, out = "" }: ExportFlags): ExportFormatName => {
 };
 
 /**
- * The element type from --dtype. Which types are valid depends on the format, and the flag for the format may come
- * later on the command line.
+ * The element type from --dtype. The valid types depend on the format, and the flag for the format may come later on
+ * the command line.
  */
 const dtypeOf = (format: ExportFormatName, { dtype, adapterOnly }: ExportFlags): ExportDType | undefined => {
   if (dtype === undefined) return undefined;

@@ -94,7 +94,7 @@ const writeLegend = (style: ProbabilityStyle): void => {
   }
 };
 
-/** How to show the text for `--show-probabilities`, and the number of candidates to ask for. */
+/** How to show the text for `--show-probabilities`, and the number of candidates to request. */
 const probabilityView = (
   lm: WorkerModel,
   { json, showProbabilities }: GenerateFlags,
@@ -108,8 +108,8 @@ const probabilityView = (
 };
 
 /**
- * Suggests `foretoken chat` if the model was made for conversations. A run on plain text may keep the chat template of
- * its base model, although the run's model is no chat model.
+ * Suggests `foretoken chat` if the model was made for conversations. A run on plain text may contain the chat template
+ * of its base model, although the run's model is not a chat model.
  */
 const chatNotice = async (
   path: string,
@@ -188,7 +188,7 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
     const prompt = flags.prompt ?? (await promptFor(lm.tokenizer, directory));
     // Checks the prompt before any of it is printed.
     const read = readPrompt(lm.tokenizer, prompt, unknown, "--prompt", "--unknown skip");
-    // Print this after all checks of the input, so that a mistake prints only its error line.
+    // Print this after all checks of the input. A mistake then prints only its error line.
     tellChoices();
     const forChat = await chatNotice(path, lm, directory, flags);
     if (forChat !== undefined) writeNotice(forChat);
@@ -211,7 +211,7 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
       return;
     }
     const { candidates, textOf } = probabilityView(lm, flags);
-    // In a pipe, a text with a constraint is printed without its prompt, so that a program can parse it.
+    // In a pipe, a text with a constraint is printed without its prompt. A program can then parse the output.
     const standsAlone = constraint !== undefined && !host.stdout.isTTY;
     if (json !== true && !standsAlone) writeOut(shownText(read.text));
     const events = lm.generate({

@@ -46,8 +46,8 @@ const adapterDirectory = async (named: string): Promise<string> => {
 };
 
 /**
- * What rounding to bfloat16 costs a merged model, and how to avoid this cost. @param adapter name of the adapter in the
- * message.
+ * Describes what a merged model loses by rounding to bfloat16, and how to avoid this loss. @param adapter name of the
+ * adapter in the message.
  */
 const lossInWords = (dtype: MergeFlags["dtype"], adapter: string): string =>
   dtype === "float32"

@@ -64,8 +64,8 @@ async function* piecesOf(file: FileHandle): AsyncGenerator<string, void, undefin
 const anyWrites = 0o222;
 
 /**
- * The reason why `path` must not be overwritten. Undefined if the file does not exist, is empty, or is accepted by
- * `isOurs`.
+ * The reason why `path` must not be overwritten. Undefined if the file does not exist, is empty, or `isOurs` accepts
+ * it.
  */
 const reasonAgainst = async (
   path: string,
@@ -77,8 +77,8 @@ const reasonAgainst = async (
     try {
       const { mode, size } = await file.stat();
       if (size > 0 && !(await isOurs(piecesOf(file)))) return another;
-      // The system lets a program replace a read-only file if the file's folder is writable. But the read-only mode
-      // means that the user wants to keep the file.
+      // A program can replace a read-only file if the file's folder is writable. But the read-only mode shows that the
+      // user wants to keep the file.
       return (mode & anyWrites) === 0 ? ", which is read-only" : undefined;
     } finally {
       await file.close();

@@ -99,8 +99,8 @@ const lossText = ({ before, after }: Losses, measured: string): string => {
 };
 
 /**
- * Opens the text and measures models on it. Weights are converted to float32 first, because products in another type
- * would hide a part of the difference.
+ * Opens the text and measures models on it. Weights are first converted to float32: products in another type would hide
+ * a part of the difference.
  */
 const openMeter = async (flags: QuantizeFlags, line: ProgressLine, signal: AbortSignal) => {
   const { data, threads, contextLength } = flags;
@@ -133,7 +133,7 @@ const openMeter = async (flags: QuantizeFlags, line: ProgressLine, signal: Abort
   return { measure, remark, measured };
 };
 
-/** Checks that the file can be written, before the slow measurement of the model. */
+/** Checks that the file can be written, because the measurement of the model is slow. */
 const checkBoth = async (model: string, file: string, overwrite: boolean): Promise<void> => {
   await checkFree(file, overwrite);
   const { close } = await openSource(model, {}, "saveGguf");

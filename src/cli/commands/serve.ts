@@ -57,7 +57,9 @@ export const serveDefaults = {
   grace: 30,
 } as const;
 
-/** A client that reads nothing of its answer for this number of milliseconds is disconnected. */
+/**
+ * Timeout in milliseconds for a client that does not read its answer. After the timeout, the client is disconnected.
+ */
 export const patienceMs = 30_000;
 
 const examples = `

@@ -42,8 +42,8 @@ statistical test finds another setting better. The probability that the test sto
 With "budget": { "steps": 20000 } or { "minutes": 30 }, the sweep stops more settings early to stay within the budget.`;
 
 /**
- * Reads the sweep's file. If the path of the text is relative, it is resolved from the folder of this file. Other
- * mistakes are checked later.
+ * Reads the sweep's file. A relative path of the text is resolved from the folder of this file. Other mistakes are
+ * checked later.
  */
 const readSweepFile = async (path: string): Promise<Record<string, unknown>> => {
   const json = await readJsonFile(path, path);

@@ -90,7 +90,7 @@ const comparisonOf = async (
     ...{ signal, line, windowOf },
     open: (place, options) =>
       loadPretrained(place, {
-        // Products in another type would hide a part of the difference.
+        // Products in another type would hide a part of the difference between the file and the model.
         ...{ backend, threads, dtype: "float32", keepBlocks: false, baseCheck, onNotice: notice, ...options },
         onProgress: (bytes, all) =>
           line.update(`${place}: loading ${Math.floor((100 * bytes) / all)}% of ${formatBytes(all)}`),
@@ -114,7 +114,7 @@ interface Verified {
   readonly base: () => Promise<string>;
 }
 
-/** A file as the user named it, and the path of its ONNX graph. The path is null if the file has no ONNX graph. */
+/** A file as the user named it, and the path of its ONNX graph, or null if the file has no ONNX graph. */
 interface NamedForm {
   readonly file: string;
   readonly graph: string | null;
@@ -157,13 +157,13 @@ const verifyForm = async (
   }
 };
 
-/** Makes an error of `compareModels` name the file. */
+/** Adds the name of the file to an error of `compareModels`. */
 const aboutFile = (file: string, error: unknown): unknown =>
   error instanceof ForetokenError && error.details.where === "compareModels"
     ? new ConfigError({ ...error.details, where: file, cause: error })
     : error;
 
-/** Compares one file after the other; an error in one file does not stop the others. */
+/** Compares the files one after the other. An error in one file does not stop the other comparisons. */
 const verifyForms = async (
   files: readonly string[],
   model: Verified,

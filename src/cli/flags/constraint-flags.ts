@@ -8,7 +8,7 @@ import { asField } from "../../generate/constraint/fields.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { expecting, flagOf, parsePath } from "./flags.ts";
 
-/** Flags for the form that a text must have. */
+/** Flags for the constraint on a text. */
 export interface ConstraintFlags {
   readonly jsonSchema?: string;
   readonly anyJson?: true;

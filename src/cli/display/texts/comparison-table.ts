@@ -31,7 +31,7 @@ const verdictOf = ({ natsPerToken, adjustedPValue, seedsToSettle, runs, seedDevi
     : `no difference found; about ${seedsToSettle} seeds per setting would be enough to decide`;
 };
 
-/** Says which uncertainty the interval covers. */
+/** Tells which uncertainty the interval covers. */
 const intervalText = (differences: readonly SettingDifference[]): string => {
   const [first] = differences;
   if (first === undefined) return "";

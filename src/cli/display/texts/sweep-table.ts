@@ -26,7 +26,7 @@ const endingText = (ending: Ending, seeds: number): string => {
   }
 };
 
-/** The order of the rows: the winner, other finished settings by loss, then the rest. */
+/** The order of the rows: first the winner, then other finished settings by loss, then the unfinished settings. */
 const inOrder = ({ settings }: SweepResult): readonly SweptSetting[] => {
   const lossOf = ({ natsPerCharacter }: SweptSetting): number => natsPerCharacter ?? Number.MAX_VALUE;
   const late = ({ ending }: SweptSetting): number => (ending.kind === "finished" ? 0 : 1);
@@ -40,7 +40,7 @@ const aboveText = ({ number, aboveWinner }: SweptSetting, winner: number | null)
   return `${signed(natsPerCharacter)}${halfWidth95 === null ? "" : ` ± ${halfWidth95.toFixed(4)}`}`;
 };
 
-/** Range of the losses over seeds; empty for one seed. */
+/** Range of the losses over seeds. Empty for one seed. */
 const rangeText = ({ runs }: HeldOutLoss): string => {
   if (runs.length < 2) return "";
   const losses = runs.map(({ natsPerCharacter }) => natsPerCharacter);

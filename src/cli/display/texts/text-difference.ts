@@ -9,7 +9,7 @@ const orNone = (value: string | number | null): string => (value === null ? "non
 
 const idsText = (ids: readonly number[]): string => (ids.length === 0 ? "none" : ids.join(", "));
 
-/** A line that follows the name of a file and says what the file has and what the model has. */
+/** A line after the name of a file that describes the difference between the file and the model. */
 export const textDifferenceText = (difference: TextDifference): string => {
   const both = (what: string, form: string, model: string): string => `${what} is ${form}; in the model: ${model}`;
   switch (difference.kind) {

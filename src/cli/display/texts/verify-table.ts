@@ -7,9 +7,9 @@ import { columns, padRight } from "./width.ts";
 /** A file that was compared with the model. */
 export interface VerifiedForm extends ModelsDifference {
   readonly file: string;
-  /** null if there was no text to measure. */
+  /** Null if no text was measured. */
   readonly bitsPerByte: number | null;
-  /** Tokens per window of the measurement. */
+  /** Number of tokens in each window of the text. */
   readonly contextLength: number;
 }
 
@@ -17,9 +17,9 @@ export interface VerifiedForm extends ModelsDifference {
 export interface VerifiedModel {
   readonly model: string;
   readonly bitsPerByte: number | null;
-  /** Name of the text; undefined if there was none. */
+  /** Name of the text. Undefined if no text was measured. */
   readonly measuredOn: string | undefined;
-  /** Tokens per window of the measurement. */
+  /** Number of tokens in each window of the text. */
   readonly contextLength: number;
 }
 
