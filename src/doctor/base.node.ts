@@ -11,10 +11,10 @@ import { failed, ok, skipped, type Verdict } from "./check.ts";
 /** Advice for a base model that cannot be used. @param hint hint of the error. */
 const wayToBase = (hint = ""): string => {
   const model = /^base (hf:\S+)/u.exec(hint)?.[1] ?? "MODEL";
-  return `put the model that the adapter was trained on back at this path, or name a copy of the model when you load the adapter: --base ${model}`;
+  return `move the adapter's base model back to this path, or name a copy of it when you load the adapter: --base ${model}`;
 };
 
-const rightBase = (place: string): Verdict => ok(`${place}: the weights that the adapter was trained on (SHA-256)`);
+const rightBase = (place: string): Verdict => ok(`${place}: has the weights that the adapter was trained on (SHA-256)`);
 
 /**
  * Finds the base model in the same way as loading does, and reads all of its weights.
@@ -77,5 +77,5 @@ export const baseVerdict = async (places: readonly string[]): Promise<Verdict> =
       await adapter.source.close();
     }
   }
-  return skipped("none of the adapters can be opened");
+  return skipped("no adapter can be opened");
 };

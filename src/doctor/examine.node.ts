@@ -157,7 +157,9 @@ export async function* examine({
   yield* make([
     ...softwareChecks(described),
     check("memory", null, "close other programs", () => memoryVerdict(free, kind)),
-    check("runs folder", null, "use another folder: --runs here, and --out of train", () => runsFolderVerdict(runs)),
+    check("runs folder", null, "use another folder: --runs for doctor, and --out for train", () =>
+      runsFolderVerdict(runs),
+    ),
     ...ofFiles,
   ]);
   const computing = computingChecks();

@@ -64,7 +64,7 @@ const modelIn = async (folder: string, entries: readonly string[]): Promise<stri
 const noModel = async (folder: string, entries: readonly string[]): Promise<Verdict> => {
   const [gguf, ...others] = entries.filter(isGgufName);
   if (gguf !== undefined) {
-    const named = others.length > 0 ? "one of the GGUF files in it" : quotePath(join(folder, gguf));
+    const named = others.length > 0 ? "a GGUF file in this folder" : quotePath(join(folder, gguf));
     return failed(`${folder}: contains no model`, `name ${named}`);
   }
   const error: unknown = await checkHeaders(folder).catch((thrown: unknown) => thrown);
@@ -81,7 +81,7 @@ const folderVerdict = async (folder: string, advice: string): Promise<Verdict> =
   const unlisted = manifest === null ? undefined : there.find((name) => isOfCheckpoint(name) && !names.includes(name));
   if (unlisted !== undefined)
     return failed(
-      `${join(folder, unlisted)}: ${manifestName} does not list it, so damage to it would not be noticed`,
+      `${join(folder, unlisted)}: ${manifestName} does not list it, so damage to this file would not be noticed`,
       advice,
     );
   const model = await modelIn(folder, there);
@@ -89,7 +89,9 @@ const folderVerdict = async (folder: string, advice: string): Promise<Verdict> =
   if (model === undefined && manifest === null) return noModel(folder, there);
   if (model !== undefined) await checkHeaders(model);
   if (manifest === null)
-    return skipped(`no ${manifestName}, so damaged weights would not be noticed; the header of the weights is right`);
+    return skipped(
+      `there is no ${manifestName}, so damaged weights would not be noticed; the header of the weights is valid`,
+    );
   return ok(`${formatPlural(names.length, "file")}, ${formatBytes(bytes)}, unchanged since they were saved (SHA-256)`);
 };
 
@@ -100,7 +102,7 @@ const filesVerdict = async (path: string, advice: string): Promise<Verdict> => {
   if (await isFolder(path)) return folderVerdict(path, advice);
   // The path is a GGUF file, a name on the hub, or wrong. Opening a wrong path throws.
   await checkHeaders(path);
-  return skipped("no checksums, so damaged weights would not be noticed; the header of the weights is right");
+  return skipped("there are no checksums, so damaged weights would not be noticed; the header of the weights is valid");
 };
 
 /** The folders in a run's folder that a model is loaded from. */
@@ -112,7 +114,7 @@ const runVerdict = async (folder: string, places: readonly string[]): Promise<Ve
   if (!(await isRunFolder(folder))) {
     const named = places.filter(isLoadedOfRun).map(quotePath).join(" or ");
     return failed(
-      `${folder}: contains no model itself; its folders are from a run whose ${descriptionName} is missing`,
+      `${folder}: contains no model; its folders belong to a run without ${descriptionName}`,
       `restore ${descriptionName} from a backup, or name a folder with weights: ${named}`,
     );
   }

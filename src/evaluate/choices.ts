@@ -106,7 +106,7 @@ const tokenised = (where: string, lm: LanguageModel, { context, choices }: Choic
   if (longest - 1 > model.config.contextLength) {
     throw new DataError({
       where,
-      must: `context and choice must fit into the model's context of ${model.config.contextLength} tokens`,
+      must: `question and choice must fit into the model's context of ${model.config.contextLength} tokens`,
       got: `${longest - 1}`,
     });
   }

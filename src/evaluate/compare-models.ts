@@ -176,7 +176,7 @@ export const compareForms = async (
   if (long !== -1) {
     throw new ConfigError({
       where: `${where}: prompts[${long}]`,
-      must: `must leave room for a token in the context of ${context}`,
+      must: `must be shorter than the context of ${context} tokens`,
       got: `${encoded[long]?.length} tokens`,
     });
   }

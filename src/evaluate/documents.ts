@@ -24,7 +24,7 @@ export const measuredDocuments = async (
   if (unknown === "skip") {
     throw new ConfigError({
       where: "unknown",
-      must: "must be error for documents: no character of a document can be skipped",
+      must: "must be error for documents: characters of documents cannot be skipped",
       got: "skip",
       hint: "documents without those characters",
     });

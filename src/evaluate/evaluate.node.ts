@@ -46,8 +46,8 @@ const checkGivenText = ({ data, text, documents, valFraction, split }: EvaluateO
     where: `${name} and ${other[0]}`,
     must:
       text === undefined
-        ? "only one of them may be given: all given documents are used"
-        : "only one of them may be given: all of a given text is used",
+        ? "only one of them may be given: an evaluation on given documents uses all documents"
+        : "only one of them may be given: an evaluation on a given text uses the whole text",
     got: "both",
     hint: "one of them",
   });

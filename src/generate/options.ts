@@ -33,7 +33,7 @@ export const generateSettingsSchema = samplingSchema.extend({
     .min(0)
     .multipleOf(32)
     .describe(
-      "number of tokens to drop when the text outgrows the context: a multiple of 32 (the first 32 tokens always stay); 0: the whole window is computed again for each token",
+      "number of tokens to drop when the text outgrows the context: a multiple of 32 (the first 32 tokens always stay). With 0, the whole window is computed again for each token",
     ),
 });
 
@@ -128,8 +128,8 @@ export interface GenerateOptions extends SamplingOptions {
    */
   readonly samplers?: readonly FilterName[] | undefined;
   /**
-   * Number of tokens to drop when the text outgrows the context: a multiple of 32 (the first 32 tokens always stay); 0:
-   * the whole window is computed again for each token. Whole number from 0. Default 0.
+   * Number of tokens to drop when the text outgrows the context: a multiple of 32 (the first 32 tokens always stay).
+   * With 0, the whole window is computed again for each token. Whole number from 0. Default 0.
    */
   readonly slide?: number | undefined;
   /**

@@ -145,7 +145,7 @@ export const checkText = (
   checkSlide(parsed.slide, model.config);
   checkSpeculate(parsed.speculate, lm);
   if (parsed.speculate !== false && !parsed.cache) {
-    const must = "guesses need cached keys and values";
+    const must = "speculative decoding needs the KV cache";
     throw new ConfigError({
       where: "generate: speculate",
       must,

@@ -281,7 +281,7 @@ const checkPromptsFlags = (command: Command, { prompts, out, beams }: GenerateFl
     });
   }
   if (isGiven("speculate") && isGiven("cache")) {
-    const must = "cannot be used with --speculate, which needs the cache of keys and values";
+    const must = "cannot be used with --speculate, which needs the KV cache";
     throw new ConfigError({ where: "--no-cache", must, got: "both", hint: "one of them" });
   }
   if (prompts === undefined) return;
@@ -369,7 +369,10 @@ export const declareGenerate = (command: Command): void => {
       "beam search: print the <n> most likely texts that were found, one on each line, after its score; no token is drawn at random (default: none)",
       parseInteger("--beams", 1),
     )
-    .option("--no-cache", "compute all keys and values again for each token, which gives the same text more slowly")
+    .option(
+      "--no-cache",
+      "turn the KV cache off: compute all keys and values again for each token, which is slower and gives the same text",
+    )
     .addHelpText("after", notes(examples))
     .allowExcessArguments()
     .action(async (path: string, flags: GenerateFlags) => {

@@ -137,7 +137,7 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags): Promise<void>
   if (!interrupted) return;
   const toGoOn = out === null ? undefined : commandLine(["train", "--resume", out]);
   if (outputEnded === "failed" && toGoOn !== undefined)
-    suggestAfterFailure(`${toGoOn}, with its output on a disk that has room`);
+    suggestAfterFailure(`${toGoOn}, with its output on a disk that has free space`);
   // The status tells a script that the run was interrupted.
   const status = interrupt.status() ?? (outputEnded === "gone" ? exitStatus.readerGone : undefined);
   if (status === undefined) return;

@@ -40,13 +40,13 @@ export const addSamplingFlags = (
     )
     .option(
       "--min-p <x>",
-      "drop tokens whose probability is below this value times the highest probability; 0 drops none",
+      "drop tokens with a probability below this value times the highest probability; 0 drops no tokens",
       number("--min-p"),
       minP,
     )
     .option(
       "--typical-p <x>",
-      "typical sampling: keep the tokens whose surprise is closest to the expected surprise, until their probabilities add up to this value; 1 keeps all tokens",
+      "typical sampling: keep the tokens with a surprise near the expected surprise, until their probabilities add up to this value; 1 keeps all tokens",
       number("--typical-p"),
       typicalP,
     )

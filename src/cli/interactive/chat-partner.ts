@@ -273,7 +273,7 @@ async function* answerEvents(
       text += added;
       // A piece of text can be shorter than a token, so there may be more pieces than tokens.
       if (index > 8 * settings.maxNewTokens + 64)
-        throw strange(where, "far more text than the requested number of tokens");
+        throw strange(where, "much more text than the requested number of tokens");
       // The protocol has no token ids.
       yield { v: 1, type: "token", index: index++, id: -1, text: added };
     }

@@ -161,7 +161,7 @@ export const loadNamed = async (
         ? { must: "the run must have been evaluated at least once", got: "none yet" }
         : {
             must: `the run's folder must contain the best weights, of step ${formatCount(lost)}`,
-            got: "none: they were deleted, or replaced before the run returned to an earlier checkpoint",
+            got: "no best weights: they were deleted, or replaced before the run returned to an earlier checkpoint",
           }),
       hint: "--weights last",
     });

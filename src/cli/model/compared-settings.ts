@@ -46,7 +46,7 @@ const keyOf = ({ path, run }: ComparedModel): string => {
   if (run === undefined) {
     throw new ConfigError({
       where: "--group",
-      must: "must have only runs, whose folders contain their settings",
+      must: "must have only runs, because only a run's folder contains the settings",
       got: path,
       hint: `${basename(path)} without --group`,
     });
@@ -72,7 +72,7 @@ const checkEachOnce = (settings: readonly ComparedSetting[]): void => {
     if (seen.has(resolve(path))) {
       throw new ConfigError({
         where: "<setting...>",
-        must: "must not contain a run or model twice",
+        must: "must not name a run or model twice",
         got: `${path} twice`,
         hint: `${path} in only one setting`,
       });

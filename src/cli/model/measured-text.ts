@@ -79,7 +79,7 @@ export const windowsInWords = (kind: CorpusToMeasure["kind"], tokens: number): s
 const partInWords: Readonly<Record<SplitName, string>> = {
   val: "the part that was held out",
   train: "the training part",
-  all: "all of it",
+  all: "the whole text",
 };
 
 /** The part of a text or of documents to measure. */

@@ -41,7 +41,7 @@ const unused = (): Standard => ({
   ended: false,
   failure: undefined,
   whenEnded: () => {},
-  wayOut: "another place for the output, such as a disk with more room",
+  wayOut: "another place for the output, such as a disk with more free space",
   file: undefined,
   written: Promise.resolve(),
 });

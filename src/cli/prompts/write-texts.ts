@@ -47,7 +47,7 @@ const checkWritten = async (
       where: "--out",
       must: "the texts in this file must come from the same model with the same settings",
       got: `${out}, whose text ${place + 1} differs`,
-      hint: "the settings that the file was begun with, or another name",
+      hint: "the settings of the first texts in this file, or another file name",
     });
   }
 };

@@ -185,7 +185,7 @@ const train: Leads = {
   ...means("gradientcheckpointing activationcheckpointing", "--recompute-activations true"),
   ...isNot(
     "deepspeed fsdp ddp localrank nprocpernode worldsize distributed",
-    "mpirun starts the processes, and each keeps a part of the optimizer's moments (docs/cluster.md)",
+    "mpirun starts the processes; each process keeps a part of the optimizer's moments (docs/cluster.md)",
     "mpirun -n 2 node dist/cli/main.js train",
   ),
   ...to("lora lorar lorarank rank r", "--lora.rank"),
@@ -195,7 +195,7 @@ const train: Leads = {
   ...isNot("peft usepeft", "adapters are always written in PEFT's format", "--lora.rank 8"),
   ...isNot(
     "qlora loadin4bit loadin8bit",
-    "adapters train on a GGUF file whose weights stay in 4 to 8 bits; foretoken quantize writes such a file",
+    "adapters train on a GGUF file with weights of 4 to 8 bits; foretoken quantize writes such a file",
     "--init-from model-q4_k.gguf --lora.rank 8",
   ),
   ...to("vocabsize nvocab", "--tokenizer.vocabSize"),

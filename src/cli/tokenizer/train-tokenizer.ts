@@ -80,7 +80,7 @@ const writeFiles = async (out: string, tokenizer: BpeTokenizer): Promise<void> =
       where: `--out ${out}`,
       must: "must be a writable folder",
       got: error instanceof Error ? error.message : String(error),
-      hint: "another folder, or more room on the disk",
+      hint: "another folder, or more free space on the disk",
       cause: error,
     });
   }

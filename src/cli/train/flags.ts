@@ -73,7 +73,7 @@ export const addTrainFlags = (command: Command): ConfigFlags => {
     .option("--out <folder>", "the run's folder, new or empty (default: runs/<time>-<text>)", parsePath("--out"))
     .option(
       "--init-from <dir>",
-      "begin a new run with the weights, model and tokenizer of a run (its best weights), a checkpoint or another model (default: random weights)",
+      "begin a new run from a trained model: a run (its best weights), a checkpoint or another model; the new run also gets its tokenizer (default: random weights)",
       parsePath("--init-from"),
     )
     .option(
@@ -101,7 +101,7 @@ export const addTrainFlags = (command: Command): ConfigFlags => {
       "number of checkpoints to keep, newest first (default: 1, or as when the run began)",
       parseInteger("--keep-last", 1),
     )
-    .option("--profile", "time the kernels, and show their times at the end")
+    .option("--profile", "measure the time of each kernel, and show the times at the end")
     .option(
       "--studio",
       "open the studio, a page with the curves of this run; in a terminal, the page stays open after the run until Ctrl-C",

@@ -49,7 +49,7 @@ const checkResume = (command: Command): void => {
   if (other === undefined) return;
   throw new ConfigError({
     where: "--resume",
-    must: "cannot be combined with flags that would change the run",
+    must: "cannot be combined with flags that change the run",
     got: other.long ?? other.flags,
     hint: "a new run, or --resume with --steps, --extend, --data or a flag such as --threads, --stop-at or --json",
   });

@@ -118,7 +118,7 @@ export const softwareChecks = (report: BackendReport): readonly Check[] => {
   const hasNative = report.backends.some(({ name, available }) => name === "native" && available);
   const check = (name: string, run: () => Promise<Verdict>): Check => ({
     ...{ name, backend: null, run },
-    advice: "for facts about the machine and its backends: npx foretoken info",
+    advice: "to see facts about the machine and its backends: npx foretoken info",
   });
   return [
     check("node", async () => nodeVerdict(process.version)),

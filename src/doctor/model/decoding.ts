@@ -56,8 +56,8 @@ export const checkDecoding = async (forms: readonly Form[], advice: string): Pro
         return undefined;
       });
       if (fault !== undefined)
-        return failed(`${fault} from the logits without a cache, in ${shape.name} (${form.words})`, advice);
+        return failed(`${fault} from the logits without the KV cache, in ${shape.name} (${form.words})`, advice);
     }
   }
-  return ok("with and without the cache, the logits have the same bits");
+  return ok("the logits have the same bits with and without the KV cache");
 };

@@ -30,5 +30,5 @@ export const checkMask = async (forms: readonly Form[], advice: string): Promise
       if (fault !== undefined) return failed(`${fault}, in ${shape.name} (${form.words})`, advice);
     }
   }
-  return ok("no token changes a bit of the logits before it");
+  return ok("no token changes a bit of earlier logits");
 };

@@ -53,14 +53,14 @@ export const checkAccumulation = async (forms: readonly Form[], advice: string):
       const difference = normOf(one.map((value, i) => value - (several[i] ?? Number.NaN))) / normOf(one);
       if (!(difference <= tolerance))
         return failed(
-          `the gradient of 4 micro-batches differs from the batch's gradient by ${difference.toExponential(1)} of its norm, in ${shape.name} (${form.words})`,
+          `the gradient of 4 micro-batches differs from the gradient of the whole batch by ${difference.toExponential(1)} of its norm, in ${shape.name} (${form.words})`,
           advice,
         );
       worst = Math.max(worst, difference);
     }
   }
   const digits = worst === 0 ? "to the bit" : `within ${worst.toExponential(0)}`;
-  return ok(`4 micro-batches give the gradient of one batch, ${digits}`);
+  return ok(`4 micro-batches and one batch give the same gradient, ${digits}`);
 };
 
 /** Number of updates before weights are compared. */

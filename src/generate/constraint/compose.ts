@@ -23,7 +23,7 @@ const unspellable = (kind: string): ConfigError =>
   new ConfigError({
     where: `constraint: ${kind}`,
     must: "must allow a text that this vocabulary can write",
-    got: "a constraint that needs characters for which there is no token, or that allows nothing",
+    got: "a constraint that allows no text, or needs characters that no token can write",
   });
 
 /** Any JSON object or array. */
@@ -74,7 +74,7 @@ export const beginningOf = (whole: Constraint, tree: TokenTree, tokens: Readonly
     if (!root.inhabited) {
       if (alphabet !== allChars) throw unspellable(constraint.kind);
       const where = `schema: ${emptyPlace(root)}`;
-      throw new ConfigError({ where, must: "must allow a value", got: "a schema that no value meets" });
+      throw new ConfigError({ where, must: "must allow a value", got: "a schema that allows no value" });
     }
     return (stack, out) => frames.begin(root, stack, out);
   };

@@ -33,7 +33,7 @@ export const createDraftModel = (
   return {
     draft: (ahead) => async (ids, most) => {
       if (isClosed(model)) {
-        const must = "the model that guesses must stay open while texts are written with it";
+        const must = "the draft model must stay open while texts are written";
         throw new ConfigError({ where: "generate: speculate", must, got: "a closed model" });
       }
       // Beyond its context, the small model would compute the whole window again for each token.

@@ -35,7 +35,7 @@ const firstDifference = (a: Tokenizer, b: Tokenizer): number | undefined => {
 /** @throws ConfigError if the tokenizers differ. */
 export const checkDraftTokenizer = (where: string, writes: Tokenizer, guesses: Tokenizer): void => {
   if (writes === guesses || same.get(writes)?.has(guesses) === true) return;
-  const must = "the model that guesses must have the tokenizer of the model that writes";
+  const must = "the draft model must have the same tokenizer as the model";
   const refuse = (got: string): never => {
     throw new ConfigError({ where, must, got });
   };

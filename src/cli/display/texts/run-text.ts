@@ -70,7 +70,7 @@ const derivedParts = ({ config, derived }: StartEvent): readonly string[] => {
     ...Object.entries(shown)
       .filter(([field]) => derived.includes(field))
       .map(([field, name]) => `${name} ${String(valueAt(config, field))}${units[field] ?? ""}`),
-    "each of these has a flag (see --help)",
+    "each of these values has a flag (see --help)",
   ];
 };
 
@@ -79,7 +79,7 @@ const warmupParts = ({ steps, warmupSteps, learningRate, extensions = [] }: Trai
   if (steps >= warmupSteps || extensions.length > 0) return [];
   const risen = Number(((learningRate * steps) / warmupSteps).toPrecision(3));
   return [
-    `${formatCount(warmupSteps)} steps, longer than the run`,
+    `${formatCount(warmupSteps)} steps, more than the run has`,
     `the learning rate rises only to ${risen}, not to ${learningRate}`,
     "to shorten it: --train.warmupSteps",
   ];
@@ -156,7 +156,7 @@ export const startLines = (event: StartEvent, context: RunContext, width: number
         ...(event.step === 0 ? [] : [`resumes at step ${formatCount(event.step)}`]),
         `${formatCount(train.steps)} steps of ${batches}${train.batchSize} ${times} ${model.contextLength} = ${formatCount(tokens)} tokens${train.rows === undefined ? "" : " at most"}`,
         ...(train.rows === undefined ? [] : [`${train.rows}: ${rowsInWords[train.rows]}`]),
-        ...(train.windows === "shuffled" ? ["each token once in a pass"] : []),
+        ...(train.windows === "shuffled" ? ["each token once per pass over the text"] : []),
         planPasses(event),
         ...(event.initFrom === null
           ? [`untrained ${approximately} ln ${vocabSize} = ${untrained.toFixed(2)} nats/token`]

@@ -18,7 +18,7 @@ const endingText = (ending: Ending, seeds: number): string => {
       return ending.seeds < seeds ? `stopped after ${formatPlural(ending.seeds, "seed")}: ${better}` : better;
     }
     case "halving":
-      return `stopped at ${+(100 * ending.share).toFixed(2)}% of its steps: it was in the worse half`;
+      return `stopped at ${+(100 * ending.share).toFixed(2)}% of its steps: its loss was in the worse half`;
     case "budget":
       return "stopped: it did not fit into the budget";
     case "failed":
@@ -61,9 +61,9 @@ const stepsText = ({ settings, steps, plannedSteps }: SweepResult): string => {
   const failed = shareOf((kind) => kind === "failed");
   const left = shareOf((kind) => kind === "budget");
   const told = [
-    `${percent(shareOf((kind) => kind !== "failed" && kind !== "budget"))} were saved by early stops`,
-    ...(failed > 0 ? [`${percent(failed)} are missing because settings failed`] : []),
-    ...(left > 0 ? [`${percent(left)} did not fit into the budget`] : []),
+    `${percent(shareOf((kind) => kind !== "failed" && kind !== "budget"))} of the steps were saved by early stops`,
+    ...(failed > 0 ? [`${percent(failed)} of the steps are missing because settings failed`] : []),
+    ...(left > 0 ? [`${percent(left)} of the steps did not fit into the budget`] : []),
   ];
   return `${formatCount(steps)} steps of ${formatCount(plannedSteps)} were trained; ${told.join("; ")}.`;
 };

@@ -66,7 +66,7 @@ export const verifyTable = (
     ),
     measuredOn === undefined
       ? "No text was measured: the prompts are random tokens."
-      : `Measured on the held-out end of ${nameOf(measuredOn)}, in windows of ${formatPlural(contextLength, "token")}; the prompts come from this part, too.`,
+      : `Measured on the held-out end of ${nameOf(measuredOn)}, in windows of ${formatPlural(contextLength, "token")}; the prompts come from the same part.`,
     ...(measuredOn === undefined ? [] : forms)
       .filter((form) => form.contextLength !== contextLength)
       .map(

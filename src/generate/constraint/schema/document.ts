@@ -100,7 +100,7 @@ export const schemaDocument = (root: unknown): Document => {
           path,
           keyword,
           "must be a keyword that limits the output or a known annotation",
-          "an unknown one",
+          "an unknown keyword",
         );
       }
       for (const keyword of ["then", "else"]) {

@@ -152,7 +152,7 @@ export const objectSpec = (way: Conjunction, nodes: Nodes): ObjectSpec => {
         throw refused(
           way.path,
           "minProperties",
-          "must be at most 1 if names other than the listed properties are allowed",
+          "must be at most 1 if the schema allows names that properties does not list",
           `${minProperties}`,
         );
       }
