@@ -1,9 +1,9 @@
 /**
- * A prefix tree of texts. It finds the pages that hold the keys and values of a prefix. A node is a page; its tokens
- * follow the tokens of its parent. The root stands for the empty text. A sequence that uses a page holds the page's
- * node and all nodes above it. Pages that no sequence holds are kept until memory is needed; the least recently used
- * page is removed first. A sequence with an attention window may release a node and still hold nodes below it. If the
- * released node is removed, the nodes below it can no longer be found.
+ * A prefix tree of texts, for finding the pages with the keys and values of a prefix. A node is a page. The tokens of a
+ * node follow the tokens of its parent. The root represents the empty text. A sequence that uses a page has a reference
+ * to the page's node and to all nodes above it. Pages without references are kept until memory is needed; the least
+ * recently used page is removed first. A sequence with an attention window may release a node and keep references to
+ * nodes below it. If the released node is removed, the nodes below it can no longer be found.
  */
 import { pageRows } from "../backend/kernels/sizes.ts";
 
@@ -11,41 +11,44 @@ import { pageRows } from "../backend/kernels/sizes.ts";
 export interface PrefixNode {
   readonly tree: Tree;
   readonly parent: PrefixNode | null;
-  /** At most `pageRows` tokens; only a leaf has fewer. */
+  /** At most `pageRows` tokens. Only a leaf has fewer. */
   readonly tokens: readonly number[];
   readonly page: number;
 }
 
 /**
- * The nodes of one model with its current weights. Every model has its own tree, and after a change of the weights a
- * new tree.
+ * The nodes of one model with its current weights. Every model has its own tree. After a change of the weights, the
+ * model gets a new tree.
  */
 export interface Tree {
-  /** Children of each node by the child's first token. The key null holds the nodes without a parent. */
+  /** Children of each node, by the child's first token. The key null contains the nodes without a parent. */
   readonly children: Map<PrefixNode | null, Map<number, PrefixNode[]>>;
   /** Whether new sequences may use the tree's pages. It becomes false when the weights change. */
   current: boolean;
 }
 
-/** The part of a text that is in memory. */
+/** The part of a text that is in the KV cache. */
 export interface PrefixMatch {
   /** Nodes of whole pages, in order. */
   readonly path: readonly PrefixNode[];
-  /** A page after `path` whose first `rows` tokens match the text. */
+  /** A page after `path`. Its first `rows` tokens match the text. */
   readonly part: { readonly node: PrefixNode; readonly rows: number } | null;
 }
 
 /** Trees of several models that share one memory. */
 export interface PrefixTree {
-  /** Number of pages that no sequence holds. */
+  /** Number of pages without references from sequences. */
   readonly idle: number;
   /** The tree of an owner (a model) for the owner's current weights. */
   current(owner: object): Tree;
-  /** Finds the longest prefix of `ids` that is in memory and has at most `most` tokens. It does not hold the nodes. */
+  /**
+   * Finds the longest prefix of `ids` that is in the KV cache and has at most `most` tokens. It does not add references
+   * to the nodes.
+   */
   find(owner: object, ids: readonly number[], most: number): PrefixMatch;
-  /** Holds the nodes of a path. A node may be held several times. */
+  /** Adds a reference to each node of a path. A node may have several references. */
   hold(path: readonly PrefixNode[]): void;
-  /** Releases nodes that were held. Pages that can never be used again are given to `free`. */
+  /** Removes a reference from each node. Pages that can never be used again are passed to `free`. */
   release(path: readonly PrefixNode[]): void;
   /** Marks nodes that are no longer held as used just now. So other pages are removed before their pages. */
   touch(path: readonly PrefixNode[]): void;

@@ -13,8 +13,8 @@ import { progressLine } from "../process/progress-line.ts";
 import { printableName } from "../process/terminal.ts";
 
 /**
- * Reads and checks all questions of a file; empty lines are skipped.
- * @throws DataError naming the line.
+ * Reads and checks all questions of a file. Empty lines are skipped.
+ * @throws DataError that names the line.
  */
 const readQuestions = async (path: string): Promise<readonly ChoiceQuestion[]> => {
   const questions: ChoiceQuestion[] = [];

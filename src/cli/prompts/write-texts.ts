@@ -1,4 +1,4 @@
-/** `foretoken generate --prompts`: writes a text for each prompt of a file, many at a time. */
+/** `foretoken generate --prompts`: writes a text for each prompt of a file, in batches. */
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { ConfigError } from "../../core/errors/errors.ts";
@@ -28,8 +28,8 @@ export interface WriteTextsRequest {
 const mostCompared = 4;
 
 /**
- * Checks that the existing texts come from this model and these settings, because the new texts must match the existing
- * texts. Some texts are generated again and compared.
+ * Checks that this model with these settings wrote the existing texts: the new texts must match the existing texts.
+ * Some texts are generated again and compared.
  */
 const checkWritten = async (
   lm: WorkerModel,
@@ -52,9 +52,7 @@ const checkWritten = async (
   }
 };
 
-/**
- * Warns if texts will certainly exceed the context: each further token then takes as long as reading a whole window.
- */
+/** Warns if texts will certainly exceed the context. Each further token then needs the time for a whole window. */
 const tellPastContext = ({ config }: WorkerModel, settings: WriteTextsRequest["settings"]): void => {
   const { maxNewTokens = generateDefaults.maxNewTokens, slide = 0 } = settings;
   const { contextLength, position } = config;
@@ -66,7 +64,7 @@ const tellPastContext = ({ config }: WorkerModel, settings: WriteTextsRequest["s
   );
 };
 
-/** Writes the missing texts in the order of their prompts; returns the number of written texts. */
+/** Writes the missing texts in the order of their prompts. Returns the number of written texts. */
 const writeMissing = async (
   lm: WorkerModel,
   { settings }: WriteTextsRequest,
@@ -146,7 +144,7 @@ const toFile = async (
   }
 };
 
-/** @param open loads the model; called after the file of prompts has been checked. */
+/** @param open loads the model. It is called after the check of the prompts. */
 export const writeTexts = async (open: () => Promise<WorkerModel>, request: WriteTextsRequest): Promise<void> => {
   const prompts = await readPrompts(request.prompts);
   // Check the output file before loading the model.

@@ -1,26 +1,26 @@
 /**
- * Flags of other programs and their counterparts here: nanoGPT's train.py and sample.py, llama.cpp's commands, and the
- * arguments of Hugging Face's Trainer and generate. docs/from-nanogpt.md has them as tables.
+ * Maps flags of other programs to flags of foretoken: nanoGPT's train.py and sample.py, llama.cpp's commands, and the
+ * arguments of Hugging Face's Trainer and generate. docs/from-nanogpt.md lists them in tables.
  */
 
 /** Counterpart of another program's flag. */
 export type Lead =
   | {
-      /** The flag of foretoken, which gets the value that was given. */
+      /** The corresponding flag of foretoken. It gets the same value. */
       readonly flag: string;
-      /** Maps the lower-case names of values in other programs to values of foretoken. Other values stay unchanged. */
+      /** Maps the values of other programs, in lower case, to values of foretoken. Other values stay unchanged. */
       readonly values?: Readonly<Record<string, string>>;
       /**
-       * Maps values that need another flag of foretoken, in lower case, to the words to write. The words are empty if
-       * nothing is needed.
+       * Maps values that need another flag of foretoken to the words to write. The keys are in lower case. The list of
+       * words is empty if no flag is needed.
        */
       readonly instead?: Readonly<Record<string, string>>;
     }
-  /** Words to write here for a flag that has no value. */
+  /** The words of foretoken for a flag that has no value. */
   | { readonly words: string }
-  /** Here the value is an argument without a flag. */
+  /** In foretoken, the value is an argument without a flag. */
   | { readonly argument: string }
-  /** Says why foretoken has no such flag. */
+  /** The reason why foretoken has no such flag. */
   | {
       readonly absent: string;
       readonly hint: string;
@@ -28,10 +28,10 @@ export type Lead =
       readonly absentWith?: Readonly<Record<string, string>>;
     };
 
-/** Counterparts by the flag's name, without dashes and underscores, in lower case. */
+/** Counterparts of flags. The key is the flag's name in lower case, without dashes and underscores. */
 export type Leads = Readonly<Record<string, Lead>>;
 
-/** Own property of a table; inherited names such as `constructor` are ignored. */
+/** Reads an own property of a table. Inherited names such as `constructor` are ignored. */
 export const ownValue = <Value>(table: Readonly<Record<string, Value>>, key: string): Value | undefined =>
   Object.hasOwn(table, key) ? table[key] : undefined;
 
@@ -66,7 +66,7 @@ const everywhere: Leads = {
 /** Element types that also have a short name. */
 const longNames = { fp32: "f32", float32: "f32", single: "f32", bfloat16: "bf16" } as const;
 
-/** Maps other names of --dtype's values to the names here. */
+/** Maps other programs' names of --dtype's values to the names here. */
 export const dtypeNames: Readonly<Record<string, string>> = {
   ...{
     bf16: "bfloat16",
@@ -76,7 +76,7 @@ export const dtypeNames: Readonly<Record<string, string>> = {
   ...{ half: "bfloat16, because there is no float16", fp32: "float32", f32: "float32", single: "float32" },
 };
 
-/** For each format, maps other names of the values of export's --dtype to the names here. */
+/** For each format, maps other programs' names of the values of export's --dtype to the names here. */
 export const exportDtypeNames: Readonly<Record<"hf" | "gguf" | "onnx", Readonly<Record<string, string>>>> = {
   hf: { ...longNames, fp16: "bf16", float16: "bf16", half: "bf16" },
   gguf: {
@@ -86,7 +86,7 @@ export const exportDtypeNames: Readonly<Record<"hf" | "gguf" | "onnx", Readonly<
   onnx: { ...longNames, ...{ q8: "int8", uint8: "int8", quantized: "int8", q8_0: "int8" } },
 };
 
-/** Maps other names of --metric's values to the names here. */
+/** Maps other programs' names of --metric's values to the names here. */
 export const metricNamesOfOthers: Readonly<Record<string, string>> = {
   ...{ lr: "learning-rate", grad: "grad-norm", norm: "grad-norm", gradnorm: "grad-norm", speed: "tokens-per-second" },
   ...{ throughput: "tokens-per-second", val: "loss", val_loss: "loss", train_loss: "loss", perplexity: "loss --log" },
@@ -304,7 +304,7 @@ const leads: Readonly<Record<string, Leads>> = {
 /** The flag's name without dashes and underscores, in lower case. */
 export const plainName = (flag: string): string => flag.toLowerCase().replace(/[-_]/gu, "");
 
-/** The counterpart of another program's flag in `command`; undefined if unknown. */
+/** The counterpart of another program's flag in `command`. Undefined if the flag is unknown. */
 export const leadOf = (command: string, name: string): Lead | undefined => {
   const plain = plainName(name);
   return ownValue(ownValue(leads, command) ?? {}, plain) ?? ownValue(everywhere, plain);

@@ -30,11 +30,11 @@ export interface TrainFlags extends RunningFlags {
   readonly keepLast?: number;
   readonly profile?: true;
   readonly studio?: true;
-  /** false with --no-memory-check. */
+  /** False with --no-memory-check. */
   readonly memoryCheck: boolean;
 }
 
-/** Adds all flags; returns the flags of configuration fields. */
+/** Adds all flags. Returns the flags of configuration fields. */
 export const addTrainFlags = (command: Command): ConfigFlags => {
   command
     .optionsGroup("Text: training and validation")

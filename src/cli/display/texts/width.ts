@@ -119,7 +119,7 @@ export const rowTexts = (text: string, width: number): readonly string[] => {
   return [...rows, row];
 };
 
-/** Number of rows that `rowTexts` returns. */
+/** The longest prefix of `text` that fits into `width` columns. */
 export const rowsOf = (text: string, width: number): number => rowTexts(text, width).length;
 
 /** The longest beginning of `text` that fits into `width` columns. */
