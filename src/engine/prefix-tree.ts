@@ -50,15 +50,15 @@ export interface PrefixTree {
   hold(path: readonly PrefixNode[]): void;
   /** Removes a reference from each node. Pages that can never be used again are passed to `free`. */
   release(path: readonly PrefixNode[]): void;
-  /** Marks nodes that are no longer held as used just now. So other pages are removed before their pages. */
+  /** Marks nodes without references as just used. Other pages are then removed first. */
   touch(path: readonly PrefixNode[]): void;
   /**
-   * Adds a page whose tokens follow the tokens of `parent`, and holds the page's node.
+   * Adds a page after `parent`, and adds a reference to the page's node.
    * @param tree the tree of the model that computed the page.
    * @returns the node. If a node with the same tokens exists, this node is returned, and the caller must use its page.
    */
   add(tree: Tree, parent: PrefixNode | null, tokens: readonly number[], page: number): PrefixNode;
-  /** Removes the least recently used page that no sequence holds, and returns it. */
+  /** Removes the least recently used page without references, and returns it. */
   takeOldest(): number | undefined;
   /** Drops the tree of an owner, because its weights have changed. */
   forget(owner: object): void;
@@ -70,11 +70,11 @@ const commonLength = (a: readonly number[], b: readonly number[], from: number, 
   return count;
 };
 
-/** @param free is called with each page that can never be used again. */
+/** @param free called with each page that can never be used again. */
 export const createPrefixTree = (free: (page: number) => void): PrefixTree => {
   const trees = new Map<object, Tree>();
   const holders = new Map<PrefixNode, number>();
-  // Nodes in the order of their last use. Children are released or touched before their parent, so a node comes after
+  // Nodes in the order of their last use. Children are released or touched before their parent. So a node comes after
   // its children.
   const idle = new Set<PrefixNode>();
 
@@ -100,7 +100,7 @@ export const createPrefixTree = (free: (page: number) => void): PrefixTree => {
     holders.delete(node);
   };
 
-  /** The child with the most matching tokens, and the number of these tokens. */
+  /** The child with the most matching tokens, and the number of matching tokens. */
   const closest = (tree: Tree, parent: PrefixNode | null, ids: readonly number[], from: number, most: number) => {
     let best: { readonly node: PrefixNode; readonly rows: number } | null = null;
     for (const node of siblingsOf(tree, parent, ids[from] as number)) {
@@ -153,7 +153,7 @@ export const createPrefixTree = (free: (page: number) => void): PrefixTree => {
       for (const node of path.toReversed()) if (idle.delete(node)) idle.add(node);
     },
     add(given, parent, tokens, page) {
-      // If the parent's tree was dropped, the new page belongs to the dropped tree too.
+      // If the parent's tree was dropped, the new page also belongs to the dropped tree.
       const tree = parent?.tree ?? given;
       const first = tokens[0] as number;
       const siblings = siblingsOf(tree, parent, first);

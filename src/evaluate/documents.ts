@@ -1,4 +1,4 @@
-/** Encodes a part of documents for a model, to evaluate on it. */
+/** Encodes a part of a data set of documents, to evaluate a model on it. */
 import { encodeDocuments, type WriteConversations } from "../chat/learn.ts";
 import { ConfigError } from "../core/errors/errors.ts";
 import type { DocumentsSplit } from "../data/documents.ts";
@@ -10,7 +10,7 @@ import type { MeasuredDocuments, SplitName } from "./evaluate-corpus.ts";
 export type DocumentReader = Pick<LanguageModel, "tokenizer" | "chatTemplate" | "endTokens">;
 
 /**
- * Encodes a part of documents.
+ * Encodes a part of a data set of documents.
  * @throws ConfigError for conversations without a chat template, or if characters should be skipped. CheckpointError
  * for a conversation that the template cannot write. DataError for a character that the tokenizer lacks.
  */

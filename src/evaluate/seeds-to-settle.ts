@@ -1,7 +1,7 @@
 import type { StudentPart } from "./half-width.ts";
 import { withinSum } from "./sum-of-errors.ts";
 
-/** Maximum number of seeds; nobody trains more. */
+/** Maximum number of seeds. Nobody trains more runs. */
 const mostSeeds = 100;
 
 /** The 80% quantile of the normal distribution. */
@@ -16,7 +16,7 @@ const power80 = 0.8416;
  * from the text stays unchanged.
  * @param difference above 0.
  * @param deviation standard deviation between seeds, of paired differences or of runs.
- * @param perSeed number of means whose errors add up: 1 for paired runs, 2 for unpaired runs.
+ * @param perSeed number of means with errors that add up: 1 for paired runs, 2 for unpaired runs.
  * @param text the error from the text.
  * @returns null if more than 100 seeds are needed, or if the text is too short for any number of seeds.
  */

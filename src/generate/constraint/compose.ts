@@ -1,4 +1,7 @@
-/** Combines constraints on pieces of text. It computes how a text may begin, and what may follow each piece. */
+/**
+ * Combines constraints on pieces of text. It computes possible beginnings of a text, and possible pieces after each
+ * piece.
+ */
 import { ConfigError } from "../../core/errors/errors.ts";
 import { allChars } from "./automata/char-set.ts";
 import { both } from "./automata/dfa.ts";
@@ -16,7 +19,7 @@ import { bottom, type Output, type Place, type Stack } from "./machine/ways.ts";
 import { emptyPlace, isSpellable, schemaNodes } from "./schema/nodes.ts";
 import { freeDfa } from "./schema/strings.ts";
 
-/** Reports how a text may begin. @param stack what follows after the text. */
+/** Reports how a text may begin. @param stack the continuation after the text. */
 export type Beginning = (stack: Stack, out: Output) => void;
 
 const unspellable = (kind: string): ConfigError =>

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { parseConfig, withoutUndefined } from "../../core/checks/config.ts";
 
-/** One JSON value that a JSON Schema allows. */
+/** A JSON value that a JSON Schema allows. */
 export interface JsonSchemaConstraint {
   /** Its kind. */
   readonly kind: "jsonSchema";
@@ -39,7 +39,7 @@ export interface ChoiceConstraint {
   readonly choices: readonly string[];
 }
 
-/** One special token. Ordinary text that spells the token's name is not this token. */
+/** One special token. Ordinary text with the token's name is not this token. */
 export interface TokenConstraint {
   /** Its kind. */
   readonly kind: "token";
@@ -72,8 +72,8 @@ export interface RepeatConstraint {
 }
 
 /**
- * Any text until a marker appears. After the marker, the constraint `rest` applies. The text contains no special tokens
- * except the marker. A trigger must be the whole constraint, not a part of another constraint.
+ * Any text until a marker appears. After the marker, the constraint `rest` applies. The marker is the only special
+ * token in the text. A trigger must be the whole constraint, not a part of another constraint.
  */
 export interface TriggerConstraint {
   /** Its kind. */
@@ -81,15 +81,15 @@ export interface TriggerConstraint {
   /** The text of the marker. A special token with this name is a marker too. */
   readonly marker: string;
   /**
-   * true: the marker counts only at the beginning of the text, where spaces may come before it. Default false: the
-   * marker counts anywhere.
+   * True: the marker counts only at the beginning of the text. Spaces may come before it. False (default): the marker
+   * counts anywhere.
    */
   readonly atStart?: boolean | undefined;
   /** The constraint for all text after the marker. */
   readonly rest: Constraint;
 }
 
-/** The form that the text of a model must have. */
+/** A rule for the text that a model writes. */
 export type Constraint =
   | JsonSchemaConstraint
   | JsonConstraint
@@ -124,7 +124,7 @@ export const constraintSchema = z.discriminatedUnion("kind", [
 ]);
 
 /**
- * The option `constraint` has an object schema of its own, because the schema of the other options contains a function.
+ * The option `constraint` has a separate object schema, because the schema of the other options contains a function.
  */
 const formSchema = z.strictObject({ constraint: constraintSchema.optional() });
 

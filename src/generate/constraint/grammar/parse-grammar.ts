@@ -10,7 +10,7 @@ export type Expression =
   | { readonly kind: "rule"; readonly name: string }
   | { readonly kind: "sequence"; readonly parts: readonly Expression[] }
   | { readonly kind: "either"; readonly options: readonly Expression[] }
-  /** @property most null: no upper limit. */
+  /** @property most null means no upper limit. */
   | { readonly kind: "repeat"; readonly part: Expression; readonly least: number; readonly most: number | null };
 
 export type Rules = ReadonlyMap<string, Expression>;

@@ -1,23 +1,23 @@
 /**
- * All ways to read a text so far. Some ways read the same piece at the same state and differ only in what must follow.
- * Such ways become one thread whose stack has several tops (a graph-structured stack). So alternatives that differ late
- * do not double the number of threads at each level.
+ * All ways to read a text so far. Some ways read the same piece at the same state, and differ only in the pieces that
+ * must follow. These ways become one thread with several tops of its stack (a graph-structured stack). So the number of
+ * threads does not double at each level if alternatives differ late.
  */
 import { spend } from "../budget.ts";
 import type { Leaf } from "./leaf.ts";
 
-/** A continuation: decides what may follow a piece of text. */
+/** A continuation. It decides which pieces may follow a piece of text. */
 export interface Frame {
-  /** Frames with equal keys behave alike. */
+  /** Frames with equal keys behave in the same way. */
   readonly key: string;
   /**
-   * true: the frame's contents are at the same level of a JSON document as the frame. Default: they are one level
-   * deeper.
+   * True: the contents of the frame are at the same level of the JSON document as the frame. By default, they are one
+   * level deeper.
    */
   readonly isFlat?: true;
   /**
-   * Reports what may follow. @param label of the piece that has ended. @param at the place on the stack where the piece
-   * has ended.
+   * Reports which pieces may follow. @param label label of the piece that has ended. @param at the position on the
+   * stack at which the piece has ended.
    */
   resume(label: number, at: Place, out: Output): void;
 }
@@ -33,8 +33,8 @@ export interface Place {
 }
 
 /**
- * What may follow a text: any of these places may continue it. All places have the same depth, and no two places have
- * frames with equal keys.
+ * The pieces that may follow a text: each of these places may continue it. All places have the same depth, and their
+ * frames have different keys.
  */
 export interface Stack {
   readonly id: number;
@@ -42,24 +42,27 @@ export interface Stack {
   /** Whether the text may also end. */
   readonly mayEnd: boolean;
   readonly depth: number;
-  /** Largest number of frames on a way down to the bottom. */
+  /** Maximum number of frames from the top to the bottom of the stack. */
   readonly height: number;
   readonly after: Map<number, Ways>;
   /** Unions of this stack with older stacks, by the id of the older stack. */
   readonly unions: Map<number, Stack>;
 }
 
-/** The empty stack: nothing follows, so the text ends. */
+/** The empty stack: no piece follows, so the text ends. */
 export const bottom: Stack = {
   ...{ id: 0, places: [], mayEnd: true, depth: -1, height: 0 },
   ...{ after: new Map(), unions: new Map() },
 };
 
-/** Receives everything that may follow. */
+/** Receives all pieces that may follow. */
 export interface Output {
-  /** Reports that a piece of text may follow, and that `stack` follows the piece. @param start a state of the leaf. */
+  /**
+   * Reports that a piece of text may follow, and that the stack `stack` comes after it. @param start a state of the
+   * leaf.
+   */
   read(leaf: Leaf, stack: Stack, start?: number): void;
-  /** Reports that nothing more is read here, so `stack` continues. */
+  /** Reports that no piece is read here, so `stack` continues. */
   end(stack: Stack): void;
   /** Puts a frame on a stack. */
   push(frame: Frame, parent: Stack): Stack;
