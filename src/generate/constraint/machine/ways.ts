@@ -94,8 +94,8 @@ interface Collector extends Output {
 const where = "constraint";
 
 /**
- * When the height of a stack is a multiple of this number, the ways that follow the stack are computed at once. This
- * limits how deep calls are nested later.
+ * If the height of a stack is a multiple of this number, the ways after the stack are computed at once. This limits the
+ * nesting of later calls.
  */
 const frequentHeight = 64;
 
@@ -134,7 +134,7 @@ const stackMaker = (look: (stack: Stack) => void) => {
     return found;
   };
   /**
-   * Union of two stacks of the same depth. Places with equal frames become one place, whose parent is the union of
+   * Union of two stacks of the same depth. Two places with equal frames become one place. Its parent is the union of
    * their parents.
    */
   const unionOf = (a: Stack, b: Stack): Stack => {
@@ -150,8 +150,7 @@ const stackMaker = (look: (stack: Stack) => void) => {
     }
     const own = [...byFrame.values()];
     const mayEnd = a.mayEnd || b.mayEnd;
-    // If one of the two stacks contains the other, the larger stack itself is returned, even if it is no longer in
-    // `stacks`.
+    // If one stack contains the other, the larger stack itself is returned, even if it is no longer in `stacks`.
     const made = [a, b].find((one) => one.mayEnd === mayEnd && own.every((place) => one.places.includes(place)));
     const union = made ?? stackOf(own, mayEnd, a.depth);
     a.unions.set(b.id, union);
@@ -176,7 +175,7 @@ const stackMaker = (look: (stack: Stack) => void) => {
   };
 };
 
-/** Clears the cached ways after a stack; they are computed again when needed. */
+/** Clears the cached ways after a stack. They are computed again when needed. */
 const forgetAfter = (stack: Stack): void => {
   stack.after.clear();
   stack.unions.clear();
@@ -258,7 +257,7 @@ export const wayFinder = () => {
     collect,
     after,
     size: () => threads.size + stacks.size(),
-    /** Empties the caches. The ways `but` and all other ways in use stay valid. */
+    /** Clears the caches. The ways `but` and all other ways in use stay valid. */
     forget: (but: Ways) => {
       threads.clear();
       stacks.forget();

@@ -26,7 +26,7 @@ const annotations = new Set(
 
 const isAnnotation = (keyword: string): boolean => annotations.has(keyword) || /^(x-|_|\$\$)/u.test(keyword);
 
-/** The error for a keyword that would have no effect or is not supported. */
+/** The error for a keyword that is not supported or would have no effect. */
 export const refused = (path: string, keyword: string, must: string, got?: string): ConfigError =>
   new ConfigError({ where: `schema: ${path}/${keyword}`, must, ...(got === undefined ? {} : { got }) });
 
@@ -49,7 +49,7 @@ const unescaped = (part: string): string => {
   }
 };
 
-/** All schemas that have a name of their own, given by `$id`, `id` or `$anchor`. */
+/** All schemas with a name, given by `$id`, `id` or `$anchor`. */
 const namesIn = (root: unknown): Map<string, { schema: unknown; path: string }> => {
   const names = new Map<string, { schema: unknown; path: string }>();
   const visit = (value: unknown, path: string, depth: number): void => {
@@ -74,7 +74,7 @@ const namesIn = (root: unknown): Map<string, { schema: unknown; path: string }> 
 export const schemaDocument = (root: unknown): Document => {
   let names: Map<string, { schema: unknown; path: string }> | undefined;
   const checked = new Set<unknown>();
-  /** Whether a schema on the way to `path` has its own `$id`. References would then be relative to this `$id`. */
+  /** Whether a schema on the way to `path` has its own `$id`. References are then relative to this `$id`. */
   const isInside = (path: string): boolean => {
     let value: unknown = root;
     for (const part of path.split("/").slice(1)) {

@@ -1,6 +1,6 @@
 /**
- * For each keyword: the conditions that it puts on a value, and the conditions of its negation. Both are lists of
- * conjunctions. A value must meet at least one conjunction of a list.
+ * For each keyword: its conditions on a value, and the conditions of its negation. Each is a list of conjunctions. A
+ * value must meet at least one conjunction of the list.
  */
 import { isRecord } from "../../../core/checks/is-record.ts";
 import { allChars } from "../automata/char-set.ts";
@@ -84,7 +84,7 @@ const isScalar = (value: unknown): value is Scalar =>
 
 const exact = new WeakMap<object, Schema>();
 
-/** A schema that only this array or object meets. The same value always gives the same schema object. */
+/** A schema that allows only this array or object. The same value always gives the same schema object. */
 const exactly = (value: object): Schema => {
   const known = exact.get(value) ?? exactSchema(value);
   exact.set(value, known);
@@ -159,7 +159,7 @@ const numberUnit = (
 const boundUnit = (schema: Schema, keyword: "minimum" | "maximum", path: string): Unit => {
   const exclusive = keyword === "minimum" ? "exclusiveMinimum" : "exclusiveMaximum";
   const value = numberOf(schema, keyword, path);
-  // In draft 4, `exclusiveMinimum: true` belongs to `minimum`; likewise for `maximum`.
+  // In draft 4, `exclusiveMinimum: true` belongs to `minimum`, and `exclusiveMaximum: true` belongs to `maximum`.
   const isExclusive = schema[exclusive] === true;
   const other = keyword === "minimum" ? "maximum" : "minimum";
   const otherExclusive = keyword === "minimum" ? "exclusiveMaximum" : "exclusiveMinimum";
@@ -264,7 +264,9 @@ const containsUnit = (schema: Schema, path: string): Unit => {
 const objectWith = (path: string, change: Partial<Conjunction["object"]>, only: boolean): Conjunction =>
   limited(path, { ...(only ? { types: types.object } : {}), object: { ...anyValue.object, ...change } });
 
-/** Allows a value that is not an object, and an object without the name. @param only true: only objects are allowed. */
+/**
+ * Allows a value that is not an object, and an object without the name. @param only if true, only objects are allowed.
+ */
 const lacks = (path: string, name: string, only: boolean): Conjunction =>
   objectWith(path, { schemas: [{ named: new Map([[name, nothing]]), patterns: [], rest: null }] }, only);
 
@@ -302,14 +304,14 @@ const requiredUnit = (names: readonly string[], path: string): Unit => ({
   fails: () => names.map((name) => lacks(path, name, true)),
 });
 
-/** If an object has the name, the schema `then` must hold too. */
+/** If an object has the name, the schema `then` must also hold. */
 const dependency = (path: string, name: string, then: Literal): readonly [Conjunction, Conjunction, Literal] => [
   lacks(path, name, false),
   objectWith(path, { required: [name] }, true),
   then,
 ];
 
-/** Dependencies of an object's names: a name may require other names, or a schema. */
+/** Dependencies between an object's names. If a name is present, other names or a schema may be required. */
 export const dependenciesOf = (schema: Schema, path: string): (readonly [Conjunction, Conjunction, Literal])[] =>
   ["dependencies", "dependentRequired", "dependentSchemas"].flatMap((keyword) =>
     schema[keyword] === undefined
@@ -333,7 +335,7 @@ const uniqueUnit = (path: string): Unit => ({
   },
 });
 
-/** The units of all keywords of a schema that do not combine schemas. */
+/** The units of all keywords of a schema, except the keywords that combine schemas. */
 export const unitsOf = (schema: Schema, path: string, dnf: (literal: Literal) => Conjunction[]): Unit[] => {
   const units: Unit[] = [];
   const has = (keyword: string): boolean => schema[keyword] !== undefined;
