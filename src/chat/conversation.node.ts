@@ -96,18 +96,18 @@ export interface PromptOptions {
 }
 
 const tooLong = (length: number, most: number, contextLength: number, answer: readonly number[]): ConfigError => {
-  const limit = `it may have at most ${most} tokens, including the template's tokens`;
-  const context = `(the context length is ${contextLength} tokens)`;
+  const limit = `at most ${most} tokens`;
+  const context = `of the context of ${contextLength} tokens`;
   return answer.length === 0
     ? new ConfigError({
         where: "message",
-        must: `must leave room for an answer: ${limit} ${context}`,
+        must: `must leave room for an answer: message and template may have ${limit} ${context}`,
         got: String(length),
         hint: "a shorter message",
       })
     : new ConfigError({
         where: "answer",
-        must: `must leave room for more tokens: with the message, ${limit} ${context}`,
+        must: `must leave room for more tokens: message, template and answer may have ${limit} ${context}`,
         got: String(length),
         hint: "another message",
       });

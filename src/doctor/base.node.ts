@@ -14,7 +14,7 @@ import { failed, ok, skipped, type Verdict } from "./check.ts";
 /** Advice for a base model that cannot be used. @param hint hint of the error about this model. */
 const wayToBase = (hint = ""): string => {
   const model = /^base (hf:\S+)/u.exec(hint)?.[1] ?? "MODEL";
-  return `move the adapter's base model back to this path, or name a copy of it when you load the adapter: --base ${model}`;
+  return `move the adapter's base model back to this path, or name a copy of the base model when you load the adapter: --base ${model}`;
 };
 
 const rightBase = (place: string): Verdict => ok(`${place}: has the weights that the adapter was trained on (SHA-256)`);

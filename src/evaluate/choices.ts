@@ -167,7 +167,7 @@ export const evaluateChoices = async (
   questions: readonly ChoiceQuestion[],
   options: ChoicesOptions = {},
 ): Promise<ChoicesEvaluation> => {
-  checkLanguageModel("evaluateChoices: model", lm, "its own method, lm.evaluateChoices()");
+  checkLanguageModel("evaluateChoices: model", lm, "the model's own method, lm.evaluateChoices()");
   checkKeys("evaluateChoices", options, ["signal", "onProgress"]);
   const { signal, onProgress } = options;
   checkSignal("evaluateChoices: signal", signal);
@@ -211,7 +211,7 @@ export const evaluateChoices = async (
           where: "evaluateChoices",
           must: "the model's logits must be numbers",
           got: "NaN",
-          hint: "another checkpoint: this one is damaged, or its training diverged",
+          hint: "another checkpoint: this checkpoint is damaged, or its training diverged",
         });
       }
       const byLength = logProbs.map((logProb, i) => logProb / [...(choices[i] as string)].length);

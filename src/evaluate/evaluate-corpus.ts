@@ -178,7 +178,7 @@ export const checkFinite = ({ perplexity, natsPerToken }: Evaluation): void => {
     where: "evaluation",
     must: "the loss and its perplexity must be finite",
     got: `${natsPerToken} nats per token`,
-    hint: "another checkpoint: this one is damaged, or its training diverged",
+    hint: "another checkpoint: this checkpoint is damaged, or its training diverged",
   });
 };
 

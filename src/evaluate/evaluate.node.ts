@@ -83,7 +83,7 @@ export const documentsToMeasure = async (
  * ```
  */
 export const evaluate = async (lm: LanguageModel, options: EvaluateOptions = {}): Promise<Evaluation> => {
-  checkLanguageModel("evaluate: model", lm, "its own method, lm.evaluate(await loadCorpus(path))");
+  checkLanguageModel("evaluate: model", lm, "the model's own method, lm.evaluate(await loadCorpus(path))");
   checkKeys("evaluate", options, [
     "data",
     "text",

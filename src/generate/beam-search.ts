@@ -96,7 +96,7 @@ const optionNames = [...Object.keys(schema.shape), "signal"];
  */
 export const beamSearch = async (lm: LanguageModel, options: BeamSearchOptions = {}): Promise<readonly BeamText[]> => {
   const where = "beamSearch";
-  checkLanguageModel(`${where}: model`, lm, "its own method, lm.beamSearch()");
+  checkLanguageModel(`${where}: model`, lm, "the model's own method, lm.beamSearch()");
   checkKeys(where, options, optionNames);
   const { signal, ...given } = options;
   checkSignal(`${where}: signal`, signal);

@@ -133,7 +133,7 @@ export async function* generateMany(
   ) {
     throw new ConfigError({ where: "generateMany: prompts", must: "must be a list of prompts", got: show(prompts) });
   }
-  checkLanguageModel("generateMany: model", lm, "its own method, lm.generateMany()");
+  checkLanguageModel("generateMany: model", lm, "the model's own method, lm.generateMany()");
   const ownNames = [...Object.keys(engineDefaults), ...engineOptionNames.filter((name) => name !== "prompt")];
   checkKeys("generateMany", options, ownNames);
   const { cacheBytes, maxSequences = engineDefaults.maxSequences, signal, ...shared } = options;

@@ -31,7 +31,7 @@ export async function* generate(
   lm: LanguageModel,
   options: GenerateOptions = {},
 ): AsyncGenerator<GenerateEvent, void, undefined> {
-  checkLanguageModel("generate: model", lm, "its own method, lm.generate()");
+  checkLanguageModel("generate: model", lm, "the model's own method, lm.generate()");
   const text = checkText(lm, options, generateOptionNames);
   const engine = await whileOpen("generate", text.model, async () =>
     createTextEngine(lm.adapted(null), { cacheBytes: 1, maxSequences: 1 }, 0),

@@ -71,7 +71,7 @@ const mostAhead = 64;
  * ```
  */
 export const openEngine = async (lm: LanguageModel, options: EngineOptions = {}): Promise<Engine> => {
-  checkLanguageModel("openEngine: model", lm, "its own method, lm.generateMany()");
+  checkLanguageModel("openEngine: model", lm, "the model's own method, lm.generateMany()");
   const sizes = parseEngineOptions(options);
   const { generate, counts, close } = await whileOpen("openEngine", lm.model, async () =>
     createTextEngine(lm.adapted(null), sizes, mostAhead),

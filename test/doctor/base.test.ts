@@ -46,7 +46,7 @@ const right = (place: string) => ({
 const wrong = (fact: unknown, model = "MODEL") => ({
   status: "failed",
   fact,
-  advice: `move the adapter's base model back to this path, or name a copy of it when you load the adapter: --base ${model}`,
+  advice: `move the adapter's base model back to this path, or name a copy of the base model when you load the adapter: --base ${model}`,
 });
 
 describe("a run of adapters", () => {

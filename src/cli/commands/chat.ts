@@ -188,7 +188,7 @@ export const declareChat = (command: Command): void => {
     .addOption(
       new Option(
         "--system <text>",
-        "system message: instructions before the conversation (default: the one in the chat template)",
+        "system message: instructions before the conversation (default: the system message of the chat template)",
       ).argParser(parseText("--system")),
     )
     .option(
@@ -200,7 +200,7 @@ export const declareChat = (command: Command): void => {
   addConstraintFlags(addToolsFlag(command), "Format: a rule that each answer must follow");
   addSamplingFlags(command, defaults)
     .optionsGroup("Server: for a model on a server")
-    .option("--model <id>", "the model's id on the server (default: its only model)", parsePath("--model"))
+    .option("--model <id>", "the model's id on the server (default: the server's only model)", parsePath("--model"))
     .option(
       "--api-key <key>",
       "the server's API key (default: the environment variable OPENAI_API_KEY)",

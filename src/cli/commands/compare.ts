@@ -242,7 +242,7 @@ export const declareCompare = (command: Command): void => {
     .usage("<setting...> [flags]")
     .argument(
       "<setting...>",
-      "two or more settings; a setting is a run's folder, a model directory, a GGUF file, hf:org/name, or several runs separated by commas",
+      "two or more settings; each is a run's folder, a model directory, a GGUF file, hf:org/name, or a list of runs with commas",
       expecting((text: string, earlier: readonly string[] = []) => [...earlier, setting(text)], {
         paths: true,
         repeats: true,
@@ -257,7 +257,7 @@ export const declareCompare = (command: Command): void => {
     .optionsGroup("Text: the text to measure on")
     .option(
       "--data <text>",
-      "a corpus's name, a UTF-8 file or a folder of such files (hidden files and node_modules are skipped); for documents, a .jsonl file or a folder of .jsonl files: only the answers are measured (default: the text of the first run)",
+      "the name of a corpus, a UTF-8 file, or a folder of UTF-8 files (hidden files and node_modules are skipped). Documents are a .jsonl file or a folder of .jsonl files; only their answers are measured (default: the text of the first run)",
       parsePath("--data", corpusNames),
     )
     .option(

@@ -68,7 +68,7 @@ const runDoctor = async (model: string | undefined, flags: DoctorFlags): Promise
 export const declareDoctor = (command: Command): void => {
   command
     .usage("[model] [flags]")
-    .argument("[model]", `a model whose files are checked too: ${modelPlaces}`, parsePath("[model]"))
+    .argument("[model]", `a model; doctor also checks the model's files: ${modelPlaces}`, parsePath("[model]"))
     .optionsGroup("Files: the folder of runs")
     .option(
       "--runs <folder>",

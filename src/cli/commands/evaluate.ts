@@ -256,7 +256,7 @@ export const declareEvaluate = (command: Command): void => {
     .optionsGroup("Text: the text to measure on")
     .option(
       "--data <text>",
-      "a corpus's name, a UTF-8 file or a folder of such files (hidden files and node_modules are skipped); for documents, a .jsonl file or a folder of .jsonl files: only the answers are measured (default: the run's text)",
+      "the name of a corpus, a UTF-8 file, or a folder of UTF-8 files (hidden files and node_modules are skipped). Documents are a .jsonl file or a folder of .jsonl files; only their answers are measured (default: the run's text)",
       parsePath("--data", corpusNames),
     )
     .option(
@@ -276,7 +276,7 @@ export const declareEvaluate = (command: Command): void => {
     )
     .option(
       "--context-length <n>",
-      "number of tokens in each window of the text, at most the model's context length (default: for the run's own text, the same as in training; otherwise the context length)",
+      "number of tokens in each window of the text, at most the model's context length (default: the context length; for a run's own text, the window length in training)",
       parseInteger("--context-length", 1),
     )
     .option(

@@ -311,12 +311,12 @@ export const declareGenerate = (command: Command): void => {
     .option("-i, --interactive", "read prompts line by line, from the terminal or a pipe")
     .option(
       "--prompts <file>",
-      'write one text for each line of this file, in batches; each line is JSON: a string, a list of token ids, or an object {"prompt": …} with settings for this text (default: none)',
+      'a file of prompts; one text is written for each line, in batches. A line is JSON: a string, a list of token ids, or an object {"prompt": …} with settings for its text (default: none)',
       parsePath("--prompts"),
     )
     .option(
       "--out <file>",
-      "the file for the texts of --prompts, with one line of JSON for each text; an unfinished file is continued (default: standard output)",
+      "the output file of --prompts, with one line of JSON for each text; an unfinished file is continued (default: standard output)",
       parsePath("--out"),
     )
     .option("--max-new-tokens <n>", "maximum number of tokens to write", parseNumber("--max-new-tokens"), maxNewTokens)
@@ -331,7 +331,7 @@ export const declareGenerate = (command: Command): void => {
     .option("--show-special-tokens", "show special tokens, such as the end of a text, by their names", false)
     .option(
       "--show-probabilities",
-      "colour each token by the probability that the model gave it; without colours, write the probability after the token",
+      "show the model's probability of each token by a colour; without colours, write the probability after the token",
       false,
     );
   addUnknownFlag(withText, "prompt");
@@ -381,7 +381,7 @@ export const declareGenerate = (command: Command): void => {
       if (flags.interactive === true && command.getOptionValueSource("prompt") === "cli") {
         throw new ConfigError({
           where: "--prompt and --interactive",
-          must: "only one of them may say what to continue",
+          must: "cannot be combined: only one flag may give the text to continue",
           got: "both",
           hint: "one of them",
         });

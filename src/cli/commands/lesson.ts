@@ -154,7 +154,7 @@ export const declareLesson = (command: Command): void => {
     .optionsGroup("Text: the text and the line that the lesson uses")
     .option(
       "--data <text>",
-      "a corpus's name, a UTF-8 file or a folder of such files (hidden files and node_modules are skipped) (default: tiny-shakespeare)",
+      "the name of a corpus, a UTF-8 file, or a folder of UTF-8 files (hidden files and node_modules are skipped) (default: tiny-shakespeare)",
       parsePath("--data", corpusNames),
     )
     .option(

@@ -74,7 +74,7 @@ const runMerge = async (named: string, { base, baseCheck, dtype, json, ...rest }
     }
     const { unicode } = styleFor(host.stdout).symbols;
     const [to = "", from = "", apart = ""] = [out, merged.base, named].map((name) => printableName(name, unicode));
-    writeOut(`${to}: ${formatCount(merged.parameters)} parameters of ${from}, with the adapter merged into them\n`);
+    writeOut(`${to}: ${formatCount(merged.parameters)} parameters of ${from}, including the merged adapter\n`);
     writeOut(`${lossInWords(dtype, apart)}\n`);
   } catch (error) {
     line.clear();

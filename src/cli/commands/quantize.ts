@@ -222,7 +222,7 @@ export const declareQuantize = (command: Command): void => {
       .optionsGroup("Loss: before and after encoding, on a text")
       .option(
         "--data <path>",
-        "a text; its last 10% is measured: a corpus's name, a UTF-8 file or a folder of such files (default: none)",
+        "a text; its last 10% is measured: the name of a corpus, a UTF-8 file, or a folder of UTF-8 files (default: none)",
         parsePath("--data", corpusNames),
       )
       .option(

@@ -207,7 +207,7 @@ export const declareServe = (command: Command): void => {
     .option("--api-keys <file>", "a file with one key on each line (default: none)", parsePath("--api-keys"))
     .option(
       "--allow-origin <origin>",
-      "an origin whose web pages may send requests; * allows any origin; may be given several times (default: none)",
+      "an origin that may send requests from web pages; * allows any origin; may be given several times (default: none)",
       collect(parseOrigin),
     )
     .optionsGroup("Limits: requests, memory and time")

@@ -180,7 +180,7 @@ export const declareStudio = (command: Command): void => {
     .option("--texts <folder>", "a folder of texts for new runs (default: none)", parsePath("--texts"))
     .option(
       "--model <model>",
-      `a model to look into and to write with, in addition to the models of the runs: ${modelPlaces}; the page opens with the first of these models; may be given several times (default: none)`,
+      `a model for viewing and writing, in addition to the models of the runs: ${modelPlaces}; the page opens with the first of these models; may be given several times (default: none)`,
       collect("--model"),
     )
     .option("--open", "open the page in the browser")

@@ -251,12 +251,12 @@ export const declareVerify = (command: Command): void => {
       .argument("<model>", modelPlaces, parsePath("<model>"))
       .argument(
         "<file...>",
-        "files to compare with the model, from export, quantize or another program: a GGUF file, a folder of format hf or onnx, or a .onnx file",
+        "files to compare with the model: GGUF files, .onnx files, or folders of format hf or onnx; from export, quantize or another program",
       )
       .optionsGroup("Comparison: prompts and text")
       .option(
         "--data <path>",
-        "a text; its last 10% is measured and also gives the prompts: a corpus's name, a UTF-8 file or a folder of such files (default: the run's text)",
+        "a text; its last 10% is measured and gives the prompts: the name of a corpus, a UTF-8 file, or a folder of UTF-8 files (default: the run's text)",
         parsePath("--data", corpusNames),
       )
       .option("--prompt-count <n>", "number of prompts, 1 to 1000", parseInteger("--prompt-count", 1, 1000), 10)
@@ -268,7 +268,7 @@ export const declareVerify = (command: Command): void => {
       )
       .option(
         "--context-length <n>",
-        "number of tokens in each window of the text, at most the model's context length (default: for the run's own text, the same as in training; otherwise the context length)",
+        "number of tokens in each window of the text, at most the model's context length (default: the context length; for a run's own text, the window length in training)",
         parseInteger("--context-length", 1),
       ),
   );

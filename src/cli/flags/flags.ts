@@ -243,7 +243,7 @@ export const addDTypeFlag = (command: Command, about = ""): Command =>
     )
     .option(
       "--widen",
-      "convert weights of 4 to 8 bits (as in GGUF files) to the dtype; products are then exact, but slower, and need more memory",
+      "convert weights of 4 to 8 bits (as in GGUF files) to the dtype; matrix products are then exact, but slower and need more memory",
     );
 
 /** For each command, the flag that the user probably wanted when the command line has a surplus word. */

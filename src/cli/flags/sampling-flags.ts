@@ -58,13 +58,13 @@ export const addSamplingFlags = (
     )
     .option(
       "--presence-penalty <x>",
-      "number that is subtracted once from the logit of each token that was already written; 0 means no penalty",
+      "presence penalty: subtract this number once from the logit of each written token; 0 means no penalty",
       number("--presence-penalty"),
       presencePenalty,
     )
     .option(
       "--frequency-penalty <x>",
-      "number that is subtracted from a token's logit each time that the token was written; 0 means no penalty",
+      "frequency penalty: subtract this number from a token's logit for each time that the token was written; 0 means no penalty",
       number("--frequency-penalty"),
       frequencyPenalty,
     )

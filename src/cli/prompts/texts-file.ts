@@ -47,7 +47,7 @@ const foreign = (path: string, line: number): ConfigError =>
   new ConfigError({
     where: "--out",
     must: "must be a new file, or an unfinished file with texts of these prompts",
-    got: `${path}, whose line ${line} is not a text of prompt ${line}`,
+    got: `${path}: line ${line} is not a text of prompt ${line}`,
     hint: "another name",
   });
 

@@ -60,7 +60,7 @@ const tellPastContext = ({ config }: WorkerModel, settings: WriteTextsRequest["s
   const most = `--max-new-tokens ${Math.max(1, Math.floor(contextLength / 2))}`;
   const ways = position.kind === "rope" && contextLength >= 96 ? `--slide 32, or ${most}` : most;
   writeNotice(
-    `${formatCount(maxNewTokens)} new tokens do not fit into the context of ${formatCount(contextLength)}; each token beyond it takes much longer. ${ways} is faster`,
+    `${formatCount(maxNewTokens)} new tokens do not fit into the context of ${formatCount(contextLength)}; each token beyond the context takes much longer. ${ways} is faster`,
   );
 };
 

@@ -46,10 +46,14 @@ const noGpu = "there is no GPU backend (yet): every backend computes on the CPU"
 const everywhere: Leads = {
   ...named("device", {
     absent: noGpu,
-    hint: "the command without it",
+    hint: "the command without this flag",
     absentWith: { cpu: "every backend computes on the CPU, so there is no device to choose" },
   }),
-  ...isNot("cuda usecuda gpu gpus ngl ngpulayers gpulayers maingpu mps usempsdevice", noGpu, "the command without it"),
+  ...isNot(
+    "cuda usecuda gpu gpus ngl ngpulayers gpulayers maingpu mps usempsdevice",
+    noGpu,
+    "the command without this flag",
+  ),
   ...means("cpu usecpu nocuda", "--backend auto"),
   ...to("t nthreads numthreads threadsbatch nprocs numproc jobs j", "--threads"),
   ...isNot(
@@ -59,7 +63,11 @@ const everywhere: Leads = {
   ),
   ...means("fp32 float32", "--dtype float32"),
   ...means("bf16 bfloat16", "--dtype bfloat16"),
-  ...isNot("fp16 float16 half", "there is no float16, because training in it needs loss scaling", "--dtype bfloat16"),
+  ...isNot(
+    "fp16 float16 half",
+    "there is no float16, because training in float16 needs loss scaling",
+    "--dtype bfloat16",
+  ),
   ...to("torchdtype precision", "--dtype"),
 };
 
@@ -175,7 +183,7 @@ const train: Leads = {
   ...isNot(
     "loadbestmodelatend alwayssavecheckpoint savestrategy",
     "a run always keeps its last checkpoint, and the best weights in best/",
-    "--keep-last N for earlier ones",
+    "--keep-last N for earlier checkpoints",
   ),
   ...isNot(
     "overwriteoutputdir force",
@@ -203,7 +211,7 @@ const train: Leads = {
   ...isNot(
     "pushtohub hubmodelid",
     "foretoken uploads nothing; best/ in the run's folder is a Hugging Face directory",
-    "the command without it",
+    "the command without this flag",
   ),
   ...isNot("dataloadernumworkers numworkers", "batches are cut from a text in memory, without workers", "--threads N"),
 };
@@ -244,10 +252,10 @@ const generate: Leads = {
   ...isNot(
     "c nctx ctxsize contextsize blocksize",
     "a model keeps the context length of its training",
-    "the command without it",
+    "the command without this flag",
   ),
   ...isNot("numsamples numreturnsequences batchsize", "a call writes one text", "--seed N for another one"),
-  ...isNot("stream streaming", "text is always written as it is generated", "the command without it"),
+  ...isNot("stream streaming", "text is always written while it is generated", "the command without this flag"),
   ...isNot("repeatlastn norepeatngramsize", `penalties always count all of the text: ${noSuchSampling}`, likeSampling),
   ...isNot("mirostat tfs etacutoff epsiloncutoff numbeams logitbias", noSuchSampling, likeSampling),
 };
@@ -259,8 +267,8 @@ const evaluate: Leads = {
   ...to("valsplit validationsplit testsize", "--val-fraction"),
   ...isNot(
     "batch batchsize bs perdeviceevalbatchsize",
-    "an evaluation chooses its batches by itself",
-    "the command without it",
+    "an evaluation chooses the batch size automatically",
+    "the command without this flag",
   ),
   ...isNot("evaliters", "an evaluation covers the whole split", "--val-fraction with --split val"),
 };

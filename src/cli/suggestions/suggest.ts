@@ -173,7 +173,7 @@ export const unknownFlagError = (
   // Flags without a counterpart are reported after the user has corrected these flags.
   const known = all.filter((one) => translated(one, command) !== undefined);
   const ours = known.map((one) => translated(one, command)).filter((words) => words !== "");
-  const whole = ours.length === 0 ? "the command without it" : ours.join(" ");
+  const whole = ours.length === 0 ? "the command without this flag" : ours.join(" ");
   if (whole.length > longestHint) return new ConfigError({ where, must, got: flag, hint: own });
   return new ConfigError({ where, must, got: [...new Set(known.map((one) => one.flag))].join(", "), hint: whole });
 };

@@ -41,7 +41,7 @@ export const inspectText = (tokenizer: Tokenizer, text: string, where: string, a
   const ids = tokenizer.encode(text, where);
   const { length: count } = ids;
   if (all && count > mostListed) {
-    const must = `must have at most ${mostListed} tokens to list all of them`;
+    const must = `must have at most ${mostListed} tokens, because all tokens are listed`;
     throw new DataError({ where, must, got: String(count), hint: "a part of the text, or leaving out --json" });
   }
   const tokens = Array.from(ids.subarray(0, all ? count : mostShown), (id): ShownToken => {

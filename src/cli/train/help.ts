@@ -27,8 +27,8 @@ schedule of a run with the new total number of steps; during the first --train.w
 over the added steps, as in a new run. constant: the rate stays at its last value. A constant rate stays constant in all three cases.
 
 A .jsonl file has one document on each line: {"messages": [{"role", "content"}, …]}, {"prompt", "completion"} or {"text"}.
-In messages, the loss counts only the assistant's answers. Documents do not see each other. --rows packed puts as many documents into a
-row as fit into the context; --rows one puts one document into a row.
+In messages, the loss counts only the assistant's answers. Documents do not see each other. --rows packed fills each row
+with documents up to the context length; --rows one puts one document into a row.
 
 --config changes the fields of the preset (or the fields derived from your text), and flags change the result.
 Ctrl-C saves and prints the command that resumes the run; a second Ctrl-C quits at once, and earlier checkpoints stay whole.`;

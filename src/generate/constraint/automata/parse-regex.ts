@@ -171,7 +171,7 @@ const parseClass = (read: Reader, where: string): CharSet => {
       }
       const [from = 0] = set;
       const [last = 0] = to;
-      if (last < from) throw read.refuse("a range whose end is before its beginning");
+      if (last < from) throw read.refuse("a range with its end before its beginning");
       sets.push([from, last]);
     } else sets.push(set);
   }
@@ -197,7 +197,7 @@ const parseBounds = (read: Reader): readonly [number, number | null] | null => {
   const least = Number(match[1]);
   const most = match[2] === undefined ? least : match[3] === "" ? null : Number(match[3]);
   if (Math.max(least, most ?? 0) > mostRepeats) throw read.refuse(`more than ${mostRepeats} repetitions`);
-  if (most !== null && most < least) throw read.refuse("a repetition whose end is before its beginning");
+  if (most !== null && most < least) throw read.refuse("a repetition with a maximum below its minimum");
   return [least, most];
 };
 

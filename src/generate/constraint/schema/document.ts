@@ -113,7 +113,7 @@ export const schemaDocument = (root: unknown): Document => {
       if (typeof ref !== "string") throw refused(path, "$ref", "must be a text");
       if (ref === "#") return { schema: root, path: "#" };
       if (ref.startsWith("#/")) {
-        if (isInside(path)) throw refused(path, "$ref", 'must not be inside a schema with an "$id" of its own', ref);
+        if (isInside(path)) throw refused(path, "$ref", 'must not be inside a schema with its own "$id"', ref);
         let value: unknown = root;
         for (const part of ref.slice(2).split("/").map(unescaped)) {
           value =

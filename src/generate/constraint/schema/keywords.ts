@@ -134,8 +134,7 @@ const enumUnit = (
       ];
     },
     fails: () => {
-      if (others.length > 0)
-        throw refused(path, "enum", "must not have arrays or objects where it is negated (inside not, oneOf or if)");
+      if (others.length > 0) throw refused(path, "enum", "must not have arrays or objects inside not, oneOf or if");
       return [limited(path, { notValues: scalars })];
     },
   };
@@ -150,8 +149,7 @@ const numberUnit = (
 ): Unit => ({
   holds: () => [limited(path, { number: { ...allNumbers, ...limit } })],
   fails: () => {
-    if (opposite === null)
-      throw refused(path, keyword, "must not be used where it is negated (inside not, oneOf or if)");
+    if (opposite === null) throw refused(path, keyword, "must not be used inside not, oneOf or if");
     return [limited(path, { types: types.number, number: { ...allNumbers, ...opposite } })];
   },
 });
@@ -237,7 +235,7 @@ const itemsUnit = (schema: Schema, path: string): Unit => {
     holds: () => [limited(path, { array: { ...anyValue.array, schemas } })],
     fails: () => {
       if (rest === true) return [];
-      if (first.length > 0) throw refused(path, name, "must not be used where it is negated (inside not, oneOf or if)");
+      if (first.length > 0) throw refused(path, name, "must not be used inside not, oneOf or if");
       const contains = [{ literal: literalOf(rest, `${path}/${restName}`, false), least: 1 }];
       return [limited(path, { types: types.array, array: { ...anyValue.array, minItems: 1, contains } })];
     },
@@ -254,8 +252,7 @@ const containsUnit = (schema: Schema, path: string): Unit => {
       least === 0 ? [anyValue] : [limited(path, { array: { ...anyValue.array, minItems: least, contains } })],
     fails: () => {
       if (least === 0) return [];
-      if (least > 1)
-        throw refused(path, "minContains", "must not be used where it is negated (inside not, oneOf or if)");
+      if (least > 1) throw refused(path, "minContains", "must not be used inside not, oneOf or if");
       return [limited(path, { types: types.array, array: { ...anyValue.array, schemas: none } })];
     },
   };
@@ -286,10 +283,9 @@ const propertiesUnit = (schema: Schema, path: string): Unit => {
   return {
     holds: () => [objectWith(path, { schemas: [{ named, patterns, rest }] }, false)],
     fails: () => {
-      if (patterns.length > 0)
-        throw refused(path, "patternProperties", "must not be used where it is negated (inside not, oneOf or if)");
+      if (patterns.length > 0) throw refused(path, "patternProperties", "must not be used inside not, oneOf or if");
       if (rest !== null && rest.schema !== true) {
-        throw refused(path, "additionalProperties", "must not be used where it is negated (inside not, oneOf or if)");
+        throw refused(path, "additionalProperties", "must not be used inside not, oneOf or if");
       }
       return [...named].map(([name, literal]) => {
         const schemas = [{ named: new Map([[name, { ...literal, holds: false }]]), patterns: [], rest: null }];
@@ -331,7 +327,7 @@ export const dependenciesOf = (schema: Schema, path: string): (readonly [Conjunc
 const uniqueUnit = (path: string): Unit => ({
   holds: () => [limited(path, { array: { ...anyValue.array, unique: true } })],
   fails: () => {
-    throw refused(path, "uniqueItems", "must not be used where it is negated (inside not, oneOf or if)");
+    throw refused(path, "uniqueItems", "must not be used inside not, oneOf or if");
   },
 });
 
@@ -382,7 +378,7 @@ export const unitsOf = (schema: Schema, path: string, dnf: (literal: Literal) =>
     units.push({
       holds: () => [objectWith(path, { names }, false)],
       fails: () => {
-        throw refused(path, "propertyNames", "must not be used where it is negated (inside not, oneOf or if)");
+        throw refused(path, "propertyNames", "must not be used inside not, oneOf or if");
       },
     });
   }

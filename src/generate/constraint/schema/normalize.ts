@@ -89,7 +89,7 @@ const combinations = (schema: Schema, path: string, combining: Combining): Unit[
       holds: () => oneOf(parts, path, combining),
       fails: () => {
         const apart = parts.every((part, i) => parts.slice(i + 1).every((other) => areApart(part, other)));
-        if (!apart) throw refused(path, "oneOf", "must not be used where it is negated (inside not, oneOf or if)");
+        if (!apart) throw refused(path, "oneOf", "must not be used inside not, oneOf or if");
         return all(parts.map(negated), path);
       },
     });
