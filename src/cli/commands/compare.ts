@@ -272,7 +272,7 @@ export const declareCompare = (command: Command): void => {
     )
     .option(
       "--context-length <n>",
-      "number of tokens in each window of the text; the default and the maximum are the shortest context length of the models",
+      "number of tokens in each window of the text (default: the shortest context length of the models, which is also the maximum)",
       parseInteger("--context-length", 1),
     );
   addDTypeFlag(

@@ -227,7 +227,7 @@ export const declareQuantize = (command: Command): void => {
       )
       .option(
         "--context-length <n>",
-        "number of tokens in each window of the text; the default and the maximum are the model's context length",
+        "number of tokens in each window of the text (default: the model's context length, which is also the maximum)",
         parseInteger("--context-length", 1),
       ),
   )
