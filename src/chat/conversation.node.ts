@@ -23,7 +23,7 @@ export interface ChatModel {
 
 /**
  * Returns the model's chat template.
- * @throws ConfigError if the model has none.
+ * @throws ConfigError if the model has no chat template.
  */
 export const checkChats = ({ chatTemplate }: Pick<ChatModel, "chatTemplate">, where: string): ChatTemplate => {
   if (chatTemplate !== null) return chatTemplate;
@@ -39,7 +39,7 @@ export const checkChats = ({ chatTemplate }: Pick<ChatModel, "chatTemplate">, wh
  * The conversation as token ids, up to the position where the answer begins. A special token's name becomes a special
  * token if the template wrote it. Inside a message, the name stays text.
  * @param render renders the conversation. Default: a process for this conversation only.
- * @param tools in OpenAI's form, for the template. Default: none.
+ * @param tools tools for the template, in OpenAI's format. Default: none.
  * @throws ConfigError for a model without a chat template, CheckpointError for a faulty template.
  */
 export const conversationIds = async (

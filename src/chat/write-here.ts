@@ -3,7 +3,7 @@ import { yieldToHost } from "../core/system/yield.ts";
 import { conversationWriter, type LearnedTemplate, type Written } from "./answers.ts";
 import type { ChatMessage } from "./messages.ts";
 
-/** Number of conversations between two pauses in which the host can do other work. */
+/** Number of conversations before a short pause. In the pause, the host can do other work. */
 const betweenPauses = 64;
 
 /**

@@ -41,7 +41,7 @@ const isSystemError = (error: unknown): error is NodeJS.ErrnoException =>
 const isOutOfMemory = (error: unknown): error is RangeError =>
   error instanceof RangeError && /array (buffer allocation failed|length)/iu.test(error.message);
 
-/** Whether a module of this program or of one of its dependencies is missing. */
+/** Whether a module is missing: a module of this program or of a dependency. */
 const isMissingModule = (error: unknown): error is Error =>
   error instanceof Error && Reflect.get(error, "code") === "ERR_MODULE_NOT_FOUND";
 

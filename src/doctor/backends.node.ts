@@ -54,7 +54,7 @@ export interface BrokenBackend {
  * The backends to check. If the user named a backend, only this backend is checked. Otherwise the native backend and
  * the WebAssembly backend are checked if they are installed. If only the reference is installed, the reference is
  * checked.
- * @param threads number of threads that the user asked for.
+ * @param threads number of threads that the user requested.
  * @throws UnsupportedKernelError for a named backend that is missing.
  */
 export const backendsToCheck = async (

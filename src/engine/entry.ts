@@ -11,7 +11,7 @@ export interface Entry {
   readonly guessing: GuessState;
   /** Whether the sequence is paused. */
   paused: boolean;
-  /** Whether the request has ended, so that nothing more is computed. */
+  /** Whether the request has ended. After its end, no tokens are computed. */
   ended: boolean;
   /** Functions that settle the promise of the caller. */
   readonly resolve: () => void;

@@ -1,6 +1,6 @@
 /** State of the guesses of one text. */
 
-/** Learning rate of the share of right guesses of one text. */
+/** Learning rate for one text's share of right guesses. */
 const learningRate = 0.1;
 /** Minimum learning rate of the share of right guesses over all texts. The rate is higher for the first guesses. */
 const sharedRate = 0.01;

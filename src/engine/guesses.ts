@@ -121,7 +121,7 @@ export const guessesOf = (writing: readonly Entry[], pace: GuessPace): Guesses |
     if (isSlow !== true) askOne(entry, Math.min(most, entry.sequence?.mostGuesses ?? 0));
   }
   /**
-   * Adds quick guesses to `all`. Only guesses that save time are added to a pass that already has `rows` guessed rows.
+   * Adds quick guesses to `all`. The pass already has `rows` guessed rows, and only guesses that save time are added.
    */
   const chosen = (rows: number, all: Map<Entry, readonly number[]>): Guesses => {
     const counts = pace.plan(

@@ -10,8 +10,8 @@ export interface Room {
   readonly memory: PageMemory;
   readonly pages: Pages;
   /**
-   * The passes of the engine's model or of a view of this model. If the weights have changed, the cached prefixes of
-   * the model are dropped.
+   * The passes of the engine's model, or of one of its views. If the weights have changed, the cached prefixes of the
+   * model are dropped.
    */
   passesFor(model: Model): Passes;
   close(): void;
@@ -22,8 +22,8 @@ const mostModels = 16;
 /** Initial number of pages. */
 const firstPages = 16;
 /**
- * Initial bytes of pages on the native backend, where memory costs nothing until it is written. With fewer bytes, the
- * pages would grow more often. Each growth copies all pages, which delays all texts by tenths of a second.
+ * Initial bytes of pages on the native backend. On this backend, memory is free until it is written. With fewer bytes,
+ * the pages would grow more often. Each growth copies all pages, which delays all texts by tenths of a second.
  */
 const firstBytes = 2 ** 28;
 

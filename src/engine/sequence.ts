@@ -74,7 +74,7 @@ export interface Sequence {
   piece(most: number, guesses?: readonly number[]): Piece;
   /**
    * Records that a piece was computed.
-   * @param count number of positions at the beginning of the piece with tokens of the sequence. Default: all.
+   * @param count number of positions, from the beginning of the piece, that belong to the sequence. Default: all.
    */
   done(piece: Piece, count?: number): void;
   /** Adds a token. */

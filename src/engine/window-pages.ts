@@ -9,8 +9,8 @@ export interface WindowPages {
   /** Maximum number of positions of a piece. */
   readonly mostPositions: number;
   /**
-   * Maximum number of pages in use: the pages of a piece, the pages of all positions that the piece sees, and the first
-   * page, which may stay.
+   * Maximum number of pages in use. These are the pages of a piece, the pages that the piece sees, and the first page,
+   * which may stay.
    */
   readonly most: number;
 }

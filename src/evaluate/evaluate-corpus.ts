@@ -25,8 +25,8 @@ export interface Measuring {
   /** The part to evaluate on. Default "val". For documents, the default is "all". */
   readonly split?: SplitName | undefined;
   /**
-   * What to do with characters that the tokenizer lacks. "error" (default) refuses the text. "skip" evaluates on the
-   * text without these characters. The result then lists the skipped characters, and its numbers count only the other
+   * Action for characters that the tokenizer lacks. "error" (default) refuses the text. "skip" evaluates on the text
+   * without these characters. The result then lists the skipped characters, and its numbers count only the other
    * characters and bytes.
    */
   readonly unknown?: UnknownChoice | undefined;
@@ -47,7 +47,7 @@ export interface Measuring {
 }
 
 /**
- * Checks the options of an evaluation before anything is loaded.
+ * Checks the options of an evaluation before the model or the data are loaded.
  * @throws ConfigError for an unknown split, or for a held-out fraction when the whole text is used.
  */
 export const checkSplit = (split: string = "val", valFraction?: number): void => {

@@ -70,8 +70,8 @@ export const documentsToMeasure = async (
  * overlap. For documents, the loss counts the tokens of answers and plain texts. Each document is evaluated alone.
  * @param lm a model of `loadPretrained` or `languageModel`.
  * @param options text and split.
- * @throws ConfigError for options that cannot be combined or a loss that is not finite; DataError for text that cannot
- * be used, or for a character that the tokenizer lacks, unless `unknown` is "skip".
+ * @throws ConfigError for options that cannot be combined or a loss that is not finite; DataError for an unusable text,
+ * or for a character that the tokenizer lacks (except with `unknown: "skip"`).
  * @example
  * ```ts
  * import { evaluate, loadPretrained } from "foretoken";

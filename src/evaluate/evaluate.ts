@@ -203,12 +203,12 @@ export const evaluateBy = async (
 /**
  * Computes the mean loss over every token after the first. Each token is predicted once, in windows of `contextLength`
  * tokens that do not overlap. If the tokenizer adds a token at the beginning of texts, each window begins with this
- * token, and the first token of the text also counts. For documents, the result is the mean over the counted tokens.
+ * token. The first token of the text then also counts. For documents, the result is the mean over the counted tokens.
  * Each document is evaluated alone, and documents longer than `contextLength` are cut. Nothing is sampled, so the
  * result has no noise.
  *
- * Numerics: the float32 losses of a batch are summed in double precision, and the sum is rounded to float32 once; the
- * sums of all batches are added in double precision.
+ * Numerics: the float32 losses of a batch are summed in double precision. This sum is rounded to float32 once. The sums
+ * of all batches are added in double precision.
  * @param onProgress called after each batch with the number of predicted tokens, and awaited.
  * @throws DOMException AbortError when `signal` aborts; ConfigError when the model is closed.
  */

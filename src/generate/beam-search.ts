@@ -48,7 +48,7 @@ export interface BeamSearchOptions {
   /** True: the text contains the names of special tokens. Default false. */
   readonly showSpecialTokens?: boolean | undefined;
   /**
-   * What to do with characters of the prompt that the tokenizer lacks: "error" (the default) refuses the prompt, "skip"
+   * Action for characters of the prompt that the tokenizer lacks. "error" (the default) refuses the prompt. "skip"
    * leaves the characters out.
    */
   readonly unknown?: UnknownChoice | undefined;

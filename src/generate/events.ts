@@ -5,7 +5,7 @@ import type { SkippedText } from "../tokenizer/unknown.ts";
 
 /**
  * The reason why the text ended. `length`: the model wrote `maxNewTokens` tokens. `stop`: a stop string appeared.
- * `endOfText`: the model drew one of `endTokens`, or the constraint allows nothing more. `aborted`: the signal was
+ * `endOfText`: the model drew one of `endTokens`, or the constraint allows no further token. `aborted`: the signal was
  * aborted.
  */
 export type FinishReason = "length" | "stop" | "endOfText" | "aborted";
@@ -25,8 +25,8 @@ export interface TokenEvent {
    */
   readonly text: string;
   /**
-   * The model's own probability of the token, from 0 to 1: the softmax of all logits at temperature 1, before top-k and
-   * the other filters. Present only if the option `candidates` is 1 or more.
+   * The model's own probability of the token, from 0 to 1. It is the softmax of all logits at temperature 1, before the
+   * filters. Present only if the option `candidates` is 1 or more.
    */
   readonly probability?: number;
   /**
@@ -46,12 +46,12 @@ export interface GenerateDoneEvent {
   /** Version of the event format. */
   readonly v: 1;
   readonly type: "done";
-  /** Distinguishes this event from the event `done` of `train`, whose task is `"train"`. */
+  /** Distinguishes this event from the event `done` of `train`, which has the task `"train"`. */
   readonly task: "generate";
   /** The reason why the text ended. */
   readonly finishReason: FinishReason;
   /**
-   * All text after the prompt. If the signal was aborted, the end of the text may be missing: text that may be the
+   * All text after the prompt. If the signal was aborted, the end of the text may be missing, because a possible
    * beginning of a stop string is not included.
    */
   readonly text: string;

@@ -106,8 +106,8 @@ const readAhead = (
  * Writes a text for each of many prompts, in batches. Each text is exactly the text that `generate` returns for its
  * prompt.
  *
- * @param prompts a list, or anything that `for await` can read. The number of prompts that are read ahead is at most
- * four times the number of texts that are written at a time.
+ * @param prompts a list, or an iterable for `for await`. Prompts are read ahead: at most four times the number of texts
+ * in a batch.
  * @param options of the engine and of the texts. After `signal` is aborted, no more texts are yielded.
  * @yields the texts in the order of their prompts.
  * @throws the errors of `generate`; the first error ends all texts.

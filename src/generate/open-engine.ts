@@ -35,7 +35,7 @@ export const parseEngineOptions = (options: EngineOptions): typeof engineDefault
 export interface Engine {
   /**
    * Writes one text in the same forward passes as all other open texts. It yields the same events as `generate`. The
-   * engine computes some tokens before the reader asks for them. If the reader stops early, the text ends.
+   * engine computes some tokens before the reader requests them. If the reader stops early, the text ends.
    * @throws the errors of `generate`, and ConfigError for an unknown adapter.
    */
   generate(options?: EngineGenerateOptions): AsyncGenerator<EngineEvent, void, undefined>;
@@ -52,7 +52,7 @@ const mostAhead = 64;
  * Opens an engine that writes many texts at once with one model. The texts share forward passes. Texts that begin with
  * the same tokens share the keys and values of these tokens. Each text is exactly the same as when it is written alone.
  *
- * @param lm a model of `loadPretrained` or `languageModel`; it must stay open as long as the engine.
+ * @param lm a model of `loadPretrained` or `languageModel`; it must stay open until the engine is closed.
  * @returns the engine; the caller must close it.
  * @throws ConfigError if an option is unknown or out of range, if the model is closed, or if there is not enough
  * memory.

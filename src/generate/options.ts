@@ -105,7 +105,7 @@ export interface GenerateOptions extends SamplingOptions {
   /** True: the text contains the names of special tokens. False (default): special tokens have no text. */
   readonly showSpecialTokens?: boolean | undefined;
   /**
-   * What to do with characters of the prompt that the tokenizer lacks: "error" (the default) refuses the prompt; "skip"
+   * Action for characters of the prompt that the tokenizer lacks. "error" (the default) refuses the prompt. "skip"
    * leaves the characters out, and the last event lists them.
    */
   readonly unknown?: UnknownChoice | undefined;
@@ -159,11 +159,11 @@ export interface GenerateOptions extends SamplingOptions {
   /**
    * Speculative decoding: guesses the next tokens and checks several of them with one pass. The text is the same, and
    * is written faster if the guesses are right. `"ngram"` looks for the last tokens at an earlier place in prompt and
-   * text, and guesses the tokens that followed there. This is good for code and other texts with repetition. A second
-   * language model as the value writes the guesses itself. It must have the same tokenizer, should be much smaller than
-   * this model, and must stay open. If guesses do not save time, fewer or no guesses are made. There are no guesses
-   * beyond the context. Not allowed with `cache: false`. In a worker of Node, `"draft"` means the option `draft` of
-   * `loadInWorker`. Default false.
+   * text, and guesses the tokens that followed there. This is good for code and other texts with repetition. If the
+   * value is a second language model, this model writes the guesses. It must have the same tokenizer, should be much
+   * smaller than this model, and must stay open. If guesses do not save time, fewer or no guesses are made. There are
+   * no guesses beyond the context. Not allowed with `cache: false`. In a worker of Node, `"draft"` means the option
+   * `draft` of `loadInWorker`. Default false.
    */
   readonly speculate?: Speculate | undefined;
   /** Abort it to end the text after the current token. The last event still comes. Default: none. */

@@ -35,7 +35,7 @@ export interface EngineGenerateOptions extends Omit<GenerateOptions, "cache"> {
 /** Events of one text of an engine. */
 export type EngineEvent = PromptEvent | GenerateEvent;
 
-/** Names of the options of one text of an engine. */
+/** Names of the options for one text of an engine. */
 export const engineOptionNames: readonly string[] = [
   ...generateOptionNames.filter((name) => name !== "cache"),
   ...["adapter", "scorePrompt"],
@@ -169,7 +169,7 @@ export const checkText = (
 };
 
 /**
- * @param model the model whose weights and views write the texts.
+ * @param model the model that writes the texts, directly or through its views.
  * @param mostAhead maximum number of unread events. Writing pauses at this number and resumes when half of the events
  * are read. With 0, each token is computed when the reader requests it.
  */

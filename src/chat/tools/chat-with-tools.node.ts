@@ -148,10 +148,10 @@ const growingAnswer = () => {
  * Writes the model's answer in a conversation in which it may call tools. The model's chat template defines the format
  * of calls. The arguments of a call meet the schema of its tool. The library runs no tool: the program runs the tool
  * and adds the result as a message with the role `tool`.
- * @param lm a model of `loadPretrained` or `loadInWorker` whose chat template supports tools.
+ * @param lm a model of `loadPretrained` or `loadInWorker` with a chat template that supports tools.
  * @param options the messages, the tools, and the settings of `generate`.
- * @throws ConfigError for invalid options, a model whose template does not support tools or writes calls in an unknown
- * form, or a schema with an unsupported keyword; CheckpointError for a template that is faulty or refuses the messages.
+ * @throws ConfigError for invalid options, a template that does not support tools or writes calls in an unknown format,
+ * or a schema with an unsupported keyword; CheckpointError for a template that is faulty or refuses the messages.
  * @example
  * ```ts
  * import { chatWithTools, loadInWorker, type ToolMessage } from "foretoken";

@@ -120,7 +120,7 @@ const besideName = (text: string, at: number, tokens: readonly SpecialToken[], s
   return at;
 };
 
-/** The text that shows that a call begins: the first fixed part of `open`. */
+/** The first fixed part of `open`. It shows that a call begins. */
 const markerOf = (
   open: string,
   specialTokens: readonly SpecialToken[],

@@ -50,8 +50,8 @@ const objectEnd = () => {
 };
 
 /**
- * Number of characters to hold back: the longest end of the text that may be the beginning of a marker, with the spaces
- * before it.
+ * Number of characters to hold back. The held text is the longest end of the text that may begin a marker, including
+ * the spaces before it.
  */
 const heldLength = (text: string, marker: string): number => {
   let hold = Math.min(marker.length - 1, text.length);

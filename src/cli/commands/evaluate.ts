@@ -80,7 +80,7 @@ const signed = (value: number): string => `${value > 0 ? "+" : ""}${value.toFixe
 const named = (model: string, notices: readonly string[]): readonly string[] =>
   notices.map((line) => (line.includes(model) ? line : `${printableName(model)}: ${line}`));
 
-/** Explains what ± means, or why there is no interval. */
+/** Explains the meaning of ±, or why there is no interval. */
 const intervalText = ({ halfWidth95, blocks, windows }: LossDifference): string =>
   halfWidth95 === null
     ? `The text is too short for a confidence interval: it has ${formatPlural(windows, "window")}, but 8 windows are needed. Use more text, or a smaller --context-length.`

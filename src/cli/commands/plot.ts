@@ -60,7 +60,7 @@ async function* piecesOf(file: FileHandle): AsyncGenerator<string, void, undefin
   }
 }
 
-/** Write permission bits of a file's mode, for owner, group and others. */
+/** Write permission bits in a file's mode: for owner, group and others. */
 const anyWrites = 0o222;
 
 /**

@@ -102,7 +102,7 @@ const aboutPage = (opens: boolean): string =>
     ...(opens ? [] : ["--open opens the page in the browser."]),
   ].join(" ");
 
-/** Time in milliseconds in which requests of other programs may finish when the studio ends. */
+/** Timeout in milliseconds for requests of other programs when the studio ends. */
 const endingMs = 5000;
 
 /** Starts a server for other programs on this machine, with the defaults of `serve`. */

@@ -4,7 +4,7 @@ import { declareVerb, type Verbs } from "../verb.ts";
 
 /** A flag, as completion scripts need it. */
 export interface FlagWord {
-  /** `--flag` and, if it exists, its short form. */
+  /** `--flag`, followed by its short name if it has one. */
   readonly names: readonly string[];
   readonly summary: string;
   /** Completion of the flag's value. Undefined for a flag without a value. */

@@ -14,7 +14,7 @@ import { alternatives } from "../../core/text/alternatives.ts";
 import { dtypeNames } from "../suggestions/flags-of-others.ts";
 import { checkValue, expecting, flagOf, isGiven, parseBoolean, parseChoice, parseNumber, parseWords } from "./flags.ts";
 
-/** Fields that are set so often that they also have a short flag. */
+/** Fields that also have a short flag, because users often set them. */
 const shortFlags: Readonly<Record<string, string>> = {
   "--tokenizer": "tokenizer.kind",
   ...Object.fromEntries(

@@ -11,7 +11,7 @@ import { deviceNames, dtypeNames, ownValue } from "../suggestions/flags-of-other
 /** The flag for an option's name: maxNewTokens becomes --max-new-tokens. */
 export const flagOf = (name: string): string => `--${name.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)}`;
 
-/** What a shell can complete as a flag's value. */
+/** Values that a shell can complete for a flag. */
 export interface ExpectedValue {
   readonly choices: readonly string[];
   /** Whether the value may be a file or a folder. */

@@ -13,7 +13,7 @@ const options = [
   "steps",
   "extend",
 ];
-/** Option whose flag has a different name. */
+/** An option and its flag, if their names differ. */
 const renamed = /^keepBlocks$/u;
 const option = `(?:${options.join("|")})`;
 /**

@@ -13,7 +13,7 @@ export const baseFlag = (command: Command): Command =>
     parsePath("--base"),
   );
 
-/** Adds the flag that allows an adapter on a model that it was not trained on. */
+/** Adds the flag --no-base-check. It allows an adapter on other base weights than in its training. */
 export const baseCheckFlag = (command: Command): Command =>
   command.option(
     "--no-base-check",

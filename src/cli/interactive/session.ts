@@ -11,7 +11,7 @@ import { parseCommand, type Settings, sessionSettings, settingNames } from "./se
 /** The parts of a model that a session needs. */
 export type Writer = Pick<WorkerModel, "config" | "tokenizer" | "generate">;
 
-/** What to do for a typed line. */
+/** The action for a typed line. */
 export type Request =
   | {
       readonly kind: "write";

@@ -12,7 +12,7 @@ const usualRows = 8;
 const leastPlot = 30;
 const widestName = 30;
 
-/** A name at the right edge. It is as close as possible to its curve or level. */
+/** A name at the right edge, near its curve or level. */
 interface Label {
   readonly text: string;
   readonly loss: number;

@@ -31,8 +31,8 @@ const title = ({ part, text }: Of<"title">, width: number, style: Style): string
 const narrowestColumn = 3;
 
 /**
- * Makes each column as wide as its contents. If the columns do not all fit, the widest columns become narrower. Words
- * are broken only if that is not enough.
+ * Chooses the width of each column from its contents. If the columns do not all fit, the widest columns become
+ * narrower. Words are broken only if that is not enough.
  */
 const tableWidths = ({ columns, rows }: Of<"table">, width: number, style: Style): number[] => {
   const measure = (i: number, of: (text: Text, style: Style) => number): number =>

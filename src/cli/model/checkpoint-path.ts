@@ -57,7 +57,7 @@ const isFile = (path: string): Promise<boolean> =>
 const noWeights = async (run: string): Promise<CheckpointError> =>
   (await import("../../runs/lost-weights.node.ts")).noWeights(run, run);
 
-/** Minimum bytes of a model whose loading progress is shown. */
+/** Minimum size of a model in bytes for showing the progress of loading. */
 const shownFrom = 50 * 2 ** 20;
 
 const option = /^(?:loadPretrained|exportModel): (?=(?:adapter|base|adapterOnly|dtype)$)/u;

@@ -3,7 +3,7 @@ import { setTimeout } from "node:timers/promises";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { launchedRank } from "../../core/system/launched-rank.node.ts";
 
-/** Whether this process is a rank that prints nothing unless it fails. */
+/** Whether this process is a rank without output. Such a rank prints only its failure. */
 export const isFollower = (): boolean => (launchedRank()?.rank ?? 0) > 0;
 
 /** Commands that may run on several ranks: train divides its work among the ranks, and info only prints facts. */

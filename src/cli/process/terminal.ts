@@ -134,7 +134,7 @@ export const canRedraw = (stream: WriteStream): boolean => stream.isTTY === true
 export const terminalColumns = ({ columns }: { readonly columns?: number | undefined }): number =>
   columns === undefined || columns < 1 ? 80 : columns;
 
-/** What a terminal does with lines that are wider than its new width. */
+/** How a terminal handles lines that are wider than its new width. */
 export interface Reflow {
   /** Whether the terminal rewraps lines, as most terminals do. If false, the terminal cuts lines. */
   readonly lines: boolean;

@@ -126,8 +126,8 @@ const attentionSizes = (
 });
 const pageless = { pageCount: 0 };
 /**
- * Two sequences in pages: one has 40 cached positions and two new ones, the other has 3 cached positions and one new
- * one.
+ * Two sequences in pages. The first has 40 cached positions and two new positions. The second has 3 cached positions
+ * and one new position.
  */
 const paged = { ...attentionSizes(2, 2, 0, 4, 2, 17), rows: 3, keyRows: 128, pageCount: 3 };
 

@@ -12,7 +12,7 @@ import { type Check, ok, skipped, type Verdict, warning } from "../check.ts";
 /** Minimum version of Node.js, as in package.json. */
 export const leastNode = 20;
 
-/** @param version in the form of `process.version`. */
+/** @param version version in the format of `process.version`. */
 export const nodeVerdict = (version: string): Verdict => {
   const major = Number(/^v?(\d+)/u.exec(version)?.[1] ?? 0);
   if (major >= leastNode) return ok(`${version} (${leastNode} or newer is needed)`);

@@ -56,7 +56,7 @@ const kernelSeconds = async (name: PresetName, kind: MemoryKind, rates: Rates): 
 
 /** Maximum seconds of a step. A longer step is not timed. */
 const longestTimed = 0.5;
-/** Seconds in which steps are timed. The median of the steps' times is used. */
+/** Total seconds for timing steps. The median of the steps' times is used. */
 const timedSeconds = 0.6;
 const mostTimed = 5;
 

@@ -35,7 +35,7 @@ export interface RegexConstraint {
 export interface ChoiceConstraint {
   /** Its kind. */
   readonly kind: "choice";
-  /** The texts: one or more, none of them empty. */
+  /** The texts: one or more. A text must not be empty. */
   readonly choices: readonly string[];
 }
 
@@ -47,7 +47,7 @@ export interface TokenConstraint {
   readonly name: string;
 }
 
-/** Several parts, one after another, with nothing between them. */
+/** Several parts, directly one after the other. */
 export interface SequenceConstraint {
   /** Its kind. */
   readonly kind: "sequence";
@@ -63,7 +63,7 @@ export interface EitherConstraint {
   readonly options: readonly Constraint[];
 }
 
-/** A part, repeated any number of times, with nothing between repetitions. Zero repetitions are allowed. */
+/** Repetitions of a part, directly one after the other. Any number is allowed, including zero. */
 export interface RepeatConstraint {
   /** Its kind. */
   readonly kind: "repeat";

@@ -11,7 +11,7 @@ const fields: { readonly [Kind in Constraint["kind"]]?: string } = {
   ...{ jsonSchema: "schema", regex: "pattern", grammar: "grammar", choice: "choices", token: "name", repeat: "part" },
 };
 
-/** The field that an error of a constraint names. @param path where the constraint is. */
+/** The field that an error of a constraint names. @param path place of the constraint. */
 export const fieldOf = (path: string, { kind }: Constraint): string => {
   const field = fields[kind];
   return field === undefined ? path : `${path}.${field}`;

@@ -47,8 +47,8 @@ const first = ({ ids, logits, temperature, weights }: Kept, count: number): Kept
 const topK = (kept: Kept, k: number): Kept => (k === 0 ? kept : first(kept, k));
 
 /**
- * Nucleus sampling: keeps the smallest set of most probable tokens whose probabilities add up to p or more (Holtzman et
- * al. 2019).
+ * Nucleus sampling: keeps the most probable tokens until their probabilities add up to p or more (Holtzman et al.
+ * 2019).
  */
 const topP = (kept: Kept, p: number): Kept => {
   if (p >= 1) return kept;

@@ -1,7 +1,7 @@
 /**
  * Guesses the next tokens from the text itself. It looks for an earlier place with the same last tokens, and guesses
- * the tokens that followed there. Repeated code, quotations, lists and names give good guesses; prose gives few or
- * none.
+ * the tokens that followed there. Repeated code, quotations, lists and names give good guesses; prose gives few good
+ * guesses.
  */
 import type { Draft } from "../../engine/sequence.ts";
 
@@ -48,7 +48,7 @@ const placesOf = (length: number) => {
       earlier[end] = (end < length ? undefined : latest.get(hash)) ?? -1;
       if (end >= length) latest.set(hash, end);
     },
-    /** Earlier places at which the last `length` tokens end. The latest place comes first. */
+    /** Earlier places with the same last `length` tokens. The latest place comes first. */
     *ends(ids: readonly number[]): Generator<number, void, undefined> {
       let end = earlier[ids.length] ?? -1;
       for (let i = 0; i < mostPlaces && end >= 0; i++) {

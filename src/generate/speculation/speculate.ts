@@ -68,7 +68,7 @@ export interface GuessedText {
   readonly forced?: ((most: number) => readonly number[]) | undefined;
 }
 
-/** Guesses the tokens that must follow. If the next tokens are free, it calls `others`. */
+/** Guesses the tokens that must follow. If the constraint leaves a choice, it calls `others`. */
 const forcedFirst =
   (forced: (most: number) => readonly number[], others: Draft | undefined): Draft =>
   (ids, most) => {

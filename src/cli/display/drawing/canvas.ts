@@ -28,7 +28,7 @@ const braille: Cell = {
 };
 const ascii: Cell = { across: 1, down: 3, glyph: (bits) => [" ", "'", "-", ":", ".", ":", ":", "|"][bits] ?? "|" };
 
-/** The cell that divides a character into the most dots that the terminal can show. */
+/** The division of a character with the most dots that the terminal can show. */
 export const cellFor = (unicode: boolean): Cell => (unicode ? braille : ascii);
 
 export const isDrawable = ({ step, loss }: CurvePoint): boolean => Number.isFinite(step) && Number.isFinite(loss);

@@ -74,7 +74,7 @@ export const liveFigures = (past?: PastLosses): LiveFigures => {
       smoothedLoss,
       learningRate,
       tokensPerSecond: pace.tokensPerSecond(),
-      // After the last step the remaining time is unknown. The activity tells what is still to do.
+      // After the last step the remaining time is unknown. The activity shows the remaining work.
       secondsLeft: step < start.config.train.steps ? pace.secondsLeft() : undefined,
       activity,
       train: train.points(),

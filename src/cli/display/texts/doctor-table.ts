@@ -4,7 +4,7 @@ import { printableName, type Style } from "../../process/terminal.ts";
 import { formatDuration, formatPlural } from "./format.ts";
 import { columns, padRight, wrapText } from "./width.ts";
 
-/** Columns for the name and the status. A longer name shifts the rest of its line. */
+/** Columns for the name and the status. If a name is longer, the text after it moves to the right. */
 const nameWidth = 21;
 const statusWidth = 8;
 /** In a terminal with fewer columns, the fact is on a line below the name. */

@@ -19,7 +19,7 @@ interface Shade {
   readonly codes: Readonly<Record<Exclude<ColorDepth, 1>, string>> | undefined;
 }
 
-/** Less probable tokens stand out more: from dark blue to yellow and red. */
+/** Shades from dark blue to yellow and red. Less probable tokens are more conspicuous. */
 const shades: readonly Shade[] = [
   { from: 0.9, name: "90-100%", codes: undefined },
   { from: 0.5, name: "50-90%", codes: { 4: "44;97", 8: "48;5;24;38;5;231" } },

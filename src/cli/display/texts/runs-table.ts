@@ -124,7 +124,7 @@ const blockLines = (
 const compare = (one: ListedRun, other: ListedRun): boolean =>
   one.corpusSha256 === other.corpusSha256 &&
   one.config.tokenizer.kind === other.config.tokenizer.kind &&
-  // A run that has recorded nothing has no tokenizer in this list, and no loss.
+  // If a run has recorded no event, this list has no tokenizer and no loss for the run.
   (one.vocabSize ?? other.vocabSize) === (other.vocabSize ?? one.vocabSize);
 
 /** Groups the runs with comparable losses. Groups and runs keep their order. */
@@ -192,7 +192,7 @@ export const groupedLines = (
 const isSpent = ({ rising, config, step, best }: ListedRun): boolean =>
   rising || stepsInVain(config.train, step, best?.step) > 0;
 
-/** Commands that continue the newest runs that can be continued. */
+/** Commands that resume runs: the newest runs that can continue. */
 const nextCommands = (runs: readonly ListedRun[]): readonly NextCommand[] => {
   const newest = (state: RunState): ListedRun | undefined =>
     runs.find((run) => run.state === state && run.checkpoint !== null && !(state === "finished" && isSpent(run)));

@@ -27,7 +27,7 @@ export interface VerifiedModel {
 const shown = (value: number): string =>
   value === 0 ? "0" : value >= 1e-3 ? value.toPrecision(4) : value.toExponential(1);
 
-/** The first position where the file's greedy token differs from the model's greedy token. */
+/** The first position with different greedy tokens in the file and the model. */
 const firstText = ({ differences: [first] }: VerifiedForm): string =>
   first === undefined ? "none" : `prompt ${first.prompt + 1}, token ${first.index + 1}: margin ${shown(first.margin)}`;
 

@@ -135,8 +135,8 @@ export const cutText = (text: string, width: number): string => {
 };
 
 /**
- * Breaks units of the given widths into lines of at most `width` columns: at spaces, or inside a word that is wider
- * than a line. The spaces at a break are dropped.
+ * Breaks units of the given widths into lines of at most `width` columns: at spaces, or inside a long word. The spaces
+ * at a break are dropped.
  * @returns start and end of each line, as indices of units.
  */
 export const breakLines = <Unit>(

@@ -76,8 +76,8 @@ const trimmed = (dfa: Dfa): Dfa => {
 };
 
 /**
- * Builds an automaton by finding its states one after another. Each key is one state. States are numbered in the order
- * in which they are found.
+ * Builds an automaton by finding its states one after another. Each key is one state. The first state that is found has
+ * the number 0.
  */
 export const explore = (
   partition: Partition,

@@ -101,7 +101,7 @@ const frequentHeight = 64;
 
 /**
  * Creates the stacks of a machine. Equal stacks are the same object.
- * @param look is called for each stack whose height is a multiple of `frequentHeight`.
+ * @param look called for each stack with a height that is a multiple of `frequentHeight`.
  */
 const stackMaker = (look: (stack: Stack) => void) => {
   const places = new Map<string, Place>();

@@ -34,7 +34,7 @@ export const refused = (path: string, keyword: string, must: string, got?: strin
 export interface Document {
   /**
    * Checks the keywords of a schema and returns the schema.
-   * @throws ConfigError for an unknown keyword, because nothing in this program would obey it.
+   * @throws ConfigError for an unknown keyword, because the program would ignore it.
    */
   check(schema: unknown, path: string): Schema | boolean;
   /** The schema that a reference names. @throws ConfigError if the document has no such schema. */

@@ -9,7 +9,7 @@ import { dependenciesOf, type Unit, unitsOf } from "./keywords.ts";
 const mostWays = 400;
 
 /**
- * Turns schemas into a disjunctive normal form: a list of ways to meet all of the schemas. The ways do not contain
+ * Turns schemas into a disjunctive normal form: a list of ways to meet all schemas together. The ways do not contain
  * allOf, anyOf, oneOf, not, if or $ref.
  */
 export interface Normalizer {

@@ -38,7 +38,7 @@ export const freeDfa = (alphabet: CharSet): Dfa => {
   return known;
 };
 
-/** One automaton for the texts that `dfa` accepts and that have an allowed length. */
+/** One automaton for the texts of allowed length that `dfa` accepts. */
 export const withLengths = ({ dfa, least, most }: StringTexts, where: string): Dfa =>
   least === 0 && most === Number.POSITIVE_INFINITY ? dfa : both(dfa, lengths(least, most, where), where);
 

@@ -24,7 +24,7 @@ export interface Nodes {
   readonly alphabet: CharSet;
 }
 
-/** A required part of a value for which no value is possible. */
+/** A required part of a value, if no value is possible for this part. */
 export interface MissingPart {
   /** Place of the part in the schema. */
   readonly path: string;
