@@ -83,8 +83,7 @@ export const openSequencePages = (
   const { prefixes } = pages;
   const found = before.slice(goneBefore);
   const taken = Math.max(0, most - (replaces ? 0 : before.length));
-  // With windows, a sequence may replace a shared page that other sequences still use. So shared pages are reserved
-  // too.
+  // With windows, a sequence may replace a shared page that others still use. So shared pages are reserved too.
   let reserved = window === null ? taken : Math.min(taken, window) + found.length;
   // Add references to these nodes before pages are taken. Otherwise these nodes could be removed to free pages.
   const copied = part?.node == null ? [] : [part.node];

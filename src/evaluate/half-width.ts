@@ -70,8 +70,8 @@ export interface StudentPart {
 }
 
 /**
- * `blocks` is a sample of similar blocks. The result is the error of its mean as an estimate of their mean. The result
- * is a mixture of Student's t distributions.
+ * Returns the error of the mean of `blocks`, as an estimate of the mean over similar texts. The error is a mixture of
+ * Student's t distributions.
  *
  * All parts of a text are correlated. The correlation falls as a power of the distance (Ebeling and Pöschel 1994,
  * "Entropy and long-range correlations in literary English"). So no block is long enough to be independent of the next
