@@ -1,7 +1,7 @@
 /**
  * Renders conversations with a chat template and finds the positions of the answers. The code does not search for the
- * words of an answer, but puts a mark after them. It also renders the conversation up to the beginning and up to the
- * end of each answer.
+ * words of an answer, but puts a mark after them. The code also renders the conversation up to the beginning and up to
+ * the end of each answer.
  */
 import { Template } from "@huggingface/jinja";
 import type { ChatTemplate } from "../pretrained/model/language-model.ts";

@@ -114,8 +114,9 @@ const tooLong = (length: number, most: number, contextLength: number, answer: re
 };
 
 /**
- * The prompt of a conversation. It leaves room for an answer: `maxNewTokens` tokens, but at most a quarter of the
- * context. If the conversation is too long, the oldest messages are left out, but a system message stays.
+ * The prompt of a conversation. The prompt leaves enough context for an answer: `maxNewTokens` tokens, but at most a
+ * quarter of the context. If the conversation is too long, the oldest messages are left out, but a system message
+ * stays.
  * @param where the model, for errors.
  * @throws ConfigError if the last message alone is too long, or the model has no chat template; CheckpointError for a
  * faulty template.

@@ -10,7 +10,7 @@ const mark = "\ufdd0";
 const end = "\ufdd1";
 const firstDigit = 0xfdd2;
 
-/** Mark after the words of an answer. It differs from the marks that spell names. */
+/** Mark after the words of an answer. This mark differs from the marks that spell names. */
 export const endMark = "\ufde2";
 
 /**

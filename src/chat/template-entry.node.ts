@@ -1,7 +1,7 @@
 /**
  * Program of a separate process that renders conversations. A template may contain any code, so the time, the memory
  * and the output of the process are limited. Each line of input is a request in JSON. Each line of output is the
- * outcome of one request.
+ * outcome of a request.
  */
 import { createInterface } from "node:readline";
 import { Template } from "@huggingface/jinja";

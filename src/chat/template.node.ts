@@ -33,7 +33,7 @@ interface TemplateProcess {
 }
 
 /**
- * Starts a process that runs templates. It is not a thread: a thread that uses too much memory would end the whole
+ * Starts a process that runs templates. A thread is not enough: a thread that uses too much memory would end the whole
  * program.
  */
 const startProcess = (milliseconds: number): TemplateProcess => {
@@ -145,8 +145,8 @@ const requestOf = (
   });
 
 /**
- * Renders a conversation as the text that the model continues. A template is a program by the author of the model. It
- * runs in a separate process with limited time, memory and output.
+ * Renders a conversation as the text that the model continues. A template is a program by the author of the model. The
+ * template runs in a separate process with limited time, memory and output.
  * @param where the model, for errors.
  * @param tools for the template. Default: none.
  * @throws CheckpointError for a template that is faulty, refuses the messages, or exceeds a limit.

@@ -13,7 +13,7 @@ export interface CheckedBackend {
   readonly forms: readonly Form[];
   /** The ways in which matrix products have the precision of float32. */
   readonly exact: readonly Form[];
-  /** Numbers of threads to check. Their results must have the same bits as the result of one thread. */
+  /** Numbers of threads to check. For each number, the results must have the same bits as with one thread. */
   readonly threads: readonly number[];
 }
 

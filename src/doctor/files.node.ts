@@ -23,7 +23,9 @@ import { folderNames } from "../runs/folder-names.ts";
 import { baseVerdict } from "./base.node.ts";
 import { type Check, failed, ok, skipped, type Verdict } from "./check.ts";
 
-/** Advice for damaged files. It depends on what the user named: a run, a folder, a file or a model on the hub. */
+/**
+ * Advice for damaged files. The advice depends on what the user named: a run, a folder, a file or a model on the hub.
+ */
 const advices = {
   ofRun: "restore the folder from a backup, or use train --resume with another checkpoint of the run",
   folder: "get a complete copy of the folder",

@@ -18,7 +18,7 @@ export interface BeamRequest {
    * Maximum number of tokens to write. The prompt and the written tokens may exceed the context length by one token.
    */
   readonly maxNewTokens: number;
-  /** Number of texts that stay open at each step. It is also the maximum number of results. */
+  /** Number of texts that stay open at each step. This is also the maximum number of results. */
   readonly beams: number;
   /** Tokens that end a text. */
   readonly ends: ReadonlySet<number>;

@@ -22,7 +22,7 @@ export interface Writing {
    * the sequence.
    */
   readonly ended: Promise<void>;
-  /** Ends the sequence. Its pages are free at the next tick. */
+  /** Ends the sequence. The sequence's pages are free at the next tick. */
   end(): void;
   /** True pauses the sequence, so that no tokens are computed. False resumes the sequence. */
   pause(paused: boolean): void;

@@ -34,9 +34,9 @@ export interface GuessPace {
 const numbersOfRows = new Set([2, 3, 5, 8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128]);
 const mostGuesses = 64;
 /**
- * Estimated extra time of each row, as a share of the time of a pass with one row. It is used for numbers of rows that
- * were not measured. `first`: each of the first 16 rows. `later`: each later row. `tile`: additional time for each
- * further 16 rows, because matrix products compute tiles of 16 rows.
+ * Estimated extra time of each row, as a share of the time of a pass with one row. The estimate is used for numbers of
+ * rows that were not measured. `first`: each of the first 16 rows. `later`: each later row. `tile`: additional time for
+ * each further 16 rows, because matrix products compute tiles of 16 rows.
  */
 const shareOfRow = { first: 0.04, later: 0.02, tile: 0.2 };
 const rowsOfTile = 16;

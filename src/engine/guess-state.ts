@@ -14,13 +14,13 @@ export const rests = { first: 16, most: 512 };
 export interface GuessCounts {
   /** Number of guessed tokens that passes computed. */
   readonly guessed: number;
-  /** Number of right guesses. They became part of the text. */
+  /** Number of right guesses: guessed tokens that became part of the text. */
   readonly accepted: number;
 }
 
 /**
- * Share of right guesses over all texts of an engine. It is the initial value for a new text. So many parallel texts
- * stop guessing together if guesses fail.
+ * Share of right guesses over all texts of an engine. This share is the initial value for a new text. So many parallel
+ * texts stop guessing together if guesses fail.
  */
 interface SharedChance {
   /** See `Guessable`. */

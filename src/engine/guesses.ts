@@ -13,7 +13,7 @@ export type Guesses = ReadonlyMap<Entry, readonly number[]>;
 
 /** Maximum number of guesses in one request to a text. */
 const mostAsked = 48;
-/** Maximum number of guesses if guesses take time. It is also the maximum for the first request. */
+/** Maximum number of guesses if guesses take time. This is also the maximum for the first request. */
 const mostSlow = 12;
 const mostFirst = 4;
 /** Decides how many guesses to request from texts with guesses that take time. */

@@ -16,8 +16,8 @@ export interface Pace {
 }
 
 /**
- * A pace that depends on the measured times of passes. It only decides how prompts are cut, so it does not change any
- * bit of the results.
+ * A pace that depends on the measured times of passes. The pace only decides how prompts are cut, so the bits of the
+ * results do not change.
  */
 export const createPace = (): Pace => {
   let rows = beside.first;

@@ -31,9 +31,9 @@ export interface Piece {
 /** Forward passes of one model. All passes use the pages of one memory. */
 export interface Passes {
   /**
-   * Computes all pieces in one pass. The bits of a piece do not depend on the other pieces. They also do not depend on
-   * how the sequence is cut into pieces.
-   * @returns for each piece, the logits [V] of each wanted position. They are valid until the next pass.
+   * Computes all pieces in one pass. The bits of a piece do not depend on the other pieces. The bits also do not depend
+   * on how the sequence is cut into pieces.
+   * @returns for each piece, the logits [V] of each wanted position. The logits are valid until the next pass.
    */
   run(pieces: readonly Piece[]): PassLogits | Promise<PassLogits>;
   close(): void;

@@ -23,7 +23,7 @@ export interface PrefixNode {
 export interface Tree {
   /** Children of each node, by the child's first token. The key null contains the nodes without a parent. */
   readonly children: Map<PrefixNode | null, Map<number, PrefixNode[]>>;
-  /** Whether new sequences may use the tree's pages. It becomes false when the weights change. */
+  /** Whether new sequences may use the tree's pages. The value becomes false when the weights change. */
   current: boolean;
 }
 
@@ -31,7 +31,7 @@ export interface Tree {
 export interface PrefixMatch {
   /** Nodes of whole pages, in order. */
   readonly path: readonly PrefixNode[];
-  /** A page after `path`. Its first `rows` tokens match the text. */
+  /** A page after `path`. The first `rows` tokens of the page match the text. */
   readonly part: { readonly node: PrefixNode; readonly rows: number } | null;
 }
 
@@ -42,8 +42,8 @@ export interface PrefixTree {
   /** The tree of an owner (a model) for the owner's current weights. */
   current(owner: object): Tree;
   /**
-   * Finds the longest prefix of `ids` that is in the KV cache and has at most `most` tokens. It does not add references
-   * to the nodes.
+   * Finds the longest prefix of `ids` that is in the KV cache and has at most `most` tokens. The search does not add
+   * references to the nodes.
    */
   find(owner: object, ids: readonly number[], most: number): PrefixMatch;
   /** Adds a reference to each node of a path. A node may have several references. */

@@ -15,7 +15,10 @@ export interface SequenceRoom {
 export interface Computed {
   /** Whole pages. */
   readonly path: readonly PrefixNode[];
-  /** Number of pages at the beginning that are before the attention window. Their contents do not matter. Default 0. */
+  /**
+   * Number of pages at the beginning that are before the attention window. The contents of these pages do not matter.
+   * Default 0.
+   */
   readonly gone?: number;
   /** A page with first rows that the sequence copies. `node` is null if the page is in no tree. */
   readonly part: { readonly node: PrefixNode | null; readonly page: number; readonly rows: number } | null;
@@ -23,7 +26,7 @@ export interface Computed {
 
 /** The pages of one sequence. */
 export interface SequencePages {
-  /** Number of whole shared pages. They come before all other pages. */
+  /** Number of whole shared pages. The shared pages come before all other pages. */
   readonly shared: number;
   /** Describes the first `positions` computed positions. Another sequence can then continue from these positions. */
   computed(positions: number): Computed;

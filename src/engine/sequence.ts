@@ -32,9 +32,9 @@ export interface SequenceRequest {
    */
   readonly draft?: Draft | undefined;
   /**
-   * Number of positions to drop when the text outgrows the context. It must be a multiple of `pageRows`. The first page
-   * stays, later positions move forward, and nothing is computed again. The model must be causal and have rotary
-   * position embeddings. Default 0: for each token the whole window is computed again.
+   * Number of positions to drop when the text outgrows the context. The number must be a multiple of `pageRows`. The
+   * first page stays, later positions move forward, and nothing is computed again. The model must be causal and have
+   * rotary position embeddings. Default 0: for each token the whole window is computed again.
    */
   readonly slide?: number | undefined;
   /**
@@ -60,7 +60,9 @@ export interface Sequence {
   readonly request: SequenceRequest;
   /** Tokens of the prompt and of the text. */
   readonly ids: number[];
-  /** Number of tokens at the end of the sequence that are not yet computed. It is at most the context length. */
+  /**
+   * Number of tokens at the end of the sequence that are not yet computed. This number is at most the context length.
+   */
   readonly missing: number;
   /** Whether all tokens except exactly one are computed, and there are earlier tokens. */
   readonly isWriting: boolean;
@@ -178,8 +180,8 @@ export const openSequence = (
         return { ids: [...tokensAt(computed, computed + 1), ...guesses], start: computed, pages, wants: "all" };
       }
       const at = base + computed;
-      // A piece must not cross the first token with wanted logits. It ends before this token, or begins at this token
-      // or later.
+      // A piece must not cross the first token with wanted logits. The piece ends before this token, or begins at this
+      // token or later.
       const before = at < wanted ? wanted - at : missing();
       const together = Math.min(mostPositions, window?.mostPositions ?? mostPositions);
       const count = keeps ? Math.min(together, missing(), before) : missing();

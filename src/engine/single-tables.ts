@@ -14,7 +14,7 @@ interface Single {
   readonly pages: readonly number[] | null;
 }
 
-/** Tables of a pass over single positions. Their memory stays in place from pass to pass. */
+/** Tables of a pass over single positions. The memory of the tables stays in place from pass to pass. */
 export interface SingleTables {
   /** The tokens [1, positions]. */
   readonly input: Tensor;

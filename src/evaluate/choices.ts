@@ -15,7 +15,7 @@ import { withBegin } from "../tokenizer/begin.ts";
 
 /** A question of `evaluateChoices`. */
 export interface ChoiceQuestion {
-  /** Text before the answer. It must have at least one token. */
+  /** Text before the answer. This text must have at least one token. */
   readonly context: string;
   /** Two or more answers, exactly as they follow the context. Most answers begin with a space. */
   readonly choices: readonly string[];
@@ -145,9 +145,9 @@ const scoreAfter = async (
 const likeliest = (values: readonly number[]): number => values.indexOf(Math.max(...values));
 
 /**
- * Evaluates a model on multiple-choice questions. It chooses the answer with the highest probability after the context,
- * as lm-evaluation-harness does. Its names are `acc` for `accuracy`, and `acc_norm` for `accuracyByLength`. The length
- * is in characters.
+ * Evaluates a model on multiple-choice questions. The model chooses the answer with the highest probability after the
+ * context, as lm-evaluation-harness does. In lm-evaluation-harness, `accuracy` is called `acc`, and `accuracyByLength`
+ * is called `acc_norm`. The length is in characters.
  *
  * @param lm a causal model of `loadPretrained` or `languageModel`.
  * @throws DataError for a question that is invalid or too long for the model; ConfigError for a model that is closed or
@@ -200,7 +200,7 @@ export const evaluateChoices = async (
     for (let index = begun++; index < all.length; index = begun++) {
       signal?.throwIfAborted();
       const { context, texts, choices, answer } = all[index] as (typeof all)[number];
-      // Computes the context first and alone. It is then in the KV cache for all answers.
+      // Computes the context first and alone. The context is then in the KV cache for all answers.
       if (texts.length > 1) {
         await engine.write({ model: lm.model, prompt: context, maxNewTokens: 1, choose: () => null }).ended;
       }

@@ -1,4 +1,4 @@
-/** Measures how much the results of two versions of a model differ. It compares logits and greedy tokens. */
+/** Measures how much two versions of a model differ in their logits and greedy tokens. */
 
 import {
   checkCallback,
@@ -52,8 +52,8 @@ export interface GreedyDifference {
 /** How much two models differ. */
 export interface ModelsDifference {
   /**
-   * Largest absolute difference between the logits of the two models. It covers the whole vocabulary and all positions
-   * of prompts and continuations.
+   * Largest absolute difference between the logits of the two models. The difference covers the whole vocabulary and
+   * all positions of prompts and continuations.
    */
   readonly largestLogit: number;
   /** Number of prompts. */

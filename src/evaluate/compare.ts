@@ -83,8 +83,8 @@ export const windowsOf = (where: string, evaluation: Evaluation): readonly Windo
  * Blocks are modelled as fractional Gaussian noise with an unknown exponent, because parts of a text are correlated at
  * every distance (Tyralis and Koutsoyiannis 2014). Documents count as windows, in their order.
  *
- * The interval describes how much the difference could change on similar texts. It does not describe how the difference
- * depends on the training seed. `node bench/intervals.mjs` counts how often the interval is right.
+ * The interval describes how much the difference could change on similar texts. The interval does not describe how the
+ * difference depends on the training seed. `node bench/intervals.mjs` counts how often the interval is right.
  * @param one result of `evaluate` with `windows: true`.
  * @param other result for another model with the same tokenizer, on the same text.
  * @throws ConfigError for evaluations without windows, or with different windows.

@@ -11,7 +11,7 @@ export interface LogitsSource extends Pick<LanguageModel, "tokenizer"> {
   readonly vocabSize: number;
   /** Maximum number of tokens of a text. */
   readonly contextLength: number;
-  /** The logits [count · V] of the tokens from index `from`. It is called for successive pieces. */
+  /** The logits [count · V] of the tokens from index `from`. The function is called for successive pieces. */
   readonly pieces: (ids: ArrayLike<number>) => AsyncIterable<{ readonly from: number; readonly logits: Float32Array }>;
 }
 

@@ -83,7 +83,7 @@ export const measureTokens = (ids: Int32Array, tokenizer: Tokenizer): MeasuredTo
   return { ids, ...sizeOfText(counts, tokenizer), begin };
 };
 
-/** Like `measureTokens`, for documents. It counts the text of the tokens that the loss counts. */
+/** Like `measureTokens`, for documents. The result counts only the text of tokens in the loss. */
 export const measureDocuments = (documents: Documents, tokenizer: Tokenizer): MeasuredTokens => {
   const { ids, counted } = documents;
   const counts = new Float64Array(tokenizer.vocabSize);

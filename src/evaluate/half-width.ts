@@ -75,10 +75,10 @@ export interface StudentPart {
  *
  * All parts of a text are correlated. The correlation falls as a power of the distance (Ebeling and Pöschel 1994,
  * "Entropy and long-range correlations in literary English"). So no block is long enough to be independent of the next
- * one. The model for blocks is fractional Gaussian noise. Its correlations do not depend on the length of a block. A
- * mean of n blocks has the standard deviation σ·n^(H − 1). H = ½ means independent blocks; near H = 1, more text helps
- * little. σ and H are unknown. Each H between ½ and 1 gives a Student's t distribution with n − 1 degrees of freedom.
- * Its weight is the likelihood of H, with the mean and σ integrated out:
+ * one. The model for blocks is fractional Gaussian noise. The correlations of this noise do not depend on the length of
+ * a block. A mean of n blocks has the standard deviation σ·n^(H − 1). H = ½ means independent blocks; near H = 1, more
+ * text helps little. σ and H are unknown. Each H between ½ and 1 gives a Student's t distribution with n − 1 degrees of
+ * freedom. The weight of this distribution is the likelihood of H, with the mean and σ integrated out:
  *
  *     w(H) ∝ |Γ|^−½ · (1ᵀΓ⁻¹1)^−½ · S^−(n−1)/2     S = bᵀΓ⁻¹b − (1ᵀΓ⁻¹b)² / 1ᵀΓ⁻¹1     scale(H) = √(S / (n − 1)) · n^(H − 1)
  *

@@ -8,8 +8,8 @@ const mostSeeds = 100;
 const power80 = 0.8416;
 
 /**
- * The number of seeds per setting for a power of 80%: 80 of 100 comparisons detect a difference. It is the smallest
- * number with
+ * The number of seeds per setting for a power of 80%: 80 of 100 comparisons detect a difference. The result is the
+ * smallest number with
  *
  *     difference ≥ half width of the 95% interval + 0.84 · standard error of the seeds
  *

@@ -30,8 +30,8 @@ export interface BeamSearchOptions {
   /** The text to continue, or its token ids. Default: the default prompt of `generate`. */
   readonly prompt?: string | readonly number[] | Int32Array | undefined;
   /**
-   * Number of texts that the search continues at each step. It is also the maximum number of results. Whole number from
-   * 1 to 64. Default 4.
+   * Number of texts that the search continues at each step. This is also the maximum number of results. Whole number
+   * from 1 to 64. Default 4.
    */
   readonly beams?: number | undefined;
   /**

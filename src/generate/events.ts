@@ -20,18 +20,18 @@ export interface TokenEvent {
   /** The token's id, from 0 to vocabSize − 1. */
   readonly id: number;
   /**
-   * Text that may be shown now. It is empty while a character is incomplete, and while the text may be the beginning of
-   * a stop string. The texts of all tokens together are the text of the event `done`.
+   * Text that may be shown now. The text is empty while a character is incomplete, and while the text may be the
+   * beginning of a stop string. The texts of all tokens together are the text of the event `done`.
    */
   readonly text: string;
   /**
-   * The model's own probability of the token, from 0 to 1. It is the softmax of all logits at temperature 1, before the
-   * filters. Present only if the option `candidates` is 1 or more.
+   * The model's own probability of the token, from 0 to 1. This probability is the softmax of all logits at temperature
+   * 1, before the filters. Present only if the option `candidates` is 1 or more.
    */
   readonly probability?: number;
   /**
-   * ln of `probability`, in nats. It is finite even if `probability` is rounded to 0. Present only if the option
-   * `candidates` is 1 or more.
+   * ln of `probability`, in nats. The number is finite even if `probability` is rounded to 0. Present only if the
+   * option `candidates` is 1 or more.
    */
   readonly logProb?: number;
   /**

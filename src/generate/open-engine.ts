@@ -34,8 +34,9 @@ export const parseEngineOptions = (options: EngineOptions): typeof engineDefault
 /** Writes many texts at once with one model. See `openEngine`. */
 export interface Engine {
   /**
-   * Writes one text in the same forward passes as all other open texts. It yields the same events as `generate`. The
-   * engine computes some tokens before the reader requests them. If the reader stops early, the text ends.
+   * Writes one text in the same forward passes as all other open texts. The function yields the same events as
+   * `generate`. The engine computes some tokens before the reader requests them. If the reader stops early, the text
+   * ends.
    * @throws the errors of `generate`, and ConfigError for an unknown adapter.
    */
   generate(options?: EngineGenerateOptions): AsyncGenerator<EngineEvent, void, undefined>;

@@ -147,8 +147,8 @@ export interface GenerateOptions extends SamplingOptions {
   readonly constraint?: Constraint | undefined;
   /**
    * Number of tokens at the end of the prompt that already belong to the constrained text, for example if a cut text is
-   * continued. The constraint then covers these tokens and the new text together. Whole number from 0. It must be 0
-   * without a constraint. Default 0.
+   * continued. The constraint then covers these tokens and the new text together. Whole number from 0. Without a
+   * constraint, this number must be 0. Default 0.
    */
   readonly constrainedPrompt?: number | undefined;
   /**
@@ -160,10 +160,10 @@ export interface GenerateOptions extends SamplingOptions {
    * Speculative decoding: guesses the next tokens and checks several of them with one pass. The text is the same, and
    * is written faster if the guesses are right. `"ngram"` looks for the last tokens at an earlier place in prompt and
    * text, and guesses the tokens that followed there. This is good for code and other texts with repetition. If the
-   * value is a second language model, this model writes the guesses. It must have the same tokenizer, should be much
-   * smaller than this model, and must stay open. If guesses do not save time, fewer or no guesses are made. There are
-   * no guesses beyond the context. Not allowed with `cache: false`. In a worker of Node, `"draft"` means the option
-   * `draft` of `loadInWorker`. Default false.
+   * value is a second language model, the second model writes the guesses. The second model must have the same
+   * tokenizer, should be much smaller, and must stay open. If guesses do not save time, fewer or no guesses are made.
+   * There are no guesses beyond the context. Not allowed with `cache: false`. In a worker of Node, `"draft"` means the
+   * option `draft` of `loadInWorker`. Default false.
    */
   readonly speculate?: Speculate | undefined;
   /** Abort it to end the text after the current token. The last event still comes. Default: none. */

@@ -26,8 +26,8 @@ export interface EngineGenerateOptions extends Omit<GenerateOptions, "cache"> {
   /** Name of one of the model's adapters. Null means no adapter. Default: the current adapter when the text begins. */
   readonly adapter?: string | null | undefined;
   /**
-   * True: the first event is `prompt`. It contains the log-probability of each prompt token, and also candidates if the
-   * option `candidates` is above 0. The prompt must fit into the context. Default false.
+   * True: the first event is `prompt`. This event contains the log-probability of each prompt token, and also
+   * candidates if the option `candidates` is above 0. The prompt must fit into the context. Default false.
    */
   readonly scorePrompt?: boolean | undefined;
 }
@@ -41,13 +41,13 @@ export const engineOptionNames: readonly string[] = [
   ...["adapter", "scorePrompt"],
 ];
 
-/** An engine that writes texts. It turns the tokens of a sequence engine into text. */
+/** An engine that writes texts. The engine turns the tokens of a sequence engine into text. */
 export interface TextEngine {
   /** @param lm the engine's model, or a view of the model. */
   generate(lm: LanguageModel, options?: EngineGenerateOptions): AsyncGenerator<EngineEvent, void, undefined>;
   /**
-   * Writes a text with options that were already checked. It yields the events of `generate`: each list contains one
-   * event.
+   * Writes a text with options that were already checked. The function yields the events of `generate`: each list
+   * contains one event.
    */
   write(lm: LanguageModel, text: CheckedText): AsyncGenerator<readonly EngineEvent[], void, undefined>;
   /**

@@ -23,7 +23,7 @@ export interface TextWriter {
   write(logits: Float32Array): TokenEvent | null;
   /**
    * Returns a function that chooses the next tokens in the same way as `write`, but without the caller's own function.
-   * It does not change the text.
+   * The function does not change the text.
    */
   ahead(): (logits: Float32Array) => number;
   /** Tokens that must follow because of the constraint: at most `most`. Undefined if there is no constraint. */

@@ -136,7 +136,7 @@ const callsReader = (form: ToolForm, open: string): Pick<AnswerReader, "push" | 
   };
 };
 
-/** @param begin where calls begin. It must agree with the constraint on the text. */
+/** @param begin where calls begin. This position must agree with the constraint on the text. */
 export const answerReader = (form: ToolForm, begin: CallsBegin): AnswerReader => {
   const { marker } = form;
   let held = "";

@@ -23,7 +23,7 @@ export interface ToolCall {
   readonly id: string;
   /** The name of the tool. */
   readonly name: string;
-  /** The arguments. They meet the tool's schema. */
+  /** The arguments of the call. The arguments meet the tool's schema. */
   readonly arguments: Readonly<Record<string, unknown>>;
 }
 

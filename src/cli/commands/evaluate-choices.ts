@@ -40,7 +40,7 @@ const resultText = (result: ChoicesEvaluation, path: string): string =>
     .map(([label = "", value = ""]) => `${padRight(label, 20)}${value}\n`)
     .join("");
 
-/** @param open loads the model. It is called after the check of the file. */
+/** @param open loads the model. `open` is called after the check of the file. */
 export const runChoices = async (open: () => Promise<WorkerModel>, path: string, json: boolean): Promise<void> => {
   const questions = await readQuestions(path);
   const lm = await open();

@@ -159,7 +159,7 @@ export const addConfigFlags = (command: Command): ConfigFlags => {
   return flags;
 };
 
-/** The fields that the user set, as nested objects. It also contains the flag that set each field. */
+/** The fields that the user set, as nested objects. The result also contains the flag that set each field. */
 export interface FlagChanges {
   readonly changes: Readonly<Record<string, unknown>>;
   /** Key: the field's path, joined with dots. */

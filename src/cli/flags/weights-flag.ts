@@ -13,7 +13,7 @@ export const baseFlag = (command: Command): Command =>
     parsePath("--base"),
   );
 
-/** Adds the flag --no-base-check. It allows an adapter on other base weights than in its training. */
+/** Adds the flag --no-base-check. This flag allows an adapter on other base weights than in training. */
 export const baseCheckFlag = (command: Command): Command =>
   command.option(
     "--no-base-check",

@@ -1,7 +1,7 @@
 import type { EventEmitter } from "node:events";
 import type { Interface } from "node:readline";
 
-/** A terminal. Its size may change at any time. */
+/** A terminal that may change its size at any time. */
 export type Resizable = Pick<EventEmitter, "listeners" | "on" | "off">;
 
 /**

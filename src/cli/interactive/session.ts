@@ -66,7 +66,7 @@ export const createSession = (
   const { contextLength } = lm.config;
   const settings = sessionSettings(first, settingNames, otherCommands);
   let lastPrompt: string | undefined;
-  /** The text that an empty line continues. It contains only the last tokens, at most the context length. */
+  /** The text that an empty line continues. The text contains only the last tokens, at most the context length. */
   let text = "";
   /**
    * Number of continuations so far. Each continuation gets its own seed, because the same seed would repeat the

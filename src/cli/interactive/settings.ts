@@ -72,7 +72,8 @@ export const sessionSettings = (
   const commands = [...byCommand.keys(), ...Object.keys(others)];
 
   /**
-   * Suggests a command for `given`. It may be a name from another program, the start of a command, or a typing mistake.
+   * Suggests a command for `given`. `given` may be a name from another program, the start of a command, or a typing
+   * mistake.
    */
   const hintFor = ({ command: given, argument }: TypedCommand): string => {
     const lead = leadOf("generate", given.slice(1));

@@ -37,8 +37,8 @@ const placed = (labels: readonly Label[], rows: number): ReadonlyMap<number, Lab
 };
 
 /**
- * Number of points in each curve. It does not depend on the width, and is small enough to hide the noise of single
- * batches.
+ * Number of points in each curve. This number does not depend on the width, and is small enough to hide the noise of
+ * single batches.
  */
 const means = 50;
 

@@ -56,7 +56,7 @@ const tableWidths = ({ columns, rows }: Of<"table">, width: number, style: Style
 const table = (piece: Of<"table">, width: number, style: Style): string[] => {
   const { columns, rows } = piece;
   const widths = tableWidths(piece, width, style);
-  /** One row of cells. It has the number of lines of its tallest cell. */
+  /** One row of cells. The row has the number of lines of its tallest cell. */
   const linesOf = (cells: readonly Text[], mayCut = true): string[] => {
     const blocks = columns.map(({ align, cut }, i) => {
       const width = widths[i] ?? 0;

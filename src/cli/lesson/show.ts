@@ -69,7 +69,7 @@ export const showPlain = async (
   }
 };
 
-/** Terminal of a lesson. Its size may change at any time. */
+/** Terminal of a lesson. The terminal's size may change at any time. */
 export interface Stage extends Screen {
   /** Whether the terminal also rewraps the cursor's line. */
   readonly reflowsCursorLine: boolean;

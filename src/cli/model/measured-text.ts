@@ -25,7 +25,7 @@ export interface TextFlags {
 /**
  * Loads the text or documents to measure.
  * @param where the command's name, for errors.
- * @param run the model's run. Its text or documents are used if no flag names a text.
+ * @param run the model's run. The run's text or documents are used if no flag names a text.
  */
 export const findCorpus = async (
   where: string,

@@ -13,7 +13,7 @@ import type { HubOptions } from "../../pretrained/files/hub.node.ts";
 import { openPretrained } from "../../pretrained/open.node.ts";
 import { inModelFlags, type ModelParts, modelDirectory } from "./checkpoint-path.ts";
 
-/** Facts about a model. They are read without loading the weights. */
+/** Facts about a model. The facts are read without loading the weights. */
 export interface ModelFacts {
   readonly path: string;
   /** Class name in `transformers`. */

@@ -163,8 +163,8 @@ export const writeOut = (text: string): void => {
 };
 
 /**
- * Writes JSON as one line to standard output. Control characters that JSON allows are escaped too. Their meaning stays
- * the same, and a terminal does not execute them.
+ * Writes JSON as one line to standard output. Control characters that JSON allows are escaped too. An escaped character
+ * has the same meaning, and a terminal does not execute it.
  */
 export const writeJson = (value: unknown): void => writeOut(`${oneLine(JSON.stringify(value))}\n`);
 

@@ -124,7 +124,9 @@ export const styleFor = (stream: Pick<WriteStream, "isTTY">): Style => styleIn(s
 /** Colour depth of `stream`. */
 export const colorDepthFor = (stream: Pick<WriteStream, "isTTY">): ColorDepth => colorDepth(surroundingsOf(stream));
 
-/** Style for lines that programs also read. It never has escape codes, even if the environment requests colours. */
+/**
+ * Style for lines that programs also read. This style never has escape codes, even if the environment requests colours.
+ */
 export const plainStyle = (): Style => ({ ...styleFor(host.stdout), colors: pc.createColors(false) });
 
 /** Whether lines can be redrawn in place. */

@@ -20,7 +20,7 @@ export interface FilePrompt {
   /** Line number, from 1. */
   readonly line: number;
   readonly options: EngineGenerateOptions & { readonly prompt: string | readonly number[] };
-  /** Id in the line. It is copied to the output. */
+  /** Id in the line. The id is copied to the output. */
   readonly id: string | number | undefined;
 }
 

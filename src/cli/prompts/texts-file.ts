@@ -67,7 +67,7 @@ const tailOf = async (path: string, from: number): Promise<string> => {
 };
 
 /**
- * Reads the texts of a file. They belong to the first prompts. An incomplete last line is ignored.
+ * Reads the texts of a file. The texts belong to the first prompts. An incomplete last line is ignored.
  * @throws ConfigError if the file contains other lines. The file is not changed.
  */
 export const readTexts = async (path: string, prompts: readonly FilePrompt[]): Promise<WrittenTexts> => {

@@ -144,7 +144,7 @@ const toFile = async (
   }
 };
 
-/** @param open loads the model. It is called after the check of the prompts. */
+/** @param open loads the model. `open` is called after the check of the prompts. */
 export const writeTexts = async (open: () => Promise<WorkerModel>, request: WriteTextsRequest): Promise<void> => {
   const prompts = await readPrompts(request.prompts);
   // Check the output file before loading the model.

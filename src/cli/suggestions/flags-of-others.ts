@@ -6,7 +6,7 @@
 /** Counterpart of another program's flag. */
 export type Lead =
   | {
-      /** The corresponding flag of foretoken. It gets the same value. */
+      /** The corresponding flag of foretoken. This flag gets the same value. */
       readonly flag: string;
       /** Maps the values of other programs, in lower case, to values of foretoken. Other values stay unchanged. */
       readonly values?: Readonly<Record<string, string>>;

@@ -21,7 +21,7 @@ import { isGiven, parseChoice } from "../flags/flags.ts";
 import { inFlags } from "../flags/option-names.ts";
 import type { TrainFlags } from "./flags.ts";
 
-/** Flags that are allowed with --resume. They do not change the results of finished steps. */
+/** Flags that are allowed with --resume. Such flags do not change the results of finished steps. */
 const allowedWithResume = [
   "--resume",
   "--steps",

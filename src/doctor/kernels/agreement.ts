@@ -130,7 +130,7 @@ interface Expected {
   readonly after: After;
 }
 
-/** Results of the reference for all cases. They are computed once for each dtype. */
+/** Results of the reference for all cases. The results are computed once for each dtype. */
 const expectations = () => {
   const known = new Map<string, Expected>();
   return async (index: number, backend: Backend): Promise<Expected> => {

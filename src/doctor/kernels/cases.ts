@@ -1,4 +1,6 @@
-/** Kernel calls for `doctor`. They check every kernel in one second. The conformance suite has thousands of calls. */
+/**
+ * Kernel calls for `doctor`. The calls check every kernel in one second. The conformance suite has thousands of calls.
+ */
 
 import { blocks } from "../../backend/implementations/reference/blocks.ts";
 import { blockForms, fileWords, panelWords, scalePlaces } from "../../backend/kernels/block-forms.ts";

@@ -1,6 +1,6 @@
 /**
- * Checks generation token by token with a KV cache. It must give exactly the logits of one forward pass over the whole
- * text.
+ * Checks generation token by token with a KV cache. The logits must be exactly the logits of one forward pass over the
+ * whole text.
  */
 import { createSequenceEngine } from "../../engine/engine.ts";
 import type { Model } from "../../models/model.ts";

@@ -26,7 +26,7 @@ const targets = tokens(rows * time, 4);
 const h = 1e-5;
 
 /**
- * Tolerance relative to the norm of a parameter's gradient. The error is 1e-5 in float32. It is 1e-1 if one of a
+ * Tolerance relative to the norm of a parameter's gradient. The error is 1e-5 in float32. The error is 1e-1 if one of a
  * hundred elements is wrong.
  */
 const relativeTolerance = 1e-3;

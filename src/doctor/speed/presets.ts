@@ -81,8 +81,8 @@ const timeStep = async (backend: Backend, name: PresetName): Promise<number> => 
 };
 
 /**
- * Usual ratio of a step's time to the estimated time of its kernels. It is used if no step was timed. The ratio is
- * above 1 because small kernels do not reach the measured rates.
+ * Usual ratio of a step's time to the estimated time of its kernels. The ratio is used if no step was timed. The ratio
+ * is above 1 because small kernels do not reach the measured rates.
  */
 const usualRatio = 1.5;
 

@@ -14,8 +14,8 @@ import { createMatcher, type Matcher } from "./matcher.ts";
 /** A constraint compiled for one vocabulary. */
 export interface CompiledConstraint {
   /**
-   * Creates a matcher for one text. @param endTokens tokens that end the text. They are allowed only if the text is
-   * complete.
+   * Creates a matcher for one text. @param endTokens tokens that end the text. End tokens are allowed only if the text
+   * is complete.
    */
   matcher(endTokens: readonly number[]): Matcher;
 }

@@ -1,6 +1,6 @@
 /**
- * Combines constraints on pieces of text. It computes possible beginnings of a text, and possible pieces after each
- * piece.
+ * Combines constraints on pieces of text. The code computes possible beginnings of a text, and possible pieces after
+ * each piece.
  */
 import { ConfigError } from "../../core/errors/errors.ts";
 import { allChars } from "./automata/char-set.ts";

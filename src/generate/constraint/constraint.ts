@@ -67,7 +67,7 @@ export interface EitherConstraint {
 export interface RepeatConstraint {
   /** Its kind. */
   readonly kind: "repeat";
-  /** The constraint for each repetition. It must not allow the empty text. */
+  /** The constraint for each repetition. This constraint must not allow the empty text. */
   readonly part: Constraint;
 }
 

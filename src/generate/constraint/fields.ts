@@ -35,8 +35,8 @@ export const inField = <T>(field: string, work: () => T): T => {
 };
 
 /**
- * Runs work that compiles a constraint. Errors of the work name `field` instead of `constraint`. They also name `field`
- * instead of `constraint.schema`, the pattern, the grammar or the choices.
+ * Runs work that compiles a constraint. Errors of the work name `field` instead of `constraint`. Errors also name
+ * `field` instead of `constraint.schema`, the pattern, the grammar or the choices.
  */
 export const asField = <T>(field: string, work: () => T): T => {
   try {

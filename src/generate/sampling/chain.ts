@@ -71,8 +71,8 @@ export interface Chain {
    */
   next(logits: Float32Array): number | null;
   /**
-   * Returns a function that chooses the following tokens from other logits, in the same way as `next`. It does not
-   * change the text, and it ignores the caller's own function and the constraint.
+   * Returns a function that chooses the following tokens from other logits, in the same way as `next`. The function
+   * does not change the text, and it ignores the caller's own function and the constraint.
    */
   ahead(): (logits: Float32Array) => number;
 }

@@ -1,6 +1,6 @@
 /**
- * Draft model: a smaller model with the same tokenizer guesses the next tokens. It writes the guesses for all texts of
- * an engine in shared forward passes.
+ * Draft model: a smaller model with the same tokenizer guesses the next tokens. The draft model writes the guesses for
+ * all texts of an engine in shared forward passes.
  */
 
 import { ConfigError } from "../../core/errors/errors.ts";
@@ -21,8 +21,8 @@ export interface DraftModel {
 }
 
 /**
- * @param sizes sizes of the small model's KV cache and batches. They are equal to the sizes of the engine that uses the
- * guesses.
+ * @param sizes sizes of the small model's KV cache and batches. These sizes are equal to the sizes of the engine that
+ * uses the guesses.
  */
 export const createDraftModel = (
   lm: LanguageModel,

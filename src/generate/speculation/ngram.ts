@@ -1,7 +1,7 @@
 /**
- * Guesses the next tokens from the text itself. It looks for an earlier place with the same last tokens, and guesses
- * the tokens that followed there. Repeated code, quotations, lists and names give good guesses; prose gives few good
- * guesses.
+ * Guesses the next tokens from the text itself. The code looks for an earlier place with the same last tokens, and
+ * guesses the tokens that followed there. Repeated code, quotations, lists and names give good guesses; prose gives few
+ * good guesses.
  */
 import type { Draft } from "../../engine/sequence.ts";
 
@@ -86,8 +86,8 @@ export const ngramDraft = (): Draft => {
   const judged = judge();
   let indexed = 0;
   /**
-   * `guessed`: place of the last guesses. `followed`: last place with a long match. Both also contain the length of the
-   * text at that time.
+   * `guessed`: place of the last guesses. `followed`: last place with a long match. Both places also contain the length
+   * of the text at that time.
    */
   let guessed: (Place & { readonly length: number }) | undefined;
   let followed: (Place & { readonly length: number }) | undefined;
@@ -106,8 +106,8 @@ export const ngramDraft = (): Draft => {
     return undefined;
   };
   /**
-   * Looks near the place that the text repeated before it differed. It looks for a token that is equal to the last
-   * token of the text.
+   * Looks near the place that the text repeated before it differed. The function looks for a token that is equal to the
+   * last token of the text.
    */
   const rejoined = (ids: readonly number[]): Place | undefined => {
     if (followed === undefined || ids.length - followed.length > rejoin.within) return undefined;

@@ -12,8 +12,8 @@ import { ngramDraft } from "./ngram.ts";
  * How the next tokens are guessed. A forward pass of the model checks the guesses, so this choice never changes the
  * text.
  * - `"ngram"` looks for the last tokens at an earlier place in the text itself.
- * - A model writes the guesses. It must have the same tokenizer as the model that writes the text, and should be
- *   smaller.
+ * - A model writes the guesses. The guessing model must have the same tokenizer as the model that writes the text, and
+ *   should be smaller.
  * - `"draft"` is the model in the option `draft` of `loadInWorker`, in Node.
  * - `false`: nothing is guessed.
  */

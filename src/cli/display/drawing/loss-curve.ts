@@ -96,8 +96,8 @@ export const lossCurve = (
 };
 
 /**
- * The step at the right edge during a run. It doubles until it reaches the planned number of steps, so that a short
- * curve fills the plot.
+ * The step at the right edge during a run. This step doubles until it reaches the planned number of steps, so that a
+ * short curve fills the plot.
  */
 export const shownSteps = (step: number, steps: number): number => {
   for (let halvings = 4; halvings > 0; halvings--) {

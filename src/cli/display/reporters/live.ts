@@ -26,8 +26,8 @@ const warningLines = (line: string, width: number, { symbols, colors }: Style): 
   wrapText(printableName(line, symbols.unicode), width).map((part) => colors.yellow(part));
 
 /**
- * Display with figures and the loss curve. It is redrawn in place at most ten times a second. Permanent lines scroll
- * above the display.
+ * Display with figures and the loss curve. The display is redrawn in place at most ten times a second. Permanent lines
+ * scroll above the display.
  */
 export const liveReporter = (context: RunContext, past?: PastLosses): TrainReporter => {
   const { stdout } = host;

@@ -20,7 +20,7 @@ export const jsonReporter = (): TrainReporter => ({
   close: () => {},
 });
 
-/** Shows nothing. It is for all MPI ranks except the reporting rank. */
+/** Shows nothing. This reporter is for all MPI ranks except the reporting rank. */
 export const silentReporter = (): TrainReporter => ({
   event: () => {},
   notice: () => {},

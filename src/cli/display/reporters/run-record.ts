@@ -56,8 +56,8 @@ export const takeNote = (record: RunRecord, event: TrainEvent): void => {
 };
 
 /**
- * Returns a sample that has not been shown yet, and returns it only once. It is called when the next step begins: only
- * then is it certain that the sample is not the last sample of the run.
+ * Returns a sample that has not been shown yet, and returns it only once. The function is called when the next step
+ * begins. Only then is it certain that the sample is not the last sample of the run.
  */
 export const takeSample = (record: RunRecord): SampleEvent | undefined => {
   const { sample } = record;

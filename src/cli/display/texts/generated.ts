@@ -12,8 +12,8 @@ export const shownText = (text: string): string =>
   host.stdout.isTTY ? printable(text, styleFor(host.stdout).symbols.unicode) : text;
 
 /**
- * Maximum time in milliseconds before text is written. It is too short to notice, but long enough to collect many
- * tokens of a small model.
+ * Maximum time in milliseconds before text is written. This time is too short to notice, but long enough to collect
+ * many tokens of a small model.
  */
 const longestWait = 5;
 

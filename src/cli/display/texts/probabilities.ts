@@ -97,8 +97,8 @@ export const probabilityText = (
     for (let [first] = pending; first !== undefined && shown !== ""; [first] = pending) {
       const isWhole = first.text !== "" && shown.length >= first.text.length;
       if (!isWhole && !isLast) break;
-      // At the end, the remaining text belongs to the last token. It is an incomplete character, or the part before a
-      // stop string.
+      // At the end, the remaining text belongs to the last token. This text is an incomplete character, or the part
+      // before a stop string.
       const text = isWhole ? shown.slice(0, first.text.length) : shown;
       out += show({ ...first, text });
       shown = shown.slice(text.length);

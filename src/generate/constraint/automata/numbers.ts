@@ -81,8 +81,8 @@ const comparedWith = (bound: number, holds: (order: Order) => boolean): Dfa => {
   const ofInteger = (count: number, order: Order): Order =>
     count === before.length ? order : count < before.length ? -1 : 1;
   /**
-   * Key of a state. It contains the sign, the current part of the number, the number of digits of this part, and the
-   * result of their comparison. If sign and result are empty after the point, the number already satisfies `holds`.
+   * Key of a state. The key contains the sign, the current part of the number, the number of digits of this part, and
+   * the result of their comparison. If sign and result are empty after the point, the number already satisfies `holds`.
    */
   const keyOf = (
     sign: string,

@@ -165,7 +165,7 @@ const characterSteps = (dfa: Dfa, { quoted, labels }: Writing) => {
     return { ...state, at: to, part: null, least: Math.max(0, state.least - 1), most: state.most - 1, allowed };
   };
   /**
-   * The state after any allowed character of a range. The result is -1 if no character is allowed. It is -2 if
+   * The state after any allowed character of a range. The result is -1 if no character is allowed. The result is -2 if
    * characters lead to different states, or if only some characters are allowed.
    */
   const common = (state: State, from: number, to: number): number => {

@@ -8,8 +8,8 @@ import type { Leaf } from "./leaf.ts";
 import type { TokenTree } from "./vocabulary.ts";
 
 /**
- * Mask of a state of a leaf. It contains the tokens that stay inside the leaf, and the tree nodes at which the text of
- * the leaf may end.
+ * Mask of a state of a leaf. The mask contains the tokens that stay inside the leaf, and the tree nodes at which the
+ * text of the leaf may end.
  */
 export interface LeafMask {
   readonly bits: Uint32Array;
@@ -18,8 +18,8 @@ export interface LeafMask {
 }
 
 /**
- * A mask for strings of unlimited length. It also contains the number of characters up to the end of each token and up
- * to each exit.
+ * A mask for strings of unlimited length. The mask also contains the number of characters up to the end of each token
+ * and up to each exit.
  */
 interface CountedMask extends LeafMask {
   readonly tokenChars: Uint16Array;

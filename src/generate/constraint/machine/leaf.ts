@@ -10,7 +10,7 @@ export interface Leaf {
   label(state: number): number;
   /** Whether the text may continue. */
   goesOn(state: number): boolean;
-  /** A state with the same masks, for use as a cache key. It has no limits that a single token cannot reach. */
+  /** A state with the same masks, for use as a cache key. The state has no limits that a single token cannot reach. */
   sameMasks(state: number): number;
   /** Number of states created so far. */
   size(): number;
@@ -29,8 +29,8 @@ export type MaskHint = {
   readonly free: Leaf;
   readonly inside: number;
   /**
-   * Number of characters that may still follow in a state of `free`. It is finite, because `free` counts down from its
-   * state `inside`.
+   * Number of characters that may still follow in a state of `free`. The number is finite, because `free` counts down
+   * from its state `inside`.
    */
   readonly charsLeft: (state: number) => number;
 } & (

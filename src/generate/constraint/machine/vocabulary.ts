@@ -16,7 +16,7 @@ export interface TokenTree {
   readonly more: Int32Array;
   /** Length in bytes of the longest token. */
   readonly longest: number;
-  /** Special tokens. They are not part of the tree. */
+  /** Special tokens. The tree does not contain special tokens. */
   readonly specials: readonly number[];
   /** Characters that tokens can always write: one token is the character, or there are tokens for its single bytes. */
   readonly alphabet: CharSet;

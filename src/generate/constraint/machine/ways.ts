@@ -6,7 +6,7 @@
 import { spend } from "../budget.ts";
 import type { Leaf } from "./leaf.ts";
 
-/** A continuation. It decides which pieces may follow a piece of text. */
+/** A continuation. A continuation decides which pieces may follow a piece of text. */
 export interface Frame {
   /** Frames with equal keys behave in the same way. */
   readonly key: string;
@@ -134,8 +134,8 @@ const stackMaker = (look: (stack: Stack) => void) => {
     return found;
   };
   /**
-   * Union of two stacks of the same depth. Two places with equal frames become one place. Its parent is the union of
-   * their parents.
+   * Union of two stacks of the same depth. Two places with equal frames become one place. The new place's parent is the
+   * union of the two parents.
    */
   const unionOf = (a: Stack, b: Stack): Stack => {
     if (a === b) return a;
@@ -175,7 +175,7 @@ const stackMaker = (look: (stack: Stack) => void) => {
   };
 };
 
-/** Clears the cached ways after a stack. They are computed again when needed. */
+/** Clears the cached ways after a stack. The ways are computed again when needed. */
 const forgetAfter = (stack: Stack): void => {
   stack.after.clear();
   stack.unions.clear();

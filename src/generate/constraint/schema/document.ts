@@ -13,7 +13,7 @@ const known = new Set(
   dependencies dependentRequired dependentSchemas`.split(/\s+/u),
 );
 
-/** Keywords that describe values without limiting them. They come from the standard and from common use. */
+/** Keywords that describe values without limiting them. These keywords come from the standard and from common use. */
 const annotations = new Set(
   `$schema $id id $comment comment title description default examples example deprecated readOnly writeOnly readonly
   definitions $defs $anchor $vocabulary contentEncoding contentMediaType

@@ -1,5 +1,6 @@
 /**
- * Formats of strings and numbers that a schema may name. They come from RFC 3339, 3986, 4122, 4291, 5321 and OpenAPI.
+ * Formats of strings and numbers that a schema may name. The formats come from RFC 3339, 3986, 4122, 4291, 5321 and
+ * OpenAPI.
  */
 import type { Dfa } from "../automata/dfa.ts";
 import { dfaOf } from "../automata/from-regex.ts";

@@ -1,5 +1,5 @@
 /**
- * For each keyword: its conditions on a value, and the conditions of its negation. Each is a list of conjunctions. A
+ * For each keyword: its conditions on a value, and the conditions of its negation. Both are lists of conjunctions. A
  * value must meet at least one conjunction of the list.
  */
 import { isRecord } from "../../../core/checks/is-record.ts";

@@ -86,7 +86,8 @@ export const schemaNodes = (schema: unknown, alphabet: CharSet): ValueNode => {
 };
 
 /**
- * The place in the schema that no value can meet. It is the innermost place that makes the whole schema impossible.
+ * The place in the schema that no value can meet. The result is the innermost place that makes the whole schema
+ * impossible.
  * @param root a node that allows no value.
  */
 export const emptyPlace = (root: ValueNode): string => {

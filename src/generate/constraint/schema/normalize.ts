@@ -126,7 +126,9 @@ const combinations = (schema: Schema, path: string, combining: Combining): Unit[
 export const normalizer = (document: Document): Normalizer => {
   const ids = new Map<unknown, number>();
   const cache = new Map<string, readonly Conjunction[]>();
-  /** Places with ways that are being computed now. They are recorded because a schema may refer back to them. */
+  /**
+   * Places with ways that are being computed now. These places are recorded because a schema may refer back to them.
+   */
   const open = new Set<string>();
 
   const idOf = ({ schema, holds }: Literal): number => {

@@ -95,8 +95,8 @@ export const meets = (way: Conjunction, value: Scalar): boolean => {
 };
 
 /**
- * The values that a conjunction allows, as JSON. It must be possible to list them: values from the schema, or null,
- * true and false.
+ * The values that a conjunction allows, as JSON. Such values can be listed: they are in the schema, or are null, true
+ * and false.
  */
 export const listedValues = (way: Conjunction): readonly string[] => {
   const values: readonly Scalar[] = way.values ?? [null, true, false];

@@ -35,7 +35,7 @@ export interface MissingPart {
 export interface ArraySpec {
   readonly id: number;
   readonly minItems: number;
-  /** Maximum number of items. This is the schema's limit. It is lower if no item is possible at a position. */
+  /** Maximum number of items. This is the schema's limit. The maximum is lower if no item is possible at a position. */
   maxItems(): number;
   /** Minimum number of items that match `contains`. */
   readonly leastCounted: number;
