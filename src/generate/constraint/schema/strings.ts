@@ -94,10 +94,7 @@ export const meets = (way: Conjunction, value: Scalar): boolean => {
   return length >= minLength && length <= maxLength && dfas.every((dfa) => labelOf(dfa, value) >= 0);
 };
 
-/**
- * The values that a conjunction allows, as JSON. Such values can be listed: they are in the schema, or are null, true
- * and false.
- */
+/** The values that a conjunction allows, as JSON: values in the schema, or null, true and false. */
 export const listedValues = (way: Conjunction): readonly string[] => {
   const values: readonly Scalar[] = way.values ?? [null, true, false];
   spend(values.length * (1 + (way.notValues.length >> 4)), `schema: ${way.path}`);
