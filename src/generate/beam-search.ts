@@ -89,8 +89,7 @@ const optionNames = [...Object.keys(schema.shape), "signal"];
  * import { beamSearch, loadPretrained } from "foretoken";
  *
  * const lm = await loadPretrained("runs/notes/best");
- * for (const { text, score } of await beamSearch(lm, { prompt: "The ", beams: 4, maxNewTokens: 10 }))
- * console.log(score, text);
+ * for (const { text, score } of await beamSearch(lm, { prompt: "The ", beams: 4, maxNewTokens: 10 })) console.log(score, text);
  * await lm.close();
  * ```
  */

@@ -116,8 +116,7 @@ const readAhead = (
  * import { generateMany, loadPretrained } from "foretoken";
  *
  * const lm = await loadPretrained("runs/notes/best");
- * for await (const { index, text } of generateMany(lm, ["The ", "the "], { maxNewTokens: 50 })) console.log(index,
- * text);
+ * for await (const { index, text } of generateMany(lm, ["The ", "the "], { maxNewTokens: 50 })) console.log(index, text);
  * await lm.close();
  * ```
  */

@@ -1,6 +1,6 @@
 /**
- * Errors of a constraint contain the name of the field in the program or the request: `constraint.schema:
- * #/properties/age/minimun`.
+ * An error of a constraint contains the name of the field in the program or the request, such as
+ * `constraint.schema: #/properties/age/minimun`.
  */
 import { ConfigError } from "../../core/errors/errors.ts";
 import { within } from "./budget.ts";
