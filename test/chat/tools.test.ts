@@ -106,7 +106,7 @@ describe("the form of a template's calls", () => {
     [
       "arguments of another form",
       toolTemplates.named.replace("arguments | tojson", "arguments | length"),
-      /must write tool calls .*; got a form that does not contain/u,
+      /must write tool calls .*; got a call format without the tool's name/u,
     ],
     ["a fault", toolTemplates.named.replace("{{ call.function.name", "{{ nothing()"), /must write tool calls/u],
   ])("is none with %s", async (_, template, message) => {

@@ -98,6 +98,6 @@ test("--widen turns them into the dtype, and goes with adapters alone", async ()
   expect(alone.stderr).toMatch(/^foretoken: --widen: must be used with adapters/mu);
   const resumed = await cli(["train", "--resume", "widened", "--widen"], { cwd });
   expect(resumed.stderr).toMatch(
-    /^foretoken: --resume: cannot be combined with flags that would change the run; got --widen/mu,
+    /^foretoken: --resume: cannot be combined with flags that change the run; got --widen/mu,
   );
 });

@@ -63,7 +63,7 @@ describe("merge", () => {
       stderr: expect.stringMatching(/^adapter\/: unchecked, .*\n\S+base: unchecked, .*\n$/u),
     });
     expect(stdout).toMatch(
-      /^adapter-merged: 13,416 parameters of \S+base, with the adapter merged into them\nIf you open the merged model in bfloat16 [^\n]* removes a part of what the adapter learned\. [^\n]* --dtype float32, or use adapter\/ itself, unmerged\.\n$/u,
+      /^adapter-merged: 13,416 parameters of \S+base, including the merged adapter\nIf you open the merged model in bfloat16 [^\n]* removes a part of what the adapter learned\. [^\n]* --dtype float32, or use the unmerged adapter adapter\/\.\n$/u,
     );
     expect(await differenceOf("adapter-merged")).toBeLessThan(1e-5);
     // The model's tokenizer and chat template, and no other files.
@@ -91,7 +91,7 @@ describe("merge", () => {
   test("writes bfloat16, half as large", async () => {
     const { stdout } = await cli(["merge", "adapter", "--out", "narrow", "--dtype", "bfloat16"], { cwd });
     expect(stdout).toMatch(
-      /\nRounding to bfloat16 has removed a part of what the adapter learned\. [^\n]* --dtype float32, or use adapter itself, unmerged\.\n$/u,
+      /\nRounding to bfloat16 has removed a part of what the adapter learned\. [^\n]* --dtype float32, or use the unmerged adapter adapter\.\n$/u,
     );
     const opened = await openPretrained(join(cwd, "narrow"));
     await opened.weights.close();
@@ -151,7 +151,7 @@ describe("a run", () => {
       expect({ status, stdout, stderr }).toEqual({
         status: 2,
         stdout: "",
-        stderr: `foretoken: ${named}: the run must have trained an adapter; got a run that trained all weights, which is a whole model already; try the run itself instead of a merged model\n`,
+        stderr: `foretoken: ${named}: the run must have trained an adapter; got a run that trained all weights: its result is already a whole model; try the run itself instead of a merged model\n`,
       });
     }
   });

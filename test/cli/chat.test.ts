@@ -97,7 +97,9 @@ describe("chat", () => {
     const { stdout, stderr, status } = await cli(["chat", "talker", ...about], { cwd, input });
     expect(stdout).not.toBe("");
     expect(stderr.trim().split("\n")).toEqual([
-      expect.stringMatching(/^foretoken: message: must leave room for an answer: at most 122 tokens/u),
+      expect.stringMatching(
+        /^foretoken: message: must leave room for an answer: message and template may have at most 122 tokens/u,
+      ),
       expect.stringMatching(/^foretoken: command: must be a known command; got "\/temperatur"; try \/temperature 0/u),
       expect.stringMatching(
         /^foretoken: command: must be a known command; got "\/nonsense"; try \/help, or \/\/ to begin/u,

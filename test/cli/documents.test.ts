@@ -86,7 +86,7 @@ test("adapters of conversations: evaluate --against measures both models on the 
   const shown = await cli(evaluate, { cwd });
   expect(shown.status, shown.stderr).toBe(0);
   expect(shown.stdout).toMatch(
-    /^The text is too short for an interval: it has 3 windows, and 8 are needed\. Use more text/mu,
+    /^The text is too short for a confidence interval: it has 3 windows, but 8 windows are needed\. Use more text/mu,
   );
   expect(shown.stdout).not.toContain("±");
   const { stdout } = await cli([...evaluate, "--data", "chat.jsonl", "--json"], { cwd });

@@ -38,7 +38,7 @@ describe("verify", () => {
       /^small\.gguf +(?:0\.\d+|\d\.\de-\d+) +\d of 3 prompts +(?:none|prompt \d, token \d: margin \S+) +\d\.\d{4}$/u,
     );
     expect(lines[4]).toMatch(
-      /^Measured on the held-out end of text\.txt, in windows of 8 tokens; the prompts come from this part, too\.$/u,
+      /^Measured on the held-out end of text\.txt, in windows of 8 tokens; the prompts come from the same part\.$/u,
     );
   });
 
@@ -108,7 +108,7 @@ describe("verify", () => {
     expect(lines[2]).toMatch(/^swapped\.gguf +0 +2 of 2 prompts +none$/u);
     expect(lines.slice(4)).toEqual([
       `swapped.gguf: token ${a} is "b"; in the model: "a"`,
-      "talking.gguf: it has a chat template; the model has none",
+      "talking.gguf: it has a chat template; the model has no chat template",
       "No text was measured: the prompts are random tokens.",
     ]);
     const listed = await cli(["verify", "base", "swapped.gguf", "base.gguf", ...drawn, "--json"], { cwd });

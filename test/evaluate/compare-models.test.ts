@@ -187,7 +187,7 @@ describe("compareModels", () => {
     const compare = (prompts: readonly (string | readonly number[])[], lm = same) =>
       compareModels(one, lm, { prompts });
     await expect(compare(["a".repeat(16)])).rejects.toThrow(
-      /prompts\[0\]: must leave room for a token in the context of 16/u,
+      /prompts\[0\]: must be shorter than the context of 16 tokens/u,
     );
     await expect(compare(["a", ""])).rejects.toThrow(/prompts\[1\]: must be a text or a list of token ids/u);
     await expect(compare([[99]])).rejects.toThrow(ConfigError);

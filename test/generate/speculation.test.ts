@@ -168,18 +168,18 @@ describe("who guesses", () => {
           const error = await listed(generate(lm, options)).catch((cause: unknown) => cause);
           return (error as Error).message;
         };
-        const must = "generate: speculate: the model that guesses must have the tokenizer of the model that writes";
+        const must = "generate: speculate: the draft model must have the same tokenizer as the model";
         expect(await refused(fewer)).toBe(`${must}; got a vocabulary of 3 tokens instead of 4`);
         expect(await refused(others)).toBe(`${must}; got "e" instead of "d" for token 3`);
         expect(await refused(closed)).toBe(
-          "generate: speculate: the model that guesses must stay open while texts are written with it; got a closed model",
+          "generate: speculate: the draft model must stay open while texts are written; got a closed model",
         );
         expect(await refused("trigram")).toBe(
           'generate: speculate: must be false, "ngram" or a language model; got "trigram"',
         );
         expect(await refused("draft")).toContain("try loadInWorker(path, { draft: smaller })");
         const uncached = { prompt: "ab", cache: false, speculate: "ngram" } as const;
-        await expect(listed(generate(lm, uncached))).rejects.toThrow("need cached keys and values");
+        await expect(listed(generate(lm, uncached))).rejects.toThrow("needs the KV cache");
         for (const one of [lm, fewer, others]) await one.close();
         await backend.close();
       });

@@ -272,7 +272,7 @@ describe("options for the text", () => {
     const lm = await loadPretrained(files[0] as CheckpointFiles, { backend: await openReference() });
     for (const other of [{ data: "a.txt" }, { valFraction: 0.1 }, { split: "val" as const }]) {
       await expect(evaluate(lm, { text, ...other })).rejects.toThrow(
-        `text and ${Object.keys(other)[0]}: only one of them may be given: all of a given text is used; got both`,
+        `text and ${Object.keys(other)[0]}: only one of them may be given: an evaluation on a given text uses the whole text; got both`,
       );
     }
     const whole = await evaluate(lm, { text });

@@ -57,7 +57,7 @@ const checkOut = async (out: string): Promise<void> => {
   throw new ConfigError({ where: `--out ${out}`, must: "must be a new or empty folder", got, hint: "another name" });
 };
 
-/** Writes both files, or none. */
+/** Writes both files. If one file cannot be written, no file stays. */
 const writeFiles = async (out: string, tokenizer: BpeTokenizer): Promise<void> => {
   const files = {
     "tokenizer.json": tokenizer.toJSON(),
@@ -71,7 +71,7 @@ const writeFiles = async (out: string, tokenizer: BpeTokenizer): Promise<void> =
       await writeFlushed(join(out, name), `${JSON.stringify(contents, null, 1)}\n`);
     }
   } catch (error) {
-    // The last file was not written by this command, so it is not deleted.
+    // Another program wrote the last file, so do not delete it.
     if (systemErrorCode(error) === "EEXIST") written.pop();
     for (const path of written) await unlink(path).catch(() => undefined);
     await removeEmptyFolders(made);
@@ -80,7 +80,7 @@ const writeFiles = async (out: string, tokenizer: BpeTokenizer): Promise<void> =
       where: `--out ${out}`,
       must: "must be a writable folder",
       got: error instanceof Error ? error.message : String(error),
-      hint: "another folder, or more room on the disk",
+      hint: "another folder, or more free space on the disk",
       cause: error,
     });
   }

@@ -100,7 +100,7 @@ test("a warm-up that the run ends before is a row of the head", () => {
       style(true),
     );
   expect(headOf(25)).toContain(
-    "warm-up    100 steps, longer than the run · the learning rate rises only to 0.001, not to 0.004 · to shorten it: --train.warmupSteps",
+    "warm-up    100 steps, more than the run has · the learning rate rises only to 0.001, not to 0.004 · to shorten it: --train.warmupSteps",
   );
   expect(headOf(100).join("\n")).not.toContain("warm-up");
 });

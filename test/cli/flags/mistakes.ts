@@ -341,7 +341,7 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     {
       name: "a run in two settings",
       args: ["compare", "run", "./run,half"],
-      says: ["<setting...>: must not contain a run or model twice", "got ./run twice"],
+      says: ["<setting...>: must not name a run or model twice", "got ./run twice"],
     },
     {
       name: "runs of one seed as one setting",

@@ -76,7 +76,7 @@ describe("a flag of another program leads to ours, with its value", () => {
     ["train --init_from=runs/a", "--init-from runs/a"],
     ["train --init_from=resume", "--resume runs/NAME"],
     ["train --init_from=gpt2", "--init-from hf:openai-community/gpt2"],
-    ["train --init_from=scratch", "the command without it"],
+    ["train --init_from=scratch", "the command without this flag"],
     ["train --init_from=scratch --n_layer=6", "--model.nLayer 6"],
     ["train --stpes 5", "--steps 5"],
     ["train --checkpoint 5", "--checkpoint-interval 5"],

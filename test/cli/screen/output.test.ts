@@ -233,7 +233,7 @@ test("evaluate says what it left out of a text, and that its figures count the r
   expect(lines).toMatchObject({ status: 0, stderr: "" });
   expect(lines.stdout).toMatch(/^tokens +20$/mu);
   expect(lines.stdout).toMatch(/^left out: 2 characters that the model never saw: "q", "é" \(U\+00E9\)$/mu);
-  expect(lines.stdout).toMatch(/^The figures are for the rest of the text/mu);
+  expect(lines.stdout).toMatch(/^The figures are for the text without these characters/mu);
   expect(jsonLines(told.stdout)[0]).toMatchObject({ tokens: 20, skipped: { count: 2, characters: ["q", "é"] } });
 });
 
