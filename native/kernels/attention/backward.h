@@ -1,7 +1,7 @@
-// Gradients of attention. P are the probabilities, recomputed from logSumExp; M is the dropout mask:
-// dV = (P∘M)ᵀ·dOut; dP = (dOut·Vᵀ)∘M; dS = scale·P∘(dP − rowsum(dOut∘out)); dQ = dS·K; dK = dSᵀ·Q.
-// A block of keys is paired with one group of queries after the other, one tile of keys at a time. For each pair only
-// dS is kept, for dQ. Groups of queries whose windows begin after the block are skipped.
+// Gradients of attention. P are the probabilities, recomputed from logSumExp; M is the dropout mask: dV = (P∘M)ᵀ·dOut;
+// dP = (dOut·Vᵀ)∘M; dS = scale·P∘(dP − rowsum(dOut∘out)); dQ = dS·K; dK = dSᵀ·Q. A block of keys is combined with one
+// group of queries after the other, one tile of keys at a time. For each pair, only dS is stored, for dQ. Groups of
+// queries whose windows begin after the block are skipped.
 #pragma once
 
 #include <cstdint>
@@ -17,11 +17,11 @@
 
 namespace foretoken::FT_ISA {
 
-// Scratch of one thread, for a block of keys and a group of queries. An array of shape [queries] covers all queries of
-// a head, rounded up to whole groups.
+// Scratch of one thread, for a block of keys and a group of queries. An array of shape [queries] has all queries of a
+// head, rounded up to whole groups.
 template <class Operands>
 struct AttentionBackwardScratch {
-  // Whether packing along and packing across differ. They do not if a unit has one value.
+  // Whether packing along and packing across are different. They are equal if a unit has one value.
   static constexpr bool kTwoWays = Operands::kUnitDepth > 1;
 
   float* keys;             // [kBlock][alongStride]: left operand of Q
