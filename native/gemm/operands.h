@@ -1,6 +1,7 @@
 // The layout of packed operands of a product: units of 32 bits. A unit has one value of k in float32, or two
 // neighbouring values in bfloat16, the first value in the lower half. If the last value has no neighbour, the upper
-// half is zero. Packed memory is declared as float, but the only arithmetic on units is multiplyAdd.
+// half is zero.
+// Packed memory is declared as float, but the only arithmetic on units is multiplyAdd.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,8 @@
 // The register tile: up to kTileRows × kTileColumns elements of a product C = A·B stay in registers during the loop
-// over k. Matrix products and attention use this tile. Every element is one chain c = multiplyAdd(a[i, k], b[k, j], c)
-// over units of ascending k (see operands.h). The chain does not depend on the height of the tile or on the element's
-// place in the tile. So results do not depend on how the work is divided.
+// over k. Matrix products and attention use this tile.
+// Every element is one chain c = multiplyAdd(a[i, k], b[k, j], c) over units of ascending k (see operands.h). The chain
+// does not depend on the height of the tile or on the element's place in the tile. So results do not depend on how the
+// work is divided.
 #pragma once
 
 #include <cstdint>

@@ -1,11 +1,12 @@
 // C = A·B for float32 matrices in any order, as in BLIS (Van Zee & van de Geijn, "BLIS: a framework for rapidly
 // instantiating BLAS functionality", 2015): all threads share packed panels of B. Each thread packs A for its own rows.
-// Register tiles multiply the packed parts. If operands are bfloat16, packing rounds them. Bias and addend are added to
-// the sums in registers. The epilogue is applied to a finished tile of C while the tile is in the L1 cache. If C is not
-// stored, because the result has another type, the sums are in the scratch of a thread before the epilogue. Numerics:
-// the reduction is cut at multiples of kDepth units (see operands.h) from its beginning. Inside a piece, an element is
-// one chain of multiplyAdd. Pieces are added in ascending order. One thread computes the whole sum of an element. So
-// the bits of an element depend only on its row of A and its column of B.
+// Register tiles multiply the packed parts. If operands are bfloat16, packing rounds them.
+// Bias and addend are added to the sums in registers. The epilogue is applied to a finished tile of C while the tile is
+// in the L1 cache. If C is not stored, because the result has another type, the sums are in the scratch of a thread
+// before the epilogue.
+// Numerics: the reduction is cut at multiples of kDepth units (see operands.h) from its beginning. Inside a piece, an
+// element is one chain of multiplyAdd. Pieces are added in ascending order. One thread computes the whole sum of an
+// element. So the bits of an element depend only on its row of A and its column of B.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // Products by tiles with few rows. Most of the time goes into reading B, and each part of B is used only a few times. A
-// is packed once for all threads. Each thread multiplies its own columns of B. If k is contiguous in B's columns (y =
-// x·wᵀ), the transposed product is computed: Cᵀ = Bᵀ·Aᵀ. So B need not be transposed. The bits are the same, because a
-// · b = b · a.
+// is packed once for all threads. Each thread multiplies its own columns of B.
+// If k is contiguous in B's columns (y = x·wᵀ), the transposed product is computed: Cᵀ = Bᵀ·Aᵀ. So B need not be
+// transposed. The bits are the same, because a · b = b · a.
 #pragma once
 
 #include <cstdint>
@@ -189,7 +189,7 @@ static void multiplyFewRows(const TileProduct<kParts>& p, Pool& pool, const Epil
     float* const blocks = scratch + stripUnits;
     constexpr int64_t kBlockParts = TransposedEpilogue<Epilogue>::kBlockParts;
     TransposedEpilogue<Epilogue> transposed(p.m, p.n, epilogue);
-    int64_t pending = 0;  // columns of the previous strip; while the first piece is multiplied, the epilogue is applied to their blocks
+    int64_t pending = 0;  // columns of the previous strip that still need their epilogue
     const TileScope scope;
     for (int64_t strip = begin; strip < end; strip++) {
       const int64_t j = strip * kStripLines, columns = min(kStripLines, p.n - j), next = j + columns;

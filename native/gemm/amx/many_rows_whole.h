@@ -1,7 +1,7 @@
 // Products of float32 in three parts by tiles, with many rows. All threads together pack parts of both operands that
-// fit into a near cache. Then each thread multiplies its own rows of A. A packed strip is three times as long as a
-// strip of bfloat16, and a product takes six times as long. So it is faster to pack a strip once and use it often,
-// while many_rows.h packs it again.
+// fit into a near cache. Then each thread multiplies its own rows of A.
+// A packed strip is three times as long as a strip of bfloat16, and a product takes six times as long. So it is faster
+// to pack a strip once and use it often, while many_rows.h packs it again.
 #pragma once
 
 #include <cstdint>

@@ -1,14 +1,16 @@
 // A·B by tiles (tiles.h), with k along the lines of A, for instruction sets with tiles. Instruction sets without tiles
-// use vector_product.h. Tiles multiply bfloat16. Either the operands are rounded to bfloat16, or each float32 is
-// written as a sum of three bfloat16 numbers. In the second case, a product of float32 is the sum of six products of
-// bfloat16 (strips.h). Its error is the error of float32 arithmetic. An operand is packed into strips of kStripLines
-// lines. For every 32 values of k, a strip has two tiles (two tiles for each part), one after the other in memory. If A
-// is already bfloat16, it is read in place. This is how threads share the packing:
+// use vector_product.h.
+// Tiles multiply bfloat16. Either the operands are rounded to bfloat16, or each float32 is written as a sum of three
+// bfloat16 numbers. In the second case, a product of float32 is the sum of six products of bfloat16 (strips.h). Its
+// error is the error of float32 arithmetic.
+// An operand is packed into strips of kStripLines lines. For every 32 values of k, a strip has two tiles (two tiles for
+// each part), one after the other in memory. If A is already bfloat16, it is read in place. This is how threads share
+// the packing:
 // - many rows: all threads together pack B; each thread packs A for its own rows (many_rows.h). For float32 all threads
 //   pack A together, too (many_rows_whole.h);
-// - few rows (few_rows.h): all threads together pack A; each thread packs B for its own columns. Numerics: the tiles
-//   sum an element over k, from k = 0 on. Between pieces of k, the sum is stored in memory in float32. The bits of an
-//   element depend only on its row of A and its column of B.
+// - few rows (few_rows.h): all threads together pack A; each thread packs B for its own columns.
+// Numerics: the tiles sum an element over k, from k = 0 on. Between pieces of k, the sum is stored in memory in
+// float32. The bits of an element depend only on its row of A and its column of B.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,9 @@
-// Gradients of attention in bfloat16 by tiles. The formulas are in backward.h. A unit of work is a pair: a strip of
-// keys and a strip of queries. The scores and dOut·Vᵀ of a pair are computed as S[key][query], with queries along the
-// vector. While P∘M and dS are computed from them, tiles compute the scores of the next pair. A strip of keys is paired
-// with all queries that see it. Then one product gives its dV, and one product gives its dK. The transposed dQ is
-// summed, over kBlockStrips strips of keys at a time.
+// Gradients of attention in bfloat16 by tiles. The formulas are in backward.h.
+// A unit of work is a pair: a strip of keys and a strip of queries. The scores and dOut·Vᵀ of a pair are computed as
+// S[key][query], with queries along the vector. While P∘M and dS are computed from them, tiles compute the scores of
+// the next pair.
+// A strip of keys is paired with all queries that see it. Then one product gives its dV, and one product gives its dK.
+// The transposed dQ is summed, over kBlockStrips strips of keys at a time.
 #pragma once
 
 #include <cstdint>

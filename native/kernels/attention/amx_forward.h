@@ -1,11 +1,12 @@
 // Attention in bfloat16 by tiles (gemm/amx/tiles.h). A strip of kStripLines queries is combined with all strips of keys
-// that one of its queries sees. Keys and values are packed once per head. Only the scores of one strip are stored. A
-// weight is 2^(scale · score). The maximum of a query's scores is not subtracted first: bfloat16 has the exponent range
-// of float32, so no precision is lost. If a query's total is near the limits of this range, its weights are computed
-// again, relative to the maximum. The order of a query's sums does not depend on other queries in the call. Tiles sum a
-// score over headDim. The weights of a strip of keys are added to the total lane by lane: first the two vectors of the
-// strip, and at the end the lanes, in a tree (sumRows). Tiles sum the output over keys, from the first strip that some
-// query sees. (Earlier strips would only add zeros.)
+// that one of its queries sees. Keys and values are packed once per head. Only the scores of one strip are stored.
+// A weight is 2^(scale · score). The maximum of a query's scores is not subtracted first: bfloat16 has the exponent
+// range of float32, so no precision is lost. If a query's total is near the limits of this range, its weights are
+// computed again, relative to the maximum.
+// The order of a query's sums does not depend on other queries in the call. Tiles sum a score over headDim. The weights
+// of a strip of keys are added to the total lane by lane: first the two vectors of the strip, and at the end the lanes,
+// in a tree (sumRows). Tiles sum the output over keys, from the first strip that some query sees. (Earlier strips would
+// only add zeros.)
 #pragma once
 
 #include <cstdint>

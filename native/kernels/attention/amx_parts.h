@@ -176,8 +176,9 @@ FT_INLINE F32 sumRows(const float* from) {
 
 // Computes one of the four tiles of a strip of A times a strip of B, in the sum tile kIndex (numbered as in
 // beginSums()). Such a small part of a product fits between vector instructions, which are executed at the same time.
-// Store the tile later, so that no instruction waits for it. Compute tile 0 first and never skip it: in a product of
-// one step, the other tiles use the registers that tile 0 has loaded.
+// Store the tile later, so that no instruction waits for it.
+// Compute tile 0 first and never skip it: in a product of one step, the other tiles use the registers that tile 0 has
+// loaded.
 template <int kIndex>
 FT_INLINE void multiplyOneOfFour(const StripOfA& a, const float* b, int64_t steps) {
   constexpr int kA = 4 + kIndex / 2, kB = 6 + kIndex % 2;
