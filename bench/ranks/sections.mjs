@@ -70,7 +70,7 @@ export const checkLine = ({ rows }) => {
   ].join(" ");
 };
 
-/** Counted messages and bytes, next to the messages and bytes that the predictions assume. */
+/** Counted messages and bytes, and the messages and bytes that the predictions assume. */
 export const sentLine = ({ rows }) => {
   const several = rows.filter(({ ranks }) => ranks > 1);
   const shares = (name) => {
