@@ -1,5 +1,5 @@
 // A reporter for vitest. It appends a line of JSON to $FORETOKEN_FAULT_EVENTS for each file that begins or ends and
-// each test that ends, so that judge.mjs sees immediately what failed and what hangs.
+// each test that ends, so that judge.mjs sees failures and hangs immediately.
 import { appendFileSync } from "node:fs";
 
 const tell = (event) => appendFileSync(process.env.FORETOKEN_FAULT_EVENTS ?? "", `${JSON.stringify(event)}\n`);
