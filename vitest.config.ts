@@ -71,7 +71,7 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     setupFiles: ["test/support/equal-bytes.ts"],
-    // A forgotten `only` must be an error. Otherwise it would hide all other tests.
+    // A forgotten `only` must be an error, because it would hide all other tests.
     allowOnly: false,
     sequence: { sequencer: LongestFirst },
     projects: [

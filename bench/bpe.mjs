@@ -1,7 +1,7 @@
 /**
  * Compares character models with byte-level BPE models of several vocabulary sizes. All models have about the same
- * number of parameters. They train on growing parts of one text. `docs/recipe.md` shows the results, in "Characters or
- * BPE".
+ * number of parameters. All models train on growing parts of one text. `docs/recipe.md` shows the results, in
+ * "Characters or BPE".
  * The first 8 tenths of a part train the model and the BPE merges. The next tenth is for the choice of the weights: the
  * weights with the lowest loss. The loss on the last tenth is the result. Results are in bits per byte, so they can be
  * compared between tokenizers. Every model is trained on the same number of tokens, so every training takes about the
@@ -47,8 +47,8 @@ const shares = [0.8, 0.1];
 const usualCharacters = 90;
 
 /**
- * A model like the preset `shakespeare`, with heads of 32 channels. Its number of parameters is as near to `wanted` as
- * possible.
+ * A model like the preset `shakespeare`, with heads of 32 channels. The number of parameters is the nearest possible
+ * number to `wanted`.
  */
 const modelFor = (vocabSize) => {
   const { model } = presets.shakespeare;

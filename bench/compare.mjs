@@ -1,10 +1,10 @@
 /**
  * Compares the time of training steps in this checkout and in another checkout, such as an earlier commit. Both
- * checkouts must be built. They use equal tokens and configurations. They take turns, and the order changes from round
- * to round. Every round starts new processes, because the speed of a process varies by some percent with the placement
- * of its memory.
- * For each configuration, backend and dtype, it prints the median of the ratio new time / old time over the rounds. It
- * also prints the 95 % interval of this median, which is valid for any distribution.
+ * checkouts must be built. The checkouts use equal tokens and configurations. The checkouts take turns, and the order
+ * changes from round to round. Every round starts new processes, because the speed of a process varies by some percent
+ * with the placement of its memory.
+ * For each configuration, backend and dtype, it prints the median of the ratio new time / old time over the rounds. The
+ * script also prints the 95 % interval of this median, which is valid for any distribution.
  *
  *     node bench/compare.mjs --with FOLDER [--config nano-cpu,book,baby,gpt2,quick,shakespeare] [--only native,wasm]
  *                            [--dtype float32,bfloat16] [--rounds 20] [--seconds 1] [--threads 2] [--json FILE]

@@ -9,8 +9,8 @@
  *
  * Trainings in the --results file are not repeated, so a stopped comparison resumes. Without --results nothing is
  * saved.
- * --within: with the second and later seeds, only good settings are trained: the default, and settings with a first
- * result that is at most this much above the best result.
+ * --within: after the first seed, only the default and good settings are trained. The first result of a good setting is
+ * at most --within above the best result.
  * --into: writes the tables of all texts into a document. --no-training makes the tables from the --results file only.
  */
 import { readFileSync, statSync, writeFileSync } from "node:fs";

@@ -1,7 +1,7 @@
 /**
- * Measures the time of fine-tuning steps in Foretoken and in PyTorch (with transformers and peft), for all weights or
- * for low-rank adapters (LoRA) on all linear layers. Both programs use the same windows of the same text, the same
- * initial weights, and AdamW with clipping.
+ * Measures the time of fine-tuning steps in Foretoken and in PyTorch (with transformers and peft). It trains all
+ * weights, or low-rank adapters (LoRA) on all linear layers. Both programs use the same windows of the same text, the
+ * same initial weights, and AdamW with clipping.
  *
  *     node bench/fine-tune.mjs --model MODEL --text FILE --python PYTHON [--only full,lora,qlora] [--dtype float32,bfloat16]
  *                              [--context 1024] [--rank 8] [--rounds 5] [--threads 2] [--recompute] [--compile] [--json FILE]

@@ -1,13 +1,13 @@
 /**
- * Measures generation: the time from the start of the command to the first token, the tokens per second of one text,
- * and the tokens per second in the prompt.
+ * Measures generation: the time from the start of the command to the first token, and the tokens per second of a text
+ * and of a prompt.
  *
  *     node bench/generate.mjs [--config book,baby] [--dtype float32,bfloat16] [--backend native] [--rounds 7] [--threads 2]
  *                             [--json FILE]
  *
- * Each model has its initial weights. Its text begins with one token and fills the context. The benchmark first
- * measures `foretoken generate` in a new process, in which the JavaScript engine is still compiling. Then it measures
- * the library's `generate`. A prompt has half the length of the context. Prints medians over --rounds rounds.
+ * Each model has its initial weights. The text of a model begins with one token and fills the context. The benchmark
+ * first measures `foretoken generate` in a new process, in which the JavaScript engine is still compiling. Then it
+ * measures the library's `generate`. A prompt has half the length of the context. Prints medians over --rounds rounds.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";

@@ -1,6 +1,6 @@
 /**
- * Measures the package of a user: seconds from `npm install` in an empty project to the first generated token, and
- * tokens per second of the command. The ways are WebAssembly, native kernels from their package, and native kernels
+ * Measures the package of a user. It prints the seconds from `npm install` in an empty project to the first generated
+ * token, and the tokens per second. The ways are WebAssembly, native kernels from their package, and native kernels
  * that the user's compiler builds.
  *
  *     node bench/installed.mjs [--way wasm,prebuilt,built] [--config book] [--model smollm2.gguf] [--tokens 64] [--rounds 3]

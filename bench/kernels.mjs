@@ -49,7 +49,7 @@ const rounds = wholeNumber("rounds", values.rounds);
 const milliseconds = Number(values.milliseconds);
 if (!(milliseconds > 0)) refuse(`--milliseconds: must be above 0; got ${values.milliseconds}`);
 
-/** Number of different characters in Tiny Shakespeare. It is the vocabulary size of character models. */
+/** Number of different characters in Tiny Shakespeare: the vocabulary size of character models. */
 const characters = 65;
 const { shakespeare } = presets;
 /**

@@ -1,14 +1,15 @@
 /**
- * Checks the GGUF files of `saveGguf` with llama.cpp. It writes models of every architecture with random weights, and
- * character and byte-level BPE models after some training steps, all in float32. For ten prompts of each model, the
- * greedy tokens must be equal in three cases: the model, its file in Foretoken, and its file in llama.cpp. For random
- * texts, the token ids must be equal. llama.cpp is used through `node-llama-cpp`, with a float32 KV cache.
+ * Checks the GGUF files of `saveGguf` with llama.cpp. The script writes models of every architecture with random
+ * weights. It also writes character and byte-level BPE models after some training steps. All models are in float32. For
+ * ten prompts of each model, the greedy tokens must be equal in three cases: the model, its file in Foretoken, and its
+ * file in llama.cpp. For random texts, the token ids must be equal. llama.cpp is used through `node-llama-cpp`, with a
+ * float32 KV cache.
  *
  *     npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
  *     node bench/llama-files.mjs [--tokens 100] [--texts 1000] [--steps 100] [--only NAME]
  *
- * The exit status is 1 if ids differ, or if tokens differ at a position at which llama.cpp's two best logits differ by
- * more than 0.01.
+ * The exit status is 1 if ids differ. It is also 1 if tokens differ although llama.cpp's two best logits are more than
+ * 0.01 apart.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -7,8 +7,8 @@
  *     python scripts/fetch-model.py smollm2 FOLDER
  *     node bench/llama-greedy.mjs --model FOLDER/smollm2-f32.gguf [--tokens 100] [--threads 2] [--json FILE]
  *
- * The exit status is 1 if texts differ at a position at which the two best logits of a program differ by more than
- * --limit (default: 0.05).
+ * The exit status is 1 if texts differ although a program's two best logits are more than --limit (default: 0.05)
+ * apart.
  */
 import { existsSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";

@@ -11,7 +11,7 @@
  * Prints medians of the rounds. To generate one token, a program reads all weights once. So the used bandwidth is the
  * size of the weights in bytes times the tokens per second. llama.cpp keeps the weights in the format of the file.
  * Foretoken keeps blocks of 4 to 8 bits, and converts all other matrices to --dtype. The time to the first token begins
- * at the start of a new process, with a prompt of 16 tokens and the file in the system's cache.
+ * at the start of a new process. The prompt has 16 tokens, and the file is in the system's cache.
  */
 import { fork } from "node:child_process";
 import { existsSync, statSync, writeFileSync } from "node:fs";

@@ -8,9 +8,9 @@
  * --rounds sets how often a configuration is trained. The result is the median of the peaks. The time of garbage
  * collection varies, so the peak of a small run differs by some MiB between processes. If more than half of the rounds
  * are within the limits, the median is, too, and the remaining rounds are skipped.
- * With --resume, a second run is measured for each configuration. It resumes the first run's checkpoint after the first
- * step.
- * Prints a table. An estimate must be 95 % to 115 % of the measurement, or differ by at most 32 MiB; otherwise the exit
+ * With --resume, a second run is measured for each configuration. The second run resumes the first run's checkpoint
+ * after the first step.
+ * Prints a table. An estimate must be 95 % to 115 % of the measurement, or differ by at most 32 MiB. Otherwise the exit
  * status is 1. The 32 MiB are allowed because the peak of a small process depends on the time of garbage collection.
  */
 import { execFileSync } from "node:child_process";

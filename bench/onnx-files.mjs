@@ -1,14 +1,15 @@
 /**
- * Checks the folders of `saveOnnx` with transformers.js, in Node and in headless Chromium. It writes each model in
- * float32 and in eight bits. There are character and byte-level BPE models after some training steps, models of every
- * architecture with random weights, and, with --model, your own model. Foretoken and transformers.js must give the same
- * greedy tokens for ten prompts of each model, and the same ids for random texts. The loss on a text is also compared.
+ * Checks the folders of `saveOnnx` with transformers.js, in Node and in headless Chromium. The script writes each model
+ * in float32 and in eight bits. There are character and byte-level BPE models after some training steps, models of
+ * every architecture with random weights, and, with --model, your own model. Foretoken and transformers.js must give
+ * the same greedy tokens for ten prompts of each model, and the same ids for random texts. The loss on a text is also
+ * compared.
  *
  *     npm install --prefix bench/peers-onnx --ignore-scripts     (once)
  *     node bench/onnx-files.mjs [--tokens 100] [--texts 1000] [--steps 100] [--only NAME] [--model FILE] [--page]
  *
- * The exit status is 1 in three cases: ids differ; float32 tokens differ at a position at which the two best logits
- * differ by more than 0.01; or the loss in eight bits is more than 0.1 nats higher.
+ * The exit status is 1 in three cases. Ids differ. Float32 tokens differ although the two best logits are more than
+ * 0.01 apart. Or the loss in eight bits is more than 0.1 nats higher.
  */
 import { execFile } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";

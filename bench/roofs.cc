@@ -1,6 +1,6 @@
 // Measures the maximum speeds of this machine: arithmetic with all operands in registers, and bytes from each level of
-// memory. It uses the same instruction set and number of threads as the kernels. bench/lib/roofs.mjs compiles and
-// starts this program.
+// memory. The program uses the same instruction set and number of threads as the kernels. bench/lib/roofs.mjs compiles
+// and starts this program.
 //
 //     roofs THREADS FIRST_BYTES LAST_BYTES      (of memory: the threads' together; doubled from the first to the last)
 //
@@ -49,7 +49,7 @@ FT_INLINE void opaque(F32& value) {
 #endif
 }
 
-// Number of independent sums. It is larger than latency × throughput of any CPU, and small enough for 16 registers.
+// Number of independent sums: more than latency × throughput of any CPU, and few enough for 16 registers.
 constexpr int kChains = 12;
 constexpr long kRounds = 1 << 20;
 
@@ -153,7 +153,7 @@ Array allocate(double bytes) {
   return {data, size};
 }
 
-// The first part of an array. Its length is an even number of unrolled steps, so the part can be halved.
+// The first part of an array. The part has an even number of unrolled steps, so it can be halved.
 Array beginning(const Array& x, double bytes) {
   const size_t size = static_cast<size_t>(bytes) / sizeof(float) / (2 * kUnrolled) * (2 * kUnrolled);
   return {x.data, size < x.size ? size : x.size / (2 * kUnrolled) * (2 * kUnrolled)};

@@ -9,7 +9,7 @@
  * `code`: a model with a chat template must repeat a TypeScript file with one changed name. `questions`: the model
  * answers questions. Guesses come from the text (`ngram`) or, with --draft, from a second model. Texts must be equal
  * with and without guesses.
- * Prints tokens per second as medians of the rounds, the ratio of each round, the ratio of CPU times, and the share of
+ * Prints tokens per second (medians of the rounds), the ratio of each round, the ratio of CPU times, and the share of
  * accepted guesses. On a busy machine, use the ratio of CPU times with --threads 1. With more threads, CPU times
  * include the time in which threads spin.
  */

@@ -1,6 +1,6 @@
 /**
- * Counts the steps that the stopping rules of `foretoken sweep` save. Checks whether they find the same winner. It uses
- * the finished trainings of docs/recipe.md, "The defaults for a text of your own".
+ * Counts the steps that the stopping rules of `foretoken sweep` save. Checks whether they find the same winner. The
+ * script uses the finished trainings of docs/recipe.md, "The defaults for a text of your own".
  *
  *     node bench/stopping-rules.mjs [--results bench/results/defaults.jsonl]
  *

@@ -5,9 +5,9 @@
  *     node bench/stopping.mjs [--megabytes 1,20,100] [--signals SIGINT,SIGTERM] [--rounds 3] [--json FILE]
  *
  * Each run is a process: `foretoken train` with the defaults for a text of this size. The first run gets the signal
- * during a step. A second run gets the signal during the evaluation on the held-out tenth. Prints a table with the time
- * of a step, the time from the signal to the saved checkpoint, and the time from the signal to the exit. The exit
- * status is 1 if a run needs more than the time of a step plus the time to write its checkpoint plus 2 s.
+ * during a step. A second run gets the signal during the evaluation on the held-out tenth. Prints a table with three
+ * times: a step, from the signal to the saved checkpoint, and from the signal to the exit. A run may need the time of a
+ * step, the time to write its checkpoint, and 2 s. If a run needs more time, the exit status is 1.
  */
 import { spawn } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";

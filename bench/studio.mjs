@@ -1,6 +1,7 @@
 /**
- * Measures the studio's page in headless Chromium, with a real studio: the bytes that it loads, the time to the first
- * view, the time to redraw a run with 100,000 steps, and how far elements move during a run.
+ * Measures the studio's page in headless Chromium, with a real studio. The figures are the loaded bytes, the time to
+ * the first view, and the time to redraw a run with 100,000 steps. The script also measures how far elements move
+ * during a run.
  *
  *     node bench/studio.mjs [--runs 200] [--steps 100000] [--rounds 30]
  *
@@ -71,8 +72,8 @@ const untilEnded = async (name) => {
 };
 
 /**
- * This function is executed in the page. It measures the time of an action itself, and of the longest of the next three
- * frames. One of these frames shows the effect of the action.
+ * This function is executed in the page. The function measures the time of an action itself, and of the longest of the
+ * next three frames. One of these frames shows the effect of the action.
  */
 const frameTime = `async (act) => {
   const frame = () => new Promise((resolve) => {
@@ -92,8 +93,8 @@ const frameTime = `async (act) => {
 }`;
 
 /**
- * This function is executed in the page. It records each layout shift: the element that moved, and its old and new
- * position.
+ * This function is executed in the page. The function records each layout shift: the element that moved, and its old
+ * and new position.
  */
 const watchShifts = `
   globalThis.shifts = [];

@@ -7,8 +7,8 @@
  *     node bench/sums.mjs [--megabytes 1,8,43,200] [--ranks 2,4] [--rounds 5] [--json FILE]    as root
  *
  * "sent" counts the bytes that a rank passes to MPI; "over the network" counts the bytes through loopback, including
- * headers and acknowledgements. Both are shares of 2 (N − 1) / N × the bytes of the gradients. Figures are stored in
- * the results file of scaling.mjs. `scaling.mjs --docs` writes the table.
+ * headers and acknowledgements. Both numbers are shares of 2 (N − 1) / N × the bytes of the gradients. Figures are
+ * stored in the results file of scaling.mjs. `scaling.mjs --docs` writes the table.
  */
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";

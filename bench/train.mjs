@@ -9,12 +9,12 @@
  *                          [--roof-memory 512] [--busy]
  *
  * --seconds is the approximate time for each configuration, after a warm-up. The numbers of rounds and steps depend on
- * --seconds and on the time of a step, but each process computes at least one step in each of three rounds. There is
- * one exception. If a step of WebAssembly, the reference or TensorFlow.js takes seconds, only its second step is
- * measured. --dropout adds a Foretoken process with dropout. --roof-memory is the largest block of memory for which the
- * speed is measured, in MiB. With --busy, a process of the lowest priority keeps each core busy at the same time.
- * Prints the medians of alternating rounds. Also prints the ratio to PyTorch's fastest mode, for the same dtype and for
- * all dtypes, with the range over the rounds.
+ * --seconds and on the time of a step. Each process computes at least one step in each of three rounds. There is one
+ * exception. If a step of WebAssembly, the reference or TensorFlow.js takes seconds, only its second step is measured.
+ * --dropout adds a Foretoken process with dropout. --roof-memory is the largest block of memory for which the speed is
+ * measured, in MiB. With --busy, a process of the lowest priority keeps each core busy at the same time. Prints the
+ * medians of alternating rounds. Also prints the ratio to PyTorch's fastest mode, for the same dtype and for all
+ * dtypes, with the range over the rounds.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -132,8 +132,8 @@ const entrants = (name, file, vocabSize) => {
 };
 
 /**
- * All losses of untrained models are near ln V. They differ slightly, because each contestant draws its own random
- * weights.
+ * All losses of untrained models are near ln V. The losses differ slightly, because each contestant draws its own
+ * random weights.
  */
 const checkStart = (contestants, vocabSize) => {
   const expected = Math.log(vocabSize);

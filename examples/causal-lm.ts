@@ -62,7 +62,7 @@ const show = (ids: Int32Array): string => JSON.stringify(tokenizer.decode(ids));
 console.log(`\n2. The first 5 of ${x.length} pairs:`);
 for (let t = 0; t < 5; t++) console.log(`   after ${show(x.subarray(0, t + 1))} comes ${show(y.subarray(t, t + 1))}`);
 
-// 3. A small model: a transformer. Its weights are random at first.
+// 3. A small model: a transformer. The weights of the model are random at first.
 const backend = await openBackend("auto"); // computes with C++ kernels, compiled for this CPU or to WebAssembly
 const model = freshModel(backend, config.model, tokenizer.vocabSize, seed);
 const lm = languageModel(model, tokenizer);

@@ -1,6 +1,6 @@
-// Buffers as kernels see them. The C++ type follows from the declaration in src/backend/kernels/kernels.ts: the element
-// type, whether the kernel writes the buffer (const or not), and whether it may be absent. C++ that does not match the
-// declaration does not compile.
+// Buffers as kernels see them. The C++ type follows from the declaration in src/backend/kernels/kernels.ts. It contains
+// the element type, whether the kernel writes the buffer (const or not), and whether the buffer may be absent. C++ that
+// does not match the declaration does not compile.
 #pragma once
 
 #include <cstdint>

@@ -61,9 +61,9 @@ constexpr int kDispatched = 0;
 constexpr int kNoSuchKernel = -1;
 constexpr int kOutOfMemory = -2;
 
-// Runs the kernel of `packet`. Returns kDispatched, kNoSuchKernel, kOutOfMemory if there is no memory for the kernel's
-// scratch, or 1 + the index of the first buffer that is not live or too short. After any result except kDispatched, no
-// memory has changed.
+// Runs the kernel of `packet`. Returns kDispatched, kNoSuchKernel, or kOutOfMemory if there is no memory for the
+// kernel's scratch. If a buffer is not live or too short, returns 1 + the index of the first such buffer. After any
+// result except kDispatched, no memory has changed.
 int dispatch(const KernelTable& table, const Storages& storages, Pool& pool, const double* packet);
 
 // Runs the kernels of `count` contiguous packets. Stops at the first packet that is refused. Returns the result of the

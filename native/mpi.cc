@@ -1,4 +1,4 @@
-// The Node-API binding of MPI. It is a separate addon. It is built if MPI is installed, and only ranks load it.
+// The Node-API binding of MPI. It is a separate addon. The addon is built if MPI is installed, and only ranks load it.
 // JavaScript passes commands to the engine (mpi/engine.h) and gets promises.
 //
 // If JavaScript's environment ends before `finalise`, MPI is aborted, because the other ranks would wait forever.
@@ -285,8 +285,8 @@ napi_value dropSharings(napi_env, napi_callback_info) {
   return nullptr;
 }
 
-// Called when the environment ends. The MPI thread stops using JavaScript's memory. It aborts MPI if MPI was not
-// finalised.
+// Called when the environment ends. The MPI thread stops using JavaScript's memory. The MPI thread also aborts MPI if
+// MPI was not finalised.
 void endEnvironment(void*) {
   Engine& e = *engine;
   std::unique_lock<std::mutex> lock(e.mutex);

@@ -56,8 +56,8 @@ void wakeAll(uint32_t*) {
 }
 #endif
 
-// Spins until ready() is true, for at most about 200 µs. This is longer than the choice of a token takes. Returns
-// whether ready() was true.
+// Spins until ready() is true, for at most about 200 µs. The choice of a token takes less time. Returns whether ready()
+// was true.
 #if defined(__wasm__)
 constexpr int kSpinRounds = 20000;
 constexpr int kBriefRounds = 200;

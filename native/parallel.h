@@ -24,11 +24,12 @@ class Pool {
   // this.
   virtual bool reserveScratch(int64_t bytes) = 0;
 
-  // The scratch memory of `thread`, aligned to 64 bytes, with the last reserved size. It is valid until the kernel
-  // returns. The memory is kept for later calls, so after the first training step nothing more is allocated.
+  // The scratch memory of `thread`, aligned to 64 bytes, with the last reserved size. The scratch memory is valid until
+  // the kernel returns. The memory is kept for later calls, so after the first training step nothing more is allocated.
   virtual void* scratch(int thread) = 0;
 
-  // One block of scratch memory for all threads, or null if there is no memory. It is valid as long as scratch().
+  // One block of scratch memory for all threads, or null if there is no memory. The block is valid as long as the
+  // memory of scratch().
   virtual void* sharedScratch(int64_t bytes) = 0;
 
   // Whether a request for scratch has failed since the last call.

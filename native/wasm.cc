@@ -1,5 +1,5 @@
-// The WebAssembly binding. Its exports offer the same instance as napi.cc, with one instance for each module.
-// WebAssembly has no C library, so this file also has the few functions that the kernels need.
+// The WebAssembly binding. The exports of this file offer the same instance as napi.cc, with one instance for each
+// module. WebAssembly has no C library, so this file also has the few functions that the kernels need.
 #include <cstddef>
 #include <cstdint>
 #include <new>

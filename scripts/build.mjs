@@ -1,6 +1,6 @@
 // Builds everything that a clone needs: TypeScript, the native addon if there is a compiler, WebAssembly, and the
 // studio's page. npm starts this script after `npm ci`. The build takes minutes, so the script prints a line at once
-// when a part begins or ends. It skips outputs that are up to date, without a line.
+// when a part begins or ends. The script skips outputs that are up to date, without a line.
 import { chmodSync, existsSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -74,7 +74,8 @@ const buildTypeScriptAndHeader = async () => {
   return built.length === 0 ? undefined : built.join("\n");
 };
 
-// This needs a separate process, because the WebAssembly compiler computes on the thread that calls it.
+// The build of WebAssembly needs a separate process, because the WebAssembly compiler computes on the thread that calls
+// it.
 const buildWasm = () => execute([process.execPath, "scripts/build/wasm.mjs"], (text) => process.stdout.write(text));
 
 /** Prints the line of a build when this build has ended. @param {Promise<string | undefined>} build */

@@ -2,10 +2,10 @@
 //     node scripts/pack.mjs                       foretoken alone: it computes with WebAssembly
 //     node scripts/pack.mjs --native              also the native kernels for Linux x64, as an optional package
 //     node scripts/pack.mjs --repository URL      names the repository that builds the package, for provenance
-// The package's package.json differs from the package.json of the clone. It has no scripts, so that installing or
-// linking executes nothing. It has no development dependencies. It also names the optional package. The clone's
-// package.json must not name the optional package before it is published, because anybody could publish another package
-// with this name.
+// The package's package.json differs from the package.json of the clone. The package's file has no scripts, so that
+// installing or linking executes nothing. The package's file has no development dependencies. It also names the
+// optional package. The clone's package.json must not name the optional package before it is published, because anybody
+// could publish another package with this name.
 import { execFile } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

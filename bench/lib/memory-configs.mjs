@@ -1,8 +1,8 @@
-/** Runs of 0.1 to 124 million parameters. Their memory is compared with the estimate. */
+/** Runs of 0.1 to 124 million parameters. The memory of these runs is compared with the estimate. */
 import { presets } from "../../dist/config/presets.js";
 import { runConfig } from "./configs.mjs";
 
-/** Two steps, each with an evaluation, and a sample and a checkpoint. This is every kind of work in a run. */
+/** Two steps, each with an evaluation, and a sample and a checkpoint. These include every kind of work in a run. */
 const plan = { steps: 2, evalInterval: 1, checkpointInterval: 1, sampleTokens: 20 };
 
 /**
@@ -72,8 +72,8 @@ export function* textOf(length, characters) {
   for (let done = 0; done < length; done += piece) {
     let text = "";
     for (let i = done; i < Math.min(length, done + piece); i++) {
-      // First each character once, then random characters. They come from a linear congruential generator with the
-      // constants of Numerical Recipes.
+      // First each character once, then random characters. The random characters come from a linear congruential
+      // generator with the constants of Numerical Recipes.
       state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
       text += used[i < characters ? i : Math.floor((state / 2 ** 32) * characters)];
     }

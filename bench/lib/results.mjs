@@ -42,8 +42,8 @@ const keyOf = ({ name, dtype, backend }) => [name, dtype, backend].join(" ");
 
 /**
  * Returns the measurements of `earlier`, in the same order. A measurement in `later` replaces the measurement with the
- * same identity. Facts about a whole measurement of a part are copied to each of its rows, because the file may mix
- * rows that were measured at different times.
+ * same identity. The file may mix rows that were measured at different times. So facts about a whole measurement are
+ * copied to each of its rows.
  * @param {{ measurements: readonly any[] } | undefined} earlier
  * @param {{ machine?: unknown, measurements: readonly any[] }} later with the format of a part's --json.
  */

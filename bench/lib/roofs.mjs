@@ -70,8 +70,8 @@ const compileRoofs = async (instructionSet) => {
 
 /**
  * Measures the limits for `instructionSet` with `threads` threads, and the speed of blocks of memory up to `most` MiB.
- * If there is no compiler, or if the machine does not have this instruction set (for example for WebAssembly), prints a
- * line on standard error and returns undefined.
+ * Without a compiler, or without this instruction set on the machine, prints a line on standard error and returns
+ * undefined.
  */
 export const measureRoofs = async (instructionSet, threads, most) => {
   const program = await compileRoofs(instructionSet);
@@ -100,8 +100,8 @@ export const measureReading = async (instructionSet, threads, bytes) => {
  */
 export const measuredSizes = ({ l2, l3 }, most = 512 * mebibyte) => {
   const first = l2 / 2;
-  // A virtual machine reports the whole L3 of its host, but shares it with other machines. It may also have little
-  // memory.
+  // A virtual machine reports the whole L3 of its host, but shares it with other machines. A virtual machine may also
+  // have little memory.
   const last = Math.max(Math.min(16 * l2, Math.max(8 * l2, most)), Math.min(8 * l3, most));
   return { first, last: first * 2 ** Math.round(Math.log2(last / first)) };
 };

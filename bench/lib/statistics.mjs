@@ -8,9 +8,9 @@ export const median = (numbers) => {
 };
 
 /**
- * The 95 % interval of a median. It begins and ends at two of the sorted numbers. For any distribution, the true median
- * is below the interval with a probability of at most 2.5 %, and above the interval with at most the same probability.
- * With fewer than six numbers the interval is the whole range.
+ * The 95 % interval of a median. The interval begins and ends at two of the sorted numbers. For any distribution, the
+ * true median is below the interval with a probability of at most 2.5 %. The probability above the interval has the
+ * same limit. With fewer than six numbers the interval is the whole range.
  * @param {readonly number[]} numbers
  */
 export const medianInterval = (numbers) => {

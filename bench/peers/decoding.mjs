@@ -1,6 +1,6 @@
 /**
- * A process for one of the two programs that ../llama.mjs compares. It loads a GGUF file, and reports the first token
- * to the parent process. Then it measures what the parent requests.
+ * A process for one of the two programs that ../llama.mjs compares. The process loads a GGUF file, and reports the
+ * first token to the parent process. Then it measures what the parent requests.
  *
  *     node bench/peers/decoding.mjs '{"program":"foretoken","model":FILE,"dtype":"bfloat16","threads":2}'
  */

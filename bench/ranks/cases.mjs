@@ -44,8 +44,8 @@ const both = ["short", "long"];
 
 /**
  * The fit uses the small and the large model on 1 and 2 ranks, over shared memory, over TCP without a limit, and over
- * TCP with one bandwidth. It also uses the short step on 4 ranks without limits. The check uses all cases of the middle
- * model, all other cases on 4 ranks, two other bandwidths, and all cases with a delay.
+ * TCP with one bandwidth. The fit also uses the short step on 4 ranks without limits. The check uses all cases of the
+ * middle model, all other cases on 4 ranks, two other bandwidths, and all cases with a delay.
  * @type {readonly Case[]}
  */
 export const cases = [

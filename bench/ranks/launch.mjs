@@ -1,8 +1,8 @@
 /**
  * Starts ranks on this machine with Open MPI, each pinned to one core. If there are more ranks than cores, ranks share
  * cores. For TCP, the ranks have their own network namespace. The loopback of the namespace has the requested bandwidth
- * (tc's token bucket). The namespace belongs to the ranks' processes. It always disappears when these processes end,
- * even after a crash.
+ * (tc's token bucket). The namespace belongs to the ranks' processes. The namespace always disappears when these
+ * processes end, even after a crash.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { availableParallelism } from "node:os";

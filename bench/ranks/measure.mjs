@@ -13,8 +13,8 @@ export const vocabSize = 64;
 const [warmSteps, fewestSteps, mostSteps] = [3, 7, 60];
 
 /**
- * A text in which all characters have about the same frequency. The text is always the same. Its last part is long
- * enough for validation.
+ * A text in which all characters have about the same frequency. The text is always the same. The last part of the text
+ * is long enough for validation.
  */
 export const writeTexts = (folder) => {
   const letters = Array.from({ length: vocabSize }, (_, i) => String.fromCharCode(48 + i));

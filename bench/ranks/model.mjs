@@ -113,8 +113,8 @@ const coefficientsOf = (x, hidden) => ({
 });
 
 /**
- * Fits the coefficients to measured steps by least squares. It uses the logarithms of the times, so relative errors
- * count.
+ * Fits the coefficients to measured steps by least squares. The fit uses the logarithms of the times, so relative
+ * errors count.
  * @param measured cases as for `stepTime`, with `seconds`.
  */
 export const fitModel = (measured) => {

@@ -56,8 +56,8 @@ export const speedupOf = (coefficients, machine, size, dtype, ranks, network) =>
 };
 
 /**
- * Minimum number of tokens per machine and step for this efficiency. It is a power of two, or Infinity if 2³⁰ tokens
- * are not enough.
+ * Minimum number of tokens per machine and step for this efficiency. The number is a power of two, or Infinity if 2³⁰
+ * tokens are not enough.
  */
 export const tokensFor = (coefficients, machine, size, dtype, ranks, network, efficiency) => {
   for (let tokens = size.shape.contextLength; tokens <= 2 ** 30; tokens *= 2) {
@@ -67,7 +67,7 @@ export const tokensFor = (coefficients, machine, size, dtype, ranks, network, ef
 };
 
 /**
- * Bytes that a rank needs during the whole run: weights, a bfloat16 copy of the weights, gradients of one pass, and the
- * rank's part of the two moments.
+ * Bytes that a rank needs during the whole run: weights and their bfloat16 copy, gradients of one pass, and the rank's
+ * part of the moments.
  */
 export const memoryOf = ({ shape, vocabSize }, ranks) => modelOf(shape, vocabSize).parameters * (4 + 2 + 4 + 8 / ranks);

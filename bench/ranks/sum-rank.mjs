@@ -1,6 +1,6 @@
 /**
  * A rank of sums.mjs. Through the addon, it measures the time of Foretoken's sum of gradients and of MPI's own sum, in
- * turn. It checks that both sums give the same result. Rank 0 writes a line of JSON.
+ * turn. The rank checks that both sums give the same result. Rank 0 writes a line of JSON.
  *
  *     node sum-rank.mjs FLOATS ROUNDS
  */

@@ -1,7 +1,7 @@
 /**
  * Keeps an engine busy with many texts: prompts of many lengths, shared beginnings, aborts, pauses. After a tenth of
- * the time, it begins to watch the memory of the backend and of the process, the pages of the KV cache, and the time of
- * a pass for each number of rows.
+ * the time, measurements begin. They are the memory of the backend and of the process, the pages of the KV cache, and
+ * the time of a pass for each number of rows.
  * Prints these figures. Fails if pages or memory of the backend are not freed. Also fails if the resident set grows by
  * more than 32 MiB after the first tenth of the time.
  */

@@ -1,10 +1,10 @@
 /**
- * Simulates faults of the file system. Each file-system call of the program fails once: the disk is full, broken or
- * read-only, a permission is missing, or the call transfers only a part of its bytes. Each write to standard output
+ * Simulates faults of the file system. Each file-system call of the program fails once. The disk is full, broken or
+ * read-only, or a permission is missing. Or the call transfers only a part of its bytes. Each write to standard output
  * also fails once.
- * The exit status must be 2, with one line that names the error and the file. It may be 0 if the call was not needed.
- * No file of the user may change. The run's files must be complete: a resumed run must end with the same bits as a run
- * without faults.
+ * The exit status must be 2, with one line that names the error and the file. The exit status may be 0 if the call was
+ * not needed. No file of the user may change. The run's files must be complete: a resumed run must end with the same
+ * bits as a run without faults.
  */
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
@@ -118,7 +118,8 @@ const prepare = async (place) => {
     recursive: true,
   });
   rmSync(join(folders.renamed, "run", "checkpoint"), { recursive: true });
-  // A saved model that a case replaces. It cannot be a run's checkpoint, because only the run itself may replace it.
+  // A saved model that a case replaces. This model cannot be a run's checkpoint, because only the run itself may
+  // replace it.
   const saved = await start([join("run", "best"), "model"], { cwd: folders.whole, script: saver });
   if (saved.status !== 0) throw new Error(`faults: a model cannot be saved without a fault: ${saved.stderr}`);
   return folders;
@@ -326,7 +327,7 @@ export const faults = async ({ cases: wanted, only, match = "" }) => {
     const all = await listCases(place, folders);
     const matching = all.filter(({ what }) => what.includes(match));
     const count = Math.min(wanted ?? matching.length, matching.length);
-    // It multiplies before it divides. With a rounded quotient, the last case would sometimes be lost.
+    // The code multiplies before it divides. With a rounded quotient, the last case would sometimes be lost.
     const before = (i) => Math.floor((i * count) / matching.length);
     const chosen =
       only === undefined

@@ -1,7 +1,7 @@
 /**
  * Tests thousands of hostile inputs in each class: configurations, texts, checkpoints, command lines. The program may
- * accept a case, or refuse it with one short line. It must not crash, hang, waste memory or report a bug. It must
- * change only files that the command names as output.
+ * accept a case, or refuse it with one short line. The program must not crash, hang, waste memory or report a bug. It
+ * must change only files that the command names as output.
  * A child process tests one case after the other. This process watches the child's time and memory. If a case ends the
  * child, this process starts a new child.
  */

@@ -1,11 +1,11 @@
 /**
- * Trains for a long time, with evaluations and checkpoints, and watches two parts of the memory: the process's resident
- * set without the JavaScript engine's heap, and the used part of this heap. The two parts must not grow after the first
- * twentieth of the steps. The reserved part of the heap does not count, because the engine decides how much it
- * reserves. The engine's young generation grows gradually to twice 16 MiB, sometimes only after minutes.
- * Prints the memory after each tenth of the steps, the use of the memory after a fifth of the steps and at the end, and
- * the increase of each part's minimum. The exit status is 1 if a minimum increases by more than 1 MiB. The engine's
- * compiler may still use 1 MiB.
+ * Trains for a long time, with evaluations and checkpoints, and watches two parts of the memory. One part is the used
+ * heap of the JavaScript engine. The other part is the process's resident set without this heap. The two parts must not
+ * grow after the first twentieth of the steps. The reserved part of the heap does not count, because the engine decides
+ * how much it reserves. The engine's young generation grows gradually to twice 16 MiB, sometimes only after minutes.
+ * Prints the memory after each tenth of the steps, and the increase of each part's minimum. It also prints how the
+ * memory is used after a fifth of the steps and at the end. The exit status is 1 if a minimum increases by more than 1
+ * MiB. The engine's compiler may still use 1 MiB.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

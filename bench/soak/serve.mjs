@@ -1,9 +1,9 @@
 /**
- * Tests a server with bad clients. They disconnect, read slowly, send invalid requests or keep connections open. During
- * this test, the folder of the model is removed, and the log is written to a full disk. A request must get the same
- * answer alone and under this load.
- * Fails if the server ends, an answer is incomplete, an error has the wrong format, a text is still generated at the
- * end, or memory does not return to its earlier level.
+ * Tests a server with bad clients. The clients disconnect, read slowly, send invalid requests or keep connections open.
+ * During this test, the folder of the model is removed, and the log is written to a full disk. A request must get the
+ * same answer alone and under this load.
+ * The test fails if the server ends, an answer is incomplete, or an error has the wrong format. It also fails if a text
+ * is still generated at the end, or if memory does not return to its earlier level.
  */
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -150,7 +150,8 @@ const completion = (random, more = {}) => ({
 });
 
 /**
- * Actions of clients. Each action sends a request. It returns a description of the mistake in the answer, or undefined.
+ * Actions of clients. Each action sends a request. The action returns a description of the mistake in the answer, or
+ * undefined.
  */
 const behaviours = {
   async whole(port, agent, random) {

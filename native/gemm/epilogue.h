@@ -43,7 +43,7 @@ FT_INLINE void store(Narrow* to, const Vectors<2>& values, All) {
 
 struct NothingToPrepare {};
 
-// apply(at, j, sums, lanes) gets the sums for elements of C from `at` on, in columns from j on, as Vectors. It is
+// apply(at, j, sums, lanes) gets the sums for elements of C from `at` on, in columns from j on, as Vectors. `apply` is
 // called once for each element, on any thread. It may write these elements of C and of other arrays. Products by tiles
 // call two more functions:
 // - prefetch(at), before `apply` touches the memory of 32 elements from `at` on;

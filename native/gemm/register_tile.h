@@ -39,8 +39,8 @@ constexpr int64_t kColumnStride = roundUp(kTileRows, kLanes);
 // Whether the sum overwrites C or is added to it.
 enum class Result { kSet, kAdd };
 
-// Memory that is needed soon: neighbouring cache lines in each of kTileRows rows. It is prefetched in small portions
-// during the computation of the tile, because a processor stalls on many prefetches at once.
+// Memory that is needed soon: neighbouring cache lines in each of kTileRows rows. This memory is prefetched in small
+// portions during the computation of the tile, because a processor stalls on many prefetches at once.
 struct PrefetchRows {
   const float* at;
   int64_t stride;
@@ -49,9 +49,9 @@ constexpr int64_t kLineFloats = 16;
 template <Order kOrder, class Operands>
 constexpr int64_t kPrefetchLines = kOrder == Order::kRows ? 2 * Operands::kUnitDepth : 4;
 
-// Units of k in the unrolled body of the tile's loop, and values of k in the loop body that prefetches a row (0: no
-// prefetch). WebAssembly does not unroll the loop. V8 would move all loads of the body before its arithmetic, and would
-// spill the values, because there are too few registers.
+// The first number is the units of k in the unrolled body of the tile's loop. The second number is the values of k in
+// the body that prefetches a row (0: no prefetch). WebAssembly does not unroll the loop. V8 would move all loads of the
+// body before its arithmetic, and would spill the values, because there are too few registers.
 #if defined(__wasm__)
 constexpr int kUnitsPerStep = 1;
 constexpr int kValuesPerPrefetch = 0;

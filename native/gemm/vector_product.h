@@ -32,7 +32,7 @@ constexpr int64_t kChunkDepth = kA == Order::kRows ? 2048 : 512;
 constexpr int64_t kSweepColumns = 512;
 constexpr int64_t kSweepFloats = int64_t{1} << 17;
 
-// The part of B that is packed at one time: units [k0, k1) of k, columns [j0, j1). It consists of panels of
+// The part of B that is packed at one time: units [k0, k1) of k, columns [j0, j1). The part consists of panels of
 // kTileColumns columns. A panel has its columns unit by unit.
 struct Chunk {
   int64_t k0, k1, j0, j1;
@@ -111,7 +111,8 @@ FT_INLINE void packRows(const Product& p, int64_t i, int64_t rows, int64_t k0, i
 // Number of tiles of A that are packed together, if k runs across A's rows. Several tiles share a cache line, which is
 // then read only once.
 constexpr int64_t kBlockTiles = 8;
-// Units of k of one tile that are packed before the next tile. Their cache lines stay in L1 for any stride.
+// Units of k of one tile that are packed before the next tile. The cache lines of these units stay in L1 for any
+// stride.
 constexpr int64_t kUnitsAtATime = 8;
 // Floats of all tiles of A in a thread's scratch.
 template <Order kA>
@@ -222,8 +223,8 @@ struct PrefetchOfA {
   }
 };
 
-// Place of a thread's sums if C is not stored: the sums of one tile before its epilogue, or of a block of tiles between
-// pieces of k.
+// Place of a thread's sums if C is not stored. They are the sums of one tile before its epilogue, or of a block of
+// tiles between pieces of k.
 struct Resting {
   float* sums;  // null: the sums are in C
   int64_t stride;
@@ -243,9 +244,9 @@ struct Resting {
   float* of(int64_t t, int64_t j) const { return oneTile ? sums : sums + t * kTileRows * stride + j; }
 };
 
-// Whether an epilogue is applied to whole rows of a sweep (which are still in L1), and not to each tile. This is better
-// if a row of a tile is shorter than a cache line. Otherwise other memory of the epilogue would be read in pieces that
-// no CPU prefetches.
+// Whether an epilogue is applied to whole rows of a sweep (which are still in L1), and not to each tile. Whole rows are
+// better if a row of a tile is shorter than a cache line. Otherwise other memory of the epilogue would be read in
+// pieces that no CPU prefetches.
 template <class Operands>
 constexpr bool kEpilogueBySweep = kTileColumns < kLineFloats && !Operands::kTakesNarrow;
 

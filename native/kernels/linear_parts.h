@@ -36,7 +36,7 @@ FT_INLINE InputGradient inputGradientOf(const Args& args, const Activations<cons
           .bfloat16 = args.bfloat16};
 }
 
-// The bias of an epilogue: bias[n], or null. It is InSums if the product has already added the bias.
+// The bias of an epilogue: bias[n], or null. The bias is InSums if the product has already added the bias.
 struct InSums {};
 template <class Lanes>
 FT_INLINE F32 withBias(F32 sum, InSums, int64_t /*j*/, int64_t /*offset*/, Lanes) {

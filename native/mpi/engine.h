@@ -267,8 +267,8 @@ void begin(Engine& e, Command& c) {
       (void)check(c, MPI_Ibarrier(MPI_COMM_WORLD, &c.requests[0]));
       return;
     case Kind::kFinalise:
-      // All ranks must arrive here before MPI_Finalize, because a rank that waits inside MPI_Finalize would spin. They
-      // use the heartbeats' communicator, because another rank may be in the middle of its run.
+      // All ranks must arrive here before MPI_Finalize, because a rank that waits inside MPI_Finalize would spin. The
+      // ranks use the heartbeats' communicator, because another rank may be in the middle of its run.
       if (c.patience > 0) c.deadline = Clock::now() + std::chrono::seconds(c.patience);
       (void)check(c, MPI_Ibarrier(e.life.ring, &c.requests[0]));
       return;

@@ -4,12 +4,12 @@
 //   rank, and receives a heartbeat from the previous rank. A missing heartbeat means a frozen process, a lost machine
 //   or a broken network.
 // - Ticks. JavaScript counts its kernel calls and the turns of its event loop. If the count does not change, JavaScript
-//   hangs in an endless loop or in a kernel that never returns, but its process still sends heartbeats. If a rank waits
-//   for other ranks, for a disk or for the reader of its output, its event loop still turns.
+//   hangs in an endless loop or in a kernel that never returns. Its process still sends heartbeats. If a rank waits for
+//   other ranks, for a disk or for the reader of its output, its event loop still turns.
 //
 // It is worse to end a healthy run than to end a hung run late:
 // - If the MPI thread itself was stopped for some time, it knows nothing about other ranks, and restarts its clocks.
-//   This happens if the whole job is stopped by Ctrl-Z, by a scheduler or by a sleeping laptop.
+//   The whole job may be stopped by Ctrl-Z, by a scheduler or by a sleeping laptop.
 // - Ticks are checked only when JavaScript requests it, after its first step. The longest time between two ticks is
 //   then known. The limit is ten times this time, because one kernel call may take a minute on a slow machine.
 // - MPI_Init and MPI_Finalize block this thread, so heartbeats begin after MPI_Init and end before MPI_Finalize. During
@@ -37,7 +37,7 @@ constexpr auto kStopped = std::chrono::seconds(2);
 // JavaScript counts as healthy if its silence is at most its longest silence so far times this factor.
 constexpr int kSilenceRatio = 10;
 
-// How ticks are used. They are ignored, or measured to find the longest time between two ticks, or checked to end all
+// How ticks are used. Ticks are ignored, or measured to find the longest time between two ticks, or checked to end all
 // ranks if they stop.
 enum Watching : int32_t { kIgnored = 0, kLearning = 1, kWatched = 2 };
 

@@ -190,8 +190,8 @@ struct Sequence {
   int64_t queries, start;
 };
 
-// Segments give the same bits as one call for each sequence. This is tested for the forward pass, and for the backward
-// pass if all segments start at 0.
+// Segments give the same bits as one call for each sequence. The forward pass is always tested, and the backward pass
+// is tested if all segments start at 0.
 void segments(Suite& s, const std::vector<Sequence>& sequences, int64_t heads, int64_t keyHeads, int64_t headDim, double p,
               int64_t window = 0) {
   const int64_t width = heads * headDim, keyWidth = keyHeads * headDim;

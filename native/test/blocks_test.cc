@@ -83,7 +83,7 @@ void blocks(Suite& s, const Form& form, int64_t m, int64_t n, int64_t k) {
   s.call(BlocksLinearForwardArgs{
       .x = x.data(), .w = panels.data(), .bias = bias.data(), .addend = addend.data(), .y = y.data(), .m = m, .n = n,
       .k = k, .yStride = stride, .form = form.number});
-  // Weights are below 64 · 64 / 16 if scales are nested. Otherwise they are much smaller.
+  // Weights are below 64 · 64 / 16 if scales are nested. Weights without nested scales are much smaller.
   const double magnitude = static_cast<double>(k) * (form.nestedBytes > 0 ? 256 : 8);
   s.expectNow("blocksLinearForward", y, magnitude,
               [&](int64_t i) { return i % stride < n ? product(i / stride, i % stride) : 0; });

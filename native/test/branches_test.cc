@@ -167,8 +167,8 @@ int runManyCalls(int threads, int calls) {
   return expect(done, "many calls must be done", threads, 0) + expect(right, "each thread's share must run once", threads, 0);
 }
 
-// A pool without its own threads. Its threads leave when it is dismissed. If it was dismissed before, they return at
-// once.
+// A pool without its own threads. The threads in the pool leave when it is dismissed. If it was dismissed before, they
+// return at once.
 int runLent() {
   ThreadPool main(4), lent(4);
   if (!main.start()) std::abort();

@@ -56,8 +56,8 @@ inline float fromNarrow(uint16_t narrow) {
   return value;
 }
 
-// `length` elements that end at the end of their allocation. They begin at the beginning of the allocation or, if
-// shifted, one element later. This breaks every alignment.
+// `length` elements that end at the end of their allocation. The elements begin at the beginning of the allocation or,
+// if shifted, one element later. A shift breaks every alignment.
 template <typename T>
 class Exact {
  public:
@@ -92,9 +92,8 @@ using Ints = Exact<int32_t>;
 using Words = Exact<uint32_t>;
 using Narrows = Exact<uint16_t>;
 
-// Settings of one pass over all kernels: whether buffers are shifted, what operands of products are rounded to, and
-// whether activations are stored as bfloat16. If not `judged`, only memory accesses are tested, and results may have
-// any value.
+// Settings of one pass over all kernels: whether buffers are shifted, the rounding of operands, and whether activations
+// are bfloat16. If not `judged`, only memory accesses are tested, and results may have any value.
 struct Way {
   bool shifted;
   bool bfloat16;

@@ -126,7 +126,8 @@ int main(bool onlyRaces) {
 }  // namespace
 }  // namespace foretoken::test
 
-// With the argument "races", the program tests only data that threads share. This is for the thread sanitizer.
+// With the argument "races", the program tests only data that threads share. The thread sanitizer needs only these
+// tests.
 int main(int count, char** arguments) {
   return foretoken::test::main(count == 2 && std::strcmp(arguments[1], "races") == 0);
 }

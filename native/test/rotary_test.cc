@@ -44,7 +44,7 @@ void rmsNorm(Suite& s, int64_t rows, int64_t channels) {
     const double inner = dy[i] * gamma[i % channels] - normal(i) * along / static_cast<double>(channels);
     return rstd[static_cast<size_t>(i / channels)] * inner;
   };
-  // With a single channel, the gradient is a difference that depends only on eps. It is large if x is small.
+  // With a single channel, the gradient is a difference that depends only on eps. The gradient is large if x is small.
   s.expect("rmsNormBackward", dx, channels < 4 ? 1000 : 100, wantX);
   const double sums = 4 * static_cast<double>(rows);
   s.expect("rmsNormBackward gamma", dGamma, sums, [&](int64_t c) { return wantGamma[static_cast<size_t>(c)]; });

@@ -1,6 +1,6 @@
-// The sums of native/mpi/sharing.h between real ranks. The program is built with sanitizers and started by mpirun. It
-// compares the sums, and every rank's array after the all-gather, with the sum along the tree. It exits with status 1
-// if they differ.
+// The sums of native/mpi/sharing.h between real ranks. The program is built with sanitizers and started by mpirun. The
+// program compares the sums, and every rank's array after the all-gather, with the sum along the tree. If there is a
+// difference, the exit status is 1.
 #define OMPI_SKIP_MPICXX 1
 #define MPICH_SKIP_MPICXX 1
 #include <mpi.h>

@@ -1,6 +1,6 @@
 // Bundles the library for browsers into one file, dist/foretoken.browser.js: Foretoken's modules, zod, the WebAssembly
-// kernels and the code of workers. Pages, bundlers and CDNs can use this file unchanged. It needs no import maps,
-// because workers do not support them.
+// kernels and the code of workers. Pages, bundlers and CDNs can use this file unchanged. The file needs no import maps,
+// because workers do not support import maps.
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";

@@ -10,7 +10,7 @@ const output = join(folder, "run.js");
 /** Name of the file that identifies the modules of the bundle. src/cli/main.ts compares this file. */
 const mark = join(folder, "compiled.txt");
 
-/** Finds the modules of worker threads. They become entries of the bundle. */
+/** Finds the modules of worker threads. These modules become entries of the bundle. */
 const namesEntries = "dist/worker/entries.node.js";
 const entryName = /"\.\/([\w-]+)\.node\.js"/g;
 

@@ -1,9 +1,9 @@
-// Builds the Node-API addon with this machine's C++ compiler: native/isa.cc once for each instruction set,
-// native/isa_tiles.cc also for the set with tiles, and all other files once.
+// Builds the Node-API addon with this machine's C++ compiler. native/isa.cc is compiled once for each instruction set,
+// native/isa_tiles.cc only for the set with tiles, and all other files once.
 // If there is no compiler, or the compiler fails, foretoken uses WebAssembly, which is slower. scripts/build.mjs then
 // continues. With FORETOKEN_REQUIRE_NATIVE=1, or if a user starts this script, a failure is an error.
-// It compiles the best instruction set of this CPU, and the set that every CPU has. FORETOKEN_BUILD_ISA adds sets:
-// "avx2,avx512" or "all". If an existing build has these sets, it is kept.
+// The script compiles the best instruction set of this CPU, and the set that every CPU has. FORETOKEN_BUILD_ISA adds
+// sets: "avx2,avx512" or "all". If an existing build has these sets, it is kept.
 // npm starts this script when a clone is installed. The package never compiles by itself, but contains this script:
 //
 //     node node_modules/foretoken/scripts/build/native.mjs
@@ -162,8 +162,8 @@ export const execute = (command, tell) =>
   });
 
 /**
- * Runs jobs, at most `workers` at a time. After a failure, it starts no more jobs. It waits for the active jobs, so
- * that their files can be removed. Then it rejects with the first failure.
+ * Runs jobs, at most `workers` at a time. After a failure, no more jobs are started. The function waits for the active
+ * jobs, so that their files can be removed. Then it rejects with the first failure.
  */
 export const inParallel = async (jobs, workers = availableParallelism()) => {
   const waiting = [...jobs];

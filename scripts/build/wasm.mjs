@@ -1,6 +1,6 @@
 // Compiles the C++ files of the kernels to WebAssembly. The compiler is clang from the npm package @yowasp/clang, which
 // is itself WebAssembly. So the machine needs no compiler.
-// It compiles simd128, the default at run time. It also compiles relaxed-simd for the package, or if
+// The script compiles simd128, the default at run time. It also compiles relaxed-simd for the package, or if
 // FORETOKEN_BUILD_ISA contains "relaxed-simd" or is "all". Modules that are up to date are kept.
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

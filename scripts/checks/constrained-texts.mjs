@@ -4,8 +4,9 @@
 //     node scripts/checks/constrained-texts.mjs <model> [--texts 1000] [--minutes 10] [--temperature 1.5] [--streams 32]
 //         [--first 1] [--last 50]
 // --first and --last select schemas, so that several processes can share the work.
-// In each round, the script generates some texts for each schema. It stops when every schema has `texts` texts, or
-// after `minutes` minutes. If a text does not match its schema, the script prints the text, and the exit status is 1.
+// In each round, the script generates some texts for each schema. The script stops when every schema has `texts` texts,
+// or after `minutes` minutes. If a text does not match its schema, the script prints the text, and the exit status is
+// 1.
 import { parseArgs } from "node:util";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";

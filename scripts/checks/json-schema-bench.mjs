@@ -1,6 +1,6 @@
 // Compares the masks of JSON Schemas with ajv on the schemas and instances of guidance-ai/jsonschemabench, and measures
-// the time of a mask. It reads a checkout of the repository guidance-ai/jsonschemabench, and copies no files from it.
-// Needs a build.
+// the time of a mask. The script reads a checkout of the repository guidance-ai/jsonschemabench, and copies no files
+// from it. Needs a build.
 //     node scripts/checks/json-schema-bench.mjs <checkout> [--tokenizer tokenizer.json] [--every n]
 // A schema may be refused, with the name of the keyword. Otherwise the masks must accept exactly the instances that ajv
 // accepts, compact and indented. Without a tokenizer, each byte is a token, and no times are printed. To measure times,

@@ -1,14 +1,15 @@
-// Checks that the tests find faults. It plants 30 faults in src/, native/ and web/, one at a time. For each fault, it
-// runs tests until a test fails. Use it before and after a change of the tests: the changed tests must find every fault
-// that the old tests found.
+// Checks that the tests find faults. The script plants 30 faults in src/, native/ and web/, one at a time. For each
+// fault, it runs tests until a test fails. Use it before and after a change of the tests: the changed tests must find
+// every fault that the old tests found.
 //
 //     node scripts/checks/planted-faults.mjs [--tree DIR] [--only ID,ID] [--results FILE.jsonl]
 //     node scripts/checks/planted-faults.mjs --draw SEED
 //
-// The faults are in planted-faults/faults.json. They were drawn once by a seed (--draw), not chosen by hand: inverted
-// comparisons, numbers off by one, missing awaits, swapped arguments, missing checks, and edges of kernels. A fault
-// contains the text of its lines. So its place is found even after lines or files were moved or indented. If a line has
-// changed, add `later` to the fault by hand, with the new lines and their faulty version.
+// The faults are in planted-faults/faults.json. The faults were drawn once by a seed (--draw), not chosen by hand. They
+// are inverted comparisons, numbers off by one, missing awaits, swapped arguments, missing checks, and edges of
+// kernels. A fault contains the text of its lines. So the place of a fault is found even after lines or files were
+// moved or indented. If a line has changed, add `later` to the fault by hand, with the new lines and their faulty
+// version.
 // The file also lists rejected candidates with the reason: they do not compile, or they do not change the behaviour.
 // Candidates without an effect must be added by hand, before the next --draw.
 // DIR is a separate worktree of the commit to test, with node_modules. Faults are written into it and removed again.
@@ -18,8 +19,8 @@
 // file, or the addon. Round 2 builds all outputs, including WebAssembly and pages. The addon is compiled with fewer
 // optimisations, which does not change a bit.
 // A fault counts as found if a test file fails twice with the fault and passes without the fault. Otherwise the file is
-// reported as `unsound`, and the next files are tested. A test file without output for 3 minutes hangs. It has then
-// found the fault.
+// reported as `unsound`, and the next files are tested. A test file without output for 3 minutes hangs, and has found
+// the fault.
 // The results are JSON lines, one for each fault and round. If this script is stopped and started again, it continues
 // after them. In the table at the end, each "not found" means that a test is missing. This takes hours.
 import { execFileSync } from "node:child_process";
@@ -79,7 +80,9 @@ const makeTree = () => {
   return { tree, remove };
 };
 
-/** Checks the given tree. It must not be this checkout, and must have no changes that could be mixed with a fault. */
+/**
+ * Checks the given tree. The tree must not be this checkout, and must have no changes that could be mixed with a fault.
+ */
 const checkTree = (tree) => {
   if (realpathSync(tree) === realpathSync(root)) throw new Error("--tree: must be another worktree; got this one");
   const changes = execFileSync("git", ["status", "--porcelain", "src", "native", "web", "test"], { cwd: tree });

@@ -1,6 +1,6 @@
-// Trains on ranks of MPICH, with a second addon that is built for MPICH. It checks that the result has the same bits as
-// with one process. It also checks a killed rank, and SIGTERM during a run. Needs MPICH (on Debian: mpich libmpich-dev,
-// which do not replace the commands of Open MPI). Start this check by hand.
+// Trains on ranks of MPICH, with a second addon that is built for MPICH. The script checks that the result has the same
+// bits as with one process. It also tests a killed rank, and SIGTERM during a run. Needs MPICH (on Debian: mpich
+// libmpich-dev, which do not replace the commands of Open MPI). Start this check by hand.
 import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -68,7 +68,7 @@ try {
       const { seconds, text } = await interrupted(program, `killed-${rank}`, (_, pids) =>
         process.kill(pids[rank], "SIGKILL"),
       );
-      // MPICH may kill the other ranks before they can name the lost rank. It may also name the wrong rank.
+      // MPICH may kill the other ranks before they can name the lost rank. MPICH may also name the wrong rank.
       if (!/Killed \(signal 9\)|EXIT CODE: 9\b/u.test(text))
         throw new Error(`mpirun must say so; got ${text.slice(-1000)}`);
       return `all gone after ${seconds} s`;

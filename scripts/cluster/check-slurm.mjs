@@ -123,7 +123,7 @@ const checkJobs = async () => {
   });
 
   await check("--signal before the time is up: the job saves, is requeued and goes on", async () => {
-    // Slurm checks the time limit about every half minute. It may end a job a minute early.
+    // Slurm checks the time limit about every half minute. Slurm may end a job a minute early.
     const time = ["--time=2", "--signal=TERM@30"];
     const job = await submit("train.sbatch", [...oneNode, ...time], [...flagsOf(adamw), ...runs.long], {
       OUT: inFolder("timed"),

@@ -1,4 +1,4 @@
-// Code for the checks on cluster software. It starts small runs, compares the bits of their results, and makes a
+// Code for the checks on cluster software. The code starts small runs, compares the bits of their results, and makes a
 // program with an addon for another MPI.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";

@@ -2,7 +2,7 @@
 // narrow, and show empty, active, finished and failed runs. Use the pictures to check a change of the page:
 //     node scripts/docs/studio-screenshots.mjs FOLDER [VIEW]
 // Writes FOLDER/runs-light.png and so on. If VIEW is given, the script writes only views with names that begin with
-// VIEW. It trains the runs in FOLDER/runs, and uses these runs again in the next call.
+// VIEW. The script trains the runs in FOLDER/runs, and uses these runs again in the next call.
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";

@@ -1,5 +1,5 @@
 // A typedoc plugin, which typedoc.json names. The library's reference begins with the functions that a user calls
-// first. They are in the order of use, not in alphabetical order.
+// first. These functions are in the order of use, not in alphabetical order.
 import { Comment, CommentTag, ContainerReflection, Converter, ReflectionKind } from "typedoc";
 
 /** Groups of functions and variables, in order. test/package/docs.slow.test.ts checks that every name is in a group. */

@@ -151,7 +151,7 @@ const damage = (random, run, other) => {
   const kind = random.below(16);
   switch (kind) {
     case 0:
-      // The fuzzer must not write through the link. Otherwise it would change the target itself.
+      // The fuzzer must not write through the link, because this would change the target.
       if (lstatSync(path).isSymbolicLink()) return `${file} is a link already`;
       truncateSync(path, random.pick([0, 1, 7, 8, random.below(lstatSync(path).size + 1)]));
       return `${file} is cut`;
@@ -202,7 +202,7 @@ const damage = (random, run, other) => {
     }
     default:
   }
-  // The fuzzer must not write through the link. Otherwise it would change the target itself.
+  // The fuzzer must not write through the link, because this would change the target.
   if (lstatSync(path).isSymbolicLink()) return `${file} is a link already`;
   const bytes = readFileSync(path);
   if (kind === 8 || (kind === 9 && !isTensors && !file.endsWith(".json"))) {
@@ -260,7 +260,7 @@ export const create = async (place) => {
     finalSampleTokens: 0,
     backend,
   };
-  // A whole run. It may contain files of different steps.
+  // A whole run. The run may contain files of different steps.
   for (const [out, stopAt] of /** @type {const} */ ([
     [template, 9],
     [other, 17],

@@ -28,6 +28,6 @@ export const signAgain = (folder) => {
     if (!lstatSync(path).isFile()) return;
     writeFileSync(path, JSON.stringify(renewed(JSON.parse(readFileSync(path, "utf8")), folder, undefined), null, 2));
   } catch {
-    // The manifest itself is damaged. It is not changed, so that the program must notice the damage.
+    // The manifest itself is damaged. The manifest is not changed, so that the program must notice the damage.
   }
 };

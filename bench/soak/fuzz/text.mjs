@@ -195,7 +195,7 @@ export const create = async (place) => {
 
   return {
     undamaged: async (folder) => {
-      // A text with many different characters. Their number is the vocabulary size of the model.
+      // A text with many different characters. The number of different characters is the vocabulary size of the model.
       const path = join(folder, "text.txt");
       writeFileSync(path, good + String.fromCodePoint(...Array.from({ length: 3000 }, (_, i) => 0x4e00 + i)).repeat(2));
       for await (const event of train({ ...options, data: path, out: null, stopAt: 1 })) void event;

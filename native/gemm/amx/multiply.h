@@ -1,8 +1,8 @@
 // A·B by tiles (tiles.h), with k along the lines of A, for instruction sets with tiles. Instruction sets without tiles
 // use vector_product.h.
 // Tiles multiply bfloat16. Either the operands are rounded to bfloat16, or each float32 is written as a sum of three
-// bfloat16 numbers. In the second case, a product of float32 is the sum of six products of bfloat16 (strips.h). Its
-// error is the error of float32 arithmetic.
+// bfloat16 numbers. In the second case, a product of float32 is the sum of six products of bfloat16 (strips.h). This
+// sum has the error of float32 arithmetic.
 // An operand is packed into strips of kStripLines lines. For every 32 values of k, a strip has two tiles (two tiles for
 // each part), one after the other in memory. If A is already bfloat16, it is read in place. This is how threads share
 // the packing:

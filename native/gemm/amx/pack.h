@@ -209,8 +209,7 @@ FT_INLINE void packAnyTile(const T* from, int64_t stride, int64_t lines, int64_t
 using PackStrips = void (*)(const void* from, int64_t stride, int64_t lines, int64_t values, float* to, int64_t stripUnits,
                             float* sums);
 
-// Packs in the order of memory: either all steps of k of one tile and then the next tile, or all tiles of one step and
-// then the next step.
+// Packs in the order of memory: tile after tile with all steps of k, or step after step with all tiles.
 template <typename T, Order kOrder, bool kUnitsFirst, int kParts = kRounded>
 static void packStrips(const void* given, int64_t stride, int64_t lines, int64_t values, float* to, int64_t stripUnits,
                        float* sums) {

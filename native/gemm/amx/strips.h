@@ -42,7 +42,7 @@ FT_INLINE void multiplyAddLoaded() {
   if constexpr (kRowTiles > 1 && kColumnTiles > 1) multiplyAddTiles<3, 5, 7>();
 }
 
-// One step of k with operands in three parts. It computes the six products that affect the last bit of a float32,
+// One step of k with operands in three parts. The step computes the six products that affect the last bit of a float32,
 // smallest first. The omitted products are below 2⁻²⁶ of the result. In this order, few tiles change between products.
 // kSwapped: A and B are exchanged, and the sums must have the same bits.
 template <int kRowTiles, int kColumnTiles, bool kSwapped>
@@ -109,7 +109,7 @@ FT_INLINE void multiplyStrips(const StripOfParts<kParts>& strip, const float* b,
   if constexpr (kRowTiles > 1 && kColumnTiles > 1) endSums<3>(to, stride);
 }
 
-// The same product, but only for the first `rows` lines of A's strip and the first `columns` lines of B's strip.
+// Computes the product for only the first `rows` lines of A's strip and the first `columns` lines of B's strip.
 template <bool kSwapped = false, int kParts, class Between>
 FT_INLINE void multiplyStrips(const StripOfParts<kParts>& a, const float* b, int64_t steps, int64_t rows, int64_t columns,
                               const float* from, float* to, int64_t stride, const Between& between) {
@@ -196,8 +196,8 @@ class StripMultiplier {
     });
   }
 
-  // The same for two whole blocks in sequence. The state is in local variables, and so in registers, because the
-  // compiler assumes that tile instructions may write any memory visible to others.
+  // Multiplies two whole blocks in sequence. The state is in local variables, and so in registers, because the compiler
+  // assumes that tile instructions may write any memory visible to others.
   template <int kParts>
   __attribute__((always_inline)) void multiplyWholeBlock(const StripOfParts<kParts>& a, const float* b, int64_t steps,
                                                          const float* from, const BlockOfC& block) {

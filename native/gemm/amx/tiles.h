@@ -23,7 +23,7 @@ namespace {
 thread_local float emulatedTiles[8][kTileUnits];
 }
 
-// While an object of this class exists, its thread may use the tiles. Their initial contents are undefined.
+// While an object of this class exists, its thread may use the tiles. The initial contents of the tiles are undefined.
 struct TileScope {
   TileScope() { std::memset(emulatedTiles, 0xFF, sizeof emulatedTiles); }
 };
@@ -85,8 +85,8 @@ struct alignas(64) TileShapes {
 };
 constexpr TileShapes kWholeTiles{};
 
-// While an object of this class exists, its thread may use the tiles. Their initial contents are undefined. Released
-// tiles cost nothing when the system switches threads.
+// While an object of this class exists, its thread may use the tiles. The initial contents of the tiles are undefined.
+// Released tiles cost nothing when the system switches threads.
 struct TileScope {
   TileScope() { _tile_loadconfig(&kWholeTiles); }
   ~TileScope() { _tile_release(); }

@@ -74,7 +74,7 @@ class TilePacker {
   }
 
  private:
-  // Packs all lines of one step of k before the next step. This is the order in memory.
+  // Packs all lines of one step of k before the next step. The data has this order in memory.
   __attribute__((always_inline)) void packNext() {
     if (k_ >= values_) return;
     const T* from = from_ + k_ * stride_ + line_;
@@ -121,7 +121,7 @@ static void addBlock(float* matrix, int64_t n, bool add, const float* a, const f
 }
 
 // Computes blocks of a matrix that is too large for any cache. While the tiles compute a block, the previous block is
-// stored directly in memory. So its old contents are not read first.
+// stored directly in memory. So the old contents of the matrix are not read first.
 class BlockWriter {
  public:
   // c[m, n]. Its rows must begin on cache lines.

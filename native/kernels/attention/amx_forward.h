@@ -4,9 +4,9 @@
 // range of float32, so no precision is lost. If a query's total is near the limits of this range, its weights are
 // computed again, relative to the maximum.
 // The order of a query's sums does not depend on other queries in the call. Tiles sum a score over headDim. The weights
-// of a strip of keys are added to the total lane by lane: first the two vectors of the strip, and at the end the lanes,
-// in a tree (sumRows). Tiles sum the output over keys, from the first strip that some query sees. (Earlier strips would
-// only add zeros.)
+// of a strip of keys are added to the total lane by lane, after its two vectors were added to each other. At the end,
+// the lanes are added in a tree (sumRows). Tiles sum the output over keys, from the first strip that some query sees.
+// (Earlier strips would only add zeros.)
 #pragma once
 
 #include <cstdint>

@@ -21,7 +21,7 @@ namespace foretoken::FT_ISA {
 // head, rounded up to whole groups.
 template <class Operands>
 struct AttentionBackwardScratch {
-  // Whether packing along and packing across are different. They are equal if a unit has one value.
+  // Whether packing along and packing across are different. The two packings are equal if a unit has one value.
   static constexpr bool kTwoWays = Operands::kUnitDepth > 1;
 
   float* keys;             // [kBlock][alongStride]: left operand of Q

@@ -1,10 +1,10 @@
 // Attention without a T×T array: blocks of keys with a running maximum and sum (Milakov & Gimelshein 2018; Dao et al.,
-// "FlashAttention", 2022). Causal attention skips all scores above the diagonal. It also skips blocks of keys before
-// the windows of all queries. Declared in src/backend/kernels/kernels.ts. The order of a query's sums does not depend
-// on other queries in the call. A score is one chain over headDim. Keys are processed in blocks of kBlock. The maximum
-// of a block is found before its weights are added. Weights are added to their total in four chains: a chain has every
-// fourth key. Weighted values are added to the output in one chain for each channel. If a query has not yet seen a key,
-// its sums stay zero.
+// "FlashAttention", 2022). Causal attention skips all scores above the diagonal. Attention also skips blocks of keys
+// before the windows of all queries. Declared in src/backend/kernels/kernels.ts. The order of a query's sums does not
+// depend on other queries in the call. A score is one chain over headDim. Keys are processed in blocks of kBlock. The
+// maximum of a block is found before its weights are added. Weights are added to their total in four chains: a chain
+// has every fourth key. Weighted values are added to the output in one chain for each channel. If a query has not yet
+// seen a key, its sums stay zero.
 #pragma once
 
 #include <cstdint>

@@ -208,9 +208,9 @@ FT_INLINE void prefetchRow(const T* row, int64_t headDim) {
   for (int64_t d = 0; d < headDim; d += kLine) __builtin_prefetch(row + d, kToWrite, 2);
 }
 
-// Rows of the next head. They are scattered in memory, so reading each row would take time. A few rows at a time are
-// prefetched between the products, because the processor drops prefetches if there are too many at once. prefetch() is
-// always inlined: compilers assume that a call that only prefetches has no effect.
+// Rows of the next head. The rows are scattered in memory, so reading each row would take time. A few rows at a time
+// are prefetched between the products, because the processor drops prefetches if there are too many at once. prefetch()
+// is always inlined: compilers assume that a call that only prefetches has no effect.
 struct RowsOfNextHead {
   // Rows to prefetch for each tile of keys. The tiles of a causal block together fetch all its rows.
   static constexpr int64_t kTilesOfBlock = kGroup / kTileHeight * kGroups * (kGroups + 1) / 2;

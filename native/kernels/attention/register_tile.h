@@ -12,8 +12,8 @@
 
 namespace foretoken::FT_ISA {
 
-// With two vectors, this height leaves registers for the operands. It gives enough independent sums to hide the latency
-// of an addition.
+// With two vectors, this height leaves registers for the operands. The tile then has enough independent sums to hide
+// the latency of an addition.
 #if FT_VECTOR_BYTES == 64 || defined(__ARM_NEON)
 constexpr int kTileHeight = 8;
 #else
@@ -112,7 +112,8 @@ static __attribute__((noinline)) void multiplyBlockTile(const BlockProduct& p) {
 }
 
 // multiplyBlockTile for kByUnit with windows. The window of row i begins at value `edge` + i of the right operand. Row
-// i skips earlier values. It does not multiply them by zero, so that an infinity or NaN cannot reach the row.
+// i skips earlier values. The row does not multiply earlier values by zero, so that an infinity or NaN cannot reach the
+// row.
 template <class Operands, int kVectors, bool kCorner>
 static __attribute__((noinline)) void multiplyEdgeTile(const BlockProduct& p, int64_t edge) {
   constexpr int64_t kDepth = Operands::kUnitDepth;

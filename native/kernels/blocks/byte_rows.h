@@ -1,4 +1,4 @@
-// Rows of activations, rounded to 8 bits in blocks of 32. They are operands of products with weights in blocks.
+// Rows of activations, rounded to 8 bits in blocks of 32. The rows are operands of products with weights in blocks.
 #pragma once
 
 #include <cstdint>

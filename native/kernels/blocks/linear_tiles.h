@@ -49,7 +49,8 @@ FT_EMULATION void multiplyBytesByTile(const int8_t* x, int64_t stride, const uin
 
 #else
 
-// Tiles 0 and 1 have sums, 2 and 4 have values of x, 3 and 5 have weights: of a block, or of half a block.
+// Tiles 0 and 1 have sums. Tiles 2 and 4 have values of x, and tiles 3 and 5 have weights: of a block, or of half a
+// block.
 struct alignas(64) BlockTileShapes {
   uint8_t palette = 1;
   uint8_t startRow = 0;

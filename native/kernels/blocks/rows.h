@@ -21,7 +21,7 @@ constexpr int64_t fileBlockBytes() {
   }
 }
 
-// Reads 6 bits of scale and 6 bits of minimum from 12 bytes. They are for part `j` (32 values) of a block of 256
+// Reads 6 bits of scale and 6 bits of minimum from 12 bytes. These bits are for part `j` (32 values) of a block of 256
 // values.
 FT_INLINE uint8_t nestedScale(const uint8_t* at, int64_t j) {
   return static_cast<uint8_t>(j < 4 ? at[j] & 63 : (at[j + 4] & 15) | at[j - 4] >> 6 << 4);

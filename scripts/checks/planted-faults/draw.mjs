@@ -1,6 +1,6 @@
 // Draws faults by a seed. The kinds of faults take turns. For a kind, a folder is drawn, with a probability
 // proportional to its number of lines. Then a place in this folder is drawn. A candidate is skipped if the list rejects
-// it or if it does not compile. This does not change the draws of other faults.
+// it or if it does not compile. A skipped candidate does not change the draws of other faults.
 import { kinds, placesIn } from "./places.mjs";
 import { snippetOf } from "./sources.mjs";
 

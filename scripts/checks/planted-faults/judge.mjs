@@ -8,7 +8,7 @@ import { isFastTest, nearestTests, readTests } from "./nearest.mjs";
 import { runToEnd } from "./process.mjs";
 import { locate, planted, readSources } from "./sources.mjs";
 
-/** Number of test files in round 1. They include most tests that could find a fault, and take minutes. */
+/** Number of test files in round 1. These files include most tests that could find a fault, and take minutes. */
 const nearestCount = 25;
 
 /** Number of test files that are run first. Without this, vitest would begin with the longest files. */

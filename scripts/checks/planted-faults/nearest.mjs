@@ -47,7 +47,7 @@ export const importsOf = (file, text) => {
 
 /** Tests of the kernels, nearest first. This is a list, because tests do not import C++. */
 const kernelTests = ["conformance", "backend", "ops", "parity", "autograd", "optim", "models", "generate"];
-/** Tests of pages. They open the pages, and do not import them. */
+/** Tests of pages. These tests open the pages, and do not import them. */
 const pageTests = ["web", "browser", "serve", "starters", "examples"];
 
 const inFolders = (tests, folders) =>
