@@ -1,12 +1,13 @@
-// Writes texts for the 50 bounded schemas of test/generate/constraint/bounded.slow.test.ts with a model, and validates
-// each text with ajv. The temperature is high, so without the constraint the model would soon violate the form. Needs a
-// build.
+// Generates texts with a model for the 50 bounded schemas of test/generate/constraint/bounded.slow.test.ts, and
+// validates each text with ajv. The temperature is high, so without the constraint the model would soon violate the
+// schema. Needs a build.
 //     node scripts/checks/constrained-texts.mjs <model> [--texts 1000] [--minutes 10] [--temperature 1.5] [--streams 32]
 //         [--first 1] [--last 50] [--results FILE]
-// --first and --last select schemas, so that several processes can divide them. --results names a file that keeps the
-// number of texts of each schema, so a stopped check resumes with the next text.
-// The script writes texts in rounds, some for each schema. It stops when every schema has `texts` texts, or when the
-// minutes are over. If a text is not a value of its schema, the script prints the text, and the exit status is 1.
+// --first and --last select schemas, so that several processes can share the work. --results names a file that stores
+// the number of texts of each schema, so a stopped check resumes with the next text.
+// In each round, the script generates some texts for each schema. The script stops when every schema has `texts` texts,
+// or after `minutes` minutes. If a text does not match its schema, the script prints the text, and the exit status is
+// 1.
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { Ajv2020 } from "ajv/dist/2020.js";
@@ -74,7 +75,7 @@ const check = async (path, { texts, minutes, temperature, streams, first, last, 
   const begin = performance.now();
   const roundOf = async (at) => {
     const { schema, validate } = schemas[at];
-    // Enough texts for several rounds of streams, so that a long text does not leave other streams idle.
+    // A round has enough texts for several batches of streams, so that a long text does not leave other streams idle.
     const left = Math.min(8 * streams, texts - counts[at]);
     const prompts = Array.from({ length: left }, (_, i) => ({ prompt: "The answer as JSON: ", seed: counts[at] + i }));
     const settings = {

@@ -1,5 +1,6 @@
-// y = x · wᵀ with w in blocks of few bits. Rows of x are rounded to 8 bits in blocks of 32, each with a scale. The sum of a block
-// is an integer; the sums of a row's blocks are added in order, from block 0 on. So a row's bits depend only on that row and w.
+// y = x · wᵀ with w in blocks of few bits. Rows of x are rounded to 8 bits, in blocks of 32 values with one scale. The
+// sum of a block is an integer. The sums of a row's blocks are added in order, from block 0 on. So a row's bits depend
+// only on this row and on w.
 //
 //   total += sum(block) · (scale of w · scale of x)         and for scales with a minimum
 //   total += minimum · (sum of x · scale of x)
@@ -18,14 +19,15 @@
 
 namespace foretoken::FT_ISA {
 
-// Rows [row, row + kRows) of x by one panel: sums[kRows][kPanelRows]. Prefetches a part of the next panel with each block.
+// Multiplies rows [row, row + kRows) of x by one panel: sums[kRows][kPanelRows]. With each block, prefetches a part of
+// the next panel.
 template <class Form, int kRows>
 static void multiplyPanel(const ByteRows& x, const BlockPanel<Form>& weights, int64_t row, StreamPrefetch prefetch,
                           float* sums) {
   F32 totals[kRows][kPanelVectors] = {};
   for (int64_t block = 0; block < x.blocks; block++) {
     prefetch.step();
-    // One sum for each half of a block if the halves have their own scales.
+    // If the halves of a block have their own scales, there is one sum for each half.
     ByteSums<Form::kBits> parts[Form::kIsHalved ? 2 : 1][kRows];
     FT_UNROLL
     for (int r = 0; r < kRows; r++) {
@@ -90,16 +92,16 @@ struct BlocksResult {
   }
 };
 
-// Rows of x that share each read of a panel: as many as registers allow.
+// Number of rows of x that are multiplied by a panel each time it is read: the maximum for which registers are enough.
 constexpr int kRowsTogether = kLanes == 16 ? 8 : kLanes == 8 ? 2 : 1;
-// Multiply-adds that justify waking one more thread.
+// Multiply-adds for which one more thread is worth waking.
 constexpr int64_t kBlocksWork = int64_t{1} << 16;
 
 // Declared in src/backend/kernels/blocks.ts.
 static void blocksLinearForward(const BlocksLinearForwardArgs& args, Pool& pool) {
   const int64_t m = args.m, n = args.n, k = args.k;
 #if defined(FT_TILES)
-  // Tiles do not pay for fewer rows.
+  // For fewer rows, tiles are not faster.
   const bool tiles = m > kRowsTogether;
   if (tiles && !pool.reserveScratch(BlockTileScratch::bytes(k))) return;
 #endif
@@ -144,7 +146,7 @@ static void blocksLinearForward(const BlocksLinearForwardArgs& args, Pool& pool)
           int64_t row = 0;
           const auto together = [&]<int kRows>() {
             for (; row + kRows <= m; row += kRows) {
-              // The first rows fetch the next panel; the rest find this one in the cache.
+              // The first rows prefetch the next panel. Later rows find this panel in the cache.
               const StreamPrefetch prefetch(at + ahead, row == 0 ? ahead : 0, x.blocks);
               multiplyPanel<Form, kRows>(x, weights, row, prefetch, sums);
               take(sums, panel, row, kRows);
