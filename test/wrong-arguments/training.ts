@@ -87,7 +87,7 @@ const trainCases = (setup: Setup): readonly Case[] => [
       !(option === "finalSampleTokens" && isNumber(value)) &&
       !(option === "out" && (isText(value) || value === undefined)) &&
       !(option === "data" && value === undefined) &&
-      // Training with a whole preset takes minutes.
+      // Training with an unchanged preset takes minutes.
       !(option === "config" && (value === undefined || typeof value === "object")),
   ),
   ...optionCases(

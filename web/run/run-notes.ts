@@ -7,5 +7,5 @@ export const thinnedNote = (data: RunData | undefined): string | undefined => {
   if (data?.isThinned !== true) return undefined;
   const last = data.steps.column("step")[data.steps.length - 1] ?? 0;
   const shown = `${count(data.steps.length)} of ${count(last)} steps`;
-  return `${shown} are shown: the last 1,000 steps, and a minimum and a maximum for each part of the earlier steps.`;
+  return `${shown} are shown: the last 1,000 steps; the earlier steps are grouped, and each group has a minimum and a maximum.`;
 };

@@ -107,7 +107,7 @@ export interface Cost<B extends Buffers = Buffers, Size extends string = string>
    * elements keep their values.
    */
   readonly unread?: readonly Updated<B>[];
-  /** Buffers that are read only if the call's `add` is 1. */
+  /** Buffers that the kernel reads if the call's `add` is 1. Otherwise the kernel does not read these buffers. */
   readonly readToAdd?: readonly Updated<B>[];
 }
 

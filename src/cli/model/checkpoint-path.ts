@@ -190,8 +190,8 @@ export const modelDirectory = async (path: string): Promise<string> => {
 };
 
 /**
- * Directory of the model that the user named, with a choice of weights.
- * @throws ConfigError for `weights` with a directory that is not a run; CheckpointError for a run without weights yet.
+ * Returns the directory of the model that the user named. `weights` chooses which weights of a run are used.
+ * @throws ConfigError if `weights` is given and the directory is not a run; CheckpointError if the run has no weights yet.
  */
 export const weightsDirectory = async (path: string, weights: WeightsName | undefined): Promise<string> => {
   const found = await modelDirectory(path);

@@ -137,7 +137,7 @@ beforeAll(async () => {
 
 afterAll(() => remove());
 
-/** Every file with a hash of its contents. A mistake must not change the files and hashes. */
+/** Every file with a hash of its contents. A command with bad input must change no file. */
 const contents = (): string[] =>
   tree(cwd).map((path) => {
     try {

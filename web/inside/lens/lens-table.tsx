@@ -146,8 +146,8 @@ export const LensTable = (viewed: Viewed) => {
   return (
     <>
       <p class="about-view">
-        A model builds its prediction layer by layer. A cell shows the prediction of the next token after this layer,
-        without the later layers. ✓ marks the token that really follows.
+        A model builds its prediction layer by layer. A cell shows the next token that the model would predict if this
+        layer were its last. ✓ marks the token that really follows.
       </p>
       {failure !== undefined && <Notice tone="bad">{failure.error}</Notice>}
       <div class="toolbar lens-head">

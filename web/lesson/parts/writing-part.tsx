@@ -191,7 +191,7 @@ const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: O
         <li>
           <h2>Draw</h2>
           <p>
-            All choices lie side by side from 0 to 1. The width of a choice is its probability. A random number is
+            All choices lie side by side from 0 to 1. The more probable a choice is, the wider it is. A random number is
             drawn. This number falls on one of the choices.
           </p>
           <Strip text={text} choices={choices} number={isNow ? number.value : undefined} />
