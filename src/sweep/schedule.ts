@@ -121,9 +121,8 @@ export const checkPlan = ({ settings, seeds, stop, budget }: Omit<SchedulePlan, 
 };
 
 /** State of a sweep: the finished parts, and how settings ended. */
-const openState = (plan: SchedulePlan) => {
+const openState = (plan: SchedulePlan, endings: Map<number, Ending>) => {
   const parts = new Map<string, Part>();
-  const endings = new Map<number, Ending>();
   let measured: Measured | undefined;
   const partOf = (setting: number, seed: number): Part | undefined => parts.get(`${setting} ${seed}`);
   const lossOf = (setting: number, seed: number): number => {
@@ -254,11 +253,12 @@ function* halving(plan: SchedulePlan, state: State, stages: readonly number[]): 
 
 /**
  * Yields lists of parts to train, receives their losses, and returns how each setting ended.
+ * @param endings receives the ending of each setting that ends early, by the setting's index, as soon as it ends.
  * @throws ConfigError for an impossible plan.
  */
-export function* schedule(plan: SchedulePlan): Phases<Endings> {
+export function* schedule(plan: SchedulePlan, endings = new Map<number, Ending>()): Phases<Endings> {
   checkPlan(plan);
-  const state = openState(plan);
+  const state = openState(plan, endings);
   const { stop } = plan;
   yield* stop.kind === "halving"
     ? halving(plan, state, stop.stages)
