@@ -35,7 +35,7 @@ export interface SweepProgress {
 
 /** @param phase null: the last phase has ended. */
 export const writeProgress = (
-  { folder, settings, parsed: { data } }: Sweep,
+  { folder, settings, parsed: { data } }: Pick<Sweep, "folder" | "settings" | "parsed">,
   phase: number | null,
   endings: ReadonlyMap<number, Ending>,
 ): Promise<void> =>

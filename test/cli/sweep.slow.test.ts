@@ -3,7 +3,8 @@ import { once } from "node:events";
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { cliProcess, program, workplace } from "./cli.ts";
+import { outcomeOf } from "../outcome-of.ts";
+import { cliProcess, onWindows, program, workplace } from "./cli.ts";
 
 let cwd: string;
 let remove: () => Promise<void>;
@@ -22,6 +23,43 @@ const sweepOf12 = {
   },
 };
 const args = (name: string) => ["sweep", `${name}.json`, "--threads", "1"];
+
+const startOfTable = "\n\n";
+
+test.skipIf(onWindows)(
+  "the scripts for Slurm, two tasks at a time, give the same table as one sweep",
+  {
+    timeout: 600_000,
+  },
+  async () => {
+    for (const name of ["whole", "array"]) writeFileSync(join(cwd, `${name}.json`), JSON.stringify(sweepOf12));
+    const whole = await cliProcess(args("whole"), { cwd });
+    expect(whole.status, whole.stderr).toBe(0);
+    const folder = "job scripts";
+    const prepared = await cliProcess([...args("array"), "--jobs", "2", "--slurm", folder], { cwd });
+    expect(prepared.status, prepared.stderr).toBe(0);
+    const script = (name: string) => join(cwd, folder, name);
+    expect(readFileSync(script("runs.sbatch"), "utf8")).toMatch(/^#SBATCH --array=1-36%2$/mu);
+    const run = (name: string, task: Readonly<Record<string, string>>) => {
+      // Slurm runs a script in another folder than this one.
+      const env = { ...process.env, ...task, SLURM_CPUS_PER_TASK: "1", SLURM_JOB_ID: "1" };
+      return outcomeOf(spawn("bash", [script(name)], { cwd: "/", env, stdio: ["ignore", "pipe", "pipe"] }));
+    };
+    const tasks = Array.from({ length: 36 }, (_, i) => i + 1);
+    const one = async () => {
+      for (let task = tasks.pop(); task !== undefined; task = tasks.pop()) {
+        const { status, stderr } = await run("runs.sbatch", { SLURM_ARRAY_TASK_ID: String(task) });
+        expect(status, stderr).toBe(0);
+      }
+    };
+    await Promise.all([one(), one()]);
+    const table = await run("table.sbatch", {});
+    expect(table.status, table.stderr).toBe(0);
+    expect(resultOf("array")).toEqual(resultOf("whole"));
+    const shown = (text: string): string => text.slice(text.indexOf(startOfTable)).replaceAll("array", "whole");
+    expect(shown(table.stdout)).toBe(shown(whole.stdout));
+  },
+);
 
 /** The length of a file; 0 if it does not exist. */
 const lengthOf = (path: string): number => (existsSync(path) ? statSync(path).size : 0);
