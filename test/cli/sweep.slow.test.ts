@@ -32,20 +32,21 @@ test.skipIf(onWindows)(
     timeout: 600_000,
   },
   async () => {
-    for (const name of ["whole", "array"]) writeFileSync(join(cwd, `${name}.json`), JSON.stringify(sweepOf12));
+    const rates = { ...sweepOf12, vary: { "train.learningRate": [0.0003, 0.003, 0.03] } };
+    for (const name of ["whole", "array"]) writeFileSync(join(cwd, `${name}.json`), JSON.stringify(rates));
     const whole = await cliProcess(args("whole"), { cwd });
     expect(whole.status, whole.stderr).toBe(0);
     const folder = "job scripts";
     const prepared = await cliProcess([...args("array"), "--jobs", "2", "--slurm", folder], { cwd });
     expect(prepared.status, prepared.stderr).toBe(0);
     const script = (name: string) => join(cwd, folder, name);
-    expect(readFileSync(script("runs.sbatch"), "utf8")).toMatch(/^#SBATCH --array=1-36%2$/mu);
+    expect(readFileSync(script("runs.sbatch"), "utf8")).toMatch(/^#SBATCH --array=1-9%2$/mu);
     const run = (name: string, task: Readonly<Record<string, string>>) => {
       // Slurm runs a script in another folder than this one.
       const env = { ...process.env, ...task, SLURM_CPUS_PER_TASK: "1", SLURM_JOB_ID: "1" };
       return outcomeOf(spawn("bash", [script(name)], { cwd: "/", env, stdio: ["ignore", "pipe", "pipe"] }));
     };
-    const tasks = Array.from({ length: 36 }, (_, i) => i + 1);
+    const tasks = Array.from({ length: 9 }, (_, i) => i + 1);
     const one = async () => {
       for (let task = tasks.pop(); task !== undefined; task = tasks.pop()) {
         const { status, stderr } = await run("runs.sbatch", { SLURM_ARRAY_TASK_ID: String(task) });

@@ -231,7 +231,7 @@ export const openShelf = (folder: string, own: OwnRuns): RunShelf => {
   const { found: read } = sharedLook(folder, own);
   const list = async (): Promise<RunListAnswer> => {
     const { runs, ...found } = await read();
-    return { ...found, runs: await Promise.all(runs.map((run) => summaryOf(run, own))) };
+    return { runs: await Promise.all(runs.map((run) => summaryOf(run, own))), ...found };
   };
   return {
     folder,
