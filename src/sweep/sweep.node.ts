@@ -36,7 +36,11 @@ async function* trainPhase(
   failures: Map<number, string>,
   count: (setting: number, steps: number, seconds: number) => void,
 ): AsyncGenerator<SweepRunEvent, void, undefined> {
-  const { folder, settings, seeds, preset, jobs, running } = sweep;
+  const { folder, settings, seeds, preset, jobs } = sweep;
+  // Also stops the runs if the caller leaves the loop over the events.
+  const left = new AbortController();
+  const signals = [left.signal, ...(sweep.running.signal === undefined ? [] : [sweep.running.signal])];
+  const running = { ...sweep.running, signal: AbortSignal.any(signals) };
   const queue = eventQueue<SweepRunEvent>();
   const work = inJobs(jobs, parts, async (part) => {
     const { setting, until } = part;
@@ -45,7 +49,7 @@ async function* trainPhase(
     const seed = seeds[part.seed] as number;
     const told = { type: "run", setting: setting + 1, seed } as const;
     if (!isDone(await readNoted(path), part, steps)) {
-      if (running.signal?.aborted === true) return;
+      if (running.signal.aborted) return;
       const plan = { path, texts: folder.texts, preset, config: configOf({ ...one }, seed), steps, until };
       const end = await trainPart(plan, running);
       if (end.kind === "interrupted") return;
@@ -62,7 +66,12 @@ async function* trainPhase(
     const step = Math.min(noted.step, until);
     queue.push({ ...told, step, natsPerCharacter: lossUntil(noted, until), failure: null });
   });
-  yield* queue.until(work);
+  try {
+    yield* queue.until(work);
+  } finally {
+    left.abort();
+    await work.catch(() => {});
+  }
 }
 
 /** Trains the parts that the schedule yields. */
@@ -116,7 +125,7 @@ async function* trainAll(sweep: Sweep): AsyncGenerator<SweepEvent, TrainedParts,
  * settings; the last part measures the winner, once.
  *
  * All files are in the folder `out`. If a sweep was stopped or killed, calling it again resumes it and gives the same
- * result. Its runs are ordinary runs, in `runs/`; `winner.json` is the winner's configuration for `train`.
+ * result. The same is true if the loop over the events is left. Its runs are ordinary runs, in `runs/`; `winner.json` is the winner's configuration for `train`.
  * @param config the contents of a sweep's file; `data` is relative to the current folder.
  * @throws like `train`; ConfigError for another sweep's folder, or an invalid configuration.
  * @example
