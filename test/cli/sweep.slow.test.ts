@@ -74,6 +74,31 @@ const progressOf = (name: string): number => {
   return sum;
 };
 
+test.skipIf(onWindows)(
+  "a task for Slurm saves its run at SIGTERM, and the next one resumes it",
+  async () => {
+    const long = { ...sweepOf12, train: { ...sweepOf12.train, steps: 100_000, evalInterval: 1000 } };
+    writeFileSync(join(cwd, "long.json"), JSON.stringify(long));
+    expect((await cliProcess([...args("long"), "--slurm", "long jobs"], { cwd })).status).toBe(0);
+    const notes = join(cwd, "long", "runs", "01-seed2", "metrics.jsonl");
+    const lastOf = () => JSON.parse(readFileSync(notes, "utf8").trim().split("\n").at(-1) ?? "") as { step: number };
+    const stopped = async () => {
+      const from = lengthOf(notes);
+      const env = { ...process.env, SLURM_ARRAY_TASK_ID: "2", SLURM_CPUS_PER_TASK: "1", SLURM_JOB_ID: "1" };
+      const child = spawn("bash", [join(cwd, "long jobs", "runs.sbatch")], { cwd, env, stdio: "ignore" });
+      const ended = once(child, "exit");
+      while (!isOver(child) && lengthOf(notes) < from + 1000) await new Promise((resolve) => setImmediate(resolve));
+      child.kill("SIGTERM");
+      expect(await ended).toEqual([143, null]);
+      return lastOf();
+    };
+    const first = await stopped();
+    expect(first).toMatchObject({ type: "done", reason: "interrupted" });
+    expect((await stopped()).step).toBeGreaterThan(first.step);
+  },
+  600_000,
+);
+
 const isOver = ({ exitCode, signalCode }: ChildProcess): boolean => exitCode !== null || signalCode !== null;
 
 /** Kills a sweep after its runs have written a given number of further bytes. */
