@@ -1,27 +1,31 @@
 /**
- * Compares the default configuration for a text with variations of this configuration. `docs/recipe.md` shows the
- * results, in "The defaults for a text of your own". Each setting trains on the first 8 tenths of a text. The loss on
- * the next tenth decides which weights of a training and which setting are best. The loss on the last tenth is the
- * result, so no choice depends on the last tenth.
+ * Compares the default configuration for a text with variations of this configuration, by a sweep for each text.
+ * `docs/recipe.md` shows the results, in "The defaults for a text of your own". Each setting trains on the first 8
+ * tenths of a text. The loss on the next tenth chooses the weights of a training and the best setting. The loss on the
+ * last tenth is the result. So nothing is chosen on the part that gives the result.
  *
- *     node bench/defaults.mjs --text prose=FILE [--text code=FILE …] [--seeds 1,2,3] [--only default,steps*2] [--jobs 2]
- *                             [--dtype auto] [--within 0.1] [--results FILE] [--into docs/recipe.md] [--no-training]
+ *     node bench/defaults.mjs --text prose=FILE [--text code=FILE …] --out FOLDER [--seeds 1,2,3]
+ *                             [--only default,steps*2] [--jobs 2] [--dtype auto] [--stop never|race|comparison|halving]
+ *                             [--results FILE] [--into docs/recipe.md] [--no-training]
  *
- * Trainings in the --results file are not repeated, so a stopped comparison resumes. Without --results nothing is
- * saved.
- * --within: after the first seed, only the default and good settings are trained. The first result of a good setting is
- * at most --within above the best result.
+ * --out: the folder for the sweeps, one for each text. The same command resumes a stopped comparison.
+ * --stop: when settings end early (docs/guides/sweeping.md); comparison is a race with an error for each comparison.
+ * Settings that ended early have fewer seeds.
+ * --results: adds the losses of all runs to this file.
  * --into: writes the tables of all texts into a document. --no-training makes the tables from the --results file only.
  */
 import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { sweepTable } from "../dist/cli/display/texts/sweep-table.js";
 import { configOfText } from "../dist/config/from-text.js";
 import { comparisonOf, defaultsSections, rangeOf } from "./lib/defaults-report.mjs";
 import { machine, machineLine } from "./lib/machine.mjs";
 import { namesOf, refuse, wholeNumber } from "./lib/options.mjs";
 import { fill } from "./lib/report-sections.mjs";
 import { textTable } from "./lib/statistics.mjs";
-import { inJobs, resultsIn, trainSetting } from "./lib/text-setting.mjs";
+import { runName, runsIn, sweepText, trainingIn } from "./lib/swept-text.mjs";
+import { resultsIn } from "./lib/text-setting.mjs";
 import { variationLabels, variations } from "./lib/variations.mjs";
 
 const { values } = parseArgs({
@@ -31,7 +35,8 @@ const { values } = parseArgs({
     only: { type: "string", default: Object.keys(variations).join(",") },
     jobs: { type: "string", default: "2" },
     dtype: { type: "string", default: "auto" },
-    within: { type: "string", default: "Infinity" },
+    stop: { type: "string", default: "never" },
+    out: { type: "string" },
     results: { type: "string" },
     into: { type: "string" },
     "no-training": { type: "boolean", default: false },
@@ -45,19 +50,32 @@ const texts = values.text.map((given) => {
 const seeds = values.seeds.split(",").map((seed) => wholeNumber("seeds", seed));
 const only = namesOf("only", values.only, Object.keys(variations));
 const jobs = wholeNumber("jobs", values.jobs);
-const within = Number(values.within);
-if (!(within >= 0)) refuse(`--within: must be a number of nats, at least 0; got ${values.within}`);
-/** Fractions of the text for training and for the choice of weights and setting. The remaining text is held out. */
-const shares = [0.8, 0.1];
+/** Rules for ending settings early. */
+const rules = {
+  never: { kind: "never" },
+  race: { kind: "race", error: 0.05 },
+  comparison: { kind: "race", error: 0.05, per: "comparison" },
+  halving: { kind: "halving" },
+};
+const [rule] = namesOf("stop", values.stop, Object.keys(rules));
+const folder = values.out ?? (values["no-training"] ? "" : refuse("--out: must name a folder for the sweeps"));
+/** Share of the text for training. */
+const trained = 0.8;
 
 const planned = texts.map(({ name, file }) => {
   const characters = [...readFileSync(file, "utf8")];
-  const tokens = Math.floor(shares[0] * characters.length);
+  const tokens = Math.floor(trained * characters.length);
   const base = configOfText({ tokens, vocabSize: new Set(characters).size });
   const plans = only.flatMap((variation) =>
     seeds.map((seed) => {
       const { model, train, tokenizer } = variations[variation](base);
-      return { text: name, file, variation, seed, config: { tokenizer, model, train: { ...train, seed } } };
+      return {
+        text: name,
+        file,
+        variation,
+        seed,
+        config: { tokenizer, model, train: { ...train, seed, dtype: values.dtype } },
+      };
     }),
   );
   return { name, bytes: statSync(file).size, tokens, plans };
@@ -66,35 +84,38 @@ const planned = texts.map(({ name, file }) => {
 const keyOf = ({ text, config }) => JSON.stringify([text, config]);
 const results = resultsIn(values.results, keyOf);
 
-const trainAll = (plans) =>
-  inJobs(
-    jobs,
-    plans.filter((plan) => !results.has(plan)),
-    async (plan) => {
-      const { text, file, variation, seed, config } = plan;
-      // An equal setting with another name may have been trained in the meantime.
-      if (results.has(plan)) return;
-      const trained = await trainSetting({ file, config, shares, threads: 1, dtype: values.dtype });
-      results.add({ text, variation, seed, config, ...trained });
-      const { chosen, seconds } = trained;
-      console.log(
-        `${text} ${variation}, seed ${seed}: ${chosen.heldOut.toFixed(3)} held out, at step ${chosen.step} of ${config.train.steps}, in ${seconds.toFixed(0)} s`,
-      );
-    },
-  );
-
-const nearBest = (plans) => {
+/** Variations of a text without those that are equal to an earlier one, such as "dropout-0.1" of a dropout of 0. */
+const distinct = (plans) => {
   const first = plans.filter(({ seed }) => seed === seeds[0]);
-  const lossOf = (plan) => results.get(plan).chosen.choose;
-  const best = Math.min(...first.map(lossOf));
-  const near = first.filter((plan) => plan.variation === "default" || lossOf(plan) <= best + within);
-  return plans.filter(({ variation }) => near.some((plan) => plan.variation === variation));
+  const known = first.map(({ config }) => JSON.stringify(config));
+  return first.filter((_, i) => known.indexOf(known[i]) === i);
+};
+
+const sweepOne = async ({ name, plans }) => {
+  const settings = distinct(plans);
+  const out = join(folder, name);
+  const onRun = ({ setting, seed, step, natsPerCharacter, failure }) => {
+    const told = failure ?? `${natsPerCharacter.toFixed(3)} on the part for choosing, at step ${step}`;
+    console.log(`${name} ${settings[setting - 1].variation}, seed ${seed}: ${told}`);
+  };
+  const result = await sweepText({ file: plans[0].file, out, settings, seeds, stop: rules[rule], jobs, onRun });
+  console.log(`\n${name}\n${sweepTable(result, seeds, Number.POSITIVE_INFINITY)}`);
+  const runs = await runsIn(out);
+  for (const { number, losses } of result.settings) {
+    const { variation } = settings[number - 1];
+    for (const { seed } of losses) {
+      const plan = plans.find((one) => one.variation === variation && one.seed === seed);
+      const run = runs.get(runName(number, seed));
+      if (results.has(plan) || run.state === "unfinished" || run.state === "interrupted") continue;
+      const { text, config } = plan;
+      results.add({ text, variation, seed, config, ...(await trainingIn(out, run)) });
+    }
+  }
 };
 
 if (!values["no-training"]) {
   console.log(`${machineLine(machine())}\n`);
-  await trainAll(planned.flatMap(({ plans }) => plans.filter(({ seed }) => seed === seeds[0])));
-  await trainAll(planned.flatMap(({ plans }) => nearBest(plans)));
+  for (const one of planned) await sweepOne(one);
 }
 
 const compared = planned.map(({ plans, ...text }) => ({

@@ -2,18 +2,29 @@
  * Counts the steps that the stopping rules of `foretoken sweep` save. Checks whether they find the same winner. The
  * script uses the finished trainings of docs/recipe.md, "The defaults for a text of your own".
  *
- *     node bench/stopping-rules.mjs [--results bench/results/defaults.jsonl]
+ *     node bench/stopping-rules.mjs [--results bench/results/defaults.jsonl] [--simulate 1000]
  *
- * A sweep consists of all settings of one text that were trained with three seeds. Losses are from the part of the text
- * for the choice. The winner is the setting with the lowest mean final loss. Each sweep is simulated with every order
- * of the seeds.
+ * A sweep consists of all settings of one text that were trained with three seeds. Its losses are measured on the part
+ * of the text that is for choosing. The winner is the setting with the lowest mean loss at the end. Each sweep is
+ * replayed with every order of the seeds.
+ *
+ * --simulate: also runs this number of sweeps with made-up losses for each row of a table, and counts how often a rule
+ * stops the best setting.
  */
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { schedule } from "../dist/sweep/schedule.js";
+import { wholeNumber } from "./lib/options.mjs";
+import { simulated } from "./lib/simulated-sweeps.mjs";
 import { textTable } from "./lib/statistics.mjs";
 
-const { values } = parseArgs({ options: { results: { type: "string", default: "bench/results/defaults.jsonl" } } });
+const { values } = parseArgs({
+  options: {
+    results: { type: "string", default: "bench/results/defaults.jsonl" },
+    simulate: { type: "string", default: "0" },
+  },
+});
+const sweeps = values.simulate === "0" ? 0 : wholeNumber("simulate", values.simulate);
 const trainings = readFileSync(values.results, "utf8")
   .split("\n")
   .filter((line) => line !== "")
@@ -29,6 +40,7 @@ const orders = [
 ];
 const rules = {
   race: { kind: "race", error: 0.05 },
+  "race, error per comparison": { kind: "race", error: 0.05, per: "comparison" },
   halving: { kind: "halving", stages: [0.25, 0.5] },
 };
 
@@ -109,6 +121,23 @@ for (const [name, stop] of Object.entries(rules)) {
         `${rows.reduce((sum, { others }) => sum + others, 0)} of ${rows.length * orders.length}`,
         "",
       ],
+    ]),
+  );
+}
+
+for (const [name, stop] of Object.entries(sweeps === 0 ? {} : rules)) {
+  if (stop.kind !== "race") continue;
+  const rows = [8, 14].flatMap((settings) =>
+    [0, 0.5, 1, 2, 4].map((spread) => ({ settings, spread, ...simulated({ settings, spread, stop, sweeps }) })),
+  );
+  console.log(`\n${name}: means of ${sweeps} sweeps with made-up losses; the noise of a run's loss is 1`);
+  console.log(
+    textTable([
+      ["settings", "spread of settings", "runs saved", "best stopped", "another winner", "winner's loss above"],
+      ...rows.map(({ settings, spread, saved, bestStopped, otherWinner, worse }) => [
+        ...[String(settings), String(spread), percent(saved), percent(bestStopped), percent(otherWinner)],
+        worse.toFixed(3),
+      ]),
     ]),
   );
 }

@@ -25,17 +25,17 @@ export { type NewRun, type ResumedRunOptions, type TrainOptions, train } from ".
 
 // Sweeps
 
+export type { SweepOptions } from "./sweep/open.node.ts";
 export type { HeldOutLoss, SweepResult, SweptRun, SweptSetting } from "./sweep/result.ts";
 export type { Ending as SweepEnding } from "./sweep/schedule.ts";
-export {
-  type SweepDoneEvent,
-  type SweepEvent,
-  type SweepOptions,
-  type SweepPhaseEvent,
-  type SweepRunEvent,
-  type SweepStartEvent,
-  sweep,
-} from "./sweep/sweep.node.ts";
+export { sweep } from "./sweep/sweep.node.ts";
+export type {
+  SweepDoneEvent,
+  SweepEvent,
+  SweepPhaseEvent,
+  SweepRunEvent,
+  SweepStartEvent,
+} from "./sweep/sweep-events.ts";
 export type { SweepConfig } from "./sweep/sweep-types.ts";
 
 // Runs on disk

@@ -48,7 +48,9 @@ export const pageVersions = () => [...bundled, "vite"].map(versionOf);
  * @returns {import("vite").InlineConfig}
  */
 export const viteOptions = ({ root: folder, outDir, base, library, publicDir }) => {
-  const output = { postBanner: `/*! ${notice().replaceAll("*/", "* /")} */` };
+  // Each file repeats the licences, so code that the first view shares with other views is in one file.
+  const groups = [{ name: "shared", test: /[\\/]web[\\/](?:chart|parts|run|server|shell)[\\/]/u, minShareCount: 2 }];
+  const output = { codeSplitting: { groups }, postBanner: `/*! ${notice().replaceAll("*/", "* /")} */` };
   return {
     configFile: false,
     root: folder,

@@ -20,6 +20,7 @@ import type { ParsedSweep } from "./sweep-config.ts";
 export const sweepNames = {
   plan: "sweep.json",
   times: "times.json",
+  progress: "progress.json",
   result: "result.json",
   winner: "winner.json",
   texts: "texts",

@@ -121,7 +121,8 @@ const isNumbers = (value: unknown, ...keys: readonly string[]): value is Readonl
 const isListOf = (value: unknown, isOne: (one: unknown) => boolean): value is readonly unknown[] =>
   Array.isArray(value) && value.every(isOne);
 
-const isEnding = (value: unknown): boolean => {
+/** Whether a value is an ending of a setting. */
+export const isEnding = (value: unknown): value is Ending => {
   if (!isRecord(value)) return false;
   switch (value.kind) {
     case "race":

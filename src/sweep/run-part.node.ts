@@ -22,6 +22,9 @@ export interface NotedRun {
   readonly step: number;
 }
 
+/** A run that has not begun. */
+export const unbegun: NotedRun = { losses: [], ended: false, step: 0 };
+
 const isThere = (path: string): Promise<boolean> =>
   stat(path).then(
     ({ size }) => size > 0,

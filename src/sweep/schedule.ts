@@ -121,9 +121,8 @@ export const checkPlan = ({ settings, seeds, stop, budget }: Omit<SchedulePlan, 
 };
 
 /** State of a sweep: the finished parts, and how settings ended. */
-const openState = (plan: SchedulePlan) => {
+const openState = (plan: SchedulePlan, endings: Map<number, Ending>) => {
   const parts = new Map<string, Part>();
-  const endings = new Map<number, Ending>();
   let measured: Measured | undefined;
   const partOf = (setting: number, seed: number): Part | undefined => parts.get(`${setting} ${seed}`);
   const lossOf = (setting: number, seed: number): number => {
@@ -198,34 +197,50 @@ const endByTest = ({ alive, seedsOf, lossOf, endings }: State, level: number): v
   }
 };
 
+type Tested = Extract<StopRule, { readonly kind: "race" }>;
+
+/** The runs of some settings with a seed, from their beginnings to their ends. Settings that have ended are left out. */
+const wholeRuns = ({ settings }: SchedulePlan, state: State, some: readonly number[], seed: number): readonly Part[] =>
+  some.filter((i) => !state.endings.has(i)).map((setting) => ({ setting, seed, until: settings[setting]?.steps ?? 0 }));
+
 /**
  * Trains one seed after the other, and each run to its end: before the end of a learning-rate schedule, losses cannot
- * be compared fairly. From the second seed on, the better half of the settings is trained first, so that its losses
- * show how much losses vary.
- * Settings are tested against each other after this half and, except for the last seed, again after the other half. The
- * level of each test is `error` divided by the number of rounds of tests and by the number of other settings
- * (Bonferroni). So the best setting is stopped with a probability of at most `error`, if losses are normally
- * distributed with equal variance.
+ * be compared fairly. From the second seed on, the best settings are trained first, so that their losses show how much
+ * losses vary.
+ * Settings are tested against each other after these settings and, except for the last seed, again after the others.
+ *
+ * `per` "sweep": the level of each test is `error` divided by the number of rounds of tests and by the number of other
+ * settings (Bonferroni). So the best setting is stopped with a probability of at most `error`, if losses are normally
+ * distributed with equal variance. The better half is trained first.
+ *
+ * `per` "comparison": the level of each test is `error`, as in F-race and irace (Birattari et al. 2002, "A racing
+ * algorithm for configuring metaheuristics"; López-Ibáñez et al. 2016, "The irace package"). The best third is trained
+ * first, because a test at this level needs fewer measurements of the noise.
  */
-function* race(plan: SchedulePlan, state: State, error: number | null): Phases<void> {
+function* race(plan: SchedulePlan, state: State, { error, per = "sweep" }: Tested): Phases<void> {
   const { seeds, settings } = plan;
   const looks = Math.max(1, 2 * (seeds - 2) + 1);
-  const level = (error ?? 0) / (looks * (settings.length - 1));
-  const partsOf = (some: readonly number[], seed: number): readonly Part[] =>
-    some
-      .filter((i) => !state.endings.has(i))
-      .map((setting) => ({ setting, seed, until: settings[setting]?.steps ?? 0 }));
+  const level = per === "sweep" ? error / (looks * (settings.length - 1)) : error;
+  const firstOf = (count: number): number =>
+    per === "sweep" ? Math.max(2, Math.ceil(count / 2)) : Math.max(3, Math.ceil(count / 3));
   for (let seed = 0; seed < seeds; seed++) {
-    if (seed === 0 || error === null) {
-      yield* state.train(partsOf(state.alive(), seed));
-    } else {
+    if (seed === 0) yield* state.train(wholeRuns(plan, state, state.alive(), seed));
+    else {
       const ranked = state.ranked();
-      const half = Math.max(2, Math.ceil(ranked.length / 2));
-      yield* state.train(partsOf(ranked.slice(0, half), seed));
+      const first = firstOf(ranked.length);
+      yield* state.train(wholeRuns(plan, state, ranked.slice(0, first), seed));
       endByTest(state, level);
-      yield* state.train(partsOf(ranked.slice(half), seed));
+      yield* state.train(wholeRuns(plan, state, ranked.slice(first), seed));
       if (seed < seeds - 1) endByTest(state, level);
     }
+    state.keepWithin();
+  }
+}
+
+/** Trains every run to its end. */
+function* never(plan: SchedulePlan, state: State): Phases<void> {
+  for (let seed = 0; seed < plan.seeds; seed++) {
+    yield* state.train(wholeRuns(plan, state, state.alive(), seed));
     state.keepWithin();
   }
 }
@@ -254,14 +269,17 @@ function* halving(plan: SchedulePlan, state: State, stages: readonly number[]): 
 
 /**
  * Yields lists of parts to train, receives their losses, and returns how each setting ended.
+ * @param endings receives the ending of each setting that ends early, by the setting's index, as soon as it ends.
  * @throws ConfigError for an impossible plan.
  */
-export function* schedule(plan: SchedulePlan): Phases<Endings> {
+export function* schedule(plan: SchedulePlan, endings = new Map<number, Ending>()): Phases<Endings> {
   checkPlan(plan);
-  const state = openState(plan);
+  const state = openState(plan, endings);
   const { stop } = plan;
   yield* stop.kind === "halving"
     ? halving(plan, state, stop.stages)
-    : race(plan, state, stop.kind === "race" ? stop.error : null);
+    : stop.kind === "race"
+      ? race(plan, state, stop)
+      : never(plan, state);
   return plan.settings.map((_, i) => state.endings.get(i) ?? { kind: "finished" });
 }

@@ -45,7 +45,13 @@ export const stopSchema = z.discriminatedUnion("kind", [
       .gt(0)
       .lt(1)
       .default(0.05)
-      .describe("maximum probability, over the whole sweep, that the best setting is stopped"),
+      .describe("maximum probability that the best setting is stopped: over the whole sweep, or in each comparison"),
+    per: z
+      .enum(["sweep", "comparison"])
+      .optional()
+      .describe(
+        "what error is for; default: sweep. comparison saves more steps, and more often stops the best of settings that are almost equal",
+      ),
   }),
   z.strictObject({
     kind: z

@@ -45,8 +45,13 @@ export interface CountedRange {
 export interface RaceRule {
   /** Which rule it is. */
   readonly kind: "race";
-  /** Maximum probability, over the whole sweep, that the best setting is stopped. In (0, 1). Default: 0.05. */
+  /** Maximum probability that the best setting is stopped. In (0, 1). Default: 0.05. */
   readonly error?: number | undefined;
+  /**
+   * What `error` is for: the whole sweep, or each comparison of two settings. `comparison` saves more steps, but more
+   * often stops the best of settings that are almost equal. Default: `sweep`.
+   */
+  readonly per?: "sweep" | "comparison" | undefined;
 }
 
 /** Rule: only the better half continues after each stage. */

@@ -8,45 +8,51 @@ import { outcomeOf } from "../outcome-of.ts";
 
 const program = fileURLToPath(new URL("../../bench/defaults.mjs", import.meta.url));
 
-it("compares a text's default with a variation, and repeats no training that it has", async () => {
+it("compares a text's default with a variation by a sweep, and makes tables of all trainings", async () => {
   const folder = await mkdtemp(join(tmpdir(), "foretoken-defaults-test-"));
   try {
-    const [text, results] = [join(folder, "text.txt"), join(folder, "results.jsonl")];
+    const [text, results, document] = ["text.txt", "results.jsonl", "page.md"].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ];
     await writeFile(text, "the cat sat on the mat and the dog sat on the log. ".repeat(12));
     const args = ["--text", `cats=${text}`, "--only", "default,steps*0.5", "--results", results];
     const run = (...more: readonly string[]) => outcomeOf(spawn(process.execPath, [program, ...args, ...more]));
-    const first = await run("--seeds", "1");
+    const out = ["--out", join(folder, "sweeps")];
+    const first = await run("--seeds", "1", ...out);
     expect(first.status, first.stderr).toBe(0);
-    expect(first.stdout).toMatch(/^cats default, seed 1: \d\.\d{3} held out/mu);
+    expect(first.stdout).toMatch(/^cats default, seed 1: \d\.\d{3} on the part for choosing, at step \d+$/mu);
+    expect(first.stdout).toMatch(/^\d {2}(?:default|steps\*0\.5) +\d+ +\d\.\d{4} {2}best$/mu);
     expect(first.stdout).toMatch(/^The default is -?\d\.\d{3} above the best/mu);
-    expect((await readFile(results, "utf8")).trim().split("\n")).toHaveLength(2);
-    // For the other seeds, only the default and the settings near the best setting are trained. The tables are for a
-    // document.
-    const document = join(folder, "page.md");
+    const linesOf = async () =>
+      (await readFile(results, "utf8"))
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line));
+    const lines = await linesOf();
+    expect(lines.map(({ variation, seed }) => `${variation} ${seed}`)).toEqual(["default 1", "steps*0.5 1"]);
+    const [{ chosen, curve, parameters, vocabSize, seconds }] = lines;
+    expect(Math.min(...curve.map(({ choose }: { choose: number }) => choose))).toBe(chosen.choose);
+    for (const value of [chosen.heldOut, chosen.bitsPerByte, parameters, vocabSize, seconds])
+      expect(value).toBeGreaterThan(0);
+    // The same command trains nothing again.
+    const again = await run("--seeds", "1", ...out);
+    expect(again.stdout).not.toContain("seed 1: ");
+    expect(await linesOf()).toEqual(lines);
     const marks = ["default-texts", "default-settings"].map(
       (name) => `<!-- bench:${name} -->\nold\n<!-- /bench:${name} -->`,
     );
     await writeFile(document, `${marks.join("\nbetween\n")}\nafter\n`);
-    const more = ["--seeds", "1,2", "--within", "0", "--into", document];
-    const near = await run(...more);
-    expect(near.status, near.stderr).toBe(0);
-    expect(near.stdout).not.toContain("seed 1: ");
-    expect(near.stdout).toMatch(/^cats default, seed 2: /mu);
-    const trained = (await readFile(results, "utf8")).trim().split("\n").length;
+    const shown = await run("--seeds", "1,2", "--into", document, "--no-training");
+    expect(shown.status, shown.stderr).toBe(0);
     const page = await readFile(document, "utf8");
-    expect(page).toMatch(/^\| `cats` \| 2 × 64, \d+ steps, [\d.]+ passes \| \d\.\d{3} \(/mu);
-    // A mean over only one seed is in brackets, unless the setting was the best setting for the first seed.
-    expect(page).toMatch(
-      trained === 3
-        ? /^\| half of the steps \| \(\d\.\d{3}\) \|$/mu
-        : /^\| half of the steps \| (?:\*\*)?\d\.\d{3}(?:\*\*)? \|$/mu,
-    );
+    // A mean over fewer seeds is in brackets.
+    expect(page).toMatch(/^\| `cats` \| 2 × 64, \d+ steps, [\d.]+ passes \| \(\d\.\d{3}\) \|/mu);
+    expect(page).toMatch(/^\| half of the steps \| \(\d\.\d{3}\) \|$/mu);
     expect(page).toMatch(/^\| twice the batch \| – \|$/mu);
     expect(page).toMatch(/\nbetween\n.*\nafter\n$/su);
     expect(page).not.toContain("old");
-    const shown = await run(...more, "--no-training");
-    expect(shown.stdout).not.toContain("seed 2: ");
-    expect(await readFile(document, "utf8")).toBe(page);
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -89,6 +89,46 @@ test("stopped by a signal it saves, and goes on to the same table", async () => 
   expect(swept("stopped")).toEqual(swept("rates"));
 });
 
+test("single runs and then the table are the same as one sweep, though the single runs train settings that it stops", async () => {
+  const args = ["sweep", "rates.json", "--out", "array", ...on];
+  const early = await cli([...args, "--only", "1"], { cwd });
+  expect(early.status).toBe(2);
+  expect(early.stderr).toContain(
+    "sweep: array: the sweep must be prepared before single runs are trained; got no plan",
+  );
+  const prepared = await cli([...args, "--slurm", "jobs"], { cwd });
+  expect(prepared, prepared.stderr).toMatchObject({
+    status: 0,
+    stdout:
+      "6 runs prepared in array; nothing is trained yet\nTo submit the runs and the job that makes the table: bash jobs/submit.sh\n",
+  });
+  expect(tree(join(cwd, "jobs"))).toEqual(["runs.sbatch", "submit.sh", "table.sbatch"]);
+  expect(readFileSync(join(cwd, "jobs", "runs.sbatch"), "utf8")).toMatch(/^#SBATCH --array=1-6$/mu);
+  expect(tree(join(cwd, "array"))).not.toContain("result.json");
+  for (const run of [6, 2, 1, 3, 5, 4]) {
+    const { status, stdout, stderr } = await cli([...args, "--only", String(run)], { cwd });
+    expect(status, stderr).toBe(0);
+    const [setting, seed] = [Math.ceil(run / 2), 2 - (run % 2)];
+    expect(stdout).toMatch(
+      new RegExp(`^run ${run}, setting ${setting}, seed ${seed}: \\d\\.\\d{4} nats per character\\n$`, "u"),
+    );
+  }
+  const notes = readFileSync(join(cwd, "array/runs/01-seed2/metrics.jsonl"), "utf8");
+  expect((await cli([...args, "--only", "2"], { cwd })).status).toBe(0);
+  expect(readFileSync(join(cwd, "array/runs/01-seed2/metrics.jsonl"), "utf8")).toBe(notes);
+  const { stdout } = await cli(args, { cwd });
+  expect(swept("array")).toEqual(swept("rates"));
+  expect(stdout).toMatch(/^3 {2}learningRate 0\.02 {8}12 {5}\d\.\d{4} {2}best$/mu);
+  const beyond = await cli([...args, "--only", "7"], { cwd });
+  expect(beyond.stderr).toContain("--only: must be the number of a run, from 1 to 6; got 7");
+  const again = await cli([...args, "--slurm", "jobs"], { cwd });
+  expect(again.stderr).toContain("--slurm jobs: must be a folder without scripts of a sweep; got one with submit.sh");
+  write("budget.json", { ...rates, budget: { steps: 30 } });
+  const budget = await cli(["sweep", "budget.json", "--slurm", "others", ...on], { cwd });
+  expect(budget.stderr).toContain("budget.json: budget: must not be given for a job array");
+  expect(existsSync(join(cwd, "budget")) || existsSync(join(cwd, "others"))).toBe(false);
+});
+
 test("a setting whose steps are not finite fails alone; a mistake in the last setting is found before any training", async () => {
   write("wild.json", { ...rates, seeds: 1, vary: { "train.learningRate": [0.01, 1e30] } });
   const { status, stdout, stderr } = await cli(["sweep", "wild.json", ...on], { cwd });

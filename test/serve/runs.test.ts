@@ -16,7 +16,7 @@ const columnOf = (notes: readonly Record<string, unknown>[], type: string, field
   notes.flatMap((note) => (note.type === type ? [note[field]] : []));
 
 test("a folder that is missing has no runs, until the first one makes it", async () => {
-  expect(await page.get("runs")).toEqual({ status: 200, body: { runs: [], skipped: [] } });
+  expect(await page.get("runs")).toEqual({ status: 200, body: { runs: [], sweeps: [], skipped: [] } });
 });
 
 test("a plan says what a run would be, and starts nothing", async () => {

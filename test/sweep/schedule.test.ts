@@ -81,6 +81,40 @@ describe("a race", () => {
     }
   });
 
+  it("with an error for each comparison stops more, and the setting that it finds is hardly ever worse", () => {
+    for (const spread of [0, 1, 4]) {
+      const stream = randomStream(randomKey(spread, "sampling"));
+      const [steps, lost] = [{ sweep: 0, comparison: 0 }, []] as [Record<string, number>, number[]];
+      for (let i = 0; i < 60; i++) {
+        const { lossOf } = drawn(stream, 14, spread);
+        const meanOf = (setting: number) =>
+          [0, 1, 2].reduce((sum, seed) => sum + lossOf({ setting, seed, until: 0 }), 0) / 3;
+        const means = Array.from({ length: 14 }, (_, setting) => meanOf(setting));
+        for (const per of ["sweep", "comparison"] as const) {
+          const found = trained(planOf(14, { stop: { kind: "race", error: 0.05, per } }), lossOf);
+          steps[per] = (steps[per] ?? 0) + found.steps;
+          const finished = means.filter((_, setting) => found.endings[setting]?.kind === "finished");
+          if (per === "comparison") lost.push(Math.min(...finished) - Math.min(...means));
+        }
+      }
+      const planned = 60 * 14 * 300;
+      expect((steps.sweep ?? 0) - (steps.comparison ?? 0)).toBeGreaterThan(0.05 * planned);
+      // In units of the standard deviation of a run's loss.
+      expect(lost.reduce((sum, loss) => sum + loss, 0) / 60).toBeLessThan(0.1);
+    }
+  });
+
+  it("with an error for each comparison trains a third of the settings with the second seed before a test", () => {
+    const stop = { kind: "race", error: 0.05, per: "comparison" } as const;
+    const noise = [0, 0.002, -0.001, 0.003, -0.002];
+    const found = trained(
+      planOf(12, { stop }),
+      ({ setting, seed }) => 1 + 0.1 * setting + (noise[(3 * setting + 2 * seed) % 5] ?? 0),
+    );
+    expect(found.phases.map((parts) => parts.length)).toEqual([12, 4, 1]);
+    expect(kinds(found)).toEqual(["finished", ...Array(11).fill("race")]);
+  });
+
   it("trains every seed to its end where nothing may stop", () => {
     const found = trained(planOf(3, { stop: { kind: "never" } }), ({ setting }) => setting);
     expect(kinds(found)).toEqual(["finished", "finished", "finished"]);

@@ -27,16 +27,20 @@ const signs: Readonly<Record<Tone, string>> = {
   bad: "M1.8 1.8l6.4 6.4M8.2 1.8 1.8 8.2",
 };
 
-/** Whether the state of the run is unknown. Only this studio knows the state, and the studio does not respond. */
+export const Sign = ({ tone }: { readonly tone: Tone }) => (
+  <svg width="10" height="10" viewBox="0 0 10 10" aria-hidden="true">
+    <path d={signs[tone]} />
+  </svg>
+);
+
+/** Whether only this studio knows the run's state, and the studio cannot be asked. */
 export const isCutOff = (run: RunSummary): boolean => isLost.value && isLive(run) && run.owner === "studio";
 
 export const RunState = ({ run }: { readonly run: RunSummary }) => {
   const { tone, word, about } = !isCutOff(run) ? stateWords(run) : isRefused.value ? restarted : unreachable;
   return (
     <span class={`state state-${tone}`} title={about}>
-      <svg width="10" height="10" viewBox="0 0 10 10" aria-hidden="true">
-        <path d={signs[tone]} />
-      </svg>
+      <Sign tone={tone} />
       {word}
     </span>
   );

@@ -4,12 +4,16 @@ import { Copy } from "../parts/copy.tsx";
 import { count } from "../parts/format.ts";
 import { Notice } from "../parts/notice.tsx";
 import { info } from "../server/facts.ts";
-import { followRuns, listError, runs, skipped } from "../server/run-list.ts";
+import { followRuns, listError, runs, skipped, sweeps } from "../server/run-list.ts";
 import { address, compareAddress, setQuery } from "../shell/address.ts";
+import { later } from "../shell/later.tsx";
 import { defaultSorting, filtered, type Sorting, sorted, tsvOf } from "./columns.tsx";
 import { RunsTable } from "./runs-table.tsx";
 
-/** Names of the runs to compare. The names are kept while the user looks at a run. */
+/** Most folders have no sweeps. */
+const SweepsList = later(async () => (await import("../sweep/views.ts")).SweepsList, null);
+
+/** Names of the runs to compare. They are kept while the user looks at a run. */
 const chosen = signal<ReadonlySet<string>>(new Set());
 
 const sortingOf = (query: URLSearchParams): Sorting => {
@@ -73,18 +77,21 @@ export const RunsView = () => {
     else next.delete(name);
     chosen.value = next;
   }, []);
-  const all = runs.value;
+  const listed = runs.value;
   const { query } = address.value;
   const filter = query.get("filter") ?? "";
   const sorting = sortingOf(query);
-  if (all === undefined) {
+  if (listed === undefined) {
     return listError.value === undefined ? (
       <p class="soft waiting">Reading the runs…</p>
     ) : (
       <Notice tone="bad">{listError.value}</Notice>
     );
   }
-  if (all.length === 0) {
+  // A sweep may have hundreds of runs, so they are on the sweep's own page.
+  const inSweeps = new Set(sweeps.value?.flatMap(({ settings }) => settings.flatMap((one) => one.runs)));
+  const all = listed.filter(({ name }) => !name.includes(":") || !inSweeps.has(name));
+  if (all.length === 0 && inSweeps.size === 0) {
     return (
       <>
         <Empty />
@@ -103,35 +110,38 @@ export const RunsView = () => {
           New run
         </a>
       </div>
-      <div class="toolbar runs-toolbar">
-        <label class="search">
-          <span class="hidden-text">Filter by name, text, preset or state</span>
-          <input
-            type="search"
-            placeholder="Filter by name, text or state"
-            value={filter}
-            onInput={({ currentTarget: { value } }) => setQuery({ filter: value === "" ? null : value })}
-          />
-        </label>
-        <span class="soft num" role="status">
-          {shown.length === all.length
-            ? `${count(all.length)} ${all.length === 1 ? "run" : "runs"}`
-            : `${count(shown.length)} of ${count(all.length)}`}
-        </span>
-        <span class="grow" />
-        <Copy quiet label="Copy table" text={() => tsvOf(shown)} />
-        {comparable.length >= 2 ? (
-          <a class="button" href={compareAddress(comparable)}>
-            Compare {count(comparable.length)} runs
-          </a>
-        ) : (
-          <span class="button disabled" aria-disabled="true" title="Select at least two runs">
-            Compare
+      {inSweeps.size > 0 && <SweepsList sweeps={sweeps.value ?? []} runs={listed} />}
+      {all.length > 0 && (
+        <div class="toolbar runs-toolbar">
+          <label class="search">
+            <span class="hidden-text">Filter by name, text, preset or state</span>
+            <input
+              type="search"
+              placeholder="Filter by name, text or state"
+              value={filter}
+              onInput={({ currentTarget: { value } }) => setQuery({ filter: value === "" ? null : value })}
+            />
+          </label>
+          <span class="soft num" role="status">
+            {shown.length === all.length
+              ? `${count(all.length)} ${all.length === 1 ? "run" : "runs"}`
+              : `${count(shown.length)} of ${count(all.length)}`}
           </span>
-        )}
-      </div>
+          <span class="grow" />
+          <Copy quiet label="Copy table" text={() => tsvOf(shown)} />
+          {comparable.length >= 2 ? (
+            <a class="button" href={compareAddress(comparable)}>
+              Compare {count(comparable.length)} runs
+            </a>
+          ) : (
+            <span class="button disabled" aria-disabled="true" title="Select at least two runs">
+              Compare
+            </span>
+          )}
+        </div>
+      )}
       {listError.value !== undefined && <Notice tone="bad">{listError.value}</Notice>}
-      {shown.length === 0 ? (
+      {all.length === 0 ? null : shown.length === 0 ? (
         <p class="soft no-match">No run matches the filter.</p>
       ) : (
         <RunsTable

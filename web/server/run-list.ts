@@ -1,10 +1,11 @@
-/** List of runs, kept up to date while a view shows it. */
+/** List of runs and sweeps, kept up to date while a view shows it. */
 import { signal } from "@preact/signals";
-import type { RunListAnswer, RunSummary } from "../../src/serve/studio/protocol.ts";
+import type { RunListAnswer, RunSummary, SweepSummary } from "../../src/serve/studio/protocol.ts";
 import { followEvents } from "./event-stream.ts";
 import { api, getJson } from "./request.ts";
 
 export const runs = signal<readonly RunSummary[] | undefined>(undefined);
+export const sweeps = signal<readonly SweepSummary[] | undefined>(undefined);
 export const skipped = signal<RunListAnswer["skipped"]>([]);
 export const listError = signal<string | undefined>(undefined);
 
@@ -15,6 +16,7 @@ const takeList = (list: RunListAnswer): void => {
     const old = before.get(run.name);
     return old !== undefined && old.text === JSON.stringify(run) ? old.run : run;
   });
+  sweeps.value = list.sweeps;
   skipped.value = list.skipped;
   listError.value = undefined;
 };

@@ -36,6 +36,7 @@ export const setQuery = (changes: Readonly<Record<string, string | null>>): void
 };
 
 export const runAddress = (name: string): string => `/runs/${encodeURIComponent(name)}`;
+export const sweepAddress = (name: string): string => `/sweeps/${encodeURIComponent(name)}`;
 /** Address of the form for a new run with the settings of an existing run. */
 export const newRunAddress = (like: string): string => `/new?${new URLSearchParams({ like })}`;
 /** Commas separate the names. A comma in a name is escaped, because a folder may have any name. */

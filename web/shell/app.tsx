@@ -2,7 +2,6 @@
 import { useComputed, useSignalEffect } from "@preact/signals";
 import type { ComponentChildren, VNode } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { CompareView } from "../compare/compare-view.tsx";
 import { NewRunView } from "../new-run/new-run-view.tsx";
 import { withCommand } from "../parts/advice.ts";
 import { Copy } from "../parts/copy.tsx";
@@ -30,6 +29,8 @@ const places = [
 const servingPlace = { href: "/server", label: "Server" } as const;
 
 const Serving = later(async () => (await import("../serving/serving-view.tsx")).ServingView);
+const Compare = later(async () => (await import("../compare/compare-view.tsx")).CompareView);
+const Sweep = later(async () => (await import("../sweep/views.ts")).SweepView);
 const Chat = later(async () => (await import("../chat/chat-view.tsx")).ChatView);
 const Inside = later(async () => (await import("../inside/inside-view.tsx")).InsideView);
 const Lesson = later(async () => (await import("../lesson/lesson-view.tsx")).LessonView);
@@ -55,8 +56,13 @@ const shownAt = (at: string): Shown => {
     const name = unescaped(run);
     return { title: name, place: "/runs", view: <RunView key={name} name={name} /> };
   }
+  const sweep = /^\/sweeps\/([^/]+)\/?$/.exec(at)?.[1];
+  if (sweep !== undefined) {
+    const name = unescaped(sweep);
+    return { title: name, place: "/runs", view: <Sweep key={name} name={name} /> };
+  }
   if (at === "/" || at === "/runs" || at === "/runs/") return { title: "Runs", place: "/runs", view: <RunsView /> };
-  if (at === "/compare") return { title: "Compare", place: "/runs", view: <CompareView /> };
+  if (at === "/compare") return { title: "Compare", place: "/runs", view: <Compare /> };
   if (at === "/new") return { title: "New run", place: "/new", view: <NewRunView /> };
   if (at === "/playground") return { title: "Playground", place: "/playground", view: <PlaygroundView /> };
   if (at === "/chat") return { title: "Chat", place: "/chat", view: <Chat /> };

@@ -4,9 +4,10 @@ import { isRecord } from "../../core/checks/is-record.ts";
 import { ConfigError, ForetokenError } from "../../core/errors/errors.ts";
 import { commandLine } from "../../core/text/shell-word.ts";
 import { isCorpusName } from "../../data/corpora.node.ts";
+import type { SweepOptions } from "../../sweep/open.node.ts";
 import type { SweepResult } from "../../sweep/result.ts";
 import { sweep } from "../../sweep/sweep.node.ts";
-import { parseSweep } from "../../sweep/sweep-config.ts";
+import { type ParsedSweep, parseSweep } from "../../sweep/sweep-config.ts";
 import { formatCount, formatPlural } from "../display/texts/format.ts";
 import { sweepTable } from "../display/texts/sweep-table.ts";
 import { chooseBackend } from "../flags/backend-choice.ts";
@@ -18,10 +19,13 @@ import { onInterrupt } from "../process/interrupt.ts";
 import { onOutputEnd, writeJson, writeNotice, writeOut } from "../process/output.ts";
 import { progressLine } from "../process/progress-line.ts";
 import { printableName, terminalColumns } from "../process/terminal.ts";
+import { trainTask, writeJobArray } from "../sweep/job-array.ts";
 
 interface SweepFlags extends RunningFlags {
   readonly out?: string;
-  readonly jobs: number;
+  readonly jobs?: number;
+  readonly slurm?: string;
+  readonly only?: number;
 }
 
 const examples = `
@@ -29,6 +33,7 @@ Examples:
   $ npx foretoken sweep rates.json                 trains all settings and names the best one
   $ npx foretoken sweep rates.json                 the same command resumes after Ctrl-C or a crash
   $ npx foretoken sweep rates.json --jobs 2 --threads 1
+  $ npx foretoken sweep rates.json --slurm jobs    writes scripts for Slurm; bash jobs/submit.sh submits them
   $ npx foretoken train --data notes.txt --config rates/winner.json   a run with the best setting
 
 The file lists the settings to try, for example:
@@ -37,9 +42,10 @@ The file lists the settings to try, for example:
               "model.nLayer": { "from": 2, "to": 6, "step": 2 } } }
 
 "$schema": "node_modules/foretoken/schemas/sweep.json" lets an editor complete the file. The settings train on the first 80% of the text.
-The winner is chosen on the next 10%, and measured only once, on the last 10%. With several seeds, a setting is stopped early when a
-statistical test finds another setting better. The probability that the test stops the best setting is at most 5%. "stop": { "kind": "halving" } saves more steps, but may stop the best setting.
-With "budget": { "steps": 20000 } or { "minutes": 30 }, the sweep stops more settings early to stay within the budget.`;
+The next 10% are for choosing the winner. The last 10% are for measuring the winner, only once. With several seeds, a setting is stopped early when a
+statistical test finds another setting better. The probability that the test stops the best setting is at most 5%. "stop": { "kind": "race", "per": "comparison" } saves twice as many steps, but
+more often stops the best of settings that are almost equal. "stop": { "kind": "halving" } gives no guarantee at all.
+With "budget": { "steps": 20000 } or { "minutes": 30 }, fewer settings are continued, so that the sweep fits the budget.`;
 
 /**
  * Reads the sweep's file. A relative path of the text is resolved from the folder of this file. Other mistakes are
@@ -66,8 +72,22 @@ const report = (result: SweepResult, seeds: readonly number[], data: string, con
     );
 };
 
+/** @throws ConfigError for flags that cannot be used together. */
+const checkFlags = ({ slurm, only, jobs }: SweepFlags): void => {
+  const other = slurm !== undefined ? "--slurm" : jobs !== undefined ? "--jobs" : undefined;
+  if (only === undefined || other === undefined) return;
+  throw new ConfigError({
+    where: "--only",
+    must: `cannot be used with ${other}`,
+    got: "both",
+    hint: "only one of them",
+  });
+};
+
+/** Does what the flags ask for: all runs, one run, or scripts. */
 const runSweep = async (file: string, flags: SweepFlags): Promise<void> => {
-  const { threads, jobs, json = false } = flags;
+  const { threads, jobs, slurm, only, json = false } = flags;
+  checkFlags(flags);
   const contents = await readSweepFile(file);
   const parsed = parseSweep(contents, file);
   const out = flags.out ?? file.replace(/\.json$/u, "");
@@ -80,56 +100,64 @@ const runSweep = async (file: string, flags: SweepFlags): Promise<void> => {
   const line = progressLine(json);
   const interrupt = onInterrupt(() => writeNotice("Finishing the current steps, then saving"));
   onOutputEnd(interrupt.abort);
+  const onNotice = (text: string): void => {
+    line.clear();
+    writeNotice(text);
+  };
+  const options = { out, backend, threads, signal: interrupt.signal, onNotice };
+  try {
+    if (slurm !== undefined) await writeJobArray(parsed, options, { folder: slurm, file, jobs, json });
+    else if (only !== undefined) await trainTask(parsed, options, { number: only, json });
+    else await trainAll(parsed, { ...options, jobs }, line, json);
+  } catch (error) {
+    line.clear();
+    if (!interrupt.signal.aborted) throw inFile(error, file);
+    const more = [
+      ...(flags.out === undefined ? [] : ["--out", out]),
+      ...(only === undefined ? [] : ["--only", String(only)]),
+    ];
+    writeNotice(`saved; to resume: ${commandLine(["sweep", file, ...more])}`);
+    host.exitCode = interrupt.status();
+  } finally {
+    line.clear();
+    interrupt.release();
+  }
+};
+
+/** Runs the sweep, and prints its progress and its table. */
+const trainAll = async (
+  parsed: ParsedSweep,
+  options: SweepOptions,
+  line: ReturnType<typeof progressLine>,
+  json: boolean,
+): Promise<void> => {
   let seeds: readonly number[] = [];
   let [runs, done] = [0, 0];
   const say = (text: string): void => {
     line.clear();
     if (!json) writeOut(`${text}\n`);
   };
-  try {
-    const notice = (text: string): void => {
+  for await (const event of sweep(parsed, options)) {
+    if (json) writeJson(event);
+    if (event.type === "start") {
+      ({ seeds } = event);
+      const all = `${formatPlural(event.settings.length, "setting")}, ${formatPlural(seeds.length, "seed")} each`;
+      say(`${all}: at most ${formatCount(event.plannedSteps)} steps, in ${printableName(event.out)}`);
+    } else if (event.type === "phase") {
+      [runs, done] = [event.runs, 0];
+      say(`stage ${event.phase}: ${formatPlural(event.settings, "setting")}, ${formatPlural(event.runs, "run")}`);
+    } else if (event.type === "run") {
+      done++;
+      const { setting, seed, natsPerCharacter, failure } = event;
+      if (failure !== null) say(`setting ${setting}, seed ${seed} failed: ${failure}`);
+      else
+        line.update(
+          `${done} of ${runs} runs; setting ${setting}, seed ${seed}: ${natsPerCharacter?.toFixed(4)} nats per character`,
+        );
+    } else if (!json) {
       line.clear();
-      writeNotice(text);
-    };
-    for await (const event of sweep(parsed, {
-      out,
-      jobs,
-      backend,
-      threads,
-      signal: interrupt.signal,
-      onNotice: notice,
-    })) {
-      if (json) writeJson(event);
-      if (event.type === "start") {
-        ({ seeds } = event);
-        const all = `${formatPlural(event.settings.length, "setting")}, ${formatPlural(seeds.length, "seed")} each`;
-        say(`${all}: at most ${formatCount(event.plannedSteps)} steps, in ${printableName(event.out)}`);
-      } else if (event.type === "phase") {
-        [runs, done] = [event.runs, 0];
-        say(`stage ${event.phase}: ${formatPlural(event.settings, "setting")}, ${formatPlural(event.runs, "run")}`);
-      } else if (event.type === "run") {
-        done++;
-        const { setting, seed, natsPerCharacter, failure } = event;
-        if (failure !== null) say(`setting ${setting}, seed ${seed} failed: ${failure}`);
-        else
-          line.update(
-            `${done} of ${runs} runs; setting ${setting}, seed ${seed}: ${natsPerCharacter?.toFixed(4)} nats per character`,
-          );
-      } else if (!json) {
-        line.clear();
-        report(event.result, seeds, parsed.data, event.config);
-      }
+      report(event.result, seeds, parsed.data, event.config);
     }
-  } catch (error) {
-    line.clear();
-    if (!interrupt.signal.aborted) throw inFile(error, file);
-    writeNotice(
-      `saved; to resume: ${commandLine(["sweep", file, ...(flags.out === undefined ? [] : ["--out", out])])}`,
-    );
-    host.exitCode = interrupt.status();
-  } finally {
-    line.clear();
-    interrupt.release();
   }
 };
 
@@ -149,7 +177,7 @@ export const declareSweep = (command: Command): void => {
   command
     .usage("<file> [flags]")
     .argument("<file>", "JSON file with the settings to try", parsePath("<file>"))
-    .optionsGroup("Sweep: folder, and number of runs at a time")
+    .optionsGroup("Sweep: folder, number of runs at a time, and job arrays")
     .option(
       "--out <folder>",
       "the sweep's folder: a new folder, or the folder of this sweep to resume it (default: the file's name without .json)",
@@ -157,9 +185,18 @@ export const declareSweep = (command: Command): void => {
     )
     .option(
       "--jobs <n>",
-      "number of runs that train at the same time; each run uses --threads threads",
+      "number of runs that train at the same time; each run uses --threads threads (default: 1; with --slurm: no limit)",
       parseInteger("--jobs", 1, 256),
-      1,
+    )
+    .option(
+      "--slurm <folder>",
+      "write scripts for Slurm into this folder: a job array with a task for each run, and a job that makes the table (default: none)",
+      parsePath("--slurm"),
+    )
+    .option(
+      "--only <i>",
+      "train only run i, for a task of a job array: all seeds of setting 1, then all seeds of setting 2, ... (default: all runs)",
+      parseInteger("--only", 1, 100_000),
     );
   addRunningFlags(command)
     .addHelpText("after", notes(examples))

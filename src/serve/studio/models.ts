@@ -9,12 +9,13 @@ import { filesVersion } from "../../pretrained/files/files-version.node.ts";
 import { isHubName } from "../../pretrained/files/hub.node.ts";
 import { checkpointOf } from "../../runs/begin/initial.node.ts";
 import { folderNames, keptName } from "../../runs/folder-names.ts";
+import type { ListedRun } from "../../runs/list/runs.node.ts";
 import { keptSteps } from "../../runs/write/kept-checkpoints.node.ts";
 import { loadInWorker, type WorkerModel } from "../../worker/model.node.ts";
 import { HttpError } from "../http/http-error.ts";
 import { createKnownTemplates } from "./chat-templates.ts";
 import { inRequest } from "./inside/field.ts";
-import type { ModelListAnswer, RunSummary } from "./protocol.ts";
+import type { ModelListAnswer } from "./protocol.ts";
 import type { RunShelf } from "./runs.ts";
 
 type ListedModel = ModelListAnswer["models"][number];
@@ -88,8 +89,7 @@ export const openModels = ({ shelf, named, backend, threads }: ModelsOptions): M
   let loaded: readonly Loaded[] = [];
   const templates = createKnownTemplates();
 
-  const modelsOfRun = async ({ name, config }: RunSummary): Promise<readonly ListedModel[]> => {
-    const path = join(shelf.folder, name);
+  const modelsOfRun = async ({ path, name, config }: ListedRun): Promise<readonly ListedModel[]> => {
     const isAdapter = config.lora !== undefined;
     const found = await Promise.all(
       ["best", "last"].map(async (weights): Promise<readonly ListedModel[]> => {
@@ -153,8 +153,7 @@ export const openModels = ({ shelf, named, backend, threads }: ModelsOptions): M
         };
       });
       const models: ListedModel[] = await Promise.all(others);
-      const { runs } = await shelf.list();
-      for (const run of runs) models.push(...(await modelsOfRun(run)));
+      for (const run of await shelf.runs()) models.push(...(await modelsOfRun(run)));
       return { models };
     },
     async placeOf(key, field = "model") {

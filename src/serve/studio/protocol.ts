@@ -12,6 +12,7 @@ import type { GenerateDoneEvent, TokenEvent } from "../../generate/events.ts";
 import { generateSettingsSchema } from "../../generate/options.ts";
 import type { Candidate } from "../../pretrained/model/likeliest.ts";
 import type { MemoryEstimate } from "../../runs/memory-estimate.ts";
+import type { SettingProgress, SweepProgress } from "../../sweep/progress.node.ts";
 import { type SkippedText, unknownSchema } from "../../tokenizer/unknown.ts";
 import type { ServerState } from "../openai/start.ts";
 import { headsOffSchema } from "./inside/protocol.ts";
@@ -88,8 +89,24 @@ export interface RunSummary {
   readonly config: RunConfig;
 }
 
+/**
+ * A sweep in the list. The runs in the list have the losses and the steps done so far. A run of a sweep is in the list
+ * after it has begun.
+ */
+export interface SweepSummary extends Omit<SweepProgress, "data" | "settings"> {
+  readonly name: string;
+  /** Whether a process trains the sweep's runs or measures its winner. */
+  readonly isRunning: boolean;
+  /** Settings in the order of the file; `runs` are names in the list of runs. */
+  readonly settings: readonly SettingProgress[];
+  /** Command that trains the best setting on the whole text; null while there is no result. */
+  readonly command: string | null;
+}
+
 export interface RunListAnswer {
+  /** Runs in the folder, and runs of the folder's sweeps. These have names such as "rates:03-seed2". */
   readonly runs: readonly RunSummary[];
+  readonly sweeps: readonly SweepSummary[];
   readonly skipped: readonly { readonly name: string; readonly reason: string }[];
 }
 

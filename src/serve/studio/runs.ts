@@ -1,12 +1,13 @@
-/** The list of runs of a folder. A file is read again only if it has changed. */
-import { basename, join } from "node:path";
+/** The list of a folder's runs and sweeps. Files are read again only after they have changed. */
+import { basename, dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { lockHolder } from "../../io/lock.node.ts";
 import { findsFolder } from "../../runs/finds-folder.node.ts";
 import { folderNames } from "../../runs/folder-names.ts";
-import { type KnownRuns, type ListedRun, readRuns } from "../../runs/list/runs.node.ts";
+import { type KnownRuns, type ListedRun, type RunList, readRuns } from "../../runs/list/runs.node.ts";
 import { HttpError } from "../http/http-error.ts";
 import type { RunListAnswer, RunOwner, RunSummary } from "./protocol.ts";
+import { openSweepShelf, type SweepPlace, sweepPlaces } from "./sweeps.ts";
 
 /** Facts about this studio's own runs that are not in the folders of the runs. */
 export interface OwnRuns {
@@ -36,6 +37,8 @@ export interface RunShelf {
   readonly folder: string;
   /** The current list. */
   list(): Promise<RunListAnswer>;
+  /** The current runs, with the paths of their folders. */
+  runs(): Promise<readonly ListedRun[]>;
   /**
    * The current summary of a run, and the path of its folder. @throws HttpError if the list has no run with this name.
    */
@@ -83,24 +86,43 @@ const noRun = (name: string): HttpError =>
     `${JSON.stringify(name)}: must name a run of the folder; no run has this name; try the list of runs`,
   );
 
-/** Reads the folder of runs. Callers that come during a read share the next read. */
-const sharedLook = (folder: string, own: OwnRuns) => {
-  const known: KnownRuns = new Map();
-  let looking: Promise<readonly ListedRun[]> | undefined;
-  let following: Promise<readonly ListedRun[]> | undefined;
-  let skipped: RunListAnswer["skipped"] = [];
+/** The contents of the folder. */
+interface Found extends Pick<RunListAnswer, "sweeps" | "skipped"> {
+  readonly runs: readonly ListedRun[];
+}
 
-  const look = async (): Promise<readonly ListedRun[]> => {
-    const found = (await findsFolder(folder)) ? await readRuns(folder, known) : { runs: [], skipped: [] };
-    const begun = own.begun().filter(({ name }) => !found.runs.some((run) => run.name === name));
-    skipped = found.skipped.flatMap(({ path, reason }) => {
+/** Reads the folder of runs and its sweeps. Callers that come during a read share the read that follows. */
+const sharedLook = (folder: string, own: OwnRuns) => {
+  const known = new Map<string, KnownRuns>();
+  const shelf = openSweepShelf();
+  let looking: Promise<Found> | undefined;
+  let following: Promise<Found> | undefined;
+
+  const runsIn = async (path: string): Promise<RunList> => {
+    const before = known.get(path) ?? new Map();
+    known.set(path, before);
+    return (await findsFolder(path)) ? readRuns(path, before) : { runs: [], skipped: [] };
+  };
+  const runsOfSweep = async ({ runs, prefix }: SweepPlace): Promise<readonly ListedRun[]> =>
+    prefix === "" ? [] : (await runsIn(runs)).runs.map((run) => ({ ...run, name: `${prefix}${run.name}` }));
+
+  const look = async (): Promise<Found> => {
+    const found = await runsIn(folder);
+    const places = await sweepPlaces(folder);
+    const { sweeps, skipped: damaged } = await shelf.list(places);
+    const ofSweeps = (await Promise.all(places.map(runsOfSweep))).flat();
+    const runs = [...found.runs, ...ofSweeps];
+    const begun = own.begun().filter(({ name }) => !runs.some((run) => run.name === name));
+    const isOfSweep = (path: string): boolean =>
+      places.some((place) => place.path === path || (place.path === folder && dirname(path) === folder));
+    const skipped = found.skipped.flatMap(({ path, reason }) => {
       const name = basename(path);
-      if (begun.some((run) => run.name === name)) return [];
+      if (begun.some((run) => run.name === name) || isOfSweep(path)) return [];
       return [{ name, reason: reason.startsWith(path) ? reason.slice(path.length).replace(/^[/\\: ]+/u, "") : reason }];
     });
-    return [...begun, ...found.runs];
+    return { runs: [...begun, ...runs], sweeps, skipped: [...skipped, ...damaged] };
   };
-  const begin = (): Promise<readonly ListedRun[]> => {
+  const begin = (): Promise<Found> => {
     looking = look().finally(() => {
       looking = undefined;
     });
@@ -111,7 +133,7 @@ const sharedLook = (folder: string, own: OwnRuns) => {
      * The result of a read that began after this call, never an earlier result. So the result includes a run that was
      * just started.
      */
-    runs(): Promise<readonly ListedRun[]> {
+    found(): Promise<Found> {
       if (looking === undefined) return begin();
       following ??= looking
         .catch(() => undefined)
@@ -121,8 +143,6 @@ const sharedLook = (folder: string, own: OwnRuns) => {
         });
       return following;
     },
-    /** Folders that the last read skipped. */
-    skipped: () => skipped,
   };
 };
 
@@ -211,16 +231,17 @@ const changesOf = (list: () => Promise<RunListAnswer>): Pick<RunShelf, "change" 
 
 /** @param folder the folder of runs. A missing folder counts as empty. */
 export const openShelf = (folder: string, own: OwnRuns): RunShelf => {
-  const { runs, skipped } = sharedLook(folder, own);
+  const { found: read } = sharedLook(folder, own);
   const list = async (): Promise<RunListAnswer> => {
-    const found = await runs();
-    return { runs: await Promise.all(found.map((run) => summaryOf(run, own))), skipped: skipped() };
+    const { runs, ...found } = await read();
+    return { runs: await Promise.all(runs.map((run) => summaryOf(run, own))), ...found };
   };
   return {
     folder,
     list,
+    runs: async () => (await read()).runs,
     async find(name) {
-      const found = (await runs()).find((run) => run.name === name);
+      const found = (await read()).runs.find((run) => run.name === name);
       if (found === undefined) throw noRun(name);
       return { path: found.path, summary: await summaryOf(found, own) };
     },

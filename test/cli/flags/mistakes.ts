@@ -379,6 +379,12 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
       args: ["sweep", "broken.json", "nonsense.json"],
       says: ["sweep: accepts only <file>", '"nonsense.json"'],
     },
+    { name: "no run", args: ["sweep", "broken.json", "--only", "0"], says: ["--only", "from 1", "got 0"] },
+    {
+      name: "one run in a job array",
+      args: ["sweep", "sweep.json", "--only", "1", "--slurm", "jobs"],
+      says: ["--only: cannot be used with --slurm"],
+    },
     { name: "no jobs", args: ["sweep", "broken.json", "--jobs", "0"], says: ["--jobs", "from 1 to 256", "got 0"] },
   ],
   doctor: [

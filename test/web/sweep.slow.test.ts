@@ -1,0 +1,74 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import type { Page } from "playwright-core";
+import { beforeAll, describe, expect, it } from "vitest";
+import { sweep } from "#foretoken/index.js";
+import { missingChromium } from "../browser/chromium.ts";
+import { catText } from "../serve/studio.ts";
+import { expectNothingSerious } from "./page.ts";
+import { inkOf, useStudioPages } from "./studio-pages.ts";
+
+const { server, openPage } = useStudioPages();
+
+const config = () => ({
+  data: server.path("cat.txt"),
+  model: { contextLength: 8, nLayer: 1, nHead: 2, nEmbd: 8 },
+  train: { steps: 40, batchSize: 2, evalInterval: 4, checkpointInterval: 4, warmupSteps: 1 },
+  vary: { "train.learningRate": [1e-5, 0.002, 0.02] },
+  seeds: 2,
+});
+const swept = (signal?: AbortSignal) =>
+  sweep(config(), { out: server.path("runs", "rates"), backend: "wasm", threads: 1, signal });
+const row = (page: Page, number: number) => page.locator("table.sweep tbody tr", { hasText: `${number} learningRate` });
+
+describe.skipIf(missingChromium !== undefined)("the page of a sweep", () => {
+  beforeAll(async () => {
+    await mkdir(server.path("runs"));
+    await writeFile(server.path("cat.txt"), catText);
+    const stop = new AbortController();
+    const started = async () => {
+      for await (const event of swept(stop.signal)) if (event.type === "run") stop.abort();
+    };
+    await expect(started()).rejects.toThrow("aborted");
+  });
+
+  it("follows the sweep from its first runs to its winner", async () => {
+    const page = await openPage("/runs");
+    await page.getByRole("link", { name: "rates" }).click();
+    await page.waitForURL("**/sweeps/rates");
+    await row(page, 3).locator("td").getByText("Not begun").waitFor();
+    expect(await page.locator("table.sweep tbody tr").count()).toBe(3);
+    for await (const event of swept()) if (event.type === "done") break;
+    await page.getByRole("heading", { name: "Best setting: learningRate 0.02" }).waitFor();
+    const command = await page.locator(".winner .command code").textContent();
+    expect(command).toMatch(/^npx foretoken train --data .*cat\.txt --config .*rates\/winner\.json$/u);
+    expect(await row(page, 3).textContent()).toMatch(/Finished.*80 \/ 80.*best$/u);
+    expect(await inkOf(page)).toBeGreaterThan(1000);
+    await row(page, 1)
+      .getByRole("link", { name: /^seed 1/u })
+      .click();
+    await page.waitForURL("**/runs/rates%3A01-seed1");
+    await page.getByRole("heading", { name: "rates:01-seed1" }).waitFor();
+  });
+
+  it("shows the curves of the chosen settings and seed, and keeps the choice in its address", async () => {
+    const page = await openPage("/sweeps/rates");
+    const readings = page.locator(".chart-reading .reading-label");
+    await readings.nth(2).waitFor();
+    await page.getByLabel("Show the curve of setting 2").uncheck();
+    await page.locator(".chart-settings").getByText("2", { exact: true }).click();
+    expect(new URL(page.url()).search).toBe("?settings=1%2C3&seed=2");
+    await page.reload();
+    await readings.first().waitFor();
+    expect((await readings.allTextContents()).every((label) => /^[13] /u.test(label))).toBe(true);
+  });
+
+  it("is readable when it is dark or narrow", async () => {
+    const page = await openPage("/sweeps/rates");
+    await expectNothingSerious(page, () => page.locator(".reading-label").first().waitFor());
+  });
+
+  it("says that there is no such sweep", async () => {
+    const page = await openPage("/sweeps/other");
+    await page.getByText("The folder has no sweep with this name.").waitFor();
+  });
+});
