@@ -14,12 +14,12 @@ constexpr int64_t kStreamedBytes = int64_t{1} << 19;
 
 class StreamPrefetch {
  public:
-  // Prefetches [at, at + bytes) in `times` calls of step().
+  // Prefetches [at, at + bytes) in `times` calls of step(); in none if `times` is 0.
   StreamPrefetch(const void* at, int64_t bytes, int64_t times)
       : at_(static_cast<const char*>(at)),
         length_(roundUp(divideUp(bytes, kStreams), kCacheLine)),
         bytes_(bytes),
-        share_(divideUp(length_, times * kCacheLine) * kCacheLine) {}
+        share_(divideUp(length_, max(times, 1) * kCacheLine) * kCacheLine) {}
 
   __attribute__((always_inline)) void step() {
     const int64_t end = min(offset_ + share_, length_);

@@ -108,6 +108,11 @@ export const blockSamples: Samples<"blocksPack" | "blocksRows" | "blocksLinearFo
       },
     ]),
     {
+      name: `${name(form, 1, 20, 0)}: sums of nothing`,
+      numbers: { m: 1, n: 20, k: 0, yStride: 20, form },
+      buffers: { x: normals(0), w: panels(form, 20, 0), bias: normals(20), addend: null, y: blank } as const,
+    },
+    {
       name: `${name(form, 2, 20, 256)}, part of wider rows`,
       numbers: { m: 2, n: 20, k: 256, yStride: 33, form },
       buffers: { x: normals(512), w: panels(form, 20, 256), bias: null, addend: null, y: normals(53) } as const,
