@@ -3,7 +3,7 @@ import { arch, platform } from "node:os";
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
-/** A folder in memory, if the system has one with enough room for the tests' files. */
+/** A folder in memory for the files of the tests, if the system has such a folder with enough free space. */
 const folderInMemory = (): string | undefined => {
   const folder = "/dev/shm";
   try {
@@ -18,12 +18,12 @@ const inMemory = folderInMemory();
 const addon = `dist/backend/implementations/native/foretoken.${platform()}-${arch()}.node`;
 const isBuilt = existsSync(new URL(addon, import.meta.url));
 
-/** Files that replace a module or imitate a browser while they load; each gets its own process. */
+/** Files that replace a module, or imitate a browser while they are loaded. Each file has its own process. */
 const alone = ["backend/implementations/worker-browser", "pretrained/load", "web/playground-writing"];
 const aloneTests = alone.map((name) => `test/${name}.test.ts`);
 const slowTests = "test/**/*.slow.test.ts";
 
-/** The slow files that take more than 20 seconds, longest first. */
+/** The slow test files that take more than 20 seconds, longest first. */
 const longest = [
   ...["bench/soak", "train/ranks/faults", "package/tarball", "web/views", "train/ranks/kinds", "web/inside"],
   ...["train/run/book", "package/native", "train/ranks/mpi", "train/ranks/hangs", "train/prepare/memory"],
@@ -32,12 +32,12 @@ const longest = [
 ];
 
 /**
- * By far the longest of the other files. A clone has no times of an earlier run, so vitest would order files by size,
- * and this file is short.
+ * The longest of all other files. A clone has no times of earlier tests, so vitest would order files by size. But this
+ * file is small.
  */
 const longestOfOthers = "/test/conformance/kernels.test.ts";
 
-/** Position of a slow file in the order; all other files come before it. */
+/** Position of a slow file in the order. All files without a position are earlier. */
 const placeOf = ({ moduleId }: TestSpecification): number => {
   if (moduleId.endsWith(longestOfOthers)) return -2;
   const [, name = ""] = /\/test\/(.*)\.slow\.test\.ts$/u.exec(moduleId) ?? [];
@@ -45,10 +45,10 @@ const placeOf = ({ moduleId }: TestSpecification): number => {
   return longest.includes(name) ? longest.indexOf(name) : longest.length;
 };
 
-/** Begins with the longest files: a long file that began last would leave all other cores idle. */
+/** Sorts the longest files first. A long file that begins last would leave all other cores idle. */
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    // The sort is stable: files without a position keep vitest's order.
+    // The sort is stable, so files without a position keep vitest's order.
     return (await super.sort(files)).sort((a, b) => placeOf(a) - placeOf(b));
   }
 }
@@ -59,19 +59,19 @@ class LongestFirst extends BaseSequencer {
  */
 export default defineConfig({
   test: {
-    // Two files at a time, each with one thread unless a test asks for more, because threads that wait for each other
-    // spin.
+    // Two files are tested at the same time. Each test uses one thread, except a test that sets another number, because
+    // threads that wait for each other spin.
     maxWorkers: 2,
-    // Tests run without native kernels on purpose if none are built, so programs and commands print no advice about
-    // them.
+    // If no native kernels are built, tests use WebAssembly on purpose. So programs and commands print no advice about
+    // native kernels.
     env: { FORETOKEN_THREADS: "1", ...(isBuilt ? {} : { FORETOKEN_NO_NATIVE: "1" }) },
-    // Node loads these files itself, which is faster. Exception: a module that a test replaces, and the module's
-    // importer.
+    // Node loads these files itself, which is faster. There is an exception: a module that a test replaces, and the
+    // importer of this module.
     server: { deps: { external: [/\/dist\/(?!backend\/select\.node|pretrained\/load\.node)/] } },
     testTimeout: 60_000,
     hookTimeout: 60_000,
     setupFiles: ["test/support/equal-bytes.ts"],
-    // A forgotten `only` must fail instead of hiding the other tests.
+    // A forgotten `only` must be an error, because it would hide all other tests.
     allowOnly: false,
     sequence: { sequencer: LongestFirst },
     projects: [
@@ -79,11 +79,12 @@ export default defineConfig({
         extends: true,
         test: {
           ...{ name: "test", include: ["test/**/*.test.ts"], exclude: [slowTests, ...aloneTests] },
-          // Files share two processes, which load the library once; that halves their time. So a test must restore its
-          // process: tests restore the working directory themselves, and the settings below restore variables and
-          // globals.
+          // The files share two processes, which load the library only once. This halves the time. So a test must
+          // restore its process. Tests restore the working directory themselves. The settings below restore variables
+          // and globals.
           ...{ isolate: false, unstubEnvs: true, unstubGlobals: true },
-          // The tests' small runs save often; on a disk they take an eighth longer. Slow tests save where users do.
+          // The small runs of the tests save often. On a disk they would take an eighth longer. Slow tests save in the
+          // same place as users.
           ...(inMemory === undefined ? {} : { env: { TMPDIR: inMemory } }),
         },
       },
@@ -92,8 +93,8 @@ export default defineConfig({
         extends: true,
         test: {
           ...{ name: "slow", include: [slowTests], testTimeout: 600_000, hookTimeout: 600_000 },
-          // One more process, because these tests often wait for other processes to start and to end. A different
-          // number needs a group of its own, so this group runs after the others.
+          // One more process, because these tests often wait for the start or the end of other processes. For another
+          // number of processes, vitest needs a separate group. So this group is tested after the other groups.
           ...{ maxWorkers: 3, sequence: { groupOrder: 1 } },
         },
       },

@@ -1,16 +1,16 @@
 /**
  * Compares character models with byte-level BPE models of several vocabulary sizes. All models have about the same
- * number of parameters. They train on growing parts of one text. `docs/recipe.md` shows the results, in "Characters or
- * BPE".
- * The first 8 tenths of a part train the model and the BPE merges. The weights with the lowest loss on the next tenth
- * are chosen, and the loss on the last tenth is the result. Results are in bits per byte, which can be compared between
- * tokenizers. Every model sees the same number of tokens, so every training takes about the same time. BPE models see
- * more text in that time.
+ * number of parameters. All models train on growing parts of one text. `docs/recipe.md` shows the results, in
+ * "Characters or BPE".
+ * The first 8 tenths of a part train the model and the BPE merges. The next tenth is for the choice of the weights: the
+ * weights with the lowest loss. The loss on the last tenth is the result. Results are in bits per byte, so they can be
+ * compared between tokenizers. Every model is trained on the same number of tokens, so every training takes about the
+ * same time. In this time, BPE models read more text.
  *
  *     node bench/bpe.mjs --text FILE [--characters 100000,300000,1000000,3000000] [--vocab 512,1024,2048] [--parameters 1000000]
  *                        [--steps 1500] [--seeds 1] [--jobs 2] [--dtype auto] [--results FILE]
  *
- * A training whose result is already in the results file is not repeated.
+ * A training with a result in the results file is not repeated.
  */
 import { parseArgs } from "node:util";
 import { presets } from "../dist/config/presets.js";
@@ -47,7 +47,8 @@ const shares = [0.8, 0.1];
 const usualCharacters = 90;
 
 /**
- * A model like the preset `shakespeare`, with heads of 32 channels, whose number of parameters is nearest to `wanted`.
+ * A model like the preset `shakespeare`, with heads of 32 channels. The number of parameters is the nearest possible
+ * number to `wanted`.
  */
 const modelFor = (vocabSize) => {
   const { model } = presets.shakespeare;

@@ -1,17 +1,18 @@
 /**
- * Counts how often `compare` is right. It trains two settings whose losses differ by about 0.02 nats, each with many
- * seeds.
+ * Counts how often the result of `compare` is correct. The benchmark trains two settings with many seeds. The losses of
+ * the two settings differ by about 0.02 nats.
  *
  *     node bench/calibration.mjs --text FILE --results FILE [--runs 44] [--draws 200] [--seeds 1,2,3,5] [--jobs 1] [--no-training]
  *                                [--rates 0.003,0.0024] [--steps 600] [--seed 1]
  *
  * "Alike": both groups of a pair are runs of the first setting, with different seeds. At a level of 95%, 2% to 8% of
- * these pairs should be called different. "Apart": one group is of the first setting, the other group is of the second
- * setting, and both have equal seeds. With three seeds, at least 80% of these pairs should be called different. --draws
- * is the number of pairs of each kind. --seeds lists the group sizes. The table shows both counts twice: with runs
- * paired by seed, and unpaired. Pairing is correct even if runs with equal seeds are not correlated.
- * A run takes some seconds. It lowers its own priority, so other work may run meanwhile. Runs in the --results file are
- * not trained again, so a stopped calibration resumes. --no-training counts with the existing runs only.
+ * these pairs should be called different. "Apart": the two groups are runs of different settings with the same seeds.
+ * With three seeds, at least 80% of these pairs should be called different. --draws is the number of pairs of each
+ * kind. --seeds lists the group sizes. The table shows both counts twice: for runs paired by seed, and for unpaired
+ * runs. Pairs are correct even if runs with equal seeds are not correlated.
+ * A run takes some seconds. Each run has a low priority, so other programs can work at the same time. Runs in the
+ * --results file are not trained again, so a stopped calibration resumes. --no-training counts with the existing runs
+ * only.
  */
 import { availableParallelism, setPriority } from "node:os";
 import { parseArgs } from "node:util";
@@ -44,7 +45,7 @@ const [runs, draws, jobs, steps, seed] = ["runs", "draws", "jobs", "steps", "see
 const groups = values.seeds.split(",").map((count) => wholeNumber("seeds", count));
 const rates = values.rates.split(",").map(Number);
 if (rates.length !== 2 || !rates.every((rate) => rate > 0)) refuse(`--rates: must be two numbers; got ${values.rates}`);
-// The lowest priority, so that other work comes first.
+// The lowest priority, so that other programs are not slower.
 setPriority(19);
 
 const settings = ["first", "second"];

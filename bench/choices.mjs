@@ -1,11 +1,11 @@
 /**
- * Times multiple-choice questions in two ways: all texts at once, with a shared beginning computed once, and one text
- * after the other.
+ * Measures the time for multiple-choice questions in two ways. In the first way, all texts are computed at once, and a
+ * shared beginning only once. In the second way, texts are computed one after the other.
  *
  *     node bench/choices.mjs --model MODEL [--dtype bfloat16] [--questions 1000] [--choices 4] [--context 60] [--threads 2]
  *
- * The questions are random tokens, with answers of 1 to 8 tokens. Checks that both ways give equal log-probabilities,
- * to 1e-9, and prints how many seconds each way takes.
+ * The questions are random tokens, with answers of 1 to 8 tokens. Checks that log-probabilities differ by at most 1e-9,
+ * and prints the seconds of each way.
  */
 import { parseArgs } from "node:util";
 import { evaluateChoices } from "../dist/evaluate/choices.js";
@@ -33,7 +33,7 @@ const [questionCount, choiceCount, context, threads] = ["questions", "choices", 
 const lm = await loadPretrained(model, { backend: "native", threads, dtype });
 const { tokenizer } = lm;
 const random = randomOf(1, "choices");
-/** Whole words, so that encoding the decoded text gives the same tokens. */
+/** Whole words: encoding the decoded text then gives the same tokens. */
 const words = "the a one red old king house went to see and why not under water light".split(" ");
 const textOf = (length) => Array.from({ length }, () => random.pick(words)).join(" ");
 const questions = Array.from({ length: questionCount }, () => ({

@@ -1,15 +1,16 @@
 /**
- * Times training steps of this checkout against another checkout, such as an earlier commit. Both must be built. Both
- * use equal tokens and configurations. They take turns, and the order changes from round to round. Every round starts
- * new processes, because the speed of a process varies by some percent with the placement of its memory.
- * Prints, for each configuration, backend and dtype, the median over the rounds of the ratio new time / old time, and
- * the 95 % interval of this median. The interval is valid for any distribution.
+ * Compares the time of training steps in this checkout and in another checkout, such as an earlier commit. Both
+ * checkouts must be built. The checkouts use equal tokens and configurations. The checkouts take turns, and the order
+ * changes from round to round. Every round starts new processes, because the speed of a process varies by some percent
+ * with the placement of its memory.
+ * For each configuration, backend and dtype, it prints the median of the ratio new time / old time over the rounds. The
+ * script also prints the 95 % interval of this median, which is valid for any distribution.
  *
  *     node bench/compare.mjs --with FOLDER [--config nano-cpu,book,baby,gpt2,quick,shakespeare] [--only native,wasm]
  *                            [--dtype float32,bfloat16] [--rounds 20] [--seconds 1] [--threads 2] [--json FILE]
  *
- * --seconds is about how long one process works in one round, at least one step. Exit status 1 if an interval reaches
- * --limit (default: 1.02).
+ * --seconds is the approximate time of one process in one round (at least one step). The exit status is 1 if an
+ * interval reaches --limit (default: 1.02).
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -25,7 +26,7 @@ import { machine, machineLine } from "./lib/machine.mjs";
 import { commonOptions, namesOf, refuse, wholeNumber } from "./lib/options.mjs";
 import { digits, median, medianInterval, textTable } from "./lib/statistics.mjs";
 
-/** Old and new also take turns within a round, so that other load on the machine affects both. */
+/** Old and new also take turns within a round. So other load on the machine affects both in the same way. */
 const turnsOfRound = 5;
 const ofPresets = ["quick", "shakespeare"];
 const { values } = parseArgs({
@@ -75,7 +76,7 @@ const planOf = async (name) => {
 const here = fileURLToPath(new URL("..", import.meta.url));
 const checkouts = { old: resolve(values.with), new: here };
 
-/** Ratio new time / old time of each round; undefined if the old or the new process does not start. */
+/** Ratio new time / old time of each round. Undefined if a process does not start. */
 const compare = async (name, backend, dtype) => {
   const { file, config, vocabSize } = await planOf(name);
   const request = JSON.stringify({ config, vocabSize, threads, backend, dtype });
@@ -91,7 +92,7 @@ const compare = async (name, backend, dtype) => {
   let instructionSet;
   for (let round = 0; round < rounds; round++) {
     const order = round % 2 === 0 ? ["old", "new"] : ["new", "old"];
-    // Both processes load their modules at the same time. Nothing is measured yet.
+    // Both processes load their modules at the same time, because nothing is measured yet.
     const both = await Promise.all(
       order.map((which) => startContestant(`${which} ${backend} ${dtype}`, commands[which])),
     );

@@ -1,15 +1,15 @@
 /**
- * Measures the cost of a constraint, and the time saved where the constraint allows only one next token. The texts
+ * Measures the time that a constraint costs, and the time that it saves if only one next token is allowed. The texts
  * follow a JSON Schema with long names.
  *
  *     python scripts/fetch-model.py smollm2 FOLDER
  *     node bench/constraint.mjs --model FOLDER/smollm2-bf16.gguf [--dtype bfloat16] [--threads 2] [--rounds 5] [--tokens 200]
  *
- * Three ways take turns in one process. The first way has no constraint and writes the same number of tokens. The
- * second way has the constraint and writes token by token. The third way also uses forced tokens as guesses for the
- * next pass, as `generate` does. The second and the third way write the same text. Prints tokens per second, as medians
- * of the rounds. Also prints the time to compute a mask: for the first text, where all states of the constraint are
- * new, and for later texts.
+ * One process measures three ways in turn. The first way generates the same number of tokens without a constraint. The
+ * second way uses the constraint, token by token. The third way also uses forced tokens as guesses for the next pass,
+ * as in `generate`. The second and the third way generate the same text. Prints tokens per second, as medians of the
+ * rounds. Also prints the time to compute a mask: for the first text, when all states of the constraint are new, and
+ * for later texts.
  */
 import { parseArgs } from "node:util";
 import { compileConstraint, loadPretrained, openEngine } from "../dist/index.js";
@@ -50,7 +50,7 @@ const lm = await loadPretrained(values.model ?? refuse("--model: must name a mod
 const compiled = compileConstraint(constraint, lm.tokenizer);
 
 /**
- * Keeps only the tokens that the constraint allows, as `generate` does, but without guesses. @param times collects the
+ * Keeps only the tokens that the constraint allows, as in `generate`, but without guesses. @param times collects the
  * time of each mask, in ms.
  */
 const tokenByToken = (times) => {
@@ -68,7 +68,7 @@ const tokenByToken = (times) => {
   };
 };
 
-/** Writes one text. `seconds` is the time from the first token to the last. */
+/** Generates one text. `seconds` is the time from the first token to the last. */
 const write = async (options) => {
   const engine = await openEngine(lm);
   const before = process.cpuUsage();
@@ -104,7 +104,7 @@ for (let round = 0; round <= rounds; round++) {
     adjustLogits: tokenByToken(masks[round === 0 ? "first" : "later"]),
   });
   const forced = await write({ seed, maxNewTokens, constraint });
-  // `forced` ends as soon as the text is complete. `single` continues until it draws the end token.
+  // `forced` ends when the text is complete. `single` continues until it draws the end token.
   if (!single.text.startsWith(forced.text)) throw new Error("texts must be equal with and without guesses");
   const logitBias = Object.fromEntries(lm.endTokens.map((id) => [id, -100]));
   const none = await write({ seed, maxNewTokens: forced.tokens, logitBias });

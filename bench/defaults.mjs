@@ -1,16 +1,16 @@
 /**
  * Compares the default configuration for a text with variations of this configuration. `docs/recipe.md` shows the
  * results, in "The defaults for a text of your own". Each setting trains on the first 8 tenths of a text. The loss on
- * the next tenth chooses the weights of a training and the best setting. The loss on the last tenth is the result. So
- * nothing is chosen on the part that gives the result.
+ * the next tenth decides which weights of a training and which setting are best. The loss on the last tenth is the
+ * result, so no choice depends on the last tenth.
  *
  *     node bench/defaults.mjs --text prose=FILE [--text code=FILE …] [--seeds 1,2,3] [--only default,steps*2] [--jobs 2]
  *                             [--dtype auto] [--within 0.1] [--results FILE] [--into docs/recipe.md] [--no-training]
  *
  * Trainings in the --results file are not repeated, so a stopped comparison resumes. Without --results nothing is
  * saved.
- * --within: seeds after the first train only the default and the settings whose result with the first seed is at most
- * this much above the best.
+ * --within: after the first seed, only the default and good settings are trained. The first result of a good setting is
+ * at most --within above the best result.
  * --into: writes the tables of all texts into a document. --no-training makes the tables from the --results file only.
  */
 import { readFileSync, statSync, writeFileSync } from "node:fs";
@@ -47,7 +47,7 @@ const only = namesOf("only", values.only, Object.keys(variations));
 const jobs = wholeNumber("jobs", values.jobs);
 const within = Number(values.within);
 if (!(within >= 0)) refuse(`--within: must be a number of nats, at least 0; got ${values.within}`);
-/** Shares of the text for training and for choosing. The rest is held out. */
+/** Fractions of the text for training and for the choice of weights and setting. The remaining text is held out. */
 const shares = [0.8, 0.1];
 
 const planned = texts.map(({ name, file }) => {
@@ -72,7 +72,7 @@ const trainAll = (plans) =>
     plans.filter((plan) => !results.has(plan)),
     async (plan) => {
       const { text, file, variation, seed, config } = plan;
-      // An equal setting with another name may have been trained meanwhile.
+      // An equal setting with another name may have been trained in the meantime.
       if (results.has(plan)) return;
       const trained = await trainSetting({ file, config, shares, threads: 1, dtype: values.dtype });
       results.add({ text, variation, seed, config, ...trained });

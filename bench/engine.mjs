@@ -1,15 +1,15 @@
 /**
- * Times the generation of many texts at once, here and in llama.cpp with its own batching, on the same GGUF file. Both
- * programs stay loaded and take turns.
+ * Measures the time to generate many texts at once, in Foretoken and in llama.cpp with its own batching, with the same
+ * GGUF file. Both programs stay loaded and take turns.
  *
  *     npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
  *     python scripts/fetch-model.py smollm2 FOLDER
  *     node bench/engine.mjs --model FOLDER/smollm2-bf16.gguf [--dtype bfloat16] [--threads 2] [--rounds 5] [--streams 1,4,16]
  *                           [--prompt 64] [--tokens 128] [--sampling greedy,default] [--only foretoken,llama.cpp] [--json FILE]
  *
- * Every text has its own prompt. The measured time is from the first request to the last token, and includes reading
- * the prompts. `default` is temperature 0.8 and the 40 likeliest tokens. Prints tokens per second, as medians of the
- * rounds, and the ratio of each round.
+ * Every text has its own prompt. The measured time begins with the first request and ends with the last token, so it
+ * includes the prompts. `default` is temperature 0.8 and the 40 likeliest tokens. Prints tokens per second, as medians
+ * of the rounds, and the ratio of each round.
  */
 import { fork } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";

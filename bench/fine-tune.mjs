@@ -1,20 +1,20 @@
 /**
- * Times steps of fine-tuning: all weights, or low-rank adapters (LoRA) on all linear layers, here and in PyTorch with
- * transformers and peft. Both use the same windows of the same text, begin with the same weights, and use AdamW with
- * clipping.
+ * Measures the time of fine-tuning steps in Foretoken and in PyTorch (with transformers and peft). It trains all
+ * weights, or low-rank adapters (LoRA) on all linear layers. Both programs use the same windows of the same text, the
+ * same initial weights, and AdamW with clipping.
  *
  *     node bench/fine-tune.mjs --model MODEL --text FILE --python PYTHON [--only full,lora,qlora] [--dtype float32,bfloat16]
  *                              [--context 1024] [--rank 8] [--rounds 5] [--threads 2] [--recompute] [--compile] [--json FILE]
  *
  * MODEL is any model that `foretoken generate` accepts: a directory, or a GGUF file with a tokenizer. For PyTorch the
- * model is saved as a directory. `qlora` is LoRA on a GGUF file with weights of 4 to 8 bits: here the weights stay
- * quantized, and PyTorch uses the same weights converted to the dtype. --recompute recomputes blocks of the model in
- * the backward pass, only here and not in PyTorch.
- * First every mode of PyTorch runs once: weights in float32 (with autocast for bfloat16) or in bfloat16, and attention
- * `sdpa` or `eager`. With --compile, the fastest of these modes also runs compiled. Then the fastest mode and ours take
- * turns.
+ * model is saved as a directory. `qlora` is LoRA on a GGUF file with weights of 4 to 8 bits. In Foretoken the weights
+ * stay quantized. PyTorch uses the same weights, converted to the dtype. With --recompute, only Foretoken recomputes
+ * the model's blocks in the backward pass.
+ * First, every mode of PyTorch is measured once: weights in float32 (with autocast for bfloat16) or in bfloat16, and
+ * attention `sdpa` or `eager`. With --compile, the fastest mode is also measured with compilation. Then PyTorch's
+ * fastest mode and Foretoken take turns.
  * Prints the median time of a step and its range, the peak memory of each process, and the ratio of each round. Also
- * prints both losses of the same step, which show that both programs do the same work.
+ * prints the losses of both programs for the same step, to show that they do the same work.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,13 +1,13 @@
 /**
- * Times generation: from the start of the command to the first token, tokens per second of one text, and tokens per
- * second while a prompt is read.
+ * Measures generation: the time from the start of the command to the first token, and the tokens per second of a text
+ * and of a prompt.
  *
  *     node bench/generate.mjs [--config book,baby] [--dtype float32,bfloat16] [--backend native] [--rounds 7] [--threads 2]
  *                             [--json FILE]
  *
- * Each model has its initial weights. Its text begins with one token and fills the context. The benchmark first runs
- * `foretoken generate` in a new process, where the JavaScript engine still compiles, and then the library's `generate`.
- * A prompt is half as long as the context. Prints medians over --rounds rounds.
+ * Each model has its initial weights. The text of a model begins with one token and fills the context. The benchmark
+ * first measures `foretoken generate` in a new process, in which the JavaScript engine is still compiling. Then it
+ * measures the library's `generate`. A prompt has half the length of the context. Prints medians over --rounds rounds.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -45,14 +45,14 @@ const threads = wholeNumber("threads", values.threads);
 
 const command = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 /**
- * 65 characters, the number in Tiny Shakespeare. Each is one byte, so the number of output bytes is the number of
- * tokens.
+ * 65 characters, the number in Tiny Shakespeare. Each character is one byte, so the number of output bytes is the
+ * number of tokens.
  */
 const characters = Array.from({ length: 65 }, (_, i) => String.fromCharCode(0x3a + i));
 const folder = mkdtempSync(join(tmpdir(), "foretoken-bench-"));
 process.on("exit", () => rmSync(folder, { recursive: true }));
 
-/** Runs the command. Resolves to the times at which its output reached each length, in milliseconds from the start. */
+/** Executes the command. Resolves to the lengths of its output over time, with times in milliseconds from the start. */
 const runCommand = (...args) =>
   new Promise((resolve, reject) => {
     const began = performance.now();
@@ -102,7 +102,7 @@ const throughCommand = (directory, dtype, tokens) =>
     const { reached } = await runCommand("generate", directory, ...flags);
     const { length: already, at: firstToken } = reached.find(({ length }) => length > prompt.length);
     const { at: last } = reached.find(({ length }) => length >= prompt.length + tokens);
-    // On a busy machine the whole text may arrive at once; then its rate is unknown.
+    // On a busy machine, the whole text may arrive at once. Then its speed is unknown.
     const tokensPerSecond = last > firstToken ? (1000 * (tokens + prompt.length - already)) / (last - firstToken) : 0;
     return { firstToken, tokensPerSecond };
   });

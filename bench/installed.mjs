@@ -1,6 +1,6 @@
 /**
- * Measures what a user of the package gets: seconds from `npm install` in an empty project to the first written token,
- * and tokens per second of the command. The ways are WebAssembly, native kernels from their package, and native kernels
+ * Measures the package of a user. It prints the seconds from `npm install` in an empty project to the first generated
+ * token, and the tokens per second. The ways are WebAssembly, native kernels from their package, and native kernels
  * that the user's compiler builds.
  *
  *     node bench/installed.mjs [--way wasm,prebuilt,built] [--config book] [--model smollm2.gguf] [--tokens 64] [--rounds 3]
@@ -8,8 +8,8 @@
  *
  * The model of --config has its initial weights. --model adds another model (default: none); `scripts/fetch-model.py
  * smollm2` writes such a model. npm uses its cache, so only the first installation includes the time of the network.
- * `built` compiles for some minutes. `prebuilt` uses the kernels of this clone. Tokens per second are measured from the
- * first token to the last. Prints medians over --rounds rounds.
+ * `built` compiles for some minutes. `prebuilt` uses the kernels of this clone. Tokens per second are measured between
+ * the first and the last token. Prints medians over --rounds rounds.
  */
 import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -90,14 +90,17 @@ const saveFresh = async () => {
   return directory;
 };
 
-/** Generates once, in a new process. Returns the seconds to the first token, and tokens per second after it. */
+/**
+ * Generates once, in a new process. Returns the seconds to the first token, and the tokens per second after the first
+ * token.
+ */
 const write = async (project, model, prompt) => {
   const flags = ["--prompt", prompt, "--max-new-tokens", String(tokens), "--json"];
   const { lines } = await run(project, ["npx", "--no-install", "foretoken", "generate", model, ...flags]);
   const times = lines.filter(({ text }) => JSON.parse(text).type === "token").map(({ at }) => at);
   const [first = Number.NaN] = times;
   const last = times.at(-1) ?? Number.NaN;
-  // On a busy machine the whole text may arrive at once; then its rate is unknown.
+  // On a busy machine, the whole text may arrive at once. Then its speed is unknown.
   return { first, rate: last > first ? (times.length - 1) / (last - first) : Number.NaN };
 };
 

@@ -1,5 +1,5 @@
 /**
- * Measures the time between two tokens of a text, while a long prompt arrives and without it.
+ * Measures the time between two tokens of a text, with and without a long prompt that is computed at the same time.
  *
  *     node bench/interrupted.mjs --model MODEL [--dtype bfloat16] [--streams 8] [--tokens 200] [--prompt 2000] [--rounds 3] [--threads 2]
  *
@@ -47,7 +47,7 @@ const write = (prompt, maxNewTokens, onToken) => {
   return engine.write({ model, prompt, maxNewTokens, choose }).ended;
 };
 
-/** Times between two tokens of a text, in milliseconds. `during`: the times while a long prompt is read. */
+/** Times between two tokens of a text, in milliseconds. `during`: the times while a long prompt is computed. */
 const gapsOf = async (withPrompt) => {
   const gaps = [];
   let reads = false;
@@ -57,7 +57,7 @@ const gapsOf = async (withPrompt) => {
     let count = 0;
     return write(promptOf(64, texts++), tokens, () => {
       const now = performance.now();
-      // Counted after 20 tokens, when all texts have begun.
+      // Counting begins after 20 tokens, when all texts have begun.
       if (last !== undefined && count > 20 && (reads || !withPrompt)) gaps.push(now - last);
       last = now;
       if (++count === 40 && withPrompt && long === undefined) {

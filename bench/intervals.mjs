@@ -1,15 +1,15 @@
 /**
- * Counts how often the 95% interval of `evaluate --against` is right. The interval of a stretch of a text should
+ * Counts how often the 95% interval of `evaluate --against` is correct. The interval of a stretch of a text should
  * contain the difference on the whole text for 95 of 100 stretches.
  *
  *     node bench/intervals.mjs --text book=novels.txt [--text code=tsc.txt …] [--folder FOLDER] [--lengths 8,16,32,64,128,256,400]
  *                              [--stretches 200] [--steps 400] [--tokenizer char] [--seed 1] [--characters 4000000]
  *
  * Two models, one with one layer and one with two layers, are trained on a tenth of a text. This tenth consists of
- * pieces of 4,000 characters from all over the text, so that no part of the remaining text is closer to the training
- * text than another part. Both models are measured once on the remaining text. Then the benchmark draws stretches of
- * windows at random places: --stretches stretches of each length. A stretch must be short compared with the text, so a
- * text should have several megabytes.
+ * pieces of 4,000 characters from all parts of the text. So every part of the remaining text is about equally near to a
+ * piece. Both models are measured once on the remaining text. Then the benchmark draws stretches (consecutive windows)
+ * at random places: --stretches stretches of each length. A stretch must be short compared with the text, so a text
+ * should have several megabytes.
  * Losses in --folder are not measured again; without --folder nothing is saved.
  * `node bench/texts.mjs FOLDER --only novels-4m,code-6m,prose-5m` makes three texts.
  */
@@ -61,9 +61,7 @@ const models = {
 };
 const piece = 4000;
 
-/**
- * Every tenth piece is for training. Characters that do not occur in these pieces are removed from the remaining text.
- */
+/** Every tenth piece is for training. The remaining text keeps only characters that occur in these pieces. */
 const partsOf = (text) => {
   const pieces = Array.from({ length: Math.ceil(text.length / piece) }, (_, i) =>
     text.slice(i * piece, (i + 1) * piece),

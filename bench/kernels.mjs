@@ -1,17 +1,18 @@
 /**
- * Times each kernel at the shapes that models use, and compares the time with the machine's limits (roofs), which the
- * same run measures. Matrix products of equal shapes are also timed in PyTorch (MKL in float32, oneDNN in bfloat16) and
- * OpenBLAS, in turn.
+ * Measures the time of each kernel for the shapes that models use. Compares the time with the machine's limits (roofs),
+ * which the same benchmark measures. Also measures matrix products of equal shapes in PyTorch (MKL in float32, oneDNN
+ * in bfloat16) and OpenBLAS, in turn.
  *
  *     node bench/kernels.mjs [--config book,baby,gpt2,shakespeare,smollm2,decode] [--dtype float32,bfloat16] [--backend native]
  *                            [--python python3] [--no-peers] [--rounds 5] [--milliseconds 30] [--threads 2] [--json FILE]
  *                            [--roof-memory 512]
  *     node bench/kernels.mjs --list         lists the kernels; measures nothing
  *
- * A configuration stands for a training step of its model. `shakespeare` is the preset with dropout, which uses another
- * optimizer and other kernels. `smollm2` is a step of fine-tuning SmolLM2-135M; it is measured only if --config names
- * it. `decode` generates one token of `book` after half a context. Each call is repeated for --milliseconds in each
- * round, at least three times. --roof-memory is the largest block of memory whose speed is measured, in MiB.
+ * For a configuration, the kernels of a training step of its model are measured. `shakespeare` is the preset with
+ * dropout, which uses another optimizer and other kernels. `smollm2` is a fine-tuning step of SmolLM2-135M, and is
+ * measured only if --config names it. `decode` is the generation of one token of `book` after half a context. Each call
+ * is repeated for --milliseconds in each round, at least three times. --roof-memory is the largest block of memory
+ * whose speed is measured, in MiB.
  */
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -48,7 +49,7 @@ const rounds = wholeNumber("rounds", values.rounds);
 const milliseconds = Number(values.milliseconds);
 if (!(milliseconds > 0)) refuse(`--milliseconds: must be above 0; got ${values.milliseconds}`);
 
-/** Number of different characters of Tiny Shakespeare, for models of characters. */
+/** Number of different characters in Tiny Shakespeare: the vocabulary size of character models. */
 const characters = 65;
 const { shakespeare } = presets;
 /**
@@ -64,7 +65,7 @@ const smollm2 = {
   },
   train: { ...runConfig("book").train, batchSize: 1 },
 };
-/** How to record the calls of each configuration. */
+/** Functions that record the kernel calls of each configuration. */
 const recorders = {
   ...Object.fromEntries(
     Object.entries(configs).map(([name, { vocabSize }]) => [
@@ -79,7 +80,7 @@ const recorders = {
 };
 const names = namesOf("config", values.config, Object.keys(recorders));
 
-/** Milliseconds of a call: the median over batches of calls. A batch is long enough for the clock's resolution. */
+/** Milliseconds of a call: the median over batches of calls. A batch takes long enough for the clock's resolution. */
 const timeOf = ({ run }) => {
   const began = performance.now();
   run();
@@ -112,7 +113,7 @@ const startPeers = async () => {
   ];
 };
 
-/** Milliseconds of each of `calls` in each round: in our kernels and, for products, in each peer. */
+/** Milliseconds of each call in `calls` in each round: in Foretoken's kernels and, for products, in each peer. */
 const measure = async (backend, calls, peers, dtype) => {
   const taking = peers.filter((peer) => peer.dtypes.includes(dtype));
   const products = calls.map((call) => productOf(call));
@@ -154,7 +155,7 @@ const measure = async (backend, calls, peers, dtype) => {
   }));
 };
 
-/** A peer's time divided by ours. Above 1, ours is faster. */
+/** A peer's time divided by Foretoken's time. Above 1, Foretoken is faster. */
 const against = ({ peers, milliseconds: ours }, name) => (peers[name] ?? Number.NaN) / ours;
 
 const tableOf = (results, peerNames) => [
@@ -193,7 +194,7 @@ const open = (name, dtype) =>
     dtype: /** @type {"float32" | "bfloat16"} */ (dtype),
     manyRows: name !== "decode",
   });
-/** Capabilities of a backend that is opened for this dtype. To list the kernels, any backend is sufficient. */
+/** Capabilities of a backend that is opened for this dtype. For a list of the kernels, any backend is sufficient. */
 const kindOf = async (name, dtype) => {
   if (values.list) return { dtype, activations: "float32", tiles: null };
   const backend = await open(name, dtype);

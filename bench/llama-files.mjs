@@ -1,14 +1,15 @@
 /**
- * Checks the GGUF files of `saveGguf` with llama.cpp. It writes models of every architecture with random weights, and
- * character and byte-level BPE models after some training steps, all in float32. For ten prompts of each model, the
- * greedy tokens must be equal in three cases: from the model, from its file read by this library, and from its file in
- * llama.cpp. For random texts the token ids must be equal. llama.cpp is used through `node-llama-cpp`, with float32
- * keys and values.
+ * Checks the GGUF files of `saveGguf` with llama.cpp. The script writes models of every architecture with random
+ * weights. It also writes character and byte-level BPE models after some training steps. All models are in float32. For
+ * ten prompts of each model, the greedy tokens must be equal in three cases: the model, its file in Foretoken, and its
+ * file in llama.cpp. For random texts, the token ids must be equal. llama.cpp is used through `node-llama-cpp`, with a
+ * float32 KV cache.
  *
  *     npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
  *     node bench/llama-files.mjs [--tokens 100] [--texts 1000] [--steps 100] [--only NAME]
  *
- * Exit status 1 if ids differ, or if tokens differ where llama.cpp's two best logits are more than 0.01 apart.
+ * The exit status is 1 if ids differ. It is also 1 if tokens differ although llama.cpp's two best logits are more than
+ * 0.01 apart.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -88,7 +89,7 @@ const drawnModel = async (config, directory) => {
   const tokenizer = foretoken.trainCharTokenizer(corpus);
   const model = foretoken.freshModel(backend, config, tokenizer.vocabSize, 7);
   for (const { name, size, offset } of model.layout.parameters) {
-    // These weights begin as zeros, which would hide mistakes.
+    // The initial values of these weights are zeros, which would hide mistakes.
     if (!name.endsWith(".bias")) continue;
     const numbers = Float32Array.from({ length: size }, (_, i) => 0.3 * Math.sin(1.7 * i + offset));
     backend.write(model.arena.storage, numbers, offset);
@@ -102,7 +103,7 @@ const trainedModel = async ({ tokenizer }, directory) => {
   for await (const _ of foretoken.train({ text: corpus, out: directory, backend, config, finalSampleTokens: 0 }));
 };
 
-/** Greedy ids of this library. */
+/** Greedy ids of Foretoken. */
 const ourIds = async (lm, prompt, count) => {
   const ids = [];
   for await (const event of foretoken.generate(lm, { prompt, maxNewTokens: count, temperature: 0 })) {
@@ -113,8 +114,8 @@ const ourIds = async (lm, prompt, count) => {
 
 const marks = ["é", "日", "😀", "\u0301", "  ", "\r\n", "\t", "12", "'LL", "½", "\u00a0", "…", "aB"];
 /**
- * A piece of the corpus, or characters of the corpus in random order. If the tokenizer has all bytes, other characters
- * are mixed in.
+ * A piece of the corpus, or characters of the corpus in random order. If the tokenizer has all bytes, the text also has
+ * other characters.
  */
 const randomText = (tokenizer, i) => {
   const length = 1 + random(60);

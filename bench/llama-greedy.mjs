@@ -1,13 +1,14 @@
 /**
  * Compares greedy decoding with llama.cpp on the same GGUF file. For ten prompts it prints the number of equal tokens,
  * and at the first difference the gap between the two best logits in both programs. llama.cpp is used through
- * `node-llama-cpp`, with float32 keys and values.
+ * `node-llama-cpp`, with a float32 KV cache.
  *
  *     npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
  *     python scripts/fetch-model.py smollm2 FOLDER
  *     node bench/llama-greedy.mjs --model FOLDER/smollm2-f32.gguf [--tokens 100] [--threads 2] [--json FILE]
  *
- * Exit status 1 if texts differ where a program's two best logits are more than --limit (default: 0.05) apart.
+ * The exit status is 1 if texts differ although a program's two best logits are more than --limit (default: 0.05)
+ * apart.
  */
 import { existsSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -80,7 +81,7 @@ const openTheirs = async () => {
   return { llama, model, sequence: context.getSequence() };
 };
 
-/** Greedy ids of this library after `prompt`. */
+/** Greedy ids of Foretoken after `prompt`. */
 const ourIds = async (lm, prompt) => {
   const ids = [];
   for await (const event of generate(lm, { prompt, maxNewTokens: tokens, temperature: 0 })) {

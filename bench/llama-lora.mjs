@@ -1,14 +1,16 @@
 /**
- * Tunes a model with LoRA for some steps and checks the exports in llama.cpp: the merged model as a GGUF file, and the
- * original model file with the adapter as a second GGUF file. For ten prompts the greedy tokens must be equal in five
- * cases. In this library: the run, the merged file, and the original file with the adapter. In llama.cpp: the merged
- * file, and the original file with the adapter. Everything is computed in float32, so MODEL should be a file in F32.
+ * Fine-tunes a model with LoRA for some steps, and checks two exports in llama.cpp. One export is the merged model as a
+ * GGUF file. The other export is the adapter as a GGUF file, for the original model file. For ten prompts, the greedy
+ * tokens must be equal in five cases. In Foretoken: the run, the merged file, and the original file with the adapter.
+ * In llama.cpp: the merged file, and the original file with the adapter. All computation is in float32, so MODEL should
+ * be a file in F32.
  *
  *     npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
  *     python scripts/fetch-model.py smollm2 FOLDER
  *     node bench/llama-lora.mjs --model FOLDER/smollm2-f32.gguf [--tokens 100] [--steps 20] [--rank 8]
  *
- * Exit status 1 if tokens differ where the two best logits are more than 0.01 apart, or if the adapter changes nothing.
+ * The exit status is 1 if the adapter changes nothing. It is also 1 if tokens differ although the two best logits are
+ * more than 0.01 apart.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -55,7 +57,7 @@ const open = async (place, options = {}) => {
   // Generation continues after an end token, so that all texts have equal lengths.
   return { ...lm, model: lm.model, tokenizer: { ...lm.tokenizer, endOfText: null }, endTokens: [] };
 };
-/** Greedy ids of this library after each prompt. */
+/** Greedy ids of Foretoken after each prompt. */
 const ours = async (prompts, place, options) => {
   const lm = await open(place, options);
   const all = [];

@@ -6,7 +6,7 @@
  *     npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
  *     node bench/llama-tokenizer.mjs FILE.gguf [--texts 10000] [--seed 1] [--corpus FILE] [--write FOLDER]
  *
- * Exit status 1 if ids differ, or if decoding does not return a text.
+ * The exit status is 1 if ids differ, or if decoding does not return the original text.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,6 +1,7 @@
 /**
- * Times decoding and the reading of prompts, here and in llama.cpp, on the same GGUF file. Both programs stay loaded
- * and run in turn. Between the turns, the memory bandwidth is measured. llama.cpp is used through `node-llama-cpp`.
+ * Measures the speed of generation and of prompts in Foretoken and in llama.cpp, with the same GGUF file. Both programs
+ * stay loaded and take turns. Between the turns, the memory bandwidth is measured. llama.cpp is used through
+ * `node-llama-cpp`.
  *
  *     npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
  *     python scripts/fetch-model.py smollm2 FOLDER
@@ -8,9 +9,9 @@
  *                          [--prompt 512] [--tokens 48] [--json FILE]
  *
  * Prints medians of the rounds. To generate one token, a program reads all weights once. So the used bandwidth is the
- * size of the weights in bytes times the tokens per second. llama.cpp keeps the weights as the file has them. Foretoken
- * keeps blocks of 4 to 8 bits, and converts other matrices to --dtype. The time to the first token is measured from the
- * start of a new process, with a prompt of 16 tokens and the file in the system's cache.
+ * size of the weights in bytes times the tokens per second. llama.cpp keeps the weights in the format of the file.
+ * Foretoken keeps blocks of 4 to 8 bits, and converts all other matrices to --dtype. The time to the first token begins
+ * at the start of a new process. The prompt has 16 tokens, and the file is in the system's cache.
  */
 import { fork } from "node:child_process";
 import { existsSync, statSync, writeFileSync } from "node:fs";
@@ -77,7 +78,10 @@ const native = backends.find(({ name }) => name === "native");
 const instructionSet =
   native?.available === true ? native.instructionSet : refuse("native backend: try npm run build with a C++ compiler");
 
-/** Bytes of all weights as each program keeps them. Foretoken keeps blocks of few bits, and converts numbers to --dtype. */
+/**
+ * Bytes of all weights in the memory of each program. Foretoken keeps blocks of few bits, and converts all other
+ * weights to --dtype.
+ */
 const readWeightBytes = async () => {
   const source = await openFileSource(model, model);
   try {

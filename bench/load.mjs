@@ -1,10 +1,10 @@
 /**
- * Measures how much time a checkpoint's manifest adds to saving and loading. A model of GPT-2's size (472 MiB) is saved
- * once, and then loaded in turn with and without its manifest.
+ * Measures how much longer a checkpoint takes to save and load because of its manifest. A model with the size of GPT-2
+ * (472 MiB) is saved once. Then it is loaded with and without its manifest, in turn.
  *
  *     node bench/load.mjs [--config gpt2] [--rounds 5]
  *
- * A new file is in the system's cache, so loading takes no time for the disk. So the measured share of the check is an
+ * A new file is in the system's cache, so loading does not wait for the disk. So the measured share of the check is an
  * upper bound.
  */
 import { mkdtempSync, renameSync, rmSync, statSync } from "node:fs";

@@ -1,13 +1,13 @@
 /**
- * Measures everything on this machine: training steps against peers (train.mjs), kernels against roofs (kernels.mjs),
- * and generation (generate.mjs). Prints the tables and saves all figures in one file. From this file report.mjs writes
- * docs/performance.md.
+ * Measures all parts on this machine: training steps compared with peers (train.mjs), kernels compared with roofs
+ * (kernels.mjs), and generation (generate.mjs). Prints the tables, and saves all figures in one file. report.mjs writes
+ * docs/performance.md from this file.
  *
  *     npm run bench -- [--part train,kernels,generate] [--config nano-cpu,book,baby,gpt2] [--seconds 45]
  *                      [--only native,wasm,reference,pytorch,tfjs] [--python python3] [--threads 2] [--json FILE]
  *
- * Earlier measurements that are not repeated stay in the file: `--part train --config book` measures one row again.
- * Each part skips configurations that --config does not name. --only and --seconds affect only train.mjs.
+ * The file keeps earlier measurements that are not repeated. For example, `--part train --config book` measures one row
+ * again. Each part skips configurations that --config does not name. --only and --seconds affect only train.mjs.
  */
 import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -50,7 +50,7 @@ if (results.machine !== undefined && results.machine.cpu !== about.cpu)
 const folder = mkdtempSync(join(tmpdir(), "foretoken-bench-"));
 process.on("exit", () => rmSync(folder, { recursive: true }));
 
-/** Runs one part, which prints its tables on standard output. Resolves to the figures of this part. */
+/** Measures one part, which prints its tables on standard output. Resolves to the figures of this part. */
 const measure = (part, args) =>
   new Promise((done, fail) => {
     const output = join(folder, `${part}.json`);
@@ -61,13 +61,13 @@ const measure = (part, args) =>
     child.on("error", fail);
     child.on("close", (status) => {
       if (status === 0) done(JSON.parse(readFileSync(output, "utf8")));
-      // The part has printed the reason.
+      // The part has printed the reason of the failure.
       else process.exit(status ?? 1);
     });
   });
 
 /**
- * The requested configurations that a part can measure. Without --config, the part's extra configurations are added.
+ * The requested configurations that a part can measure. Without --config, also the part's additional configurations.
  */
 const within = (known, more = []) => {
   const some = names.filter((name) => known.includes(name));
@@ -96,7 +96,8 @@ for (const part of due) {
   const figures = await measure(part, ["--config", config, ...flags]);
   results = { machine: about, ...results, [part]: mergePart(results[part], figures) };
   mkdirSync(dirname(file), { recursive: true });
-  // Written to a temporary file and then renamed, so that an interrupted run does not damage the old file.
+  // The text is written to a temporary file, which is then renamed. So an interrupted benchmark does not damage the old
+  // file.
   writeFileSync(`${file}.tmp`, `${resultsText(results)}\n`);
   renameSync(`${file}.tmp`, file);
 }

@@ -5,14 +5,13 @@
  *     node bench/memory.mjs [--configs tiny,nano-cpu,quick,book,shakespeare,wide,baby,gpt2,large-text,large-batch]
  *                           [--backend native,wasm] [--threads 2] [--dtype auto] [--rounds 1] [--resume] [--json FILE]
  *
- * --rounds sets how often a configuration trains; the median of the peaks counts. The time of garbage collection
- * varies, so the peak of a small run differs by some MiB between processes. If more than half of the rounds are within
- * the limits, the median is also within the limits, so the remaining rounds are skipped.
- * With --resume, each configuration also measures a second run, which resumes from the first run's checkpoint after the
- * first step.
- * Prints a table. Exit status 1 if an estimate is below 95 % or above 115 % of the measurement, unless the difference
- * is at most 32 MiB. The 32 MiB are allowed because the peak of a small process depends on the time of garbage
- * collection.
+ * --rounds sets how often a configuration is trained. The result is the median of the peaks. The time of garbage
+ * collection varies, so the peak of a small run differs by some MiB between processes. If more than half of the rounds
+ * are within the limits, the median is, too, and the remaining rounds are skipped.
+ * With --resume, a second run is measured for each configuration. The second run resumes the first run's checkpoint
+ * after the first step.
+ * Prints a table. An estimate must be 95 % to 115 % of the measurement, or differ by at most 32 MiB. Otherwise the exit
+ * status is 1. The 32 MiB are allowed because the peak of a small process depends on the time of garbage collection.
  */
 import { execFileSync } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
@@ -26,7 +25,7 @@ import { commonOptions, namesOf, refuse, wholeNumber } from "./lib/options.mjs";
 import { count, mebibytes, median, percent, textTable } from "./lib/statistics.mjs";
 
 const [least, most] = [0.95, 1.15];
-/** Error of an estimate in bytes that is always accepted. */
+/** Error in bytes that is allowed for every estimate. */
 const allowance = 32 * 2 ** 20;
 const known = Object.keys(memoryConfigs);
 const { values } = parseArgs({

@@ -1,14 +1,15 @@
 /**
- * Checks the folders of `saveOnnx` with transformers.js, in Node and in headless Chromium. It writes each model in
- * float32 and in eight bits. The models are character and byte-level BPE models after some training steps, models of
- * every architecture with random weights, and with --model a model of yours. Both programs must give the same greedy
- * tokens for ten prompts of each model, and the same ids for random texts. The loss on a text is also compared.
+ * Checks the folders of `saveOnnx` with transformers.js, in Node and in headless Chromium. The script writes each model
+ * in float32 and in eight bits. There are character and byte-level BPE models after some training steps, models of
+ * every architecture with random weights, and, with --model, your own model. Foretoken and transformers.js must give
+ * the same greedy tokens for ten prompts of each model, and the same ids for random texts. The loss on a text is also
+ * compared.
  *
  *     npm install --prefix bench/peers-onnx --ignore-scripts     (once)
  *     node bench/onnx-files.mjs [--tokens 100] [--texts 1000] [--steps 100] [--only NAME] [--model FILE] [--page]
  *
- * Exit status 1 if ids differ; if tokens of float32 differ where the two best logits are more than 0.01 apart; or if
- * the loss in eight bits is more than 0.1 nats higher.
+ * The exit status is 1 in three cases. Ids differ. Float32 tokens differ although the two best logits are more than
+ * 0.01 apart. Or the loss in eight bits is more than 0.1 nats higher.
  */
 import { execFile } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
@@ -88,7 +89,7 @@ const drawnModel = (config) => {
   const tokenizer = foretoken.trainCharTokenizer(corpus);
   const model = foretoken.freshModel(backend, config, tokenizer.vocabSize, 7);
   for (const { name, size, offset } of model.layout.parameters) {
-    // These weights begin as zeros, which would hide mistakes.
+    // The initial values of these weights are zeros, which would hide mistakes.
     if (!name.endsWith(".bias")) continue;
     const numbers = Float32Array.from({ length: size }, (_, i) => 0.3 * Math.sin(1.7 * i + offset));
     backend.write(model.arena.storage, numbers, offset);
@@ -108,7 +109,7 @@ const trainedModel = async (config, directory) => {
   return foretoken.loadPretrained(join(directory, "best"), { backend });
 };
 
-/** Greedy ids of this library. */
+/** Greedy ids of Foretoken. */
 const ourIds = async (lm, prompt, count) => {
   const ids = [];
   for await (const event of foretoken.generate(lm, { prompt, maxNewTokens: count, temperature: 0 })) {
@@ -126,8 +127,8 @@ const gapAfter = async (lm, ids) => {
 
 const marks = ["é", "日", "😀", "\u0301", "  ", "\r\n", "\t", "12", "'LL", "½", "\u00a0", "…", "aB"];
 /**
- * A piece of the corpus, or characters of the corpus in random order. If the tokenizer has all bytes, other characters
- * are mixed in.
+ * A piece of the corpus, or characters of the corpus in random order. If the tokenizer has all bytes, the text also has
+ * other characters.
  */
 const randomText = (tokenizer, i) => {
   const length = 1 + random(60);
@@ -140,7 +141,7 @@ const randomText = (tokenizer, i) => {
 const rows = [];
 let failures = 0;
 
-/** Compares the results of transformers.js for a folder, in Node or in the page, with the results of this library. */
+/** Compares the results of transformers.js for a folder, in Node or in the page, with the results of Foretoken. */
 const compare = async (name, lm, { dtype, runtime, asked, ours, loss }, answers) => {
   const otherIds = asked.texts.filter((text, i) => lm.tokenizer.encode(text).join() !== answers.ids[i].join()).length;
   let [same, worst, firsts] = [0, 0, 0];
@@ -162,7 +163,7 @@ const compare = async (name, lm, { dtype, runtime, asked, ours, loss }, answers)
   console.error(row.join(" | "));
 };
 
-/** Saves a model with its tensors in separate files, as for models of more than 2 GiB. */
+/** Saves a model with its tensors in separate files, as for a model of more than 2 GiB. */
 const saveBeside = async (path, lm) => {
   const files = onnxFolder(sourceOf(lm), "saveOnnx", {}, { inside: 1000, beside: 200_000 });
   await writeCheckpoint(path, Object.fromEntries(Object.entries(files).map(([name, { pieces }]) => [name, pieces()])));
@@ -200,7 +201,7 @@ const check = async (name, make, save = saveAsUsual) => {
   await lm.close();
 };
 
-/** Runs the programs of docs/guides/transformers-js.md. */
+/** Runs the example programs of docs/guides/transformers-js.md. */
 const runPrograms = async () => {
   const [config] = Object.values(trained);
   const lm = await trainedModel(config, join(folder, "notes"));

@@ -1,6 +1,6 @@
 /**
  * Writes measurements into a document. Each table is inserted between `<!-- bench:NAME -->` and `<!-- /bench:NAME -->`.
- * The other text is not changed.
+ * All other text stays the same.
  *
  *     node bench/report.mjs [FILE] [--into docs/performance.md]
  *

@@ -1,13 +1,13 @@
 // Measures the maximum speeds of this machine: arithmetic with all operands in registers, and bytes from each level of
-// memory. It uses the same instruction set and number of threads as the kernels. bench/lib/roofs.mjs compiles and runs
-// this program.
+// memory. The program uses the same instruction set and number of threads as the kernels. bench/lib/roofs.mjs compiles
+// and starts this program.
 //
 //     roofs THREADS FIRST_BYTES LAST_BYTES      (of memory: the threads' together; doubled from the first to the last)
 //
 // Prints one JSON object: GFLOP/s and GB/s of all threads together. Each value is the best of several repeats and
 // methods. A multiplication and an addition count as two operations. A copy counts each byte that is read and each byte
-// that is written. 0 means not available. `amxBf16` is measured if the CPU and the system support AMX, even if the
-// program is compiled for another instruction set.
+// that is written. 0 means that the value is not available. `amxBf16` is measured if the CPU and the system support
+// AMX, even if the program is compiled for another instruction set.
 #include <barrier>
 #include <chrono>
 #include <cstdio>
@@ -40,7 +40,7 @@ double secondsSince(Clock::time_point began) {
   return std::chrono::duration<double>(Clock::now() - began).count();
 }
 
-// Hides a value from the optimizer: the value stays in a register, and the code that computes it is not removed.
+// Hides a value from the optimizer. The value stays in a register, and the code that computes it is not removed.
 FT_INLINE void opaque(F32& value) {
 #if defined(__x86_64__)
   asm volatile("" : "+x"(value));
@@ -90,8 +90,8 @@ constexpr int kRequestPermission = 0x1023;
 constexpr int kTileData = 18;
 constexpr long kTileRounds = 1 << 18;
 
-// Whether the CPU has tiles and Linux lets this process use them. Call it before any thread starts: the permission
-// belongs to the process.
+// Whether the CPU has tiles and Linux lets this process use them. Call this before any thread starts, because the
+// permission is for the whole process.
 bool tilesAllowed() {
   unsigned a = 0, b = 0, c = 0, d = 0;
   constexpr unsigned needed = kHasBf16Tiles | kHasTiles;
@@ -131,8 +131,8 @@ bool tilesAllowed() { return false; }
 double tiles() { return 0; }
 #endif
 
-// The array of one thread, with the requested size or slightly more. Like the kernels' memory, it is in large pages if
-// the system provides them, and no vector crosses a cache line.
+// The array of one thread, with the requested size or slightly more. Like the memory of kernels, it uses large pages if
+// the system provides them. No vector crosses a cache line.
 constexpr size_t kUnrolled = 8 * kLanes;
 constexpr size_t kLargePage = 2 << 20;
 
@@ -153,13 +153,13 @@ Array allocate(double bytes) {
   return {data, size};
 }
 
-// The first part of an array. Its length is an even number of unrolled steps, so that it can be halved.
+// The first part of an array. The part has an even number of unrolled steps, so it can be halved.
 Array beginning(const Array& x, double bytes) {
   const size_t size = static_cast<size_t>(bytes) / sizeof(float) / (2 * kUnrolled) * (2 * kUnrolled);
   return {x.data, size < x.size ? size : x.size / (2 * kUnrolled) * (2 * kUnrolled)};
 }
 
-// Distance of the prefetches. With `guessed` there are no prefetches: the CPU guesses the addresses.
+// Distance of the prefetches. With `guessed` there are no prefetches, because the CPU guesses the addresses.
 constexpr size_t kAhead = 512;
 enum class Fetching { guessed, ahead };
 // Whether stores go through the cache or bypass it.
@@ -184,7 +184,7 @@ FT_INLINE void put(float* to, F32 value) {
   store(to, value);
 }
 
-// Reads an array again and again until this number of bytes has been read.
+// Reads an array repeatedly until this number of bytes has been read.
 constexpr double kPassedBytes = 2e8;
 
 long passesOf(size_t elements) {
@@ -256,8 +256,8 @@ double copyAll(const Array& x) {
 
 constexpr int kRepeats = 3;
 
-// The work of all threads divided by the time from their common start until the last thread has ended: the best of
-// several repeats.
+// The work of all threads divided by the time from their common start to the end of the last thread. The result is the
+// best of several repeats.
 double rate(int threads, const std::function<double(int)>& work) {
   double best = 0;
   for (int repeat = 0; repeat < kRepeats; repeat++) {

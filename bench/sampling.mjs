@@ -1,5 +1,5 @@
 /**
- * Times how long it takes to choose a token from logits, for several vocabulary sizes and settings.
+ * Measures the time to choose a token from logits, for several vocabulary sizes and settings.
  *
  *     node bench/sampling.mjs [--rounds 200] [--vocab 65,49152,151936]
  *

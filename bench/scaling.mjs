@@ -1,14 +1,14 @@
 /**
  * Measures training steps on 1, 2 and 4 ranks of this machine, over shared memory and over TCP with limited bandwidth
- * and added latency. Fits a model of the step time to some of the cases and checks it on the others.
+ * and added latency. Fits a model of the step's time to some cases, and checks the model on the other cases.
  *
  *     node bench/scaling.mjs [--only TEXT] [--missing] [--rounds 1] [--seconds 2]    measures, fits and checks (as root)
  *     node bench/scaling.mjs --fit                                                   only fits and checks
  *     node bench/scaling.mjs --docs [--into docs/scaling.md]                         writes the tables into the page
  *
  * Each rank has one thread, pinned to one core. If there are more ranks than cores, ranks share cores. --only selects
- * the cases whose line contains TEXT. --missing selects the cases that are not in the results file. Measurements that
- * are not repeated stay in the results file; --json sets its name. Needs Linux, Open MPI, `tc` and `unshare`.
+ * the cases with TEXT in their line. --missing selects the cases that are not in the results file. The results file
+ * keeps measurements that are not repeated; --json sets its name. Needs Linux, Open MPI, `tc` and `unshare`.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -63,7 +63,7 @@ const measureAll = async () => {
       const whole = { ...again, times, seconds: median(times) };
       measured.set(keyOf(one), whole);
       console.log(`${caseName(one)}: ${(1000 * again.seconds).toFixed(1)} ms`);
-      // The file is saved after each case, so an interrupted run can be resumed with --missing.
+      // The file is saved after each case. So --missing can resume an interrupted benchmark.
       const { cases: before = [], ...rest } = readResults(file);
       const others = before.filter((other) => keyOf(other) !== keyOf(one));
       writeResults(file, { ...rest, machine: about, cases: [...others, whole] });

@@ -1,16 +1,16 @@
 /**
- * Times a server under load: `foretoken serve` compared with llama.cpp behind a minimal server (peers/llama_server.mjs,
- * because no registry has a prebuilt server of llama.cpp). Both servers have the same model and run in turn. The
- * clients run in another process and read event streams.
+ * Measures servers under load: `foretoken serve`, and llama.cpp with a minimal server (peers/llama_server.mjs, because
+ * no registry has a prebuilt server of llama.cpp). Both servers have the same model and take turns. The clients are in
+ * another process and read event streams.
  *
  *     npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
  *     python scripts/fetch-model.py smollm2 FOLDER
  *     node bench/serve.mjs --model FOLDER/smollm2-bf16.gguf [--dtype bfloat16] [--threads 2] [--rounds 5] [--streams 1,16]
  *                          [--prompt 64] [--tokens 128] [--only foretoken,llama.cpp] [--json FILE]
  *
- * In a round all streams are requested at once, each with its own prompt of token ids. Decoding is greedy. Prints
- * tokens per second from the first request to the last token. Also prints the time from the request to the first token
- * of a stream: the median and the 99th percentile over all rounds.
+ * In a round, all streams are requested at once. Each stream has its own prompt of token ids. Tokens are chosen
+ * greedily. Prints tokens per second from the first request to the last token. Also prints the time from the request to
+ * the first token of a stream: the median and the 99th percentile over all rounds.
  */
 import { fork, spawn } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";
@@ -86,7 +86,7 @@ const ask = (message) =>
 const quantile = (numbers, share) => numbers.toSorted((a, b) => a - b)[Math.ceil(share * numbers.length) - 1];
 
 const servers = Object.fromEntries(await Promise.all(programs.map(async (program) => [program, await start(program)])));
-/** Vocabulary size. If our server does not run, it is the vocabulary size of SmolLM2. */
+/** Vocabulary size. If `foretoken serve` is not measured, it is the vocabulary size of SmolLM2. */
 const sizeOf = async () => {
   if (servers.foretoken === undefined) return 49_152;
   const info = await fetch(`${servers.foretoken.url.replace(/v1$/u, "")}tokenizer_info`);

@@ -1,16 +1,17 @@
 /**
- * Measures the time that guessed tokens save: the same texts with and without `speculate`, in turn, in one process.
+ * Measures the time that guessed tokens save. One process generates the same texts with and without `speculate`, in
+ * turn.
  *
  *     python scripts/fetch-model.py smollm2 FOLDER
  *     node bench/speculation.mjs --model FOLDER/smollm2-bf16.gguf [--draft MODEL] [--dtype bfloat16] [--threads 2] [--rounds 5]
  *                                [--streams 1,4] [--tokens 256] [--texts code,questions] [--sampling greedy,chat] [--json FILE]
  *
- * `code`: a model with a chat template is asked to repeat a TypeScript file with one name changed. `questions`: it
- * answers questions. Guesses are looked up in the text (`ngram`) or, with --draft, written by that model. Texts must be
- * equal with and without guesses.
- * Prints tokens per second as medians of the rounds, the ratio of each round, the ratio of CPU times, and the share of
+ * `code`: a model with a chat template must repeat a TypeScript file with one changed name. `questions`: the model
+ * answers questions. Guesses come from the text (`ngram`) or, with --draft, from a second model. Texts must be equal
+ * with and without guesses.
+ * Prints tokens per second (medians of the rounds), the ratio of each round, the ratio of CPU times, and the share of
  * accepted guesses. On a busy machine, use the ratio of CPU times with --threads 1. With more threads, CPU times
- * include the time that threads spin while they wait for each other.
+ * include the time in which threads spin.
  */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -108,8 +109,8 @@ const prompts = Object.fromEntries(
 );
 
 /**
- * Generates one text for each stream, all at once. `seconds` is the time from the first token of any text to the last
- * token of any text.
+ * Generates one text for each stream, all at once. `seconds` is the time between the first token of any text and the
+ * last token of any text.
  */
 const write = async (kind, number, sampling, round, guessing) => {
   const engine = await openEngine(lm);

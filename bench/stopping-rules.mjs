@@ -1,12 +1,12 @@
 /**
- * Counts the steps that the stopping rules of `foretoken sweep` save, and checks whether they find the same winner. It
- * replays the finished trainings of docs/recipe.md, "The defaults for a text of your own".
+ * Counts the steps that the stopping rules of `foretoken sweep` save. Checks whether they find the same winner. The
+ * script uses the finished trainings of docs/recipe.md, "The defaults for a text of your own".
  *
  *     node bench/stopping-rules.mjs [--results bench/results/defaults.jsonl]
  *
- * A sweep consists of all settings of one text that were trained with three seeds. Its losses are measured on the part
- * of the text that is for choosing. The winner is the setting with the lowest mean loss at the end. Each sweep is
- * replayed with every order of the seeds.
+ * A sweep consists of all settings of one text that were trained with three seeds. Losses are from the part of the text
+ * for the choice. The winner is the setting with the lowest mean final loss. Each sweep is simulated with every order
+ * of the seeds.
  */
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -79,8 +79,8 @@ const texts = [...new Set(trainings.map(({ text }) => text))];
 for (const [name, stop] of Object.entries(rules)) {
   const rows = texts.map((text) => {
     const settings = settingsOf(text);
-    // Each stage of halving needs an evaluation. These trainings have ten evaluations, one after each tenth of the
-    // steps.
+    // Each stage of halving needs an evaluation. Each of these trainings has ten evaluations, one after each tenth of
+    // the steps.
     const found = orders.map((order) => swept(settings, stop, order));
     const others = found.filter(({ above }) => above > 0);
     return {

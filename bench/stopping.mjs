@@ -1,13 +1,13 @@
 /**
- * Measures how long a training run takes to end after a signal, with texts of several sizes. A container or a scheduler
- * kills a process that takes too long.
+ * Measures the time in which a training run ends after a signal, for texts of several sizes. A container or a scheduler
+ * kills a process that needs too long.
  *
  *     node bench/stopping.mjs [--megabytes 1,20,100] [--signals SIGINT,SIGTERM] [--rounds 3] [--json FILE]
  *
- * Each run is a process, `foretoken train` with the defaults for a text of that size. The first run gets the signal
- * during a step, a second run during the evaluation on the held-out tenth. Prints a table with the time of a step, the
- * time from the signal to the saved checkpoint, and the time from the signal to the exit. Exit status 1 if a run needs
- * more than the time of a step plus the time to write its checkpoint plus 2 s.
+ * Each run is a process: `foretoken train` with the defaults for a text of this size. The first run gets the signal
+ * during a step. A second run gets the signal during the evaluation on the held-out tenth. Prints a table with three
+ * times: a step, from the signal to the saved checkpoint, and from the signal to the exit. A run may need the time of a
+ * step, the time to write its checkpoint, and 2 s. If a run needs more time, the exit status is 1.
  */
 import { spawn } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
@@ -31,7 +31,7 @@ const { values } = parseArgs({
 const sizes = values.megabytes.split(",").map((size) => wholeNumber("megabytes", size));
 const signals = /** @type {("SIGINT" | "SIGTERM")[]} */ (namesOf("signals", values.signals, ["SIGINT", "SIGTERM"]));
 const rounds = wholeNumber("rounds", values.rounds);
-/** Seconds that a stop may take in addition to the time of a step and of writing the checkpoint. */
+/** Seconds that are allowed in addition to the time of a step and the time to write the checkpoint. */
 const allowed = 2;
 
 const folder = mkdtempSync(join(tmpdir(), "foretoken-bench-"));
@@ -57,7 +57,7 @@ const writeText = (megabytes) => {
   return path;
 };
 
-/** The step after which the signal is sent. An evaluation comes after its step. */
+/** The signal is sent after this step. An evaluation follows its step. */
 const moments = { "a step": ["--eval-interval", "1000"], "an evaluation": ["--eval-interval", "4"] };
 
 const stopOnce = (text, flags, signal) =>

@@ -1,13 +1,13 @@
 /**
- * Measures how much a studio client slows a run. The studio trains one run. In turn, a client is connected or not. The
- * client reads the list of runs and the events of the run, but draws nothing.
+ * Measures how much slower a run is with a connected studio client. The studio trains one run, with and without a
+ * client, in turn. The client reads the list of runs and the events of the run, but draws nothing.
  *
  *     node bench/studio-client.mjs [--rounds 24] [--seconds 4] [--preset quick] [--threads 2]
  *
- * Studio and client are separate processes. In a round, steps are counted twice for --seconds seconds, with the client
- * and without it. The order changes from round to round. In each round, the ratio is the time per step with the client,
- * divided by the time per step without it. Prints the median of the ratios, and the 95 % interval of this median, which
- * is valid for any distribution.
+ * Studio and client are separate processes. In a round, steps are counted for --seconds seconds with the client, and
+ * for --seconds seconds without it. The order changes from round to round. In each round, the ratio is the time per
+ * step with the client, divided by the time per step without it. Prints the median of the ratios, and the 95 % interval
+ * of this median, which is valid for any distribution.
  */
 import { fork, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -73,7 +73,7 @@ try {
   };
 
   const text = { kind: "given", name: "cat.txt", text: "The cat sat on a mat.\nSo it sat.\n".repeat(3000) };
-  // The run has only steps, so that the counts with and without the client can be compared.
+  // The run has only steps, so that counts with and without the client can be compared.
   const train = { steps: 1_000_000, evalInterval: 1_000_000, checkpointInterval: 1_000_000, sampleTokens: 0 };
   await api("runs", { text, name: "run", preset: values.preset, config: { train } });
   await pause(3000);

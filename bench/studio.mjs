@@ -1,11 +1,12 @@
 /**
- * Measures the studio's page in headless Chromium, with a real studio: the bytes that it loads, the time to the first
- * view, the time to redraw a run with 100,000 steps, and the distance by which elements move during a run.
+ * Measures the studio's page in headless Chromium, with a real studio. The figures are the loaded bytes, the time to
+ * the first view, and the time to redraw a run with 100,000 steps. The script also measures how far elements move
+ * during a run.
  *
  *     node bench/studio.mjs [--runs 200] [--steps 100000] [--rounds 30]
  *
- * The time of a redraw is the time during which the page's main thread is busy: the script that handles the event, and
- * the frame with script, layout and paint.
+ * The time of a redraw is the busy time of the page's main thread: the script that handles the event, and the frame
+ * with script, layout and paint.
  */
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -71,8 +72,8 @@ const untilEnded = async (name) => {
 };
 
 /**
- * Runs in the page. Measures the time of an action itself, and of the longest of the next three frames. One of these
- * frames shows the effect of the action.
+ * This function is executed in the page. The function measures the time of an action itself, and of the longest of the
+ * next three frames. One of these frames shows the effect of the action.
  */
 const frameTime = `async (act) => {
   const frame = () => new Promise((resolve) => {
@@ -91,7 +92,10 @@ const frameTime = `async (act) => {
   return acted + Math.max(await first, await frame(), await frame());
 }`;
 
-/** Runs in the page. Records each layout shift: which element moved, and its old and new position. */
+/**
+ * This function is executed in the page. The function records each layout shift: the element that moved, and its old
+ * and new position.
+ */
 const watchShifts = `
   globalThis.shifts = [];
   const named = (node) => node === null ? "(removed)" : node.parentElement === null ? node.nodeName : [node.parentElement, node]

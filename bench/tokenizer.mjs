@@ -1,12 +1,12 @@
 /**
- * Times the training of a byte-level BPE, and encoding, in turn with `tokenizers` (Rust, with its default number of
- * threads) and `tiktoken`:
+ * Measures the time to train a byte-level BPE and to encode a text, in turn with `tokenizers` (Rust, with its default
+ * number of threads) and `tiktoken`:
  *
  *     node bench/tokenizer.mjs [--megabytes 50] [--vocab-size 4096] [--rounds 2] [--python python3] [--text FILE]
  *
  * The text consists of different files of this machine (lib/distinct-text.mjs), or is FILE. The time of training
- * includes reading the file. Every measurement is a separate process, so caches are empty and code is not compiled yet.
- * Peers that are not installed in Python are skipped.
+ * includes reading the file. Every measurement is a separate process, so caches are empty and code is not yet compiled.
+ * If a peer is not installed in Python, it is skipped.
  */
 import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -71,7 +71,7 @@ for (let round = 0; round < rounds; round++) {
   const theirs = runPython("encode", file, json);
   note("encode: tokenizers", theirs?.tokenizers);
   note("encode: tiktoken", theirs?.tiktoken);
-  // Pieces at the borders of a peer's chunks may differ.
+  // A peer cuts the text into chunks, so pieces at their borders may differ.
   const near = (tokens) => tokens === undefined || Math.abs(tokens / ours.tokens - 1) < 1e-3;
   if (!near(theirs?.tokenizersTokens) || !near(theirs?.tiktokenTokens)) {
     throw new Error(`numbers of tokens must be equal; got ${JSON.stringify({ ours, theirs })}`);

@@ -1,20 +1,20 @@
 /**
- * Times training steps of this library's backends and dtypes, of PyTorch in each of its modes, and of TensorFlow.js on
- * WebAssembly. All use equal tokens and shapes, AdamW and clipping. Each runs in its own process, and they take turns:
- * one works while the others wait. Missing peers are skipped, and the reason is printed.
+ * Measures the time of training steps: of Foretoken's backends and dtypes, of PyTorch in each of its modes, and of
+ * TensorFlow.js on WebAssembly. All programs use equal tokens and shapes, AdamW and clipping. Each program has its own
+ * process. The processes take turns: one process works while the others wait. Missing peers are skipped, and the reason
+ * is printed.
  *
  *     node bench/train.mjs [--config nano-cpu,book,baby,gpt2] [--only native,wasm,reference,pytorch,tfjs]
  *                          [--python python3] [--seconds 120] [--threads 2] [--dropout 0.1] [--json FILE]
  *                          [--roof-memory 512] [--busy]
  *
- * --seconds is about how long each configuration is measured, after a warm-up. The numbers of rounds and steps depend
- * on --seconds and on the time of a step, but each process makes at least one step in each of three rounds. There is
- * one exception: if a step of WebAssembly, the reference or TensorFlow.js takes seconds, only its second step counts
- * and no further step is made. --dropout adds a process of this library with dropout. --roof-memory is the largest
- * block of memory whose speed is measured, in MiB. With --busy, a busy process of the lowest priority runs on each core
- * meanwhile.
- * Prints the medians of alternating rounds. Also prints the ratio to PyTorch's fastest mode, for the same dtype and for
- * all dtypes, with the range over the rounds.
+ * --seconds is the approximate time for each configuration, after a warm-up. The numbers of rounds and steps depend on
+ * --seconds and on the time of a step. Each process computes at least one step in each of three rounds. There is one
+ * exception. If a step of WebAssembly, the reference or TensorFlow.js takes seconds, only its second step is measured.
+ * --dropout adds a Foretoken process with dropout. --roof-memory is the largest block of memory for which the speed is
+ * measured, in MiB. With --busy, a process of the lowest priority keeps each core busy at the same time. Prints the
+ * medians of alternating rounds. Also prints the ratio to PyTorch's fastest mode, for the same dtype and for all
+ * dtypes, with the range over the rounds.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -83,13 +83,13 @@ const tokensOf = async (name) => {
 };
 
 /**
- * Configurations for which slow contestants are measured too. A contestant is slow with one thread or without vector
+ * Configurations for which slow contestants are also measured. A contestant is slow if it has one thread or no vector
  * instructions.
  */
 const waitedFor = { reference: ["nano-cpu", "tiny"], tfjs: ["nano-cpu", "book", "tiny"] };
 
 const { backends } = await describeBackends();
-/** All contestants: how each is started, and what it is compared with. */
+/** All contestants: the command that starts each contestant, and the contestant with which it is compared. */
 const entrants = (name, file, vocabSize) => {
   const config = runConfig(name);
   const ours = (backend, dtype, p = 0) => ({
@@ -109,7 +109,8 @@ const entrants = (name, file, vocabSize) => {
     request: { config, vocabSize, threads, dtype, attention },
   });
   const dtypes = ["float32", "bfloat16"];
-  // All processes keep their memory until the last round. Two more processes with the largest model would not fit.
+  // All processes keep their memory until the last round. For the largest model, there is no memory for two more
+  // processes.
   const dropouts = dropout > 0 && name !== "gpt2" ? [0, dropout] : [0];
   const all = [
     ...dtypes.flatMap((dtype) => dropouts.map((p) => ours("native", dtype, p))),
@@ -130,7 +131,10 @@ const entrants = (name, file, vocabSize) => {
     .map((one) => ({ ...one, command: [...one.command, file, JSON.stringify(one.request)] }));
 };
 
-/** All untrained losses are near ln V. They differ slightly, because each contestant draws its own random weights. */
+/**
+ * All losses of untrained models are near ln V. The losses differ slightly, because each contestant draws its own
+ * random weights.
+ */
 const checkStart = (contestants, vocabSize) => {
   const expected = Math.log(vocabSize);
   for (const { name, firstLoss, about } of contestants) {
@@ -143,15 +147,17 @@ const checkStart = (contestants, vocabSize) => {
 
 const minRounds = 3;
 const maxRounds = 9;
-/** Steps of one process in one round: enough for a median, within this number of seconds. */
+/** Steps of one process in one round. The number is enough for a median, within the given seconds. */
 const roundSeconds = 1.5;
-/** Maximum time of a step. A slower contestant gets no rounds, unless the comparison is about it. */
+/**
+ * Maximum time of a step. A slower contestant is measured in rounds only if the comparison is about this contestant.
+ */
 const slowSeconds = 2.5;
 const maySkipRounds = ["wasm", "reference", "tfjs"];
 
 /**
- * Runs the first steps. The first step allocates memory; after two or three steps, everything is warm. If a step fails,
- * prints the reason and returns undefined.
+ * Computes the first steps. The first step allocates memory. After two or three steps, the process is warm. If a step
+ * fails, prints the reason and returns undefined.
  */
 const warmUp = async (one) => {
   try {

@@ -1,7 +1,7 @@
 /**
- * Compares two ranks, each on one core, with one process of two threads, in turn. Flags and resulting bits are equal.
- * Prints the time of a training step. The model is the model of --config. Its batch is split into two halves: for
- * `baby`, two micro-batches of 32 windows.
+ * Compares two ranks, each on one core, with one process of two threads, in turn. The ranks and the process use the
+ * same flags and give the same bits. Prints the time of a training step. --config names the model. The batch is split
+ * into two halves: for `baby`, two micro-batches of 32 windows.
  *
  *     node bench/two-ranks.mjs [--config baby] [--rounds 3] [--steps 10] [--dtype bfloat16,float32]
  *

@@ -1,7 +1,7 @@
 /**
- * Times attention with a sliding window and attention over all earlier positions, forward and backward, in turn. Below
- * the times it prints their ratio, and the ratio of the amounts of work. The amount of work is the number of pairs of a
- * query and a key that this query can see.
+ * Measures the time of attention with a sliding window, and of attention over all earlier positions, forward and
+ * backward, in turn. Below the times, it prints their ratio, and the ratio of the amounts of work. The amount of work
+ * is the number of pairs of a query and a key that the query can see.
  *
  *     node bench/windows.mjs [--context 4096] [--window 512] [--heads 8] [--key-heads 8] [--head-dim 64] [--batch 1]
  *                            [--dtype float32,bfloat16] [--backend native] [--rounds 5] [--threads 2]
@@ -39,7 +39,8 @@ const dtypes = namesOf("dtype", values.dtype, ["float32", "bfloat16"]);
 const [backendName] = namesOf("backend", values.backend, ["native", "wasm"]);
 
 /**
- * A call of attention with this window, on storages of these types. q, k and v are parts of one array, as in training.
+ * A call of attention with this window, on storages of these types. q, k and v are parts of one array, like in
+ * training.
  */
 const callOf = (kernel, activations, size) => {
   const [width, keyWidth] = [heads * headDim, keyHeads * headDim];
@@ -75,7 +76,7 @@ const timesOf = (backend, calls) => {
     replayed.forEach(({ run }, i) => {
       const began = performance.now();
       run();
-      // The first one is a warm-up.
+      // The first call is a warm-up.
       if (round >= 0) times[i].push(performance.now() - began);
     });
   }

@@ -4,7 +4,7 @@
  *     npm run example causal-lm                                  in a clone of Foretoken
  *     npm run example causal-lm -- --data my.txt --steps 500     with your own text
  *
- * To use this file in another project that has foretoken (`npx foretoken init node` makes such a project), copy it and
+ * You can copy this file into another project with foretoken (`npx foretoken init node` makes such a project). There,
  * run it with `node causal-lm.ts` (Node 22.18 or later). Without `--data` it downloads Tiny Shakespeare.
  */
 import { parseArgs } from "node:util";
@@ -36,8 +36,8 @@ import {
 
 const flags = parseArgs({ options: { data: { type: "string" }, steps: { type: "string", default: "800" } } }).values;
 
-// 1. The text and its tokens. A model computes with numbers, so every distinct character gets a number, its id. The last
-// tenth of the text is held out: the model never learns from it, so it cannot know this part by heart.
+// 1. The text and its tokens. A model computes with numbers, so every distinct character gets a number, its id. The
+//    last tenth of the text is held out. The model is never trained on this part, so it cannot memorize it.
 const corpus = await loadCorpus(flags.data);
 const tokenizer = trainCharTokenizer(corpus.train, corpus.val);
 const trainIds = tokenizer.encode(corpus.train);
@@ -46,7 +46,7 @@ console.log(`1. ${corpus.name}: ${trainIds.length} characters to learn from, ${h
 console.log(`   ${tokenizer.vocabSize} distinct characters, so ids from 0 to ${tokenizer.vocabSize - 1}.`);
 
 // 2. Shifted pairs. The text itself contains the right answers: the next tokens. Take T + 1 tokens. x has all tokens
-// except the last, y has all tokens except the first. Then y[t] is the token that follows x[0], …, x[t].
+//    except the last one. y has all tokens except the first one. Then y[t] is the token that follows x[0], …, x[t].
 const recipe = presets.shakespeare; // a configuration to start from; this example uses a smaller model, which trains faster
 const config: RunConfig = {
   ...recipe,
@@ -62,22 +62,24 @@ const show = (ids: Int32Array): string => JSON.stringify(tokenizer.decode(ids));
 console.log(`\n2. The first 5 of ${x.length} pairs:`);
 for (let t = 0; t < 5; t++) console.log(`   after ${show(x.subarray(0, t + 1))} comes ${show(y.subarray(t, t + 1))}`);
 
-// 3. A small model: a transformer. Its weights are random at first.
+// 3. A small model: a transformer. The weights of the model are random at first.
 const backend = await openBackend("auto"); // computes with C++ kernels, compiled for this CPU or to WebAssembly
 const model = freshModel(backend, config.model, tokenizer.vocabSize, seed);
 const lm = languageModel(model, tokenizer);
 console.log(`\n3. A transformer of ${config.model.nLayer} blocks, ${model.layout.count} weights, on ${backend.name}.`);
 
-// 4. One forward pass. Input: all of x. Output: the logits, T rows of V numbers. Row t scores each token as the next one
-// after x[0], …, x[t]. Each row is a prediction, and y has the right answers. So one pass gives T examples.
+// 4. One forward pass. Input: all of x. Output: the logits, T rows of V numbers. Row t has a score for each token: how
+//    likely it is after x[0], …, x[t]. Each row is a prediction, and y has the right answers. So one pass gives T
+//    examples.
 const { data: logits, shape } = await lm.logits(x);
 const [T, V] = shape;
 console.log(`\n4. One pass over ${x.length} tokens gives logits [${T}, ${V}]: ${T} examples.`);
 
 // 5. Cross-entropy. Softmax turns scores into probabilities. The loss of a prediction is −ln of the probability of the
-// right token. It is 0 if this probability is 1. A model that knows nothing gives each token 1/V, so its loss is ln V.
+//    right token. The loss is 0 if this probability is 1. An untrained model gives each token the probability 1/V, so
+//    its loss is ln V.
 const softmax = (scores: Float32Array, temperature = 1): number[] => {
-  const highest = Math.max(...scores); // subtracted, so that exp cannot overflow; the probabilities stay the same
+  const highest = Math.max(...scores); // this number is subtracted, so that exp cannot overflow; the probabilities stay the same
   const weights = Array.from(scores, (score) => Math.exp((score - highest) / temperature));
   const sum = weights.reduce((total, weight) => total + weight, 0);
   return weights.map((weight) => weight / sum);
@@ -89,8 +91,9 @@ console.log(
   `\n5. Loss before training: ${untrained.toFixed(3)}. A model that knows nothing: ln ${V} = ${Math.log(V).toFixed(3)}.`,
 );
 
-// 6. Training. A step takes B windows from random positions of the text. The forward pass computes their loss, the
-// backward pass computes its gradients by the chain rule, and the optimizer changes each weight a little to reduce it.
+// 6. Training. A step takes B windows from random positions of the text. The forward pass computes the loss of these
+//    windows. The backward pass computes the gradients of the loss by the chain rule. The optimizer changes each weight
+//    a little to reduce the loss.
 const gradients = createGradients(model); // one gradient per weight
 const optimizer = createOptimizer(backend, model.layout, config.train.optimizer); // here Muon; another optimizer is AdamW
 const losses: number[] = [];
@@ -116,7 +119,7 @@ for (let step = 0; step < steps; step++) {
   }
 }
 
-// 7. Evaluation: the loss on the held-out text. Each token is predicted once. This needs no gradients.
+// 7. Evaluation: the loss on the held-out text. The model predicts each token once. No gradients are needed.
 let total = 0;
 for (const { x, y, rows, time } of evaluationWindows(heldOutIds, { contextLength, batchSize: 64 })) {
   total += await withContext(inferenceContext(backend), (context) =>
@@ -129,8 +132,8 @@ console.log(
 );
 console.log(`   among ${Math.exp(heldOut).toFixed(1)} equally likely characters; before training, among ${V}.`);
 
-// 8. The causal mask. Position t must not see its answer, x[t + 1]. So if the token at position k changes, the rows
-// before k stay the same.
+// 8. The causal mask. Position t must not see its answer, x[t + 1]. So if the token at position k changes, all logits
+//    before position k stay the same.
 const k = Math.floor(T / 2);
 const before = (await lm.logits(x)).data;
 const after = (await lm.logits(x.with(k, x[k] === 0 ? 1 : 0))).data;
@@ -140,7 +143,7 @@ console.log(`\n8. With another token at ${k}, the first row of logits to change 
 // 9. Generation: predict, draw, append, repeat. A temperature below 1 makes likely tokens likelier.
 const random = randomStream(randomKey(seed, "sampling"));
 const draw = (probabilities: readonly number[]): number => {
-  let left = random.uniform(); // a point between 0 and 1; each token has an interval whose length is its probability
+  let left = random.uniform(); // a random number between 0 and 1; each token has an interval with the length of its probability
   for (const [id, probability] of probabilities.entries()) {
     left -= probability;
     if (left < 0) return id;
@@ -156,7 +159,8 @@ for (let count = 0; count < 300; count++) {
   process.stdout.write(tokenizer.decode([next]));
 }
 
-// 10. Two functions of the library do all of this. train() is the loop of part 6: the same seed gives the same losses.
+// 10. Two functions of the library do the work of parts 1 to 9. train() is the loop of part 6: the same seed gives the
+//     same losses.
 console.log("\n\n10. train() gives the losses of the loop above, to the bit:");
 for await (const event of train({ data: flags.data, preset: "shakespeare", config, out: null, backend })) {
   if (event.type === "step") console.log(`    there ${event.loss}, here ${losses[event.step - 1]}`);

@@ -1,7 +1,7 @@
 /**
- * Tunes a model on your own text with LoRA: the model's own weights stay unchanged, and small matrices next to them are
- * trained. Then it measures the model before and after tuning on the same windows, and writes model and adapter as one
- * model.
+ * Fine-tunes a model on your own text with LoRA: the model's own weights stay unchanged, and small additional matrices
+ * are trained. Then it measures the model before and after fine-tuning, on the same windows. At the end, it writes
+ * model and adapter as one model.
  *
  *     npm run example fine-tune -- --model model.gguf --data letters.txt
  *     npm run example fine-tune                       a small model of docs/, tuned on names
@@ -36,7 +36,7 @@ const read = async (): Promise<string> => {
 };
 const model = flags.model ?? (await read());
 
-// The model and the text determine the defaults of fine-tuning: a small learning rate, about two passes over the text.
+// The defaults follow from the model and the text: a small learning rate, about two epochs.
 const rank = Number(flags.rank);
 const config = {
   ...(rank > 0 ? { lora: { rank } } : {}),
@@ -52,8 +52,8 @@ for await (const event of train({ data, initFrom: model, config, out: flags.out,
   }
 }
 
-// Measures the model before and after tuning on the same held-out windows. best/ has the weights, or the adapter, with
-// the lowest loss.
+// Measures the model before and after fine-tuning, on the same held-out windows. best/ has the weights or the adapter
+// with the lowest loss.
 const best = join(flags.out, "best");
 const before = await loadPretrained(model);
 const after = await loadPretrained(best, rank > 0 ? { base: model } : {});
@@ -77,7 +77,7 @@ console.log();
 await before.close();
 await after.close();
 
-// Writes model and adapter as one ordinary model, for every program that reads Hugging Face directories.
+// Writes model and adapter as one ordinary model, for all programs that read Hugging Face directories.
 if (rank > 0) {
   const merged = `${flags.out}-merged`;
   await saveMerged(merged, best, { base: model });

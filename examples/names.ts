@@ -4,7 +4,7 @@
  *     npm run example names                              1,717 first names of Europe and its neighbours
  *     npm run example names -- towns.txt --steps 300     a list of your own, one name per line
  *
- * This file builds its own batches, in which each row is one name. causal-lm.ts explains the method.
+ * This file makes its own batches: each row is one name. causal-lm.ts explains how a language model learns.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
@@ -38,7 +38,7 @@ const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
   options: { steps: { type: "string", default: "800" }, out: { type: "string" } },
 });
-// The included list is in examples/: next to this file, or two folders up if this file is compiled.
+// The list is in examples/: next to this file or, if this file is compiled, two folders up.
 const ours = ["names.txt", "../../examples/names.txt"].map((path) => fileURLToPath(new URL(path, import.meta.url)));
 const [file = ours.find((path) => existsSync(path)) ?? "names.txt"] = positionals;
 if (!existsSync(file)) {

@@ -1,10 +1,10 @@
 /**
- * A model of your own notes. It learns from a folder of text files, and continues a prompt.
+ * A model of your own notes. The model learns from a folder of text files, and continues a prompt.
  *
  *     npm run example notes                                        the pages of docs/
  *     npm run example notes -- ~/notes --prompt "Today" --steps 1000
  *
- * The run is kept in runs/; `npx foretoken generate RUN --prompt "…"` generates more text with it.
+ * runs/ has the new run. `npx foretoken generate RUN --prompt "…"` generates more text with this run.
  */
 import { parseArgs } from "node:util";
 import { generate, loadPretrained, train } from "foretoken";
@@ -15,8 +15,8 @@ const { values: flags, positionals } = parseArgs({
 });
 const [folder = "docs"] = positionals; // UTF-8 files in the folder and its subfolders; hidden and binary files are skipped
 
-// Notes are a small text, so the model may memorize them. Dropout makes this harder. Patience ends the run when the
-// loss on the held-out tenth has not improved for three evaluations; best/ keeps the weights with the lowest loss.
+// Notes are a small text, and the model may memorize them. Dropout makes memorizing harder. Patience ends the run when
+// the loss on the held-out tenth has not improved for three evaluations. best/ has the weights with the lowest loss.
 const steps = Number(flags.steps);
 const config = {
   model: { contextLength: 64, nLayer: 2, nHead: 4, nEmbd: 64, mlp: { hidden: 176 }, dropout: 0.2 },

@@ -53,7 +53,7 @@ int dispatchBeside(const KernelTable& table, const Storages& storages, ThreadPoo
     BranchPools& pools;
     const Branches& branches;
     int atATime, threads;
-    // The first branch that no thread has begun; the result of the last refused branch.
+    // The first branch that no thread has begun yet; the result of the last branch that was refused.
     alignas(64) int next = 0;
     int outcome = kDispatched;
   } context{table, storages, branchPools, branches, atATime, threads};

@@ -1,6 +1,6 @@
-// Runs branches of packets in parallel. Some of the threads run each branch, from its first packet to its last. Threads
-// of different branches synchronise only at the end of all branches. So no thread waits after each kernel, and a
-// kernel's results are still in a core's caches for the next kernel.
+// Computes branches of packets in parallel. A group of threads computes each branch, from its first packet to its last.
+// Threads of different branches wait for each other only at the end of the call. So no thread waits after each kernel,
+// and the next kernel finds the results of a kernel in the core's caches.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@
 
 namespace foretoken {
 
-// Pools with equal numbers of threads, one pool for each branch that runs at a time. They have no threads of their own:
-// threads of the main pool enter them for a call. The pools are kept for the next call.
+// Pools with equal numbers of threads: one pool for each branch that is computed at the same time. The pools have no
+// threads of their own. During a call, threads of the main pool work in them. The pools are kept for the next call.
 class BranchPools {
  public:
   BranchPools() = default;
@@ -25,7 +25,7 @@ class BranchPools {
 
   ThreadPool& at(int index) { return *pools_[index]; }
 
-  // WebAssembly: call when a thread has trapped. All threads leave, and run() no longer waits for any.
+  // For WebAssembly: call this when a thread has trapped. All threads leave, and run() stops waiting for threads.
   void abandon();
 
   // Frees the pools and their scratch. No thread may be inside a pool.
@@ -37,7 +37,7 @@ class BranchPools {
   int threads_ = 0;
 };
 
-// The branches of a call: branch i ends before packet ends[i].
+// The branches of a call. Branch i ends before packet ends[i].
 struct Branches {
   const double* packets;
   const int32_t* ends;
@@ -49,13 +49,12 @@ constexpr int kMaxBranches = 1 << 20;
 // Whether the ends are ascending and the last one is `packets`.
 bool divides(const int32_t* ends, int64_t count, int64_t packets);
 
-// Runs the branches on the threads of `pool`, `threads` of them for each branch. No branch may access what another
-// branch writes. Returns kDispatched; if a branch was refused, returns the result of its dispatchAll(), and the other
-// branches have run.
+// Computes the branches on the threads of `pool`, with `threads` threads for each branch. A branch must not access
+// memory that another branch writes. Returns kDispatched. If a branch was refused, returns the result of its
+// dispatchAll(), after all other branches are done.
 //
-// `threads` neighbouring threads of the pool share a branch pool. The first one runs branches; the others are lent to
-// the branch pool meanwhile. If a thread is late, thread 0 does its part: it runs the remaining branches, or is lent
-// itself.
+// `threads` neighbouring threads of the pool share a branch pool. The first of these threads computes branches, and the
+// other threads work in the branch pool. If a thread is late, thread 0 takes its place.
 int dispatchBeside(const KernelTable& table, const Storages& storages, ThreadPool& pool, BranchPools& branchPools,
                    const Branches& branches, int threads);
 

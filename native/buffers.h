@@ -1,6 +1,6 @@
-// Buffers as kernels see them. The type states what src/backend/kernels/kernels.ts declares: the element type, whether
-// the kernel writes the buffer (const or not), and whether it may be absent. C++ that does not match the declaration
-// does not compile.
+// Buffers as kernels see them. The C++ type follows from the declaration in src/backend/kernels/kernels.ts. It contains
+// the element type, whether the kernel writes the buffer (const or not), and whether the buffer may be absent. C++ that
+// does not match the declaration does not compile.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,7 @@ class Buffer {
   T* data_;
 };
 
-// An optional buffer. The name `orNull` shows where it is used that it may be null.
+// An optional buffer. Where it is used, the name `orNull` shows that it may be null.
 template <typename T>
 class OptionalBuffer {
  public:

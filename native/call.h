@@ -1,6 +1,6 @@
 // The interface between the bindings (napi.cc, wasm.cc) and the kernels. A binding fills a Call with arguments in the
-// order of src/backend/kernels/kernels.ts. A kernel gets them by name, in its structure of generated/kernels.h. Every
-// size has been checked before.
+// order of src/backend/kernels/kernels.ts. A kernel gets its arguments by name, in its structure of
+// generated/kernels.h. Every size was checked before the call.
 #pragma once
 
 #include <cstdint>
@@ -11,16 +11,16 @@
 namespace foretoken {
 
 struct Call {
-  void* buffers[kMaxBuffers];  // null where an optional buffer is absent
+  void* buffers[kMaxBuffers];  // null if an optional buffer is absent
   int64_t ints[kMaxInts];
   double floats[kMaxFloats];
-  bool bfloat16;        // whether matrix products take their operands as bfloat16
+  bool bfloat16;        // whether matrix products round their operands to bfloat16
   bool wholeTiles;      // whether tiles compute products of float32
-  uint32_t narrow = 0;  // bit i: buffer i holds bfloat16, else float32 or integers
+  uint32_t narrow = 0;  // bit i: whether buffer i holds bfloat16; otherwise it holds float32 or integers
 
   bool isNarrow(int index) const { return (narrow >> index & 1u) != 0; }
 
-  // For generated/kernels.h only; elsewhere arguments have names.
+  // Only generated/kernels.h uses this. In all other files, arguments have names.
   AnyBuffer buffer(int index) const { return {buffers[index], isNarrow(index)}; }
   void setBuffer(int index, AnyBuffer buffer) {
     buffers[index] = buffer.memory;
@@ -35,7 +35,7 @@ struct Kernel {
   void (*run)(const Call& call, Pool& pool);
 };
 
-// Table entry of kernel kRun, which takes its arguments as an Args.
+// The entry for the kernel kRun in the table of kernels. kRun takes its arguments as an Args.
 template <typename Args, void (*kRun)(const Args& args, Pool& pool)>
 constexpr Kernel kernelOf() {
   return {kDeclarations[Args::kIndex], [](const Call& call, Pool& pool) { kRun(Args::of(call), pool); }};

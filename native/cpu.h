@@ -11,7 +11,7 @@ namespace foretoken {
 
 #if defined(__x86_64__)
 
-// These builtins check the CPU and what the operating system saves (XCR0).
+// These builtins check the CPU, and the registers that the operating system saves (XCR0).
 inline bool hasAvx2() {
   __builtin_cpu_init();
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
@@ -22,16 +22,16 @@ inline bool hasAvx512() {
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd");
 }
 
-// CPUID leaf 7, subleaf 1. Compilers older than this set do not know its name. All CPUs that have the set also have
-// VNNI.
+// CPUID leaf 7, subleaf 1. Compilers that are older than this instruction set do not know its name. All CPUs that have
+// the set also have VNNI.
 inline bool hasAvx512Bf16() {
   unsigned a = 0, b = 0, c = 0, d = 0;
   constexpr unsigned kBf16 = 1u << 5;
   return hasAvx512() && __builtin_cpu_supports("avx512vnni") && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & kBf16) != 0;
 }
 
-// Whether tiles may be used. Linux allows a process to use tiles only on request; the permission covers all its
-// threads.
+// Whether tiles may be used. Linux allows a process to use tiles only on request. The permission is valid for all
+// threads of the process.
 inline bool hasAmx() {
 #if defined(__linux__)
   constexpr unsigned kAmxBf16 = 1u << 22, kAmxTile = 1u << 24, kAmxInt8 = 1u << 25, kSystemSaves = 1u << 27;
@@ -55,7 +55,8 @@ inline bool hasAmx() {
 
 constexpr int kMaxSets = 5;
 
-// Fills `names` with the sets that this machine can run, best first, even if they are not in the binary.
+// Fills `names` with the instruction sets of this machine, best first. The list also has sets that are not in the
+// binary.
 inline int runnableSets(const char* names[kMaxSets]) {
   int count = 0;
 #if defined(__x86_64__)

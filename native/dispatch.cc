@@ -50,7 +50,7 @@ int64_t Storages::release(double handle) {
 }
 
 char* Storages::at(double handle, double offset, double bytes) const {
-  // Written so that every comparison with NaN fails.
+  // If a number is NaN, every comparison here must fail.
   if (!(handle >= 0 && handle < count_)) return nullptr;
   const Block& block = blocks_[static_cast<int>(handle)];
   if (block.memory == nullptr) return nullptr;

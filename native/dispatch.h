@@ -7,7 +7,7 @@
 
 namespace foretoken {
 
-// Storages by handle, so that callers never pass an address.
+// Storages, each with a handle. Callers pass a handle, never an address.
 class Storages {
  public:
   Storages() = default;
@@ -15,14 +15,15 @@ class Storages {
   Storages(const Storages&) = delete;
   Storages& operator=(const Storages&) = delete;
 
-  // Allocates `bytes` of memory aligned to 64 bytes, contents undefined. Returns its handle (0 or more), or -1 if there
-  // is no memory.
+  // Allocates `bytes` of memory, aligned to 64 bytes, with undefined contents. Returns the handle (0 or more), or -1 if
+  // there is no memory.
   int allocate(int64_t bytes);
 
-  // Frees a storage and returns its size in bytes; -1 for a handle that is not live.
+  // Frees a storage and returns its size in bytes. Returns -1 if the handle is not live.
   int64_t release(double handle);
 
-  // Address of `bytes` bytes at `offset`. Null unless the handle is live and the bytes lie within its memory.
+  // Returns the address of `bytes` bytes at `offset`. Returns null if the handle is not live or the bytes are not
+  // inside its memory.
   char* at(double handle, double offset, double bytes) const;
 
   // Frees all storages and returns their total size in bytes.
@@ -43,12 +44,12 @@ class Storages {
 
 // A packet is an array of doubles:
 // - the kernel's index;
-// - for each of kMaxBuffers buffers: its handle (-1: absent), its offset, and the length that the kernel touches, both
-//   in elements;
+// - for each of kMaxBuffers buffers: its handle (-1: absent), its offset, and the number of elements that the kernel
+//   accesses; the offset is in elements, too;
 // - kMaxInts integers;
 // - kMaxFloats reals;
 // - the number format of matrix products: float32 (0), bfloat16 (1), or float32 by tiles where the CPU has tiles (2);
-// - a number whose bits say which buffers hold bfloat16 (2 bytes an element; otherwise 4).
+// - a number with one bit for each buffer: 1 for bfloat16 (2 bytes per element), 0 for other types (4 bytes).
 constexpr int kPacketBuffers = 1;
 constexpr int kPacketInts = kPacketBuffers + 3 * kMaxBuffers;
 constexpr int kPacketFloats = kPacketInts + kMaxInts;
@@ -60,13 +61,13 @@ constexpr int kDispatched = 0;
 constexpr int kNoSuchKernel = -1;
 constexpr int kOutOfMemory = -2;
 
-// Runs the kernel of `packet`. Returns kDispatched, kNoSuchKernel, kOutOfMemory if there is no memory for the kernel's
-// scratch, or 1 + the index of the first buffer that is not live or too short. Unless it returns kDispatched, nothing
-// has been touched.
+// Runs the kernel of `packet`. Returns kDispatched, kNoSuchKernel, or kOutOfMemory if there is no memory for the
+// kernel's scratch. If a buffer is not live or too short, returns 1 + the index of the first such buffer. After any
+// result except kDispatched, no memory has changed.
 int dispatch(const KernelTable& table, const Storages& storages, Pool& pool, const double* packet);
 
-// Runs the kernels of `count` contiguous packets and stops at the first that is refused. Returns the result of the last
-// dispatch().
+// Runs the kernels of `count` contiguous packets. Stops at the first packet that is refused. Returns the result of the
+// last dispatch().
 int dispatchAll(const KernelTable& table, const Storages& storages, Pool& pool, const double* packets, int64_t count);
 
 }  // namespace foretoken

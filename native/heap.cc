@@ -25,7 +25,7 @@ void* heapAllocate(int64_t bytes) {
   void* memory = nullptr;
   if (posix_memalign(&memory, alignment, static_cast<size_t>(max(bytes, 1))) != 0) return nullptr;
 #if defined(__linux__)
-  // Large pages are optional: without them there are only more TLB misses.
+  // Large pages are optional. Without large pages there are more TLB misses.
   if (large) (void)madvise(memory, static_cast<size_t>(bytes), MADV_HUGEPAGE);
 #endif
   return memory;
@@ -54,7 +54,8 @@ struct Hole {
   int64_t bytes;
 };
 
-// Free blocks in order of address, neighbours merged. `top` is the end of the memory that the heap manages.
+// Free blocks in order of address. Neighbouring free blocks are merged. `top` is the end of the memory that the heap
+// manages.
 Hole* holes = nullptr;
 int64_t top = 0;
 uint32_t lock = 0;

@@ -5,10 +5,10 @@
 
 namespace foretoken {
 
-// Allocates `bytes` of memory, contents undefined; null if there is none left. Thread-safe.
+// Allocates `bytes` of memory with undefined contents. Returns null if there is no memory. Thread-safe.
 void* heapAllocate(int64_t bytes);
 
-// Frees what heapAllocate(bytes) returned; `memory` may be null.
+// Frees the memory that heapAllocate(bytes) returned. `memory` may be null.
 void heapFree(void* memory, int64_t bytes);
 
 }  // namespace foretoken

@@ -1,5 +1,5 @@
-// The kernels of one instruction set, compiled once for each set with its flags. See simd.h. generated/kernels.h lists
-// the kernels and their order; their definitions are here.
+// The kernels of one instruction set. This file is compiled once for each instruction set, with the flags of that set.
+// See simd.h. generated/kernels.h lists the kernels and their order; their definitions are here.
 #include "call.h"
 #include "parallel.h"
 #include "simd.h"

@@ -1,8 +1,8 @@
-// Products by tiles of one instruction set, compiled in addition to isa.cc, once for each kind of product
-// (-DFT_PARTS=kRounded, kWhole). They take the compiler longer than all other kernels, so each kind is a separate unit
-// and cores share the work.
+// Products by tiles of one instruction set. This file is compiled in addition to isa.cc, once for each kind of product
+// (-DFT_PARTS=kRounded, kWhole). These products take longer to compile than all other kernels. So each kind is a
+// separate compilation unit, and several cores compile in parallel.
 
-// Unused here: the kernels around the products, which isa.cc compiles.
+// This file does not need the kernels around the products, which isa.cc compiles.
 #pragma GCC diagnostic ignored "-Wunused-function"
 #include "kernels/linear_amx.h"
 

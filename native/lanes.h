@@ -1,4 +1,4 @@
-// Loops over an array in vectors. One body handles whole vectors and the tail: the tail runs the same arithmetic on
+// Loops over an array in vectors. One body handles whole vectors and the tail. The tail uses the same arithmetic on
 // fewer lanes, so an element's bits do not depend on its position.
 #pragma once
 
@@ -9,7 +9,7 @@
 
 namespace foretoken::FT_ISA {
 
-// Which lanes of a vector are inside the array: all, or the first `count` (1..kLanes − 1).
+// The lanes of a vector that are inside the array: all lanes, or the first `count` (1..kLanes − 1).
 struct All {};
 struct First {
   int count;
@@ -33,9 +33,9 @@ FT_INLINE F32 within(First lanes, F32 value, F32 outside) {
   return laneIndex() < static_cast<uint32_t>(lanes.count) ? value : outside;
 }
 
-// Prefetches cache lines that are needed soon, if a vector is as long as a line. A loop over several arrays waits for
-// memory, because the CPU alone does not prefetch far enough ahead. With shorter vectors, several vectors would
-// prefetch the same line, so it does nothing there.
+// Prefetches cache lines that are needed soon, if a vector is as long as a line. Without this, a loop over several
+// arrays waits for memory, because the CPU does not prefetch far enough ahead. Several short vectors would prefetch the
+// same line, so for short vectors this does nothing.
 constexpr int64_t kAhead = 512;
 template <typename T>
 FT_INLINE void prefetchLine(T* at) {

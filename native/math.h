@@ -1,5 +1,5 @@
 // exp, log and the functions that GELU needs, for vectors of float32. scripts/fit-math.py prints the coefficients. The
-// stated errors were measured against double precision for every 37th float of the range, with and without a fused
+// errors below were measured for every 37th float of the range, against double precision, with and without a fused
 // multiply-add. NaN gives NaN.
 #pragma once
 
@@ -13,7 +13,7 @@ constexpr float kInfinity = __builtin_inff();
 
 // eˣ, within 1.01 ulp. Exactly 0 below −87.33654 (where the result would be subnormal), +∞ above 88.72283.
 FT_INLINE F32 exp(F32 x) {
-  const F32 toNearest = splat(12582912.0f);  // 1.5·2²³: adding it leaves the nearest integer in the low bits
+  const F32 toNearest = splat(12582912.0f);  // 1.5·2²³: after adding it, the low bits have the nearest integer
   const F32 shifted = fma(x, splat(1.44269504f), toNearest);
   const F32 n = shifted - toNearest;
   // ln 2 in two parts. The first part has 9 bits, so n times it is exact without a fused multiply-add.
@@ -25,20 +25,20 @@ FT_INLINE F32 exp(F32 x) {
   q = fma(q, r, splat(0.166665211f));
   q = fma(q, r, splat(0.49999994f));
   const F32 mantissa = fma(q, r * r, r) + 1.0f;
-  // Shifts the low bits of `shifted` into the exponent; the high bits are shifted out.
+  // Shifts the low bits of `shifted` into the exponent. The high bits are lost.
   const F32 result = (F32)((U32)mantissa + ((U32)shifted << 23));
   const F32 positive = x >= -87.33654f ? result : F32{};
   return x <= 88.72283f ? positive : x + kInfinity;
 }
 
-// 2ˣ for x up to 127, within 1 ulp. Below −126 it loses digits and then becomes 0.
+// 2ˣ for x up to 127, within 1 ulp. Below −126 the result loses digits, and then becomes 0.
 FT_INLINE F32 exp2(F32 x) {
 #if defined(__AVX512F__) && FT_VECTOR_BYTES == 64
   const F32 n = (F32)_mm512_roundscale_ps((__m512)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 #else
   // NaN stays NaN, because max then returns its second argument.
   const F32 above = max(splat(-127.0f), x);
-  const F32 shifted = above + splat(12583039.0f);  // 1.5·2²³ + 127: adding it leaves n + 127 in the low bits
+  const F32 shifted = above + splat(12583039.0f);  // 1.5·2²³ + 127: after adding it, the low bits have n + 127
   const F32 n = shifted - splat(12583039.0f);
   x = above;
 #endif
@@ -87,7 +87,7 @@ FT_INLINE float log(float x) { return log(splat(x))[0]; }
 // 1 / (1 + e⁻ˣ), within 2.4 ulp.
 FT_INLINE F32 sigmoid(F32 x) { return 1.0f / (1.0f + exp(-x)); }
 
-// σ(x) = 1 / (1 + e⁻ˣ) and 1 − σ(x), both with full precision for every x: e ≤ 1, and no digits cancel.
+// σ(x) = 1 / (1 + e⁻ˣ) and 1 − σ(x), both with full precision for every x, because e ≤ 1 and no digits cancel.
 struct Logistic {
   F32 value;
   F32 rest;
@@ -102,7 +102,7 @@ FT_INLINE Logistic logistic(F32 x) {
 
 // Φ(−a) and φ(a) of the standard normal distribution, for a in [0, 12.5].
 // φ(a): within 1.4 ulp up to a = 1. The relative error grows with the rounding of a², to 1.2e-6 at 5.5.
-// Φ(−a): within 3.6 ulp up to a = 2, 7.3 ulp up to 3, 66 ulp up to 5. Beyond 5.5, where it is below 2e-8, only its
+// Φ(−a): within 3.6 ulp up to a = 2, 7.3 ulp up to 3, 66 ulp up to 5. Beyond 5.5, Φ(−a) is below 2e-8, and only its
 // order of magnitude is right.
 struct NormalTail {
   F32 cumulative;
@@ -122,7 +122,7 @@ FT_INLINE NormalTail normalTail(F32 a) {
   p = fma(p, f, splat(0.276525736f));
   p = fma(p, f, splat(0.398942292f));
   const F32 density = (F32)((U32)p + ((U32)shifted << 23));
-  // This argument order keeps NaN.
+  // With this order of arguments, NaN stays NaN.
   const F32 u = fma(min(splat(5.5f), a), splat(0.363636364f), splat(-1.0f));
   F32 ratio = splat(0.00220258604f);
   ratio = fma(ratio, u, splat(-0.000945933745f));

@@ -1,5 +1,5 @@
-// The Node-API binding of MPI. It is a separate addon: built where MPI is installed, loaded only by ranks. JavaScript
-// passes commands to the engine (mpi/engine.h) and gets promises.
+// The Node-API binding of MPI. It is a separate addon. The addon is built if MPI is installed, and only ranks load it.
+// JavaScript passes commands to the engine (mpi/engine.h) and gets promises.
 //
 // If JavaScript's environment ends before `finalise`, MPI is aborted, because the other ranks would wait forever.
 #define OMPI_SKIP_MPICXX 1
@@ -30,7 +30,7 @@ void release(napi_env env, Bytes& bytes) {
   if (bytes.reference != nullptr) (void)napi_delete_reference(env, bytes.reference);
 }
 
-// Settles a command's promise, on JavaScript's thread.
+// Resolves or rejects a command's promise, on JavaScript's thread.
 void settle(napi_env env, napi_value, void* context, void* data) {
   Command* command = static_cast<Command*>(data);
   Engine& e = *static_cast<Engine*>(context);
@@ -55,7 +55,7 @@ void settle(napi_env env, napi_value, void* context, void* data) {
       }
       (void)napi_resolve_deferred(env, command->deferred, value);
     }
-    // Only a waiting caller keeps the process alive.
+    // A caller that waits keeps the process alive. Nothing else here does.
     if (--e.pending == 0) (void)napi_unref_threadsafe_function(env, e.settle);
   }
   // MPI may still use the buffers of a failed command.
@@ -68,7 +68,7 @@ napi_value refuse(napi_env env, const char* message) {
   return nullptr;
 }
 
-// The bytes of a typed array. False if the value is not a typed array or is too long for MPI.
+// The bytes of a typed array. Returns false if the value is not a typed array, or is too long for MPI.
 bool takeBytes(napi_env env, napi_value value, Bytes& bytes) {
   napi_typedarray_type type = napi_uint8_array;
   size_t length = 0;
@@ -118,8 +118,8 @@ napi_value enqueue(napi_env env, napi_callback_info info, Kind kind, size_t arra
   return promiseFor(env, command);
 }
 
-// Reads ranges of an array of `length` elements from [from, to, owner, from, to, owner, …]. Null if a range is outside
-// the array or its owner is not a rank.
+// Reads ranges of an array of `length` elements from [from, to, owner, from, to, owner, …]. Returns null if a range is
+// outside of the array, or if its owner is not a rank.
 OwnedRange* takeRanges(napi_env env, napi_value value, double length, int size, int& count) {
   napi_typedarray_type type = napi_uint8_array;
   size_t numbers = 0;
@@ -228,7 +228,7 @@ napi_value finaliseFunction(napi_env env, napi_callback_info info) {
   return promiseFor(env, command);
 }
 
-// abortAtEnd(status): sets the exit status of all ranks for the case that this environment ends before finalise().
+// abortAtEnd(status): sets the exit status of all ranks, if this environment ends before finalise().
 napi_value abortAtEnd(napi_env env, napi_callback_info info) {
   size_t count = 1;
   napi_value value = nullptr;
@@ -240,8 +240,8 @@ napi_value abortAtEnd(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// signs(): an Int32Array shared by this thread and the MPI thread: ticks, whether ticks are watched, the longest
-// silence, the phase.
+// signs(): an Int32Array shared by this thread and the MPI thread: the number of ticks, whether ticks are watched, the
+// longest silence, the phase.
 napi_value signsFunction(napi_env env, napi_callback_info) {
   napi_value buffer = nullptr;
   napi_value array = nullptr;
@@ -254,7 +254,7 @@ napi_value signsFunction(napi_env env, napi_callback_info) {
 }
 
 // endProcess(line): writes "foretoken: …" and ends this process. MPI_Abort must not be called inside MPI_Init or
-// MPI_Finalize, but a launcher ends all ranks if one rank ends without MPI_Finalize.
+// MPI_Finalize, but the launcher ends all ranks if one rank ends without MPI_Finalize.
 napi_value endProcess(napi_env env, napi_callback_info info) {
   size_t count = 1;
   napi_value value = nullptr;
@@ -277,7 +277,7 @@ napi_value libraryFunction(napi_env env, napi_callback_info) {
   return value;
 }
 
-// dropSharings(): makes all sums, under way and future, end with an error, so that their arrays can be freed.
+// dropSharings(): ends all current and future sums with an error, so that their arrays can be freed.
 napi_value dropSharings(napi_env, napi_callback_info) {
   engine->dropping = true;
   const std::lock_guard<std::mutex> lock(engine->mutex);
@@ -285,15 +285,15 @@ napi_value dropSharings(napi_env, napi_callback_info) {
   return nullptr;
 }
 
-// Called when the environment ends: the MPI thread stops using JavaScript's memory, and aborts MPI if it was not
-// finalised.
+// Called when the environment ends. The MPI thread stops using JavaScript's memory. The MPI thread also aborts MPI if
+// MPI was not finalised.
 void endEnvironment(void*) {
   Engine& e = *engine;
   std::unique_lock<std::mutex> lock(e.mutex);
   e.abandoned = true;
   e.changed.notify_all();
-  // An abort ends the process during this wait. Inside MPI_Init or MPI_Finalize the thread continues; these calls use
-  // no memory of JavaScript.
+  // An abort ends the process during this wait. Inside MPI_Init or MPI_Finalize the thread continues, because these
+  // calls use no memory of JavaScript.
   (void)e.changed.wait_for(lock, std::chrono::seconds(2), [&e] { return e.ended; });
 }
 

@@ -1,6 +1,6 @@
-// The Node-API binding: opens instances (a kernel table, a pool, storages) and forwards packets. It does no arithmetic.
-// Several threads of one process may load the addon, so nothing here is global. Everything that a thread opens belongs
-// to its environment and is closed with the environment.
+// The Node-API binding: opens instances (a kernel table, a pool, storages) and dispatches packets. It does no
+// arithmetic. Several threads of one process may load the addon, so there is no global state. An instance belongs to
+// the environment of its thread, and is closed with this environment.
 #include <node_api.h>
 
 #include <cstdint>
@@ -36,8 +36,8 @@ struct Instance {
   }
 };
 
-// The instances of one environment. A closed instance stays, empty, until the environment ends, because JavaScript
-// functions point to it.
+// The instances of one environment. A closed instance is empty, but exists until the environment ends, because
+// JavaScript functions point to it.
 struct Environment {
   Instance* instances = nullptr;
 };
@@ -55,7 +55,7 @@ void endEnvironment(void* opaque) {
 
 constexpr int kMaxArguments = 3;
 
-// The arguments of a call and its function's data.
+// The arguments of a call, and the data pointer of its function.
 struct Arguments {
   napi_env env;
   napi_value values[kMaxArguments] = {};
@@ -102,7 +102,7 @@ void tellCollector(napi_env env, int64_t bytes) {
   (void)napi_adjust_external_memory(env, bytes, &total);
 }
 
-// allocate(bytes): a handle, or -1 if no memory is left.
+// allocate(bytes): returns a handle, or -1 if there is no memory.
 napi_value allocate(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   const int64_t bytes = static_cast<int64_t>(arguments.number(0));
@@ -120,7 +120,8 @@ napi_value release(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// write(handle, byteOffset, typedArray) and read(handle, byteOffset, typedArray): false if the array does not fit.
+// write(handle, byteOffset, typedArray) and read(handle, byteOffset, typedArray): return false if the array does not
+// fit.
 napi_value copy(napi_env env, napi_callback_info info, bool toStorage) {
   const Arguments arguments(env, info);
   napi_typedarray_type type = napi_uint8_array;
@@ -143,8 +144,8 @@ napi_value copy(napi_env env, napi_callback_info info, bool toStorage) {
 napi_value write(napi_env env, napi_callback_info info) { return copy(env, info, true); }
 napi_value read(napi_env env, napi_callback_info info) { return copy(env, info, false); }
 
-// view(handle, bytes): the storage's memory itself, valid while the storage lives; undefined if it is shorter than
-// `bytes`.
+// view(handle, bytes): returns the memory of the storage, valid until the storage is freed. Returns undefined if the
+// storage is shorter than `bytes`.
 napi_value show(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   const double bytes = arguments.number(1);
@@ -156,7 +157,7 @@ napi_value show(napi_env env, napi_callback_info info) {
   return memory;
 }
 
-// run(): runs the packet's kernel. Returns the result of dispatch().
+// run(): runs the kernel of the packet. Returns the result of dispatch().
 napi_value run(napi_env env, napi_callback_info info) {
   void* data = nullptr;
   (void)napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data);
@@ -168,8 +169,8 @@ napi_value run(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// runAll(packets): runs the kernels of contiguous packets and stops at the first that fails. Returns the result of the
-// last dispatch().
+// runAll(packets): runs the kernels of contiguous packets, and stops at the first packet that fails. Returns the result
+// of the last dispatch().
 napi_value runAll(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   Instance& instance = arguments.instance();
@@ -214,7 +215,7 @@ napi_value runBeside(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// close(): frees everything; later calls find no live handle.
+// close(): frees all memory. In later calls, no handle is live.
 napi_value close(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   Instance& instance = arguments.instance();

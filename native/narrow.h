@@ -1,5 +1,6 @@
-// bfloat16: all conversions to it, and its layout in memory. Activations and their gradients are stored as bfloat16 if
-// the instruction set multiplies bfloat16. All other arithmetic is float32: a load widens, a store rounds.
+// Conversions to bfloat16, and the layout of bfloat16 in memory. Activations and their gradients are stored as bfloat16
+// if the instruction set multiplies bfloat16. All other arithmetic is float32: a load converts to float32, and a store
+// rounds to bfloat16.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +14,8 @@ struct Narrow {
   uint16_t bits;
 };
 
-// Rounds to bfloat16 without a special instruction. The result is a float32 with 0 in the lower half of each lane. To
-// nearest, ties to even. Subnormals and NaN are kept.
+// Rounds to bfloat16 without a special instruction: to nearest, ties to even. The result is a float32 with 0 in the
+// lower half of each lane. Subnormals stay, and NaN stays NaN.
 FT_INLINE F32 roundToBfloat16(F32 value) {
   const U32 bits = (U32)value;
   const U32 rounded = (bits + 0x7FFFu + ((bits >> 16) & 1u)) & 0xFFFF0000u;
@@ -23,7 +24,7 @@ FT_INLINE F32 roundToBfloat16(F32 value) {
 
 #if defined(FT_NARROW)
 
-// Rounds by an instruction: to nearest, ties to even; subnormals become zero.
+// Rounds with a special instruction: to nearest, ties to even. Subnormals become zero.
 FT_INLINE __m256i toBfloat16(F32 value) { return (__m256i)_mm512_cvtneps_pbh((__m512)value); }
 // Rounds two vectors to 32 neighbouring bfloat16. With `kept`, elements whose bit is not set become zero.
 FT_INLINE F32 toBfloat16(F32 first, F32 second) { return (F32)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first); }
@@ -56,8 +57,7 @@ FT_INLINE F32 load(const Narrow* from, First lanes) { return loadPartial(from, l
 FT_INLINE void store(Narrow* to, F32 value, All) { store(to, value); }
 FT_INLINE void store(Narrow* to, F32 value, First lanes) { storePartial(to, value, lanes.count); }
 
-// Stores a whole cache line, at a multiple of 64 bytes, without loading it into the caches. For data that is not read
-// again soon.
+// Stores a whole cache line directly to memory, at a multiple of 64 bytes. Use it for data that is not read again soon.
 FT_INLINE void storeNonTemporal(float* to, F32 value) { _mm512_stream_ps(to, (__m512)value); }
 FT_INLINE void storeNonTemporal(Narrow* to, F32 first, F32 second) {
   _mm512_stream_si512(reinterpret_cast<__m512i*>(to), (__m512i)toBfloat16(first, second));
@@ -70,8 +70,8 @@ FT_INLINE void fenceNonTemporal() { _mm_sfence(); }
 template <typename T>
 constexpr bool kIsNarrow = sizeof(T) == sizeof(Narrow);
 
-// Calls body with a pointer to the buffer's element type: float or Narrow. Instruction sets without FT_NARROW have
-// float only.
+// Calls body with a pointer to the buffer's element type: float or Narrow. Instruction sets without FT_NARROW have only
+// float.
 template <typename T, typename Body>
 FT_INLINE void withElements(const Activations<T>& buffer, Body body) {
 #if defined(FT_NARROW)

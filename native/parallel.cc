@@ -1,5 +1,5 @@
-// How threads wait for each other. They first spin, because the next kernel usually comes within microseconds. Then
-// they sleep, because other programs may need the cores.
+// How threads wait for each other. A thread first spins, because the next kernel usually starts within microseconds.
+// Then it sleeps, because other programs may need the core.
 #include "parallel.h"
 
 #include <cstdint>
@@ -27,7 +27,7 @@ namespace {
 
 uint32_t load(const uint32_t* from) { return __atomic_load_n(from, __ATOMIC_SEQ_CST); }
 
-// Sleeps while *word == expected; may return early. wakeAll(word) wakes every sleeper.
+// Sleeps while *word == expected, but may return early. wakeAll(word) wakes every thread that sleeps on this word.
 #if defined(__wasm__)
 void sleepWhile(uint32_t* word, uint32_t expected) {
   (void)__builtin_wasm_memory_atomic_wait32(reinterpret_cast<int*>(word), static_cast<int>(expected), -1);
@@ -39,7 +39,7 @@ void sleepWhile(uint32_t* word, uint32_t expected) {
 }
 void wakeAll(uint32_t* word) { (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, nullptr, nullptr, 0); }
 #else
-// One lock for all pools. It is held only to fall asleep and to wake others.
+// One lock for all pools. A thread holds it only to fall asleep or to wake other threads.
 pthread_mutex_t sleepLock = PTHREAD_MUTEX_INITIALIZER;
 pthread_cond_t sleepers = PTHREAD_COND_INITIALIZER;
 
@@ -56,7 +56,8 @@ void wakeAll(uint32_t*) {
 }
 #endif
 
-// Spins until ready() or for about 200 µs, which is longer than choosing a token takes. Returns whether it was ready.
+// Spins until ready() is true, for at most about 200 µs. The choice of a token takes less time. Returns whether ready()
+// was true.
 #if defined(__wasm__)
 constexpr int kSpinRounds = 20000;
 constexpr int kBriefRounds = 200;
@@ -121,15 +122,14 @@ void ThreadPool::run(void (*task)(void*, int, int), void* context) {
   context_ = context;
   __atomic_store_n(&unfinished_, static_cast<uint32_t>(threads_ - 1), __ATOMIC_SEQ_CST);
   const uint32_t generation = __atomic_add_fetch(&generation_, 1, __ATOMIC_SEQ_CST);
-  // A worker counts itself as a sleeper before it checks the generation for the last time, so this check misses no
-  // sleeper.
+  // A worker counts itself as a sleeper before its last check of the generation. So this check misses no sleeper.
   if (load(&sleepers_) != 0) wakeAll(&generation_);
   task(context, 0, threads_);
 
   const auto finished = [this] { return load(&unfinished_) == 0 || failed(); };
   if (spinBriefly(finished)) return;
-  // The caller does the part of each thread that has not begun yet, because it sleeps or the system runs something else
-  // on its core.
+  // The caller does the part of each thread that has not begun its part. Such a thread sleeps, or the system runs
+  // another program on its core.
   for (int thread = 1; thread < threads_; thread++) {
     if (!begins(thread, generation)) continue;
     task(context, thread, threads_);
@@ -148,7 +148,7 @@ void ThreadPool::run(void (*task)(void*, int, int), void* context) {
 }
 
 bool ThreadPool::begins(int thread, uint32_t generation) {
-  // The numbers may differ by more than one: dismiss() and close() count, too.
+  // The numbers may differ by more than one, because dismiss() and close() also increase the generation.
   uint32_t before = load(&shares_[thread].begun);
   if (static_cast<int32_t>(generation - before) <= 0) return false;
   return __atomic_compare_exchange_n(&shares_[thread].begun, &before, generation, false, __ATOMIC_SEQ_CST,
@@ -171,7 +171,7 @@ void ThreadPool::lend(int thread) { work(thread, load(&generation_), mayBlock_);
 
 void ThreadPool::work(int thread, uint32_t seen, bool mayBlock) {
   for (;;) {
-    // endWorkers() sets closing_ before it counts, so no thread waits for a call after that.
+    // endWorkers() sets closing_ before it increases the generation, so no thread waits for a call after that.
     if (load(&closing_) != 0) return;
     if (!spin([&] { return load(&generation_) != seen; })) {
       if (!mayBlock) continue;
@@ -222,7 +222,7 @@ void* ThreadPool::sharedScratch(int64_t bytes) { return grown(scratch_[kMaxThrea
 
 #if defined(__wasm__)
 
-// The host waits for its workers and then drops the whole memory.
+// The host waits for its workers, and then frees the whole memory.
 void ThreadPool::close() { endWorkers(); }
 
 #else

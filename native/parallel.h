@@ -1,5 +1,6 @@
-// The thread pool. One call runs one function on every thread and returns when all threads have finished. Work is
-// divided statically. Sums are split by sizes alone, so results do not depend on the number of threads.
+// The thread pool. A call executes one function on every thread, and returns when all threads have finished. Each
+// thread gets a fixed share of the work. Sums are split at places that depend only on sizes. So results do not depend
+// on the number of threads.
 #pragma once
 
 #include <cstdint>
@@ -14,27 +15,29 @@ class Pool {
 
   virtual int threads() const = 0;
 
-  // Calls task(context, thread, threads) once for every thread and waits for all. The caller is thread 0. If another
-  // thread is late, the caller makes that thread's call, too.
+  // Calls task(context, thread, threads) once for every thread, and waits for all calls. The caller is thread 0. If
+  // another thread is late, the caller does the call of this thread, too.
   virtual void run(void (*task)(void* context, int thread, int threads), void* context) = 0;
 
-  // Gives every thread at least `bytes` of scratch memory. A kernel calls it before run() and before it writes
-  // anything. False: no memory is left, and the kernel must return with nothing touched; dispatch() reports it.
+  // Reserves at least `bytes` of scratch memory for every thread. A kernel must call this before run() and before it
+  // writes. If it returns false, there is no memory, and the kernel must return without a change. dispatch() reports
+  // this.
   virtual bool reserveScratch(int64_t bytes) = 0;
 
-  // The scratch memory of `thread`, aligned to 64 bytes, of the size last reserved, valid until the kernel returns. It
-  // grows once and is then reused: after the first training step, nothing is allocated.
+  // The scratch memory of `thread`, aligned to 64 bytes, with the last reserved size. The scratch memory is valid until
+  // the kernel returns. The memory is kept for later calls, so after the first training step nothing more is allocated.
   virtual void* scratch(int thread) = 0;
 
-  // One block of scratch memory shared by all threads; null if no memory is left. Lifetime as of scratch().
+  // One block of scratch memory for all threads, or null if there is no memory. The block is valid as long as the
+  // memory of scratch().
   virtual void* sharedScratch(int64_t bytes) = 0;
 
   // Whether a request for scratch has failed since the last call.
   virtual bool takeOutOfMemory() = 0;
 };
 
-// Calls body(begin, end, thread) on each thread with its part of [0, count). All parts but the last are multiples of
-// `grain`. With little work (count <= grain) only the calling thread runs.
+// Calls body(begin, end, thread) on each thread with its part of [0, count). All parts except the last are multiples of
+// `grain`. If count <= grain, only the calling thread works.
 template <typename Body>
 void parallelRanges(Pool& pool, int64_t count, int64_t grain, Body body) {
   if (count <= 0) return;
@@ -42,7 +45,7 @@ void parallelRanges(Pool& pool, int64_t count, int64_t grain, Body body) {
     body(0, count, 0);
     return;
   }
-  // Kept in one structure, because other cores fetch it by cache lines.
+  // These fields are in one structure, because other cores fetch whole cache lines.
   struct Context {
     int64_t count, grain;
     Body body;

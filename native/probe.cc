@@ -1,5 +1,5 @@
-// Prints the names of the instruction sets that this machine can run, best first. The build uses it to decide which
-// sets to compile.
+// Prints the names of the instruction sets of this machine, best first. The build decides from this list which
+// instruction sets to compile.
 #include <cstdio>
 
 #include "cpu.h"

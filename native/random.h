@@ -1,7 +1,7 @@
-// Threefry-4x32 with 13 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), one counter for
-// each lane, and the dropout masks made from it. The numbers equal the ones in src/core/random.ts. `linearDropoutForward`
-// in src/backend/kernels/linear.ts says which number belongs to which element. The result does not depend on the vector
-// width.
+// Threefry-4x32 with 13 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), with one
+// counter for each lane, and dropout masks. The random numbers are the same as in src/core/random.ts.
+// `linearDropoutForward` in src/backend/kernels/linear.ts says which random number each element gets. The result does
+// not depend on the vector width.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ constexpr int kDropoutBlock = 64;
 struct DropoutKey {
   uint32_t key[4];
   uint32_t site;
-  uint32_t threshold;  // an element is kept if its word is at least this
+  uint32_t threshold;  // an element is kept if its random word is at least this number
 };
 
 struct Words {
@@ -29,7 +29,7 @@ FT_INLINE U32 rotate(U32 x) {
   return (x << kLeft) | (x >> (32 - kLeft));
 }
 
-// One round on both pairs (a, b) and (c, d).
+// One round for the pairs (a, b) and (c, d).
 template <int kFirst, int kSecond>
 FT_INLINE void mix(U32& a, U32& b, U32& c, U32& d) {
   a += b;
@@ -72,13 +72,13 @@ FT_INLINE Words threefry(const Words& counter, const uint32_t key[4]) {
   return {{a, b, c, d}};
 }
 
-// round(p · 2³²), the smallest word that keeps its element; p in [0, 1).
+// round(p · 2³²), the smallest random word for which an element is kept; p in [0, 1).
 FT_INLINE uint32_t dropoutThreshold(double p) {
   const double threshold = p * 4294967296.0 + 0.5;
   return threshold >= 4294967295.0 ? 0xFFFFFFFFu : static_cast<uint32_t>(threshold);
 }
 
-// Bits of the lanes that are at least `least`; the first lane is the lowest bit.
+// One bit for each lane: whether the lane is at least `least`. The first lane is the lowest bit.
 FT_INLINE uint32_t bitsAtLeast(U32 values, uint32_t least) {
 #if defined(__AVX512F__) && FT_VECTOR_BYTES == 64
   return _mm512_cmpge_epu32_mask((__m512i)values, _mm512_set1_epi32(static_cast<int>(least)));
@@ -104,7 +104,7 @@ FT_INLINE DropoutKey dropoutKeyOf(const Args& args) {
           dropoutThreshold(args.p)};
 }
 
-// Bit i: whether element begin + i of `row` is kept; `begin` is a multiple of 64.
+// Bit i says whether element begin + i of `row` is kept. `begin` is a multiple of 64.
 FT_INLINE uint64_t keptBits(const DropoutKey& key, uint32_t row, int64_t begin) {
   const uint32_t first = static_cast<uint32_t>(begin / kDropoutBlock) * 16u;
   uint64_t bits = 0;
@@ -128,7 +128,7 @@ FT_INLINE void keptColumns(const DropoutKey& key, uint32_t row, int64_t begin, U
   }
 }
 
-// A mask vector: all bits of lane i are set if bit i is set.
+// A mask vector. All bits of lane i are set if bit i is set.
 FT_INLINE I32 lanesOf(uint32_t bits) {
   U32 lane{};
   for (int i = 0; i < kLanes; i++) lane[i] = 1u << i;

@@ -1,9 +1,10 @@
 // Vectors of the instruction set that this translation unit is compiled for. The build compiles native/isa.cc once for
-// each set, with FT_ISA (the namespace) and FT_VECTOR_BYTES. All code below lives in that namespace, so the linker can
-// never merge code of different sets.
+// each instruction set, with FT_ISA (the namespace) and FT_VECTOR_BYTES. All code below is in this namespace, so the
+// linker cannot merge code of different instruction sets.
 //
-// Arithmetic uses the compiler's vector extensions. Only operations that they lack (fused multiply-add, partial loads,
-// min/max) are intrinsics here. Contraction is off (-ffp-contract=off): a fused operation is always an explicit fma().
+// Arithmetic uses the compiler's vector extensions. Operations without a vector extension (fused multiply-add, partial
+// loads, min/max) are intrinsics. The compiler must not fuse operations (-ffp-contract=off): a fused operation is
+// always an explicit fma().
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,7 @@
 
 #if defined(__AVX2__)
 #if defined(__GNUC__) && !defined(__clang__)
-// GCC 12 warns about deliberately undefined values in its own header (bug 105593).
+// GCC 12 warns about intentionally undefined values in its own header (bug 105593).
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #pragma GCC diagnostic ignored "-Wuninitialized"
@@ -44,16 +45,16 @@
 #define FT_NARROW 1
 #endif
 
-// Put before a loop with few, constant iterations whose body indexes an array of vectors. Unrolled, the array stays in
-// registers.
+// Put this before a loop with a small constant number of iterations that indexes an array of vectors. In an unrolled
+// loop, the array stays in registers.
 #if defined(__clang__)
 #define FT_UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define FT_UNROLL _Pragma("GCC unroll 32")
 #endif
 
-// Put before the loop of a register tile. Not used in WebAssembly: V8 moves all loads of an unrolled body before its
-// arithmetic, runs out of registers and spills them to memory.
+// Put this before the loop of a register tile. WebAssembly does not use it: V8 would move all loads of an unrolled body
+// before the arithmetic, and would spill registers to memory.
 #if defined(__wasm__)
 #define FT_UNROLL_TILE _Pragma("clang loop unroll(disable)")
 #elif defined(__clang__)
@@ -87,8 +88,8 @@ FT_INLINE F32 splat(float value) { return value - F32{}; }
 FT_INLINE F32 bitsToFloat(I32 bits) { return (F32)bits; }
 FT_INLINE I32 floatToBits(F32 value) { return (I32)value; }
 
-// a·b + c. Rounded once if the set has a fused multiply-add, twice if not (baseline x86, WebAssembly). With relaxed
-// SIMD it depends on the CPU.
+// a·b + c. Rounded once if the instruction set has a fused multiply-add, otherwise twice (baseline x86, WebAssembly).
+// With relaxed SIMD, this depends on the CPU.
 FT_INLINE F32 fma(F32 a, F32 b, F32 c) {
 #if defined(__AVX512F__) && FT_VECTOR_BYTES == 64
   return (F32)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
@@ -107,7 +108,7 @@ FT_INLINE F32 select(I32 mask, F32 whenTrue, F32 whenFalse) {
   return (F32)((mask & (I32)whenTrue) | (~mask & (I32)whenFalse));
 }
 
-// a > b ? a : b, so b if either is NaN. The x86 instruction computes the same.
+// a > b ? a : b. The result is b if a or b is NaN, like in the x86 instruction.
 FT_INLINE F32 max(F32 a, F32 b) {
 #if defined(__AVX512F__) && FT_VECTOR_BYTES == 64
   return (F32)_mm512_max_ps((__m512)a, (__m512)b);
@@ -157,8 +158,8 @@ FT_INLINE __m256i firstLanesMask(int count) {
 }
 #endif
 
-// Loads or stores only the first `count` lanes (1..kLanes). A load sets the other lanes to zero; a store leaves their
-// memory unchanged. Never accesses memory beyond them.
+// Loads or stores only the first `count` lanes (1..kLanes). A load sets all other lanes to zero. A store does not
+// change the memory of other lanes. Never accesses other memory.
 FT_INLINE F32 loadPartial(const float* from, int count) {
 #if defined(__AVX512F__) && FT_VECTOR_BYTES == 64
   return (F32)_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1u), from);
@@ -198,7 +199,7 @@ FT_INLINE F32 swapLanes(F32 value) {
 #undef FT_INDEX
 }
 
-// Horizontal sum by halves: ((0+8)+(4+12))… The order is fixed for a given vector width.
+// Horizontal sum by halves: ((0+8)+(4+12))… The order depends only on the vector width.
 FT_INLINE float sumLanes(F32 value) {
 #if FT_VECTOR_BYTES >= 64
   value += swapLanes<8>(value);

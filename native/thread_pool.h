@@ -1,5 +1,5 @@
-// The pool behind parallel.h. Native threads are created here. In WebAssembly the host creates workers; each enters
-// workerLoop() through an export of wasm.cc.
+// The pool behind parallel.h. This file creates native threads. In WebAssembly, the host creates workers. Each worker
+// calls workerLoop() through an export of wasm.cc.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,8 @@ constexpr int kMaxThreads = 256;
 
 class ThreadPool final : public Pool {
  public:
-  // `threads` in [1, kMaxThreads], including the caller's thread. `mayBlock` false: the caller's thread spins instead
-  // of sleeping (a browser's main thread must not wait).
+  // `threads` in [1, kMaxThreads], including the caller's thread. If `mayBlock` is false, the caller's thread spins and
+  // does not sleep, because a browser's main thread must not wait.
   explicit ThreadPool(int threads, bool mayBlock = true) : threads_(threads), mayBlock_(mayBlock) {}
   ~ThreadPool() override {
     close();
@@ -22,25 +22,26 @@ class ThreadPool final : public Pool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  // Starts the native threads. False if the system refuses one; threads that were already started are ended again.
+  // Starts the native threads. Returns false if the system refuses a thread. In this case, the threads that have
+  // started are ended.
   bool start();
 
-  // Ends the threads; native code also waits for them. May be called twice.
+  // Ends the threads. Native code also waits until they have ended. May be called twice.
   void close();
 
   // Loop of thread `thread` (1..threads-1) until close().
   void workerLoop(int thread);
 
   // For a pool without threads of its own.
-  // lend(): the calling thread acts as thread `thread` until dismiss(), and does its part of each run() that begins
-  // meanwhile. Without mayBlock it spins.
-  // dismiss(): makes lend() return, at once also for later calls, until admit(). Call admit() only when no lent thread
-  // is left.
+  // lend(): until dismiss(), the calling thread works as thread `thread`, and does its part of each new run(). Without
+  // mayBlock, it spins.
+  // dismiss(): makes lend() return. Until admit(), later calls of lend() return at once. Call admit() only when no
+  // thread is in lend().
   void lend(int thread);
   void dismiss() { endWorkers(); }
   void admit() { __atomic_store_n(&closing_, 0, __ATOMIC_SEQ_CST); }
 
-  // WebAssembly: call when a worker has trapped. run() no longer waits; the pool cannot be used any more.
+  // For WebAssembly: call this when a worker has trapped. run() stops waiting, and the pool cannot be used any more.
   void abandon();
   bool failed() const { return __atomic_load_n(&failed_, __ATOMIC_SEQ_CST) != 0; }
 
@@ -62,7 +63,7 @@ class ThreadPool final : public Pool {
     int64_t bytes = 0;
   };
 
-  // Number of the last run() whose part for this thread was begun. One cache line each.
+  // For each thread, the number of the last run() for which its part was begun. Each number has its own cache line.
   struct alignas(64) Share {
     uint32_t begun = 0;
   };
@@ -83,8 +84,8 @@ class ThreadPool final : public Pool {
   bool outOfMemory_ = false;
   uint32_t closing_ = 0;
   uint32_t failed_ = 0;
-  // Counts calls of run(). A worker that sees a new number may have work. The task is on the counter's cache line; the
-  // other counters have lines of their own.
+  // Counts calls of run(). A worker that sees a new number may have work. The task is on the same cache line as this
+  // counter. Each other counter has its own cache line.
   alignas(64) uint32_t generation_ = 0;
   void (*task_)(void*, int, int) = nullptr;
   void* context_ = nullptr;

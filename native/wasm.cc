@@ -1,5 +1,5 @@
-// The WebAssembly binding. It offers the same instance as napi.cc, but one for each module, through exports. It also
-// has the few functions of a C library that are needed, because there is no C library.
+// The WebAssembly binding. The exports of this file offer the same instance as napi.cc, with one instance for each
+// module. WebAssembly has no C library, so this file also has the few functions that the kernels need.
 #include <cstddef>
 #include <cstdint>
 #include <new>
@@ -21,7 +21,7 @@ namespace {
 
 constexpr int64_t kStackBytes = 1 << 20;
 
-// Constructed in place, so that no destructor is registered: WebAssembly never exits.
+// The object is constructed in place, so that no destructor is registered: WebAssembly never exits.
 alignas(ThreadPool) unsigned char poolMemory[sizeof(ThreadPool)];
 alignas(Storages) unsigned char storagesMemory[sizeof(Storages)];
 alignas(BranchPools) unsigned char branchPoolsMemory[sizeof(BranchPools)];
@@ -34,7 +34,7 @@ const KernelTable& table() { return FT_ISA::kTable; }
 
 }  // namespace
 
-// Call once, before anything else. `mayBlock` 0: the calling thread must spin instead of sleeping.
+// Call this once, before all other functions. If `mayBlock` is 0, the calling thread must spin and not sleep.
 FT_EXPORT(open) void openInstance(int threads, int mayBlock) {
   new (poolMemory) ThreadPool(threads, mayBlock != 0);
   new (storagesMemory) Storages;
@@ -43,8 +43,8 @@ FT_EXPORT(open) void openInstance(int threads, int mayBlock) {
 
 FT_EXPORT(close) void closeInstance() { pool().close(); }
 
-// Allocates a stack for one worker and returns its top, which the host stores in __stack_pointer of the worker's
-// instance. 0: no memory.
+// Allocates a stack for one worker and returns the top of the stack. The host stores the top in __stack_pointer of the
+// worker's instance. Returns 0 if there is no memory.
 FT_EXPORT(worker_stack) uintptr_t workerStack() {
   void* memory = heapAllocate(kStackBytes);
   return memory == nullptr ? 0 : reinterpret_cast<uintptr_t>(memory) + static_cast<uintptr_t>(kStackBytes);
@@ -60,15 +60,16 @@ FT_EXPORT(failed) int hasFailed() { return pool().failed() ? 1 : 0; }
 FT_EXPORT(allocate) int allocate(double bytes) { return storages().allocate(static_cast<int64_t>(bytes)); }
 FT_EXPORT(release) void release(int handle) { (void)storages().release(handle); }
 
-// The address of `bytes` bytes at `offset` in a storage. 0 unless the storage is live and contains them.
+// Returns the address of `bytes` bytes at `offset` in a storage. Returns 0 if the storage is not live or does not
+// contain them.
 FT_EXPORT(at) void* at(int handle, double offset, double bytes) { return storages().at(handle, offset, bytes); }
 
 FT_EXPORT(packet) double* packetAddress() { return packet; }
 FT_EXPORT(run) int run() { return dispatch(table(), storages(), pool(), packet); }
 
 
-// Runs the packets of storage `packets` in branches, each on `threads` threads. Storage `ends` has the end of each of
-// `count` branches.
+// Computes the packets of storage `packets` in branches, with `threads` threads for each branch. Storage `ends` has the
+// end of each of `count` branches.
 FT_EXPORT(run_beside) int runBeside(int packets, int length, int ends, int count, int threads) {
   const void* const from = storages().at(packets, 0, static_cast<double>(length) * kPacketLength * sizeof(double));
   const void* const to = storages().at(ends, 0, static_cast<double>(count) * sizeof(int32_t));
@@ -90,7 +91,7 @@ FT_EXPORT(max_floats) int maxFloats() { return kMaxFloats; }
 
 }  // namespace foretoken
 
-// Functions that the compiler itself calls. With bulk memory each body is one instruction, not a call of itself.
+// The compiler itself calls these functions. With bulk memory, each body is one instruction, and not a call of itself.
 extern "C" {
 void* memcpy(void* to, const void* from, size_t bytes) { return __builtin_memcpy(to, from, bytes); }
 void* memmove(void* to, const void* from, size_t bytes) { return __builtin_memmove(to, from, bytes); }
@@ -98,7 +99,7 @@ void* memset(void* to, int value, size_t bytes) { return __builtin_memset(to, va
 [[noreturn]] void __cxa_pure_virtual() { __builtin_trap(); }
 }
 
-// Referenced by virtual destructors, which are never called through a pointer here.
+// Virtual destructors refer to this function, but no object is destroyed through a pointer to its base.
 void operator delete(void*) noexcept { __builtin_trap(); }
 void operator delete(void*, size_t) noexcept { __builtin_trap(); }
 void operator delete(void*, size_t, std::align_val_t) noexcept { __builtin_trap(); }

@@ -1,6 +1,6 @@
 // Builds everything that a clone needs: TypeScript, the native addon if there is a compiler, WebAssembly, and the
-// studio's page. npm runs it after `npm ci`. It takes minutes, so it prints at once what begins and ends. Outputs that
-// are up to date are skipped silently.
+// studio's page. npm starts this script after `npm ci`. The build takes minutes, so the script prints a line at once
+// when a part begins or ends. The script skips outputs that are up to date, without a line.
 import { chmodSync, existsSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -21,13 +21,13 @@ const canResolve = (path) => {
   }
 };
 
-/** A package may have no module, such as Biome, or hide its package.json. */
+/** A package may have no module (for example Biome), or may not export its package.json. */
 const hasPackage = (name) => canResolve(name) || canResolve(`${name}/package.json`);
 
 /** Other builds make these folders: build/browser.mjs, command.mjs, starters.mjs and studio.mjs. */
 const made = /^dist\/(?:foretoken\.browser\.js$|(?:command|starters|studio)\/)/;
 
-/** Removes outputs whose source is gone: imports and tests would still find them. */
+/** Removes outputs without a source. Otherwise imports and tests would still find them. */
 const removeOrphans = (sources) => {
   const kept = new Set(sources.map((file) => file.replace(/^src\//, "dist/").replace(/\.ts$/, "")));
   for (const file of sourcesUnder("dist", [".js", ".js.map", ".d.ts"])) {
@@ -54,7 +54,7 @@ const buildTypeScript = async () => {
 };
 
 /**
- * This runs after the library is built, because examples import the library by name and are checked against its
+ * This comes after the build of the library. Examples import the library by its name, and are checked against its
  * published types.
  */
 const buildExamples = async () => {
@@ -68,16 +68,17 @@ const buildExamples = async () => {
   return `Examples: built in ${secondsSince(started)}`;
 };
 
-/** This runs before C++ is compiled, because C++ needs the header. */
+/** This comes before the compilation of C++, because C++ needs the header. */
 const buildTypeScriptAndHeader = async () => {
   const built = [await buildTypeScript(), await generateKernelHeader()].filter((line) => line !== undefined);
   return built.length === 0 ? undefined : built.join("\n");
 };
 
-// In a separate process, because that compiler computes on the thread that calls it.
+// The build of WebAssembly needs a separate process, because the WebAssembly compiler computes on the thread that calls
+// it.
 const buildWasm = () => execute([process.execPath, "scripts/build/wasm.mjs"], (text) => process.stdout.write(text));
 
-/** Prints what a build has done as soon as it is done. @param {Promise<string | undefined>} build */
+/** Prints the line of a build when this build has ended. @param {Promise<string | undefined>} build */
 const told = async (build) => {
   const line = await build;
   if (line !== undefined) console.log(line);

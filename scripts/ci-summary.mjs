@@ -1,8 +1,8 @@
-// Adds up the results of .ci/run and prints one line at the end: "N passed, N failed".
+// Sums the results of .ci/run. The last line is "N passed, N failed".
 //     node scripts/ci-summary.mjs FOLDER
-// In FOLDER, `<step>.json` is a report of vitest's json reporter (each test counts), and `<step>.status` is the exit
-// status of a step. A step without a report counts as one test. If a step failed but its report shows no failed test,
-// the step counts as one failed test.
+// In FOLDER, `<step>.json` is a report of vitest's json reporter, in which each test counts. `<step>.status` is the
+// exit status of a step. A step without a report counts as one test. A failed step with no failed test in its report
+// counts as one failed test.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { isMain } from "./build/common.mjs";
@@ -26,19 +26,25 @@ const testsOf = (folder, step) => {
   );
 };
 
-/** Names of a step's skipped tests; each name says why it is skipped. */
+/** Names of a step's skipped tests. Each name gives the reason. */
 const skipped = (folder, step) =>
   testsOf(folder, step)
     .filter(({ status }) => ["pending", "skipped"].includes(status))
     .map(({ fullName }) => fullName);
 
-/** A step's failed tests with the first line of their error, because often only the end of a log is kept. */
+/**
+ * The failed tests of a step, with the first line of their error. Often only the end of a log is kept, so this line is
+ * at the end.
+ */
 const failures = (folder, step) =>
   testsOf(folder, step)
     .filter(({ status }) => status === "failed")
     .map(({ fullName, failureMessages = [] }) => `${fullName}: ${`${failureMessages[0] ?? ""}`.split("\n", 1)[0]}`);
 
-/** Sums over all steps of `folder`: passed, failed, the failed steps and tests, and the skipped tests. */
+/**
+ * Sums over all steps of `folder`: passed tests, failed tests, names of failed steps and tests, and names of skipped
+ * tests.
+ */
 export const summary = (folder) => {
   const total = { passed: 0, failed: 0, failedSteps: [], failures: [], skipped: [] };
   const statuses = readdirSync(folder).filter((name) => name.endsWith(".status"));

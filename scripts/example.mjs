@@ -1,4 +1,4 @@
-// Runs a compiled example of examples/: npm run example NAME -- ARGUMENTS
+// Starts a compiled example of examples/: npm run example NAME -- ARGUMENTS
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -9,7 +9,7 @@ const names = readdirSync(join(root, "examples")).flatMap((file) => /^(.*)\.ts$/
 
 if (names.includes(name)) {
   const file = join(root, "build/examples", `${name}.js`);
-  // The arguments look as if Node had been started with the example itself.
+  // The example sees the same arguments as if Node had started the example itself.
   process.argv.splice(1, process.argv.length, file, ...args);
   await import(pathToFileURL(file).href);
 } else {

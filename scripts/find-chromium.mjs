@@ -1,4 +1,4 @@
-// Finds Chromium: the path in CHROME_PATH, or the first program on the path that has one of Chromium's names.
+// Finds Chromium: the path in CHROME_PATH, or the first program on the path with a name of Chromium.
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 

@@ -2,9 +2,10 @@
 //     node scripts/pack.mjs                       foretoken alone: it computes with WebAssembly
 //     node scripts/pack.mjs --native              also the native kernels for Linux x64, as an optional package
 //     node scripts/pack.mjs --repository URL      names the repository that builds the package, for provenance
-// The package's package.json differs from the package.json of the clone. It has no scripts, so that installing or
-// linking runs nothing, and no development dependencies. It also names the optional package. The clone's package.json
-// must not name it: until the optional package is published, anyone could publish something else under that name.
+// The package's package.json differs from the package.json of the clone. The package's file has no scripts, so that
+// installing or linking executes nothing. The package's file has no development dependencies. It also names the
+// optional package. The clone's package.json must not name the optional package before it is published, because anybody
+// could publish another package with this name.
 import { execFile } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -28,7 +29,7 @@ const readJson = (path) => JSON.parse(readFileSync(join(root, path), "utf8"));
  */
 const npm = (args, cwd) =>
   new Promise((resolve, reject) => {
-    // On Windows npm is a script, which only a shell can run.
+    // On Windows, npm is a script, and only a shell can execute it.
     const options = { cwd, shell: process.platform === "win32", maxBuffer: 2 ** 26 };
     execFile("npm", [...args, "--ignore-scripts", "--loglevel=error"], options, (error, stdout, stderr) =>
       error === null ? resolve(stdout) : reject(new Error(stderr || error.message)),
@@ -41,7 +42,7 @@ const npm = (args, cwd) =>
  */
 export const pack = async (folder, to) => {
   mkdirSync(to, { recursive: true });
-  // npm runs in `folder`, so it would read a relative path from there.
+  // npm works in `folder`, so a relative path would be relative to `folder`.
   const [packed] = JSON.parse(await npm(["pack", "--json", "--pack-destination", resolve(to)], folder));
   return packed;
 };
@@ -58,7 +59,7 @@ const inTemporaryFolder = async (work) => {
 
 const writeJson = (path, value) => writeFileSync(path, `${JSON.stringify(value, null, 2)}\n`);
 
-/** A package can name the repository that built it. npm then compares this name with the provenance. */
+/** A package can name the repository that built it. npm then checks that the provenance names the same repository. */
 const withRepository = (repository) =>
   repository === undefined ? {} : { repository: { type: "git", url: repository } };
 
@@ -71,7 +72,7 @@ const publishedManifest = ({ native, repository }) => {
 
 /**
  * Declaration files that TypeScript reads for users of the package: the declaration files of the exports, and all files
- * that these import.
+ * that they import.
  * @param {string[]} entries
  * @returns {Set<string>}
  */
@@ -80,7 +81,7 @@ export const declarationsFrom = (entries) => {
   const visit = (path) => {
     if (reached.has(path)) return;
     reached.add(path);
-    // Declaration files have imports only in these forms: import or export … from "./x.ts", and import("./x.ts").
+    // In declaration files, imports have only two forms: import or export … from "./x.ts", and import("./x.ts").
     for (const [, name] of readFileSync(join(root, path), "utf8").matchAll(/\b(?:from|import)\s*\(?\s*"(\.[^"]+)"/g))
       visit(posix.join(posix.dirname(path), name.replace(/\.[jt]s$/, ".d.ts")));
   };
@@ -88,7 +89,7 @@ export const declarationsFrom = (entries) => {
   return reached;
 };
 
-/** Whether a file belongs in the package: everything that npm lists, except declarations that no user can import. */
+/** Whether a file belongs in the package: all files that npm lists, except declarations that no user can import. */
 const isPublished = () => {
   const entries = Object.values(readJson("package.json").exports).flatMap(({ types }) => (types ? [types] : []));
   const declarations = declarationsFrom(entries.map((path) => posix.normalize(path)));
@@ -111,7 +112,7 @@ export const packMain = ({ to, native = false, repository }) =>
     return pack(folder, to);
   });
 
-/** Instruction sets of the built addon, and whether the addon has all sets that exist. */
+/** The instruction sets of the built addon, and whether the addon has all existing sets. */
 export const builtSets = () => {
   const names = readStamp("native", addon)?.split(": ").at(-1)?.split(",") ?? [];
   return { names: names.filter((name) => name !== "all"), complete: names.includes("all") };
@@ -149,7 +150,7 @@ export const packNative = ({ to, repository }) =>
       main: addonFile,
       engines,
       publishConfig,
-      // A program cannot load a library from an archive, so package managers should unpack this package.
+      // A program cannot load a library from an archive. So package managers should unpack this package.
       preferUnplugged: true,
       ...withRepository(repository),
     });
@@ -162,7 +163,7 @@ export const packNative = ({ to, repository }) =>
 /** Fails if the build must not be published. */
 const checkBuilt = (native) => {
   const needed = ["dist/cli/main.js", "dist/command/run.js", "dist/foretoken.browser.js", "dist/studio/index.html"];
-  // The bundle contains both WebAssembly sets if both are built.
+  // If both WebAssembly sets are built, the bundle contains both.
   needed.push(
     ...["kernels.wasm", "kernels.relaxed-simd.wasm"].map((name) => `dist/backend/implementations/wasm/${name}`),
   );

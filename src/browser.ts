@@ -13,7 +13,7 @@ export { type BackendChoice, openBackend } from "./backend/select.browser.ts";
 
 export { type TrainOptions, train } from "./worker/train.browser.ts";
 
-// Runs that can be resumed in a page or in Node
+// Runs that can be resumed in a web page or in Node
 
 export { type FileStore, openFileStore } from "./io/file-store.browser.ts";
 export { zipFolder } from "./io/zip.ts";

@@ -1,4 +1,4 @@
-/** Information that contributors need: the scripts in CONTRIBUTING.md, and the version in CHANGELOG.md. */
+/** Tests information for contributors: the scripts in CONTRIBUTING.md, and the version in CHANGELOG.md. */
 import { expect, test } from "vitest";
 import { readPage } from "./support/pages.ts";
 

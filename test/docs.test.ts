@@ -3,7 +3,7 @@ import { onRanks } from "#foretoken/cli/commands/info.js";
 import { pages, readPage } from "./support/pages.ts";
 
 interface Snippet {
-  /** The source file after the language: ```ts src/ops/swiglu.ts */
+  /** The path of a source file, after the language: ```ts src/ops/swiglu.ts */
   readonly source: string | undefined;
   /**
    * The test that runs the block. A comment before the block, in the same section, names it: <!-- test/a.test.ts runs
@@ -32,7 +32,7 @@ const snippetsOf = (page: string): Snippet[] => {
 const oneSpace = (text: string): string => text.replaceAll(/\s+/g, " ").trim();
 
 /**
- * The first part of a snippet that is missing in the text or out of order. Lines that contain only `…` separate the
+ * The first part of a snippet that the text does not contain in this order. Lines that contain only `…` separate the
  * parts.
  */
 const missingPart = (code: string, text: string): string | undefined => {
@@ -75,7 +75,7 @@ test("the library's page names the packages that are installed, and their number
   const counts = [direct.length - named.length, installedWith(packages, "").size - 1 - direct.length];
   expect(counts, "libraries of Hugging Face, and what they need").toEqual([3, 10]);
   expect(oneSpace(await readPage("docs/reference/library.md"))).toContain(
-    `That installs ${installedWith(packages, "").size} packages: this one, ${named.map((name) => `\`${name}\``).join(", ")}, ${words[0]} libraries of Hugging Face and ${words[1]} that these need.`,
+    `The command installs ${installedWith(packages, "").size} packages: this one, ${named.map((name) => `\`${name}\``).join(", ")}, ${words[0]} libraries of Hugging Face and ${words[1]} packages that these libraries need.`,
   );
 });
 

@@ -2,14 +2,15 @@ import type { ChildProcessByStdio } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 
 export interface Outcome {
-  /** null if a signal ended it. */
+  /** Exit status of the process; null if a signal ended the process. */
   readonly status: number | null;
   readonly stdout: string;
   readonly stderr: string;
 }
 
 /**
- * A process's output in its pipes, after it has ended. `onOutput` is called with all output so far, at each new piece.
+ * The output of a process in its pipes, after the process has ended. At each new output, `onOutput` gets all output so
+ * far.
  */
 export const outcomeOf = (
   child: ChildProcessByStdio<Writable | null, Readable, Readable>,

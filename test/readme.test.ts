@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { anchorsOf, linksOf, pages, readPage, root } from "./support/pages.ts";
 
-/** Folders that are created by the command next to them. */
+/** Folders that a command creates. A page shows the command next to the folder. */
 const made = ["docs/api/"];
 
 let folder: string;
@@ -165,7 +165,7 @@ test("comments name files that are there", async () => {
   const named = await Promise.all(
     files.flat().map(async (file) => {
       const text = await readFile(file, "utf8");
-      // The pattern does not match inside a longer path, such as the path of an import.
+      // The pattern does not match a part of a longer path, such as the path of an import.
       const paths = /(?<![\w./-])(?:src|native|scripts|test|docs|bench)\/[\w./-]*\.(?:ts|mjs|py|cc|h|md|json)\b/g;
       return (text.match(paths) ?? []).map((name) => ({ file, name }));
     }),

@@ -4,7 +4,7 @@ import { compareRuns } from "../../dist/evaluate/compare-runs.js";
 
 const sumOf = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
 
-/** A run's window losses as an evaluation that has only the sums that a comparison reads. */
+/** The losses of a run's windows as an evaluation, with only the fields that a comparison reads. */
 const evaluationOf = ({ nats, tokens }) => {
   const natsPerToken = sumOf(nats) / sumOf(tokens);
   const windows = nats.map((value, i) => ({ nats: value, tokens: tokens[i] }));
@@ -50,8 +50,8 @@ export const noiseOf = (runs) => {
 /**
  * Draws pairs of settings and returns the fraction of pairs that the comparison reports as different.
  * @param runs as {setting: "first" or "second", seed, nats, tokens}
- * @returns `alike`: both sides are runs of the first setting with different seeds; `apart`: the two settings with equal
- * seeds; `mean`: mean of the differences.
+ * @returns `alike`: both groups have runs of the first setting with different seeds; `apart`: the groups have different
+ * settings and equal seeds; `mean`: mean of the differences.
  */
 export const calibrationOf = (runs, { draws, seeds, seed }) => {
   const { first, second, both } = partsOf(runs);

@@ -1,12 +1,16 @@
-/** The measured models, each with its batch size. This library and its peers read the same description. */
+/** The measured models, each with its batch size. Foretoken and its peers read the same description. */
 import { presets } from "../../dist/config/presets.js";
 
 /**
- * The reference model without dropout. All layers but q, k, v and the head have biases; the head has its own weights.
+ * The reference model without dropout. All layers except q, k, v and the output layer have biases. The output layer has
+ * its own weights.
  */
 const book = { ...presets.book.model, dropout: 0 };
 
-/** All layers but the head have biases. The head shares the embedding's weights. GELU is computed with tanh. */
+/**
+ * All layers except the output layer have biases. The output layer shares the embedding's weights. GELU is computed
+ * with tanh.
+ */
 const gpt2 = {
   ...book,
   bias: { qkv: true, projection: true, mlp: true },
@@ -15,8 +19,8 @@ const gpt2 = {
 };
 
 /**
- * vocabSize null: the tokens are the characters of the text. If vocabSize is a number, the tokens are random; the time
- * does not depend on them.
+ * If vocabSize is null, the tokens are the characters of the text. If vocabSize is a number, the tokens are random,
+ * because the time does not depend on them.
  */
 export const configs = {
   "nano-cpu": {
@@ -31,7 +35,7 @@ export const configs = {
     batchSize: 4,
     vocabSize: 50_257,
   },
-  /** For trying out the benchmarks. */
+  /** A small configuration, for a test of the benchmarks. */
   tiny: { model: { ...gpt2, contextLength: 8, nLayer: 1, nHead: 2, nEmbd: 16 }, batchSize: 2, vocabSize: 40 },
 };
 
@@ -54,7 +58,7 @@ export const runConfig = (name) => {
   return { ...presets.book, model, train };
 };
 
-/** Random tokens, equal in every run. */
+/** Random tokens, always the same. */
 export const randomTokens = (length, vocabSize) => {
   let state = 1;
   return Int32Array.from({ length }, () => {

@@ -1,11 +1,11 @@
-/** Processes that are measured in turn. Each works on request and waits while the others work. */
+/** Processes that are measured in turn. Each process works on request, and waits while another process works. */
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 
 /**
  * Starts a process that writes a line of JSON about itself and then answers each JSON line on its standard input with
- * one JSON line. If the process ends before its first line, because the peer is not installed, prints a line on
- * standard error and resolves to undefined.
+ * one JSON line. The process may end before its first line, because the peer is not installed. Then this function
+ * prints a line on standard error and resolves to undefined.
  * @param {string} name
  * @param {readonly string[]} command program and arguments.
  * @param {Record<string, string>} [env] added to the environment of this process.
@@ -53,5 +53,7 @@ export const startContestant = async (name, [program, ...args], env = {}) => {
   };
 };
 
-/** Waits a moment: after the work of a peer, its OpenMP threads spin for a while and would slow the next process. */
+/**
+ * Waits a moment. After a peer's work, its OpenMP threads spin for some time, and would make the next process slower.
+ */
 export const settle = () => new Promise((resolve) => setTimeout(resolve, 300));

@@ -1,17 +1,20 @@
-/** Results of bench/defaults.mjs: a setting's mean over its seeds, the chosen setting, and tables of both. */
+/**
+ * Results of bench/defaults.mjs: the mean loss of a setting over its seeds, the chosen setting, and tables of the
+ * results.
+ */
 import { count, markdownTable } from "./statistics.mjs";
 
 const mean = (numbers) => numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
 
 /**
- * Maximum difference between the loss of a default and the loss of the best setting, in nats per character. Between
- * seeds, and between parts of a short text, losses differ by more than this.
+ * Maximum difference between the loss of a default and the loss of the best setting, in nats per character. Different
+ * seeds, or different parts of a short text, change a loss by more than this difference.
  */
 export const limitOf = (bytes) => (bytes < 50_000 ? 0.1 : bytes < 500_000 ? 0.05 : 0.02);
 
 /**
- * A text's settings and the chosen setting: among the settings that were trained with all seeds, the setting with the
- * lowest mean loss on the part for choosing.
+ * The settings of a text and the chosen setting. The chosen setting was trained with all seeds, and has the lowest mean
+ * loss on the part for the choice.
  * @param plans of one text, each with its `result` if it has been trained.
  */
 export const comparisonOf = (plans, seeds) => {
@@ -43,7 +46,7 @@ export const comparisonOf = (plans, seeds) => {
 const loss = (value) => value.toFixed(3);
 export const rangeOf = ([from, to]) => `${loss(from)} – ${loss(to)}`;
 
-/** Tables in Markdown: the texts with their defaults, and the losses of all settings. */
+/** Tables in Markdown: the default settings of each text, and the losses of all settings. */
 export const defaultsSections = (texts, labels) => {
   const known = texts.filter(({ own }) => own !== undefined);
   const summary = known.map(({ name, bytes, tokens, own, best, above }) => {

@@ -5,14 +5,14 @@ import { studentWithin } from "../../dist/evaluate/half-width.js";
 
 const sumOf = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
 
-/** Windows as an evaluation that has only the sums that a comparison reads. */
+/** Windows as an evaluation, with only the fields that a comparison reads. */
 const evaluationOf = (windows) => {
   const tokens = sumOf(windows.map((window) => window.tokens));
   const natsPerToken = sumOf(windows.map(({ nats }) => nats)) / tokens;
   return { natsPerToken, natsPerCharacter: natsPerToken, tokens, windows };
 };
 
-/** Half the width of the interval that contains 95% of `errors`. */
+/** Half the width of the interval around 0 that contains 95% of `errors`. */
 const idealOf = (errors) => errors.map(Math.abs).sort((a, b) => a - b)[Math.ceil(0.95 * errors.length) - 1];
 
 const student95 = (degrees) => {

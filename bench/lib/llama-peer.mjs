@@ -1,4 +1,4 @@
-// Runs llama.cpp through node-llama-cpp, in one thread, with float32 keys and values.
+// Runs llama.cpp through node-llama-cpp, in one thread, with a float32 KV cache.
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { refuse } from "./options.mjs";

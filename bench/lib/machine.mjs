@@ -14,7 +14,7 @@ export const machine = () => ({
 export const machineLine = ({ cpu, cores, memoryBytes, system, node }) =>
   `${cpu}, ${cores} cores, ${Math.round(memoryBytes / 2 ** 30)} GiB; ${system}; Node ${node}`;
 
-/** The roofs of an instruction set, in one line. */
+/** One line with the roofs (highest rates) of an instruction set. */
 export const roofsLine = (roofs) => {
   const bfloat16 = peakOf(roofs, "bfloat16");
   const named = Object.entries(namedLevels(roofs)).map(([name, { read }]) => `${name} ${Math.round(read)}`);

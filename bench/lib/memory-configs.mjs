@@ -1,8 +1,8 @@
-/** Runs whose memory is compared with its estimate, from 0.1 to 124 million parameters. */
+/** Runs of 0.1 to 124 million parameters. The memory of these runs is compared with the estimate. */
 import { presets } from "../../dist/config/presets.js";
 import { runConfig } from "./configs.mjs";
 
-/** Two steps, each with an evaluation, plus a sample and a checkpoint: every kind of work in a run. */
+/** Two steps, each with an evaluation, and a sample and a checkpoint. These include every kind of work in a run. */
 const plan = { steps: 2, evalInterval: 1, checkpointInterval: 1, sampleTokens: 20 };
 
 /**
@@ -19,8 +19,8 @@ const { book, quick, shakespeare } = presets;
 const small = { contextLength: 32, nLayer: 2, nHead: 2, nEmbd: 64 };
 
 /**
- * `characters`: number of different characters in the text; `text`: its length; `valFraction`: its held-out share
- * (default: a tenth).
+ * `characters`: number of different characters in the text; `text`: its length; `valFraction`: the held-out fraction of
+ * the text (default: a tenth).
  */
 export const memoryConfigs = {
   tiny: { config: changed(quick, small, { batchSize: 8 }), characters: 65, text: 200_000 },
@@ -59,8 +59,8 @@ export const memoryConfigs = {
 };
 
 /**
- * Pieces of a text with exactly this number of different characters, all from the Basic Multilingual Plane, with words
- * and lines.
+ * Random words and lines with exactly this number of different characters, all from the Basic Multilingual Plane.
+ * Yields pieces of text.
  */
 export function* textOf(length, characters) {
   const distinct = [...Array.from({ length: 95 }, (_, i) => 32 + i), 10];
@@ -72,8 +72,8 @@ export function* textOf(length, characters) {
   for (let done = 0; done < length; done += piece) {
     let text = "";
     for (let i = done; i < Math.min(length, done + piece); i++) {
-      // First each character once, then random characters: a linear congruential generator with the constants of
-      // Numerical Recipes.
+      // First each character once, then random characters. The random characters come from a linear congruential
+      // generator with the constants of Numerical Recipes.
       state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
       text += used[i < characters ? i : Math.floor((state / 2 ** 32) * characters)];
     }

@@ -1,6 +1,6 @@
 /**
- * A process for bench/memory.mjs. It trains as its JSON argument says and writes one line of JSON: the estimate of its
- * memory, and its peak.
+ * A process of bench/memory.mjs. The process trains with the options in its JSON argument. Then it writes one line of
+ * JSON: the estimate of its memory, and its peak memory.
  */
 import { train } from "../../dist/index.js";
 import { peakMemory } from "./peak-memory.mjs";

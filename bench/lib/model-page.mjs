@@ -1,4 +1,4 @@
-/** Opens a page in headless Chromium that runs models with transformers.js. All files come from this machine. */
+/** Opens a page in headless Chromium that computes with transformers.js. All files come from this machine. */
 import { createReadStream, existsSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
@@ -55,7 +55,7 @@ export const openPage = async (models) => {
   await page.goto(`http://127.0.0.1:${server.address().port}/`);
   await page.waitForFunction("globalThis.answers !== undefined");
   return {
-    /** Runs `answersOf` in the page. */
+    /** Calls `answersOf` in the page. */
     answers: (name, asked) => page.evaluate(([place, given]) => globalThis.answers(place, given), [name, asked]),
     /** The text that `page.js` writes. */
     write: () => page.evaluate('import("/page.js").then(() => document.body.textContent.trim())'),

@@ -2,7 +2,7 @@
 import { availableParallelism } from "node:os";
 import { configs, measured } from "./configs.mjs";
 
-/** Prints the user's mistake and ends the program. */
+/** Prints the user's mistake, and ends the program. */
 export const refuse = (message) => {
   console.error(message);
   process.exit(2);
@@ -16,7 +16,7 @@ export const commonOptions = /** @type {const} */ ({
   json: { type: "string" },
 });
 
-/** Option of programs that measure roofs: the largest block of memory whose speed they measure, in MiB. */
+/** Option of programs that measure roofs: the largest block of memory for which they measure the speed, in MiB. */
 export const roofOptions = /** @type {const} */ ({ "roof-memory": { type: "string", default: "512" } });
 
 /** A whole number above 0. */

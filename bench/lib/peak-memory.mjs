@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 
 /**
- * Peak memory of this process, in bytes. On Linux the value is VmHWM from the kernel, because `maxRSS` inherits the
- * value of the parent process.
+ * Peak memory of this process, in bytes. On Linux, the value is VmHWM from the kernel: `maxRSS` would include the peak
+ * of the parent process.
  */
 export const peakMemory = () => {
   if (process.platform === "linux") {

@@ -1,4 +1,4 @@
-/** Converts calls of the linear layer's kernels to matrix products, for peers that have only matrix products. */
+/** Converts kernel calls of linear layers to matrix products, for peers that have only matrix products. */
 
 /**
  * `forward`: x[M, K] · w[N, K]ᵀ (+ bias); `input`: dy[M, N] · w[N, K]; `weight`: dy[M, N]ᵀ · x[M, K].
@@ -15,7 +15,7 @@ const parts = /** @type {const} */ ([
 ]);
 
 /**
- * The matrix product of a recorded call. Undefined if the call is of another kernel, or if the product has no rows.
+ * The matrix product of a recorded call. Undefined if the call is not a linear layer, or if the product has no rows.
  * @returns {Product | undefined}
  */
 export const productOf = ({ kernel, args }) => {

@@ -1,6 +1,6 @@
 /**
- * Runs a model on a backend that only counts, and records the kernel calls with their arguments. So measurements always
- * use the calls that a model really makes.
+ * Executes a model on a backend that only counts, and records the kernel calls with their arguments. So measurements
+ * always use the real calls of a model.
  */
 import { kernelPlans } from "../../dist/backend/calls/check.js";
 import { kernelCost } from "../../dist/backend/calls/cost.js";
@@ -13,7 +13,7 @@ import { undrawnTrainer } from "../../dist/trainer/trainer.js";
 import { randomTokens, runConfig } from "./configs.mjs";
 
 /**
- * A recorded call. `contents` has the values of storages that hold indices.
+ * A recorded call. `contents` has the values of storages with indices.
  * @typedef {{
  *   kernel: import("../../dist/backend/kernels/kernels.js").KernelName,
  *   args: Readonly<Record<string, unknown>>,
@@ -23,20 +23,20 @@ import { randomTokens, runConfig } from "./configs.mjs";
  */
 
 /**
- * Properties of the backend on which the calls of a model depend, such as the operand type.
+ * Properties of a backend that change the kernel calls of a model, such as the operand type.
  * @typedef {Pick<import("../../dist/backend/backend.js").Capabilities, "dtype" | "activations" | "tiles">} Kind
  */
 
 /**
- * Calls `prepare` with a counting backend, and then calls the function to which `prepare` resolves. Resolves to the
- * kernel calls of this function, in order.
+ * Calls `prepare` with a backend that only counts. `prepare` resolves to a function, which is then called. Resolves to
+ * the kernel calls of this function, in order.
  * @param {(backend: import("../../dist/backend/backend.js").Backend) => Promise<() => Promise<unknown>>} prepare
  * @param {Kind} kind
  */
 const record = async (prepare, { dtype, ...kind } = { dtype: "float32", activations: "float32", tiles: null }) => {
   /** @type {Call[]} */
   const calls = [];
-  // Recorded calls do not go through `run` again.
+  // `run` does not see recorded calls again.
   const { record: _record, replay: _replay, moved: _moved, replayBeside: _beside, ...counting } = openCounting(kind);
   const contents = new Map();
   const work = await prepare({
@@ -68,7 +68,7 @@ export const recordStep = (config, vocabSize, kind) =>
   }, kind);
 
 /**
- * The calls that generate one token after half a context, with cached keys and values.
+ * The calls that generate one token after half a context, with a KV cache.
  * @param {import("../../dist/models/config.js").ModelConfig} model
  * @param {number} vocabSize
  * @param {Kind} [kind]
@@ -90,7 +90,7 @@ export const recordDecoding = (model, vocabSize, kind) =>
     return compute;
   }, kind);
 
-/** Floating-point operations of a step's products, and bytes of all its kernels. */
+/** Floating-point operations of the products in a step, and bytes of all its kernels. */
 export const stepCost = async (name, vocabSize) => {
   const calls = await recordStep(runConfig(name), vocabSize);
   const sum = (of) => calls.reduce((total, call) => total + of(call), 0);
@@ -124,7 +124,10 @@ export const distinct = (calls) => {
   return [...found.values()];
 };
 
-/** Numbers in [-1, 1) to fill memory with. None is subnormal, because subnormal numbers are slow. */
+/**
+ * Numbers in [-1, 1) for the contents of memory. No number is subnormal, because arithmetic with subnormal numbers is
+ * slow.
+ */
 const noise = Float32Array.from(
   { length: 2 ** 16 },
   (_, i) => ((Math.imul(i + 1, 2_654_435_761) >>> 0) / 2 ** 31 || 1) - 1,
@@ -137,12 +140,12 @@ const fillWithNoise = (backend, storage) => {
   }
 };
 
-/** Elements of a cache line. An offset keeps its position within its cache line. */
+/** Elements of a cache line. Each offset keeps its place within a cache line. */
 const lineElements = 16;
 
 /**
  * Prepares a recorded call on a real backend. Buffers share a storage if they shared a storage in the recorded call. A
- * storage may also belong to other calls, such as the array of all weights. Then only the part that this call uses is
+ * storage may be larger than a call needs, such as the array of all weights. Only the part that this call uses is
  * allocated.
  * @param {import("../../dist/backend/backend.js").Backend} backend
  * @param {Call} call

@@ -1,4 +1,4 @@
-/** The tables of docs/performance.md, from the results of main.mjs. */
+/** The tables of docs/performance.md, made from the results of main.mjs. */
 import { configs, tokensPerStep } from "./configs.mjs";
 import { machineLine } from "./machine.mjs";
 import { namedLevels, peakOf } from "./roofs.mjs";
@@ -9,7 +9,7 @@ const dtypes = ["float32", "bfloat16"];
 const sum = (numbers) => numbers.reduce((total, one) => total + one, 0);
 const notMeasured = "Not measured.\n";
 
-/** The measurements of the native backend, which all tables describe. */
+/** The measurements of the native backend. All tables are about this backend. */
 const kernelsOf = ({ kernels }, name, dtype) =>
   kernels?.measurements.find((one) => one.name === name && one.dtype === dtype && one.backend === "native");
 
@@ -63,8 +63,8 @@ const trainingSection = ({ train }) => {
  * Minimum times of a step of a configuration in a dtype, from the limits of the machine, in milliseconds. Undefined if
  * the native backend was not measured.
  * `arithmetic`: time of the step's products at the dtype's peak speed. `bytes`: time to move the bytes of all kernels
- * at the speed of a memory copy. `kernels`: for each kernel the longer of its arithmetic time and its memory time,
- * summed over all kernels.
+ * at the speed of a memory copy. `kernels`: the sum over all kernels of the longer time of a kernel, arithmetic or
+ * memory.
  */
 export const floorOf = (results, { name, roofs, cost, results: steps }, dtype) => {
   const ours = steps.find((one) => one.kind === "native" && one.dtype === dtype && one.dropout === 0);
@@ -124,7 +124,7 @@ const floorSection = (results) => {
   return rows.length === 0 ? notMeasured : markdownTable([titles, ...rows]);
 };
 
-/** Calls of one kernel, over all shapes. */
+/** The calls of one kernel, summed over all shapes. */
 const byKernel = (results) => {
   const found = new Map();
   for (const one of results) found.set(one.kernel, [...(found.get(one.kernel) ?? []), one]);
@@ -248,7 +248,7 @@ export const sections = (results) => ({
 
 /**
  * Returns `document` with each section inserted between its marks.
- * @throws Error if a section has no place in the document, or more than one.
+ * @throws Error if the document does not have exactly one place for each section.
  */
 export const fill = (document, written) => {
   let filled = document;

@@ -1,10 +1,11 @@
-/** Finds out from samples whether the memory of a process grows, and which part of it grows. */
+/** Finds from samples whether the memory of a process grows, and which part of the memory grows. */
 import { readFileSync } from "node:fs";
 import { getHeapStatistics } from "node:v8";
 
 /**
  * Rise of the minimum, in the samples' unit: the minimum of the last quarter of the samples minus the minimum of the
- * first quarter. Uncollected garbage raises single samples but not the minimum. Leaked memory raises the minimum too.
+ * first quarter. Garbage that is not yet collected increases single samples, but not the minimum. Leaked memory also
+ * increases the minimum.
  * @param {readonly number[]} samples taken at equal intervals, at least four.
  */
 export const floorRise = (samples) => {
@@ -12,13 +13,13 @@ export const floorRise = (samples) => {
   return Math.min(...samples.slice(-quarter)) - Math.min(...samples.slice(0, quarter));
 };
 
-/** The path at the end of a mapping's line in /proc/self/smaps; empty for anonymous memory. */
+/** The path at the end of a mapping's line in /proc/self/smaps. Anonymous memory has an empty path. */
 const header = /^[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \S+ *(.*)$/u;
 
 /**
  * Resident bytes of this process, by purpose; null if the system does not report them.
- * - `used`, `garbage`: in the JavaScript engine's heap, the objects that are alive or not yet known to be dead, and the
- * rest of the heap's pages;
+ * - `used`: objects in the JavaScript engine's heap that are alive or not yet collected; `garbage`: all other pages of
+ *   this heap;
  * - `malloc`: the main heap of the C library, with buffers and the memory of the engine's compiler;
  * - `anonymous`: other memory that is not mapped from a file, such as tensors, thread stacks, large buffers and machine
  * code;

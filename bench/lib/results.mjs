@@ -1,11 +1,12 @@
 /**
- * The results file: the figures of one machine, in parts. A later run replaces only the figures that it measures again.
+ * The results file: the figures of one machine, in parts. A later measurement replaces only the figures that it
+ * measures again.
  */
 
 import { join } from "node:path";
 import { root } from "../../scripts/build/common.mjs";
 
-/** The programs of this folder that measure the parts, one for each part. */
+/** The programs in this folder that measure the parts: one program for each part. */
 export const parts = /** @type {const} */ (["train", "kernels", "generate"]);
 
 /** File name for a machine: `bench/results/intel-xeon-processor-2-cores.json`. */
@@ -15,7 +16,7 @@ export const resultsFile = ({ cpu, cores }) => {
 };
 
 const isContainer = (value) => typeof value === "object" && value !== null;
-/** Maximum length of a list of rows as one line of JSON. A longer list is written with one line for each row. */
+/** Maximum length of a list of rows that is written as one line of JSON. A longer list has one line for each row. */
 const oneLine = 800;
 const hasLines = (value) =>
   (Array.isArray(value) && value.some(isContainer) && JSON.stringify(value).length > oneLine) ||
@@ -40,11 +41,11 @@ export const resultsText = (value, indent = "") => {
 const keyOf = ({ name, dtype, backend }) => [name, dtype, backend].join(" ");
 
 /**
- * Returns `earlier`, in the same order. If `later` has a measurement with the same identity, this measurement replaces
- * the earlier one. Facts about a whole run of a part are copied to each of its measurements, because the file may mix
- * measurements of several runs.
+ * Returns the measurements of `earlier`, in the same order. A measurement in `later` replaces the measurement with the
+ * same identity. The file may mix rows that were measured at different times. So facts about a whole measurement are
+ * copied to each of its rows.
  * @param {{ measurements: readonly any[] } | undefined} earlier
- * @param {{ machine?: unknown, measurements: readonly any[] }} later in the form of a part's --json.
+ * @param {{ machine?: unknown, measurements: readonly any[] }} later with the format of a part's --json.
  */
 export const mergePart = (earlier, { machine: _, measurements, ...call }) => {
   const merged = new Map((earlier?.measurements ?? []).map((one) => [keyOf(one), one]));

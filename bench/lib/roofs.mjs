@@ -6,7 +6,7 @@ import { commonFlags, execute, findCompiler, instructionSets, isaDefines } from 
 
 const mebibyte = 2 ** 20;
 
-/** Parses a size as Linux writes it, such as "512K". */
+/** Parses a size in the format of Linux, such as "512K". */
 const parseSize = (text) => {
   const [, number, unit] = /^(\d+)([KM]?)/u.exec(text) ?? [];
   return Number(number) * (unit === "M" ? mebibyte : unit === "K" ? 1024 : 1);
@@ -24,8 +24,8 @@ const readCache = (index) => {
 };
 
 /**
- * Cache size for `threads` threads, in bytes; 1 MiB for each thread and 32 MiB in total if the system does not report
- * it.
+ * Cache size for `threads` threads, in bytes. If the system does not report it: 1 MiB for each thread, and 32 MiB in
+ * total.
  */
 export const caches = (threads) => {
   const found = { l2: threads * mebibyte, l3: 32 * mebibyte };
@@ -42,7 +42,9 @@ export const caches = (threads) => {
   return found;
 };
 
-/** Compiles the program for an instruction set. Undefined, with a line on standard error, if that fails. */
+/**
+ * Compiles the program for an instruction set. If that fails, prints a line on standard error and returns undefined.
+ */
 const compileRoofs = async (instructionSet) => {
   const compiler = findCompiler();
   const set = instructionSets[process.arch]?.find(({ name }) => name === instructionSet);
@@ -55,7 +57,7 @@ const compileRoofs = async (instructionSet) => {
   mkdirSync(folder, { recursive: true });
   const program = join(folder, `roofs-${instructionSet}`);
   const command = [...compiler, ...commonFlags, ...isaDefines(set), ...set.flags, "-pthread", "bench/roofs.cc"];
-  // Compiling would take longer than a short benchmark.
+  // Compiling takes longer than a short benchmark, so the compiled program is kept.
   const stamp = hashFiles(["bench/roofs.cc", ...sourcesUnder("native", [".h"])], command);
   const stampName = `bench/roofs-${instructionSet}`;
   if (readStamp(stampName, program) === stamp) return program;
@@ -68,8 +70,8 @@ const compileRoofs = async (instructionSet) => {
 
 /**
  * Measures the limits for `instructionSet` with `threads` threads, and the speed of blocks of memory up to `most` MiB.
- * If there is no compiler, or if the machine does not have this instruction set (such as WebAssembly's), prints a line
- * on standard error and returns undefined.
+ * Without a compiler, or without this instruction set on the machine, prints a line on standard error and returns
+ * undefined.
  */
 export const measureRoofs = async (instructionSet, threads, most) => {
   const program = await compileRoofs(instructionSet);
@@ -82,7 +84,7 @@ export const measureRoofs = async (instructionSet, threads, most) => {
 /** Compiled programs, by instruction set. */
 const readers = new Map();
 
-/** GB/s at which `threads` threads read `bytes` bytes of memory; NaN if it cannot be measured. */
+/** Memory rate in GB/s when `threads` threads read `bytes` bytes. NaN if it cannot be measured. */
 export const measureReading = async (instructionSet, threads, bytes) => {
   if (!readers.has(instructionSet)) readers.set(instructionSet, await compileRoofs(instructionSet));
   const program = readers.get(instructionSet);
@@ -98,15 +100,15 @@ export const measureReading = async (instructionSet, threads, bytes) => {
  */
 export const measuredSizes = ({ l2, l3 }, most = 512 * mebibyte) => {
   const first = l2 / 2;
-  // A virtual machine reports the whole L3 of its host, but shares this L3 with other machines. It may also have little
-  // memory.
+  // A virtual machine reports the whole L3 of its host, but shares it with other machines. A virtual machine may also
+  // have little memory.
   const last = Math.max(Math.min(16 * l2, Math.max(8 * l2, most)), Math.min(8 * l3, most));
   return { first, last: first * 2 ** Math.round(Math.log2(last / first)) };
 };
 
 /**
- * Sizes for the table: within L2, within L3, and in no cache. The size within L3 is the geometric mean of the L2 size
- * and the L3 size, because the system may report more L3 than this machine can use.
+ * Sizes for the table: within L2, within L3, and in no cache. The system may report more L3 than this machine can use.
+ * So the size within L3 is the geometric mean of the L2 size and the L3 size.
  */
 export const namedLevels = ({ levels }) => {
   const l2 = levels[0];
@@ -118,7 +120,7 @@ export const namedLevels = ({ levels }) => {
 /** Number of bfloat16 products that tiles compute for one float32 product: native/gemm/amx/strips.h. */
 const productsOfWhole = 6;
 
-/** Peak GFLOP/s of products with operands of a dtype: the speed of the fastest instruction in the measured set. */
+/** Peak GFLOP/s of products with operands of a dtype: the speed of the fastest instruction in the instruction set. */
 export const peakOf = ({ instructionSet, float32, dotBf16, amxBf16 }, dtype) => {
   const tiles = instructionSet === "amx" ? amxBf16 : 0;
   return dtype === "bfloat16" ? Math.max(float32, dotBf16, tiles) : Math.max(float32, tiles / productsOfWhole);
@@ -126,8 +128,8 @@ export const peakOf = ({ instructionSet, float32, dotBf16, amxBf16 }, dtype) => 
 
 /**
  * Minimum time to read `read` bytes and write `written` bytes in a working set of `footprint` bytes, in nanoseconds.
- * The speeds are from the largest measured size that is at most `footprint`. If the numbers of bytes read and written
- * are equal, the speed is the speed of a copy.
+ * The speeds are from the largest measured size that is at most `footprint`. If a kernel reads and writes the same
+ * number of bytes, the speed is the speed of a copy.
  */
 export const passingTime = ({ levels }, footprint, read, written) => {
   const level = levels.findLast(({ bytes }) => bytes <= footprint) ?? levels[0];

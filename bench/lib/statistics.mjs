@@ -8,9 +8,9 @@ export const median = (numbers) => {
 };
 
 /**
- * The 95 % interval of a median. Its ends are two of the sorted numbers. For any distribution, the true median lies
- * below the interval with a probability of at most 2.5 %, and above it with the same probability. With fewer than six
- * numbers the interval is the whole range.
+ * The 95 % interval of a median. The interval begins and ends at two of the sorted numbers. For any distribution, the
+ * true median is below the interval with a probability of at most 2.5 %. The probability above the interval has the
+ * same limit. With fewer than six numbers the interval is the whole range.
  * @param {readonly number[]} numbers
  */
 export const medianInterval = (numbers) => {
@@ -38,7 +38,7 @@ export const digits = (value) =>
 export const count = (value) => Math.round(value).toLocaleString("en-US");
 export const percent = (share) => (Number.isFinite(share) ? `${Math.round(100 * share)}%` : "–");
 export const ratio = (value) => (Number.isFinite(value) ? `${value.toFixed(2)}×` : "–");
-/** The median of the rounds' ratios, and the range of the ratios if they differ: 1.80× (1.71–1.88). */
+/** The median of the ratios of all rounds, and their range if they differ: 1.80× (1.71–1.88). */
 export const ratioAndRange = (ratios) => {
   const [least, most] = [Math.min(...ratios), Math.max(...ratios)].map((one) => one.toFixed(2));
   return least === most || !ratios.every(Number.isFinite)
@@ -48,7 +48,7 @@ export const ratioAndRange = (ratios) => {
 export const mebibytes = (bytes) => (bytes === undefined ? "–" : `${count(bytes / 2 ** 20)} MiB`);
 
 /**
- * A table for a terminal, with the first column aligned left and the others right.
+ * A table for a terminal. The first column is aligned left, and all other columns are aligned right.
  * @param {readonly (readonly string[])[]} rows the first row holds the titles.
  */
 export const textTable = (rows) => {

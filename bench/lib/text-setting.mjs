@@ -6,8 +6,8 @@ import { fileURLToPath } from "node:url";
 const program = fileURLToPath(new URL("../peers/text_setting.mjs", import.meta.url));
 
 /**
- * Trains with one setting: {"file", "config", "shares", "threads", "dtype"}, and "characters" to use only a part of the
- * file.
+ * Trains with one setting: {"file", "config", "shares", "threads", "dtype"}. With "characters", only a part of the file
+ * is used.
  */
 export const trainSetting = (request) =>
   new Promise((resolve, reject) => {
@@ -20,7 +20,7 @@ export const trainSetting = (request) =>
     );
   });
 
-/** Results in a file of JSON lines, so that a stopped comparison resumes. */
+/** Results in a file of JSON lines. A stopped comparison resumes with this file. */
 export const resultsIn = (file, keyOf) => {
   const lines = file === undefined || !existsSync(file) ? [] : readFileSync(file, "utf8").split("\n");
   const known = new Map(lines.filter((line) => line !== "").map((line) => [keyOf(JSON.parse(line)), JSON.parse(line)]));
@@ -34,7 +34,7 @@ export const resultsIn = (file, keyOf) => {
   };
 };
 
-/** Calls `work` for each plan, `jobs` at a time. */
+/** Calls `work` for each plan. At most `jobs` calls are active at the same time. */
 export const inJobs = async (jobs, plans, work) => {
   const waiting = [...plans];
   const one = async () => {

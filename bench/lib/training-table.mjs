@@ -1,4 +1,4 @@
-/** The measurements of train.mjs as a table. */
+/** Makes a table from the measurements of train.mjs. */
 import { tokensPerStep } from "./configs.mjs";
 import { count, digits, mebibytes, median, ratioAndRange } from "./statistics.mjs";
 
@@ -8,9 +8,7 @@ export const bestOfPyTorch = (results, dtype) =>
     .filter((one) => one.kind === "pytorch" && (dtype === undefined || one.dtype === dtype))
     .sort((a, b) => a.milliseconds - b.milliseconds)[0];
 
-/**
- * The peer's time divided by the time of `one`, for each round. Within a round, both were measured only seconds apart.
- */
+/** The peer's time divided by the time of `one`, for each round. In a round, both are measured only seconds apart. */
 export const ratiosOf = (peer, one) =>
   peer === undefined || one === undefined
     ? [Number.NaN]
@@ -34,8 +32,8 @@ export const trainingTable = ({ name, results }) => [
 ];
 
 /**
- * Time that dropout adds, as a share of the step's time, in each round. One entry for each process that was measured
- * with dropout.
+ * Time that dropout adds, as a share of the step's time, in each round. The list has one entry for each process with
+ * dropout.
  */
 export const dropoutCosts = (results) =>
   results

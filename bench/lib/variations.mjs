@@ -1,6 +1,6 @@
 /** Variations of a text's default configuration, for bench/defaults.mjs. Each variation changes one part. */
 
-/** `factor` times as many channels; the size of a head stays the same. */
+/** Multiplies the number of channels by `factor`. The size of a head stays the same. */
 const width = (factor) => (config) => {
   const { model } = config;
   const nEmbd = Math.max(32, model.nEmbd * factor);
@@ -13,7 +13,7 @@ const withModel = (change) => (config) => ({ ...config, model: { ...config.model
 
 const withTrain = (change) => (config) => ({ ...config, train: { ...config.train, ...change(config.train) } });
 
-/** `factor` times as many steps; the number of evaluations stays the same. */
+/** Multiplies the number of steps by `factor`. The number of evaluations stays the same. */
 const steps = (factor) =>
   withTrain((train) => {
     const count = Math.round(train.steps * factor);
@@ -42,7 +42,7 @@ export const variations = {
   "batch*2": withTrain(({ batchSize }) => ({ batchSize: batchSize * 2 })),
 };
 
-/** The variations in words, for a document. */
+/** The name of each variation in words, for a document. */
 export const variationLabels = {
   default: "the default",
   "steps*0.5": "half of the steps",

@@ -1,5 +1,5 @@
 /**
- * Writes a text with a GGUF file in node-llama-cpp, as in docs/guides/take-it-elsewhere.md:
+ * Generates a text from a GGUF file with node-llama-cpp, as in docs/guides/take-it-elsewhere.md:
  *
  *     npm install --prefix bench/peers-llama --ignore-scripts     (over a gigabyte, once)
  *     node bench/peers-llama/write.js FILE PROMPT [ADAPTER]

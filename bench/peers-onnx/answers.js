@@ -1,4 +1,4 @@
-/** Computes the results of transformers.js for a model. Node and the page run this same code. */
+/** Computes the results of transformers.js for a model. Node and the page execute the same code. */
 
 const whole = (ids) => BigInt64Array.from(ids, BigInt);
 

@@ -1,6 +1,6 @@
 /**
- * Runs one of the two programs that ../llama.mjs compares. Loads a GGUF file, reports the first token to the parent
- * process, and then measures what the parent requests.
+ * A process for one of the two programs that ../llama.mjs compares. The process loads a GGUF file, and reports the
+ * first token to the parent process. Then it measures what the parent requests.
  *
  *     node bench/peers/decoding.mjs '{"program":"foretoken","model":FILE,"dtype":"bfloat16","threads":2}'
  */
@@ -11,12 +11,12 @@ import { peakMemory } from "../lib/peak-memory.mjs";
 const { program, model: path, dtype, threads, promptTokens, newTokens } = JSON.parse(process.argv[2]);
 const contextLength = promptTokens + newTokens;
 
-/** Token ids that every vocabulary has, equal in both programs. */
+/** Token ids that every vocabulary has, the same for both programs. */
 const prompt = Array.from({ length: promptTokens }, (_, i) => 100 + ((i * 7919) % 30_000));
 const short = prompt.slice(0, 16);
 
 /**
- * A program with a model. `read` processes a prompt; `write` yields once for each new token after a prompt.
+ * A program with a model. `read` computes a prompt. `write` yields once for each new token after a prompt.
  * @typedef {{ about: string, close(): Promise<void>, read(ids: number[]): Promise<void>, write(ids: number[]):
  * AsyncGenerator<void> }} Program
  */
@@ -98,7 +98,7 @@ const openTheirs = async () => {
 
 const opened = program === "foretoken" ? await openOurs() : await openTheirs();
 
-/** Seconds per token of a text, not counting the first token. */
+/** Seconds per token of a text, without the first token. */
 const writeSeconds = async (count) => {
   let written = 0;
   let began = 0;

@@ -1,10 +1,10 @@
 /**
- * Our side of bench/fine-tune.mjs. On request it fine-tunes all weights of a model or low-rank adapters, and answers
- * with the times of the steps. A step does the same work as a step of `foretoken train --init-from`.
- * Usage: foretoken_finetune.mjs TOKENS JSON
- * TOKENS is a file of int32. Step k takes batchSize × contextLength tokens from k × batchSize × contextLength on. JSON:
- * {"model", "train", "contextLength", "threads", "dtype", "lora", "profile"}; model: a directory, or a GGUF file, whose
- * matrices stay in blocks of 4 to 8 bits if adapters are trained; lora: null, or rank and alpha
+ * The Foretoken process of bench/fine-tune.mjs. On request, it fine-tunes all weights of a model, or low-rank adapters.
+ * The process answers with the times of the steps. A step does the same work as a step of `foretoken train
+ * --init-from`. Usage: foretoken_finetune.mjs TOKENS JSON TOKENS is a file of int32. A step uses n = batchSize ×
+ * contextLength tokens; step k begins at token k × n. JSON: {"model", "train", "contextLength", "threads", "dtype",
+ * "lora", "profile"}; model: a directory, or a GGUF file (its matrices stay in blocks of 4 to 8 bits if adapters are
+ * trained); lora: null, or rank and alpha
  */
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";

@@ -1,6 +1,5 @@
 /**
- * Trains a tokenizer on a file, including reading it, and then encodes the file. Prints seconds as JSON. For
- * bench/tokenizer.mjs:
+ * Reads a file, trains a tokenizer on it, and then encodes it. Prints seconds as JSON. For bench/tokenizer.mjs:
  *
  *     node bench/peers/foretoken_tokenizer.mjs FILE VOCAB_SIZE TOKENIZER_JSON
  */

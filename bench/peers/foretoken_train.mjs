@@ -1,6 +1,6 @@
 /**
- * Our side of bench/train.mjs. On request it trains, and answers with the times of the steps. A step does the same work
- * as a step of `foretoken train`: batch, forward, backward, gradient norm, update, and reading the loss.
+ * The Foretoken process of bench/train.mjs. On request, it trains, and answers with the times of the steps. A step does
+ * the same work as a step of `foretoken train`: batch, forward, backward, gradient norm, update, and reading the loss.
  * Usage: foretoken_train.mjs TOKENS JSON
  * TOKENS is a file of int32. JSON: {"config": {"model", "train"}, "vocabSize", "threads", "backend", "dtype"}
  */

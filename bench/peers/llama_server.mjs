@@ -1,6 +1,6 @@
 /**
- * llama.cpp behind a minimal server, for bench/serve.mjs. A request contains token ids; the answer is an event stream
- * of greedy tokens.
+ * A minimal server with llama.cpp, for bench/serve.mjs. A request contains token ids. The answer is an event stream of
+ * greedy tokens.
  *
  *     node bench/peers/llama_server.mjs '{"model":FILE,"threads":2,"streams":16,"contextSize":192}'
  */

@@ -1,6 +1,6 @@
 /**
- * Runs one of the programs that ../engine.mjs compares. Loads a model, and then generates as many texts at once as the
- * parent process requests.
+ * A process for one of the programs that ../engine.mjs compares. It loads a model. Then it generates the number of
+ * texts that the parent process requests, all at once.
  *
  *     node bench/peers/many-texts.mjs '{"program":"foretoken","model":FILE,"dtype":"bfloat16","threads":2,"streams":16, …}'
  */

@@ -1,5 +1,5 @@
 /**
- * Clients of a server, for bench/serve.mjs. They request as many streams as the parent process wants, and report the
+ * Clients of a server, for bench/serve.mjs. The parent process sets the number of streams. The clients report the
  * duration, the number of tokens, and the time to the first token.
  */
 import { Agent, request } from "node:http";
@@ -7,8 +7,8 @@ import { Agent, request } from "node:http";
 const agent = new Agent({ keepAlive: true, maxSockets: 1024 });
 
 /**
- * Token ids, different for each stream of each round, so that no prompt is cached. The smallest ids are special tokens,
- * so they are not used.
+ * Token ids, different for each stream of each round, so that no prompt is cached. The smallest ids are not used,
+ * because they are special tokens.
  */
 const promptOf = ({ promptTokens, round, vocabSize }, stream) => {
   const first = vocabSize > 1000 ? 100 : 0;

@@ -1,6 +1,6 @@
-// A client of the studio that reads events but draws nothing. Messages from the parent: { origin, run } connects to the
-// list of runs and to the events of a run. { stop } closes both connections and answers with the number of events that
-// were read.
+// A client of the studio that reads events but draws nothing. After the message { origin, run } from the parent, it
+// connects to the list of runs and to the events of a run. After the message { stop }, it closes both connections, and
+// answers with the number of events.
 let streams = new AbortController();
 let events = 0;
 

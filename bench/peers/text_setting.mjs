@@ -1,6 +1,6 @@
 /**
  * One training of bench/defaults.mjs or bench/bpe.mjs. Trains on the first part of a text and evaluates at intervals on
- * the next part. The weights with the lowest loss there are measured on the held-out part.
+ * the next part. The weights with the lowest loss on this next part are measured on the held-out part.
  * Usage: text_setting.mjs JSON, with {"file", "config", "shares": [train, choose], "threads", "dtype"}, and
  * "characters" to use only the first part of the file.
  * Prints one JSON line: {"steps", "seconds", "chosen": {"step", "train", "choose", "heldOut", "bitsPerByte"}, "curve":

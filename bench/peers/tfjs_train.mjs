@@ -1,10 +1,10 @@
 /**
- * A training step of the same model in TensorFlow.js on its WebAssembly backend, for bench/train.mjs. It was written
- * for this comparison; `npm ci --prefix bench/tfjs` installs its packages.
+ * A training step of the same model in TensorFlow.js on its WebAssembly backend, for bench/train.mjs. We wrote this
+ * program for the comparison. `npm ci --prefix bench/tfjs` installs its packages.
  * The WebAssembly backend has no kernel for the gradient of a gather, so the embedding is a product with one-hot rows.
- * Its products are several times slower with a transposed operand. The gradients of TensorFlow.js use such products, so
- * here these operands are transposed first. In Node the backend has one thread, because it does not use its threaded
- * build in Node.
+ * Products of TensorFlow.js are several times slower with a transposed operand. The gradients of TensorFlow.js use such
+ * products, so this program first transposes these operands. In Node the backend has only one thread, because it does
+ * not use its build with threads.
  * Usage: tfjs_train.mjs TOKENS JSON
  * TOKENS is a file of int32. JSON: {"config": {"model", "train"}, "vocabSize"}; without dropout.
  */

@@ -1,5 +1,5 @@
-// Times MPI_Allreduce, which keeps its core busy while it waits. Usage: allreduce FLOATS ROUNDS. Rank 0 writes the
-// milliseconds of each round as a line of JSON.
+// Measures the time of MPI_Allreduce, which keeps its core busy while it waits. Usage: allreduce FLOATS ROUNDS. Rank 0
+// writes the milliseconds of each round as a line of JSON.
 #define OMPI_SKIP_MPICXX 1
 #include <mpi.h>
 

@@ -1,6 +1,6 @@
 /**
- * The cases of scaling.mjs: models, batches, ranks and networks. The model of step time is fitted to some cases and
- * checked on the other cases.
+ * The cases of scaling.mjs: models, batches, ranks and networks. The model of the step's time is fitted to some cases,
+ * and checked on the other cases.
  */
 
 /** Contexts are short, because the time of attention does not depend on the number of ranks. */
@@ -43,9 +43,9 @@ const across = (fitted, names, batchNames, ranks, networks) =>
 const both = ["short", "long"];
 
 /**
- * For fitting: the small and the large model on 1 and 2 ranks, over shared memory, over TCP without a limit, and over
- * TCP with one bandwidth; also the short step on 4 ranks without limits. For checking: all cases of the middle model,
- * all other cases on 4 ranks, two other bandwidths, and all cases with a delay.
+ * The fit uses the small and the large model on 1 and 2 ranks, over shared memory, over TCP without a limit, and over
+ * TCP with one bandwidth. The fit also uses the short step on 4 ranks without limits. The check uses all cases of the
+ * middle model, all other cases on 4 ranks, two other bandwidths, and all cases with a delay.
  * @type {readonly Case[]}
  */
 export const cases = [

@@ -1,6 +1,6 @@
 /**
- * A module for `node --import`. When a rank ends MPI, it writes the amount that the rank has sent to RANK.json in the
- * folder $FORETOKEN_BENCH_SENT. So the unchanged command is measured.
+ * A module for `node --import`. When a rank ends MPI, the module writes RANK.json in the folder $FORETOKEN_BENCH_SENT.
+ * This file has the number of bytes and messages that the rank has sent. So the command itself needs no change.
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,7 +1,8 @@
 /**
  * Starts ranks on this machine with Open MPI, each pinned to one core. If there are more ranks than cores, ranks share
- * cores. Over TCP they run in their own network namespace, whose loopback has the requested bandwidth (tc's token
- * bucket). The namespace belongs to the ranks' processes. It always disappears when they end, even if they crash.
+ * cores. For TCP, the ranks have their own network namespace. The loopback of the namespace has the requested bandwidth
+ * (tc's token bucket). The namespace belongs to the ranks' processes. The namespace always disappears when these
+ * processes end, even after a crash.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { availableParallelism } from "node:os";
@@ -10,13 +11,13 @@ import { hasMpi } from "../../dist/train/ranks/addon.node.js";
 import { root } from "../../scripts/build/common.mjs";
 
 /**
- * @typedef {{ readonly kind: "memory" | "tcp", readonly gigabits: number | null, readonly delayMicroseconds: number }} Network
- * gigabits: bandwidth of each rank in Gbit/s, for sending and at the same time for receiving; null: not limited.
+ * @typedef {{ readonly kind: "memory" | "tcp", readonly gigabits: number | null, readonly delayMicroseconds: number }}
+ * Network gigabits: bandwidth of each rank in Gbit/s, in each of the two directions; null: not limited.
  */
 
 export const cores = availableParallelism();
 
-/** The reason why nothing can be measured here; undefined if measuring is possible. */
+/** The reason why this machine cannot measure; undefined if it can. */
 export const missing = () => {
   if (process.platform !== "linux") return "Linux is needed";
   if (!/open mpi/iu.test(spawnSync("mpirun", ["--version"], { encoding: "utf8" }).stdout ?? ""))
@@ -29,7 +30,7 @@ export const missing = () => {
 
 export const foretoken = join(root, "dist/cli/main.js");
 
-// The first argument is the bandwidth of loopback in bit/s; 0: no limit. The queue is longer than all buffers of TCP,
+// The first argument is the bandwidth of loopback in bit/s; 0 means no limit. The queue is longer than all TCP buffers,
 // so that no packet is dropped.
 const inNamespace = `
 set -e
@@ -72,12 +73,12 @@ const commandOf = (ranks, network, program) => {
 };
 
 /**
- * Runs a program on all ranks. Resolves to the standard output of the ranks; usually only rank 0 writes.
+ * Executes a program on all ranks. Resolves to the standard output of the ranks. Usually only rank 0 writes.
  * @param {number} ranks
  * @param {Network} network
  * @param {readonly string[]} program with its arguments.
  * @param {{ readonly cwd: string, readonly env?: Readonly<Record<string, string>>, readonly seconds: number }} place
- * seconds: time limit; when it is over, all ranks are ended, and the run fails.
+ * seconds: time limit. After this time, all ranks are ended, and the promise rejects.
  * @returns {Promise<string>}
  */
 export const runRanks = (ranks, network, program, { cwd, env = {}, seconds }) =>
@@ -96,7 +97,7 @@ export const runRanks = (ranks, network, program, { cwd, env = {}, seconds }) =>
     child.stderr.on("data", (data) => {
       errors += data;
     });
-    // When the time is over, the child process is mpirun, which has replaced unshare and bash. mpirun ends its ranks.
+    // At the time limit, the child process is mpirun, which has replaced unshare and bash. mpirun ends its ranks.
     const timer = setTimeout(() => child.kill("SIGTERM"), 1000 * seconds);
     child.on("error", reject);
     child.on("close", (status, signal) => {

@@ -25,7 +25,7 @@ const solve = (matrix, right) => {
 const squares = (values) => values.reduce((sum, value) => sum + value * value, 0);
 
 /**
- * Finds a few positive parameters that minimise the sum of squared residuals. The search is in the logarithms of the
+ * Finds a few positive parameters that minimise the sum of squared residuals. The search uses the logarithms of the
  * parameters.
  * @param {(x: readonly number[]) => readonly number[]} residuals
  * @param {readonly number[]} start

@@ -1,4 +1,6 @@
-/** Runs `foretoken train` for a case, and reads its step times and the amounts that its ranks have sent. */
+/**
+ * Runs `foretoken train` for a case. Reads the times of its steps, and the bytes and messages that its ranks have sent.
+ */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -11,8 +13,8 @@ export const vocabSize = 64;
 const [warmSteps, fewestSteps, mostSteps] = [3, 7, 60];
 
 /**
- * A text in which all characters are about equally frequent, equal in every run. Its last part is long enough for
- * validation.
+ * A text in which all characters have about the same frequency. The text is always the same. The last part of the text
+ * is long enough for validation.
  */
 export const writeTexts = (folder) => {
   const letters = Array.from({ length: vocabSize }, (_, i) => String.fromCharCode(48 + i));
@@ -26,7 +28,7 @@ export const writeTexts = (folder) => {
   writeFileSync(join(folder, "val.txt"), text.slice(-300));
 };
 
-/** A case with the facts that the model of step time needs. */
+/** A case with the facts that the model of the step's time needs. */
 export const factsOf = ({ model, batch, dtype, ranks, network }, sent) => {
   const { batchSize, passes } = batches[batch];
   const facts = modelOf(models[model], vocabSize);
@@ -72,7 +74,7 @@ const eventsOf = (output) =>
     .filter((line) => line.startsWith("{"))
     .map((line) => JSON.parse(line));
 
-/** The amount that the rank with the most traffic has sent. */
+/** The bytes and messages of the rank that has sent most. */
 const readSent = (folder, ranks) => {
   const all = readdirSync(folder).map((file) => JSON.parse(readFileSync(join(folder, file), "utf8")));
   if (ranks > 1 && all.length !== ranks) throw new Error(`${ranks} ranks must count what they send; got ${all.length}`);
@@ -80,7 +82,10 @@ const readSent = (folder, ranks) => {
   return { bytes: most("bytes"), messages: most("messages") };
 };
 
-/** Runs a case for a number of steps. Returns its events, and the amount that a rank has sent in the whole run. */
+/**
+ * Runs a case for a number of steps. Returns its events, and the bytes and messages that a rank has sent in the whole
+ * run.
+ */
 const train = async (one, folder, steps) => {
   const [out, sent, config] = ["run", "sent", "config.json"].map((name) => join(folder, name));
   for (const each of [out, sent]) rmSync(each, { recursive: true, force: true });
@@ -98,7 +103,10 @@ const train = async (one, folder, steps) => {
   return { events: eventsOf(output), sent: readSent(sent, one.ranks) };
 };
 
-/** The amount that a model's ranks send outside of steps (at the start, in evaluations, to save), and in one step. */
+/**
+ * The bytes and messages that a model's ranks send in one step, and outside of steps (at the start, in evaluations, in
+ * saves).
+ */
 const sentInOneStep = new Map();
 const sentInSteps = async (one, folder, sent, steps) => {
   if (one.ranks === 1) return sent;
@@ -113,7 +121,7 @@ const sentInSteps = async (one, folder, sent, steps) => {
 };
 
 /**
- * Seconds of a case's steps, without the first steps, and the amount that a rank sends in a step.
+ * Seconds of a case's steps, without the first steps, and the bytes and messages that a rank sends in a step.
  * @param folder with the texts of `writeTexts`.
  * @param seconds approximate duration of its steps.
  */

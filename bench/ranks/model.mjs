@@ -15,12 +15,12 @@
 import { fitLogarithms } from "./least-squares.mjs";
 
 /**
- * Number of elements that are summed together (src/trainer/owners.ts). The number of messages that follows from it is
+ * Number of elements that are summed together (src/trainer/owners.ts). From it follows the number of messages, which is
  * compared with the counted number.
  */
 export const bucketElements = 2 ** 20;
 
-/** Maximum number of sums that run at the same time (native/mpi/engine.h). */
+/** Maximum number of sums at the same time (native/mpi/engine.h). */
 const sumsAtATime = 4;
 
 /** The backward pass computes two products for each product of the forward pass. */
@@ -41,8 +41,8 @@ export const modelOf = ({ nLayer, nEmbd, contextLength }, vocabSize) => {
 
 /**
  * Bytes, messages and rounds of messages that a rank sends in a step. Gradients are summed by recursive halving, bucket
- * by bucket; vectors have their own bucket. The new weights are sent back in the same way. The loss and the parts of
- * the norm take one message for each level of the halving.
+ * by bucket. Vectors have their own bucket. New weights are sent back in the same way. The loss and the parts of the
+ * norm need one message for each level of the halving.
  */
 export const sentIn = (parameters, ranks) => {
   if (ranks === 1) return { bytes: 0, messages: 0, rounds: 0 };
@@ -77,7 +77,7 @@ const ofDtype = (coefficients, dtype) =>
     ? { perFlop: coefficients.perFlopBfloat16, perActivation: coefficients.perActivationBfloat16 }
     : { perFlop: coefficients.perFlopFloat32, perActivation: coefficients.perActivationFloat32 };
 
-/** Coefficients that estimate a step's time before anything is measured. */
+/** Coefficients for an estimate of the step's time before the first measurement. */
 export const roughCoefficients = { ...beginnings, hidden: 0 };
 
 /**
@@ -97,7 +97,7 @@ export const stepTime = (coefficients, one) => {
   const update = slow * one.parameters * (perParameter + perOwnParameter / one.ranks);
   const tcpWork = one.isTcp ? slow * one.bytes * perTcpByte : 0;
   const handling = slow * (one.bytes * perByte + one.messages * perMessage) + tcpWork;
-  // While bytes are on the wire, the core handles other bytes. Ranks that share a core wait for their messages at the
+  // While the network sends bytes, the core handles other bytes. Ranks that share a core wait for their messages at the
   // same time.
   const idle = Math.max(0, one.bytes / one.bytesPerSecond + (one.rounds * one.latency) / one.ranksPerCore - handling);
   const window = (backwardShare * compute) / one.passes;
@@ -113,8 +113,9 @@ const coefficientsOf = (x, hidden) => ({
 });
 
 /**
- * Fits the coefficients to measured steps by least squares on the logarithms of the times, so relative errors count.
- * @param measured cases in the form of `stepTime`, with `seconds`.
+ * Fits the coefficients to measured steps by least squares. The fit uses the logarithms of the times, so relative
+ * errors count.
+ * @param measured cases as for `stepTime`, with `seconds`.
  */
 export const fitModel = (measured) => {
   const start = names.map((name) => Math.log(beginnings[name]));
@@ -126,8 +127,8 @@ export const fitModel = (measured) => {
     return { hidden, ...fitLogarithms(residuals, start) };
   };
   const best = (fits) => fits.reduce((one, other) => (other.cost < one.cost ? other : one));
-  // The maximum of two times has a kink, where a search would stop. So several values of the hidden share are tried one
-  // by one.
+  // The maximum of two times has a kink, at which a search would stop. So several values of the hidden share are tried
+  // one by one.
   const tenths = best(Array.from({ length: 11 }, (_, i) => fitWith(i / 10)));
   const between = [-0.05, 0.05].map((more) => Math.min(1, Math.max(0, tenths.hidden + more)));
   const { x, hidden } = best([tenths, ...between.map(fitWith)]);

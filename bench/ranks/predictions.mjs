@@ -1,9 +1,7 @@
-/** Predicts for many machines, by the model of step time: efficiency, batch sizes and memory. */
+/** Predicts efficiency, batch sizes and memory for many machines, with the model of the step's time. */
 import { modelOf, sentIn, stepTime } from "./model.mjs";
 
-/**
- * Models of three sizes, with a usual context length, vocabulary size and number of tokens per step for each size.
- */
+/** Models of three sizes. Each size has a usual context length, vocabulary size and number of tokens per step. */
 export const sizes = [
   { name: "10 M", shape: { nLayer: 6, nEmbd: 384, contextLength: 256 }, vocabSize: 65, batchTokens: 2 ** 17 },
   { name: "100 M", shape: { nLayer: 12, nEmbd: 768, contextLength: 1024 }, vocabSize: 8192, batchTokens: 2 ** 19 },
@@ -20,7 +18,7 @@ export const networks = [1, 10, 100].flatMap((gigabits) =>
 /** Tokens of a pass (src/trainer/passes.ts). */
 const tokensPerPass = 4096;
 
-/** Open MPI first asks whether it may send a long message, so three messages cross the network. */
+/** Before a long message, Open MPI sends a request and waits for an answer. So three messages cross the network. */
 const crossings = 3;
 
 /** A machine like the measured machine. One rank uses all its cores. */
@@ -37,8 +35,8 @@ const factsOf = ({ shape, vocabSize }, machine, dtype, ranks, tokens, { gigabits
 };
 
 /**
- * Tokens per second of N machines, divided by N × the tokens per second of one machine. Each machine has the same
- * number of tokens in a step.
+ * Tokens per second of N machines, divided by N × the tokens per second of one machine. The number of tokens per
+ * machine and step does not depend on N.
  */
 export const efficiencyOf = (coefficients, machine, size, dtype, ranks, tokens, network) => {
   const time = (number) => stepTime(coefficients, factsOf(size, machine, dtype, number, tokens, network)).total;
@@ -58,7 +56,7 @@ export const speedupOf = (coefficients, machine, size, dtype, ranks, network) =>
 };
 
 /**
- * Minimum number of tokens per machine and step that reaches this efficiency. It is a power of two, or Infinity if 2³⁰
+ * Minimum number of tokens per machine and step for this efficiency. The number is a power of two, or Infinity if 2³⁰
  * tokens are not enough.
  */
 export const tokensFor = (coefficients, machine, size, dtype, ranks, network, efficiency) => {
@@ -69,7 +67,7 @@ export const tokensFor = (coefficients, machine, size, dtype, ranks, network, ef
 };
 
 /**
- * Bytes that a rank needs during the whole run: weights, a bfloat16 copy of the weights, gradients of one pass, and its
- * part of the two moments.
+ * Bytes that a rank needs during the whole run: weights and their bfloat16 copy, gradients of one pass, and the rank's
+ * part of the moments.
  */
 export const memoryOf = ({ shape, vocabSize }, ranks) => modelOf(shape, vocabSize).parameters * (4 + 2 + 4 + 8 / ranks);

@@ -9,7 +9,7 @@ export const scalingFile = (machine) => {
   return join(dirname(file), `scaling-${basename(file)}`);
 };
 
-/** {} if there is no file. */
+/** Returns {} if the file does not exist. */
 export const readResults = (file) => {
   try {
     return JSON.parse(readFileSync(file, "utf8"));
@@ -19,7 +19,10 @@ export const readResults = (file) => {
   }
 };
 
-/** Written to a temporary file and then renamed, so that an interrupted run does not damage the old file. */
+/**
+ * The text is written to a temporary file, which is then renamed. So an interrupted benchmark does not damage the old
+ * file.
+ */
 export const writeResults = (file, results) => {
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(`${file}.tmp`, `${resultsText(results)}\n`);

@@ -70,7 +70,7 @@ export const checkLine = ({ rows }) => {
   ].join(" ");
 };
 
-/** Counted messages and bytes, next to the messages and bytes that the predictions assume. */
+/** Counted messages and bytes, and the messages and bytes that the predictions assume. */
 export const sentLine = ({ rows }) => {
   const several = rows.filter(({ ranks }) => ranks > 1);
   const shares = (name) => {
@@ -129,7 +129,7 @@ const paysSection = ({ coefficients, machine, rows: measured }) => {
       }),
     ]),
   );
-  return `The dtype is ${dtype}. Each cell has the speed of all machines together, divided by the speed of one machine. In brackets is the share of the machines' speed that is used.\n\n${markdownTable([["", ...networks.map(networkTitle)], ...rows])}`;
+  return `The dtype is ${dtype}. Each cell has the speed of all machines together, divided by the speed of one machine. The number in brackets is the efficiency: this ratio divided by the number of machines.\n\n${markdownTable([["", ...networks.map(networkTitle)], ...rows])}`;
 };
 
 /** The efficiency that the table of batches requires. */
@@ -150,7 +150,7 @@ const batchSection = ({ coefficients, machine, rows: measured }) => {
     ]),
   );
   const titles = dtypes.flatMap((dtype) => slow.map(({ gigabits }) => `${dtype}, ${gigabits} Gbit/s`));
-  return `The smallest number of tokens per machine and step with which ${percent(wanted)} of the machines' speed is used, as a power of two (latency 100 µs):\n\n${markdownTable([["", ...titles], ...rows])}`;
+  return `The table has the smallest number of tokens per machine and step for an efficiency of ${percent(wanted)}, as a power of two (latency 100 µs):\n\n${markdownTable([["", ...titles], ...rows])}`;
 };
 
 const memorySection = () => {

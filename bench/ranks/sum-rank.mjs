@@ -1,6 +1,6 @@
 /**
- * A rank of sums.mjs. Times our sum of gradients and MPI's own sum through the addon, in turn, and checks that both
- * give the same result. Rank 0 writes a line of JSON.
+ * A rank of sums.mjs. Through the addon, it measures the time of Foretoken's sum of gradients and of MPI's own sum, in
+ * turn. The rank checks that both sums give the same result. Rank 0 writes a line of JSON.
  *
  *     node sum-rank.mjs FLOATS ROUNDS
  */
@@ -9,11 +9,11 @@ import { loadMpi } from "../../dist/train/ranks/addon.node.js";
 import { bucketsOf, ownersOf } from "../../dist/trainer/owners.js";
 
 const [floats, rounds] = process.argv.slice(2).map(Number);
-// The number of arguments of the addon's methods depends on its version.
+// The version of the addon decides how many arguments its methods have.
 const mpi = /** @type {any} */ (loadMpi());
 const { rank, size } = await mpi.start();
 
-/** Gradients of one large matrix, divided among the ranks as a trainer divides them. */
+/** Gradients of one large matrix, divided among the ranks in the same way as in a trainer. */
 const layout = /** @type {any} */ ({
   parameters: [{ offset: 0, size: floats, shape: [floats, 1] }],
   decayed: floats,
@@ -30,7 +30,7 @@ const wireBytes = () => {
   return Number(line.trim().split(/\s+/u)[8] ?? 0);
 };
 
-/** Sums of whole numbers are exact, so every order of summation gives the same bits. */
+/** Sums of whole numbers are exact, so every order of addition gives the same bits. */
 const fillAlike = (array) => {
   for (let i = 0; i < floats; i++) array[i] = (rank + 1) * (1 + (i % 7));
 };
@@ -56,7 +56,7 @@ const ways = {
 const measured = { ours: [], polled: [] };
 // The first round is a warm-up.
 for (let round = -1; round < rounds; round++) {
-  // Every round begins with new values, because values grow with each sum and would overflow.
+  // Every round begins with new values, because each sum makes the values larger, and they would overflow.
   for (const array of [ours, theirs]) fillAlike(array);
   for (const [name, way] of Object.entries(ways)) {
     const one = await timed(way);

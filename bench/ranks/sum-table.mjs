@@ -1,4 +1,4 @@
-/** The measurements of sums.mjs as a table. */
+/** Makes a table from the measurements of sums.mjs. */
 import { digits, percent } from "../lib/statistics.mjs";
 import { networkName } from "./launch.mjs";
 
@@ -30,12 +30,12 @@ export const sumRows = (sums) =>
     share(wirePolled),
   ]);
 
-/** Size of the gradients of `baby`, in megabytes. The cost of sums is compared with a training step of `baby`. */
+/** Size of the gradients of `baby`, in megabytes. The time of sums is compared with a training step of `baby`. */
 const ofBaby = 43;
 
 /**
- * Extra time of our sum compared with MPI's sum, as a share of a step of `baby`. One line for each dtype; no lines if
- * the sums or the step were not measured.
+ * Additional time of Foretoken's sum compared with MPI's sum, as a share of a step of `baby`. There is one line for
+ * each dtype. There are no lines if the sums or the step were not measured.
  * @param {readonly any[]} sums
  * @param {readonly { readonly dtype: string, readonly milliseconds: number }[]} baby
  */

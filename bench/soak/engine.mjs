@@ -1,9 +1,9 @@
 /**
- * Keeps an engine busy with many texts: prompts of many lengths, shared beginnings, aborts, pauses. After the first
- * tenth of the time it watches the memory of the backend and of the process, the pages, and the time of a pass for each
- * number of rows.
- * Prints these figures. Fails if pages or memory of the backend are not released, or if the resident set grows by more
- * than 32 MiB after the first tenth of the time.
+ * Keeps an engine busy with many texts: prompts of many lengths, shared beginnings, aborts, pauses. After a tenth of
+ * the time, measurements begin. They are the memory of the backend and of the process, the pages of the KV cache, and
+ * the time of a pass for each number of rows.
+ * Prints these figures. Fails if pages or memory of the backend are not freed. Also fails if the resident set grows by
+ * more than 32 MiB after the first tenth of the time.
  */
 import { openBackend } from "../../dist/backend/select.node.js";
 import { createSequenceEngine } from "../../dist/engine/engine.js";
@@ -18,10 +18,10 @@ import { randomOf } from "./lib/random.mjs";
 
 const allowedRise = 32 * 2 ** 20;
 const vocabSize = 256;
-/** With fewer measurements, a 99.9th percentile means nothing. */
+/** With fewer measurements, a 99.9th percentile has no meaning. */
 const fewestPasses = 1000;
 
-/** A quantile: the value that `share` of the numbers do not exceed. */
+/** A quantile: the smallest number that is not below the fraction `share` of the numbers. */
 const quantile = (numbers, share) => numbers.toSorted((a, b) => a - b)[Math.floor(share * (numbers.length - 1))];
 
 /**
@@ -43,7 +43,7 @@ export const engine = async ({ config: name, minutes, seed, backend: backendName
     positions: inner.positions,
     note(milliseconds, wrote, read) {
       inner.note(milliseconds, wrote, read);
-      // Earlier passes are not counted, because they compile code and touch memory for the first time.
+      // Earlier passes are not counted, because they compile code and use memory for the first time.
       if (settled === 0) return;
       const size = Math.round(8 * Math.log2(wrote + read));
       if (!passes.has(size)) passes.set(size, []);

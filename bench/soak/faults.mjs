@@ -1,10 +1,10 @@
 /**
- * Simulates faults of the file system. Each file-system call of the program fails once, as if the disk were full,
- * broken or read-only, or a permission were missing. Or the call transfers only a part of its bytes. Each write to
- * standard output also fails once.
- * The exit status must be 2, with one line that says what happened and where, or 0 if the call was not needed. No file
- * of the user may change. The run's files must be complete: a resumed run must end with the same bits as an undisturbed
- * run.
+ * Simulates faults of the file system. Each file-system call of the program fails once. The disk is full, broken or
+ * read-only, or a permission is missing. Or the call transfers only a part of its bytes. Each write to standard output
+ * also fails once.
+ * The exit status must be 2, with one line that names the error and the file. The exit status may be 0 if the call was
+ * not needed. No file of the user may change. The run's files must be complete: a resumed run must end with the same
+ * bits as a run without faults.
  */
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
@@ -21,17 +21,20 @@ const saver = fileURLToPath(new URL("./lib/save-model.mjs", import.meta.url));
 const devFull = "/dev/full";
 
 const running = ["--backend", "reference"];
-/** The run writes two checkpoints; the second replaces the first. Further checkpoints would make the same calls. */
+/**
+ * The run writes two checkpoints, and the second checkpoint replaces the first. More checkpoints would make the same
+ * calls.
+ */
 const config = { ...smallConfig, train: { ...smallConfig.train, steps: 4, evalInterval: 2, checkpointInterval: 2 } };
 const stopAt = 2;
 const train = ["train", "--preset", "book", ...configFlags(config), "--data", "text.txt", "--out", "run", ...running];
 const resume = ["train", "--resume", "run", ...running];
 
-/** Commands on a failing file system. `from`: the prepared folder they begin with. */
+/** Commands on a failing file system. `from`: the prepared folder with which they begin. */
 const scenarios = {
   "train a new run": { args: train, from: "text" },
   "resume a run": { args: resume, from: "stopped" },
-  // Only the calls until the checkpoint is found again. The cases above cover the calls after it.
+  // Only the calls before the checkpoint is found again. The cases above test later calls.
   "resume a run between the renames": { args: resume, from: "renamed", calls: 150 },
   generate: { args: ["generate", "run", "--prompt", "the ", "--max-new-tokens", "5", ...running], from: "whole" },
   evaluate: { args: ["evaluate", "run", ...running], from: "whole" },
@@ -39,7 +42,7 @@ const scenarios = {
   savePretrained: { args: [join("run", "checkpoint"), "model"], from: "whole", script: saver },
 };
 
-/** Commands whose standard output fails. */
+/** Commands with a standard output that fails. */
 const outputs = {
   train: { args: train, from: "text" },
   "train --json": { args: [...train, "--json"], from: "text" },
@@ -85,7 +88,7 @@ const said = {
   short: /ENOSPC|no space|full|short|cut|end/iu,
 };
 
-/** Names that an error line may use for the file: the file's own name, or the name of a folder above it. */
+/** Names of the file that an error line may use: its own name, or the name of a folder above it. */
 const namesFor = (path, scratch) => {
   const names = [];
   for (let at = path; at !== scratch && at !== dirname(at) && names.length < 4; at = dirname(at))
@@ -104,7 +107,7 @@ const prepare = async (place) => {
   writeFileSync(join(folders.text, "notes", "diary.md"), "Dear diary,\nnothing.\n");
   const make = async (name, args) => {
     cpSync(folders.text, folders[name], { recursive: true });
-    // A run stores the path of its text, so the text must be in this folder and not in the copy for a case.
+    // A run stores the path of its text. So the text must be in this folder, and not in the copy for a case.
     const { status, stderr } = await start(["train", ...args], { cwd: folders[name] });
     if (status !== 0) throw new Error(`faults: the run without a fault fails: ${stderr}`);
   };
@@ -115,7 +118,8 @@ const prepare = async (place) => {
     recursive: true,
   });
   rmSync(join(folders.renamed, "run", "checkpoint"), { recursive: true });
-  // A saved model that a case replaces. It cannot be a run's checkpoint, because only the run itself may replace it.
+  // A saved model that a case replaces. This model cannot be a run's checkpoint, because only the run itself may
+  // replace it.
   const saved = await start([join("run", "best"), "model"], { cwd: folders.whole, script: saver });
   if (saved.status !== 0) throw new Error(`faults: a model cannot be saved without a fault: ${saved.stderr}`);
   return folders;
@@ -124,7 +128,7 @@ const prepare = async (place) => {
 /** The folder of a run that could not be saved in its own folder. */
 const rescued = "run-rescued";
 
-/** Which paths in a folder may change while a scenario runs. */
+/** The paths in a folder that may change during a scenario. */
 const isOurs = (path, { args, script }) =>
   script === saver
     ? /^(\.(tmp-[0-9a-f]+|old)-)?model\//u.test(path)
@@ -137,7 +141,7 @@ const changedOf = (cwd, before, scenario) => {
   );
 };
 
-/** Resumes the run in the folder `name`; returns how it differs from an undisturbed run. */
+/** Resumes the run in the folder `name`. Returns how it differs from a run without faults. */
 const afterGoingOn = async (cwd, name, args, whole) => {
   const run = join(cwd, name);
   const finished = () => {
@@ -162,8 +166,8 @@ const afterGoingOn = async (cwd, name, args, whole) => {
 };
 
 /**
- * Resumes a run after its fault, or begins it again if none of its files exist. If there is a rescued run, resumes this
- * run too.
+ * Resumes a run after its fault. If the run has no files, begins it again. If there is a rescued run, resumes this run,
+ * too.
  */
 const afterTraining = async (cwd, whole) => {
   const again = existsSync(join(cwd, "run", "run.json")) ? resume : train;
@@ -192,7 +196,7 @@ const afterSaving = async (cwd, { whole, scenario, status, folders }) => {
   return left === undefined ? undefined : failure("afterwards there is rubbish", left);
 };
 
-/** Judges how a process with a fault has ended. */
+/** Judges the end of a process with a fault. */
 const judgedEnd = ({ status, signal, stderr }, { fault, path, cwd, isOutput }) => {
   if (status === null) return failure(`ended by ${signal}`, stderr);
   const judgment = judgedProgram({ status, stdout: "", stderr });
@@ -209,7 +213,7 @@ const judgedEnd = ({ status, signal, stderr }, { fault, path, cwd, isOutput }) =
 /** Runs one case in its own folder. */
 const runCase = async (place, folders, one) => {
   const { number, scenario, fault, call, path, write, stays, full } = one;
-  // A case always has the same path, so that the run's hash of its text does not depend on the path.
+  // A case always has the same path, so that the hash of the text's path is always the same.
   const cwd = join(place, `case-${number}`);
   cpSync(folders[scenario.from], cwd, { recursive: true });
   for (const name of ["run"].filter((each) => existsSync(join(cwd, each, "run.json")))) {
@@ -225,11 +229,11 @@ const runCase = async (place, folders, one) => {
     script: scenario.script,
     preload,
     input: scenario.input,
-    // A file that is not compared, or the device that is always full.
+    // A file that is not compared, or a device that is always full.
     stdout: full ? devFull : `${cwd}.out`,
     env: { FORETOKEN_SOAK_FAULT: JSON.stringify(plan) },
   });
-  // Output that arrives close together is written in one call. On a slower machine there are more calls, so there are
+  // Output that is written within a short time needs only one call. On a slower machine, there are more calls, and so
   // more cases.
   const failed = !isOutput || full || existsSync(mark);
   const changed = changedOf(cwd, before, scenario);
@@ -323,7 +327,7 @@ export const faults = async ({ cases: wanted, only, match = "" }) => {
     const all = await listCases(place, folders);
     const matching = all.filter(({ what }) => what.includes(match));
     const count = Math.min(wanted ?? matching.length, matching.length);
-    // Multiplied before it is divided: with a rounded quotient, the last case would sometimes be lost.
+    // The code multiplies before it divides. With a rounded quotient, the last case would sometimes be lost.
     const before = (i) => Math.floor((i * count) / matching.length);
     const chosen =
       only === undefined
@@ -334,7 +338,7 @@ export const faults = async ({ cases: wanted, only, match = "" }) => {
     await each(chosen, availableParallelism(), async (one) => {
       const { found, status } = await runCase(place, folders, one);
       if (status === 0) survived++;
-      // A failure is printed at once, because the remaining cases take an hour.
+      // A failure is printed at once, because the remaining cases need an hour.
       if (found !== undefined) console.log(`  case ${one.number}: ${one.what}: ${found.cause}`);
       if (found !== undefined)
         findings.add(one.number, { cause: `${one.kind}: ${found.cause}`, detail: `${one.what}: ${found.detail}` });

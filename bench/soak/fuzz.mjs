@@ -1,9 +1,9 @@
 /**
- * Tries thousands of cases of hostile input in each class: configurations, texts, checkpoints, command lines. The
- * program may accept a case, or refuse it with one short line. It must not crash, hang, waste memory, report a bug, or
- * change a file that the command does not name as output.
- * Cases run one after another in a child process. This process watches the child's time and memory. If a case ends the
- * child, this process starts it again.
+ * Tests thousands of hostile inputs in each class: configurations, texts, checkpoints, command lines. The program may
+ * accept a case, or refuse it with one short line. The program must not crash, hang, waste memory or report a bug. It
+ * must change only files that the command names as output.
+ * A child process tests one case after the other. This process watches the child's time and memory. If a case ends the
+ * child, this process starts a new child.
  */
 import { fork } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -18,14 +18,17 @@ export const fuzzClasses = /** @type {const} */ (["configuration", "text", "chec
 const longestMs = 5000;
 /** Time limit for the work before the first case: training a run and trying undamaged cases. */
 const longestPreparationMs = 60_000;
-/** Memory that a case may use in addition to the memory of an undamaged case and twice the size of its files. */
+/**
+ * Memory that a case may use in addition to two amounts: the memory of an undamaged case, and twice the size of its
+ * files.
+ */
 const spareBytes = 200 * 2 ** 20;
-/** Above this memory a case is ended, before it uses all memory of the machine. */
+/** A case that uses more memory is ended, before it uses all memory of the machine. */
 const mostResident = 3 * 2 ** 30;
 
 /**
- * Files in this folder are in memory, so cases that save do not wait for a disk. On other systems it is the usual
- * temporary folder.
+ * Files in this folder are in memory, so cases that save do not wait for a disk. If the system has no such folder, the
+ * usual temporary folder is used.
  */
 const scratch = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 
@@ -41,7 +44,7 @@ const residentOf = (pid) => {
 };
 
 /**
- * Runs the cases `from` to `to` until one of them ends the child.
+ * Tests the cases `from` to `to`, until a case ends the child.
  * @returns {Promise<number>} the next case
  */
 const runChild = (options, onCase) =>
@@ -50,7 +53,7 @@ const runChild = (options, onCase) =>
     const folder = mkdtempSync(join(scratch, `foretoken-fuzz-${name}-`));
     const process_ = fork(child, [name, String(seed), String(from), String(to), folder], {
       execArgv: ["--expose-gc"],
-      // The child reads no files of the user, and keeps nothing.
+      // The child does not read files of the user, and does not keep files.
       env: { ...process.env, HOME: folder, XDG_CACHE_HOME: folder, FORETOKEN_CORPORA: folder, LC_ALL: "C.UTF-8" },
       stdio: ["ignore", "ignore", "pipe", "ipc"],
     });
@@ -151,8 +154,8 @@ export const fuzz = async ({ cases, seed, classes, only }) => {
         if (one.isMeasured) doubtful.push(one.number);
         else judge(one);
       });
-      // Measures time and memory again in a new process, because the machine may have been busy, or garbage may not
-      // have been collected.
+      // Measures time and memory again in a new process. The machine may have been busy, or garbage may not have been
+      // collected.
       for (const number of doubtful) await runChild({ name, seed, from: number, to: number }, judge);
     }
     findings.print();

@@ -1,7 +1,7 @@
 /**
- * Kills a real training at random moments, every second time during a save, with every kind of signal. After each kill
- * the run is resumed and then killed again. At the end its weights, moments and best weights must have the same bits as
- * in an undisturbed run, and `metrics.jsonl` must have the same lines.
+ * Kills a real training run at random moments, with every kind of signal. Every second kill is during a save. After
+ * each kill, the run is resumed and then killed again. At the end, its weights, moments and best weights must have the
+ * same bits as in a run without kills. `metrics.jsonl` must have the same lines.
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -16,7 +16,7 @@ import { configFlags, smallConfig, wordsText } from "./lib/small-run.mjs";
 
 const preload = new URL("./lib/kill-preload.mjs", import.meta.url).href;
 
-/** SIGSTOP stands for three signals: stop, continue, kill. */
+/** SIGSTOP means three signals: stop, continue, kill. */
 const signals = /** @type {const} */ ([
   "SIGKILL",
   "SIGINT",
@@ -31,10 +31,10 @@ const signals = /** @type {const} */ ([
 const graceful = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129, SIGQUIT: 131 };
 
 const interval = 5;
-/** Maximum number of saves between two kills. The last of these saves is interrupted. */
+/** Maximum number of saves before a kill. The kill interrupts the last save. */
 const savesPerLife = 2;
 
-/** The state of a process as a letter, see proc(5); "" if the system does not report the state. */
+/** The state of a process as a letter, see proc(5). It is "" if the system does not report the state. */
 const stateOf = (pid) => {
   try {
     return /\) (\S)/u.exec(readFileSync(`/proc/${pid}/stat`, "utf8"))?.[1] ?? "";
@@ -46,7 +46,7 @@ const stateOf = (pid) => {
 const send = (child, signal) => {
   child.kill(signal);
   if (signal !== "SIGSTOP") return;
-  // No event reports that the process has stopped. It takes microseconds.
+  // No event reports that the process has stopped. The stop takes microseconds.
   for (let looks = 0; looks < 10_000 && !["T", ""].includes(stateOf(child.pid)); looks++);
   child.kill("SIGCONT");
   child.kill("SIGKILL");
@@ -64,8 +64,8 @@ const killAfterSteps = (child, steps, signal, pieces) => {
       if (line.includes('"type":"step"')) seen++;
       if (sent || seen < steps) continue;
       sent = true;
-      // Waits a few turns of this process's event loop. The other process is then at a random place in its step or in
-      // the work after the step.
+      // Waits for a few turns of this process's event loop. The other process is then at a random place in its step, or
+      // in the work after the step.
       const wait = (left) => (left === 0 ? send(child, signal) : setImmediate(wait, left - 1));
       wait(pieces);
     }
@@ -76,7 +76,7 @@ const killBackend = async (backend, { kills, seed, place, findings }) => {
   mkdirSync(place);
   writeFileSync(join(place, "text.txt"), wordsText("kill", 300));
   const recipe = { ...smallConfig.train, evalInterval: 4 * interval, checkpointInterval: interval };
-  // Enough steps for the maximum number of steps before each kill, and some further steps at the end.
+  // The number of steps is enough for the maximum number of steps before each kill, and for some more steps at the end.
   const steps = kills * savesPerLife * interval + 4 * interval;
   const config = { ...smallConfig, train: { ...recipe, steps } };
   const running = ["--backend", backend, "--threads", "2", "--json"];
@@ -142,7 +142,7 @@ const killBackend = async (backend, { kills, seed, place, findings }) => {
         `${what}: status ${ended.status}, ${ended.signal}: ${ended.stderr}`,
       ),
     );
-    // If a run cannot be resumed, it is begun again, so that the remaining kills are also tried.
+    // If a run cannot be resumed, it is begun again, so that the remaining kills are also tested.
     rmSync(run, { recursive: true, force: true });
   }
   const resumed = existsSync(join(run, "run.json"));

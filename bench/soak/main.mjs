@@ -1,6 +1,6 @@
 /**
  * Tests that take hours: memory over 20,000 steps, hostile input, kills, faults of the file system, many texts in an
- * engine, and clients of a server. Run them by hand. The slow tests run the same code with small counts.
+ * engine, and clients of a server. Start these tests by hand. The slow tests use the same code with small numbers.
  *
  *     npm run soak -- [--part memory,fuzz,kill,faults,engine,prompts,server] [--seed 1] [--json FILE]
  *       memory   [--config nano-cpu] [--steps 20000] [--backend auto] [--dtype auto] [--threads 2]
@@ -11,7 +11,7 @@
  *       server   [--requests 10000] [--at-once 64] [--same 300]   clients that misbehave
  *       faults   [--cases all] [--match TEXT]    only cases whose description has TEXT
  *
- * Each part prints what it does, and at the end a line with counts. Exit status 1 if something failed.
+ * Each part prints its progress and, at the end, a line with counts. The exit status is 1 if a part failed.
  */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";

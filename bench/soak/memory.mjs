@@ -1,11 +1,11 @@
 /**
- * Trains for a long time, with evaluations and checkpoints, and watches two parts of the memory: the process's resident
- * set without the JavaScript engine's heap, and the used part of this heap. Neither part may grow after the first
- * twentieth of the steps. The reserved part of the heap does not count, because the engine decides how much it
- * reserves. Its young generation grows in steps to up to twice 16 MiB; some steps happen only after minutes.
- * Prints the memory after each tenth of the steps, then its use after a fifth and at the end, and then the rise of the
- * minimum of each part. Exit status 1 if a minimum rises by more than 1 MiB. 1 MiB is allowed because the engine's
- * compiler may still use it.
+ * Trains for a long time, with evaluations and checkpoints, and watches two parts of the memory. One part is the used
+ * heap of the JavaScript engine. The other part is the process's resident set without this heap. The two parts must not
+ * grow after the first twentieth of the steps. The reserved part of the heap does not count, because the engine decides
+ * how much it reserves. The engine's young generation grows gradually to twice 16 MiB, sometimes only after minutes.
+ * Prints the memory after each tenth of the steps, and the increase of each part's minimum. It also prints how the
+ * memory is used after a fifth of the steps and at the end. The exit status is 1 if a minimum increases by more than 1
+ * MiB. The engine's compiler may still use 1 MiB.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -20,7 +20,8 @@ const allowedRise = 2 ** 20;
 /** Number of memory samples in the whole run. */
 const samples = 200;
 /**
- * Number of evaluations, each followed by a checkpoint. Some of them are in the first twentieth, which does not count.
+ * Number of evaluations. A checkpoint follows each evaluation. Some evaluations are in the first twentieth of the
+ * steps, which does not count.
  */
 const evaluations = 80;
 

@@ -1,6 +1,6 @@
 /**
- * Kills `generate --prompts` at random moments while it writes. After each kill, the same command resumes. At the end
- * the file must contain every prompt once and be equal to the file of an undisturbed command.
+ * Kills `generate --prompts` at random moments while it writes. After each kill, the same command resumes. At the end,
+ * the file must contain every prompt once, and must be equal to the file of a command without kills.
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

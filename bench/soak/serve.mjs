@@ -1,9 +1,9 @@
 /**
- * Tests a server with badly behaved clients, which disconnect, read slowly, send invalid requests or keep connections
- * open. Meanwhile the folder of the model is removed, and the log goes to a full disk. A request must get the same
- * answer alone and under this load.
- * Fails if the server ends, an answer is incomplete, an error has the wrong shape, a text is still running at the end,
- * or memory does not return to its earlier level.
+ * Tests a server with bad clients. The clients disconnect, read slowly, send invalid requests or keep connections open.
+ * During this test, the folder of the model is removed, and the log is written to a full disk. A request must get the
+ * same answer alone and under this load.
+ * The test fails if the server ends, an answer is incomplete, or an error has the wrong format. It also fails if a text
+ * is still generated at the end, or if memory does not return to its earlier level.
  */
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -26,7 +26,7 @@ const patience = 60_000;
 
 /** Starts the server. Resolves when it has printed its address. */
 const serve = async (place, log) => {
-  // The cache for the beginnings of prompts is small, so that it is soon full.
+  // The prefix cache is small, so that it is soon full.
   const limits = ["--per-key", "512", "--parallel", "16", "--cache-mib", "8"];
   const args = ["serve", "run", "--port", "0", "--api-key", key, ...limits, "--log", log];
   const child = spawn(process.execPath, [program, ...args], { cwd: place, stdio: ["ignore", "pipe", "pipe"] });
@@ -42,7 +42,9 @@ const serve = async (place, log) => {
   throw new Error(`the server has ended: ${stderr}`);
 };
 
-/** Connections whose late errors are ignored: the server may close one while a body is still being sent. */
+/**
+ * Connections with late errors that are ignored. The server may close a connection while the client still sends a body.
+ */
 const watched = new WeakSet();
 
 /**
@@ -90,7 +92,7 @@ const send = (port, agent, what, { leaveAfter, slow = false } = {}) =>
     sent.setTimeout(patience, () => sent.destroy(new Error(`no answer to ${path} in ${patience / 1000} s`)));
     sent.on("error", (error) => {
       if (leaveAfter !== undefined) resolve("left");
-      // The server has closed a keep-alive connection while this request was on its way. Clients then retry.
+      // The server closed a keep-alive connection while it received this request. Clients then retry.
       else if (sent.reusedSocket && "code" in error && error.code === "ECONNRESET")
         resolve(send(port, agent, what, { slow }));
       else reject(error);
@@ -114,7 +116,7 @@ const sendRaw = (port, bytes) =>
   });
 
 /**
- * Whether an error has the documented shape.
+ * Whether an error has the documented format.
  * @param {{ text: string }} answer
  */
 const isError = ({ text }) => {
@@ -148,7 +150,7 @@ const completion = (random, more = {}) => ({
 });
 
 /**
- * Actions of clients. Each action sends a request, and returns a description of what is wrong with the answer, or
+ * Actions of clients. Each action sends a request. The action returns a description of the mistake in the answer, or
  * undefined.
  */
 const behaviours = {
@@ -262,7 +264,7 @@ const residentOf = ({ pid }) => {
   return existsSync(path) ? Number(readFileSync(path, "utf8").split(" ")[1]) * 4096 : 0;
 };
 
-/** An answer without the parts that differ from request to request. */
+/** An answer without the parts that differ between equal requests. */
 const bodyOf = ({ text }) =>
   text
     .replaceAll(/"id":"[^"]*"/gu, "")
@@ -294,7 +296,7 @@ export const server = async ({ requests: number, atOnce, same, seed }) => {
     if (isUp) findings.push(`the server has ended with ${status}: ${running.stderr()}`);
   });
 
-  // The requests alone, without load.
+  // First, the requests are sent alone, without load.
   const requestOf = (i) => {
     const random = randomOf(seed, "same", i);
     return completion(random, {
@@ -330,8 +332,7 @@ export const server = async ({ requests: number, atOnce, same, seed }) => {
     atOnce,
     misbehave,
   );
-  // At this point the heaps have reached the size that these clients need. Ten times as many clients need no more
-  // memory.
+  // At this point, the heaps have the size that these clients need. Ten times as many clients do not need more memory.
   const settled = residentOf(running.child);
   renameSync(join(place, "run"), join(place, "taken-away"));
   let differing = 0;

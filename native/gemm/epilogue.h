@@ -1,6 +1,6 @@
-// What is done with the sums of a product besides storing them. Both kinds of products use the same epilogues: products
-// in vector registers (vector_product.h) and by tiles (amx/multiply.h). They apply an epilogue while the sums are in a
-// cache.
+// An epilogue gets the sums of a product and may do more than store them. The same epilogues work for products in
+// vector registers (vector_product.h) and by tiles (amx/multiply.h). A product applies its epilogue while the sums are
+// in a cache.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace foretoken::FT_ISA {
 
-// One vector, or two neighbouring ones.
+// One vector, or two neighbouring vectors.
 template <int kCount>
 struct Vectors {
   F32 vector[kCount];
@@ -43,11 +43,11 @@ FT_INLINE void store(Narrow* to, const Vectors<2>& values, All) {
 
 struct NothingToPrepare {};
 
-// apply(at, j, sums, lanes) gets the sums of the elements of C that begin at `at`, in columns from j on, as Vectors. It
-// is called once for each element, on any thread, and may write these elements of C and of other arrays. Products by
-// tiles call two more functions:
+// apply(at, j, sums, lanes) gets the sums for elements of C from `at` on, in columns from j on, as Vectors. `apply` is
+// called once for each element, on any thread. It may write these elements of C and of other arrays. Products by tiles
+// call two more functions:
 // - prefetch(at), before `apply` touches the memory of 32 elements from `at` on;
-// - prepare(i), if `prepares` is true, before row i is multiplied: each row on one thread, in any order.
+// - prepare(i), before row i is multiplied, if `prepares` is true. One thread prepares a row, in any order of rows.
 template <class Prefetch, class Apply, class Prepare = NothingToPrepare>
 struct Epilogue {
   static constexpr bool kPrepares = !std::is_same_v<Prepare, NothingToPrepare>;
@@ -64,7 +64,7 @@ Epilogue(Prefetch, Apply, Prepare, bool) -> Epilogue<Prefetch, Apply, Prepare>;
 // Only stores the sums in C.
 struct NoEpilogue {};
 
-// Prefetches 32 elements that will be written or read.
+// Prefetches 32 elements that the epilogue will write or read.
 template <typename T>
 FT_INLINE void prefetchToWrite(T* at) {
   __builtin_prefetch(at, 1);
@@ -76,7 +76,7 @@ FT_INLINE void prefetchToRead(const T* at) {
   if constexpr (sizeof(T) == sizeof(float)) __builtin_prefetch(at + 16);
 }
 
-// The sums unchanged.
+// Returns the sums unchanged.
 template <typename T>
 FT_INLINE auto storeSums(T* to) {
   return Epilogue{[=](int64_t at) __attribute__((always_inline)) { prefetchToWrite(to + at); },

@@ -1,7 +1,7 @@
-// How operands of a product lie in packed memory: in units of 32 bits. A unit holds one value of k as float32, or two
-// neighbouring values as bfloat16, the first in the lower half. If the last value has no neighbour, the upper half is
-// zero.
-// Packed memory is declared as float, but units are only moved, and multiplied by multiplyAdd.
+// The layout of packed operands of a product: units of 32 bits. A unit has one value of k in float32, or two
+// neighbouring values in bfloat16, the first value in the lower half. If the last value has no neighbour, the upper
+// half is zero.
+// Packed memory is declared as float, but the only arithmetic on units is multiplyAdd.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,9 @@
 namespace foretoken::FT_ISA {
 
 struct Float32 {
-  using Stored = Float32;                    // what the register tile multiplies
+  using Stored = Float32;                    // the type that the register tile multiplies
   static constexpr int kUnitDepth = 1;       // values of k in a unit
-  static constexpr bool kTakesNarrow = false;  // whether the matrix to pack may be bfloat16 in memory
+  static constexpr bool kTakesNarrow = false;  // whether the matrix may be bfloat16 in memory before it is packed
 
   FT_INLINE F32 splatUnit(const float* unit) { return splat(*unit); }
   FT_INLINE F32 multiplyAdd(F32 left, F32 right, F32 sum) { return fma(left, right, sum); }
@@ -25,11 +25,11 @@ struct Float32 {
   // The last value of each unit.
   FT_INLINE F32 lastOfUnit(F32 units) { return units; }
 
-  // Values rounded as the product rounds them, in float32.
+  // The values in float32, rounded in the same way as in the product.
   FT_INLINE F32 rounded(F32 values) { return values; }
-  // Units of neighbouring lanes, from kUnitDepth rows of successive k.
+  // Makes units of neighbouring lanes from kUnitDepth rows of successive k.
   FT_INLINE F32 across(const F32 (&rows)[kUnitDepth]) { return rows[0]; }
-  // Units of successive k, from the first of `count` values (at least one) in a row. Values past them are zero.
+  // Makes units of successive k from the first `count` values (at least one) of a row. Values after these are zero.
   FT_INLINE F32 along(const float* from, int64_t count) {
     return count >= kLanes ? load(from) : loadPartial(from, static_cast<int>(count));
   }
@@ -42,10 +42,10 @@ struct Float32 {
 
 #if defined(__AVX512BF16__) && FT_VECTOR_BYTES == 64
 
-// Pairs the first and the second half of 32 values, lane by lane.
+// Pairs the first 16 of 32 values with the last 16, lane by lane.
 alignas(64) constexpr uint16_t kInterleaved[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
                                                    8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
-// Pairs the first halves of two rows of 32 values, lane by lane. The second halves lie 16 elements further.
+// Pairs the first halves of two rows of 32 values, lane by lane. The second halves are 16 elements further.
 alignas(64) constexpr uint16_t kInterleavedPair[32] = {0, 32, 1, 33, 2,  34, 3,  35, 4,  36, 5,  37, 6,  38, 7,  39,
                                                        8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
 
@@ -70,7 +70,7 @@ struct PairedBfloat16 {
   FT_INLINE F32 across(const F32 (&rows)[kUnitDepth]) {
     return (F32)_mm512_permutexvar_epi16(_mm512_load_si512(kInterleaved), (__m512i)toBfloat16(rows[0], rows[1]));
   }
-  // The same from `count` lanes (at least one) of two rows in memory. The second row may be missing (null).
+  // The same, from `count` lanes (at least one) of two rows in memory. The second row may be null.
   FT_INLINE F32 across(const Narrow* first, const Narrow* second, int64_t count) {
     const U32 low = (U32)Float32::along(first, count) >> 16;
     return (F32)(second == nullptr ? low : low | (U32)Float32::along(second, count));
@@ -98,7 +98,7 @@ struct PairedBfloat16 {
 
 #endif
 
-// For instruction sets that multiply no pairs: rounded values kept as float32.
+// For instruction sets that do not multiply pairs: values are rounded to bfloat16, and kept as float32.
 struct RoundedBfloat16 {
   using Stored = Float32;
   static constexpr int kUnitDepth = 1;

@@ -12,8 +12,8 @@ FT_INLINE int64_t unitsOf(int64_t values) {
   return divideUp(values, Operands::kUnitDepth);
 }
 
-// For k along the rows of `from`: writes unit u of row i to to[i · toStride + u], for a block of rows with `width`
-// values of k.
+// For k along the rows of `from`: writes unit u of row i to to[i · toStride + u]. A row of the block has `width` values
+// of k.
 template <class Operands = Float32, typename T>
 FT_INLINE void copyBlock(const T* from, int64_t fromStride, float* to, int64_t toStride, int64_t rows,
                          int64_t width) {
@@ -30,8 +30,8 @@ FT_INLINE void copyBlock(const T* from, int64_t fromStride, float* to, int64_t t
   }
 }
 
-// Reads `count` lanes (at least one) of the rows of k that make one unit. The first row is at `from`; `rows` rows
-// exist.
+// Reads `count` lanes (at least one) of the rows of k that make one unit. The first row is at `from`, and there are
+// `rows` rows.
 template <class Operands, typename T>
 FT_INLINE F32 loadAcross(const T* from, int64_t stride, int64_t rows, int64_t count) {
   if constexpr (kIsNarrow<T>) return Operands::across(from, rows > 1 ? from + stride : nullptr, count);
@@ -42,7 +42,7 @@ FT_INLINE F32 loadAcross(const T* from, int64_t stride, int64_t rows, int64_t co
 }
 
 // For k across the rows of `from`: writes unit u of column j to to[u · toStride + j], for `rows` values of k and
-// `width` columns. Columns from `width` up to the next multiple of kLanes become 0.
+// `width` columns. Columns from `width` to the next multiple of kLanes are set to 0.
 template <class Operands = Float32, typename T>
 FT_INLINE void copyBlockPadded(const T* from, int64_t fromStride, float* to, int64_t toStride, int64_t rows,
                                int64_t width) {
@@ -59,9 +59,9 @@ FT_INLINE void copyBlockPadded(const T* from, int64_t fromStride, float* to, int
   }
 }
 
-// For k along the rows of `from`, which become columns: writes unit u of row i to to[u · toStride + i], for a block of
-// rows with `width` values of k. In each row of `to`, columns from `rows` up to the next multiple of kLanes become 0.
-// toStride must be large enough for them.
+// Transposes rows of `from` (k along the rows) to columns: writes unit u of row i to to[u · toStride + i]. A row of the
+// block has `width` values of k. In each row of `to`, columns from `rows` to the next multiple of kLanes are set to 0.
+// toStride must be large enough for these columns.
 template <class Operands = Float32, typename T>
 static void transposeBlockPadded(const T* from, int64_t fromStride, float* to, int64_t toStride, int64_t rows,
                                  int64_t width) {

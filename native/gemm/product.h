@@ -21,16 +21,16 @@ struct Product {
   int64_t m, n, k;
   Matrix a;             // kRows: a[i · stride + k]; kColumns: a[k · stride + i]
   Matrix b;             // kRows: b[k · stride + j]; kColumns: b[j · stride + k]
-  float* c;             // c[i · n + j]; null: only the epilogue gets the sums
+  float* c;             // c[i · n + j]; if null, only the epilogue gets the sums
   bool accumulate;      // C += A·B
   const float* bias;    // [n], added to every row, or null
-  const float* addend;  // [m, n], added after the bias, or null; must not overlap C
-  Matrix beside;        // [m, n], memory of the epilogue, prefetched for each tile; or null
+  const float* addend;  // [m, n], added after the bias; or null. Must not overlap C.
+  Matrix beside;        // [m, n], memory that the epilogue uses, prefetched for each tile; or null
   Matrix result;        // the matrix that the epilogue writes if C is null
   float* aSums;         // [m] += Σ over k of A before rounding (kColumns only), or null
 };
 
-// Operands that allow no bfloat16 are known at compile time to be float32 and to have a C.
+// If operands must not be bfloat16, the compiler knows that they are float32 and that C exists.
 template <class Operands>
 FT_INLINE bool isNarrow(const Matrix& matrix) {
   return Operands::kTakesNarrow && matrix.narrow;
@@ -46,13 +46,13 @@ FT_INLINE const float* placeOf(const Matrix& matrix, int64_t i, int64_t j) {
   const int64_t bytes = (i * matrix.stride + j) * (isNarrow<Operands>(matrix) ? 2 : 4);
   return reinterpret_cast<const float*>(static_cast<const char*>(matrix.at) + bytes);
 }
-// Floats from one row to the next.
+// Floats between the beginnings of two rows.
 template <class Operands>
 FT_INLINE int64_t floatsToNext(const Matrix& matrix) {
   return isNarrow<Operands>(matrix) ? matrix.stride / 2 : matrix.stride;
 }
 
-// Calls body with a typed pointer to the matrix's element `offset`.
+// Calls body with a typed pointer to element `offset` of the matrix.
 template <class Operands, typename Body>
 FT_INLINE void withElementsFrom(const Matrix& matrix, int64_t offset, Body body) {
   if constexpr (Operands::kTakesNarrow) {
@@ -62,7 +62,7 @@ FT_INLINE void withElementsFrom(const Matrix& matrix, int64_t offset, Body body)
 }
 
 // Applies an epilogue to the sums of rows [i, i + rows) × columns [j, j + columns) of a C with n columns. The sums are
-// at `sums`, with rows `stride` apart; if there is a C, they are in C.
+// at `sums`, and the distance between their rows is `stride`. If C exists, the sums are in C.
 template <class Epilogue>
 FT_INLINE void applyBlock(const Epilogue& epilogue, int64_t n, int64_t i, int64_t j, int64_t rows, int64_t columns,
                           const float* sums, int64_t stride) {
@@ -77,13 +77,13 @@ FT_INLINE void applyBlock(const Epilogue& epilogue, int64_t n, int64_t i, int64_
     }
 }
 
-// Divides C among threads in a grid, so that the largest share is as small as possible. Prefers to divide rows rather
-// than columns.
+// Divides C among threads in a grid, so that the largest share is as small as possible. If possible, divides rows and
+// not columns.
 struct Grid {
   int64_t rows, columns;
 };
 
-// For a C of rows × columns units; a unit is a tile, or whatever one thread takes as a whole.
+// For a C of rows × columns units. A unit is a tile, or another block that one thread computes as a whole.
 FT_INLINE Grid gridOver(int64_t rowTiles, int64_t columnTiles, int64_t threads) {
   Grid best{1, 1};
   int64_t least = rowTiles * columnTiles + 1;
@@ -98,7 +98,7 @@ FT_INLINE Grid gridOver(int64_t rowTiles, int64_t columnTiles, int64_t threads) 
   return best;
 }
 
-// Sums of an empty product.
+// The sums of a product with k = 0.
 template <class Epilogue>
 static void multiplyNothing(const Product& p, const Epilogue& epilogue) {
   float sums[kTileColumns];

@@ -1,8 +1,8 @@
-// The register tile: up to kTileRows × kTileColumns elements of a product C = A·B stay in registers while the reduction
-// index k runs. Matrix products and attention are both built from it.
+// The register tile: up to kTileRows × kTileColumns elements of a product C = A·B stay in registers during the loop
+// over k. Matrix products and attention use this tile.
 // Every element is one chain c = multiplyAdd(a[i, k], b[k, j], c) over units of ascending k (see operands.h). The chain
-// depends neither on the height of the tile nor on the element's place in it, so results do not depend on how work is
-// divided.
+// does not depend on the height of the tile or on the element's place in the tile. So results do not depend on how the
+// work is divided.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace foretoken::FT_ISA {
 
-// The tallest tile that leaves registers for two vectors of B and one of A.
+// The maximum height of a tile. Registers are left for two vectors of B and one vector of A.
 #if FT_VECTOR_BYTES == 64
 constexpr int kTileRows = 14;
 #elif FT_VECTOR_BYTES == 32
@@ -25,12 +25,12 @@ constexpr int kTileRows = 4;
 constexpr int kTileVectors = 2;
 constexpr int kTileColumns = kTileVectors * kLanes;
 
-// Multiply-adds that justify waking one more thread.
+// The number of multiply-adds for which one more thread is worth waking.
 constexpr int64_t kThreadWork = int64_t{1} << 18;
 
 // How A is stored. Rows: a[i · kRowStride + k], at most kTileDepth units of k. Columns: a[k · kColumnStride + i]. The
-// compiler knows the strides, so one pointer reaches every row. The row stride is not a power of two, so rows do not
-// share sets of the cache.
+// strides are constants, so one pointer is enough for all rows. The row stride is not a power of two, so that rows are
+// in different sets of the cache.
 enum class Order { kRows, kColumns };
 constexpr int kTileDepth = 256;
 constexpr int kRowStride = kTileDepth + 16;
@@ -39,8 +39,8 @@ constexpr int64_t kColumnStride = roundUp(kTileRows, kLanes);
 // Whether the sum overwrites C or is added to it.
 enum class Result { kSet, kAdd };
 
-// Memory that is needed soon: neighbouring cache lines in each of kTileRows rows. It is prefetched in small portions
-// while the tile is computed, because a processor stalls on many prefetches at once.
+// Memory that is needed soon: neighbouring cache lines in each of kTileRows rows. This memory is prefetched in small
+// portions during the computation of the tile, because a processor stalls on many prefetches at once.
 struct PrefetchRows {
   const float* at;
   int64_t stride;
@@ -49,9 +49,9 @@ constexpr int64_t kLineFloats = 16;
 template <Order kOrder, class Operands>
 constexpr int64_t kPrefetchLines = kOrder == Order::kRows ? 2 * Operands::kUnitDepth : 4;
 
-// Units of k in the unrolled body of the tile's loop, and values of k in the body that prefetches a row (0: no body
-// prefetches). WebAssembly unrolls nothing: V8 would move all loads of the body before its arithmetic and spill them to
-// memory, because there are too few registers.
+// The first number is the units of k in the unrolled body of the tile's loop. The second number is the values of k in
+// the body that prefetches a row (0: no prefetch). WebAssembly does not unroll the loop. V8 would move all loads of the
+// body before its arithmetic, and would spill the values, because there are too few registers.
 #if defined(__wasm__)
 constexpr int kUnitsPerStep = 1;
 constexpr int kValuesPerPrefetch = 0;
@@ -66,22 +66,22 @@ struct Constant {
 
 struct RegisterTile {
   int rows;     // 1..kTileRows
-  int columns;  // 1..kTileColumns; B may be read up to the next full vector, but C is not
+  int columns;  // 1..kTileColumns; B may be read up to the next whole vector, but C may not
   int64_t k;    // in units
   const float* a;
   const float* b;  // b[k · kTileColumns + j]
   float* c;
   int64_t ldc;
   Result result;
-  PrefetchRows prefetch;  // kPrefetchLines lines a row, of the operand that is packed next; else any memory
+  PrefetchRows prefetch;  // kPrefetchLines lines per row, of the operand that is packed next; otherwise any memory
   const float* bias = nullptr;    // [columns], added to every row, or null
   const float* addend = nullptr;  // added to C after the bias, or null
   int64_t ldAddend = 0;
-  // Memory that the epilogue reads and writes: one row for each row of the tile.
+  // Memory that the epilogue uses: one row for each row of the tile.
   PrefetchRows toRead{c, ldc}, toWrite{c, ldc};
 };
 
-// kSteps units of k: sums += A·B.
+// Computes kSteps units of k: sums += A·B.
 template <class Operands, int kSteps, Order kOrder, int kRows, int kVectors>
 FT_INLINE void addUnits(F32 (&sums)[kRows][kVectors], const float* a, const float* b) {
   FT_UNROLL
@@ -195,8 +195,8 @@ FT_INLINE void multiply(const RegisterTile& tile) {
   else multiplyRegisterTile<typename Operands::Stored, kRows, 1, kOrder>(tile);
 }
 
-// Cuts rows [0, count) into as few tiles as possible, of nearly equal height. Tile `index` has rows [tileBegin(count,
-// index), tileBegin(count, index + 1)).
+// Divides rows [0, count) into the smallest number of tiles, with nearly equal heights. Tile `index` has rows
+// [tileBegin(count, index), tileBegin(count, index + 1)).
 FT_INLINE int64_t tileCount(int64_t rows) { return divideUp(rows, kTileRows); }
 FT_INLINE int64_t tileBegin(int64_t rows, int64_t index) { return rows * index / tileCount(rows); }
 

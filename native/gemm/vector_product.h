@@ -1,12 +1,12 @@
 // C = A·B for float32 matrices in any order, as in BLIS (Van Zee & van de Geijn, "BLIS: a framework for rapidly
-// instantiating BLAS functionality", 2015): all threads share packed panels of B, each thread packs A for its own rows,
-// and register tiles multiply them. If operands are bfloat16, packing rounds them.
-// Bias and addend are added to a sum in registers. The rest of an epilogue is applied to a finished tile of C while the
-// tile is in the L1 cache. If C is not kept, because the result has another type, a thread's scratch holds the sums
-// until then.
+// instantiating BLAS functionality", 2015): all threads share packed panels of B. Each thread packs A for its own rows.
+// Register tiles multiply the packed parts. If operands are bfloat16, packing rounds them.
+// Bias and addend are added to the sums in registers. The epilogue is applied to a finished tile of C while the tile is
+// in the L1 cache. If C is not stored, because the result has another type, the sums are in the scratch of a thread
+// before the epilogue.
 // Numerics: the reduction is cut at multiples of kDepth units (see operands.h) from its beginning. Inside a piece, an
-// element is one chain of multiplyAdd; pieces are added in ascending order. No sum is divided between threads, and an
-// element's bits depend only on its row of A and its column of B.
+// element is one chain of multiplyAdd. Pieces are added in ascending order. One thread computes the whole sum of an
+// element. So the bits of an element depend only on its row of A and its column of B.
 #pragma once
 
 #include <cstdint>
@@ -17,23 +17,23 @@
 
 namespace foretoken::FT_ISA {
 
-// Units of k in a piece: a panel of B (kDepth × kTileColumns) and a tile of A (kTileRows × kDepth) fit in the L1 cache
-// together.
+// Units of k in a piece. A panel of B (kDepth × kTileColumns) and a tile of A (kTileRows × kDepth) together fit into
+// the L1 cache.
 constexpr int64_t kDepth = 128;
 static_assert(kDepth <= kTileDepth, "a tile of A holds one piece");
 
-// Part of B that is packed and used between two barriers: at most about this many floats …
+// Maximum size (about this number of floats) of the part of B that is packed and used between two barriers …
 constexpr int64_t kChunkFloats = int64_t{1} << 20;
-// … in at most this many units. Where k is long, C is small (a gradient of weights), so C is swept more often and B is
-// still in L2 when it is used.
+// … and its maximum number of units. If k is long, C is small (a gradient of weights). So C is swept more often, and B
+// is still in L2 when it is used.
 template <Order kA>
 constexpr int64_t kChunkDepth = kA == Order::kRows ? 2048 : 512;
-// … and at most this many columns are swept over one block of rows, so that a piece of them stays in L2.
+// … and the maximum number of columns in a sweep over one block of rows. A piece of these columns stays in L2.
 constexpr int64_t kSweepColumns = 512;
 constexpr int64_t kSweepFloats = int64_t{1} << 17;
 
-// The part of B that is packed at one time: units [k0, k1) of k, columns [j0, j1). Panels of kTileColumns follow each
-// other. A panel holds its columns unit by unit.
+// The part of B that is packed at one time: units [k0, k1) of k, columns [j0, j1). The part consists of panels of
+// kTileColumns columns. A panel has its columns unit by unit.
 struct Chunk {
   int64_t k0, k1, j0, j1;
   float* packed;
@@ -41,7 +41,7 @@ struct Chunk {
   float* panel(int64_t j, int64_t k) const { return packed + (j - j0) * (k1 - k0) + (k - k0) * kTileColumns; }
 };
 
-// Values of k in units [k0, k1). They begin at valueOf(k0).
+// The number of values of k in units [k0, k1). The first value is valueOf(k0).
 template <class Operands>
 FT_INLINE int64_t valueOf(int64_t unit) {
   return unit * Operands::kUnitDepth;
@@ -108,17 +108,18 @@ FT_INLINE void packRows(const Product& p, int64_t i, int64_t rows, int64_t k0, i
   });
 }
 
-// Tiles of A that are packed together where k runs across A's rows, so that a cache line shared by several tiles is
-// read once.
+// Number of tiles of A that are packed together, if k runs across A's rows. Several tiles share a cache line, which is
+// then read only once.
 constexpr int64_t kBlockTiles = 8;
-// Units of k that are packed of one tile before the next tile: their lines stay in L1 for any stride.
+// Units of k of one tile that are packed before the next tile. The cache lines of these units stay in L1 for any
+// stride.
 constexpr int64_t kUnitsAtATime = 8;
 // Floats of all tiles of A in a thread's scratch.
 template <Order kA>
 constexpr int64_t kPackedTiles = (kA == Order::kRows ? 1 : kBlockTiles) * kPackedTile<kA>;
 
-// Packs units [k0, k1) of tiles [t0, t1) of rows [i0, i1) of A, each tile into kPackedTile floats of `to`. aSums gets
-// sums over k of the values before rounding: aSums[i] += Σ a[k · stride + i], where `a` points to the first value of A.
+// Packs units [k0, k1) of tiles [t0, t1) of rows [i0, i1) of A, each tile into kPackedTile floats of `to`. Adds the
+// values before rounding to aSums: aSums[i] += Σ over k of a[k · stride + i], where `a` points to the first value of A.
 template <class Operands, typename T>
 static void packColumns(const Product& p, const T* a, int64_t i0, int64_t i1, int64_t t0, int64_t t1, int64_t k0, int64_t k1,
                         float* to, bool sum) {
@@ -138,7 +139,7 @@ static void packColumns(const Product& p, const T* a, int64_t i0, int64_t i1, in
     const int64_t kEnd = min(k + kUnitsAtATime, k1);
     const int64_t values = valuesIn<Operands>(p, k, kEnd);
     forStrips([&](int64_t i, int count, float* strip, F32& total) __attribute__((always_inline)) {
-      // Loads a whole vector if the row of A has one; values past the tile are not used.
+      // Loads a whole vector if the row of A is long enough. Values after the tile are not used.
       const int width = i + kLanes <= p.m ? kLanes : count;
       const T* from = a + valueOf<Operands>(k) * p.a.stride + i;
       float* target = strip + (k - k0) * kColumnStride;
@@ -172,9 +173,9 @@ static void packColumns(const Product& p, const T* a, int64_t i0, int64_t i1, in
   });
 }
 
-// Prefetches the part of A that is packed next, while a tile is computed:
-// - by rows, the next tile of A: all of it during one sweep over the columns of C;
-// - by columns, the next piece of k of all tiles of a block, which share cache lines: during the whole block.
+// While a tile is computed, prefetches the part of A that is packed next:
+// - by rows: the whole next tile of A, during one sweep over the columns of C;
+// - by columns: the next piece of k for all tiles of a block, which share cache lines, during the whole block.
 template <class Operands, Order kA>
 struct PrefetchOfA {
   const float* at = nullptr;  // null: nothing
@@ -222,10 +223,10 @@ struct PrefetchOfA {
   }
 };
 
-// Where a thread keeps sums if C is not kept: the sums of one tile until its epilogue, or of a block of tiles between
-// pieces of k.
+// Place of a thread's sums if C is not stored. They are the sums of one tile before its epilogue, or of a block of
+// tiles between pieces of k.
 struct Resting {
-  float* sums;  // null: in C
+  float* sums;  // null: the sums are in C
   int64_t stride;
   bool oneTile;
 
@@ -243,9 +244,9 @@ struct Resting {
   float* of(int64_t t, int64_t j) const { return oneTile ? sums : sums + t * kTileRows * stride + j; }
 };
 
-// Whether an epilogue is applied to whole rows of a sweep, which are still in L1, instead of to each tile. It is where
-// a row of a tile is shorter than a cache line: the epilogue's other memory would then be read in pieces that no CPU
-// prefetches.
+// Whether an epilogue is applied to whole rows of a sweep (which are still in L1), and not to each tile. Whole rows are
+// better if a row of a tile is shorter than a cache line. Otherwise other memory of the epilogue would be read in
+// pieces that no CPU prefetches.
 template <class Operands>
 constexpr bool kEpilogueBySweep = kTileColumns < kLineFloats && !Operands::kTakesNarrow;
 
@@ -297,15 +298,16 @@ static void multiplyChunk(const Product& p, const Chunk& chunk, int64_t i0, int6
   }
 }
 
-// Multiply-adds of one row that justify waking one more thread. Each reads its own value of B, and half of B may fit
-// into a cache that is too small for all of B.
+// Multiply-adds of one row for which one more thread is worth waking. Each multiply-add reads its own value of B. Half
+// of B may fit into a cache that is too small for the whole B.
 constexpr int64_t kOneRowWork = kThreadWork / 16;
 
 // Units of k of a panel that are packed between two prefetches of the next panel.
 constexpr int64_t kUnitsPerPrefetch = 16;
 static_assert(kUnitsPerPrefetch % kLanes == 0, "a panel is packed in whole vectors");
 
-// Few rows (decoding): B is used only about once, so each thread packs a piece of a panel just before it uses it.
+// Few rows, as in generation: B is used only about once. So each thread packs a piece of a panel directly before it
+// uses the piece.
 template <class Operands, Order kB, class Epilogue>
 static void multiplyOneRowTile(const Product& p, Pool& pool, const Epilogue& epilogue) {
   const int64_t panels = divideUp(p.n, kTileColumns);
@@ -354,7 +356,7 @@ static void multiplyAs(Product p, Pool& pool, const Epilogue& epilogue) {
   static_assert(kChunkDepth<kA> % kDepth == 0, "pieces begin at multiples of kDepth");
   const int64_t depth = min(units, kChunkDepth<kA>);
   const int64_t width = min(roundUp(p.n, kTileColumns), roundUp(kChunkFloats / depth, kTileColumns));
-  // Between chunks of k, the sums stay in a C of their own.
+  // Between chunks of k, the sums are stored in a separate C.
   const bool rests = !hasC<Operands>(p) && depth < units;
   float* packed = static_cast<float*>(
       pool.sharedScratch((depth * width + (rests ? p.m * p.n : 0)) * int64_t{sizeof(float)}));

@@ -1,4 +1,4 @@
-// adamStep: Adam and AdamW in the order of operations of torch.optim; see src/backend/kernels/kernels.ts.
+// adamStep: Adam and AdamW, with the same order of operations as torch.optim; see src/backend/kernels/kernels.ts.
 #pragma once
 
 #include "../generated/kernels.h"
@@ -10,8 +10,9 @@
 namespace foretoken::FT_ISA {
 namespace {
 
-// Writes the bfloat16 copy of elements [begin, end) past the caches, in whole cache lines only; the copy is not read
-// before the next step. resultOf(i) computes a vector from element i on. Returns the index where it stopped.
+// Writes the bfloat16 copy of elements [begin, end) directly to memory, in whole cache lines only. The copy is not read
+// before the next step. resultOf(i) computes a vector from element i on. Returns the index of the first element that is
+// not written.
 template <typename Result>
 FT_INLINE int64_t copyLines(float*, int64_t begin, int64_t, Result) {
   return begin;
@@ -64,7 +65,7 @@ void adamStepTo(const AdamStepArgs& args, Pool& pool, T* rounded) {
       const F32 denominator = sqrt(v) / sqrtCorrection2 + eps;
       const F32 result = param * decayFactor - m / denominator * stepSize;
       store(params + i, result, lanes);
-      // `result` is infinite or NaN if m is, but not if v is infinite.
+      // If m is infinite or NaN, `result` is also infinite or NaN. An infinite v does not have this effect.
       watched += within(lanes, unrealOf(result) + unrealOf(v), F32{});
       return result;
     };

@@ -1,5 +1,5 @@
-// Cross-entropy of a softmax, per row, in nats, as torch.nn.functional.cross_entropy with reduction="none" and
-// negative targets ignored. loss = ln Σ exp(z) − z[target]; dz = dLoss·(softmax(z) − onehot(target)).
+// Cross-entropy of a softmax, per row, in nats, like torch.nn.functional.cross_entropy with reduction="none". Negative
+// targets are ignored. loss = ln Σ exp(z) − z[target]; dz = dLoss·(softmax(z) − onehot(target)).
 #pragma once
 
 #include "../generated/kernels.h"
@@ -24,8 +24,8 @@ FT_INLINE float rowMax(const float* row, int64_t n) {
   return maxLanes(max(max(largest[0], largest[1]), max(largest[2], largest[3])));
 }
 
-// Σ exp(row − largest). A long row is summed in chunks; the chunk totals are added in double, because float32 would
-// lose digits.
+// Σ exp(row − largest). A long row is summed in chunks. The sums of the chunks are added in double, because float32
+// would lose digits.
 FT_INLINE float sumOfExp(const float* row, int64_t n, float largest) {
   constexpr int64_t kChunk = 2048;
   double total = 0;
@@ -62,17 +62,17 @@ FT_INLINE float logAddExp(float a, float b) {
   return smaller == -kInfinity ? larger : larger + log(1.0f + exp(smaller - larger));
 }
 
-// Columns [first, first + columns) of a vocabulary of vocabSize.
+// Columns [first, first + columns) of a vocabulary of vocabSize tokens.
 struct LossRange {
   int64_t columns, first, vocabSize;
 
-  // `args`: arguments of either direction.
+  // `args`: arguments of the forward or the backward pass.
   template <typename Args>
   explicit LossRange(const Args& args) : columns(args.columns), first(args.first), vocabSize(args.vocabSize) {}
 
   bool isLast() const { return first + columns == vocabSize; }
-  // Index of a target among these columns, if it is not ignored. It is outside [0, columns) if the target is in other
-  // columns.
+  // Index of a target among these columns, if the target is not ignored. If the target is in other columns, the index
+  // is outside of [0, columns).
   int64_t columnOf(int32_t target) const { return min(target, vocabSize - 1) - first; }
   bool holds(int64_t column) const { return column >= 0 && column < columns; }
 };

@@ -1,5 +1,5 @@
-// Dropout of a branch's result: the kept elements as bits, and the gradient through the mask. `linearDropoutForward` in
-// src/backend/kernels/linear.ts says which random number belongs to which element.
+// Dropout of a branch's result: the mask of kept elements as bits, and the gradient. `linearDropoutForward` in
+// src/backend/kernels/linear.ts says which random number each element gets.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace foretoken::FT_ISA {
 
-// Factor of a kept element.
+// The factor that multiplies a kept element.
 FT_INLINE float keptScale(double p) { return static_cast<float>(1.0 / (1.0 - p)); }
 
 FT_INLINE int64_t countOf(All) { return kLanes; }
@@ -20,7 +20,7 @@ FT_INLINE int64_t countOf(First lanes) { return lanes.count; }
 
 // Draws the bits of elements [begin, end), both multiples of kDropoutBlock.
 FT_INLINE void drawKept(const DropoutKey& dropoutKey, int64_t begin, int64_t end, uint32_t* kept) {
-  const DropoutKey key = dropoutKey;  // a local copy, so that the compiler knows that no store changes it
+  const DropoutKey key = dropoutKey;  // a local copy: the compiler then knows that no store changes it
   for (int64_t block = begin; block < end; block += kDropoutBlock) {
     const uint64_t bits = keptBits(key, 0, block);
     kept[block / 32] = static_cast<uint32_t>(bits);
@@ -28,7 +28,7 @@ FT_INLINE void drawKept(const DropoutKey& dropoutKey, int64_t begin, int64_t end
   }
 }
 
-// Bit i % 32 of word i / 32: whether element i of n is kept. Bits past element n − 1 are 0.
+// Bit i % 32 of word i / 32 says whether element i of n is kept. Bits after element n − 1 are 0.
 static void drawKept(const DropoutKey& dropoutKey, int64_t n, uint32_t* kept, Pool& pool) {
   parallelRanges(pool, n, 64 * kDropoutBlock, [&](int64_t begin, int64_t end, int) {
     const int64_t whole = end / kDropoutBlock * kDropoutBlock;
@@ -64,7 +64,7 @@ static void dropout(const DropoutArgs& args, Pool& pool) {
   withElements(args.y, [&](auto* y) { dropElements(args, pool, y); });
 }
 
-// Gradient of a dropout's input, from the gradient of its output: dBranch = dy · kept / (1 − p).
+// The gradient of a dropout's input from the gradient of its output: dBranch = dy · kept / (1 − p).
 class DropoutGradient {
  public:
   explicit DropoutGradient(const LinearDropoutBackwardInputArgs& args)

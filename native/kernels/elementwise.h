@@ -9,10 +9,10 @@
 
 namespace foretoken::FT_ISA {
 
-// Elements that justify one more thread, for kernels that do little per element.
+// Elements for which one more thread is worth waking, in kernels with little work per element.
 constexpr int64_t kElementGrain = 8192;
 
-// Rows of `width` elements that justify one more thread.
+// Rows of `width` elements for which one more thread is worth waking.
 FT_INLINE int64_t rowGrain(int64_t width) {
   return max(kElementGrain / max(width, 1), 1);
 }
@@ -73,7 +73,7 @@ void scaleByNorm(const ScaleByNormArgs& args, Pool& pool) {
   });
 }
 
-// From float32 or bfloat16 to either type.
+// Converts from float32 or bfloat16 to float32 or bfloat16.
 template <typename From, typename To>
 FT_INLINE void copyElements(const From* x, To* y, int64_t n) {
   if constexpr (sizeof(From) == sizeof(To)) std::memcpy(y, x, sizeof(To) * static_cast<size_t>(n));

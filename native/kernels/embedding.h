@@ -10,7 +10,8 @@
 namespace foretoken::FT_ISA {
 namespace {
 
-// An index out of range is the caller's mistake; it is clipped, so that it cannot reach memory outside the table.
+// If an index is out of range, the caller made a mistake. The index is clipped, so that it cannot access memory outside
+// of the table.
 FT_INLINE int64_t clampIndex(int32_t index, int64_t rows) { return max(min(index, rows - 1), 0); }
 
 void embeddingForward(const EmbeddingForwardArgs& args, Pool& pool) {
@@ -44,7 +45,7 @@ void embeddingForward(const EmbeddingForwardArgs& args, Pool& pool) {
   });
 }
 
-// Threads divide the channels, not the rows. So rows of the same id are added in order without a lock.
+// Threads divide the channels, not the rows. So rows with the same id are added in order, without a lock.
 void embeddingBackward(const EmbeddingBackwardArgs& args, Pool& pool) {
   const int32_t* ids = args.ids;
   const float* dy = args.dy;

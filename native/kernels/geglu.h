@@ -1,4 +1,4 @@
-// GEGLU (Shazeer 2020): y = gelu(gate)·up. A row holds gate, then up. gelu has either form of gelu.h.
+// GEGLU (Shazeer 2020): y = gelu(gate)·up. A row contains gate and then up. gelu is one of the two functions of gelu.h.
 // backward: dGate = dy·up·gelu′(gate), dUp = dy·gelu(gate).
 #pragma once
 

@@ -1,4 +1,4 @@
-// GELU (Hendrycks & Gimpel 2016), as torch.nn.functional.gelu with approximate="none" or "tanh".
+// GELU (Hendrycks & Gimpel 2016), like torch.nn.functional.gelu with approximate="none" or "tanh".
 // exact: y = x·Φ(x), y′ = Φ(x) + x·φ(x). With a = |x| and Φ(x) = 1 − Φ(−x): y = max(x, 0) − a·Φ(−a), and
 // y′ = h = Φ(−a) − a·φ(a) for negative x, 1 − h for others.
 // tanh: y = x·½(1 + tanh u) = x·σ(2u) with u = √(2/π)·(x + 0.044715·x³), y′ = σ + x·σ·(1 − σ)·2u′.
@@ -18,8 +18,8 @@ constexpr int64_t kGeluGrain = 4096;
 constexpr float kTwiceRootTwoOverPi = 1.59576912f;
 constexpr float kCubic = 0.044715f;
 
-// Beyond 12.5 the tail is below 1e-35 and does not change the result. The limit also keeps a huge |x| from multiplying
-// the tail into a visible number. NaN stays NaN.
+// Beyond 12.5 the tail is below 1e-35 and does not change the result. Without this limit, a huge |x| times the tail
+// could change the result. NaN stays NaN.
 FT_INLINE F32 geluMagnitude(F32 x) { return min(splat(12.5f), (F32)((U32)x & 0x7FFFFFFFu)); }
 
 FT_INLINE Activated geluWithSlope(F32 x) {
@@ -37,8 +37,8 @@ FT_INLINE F32 geluTanh(F32 x) {
   return x * sigmoid(inner);
 }
 
-// Beyond 16 the slope is exactly 0 or 1 in float32; for much larger x innerSlope would overflow. This argument order
-// keeps NaN.
+// Beyond 16 the derivative is exactly 0 or 1 in float32. For much larger x, innerSlope would overflow. With this order
+// of arguments, NaN stays NaN.
 FT_INLINE Activated geluTanhWithSlope(F32 given) {
   const F32 x = max(splat(-16.0f), min(splat(16.0f), given));
   const F32 square = x * x;
@@ -48,7 +48,7 @@ FT_INLINE Activated geluTanhWithSlope(F32 given) {
   return {given * gate.value, fma(x * innerSlope, gate.value * gate.rest, gate.value)};
 }
 
-// GELU in the requested form, for results of type T.
+// GELU with erf or tanh, as requested, for results of type T.
 template <typename T, bool kTanh>
 FT_INLINE Activated geluFor(F32 x) {
 #if defined(FT_NARROW)
@@ -57,8 +57,8 @@ FT_INLINE Activated geluFor(F32 x) {
   return kTanh ? geluTanhWithSlope(x) : geluWithSlope(x);
 }
 
-// Calls body<slope>(activation) with the requested form of GELU, for results of type T. `slope`: whether the body needs
-// the slope.
+// Calls body<slope>(activation) with the requested GELU (erf or tanh), for results of type T. `slope`: whether the body
+// needs the derivative.
 template <typename T, typename Body>
 FT_INLINE void withGelu(bool tanhForm, bool slope, Body body) {
   const auto tanh = [](F32 h) __attribute__((always_inline)) { return geluFor<T, true>(h); };

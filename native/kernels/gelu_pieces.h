@@ -1,9 +1,10 @@
-// GELU and its slope, for results that are rounded to bfloat16. The range of x is cut into pieces of width 1/2.9. In
-// each piece GELU is a polynomial of degree 4, and the slope is its derivative. For each power, the coefficients of all
-// pieces fill two vectors, and one instruction looks them up. scripts/fit-gelu.py prints the coefficients.
-// Errors of both forms before rounding: GELU at most 1.4e-6, the slope at most 3.1e-5. The relative errors are at most
-// 1.6e-3 down to x = −4, except for the slope near its zero at −0.75. Below −5.34 both are exactly 0; above 5 they are
-// exactly x and 1. NaN gives NaN.
+// GELU and its derivative (slope), for results that are rounded to bfloat16. The range of x is cut into pieces of width
+// 1/2.9. In each piece, GELU is a polynomial of degree 4, and the slope is the derivative of this polynomial. For each
+// power, the coefficients of all pieces fill two vectors, and one instruction looks them up. scripts/fit-gelu.py prints
+// the coefficients.
+// Before rounding, the error of GELU is at most 1.4e-6, and the error of the slope at most 3.1e-5 (with erf and with
+// tanh). For x ≥ −4, relative errors are at most 1.6e-3, except for the slope near its zero at −0.75. Below −5.34, GELU
+// and the slope are exactly 0. Above 5, GELU is exactly x and the slope is exactly 1. NaN gives NaN.
 #pragma once
 
 #include "../simd.h"
@@ -11,7 +12,7 @@
 namespace foretoken::FT_ISA {
 namespace {
 
-// An activation and its slope at one x.
+// GELU and its slope at one x.
 struct Activated {
   F32 value;
   F32 slope;
@@ -22,7 +23,8 @@ struct Activated {
 constexpr int kPieces = 2 * kLanes;
 constexpr float kPiecesInOne = 2.9f;
 
-// Coefficients of each power of x, lowest power first, for each piece. The first piece extends to −∞, the last to +∞.
+// Coefficients of each power of x for each piece, lowest power first. The first piece begins at −∞, and the last piece
+// ends at +∞.
 using PieceTable = float[5][kPieces];
 
 alignas(64) constexpr PieceTable kGeluPieces = {
@@ -86,10 +88,10 @@ FT_INLINE F32 coefficientOf(const PieceTable& table, int power, U32 piece) {
 }
 
 FT_INLINE Activated geluByPieces(const PieceTable& table, F32 given) {
-  // This argument order keeps NaN.
+  // With this order of arguments, NaN stays NaN.
   const F32 x = max(splat(-kLanes / kPiecesInOne), given);
   const F32 within = min(splat((kLanes - 1) / kPiecesInOne), x);
-  // Adding 1.5·2²³ + 16 leaves the number of the nearest piece in the low bits; five bits are used.
+  // After adding 1.5·2²³ + 16, the low bits have the number of the nearest piece. Five of these bits are used.
   const U32 piece = (U32)fma(within, splat(kPiecesInOne), splat(12582912.0f + kLanes));
   // Horner's scheme for the polynomial. A second Horner scheme over its intermediate sums gives the derivative.
   F32 slope = coefficientOf(table, 4, piece);

@@ -1,4 +1,4 @@
-// Layer normalisation (Ba, Kiros, Hinton 2016), as torch.nn.functional.layer_norm over the last axis.
+// Layer normalisation (Ba, Kiros, Hinton 2016), like torch.nn.functional.layer_norm over the last axis.
 // forward: x̂ = (x − mean)·rstd, y = x̂·gamma + beta, with rstd = 1/√(var + eps) and the biased variance.
 // backward, with g = dy·gamma: dx = or += rstd·(g − mean(g) − x̂·mean(g·x̂)); dGamma += Σ dy·x̂; dBeta += Σ dy.
 #pragma once
@@ -47,8 +47,8 @@ void layerNormForward(const LayerNormForwardArgs& args, Pool& pool) {
   withElements(args.y, [&](auto* y) { layerNormForwardTo(args, pool, y); });
 }
 
-// Computes dx of rows [r, r + kRows). Adds their Σ dy·x̂ and Σ dy to `partial` [2, channels], which is loaded and
-// stored once for all these rows.
+// Computes dx of rows [r, r + kRows). Adds Σ dy·x̂ and Σ dy of these rows to `partial` [2, channels]. `partial` is
+// loaded and stored once for all these rows.
 template <int kRows, typename T>
 FT_INLINE void layerNormBackwardRows(const LayerNormBackwardArgs& args, const T* allDy, int64_t r, float* partial) {
   const float* gamma = args.gamma;

@@ -16,21 +16,21 @@
 
 namespace foretoken::FT_ISA {
 
-// An operand or a result; rows are `stride` elements apart.
+// An operand or a result. The distance between rows is `stride` elements.
 template <typename T>
 FT_INLINE Matrix matrixOf(const Activations<T>& buffer, int64_t stride) {
   return {buffer.memory(), buffer.narrow(), stride};
 }
 
-// Where a product writes, in rows of n: sums go to a float32 buffer directly; into a bfloat16 buffer the epilogue
-// writes.
+// Destination of a product, with rows of n elements. Sums are written directly to a float32 buffer. Into a bfloat16
+// buffer, the epilogue writes them.
 FT_INLINE void setResult(Product& product, float* buffer) { product.c = buffer; }
 FT_INLINE void setResult(Product& product, const Activations<float>& buffer) {
   if (buffer.narrow()) product.result = matrixOf(buffer, product.n);
   else product.c = buffer.as<float>();
 }
 
-// y[M, N] = x[M, K] · w[N, K]ᵀ + bias[N], from the arguments of the kernel.
+// Makes the product y[M, N] = x[M, K] · w[N, K]ᵀ + bias[N] from the kernel's arguments.
 template <typename Args>
 FT_INLINE Product forwardProduct(const Args& args) {
   Product product{};
@@ -79,7 +79,7 @@ static void linearGeluForward(const LinearGeluForwardArgs& args, Pool& pool) {
   });
 }
 
-// y = addend + (x · wᵀ + bias) · kept / (1 − p). Until its tile is finished, y holds x · wᵀ + bias.
+// y = addend + (x · wᵀ + bias) · kept / (1 − p). Before a tile is finished, its part of y contains x · wᵀ + bias.
 static void linearDropoutForward(const LinearDropoutForwardArgs& args, Pool& pool) {
 #if defined(FT_TILES)
   if (args.bfloat16) return linearDropoutForwardByTiles<kRounded>(args, pool);
@@ -126,7 +126,7 @@ static void linearBackwardInput(const LinearBackwardInputArgs& args, Pool& pool)
   computeInputGradient(inputGradientOf(args, args.dy, args.add != 0), pool);
 }
 
-// dBranch = dy · kept / (1 − p); dx = dBranch · w, times `factor` if there is one
+// dBranch = dy · kept / (1 − p); dx = dBranch · w, times `factor` if it is given
 static void linearDropoutBackwardInput(const LinearDropoutBackwardInputArgs& args, Pool& pool) {
 #if defined(FT_TILES)
   if (args.bfloat16) return linearDropoutBackwardInputByTiles<kRounded>(args, pool);

@@ -12,19 +12,19 @@
 
 namespace foretoken::FT_ISA {
 
-// An operand with k along lines of `stride`, or across them.
+// An operand. `stride` is the distance between its lines, and k runs along the lines or across them.
 FT_INLINE TileOperand tileOperand(const Activations<const float>& buffer, int64_t stride, Order order) {
   return {buffer.memory(), buffer.narrow(), stride, order};
 }
 
-// Calls body with a typed pointer to the buffer: to float, or to Narrow if operands are rounded.
+// Calls body with a typed pointer to the buffer: a pointer to float, or to Narrow if operands are rounded.
 template <int kParts, typename T, typename Body>
 FT_INLINE void withElementsOf(const Activations<T>& buffer, Body body) {
   if constexpr (kParts == kWhole) body(buffer.template as<float>());
   else withElements(buffer, body);
 }
 
-// x[M, K] · w[N, K]ᵀ, from the arguments of the kernel.
+// Makes the product x[M, K] · w[N, K]ᵀ from the kernel's arguments.
 template <int kParts, typename Args>
 FT_INLINE TileProduct<kParts> forwardTileProduct(const Args& args) {
   return {args.m, args.n, args.k, tileOperand(args.x, args.k, Order::kRows), tileOperand(args.w, args.k, Order::kRows)};
@@ -66,7 +66,7 @@ void linearDropoutForwardByTiles(const LinearDropoutForwardArgs& args, Pool& poo
   uint32_t* const kept = args.kept;
   const DropoutKey key = dropoutKeyOf(args);
   const int64_t m = args.m, n = args.n;
-  // Row by row while tiles compute, if no two rows share a block of the mask.
+  // The mask is applied row by row while tiles compute, if no two rows share a block of the mask.
   const bool byRows = n % kDropoutBlock == 0;
   if (!byRows) drawKept(key, m * n, kept, pool);
   const auto prepare = [=](int64_t i) __attribute__((always_inline)) { drawKept(key, i * n, (i + 1) * n, kept); };
@@ -74,7 +74,7 @@ void linearDropoutForwardByTiles(const LinearDropoutForwardArgs& args, Pool& poo
   multiplyByTiles(forwardTileProduct<kParts>(args), pool, Epilogue{drop.prefetch, drop.apply, prepare, byRows});
 }
 
-// `dropping`: dy must first be computed from the gradient after a dropout.
+// `dropping`: whether dy must first be computed from the gradient after a dropout.
 template <int kParts>
 static void inputGradientByTiles(const InputGradient& g, const DropoutGradient* dropping, Pool& pool) {
   const int64_t n = g.n;

@@ -21,7 +21,8 @@ struct InputGradient {
   bool bfloat16;
 };
 
-// Makes this struct from a kernel's arguments and `dy`. All kernels use one type, so that the product is compiled once.
+// Makes this struct from a kernel's arguments and `dy`. All kernels use one type, so the compiler compiles the product
+// only once.
 template <typename Args>
 FT_INLINE InputGradient inputGradientOf(const Args& args, const Activations<const float>& dy, bool add) {
   return {.dy = dy,
@@ -35,7 +36,7 @@ FT_INLINE InputGradient inputGradientOf(const Args& args, const Activations<cons
           .bfloat16 = args.bfloat16};
 }
 
-// The bias of an epilogue: bias[n], or null; or InSums if the product has already added it.
+// The bias of an epilogue: bias[n], or null. The bias is InSums if the product has already added the bias.
 struct InSums {};
 template <class Lanes>
 FT_INLINE F32 withBias(F32 sum, InSums, int64_t /*j*/, int64_t /*offset*/, Lanes) {

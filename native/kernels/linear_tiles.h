@@ -1,5 +1,6 @@
-// The products of linear.h by tiles. kRounded: operands are rounded to bfloat16; activations and gradients may have
-// either type. kWhole: float32, with everything in float32. native/isa_tiles.cc compiles each.
+// The products of linear.h by tiles. kRounded: operands are rounded to bfloat16; activations and gradients are bfloat16
+// or float32. kWhole: all operands are float32, and keep their precision. native/isa_tiles.cc compiles each kind
+// separately.
 #pragma once
 
 #include "../gemm/amx/pack.h"

@@ -1,4 +1,5 @@
-// sum, sumOfSquares and addSquares, accumulated in double. Chunks have a fixed length; their totals are added in order.
+// sum, sumOfSquares and addSquares, accumulated in double. Chunks have a fixed length, and their sums are added in
+// order.
 #pragma once
 
 #include "../generated/kernels.h"
@@ -25,8 +26,8 @@ FT_INLINE double sumDoubles(F64 value) {
   return total;
 }
 
-// Σ term(x[i]) for one chunk. Four accumulators hide the latency of the additions. Calls finish(from, to) before it
-// reads elements [from, to).
+// Σ term(x[i]) for one chunk. Four accumulators hide the latency of the additions. Before it reads elements [from, to),
+// it calls finish(from, to).
 template <typename Term, typename Finish>
 FT_INLINE double reduceChunk(const float* x, int64_t n, Term term, Finish finish) {
   constexpr int kHalf = kLanes / 2;
@@ -47,7 +48,7 @@ FT_INLINE double reduceChunk(const float* x, int64_t n, Term term) {
   return reduceChunk(x, n, term, [](int64_t, int64_t) {});
 }
 
-// `args`: arguments of either sum.
+// `args`: arguments of sum or sumOfSquares.
 template <typename Args, typename Term>
 FT_INLINE void reduce(const Args& args, Pool& pool, Term term) {
   const float* x = args.x;
@@ -79,10 +80,10 @@ void sumOfSquares(const SumOfSquaresArgs& args, Pool& pool) {
   reduce(args, pool, [](auto x) { return x * x; });
 }
 
-// Ranges of an array. Each range has its own chunks, so its sum has the same bits as if it were summed alone.
+// Ranges of an array. Each range has its own chunks. So the sum of a range has the same bits as without other ranges.
 class ChunkedRanges {
  public:
-  // `bounds` has the begin and end of each of `count` ranges. Parts outside [0, n) are ignored.
+  // `bounds` has the begin and the end of `count` ranges. Parts outside of [0, n) are ignored.
   ChunkedRanges(const int32_t* bounds, int64_t count, int64_t n) : bounds_(bounds), count_(count), n_(n) {}
 
   int64_t begin(int64_t range) const { return min(max(int64_t{bounds_[2 * range]}, int64_t{0}), n_); }
@@ -96,7 +97,7 @@ class ChunkedRanges {
   }
 
   // Calls body(chunk, begin, end) for chunks [from, to) in descending order. So the first elements of the array are
-  // touched last, and the next pass over the array, which begins there, finds them in the caches.
+  // read last. The next pass over the array begins there, and finds them in the caches.
   template <typename Body>
   __attribute__((always_inline)) void descending(int64_t from, int64_t to, Body body) const {
     int64_t first = chunks();
@@ -132,7 +133,8 @@ void addSquares(const AddSquaresArgs& args, Pool& pool) {
         return;
       }
       totals[chunk] = reduceChunk(x + from, to - from, square, [=](int64_t first, int64_t last) __attribute__((always_inline)) {
-        // The next chunk lies before this one. Near the end of a chunk, prefetch from the begin of the next chunk.
+        // The next chunk is before this chunk in memory. Near the end of a chunk, the beginning of the next chunk is
+        // prefetched.
         const int64_t ahead = first + kAhead < kReduceChunk ? kAhead : kAhead - 2 * kReduceChunk;
         forVectors(from + first, from + last, [=](int64_t i, auto lanes) __attribute__((always_inline)) {
           prefetchLine(x + max(i + ahead, int64_t{0}));

@@ -11,7 +11,7 @@ namespace {
 
 constexpr int64_t kRelu2Grain = 4096;
 
-// This argument order keeps NaN.
+// With this order of arguments, NaN stays NaN.
 FT_INLINE F32 positivePart(F32 x) { return max(F32{}, x); }
 
 void relu2Forward(const Relu2ForwardArgs& args, Pool& pool) {

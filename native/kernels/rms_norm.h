@@ -1,4 +1,4 @@
-// RMS normalisation (Zhang & Sennrich 2019), as torch.nn.functional.rms_norm over the last axis.
+// RMS normalisation (Zhang & Sennrich 2019), like torch.nn.functional.rms_norm over the last axis.
 // forward: x̂ = x·rstd, y = x̂·gamma, with rstd = 1/√(mean(x²) + eps).
 // backward, with g = dy·gamma: dx = or += rstd·(g − x̂·mean(g·x̂)); dGamma += Σ dy·x̂.
 #pragma once
@@ -41,8 +41,8 @@ void rmsNormForward(const RmsNormForwardArgs& args, Pool& pool) {
   withElements(args.y, [&](auto* y) { rmsNormForwardTo(args, pool, y); });
 }
 
-// Computes dx of rows [r, r + kRows). Adds their Σ dy·x̂ to `partial` [channels], which is loaded and stored once for
-// all these rows.
+// Computes dx of rows [r, r + kRows). Adds Σ dy·x̂ of these rows to `partial` [channels]. `partial` is loaded and
+// stored once for all these rows.
 template <int kRows, typename T>
 FT_INLINE void rmsNormBackwardRows(const RmsNormBackwardArgs& args, const T* allDy, int64_t r, float* partial) {
   const float* gamma = args.gamma;

@@ -1,8 +1,8 @@
-// Rotary position embeddings (Su et al. 2021) of packed q | k | v. The two halves of a head are paired. Before the
-// rotation comes an optional RMS norm: of each head of q and k (Henry et al. 2020), or of all heads of q together and
-// all heads of k together. See src/backend/kernels/kernels.ts.
+// Rotary position embeddings (Su et al. 2021) of packed q | k | v. A pair has one channel from each half of a head. An
+// optional RMS norm is applied before the rotation: to each head of q and k (Henry et al. 2020), or to all heads of q
+// together and all heads of k together. See src/backend/kernels/kernels.ts.
 // forward, with h = D/2 and z = x·rstd·gamma: y[i] = z[i]·cos − z[i+h]·sin, y[i+h] = z[i+h]·cos + z[i]·sin.
-// backward: dz is dy rotated by the opposite angle; the rest is as in rms_norm.h.
+// backward: dz is dy rotated by the opposite angle. The gradients of the norm are as in rms_norm.h.
 #pragma once
 
 #include "../generated/kernels.h"
@@ -47,9 +47,9 @@ struct RotaryRows {
   int64_t headDim;
   int64_t half;     // half the number of rotated channels of a head
   int64_t width;    // elements of a row
-  bool together;    // one norm for all heads of q, and one for all heads of k
+  bool together;    // whether all heads of q share one norm, and all heads of k share one norm
 
-  // `args`: arguments of either direction.
+  // `args`: arguments of the forward or the backward pass.
   template <typename Args>
   explicit RotaryRows(const Args& args)
       : cosines(args.cos),
@@ -65,17 +65,17 @@ struct RotaryRows {
         width((args.heads + 2 * args.keyHeads) * args.headDim),
         together(args.together != 0) {}
 
-  // Index of the first angle of row `row`, in either table.
+  // Index of the first angle of row `row`, in the table of cosines or sines.
   int64_t angles(int64_t row) const {
     return (places == nullptr ? start + row % time : clampIndex(places[row], tableRows)) * half;
   }
   int64_t values() const { return rotated * headDim; }
 
-  // Part that head h belongs to: 0 for q, 1 for k.
+  // The part that contains head h: 0 for q, 1 for k.
   int part(int64_t h) const { return h < heads ? 0 : 1; }
-  // Index of the first scale of head h.
+  // Index of the first gamma of head h.
   int64_t scales(int64_t h) const { return together ? (h < heads ? h : h - heads) * headDim : 0; }
-  // Number of scales of q (0) or k (1).
+  // Number of gammas of q (0) or k (1).
   int64_t scaleCount(int of) const { return !together ? headDim : (of == 0 ? heads : rotated - heads) * headDim; }
 };
 

@@ -1,4 +1,4 @@
-// Sums that the norms share: along one row, and over all rows.
+// Sums for the norms: along one row, and over all rows.
 #pragma once
 
 #include "../lanes.h"
@@ -8,8 +8,8 @@
 namespace foretoken::FT_ISA {
 namespace {
 
-// Σ term(offset, lanes) over one row. `term` must give 0 in lanes outside the row. The order depends only on the row
-// length.
+// Σ term(offset, lanes) over one row. `term` must return 0 in lanes outside of the row. The order of the sum depends
+// only on the length of the row.
 template <typename Term>
 FT_INLINE float sumRow(int64_t channels, Term term) {
   F32 totals[4] = {};
@@ -20,7 +20,7 @@ FT_INLINE float sumRow(int64_t channels, Term term) {
   return sumLanes((totals[0] + totals[1]) + (totals[2] + totals[3]));
 }
 
-// Two terms of one element, and their sums over a row.
+// Two terms of one element, or two sums over a row.
 struct Terms {
   F32 first, second;
 };
@@ -46,9 +46,10 @@ FT_INLINE RowSums sumRowTwice(int64_t channels, Both terms) {
           sumLanes((totals[0].second + totals[1].second) + (totals[2].second + totals[3].second))};
 }
 
-// Adds sums over all rows to to[i] (widths[i] elements, at most `width`; null: not wanted). rowsBody(begin, end,
-// partial) must add the sums of its rows to partial[i, :], `width` elements.
-// Rows are summed in chunks whose length depends only on `rows`. Then the chunks are added in order.
+// Adds sums over all rows to to[i], which has widths[i] elements, at most `width`. If to[i] is null, its sums are not
+// stored. rowsBody(begin, end, partial) must add the sums of its rows to partial[i, :], `width` elements.
+// Rows are summed in chunks. The length of a chunk depends only on `rows`. Then the sums of the chunks are added in
+// order.
 template <int kSums, typename Rows>
 FT_INLINE void sumOverRows(Pool& pool, int64_t rows, int64_t width, float* const (&to)[kSums],
                            const int64_t (&widths)[kSums], Rows rowsBody) {
@@ -80,7 +81,7 @@ FT_INLINE void sumOverRows(Pool& pool, int64_t rows, int64_t width, float* const
   });
 }
 
-// sumOverRows where every to[i] has `width` elements.
+// sumOverRows for arrays to[i] with `width` elements each.
 template <int kSums, typename Rows>
 FT_INLINE void sumOverRows(Pool& pool, int64_t rows, int64_t width, float* const (&to)[kSums], Rows rowsBody) {
   int64_t widths[kSums];

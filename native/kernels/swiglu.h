@@ -1,4 +1,4 @@
-// SwiGLU (Shazeer 2020): y = silu(gate)·up with silu(z) = z·σ(z). A row holds gate, then up.
+// SwiGLU (Shazeer 2020): y = silu(gate)·up with silu(z) = z·σ(z). A row contains gate and then up.
 // backward: dGate = dy·up·silu′(gate), dUp = dy·silu(gate), with silu′(z) = σ(z) + z·σ(z)·(1 − σ(z)).
 #pragma once
 
@@ -11,7 +11,7 @@
 namespace foretoken::FT_ISA {
 namespace {
 
-// Rows of `hidden` elements that justify one more thread.
+// Rows of `hidden` elements for which one more thread is worth waking.
 FT_INLINE int64_t swigluGrain(int64_t hidden) {
   return max(4096 / max(hidden, 1), 1);
 }

@@ -1,4 +1,4 @@
-// How one rank ends all ranks, with a line that says why.
+// How one rank ends all ranks, with a line that gives the reason.
 #pragma once
 
 #include <mpi.h>
@@ -10,11 +10,11 @@
 namespace foretoken {
 namespace {
 
-// Seconds that MPI_Abort may take: it may wait for a lost machine.
+// Time limit of MPI_Abort in seconds, because MPI_Abort may wait for a lost machine.
 constexpr unsigned kLongestAbort = 2;
 
 [[noreturn]] void abortAll(int status) {
-  // The signal's default action ends this process; its launcher then ends the other ranks.
+  // The default action of the signal ends this process. Then its launcher ends the other ranks.
   (void)alarm(kLongestAbort);
   (void)MPI_Abort(MPI_COMM_WORLD, status);
   _exit(status);

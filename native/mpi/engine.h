@@ -1,8 +1,8 @@
 // The engine of MPI: one native thread, next to JavaScript's thread, that makes all MPI calls (MPI_THREAD_FUNNELED).
-// JavaScript passes it commands, which it begins in order. Several commands are under way at a time, while JavaScript
-// computes.
-// To wait, the engine calls MPI_Test and sleeps in between: MPI's own waiting spins and would take cores from the
-// computation. MPI can be initialised once in a process, so there is one engine, for one environment.
+// JavaScript sends commands to this thread, which begins them in order. Several commands can be active at the same
+// time, while JavaScript computes.
+// To wait, the engine calls MPI_Test and sleeps between two calls. MPI's own wait functions spin, and would take a core
+// from the computation. A process can initialise MPI only once, so there is one engine, for one environment.
 #pragma once
 
 #include <mpi.h>
@@ -45,11 +45,11 @@ struct Command {
   Bytes send;
   Bytes receive;
   Sharing* sharing = nullptr;
-  // Only for kFinalise, in seconds: this rank leaves a run early, and the other ranks must follow within this time. 0:
-  // no deadline.
+  // Only for kFinalise, in seconds: this rank leaves a run early, and the other ranks must leave within this time. 0
+  // means no limit.
   int patience = 0;
   Clock::time_point deadline = {};
-  // Whether JavaScript waits for the command. If not, it computes meanwhile.
+  // Whether JavaScript waits for the command. Otherwise JavaScript computes during the command.
   bool urgent = true;
   MPI_Request requests[2] = {MPI_REQUEST_NULL, MPI_REQUEST_NULL};
   Clock::time_point arrives = {};
@@ -61,10 +61,10 @@ struct Command {
 constexpr int kMostCores = 1024;
 constexpr auto kWatchInterval = std::chrono::milliseconds(200);
 constexpr long kMostDelay = 1000000;
-// Maximum number of sums under way at a time; each holds buffers. They begin in the same order on all ranks.
+// Maximum number of sums at the same time, because each sum needs buffers. Sums begin in the same order on all ranks.
 constexpr int kMostSharings = 4;
-// Number of tags that every MPI supports. Different commands have different tags, so that their messages to a rank are
-// not mixed up.
+// Number of tags that every MPI supports. Different commands have different tags, so that a rank does not confuse their
+// messages.
 constexpr int kTags = 32767;
 
 struct Engine {
@@ -72,8 +72,7 @@ struct Engine {
   std::condition_variable changed;
   Command* first = nullptr;
   Command* last = nullptr;
-  // Set by JavaScript's thread when its environment ends: nobody waits for results any more, and buffers become
-  // invalid.
+  // JavaScript's thread sets this when its environment ends: results are no longer needed, and buffers become invalid.
   bool abandoned = false;
   bool ended = false;
   int failureStatus = 1;
@@ -81,7 +80,7 @@ struct Engine {
   int pending = 0;
 
   // Only the MPI thread uses the following fields, except for the values that `start` returns.
-  // begun: commands that have begun, in order.
+  // `begun` has the commands that have begun, in order.
   Command* begun = nullptr;
   int sharings = 0;
   int urgent = 0;
@@ -96,10 +95,10 @@ struct Engine {
   Life life;
   std::chrono::microseconds delay{0};
 
-  // JavaScript has failed and frees the arrays of sums under way, so these sums end immediately.
+  // JavaScript has failed and frees the arrays of active sums, so these sums end immediately.
   std::atomic<bool> dropping{false};
 
-  // What this rank has sent. The MPI thread writes it, JavaScript's thread reads it.
+  // The bytes and messages that this rank has sent. The MPI thread writes them, and JavaScript's thread reads them.
   std::atomic<int64_t> sentBytes{0};
   std::atomic<int64_t> sentMessages{0};
 };
@@ -113,7 +112,7 @@ bool isAbandoned(Engine& e) {
   return e.abandoned;
 }
 
-// Ends all ranks if one of them is gone or gives no sign of life.
+// Ends all ranks if a rank has ended or sends no heartbeat.
 void watchNeighbours(Engine& e) {
   if (Clock::now() - e.watched < kWatchInterval) return;
   e.watched = Clock::now();
@@ -121,13 +120,13 @@ void watchNeighbours(Engine& e) {
   lookForLife(e.life);
 }
 
-// Short pauses wait for data on its way. Long pauses are for times when another rank, or this one, still computes:
-// polling takes time from the core that computes.
+// Short pauses are for data that will arrive soon. Long pauses are for the time in which this rank or another rank
+// computes, because polling takes time from the core.
 std::chrono::microseconds pauseAfter(Clock::duration waited, bool urgent) {
   return std::chrono::microseconds(urgent && waited < std::chrono::milliseconds(20) ? 20 : 300);
 }
 
-// Waits for the requests. False if one failed, or if the environment has ended.
+// Waits for the requests. Returns false if a request failed, or if the environment has ended.
 bool wait(Engine& e, Command& command, MPI_Request* requests, int count) {
   const Clock::time_point began = Clock::now();
   for (;;) {
@@ -182,7 +181,7 @@ bool shareCores(Engine& e, Command& command, MPI_Comm local) {
   return true;
 }
 
-// While it lives, the MPI thread sends no heartbeats, and JavaScript's thread watches instead.
+// While this object exists, the MPI thread sends no heartbeats, and JavaScript's thread watches instead.
 struct WithoutHeartbeats {
   std::atomic<int32_t>& phase;
   WithoutHeartbeats(Engine& e, Phase now) : phase(e.life.signs.phase) { phase = now; }
@@ -268,8 +267,8 @@ void begin(Engine& e, Command& c) {
       (void)check(c, MPI_Ibarrier(MPI_COMM_WORLD, &c.requests[0]));
       return;
     case Kind::kFinalise:
-      // All ranks meet before MPI_Finalize, because a rank that waits inside it would spin. They meet on the
-      // heartbeats' communicator, because another rank may be in the middle of its run.
+      // All ranks must arrive here before MPI_Finalize, because a rank that waits inside MPI_Finalize would spin. The
+      // ranks use the heartbeats' communicator, because another rank may be in the middle of its run.
       if (c.patience > 0) c.deadline = Clock::now() + std::chrono::seconds(c.patience);
       (void)check(c, MPI_Ibarrier(e.life.ring, &c.requests[0]));
       return;
@@ -278,7 +277,7 @@ void begin(Engine& e, Command& c) {
   }
 }
 
-// Whether a command has ended. Sets `moved` if data has arrived for it.
+// Returns whether a command has ended. Sets `moved` if data for the command has arrived.
 bool hasEnded(Engine& e, Command& c, bool& moved) {
   if (c.failed) return true;
   if (c.sharing != nullptr && e.dropping) {
@@ -295,7 +294,8 @@ bool hasEnded(Engine& e, Command& c, bool& moved) {
   return done != 0 && Clock::now() >= c.arrives && (c.kind != Kind::kFinalise || endLife(e.life));
 }
 
-// Removes ended commands from the list of begun commands and reports them to JavaScript. True if anything happened.
+// Removes ended commands from the list of begun commands and reports them to JavaScript. Returns whether a command
+// ended or data arrived.
 bool progress(Engine& e) {
   bool moved = false;
   for (Command** at = &e.begun; *at != nullptr;) {
@@ -322,7 +322,7 @@ bool progress(Engine& e) {
   return moved;
 }
 
-// Begins the commands that may begin. True if any began.
+// Begins the commands that may begin. Returns whether a command began.
 bool beginNext(Engine& e) {
   bool any = false;
   for (;;) {
@@ -363,7 +363,7 @@ void* runThread(void* opaque) {
     if (e.initialised) watchNeighbours(e);
     std::unique_lock<std::mutex> lock(e.mutex);
     if (e.abandoned) break;
-    // A new command ends the sleep, unless the command must wait for others.
+    // A new command ends the sleep, except a command that must wait for other commands.
     const bool blocked = e.first != nullptr;
     const auto pause = e.begun == nullptr ? std::chrono::duration_cast<std::chrono::microseconds>(kWatchInterval)
                                           : pauseAfter(Clock::now() - moved, e.urgent > 0);

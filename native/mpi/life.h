@@ -1,18 +1,19 @@
-// Signs of life. If a rank freezes or hangs, all ranks end, and a line names that rank. Otherwise the other ranks would
-// wait forever. The MPI thread checks two kinds of signs several times a second:
-// - Heartbeats. Once a second each rank sends one to the next rank and listens to the previous rank: a ring, on its own
-//   communicator. Silence means a frozen process, a lost machine or a broken network.
-// - Ticks. JavaScript counts its kernel calls and the turns of its event loop. If the count stands still, JavaScript
-//   hangs, in an endless loop or in a kernel that never returns, while its process still sends heartbeats. The event
-//   loop of a rank that waits for others, for a disk or for the reader of its output still turns.
+// Finds ranks that freeze or hang. Then all ranks end, and a line names the frozen rank. Otherwise the other ranks
+// would wait forever. The MPI thread checks two kinds of signs several times a second:
+// - Heartbeats. The ranks form a ring with its own communicator. Once a second, each rank sends a heartbeat to the next
+//   rank, and receives a heartbeat from the previous rank. A missing heartbeat means a frozen process, a lost machine
+//   or a broken network.
+// - Ticks. JavaScript counts its kernel calls and the turns of its event loop. If the count does not change, JavaScript
+//   hangs in an endless loop or in a kernel that never returns. Its process still sends heartbeats. If a rank waits for
+//   other ranks, for a disk or for the reader of its output, its event loop still turns.
 //
-// Ending a healthy run is worse than ending a hung run late:
-// - If the MPI thread itself did not run for a while, it knows nothing about the others and restarts its clocks. That
-//   happens after the whole job was stopped: by Ctrl-Z, by a scheduler that suspends it, or on a laptop that sleeps.
-// - Ticks count only when JavaScript asks for it, after its first step. By then the longest time between two ticks is
-//   known, and the limit is ten times as long: one kernel call may take a minute on a slow machine.
+// It is worse to end a healthy run than to end a hung run late:
+// - If the MPI thread itself was stopped for some time, it knows nothing about other ranks, and restarts its clocks.
+//   The whole job may be stopped by Ctrl-Z, by a scheduler or by a sleeping laptop.
+// - Ticks are checked only when JavaScript requests it, after its first step. The longest time between two ticks is
+//   then known. The limit is ten times this time, because one kernel call may take a minute on a slow machine.
 // - MPI_Init and MPI_Finalize block this thread, so heartbeats begin after MPI_Init and end before MPI_Finalize. During
-//   these calls JavaScript's thread watches (src/train/ranks/without-heartbeats.node.ts).
+//   these calls, JavaScript's thread watches the other processes (src/train/ranks/without-heartbeats.node.ts).
 #pragma once
 
 #include <mpi.h>
@@ -28,21 +29,22 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Seconds without a sign of life after which all ranks end. JavaScript may change it.
+// Seconds without a heartbeat or tick after which all ranks end. JavaScript may change this time.
 constexpr int kLongestSilence = 8;
 constexpr auto kBeatInterval = std::chrono::seconds(1);
-// The thread checks five times a second. If it did not check for this long, the process was stopped.
+// The thread checks five times a second. If there was no check for this time, the process was stopped.
 constexpr auto kStopped = std::chrono::seconds(2);
-// JavaScript counts as healthy while its silence is at most this many times its longest silence so far.
+// JavaScript counts as healthy if its silence is at most its longest silence so far times this factor.
 constexpr int kSilenceRatio = 10;
 
-// How ticks are used: ignored; to learn the longest time between two; or to end all ranks if they stop.
+// How ticks are used. Ticks are ignored, or measured to find the longest time between two ticks, or checked to end all
+// ranks if they stop.
 enum Watching : int32_t { kIgnored = 0, kLearning = 1, kWatched = 2 };
 
 // What the MPI thread is doing. It starts with kBeginning.
 enum Phase : int32_t { kCarrying = 0, kBeginning = 1, kEnding = 2 };
 
-// Seen by JavaScript as an Int32Array. JavaScript writes everything except the phase: see
+// JavaScript sees this as an Int32Array. JavaScript writes all fields except the phase: see
 // src/train/ranks/signs.node.ts.
 struct Signs {
   std::atomic<int32_t> ticks{0};
@@ -65,7 +67,8 @@ struct Life {
   MPI_Request receiving = MPI_REQUEST_NULL;
   unsigned char sent = 0;
   unsigned char received = 0;
-  // All ranks have reached their end. The last heartbeat is a farewell, so that no message is left on its way.
+  // All ranks have reached their end. The last heartbeat is a farewell. So no message is still in transit when MPI
+  // ends.
   bool isParting = false;
   bool hasSentFarewell = false;
   bool hasHeardFarewell = false;
@@ -86,7 +89,7 @@ long secondsOf(Clock::duration duration) {
   return static_cast<long>(std::chrono::duration_cast<std::chrono::seconds>(duration).count());
 }
 
-// Ends all ranks if heartbeats cannot be sent or received; there is no other way to report it.
+// Ends all ranks if heartbeats cannot be sent or received. This failure cannot be reported in any other way.
 void mustCarry(const Life& life, int code) {
   if (code == MPI_SUCCESS) return;
   char message[MPI_MAX_ERROR_STRING + 1] = {};
@@ -100,7 +103,7 @@ void listen(Life& life) {
   mustCarry(life, MPI_Irecv(&life.received, 1, MPI_BYTE, rankBefore(life), 0, life.ring, &life.receiving));
 }
 
-// Receives heartbeats that have arrived and sends one if it is due. Never waits.
+// Receives the heartbeats that have arrived, and sends a heartbeat if it is time. Never waits.
 void exchangeBeats(Life& life, Clock::time_point now) {
   if (life.size == 1) return;
   while (!life.hasHeardFarewell) {
@@ -114,7 +117,7 @@ void exchangeBeats(Life& life, Clock::time_point now) {
       listen(life);
     }
   }
-  // One at a time: a frozen rank accepts none.
+  // Sends only one heartbeat at a time, because a frozen rank accepts none.
   int done = 0;
   mustCarry(life, MPI_Test(&life.sending, &done, MPI_STATUS_IGNORE));
   if (done == 0 || life.hasSentFarewell || (!life.isParting && now - life.sentAt < kBeatInterval)) return;
@@ -148,7 +151,7 @@ void watchTicks(Life& life, Clock::time_point now, Clock::duration longest) {
   abortAll(1);
 }
 
-// Ends all ranks if a sign of life is missing. Call it several times a second.
+// Ends all ranks if a heartbeat or tick is missing. Call it several times a second.
 void lookForLife(Life& life) {
   if (life.ring == MPI_COMM_NULL) return;
   const Clock::time_point now = Clock::now();
@@ -165,7 +168,7 @@ void lookForLife(Life& life) {
   watchTicks(life, now, std::chrono::seconds(seconds));
 }
 
-// Starts sending and listening. All ranks must call it. Returns an MPI code.
+// Starts sending and receiving heartbeats. All ranks must call it. Returns an MPI code.
 int beginLife(Life& life, int rank, int size) {
   life.rank = rank;
   life.size = size;
@@ -180,8 +183,8 @@ int beginLife(Life& life, int rank, int size) {
   return MPI_SUCCESS;
 }
 
-// Ends what `beginLife` started, once all ranks have come here. Call it until it returns true; then no message is on
-// its way.
+// Ends the heartbeats of `beginLife` when all ranks have called this function. Call it until it returns true. After
+// that, no message is in transit.
 bool endLife(Life& life) {
   if (life.ring == MPI_COMM_NULL) return true;
   life.isParting = true;

@@ -1,4 +1,4 @@
-// Watches the processes of this machine. If one of them is gone, another rank notices immediately and names it.
+// Watches the processes of this machine. If a process has ended, another rank notices immediately and prints its rank.
 #pragma once
 
 #include <errno.h>
@@ -22,7 +22,7 @@ struct Neighbour {
 };
 
 constexpr int kMostNeighbours = 4096;
-// Long enough for the first remaining rank to write its line.
+// This time is long enough for the first remaining rank to write its line.
 constexpr auto kTimeToSpeak = std::chrono::seconds(1);
 
 struct Neighbours {
@@ -38,8 +38,8 @@ long ownSpace() {
 
 bool isGone(const Neighbour& one) { return kill(static_cast<pid_t>(one.pid), 0) != 0 && errno == ESRCH; }
 
-// Ends all ranks if a process of this machine is gone. The first remaining rank says which one; the others give it time
-// for that.
+// Ends all ranks if a process of this machine has ended. The first remaining rank prints which process it was. The
+// other ranks wait for this line.
 void watchProcesses(const Neighbours& neighbours, int size) {
   const Neighbour& self = neighbours.self;
   const Neighbour* gone = nullptr;

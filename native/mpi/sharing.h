@@ -1,7 +1,7 @@
-// Sums arrays over ranks so that each rank gets the part that it owns (reduce-scatter by halving), and distributes the
-// parts again (all-gather by doubling). MPI transfers the data, this file adds: first pairs of ranks, then pairs of
-// pairs. So the order of the sum depends only on the ranks. In each direction a rank sends (N − 1) / N times the
-// array's bytes, in log₂ N messages.
+// Sums arrays over ranks. Each rank gets the sums of the part that it owns (reduce-scatter by halving). Later, all
+// ranks get all parts (all-gather by doubling). MPI sends the data, and this file adds the data: first pairs of ranks,
+// then pairs of pairs. So the order of a sum depends only on the ranks. In each direction a rank sends (N − 1) / N
+// times the array's bytes, in log₂ N messages.
 #pragma once
 
 #include <mpi.h>
@@ -24,7 +24,7 @@ struct OwnedRange {
 
 enum class Way { kSum, kSpread };
 
-// An operation under way: call `begin`, then `advance` until it is done. The number of ranks is a power of two.
+// An active operation. Call `begin`, then `advance` until the operation is done. The number of ranks is a power of two.
 class Sharing {
  public:
   Sharing(Way way, float* data, OwnedRange* ranges, int count) : way_(way), data_(data), ranges_(ranges), count_(count) {}
@@ -51,7 +51,7 @@ class Sharing {
 
   bool isDone() const { return done_; }
 
-  // Bytes of the messages begun since the last call.
+  // Bytes of the messages that began since the last call.
   int64_t takeSentBytes() {
     const int64_t bytes = sentBytes_;
     sentBytes_ = 0;
@@ -65,7 +65,7 @@ class Sharing {
     return messages;
   }
 
-  // Continues if the messages of this level have arrived. Returns an MPI code; sets `moved` if anything was done.
+  // Continues if the messages of this level have arrived. Returns an MPI code. Sets `moved` if it continued.
   int advance(bool& moved) {
     int arrived = 0;
     const int code = MPI_Testall(2, requests_, &arrived, MPI_STATUSES_IGNORE);

@@ -1,5 +1,4 @@
-// Attention, causal and not, on strided inputs: parts of one [B, T, 3C] array, and a cache with more rows than are
-// used.
+// Tests causal and full attention on strided inputs: parts of one [B, T, 3C] array, and a KV cache with unused rows.
 #include <algorithm>
 
 #include "harness.h"
@@ -31,7 +30,7 @@ struct Inputs {
   int64_t keyLength() const { return (shape.batch - 1) * keyBatchStride() + (keys() - 1) * keyStride() + keyWidth(); }
   int64_t outLength() const { return shape.batch * shape.queries * width(); }
   int64_t query(int64_t b, int64_t t, int64_t h) const { return b * queryBatchStride() + t * stride() + h * shape.headDim; }
-  // For the head of keys that head `h` of queries uses.
+  // For the key head that query head `h` uses.
   int64_t key(int64_t b, int64_t t, int64_t h) const {
     return b * keyBatchStride() + t * keyStride() + h / (shape.heads / shape.keyHeads) * shape.headDim;
   }
@@ -41,8 +40,8 @@ struct Inputs {
   int64_t oldest(int64_t t) const { return window == 0 ? 0 : std::max(shape.start + t - window + 1, int64_t{0}); }
 };
 
-// A result, and for each element the sum of the magnitudes of the factors of weights or of their gradients. If a
-// gradient is a difference, the magnitudes of both sides count, because each side is rounded separately.
+// A result, with the sum of the magnitudes of its terms for each element. If a gradient is a difference, the magnitudes
+// of both terms count, because each term is rounded separately.
 struct Sums {
   std::vector<double> values, sizes;
 
@@ -163,7 +162,7 @@ void attention(Suite& s, const Inputs& in, bool causal) {
     };
     const auto [dq, dk, dv] = backward(nullptr);
     if (p > 0) {
-      // A stored mask equals the drawn one.
+      // A stored mask equals the mask that is drawn again.
       Words kept = s.randomWords(batch * heads * ((queries + 31) / 32) * queries);
       Floats same = s.floats(in.outLength());
       forward(same, kept.data());
@@ -186,12 +185,13 @@ void attention(Suite& s, const Inputs& in, bool causal) {
   }
 }
 
-// Sequences are contiguous in the rows of q; keys and values use only as many rows as needed.
+// Sequences are contiguous in the rows of q. Keys and values use only the rows that they need.
 struct Sequence {
   int64_t queries, start;
 };
 
-// Segments give the same bits as one call for each sequence: forward, and backward if all start at 0.
+// Segments give the same bits as one call for each sequence. The forward pass is always tested, and the backward pass
+// is tested if all segments start at 0.
 void segments(Suite& s, const std::vector<Sequence>& sequences, int64_t heads, int64_t keyHeads, int64_t headDim, double p,
               int64_t window = 0) {
   const int64_t width = heads * headDim, keyWidth = keyHeads * headDim;
@@ -271,8 +271,8 @@ void segments(Suite& s, const std::vector<Sequence>& sequences, int64_t heads, i
   }
 }
 
-// Segments outside the rows are a caller's mistake and must not reach memory outside them. Buffers are as long as the
-// rows, and the address sanitizer checks accesses.
+// Segments outside of the rows are a mistake of the caller, and must not access memory outside of the rows. Buffers
+// have exactly the length of the rows, and the address sanitizer checks each access.
 void segmentsOutside(Suite& s) {
   constexpr int64_t rows = 9, width = 20;
   constexpr int32_t kFar = 1 << 30;
@@ -292,8 +292,8 @@ void segmentsOutside(Suite& s) {
   }
 }
 
-// Keys in pages, as in a cache, give the same bits as contiguous keys. Pages outside the rows must not reach memory
-// outside them, and pages before the windows of all queries must not be read.
+// Keys in pages, as in a KV cache, give the same bits as contiguous keys. Pages outside of the rows must not cause an
+// access outside of the rows. Pages before the windows of all queries must not be read.
 void pages(Suite& s, const std::vector<Sequence>& sequences, int64_t heads, int64_t keyHeads, int64_t headDim, int64_t window = 0) {
   constexpr int64_t kPage = 32;
   const int64_t width = heads * headDim, keyWidth = keyHeads * headDim, batch = static_cast<int64_t>(sequences.size());

@@ -1,4 +1,4 @@
-// Weights quantised in blocks of few bits: packed, widened and multiplied.
+// Tests weights in blocks of few bits: packing, conversion and products.
 #include "harness.h"
 
 namespace foretoken::test {
@@ -42,7 +42,7 @@ Words fileRows(Suite& s, const Form& form, int64_t rows, int64_t k) {
   return words;
 }
 
-// x as the product reads it.
+// x, rounded in the same way as in the product.
 double roundedTo8Bits(const Floats& x, int64_t row, int64_t column, int64_t k) {
   const int64_t first = row * k + column / 32 * 32;
   float most = 0;
@@ -83,7 +83,7 @@ void blocks(Suite& s, const Form& form, int64_t m, int64_t n, int64_t k) {
   s.call(BlocksLinearForwardArgs{
       .x = x.data(), .w = panels.data(), .bias = bias.data(), .addend = addend.data(), .y = y.data(), .m = m, .n = n,
       .k = k, .yStride = stride, .form = form.number});
-  // Weights are below 64 · 64 / 16 if scales are nested, otherwise much smaller.
+  // Weights are below 64 · 64 / 16 if scales are nested. Weights without nested scales are much smaller.
   const double magnitude = static_cast<double>(k) * (form.nestedBytes > 0 ? 256 : 8);
   s.expectNow("blocksLinearForward", y, magnitude,
               [&](int64_t i) { return i % stride < n ? product(i / stride, i % stride) : 0; });
@@ -94,6 +94,7 @@ void blocks(Suite& s, const Form& form, int64_t m, int64_t n, int64_t k) {
 void testBlocks(Suite& s) {
   for (const Form& form : forms()) {
     blocks(s, form, 1, 1, 256);
+    blocks(s, form, 1, 150, 256);
     blocks(s, form, 3, 33, 256);
     blocks(s, form, 19, 16, 512);
     if (form.fileValues == 32) {

@@ -1,4 +1,4 @@
-// Branches of packets run in parallel. Each branch runs completely, in order, on one pool. A refused packet is
+// Tests branches of packets in parallel. One pool computes each branch completely and in order. A refused packet is
 // reported.
 #include <cstdint>
 #include <cstdio>
@@ -94,7 +94,7 @@ int runBranches(const KernelTable& table, int threads, int ofEach) {
     }
     failures += expect(right, "every packet must run once, in order", threads, ofEach);
   }
-  packets.numbers()[kPacketBuffers] = 12345;  // buffer of the first packet: there is no such buffer
+  packets.numbers()[kPacketBuffers] = 12345;  // the buffer of the first packet does not exist
   failures += expect(dispatchBeside(table, storages, pool, pools, packets.branches(), ofEach) == 1,
                      "a buffer that is not live must be refused", threads, ofEach);
   packets.numbers()[0] = -1;
@@ -106,8 +106,7 @@ int runBranches(const KernelTable& table, int threads, int ofEach) {
   return failures;
 }
 
-// A test kernel in which each thread counts its parts. No part of an earlier call may be missing, and none may be done
-// twice.
+// A test kernel in which each thread counts its parts. Every part of an earlier call must be done exactly once.
 constexpr int kCountKernels = 4;
 constexpr int64_t kCountStride = 16;  // a cache line for each thread
 
@@ -127,8 +126,8 @@ void countShares(const Call& call, Pool& pool) {
   if (context.wrong != 0) context.counts[kCountStride * kMaxThreads] = 1;
 }
 
-// Short calls in quick succession. Lent threads come early or late, awake or asleep, or not at all. Every second call
-// divides the threads differently.
+// Short calls directly after each other. Threads that work in other pools arrive early, late or never, awake or asleep.
+// Every second call divides the threads in another way.
 int runManyCalls(int threads, int calls) {
   const Kernel kernel{{.name = "countShares", .buffers = 1, .ints = 0, .floats = 0, .activations = 0}, countShares};
   const KernelTable table{"test", &kernel, 1, false};
@@ -168,7 +167,8 @@ int runManyCalls(int threads, int calls) {
   return expect(done, "many calls must be done", threads, 0) + expect(right, "each thread's share must run once", threads, 0);
 }
 
-// A pool to which threads are lent. They leave when it is dismissed, and return at once if it was dismissed before.
+// A pool without its own threads. The threads in the pool leave when it is dismissed. If it was dismissed before, they
+// return at once.
 int runLent() {
   ThreadPool main(4), lent(4);
   if (!main.start()) std::abort();

@@ -31,7 +31,7 @@ void simple(Suite& s, int64_t n) {
       .beta = -1.75});
   s.expectSame("combine, watched", watched, y);
   s.expect("combine of what is finite", unreal, 0, [](int64_t) { return 0; });
-  // In any element, in a whole vector or in the tail; by one thread or by all.
+  // Infinity or NaN in any element, in a whole vector or in the tail, with one thread or with all threads.
   for (const int64_t i : {int64_t{0}, n / 2, n - 1}) {
     const float kept = inPlace[i];
     inPlace[i] = i == 0 ? INFINITY : NAN;
@@ -63,7 +63,7 @@ void simple(Suite& s, int64_t n) {
   s.expect("sum", total, static_cast<double>(n), [&](int64_t) { return sum; });
   s.call(SumOfSquaresArgs{.x = a.data(), .y = total.data(), .n = n});
   s.expect("sumOfSquares", total, squares, [&](int64_t) { return squares; });
-  // Each range has the same bits as alone. Parts beyond the array are ignored.
+  // Each range has the same bits as if it were summed alone. Parts outside of the array are ignored.
   const auto third = static_cast<int32_t>(n / 3);
   const auto end = static_cast<int32_t>(n);
   Ints ranges = s.randomInts(8, 1);
@@ -92,7 +92,7 @@ void simple(Suite& s, int64_t n) {
   s.expect("scaleByNorm", y, 0, [&](int64_t i) { return a[i] / (std::sqrt(squares) + 0.125); });
 }
 
-// Which elements are kept is tested by the conformance suite; it is equal in all sets.
+// The conformance suite tests which elements are kept. All instruction sets keep the same elements.
 void drops(Suite& s, int64_t n) {
   const Floats x = s.randomFloats(n);
   Floats y = s.floats(n);
@@ -171,7 +171,7 @@ void adam(Suite& s, int64_t n, bool withCopy) {
   s.expect("adamStep m", m, 0.1, [&](int64_t i) { return wantM[static_cast<size_t>(i)]; });
   s.expect("adamStep v", v, 0.1, [&](int64_t i) { return wantV[static_cast<size_t>(i)]; });
 
-  // Every infinity and NaN is noticed: in param, m and v, in any element.
+  // The kernel must notice every infinity and NaN in param, m and v, in any element.
   const Floats zero = s.floats(n);
   const auto step1 = [&](double stepSize, float* flag) {
     s.call(AdamStepArgs{

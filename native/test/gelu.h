@@ -1,4 +1,4 @@
-// GELU and its slope in double, for the tests.
+// GELU and its derivative in double, for the tests.
 #pragma once
 
 #include <cmath>

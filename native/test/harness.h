@@ -1,5 +1,6 @@
-// Base of the kernels' test program. Buffers have exactly the length that a kernel may touch, so that the address
-// sanitizer reports a single element too many. Kernels are called by name; results are compared with results in double.
+// Base of the test program for kernels. Buffers have exactly the length that a kernel may access. So the address
+// sanitizer reports an access to even one element more. Kernels are called by name. Results are compared with results
+// in double.
 #pragma once
 
 #include <cmath>
@@ -55,8 +56,8 @@ inline float fromNarrow(uint16_t narrow) {
   return value;
 }
 
-// `length` elements that end at the end of their allocation. They begin at its begin or, if shifted, one element later,
-// which breaks every alignment.
+// `length` elements that end at the end of their allocation. The elements begin at the beginning of the allocation or,
+// if shifted, one element later. A shift breaks every alignment.
 template <typename T>
 class Exact {
  public:
@@ -91,8 +92,8 @@ using Ints = Exact<int32_t>;
 using Words = Exact<uint32_t>;
 using Narrows = Exact<uint16_t>;
 
-// Settings of one pass over all kernels: whether buffers are shifted, what operands of products are rounded to, and
-// whether activations are stored as bfloat16. Not `judged`: results may be anything; only memory accesses matter.
+// Settings of one pass over all kernels: whether buffers are shifted, the rounding of operands, and whether activations
+// are bfloat16. If not `judged`, only memory accesses are tested, and results may have any value.
 struct Way {
   bool shifted;
   bool bfloat16;
@@ -107,7 +108,7 @@ class Suite {
  public:
   Suite(const KernelTable& table, Pool& pool, Way way) : table_(table), pool_(pool), way_(way) {}
 
-  // `value` as a product computes with it: rounded to nearest, ties to even.
+  // `value` rounded as in a product: to nearest, ties to even.
   double operand(float value) const {
     if (!way_.bfloat16) return value;
     uint32_t bits;
@@ -116,7 +117,7 @@ class Suite {
     std::memcpy(&value, &bits, sizeof bits);
     return value;
   }
-  // Relative tolerance for values that are rounded in between, in the unit of expect().
+  // Relative tolerance for results with rounded intermediate values, in the unit of expect().
   double operandError() const { return way_.bfloat16 ? 0x1p-8 / kEpsilon : 0; }
   int failures() const { return failures_; }
   // Digest of every bit of every result so far, in order.
@@ -140,7 +141,7 @@ class Suite {
     return values;
   }
 
-  // Runs the kernel whose arguments are an Args.
+  // Runs the kernel with arguments of type Args.
   template <typename Args>
   void call(const Args& args) {
     called_.resize(static_cast<size_t>(table_.count));
@@ -152,9 +153,9 @@ class Suite {
     else kernel.run(call, pool_);
   }
 
-  // Caches expected results: the n-th call returns what the n-th call returned in the first suite with these settings.
-  // Only for values that depend on the inputs alone, which are equal for every table and number of threads. Under a
-  // sanitizer, sums in double take longer than the kernels.
+  // Caches expected results: the n-th call returns the same value as the n-th call in the first suite with these
+  // settings. Use it only for values that depend only on the inputs. These are equal for every table and number of
+  // threads. With a sanitizer, sums in double take longer than the kernels, so the cache saves time.
   template <typename Compute>
   const auto& once(Compute compute) {
     static std::map<std::tuple<bool, bool, int>, decltype(compute())> results;
@@ -164,13 +165,13 @@ class Suite {
   }
 
   // Checks that every got[i] is within epsilon · (|wanted(i)| + magnitude) of wanted(i). `magnitude` is the size of the
-  // terms of the sum. `wanted` must depend on the inputs alone.
+  // terms of the sum. `wanted` must depend only on the inputs.
   void expect(const char* what, const Floats& got, double magnitude, const std::function<double(int64_t)>& wanted) {
     if (way_.judged) hold(what, got, magnitude, once([&] { return evaluated(got.size(), wanted); }));
     else onces_++;
   }
 
-  // expect() for a `wanted` that depends on what a kernel has done.
+  // Like expect(), but `wanted` may depend on results of a kernel.
   void expectNow(const char* what, const Floats& got, double magnitude, const std::function<double(int64_t)>& wanted) {
     if (way_.judged) hold(what, got, magnitude, evaluated(got.size(), wanted));
   }
@@ -182,7 +183,7 @@ class Suite {
     std::printf("%s, %d threads: %s has other bits\n", table_.instructionSet, pool_.threads(), what);
   }
 
-  // Adds the bits to the digest, which is compared between numbers of threads.
+  // Adds the bits of a result to the digest. Digests are compared between numbers of threads.
   template <typename T>
   void take(const Exact<T>& got) {
     static_assert(sizeof(T) == sizeof(uint32_t));
@@ -208,9 +209,9 @@ class Suite {
     int64_t wrong = -1;
     for (int64_t i = 0; i < got.size() && wrong < 0; i++) {
       const double value = wanted[static_cast<size_t>(i)];
-      // Other effects of rounding to bfloat16 are checked with tighter bounds by the conformance tests.
+      // The conformance tests check other effects of rounding to bfloat16 with smaller bounds.
       const double allowed = (way_.narrow ? 0x1p-7 : kEpsilon) * (std::fabs(value) + magnitude);
-      // Written so that NaN counts as wrong.
+      // The comparison is written so that NaN counts as wrong.
       if (!(std::fabs(got[i] - value) <= allowed)) wrong = i;
     }
     take(got);

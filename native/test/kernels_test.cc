@@ -54,7 +54,7 @@ class StarvedPool final : public Pool {
   bool refused_ = false;
 };
 
-// Kernels that get no scratch must return and touch no memory but their own.
+// A kernel that gets no scratch must return, and must access only its own memory.
 int runStarved(const KernelTable& table, Way way) {
   StarvedPool pool;
   way.judged = false;
@@ -72,7 +72,7 @@ int runStarved(const KernelTable& table, Way way) {
 
 void countUp(void* context, int thread, int) { static_cast<int64_t*>(context)[8 * thread]++; }
 
-// Short calls in quick succession, so that threads are met awake and asleep.
+// Short calls directly after each other, so that some threads are awake and some asleep.
 int runPool(int threads) {
   constexpr int kCalls = 2000;
   ThreadPool pool(threads);
@@ -92,8 +92,8 @@ int runPool(int threads) {
   return failures;
 }
 
-// `onlyRaces` skips single-threaded passes, because a race needs two threads. Five threads divide work unevenly, and
-// some get none.
+// `onlyRaces` skips passes with a single thread, because a race needs two threads. Five threads divide work unevenly,
+// and some threads get no work.
 int main(bool onlyRaces) {
   int failures = 0;
   for (const int threads : {1, 2, 3, 8}) failures += runPool(threads);
@@ -126,7 +126,8 @@ int main(bool onlyRaces) {
 }  // namespace
 }  // namespace foretoken::test
 
-// With the argument "races" it tests only what threads share: for the thread sanitizer.
+// With the argument "races", the program tests only data that threads share. The thread sanitizer needs only these
+// tests.
 int main(int count, char** arguments) {
   return foretoken::test::main(count == 2 && std::strcmp(arguments[1], "races") == 0);
 }

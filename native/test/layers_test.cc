@@ -66,7 +66,7 @@ void layerNorm(Suite& s, int64_t rows, int64_t channels, bool withBeta) {
     const size_t r = static_cast<size_t>(i / channels);
     return (x[i] - mean[r]) * rstd[r];
   };
-  // One channel has no variance: rstd is 1/√eps and magnifies the last bit of x.
+  // One channel has no variance, so rstd is 1/√eps, which magnifies the last bit of x.
   const double magnitude = channels == 1 ? 1000 : 4;
   Floats y = s.floats(rows * channels);
   Floats means = s.floats(rows);
@@ -155,7 +155,7 @@ void crossEntropy(Suite& s, int64_t rows, int64_t vocabSize) {
     return 0.5 * (std::exp(logits[i] - sums[static_cast<size_t>(r)]) - (i % vocabSize == targets[r] ? 1 : 0));
   });
 
-  // Once more in ranges of columns, each in its own buffer.
+  // The same test with ranges of columns, each in its own buffer.
   const int64_t width = (vocabSize + 2) / 3;
   for (int64_t first = 0; first < vocabSize; first += width) {
     const int64_t columns = std::min(width, vocabSize - first);

@@ -25,8 +25,8 @@ void products(Suite& s, int64_t m, int64_t n, int64_t k, bool withBias) {
       .x = x.data(), .w = w.data(), .bias = given, .addend = dy.data(), .y = y.data(), .m = m, .n = n, .k = k});
   s.expect("linearForward with an addend", y, static_cast<double>(k), [&](int64_t i) { return forward(i) + dy[i]; });
 
-  // Which elements are kept is tested by the conformance suite; it is equal in all sets. Here the effect of the bits is
-  // tested.
+  // The conformance suite tests which elements are kept. All instruction sets keep the same elements. This test checks
+  // the effect of the mask.
   for (const double p : {0.0, 0.25}) {
     Words kept = s.randomWords((m * n + 31) / 32);
     s.call(LinearDropoutForwardArgs{

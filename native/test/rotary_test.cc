@@ -44,7 +44,7 @@ void rmsNorm(Suite& s, int64_t rows, int64_t channels) {
     const double inner = dy[i] * gamma[i % channels] - normal(i) * along / static_cast<double>(channels);
     return rstd[static_cast<size_t>(i / channels)] * inner;
   };
-  // With a single channel, the gradient is a difference in which only eps remains; it is magnified where x is small.
+  // With a single channel, the gradient is a difference that depends only on eps. The gradient is large if x is small.
   s.expect("rmsNormBackward", dx, channels < 4 ? 1000 : 100, wantX);
   const double sums = 4 * static_cast<double>(rows);
   s.expect("rmsNormBackward gamma", dGamma, sums, [&](int64_t c) { return wantGamma[static_cast<size_t>(c)]; });
@@ -76,7 +76,7 @@ void rotary(Suite& s, const RotaryShape& shape, bool normed, bool withPlaces, bo
     sines[i] = static_cast<float>(std::sin(0.7 * static_cast<double>(i)));
   }
   const auto isQuery = [&](int64_t at) { return at % width < heads * headDim; };
-  // The elements that share a norm: the first, and their number.
+  // The elements that share a norm: the index of the first element, and the number of elements.
   const auto normOf = [&](int64_t at) {
     if (!together) return at / headDim * headDim;
     return at / width * width + (isQuery(at) ? 0 : heads * headDim);
@@ -88,7 +88,7 @@ void rotary(Suite& s, const RotaryShape& shape, bool normed, bool withPlaces, bo
   const auto gamma = [&](int64_t at) -> double { return normed ? (isQuery(at) ? gammaQ : gammaK)[scaleOf(at)] : 1; };
   const auto rstd = [&](int64_t at) { return normed ? inverseRms(x, normOf(at), normSize(at)) : 1; };
   const auto z = [&](int64_t at) { return x[at] * rstd(at) * gamma(at); };
-  // Element `at` of `from` rotated by the angles of its position, or rotated back (sign −1).
+  // Element `at` of `from`, rotated by the angles of its position. With sign −1, it is rotated back.
   const auto turned = [&](int64_t at, double sign, const std::function<double(int64_t)>& from) {
     if (at % headDim >= rotaryDim) return from(at);
     const int64_t i = at % headDim % half, row = at / width;

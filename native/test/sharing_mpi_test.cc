@@ -1,5 +1,6 @@
-// The sums of native/mpi/sharing.h between real ranks. Built with sanitizers and started by mpirun. Compares with the
-// sum along the tree: both the sums and every rank's array after the all-gather. Exits with status 1 if they differ.
+// The sums of native/mpi/sharing.h between real ranks. The program is built with sanitizers and started by mpirun. The
+// program compares the sums, and every rank's array after the all-gather, with the sum along the tree. If there is a
+// difference, the exit status is 1.
 #define OMPI_SKIP_MPICXX 1
 #define MPICH_SKIP_MPICXX 1
 #include <mpi.h>
@@ -17,7 +18,7 @@ using foretoken::Way;
 
 namespace {
 
-// Numbers of very different sizes, so that another order of addition gives other bits.
+// Numbers of very different sizes. Another order of addition would give other bits.
 float valueOf(int rank, size_t i) {
   const unsigned hash = (static_cast<unsigned>(i) * 2654435761u) ^ (static_cast<unsigned>(rank) * 40503u);
   const float scale[] = {1e-3f, 1e-2f, 0.1f, 1.0f, 10.0f, 100.0f, 1000.0f};

@@ -1,6 +1,6 @@
-// Makes the browser's library as one file, dist/foretoken.browser.js: our modules, zod, the WebAssembly kernels and the
-// code of workers. A page, a bundler and a CDN can use it unchanged. It needs no import maps, which workers do not
-// have.
+// Bundles the library for browsers into one file, dist/foretoken.browser.js: Foretoken's modules, zod, the WebAssembly
+// kernels and the code of workers. Pages, bundlers and CDNs can use this file unchanged. The file needs no import maps,
+// because workers do not support import maps.
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -13,10 +13,10 @@ const builtKernels = () =>
   ["kernels.wasm", "kernels.relaxed-simd.wasm"].filter((name) => existsSync(join(root, kernelPath(name))));
 const options = /** @type {const} */ ({ platform: "browser", cwd: root, logLevel: "warn" });
 
-/** Name under which modules import the addresses of embedded files. */
+/** The module name from which modules import the addresses of embedded files. */
 const embedded = "embedded-files";
 
-/** Object URLs of embedded files, each created when it is first needed. */
+/** Object URLs of embedded files. Each URL is created when it is first needed. */
 const ownFiles = (files) => `
 const files = ${JSON.stringify(files)};
 const urls = new Map();
@@ -60,7 +60,7 @@ const bundle = async (input, plugins, banner = "") => {
   try {
     const made = await build.generate({ format: "esm", minify: true, postBanner: banner, codeSplitting: false });
     const [{ code, fileName, imports, dynamicImports }] = made.output;
-    // The bundle contains a library that is loaded on demand, so the bundle then counts as importing itself.
+    // The bundle contains a module that is loaded on demand. So esbuild lists the bundle as an import of itself.
     const others = [...imports, ...dynamicImports].filter((name) => name !== fileName);
     if (made.output.length !== 1 || others.length > 0 || code.includes("import.meta")) {
       throw new Error(`browser: ${input} must become one file that needs no other`);
@@ -76,7 +76,7 @@ const readJson = (path) => JSON.parse(readFileSync(join(root, path), "utf8"));
 /** Libraries in the bundle. */
 const bundled = ["zod", "@huggingface/tokenizers", "@huggingface/jinja"];
 
-/** Licences require their text wherever the code is published. */
+/** A licence requires its text in every place where the code is published. */
 const notice = () => {
   const { version, license } = readJson("package.json");
   const terms = bundled.map((name) => {
@@ -87,7 +87,7 @@ const notice = () => {
 };
 
 /**
- * Builds the bundle from the outputs of the other builds if it is out of date. Resolves to a line for the user, or to
+ * If the bundle is out of date, builds it from the outputs of the other builds. Resolves to a line for the user, or to
  * undefined.
  */
 export const buildBrowser = async () => {

@@ -1,16 +1,16 @@
-// Bundles the command into a few files, dist/command/: our modules with zod, commander and picocolors. Without the
-// bundle, a process opens several hundred small modules in two threads and takes twice as long until its first token.
-// dist/cli/main.js starts these files, or starts the modules if the bundle is from another build.
+// Bundles the command into a few files, dist/command/: Foretoken's modules with zod, commander and picocolors. Without
+// the bundle, a process opens several hundred small modules in two threads, and needs twice the time for its first
+// token. dist/cli/main.js loads the bundle, or the modules if the bundle is from another build.
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { isAbsolute, join, relative } from "node:path";
 import { hashFiles, isMain, readStamp, root, secondsSince, sourcesUnder, withSlashes, writeStamp } from "./common.mjs";
 
 const folder = join(root, "dist/command");
 const output = join(folder, "run.js");
-/** Name of the file that says from which modules the bundle was made. src/cli/main.ts compares it. */
+/** Name of the file that identifies the modules of the bundle. src/cli/main.ts compares this file. */
 const mark = join(folder, "compiled.txt");
 
-/** Names the modules of worker threads, which become entries of the bundle. */
+/** Finds the modules of worker threads. These modules become entries of the bundle. */
 const namesEntries = "dist/worker/entries.node.js";
 const entryName = /"\.\/([\w-]+)\.node\.js"/g;
 
@@ -21,7 +21,7 @@ const entriesOf = () => {
   return Object.fromEntries([["run", "dist/cli/run.js"], ...paths].map(([name, path]) => [name, join(root, path)]));
 };
 
-/** Libraries in the bundle. Few commands load the other libraries, so these stay packages. */
+/** Libraries in the bundle. Only a few commands load the other libraries, so these libraries are not bundled. */
 const bundled = ["commander", "picocolors", "zod"];
 
 const isExternal = (id) =>
@@ -30,8 +30,8 @@ const isExternal = (id) =>
 const pathOf = (id) => withSlashes(relative(root, id));
 
 /**
- * Modules find some files by a path relative to the module. The bundle finds these files at the same place. Worker
- * threads are in the bundle.
+ * Modules find some files by a relative path. In the bundle, these paths must refer to the same files. The modules of
+ * worker threads are in the bundle.
  */
 const ownPlace = {
   name: "own-place",
@@ -60,9 +60,9 @@ const loadedBy = (chunks, name, isFirst) => {
 };
 
 /**
- * The files of the bundle. There are files for all commands, for generation and for training; each is for the main
- * thread, for its worker, or for both. A module goes into the first set below that contains it. A set contains
- * everything that its modules import, so no file imports a later file.
+ * The files of the bundle. There are files for all commands, for generation and for training. A file is for the main
+ * thread, for its worker, or for both. A module belongs to the first set below that contains it. A set also contains
+ * all imports of its modules, so no file imports a later file.
  */
 const groupsOf = (chunks) => {
   const entry = (name) => loadedBy(chunks, name, (chunk) => chunk.isEntry && chunk.name === name);
@@ -71,7 +71,7 @@ const groupsOf = (chunks) => {
   const both = (a, b) => new Set([...a].filter((id) => b.has(id)));
   const [generate, model] = [late("commands/generate"), entry("model-entry")];
   const [train, trainer] = [late("commands/train"), entry("train-entry")];
-  // A command that computes nothing needs none of these modules. The hints of errors do not need them either.
+  // A command that computes nothing needs none of these modules. Hints in errors also need none of them.
   const small = new Set([...late("commands/init"), ...late("suggestions/suggest")]);
   const sets = Object.entries({
     first: entry("run"),
@@ -86,7 +86,7 @@ const groupsOf = (chunks) => {
     "training-worker": trainer,
     "training-command": train,
   });
-  // Entries stay separate, because loading an entry runs the program or a thread.
+  // Entries stay separate, because loading an entry starts the program or a thread.
   const isEntry = (id) => chunks.some(({ isEntry, facadeModuleId }) => isEntry && facadeModuleId === id);
   return sets.map(([name, ids], i) => ({
     ...{ name, priority: sets.length - i },
@@ -96,7 +96,7 @@ const groupsOf = (chunks) => {
 
 const readJson = (path) => JSON.parse(readFileSync(join(root, path), "utf8"));
 
-/** Licences require their text wherever the code is published. */
+/** A licence requires its text in every place where the code is published. */
 const notice = () =>
   bundled
     .map((name) => {
@@ -110,14 +110,14 @@ const bundle = async () => {
   const { rolldown } = await import("rolldown");
   const build = await rolldown({
     ...{ input: entriesOf(), platform: "node", cwd: root, plugins: [ownPlace], external: isExternal },
-    // Some modules are loaded late by one command and immediately by another.
+    // One command may load a module late, and another command may load the same module immediately.
     ...{ logLevel: "warn", checks: { ineffectiveDynamicImport: false } },
   });
   try {
     const options = /** @type {import("rolldown").OutputOptions} */ ({
-      // Names are not shortened, so that a user can read the stack that --verbose prints without a source map.
+      // Names are not shortened. So a user can read the stack of --verbose without a source map.
       ...{ format: "esm", minify: false, comments: false, minifyInternalExports: false },
-      // File names have no digest, so that a command that runs during a build finds the files that it loads late.
+      // File names have no digest. So a command that is active during a build still finds the files that it loads late.
       ...{ entryFileNames: "[name].js", chunkFileNames: "[name].js" },
     });
     const { output: alone } = await build.generate(options);
@@ -130,15 +130,18 @@ const bundle = async () => {
   }
 };
 
-/** Size and time of the compiler's build info, as src/cli/main.ts compares them. Empty if the file has been removed. */
+/**
+ * Size and time of the compiler's build info, in the format that src/cli/main.ts compares. Empty if the file does not
+ * exist.
+ */
 const compiled = () => {
   const notes = statSync(join(root, "build/tsconfig.tsbuildinfo"), { throwIfNoEntry: false });
   return notes === undefined ? "" : `${notes.size} ${Math.floor(notes.mtimeMs / 1000)}`;
 };
 
 /**
- * Replaces the files one by one. A command that runs meanwhile may load its next file from its own build or from the
- * new build.
+ * Replaces the files one by one. A command that is active at this time may load its next file from its own build or
+ * from the new build.
  */
 const write = (files) => {
   mkdirSync(folder, { recursive: true });
@@ -153,7 +156,7 @@ const write = (files) => {
 };
 
 /**
- * Builds the bundle from the compiler's output if it is out of date. Resolves to a line for the user, or to undefined.
+ * If the bundle is out of date, builds it from the compiler's output. Resolves to a line for the user, or to undefined.
  */
 export const buildCommand = async () => {
   const others = /^dist\/(?:command|starters|studio)\/|[/.]browser\.js$/;
@@ -164,7 +167,7 @@ export const buildCommand = async () => {
   const isBuilt = readStamp("command", output) === hash;
   const now = compiled();
   if (!isBuilt) write(await bundle());
-  // The compiler may have written unchanged modules again, with a new time.
+  // The compiler may have written unchanged modules again, so their times are new.
   if (!existsSync(mark) || readFileSync(mark, "utf8") !== now) writeFileSync(mark, now);
   if (isBuilt) return undefined;
   writeStamp("command", hash);

@@ -1,4 +1,4 @@
-// Shared by the build scripts: the project's root, and stamps that say whether an output is up to date.
+// Code that the build scripts share: the project's root, and stamps that say whether an output is up to date.
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve, sep } from "node:path";
@@ -11,12 +11,12 @@ export const isMain = (url) => process.argv[1] !== undefined && pathToFileURL(pr
 
 const isSet = (value = "") => !["", "0", "false"].includes(value);
 
-/** Whether this is a run of continuous integration; an environment variable says so. */
+/** Whether this is CI, according to an environment variable. */
 export const isCi = (env = process.env) => isSet(env.CI);
 
 /**
- * Compiler warnings are errors only where the project is checked. They are not errors where the project is used,
- * because a compiler that we have not tested may give more warnings.
+ * Compiler warnings are errors only in CI. A user's compiler may give more warnings than the compilers that we have
+ * tested.
  */
 export const warningFlags = (env = process.env) => [
   "-Wall",
@@ -24,14 +24,12 @@ export const warningFlags = (env = process.env) => [
   ...(env.FORETOKEN_REQUIRE_NATIVE === "1" || isCi(env) ? ["-Werror"] : []),
 ];
 
-/**
- * A path with "/" on every platform. git, the texts of the build and the WebAssembly compiler write paths in this way.
- */
+/** A path with "/" on every platform. git, the texts of the build and the WebAssembly compiler use "/". */
 export const withSlashes = (path, separator = sep) => path.split(separator).join("/");
 
 /**
- * Paths of the files under `folder` whose names have one of the `endings`. The paths are sorted and relative to the
- * root, with "/" between folders.
+ * Paths of the files under `folder` with one of the `endings`. The paths are sorted and relative to the root, with "/"
+ * between folders.
  */
 export const sourcesUnder = (folder, endings) =>
   readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
@@ -53,7 +51,7 @@ export const hashFiles = (files, extra = []) => {
 
 const stampPath = (name) => join(root, "build", `${name}.stamp`);
 
-/** The digest of the sources from which `output` was built; undefined if either is missing. */
+/** The digest of the sources from which `output` was built. Undefined if the output or its stamp is missing. */
 export const readStamp = (name, output) =>
   existsSync(output) && existsSync(stampPath(name)) ? readFileSync(stampPath(name), "utf8") : undefined;
 

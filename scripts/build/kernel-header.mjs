@@ -1,6 +1,6 @@
-// Writes native/generated/kernels.h, the C++ version of the declarations in src/backend/kernels/kernels.ts. In the
-// build it runs between TypeScript, whose output it reads, and C++. The file is committed, so that C++ also compiles
-// where only the sources of native/ exist, as in the package.
+// Writes native/generated/kernels.h, the C++ version of the declarations in src/backend/kernels/kernels.ts. The build
+// does this between TypeScript and C++, because it needs the output of TypeScript. The header is committed. So C++ also
+// compiles if only the sources of native/ exist, as in the package.
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -82,14 +82,14 @@ ${lines(4, given)}    call.bfloat16 = bfloat16;
 `;
 };
 
-/** A bit for each buffer that holds activations. The first buffer has the lowest bit. */
+/** One bit for each buffer: whether it holds activations. The first buffer has the lowest bit. */
 const activationMask = (buffers) => {
   const bits = Object.values(buffers).map(({ element }) => (element === "activation" ? "1" : "0"));
   return bits.includes("1") ? `0b${bits.reverse().join("")}` : "0";
 };
 
 /**
- * The header of the declarations `kernels`.
+ * The text of the header for the declarations `kernels`.
  * @param {Readonly<Record<string, any>>} kernels as in src/backend/kernels/kernels.ts
  */
 export const headerOf = (kernels) => {
@@ -139,8 +139,8 @@ ${calls.join(" \\\n")}
 };
 
 /**
- * Writes the header if it is out of date, except in continuous integration, which checks the committed file. Resolves
- * to a line for the user, or to undefined.
+ * Writes the header if it is out of date. CI does not write the header, but checks the committed file. Resolves to a
+ * line for the user, or to undefined.
  */
 export const generateKernelHeader = async () => {
   const { kernels } = await import(pathToFileURL(join(root, "dist/backend/kernels/kernels.js")).href);

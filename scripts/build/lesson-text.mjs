@@ -1,9 +1,9 @@
-// The built-in text of the lesson's page: the beginning of Moby-Dick, from a package that contains all of it.
+// The built-in text of the lesson's page: the beginning of Moby-Dick, from a package with the whole book.
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { root } from "./common.mjs";
 
-/** The text is so long that a model that trains in a tab does not memorise it. */
+/** The text is long enough that a model in a browser tab does not memorise it. */
 const characters = 64_000;
 const first = "Call me Ishmael.";
 

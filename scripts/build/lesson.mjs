@@ -1,8 +1,8 @@
 // Builds the lesson as a folder of static files for any web host:
 //     npm run build:lesson                  writes build/lesson
 //     npm run build:lesson -- --out FOLDER  writes FOLDER, which must be new or made by this script
-// The page trains in its reader's tab and contacts no server of ours. web/lesson/site/host/README.txt says which
-// headers a host must send.
+// The page trains in the reader's browser tab, and contacts no other server. web/lesson/site/host/README.txt names the
+// headers that a host must send.
 import { createHash } from "node:crypto";
 import {
   copyFileSync,
@@ -36,7 +36,7 @@ const written = [
 ];
 const isWritten = (name) => written.includes(name) || /^foretoken-[0-9a-f]{8}\.browser\.js$/.test(name);
 
-/** Never replaces other files: the folder must be empty, or contain only a lesson of this script. */
+/** Never replaces other files. The folder must be empty, or contain only a lesson from this script. */
 const checkFolder = (folder) => {
   const names = existsSync(folder) ? readdirSync(folder) : [];
   if (names.length === 0) return;

@@ -1,12 +1,12 @@
 // Builds the addon that connects ranks by MPI, with MPI's own compiler command (mpicxx, or $MPICXX). The addon is
-// optional: without it foretoken refuses only `mpirun … foretoken train`. If MPI is missing, this script prints one
-// line about it. With FORETOKEN_REQUIRE_MPI=1, missing MPI is an error.
+// optional: without it, foretoken refuses only `mpirun … foretoken train`. If MPI is missing, this script prints one
+// line. With FORETOKEN_REQUIRE_MPI=1, it is an error if MPI is missing.
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { hashFiles, isMain, readStamp, root, secondsSince, writeStamp } from "./common.mjs";
 import { commonFlags, execute, findHeaders, onPath } from "./native.mjs";
 
-/** The first file is compiled; it includes the others. */
+/** The first file is compiled, and it includes the other files. */
 const sources = [
   "native/mpi.cc",
   "native/mpi/end.h",
@@ -16,7 +16,7 @@ const sources = [
   "native/mpi/sharing.h",
 ];
 
-/** The addon's file below the folder of the compiled program. */
+/** The path of the addon, relative to the folder of the compiled program. */
 export const addonFile = join("train/ranks", `foretoken-mpi.${process.platform}-${process.arch}.node`);
 
 const output = join(root, "dist", addonFile);
@@ -31,8 +31,8 @@ const findMpiCompiler = () => {
 /** Compiles the addon and replaces `file` with it. Rejects with the compiler's output. */
 export const compileMpi = async (compiler, headers, file) => {
   const temporary = `${file}.${process.pid}.tmp`;
-  // The addon is never unloaded. Otherwise Node would unload it when one of Node's threads ends, while MPI's threads
-  // may still run code of the addon.
+  // The addon is never unloaded. Otherwise Node would unload it at the end of a Node thread, while MPI's threads may
+  // still execute code of the addon.
   const link =
     process.platform === "darwin"
       ? ["-bundle", "-undefined", "dynamic_lookup"]
@@ -50,7 +50,7 @@ export const compileMpi = async (compiler, headers, file) => {
 /** Builds the addon if it is out of date. Resolves to a line for the user, or to undefined. */
 export const buildMpi = async () => {
   const skip = (reason) => {
-    // A build from other sources must not be loaded.
+    // An addon from other sources must not be loaded.
     rmSync(output, { force: true });
     const line = `${reason}: the MPI addon is not built; training uses one process`;
     if (process.env.FORETOKEN_REQUIRE_MPI === "1") throw new Error(`${line} (FORETOKEN_REQUIRE_MPI=1)`);
@@ -60,7 +60,7 @@ export const buildMpi = async () => {
   if (compiler === undefined) return skip("no mpicxx found (Debian: libopenmpi-dev)");
   const headers = findHeaders();
   if (headers === undefined) return skip("no Node-API headers found (npm install node-api-headers)");
-  // A different MPI needs a different library at the link.
+  // For another MPI, another library must be linked.
   const stamp = `${hashFiles([...sources, "scripts/build/mpi.mjs"])} ${await execute([...compiler, "-show"]).catch(() => "")}`;
   if (existsSync(output) && readStamp("mpi", output) === stamp) return undefined;
   const started = performance.now();
@@ -74,7 +74,7 @@ export const buildMpi = async () => {
   return `MPI: built in ${secondsSince(started)}`;
 };
 
-/** Reports the existing build if somebody asks for a build that is not needed. */
+/** If the user starts this script and no build is needed, it reports the existing addon. */
 const upToDate = async () => {
   const file = relative(root, output);
   try {

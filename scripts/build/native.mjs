@@ -1,10 +1,10 @@
-// Builds the Node-API addon with this machine's C++ compiler: native/isa.cc once for each instruction set,
-// native/isa_tiles.cc also for the set that has tiles, everything else once.
-// If there is no compiler, or it fails, foretoken uses WebAssembly instead, which is slower. scripts/build.mjs then
-// continues, unless FORETOKEN_REQUIRE_NATIVE=1 makes it an error. If this script is run by itself, it is an error.
-// It compiles the best set that this CPU has, and the set that every CPU has. FORETOKEN_BUILD_ISA adds sets:
-// "avx2,avx512" or "all". An existing build that has these sets is kept.
-// npm runs it when a clone is installed. The package never compiles by itself, but contains this script:
+// Builds the Node-API addon with this machine's C++ compiler. native/isa.cc is compiled once for each instruction set,
+// native/isa_tiles.cc only for the set with tiles, and all other files once.
+// If there is no compiler, or the compiler fails, foretoken uses WebAssembly, which is slower. scripts/build.mjs then
+// continues. With FORETOKEN_REQUIRE_NATIVE=1, or if a user starts this script, a failure is an error.
+// The script compiles the best instruction set of this CPU, and the set that every CPU has. FORETOKEN_BUILD_ISA adds
+// sets: "avx2,avx512" or "all". If an existing build has these sets, it is kept.
+// npm starts this script when a clone is installed. The package never compiles by itself, but contains this script:
 //
 //     node node_modules/foretoken/scripts/build/native.mjs
 import { spawn } from "node:child_process";
@@ -19,9 +19,9 @@ const output = join(root, "dist/backend/implementations/native", `foretoken.${pr
 const avx512 = ["-mavx2", "-mfma", "-mprfchw", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512cd"];
 
 /**
- * The instruction sets of an architecture with their compiler flags, lowest first: see `link`. `emulated` compiles the
- * same source for a machine that lacks the set's last feature. `tiles`: the kinds of products by tiles, the slowest to
- * compile first.
+ * The instruction sets of an architecture with their compiler flags, lowest first: see `link`. `emulated`: the flags
+ * for a machine without the last feature of the set. `tiles`: the kinds of products by tiles; the slowest compilation
+ * is first.
  */
 export const instructionSets = {
   x64: [
@@ -51,7 +51,7 @@ export const commonFlags = [
   ...warningFlags(),
 ];
 
-/** The sets whose flags `compiler` knows; the newest sets need a recent compiler. */
+/** The instruction sets with flags that `compiler` knows. The newest sets need a recent compiler. */
 export const compilableSets = async (compiler) => {
   const known = await Promise.allSettled(
     (instructionSets[process.arch] ?? []).map(async (set) => {
@@ -62,7 +62,9 @@ export const compilableSets = async (compiler) => {
   return known.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
 };
 
-/** Names of the sets that this machine can run, best first. A program asks the CPU, as at run time. */
+/**
+ * Names of the instruction sets of this machine, best first. A program asks the CPU, in the same way as at run time.
+ */
 const runnableSets = async (compiler) => {
   const folder = mkdtempSync(join(tmpdir(), "foretoken-probe-"));
   try {
@@ -83,7 +85,7 @@ const namesIn = (list) => list.split(",").filter((name) => name !== "");
  * @param {string} asked a list of names, "all", or nothing
  */
 export const wantedSets = (compilable, runnable, asked) => {
-  // wasm.mjs builds the last one.
+  // wasm.mjs builds the last set of this list.
   const known = [...Object.values(instructionSets).flatMap((sets) => sets.map(({ name }) => name)), "relaxed-simd"];
   const names = namesIn(asked);
   const unknown = names.find((name) => name !== "all" && !known.includes(name));
@@ -96,12 +98,12 @@ export const wantedSets = (compilable, runnable, asked) => {
   return compilable.filter((set, i) => i === 0 || set === best || names.includes(set.name));
 };
 
-/** Flags for native/tables.cc: which sets are in the binary. */
+/** Flags for native/tables.cc: the instruction sets that are in the binary. */
 export const tableDefines = (sets) => sets.map(({ name }) => `-DFT_HAS_${name.toUpperCase()}`);
 
 export const isaDefines = ({ name, vectorBytes }) => [`-DFT_ISA=${name}`, `-DFT_VECTOR_BYTES=${vectorBytes}`];
 
-/** Compilations for one instruction set, longest first. `flags` do not include the set's own. */
+/** Compilations for one instruction set, longest first. `flags` do not include the flags of the set. */
 export const unitsOfSet = (set) => {
   const { name, tiles = [] } = set;
   const flags = isaDefines(set);
@@ -126,7 +128,10 @@ export const onPath = (program) =>
     }
   });
 
-/** The compiler command as words; undefined if there is none. $CXX may contain arguments, such as "ccache g++". */
+/**
+ * The compiler command as a list of words. Undefined if there is no compiler. $CXX may contain arguments, such as
+ * "ccache g++".
+ */
 export const findCompiler = () => {
   const named = process.env.CXX?.trim();
   if (named) return named.split(/\s+/);
@@ -135,7 +140,7 @@ export const findCompiler = () => {
 };
 
 /**
- * Runs a command in the project's folder. Resolves to its output, or rejects with it.
+ * Executes a command in the project's folder. Resolves to its output. If it fails, rejects with its output.
  * @param {string[]} command
  * @param {(text: string) => void} [tell] gets its standard output immediately
  * @returns {Promise<string>}
@@ -157,8 +162,8 @@ export const execute = (command, tell) =>
   });
 
 /**
- * Runs jobs, at most `workers` at a time. After a failure it starts no more jobs, waits for the running ones, so that
- * their files can be removed, and rejects with the first failure.
+ * Runs jobs, at most `workers` at a time. After a failure, no more jobs are started. The function waits for the active
+ * jobs, so that their files can be removed. Then it rejects with the first failure.
  */
 export const inParallel = async (jobs, workers = availableParallelism()) => {
   const waiting = [...jobs];
@@ -176,7 +181,10 @@ export const inParallel = async (jobs, workers = availableParallelism()) => {
   if (failures.length > 0) throw failures[0];
 };
 
-/** Headers of Node-API. A clone has them as a package; most installations of Node have them next to the program. */
+/**
+ * Headers of Node-API. A clone has these headers as a package. Most installations of Node have them next to the
+ * program.
+ */
 export const findHeaders = () => {
   try {
     return createRequire(import.meta.url)("node-api-headers").include_dir;
@@ -189,7 +197,7 @@ export const findHeaders = () => {
 const build = async (compiler, sets, headers) => {
   mkdirSync(join(root, "build"), { recursive: true });
   mkdirSync(dirname(output), { recursive: true });
-  // A separate folder, so that two builds at once do not mix.
+  // Each build has a separate folder, so that two builds at the same time do not mix.
   const objects = mkdtempSync(join(root, "build/native-"));
 
   const common = ["napi", "branches", "dispatch", "parallel", "heap", "tables"].map((name) => ({
@@ -209,7 +217,7 @@ const build = async (compiler, sets, headers) => {
   );
   const temporary = `${output}.${process.pid}.tmp`;
 
-  // In this order the linker takes the lowest set's copy of an inline function that several sets define.
+  // If several sets define an inline function, the linker takes the copy of the lowest set, because of this order.
   const link =
     process.platform === "darwin"
       ? ["-bundle", "-undefined", "dynamic_lookup"]
@@ -229,15 +237,15 @@ const installCompiler =
   process.platform === "darwin" ? "xcode-select --install" : "apt-get install g++ (on Debian and Ubuntu)";
 
 /**
- * Builds if out of date. Resolves to a line for the user, or to undefined.
- * @param {(line: string) => void} tell gets a line before the compiler runs, which takes a minute or more
- * @param {{ alone?: boolean }} [options] alone: nothing else is built, so it rejects if the addon cannot be built
+ * Builds the addon if it is out of date. Resolves to a line for the user, or to undefined.
+ * @param {(line: string) => void} tell gets a line before the compilation, which takes a minute or more
+ * @param {{ alone?: boolean }} [options] alone: only the addon is built, so it rejects if the addon cannot be built
  */
 export const buildNative = async (tell, { alone = false } = {}) => {
   const required = process.env.FORETOKEN_REQUIRE_NATIVE === "1";
   const isUnwanted = process.env.FORETOKEN_NO_NATIVE === "1";
   const skip = (reason, hint = "") => {
-    // A build from other sources must not be loaded.
+    // An addon from other sources must not be loaded.
     if (!isUnwanted) rmSync(output, { force: true });
     const line = `${reason}: the native backend is not built; foretoken uses WebAssembly instead`;
     if (required) throw new Error(`${line} (FORETOKEN_REQUIRE_NATIVE=1 makes this an error)`);
@@ -248,7 +256,7 @@ export const buildNative = async (tell, { alone = false } = {}) => {
   if (process.platform === "win32" || instructionSets[process.arch] === undefined)
     return skip(`${process.platform} ${process.arch} is not supported`);
   const sources = sourcesUnder("native", [".h", ".cc"]).filter(
-    // mpi.cc and mpi/ belong to another addon: mpi.mjs.
+    // mpi.cc and mpi/ belong to another addon, which mpi.mjs builds.
     (file) => !["native/test/", "native/mpi/", "native/mpi.cc"].some((other) => file.startsWith(other)),
   );
   const hash = hashFiles([...sources, "scripts/build/native.mjs"]);
@@ -259,7 +267,7 @@ export const buildNative = async (tell, { alone = false } = {}) => {
       ? undefined
       : skip("no C++ compiler found", `; try ${installCompiler}, then this again`);
   const asked = process.env.FORETOKEN_BUILD_ISA ?? "";
-  // Which sets can be used depends on the CPU.
+  // The CPU decides which sets can be used.
   const stamp = `${hash} ${compiler.join(" ")} ${cpus()[0]?.model}: `;
   const has = built?.startsWith(stamp) ? built.slice(stamp.length).split(",") : undefined;
   if (has !== undefined && namesIn(asked).every((name) => name === "relaxed-simd" || has.includes(name)))
@@ -272,7 +280,7 @@ export const buildNative = async (tell, { alone = false } = {}) => {
   // If the CPU cannot be asked, all sets count as usable.
   const sets = wantedSets(compilable, runnable ?? [], runnable === undefined ? "all" : asked);
   const names = sets.map(({ name }) => name);
-  // A broken compiler knows no sets.
+  // A broken compiler cannot compile any set.
   if (names.length > 0) tell(`native: compiling for ${names.join(", ")} with ${compiler.join(" ")}`);
   try {
     await build(compiler, sets, headers);

@@ -1,15 +1,15 @@
-// Makes the JavaScript starters of `foretoken init --js` from the TypeScript starters. Each templates/*/NAME.ts becomes
-// dist/starters/*/NAME.js, without types, but with the same comments and layout.
+// Makes the JavaScript starters of `foretoken init --js` from the TypeScript starters. For each templates/*/NAME.ts it
+// writes dist/starters/*/NAME.js, without types, but with the same comments and layout.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { hashFiles, isMain, readStamp, root, secondsSince, sourcesUnder, writeStamp } from "./common.mjs";
 
-/** Files of the JavaScript starter; Vite's settings belong only to the TypeScript starter. */
+/** Files of the JavaScript starter. Settings of Vite are only in the TypeScript starter. */
 export const starterSources = () =>
   sourcesUnder("templates", [".ts"]).filter((file) => basename(file) !== "vite.config.ts");
 
-/** The import without the names of types. Undefined if no name is left. */
+/** The import without the names of types. Undefined if no name remains. */
 const withoutTypes = (ts, node, file) => {
   const { importClause, moduleSpecifier } = node;
   const names = importClause?.namedBindings;
@@ -31,7 +31,7 @@ const changesOf = (ts, file) => {
     const rest = text.slice(node.getEnd());
     replace(from, node.getEnd() + rest.length - rest.trimStart().length);
   };
-  /** The place where the node begins, or where the comment begins that belongs to the node. */
+  /** The position where the node begins, or where its comment begins. */
   const startOf = (node) => {
     const start = node.getStart(file);
     const comment = ts.getLeadingCommentRanges(text, node.getFullStart())?.at(-1);
@@ -71,8 +71,8 @@ const changesOf = (ts, file) => {
 
 /**
  * `source` without its types.
- * @param names names of all generated files; if the text or one of its imports names a source file, the generated name
- * replaces the source name.
+ * @param names names of all generated files. In the text and in its imports, the name of a source file is replaced by
+ * the generated name.
  */
 export const toJavaScript = async (source, names) => {
   const { default: ts } = await import("typescript");

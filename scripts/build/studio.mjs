@@ -6,8 +6,8 @@ import { lessonText, lessonTextName, lessonTextSources } from "./lesson-text.mjs
 
 const output = join(root, "dist/studio/index.html");
 /**
- * Files of src whose code the page bundles. They import only types. The page uses only the types of all other files of
- * src.
+ * Files of src with code that the page bundles. These files import only types. From all other files of src, the page
+ * uses only types.
  */
 export const shared = [
   "src/config/longer-steps.ts",
@@ -20,7 +20,7 @@ export const shared = [
   "src/runs/time-left.ts",
 ];
 
-/** Libraries in the page. Licences require their text wherever the code is published. */
+/** Libraries in the page. A licence requires its text in every place where the code is published. */
 const bundled = ["preact", "@preact/signals", "@preact/signals-core", "uplot"];
 
 const versionOf = (name) => JSON.parse(readFileSync(join(root, `node_modules/${name}/package.json`), "utf8")).version;
@@ -44,7 +44,7 @@ export const pageVersions = () => [...bundled, "vite"].map(versionOf);
 /**
  * Options of Vite for a page.
  * @param {{ root: string, publicDir: string, outDir: string, base: string, library: string }} given `library`: path of
- * the library for pages, relative to the worker of the lesson.
+ * the library for pages, relative to the lesson's worker.
  * @returns {import("vite").InlineConfig}
  */
 export const viteOptions = ({ root: folder, outDir, base, library, publicDir }) => {
@@ -62,7 +62,7 @@ export const viteOptions = ({ root: folder, outDir, base, library, publicDir }) 
       outDir,
       emptyOutDir: true,
       target: "es2023",
-      // Files embedded in the page would violate its own content security policy.
+      // Embedded files would violate the page's own Content-Security-Policy.
       assetsInlineLimit: 0,
       modulePreload: false,
       reportCompressedSize: false,

@@ -1,6 +1,6 @@
-// Compiles the same C++ files to WebAssembly with clang from the npm package @yowasp/clang, which is itself
-// WebAssembly. The machine needs no compiler.
-// It compiles simd128, which is the default at run time. relaxed-simd is added for the package, or if
+// Compiles the C++ files of the kernels to WebAssembly. The compiler is clang from the npm package @yowasp/clang, which
+// is itself WebAssembly. So the machine needs no compiler.
+// The script compiles simd128, the default at run time. It also compiles relaxed-simd for the package, or if
 // FORETOKEN_BUILD_ISA contains "relaxed-simd" or is "all". Modules that are up to date are kept.
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -23,7 +23,7 @@ const flags = [
   "-mbulk-memory",
   "-mthread-model",
   "posix",
-  // It would turn the constant offsets of loads into separate additions.
+  // This pass would turn the constant offsets of loads into separate additions.
   "-mllvm",
   "-disable-lsr",
   "-nostdlib",
@@ -40,7 +40,7 @@ const modules = [
 ];
 
 /**
- * Whether the module of an instruction set is to be compiled.
+ * Whether the module of an instruction set must be compiled.
  * @param {string} set
  * @param {Readonly<Record<string, string | undefined>>} environment as process.env
  */
@@ -94,7 +94,7 @@ const compile = async (moduleFlags, sources) => {
     "-o",
     "kernels.wasm",
   ];
-  // It always prints its progress in reading its own files, which takes milliseconds, to the console.
+  // The compiler always prints to the console how it reads its own files. This takes milliseconds.
   const log = console.log;
   console.log = () => {};
   try {
@@ -107,14 +107,14 @@ const compile = async (moduleFlags, sources) => {
   }
 };
 
-/** Builds what is out of date. Resolves to a line for the user, or to undefined. */
+/** Builds the modules that are out of date. Resolves to a line for the user, or to undefined. */
 export const buildWasm = async () => {
   const sources = sourcesUnder("native", [".h", ".cc"]).filter((file) => !file.startsWith("native/test/"));
   const hash = hashFiles([...sources, "scripts/build/wasm.mjs"]);
   const isBuilt = ({ file }) =>
     readStamp("wasm", join(folder, "kernels.wasm")) === hash && existsSync(join(folder, file));
   const wanted = modules.filter((module) => isWanted(module.set, process.env) && !isBuilt(module));
-  // A module from other sources would be refused.
+  // The program would refuse a module from other sources.
   for (const module of modules) if (!isBuilt(module)) rmSync(join(folder, module.file), { force: true });
   if (wanted.length === 0) return undefined;
   const started = performance.now();

@@ -1,11 +1,14 @@
-// Writes texts for the 50 bounded schemas of test/generate/constraint/bounded.slow.test.ts with a model, and validates
-// each text with ajv. The temperature is high, so without the constraint the model would soon violate the form. Needs a
-// build.
+// Generates texts with a model for the 50 bounded schemas of test/generate/constraint/bounded.slow.test.ts, and
+// validates each text with ajv. The temperature is high, so without the constraint the model would soon violate the
+// schema. Needs a build.
 //     node scripts/checks/constrained-texts.mjs <model> [--texts 1000] [--minutes 10] [--temperature 1.5] [--streams 32]
-//         [--first 1] [--last 50]
-// --first and --last select schemas, so that several processes can divide them.
-// The script writes texts in rounds, some for each schema. It stops when every schema has `texts` texts, or when the
-// minutes are over. If a text is not a value of its schema, the script prints the text, and the exit status is 1.
+//         [--first 1] [--last 50] [--results FILE]
+// --first and --last select schemas, so that several processes can share the work. --results names a file that stores
+// the number of texts of each schema, so a stopped check resumes with the next text.
+// In each round, the script generates some texts for each schema. The script stops when every schema has `texts` texts,
+// or after `minutes` minutes. If a text does not match its schema, the script prints the text, and the exit status is
+// 1.
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
@@ -50,20 +53,29 @@ const isValue = (validate, text) => {
   }
 };
 
-const check = async (path, { texts, minutes, temperature, streams, first, last }) => {
+const readResults = (file) =>
+  file !== undefined && existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : { counts: {}, tokens: 0, wrong: 0 };
+
+const writeResults = (file, results) => {
+  if (file === undefined) return;
+  writeFileSync(`${file}.new`, JSON.stringify(results));
+  renameSync(`${file}.new`, file);
+};
+
+const check = async (path, { texts, minutes, temperature, streams, first, last, file }) => {
   const lm = await loadPretrained(path);
   const ajv = new Ajv2020({ strict: false });
   addFormats.default(ajv);
   const all = await boundedSchemas(lm.tokenizer);
   const schemas = all.slice(first - 1, last).map((schema) => ({ schema, validate: ajv.compile(schema) }));
   const end = performance.now() + minutes * 60_000;
-  const counts = schemas.map(() => 0);
-  let wrong = 0;
-  let tokens = 0;
+  const results = readResults(file);
+  const counts = schemas.map((_, at) => results.counts[first + at] ?? 0);
+  let { wrong, tokens } = results;
   const begin = performance.now();
   const roundOf = async (at) => {
     const { schema, validate } = schemas[at];
-    // Enough texts for several rounds of streams, so that a long text does not leave other streams idle.
+    // A round has enough texts for several batches of streams, so that a long text does not leave other streams idle.
     const left = Math.min(8 * streams, texts - counts[at]);
     const prompts = Array.from({ length: left }, (_, i) => ({ prompt: "The answer as JSON: ", seed: counts[at] + i }));
     const settings = {
@@ -79,6 +91,8 @@ const check = async (path, { texts, minutes, temperature, streams, first, last }
       wrong++;
       console.log(JSON.stringify({ schema, text, finishReason }));
     }
+    results.counts[first + at] = counts[at];
+    writeResults(file, Object.assign(results, { tokens, wrong }));
     const seconds = Math.round((performance.now() - begin) / 1000);
     console.error(`schema ${first + at} of ${last}: ${counts[at]} texts; ${tokens} tokens in all, ${seconds} s`);
   };
@@ -105,6 +119,7 @@ if (isMain(import.meta.url)) {
       streams: { type: "string", default: "32" },
       first: { type: "string", default: "1" },
       last: { type: "string", default: String(schemasOfEach) },
+      results: { type: "string" },
     },
   });
   const [path] = positionals;
@@ -112,10 +127,10 @@ if (isMain(import.meta.url)) {
     console.error("usage: node scripts/checks/constrained-texts.mjs <model> [--texts 1000] [--minutes 10]");
     process.exit(2);
   }
-  const { texts, minutes, temperature, streams, first, last } = values;
+  const { texts, minutes, temperature, streams, first, last, results: file } = values;
   const settings = {
     ...{ texts: +texts, minutes: +minutes, temperature: +temperature },
-    ...{ streams: +streams, first: +first, last: +last },
+    ...{ streams: +streams, first: +first, last: +last, file },
   };
   process.exitCode = (await check(path, settings)) === 0 ? 0 : 1;
 }

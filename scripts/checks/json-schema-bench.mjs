@@ -1,9 +1,10 @@
 // Compares the masks of JSON Schemas with ajv on the schemas and instances of guidance-ai/jsonschemabench, and measures
-// the time of a mask. It reads a checkout of that repository and copies nothing from it. Needs a build.
+// the time of a mask. The script reads a checkout of the repository guidance-ai/jsonschemabench, and copies no files
+// from it. Needs a build.
 //     node scripts/checks/json-schema-bench.mjs <checkout> [--tokenizer tokenizer.json] [--every n]
-// A schema may be refused, with the name of the keyword. If it is not refused, masks must accept an instance, compact
-// and indented, exactly if ajv accepts the instance. Without a tokenizer each byte is a token, and no times are
-// printed. Give a tokenizer of realistic size to measure times.
+// A schema may be refused, with the name of the keyword. Otherwise the masks must accept exactly the instances that ajv
+// accepts, compact and indented. Without a tokenizer, each byte is a token, and no times are printed. To measure times,
+// give a tokenizer of realistic size.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -15,7 +16,7 @@ import { compileConstraint } from "../../dist/generate/constraint/compile.js";
 import { loadTokenizer } from "../../dist/tokenizer/registry.js";
 import { isMain } from "../build/common.mjs";
 
-/** Each byte is a token; the last one ends a text. */
+/** Each byte is a token. The last token ends a text. */
 const bytesAlone = () => {
   const encoder = new TextEncoder();
   const tokens = Array.from({ length: 257 }, (_, byte) => (byte < 256 ? Uint8Array.of(byte) : new Uint8Array()));
@@ -29,7 +30,7 @@ const bytesAlone = () => {
   };
 };
 
-/** Rewrites keywords of JSON Schema draft 4 as keywords of later drafts, which ajv knows. */
+/** Replaces keywords of JSON Schema draft 4 by keywords of later drafts, which ajv knows. */
 const modern = (schema) => {
   if (Array.isArray(schema)) return schema.map(modern);
   if (typeof schema !== "object" || schema === null) return schema;
@@ -52,7 +53,7 @@ const modern = (schema) => {
   return result;
 };
 
-/** What ajv says about each instance; null if ajv refuses the schema. */
+/** Whether ajv accepts each instance. Null if ajv refuses the schema. */
 const validatorOf = (schema) => {
   const draft = String(schema?.$schema ?? "");
   const Own = draft.includes("2020") ? Ajv2020 : draft.includes("2019") ? Ajv2019 : Ajv;
@@ -71,7 +72,7 @@ const validatorOf = (schema) => {
 
 const quantile = (sorted, share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
 
-/** Writes times, given in milliseconds, as a row of a table, in microseconds. */
+/** Converts times in milliseconds to a row of a table, in microseconds. */
 const rowOf = (name, times) => {
   const sorted = times.toSorted((a, b) => a - b);
   const mean = sorted.reduce((sum, time) => sum + time, 0) / Math.max(1, sorted.length);
@@ -79,7 +80,7 @@ const rowOf = (name, times) => {
   return `| ${name} | ${sorted.length} | ${cells.map((time) => Math.round(time * 1000)).join(" | ")} |`;
 };
 
-/** The keyword that a refusal names, and the refusal's text. */
+/** The keyword in a refusal, and the text of the refusal. */
 const reasonOf = ({ message }) =>
   message.replace(/^constraint\.schema: \S*\/([^/: ]*):/u, "$1:").replace(/; (got|try).*/u, "");
 
@@ -140,7 +141,7 @@ export const checkSchemas = (checkout, tokenizer, every = 1) => {
   return { ...found, reasons: [...reasons].sort((a, b) => b[1] - a[1]), wrong, masks, compiles };
 };
 
-/** The table of a run. */
+/** The table of the results. */
 export const tableOf = ({ masks, compiles, reasons, wrong, ...counts }, withTimes) => [
   "| what | count |",
   "|---|---:|",

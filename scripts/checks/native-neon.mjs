@@ -1,6 +1,7 @@
-// Builds native/test for 64-bit Arm and runs it in an emulator, so that NEON's kernels are tested on other machines,
-// too. Needs a cross compiler and an emulator (Debian's g++-aarch64-linux-gnu and qemu-user). If either is missing, the
-// check is skipped with the reason; with FORETOKEN_REQUIRE_NEON=1 that is an error. An Arm machine tests NEON natively.
+// Builds native/test for 64-bit Arm, and executes it in an emulator. So NEON kernels are also tested on machines
+// without Arm. Needs a cross compiler and an emulator (Debian's g++-aarch64-linux-gnu and qemu-user). If one of these
+// programs is missing, the check is skipped and prints the reason. With FORETOKEN_REQUIRE_NEON=1, this is an error. An
+// Arm machine tests NEON without an emulator.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "../build/common.mjs";
@@ -39,7 +40,7 @@ const build = async () => {
     ),
   );
   const program = join(folder, "kernels_test");
-  // Static, so that the emulator needs no libraries for Arm.
+  // The program is linked statically, so that the emulator needs no Arm libraries.
   await execute([...compiler, "-static", "-pthread", ...units.map(({ object }) => object), "-o", program]);
   return program;
 };

@@ -1,6 +1,7 @@
-// Builds native/test as a plain program with the address and undefined-behaviour sanitizers, then with the thread
-// sanitizer, and runs both. Needs a C++ compiler. A sanitizer that does not work here is skipped with the reason. With
-// FORETOKEN_REQUIRE_NATIVE=1 it is an error if the compiler has the address sanitizer but it does not run.
+// Builds native/test as a plain program: once with the address and undefined-behaviour sanitizers, and once with the
+// thread sanitizer. Executes both programs. Needs a C++ compiler. A sanitizer that does not work on this machine is
+// skipped, and the reason is printed. With FORETOKEN_REQUIRE_NATIVE=1, it is an error if the compiler has the address
+// sanitizer but the sanitizer does not work.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "../build/common.mjs";
@@ -17,19 +18,19 @@ import { nativeTests, nativeUnits } from "./native-tests.mjs";
 
 // For each sanitizer: compiler flags, instruction sets, and arguments of the program.
 const sanitizers = {
-  // The address sanitizer itself finds null pointers and accesses beyond an object.
+  // The address sanitizer itself finds null pointers and accesses outside of an object.
   address: {
     flags: ["-fsanitize=address,undefined", "-fno-sanitize=null,object-size", "-fno-sanitize-recover=all"],
     of: (sets) => sets,
     told: [],
   },
-  // All sets except the set with tiles have one source, so threads share data in the same way in these sets. The set
-  // that every machine has and the set with tiles are therefore enough. The address sanitizer finds the errors that
-  // need only one thread.
+  // All sets without tiles have the same source, so threads share data in the same way. So two sets are enough for the
+  // thread sanitizer: the set that every machine has, and the set with tiles. The address sanitizer finds the errors
+  // that need only one thread.
   thread: { flags: ["-fsanitize=thread"], of: (sets) => [...new Set([sets[0], sets.at(-1)])], told: ["races"] },
 };
 
-// Messages of a sanitizer that could not start. The cause is the machine, not the program.
+// Messages of a sanitizer that cannot start because of the machine, not because of the program.
 const notHere = /FATAL: ThreadSanitizer: [^\n]*mapping[^\n]*|LeakSanitizer has encountered a fatal error/;
 
 const firstLine = (text) => text.trim().split("\n")[0];
@@ -57,15 +58,15 @@ const probe = async (compiler, name) => {
   return undefined;
 };
 
-// Tiles are emulated in memory, so the sanitizer checks every access to them. Machines without tiles therefore test
-// these kernels, too.
+// Tiles are emulated in memory, so the sanitizer checks every access to them. So these kernels are also tested on
+// machines without tiles.
 const unitsOf = (name, sets) => [
   ...sets.flatMap((set) =>
     unitsOfSet(set).map((unit) => ({
       source: unit.source,
       object: join(folderOf(name), `${unit.name}.o`),
       flags: [...unit.flags, ...(set.emulated ?? set.flags)],
-      // Sets with more flags take longer to compile.
+      // An instruction set with more flags takes longer to compile.
       cost: 1 + set.flags.length,
     })),
   ),
@@ -86,8 +87,8 @@ const unitsOf = (name, sets) => [
 /** Builds the programs of the sanitizers `names`, longest compilations first. Resolves to their paths by name. */
 const build = async (compiler, names) => {
   const sets = await compilableSets(compiler);
-  // The optimisation is low, so that reports name lines. The vptr check needs run-time type information. Forced
-  // inlining is off: every access is checked, so inlined code would take minutes to compile.
+  // Optimisation is low, so that reports contain line numbers. The vptr check needs run-time type information. Forced
+  // inlining is off. Every access is checked, so inlined code would take minutes to compile.
   const kept = commonFlags.filter((flag) => !["-O3", "-fno-rtti"].includes(flag));
   const flags = [...kept, "-O1", "-g1", "-DFT_INLINE=static inline", "-pthread"];
   const units = names.flatMap((name) => {
@@ -133,8 +134,8 @@ const programs = await build(compiler, usable).catch((error) => {
 const ends = await Promise.allSettled(usable.map((name) => execute([programs[name], ...sanitizers[name].told])));
 for (const name of chosen) {
   const end = ends[usable.indexOf(name)];
-  // The memory layout changes from one start to the next, and the thread sanitizer may work with one layout and fail
-  // with another.
+  // The memory layout changes from one start to the next. With one layout the thread sanitizer may work, with another
+  // it may fail.
   const reason = name === "thread" && end?.status === "rejected" ? notHere.exec(end.reason.message)?.[0] : undefined;
   if (end === undefined || reason !== undefined) {
     console.log(`skipped: ${name} sanitizer: ${skipped.get(name) ?? reason}`);

@@ -1,6 +1,6 @@
 /**
- * The program that tests the kernels without Node: its own files in native/test/, and the other sources that the
- * program links.
+ * The sources of the program that tests the kernels without Node: its own files in native/test/, and the other sources
+ * that the program links.
  */
 export const nativeTests = [
   "kernels",

@@ -1,26 +1,28 @@
-// Shows that the tests find faults: plants 30 faults in src/, native/ and web/, one at a time, and runs the tests until
-// one fails. Run it before and after a change of the tests: a fault that was found before must be found after.
+// Checks that the tests find faults. The script plants 30 faults in src/, native/ and web/, one at a time. For each
+// fault, it runs tests until a test fails. Use it before and after a change of the tests: the changed tests must find
+// every fault that the old tests found.
 //
 //     node scripts/checks/planted-faults.mjs [--tree DIR] [--only ID,ID] [--results FILE.jsonl]
 //     node scripts/checks/planted-faults.mjs --draw SEED
 //
-// The faults are in planted-faults/faults.json. They were drawn once by a seed (--draw), not by hand: inverted
-// comparisons, numbers off by one, dropped awaits, swapped arguments, missing checks, and edges of kernels. A fault
-// contains the text of its lines, so it is found again after lines or files were moved or indented. After a line was
-// changed, add `later` to the fault by hand, with the new lines and their faulty version.
-// The file also lists rejected candidates with the reason: they do not compile, or they change no behaviour. The second
-// kind is added by hand after reading, before the next --draw.
-// DIR is a separate worktree with node_modules, of the commit to judge: faults are written into it and removed again.
-// Default: a worktree of HEAD, removed at the end.
-// Round 1 runs, for every fault, the 25 test files that are nearest by their imports. Round 2 runs all other test files
-// for the remaining faults. Slow tests are not run. Round 1 builds only what its tests load: one JavaScript file, or
-// the addon. Round 2 builds everything, including WebAssembly and pages. The addon is compiled with fewer
-// optimisations, which changes no bit.
-// A fault counts as found if the failing file fails again with the fault and passes without it. A file that does not is
-// reported as `unsound`, and the other files continue. A test file that is silent for 3 minutes hangs and has found the
-// fault.
-// The results are JSON lines, one for each fault and round; a stopped run resumes after them. In the table at the end,
-// "found" is what tests are for, and each "not found" is a missing test. Takes hours.
+// The faults are in planted-faults/faults.json. The faults were drawn once by a seed (--draw), not chosen by hand. They
+// are inverted comparisons, numbers off by one, missing awaits, swapped arguments, missing checks, and edges of
+// kernels. A fault contains the text of its lines. So the place of a fault is found even after lines or files were
+// moved or indented. If a line has changed, add `later` to the fault by hand, with the new lines and their faulty
+// version.
+// The file also lists rejected candidates with the reason: they do not compile, or they do not change the behaviour.
+// Candidates without an effect must be added by hand, before the next --draw.
+// DIR is a separate worktree of the commit to test, with node_modules. Faults are written into it and removed again.
+// Default: a worktree of HEAD, which is removed at the end.
+// For every fault, round 1 runs the 25 test files that are nearest by their imports. For the remaining faults, round 2
+// runs all other test files. Slow tests are not used. Round 1 builds only the files that its tests load: one JavaScript
+// file, or the addon. Round 2 builds all outputs, including WebAssembly and pages. The addon is compiled with fewer
+// optimisations, which does not change a bit.
+// A fault counts as found if a test file fails twice with the fault and passes without the fault. Otherwise the file is
+// reported as `unsound`, and the next files are tested. A test file without output for 3 minutes hangs, and has found
+// the fault.
+// The results are JSON lines, one for each fault and round. If this script is stopped and started again, it continues
+// after them. In the table at the end, each "not found" means that a test is missing. This takes hours.
 import { execFileSync } from "node:child_process";
 import {
   appendFileSync,
@@ -63,7 +65,7 @@ const draw = async (seed) => {
   writeFileSync(listPath, `${JSON.stringify({ seed, faults, rejected }, undefined, 2)}\n`);
 };
 
-/** A worktree of HEAD, only for this run. */
+/** A worktree of HEAD, only for this script. */
 const makeTree = () => {
   const folder = mkdtempSync(join(tmpdir(), "foretoken-faults-"));
   const tree = join(folder, "tree");
@@ -78,7 +80,9 @@ const makeTree = () => {
   return { tree, remove };
 };
 
-/** Checks a given tree: it must not be this one, and must have no changes that could be mixed with a fault. */
+/**
+ * Checks the given tree. The tree must not be this checkout, and must have no changes that could be mixed with a fault.
+ */
 const checkTree = (tree) => {
   if (realpathSync(tree) === realpathSync(root)) throw new Error("--tree: must be another worktree; got this one");
   const changes = execFileSync("git", ["status", "--porcelain", "src", "native", "web", "test"], { cwd: tree });
@@ -112,7 +116,7 @@ const judgeAll = async ({ only, results: path, tree: given }) => {
   const { tree, remove } = given === undefined ? makeTree() : checkTree(resolve(given));
   try {
     const sources = readSources(tree);
-    // Checked before hours are spent: every fault must be found in the code.
+    // First it checks that every fault is found in the code, because the tests take hours.
     for (const fault of faults) locate(sources, fault);
     const { judge, close } = await openTree(tree, faults);
     try {

@@ -1,4 +1,4 @@
-// Checks the project's English for turns that are hard to read, and lists it for reading.
+// Checks the project's English for phrases that are hard to read, and lists all passages for a reader.
 //
 //     node scripts/checks/prose.mjs [PATH…]                    names banned turns, and fails if there are any
 //     node scripts/checks/prose.mjs --list [PATH…]             prints every passage: file:line kind text

@@ -1,6 +1,6 @@
-// Trains on ranks of MPICH, with a second addon that is built for MPICH. It checks that the result has the same bits as
-// with one process, and what happens when a rank is killed and when a run gets SIGTERM. Needs MPICH (Debian: mpich
-// libmpich-dev, which keep the commands of Open MPI). Run it by hand.
+// Trains on ranks of MPICH, with a second addon that is built for MPICH. The script checks that the result has the same
+// bits as with one process. It also tests a killed rank, and SIGTERM during a run. Needs MPICH (on Debian: mpich
+// libmpich-dev, which do not replace the commands of Open MPI). Start this check by hand.
 import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -68,7 +68,7 @@ try {
       const { seconds, text } = await interrupted(program, `killed-${rank}`, (_, pids) =>
         process.kill(pids[rank], "SIGKILL"),
       );
-      // MPICH may kill the other ranks before they can name the rank that is gone. It may also name another rank.
+      // MPICH may kill the other ranks before they can name the lost rank. MPICH may also name the wrong rank.
       if (!/Killed \(signal 9\)|EXIT CODE: 9\b/u.test(text))
         throw new Error(`mpirun must say so; got ${text.slice(-1000)}`);
       return `all gone after ${seconds} s`;
@@ -76,7 +76,7 @@ try {
   }
   await check("SIGTERM to mpirun saves and ends all, and the run goes on with the same bits", async () => {
     const { seconds } = await interrupted(program, "stopped", (started) => started.kill("SIGTERM"));
-    // The last logged event before the run resumed.
+    // The last logged event before the run was resumed.
     if (!runs.notesOf(inFolder("stopped")).some(({ reason }) => reason === "interrupted"))
       throw new Error("the run must log that it was interrupted");
     return `all gone after ${seconds} s`;

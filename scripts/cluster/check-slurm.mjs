@@ -1,6 +1,6 @@
-// Runs examples/cluster under a real Slurm: one node, on the loopback interface. The daemons use a temporary folder and
-// end with the check. Needs root, Slurm (Debian: slurm-wlm munge), and the addon (npm run build:mpi) for Open MPI. Also
-// checks MPICH if it is installed. Run it by hand.
+// Tests examples/cluster with a real Slurm on one node, on the loopback interface. The daemons use a temporary folder,
+// and end with the check. Needs root, Slurm (Debian: slurm-wlm munge), and the addon (npm run build:mpi) for Open MPI.
+// Also checks MPICH if it is installed. Start this check by hand.
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -24,13 +24,13 @@ const program = join(root, "dist/cli/main.js");
 const { check, end } = runs.makeChecks();
 const alone = async (args) => void (await runs.output([process.execPath, program, "train", ...args]));
 const scripts = join(root, "examples/cluster");
-// These flags replace the nodes of the example by one node with 4 cores.
+// With these flags, one node with 4 cores replaces the nodes of the example.
 const oneNode = ["--nodes=1", "--ntasks-per-node=4", "--cpus-per-task=1"];
 
 mkdirSync(inFolder("slurm"));
 const slurm = await startSlurm(inFolder("slurm"), 4);
 const { env } = slurm;
-// Cleans up however the check ends.
+// Cleans up, also after a failure of the check.
 const clean = async () => {
   await runs.start(["scancel", "--user=root", "--signal=KILL", "--full"], { env }).ended;
   await slurm.stop();
@@ -50,11 +50,11 @@ const finish = async (job) => {
   if (state !== "COMPLETED") throw new Error(`job ${job} must complete; got ${state}`);
 };
 const hasSaved = (out) => () => runs.savedStep(inFolder(out)) > 0;
-/** The step at which a run logged that it was interrupted; 0 if it did not. */
+/** The step at which a run logged an interruption; 0 without an interruption. */
 const interruptedAt = (out) =>
   runs.notesOf(inFolder(out)).find(({ type, reason }) => type === "done" && reason === "interrupted")?.step ?? 0;
 const adamw = { optimizer: "adamw", dtype: "float32" };
-/** Flags of a run without its folder, which the scripts set. */
+/** Flags of a run without its folder. The scripts set the folder. */
 const flagsOf = (one) => {
   const flags = runs.flagsOf(folder, one, "none");
   return flags.filter((_, i) => flags[i] !== "--out" && flags[i - 1] !== "--out");
@@ -123,12 +123,12 @@ const checkJobs = async () => {
   });
 
   await check("--signal before the time is up: the job saves, is requeued and goes on", async () => {
-    // Slurm checks the time about every half minute and may end a job a minute early.
+    // Slurm checks the time limit about every half minute. Slurm may end a job a minute early.
     const time = ["--time=2", "--signal=TERM@30"];
     const job = await submit("train.sbatch", [...oneNode, ...time], [...flagsOf(adamw), ...runs.long], {
       OUT: inFolder("timed"),
     });
-    // A resumed run removes the record of its interruption.
+    // A resumed run removes the event of its interruption.
     const savedAfter = (step) => () => interruptedAt("timed") > step;
     await runs.until("the first part saved", savedAfter(0), 180);
     await runs.until("the second part saved", savedAfter(interruptedAt("timed")), 300);

@@ -1,5 +1,5 @@
-// Code that the checks on cluster software share: it starts small runs, compares the bits of their results, and makes
-// the program with an addon for another MPI.
+// Code for the checks on cluster software. The code starts small runs, compares the bits of their results, and makes a
+// program with an addon for another MPI.
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { cpSync, existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
@@ -32,13 +32,13 @@ export const writeInputs = (folder) => {
   }
 };
 
-/** Arguments that follow `train` for one of the runs. */
+/** Arguments after `train` for one run. */
 export const flagsOf = (folder, { optimizer, dtype }, out) => [
   ...["--data", join(folder, "text.txt"), "--config", join(folder, `${optimizer}.json`), "--dtype", dtype],
   ...["--backend", "native", "--out", join(folder, out), "--json"],
 ];
 
-/** Flags of a run that saves often and runs until the check ends it. */
+/** Flags of a run that saves often and trains until the check ends it. */
 export const long = ["--steps", "100000", "--eval-interval", "50", "--checkpoint-interval", "10"];
 
 /** This clone's program with an addon built by `compiler`, in `folder`. Resolves to its path. */
@@ -53,7 +53,7 @@ export const buildProgram = async (folder, compiler) => {
   return join(folder, "dist/cli/main.js");
 };
 
-/** A process with its output so far and its later result. */
+/** A process, its output so far, and a promise of its result. */
 export const start = (command, options = {}) => {
   const [program = "", ...args] = command;
   const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], ...options });
@@ -67,14 +67,14 @@ export const start = (command, options = {}) => {
   return Object.assign(started, { ended });
 };
 
-/** Output of a command. Rejects with the output if the command fails. */
+/** Resolves to the output of a command. Rejects with the output if the command fails. */
 export const output = async (command, options = {}) => {
   const { status, stdout, stderr } = await start(command, options).ended;
   if (status !== 0) throw new Error(`${command.join(" ")} exited with ${status}: ${stderr.trim()} ${stdout.trim()}`);
   return stdout;
 };
 
-/** Polls until a condition holds. Resolves to the seconds that passed. */
+/** Polls until a condition is true. Resolves to the number of seconds. */
 export const until = async (what, isSo, seconds = 60) => {
   const began = performance.now();
   for (;;) {
@@ -97,7 +97,7 @@ const readProc = (pid, name) => {
 export const commandOf = (pid) => readProc(pid, "cmdline").split("\0");
 
 /**
- * Process ids of the ranks that train in a folder, by rank. The launcher sets the environment variable `variable` to
+ * Process ids, by rank, of the ranks that train in a folder. The launcher sets the environment variable `variable` to
  * the rank.
  */
 export const ranksOf = (out, variable) =>
@@ -113,7 +113,7 @@ export const ranksOf = (out, variable) =>
     .sort((a, b) => a.rank - b.rank)
     .map(({ pid }) => pid);
 
-/** Whether a process runs. A process that has ended stays in the list until its parent collects its status. */
+/** Whether a process is still active. A process that has ended stays in the list until its parent reads its status. */
 export const isAlive = (pid) => !/(^$)|\) [ZX] /u.test(readProc(pid, "stat"));
 
 /** The logged events of a run. */
@@ -123,7 +123,7 @@ export const notesOf = (out) => {
   return lines.filter((line) => line.endsWith("}")).map((line) => JSON.parse(line));
 };
 
-/** Steps done at a run's last checkpoint; 0 if there is none. */
+/** The step of a run's last checkpoint; 0 if there is no checkpoint. */
 export const savedStep = (out) => {
   const file = join(out, "checkpoint/trainer_state.json");
   return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")).progress.step : 0;
@@ -142,7 +142,7 @@ export const bitsOf = (out) =>
     ),
   );
 
-/** @returns the number of files. Throws if a file differs; the error names the first such file. */
+/** @returns the number of files. Throws if a file differs. The error names the first file that differs. */
 export const checkSameBits = (out, expected) => {
   const [ours, theirs] = [bitsOf(out), bitsOf(expected)];
   const names = new Set([...Object.keys(ours), ...Object.keys(theirs)]);
@@ -154,8 +154,8 @@ export const checkSameBits = (out, expected) => {
 };
 
 /**
- * Runs checks one after another: prints a line for each and sets the exit status. An argument of the script selects
- * checks whose name contains it.
+ * Runs checks one after another. Prints a line for each check, and sets the exit status. An argument of the script
+ * selects the checks with this text in their name.
  */
 export const makeChecks = () => {
   const [, , wanted = ""] = process.argv;

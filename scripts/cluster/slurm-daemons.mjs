@@ -1,4 +1,4 @@
-// Slurm on this machine alone, with daemons started by hand in a separate folder. No system service is touched.
+// Slurm on this machine only. The script starts the daemons in a separate folder, and does not change a system service.
 import { randomBytes } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -52,7 +52,7 @@ export const startSlurm = async (folder, cpus) => {
   const env = { ...process.env, SLURM_CONF: config };
   const daemons = [];
   const stop = async () => {
-    // The last daemon ends first, because it contacts the other daemons when it ends.
+    // The daemon that started last ends first, because it then contacts the other daemons.
     for (const { ended, kill } of daemons.reverse()) {
       kill("SIGTERM");
       await ended;

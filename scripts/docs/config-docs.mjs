@@ -1,5 +1,5 @@
-// Writes docstrings from schemas: for the fields of a run's configuration, and for the numbers among the generation
-// settings. A docstring has the description, the range and the default. Editors show docstrings, but do not show
+// Writes docstrings from schemas: for the fields of a run's configuration, and for generation settings that are
+// numbers. A docstring has the description, the range and the default. Editors show docstrings, but do not show
 // schemas. test/types/config-docs.test.ts fails if docstrings and schemas differ. Needs a build.
 //     node scripts/docs/config-docs.mjs
 import { readFileSync, writeFileSync } from "node:fs";
@@ -9,8 +9,8 @@ import { z } from "zod";
 import { isMain, root } from "../build/common.mjs";
 
 /**
- * The interfaces of each file, and where to find the schema of each interface: "run" (a run's configuration) or
- * "generate", then keys, then the kind of a union.
+ * The interfaces of each file, each with the path of its schema: "run" (a run's configuration) or "generate", then
+ * keys, then the kind of a union.
  */
 const interfaces = {
   "src/config/config.ts": { TrainConfig: ["run", "train"] },
@@ -47,7 +47,7 @@ const interfaces = {
 const kindsOf = (node) => node.oneOf ?? node.anyOf;
 const kindOf = (node) => node.properties?.kind?.const;
 
-/** The node at a place in a JSON schema, and the union that contains the node. */
+/** The node at a path in a JSON schema, and the union that contains this node. */
 const nodeAt = (schema, path) =>
   path.reduce(
     ({ node }, step) =>
@@ -57,7 +57,7 @@ const nodeAt = (schema, path) =>
     { node: schema, union: undefined },
   );
 
-/** The value at a place in a preset. Undefined if the preset has another kind of the union. */
+/** The value at a path in a preset. Undefined if the preset has another kind of the union. */
 const valueAt = (value, path) =>
   path.reduce((inner, step) => {
     if (typeof step === "string") return inner?.[step];
@@ -98,7 +98,10 @@ const valuesOf = (node) => {
   return node.type === "integer" || node.type === "number" ? range(node) : undefined;
 };
 
-/** The default of a field. The schema gives it for the kind of a union; otherwise the preset gives it. */
+/**
+ * The default of a field. For a kind of a union, the default is in the schema. For all other fields, it is in the
+ * preset.
+ */
 const defaultOf = (node, inKind, isRequired, ofPreset, preset) => {
   const inPreset = ofPreset === undefined ? undefined : `${shown(ofPreset)} in the preset \`${preset}\``;
   if (node.default === undefined || (!inKind && inPreset !== undefined)) {
@@ -111,14 +114,14 @@ const defaultOf = (node, inKind, isRequired, ofPreset, preset) => {
 
 const sentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 
-/** The docstring of a number among the generation settings; other settings have docstrings written by hand. */
+/** The docstring of a generation setting that is a number. The docstrings of other settings are written by hand. */
 const docOfSetting = ({ schema, defaults }, name) => {
   const node = schema.properties[name];
   if (node?.type !== "number" && node?.type !== "integer") return undefined;
   return `${sentence(node.description)} ${range(node)}. Default ${shown(defaults[name])}.`;
 };
 
-/** The docstring of a field; undefined if the schema lacks the field. */
+/** The docstring of a field. Undefined if the schema does not have the field. */
 const docOf = ({ schema, presets, preset }, path, name) => {
   const { node: holder, union } = nodeAt(schema, path);
   if (holder === undefined) throw new Error(`no schema at ${JSON.stringify(path)}`);

@@ -2,7 +2,8 @@
 //     python3 scripts/fetch-model.py smollm2
 //     node scripts/docs/lens-picture.mjs ~/.cache/foretoken/smollm2/smollm2-q8_0.gguf
 // Writes assets/lens-light.webp and assets/lens-dark.webp, as `npx foretoken studio --model MODEL` shows the model. The
-// pictures are as wide as a README on GitHub. Their resolution is higher, so that small letters are sharp.
+// pictures have the width of a README on GitHub. The resolution of the pictures is higher, so that small letters are
+// sharp.
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,7 +11,10 @@ import { chromium } from "playwright-core";
 import { root } from "../build/common.mjs";
 import { findChromium } from "../find-chromium.mjs";
 
-/** This function runs in the page. It converts a PNG to WebP, which is a third of the size. Both are base64. */
+/**
+ * This function is executed in the page. The function converts a PNG to WebP, which has a third of the size. Both
+ * images are in base64.
+ */
 const asWebp = async (/** @type {string} */ png) => {
   const bytes = Uint8Array.from(atob(png), (character) => character.charCodeAt(0));
   const bitmap = await createImageBitmap(new Blob([bytes], { type: "image/png" }));

@@ -1,9 +1,9 @@
 /**
- * Runs a command in a new terminal and writes the terminal's screens as an animated SVG: the recording in the README.
- * Needs `script` of util-linux.
+ * Executes a command in a new terminal, and writes the terminal's screens as an animated SVG: the recording in the
+ * README. Needs `script` of util-linux.
  *     node scripts/docs/record-terminal.mjs --out assets/start.svg [--columns 92] [--rows 30] [--seconds 16] -- COMMAND
- * The recording takes --seconds and then stops. This does not depend on how long the command took. With
- * `prefers-reduced-motion`, and in viewers without animation, the recording shows only the last screen.
+ * The recording takes --seconds, even if the command took longer or shorter. With `prefers-reduced-motion`, and in
+ * viewers without animation, the recording shows only the last screen.
  */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -57,7 +57,7 @@ const record = () => {
     if (error !== undefined) throw error;
     if (status !== 0) throw new Error(`${command} ended with status ${status}`);
     const bytes = readFileSync(output);
-    // The program `script` prints a line of its own before the output.
+    // The program `script` prints its own line before the output.
     let at = bytes.indexOf("\n") + 1;
     let time = 0;
     return readFileSync(timing, "utf8")
@@ -107,7 +107,10 @@ const attributes = (cell) => {
 
 const size = { cell: 8.4, line: 18, margin: 16, bar: 30 };
 
-/** A row of the screen as SVG. Neighbouring cells that look the same are one element, placed at their first column. */
+/**
+ * A row of the screen as SVG. Neighbouring cells with the same style are one element, at the first column of these
+ * cells.
+ */
 const drawRow = (line) => {
   const runs = [];
   for (let x = 0; x < columns; x++) {

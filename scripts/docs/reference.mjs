@@ -31,7 +31,7 @@ const values = (schema) => {
   return `${names[schema.type]} ${bounds(schema)}`.trim();
 };
 
-/** One row for each field: path, values, meaning, default, and the kinds that have the field. */
+/** One row for each field: path, values, meaning, default, and the kinds with this field. */
 const fieldsOf = (path, schema) => {
   const kinds = schema.oneOf ?? schema.anyOf;
   if (kinds !== undefined) {
@@ -45,7 +45,7 @@ const fieldsOf = (path, schema) => {
       })),
     );
     const fields = own.filter(({ name }) => name !== "kind");
-    // Fields that are equal in several kinds share one row.
+    // A field that is the same in several kinds has one row.
     const told = fields.filter(({ key }, index) => fields.findIndex((other) => other.key === key) === index);
     return [
       {

@@ -1,5 +1,6 @@
-// Writes the tables of request fields into docs/guides/serving.md, between their markers, from the tables with which
-// the server reads requests (src/serve/openai). test/serve/openai/page.test.ts fails if they differ. Needs a build.
+// Writes the tables of request fields into docs/guides/serving.md, between the markers. The source is the tables with
+// which the server reads requests (src/serve/openai). test/serve/openai/page.test.ts fails if they differ. Needs a
+// build.
 //
 //     node scripts/docs/serving-fields.mjs
 import { readFileSync, writeFileSync } from "node:fs";
@@ -8,7 +9,7 @@ import { isMain, root } from "../build/common.mjs";
 
 export const page = "docs/guides/serving.md";
 
-/** Kinds of fields in the order of a table, with their names in it. */
+/** Kinds of fields, in the order of a table, each with its name in the table. */
 const kinds = {
   honoured: "honoured",
   default: "accepted at its default",

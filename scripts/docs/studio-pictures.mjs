@@ -3,7 +3,7 @@
 //     npm start -- --out runs/shakespeare
 //     node scripts/docs/studio-pictures.mjs runs/shakespeare
 //
-// Writes assets/studio-light.png and assets/studio-dark.png: the run's page down to its samples.
+// Writes assets/studio-light.png and assets/studio-dark.png: the run's page from the top to its samples.
 import { basename, dirname, join, resolve } from "node:path";
 import { chromium } from "playwright-core";
 import { root } from "../build/common.mjs";

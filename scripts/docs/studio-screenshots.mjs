@@ -1,8 +1,8 @@
-// Makes pictures of every view of the studio, on a real server with real small runs. Views are light, dark and narrow,
-// and show empty, running, finished and failed runs. Use the pictures to check a change of the page:
+// Makes pictures of every view of the studio, with a real server and real small runs. The pictures are light, dark and
+// narrow, and show empty, active, finished and failed runs. Use the pictures to check a change of the page:
 //     node scripts/docs/studio-screenshots.mjs FOLDER [VIEW]
-// Writes FOLDER/runs-light.png and so on. If VIEW is given, the script writes only the views whose names begin with
-// VIEW. It makes the runs in FOLDER/runs, and the next call uses them again.
+// Writes FOLDER/runs-light.png and so on. If VIEW is given, the script writes only views with names that begin with
+// VIEW. The script trains the runs in FOLDER/runs, and uses these runs again in the next call.
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -20,7 +20,7 @@ const { startStudio } = await import(join(root, "dist/serve/studio/start.js"));
 const pages = ["README.md", "docs/tutorial.md", "docs/architecture.md"];
 const text = (await Promise.all(pages.map((page) => readFile(join(root, page), "utf8")))).join("\n");
 
-// Only the studio that was open when a run failed knows that the run failed.
+// Only a studio that was open during a run's failure knows about the failure.
 for (const name of ["exploded", "under-way"]) await rm(join(out, "runs", name), { recursive: true, force: true });
 const studio = await startStudio({
   folder: join(out, "runs"),
@@ -101,7 +101,7 @@ const writeText = async (page) => {
 const insideText = "The model learns to spell, and then to read.";
 const inside = (more) =>
   `/inside?${new URLSearchParams({ model: best("kept"), text: insideText, ...more }).toString()}`;
-/** Trains in the page until a step that has a text, then pauses. */
+/** Trains in the page to a step that has a text, and then pauses. */
 const trainTo = async (page, button, step) => {
   await page.getByRole("button", { name: button }).click();
   const isThere = (least) => Number(document.querySelector(".controls progress")?.getAttribute("value")) >= least;

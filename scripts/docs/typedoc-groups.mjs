@@ -1,5 +1,5 @@
-// A typedoc plugin, named in typedoc.json. The library's reference begins with the functions that a user calls first,
-// in the order of use, not of the alphabet.
+// A typedoc plugin, which typedoc.json names. The library's reference begins with the functions that a user calls
+// first. These functions are in the order of use, not in alphabetical order.
 import { Comment, CommentTag, ContainerReflection, Converter, ReflectionKind } from "typedoc";
 
 /** Groups of functions and variables, in order. test/package/docs.slow.test.ts checks that every name is in a group. */
@@ -82,7 +82,7 @@ export const load = (app) => {
         }
       }
     },
-    // This runs after typedoc has sorted the names itself.
+    // This comes after typedoc's own sort of the names.
     -1000,
   );
 };

@@ -15,7 +15,7 @@ import { createTape, type Tape } from "./tape.ts";
 import { createMemory, type Memory, type Tensor } from "./tensor.ts";
 
 /**
- * Source of dropout's random numbers in one forward pass: a key, and a number for each place in the model that drops
+ * The random numbers of dropout in one forward pass: a key, and a number for each place in the model that drops
  * elements. Places are numbered in the order of use.
  * @experimental
  */
@@ -27,28 +27,29 @@ export interface DropoutSource {
 }
 
 /**
- * What an op works with: the backend, memory for temporaries, the tape if gradients are recorded, and dropout.
+ * Every op receives a context: the backend, memory for temporaries, the tape if gradients are recorded, and dropout.
  * @experimental
  */
 export interface Context {
   /** Runs the kernels. */
   readonly backend: Backend;
-  /** Owns the temporaries. */
+  /** Owns the temporary tensors. */
   readonly memory: Memory;
-  /** If null, nothing is recorded. */
+  /** The tape. If null, nothing is recorded. */
   readonly tape: Tape | null;
-  /** If null, nothing is dropped, as in evaluation. */
+  /** Source of dropout masks. If null, nothing is dropped, as in evaluation. */
   readonly dropout: DropoutSource | null;
-  /** Returns the rounded copy of a weight that products read. If null, products read the weight itself. */
+  /** Returns the rounded copy of a weight. Matrix products read this copy. If null, products read the weight itself. */
   readonly rounded: Rounded | null;
   /**
-   * Whether a model's blocks keep only their inputs and are computed again in the backward pass. This takes less memory
-   * and about the time of one more forward pass, and gives the same bits. Default: false.
+   * Whether a model's blocks keep only their inputs and are computed again in the backward pass. Recomputation saves
+   * memory and does not change the bits. Recomputation costs about the time of one more forward pass. Default: false.
    */
   readonly recomputes?: boolean;
   /**
-   * Whether products convert quantized weights (4 to 8 bits) to real numbers even though nothing is recorded. This is
-   * for work that will be repeated and recorded later, because recorded products always convert them. Default: false.
+   * Whether products convert quantized weights (4 to 8 bits) to real numbers even if nothing is recorded. Set it for
+   * work that is repeated and recorded later, because recorded products always convert quantized weights. Default:
+   * false.
    */
   readonly widens?: boolean;
 }
@@ -56,11 +57,11 @@ export interface Context {
 /** Returns the copy of a weight in the number format of products. */
 export type Rounded = (weight: Tensor) => Tensor;
 
-/** The weight that products read: the rounded copy if there is one, otherwise the weight itself. */
+/** Returns the weight that products read: the rounded copy if there is a copy, otherwise the weight itself. */
 export const factorOf = ({ rounded }: Context, weight: Tensor): Tensor => (rounded === null ? weight : rounded(weight));
 
 /**
- * A context that records. `backward` computes gradients from what it recorded.
+ * A context that records ops on a tape. `backward` computes gradients from the tape.
  * @experimental
  */
 export interface TrainingContext extends Context {
@@ -68,9 +69,9 @@ export interface TrainingContext extends Context {
 }
 
 /**
- * Numbers the dropout places `first`, `first` + 1, … under `key`.
+ * Gives the dropout places the numbers `first`, `first` + 1, … under `key`.
  * @experimental
- * @param first a whole number from 0; passes of one step must not share numbers.
+ * @param first a whole number from 0. The forward passes of one step must not share numbers.
  */
 export const dropoutSource = (key: RandomKey, first = 0): DropoutSource => {
   checkRandomKey("dropoutSource: key", key);
@@ -82,7 +83,7 @@ export const dropoutSource = (key: RandomKey, first = 0): DropoutSource => {
 const realOf = (backend: Backend): RealDType => (backend.capabilities.real.includes("float32") ? "float32" : "float64");
 
 /**
- * A context for inference: no gradients, no dropout. Close its memory when done.
+ * A context for inference: no gradients, no dropout. The caller must close its memory.
  * @experimental
  */
 export const inferenceContext = (backend: Backend, rounded: Rounded | null = null): Context => {
@@ -90,7 +91,7 @@ export const inferenceContext = (backend: Backend, rounded: Rounded | null = nul
   return { backend, memory: createMemory(backend, realOf(backend)), tape: null, dropout: null, rounded };
 };
 
-/** A context that records gradients. `dropout` null turns dropout off. */
+/** A context that records gradients. If `dropout` is null, nothing is dropped. */
 export const trainingContext = (
   backend: Backend,
   dropout: DropoutSource | null,
@@ -101,8 +102,8 @@ export const trainingContext = (
 };
 
 /**
- * Releases a temporary after its last use in the forward pass. If the pass is recorded, the tape releases it later, in
- * the backward pass.
+ * Releases a temporary tensor after its last use in the forward pass. If a tape records the pass, the tape releases the
+ * tensor later, in the backward pass.
  */
 export const spend = ({ tape, memory }: Context, tensor: Tensor): void => {
   if (tape === null) memory.release(tensor);
@@ -112,7 +113,7 @@ export const spend = ({ tape, memory }: Context, tensor: Tensor): void => {
  * Runs `work` in a context and frees the context's temporaries when `work` returns or throws. Tensors computed in the
  * context must not be used afterwards.
  * @experimental
- * @param context from `inferenceContext`, used only here; for a recording context see `Gradients`.
+ * @param context from `inferenceContext`. Use it only in this call. For a recording context see `Gradients`.
  * @returns the result of `work`.
  */
 export const withContext = async <C extends Context, T>(
@@ -129,9 +130,9 @@ export const withContext = async <C extends Context, T>(
 };
 
 /**
- * Runs the backward pass from `total`. It adds the gradient of scale · `total` to the gradient of every weight that the
- * context's tape watches. It consumes the tape, so it can run only once per context. It also frees `total`, so read the
- * value of `total` before.
+ * Runs the backward pass from `total`. The gradient of scale · `total` is added to the gradient of every weight that
+ * the context's tape watches. The call consumes the tape, so it works only once per context. The call also frees
+ * `total`, so read the value of `total` before this call.
  * @experimental
  * @param total a sum, [1], for example from `crossEntropyLoss`.
  * @param scale factor on every gradient; 1 / predictions turns the gradient of a sum into the gradient of a mean.

@@ -5,7 +5,7 @@ import { type Shape, sizeOf } from "../core/tensors/shape.ts";
 import { type Context, inferenceContext, trainingContext, withContext } from "./context.ts";
 import { readTensor, type Tensor } from "./tensor.ts";
 
-/** An input of a function under test: its shape and its values, row-major. */
+/** An input of a function under test: its shape, and its values in row-major order. */
 export interface CheckedInput {
   readonly shape: Shape;
   readonly data: Float64Array;
@@ -14,7 +14,7 @@ export interface CheckedInput {
 /** One element of one input, with its gradient computed in two ways. */
 export interface GradientError {
   readonly input: string;
-  /** Index of the element in the input. It is 0 if all elements of the input changed together. */
+  /** Index of the element in the input. The index is 0 if all elements of the input changed together. */
   readonly index: number;
   /** Gradient from the tape. */
   readonly analytic: number;
@@ -27,21 +27,23 @@ export interface GradientError {
 export interface GradientCheck {
   readonly elements: number;
   /**
-   * Number of elements whose error exceeds the tolerance or is NaN. If all elements of an input change together, number
-   * of such inputs.
+   * Number of elements with an error that exceeds the tolerance or is NaN. If all elements of an input change together,
+   * the number of such inputs.
    */
   readonly wrong: number;
-  /** The element whose error is largest in proportion to its tolerance. */
+  /** The element with the largest error in proportion to its tolerance. */
   readonly worst: GradientError;
 }
 
-/** Error divided by the tolerance. It is infinite if anything is NaN. */
+/** Error divided by the tolerance. The result is infinite if any of the numbers is NaN. */
 export const errorRatio = ({ analytic, numeric, tolerance }: GradientError): number => {
   const ratio = Math.abs(analytic - numeric) / tolerance;
   return Number.isNaN(ratio) ? Number.POSITIVE_INFINITY : ratio;
 };
 
-/** `3 of 40 elements are wrong; worst weight[7]: tape 0.5, differences 0.25 ± 1e-9`. */
+/**
+ * The result as a text, for example `3 of 40 elements are wrong; worst weight[7]: tape 0.5, differences 0.25 ± 1e-9`.
+ */
 export const describeCheck = ({ elements, wrong, worst }: GradientCheck): string => {
   const { input, index, analytic, numeric, tolerance } = worst;
   return (
@@ -56,7 +58,10 @@ export const describeCheck = ({ elements, wrong, worst }: GradientCheck): string
  */
 const safety = 32;
 
-/** @throws ShapeError if `backend` does not compute in float64 or an input's data does not fill its shape. */
+/**
+ * @throws ShapeError if `backend` does not compute in float64, or if an input's data does not have the size of its
+ * shape.
+ */
 const checkInputs = (backend: Backend, inputs: Readonly<Record<string, CheckedInput>>): void => {
   if (!backend.capabilities.real.includes("float64")) {
     throw new ShapeError({
@@ -79,17 +84,19 @@ const checkInputs = (backend: Backend, inputs: Readonly<Record<string, CheckedIn
 
 /**
  * Compares the tape's gradient of f(inputs) = Σ cotangent · run(inputs) with finite differences, for every element of
- * every input. The differences are of fourth order: (4·D(h) − D(2h)) / 3 with D(h) the central difference and h =
- * ε^(1/3) · max(1, |x|). Their truncation error, of order h⁴, is far below their rounding error, of order ε^(2/3) ·
- * Σ|terms of f|. The tolerance is a multiple of the rounding error.
+ * every input. The differences are of fourth order: (4·D(h) − D(2h)) / 3, where D(h) is the central difference and h =
+ * ε^(1/3) · max(1, |x|). The truncation error, of order h⁴, is far below the rounding error, of order ε^(2/3) · Σ|terms
+ * of f|. The tolerance is a multiple of the rounding error.
  *
  * @param backend must compute in float64; float32 is too coarse for differences.
  * @param run the function, which must not keep state between calls. Dropout must come from a fixed key.
- * @param cotangent weight of output element i; of order 1, without a pattern.
- * @param along weight of element i of an input; of order 1, without a pattern. If given, all elements of an input
- * change together, each by its weight, and the weighted sum of their gradients is compared. This takes one comparison
- * per input instead of one per element. It is equally sensitive to a wrong element, but does not name it.
- * @throws ShapeError if `backend` does not compute in float64 or an input's data does not fill its shape.
+ * @param cotangent weight of output element i. The weights should be of order 1 and without a pattern.
+ * @param along weight of element i of an input. The weights should be of order 1 and without a pattern. If `along` is
+ * given, all elements of an input change together, each by its weight. The check then compares the weighted sum of
+ * their gradients. The check makes one comparison per input instead of one per element. The check finds wrong elements
+ * equally well, but does not name the wrong element.
+ * @throws ShapeError if `backend` does not compute in float64, or if an input's data does not have the size of its
+ * shape.
  */
 export const checkGradients = async (
   backend: Backend,
@@ -102,7 +109,7 @@ export const checkGradients = async (
   const upload = ({ memory }: Context): Record<string, Tensor> =>
     Object.fromEntries(Object.entries(inputs).map(([name, { shape, data }]) => [name, memory.upload(data, shape)]));
 
-  /** f, and the sum of the magnitudes of its terms. */
+  /** The value of f, and the sum of the magnitudes of its terms. */
   const evaluate = (): Promise<readonly [number, number]> =>
     withContext(inferenceContext(backend), async (context) => {
       const y = await readTensor(backend, run(context, upload(context)));
@@ -118,7 +125,8 @@ export const checkGradients = async (
 
   const gradients = await withContext(trainingContext(backend, null), async (context) => {
     const { memory, tape } = context;
-    // Gradients start with arbitrary memory, so that the check notices if an op leaves a part of a gradient unwritten.
+    // The memory of the gradients first contains arbitrary values. The check then notices if an op does not write a
+    // part of a gradient.
     const blank = new Set<Tensor>();
     const leaves = Object.entries(upload(context)).map(([name, leaf]) => {
       const gradient = memory.allocate(leaf.shape);
@@ -166,7 +174,7 @@ export const checkGradients = async (
       const tolerance = (safety * epsilon.float64 ** (2 / 3) * (magnitude + Math.abs(analytic) * scale)) / scale;
       const error = { input: name, index, analytic, numeric: (4 * near - far) / 3, tolerance };
       elements += changed.length;
-      // The comparison is written so that NaN counts as wrong.
+      // In this comparison, NaN counts as wrong.
       if (!(errorRatio(error) <= 1)) wrong++;
       if (worst === undefined || errorRatio(error) > errorRatio(worst)) worst = error;
     }

@@ -1,32 +1,32 @@
 import type { Tensor } from "./tensor.ts";
 
 /**
- * Finds the last use of a leaf in a backward pass. After the last use the gradient of the leaf is complete, although
- * the pass still computes other gradients.
+ * Finds the last use of a leaf in a backward pass. After the last use, the gradient of the leaf is complete. The pass
+ * may still compute other gradients.
  */
 export interface LastUses {
   /** Starts to track the uses of `leaf`. @param onComplete called after the last use. */
   watch(leaf: Tensor, onComplete: () => void): void;
   /**
-   * Registers a recorded entry with these inputs. Returns the watched leaves among the inputs. Pass these leaves to
+   * Registers a recorded entry with these inputs. Returns the watched leaves among the inputs. Give these leaves to
    * `used` later.
    */
   count(inputs: readonly Tensor[]): readonly Tensor[];
   /** Reports that the backward pass has processed an entry that uses `leaf`. */
   used(leaf: Tensor): void;
   /**
-   * Registers an entry whose leaves are unknown until the backward pass reaches the entry. Until then no use of a leaf
-   * counts as its last use.
+   * Registers an entry with unknown leaves. The leaves become known when the backward pass reaches the entry. Before
+   * that, no use of a leaf counts as its last use.
    */
   addUnknown(): void;
-  /** Reports that the backward pass has reached such an entry and registered its leaves. */
+  /** Reports that the backward pass has reached an entry with unknown leaves and has registered its leaves. */
   resolveUnknown(): void;
-  /** @throws Error for a leaf whose last use is over. */
+  /** @throws Error for a leaf that has already had its last use. */
   checkOpen(tensor: Tensor): void;
 }
 
 export const createLastUses = (): LastUses => {
-  /** Watched leaves: number of entries that use them, and the callback. */
+  /** For each watched leaf, the number of entries that use it, and the callback. */
   const uses = new Map<Tensor, { count: number; readonly onComplete: () => void }>();
   const complete = new Set<Tensor>();
   let unknown = 0;

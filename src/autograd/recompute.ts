@@ -11,7 +11,7 @@ const noting = (source: DropoutSource, sites: number[]): DropoutSource => ({
   },
 });
 
-/** Returns the saved numbers again, in order. */
+/** Returns the saved numbers of the places again, in order. */
 const repeating = (source: DropoutSource, sites: readonly number[]): DropoutSource => {
   let used = 0;
   return {
@@ -26,11 +26,11 @@ const repeating = (source: DropoutSource, sites: readonly number[]): DropoutSour
 
 /**
  * Computes `work(x)` but keeps only x. When the backward pass needs the temporaries of `work(x)`, it computes `work(x)`
- * again. This takes about the time of one more forward pass. It saves memory, because only one such part of a model
- * holds its activations at a time. Outputs and gradients have the same bits as without recomputation. (Chen et al.
- * 2016, "Training Deep Nets with Sublinear Memory Cost"; as torch.utils.checkpoint.)
+ * again. Recomputation takes about the time of one more forward pass. It saves memory, because only one part of a model
+ * keeps its activations at a time. Recomputation does not change the bits of outputs and gradients. (Chen et al. 2016,
+ * "Training Deep Nets with Sublinear Memory Cost"; as torch.utils.checkpoint.)
  * @param x a temporary of the context.
- * @param work a function of x and of weights that always computes the same values. When it is repeated it gets the same
+ * @param work a function of x and of weights that always computes the same values. A repeated call gets the same
  * dropout places.
  */
 export const recomputed = (context: Context, x: Tensor, work: (context: Context, x: Tensor) => Tensor): Tensor => {

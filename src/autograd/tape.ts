@@ -5,20 +5,25 @@ import { createLastUses } from "./last-uses.ts";
 import type { Memory, Tensor } from "./tensor.ts";
 
 /**
- * Reverse-mode automatic differentiation, define-by-run. Each op that runs appends one entry. `backward` walks the
- * entries in reverse, and each op turns the gradient of its output into gradients of its inputs (its vector–Jacobian
- * product). See Griewank & Walther, "Evaluating Derivatives" (2008), chapter 3.
+ * A tape for reverse-mode automatic differentiation. Each op that runs appends one entry. `backward` walks the entries
+ * in reverse, and each op turns the gradient of its output into gradients of its inputs (its vector–Jacobian product).
+ * See Griewank & Walther, "Evaluating Derivatives" (2008), chapter 3.
  * @experimental
  */
 export interface Tape {
   /**
-   * Requests that the gradient of `leaf` be added to `gradient` (same shape). While the leaf is in the set `blank`, the
-   * values of `gradient` are undefined: the first addition overwrites them and removes the leaf from the set.
-   * @param onComplete called in the backward pass after the last addition, if it is known. It is not called for leaves
-   * of work that `recordAgain` records, or of earlier parts of the backward pass.
+   * Requests that the backward pass adds the gradient of `leaf` to `gradient`, which has the same shape. While the leaf
+   * is in the set `blank`, the values of `gradient` are undefined. The first addition overwrites these values and
+   * removes the leaf from the set.
+   * @param onComplete called in the backward pass after the last addition, if the tape knows which addition is the
+   * last. `onComplete` is not called for leaves of work that `recordAgain` records, or of earlier parts of the backward
+   * pass.
    */
   watch(leaf: Tensor, gradient: Tensor, blank?: Set<Tensor>, onComplete?: () => void): void;
-  /** Whether a gradient of `tensor` is wanted. An op may skip the work for inputs whose gradient is not wanted. */
+  /**
+   * Whether the gradient of `tensor` is needed. An op may skip the work for an input if the input's gradient is not
+   * needed.
+   */
   tracks(tensor: Tensor): boolean;
   /**
    * Records that `output` was computed from `inputs`. `vjp` is called once, with the gradient of `output`, and passes
@@ -28,8 +33,8 @@ export interface Tape {
   record(output: Tensor, inputs: readonly Tensor[], saved: readonly Tensor[], vjp: (dy: Tensor) => void): void;
   /**
    * Records that `output` was computed by work that recorded nothing. When the backward pass reaches `output`, it calls
-   * `again`, which repeats the work, recorded, and returns a new output. `saved` are temporaries for `again`; the tape
-   * releases them afterwards.
+   * `again`. `again` repeats the work, records it, and returns a new output. `saved` are temporaries for `again`; the
+   * tape releases them afterwards.
    */
   recordAgain(output: Tensor, saved: readonly Tensor[], again: () => Tensor): void;
   /** Adds `gradient` to the gradient of `tensor` and takes over the caller's reference to it. */
@@ -40,27 +45,30 @@ export interface Tape {
    */
   destination(tensor: Tensor): Destination | null;
   /**
-   * The gradient of `tensor`, for a kernel that adds to all or to parts of the gradient. Null if `tensor` is not
+   * The gradient of `tensor`, for a kernel that adds to the whole gradient or to parts of it. Null if `tensor` is not
    * tracked.
    */
   accumulator(tensor: Tensor): Tensor | null;
   /**
-   * Propagates `gradient` (the gradient of some scalar with respect to `output`) to every watched leaf. It consumes the
-   * tape: activations, including the output, are released on the way.
+   * Propagates `gradient` from `output` to every watched leaf. `gradient` is the gradient of a scalar with respect to
+   * `output`. The call consumes the tape: it releases all activations, including the output.
    */
   backward(output: Tensor, gradient: Tensor): void;
 }
 
-/** A gradient into which a kernel is about to write, or to which it will add. */
+/** A gradient that a kernel will write, or to which it will add. */
 export interface Destination {
   readonly gradient: Tensor;
-  /** 1: add to the existing values; 0: the values are undefined, overwrite them. Kernels take it as `add`. */
+  /**
+   * If 1, the kernel adds to the existing values. If 0, the values are undefined, and the kernel overwrites them.
+   * Kernels take this number as the argument `add`.
+   */
   readonly add: 0 | 1;
 }
 
 interface Entry {
   readonly output: Tensor;
-  /** Inputs that are watched by `lastUses`. */
+  /** Inputs that `lastUses` watches. */
   readonly counted: readonly Tensor[];
   readonly saved: readonly Tensor[];
   readonly vjp: (dy: Tensor) => void;
@@ -77,7 +85,9 @@ const copyAll = (backend: Backend, x: Tensor, y: Tensor): void => {
   backend.run("copyRows", { x, y, rows: 1, width: n, xStride: n, yStride: n });
 };
 
-/** Adds into new memory, because `existing` is also the gradient of another tensor. Releases `existing`. */
+/**
+ * Adds into new memory, because `existing` is also the gradient of another tensor. Afterwards `existing` is released.
+ */
 const sumOf = (backend: Backend, memory: Memory, existing: Tensor, gradient: Tensor): Tensor => {
   const sum = memory.allocate(existing.shape, existing.storage.dtype);
   backend.run("add", { a: existing, b: gradient, y: sum, n: sizeOf(existing.shape) });
@@ -85,10 +95,10 @@ const sumOf = (backend: Backend, memory: Memory, existing: Tensor, gradient: Ten
   return sum;
 };
 
-/** Creates an empty tape for `backend`. Gradients of activations are in `memory`. */
+/** Creates an empty tape for `backend`. The gradients of activations are allocated in `memory`. */
 export const createTape = (backend: Backend, memory: Memory): Tape => {
   const tracked = new Set<Tensor>();
-  /** Each leaf, with the set of leaves whose gradients are undefined. */
+  /** For each leaf, the set that contains it while its gradient is undefined. */
   const leaves = new Map<Tensor, Set<Tensor>>();
   const gradients = new Map<Tensor, Tensor>();
   const entries: Entry[] = [];
@@ -153,7 +163,7 @@ export const createTape = (backend: Backend, memory: Memory): Tape => {
     recordAgain(output, saved, again) {
       tracked.add(output);
       lastUses.addUnknown();
-      // The repeated work appends its entries at the place of this entry, so the backward pass processes them next.
+      // The repeated work appends its entries in place of this entry, so the backward pass processes them next.
       const vjp = (dy: Tensor): void => {
         accumulate(again(), memory.retain(dy));
         lastUses.resolveUnknown();

@@ -11,18 +11,18 @@ import { formatShape, type Shape, sizeOf } from "../core/tensors/shape.ts";
 export interface BlockPart extends View {
   /** Index of the block format in src/backend/kernels/block-forms.ts. */
   readonly form: number;
-  /** Index of its first row in the matrix. */
+  /** Index in the matrix of the part's first row. */
   readonly first: number;
-  /** Number of its rows. */
+  /** Number of rows in the part. */
   readonly rows: number;
 }
 
 /**
- * A dense row-major array in a backend's memory. A plain value: it neither owns nor frees its storage.
+ * A dense row-major array in a backend's memory. The tensor does not own its storage and does not free it.
  * @experimental
  */
 export interface Tensor extends View {
-  /** Sizes of its axes; the last axis is contiguous. */
+  /** Sizes of the axes. The last axis is contiguous. */
   readonly shape: Shape;
   /**
    * Parts of a quantized matrix, in order. If they are given, `storage` and `offset` of the tensor belong to the first
@@ -31,7 +31,7 @@ export interface Tensor extends View {
   readonly blocks?: readonly BlockPart[] | undefined;
 }
 
-/** The part of `tensor` from element `skip`, with the shape `shape`. No copy. */
+/** Returns the part of `tensor` that begins at element `skip` and has the shape `shape`. Nothing is copied. */
 export const slice = (tensor: Tensor, skip: number, shape: Shape): Tensor => {
   if (skip < 0 || skip + sizeOf(shape) > sizeOf(tensor.shape)) {
     throw new ShapeError({
@@ -43,7 +43,7 @@ export const slice = (tensor: Tensor, skip: number, shape: Shape): Tensor => {
   return { storage: tensor.storage, offset: tensor.offset + skip, shape };
 };
 
-/** The same elements with another shape of the same size. No copy. */
+/** Returns the same elements with another shape of the same size. Nothing is copied. */
 export const reshape = (tensor: Tensor, shape: Shape): Tensor => {
   if (sizeOf(shape) !== sizeOf(tensor.shape)) {
     throw new ShapeError({
@@ -65,7 +65,7 @@ export const readTensor = async (backend: Backend, tensor: Tensor): Promise<Host
   return backend.read(tensor.storage, tensor.offset, sizeOf(tensor.shape));
 };
 
-/** Copies host data to the start of a tensor's storage, converted to the tensor's element type. */
+/** Converts host data to the tensor's element type and copies the data to the start of the tensor's storage. */
 export const writeTensor = (backend: Backend, { storage }: Tensor, data: HostArray): void => {
   const { dtype } = storage;
   if (hostArray(dtype, 0).constructor === data.constructor) backend.write(storage, data);
@@ -86,17 +86,17 @@ export const readScalar = async (backend: Backend, tensor: Tensor): Promise<numb
 };
 
 /**
- * Memory for the temporaries of one piece of work (a training step, a forward pass). Storages are reference counted, so
- * that the backend gets an activation's memory back as soon as the backward pass has used the activation. `close` frees
- * the rest. `retain` and `release` ignore tensors that were not allocated here, such as parameters.
+ * Memory for the temporary tensors of one training step or forward pass. Storages are reference counted. The backend
+ * therefore gets an activation's memory back as soon as the backward pass has used the activation. `close` frees all
+ * remaining storages. `retain` and `release` ignore tensors that were not allocated here, such as parameters.
  * @experimental
  */
 export interface Memory {
-  /** Allocates a tensor with one reference and undefined contents. Its default element type is the real type. */
+  /** Allocates a tensor with one reference. The contents are undefined. The default element type is the real type. */
   allocate(shape: Shape, dtype?: DType): Tensor;
   /** Copies host data into a new tensor. */
   upload(data: HostArray, shape: Shape): Tensor;
-  /** Adds a reference and returns the tensor. Does nothing else for a tensor that is not a temporary. */
+  /** Adds a reference to a temporary tensor. For any other tensor, it does nothing. Returns the tensor. */
   retain(tensor: Tensor): Tensor;
   /** Removes a reference. Removing the last reference frees the storage. */
   release(tensor: Tensor): void;
@@ -106,7 +106,7 @@ export interface Memory {
   close(): void;
 }
 
-/** Creates memory for temporaries on `backend`; `real` is the default type of `allocate`. */
+/** Creates memory for temporary tensors on `backend`. `real` is the default type of `allocate`. */
 export const createMemory = (backend: Backend, real: RealDType): Memory => {
   const references = new Map<Storage, number>();
   const allocate = (shape: Shape, dtype: DType = real): Tensor => {

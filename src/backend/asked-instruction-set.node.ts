@@ -1,6 +1,9 @@
 import type { AskedInstructionSet } from "./instruction-sets.ts";
 
-/** The requested instruction set: the option if it is given, otherwise the environment variable FORETOKEN_ISA. */
+/**
+ * The requested instruction set: the value of the option, or of the environment variable FORETOKEN_ISA if the option is
+ * absent.
+ */
 export const askedInstructionSet = (option: string | undefined): AskedInstructionSet | undefined => {
   if (option !== undefined) return { by: "instructionSet", name: option };
   const name = process.env.FORETOKEN_ISA;

@@ -13,32 +13,32 @@ export interface Storage {
 }
 
 /**
- * A position in a storage, in the form that kernels accept. `offset` counts elements.
+ * The start of a buffer in a storage. Kernels take such positions as arguments. `offset` counts elements.
  * @experimental
  */
 export interface View {
   /** The storage. */
   readonly storage: Storage;
-  /** Index of its first element in the storage. */
+  /** Index of the buffer's first element in the storage. */
   readonly offset: number;
 }
 
-/** Kinds of backends: plain TypeScript, the kernels as WebAssembly, or the kernels compiled for this machine. */
+/** The backends: plain TypeScript, kernels compiled to WebAssembly, or kernels compiled for this machine. */
 export type BackendName = "reference" | "wasm" | "native";
 
-/** Recorded kernel calls, in order. The backend that recorded them encodes them as numbers. */
+/** Recorded kernel calls, in order. The backend that recorded the calls encodes them as numbers. */
 export interface RecordedCalls {
   readonly owner: object;
   /**
-   * Sizes, offsets and integer arguments of the calls. `replay` does not check these numbers, so whoever changes them
-   * must keep the calls valid.
+   * Sizes, offsets and integer arguments of the calls. `replay` does not check these numbers. Code that changes the
+   * numbers must keep the calls valid.
    */
   readonly numbers: Float64Array;
 }
 
-/** Recorded calls in branches that may run in parallel. No branch touches memory that another branch writes. */
+/** Recorded calls in branches that may run in parallel. A branch never uses memory that another branch writes. */
 export interface RecordedBranches extends RecordedCalls {
-  /** For each branch, where it ends in the recorded numbers. */
+  /** Where each branch ends in the recorded numbers. */
   readonly ends: readonly number[];
   /** Number of threads that run the kernels of one branch. */
   readonly threads: number;
@@ -58,21 +58,21 @@ export interface Capabilities {
   /** Element types of real-valued storages that kernels accept. */
   readonly real: readonly RealDType[];
   /**
-   * Element type of activations and their gradients, for kernels that accept both types: bfloat16 if products multiply
-   * bfloat16 directly, otherwise the real type.
+   * Element type of activations and their gradients, for kernels that accept both types. The type is bfloat16 if
+   * products multiply bfloat16 directly, otherwise the real type.
    */
   readonly activations: RealDType | "bfloat16";
   /**
    * Number format that tiles (AMX) multiply. If null, products use no tiles. Products of bfloat16 are so fast that
-   * computing a value again can take less time than storing it. With float32, each value is split into three bfloat16
-   * numbers.
+   * computing a value again can take less time than storing it. For float32 products, each value is split into three
+   * bfloat16 numbers.
    */
   readonly tiles: ProductDType | null;
 }
 
 /**
- * Memory of tensors, and kernels that compute on it. Callers pass the backend as a value: there is no global backend.
- * Calls take effect in order. `run` may return before its work is done; `read` waits for that work.
+ * A backend holds the memory of tensors and runs kernels on this memory. Callers pass the backend as a value: there is
+ * no global backend. Calls take effect in order. `run` may return before its work is done; `read` waits for that work.
  * Before `run` touches memory, it checks sizes, element types and offsets against the kernel table (calls/check.ts). If
  * they are wrong, it throws a `ShapeError` or `DTypeError`.
  * @experimental
@@ -80,23 +80,23 @@ export interface Capabilities {
 export interface Backend {
   /** Its kind. */
   readonly name: BackendName;
-  /** Properties of the backend, and what it can do. */
+  /** Properties of the backend. */
   readonly capabilities: Capabilities;
-  /** Allocates a storage of `length` elements with undefined contents. Compiled backends align it to 64 bytes. */
+  /** Allocates a storage of `length` elements. The contents are undefined. Compiled backends align it to 64 bytes. */
   alloc(dtype: DType, length: number): Storage;
-  /** Frees the memory for reuse. Using a freed storage throws. */
+  /** Frees the storage, so that later storages can use its memory. Using a freed storage throws. */
   free(storage: Storage): void;
   /**
-   * Copies host data in, starting at element `offset`. A bfloat16 storage accepts float32, which it rounds, or 16-bit
-   * bfloat16 words, which it copies.
+   * Copies host data into the storage, starting at element `offset`. A bfloat16 storage accepts float32, which it
+   * rounds, or 16-bit bfloat16 words, which it copies.
    */
   write(storage: Storage, data: HostData, offset?: number): void;
   /** Waits until all earlier work is done, then copies `length` elements, starting at `offset`, to the host. */
   read(storage: Storage, offset?: number, length?: number): Promise<HostArray>;
   /**
-   * A view of a storage's elements, not a copy. It is for code that reads or writes them without kernels, such as a
-   * network. Do not use the view after the storage is freed: this is not checked. Absent if the backend cannot provide
-   * views.
+   * A view of a storage's elements, not a copy. Code that uses no kernels reads or writes the elements through this
+   * view; an example is code that sends them over a network. Do not use the view after the storage is freed: this is
+   * not checked. Absent if the backend cannot provide views.
    */
   view?(storage: Storage): HostArray;
   /**
@@ -110,13 +110,14 @@ export interface Backend {
    */
   record?(work: () => void): RecordedCalls;
   /**
-   * Runs recorded calls. It checks only that the buffers of the calls are live and long enough.
+   * Runs recorded calls. The call checks only that the buffers of the calls are live and long enough.
    * @throws ShapeError for calls of another backend, or a buffer that is freed or too short
    */
   replay?(calls: RecordedCalls): void;
   /**
    * Copies recorded calls and replaces their storages. Each new storage has the same type as the storage that it
-   * replaces, and at least its length. Backends that cannot run calls in parallel have neither this nor `replayBeside`.
+   * replaces, and at least its length. Backends that cannot run calls in parallel have neither this method nor
+   * `replayBeside`.
    */
   moved?(calls: RecordedCalls, to: ReadonlyMap<Storage, Storage>): RecordedCalls;
   /**
@@ -127,8 +128,8 @@ export interface Backend {
   /** Number of bytes in live storages, for leak tests and reports. */
   bytesInUse(): number;
   /**
-   * Number of bytes that the backend has taken from the system for storages. It includes freed memory that is kept for
-   * later use. Absent: the same as `bytesInUse`.
+   * Number of bytes that the backend has taken from the system for storages. The number includes freed memory that is
+   * kept for later use. If absent, the number is the same as `bytesInUse`.
    */
   bytesHeld?(): number;
   /** Whether the backend was closed. Closing frees all storages. Freeing a storage afterwards throws. */

@@ -3,31 +3,34 @@
 import { ConfigError, UnsupportedKernelError } from "../core/errors/errors.ts";
 import type { ProductDType } from "../core/tensors/dtype.ts";
 
-/** Instruction sets of the native backend. A machine must support the set that it uses. */
+/** Instruction sets of the native backend. The machine must support the chosen instruction set. */
 export const nativeInstructionSets = ["amx", "avx512bf16", "avx512", "avx2", "baseline", "neon"] as const;
 
-/** Whether a native set multiplies with tiles: FT_TILES in native/simd.h. */
+/** Whether a native instruction set multiplies with tiles: FT_TILES in native/simd.h. */
 export const hasTiles = (set: string): boolean => set === "amx";
 
-/** Whether the set has an instruction for bfloat16 and stores activations as bfloat16: FT_NARROW in native/simd.h. */
+/**
+ * Whether a native instruction set has an instruction for bfloat16 and stores activations as bfloat16: FT_NARROW in
+ * native/simd.h.
+ */
 export const takesNarrow = (set: string): boolean => hasTiles(set) || set === "avx512bf16";
 
-/** The number format whose products are fastest. `pairsAreFast` is a property of the CPU; see native/tables.h. */
+/** The number format with the fastest products. `pairsAreFast` is a property of the CPU; see native/tables.h. */
 export const fasterDtypeOf = (set: string, pairsAreFast: boolean): ProductDType =>
   hasTiles(set) || (takesNarrow(set) && pairsAreFast) ? "bfloat16" : "float32";
 
 /**
- * Instruction sets of the WebAssembly backend. If the CPU can multiply and add in one instruction, `relaxed-simd` does
- * so and rounds once. Otherwise it uses two instructions and rounds twice. Its results therefore depend on the machine
- * and the engine, so it is used only on request.
+ * Instruction sets of the WebAssembly backend. With `relaxed-simd`, a CPU that can multiply and add in one instruction
+ * rounds once. Other CPUs use two instructions and round twice. The results of `relaxed-simd` therefore depend on the
+ * CPU and the JavaScript engine, so it is used only on request.
  */
 export const wasmInstructionSets = ["simd128", "relaxed-simd"] as const;
 export type WasmInstructionSet = (typeof wasmInstructionSets)[number];
 
-/** Sets of the reference backend. */
+/** Instruction sets of the reference backend. */
 export const referenceInstructionSets = ["javascript"] as const;
 
-/** A requested instruction set, and where the request comes from: the option, or the environment variable. */
+/** A requested instruction set, and who requested it: the option or the environment variable. */
 export interface AskedInstructionSet {
   readonly by: "instructionSet" | "FORETOKEN_ISA";
   readonly name: string;
@@ -48,16 +51,16 @@ const others = [
   { backend: "reference", sets: referenceInstructionSets },
 ] as const;
 
-/** Sets that the machine supports but that are not compiled, and the command that compiles them. */
+/** Instruction sets that the machine supports but that are not compiled, and the command that compiles them. */
 export interface NotCompiled {
   readonly names: readonly string[];
   readonly command: string;
 }
 
 /**
- * Chooses the native backend's set from `available`, which is sorted from best to worst.
- * @throws UnsupportedKernelError for a set of another backend
- * @throws ConfigError for any other set that is not available
+ * Chooses the native backend's instruction set from `available`, which is sorted from best to worst.
+ * @throws UnsupportedKernelError for an instruction set of another backend
+ * @throws ConfigError for any other instruction set that is not available
  */
 export const chooseNative = (
   available: readonly string[],
@@ -85,8 +88,8 @@ export const chooseNative = (
 };
 
 /**
- * Chooses the WebAssembly backend's set. A native set in FORETOKEN_ISA is ignored.
- * @throws ConfigError for a set that it does not have
+ * Chooses the WebAssembly backend's instruction set. A native instruction set in FORETOKEN_ISA is ignored.
+ * @throws ConfigError for an instruction set that the WebAssembly backend does not have
  */
 export const chooseWasm = (asked: AskedInstructionSet | undefined): WasmInstructionSet => {
   if (asked === undefined) return "simd128";
@@ -96,7 +99,7 @@ export const chooseWasm = (asked: AskedInstructionSet | undefined): WasmInstruct
   throw refused(asked, wasmInstructionSets);
 };
 
-/** @throws ConfigError for an option that names another set than the reference backend's */
+/** @throws ConfigError for an option that names an instruction set of another backend */
 export const checkReference = (asked: string | undefined): void => {
   if (asked === undefined || isOf(referenceInstructionSets, asked)) return;
   throw refused({ by: "instructionSet", name: asked }, referenceInstructionSets);

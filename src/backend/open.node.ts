@@ -1,4 +1,4 @@
-/** Opens backends for programs. If `auto` could use faster native kernels but they are missing, it prints advice. */
+/** Opens backends for programs. If `auto` could use faster native kernels that are missing, it prints advice. */
 import type { Backend } from "./backend.ts";
 import { type BackendChoice, type BackendOptions, findAuto, openBackend as openSilently } from "./select.node.ts";
 
@@ -6,8 +6,8 @@ import { type BackendChoice, type BackendOptions, findAuto, openBackend as openS
 let advised = false;
 
 /**
- * Prints how to get native kernels if `choice` is "auto" or absent, and they are missing but available for this
- * machine. Once per thread that calls the library.
+ * Prints how to get native kernels, at most once per thread. The advice is printed only if `choice` is "auto" or
+ * absent. Native kernels must be missing, but available for this machine.
  * @param tell receives the line; default: a process warning, which Node prints on standard error.
  */
 export const adviseOnce = async (
@@ -22,10 +22,10 @@ export const adviseOnce = async (
 };
 
 /**
- * Opens the backend `choice`. `auto` takes the first of native, wasm and reference that works here. If native kernels
- * are missing but available for this machine, a Node warning says so, once per thread that calls the library.
+ * Opens the backend `choice`. `auto` takes the first of native, wasm and reference that works on this machine. If
+ * native kernels are missing but available for this machine, a Node warning says how to get them, once per thread.
  * @param choice a backend by name.
- * @param options threads, dtype, instruction set, many rows.
+ * @param options number of threads, dtype, instruction set, and whether products of many rows must be fast.
  * @throws UnsupportedKernelError with the reason, if the named backend is not available
  * @throws ConfigError for an unknown name or dtype, a bad number of threads or an unavailable instruction set
  * @example

@@ -14,14 +14,14 @@ export type BackendChoice = (typeof backendChoices)[number];
 
 /**
  * Opens a backend: `wasm` or `reference`. `wasm` works in any page with one thread, and with several threads in a
- * cross-origin isolated page. `reference` works in any page, but is slow. The threads of `wasm` are its own workers,
- * which end with `close`.
+ * cross-origin isolated page. `reference` works in any page, but is slow. The threads of `wasm` are workers of its own.
+ * The workers end with `close`.
  * The backend computes on the calling thread. Call it in a worker, so that the page stays responsive.
  *
  * @param choice a backend by name.
  * @param options threads, dtype, instruction set.
- * @throws UnsupportedKernelError with the reason, if `wasm` cannot run; for several threads without cross-origin
- * isolation the error names the missing headers
+ * @throws UnsupportedKernelError with the reason, if `wasm` cannot run. For several threads without cross-origin
+ * isolation, the error names the missing headers
  * @throws ConfigError for an unknown name or a number of threads that is not from 1 to 256
  * @example
  * ```ts

@@ -11,7 +11,7 @@ import { defaultThreads } from "./implementations/compiled/default-threads.node.
 import { adviceOnNative, loadsNative, openNative, probeNative } from "./implementations/native/native.node.ts";
 import { checkReference, referenceInstructionSets } from "./instruction-sets.ts";
 
-// The other backends are loaded only when they are needed: most processes use only one backend, and the native backend
+// The other backends are loaded only when they are needed. Most processes use only one backend, and the native backend
 // is tried first.
 const loadWasm = () => import("./implementations/wasm/node.ts");
 const loadReference = () => import("./implementations/reference/reference.ts");
@@ -20,50 +20,50 @@ const loadReference = () => import("./implementations/reference/reference.ts");
 const order = ["native", "wasm", "reference"] as const satisfies readonly BackendName[];
 
 export const backendChoices = ["auto", ...order] as const;
-/** Name of a backend, or "auto", which takes the fastest backend that works here. */
+/** Name of a backend, or "auto". "auto" takes the fastest backend that works on this machine. */
 export type BackendChoice = (typeof backendChoices)[number];
 
-/** A backend's settings, or the reason why it is missing. */
+/** A backend's settings, or the reason why the backend is not available. */
 export type BackendDescription =
   | {
       /** The backend. */
       readonly name: BackendName;
-      /** Whether it works here. */
+      /** Whether the backend works on this machine. */
       readonly available: true;
       /** Default instruction set. */
       readonly instructionSet: string;
-      /** All available sets, the default one first. */
+      /** All available instruction sets, the default one first. */
       readonly instructionSets: readonly string[];
-      /** Sets that this machine supports but that are not compiled. */
+      /** Instruction sets that this machine supports but that are not compiled. */
       readonly notCompiled: readonly string[];
       /** Default number of threads. */
       readonly threads: number;
-      /** The number format that the dtype `auto` selects here. */
+      /** The number format that the dtype `auto` selects on this machine. */
       readonly fasterDtype: ProductDType;
     }
   | {
       /** The backend. */
       readonly name: BackendName;
-      /** Whether it works here. */
+      /** Whether the backend works on this machine. */
       readonly available: false;
-      /** Why not, in one line. */
+      /** Why the backend does not work, in one line. */
       readonly reason: string;
     };
 
-/** All backends, as `describeBackends` reports them. */
+/** All backends, as `describeBackends` returns them. */
 export interface BackendReport {
   /** Best first. */
   readonly backends: readonly BackendDescription[];
-  /** The choice of `auto`, and why. */
+  /** The backend that `auto` chooses, and the reason. */
   readonly auto: {
     /** The chosen backend. */
     readonly name: BackendName;
-    /** The reason, in one line. */
+    /** The reason for the choice, in one line. */
     readonly why: string;
     /**
-     * How to get native kernels, in one line for the user. Undefined if they are in use or not available for this
-     * machine. Also undefined if the user decided against them: FORETOKEN_NO_NATIVE hides them, or the requested
-     * instruction set is one that they lack. With FORETOKEN_ISA=relaxed-simd the line says that native kernels would be
+     * Tells the user in one line how to get native kernels. Undefined if native kernels are in use or not available for
+     * this machine. Also undefined if the user decided against native kernels: FORETOKEN_NO_NATIVE hides them, or they
+     * lack the requested instruction set. With FORETOKEN_ISA=relaxed-simd the line says that native kernels would be
      * faster.
      */
     readonly advice?: string | undefined;
@@ -90,8 +90,8 @@ const probes: Readonly<Record<BackendName, Probe>> = {
 };
 
 /**
- * The options that the choice of a backend depends on. Threads are not among them, so FORETOKEN_THREADS is not read if
- * the caller sets a number.
+ * The options on which the choice of a backend depends. The number of threads is not such an option, so
+ * FORETOKEN_THREADS is not read if the caller sets a number of threads.
  */
 type Looked = Omit<Available, "threads"> | Unavailable;
 
@@ -99,7 +99,7 @@ const lookAt = async (name: BackendName, asked?: string): Promise<Looked> => {
   try {
     return { name, available: true, ...(await probes[name](asked)) };
   } catch (error) {
-    // A user who requests an unavailable instruction set has made a mistake, so no other backend is taken silently.
+    // An unavailable instruction set is a mistake of the user, so no other backend is silently used instead.
     if (!(error instanceof UnsupportedKernelError)) throw error;
     return { name, available: false, reason: error.message };
   }
@@ -118,7 +118,8 @@ const autoOf = (looked: readonly Looked[], asked?: string): BackendReport["auto"
 const noReference = (): Error => new Error("the reference backend must always be available");
 
 /**
- * Every backend with its settings or why it is missing, and the choice of `auto`. Opens nothing.
+ * Returns every backend with its settings or the reason why it is not available, and the choice of `auto`. This
+ * function opens no backend.
  * @throws ConfigError if FORETOKEN_ISA names an unavailable instruction set, or FORETOKEN_THREADS a bad number
  * @example
  * ```ts
@@ -139,7 +140,8 @@ export const describeBackends = async (): Promise<BackendReport> => {
 };
 
 /**
- * The choice of `auto`, and why. Later backends are not probed, because that would delay the start.
+ * Returns the backend that `auto` chooses, and the reason. Later backends are not probed, because probing would delay
+ * the start.
  * @param asked an instruction set, as in `BackendOptions`
  * @throws ConfigError for an unavailable instruction set
  */
@@ -160,24 +162,24 @@ export interface BackendOptions {
    * machine runs at the same time. The reference backend always has one thread.
    */
   readonly threads?: number | undefined;
-  /** Number format of matrix products. Default: float32. `auto` takes the format that is faster here. */
+  /** Number format of matrix products. Default: float32. `auto` takes the format that is faster on this machine. */
   readonly dtype?: DTypeChoice | undefined;
   /**
-   * One of the backend's instruction sets, as `describeBackends` lists them. Default: FORETOKEN_ISA if it is set,
-   * otherwise the best set that gives the same results in every engine.
+   * An instruction set of the backend. `describeBackends` lists the instruction sets. Default: FORETOKEN_ISA if it is
+   * set, otherwise the best set that gives the same results in every engine.
    */
   readonly instructionSet?: string | undefined;
   /**
-   * Whether float32 products must be fast for many rows, as in training, even if they become slower for single rows, as
-   * in generation. It matters only with AMX. Tiles then multiply each float32 as three bfloat16 numbers. The results
-   * are equally exact, but their last bits differ. Default: false; `train` uses true.
+   * Whether float32 products must be fast for many rows. Training multiplies many rows, and generation multiplies
+   * single rows, which then become slower. The option matters only with AMX: tiles then multiply each float32 as three
+   * bfloat16 numbers. The results are equally exact, but their last bits differ. Default: false; `train` uses true.
    */
   readonly manyRows?: boolean | undefined;
 }
 
 /**
- * `openBackend` of the library without advice. It is for callers that print the advice themselves or compute very
- * little.
+ * Opens a backend like `openBackend`, but prints no advice. Use this function if the caller prints the advice itself or
+ * computes very little.
  */
 export const openBackend = async (choice: BackendChoice, options: BackendOptions = {}): Promise<Backend> => {
   checkKeys("openBackend", options, ["threads", "dtype", "instructionSet", "manyRows"]);

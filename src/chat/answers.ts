@@ -1,7 +1,7 @@
 /**
- * Renders conversations with a chat template and finds where their answers begin and end. The code does not search for
- * the words of an answer. Instead it puts a mark after the words of every answer. It also renders the conversation up
- * to the beginning and up to the end of each answer.
+ * Renders conversations with a chat template and finds the positions of the answers. The code does not search for the
+ * words of an answer, but puts a mark after them. The code also renders the conversation up to the beginning and up to
+ * the end of each answer.
  */
 import { Template } from "@huggingface/jinja";
 import type { ChatTemplate } from "../pretrained/model/language-model.ts";
@@ -13,10 +13,10 @@ import type { ChatMessage } from "./messages.ts";
 export interface WrittenAnswer {
   /** Index of the answer's message. */
   readonly message: number;
-  /** Where the model begins to write: after the text that the template puts before an answer. */
+  /** Position at which the model begins to write, after the text that the template puts before an answer. */
   readonly from: number;
   /**
-   * Where the answer ends: after its end-of-turn token. If the template writes other text instead of such a token, the
+   * End of the answer, after its end-of-turn token. If the template writes other text instead of such a token, the
    * answer ends after this text.
    */
   readonly to: number;
@@ -29,16 +29,17 @@ export interface WrittenText {
 }
 
 /**
- * Result of rendering a conversation. Usually it is one text. It is several texts if the template writes earlier
- * answers in another form than the last answer.
+ * Result of rendering a conversation: usually one text. If the template formats earlier answers differently from the
+ * last answer, the result is several texts.
  */
 export type Written = { readonly texts: readonly WrittenText[] } | { readonly fault: string };
 
-/** Renders conversations. Their messages must not contain marks. */
+/** Renders conversations. The messages must not contain marks. */
 export type WriteConversation = (messages: readonly ChatMessage[]) => Written;
 
 /**
- * A template, and the names of the tokenizer's special tokens. The first special token after an answer ends the turn.
+ * A chat template, with the names of the tokenizer's special tokens. The first special token after an answer ends the
+ * turn.
  */
 export interface LearnedTemplate extends ChatTemplate {
   readonly names: readonly string[];
@@ -63,7 +64,7 @@ const marked = (message: ChatMessage): ChatMessage => {
   return { ...message, content: content.slice(0, end) + endMark + content.slice(end) };
 };
 
-/** An answer, and the rendered conversation up to its end. */
+/** An answer, with the rendered conversation up to the end of the answer. */
 interface Turn extends WrittenAnswer {
   /** The conversation up to the end of the answer. */
   readonly upTo: string;
@@ -97,9 +98,9 @@ const turnOf = (
 };
 
 /**
- * Creates a writer for one template. If the whole rendered text begins with the prompt of each answer, exactly as the
- * model sees this prompt when it answers, there is one text with all answers. Otherwise each answer has its own text,
- * which ends with the answer.
+ * Creates a writer for one template. The writer checks that the rendered conversation begins with the exact prompt of
+ * each answer. If it does, one text contains all answers. Otherwise each answer gets its own text, which ends with the
+ * answer.
  * @throws the template's own error if the template cannot be parsed.
  */
 export const conversationWriter = ({ template, bosToken, eosToken, names }: LearnedTemplate): WriteConversation => {

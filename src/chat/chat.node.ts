@@ -10,7 +10,7 @@ import { type ChatMessage, messagesSchema } from "./messages.ts";
 /** Options of `chat`: the options of `generate`, with messages instead of a prompt. */
 export interface ChatOptions extends Omit<GenerateOptions, "prompt" | "unknown"> {
   /**
-   * The conversation so far; the last message must be from the user. If the conversation is too long, the oldest
+   * The conversation so far. The last message must be from the user. If the conversation is too long, the oldest
    * messages are left out.
    */
   readonly messages: readonly ChatMessage[];

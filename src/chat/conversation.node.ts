@@ -15,7 +15,7 @@ export interface ChatModel {
   readonly config: ModelConfig;
   /** Encodes text as token ids and decodes them. */
   readonly tokenizer: Tokenizer;
-  /** Renders conversations; null: the model has no chat template. */
+  /** Renders conversations, or null if the model has no chat template. */
   readonly chatTemplate: ChatTemplate | null;
   /** Writes a text, like the function `generate` of the library. */
   generate(options: GenerateOptions): AsyncGenerator<GenerateEvent, void, undefined>;
@@ -23,7 +23,7 @@ export interface ChatModel {
 
 /**
  * Returns the model's chat template.
- * @throws ConfigError if the model has none.
+ * @throws ConfigError if the model has no chat template.
  */
 export const checkChats = ({ chatTemplate }: Pick<ChatModel, "chatTemplate">, where: string): ChatTemplate => {
   if (chatTemplate !== null) return chatTemplate;
@@ -36,10 +36,10 @@ export const checkChats = ({ chatTemplate }: Pick<ChatModel, "chatTemplate">, wh
 };
 
 /**
- * The conversation as token ids, up to the position where the answer begins. Names of special tokens become special
- * tokens where the template wrote them, and stay text inside messages.
+ * The conversation as token ids, up to the position where the answer begins. A special token's name becomes a special
+ * token if the template wrote it. Inside a message, the name stays text.
  * @param render renders the conversation. Default: a process for this conversation only.
- * @param tools in OpenAI's form, for the template. Default: none.
+ * @param tools tools for the template, in OpenAI's format. Default: none.
  * @throws ConfigError for a model without a chat template, CheckpointError for a faulty template.
  */
 export const conversationIds = async (
@@ -72,10 +72,12 @@ export interface Prompt {
   readonly dropped: number;
 }
 
-/** Maximum share of the context that is reserved for an answer. */
+/** Maximum share of the context that is reserved for the answer. */
 const shareOfAnswer = 1 / 4;
 
-/** Indices at which a conversation may be cut: the first message, and each later message of the user. */
+/**
+ * Indices of the messages at which a conversation may be cut: the first message, and each later message of the user.
+ */
 const cutsOf = (messages: readonly TemplateMessage[], first: number): readonly number[] => [
   first,
   ...messages.flatMap(({ role }, i) => (i > first && role === "user" ? [i] : [])),
@@ -83,7 +85,7 @@ const cutsOf = (messages: readonly TemplateMessage[], first: number): readonly n
 
 /** Options of `conversationPrompt`. */
 export interface PromptOptions {
-  /** Minimum number of messages to leave out: the messages that did not fit in an earlier call. Default 0. */
+  /** Minimum number of messages to leave out, because they did not fit in an earlier call. Default 0. */
   readonly atLeast?: number;
   /** Ids of the first tokens of the answer; the prompt ends with them. Default: none. */
   readonly answer?: readonly number[];
@@ -94,26 +96,27 @@ export interface PromptOptions {
 }
 
 const tooLong = (length: number, most: number, contextLength: number, answer: readonly number[]): ConfigError => {
-  const limit = `at most ${most} tokens with the template`;
-  const context = `(the context is ${contextLength})`;
+  const limit = `at most ${most} tokens`;
+  const context = `of the context of ${contextLength} tokens`;
   return answer.length === 0
     ? new ConfigError({
         where: "message",
-        must: `must leave room for an answer: ${limit} ${context}`,
+        must: `must leave room for an answer: message and template may have ${limit} ${context}`,
         got: String(length),
         hint: "a shorter message",
       })
     : new ConfigError({
         where: "answer",
-        must: `must leave room to continue: ${limit} and the message ${context}`,
+        must: `must leave room for more tokens: message, template and answer may have ${limit} ${context}`,
         got: String(length),
         hint: "another message",
       });
 };
 
 /**
- * The prompt of a conversation. It leaves room for an answer: `maxNewTokens` tokens, but at most a quarter of the
- * context. If there is not enough room, the oldest messages are left out; a system message stays.
+ * The prompt of a conversation. The prompt leaves enough context for an answer: `maxNewTokens` tokens, but at most a
+ * quarter of the context. If the conversation is too long, the oldest messages are left out, but a system message
+ * stays.
  * @param where the model, for errors.
  * @throws ConfigError if the last message alone is too long, or the model has no chat template; CheckpointError for a
  * faulty template.
@@ -135,7 +138,7 @@ export const conversationPrompt = async (
     return answer.length === 0 ? ids : Int32Array.from([...ids, ...answer]);
   };
   const promptOf = (cut: number, ids: Int32Array): Prompt => ({ ids, dropped: (cuts[cut] ?? first) - first });
-  // Finds the smallest number of messages to leave out. It uses bisection, because each try renders the conversation.
+  // Finds the smallest number of messages to leave out. Bisection needs few tries; each try renders the conversation.
   let long = Math.max(
     0,
     cuts.findIndex((cut) => cut - first >= atLeast),

@@ -1,6 +1,6 @@
 /**
- * Encodes documents as tokens and marks the tokens that the loss counts: in a conversation the answers, in a plain text
- * all tokens except the first.
+ * Encodes documents as tokens and marks the tokens that the loss counts. In a conversation, the loss counts the
+ * answers. In a plain text, it counts all tokens except the first.
  */
 
 import { CheckpointError, ConfigError, DataError } from "../core/errors/errors.ts";
@@ -15,18 +15,18 @@ import type { LearnedTemplate, Written, WrittenText } from "./answers.ts";
 import { markNames } from "./marks.ts";
 import type { ChatMessage } from "./messages.ts";
 
-/** Renders conversations with a template, in order. Time and memory are limited where the platform allows it. */
+/** Renders conversations with a template, in order. Time and memory are limited if the platform allows it. */
 export type WriteConversations = (
   template: LearnedTemplate,
   conversations: Iterable<readonly ChatMessage[]>,
 ) => AsyncIterable<Written>;
 
-/** The model that documents are encoded for. */
+/** The model for which documents are encoded. */
 export interface Learner {
   readonly tokenizer: Tokenizer;
-  /** Renders the model's conversations; null: the model has no chat template. */
+  /** Renders the model's conversations, or null if the model has no chat template. */
   readonly chatTemplate: ChatTemplate | null;
-  /** The token that ends a text. It is used if the tokenizer does not define such a token; undefined: there is none. */
+  /** End-of-text token for a tokenizer that does not define one. Undefined if the model has no such token. */
   readonly endToken?: number | undefined;
 }
 
@@ -34,11 +34,11 @@ export interface Learner {
 export interface LearnedDocuments {
   readonly documents: Documents;
   /**
-   * Number of conversations that were divided into one document for each answer, because the template writes earlier
-   * answers in another form.
+   * Number of conversations that became one document for each answer, because the template formats earlier answers
+   * differently.
    */
   readonly divided: number;
-  /** For each encoded document the index of its source document. */
+  /** Index of the source document of each encoded document. */
   readonly sources: readonly number[];
   /** Ids of special tokens that end an answer. */
   readonly turnEnds: readonly number[];
@@ -57,17 +57,16 @@ const checkTemplate = (template: ChatTemplate | null, where: string): ChatTempla
   });
 };
 
-/** Adds the place in the document to an error of the tokenizer. */
+/** Adds the position in the document to an error of the tokenizer. */
 const placed = (error: unknown, where: string): unknown =>
   error instanceof DataError ? new DataError({ ...error.details, where, cause: error }) : error;
 
 /**
  * Encodes documents.
- * Conversations are rendered with the model's chat template. The loss counts each answer, from where the model begins
- * to write to its end-of-turn token. Names of special tokens become special tokens where the template wrote them, and
- * stay text inside messages. Prompts and answers are encoded separately, because the model also sees them separately
- * when it answers. A plain text gets the tokens that begin and end a text; the loss counts all of its tokens except the
- * first.
+ * Conversations are rendered with the model's chat template. The loss counts all tokens of each answer, including its
+ * end-of-turn token. A special token's name becomes a special token if the template wrote it. Inside a message, the
+ * name stays text. Prompts and answers are encoded separately, as when the model answers. A plain text gets the tokens
+ * that begin and end a text. The loss counts all tokens of a plain text except the first.
  * @param name of the documents, for errors.
  * @throws ConfigError for conversations without a template, CheckpointError for a conversation that the template cannot
  * render, DataError for a character that the tokenizer lacks.
@@ -96,7 +95,7 @@ export const encodeDocuments = async (
   const addWritten = (messages: readonly DocumentMessage[], texts: readonly WrittenText[]): number => {
     let added = 0;
     for (const { text, answers } of texts) {
-      // If the loss counts no answer of a text, there is nothing to learn from the text.
+      // If the loss counts no token of a text, the model cannot learn from the text.
       if (!answers.some(({ message }) => messages[message]?.counted === true)) continue;
       let at = 0;
       const add = (to: number, counted: boolean): void => {

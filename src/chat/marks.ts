@@ -1,19 +1,21 @@
 /**
- * Adds and removes marks in messages. This file imports no schemas, so that the process that renders conversations
- * starts quickly.
+ * Adds and removes marks in messages. This file imports no schemas, because imports would slow down the start of the
+ * process for rendering.
  */
 import type { TemplateMessage } from "./messages.ts";
 
-/** Marks are made of Unicode's noncharacters U+FDD0 to U+FDEF. Exchanged texts do not contain noncharacters. */
+/** Marks consist of Unicode's noncharacters U+FDD0 to U+FDEF. Texts for exchange do not contain noncharacters. */
 const marks = /[\ufdd0-\ufdef]/gu;
 const mark = "\ufdd0";
 const end = "\ufdd1";
 const firstDigit = 0xfdd2;
 
-/** Mark after the words of an answer. It differs from the marks that spell names. */
+/** Mark after the words of an answer. This mark differs from the marks that spell names. */
 export const endMark = "\ufde2";
 
-/** Spells a name of one character in marks. A name of one character has no inside where a mark could be put. */
+/**
+ * Replaces a name of one character by marks that spell its code point. A mark inside such a short name is not possible.
+ */
 const spell = (name: string): string =>
   [...(name.codePointAt(0) ?? 0).toString(16)]
     .map((digit) => String.fromCharCode(firstDigit + Number.parseInt(digit, 16)))
@@ -28,7 +30,7 @@ const read = (spelling: string): string =>
 
 const unmark = (text: string): string => text.replaceAll(spelt, read).replaceAll(marks, "");
 
-/** Messages in which names of special tokens are marked as ordinary text. */
+/** Messages with marks in the names of special tokens, so that the names stay ordinary text. */
 export interface Marked<Message extends TemplateMessage> {
   readonly messages: readonly Message[];
   readonly tools: readonly unknown[];
@@ -38,7 +40,7 @@ export interface Marked<Message extends TemplateMessage> {
 
 /**
  * Marks the names of special tokens in messages: the template may write special tokens, but a message must not. A mark
- * is put after the first character of a name, so the name is not recognized in the rendered text.
+ * comes after the first character of a name. The rendered text then does not contain the name.
  */
 export const markNames = <Message extends TemplateMessage>(
   messages: readonly Message[],

@@ -11,7 +11,7 @@ export interface ChatMessage {
   readonly content: string;
 }
 
-/** A message in the form for templates, with the field names of `transformers`. */
+/** A message in the format for templates, with the field names of `transformers`. */
 export interface TemplateMessage {
   readonly role: string;
   readonly content: string;

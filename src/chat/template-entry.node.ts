@@ -1,6 +1,7 @@
 /**
- * Program of a separate process that renders conversations. A template may contain any code, so the process gets little
- * time, memory and output. Each line of input is a request in JSON. Each line of output is the outcome of one request.
+ * Program of a separate process that renders conversations. A template may contain any code, so the time, the memory
+ * and the output of the process are limited. Each line of input is a request in JSON. Each line of output is the
+ * outcome of a request.
  */
 import { createInterface } from "node:readline";
 import { Template } from "@huggingface/jinja";
@@ -8,8 +9,8 @@ import { conversationWriter, type LearnedTemplate, type WriteConversation } from
 import type { ChatMessage } from "./messages.ts";
 
 /**
- * A request to this thread. It renders one template, or sets the template for training, or renders a training
- * conversation with that template.
+ * A request to this thread: renders one template, sets the template for training, or renders a training conversation
+ * with that template.
  */
 type Request =
   | { readonly template: string; readonly variables: Record<string, unknown> }

@@ -7,12 +7,12 @@ import type { ChatTemplate } from "../pretrained/model/language-model.ts";
 import type { LearnedTemplate, Written } from "./answers.ts";
 import type { ChatMessage, TemplateMessage } from "./messages.ts";
 
-/** Limits for rendering one conversation, far above the needs of any known template. */
+/** Limits for rendering one conversation. No known template comes near these limits. */
 const limits = { milliseconds: 5000, mebibytes: 256, bytes: 2 ** 23 } as const;
 
 /**
- * Time limit in milliseconds for each of many conversations. It is longer than for a single conversation, because no
- * user waits and the machine may be busy.
+ * Time limit in milliseconds for each conversation of a data set. The limit is longer than for a single conversation,
+ * because no user waits and the machine may be busy.
  */
 const patience = 20_000;
 
@@ -25,7 +25,7 @@ type Outcome = { readonly text: string } | { readonly fault: string };
 interface TemplateProcess {
   /** Sends a request. Outcomes come in the order of the requests. */
   send(request: string): void;
-  /** The next outcome as a line of JSON, or the reason why there is none. */
+  /** The next outcome as a line of JSON, or the reason for a missing outcome. */
   next(): Promise<{ readonly line: string } | { readonly fault: string }>;
   end(): void;
   /** Whether the process has ended or was stopped. */
@@ -33,7 +33,7 @@ interface TemplateProcess {
 }
 
 /**
- * Starts a process that runs templates. It is not a thread: a thread that uses too much memory would end the whole
+ * Starts a process that runs templates. A thread is not enough: a thread that uses too much memory would end the whole
  * program.
  */
 const startProcess = (milliseconds: number): TemplateProcess => {
@@ -67,8 +67,7 @@ const startProcess = (milliseconds: number): TemplateProcess => {
     wake?.();
   });
   child.on("error", (error) => fail(error.message));
-  // Writing to a process that has already ended gives an error. The error is ignored, because `close` reports the
-  // reason.
+  // Writing to a process that has already ended gives an error. The error is ignored: `close` reports the reason.
   child.stdin.on("error", () => {});
   child.on("close", () => fail(`no text with ${limits.mebibytes} MiB of memory`));
   return {
@@ -140,14 +139,14 @@ const requestOf = (
     template,
     variables: {
       ...{ messages, add_generation_prompt: true, bos_token: bosToken, eos_token: eosToken },
-      // An empty `tools` is left out, as in `transformers`, because templates test whether `tools` exists.
+      // An empty `tools` is left out, as in `transformers`: templates test only whether `tools` exists.
       ...(tools.length === 0 ? {} : { tools }),
     },
   });
 
 /**
- * Renders a conversation as the text that the model continues. A template is a program by the author of the model. So
- * it runs in a process of its own with limited time, memory and output.
+ * Renders a conversation as the text that the model continues. A template is a program by the author of the model. The
+ * template runs in a separate process with limited time, memory and output.
  * @param where the model, for errors.
  * @param tools for the template. Default: none.
  * @throws CheckpointError for a template that is faulty, refuses the messages, or exceeds a limit.
@@ -176,8 +175,8 @@ export interface TemplateRenderer {
 }
 
 /**
- * Opens a renderer that uses one process for many conversations, one after another. The limits hold for each
- * conversation. After a fault it starts a new process.
+ * Opens a renderer that uses one process for many conversations, one after another. The limits apply to each
+ * conversation. After a fault, the renderer starts a new process.
  */
 export const openTemplateRenderer = (): TemplateRenderer => {
   let child: TemplateProcess | undefined;
@@ -192,7 +191,7 @@ export const openTemplateRenderer = (): TemplateRenderer => {
     if (child === undefined || child.hasEnded) child = startProcess(limits.milliseconds);
     child.send(request);
     const line = await child.next();
-    // After a fault the process is ended. Otherwise its late output would be taken for the outcome of another request.
+    // End the process after a fault. Otherwise its late output would be mistaken for the outcome of another request.
     if ("fault" in line) end();
     return parsed<Outcome>(line);
   };
@@ -215,14 +214,14 @@ export const openTemplateRenderer = (): TemplateRenderer => {
 };
 
 /**
- * Limits on the requests that are sent ahead: their total size, and their number. The process always has work, and
- * little memory is used.
+ * Limits on the total size and the number of requests that wait in the process. With waiting requests, the process is
+ * never idle. The limits keep its memory small.
  */
 const ahead = { characters: 2 ** 20, requests: 256 } as const;
 
 /**
- * Renders conversations in order and finds the positions of their answers. One process renders all of them; the limits
- * hold for each conversation.
+ * Renders conversations in order and finds the positions of their answers. One process renders all conversations. The
+ * limits apply to each conversation.
  * @param milliseconds time limit for one conversation.
  */
 export async function* writeConversations(

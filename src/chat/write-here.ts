@@ -1,12 +1,15 @@
-/** Renders conversations on this thread. It is for web pages, which cannot start processes. */
+/** Renders conversations on this thread, for web pages: a page cannot start processes. */
 import { yieldToHost } from "../core/system/yield.ts";
 import { conversationWriter, type LearnedTemplate, type Written } from "./answers.ts";
 import type { ChatMessage } from "./messages.ts";
 
-/** Number of conversations between two pauses in which the host can do other work. */
+/** Number of conversations before a short pause. In the pause, the host can do other work. */
 const betweenPauses = 64;
 
-/** Same as `writeConversations` in Node, but without limits: a template is a program by the author of the model. */
+/**
+ * Same as `writeConversations` in Node, but without limits on the template, which is a program by the author of the
+ * model.
+ */
 export async function* writeHere(
   template: LearnedTemplate,
   conversations: Iterable<readonly ChatMessage[]>,

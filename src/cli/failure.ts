@@ -5,8 +5,8 @@ import { exitStatus } from "./process/exit-status.ts";
 import { writeNotice } from "./process/output.ts";
 
 /**
- * Turns commander's error into an error with the program's usual wording; undefined if commander only printed help or
- * the version.
+ * Turns commander's error into an error with the program's usual wording; returns undefined if commander only printed
+ * help or the version.
  * @param words the command line.
  */
 export const commandLineError = async (
@@ -41,7 +41,7 @@ const isSystemError = (error: unknown): error is NodeJS.ErrnoException =>
 const isOutOfMemory = (error: unknown): error is RangeError =>
   error instanceof RangeError && /array (buffer allocation failed|length)/iu.test(error.message);
 
-/** Whether a module of this program or of one of its dependencies is missing. */
+/** Whether a module is missing: a module of this program or of a dependency. */
 const isMissingModule = (error: unknown): error is Error =>
   error instanceof Error && Reflect.get(error, "code") === "ERR_MODULE_NOT_FOUND";
 
@@ -69,17 +69,17 @@ const told = (error: unknown): unknown => {
 /** Maximum number of UTF-16 units in an error line. */
 const longestLine = 300;
 
-/** Joins `before`, the message and `after` into one line; a message that is too long is shortened in its middle. */
+/** Joins `before`, the message and `after` into one line. A message that is too long is shortened in its middle. */
 const errorLine = (before: string, message: string, after: string): string => {
-  // The text is shortened before it is escaped, and again afterwards: escaping a long text takes time, and makes the
-  // text longer.
+  // Shorten the text before escaping, because escaping a long text takes time. Shorten it again afterwards, because
+  // escaping makes it longer.
   const line = oneLine(shorten(message, longestLine));
   return `${before}${shorten(line, longestLine - before.length - after.length)}${after}`;
 };
 
 /**
  * Prints the error as one line on standard error (with `verbose`, also the stack) and returns the exit status.
- * @param who names the failing process at the start of the line, if there are several.
+ * @param who name of the failing process at the start of the line, if several processes run.
  */
 export const reportFailure = (thrown: unknown, verbose: boolean, who = ""): number => {
   const error = told(thrown);

@@ -4,7 +4,7 @@ import { columns, padRight, wrapText } from "./display/texts/width.ts";
 import { host } from "./process/host.ts";
 import { styleFor } from "./process/terminal.ts";
 
-/** A term with its description: a flag, a command or a part of a lesson. */
+/** A term and its description: a flag, a command or a part of a lesson. */
 export type Entry = readonly [term: string, description: string];
 
 /** Maximum width: longer lines of prose are hard to read. */
@@ -13,7 +13,7 @@ const narrowest = 20;
 
 /**
  * Columns of a help page: the width of the terminal. In a pipe, the environment variable COLUMNS gives the columns, as
- * in other programs; without COLUMNS there are 80.
+ * in other programs. The default is 80.
  */
 export const helpColumns = (): number => {
   const asked = host.stdout.columns ?? Number(process.env.COLUMNS ?? "");
@@ -32,7 +32,7 @@ const indented = (lines: readonly string[], by: number): string[] =>
   lines.map((line) => (line === "" ? "" : " ".repeat(by) + line));
 
 /**
- * Formats terms with their descriptions. A description is next to its term. On a narrow page, or if the term is long,
+ * Formats terms and their descriptions. A description is next to its term. If the page is narrow or the term is long,
  * the description is below its term.
  */
 export const entryLines = (entries: readonly Entry[], width: number): string[] => {
@@ -54,8 +54,8 @@ export const entryLines = (entries: readonly Entry[], width: number): string[] =
 const exampleMark = "  $ ";
 
 /**
- * Formats lines such as ` $ command remark`. Remarks are next to the commands if all remarks fit there, and otherwise
- * above the commands.
+ * Formats lines such as ` $ command remark`. Remarks are next to the commands if all remarks fit there. Otherwise they
+ * are above the commands.
  */
 const exampleLines = (lines: readonly string[], width: number): string[] => {
   if (lines.every((line) => columns(line) <= width)) return [...lines];
@@ -131,7 +131,7 @@ const defaultOf = ({ required, optional, defaultValue, defaultValueDescription }
   return shown === undefined ? "" : ` (default: ${shown})`;
 };
 
-/** Groups items; groups are in order of their first items. */
+/** Groups items. The groups are in the order of their first items. */
 const byGroup = <Item>(items: readonly Item[], groupOf: (item: Item) => string): ReadonlyMap<string, Item[]> => {
   const groups = new Map<string, Item[]>();
   for (const item of items) groups.set(groupOf(item), [...(groups.get(groupOf(item)) ?? []), item]);
@@ -169,7 +169,7 @@ const shortGroups = ({ groups }: ShortHelp, flags: number): readonly (readonly [
   ]);
 };
 
-/** Formats a command's help page; each group of flags has a heading that says what the flags are for. */
+/** Formats a command's help page. The heading of each group says what its flags are for. */
 export const helpPage = (command: Command, helper: Help): string => {
   const width = helpColumns();
   const { bold } = styleFor(host.stdout).colors;

@@ -2,18 +2,18 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 
 /**
- * The whole program in a few files, made by scripts/build/command.mjs. A few files start faster than several hundred
+ * The whole program in a few files, written by scripts/build/command.mjs. A few files start faster than several hundred
  * modules.
  */
 const bundle = new URL("../command/run.js", import.meta.url);
-/** The program as separate modules. A package does not have these modules. */
+/** The program as separate modules. The published package does not contain these modules. */
 const modules = new URL("./run.js", import.meta.url);
 
 /**
  * Whether to use the bundle: it exists and was made from the current modules. In a clone, the compiler updates its
- * build info whenever it writes a module. The bundle records the size and the time of the build info that it was made
- * from; the time is in whole seconds, because copies of files keep only whole seconds. A package has no build info and
- * only one build.
+ * build info when it writes a module. The bundle contains the size and the time of the build info at its creation. The
+ * time is in whole seconds, because copies of files keep only whole seconds. A package has no build info and only one
+ * build.
  */
 const isBundled = (): boolean => {
   try {
@@ -22,7 +22,7 @@ const isBundled = (): boolean => {
     const known = readFileSync(new URL("../command/compiled.txt", import.meta.url), "utf8");
     return known === `${notes.size} ${Math.floor(notes.mtimeMs / 1000)}`;
   } catch {
-    // If the files cannot be read, use the modules if they exist, because the modules are always correct.
+    // If the bundle cannot be checked, use the modules if they exist, because the modules are always current.
     return !existsSync(modules);
   }
 };

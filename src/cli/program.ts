@@ -50,11 +50,11 @@ const verbs: Verbs = {
     load: async () => (await import("./commands/export.ts")).declareExport,
   },
   verify: {
-    summary: "compare a model with exported files of it: logits, greedy tokens, bits per byte",
+    summary: "compare a model with its exported files: logits, greedy tokens, bits per byte",
     load: async () => (await import("./commands/verify.ts")).declareVerify,
   },
   replay: {
-    summary: "repeat a training step that was not finite, or exploded",
+    summary: "repeat a training step with a loss or gradient that exploded or was not finite",
     load: async () => (await import("./commands/replay.ts")).declareReplay,
   },
   lesson: {
@@ -86,7 +86,7 @@ const verbs: Verbs = {
     load: async () => (await import("./commands/info.ts")).declareInfo,
   },
   doctor: {
-    summary: "check that this machine computes correctly and lacks nothing",
+    summary: "check that this machine computes correctly and has everything that is needed",
     load: async () => (await import("./commands/doctor.ts")).declareDoctor,
   },
   completion: {

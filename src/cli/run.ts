@@ -18,7 +18,7 @@ surviveLostTerminal();
 process.on("uncaughtException", (error) => process.exit(reportFailure(error, args.includes("--verbose"))));
 const [verb = ""] = args;
 const thread = Object.hasOwn(threads, verb) ? threads[verb] : undefined;
-// Start the thread before loading the command's modules, so that both load at the same time.
+// Start the thread before loading the command's modules, because both can load at the same time.
 if (thread !== undefined && !["--help", "-h", "--help-all"].some((flag) => args.includes(flag))) {
   (await import("./start-thread.ts")).startThread(thread);
 }

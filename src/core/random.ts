@@ -6,11 +6,11 @@ import { checkChoice, checkRandomKey, checkWhole } from "./checks/check-argument
  * without the earlier elements. Resumed runs, any number of threads and the C++ kernels all get the same numbers.
  */
 
-/** What a random stream is used for. This purpose is part of the key, so two purposes never share numbers. */
+/** The purpose of a random stream. The purpose is part of the key, so two purposes never share numbers. */
 export const streams = { init: 1, batches: 2, dropout: 3, sampling: 4 } as const;
 const streamNames = Object.keys(streams);
 /**
- * What random numbers are used for.
+ * The purposes of random numbers.
  * @experimental
  */
 export type Stream = keyof typeof streams;
@@ -22,7 +22,7 @@ export type Stream = keyof typeof streams;
 export type RandomKey = readonly [seedLow: number, seedHigh: number, stream: number, index: number];
 
 /**
- * The key of stream `stream` and sub-stream `index` (a step, a layer, a parameter), for the user's `seed`.
+ * Returns the key of a random stream for the user's `seed`. `index` is the number of a step, a layer or a parameter.
  * @experimental
  */
 export const randomKey = (seed: number, stream: Stream, index = 0): RandomKey => {
@@ -88,7 +88,10 @@ export interface RandomStream {
   uniform(): number;
   /** Uniform integer in [0, bound); `bound` up to 2^53. */
   integer(bound: number): number;
-  /** A standard normal number, by the Box–Muller method, which makes two numbers at a time; both are used. */
+  /**
+   * A standard normal number, computed with the Box–Muller method. The method makes two numbers at a time, and both are
+   * used.
+   */
   normal(): number;
 }
 

@@ -5,8 +5,8 @@ import type { HeldOutOption } from "./corpus.ts";
 
 /**
  * Inputs and targets, shifted by one token. From ids[0..T] come inputs x = ids[0..T) and targets y = ids[1..T]: the
- * target of each position is the token after it. In documents, −1 is a target that does not count. x and y are
- * row-major [rows, time].
+ * target of each position is the token after it. In documents, the target −1 does not count. x and y are row-major
+ * [rows, time].
  * @experimental
  */
 export interface Batch {
@@ -16,7 +16,7 @@ export interface Batch {
   readonly y: Int32Array;
   /** Sequences, B. */
   readonly rows: number;
-  /** Tokens per sequence, T. */
+  /** Number of tokens per sequence, T. */
   readonly time: number;
   /**
    * Lengths of the documents in a batch of one row. Attention never crosses from one document to another. Together, the
@@ -30,21 +30,25 @@ export interface Batch {
  * @experimental
  */
 export interface TrainingBatchOptions {
-  /** Rows of one micro-batch, B. */
+  /** Number of rows of one micro-batch, B. */
   readonly batchSize: number;
   /** Number of tokens per row, T. */
   readonly contextLength: number;
-  /** A whole number from 0. It determines the offsets of the windows, together with `step`. */
+  /** Seed: a whole number from 0. Together with `step`, it determines the offsets of the windows. */
   readonly seed: number;
-  /** Number of the optimizer step. Each step has its own random numbers. */
+  /** Number of the optimizer step. The random numbers are different in each step. */
   readonly step: number;
-  /** Number of the micro-batch in the step: it has rows [microStep·B, (microStep + 1)·B) of the step. Default 0. */
+  /**
+   * Number of the micro-batch in the step. The micro-batch contains rows [microStep·B, (microStep + 1)·B) of the step.
+   * Default 0.
+   */
   readonly microStep?: number;
 }
 
 /**
- * Writes a row of a batch: the window of `tokens` from index `from`. With `begin`, the first input is `begin`, and all
- * tokens of the window are targets. Without `begin`, the first token of the window is only an input.
+ * Writes a row of a batch: the window of `tokens` that begins at index `from`. With `begin`, the first input is
+ * `begin`, and all tokens of the window are targets. Without `begin`, the first token of the window is an input but not
+ * a target.
  */
 export const setWindow = (
   { x, y, time }: Pick<Batch, "x" | "y" | "time">,
@@ -64,12 +68,12 @@ export const setWindow = (
   y.set(tokens.subarray(from, from + time), at);
 };
 
-/** Two numbers of random words: how many one `integer` uses, and how many a block of the stream has. */
+/** Number of random words that one `integer` uses, and number of words in a block of the stream. */
 const wordsPerInteger = 2;
 const wordsPerBlock = 4;
 
 /**
- * Draws the rows of a step in order, starting at row `firstRow`: each call returns a batch of the next `rows` rows, as
+ * Draws the rows of a step in order, starting at row `firstRow`. Each call returns a batch of the next `rows` rows in
  * new arrays.
  */
 const rowDrawer = (
@@ -92,9 +96,9 @@ const rowDrawer = (
 };
 
 /**
- * Draws a batch of windows at uniformly random offsets, as new arrays. Row r of a step depends only on (seed, step, r).
- * So a resumed run gets the same batches as an uninterrupted one, and k accumulated micro-batches of B rows equal one
- * batch of k·B rows.
+ * Draws a batch of windows at uniformly random offsets, in new arrays. Row r of a step depends only on (seed, step, r).
+ * A resumed run therefore gets the same batches as an uninterrupted run. For the same reason, k accumulated
+ * micro-batches of B rows equal one batch of k·B rows.
  * @experimental
  * @param tokens the training split, with at least contextLength + 1 tokens.
  * @throws DataError for fewer tokens.
@@ -105,22 +109,22 @@ export const trainingBatch = (tokens: Int32Array, options: TrainingBatchOptions)
   return rowDrawer(tokens, options, microStep * batchSize)(batchSize);
 };
 
-/** Number of passes of about `tokens` tokens into which a batch of `rows` rows is divided. */
+/** Number of forward passes into which a batch of `rows` rows is divided. Each pass has about `tokens` tokens. */
 export const passCount = (rows: number, time: number, tokens: number): number =>
   Math.min(rows, Math.max(1, Math.round((rows * time) / tokens)));
 
-/** Passes [from, to) of a batch. */
+/** Forward passes [from, to) of a batch. */
 export interface PassRange {
   readonly from: number;
   readonly to: number;
 }
 
-/** First row of a pass in its batch. */
+/** Index in the batch of a forward pass's first row. */
 export const firstRowOfPass = (rows: number, time: number, tokens: number, pass: number): number =>
   Math.floor((rows * pass) / passCount(rows, time, tokens));
 
 /**
- * Number of rows of each pass of a batch, so that each pass has about `tokens` tokens. A row is never cut, and the row
+ * Number of rows of each forward pass of a batch. Each pass has about `tokens` tokens. A row is never cut, and the row
  * counts of two passes differ by at most one.
  * @param range range of passes. Default: all.
  */
@@ -139,8 +143,9 @@ export function* passRows(
 }
 
 /**
- * The rows of `trainingBatch`, in order, divided into passes by `passRows`. Each pass is drawn only when it is needed,
- * so memory depends on `tokensPerPass` and not on the batch size. Passes before `range` are not drawn.
+ * Yields the rows of `trainingBatch` in order, divided into forward passes by `passRows`. Each pass is drawn only when
+ * it is needed. The needed memory therefore depends on `tokensPerPass`, not on the batch size. Passes before `range`
+ * are not drawn.
  * @param tokens as for `trainingBatch`.
  * @param range range of passes. Default: all.
  * @param begin a token with which each row begins. Default: none.
@@ -159,7 +164,7 @@ export function* trainingPasses(
   for (const rows of passRows(batchSize, contextLength, tokensPerPass, range)) yield draw(rows);
 }
 
-/** Makes a batch, as new arrays. */
+/** Makes a batch in new arrays. */
 export type MakeBatch = () => Batch;
 
 /**
@@ -167,16 +172,16 @@ export type MakeBatch = () => Batch;
  * @experimental
  */
 export interface EvaluationOptions {
-  /** Number of tokens of a window, T: a whole number from 1. */
+  /** Number of tokens of a window, T. A whole number from 1. */
   readonly contextLength: number;
   /** Maximum number of rows of a batch. */
   readonly batchSize: number;
 }
 
 /**
- * All of `tokens`, in windows of contextLength tokens that do not overlap, in order. Every token after the first is a
- * target exactly once, so a mean over all targets has no sampling noise. A shorter last window is a batch of its own:
- * one row, with `time` below contextLength. Fewer than two tokens give no batches.
+ * Yields the whole array `tokens` in order, in windows of contextLength tokens that do not overlap. Every token after
+ * the first is a target exactly once, so a mean over all targets has no sampling noise. A shorter last window is a
+ * batch of one row, with `time` below contextLength. For fewer than two tokens, there are no batches.
  * @experimental
  */
 export function* evaluationWindows(tokens: Int32Array, options: EvaluationOptions): Generator<Batch, void, undefined> {
@@ -218,15 +223,15 @@ export const checkPredictable = (tokens: number, where: string, hint: string): v
   throw new DataError({ where, must: "the text must have at least 2 tokens", got: `${tokens}`, hint });
 };
 
-/** Number of tokens of each split; unused splits are left out. */
+/** Number of tokens of each split. Unused splits are left out. */
 export interface TokenCounts {
   readonly train?: number;
   readonly val?: number;
 }
 
 /**
- * Checks that a text is long enough before anything is built. Training needs one window and its last target. Evaluation
- * needs one input and its target.
+ * Checks that a text is long enough before anything is built. Training needs one window and one more token for the last
+ * target. Evaluation needs one input and its target.
  * @param heldOut name of the option that sets the validation part, for the hint.
  * @throws DataError that names the split, its length and a hint.
  */

@@ -16,7 +16,7 @@ const checkSizes = (where: string, options: Sizes, others: readonly string[] = [
 export const checkTrainingBatch = (tokens: unknown, options: Sizes): void => {
   checkInt32("trainingBatch: tokens", tokens);
   checkSizes("trainingBatch", options, ["seed", "step", "microStep"]);
-  // The random key checks the seed and the step.
+  // `randomKey` checks the seed and the step.
   if (options.microStep !== undefined) checkWhole("trainingBatch: microStep", options.microStep);
 };
 

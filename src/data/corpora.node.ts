@@ -9,11 +9,11 @@ import { readText } from "./text.node.ts";
 import { findTinyShakespeare, type Surroundings, tinyShakespeareError } from "./tiny-shakespeare.node.ts";
 import { decodeText } from "./utf8.ts";
 
-/** Names of the built-in corpora. For a file or folder with such a name, write `./name`. */
+/** Names of the built-in corpora. To use a file or folder with such a name, write `./name`. */
 export const corpusNames = ["tiny-shakespeare", "moby-dick"] as const;
 export type CorpusName = (typeof corpusNames)[number];
 
-/** Whether `data` is the name of a built-in corpus, not a path. */
+/** Whether `data` is the name of a built-in corpus. Any other `data` is a path. */
 export const isCorpusName = (data: string): data is CorpusName | "default" =>
   data === "default" || corpusNames.some((name) => name === data);
 
@@ -75,22 +75,28 @@ const findText = async (nameOrPath: string, surroundings: Surroundings): Promise
 export interface CorpusOptions {
   /** Name or path of a text to validate on. The whole corpus is then used for training. */
   readonly valData?: string | undefined;
-  /** Fraction of the corpus to hold out if there is no `valData`; in (0, 1). Default 0.1. */
+  /** Fraction of the corpus that is held out if there is no `valData`, in (0, 1). Default 0.1. */
   readonly valFraction?: number | undefined;
-  /** Environment of the process. Default: the process's own. */
+  /** Environment variables. Default: the variables of the process. */
   readonly surroundings?: Surroundings;
 }
 
-/** A corpus from disk, with a hash by which a resumed run recognises its text. */
+/** A corpus from disk, and a hash. A resumed run recognises its text by this hash. */
 export interface LoadedCorpus extends Corpus {
-  /** SHA-256 of the text of both splits in UTF-8, hexadecimal. It depends on the text and on the place of the split. */
+  /**
+   * SHA-256 of the text of both splits in UTF-8, hexadecimal. The hash depends on the text and on the place of the
+   * split.
+   */
   readonly sha256: string;
 }
 
-/** Number of UTF-16 units in a piece: hashing a string allocates three bytes per unit. */
+/** Number of UTF-16 units in a piece. Hashing a string allocates three bytes per unit. */
 const unitsPerPiece = 2 ** 18;
 
-/** Cuts a text into pieces, but never inside a surrogate pair. So memory never holds the UTF-8 of a whole long text. */
+/**
+ * Cuts a text into pieces, but never inside a surrogate pair. A long text is therefore never in memory as UTF-8 as a
+ * whole.
+ */
 export function* textPieces(text: string): Generator<string, void, undefined> {
   for (let from = 0; from < text.length; ) {
     let end = Math.min(text.length, from + unitsPerPiece);
@@ -114,7 +120,7 @@ const hashOf = ({ train, val }: TextSplit): string => {
   return hash.digest("hex");
 };
 
-/** A given text as a corpus, unchanged. `valFraction` is used if there is no `valText`. */
+/** Returns a given text as a corpus, unchanged. `valFraction` is used if there is no `valText`. */
 export const givenCorpus = ({ text, valText }: GivenText, valFraction?: number): LoadedCorpus => {
   const split = valText === undefined ? splitText(text, valFraction) : { train: text, val: valText };
   const parts = [{ where: "text", start: 0 }];
@@ -127,8 +133,9 @@ export const givenCorpus = ({ text, valText }: GivenText, valFraction?: number):
 };
 
 /**
- * Loads a corpus. `nameOrPath` is "tiny-shakespeare", "moby-dick", "default" (Tiny Shakespeare if it is available, else
- * Moby-Dick with a `notice`), or the path of a file or a folder. Only Tiny Shakespeare uses the network.
+ * Loads a corpus. `nameOrPath` is "tiny-shakespeare", "moby-dick", "default", or the path of a file or a folder. The
+ * name "default" means Tiny Shakespeare if this text is available, otherwise Moby-Dick with a `notice`. Only Tiny
+ * Shakespeare uses the network.
  * @throws DataError if the corpus is not available or is not text; ConfigError for a fraction outside (0, 1).
  * @example
  * ```ts

@@ -2,7 +2,7 @@ import { checkText } from "../core/checks/check-arguments.ts";
 import { ConfigError } from "../core/errors/errors.ts";
 import { show } from "../core/text/show.ts";
 
-/** A named part of a text, usually a file of a folder. It ends where the next part begins. */
+/** A named part of a text, usually a file of a folder. The part ends where the next part begins. */
 export interface TextPart {
   /** Name of the part in errors. */
   readonly where: string;
@@ -10,7 +10,7 @@ export interface TextPart {
   readonly start: number;
 }
 
-/** A text in two parts: one for training, one held out for validation. */
+/** A text in two parts. One part is for training, and the other part is held out for validation. */
 export interface Corpus {
   /** Short name to show to users: `tiny-shakespeare`, or the name of the file or folder. */
   readonly name: string;
@@ -20,9 +20,9 @@ export interface Corpus {
   readonly train: string;
   /** The validation text. */
   readonly val: string;
-  /** The parts of `train + val`, in order. Errors use them to give a character's place. */
+  /** The parts of `train + val`, in order. Errors use the parts to tell where a character is. */
   readonly parts: readonly TextPart[];
-  /** A prompt that fits the text; all its characters occur in the text. */
+  /** A prompt that fits the text. All characters of the prompt occur in the text. */
   readonly prompt: string;
   /** A notice of one line for the user, for example that another text is used. */
   readonly notice?: string;
@@ -39,7 +39,7 @@ export interface TextSplit {
   readonly val: string;
 }
 
-/** Number of Unicode code points in `text`. */
+/** Returns the number of Unicode code points in `text`. */
 export const countCharacters = (text: string): number => {
   let count = text.length;
   for (let index = 0; index < text.length; index++) {
@@ -61,9 +61,9 @@ const indexOfCharacter = (text: string, count: number): number => {
 };
 
 /**
- * Splits a text of n characters (code points): the first ⌊(1 − valFraction)·n⌋ characters are for training, the rest
- * for validation. The text is not shuffled: neighbouring passages are so similar that a shuffled split would measure
- * nothing.
+ * Splits a text of n characters (code points). The first ⌊(1 − valFraction)·n⌋ characters are for training, and all
+ * later characters are for validation. The text is not shuffled. Neighbouring passages are so similar that a shuffled
+ * split would measure nothing.
  * @param valFraction in (0, 1).
  * @throws ConfigError for a fraction outside (0, 1).
  */
@@ -82,14 +82,14 @@ export const splitText = (text: string, valFraction = 0.1): TextSplit => {
   return { train: text.slice(0, cut), val: text.slice(cut) };
 };
 
-/** A passage, with the text before it in its file, so that lines can be counted. */
+/** A passage, together with the text before it in its file. The text before it is needed to count lines. */
 export interface Passage {
   readonly where: string;
   readonly before: string;
   readonly text: string;
 }
 
-/** The parts of `text` between UTF-16 units `from` and `to`, in order. Joined, they give that range. */
+/** The parts of `text` between UTF-16 units `from` and `to`, in order. Joined, the parts give this range. */
 export const passagesOf = (text: string, parts: readonly TextPart[], from: number, to: number): readonly Passage[] =>
   parts.flatMap(({ where, start }, index) => {
     const first = Math.max(start, from);
@@ -98,19 +98,19 @@ export const passagesOf = (text: string, parts: readonly TextPart[], from: numbe
   });
 
 /**
- * A word with a letter is searched only within this many UTF-16 units. (Lines of `====` and heading marks make no good
- * prompts.)
+ * The search for a word with a letter ends after this number of UTF-16 units. (Lines of `====` and heading marks make
+ * no good prompts.)
  */
 const wordWithin = 2000;
 
 /**
- * The first word of a text that has a letter, cut to at most 24 characters. If no such word is near the beginning, it
- * is the first word of any kind. For a text without words, it is the first character.
+ * The first word of a text that has a letter, cut to at most 24 characters. If no such word is near the beginning, the
+ * function returns the first word of any kind. For a text without words, it returns the first character.
  */
 export const firstWord = (text: string): string => {
   const lettered = /(?<=^|\s)\S{0,8}?\p{L}/u.exec(text.slice(0, wordWithin))?.index ?? -1;
   const start = lettered === -1 ? text.search(/\S/u) : lettered;
-  // A word may be as long as the text, so it is cut first: 24 characters are at most 48 UTF-16 units.
+  // A word may be very long, so the text is cut first. 24 characters are at most 48 UTF-16 units.
   const word = start === -1 ? text.slice(0, 2) : text.slice(start, start + 48);
   return [...(start === -1 ? word : (/^\S+/u.exec(word)?.[0] ?? ""))].slice(0, start === -1 ? 1 : 24).join("");
 };

@@ -5,7 +5,7 @@ import { DataError } from "../core/errors/errors.ts";
 import type { LocatedDocument, SourceDocument } from "./documents.ts";
 import { documentOf } from "./parse-document.ts";
 
-/** Limits for the JSON of a line. A line is a conversation, and the keys of its objects may be any data. */
+/** Limits for the JSON of a line. A line is a conversation. The keys of its objects may be any data. */
 const lineLimits: JsonLimits = {
   maxBytes: 2 ** 24,
   maxValues: 2 ** 18,
@@ -15,7 +15,7 @@ const lineLimits: JsonLimits = {
 };
 
 /**
- * Reads the documents of a file's text, one per line; blank lines are skipped.
+ * Reads the documents in the text of a file, one document per line. Blank lines are skipped.
  * @param where name of the file, for errors; errors add the line number.
  * @throws DataError for a line that is not a document, or a file without documents.
  */
@@ -44,7 +44,7 @@ export const documentsOfText = (text: string, where: string): readonly LocatedDo
   return documents;
 };
 
-/** A document as a line of JSON in a fixed form: documents with equal content give equal lines. */
+/** A document as a line of JSON in a fixed form. Documents with equal content become equal lines. */
 export const lineOfDocument = (source: SourceDocument): string => {
   if (source.kind === "text") return JSON.stringify({ text: source.text });
   const messages = source.messages.map(({ role, content, counted }) => ({

@@ -1,4 +1,4 @@
-/** Documents from disk or from memory, with a hash by which a resumed run recognises them. */
+/** Documents from disk or from memory, and a hash. A resumed run recognises its documents by this hash. */
 import { createHash } from "node:crypto";
 import { basename, resolve } from "node:path";
 import { DataError } from "../core/errors/errors.ts";
@@ -9,11 +9,11 @@ import { documentsOfText, lineOfDocument } from "./documents-json.ts";
 import { type GivenDocuments, locatedDocuments, promptOfDocuments } from "./given-documents.ts";
 import { namesInFolder, readTextFiles } from "./text.node.ts";
 
-/** Training and validation documents, with facts about their source. */
+/** Training and validation documents, and facts about their source. */
 export interface DocumentsCorpus extends DocumentsSplit {
-  /** Short name to show to users: the name of the file or folder. */
+  /** Short name for display to users: the name of the file or folder. */
   readonly name: string;
-  /** SHA-256 of both parts, hexadecimal. It depends on the documents and on the split. */
+  /** SHA-256 of both parts, hexadecimal. The hash depends on the documents and on the split. */
   readonly sha256: string;
   /** A prompt for samples: the first question of the validation conversations, or the first word of a text. */
   readonly prompt: string;
@@ -69,7 +69,7 @@ export const readDocuments = async (path: string): Promise<Found> => {
   return { documents: files.flatMap(({ path: where, text }) => documentsOfText(text, where)), notice };
 };
 
-/** Where the documents are, and which of them to hold out. */
+/** Path of the documents, and the settings of the validation part. */
 export interface DocumentsOptions {
   readonly valData?: string | undefined;
   readonly valFraction?: number | undefined;

@@ -15,24 +15,26 @@ export interface DocumentMessage {
   readonly counted: boolean;
 }
 
-/** A document before it is encoded. */
+/** A document before its text is encoded. */
 export type SourceDocument =
   | { readonly kind: "chat"; readonly messages: readonly DocumentMessage[] }
   | { readonly kind: "text"; readonly text: string };
 
-/** A document and its place for errors, such as `chat.jsonl:12`. */
+/** A document, and its place for errors, such as `chat.jsonl:12`. */
 export interface LocatedDocument {
   readonly where: string;
   readonly source: SourceDocument;
 }
 
-/** Documents as tokens, one document after another. */
+/** Encoded documents, one after another. */
 export interface Documents {
   /** Tokens of all documents. */
   readonly ids: Int32Array;
-  /** For each token: 1 if the loss counts it, else 0. The first token of a document never counts. */
+  /** For each token, 1 if the loss counts the token, and 0 otherwise. The first token of a document never counts. */
   readonly counted: Uint8Array;
-  /** Start of each document, and the end of the last one: one more number than there are documents. */
+  /**
+   * Start of each document, and the end of the last document. The list has one more number than there are documents.
+   */
   readonly starts: Int32Array;
 }
 
@@ -42,7 +44,7 @@ export const documentCount = ({ starts }: Documents): number => starts.length - 
 /** Number of tokens that the loss counts. */
 export const countedTokens = ({ counted }: Documents): number => counted.reduce((sum, one) => sum + one, 0);
 
-/** Maximum number of tokens of a split's documents: their positions are 32-bit numbers. */
+/** Maximum number of tokens of all documents of a split. Positions of tokens are 32-bit numbers. */
 const mostTokens = 2 ** 31 - 1;
 
 /** Collects documents, token by token. */
@@ -65,7 +67,7 @@ export const documentsBuilder = (where: string): DocumentsBuilder => {
       const needed = length + added.length;
       if (needed > mostTokens) {
         const must = `all documents together must have at most ${mostTokens} tokens`;
-        throw new DataError({ where, must, got: "more", hint: "a part of them" });
+        throw new DataError({ where, must, got: "more", hint: "a part of the documents" });
       }
       if (needed > ids.length) {
         const room = Math.max(needed, Math.min(mostTokens, 2 * ids.length));
@@ -77,7 +79,7 @@ export const documentsBuilder = (where: string): DocumentsBuilder => {
         counted = moreCounted;
       }
       ids.set(added, length);
-      // The first token of a document does not count, because nothing predicts it.
+      // The first token of a document does not count, because no earlier token predicts it.
       if (isCounted) counted.fill(1, length === starts.at(-1) ? length + 1 : length, needed);
       length = needed;
     },
@@ -94,12 +96,12 @@ export interface DocumentsSplit {
   readonly val: readonly LocatedDocument[];
 }
 
-/** Seed of the random split: a constant, so that the split depends only on the documents. */
+/** Seed of the random split. The seed is a constant, so that the split depends only on the documents. */
 const drawSeed = 0;
 
 /**
- * Holds out n − ⌊(1 − valFraction)·n⌋ of n documents. They are drawn at random, because a file is often sorted. The
- * draw depends only on n. Both parts keep the order.
+ * Holds out n − ⌊(1 − valFraction)·n⌋ of n documents. The held-out documents are drawn at random, because a file is
+ * often sorted. The draw depends only on n. Both parts keep the order of the documents.
  * @param where name of the documents in errors.
  * @param heldOut name of the option that sets the validation part, for the hint.
  * @throws ConfigError for a fraction outside (0, 1); DataError for fewer than two documents.
@@ -138,7 +140,10 @@ export const splitDocuments = (
   };
 };
 
-/** The numbers 0 … count − 1 in random order (Fisher–Yates). @param integer uniform in [0, bound). */
+/**
+ * The numbers 0 … count − 1 in random order (Fisher–Yates). @param integer returns a uniform random integer in [0,
+ * bound).
+ */
 export const shuffled = (count: number, integer: (bound: number) => number): Int32Array => {
   const order = Int32Array.from({ length: count }, (_, i) => i);
   for (let i = count - 1; i > 0; i--) {
@@ -150,7 +155,7 @@ export const shuffled = (count: number, integer: (bound: number) => number): Int
   return order;
 };
 
-/** The text on which a tokenizer is trained, for documents without a given tokenizer. */
+/** The text on which a tokenizer is trained. This text is needed if documents have no given tokenizer. */
 export const textOfDocuments = (documents: readonly LocatedDocument[]): string =>
   documents
     .map(({ source }) =>

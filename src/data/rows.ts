@@ -1,41 +1,41 @@
 /**
- * Rows of documents for training. Each document comes once in every epoch (a pass over all documents), in a new order
- * each time. A row is one document, or several documents that fit into the context together. Attention never crosses
- * from one document of a row to another. So gradients differ only by rounding if a document shares its row with others.
+ * Rows of documents for training. Every epoch uses each document once, and the order is new in each epoch. A row is one
+ * document, or several documents that fit into the context together. Attention never crosses from one document of a row
+ * to another. If a document shares its row with other documents, its gradients differ only by rounding.
  */
 import { randomKey, randomStream } from "../core/random.ts";
 import type { Batch, MakeBatch, PassRange } from "./batches.ts";
 import { type Documents, documentCount, shuffled } from "./documents.ts";
 
 export const rowKinds = ["packed", "one"] as const;
-/** Contents of a row. `packed`: as many documents as fit into the context; `one`: one document. */
+/** Contents of a row. `packed` means all documents that fit into the context together; `one` means one document. */
 export type RowKind = (typeof rowKinds)[number];
 
 /**
- * Pieces of documents that fit into the context. Piece i has `lengths[i]` inputs from token `from[i]`, and one target
- * per input: the token after it.
+ * Pieces of documents that fit into the context. Piece i has `lengths[i]` inputs, beginning with token `from[i]`. The
+ * target of each input is the token after it.
  */
 export interface Pieces {
   readonly from: Int32Array;
   readonly lengths: Int32Array;
-  /** For each piece: number of targets that the loss counts; at least one. */
+  /** For each piece, the number of targets that the loss counts. This number is at least one. */
   readonly targets: Int32Array;
   /** Number of documents that are longer than the context. */
   readonly cut: number;
-  /** Index of the longest document, and its number of inputs. */
+  /** Index of the longest document, and the number of inputs of this document. */
   readonly longest: { readonly document: number; readonly length: number };
   /**
-   * Number of pieces of cut documents, and how many of them were left out because the loss counts none of their
-   * targets.
+   * Number of pieces of cut documents, and number of these pieces that were left out because the loss counts none of
+   * their targets.
    */
   readonly piecesOfCut: number;
   readonly leftOut: number;
 }
 
 /**
- * Divides all documents into pieces, in order. A document that fits is one piece; a longer one is cut every
- * `contextLength` tokens. Every token except a document's first is the target of one piece. Pieces without a counted
- * target are left out.
+ * Divides all documents into pieces, in order. A document that fits into the context is one piece. A longer document is
+ * cut after every `contextLength` tokens. Every token except a document's first is the target of one piece. Pieces
+ * without a counted target are left out.
  */
 export const piecesOf = (documents: Documents, contextLength: number): Pieces => {
   const { counted, starts } = documents;
@@ -71,8 +71,8 @@ export const piecesOf = (documents: Documents, contextLength: number): Pieces =>
 };
 
 /**
- * A batch of one row, with pieces one after another. Attention never crosses from one piece to another. Targets that do
- * not count are −1.
+ * Makes a batch of one row, in which pieces follow one another. Attention never crosses from one piece to another.
+ * Targets that do not count are −1.
  */
 export const batchOfPieces = ({ ids, counted }: Documents, pieces: Pieces, chosen: ArrayLike<number>): Batch => {
   const segments = Array.from(chosen, (piece) => pieces.lengths[piece] as number);
@@ -92,18 +92,21 @@ export const batchOfPieces = ({ ids, counted }: Documents, pieces: Pieces, chose
 };
 
 /**
- * Maximum number of open rows, to which a piece can be added. With more of them, rows are fuller and packing takes
- * longer.
+ * Maximum number of open rows. A piece can be added to any open row. With more open rows, rows are fuller, but packing
+ * takes longer.
  */
 const mostOpen = 32;
 
-/** The rows of one epoch: row r has the pieces `pieces[ends[r − 1] … ends[r])`. */
+/** The rows of one epoch. Row r contains the pieces `pieces[ends[r − 1] … ends[r])`. */
 interface Epoch {
   readonly pieces: Int32Array;
   readonly ends: Int32Array;
 }
 
-/** Packs pieces in `order`. Each piece goes into the fullest open row with room for it, else into a new row. */
+/**
+ * Packs pieces in `order`. Each piece is added to the fullest open row that has room for it. If no row has room, the
+ * piece begins a new row.
+ */
 const packed = (lengths: Int32Array, order: Int32Array, contextLength: number): Epoch => {
   const pieces = new Int32Array(order.length);
   const ends: number[] = [];
@@ -143,20 +146,20 @@ const packed = (lengths: Int32Array, order: Int32Array, contextLength: number): 
 /** Training rows, numbered across all epochs. */
 export interface DocumentRows {
   readonly pieces: Pieces;
-  /** Number of rows of the first epoch; later epochs have about the same number. */
+  /** Number of rows of the first epoch. Later epochs have about the same number of rows. */
   readonly perEpoch: number;
-  /** The pieces of row `number`. They depend only on the seed and the number. */
+  /** The pieces of row `number`. The pieces depend only on the seed and on `number`. */
   row(number: number): Int32Array;
 }
 
-/** What the rows depend on, in addition to the documents. */
+/** Values that determine the rows, in addition to the documents. */
 export interface RowOptions {
   readonly contextLength: number;
   readonly kind: RowKind;
   readonly seed: number;
 }
 
-/** Number of epochs that are kept in memory: a step may begin in one epoch and end in the next. */
+/** Number of epochs that are kept in memory. A step may begin in one epoch and end in the next epoch. */
 const mostKept = 2;
 
 /** @param documents must have at least one token that the loss counts. */
@@ -164,7 +167,7 @@ export const documentRows = (documents: Documents, { contextLength, kind, seed }
   const pieces = piecesOf(documents, contextLength);
   const { lengths } = pieces;
   const kept = new Map<number, Epoch>();
-  /** Number of rows up to the end of each epoch, for the epochs known so far. */
+  /** Number of rows up to the end of each epoch, for all epochs that have been made so far. */
   const totals: number[] = [];
 
   const make = (number: number): Epoch => {
@@ -181,7 +184,7 @@ export const documentRows = (documents: Documents, { contextLength, kind, seed }
     return found;
   };
   const totalBefore = (number: number): number => (number === 0 ? 0 : (totals[number - 1] ?? 0));
-  /** The epoch of a row. */
+  /** The epoch to which a row belongs. */
   const epochOf = (row: number): number => {
     if (kind === "one") return Math.floor(row / lengths.length);
     while ((totals.at(-1) ?? 0) <= row) totals.push((totals.at(-1) ?? 0) + epoch(totals.length).ends.length);
@@ -205,7 +208,7 @@ export const documentRows = (documents: Documents, { contextLength, kind, seed }
   };
 };
 
-/** Size of a batch: number of tokens that go through the model, and number of targets that the loss counts. */
+/** Size of a batch: number of tokens that the model reads, and number of targets that the loss counts. */
 export interface BatchSize {
   readonly tokens: number;
   readonly targets: number;
@@ -223,12 +226,13 @@ export const sizeOfRows = ({ row, pieces }: DocumentRows, from: number, to: numb
   return { tokens, targets };
 };
 
-/** A pass without tokens: the documents of its micro-batch fitted into fewer passes. */
+/** A forward pass without tokens. Such a pass occurs if the documents of a micro-batch fit into fewer passes. */
 const emptyPass: Batch = { x: new Int32Array(0), y: new Int32Array(0), rows: 0, time: 0, segments: [] };
 
 /**
- * Divides rows [from, to) into exactly `passes` passes. Each pass has whole rows, in order. A pass takes rows as long
- * as they fit into its share of the length of full rows, so the last passes may be empty.
+ * Divides rows [from, to) into exactly `passes` forward passes. Each pass contains whole rows, in order.
+ * A pass has at most ⌈(to − from) / passes⌉ · contextLength tokens. Each pass gets all rows that fit, so the last passes
+ * may be empty.
  * @param range range of passes to make. Default: all.
  */
 export function* passesOfRows(
@@ -258,8 +262,8 @@ export function* passesOfRows(
 }
 
 /**
- * Functions that make batches of all pieces, in order, with at most about `tokens` tokens each. A batch is made only
- * when its function is called.
+ * Returns functions that make batches of all pieces, in order. A batch has at most about `tokens` tokens. A batch is
+ * made only when its function is called.
  */
 export function* piecesToMake(
   documents: Documents,

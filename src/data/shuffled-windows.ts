@@ -1,6 +1,6 @@
 /**
- * Windows of a text without repetition. In every epoch (a pass over the text) the windows follow each other without
- * gaps, so each token is a target once. The order of the windows is new in each epoch.
+ * Windows of a text without repetition. In every epoch, the windows cover the text without gaps, so each token is a
+ * target once. The order of the windows is new in each epoch.
  */
 import { randomKey, randomStream } from "../core/random.ts";
 import { type Batch, checkTokenCounts, firstRowOfPass, type PassRange, passRows, setWindow } from "./batches.ts";
@@ -8,21 +8,21 @@ import { shuffled } from "./documents.ts";
 
 export const windowKinds = ["random", "shuffled"] as const;
 /**
- * How windows are drawn from a text. `random`: each window has a random offset, so some tokens come several times
- * before others come once. `shuffled`: every token comes once per epoch, in a new order each time.
+ * How windows are drawn from a text. With `random`, each window has a random offset, so some tokens are used several
+ * times before other tokens are used once. With `shuffled`, every epoch uses each token once, in a new order.
  */
 export type WindowKind = (typeof windowKinds)[number];
 
-/** The windows of one epoch: window i begins at `first + order[i] · contextLength`. */
+/** The windows of one epoch. Window i begins at `first + order[i] · contextLength`. */
 interface Epoch {
   readonly first: number;
   readonly order: Int32Array;
 }
 
-/** Number of epochs that are kept in memory: a step may begin in one epoch and end in the next. */
+/** Number of epochs that are kept in memory. A step may begin in one epoch and end in the next epoch. */
 const mostKept = 2;
 
-/** What the windows depend on, in addition to the text. */
+/** Values that determine the windows, in addition to the text. */
 export interface ShuffledWindowOptions {
   /** Number of tokens of a window, T. */
   readonly contextLength: number;
@@ -30,9 +30,10 @@ export interface ShuffledWindowOptions {
 }
 
 /**
- * Returns a function that gives the offset of window `number`, numbered across all epochs. The offset depends only on
- * the seed and the number. All epochs have the same number of windows. The first window begins at a different offset in
- * each epoch, so the tokens that are cut off at both ends, and the borders between windows, vary.
+ * Returns a function that returns the offset of window `number`. Windows are numbered across all epochs. The offset
+ * depends only on the seed and the number. All epochs have the same number of windows. The first window begins at a
+ * different offset in each epoch. The borders between windows, and the tokens that are cut off at both ends, therefore
+ * differ between epochs.
  * @param tokens number of tokens of the text, at least contextLength + 1.
  * @throws DataError for fewer tokens.
  */
@@ -60,8 +61,8 @@ export const shuffledWindows = (
 };
 
 /**
- * Windows number [from, to), at the offsets that `offsetOf` returns, divided into passes by `passRows`. Each pass is
- * made only when it is needed.
+ * Yields windows number [from, to) at the offsets that `offsetOf` returns. `passRows` divides the windows into forward
+ * passes. Each pass is made only when it is needed.
  * @param range range of passes. Default: all.
  * @param begin a token with which each window begins. Default: none.
  */

@@ -6,25 +6,25 @@ import { DataError } from "../core/errors/errors.ts";
 import { type OwnFolder, ownFolder } from "./own-folder.node.ts";
 
 /**
- * Maximum number of entries. A folder with more entries was named by mistake (a whole disk, for example), or is meant
- * to do harm.
+ * Maximum number of entries. A folder with more entries was named by mistake (for example, a whole disk), or is an
+ * attack.
  */
 const maxEntries = 100_000;
 const maxDepth = 100;
 
-/** Contents of a folder, including its subfolders. Paths are relative to it: `name` or `name/name`. */
+/** Contents of a folder, including its subfolders. Paths are relative to the folder: `name` or `name/name`. */
 export interface TextFolder {
   /** Regular files, sorted. */
   readonly files: readonly string[];
-  /** Runs and checkpoints; the files in them are not listed. */
+  /** Runs and checkpoints. The files in them are not listed. */
   readonly own: readonly { readonly path: string; readonly kind: OwnFolder }[];
-  /** Pipes, sockets, devices, and links whose target is missing. */
+  /** Pipes, sockets, devices, and links to missing files. */
   readonly unreadable: readonly string[];
-  /** Folders of installed packages; the files in them are not listed. */
+  /** Folders of installed packages. The files in them are not listed. */
   readonly packages: readonly string[];
 }
 
-/** Folders with this name hold installed packages, whose many texts are not training text. */
+/** A folder with this name contains installed packages. The many texts in it are not training text. */
 const packagesName = "node_modules";
 
 interface Entries {
@@ -35,14 +35,17 @@ interface Entries {
 
 type Kind = Pick<Stats, "isFile" | "isDirectory">;
 
-/** Kind of an entry, or of a link's target; undefined for a link without a target and an entry that has disappeared. */
+/**
+ * Kind of an entry, or of a link's target. Undefined for a link without a target, and for an entry that no longer
+ * exists.
+ */
 const kindOf = async (path: string, entry: Dirent): Promise<Kind | undefined> =>
   entry.isFile() || entry.isDirectory() ? entry : stat(path).catch(() => undefined);
 
 /**
  * Lists a folder and its subfolders. Hidden entries and installed packages are left out. Links are followed, but no
  * folder is read twice.
- * @throws DataError for a folder with too many entries; the system's error if the system refuses.
+ * @throws DataError for a folder with too many entries; the system's error if a folder cannot be read.
  */
 export const listTextFolder = async (folder: string): Promise<TextFolder> => {
   let entries = 0;
@@ -57,7 +60,7 @@ export const listTextFolder = async (folder: string): Promise<TextFolder> => {
           where: folder,
           must: `a folder of texts must hold at most ${maxEntries} files and folders`,
           got: "more",
-          hint: "a folder with the texts only",
+          hint: "a folder that contains only the texts",
         });
       }
       if (entry.name.startsWith(".")) continue;
@@ -82,7 +85,7 @@ export const listTextFolder = async (folder: string): Promise<TextFolder> => {
         where: folder,
         must: `a folder of texts must be at most ${maxDepth} folders deep`,
         got: "more",
-        hint: "a folder with the texts only",
+        hint: "a folder that contains only the texts",
       });
     }
     const path = join(folder, prefix);
@@ -97,7 +100,7 @@ export const listTextFolder = async (folder: string): Promise<TextFolder> => {
     }
     for (const name of files) found.push(`${prefix}${name}`);
     for (const name of others) unreadable.push(`${prefix}${name}`);
-    // Sorted order decides which of two links to one folder is followed.
+    // The sorted order decides which of two links to the same folder is followed.
     for (const name of [...folders].sort().reverse()) {
       if (name === packagesName) packages.push(`${prefix}${name}`);
       else waiting.push({ prefix: `${prefix}${name}/`, depth: depth + 1 });

@@ -21,7 +21,7 @@ export interface TextFromDisk {
 /** Converts a system error to an error about the file at `path`. */
 const fileError = (path: string, error: unknown, names: readonly string[] = []): DataError => {
   const code = systemErrorCode(error) ?? "";
-  const hint = alternatives([...names, "a path to a text file or to a folder of them"]);
+  const hint = alternatives([...names, "a path to a text file or to a folder of text files"]);
   if (code === "ENOENT" || code === "ENOTDIR") {
     return new DataError({ where: path, must: "the file must exist", got: "nothing there", hint, cause: error });
   }
@@ -38,8 +38,8 @@ const statOf = async (path: string, names?: readonly string[]): Promise<Stats> =
 };
 
 /**
- * Reads the bytes of a text file. Links are followed: the user named the file, or the folder that it is in.
- * @throws DataError for a file that is not a regular file (any more), is too large, or changes meanwhile.
+ * Reads the bytes of a text file. Links are followed, because the user named the file or its folder.
+ * @throws DataError for a file that is not a regular file, is too large, or changes while it is read.
  */
 const readBytes = async (path: string): Promise<Uint8Array> => {
   try {
@@ -56,7 +56,7 @@ const readBytes = async (path: string): Promise<Uint8Array> => {
     where: path,
     must: "the file must not change while it is read",
     got: "a changed size or time",
-    hint: "again when no program writes to it",
+    hint: "again when no program writes to the file",
   });
 };
 
@@ -73,7 +73,7 @@ const list = async (folder: string): Promise<TextFolder> => {
 const withBlankLine = (text: string): string =>
   `${text}${text.endsWith("\n\n") ? "" : text.endsWith("\n") ? "\n" : "\n\n"}`;
 
-/** Counts entries, for example "2 runs, such as runs/a"; undefined if there are none. */
+/** Counts entries, for example "2 runs, such as runs/a". Undefined if there are no entries. */
 const counted = (kind: string, paths: readonly string[], ending = ""): string | undefined =>
   paths.length === 0
     ? undefined
@@ -81,7 +81,7 @@ const counted = (kind: string, paths: readonly string[], ending = ""): string | 
       ? `1 ${kind}${ending}, ${paths[0]}`
       : `${paths.length} ${kind}s${ending}, such as ${paths[0]}`;
 
-/** Describes the entries of a folder that are not text, in one line; undefined if there are none. */
+/** Describes in one line the entries of a folder that are not text. Undefined if all entries are texts. */
 const noticeOf = (
   folder: string,
   { own, unreadable, packages }: TextFolder,
@@ -134,7 +134,7 @@ const readFolderFiles = async (folder: string): Promise<TextFiles> => {
       where: folder,
       must: "the folder must hold texts",
       got: `a ${itself.kind} of foretoken`,
-      hint: "the text on which its model was trained, or another text",
+      hint: "the text on which the model in this folder was trained, or another text",
     });
   }
   const files: TextFile[] = [];
@@ -171,7 +171,7 @@ const joinFiles = ({ files, notice }: TextFiles): TextFromDisk => {
 
 /**
  * Reads the text files at `path`, like `readText`, but as separate texts.
- * @throws DataError as `readText`.
+ * @throws DataError for the same paths as `readText`.
  */
 export const readTextFiles = async (path: string, names?: readonly string[]): Promise<TextFiles> => {
   const kind = await statOf(path, names);
@@ -182,20 +182,20 @@ export const readTextFiles = async (path: string, names?: readonly string[]): Pr
   return { files: [{ path, text: decodeText(await readBytes(path), path) }] };
 };
 
-/** Names of the texts in a folder and in its subfolders; undefined for a path that is not a folder. */
+/** Names of the texts in a folder and in its subfolders. Undefined for a path that is not a folder. */
 export const namesInFolder = async (path: string): Promise<readonly string[] | undefined> => {
   const found = await stat(path).catch(() => undefined);
   return found?.isDirectory() === true ? (await list(path)).files : undefined;
 };
 
 /**
- * Reads the text of a file, or of all files in a folder and its subfolders, sorted by path, with one blank line between
- * two files. In a folder, hidden, empty and binary files are skipped, and runs, checkpoints, pipes and devices too.
- * `notice` names the skipped entries, except hidden and empty files.
- * @param path as the user gave it; errors name it.
+ * Reads the text of a file, or of all files in a folder and its subfolders. The files are sorted by path, with one
+ * blank line between two files. In a folder, hidden, empty and binary files are skipped. Runs, checkpoints, pipes and
+ * devices are skipped, too. `notice` names the skipped entries, except hidden and empty files.
+ * @param path the path as the user wrote it. Errors show this path.
  * @param names names to suggest if nothing is at `path`.
- * @throws DataError for a path that is missing, cannot be read, is not a file or folder, or has no text; also as
- * `decodeText`.
+ * @throws DataError for a path that is missing, cannot be read, is not a file or folder, or has no text; also the
+ * errors of `decodeText`.
  */
 export const readText = async (path: string, names?: readonly string[]): Promise<TextFromDisk> =>
   joinFiles(await readTextFiles(path, names));

@@ -5,7 +5,7 @@ import { dirname, isAbsolute, join } from "node:path";
 import { DataError } from "../core/errors/errors.ts";
 import { readRegularFile, UnreadableFileError } from "../core/system/regular-file.node.ts";
 
-/** The program's environment; tests pass their own. */
+/** Environment of the program. Tests pass their own environment. */
 export interface Surroundings {
   /** Environment variables. */
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -21,10 +21,10 @@ const timeoutMs = 10_000;
 const isGenuine = (found: Uint8Array | UnreadableFileError | undefined): found is Uint8Array =>
   found instanceof Uint8Array && createHash("sha256").update(found).digest("hex") === sha256;
 
-/** Maximum number of bytes to download; the text has slightly fewer. */
+/** Maximum number of bytes to download. The text is slightly smaller. */
 const maxBytes = 2 ** 21;
 
-/** Reads a file; undefined if it is missing or cannot be read, because the text may be in other places. */
+/** Reads a file. Undefined if the file is missing or cannot be read, because the text may be in other places. */
 const readIfThere = async (path: string): Promise<Uint8Array | UnreadableFileError | undefined> => {
   try {
     return await readRegularFile(path, { maxBytes, followLinks: true });
@@ -34,12 +34,13 @@ const readIfThere = async (path: string): Promise<Uint8Array | UnreadableFileErr
 };
 
 /**
- * The user's cache folder: `$XDG_CACHE_HOME/foretoken`, else `~/.cache/foretoken` (XDG Base Directory Specification).
+ * The user's cache folder: `$XDG_CACHE_HOME/foretoken` or, if this variable is not set, `~/.cache/foretoken` (XDG Base
+ * Directory Specification).
  */
 export const cachePath = ({ XDG_CACHE_HOME: base }: Surroundings["env"]): string =>
   join(base !== undefined && isAbsolute(base) ? base : join(homedir(), ".cache"), "foretoken", fileName);
 
-/** Writes `bytes` to the cache. If the cache cannot be written, the text is downloaded again next time. */
+/** Writes `bytes` to the cache. If this fails, the text is downloaded again next time. */
 const keep = async (path: string, bytes: Uint8Array): Promise<void> => {
   const temporary = `${path}.${randomBytes(6).toString("hex")}.tmp`;
   try {
@@ -54,11 +55,11 @@ const keep = async (path: string, bytes: Uint8Array): Promise<void> => {
 const reason = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error);
   if (error.name === "TimeoutError") return `no answer within ${timeoutMs / 1000} s`;
-  // Node's `fetch` reports only "fetch failed"; the reason is in the error's cause.
+  // Node's `fetch` reports only "fetch failed". The error's cause contains the reason.
   return error.cause instanceof Error ? reason(error.cause) : error.message;
 };
 
-/** Reads the body of a response; undefined if it is longer than the text (it is then not read to its end). */
+/** Reads the body of a response. Undefined if the body is longer than the text. Such a body is not read to its end. */
 const bodyOf = async ({ body }: Response): Promise<Uint8Array | undefined> => {
   const pieces: Uint8Array[] = [];
   let length = 0;
@@ -89,9 +90,10 @@ const download = async (fetch: Surroundings["fetch"]): Promise<Uint8Array | stri
 export type Found = { readonly bytes: Uint8Array; readonly source: string } | { readonly problem: string };
 
 /**
- * Finds Tiny Shakespeare (A. Karpathy, char-rnn): in the folder `FORETOKEN_CORPORA`, else in the user's cache, else at
- * its public address (it is then stored in the cache). Its SHA-256 is always checked.
- * @throws DataError if `FORETOKEN_CORPORA` has another text under this name.
+ * Finds Tiny Shakespeare (A. Karpathy, char-rnn). The places are the folder `FORETOKEN_CORPORA`, then the user's cache,
+ * then the public address of the text. A downloaded text is stored in the cache. The SHA-256 of the text is always
+ * checked.
+ * @throws DataError if the folder `FORETOKEN_CORPORA` contains another text under this name.
  */
 export const findTinyShakespeare = async ({ env, fetch }: Surroundings): Promise<Found> => {
   const folder = env.FORETOKEN_CORPORA;
@@ -104,7 +106,7 @@ export const findTinyShakespeare = async ({ env, fetch }: Surroundings): Promise
         where: path,
         must: `the file in FORETOKEN_CORPORA must be Tiny Shakespeare, sha256 ${sha256}`,
         got: bytes instanceof UnreadableFileError ? bytes.got : "another text",
-        hint: "removing it, or --data with its path to train on that file",
+        hint: "removing this file, or --data with the path of this file to train on it",
       });
     }
   }
@@ -117,7 +119,7 @@ export const findTinyShakespeare = async ({ env, fetch }: Surroundings): Promise
   return { bytes: fetched, source: address };
 };
 
-/** The error for a user who asked for this text, if it is not available. */
+/** The error for a user who requested this text, if the text is not available. */
 export const tinyShakespeareError = (problem: string): DataError =>
   new DataError({
     where: "tiny-shakespeare",

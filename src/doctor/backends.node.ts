@@ -9,11 +9,11 @@ export type Open = (name: BackendName, options: BackendOptions) => Promise<Backe
 /** A backend to check. */
 export interface CheckedBackend {
   readonly name: BackendName;
-  /** All ways in which training and generation compute on this backend. */
+  /** All ways in which training and generation can compute on this backend, such as dtypes. */
   readonly forms: readonly Form[];
-  /** Those ways whose products are as exact as in float32. */
+  /** The ways in which matrix products have the precision of float32. */
   readonly exact: readonly Form[];
-  /** Numbers of threads whose results are compared with the result of one thread, bit by bit. */
+  /** Numbers of threads to check. For each number, the results must have the same bits as with one thread. */
   readonly threads: readonly number[];
 }
 
@@ -51,9 +51,10 @@ export interface BrokenBackend {
 }
 
 /**
- * The backends to check. If the user named a backend, only this backend is checked. If the user named none, native and
- * WebAssembly are checked as far as they are installed. If neither is installed, the reference is checked.
- * @param threads number of threads that the user asked for.
+ * The backends to check. If the user named a backend, only this backend is checked. Otherwise the native backend and
+ * the WebAssembly backend are checked if they are installed. If only the reference is installed, the reference is
+ * checked.
+ * @param threads number of threads that the user requested.
  * @throws UnsupportedKernelError for a named backend that is missing.
  */
 export const backendsToCheck = async (
@@ -62,7 +63,7 @@ export const backendsToCheck = async (
   choice: BackendChoice,
   threads: number | undefined,
 ): Promise<readonly (CheckedBackend | BrokenBackend)[]> => {
-  // If the backend is missing, this throws an error that says why.
+  // If the backend is missing, this call throws an error with the reason.
   if (choice !== "auto") await capabilitiesOf(open, choice, {});
   const found = backends.flatMap((one) => (one.available ? [one] : []));
   const compiled = found.filter(({ name }) => name !== "reference");

@@ -1,4 +1,7 @@
-/** Checks an adapter's base model. The base model is found and read in the same way as when the adapter is loaded. */
+/**
+ * Checks an adapter's base model. The check finds and reads the base model in the same way as the code that loads the
+ * adapter.
+ */
 import { CheckpointError } from "../core/errors/errors.ts";
 import { modelLayout } from "../models/model.ts";
 import { openWhole, unlessDamaged } from "../pretrained/adapter/base/find.node.ts";
@@ -8,16 +11,16 @@ import { basePath, openAdapter } from "../pretrained/adapter/open.node.ts";
 import { isHubName, keptFolder } from "../pretrained/files/hub.node.ts";
 import { failed, ok, skipped, type Verdict } from "./check.ts";
 
-/** Advice for a base model that cannot be used. @param hint hint of the error. */
+/** Advice for a base model that cannot be used. @param hint hint of the error about this model. */
 const wayToBase = (hint = ""): string => {
   const model = /^base (hf:\S+)/u.exec(hint)?.[1] ?? "MODEL";
-  return `put the model that the adapter was trained on back at this path, or name a copy of the model when you load the adapter: --base ${model}`;
+  return `move the adapter's base model back to this path, or name a copy of the base model when you load the adapter: --base ${model}`;
 };
 
-const rightBase = (place: string): Verdict => ok(`${place}: the weights that the adapter was trained on (SHA-256)`);
+const rightBase = (place: string): Verdict => ok(`${place}: has the weights that the adapter was trained on (SHA-256)`);
 
 /**
- * Finds the base model in the same way as loading does, and reads all of its weights.
+ * Finds the base model in the same way as the code that loads an adapter, and reads all of its weights.
  * @param base as in `BaseOptions`.
  */
 const readBase = async (adapter: OpenedAdapter, base?: string): Promise<Verdict> => {
@@ -37,8 +40,8 @@ const readBase = async (adapter: OpenedAdapter, base?: string): Promise<Verdict>
 };
 
 /**
- * Checks a base model on the hub without network access. The check reads the run's own copy, or a copy that was
- * downloaded before.
+ * Checks a base model on the hub without network access. The check reads the copy in the run's folder, or an earlier
+ * download.
  */
 const hubVerdict = async (adapter: OpenedAdapter, named: string): Promise<Verdict> => {
   const found = await openWhole(adapter, named);
@@ -64,8 +67,8 @@ const verdictOf = async (adapter: OpenedAdapter): Promise<Verdict> => {
 };
 
 /**
- * Checks the base model of several adapters, which were all trained on the same base model.
- * @param places paths of the adapters; the first one that can be opened is used.
+ * Checks the base model of several adapters. All adapters were trained on the same base model.
+ * @param places paths of the adapters; the first adapter that can be opened is used.
  */
 export const baseVerdict = async (places: readonly string[]): Promise<Verdict> => {
   for (const place of places) {
@@ -77,5 +80,5 @@ export const baseVerdict = async (places: readonly string[]): Promise<Verdict> =
       await adapter.source.close();
     }
   }
-  return skipped("none of the adapters can be opened");
+  return skipped("no adapter can be opened");
 };

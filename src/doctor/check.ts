@@ -3,25 +3,25 @@ import { ForetokenError } from "../core/errors/errors.ts";
 import { oneLine } from "../core/text/one-line.ts";
 
 /**
- * How a check ended. `warning`: something is missing or slow, but all results are right. `skipped`: it cannot be
- * checked here; the fact says why.
+ * Status of a check. `warning`: something is missing or slow, but all results are right. `skipped`: the check is not
+ * possible here, for the reason in the fact.
  */
 export type CheckStatus = "ok" | "warning" | "failed" | "skipped";
 
 /** Result of a check. */
 export interface Verdict {
   readonly status: CheckStatus;
-  /** What was observed, in a few words. */
+  /** The observed fact, in a few words. */
   readonly fact: string;
-  /** What the user can do; null if there is nothing to do. */
+  /** Advice for the user, or null if no action is needed. */
   readonly advice: string | null;
 }
 
 /** A single check. */
 export interface Check {
-  /** What is checked, such as "gradients". */
+  /** Name of the check, such as "gradients". */
   readonly name: string;
-  /** The backend that is checked, such as "native"; null for checks of the machine or of files. */
+  /** The checked backend, such as "native". Null for checks of the machine or of files. */
   readonly backend: string | null;
   /** Advice for an error that has no hint of its own. */
   readonly advice: string;
@@ -49,7 +49,7 @@ const thrown = (error: unknown, advice: string): Verdict => {
   return failed(oneLine(error instanceof Error ? error.message : String(error)), advice);
 };
 
-/** Runs a check; an error makes it fail. */
+/** Runs a check. If the check throws an error, it has failed. */
 export const resultOf = async ({ name, backend, advice, run }: Check): Promise<CheckResult> => {
   const began = performance.now();
   const verdict = await run().catch((error: unknown) => thrown(error, advice));

@@ -1,6 +1,6 @@
 /**
- * Checks this machine, its backends and, if one is named, a run or a model (`foretoken doctor`). The checks call the
- * same code as training and generation.
+ * `foretoken doctor`: checks this machine and its backends. If the user names a run or a model, its files are checked
+ * too. The checks call the same code as training and generation.
  */
 import type { Backend, BackendName } from "../backend/backend.ts";
 import { buildCommand } from "../backend/implementations/native/native.node.ts";
@@ -37,7 +37,7 @@ export interface Examination {
   readonly memory?: (() => FreeMemory) | undefined;
 }
 
-/** Measured rates of the backend that trains. */
+/** Measured rates of the backend that is used for training. */
 export interface MeasuredRates extends Rates {
   readonly backend: BackendName;
   readonly instructionSet: string;
@@ -47,13 +47,13 @@ export interface MeasuredRates extends Rates {
 
 /** Report of all checks. */
 export interface DoctorReport {
-  /** Whether no check failed; warnings do not count as failures. */
+  /** Whether all checks passed. Warnings do not count as failures. */
   readonly ok: boolean;
   readonly machine: MachineFacts;
   readonly checks: readonly CheckResult[];
-  /** null if the speed could not be measured. */
+  /** Null if the speed could not be measured. */
   readonly rates: MeasuredRates | null;
-  /** Expected training speed of each preset, shortest step first. */
+  /** Expected training speed of each preset. The preset with the shortest step comes first. */
   readonly presets: readonly PresetSpeed[];
   readonly seconds: number;
 }
@@ -120,7 +120,7 @@ const ratesText = ({ flopsPerSecond, bytesPerSecond, instructionSet, threads, dt
   `products ${gigas(flopsPerSecond)} GFLOP/s, memory ${gigas(bytesPerSecond)} GB/s (${instructionSet}, ${formatPlural(threads, "thread")}, ${dtype})`;
 
 /**
- * Runs all checks one after the other and yields each result; the report comes last.
+ * Runs all checks one after the other and yields each result. The report comes last.
  * @throws ConfigError, CheckpointError or UnsupportedKernelError for a mistake in the arguments, before any check runs.
  */
 export async function* examine({
@@ -157,7 +157,9 @@ export async function* examine({
   yield* make([
     ...softwareChecks(described),
     check("memory", null, "close other programs", () => memoryVerdict(free, kind)),
-    check("runs folder", null, "use another folder: --runs here, and --out of train", () => runsFolderVerdict(runs)),
+    check("runs folder", null, "use another folder: --runs for doctor, and --out for train", () =>
+      runsFolderVerdict(runs),
+    ),
     ...ofFiles,
   ]);
   const computing = computingChecks();
@@ -190,7 +192,7 @@ export async function* examine({
       );
       isOver = speed === undefined;
       if (speed !== undefined) presets.push(speed);
-      // If there is no speed and no error, the speeds of all presets have been measured.
+      // Without a speed and without an error, the speeds of all presets have been measured.
       if (speed === undefined && result.status === "ok") continue;
       const named = speed === undefined ? result : { ...result, name: `speed: ${speed.preset}` };
       checks.push(named);

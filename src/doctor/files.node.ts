@@ -23,7 +23,9 @@ import { folderNames } from "../runs/folder-names.ts";
 import { baseVerdict } from "./base.node.ts";
 import { type Check, failed, ok, skipped, type Verdict } from "./check.ts";
 
-/** Advice for damaged files, by the kind of the path that the user named. */
+/**
+ * Advice for damaged files. The advice depends on what the user named: a run, a folder, a file or a model on the hub.
+ */
 const advices = {
   ofRun: "restore the folder from a backup, or use train --resume with another checkpoint of the run",
   folder: "get a complete copy of the folder",
@@ -31,7 +33,7 @@ const advices = {
   hub: "use another model or revision",
 } as const;
 
-/** Opens a model or an adapter without reading its weights; the header of each file must match the configuration. */
+/** Opens a model or an adapter without reading its weights. The header of each file must match the configuration. */
 const checkHeaders = async (path: string): Promise<void> => {
   const isAdapter = !isHubName(path) && (await isAdapterPlace(path));
   const opened = isAdapter ? (await openAdapter(path)).source : (await openPretrained(path)).weights;
@@ -53,18 +55,18 @@ const readListed = async (folder: string, names: readonly string[]): Promise<num
 const isOfCheckpoint = (name: string): boolean =>
   name !== manifestName && (checkpointNames.includes(name) || name.endsWith(".safetensors"));
 
-/** Path of the model or adapter in a folder with these entries; undefined if there is none. */
+/** Path of the model or adapter in a folder with these entries. Undefined if the folder has no model and no adapter. */
 const modelIn = async (folder: string, entries: readonly string[]): Promise<string | undefined> => {
   if (entries.includes("config.json") || (await isAdapterFolder(folder))) return folder;
   const isKeptGguf = isPlaceName(basename(folder)) && entries.includes(keptGgufName);
   return isKeptGguf ? join(folder, keptGgufName) : undefined;
 };
 
-/** Result for a folder without a model. The error from loading may suggest another path. */
+/** Result for a folder without a model. The error of the loading code may suggest another path. */
 const noModel = async (folder: string, entries: readonly string[]): Promise<Verdict> => {
   const [gguf, ...others] = entries.filter(isGgufName);
   if (gguf !== undefined) {
-    const named = others.length > 0 ? "one of the GGUF files in it" : quotePath(join(folder, gguf));
+    const named = others.length > 0 ? "a GGUF file in this folder" : quotePath(join(folder, gguf));
     return failed(`${folder}: contains no model`, `name ${named}`);
   }
   const error: unknown = await checkHeaders(folder).catch((thrown: unknown) => thrown);
@@ -81,7 +83,7 @@ const folderVerdict = async (folder: string, advice: string): Promise<Verdict> =
   const unlisted = manifest === null ? undefined : there.find((name) => isOfCheckpoint(name) && !names.includes(name));
   if (unlisted !== undefined)
     return failed(
-      `${join(folder, unlisted)}: ${manifestName} does not list it, so damage to it would not be noticed`,
+      `${join(folder, unlisted)}: ${manifestName} does not list it, so damage to this file would not be noticed`,
       advice,
     );
   const model = await modelIn(folder, there);
@@ -89,7 +91,9 @@ const folderVerdict = async (folder: string, advice: string): Promise<Verdict> =
   if (model === undefined && manifest === null) return noModel(folder, there);
   if (model !== undefined) await checkHeaders(model);
   if (manifest === null)
-    return skipped(`no ${manifestName}, so damaged weights would not be noticed; the header of the weights is right`);
+    return skipped(
+      `there is no ${manifestName}, so damaged weights would not be noticed; the header of the weights is valid`,
+    );
   return ok(`${formatPlural(names.length, "file")}, ${formatBytes(bytes)}, unchanged since they were saved (SHA-256)`);
 };
 
@@ -98,12 +102,12 @@ const isFolder = async (path: string): Promise<boolean> =>
 
 const filesVerdict = async (path: string, advice: string): Promise<Verdict> => {
   if (await isFolder(path)) return folderVerdict(path, advice);
-  // The path is a GGUF file, a name on the hub, or wrong. Opening a wrong path throws.
+  // The path is a GGUF file, a name on the hub, or wrong. A wrong path throws when it is opened.
   await checkHeaders(path);
-  return skipped("no checksums, so damaged weights would not be noticed; the header of the weights is right");
+  return skipped("there are no checksums, so damaged weights would not be noticed; the header of the weights is valid");
 };
 
-/** The folders in a run's folder that a model is loaded from. */
+/** The folders in a run's folder from which a model can be loaded. */
 const loadedNames: readonly string[] = [folderNames.best, folderNames.checkpoint];
 
 const isLoadedOfRun = (place: string): boolean => loadedNames.includes(basename(place));
@@ -112,7 +116,7 @@ const runVerdict = async (folder: string, places: readonly string[]): Promise<Ve
   if (!(await isRunFolder(folder))) {
     const named = places.filter(isLoadedOfRun).map(quotePath).join(" or ");
     return failed(
-      `${folder}: contains no model itself; its folders are from a run whose ${descriptionName} is missing`,
+      `${folder}: contains no model; its folders belong to a run without ${descriptionName}`,
       `restore ${descriptionName} from a backup, or name a folder with weights: ${named}`,
     );
   }
@@ -122,7 +126,9 @@ const runVerdict = async (folder: string, places: readonly string[]): Promise<Ve
   );
 };
 
-/** Folders with weights in a run's folder, sorted. A model is loaded from the first of `loadedNames` that exists. */
+/**
+ * Folders with weights in a run's folder, sorted. A model is loaded from the first existing folder in `loadedNames`.
+ */
 const placesOf = async (run: string): Promise<readonly string[]> => {
   const entries = await readdir(run, { withFileTypes: true });
   return entries
@@ -131,7 +137,7 @@ const placesOf = async (run: string): Promise<readonly string[]> => {
     .sort();
 };
 
-/** Whether the folder is a run's folder whose description is missing, and not a model itself. */
+/** Whether the folder is a run's folder without a description, and not a model. */
 const hasLostDescription = async (folder: string): Promise<boolean> => {
   // If a folder cannot be read, the check of its files will fail.
   const places = (await isFolder(folder)) ? await placesOf(folder).catch((): readonly string[] => []) : [];
@@ -150,7 +156,7 @@ const check = (name: string, advice: string, run: () => Promise<Verdict>): Check
   ...{ name, backend: null, advice, run },
 });
 
-/** Check of the base model of the adapters; empty if there are no adapters. */
+/** If files cannot be read, the check of the files has already failed. */
 const baseChecks = async (places: readonly string[]): Promise<readonly Check[]> => {
   // If files cannot be read, the check of files has already failed.
   const are = await Promise.all(places.map((place) => isAdapterPlace(place).catch(unlessDamaged)));
@@ -163,7 +169,7 @@ const baseChecks = async (places: readonly string[]): Promise<readonly Check[]> 
  * @throws CheckpointError for a path that does not exist, or a run's folder without weights.
  */
 export const fileChecks = async (path: string): Promise<readonly Check[]> => {
-  // A missing path is the user's mistake, not damage: throw before any check.
+  // A missing path is a mistake of the user, not damage, so throw before the first check.
   if (!isHubName(path) && (await stat(path).catch(() => undefined)) === undefined) await checkHeaders(path);
   const isRun = await isRunFolder(path);
   if (!isRun && !(await hasLostDescription(path))) {

@@ -1,9 +1,9 @@
 /**
  * Beam search: looks for the texts with the highest probability. Each step extends every open text by its most probable
- * tokens and keeps the best `beams` of all these texts open. Texts that have ended are kept separately.
+ * tokens. The best `beams` of these texts stay open. Finished texts are kept separately.
  *     score = Σ ln p(token) / length ** lengthPenalty, over the written tokens including the end token
- * Same as `num_beams` of Hugging Face's `generate` with early stopping off. The search ends when `beams` texts have
- * ended and no open text can become better than the worst of the ended texts.
+ * Same as `num_beams` of Hugging Face's `generate` with early stopping off. The search ends when `beams` texts are
+ * finished and no open text can become better than the worst finished text.
  */
 import type { Model } from "../models/model.ts";
 import type { Room } from "./room.ts";
@@ -14,15 +14,17 @@ export interface BeamRequest {
   readonly model: Model;
   /** Tokens to continue: one or more. */
   readonly prompt: readonly number[];
-  /** Maximum number of tokens to write. Prompt and written tokens may together be one more than the context length. */
+  /**
+   * Maximum number of tokens to write. The prompt and the written tokens may exceed the context length by one token.
+   */
   readonly maxNewTokens: number;
-  /** Number of texts that stay open at each step, and maximum number of results. */
+  /** Number of texts that stay open at each step. This is also the maximum number of results. */
   readonly beams: number;
   /** Tokens that end a text. */
   readonly ends: ReadonlySet<number>;
   /** Values above 0 favour long texts. */
   readonly lengthPenalty: number;
-  /** Number of tokens of the vocabulary; logits may have more entries. */
+  /** Number of tokens in the vocabulary. The logits may have more entries. */
   readonly vocabSize: number;
   /** Whether to stop now and return the texts found so far. */
   readonly isAborted: () => boolean;
@@ -35,7 +37,7 @@ export interface Beam {
   /** Σ ln p of the tokens in `ids`, in nats. */
   readonly logProb: number;
   readonly score: number;
-  /** Whether its last token is one of `ends`. */
+  /** Whether the last token is one of `ends`. */
   readonly ended: boolean;
 }
 
@@ -63,7 +65,10 @@ const logSum = (logits: Float32Array): number => {
   return highest + Math.log(sum);
 };
 
-/** The `most` best candidates, the best first. Candidates with equal scores are sorted by text, then by id. */
+/**
+ * The `most` best candidates; the best candidate comes first. Candidates with equal scores are sorted by text, then by
+ * id.
+ */
 const bestCandidates = (open: readonly Open[], most: number, vocabSize: number): readonly Candidate[] => {
   const best: Candidate[] = [];
   for (const [from, { logits, logProb: before }] of open.entries()) {
@@ -95,14 +100,14 @@ const compute = async (room: Room, model: Model, sequences: readonly Sequence[])
   }
 };
 
-/** @returns at most `beams` texts, the best first. */
+/** @returns at most `beams` texts; the best text comes first. */
 export const searchBeams = async (room: Room, request: BeamRequest): Promise<readonly Beam[]> => {
   const { model, prompt, maxNewTokens, beams, ends, lengthPenalty, vocabSize, isAborted } = request;
   const scoreOf = (logProb: number, length: number): number => logProb / Math.max(1, length) ** lengthPenalty;
   const found: Beam[] = [];
   const keep = (ids: readonly number[], logProb: number, ended: boolean): void => {
     found.push({ ids, logProb, score: scoreOf(logProb, ids.length), ended });
-    // The sort is stable. So of several texts with the same score, the text that was found first stays.
+    // The sort is stable: if several texts have the same score, the first text that was found stays.
     found.sort((a, b) => b.score - a.score);
     found.splice(beams);
   };
@@ -120,7 +125,7 @@ export const searchBeams = async (room: Room, request: BeamRequest): Promise<rea
       const open = sequences.map(
         (sequence, i): Open => ({ sequence, logProb: logProbs[i] as number, logits: logits[i] as Float32Array }),
       );
-      // Takes twice as many candidates, so that `beams` texts stay open even if half of the candidates end a text.
+      // Takes twice the number of candidates. So `beams` texts stay open even if half of the candidates end a text.
       const continued: Candidate[] = [];
       for (const [rank, candidate] of bestCandidates(open, 2 * beams, vocabSize).entries()) {
         const { from, id, logProb } = candidate;
@@ -137,7 +142,7 @@ export const searchBeams = async (room: Room, request: BeamRequest): Promise<rea
       }
       const next = continued.map(({ from, id }, i) => {
         const { sequence } = open[from] as Open;
-        // The last candidate of a sequence continues the sequence itself; earlier candidates continue copies.
+        // The last candidate of a sequence continues the sequence itself. Earlier candidates continue copies.
         const isLast = continued.findLastIndex((other) => other.from === from) === i;
         if (!isLast) return sequence.fork([id]);
         sequence.append(id);

@@ -1,7 +1,7 @@
 /**
- * Continuous batching: one model, and views of it with adapters, write many sequences in common passes. Each pass
- * computes pieces of several sequences. A sequence whose logits are ready chooses its next token. Every sequence gets
- * the same bits as when it is written alone.
+ * Continuous batching: a model and its views with adapters write many sequences in shared forward passes. Each pass
+ * computes pieces of several sequences. When the logits of a sequence are ready, the sequence chooses its next token.
+ * The bits of a sequence are the same as without other sequences.
  */
 import { ConfigError } from "../core/errors/errors.ts";
 import { yieldToHost } from "../core/system/yield.ts";
@@ -18,30 +18,30 @@ import { openSequence, type SequenceRequest } from "./sequence.ts";
 /** Handle of a sequence that is being written. */
 export interface Writing {
   /**
-   * Resolves when `choose` has returned null, all tokens are written, or `end` was called. Rejects with the error of
+   * Resolves after `choose` has returned null, all tokens are written, or `end` was called. Rejects with the error of
    * the sequence.
    */
   readonly ended: Promise<void>;
-  /** Ends the sequence. Its pages are free at the next tick. */
+  /** Ends the sequence. The sequence's pages are free at the next tick. */
   end(): void;
-  /** true: pauses the sequence, so none of its tokens are computed; false: resumes it. */
+  /** True pauses the sequence, so that no tokens are computed. False resumes the sequence. */
   pause(paused: boolean): void;
   guesses(): GuessCounts;
 }
 
-/** What an engine has counted since it was opened, and what it holds at this moment. */
+/** Statistics of an engine: counts since it was opened, and its current state. */
 export interface EngineCounts extends GuessCounts {
-  /** Number of positions that were computed, in prompts and texts. */
+  /** Number of computed positions, in prompts and texts. */
   readonly computed: number;
-  /** Number of prompt positions that did not have to be computed because they were already in memory. */
+  /** Number of prompt positions that were already in the KV cache and were not computed again. */
   readonly reused: number;
   /** Forward passes. */
   readonly passes: number;
-  /** Number of sequences that read their prompts or write tokens. */
+  /** Number of active sequences, which read their prompts or write tokens. */
   readonly running: number;
   /** Number of sequences that wait for pages. */
   readonly waiting: number;
-  /** Number of pages of keys and values that sequences use. */
+  /** Number of pages of the KV cache that sequences use. */
   readonly pagesInUse: number;
   /** Number of pages that are kept for later sequences. */
   readonly pagesKept: number;
@@ -49,11 +49,11 @@ export interface EngineCounts extends GuessCounts {
   readonly pagesMost: number;
 }
 
-/** An engine that writes sequences; see the head of the file. */
+/** An engine that writes sequences. See the comment at the top of the file. */
 export interface SequenceEngine {
   /**
-   * Adds a sequence. It begins when there are pages for it, but not before the next tick. `choose` is not called before
-   * this function returns.
+   * Adds a sequence. The sequence begins when enough pages are free, but not before the next tick. `choose` is not
+   * called before this function returns.
    * @throws ShapeError for an id outside the vocabulary, ConfigError after `close`.
    */
   write(request: SequenceRequest): Writing;
@@ -65,21 +65,21 @@ export interface SequenceEngine {
 /** Sizes of an engine. */
 export interface EngineSizes {
   /**
-   * Maximum number of bytes of keys and values. One whole context of the model always fits, even if the context needs
+   * Maximum size of the KV cache in bytes. The engine always allows one whole context of the model, even if it needs
    * more bytes.
    */
   readonly cacheBytes: number;
   /** Maximum number of sequences that are written at the same time. */
   readonly maxSequences: number;
-  /** Decides how prompts are cut into pieces. Default: by measured times of passes. */
+  /** Decides how prompts are cut into pieces. Default: from the measured times of passes. */
   readonly pace?: Pace;
-  /** Decides how many tokens are guessed. Default: by measured times of passes and the share of right guesses. */
+  /** Decides how many tokens are guessed. Default: from the measured times of passes and the share of right guesses. */
   readonly guessPace?: GuessPace;
 }
 
 /**
- * Starts waiting sequences, in order, as long as there are pages for them. Returns the number of prompt positions that
- * were already in memory.
+ * Starts waiting sequences in order, while enough pages are free. Returns the number of prompt positions that were
+ * already in the KV cache.
  */
 const letIn = (room: Room, waiting: Entry[], running: Entry[], most: number): number => {
   let reused = 0;
@@ -106,13 +106,13 @@ const letGo = (running: Entry[]): Entry[] => {
   return running.filter(({ ended }) => !ended);
 };
 
-/** Moves the sequences of `model` behind the others, so that the next pass is for another model. */
+/** Moves the sequences of `model` to the end of the list, so that the next pass is for another model. */
 const othersFirst = (running: Entry[], model: Model): Entry[] => {
   const isOf = ({ request }: Entry): boolean => request.model === model;
   return running.every(isOf) ? running : [...running.filter((one) => !isOf(one)), ...running.filter(isOf)];
 };
 
-/** Counts the rows of a pass: tokens after texts, guesses, and positions of prompts. */
+/** Counts the rows of a pass: tokens after texts, guesses, and prompt positions. */
 const rowsOf = (planned: readonly Planned[]) => {
   let rows = 0;
   let wrote = 0;
@@ -136,7 +136,7 @@ export const createSequenceEngine = (
   let running: Entry[] = [];
   let loop: Promise<void> | undefined;
   let closed = false;
-  /** State of the guesses of the most recent text that has guesses. */
+  /** Guess state of the most recent text that has guesses. */
   let guessing: GuessState | undefined;
   let wake: (() => void) | undefined;
 
@@ -168,17 +168,18 @@ export const createSequenceEngine = (
       const [first] = planned;
       if (first !== undefined) {
         await pass(planned, first.entry.request.model);
-        // If all sequences are paused, the loop does not yield. So a reader gets its token without waiting for
+        // If all sequences are paused, the loop does not yield. A reader then gets its token without waiting for
         // unrelated timers.
         if (running.some(({ paused, ended }) => !paused && !ended)) await yieldToHost();
       } else if (running.some(({ ended }) => !ended)) {
-        // All sequences are paused: wait for `resume`.
+        // All sequences are paused, so wait for `resume`.
         await new Promise<void>((resolve) => {
           wake = resolve;
         });
       } else if (waiting.length === 0) return;
       else {
-        // No sequence runs, and still there are not enough pages for this sequence. So there will never be enough.
+        // No other sequence uses pages, but the free pages are not enough for this sequence. So they will never be
+        // enough.
         const error = new ConfigError({
           where: "engine",
           must: "a text must have pages for its keys and values",
@@ -195,7 +196,7 @@ export const createSequenceEngine = (
     if (closed) return;
     loop ??= run().finally(() => {
       loop = undefined;
-      // Starts again for sequences that came while the loop was ending.
+      // Starts the loop again for sequences that were added while the loop was ending.
       if (waiting.length > 0) resume();
     });
   };

@@ -2,25 +2,23 @@ import { type GuessState, learn, newGuessState } from "./guess-state.ts";
 import type { Piece } from "./passes.ts";
 import type { Sequence, SequenceRequest } from "./sequence.ts";
 
-/** A request inside an engine. */
+/** A request in an engine. */
 export interface Entry {
   readonly request: SequenceRequest;
-  /** null: the request still waits for pages, or has ended. */
+  /** Null if the request waits for pages or has ended. */
   sequence: Sequence | null;
   /** State of the sequence's guesses. */
   readonly guessing: GuessState;
   /** Whether the sequence is paused. */
   paused: boolean;
-  /** Whether the request has ended; nothing more is computed for it. */
+  /** Whether the request has ended. After its end, no tokens are computed. */
   ended: boolean;
   /** Functions that settle the promise of the caller. */
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
 
-/**
- * @param before the guess state of the most recent text. @returns the entry, and the promise that the caller awaits.
- */
+/** @param before the guess state of the most recent text. @returns the entry, and the promise for the caller. */
 export const newEntry = (
   request: SequenceRequest,
   before: GuessState | undefined,
@@ -37,7 +35,7 @@ export interface Planned {
   readonly entry: Entry;
   readonly sequence: Sequence;
   readonly piece: Piece;
-  /** Guessed tokens at the end of the piece. They may be wrong. */
+  /** Guessed tokens at the end of the piece. Some may be wrong. */
   readonly guesses: readonly number[];
 }
 
@@ -51,8 +49,8 @@ export const settle = (entry: Entry, error?: unknown): void => {
 };
 
 /**
- * Gives the logits of a pass to the sequence and appends the chosen tokens: one token, and one more for each right
- * guess. An error ends only this sequence.
+ * Gives the logits of a pass to the sequence and appends the chosen tokens: one token, and an additional token for each
+ * right guess. An error ends only this sequence.
  * @returns the number of right guesses.
  */
 export const advance = ({ entry, sequence, piece, guesses }: Planned, logits: readonly Float32Array[]): number => {

@@ -1,25 +1,24 @@
 /**
- * Decides how many tokens to guess for each text, so that passes write the most tokens per second. The decision changes
- * no bit of the results.
+ * Decides how many tokens to guess for each text, for the highest number of tokens per second. The decision does not
+ * change any bit of the results.
  */
 
 /** A text for which tokens can be guessed. */
 export interface Guessable {
   /**
-   * Recent share of right guesses, from 0 to 1. A guess counts only if all guesses before it in the same pass were
-   * right.
+   * Recent share of right guesses, from 0 to 1. A guess counts only if all earlier guesses of the same pass were right.
    */
   readonly chance: number;
   /** Maximum number of guesses. */
   readonly most: number;
-  /** Milliseconds that it takes to make one guess. Guesses are made before the pass. */
+  /** Time in milliseconds for one guess. Guesses are made before the pass. */
   readonly milliseconds: number;
 }
 
-/** See the head of the file. */
+/** See the comment at the top of the file. */
 export interface GuessPace {
   /**
-   * @param texts for which tokens can be guessed.
+   * @param texts texts with tokens that can be guessed.
    * @param writing number of all texts that write in the pass, including texts without guesses.
    * @returns the number of guesses for each of `texts`.
    */
@@ -29,28 +28,30 @@ export interface GuessPace {
 }
 
 /**
- * Allowed numbers of rows of a pass with guesses. The list is short, because for each number the kernel calls must be
- * recorded and the time must be measured.
+ * Allowed numbers of rows of a pass with guesses. The list is short, because each number needs recorded kernel calls
+ * and a measured time.
  */
 const numbersOfRows = new Set([2, 3, 5, 8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128]);
 const mostGuesses = 64;
 /**
- * Estimated extra time of each row, as a share of the time of a pass with one row. It is used for numbers of rows
- * without a measurement. `first`: each of the first 16 rows. `later`: each later row. `tile`: added for each further 16
- * rows, because matrix products by tiles take 16 rows at a time.
+ * Estimated extra time of each row, as a share of the time of a pass with one row. The estimate is used for numbers of
+ * rows that were not measured. `first`: each of the first 16 rows. `later`: each later row. `tile`: additional time for
+ * each further 16 rows, because matrix products compute tiles of 16 rows.
  */
 const shareOfRow = { first: 0.04, later: 0.02, tile: 0.2 };
 const rowsOfTile = 16;
 /**
- * Guesses are used only if they multiply the rate of tokens by at least this factor, because measured times vary.
- * `fresh` applies to a new number of rows, whose kernel calls must be recorded first. `known` applies to all others.
+ * Minimum factor by which guesses must increase the tokens per second, because measured times vary. With a smaller
+ * factor, no tokens are guessed. `fresh`: for a new number of rows, which needs a new recording of kernel calls.
+ * `known`: for all other numbers.
  */
 const worthwhile = { known: 1.03, fresh: 1.3 };
 /**
- * Number of passes after which a measured time is dropped. A time that was too long by chance is then measured again.
+ * Number of passes after which a measured time is dropped. If the time was too long by chance, it is then measured
+ * again.
  */
 const remembered = 256;
-/** Learning rates of the measured times: `down` if the new time is shorter, `up` if it is longer. */
+/** Learning rates of the measured times. `down`: for a shorter new time. `up`: for a longer new time. */
 const followRate = { down: 0.5, up: 0.1 };
 
 /** Measured times of passes for each number of rows. */
@@ -66,7 +67,7 @@ const passTimes = () => {
       return;
     }
     const before = known.get(rows)?.milliseconds ?? milliseconds;
-    // Longer times get a lower learning rate: other work can make a pass slower, but nothing makes a pass faster.
+    // Longer times have a lower learning rate, because other programs can make a pass slower, but never faster.
     const rate = milliseconds < before ? followRate.down : followRate.up;
     known.set(rows, { milliseconds: before + rate * (Math.min(milliseconds, 1.5 * before) - before), pass });
   };
@@ -78,7 +79,7 @@ const passTimes = () => {
   return { add, list, isFresh: (rows: number): boolean => !begun.has(rows) };
 };
 
-/** Typical time of a pass, relative to the time of a pass with one row. */
+/** Typical time of a pass. The unit is the time of a pass with one row. */
 const usualTime = (rows: number): number => {
   const first = Math.min(rows, rowsOfTile);
   const tiles = Math.ceil(rows / rowsOfTile);
@@ -86,8 +87,8 @@ const usualTime = (rows: number): number => {
 };
 
 /**
- * Estimated time of a pass, in milliseconds. It is a measured time, or is interpolated between measured times in the
- * shape of `usualTime`.
+ * Estimated time of a pass in milliseconds: a measured time, or a value between two measured times. The values between
+ * follow the curve of `usualTime`.
  */
 const estimate = (times: readonly { readonly rows: number; readonly milliseconds: number }[], rows: number): number => {
   const before = times.findLast((one) => one.rows <= rows);
@@ -106,8 +107,8 @@ export const createGuessPace = (): GuessPace => {
   return {
     plan(texts, writing) {
       const counts = texts.map(() => 0);
-      // Each guess with the probability that it adds a token. A guess counts only if the guesses before it are right,
-      // so sorting by probability keeps the guesses of a text in order.
+      // Each guess with the probability that it adds a token. A guess counts only if all earlier guesses are right. So
+      // its probability is lower, and sorting by probability keeps the guesses of a text in order.
       const guesses = texts
         .flatMap(({ chance, most, milliseconds }, text) =>
           Array.from({ length: Math.min(most, mostGuesses) }, (_, i) => ({

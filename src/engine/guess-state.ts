@@ -1,12 +1,12 @@
 /** State of the guesses of one text. */
 
-/** Learning rate of one text's share of right guesses. */
+/** Learning rate for one text's share of right guesses. */
 const learningRate = 0.1;
 /** Minimum learning rate of the share of right guesses over all texts. The rate is higher for the first guesses. */
 const sharedRate = 0.01;
 /**
- * If guesses take time and do not save any, a text writes this number of tokens without guesses before it tries again.
- * `first`: the number the first time. `most`: the maximum number.
+ * Number of tokens to write without guesses if guesses take more time than they save. The text then tries guesses
+ * again. `first`: the number after the first try. `most`: the maximum number.
  */
 export const rests = { first: 16, most: 512 };
 
@@ -19,8 +19,8 @@ export interface GuessCounts {
 }
 
 /**
- * Share of right guesses over all texts of an engine. A new text begins with this share. So if guesses fail, many
- * parallel texts learn it together.
+ * Share of right guesses over all texts of an engine. This share is the initial value for a new text. So many parallel
+ * texts stop guessing together if guesses fail.
  */
 interface SharedChance {
   /** See `Guessable`. */
@@ -32,34 +32,33 @@ interface SharedChance {
 export interface GuessState {
   readonly shared: SharedChance;
   /**
-   * `own`: the part of the share that comes from the text's own guesses. `unknown`: the weight that the share over all
-   * texts still has.
+   * `own`: the part of the share that comes from the text's own guesses. `unknown`: the remaining weight of the share
+   * over all texts.
    */
   own: number;
   unknown: number;
-  /**
-   * Whether making guesses takes time, which is so if they come as promises; undefined: there were no guesses so far.
-   */
+  /** Whether guessing takes time: true if guesses are promises. Undefined before the first guess. */
   isSlow: boolean | undefined;
-  /** Milliseconds that it takes to make one guess. */
+  /** Time in milliseconds for one guess. */
   milliseconds: number;
-  /** `rest`: number of tokens to write without guesses before the next try. `left`: how many of these tokens remain. */
+  /**
+   * `rest`: number of tokens to write without guesses before the next try. `left`: remaining number of these tokens.
+   */
   rest: number;
   left: number;
-  /** Number of passes that still get guesses in the current try. */
+  /** Number of remaining passes with guesses in the current try. */
   tries: number;
-  /** Length of the text when guesses were last requested. A draft model must first read all tokens that came later. */
+  /** Length of the text at the last request for guesses. A draft model must first read all later tokens. */
   asked: number;
-  /** Number of guesses that passes computed, and number of right guesses. */
+  /** Number of guesses in passes, and number of right guesses. */
   guessed: number;
   accepted: number;
-  /** All guesses made before the pass, including guesses that had no place in the pass. */
+  /** All guesses before the pass, including guesses that did not fit into the pass. */
   proposed: readonly number[];
 }
 
 /**
- * @param before state of another text of the same engine; guesses for the new text may be about as good as guesses for
- * that text.
+ * @param before state of another text of the same engine; the new text probably has a similar share of right guesses.
  */
 export const newGuessState = (before?: GuessState): GuessState => ({
   ...{ shared: before?.shared ?? { chance: 0.2, trials: 0 }, own: 0, unknown: 1 },
@@ -68,7 +67,7 @@ export const newGuessState = (before?: GuessState): GuessState => ({
   ...{ asked: Number.NEGATIVE_INFINITY, guessed: 0, accepted: 0, proposed: [] },
 });
 
-/** Recent share of right guesses of the text; see `Guessable.chance`. */
+/** Recent share of right guesses of the text. See `Guessable.chance`. */
 export const chanceOf = ({ own, unknown, shared }: GuessState): number => own + unknown * shared.chance;
 
 const note = (state: GuessState, isTrue: boolean): void => {

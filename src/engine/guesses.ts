@@ -1,22 +1,22 @@
 /**
- * Guessed tokens after the texts of a pass. The pass computes the logits of the guesses together with the logits of the
- * last token. A guess is right if the text chooses the same token from the logits before the guess. Wrong guesses are
- * dropped, so guesses never change a text.
+ * Guessed tokens after the texts of a pass. The pass computes the logits after the last token and after each guess. A
+ * guess is right if the text chooses the same token from the logits before the guess. Wrong guesses are dropped, so
+ * guesses never change a text.
  */
 import { checkIds } from "../models/model.ts";
 import { type Entry, settle } from "./entry.ts";
 import type { Guessable, GuessPace } from "./guess-pace.ts";
 import { chanceOf, rests } from "./guess-state.ts";
 
-/** The guesses of each text for which there are guesses. */
+/** The guesses of each text. Texts without guesses are not in the map. */
 export type Guesses = ReadonlyMap<Entry, readonly number[]>;
 
-/** Maximum number of guesses that a text is asked for at a time. */
+/** Maximum number of guesses in one request to a text. */
 const mostAsked = 48;
-/** The maximum for guesses that take time, and the maximum of the first request. */
+/** Maximum number of guesses if guesses take time. This is also the maximum for the first request. */
 const mostSlow = 12;
 const mostFirst = 4;
-/** Decides how many guesses to request from texts whose guesses take time. */
+/** Decides how many guesses to request from texts with guesses that take time. */
 const planSlow = (asked: readonly Entry[], pace: GuessPace, writing: number): readonly number[] => {
   const planned = pace.plan(
     asked.map((entry) => guessable(entry, mostSlow)),
@@ -32,8 +32,8 @@ const planSlow = (asked: readonly Entry[], pace: GuessPace, writing: number): re
     if (--state.left <= 0) {
       state.rest = Math.min(2 * state.rest, rests.most);
       state.left = state.rest;
-      // Three passes. In the first pass the draft also reads the tokens written in the meantime, so the time of this
-      // pass says nothing about later guesses.
+      // Three passes. In the first pass, the draft model also reads the tokens that were written since its last
+      // guesses. So the time of this pass does not predict the time of later guesses.
       state.tries = 3;
     }
     if (state.tries === 0) return 0;
@@ -64,7 +64,7 @@ const ask = async (entry: Entry, given: readonly number[] | Promise<readonly num
   }
 };
 
-/** Awaits all guesses that take time at once, and measures how long they take. */
+/** Awaits all slow guesses at the same time, and measures their time. */
 const slowGuesses = async (
   given: ReadonlyMap<Entry, Promise<readonly number[]>>,
 ): Promise<ReadonlyMap<Entry, readonly number[]>> => {
@@ -83,7 +83,7 @@ const slowGuesses = async (
 };
 
 /**
- * Requests guesses from the texts that write, as many as save time.
+ * Requests guesses from the texts that write. The number of guesses is chosen to save time.
  * @param writing all texts that write in the next pass.
  */
 export const guessesOf = (writing: readonly Entry[], pace: GuessPace): Guesses | Promise<Guesses> => {
@@ -120,7 +120,9 @@ export const guessesOf = (writing: readonly Entry[], pace: GuessPace): Guesses |
     const most = isSlow === undefined ? mostFirst : mostAsked;
     if (isSlow !== true) askOne(entry, Math.min(most, entry.sequence?.mostGuesses ?? 0));
   }
-  /** Adds quick guesses to `all`: only guesses that save time in a pass which already has `rows` guessed rows. */
+  /**
+   * Adds quick guesses to `all`. The pass already has `rows` guessed rows, and only guesses that save time are added.
+   */
   const chosen = (rows: number, all: Map<Entry, readonly number[]>): Guesses => {
     const counts = pace.plan(
       quick.map(({ guessing }) => ({ chance: chanceOf(guessing), most: guessing.proposed.length, milliseconds: 0 })),

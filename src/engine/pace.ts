@@ -1,11 +1,13 @@
-/** Maximum number of prompt positions in a pass in which no sequence writes. */
+/** Maximum number of prompt positions in a pass without sequences that write. */
 const alonePositions = 512;
-/** Number of prompt positions in a pass in which sequences write. The sequences' next tokens wait for the pass. */
+/**
+ * Number of prompt positions in a pass with sequences that write. The next tokens of these sequences wait for the pass.
+ */
 const beside = { first: 64, least: 32, most: 256 };
-/** Maximum time of a pass with prompt positions, relative to a pass without them. */
+/** Maximum time of a pass with prompt positions. The unit is the time of a pass without prompt positions. */
 const mostDelay = 1.7;
 
-/** Decides how many prompt positions go into a pass. */
+/** Decides how many prompt positions a pass contains. */
 export interface Pace {
   /** Number of prompt positions for a pass in which `writing` sequences write. */
   positions(writing: number): number;
@@ -14,14 +16,14 @@ export interface Pace {
 }
 
 /**
- * A pace that follows measured times of passes. It only decides how prompts are cut, so it changes no bit of the
- * results.
+ * A pace that depends on the measured times of passes. The pace only decides how prompts are cut, so the bits of the
+ * results do not change.
  */
 export const createPace = (): Pace => {
   let rows = beside.first;
   let alone = 0;
   return {
-    // Matrix products by tiles take 32 rows at a time.
+    // Matrix products compute tiles of 32 rows.
     positions: (writing) => (writing === 0 ? alonePositions : Math.max(1, rows - (writing % 32))),
     note(milliseconds, wrote, read) {
       if (wrote > 0 && read === 0) alone = alone === 0 ? milliseconds : 0.8 * alone + 0.2 * milliseconds;

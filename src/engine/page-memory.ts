@@ -9,35 +9,35 @@ import { headsOf } from "../nn/causal-self-attention.ts";
 import { anglesFor } from "../nn/layer-spec.ts";
 import type { AttentionCache } from "../ops/causal-attention.ts";
 
-/** Memory for the keys and values of all blocks of a model, in pages of `pageRows` positions. */
+/** Memory of a KV cache for all blocks of a model, in pages of `pageRows` positions. */
 export interface PageMemory {
   /** One cache for each block. `grow` replaces its memory. */
   readonly layers: readonly AttentionCache[];
-  /** Number of allocated pages. The numbers of the pages are 0, `stride`, 2 · `stride`, and so on. */
+  /** Number of allocated pages. The page numbers are 0, `stride`, 2 · `stride`, and so on. */
   readonly pages: number;
   readonly stride: number;
   /**
    * Grows to `pages` pages and keeps the contents.
-   * @throws ConfigError if there is not enough memory. The caches then still have their contents.
+   * @throws ConfigError if there is not enough memory. The caches keep their contents.
    */
   grow(pages: number): void;
   /** Copies the first `rows` positions of page `from` to page `to`. */
   copy(from: number, to: number, rows: number): void;
   /**
-   * Moves the positions of pages `by` places forward. It rotates the keys back by the angle of `by` positions and
-   * rounds them again. Only for models with rotary position embeddings.
+   * Moves the positions of pages forward by `by`. The keys are rotated back by the angle of `by` positions and rounded
+   * again. Only for models with rotary position embeddings.
    */
   moveBack(pages: readonly number[], by: number): void;
   free(): void;
 }
 
-/** Number of elements of the key and the value of one position in one block. */
+/** Number of elements of a key and a value, for one position in one block. */
 const widthOf = ({ config }: Model): number => {
   const { keyHeads, headDim } = headsOf(config);
   return 2 * keyHeads * headDim;
 };
 
-/** Bytes of a page over all blocks. */
+/** Bytes of a page, as a sum over all blocks. */
 export const pageBytes = (model: Model): number => {
   const bytes = { bfloat16: 2, float32: 4, float64: 8 }[model.backend.capabilities.activations];
   return model.config.nLayer * pageRows * widthOf(model) * bytes;
@@ -54,9 +54,9 @@ const togetherOf = (nLayer: number): number => {
 };
 
 /**
- * The pages of several layers lie side by side in one storage. So the part that a short text uses is contiguous. With a
- * storage for each layer, each layer would need a large page of the operating system. Not all layers share one storage,
- * because a storage that grows exists twice for a moment.
+ * One storage contains the pages of several layers side by side. So a short text uses contiguous memory. With a storage
+ * for each layer, each layer would need a large page of the operating system. A single storage for all layers would
+ * need too much memory while it grows, because it then exists twice.
  */
 export const createPageMemory = (model: Model, first: number): PageMemory => {
   const { backend, config } = model;
@@ -88,7 +88,7 @@ export const createPageMemory = (model: Model, first: number): PageMemory => {
     grow(wanted) {
       const rows = pages * stride * pageRows;
       // Storages grow one after another, so only one of them exists twice at a time. If a storage cannot grow, the
-      // storages that grew before it are larger than necessary.
+      // earlier storages are larger than necessary.
       for (const [i, before] of storages.entries()) {
         if (before.length >= wanted * stride * page) continue;
         const storage = backend.alloc(dtype, wanted * stride * page);
@@ -116,14 +116,14 @@ export const createPageMemory = (model: Model, first: number): PageMemory => {
       const rotaryDim = rotaryDimOf(config, position);
       const sizes = { rows: pageRows, time: 1, heads: 0, keyHeads, headDim, rotaryDim, start: 0, together: 0 };
       const places = memory.upload(new Int32Array(pageRows).fill(by), [pageRows]);
-      // The kernel reads `x` and `rstd` only if there is a norm. Here there is none, so their contents do not matter.
+      // The kernel reads `x` and `rstd` only for a norm. This call has no norm, so their contents do not matter.
       const x = memory.allocate([pageRows, width]);
       const rstd = memory.allocate([pageRows, keyHeads]);
       const turned = memory.allocate([pageRows, width], dtype);
       const none = { gammaQ: null, gammaK: null, dGammaQ: null, dGammaK: null };
       for (const [i, { keysAndValues }] of layers.entries()) {
         const angles = anglesFor(layerOf(config, i), model.parameters.angles);
-        // A layer without a rotation has keys that do not depend on their position.
+        // In a layer without rotary position embeddings, keys do not depend on their position.
         if (angles === null) continue;
         const tables = { cos: angles.cos, sin: angles.sin, tableRows: config.contextLength, places };
         const { storage, offset } = keysAndValues;

@@ -9,16 +9,16 @@ export interface Pages {
   readonly limit: number;
   /** Number of pages that are in use or kept for later. */
   readonly used: number;
-  /** Number of pages that are reserved and not yet taken. */
+  /** Number of reserved pages that are not yet taken. */
   readonly reserved: number;
-  /** Reserves `count` pages. Returns false if too many pages are already in use or reserved. */
+  /** Reserves `count` pages. Returns false if not enough pages are left. */
   reserve(count: number): boolean;
-  /** Reserves a page for a sequence that has just given back a reserved page. This always succeeds. */
+  /** Reserves a page for a sequence that has just returned a reserved page. This always succeeds. */
   reserveAgain(): void;
-  /** Gives back `count` reservations. */
+  /** Returns `count` reservations. */
   unreserve(count: number): void;
   /**
-   * Takes a reserved page; its contents are undefined. If no page is free, it removes the oldest unused prefix.
+   * Takes a reserved page. Its contents are undefined. If no page is free, it removes the oldest unused prefix.
    * @throws ConfigError if there is not enough memory.
    */
   take(): number;
@@ -36,8 +36,8 @@ export const createPages = (memory: PageMemory, limit: number): Pages => {
   const prefixes = createPrefixTree(give);
   const used = (): number => fresh - free.length;
   /**
-   * Takes a page that was never used. Allocated memory doubles when needed, so a high limit costs no memory until pages
-   * are used.
+   * Takes a page that was never used. The allocated memory doubles when needed, so a high limit costs no memory before
+   * the pages are used.
    */
   const takeFresh = (): number | undefined => {
     if (fresh >= limit) return undefined;

@@ -17,29 +17,29 @@ import { type SingleTables, singleTables } from "./single-tables.ts";
 export interface Piece {
   /** Tokens of these positions: one or more. */
   readonly ids: readonly number[];
-  /** Number of positions before the piece. Their keys and values are in `pages`. */
+  /** Number of positions before the piece. The pages in `pages` contain the keys and values of these positions. */
   readonly start: number;
   /**
-   * Pages of all positions of the sequence, in order, from its first position. null: nothing is cached, and the piece
-   * is the whole window of the sequence.
+   * Pages of all positions of the sequence, in order, from its first position. If null, there is no KV cache, and the
+   * piece is the whole window of the sequence.
    */
   readonly pages: readonly number[] | null;
-  /** The positions whose logits are wanted. */
+  /** The positions for which the caller needs logits. */
   readonly wants: "none" | "last" | "all";
 }
 
-/** Passes of one model. They read and write the pages of one memory. */
+/** Forward passes of one model. All passes use the pages of one memory. */
 export interface Passes {
   /**
-   * Computes all pieces in one pass. The bits of a piece do not depend on the other pieces. They also do not depend on
-   * how the sequence is cut into pieces.
-   * @returns for each piece the logits [V] of each wanted position, valid until the next pass.
+   * Computes all pieces in one pass. The bits of a piece do not depend on the other pieces. The bits also do not depend
+   * on how the sequence is cut into pieces.
+   * @returns for each piece, the logits [V] of each wanted position. The logits are valid until the next pass.
    */
   run(pieces: readonly Piece[]): PassLogits | Promise<PassLogits>;
   close(): void;
 }
 
-/** For each piece the logits [V] of each wanted position. */
+/** For each piece: the logits [V] of each wanted position. */
 export type PassLogits = readonly (readonly Float32Array[])[];
 
 /** Indices of the wanted rows of a pass, in order. */
@@ -82,7 +82,7 @@ const upload = (context: Context, model: Model, pieces: readonly Piece[]) => {
 
 const asFloat32 = (data: HostArray): Float32Array => (data instanceof Float32Array ? data : Float32Array.from(data));
 
-/** The current rounded copies of the weights. Matrix products read these copies. */
+/** The current rounded copies of the weights. Matrix products use these copies. */
 const roundedNow = (model: Model): Rounded | null => model.rounded()?.of ?? null;
 
 /**
@@ -96,7 +96,7 @@ interface Note {
   /** [1, pieces, V] */
   readonly logits: Tensor;
   /**
-   * A view of the logits, if the backend can show its memory. Without a view, each pass would copy megabytes into new
+   * A view of the logits, if the backend can expose its memory. Without a view, each pass would copy megabytes into new
    * memory.
    */
   readonly shown: HostArray | undefined;
@@ -110,21 +110,21 @@ const leastRoom = 64;
 const mostNotes = 12;
 
 /**
- * A pass of a new size is recorded only after `uses` passes of this size. Until then, a recorded pass with at most 1 +
- * `share` times as many positions is used instead, if there is one. Recording takes as long as a pass. So when a batch
- * shrinks text by text, not every size is recorded.
+ * A pass of a new size is recorded only after `uses` passes of this size. Until then, a larger recorded pass is used if
+ * its number of positions is at most (1 + `share`) times the needed number. A recording takes the time of a pass. So if
+ * a batch shrinks text by text, only some sizes are recorded.
  */
 const borrowed = { uses: 4, share: 1 };
 
 /**
- * Maximum number of single positions of a pass in which a piece has several positions: `ofPass` in total, or `ofPiece`
- * on average per piece. Above this limit it is faster to compute attention over whole pieces.
+ * Maximum number of single positions in a pass with longer pieces: `ofPass` in total, or `ofPiece` on average per
+ * piece. Above this limit it is faster to compute attention over whole pieces.
  */
 const mostSingles = { ofPass: 8, ofPiece: 2 };
 
 /**
- * Cuts the pieces into single positions. null: this is not possible, because a position needs no logits, a piece has no
- * pages, or there are too many positions.
+ * Cuts the pieces into single positions. Returns null if this is not possible: a position needs no logits, a piece has
+ * no pages, or there are too many positions.
  */
 const singlesOf = (pieces: readonly Piece[]): readonly Piece[] | null => {
   let rows = 0;
@@ -143,7 +143,7 @@ const singlesOf = (pieces: readonly Piece[]): readonly Piece[] | null => {
 
 /** Passes over single positions, recorded once and replayed. */
 interface NotedPasses {
-  /** Returns logits [rows, V]. The rows of the pieces come first. Padding rows follow; the caller ignores them. */
+  /** Returns logits [rows, V]. The first rows belong to the pieces. The caller ignores the padding rows after them. */
   run(pieces: readonly Piece[]): HostArray | Promise<HostArray>;
   close(): void;
 }
@@ -154,7 +154,7 @@ const notedPasses = (model: Model, pages: PageMemory): NotedPasses => {
   const notes = new Map<number, Note>();
   /** The recording that was used most recently. */
   let last: Note | undefined;
-  /** Number of pages when the recordings were made. After the memory has grown, the recordings are invalid. */
+  /** Number of pages at the time of the recordings. After the memory has grown, the recordings are invalid. */
   let notedPages = pages.pages;
 
   const drop = (count: number): void => {
@@ -188,7 +188,7 @@ const notedPasses = (model: Model, pages: PageMemory): NotedPasses => {
     const known = notes.get(count);
     if (known !== undefined && known.pageRoom >= listed) {
       if (known === last) return known;
-      // Moves the recording to the end, so that the first recording is the least recently used.
+      // Moves the recording to the end. The first recording is then the least recently used.
       notes.delete(count);
       notes.set(count, known);
       last = known;
@@ -197,7 +197,7 @@ const notedPasses = (model: Model, pages: PageMemory): NotedPasses => {
     drop(count);
     const [oldest] = notes.keys();
     if (notes.size >= mostNotes && oldest !== undefined) drop(oldest);
-    // Leaves room for pages of the next tokens.
+    // Allocates additional entries for pages of the next tokens.
     const made = note(pieces, 2 ** Math.ceil(Math.log2(Math.max(leastRoom, listed + count))));
     notes.set(count, made);
     last = made;
@@ -206,11 +206,11 @@ const notedPasses = (model: Model, pages: PageMemory): NotedPasses => {
   const close = (): void => {
     for (const count of [...notes.keys()]) drop(count);
   };
-  /** For each size without a recording: number of passes so far. */
+  /** For each size without a recording: the number of passes so far. */
   const uses = new Map<number, number>();
   /**
-   * Pads the pieces with copies of the last piece, up to the size of a larger recording. A copy computes and stores the
-   * same numbers again, which changes nothing.
+   * Adds copies of the last piece, up to the size of a larger recording. A copy computes and stores the same numbers
+   * again, so it changes nothing.
    */
   const filled = (pieces: readonly Piece[]): readonly Piece[] => {
     const count = pieces.length;
@@ -235,7 +235,7 @@ const notedPasses = (model: Model, pages: PageMemory): NotedPasses => {
       roundedNow(model);
       model.adapter?.refresh();
       backend.replay?.(calls);
-      // The view can be read at once: on backends with views, all kernels have finished when `replay` returns.
+      // The view can be read at once: if a backend has views, all kernels have finished when `replay` returns.
       return shown ?? readTensor(backend, logits);
     },
     close,

@@ -8,7 +8,7 @@ const mostLogits = 2 ** 24;
 
 /**
  * Plans the piece of one sequence: at most `most` positions, plus guesses. If no page can be allocated, the sequence
- * ends with this error.
+ * ends with an error.
  * @returns the number of planned positions.
  */
 const planOne = (planned: Planned[], entry: Entry, most: number, guesses: readonly number[] = []): number => {
@@ -33,8 +33,8 @@ export const writingOf = (running: readonly Entry[]): readonly Entry[] => {
 };
 
 /**
- * Plans the next pass, for one model. It has one piece for each sequence that writes a token, and as many prompt
- * positions as the pace allows.
+ * Plans the next pass, for one model. The pass contains one piece for each sequence that writes a token. The pace
+ * decides the number of prompt positions.
  */
 export const planPass = (
   running: readonly Entry[],
@@ -59,7 +59,7 @@ export const planPass = (
     if (positions < 1) break;
     const each = entry.request.readPrompt === undefined ? 0 : vocabSize;
     const mostRead = each === 0 ? positions : Math.floor(logits / each);
-    // The logits of one position may already exceed the limit. Then a pass reads one position.
+    // The logits of one position may already exceed the limit. Then a pass computes one position.
     const most = Math.min(positions, planned.length === 0 ? Math.max(1, mostRead) : mostRead);
     const count = planOne(planned, entry, most);
     positions -= count;

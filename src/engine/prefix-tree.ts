@@ -1,9 +1,9 @@
 /**
- * A prefix tree of texts. It finds the pages that hold the keys and values of a prefix. A node is a page; its tokens
- * follow the tokens of its parent. The root stands for the empty text. A sequence that uses a page holds the page's
- * node and all nodes above it. Pages that no sequence holds are kept until memory is needed; the least recently used
- * page is removed first. A sequence with an attention window may release a node and still hold nodes below it. If the
- * released node is removed, the nodes below it can no longer be found.
+ * A prefix tree of texts, for finding the pages with the keys and values of a prefix. A node is a page. The tokens of a
+ * node follow the tokens of its parent. The root represents the empty text. A sequence that uses a page has a reference
+ * to the page's node and to all nodes above it. Pages without references are kept until memory is needed; the least
+ * recently used page is removed first. A sequence with an attention window may release a node and keep references to
+ * nodes below it. If the released node is removed, the nodes below it can no longer be found.
  */
 import { pageRows } from "../backend/kernels/sizes.ts";
 
@@ -11,51 +11,54 @@ import { pageRows } from "../backend/kernels/sizes.ts";
 export interface PrefixNode {
   readonly tree: Tree;
   readonly parent: PrefixNode | null;
-  /** At most `pageRows` tokens; only a leaf has fewer. */
+  /** At most `pageRows` tokens. Only a leaf has fewer. */
   readonly tokens: readonly number[];
   readonly page: number;
 }
 
 /**
- * The nodes of one model with its current weights. Every model has its own tree, and after a change of the weights a
- * new tree.
+ * The nodes of one model with its current weights. Every model has its own tree. After a change of the weights, the
+ * model gets a new tree.
  */
 export interface Tree {
-  /** Children of each node by the child's first token. The key null holds the nodes without a parent. */
+  /** Children of each node, by the child's first token. The key null contains the nodes without a parent. */
   readonly children: Map<PrefixNode | null, Map<number, PrefixNode[]>>;
-  /** Whether new sequences may use the tree's pages. It becomes false when the weights change. */
+  /** Whether new sequences may use the tree's pages. The value becomes false when the weights change. */
   current: boolean;
 }
 
-/** The part of a text that is in memory. */
+/** The part of a text that is in the KV cache. */
 export interface PrefixMatch {
   /** Nodes of whole pages, in order. */
   readonly path: readonly PrefixNode[];
-  /** A page after `path` whose first `rows` tokens match the text. */
+  /** A page after `path`. The first `rows` tokens of the page match the text. */
   readonly part: { readonly node: PrefixNode; readonly rows: number } | null;
 }
 
 /** Trees of several models that share one memory. */
 export interface PrefixTree {
-  /** Number of pages that no sequence holds. */
+  /** Number of pages without references from sequences. */
   readonly idle: number;
   /** The tree of an owner (a model) for the owner's current weights. */
   current(owner: object): Tree;
-  /** Finds the longest prefix of `ids` that is in memory and has at most `most` tokens. It does not hold the nodes. */
+  /**
+   * Finds the longest prefix of `ids` that is in the KV cache and has at most `most` tokens. The search does not add
+   * references to the nodes.
+   */
   find(owner: object, ids: readonly number[], most: number): PrefixMatch;
-  /** Holds the nodes of a path. A node may be held several times. */
+  /** Adds a reference to each node of a path. A node may have several references. */
   hold(path: readonly PrefixNode[]): void;
-  /** Releases nodes that were held. Pages that can never be used again are given to `free`. */
+  /** Removes a reference from each node. Pages that can never be used again are passed to `free`. */
   release(path: readonly PrefixNode[]): void;
-  /** Marks nodes that are no longer held as used just now. So other pages are removed before their pages. */
+  /** Marks nodes without references as just used. Other pages are then removed first. */
   touch(path: readonly PrefixNode[]): void;
   /**
-   * Adds a page whose tokens follow the tokens of `parent`, and holds the page's node.
+   * Adds a page after `parent`, and adds a reference to the page's node.
    * @param tree the tree of the model that computed the page.
    * @returns the node. If a node with the same tokens exists, this node is returned, and the caller must use its page.
    */
   add(tree: Tree, parent: PrefixNode | null, tokens: readonly number[], page: number): PrefixNode;
-  /** Removes the least recently used page that no sequence holds, and returns it. */
+  /** Removes the least recently used page without references, and returns it. */
   takeOldest(): number | undefined;
   /** Drops the tree of an owner, because its weights have changed. */
   forget(owner: object): void;
@@ -67,11 +70,11 @@ const commonLength = (a: readonly number[], b: readonly number[], from: number, 
   return count;
 };
 
-/** @param free is called with each page that can never be used again. */
+/** @param free called with each page that can never be used again. */
 export const createPrefixTree = (free: (page: number) => void): PrefixTree => {
   const trees = new Map<object, Tree>();
   const holders = new Map<PrefixNode, number>();
-  // Nodes in the order of their last use. Children are released or touched before their parent, so a node comes after
+  // Nodes in the order of their last use. Children are released or touched before their parent. So a node comes after
   // its children.
   const idle = new Set<PrefixNode>();
 
@@ -97,7 +100,7 @@ export const createPrefixTree = (free: (page: number) => void): PrefixTree => {
     holders.delete(node);
   };
 
-  /** The child with the most matching tokens, and the number of these tokens. */
+  /** The child with the most matching tokens, and the number of matching tokens. */
   const closest = (tree: Tree, parent: PrefixNode | null, ids: readonly number[], from: number, most: number) => {
     let best: { readonly node: PrefixNode; readonly rows: number } | null = null;
     for (const node of siblingsOf(tree, parent, ids[from] as number)) {
@@ -150,7 +153,7 @@ export const createPrefixTree = (free: (page: number) => void): PrefixTree => {
       for (const node of path.toReversed()) if (idle.delete(node)) idle.add(node);
     },
     add(given, parent, tokens, page) {
-      // If the parent's tree was dropped, the new page belongs to the dropped tree too.
+      // If the parent's tree was dropped, the new page also belongs to the dropped tree.
       const tree = parent?.tree ?? given;
       const first = tokens[0] as number;
       const siblings = siblingsOf(tree, parent, first);

@@ -5,34 +5,34 @@ import { createPages, type Pages } from "./pages.ts";
 import { createPasses, type Passes } from "./passes.ts";
 import { windowPages } from "./window-pages.ts";
 
-/** Resources that the sequences of an engine share: pages, and for each model the passes over these pages. */
+/** Resources that the sequences of an engine share: the pages, and for each model its forward passes. */
 export interface Room {
   readonly memory: PageMemory;
   readonly pages: Pages;
   /**
-   * The passes of the engine's model or of a view of this model. If the weights have changed, the cached prefixes of
-   * the model are dropped.
+   * The passes of the engine's model, or of one of its views. If the weights have changed, the cached prefixes of the
+   * model are dropped.
    */
   passesFor(model: Model): Passes;
   close(): void;
 }
 
-/** Maximum number of models and views with passes. Passes need temporaries, and a view may exist for one text only. */
+/** Maximum number of models and views with passes. Passes need temporaries, and some views exist for only one text. */
 const mostModels = 16;
 /** Initial number of pages. */
 const firstPages = 16;
 /**
- * Initial bytes of pages on the native backend, where memory costs nothing until it is written. A small start would
- * cost time: each growth copies all pages, which delays all texts by tenths of a second.
+ * Initial bytes of pages on the native backend. On this backend, memory is free until it is written. With fewer bytes,
+ * the pages would grow more often. Each growth copies all pages, which delays all texts by tenths of a second.
  */
 const firstBytes = 2 ** 28;
 
-/** Number of changes of a model's weights and of its adapter's weights. */
+/** Number of changes of the weights, for a model and its adapter. */
 const changesOf = ({ arena, adapter }: Model): number => arena.changes.count + (adapter?.arena.changes.count ?? 0);
 
 /**
- * @param cacheBytes maximum number of bytes of keys and values. One context of the model always fits, even if it needs
- * more bytes. If the model has attention windows, the positions that the windows reach always fit instead.
+ * @param cacheBytes maximum size of the KV cache in bytes. One context of the model is always allowed, even if it needs
+ * more bytes. For a model with attention windows, the positions in the windows are always allowed.
  */
 export const createRoom = (model: Model, cacheBytes: number): Room => {
   const contextPages = Math.ceil(model.config.contextLength / pageRows);
@@ -52,7 +52,7 @@ export const createRoom = (model: Model, cacheBytes: number): Room => {
       if (last?.of === of && last.changes === changes) return last.passes;
       const { passes, changes: before } = all.get(of) ?? { passes: createPasses(of, memory), changes };
       if (before !== changes) pages.prefixes.forget(of);
-      // Moves the passes to the end, so that the first passes are the least recently used.
+      // Moves the passes to the end. The first passes are then the least recently used.
       all.delete(of);
       all.set(of, { passes, changes });
       last = { of, passes, changes };

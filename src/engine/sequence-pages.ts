@@ -1,4 +1,4 @@
-/** The pages of one sequence: shared pages come first, then pages of its own. */
+/** The pages of one sequence: first the shared pages, then the sequence's own pages. */
 import { pageRows } from "../backend/kernels/sizes.ts";
 import type { Model } from "../models/model.ts";
 import type { PageMemory } from "./page-memory.ts";
@@ -15,51 +15,51 @@ export interface SequenceRoom {
 export interface Computed {
   /** Whole pages. */
   readonly path: readonly PrefixNode[];
-  /** Number of pages at the beginning that lie before the attention window. Their contents do not matter. Default 0. */
+  /**
+   * Number of pages at the beginning that are before the attention window. The contents of these pages do not matter.
+   * Default 0.
+   */
   readonly gone?: number;
-  /** A page whose first rows the sequence copies. `node` null: the page is in no tree. */
+  /** A page with first rows that the sequence copies. `node` is null if the page is in no tree. */
   readonly part: { readonly node: PrefixNode | null; readonly page: number; readonly rows: number } | null;
 }
 
 /** The pages of one sequence. */
 export interface SequencePages {
-  /** Number of whole shared pages. They come before all other pages. */
+  /** Number of whole shared pages. The shared pages come before all other pages. */
   readonly shared: number;
-  /** Describes the first `positions` computed positions, so that another sequence can continue from them. */
+  /** Describes the first `positions` computed positions. Another sequence can then continue from these positions. */
   computed(positions: number): Computed;
   /**
-   * The numbers of the first `count` pages. If there are fewer pages, more are taken. A dropped page has an arbitrary
-   * number. The same array is returned until the pages change.
+   * The numbers of the first `count` pages. If there are fewer pages, more are taken. The number of a dropped page is
+   * arbitrary. The same array is returned until the pages change.
    * @throws ConfigError if there is not enough memory.
    */
   first(count: number): readonly number[];
-  /**
-   * Adds the sequence's first own page, with the page's tokens, to the prefix tree, so that other sequences can use the
-   * page.
-   */
+  /** Adds the sequence's first own page and its tokens to the prefix tree. Other sequences can then use the page. */
   share(tokens: readonly number[]): void;
   /** Whether the sequence has pages of its own. */
   readonly hasOwn: boolean;
-  /** Releases the shared pages. The sequence takes pages of its own instead later. */
+  /** Releases the shared pages. Later, the sequence takes its own pages instead. */
   unshare(): void;
   /**
-   * Drops `count` pages after the first page and appends them at the end for reuse. Moves the positions of the later
-   * pages forward. `left` is the number of pages still in use. No page may be shared.
+   * Drops `count` pages after the first page, and appends them at the end for reuse. The positions of the later pages
+   * move forward. `left` is the number of pages still in use. The pages must not be shared.
    */
   slide(count: number, left: number): void;
   /**
-   * Releases the first `count` pages, which are no longer read. Only for a sequence that was opened with `window`.
-   * @param exceptFirst keeps the very first page, because it comes into the window again when the window slides. If
-   * this is true, no page may be shared.
+   * Releases the first `count` pages, which are no longer read. The sequence must have been opened with `window`.
+   * @param exceptFirst keeps the very first page, because it returns to the window when the window slides. If true, the
+   * pages must not be shared.
    */
   drop(count: number, exceptFirst: boolean): void;
   /** Releases all pages. */
   close(): void;
 }
 
-/** A smaller computed part, which needs fewer pages; null: there is none. */
+/** A smaller computed part that needs fewer pages, or null if no smaller part exists. */
 const lessOf = ({ path, gone = 0, part }: Computed, withoutAny: boolean): Computed | null => {
-  // Without `part` the window would begin earlier, perhaps in pages that are gone. So if pages are gone, everything is
+  // Without `part`, the window begins earlier and may need released pages. So if pages were released, everything is
   // computed again.
   if (part !== null && gone === 0) return { path, part: null };
   if (part !== null) return { path: [], part: null };
@@ -70,10 +70,10 @@ const present = (pages: readonly (number | null)[]): number[] => pages.filter((p
 
 /**
  * Opens the pages of a sequence, if `most` pages can be reserved.
- * @param replaces whether the sequence will later replace its shared pages by own pages.
- * @param window maximum number of own pages at a time, because pages before the attention window are dropped. null: no
- * limit.
- * @returns the pages and the number of computed positions in them; null if the pages cannot be reserved.
+ * @param replaces whether the sequence later replaces its shared pages by its own pages.
+ * @param window maximum number of own pages at a time, because pages before the attention window are dropped. Null
+ * means no limit.
+ * @returns the pages and the number of computed positions in them, or null if the pages cannot be reserved.
  */
 export const openSequencePages = (
   { pages, memory }: SequenceRoom,
@@ -86,9 +86,9 @@ export const openSequencePages = (
   const { prefixes } = pages;
   const found = before.slice(goneBefore);
   const taken = Math.max(0, most - (replaces ? 0 : before.length));
-  // With windows, a sequence may replace a shared page that others still read, so shared pages are reserved too.
+  // With windows, a sequence may replace a shared page that others still use. So shared pages are reserved too.
   let reserved = window === null ? taken : Math.min(taken, window) + found.length;
-  // These nodes are held before pages are taken, so that they are not removed to make room.
+  // Add references to these nodes before pages are taken. Otherwise these nodes could be removed to free pages.
   const copied = part?.node == null ? [] : [part.node];
   prefixes.hold(found);
   prefixes.hold(copied);
@@ -96,20 +96,23 @@ export const openSequencePages = (
   if (!isReserved) {
     prefixes.release(copied);
     prefixes.release(found);
-    // Perhaps the missing pages are those that this sequence would copy or hold. So try again with fewer of them.
+    // The shared and copied pages may be the pages that are missing. So try again with fewer of them.
     const less = lessOf({ path: before, gone: goneBefore, part }, replaces || window !== null);
     return less === null ? null : openSequencePages({ pages, memory }, owner, less, most, replaces, window);
   }
-  // The tree of the current weights. After the weights change, pages that were computed with them must not be found.
+  // The tree of the current weights. After a change of the weights, pages from the old weights must not be found.
   const tree = prefixes.current(owner);
   let path: PrefixNode[] = [...before];
-  /** Number of first pages (shared and own) that were released. */
+  /** Number of released pages at the beginning, both shared and own. */
   let gone = goneBefore;
-  /** Entries of `path` before this index were found in the tree. With a window, each held entry has a reservation. */
+  /**
+   * Entries of `path` before this index were found in the tree. With a window, each entry that is still referenced has
+   * a reservation.
+   */
   let foundEnd = window === null ? 0 : before.length;
-  /** Own pages; null: released. */
+  /** Own pages. A released page is null. */
   const own: (number | null)[] = [];
-  /** The last result of `first`; undefined: the pages have changed since that call. */
+  /** The last result of `first`. Undefined if the pages have changed since that call. */
   let listed: readonly number[] | undefined;
   const take = (): void => {
     own.push(pages.take());

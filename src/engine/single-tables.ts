@@ -14,7 +14,7 @@ interface Single {
   readonly pages: readonly number[] | null;
 }
 
-/** Tables of a pass over single positions. Their memory stays in place from pass to pass. */
+/** Tables of a pass over single positions. The memory of the tables stays in place from pass to pass. */
 export interface SingleTables {
   /** The tokens [1, positions]. */
   readonly input: Tensor;
@@ -27,7 +27,7 @@ export interface SingleTables {
 }
 
 /**
- * Allocates tables for passes with as many positions as `positions`. Nothing is written into the tables yet.
+ * Allocates tables for passes with the number of positions in `positions`. The tables are still empty.
  * @param pageRoom maximum total number of pages of all positions.
  */
 export const singleTables = (
@@ -37,7 +37,7 @@ export const singleTables = (
   pageRoom: number,
 ): SingleTables => {
   const count = positions.length;
-  // All integers lie in one array, so that one write uploads them.
+  // All integers are in one array, so that one write uploads them.
   const [tableFrom, placesFrom, rowsFrom, numbersFrom] = [1, 1 + segmentInts, 2 + segmentInts, 3 + segmentInts].map(
     (ints) => ints * count,
   ) as [number, number, number, number];

@@ -1,6 +1,6 @@
 /**
- * Multiple-choice questions: a model chooses the answer with the highest probability after the question. All answers
- * share the computation of their question, and questions share the computation of equal beginnings.
+ * Multiple-choice questions. A model chooses the answer with the highest probability after the question. The question
+ * is computed once for all of its answers. Equal beginnings of questions are also computed once.
  */
 
 import { checkCallback, checkKeys, checkLanguageModel, checkSignal } from "../core/checks/check-arguments.ts";
@@ -15,9 +15,9 @@ import { withBegin } from "../tokenizer/begin.ts";
 
 /** A question of `evaluateChoices`. */
 export interface ChoiceQuestion {
-  /** Text before the answer; at least one token. */
+  /** Text before the answer. This text must have at least one token. */
   readonly context: string;
-  /** Two or more answers, each exactly as it follows the context. Most begin with a space. */
+  /** Two or more answers, exactly as they follow the context. Most answers begin with a space. */
   readonly choices: readonly string[];
   /** Index of the right answer, from 0. */
   readonly answer: number;
@@ -27,9 +27,9 @@ export interface ChoiceQuestion {
 export interface ChoiceResult {
   /** Index of the question, from 0. */
   readonly index: number;
-  /** ln p of each answer after the context, in nats: the sum over the answer's tokens. */
+  /** ln p of each answer after the context, in nats: the sum over the tokens of the answer. */
   readonly logProbs: readonly number[];
-  /** Index of the most likely answer; of equally likely answers, the first. */
+  /** Index of the most likely answer. If several answers are equally likely, it is the index of the first. */
   readonly chosen: number;
   /** Index of the answer with the highest ln p per character. */
   readonly chosenByLength: number;
@@ -41,9 +41,11 @@ export interface ChoiceResult {
 export interface ChoicesEvaluation {
   /** Number of questions. */
   readonly count: number;
-  /** Fraction of questions whose most likely answer is right, from 0 to 1. */
+  /** Fraction of questions that are answered correctly by the most likely answer, from 0 to 1. */
   readonly accuracy: number;
-  /** Fraction of questions whose answer with the highest ln p per character is right, from 0 to 1. */
+  /**
+   * Fraction of questions that are answered correctly by the answer with the highest ln p per character, from 0 to 1.
+   */
   readonly accuracyByLength: number;
   /** Standard error of `accuracy`: √(a·(1 − a) / count). */
   readonly standardError: number;
@@ -53,15 +55,15 @@ export interface ChoicesEvaluation {
 
 /** Options of `evaluateChoices`. */
 export interface ChoicesOptions {
-  /** Abort it to stop with the signal's reason. Default: none. */
+  /** Abort it to stop the evaluation with the signal's reason. Default: none. */
   readonly signal?: AbortSignal | undefined;
   /** Called with the number of finished questions and the number of all questions. Default: none. */
   readonly onProgress?: ((done: number, all: number) => void) | undefined;
 }
 
-/** Number of questions that are answered at a time; they share passes. */
+/** Number of questions that are answered together in shared forward passes. */
 const atATime = 16;
-/** Maximum bytes of keys and values; one context always fits. */
+/** Maximum size of the KV cache in bytes. One whole context is always allowed. */
 const cacheBytes = 2 ** 29;
 
 /**
@@ -87,7 +89,7 @@ export const checkQuestion = (where: string, question: unknown): ChoiceQuestion 
 /** A question as token ids. */
 interface TokenisedQuestion {
   readonly context: readonly number[];
-  /** For each answer: context and answer. */
+  /** Context and answer, for each answer. */
   readonly texts: readonly (readonly number[])[];
 }
 
@@ -102,21 +104,18 @@ const tokenised = (where: string, lm: LanguageModel, { context, choices }: Choic
   if (texts.some(({ length }) => length <= ids.length)) {
     throw new DataError({ where, must: "each choice must add tokens to the context", got: show(choices) });
   }
-  // One less: the last token is only predicted, not read.
+  // Subtract 1, because the model does not read the last token.
   if (longest - 1 > model.config.contextLength) {
     throw new DataError({
       where,
-      must: `context and choice must fit into the model's context of ${model.config.contextLength} tokens`,
+      must: `question and choice must fit into the model's context of ${model.config.contextLength} tokens`,
       got: `${longest - 1}`,
     });
   }
   return { context: ids, texts };
 };
 
-/**
- * ln p of the tokens of `text` from index `from`. Keys and values of the tokens before are reused if they are in
- * memory.
- */
+/** ln p of the tokens of `text` from index `from`. Earlier keys and values are reused if they are in the KV cache. */
 const scoreAfter = async (
   engine: SequenceEngine,
   lm: LanguageModel,
@@ -146,13 +145,13 @@ const scoreAfter = async (
 const likeliest = (values: readonly number[]): number => values.indexOf(Math.max(...values));
 
 /**
- * Evaluates a model on multiple-choice questions. It chooses the answer with the highest probability after the context,
- * as lm-evaluation-harness does. `accuracy` is called `acc` there. `accuracyByLength` is called `acc_norm`; the length
- * is in characters.
+ * Evaluates a model on multiple-choice questions. The model chooses the answer with the highest probability after the
+ * context, as lm-evaluation-harness does. In lm-evaluation-harness, `accuracy` is called `acc`, and `accuracyByLength`
+ * is called `acc_norm`. The length is in characters.
  *
  * @param lm a causal model of `loadPretrained` or `languageModel`.
- * @throws DataError for an invalid question, or one that is too long for the model; ConfigError for a model that is
- * closed or not causal.
+ * @throws DataError for a question that is invalid or too long for the model; ConfigError for a model that is closed or
+ * not causal.
  * @example
  * ```ts
  * import { evaluateChoices, loadPretrained } from "foretoken";
@@ -168,7 +167,7 @@ export const evaluateChoices = async (
   questions: readonly ChoiceQuestion[],
   options: ChoicesOptions = {},
 ): Promise<ChoicesEvaluation> => {
-  checkLanguageModel("evaluateChoices: model", lm, "its own method, lm.evaluateChoices()");
+  checkLanguageModel("evaluateChoices: model", lm, "the model's own method, lm.evaluateChoices()");
   checkKeys("evaluateChoices", options, ["signal", "onProgress"]);
   const { signal, onProgress } = options;
   checkSignal("evaluateChoices: signal", signal);
@@ -201,7 +200,7 @@ export const evaluateChoices = async (
     for (let index = begun++; index < all.length; index = begun++) {
       signal?.throwIfAborted();
       const { context, texts, choices, answer } = all[index] as (typeof all)[number];
-      // Computes the context first and alone, so that it is in memory for all answers.
+      // Computes the context first and alone. The context is then in the KV cache for all answers.
       if (texts.length > 1) {
         await engine.write({ model: lm.model, prompt: context, maxNewTokens: 1, choose: () => null }).ended;
       }
@@ -212,7 +211,7 @@ export const evaluateChoices = async (
           where: "evaluateChoices",
           must: "the model's logits must be numbers",
           got: "NaN",
-          hint: "another checkpoint: this one is damaged, or its training diverged",
+          hint: "another checkpoint: this checkpoint is damaged, or its training diverged",
         });
       }
       const byLength = logProbs.map((logProb, i) => logProb / [...(choices[i] as string)].length);

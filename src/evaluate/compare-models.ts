@@ -1,4 +1,4 @@
-/** Measures how much the results of two forms of one model differ: logits, and greedy tokens. */
+/** Measures how much two versions of a model differ in their logits and greedy tokens. */
 
 import {
   checkCallback,
@@ -17,9 +17,12 @@ import { compareText, idsOrNull, type TextDifference, type TextTaker } from "./c
 
 /** Options of `compareModels`. */
 export interface CompareModelsOptions {
-  /** Texts or lists of token ids, at least one. The first model continues each of them. */
+  /** Texts or lists of token ids: at least one. The first model continues each prompt. */
   readonly prompts: readonly (string | readonly number[])[];
-  /** Maximum number of tokens to generate after each prompt, within both contexts. Whole number from 1. Default 50. */
+  /**
+   * Maximum number of tokens to generate after each prompt. Prompt and tokens must fit into both contexts. Whole number
+   * from 1. Default 50.
+   */
   readonly maxNewTokens?: number | undefined;
   /** Abort it to stop. Default: none. */
   readonly signal?: AbortSignal | undefined;
@@ -31,15 +34,15 @@ export interface CompareModelsOptions {
 export interface GreedyDifference {
   /** Index of the prompt, from 0. */
   readonly prompt: number;
-  /** Number of equal tokens after the prompt, before this one. */
+  /** Number of equal tokens between the prompt and this position. */
   readonly index: number;
   /** The first model's token. */
   readonly id: number;
   /** The other's. */
   readonly otherId: number;
   /**
-   * Difference between the first model's two largest logits at this position. If it is small, the two tokens are nearly
-   * equally likely.
+   * Difference between the first model's two largest logits at this position. If the difference is small, the two
+   * tokens are nearly equally likely.
    */
   readonly margin: number;
   /** Difference between the other model's two largest logits at this position. */
@@ -49,23 +52,23 @@ export interface GreedyDifference {
 /** How much two models differ. */
 export interface ModelsDifference {
   /**
-   * Largest absolute difference between the two models' logits, over the whole vocabulary and all positions of prompts
-   * and continuations.
+   * Largest absolute difference between the logits of the two models. The difference covers the whole vocabulary and
+   * all positions of prompts and continuations.
    */
   readonly largestLogit: number;
   /** Number of prompts. */
   readonly prompts: number;
-  /** Number of prompts that both models encode to the same ids. */
+  /** Number of prompts with the same ids in both models. */
   readonly sameIds: number;
-  /** Number of prompts after which both models choose the same tokens. */
+  /** Number of prompts with the same greedy tokens in both models. */
   readonly sameTokens: number;
-  /** For each prompt after which the models differ: the first difference, in the order of the prompts. */
+  /** The first difference for each prompt with different greedy tokens, in the order of the prompts. */
   readonly differences: readonly GreedyDifference[];
-  /** First difference between tokenizers, ids that end a text, or chat templates; null if there is none. */
+  /** First difference between tokenizers, ids that end a text, or chat templates. Null if they are equal. */
   readonly textDifference: TextDifference | null;
 }
 
-/** Another form of a model: its logits from any source, and its tokenizer. */
+/** Another version of a model: a source of logits, and a tokenizer. */
 export interface ComparedForm extends TextTaker, Pick<LanguageModel, "logits"> {
   /** Number of tokens in the vocabulary. */
   readonly vocabSize: number;
@@ -73,7 +76,7 @@ export interface ComparedForm extends TextTaker, Pick<LanguageModel, "logits"> {
   readonly contextLength: number;
 }
 
-/** The token with the largest logit of a row, and its lead over the second largest. */
+/** The token with the largest logit of a row, and the difference to the second largest logit. */
 interface Best {
   readonly id: number;
   readonly margin: number;
@@ -89,7 +92,7 @@ const bestOf = (logits: Float32Array, row: number, width: number): Best => {
   return { id, margin: first - second };
 };
 
-/** Returns `ids` with greedy tokens after them, until the model ends the text. */
+/** Appends greedy tokens to `ids` until the model ends the text, and returns the result. */
 const continued = async (
   lm: LanguageModel,
   ids: readonly number[],
@@ -124,7 +127,7 @@ const comparePrompt = async (
   const [first, second] = [await one.logits(ids), await other.logits(ids)];
   const width = first.shape[1];
   let largest = 0;
-  // The result is NaN if a logit is NaN. Otherwise a damaged logit would look like a small difference.
+  // The result is NaN if a logit is NaN. Otherwise a damaged logit could look like a small difference.
   for (let i = 0; i < first.data.length; i++) {
     largest = Math.max(largest, Math.abs((first.data[i] as number) - (second.data[i] as number)));
   }
@@ -148,7 +151,7 @@ const idsOf = (lm: LanguageModel, prompt: unknown, place: number): readonly numb
   throw new ConfigError({ where, must, got: show(prompt) });
 };
 
-/** Whether `lm` encodes `text` to `ids`. */
+/** Whether `ids` are the ids of `text` with the tokenizer of `lm`. */
 const readsAs = (lm: TextTaker, text: string, ids: readonly number[]): boolean => {
   const found = idsOrNull(lm, text);
   const own = found === null ? null : withBegin(lm.tokenizer, found);
@@ -156,8 +159,8 @@ const readsAs = (lm: TextTaker, text: string, ids: readonly number[]): boolean =
 };
 
 /**
- * Like `compareModels`, for a model and any other form of it. Arguments must be checked already.
- * @throws ConfigError for different vocabularies, or for prompts that leave no room for a token in a context.
+ * Like `compareModels`, for a model and any other version of this model. The caller must check the arguments.
+ * @throws ConfigError for different vocabularies, or for a prompt that fills a context.
  */
 export const compareForms = async (
   one: LanguageModel,
@@ -176,7 +179,7 @@ export const compareForms = async (
   if (long !== -1) {
     throw new ConfigError({
       where: `${where}: prompts[${long}]`,
-      must: `must leave room for a token in the context of ${context}`,
+      must: `must be shorter than the context of ${context} tokens`,
       got: `${encoded[long]?.length} tokens`,
     });
   }
@@ -198,14 +201,14 @@ export const compareForms = async (
 };
 
 /**
- * Compares a model with another form of it, such as the same weights in fewer bits. The first model continues each
- * prompt greedily. Then both models compute the logits of prompt and continuation, so both always see the same tokens.
- * Tokenizers and chat templates are compared too: tokens by id, merges, the ids of the prompts' texts, and the ids that
- * end a text.
+ * Compares a model with another version of it, such as the same weights in fewer bits. The first model continues each
+ * prompt greedily. Then both models compute the logits of prompt and continuation. So they always see the same tokens.
+ * Chat templates and tokenizers are compared too. For tokenizers, this means the token of each id, the merges, the ids
+ * of the prompts, and the ids that end a text.
  * @param one the model.
- * @param other its other form, with a vocabulary of equal size.
- * @throws ConfigError for models with different vocabularies, prompts that leave no room for a token in a context, or a
- * closed model; DataError for a character of a prompt that the first model lacks.
+ * @param other the other version, with a vocabulary of equal size.
+ * @throws ConfigError for models with different vocabularies, a prompt that fills a context, or a closed model;
+ * DataError for a character of a prompt that the first model lacks.
  * @example
  * ```ts
  * import { compareModels, loadPretrained } from "foretoken";

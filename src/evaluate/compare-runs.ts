@@ -9,57 +9,59 @@ import { holm } from "./holm.ts";
 import { seedsToSettle } from "./seeds-to-settle.ts";
 import { withinSum } from "./sum-of-errors.ts";
 
-/** A setting: the evaluations of its runs, which differ only in their seeds. */
+/** A setting: the evaluations of runs that differ only in their seeds. */
 export interface MeasuredSetting {
-  /** Results of `evaluate` with `windows: true`, one per run; all on the same windows. */
+  /** Results of `evaluate` with `windows: true`, one for each run. All results must have the same windows. */
   readonly evaluations: readonly Evaluation[];
   /** Seeds of the runs. If two settings have the same seeds, their runs are paired by seed. Default: unknown. */
   readonly seeds?: readonly number[] | undefined;
 }
 
-/** Difference between a setting's loss and the first setting's loss. */
+/** Difference between the losses of a setting and of the first setting. */
 export interface SettingDifference {
   /**
-   * Mean loss of this setting's runs minus mean loss of the first setting's runs, in nats per token. Below 0: this
-   * setting predicts better.
+   * Mean loss of this setting's runs minus mean loss of the first setting's runs, in nats per token. A value below 0
+   * means that this setting predicts better.
    */
   readonly natsPerToken: number;
   /** The same difference in nats per character. */
   readonly natsPerCharacter: number;
   /**
-   * Half the width of the 95% confidence interval around the difference. The interval covers other seeds and more text
-   * of this kind. With one run per setting, it covers only more text of this kind. `null` if there is one run per
-   * setting and the text has fewer than 8 blocks.
+   * Half the width of the 95% confidence interval around the difference. The interval covers other seeds and similar
+   * texts. With one run per setting, it covers only similar texts. `null` if each setting has one run and the text has
+   * fewer than 8 blocks.
    */
   readonly halfWidth95: HalfWidth | null;
   /**
-   * p-value: the probability of a difference at least this large if the settings were equal; `null` without an
+   * p-value: the probability of a difference of at least this size if the settings were equal. `null` without an
    * interval.
    */
   readonly pValue: number | null;
-  /** `pValue`, corrected for the number of settings by Holm's method. */
+  /** `pValue`, with the correction of Holm's method for the number of settings. */
   readonly adjustedPValue: number | null;
-  /** Numbers of runs: of this setting, and of the first setting. */
+  /** Number of runs of this setting, and number of runs of the first setting. */
   readonly runs: readonly [own: number, first: number];
   /** Whether runs are paired by their seeds. */
   readonly paired: boolean;
   /**
-   * Standard deviation between seeds, in nats per token: of the differences between paired runs, or of unpaired runs.
+   * Standard deviation between seeds, in nats per token. For paired runs, it is the deviation of their differences.
    * `null` with one run per setting.
    */
   readonly seedDeviation: number | null;
   /**
-   * Number of seeds per setting at which 80 of 100 comparisons would detect a difference of this size. `null` with one
-   * run per setting, if more than 100 seeds would be needed, or if only more text would help.
+   * Number of seeds per setting for a power of 80%: 80 of 100 comparisons would detect a difference of this size.
+   * `null` with one run per setting, if more than 100 seeds would be needed, or if only more text would help.
    */
   readonly seedsToSettle: number | null;
-  /** Number of blocks of consecutive windows; blocks have about equally many windows. */
+  /**
+   * Number of blocks. A block consists of consecutive windows, and all blocks have about the same number of windows.
+   */
   readonly blocks: number;
   /** Number of windows. */
   readonly windows: number;
 }
 
-/** A run's loss: its mean, and the difference of each block of the text from that mean. */
+/** A run's mean loss, and the difference between the loss of each block of the text and this mean. */
 interface Profile {
   readonly mean: number;
   readonly blocks: readonly number[];
@@ -90,7 +92,7 @@ const profileOf = (windows: readonly WindowLoss[], tokens: number): Profile => {
   return { mean: average, blocks: blocksOf(rests, blocks, tokens / blocks) };
 };
 
-/** Profiles of `other` in the order of the seeds of `one`; undefined if their seeds are not the same. */
+/** Profiles of `other` in the order of the seeds of `one`. Undefined if the seeds are not the same. */
 const pairedWith = (one: Measured, other: Measured): readonly Profile[] | undefined => {
   const { seeds } = one;
   if (seeds === undefined || other.seeds === undefined) return undefined;
@@ -100,7 +102,7 @@ const pairedWith = (one: Measured, other: Measured): readonly Profile[] | undefi
   return isSame && seeds.length === other.seeds.length && paired.length === seeds.length ? paired : undefined;
 };
 
-/** Groups of runs whose errors add up: one group of paired differences, or one group per setting. */
+/** Groups of runs with errors that add up: one group of paired differences, or one group for each setting. */
 interface Groups {
   readonly paired: boolean;
   readonly groups: readonly (readonly Profile[])[];
@@ -116,9 +118,9 @@ const groupsOf = (own: Measured, first: Measured): Groups => {
 };
 
 /**
- * The text's part of the error. The mean over seeds still contains noise that differs for each run and block. The
- * text's own share of the variance between blocks is 1 − (variance of that noise) / (variance between blocks), as in
- * the analysis of variance of a table of runs and blocks.
+ * The part of the error that comes from the text. The mean over seeds still contains noise that is different for each
+ * run and block. The text's share of the variance between blocks is 1 − (variance of this noise) / (variance between
+ * blocks). This is the analysis of variance of a table with runs and blocks.
  */
 const textError = (groups: readonly (readonly Profile[])[], difference: Profile, degrees: number) => {
   const { blocks } = difference;
@@ -198,14 +200,14 @@ const settingsOf = (where: string, settings: unknown): readonly MeasuredSetting[
 };
 
 /**
- * Compares settings with the first one, on one text. The result shows whether their losses differ by more than other
- * seeds and other text of this kind explain. The model of a run's loss is
+ * Compares settings with the first setting, on one text. The result shows whether other seeds and similar texts could
+ * explain the difference of the losses. The statistical model of a run's loss is
  *
  *     loss of a setting's run in a block of the text = setting + seed + block + noise
  *
- * So a mean over seeds and blocks has two errors: from the seeds and from the text. Runs and blocks are crossed, and
- * both are random samples (Cornfield and Tukey 1956, "Average values of mean squares in factorials"; for measurements,
- * Owen 2007, "The pigeonhole bootstrap"):
+ * So a mean over seeds and blocks has two errors: one from the seeds and one from the text. Runs and blocks are
+ * crossed, and both are random samples (Cornfield and Tukey 1956, "Average values of mean squares in factorials"; for
+ * measurements, Owen 2007, "The pigeonhole bootstrap"):
  *
  * - Seeds: differences of runs paired by seed have Student's t distribution with k − 1 degrees of freedom. If the
  *   settings have different seeds, the distribution is the t distribution of two samples with one variance, with
@@ -215,9 +217,9 @@ const settingsOf = (where: string, settings: unknown): readonly MeasuredSetting[
  *   does not explain.
  * - The sum of both errors has the Behrens–Fisher distribution, which gives the interval and the p-value.
  *
- * With one run per setting nothing is known about seeds. The interval is then the interval of `compareEvaluations`, for
- * these two models only.
- * @param settings at least two; each is compared with the first.
+ * With one run per setting, the effect of seeds is unknown. The interval is then the interval of `compareEvaluations`,
+ * for these two models only.
+ * @param settings at least two settings. The first setting is compared with each other setting.
  * @returns a difference for each setting except the first, in order.
  * @throws ConfigError for evaluations without windows, or with different windows.
  * @example

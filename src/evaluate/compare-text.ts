@@ -1,4 +1,4 @@
-/** Compares how two models read texts: tokens, merges, ids of texts, ids that end a text, and the chat template. */
+/** Compares how two models encode texts: tokens, merges, ids of texts, ids that end a text, and chat templates. */
 
 import { DataError } from "../core/errors/errors.ts";
 import type { ChatTemplate, LanguageModel } from "../pretrained/model/language-model.ts";
@@ -8,7 +8,7 @@ import { endOfTextName } from "../tokenizer/tokenizer-json.ts";
 
 /** A token of a comparison. */
 export interface ComparedToken {
-  /** Text of the token. Bytes that are not valid text are written as `bytes e2 80`. */
+  /** Text of the token. If its bytes are not valid text, they are written as `bytes e2 80`. */
   readonly text: string;
   /** Whether it is a special token. Plain text is never encoded to special tokens. */
   readonly special: boolean;
@@ -30,9 +30,9 @@ export interface TokenDifference {
   readonly kind: "token";
   /** The id. */
   readonly id: number;
-  /** The first model's token; null if it has none. */
+  /** The first model's token, or null if the first model has no token for the id. */
   readonly token: ComparedToken | null;
-  /** The second model's token; null if it has none. */
+  /** The second model's token, or null if the second model has no token for the id. */
   readonly otherToken: ComparedToken | null;
 }
 
@@ -42,9 +42,9 @@ export interface MergeDifference {
   readonly kind: "merge";
   /** Index of the rule, from 0. */
   readonly index: number;
-  /** The first model's rule; null if it has fewer rules. */
+  /** The first model's rule, or null if the first model has fewer rules. */
   readonly merge: string | null;
-  /** The second model's rule; null if it has fewer rules. */
+  /** The second model's rule, or null if the second model has fewer rules. */
   readonly otherMerge: string | null;
 }
 
@@ -56,9 +56,9 @@ export interface IdsDifference {
   readonly text: string;
   /** First index with different ids, from 0. */
   readonly index: number;
-  /** The first model's id at this index; null if its ids end before, or it cannot encode the text. */
+  /** The first model's id at this index. Null if the first model has fewer ids, or cannot encode the text. */
   readonly id: number | null;
-  /** The second model's id at this index; null if its ids end before, or it cannot encode the text. */
+  /** The second model's id at this index. Null if the second model has fewer ids, or cannot encode the text. */
   readonly otherId: number | null;
 }
 
@@ -78,13 +78,13 @@ export interface ChatTemplateDifference {
   readonly kind: "chatTemplate";
   /** First line that differs, counted from 1. */
   readonly line: number;
-  /** This line of the first model's template; null if the template is shorter, or the model has none. */
+  /** This line of the first model's template. Null if the template is shorter or does not exist. */
   readonly text: string | null;
-  /** This line of the second model's template; null if the template is shorter, or the model has none. */
+  /** This line of the second model's template. Null if the template is shorter or does not exist. */
   readonly otherText: string | null;
 }
 
-/** Two models with the same chat template have different tokens for a name that the template contains. */
+/** Two models have the same chat template, but different tokens for a name in the template. */
 export interface TemplateTokenDifference {
   /** Kind of difference. */
   readonly kind: "templateToken";
@@ -96,7 +96,7 @@ export interface TemplateTokenDifference {
   readonly otherToken: string;
 }
 
-/** The first difference in how two models read texts. Fields that begin with `other` belong to the second model. */
+/** The first difference in how two models encode texts. Fields that begin with `other` belong to the second model. */
 export type TextDifference =
   | TokenizerDifference
   | TokenDifference
@@ -106,13 +106,13 @@ export type TextDifference =
   | ChatTemplateDifference
   | TemplateTokenDifference;
 
-/** The parts of a model that determine how it reads texts. */
+/** The parts of a model that determine how it encodes texts. */
 export type TextTaker = Pick<LanguageModel, "tokenizer" | "endTokens" | "chatTemplate">;
 
 type Pair = readonly [TextTaker, TextTaker];
 
 /**
- * A text with numbers, contractions, spaces, line ends and other scripts, because tokenizers split these differently.
+ * A text with numbers, contractions, spaces, line ends and other scripts, because tokenizers split them differently.
  */
 const probe = "It's 2024; we'll  say 12345.\r\n\n\tif (x != 0) { é = \"日本語\" }   // 😀 DON'T\n";
 
@@ -126,7 +126,7 @@ const textOf = (bytes: Uint8Array): string => {
   }
 };
 
-/** The token of an id; null for an unused id, which files fill with `[PAD…]`. */
+/** The token of an id. Null for an unused id. Some files contain `[PAD…]` for unused ids. */
 const tokensOf = (tokenizer: Tokenizer): ((id: number) => ComparedToken | null) => {
   const names = new Map(tokenizer.specialTokens.map(({ id, name }) => [id, name]));
   return (id) => {
@@ -148,14 +148,14 @@ const compareTokens = ([one, other]: Pair): TextDifference | null => {
   return null;
 };
 
-/** First index at which two lists differ; undefined if they are equal. */
+/** First index at which two lists differ. Undefined if the lists are equal. */
 const firstOther = <Item>(items: ArrayLike<Item>, others: ArrayLike<Item>): number | undefined => {
   const length = Math.max(items.length, others.length);
   for (let i = 0; i < length; i++) if (items[i] !== others[i]) return i;
   return undefined;
 };
 
-/** The merge rules of byte-level BPE, in order; undefined for tokenizers of another kind. */
+/** The merge rules of byte-level BPE, in order. Undefined for other tokenizers. */
 const mergesOf = (tokenizer: Tokenizer): readonly string[] | undefined => {
   const json = tokenizer.kind === "bpe" ? tokenizer.toJSON() : undefined;
   if (!isByteLevelBpeJson(json)) return undefined;
@@ -171,7 +171,7 @@ const compareMerges = ([one, other]: Pair): TextDifference | null => {
   return { kind: "merge", index, merge: merges[index] ?? null, otherMerge: others[index] ?? null };
 };
 
-/** The ids of a text; null if the vocabulary lacks a character of it, or there is no tokenizer. */
+/** The ids of a text. Null if the vocabulary lacks a character of the text, or the model has no tokenizer. */
 export const idsOrNull = ({ tokenizer }: TextTaker, text: string): Int32Array | null => {
   try {
     return tokenizer.encode(text);
@@ -189,7 +189,7 @@ const compareIds = ([one, other]: Pair, text: string): TextDifference | null => 
   return { kind: "ids", text, index, id: ids?.[index] ?? null, otherId: others?.[index] ?? null };
 };
 
-/** Prompts as texts. Ids above the tokenizer's vocabulary are left out, because they have no text. */
+/** Prompts as texts. Ids above the tokenizer's vocabulary are left out: they have no text. */
 const textsOf = ({ tokenizer }: TextTaker, prompts: readonly (string | readonly number[])[]): readonly string[] =>
   prompts.map((prompt) =>
     typeof prompt === "string" ? prompt : tokenizer.decode(prompt.filter((id) => id < tokenizer.vocabSize)),
@@ -198,8 +198,8 @@ const textsOf = ({ tokenizer }: TextTaker, prompts: readonly (string | readonly 
 const sortedEnds = ({ endTokens }: TextTaker): readonly number[] => [...new Set(endTokens)].sort((a, b) => a - b);
 
 /**
- * Ids that end a text, except the id of `<|endoftext|>`. A directory always ends texts at this id, but a GGUF file does
- * so only if it names the id.
+ * Ids that end a text, except the id of `<|endoftext|>`. A model directory always ends texts at this id. A GGUF file
+ * does this only if it names the id.
  */
 const ownEnds = (lm: TextTaker): readonly number[] => {
   const named = lm.tokenizer.specialTokens.find(({ name }) => name === endOfTextName)?.id;
@@ -253,7 +253,7 @@ const compareTokenizers = (pair: Pair, prompts: readonly (string | readonly numb
 };
 
 /**
- * Finds the first difference in how two models read texts; null if there is none.
+ * Finds the first difference in how two models encode texts. Returns null if they encode texts in the same way.
  * @param prompts texts, or lists of ids within both vocabularies. The text of each list is encoded with both
  * tokenizers.
  */

@@ -13,22 +13,24 @@ export interface HalfWidth {
   readonly natsPerCharacter: number;
 }
 
-/** Difference between two losses on the same windows, and its uncertainty for more text of this kind. */
+/** Difference between two losses on the same windows, and its uncertainty on similar texts. */
 export interface LossDifference {
-  /** The first loss minus the second, in nats per token. Below 0: the first model predicts better. */
+  /**
+   * The first loss minus the second loss, in nats per token. A value below 0 means that the first model predicts
+   * better.
+   */
   readonly natsPerToken: number;
   /** The same difference in nats per character. */
   readonly natsPerCharacter: number;
   /**
-   * Half the width of the 95% confidence interval around the difference. If you measure on parts of a long text, then
-   * for 95 of 100 parts the interval should contain the difference on the whole text. In measurements this was true for
-   * 89% to 99.9% of the parts, depending on the text (`node bench/intervals.mjs`). `null` if the text is too short,
-   * with fewer than 8 blocks.
+   * Half the width of the 95% confidence interval around the difference. On 95 of 100 parts of a long text, the
+   * interval should contain the difference on the whole text. In measurements this was true for 89% to 99.9% of the
+   * parts, depending on the text (`node bench/intervals.mjs`). `null` if the text has fewer than 8 blocks.
    */
   readonly halfWidth95: HalfWidth | null;
   /**
-   * Number of blocks of consecutive windows from which the interval is computed: 16, or the number of windows if that
-   * is smaller. Blocks have about equally many windows.
+   * Number of blocks for computing the interval: 16, or the number of windows if it is smaller. A block consists of
+   * consecutive windows. All blocks have about the same number of windows.
    */
   readonly blocks: number;
   /** Number of windows. */
@@ -36,12 +38,12 @@ export interface LossDifference {
 }
 
 /**
- * Maximum number of blocks. This number is enough to estimate how similar blocks are. With more blocks, each block
- * would be shorter, and the noise of short blocks hides that long blocks are similar. `bench/intervals.mjs` then finds
- * narrower intervals for prose. For code it finds intervals that are too often wrong.
+ * Maximum number of blocks. This number is enough to estimate the correlation of blocks. With more blocks, each block
+ * would be shorter, and its noise would hide the correlation of long blocks. `bench/intervals.mjs` then finds narrower
+ * intervals for prose, but intervals for code that are wrong too often.
  */
 export const mostBlocks = 16;
-/** Minimum number of blocks: fewer say too little about how similar blocks are. */
+/** Minimum number of blocks. Fewer blocks are not enough to estimate how similar blocks are. */
 export const fewestBlocks = 8;
 
 export const sumOf = (numbers: readonly number[]): number => numbers.reduce((sum, value) => sum + value, 0);
@@ -55,7 +57,7 @@ export const blocksOf = (rests: readonly number[], count: number, tokens: number
   return Array.from({ length: count }, (_, i) => sumOf(rests.slice(beginOf(i), beginOf(i + 1))) / tokens);
 };
 
-/** @throws ConfigError for an evaluation without the losses of its windows. */
+/** @throws ConfigError if an evaluation does not contain the losses of its windows. */
 export const windowsOf = (where: string, evaluation: Evaluation): readonly WindowLoss[] => {
   checkOptions(where, evaluation);
   const windows: unknown = Reflect.get(evaluation, "windows");
@@ -72,7 +74,7 @@ export const windowsOf = (where: string, evaluation: Evaluation): readonly Windo
 
 /**
  * The difference between two models' losses on the same windows of a text, with its 95% confidence interval. Windows
- * are paired, so what makes a window hard for both models cancels:
+ * are paired, so the difficulty of a window for both models cancels:
  *
  *     d = Σ dᵢ / Σ tᵢ
  *
@@ -81,7 +83,7 @@ export const windowsOf = (where: string, evaluation: Evaluation): readonly Windo
  * Blocks are modelled as fractional Gaussian noise with an unknown exponent, because parts of a text are correlated at
  * every distance (Tyralis and Koutsoyiannis 2014). Documents count as windows, in their order.
  *
- * The interval describes how much the difference could change on more text of this kind. It does not describe how the
+ * The interval describes how much the difference could change on similar texts. The interval does not describe how the
  * difference depends on the training seed. `node bench/intervals.mjs` counts how often the interval is right.
  * @param one result of `evaluate` with `windows: true`.
  * @param other result for another model with the same tokenizer, on the same text.

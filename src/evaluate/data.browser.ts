@@ -1,4 +1,4 @@
-/** Given data for an evaluation, where there are no files: a text or documents. */
+/** Data for an evaluation on a platform without files: a text or documents. */
 import { writeHere } from "../chat/write-here.ts";
 import { checkTextOptions } from "../config/options.ts";
 import { checkKeys, checkOptions } from "../core/checks/check-arguments.ts";
@@ -10,14 +10,14 @@ import type { MeasuredCorpus, MeasuredText, Measuring } from "./evaluate-corpus.
 
 /** Options of `evaluate`. */
 export interface EvaluateOptions extends Omit<MeasuredText, "text"> {
-  /** The text to evaluate on, with at least two tokens; all of it is used. Give either `text` or `documents`. */
+  /** The text to evaluate on: at least two tokens. The whole text is used. Give either `text` or `documents`. */
   readonly text?: string | undefined;
-  /** Documents instead of a text, in the form for `train`. In conversations the loss counts only the answers. */
+  /** Documents instead of a text, in the format for `train`. In conversations, the loss counts only the answers. */
   readonly documents?: readonly GivenDocument[] | undefined;
 }
 
 /**
- * The arguments of an evaluation on given data.
+ * The arguments for an evaluation on given data.
  * @param lm the model for which documents are encoded.
  */
 export const dataToMeasure = async (

@@ -1,4 +1,4 @@
-/** Encodes a part of documents for a model, to evaluate on it. */
+/** Encodes a part of a data set of documents, to evaluate a model on it. */
 import { encodeDocuments, type WriteConversations } from "../chat/learn.ts";
 import { ConfigError } from "../core/errors/errors.ts";
 import type { DocumentsSplit } from "../data/documents.ts";
@@ -10,7 +10,7 @@ import type { MeasuredDocuments, SplitName } from "./evaluate-corpus.ts";
 export type DocumentReader = Pick<LanguageModel, "tokenizer" | "chatTemplate" | "endTokens">;
 
 /**
- * Encodes a part of documents.
+ * Encodes a part of a data set of documents.
  * @throws ConfigError for conversations without a chat template, or if characters should be skipped. CheckpointError
  * for a conversation that the template cannot write. DataError for a character that the tokenizer lacks.
  */
@@ -24,7 +24,7 @@ export const measuredDocuments = async (
   if (unknown === "skip") {
     throw new ConfigError({
       where: "unknown",
-      must: "must be error for documents: no character of a document can be skipped",
+      must: "must be error for documents: characters of documents cannot be skipped",
       got: "skip",
       hint: "documents without those characters",
     });

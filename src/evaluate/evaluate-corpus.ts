@@ -18,16 +18,16 @@ import {
 } from "./evaluate.ts";
 
 export const splitNames = ["val", "train", "all"] as const;
-/** Part of a text: the held-out end, the text before it, or both. */
+/** Part of a text: the held-out end, the text before it, or the whole text. */
 export type SplitName = (typeof splitNames)[number];
 
 export interface Measuring {
-  /** Which part to evaluate on. Default "val"; for documents, "all". */
+  /** The part to evaluate on. Default "val". For documents, the default is "all". */
   readonly split?: SplitName | undefined;
   /**
-   * What to do with characters that the tokenizer lacks. "error" (default) refuses the text. "skip" evaluates on the
-   * text without them: the result then says what was skipped, and its numbers count only the characters and bytes that
-   * were read.
+   * Action for characters that the tokenizer lacks. "error" (default) refuses the text. "skip" evaluates on the text
+   * without these characters. The result then lists the skipped characters, and its numbers count only the other
+   * characters and bytes.
    */
   readonly unknown?: UnknownChoice | undefined;
   /**
@@ -35,9 +35,9 @@ export interface Measuring {
    * length.
    */
   readonly contextLength?: number | undefined;
-  /** Whether the result has the loss of each window, which `compareEvaluations` needs. Default false. */
+  /** Whether the result contains the loss of each window. `compareEvaluations` needs these losses. Default false. */
   readonly windows?: boolean | undefined;
-  /** Abort it to stop with the signal's reason. Default: none. */
+  /** Abort it to stop the evaluation with the signal's reason. Default: none. */
   readonly signal?: AbortSignal | undefined;
   /**
    * Called after each batch with the number of predicted tokens and the number of all tokens. The evaluation waits for
@@ -47,7 +47,7 @@ export interface Measuring {
 }
 
 /**
- * Checks the options of an evaluation before anything is loaded.
+ * Checks the options of an evaluation before the model or the data are loaded.
  * @throws ConfigError for an unknown split, or for a held-out fraction when the whole text is used.
  */
 export const checkSplit = (split: string = "val", valFraction?: number): void => {
@@ -76,7 +76,7 @@ export type MeasuredSplit = Pick<Corpus, "name" | "train" | "val" | "parts">;
 export interface MeasuredDocuments {
   /** Name of the documents, for errors. */
   readonly name: string;
-  /** Encoded documents; the loss is the mean over the tokens that count. */
+  /** Encoded documents. The loss is the mean over the counted tokens. */
   readonly documents: Documents;
 }
 
@@ -85,11 +85,11 @@ export type MeasuredCorpus = MeasuredSplit | MeasuredDocuments;
 
 /** A whole text to evaluate on, with the options of an evaluation. */
 export interface MeasuredText extends Omit<Measuring, "split"> {
-  /** The text to evaluate on, with at least two tokens; all of it is used. */
+  /** The text to evaluate on: at least two tokens. The whole text is used. */
   readonly text: string;
 }
 
-/** Adds file and line of the first character that the tokenizer lacks to `error`. */
+/** Adds the file and the line of the first character that the tokenizer lacks to `error`. */
 const locatedError = (
   tokenizer: LanguageModel["tokenizer"],
   passages: readonly Passage[],
@@ -114,7 +114,8 @@ const locatedError = (
 const howToSkip = 'unknown: "skip"';
 
 /**
- * Encodes a part of the text. @throws DataError for a character that the tokenizer lacks, with its place in its file.
+ * Encodes a part of the text. @throws DataError for a character that the tokenizer lacks, with its position in its
+ * file.
  */
 const readSplit = (
   tokenizer: LanguageModel["tokenizer"],
@@ -133,7 +134,7 @@ const readSplit = (
   }
 };
 
-/** @throws ConfigError for a window length that the model cannot have. */
+/** @throws ConfigError for a window that is longer than the model's context. */
 export const checkWindow = (contextLength: number, most: number): void => {
   if (Number.isInteger(contextLength) && contextLength >= 1 && contextLength <= most) return;
   throw new ConfigError({
@@ -149,7 +150,9 @@ const splitTitles: Readonly<Record<SplitName, string>> = {
   all: "text",
 };
 
-/** The tokens to evaluate on, and what was skipped of a text. @throws DataError if there is no token to predict. */
+/**
+ * The tokens to evaluate on, and the skipped characters of a text. @throws DataError if there is no token to predict.
+ */
 export const readCorpus = (
   tokenizer: LanguageModel["tokenizer"],
   corpus: MeasuredCorpus,
@@ -175,7 +178,7 @@ export const checkFinite = ({ perplexity, natsPerToken }: Evaluation): void => {
     where: "evaluation",
     must: "the loss and its perplexity must be finite",
     got: `${natsPerToken} nats per token`,
-    hint: "another checkpoint: this one is damaged, or its training diverged",
+    hint: "another checkpoint: this checkpoint is damaged, or its training diverged",
   });
 };
 

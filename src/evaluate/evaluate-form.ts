@@ -1,4 +1,4 @@
-/** Computes the loss of a model that is known only by its logits, such as a graph of another program. */
+/** Computes the loss of a model from its logits alone. The model may be a graph of another program. */
 import type { Corpus } from "../data/corpus.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
 import { softmaxSum } from "../pretrained/model/likeliest.ts";
@@ -7,11 +7,11 @@ import { checkFinite, checkWindow, type Measuring, readCorpus } from "./evaluate
 
 /** A model that returns logits in pieces. */
 export interface LogitsSource extends Pick<LanguageModel, "tokenizer"> {
-  /** Number of tokens in the vocabulary. */
+  /** Number of tokens in the vocabulary of the model. */
   readonly vocabSize: number;
   /** Maximum number of tokens of a text. */
   readonly contextLength: number;
-  /** The logits [count · V] of tokens from index `from`. Called for successive pieces. */
+  /** The logits [count · V] of the tokens from index `from`. The function is called for successive pieces. */
   readonly pieces: (ids: ArrayLike<number>) => AsyncIterable<{ readonly from: number; readonly logits: Float32Array }>;
 }
 
@@ -29,8 +29,8 @@ const natsOf = async ({ pieces, vocabSize }: LogitsSource, x: Int32Array, y: Int
 };
 
 /**
- * Like `evaluateCorpus` on the held-out end of a text, with the same windows, but it computes one window at a time.
- * @throws what `evaluateCorpus` throws.
+ * Like `evaluateCorpus` on the held-out end of a text. The windows are the same, but they are computed one at a time.
+ * @throws the errors of `evaluateCorpus`.
  */
 export const evaluateForm = async (
   form: LogitsSource,

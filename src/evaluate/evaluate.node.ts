@@ -17,19 +17,19 @@ import { checkSplit, evaluateCorpus, type Measuring, type SplitName } from "./ev
 /** Options of `evaluate`. */
 export interface EvaluateOptions extends Measuring {
   /**
-   * What to evaluate on: name of a corpus, a UTF-8 text file, a folder of text files, or documents (`.jsonl`). Default:
-   * as for `train`.
+   * The data to evaluate on: the name of a corpus, a UTF-8 text file, a folder of text files, or documents (`.jsonl`).
+   * Default: as for `train`.
    */
   readonly data?: string | undefined;
-  /** The text itself, instead of `data`; all of it is used. */
+  /** The text itself, instead of `data`. The whole text is used. */
   readonly text?: string | undefined;
-  /** Documents instead of `data`, in the form for `train`; all of them are used. */
+  /** Documents instead of `data`, in the format for `train`. All documents are used. */
   readonly documents?: readonly GivenDocument[] | undefined;
-  /** Fraction of the text, at its end, that is the `val` split; in (0, 1). Default 0.1. */
+  /** Fraction of the text for the `val` split, which is the end of the text. In (0, 1). Default 0.1. */
   readonly valFraction?: number | undefined;
   /**
-   * Gets a notice of one line for the user, for example that another text is used. The evaluation waits for a returned
-   * promise.
+   * Receives notices for the user, for example that another text is used. A notice is one line. The evaluation waits
+   * for a returned promise.
    */
   readonly onNotice?: (line: string) => void;
 }
@@ -46,14 +46,14 @@ const checkGivenText = ({ data, text, documents, valFraction, split }: EvaluateO
     where: `${name} and ${other[0]}`,
     must:
       text === undefined
-        ? "only one of them may be given: all given documents are used"
-        : "only one of them may be given: all of a given text is used",
+        ? "only one of them may be given: an evaluation on given documents uses all documents"
+        : "only one of them may be given: an evaluation on a given text uses the whole text",
     got: "both",
     hint: "one of them",
   });
 };
 
-/** Loads the documents at a path. Without a split, all documents are used; then one document is enough. */
+/** Loads the documents at a path. Without a split, all documents are used, and one document is enough. */
 export const documentsToMeasure = async (
   data: string,
   split: SplitName | undefined,
@@ -66,12 +66,12 @@ export const documentsToMeasure = async (
 };
 
 /**
- * Computes a model's cross-entropy on a text: every token after the first is predicted once, in windows that do not
- * overlap. For documents, the loss counts the tokens of answers and of plain texts, and each document is read alone.
+ * Computes a model's cross-entropy on a text. Every token after the first is predicted once, in windows that do not
+ * overlap. For documents, the loss counts the tokens of answers and plain texts. Each document is evaluated alone.
  * @param lm a model of `loadPretrained` or `languageModel`.
  * @param options text and split.
- * @throws ConfigError for options that do not fit or a loss that is not finite; DataError for text that cannot be used,
- * or for a character that the tokenizer lacks, unless `unknown` is "skip".
+ * @throws ConfigError for options that cannot be combined or a loss that is not finite; DataError for an unusable text,
+ * or for a character that the tokenizer lacks (except with `unknown: "skip"`).
  * @example
  * ```ts
  * import { evaluate, loadPretrained } from "foretoken";
@@ -83,7 +83,7 @@ export const documentsToMeasure = async (
  * ```
  */
 export const evaluate = async (lm: LanguageModel, options: EvaluateOptions = {}): Promise<Evaluation> => {
-  checkLanguageModel("evaluate: model", lm, "its own method, lm.evaluate(await loadCorpus(path))");
+  checkLanguageModel("evaluate: model", lm, "the model's own method, lm.evaluate(await loadCorpus(path))");
   checkKeys("evaluate", options, [
     "data",
     "text",

@@ -14,7 +14,7 @@ import type { SkippedText } from "../tokenizer/unknown.ts";
 
 /** The loss of a window of a text. */
 export interface WindowLoss {
-  /** Sum over the window's predictions, in nats. */
+  /** Sum of the losses of the window's predictions, in nats. */
   readonly nats: number;
   /** Tokens predicted. */
   readonly tokens: number;
@@ -31,33 +31,33 @@ export interface Evaluation {
   /** e^natsPerToken */
   readonly perplexity: number;
   /**
-   * Number of predicted tokens: all except the first, or all if the tokenizer adds a token at the beginning of texts.
-   * For documents: the tokens that the loss counts.
+   * Number of predicted tokens: all tokens except the first. If the tokenizer adds a token at the beginning of texts,
+   * all tokens are predicted. For documents, it is the number of tokens that the loss counts.
    */
   readonly tokens: number;
   /**
    * The characters that were skipped because the tokenizer lacks them. Present only with `unknown: "skip"`, and only if
-   * characters were skipped. All numbers of this result count only the remaining text, so compare them only with
-   * numbers for the same remaining text.
+   * characters were skipped. All numbers of this result count only the remaining text. So compare them only with
+   * numbers for the same text.
    */
   readonly skipped?: SkippedText;
-  /** Loss of each window, in the order of the text; only if `windows` was set. */
+  /** Loss of each window, in the order of the text. Present only with the option `windows`. */
   readonly windows?: readonly WindowLoss[];
 }
 
-/** Tokens of a split, with the size of their text. Made once per run. */
+/** Tokens of a split, and the size of their text. Computed once per run. */
 export interface MeasuredTokens {
   readonly ids: Int32Array;
   /**
-   * Number of characters (code points) that the predicted tokens cover. A character counts if its first byte is in one
-   * of the tokens.
+   * Number of characters (code points) of the predicted tokens. A character counts if one of the tokens contains its
+   * first byte.
    */
   readonly characters: number;
-  /** Number of UTF-8 bytes that the predicted tokens cover. */
+  /** Number of UTF-8 bytes of the predicted tokens. */
   readonly bytes: number;
-  /** The documents that the tokens belong to; absent if the tokens are one text. */
+  /** The documents of the tokens. Absent if the tokens are one text. */
   readonly documents?: Documents | undefined;
-  /** A token with which each window of a text begins, and which is not a target. Absent if there is none. */
+  /** The first token of each window of a text. It is not a target. Absent if windows have no such token. */
   readonly begin?: number | undefined;
 }
 
@@ -70,10 +70,10 @@ export const predictedTokens = ({
   documents === undefined ? ids.length - (begin === undefined ? 1 : 0) : countedTokens(documents);
 
 /**
- * Counts the characters and bytes that the predicted tokens of `ids` cover: all tokens except the first, or all if
- * texts begin with a special token. A token covers a span of the text's bytes, which may begin or end inside a
- * character. A character counts where its first byte is. So it is enough to count how often each token occurs; no text
- * is decoded.
+ * Counts the characters and bytes of the predicted tokens of `ids`. These are all tokens except the first, or all
+ * tokens if texts begin with a special token. The bytes of a token may begin or end inside a character. A character
+ * counts in the token with its first byte. So the function only counts how often each token occurs, and decodes no
+ * text.
  * @throws DataError for an id that the tokenizer lacks.
  */
 export const measureTokens = (ids: Int32Array, tokenizer: Tokenizer): MeasuredTokens => {
@@ -83,7 +83,7 @@ export const measureTokens = (ids: Int32Array, tokenizer: Tokenizer): MeasuredTo
   return { ids, ...sizeOfText(counts, tokenizer), begin };
 };
 
-/** Like `measureTokens`, for documents: counts the text of the tokens that the loss counts. */
+/** Like `measureTokens`, for documents. The result counts only the text of tokens in the loss. */
 export const measureDocuments = (documents: Documents, tokenizer: Tokenizer): MeasuredTokens => {
   const { ids, counted } = documents;
   const counts = new Float64Array(tokenizer.vocabSize);
@@ -97,7 +97,7 @@ const count = (counts: Float64Array, id: number, tokenizer: Tokenizer): void => 
   counts[id] = (counts[id] as number) + 1;
 };
 
-/** Characters and bytes of all tokens, from how often each token occurs. */
+/** Characters and bytes of all tokens, from the number of occurrences of each token. */
 const sizeOfText = (counts: Float64Array, tokenizer: Tokenizer): Pick<MeasuredTokens, "characters" | "bytes"> => {
   let characters = 0;
   let bytes = 0;
@@ -111,7 +111,10 @@ const sizeOfText = (counts: Float64Array, tokenizer: Tokenizer): Pick<MeasuredTo
   return { characters, bytes };
 };
 
-/** Number of rows per forward pass. A pass has about as many tokens as a training batch of the reference task. */
+/**
+ * Number of rows per forward pass. The number of tokens in a pass is about the same as in a training batch of the
+ * reference task.
+ */
 export const rowsPerBatch = (contextLength: number): number => Math.max(1, Math.floor(4096 / contextLength));
 
 /** How an evaluation divides its tokens. */
@@ -119,14 +122,14 @@ export interface EvaluationPlan {
   /** Number of tokens of a window. Default: the model's context length. */
   readonly contextLength?: number | undefined;
   /**
-   * Whether the result has the loss of each window; then each window is a pass of its own. For documents, a window is a
-   * document, or a piece of a long one. Default false.
+   * Whether the result contains the loss of each window. Each window is then a separate pass. For documents, a window
+   * is a document, or a piece of a long document. Default false.
    */
   readonly windows?: boolean | undefined;
 }
 
 /**
- * The passes of an evaluation, in the order in which their losses are added. Each pass is made only when it is needed.
+ * The passes of an evaluation, in the order in which their losses are added. A pass is created only when it is needed.
  */
 export const evaluationPasses = (
   { ids, documents, begin }: MeasuredTokens,
@@ -134,12 +137,12 @@ export const evaluationPasses = (
 ): Iterable<MakeBatch> => {
   const batchSize = windows ? 1 : rowsPerBatch(contextLength);
   if (documents === undefined) return windowsToMake(ids, { contextLength, batchSize }, begin);
-  // With a limit of one token, each piece is a pass of its own.
+  // With a limit of one token, each piece is a separate pass.
   const tokens = windows ? 1 : batchSize * contextLength;
   return piecesToMake(documents, piecesOf(documents, contextLength), tokens);
 };
 
-/** The loss of a pass in nats, summed over the targets that count. @throws ConfigError if the model is closed. */
+/** The loss of a pass in nats: a sum over the counted targets. @throws ConfigError if the model is closed. */
 export const lossOfPass = (model: Model, { x, y, rows, time, segments }: Batch): Promise<number> =>
   whileOpen("evaluate", model, () =>
     withContext(inferenceContext(model.backend), (context) =>
@@ -171,7 +174,7 @@ const countedOf = ({ y, segments }: Batch): number =>
 
 /**
  * Like `evaluate`, with any function for the loss of a pass.
- * @param lossOf gives the loss of a pass in nats, summed over the targets that count.
+ * @param lossOf returns the loss of a pass in nats: a sum over the counted targets.
  */
 export const evaluateBy = async (
   lossOf: (batch: Batch) => Promise<number>,
@@ -199,12 +202,13 @@ export const evaluateBy = async (
 
 /**
  * Computes the mean loss over every token after the first. Each token is predicted once, in windows of `contextLength`
- * tokens that do not overlap. If the tokenizer adds a token at the beginning of texts, each window begins with that
- * token, and the first token counts too. For documents: the mean over the tokens that count; each document is read
- * alone, and documents longer than `contextLength` are cut. Nothing is sampled, so the result has no noise.
+ * tokens that do not overlap. If the tokenizer adds a token at the beginning of texts, each window begins with this
+ * token. The first token of the text then also counts. For documents, the result is the mean over the counted tokens.
+ * Each document is evaluated alone, and documents longer than `contextLength` are cut. Nothing is sampled, so the
+ * result has no noise.
  *
- * Numerics: the float32 losses of a batch are summed in double precision, and the sum is rounded to float32 once; the
- * sums of all batches are added in double precision.
+ * Numerics: the float32 losses of a batch are summed in double precision. This sum is rounded to float32 once. The sums
+ * of all batches are added in double precision.
  * @param onProgress called after each batch with the number of predicted tokens, and awaited.
  * @throws DOMException AbortError when `signal` aborts; ConfigError when the model is closed.
  */

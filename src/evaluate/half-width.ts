@@ -1,4 +1,4 @@
-/** The error of a mean over a text whose parts are correlated at every distance. */
+/** The error of a mean over a text. The parts of a text are correlated at every distance. */
 
 /** Probability that an interval contains the true value. */
 const coverage = 0.95;
@@ -13,8 +13,8 @@ const fractionalNoise = (n: number, exponent: number): readonly number[] => {
 };
 
 /**
- * Cholesky factor: the lower triangle L of L·Lᵀ = Γ. `covariances` gives the elements of Γ by their distance from the
- * diagonal.
+ * Cholesky factor: the lower triangle L with L·Lᵀ = Γ. `covariances` contains the elements of Γ by their distance from
+ * the diagonal.
  */
 const cholesky = (covariances: readonly number[]): readonly (readonly number[])[] => {
   const rows: number[][] = [];
@@ -59,27 +59,26 @@ export const studentWithin = (t: number, degrees: number): number => {
   return isOdd ? (2 / Math.PI) * (angle + sine * sum) : sine * sum;
 };
 
-/** A Student's t distribution centred at 0, as a part of a mixture. */
+/** A Student's t distribution with centre 0, as a part of a mixture. */
 export interface StudentPart {
   /** Weight in the mixture. */
   readonly weight: number;
-  /** Factor by which t is multiplied. */
+  /** Factor that multiplies t. */
   readonly scale: number;
   /** Degrees of freedom. */
   readonly degrees: number;
 }
 
 /**
- * The error of the mean of `blocks` as an estimate of the mean of more such blocks. The result is a mixture of
+ * Returns the error of the mean of `blocks`, as an estimate of the mean over similar texts. The error is a mixture of
  * Student's t distributions.
  *
- * Neighbouring parts of a text are correlated, and distant parts are too, only less: the correlation falls as a power
- * of the distance (Ebeling and Pöschel 1994, "Entropy and long-range correlations in literary English"). So no block is
- * long enough to be independent of the next one. The model for blocks is fractional Gaussian noise: its correlations do
- * not depend on the length of a block, and a mean of n blocks has the standard deviation σ·n^(H − 1). H = ½ means
- * independent blocks; near H = 1, more text helps little. σ and H are unknown. Each H between ½ and 1 is weighted by
- * its likelihood, with the mean and σ integrated out, and gives a Student's t distribution with n − 1 degrees of
- * freedom:
+ * All parts of a text are correlated. The correlation falls as a power of the distance (Ebeling and Pöschel 1994,
+ * "Entropy and long-range correlations in literary English"). So no block is long enough to be independent of the next
+ * one. The model for blocks is fractional Gaussian noise. The correlations of this noise do not depend on the length of
+ * a block. A mean of n blocks has the standard deviation σ·n^(H − 1). H = ½ means independent blocks; near H = 1, more
+ * text helps little. σ and H are unknown. Each H between ½ and 1 gives a Student's t distribution with n − 1 degrees of
+ * freedom. The weight of this distribution is the likelihood of H, with the mean and σ integrated out:
  *
  *     w(H) ∝ |Γ|^−½ · (1ᵀΓ⁻¹1)^−½ · S^−(n−1)/2     S = bᵀΓ⁻¹b − (1ᵀΓ⁻¹b)² / 1ᵀΓ⁻¹1     scale(H) = √(S / (n − 1)) · n^(H − 1)
  *
@@ -114,8 +113,8 @@ export const errorOfMean = (blocks: readonly number[]): readonly StudentPart[] =
 };
 
 /**
- * Half the width of the 95% interval of an error, to the precision of a float32.
- * @param within gives the probability that the error's absolute value is at most its argument.
+ * Half the width of the 95% interval of an error, with the precision of float32.
+ * @param within returns the probability that the absolute value of the error is at most its argument.
  * @param start first width to try, above 0.
  */
 export const halfWidthOf = (within: (width: number) => number, start: number): number => {

@@ -1,7 +1,7 @@
 /**
- * Corrects the p-values of several comparisons, so that the probability of even one false difference stays below the
+ * Corrects the p-values of several comparisons. The probability of one or more false differences then stays below the
  * significance level (Holm 1979, "A simple sequentially rejective multiple test procedure"). The smallest of m p-values
- * is multiplied by m, the next one by m − 1, and so on. No result is smaller than the one before it.
+ * is multiplied by m, the next p-value by m − 1, and so on. Each result is at least the previous result.
  * @param pValues null for a comparison without a p-value; such a comparison does not count.
  */
 export const holm = (pValues: readonly (number | null)[]): readonly (number | null)[] => {

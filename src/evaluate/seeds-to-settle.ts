@@ -1,14 +1,15 @@
 import type { StudentPart } from "./half-width.ts";
 import { withinSum } from "./sum-of-errors.ts";
 
-/** Maximum number of seeds; nobody trains more. */
+/** Maximum number of seeds. Nobody trains more runs. */
 const mostSeeds = 100;
 
 /** The 80% quantile of the normal distribution. */
 const power80 = 0.8416;
 
 /**
- * The number of seeds per setting at which 80 of 100 comparisons detect a difference. It is the smallest number with
+ * The number of seeds per setting for a power of 80%: 80 of 100 comparisons detect a difference. The result is the
+ * smallest number with
  *
  *     difference ≥ half width of the 95% interval + 0.84 · standard error of the seeds
  *
@@ -16,7 +17,7 @@ const power80 = 0.8416;
  * from the text stays unchanged.
  * @param difference above 0.
  * @param deviation standard deviation between seeds, of paired differences or of runs.
- * @param perSeed number of means whose errors add up: 1 for paired runs, 2 for unpaired runs.
+ * @param perSeed number of means with errors that add up: 1 for paired runs, 2 for unpaired runs.
  * @param text the error from the text.
  * @returns null if more than 100 seeds are needed, or if the text is too short for any number of seeds.
  */

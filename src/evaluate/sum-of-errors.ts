@@ -1,4 +1,4 @@
-/** The sum of two independent errors; each error is a mixture of Student's t distributions centred at 0. */
+/** The sum of two independent errors. Each error is a mixture of Student's t distributions with centre 0. */
 import { type StudentPart, studentWithin } from "./half-width.ts";
 
 /** Γ((n + 1) / 2) / Γ(n / 2), by recurrence. */
@@ -23,7 +23,7 @@ const densityOf = (parts: readonly StudentPart[]): ((x: number) => number) => {
 const withinOne = (parts: readonly StudentPart[], width: number): number =>
   parts.reduce((sum, { weight, scale, degrees }) => sum + weight * studentWithin(width / scale, degrees), 0);
 
-/** Number of points at which a density is evaluated, and their range in units of asinh(x / scale). */
+/** Number of points for a density, and the range of the points in units of asinh(x / scale). */
 const places = 400;
 const reach = 8;
 
@@ -46,7 +46,7 @@ const piecesOf = (parts: readonly StudentPart[]): Pieces => {
   return { scale, pieces: masses.map(({ at, mass }) => ({ at, mass: mass / all })) };
 };
 
-/** The cumulative distribution function, interpolated linearly between the ends of pieces. */
+/** The cumulative distribution function. Between the ends of pieces, it is interpolated linearly. */
 const belowPieces = ({ scale, pieces }: Pieces): ((x: number) => number) => {
   const ends = [0];
   for (const { mass } of pieces) ends.push((ends.at(-1) ?? 0) + mass);
@@ -58,16 +58,16 @@ const belowPieces = ({ scale, pieces }: Pieces): ((x: number) => number) => {
 };
 
 /**
- * Gives the probability that the absolute value of the sum of two errors is at most `width`, as a function of `width`.
+ * Returns a function of `width`: the probability that the absolute value of the sum of two errors is at most `width`.
  *
  * For two t distributions this is the Behrens–Fisher distribution (Fisher 1935, "The fiducial argument in statistical
  * inference"). Bayes' rule with a flat prior gives the same distribution (Jeffreys 1961, "Theory of probability",
- * 5.42). The integral is over y, the error with the narrower distribution: the pieces of this distribution are small
- * compared with the wider one.
+ * 5.42). The integral is over y, the error with the narrower distribution: its pieces are small compared with the wider
+ * distribution.
  *
  *     P(|x + y| ≤ w) = ∫ f(y) · (F(w − y) − F(−w − y)) dy     y = scale · sinh(u), u at equal distances
  *
- * @param one mixture whose weights add up to 1; empty if there is no error.
+ * @param one mixture with weights that add up to 1; empty if there is no error.
  * @param other mixture of the other error.
  */
 export const withinSum = (one: readonly StudentPart[], other: readonly StudentPart[]): ((width: number) => number) => {

@@ -27,10 +27,10 @@ const schema = z.strictObject({
 
 /** Options of `beamSearch`. */
 export interface BeamSearchOptions {
-  /** The text to continue, or its token ids. Default: the same prompt as the default of `generate`. */
+  /** The text to continue, or its token ids. Default: the default prompt of `generate`. */
   readonly prompt?: string | readonly number[] | Int32Array | undefined;
   /**
-   * Number of texts that the search continues at each step, and maximum number of texts that it returns. Whole number
+   * Number of texts that the search continues at each step. This is also the maximum number of results. Whole number
    * from 1 to 64. Default 4.
    */
   readonly beams?: number | undefined;
@@ -39,18 +39,20 @@ export interface BeamSearchOptions {
    * 100.
    */
   readonly maxNewTokens?: number | undefined;
-  /** The score of a text is ln p / length ** lengthPenalty. Values above 0 favour long texts. Default 1. */
+  /**
+   * Exponent of the length in the score ln p / length ** lengthPenalty. Values above 0 favour long texts. Default 1.
+   */
   readonly lengthPenalty?: number | undefined;
   /** Ids of tokens that end a text, in addition to the model's own end tokens. Default: none. */
   readonly endTokens?: readonly number[] | undefined;
-  /** true: the text contains special tokens, written as their names. Default false. */
+  /** True: the text contains the names of special tokens. Default false. */
   readonly showSpecialTokens?: boolean | undefined;
   /**
-   * What to do with characters of the prompt that the tokenizer lacks: "error" (the default) refuses the prompt, "skip"
+   * Action for characters of the prompt that the tokenizer lacks. "error" (the default) refuses the prompt. "skip"
    * leaves the characters out.
    */
   readonly unknown?: UnknownChoice | undefined;
-  /** Abort it to end the search early; the texts found so far are returned. Default: none. */
+  /** Abort it to end the search early. The texts that were found so far are returned. Default: none. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -74,12 +76,12 @@ export interface BeamText {
 const optionNames = [...Object.keys(schema.shape), "signal"];
 
 /**
- * Beam search: looks for the most probable texts after a prompt. Each step extends every kept text by every token and
- * keeps the best `beams` texts. Nothing is drawn at random. Same as `num_beams` of Hugging Face's `generate` with early
- * stopping off.
+ * Beam search: looks for the most probable texts after a prompt. Each step extends every kept text by every token, and
+ * keeps the best `beams` texts. No token is drawn at random. Same as `num_beams` of Hugging Face's `generate` with
+ * early stopping off.
  *
  * @param lm a causal model of `loadPretrained` or `languageModel`.
- * @returns the texts found, the best first.
+ * @returns the found texts; the best text comes first.
  * @throws ConfigError if an option is unknown or out of range, if prompt and text do not fit into the context, or if
  * the model is closed or has no causal mask; DataError for a character that the tokenizer lacks.
  * @example
@@ -93,7 +95,7 @@ const optionNames = [...Object.keys(schema.shape), "signal"];
  */
 export const beamSearch = async (lm: LanguageModel, options: BeamSearchOptions = {}): Promise<readonly BeamText[]> => {
   const where = "beamSearch";
-  checkLanguageModel(`${where}: model`, lm, "its own method, lm.beamSearch()");
+  checkLanguageModel(`${where}: model`, lm, "the model's own method, lm.beamSearch()");
   checkKeys(where, options, optionNames);
   const { signal, ...given } = options;
   checkSignal(`${where}: signal`, signal);
@@ -126,7 +128,7 @@ export const beamSearch = async (lm: LanguageModel, options: BeamSearchOptions =
     });
   }
   const found = await whileOpen(where, model, async () => {
-    // Memory for the old and the new beams at the same time, because each beam may hold a whole context of its own.
+    // Memory for the old and the new beams at the same time, because each beam may need a whole context.
     const room = createRoom(model, (2 * beams + 1) * (Math.ceil(contextLength / pageRows) + 1) * pageBytes(model));
     try {
       return await searchBeams(room, {

@@ -11,15 +11,15 @@ export type ManyPrompt = string | readonly number[] | Int32Array | EngineGenerat
 
 /** A text of `generateMany`. */
 export interface ManyText extends Omit<GenerateDoneEvent, "v" | "type" | "task"> {
-  /** Index of its prompt, from 0. */
+  /** Index of the prompt, from 0. */
   readonly index: number;
   /** Ids of the tokens written. */
   readonly ids: readonly number[];
 }
 
 /**
- * Options of `generateMany`: options of the engine, and default options for every text. A prompt may override the
- * default options.
+ * Options of `generateMany`: options of the engine, and default options for every text. The options of a prompt
+ * override the default options.
  */
 export interface GenerateManyOptions extends EngineOptions, Omit<EngineGenerateOptions, "prompt"> {}
 
@@ -33,7 +33,7 @@ const optionsOf = (prompt: unknown): EngineGenerateOptions => {
   });
 };
 
-/** Starts one text for each prompt of a source. At most `most` texts are started that the reader has not yet read. */
+/** Starts one text for each prompt of a source. At most `most` started texts are unread by the reader. */
 const readAhead = (
   prompts: Iterable<ManyPrompt> | AsyncIterable<ManyPrompt>,
   most: number,
@@ -81,7 +81,9 @@ const readAhead = (
       tell();
     });
   return {
-    /** The next text in the order of the prompts; null: the text was aborted; undefined: there are no more texts. */
+    /**
+     * The next text in the order of the prompts. Null if the text was aborted. Undefined if there are no more texts.
+     */
     async next(): Promise<ManyText | null | undefined> {
       while (begun.length === 0 && !ended) await change();
       const first = begun.shift();
@@ -94,19 +96,19 @@ const readAhead = (
       if (ended) return;
       ended = true;
       tell();
-      // This is not awaited, because the source may itself be waiting for something.
+      // Do not await this call, because the source may itself be waiting.
       void Promise.resolve(iterator.return?.()).catch(() => {});
     },
   };
 };
 
 /**
- * Writes a text for each of many prompts, many texts at a time. Each text has exactly the bits that `generate` gives
- * for its prompt.
+ * Writes a text for each of many prompts, in batches. Each text is exactly the text that `generate` returns for its
+ * prompt.
  *
- * @param prompts a list, or anything that `for await` can read. At most four times as many prompts are read ahead as
- * texts are written at a time.
- * @param options of the engine and of the texts. After `signal` is aborted, nothing more is yielded.
+ * @param prompts a list, or an iterable for `for await`. Prompts are read ahead: at most four times the number of texts
+ * in a batch.
+ * @param options of the engine and of the texts. After `signal` is aborted, no more texts are yielded.
  * @yields the texts in the order of their prompts.
  * @throws the errors of `generate`; the first error ends all texts.
  * @example
@@ -130,7 +132,7 @@ export async function* generateMany(
   ) {
     throw new ConfigError({ where: "generateMany: prompts", must: "must be a list of prompts", got: show(prompts) });
   }
-  checkLanguageModel("generateMany: model", lm, "its own method, lm.generateMany()");
+  checkLanguageModel("generateMany: model", lm, "the model's own method, lm.generateMany()");
   const ownNames = [...Object.keys(engineDefaults), ...engineOptionNames.filter((name) => name !== "prompt")];
   checkKeys("generateMany", options, ownNames);
   const { cacheBytes, maxSequences = engineDefaults.maxSequences, signal, ...shared } = options;
@@ -151,10 +153,10 @@ export async function* generateMany(
     }
     return null;
   };
-  // If the first text is long, finished texts wait behind it. The texts after it are still written in the meantime.
+  // If the first text is long, finished texts wait for it. Later texts are still written during this time.
   const most = 4 * maxSequences;
   const source = readAhead(prompts, most, write);
-  // One listener serves all texts, so that the number of listeners does not grow with the number of texts.
+  // One listener is used for all texts, so that the number of listeners does not grow.
   const endAll = (): void => {
     source.stop();
     void engine.close();

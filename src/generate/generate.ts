@@ -7,8 +7,8 @@ import { checkText, createTextEngine } from "./text-engine.ts";
 
 /**
  * Autoregressive generation. Each step takes the logits at the last position, applies softmax, draws one token and
- * appends it. The model sees the last contextLength tokens. Yields each token as it is drawn, then `done`. If the model
- * ends the text itself, the last token is one of `endTokens`.
+ * appends it. The model sees the last contextLength tokens. Yields each token when it is drawn, and `done` at the end.
+ * If the model ends the text, the last token is one of `endTokens`.
  *
  * @param lm a model of `loadPretrained` or `languageModel`.
  * @param options prompt, sampling, stop strings, seed.
@@ -31,7 +31,7 @@ export async function* generate(
   lm: LanguageModel,
   options: GenerateOptions = {},
 ): AsyncGenerator<GenerateEvent, void, undefined> {
-  checkLanguageModel("generate: model", lm, "its own method, lm.generate()");
+  checkLanguageModel("generate: model", lm, "the model's own method, lm.generate()");
   const text = checkText(lm, options, generateOptionNames);
   const engine = await whileOpen("generate", text.model, async () =>
     createTextEngine(lm.adapted(null), { cacheBytes: 1, maxSequences: 1 }, 0),
@@ -45,6 +45,6 @@ export async function* generate(
   } finally {
     await engine.close();
   }
-  // This is awaited, so that the engine's memory is free when the iterator ends.
+  // Await this call. The engine's memory is then free when the iterator ends.
   if (done !== undefined) yield done;
 }

@@ -17,15 +17,15 @@ export const engineDefaults = { cacheBytes: 2 ** 30, maxSequences: 64 };
 /** Options of `openEngine`. */
 export interface EngineOptions {
   /**
-   * Maximum number of bytes of cached keys and values. One whole context of the model always fits, even if it needs
-   * more bytes. Number above 0. Default 1 GiB.
+   * Maximum size of the KV cache in bytes. One whole context of the model is always allowed, even if it needs more
+   * bytes. Number above 0. Default 1 GiB.
    */
   readonly cacheBytes?: number | undefined;
   /** Maximum number of texts that are written at the same time; more texts wait. Whole number from 1. Default 64. */
   readonly maxSequences?: number | undefined;
 }
 
-/** @throws ConfigError for a size out of range or unknown. */
+/** @throws ConfigError for an option that is unknown or out of range. */
 export const parseEngineOptions = (options: EngineOptions): typeof engineDefaults => {
   checkOptions("openEngine: options", options);
   return parseConfig(engineOptionsSchema, { ...engineDefaults, ...withoutUndefined(options) }, "openEngine");
@@ -34,26 +34,26 @@ export const parseEngineOptions = (options: EngineOptions): typeof engineDefault
 /** Writes many texts at once with one model. See `openEngine`. */
 export interface Engine {
   /**
-   * Writes one text together with all other open texts. It yields the events of `generate`, with the same bits. The
-   * engine computes some tokens before the reader asks for them. If the reader stops early, the text ends.
+   * Writes one text in the same forward passes as all other open texts. The function yields the same events as
+   * `generate`. The engine computes some tokens before the reader requests them. If the reader stops early, the text
+   * ends.
    * @throws the errors of `generate`, and ConfigError for an unknown adapter.
    */
   generate(options?: EngineGenerateOptions): AsyncGenerator<EngineEvent, void, undefined>;
-  /** What the engine has counted since it was opened, and what it holds at this moment. */
+  /** Statistics of the engine: counts since it was opened, and its current state. */
   counts(): EngineCounts;
-  /** Frees the cache; open texts fail. The model stays open. A second call does nothing. */
+  /** Frees the KV cache. Open texts fail. The model stays open. A second call does nothing. */
   close(): Promise<void>;
 }
 
-/** Maximum number of events that a text may be ahead of its reader. */
+/** Maximum number of unread events of a text. */
 const mostAhead = 64;
 
 /**
- * Opens an engine that writes many texts at once with one model. The texts share forward passes, and texts that begin
- * with the same tokens share the keys and values of these tokens. Each text has the same bits as when it is written
- * alone.
+ * Opens an engine that writes many texts at once with one model. The texts share forward passes. Texts that begin with
+ * the same tokens share the keys and values of these tokens. Each text is exactly the same as when it is written alone.
  *
- * @param lm a model of `loadPretrained` or `languageModel`; it must stay open as long as the engine.
+ * @param lm a model of `loadPretrained` or `languageModel`; it must stay open until the engine is closed.
  * @returns the engine; the caller must close it.
  * @throws ConfigError if an option is unknown or out of range, if the model is closed, or if there is not enough
  * memory.
@@ -72,7 +72,7 @@ const mostAhead = 64;
  * ```
  */
 export const openEngine = async (lm: LanguageModel, options: EngineOptions = {}): Promise<Engine> => {
-  checkLanguageModel("openEngine: model", lm, "its own method, lm.generateMany()");
+  checkLanguageModel("openEngine: model", lm, "the model's own method, lm.generateMany()");
   const sizes = parseEngineOptions(options);
   const { generate, counts, close } = await whileOpen("openEngine", lm.model, async () =>
     createTextEngine(lm.adapted(null), sizes, mostAhead),

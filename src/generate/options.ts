@@ -11,7 +11,7 @@ import { type Constraint, parseConstraint } from "./constraint/constraint.ts";
 import { type FilterName, filterNames, type Sampling, samplingSchema } from "./sampling/settings.ts";
 import type { Speculate } from "./speculation/speculate.ts";
 
-/** The settings that decide the text, in addition to the model and the prompt. */
+/** The settings that determine the text, together with the model and the prompt. */
 export const generateSettingsSchema = samplingSchema.extend({
   maxNewTokens: z.int().positive().describe("tokens to write after the prompt"),
   seed: z.int().min(0).describe("the same seed gives the same text"),
@@ -33,7 +33,7 @@ export const generateSettingsSchema = samplingSchema.extend({
     .min(0)
     .multipleOf(32)
     .describe(
-      "number of tokens to drop when the text outgrows the context: a multiple of 32 (the first 32 tokens always stay); 0: the whole window is computed again for each token",
+      "number of tokens to drop when the text outgrows the context: a multiple of 32 (the first 32 tokens always stay). With 0, the whole window is computed again for each token",
     ),
 });
 
@@ -78,7 +78,7 @@ export const generateDefaults = {
   slide: 0,
 };
 
-/** Defaults of the options that exist only in the library, not in commands. */
+/** Defaults of options that exist in the library, but not in commands. */
 const ownDefaults = {
   ...{ endTokens: [] as readonly number[], candidates: 0, constrainedPrompt: 0, cache: true },
   speculate: false as Speculate,
@@ -90,22 +90,22 @@ type SamplingOptions = { readonly [K in keyof Sampling]?: Sampling[K] | undefine
 export interface GenerateOptions extends SamplingOptions {
   /**
    * The text to continue, or its token ids: at least one token. The model sees the last contextLength tokens. Ids may
-   * name special tokens; encoding a text never gives special tokens. Default: a line end; if the tokenizer lacks the
-   * line end, the first token that is text.
+   * include special tokens. The encoding of a text never contains special tokens. Default: a line end. If the tokenizer
+   * has no line end, the default is the first token that is text.
    */
   readonly prompt?: string | readonly number[] | Int32Array | undefined;
   /** Tokens to write after the prompt. Whole number from 1. Default 400. */
   readonly maxNewTokens?: number | undefined;
   /** The same seed gives the same text. Whole number from 0. Default 1. */
   readonly seed?: number | undefined;
-  /** Generation ends before the first of these strings. The string is not part of the result. Default: none. */
+  /** The text ends before the first of these strings. The string is not part of the result. Default: none. */
   readonly stop?: readonly string[] | undefined;
-  /** Ids of tokens that end generation, in addition to the model's own end tokens. Default: none. */
+  /** Ids of tokens that end the text, in addition to the model's own end tokens. Default: none. */
   readonly endTokens?: readonly number[] | undefined;
-  /** true: the text contains special tokens, written as their names. Default false: special tokens have no text. */
+  /** True: the text contains the names of special tokens. False (default): special tokens have no text. */
   readonly showSpecialTokens?: boolean | undefined;
   /**
-   * What to do with characters of the prompt that the tokenizer lacks: "error" (the default) refuses the prompt; "skip"
+   * Action for characters of the prompt that the tokenizer lacks. "error" (the default) refuses the prompt. "skip"
    * leaves the characters out, and the last event lists them.
    */
   readonly unknown?: UnknownChoice | undefined;
@@ -116,67 +116,67 @@ export interface GenerateOptions extends SamplingOptions {
    */
   readonly candidates?: number | undefined;
   /**
-   * Words that are never written. A token is not drawn if it would complete one of these words, alone or after a space.
-   * Limit: a word that ends in the middle of a token is not noticed. Default: none.
+   * Words that are never written. A token is not drawn if it would complete such a word, alone or after a space.
+   * Limitation: a word that ends in the middle of a token is not noticed. Default: none.
    */
   readonly badWords?: readonly string[] | undefined;
-  /** Numbers to add to the logits of tokens, by token id. −100 or less bans a token. Default: none. */
+  /** Numbers that are added to the logits of tokens, by token id. −100 or less bans a token. Default: none. */
   readonly logitBias?: Readonly<Record<string, number>> | undefined;
   /**
-   * The order of the filters. It must contain each of temperature, topK, topP, minP and typicalP once. Default: this
+   * The order of the filters. The list must contain temperature, topK, topP, minP and typicalP once each. Default: this
    * order, as in Hugging Face's `generate`.
    */
   readonly samplers?: readonly FilterName[] | undefined;
   /**
-   * Number of tokens to drop when the text outgrows the context: a multiple of 32 (the first 32 tokens always stay); 0:
-   * the whole window is computed again for each token. Whole number from 0. Default 0.
+   * Number of tokens to drop when the text outgrows the context: a multiple of 32 (the first 32 tokens always stay).
+   * With 0, the whole window is computed again for each token. Whole number from 0. Default 0.
    */
   readonly slide?: number | undefined;
   /**
-   * Changes the logits of each token in place, after the penalties and before the filters. Its arguments are the logits
+   * Changes the logits of each token in place, after the penalties and before the filters. The arguments are the logits
    * [V] and all ids so far. Not available in a worker. Default: none.
    */
   readonly adjustLogits?: ((logits: Float32Array, ids: readonly number[]) => void) | undefined;
   /**
-   * The form that the text must have: any JSON, JSON that meets a schema, a text that a grammar or a regular expression
-   * allows, or one of several texts. Only tokens that keep to the form are drawn; other options cannot change that. The
-   * end of the text is drawn only where the text is complete. If nothing may follow a text, the text ends by itself. If
-   * maxNewTokens or a stop string ends the text, it may be incomplete. Probabilities in events stay the model's own.
-   * Default: none.
+   * Constraint on the text: any JSON, JSON that meets a schema, a text that a grammar or a regular expression allows,
+   * or one of several texts. Only tokens that the constraint allows are drawn; other options cannot change this. The
+   * model can end the text only when the text is complete. If no token may follow, the text ends by itself. If
+   * maxNewTokens or a stop string ends the text, it may be incomplete. Events still report the model's own
+   * probabilities. Default: none.
    */
   readonly constraint?: Constraint | undefined;
   /**
-   * Number of tokens at the end of the prompt that already belong to the constrained text, for example if the text was
-   * cut and is continued. The constraint then covers these tokens and the new text together. Whole number from 0; must
-   * be 0 without a constraint. Default 0.
+   * Number of tokens at the end of the prompt that already belong to the constrained text, for example if a cut text is
+   * continued. The constraint then covers these tokens and the new text together. Whole number from 0. Without a
+   * constraint, this number must be 0. Default 0.
    */
   readonly constrainedPrompt?: number | undefined;
   /**
-   * false: every step computes the whole text again instead of caching keys and values. The text is the same, but takes
-   * longer. Default true.
+   * False turns the KV cache off: every step computes the whole text again. The text is the same, but needs more time.
+   * Default true.
    */
   readonly cache?: boolean | undefined;
   /**
-   * Speculative decoding: guesses the next tokens and checks several of them with one pass. The text is the same; it is
-   * written faster if the guesses are right. `"ngram"` looks for an earlier place in prompt and text where the last
-   * tokens also occur, and guesses the tokens that followed there. This is good for code and other texts that repeat.
-   * Instead, a second model can write the guesses: it must have the same tokenizer, should be much smaller than this
-   * model, and must stay open. If guesses do not save time, fewer or no guesses are made. There are no guesses beyond
-   * the context. Not allowed with `cache: false`. In a worker of Node, `"draft"` means the model that was given to
-   * `loadInWorker` as `draft`. Default false.
+   * Speculative decoding: guesses the next tokens and checks several of them with one pass. The text is the same, and
+   * is written faster if the guesses are right. `"ngram"` looks for the last tokens at an earlier place in prompt and
+   * text, and guesses the tokens that followed there. This is good for code and other texts with repetition. If the
+   * value is a second language model, the second model writes the guesses. The second model must have the same
+   * tokenizer, should be much smaller, and must stay open. If guesses do not save time, fewer or no guesses are made.
+   * There are no guesses beyond the context. Not allowed with `cache: false`. In a worker of Node, `"draft"` means the
+   * option `draft` of `loadInWorker`. Default false.
    */
   readonly speculate?: Speculate | undefined;
-  /** Abort it to end generation after the current token; the last event still comes. Default: none. */
+  /** Abort it to end the text after the current token. The last event still comes. Default: none. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Ids as a plain array, which the schema expects. */
+/** Ids as a plain array, because the schema expects a plain array. */
 export const listed = (prompt: unknown): unknown =>
   prompt instanceof Int32Array || prompt instanceof Uint32Array ? Array.from(prompt) : prompt;
 
 /**
- * The options, with defaults for missing ones.
- * @throws ConfigError; it names the first option that is unknown or out of range.
+ * The options, with defaults for missing options.
+ * @throws ConfigError that names the first option that is unknown or out of range.
  */
 export const parseGenerateOptions = (options: Omit<GenerateOptions, "signal">): ParsedOptions => {
   const { constraint, ...others } = options;
@@ -190,8 +190,8 @@ export const parseGenerateOptions = (options: Omit<GenerateOptions, "signal">): 
 const begun = (tokenizer: Tokenizer, read: ReadText): ReadText => ({ ...read, ids: withBegin(tokenizer, read.ids) });
 
 /**
- * Reads the prompt as token ids. If the tokenizer has a token that every text begins with (BOS), a text gets this token
- * at its beginning. Given ids stay as they are.
+ * Returns the prompt as token ids. If the tokenizer has a beginning-of-text token (BOS), a text gets this token at its
+ * beginning. Given ids stay unchanged.
  * @throws ConfigError if the prompt has no tokens, DataError for a character that the tokenizer lacks.
  */
 export const readPrompt = (
@@ -215,7 +215,7 @@ export const readPrompt = (
   });
 };
 
-/** @param where name of the option in errors. @throws ConfigError if `slide` does not suit the model. */
+/** @param where name of the option in errors. @throws ConfigError if the model does not support `slide`. */
 export const checkSlide = (
   slide: number,
   { contextLength, position, mask }: ModelConfig,

@@ -5,17 +5,14 @@ import { textStream } from "../tokenizer/text-stream.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { PromptEvent } from "./events.ts";
 
-/**
- * Computes the log-probabilities of a prompt's tokens. It reads the logits after each token of the prompt except the
- * last.
- */
+/** Computes the log-probabilities of a prompt's tokens, from the logits after each prompt token except the last. */
 export interface PromptScorer {
   read(logits: Float32Array): void;
-  /** Call it after all logits were read. */
+  /** Call it after all logits. */
   event(): PromptEvent;
 }
 
-/** @param most number of candidates to report at each position; 0: none. */
+/** @param most number of candidates to report at each position. 0 means no candidates. */
 export const promptScorer = (tokenizer: Tokenizer, ids: ArrayLike<number>, most: number): PromptScorer => {
   const stream = textStream(tokenizer, { showSpecialTokens: true });
   const likeliest = most === 0 ? null : likeliestOf(tokenizer, most);

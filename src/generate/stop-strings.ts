@@ -1,29 +1,29 @@
-/** Text that may be shown, and whether a stop string was found. */
+/** Text that may be shown, and whether it ends at a stop string. */
 export interface WatchedText {
   readonly text: string;
   readonly stopped: boolean;
 }
 
 /**
- * Watches streamed text for stop strings. Text that may be the beginning of a stop string is held back until it is
- * clear whether it is one. So a stop string is never shown.
+ * Finds stop strings in streamed text. Text that may be the beginning of a stop string is held back until this is
+ * certain. So a stop string is never shown.
  */
 export interface StopWatch {
   /** Adds text. */
   push(text: string): WatchedText;
-  /** Returns the text that is still held back, at the end of the text. */
+  /** Call it at the end of the text. Returns the text that is still held back. */
   end(): string;
 }
 
-/** @param stop stop strings. If there are none, all text passes through unchanged. */
+/** @param stop stop strings. Without stop strings, the text stays unchanged. */
 export const stopWatch = (stop: readonly string[]): StopWatch => {
   if (stop.length === 0) return { push: (text) => ({ text, stopped: false }), end: () => "" };
   let held = "";
   return {
     push(text) {
       held += text;
-      // Takes the stop string that ends first. If several stop strings end at the same place, it takes the longest of
-      // them. So the result does not depend on how the text is cut into pieces.
+      // Chooses the stop string that ends first. If several stop strings end at the same position, it chooses the
+      // longest. So the result does not depend on how the text is cut into pieces.
       const [found] = stop
         .map((string) => ({ start: held.indexOf(string), length: string.length }))
         .filter(({ start }) => start >= 0)

@@ -23,11 +23,11 @@ import { createTextWriter } from "./text-writer.ts";
 
 /** Options of one text of an engine. */
 export interface EngineGenerateOptions extends Omit<GenerateOptions, "cache"> {
-  /** Name of one of the model's adapters; null: no adapter. Default: the adapter in use when the text begins. */
+  /** Name of one of the model's adapters. Null means no adapter. Default: the current adapter when the text begins. */
   readonly adapter?: string | null | undefined;
   /**
-   * true: the first event is `prompt`. It has the log-probability of each prompt token, and candidates if the option
-   * `candidates` asks for them. The prompt must fit into the context. Default false.
+   * True: the first event is `prompt`. This event contains the log-probability of each prompt token, and also
+   * candidates if the option `candidates` is above 0. The prompt must fit into the context. Default false.
    */
   readonly scorePrompt?: boolean | undefined;
 }
@@ -35,24 +35,24 @@ export interface EngineGenerateOptions extends Omit<GenerateOptions, "cache"> {
 /** Events of one text of an engine. */
 export type EngineEvent = PromptEvent | GenerateEvent;
 
-/** Names of the options of one text of an engine. */
+/** Names of the options for one text of an engine. */
 export const engineOptionNames: readonly string[] = [
   ...generateOptionNames.filter((name) => name !== "cache"),
   ...["adapter", "scorePrompt"],
 ];
 
-/** An engine that writes texts. It turns the tokens of a sequence engine into text. */
+/** An engine that writes texts. The engine turns the tokens of a sequence engine into text. */
 export interface TextEngine {
-  /** @param lm the engine's model, or a view of it. */
+  /** @param lm the engine's model, or a view of the model. */
   generate(lm: LanguageModel, options?: EngineGenerateOptions): AsyncGenerator<EngineEvent, void, undefined>;
   /**
-   * Writes a text whose options were checked before. It yields the events of `generate`, each event in a list of its
-   * own.
+   * Writes a text with options that were already checked. The function yields the events of `generate`: each list
+   * contains one event.
    */
   write(lm: LanguageModel, text: CheckedText): AsyncGenerator<readonly EngineEvent[], void, undefined>;
   /**
-   * Yields the events of `generate` in lists. Each list has all new events. This is for readers for whom each list
-   * costs something, for example a message between threads.
+   * Yields the events of `generate` in lists. Each list contains all new events. Use it if each list has a cost, such
+   * as a message between threads.
    */
   generateBatches(
     lm: LanguageModel,
@@ -68,15 +68,15 @@ const adaptedModel = (lm: LanguageModel, adapter: string | null | undefined): Mo
   return lm.adapted(adapter);
 };
 
-/** The error for a text whose engine was closed. The model may be closed too. */
+/** The error for a text after its engine was closed. The model may also be closed. */
 const closedEngine = (model: Model): ConfigError =>
   isClosed(model)
     ? closedError("generate")
     : new ConfigError({ where: "generate", must: "the engine must be open", got: "a closed engine" });
 
 /**
- * Milliseconds for which `generateBatches` collects events before it yields again. A person does not notice such a
- * short time.
+ * Time in milliseconds in which `generateBatches` collects events before it yields again. A person does not notice such
+ * a short time.
  */
 const gatherForMs = 4;
 
@@ -103,7 +103,7 @@ const eventQueue = () => {
       tell();
       return length;
     },
-    /** Removes and returns the first `most` events, or all if there are fewer. */
+    /** Removes and returns the first `most` events, or all events if there are fewer. */
     take: (most: number) => events.splice(0, most),
     get length() {
       return events.length;
@@ -114,7 +114,7 @@ const eventQueue = () => {
   };
 };
 
-/** The checked options of a text, and its prompt. */
+/** The checked options of a text, with its prompt. */
 export interface CheckedText {
   readonly signal: AbortSignal | undefined;
   /** Writes it. */
@@ -145,7 +145,7 @@ export const checkText = (
   checkSlide(parsed.slide, model.config);
   checkSpeculate(parsed.speculate, lm);
   if (parsed.speculate !== false && !parsed.cache) {
-    const must = "guesses need cached keys and values";
+    const must = "speculative decoding needs the KV cache";
     throw new ConfigError({
       where: "generate: speculate",
       must,
@@ -169,9 +169,9 @@ export const checkText = (
 };
 
 /**
- * @param model its weights and views write the texts.
- * @param mostAhead maximum number of events that a text may be ahead of its reader. Writing pauses at this number and
- * resumes when half of the events are read. 0: each token is computed when the reader asks for it.
+ * @param model the model that writes the texts, directly or through its views.
+ * @param mostAhead maximum number of unread events. Writing pauses at this number and resumes when half of the events
+ * are read. With 0, each token is computed when the reader requests it.
  */
 export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: number): TextEngine => {
   const engine = createSequenceEngine(model, sizes);
@@ -179,8 +179,8 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
 
   /**
    * @param together maximum number of events in one list.
-   * @param gatherMs milliseconds after a yield in which events are collected. The wait ends early if the number of
-   * events reaches half of `mostAhead`, or if the text has ended. The first list does not wait.
+   * @param gatherMs time in milliseconds after a yield in which events are collected. The wait ends early if the number
+   * of events reaches half of `mostAhead`, or if the text has ended. The first list does not wait.
    */
   async function* batches(
     lm: LanguageModel,
@@ -195,7 +195,7 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
     let ended = false;
     await whileOpen("generate", own, async () => {});
     const draft = parsed.cache ? drafters.of(parsed.speculate, writer) : undefined;
-    // `choose` may use `writing`, because `choose` is called after a pass, so never before `write` has returned.
+    // `choose` may use `writing`: it is called after a pass, so never before `write` has returned.
     const writing = engine.write({
       model: own,
       prompt: Array.from(prompt.ids),
@@ -225,7 +225,7 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
     signal?.addEventListener("abort", stop);
     if (signal?.aborted === true) stop();
     const shown = { text: "", newTokens: 0 };
-    /** Earliest time of the next yield, if there are only few events. */
+    /** Earliest time of the next yield if only a few events have arrived. */
     let due = 0;
     let pause: Promise<void> | undefined;
     try {
@@ -241,13 +241,13 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
           }
         }
         const events = queue.take(together);
-        // If `mostAhead` is 0, writing resumes only when the reader asks for more.
+        // If `mostAhead` is 0, writing resumes only when the reader requests the next event.
         if (queue.length <= mostAhead / 2 && (mostAhead > 0 || events.length === 0)) writing.pause(false);
         if (events.length === 0) {
           await changed;
           continue;
         }
-        // After an abort, tokens that were written ahead of the reader are dropped.
+        // After an abort, unread tokens are dropped.
         if (signal?.aborted === true && (mostAhead > 0 || draft !== undefined)) continue;
         for (const event of events) {
           if (event.type !== "token") continue;
@@ -264,9 +264,9 @@ export const createTextEngine = (model: Model, sizes: EngineSizes, mostAhead: nu
     }
     if (failure !== undefined) throw isClosed(own) ? closedError("generate", failure.error) : failure.error;
     const reason = signal?.aborted === true ? "aborted" : writer.finishReason;
-    // The text has not ended and the reader did not abort, so the engine was closed.
+    // The text has not ended and the reader did not abort it. So the engine was closed.
     if (reason === null) throw closedEngine(own);
-    // After an abort, the last event counts only tokens that the reader saw.
+    // After an abort, the last event counts only tokens that the reader has received.
     const done = { ...writer.done(reason), ...(parsed.speculate === false ? {} : { guesses: writing.guesses() }) };
     yield [reason === "aborted" ? { ...done, ...shown } : done];
   }

@@ -16,29 +16,29 @@ import { stopWatch } from "./stop-strings.ts";
 /** Turns logits into the tokens and the text after a prompt. */
 export interface TextWriter {
   /**
-   * Chooses the next token. null: the text has ended without another token.
-   * @param logits at least V numbers: an embedding may have more rows than the vocabulary has tokens.
-   * @throws ConfigError if probabilities are asked for and the logits contain NaN.
+   * Chooses the next token. Returns null if the text has ended without another token.
+   * @param logits at least V numbers, because an embedding may have more rows than the vocabulary has tokens.
+   * @throws ConfigError if probabilities are requested and the logits contain NaN.
    */
   write(logits: Float32Array): TokenEvent | null;
   /**
-   * Returns a function that chooses the following tokens as `write` would, but without the caller's own function. It
-   * writes nothing.
+   * Returns a function that chooses the next tokens in the same way as `write`, but without the caller's own function.
+   * The function does not change the text.
    */
   ahead(): (logits: Float32Array) => number;
-  /** Tokens that must follow because of the constraint, at most `most`. undefined: there is no constraint. */
+  /** Tokens that must follow because of the constraint: at most `most`. Undefined if there is no constraint. */
   readonly forced: ((most: number) => readonly number[]) | undefined;
-  /** Whether no token was written so far. */
+  /** Whether the text has no tokens yet. */
   readonly isFirst: boolean;
-  /** Why the text has ended; null: it has not ended. */
+  /** The reason why the text has ended, or null if it has not ended. */
   readonly finishReason: FinishReason | null;
-  /** The last event of the text. @param reason why the text ended; the reason may come from outside. */
+  /** The last event of the text. @param reason why the text ended. The caller may give a reason of its own. */
   done(reason: FinishReason): GenerateDoneEvent;
 }
 
 type Probabilities = Pick<TokenEvent, "probability" | "logProb" | "candidates">;
 
-/** Computes the probabilities that events report. @param most number of candidates to report; 0: no probabilities. */
+/** Computes the probabilities in events. @param most number of candidates to report. 0 means no probabilities. */
 const probabilitiesOf = (lm: LanguageModel, most: number): ((logits: Float32Array, id: number) => Probabilities) => {
   if (most === 0) return () => ({});
   const likeliest = likeliestOf(lm.tokenizer, most);
@@ -76,7 +76,7 @@ const where = "generate: constrainedPrompt";
 
 /**
  * Adds the beginning of a constrained text. @throws ConfigError if the constraint does not allow this beginning, or if
- * nothing may follow it.
+ * no token may follow.
  */
 const acceptBegun = (tokenizer: Tokenizer, matcher: Matcher, begun: ArrayLike<number>, hasEnd: boolean): void => {
   for (const id of Array.from(begun)) {
@@ -84,7 +84,7 @@ const acceptBegun = (tokenizer: Tokenizer, matcher: Matcher, begun: ArrayLike<nu
     const must = "must be the beginning of a text that the constraint allows";
     throw new ConfigError({ where, must, got: `${show(tokenizer.token(id))}, which may not follow here` });
   }
-  // Without an end token there would be no token to draw.
+  // Without an end token, there would be no token to draw.
   if (matcher.isOver && !hasEnd && begun.length > 0)
     throw new ConfigError({ where, must: "must be shorter than a complete text", got: "a complete text" });
 };
@@ -141,12 +141,12 @@ export const createTextWriter = (
       }
       const index = count++;
       matcher?.accept(id);
-      // If nothing may follow the text, it ends without an end token.
+      // If no token may follow the text, it ends without an end token.
       const isEnd = ends.has(id) || matcher?.isOver === true;
       const isLast = isEnd || count === maxNewTokens;
       let { text: shown, stopped } = watch.push(stream.push(id));
       if (isLast && !stopped) {
-        // Add all text that was held back.
+        // Add all text that was held back until now.
         const rest = watch.push(stream.end());
         stopped = rest.stopped;
         shown += rest.text + (rest.stopped ? "" : watch.end());

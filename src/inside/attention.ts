@@ -20,8 +20,8 @@ import { residualStream } from "./residual-stream.ts";
 import { argument, modelHint, type NamedToken, namedToken, namesOf, readIds } from "./tokens.ts";
 
 /**
- * Maximum number of probabilities in one call (32 MiB). This is enough for four heads over 1,024 tokens, or for 144
- * heads over 170 tokens.
+ * Maximum number of probabilities in one call (32 MiB). This number suffices for four heads over 1,024 tokens, or for
+ * 144 heads over 170 tokens.
  */
 export const mostAttentionCells = 2 ** 22;
 
@@ -30,13 +30,13 @@ export const mostAttentionCells = 2 ** 22;
  * @experimental
  */
 export interface AttentionOfOptions {
-  /** Layers, each from 0 to nLayer − 1. Default: all. */
+  /** Layers to return, each from 0 to nLayer − 1. Default: all. */
   readonly layers?: readonly number[] | undefined;
-  /** Query heads in each of these layers, each from 0 to nHead − 1. Default: all. */
+  /** Query heads to return from each layer, each from 0 to nHead − 1. Default: all. */
   readonly heads?: readonly number[] | undefined;
   /** First position to return. Whole number from 0. Default 0. */
   readonly from?: number | undefined;
-  /** Position after the last position to return: at most the number of tokens, T. Default T. */
+  /** Position after the last position to return, at most the number of tokens, T. Default T. */
   readonly to?: number | undefined;
 }
 
@@ -50,8 +50,8 @@ export interface AttentionMap {
   /** From 0 to nHead − 1. */
   readonly head: number;
   /**
-   * [to − from, T], row after row. Element (i − from) · T + j is the share of position i's attention that goes to
-   * position j. The sum of a row is 1. An element is 0 if i does not see j: if j > i, or if j is before the window.
+   * [to − from, T], row after row. Element (i − from) · T + j is the share of position i's attention that position j
+   * gets. The sum of a row is 1. An element is 0 if i does not see j: j is after i, or j is before the window.
    */
   readonly probabilities: Float64Array;
 }
@@ -98,7 +98,7 @@ const parseOptions = (options: AttentionOfOptions, { nLayer, nHead }: Model["con
   return parsed;
 };
 
-/** Which keys a position sees, and the factor of q·k. */
+/** Which keys a position sees, and the factor by which q·k is multiplied. */
 export interface AttentionWays extends Pick<LayerSpec, "window" | "scale"> {
   readonly mask: AttentionMask;
 }
@@ -116,8 +116,8 @@ export const attentionProbabilities = (
   const stride = (heads + 2 * keyHeads) * headDim;
   const queries = head * headDim;
   const keys = (heads + Math.floor((head * keyHeads) / heads)) * headDim;
-  // The keys of the head are copied next to each other: in qkv they are far apart, and each key is read for many
-  // queries.
+  // The keys of the head are copied next to each other, because each key is read for many queries. In qkv the keys are
+  // far apart.
   const near = new Float64Array(time * headDim);
   for (let j = 0; j < time; j++) {
     for (let d = 0; d < headDim; d++) near[j * headDim + d] = qkv[j * stride + keys + d] as number;
@@ -161,10 +161,10 @@ const projected = (context: Context, { config, parameters }: Model, layer: numbe
 };
 
 /**
- * How much each position of a text attends to each other position, for chosen heads: softmax over j ≤ i of q[i]·k[j] /
- * √D (Vaswani et al. 2017), with the window and factor of the model's configuration. Without the causal mask a position
- * attends to all positions.
- * Queries and keys, with norms, rotation and adapters, are computed as for `logits`. The softmax is computed in double
+ * Returns how much each position of a text attends to each other position, for chosen heads. The result is the softmax
+ * over j ≤ i of q[i]·k[j] / √D (Vaswani et al. 2017). The window and the factor of the model's configuration are used.
+ * Without the causal mask a position attends to all positions.
+ * Queries and keys are computed as for `logits`, with norms, rotation and adapters. The softmax is computed in double
  * precision.
  * @experimental
  * @param lm a model from `loadPretrained` or `languageModel`. A head that `withoutHeads` switched off still has
@@ -173,8 +173,9 @@ const projected = (context: Context, { config, parameters }: Model, layer: numbe
  * @param options layers, heads and positions: together at most 4,194,304 probabilities, for example four heads over
  * 1,024 tokens.
  * @returns a matrix for each head, owned by the caller.
- * @throws DataError for no tokens, or a character that the tokenizer lacks. ShapeError for too many tokens, or an
- * invalid id. ConfigError for invalid options, too many probabilities, values that are not finite, or a closed model.
+ * @throws DataError for no tokens, or a character that the tokenizer lacks.
+ * @throws ShapeError for too many tokens, or an invalid id.
+ * @throws ConfigError for invalid options, too many probabilities, values that are not finite, or a closed model.
  */
 export const attentionOf = async (
   lm: LanguageModel,
@@ -193,7 +194,7 @@ export const attentionOf = async (
     withContext(inferenceContext(backend), async (context) => {
       for (const { stage, after } of residualStream(context, model, ids)) {
         if (stage.kind === "attention") continue;
-        // The layer that reads the stream at this stage.
+        // The layer that reads the residual stream at this stage.
         const layer = stage.kind === "embedding" ? 0 : stage.layer + 1;
         if (layers.includes(layer)) {
           const qkv = projected(context, model, layer, after);

@@ -26,12 +26,12 @@ const parseHeads = (heads: readonly HeadPlace[], { nLayer, nHead }: Model["confi
 };
 
 /**
- * A view of a model in which some attention heads are switched off: the outputs of these heads are zero before the
- * layer's projection (as in Michel et al. 2019). To see what the heads do, compare `score`, `evaluate` or `generate` of
- * the view and of the model.
+ * A view of a model with some attention heads switched off. The outputs of these heads are zero before the layer's
+ * projection (as in Michel et al. 2019). To see what the heads do, compare `score`, `evaluate` or `generate` of the
+ * view and of the model.
  * @experimental
- * @param lm a model from `loadPretrained` or `languageModel`. It does not change and must stay open. If it has an
- * adapter in use, the result keeps the adapter.
+ * @param lm a model from `loadPretrained` or `languageModel`. The model does not change and must stay open. If the
+ * model uses an adapter, the view uses it too.
  * @param heads in any order; an empty list gives a model that computes the same as `lm`. Heads that are off in `lm`
  * stay off.
  * @returns a model that uses the weights of `lm` and has no memory of its own; it cannot be saved. If all heads of a

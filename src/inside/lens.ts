@@ -31,23 +31,23 @@ export interface LensOptions {
   readonly positions?: readonly number[] | undefined;
   /** Number of most probable tokens in each reading. Whole number from 1 to 50. Default 5. */
   readonly top?: number | undefined;
-  /** Aborting ends the call with the signal's reason. Default: none. */
+  /** Signal that aborts the call. The call then throws the signal's reason. Default: none. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * The token that really comes next in the text.
+ * The token that comes next in the text.
  * @experimental
  */
 export interface LensTarget extends NamedToken {
-  /** Its probability: the softmax over all logits. From 0 to 1. */
+  /** Probability of the token, from 0 to 1: the softmax over all logits. */
   readonly probability: number;
   /** Rank of the token; 1 is the most probable token. Among equal logits the token with the lower id comes first. */
   readonly rank: number;
 }
 
 /**
- * What the model would predict if it ended at this stage.
+ * The prediction of the model if it ended at this stage.
  * @experimental
  */
 export interface LensReading {
@@ -55,7 +55,7 @@ export interface LensReading {
   readonly stage: LensStage;
   /** Most probable tokens first. Equally probable tokens are in the order of their ids. */
   readonly top: readonly Candidate[];
-  /** The token that really comes next in the text. Null at the last position. */
+  /** The token that comes next in the text. Null at the last position. */
   readonly next: LensTarget | null;
 }
 
@@ -69,7 +69,7 @@ export interface LensPosition {
   /** Token at this position. The predictions are for the next token. */
   readonly token: NamedToken;
   /**
-   * Readings after the embedding, then after the attention and the MLP of each layer. The last reading is the model's
+   * Readings after the embedding, and after the attention and the MLP of each layer. The last reading is the model's
    * own prediction.
    */
   readonly readings: readonly LensReading[];
@@ -133,16 +133,17 @@ const likelier = (logits: ArrayLike<number>, at: number, id: number, vocabSize: 
 };
 
 /**
- * The logit lens (nostalgebraist 2020): reads the residual stream after the embedding, after each attention and after
- * each MLP through the model's final norm and head, as if the model ended there.
+ * The logit lens (nostalgebraist 2020). It applies the model's final norm and head to the residual stream after the
+ * embedding, each attention and each MLP. The result is the prediction of a model that ended there.
  * @experimental
  * @param lm a model from `loadPretrained` or `languageModel`.
  * @param text a text, or its token ids: T tokens, from 1 to the context length.
  * @param options positions, and number of tokens to name.
  * @returns for each position, in the requested order, 2 · nLayer + 1 readings. Probabilities are computed in double
  * precision. The last reading has the same bits as `logits`.
- * @throws DataError for no tokens, or a character that the tokenizer lacks. ShapeError for too many tokens, or an
- * invalid id. ConfigError for invalid options, probabilities that are not finite, or a closed model.
+ * @throws DataError for no tokens, or a character that the tokenizer lacks.
+ * @throws ShapeError for too many tokens, or an invalid id.
+ * @throws ConfigError for invalid options, probabilities that are not finite, or a closed model.
  */
 export const lensOf = async (
   lm: LanguageModel,

@@ -1,4 +1,4 @@
-/** Tokens whose vectors point in similar directions. */
+/** Tokens with vectors that point in similar directions. */
 
 import { z } from "zod";
 import { inferenceContext, withContext } from "../autograd/context.ts";
@@ -32,14 +32,14 @@ export interface NeighbourOptions {
   /** Number of neighbours. Whole number from 1 to 1000. Default 10. */
   readonly top?: number | undefined;
   /**
-   * Matrix whose rows are compared. `embedding` (the default) has the rows that represent a token as input. `head` has
-   * the rows that predict a token. With tied embeddings the two matrices are the same.
+   * Matrix with the rows to compare. A row of `embedding` (the default) represents a token in the input. A row of
+   * `head` predicts a token. With tied embeddings, both matrices are the same.
    */
   readonly of?: "embedding" | "head" | undefined;
 }
 
 /**
- * A token near another one.
+ * A token near another token.
  * @experimental
  */
 export interface Neighbour extends NamedToken {
@@ -54,7 +54,10 @@ export interface Neighbour extends NamedToken {
 export interface Neighbours {
   /** The token itself. */
   readonly token: NamedToken;
-  /** Nearest tokens first; equally near tokens are in the order of their ids. The token itself is not included. */
+  /**
+   * Nearest tokens first. Equally near tokens are in the order of their ids. The list does not contain the token
+   * itself.
+   */
   readonly neighbours: readonly Neighbour[];
 }
 
@@ -85,16 +88,17 @@ const readRows = (backend: Backend, matrix: Tensor, first: number, count: number
 };
 
 /**
- * Finds the tokens whose rows of the embedding, or of the head, are nearest to a token's row by cosine (as Mikolov et
- * al. 2013 compare word vectors).
+ * Finds the tokens that are nearest to a token. Tokens are near if the cosine between their rows of the embedding, or
+ * of the head, is high. Mikolov et al. 2013 compare word vectors in this way.
  * @experimental
  * @param lm a model from `loadPretrained` or `languageModel`. Adapters do not change these rows.
  * @param token an id, or a text that is one token.
  * @param options number of neighbours, and the matrix.
- * @returns the token and its neighbours; if there are fewer than `top` other tokens, all of them. Sums are in double
- * precision.
- * @throws DataError for a text that is not one token, ShapeError for an invalid id, ConfigError for invalid options,
- * rows that are not finite, or a closed model.
+ * @returns the token and its neighbours. If there are fewer than `top` other tokens, all other tokens are returned.
+ * Sums are in double precision.
+ * @throws DataError for a text that is not one token.
+ * @throws ShapeError for an invalid id.
+ * @throws ConfigError for invalid options, rows that are not finite, or a closed model.
  */
 export const neighboursOf = async (
   lm: LanguageModel,
@@ -128,7 +132,7 @@ export const neighboursOf = async (
     }
   });
   checkFinite("neighboursOf", "rows", cosines);
-  // Exclude the token itself.
+  // Excludes the token itself.
   cosines[id] = Number.NEGATIVE_INFINITY;
   const names = namesOf(tokenizer);
   const nearest = highestIds(cosines, 0, count, Math.min(top + 1, count)).filter((other) => other !== id);

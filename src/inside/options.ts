@@ -1,4 +1,4 @@
-/** Parts of option schemas that several files of this folder use. */
+/** Schemas of options that several files of this folder use. */
 import { z } from "zod";
 
 /** A whole number from 0 to count − 1. */
@@ -8,7 +8,7 @@ export const below = (count: number) =>
     .min(0)
     .max(count - 1);
 
-/** A list of numbers from 0 to count − 1; default: all of them. */
+/** A list of numbers from 0 to count − 1. By default, it contains all these numbers. */
 export const someBelow = (count: number) =>
   z
     .array(below(count))

@@ -1,4 +1,6 @@
-/** Activation patching: copies an activation from the pass of one text into the pass of another text. */
+/**
+ * Activation patching: copies an activation from the forward pass of one text into the forward pass of another text.
+ */
 import { z } from "zod";
 import { type Context, inferenceContext, withContext } from "../autograd/context.ts";
 import { readTensor, slice, type Tensor } from "../autograd/tensor.ts";
@@ -20,7 +22,7 @@ import { argument, modelHint, readIds } from "./tokens.ts";
 const parts = ["attention", "mlp", "residual"] as const;
 
 /**
- * What `patched` replaces.
+ * Options of `patched`: what it replaces.
  * @experimental
  */
 export interface PatchOptions {
@@ -29,7 +31,9 @@ export interface PatchOptions {
    * forward pass of this text.
    */
   readonly clean: string | ArrayLike<number>;
-  /** Corrupted text, or its token ids: also T tokens. The activation replaces the one in this text's forward pass. */
+  /**
+   * Corrupted text, or its token ids: also T tokens. `patched` replaces an activation in the forward pass of this text.
+   */
   readonly corrupted: string | ArrayLike<number>;
   /** From 0 to nLayer − 1. */
   readonly layer: number;
@@ -43,7 +47,7 @@ export interface PatchOptions {
 }
 
 /**
- * Result of the corrupted text's pass with one activation of the clean text.
+ * Result of the forward pass of the corrupted text, with one activation of the clean text.
  * @experimental
  */
 export interface Patched {
@@ -78,13 +82,13 @@ const rowOf = (x: Tensor, position: number): Tensor => {
   return slice(x, position * width, [width]);
 };
 
-/** The residual stream at a position before a branch, and after it. */
+/** The residual stream at a position, before and after a branch. */
 const readRows = async (
   { backend }: Context,
   { before, after }: StreamStage,
   position: number,
 ): Promise<{ readonly before: HostArray; readonly after: HostArray }> => {
-  if (before === null) throw new Error("a branch must have a stream before it");
+  if (before === null) throw new Error("the residual stream before the branch must exist");
   return {
     before: await readTensor(backend, rowOf(before, position)),
     after: await readTensor(backend, rowOf(after, position)),
@@ -103,16 +107,18 @@ const lossOf = (logits: ArrayLike<number>, ids: Int32Array, vocabSize: number): 
 };
 
 /**
- * Activation patching (Vig et al. 2020, Meng et al. 2022): computes the corrupted text, but replaces one activation by
- * the clean text's activation at the same place. How the logits change shows what the activation encodes.
+ * Activation patching (Vig et al. 2020, Meng et al. 2022). The call computes a forward pass of the corrupted text. One
+ * activation is replaced with the clean text's activation at the same place. The change of the logits shows what the
+ * activation encodes.
  * @experimental
  * @param lm a model from `loadPretrained` or `languageModel`.
  * @param options two texts with the same number of tokens, and the place.
- * @returns the logits and the loss of the corrupted text. A branch's vector is computed as the difference of the
- * residual stream after the branch and before it, so it is rounded twice. Therefore, if both texts are the same, the
- * logits equal the text's own logits only up to rounding. With the part `residual` they are exactly equal.
- * @throws DataError for no tokens, or a character that the tokenizer lacks. ShapeError for too many tokens, an invalid
- * id, or texts of different lengths. ConfigError for invalid options, logits that are not finite, or a closed model.
+ * @returns the logits and the loss of the corrupted text. A branch's vector is the difference between the residual
+ * stream after the branch and before the branch, so it is rounded twice. If both texts are the same, the result equals
+ * the text's own logits only up to rounding. With the part `residual`, both are exactly equal.
+ * @throws DataError for no tokens, or a character that the tokenizer lacks.
+ * @throws ShapeError for too many tokens, an invalid id, or texts of different lengths.
+ * @throws ConfigError for invalid options, logits that are not finite, or a closed model.
  */
 export const patched = async (lm: LanguageModel, options: PatchOptions): Promise<Patched> => {
   checkLanguageModel("patched: model", lm, modelHint);

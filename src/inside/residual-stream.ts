@@ -23,21 +23,21 @@ export type LensStage =
       readonly layer: number;
     };
 
-/** The residual stream at a stage. */
+/** The residual stream at one stage of a forward pass. */
 export interface StreamStage {
   readonly stage: LensStage;
-  /** [1, T, C], before the branch; null for the embedding. Valid until the next stage. */
+  /** The residual stream before the branch, [1, T, C]. Null for the embedding. Valid until the next stage. */
   readonly before: Tensor | null;
   /**
-   * [1, T, C], after the branch. The caller may change it: later branches read the changed values. It is valid until
-   * the stage after the next stage.
+   * The residual stream after the branch, [1, T, C]. The caller may change it: later branches read the changed values.
+   * The tensor is valid until the stage after the next stage.
    */
   readonly after: Tensor;
 }
 
 /**
- * Yields the residual stream of one sequence, stage by stage. It makes the same kernel calls as `forward`, so the bits
- * are the same.
+ * Yields the residual stream of one sequence, stage by stage. The kernel calls and the bits are the same as in
+ * `forward`.
  * @param ids [T]
  */
 export function* residualStream(

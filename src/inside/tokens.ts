@@ -1,4 +1,4 @@
-/** Reads the texts and tokens that functions of this folder get, and names tokens. */
+/** Reads texts and tokens for the functions of this folder, and names tokens. */
 
 import { checkIdList } from "../core/checks/check-arguments.ts";
 import { DataError, type ErrorDetails, ShapeError } from "../core/errors/errors.ts";
@@ -12,24 +12,24 @@ import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 export const modelHint = "a model from loadPretrained";
 
 /**
- * A token, with a text that a program can show by itself.
+ * A token, with a text that a program can show.
  * @experimental
  */
 export interface NamedToken {
   /** From 0 to vocabSize − 1. */
   readonly id: number;
   /**
-   * Text of the token. For a special token it is the token's name. For a part of a character it is bytes such as
-   * `<e2><80>`. If the model has no tokenizer, it is, for example, `<17>` for id 17.
+   * Text of the token. For a special token, it is the token's name. For a part of a character, it is bytes such as
+   * `<e2><80>`. If the model has no tokenizer, the text is made from the id, for example `<17>`.
    */
   readonly text: string;
 }
 
-/** The tokenizer of the model. If the model has no tokenizer, one that writes ids as names. */
+/** The tokenizer of the model. If the model has no tokenizer, a tokenizer that writes ids as names. */
 export const namesOf = (tokenizer: Tokenizer): Tokenizer =>
   tokenizer.kind === "none" ? { ...tokenizer, token: (id) => `<${id}>`, bytes: () => new Uint8Array() } : tokenizer;
 
-/** @param names from `namesOf`. */
+/** @param names result of `namesOf`. */
 export const namedToken = (names: Tokenizer, id: number): NamedToken => ({
   id,
   text: textAlone(names.token(id), names.bytes(id)),
@@ -55,8 +55,8 @@ export const encodeArgument = (tokenizer: Tokenizer, text: string, { where, fiel
 /**
  * Token ids of a text for one pass. If the tokenizer adds a BOS token, it comes first.
  * @param at names the argument in errors.
- * @throws ShapeError for more tokens than the context has, or an invalid id; DataError for no tokens, or a character
- * that the tokenizer lacks.
+ * @throws ShapeError for more tokens than the context has, or an invalid id.
+ * @throws DataError for no tokens, or a character that the tokenizer lacks.
  */
 export const readIds = (
   at: Argument,

@@ -20,8 +20,8 @@ const get = async (where: string, headers: Record<string, string> = {}): Promise
 const isPage = (response: Response): boolean => response.headers.get("Content-Type")?.startsWith("text/html") === true;
 
 /**
- * Contents of a small file; undefined if the server does not have it. If the server answers with an HTML page, the file
- * counts as missing: some servers send a page instead of an error.
+ * Returns the contents of a small file, or undefined if the server does not have the file. An HTML page counts as a
+ * missing file, because some servers send a page instead of an error.
  * @throws CheckpointError if the server does not answer.
  */
 export const fetchIfThere = async (where: string): Promise<Uint8Array | undefined> => {
@@ -31,7 +31,7 @@ export const fetchIfThere = async (where: string): Promise<Uint8Array | undefine
   return undefined;
 };
 
-/** Contents of a file. @throws CheckpointError if the server does not have it. */
+/** Returns the contents of a file. @throws CheckpointError if the server does not have the file. */
 export const fetchWhole = async (where: string): Promise<Uint8Array> => {
   const response = await get(where);
   if (response.ok) return new Uint8Array(await response.arrayBuffer());
@@ -59,9 +59,9 @@ const streamOf = (body: ReadableStream<Uint8Array>, where: string, from: number)
       for (let done = 0; done < length; ) {
         if (rest.length === 0) {
           const { value, done: ended } = await reader.read().catch((cause: unknown) => {
-            throw notServed(where, `an answer that stopped after ${at} bytes`, cause);
+            throw notServed(where, `a response that ended after ${at} bytes`, cause);
           });
-          if (ended) throw notServed(where, `the end of the file after ${at} bytes`);
+          if (ended) throw notServed(where, `a file that ends after ${at} bytes`);
           rest = value as Uint8Array<ArrayBuffer>;
         }
         const part = rest.subarray(0, length - done);
@@ -76,12 +76,13 @@ const streamOf = (body: ReadableStream<Uint8Array>, where: string, from: number)
   };
 };
 
-/** Maximum number of bytes that are read and dropped at once to reach a later offset. */
+/** Maximum number of bytes per read when the source discards bytes to reach a later offset. */
 const skipBytes = 2 ** 20;
 
 /**
- * Reads a file at a web address from beginning to end while the file arrives, in one request. After a pause, or to read
- * an earlier offset, it sends a new request for the rest of the file. A file of unknown length is read as a whole.
+ * Reads a file at a web address from beginning to end in one request, while the bytes arrive. After a pause, the source
+ * sends a new request for the remaining bytes. The source also sends a new request to read an earlier offset. A file of
+ * unknown length is read as a whole.
  * @throws CheckpointError if the server does not have the file.
  */
 export const addressSource = async (where: string): Promise<ByteSource> => {

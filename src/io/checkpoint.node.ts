@@ -10,20 +10,18 @@ import { type SharedFile, shareFile } from "./shared-file.node.ts";
 import { isBeingWritten, temporaryName, temporaryOf } from "./temporary-names.node.ts";
 
 /**
- * A checkpoint is a folder of files that are written and read together, with a manifest of their hashes. NAME is
- * replaced in four steps:
- *
- *     1. write the files into `.tmp-<random>-NAME` next to it, and flush them to disk
- *     2. rename NAME to `.old-NAME`              (if NAME exists)
- *     3. rename `.tmp-<random>-NAME` to NAME
- *     4. remove `.old-NAME` file by file, or keep it under another name
- *
- * After a kill at any moment, a complete checkpoint exists: the old one before step 2, the new one after step 3.
- * Between steps 2 and 3 only `.old-NAME` exists. Readers then read `.old-NAME`, and the next writer (or
- * `recoverCheckpoint`) renames it back to NAME. The next writer also removes a leftover `.tmp-…` whose process no
- * longer runs. If both NAME and `.old-NAME` exist, it removes `.old-NAME`.
- * Only one process at a time may replace a checkpoint. Several processes may create a new one at once; the first to
- * finish wins. Any number of processes may read it at the same time.
+ * A checkpoint is a folder of files that are written and read together. The manifest of a checkpoint lists the files'
+ * hashes. A writer replaces the folder NAME in four steps:
+ * 1. write the files into `.tmp-<random>-NAME` next to NAME, and flush them to disk
+ * 2. rename NAME to `.old-NAME` (if NAME exists)
+ * 3. rename `.tmp-<random>-NAME` to NAME
+ * 4. remove `.old-NAME` file by file, or keep it under another name
+ * After a kill at any moment, a complete checkpoint exists: the old checkpoint before step 2, the new checkpoint after
+ * step 3. Between steps 2 and 3, only `.old-NAME` exists. Readers then read `.old-NAME`, and the next writer (or
+ * `recoverCheckpoint`) renames it back to NAME. The next writer also removes a leftover `.tmp-…` if the process that
+ * wrote it has ended. If both NAME and `.old-NAME` exist, the next writer removes `.old-NAME`.
+ * Only one process at a time may replace a checkpoint. Several processes may create the same new checkpoint at once;
+ * the first process to finish wins. Any number of processes may read a checkpoint at the same time.
  * Only files that Foretoken wrote are removed: see owned-folder.node.ts.
  */
 
@@ -44,8 +42,8 @@ export const placeOf = (folder: string): Place => {
 };
 
 /**
- * A text that identifies a folder; undefined if there is no folder. If another folder takes the same path, the text
- * changes.
+ * Returns a text that identifies the folder at a path, or undefined if there is no folder. If another folder takes the
+ * same path, the text changes.
  */
 export const identityOf = async (path: string): Promise<string | undefined> => {
   try {
@@ -63,7 +61,10 @@ export const exists = async (path: string): Promise<boolean> => (await identityO
 /** Returns the path to which the replaced checkpoint `old` is moved, or undefined if `old` is to be removed. */
 export type Keep = (old: string) => Promise<string | undefined>;
 
-/** Removes the replaced checkpoint `old`, or moves it to the path from `keep`. @param own as in `recoverCheckpoint`. */
+/**
+ * Removes the replaced checkpoint `old`, or moves it to the path that `keep` returns. @param own as in
+ * `recoverCheckpoint`.
+ */
 const putAway = async ({ path, old }: Place, keep: Keep | undefined, own: readonly string[]): Promise<void> => {
   const kept = await keep?.(old);
   if (kept === undefined) await removeOwned(old, path, own);
@@ -71,10 +72,10 @@ const putAway = async ({ path, old }: Place, keep: Keep | undefined, own: readon
 };
 
 /**
- * Completes or undoes the unfinished write of a killed process. After that, the checkpoint has the name `folder` again.
- * Do not call this function while another process writes the checkpoint.
+ * Finishes or undoes the write of a process that was killed. Afterwards, the checkpoint has the name `folder` again. Do
+ * not call this function while another process writes the checkpoint.
  * @param keep as in `writeCheckpoint`.
- * @param own names of further files that a killed writer may have left, complete or not.
+ * @param own names of further files that the killed process may have left, complete or not.
  */
 export const recoverCheckpoint = async (folder: string, keep?: Keep, own: readonly string[] = []): Promise<void> => {
   const place = placeOf(folder);
@@ -88,7 +89,7 @@ export const recoverCheckpoint = async (folder: string, keep?: Keep, own: readon
     else {
       throw new CheckpointError({
         where: old,
-        must: "the name must be free while the checkpoint next to it is replaced",
+        must: "no other program may use this name while the checkpoint is replaced",
         got: occupant,
         hint: "renaming it",
       });
@@ -130,7 +131,8 @@ const writeError = (folder: string, error: unknown): CheckpointError =>
       });
 
 /**
- * Checks that a checkpoint may replace `folder`: it must be unused, empty, or a checkpoint that Foretoken wrote.
+ * Checks that a checkpoint may replace `folder`. The path must be unused, an empty folder, or a checkpoint that
+ * Foretoken wrote.
  * @param shown the folder as the user named it.
  * @throws CheckpointError if `folder` may not be replaced or cannot be listed.
  */
@@ -169,13 +171,13 @@ const replace = async (
 const isTaken = (error: unknown): boolean => ["ENOTEMPTY", "EEXIST", "EPERM"].includes(systemErrorCode(error) ?? "");
 
 /**
- * Renames a new folder to its final name. If another folder has taken this name in the meantime, it is replaced only if
- * it is empty.
+ * Renames a new folder to its final name. If another folder has taken this name in the meantime, that folder is
+ * replaced only if it is empty.
  */
 const nameNew = async ({ path, parent }: Place, temporary: string, folder: string): Promise<void> => {
   try {
-    // On some systems, a rename cannot replace an empty folder, so it is removed first. A folder with files is not
-    // removed.
+    // On some systems, a rename cannot replace an empty folder. So the empty folder is removed first. A folder with
+    // files is not removed.
     await rmdir(path).catch(() => undefined);
     await rename(temporary, path);
   } catch (cause) {
@@ -201,7 +203,7 @@ const writeOne = async (path: string, contents: Contents | SharedFile): Promise<
   return { bytes, sha256: hash.digest("hex") };
 };
 
-/** Folders inside a checkpoint that files with these names need. */
+/** Names of the inner folders that a checkpoint with these file names needs. */
 const foldersOf = (names: readonly string[]): readonly string[] => [
   ...new Set(names.flatMap((name) => (name.includes("/") ? [dirname(name)] : []))),
 ];
@@ -215,21 +217,21 @@ export interface WriteOptions {
   /** Whether missing parent folders are created. Default: true. */
   readonly makeParents?: boolean;
   /**
-   * Whether the folder must be new. If true, it is an error if another process has created the folder in the meantime.
-   * If false, that folder is replaced. Default: false.
+   * Whether the folder must be new. If true, the function throws if another process has created the folder in the
+   * meantime. If false, that folder is replaced. Default: false.
    */
   readonly isNew?: boolean;
   /** The folder as the user named it, for errors. Default: `folder`. */
   readonly shown?: string;
-  /** Checks the digests of the written files. If it throws, the folder is left as it was. */
+  /** Checks the digests of the written files. If this function throws, the old folder stays unchanged. */
   readonly check?: (digests: Readonly<Record<string, FileDigest>>) => void | Promise<void>;
 }
 
 /**
- * Writes the checkpoint `folder` with exactly these files and a manifest, and replaces an existing checkpoint
- * atomically: after a kill or an error, either the old or the new checkpoint is there, complete. Returns after
- * everything is flushed to disk.
- * @param files contents by plain file name or "folder/name". Pieces are requested one at a time.
+ * Writes the checkpoint `folder` with exactly these files and a manifest. An existing checkpoint is replaced
+ * atomically: after a kill or an error, either the complete old checkpoint or the complete new checkpoint exists.
+ * Returns after everything is flushed to disk.
+ * @param files contents by plain file name or "folder/name". The function requests one piece at a time.
  * @throws CheckpointError if the operating system refuses to write, or the folder contains files of another program.
  */
 export const writeCheckpoint = async (

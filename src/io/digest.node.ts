@@ -1,10 +1,13 @@
-/** Digest of a file's current bytes. A file of any size is read piece by piece. */
+/** Computes the digest of a file's current bytes. The file is read piece by piece, so it may have any size. */
 import { createHash } from "node:crypto";
 import { openRegularFile } from "../core/system/regular-file.node.ts";
 import { bytesOfFile } from "./files.node.ts";
 import type { FileDigest } from "./manifest.ts";
 
-/** @throws UnreadableFileError if it is not a regular file; the operating system's own error if it cannot be read. */
+/**
+ * @throws UnreadableFileError if the path is not a regular file. If the file cannot be read, throws the operating
+ * system's error.
+ */
 export const digestOf = async (path: string): Promise<FileDigest> => {
   const file = await openRegularFile(path);
   try {
@@ -20,7 +23,7 @@ export const digestOf = async (path: string): Promise<FileDigest> => {
   }
 };
 
-/** Whether a file exists and has this digest. A file of another size is not read. */
+/** Returns whether a file exists and has this digest. If the file's size differs, the file is not read. */
 export const hasDigest = async (path: string, { bytes, sha256 }: FileDigest): Promise<boolean> => {
   try {
     const file = await openRegularFile(path);

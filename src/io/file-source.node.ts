@@ -13,7 +13,8 @@ const mustStay = "the file must not change while it is read";
  * Opens a regular file. The source keeps reading this file, even if another file takes its name.
  * @param where the file's name in errors.
  * @param followLinks whether a link is followed, for example a link that the user named. Default: false.
- * @throws UnreadableFileError if it is not a regular file; the operating system's own error if it cannot be opened.
+ * @throws UnreadableFileError if the path is not a regular file. If the file cannot be opened, throws the operating
+ * system's error.
  */
 export const openFileSource = async (path: string, where: string, followLinks = false): Promise<ByteSource> => {
   const file = await openRegularFile(path, followLinks);
@@ -32,7 +33,7 @@ export const openFileSource = async (path: string, where: string, followLinks = 
             const got = cause instanceof Error ? cause.message : String(cause);
             throw new CheckpointError({ where, must: "the file must be readable", got, cause });
           });
-        if (bytesRead === 0) throw fail(`the end of the file after ${offset + done} of ${size} bytes`);
+        if (bytesRead === 0) throw fail(`a file that ends after ${offset + done} of ${size} bytes`);
         done += bytesRead;
       }
       return bytes;
@@ -48,14 +49,14 @@ export const openFileSource = async (path: string, where: string, followLinks = 
   };
 };
 
-/** Number of bytes of each read when skipped bytes are read only for the hash. */
+/** Number of bytes per read when the source reads skipped bytes only to hash them. */
 const pieceBytes = 2 ** 22;
 
 /**
- * A source that compares a file with a SHA-256 while the file is read. Bytes are hashed in the order of the file, so
- * bytes that the caller skips are read only for the hash.
+ * A source that compares a file with a SHA-256 while the file is read. Bytes must be hashed in the order of the file.
+ * To hash the bytes that the caller skips, the source reads them too.
  * @param sha256 expected hash, hexadecimal.
- * @param differs makes the error that `end` throws if the bytes differ.
+ * @param differs makes the error that `end` throws if the hash differs.
  */
 export const hashedSource = (source: ByteSource, sha256: string, differs: () => Error): ByteSource => {
   const hash = createHash("sha256");
@@ -73,7 +74,7 @@ export const hashedSource = (source: ByteSource, sha256: string, differs: () => 
     async read(offset, length, into) {
       await hashTo(offset);
       const bytes = await source.read(offset, length, into);
-      // Bytes that were read before are already hashed.
+      // Skip bytes that are already hashed.
       if (offset + length > hashed) {
         hash.update(bytes.subarray(hashed - offset));
         hashed = offset + length;

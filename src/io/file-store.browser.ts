@@ -1,4 +1,4 @@
-/** Files that a page keeps in the browser's private file system (OPFS), replaced together. */
+/** Stores files of a page in the browser's private file system (OPFS). All files are replaced together. */
 
 import { isRecord } from "../core/checks/is-record.ts";
 import { CheckpointError, ConfigError } from "../core/errors/errors.ts";
@@ -7,19 +7,19 @@ import { type FileDigest, manifestJson, parseManifest } from "./manifest.ts";
 import { hashInMemory } from "./manifest-in-memory.ts";
 
 /**
- * Files that a page keeps. They are replaced together: if the tab ends at any moment, either all old or all new files
- * are there.
+ * Files that a page stores. All files are replaced together: if the tab closes at any moment, either all old files or
+ * all new files are there.
  * @experimental
  */
 export interface FileStore {
   /**
-   * Reads the files, by path; null if no files are stored.
+   * Reads all files, by path. Returns null if no files are stored.
    * @throws CheckpointError if a file is missing or damaged, or if the index of files is damaged.
    */
   read(): Promise<Readonly<Record<string, Uint8Array>> | null>;
   /**
    * Stores files and removes the previous files. If the previous index is damaged, it is renamed to
-   * `index-set-aside.json`, and the files that it listed stay until `clear`.
+   * `index-set-aside.json`. The files that the damaged index listed stay until `clear`.
    * @throws CheckpointError if there is no space; the previous files then stay.
    */
   write(files: Readonly<Record<string, Uint8Array>>): Promise<void>;
@@ -41,8 +41,8 @@ type Index = Readonly<Record<string, FileDigest>>;
 
 const indexName = "index.json";
 /**
- * The name that a damaged index gets. While a file with this name exists, a stored file is removed only if a later
- * index has listed it.
+ * New name of a damaged index. While a file with this name exists, a stored file is removed only if a later index has
+ * listed it.
  */
 const asideName = "index-set-aside.json";
 const folderName = "foretoken";
@@ -71,7 +71,7 @@ const writeAt = async (folder: FileSystemDirectoryHandle, name: string, bytes: U
   }
 };
 
-/** Reads the index; null if there is none yet. If the index is damaged, returns its bytes. */
+/** Reads the index. Returns null if there is no index yet, and the index's bytes if it is damaged. */
 const readIndex = async (folder: FileSystemDirectoryHandle): Promise<Index | Uint8Array | null> => {
   const bytes = await bytesAt(folder, indexName);
   // An empty file means that the tab ended before the first index was written.
@@ -115,9 +115,7 @@ const isThere = async (folder: FileSystemDirectoryHandle, { sha256, bytes }: Fil
 
 const namesIn = (index: Index): readonly string[] => Object.values(index).map(({ sha256 }) => sha256);
 
-/**
- * Removes files that the index does not list. If a damaged index was renamed, removes only those that are in `written`.
- */
+/** Removes files that the index does not list. If a damaged index was renamed, removes only files in `written`. */
 const removeOthers = async (
   folder: FileSystemDirectoryHandle,
   index: Index,
@@ -132,10 +130,12 @@ const removeOthers = async (
   for (const name of others) await folder.removeEntry(name);
 };
 
-/** Milliseconds to wait for a lock. After a reload, the old page and its workers end within this time. */
+/** Time in milliseconds to wait for a lock. After a reload, the old page and its workers end within this time. */
 const untilEnded = 1000;
 
-/** Takes the lock with this name. Returns a function that releases the lock; undefined if another tab holds it. */
+/**
+ * Takes the lock with this name. Returns a function that releases the lock, or undefined if another tab has the lock.
+ */
 const takeLock = (name: string): Promise<(() => void) | undefined> =>
   new Promise((resolve, reject) => {
     const hold = (): Promise<void> => new Promise((release) => resolve(release));
@@ -154,18 +154,18 @@ const writeError = (where: string, error: unknown): CheckpointError => {
     must: isFull
       ? "the browser must have space for the new files in addition to the old files; the old files are unchanged"
       : "the browser must be able to write the files; the old files are unchanged",
-    got: isFull ? "its quota for this page is full" : error instanceof Error ? error.message : String(error),
+    got: isFull ? "a full storage quota for this page" : error instanceof Error ? error.message : String(error),
     ...(isFull ? { hint: "a smaller model, or removing other data of this site" } : {}),
     cause: error,
   });
 };
 
 /**
- * Opens a named store for files in the browser's private file system. Only one tab at a time can open it.
+ * Opens a named store for files in the browser's private file system. Only one tab at a time can open the store.
  * `openRunStore` keeps a run in such a store.
  * @experimental
- * @param name 1 to 100 characters; a page may have several stores.
- * @throws ConfigError if another tab has opened the store, or the page has no private file system: the page must be
+ * @param name 1 to 100 characters. A page may have several stores.
+ * @throws ConfigError if another tab has opened the store, or if the page has no private file system. The page must be
  * served over HTTPS or from localhost.
  */
 export const openFileStore = async (name: string): Promise<FileStore> => {
@@ -214,7 +214,7 @@ export const openFileStore = async (name: string): Promise<FileStore> => {
     });
     const there = new Set<string>();
     const written: string[] = [];
-    // A map, because a file may have any name, even "__proto__".
+    // The type is Map, because a file may have any name, even "__proto__".
     const named = new Map<string, FileDigest>();
     try {
       // Files that the browser has lost or truncated are written again.
@@ -245,7 +245,7 @@ export const openFileStore = async (name: string): Promise<FileStore> => {
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
     if (isClosed) {
       // After this tab has closed the store, another tab may have opened it.
-      const error = { where, must: "the store must be open", got: "a closed one", hint: "opening it again" };
+      const error = { where, must: "the store must be open", got: "a closed store", hint: "opening it again" };
       return Promise.reject(new ConfigError(error));
     }
     const next = last.then(work, work);

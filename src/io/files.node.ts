@@ -5,7 +5,7 @@ import { systemErrorCode } from "../core/errors/system-error.ts";
 import { UnreadableFileError } from "../core/system/regular-file.node.ts";
 import { temporaryName } from "./temporary-names.node.ts";
 
-/** Contents of a file. Each piece is written before the next one is requested. */
+/** Contents of a file. Each piece is written before the next piece is requested. */
 export type Contents = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
 /** Number of bytes that one call reads. */
@@ -26,14 +26,14 @@ export const isRegularFile = async (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** Whether `path` is a regular file or a link to one. */
+/** Whether `path` is a regular file or a link to a regular file. */
 export const isFile = async (path: string): Promise<boolean> =>
   stat(path).then(
     (found) => found.isFile(),
     () => false,
   );
 
-/** Appends all `bytes` to the file. One system call may write only part of them. */
+/** Appends all `bytes` to the file. The loop is needed because one system call may write only some of the bytes. */
 export const writeAll = async (file: FileHandle, bytes: Uint8Array): Promise<void> => {
   for (let offset = 0; offset < bytes.length; ) {
     const { bytesWritten } = await file.write(bytes, offset, Math.min(bytes.length - offset, maxBytesPerCall));
@@ -72,7 +72,10 @@ export const writeFlushed = async (
   }
 };
 
-/** Flushes a folder's entries (new names, renames) to disk. On Windows this is neither possible nor needed. */
+/**
+ * Flushes a folder's entries (new names, renames) to disk. Does nothing on Windows, where this is neither possible nor
+ * needed.
+ */
 export const flushFolder = async (path: string): Promise<void> => {
   if (process.platform === "win32") return;
   const folder = await open(path, "r");
@@ -86,8 +89,8 @@ export const flushFolder = async (path: string): Promise<void> => {
 };
 
 /**
- * Replaces a file atomically and flushes it: after a kill or an error, either the old or the new file is there. If
- * `path` is a link, the link itself is replaced; its target stays.
+ * Replaces a file atomically and flushes the new file to disk. After a kill or an error, either the old or the new file
+ * is there. If `path` is a link, the link itself is replaced; the target of the link stays.
  */
 export const replaceFile = async (path: string, contents: Contents): Promise<void> => {
   const temporary = join(dirname(path), temporaryName(basename(path)));
@@ -101,7 +104,7 @@ export const replaceFile = async (path: string, contents: Contents): Promise<voi
   await flushFolder(dirname(path));
 };
 
-/** Yields the bytes of an open file from its beginning. Does not depend on the file's current position. */
+/** Yields the bytes of an open file from its beginning, for any current position in the file. */
 export async function* bytesOfFile(file: FileHandle): AsyncGenerator<Uint8Array, void, undefined> {
   const buffer = new Uint8Array(pieceBytes);
   for (let position = 0; ; ) {
@@ -135,9 +138,9 @@ export const openToAppend = async (path: string): Promise<FileHandle> => {
 };
 
 /**
- * Creates a folder and its missing parents. Node's own `recursive` is not used: it never returns if the system says "no
- * such folder" although the parent exists, as in /proc.
- * @returns the created folders, beginning with the outermost.
+ * Creates a folder and its missing parent folders. Node's option `recursive` is not used: with it, Node never returns
+ * if the system says "no such folder" although the parent exists, as in /proc.
+ * @returns the created folders, the outermost folder first.
  * @throws the operating system's error, after removing the folders that were created.
  */
 export const makeFolders = async (path: string): Promise<readonly string[]> => {
@@ -161,7 +164,7 @@ export const makeFolders = async (path: string): Promise<readonly string[]> => {
   });
 };
 
-/** Removes the empty folders among `folders`, last first. Used for the folders that `makeFolders` created. */
+/** Removes the empty folders in `folders`, the last folder first. Removes folders that `makeFolders` created. */
 export const removeEmptyFolders = async (folders: readonly string[]): Promise<void> => {
   for (const folder of [...folders].reverse()) await rmdir(folder).catch(() => undefined);
 };

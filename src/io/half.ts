@@ -1,6 +1,6 @@
 /**
- * Converts 16-bit floats, for which JavaScript has no array. Converting to float32 is exact; converting from float32
- * rounds.
+ * Converts 16-bit floats, because JavaScript has no array type for them. Conversion to float32 is exact. Conversion
+ * from float32 rounds.
  */
 
 /** Converts IEEE 754 binary16 bits (1 sign, 5 exponent, 10 fraction) to a number. */
@@ -16,8 +16,8 @@ const fromHalf = (bits: number): number => {
 let halves: Float32Array | undefined;
 
 /**
- * Table of float32 values for all binary16 bits: 256 kB, made when first needed. A look-up is several times faster than
- * the formula.
+ * Table of the float32 values of all binary16 numbers: 256 kB, built at the first use. A look-up is several times
+ * faster than the formula.
  */
 const allHalves = (): Float32Array => {
   halves ??= Float32Array.from({ length: 2 ** 16 }, (_, bits) => fromHalf(bits));
@@ -42,7 +42,7 @@ export const float32FromHalf = (bytes: Uint8Array): Float32Array => {
 /** Converts little-endian bfloat16 values to float32. A bfloat16 value is the upper half of a float32. */
 export const float32FromBfloat16 = (bytes: Uint8Array): Float32Array => {
   const words = wordsOf(bytes);
-  // Int32Array, because V8 represents unsigned 32-bit values as doubles, which is several times slower.
+  // The array is an Int32Array: V8 represents unsigned 32-bit values as doubles, which is several times slower.
   const out = new Int32Array(words.length);
   for (let i = 0; i < out.length; i++) out[i] = (words[i] as number) << 16;
   return new Float32Array(out.buffer);
@@ -52,8 +52,8 @@ const single = new Float32Array(1);
 const singleBits = new Int32Array(single.buffer);
 
 /**
- * Rounds a number to the nearest binary16 number, ties to even, and returns its bits. Numbers from 65,520 become
- * infinite.
+ * Rounds a number to the nearest binary16 number, ties to even, and returns its bits. A number of 65,520 or more
+ * becomes infinite.
  */
 export const halfBits = (value: number): number => {
   single[0] = value;
@@ -67,11 +67,11 @@ export const halfBits = (value: number): number => {
   if (exponent < 113) return sign | ((Math.abs(single[0] as number) + 2 ** 28 - 2 ** 28) * 2 ** 24);
   const down = ((exponent - 112) << 10) | (fraction >> 13);
   const rest = fraction & 0x1fff;
-  // A carry into the exponent is correct.
+  // If rounding carries into the exponent, the result is still correct.
   return sign | (rest > 0x1000 || (rest === 0x1000 && (down & 1) === 1) ? down + 1 : down);
 };
 
-/** The number with these binary16 bits. */
+/** Returns the number with these binary16 bits. */
 export const halfValue = (bits: number): number => allHalves()[bits] as number;
 
 /** Rounds float32 values to little-endian binary16. */

@@ -9,9 +9,12 @@ import { temporaryName } from "./temporary-names.node.ts";
 
 /** A file of JSON lines to append to. */
 export interface JsonLines {
-  /** Appends one complete line. Await the call only to see an error. */
+  /** Appends one complete line. Await the promise only to see an error. */
   append(value: unknown): Promise<void>;
-  /** Returns after all lines so far are flushed to disk. Call it before writing a checkpoint that depends on them. */
+  /**
+   * Returns after all lines that were appended so far are flushed to disk. Call it before writing a checkpoint that
+   * depends on these lines.
+   */
   flush(): Promise<void>;
   /** Yields the file's contents from its beginning, even if the file has been deleted. */
   contents(): AsyncIterable<Uint8Array>;
@@ -23,7 +26,7 @@ const lineOf = (value: unknown): Uint8Array => new TextEncoder().encode(`${JSON.
 /** Opens `path` for appending; creates it if it is missing. */
 export const openJsonLines = async (path: string): Promise<JsonLines> => {
   const file: FileHandle = await openToAppend(path);
-  // Writes of one handle must not overlap; otherwise lines could get out of order.
+  // Writes to one file handle must not overlap; otherwise the order of the lines could change.
   let last: Promise<unknown> = Promise.resolve();
   const after = (work: () => Promise<unknown>): Promise<void> => {
     const done = last.then(work).then(() => undefined);
@@ -38,7 +41,10 @@ export const openJsonLines = async (path: string): Promise<JsonLines> => {
   };
 };
 
-/** Maximum length of a line in bytes. Longer lines are not events; they are skipped without being held in memory. */
+/**
+ * Maximum length of a line in bytes. Longer lines are not events. The reader skips longer lines and does not store them
+ * in memory.
+ */
 const maxLineBytes = 2 ** 24;
 const pieceBytes = 2 ** 18;
 
@@ -52,7 +58,7 @@ const unreadable = (path: string, cause: unknown): CheckpointError => {
   });
 };
 
-/** Opens a file for reading; undefined if it does not exist. */
+/** Opens a file for reading. Returns undefined if the file does not exist. */
 const openLines = async (path: string): Promise<FileHandle | undefined> =>
   openRegularFile(path).catch((error: unknown) => {
     if (systemErrorCode(error) === "ENOENT") return undefined;
@@ -112,9 +118,10 @@ export interface LinePiece {
 }
 
 /**
- * Yields the lines of a file like `readLines`, but many at a time, and only complete lines. Use it for files with many
- * short lines: awaiting each line would take longer than reading it. Lines longer than `maxLineBytes` are skipped.
- * @param from offset to start at; must be the end of a line.
+ * Yields the lines of a file like `readLines`, but in batches, and only complete lines. Use this function for files
+ * with many short lines, because awaiting each line would take longer than reading it. Lines longer than `maxLineBytes`
+ * are skipped.
+ * @param from offset in bytes to start at. The offset must be the end of a line.
  */
 export async function* readWholeLines(path: string, from = 0): AsyncGenerator<LinePiece, void, undefined> {
   const file = await openLines(path);
@@ -188,9 +195,9 @@ async function* inPieces(lines: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
 
 /**
  * Replaces `path` with a file that has only the lines that `keep` accepts. The replacement is atomic: after a kill,
- * either the old or the new file is there. A resumed run uses this function to drop the lines after its checkpoint,
- * because it will write these lines again.
- * @param more returns lines to add at the end; called after all other lines are written.
+ * either the old or the new file is there. A resumed run uses this function to remove the lines after its checkpoint,
+ * because the run will write these lines again.
+ * @param more returns lines to add at the end. The function calls `more` after all other lines are written.
  */
 export const filterJsonLines = async (
   path: string,

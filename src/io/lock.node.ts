@@ -1,9 +1,9 @@
 /**
- * A lock for a folder. It is a file that identifies the process that uses the folder: by its number, its start time and
- * the boot of its machine. The lock needs no heartbeat, and another process can take over a lock that a crashed process
- * left.
- * The thread that holds the lock keeps the lock file open, and the lock file records how this thread has it open. When
- * a thread ends, its files are closed, so other threads of the process see that nobody holds the lock any more.
+ * A lock for a folder. The lock is a file that identifies the process that uses the folder. The lock file contains the
+ * process number, the process's start time and the machine's boot. The lock needs no heartbeat. If the process has
+ * crashed, another process can take over the lock.
+ * The thread that holds the lock keeps the lock file open. The file also contains the thread's descriptor of this open
+ * file. When a thread ends, the system closes its files. Then other threads of the process see that the lock is free.
  */
 import { closeSync, constants, fstatSync, openSync, readFileSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { link, unlink } from "node:fs/promises";
@@ -15,7 +15,10 @@ import { readRegularFile } from "../core/system/regular-file.node.ts";
 import { type Process, startOf, thisProcess, unseen } from "./process-identity.node.ts";
 import { temporaryName } from "./temporary-names.node.ts";
 
-/** A file that a process has open. Device and inode distinguish it from a later file with the same descriptor. */
+/**
+ * A file that a process has open. The device and the inode distinguish this file from a later file with the same
+ * descriptor.
+ */
 interface OpenFile {
   readonly fd: number;
   readonly device: string;
@@ -24,7 +27,7 @@ interface OpenFile {
 
 /** The holder of a lock. */
 interface Holder extends Process {
-  /** The lock file, as the thread that holds the lock has it open. Absent if this part of the lock file is damaged. */
+  /** The open lock file of the thread that holds the lock. Absent if this part of the lock file is damaged. */
   readonly file?: OpenFile;
 }
 
@@ -34,8 +37,8 @@ const identify = (fd: number): OpenFile => {
 };
 
 /**
- * Whether any thread of this process has `file` open for writing. Only Linux can tell; on other systems the answer is
- * true.
+ * Returns whether any thread of this process has `file` open for writing. Only Linux can tell. On other systems, the
+ * function returns true.
  */
 const isOpenInProcess = ({ fd, device, inode }: OpenFile): boolean => {
   if (process.platform !== "linux") return true;
@@ -51,14 +54,14 @@ const isOpenInProcess = ({ fd, device, inode }: OpenFile): boolean => {
 
 /** Whether `file`, which a thread of this process opened for writing, is still open. */
 const isOpen = (file: OpenFile): boolean => {
-  // In Deno, a thread can use only its own files.
+  // In Deno, a thread can inspect only its own files.
   if (process.versions.deno !== undefined) return isOpenInProcess(file);
   const { fd, device, inode } = file;
   try {
     const now = identify(fd);
     if (now.device !== device || now.inode !== inode) return false;
     // Another thread that reads the lock also has the file open, perhaps with the same descriptor, but not for writing.
-    // So test whether a write succeeds; this write has no bytes.
+    // A write of 0 bytes shows whether the file is open for writing.
     writeSync(fd, new Uint8Array(0));
     return true;
   } catch (error) {
@@ -99,19 +102,22 @@ const minuteOf = (boot: string): number => Number(/^minute (\d+)$/u.exec(boot)?.
 
 const isSameBoot = (a: string, b: string): boolean => a === b || Math.abs(minuteOf(a) - minuteOf(b)) <= 2;
 
-/** State of the holder. `gone` means that the holder has ended. `elsewhere` means that it cannot be seen from here. */
+/**
+ * State of the process that holds the lock. `gone`: the process has ended. `elsewhere`: this process cannot see it,
+ * because it is on another machine or in another container.
+ */
 const stateOf = (holder: Holder, self: Process): "running" | "gone" | "elsewhere" => {
   if (isSameBoot(holder.boot, self.boot)) {
     const started = startOf(holder.pid);
     if (started === unseen) return "running";
     if (started !== holder.started) return "gone";
-    // Only files of this process can be inspected on every system.
+    // Not every system allows inspecting the open files of another process.
     const isThreadGone = holder.pid === self.pid && holder.file !== undefined && !isOpen(holder.file);
     return isThreadGone ? "gone" : "running";
   }
   const [bootId] = holder.boot.split(" ");
   const [ownBootId] = self.boot.split(" ");
-  // The holder is on another machine, or in another container on this machine.
+  // The process that holds the lock is on another machine, or in another container on this machine.
   if (holder.host !== self.host || bootId === ownBootId) return "elsewhere";
   return "gone";
 };
@@ -123,7 +129,7 @@ const inUse = (where: string, path: string, holder: Holder, state: "running" | "
     got:
       state === "running"
         ? `process ${holder.pid}${holder.pid === process.pid ? ", this process" : ""}`
-        : `process ${holder.pid} of ${holder.host}, which cannot be seen from here`,
+        : `process ${holder.pid} of ${holder.host}, which this process cannot see`,
     hint: state === "running" ? "waiting for it, or ending it" : `removing ${path} if that process has ended`,
   });
 
@@ -138,7 +144,10 @@ const readIfThere = (path: string): Promise<string | undefined> =>
 
 /** A held lock. */
 export interface Lock {
-  /** Whether another process has taken the lock. This can happen if somebody has removed the lock file. */
+  /**
+   * Whether another process has taken the lock. Another process can take the lock only if somebody removed the lock
+   * file.
+   */
   isTaken(): Promise<boolean>;
   /** Releases the lock. A second call does nothing. */
   release(): Promise<void>;
@@ -150,7 +159,7 @@ const besides = (path: string): string => join(dirname(path), temporaryName(base
 interface HeldFile {
   /** Content of the file. */
   readonly text: string;
-  /** Closes the file. Call it only once: after that, the descriptor may belong to another file. */
+  /** Closes the file. Call this function only once, because the descriptor may then belong to another file. */
   close(): void;
 }
 
@@ -180,7 +189,7 @@ const createWhole = async (path: string, self: Process): Promise<HeldFile | unde
   } catch (error) {
     if (made === undefined) throw error;
     const code = systemErrorCode(error);
-    // ENOENT: the holder of the lock has removed the temporary file, because it looked like a leftover of a killed
+    // ENOENT: the process that holds the lock has removed the temporary file, because it looked like a file of a killed
     // process.
     if (code === "EEXIST" || code === "ENOENT") return undefined;
     // Some file systems do not support links.
@@ -208,8 +217,8 @@ const isGone = (text: string, self: Process): boolean => {
 };
 
 /**
- * Removes the lock file with content `found`, whose holder is gone. Only one process at a time may remove it. Otherwise
- * a slow second process could remove a new lock that the first process has taken in the meantime.
+ * Removes the lock file with content `found`. The process that held the lock must have ended. Only one process at a
+ * time may remove the file. Otherwise, a slow process could remove the new lock of a faster process.
  */
 const removeStale = async (path: string, found: string, self: Process): Promise<void> => {
   const guard = `${path}-taking`;
@@ -220,8 +229,8 @@ const removeStale = async (path: string, found: string, self: Process): Promise<
     return;
   }
   try {
-    // Checked again, because another thread of this process may have taken the lock in the meantime, with the same
-    // content and descriptor.
+    // Check again: another thread of this process may have taken the lock in the meantime, with the same content and
+    // descriptor.
     if ((await readIfThere(path)) === found && isGone(found, self)) await unlink(path);
   } finally {
     await unlink(guard).catch(() => undefined);
@@ -236,7 +245,7 @@ const lockOf = (path: string, { text, close }: HeldFile): Lock => {
   let released: Promise<void> | undefined;
   const release = async (): Promise<void> => {
     if ((await readIfThere(path).catch(() => undefined)) === text) await unlink(path).catch(() => undefined);
-    // The file is closed last, because other processes may remove a lock whose file is closed.
+    // Close the file last, because other processes may remove a lock if its file is closed.
     close();
   };
   return {
@@ -254,13 +263,18 @@ const lockOf = (path: string, { text, close }: HeldFile): Lock => {
 /** Who holds a lock. */
 export interface LockHolder {
   readonly pid: number;
-  /** Whether the holder is this process (perhaps another thread of it). */
+  /** Whether this process holds the lock, perhaps in another thread. */
   readonly isOwn: boolean;
-  /** Whether the process can be seen from here, because it is on the same machine and in the same container. */
+  /**
+   * Whether this process can see the process that holds the lock: both run on the same machine and in the same
+   * container.
+   */
   readonly isNear: boolean;
 }
 
-/** Finds who holds the lock `path`; null if nobody holds it or it cannot be read. Changes nothing. */
+/**
+ * Finds the process that holds the lock `path`. Returns null if the lock is free or cannot be read. Changes nothing.
+ */
 export const lockHolder = async (path: string): Promise<LockHolder | null> => {
   const holder = parseHolder((await readIfThere(path).catch(() => undefined)) ?? "");
   if (holder === undefined) return null;
@@ -279,7 +293,7 @@ const attempts = 100;
 /**
  * Takes the lock `path`.
  * @param where the locked folder, for the error.
- * @throws ConfigError if another process holds it, or may hold it on another machine.
+ * @throws ConfigError if another process holds the lock, or may hold it on another machine.
  */
 export const takeLock = async (path: string, where: string): Promise<Lock> => {
   const self = thisProcess();

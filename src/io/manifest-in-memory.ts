@@ -1,4 +1,7 @@
-/** Manifests of files in memory, with Web Crypto. It is available in Node and in pages over HTTPS or from localhost. */
+/**
+ * Manifests of files in memory. The hashes are computed with Web Crypto, which is available in Node and in pages over
+ * HTTPS or from localhost.
+ */
 import { CheckpointError } from "../core/errors/errors.ts";
 import {
   type Binding,
@@ -28,8 +31,8 @@ export const hashInMemory = async (bytes: Uint8Array): Promise<string | null> =>
   canDigest() ? (await digestOf(bytes)).sha256 : null;
 
 /**
- * The files and a `manifest.json` with their hashes. Without Web Crypto, no manifest is added. @param run the run that
- * the files belong to.
+ * Returns the files with a `manifest.json` of their hashes. Without Web Crypto, no manifest is added. @param run the
+ * run that the files belong to.
  */
 export const withManifest = async (files: Files, run: Binding | null = null): Promise<Files> => {
   if (!canDigest()) return files;
@@ -39,8 +42,8 @@ export const withManifest = async (files: Files, run: Binding | null = null): Pr
 };
 
 /**
- * Parses a `manifest.json`. Returns undefined if another program wrote it, and a manifest without files if it is
- * damaged.
+ * Parses a `manifest.json`. Returns undefined if another program wrote the file. Returns a manifest without files if
+ * the file is damaged.
  */
 export const manifestIn = (bytes: Uint8Array): Manifest | undefined => {
   let json: unknown;
@@ -49,13 +52,13 @@ export const manifestIn = (bytes: Uint8Array): Manifest | undefined => {
   } catch {
     json = undefined;
   }
-  // JSON without Foretoken's marks is another program's manifest. A file that is not JSON counts as damaged.
+  // JSON without Foretoken's mark is a manifest of another program. A file that is not JSON counts as damaged.
   if (json !== undefined && !isManifest(json)) return undefined;
   return parseManifest(json) ?? { files: {}, run: null };
 };
 
 /**
- * Compares files with the `manifest.json` among them. If there is no manifest that Foretoken wrote, nothing is checked.
+ * Compares files with the `manifest.json` among them. Checks nothing if there is no manifest of Foretoken.
  * @param names names of the needed files.
  * @param where the folder's name in errors.
  * @throws CheckpointError for a file that differs from the manifest.

@@ -3,7 +3,10 @@ import { isRecord } from "../core/checks/is-record.ts";
 /** Name of the file with the hashes of a checkpoint's other files. */
 export const manifestName = "manifest.json";
 
-/** Key that marks a folder as a checkpoint that Foretoken wrote, so that the folder may be replaced. */
+/**
+ * Key in a manifest. The key marks the folder as a checkpoint that Foretoken wrote, so Foretoken may replace the
+ * folder.
+ */
 const mark = "foretoken checkpoint";
 
 /** Size and hash of a file when it was written. */
@@ -41,10 +44,10 @@ export const haveSameFiles = ({ files }: Manifest, other: Manifest): boolean => 
 export const manifestJson = ({ files, run }: Manifest): string =>
   `${JSON.stringify({ [mark]: 1, run, files }, null, 2)}\n`;
 
-/** Whether the text of a `manifest.json` has Foretoken's mark, even if the rest is damaged. */
+/** Whether the text of a `manifest.json` has Foretoken's mark. The other fields may be damaged. */
 export const isMarked = (text: string): boolean => text.includes(mark);
 
-/** Whether JSON is a manifest of Foretoken, even a damaged one. */
+/** Whether JSON is a manifest of Foretoken. The manifest may be damaged. */
 export const isManifest = (json: unknown): boolean =>
   isRecord(json) && (Object.hasOwn(json, mark) || (isRecord(json.files) && Object.hasOwn(json, "run")));
 
@@ -59,7 +62,7 @@ const bindingOf = (value: unknown): Binding | null | undefined => {
 };
 
 /**
- * The manifest in parsed JSON; undefined if it is damaged.
+ * Returns the manifest in parsed JSON, or undefined if the manifest is damaged.
  * @param json parsed from a text that `isMarked` accepts.
  */
 export const parseManifest = (json: unknown): Manifest | undefined => {

@@ -1,6 +1,6 @@
 /**
- * Writes single files for the user. Each file is written atomically, and an existing file is never replaced without
- * permission.
+ * Writes single files that the user asked for. Each file is written atomically. An existing file is replaced only if
+ * the user allows it.
  */
 import { link, lstat, readdir, rename, stat, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
@@ -26,8 +26,8 @@ const taken = (path: string, got: string): CheckpointError =>
   });
 
 /**
- * Checks that `path` is not inside the folder of a model or of a run's checkpoint, because the folder's manifest would
- * not list a new file there.
+ * Checks that `path` is not inside the folder of a model or of a run's checkpoint. The folder's manifest would not list
+ * a new file.
  * @throws CheckpointError
  */
 export const checkApart = async (path: string): Promise<void> => {
@@ -79,7 +79,7 @@ export const checkFree = async (path: string, replace: boolean): Promise<void> =
 /** Error codes of systems and disks that do not support hard links. */
 const withoutLinks = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"];
 
-/** Renames a new file to its final name. If another file has taken this name in the meantime, it is not replaced. */
+/** Renames a new file to its final name. Fails if another file has taken this name in the meantime. */
 const nameNew = async (temporary: string, path: string): Promise<void> => {
   try {
     await link(temporary, path);
@@ -94,26 +94,26 @@ const nameNew = async (temporary: string, path: string): Promise<void> => {
   await unlink(temporary);
 };
 
-/** Removes temporary files that a killed writer of the same file has left. */
+/** Removes temporary files of the same file that a killed process has left. */
 const removeUnfinished = async (path: string): Promise<void> => {
   const folder = dirname(path);
   for (const entry of await readdir(folder)) {
     const left = join(folder, entry);
     if (temporaryOf(entry) !== basename(path) || isBeingWritten(entry) || !(await isRegularFile(left))) continue;
     await unlink(left).catch((error: unknown) => {
-      // Another writer of the same file may have removed it.
+      // Another process that writes the same file may have removed this temporary file.
       if (systemErrorCode(error) !== "ENOENT") throw error;
     });
   }
 };
 
 /**
- * Writes a file and creates its missing folders. After a kill or an error, the file is either complete or not there. A
- * file that is replaced stays until the new file is complete. If several processes write the same file, the last to
- * finish wins; if replacing is not allowed, the first to finish wins.
+ * Writes a file and creates its missing folders. After a kill or an error, the file is either complete or not there. An
+ * old file is replaced only when the new file is complete. If several processes write the same file, the last process
+ * to finish wins. If replacing is not allowed, the first process to finish wins.
  * @param replace whether an existing file may be replaced.
- * @throws CheckpointError if the name is taken or the operating system refuses to write. Errors that `contents` throws
- * are passed on.
+ * @throws CheckpointError if the name is taken or the operating system refuses to write. Errors of `contents` are
+ * passed on.
  */
 export const writeNewFile = async (path: string, contents: Contents, replace: boolean): Promise<void> => {
   const folder = dirname(path);

@@ -1,6 +1,6 @@
 /**
- * Folders that Foretoken may replace. Their contents are removed file by file. Only files that Foretoken wrote are
- * removed; other files are moved or stay.
+ * Folders that Foretoken may replace. The contents are removed file by file. Only files that Foretoken wrote are
+ * removed. Files of other programs are moved or stay.
  */
 import { lstat, readdir, rename, rmdir, unlink } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
@@ -10,7 +10,10 @@ import { hasDigest } from "./digest.node.ts";
 import { isOwnConfig } from "./first-form.node.ts";
 import { isMarked, type Manifest, manifestName, parseManifest } from "./manifest.ts";
 
-/** Names of a checkpoint's files. In a marked folder, these files belong to Foretoken even if they were edited. */
+/**
+ * Names of a checkpoint's files. In a folder with Foretoken's mark, these files belong to Foretoken even if somebody
+ * edited them.
+ */
 export const checkpointNames: readonly string[] = [
   "config.json",
   "generation_config.json",
@@ -33,7 +36,7 @@ const readMark = async (path: string): Promise<string> =>
     () => "",
   );
 
-/** The folder's manifest; null if there is none or it is not complete. */
+/** Reads the folder's manifest. Returns null if there is no manifest or if it is incomplete. */
 export const readManifest = async (folder: string): Promise<Manifest | null> => {
   const text = await readMark(join(folder, manifestName));
   if (!isMarked(text)) return null;
@@ -44,12 +47,18 @@ export const readManifest = async (folder: string): Promise<Manifest | null> => 
   }
 };
 
-/** Whether Foretoken wrote a folder, according to its manifest or its `config.json`. */
+/** Whether Foretoken wrote a folder. The folder's manifest or its `config.json` tells. */
 const isOurs = async (folder: string): Promise<boolean> =>
   isMarked(await readMark(join(folder, manifestName))) || isOwnConfig(await readMark(join(folder, "config.json")));
 
-/** What is at a path. */
-export type Occupant = "nothing" | "an empty folder" | "ours" | "a folder of somebody else" | "a file" | "a link";
+/** The kinds of things that a path can contain. */
+export type Occupant =
+  | "nothing"
+  | "an empty folder"
+  | "ours"
+  | "a folder that foretoken did not write"
+  | "a file"
+  | "a link";
 
 /** @throws the operating system's error if a folder cannot be listed or a path cannot be read. */
 export const occupantOf = async (path: string): Promise<Occupant> => {
@@ -61,18 +70,18 @@ export const occupantOf = async (path: string): Promise<Occupant> => {
   if (found.isSymbolicLink()) return "a link";
   if (!found.isDirectory()) return "a file";
   if ((await readdir(path)).length === 0) return "an empty folder";
-  return (await isOurs(path)) ? "ours" : "a folder of somebody else";
+  return (await isOurs(path)) ? "ours" : "a folder that foretoken did not write";
 };
 
 /**
- * Number of parent folders of a new file that are searched for a manifest. A checkpoint's files are at most one folder
- * deep.
+ * Number of parent folders of a new file that are searched for a manifest. A checkpoint has at most one level of inner
+ * folders.
  */
 const mostAbove = 3;
 
 /**
- * The checkpoint's folder that contains `path`; undefined if there is none. A new file must not be put there, because a
- * checkpoint's manifest lists all of its files.
+ * Returns the checkpoint's folder that contains `path`, or undefined if `path` is not in a checkpoint. A new file must
+ * not be put there, because the checkpoint's manifest would not list it.
  */
 export const checkpointAround = async (path: string): Promise<string | undefined> => {
   let folder = resolve(path);
@@ -102,8 +111,8 @@ const isUnchanged = async (path: string, name: string, manifest: Manifest | null
 };
 
 /**
- * Paths of the files in an inner folder, if all of them are Foretoken's; otherwise undefined. A file is Foretoken's if
- * `own` lists it as "folder/name", or if it still has the hash in the manifest.
+ * Returns the paths of the files in an inner folder, or undefined if any of them is not Foretoken's. A file is
+ * Foretoken's if `own` lists it as "folder/name", or if it still has the hash in the manifest.
  */
 const ownInside = async (
   folder: string,
@@ -123,8 +132,8 @@ const ownInside = async (
 };
 
 /**
- * Entries of a checkpoint's folder that Foretoken did not write.
- * @param own names of further files that are Foretoken's; "folder/name" for a file in an inner folder.
+ * Lists the entries of a checkpoint's folder that Foretoken did not write.
+ * @param own names of further files that are Foretoken's. A file in an inner folder is named "folder/name".
  */
 export const foreignEntries = async (folder: string, own: readonly string[] = []): Promise<readonly string[]> => {
   const manifest = await readManifest(folder);
@@ -143,8 +152,8 @@ export const foreignEntries = async (folder: string, own: readonly string[] = []
 export const isOursAlone = async (folder: string): Promise<boolean> => (await foreignEntries(folder)).length === 0;
 
 /**
- * Removes a checkpoint's folder. Files of other programs are moved to `heir` if their names are free there. Otherwise
- * these files and the folder stay.
+ * Removes a checkpoint's folder. Files of other programs are moved to `heir` if `heir` has no file with the same name.
+ * Otherwise, these files and the folder stay.
  * @param own names of further files that are Foretoken's.
  */
 export const removeOwned = async (folder: string, heir?: string, own: readonly string[] = []): Promise<void> => {
@@ -153,7 +162,7 @@ export const removeOwned = async (folder: string, heir?: string, own: readonly s
     const taken = await readdir(heir);
     for (const name of foreign) if (!taken.includes(name)) await rename(join(folder, name), join(heir, name));
   }
-  // The manifest is removed last, so that the folder stays marked after a kill.
+  // Remove the manifest last. If the process is killed before, the folder still has Foretoken's mark.
   const manifest = await readManifest(folder);
   const entries = (await readdir(folder, { withFileTypes: true })).filter(({ name }) => !foreign.includes(name));
   for (const entry of entries) {

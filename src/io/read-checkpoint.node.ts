@@ -1,4 +1,4 @@
-/** Reads checkpoints that checkpoint.node.ts wrote, and directories of other programs. */
+/** Reads checkpoints that checkpoint.node.ts wrote, and model directories of other programs. */
 import { createHash } from "node:crypto";
 import { readdir, readlink, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
@@ -16,15 +16,15 @@ import { readManifest } from "./owned-folder.node.ts";
 import { isRunFolder } from "./run-places.node.ts";
 
 /**
- * Whether `readCheckpoint` would find the checkpoint `folder`: under its own name, or under the name `.old-NAME` that a
- * killed writer left.
+ * Returns whether `readCheckpoint` would find the checkpoint `folder`. The checkpoint may also have the name
+ * `.old-NAME` if a writer was killed.
  */
 export const hasCheckpoint = async (folder: string): Promise<boolean> => {
   const { path, old } = placeOf(folder);
   return (await exists(path)) || (await exists(old));
 };
 
-/** Whether all files in the manifest exist and have the sizes that it lists. */
+/** Whether all files in the manifest exist with the listed sizes. */
 export const holdsAllFiles = async (folder: string): Promise<boolean> => {
   const manifest = await readManifest(folder);
   const files = Object.entries(manifest?.files ?? {});
@@ -55,7 +55,7 @@ const maxBytesOf = (name: string): number =>
 /** Maximum number of entries of a folder that are examined. */
 const mostEntries = 1000;
 
-/** Whether a file name looks like a training text, which users sometimes name instead of a model. */
+/** Whether a file name looks like a training text. Users sometimes pass a text instead of a model. */
 const isTextName = (path: string): boolean => /\.(txt|text|md|jsonl)$/iu.test(path);
 
 const missing = async (path: string): Promise<CheckpointError> => {
@@ -69,7 +69,7 @@ const missing = async (path: string): Promise<CheckpointError> => {
   });
 };
 
-/** Checkpoints of Foretoken with a file `name`, at most two folders below `folder`. */
+/** Finds the checkpoints of Foretoken that have a file `name`, at most two levels below `folder`. */
 const checkpointsIn = async (folder: string, name: string, depth = 2): Promise<readonly string[]> => {
   if (depth === 0) return [];
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
@@ -86,22 +86,22 @@ const checkpointsIn = async (folder: string, name: string, depth = 2): Promise<r
 /** Matches names of checkpoints in a run's folder. */
 const ofRun = /^(best|checkpoint(-\d+)?)$/u;
 
-/** The checkpoint to suggest for a run's folder; undefined if it is not a run's folder or has no checkpoint. */
+/** The checkpoint to suggest for a run's folder. Undefined if `folder` is not a run's folder or has no checkpoint. */
 const checkpointOfRun = async (folder: string): Promise<string | undefined> => {
   if (!(await isRunFolder(folder))) return undefined;
   for (const name of ["best", "checkpoint"]) if (await hasCheckpoint(join(folder, name))) return join(folder, name);
   return undefined;
 };
 
-/** Hint for `folder`, which has no file `name`. */
+/** Hint for a `folder` without a file `name`. */
 const missingHint = async (folder: string, name: string): Promise<string> => {
-  // Look for a run first. If a run trains an adapter, only base/ has such a file, and base/ has the model before
-  // training.
+  // Look for a run first. In the folder of an adapter's run, only base/ has such a file, but base/ contains the model
+  // before training.
   const own = await checkpointOfRun(folder);
   if (own !== undefined) return quotePath(own);
   const found = [...(await checkpointsIn(folder, name))].sort();
   const [first] = found;
-  // If there are several runs or models, do not guess which one is meant.
+  // If there are several runs or models, do not guess which run or model is meant.
   const sameRun = found.every((path) => dirname(path) === dirname(first ?? "") && ofRun.test(basename(path)));
   if (first !== undefined && (found.length === 1 || sameRun)) return quotePath(first);
   if (found.length > 0) return "one of the checkpoints in it";
@@ -126,8 +126,8 @@ const readError = async (folder: string, name: string, error: unknown): Promise<
 };
 
 /**
- * Path of the file. A link is followed only in Hugging Face's cache, where files are links to the cache's own store.
- * Other links are not followed, because a downloaded folder could link to any file of the user.
+ * Returns the path of the file. A link is followed only in Hugging Face's cache, where files are links into the cache's
+ * store. Other links are not followed, because a downloaded folder could link to any file of the user.
  */
 const fileIn = async (path: string, name: string): Promise<string> => {
   const file = join(path, name);
@@ -148,7 +148,7 @@ const readFile = async (
     },
   );
 
-/** Reads the folder's manifest; null if it has no manifest of Foretoken. */
+/** Reads the folder's manifest. Returns null if Foretoken wrote no manifest there. */
 const manifestOf = async (folder: string, path: string): Promise<Manifest | null> => {
   const bytes = await readRegularFile(join(path, manifestName), { maxBytes: maxBytesOf(manifestName) }).catch(
     async (error: unknown) => {
@@ -163,8 +163,8 @@ const manifestOf = async (folder: string, path: string): Promise<Manifest | null
   } catch {
     json = undefined;
   }
-  // The manifest of another program, for example of a web page, has none of Foretoken's fields. If only the mark is
-  // damaged, the other fields still show that Foretoken wrote the file.
+  // Another program's manifest, for example a web page's, has none of Foretoken's fields. If only the mark is damaged,
+  // the other fields still show that Foretoken wrote the file.
   if (json !== undefined && !isManifest(json)) return null;
   const manifest = parseManifest(json);
   if (manifest !== undefined) return manifest;
@@ -189,7 +189,7 @@ const notListed = (where: string): CheckpointError =>
     where,
     must: `the folder's ${manifestName} must list the file`,
     got: "no file with this name",
-    hint: `${completeCopy}, or deleting ${manifestName}: then the files are read unchecked`,
+    hint: `${completeCopy}, or deleting ${manifestName} to read the files without a check`,
   });
 
 const listed = (manifest: Manifest, name: string): FileDigest | undefined =>
@@ -221,7 +221,7 @@ const readChecked = async (
 export interface ReadCheckpoint<Name extends string, Optional extends string = never> {
   /** Contents by name, each in its own buffer. */
   readonly files: Record<Name, Uint8Array> & Partial<Record<Optional, Uint8Array>>;
-  /** The manifest that the files were compared with; null if there was no manifest, so the files were not checked. */
+  /** The manifest that the files were compared with. Null: there was no manifest, so the files were not checked. */
   readonly manifest: Manifest | null;
 }
 
@@ -232,12 +232,12 @@ const look = (folder: string, path: string): Promise<string | undefined> =>
     throw new CheckpointError({ where: folder, must, got: messageOf(cause), cause });
   });
 
-/** Maximum number of times that a reader tries to read while writers keep replacing the folder. */
+/** Maximum number of attempts to read a folder that writers keep replacing. */
 const attempts = 100;
 
 /**
- * Reads a checkpoint `folder` with `read`. If a writer replaces the folder in the meantime, reads again, so that all
- * files are from the same write.
+ * Reads a checkpoint `folder` with `read`. If a writer replaces the folder in the meantime, reads it again. So all
+ * files come from the same write.
  * @param read gets the path to read from and the manifest there.
  * @param release releases a result of `read` that is discarded.
  */
@@ -248,7 +248,8 @@ const readSameWrite = async <T>(
 ): Promise<T> => {
   const { path, old } = placeOf(folder);
   for (let attempt = 1; ; attempt++) {
-    // If NAME appears while `.old-NAME` is searched, the identity has changed, and the next attempt finds NAME.
+    // If NAME appears during the search for `.old-NAME`, the folder's identity changes. The next attempt then finds
+    // NAME.
     const identity = await look(folder, path);
     const from = identity === undefined && (await look(folder, old)) !== undefined ? old : path;
     const isLast = async (): Promise<boolean> => (await look(folder, path)) === identity || attempt === attempts;
@@ -265,9 +266,10 @@ const readSameWrite = async <T>(
 };
 
 /**
- * Reads the named files of the checkpoint `folder`, all from the same write, and compares them with the manifest.
+ * Reads the named files of the checkpoint `folder` and compares them with the manifest. All files come from the same
+ * write.
  * @param optional files that are read if they exist. A file that the manifest lists must exist.
- * @throws CheckpointError if the folder or a file is missing, unreadable or not a regular file, or differs from the
+ * @throws CheckpointError if the folder or a file is missing, unreadable or not regular, or if a file differs from the
  * manifest.
  */
 export const readCheckpoint = <Name extends string, Optional extends string = never>(
@@ -296,9 +298,9 @@ export interface OpenedFile {
 export interface OpenedCheckpoint {
   /** Contents of the small files that exist. */
   readonly files: Readonly<Record<string, Uint8Array>>;
-  /** The large files. The caller closes them. They are compared with the manifest after they have been read. */
+  /** The large files. The caller closes them. The files are compared with the manifest after they have been read. */
   readonly large: readonly OpenedFile[];
-  /** The manifest; null if there is none, so the files are not checked. */
+  /** The manifest. Null: there is no manifest, so the files are not checked. */
   readonly manifest: Manifest | null;
 }
 
@@ -308,7 +310,7 @@ export interface WantedFiles {
   /** Files that are read if they exist. A file that the manifest lists must exist. */
   readonly optional: readonly string[];
   /**
-   * Names of the large files, determined from the contents of the small files.
+   * Returns the names of the large files. The contents of the small files determine these names.
    * @param has whether the folder has a file.
    */
   large(
@@ -338,7 +340,7 @@ const openLarge = async (
   throw expected === undefined ? notListed(where) : changed(where, `${source.size} bytes`);
 };
 
-/** Reads the small files of a folder: the required ones, and the optional ones that exist. */
+/** Reads the small files of a folder: the required files, and the optional files that exist. */
 const readSmall = async (
   folder: string,
   path: string,
@@ -357,7 +359,7 @@ const readSmall = async (
 
 /**
  * Opens the checkpoint `folder`: reads its small files, and opens its large files to be read piece by piece. All files
- * are from the same write, even if a writer replaces the folder before the large files have been read.
+ * come from the same write, even if a writer replaces the folder before the large files have been read.
  * @throws CheckpointError as `readCheckpoint`. If a large file differs from the manifest, the error is thrown after the
  * file has been read.
  */

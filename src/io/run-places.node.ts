@@ -1,5 +1,6 @@
 /**
- * Names in a run's folder that are needed to read and write checkpoints. `folder-names.ts` of `train` has all names.
+ * File and folder names in a run's folder that are needed to read and write checkpoints. `folder-names.ts` has all
+ * names.
  */
 import { basename, dirname, join, resolve } from "node:path";
 import { isFile } from "./files.node.ts";
@@ -7,12 +8,12 @@ import { isFile } from "./files.node.ts";
 /** Name of the file with a run's configuration. A folder with this file is a run's folder. */
 export const descriptionName = "run.json";
 
-/** Name of the folder in an adapter's run that keeps the adapter's base model. */
+/** Name of the folder that keeps an adapter's base model, in the folder of the adapter's run. */
 export const keptBaseName = "base";
 
 /**
- * Matches the names of folders with weights in a run's folder: the current weights, weights of an earlier step, or
- * weights that were set aside.
+ * Matches the names of a run's folders with weights: the current weights, weights of an earlier step, or weights that
+ * were set aside.
  */
 const names = /^(?:best|checkpoint|rollback|base)(?:-(?:\d+|set-aside))*$/u;
 
@@ -22,8 +23,8 @@ export const isRunFolder = (folder: string): Promise<boolean> => isFile(join(fol
 export const isPlaceName = (name: string): boolean => names.test(name);
 
 /**
- * Whether `folder`, by its name, is one of the folders in which a run keeps weights. Writing there would destroy the
- * run's weights.
+ * Whether the name of `folder` is one of the names under which a run keeps weights. Writing to such a folder would
+ * destroy the run's weights.
  */
 export const isPlaceOfRun = async (folder: string): Promise<boolean> => {
   const path = resolve(folder);

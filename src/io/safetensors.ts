@@ -9,9 +9,9 @@ import type { ByteSource } from "./byte-source.ts";
 import { float32FromBfloat16, float32FromHalf, wordsOf } from "./half.ts";
 
 /**
- * The safetensors format (https://github.com/huggingface/safetensors). A file has three parts: eight bytes with the
- * header's length as a little-endian integer; the header, a JSON object with each tensor's dtype, shape and offsets;
- * and the data of the tensors, one after the other without gaps. All numbers are little-endian, as on every machine
+ * The safetensors format (https://github.com/huggingface/safetensors). A file has three parts. The first eight bytes
+ * contain the header's length as a little-endian integer. The header is a JSON object with the dtype, shape and offsets
+ * of each tensor. The data of the tensors follows, without gaps. All numbers are little-endian, as on every machine
  * that Foretoken supports.
  */
 
@@ -31,7 +31,7 @@ const bytesPerValue = { F32: 4, F16: 2, BF16: 2 } as const;
 const byKey = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number =>
   a < b ? -1 : a > b ? 1 : 0;
 
-/** Makes the header's length and the header, for tensors in the order of `sorted`. */
+/** Makes the header and the eight bytes of its length. Tensors are in the order of `sorted`. */
 const headerOf = (
   sorted: readonly Pick<NamedTensor, "name" | "shape">[],
   metadata: Metadata,
@@ -52,7 +52,7 @@ const headerOf = (
     }
     names.add(name);
     const end = offset + sizeOf(shape) * bytesPerValue[dtype];
-    // The header is written by hand, because a JavaScript object would put keys like "0" first.
+    // Write the header by hand, because a JavaScript object would put keys like "0" first.
     fields.push(
       `${JSON.stringify(name)}:{"dtype":"${dtype}","shape":[${shape.join(",")}],"data_offsets":[${offset},${end}]}`,
     );
@@ -81,9 +81,9 @@ const bytesOf = ({ name, shape, data }: NamedTensor): Uint8Array => {
 };
 
 /**
- * The bytes of a file, in pieces: a header and a view of each tensor's data. Do not change the data before the pieces
- * are written. Tensors are sorted by name, and the header is padded with spaces to a multiple of 8 bytes, so the bytes
- * do not depend on the order of `tensors`.
+ * Returns the bytes of a file in pieces: a header, and a view of each tensor's data. Do not change the data before the
+ * pieces are written. Tensors are sorted by name, so the bytes do not depend on the order of `tensors`. The header is
+ * padded with spaces to a multiple of 8 bytes.
  * @throws ShapeError for a duplicate name, or data that does not fit its shape.
  */
 export const safetensorsChunks = (tensors: Iterable<NamedTensor>, metadata: Metadata = {}): Uint8Array[] => {
@@ -92,8 +92,8 @@ export const safetensorsChunks = (tensors: Iterable<NamedTensor>, metadata: Meta
 };
 
 /**
- * Rounds values to bfloat16, to nearest, ties to even. The words are little-endian, as on every machine that Foretoken
- * supports.
+ * Rounds values to the nearest bfloat16 number, ties to even. The words are little-endian, as on every machine that
+ * Foretoken supports.
  */
 const narrowBytes = (bytes: Uint8Array): Uint8Array => {
   const narrow = toBfloat16(new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4));
@@ -101,8 +101,8 @@ const narrowBytes = (bytes: Uint8Array): Uint8Array => {
 };
 
 /**
- * `safetensorsChunks` for tensors that are read one at a time.
- * @param dtype with BF16, values are rounded to nearest, ties to even.
+ * The same as `safetensorsChunks`, for tensors that are read one at a time.
+ * @param dtype for BF16, values are rounded to nearest, ties to even.
  */
 export async function* safetensorsPieces(
   tensors: Iterable<LazyTensor>,
@@ -128,7 +128,7 @@ export const joinChunks = (chunks: readonly Uint8Array[]): Uint8Array => {
   return bytes;
 };
 
-/** `safetensorsChunks`, joined into one new array. */
+/** The same as `safetensorsChunks`, with the pieces joined into one new array. */
 export const writeSafetensors = (tensors: Iterable<NamedTensor>, metadata: Metadata = {}): Uint8Array =>
   joinChunks(safetensorsChunks(tensors, metadata));
 
@@ -156,8 +156,8 @@ const isStoredDType = (value: unknown): value is StoredDType =>
 const completeCopy = "a complete copy of the file";
 
 /**
- * Offset of the data, from the first bytes of the file.
- * @param size size of the file.
+ * Returns the offset of the data, read from the first bytes of the file.
+ * @param size size of the file in bytes.
  */
 const dataStartOf = (first: Uint8Array, size: number, where: string): number => {
   const fail = (must: string, got: string): never => {
@@ -200,11 +200,11 @@ const readEntry = (entry: unknown, where: string, dataBytes: number): Entry => {
     return fail("data_offsets must be two whole numbers from 0", offsets);
   }
   const [begin, end] = offsets as [number, number];
-  if (begin > end) fail("data_offsets must not run backwards", offsets);
+  if (begin > end) fail("data_offsets must not end before they begin", offsets);
   if (end > dataBytes)
     fail(`data_offsets must lie within the ${dataBytes} bytes of data (is the file truncated?)`, offsets);
-  // If a product of some of the sizes exceeds 2^53, the tensor is too large for any file, unless another size is 0:
-  // then the whole product is 0.
+  // A partial product of the sizes may exceed 2^53. Then the tensor is too large for any file, unless another size is
+  // 0, because the whole product is then 0.
   const size = shape.includes(0) ? 0 : sizeOf(shape);
   if (size * bytesPerValue[dtype] !== end - begin) {
     fail(
@@ -226,7 +226,7 @@ const readData = (dtype: StoredDType, bytes: Uint8Array): Float32Array => {
   switch (dtype) {
     case "F32": {
       if (bytes.byteOffset % 4 === 0) return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
-      // Not slice(): for a Node Buffer, slice() shares memory.
+      // Do not use slice(): for a Node Buffer, slice() shares memory.
       return new Float32Array(new Uint8Array(bytes).buffer);
     }
     case "F16":
@@ -236,7 +236,7 @@ const readData = (dtype: StoredDType, bytes: Uint8Array): Float32Array => {
   }
 };
 
-/** The header's contents. Tensors are in the order of their data, end to end. */
+/** The header's contents. Tensors are in the order of their data, without gaps. */
 interface Table {
   readonly tensors: readonly (readonly [name: string, entry: Entry])[];
   readonly metadata: Metadata;
@@ -256,7 +256,7 @@ const readTable = (header: Uint8Array, dataBytes: number, where: string): Table 
     if (begin !== expected) {
       throw new CheckpointError({
         where: `${where}: tensor ${show(name)}`,
-        must: "tensors must lie end to end, without gap or overlap",
+        must: "tensors must follow each other without gaps or overlaps",
         got: `a start at ${begin} instead of ${expected}`,
       });
     }
@@ -275,10 +275,10 @@ const readTable = (header: Uint8Array, dataBytes: number, where: string): Table 
 
 /**
  * Reads the tensors of a safetensors file. Every value in the header is checked before memory is allocated.
- * @param bytes the whole file. Aligned float32 data is returned as a view of `bytes`, so do not change them.
+ * @param bytes the whole file. Aligned float32 data is returned as a view of `bytes`, so do not change the bytes.
  * @param where the file, for errors.
- * @throws CheckpointError that names the file, the tensor and what is wrong: a truncated or forged header, truncated
- * data, overlaps, gaps, bytes after the last tensor, or a dtype other than F32, F16 and BF16.
+ * @throws CheckpointError with the file, the tensor and the problem: a truncated or forged header, truncated data,
+ * overlaps, gaps, bytes after the last tensor, or a dtype other than F32, F16 and BF16.
  */
 export const readSafetensors = (bytes: Uint8Array, where: string): SafetensorsFile => {
   const dataStart = dataStartOf(bytes, bytes.length, where);
@@ -314,8 +314,8 @@ export const openMetadata = async (source: ByteSource, where: string): Promise<M
   (await openTable(source, where)).metadata;
 
 /**
- * Reads the header of a safetensors file; the tensors are read when needed. Tensors are listed in the order of their
- * data. A caller that reads them and their rows in this order reads the file from beginning to end.
+ * Reads the header of a safetensors file. The tensors are read later, when needed. The tensors are listed in the order
+ * of their data. A caller that reads the tensors in this order reads the file from beginning to end.
  * @param where the file, for errors.
  * @throws CheckpointError as `readSafetensors`.
  */

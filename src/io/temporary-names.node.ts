@@ -1,19 +1,19 @@
 /**
- * Names of unfinished files and folders. They identify the writing process, so that nobody removes files of a running
- * process.
+ * Names of unfinished files and folders. A name identifies the process that writes, so that no other process removes
+ * the file while this process runs.
  */
 import { createHash, randomBytes } from "node:crypto";
 import { type Process, startOf, thisProcess, unseen } from "./process-identity.node.ts";
 
-/** Digits that distinguish a process from others with the same number, even on other machines. */
+/** Digits that distinguish a process from other processes with the same number, even on other machines. */
 const markOf = ({ started, boot, host }: Omit<Process, "pid">): string => {
-  // If only the minute of the boot is known, the next process may compute a different minute, so use the host name
-  // instead.
+  // On some systems, only the minute of the boot is known. The next process may compute a different minute, so use the
+  // host name instead.
   const known = boot.startsWith("minute ") ? host : boot;
   return createHash("sha256").update(`${host} ${known} ${started}`).digest("hex").slice(0, 4);
 };
 
-/** This process; determined once. */
+/** Identity of this process, determined once. */
 let self: Process | undefined;
 const own = (): Process => {
   self ??= thisProcess();
@@ -26,7 +26,10 @@ const hex = (value: number, digits: number): string => value.toString(16).padSta
 const thread = randomBytes(2).toString("hex");
 let count = 0;
 
-/** A unique temporary name for NAME. It marks an unfinished file, which may be deleted after its process was killed. */
+/**
+ * Makes a unique temporary name for NAME. The name marks an unfinished file. The file may be deleted if its process was
+ * killed.
+ */
 export const temporaryName = (name: string): string => {
   count++;
   return `.tmp-${hex(own().pid, 8)}${markOf(own())}${thread}${hex(count, 4)}-${name}`;
@@ -35,7 +38,7 @@ export const temporaryName = (name: string): string => {
 const pattern =
   /^\.tmp-(?:(?<pid>[0-9a-f]{8})(?<mark>[0-9a-f]{4})(?<thread>[0-9a-f]{4})[0-9a-f]{4}|[0-9a-f]{12})-(?<name>.*)$/su;
 
-/** The NAME of a temporary file `entry`; undefined for any other entry. */
+/** Returns the NAME of a temporary file `entry`, or undefined for any other entry. */
 export const temporaryOf = (entry: string): string | undefined => pattern.exec(entry)?.groups?.name;
 
 /** Whether a running process on this machine is writing the temporary file `entry`. */

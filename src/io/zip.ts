@@ -1,4 +1,6 @@
-/** Writes ZIP archives without compression, because weights do not compress. (APPNOTE 6.3, without ZIP64.) */
+/**
+ * Writes ZIP archives (APPNOTE 6.3, without ZIP64). The files are not compressed, because weights do not compress well.
+ */
 import { checkText } from "../core/checks/check-arguments.ts";
 import { isRecord } from "../core/checks/is-record.ts";
 import { ConfigError } from "../core/errors/errors.ts";
@@ -38,20 +40,20 @@ const date = 0x0021;
 const encoded = (path: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(path);
 
 /**
- * Whether a path stays below the folder that it is unpacked in, on every system. Windows has drives such as "C:", and
- * drops dots and spaces at the end of a name.
+ * Whether a path stays below the folder that the archive is unpacked to, on every system. Windows has drives such as
+ * "C:", and drops dots and spaces at the end of a name.
  */
 const isInside = (path: string): boolean =>
   !/[\\:\0]/u.test(path) && path.split("/").every((part) => !/^[. ]*$/u.test(part));
 
-/** A path that is also a folder of another path. */
+/** Finds a path that is also the folder of another path. */
 const folderAmong = (paths: readonly string[]): string | undefined => {
   // In this order, a folder comes directly before the files in it.
   const folders = paths.map((path) => `${path}/`).sort();
   return folders.find((folder, i) => folders[i + 1]?.startsWith(folder))?.slice(0, -1);
 };
 
-/** @throws ConfigError if an archive cannot have these names, or a path leads out of the folder. */
+/** @throws ConfigError if an archive cannot contain these names, or if a path leads out of the folder. */
 const checkNames = (paths: readonly string[], name: string): void => {
   checkText("zipFolder: name", name);
   const wrong = (where: string, must: string, got: string): ConfigError => new ConfigError({ where, must, got });
@@ -62,7 +64,7 @@ const checkNames = (paths: readonly string[], name: string): void => {
     throw wrong("zipFolder: files", 'must have paths below the folder, with "/" between names', show(bad));
   const both = folderAmong(paths);
   if (both !== undefined)
-    throw wrong("zipFolder: files", "must not have a file whose path is also a folder", show(both));
+    throw wrong("zipFolder: files", "must not have the same path for a file and a folder", show(both));
   if (paths.length > 65_534) throw wrong("zipFolder: files", "must be at most 65534 files", String(paths.length));
 };
 
@@ -71,8 +73,8 @@ const checkNames = (paths: readonly string[], name: string): void => {
  * @experimental
  * @param files bytes of the files by their paths in the folder, as `runToFolder` returns them.
  * @param name name of the folder in the archive.
- * @throws ConfigError for a path that leads out of the folder on some system, such as "../a" or "C:a"; a file whose
- * path is also a folder; 4 GiB or more; or more than 65,534 files.
+ * @throws ConfigError for a path that leads out of the folder on some system, such as "../a" or "C:a"; for one path
+ * that is both a file and a folder; for 4 GiB or more; or for more than 65,534 files.
  */
 export const zipFolder = (files: Readonly<Record<string, Uint8Array>>, name: string): Blob => {
   if (!isRecord(files) || Object.values(files).some((file) => !(file instanceof Uint8Array))) {

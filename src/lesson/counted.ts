@@ -1,16 +1,16 @@
 import type { RandomStream } from "../core/random.ts";
 
-/** Model that counts tokens and has no weights. Its predictions depend on the last token at most. */
+/** Model that counts tokens and has no weights. Its predictions depend on the last token, or on no token. */
 export interface CountedModel {
   /** Probability in (0, 1]. The probabilities of all `next` sum to 1. */
   readonly probability: (last: number, next: number) => number;
 }
 
-/** All tokens have the same probability, 1/V. */
+/** Returns a model in which all tokens have the same probability, 1/V. */
 export const uniformModel = (vocabSize: number): CountedModel => ({ probability: () => 1 / vocabSize });
 
 /**
- * The probabilities are proportional to the counts of tokens in `ids`. Each count is raised by one, so no token has a
+ * The probabilities are proportional to the counts of tokens in `ids`. 1 is added to each count, so no token has a
  * probability of 0.
  */
 export const unigramModel = (ids: Int32Array, vocabSize: number): CountedModel => {
@@ -20,8 +20,8 @@ export const unigramModel = (ids: Int32Array, vocabSize: number): CountedModel =
 };
 
 /**
- * The probabilities are proportional to the counts of the tokens that follow the last token in `ids`. Each count is
- * raised by one.
+ * The probabilities are proportional to the counts of the tokens that follow the last token in `ids`. 1 is added to
+ * each count.
  */
 export const bigramModel = (ids: Int32Array, vocabSize: number): CountedModel => {
   const counts = new Float64Array(vocabSize * vocabSize).fill(1);
@@ -42,7 +42,7 @@ export const meanLoss = ({ probability }: CountedModel, ids: Int32Array): number
   return nats / (ids.length - 1);
 };
 
-/** Draws `length` tokens one by one. The first drawn token follows `start`. */
+/** Draws `length` tokens one after the other. The first drawn token follows `start`. */
 export const writeCounted = (
   { probability }: CountedModel,
   vocabSize: number,

@@ -19,20 +19,20 @@ const sampling: Filtering = { temperature, topK, topP, minP };
 const barsShown = { before: 3, after: 4 };
 /** Number of table rows. */
 const rowsShown = { candidates: 3, draws: 4 };
-/** Maximum number of characters of each of the two texts. */
+/** Maximum number of characters of each text. The lesson shows two texts. */
 const mostWritten = 74;
-/** By how many characters the sequence exceeds the window. */
+/** Number of characters by which the sequence exceeds the window. */
 const cropped = 6;
 
 const quoted = (text: string): string => `“${visibleText(text)}”`;
 
-/** Prompt: the reader's line, or the first 60% of a corpus line. The rest of that line is the true continuation. */
+/** Prompt: the reader's line, or the first 60% of a line of the corpus. The remaining 40% are the true continuation. */
 const promptOf = ({ line, isReadersLine }: LessonInput): string => {
   const characters = [...line];
   return isReadersLine ? line : characters.slice(0, Math.max(1, Math.ceil(characters.length * 0.6))).join("");
 };
 
-/** Logits [V] after `ids`. The model reads the last window of `ids`. */
+/** Logits [V] after `ids`. If `ids` is longer than the context, the model reads only the end. */
 const logitsAfter = (model: Model, ids: readonly number[]): Promise<Float32Array> =>
   withContext(inferenceContext(model.backend), async (context) => {
     const window = ids.slice(-model.config.contextLength);
@@ -40,7 +40,7 @@ const logitsAfter = (model: Model, ids: readonly number[]): Promise<Float32Array
     return Float32Array.from(logits.slice(-model.vocabSize));
   });
 
-/** Bars with the probabilities of the likeliest tokens. */
+/** Bars that show the probabilities of the likeliest tokens. */
 const candidateBars = ({ tokenizer }: LessonInput, logits: Float32Array, shown: number): Piece => {
   const { ids, probabilities } = candidatesOf(logits, 1);
   const bars = ids.slice(0, shown).map((id, i): Bar => {
@@ -54,7 +54,7 @@ const candidateBars = ({ tokenizer }: LessonInput, logits: Float32Array, shown: 
   return { kind: "bars", bars, maximum: 1 };
 };
 
-/** Shows the probabilities that the same logits give at other temperatures and with top-k. */
+/** Shows how temperature and top-k change the probabilities of the same logits. */
 const temperaturePieces = ({ tokenizer }: LessonInput, logits: Float32Array): readonly Piece[] => {
   const whole: Filtering = { temperature: 1, topK: 0, topP: 1, minP: 0 };
   const ways: readonly { readonly title: string; readonly sampling: Filtering }[] = [
@@ -101,7 +101,7 @@ const temperaturePieces = ({ tokenizer }: LessonInput, logits: Float32Array): re
   ];
 };
 
-/** Drawn token, with its position in the sequence and the random number. */
+/** Drawn token, its position in the sequence, and the random number that selected it. */
 interface DrawnToken {
   readonly candidates: Candidates;
   /** Length of the sequence before this token. */
@@ -110,7 +110,7 @@ interface DrawnToken {
   readonly draw: Draw;
 }
 
-/** Continues `prompt` until the sequence has `length` tokens. Works like `generate`, but returns the inner steps. */
+/** Continues `prompt` until the sequence has `length` tokens. Does the same as `generate`, but returns each draw. */
 const drawTokens = async (
   { seed, signal }: LessonInput,
   model: Model,
@@ -139,7 +139,7 @@ const drawTokens = async (
   return { ids, drawn };
 };
 
-/** Candidates side by side, each as wide as its probability. A mark shows the random number. */
+/** Candidates side by side. The width of a candidate is its probability. A mark shows the random number. */
 const strip = ({ tokenizer }: LessonInput, { candidates, number }: DrawnToken): Piece => {
   let to = 0;
   const shares = candidates.ids.map((id, i): Share => {
@@ -207,7 +207,7 @@ const untrainedRemark = (logits: Float32Array, prompt: string, lastId: number | 
   const favoursLast = candidatesOf(logits, 1).ids[0] === lastId;
   return {
     kind: "prose",
-    text: `Equal probabilities would be ${percent(1 / logits.length)} each.${favoursLast ? ` The untrained model prefers ${itself}, its last input, because the same weights read and write characters.` : " The model is untrained."}`,
+    text: `If all characters were equally likely, each would have ${percent(1 / logits.length)}.${favoursLast ? ` The untrained model prefers ${itself}, its last input, because input and output use the same weights.` : " The model is untrained."}`,
   };
 };
 
@@ -237,7 +237,7 @@ export async function* generationLesson(input: LessonInput, size = lessonSize(in
     yield { kind: "title", part: "generation", text: "One character at a time" };
     yield question(model.vocabSize);
     const untrained = await logitsAfter(model, promptIds);
-    yield { kind: "heading", text: `After ${quoted(prompt)}, before training: logit and probability` };
+    yield { kind: "heading", text: `Logits and probabilities after ${quoted(prompt)}, before training` };
     yield candidateBars(input, untrained, barsShown.before);
     yield untrainedRemark(untrained, prompt, promptIds.at(-1));
     const before = await text();

@@ -5,27 +5,30 @@ import { defaultTokenizer } from "../tokenizer/config.ts";
 import { trainTokenizer } from "../tokenizer/registry.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 
-/** Input of every lesson: a text, an example line, and a backend. */
+/** Input of every lesson: a text, an example line, a backend and settings. */
 export interface LessonInput {
-  /** The caller opens and closes the backend. */
+  /** The backend. The caller opens and closes it. */
   readonly backend: Backend;
-  /** Name of the text, and its training and held-out parts. */
+  /** Name of the text, its training part and its held-out part. */
   readonly corpus: Corpus;
-  /** Tokenizer whose vocabulary is the characters of the corpus. */
+  /** Tokenizer with one token for each character of the corpus. */
   readonly tokenizer: Tokenizer;
   /** Token ids of the training part. */
   readonly trainIds: Int32Array;
   /** Token ids of the held-out part. */
   readonly valIds: Int32Array;
-  /** Example line: at least `shortestLine` known tokens. It may contain line ends. */
+  /** Example line: at least `shortestLine` known tokens. The line may contain line ends. */
   readonly line: string;
-  /** Whether the reader gave the line. If not, the line is from the held-out part of the corpus. */
+  /** Whether the line is the reader's own. Otherwise the line is from the held-out part of the corpus. */
   readonly isReadersLine: boolean;
   /** Seed of all random numbers: weights, batches, samples. */
   readonly seed: number;
-  /** Returns milliseconds since any fixed time. Injected, so that tests show the same times on every machine. */
+  /**
+   * Returns milliseconds since a fixed time. Tests pass their own clock, so that they show the same times on every
+   * machine.
+   */
   readonly clock: () => number;
-  /** Aborts the lesson, which then throws the signal's reason. */
+  /** Aborts the lesson. The lesson then throws the signal's reason. */
   readonly signal: AbortSignal;
 }
 
@@ -41,19 +44,22 @@ export interface LessonOptions {
   readonly signal: AbortSignal;
 }
 
-/** A line needs three tokens: one to see, one to predict, and one more so that x and y have two positions. */
+/**
+ * A line must have three tokens: one token to see, one token to predict, and one more token so that x and y have two
+ * positions.
+ */
 export const shortestLine = 3;
 
 /** Minimum and maximum number of characters of a line that fits a table. */
 const fitting = { least: 16, most: 44 };
 
 /**
- * Chooses an example from `text`: the first short line, otherwise the first short sentence, otherwise the first short
- * part. Skips lines in capitals, because they are headings. Starts after the first line end, because the text before it
- * may be half a sentence.
+ * Chooses an example from `text`: the first short line. If there is none, the first short sentence; if there is none,
+ * the first short part. Skips lines in capitals, because they are headings. Starts after the first line end, because
+ * the text before it may be half a sentence.
  */
 export const lineToShow = (whole: string): string => {
-  // A search in the beginning is enough, and does not go through a very long line.
+  // Only the beginning of the text is searched. This is enough, and it is fast even in a very long line.
   const text = whole.slice(0, 2 ** 20);
   const isFitting = (line: string): boolean => {
     if (line.length > 2 * fitting.most) return false;
@@ -62,7 +68,7 @@ export const lineToShow = (whole: string): string => {
   };
   const lines = text.slice(text.indexOf("\n") + 1).split("\n");
   const sentences = (): readonly string[] =>
-    // The pattern also matches a sentence that ends with the line. Otherwise the search would restart at every
+    // The pattern also matches a sentence that ends with the line. If it did not, the search would restart at every
     // character of a long line.
     lines.flatMap((line) => line.match(/[^.!?]+(?:[.!?]+|$)/gu) ?? []).filter((s) => /[.!?]$/u.test(s));
   const found =
@@ -75,7 +81,7 @@ export const lineToShow = (whole: string): string => {
   );
 };
 
-/** Throws if the text is too short to learn from or to show. */
+/** Throws if the text is too short for training or for an example. */
 const checkLength = (ids: Int32Array, where: string): void => {
   if (ids.length >= shortestLine) return;
   throw new DataError({
@@ -86,7 +92,7 @@ const checkLength = (ids: Int32Array, where: string): void => {
   });
 };
 
-/** Throws if the line is unsuitable. The error says which lines are suitable. */
+/** Throws if the line cannot be used. The error says which lines can be used. */
 const checkLine = (line: string, tokenizer: Tokenizer, corpus: Corpus, where: string): void => {
   try {
     const { length } = tokenizer.encode(line, where);

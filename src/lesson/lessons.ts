@@ -23,7 +23,7 @@ export const lessons = {
 export type LessonName = keyof typeof lessons;
 export const lessonNames = Object.keys(lessons) as readonly LessonName[];
 
-/** Runs several lessons one after the other, with a pause between them. */
+/** Runs several lessons one after the other, with a pause between two lessons. */
 export async function* lessonsInTurn(names: readonly LessonName[], input: LessonInput): Lesson {
   for (const [index, name] of names.entries()) {
     if (index > 0) yield { kind: "pause" };

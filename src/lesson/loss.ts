@@ -17,7 +17,7 @@ import {
 } from "./small-model.ts";
 import { knowsByHeart, mostMeasured } from "./small-model-config.ts";
 
-/** Predictions of a model for a line: logits after each character except the last. */
+/** Predictions of a model for a line: the logits after each character except the last. */
 interface ReadLine {
   readonly characters: readonly string[];
   readonly ids: Int32Array;
@@ -39,17 +39,17 @@ const readLine = async (input: LessonInput): Promise<ReadLine> => {
   }
 };
 
-/** Position of the example: it has a character before it and a letter after it. */
+/** Position of the example. There is a character before this position, and a letter after it. */
 const exampleOf = (characters: readonly string[]): number => {
   const found = characters.findIndex((_, at) => at >= 4 && /^\p{L}$/u.test(characters[at + 1] ?? ""));
   return found === -1 ? Math.max(0, characters.length - 2) : found;
 };
 
-/** Number of candidates in the table, without the actual next character. */
+/** Number of candidates in the table. The actual next character is not counted. */
 const likeliest = 2;
 const dots = (columns: number): readonly Text[] => ["…", ...Array.from({ length: columns - 1 }, () => "")];
 
-/** One position in full, from the logits to the loss. */
+/** All numbers at one position, from the logits to the loss. */
 const onePosition = ({ ids, logits }: ReadLine, at: number, { tokenizer }: LessonInput): readonly Piece[] => {
   const target = ids[at + 1] ?? 0;
   const values = logits(at);
@@ -91,7 +91,7 @@ const onePosition = ({ ids, logits }: ReadLine, at: number, { tokenizer }: Lesso
       text: [
         { text: "The loss is −ln p of the actual next character, here  " },
         { text: `−ln ${probability.toFixed(4)} = ${nats(-Math.log(probability))} nats`, emphasis: "strong" },
-        { text: `. The loss of the line is the mean over its ${ids.length - 1} positions:` },
+        { text: `. The loss of the line is the mean of the losses at its ${ids.length - 1} positions:` },
       ],
     },
   ];
@@ -99,7 +99,7 @@ const onePosition = ({ ids, logits }: ReadLine, at: number, { tokenizer }: Lesso
 
 const longestContext = 34;
 
-/** Losses at all positions of the line, their mean, and losses for comparison. */
+/** Shows the losses at all positions of the line, the mean of these losses, and losses for comparison. */
 const allPositions = ({ characters, ids, logits }: ReadLine, vocabSize: number): readonly Piece[] => {
   const pairs = characters.length - 1;
   const p = Array.from({ length: pairs }, (_, at) => softmax(logits(at))[ids[at + 1] ?? 0] ?? 0);
@@ -163,7 +163,7 @@ const toLosses = (read: ReadLine, input: LessonInput): readonly Piece[] => {
   ];
 };
 
-/** Simple guesser or model, measured on the held-out text. */
+/** A simple guesser or a model, measured on the held-out text. */
 interface Guesser {
   readonly name: string;
   /** Loss on the held-out text, in nats per token. */
@@ -174,7 +174,7 @@ interface Guesser {
 
 const writing = { length: 60, temperature: 1, topK: 0 };
 
-/** Prompt that all guessers continue: the beginning of a line, if the text has lines. */
+/** Prompt that all guessers continue. If the text has lines, it is the beginning of a line. */
 const promptOf = ({ corpus, tokenizer, valIds }: LessonInput): string =>
   corpus.val.includes("\n") ? "\n" : tokenizer.token(valIds[0] ?? 0);
 
@@ -213,7 +213,8 @@ const guesserTable = (guessers: readonly Guesser[]): Piece => ({
 });
 
 /**
- * Compares the model's loss with the guessers' losses, in a sentence. Undefined if the table already says everything.
+ * Compares the model's loss with the guessers' losses, in a sentence. Undefined if the table is clear without a
+ * sentence.
  */
 const verdict = (guessers: readonly Guesser[], learned: Learner, heldOut: number): string | undefined => {
   const better = guessers.filter(({ loss }) => loss < heldOut).map(({ name }) => name);
@@ -231,7 +232,10 @@ const verdict = (guessers: readonly Guesser[], learned: Learner, heldOut: number
     : `After so few steps, the ${learned.name} predicts worse than ${names}.`;
 };
 
-/** What a loss means. Shows the losses of simple guessers next to the falling loss of a model in training. */
+/**
+ * Part of the lesson: what a loss means. Shows the losses of simple guessers next to the falling loss of a model during
+ * training.
+ */
 async function* losses(input: LessonInput, size: LessonSize): Lesson {
   const { corpus, tokenizer, trainIds, valIds } = input;
   const held = input.valIds.subarray(0, Math.min(size.measured, mostMeasured) + 1);
@@ -243,7 +247,7 @@ async function* losses(input: LessonInput, size: LessonSize): Lesson {
     const { steps } = learner.config.train;
     yield {
       kind: "prose",
-      text: `Three simple guessers use counts from ${count(trainIds.length)} characters of ${corpus.name}. Uniform: all ${tokenizer.vocabSize} characters are equally likely. Unigram: a character that is frequent is likely. Bigram: a character that is frequent after the previous character is likely. (Every count is raised by one.) A model of ${count(model.layout.count)} parameters trains on the same characters for ${count(steps)} steps. Losses on held-out text, while the model learns:`,
+      text: `Three simple guessers use counts from ${count(trainIds.length)} characters of ${corpus.name}. Uniform: all ${tokenizer.vocabSize} characters are equally likely. Unigram: a character that is frequent is likely. Bigram: a character that is frequent after the previous character is likely. 1 is added to each count. A model of ${count(model.layout.count)} parameters trains on the same characters for ${count(steps)} steps. The losses on held-out text while the model learns:`,
     };
     const compared = guessers.slice(1).map(({ name, loss }) => ({ name, loss }));
     const heldOut = measureTokens(held, tokenizer);
@@ -265,10 +269,10 @@ async function* losses(input: LessonInput, size: LessonSize): Lesson {
     kind: "prose",
     text: [
       {
-        text: `Mean losses on ${measuredOn} held-out characters. bits = nats / ln 2. Choices = e^nats, the perplexity: guessing among this many equally likely characters would be equally hard. `,
+        text: `Mean losses on ${measuredOn} held-out characters. bits = nats / ln 2. Choices = e^nats is the perplexity. `,
       },
       {
-        text: `A loss of 1.5 is like ${choices(1.5)} equal choices, 1.0 like ${choices(1)}`,
+        text: `A loss of 1.5 is like guessing among ${choices(1.5)} equally likely characters, and a loss of 1.0 like guessing among ${choices(1)}`,
         emphasis: "strong",
       },
       { text: ". No model reaches 0: a text can continue in more than one way." },

@@ -9,10 +9,10 @@ import { createLearner, type Learner, lessonSize, recentLoss, trainTogether, wit
 import { knowsByHeart } from "./small-model-config.ts";
 import { dictionaryOf, hasWords, shortestWord, type WordShare, wordShare } from "./words.ts";
 
-/** The table shows this number of positions, and this number of characters of the window. */
+/** Number of positions in the table, and number of characters of the window in the table. */
 const shown = { positions: 4, characters: 16 };
 
-/** Tokens of a window that position i sees. The answer is in brackets if position i sees it. */
+/** Tokens of a window that position i sees. If position i sees the answer, the answer is in brackets. */
 const seenRow = (window: readonly string[], i: number): readonly Text[] => {
   const text = (from: number, end?: number): string => visibleText(window.slice(from, end).join(""));
   const answer: Span = { text: visibleCharacter(window[i + 1] ?? ""), emphasis: "strong" };
@@ -30,7 +30,7 @@ const explanation = (input: LessonInput): readonly Piece[] => {
   return [
     {
       kind: "prose",
-      text: "A model reads a whole window at once and predicts the next character at each position. But the next character is in the window too, one position later. The causal mask hides it: position i sees only positions 0 to i. Without a mask, position i sees the whole window, even the answer (in brackets):",
+      text: "A model reads a whole window at once and predicts the next character at each position. But the next character is in the window too, one position later. The causal mask hides the next character: position i sees only positions 0 to i. Without a mask, position i sees the whole window, even the answer (in brackets):",
     },
     {
       kind: "table",
@@ -45,12 +45,12 @@ const explanation = (input: LessonInput): readonly Piece[] => {
   ];
 };
 
-/** Explains the two training losses. `uniform`: loss of guessing. */
+/** Explains the training losses with and without the mask. `uniform` is the loss of guessing. */
 const trainingRemark = (causal: Learner, cheater: Learner, uniform: number): Text => {
   const [honest, cheated] = [recentLoss(causal), recentLoss(cheater)];
-  const figures = `At the end the loss is ${nats(honest)} nats with the mask and ${nats(cheated)} without. `;
+  const figures = `At the end the loss is ${nats(honest)} nats with the mask and ${nats(cheated)} nats without the mask. `;
   if (cheated >= honest / 4) {
-    // Only a model that has memorised its text reaches a loss this low.
+    // Only a model that has memorised its text has a loss below this number.
     return honest < uniform / 4
       ? `${figures}Both losses are low: the text is so short that a model learns it by heart even with the mask. A longer text shows the difference.`
       : `${figures}After so few steps, the model without a mask has not learned to copy yet.`;
@@ -63,19 +63,19 @@ const trainingRemark = (causal: Learner, cheater: Learner, uniform: number): Tex
   ];
 };
 
-/** Loss of one model on held-out text, and a text that it wrote. */
+/** Loss of one model on held-out text, and a sample of text that it wrote. */
 interface Outcome {
   readonly learner: Learner;
-  /** Loss on held-out text with the mask that the model was trained with, in nats per token. */
+  /** Loss on held-out text in nats per token, with the mask that was used in training. */
   readonly asTrained: number;
-  /** Loss of the same weights with the causal mask. */
+  /** Loss on held-out text of the same weights with the causal mask. */
   readonly masked: number;
   readonly text: string;
-  /** Undefined if the text has no spaces between words. */
+  /** Words of the text that the model wrote. Undefined if the corpus has no spaces between words. */
   readonly words: WordShare | undefined;
 }
 
-/** A shown sample has at most this number of characters. */
+/** Maximum number of characters of a sample in the table. */
 const charactersShown = 180;
 
 const outcomeOf = async (
@@ -95,12 +95,12 @@ const outcomeOf = async (
 };
 
 const wordsCounted = (outcomes: readonly Outcome[], { size }: ReadonlySet<string>): string =>
-  `A dictionary word has ${shortestWord} or more letters and is one of the ${count(size)} different words of the training text. These words are counted in the ${outcomes.map(({ text }) => [...text].length)[0]} characters that each model wrote. `;
+  `A dictionary word has ${shortestWord} or more letters and is one of the ${count(size)} different words of the training text. The table counts dictionary words in the ${outcomes.map(({ text }) => [...text].length)[0]} characters that each model wrote. `;
 
 const shareText = ({ words, known, share }: WordShare): string =>
   words === 0 ? "no words" : `${known} of ${words} (${percent(share, 0)})`;
 
-/** States that the model with the mask has memorised its text. Undefined if it has not. */
+/** States that the model with the mask has memorised its text. Undefined if the model has not. */
 const byHeartText = ({ learner, asTrained }: Outcome, uniform: number): string | undefined => {
   const training = recentLoss(learner);
   if (!knowsByHeart(training, asTrained)) return undefined;
@@ -124,7 +124,7 @@ const outcomePieces = (
     { kind: "heading", text: "What each model writes" },
     {
       kind: "prose",
-      text: `Both continue “${visibleText(corpus.prompt)}”, with seed ${seed} at temperature ${generateDefaults.temperature}. While a model writes, position i+1 is still empty: there is nothing to copy. In training, a window had ${contextLength} positions, and only the last position had nothing to copy.`,
+      text: `Both models continue “${visibleText(corpus.prompt)}”, with seed ${seed} at temperature ${generateDefaults.temperature}. While a model writes, position i+1 is still empty: there is nothing to copy. In training, a window had ${contextLength} positions, and only the last position had nothing to copy.`,
     },
     {
       kind: "columns",
@@ -155,7 +155,7 @@ const outcomePieces = (
         ...(dictionary === undefined ? [] : [{ text: wordsCounted(outcomes, dictionary), emphasis: "muted" } as const]),
         {
           text: `Guessing has a loss of ln ${tokenizer.vocabSize} = ${nats(uniform)} nats.${
-            worse ? " With the mask, the weights that copied so well do worse than guessing." : ""
+            worse ? " With the mask, the weights that learned to copy predict worse than guessing." : ""
           }`,
         },
         ...(byHeart === undefined ? [] : [{ text: byHeart, emphasis: "strong" } as const]),
@@ -164,7 +164,7 @@ const outcomePieces = (
   ];
 };
 
-/** Lesson: the same model trained with and without the causal mask, side by side. */
+/** Lesson: a model that is trained twice, with the causal mask and without it, side by side. */
 export async function* maskLesson(input: LessonInput, size = lessonSize(input.backend)): Lesson {
   const { corpus, tokenizer, valIds } = input;
   yield { kind: "title", part: "mask", text: "Why a model must not look ahead" };

@@ -8,7 +8,7 @@ import type { Lesson, Piece, Text } from "./piece.ts";
 const word = "HELLO";
 const longestContext = 30;
 
-/** Table row with the context and the next character of position `at`. */
+/** Table row for position `at`, with the context and the next character. */
 const pairRow = (characters: readonly string[], at: number): readonly Text[] => [
   contextEnd(characters.slice(0, at + 1), longestContext),
   "→",
@@ -33,12 +33,12 @@ const pairsOfWord = (): readonly Piece[] => {
   return [
     {
       kind: "prose",
-      text: `A language model reads the beginning of a text and predicts what comes next. Every text contains many such questions and their answers. ${word} has ${characters.length} characters, so it has ${pairs} questions:`,
+      text: `A language model reads the beginning of a text and predicts what comes next. Every text contains many questions, “which character comes next?”, and the answers. ${word} has ${characters.length} characters, so it has ${pairs} questions:`,
     },
     pairTable(x.map((_, at) => pairRow(characters, at))),
     {
       kind: "prose",
-      text: "All questions fit into two rows. The model reads x. y is x shifted by one position: below each character is the next character.",
+      text: "All questions fit into two rows, x and y. The model reads row x. Row y is row x shifted by one position, so the next character is below each character.",
     },
     {
       kind: "aligned",
@@ -50,7 +50,7 @@ const pairsOfWord = (): readonly Piece[] => {
     },
     {
       kind: "prose",
-      text: `Position ${early} sees ${x.slice(0, early + 1).join(" ")} and must predict ${characters[early + 1]}. But x contains this ${x[early + 1]} one position later, so a position must not see later positions.`,
+      text: `Position ${early} sees ${x.slice(0, early + 1).join(" ")} and must predict ${characters[early + 1]}. But row x contains this ${x[early + 1]} one position later, so a position must not see later positions.`,
     },
   ];
 };
@@ -85,7 +85,7 @@ const pairsOfLine = ({ line, isReadersLine, corpus, tokenizer }: LessonInput): r
   ];
 };
 
-/** The time of one pass is the mean over this number of passes. */
+/** Number of passes over which the time of one pass is averaged. */
 const repeats = 10;
 
 interface Comparison {
@@ -97,16 +97,19 @@ interface Comparison {
   /** Mean loss over the positions, in nats. */
   readonly onePassLoss: number;
   readonly manyPassesLoss: number;
-  /** Maximum difference between the two losses of a position. */
+  /** Maximum difference at a position between its two losses. */
   readonly difference: number;
 }
 
-/** Measures the losses at T positions twice: from one pass over T tokens, and from T passes over 1, 2, …, T tokens. */
+/**
+ * Measures the losses at T positions twice: in one forward pass over T tokens, and in T forward passes over 1, 2, …, T
+ * tokens.
+ */
 const compare = async (input: LessonInput): Promise<Comparison> => {
   const { backend, valIds, clock, signal } = input;
   const lm = untrainedModel(input);
   try {
-    // The reference backend is slow.
+    // The reference backend is slow, so it gets fewer tokens.
     const longest = backend.name === "reference" ? 16 : lm.model.config.contextLength;
     const time = Math.min(longest, valIds.length - 1);
     const x = valIds.subarray(0, time);
@@ -152,7 +155,7 @@ const comparisonPieces = ({ corpus, backend }: LessonInput, found: Comparison): 
   const ratio = manyPassesMs / onePassMs;
   const agreement = difference === 0 ? "to the last bit" : `within ${difference.toExponential(1)} nats`;
   return [
-    { kind: "heading", text: `One pass over T tokens is T examples` },
+    { kind: "heading", text: `One pass over T tokens gives T examples` },
     {
       kind: "prose",
       text: `Measured on this machine: an untrained model of ${count(parameters)} parameters reads T = ${time} tokens of ${corpus.name} (${backend.name}, ${threads} thread${threads === 1 ? "" : "s"}).`,
@@ -172,14 +175,14 @@ const comparisonPieces = ({ corpus, backend }: LessonInput, found: Comparison): 
           emphasis: "strong",
         },
         {
-          text: `. The mean loss is ${onePassLoss.toFixed(4)} nats in one pass and ${manyPassesLoss.toFixed(4)} nats in ${time} passes. For training, one pass gives ${time} examples. This works because position t sees only tokens 0 to t. The causal mask ensures this; see npx foretoken lesson mask.`,
+          text: `. The mean loss is ${onePassLoss.toFixed(4)} nats in one pass and ${manyPassesLoss.toFixed(4)} nats in ${time} passes. For training, one pass gives ${time} examples. This works because position t sees only tokens 0 to t. The causal mask hides the later tokens; see npx foretoken lesson mask.`,
         },
       ],
     },
   ];
 };
 
-/** Lesson: how one text becomes many examples, and why one pass over T tokens gives T examples. */
+/** Lesson: how one text becomes many examples, and why one forward pass over T tokens gives T examples. */
 export async function* pairsLesson(input: LessonInput): Lesson {
   yield { kind: "title", part: "pairs", text: "One text, many examples" };
   yield* pairsOfWord();

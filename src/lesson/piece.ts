@@ -1,6 +1,6 @@
 /**
- * Pieces of a lesson. A lesson computes pieces and yields them one after the other. A terminal or a page draws them.
- * The lesson computes all numbers in a piece.
+ * Pieces of a lesson. A lesson yields one piece after the other, and a terminal or a page draws them. The lesson
+ * computes all numbers of a piece.
  */
 
 /** Part of a line of text. `emphasis` marks a part that the reader should notice. */
@@ -9,7 +9,7 @@ export interface Span {
   readonly emphasis?: "strong" | "good" | "bad" | "muted";
 }
 
-/** Line or paragraph: plain text, or spans with emphasis. */
+/** A line or a paragraph: plain text, or spans with emphasis. */
 export type Text = string | readonly Span[];
 
 export interface Column {
@@ -19,7 +19,7 @@ export interface Column {
   readonly cut?: true;
 }
 
-/** Bar of a chart. `value` is its length; `shown` is the text next to it. */
+/** Bar of a chart. `value` is the length of the bar. `shown` is the text next to it. */
 export interface Bar {
   readonly label: Text;
   readonly value: number;
@@ -32,8 +32,8 @@ export interface Curve {
   readonly name: string;
   readonly points: readonly { readonly step: number; readonly loss: number }[];
   /**
-   * Whether each point is a loss on a whole text. Otherwise each point is the loss of a single batch, and the losses
-   * fluctuate.
+   * Whether each point is a loss on a whole text. Otherwise each point is the loss of a single batch, which varies from
+   * step to step.
    */
   readonly measured?: true;
 }
@@ -44,7 +44,7 @@ export interface Share {
   readonly to: number;
 }
 
-/** Loss that curves are compared with. */
+/** Loss with which curves are compared. */
 export interface Level {
   readonly name: string;
   readonly loss: number;
@@ -55,25 +55,26 @@ export type Piece =
   | { readonly kind: "heading"; readonly text: string }
   /** Paragraph, wrapped to the width. */
   | { readonly kind: "prose"; readonly text: Text }
-  /** Lines that keep their form, such as an equation or a sample. Lines that are too long are wrapped. */
+  /** Lines that are not reflowed, such as an equation or a sample. A line that is too long is wrapped. */
   | { readonly kind: "lines"; readonly lines: readonly Text[]; readonly of?: "equation" | "output" | "sequence" }
   | { readonly kind: "table"; readonly columns: readonly Column[]; readonly rows: readonly (readonly Text[])[] }
   /** Bars on a scale from 0 to `maximum`. The default of `maximum` is the value of the longest bar. */
   | { readonly kind: "bars"; readonly bars: readonly Bar[]; readonly maximum?: number }
-  /** Shares side by side. A mark below the shares shows a number in [0, 1). */
+  /** Shares of 1 side by side. A mark below the shares shows a number in [0, 1). */
   | { readonly kind: "strip"; readonly shares: readonly Share[]; readonly at: number; readonly shown: string }
   /**
-   * Rows of aligned cells, such as a text and the same text shifted. If there is no room, the last cells are left out.
+   * Rows of aligned cells, such as a text and the same text shifted. If the width is too small, the last cells are left
+   * out.
    */
   | {
       readonly kind: "aligned";
       readonly rows: readonly { readonly name: string; readonly cells: readonly Text[] }[];
     }
-  /** Texts side by side, or one below the other if there is no room. */
+  /** Texts side by side. If the width is too small, they are one below the other. */
   | { readonly kind: "columns"; readonly columns: readonly { readonly title: string; readonly text: string }[] }
   /**
-   * Curves that grow. A terminal redraws the chart of the same `id` in place. A pipe shows only the `final` chart.
-   * `levels` are horizontal lines for comparison, such as ln V.
+   * A chart with curves that grow. A terminal redraws the chart with the same `id` in place. Output to a pipe contains
+   * only the `final` chart. `levels` are horizontal lines for comparison, such as ln V.
    */
   | {
       readonly kind: "curves";
@@ -81,11 +82,11 @@ export type Piece =
       readonly curves: readonly Curve[];
       readonly levels: readonly Level[];
       readonly steps: number;
-      /** Height of the plot in lines. A lesson sets it if there is little room. */
+      /** Height of the plot in lines. A lesson sets it if the screen has little space. */
       readonly height?: number;
       readonly final: boolean;
     }
-  /** End of a screen. A terminal waits for a key; a pipe continues. */
+  /** End of a screen. A terminal waits for a key. Output to a pipe continues. */
   | { readonly kind: "pause" };
 
 /** Running lesson. */

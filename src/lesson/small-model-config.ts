@@ -6,7 +6,7 @@
 import type { TrainConfig, TrainerConfig } from "../config/config.ts";
 import type { AttentionMask } from "../ops/causal-attention.ts";
 
-/** Size of a lesson. It limits how long the reader waits. */
+/** Size of a lesson. This size limits the time that the reader waits. */
 export interface LessonSize {
   readonly contextLength: number;
   readonly nLayer: number;
@@ -21,7 +21,7 @@ export interface LessonSize {
   readonly measured: number;
 }
 
-/** Large enough to learn to write words. */
+/** This size is large enough to learn to write words. */
 export const compiledSize: LessonSize = {
   contextLength: 64,
   nLayer: 2,
@@ -35,30 +35,30 @@ export const compiledSize: LessonSize = {
 };
 
 /**
- * In the repeated evaluations during training, at most this number of held-out characters is measured. This gives two
- * reliable digits.
+ * Maximum number of held-out characters in the repeated evaluations during training. This number gives two reliable
+ * digits.
  */
 export const mostMeasured = 6000;
 
-/** If a text has fewer characters than this, a model memorises at least parts of the text. */
+/** Number of characters. A model memorises at least parts of a shorter text. */
 export const shortText = 5000;
 
-/** A model has memorised its text if the held-out loss is larger than the training loss by at least this, in nats. */
+/** Minimum difference between held-out loss and training loss, in nats, at which a model has memorised its text. */
 const byHeartGap = 0.4;
 
-/** Whether a model has memorised its text. Both losses are in nats per character. */
+/** Whether a model has memorised its text. The losses are in nats per character. */
 export const knowsByHeart = (training: number, heldOut: number): boolean => heldOut > training + byHeartGap;
 
 export interface SmallModelOptions {
-  /** Number of tokens in the training part. A window must fit into it. */
+  /** Number of tokens in the training part. The training part must be longer than a window. */
   readonly trainTokens: number;
   readonly seed: number;
   readonly mask: AttentionMask;
 }
 
 /**
- * Configuration with Qwen3's shape and Muon, like the preset `shakespeare` but with its own values. The numbers that
- * lessons show must not change with the preset. The lesson *generation* relies on tied embeddings.
+ * Configuration with Qwen3's shape and Muon, like the preset `shakespeare`. The values do not come from this preset,
+ * because the numbers in lessons must not change with the preset. The lesson *generation* relies on tied embeddings.
  * @param base fields of training that the lesson does not change, from the preset `book`.
  */
 export const smallModelConfig = (

@@ -14,7 +14,7 @@ import { compiledSize, type LessonSize, smallModelConfig } from "./small-model-c
 
 export type { LessonSize } from "./small-model-config.ts";
 
-/** The reference backend is slow. */
+/** Smaller size, because the reference backend is slow. */
 const referenceSize: LessonSize = {
   contextLength: 32,
   nLayer: 1,
@@ -30,14 +30,14 @@ const referenceSize: LessonSize = {
 /** Lesson size for a backend. */
 export const lessonSize = ({ name }: Backend): LessonSize => (name === "reference" ? referenceSize : compiledSize);
 
-/** Model in training, with the name of its curve. */
+/** A model in training, and the name of its curve. */
 export interface Learner {
   readonly name: string;
   readonly config: TrainerConfig;
   readonly trainer: Trainer;
   /** Losses of the steps so far, in nats per token. */
   readonly losses: number[];
-  /** Losses on held-out text so far, by step. Empty if they are not measured. */
+  /** Losses on held-out text so far, by step. Empty if the lesson does not measure them. */
   readonly measured: Point[];
 }
 
@@ -52,20 +52,20 @@ export const createLearner = (input: LessonInput, size: LessonSize, name: string
 };
 
 export interface ChartOptions {
-  /** Horizontal lines in addition to the loss of the untrained model. */
+  /** Horizontal lines for comparison, in addition to the loss of the untrained model. */
   readonly compared?: readonly Level[];
-  /** Height of the plot in lines, if there is little room. */
+  /** Height of the plot in lines. A lesson sets the height if the screen has little space. */
   readonly height?: number;
   /**
-   * If given, the curves show losses on this text, measured during training. Otherwise they show the losses of the
-   * steps.
+   * Text on which losses are measured during training. The curves then show these losses. By default, the curves show
+   * the losses of the steps.
    */
   readonly heldOut?: MeasuredTokens;
 }
 
 /**
- * How often the chart is drawn during a training: `ofSteps` if it shows losses of the steps, `measured` if it shows
- * measured held-out losses.
+ * Number of times that the chart is drawn during a training. `ofSteps` applies if the curves show losses of the steps.
+ * `measured` applies if the curves show measured held-out losses.
  */
 const charts = { ofSteps: 60, measured: 20 };
 
@@ -113,14 +113,18 @@ export async function* trainTogether(
 }
 
 /**
- * Mean loss of the last tenth of the steps. The loss of a single step is noisy, because it is the loss of one batch.
+ * Mean loss of the last tenth of the steps. The loss of a single step varies strongly, because it is the loss of one
+ * batch.
  */
 export const recentLoss = ({ losses }: Learner): number => {
   const recent = losses.slice(-Math.ceil(losses.length / 10));
   return recent.reduce((sum, loss) => sum + loss, 0) / recent.length;
 };
 
-/** The same model with another mask. It shares the weights of `model`, so close only `model`. */
+/**
+ * The same model with another mask. The returned model shares the weights of `model`, so the caller must close only
+ * `model`.
+ */
 export const withMask = (model: Model, mask: AttentionMask): Model => ({ ...model, config: { ...model.config, mask } });
 
 export interface Writing {
@@ -132,7 +136,7 @@ export interface Writing {
 }
 
 /**
- * Text of a model after the prompt, drawn with the lesson's seed.
+ * Text that a model writes after the prompt, drawn with the lesson's seed.
  * @throws the signal's reason when it aborts.
  */
 export const write = async (

@@ -1,10 +1,10 @@
-/** Minimum number of letters of a word. Shorter words are often hit by chance. */
+/** Minimum number of letters of a word. A shorter word is often in the text by chance. */
 export const shortestWord = 3;
 
 /** Scripts without spaces between words. */
 const unspaced =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}\p{Script=Tibetan}]/gu;
-/** Number of UTF-16 units that are enough to recognise the script of a text. */
+/** Number of UTF-16 units from which the script of a text is recognised. */
 const enough = 100_000;
 
 /**
@@ -23,17 +23,17 @@ export const wordsOf = (text: string): readonly string[] =>
 /** Set of the words of a text. */
 export const dictionaryOf = (text: string): ReadonlySet<string> => new Set(wordsOf(text));
 
-/** How many words of a text are in a dictionary. */
+/** Number of words of a text that are in a dictionary. */
 export interface WordShare {
   readonly words: number;
   readonly known: number;
-  /** known / words; 0 for a text without words. */
+  /** known / words. The share is 0 for a text without words. */
   readonly share: number;
 }
 
 /**
- * Share of dictionary words in the text that a model wrote after `prompt`. Words that began in the prompt and words that
- * the end of the text cuts off are left out.
+ * Share of dictionary words in the text that a model wrote after `prompt`. Words that begin in the prompt are not
+ * counted. A word that the end of the text cuts off is not counted, either.
  */
 export const wordShare = (dictionary: ReadonlySet<string>, written: string, prompt: string): WordShare => {
   const begun = /\p{L}$/u.test(prompt) ? written.replace(/^\p{L}+/u, "") : written;

@@ -7,36 +7,38 @@ import { sizeOf } from "../core/tensors/shape.ts";
 import type { Declare, Initialisation, ParameterSpec } from "../nn/parameters.ts";
 
 /**
- * Places in an array are multiples of this number of elements. Kernels prefer places that are multiples of 64 bytes: 16
- * float32, or 32 bfloat16 in a copy with the same layout.
+ * Offsets in an array are multiples of this number of elements. Kernels are faster at offsets that are multiples of 64
+ * bytes. This number of bytes contains 16 float32 values, or 32 bfloat16 values in a copy with the same layout.
  */
 const alignment = 32;
 
 /**
- * A parameter with its place in an arena.
+ * A parameter, and the part of an arena that contains its values.
  * @experimental
  */
 export interface Placed extends ParameterSpec {
-  /** Offset from the arena's start, in elements. */
+  /** Offset from the start of the arena, in elements. */
   readonly offset: number;
   /** Number of elements. */
   readonly size: number;
-  /** Index in the order of declaration. It selects the random stream of the parameter's initial values. */
+  /** Index in the order of declaration. The index selects the random stream of the parameter's initial values. */
   readonly index: number;
 }
 
 /**
- * The place of each parameter in one flat array. Values, gradients and moments of the optimizer are arrays with such a
- * layout, so one call can clear, clip or update all parameters. Matrices come first, because weight decay applies only
- * to [0, decayed). Gaps between parameters stay zero.
+ * The offset of each parameter in one flat array. Weights, gradients and moments of the optimizer are arrays with such
+ * a layout. One call can therefore clear, clip or update all parameters. Matrices come first, because weight decay
+ * applies only to [0, decayed). Gaps between parameters stay zero.
  * @experimental
  */
 export interface ArenaLayout {
   /** Parameters in declaration order. */
   readonly parameters: readonly Placed[];
-  /** Length of the array in elements, gaps included. */
+  /** Length of the array in elements, including gaps. */
   readonly length: number;
-  /** End of the part to which weight decay applies. This part has the arrays with two or more axes, as in nanoGPT. */
+  /**
+   * End of the elements that get weight decay. These elements are the parameters with two or more axes, as in nanoGPT.
+   */
   readonly decayed: number;
   /** Number of parameters, without gaps. */
   readonly count: number;
@@ -56,7 +58,7 @@ export const arenaLayout = (declareAll: (declare: Declare<ParameterSpec>) => voi
   return placeAll(specs.map((spec, index) => ({ ...spec, index, size: sizeOf(spec.shape) })));
 };
 
-/** Layout of only some of the parameters, in the same order. */
+/** Layout of a subset of the parameters, in the same order. */
 export const partOfLayout = ({ parameters }: ArenaLayout, isPart: (parameter: Placed) => boolean): ArenaLayout =>
   placeAll(parameters.filter(isPart));
 
@@ -78,7 +80,7 @@ const placeAll = (indexed: readonly Unplaced[]): ArenaLayout => {
 };
 
 /**
- * A flat array with an arena layout in the memory of a backend, and a tensor for each parameter in the array.
+ * A flat array in the memory of a backend, and a tensor for each parameter in this array. The layout gives the offsets.
  * @experimental
  */
 export interface Arena {
@@ -86,7 +88,7 @@ export interface Arena {
   readonly storage: Storage;
   /** A tensor for each parameter, by name. */
   readonly tensors: ReadonlyMap<string, Tensor>;
-  /** Counts changes of the whole array. A copy made before the last change is stale. */
+  /** Counts changes of the array. A copy that was made before the last change is out of date. */
   readonly changes: {
     /** Number of changes so far. */
     count: number;
@@ -104,20 +106,21 @@ export const createArena = (backend: Backend, layout: ArenaLayout, real: RealDTy
 };
 
 /**
- * Weights of a model that is only for inference. They are in two arrays: matrices in bfloat16, vectors in float32. The
- * first array holds elements [0, decayed) of the layout, the second array holds all other elements.
+ * Weights of a model that is only for inference. The weights are in two arrays: matrices in bfloat16, vectors in
+ * float32. The array of matrices contains elements [0, decayed) of the layout, and the array of vectors contains all
+ * later elements.
  */
 export interface FrozenArena extends Arena {
   /**
-   * Copies in the values for the elements of the layout from `offset` on. Values of matrices are rounded to nearest
-   * even. 16-bit words are bfloat16 already.
+   * Copies values into the elements of the layout from `offset` on. Values of matrices are rounded to nearest even.
+   * 16-bit words are bfloat16 already.
    */
   write(values: Float32Array | Uint16Array, offset: number): void;
   /** Frees both arrays. */
   close(): void;
 }
 
-/** Number of values that are rounded at a time. They fit into the L2 cache. */
+/** Number of values that are rounded at a time. These values fit into the L2 cache. */
 const roundedAtATime = 2 ** 17;
 
 /** Copies values to bfloat16. The kernel rounds several times faster than JavaScript. */
@@ -159,7 +162,7 @@ export const createFrozenArena = (backend: Backend, { parameters, length, decaye
     write(values, offset) {
       const split = Math.min(Math.max(decayed - offset, 0), values.length);
       const [matrices, rest] = [values.subarray(0, split), values.subarray(split)];
-      // If all values belong to vectors, the offset is past the matrices.
+      // If all values are vectors, the offset is after the matrices.
       if (matrices.length > 0) {
         if (matrices instanceof Uint16Array) backend.write(storage, matrices, offset);
         else writeRounded(backend, matrices, { storage, offset });
@@ -174,10 +177,10 @@ export const createFrozenArena = (backend: Backend, { parameters, length, decaye
   };
 };
 
-/** Copies `size` elements of an arena from `offset` to the host. Do not change the result. */
+/** Copies `size` elements of an arena from `offset` on to the host. Do not change the result. */
 export type ReadValues = (offset: number, size: number) => Promise<Float32Array>;
 
-/** Reads an arena in a backend's memory. The result has the values at the time of the read. */
+/** Reads an arena in a backend's memory. The result contains the values at the time of the read. */
 export const arenaReader =
   (backend: Backend, { storage }: Pick<Arena, "storage">): ReadValues =>
   async (offset, size) => {
@@ -185,7 +188,7 @@ export const arenaReader =
     return values instanceof Float32Array ? values : Float32Array.from(values);
   };
 
-/** Reads an arena whose values are on the host. */
+/** Reads an arena with values on the host. */
 export const arrayReader =
   (values: Float32Array): ReadValues =>
   async (offset, size) =>

@@ -6,7 +6,7 @@ import { bytesPerElement } from "../core/tensors/dtype.ts";
 import { sizeOf } from "../core/tensors/shape.ts";
 import { type Arena, type ArenaLayout, createArena, createFrozenArena, type Placed, partOfLayout } from "./arena.ts";
 
-/** Rows of a matrix that a file stores in blocks. */
+/** Rows of a matrix. A file stores these rows in blocks. */
 export interface BlockRows {
   /** Offset of the first row in the model's layout. */
   readonly offset: number;
@@ -23,24 +23,24 @@ export const bytesOfTensor = ({ storage, shape, blocks }: Tensor): number =>
     : blocks.reduce((sum, { form, rows }) => sum + panelWords(form, rows, shape[1] ?? 0) * bytesPerElement.int32, 0);
 
 /**
- * Weights of a model that is only for inference. Matrices are in blocks as in the file; other weights have the
+ * Weights of a model that is only for inference. Matrices are stored in blocks as in the file. Other weights have the
  * backend's types.
  */
 export interface BlockArena extends Arena {
-  /** Copies in the values for the elements of the layout from `offset` on. These elements must not be in blocks. */
+  /** Copies values into the elements of the layout from `offset` on. These elements must not be in blocks. */
   write(values: Float32Array | Uint16Array, offset: number): void;
   /** Whether the elements at `offset` are in blocks. */
   isBlocks(offset: number): boolean;
   /**
-   * Copies rows in. The index of the first row is a multiple of 16. The number of rows is a multiple of 16, too, unless
-   * the rows end with the matrix. @param bytes in the file's format.
+   * Copies rows into the model. The index of the first row is a multiple of 16. The number of rows is a multiple of 16,
+   * too, except at the end of the matrix. @param bytes in the file's format.
    */
   writeBlocks(bytes: Uint8Array, offset: number): void;
   /** Frees all arrays. */
   close(): void;
 }
 
-/** Parameters whose rows are all in blocks, each with its parts. */
+/** Parameters with all rows in blocks, and the parts of each parameter. */
 const inBlocks = (
   { parameters }: ArenaLayout,
   given: readonly BlockRows[],
@@ -59,10 +59,10 @@ const inBlocks = (
   return found;
 };
 
-/** Number of words that are packed at a time. The words hold blocks of the file. */
+/** Number of words that are packed at a time. The words contain blocks of the file. */
 const packedAtATime = 2 ** 18;
 
-/** `bytes` as `count` words. If the bytes are aligned and complete, they are not copied. */
+/** Returns `bytes` as `count` words. Bytes that are aligned and complete are not copied. */
 const wordsIn = (bytes: Uint8Array, count: number): Int32Array => {
   if (bytes.byteOffset % 4 === 0 && bytes.length === 4 * count)
     return new Int32Array(bytes.buffer, bytes.byteOffset, count);
@@ -71,7 +71,7 @@ const wordsIn = (bytes: Uint8Array, count: number): Int32Array => {
   return words;
 };
 
-/** A part, with its storage in the backend. */
+/** A part, and its storage in the backend. */
 interface Part extends BlockPart {
   /** Offset in the model's layout. */
   readonly place: number;

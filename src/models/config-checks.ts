@@ -36,7 +36,7 @@ const checkHeads = (config: Fields, wrong: Wrong): void => {
     const options = below === 0 ? `${unit}` : `${below} or ${below + unit}`;
     wrong("nEmbd", `must be divisible by nHead; got ${nEmbd} and ${nHead}; try ${options}`);
   }
-  // Too many heads are reported elsewhere, so the search for a divisor is skipped.
+  // Another check reports too many heads, so this check does not search for a divisor.
   if (nHead % nKvHead !== 0 && nHead <= mostHeads) {
     let hint = Math.floor(Math.min(nHead, nKvHead));
     while (hint > 1 && nHead % hint !== 0) hint--;
@@ -113,8 +113,8 @@ const checkScaling = ({ contextLength }: Fields, { scaling }: RopeConfig, wrong:
 };
 
 /**
- * Calls `wrong` for each field that conflicts with another field. The arguments say what must hold, which value was
- * given, and what to try.
+ * Calls `wrong` for each field that conflicts with another field. The arguments of `wrong` are the condition, the given
+ * value and a hint.
  */
 export const checkModel = (config: Fields, wrong: Wrong): void => {
   const { position } = config;

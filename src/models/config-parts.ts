@@ -2,7 +2,10 @@
 import { z } from "zod";
 import { positiveFloat32 } from "../core/tensors/float32.ts";
 
-/** Maximum of sizes. No machine can hold more. It catches typing errors and forged files before memory is allocated. */
+/**
+ * Maximum of sizes. No machine has memory for a larger model. The maximum catches typing errors and forged files before
+ * memory is allocated.
+ */
 export const positiveInteger = (highest: number) => z.int().positive().max(highest);
 
 /** Maximum number of layers of a model. */
@@ -10,7 +13,7 @@ export const mostLayers = 2048;
 /** Maximum context length. */
 export const mostContext = 2 ** 20;
 
-/** The n in "every n-th layer". It is at least 2, because 1 would mean all layers. */
+/** The n in "every n-th layer". n is at least 2, because 1 would mean all layers. */
 const everyNth = () => z.int().min(2).max(mostLayers);
 
 const ropeSchema = z.strictObject({
@@ -81,7 +84,7 @@ export const windowSchema = z.strictObject({
     .gt(1)
     .optional()
     .describe(
-      "base of the wavelengths in layers with a window; these wavelengths are never stretched; default: the wavelengths of the other layers",
+      "base of the wavelengths in layers with a window; these wavelengths are never stretched; default: the wavelengths of layers without a window",
     ),
 });
 
@@ -97,7 +100,7 @@ export const normSchema = z.discriminatedUnion("kind", [
 ]);
 
 const geluForms = ["none", "tanh"] as const;
-const geluForm = "form of GELU: none is the exact form, with erf; tanh is the tanh approximation";
+const geluForm = "form of GELU: none means the exact form with erf, tanh means the tanh approximation";
 
 const hiddenWidth = () => positiveInteger(2 ** 18).describe("hidden width");
 const hiddenRatio = () => positiveInteger(256).default(4).describe("hidden width divided by nEmbd");
@@ -135,7 +138,7 @@ export interface LinearRopeScaling {
   /** Factor by which wavelengths are stretched. Number from 1 to 1,048,576. No default. */
   readonly factor: number;
 }
-/** Stretches long wavelengths but not short ones, as in Llama 3.1. */
+/** Stretches only long wavelengths, as in Llama 3.1. */
 export interface Llama3RopeScaling {
   /** How wavelengths are stretched for a longer context; default: none. `none`, `linear` or `llama3`. */
   readonly kind: "llama3";
@@ -181,7 +184,7 @@ export interface WindowConfig {
   readonly fullEvery?: number | undefined;
   /**
    * Base of the wavelengths in layers with a window; these wavelengths are never stretched; default: the wavelengths of
-   * the other layers. Number above 1.
+   * layers without a window. Number above 1.
    */
   readonly theta?: number | undefined;
 }
@@ -204,7 +207,8 @@ export interface GeluMlpConfig {
   /** Feed-forward branch; a model with relu2 cannot be saved. `gelu`, `swiglu`, `geglu` or `relu2`. */
   readonly kind: "gelu";
   /**
-   * Form of GELU: none is the exact form, with erf; tanh is the tanh approximation. `none` or `tanh`. Default `none`.
+   * Form of GELU: none means the exact form with erf, tanh means the tanh approximation. `none` or `tanh`. Default
+   * `none`.
    */
   readonly approximate: "none" | "tanh";
   /** Hidden width divided by nEmbd. Whole number from 1 to 256. Default 4. */
@@ -224,7 +228,8 @@ export interface GegluMlpConfig {
   /** Hidden width. Whole number from 1 to 262,144. No default. */
   readonly hidden: number;
   /**
-   * Form of GELU: none is the exact form, with erf; tanh is the tanh approximation. `none` or `tanh`. Default `tanh`.
+   * Form of GELU: none means the exact form with erf, tanh means the tanh approximation. `none` or `tanh`. Default
+   * `tanh`.
    */
   readonly approximate: "none" | "tanh";
 }

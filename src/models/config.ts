@@ -30,8 +30,8 @@ export const mostEmbd = 2 ** 16;
 
 /**
  * Schema of a transformer's configuration. A configuration is written to checkpoints, read from `--config` files and
- * set by flags (`--model.nLayer 6`), so an unknown key is an error. The size of the vocabulary is not in it, because
- * the tokenizer defines it.
+ * set by flags (`--model.nLayer 6`), so an unknown key is an error. The configuration does not contain the size of the
+ * vocabulary, because the tokenizer defines this size.
  */
 export const modelConfigSchema = z
   .strictObject({
@@ -42,9 +42,7 @@ export const modelConfigSchema = z
     nHead: positiveInteger(mostHeads).describe("attention heads in each block (H)"),
     nKvHead: positiveInteger(mostHeads)
       .optional()
-      .describe(
-        "number of key heads, and of value heads; nHead / nKvHead query heads use the same key and value head; default: nHead",
-      ),
+      .describe("number of key heads, and of value heads; each is used by nHead / nKvHead query heads; default: nHead"),
     headDim: positiveInteger(2 ** 16)
       .optional()
       .describe("channels of a head (D); default: nEmbd / nHead"),
@@ -52,13 +50,13 @@ export const modelConfigSchema = z
     position: positionSchema.describe("position encoding: learned vectors, or rotations of queries and keys"),
     window: windowSchema
       .optional()
-      .describe("sliding window: its layers see only the latest tokens; default: no window"),
+      .describe("sliding window: a layer with a window sees only the latest tokens; default: no window"),
     qkNorm: z.boolean().default(false).describe("RMS norm of each head's queries and keys before they are rotated"),
     qkNormWidth: z
       .enum(["head", "all"])
       .optional()
       .describe(
-        "what one norm of queries or keys covers: the channels of one head, or of all heads together; default: head",
+        "which channels one norm of queries or keys covers: head means the channels of one head, all means the channels of all heads; default: head",
       ),
     attentionScale: positiveFloat32()
       .optional()
@@ -67,14 +65,14 @@ export const modelConfigSchema = z
       .enum(["causal", "none"])
       .default("causal")
       .describe(
-        "causal: a position sees only earlier tokens and its own; none: a position sees all tokens, which shows why a mask is needed; a model without a mask cannot be saved",
+        "what a position sees: causal means only its own token and earlier tokens, none means all tokens, to show why a mask is needed; a model without a mask cannot be saved",
       ),
     norm: normSchema.describe("normalisation of each branch and before the head"),
     normPlacement: z
       .enum(["before", "after", "both"])
       .optional()
       .describe(
-        "where the norm of a branch f is: before is x + f(norm(x)), after is x + norm(f(x)), both is x + norm(f(norm(x))); default: before",
+        "place of the norm of a branch f: before means x + f(norm(x)), after means x + norm(f(x)), both means x + norm(f(norm(x))); default: before",
       ),
     mlp: mlpSchema.describe("feed-forward branch; a model with relu2 cannot be saved"),
     bias: z
@@ -116,8 +114,8 @@ export interface ModelConfig {
   /** Attention heads in each block (H). Whole number from 1 to 65,536. Default: 4 in the preset `shakespeare`. */
   readonly nHead: number;
   /**
-   * Number of key heads, and of value heads; nHead / nKvHead query heads use the same key and value head; default:
-   * nHead. Whole number from 1 to 65,536.
+   * Number of key heads, and of value heads; each is used by nHead / nKvHead query heads; default: nHead. Whole number
+   * from 1 to 65,536.
    */
   readonly nKvHead?: number | undefined;
   /** Channels of a head (D); default: nEmbd / nHead. Whole number from 1 to 65,536. */
@@ -128,19 +126,19 @@ export interface ModelConfig {
    * Position encoding: learned vectors, or rotations of queries and keys. Default: `rope` in the preset `shakespeare`.
    */
   readonly position: LearnedPositionConfig | RopeConfig;
-  /** Sliding window: its layers see only the latest tokens; default: no window. */
+  /** Sliding window: a layer with a window sees only the latest tokens; default: no window. */
   readonly window?: WindowConfig | undefined;
   /** RMS norm of each head's queries and keys before they are rotated. Default: `true` in the preset `shakespeare`. */
   readonly qkNorm: boolean;
   /**
-   * What one norm of queries or keys covers: the channels of one head, or of all heads together; default: head. `head`
-   * or `all`.
+   * Which channels one norm of queries or keys covers: head means the channels of one head, all means the channels of
+   * all heads; default: head. `head` or `all`.
    */
   readonly qkNormWidth?: "head" | "all" | undefined;
   /** Factor by which each product of a query and a key is multiplied; default: 1 / √headDim. Number above 0. */
   readonly attentionScale?: number | undefined;
   /**
-   * Causal: a position sees only earlier tokens and its own; none: a position sees all tokens, which shows why a mask
+   * What a position sees: causal means only its own token and earlier tokens, none means all tokens, to show why a mask
    * is needed; a model without a mask cannot be saved. `causal` or `none`. Default: `causal` in the preset
    * `shakespeare`.
    */
@@ -148,8 +146,8 @@ export interface ModelConfig {
   /** Normalisation of each branch and before the head. Default: `rmsnorm` in the preset `shakespeare`. */
   readonly norm: LayerNormConfig | RmsNormConfig;
   /**
-   * Where the norm of a branch f is: before is x + f(norm(x)), after is x + norm(f(x)), both is x + norm(f(norm(x)));
-   * default: before. `before`, `after` or `both`.
+   * Place of the norm of a branch f: before means x + f(norm(x)), after means x + norm(f(x)), both means x +
+   * norm(f(norm(x))); default: before. `before`, `after` or `both`.
    */
   readonly normPlacement?: "before" | "after" | "both" | undefined;
   /** Feed-forward branch; a model with relu2 cannot be saved. Default: `swiglu` in the preset `shakespeare`. */

@@ -30,15 +30,16 @@ const checkForward = (
 };
 
 /**
- * Computes one forward pass over `rows` sequences of `time` tokens. Position t of a row sees tokens 0 to t of that row;
- * without the causal mask it sees the whole row. Rows do not see each other.
+ * Computes one forward pass over `rows` sequences of `time` tokens. Position t of a row sees tokens 0 to t of the row.
+ * Without the causal mask, each position sees the whole row. Rows do not see each other.
  * @experimental
- * @param context owns the temporaries: from `withContext(inferenceContext(…))` or `Gradients.record`.
+ * @param context owns the temporary tensors. The context comes from `withContext(inferenceContext(…))` or
+ * `Gradients.record`.
  * @param ids [rows · time], row after row, each a whole number in [0, vocabSize).
  * @param rows number of sequences, B.
  * @param time tokens of each sequence, T, from 1 to the context length.
- * @returns logits [B, T, V], a temporary of the context. At [b, t, v]: the unnormalised log-probability that token v
- * follows token t of row b.
+ * @returns logits [B, T, V], a temporary of the context. The logit at [b, t, v] is the unnormalised log-probability
+ * that token v follows token t of row b.
  * @throws ShapeError for an id out of range, or rows that are too long.
  */
 export const forward = (context: Context, model: Model, ids: ArrayLike<number>, rows: number, time: number): Tensor => {
@@ -56,7 +57,7 @@ export const forward = (context: Context, model: Model, ids: ArrayLike<number>, 
  * @param logits [.., V], as from `forward`.
  * @param targets the correct id for each position, in the order of `logits`; −1 skips a position.
  * @returns the sum in nats, [1], a temporary of the context.
- * @throws ShapeError if there is not one target for each prediction.
+ * @throws ShapeError if the number of targets differs from the number of predictions.
  */
 export const crossEntropyLoss = (context: Context, logits: Tensor, targets: Int32Array): Tensor => {
   checkContext("crossEntropyLoss: context", context);
@@ -66,15 +67,16 @@ export const crossEntropyLoss = (context: Context, logits: Tensor, targets: Int3
 };
 
 /**
- * `forward` and `crossEntropyLoss` in one call. It saves memory for a large vocabulary: the logits are computed for one
- * range of the vocabulary at a time, and again in the backward pass.
+ * `forward` and `crossEntropyLoss` in one call. For a large vocabulary, this function saves memory. It computes the
+ * logits for one range of the vocabulary at a time, and computes them again in the backward pass.
  * @experimental
  * @param ids as for `forward`, [rows · time].
  * @param targets as for `crossEntropyLoss`, [rows · time].
  * @param rows as for `forward`.
  * @param time as for `forward`.
  * @returns the sum in nats, [1], a temporary of the context.
- * @throws ShapeError for an id out of range, rows that are too long, or if there is not one target for each prediction.
+ * @throws ShapeError for an id out of range, rows that are too long, or a number of targets that differs from the
+ * number of predictions.
  */
 export const forwardLoss = (
   context: Context,
@@ -97,7 +99,7 @@ export const forwardLoss = (
  * `forwardLoss` for concatenated sequences of different lengths. The sequences do not see each other: each sequence
  * gets the same positions and logits as in a separate pass.
  * @param ids ids of all sequences.
- * @param targets one per id; −1 skips a position.
+ * @param targets one target for each id; −1 skips a position.
  * @param lengths length of each sequence, from 1 to the context length.
  * @returns the sum in nats, [1], a temporary of the context.
  */

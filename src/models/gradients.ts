@@ -21,24 +21,25 @@ import { piecesOfLayout, type Range } from "./pieces.ts";
  */
 export interface Gradients {
   /**
-   * Gradients in the layout of the model's weights. If the model has adapters, in the layout of the adapters.
-   * `arena.tensors` has the gradient of a weight under the weight's name.
+   * Gradients in the layout of the model's weights. If the model has adapters, they have the layout of the adapters.
+   * `arena.tensors` contains the gradient of each weight under the weight's name.
    */
   readonly arena: Arena;
   /**
    * Sets all gradients to zero. Call it before each step, because `backward` adds to the gradients. Matrices are only
-   * marked as zero, and the next `backward` overwrites a marked matrix. If a marked matrix is read before, it is first
+   * marked as zero, and the next `backward` overwrites a marked matrix. A marked matrix that is read earlier is first
    * filled with zeros.
    */
   clear(): void;
   /**
-   * Runs `work` in a context that records computations with the model's weights. When `work` calls `backward`, it adds
-   * to these gradients. Frees the context's temporaries at the end.
+   * Runs `work` in a context that records computations with the model's weights. If `work` calls `backward`, the
+   * results are added to these gradients. Frees the context's temporaries at the end.
    * @param dropout source of dropout masks; default null: no dropout.
    * @param rounded bfloat16 copies of the weights; matrix products read them. Default null: products read the weights.
    * @param onComplete called in the backward pass when a weight's gradient is complete, with the weight's range in the
    * layout. Some weights get no call, for example the weights of recomputed blocks.
-   * @param on backend that does the work; default: the model's backend. Another backend must wrap it.
+   * @param on backend that runs the kernels; default: the model's backend. Any other backend must be a wrapper of the
+   * model's backend.
    * @returns the result of `work`.
    */
   record<T>(
@@ -57,11 +58,11 @@ export interface Gradients {
   close(): void;
 }
 
-/** Sums of squares over ranges of an array. */
+/** Computes sums of squares over ranges of an array. */
 export interface Squares {
   /**
-   * Σx² of each range, summed in double precision. The result is valid until the next call.
-   * @param addend array whose elements are added to `storage` first.
+   * Returns Σx² of each range, summed in double precision. The result is valid until the next call.
+   * @param addend array that is added to `storage` before the sums are computed.
    */
   of(storage: Storage, addend?: Storage): Promise<HostArray>;
   close(): void;
@@ -114,7 +115,7 @@ export const normOf = (sums: HostArray): number => {
 
 /**
  * Creates gradients for a model's weights, all zero. A model with adapters gets gradients only for the adapters. The
- * caller closes them.
+ * caller must close the gradients.
  * @experimental
  * @throws ConfigError for a model that has only bfloat16 weights and no adapters.
  */
@@ -125,13 +126,13 @@ export const createGradients = (model: Model): Gradients => {
   const { layout, arena: values } = trainedPart(model);
   const arena = createArena(backend, layout);
   const all = { storage: arena.storage, offset: 0 };
-  // A gradient has the same offset as its weight.
+  // A gradient has the same offset as the weight to which it belongs.
   const leaves = [...(adapter?.leaves ?? values.tensors.values())].map((value): [Tensor, Tensor] => [
     value,
     { ...value, storage: arena.storage },
   ]);
   const matrices = leaves.filter(([{ shape }]) => shape.length >= 2);
-  /** Weights whose gradients are marked as zero, but whose memory is not filled with zeros yet. */
+  /** Weights with gradients that are marked as zero, but not filled with zeros yet. */
   const blank = new Set<Tensor>();
   const fill = (value: Tensor, gradient: Tensor): void => {
     if (blank.delete(value)) backend.run("fill", { y: gradient, n: sizeOf(gradient.shape), value: 0 });

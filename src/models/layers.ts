@@ -5,7 +5,9 @@ import type { ModelConfig } from "./config.ts";
 
 export type { LayerSpec } from "../nn/layer-spec.ts";
 
-/** Whether layer `i`, counted from 0, is an n-th layer: counted from 1, its number is a multiple of n. */
+/**
+ * Whether layer `i`, counted from 0, is an n-th layer. Counted from 1, the number of such a layer is a multiple of n.
+ */
 const isNth = (i: number, n: number | undefined): boolean => n !== undefined && (i + 1) % n === 0;
 
 /** Specification of layer `i`, counted from 0. */

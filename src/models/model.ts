@@ -30,35 +30,37 @@ export interface Model {
   readonly config: ModelConfig;
   /** Number of token ids, V. */
   readonly vocabSize: number;
-  /** Backend that holds the weights and computes. */
+  /** Backend that stores the weights and runs the kernels. */
   readonly backend: Backend;
-  /** Places of its parameters. */
+  /** Offsets of the model's parameters. */
   readonly layout: ArenaLayout;
-  /** The weights as one flat array. In a frozen model this array holds only the matrices. */
+  /** The weights as one flat array. In a frozen model this array contains only the matrices. */
   readonly arena: Arena;
   /**
-   * Whether the matrices are stored only as bfloat16, half the memory of float32. Such a model computes, but cannot be
-   * trained or saved.
+   * Whether the matrices are stored only as bfloat16, in half the memory of float32. Such a model is only for
+   * inference: it cannot be trained or saved.
    */
   readonly frozen: boolean;
   /**
-   * Low-rank adapters. If there are adapters, training changes only the adapters, not the weights. Null: no adapters.
+   * Low-rank adapters. If the model has adapters, training changes only the adapters, not the weights. Null if it has
+   * no adapters.
    */
   readonly adapter: Adapter | null;
-  /** Weights as tensors, layer by layer. */
+  /** The weights as tensors, layer by layer. */
   readonly parameters: TransformerTensors;
   /**
-   * Copies in the values of weights, for the elements of the layout from `offset` on. A frozen model rounds values of
-   * matrices. It also accepts 16-bit bfloat16 words.
+   * Copies the values of weights into the elements of the layout from `offset` on. A frozen model rounds the values of
+   * matrices, and also accepts 16-bit bfloat16 words.
    */
   writeWeights(values: Float32Array | Uint16Array, offset: number): void;
   /**
-   * Up-to-date bfloat16 copies of the matrices, which products read. Null if products read the weights themselves, as
-   * in a frozen model. The copies are made at the first use, and again after an update or `weightsChanged`.
+   * Returns up-to-date bfloat16 copies of the matrices. Matrix products read these copies. Null if products read the
+   * weights themselves, as in a frozen model. The copies are made at the first use, and again after an update or
+   * `weightsChanged`.
    */
   rounded(): RoundedWeights | null;
   /**
-   * Call this after any change of the weights except an optimizer's update, because copies of the weights are then out
+   * Call this after any change of the weights except an optimizer's update. The call marks copies of the weights as out
    * of date.
    */
   weightsChanged(): void;
@@ -66,11 +68,11 @@ export interface Model {
   close(): void;
 }
 
-/** Name, shape and place of each parameter of a model. The model is not allocated. */
+/** Name, shape and offset of each parameter of a model. No memory is allocated. */
 export const modelLayout = (config: ModelConfig, vocabSize: number): ArenaLayout =>
   arenaLayout((declare) => declareTransformer(declare, config, vocabSize));
 
-/** Rotary angles of every position of the context. */
+/** Rotary angles for every position of the context. */
 const createTable = (
   backend: Backend,
   config: ModelConfig,
@@ -102,7 +104,7 @@ const freeTable = (backend: Backend, table: RotaryTable | null): void => {
   backend.free(table.sin.storage);
 };
 
-/** Tables of angles that the layers of the model read. If it fails, it frees all memory. */
+/** Tables of angles that the layers of the model read. If allocation fails, it frees all memory. */
 const createAngles = (backend: Backend, config: ModelConfig, real: RealDType): AngleTables => {
   const { position, window, nLayer } = config;
   const used = new Set(Array.from({ length: nLayer }, (_, i) => layerOf(config, i).angles));
@@ -118,7 +120,7 @@ const createAngles = (backend: Backend, config: ModelConfig, real: RealDType): A
   return { main, window: ofWindow };
 };
 
-/** The weights of a model, and the two functions that are different in a frozen model. */
+/** The weights of a model, and the two functions that a frozen model implements differently. */
 interface Weights {
   readonly arena: Arena;
   readonly frozen: boolean;
@@ -127,7 +129,7 @@ interface Weights {
   close(): void;
 }
 
-/** Builds a model from its weights: adds the rotary angles. If it fails, it closes the weights. */
+/** Builds a model from its weights and adds the rotary angles. If this fails, it closes the weights. */
 const modelOver = (
   backend: Backend,
   config: ModelConfig,
@@ -138,7 +140,7 @@ const modelOver = (
   const parameters = declareTransformer(
     ({ name }) => {
       const tensor = arena.tensors.get(name);
-      if (tensor === undefined) throw new Error(`parameter ${name} was not laid out`);
+      if (tensor === undefined) throw new Error(`the layout has no parameter ${name}`);
       return tensor;
     },
     config,
@@ -171,7 +173,10 @@ const modelOver = (
   };
 };
 
-/** Creates a model with all weights zero. `initialise` or a checkpoint fills them. If it fails, it frees all memory. */
+/**
+ * Creates a model with all weights zero. `initialise` or a checkpoint fills the weights. If creation fails, it frees
+ * all memory.
+ */
 export const createModel = (
   backend: Backend,
   config: ModelConfig,
@@ -194,14 +199,14 @@ export const createModel = (
   return modelOver(backend, config, vocabSize, { layout, weights, real });
 };
 
-/** Whether a backend supports frozen models. Its products must multiply bfloat16. */
+/** Whether a backend supports frozen models. The backend's products must multiply bfloat16. */
 export const canFreeze = ({ capabilities }: Backend): boolean => capabilities.activations === "bfloat16";
 
 /**
- * Creates a model only for inference, on a backend that `canFreeze`. Its matrices are stored only as bfloat16. Its
+ * Creates a model only for inference, on a backend that `canFreeze`. The matrices are stored only as bfloat16. The
  * logits have the same bits as the logits of a float32 model with the same rounded matrices, with one exception. A
- * float32 model adds token vectors and position vectors unrounded; here these tables are rounded too. The weights are
- * undefined until `writeWeights` fills them. If creation fails, it frees all memory.
+ * float32 model adds unrounded token vectors and position vectors, but a frozen model also rounds these vectors. The
+ * weights are undefined until `writeWeights` fills them. If creation fails, it frees all memory.
  */
 export const createFrozenModel = (backend: Backend, config: ModelConfig, vocabSize: number): Model => {
   const layout = modelLayout(config, vocabSize);
@@ -210,17 +215,17 @@ export const createFrozenModel = (backend: Backend, config: ModelConfig, vocabSi
   return modelOver(backend, config, vocabSize, { layout, weights, real: "float32" });
 };
 
-/** A model that keeps a matrix in quantized blocks if the file has the matrix in blocks. */
+/** A model that stores a matrix in quantized blocks if the file stores the matrix in blocks. */
 export interface BlockModel extends Model {
   /** See BlockArena. */
   readonly blocks: Pick<BlockArena, "isBlocks" | "writeBlocks">;
 }
 
 /**
- * Creates a model only for inference, whose matrices stay in the quantized blocks of the file. Products round the rows
- * by which they multiply these matrices to 8 bits. Other weights are as in a frozen model, or float32 if the backend
- * does not support frozen models. The weights are undefined until `writeWeights` and `blocks` fill them. If creation
- * fails, it frees all memory.
+ * Creates a model only for inference. The matrices of the model stay in the quantized blocks of the file. Products with
+ * these matrices round the rows of their input to 8 bits. Other weights are stored as in a frozen model, or as float32
+ * if the backend does not support frozen models. The weights are undefined until `writeWeights` and `blocks` fill them.
+ * If creation fails, it frees all memory.
  */
 export const createBlockModel = (
   backend: Backend,
@@ -237,10 +242,10 @@ export const createBlockModel = (
 /** The parameters that training changes. */
 export type TrainedPart = Pick<Model, "layout" | "arena"> | Adapter;
 
-/** A model's weights, or its adapters' weights if it has adapters. */
+/** The weights of a model, or the weights of its adapters if it has adapters. */
 export const trainedPart = ({ adapter, layout, arena }: Model): TrainedPart => adapter ?? { layout, arena };
 
-/** @throws ConfigError for a frozen model, which has no float32 weights. */
+/** @throws ConfigError for a frozen model, because it has no float32 weights. */
 export const checkTrainable = (where: string, { frozen, arena }: Model): void => {
   if (!frozen) return;
   const must = "the model must have float32 weights";
@@ -252,19 +257,19 @@ export const checkTrainable = (where: string, { frozen, arena }: Model): void =>
   throw new ConfigError({ where, must, got: "a model that has only bfloat16 weights", hint });
 };
 
-/** @throws ConfigError for a model with heads switched off: in a checkpoint, these heads would be on again. */
+/** @throws ConfigError for a model with heads switched off, because a checkpoint would switch these heads on again. */
 export const checkAllHeads = (where: string, { parameters }: Model): void => {
   if (parameters.blocks.every(({ attention }) => attention.headsOff === undefined)) return;
   throw new ConfigError({
     where,
-    must: "the model must have all of its heads, because a checkpoint cannot store which ones are switched off",
+    must: "the model must have all of its heads, because a checkpoint cannot store which heads are switched off",
     got: "a model from withoutHeads",
     hint: "the model that was passed to withoutHeads",
   });
 };
 
 /**
- * Creates an untrained model. Its weights are drawn from normal distributions and depend only on the seed and the
+ * Creates an untrained model. The weights are drawn from normal distributions and depend only on the seed and the
  * shapes.
  * @experimental
  * @param config checked configuration, for example from a preset: `{ ...presets.quick.model, nLayer: 3 }`.

@@ -1,6 +1,6 @@
 /**
- * Cuts an array of a layout into pieces, for sums whose terms are on several machines. The pieces depend only on the
- * layout, so a sum over pieces has the same bits on any number of machines.
+ * Cuts an array into pieces for sums over several machines. The pieces depend only on the layout, so a sum over pieces
+ * has the same bits on any number of machines.
  */
 import type { ArenaLayout } from "./arena.ts";
 
@@ -22,7 +22,7 @@ export interface Piece extends Range {
 const fewest = 2 ** 14;
 
 /**
- * Approximate maximum number of pieces. There are enough pieces to divide them evenly, and few enough for a quick loop.
+ * Approximate maximum number of pieces. Machines can share this number of pieces evenly, and a loop over them is quick.
  */
 const aboutMost = 1024;
 
@@ -33,7 +33,7 @@ const beginnings = ({ parameters, decayed, length }: ArenaLayout): readonly numb
   return decayed < length ? [...starts, decayed] : starts;
 };
 
-/** Pieces of a layout, in order. Together they cover it, gaps included. */
+/** Pieces of a layout, in order. Together the pieces cover the layout, including gaps. */
 export const piecesOfLayout = (layout: ArenaLayout): readonly Piece[] => {
   const size = Math.max(fewest, 2 ** Math.ceil(Math.log2(layout.length / aboutMost)));
   const starts = beginnings(layout);

@@ -3,11 +3,11 @@ import type { Backend, Storage } from "../backend/backend.ts";
 import type { Arena, ArenaLayout } from "./arena.ts";
 
 /**
- * Copies of a model's matrices, rounded to the number format of matrix products. Products that read the copies read
- * half the bytes and give the same bits.
+ * Copies of a model's matrices, rounded to the number format of matrix products. Products with these copies read half
+ * the bytes and give the same bits.
  */
 export interface RoundedWeights {
-  /** Copies in the arena's layout, matrices only: `layout.decayed` elements. */
+  /** Copies in the arena's layout. Only matrices are copied: `layout.decayed` elements. */
   readonly storage: Storage;
   /** Returns the rounded copy of a weight of the model; returns any other tensor as it is. */
   of(weight: Tensor): Tensor;
@@ -20,7 +20,8 @@ export interface RoundedWeights {
 /** Creates and updates the rounded copies of a model's weights. */
 export interface WeightCopies {
   /**
-   * Up-to-date copies. Null if products read the weights themselves. The first call allocates the memory of the copies.
+   * Returns up-to-date copies, or null if products read the weights themselves. The first call allocates memory for the
+   * copies.
    */
   current(): RoundedWeights | null;
   close(): void;
@@ -31,7 +32,7 @@ export const createWeightCopies = (backend: Backend, layout: ArenaLayout, arena:
   const { activations } = backend.capabilities;
   const { decayed: n } = layout;
   let copies: RoundedWeights | undefined;
-  /** What the arena's count of changes was when the last copy was made. */
+  /** The arena's count of changes when the last copy was made. */
   let known = -1;
 
   const create = (): RoundedWeights => {

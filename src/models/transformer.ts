@@ -48,16 +48,16 @@ export const declareTransformer = <P>(
   return { tokens, positions, blocks, norm: finalNorm, head };
 };
 
-/** The weights of a model, and the tables of angles that it needs. */
+/** The weights of a model, and its tables of rotary angles. */
 export interface TransformerTensors extends TransformerParameters<Tensor> {
   /** Angles of rotary positions. */
   readonly angles: AngleTables;
 }
 
-/** The sequences of a pass, and their cached keys and values. */
+/** The sequences of a forward pass, and their cached keys and values. */
 export interface PassSequences {
   /**
-   * How a batch of one row is divided: into separate documents or, with a cache, into sequences that are continued
+   * How a batch of one row is divided. The parts are separate documents or, with a cache, sequences that are continued
    * together. Default null: each row of the batch is a sequence.
    */
   readonly segments?: Segments | null;
@@ -93,8 +93,8 @@ export const transformer = (
 };
 
 /**
- * Number of dropout places in one forward pass. Each place has its own number. `more` is the number of additional
- * places per block, for adapters.
+ * Number of dropout places in one forward pass. Each place has a number. `more` is the number of additional places per
+ * block, for adapters.
  */
 export const dropoutPlaces = ({ nLayer }: ModelConfig, more = 0): number => nLayer * (dropoutPlacesOfBlock + more);
 

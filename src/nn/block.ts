@@ -23,21 +23,21 @@ export interface BlockConfig extends AttentionConfig {
 }
 
 export interface BlockParameters<P> {
-  /** Norm before attention. Null if there is no such norm. */
+  /** Norm before attention. Null if the block has no such norm. */
   readonly attentionNorm: NormParameters<P> | null;
   /** Causal self-attention. */
   readonly attention: AttentionParameters<P>;
-  /** Norm after attention. Null if there is no such norm. */
+  /** Norm after attention. Null if the block has no such norm. */
   readonly attentionPostNorm: NormParameters<P> | null;
-  /** Norm before the MLP. Null if there is no such norm. */
+  /** Norm before the MLP. Null if the block has no such norm. */
   readonly mlpNorm: NormParameters<P> | null;
   /** The feed-forward branch. */
   readonly mlp: MlpParameters<P>;
-  /** Norm after the MLP. Null if there is no such norm. */
+  /** Norm after the MLP. Null if the block has no such norm. */
   readonly mlpPostNorm: NormParameters<P> | null;
 }
 
-/** Declares a block's parameters, in forward order. */
+/** Declares a block's parameters, in the order of a forward pass. */
 export const declareBlock = <P>(
   declare: Declare<P>,
   name: string,
@@ -48,8 +48,8 @@ export const declareBlock = <P>(
   const init = { kind: "normal", std } as const;
   const zeros = { kind: "zeros" } as const;
   const [before, after] = [spec.norms !== "after", spec.norms !== "before"];
-  // A branch ends with its projection, or with a norm after the projection. Only the last of the two may start at zero:
-  // if both had zeros, neither would ever learn.
+  // A branch ends with its projection, or with a norm after the projection. Only the last layer may start at zero: if
+  // both layers started at zero, neither would ever learn.
   const projectionInit = zeroProjections && !after ? zeros : init;
   const normOf = (branch: string): NormParameters<P> | null =>
     before ? declareNorm(declare, `${name}.${branch}Norm`, config.norm, nEmbd) : null;
@@ -73,7 +73,7 @@ export const declareBlock = <P>(
  */
 export const dropoutPlacesOfBlock = 3;
 
-/** Input of a branch: x normalised, or x itself. If it is not x, release it with `spend`. */
+/** Input of a branch: x normalised, or x itself. If the input is not x, release it with `spend`. */
 export const branchInput = (
   context: Context,
   config: BlockConfig,
@@ -81,7 +81,10 @@ export const branchInput = (
   x: Tensor,
 ): Tensor => (layer === null ? x : norm(context, config.norm, layer, x));
 
-/** x + post(f(before(x))). @param branch f. If `post` is null, the branch itself adds its result to `end.residual`. */
+/**
+ * x + post(f(before(x))). @param branch computes f. If `post` is null, the branch itself adds its result to
+ * `end.residual`.
+ */
 const withNorms = (
   context: Context,
   config: BlockConfig,
@@ -95,7 +98,7 @@ const withNorms = (
   const y = branch(input, { residual: post === null ? x : null, dropout });
   if (input !== x) spend(context, input);
   if (post === null) return y;
-  // The result keeps the type of the residual stream, because rounding would not save time.
+  // The result has the type of the residual stream, because rounding would not save time.
   const normed = norm(context, config.norm, post, y, x.storage.dtype);
   spend(context, y);
   const sum = addBranch(context, normed, x, dropout);

@@ -18,14 +18,14 @@ import type { Declare, Initialisation } from "./parameters.ts";
 export interface AttentionConfig {
   readonly nEmbd: number;
   readonly nHead: number;
-  /** Number of key and value heads. If undefined, it is `nHead`. */
+  /** Number of key heads, and of value heads. If undefined, it is `nHead`. */
   readonly nKvHead?: number | undefined;
   /** undefined: nEmbd / nHead. */
   readonly headDim?: number | undefined;
   readonly bias: { readonly qkv: boolean; readonly projection: boolean };
   readonly dropout: number;
   readonly mask: AttentionMask;
-  /** Norm of the model. The norms of queries and keys use its eps, too. */
+  /** Norm of the model. The norms of queries and keys use the same eps. */
   readonly norm: NormConfig;
 }
 
@@ -42,24 +42,24 @@ export const headsOf = ({
 });
 
 export interface AttentionParameters<P> {
-  /** C → (H + 2·Hk)·D: queries, keys and values side by side. In each of them, the heads are side by side. */
+  /** C → (H + 2·Hk)·D: queries, keys and values side by side. In each of the three, the heads are side by side. */
   readonly qkv: LinearParameters<P>;
   /** RMS norms of queries and keys. Null if the model has no such norms. */
   readonly headNorms: {
-    /** Weight for queries: [D], shared by all heads, or [H·D] for one norm over all heads. */
+    /** Weight for queries: [D] if all heads share it, or [H·D] for one norm over all heads. */
     readonly query: P;
-    /** Weight for keys: [D] or [Hk·D]. */
+    /** Weight for keys: [D] if all heads share it, or [Hk·D] for one norm over all heads. */
     readonly key: P;
   } | null;
   /** H·D → C */
   readonly projection: LinearParameters<P>;
-  /** Heads that are switched off. The projection reads zeros for these heads. Absent if no heads are off. */
+  /** Heads that are switched off. The projection reads zeros for these heads. Absent if no head is switched off. */
   readonly headsOff?: readonly number[] | undefined;
 }
 
 export interface AttentionInit {
   readonly init: Initialisation;
-  /** For the last layer, `projection`. */
+  /** Settings of the last layer, `projection`. */
   readonly projectionInit: Initialisation;
 }
 
@@ -96,12 +96,13 @@ export const declareAttention = <P>(
   };
 };
 
-/** The sequences of a pass. */
+/** The sequences of a forward pass. */
 export interface Sequences {
   /** Segments into which a batch of one row is divided. Null if each row of the batch is a sequence. */
   readonly segments: Segments | null;
   /**
-   * Keys and values of earlier tokens in this layer, for segments with pages. Null if the pass has the whole sequences.
+   * Keys and values of earlier tokens in this layer, for segments with pages. Null if the forward pass contains the
+   * whole sequences.
    */
   readonly cache: AttentionCache | null;
 }
@@ -123,7 +124,7 @@ export const queriesKeysValues = (
   const norms =
     layer.headNorms === null || qkNorm === "none" ? null : { ...layer.headNorms, eps: config.norm.eps, width: qkNorm };
   const isPlain = angles === null && norms === null;
-  // If there is a norm or a rotation, values are rounded only once, after it.
+  // Values are rounded only once, after the norm and the rotation.
   const dtype = isPlain ? context.backend.capabilities.activations : undefined;
   const plain = linearLayer(context, layer.qkv, x, dtype);
   if (isPlain) return plain;

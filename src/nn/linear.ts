@@ -10,7 +10,7 @@ export interface LinearParameters<P> {
   readonly weight: P;
   /** [out] */
   readonly bias: P | null;
-  /** Adapters of the layer. Absent if it has none. */
+  /** Adapters of the layer. Absent if the layer has no adapter. */
   readonly lora?: LoraWeights | undefined;
 }
 
@@ -42,18 +42,15 @@ export const declareLinear = <P>(
 export const linearLayer = (context: Context, layer: LinearParameters<Tensor>, x: Tensor, dtype?: DType): Tensor =>
   layer.lora === undefined ? linear(context, x, layer, dtype) : loraLinear(context, x, layer, layer.lora, dtype);
 
-/**
- * The residual to which the last linear layer of a branch adds its result, and the dropout probability before the
- * addition.
- */
+/** End of a branch. The last linear layer drops elements of the result, and adds the result to the residual. */
 export interface BranchEnd {
-  /** Null if a norm follows. The layer then adds nothing and drops nothing. */
+  /** Null if a norm follows. The layer then has no dropout and adds no residual. */
   readonly residual: Tensor | null;
   /** Probability, in [0, 1). */
   readonly dropout: number;
 }
 
-/** Last linear layer of a branch: residual + dropout(layer(x)). */
+/** Last linear layer of a branch. The layer computes residual + dropout(layer(x)). */
 export const lastLayer = (
   context: Context,
   layer: LinearParameters<Tensor>,

@@ -12,15 +12,15 @@ import type { Declare, Initialisation } from "./parameters.ts";
 export type MlpConfig =
   /** Hidden width F = ratio · nEmbd. */
   | { readonly kind: "gelu"; readonly approximate: GeluApproximation; readonly ratio: number }
-  /** Hidden width F = hidden; the first layer computes gate and up. */
+  /** Hidden width F = hidden. The first layer computes gate and up. */
   | { readonly kind: "swiglu"; readonly hidden: number }
-  /** Like swiglu, with GELU of the gate. */
+  /** Like swiglu, but with GELU of the gate. */
   | { readonly kind: "geglu"; readonly hidden: number; readonly approximate: GeluApproximation }
-  /** Hidden width F = ratio · nEmbd; activation max(0, x)². */
+  /** Hidden width F = ratio · nEmbd. The activation function is max(0, x)². */
   | { readonly kind: "relu2"; readonly ratio: number };
 
 export interface MlpParameters<P> {
-  /** C → F, or with a gate C → 2·F: gate and up, stacked. */
+  /** C → F. With a gate: C → 2·F, gate and up stacked. */
   readonly up: LinearParameters<P>;
   /** F → C */
   readonly down: LinearParameters<P>;
@@ -30,7 +30,7 @@ export interface MlpShape {
   readonly nEmbd: number;
   readonly bias: boolean;
   readonly init: Initialisation;
-  /** For the last layer, `down`. */
+  /** Settings of the last layer, `down`. */
   readonly projectionInit: Initialisation;
 }
 
@@ -40,7 +40,7 @@ export interface MlpLayers {
   readonly first: "up" | "gateUp";
   /** F */
   readonly hidden: number;
-  /** For each of the stacked parts of the first layer, its number of outputs. */
+  /** Number of outputs for each stacked part of the first layer. */
   readonly stacked: readonly number[];
 }
 
@@ -84,7 +84,7 @@ export const declareMlp = <P>(
   };
 };
 
-/** Activation after the first layer. [B, T, F], or with a gate [B, T, 2F] → [B, T, F] */
+/** Activation after the first layer. [B, T, F] → [B, T, F], or with a gate [B, T, 2F] → [B, T, F] */
 const activated = (context: Context, config: MlpConfig, x: Tensor): Tensor => {
   switch (config.kind) {
     case "gelu":
@@ -106,9 +106,9 @@ export const mlp = (
   x: Tensor,
   end: BranchEnd,
 ): Tensor => {
-  // The fused op applies GELU in the product's epilogue and ends with the sum with the residual. Adapters add to the
-  // hidden layer before GELU, so the fused op cannot be used with them. It cannot be used with quantized weights or
-  // with a norm after the branch either.
+  // The fused op applies GELU in the product's epilogue and ends with the sum with the residual. The fused op cannot be
+  // used with adapters, because adapters add to the hidden layer before GELU. Quantized weights and a norm after the
+  // branch also exclude the fused op.
   const { residual, dropout } = end;
   const isPlain = layer.up.lora === undefined && layer.down.lora === undefined && layer.up.weight.blocks === undefined;
   if (config.kind === "gelu" && isPlain && residual !== null) {

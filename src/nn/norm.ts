@@ -5,7 +5,7 @@ import { layerNorm } from "../ops/layer-norm.ts";
 import { rmsNorm } from "../ops/rms-norm.ts";
 import type { Declare, Initialisation } from "./parameters.ts";
 
-/** Norm of each branch of a block and before the head. */
+/** A norm of a branch, or the norm before the head. */
 export type NormConfig =
   /** `eps` is added to the variance. */
   | { readonly kind: "layernorm"; readonly eps: number }

@@ -5,7 +5,7 @@ export type Initialisation =
   | {
       /** Drawn from a normal distribution. */
       readonly kind: "normal";
-      /** Its standard deviation. */
+      /** Standard deviation of the normal distribution. */
       readonly std: number;
     }
   | {
@@ -24,27 +24,31 @@ export type Initialisation =
     };
 
 export interface ParameterSpec {
-  /** Dotted path, for example "blocks.0.attention.qkv.weight". Unique in a model. */
+  /**
+   * Name of the parameter as a path with dots, for example "blocks.0.attention.qkv.weight". The name is unique in a
+   * model.
+   */
   readonly name: string;
-  /** Sizes of its axes. */
+  /** Sizes of the axes. */
   readonly shape: Shape;
   /** Initial values. */
   readonly init: Initialisation;
   /**
-   * For a weight inside a block that maps hidden states to hidden states. Several matrices are stacked along its first
-   * axis, for example queries, keys and values; this is the number of rows of each matrix. Muon updates only such
-   * weights. Absent for an embedding, the head and vectors.
+   * For a weight inside a block that maps hidden states to hidden states: the number of rows of each matrix. Several
+   * matrices are stacked along the first axis, for example queries, keys and values. Muon updates only such weights.
+   * Absent for an embedding, the head and vectors.
    */
   readonly stacked?: readonly number[];
   /**
-   * Whether it directly follows the previous parameter in memory, so that the two parameters can also be used as one
-   * matrix.
+   * Whether the parameter directly follows the previous parameter in memory. The two parameters can then also be used
+   * as one matrix.
    */
   readonly adjoins?: boolean;
 }
 
 /**
- * A layer calls this function for each of its parameters. In one use it collects their specifications (P =
- * ParameterSpec), in another it returns the tensors (P = Tensor). So a layer lists its parameters in one place only.
+ * A layer calls this function for each of its parameters. To describe a model, the function collects specifications (P
+ * = ParameterSpec); to build a model, it returns tensors (P = Tensor). A layer therefore lists its parameters in one
+ * place only.
  */
 export type Declare<P> = (spec: ParameterSpec) => P;

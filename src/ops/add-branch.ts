@@ -1,9 +1,9 @@
 /**
- * y = residual + dropout(x): the end of a branch whose last layer is a norm
+ * y = residual + dropout(x): the end of a branch in which a norm is the last layer
  *
  *   x, residual [.., C]   →   y [.., C];   dResidual = dy     dx = dropout(dy), the same draw
  *
- * If the last layer is linear, linear.ts does this in the product's epilogue.
+ * A branch that ends with a linear layer uses linear.ts, which does the same in the product's epilogue.
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";

@@ -1,6 +1,6 @@
 /**
- * Quantized weights in blocks (backend/kernels/block-forms.ts). Inference multiplies by the blocks themselves:
- * activations are rounded to 8 bits in blocks of 32, and sums within a block are integers. Training converts a matrix
+ * Quantized weights in blocks (backend/kernels/block-forms.ts). In inference, products read the blocks directly.
+ * Activations are rounded to 8 bits in blocks of 32, and sums within a block are integers. Training converts a matrix
  * to real numbers for each product, and frees the converted matrix afterwards.
  */
 import { type Context, factorOf } from "../autograd/context.ts";
@@ -34,7 +34,7 @@ const forParts = (
   }
 };
 
-/** A product of x [m, k] with some rows of W [N, k], and its result. */
+/** Arguments and result of a product of x [m, k] with some rows of W [N, k]. */
 interface BlockProduct extends Rows {
   readonly bias: Tensor | null;
   readonly addend: View | null;
@@ -45,8 +45,8 @@ interface BlockProduct extends Rows {
 }
 
 /**
- * y = round8(x)·Wᵀ + bias + addend, for some rows of W. The first of these rows is a multiple of 16. `bias` is the bias
- * of all rows of W.
+ * Computes y = round8(x)·Wᵀ + bias + addend for some rows of W. The first of these rows is a multiple of 16. `bias` is
+ * the bias of all rows of W.
  */
 export const blockProduct = (
   { backend }: Context,
@@ -75,7 +75,10 @@ export const blockProduct = (
   });
 };
 
-/** Rows of a matrix in blocks, converted to real numbers, [count, k]: a temporary in the number format of products. */
+/**
+ * Converts rows of a matrix in blocks to real numbers. The result, [count, k], is a temporary tensor in the number
+ * format of products.
+ */
 export const widenRows = (context: Context, weight: Tensor, rows: Rows): Tensor => {
   const { backend, memory } = context;
   const k = weight.shape[1] ?? 0;
@@ -89,8 +92,8 @@ export const widenRows = (context: Context, weight: Tensor, rows: Rows): Tensor 
 };
 
 /**
- * Calls `use` with a weight, or with some rows of a weight, in the form that products read. For blocks this form is a
- * temporary copy.
+ * Calls `use` with a weight, or with some rows of a weight, in the number format of products. A weight in blocks is
+ * converted to a temporary tensor.
  */
 export const withFactor = (context: Context, weight: Tensor, use: (w: View) => void, rows?: Rows): void => {
   if (weight.blocks !== undefined) {
@@ -106,7 +109,7 @@ export const withFactor = (context: Context, weight: Tensor, use: (w: View) => v
 export const multipliesBlocks = ({ tape, widens }: Context, { blocks }: Tensor): boolean =>
   blocks !== undefined && tape === null && widens !== true;
 
-/** The rows `ids` of a table that is in blocks, as float32. */
+/** Returns the rows `ids` of a table in blocks, as float32. */
 export const blockRows = ({ backend }: Context, ids: Tensor, table: Tensor, y: Tensor, rows: number): void => {
   const [part, ...others] = table.blocks ?? [];
   if (part === undefined || others.length > 0) {

@@ -4,14 +4,14 @@
  * With a window w, j runs only over the last w positions, i − w < j ≤ i (Beltagy et al. 2020, Longformer). Without the
  * mask, j runs over all positions. The factor 1/√D can be replaced.
  *
- *   qkv [B, T, (H + 2·Hk)·D]   →   out [B, T, H·D];   qkv is q | k | v, heads side by side in each; or three tensors
+ *   qkv [B, T, (H + 2·Hk)·D]   →   out [B, T, H·D];   qkv is q | k | v with heads side by side, or three tensors
  *   Hk divides H: head h of q reads head ⌊h·Hk/H⌋ of k and v (grouped queries, Ainslie et al. 2023)
  *   with dP = dout·vᵀ and δ[i] = dout[i]·out[i]:   dS = P·(dP − δ)     dq = dS·k/√D     dk = dSᵀ·q/√D     dv = Pᵀ·dout
- *   dk and dv are summed over the heads that share a key head
+ *   dk and dv are sums over the heads that share a key head
  *
- * Vaswani et al. 2017. Computed in tiles with running maxima as in FlashAttention (Dao et al. 2022, 2023): nothing of
- * size T×T is stored, except one bit per attention weight if dropout is on. Dropout acts on P, as in
- * torch.nn.functional.scaled_dot_product_attention.
+ * Source: Vaswani et al. 2017. The op computes in tiles with running maxima, as FlashAttention does (Dao et al. 2022,
+ * 2023). No matrix of size T×T is stored, except one bit per attention weight if dropout is on. Dropout acts on P, as
+ * in torch.nn.functional.scaled_dot_product_attention.
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
@@ -23,14 +23,14 @@ import { show } from "../core/text/show.ts";
 import { dropoutArguments } from "./dropout.ts";
 import type { Segments } from "./segments.ts";
 
-/** What a position sees. `causal`: its own token and earlier tokens; `none`: the whole sequence. */
+/** Which tokens a position sees. `causal`: its own token and earlier tokens. `none`: the whole sequence. */
 export type AttentionMask = "causal" | "none";
 
 /** Numbers of heads, and the size of a head. */
 export interface Heads {
-  /** H, number of query heads. */
+  /** H, the number of query heads. */
   readonly heads: number;
-  /** Hk, number of key heads, and of value heads. H is a multiple of Hk. */
+  /** Hk, the number of key heads, and of value heads. H is a multiple of Hk. */
   readonly keyHeads: number;
   /** D */
   readonly headDim: number;
@@ -47,11 +47,11 @@ export interface AttentionOptions {
   /** Default causal. */
   readonly mask?: AttentionMask;
   /**
-   * Maximum number of positions that a position sees: the position itself and the positions just before it. A limit
-   * needs the causal mask. Default null: no limit.
+   * Maximum number of positions that a position sees: the position itself and the positions just before it. A maximum
+   * needs the causal mask. Default null: no maximum.
    */
   readonly window?: number | null;
-  /** Factor of q·k. Default 1/√D. */
+  /** Factor by which q·k is multiplied. Default 1/√D. */
   readonly scale?: number;
   /**
    * Sequences on the time axis, for a batch of one row. A position sees only the sequence to which it belongs. Default:
@@ -60,7 +60,7 @@ export interface AttentionOptions {
   readonly segments?: Segments | null;
 }
 
-/** The largest window that a kernel accepts. No sequence is as long. */
+/** The largest window that a kernel accepts. All sequences are shorter. */
 const longestWindow = 2 ** 31 - 1;
 
 const noDropout = { key0: 0, key1: 0, key2: 0, key3: 0, site: 0, p: 0 };
@@ -73,7 +73,7 @@ interface Columns {
 
 const isPacked = (input: AttentionInput): input is Tensor => "storage" in input;
 
-/** q, k and v as columns of the input tensors, and the input tensors. */
+/** q, k and v as columns of the input tensors, together with the input tensors. */
 const partsOf = (input: AttentionInput, { heads, keyHeads, headDim }: Heads) => {
   if (!isPacked(input)) {
     const { queries, keys, values } = input;
@@ -121,7 +121,7 @@ const checkInput = (where: string, input: AttentionInput, shape: Heads) => {
 
 const strideOf = ({ tensor }: Columns): number => tensor.shape.at(-1) ?? 0;
 
-/** Size arguments of both kernels. Each row of the batch is a sequence of `time` positions. */
+/** Size arguments of the forward and the backward kernel. Each row of the batch is a sequence of `time` positions. */
 const batchSizes = (batch: number, time: number, q: Columns, k: Columns) => ({
   batch,
   queries: time,
@@ -135,7 +135,8 @@ const batchSizes = (batch: number, time: number, q: Columns, k: Columns) => ({
 });
 
 /**
- * Size arguments of both kernels for segments. The keys of the segments have `keyRows` rows with stride `keyStride`.
+ * Size arguments of the forward and the backward kernel for segments. The keys of the segments have `keyRows` rows with
+ * stride `keyStride`.
  */
 const segmentSizes = ({ list, longest, rows }: Segments, q: Columns, keyStride: number, keyRows: number) => ({
   batch: list.length,
@@ -149,7 +150,7 @@ const segmentSizes = ({ list, longest, rows }: Segments, q: Columns, keyStride: 
   keyRows,
 });
 
-/** Arguments of both kernels, except tensors. */
+/** Arguments of the forward and the backward kernel, except tensors. */
 interface Laid {
   readonly shape: Heads;
   readonly sizes: ReturnType<typeof batchSizes>;
@@ -164,8 +165,8 @@ interface Laid {
 type Tensors<Name extends string> = Readonly<Record<Name, Tensor | View>> & { readonly kept: Tensor | null };
 
 /**
- * Arguments of attentionForward. Every name is written out, here and below. Spreading objects to build an object of
- * thirty fields takes a hundred times as long, and three times the memory.
+ * Arguments of attentionForward. Every name is written out. Spreading objects into an object of thirty fields would
+ * take a hundred times the time and three times the memory.
  */
 const forwardCall = (
   { q, k, v, out, logSumExp, kept }: Tensors<"q" | "k" | "v" | "out" | "logSumExp">,
@@ -257,12 +258,12 @@ const checkSegments = (where: string, { rows }: Segments, batch: number, time: n
   if (batch === 1 && rows === time) return;
   throw new ShapeError({
     where,
-    must: `segments must fill the time axis of one row: ${rows} positions`,
+    must: `the input must be one row of ${rows} positions, the length of all segments together`,
     got: `${batch} rows of ${time}`,
   });
 };
 
-/** Window and scale as kernel arguments. */
+/** The window and the scale as kernel arguments. */
 const windowAndScale = (
   where: string,
   { headDim }: Heads,
@@ -278,7 +279,7 @@ const windowAndScale = (
   return { window: Math.min(window ?? 0, longestWindow), scale };
 };
 
-/** Attention from each position to the positions that it sees. See AttentionOptions. */
+/** Attention from each position to the positions that it sees. AttentionOptions describes the options. */
 export const causalAttention = (
   context: Context,
   input: AttentionInput,
@@ -294,7 +295,7 @@ export const causalAttention = (
     if (later !== undefined || segments.pages !== null) {
       throw new ShapeError({
         where: "causalAttention",
-        must: "segments must begin in this pass; earlier tokens need cachedCausalAttention",
+        must: "segments must have no earlier tokens, because only cachedCausalAttention reads a cache",
         got: later === undefined ? "segments with pages" : `a start of ${later.start}`,
       });
     }
@@ -308,7 +309,7 @@ export const causalAttention = (
   const laid: Laid = { shape, sizes, mask, ...windowAndScale("causalAttention", shape, options), segments, draw };
   const out = memory.allocate([batch, time, shape.heads * shape.headDim], q.tensor.storage.dtype);
   const logSumExp = memory.allocate([batch, shape.heads, time]);
-  // For segments the backward pass draws the mask again.
+  // For segments, the backward pass draws the dropout mask again.
   const keeps = tape !== null && draw.p > 0 && segments === null;
   const kept = keeps ? memory.allocate([batch, shape.heads, wordsOf(time), time], "int32") : null;
   const [queries, keys, values] = [viewOf(q), viewOf(k), viewOf(v)];
@@ -332,19 +333,19 @@ export const causalAttention = (
 };
 
 /**
- * Keys and values of one layer, [capacity, 2·Hk·D], in pages of `pageRows` rows. Each row holds k and then v of one
- * position.
+ * Cached keys and values of one layer, [capacity, 2·Hk·D], in pages of `pageRows` rows. Each row contains k and then v
+ * of one position.
  */
 export interface AttentionCache {
   readonly keysAndValues: Tensor;
 }
 
 /**
- * Attention from new positions to all earlier positions, whose keys and values are in `cache`. It adds the keys and
- * values of the new positions to the cache. Inference only. It gives the same bits as `causalAttention` over each whole
- * sequence.
+ * Attention from new positions to all earlier positions. The keys and values of earlier positions are in `cache`. The
+ * op adds the keys and values of the new positions to the cache. The op is only for inference. The bits are the same as
+ * with `causalAttention` over each whole sequence.
  * @param qkv [1, T, (H + 2·Hk)·D]
- * @param segments each has its own start, and pages of the cache. Pages before the windows of all positions of a
+ * @param segments each segment has a start, and pages of the cache. Pages before the windows of all positions of a
  * segment are not read, so their numbers may be arbitrary.
  * @param options window and scale, as in `causalAttention`.
  */

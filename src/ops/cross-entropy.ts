@@ -1,16 +1,17 @@
 /**
- * L = Σ over rows of logSumExp(z) − z[target], in nats (reduction "sum"; the caller's seed gradient makes it a mean)
+ * L = Σ over rows of logSumExp(z) − z[target], in nats
  *
  *   z [.., V]   targets [..]   →   L [1]
  *   dz = dL·(softmax(z) − onehot(target))
  *
- * As torch.nn.functional.cross_entropy with ignore_index −1.
+ * The op equals torch.nn.functional.cross_entropy with reduction "sum" and ignore_index −1. The scale of the backward
+ * pass turns the gradient of the sum into the gradient of a mean.
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { requireShape, rowsOf } from "./op.ts";
 
-/** Sum of the losses, [1]. A row with a negative target is ignored. */
+/** Returns the sum of the losses, [1]. A row with a negative target is ignored. */
 export const crossEntropy = (context: Context, logits: Tensor, targets: Tensor): Tensor => {
   const { backend, memory, tape } = context;
   const vocabSize = logits.shape.at(-1) ?? 0;

@@ -4,7 +4,7 @@
  *   ids [B, T]   E [V, C]   P [contextLength, C]   →   y [B, T, C]
  *   dE[v, :] = s·Σ of dy over the places of v     dP[t, :] = Σ over b of dy
  *
- * As torch.nn.functional.embedding, twice and summed (GPT-2's learned positions).
+ * The op is the sum of two embeddings, as torch.nn.functional.embedding computes them. GPT-2 learns P.
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
@@ -17,11 +17,11 @@ import { endOf, type Segments } from "./segments.ts";
 export interface EmbeddingOptions {
   /** Segments into which T is divided. Default null: each row is a sequence. */
   readonly segments?: Segments | null;
-  /** s, applied only to token vectors. Default 1. */
+  /** s, the factor of token vectors. Position vectors are not multiplied. Default 1. */
   readonly scale?: number | undefined;
 }
 
-/** Embeds ids. If `positions` is null, the result has only token vectors. */
+/** Returns the vectors of token ids. If `positions` is null, no position vectors are added. */
 export const embedding = (
   context: Context,
   ids: Tensor,
@@ -46,7 +46,7 @@ export const embedding = (
     throw new ShapeError({
       where: "embedding",
       must: `each of ${rows} rows must have a position within the context of ${positionRows}`,
-      got: segments === null ? `0 to ${end - 1}` : `${segments.rows} in segments up to ${end - 1}`,
+      got: segments === null ? `0 to ${end - 1}` : `segments with ${segments.rows} rows and positions up to ${end - 1}`,
     });
   }
   const sizes = { rows, time: segments === null ? time : 1, channels, vocabSize, start: 0, positionRows };

@@ -1,10 +1,10 @@
 /**
- * y = x·Φ(x), Φ the normal distribution function
+ * y = x·Φ(x), where Φ is the normal distribution function
  *
  *   exact:  y = ½·x·(1 + erf(x/√2))                          dy/dx = Φ(x) + x·φ(x)
  *   tanh:   y = ½·x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))
  *
- * Hendrycks & Gimpel 2016; as torch.nn.functional.gelu.
+ * Source: Hendrycks & Gimpel 2016. The op equals torch.nn.functional.gelu.
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
@@ -12,7 +12,7 @@ import { sizeOf } from "../core/tensors/shape.ts";
 
 export type GeluApproximation = "none" | "tanh";
 
-/** `approximate` as in PyTorch: "none" is the exact form with erf. */
+/** `approximate` has the same meaning as in PyTorch: "none" is the exact form with erf. */
 export const gelu = (context: Context, x: Tensor, approximate: GeluApproximation): Tensor => {
   const { backend, memory, tape } = context;
   const n = sizeOf(x.shape);

@@ -5,7 +5,7 @@
  *   with x̂ = (x − μ)·r and g = dy·γ:   dx = r·(g − mean(g) − x̂·mean(g·x̂))
  *   dγ = Σ dy·x̂     dβ = Σ dy
  *
- * Ba, Kiros & Hinton 2016; as torch.nn.functional.layer_norm.
+ * Source: Ba, Kiros & Hinton 2016. The op equals torch.nn.functional.layer_norm.
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";

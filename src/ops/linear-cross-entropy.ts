@@ -1,13 +1,14 @@
 /**
- * L = Σ over rows of logSumExp(z) − z[target] with z = x·Wᵀ + b: the head and its loss in one.
+ * L = Σ over rows of logSumExp(z) − z[target] with z = x·Wᵀ + b: the head and the loss in one op
  *
  *   x [.., K]   W [V, K]   b [V]   targets [..]   →   L [1]
  *   dz = dL·(softmax(z) − onehot(target))     dx = dz·W     dW = dzᵀ·x     db = Σ over rows of dz
  *
- * The logits of a large vocabulary are never all in memory. They are computed for one range of the vocabulary at a
- * time: in the forward pass for their log-sum-exp, and again in the backward pass, where each range's gradient is added
- * to the gradients of x, W and b at once. This saves memory for rows · V logits and their gradients, and costs a third
- * more products (Wijmans et al. 2024, "Cut Your Losses in Large-Vocabulary Language Models").
+ * The logits of a large vocabulary are never all in memory. The op computes logits for one range of the vocabulary at a
+ * time. The forward pass uses the logits for the log-sum-exp. The backward pass computes them again, and adds the
+ * gradient of each range to the gradients of x, W and b at once. This method saves memory for rows · V logits and their
+ * gradients, and costs a third more products (Wijmans et al. 2024, "Cut Your Losses in Large-Vocabulary Language
+ * Models").
  */
 
 import { type Context, spend } from "../autograd/context.ts";
@@ -20,31 +21,35 @@ import { type LinearWeights, linear, linearSizes, weightsOf } from "./linear.ts"
 import { requireShape } from "./op.ts";
 
 /**
- * Maximum number of logits that are kept for the backward pass. It is 64 MiB, because computing them again takes longer
- * than reading them. With bfloat16 tiles computing them again is faster, so the limit is 8 MiB.
+ * Maximum number of logits that are kept for the backward pass. The usual limit is 64 MiB, because computing logits
+ * again takes longer than reading them. With bfloat16 tiles, computing them again is faster, so the limit is 8 MiB.
  */
 const keptLogits = ({ tiles }: Capabilities): number => (tiles === "bfloat16" ? 2 ** 21 : 2 ** 24);
-/** If there are more logits than this limit: number of logits that are in memory at one time. They stay in a cache … */
-const logitsAtATime = 2 ** 20;
 /**
- * … but logits are computed for at least this many tokens of the vocabulary at a time, so that x is not read too often.
+ * If there are more logits than the limit, at most about this number of logits is in memory at one time. A cache has
+ * room for this number.
  */
+const logitsAtATime = 2 ** 20;
+/** Logits are computed for at least this many tokens of the vocabulary at a time, so that x is not read too often. */
 const leastColumns = 512;
 
-/** Number of tokens of the vocabulary whose logits are in memory at one time, for `rows` rows. */
+/** For `rows` rows, the number of vocabulary tokens that have logits in memory at one time. */
 const columnsAtATime = (capabilities: Capabilities, rows: number, vocabSize: number): number => {
   if (rows * vocabSize <= keptLogits(capabilities)) return vocabSize;
   const columns = Math.max(leastColumns, Math.floor(logitsAtATime / rows));
-  // Ranges of nearly equal size. The size is a multiple of the block sizes of all kernels.
+  // Divides the vocabulary into ranges of nearly equal size. The size is a multiple of the block sizes of all kernels.
   return Math.ceil(vocabSize / Math.ceil(vocabSize / columns) / 64) * 64;
 };
 
-/** Maximum number of values of a quantized weight that are converted at a time. A head has many times this number. */
+/**
+ * Maximum number of values of a quantized weight that are converted at a time. The weight of a head is many times
+ * larger.
+ */
 const widenedAtATime = 2 ** 22;
 
 /**
- * Number of rows of a quantized weight to use at a time. It is about `asked` or less, and a multiple of the rows of a
- * panel.
+ * Number of rows of a quantized weight to use at a time. The number is at most about `asked`, and a multiple of the
+ * rows of a panel.
  */
 const columnsOfBlocks = (context: Context, weight: Tensor, asked: number): number => {
   const width = multipliesBlocks(context, weight) ? asked : Math.min(asked, widenedAtATime / (weight.shape[1] ?? 1));
@@ -63,7 +68,7 @@ const rangesOf = (vocabSize: number, columns: number): readonly Range[] =>
     columns: Math.min(columns, vocabSize - i * columns),
   }));
 
-/** The rows of W, or the elements of b, that belong to a range. */
+/** The rows of W, or the elements of b, for a range of the vocabulary. */
 const partOf = <T extends Tensor | null>(whole: T, { first, columns }: Range): T => {
   if (whole === null) return whole;
   const [, ...rest] = whole.shape;
@@ -72,8 +77,8 @@ const partOf = <T extends Tensor | null>(whole: T, { first, columns }: Range): T
 };
 
 /**
- * Sum of the losses, [1], in nats. A row with a negative target is ignored.
- * @param columns number of tokens of the vocabulary whose logits are in memory at one time. Default: chosen by size.
+ * Returns the sum of the losses, [1], in nats. A row with a negative target is ignored.
+ * @param columns number of vocabulary tokens that have logits in memory at one time. The default depends on the sizes.
  */
 export const linearCrossEntropy = (
   context: Context,

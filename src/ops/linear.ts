@@ -4,7 +4,7 @@
  *   x [.., K]   W [N, K]   b [N]   residual [.., N]   →   y [.., N]
  *   d = dropout(dy), the same draw     dx = d·W     dW = dᵀ·x     db = Σ over rows of d     dResidual = dy
  *
- * As torch.nn.functional.linear.
+ * Without a branch, the op equals torch.nn.functional.linear.
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
@@ -22,14 +22,14 @@ export interface LinearWeights {
   readonly bias: Tensor | null;
 }
 
-/** Numbers of rows, outputs and inputs of a product, in the form that kernels take. */
+/** Numbers of rows, outputs and inputs of a product, as kernel arguments. */
 export interface LinearSizes {
   readonly m: number;
   readonly n: number;
   readonly k: number;
 }
 
-/** Checks x·Wᵀ + b and returns its sizes. */
+/** Checks the shapes of x·Wᵀ + b and returns its sizes. */
 export const linearSizes = (where: string, x: Tensor, { weight, bias }: LinearWeights): LinearSizes => {
   const [n, k] = weight.shape;
   if (n === undefined || k === undefined || weight.shape.length !== 2) {
@@ -58,7 +58,7 @@ export const linearGradients = (context: Context, x: Tensor, weights: LinearWeig
   weightGradients(context, x, weights, dy);
 };
 
-/** Adds the gradients of W and b only. */
+/** Adds only the gradients of W and b. */
 export const weightGradients = (context: Context, x: Tensor, weights: LinearWeights, dy: Tensor): void => {
   const { backend, tape } = context;
   const to = tape?.destination(weights.weight) ?? null;
@@ -84,7 +84,7 @@ const multiply = (
   withFactor(context, weight, (w) => context.backend.run("linearForward", { x, w, bias, addend, y, ...sizes }));
 };
 
-/** x·Wᵀ + b + addend, without recording gradients. */
+/** Computes x·Wᵀ + b + addend without recording gradients. */
 export const linearProduct = (
   context: Context,
   x: Tensor,
@@ -99,7 +99,7 @@ export const linearProduct = (
 };
 
 /**
- * y = x·Wᵀ + b. The bits of row i of y do not depend on the number of rows.
+ * Computes y = x·Wᵀ + b. The bits of row i of y do not depend on the number of rows.
  * @param dtype type of y: the real type (default), or the backend's type of activations.
  */
 export const linear = (context: Context, x: Tensor, weights: LinearWeights, dtype?: DType): Tensor => {
@@ -109,8 +109,8 @@ export const linear = (context: Context, x: Tensor, weights: LinearWeights, dtyp
 };
 
 /**
- * The result at the end of a branch, y = residual + dropout(x·Wᵀ + b), and the dropout mask for the gradient, a
- * temporary.
+ * The result y = residual + dropout(x·Wᵀ + b) at the end of a branch, and the dropout mask for the backward pass. The
+ * mask is a temporary tensor.
  */
 export interface BranchEnd {
   readonly y: Tensor;
@@ -120,7 +120,7 @@ export interface BranchEnd {
 /** Temporaries from the end of a branch that the backward pass needs. */
 export const savedOf = ({ dropped }: BranchEnd): readonly Tensor[] => (dropped === null ? [] : [dropped.kept]);
 
-/** residual + dropout(x·Wᵀ + b), without recording gradients. If `draw` is null, there is no dropout. */
+/** Computes residual + dropout(x·Wᵀ + b) without recording gradients. If `draw` is null, there is no dropout. */
 export const addLinear = (
   context: Context,
   x: Tensor,
@@ -146,15 +146,15 @@ export const addLinear = (
   return { y, dropped: null };
 };
 
-/** The gradient of a branch's input, and the gradient of x·Wᵀ + b. The caller releases both. */
+/** The gradient of a branch's input, and the gradient of x·Wᵀ + b. The caller must release both gradients. */
 export interface BranchGradients {
   readonly dx: Tensor;
   readonly dBranch: Tensor;
 }
 
 /**
- * Computes two gradients at the end of a branch from dy, the gradient of the sum with the residual: the gradient of x,
- * and the gradient of x·Wᵀ + b. If `factor` is given, the gradient of x is multiplied by it elementwise.
+ * Computes the gradient of x and the gradient of x·Wᵀ + b at the end of a branch. The argument dy is the gradient of
+ * the sum with the residual. If `factor` is given, the gradient of x is multiplied by it elementwise.
  */
 export const branchInput = (
   context: Context,
@@ -179,8 +179,8 @@ export const branchInput = (
 };
 
 /**
- * Adds the gradients of W and b at the end of a branch, computed from dy, the gradient of the sum with the residual.
- * Returns the gradient of x. If `factor` is given, the gradient of x is multiplied by it elementwise.
+ * Adds the gradients of W and b at the end of a branch, and returns the gradient of x. The argument dy is the gradient
+ * of the sum with the residual. If `factor` is given, the gradient of x is multiplied by it elementwise.
  */
 export const branchGradients = (
   context: Context,
@@ -197,8 +197,8 @@ export const branchGradients = (
 };
 
 /**
- * y = residual + dropout(x·Wᵀ + b). While training, each element of the product is dropped with probability `p` in [0,
- * 1).
+ * Computes y = residual + dropout(x·Wᵀ + b). While training, each element of the product is dropped with probability
+ * `p` in [0, 1).
  */
 export const linearResidual = (
   context: Context,

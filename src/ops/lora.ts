@@ -1,13 +1,13 @@
 /**
- * y = x·Wᵀ + b + s·h·B̃ᵀ with h = dropout(x)·Aᵀ, and at the end of a branch y = residual + dropout(all of this)
+ * y = x·Wᵀ + b + s·h·B̃ᵀ with h = dropout(x)·Aᵀ, and at the end of a branch y = residual + dropout(x·Wᵀ + b + s·h·B̃ᵀ)
  *
  *   x [.., K]   W [N, K]   b [N]   A [R, K]   B of each part [n, r]   →   y [.., N]
  *   dh = s·dy·B̃     dA = dhᵀ·dropout(x)     dB̃ = s·dyᵀ·h     dx = dy·W + dropout(dh·A), the same draw
  *
- * LoRA (Hu et al. 2021). A layer may compute several targets at once, for example queries, keys and values. Then A
- * stacks the targets' matrices A. B̃ [N, R] has each target's B at the rows of its outputs and the columns of its A,
- * and zeros elsewhere. So h is one product, and its contribution to y too. Targets of one layer read the same x, so
- * they share one dropout draw.
+ * Source: LoRA (Hu et al. 2021). A layer may compute several targets at once, for example queries, keys and values. A is
+ * then the stack of the targets' matrices A. B̃ [N, R] contains the matrix B of each target at the rows of the target's
+ * outputs and the columns of the target's A. All other elements of B̃ are zero. A single product therefore computes h, and
+ * a single product adds h to y. Targets of one layer read the same x, so they share one dropout draw.
  */
 import type { Context } from "../autograd/context.ts";
 import { slice, type Tensor } from "../autograd/tensor.ts";
@@ -27,15 +27,15 @@ import {
 } from "./linear.ts";
 import { requireShape, rowsOf, scaleBy } from "./op.ts";
 
-/** The outputs of a layer to which one matrix B adds. */
+/** The outputs of a layer that one matrix B changes. */
 export interface LoraOutputs {
-  /** First of these outputs. */
+  /** Index of the first of these outputs. */
   readonly first: number;
   /** [n, r] */
   readonly b: Tensor;
 }
 
-/** Matrices that products read. */
+/** Matrices in the form that products read. */
 export interface LoraFactors {
   /** [R, K] */
   readonly a: Tensor;
@@ -49,7 +49,7 @@ export interface LoraWeights {
   readonly a: Tensor;
   /** The matrices B, in the order of the rows of A. */
   readonly parts: readonly LoraOutputs[];
-  /** Returns up-to-date matrices for products. */
+  /** Returns up-to-date matrices in the form that products read. */
   factors(): LoraFactors;
   /** alpha / rank */
   readonly scale: number;
@@ -57,7 +57,7 @@ export interface LoraWeights {
   readonly dropout: number;
 }
 
-/** Copies each B to its place in B̃. All other elements of B̃ must be zero already. */
+/** Copies each B to its rows and columns in B̃. All other elements of B̃ must be zero already. */
 export const placeOutputs = (backend: Backend, parts: readonly LoraOutputs[], to: View, width: number): void => {
   let column = 0;
   for (const { first, b } of parts) {
@@ -68,11 +68,11 @@ export const placeOutputs = (backend: Backend, parts: readonly LoraOutputs[], to
   }
 };
 
-/** Whether there is only one part and its B is the whole B̃. */
+/** Whether B̃ consists of a single matrix B. */
 export const isWhole = (parts: readonly LoraOutputs[], outputs: number): boolean =>
   parts.length === 1 && parts[0]?.b.shape[0] === outputs;
 
-/** dropout(x), s·h, and the draw. */
+/** The intermediate values dropout(x) and s·h, and the random draw. */
 interface Low {
   readonly x: Tensor;
   readonly h: Tensor;
@@ -157,7 +157,7 @@ const lowGradients = (context: Context, x: Tensor, low: Low, lora: LoraWeights, 
 
 const trained = ({ a, parts }: LoraWeights): readonly Tensor[] => [a, ...parts.map(({ b }) => b)];
 
-/** @throws ShapeError if the factors do not fit the layer. */
+/** @throws ShapeError if the shapes of A and B do not fit the layer. */
 const requireFactors = ({ a, b }: LoraFactors, { weight }: LinearWeights): void => {
   const [n = 0, k = 0] = weight.shape;
   const width = a.shape[0] ?? 0;
@@ -210,7 +210,7 @@ export const loraResidual = (
   requireFactors(factors, weights);
   const low = goDown(context, x, lora, factors);
   const draw = drawDropout(context, p);
-  // Both terms use the same draw, so the same elements of both are dropped.
+  // Both terms use the same draw, so the same elements are dropped in both terms.
   const added = addLinear(context, low.h, { weight: factors.b, bias: null }, residual, draw);
   for (const kept of savedOf(added)) memory.release(kept);
   const end = addLinear(context, x, weights, added.y, draw);

@@ -9,7 +9,7 @@ export const scaleBy = (backend: Backend, x: Tensor, scale: number): void => {
   backend.run("combine", { a: x, b: x, y: x, unreal: null, n: sizeOf(x.shape), alpha: scale, beta: 0 });
 };
 
-/** Where a kernel writes a gradient that is not wanted. Kernels skip an output that is null. */
+/** Destination of a gradient that is not needed. Kernels skip an output that is null. */
 export const nowhere = { gradient: null, add: 0 } as const;
 
 /** Checks the last axis and returns the number of rows: the product of the axes before it. */
@@ -24,13 +24,13 @@ export const rowsOf = (where: string, tensor: Tensor, width: number): number => 
   return sizeOf(tensor.shape) / width;
 };
 
-/** F of a tensor whose last axis has 2F elements: first gate, then up. */
+/** Returns F for a tensor with 2F elements on its last axis: first gate, then up. */
 export const gatedWidth = (where: string, { shape }: Tensor): number => {
   const width = shape.at(-1) ?? 0;
   if (width === 0 || width % 2 !== 0) {
     throw new ShapeError({
       where,
-      must: "the last axis must hold gate and up, so its length must be even and not 0",
+      must: "the last axis must contain gate and up, so its length must be even and not 0",
       got: formatShape(shape),
     });
   }

@@ -3,7 +3,7 @@
  *
  *   dx = dy·2·max(0, x)
  *
- * So et al. 2021, "Primer": torch.nn.functional.relu(x).square().
+ * Source: So et al. 2021, "Primer". The op equals torch.nn.functional.relu(x).square().
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
@@ -17,7 +17,7 @@ export const relu2 = (context: Context, x: Tensor): Tensor => {
   backend.run("relu2Forward", { x, y, n });
 
   tape?.record(y, [x], [], (dy) => {
-    // Only matrix products read dx, and they round it to this type anyway.
+    // Only matrix products read dx. These products round it to this type anyway.
     const dx = memory.allocate(x.shape, backend.capabilities.activations);
     backend.run("relu2Backward", { x, dy, dx, n });
     tape.accumulate(x, dx);

@@ -4,7 +4,7 @@
  *   x [.., C]   γ [C]   →   y [.., C]
  *   with x̂ = x·r and g = dy·γ:   dx = r·(g − x̂·mean(g·x̂))     dγ = Σ dy·x̂
  *
- * Zhang & Sennrich 2019; as torch.nn.functional.rms_norm.
+ * Source: Zhang & Sennrich 2019. The op equals torch.nn.functional.rms_norm.
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";

@@ -7,10 +7,11 @@
  *       y[i]   = z[i]·cos[p, i]   − z[i+h]·sin[p, i]
  *       y[i+h] = z[i+h]·cos[p, i] + z[i]·sin[p, i]
  *       y[j]   = z[j] for j ≥ R
- *   v is copied. Backward: dz is dy rotated by the opposite angle; then as in rms-norm.ts
+ *   v is copied
  *
- * Su et al. 2021. Channel i is paired with channel i + h, as in Hugging Face's models. The norm per head is Henry et
- * al. 2020, as Qwen3's q_norm and k_norm; the norm over all heads is OLMo 2's.
+ * In the backward pass, dz is dy rotated by the opposite angle, and the gradient of the norm is as in rms-norm.ts.
+ * Source: Su et al. 2021. Channel i is paired with channel i + h, as in Hugging Face's models. The norm of a single head
+ * is from Henry et al. 2020; Qwen3 calls it q_norm and k_norm. The norm over all heads is from OLMo 2.
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
@@ -31,9 +32,9 @@ export interface RotaryTable {
 
 /** RMS norms of the heads of q and k before they are rotated. */
 export interface RotaryNorms {
-  /** Weight for q: [D] if all heads use it, or [H·D] if one norm covers all heads. */
+  /** Weight for q: [D] if all heads share it, or [H·D] if one norm covers all heads. */
   readonly query: Tensor;
-  /** Weight for k: [D], or [Hk·D]. */
+  /** Weight for k: [D] if all heads share it, or [Hk·D] if one norm covers all heads. */
   readonly key: Tensor;
   /** Whether one mean covers a single head, or all heads. */
   readonly width: "head" | "all";
@@ -41,15 +42,15 @@ export interface RotaryNorms {
   readonly eps: number;
 }
 
-/** How a model's wavelengths are stretched, so that it works on texts that are longer than in its first training. */
+/** How a model's wavelengths are stretched for texts that are longer than in the first training. */
 export type RotaryScaling =
   | { readonly kind: "none" }
   /** Stretches all wavelengths by `factor` (Chen et al. 2023). */
   | { readonly kind: "linear"; readonly factor: number }
   /**
-   * As in Llama 3.1. Wavelengths longer than `originalContext` / `lowFrequency` are stretched by `factor`. Wavelengths
-   * shorter than `originalContext` / `highFrequency` are not stretched. In between, the stretching grows with the
-   * wavelength.
+   * Stretches wavelengths as in Llama 3.1. Wavelengths longer than `originalContext` / `lowFrequency` are stretched by
+   * `factor`. Wavelengths shorter than `originalContext` / `highFrequency` are not stretched. Between these limits,
+   * longer wavelengths are stretched more.
    */
   | {
       readonly kind: "llama3";
@@ -59,7 +60,7 @@ export type RotaryScaling =
       readonly originalContext: number;
     };
 
-/** Radians per position, after scaling. */
+/** Rotation angles in radians per position, after scaling. */
 const scaled = (frequency: number, scaling: RotaryScaling): number => {
   switch (scaling.kind) {
     case "none":
@@ -106,7 +107,7 @@ export const rotaryAngles = (
   return { cos, sin };
 };
 
-/** Checks the positions of the rows. Positions are 0 to T − 1 in each row of the batch, or segments define them. */
+/** Checks the positions of the rows. Positions are 0 to T − 1 in each row of the batch, unless segments define them. */
 const checkPlaces = (qkv: Tensor, segments: Segments | null, rows: number): { time: number; end: number } => {
   if (segments === null) {
     const time = qkv.shape.at(-2) ?? 0;
@@ -172,7 +173,7 @@ export const rotary = (
     x: qkv,
     gammaQ: norms?.query ?? null,
     gammaK: norms?.key ?? null,
-    // If no channels are rotated, the kernel does not read the tables, so any tensor can take their place.
+    // If no channels are rotated, the kernel does not read the tables, so any tensor can be passed instead.
     cos: table?.cos ?? qkv,
     sin: table?.sin ?? qkv,
     places: segments?.places ?? null,
@@ -195,7 +196,7 @@ export const rotary = (
     return y;
   }
   tape.record(y, norms === null ? [qkv] : [qkv, norms.query, norms.key], [rstd], (dy) => {
-    // Only matrix products read dx, and they round it to this type anyway.
+    // Only matrix products read dx. These products round it to this type anyway.
     const dx = memory.allocate(qkv.shape, backend.capabilities.activations);
     const dGammaQ = norms === null ? null : tape.accumulator(norms.query);
     const dGammaK = norms === null ? null : tape.accumulator(norms.key);

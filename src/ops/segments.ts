@@ -1,31 +1,31 @@
 /**
- * Sequences of different lengths in one pass. They are concatenated on the time axis of a batch of one row. They are
- * packed documents, or sequences that are continued together.
+ * Sequences of different lengths in one forward pass. The sequences are concatenated on the time axis of a batch of one
+ * row. The sequences are packed documents, or sequences that are continued together.
  */
 import { type Memory, slice, type Tensor } from "../autograd/tensor.ts";
 import { pageRows, segmentInts } from "../backend/kernels/sizes.ts";
 import { ShapeError } from "../core/errors/errors.ts";
 import { show } from "../core/text/show.ts";
 
-/** One sequence of a pass. */
+/** One sequence of a forward pass. */
 export interface Segment {
   /** Number of positions of the sequence in this pass, at least 1. */
   readonly length: number;
   /** Number of earlier positions of the sequence. The keys and values of these positions are in `pages`. Default 0. */
   readonly start?: number;
   /**
-   * Numbers of the cache pages that hold the keys and values of all positions of the sequence, in order. A page holds
-   * `pageRows` positions. If this sequence writes to a page, no other sequence of the pass may write to that page.
-   * Either all sequences of a pass have pages, or no sequence has pages. Default: no cache.
+   * Numbers of the cache pages that contain the keys and values of all positions of the sequence, in order. A page has
+   * room for `pageRows` positions. If this sequence writes to a page, no other sequence of the pass may write to that
+   * page. Either all sequences of a pass have pages, or no sequence has pages. Default: no cache.
    */
   readonly pages?: readonly number[];
 }
 
-/** Pages of a pass in a backend's memory. */
+/** Page numbers of a forward pass in a backend's memory. */
 export interface SegmentPages {
   /** int32 [pages]: page numbers of all sequences, concatenated. */
   readonly numbers: Tensor;
-  /** int32 [rows]: for each row of the pass, the row of the cache that receives its key and value. */
+  /** int32 [rows]: for each row of the pass, the row of the cache into which its key and value are written. */
   readonly rows: Tensor;
   /** Minimum number of pages that the cache must have. */
   readonly needed: number;
@@ -40,11 +40,11 @@ export interface Segments {
   /** Number of rows of all sequences together, and of the longest sequence. */
   readonly rows: number;
   readonly longest: number;
-  /** int32 [segments, 4], in the form that attention takes. */
+  /** int32 [segments, 4], as the attention kernels read it. */
   readonly table: Tensor;
   /** int32 [rows]: the position of each row in the row's sequence. */
   readonly places: Tensor;
-  /** If null, keys and values come from the pass itself. */
+  /** Pages of the cache. If null, keys and values come from the forward pass itself. */
   readonly pages: SegmentPages | null;
 }
 
@@ -89,7 +89,7 @@ export const createSegments = (memory: Memory, given: readonly Segment[]): Segme
     return { length, start, row };
   });
   const pageCount = given.reduce((sum, { pages = [] }) => sum + pages.length, 0);
-  // All numbers are in one array, so that one transfer copies them to the backend.
+  // One array contains all numbers, so that one transfer copies them to the backend.
   const placesFrom = segmentInts * list.length;
   const rowsFrom = placesFrom + rows;
   const numbersFrom = rowsFrom + (paged ? rows : 0);

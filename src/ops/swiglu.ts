@@ -4,7 +4,7 @@
  *   x = gate | up [.., 2F]   →   y [.., F]
  *   dgate = dy·up·(σ + gate·σ·(1 − σ))     dup = dy·gate·σ
  *
- * Shazeer 2020, without the linear layers before and after: torch.nn.functional.silu(gate) · up.
+ * Source: Shazeer 2020, without the linear layers before and after. The op equals torch.nn.functional.silu(gate) · up.
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
@@ -19,7 +19,7 @@ export const swiglu = (context: Context, x: Tensor): Tensor => {
   backend.run("swigluForward", { x, y, rows, hidden });
 
   tape?.record(y, [x], [], (dy) => {
-    // Only matrix products read dx, and they round it to this type anyway.
+    // Only matrix products read dx. These products round it to this type anyway.
     const dx = memory.allocate(x.shape, backend.capabilities.activations);
     backend.run("swigluBackward", { x, dy, dx, rows, hidden });
     tape.accumulate(x, dx);

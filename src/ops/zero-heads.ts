@@ -3,7 +3,7 @@
  *
  *   x [.., H·D]   →   y [.., H·D];   dx = dy, with the same zeros
  *
- * As the head mask in Michel et al. 2019; its entries are 0 or 1 here.
+ * The op equals the head mask of Michel et al. 2019, with entries that are 0 or 1.
  */
 import type { Context } from "../autograd/context.ts";
 import type { Tensor } from "../autograd/tensor.ts";
@@ -11,7 +11,7 @@ import { ShapeError } from "../core/errors/errors.ts";
 import { sizeOf } from "../core/tensors/shape.ts";
 import { rowsOf } from "./op.ts";
 
-/** Copies x with zeros in the given heads. */
+/** Copies x, but with zeros in the given heads. */
 const copyWithZeros = (
   { backend, memory }: Context,
   x: Tensor,
@@ -36,7 +36,7 @@ const copyWithZeros = (
 
 /**
  * Switches heads off.
- * @param x [.., H·D], heads side by side, as attention's output.
+ * @param x [.., H·D], the output of attention, with heads side by side.
  * @param off heads that are switched off, each from 0 to H − 1.
  */
 export const zeroHeads = (

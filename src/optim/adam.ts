@@ -5,8 +5,8 @@ import type { Stretch } from "./stretches.ts";
 import type { Update } from "./update.ts";
 
 /**
- * One step of Adam (Kingma & Ba 2014) or AdamW (Loshchilov & Hutter 2017) on a stretch of the weights, with bias
- * correction.
+ * One step of Adam (Kingma & Ba 2014) or AdamW (Loshchilov & Hutter 2017) with bias correction, for a range of the
+ * weights.
  */
 export const adamUpdate = (
   backend: Backend,

@@ -1,8 +1,8 @@
 import { checkNumber } from "../core/checks/check-arguments.ts";
 
 /**
- * The factor that limits a gradient of global norm `norm` to `maxGradNorm`, as in torch.nn.utils.clip_grad_norm_
- * (Pascanu et al. 2013). `maxGradNorm` = 0 means no clipping.
+ * Returns the factor that limits the gradient's global norm `norm` to `maxGradNorm`, as in
+ * torch.nn.utils.clip_grad_norm_ (Pascanu et al. 2013). `maxGradNorm` = 0 means no clipping.
  * @experimental
  */
 export const clipFactor = (norm: number, maxGradNorm: number): number => {

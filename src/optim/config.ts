@@ -6,13 +6,15 @@ const moments = (weightDecay: number) => ({
   beta1: beta.default(0.9).describe("decay rate of the mean gradient"),
   beta2: beta.default(0.999).describe("decay rate of the mean squared gradient"),
   eps: positiveFloat32().default(1e-8).describe("added to the root of the second moment"),
-  weightDecay: float32FromZero().default(weightDecay).describe("weight decay of matrices (biases and norms have none)"),
+  weightDecay: float32FromZero()
+    .default(weightDecay)
+    .describe("weight decay of matrices; biases and norms have no weight decay"),
 });
 
 /**
- * Adam's defaults are the defaults of PyTorch. `adam`: Kingma & Ba 2014; weight decay is an L2 term of the gradient.
- * `adamw`: Loshchilov & Hutter 2017; weight decay is separate from the gradient. `muon`: Jordan et al. 2024 for the
- * matrices inside blocks, AdamW for the other parameters.
+ * Adam's defaults are the defaults of PyTorch. `adam` is Kingma & Ba 2014: weight decay is an L2 term of the gradient.
+ * `adamw` is Loshchilov & Hutter 2017: weight decay is separate from the gradient. `muon` is Jordan et al. 2024 for the
+ * matrices inside blocks, and AdamW for all other parameters.
  */
 export const optimizerConfigSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("adam"), ...moments(0) }),
@@ -25,12 +27,14 @@ export const optimizerConfigSchema = z.discriminatedUnion("kind", [
       .positive()
       .max(largestFloat32)
       .default(0.15)
-      .describe("learning rate of embeddings, head and vectors, which AdamW updates, as a fraction of learningRate"),
+      .describe(
+        "learning rate of the parameters that AdamW updates (embeddings, head and vectors), as a fraction of learningRate",
+      ),
     ...moments(0.1),
     beta2: beta.default(0.95).describe("decay rate of the mean squared gradient"),
     weightDecay: float32FromZero()
       .default(0.1)
-      .describe("weight decay of the matrices inside blocks (other parameters have none)"),
+      .describe("weight decay of the matrices inside blocks; other parameters have no weight decay"),
   }),
 ]);
 /** Adam (Kingma & Ba 2014): weight decay is added to the gradient. */
@@ -43,7 +47,7 @@ export interface AdamConfig {
   readonly beta2: number;
   /** Added to the root of the second moment. Number above 0. Default 1e-8. */
   readonly eps: number;
-  /** Weight decay of matrices (biases and norms have none). Number from 0. Default 0. */
+  /** Weight decay of matrices; biases and norms have no weight decay. Number from 0. Default 0. */
   readonly weightDecay: number;
 }
 /** AdamW (Loshchilov & Hutter 2017): weight decay is separate from the gradient. */
@@ -56,7 +60,7 @@ export interface AdamWConfig {
   readonly beta2: number;
   /** Added to the root of the second moment. Number above 0. Default 1e-8. */
   readonly eps: number;
-  /** Weight decay of matrices (biases and norms have none). Number from 0. Default 0.01. */
+  /** Weight decay of matrices; biases and norms have no weight decay. Number from 0. Default 0.01. */
   readonly weightDecay: number;
 }
 /** Muon (Jordan et al. 2024) for the matrices inside blocks, AdamW for the other parameters. */
@@ -66,8 +70,8 @@ export interface MuonConfig {
   /** Decay rate of the mean gradient of matrices. Number from 0, below 1. Default 0.95. */
   readonly momentum: number;
   /**
-   * Learning rate of embeddings, head and vectors, which AdamW updates, as a fraction of learningRate. Number above 0.
-   * Default 0.15; 0.25 in the preset `shakespeare`.
+   * Learning rate of the parameters that AdamW updates (embeddings, head and vectors), as a fraction of learningRate.
+   * Number above 0. Default 0.15; 0.25 in the preset `shakespeare`.
    */
   readonly adamLearningRateRatio: number;
   /** Decay rate of the mean gradient. Number from 0, below 1. Default 0.9. */
@@ -76,13 +80,13 @@ export interface MuonConfig {
   readonly beta2: number;
   /** Added to the root of the second moment. Number above 0. Default 1e-8; 1e-10 in the preset `shakespeare`. */
   readonly eps: number;
-  /** Weight decay of the matrices inside blocks (other parameters have none). Number from 0. Default 0.1. */
+  /** Weight decay of the matrices inside blocks; other parameters have no weight decay. Number from 0. Default 0.1. */
   readonly weightDecay: number;
 }
 /** An update rule with its constants. */
 export type OptimizerConfig = AdamConfig | AdamWConfig | MuonConfig;
 
-/** The learning rate after the warm-up, as a function of the step. */
+/** The schedule: the learning rate after the warm-up, as a function of the step. */
 export const scheduleConfigSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("constant") }),
   z.strictObject({
@@ -116,15 +120,17 @@ export interface LinearSchedule {
 /** The learning rate after the warm-up. */
 export type ScheduleConfig = ConstantSchedule | CosineSchedule | LinearSchedule;
 
-/** Schedules of the learning rate for a run that gets more steps than planned. */
+/** Schedules of the learning rate after a run has been extended. */
 export const extendKinds = ["stretch", "restart", "constant"] as const;
 /** Learning rate of the steps that a run is extended by. `stretch`, `restart` or `constant`. */
 export type ExtendKind = (typeof extendKinds)[number];
 
-/** Maximum number of extensions. The run's configuration keeps all of them. */
+/** Maximum number of extensions. The run's configuration contains all extensions of the run. */
 export const mostExtensions = 100;
 
-/** An extension of a run: after `after` steps, the total number of steps was changed. Before, it was `planned`. */
+/**
+ * An extension of a run: after `after` steps, the total number of steps was changed. The earlier total was `planned`.
+ */
 export const extensionSchema = z.strictObject({
   after: z.int().min(0).describe("number of updates done when the run was extended"),
   planned: z.int().positive().describe("number of updates planned before the extension"),

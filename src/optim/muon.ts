@@ -5,9 +5,9 @@
  *   m ← μ·m + (1 − μ)·g        u = μ·m + (1 − μ)·g        (Nesterov)
  *   W ← (1 − η·λ)·W − η·√max(1, out/in)·NS(u / ‖u‖)
  *
- * NS is a Newton–Schulz iteration: five steps of X ← a·X + (b·A + c·A²)·X, A = X·Xᵀ. A singular value of at least 0.002
- * of the norm ends between 0.68 and 1.20. A nearly zero one grows by a⁵ ≈ 485 and stays near 0. AdamW updates
- * embeddings, the head and vectors.
+ * NS is a Newton–Schulz iteration: five steps of X ← a·X + (b·A + c·A²)·X, where A = X·Xᵀ. After these steps, a singular
+ * value that was at least 0.002 of the norm is between 0.68 and 1.20. A singular value near zero grows by a⁵ ≈ 485 and
+ * stays near zero. AdamW updates embeddings, the head and vectors.
  */
 
 import type { Backend, Storage, View } from "../backend/backend.ts";
@@ -20,12 +20,12 @@ import { isBlockMatrix, type Moments } from "./state.ts";
 import type { Stretch } from "./stretches.ts";
 import type { Update } from "./update.ts";
 
-/** Jordan's coefficients. They make small singular values grow fast. */
+/** Jordan's coefficients. Small singular values grow fast with them. */
 const [a, b, c] = [3.4445, -4.775, 2.0315] as const;
 const iterations = 5;
 const normEps = 1e-7;
 
-/** One matrix in the arena. */
+/** One matrix and its part of the arena. */
 interface Matrix {
   readonly offset: number;
   readonly rows: number;
@@ -44,8 +44,8 @@ const matricesOf = (layout: ArenaLayout): readonly Matrix[] =>
   });
 
 /**
- * Orthogonalises X. The scratch memory is large enough for matrices of up to `largest` elements whose shorter side is
- * at most `side`.
+ * Orthogonalises X. The scratch memory suffices for matrices of up to `largest` elements with a shorter side of at most
+ * `side`.
  */
 const createOrthogonalizer = (backend: Backend, largest: number, side: number) => {
   const scratch = allocateAll(backend, "float32", [largest, side * side, side * side, 1]);
@@ -61,8 +61,8 @@ const createOrthogonalizer = (backend: Backend, largest: number, side: number) =
       backend.run("scaleByNorm", { x, squares: at(squares), y: x, n, eps: normEps });
       for (let i = 0; i < iterations; i++) {
         const wide = rows <= columns;
-        // A = X·Xᵀ, or Xᵀ·X if that is smaller. Multiplying X by the polynomial in A from the left or from the right
-        // gives the same result.
+        // A = X·Xᵀ, or A = Xᵀ·X if Xᵀ·X is smaller. Multiplying X by the polynomial in A from the left or from the
+        // right gives the same result.
         if (wide)
           backend.run("linearForward", {
             x,
@@ -111,7 +111,7 @@ const createOrthogonalizer = (backend: Backend, largest: number, side: number) =
   };
 };
 
-/** Muon for the model's matrices in the stretches, and AdamW for everything else in the stretches. */
+/** Updates some ranges of the weights: Muon for the matrices inside blocks, and AdamW for everything else. */
 export const createMuon = (
   backend: Backend,
   layout: ArenaLayout,

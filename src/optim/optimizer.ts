@@ -13,7 +13,7 @@ import { type HeldRange, heldRanges, lengthOf, type Stretch, stretchesOf } from 
 import type { Optimizer, OptimizerLayout, Update } from "./update.ts";
 
 /**
- * Creates an optimizer whose moments start at zero.
+ * Creates an optimizer. The moments start at zero.
  * @experimental
  */
 export const createOptimizer = (backend: Backend, layout: ArenaLayout, given: OptimizerConfig): Optimizer => {
@@ -34,7 +34,7 @@ export const createOptimizer = (backend: Backend, layout: ArenaLayout, given: Op
   return { state, ...updating(backend, layout, config, { m: m.storage, v: v.storage }, stretches) };
 };
 
-/** Moments of some stretches of the weights, and the places of the moments in the full layout. */
+/** Moments for some ranges of the weights, and the offsets of these moments in the full layout. */
 export interface PartOfState {
   readonly name: OptimizerLayout["name"];
   readonly layout: ArenaLayout;
@@ -42,12 +42,12 @@ export interface PartOfState {
   readonly held: readonly HeldRange[];
 }
 
-/** An optimizer that updates some of the weights and holds only the moments of these weights. */
+/** An optimizer that updates some of the weights. The optimizer stores only the moments of these weights. */
 export interface PartOptimizer extends Omit<Optimizer, "state"> {
   readonly state: readonly PartOfState[];
 }
 
-/** Creates an optimizer for stretches from `stretchesOf`. The moments start at zero. */
+/** Creates an optimizer for ranges of the weights from `stretchesOf`. The moments start at zero. */
 export const createPartOptimizer = (
   backend: Backend,
   layout: ArenaLayout,
@@ -65,7 +65,7 @@ export const createPartOptimizer = (
   return { state, ...updating(backend, layout, config, { m, v }, stretches) };
 };
 
-/** Creates an optimizer that takes over the given moments and owns them. If creation fails, it frees the moments. */
+/** Creates an optimizer that owns the given moments. If creation fails, it frees the moments. */
 const updating = (
   backend: Backend,
   layout: ArenaLayout,

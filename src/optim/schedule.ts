@@ -4,13 +4,13 @@ import { show } from "../core/text/show.ts";
 import type { Extension, ScheduleConfig } from "./config.ts";
 
 /**
- * The plan of a learning rate over the steps of a run.
+ * The learning rate over the steps of a run.
  * @experimental
  */
 export interface LearningRatePlan {
   /** Maximum learning rate. */
   readonly learningRate: number;
-  /** Steps of linear warm-up; 0: no warm-up. */
+  /** Number of steps of linear warm-up. 0 means no warm-up. */
   readonly warmupSteps: number;
   /** Total number of updates. */
   readonly steps: number;
@@ -43,8 +43,8 @@ const plainRate = ({ learningRate, warmupSteps, steps, schedule }: LearningRateP
 };
 
 /**
- * Learning rate of step `step`, if only the first `count` extensions count and `steps` is the total number of steps
- * planned after them.
+ * Learning rate of step `step`, if only the first `count` extensions count. `steps` is the total number of steps
+ * planned after these extensions.
  */
 const rateAfter = (plan: LearningRatePlan, count: number, steps: number, step: number): number => {
   const { extensions = [], warmupSteps, learningRate } = plan;
@@ -55,7 +55,7 @@ const rateAfter = (plan: LearningRatePlan, count: number, steps: number, step: n
   if (step < after) return rateAfter(plan, count - 1, planned, step);
   const before = rateAfter(plan, count - 1, planned, after - 1);
   const done = step - after;
-  // Fraction of the way from the last rate to the new rate.
+  // Fraction of the line from the last rate to the new rate.
   const way = done < warmupSteps ? (done + 1) / warmupSteps : 1;
   switch (schedule) {
     case "constant":
@@ -77,12 +77,12 @@ const rateAfter = (plan: LearningRatePlan, count: number, steps: number, step: n
 
 /**
  * Learning rate of step `step` (0-based: the first update is step 0). First it rises linearly over `warmupSteps`, from
- * learningRate/warmupSteps to learningRate. Then it follows the schedule. It is constant, or falls to minLearningRate
- * at the last step, along half a cosine (Loshchilov & Hutter 2016, without restarts) or a straight line. If the warm-up
- * is longer than the run, the run ends during the warm-up.
- * After an extension, the `schedule` of the extension decides. `stretch` gives the rate of a run that had the new total
- * from its beginning. `restart` gives the rate of a new run of the added steps. Both begin with a straight line from
- * the last rate, over `warmupSteps`. `constant` keeps the last rate.
+ * learningRate/warmupSteps to learningRate. After the warm-up, the rate follows the schedule. The rate stays constant,
+ * or it falls to minLearningRate at the last step. A falling rate follows half a cosine (Loshchilov & Hutter 2016,
+ * without restarts) or a straight line. If the warm-up is longer than the run, the run ends during the warm-up.
+ * After an extension, the `schedule` of the extension decides. `stretch` gives the rate of a run that was planned with
+ * the new total from its beginning. `restart` gives the rate of a new run of the added steps. `stretch` and `restart`
+ * begin with a straight line from the last rate, over `warmupSteps` steps. `constant` keeps the last rate.
  * @experimental
  */
 export const learningRateAt = (plan: LearningRatePlan, step: number): number => {

@@ -8,7 +8,7 @@ import type { OptimizerLayout } from "./update.ts";
  */
 export const isBlockMatrix = ({ shape, stacked }: Placed): boolean => stacked !== undefined && shape.length >= 2;
 
-/** Layouts of an optimizer's moments. */
+/** Layouts of the moments of an optimizer. */
 export interface MomentLayouts {
   /** Adam's first moment. For the matrices that Muon updates, it is the momentum. */
   readonly m: ArenaLayout;
@@ -22,7 +22,7 @@ export const momentLayouts = (layout: ArenaLayout, { kind }: Pick<OptimizerConfi
 });
 
 /**
- * Layouts of the moments of an optimizer. The optimizer is not created.
+ * Returns the layouts of an optimizer's moments, without creating the optimizer.
  * @param layout layout of the weights.
  */
 export const optimizerLayouts = (
@@ -36,10 +36,10 @@ export const optimizerLayouts = (
   ];
 };
 
-/** Moments of some stretches of the weights, in a backend's memory. */
+/** Moments for some ranges of the weights, in a backend's memory. */
 export interface Moments {
   readonly m: Storage;
   readonly v: Storage;
-  /** A flag: not 0 after an update has produced a weight or moment that is not finite. */
+  /** A flag that is not 0 if an update has produced a weight or moment that is not finite. */
   readonly unreal: View;
 }

@@ -1,5 +1,6 @@
 /**
- * Stretches of a layout that an optimizer updates, and the places of the stretches' moments in the optimizer's arrays.
+ * Stretches are ranges of a layout that an optimizer updates. Each stretch has offsets at which the optimizer's arrays
+ * store its moments.
  */
 import type { ArenaLayout } from "../models/arena.ts";
 import { type Piece, piecesOfLayout, type Range } from "../models/pieces.ts";
@@ -12,21 +13,23 @@ export interface Stretch extends Range {
   readonly isOrthogonal: boolean;
   /** Offset of the stretch's first moments in the machine's array. */
   readonly m: number;
-  /**
-   * Offset of the stretch's second moments in the machine's array. It means nothing if the stretch has no second
-   * moments.
-   */
+  /** Offset of the stretch's second moments in the machine's array. Without second moments, this number is not used. */
   readonly v: number;
   /** Offset of the stretch's second moments in the full layout. */
   readonly vFrom: number;
 }
 
-/** Elements [from, to) of an array with the full state. A machine holds them at offset `at` of its own array. */
+/**
+ * Elements [from, to) of an array with the full state. A machine stores these elements at offset `at` of its own array.
+ */
 export interface HeldRange extends Range {
   readonly at: number;
 }
 
-/** Indices of the matrices that Muon updates whole, as in `Piece`; empty for other optimizers. */
+/**
+ * Indices of the matrices that Muon updates as a whole; an index has the same meaning as in `Piece`. Empty for other
+ * optimizers.
+ */
 export const orthogonalWholes = (layout: ArenaLayout, { kind }: Pick<OptimizerConfig, "kind">): ReadonlySet<number> => {
   const starts = new Set(kind === "muon" ? layout.parameters.filter(isBlockMatrix).map(({ offset }) => offset) : []);
   const found = new Set<number>();
@@ -35,8 +38,8 @@ export const orthogonalWholes = (layout: ArenaLayout, { kind }: Pick<OptimizerCo
 };
 
 /**
- * Joins adjacent pieces for which `isOwn` is true into the longest possible stretches. Weight decay applies to all of a
- * stretch or to nothing in it. This is also true for Muon.
+ * Joins adjacent pieces for which `isOwn` is true into the longest possible stretches. Weight decay applies to all
+ * elements of a stretch or to none. Muon also applies to all or none.
  */
 export const stretchesOf = (
   layout: ArenaLayout,
@@ -63,7 +66,7 @@ export const stretchesOf = (
   return stretches;
 };
 
-/** Ranges of the first moments and of the second moments that a machine holds. */
+/** Ranges of the first moments and of the second moments that a machine stores. */
 export const heldRanges = (
   stretches: readonly Stretch[],
 ): { readonly m: readonly HeldRange[]; readonly v: readonly HeldRange[] } => ({

@@ -14,15 +14,15 @@ export interface Update {
   readonly step: number;
   /** Learning rate of this update. */
   readonly learningRate: number;
-  /** Factor by which every gradient is multiplied; clipping determines it. */
+  /** Factor by which every gradient is multiplied. Clipping determines this factor. */
   readonly gradScale: number;
-  /** Rounded copy of the weights, which the update writes too. Null or absent if there is no copy. */
+  /** Rounded copy of the weights. The update writes this copy, too. Null or absent if there is no copy. */
   readonly rounded?: RoundedWeights | null;
 }
 
 /** A moment of an optimizer, and its layout. */
 export interface OptimizerLayout {
-  /** Name in a checkpoint's file: `m`, a mean of gradients, or `v`, a mean of their squares. */
+  /** Name in a checkpoint's file. `m` is a mean of gradients, `v` is a mean of squared gradients. */
   readonly name: "m" | "v";
   /** Layout of the parameters that have this moment. */
   readonly layout: ArenaLayout;
@@ -42,13 +42,13 @@ export interface OptimizerArena extends OptimizerLayout {
  * @experimental
  */
 export interface Optimizer {
-  /** The moments. The next update depends only on the moments and the weights. */
+  /** The moments. The next update depends only on the moments, the weights and its gradients. */
   readonly state: readonly OptimizerArena[];
   /** Updates the weights with the gradients. */
   update(update: Update): void;
-  /** Whether every weight and moment is finite that an update has written since the last call of `forget`. */
+  /** Whether all weights and moments are finite that updates have written since the last call of `forget`. */
   isFinite(): Promise<boolean>;
-  /** Resets `isFinite`, after weights and moments were replaced. */
+  /** Resets `isFinite`. Call it after weights and moments were replaced. */
   forget(): void;
   /** Frees the moments. */
   close(): void;

@@ -15,7 +15,7 @@ export const csvHead = columnNames.join(",");
 const textCell = (text: string): string => `"${/^[=+\-@\t\r]/u.test(text) ? "'" : ""}${text.replaceAll('"', '""')}"`;
 
 /**
- * Rows of a run, in order of steps. There is a row for each step, and a row for each evaluation whose step has no row.
+ * Rows of a run, in order of steps. Each step has a row. An evaluation gets an extra row if its step has no row.
  * Unknown cells are empty.
  */
 const rowsOf = (run: DrawnRun): readonly string[] => {
@@ -33,16 +33,16 @@ const rowsOf = (run: DrawnRun): readonly string[] => {
 };
 
 const numberForm = String.raw`-?\d+(?:\.\d+)?(?:e[+-]\d+)?`;
-/** Matches a row of `rowsOf`: a name, two numbers, and a number or nothing for each other column. */
+/** Matches a row of `rowsOf`: a name, two numbers, and in each other column a number or nothing. */
 const rowForm = new RegExp(
   String.raw`"[^"]*(?:""[^"]*)*"(?:,${numberForm}){2}(?:,(?:${numberForm})?){${columnNames.length - 3}}\n`,
   "uy",
 );
-/** Maximum length of a row; its name is at most as long as a path. */
+/** Maximum length of a row. A path limits the length of the name in a row. */
 const longestRow = 2 ** 15;
 
 /**
- * Whether a file is such a table and nothing else. A table with other rows belongs to the user.
+ * Whether a file is a table of `rowsOf` and contains nothing else. A table with other rows belongs to the user.
  * @param pieces the file's text, in order.
  */
 export const isOurCsv = async (pieces: AsyncIterable<string> | Iterable<string>): Promise<boolean> => {

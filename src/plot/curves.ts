@@ -5,7 +5,7 @@ import { drawable, type Points } from "./points.ts";
 export const metricNames = ["loss", "learning-rate", "grad-norm", "tokens-per-second"] as const;
 export type MetricName = (typeof metricNames)[number];
 
-/** Possible units of the horizontal axis. */
+/** Units of the horizontal axis. */
 export const xNames = ["steps", "tokens", "time"] as const;
 export type XName = (typeof xNames)[number];
 
@@ -25,12 +25,12 @@ export interface RunNumbers {
 
 /** A run to draw. */
 export interface DrawnRun {
-  /** Name from a folder; it may contain any character. */
+  /** Name that comes from a folder. The name may contain any character. */
   readonly name: string;
   readonly numbers: RunNumbers;
   /** Tokens that each step processes. */
   readonly tokensPerStep: number;
-  /** Fields that differ from the other runs, such as "train.learningRate 0.001". */
+  /** Configuration fields in which the run differs from the other runs, such as "train.learningRate 0.001". */
   readonly differences: readonly string[];
 }
 
@@ -59,7 +59,10 @@ export const secondsOf = ({ numbers: { steps }, tokensPerStep }: DrawnRun): read
   });
 };
 
-/** Index of the last of `steps` (in ascending order) that is at most `step`; −1 if there is none. */
+/**
+ * Index of the last element of `steps` that is at most `step`, or −1 if no element is small enough. `steps` is in
+ * ascending order.
+ */
 const placeOf = (steps: readonly number[], step: number): number => {
   let [low, high] = [0, steps.length];
   while (low < high) {
@@ -70,7 +73,7 @@ const placeOf = (steps: readonly number[], step: number): number => {
   return low - 1;
 };
 
-/** Returns a function that gives the x of a step. */
+/** Returns a function from a step to its x. */
 const xOf = (run: DrawnRun, x: XName): ((step: number) => number) => {
   switch (x) {
     case "steps":
@@ -87,17 +90,17 @@ const xOf = (run: DrawnRun, x: XName): ((step: number) => number) => {
 
 /** Curves of a run. */
 export interface Curves {
-  /** Points of the steps. */
+  /** Points for the steps. */
   readonly steps: Points;
-  /** Points of the evaluations; empty if the metric has none. */
+  /** Points for the evaluations. Empty if the metric has no evaluations. */
   readonly evals: Points;
   /** x of each skipped step. */
   readonly leftOut: readonly number[];
 }
 
 /**
- * Makes the curves of a run. Numbers that are not finite are left out. On a logarithmic axis, numbers that are 0 or
- * below are left out, too.
+ * Makes the curves of a run. Numbers that are not finite are left out. A logarithmic axis also leaves out numbers that
+ * are 0 or negative.
  */
 export const curvesOf = (run: DrawnRun, { metric, x, log }: PlotOptions): Curves => {
   const { steps, evals, leftOut } = run.numbers;

@@ -1,7 +1,7 @@
-/** Describes the differences between configurations of runs. */
+/** Describes the differences between the configurations of runs. */
 import { isRecord } from "../core/checks/is-record.ts";
 
-/** Fields of a configuration with their values as text, such as "train.steps" and "500". */
+/** Fields of a configuration and their values as text, such as "train.steps" and "500". */
 const fieldsOf = (value: unknown, path = ""): readonly (readonly [path: string, value: string])[] => {
   if (value === undefined) return [];
   if (!isRecord(value)) return [[path, typeof value === "string" ? value : JSON.stringify(value)]];
@@ -9,7 +9,7 @@ const fieldsOf = (value: unknown, path = ""): readonly (readonly [path: string, 
 };
 
 /**
- * For each configuration, its fields that are not equal in all configurations.
+ * Lists for each configuration the fields that are not equal in all configurations.
  * @param configs objects with numbers, texts and nested objects.
  * @returns for each configuration, entries such as "train.learningRate 0.001" in the order of its fields.
  */

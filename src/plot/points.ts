@@ -1,4 +1,4 @@
-/** Reduces the points of a curve to what a chart's columns can show, without losing minima and maxima. */
+/** Reduces the points of a curve to the points that a chart's columns can show. Minima and maxima are not lost. */
 
 /** Points, sorted by x. */
 export interface Points {
@@ -6,18 +6,18 @@ export interface Points {
   readonly y: readonly number[];
 }
 
-/** Maximum number that is drawn: a sum of two larger numbers could be infinite. */
+/** Maximum number that is drawn. The sum of two larger numbers could be infinite. */
 const largest = 1e300;
 const isDrawable = (value: number | undefined): value is number => Math.abs(value ?? Number.NaN) <= largest;
 
-/** Points whose numbers are finite and, if `positive`, above 0. */
+/** Points with finite numbers. If `positive` is set, only points with numbers above 0. */
 export const drawable = ({ x, y }: Points, positive: boolean): Points => {
   const keeps = y.map((value, i) => isDrawable(value) && isDrawable(x[i]) && (!positive || value > 0));
   if (keeps.every(Boolean)) return { x, y };
   return { x: x.filter((_, i) => keeps[i]), y: y.filter((_, i) => keeps[i]) };
 };
 
-/** Lowest and highest number of all lists, which may be very long; undefined if they are empty. */
+/** Lowest and highest number of all lists. Undefined if the lists are empty. The lists may be very long. */
 export const rangeOf = (lists: readonly (readonly number[])[]): { low: number; high: number } | undefined => {
   let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   for (const list of lists) {
@@ -30,8 +30,8 @@ export const rangeOf = (lists: readonly (readonly number[])[]): { low: number; h
 };
 
 /**
- * Mean of each number and its neighbours: up to `reach` numbers before it, and at most as many after it. Near the
- * beginning, where curves are steep, both sides have the same number of neighbours.
+ * Mean of each number and its neighbours: up to `reach` numbers before it, and at most the same number after it. Near
+ * the beginning, where curves are steep, both sides have the same number of neighbours.
  */
 export const smoothed = (values: readonly number[], reach: number): readonly number[] => {
   if (reach === 0) return values;
@@ -54,7 +54,7 @@ export interface Column {
   readonly highest: number;
 }
 
-/** @param columnOf column of an x; must not decrease. */
+/** @param columnOf returns the column of an x. For a larger x, the column must not be smaller. */
 export const columnsOf = ({ x, y }: Points, columnOf: (x: number) => number): readonly Column[] => {
   const columns: Column[] = [];
   for (let first = 0; first < x.length; ) {
@@ -71,7 +71,10 @@ export const columnsOf = ({ x, y }: Points, columnOf: (x: number) => number): re
   return columns;
 };
 
-/** The points that are enough for a line to look the same: the first, lowest, highest and last point of each column. */
+/**
+ * The first, lowest, highest and last point of each column. A line through these points looks the same as a line
+ * through all points.
+ */
 export const enough = (points: Points, columns: readonly Column[]): Points => {
   const places = columns.flatMap(({ first, last, lowest, highest }) =>
     [...new Set([first, lowest, highest, last])].sort((a, b) => a - b),

@@ -25,15 +25,15 @@ const findRun = async (path: string): Promise<ListedRun> => {
   throw new ConfigError({ where: path, must, got, hint: named.length === 0 ? "npx foretoken runs" : named.join(" ") });
 };
 
-/** Distinct names of the runs: folder names or, if two are equal, paths. */
+/** Distinct names of the runs. A name is the folder's name or, if two names are equal, the path. */
 const namesOf = (runs: readonly ListedRun[]): readonly string[] => {
   const names = runs.map(({ path }) => basename(resolve(path)));
   return new Set(names).size === names.length ? names : runs.map(({ path }) => path);
 };
 
-/** Fields that distinguish runs: the text, and configuration fields that affect results. */
+/** Fields that distinguish runs: the text, and the configuration fields that affect results. */
 const described = (runs: readonly ListedRun[]): readonly unknown[] => {
-  // The same text may have several names.
+  // The same text may have several names, so the name does not distinguish runs.
   const isOneText = new Set(runs.map(({ corpusSha256 }) => corpusSha256)).size === 1;
   return runs.map(({ config, corpus, corpusSha256 }) => {
     const { extensions: _, checkpointInterval: __, ...train } = config.train;
@@ -65,15 +65,15 @@ const drawnRuns = async (runs: readonly ListedRun[]): Promise<readonly DrawnRun[
 /** Runs to draw. */
 interface OpenedRuns {
   readonly runs: readonly ListedRun[];
-  /** The same runs, with their numbers. */
+  /** The same runs, together with their numbers. */
   readonly drawn: readonly DrawnRun[];
 }
 
 /**
  * Reads runs to draw them.
  * @param where the caller, for errors.
- * @throws ConfigError for too many runs, a folder that is not a run, or if no run has a step; CheckpointError for a run
- * that cannot be read.
+ * @throws ConfigError for too many runs, a folder that is not a run, or runs without any step.
+ * @throws CheckpointError for a run that cannot be read.
  */
 export const openRuns = async (where: string, paths: readonly string[]): Promise<OpenedRuns> => {
   if (paths.length > mostRuns) {
@@ -104,11 +104,11 @@ export interface PlotRunsOptions {
 
 /**
  * Draws the curves of runs in one chart, like `npx foretoken plot`: smoothed losses of the steps, and the evaluations.
- * Changes no files.
+ * No files are changed.
  * @param folders one to eight folders of runs, in the order of the legend.
  * @returns an SVG file as text, without scripts, with light and dark colours.
- * @throws ConfigError for a folder that is not a run, for more than eight folders, and if no run has a step;
- * CheckpointError for a run that cannot be read.
+ * @throws ConfigError for a folder that is not a run, more than eight folders, or runs without any step.
+ * @throws CheckpointError for a run that cannot be read.
  * @experimental
  * @example
  * ```ts

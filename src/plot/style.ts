@@ -1,10 +1,10 @@
 /**
- * Colours and sizes of a chart, with the chart's own style sheet. The chart can be light or dark, and is readable at
- * widths from 360 to 1,600 pixels.
+ * Colours and sizes of a chart, and the chart's own style sheet. The chart can be light or dark. The chart is readable
+ * at widths from 360 to 1,600 pixels.
  */
 
 /**
- * Colours of the runs, for light and dark backgrounds. Together with the dashes, the colours are distinguishable with
+ * Colours of the runs, for light and dark backgrounds. Together with the dashes, the colours can be distinguished with
  * any kind of colour vision.
  */
 const inks: readonly (readonly [light: string, dark: string])[] = [
@@ -21,14 +21,14 @@ const inks: readonly (readonly [light: string, dark: string])[] = [
 /** Dashes of the runs' lines, in the order of their colours. */
 const dashes = ["none", "9 4", "2 3", "10 3 2 3", "16 5", "5 2", "12 3 2 3 2 3", "4 6"];
 
-/** Maximum number of runs in one chart, which is the number of colours and of dashes. */
+/** Maximum number of runs in one chart. The number of colours and of dashes is the same. */
 export const mostRuns = inks.length;
 
 const inked = (of: 0 | 1): string => inks.map((ink, i) => `.fp .ink-${i}{color:${ink[of]}}`).join("\n");
 
 /**
- * Style sheet of a chart. A page scales the chart, so text gets larger units where the chart is small. Lines keep their
- * width in pixels.
+ * Style sheet of a chart. Browsers scale the chart with the page, so text gets larger units where the chart is small.
+ * Lines keep their width in pixels.
  */
 export const style = `
 .fp .paper{fill:#fff}

@@ -1,19 +1,19 @@
-/** Draws the curves of runs as one SVG file. The file needs no other file; a viewer is enough. */
+/** Draws the curves of runs as one SVG file. The file refers to no other file. */
 import { type Curves, curvesOf, type DrawnRun, type MetricName, type PlotOptions, type XName } from "./curves.ts";
 import { type Column, columnsOf, enough, type Points, rangeOf, smoothed } from "./points.ts";
 import { style } from "./style.ts";
 import { escaped, inLines, wrapped } from "./text.ts";
 import { type Axis, linearAxis, logAxis } from "./ticks.ts";
 
-/** Comment in each file; only files with this comment are overwritten. */
+/** Comment in each file that `plotSvg` writes. Only files with this comment are overwritten. */
 const plotMark = "<!-- foretoken plot wrote this file, and may write it anew as long as this line is in it -->";
 
-/** Number of characters at the beginning of a file that are checked for the comment. */
+/** Number of characters at the beginning of a file that may contain the comment. */
 const beginningLength = 1024;
 
 /**
- * Whether `plotSvg` wrote a file; only the file's beginning is read. The comment at the beginning warns users who edit
- * the file.
+ * Whether `plotSvg` wrote a file. Only the beginning of the file is read. The comment at the beginning warns users who
+ * edit the file.
  * @param pieces the file's text, in order.
  */
 export const isOurSvg = async (pieces: AsyncIterable<string> | Iterable<string>): Promise<boolean> => {
@@ -32,7 +32,7 @@ const columns = plot.right - plot.left;
 const rowHeight = 27;
 const legendTop = plot.bottom + 84;
 const legendLeft = 74;
-/** Characters that fit into a row at the largest text size. */
+/** Number of characters that fit into a row at the largest text size. */
 const rowColumns = 50;
 
 const yNames: Readonly<Record<MetricName, string>> = {
@@ -42,7 +42,7 @@ const yNames: Readonly<Record<MetricName, string>> = {
   "tokens-per-second": "tokens per second",
 };
 
-/** The longest unit is first, because the time axis uses the largest unit that fits its range. */
+/** The longest unit is first, because the time axis uses the longest unit that fits its range. */
 const timeUnits = [
   { name: "hours", seconds: 3600 },
   { name: "minutes", seconds: 60 },
@@ -85,9 +85,9 @@ const shapes: readonly ((x: number, y: number, r: number) => string)[] = [
 const markOf = (run: number, x: number, y: number, r = 3.5): string =>
   (shapes[run % shapes.length] ?? (() => ""))(x, y, r);
 
-/** Maximum number of marks on a curve; more would hide it. */
+/** Maximum number of marks on a curve. More marks would hide the curve. */
 const mostMarks = 80;
-/** Approximate number of parts of a curve that remain visible after smoothing. */
+/** Approximate number of separate parts of a curve that smoothing leaves visible. */
 const smoothParts = 60;
 
 const lowestOf = (values: readonly number[]): number =>
@@ -129,7 +129,7 @@ const stepsMarkup = ({ curves: { steps }, reach, ink }: Drawn, scale: Scale, all
   return `<path class="band" d="${upper}${lower.replace("M", "L")}Z"/>${stroke(`line dash-${ink}`, pick(line, middles))}`;
 };
 
-/** Draws the curve of the evaluations with marks; the lowest mark is filled. */
+/** Draws the curve of the evaluations with marks. The lowest mark is filled. */
 const evalsMarkup = ({ curves: { evals }, ink }: Drawn, run: number, scale: Scale, all: readonly Column[]): string => {
   if (evals.x.length === 0) return "";
   const best = lowestOf(evals.y);
@@ -206,7 +206,7 @@ const factsOf = ({ numbers, curves }: Drawn, { metric }: PlotOptions): readonly 
   ];
 };
 
-/** Draws the legend: for each run a sample of its lines, its name, facts and differences. */
+/** Draws the legend. For each run, it shows a sample of the lines, the name, facts and differences. */
 const legendOf = (runs: readonly Drawn[], options: PlotOptions): { readonly markup: string; readonly end: number } => {
   const parts: string[] = [];
   let at = legendTop;
@@ -247,7 +247,7 @@ const keyOf = (runs: readonly Drawn[]): readonly string[] => {
       ? ["Thin lines are single steps."]
       : []),
     ...(some(({ curves }) => curves.evals.x.length > 0)
-      ? ["Marks are evaluations; the filled one is the lowest."]
+      ? ["Marks are evaluations; the filled mark is the lowest evaluation."]
       : []),
     ...(some(({ curves }) => curves.leftOut.length > 0) ? ["Crosses are skipped steps."] : []),
   ];
@@ -288,13 +288,13 @@ const axesOf = (all: readonly Curves[], { metric, x, log }: PlotOptions): { x: A
 
 /**
  * Draws runs.
- * @param runs at most `mostRuns`; their names are text and never used as markup.
+ * @param runs at most `mostRuns` runs. The names of the runs are never interpreted as markup.
  * @returns an SVG file as text.
  */
 export const plotSvg = (runs: readonly DrawnRun[], options: PlotOptions): string => {
   const drawn = runs.map((run, i): Drawn => {
     const curves = curvesOf(run, options);
-    // A learning rate has no noise, so it is not smoothed.
+    // The learning rate is not smoothed, because it has no noise.
     const reach = options.metric === "learning-rate" ? 0 : Math.floor(curves.steps.x.length / smoothParts / 2);
     return { ...run, curves, reach, ink: i, evalInk: runs.length === 1 ? 1 : i };
   });

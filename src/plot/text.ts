@@ -1,4 +1,4 @@
-/** Text in an SVG file, which is never interpreted as markup. */
+/** Text in an SVG file. The text is never interpreted as markup. */
 import { oneLine } from "../core/text/one-line.ts";
 
 const entities: Readonly<Record<string, string>> = {
@@ -10,24 +10,24 @@ const entities: Readonly<Record<string, string>> = {
 };
 
 /**
- * Characters that XML forbids even as references, in addition to control characters: halves of surrogate pairs and two
- * non-characters.
+ * Characters that XML forbids even as references, in addition to control characters. These characters are halves of
+ * surrogate pairs and two non-characters.
  */
 const forbidden = /\p{Cs}|[\ufffe\uffff]/gu;
 
 /**
- * Escapes text for an element or an attribute, in one line. Control characters are shown as escapes, so none can
- * reorder the text around it.
+ * Escapes text for an element or an attribute, in one line. Control characters are shown as escapes, so they cannot
+ * reorder the text around them.
  */
 export const escaped = (text: string): string =>
   oneLine(text)
     .replace(forbidden, "\ufffd")
     .replace(/[&<>"']/gu, (sign) => entities[sign] ?? sign);
 
-/** Approximate columns of a character: East Asian characters and emoji take two. */
+/** Approximate number of columns of a character. East Asian characters and emoji need two columns. */
 const widthOf = (character: string): number => ((character.codePointAt(0) ?? 0) >= 0x1100 ? 2 : 1);
 
-/** Cuts text to about `most` columns; a longer text ends with an ellipsis. */
+/** Cuts text to about `most` columns. A longer text ends with an ellipsis. */
 export const fitted = (text: string, most: number): string => {
   const characters = [...oneLine(text)];
   const total = characters.reduce((sum, character) => sum + widthOf(character), 0);
@@ -41,8 +41,8 @@ export const fitted = (text: string, most: number): string => {
 };
 
 /**
- * Breaks text into lines of about `width` columns, at any character because names have few spaces. If more than `most`
- * lines are needed, the middle is cut, because names differ at their ends.
+ * Breaks text into lines of about `width` columns. A line may break at any character, because names have few spaces. If
+ * more than `most` lines are needed, the middle is cut, because names differ at their ends.
  */
 export const wrapped = (text: string, width: number, most: number): readonly string[] => {
   const characters = [...oneLine(text)];
@@ -58,7 +58,7 @@ export const wrapped = (text: string, width: number, most: number): readonly str
   }
   lines.push(line);
   if (lines.length <= most) return lines;
-  // A line may end one column early before a character of two columns.
+  // If the next character needs two columns, a line may end one column early.
   const half = Math.floor(((width - 1) * most) / 2);
   const wide = characters.some((character) => widthOf(character) > 1) ? 2 : 1;
   const kept = Math.floor((half - 1) / wide);

@@ -1,15 +1,15 @@
 /**
- * Axes: their ranges, and round values for their ticks. This file imports nothing, because the studio's page bundles
- * this file.
+ * Axes: the range of each axis, and round values for its ticks. This file imports nothing, because the studio's page
+ * bundles it.
  */
 
 /** An axis of a chart. */
 export interface Axis {
   /** Position of a value on the axis: 0 is the low end, 1 the high end. */
   readonly placeOf: (value: number) => number;
-  /** Round values of the ticks, within the axis, in ascending order. */
+  /** Values of the ticks: round values within the axis, in ascending order. */
   readonly ticks: readonly number[];
-  /** Label of a tick. */
+  /** Returns the label of a tick. */
   readonly labelOf: (tick: number) => string;
 }
 
@@ -17,8 +17,8 @@ export interface Axis {
 const rounded = (value: number): number => Number(value.toPrecision(12));
 
 /**
- * All labels of an axis have the same format: thousands or millions if the largest tick needs it, powers of ten for
- * tiny ticks.
+ * All labels of an axis have the same format. Labels are in thousands or millions if the largest tick needs it, and in
+ * powers of ten for tiny ticks.
  */
 const labelsFor = (ticks: readonly number[]): ((tick: number) => string) => {
   const largest = Math.max(0, ...ticks.map((tick) => Math.abs(tick)));
@@ -33,29 +33,26 @@ const labelsFor = (ticks: readonly number[]): ((tick: number) => string) => {
   return inUnits(1, "");
 };
 
-/** The smallest number that is at least `least` and is 1, 2 or 5 times a power of ten. */
+/** The smallest number of at least `least` that is 1, 2 or 5 times a power of ten. */
 const roundStep = (least: number): number => {
   const power = 10 ** Math.floor(Math.log10(least));
   return rounded(([1, 2, 5].find((digit) => digit * power >= least * (1 - 1e-9)) ?? 10) * power);
 };
 
-/** Space before the lowest value and after the highest value, as a share of the range. */
+/** Space below the lowest value and above the highest value, as a share of the range. */
 const margin = 0.04;
 
-/**
- * If the relative difference of two numbers is smaller than this, the numbers count as equal, because ticks have 12
- * digits.
- */
+/** Numbers with a smaller relative difference than this count as equal, because ticks have 12 digits. */
 const leastPart = 1e-9;
 /** Numbers smaller than this count as 0, because fractions of them would lose all digits. */
 const least = 1e-290;
 
-/** About `most` round numbers from `low` to `high` (above `low`), at least `apart` from each other. */
+/** About `most` round numbers from `low` to `high`, with a distance of at least `apart`. `high` must be above `low`. */
 export const linearTicks = (low: number, high: number, most: number, apart = 0): readonly number[] => {
   const step = Math.max(apart, roundStep((high - low) / most));
   const first = Math.ceil(low / step - 1e-9);
   const count = Math.floor(high / step + 1e-9) - first + 1;
-  // If the values hardly differ, several ticks may round to the same number.
+  // If the values are almost equal, several ticks may round to the same number.
   return [...new Set(Array.from({ length: Math.max(0, count) }, (_, i) => rounded((first + i) * step)))];
 };
 
@@ -69,7 +66,7 @@ export interface AxisOptions {
   readonly whole?: boolean;
 }
 
-/** @param low lowest value. @param high highest value; may be equal to `low`. */
+/** @param low lowest value. @param high highest value, which may be equal to `low`. */
 export const linearAxis = (
   low: number,
   high: number,
@@ -79,7 +76,7 @@ export const linearAxis = (
   const isPoint = high - low < Math.max(leastPart * size, least);
   const free = !isPoint ? (high - low) * margin : size < least ? 1 : size / 10;
   const from = fromZero ? Math.min(0, low) : low - free;
-  // Gives an axis from 0 to 0 a length; an axis of negative values ends at 0.
+  // An axis from 0 to 0 gets a length. An axis of negative values ends at 0.
   const top = Math.max(0, high);
   const to = !fromZero ? high + free : top - from < least ? from + 1 : top;
   const ticks = linearTicks(from, to, most, whole ? 1 : 0);
@@ -87,8 +84,8 @@ export const linearAxis = (
 };
 
 /**
- * Ticks at 1, 2 and 5 times powers of ten. If there would be too many of these ticks, fewer are used: 1 and 3 times
- * powers of ten, all powers of ten, or only some powers of ten.
+ * Ticks at 1, 2 and 5 times powers of ten. If these are too many ticks, ticks are at 1 and 3 times powers of ten, at
+ * all powers of ten, or only at some powers of ten.
  */
 const powerTicks = (low: number, high: number, most: number): readonly number[] => {
   const [first, last] = [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))];
@@ -102,22 +99,25 @@ const powerTicks = (low: number, high: number, most: number): readonly number[] 
   return forms.find((ticks) => ticks.length <= most) ?? within([1], Math.ceil(decades.length / most));
 };
 
-/** About `most` round numbers for a logarithmic axis from `low` (above 0) to `high` (above `low`). */
+/**
+ * About `most` round numbers for a logarithmic axis from `low` to `high`. `low` must be above 0, and `high` above
+ * `low`.
+ */
 export const logTicks = (low: number, high: number, most: number): readonly number[] => {
   const found = powerTicks(low, high, most);
-  // If the range is less than a decade, it may contain too few of these numbers.
+  // A range of less than a decade may contain too few of these numbers.
   return found.length >= 3 ? found : linearTicks(low, high, most);
 };
 
 /**
- * @param low lowest value; above 0.
+ * @param low lowest value, above 0.
  * @param most approximate maximum number of ticks.
  */
 export const logAxis = (low: number, high: number, most: number): Axis => {
   const [lowest, highest] = [Math.log(low), Math.log(high)];
   const free = highest - lowest < leastPart ? 0.1 : (highest - lowest) * margin;
   const [from, to] = [lowest - free, highest + free];
-  // With the margin, a range of hundreds of decades would exceed the range of numbers.
+  // A range of hundreds of decades would exceed the range of numbers if the margin were added.
   const [first, last] = [Math.max(1e-307, Math.exp(from)), Math.min(1e307, Math.exp(to))];
   const ticks = logTicks(first, last, most);
   return { placeOf: (value) => (Math.log(value) - from) / (to - from), ticks, labelOf: labelsFor(ticks) };

@@ -1,4 +1,4 @@
-/** Reads `config.json`, written by Foretoken or another program. */
+/** Reads a `config.json` that Foretoken or another program wrote. */
 import { z } from "zod";
 import { isRecord } from "../core/checks/is-record.ts";
 import { CheckpointError } from "../core/errors/errors.ts";
@@ -17,7 +17,7 @@ const configJson = z.object({ vocab_size: z.int().positive(), foretoken: foretok
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** The model that the fields describe, as a text for comparisons; null if the fields are not a valid model. */
+/** The model that the fields describe, as a text for comparisons. Null if the fields do not describe a valid model. */
 const modelText = (fields: Fields, where: string): string | null => {
   try {
     return JSON.stringify(readHuggingFaceConfig(fields, where).config);
@@ -27,10 +27,10 @@ const modelText = (fields: Fields, where: string): string | null => {
   }
 };
 
-/** Maximum number of fields that are compared: a hostile file may have thousands. */
+/** Maximum number of fields that are compared, because a hostile file may have thousands of fields. */
 const mostFields = 200;
 
-/** Name of the first field outside the block `foretoken` that describes another model than the block. */
+/** Name of the first field outside the block `foretoken` that contradicts the block. */
 const otherField = (ours: Fields, theirs: Fields, same: string, where: string): string | undefined => {
   const isChanged = (field: string): boolean => JSON.stringify(theirs[field]) !== JSON.stringify(ours[field]);
   const [own, others] = [Object.keys(ours), Object.keys(theirs)];
@@ -42,15 +42,15 @@ const otherField = (ours: Fields, theirs: Fields, same: string, where: string): 
 };
 
 /**
- * Throws if the block `foretoken` and the other fields describe different models. This happens if another program edits
- * the fields and leaves the block unchanged. Fields that describe the same model in another way, for example its rotary
- * position embeddings, are accepted.
+ * Throws if the block `foretoken` and the other fields describe different models. They differ if another program edits
+ * only the fields outside the block. Other fields may describe the same model in another way, for example its rotary
+ * position embeddings.
  */
 const checkSameModel = (json: Fields, { config, vocabSize }: ReadConfig, where: string): void => {
   const { foretoken: _, ...theirs } = json;
   if (!Object.hasOwn(theirs, "model_type")) return;
   const written: Fields = architectureOf(config, `${where}: foretoken.model`).huggingFace.configJson(config, vocabSize);
-  // Converted to JSON and back, to drop undefined fields.
+  // Convert to JSON and back to remove undefined fields.
   const ours: Fields = JSON.parse(JSON.stringify(written));
   const same = modelText(ours, where);
   if (same === null || modelText(theirs, where) === same) return;
@@ -63,7 +63,9 @@ const checkSameModel = (json: Fields, { config, vocabSize }: ReadConfig, where: 
   });
 };
 
-/** Reads the configuration, written by Foretoken or another program. @throws CheckpointError naming the field. */
+/**
+ * Reads the configuration of a model that Foretoken or another program wrote. @throws CheckpointError with the field.
+ */
 export const readConfig = (bytes: Uint8Array, where: string): ReadConfig => {
   const raw = parseJson(bytes, where);
   if (!isRecord(raw)) throw new CheckpointError({ where, must: "must be an object", got: show(raw) });

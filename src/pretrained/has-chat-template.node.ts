@@ -1,4 +1,4 @@
-/** Finds out from a model's small files whether it has a chat template. */
+/** Checks in a model's small files whether the model has a chat template. */
 import { join } from "node:path";
 import { openFileSource } from "../io/file-source.node.ts";
 import { readGgufHeader } from "../io/gguf/header.ts";
@@ -29,7 +29,7 @@ const inModel = async (path: string): Promise<boolean | null> => {
   return readTemplate(files, (name) => join(folder, name)) !== null;
 };
 
-/** Whether an adapter has a chat template: its own or its base model's. */
+/** Whether an adapter has a chat template: its own template or its base model's template. */
 const inAdapter = async (folder: string): Promise<boolean | null> => {
   const { files } = await readCheckpoint(folder, [adapterConfigName], adapterTextNames);
   if (parseAdapterText(files, folder).template !== undefined) return true;
@@ -40,7 +40,7 @@ const inAdapter = async (folder: string): Promise<boolean | null> => {
 /**
  * Whether a model has a chat template. Reads no weights and downloads nothing.
  * @param path as in `openPretrained`, or an adapter's folder.
- * @returns null if this cannot be found out, because files are missing or damaged. Loading the model then reports the
+ * @returns null if the answer is unknown, because files are missing or damaged. Loading the model then reports the
  * error.
  */
 export const hasChatTemplate = async (path: string): Promise<boolean | null> => {

@@ -36,28 +36,30 @@ import type { Pretrained } from "./pretrained.ts";
 /** Options of `loadPretrained`. */
 export interface LoadOptions {
   /**
-   * A backend that you opened (you close it), or the name of a backend (it is closed with the model). Default: "wasm".
+   * A backend that you opened, or the name of a backend. You close your own backend. A backend that is opened by name
+   * is closed with the model. Default: "wasm".
    */
   readonly backend?: Backend | BackendChoice | undefined;
-  /** Number of threads of a backend that is opened here. Default: all cores. */
+  /** Number of threads of a backend that is opened by name. Default: all cores. */
   readonly threads?: number | undefined;
   /**
-   * A LoRA adapter for the model: its files, or the address of a folder that PEFT or a run wrote. It is in use after
-   * loading, with the name "default". Default: none.
+   * A LoRA adapter for the model: its files, or the address of a folder that PEFT or a run wrote. After loading, the
+   * adapter is in use and has the name "default". Default: none.
    */
   readonly adapter?: AdapterSource | undefined;
   /**
-   * Several adapters, by names that you choose. The first is in use; `useAdapter` switches to another. Default: none.
+   * Several adapters, by names that you choose. The first adapter is in use. `useAdapter` switches to another adapter.
+   * Default: none.
    */
   readonly adapters?: Readonly<Record<string, AdapterSource>> | undefined;
   /**
-   * Whether an adapter requires the weights that it was trained on. Adapters that Foretoken wrote contain the SHA-256
-   * of these weights; a checkpoint whose manifest lists other weights is refused. Default: true.
+   * Whether the model must have the weights that the adapter was trained on. Adapters that Foretoken wrote contain the
+   * SHA-256 of these weights. If true, a checkpoint is refused if its manifest lists other weights. Default: true.
    */
   readonly baseCheck?: boolean | undefined;
   /**
-   * Whether quantized matrices of a GGUF file (4 to 8 bits) stay quantized in memory. This takes a fraction of the
-   * memory and is faster, but matrix products round activations to 8 bits. If false, the matrices are converted to
+   * Whether quantized matrices of a GGUF file (4 to 8 bits) stay quantized in memory. Quantized matrices take much less
+   * memory and are faster, but matrix products round activations to 8 bits. If false, the matrices are converted to
    * float32. Default: true. On a backend that you pass, matrices are always converted.
    */
   readonly keepBlocks?: boolean | undefined;
@@ -91,7 +93,7 @@ const openDirectory = async (directory: string): Promise<Pretrained> => {
   const small = await fetchSmall(directory);
   const manifest = small[manifestName];
   if (manifest !== undefined && canDigest() && manifestIn(manifest) !== undefined) {
-    // Web Crypto can hash a file only as a whole.
+    // Web Crypto can hash only a whole file.
     const weights = await fetchWhole(`${directory}/${weightsFileName}`);
     return parseFiles({ ...small, [weightsFileName]: weights } as CheckpointFiles, directory);
   }
@@ -104,7 +106,7 @@ const openDirectory = async (directory: string): Promise<Pretrained> => {
       const where = `${directory}/${name}`;
       const source = await addressSource(where);
       files.push({ where, source });
-      // A browser opens only few connections to a server.
+      // A browser opens only a few connections to a server.
       if (names.length > 1) await source.pause?.();
     }
   } catch (error) {
@@ -112,15 +114,15 @@ const openDirectory = async (directory: string): Promise<Pretrained> => {
     throw error;
   }
   const where = `${directory}/${names.length === 1 ? names[0] : indexName}`;
-  // If there is no manifest, the hash stays unknown: the weights arrive as a stream, but Web Crypto can hash a file
-  // only as a whole.
+  // Without a manifest, the hash stays unknown: the weights arrive as a stream, but Web Crypto can hash only a whole
+  // file.
   return { ...facts, checked: false, weights: await openWeights(files, facts, where), sha256: async () => null };
 };
 
 /** Whether an address names a GGUF file. */
 const isGguf = (address: string): boolean => /\.gguf(?:[?#]|$)/iu.test(address);
 
-/** Opens a GGUF file after reading it as a whole. Its hash covers all bytes. */
+/** Reads a whole GGUF file and opens it. The hash covers all bytes. */
 const openGguf = async (address: string): Promise<Pretrained> => {
   const bytes = await fetchWhole(address);
   const hash = hashInMemory(bytes);
@@ -132,16 +134,17 @@ const openGguf = async (address: string): Promise<Pretrained> => {
 };
 
 /**
- * A checkpoint that `loadPretrained` reads: the address of its directory or of its GGUF file, or its files in memory.
+ * A checkpoint that `loadPretrained` reads: the address of its directory, the address of its GGUF file, or its files in
+ * memory.
  */
 export type CheckpointSource = string | URL | CheckpointFiles;
 
 const trimmed = (address: string | URL): string => String(address).replace(/\/+$/, "");
 
 /**
- * Opens and checks a model, except its weights, which are read later. If the files include `manifest.json` and the page
- * has Web Crypto, the files are compared with the SHA-256 in it.
- * @throws CheckpointError naming the file and the problem.
+ * Opens a model and checks everything except the weights, which are read later. If the files include `manifest.json`
+ * and the page has Web Crypto, the files are compared with the SHA-256 in the manifest.
+ * @throws CheckpointError with the file and the problem.
  */
 export const openCheckpoint = (checkpoint: CheckpointSource): Promise<Pretrained> => {
   const isAddress = typeof checkpoint === "string" || checkpoint instanceof URL;
@@ -175,7 +178,7 @@ const openAdapter = async (source: AdapterSource, name: string): Promise<OpenedA
 };
 
 /**
- * `loadPretrained` without the argument checks.
+ * The same as `loadPretrained`, without the argument checks.
  * @param onOpened gets the model's facts before its weights are read.
  */
 export const loadOpened = async (

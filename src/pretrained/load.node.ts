@@ -26,8 +26,8 @@ import type { PretrainedFacts } from "./parse.ts";
 import type { Pretrained } from "./pretrained.ts";
 
 /**
- * Reads a whole model into memory and compares its files with its manifest. Opens no backend.
- * @throws CheckpointError naming the file and the problem.
+ * Reads a whole model into memory and compares the model's files with its manifest. Opens no backend.
+ * @throws CheckpointError with the file and the problem.
  */
 export const readPretrained = async (path: string): Promise<CollectedPretrained> =>
   collectWeights(await openPretrained(path));
@@ -35,64 +35,66 @@ export const readPretrained = async (path: string): Promise<CollectedPretrained>
 /** Options of `loadPretrained`. */
 export interface LoadOptions {
   /**
-   * A backend that you opened (you close it), or the name of a backend (it is closed with the model). Default: "auto".
+   * A backend that you opened, or the name of a backend. You close your own backend. A backend that is opened by name
+   * is closed with the model. Default: "auto".
    */
   readonly backend?: Backend | BackendChoice | undefined;
-  /** Number of threads of a backend that is opened here. Default: all cores. */
+  /** Number of threads of a backend that is opened by name. Default: all cores. */
   readonly threads?: number | undefined;
   /**
-   * Number format of a backend that is opened here. "float32", the default, gives exact logits; "auto" chooses a fast
-   * format. If the backend multiplies bfloat16 matrices, the model keeps its matrices only in bfloat16. This halves the
-   * memory, but the model cannot be trained or saved (see `asInTraining`). On a backend that you pass, weights are
-   * float32.
+   * Number format of a backend that is opened by name. "float32" gives exact logits; "auto" chooses a fast format. If
+   * the backend multiplies bfloat16 matrices, the model keeps its matrices only in bfloat16. A model in bfloat16 takes
+   * half the memory, but it cannot be trained or saved (see `asInTraining`). On a backend that you pass, weights are
+   * float32. Default: "float32".
    */
   readonly dtype?: DTypeChoice | undefined;
   /**
-   * Whether the model computes exactly as in training. With the run's dtype and window length (`contextLength` of
-   * `evaluate`), losses then equal the run's losses bit for bit, and the model can be trained and saved. In bfloat16
-   * the weights are also kept in float32, which takes three times the memory. In float32, products use AMX tiles if the
-   * CPU has them, which is faster for many rows and slower for a single row. If an adapter was trained over matrices
-   * that are only bfloat16, use false to get the losses of its run. Default: false. The option applies to a backend
-   * that is opened here. On a backend that you pass, weights are always float32.
+   * Whether the model computes exactly as in training. Losses then equal the run's losses bit for bit, if you use the
+   * run's dtype and window length (`contextLength` of `evaluate`). The model can also be trained and saved. In
+   * bfloat16, the weights are also kept in float32, which takes three times the memory. In float32, products use AMX
+   * tiles if the CPU has them. AMX tiles are faster for many rows and slower for a single row. For an adapter of a base
+   * model with only bfloat16 matrices, use false to get the losses of the adapter's run. The option applies to a
+   * backend that is opened by name. On a backend that you pass, weights are always float32. Default: false.
    */
   readonly asInTraining?: boolean | undefined;
   /**
-   * Whether quantized matrices of a GGUF file (4 to 8 bits) stay quantized in memory. This takes a fraction of the
-   * memory and is faster, but matrix products round activations to 8 bits. If false, the matrices are converted to the
+   * Whether quantized matrices of a GGUF file (4 to 8 bits) stay quantized in memory. Quantized matrices take much less
+   * memory and are faster, but matrix products round activations to 8 bits. If false, the matrices are converted to the
    * dtype. Default: true, but false with `asInTraining`. On a backend that you pass, matrices are always converted.
    */
   readonly keepBlocks?: boolean | undefined;
   /**
-   * A LoRA adapter for the model: its files, or a folder that PEFT or a run wrote. It is in use after loading, with the
-   * name "default". Default: none.
+   * A LoRA adapter for the model: its files, or a folder that PEFT or a run wrote. After loading, the adapter is in use
+   * and has the name "default". Default: none.
    */
   readonly adapter?: string | AdapterFiles | undefined;
   /**
-   * Several adapters, by names that you choose. The first is in use; `useAdapter` switches to another. Default: none.
+   * Several adapters, by names that you choose. The first adapter is in use. `useAdapter` switches to another adapter.
+   * Default: none.
    */
   readonly adapters?: Readonly<Record<string, string | AdapterFiles>> | undefined;
   /** The base model, if the checkpoint is an adapter's folder. Default: the model that the adapter names. */
   readonly base?: string | undefined;
   /**
-   * Whether an adapter requires the weights that it was trained on. Adapters that Foretoken wrote contain the SHA-256
-   * of these weights; other weights are refused. If false, any weights of the right shapes are accepted, for example a
-   * quantized version of the model. Default: true.
+   * Whether the model must have the weights that the adapter was trained on. Adapters that Foretoken wrote contain the
+   * SHA-256 of these weights. If true, other weights are refused. If false, any weights of the right shapes are
+   * accepted, for example a quantized version of the model. Default: true.
    */
   readonly baseCheck?: boolean | undefined;
   /**
-   * Gets one line for the user in cases such as these: a directory has no manifest, so damage would not be noticed; an
-   * adapter's base model was found in another place than the adapter names; or native kernels are missing (one line per
-   * thread). If it returns a promise, the promise is awaited.
+   * Gets one line for the user, for example in these three cases. A directory has no manifest, so nobody would notice
+   * damage. An adapter's base model was found in another place than the adapter names. Native kernels are missing (one
+   * line per thread). If the function returns a promise, the promise is awaited.
    */
   readonly onNotice?: ((line: string) => void) | undefined;
   /**
-   * Gets the number of bytes of weights read so far and the total. For a model of the hub, it first gets the number of
-   * bytes downloaded so far and their total. Default: none.
+   * Gets the number of bytes of weights read so far and the total. For a model of the hub, the function first gets the
+   * number of downloaded bytes and the total of the download. Default: none.
    */
   readonly onProgress?: ((bytes: number, all: number) => void) | undefined;
 }
 
-/** Opens a model from its path or name, or from its files. */
+/** Opens a model from its path, its name or its files. */
 const openModel = async (
   checkpoint: string | CheckpointFiles,
   { onNotice, onProgress }: LoadOptions,
@@ -144,7 +146,7 @@ const openAny = async (checkpoint: string | CheckpointFiles, options: LoadOption
 };
 
 /**
- * `loadPretrained` without the argument checks.
+ * The same as `loadPretrained`, without the argument checks.
  * @param onOpened gets the model's facts before its weights are read.
  */
 export const loadOpened = async (
@@ -180,11 +182,11 @@ export const loadOpened = async (
 
 /**
  * Loads a language model from a checkpoint's directory, from a Hugging Face directory (GPT-2, Llama, Mistral, Qwen2,
- * Qwen3 or Phi-3), from the hub, or from the files that `onCheckpoint` gets. The folder of a LoRA adapter loads its
- * base model with the adapter in use.
- * Weights are read into the backend's memory piece by piece. They are compared with the SHA-256 in `manifest.json` at
- * the same time. A model without a manifest, for example from another program, is loaded unchecked, and `onNotice` gets
- * a line.
+ * Qwen3 or Phi-3), from the hub, or from the files that `onCheckpoint` gets. For the folder of a LoRA adapter, the
+ * function loads the base model with the adapter in use.
+ * Weights are read into the backend's memory piece by piece. At the same time, the weights are compared with the
+ * SHA-256 in `manifest.json`. A model without a manifest, for example from another program, is loaded unchecked.
+ * `onNotice` then gets a line.
  * @param checkpoint its directory, `hf:org/name` or `hf:org/name@revision`, or its files as `onCheckpoint` gets them.
  * @param options backend, threads, dtype, adapters.
  * @throws CheckpointError for a missing or damaged model, or a model that would compute different results here.

@@ -1,7 +1,4 @@
-/**
- * Opens the model that a path names. This is the only module that distinguishes directories, GGUF files and names of
- * the hub.
- */
+/** Opens the model that a path names. Only this module distinguishes directories, GGUF files and names of the hub. */
 import { stat } from "node:fs/promises";
 import { CheckpointError } from "../core/errors/errors.ts";
 import { quotePath } from "../core/text/shell-word.ts";
@@ -11,7 +8,7 @@ import { type OpenedPretrained, openDirectory } from "./files/directory.node.ts"
 import { type HubOptions, isHubName, openHub } from "./files/hub.node.ts";
 import { isGgufName, openGguf } from "./gguf/open.node.ts";
 
-/** Notice for a model without a manifest: its files cannot be checked. */
+/** Notice for a model without a manifest. Without a manifest, the files cannot be checked. */
 export const uncheckedNotice = (path: string): string =>
   `${path}: unchecked, because it has no ${manifestName}: damage to its files would not be noticed`;
 
@@ -19,7 +16,7 @@ const isFolder = async (path: string): Promise<boolean> => {
   try {
     return (await stat(path)).isDirectory();
   } catch {
-    // The error is ignored here, because opening the path later reports it.
+    // Ignore the error here, because opening the path later reports it.
     return false;
   }
 };
@@ -27,9 +24,9 @@ const isFolder = async (path: string): Promise<boolean> => {
 const isGgufFile = async (path: string): Promise<boolean> => isGgufName(path) && !(await isFolder(path));
 
 /**
- * Reports that a model has no manifest, so damage would not be noticed. Files of the hub get no notice, because they
- * were checked when they were downloaded. A GGUF file gets no notice either: it never has hashes, so its user could not
- * change anything. `info` shows that the file is unchecked.
+ * Reports that a model has no manifest, so nobody would notice damage. Files of the hub get no notice, because they
+ * were checked when they were downloaded. A GGUF file gets no notice, because it cannot contain hashes. `info` shows
+ * that the file is unchecked.
  * @throws any error that `onNotice` throws, after closing the model.
  */
 export const noticeUnchecked = async (
@@ -56,8 +53,8 @@ export const noticeUncheckedAdapter = async (
 
 /**
  * Opens and checks the model that `path` names: a directory of Foretoken or another program, a GGUF file, or
- * `hf:org/name` on the Hugging Face hub. The weights are read later; the files stay open until then.
- * @throws CheckpointError naming the file and the problem.
+ * `hf:org/name` on the Hugging Face hub. The weights are read later, so the files stay open.
+ * @throws CheckpointError with the file and the problem.
  */
 export const openPretrained = async (path: string, options: HubOptions = {}): Promise<OpenedPretrained> => {
   if (isHubName(path)) return openHub(path, options);

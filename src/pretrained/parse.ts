@@ -1,4 +1,4 @@
-/** Reads the small files of a checkpoint: everything about a model except its weights. */
+/** Reads the small files of a checkpoint. These files contain all facts about a model except its weights. */
 import { z } from "zod";
 import { jsonLimits } from "../core/checks/json.ts";
 import { CheckpointError } from "../core/errors/errors.ts";
@@ -32,8 +32,8 @@ export type PretrainedFacts = Omit<Pretrained, "weights" | "checked" | "sha256">
 
 const readTokenizer = async (bytes: Uint8Array, where: string, vocabSize: number): Promise<Tokenizer> => {
   const tokenizer = await loadTokenizer(parseJson(bytes, where, jsonLimits.tokenizer), where);
-  // An embedding may have more rows than there are tokens, if the number of rows was padded to a round number. With a
-  // character tokenizer it is never padded.
+  // An embedding may have more rows than the number of tokens, if the number of rows was padded to a round number. With
+  // a character tokenizer, the embedding is never padded.
   const isPadded = tokenizer.vocabSize < vocabSize && tokenizer.kind !== "char";
   if (tokenizer.vocabSize === vocabSize || isPadded) return tokenizer;
   throw new CheckpointError({
@@ -46,7 +46,9 @@ const readTokenizer = async (bytes: Uint8Array, where: string, vocabSize: number
 const id = z.int().min(0);
 const endJson = z.object({ eos_token_id: z.union([id, z.array(id)]).nullish() });
 
-/** Tokens that end generation. A file may name a single token or several. Undefined if the file names none. */
+/**
+ * Tokens that end generation. A file may name a single token or several tokens. Undefined if the file names no token.
+ */
 export const endsOf = (bytes: Uint8Array | undefined, where: string): readonly number[] | undefined => {
   if (bytes === undefined) return undefined;
   const { eos_token_id: end } = checkJson(endJson, parseJson(bytes, where), where);
@@ -83,7 +85,7 @@ const withOwnBegin = (tokenizer: Tokenizer, bytes: Uint8Array | undefined, where
 /** Names of the files that the chat template may be in. */
 export const templateFileNames = ["tokenizer_config.json", "chat_template.jinja"] as const;
 
-/** The chat template. `chat_template.jinja` has priority over the field of `tokenizer_config.json`. */
+/** The chat template. The file `chat_template.jinja` has priority over the field of `tokenizer_config.json`. */
 export const readTemplate = (files: SmallFiles, at: (name: string) => string): ChatTemplate | null => {
   const own = files["chat_template.jinja"];
   const bytes = files["tokenizer_config.json"];
@@ -99,9 +101,9 @@ export const readTemplate = (files: SmallFiles, at: (name: string) => string): C
 };
 
 /**
- * Reads a model's facts from the small files of its directory, written by Foretoken or another program.
+ * Reads a model's facts from the small files of a directory that Foretoken or another program wrote.
  * @param where the directory, for errors.
- * @throws CheckpointError naming the file and the problem.
+ * @throws CheckpointError with the file and the problem.
  */
 export const parseFacts = async (where: string, files: SmallFiles): Promise<PretrainedFacts> => {
   const at = (name: string): string => `${where}/${name}`;
@@ -128,14 +130,14 @@ export const parseFacts = async (where: string, files: SmallFiles): Promise<Pret
     vocabSize,
     tokenizer,
     chatTemplate: readTemplate(files, at),
-    // If a model's vocabulary was reduced, its files may still have ids of the larger vocabulary.
+    // If somebody reduced a model's vocabulary, its files may still have ids of the larger vocabulary.
     endTokens: [...new Set(ends)].filter((end) => end < vocabSize),
   };
 };
 
 const indexJson = z.object({ weight_map: z.record(z.string(), z.string()) });
 
-/** Whether `name` is a plain file name that cannot lead out of the folder. */
+/** Whether `name` is a plain file name. A plain file name cannot lead out of the folder. */
 const isPlainName = (name: string): boolean => /^[A-Za-z0-9_][A-Za-z0-9._-]*\.safetensors$/u.test(name);
 
 /** Maximum number of files that a model is divided into. */

@@ -7,12 +7,12 @@ import { filesToSave, modelToSave } from "./save.ts";
 
 /**
  * Writes a model and its tokenizer as a Hugging Face directory with a manifest of the files' hashes. `loadPretrained`
- * reads the directory and compares it with the manifest. A checkpoint that is already there is replaced atomically:
- * after a kill or an error, either the old or the new checkpoint is there, complete.
+ * reads the directory and compares it with the manifest. An existing checkpoint is replaced atomically: after a kill or
+ * an error, either the complete old checkpoint or the complete new checkpoint exists.
  * @param directory created with its parents if it is missing.
  * @param lm a model from `loadPretrained` or `languageModel`.
- * @throws CheckpointError if the operating system refuses to write, if the folder cannot be listed, or if it contains
- * other files, for example an optimizer's moments or a letter. Nothing is changed then.
+ * @throws CheckpointError if the operating system refuses to write, or if the folder cannot be listed. Also throws if
+ * the folder contains other files, for example an optimizer's moments or a letter. Nothing is changed then.
  * @example
  * ```ts
  * import { loadPretrained, savePretrained } from "foretoken";

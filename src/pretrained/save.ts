@@ -1,4 +1,4 @@
-/** Checks a loaded model before it is saved, and collects the facts that its files contain. */
+/** Checks a loaded model before it is saved, and collects the facts for its files. */
 import { checkChatTemplate, checkLanguageModel } from "../core/checks/check-arguments.ts";
 import { arenaReader, type ReadValues } from "../models/arena.ts";
 import { checkAllHeads, checkTrainable } from "../models/model.ts";

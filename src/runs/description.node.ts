@@ -16,7 +16,7 @@ import { folderNames } from "./folder-names.ts";
 import { descriptionSchema, keptNames } from "./run-schemas.ts";
 import { isSame } from "./same-config.ts";
 
-/** Maximum size of a description; a larger file is something else. */
+/** Maximum size of a description in bytes. A larger file is not a description. */
 export const maxDescriptionBytes = 2 ** 20;
 
 const ownFolder = "the run's folder, which train printed in its first lines";
@@ -24,7 +24,7 @@ const ownFolder = "the run's folder, which train printed in its first lines";
 /** Maximum number of a folder's entries that are checked. */
 const mostEntries = 1000;
 
-/** Names of the runs in `folder`, the most recent first. */
+/** Names of the runs in `folder`, the most recent run first. */
 const runsIn = async (folder: string): Promise<readonly string[]> => {
   const names = await readdir(folder).catch(() => []);
   const found = await Promise.all(
@@ -46,7 +46,7 @@ const runsIn = async (folder: string): Promise<readonly string[]> => {
 const wayWithout = async (path: string): Promise<string> => {
   for (const name of [folderNames.checkpoint, folderNames.best]) {
     const saved = join(path, name);
-    if (await holdsAllFiles(saved)) return `restoring it, or a new run with initFrom ${quoteWord(saved)}`;
+    if (await holdsAllFiles(saved)) return `restoring the file, or a new run with initFrom ${quoteWord(saved)}`;
   }
   const above = dirname(path);
   if (await isRegularFile(join(resolve(above), folderNames.description))) return `resume ${quoteWord(above)}`;
@@ -84,7 +84,7 @@ const readDescription = async (path: string, where: string): Promise<Uint8Array>
   }
 };
 
-/** @throws CheckpointError if `path` is not a run's folder, or its description is damaged. */
+/** @throws CheckpointError if `path` is not a run's folder, or if its description is damaged. */
 export const readRunDescription = async (path: string): Promise<RunDescription> => {
   if (!(await findsFolder(path))) {
     throw new CheckpointError({
@@ -107,7 +107,7 @@ export const readRunDescription = async (path: string): Promise<RunDescription> 
   const described = checkVersioned(descriptionSchema, completeDescription(parseJson(bytes, where)), where);
   const { data } = described;
   if (data.kept !== true) return described;
-  // Uses the fixed file names: a forged description could name any file.
+  // Use the fixed file names, because a forged description could name any file.
   const names = keptNames(data.documents === true);
   const valData = data.valData === null ? null : join(path, names.valData);
   return { ...described, data: { ...data, data: join(path, names.data), valData } };
@@ -117,11 +117,11 @@ export const readRunDescription = async (path: string): Promise<RunDescription> 
 export const redescribe = async (root: string, described: RunDescription, config: RunConfig): Promise<void> => {
   if (isSame(config, described.config)) return;
   const path = join(root, folderNames.description);
-  // `onNonfinite` may be set for this process only, so the description keeps the run's own value.
+  // The user may set `onNonfinite` for this process only. So the description keeps the run's own value.
   const { onNonfinite } = described.config.train;
   const train = { ...config.train, onNonfinite };
   const { atime, mtime } = await stat(path);
   await replaceFile(path, descriptionText({ ...described, config: { ...config, train } }));
-  // Keeps the file's time: it records when the run was started.
+  // Keep the file's time, because it is the time when the run was started.
   await utimes(path, atime, mtime).catch(() => undefined);
 };

@@ -4,17 +4,17 @@ import type { RunConfig } from "../config/config.ts";
 import { checkFormatVersion, checkJson, formatVersion, jsonText } from "../pretrained/files/checkpoint-json.ts";
 import type { RunData } from "./run-schemas.ts";
 
-/** Description of a run, as in its folder. */
+/** Description of a run, as stored in its folder. */
 export interface RunDescription {
   readonly config: RunConfig;
   readonly data: RunData;
-  /** Number of checkpoints to keep, including the last one. */
+  /** Number of checkpoints to keep, including the last checkpoint. */
   readonly keepLast: number;
 }
 
 const versioned = z.object({ formatVersion: z.int() });
 
-/** Checks JSON of a run. It checks the version first, because a later version may have unknown fields. */
+/** Checks the JSON of a run. The version is checked first, because a later version may have unknown fields. */
 export const checkVersioned = <Schema extends z.ZodType>(schema: Schema, json: unknown, where: string) => {
   const version = versioned.safeParse(json, { jitless: true });
   if (version.success) checkFormatVersion(version.data.formatVersion, where);

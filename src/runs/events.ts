@@ -3,7 +3,10 @@ import type { RunConfig } from "../config/config.ts";
 import type { ProductDType } from "../core/tensors/dtype.ts";
 import type { MemoryEstimate } from "./memory-estimate.ts";
 
-/** Version of the events' format. It changes when a field changes its meaning, not when a field or a type is added. */
+/**
+ * Version of the events' format. The version changes if a field changes its meaning. The version does not change if a
+ * field or a type is added.
+ */
 export const eventVersion = 1;
 
 interface Versioned {
@@ -14,16 +17,19 @@ interface Versioned {
 /** First event of a run. */
 export interface StartEvent extends Versioned {
   readonly type: "start";
-  /** The whole configuration: preset, changes and defaults, with the dtype that `auto` chose. */
+  /**
+   * The whole configuration: the preset, the changes and the defaults. The configuration contains the dtype that `auto`
+   * chose.
+   */
   readonly config: RunConfig;
   /**
-   * Fields of the configuration that follow from the size of the text, such as "train.steps". Empty with a preset, and
-   * in a resumed run.
+   * Fields of the configuration that depend on the size of the text, such as "train.steps". Empty with a preset, and in
+   * a resumed run.
    */
   readonly derived: readonly string[];
-  /** Number of the model's parameters. All are trained, unless the run trains adapters. */
+  /** Number of the model's parameters. All parameters are trained, except if the run trains adapters. */
   readonly parameters: number;
-  /** Number of the adapters' parameters (LoRA). Only they are trained. Absent without adapters. */
+  /** Number of the adapters' parameters (LoRA). Only these parameters are trained. Absent without adapters. */
   readonly adapterParameters?: number;
   /** Name of the backend. */
   readonly backend: string;
@@ -49,12 +55,12 @@ export interface StartEvent extends Versioned {
   /** Number of different tokens. */
   readonly vocabSize: number;
   /**
-   * The run's folder. "onCheckpoint" or "onAdapter" if only that callback gets its checkpoints; null if nothing is
-   * saved.
+   * The run's folder. "onCheckpoint" or "onAdapter" if only that callback gets the run's checkpoints. Null if nothing
+   * is saved.
    */
   readonly out: string | null;
   /**
-   * The checkpoint whose weights the run started from, or another place where the same weights were found; null if the
+   * The checkpoint with the run's initial weights, or another place where the same weights were found. Null if the
    * weights were drawn at random.
    */
   readonly initFrom: string | null;
@@ -63,8 +69,8 @@ export interface StartEvent extends Versioned {
   /** Memory that the run will need, in bytes. */
   readonly memory: MemoryEstimate;
   /**
-   * Memory that the process can use in total, in bytes, including the memory that it uses already; null if unknown, as
-   * in a browser.
+   * Memory that the process can use in total, in bytes. The number includes the memory that the process uses already.
+   * Null if unknown, as in a browser.
    */
   readonly availableMemory: number | null;
 }
@@ -81,13 +87,11 @@ export interface StartDocuments {
   readonly valTargets: number;
   /** Number of rows in one epoch, a pass over all training documents. */
   readonly rowsPerPass: number;
-  /** Whether some documents are conversations. If so, the model answers the prompt in each sample. */
+  /** Whether some documents are conversations. If true, the model answers the prompt in each sample. */
   readonly chat: boolean;
 }
 
-/**
- * Estimate of how long the run will take. Sent once, after the first steps were timed. Not kept in the run's folder.
- */
+/** Estimate of the run's duration. Sent once, after the first steps were timed. Not stored in the run's folder. */
 export interface EstimateEvent extends Versioned {
   readonly type: "estimate";
   /** Updates done. */
@@ -96,22 +100,22 @@ export interface EstimateEvent extends Versioned {
   readonly timedSteps: number;
   /** Median time of the timed steps. */
   readonly stepSeconds: number;
-  /** Seconds to the end, including evaluations and samples. */
+  /** Seconds until the end of the run, including evaluations and samples. */
   readonly secondsLeft: number;
 }
 
 /** One optimizer update. */
 export interface StepEvent extends Versioned {
   readonly type: "step";
-  /** Number of updates done, including this one. */
+  /** Number of updates done, including this update. */
   readonly step: number;
-  /** Mean loss before the update, over the step's tokens that the loss counts, in nats per token. */
+  /** Mean loss before the update, in nats per token. The mean is over the tokens of the step that the loss counts. */
   readonly loss: number;
   /** Learning rate of this update. */
   readonly learningRate: number;
   /** Global norm of the gradient before clipping. */
   readonly gradNorm: number;
-  /** Speed of this step: all tokens that went through the model, per second. */
+  /** Speed of this step: tokens that the model processed per second. */
   readonly tokensPerSecond: number;
 }
 
@@ -120,7 +124,7 @@ export interface EvalEvent extends Versioned {
   readonly type: "eval";
   /** Updates done. */
   readonly step: number;
-  /** Mean of the step losses since the previous evaluation, in nats per token; null before the first step. */
+  /** Mean of the step losses since the previous evaluation, in nats per token. Null before the first step. */
   readonly trainLoss: number | null;
   /** Nats per token. */
   readonly valLoss: number;
@@ -134,13 +138,14 @@ export interface EvalEvent extends Versioned {
   readonly tokens: number;
   /** `begin`: the evaluation before the first step of a run with initial weights (`initFrom`). */
   readonly reason: "begin" | "interval" | "end";
-  /** Whether this is the lowest validation loss so far; then `best/` has these weights. */
+  /** Whether this is the lowest validation loss so far. If true, `best/` contains the weights of this evaluation. */
   readonly best: boolean;
 }
 
 /**
- * The validation loss has begun to rise while the training loss still falls. Sent once, after the `eval` that shows it.
- * A smaller model, dropout or an earlier end (`patience`) would suit this text better. `best/` keeps the best weights.
+ * The validation loss has begun to rise while the training loss still falls. Sent once, after the `eval` event that
+ * shows the rise. A smaller model, dropout or an earlier end (`patience`) would be better for this text. `best/` keeps
+ * the best weights.
  */
 export interface OverfittingEvent extends Versioned {
   readonly type: "overfitting";
@@ -154,20 +159,21 @@ export interface OverfittingEvent extends Versioned {
   readonly bestStep: number;
 }
 
-/** A step was skipped because its loss or a gradient was not finite, or exploded. */
+/** A step was skipped because its loss or a gradient was not finite, or because it exploded. */
 export interface NonfiniteEvent extends Versioned {
   readonly type: "nonfinite";
   /** Number of the update that was skipped, counted as in `step` events. */
   readonly step: number;
-  /** Mean over the step's tokens, in nats per token; null if it was not finite. */
+  /** Mean loss over the step's tokens, in nats per token; null if it was not finite. */
   readonly loss: number | null;
   /** Global norm before clipping; null if it was not finite. */
   readonly gradNorm: number | null;
   /** The first tensor that was not finite. */
   readonly tensor: string;
   /**
-   * How the run continues. `skip`: the next step uses the current weights. `rollback`: the next step uses the weights
-   * and moments of the last planned checkpoint, or of the run's beginning.
+   * How the run continues. With `skip`, the next step uses the current weights. With `rollback`, the next step uses the
+   * weights and moments of the last planned checkpoint. If there is no such checkpoint, the next step uses the weights
+   * and moments of the run's beginning.
    */
   readonly action: "skip" | "rollback";
   /** Path of the step's record, for `foretoken replay`; null if nothing is saved. */
@@ -194,16 +200,16 @@ export interface CheckpointEvent extends Versioned {
   readonly path: string;
 }
 
-/** Time per kernel, for a run with `profile`. Sent before `done`. Not kept in the run's folder. */
+/** Time per kernel, for a run with `profile`. Sent before `done`. Not stored in the run's folder. */
 export interface ProfileEvent extends Versioned {
   readonly type: "profile";
   /** Updates done. */
   readonly step: number;
-  /** Number of timed updates: the updates of this process. */
+  /** Number of timed updates: all updates of this process. */
   readonly timedSteps: number;
   /** Seconds of the whole run in this process, including evaluations, samples and checkpoints. */
   readonly seconds: number;
-  /** Kernels with their times, the longest first. The rest of `seconds` was spent outside kernels. */
+  /** Kernels with their times, the slowest kernel first. The remaining part of `seconds` was spent outside kernels. */
   readonly kernels: readonly KernelProfile[];
 }
 
@@ -215,20 +221,20 @@ export interface DoneEvent extends Versioned {
   /** Updates done. */
   readonly step: number;
   /**
-   * `patience`: too many evaluations in a row did not lower the loss. `interrupted`: `signal` or `stopAt` stopped the
-   * run. A stopped run is saved but not evaluated, because an evaluation could take minutes. The command `evaluate`
-   * evaluates it later.
+   * Why the run ended. `patience`: too many evaluations in a row did not lower the loss. `interrupted`: `signal` or
+   * `stopAt` stopped the run. A stopped run is saved but not evaluated, because an evaluation could take minutes. The
+   * command `evaluate` evaluates it later.
    */
   readonly reason: "finished" | "patience" | "interrupted";
-  /** Validation loss at this step, in nats per token; null if it was not measured because the run was stopped. */
+  /** Validation loss at this step, in nats per token. Null if the run was stopped and did not measure it. */
   readonly valLoss: number | null;
   /** Lowest loss of all evaluations; null if the run was stopped before its first evaluation. */
   readonly bestValLoss: number | null;
   /** The step of `bestValLoss`. */
   readonly bestStep: number | null;
   /**
-   * The run's folder. "onCheckpoint" or "onAdapter" if only that callback gets its checkpoints; null if nothing is
-   * saved.
+   * The run's folder. "onCheckpoint" or "onAdapter" if only that callback gets the run's checkpoints. Null if nothing
+   * is saved.
    */
   readonly out: string | null;
 }

@@ -1,4 +1,7 @@
-/** A run's folder in memory. A page has no folders; it uses this to pass a run to Node, or to take one from Node. */
+/**
+ * A run's folder in memory. A page has no folders, so it uses this module to pass a run to Node, or to get a run from
+ * Node.
+ */
 
 import { checkTextOptions } from "../config/options.ts";
 import { isRecord } from "../core/checks/is-record.ts";
@@ -21,11 +24,11 @@ import { descriptionSchema, keptPlaces, type RunData } from "./run-schemas.ts";
 export interface RunFiles {
   /** The training text. Absent if the folder does not contain the run's text. */
   readonly text?: string | undefined;
-  /** The validation text, if the run was started with one. */
+  /** The validation text, if the run was started with a validation text. */
   readonly valText?: string | undefined;
   /** The training documents, instead of a text. */
   readonly documents?: readonly GivenDocument[] | undefined;
-  /** The validation documents, if the run was started with some. */
+  /** The validation documents, if the run was started with validation documents. */
   readonly valDocuments?: readonly GivenDocument[] | undefined;
   /** The last checkpoint, for `resume` of `train`. */
   readonly last: CheckpointFiles;
@@ -34,20 +37,23 @@ export interface RunFiles {
 }
 
 /**
- * The bytes of a folder's files, under their paths in the folder, such as "checkpoint/config.json".
+ * The bytes of a folder's files, by their paths in the folder, such as "checkpoint/config.json".
  * @experimental
  */
 export type FolderFiles = Readonly<Record<string, Uint8Array>>;
 
-/** Files in a run's folder that are next to the checkpoint, not in it. */
+/** Files in a run's folder that are not in the checkpoint. */
 const besideCheckpoint: readonly string[] = [folderNames.description, folderNames.metrics];
 
-/** A file name that is valid on every system. It contains no folders, because a checkpoint contains none. */
+/**
+ * Matches a file name that is valid on every system. The name contains no folders, because a checkpoint contains no
+ * folders.
+ */
 const isFileName = (name: string): boolean => name !== "" && !/[/\\\0]|^\.\.?$/u.test(name);
 
 /**
- * Decodes the text of a file exactly. @throws DataError for bytes that are not UTF-8: replacement characters would
- * change the text.
+ * Decodes the text of a file exactly. @throws DataError for bytes that are not UTF-8, because replacement characters
+ * would change the text.
  */
 const textIn = (bytes: Uint8Array, name: string): string => {
   try {
@@ -101,8 +107,8 @@ const checkRun = (run: RunFiles): void => {
 };
 
 /**
- * @throws ConfigError if the run trains on documents but the data is a text, or the other way round. Node would look
- * for other files.
+ * @throws ConfigError if the run trains on documents but the data is a text, or the other way round. Node would then
+ * search for files that do not exist.
  */
 const checkKind = ({ documents, valText, valDocuments }: RunFiles, data: RunData): void => {
   const isDocuments = data.documents === true;
@@ -128,7 +134,7 @@ const checkKind = ({ documents, valText, valDocuments }: RunFiles, data: RunData
  * Makes the files of a folder that Node's `train({ resume })` and `foretoken train --resume` accept.
  * @experimental
  * @param run the run's text or documents, and the files that `onCheckpoint` got.
- * @returns the bytes of the files, under their paths in the folder. The checkpoints' bytes are the given arrays, not
+ * @returns the bytes of the files, by their paths in the folder. The checkpoints' bytes are the given arrays, not
  * copies.
  * @throws ConfigError if `run` lacks the text or the documents that it trains on, or a file of its last checkpoint.
  * @example
@@ -172,7 +178,7 @@ const isIterable = (value: unknown): value is Iterable<unknown> =>
 /** A file that is read only when it is needed. */
 type Source = () => Promise<Uint8Array>;
 
-/** @throws ConfigError if the value is neither a list of a page's files nor an object of bytes. */
+/** @throws ConfigError if the value is not a list of a page's files or an object of bytes. */
 const checkFolder = (folder: unknown): void => {
   const isMap = isRecord(folder) && isFiles(folder);
   const isList = isIterable(folder) && Array.from(folder).every((file) => file instanceof Blob);
@@ -198,7 +204,7 @@ const sourcesOf = (folder: FolderFiles | Iterable<File>): ReadonlyMap<string, So
 const depthOf = (root: string): number => root.split("/").length;
 
 /**
- * Finds the run's folder among the paths: the folder whose `run.json` has the fewest folders above it. The result ends
+ * Finds the run's folder among the paths: the folder of the `run.json` with the fewest parent folders. The result ends
  * with "/".
  * @throws ConfigError if there are several such folders.
  */
@@ -214,8 +220,8 @@ const rootOf = (paths: readonly string[]): string | undefined => {
   throw new ConfigError({
     where: "runFromFolder: folder",
     must: "must be the folder of one run",
-    got: `one of ${1 + others.length} runs, as ${first} and ${second}`,
-    hint: "the folder of one of them",
+    got: `a folder of ${1 + others.length} runs, such as ${first} and ${second}`,
+    hint: "the folder of a single run",
   });
 };
 
@@ -232,14 +238,14 @@ const documentsIn = (bytes: Uint8Array, where: string): readonly GivenDocument[]
 };
 
 /**
- * Reads a run from the files of its folder, written by `runToFolder` or by Node. Only the last checkpoint and the best
+ * Reads a run from the files of a folder that `runToFolder` or Node wrote. Only the last checkpoint and the best
  * weights are read.
  * @experimental
- * @param folder the bytes of the files under their paths, or the file list of `<input type="file" webkitdirectory>`.
+ * @param folder the bytes of the files by their paths, or the file list of `<input type="file" webkitdirectory>`.
  * @returns text and files for `train({ text, resume: last })`. `text` is absent if the run was trained in Node on a
  * text outside its folder.
- * @throws ConfigError if the files are not the folder of exactly one run, or the run has no checkpoint. Damaged files
- * are found later, by `train`.
+ * @throws ConfigError if the files are not the folder of exactly one run, or if the run has no checkpoint. Damaged
+ * files are found later, by `train`.
  * @example
  * ```ts
  * import { runFromFolder, train } from "foretoken/browser";

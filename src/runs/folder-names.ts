@@ -12,7 +12,7 @@
  *     checkpoint-set-aside/    the former last checkpoint, after the run went back to an earlier one
  *     checkpoint-<step>-set-aside/   a kept checkpoint of an earlier plan that the run no longer follows
  *     best/                the weights with the lowest validation loss: a Hugging Face directory
- *     best-set-aside-<step>/   best weights of a later step than the resumed one, until the run reaches them again
+ *     best-set-aside-<step>/   best weights of a later step than the resumed step, until the run reaches that step again
  *     base/                in a run with adapters: the base model, with links to its weight files
  *     base-set-aside/      another model that was in the place of base/
  *     rollback/            with onNonfinite "rollback": the state for a rollback
@@ -37,7 +37,7 @@ export const folderNames = {
 /** The folder in which `train` creates runs by default. */
 export const runsFolder = "runs";
 
-/** The folder name of a checkpoint that is kept in addition to the last one. */
+/** The folder name of a kept checkpoint that is not the last checkpoint. */
 export const keptName = (step: number): string => `${folderNames.checkpoint}-${step}`;
 
 /** The step of a kept checkpoint, from the name of its folder; undefined for other names. */
@@ -46,7 +46,7 @@ export const keptStep = (name: string): number | undefined => {
   return step === undefined ? undefined : Number(step);
 };
 
-/** Whether a folder of this name is a checkpoint that can be resumed. */
+/** Whether a folder with this name is a checkpoint that can be resumed. */
 export const isResumable = (name: string): boolean =>
   name === folderNames.checkpoint ||
   keptStep(name) !== undefined ||

@@ -4,20 +4,20 @@ import { openFileStore } from "../io/file-store.browser.ts";
 import { type RunFiles, runFromFolder, runToFolder } from "./folder-in-memory.ts";
 
 /**
- * A place for one run in the browser's private file system. It outlives the page, and belongs to the page's origin.
+ * A place for one run in the browser's private file system. The browser keeps the run after the page is closed. The
+ * stored run belongs to the page's origin.
  * @experimental
  */
 export interface BrowserRunStore {
   /**
-   * Reads the stored run; null if there is none. @throws CheckpointError if the run is damaged, or the place holds
-   * other files of `openFileStore`.
+   * Reads the stored run. Returns null if no run is stored. @throws CheckpointError if the run is damaged, or if the
+   * place contains other files of `openFileStore`.
    */
   read(): Promise<RunFiles | null>;
   /**
-   * Replaces the stored run. If the tab is closed meanwhile, the store has either the complete old run or the complete
-   * new run.
-   * Files whose bytes did not change are not written again.
-   * @throws CheckpointError if the browser has no room; the old run stays.
+   * Replaces the stored run. If the tab is closed meanwhile, the store contains either the complete old run or the
+   * complete new run. Files with unchanged bytes are not written again.
+   * @throws CheckpointError if the browser has no space; the old run stays.
    */
   write(run: RunFiles): Promise<void>;
   /** Removes the stored run. */
@@ -27,11 +27,11 @@ export interface BrowserRunStore {
 }
 
 /**
- * Opens a place for one run in the browser's private file system. Only one tab at a time can open it.
+ * Opens a place for one run in the browser's private file system. Only one tab at a time can open the place.
  * @experimental
  * @param name name of the place, up to 100 characters. A page may have several places.
- * @throws ConfigError if another tab has opened it, or the page has no such file system: the page must be served over
- * HTTPS or from localhost.
+ * @throws ConfigError if another tab has opened the place, or if the page has no private file system: the page must be
+ * served over HTTPS or from localhost.
  * @example
  * ```ts
  * import { type CheckpointFiles, ConfigError, openRunStore, train } from "foretoken/browser";

@@ -5,7 +5,7 @@ export interface MemoryEstimate {
   /** One array of all gradients. If a step has several passes, also the arrays for partial sums. */
   readonly gradients: number;
   /**
-   * The optimizer's moments, and other memory that lasts: the optimizer's scratch memory, position tables, and weights
+   * The optimizer's moments and other permanent memory: the optimizer's scratch memory, position tables, and weights
    * rounded to bfloat16.
    */
   readonly moments: number;
@@ -15,23 +15,21 @@ export interface MemoryEstimate {
    */
   readonly temporaries: number;
   /**
-   * Tensors while they are written to a checkpoint, and the rollback state if onNonfinite is "rollback". 0 if the run
-   * has neither.
+   * Tensors during a write to a checkpoint, and the rollback state if onNonfinite is "rollback". 0 if the run does not
+   * save and does not keep a rollback state.
    */
   readonly saving: number;
-  /**
-   * The arrays of a checkpoint, or the weights of a base model, until they are in the backend. 0 for other new runs.
-   */
+  /** The arrays of a checkpoint, or the weights of a base model, until the backend has them. 0 for other new runs. */
   readonly loading: number;
-  /** Tokens of the text. */
+  /** Memory of the text's tokens. */
   readonly text: number;
-  /** Memory for reading the text, without its tokens: its bytes and its characters. */
+  /** Memory for reading the text: its bytes and its characters. The memory of the tokens is not included. */
   readonly reading: number;
-  /** The program: Node with this library, compiled code and heap. 0 if unknown, as in a browser. */
+  /** Memory of the program: Node with this library, compiled code and heap. 0 if unknown, as in a browser. */
   readonly program: number;
   /**
-   * Peak memory: the program, the tokens, and the need of the largest phase. The phases are reading, loading, and
-   * training with everything else.
+   * Peak memory: the program, the tokens, and the memory of the largest phase. The phases are reading, loading and
+   * training.
    */
   readonly total: number;
 }

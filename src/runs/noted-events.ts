@@ -32,33 +32,35 @@ const done = z.object({ type: z.literal("done"), step, reason: z.enum(["finished
 
 const notedEventSchema = z.discriminatedUnion("type", [start, stepDone, evaluation, sample, checkpoint, done]);
 
-/** Fields of a run's events that later readers need. Every `TrainEvent` fits this form. */
+/** Fields of a run's events that later readers need. Every `TrainEvent` matches this type. */
 export type NotedEvent = z.infer<typeof notedEventSchema>;
 export type NotedStart = z.infer<typeof start>;
 export type NotedEval = z.infer<typeof evaluation>;
 export type NotedSample = z.infer<typeof sample>;
 export type NotedDone = z.infer<typeof done>;
 
-/** Parses a line of `metrics.jsonl` as an event; undefined if it is not an event, or is damaged. */
+/** Parses a line of `metrics.jsonl` as an event. Returns undefined if the line is damaged or is not an event. */
 export const parseNoted = (line: unknown): NotedEvent | undefined => notedEventSchema.safeParse(line).data;
 
 const failed = z.object({ type: z.literal("failed"), step, error: z.string() });
 /**
- * The last line of a run that ended with an error. It is not an event: only the list of runs reads it, and resuming
- * removes it.
+ * The last line of a run that ended with an error. The line is not an event. Only the list of runs reads this line, and
+ * resuming removes it.
  */
 export type NotedFailure = z.infer<typeof failed>;
 
-/** Parses a line of `metrics.jsonl` as the error of a failed run; undefined if it is something else. */
+/**
+ * Parses a line of `metrics.jsonl` as the error of a failed run. Returns undefined if the line is not such an error.
+ */
 export const parseFailure = (line: unknown): NotedFailure | undefined => failed.safeParse(line).data;
 
 /**
- * The best evaluation: the last one whose weights were kept. It has the lowest loss, except in a run that lost its best
- * weights and then started the comparison again.
+ * The best evaluation: the last evaluation with kept weights. The best evaluation usually has the lowest loss. But if a
+ * run lost its best weights, its comparison of evaluations started again.
  */
 export const bestEval = (evals: readonly NotedEval[]): NotedEval | undefined => evals.findLast(({ best }) => best);
 
-/** Whether the validation loss was rising at the last evaluation; then more steps would not help. */
+/** Whether the validation loss was rising at the last evaluation. If true, more steps would not help. */
 export const isRising = (evals: readonly NotedEval[]): boolean => {
   const [best, last] = [bestEval(evals), evals.at(-1)];
   if (best === undefined || last === undefined) return false;

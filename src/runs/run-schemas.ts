@@ -5,20 +5,23 @@ import type { GivenText } from "../data/given-text.ts";
 import { folderNames } from "./folder-names.ts";
 import { progressSchema } from "./progress.ts";
 
-/** The weights that a run started from: their directory, and the hash of their file. */
+/** The initial weights of a run: their directory, and the hash of their file. */
 const initialSchema = z.strictObject({
   path: z.string(),
   sha256: z.string(),
   /**
    * For adapters: whether the base model's matrices stay in their file's blocks of 4 to 8 bits. If absent, the matrices
-   * are widened.
+   * are converted to float32.
    */
   blocks: z.literal(true).optional(),
 });
 
-/** The text of a run, its hash (a resumed run recognises the text by this hash), and the initial weights. */
+/** The text of a run, its hash, and the initial weights. A resumed run recognises the text by its hash. */
 const dataSchema = z.strictObject({
-  /** Whether `data` and `valData` name files in the run's folder, which keep the texts that `train` got as strings. */
+  /**
+   * Whether `data` and `valData` name files in the run's folder. These files contain the texts that `train` got as
+   * strings.
+   */
   kept: z.literal(true).optional(),
   data: z.string(),
   valData: z.string().nullable(),
@@ -31,20 +34,20 @@ const dataSchema = z.strictObject({
   initFrom: initialSchema.optional(),
   // Absent if the run trains on a text.
   documents: z.literal(true).optional(),
-  /** A given chat template that replaces the model's own. */
+  /** A given chat template. The given template replaces the model's own template. */
   chatTemplate: z.string().optional(),
 });
 
 /** Data that a program passes as values instead of files. */
 export type GivenData = GivenText | GivenDocuments;
 
-/** Names of the files in which a run's folder keeps given data. */
+/** Names of the files with given data in a run's folder. */
 export const keptNames = (isDocuments: boolean) =>
   isDocuments
     ? { data: folderNames.documents, valData: folderNames.valDocuments }
     : { data: folderNames.text, valData: folderNames.valText };
 
-/** Description of data that is kept in the run's folder. */
+/** Description of data that the run's folder keeps. */
 export const keptPlaces = (given: GivenData) => {
   const isDocuments = "documents" in given;
   const { data, valData } = keptNames(isDocuments);

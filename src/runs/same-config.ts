@@ -6,8 +6,8 @@ import { defaultTokenizer } from "../tokenizer/config.ts";
 import { folderNames } from "./folder-names.ts";
 
 /**
- * A configuration as JSON, without two fields: `onNonfinite`, which may change when a run is resumed, and the default
- * tokenizer, which a configuration may leave out.
+ * A configuration as JSON, without two fields. `onNonfinite` may change when a run is resumed. The default tokenizer
+ * may be missing in a configuration.
  */
 export const fixedConfig = (config: unknown): string => {
   if (!isRecord(config) || !isRecord(config.train)) return JSON.stringify(config);
@@ -34,6 +34,6 @@ export const checkSame = (where: string, one: unknown, description: unknown): vo
   });
 };
 
-/** SHA-256 of a configuration, by Web Crypto; null where it is not available. */
+/** SHA-256 of a configuration, computed with Web Crypto. Null if Web Crypto is not available. */
 export const configHashInMemory = (config: unknown): Promise<string | null> =>
   hashInMemory(new TextEncoder().encode(fixedConfig(config)));

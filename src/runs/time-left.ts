@@ -1,16 +1,19 @@
-/** Estimates how long the rest of a run takes. This file may import only types: the studio's page bundles it. */
+/** Estimates the remaining time of a run. This file may import only types, because the studio's page bundles it. */
 import type { RunConfig } from "../config/config.ts";
 
-/** The median. For an even number of values, it is the higher of the two middle values. Undefined for no values. */
+/**
+ * The median. For an even number of values, the median is the higher of the two middle values. Undefined for an empty
+ * list.
+ */
 export const median = (values: readonly number[]): number | undefined =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
-/** Cost of a step (forward and backward), as a multiple of one forward pass over the same tokens. */
+/** Cost of a step (forward and backward), in forward passes over the same tokens. */
 const forwardsPerStep = 3;
 
 /**
- * Seconds of one forward pass over `tokens` tokens, from the time of a step: a step costs three forward passes over its
- * own tokens.
+ * Seconds of one forward pass over `tokens` tokens, computed from the time of a step. A step costs three forward passes
+ * over the step's tokens.
  */
 export const forwardSeconds = (
   { model, train }: RunConfig,

@@ -13,24 +13,27 @@ import { checkWellFormed, position } from "./well-formed.ts";
  */
 export interface CharTokenizer extends Tokenizer {
   readonly kind: "char";
-  /** Characters in the order of their ids; special tokens follow. */
+  /** Characters in the order of their ids. The ids of special tokens follow. */
   readonly characters: readonly string[];
 }
 
-const withoutThem = "text without it, or a model whose training text contains it";
+const withoutThem = "text without this character, or a model with this character in its training text";
 
-/** Groups of characters that keyboards and typesetters use for one another. */
+/** Groups of characters that keyboards and typesetters often exchange. */
 const alikes = ["'\u2019\u2018\u02bc`", '"\u201c\u201d\u201e', "-\u2010\u2011\u2013\u2014\u2212", " \u00a0\u202f"];
 
 /** Whether two different characters look alike. */
 const looksLike = (one: string, other: string): boolean =>
   one !== other && alikes.some((group) => group.includes(one) && group.includes(other));
 
-/** Maximum number of characters. Unicode has assigned fewer, and a `tokenizer.json` of this size can still be read. */
+/**
+ * Maximum number of characters. Unicode has assigned fewer characters, and a `tokenizer.json` of this size can still be
+ * read.
+ */
 const maxCharacters = 500_000;
 
 /**
- * Makes the tokenizer whose ids are the positions in `characters`, followed by special tokens.
+ * Makes a tokenizer. The ids are the positions in `characters`; the ids of special tokens follow.
  * @param characters distinct single code points; id i is `characters[i]`.
  * @param specialNames distinct names of special tokens. `<|endoftext|>` is the end-of-text token.
  */
@@ -43,7 +46,7 @@ export const charTokenizer = (characters: readonly string[], specialNames: reado
   const specialTokens = specialNames.map((name, i): SpecialToken => ({ id: characters.length + i, name }));
   const noBytes = new Uint8Array();
   const encoder = new TextEncoder();
-  /** Bytes of tokens, computed when first needed. */
+  /** Bytes of the tokens, computed when they are first needed. */
   const bytesById = new Array<Uint8Array | undefined>(vocabSize).fill(undefined);
 
   /** Distinct unknown characters of `text`, in the order of the text. */
@@ -82,7 +85,7 @@ export const charTokenizer = (characters: readonly string[], specialNames: reado
       out[length++] = id;
       index += codePoint > 0xffff ? 2 : 1;
     }
-    // Copy only if characters with two UTF-16 units made the array too long.
+    // The array is copied only if it is too long, because some characters have two UTF-16 units.
     return length === out.length ? out : out.slice(0, length);
   };
 
@@ -124,8 +127,8 @@ export const charTokenizer = (characters: readonly string[], specialNames: reado
 };
 
 /**
- * Makes the tokenizer of all distinct characters in `texts`, for example in the training and validation parts of a
- * corpus. Ids are in the order of the code points, so they do not depend on the order of characters in the texts.
+ * Makes a tokenizer of all distinct characters in `texts`, for example in both parts of a corpus. Ids are in the order
+ * of the code points, so they do not depend on the order of characters in the texts.
  * @throws DataError if there is no character, or for half of a surrogate pair, which UTF-8 cannot represent.
  */
 export const trainCharTokenizer = (...texts: readonly string[]): CharTokenizer => {

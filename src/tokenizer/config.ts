@@ -14,12 +14,12 @@ const bpeSchema = z.strictObject({
   pattern: z
     .enum(splitPatterns)
     .default("gpt2")
-    .describe("rules that split a text into pieces; no token spans two pieces; gpt4 is cl100k"),
+    .describe("rules that split a text into pieces; a token never spans two pieces; gpt4 is also called cl100k"),
   specialTokens: z
     .array(z.string().min(1).max(200))
     .max(1000)
     .default(() => [])
-    .describe("names of special tokens, such as <|endoftext|>; encoding a text never gives these tokens"),
+    .describe("names of special tokens, such as <|endoftext|>; an encoded text never contains these tokens"),
 });
 
 const sentencePieceSchema = z.strictObject({ kind: z.literal("sentencepiece") });
@@ -28,7 +28,7 @@ const huggingFaceSchema = z.strictObject({ kind: z.literal("hugging-face") });
 
 const kinds = z.discriminatedUnion("kind", [charSchema, bpeSchema, sentencePieceSchema, huggingFaceSchema]);
 
-/** Tokenizer of a run whose configuration does not name one. */
+/** The tokenizer of a run, if the configuration does not name another. */
 export const defaultTokenizer: TokenizerConfig = { kind: "char" };
 
 /** Configuration of a run's tokenizer. */
@@ -62,7 +62,7 @@ export interface SentencePieceTokenizerConfig {
   /** Kind of tokens. `sentencepiece`. */
   readonly kind: "sentencepiece";
 }
-/** The tokenizer of the weights that training starts from, of a kind that Foretoken cannot train. */
+/** The tokenizer of the weights that training starts from. Foretoken cannot train a tokenizer of this kind. */
 export interface HuggingFaceTokenizerConfig {
   /** Kind of tokens. `hugging-face`. */
   readonly kind: "hugging-face";

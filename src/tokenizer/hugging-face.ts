@@ -29,8 +29,8 @@ const specialTokensOf = (json: Record<string, unknown>): readonly SpecialToken[]
 };
 
 /**
- * The file without special tokens. `encode` treats the names of special tokens as ordinary text, so the library must
- * not know these tokens.
+ * The file without its special tokens. `encode` treats the names of special tokens as ordinary text, so the library
+ * must not know these tokens.
  */
 const withoutSpecial = (json: Record<string, unknown>): Record<string, unknown> => ({
   ...json,
@@ -40,8 +40,8 @@ const withoutSpecial = (json: Record<string, unknown>): Record<string, unknown> 
 });
 
 /**
- * All ids in a file's vocabulary and added tokens. They must be checked, because the library allocates a list that is
- * as long as the largest id.
+ * All ids in a file's vocabulary and added tokens. The ids must be checked, because the largest id determines the
+ * length of a list that the library allocates.
  */
 const idsIn = (json: Record<string, unknown>): readonly unknown[] => {
   const vocab = isRecord(json.model) ? json.model.vocab : undefined;
@@ -154,7 +154,7 @@ export const huggingFaceTokenizer = async (json: unknown, where: string): Promis
     },
     decode: (ids, options) => {
       const text = decodeTokens({ bytes, specialTokens }, ids, options);
-      // Remove the space that such tokenizers add before a text.
+      // Removes the space that such tokenizers add before a text.
       return rule.dropsFirstSpace && text.startsWith(" ") ? text.slice(1) : text;
     },
     bytes,

@@ -3,11 +3,11 @@
 /** A part of a text: ordinary text, or the name of a token. */
 export interface Stretch {
   readonly text: string;
-  /** Id of the token with this name; undefined for ordinary text. */
+  /** Id of the token with this name. Undefined for ordinary text. */
   readonly id: number | undefined;
 }
 
-/** Divides a text into parts that are not empty. */
+/** Divides a text into parts. No part is empty. */
 export type NameFinder = (text: string) => Iterable<Stretch>;
 
 const escaped = (name: string): string => name.replaceAll(/[\\^$.*+?()[\]{}|/]/g, "\\$&");

@@ -2,11 +2,11 @@ import { DataError } from "../core/errors/errors.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /**
- * Stands for the tokenizer of a model if the model has none, or if it is not supported. Every method for text throws;
- * the model can still compute `logits` of ids.
+ * Replaces the tokenizer of a model that has no tokenizer, or has a tokenizer that is not supported. Every method for
+ * text throws. The model can still compute `logits` of ids.
  * @param where the model's file or folder, for errors.
  * @param vocabSize number of the model's tokens.
- * @param reason describes the unsupported tokenizer, for the error. Default: the model has no tokenizer.
+ * @param reason text for the error that describes the unsupported tokenizer. Default: the model has no tokenizer.
  */
 export const noTokenizer = (where: string, vocabSize: number, reason?: string): Tokenizer => {
   const refuse = (): never => {

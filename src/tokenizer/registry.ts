@@ -14,9 +14,9 @@ import type { Tokenizer } from "./tokenizer.ts";
 import { charVocabularyFromJson, isCharTokenizerJson } from "./tokenizer-json.ts";
 
 interface Kind<K extends TokenizerConfig["kind"]> {
-  /** @param val the validation part. */
+  /** @param val the validation part of the text. */
   train(config: Extract<TokenizerConfig, { readonly kind: K }>, train: string, val: string): Tokenizer;
-  /** Whether `json` is of this kind. `read` checks the rest. */
+  /** Whether `json` is a tokenizer of this kind. `read` checks all further contents. */
   claims(json: unknown): boolean;
   /** @throws CheckpointError naming the damaged field. */
   read(json: unknown, where: string): Tokenizer | Promise<Tokenizer>;
@@ -32,7 +32,7 @@ const notTrained = (kind: string): never => {
 
 const isBpe = (tokenizer: Tokenizer): tokenizer is BpeTokenizer => tokenizer.kind === "bpe";
 
-/** All kinds. A file belongs to the first kind that claims it. */
+/** All kinds. A file belongs to the first kind that accepts it. */
 const kinds: { readonly [K in TokenizerConfig["kind"]]: Kind<K> } = {
   char: {
     // The training part and the validation part are both used, so that every character gets a token.
@@ -77,7 +77,7 @@ const kinds: { readonly [K in TokenizerConfig["kind"]]: Kind<K> } = {
 /**
  * Trains the tokenizer of a run's configuration on the run's text.
  * @param train the training part.
- * @param val the validation part, for kinds that need a token for each of its characters.
+ * @param val the validation part. Some kinds need a token for each character of it.
  * @throws DataError for a text that this kind cannot represent.
  */
 export const trainTokenizer = <K extends TokenizerConfig["kind"]>(
@@ -89,15 +89,15 @@ export const trainTokenizer = <K extends TokenizerConfig["kind"]>(
   return kind.train(config, train, val);
 };
 
-/** The configuration that describes a tokenizer. */
+/** The configuration of a tokenizer that exists already. */
 export const tokenizerConfigOf = (tokenizer: Tokenizer): TokenizerConfig => {
   const kind = Object.entries(kinds).find(([name]) => name === tokenizer.kind)?.[1] ?? kinds["hugging-face"];
   return kind.configOf(tokenizer);
 };
 
 /**
- * Makes the tokenizer of a parsed `tokenizer.json`, of any kind that Hugging Face's libraries support. `endOfText` is
- * the special token `<|endoftext|>`, if there is one, because the file does not say which token ends a text.
+ * Makes the tokenizer of a parsed `tokenizer.json`, of any kind that Hugging Face's libraries support. The file does
+ * not say which token ends a text. `endOfText` is therefore the special token `<|endoftext|>`, if the file contains it.
  * @param where the file, for errors.
  * @throws CheckpointError if the contents are damaged.
  */

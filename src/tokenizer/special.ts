@@ -24,11 +24,11 @@ export const joinIds = (parts: readonly Int32Array[]): Int32Array => {
 };
 
 /**
- * Encodes a text in which the names of special tokens stand for these tokens, for example `<|im_start|>user` in a chat
+ * Encodes a text in which names of special tokens represent these tokens, for example `<|im_start|>user` in a chat
  * template. `Tokenizer.encode` treats such names as ordinary text. Do not use this function on untrusted text, because
- * such text could end a turn or speak for the system.
+ * such text could end a message or pretend to be a system message.
  * @param ordinary changes the text between special tokens before it is encoded. Default: no change.
- * @throws DataError as `encode`.
+ * @throws DataError for the same texts as `encode`.
  */
 export const encodeWithSpecials = (
   tokenizer: Tokenizer,
@@ -41,7 +41,7 @@ export const encodeWithSpecials = (
   return encodePart(tokenizer, text, 0, text.length, ordinary);
 };
 
-/** `encodeWithSpecials` for the part of a text from `from` to `to`. */
+/** Does the same as `encodeWithSpecials`, for the part of a text from `from` to `to`. */
 export const encodePart = (
   tokenizer: Tokenizer,
   text: string,
@@ -52,7 +52,7 @@ export const encodePart = (
   const parts: Int32Array[] = [];
   let at = from;
   for (const stretch of finderOf(tokenizer)(text.slice(from, to))) {
-    // The preceding text is passed, because some tokenizers add a space, but only at the beginning of a text.
+    // The preceding text is given, because some tokenizers add a space only at the beginning of a text.
     const encode = (part: string): Int32Array => tokenizer.encode(part, "text", text.slice(0, at));
     parts.push(stretch.id === undefined ? encode(ordinary(stretch.text)) : Int32Array.of(stretch.id));
     at += stretch.text.length;
@@ -60,5 +60,5 @@ export const encodePart = (
   return joinIds(parts);
 };
 
-/** Ids of a text that continues other text, such as a prompt. @throws DataError as `encode`. */
+/** Ids of a text that continues other text, for example a prompt. @throws DataError for the same texts as `encode`. */
 export const encodeInside = (tokenizer: Tokenizer, text: string): Int32Array => tokenizer.encode(text, "text", " ");

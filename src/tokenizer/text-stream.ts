@@ -6,21 +6,21 @@ import type { DecodeOptions, Tokenizer } from "./tokenizer.ts";
 /** Converts tokens to text as they arrive. Text from `push` is final and can be printed at once. */
 export interface TextStream {
   /**
-   * Returns the text that `id` completes; empty while a character is incomplete.
+   * Returns the text that `id` completes. The result is empty while a character is incomplete.
    * @throws DataError for an id outside the vocabulary.
    */
   push(id: number): string;
   /**
-   * Returns the remaining text after the last token: U+FFFD if a character is still incomplete, otherwise an empty
-   * text.
+   * Returns the remaining text after the last token. The result is U+FFFD if a character is still incomplete, and empty
+   * otherwise.
    */
   end(): string;
 }
 
-/** The part of a tokenizer that converts tokens to text. */
+/** The methods of a tokenizer that convert tokens to text. */
 export type TokenBytes = Pick<Tokenizer, "bytes" | "specialTokens">;
 
-/** Function that returns the bytes of a token as `options` show it. */
+/** Returns the bytes of a token, as `options` require. */
 const shownBytes = (
   { bytes, specialTokens }: TokenBytes,
   { showSpecialTokens = false }: DecodeOptions = {},
@@ -91,7 +91,7 @@ export const decodeTokens = (tokenizer: TokenBytes, ids: Iterable<number>, optio
   return text + decoder.decode(block.subarray(0, filled));
 };
 
-/** Whether a UTF-8 byte begins a character; continuation bytes are 10xxxxxx. */
+/** Whether a UTF-8 byte begins a character. Bytes that continue a character are 10xxxxxx. */
 const beginsCharacter = (byte: number): boolean => (byte & 0xc0) !== 0x80;
 
 /** Number of characters (code points) that begin within these UTF-8 bytes. */
@@ -102,7 +102,7 @@ export const charactersBegun = (bytes: Uint8Array): number => {
 };
 
 /**
- * Drops tokens at the start of `ids` until one begins a character, so that the rest of a text starts with a whole
+ * Removes tokens at the start of `ids` until a token begins a character. The remaining text then starts with a whole
  * character.
  */
 export const fromWholeCharacter = ({ bytes }: TokenBytes, ids: Int32Array): Int32Array => {

@@ -1,16 +1,16 @@
-/** Finds the bytes of a token, by the decoder in a `tokenizer.json`. */
+/** Finds the bytes of a token. The decoder in a `tokenizer.json` determines them. */
 import { isRecord } from "../core/checks/is-record.ts";
 import { fromAlphabet } from "./bpe/byte-alphabet.ts";
 
 export interface TokenBytesRule {
   bytesOf(token: string): Uint8Array;
-  /** Whether decoding removes the first space of a text, because the tokenizer has added this space. */
+  /** Whether decoding removes the first space of a text because the tokenizer has added this space. */
   readonly dropsFirstSpace: boolean;
 }
 
 type Decoder = Readonly<Record<string, unknown>>;
 
-/** Steps of a decoder; sequences are flattened. */
+/** Steps of a decoder in one list. Nested sequences are flattened. */
 const stepsOf = (decoder: unknown): readonly Decoder[] => {
   if (!isRecord(decoder)) return [];
   if (decoder.type !== "Sequence") return [decoder];

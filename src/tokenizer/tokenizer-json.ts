@@ -5,18 +5,15 @@ import { shorten, show } from "../core/text/show.ts";
 import { isSurrogate } from "../core/text/surrogate.ts";
 import type { SpecialToken, Tokenizer } from "./tokenizer.ts";
 
-/**
- * Name of the special token that ends a text, as in GPT-2. In a `tokenizer.json`, nothing but the name marks this
- * token.
- */
+/** Name of the special token that ends a text, as in GPT-2. In a `tokenizer.json`, only the name marks this token. */
 export const endOfTextName = "<|endoftext|>";
 
 /**
  * A character tokenizer in the format of Hugging Face's `tokenizers`. The text is split into code points. Each code
  * point is looked up as a whole, and decoding joins the code points again. Special tokens are `added_tokens`, with ids
- * after the characters. The format requires `unk_token`. It is the empty string, which is not in the vocabulary, so an
- * unknown character is an error in `tokenizers` too and never gets a wrong id. Source: the serialized form of the
- * `tokenizers` library, checked by `scripts/checks/check-formats.py`.
+ * after the characters. The format requires `unk_token`. The file sets it to the empty string, which is not in the
+ * vocabulary. An unknown character is therefore an error in `tokenizers`, too, and never gets a wrong id. Source: the
+ * serialized form of the `tokenizers` library, checked by `scripts/checks/check-formats.py`.
  */
 const charPipeline = {
   normalizer: null,
@@ -51,7 +48,7 @@ const charJson = z.object({
   decoder: z.object({ type: z.literal("Fuse") }),
   model: z.object({
     type: z.literal("WordLevel"),
-    // Entries are checked below. This takes a tenth of the time that zod would take.
+    // The code below checks the entries. A check with zod would take ten times as long.
     vocab: z.custom<Readonly<Record<string, unknown>>>(isRecord, "expected an object"),
     unk_token: z.literal(""),
   }),
@@ -59,10 +56,10 @@ const charJson = z.object({
 
 const wordLevel = z.object({ model: z.object({ type: z.literal("WordLevel") }) });
 
-/** Whether `json` looks like a character tokenizer. `charVocabularyFromJson` checks the rest. */
+/** Whether `json` looks like a character tokenizer. `charVocabularyFromJson` checks the details. */
 export const isCharTokenizerJson = (json: unknown): boolean => wordLevel.safeParse(json, { jitless: true }).success;
 
-/** Contents of `tokenizer.json` for the vocabulary `characters` and special tokens with the next ids. */
+/** Contents of `tokenizer.json` for the vocabulary `characters`. The ids of special tokens follow. */
 export const charTokenizerToJson = (
   characters: readonly string[],
   specialTokens: readonly SpecialToken[] = [],
@@ -111,7 +108,7 @@ const charactersOf = (vocab: Readonly<Record<string, unknown>>, where: string): 
     }
     if (id >= entries.length) bad(`ids in model.vocab must be 0 to ${entries.length - 1}, one each`);
     if (characters[id] !== undefined)
-      bad(`ids in model.vocab must be distinct; ${show(characters[id])} has this id too`);
+      bad(`ids in model.vocab must be distinct; ${show(characters[id])} has the same id`);
     characters[id] = character;
   }
   if (entries.length === 0) throw new CheckpointError({ where, must: "model.vocab must not be empty" });
@@ -120,9 +117,8 @@ const charactersOf = (vocab: Readonly<Record<string, unknown>>, where: string): 
 };
 
 /**
- * Reads contents that `charTokenizerToJson` wrote. If the file has anything that would make other software encode a
- * text differently, it is refused. Examples are a normalizer, another pre-tokenizer, or an added token that is not
- * special.
+ * Reads contents that `charTokenizerToJson` wrote. A file is refused if other software would encode a text differently
+ * with it. Reasons are a normalizer, another pre-tokenizer, or an added token that is not special.
  * @throws CheckpointError naming the field.
  */
 export const charVocabularyFromJson = (json: unknown, where: string): CharVocabulary => {
@@ -154,7 +150,7 @@ export const charVocabularyFromJson = (json: unknown, where: string): CharVocabu
 
 /**
  * Contents of `tokenizer_config.json`. If this file were missing, `transformers` would use the tokenizer class of the
- * architecture in `config.json`. That class expects a byte-level BPE and special tokens.
+ * architecture in `config.json`. This class expects a byte-level BPE and special tokens.
  */
 export const tokenizerConfigJson = (
   contextLength: number,

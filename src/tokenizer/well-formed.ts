@@ -6,8 +6,7 @@ import { loneSurrogateAt, wellFormedText } from "../core/text/surrogate.ts";
 import { describeCharacter } from "./unknown.ts";
 
 /**
- * Line, column and number of the character at UTF-16 index `index`. All three are counted in code points and begin at
- * 1.
+ * Line, column and number of the character at UTF-16 index `index`. All three numbers count code points and begin at 1.
  */
 export const position = (text: string, index: number): string => {
   let line = 1;
@@ -26,8 +25,8 @@ export const position = (text: string, index: number): string => {
 /**
  * @param where name of `text` in the error.
  * @param before text that precedes `text`.
- * @throws DataError for half of a surrogate pair. `characters` has the distinct halves of pairs, so that the caller can
- * skip them.
+ * @throws DataError for half of a surrogate pair. The error lists the distinct halves in `characters`, so that the
+ * caller can skip them.
  */
 export const checkWellFormed = (where: string, text: string, before = ""): void => {
   const index = loneSurrogateAt(text);

@@ -261,6 +261,6 @@ export async function* train(options: TrainOptions): Events {
  * ```
  */
 export const evaluate = async (lm: LanguageModel, options: EvaluateOptions): Promise<Evaluation> => {
-  checkLanguageModel("evaluate: model", lm, "its own method, lm.evaluate({ text })");
+  checkLanguageModel("evaluate: model", lm, "the model's own method, lm.evaluate({ text })");
   return evaluateCorpus(lm, ...(await dataToMeasure(lm, options)));
 };

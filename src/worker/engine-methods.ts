@@ -1,4 +1,4 @@
-/** Methods of a model thread for engines that the caller opens, each with its own sizes. */
+/** Methods of a model thread for engines. The caller opens the engines, and each engine has its own sizes. */
 import { ConfigError } from "../core/errors/errors.ts";
 import type { CallContext } from "../core/remote/server.ts";
 import type { EngineCounts } from "../engine/engine.ts";
@@ -11,7 +11,9 @@ import {
 } from "../generate/text-engine.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
 
-/** A text is at most this many events ahead of its reader. So several texts progress together. */
+/**
+ * Maximum number of events that a text may be ahead of its reader. With this maximum, several texts progress together.
+ */
 export const mostAhead = 8;
 
 /** Engines by their keys. */
@@ -55,7 +57,7 @@ export const openedEngines = (): OpenedEngines => {
 
 /**
  * @param modelOf finds a model by its key.
- * @param withDraft adds the draft model to a text's options.
+ * @param withDraft adds the draft model to the options of a text.
  */
 export const engineMethods = (
   opened: OpenedEngines,

@@ -1,4 +1,4 @@
-/** The module of a page's workers. A worker trains, or holds models, generates with them and evaluates them. */
+/** The module of the workers of a page. A worker trains, or it loads models, generates with them and evaluates them. */
 import type { BackendChoice } from "../backend/select.browser.ts";
 import type { CallContext } from "../core/remote/server.ts";
 import { serveWorker } from "../core/remote/worker.browser.ts";
@@ -14,31 +14,34 @@ import { handOutOf } from "./train.ts";
 
 /** A model to load, with the arguments of `loadPretrained`. */
 export interface LoadRequest {
-  /** A complete address, because a worker may have another base address than its page. */
+  /** Complete address of the model. The base address of a worker may differ from the base address of its page. */
   readonly checkpoint: string | CheckpointFiles;
-  /** The name of a backend. Default "wasm". */
+  /** Name of the backend. Default "wasm". */
   readonly backend?: BackendChoice | undefined;
-  /** Number of threads of the backend, 1 to 256. Default: all cores. */
+  /** Number of threads of the backend, from 1 to 256. Default: all cores. */
   readonly threads?: number | undefined;
   /**
-   * A LoRA adapter for the model: the address of its folder, or its files. It is used under the name "default".
-   * Default: none.
+   * A LoRA adapter for the model: the address of its folder, or its files. The adapter gets the name "default". By
+   * default, the model has no adapter.
    */
   readonly adapter?: AdapterSource | undefined;
-  /** Several adapters by name. The first is in use; `useAdapter` changes to another. Default: none. */
+  /** Several adapters by name. The first adapter is in use; `useAdapter` changes to another adapter. Default: none. */
   readonly adapters?: Readonly<Record<string, AdapterSource>> | undefined;
-  /** Whether to refuse an adapter on other weights than it was trained on, by their SHA-256. Default true. */
+  /**
+   * Whether to refuse an adapter that was trained on other weights. The SHA-256 of the weights is compared. Default
+   * true.
+   */
   readonly baseCheck?: boolean | undefined;
   /**
-   * Whether matrices stay in a GGUF file's blocks of 4 to 8 bits. This needs less memory and is faster; products then
-   * round activations to 8 bits. Default true.
+   * Whether matrices stay in the blocks of 4 to 8 bits of a GGUF file. Blocks need less memory and are faster, but
+   * products round activations to 8 bits. Default true.
    */
   readonly keepBlocks?: boolean | undefined;
 }
 
 /** A run, with the options of `train`. */
 export interface TrainRequest extends Omit<TrainOptions, "signal" | "onNotice" | keyof HandOut> {
-  /** The callback that gets checkpoints; null if there is none. */
+  /** The callback that receives checkpoints. Null if there is no callback. */
   readonly handedTo: keyof HandOut | null;
 }
 

@@ -1,4 +1,4 @@
-/** Calls that look inside a model in its own thread, and the methods that answer these calls. */
+/** Calls that look inside a model in another thread. The thread's methods answer these calls. */
 import { checkIdList, checkOptions, checkSignal } from "../core/checks/check-arguments.ts";
 import { ConfigError } from "../core/errors/errors.ts";
 import type { CallOptions } from "../core/remote/caller.ts";
@@ -10,25 +10,25 @@ import { type NeighbourOptions, type Neighbours, neighboursOf } from "../inside/
 import { type Patched, type PatchOptions, patched } from "../inside/patch.ts";
 import type { LanguageModel } from "../pretrained/model/language-model.ts";
 
-/** Methods of a model in its own thread that look inside it. */
+/** Methods that look inside a model in another thread. */
 export interface ThreadInside {
-  /** Like the library's `attentionOf`, with equal numbers and errors. */
+  /** Does the same as the library's `attentionOf`, with equal numbers and errors. */
   attentionOf(text: string | ArrayLike<number>, options?: AttentionOfOptions): Promise<AttentionMaps>;
-  /** Like the library's `lensOf`, with equal numbers and errors. */
+  /** Does the same as the library's `lensOf`, with equal numbers and errors. */
   lensOf(text: string | ArrayLike<number>, options?: LensOptions): Promise<readonly LensPosition[]>;
-  /** Like the library's `neighboursOf`, with equal numbers and errors. */
+  /** Does the same as the library's `neighboursOf`, with equal numbers and errors. */
   neighboursOf(token: number | string, options?: NeighbourOptions): Promise<Neighbours>;
-  /** Like the library's `patched`, with equal numbers and errors. */
+  /** Does the same as the library's `patched`, with equal numbers and errors. */
   patched(options: PatchOptions): Promise<Patched>;
   /**
-   * Switches off exactly these heads for all later work, as `withoutHeads` does; an empty list switches all heads on.
-   * Work that has already begun does not change.
-   * @throws ConfigError for a head that the model lacks; nothing changes then.
+   * Switches off exactly these heads for all later calls, as `withoutHeads` does. An empty list switches all heads on.
+   * Calls that have already begun do not change.
+   * @throws ConfigError for a head that the model lacks. The heads then stay as they were.
    */
   switchOff(heads: readonly HeadPlace[]): Promise<void>;
 }
 
-/** One call, with the arguments of the function. */
+/** One call and its arguments, which are the arguments of the library's function. */
 export type InsideRequest =
   | {
       readonly method: "attentionOf";
@@ -55,7 +55,7 @@ export const answerInside = (lm: LanguageModel, request: InsideRequest, { signal
   }
 };
 
-/** A text, or ids as a list that can be sent to a thread. */
+/** A text, or a list of ids that can be sent to a thread. */
 const sentText = (where: string, text: string | ArrayLike<number>): string | ArrayLike<number> => {
   if (typeof text === "string") return text;
   checkIdList(where, text);

@@ -1,4 +1,4 @@
-/** Methods of a thread that holds models: it loads them, generates with them and evaluates them. */
+/** Methods of a thread that loads models, generates with them and evaluates them. */
 import type { BackendName, Capabilities } from "../backend/backend.ts";
 import type { CallContext } from "../core/remote/server.ts";
 import type { ChoiceQuestion, ChoicesEvaluation, evaluateChoices } from "../evaluate/choices.ts";
@@ -30,7 +30,7 @@ export interface LoadedModel {
   readonly vocabSize: number;
   readonly chatTemplate: ChatTemplate | null;
   readonly endTokens: readonly number[];
-  /** Names of the model's adapters, and the adapter in use. */
+  /** Names of the model's adapters, and the name of the adapter in use. */
   readonly adapters: readonly string[];
   readonly adapter: string | null;
   readonly backend: BackendName;
@@ -72,13 +72,13 @@ export interface LoadedHere {
 /** The models of a thread, by key. */
 const modelShelf = (opened: OpenedEngines) => {
   const models = new Map<number, LanguageModel>();
-  /** Draft models of other models. */
+  /** Draft models that belong to other models. */
   const drafts = new Map<number, LanguageModel>();
-  /** Heads that are switched off, by model. */
+  /** Heads that are switched off, for each model. */
   const headsOff = new Map<number, readonly HeadPlace[]>();
   /**
-   * Engines of models that have generated text. An engine keeps the beginning of a text for the next text, as in a
-   * conversation.
+   * Engines of models that have generated text. An engine keeps the keys and values of a text's beginning for the next
+   * text, as in a conversation.
    */
   const engines = new Map<number, TextEngine>();
   let loaded = 0;
@@ -95,7 +95,7 @@ const modelShelf = (opened: OpenedEngines) => {
       if (draft !== null) drafts.set(key, draft);
       return key;
     },
-    /** Adds the draft model to a text's options, if they ask for it. */
+    /** Adds the draft model to a text's options, if the options request it. */
     withDraft<Options extends { readonly speculate?: Speculate | undefined }>(key: number, options: Options): Options {
       const draft = options.speculate === "draft" ? drafts.get(key) : undefined;
       return draft === undefined ? options : { ...options, speculate: draft };
@@ -116,7 +116,7 @@ const modelShelf = (opened: OpenedEngines) => {
       return engine;
     },
     switchOff(key: number, heads: readonly HeadPlace[]): void {
-      // Checks the heads before anything changes.
+      // All heads are checked before anything changes.
       withoutHeads(wholeModelOf("withoutHeads", key), heads);
       if (heads.length === 0) headsOff.delete(key);
       else headsOff.set(key, heads);
@@ -129,7 +129,7 @@ const modelShelf = (opened: OpenedEngines) => {
       headsOff.delete(key);
       const engine = engines.get(key);
       engines.delete(key);
-      // The model is closed first, so that texts in progress fail with the error of a closed model.
+      // The model is closed first. Texts in progress then fail with the error of a closed model.
       const closingDraft = draft?.close();
       const closing = lm?.close();
       await engine?.close();

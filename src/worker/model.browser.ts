@@ -10,25 +10,28 @@ import type { LoadRequest } from "./entry.browser.ts";
 import { checkLoadInWorker, loadIn, type ThreadModel } from "./model.ts";
 import { workers } from "./pool.browser.ts";
 
-/** A model in its own worker: the page stays responsive while the model computes. */
+/** A model in its own worker. The page stays responsive while the model computes. */
 export interface WorkerModel extends ThreadModel {
-  /** Computes the cross-entropy on a text, like `evaluate`. */
+  /** Computes the cross-entropy on a text, like the library's `evaluate`. */
   evaluate(options: EvaluateOptions): Promise<Evaluation>;
 }
 
 /** Options of `loadInWorker`. */
 export interface WorkerLoadOptions extends Omit<LoadRequest, "checkpoint"> {
-  /** Called a few times per second with two numbers: bytes of the weights read so far, and all bytes. Default: none. */
+  /**
+   * Called a few times per second with the number of bytes of the weights read so far, and the number of all bytes.
+   * Default: none.
+   */
   readonly onProgress?: ((bytes: number, all: number) => void) | undefined;
 }
 
-/** The complete address, as the calling thread would fetch it. */
+/** Returns the complete address that the calling thread would fetch. */
 const completeAddress = (address: string): string => {
   const base = typeof document === "undefined" ? globalThis.location?.href : document.baseURI;
   return URL.canParse(address, base) ? new URL(address, base).href : address;
 };
 
-/** A checkpoint in a form that can be sent to a worker: files are copied, an address is completed. */
+/** A checkpoint in a form that can be sent to a worker. Files are copied, and an address is completed. */
 export const sentCheckpoint = (checkpoint: CheckpointSource): string | CheckpointFiles =>
   typeof checkpoint === "string" || checkpoint instanceof URL
     ? completeAddress(String(checkpoint))
@@ -39,11 +42,11 @@ const sentAdapter = (adapter: AdapterSource): string | AdapterFiles =>
   typeof adapter === "string" || adapter instanceof URL ? completeAddress(String(adapter)) : adapter;
 
 /**
- * Loads a language model in its own worker. Its results are the same as with `loadPretrained`, bit for bit.
+ * Loads a language model in its own worker. The results have the same bits as with `loadPretrained`.
  * @param checkpoint the checkpoint's files (they are copied), the address of its directory, or the address of a `.gguf`
  * file.
  * @param options the name of a backend, threads, adapters.
- * @throws ConfigError if the page cannot start a worker; also what `loadPretrained` throws.
+ * @throws ConfigError if the page cannot start a worker; also the errors of `loadPretrained`.
  * @example
  * ```ts
  * import { loadInWorker } from "foretoken/browser";

@@ -18,12 +18,12 @@ import { workerEntries } from "./entries.node.ts";
 import { checkLoadInWorker, loadIn, type ThreadModel } from "./model.ts";
 import type { LoadRequest } from "./model-entry.node.ts";
 
-/** A model in its own thread: the calling thread stays free while the model computes. */
+/** A model in its own thread. The calling thread stays free while the model computes. */
 export interface WorkerModel extends ThreadModel {
   /**
-   * Computes the cross-entropy on a text, like `evaluate`.
-   * @param measured a text as `{ text }` or documents as `{ documents }`, optionally with `signal` and `onProgress`; or
-   * a corpus of `loadCorpus`.
+   * Computes the cross-entropy on a text, like the library's `evaluate`.
+   * @param measured a text as `{ text }`, documents as `{ documents }`, or a corpus of `loadCorpus`. A text or
+   * documents may be given with `signal` and `onProgress`.
    * @param options options for a corpus of `loadCorpus`.
    */
   evaluate(measured: MeasuredCorpus | MeasuredText | GivenToMeasure, options?: Measuring): Promise<Evaluation>;
@@ -32,19 +32,25 @@ export interface WorkerModel extends ThreadModel {
 /** Options of `loadInWorker`. */
 export interface WorkerLoadOptions extends Omit<LoadRequest, "checkpoint"> {
   /**
-   * Gets a notice of one line for the user, for example that the files cannot be checked, or that native kernels are
-   * missing. Loading waits for a returned promise.
+   * Receives a notice of one line for the user, for example that the files cannot be checked, or that native kernels
+   * are missing. If it returns a promise, loading waits for the promise.
    */
   readonly onNotice?: ((line: string) => void) | undefined;
-  /** Called a few times per second with two numbers: bytes of the weights read so far, and all bytes. Default: none. */
+  /**
+   * Called a few times per second with the number of bytes of the weights read so far, and the number of all bytes.
+   * Default: none.
+   */
   readonly onProgress?: ((bytes: number, all: number) => void) | undefined;
 }
 
 const isText = (value: unknown): value is MeasuredText => isRecord(value) && value.text !== undefined;
 
-/** Documents to evaluate on, with the options of an evaluation; all documents are used. */
+/** Documents for an evaluation, and the options of the evaluation. All documents are used. */
 export interface GivenToMeasure extends Omit<Measuring, "split"> {
-  /** Documents in the form for `train`. The loss counts the answers of conversations, and all of a plain text. */
+  /**
+   * Documents in the form for `train`. In a conversation, the loss counts the answers; in a plain text, it counts all
+   * tokens.
+   */
   readonly documents: readonly GivenDocument[];
 }
 
@@ -69,10 +75,10 @@ const checkCorpus: (where: string, value: unknown) => asserts value is MeasuredC
 };
 
 /**
- * Loads a language model in its own thread. Its results are the same as with `loadPretrained`, bit for bit.
+ * Loads a language model in its own thread. The results have the same bits as with `loadPretrained`.
  * @param checkpoint the checkpoint's directory, or its files (they are copied).
  * @param options the name of a backend, threads, dtype, adapters.
- * @throws what `loadPretrained` throws.
+ * @throws the errors of `loadPretrained`.
  * @example
  * ```ts
  * import { loadInWorker } from "foretoken";

@@ -1,4 +1,4 @@
-/** A model in its own thread: the code for both Node and browsers. */
+/** A model in its own thread. Node and browsers share this code. */
 import type { Capabilities } from "../backend/backend.ts";
 import {
   checkBoolean,
@@ -35,29 +35,29 @@ import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { callsInside, type ThreadInside } from "./model-inside.ts";
 import type { LoadedModel, ManyRequest, ScoreRequest } from "./model-methods.ts";
 
-/** Members of a model in its own thread, in Node and in a page. */
+/** Members of a model in its own thread, both in Node and in a page. */
 export interface ThreadModel extends ThreadInside {
   /** Its shape. */
   readonly config: ModelConfig;
   /** Number of trainable parameters. */
   readonly parameters: number;
-  /** Converts text to token ids and back, on the calling thread. */
+  /** Converts text to token ids and ids to text, on the calling thread. */
   readonly tokenizer: Tokenizer;
-  /** The chat template that writes conversations as text; null if the model was not trained for conversations. */
+  /** The chat template that writes conversations as text. Null if the model was not trained for conversations. */
   readonly chatTemplate: ChatTemplate | null;
-  /** Ids of tokens that end a text; generation stops at them. */
+  /** Ids of tokens that end a text. Generation stops at these tokens. */
   readonly endTokens: readonly number[];
   /** Names of the model's LoRA adapters. */
   readonly adapters: readonly string[];
-  /** The adapter in use; null if only the model's own weights are used. */
+  /** The adapter in use. Null if only the model's own weights are used. */
   readonly adapter: string | null;
   /**
-   * Changes to another adapter, or to none. Work that has already begun does not change.
+   * Changes to another adapter, or to no adapter. Calls that have already begun do not change.
    * @param name one of `adapters`, or null.
-   * @throws ConfigError for another name.
+   * @throws ConfigError for an unknown name.
    */
   useAdapter(name: string | null): Promise<void>;
-  /** The backend of the thread. */
+  /** Properties of the backend that the thread uses. */
   readonly backend: {
     /** Its kind. */
     readonly name: string;
@@ -65,56 +65,57 @@ export interface ThreadModel extends ThreadInside {
     readonly capabilities: Capabilities;
   };
   /**
-   * Like the library's `generate`, with equal events and errors. Texts in progress at the same time share passes, and a
-   * text's beginning is kept for the next text. The model may be a few tokens ahead of its reader.
+   * Does the same as the library's `generate`, with equal events and errors. Texts that are generated at the same time
+   * share forward passes. The keys and values of a text's beginning are kept for the next text. The model may be a few
+   * tokens ahead of the reader.
    */
   generate(options?: GenerateOptions): AsyncGenerator<GenerateEvent, void, undefined>;
   /**
-   * Like the library's `openEngine`, with equal texts and errors; the engine is in the thread. Closing the model also
-   * closes the engine.
+   * Does the same as the library's `openEngine`, with equal texts and errors. The engine runs in the model's thread.
+   * Closing the model also closes the engine.
    */
   openEngine(options?: EngineOptions): Promise<ThreadEngine>;
   /**
-   * Like the library's `generateMany`, with equal texts and errors. The prompts must be a list. An engine in the thread
-   * writes many texts at a time.
+   * Does the same as the library's `generateMany`, with equal texts and errors. The prompts must be a list. An engine
+   * in the thread writes many texts at a time.
    */
   generateMany(
     prompts: readonly ManyPrompt[],
     options?: GenerateManyOptions,
   ): AsyncGenerator<ManyText, void, undefined>;
-  /** Like the library's `beamSearch`, with equal texts and errors. */
+  /** Does the same as the library's `beamSearch`, with equal texts and errors. */
   beamSearch(options?: BeamSearchOptions): Promise<readonly BeamText[]>;
-  /** Like the library's `evaluateChoices`, with equal numbers and errors. */
+  /** Does the same as the library's `evaluateChoices`, with equal numbers and errors. */
   evaluateChoices(questions: readonly ChoiceQuestion[], options?: ChoicesOptions): Promise<ChoicesEvaluation>;
-  /** Like `score` of a model from `loadPretrained`, with equal numbers and errors. */
+  /** Does the same as `score` of a model from `loadPretrained`, with equal numbers and errors. */
   score(text: string | ArrayLike<number>, options?: ScoreOptions): Promise<Score>;
-  /** Frees the model. Work in progress fails. A second call does nothing. */
+  /** Frees the model. Calls in progress fail. A second call of `close` does nothing. */
   close(): Promise<void>;
 }
 
 /** An engine of a model in its own thread. See `openEngine`. */
 export interface ThreadEngine {
-  /** Like `generate` of the library's engine. */
+  /** Does the same as `generate` of the library's engine. */
   generate(options?: EngineGenerateOptions): AsyncGenerator<EngineEvent, void, undefined>;
   /**
-   * The events of `generate` in batches: each batch has all events since the previous one. If many texts are read,
-   * batches need fewer messages between threads.
+   * Yields the events of `generate` in batches. A batch contains all events since the previous batch. If many texts are
+   * read, batches need fewer messages between threads.
    */
   generateBatches(options?: EngineGenerateOptions): AsyncGenerator<readonly EngineEvent[], void, undefined>;
-  /** Counters since the engine was opened, and what the engine holds at present. */
+  /** Counters since the engine was opened, and the present contents of the engine. */
   counts(): Promise<EngineCounts>;
-  /** Frees the cache; texts in progress fail. A second call does nothing. */
+  /** Frees the cache. Texts in progress fail. A second call of `close` does nothing. */
   close(): Promise<void>;
 }
 
-/** A model, and the function that evaluates it. */
+/** A model, together with the function that evaluates it. */
 export interface LoadedInThread {
   readonly model: ThreadModel;
   evaluate(corpus: MeasuredCorpus, measuring: Measuring): Promise<Evaluation>;
 }
 
 /**
- * Checks the form of the options of `loadInWorker`, and that the backend is a name: only a name can be sent to a
+ * Checks the types of the options of `loadInWorker`. The backend must be a name, because only a name can be sent to a
  * thread.
  * @param names names of all backends.
  * @throws ConfigError for invalid options.
@@ -209,7 +210,7 @@ export const loadIn = async (
   let making: Promise<Tokenizer> | undefined;
   const onTokenizer = (json: unknown): void => {
     making = loadTokenizer(json, `${where}/tokenizer.json`);
-    // The promise is awaited below. Until then its error must not count as unhandled.
+    // The promise is awaited below. Until then, its error must not be reported as unhandled.
     making.catch(() => {});
   };
   try {
@@ -247,7 +248,7 @@ export const loadIn = async (
       },
       useAdapter: async (name) => {
         checkAdapterName("useAdapter", name, adapters);
-        // Calls arrive in order, so all later work uses this adapter.
+        // Calls arrive in order, so all later calls use this adapter.
         adapter = name;
         await one<void>(call("useAdapter", { name }));
       },
@@ -298,7 +299,7 @@ export const loadIn = async (
       },
       ...callsInside(async (method, args, options) => one<unknown>(call(method, args, options))),
       close: () => {
-        // If the thread has ended, the model is gone too, so errors do not matter.
+        // If the thread has ended, the model no longer exists, so errors do not matter.
         closing ??= one<void>(thread.call("close", { key }))
           .catch(() => {})
           .finally(() => thread.release());

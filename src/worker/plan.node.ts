@@ -2,7 +2,7 @@ import { takeThread } from "../core/remote/worker.node.ts";
 import type { PlannedRun, PlanOptions } from "../train/plan.node.ts";
 import { workerEntries } from "./entries.node.ts";
 
-/** Runs `planRun` in its own thread. @throws what `planRun` throws. */
+/** Runs `planRun` in its own thread. @throws the errors of `planRun`. */
 export const planInWorker = async (options: PlanOptions): Promise<PlannedRun> => {
   const thread = takeThread(workerEntries.plan);
   try {

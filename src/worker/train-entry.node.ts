@@ -9,7 +9,7 @@ import { handOutOf } from "./train.ts";
 /** A run, with the options of `train`. */
 interface TrainRequest {
   readonly options: TrainOptions;
-  /** The callback that gets checkpoints; null if there is none. */
+  /** The callback that receives checkpoints. Null if there is no callback. */
   readonly handedTo: keyof HandOut | null;
 }
 

@@ -12,13 +12,13 @@ import { canSend, handOutCallbacks, splitWorker, trainIn } from "./train.ts";
 /** Options of `train`. */
 export interface TrainOptions extends TrainHere {
   /**
-   * Whether a backend that is given by name is opened in a worker, so that the calling thread stays free. Default: true
-   * on a page's own thread, false elsewhere, for example in a worker.
+   * Whether a backend that is given by name is opened in a worker. The calling thread then stays free. Default: true on
+   * the page's own thread, and false elsewhere, for example in a worker.
    */
   readonly worker?: boolean | undefined;
 }
 
-/** The options in a form that can be sent. Invalid options are refused by name where they are used. */
+/** The options in a form that can be sent. Invalid options are refused later, where they are used. */
 const sendable = (options: TrainHere): TrainHere => {
   const { initFrom, resume } = options;
   const isAddress = typeof initFrom === "string" || initFrom instanceof URL;
@@ -29,23 +29,24 @@ const sendable = (options: TrainHere): TrainHere => {
   };
 };
 
-/** Whether this is a page's own thread, which draws the page and handles input. */
+/** Whether this thread is a page's own thread, which draws the page and handles input. */
 const isPage = (): boolean => typeof document !== "undefined";
 
 /**
  * Trains a model on a text and yields events: `start`, a `step` for each update, `eval`, `sample`, `checkpoint`,
- * `done`. The same options and backend give the same bits, with any number of threads, in a worker or not, and with
- * Node's `wasm` backend.
+ * `done`. The same options and backend give the same bits with any number of threads, in a worker or on the page's
+ * thread. The `wasm` backend in Node gives the same bits, too.
  *
- * If the backend is given by name, a page's run has its own worker, so the page stays responsive. The run is at most
- * one event ahead of its reader. An opened backend stays on its thread.
+ * If the backend is given by name, the run has its own worker, so the page stays responsive. The run is at most one
+ * event ahead of the caller. An opened backend stays on its thread.
  *
- * If the caller leaves the loop, by `break` or by an error of its own, the run ends without saving: the steps since the
- * last call of `onCheckpoint` are lost. To keep them, abort `signal` and read the events to the end.
+ * If the caller leaves the loop, by `break` or by an error, the run ends without saving. The steps since the last call
+ * of `onCheckpoint` are then lost. To keep these steps, abort `signal` and read all events to the end.
  *
  * @param options text, preset and changes to it, backend, callbacks.
- * @throws ConfigError for options that cannot work or a page that cannot start a worker, DataError for text that cannot
- * be used, UnsupportedKernelError for a backend that the page lacks.
+ * @throws ConfigError for options that cannot work, or a page that cannot start a worker.
+ * @throws DataError for text that cannot be used.
+ * @throws UnsupportedKernelError for a backend that the page lacks.
  * @example
  * ```ts
  * import { type CheckpointFiles, train } from "foretoken/browser";

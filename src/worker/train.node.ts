@@ -30,18 +30,20 @@ export type TrainOptions = NewRun | ResumedRunOptions;
 
 /**
  * Trains a model and yields events: `start`, a `step` for each update, `eval`, `sample`, `checkpoint`, `done`. The same
- * options, backend and instruction set give the same bits, with any number of threads, and whether or not the run is
- * stopped and resumed. All input is checked before anything is written.
+ * options, backend and instruction set give the same bits with any number of threads. Stopping and resuming a run does
+ * not change the bits. All input is checked before anything is written.
  *
- * If the backend is given by name, the run has its own thread, so that timers, signals and input are handled while a
- * step takes seconds. The run is at most one event ahead of its reader. An opened backend stays on its thread.
+ * If the backend is given by name, the run has its own thread. Timers, signals and input are then handled even if a
+ * step takes seconds. The run is at most one event ahead of the caller. An opened backend stays on its thread.
  *
- * If the caller leaves the loop, by `break` or by an error of its own, the run ends without saving: the steps since the
- * last checkpoint are lost. To keep them, abort `signal` and read the events to the end.
+ * If the caller leaves the loop, by `break` or by an error, the run ends without saving. The steps since the last
+ * checkpoint are then lost. To keep these steps, abort `signal` and read all events to the end.
  *
  * @param options text, preset and changes to it, folder, backend; or a run to resume.
- * @throws ConfigError for options that cannot work, DataError for text that cannot be used, CheckpointError for a run
- * that cannot be resumed, UnsupportedKernelError for a backend that this machine lacks.
+ * @throws ConfigError for options that cannot work.
+ * @throws DataError for text that cannot be used.
+ * @throws CheckpointError for a run that cannot be resumed.
+ * @throws UnsupportedKernelError for a backend that this machine lacks.
  * @example
  * ```ts
  * import { train } from "foretoken";
@@ -63,7 +65,7 @@ export async function* train(options: TrainOptions = {}): AsyncGenerator<TrainEv
   }
   const callbacks = { ...handOutCallbacks(rest), onNotice: (line: string) => onNotice?.(line) };
   const request = { options: args, handedTo: handedTo(rest) };
-  // In these two cases the call waits until the run ends. A rank that leaves at once would let the other ranks wait. A
+  // In two cases, the call waits until the run ends. A rank that leaves at once would let the other ranks wait. A
   // resumed run holds its folder's lock while its text is read.
   const leaves = rest.mpi !== true && rest.resume === undefined;
   yield* trainIn(takeThread(workerEntries.train), request, { signal, callbacks }, leaves);

@@ -1,4 +1,4 @@
-/** Training in its own thread: the code for both Node and browsers. */
+/** Training in its own thread. Node and browsers share this code. */
 import { checkOptions } from "../core/checks/check-arguments.ts";
 import { ConfigError } from "../core/errors/errors.ts";
 import type { CallOptions } from "../core/remote/caller.ts";
@@ -11,7 +11,7 @@ import type { HandOut, OnAdapter, OnCheckpoint } from "../train/run/callbacks.ts
 
 /** Whether a value can be sent to a thread. */
 export const isCloneable = (value: unknown): boolean => {
-  // This does not try `structuredClone`, because it would copy texts and files, which may be large.
+  // `structuredClone` is not tried, because it would copy texts and files, which may be large.
   if (typeof value === "string" || isFiles(value)) return true;
   try {
     structuredClone(value);
@@ -41,7 +41,7 @@ export const splitWorker = <Options extends object>(
 export const canSend = (args: Readonly<Record<string, unknown>>): boolean =>
   typeof (args.backend ?? "") === "string" && Object.values(args).every(isCloneable);
 
-/** The callbacks that get checkpoints, for `trainIn`. */
+/** The callbacks that receive checkpoints, for `trainIn`. */
 export const handOutCallbacks = ({ onCheckpoint, onAdapter }: HandOut) => ({
   onCheckpoint: (...given: Parameters<OnCheckpoint>) => onCheckpoint?.(...given),
   onAdapter: (...given: Parameters<OnAdapter>) => onAdapter?.(...given),
@@ -51,7 +51,7 @@ export const handOutCallbacks = ({ onCheckpoint, onAdapter }: HandOut) => ({
 export const handOutOf = (name: keyof HandOut | null, ask: CallContext["ask"]): HandOut =>
   name === null ? {} : { [name]: (files: unknown, which: string): Promise<void> => ask(name, files, which) };
 
-/** Whether `signal` aborts before `work` is settled. */
+/** Whether `signal` aborts before the promise `work` is settled. */
 const isAbortedBefore = (work: Promise<unknown>, signal: AbortSignal | undefined): Promise<boolean> =>
   new Promise((resolve) => {
     const abort = (): void => resolve(true);
@@ -64,9 +64,9 @@ const isAbortedBefore = (work: Promise<unknown>, signal: AbortSignal | undefined
   });
 
 /**
- * Trains in `thread`, which is released at the end.
- * @param leaves whether to return at once if the run is stopped before its first event. Nothing is saved by then, and
- * reading a large text can take many more seconds. The thread later ends by itself.
+ * Trains in `thread`, and releases the thread at the end.
+ * @param leaves whether to return at once if the run is stopped before its first event. Nothing has been saved at this
+ * time, but reading a large text can take many more seconds. The thread later ends by itself.
  */
 export async function* trainIn(
   thread: WorkerThread,

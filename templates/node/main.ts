@@ -21,7 +21,7 @@ let isEnded = false;
 
 const print = (line: string): void => console.log(process.stdout.isTTY ? `\r${line.padEnd(40)}` : line);
 
-/** Quoted for a shell and for `--prompt`, which reads \n as a line end. */
+/** The text in quotation marks for a shell and for `--prompt`, which reads \n as a line end. */
 const quoted = (text: string): string => {
   const escaped = JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"');
   return `'${escaped.replaceAll("'", "'\\''")}'`;
@@ -68,7 +68,7 @@ const write = async (): Promise<void> => {
   const prompt = known.join("") || lm.tokenizer.token(0);
   if (unknown.length > 0) {
     console.log(
-      `\nThe model does not know ${unknown.map((character) => JSON.stringify(character)).join(", ")}: the prompt is used without them.`,
+      `\nThe model does not know ${unknown.map((character) => JSON.stringify(character)).join(", ")}: the prompt is used without these characters.`,
     );
   }
   process.stdout.write(`\nThe model writes:\n\n${prompt}`);
@@ -84,7 +84,7 @@ try {
   if (isEnded) await write();
   else console.log(`\nSaved in ${run}. To resume:\n\n  npx foretoken train --resume ${run}`);
 } catch (error) {
-  // A ForetokenError means that the text cannot be used: one line says why. Any other error is a bug.
+  // A ForetokenError means that the text cannot be used, and one line says why. Any other error is a bug.
   if (!(error instanceof ForetokenError)) throw error;
   console.error(error.message);
   process.exitCode = 2;

@@ -2,14 +2,14 @@
 
 const height = 240;
 const margin = { top: 12, right: 14, bottom: 28, left: 40 };
-/** Number of steps in a moving average. It is odd, so that the average belongs to the middle step. */
+/** Number of steps in a moving average. The number is odd, so that the average belongs to the middle step. */
 const averaged = 5;
 const half = (averaged - 1) / 2;
 const namespace = "http://www.w3.org/2000/svg";
 
 interface Point {
   readonly step: number;
-  /** In nats per token. */
+  /** Loss in nats per token. */
   readonly loss: number;
 }
 
@@ -108,7 +108,7 @@ export const createCurve = (svg: Element) => {
     addStep(step: number, loss: number): void {
       losses.push({ step, loss });
       means.push({ step, loss });
-      // The new step belongs to the averages of the steps before it, so these averages change.
+      // The new step is part of the averages of earlier steps, so these averages change.
       for (let i = Math.max(0, losses.length - 1 - half); i < losses.length; i++) {
         means[i] = { step: losses[i]?.step ?? step, loss: meanAround(losses, i) };
       }

@@ -1,4 +1,4 @@
-// What the page shows of a training: the curve, the numbers and the samples.
+// Shows a training on the page: the curve, the numbers and the samples.
 import type { DoneEvent, EvalEvent, RunFiles, SampleEvent, TrainEvent } from "foretoken/browser";
 import { createCurve } from "./curve.ts";
 import { count, part, say, tell } from "./parts.ts";
@@ -117,7 +117,7 @@ export const showTraining = (event: TrainEvent): void => {
     case "done":
       say(
         event.bestValLoss === null
-          ? "Stopped before the loss was measured. You can press Write now."
+          ? "Training stopped before the loss was measured. You can press Write now."
           : `${event.reason === "interrupted" ? "Stopped" : "Trained"}: loss ${event.bestValLoss.toFixed(2)} on held-out text${foundBefore(event)}. You can press Write now.`,
       );
   }

@@ -11,13 +11,13 @@ import {
 
 let store: BrowserRunStore | undefined;
 
-/** Whether the error says that another tab holds the storage of the run. */
+/** Whether the error says that another tab uses the storage of the run. */
 export const isTaken = (error: unknown): boolean =>
   error instanceof ForetokenError && error.details.got === "another tab that uses it";
 
 /**
- * After a reload, the old page may hold the storage for a moment. This page tries again for `longestWait` milliseconds;
- * after that, most likely another tab holds the storage.
+ * After a reload, the old page may use the storage for a moment. This page tries again for `longestWait` milliseconds.
+ * After this time, another tab probably uses the storage.
  */
 const longestWait = 5000;
 const reloadTakes = 400;
@@ -43,7 +43,7 @@ const openStore = async (onTaken: () => void): Promise<BrowserRunStore> => {
 /**
  * Reads the run of an earlier visit, if there is such a run. Throws if the browser cannot keep a run, for example in a
  * second tab.
- * @param onTaken is called while this page waits because another tab holds the storage.
+ * @param onTaken is called while this page waits because another tab uses the storage.
  */
 export const readKept = async (onTaken: () => void): Promise<RunFiles | null> => {
   store = await openStore(onTaken);
@@ -53,7 +53,7 @@ export const readKept = async (onTaken: () => void): Promise<RunFiles | null> =>
 /** Whether the browser keeps the runs of this page. */
 export const keepsRuns = (): boolean => store !== undefined;
 
-/** Stores a run in place of the stored one. If there is no space, the old run stays. */
+/** Stores a run and replaces the stored run. If there is no space, the old run stays. */
 export const writeKept = async (run: RunFiles): Promise<void> => store?.write(run);
 
 /** Saves the run's folder as a ZIP archive. */
@@ -66,7 +66,10 @@ export const download = (run: RunFiles): void => {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 };
 
-/** The run in a folder, from a download or from `foretoken train`. `text` is used if the folder contains no text. */
+/**
+ * The run in a folder, which comes from a download or from `foretoken train`. `text` is used if the folder contains no
+ * text.
+ */
 export const openFolder = async (files: FileList, text: string): Promise<RunFiles> => {
   const run = await runFromFolder(files);
   return run.documents === undefined ? { text, ...run } : run;

@@ -43,7 +43,10 @@ export const messageOf = (error: unknown, text: string): Message => {
   }
   if (characters.length === 0) return { title: "This did not work.", text: lineOf(error) };
   const listed = characters.map((character) => `“${character}”`).join(" ");
-  return { title: `The model does not know ${listed}.`, text: "Leave this out, or train on a text that contains it." };
+  return {
+    title: `The model does not know ${listed}.`,
+    text: "Remove this from the prompt, or train on a text that contains it.",
+  };
 };
 
 /** Message for a folder that the page cannot open because its run cannot be resumed. */

@@ -1,4 +1,4 @@
-// Messages for the visitor if the browser or the page's server does not provide what fast training needs.
+// Messages for the visitor about what the browser or the server lacks for fast training.
 
 const headers = "Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp";
 const slowly = "Therefore the page trains a smaller model, slowly, in plain JavaScript.";
@@ -23,7 +23,7 @@ export const findObstacles = (scope: Partial<typeof globalThis>): readonly Obsta
   if (typeof scope.WebAssembly === "undefined") {
     found.push({
       title: "This browser has no WebAssembly",
-      text: `It may be switched off, for example in a lockdown mode. ${slowly}`,
+      text: `WebAssembly may be switched off, for example in a lockdown mode. ${slowly}`,
       stops: false,
     });
   }
@@ -36,7 +36,7 @@ export const findObstacles = (scope: Partial<typeof globalThis>): readonly Obsta
   } else if (scope.crossOriginIsolated !== true) {
     found.push({
       title: "This page is not cross-origin isolated",
-      text: `Its server must send the headers ${headers}. The server of npm start sends them. ${slowly}`,
+      text: `The server of this page must send the headers ${headers}. The server that npm start starts sends these headers. ${slowly}`,
       stops: false,
     });
   }

@@ -38,7 +38,7 @@ part("unserved").remove();
 for (const { title, text } of obstacles) tell("lasting", { title: `${title}.`, text });
 trainButton.disabled = isStopped;
 
-// The text: an example, a file, or text that the user typed.
+// The text in the box: an example, a file, or text that the user typed.
 
 const showSize = (): void => {
   const { value } = textBox;
@@ -51,7 +51,7 @@ const setText = (text: string): void => {
   showSize();
 };
 
-/** Whether the text is the user's own. Then the page no longer changes the box by itself. */
+/** Whether the text is the user's own. The page then no longer changes the box by itself. */
 let isOwn = false;
 
 /** A text as the box returns it: every kind of line end becomes "\n". */
@@ -81,7 +81,7 @@ textBox.addEventListener("input", () => {
 });
 fileInput.addEventListener("change", async () => {
   await openFile(fileInput.files?.[0]);
-  // With an empty field, the user can choose the same file again after saving it.
+  // If the field is empty, the user can choose the same file again after saving it.
   fileInput.value = "";
 });
 textBox.addEventListener("dragover", (event) => event.preventDefault());
@@ -95,7 +95,7 @@ textBox.addEventListener("drop", (event) => {
 const loadExample = async (): Promise<void> => {
   const response = await fetch(new URL("./text.txt", import.meta.url));
   const text = await response.text();
-  // While the example was loaded, the user may have begun to type, or a run may have been shown.
+  // The user may have begun to type before the example arrived. A run may also have been shown.
   if (response.ok && !isOwn && run === undefined) setText(text);
 };
 loadExample().catch(() => say("The example could not be loaded. Paste a text of your own."));
@@ -103,12 +103,12 @@ loadExample().catch(() => say("The example could not be loaded. Paste a text of 
 /** Steps of a new training. */
 const askedSteps = (): number => (stepsBox.validity.valid ? stepsBox.valueAsNumber : Number(stepsBox.defaultValue));
 
-// The buttons. The active button reads "Stop", and the other buttons are disabled until the work ends.
+// The buttons. The active button has the label "Stop". The other buttons are disabled until the work ends.
 
 let atWork: AbortController | undefined;
 /**
- * The run that the page shows. The buttons "Continue", "Download" and "Write" use it. It was trained here, or the
- * browser has stored it, or the user opened it.
+ * The run that the page shows. The buttons "Continue", "Download" and "Write" use this run. The run was trained here,
+ * or the browser has stored it, or the user opened it.
  */
 let run: RunFiles | undefined;
 
@@ -144,7 +144,7 @@ const showButtons = (): void => {
   folderInput.disabled = atWork !== undefined;
 };
 
-/** Runs `work` until it ends or is stopped. No other work can begin before that. */
+/** Executes `work` until it ends or is stopped. No other work can begin before that. */
 const attempt = async (work: (signal: AbortSignal) => Promise<void>, tellFailure = tellError): Promise<void> => {
   const [before, line] = [run, part("status").textContent];
   atWork = new AbortController();
@@ -165,7 +165,7 @@ const attempt = async (work: (signal: AbortSignal) => Promise<void>, tellFailure
   }
 };
 
-/** Runs `work` until the button is pressed again. */
+/** Executes `work` until it ends or the button is pressed again. */
 const press = async (button: HTMLButtonElement, work: (signal: AbortSignal) => Promise<void>): Promise<void> => {
   if (atWork !== undefined) {
     atWork.abort();
@@ -182,7 +182,7 @@ addEventListener("keydown", ({ key }) => {
   if (key === "Escape") atWork?.abort();
 });
 
-/** The training data: the text of the page, or the data that a run began with. */
+/** The training data: the text of the page, or the data of the run that is resumed. */
 export type Data = Pick<RunFiles, "text" | "valText" | "documents" | "valDocuments">;
 
 const dataOf = ({ text, valText, documents, valDocuments }: RunFiles): Data => {
@@ -205,8 +205,8 @@ const showText = (run: RunFiles): void => {
 };
 
 /**
- * Calls `work` with the data, the total number of steps, the run to resume (undefined for a new run), and a signal to
- * stop.
+ * Calls `work` with the data, the total number of steps, the run to resume, and a signal to stop. The run is undefined
+ * for a new run.
  */
 export const onTrain = (
   work: (data: Data, steps: number, begun: RunFiles | undefined, signal: AbortSignal) => Promise<void>,
@@ -218,7 +218,7 @@ export const onTrain = (
       const before = run;
       if (before !== undefined && !(await mayReplace(before))) return;
       say("Training begins…");
-      // There is no run to continue or download until the new run is kept.
+      // Until the new run is stored, there is no run to continue or download.
       run = undefined;
       showButtons();
       try {
@@ -242,7 +242,10 @@ export const onTrain = (
   showButtons();
 };
 
-/** Shows the run that is being trained, and keeps it in the browser. If keeping fails, the training continues. */
+/**
+ * Shows the run that is being trained, and stores it in the browser. If the run cannot be stored, the training
+ * continues.
+ */
 export const keep = async (next: RunFiles): Promise<void> => {
   run = next;
   showButtons();
@@ -266,7 +269,7 @@ downloadButton.addEventListener("click", () => {
   }
 });
 
-/** The message that the run is open in another tab; undefined if it is open in no other tab. */
+/** The message that the run is open in another tab. Undefined if no other tab has the run open. */
 let taken: Element | undefined;
 const tellTaken = (): void => {
   taken = tell("lasting", {
@@ -276,8 +279,8 @@ const tellTaken = (): void => {
 };
 
 /**
- * Shows the run that the browser has kept, if there is one. If the page shows another run already, asks whether that
- * run may replace the kept run.
+ * Shows the run that the browser has stored, if there is one. If the page already shows another run, asks whether that
+ * run may replace the stored run.
  */
 const openKept = async (): Promise<void> => {
   const kept = await readKept(tellTaken);
@@ -293,7 +296,10 @@ const openKept = async (): Promise<void> => {
   showButtons();
 };
 
-/** Calls `check` with the run of an opened folder. Unless `check` fails, the run is shown and kept in the browser. */
+/**
+ * Calls `check` with the run of an opened folder. If `check` succeeds, the page shows the run and stores it in the
+ * browser.
+ */
 export const onOpen = (
   check: (data: Data, steps: number, run: RunFiles, signal: AbortSignal) => Promise<void>,
 ): void => {
@@ -325,7 +331,7 @@ export const onOpen = (
   });
 };
 
-/** Calls `work` with the run, the prompt and a signal to stop, when the user asks for text. */
+/** When the user asks for text, calls `work` with the run, the prompt and a signal to stop. */
 export const onWrite = (work: (run: RunFiles, prompt: string, signal: AbortSignal) => Promise<void>): void => {
   part("writing").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -367,5 +373,5 @@ const openKeptOrTell = async (): Promise<void> => {
   }
 };
 
-/** Resolves when the kept run has been read. Before that, nothing may replace the kept run. */
+/** Resolves when the stored run has been read. Before that, nothing may replace the stored run. */
 const opened = openKeptOrTell();

@@ -12,12 +12,12 @@ export const say = (line: string): void => {
 };
 
 export interface Action {
-  /** Label of the button. */
+  /** Label of the button in a message. */
   readonly name: string;
   readonly act: () => void;
 }
 
-/** Adds a button to a message. A click runs its action and removes the message. */
+/** Adds a button to a message. A click calls the action and removes the message. */
 export const offer = (notice: Element, { name, act }: Action): void => {
   const button = Object.assign(document.createElement("button"), { type: "button", textContent: name });
   button.addEventListener("click", () => {
@@ -28,7 +28,7 @@ export const offer = (notice: Element, { name, act }: Action): void => {
 };
 
 /**
- * Shows a message at the top of the page; screen readers announce it at once.
+ * Shows a message at the top of the page. Screen readers announce it immediately.
  * @param kind "lasting" stays; "news" and "error" stay until the next run.
  * @param action a button of the message, optional.
  */
@@ -40,7 +40,7 @@ export const tell = (kind: "lasting" | "news" | "error", { title, text }: Messag
   notice.append(heading, ` ${text}`);
   if (action !== undefined) offer(notice, action);
   part("notices").append(notice);
-  // The button whose press caused the message may be far below the message, so the page scrolls to the message.
+  // The button that caused the message may be far below it, so the page scrolls to the message.
   if (kind === "error") notice.scrollIntoView({ block: "nearest" });
   return notice;
 };

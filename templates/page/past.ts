@@ -2,7 +2,8 @@
 import type { EvalEvent, OverfittingEvent, RunFiles, SampleEvent, StepEvent, TrainEvent } from "foretoken/browser";
 
 /**
- * Parses a JSON text. Returns undefined if the text is damaged, such as a line that a killed program has not finished.
+ * Parses a JSON text. Returns undefined if the text is damaged. For example, a killed program leaves an incomplete
+ * line.
  */
 const parse = (json: string): unknown => {
   try {
@@ -39,8 +40,8 @@ export const parametersOf = (run: RunFiles): number | undefined => {
 };
 
 /**
- * Whether the model memorises its text: the loss on held-out text rises while the loss on the training text falls. If
- * both losses rise, the cause is the rising learning rate, for example in a run that is extended after its end.
+ * Whether the model memorises its text. The loss on held-out text then rises while the loss on the training text falls.
+ * If both losses rise, the cause is the rising learning rate, for example in a run that is extended after its end.
  */
 export const learnsByHeart = (
   { step, bestStep }: Pick<OverfittingEvent, "step" | "bestStep">,
@@ -68,8 +69,8 @@ export const positionOf = (run: RunFiles): { readonly step: number; readonly ste
 
 /**
  * The step to which "Continue" trains. Before the planned end of a run, this is the planned end. After the planned end,
- * the page adds only as many steps as patience surely allows. The learning rate rises at first, and the loss rises with
- * it. So with more steps, patience would end the run early.
+ * the page adds only a few steps, so that patience cannot end the run before them. At first, the learning rate rises
+ * and the loss rises with it, so patience would end a longer run early.
  */
 export const nextEnd = (run: RunFiles): number => {
   const { step, steps } = positionOf(run);

@@ -2,13 +2,13 @@
 
 import type { Message } from "./messages.ts";
 
-/** The text of a file, or a message that says what is wrong with the file. */
+/** The text of a file, or a message that says why the file cannot be used. */
 export type FileText = { readonly text: string } | { readonly wrong: Message };
 
 const zip = [0x50, 0x4b, 3, 4];
 
 /**
- * Decodes UTF-8 and drops a byte order mark. Returns undefined if the bytes are not UTF-8, because the model would
+ * Decodes UTF-8 and removes a byte order mark. Returns undefined if the bytes are not UTF-8. Otherwise the model would
  * learn wrong characters.
  */
 const decode = (bytes: Uint8Array): string | undefined => {

@@ -1,7 +1,7 @@
 import { defineConfig } from "vite";
 
 // These headers make the page cross-origin isolated, so that WebAssembly may use threads. The server of the built page
-// must send them too.
+// must also send these headers.
 const headers = {
   "Cross-Origin-Opener-Policy": "same-origin",
   "Cross-Origin-Embedder-Policy": "require-corp",
@@ -12,6 +12,6 @@ export default defineConfig({
   base: "./",
   server: { port: 3000, headers },
   preview: { port: 3000, headers },
-  // The library is one file that includes its kernels. It has 1.7 MB, or 0.7 MB compressed.
+  // The library is one file that includes its kernels. The file has 1.7 MB, or 0.7 MB compressed.
   build: { chunkSizeWarningLimit: 2500 },
 });

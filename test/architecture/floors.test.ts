@@ -26,7 +26,8 @@ const core = {
   "src/core/tensors/shape.ts": "export const one = 1;\nexport interface Shape { readonly size: number }\n",
 };
 
-// All cases are in one project, which is read only once, so all their file names must be different.
+// All cases are in one project, because the project is read only once. So all file names of the cases must be
+// different.
 const cases: readonly Case[] = [
   {
     title: "allow what goes down the floors",
@@ -130,7 +131,7 @@ const cases: readonly Case[] = [
 const folder = await mkdtemp(join(tmpdir(), "foretoken-floors-"));
 afterAll(() => rm(folder, { recursive: true }));
 
-/** The rules that are broken in a project with all these files. Each rule is listed with its file. */
+/** The rules that a project with all these files breaks. Each rule is listed with its file. */
 const violations = async (): Promise<{ readonly from: string; readonly line: string }[]> => {
   for (const name of ["package.json", "tsconfig.json"]) {
     await writeFile(join(folder, name), await readFile(join(root, name)));
@@ -143,7 +144,7 @@ const violations = async (): Promise<{ readonly from: string; readonly line: str
   const output = await new Promise<string>((resolve, reject) => {
     const args = [program, "--config", rules, "--output-type", "json", "src", "web"];
     execFile(process.execPath, args, { cwd: folder, maxBuffer: 2 ** 26 }, (_error, stdout, stderr) => {
-      // The exit status is the number of violations. After a crash there is no report.
+      // The exit status is the number of violations. After a crash, there is no report.
       if (stdout === "") reject(new Error(stderr));
       else resolve(stdout);
     });

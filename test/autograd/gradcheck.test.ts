@@ -25,7 +25,8 @@ const filled = (name: string, shape: Shape, scale = 2): CheckedInput => ({
 });
 const cotangent = (i: number): number => hashUniform("cotangent", i);
 /**
- * Weights for the elements of an input. None is near 0, so a wrong gradient of any element changes the weighted sum.
+ * Weights for the elements of an input. No weight is near 0. So a wrong gradient of any element changes the weighted
+ * sum.
  */
 const along = (input: string, i: number): number =>
   hashSign(`along ${input}`, i) * (0.75 + hashUniform(`along ${input}`, i) / 4);
@@ -124,7 +125,7 @@ describe("the tape's gradients are those of finite differences in float64:", () 
         const logits = logitsOf(context, parameters, hidden);
         return crossEntropy(context, logits, context.memory.upload(targets, [batch, time]));
       };
-      // Checks each parameter tensor as a whole. Only if one is wrong, looks for the wrong element.
+      // Checks each parameter tensor as a whole. Searches for the wrong element only if a tensor is wrong.
       const check = await checkGradients(backend, inputs, run, () => 1, along);
       expect(check.elements).toBe(modelLayout(config, vocabSize).count);
       const single = check.wrong === 0 ? check : await checkGradients(backend, inputs, run, () => 1);
@@ -177,7 +178,7 @@ describe("the gradient check itself", () => {
     );
     expect(check).toMatchObject({ elements: 12, wrong: 1, worst: { input: "a", index: wrongElement } });
     expect(describeCheck(check)).toMatch(/^1 of 12 elements are wrong; worst a\[5\]: tape .*, differences .* ± /);
-    // The weighted sum of all elements also shows the error.
+    // The error also changes the weighted sum of all elements.
     const together = await checkGradients(
       backend,
       { a: inputs.a },
@@ -223,8 +224,8 @@ describe("the gradient check itself", () => {
   it("does not let one tensor's gradient spoil another's that begins as the same array", async () => {
     const square = { a: filled("a", [3, 3]), b: filled("b", [3, 3]) };
     const uses = {
-      // The second use either gives the tape a new gradient, or adds its gradient to the existing gradient without the
-      // tape.
+      // At the second use, the gradient is either a new gradient from the tape, or it is added to the existing gradient
+      // without the tape.
       gelu: (context: Context, _: Tensor, z: Tensor): Tensor => gelu(context, z, "none"),
       linear: (context: Context, a: Tensor, z: Tensor): Tensor => linear(context, a, { weight: z, bias: null }),
     };
@@ -234,8 +235,8 @@ describe("the gradient check itself", () => {
         const p = gelu(context, a, "none");
         const z = gelu(context, inputOf(tensors, "b"), "none");
         const m = secondUse(context, a, z);
-        // In the backward pass, z, p and m all get the cotangent as one shared array. z gets more gradients while p is
-        // still waiting.
+        // In the backward pass, z, p and m get the cotangent as one shared array. More gradients are added to z while p
+        // still waits.
         return add(context, add(context, z, p), m);
       };
       const check = await checkGradients(backend, square, run, cotangent);

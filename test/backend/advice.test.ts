@@ -1,5 +1,5 @@
 /**
- * A package without native kernels, on a machine that could have native kernels. Programs and commands say so, once.
+ * A package without native kernels, on a machine that could use native kernels. Programs and commands report this once.
  */
 import { spawn } from "node:child_process";
 import { rm, writeFile } from "node:fs/promises";
@@ -42,7 +42,7 @@ test("advice on native kernels is given to who wants relaxed-simd, where they wo
     "several times slower than native kernels, which are used if you remove FORETOKEN_ISA=relaxed-simd",
   );
   expect(adviceFor(relaxed, () => ({ advice: undefined, loads: false }))).toBeUndefined();
-  // A program chose this backend itself, or chose it for its bits.
+  // The program chose this backend by name, or because its results have the same bits everywhere.
   expect(adviceFor({ ...relaxed, by: "instructionSet" }, there)).toBeUndefined();
   expect(adviceFor({ ...relaxed, name: "simd128" }, there)).toBeUndefined();
 });
@@ -124,7 +124,7 @@ test("a command says it in a line on standard error, and not in its report", asy
   expect(stdout).not.toContain("several times slower");
 });
 
-/** Trains and loads models, with other options that do not choose the backend. Prints the notices. */
+/** Trains and loads models with options that do not choose the backend. Prints the notices. */
 const program = (options: string, workers: readonly boolean[], loads: readonly string[]): string => `
   import { loadInWorker, loadPretrained, openBackend, train } from "${copy.address("index.js")}";
   process.on("warning", ({ name, code, message }) => console.log("warning", name, code, message));

@@ -24,7 +24,7 @@ it("counts how often settings are called different, with runs that it trains and
     expect(more.status, more.stderr).toBe(0);
     expect(more.stdout).not.toMatch(/seed [12], in/u);
     expect(more.stdout).toMatch(/^2 +\d+\.0% +\d+\.0% +\d+\.0% +\d+\.0%$/mu);
-    // Two groups of three runs need six runs of the same setting.
+    // A row for groups of three runs needs six runs of the same setting.
     expect(more.stdout).not.toMatch(/^3 /mu);
     expect((await readFile(results, "utf8")).trim().split("\n")).toHaveLength(8);
     const again = await run("--runs", "4", "--seeds", "2,3", "--no-training");

@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { z } from "zod";
 import { runBench } from "./run-bench.ts";
 
-// Imported by URL, because the benchmarks have no types.
+// The import uses a URL, because the benchmarks have no types.
 const statistics = new URL("../../bench/lib/statistics.mjs", import.meta.url).href;
 const { medianInterval } = (await import(statistics)) as {
   medianInterval(numbers: readonly number[]): readonly [number, number];

@@ -20,7 +20,8 @@ it("compares a text's default with a variation, and repeats no training that it 
     expect(first.stdout).toMatch(/^cats default, seed 1: \d\.\d{3} held out/mu);
     expect(first.stdout).toMatch(/^The default is -?\d\.\d{3} above the best/mu);
     expect((await readFile(results, "utf8")).trim().split("\n")).toHaveLength(2);
-    // With the other seeds, only the default and settings near the best are trained. The tables are for a document.
+    // For the other seeds, only the default and the settings near the best setting are trained. The tables are for a
+    // document.
     const document = join(folder, "page.md");
     const marks = ["default-texts", "default-settings"].map(
       (name) => `<!-- bench:${name} -->\nold\n<!-- /bench:${name} -->`,
@@ -34,7 +35,7 @@ it("compares a text's default with a variation, and repeats no training that it 
     const trained = (await readFile(results, "utf8")).trim().split("\n").length;
     const page = await readFile(document, "utf8");
     expect(page).toMatch(/^\| `cats` \| 2 × 64, \d+ steps, [\d.]+ passes \| \d\.\d{3} \(/mu);
-    // A mean over only one seed is in brackets, unless it was the best one for the first seed.
+    // A mean over only one seed is in brackets, unless the setting was the best setting for the first seed.
     expect(page).toMatch(
       trained === 3
         ? /^\| half of the steps \| \(\d\.\d{3}\) \|$/mu

@@ -59,7 +59,7 @@ it.skipIf(!isHere)("times steps of all weights and of adapters, and leaves out P
   const counts = measurements.map(({ results }) => results[0]?.about.parameters ?? Number.NaN);
   expect(counts.slice(0, 2)).toEqual([parameters, parameters]);
   expect(counts[2]).toBeLessThan(parameters / 2);
-  // An adapter begins as zero, so all runs begin with the loss of the same weights.
+  // Adapters begin with zero output, so all runs begin with the loss of the same weights.
   const first = measurements.map(({ results }) => results[0]?.losses[0] ?? Number.NaN);
   for (const loss of first) expect(loss).toBeCloseTo(first[0] ?? Number.NaN, 1);
   expect(stdout).toContain("lora: foretoken bfloat16");

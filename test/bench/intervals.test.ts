@@ -18,7 +18,7 @@ it("counts the intervals that contain the whole text's difference, from losses t
     const args = ["--text", "noise=none.txt", "--folder", folder, "--lengths", "7,16", "--stretches", "20"];
     const { status, stdout, stderr } = await outcomeOf(spawn(process.execPath, [program, ...args]));
     expect(status, stderr).toBe(0);
-    // Seven windows have no interval.
+    // Seven windows are too few for an interval.
     expect(stdout).toMatch(/^7 +0 +– .* – +\d\.\d{4}$/mu);
     expect(stdout).toMatch(/^16 +20 +(?:9\d|100)\.\d% +\d+\.\d% +\d+\.\d% +\d\.\d{4} +\d\.\d{4}$/mu);
   } finally {

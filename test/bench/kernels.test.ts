@@ -32,8 +32,8 @@ const resultsSchema = z.object({
 });
 
 /**
- * In every model of the benchmarks, the first three kernels are fused into products. Only ops, adapters and other
- * graphs call them separately. The last kernel copies pages of an engine, and parts of weights.
+ * In all models of the benchmarks, the first three kernels are fused into products. Only ops, adapters and other graphs
+ * call these kernels separately. The last kernel copies pages of an engine, and parts of weights.
  */
 const unfused: readonly string[] = ["geluForward", "geluBackward", "dropout", "copyRows"];
 /** Kernels for hidden layers that no benchmark model has. */
@@ -73,8 +73,8 @@ it.each(["native", "wasm", "reference"])("times each call of a step on %s", asyn
   const { measurements } = resultsSchema.parse(json);
   expect(measurements.map(({ name, dtype }) => `${name} ${dtype}`)).toEqual(["tiny float32", "tiny bfloat16"]);
   for (const { results } of measurements) {
-    // A layer has four products, and the head is one more product. Each product runs forward, and backward to its input
-    // and to its weights.
+    // A layer has four products, and the output head is one more product. Each product is computed in the forward pass,
+    // and twice in the backward pass: for its input and for its weights.
     const flops = results.reduce((sum, one) => sum + (one.kernel.startsWith("linear") ? one.count * one.flops : 0), 0);
     expect(flops).toBe(6 * (12 * 16 * 16 + 40 * 16) * 16);
     for (const { kernel } of results) expect(stdout).toMatch(new RegExp(`^${kernel} `, "mu"));

@@ -38,7 +38,7 @@ it("times writing", async () => {
           promptTokens: z.literal(32),
           promptMilliseconds: positive,
           firstTokenMilliseconds: positive,
-          // 0 if the whole text came at once, which may happen while other tests run.
+          // The value is 0 if the whole text arrived at once. Such a result may happen while other tests run.
           commandTokensPerSecond: z.number().nonnegative(),
           tokensPerSecond: positive,
         }),

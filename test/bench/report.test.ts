@@ -17,7 +17,7 @@ interface Results {
 }
 
 const path = (file: string): string => fileURLToPath(new URL(`../../${file}`, import.meta.url));
-// Imported by URL, because the benchmarks have no types.
+// The import uses a URL, because the benchmarks have no types.
 const { fill, floorOf, sections } = (await import(
   new URL("../../bench/lib/report-sections.mjs", import.meta.url).href
 )) as ReportSections;
@@ -50,8 +50,8 @@ const book = {
   model: { nLayer: 4, nHead: 4, nEmbd: 128, contextLength: 128 },
   batchSize: 32,
   rounds: 3,
-  // The operations take 30 ms in float32, where each product is computed as six bfloat16 products, and 5 ms in
-  // bfloat16. The memory's rate allows 40 ms.
+  // The operations take 30 ms in float32, because each product is computed as six bfloat16 products. The same
+  // operations take 5 ms in bfloat16. The memory's rate allows 40 ms.
   cost: { flops: 20e9, bytes: 800e6 },
   results: [
     step("foretoken native float32", "native", "float32", [90, 100, 110]),
@@ -94,7 +94,7 @@ it("compares a step with its floors and with PyTorch", () => {
   expect(float32?.kernels).toBeCloseTo(4 * 8 + 10 + 1);
   expect(float32).toMatchObject({ step: 100, peer: 200, now: 2 });
   expect(float32?.atMost).toBeCloseTo(20 / 3);
-  // Compared with the best result, which uses tiles.
+  // The comparison is with the best result, which uses tiles.
   const bfloat16 = floorOf(results, book, "bfloat16");
   expect(bfloat16?.arithmetic).toBeCloseTo(5);
   expect(bfloat16).toMatchObject({ step: 20, peer: 80, now: 4, kernels: Number.NaN });
@@ -114,7 +114,8 @@ it("writes tables", () => {
   expect(rowOf(floors, "`book` float32").slice(-5)).toEqual(["43%", "200", "2.00×", "4.65×", "6.67×"]);
   expect(rowOf(table, "`linearForward`").slice(1)).toEqual([...["5", "60.0", "97%", "20.0", "0.333", "267", "70%"]]);
   expect(rowOf(table, "together").slice(1, 3)).toEqual(["6", "62.0"]);
-  // The faster peer takes 4 × 9 + 30 ms, Foretoken 4 × 10 + 20 ms: 300 and 200 of 667 GFLOP/s.
+  // The faster peer needs 4 × 9 + 30 ms, Foretoken 4 × 10 + 20 ms. The rates of the two programs are 300 and 200 of 667
+  // GFLOP/s.
   expect(rowOf(products, "`book` float32").slice(1)).toEqual([
     ...["2", "267", "30%–45%", "mkl, openblas", "1.10×", "0.90×–1.50×", "1 of 2"],
   ]);

@@ -20,7 +20,7 @@ interface RoofsModule {
   passingTime(roofs: Pick<Roofs, "levels">, footprint: number, read: number, written: number): number;
 }
 
-// Imported by URL, because the benchmarks have no types.
+// The import uses a URL, because the benchmarks have no types.
 const { measuredSizes, namedLevels, passingTime, peakOf } = (await import(
   new URL("../../bench/lib/roofs.mjs", import.meta.url).href
 )) as RoofsModule;
@@ -39,7 +39,7 @@ it("measures from half of L2 to what no cache holds, whatever the system says of
     last: 512 * mebibyte,
   });
   expect(measuredSizes({ l2: 4 * mebibyte, l3: 4 * mebibyte })).toEqual({ first: 2 * mebibyte, last: 64 * mebibyte });
-  // The sizes end at the requested size, but there are at least five sizes.
+  // The sizes end at the requested size. There are at least five sizes.
   const caches = { l2: 2 * mebibyte, l3: 32 * mebibyte };
   expect(measuredSizes(caches, 64 * mebibyte)).toEqual({ first: mebibyte, last: 64 * mebibyte });
   expect(measuredSizes(caches, mebibyte)).toEqual({ first: mebibyte, last: 16 * mebibyte });
@@ -61,6 +61,6 @@ it("passes bytes at the rate of the largest size measured that is not above thei
   expect(passingTime({ levels }, 1000, 2000, 0)).toBeCloseTo(10);
   expect(passingTime({ levels }, 16 * mebibyte, 600, 0)).toBeCloseTo(10);
   expect(passingTime({ levels }, 64 * mebibyte, 0, 300)).toBeCloseTo(20);
-  // 300 bytes are copied, which counts as 600 bytes, because they are read and written. Another 300 bytes are read.
+  // A copy of 300 bytes counts as 600 bytes, because the bytes are read and written. Another 300 bytes are only read.
   expect(passingTime({ levels }, 64 * mebibyte, 600, 300)).toBeCloseTo(20 + 10);
 });

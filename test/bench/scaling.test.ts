@@ -13,7 +13,7 @@ interface Fitted {
   readonly rows: readonly (Case & { readonly error: number })[];
 }
 
-// Imported by URL, because the benchmarks have no types.
+// The import uses a URL, because the benchmarks have no types.
 const load = async (file: string): Promise<unknown> =>
   import(new URL(`../../bench/ranks/${file}`, import.meta.url).href);
 const { cases } = (await load("cases.mjs")) as { readonly cases: readonly Case[] };

@@ -11,8 +11,8 @@ const classes = [
   ["flags", 1000],
 ] as const;
 
-// If cases run in one process, the counts are at most a tenth of the full counts. If each case starts a process, they
-// are at most a hundredth.
+// The test uses few cases: at most a tenth of the full number if all cases are in one process, and at most a hundredth
+// if each case starts a process.
 it.skipIf(onWindows).each(classes)(
   "hostile inputs of the class %s work, or are refused in a line: %i of them (pipes and links: not on Windows)",
   async (name, cases) => {
@@ -57,7 +57,7 @@ it("an engine loses no page and no memory", async () => {
   expect(engine.left, stdout + stderr).toBe(0);
   expect(engine.ended).toBeGreaterThan(10);
   expect(stdout).toContain("pages in use at the end: 0;");
-  // Memory may still be growing in such a short run, so either verdict is accepted.
+  // Memory may still grow in such a short run, so the test accepts both verdicts.
   expect(engine.failed, stdout + stderr).toBe(engine.rise > 32 * 2 ** 20 ? 1 : 0);
   expect(status).toBe(engine.failed);
 });

@@ -7,12 +7,12 @@ interface ResidentMemory {
   floorRise(samples: readonly number[]): number;
 }
 
-// Imported by URL, because the benchmarks have no types.
+// The import uses a URL, because the benchmarks have no types.
 const { floorRise } = (await import(
   new URL("../../bench/lib/resident-memory.mjs", import.meta.url).href
 )) as ResidentMemory;
 
-/** Garbage grows for 13 samples, then is collected. */
+/** Memory grows for 13 samples. Then the garbage is collected. */
 const sawtooth = Array.from({ length: 200 }, (_, i) => 100 + (i % 13));
 
 it("finds what is never freed under garbage that is", () => {
@@ -24,7 +24,7 @@ it("finds what is never freed under garbage that is", () => {
 it("watches a run's memory", async () => {
   const args = ["--part", "memory", "--config", "tiny", "--steps", "200", "--threads", "1"];
   const { status, stdout, stderr, json } = await runBench("soak/main", args);
-  // Memory may still be growing in such a short run, so either verdict is accepted.
+  // Memory may still grow in such a short run, so the test accepts both verdicts.
   expect([0, 1], stderr).toContain(status);
   const bytes = z.number().min(2 ** 20);
   const {

@@ -11,7 +11,7 @@ interface Timed {
 
 describe.skipIf(missingMpi !== undefined)(mpiTitle("a rank of bench/sums.mjs"), () => {
   it.each([2, 4])("agrees with MPI's own sum and counts what it sends, on %s ranks", async (ranks) => {
-    // Four pieces, so that each rank owns the same number of them.
+    // There are four pieces, so each rank owns the same number of pieces.
     const floats = 2 ** 16;
     // The program ends with an error if the sums differ.
     const { status, stdout, stderr } = await mpirun(

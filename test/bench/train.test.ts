@@ -59,8 +59,8 @@ it("times steps of every backend and dtype that is here, and leaves out with a r
     ...(isHere("wasm") ? ["foretoken wasm float32", "foretoken wasm bfloat16"] : []),
     "foretoken reference float32",
   ]);
-  // The weights are one layer (12 C², biases and two norms), the positions, the final norm, and the embedding, which
-  // the head shares.
+  // The weights are one layer (12 C², biases and two norms), the positions, the final norm, and the embedding. The
+  // output head shares the embedding.
   for (const { about } of ours) expect(about.parameters).toBe(12 * 16 * 16 + 13 * 16 + 8 * 16 + 2 * 16 + 40 * 16);
   for (const { firstLoss } of ours) expect(Math.abs(firstLoss - Math.log(40))).toBeLessThan(0.3);
   const compiled = isHere("native") && !stderr.includes("no roofs: no C++ compiler found");

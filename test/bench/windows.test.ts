@@ -24,8 +24,8 @@ it("times attention with a window, forward and backward", async () => {
     "attentionForward float32",
     "attentionBackward float32",
   ]);
-  // With a window, the first 8 positions see 1 to 8 positions, and all later positions see 8. Without a window they see
-  // 1 to 64.
+  // With a window, the first 8 positions see 1 to 8 positions, and every later position sees 8 positions. Without a
+  // window, the positions see 1 to 64 positions.
   for (const { products } of measurements) expect(products).toBe((36 + 56 * 8) / (32 * 65));
   expect(stdout).toMatch(/64 positions, window 8/u);
 });

@@ -24,7 +24,7 @@ afterAll(() => browser?.close());
 const settings = {
   text: wordsText("browser", 2000),
   preset: "quick",
-  // The run uses every feature that has randomness or a curve.
+  // The run uses every feature that depends on random numbers or on a schedule.
   config: {
     model: { contextLength: 32, nEmbd: 32, dropout: 0.1 },
     train: { steps: 20, batchSize: 8, warmupSteps: 2, learningRate: 1e-2, evalInterval: 10, sampleTokens: 5 },
@@ -122,7 +122,7 @@ describe.skipIf(missingChromium !== undefined)(title("a page that may not comput
   it("is told which headers it lacks, and has the reference backend", async () => {
     const headers = `${Object.keys(isolation)[0]}: same-origin and ${Object.keys(isolation)[1]}: require-corp`;
     const must = "must be cross-origin isolated, because threads share memory";
-    const got = `got a page that is not; try serving it with the headers ${headers}, or { threads: 1 }`;
+    const got = `got a page without this isolation; try serving it with the headers ${headers}, or { threads: 1 }`;
     expect(await open({})).toEqual(refusal(`^wasm backend: the page ${must}; ${got}$`));
   });
 
@@ -168,7 +168,7 @@ describe.skipIf(missingChromium !== undefined)(title("the page and the worker of
     const worker = block("worker.js")
       .replace(asPrinted, smaller)
       .replace("foretoken/browser", "/foretoken/foretoken.browser.js");
-    // Sends the page's content back after the worker has written everything.
+    // After the worker has written everything, the page sends its content back.
     const page = `const events = [];
       const show = (event) => {
         events.push(event);

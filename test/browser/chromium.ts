@@ -25,12 +25,12 @@ const find = (): string | undefined => {
     .find(isProgram);
 };
 
-/** The path of Chromium. */
+/** Path of the Chromium program. */
 export const program = find();
 
 /**
- * Why no page can be opened on this machine. Undefined if Chromium exists. If Chromium is required but missing, the
- * tests fail.
+ * Reason why no page can be opened on this machine. Undefined if Chromium exists. If Chromium is required but missing,
+ * the tests fail.
  */
 export const missingChromium: string | undefined =
   program !== undefined || process.env.FORETOKEN_REQUIRE_CHROMIUM === "1"
@@ -52,11 +52,11 @@ export const isolation = {
   "Cross-Origin-Embedder-Policy": "require-corp",
 } as const;
 
-/** The strictest policy with which the library works; the README names the exceptions. */
+/** The strictest content security policy with which the library works. The README names the exceptions. */
 export const policy =
   "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; connect-src 'self' blob:";
 
-/** The fields that are equal on every platform. Names, paths and times differ, and a page does not know its memory. */
+/** The fields that are equal on every platform. Names, paths and times differ, and a page cannot measure its memory. */
 export const timeless = (events: readonly TrainEvent[]): unknown[] =>
   events
     .filter(({ type }) => type !== "estimate")
@@ -68,7 +68,7 @@ export const timeless = (events: readonly TrainEvent[]): unknown[] =>
     );
 
 /**
- * Flags of Chromium: without a window, and for root without a sandbox, because Chromium's sandbox does not work for
+ * Flags for headless Chromium. For the user root, the sandbox is off, because Chromium's sandbox does not work for
  * root.
  */
 export const chromiumFlags = (profile: string): readonly string[] => [
@@ -78,7 +78,7 @@ export const chromiumFlags = (profile: string): readonly string[] => [
 ];
 
 export interface Site {
-  /** Files on disk by their paths on the server. A path that ends with "/" is a folder; `/` is the page. */
+  /** Path on disk for each path on the server. A path that ends with "/" is a folder. The path `/` is the page. */
   readonly files: Readonly<Record<string, string>>;
   /** Headers that are sent with every file. */
   readonly headers: Readonly<Record<string, string>>;
@@ -89,7 +89,10 @@ const fileOf = (files: Site["files"], path: string): string | undefined => {
   return files[path] ?? (folder === undefined ? undefined : join(files[folder] as string, path.slice(folder.length)));
 };
 
-/** Serves `site` until `work` is done. `work` gets the address, and the text that was posted to `/result`. */
+/**
+ * Serves `site` until `work` has ended. `work` gets the address of the server, and the text that the page posts to
+ * `/result`.
+ */
 export const serveSite = async <T>(
   { files, headers }: Site,
   work: (address: string, result: Promise<string>) => Promise<T>,

@@ -11,7 +11,7 @@ import { collect, wordsText } from "../support/runs.ts";
 
 const dist = fileURLToPath(new URL("../../dist", import.meta.url));
 
-/** Imports from outside the package, by `file` itself and by the modules of the package that `file` imports. */
+/** Imports from outside the package. `file` contains them, or a module of the package that `file` imports. */
 const outsideImports = async (file: string, seen = new Set<string>()): Promise<string[]> => {
   if (seen.has(file)) return [];
   seen.add(file);
@@ -30,7 +30,7 @@ describe("the browser's entry", () => {
     );
     const outside = await Promise.all(entries.map((file) => outsideImports(file)));
     expect([...new Set(outside.flat())]).toEqual(["zod", "@huggingface/tokenizers", "@huggingface/jinja"]);
-    // The search itself works: it finds such imports where they exist.
+    // Tests the search itself: it finds such imports in a file that has them.
     expect(await outsideImports(join(dist, "index.js"))).toContain("node:fs/promises");
   });
 
@@ -107,7 +107,7 @@ describe("training on a string", () => {
     const good = files as CheckpointFiles;
     for (const name of ["config.json", "model.safetensors", "tokenizer.json", "manifest.json"]) {
       const changed = Uint8Array.from(good[name] as Uint8Array);
-      // Changes a byte in the middle of a file. In a manifest, the middle is in a hash or in a name.
+      // Changes a byte in the middle of a file. The middle of a manifest is in a hash or in a name.
       const middle = changed.length >> 1;
       changed[middle] = (changed[middle] ?? 0) ^ 1;
       await expect(loadPretrained({ ...good, [name]: changed }, { backend: "reference" }), name).rejects.toThrow(
@@ -131,7 +131,7 @@ describe("training on a string", () => {
     await lm.close();
     const given: string[] = [];
     const config = { ...small.config };
-    // A learning rate that changes no weight.
+    // At this learning rate, no weight changes.
     const plan = { ...config.train, steps: 2, learningRate: 1e-30, schedule: { kind: "constant" } } as const;
     const options = { ...small, initFrom, config: { train: plan } };
     const events = await collect(train({ ...options, onCheckpoint: (_, which) => void given.push(which) }));
@@ -145,7 +145,7 @@ describe("training on a string", () => {
     // No checkpoint is passed on before the first step.
     expect(given).toEqual(["best", "last"]);
     const refused = (change: object): Promise<unknown> => collect(train({ ...options, ...change } as TrainOptions));
-    // The same model may be given again.
+    // The model that is already loaded may be passed again.
     expect(await refused({ config })).toContainEqual(expect.objectContaining({ type: "done", step: 4 }));
     await expect(refused({ config: { model: { nEmbd: 16 } } })).rejects.toThrow(
       "config.model.nEmbd: must match the weights",

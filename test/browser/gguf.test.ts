@@ -14,7 +14,7 @@ import { collect, ofType, useFolder, wordsText } from "../support/runs.ts";
 const { newPath } = useFolder();
 const text = wordsText("page", 120);
 let path = "";
-/** A URL of the kind that a page has for a file that the user has chosen. */
+/** A blob URL, as a page makes it for a file that the user has chosen. */
 let address = "";
 beforeAll(async () => {
   const wide = `${newPath()}.gguf`;

@@ -31,7 +31,7 @@ const settings = {
     model: { contextLength: 32, nEmbd: 32, dropout: 0.1 },
     train: { steps: 10, batchSize: 8, warmupSteps: 2, learningRate: 1e-2, evalInterval: 5, sampleTokens: 5 },
   },
-  // The same values as for a run in Node.
+  // The values equal the values of a run in Node.
   prompt: text.split(" ")[0] as string,
   threads: 2,
   constraint: { kind: "regex", pattern: "([a-z]{2,4} ){3}[a-z]{2,4}" },
@@ -133,7 +133,7 @@ describe.skipIf(missingChromium !== undefined)(title("a page that has workers co
     const { bits } = inPage;
     expect(bits.scores.map(({ tokens }) => tokens.length)).toEqual(Array(3).fill(score.tokens.length));
     for (const { tokens, total } of bits.scores) {
-      // The logits have the same bits. The engines differ in the last digit of an exponential.
+      // The logits have the same bits, although the two engines compute exponentials with different last digits.
       expect(total / score.total).toBeCloseTo(1, 12);
       for (const [place, { id, text, logProb }] of tokens.entries()) {
         const own = score.tokens[place];
@@ -166,8 +166,8 @@ describe.skipIf(missingChromium !== undefined)(title("a page that has workers co
     expect(frames).toBeGreaterThan(5);
     expect(longest).toBeLessThan(step / 2);
     expect(reason).toBe("interrupted");
-    // The run is aborted in the middle of the second step. If the second step takes less time than the first step, a
-    // third step follows.
+    // The run is aborted in the middle of the second step. If the second step is faster than the first step, a third
+    // step follows.
     expect(steps.length).toBeLessThanOrEqual(3);
     expect(untilDone).toBeLessThan(2 * step);
   });
@@ -175,8 +175,8 @@ describe.skipIf(missingChromium !== undefined)(title("a page that has workers co
   it("breaks off writing where its signal says so, and has no more of a model that was closed", () => {
     const { abort, afterwards } = inPage.bits;
     expect(abort.finishReason).toBe("aborted");
-    // After the abort, some events still arrive: three events, the rest of the message with these events, one message
-    // that was being sent, and `done`.
+    // After the abort, some events still arrive: three events, the other events of the same message, one message that
+    // was being sent, and `done`.
     expect(abort.tokens).toBeLessThanOrEqual(2 * mostAhead + 1);
     expect(abort.milliseconds).toBeLessThan(100);
     expect(afterwards.message).toBe("generate: the model must be open; got a closed model");

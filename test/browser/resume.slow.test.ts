@@ -1,4 +1,4 @@
-/** A run begins in Node. A page in Chromium resumes it, and is reloaded in between. The run ends in Node. */
+/** A run begins in Node, continues on a page in Chromium, and ends in Node. The page is reloaded once. */
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -33,7 +33,7 @@ const pathsIn = async (folder: string): Promise<readonly string[]> => {
     .map(({ parentPath, name }) => join(parentPath, name).slice(folder.length + 1));
 };
 
-/** A run's events. Cosines of two engines may differ in the last bit of a float64, but this affects no weight. */
+/** Events of a run. The cosines of two engines may differ in the last bit of a float64. This changes no weight. */
 const notesOf = async (run: string): Promise<readonly unknown[]> => {
   const events = (await timelessMetrics(run)) as readonly { readonly learningRate?: number }[];
   return events.map((event) =>
@@ -123,7 +123,7 @@ describe.skipIf(missingChromium !== undefined)(title("a page"), () => {
       await session.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 1000 });
       const line = await page.evaluate("goOn(80).then(() => 'no error', ({ message }) => message)");
       expect(line).toMatch(
-        /^store "the run": the browser must have space for the new files in addition to the old files; the old files are unchanged; got its quota for this page is full; try [^\n]+$/u,
+        /^store "the run": the browser must have space for the new files in addition to the old files; the old files are unchanged; got a full storage quota for this page; try [^\n]+$/u,
       );
       await session.send("Storage.overrideQuotaForOrigin", { origin });
       await page.reload();

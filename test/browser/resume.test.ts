@@ -1,6 +1,6 @@
 /**
  * Runs that are resumed from files in memory, in the code for pages, and between pages and Node. The results have the
- * same bits.
+ * same bits as without an interruption.
  */
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -32,7 +32,7 @@ const sides: readonly (readonly [string, Train, Train])[] = [
   ["a page goes on with its own", trainInPage, trainInPage],
 ];
 
-/** Trains, and returns the files of the last checkpoint and of the best one. */
+/** Trains, and returns the files of the last checkpoint and of the best checkpoint. */
 const handed = async (run: Train, options: Partial<TrainOptions>): Promise<RunFiles> => {
   const saved: Partial<Record<"last" | "best", CheckpointFiles>> = {};
   const onCheckpoint = (files: CheckpointFiles, which: "last" | "best"): void => {
@@ -71,7 +71,7 @@ const pick = (files: Record<string, Uint8Array>, names: readonly string[]): Reco
   Object.fromEntries(Object.entries(files).filter(([name]) => names.includes(name)));
 
 describe.each(sides)("%s", (_, first, second) => {
-  // Stops after a planned checkpoint, between two checkpoints, and at an evaluation.
+  // The run stops after a planned checkpoint, between two checkpoints, and at an evaluation.
   it.each([4, 5, 7])("stopped after %d steps, to the bits and notes of an uninterrupted one", async (stopAt) => {
     const { last } = await handed(first, { ...plan, stopAt });
     const rest = await handed(second, { resume: last });
@@ -140,7 +140,7 @@ describe("a run in a page that goes on", () => {
     expect(await refusal({ resume: mixed })).toBe("no error");
     const foreign = new TextDecoder().decode(last["run.json"]).replace('"steps": 12', '"steps": 13');
     expect(await refusal({ resume: { ...last, "run.json": new TextEncoder().encode(foreign) } })).toMatch(
-      /^checkpoint: the checkpoint must be of the run's plan, 13 steps; got one of 12 steps/u,
+      /^checkpoint: the checkpoint must belong to the run's plan of 13 steps; got a checkpoint of a plan of 12 steps/u,
     );
     expect(await refusal({ stopAt: 7 })).toMatch(/^stopAt: must be a whole number above the 7 steps done; got 7/u);
     expect(await refusal({ extend: "restart" })).toMatch(/^extend: must be used with steps/u);
@@ -167,7 +167,7 @@ describe("the folder of a run from a page", () => {
     const names = Object.keys(one).filter((name) => !/^(?:README\.md|samples\.txt|metrics\.jsonl)$/u.test(name));
     expect(names).toContain("best/manifest.json");
     expect(comparable(pick(other, names))).toEqual(comparable(pick(one, names)));
-    // All events except the end, because a page writes its last checkpoint before the end.
+    // All events except the last event, because a page writes its last checkpoint before the end of the run.
     expect(notesOf(other)).toEqual(notesOf(one).slice(0, -2));
     // Node records the end.
     await collect(train({ resume: path, backend }));
@@ -181,7 +181,7 @@ describe("the folder of a run from a page", () => {
         roots.flatMap((root) => Object.entries(folder).map(([path, bytes]) => [`${root}/${path}`, bytes])),
       );
     expect(await messageOf(runFromFolder(below("runs/b", "runs/a", "runs/long")))).toBe(
-      'runFromFolder: folder: must be the folder of one run; got one of 3 runs, as "runs/a" and "runs/b"; try the folder of one of them',
+      'runFromFolder: folder: must be the folder of one run; got a folder of 3 runs, such as "runs/a" and "runs/b"; try the folder of a single run',
     );
     const damaged = Object.fromEntries(Object.keys(folder).map((path) => [`a/b/${path}`, new Uint8Array()]));
     expect(await runFromFolder({ ...damaged, ...below("a-long-name") })).toEqual(await runFromFolder(folder));

@@ -1,4 +1,7 @@
-/** Files that a page keeps in the browser's private file system. They are complete, no matter when the tab ends. */
+/**
+ * Files that a page stores in the browser's private file system. The files are always complete, even if the tab ends at
+ * any time.
+ */
 import { readFile } from "node:fs/promises";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import {
@@ -39,7 +42,7 @@ describe("a store of files", () => {
       const first = await openFileStore("store");
       await first.write(old);
       browser.endTabBefore(count);
-      // Failing to remove old files does not matter, so nothing fails.
+      // If old files cannot be removed, this does no harm, so nothing fails.
       const failed = await messageOf(first.write(next));
       browser.newTab();
       const again = await openFileStore("store");
@@ -47,7 +50,7 @@ describe("a store of files", () => {
       expect([JSON.stringify(texts(old)), JSON.stringify(texts(next))], `change ${count}`).toContain(found);
       if (failed === "no error") expect(found).toBe(JSON.stringify(texts(next)));
       seen.add(found);
-      // A later write removes all files that the index does not name.
+      // A later write removes the files that are not in the index.
       await again.write(next);
       expect(browser.names()).toHaveLength(4);
     }
@@ -61,7 +64,7 @@ describe("a store of files", () => {
     const names = browser.names();
     browser.setRoom(500);
     expect(await messageOf(store.write({ ...next, large: new Uint8Array(400) }))).toBe(
-      'store "store": the browser must have space for the new files in addition to the old files; the old files are unchanged; got its quota for this page is full; try a smaller model, or removing other data of this site',
+      'store "store": the browser must have space for the new files in addition to the old files; the old files are unchanged; got a full storage quota for this page; try a smaller model, or removing other data of this site',
     );
     expect(await asTexts(store)).toEqual(texts(old));
     expect([...browser.names()].sort()).toEqual([...names].sort());
@@ -95,7 +98,7 @@ describe("a store of files", () => {
     await store.write(next);
     expect(await asTexts(store)).toEqual(texts(next));
     expect(browser.names()).toEqual(expect.arrayContaining([...kept, "index-set-aside.json"]));
-    // Later files are replaced as usual.
+    // Later files replace these files as usual.
     const all = browser.names().length;
     await store.write({ ...next, three: bytes("other") });
     expect(browser.names()).toHaveLength(all);
@@ -131,7 +134,7 @@ describe("a store of files", () => {
     await store.close();
     const other = await openFileStore("store");
     await other.write({ one: bytes("of the other") });
-    const line = 'store "store": the store must be open; got a closed one; try opening it again';
+    const line = 'store "store": the store must be open; got a closed store; try opening it again';
     for (const work of [store.write({}), store.read(), store.clear()]) expect(await messageOf(work)).toBe(line);
     await store.close();
     expect(await asTexts(other)).toEqual({ one: "of the other" });
@@ -183,7 +186,7 @@ describe("a run that a page keeps", () => {
         if (which === "last") await store?.write(kept as RunFiles);
       },
     })) {
-      // A closed tab.
+      // The tab is closed.
       if (store !== null && event.type === "step" && event.step === 7) break;
     }
     return kept as RunFiles;
@@ -235,7 +238,7 @@ describe("a run that a page keeps", () => {
     expect(await visit(9)).toBe("step 9");
     expect(await visit()).toBe("step 12");
     expect(started).toEqual([0, 6, 9]);
-    // The run has ended, and each later visit says so.
+    // The run has ended, and each later visit reports this.
     const ended = /^train: resume: the run must have steps left; got all 12 done; try steps \d+ to train longer$/u;
     expect(await visit()).toMatch(ended);
     expect(await visit()).toMatch(ended);

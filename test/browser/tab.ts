@@ -1,4 +1,4 @@
-/** A page in headless Chromium. Tests use it like a person, with key presses, and take screenshots. */
+/** A page in headless Chromium. Tests use the page like a person, with key presses. Tests can also take screenshots. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -9,7 +9,7 @@ import { chromiumFlags, program, type Site, serveSite } from "./chromium.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Chromium's debugging protocol over a pipe: JSON messages, each ended by a zero byte. */
+/** Chromium's debugging protocol over a pipe. The messages are JSON, and a zero byte ends each message. */
 const connect = (child: ChildProcess) => {
   const [, , , input, output] = child.stdio as unknown as [null, null, null, Writable, Readable];
   const waiting = new Map<number, { resolve: (result: Fields) => void; reject: (error: Error) => void }>();
@@ -41,7 +41,7 @@ const connect = (child: ChildProcess) => {
   });
   ended.catch(() => {});
   return {
-    /** Fails if Chromium has ended. */
+    /** Fails if Chromium's process has ended. */
     ended,
     listen: (sessionId: unknown, listener: (method: string, params: Fields) => void): void => {
       listeners.set(sessionId, [...(listeners.get(sessionId) ?? []), listener]);
@@ -59,44 +59,44 @@ export interface TabOptions {
   readonly width?: number;
   readonly height?: number;
   readonly dark?: boolean;
-  /** JavaScript to run before any script of the page. */
+  /** JavaScript that is executed before any script of the page. */
   readonly before?: string;
 }
 
 export interface Tab {
-  /** The value of an expression in the page, after its promise has resolved. */
+  /** Evaluates an expression in the page, and awaits its promise. Resolves to the value. */
   readonly evaluate: <T>(expression: string) => Promise<T>;
   /** Waits until an expression is true in the page. */
   readonly until: (expression: string) => Promise<void>;
   /**
-   * Waits until an expression is true in a page that may be reloaded meanwhile. A reload ends running evaluations, so
-   * the expression is evaluated again.
+   * Waits until an expression is true in a page that may be reloaded meanwhile. A reload cancels a pending evaluation,
+   * so the expression is evaluated again.
    */
   readonly untilLoaded: (expression: string) => Promise<void>;
   /** Presses and releases a key: "Tab", "Enter", "Escape", or a character. */
   readonly press: (key: string) => Promise<void>;
   /** Writes a screenshot of the whole page as PNG. */
   readonly picture: (path: string) => Promise<void>;
-  /** Uncaught errors of the page, and files that it could not load. */
+  /** Uncaught errors of the page, and addresses of files that the page could not load. */
   readonly errors: readonly string[];
   readonly close: () => Promise<void>;
 }
 
 const keyCodes: Readonly<Record<string, number>> = { Tab: 9, Enter: 13, Escape: 27 };
 
-/** A Chromium. Its pages have different origins because their servers have different ports. */
+/** A Chromium process. Each page has its own origin, because each server has its own port. */
 export interface Browser {
   /** Opens `address` in a new tab. */
   readonly openTab: (address: string, options?: TabOptions) => Promise<Tab>;
   /**
-   * Opens the page of `site` and resolves to the JSON that it posts to `/result`.
-   * @throws Error with Chromium's output, if it ends before the page has posted anything.
+   * Opens the page of `site`. Resolves to the JSON that the page posts to `/result`.
+   * @throws Error with Chromium's output, if Chromium ends before the page has posted anything.
    */
   readonly openPage: (site: Site) => Promise<unknown>;
   readonly close: () => Promise<void>;
 }
 
-/** Starts a Chromium. This takes longer than loading most pages. */
+/** Starts Chromium. The start takes longer than loading most pages. */
 export const openBrowser = async (): Promise<Browser> => {
   if (program === undefined) throw new Error("chromium is required (FORETOKEN_REQUIRE_CHROMIUM), but not found");
   const profile = await mkdtemp(join(tmpdir(), "foretoken-chromium-"));
@@ -123,7 +123,7 @@ export const openBrowser = async (): Promise<Browser> => {
   };
 };
 
-/** Opens `address` in a new Chromium, which is closed with the tab. */
+/** Opens `address` in a new Chromium. Closing the tab also closes Chromium. */
 export const openTab = async (address: string, options: TabOptions = {}): Promise<Tab> => {
   const browser = await openBrowser();
   return { ...(await browser.openTab(address, options)), close: browser.close };
@@ -170,7 +170,8 @@ const tabOf = async (
     evaluate,
     until,
     untilLoaded: async (expression) => {
-      // If the page is reloaded during an evaluation, the answer may never come, so the expression is evaluated again.
+      // If the page is reloaded during an evaluation, the result may never arrive. So the expression is evaluated
+      // again.
       const look = (): Promise<boolean> =>
         evaluate<boolean>(`Boolean(${expression})`).catch((error: unknown) => {
           if (/context was destroyed|navigated or closed|find context|collected/iu.test(String(error))) return false;

@@ -96,7 +96,7 @@ describe("a conversation", () => {
     expect(ids.length).toBeLessThanOrEqual(96);
     expect(shown(ids)).toMatch(/^<\|say\|>system S<\|end\|><\|say\|>user .*<\|say\|>user Who\?<\|end\|><\|say\|>$/u);
     await expect(conversationPrompt(partner, [user("a".repeat(100))], 64, "model")).rejects.toThrow(
-      "message: must leave room for an answer: at most 96 tokens with the template (the context is 128); got 108; try a shorter message",
+      "message: must leave room for an answer: message and template may have at most 96 tokens of the context of 128 tokens; got 108; try a shorter message",
     );
   });
 

@@ -30,7 +30,7 @@ const chat = (...said: readonly (readonly [role: DocumentMessage["role"], conten
     },
   }) satisfies LocatedDocument;
 
-/** Each document as text. The parts that count in the loss are in another kind of brackets. */
+/** Each document as text. The parts that count in the loss have other brackets. */
 const shown = ({ ids, counted, starts }: Documents): readonly string[] =>
   Array.from({ length: starts.length - 1 }, (_, document) => {
     let text = "";
@@ -49,7 +49,7 @@ const encoded = (model: Learner, documents: readonly LocatedDocument[], write: W
 describe("a conversation to learn from", () => {
   it("has these tokens, of which these count", async () => {
     const { documents, turnEnds } = await encoded(learner(turns), [chat(["user", "Hi"], ["assistant", "a b"])]);
-    // The ids are the characters' positions in the list above: <|im_start|> user \n Hi <|im_end|> \n …
+    // An id is the character's position in the list above: <|im_start|> user \n Hi <|im_end|> \n …
     expect([...documents.ids]).toEqual(
       [43, 29, 27, 13, 26, 8, 35, 17, 44, 8, 43, 9, 27, 27, 17, 27, 28, 9, 22, 28, 8].concat([9, 0, 10, 44]),
     );
@@ -98,7 +98,7 @@ describe("a conversation to learn from", () => {
   });
 
   it("is divided where the template writes earlier answers in another form", async () => {
-    // Some templates keep only the thinking of the last answer. This template is one of them.
+    // Like some other templates, this template keeps only the reasoning of the last answer.
     const forgetful = turns.replace(
       "{{ message.content }}",
       "{% if loop.last or message.role != 'assistant' %}{{ message.content }}{% else %}{{ message.content.split('/')[1] }}{% endif %}",
@@ -158,7 +158,7 @@ describe("a conversation to learn from", () => {
     ],
   ])("is refused with its line by the template %s", async (template, message) => {
     const said = chat(["user", "a"], ["assistant", "b"]);
-    // Starting a process takes time, so one case is enough.
+    // One case is enough, because starting a process takes time.
     for (const write of template.includes("raise_exception") ? [writeHere, writeConversations] : [writeHere]) {
       const error: unknown = await encoded(learner(template), [said], write).catch((thrown: unknown) => thrown);
       expect(error).toHaveProperty("name", "CheckpointError");
@@ -196,7 +196,7 @@ it("a text has the token that ends it, and all of it counts", async () => {
 });
 
 describe("conversations in a process", () => {
-  // More than twice as many documents as are sent ahead.
+  // More than twice the number of documents that are sent ahead.
   const many = Array.from({ length: 600 }, (_, i) =>
     chat(["user", "abc".repeat(1 + (i % 50))], ["assistant", `${"de".repeat(i % 7)}f`]),
   );

@@ -43,7 +43,7 @@ const conversation: readonly ToolMessage[] = [
   },
 ];
 
-/** The answer as the template writes it, until its end. */
+/** The answer as the template writes it, up to its end. */
 const written = async (kind: ToolTemplate, form: ToolForm): Promise<string> => {
   const chat = toolChatTemplate(toolTemplates[kind]);
   const text = await renderer.render(
@@ -106,7 +106,7 @@ describe("the form of a template's calls", () => {
     [
       "arguments of another form",
       toolTemplates.named.replace("arguments | tojson", "arguments | length"),
-      /must write tool calls .*; got a form that does not contain/u,
+      /must write tool calls .*; got a call format without the tool's name/u,
     ],
     ["a fault", toolTemplates.named.replace("{{ call.function.name", "{{ nothing()"), /must write tool calls/u],
   ])("is none with %s", async (_, template, message) => {

@@ -56,7 +56,7 @@ test("a run of adapters keeps the weights of a GGUF file in their blocks, and ev
   const merged = await cli(["merge", "kept", "--out", "merged", "--json"], { cwd });
   expect(merged.status, merged.stderr).toBe(0);
 
-  // The numbers of the base are near the levels of eight bits, too.
+  // The numbers of the base are also near the levels of eight bits.
   const told = async (...args: readonly string[]): Promise<string> => {
     const written = await cli(args, { cwd });
     expect(written.status, written.stderr).toBe(0);
@@ -98,6 +98,6 @@ test("--widen turns them into the dtype, and goes with adapters alone", async ()
   expect(alone.stderr).toMatch(/^foretoken: --widen: must be used with adapters/mu);
   const resumed = await cli(["train", "--resume", "widened", "--widen"], { cwd });
   expect(resumed.stderr).toMatch(
-    /^foretoken: --resume: cannot be combined with flags that would change the run; got --widen/mu,
+    /^foretoken: --resume: cannot be combined with flags that change the run; got --widen/mu,
   );
 });

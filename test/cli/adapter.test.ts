@@ -41,7 +41,7 @@ const lossOf = async (...args: readonly string[]): Promise<number> => {
   return Number(jsonLines(stdout)[0]?.natsPerToken);
 };
 
-/** Largest difference between the logits of a merged model and the logits of model and adapter. */
+/** Largest difference between two sets of logits: from a merged model, and from the model with its adapter. */
 const differenceOf = async (merged: string): Promise<number> => {
   const { ids } = peftAdapter("llama");
   const [one, other] = await Promise.all(
@@ -63,7 +63,7 @@ describe("merge", () => {
       stderr: expect.stringMatching(/^adapter\/: unchecked, .*\n\S+base: unchecked, .*\n$/u),
     });
     expect(stdout).toMatch(
-      /^adapter-merged: 13,416 parameters of \S+base, with the adapter merged into them\nIf you open the merged model in bfloat16 [^\n]* removes a part of what the adapter learned\. [^\n]* --dtype float32, or use adapter\/ itself, unmerged\.\n$/u,
+      /^adapter-merged: 13,416 parameters of \S+base, including the merged adapter\nIf you open the merged model in bfloat16 [^\n]* removes a part of what the adapter learned\. [^\n]* --dtype float32, or use the unmerged adapter adapter\/\.\n$/u,
     );
     expect(await differenceOf("adapter-merged")).toBeLessThan(1e-5);
     // The model's tokenizer and chat template, and no other files.
@@ -91,7 +91,7 @@ describe("merge", () => {
   test("writes bfloat16, half as large", async () => {
     const { stdout } = await cli(["merge", "adapter", "--out", "narrow", "--dtype", "bfloat16"], { cwd });
     expect(stdout).toMatch(
-      /\nRounding to bfloat16 has removed a part of what the adapter learned\. [^\n]* --dtype float32, or use adapter itself, unmerged\.\n$/u,
+      /\nRounding to bfloat16 has removed a part of what the adapter learned\. [^\n]* --dtype float32, or use the unmerged adapter adapter\.\n$/u,
     );
     const opened = await openPretrained(join(cwd, "narrow"));
     await opened.weights.close();
@@ -127,11 +127,11 @@ describe("merge", () => {
     expect(await refused("adapter", "--out", "new", "--base", baseModel("gpt2"))).toMatch(
       /adapters must belong to linear layers of the model's blocks, such as transformer\.h\.0\.attn\.c_attn; got /u,
     );
-    expect(await refused("adapter", "--out", ".")).toMatch(/must not be the working directory/u);
+    expect(await refused("adapter", "--out", ".")).toMatch(/must not be or contain the working directory/u);
   });
 });
 
-/** Trains from the model in `base`, whose context is 48, on windows of 24 tokens. */
+/** Trains from the model in `base`, on windows of 24 tokens. The context length of the model is 48 tokens. */
 const train = async (out: string, ...more: readonly string[]): Promise<void> => {
   const small = ["--steps", "4", "--batch-size", "2", "--model.contextLength", "24", "--train.sampleTokens", "0"];
   const about = ["--init-from", "base", "--data", "longer.txt", ...small, ...on, "--out", out, ...more];
@@ -151,7 +151,7 @@ describe("a run", () => {
       expect({ status, stdout, stderr }).toEqual({
         status: 2,
         stdout: "",
-        stderr: `foretoken: ${named}: the run must have trained an adapter; got a run that trained all weights, which is a whole model already; try the run itself instead of a merged model\n`,
+        stderr: `foretoken: ${named}: the run must have trained an adapter; got a run that trained all weights: its result is already a whole model; try the run itself instead of a merged model\n`,
       });
     }
   });
@@ -187,7 +187,7 @@ describe("a run", () => {
     expect(await shown("tuned", "--against", "base")).toMatch(
       new RegExp(`^measured on +${held}, in windows of 24 `, "mu"),
     );
-    // If windows are as long as the model's context, the length is printed too.
+    // If the length of a window is the model's context length, the length is printed too.
     expect(await shown("base", "--data", "longer.txt")).toMatch(/^measured on +.*, in windows of 48 tokens$/mu);
     expect(await shown("whole")).toMatch(new RegExp(`^measured on +${held}, in windows of 24 tokens$`, "mu"));
   });

@@ -97,7 +97,9 @@ describe("chat", () => {
     const { stdout, stderr, status } = await cli(["chat", "talker", ...about], { cwd, input });
     expect(stdout).not.toBe("");
     expect(stderr.trim().split("\n")).toEqual([
-      expect.stringMatching(/^foretoken: message: must leave room for an answer: at most 122 tokens/u),
+      expect.stringMatching(
+        /^foretoken: message: must leave room for an answer: message and template may have at most 122 tokens/u,
+      ),
       expect.stringMatching(/^foretoken: command: must be a known command; got "\/temperatur"; try \/temperature 0/u),
       expect.stringMatching(
         /^foretoken: command: must be a known command; got "\/nonsense"; try \/help, or \/\/ to begin/u,
@@ -126,7 +128,7 @@ describe("chat", () => {
     expect(await told("talker", ...written)).toBe("this model is made for conversations: npx foretoken chat talker\n");
     expect(await told("talker", ...written, "--json")).toBe("");
     expect(await told("talker", ...about)).toBe("");
-    // After that, this model was trained on a plain text, and it kept the template.
+    // After that, this model was trained on a plain text. The model still has the chat template.
     expect(await told("tuned", "--weights", "last", ...written)).toBe("");
   });
 

@@ -11,7 +11,7 @@ export const program = fileURLToPath(new URL("../../dist/cli/main.js", import.me
 
 export interface Running {
   readonly cwd: string;
-  /** Called whenever there is more output, with all of standard output so far. It may send a signal. */
+  /** Called at each new output, with the whole standard output so far. The function may send a signal. */
   readonly onOutput?: (stdout: string, kill: (signal: NodeJS.Signals) => void) => void;
   readonly env?: Readonly<Record<string, string>>;
   /** Standard input. Default: empty. */
@@ -19,13 +19,13 @@ export interface Running {
 }
 
 /**
- * Runs a command line in this process, in `cwd`, with its own streams. Commands run one after the other, in the order
- * of the calls. Loading a program's modules takes longer than most commands, so this is faster than a process per
- * command.
+ * Executes a command line in this process, in `cwd`, with its own streams. Commands are executed one after the other,
+ * in the order of the calls. This way is faster than one process per command, because loading a program's modules takes
+ * longer than most commands.
  */
 export const cli = runInProcess;
 
-/** Runs the real program in `cwd` with its output in pipes, for tests of the process itself. */
+/** Starts the real program in `cwd` with its output in pipes, for tests of the process itself. */
 export const cliProcess = (args: readonly string[], { cwd, onOutput, env = {}, input }: Running): Promise<Outcome> => {
   const child = spawn(process.execPath, [program, ...args], {
     cwd,
@@ -35,20 +35,17 @@ export const cliProcess = (args: readonly string[], { cwd, onOutput, env = {}, i
   return outcomeOf(child, (stdout) => onOutput?.(stdout, (signal) => child.kill(signal)));
 };
 
-/** Part of a test's name if the test cannot run on Windows. */
+/** Part of the name of a test that cannot run on Windows. */
 export const onWindows = process.platform === "win32";
 
-/** Defines `foretoken` as the program, for a line of shell. */
+/** Defines `foretoken` as the program, for a shell command. */
 export const shellPrelude = `foretoken() { "${process.execPath}" "${program}" "$@"; }`;
 
-/** Runs a line of shell in which `foretoken` is the program. */
+/** Executes a shell command in which `foretoken` is the program. */
 export const shell = (line: string, cwd: string): Promise<Outcome> =>
   outcomeOf(spawn("bash", ["-c", `${shellPrelude}; ${line}`], { cwd, stdio: ["ignore", "pipe", "pipe"] }));
 
-/**
- * The words of a command that the program has printed, as a shell would split them. Only quotes of the form '…' are
- * supported.
- */
+/** The words of a command that the program has printed, split as in a shell. Supports only quotes of the form '…'. */
 export const proposedWords = (line: string): string[] => {
   const [, command = ""] = /npx foretoken (.*?)(?: +# .*)?$/u.exec(line) ?? [];
   const words = [...command.matchAll(/'([^']*)'|([^\s'"\\$]+)|(\S)/gu)];
@@ -57,7 +54,7 @@ export const proposedWords = (line: string): string[] => {
   return words.map(([, quoted, plain]) => quoted ?? plain ?? "");
 };
 
-/** 3,072 characters, 17 of them distinct. */
+/** Text of 3,072 characters. 17 of them are distinct. */
 export const text = "The cat sat on a mat.\nIt had a hat.\n\nSo it sat.\n".repeat(64);
 
 /** The smallest run with all kinds of events. */
@@ -67,7 +64,7 @@ export const tiny = [
   ...["--checkpoint-interval", "3", "--train.sampleTokens", "5", "--train.warmupSteps", "2"],
 ];
 
-/** `base` with other values of some flags. Each flag is given only once. */
+/** `base` with other values of some flags. Each flag occurs only once. */
 export const withFlags = (base: readonly string[], flags: readonly string[]): string[] => [
   ...base.filter((_, i) => !flags.includes(base[i - (i % 2)] ?? "")),
   ...flags,
@@ -83,10 +80,10 @@ export const workplace = async (): Promise<{ readonly cwd: string; readonly remo
   return { cwd, remove: () => rm(cwd, { recursive: true, force: true }) };
 };
 
-/** Every path below `folder`, sorted. */
+/** All paths below `folder`, sorted. */
 export const tree = (folder: string): string[] => readdirSync(folder, { recursive: true }).map(String).sort();
 
-/** Standard output as one object per line; throws if a line is not JSON. */
+/** Standard output, parsed as one JSON object per line. Throws if a line is not JSON. */
 export const jsonLines = (stdout: string): Record<string, unknown>[] =>
   stdout
     .split("\n")

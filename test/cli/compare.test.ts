@@ -55,7 +55,7 @@ test("settings of two seeds, paired, on what the first run held out; the figures
   expect(stdout).toMatch(/^slow1 \+1 {5}2 {6}\d\.\d{4}$/mu);
   expect(stdout).toMatch(/^fast2 \+1 {5}2 {6}\d\.\d{4} {2}-\d\.\d{4} ± \d\.\d{4} {2}[<\d.]+ {2}\S/mu);
   expect(stdout).toContain("Measured on text.txt, the part that was held out, in windows of 8 tokens.");
-  expect(stdout).toContain("over seeds and over texts like this one. Runs are paired by seed.");
+  expect(stdout).toContain("for other seeds and for texts like this one. Runs are paired by seed.");
 });
 
 test("--group puts runs together that differ in their seeds alone", async () => {

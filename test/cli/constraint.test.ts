@@ -54,7 +54,7 @@ describe("generate with a form", () => {
     [["--json-schema", "none.json"], /^foretoken: --json-schema: must be a file of at most 1 MiB; got none.json: /u],
     [["--json-schema", "broken.json"], /^foretoken: --json-schema broken\.json: #\/maxLenght: must be a keyword/u],
     [["--json-schema", "form.ebnf"], /^foretoken: --json-schema form.ebnf: the file must be JSON/u],
-    [["--any-json", "--regex", "a"], /^foretoken: --any-json and --regex: only one of them/u],
+    [["--any-json", "--regex", "a"], /^foretoken: --any-json and --regex: cannot be combined: only one flag/u],
     [["--regex", "("], /^foretoken: --regex: must be a regular expression/u],
     [["--grammar", "schema.json"], /^foretoken: --grammar schema\.json: line 1: /u],
     [["--beams", "2", "--choice", "a"], /^foretoken: --choice: cannot be used with --beams/u],

@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => remove());
 
-/** Results of the checks of a run's or a model's files, by the name of the check: status, facts and advice. */
+/** Results of the checks of a run's or a model's files. For each name of a check: status, facts and advice. */
 const checked = (path: string) => checksOf(join(cwd, path));
 
 /** Changes a file temporarily. */
@@ -101,7 +101,7 @@ describe("files of a run", () => {
       expect((await checked("run"))["files: best"]).toEqual({
         status: "failed",
         fact: expect.stringMatching(
-          /best\/model\.safetensors: manifest\.json does not list it, so damage to it would not be noticed$/u,
+          /best\/model\.safetensors: manifest\.json does not list it, so damage to this file would not be noticed$/u,
         ),
         advice: expect.stringMatching(/backup/u),
       });
@@ -155,7 +155,7 @@ test("a folder without a model fails, and the folders of a run that has lost run
       expect(await checked("run")).toEqual({
         run: {
           status: "failed",
-          fact: `${join(cwd, "run")}: contains no model itself; its folders are from a run whose run.json is missing`,
+          fact: `${join(cwd, "run")}: contains no model; its folders belong to a run without run.json`,
           advice: `restore run.json from a backup, or name a folder with weights: ${best} or ${last}`,
         },
         "files: best": expect.objectContaining({ status: "ok" }),

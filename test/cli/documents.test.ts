@@ -37,7 +37,7 @@ test("conversations: the head says how they are taken, and evaluate measures the
   const val = await evaluated([]);
   const train = await evaluated(["--split", "train"]);
   expect((val.tokens ?? 0) + (train.tokens ?? 0)).toBe(all.tokens);
-  // The mean of both parts, weighted by their numbers of tokens.
+  // The mean of both parts, weighted by the number of tokens of each part.
   const sum = (val.natsPerToken ?? 0) * (val.tokens ?? 0) + (train.natsPerToken ?? 0) * (train.tokens ?? 0);
   expect(sum / (all.tokens ?? 1)).toBeCloseTo(all.natsPerToken ?? 0, 5);
 }, 120_000);
@@ -74,7 +74,7 @@ test.each([
 );
 
 test("adapters of conversations: evaluate --against measures both models on the same documents", async () => {
-  // The run has its own template. The model with which the run is compared must read the documents with the same
+  // The run has its own template. The model that is compared with the run must read the documents with the same
   // template.
   const own =
     "{% for m in messages %}{{ m.role }} {{ m.content }}<|im_end|>{% endfor %}{% if add_generation_prompt %}assistant {% endif %}";
@@ -86,7 +86,7 @@ test("adapters of conversations: evaluate --against measures both models on the 
   const shown = await cli(evaluate, { cwd });
   expect(shown.status, shown.stderr).toBe(0);
   expect(shown.stdout).toMatch(
-    /^The text is too short for an interval: it has 3 windows, and 8 are needed\. Use more text/mu,
+    /^The text is too short for a confidence interval: it has 3 windows, but 8 windows are needed\. Use more text/mu,
   );
   expect(shown.stdout).not.toContain("±");
   const { stdout } = await cli([...evaluate, "--data", "chat.jsonl", "--json"], { cwd });

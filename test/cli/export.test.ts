@@ -95,7 +95,7 @@ describe("export", () => {
     expect(merged.stdout).toMatch(/^adapter-f32\.gguf: .*\nThe adapter is merged into the model in \S*base\.\n$/u);
     const alone = await run("base", "--adapter", "adapter", "--format", "gguf", "--adapter-only", "--out", "lora.gguf");
     expect(alone.stdout).toMatch(
-      /^lora\.gguf: .*\nOnly the adapter was written\. Programs apply the adapter to the model in base, or to a copy/u,
+      /^lora\.gguf: .*\nOnly the adapter was written\. Other programs must apply the adapter to the model in base, or to a copy/u,
     );
     const expected = await textOf("adapter", "--prompt", "0123");
     expect(await textOf("adapter-f32.gguf", "--prompt", "0123")).toBe(expected);
@@ -177,7 +177,7 @@ const blocksOf = async (language: string): Promise<readonly string[]> => {
   );
 };
 
-/** Instructions of an Ollama Modelfile, and patterns of their values. */
+/** Instructions of an Ollama Modelfile, and patterns for their values. */
 const instructions: Readonly<Record<string, RegExp>> = {
   FROM: /^\.\/\S+\.gguf$/u,
   ADAPTER: /^\.\/\S+\.gguf$/u,

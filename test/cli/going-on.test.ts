@@ -23,7 +23,7 @@ afterAll(() => remove());
 
 const on = ["--backend", "reference"];
 
-/** The words of the command with this purpose in `shown`. */
+/** The words of the command for the given purpose in `shown`. */
 const proposed = (shown: string, purpose: string): string[] => {
   const line = shown.split("\n").find((one) => one.includes(`# ${purpose}`));
   return proposedWords(line ?? expect.fail(`no proposal to ${purpose}`));
@@ -63,7 +63,7 @@ describe("the proposal to train longer", () => {
   });
 
   test("asks for no more steps than the run's patience lets it take", async () => {
-    // The model learns nothing at this rate, so each evaluation after the first one counts against patience.
+    // The model learns nothing at this rate. So patience counts each evaluation after the first evaluation.
     const plan = tinyWith("--learning-rate", "1e-30", "--patience", "2", "--out", "patient", "--steps", "4");
     const trained = await cli(["train", ...plan], { cwd });
     expect(trained.stdout).toContain("Done: 4 steps");
@@ -81,7 +81,7 @@ describe("the proposal to train longer", () => {
     const stopped = await cli(["train", ...tiny, "--out", "stopped", "--stop-at", "3"], { cwd });
     expect(stopped.stdout).not.toContain("train longer");
     expect(proposed(stopped.stdout, "continue to the planned end")).toEqual(["train", "--resume", "stopped", ...on]);
-    // The list proposes a command only on a terminal.
+    // Only on a terminal does the list propose a command.
     const listed = await cli(["runs", "stopped"], { cwd });
     expect(listed.stdout).toMatch(/^run .*\nstopped .* stopped\n$/u);
   });
@@ -152,13 +152,13 @@ test("evaluate --against compares a tuned model with the one that it began with,
     { natsPerToken: number; against: { natsPerToken: number }; difference: { natsPerToken: number; windows: number } },
   ];
   expect(told.stdout).toMatch(
-    /^± is half the width of the 95% confidence interval of the difference on texts like this one, estimated from \d+ windows in 16 blocks$/mu,
+    /^± gives the 95% confidence interval of the difference for texts like this one\. The interval was estimated from \d+ windows in 16 blocks\.$/mu,
   );
   expect(told.stdout).toMatch(/^measured on +text\.txt, the part that was held out, in windows of 4 tokens$/mu);
   expect(json.against.natsPerToken.toFixed(3)).toBe(before);
   expect(json.difference.natsPerToken).toBeCloseTo(json.natsPerToken - json.against.natsPerToken, 10);
   expect(json.difference.windows).toBeGreaterThan(1);
-  // A resumed run does not evaluate its initial weights again. These weights were already trained.
+  // A resumed run does not evaluate its initial weights again, because they were already trained.
   const longer = await cli(["train", "--resume", "tuned", "--steps", "3", ...on], { cwd });
   expect(longer, longer.stderr).toMatchObject({ status: 0 });
   expect(longer.stdout).not.toMatch(/^(?:before|untrained) /mu);
@@ -175,7 +175,7 @@ test("evaluate --against says what was left out of a text, and that the figures 
   expect(stdout).toMatch(/^left out of against: \d+ characters that the model never saw: /mu);
   expect(stdout).not.toContain("left out of this");
   expect(stdout).toMatch(
-    /the two models read different texts and the figures cannot be compared; try a text whose characters both models know\.\n$/u,
+    /^The figures cannot be compared: .* the two models read different texts\. Try a text with characters that both models know\.\n$/mu,
   );
 });
 
@@ -248,7 +248,8 @@ test("runs --sort loss compares only runs of one text and one tokenizer", async 
   const loss = (name: string): number =>
     (listed.find((run) => run.name === name) as { best: { valLoss: number } }).best.valLoss;
   expect(order.indexOf("a") < order.indexOf("b")).toBe(loss("a") <= loss("b"));
-  // Sorted by time, all runs are in one list without group headings. Runs of a single text have no headings either.
+  // If the runs are sorted by time, they are in one list without group headings. Runs of a single text have no headings
+  // either.
   expect((await cli(["runs", "groups"], { cwd })).stdout).not.toContain("SHA-256");
   expect((await cli(["runs", "groups/a", "--sort", "loss"], { cwd })).stdout).not.toContain("SHA-256");
 });
@@ -256,7 +257,7 @@ test("runs --sort loss compares only runs of one text and one tokenizer", async 
 test("runs says of a run without an end whether a process trains it, in the studio's words", async () => {
   await copyOfBase("endless");
   const notes = join(cwd, "endless", "metrics.jsonl");
-  // The state that a process leaves when it is killed after the first step.
+  // The files that remain when a process is killed after the first step.
   const lines = readFileSync(notes, "utf8").split("\n");
   const first = lines.findIndex((line) => line.includes('"type":"step"'));
   writeFileSync(notes, `${lines.slice(0, first + 1).join("\n")}\n`);

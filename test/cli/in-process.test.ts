@@ -84,7 +84,7 @@ describe("a command that is called in this process", () => {
       onOutput: (_, kill) => {
         if (sent) return;
         sent = true;
-        // The second signal comes so long after the first signal that it does not count as a repetition.
+        // The second signal is sent long after the first signal. So it does not count as a repetition.
         let now = performance.now();
         vi.spyOn(performance, "now").mockImplementation(() => {
           now += 1000;

@@ -1,4 +1,4 @@
-/** Runs commands in this process, with their own streams, signals and exit status. */
+/** Executes commands in this process. Each command has its own streams, signals and exit status. */
 import { EventEmitter } from "node:events";
 import { closeSync, openSync } from "node:fs";
 import { PassThrough, Writable } from "node:stream";
@@ -9,11 +9,11 @@ import type { Outcome } from "../outcome-of.ts";
 import type { Running } from "./cli.ts";
 
 export interface RunningHere extends Running {
-  /** A file or a device for standard output. Default: the outcome contains the output. */
+  /** A file or a device for standard output. Default: the result contains the output. */
   readonly output?: string;
 }
 
-/** Thrown by `exit`, so that the code after the call does not run, as in a process that ends. */
+/** Thrown by `exit`, so that the code after the call is not executed, as in a process that ends. */
 class Exit extends Error {}
 
 const textTo = (take: (text: string) => void): Writable =>
@@ -25,7 +25,7 @@ const textTo = (take: (text: string) => void): Writable =>
     },
   });
 
-/** Sets environment variables. The returned function restores the old ones. */
+/** Sets environment variables. The returned function restores the previous variables. */
 const withEnv = (env: Readonly<Record<string, string>>): (() => void) => {
   const before = Object.keys(env).map((name) => [name, process.env[name]] as const);
   Object.assign(process.env, env);
@@ -48,13 +48,13 @@ const run = async (
   let stdout = "";
   let stderr = "";
   /**
-   * The outcome at the time when the command called `exit`. In this process, other code of the command may still run
+   * The result at the time when the command called `exit`. In this process, other code of the command may be executed
    * after that.
    */
   let exited: Outcome | undefined;
   let failure: unknown;
   const events = new EventEmitter();
-  // Sends a signal between two tasks of the event loop, as the system does.
+  // Sends a signal between two tasks of the event loop, as the operating system does.
   const kill = (signal: NodeJS.Signals): void => {
     setImmediate(() => {
       try {
@@ -102,18 +102,18 @@ const run = async (
 };
 
 /**
- * The previous command. It must end before the next one begins, because working directory and environment belong to the
- * whole process.
+ * The previous command. This command must end before the next command begins, because the working directory and the
+ * environment belong to the whole process.
  */
 let last: Promise<unknown> = Promise.resolve();
 
-/** Runs `work`, which returns an exit status, after the commands that were begun before. */
+/** Calls `work` after all earlier commands. `work` returns an exit status. */
 export const onHost = (work: () => Promise<number>, running: RunningHere): Promise<Outcome> => {
   const outcome = last.then(() => run(work, running));
   last = outcome.catch(() => {});
   return outcome;
 };
 
-/** Runs a command line in this process, in `cwd`, after the commands that were begun before. */
+/** Executes a command line in this process, in `cwd`, after all earlier commands. */
 export const runInProcess = (args: readonly string[], running: RunningHere): Promise<Outcome> =>
   onHost(() => runProgram(args), running);

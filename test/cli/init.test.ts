@@ -23,7 +23,7 @@ afterAll(() => remove());
 const inside = (...parts: string[]): string => join(cwd, ...parts);
 const readText = (...parts: string[]): string => readFileSync(inside(...parts), "utf8");
 
-/** The names of a starter's files except its text, and for each file its source in this project. */
+/** The names of a starter's files except its text. Each name has the path of its source in this project. */
 const filesOf = (kind: string, js: boolean): Readonly<Record<string, string>> => {
   const inFolder = (folder: string): (readonly [string, string])[] =>
     readdirSync(join(root, folder)).map((name) => [name === "gitignore" ? ".gitignore" : name, join(folder, name)]);
@@ -58,7 +58,7 @@ describe.each([
     const text = readText(folder, "text.txt");
     expect(text.split("\n").sort()).toEqual(list.split("\n").sort());
     // The names are shuffled. In alphabetical order, the names in the held-out end would begin with other letters than
-    // the rest.
+    // the names before them.
     expect(new Set(text.split("\n", 100).map((name) => name[0])).size).toBeGreaterThan(10);
     expect(readText(folder, ".gitignore")).toContain("node_modules\n");
   });

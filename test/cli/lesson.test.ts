@@ -28,7 +28,7 @@ describe("lesson in a pipe", () => {
   it("says before a model learns it that a text is short, and names the next part as a command", async () => {
     const { stdout, stderr } = await cli(["lesson", "mask", ...onText], { cwd });
     expect(stderr).toMatch(
-      /^text\.txt is short, [\d,]+ characters: the model will memorise parts of it; a text of 5,000 or more shows more\n$/u,
+      /^text\.txt is short, [\d,]+ characters: the model will memorise parts of it; use a text of at least 5,000 characters to see more\n$/u,
     );
     expect(stdout).toContain(
       "\nNext:\n  # how a model writes, one character at a time\n  npx foretoken lesson generation --data text.txt\n",

@@ -24,7 +24,7 @@ beforeAll(async () => {
 
 afterAll(() => remove());
 
-/** Characters that must not reach a terminal: all control characters, except the line ends of our own lines. */
+/** Characters that must not reach a terminal: all control characters, except the line ends that we print. */
 const raw = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/u;
 
 test.skipIf(onWindows)(`no name of a file or a folder steers the terminal${noNames}`, async () => {

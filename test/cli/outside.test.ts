@@ -37,7 +37,7 @@ describe("training on a folder that its runs lie in", () => {
     expect(second.stderr).toContain("skipped 1 run, runs/x");
     expect(hashOf(join(notes, "runs/y"))).toBe(hashOf(join(notes, "runs/x")));
 
-    // A run is not text. If `--data` names a run, the error says so.
+    // A run is not text. If the value of `--data` is a run, the error says so.
     for (const data of ["runs/x", "runs/x/checkpoint"]) {
       const refused = await cli(["train", ...tinyWith("--data", data), "--out", "runs/z"], { cwd: notes });
       expect(refused.status).toBe(2);

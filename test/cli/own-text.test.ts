@@ -23,16 +23,16 @@ test("a text of one's own decides what its user does not set, and the head says 
   const row = /^by size.*$/mu.exec(stdout)?.[0] ?? "";
   expect(row).toContain("patience 3");
   expect(row).not.toContain("dropout");
-  // The folder is named after the text, not after a preset.
+  // The folder has the name of the text, not the name of a preset.
   expect(stdout).toMatch(/^run {8}runs\/[\d-]+-My-notes-2$/mu);
 });
 
 test.each([
   ["quick", /^[\d-]+-My-notes-2-quick$/u],
-  // The default preset has an author's name, which would be misleading for another text.
+  // The name of the default preset is the name of an author. For another text it would be misleading.
   ["shakespeare", /^[\d-]+-My-notes-2$/u],
 ])("a run's folder is named after its text: preset %s", async (preset, expected) => {
-  // This command runs in its own folder, because two runs with the same name in the same second would get a number.
+  // This command has its own folder. Otherwise, two runs with the same name in the same second would get a number.
   const own = join(cwd, `of-${preset}`);
   await mkdir(own);
   const args = withFlags(tiny, ["--eval-interval", "6", "--json", "--stop-at", "1", "--verbose"]).slice(2);

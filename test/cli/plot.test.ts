@@ -41,7 +41,7 @@ test("draws the steps and the evaluations that the run has noted", async () => {
       expect(Math.abs(y - Number(events[j]?.[field]))).toBeLessThan(chart.unit.y);
     }
   }
-  // A file that `plot` wrote may be overwritten.
+  // A command may overwrite a file that `plot` wrote.
   expect((await cli(["plot", "runs/one", "--metric", "grad-norm", "--log"], { cwd })).status).toBe(0);
   expect(await read("one.svg")).toContain("<title>Gradient norm of one</title>");
 });
@@ -109,7 +109,7 @@ test("overwrites no file that it has not written", async () => {
   expect((await cli(["plot", "runs/one", "--csv", "--out", "empty.svg"], { cwd })).status).toBe(2);
   expect((await cli(["plot", "runs/one", "--csv"], { cwd })).stdout).toBe("one.csv: the numbers of 1 run\n");
   expect((await cli(["plot", "runs/one", "--csv"], { cwd })).status).toBe(0);
-  // A file with the first line of our tables, but with the user's rows.
+  // A file with the first line of our tables and the user's own rows.
   const [head] = (await read("one.csv")).split("\n");
   await writeFile(join(cwd, "mine.csv"), `${head}\nmy,notes,1,2\n`);
   expect((await cli(["plot", "runs/one", "--csv", "--out", "mine.csv"], { cwd })).status).toBe(2);

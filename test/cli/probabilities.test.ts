@@ -20,7 +20,7 @@ const done: GenerateEvent = {
   ...{ v: 1, type: "done", task: "generate", finishReason: "stop", text: "", promptTokens: 1, newTokens: 1 },
 };
 
-/** The events of tokens: [id, probability, text that may be shown]. */
+/** The events of tokens: [id, probability, text that can be shown]. */
 type Drawn = readonly (readonly [id: number, probability: number, text: string])[];
 
 const written = (tokenizer: Tokenizer, drawn: Drawn, depth: ColorDepth = 1, showSpecialTokens = false): string => {

@@ -30,7 +30,7 @@ describe("generate --prompts", () => {
     expect({ status, stderr }).toEqual({
       status: 0,
       stderr: expect.stringMatching(
-        /^9 new tokens do not fit into the context of 8; each token beyond it takes much longer. --max-new-tokens 4 is faster\n14 texts, [\d,]+ tokens in .*tokens\/s\n$/u,
+        /^9 new tokens do not fit into the context of 8; each token beyond the context takes much longer. --max-new-tokens 4 is faster\n14 texts, [\d,]+ tokens in .*tokens\/s\n$/u,
       ),
     });
     const lines = jsonLines(await readFile(out(), "utf8"));

@@ -51,7 +51,7 @@ describe("quantize", () => {
       },
     ]);
     const { loss } = jsonLines(again.stdout)[0] as { readonly loss: Record<string, { readonly natsPerToken: number }> };
-    // The quantized numbers are binary16 numbers, or nearly. So quantizing loses little.
+    // The quantized numbers are binary16 numbers, or nearly. So quantizing changes the loss little.
     expect(Math.abs((loss.after?.natsPerToken ?? 0) - (loss.before?.natsPerToken ?? 1))).toBeLessThan(0.01);
   });
 

@@ -48,7 +48,7 @@ test("--speculate writes the same text, and tells programs how many guesses came
 
 test.each([
   [["--speculate", "missing"], "missing"],
-  [["--speculate", "other"], "--speculate: the model that guesses must have the tokenizer of the model that writes"],
+  [["--speculate", "other"], "--speculate: the draft model must have the same tokenizer as the model"],
   [["--speculate", "ngram", "--no-cache"], "--no-cache: cannot be used with --speculate"],
   [["--speculate", "ngram", "--beams", "2"], "--speculate: cannot be used with --beams"],
 ] as const)("generate %j is refused in one line", async (flags, says) => {

@@ -1,7 +1,4 @@
-/**
- * Which files a command loads. Also checks that the bundle in dist/command/ behaves like the modules from which it is
- * made.
- */
+/** Tests which files a command loads. Also tests that the bundle in dist/command/ behaves like its modules. */
 import { spawn } from "node:child_process";
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -26,7 +23,7 @@ beforeAll(async () => {
 afterAll(() => remove());
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-/** Runs the program from its modules, even if main.js would use the bundle. */
+/** Starts the program from its modules, even if main.js would use the bundle. */
 const modules = join(root, "dist/cli/run.js");
 
 const run = (main: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Outcome> =>
@@ -38,7 +35,7 @@ const run = (main: string, args: readonly string[], env: Readonly<Record<string,
     }),
   );
 
-/** The files that a command loads: our files by their path in dist/, other files by their package. */
+/** The files that a command loads. Our files have their path in dist/. Other files have the name of their package. */
 const loadedBy = async (main: string, args: readonly string[]): Promise<readonly string[]> => {
   const folder = await mkdtemp(join(cwd, "hook-"));
   const list = join(folder, "modules.txt");
@@ -95,7 +92,7 @@ test("main.js loads a few files, none of which are modules or training's", async
   expect(loaded).toContain("command/model-entry.js");
   expect(loaded.filter((name) => !/^(?:cli\/main|command\/[\w.-]+)\.js$/u.test(name))).toEqual([]);
   expect(loaded.filter((name) => name.startsWith("command/train"))).toEqual([]);
-  // The limit is for two threads, and each file counts once per thread.
+  // The limit is for two threads. A file that both threads load counts twice.
   expect(loaded.length).toBeLessThan(24);
 });
 
@@ -118,7 +115,7 @@ test("modules that were compiled alone run, and not the files of an earlier buil
     await writeFile(join(folder, "dist/cli/run.js"), 'console.log("modules");');
     const main = join(folder, "dist/cli/main.js");
     expect((await run(main, [])).stdout).toBe("files\n");
-    // The compiler changes this file's time when it writes a module.
+    // When the compiler writes a module, it changes the time of this file.
     await utimes(join(folder, "build/tsconfig.tsbuildinfo"), 1, 1);
     expect((await run(main, [])).stdout).toBe("modules\n");
     await rm(join(folder, "dist/command"), { recursive: true });

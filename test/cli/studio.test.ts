@@ -34,10 +34,10 @@ interface Served {
 /** A run in test/fixtures. */
 const oldRun = fileURLToPath(new URL("../fixtures/run-a9ede5f/run", import.meta.url));
 
-/** A run that continues until it is stopped. */
+/** A run that trains until it is stopped. */
 const endless = tinyWith("--steps", "1000000", "--patience", "0");
 
-/** Runs the program until it has printed an address. */
+/** Starts the program and waits until it has printed an address. */
 const served = (args: readonly string[], at = cwd): Promise<Served> =>
   new Promise((resolve, reject) => {
     const ended = cliProcess(args, {
@@ -176,7 +176,7 @@ test.skipIf(onWindows)("train --studio has a page on its run, which can stop it"
   });
   const shown = async (): Promise<RunSummary | undefined> => (await runsAt(url)).find(({ name }) => name === "shown");
   expect(new URL(url).pathname).toBe("/runs/shown");
-  // The run is in the list from its first event on.
+  // From its first event on, the run is in the list.
   expect(await shown()).toMatchObject({ owner: "studio", state: "unfinished", steps: 1_000_000 });
   await soon(async () => expect((await shown())?.step).toBeGreaterThan(0));
   expect((await post(url, "runs", { text: { kind: "corpus", name: "moby-dick" } })).status).toBe(409);
@@ -219,7 +219,7 @@ test.each([
   [["studio", "--host", "a b"], /--host: must be a host name or an IP address/u],
   [["studio", "--host", "203.0.113.1"], /must be free, and usable by this user; got EADDRNOTAVAIL/u],
 ])("%j is refused in a line", async (args, says) => {
-  // The backend is given, so that there is no notice about missing native kernels.
+  // The flag chooses the backend, so that there is no notice about missing native kernels.
   const { status, stderr } = await cli([...args, "--backend", "wasm"], { cwd });
   expect(stderr).toMatch(says);
   expect(stderr.split("\n")).toHaveLength(2);

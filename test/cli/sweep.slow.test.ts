@@ -23,10 +23,10 @@ const sweepOf12 = {
 };
 const args = (name: string) => ["sweep", `${name}.json`, "--threads", "1"];
 
-/** The length of a file; 0 if it does not exist. */
+/** Length of a file in bytes; 0 if the file does not exist. */
 const lengthOf = (path: string): number => (existsSync(path) ? statSync(path).size : 0);
 
-/** Total size of all runs' metrics.jsonl; it grows while a sweep trains. */
+/** Total size of the metrics.jsonl files of all runs. The size grows while a sweep trains. */
 const progressOf = (name: string): number => {
   let sum = 0;
   for (let setting = 1; setting <= 12; setting++)
@@ -37,7 +37,7 @@ const progressOf = (name: string): number => {
 
 const isOver = ({ exitCode, signalCode }: ChildProcess): boolean => exitCode !== null || signalCode !== null;
 
-/** Kills a sweep after its runs have written a given number of further bytes. */
+/** Kills a sweep after its runs have written a given number of additional bytes. */
 const killedAfter = async (name: string, bytes: number): Promise<void> => {
   const child = spawn(process.execPath, [program, ...args(name)], { cwd, stdio: "ignore" });
   const ended = once(child, "exit");

@@ -39,8 +39,8 @@ test("a sweep trains its settings, names the best one, measures it once, and wri
   expect(settings.map(({ losses }) => losses.length)).toEqual(settings.map(({ steps }) => steps / 6));
   const again = await cli(["sweep", "rates.json", ...on], { cwd });
   expect(again.stdout.slice(again.stdout.indexOf("\n\n"))).toBe(stdout.slice(stdout.indexOf("\n\n")));
-  // For each setting, the table has the run's own loss on the text for choosing. For the winner, it has the loss of the
-  // weights of both seeds on the held-out text.
+  // For each setting, the table contains the loss of the run itself, on the text for choosing. For the best setting, it
+  // contains the loss of the weights of both seeds on the held-out text.
   const measure = async (...args: string[]) => {
     const [one] = jsonLines((await cli(["evaluate", ...args, ...on, "--json"], { cwd })).stdout);
     return (one as { natsPerCharacter: number }).natsPerCharacter;
@@ -70,7 +70,7 @@ test("with two jobs, halving, and events as JSON", async () => {
   const { settings, winner, steps } = swept("halves");
   expect([winner, steps]).toEqual([3, 3 * 6 + 4 * 3]);
   expect(settings[0]?.ending).toEqual({ kind: "halving", share: 0.5 });
-  // The losses equal the losses of the other sweep, up to the step that both sweeps reached.
+  // Up to the last step of the shorter sweep, the losses equal the losses of the other sweep.
   expect(settings[2]?.losses).toEqual(swept("rates").settings[2]?.losses);
 });
 

@@ -46,7 +46,7 @@ describe("tokenizer train", () => {
     expect(stdout).toMatch(/^\d+ tokens, learned from 3\.0 KiB in [\d.]+ s$/mu);
     expect(stdout).toContain('npx foretoken tokenizer inspect b "How does this split?"');
     expect(stderr).toMatch(
-      /^no further pair of tokens occurs twice in the text, so there are only \d+ tokens instead of 999\n$/u,
+      /^no other pair of tokens occurs twice in the text, so there are only \d+ tokens instead of 999\n$/u,
     );
   });
 

@@ -139,7 +139,7 @@ describe("chat --tools", () => {
     const lm = await openToolModel(toolTemplates.bare);
     const { tokenizer, chatTemplate, endTokens } = lm;
     const prompts: string[] = [];
-    // A bias makes each answer begin with a call, as a model trained for tools would.
+    // A bias makes each answer begin with a tool call, as in a model that was trained for tools.
     const logitBias = { [toolTokenizer.encode("{")[0] ?? -1]: 100 };
     const caller = {
       ...{ config: lm.model.config, tokenizer, chatTemplate, endTokens },
@@ -179,8 +179,11 @@ describe("chat --tools", () => {
       /^foretoken: --tools wrong\.json: 1\.parameters \(x\): #\/properties\/a\/maxLenght: must be a keyword/u,
     ],
     [["--tools", "array.json"], /^foretoken: --tools array\.json: 0\.parameters\.type \(x\): must be object/u],
-    [["--tools", "tools.json", "--choice", "a"], /^foretoken: --tools and --choice: only one of them may set/u],
-    [["--tools", "tools.json", "--json"], /^foretoken: --tools and --json: they exclude each other/u],
+    [
+      ["--tools", "tools.json", "--choice", "a"],
+      /^foretoken: --tools and --choice: cannot be combined: only one flag/u,
+    ],
+    [["--tools", "tools.json", "--json"], /^foretoken: --tools and --json: cannot be combined: a person/u],
   ])("is refused in a line: %j", async (flags, message) => {
     const { status, stderr } = await cli(["chat", "caller", ...about, ...flags], { cwd, input: "Hi\n" });
     expect(status).toBe(2);

@@ -1,4 +1,4 @@
-/** 500 damaged or forged exports: `verify` prints one error line for each, or figures that show the damage. */
+/** 500 damaged or forged exports. For each export, `verify` prints one error line or figures that show the damage. */
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { verifyMutated } from "../support/mutated-exports.ts";
 import { cli, tinyWith, workplace } from "./cli.ts";

@@ -1,4 +1,4 @@
-/** 200 damaged ONNX graphs: `verify` prints one error line for each, or figures. */
+/** 200 damaged ONNX graphs. For each graph, `verify` prints one error line or figures. */
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { verifyMutatedOnnx } from "../support/mutated-exports.ts";
 import { cli, tinyWith, workplace } from "./cli.ts";

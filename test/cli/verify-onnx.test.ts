@@ -25,7 +25,7 @@ afterAll(() => remove());
 
 const small = ["--backend", "reference", "--prompt-count", "3", "--max-new-tokens", "4"];
 
-/** A copy of the float32 folder without its manifest, which would reveal any change. */
+/** A copy of the float32 folder without its manifest. The manifest would show any change. */
 const copyWith = async (name: string, change: (bytes: Buffer) => Buffer, file = "onnx/model.onnx"): Promise<void> => {
   await cp(join(cwd, "f32"), join(cwd, name), { recursive: true });
   await rm(join(cwd, name, "manifest.json"));
@@ -33,7 +33,7 @@ const copyWith = async (name: string, change: (bytes: Buffer) => Buffer, file = 
   await writeFile(path, change(await readFile(path)));
 };
 
-/** Replaces the first occurrence of a text in the bytes by another text of the same length. */
+/** Replaces a text by another text of the same length, at its first occurrence in the bytes. */
 const replaced = (bytes: Buffer, text: string, by: string): Buffer => {
   const at = bytes.indexOf(text, 0, "latin1");
   if (at === -1 || by.length !== text.length) throw new Error(text);
@@ -43,12 +43,11 @@ const replaced = (bytes: Buffer, text: string, by: string): Buffer => {
 };
 
 /**
- * Changes a number of the tensor with this name. The numbers come after the name and after the beginning of the field
- * that contains them.
+ * Changes a number of the tensor with this name. The numbers come after the name and after the header of their field.
  */
 const withNumber = (bytes: Buffer, name: string, value: number): Buffer => {
   const copy = Buffer.from(bytes);
-  // A tensor's field 8 is its name. Its bytes are field 9, whose length takes one or two bytes here.
+  // Field 8 of a tensor is its name. Field 9 contains its bytes. The length of field 9 takes one or two bytes here.
   const at = copy.indexOf(`\x42${String.fromCharCode(name.length)}${name}\x4a`, 0, "latin1");
   if (at === -1) throw new Error(name);
   const start = at + name.length + 3;
@@ -144,7 +143,7 @@ describe("verify of graphs of ONNX", () => {
     expect(await line("config")).toMatch(/^foretoken: config\S*: /u);
     expect(await line("changed")).toMatch(/model\.onnx: the file must match its SHA-256/u);
     expect(await line("changed/onnx/mine.onnx")).toMatch(
-      /mine\.onnx: the folder's manifest\.json must list the file; got no file with this name; try a complete copy of the folder, or deleting manifest\.json: then the files are read unchecked$/u,
+      /mine\.onnx: the folder's manifest\.json must list the file; got no file with this name; try a complete copy of the folder, or deleting manifest\.json to read the files without a check$/u,
     );
     expect(await line("alone.onnx")).toMatch(/config\.json: a checkpoint must have config\.json; got no such file/u);
     expect(await line("none.onnx")).toBe("foretoken: none.onnx: the path must name a model; got no such file");

@@ -38,7 +38,7 @@ describe("verify", () => {
       /^small\.gguf +(?:0\.\d+|\d\.\de-\d+) +\d of 3 prompts +(?:none|prompt \d, token \d: margin \S+) +\d\.\d{4}$/u,
     );
     expect(lines[4]).toMatch(
-      /^Measured on the held-out end of text\.txt, in windows of 8 tokens; the prompts come from this part, too\.$/u,
+      /^Measured on the held-out end of text\.txt, in windows of 8 tokens; the prompts come from the same part\.$/u,
     );
   });
 
@@ -62,7 +62,7 @@ describe("verify", () => {
     const { stdout } = await ok("verify", "base", "--adapter", "adapter", "lora.gguf", "merged.gguf", "base", ...small);
     const lines = stdout.split("\n");
     expect(lines[2]).toMatch(/^lora\.gguf +0 +3 of 3 prompts +none$/u);
-    // With merged weights one sum is computed instead of two, so the last bits differ.
+    // With merged weights, one sum is computed instead of two sums, so the last bits differ.
     expect(lines[3]).toMatch(/^merged\.gguf +(?:0|\d\.\de-[5-9]) +3 of 3 prompts +none$/u);
     expect(lines[4]).toMatch(/^base +\d+\.\d+ /u);
     expect(lines.at(-2)).toBe("No text was measured: the prompts are random tokens.");
@@ -108,7 +108,7 @@ describe("verify", () => {
     expect(lines[2]).toMatch(/^swapped\.gguf +0 +2 of 2 prompts +none$/u);
     expect(lines.slice(4)).toEqual([
       `swapped.gguf: token ${a} is "b"; in the model: "a"`,
-      "talking.gguf: it has a chat template; the model has none",
+      "talking.gguf: it has a chat template; the model has no chat template",
       "No text was measured: the prompts are random tokens.",
     ]);
     const listed = await cli(["verify", "base", "swapped.gguf", "base.gguf", ...drawn, "--json"], { cwd });

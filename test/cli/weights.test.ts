@@ -10,7 +10,7 @@ vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 let cwd: string;
 let remove: () => Promise<void>;
 let trained: Outcome;
-/** The line of a command that used the best weights of `run`. */
+/** The line that a command prints if it uses the best weights of `run`. */
 let notice: string;
 
 const inside = (...parts: string[]): string => join(cwd, ...parts);
@@ -158,7 +158,7 @@ describe("without a prompt", () => {
     const { data } = JSON.parse(readFileSync(inside("flat", "run.json"), "utf8")) as { data: { prompt: string } };
     expect(data.prompt.length).toBeGreaterThan(1);
     expect((await write("flat")).startsWith(data.prompt)).toBe(true);
-    // A checkpoint outside of a run's folder belongs to no run, so there is no prompt of a run.
+    // A checkpoint outside of a run's folder does not belong to a run. So no prompt of a run is available.
     cpSync(inside("flat", "best"), inside("alone"), { recursive: true });
     expect(await write("alone")).toHaveLength(1 + 3 + 1);
     expect((await write("alone")).startsWith(" ")).toBe(true);

@@ -94,7 +94,7 @@ test("a field that does not fit is named", () => {
 });
 
 test("of documents the window is as long as it may be, and steps follow from their rows", () => {
-  // 90 documents of 100 tokens: 10 fit into a row.
+  // 90 documents of 100 tokens each. A row has space for 10 documents.
   const documents = {
     ...facts(9_000, 50, 49_152),
     rowsPerPass: (contextLength: number, kind: "packed" | "one") =>
@@ -104,12 +104,12 @@ test("of documents the window is as long as it may be, and steps follow from the
   expect(packed.model.contextLength).toBe(1024);
   expect(packed.train).toMatchObject({ batchSize: 1, steps: 20 });
   expect(packed.train.windows).toBeUndefined();
-  // 10 documents per step, two passes over 90 documents.
+  // 10 documents per step, for two passes over 90 documents.
   const one = plan(large, { train: { rows: "one" } }).settle(documents);
   expect(one.train).toMatchObject({ batchSize: 10, steps: 20 });
   const more = plan(large, { train: { rows: "one", batchSize: 3 } }).settle(documents);
   expect(more.train.steps).toBe(60);
-  // A batch has at most all documents.
+  // A batch contains at most all documents.
   const few = plan(large).settle({ ...documents, tokens: 90, rowsPerPass: () => 1 });
   expect(few.train.batchSize).toBe(1);
 });

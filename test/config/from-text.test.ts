@@ -89,7 +89,7 @@ describe("the defaults of a text", () => {
       train.steps * train.batchSize * model.contextLength;
     const passes = [4000, 40_000, 400_000, 4_000_000].map((tokens) => seen(configOfText(facts(tokens))) / tokens);
     expect(passes.map(Math.round)).toEqual([51, 23, 15, 4]);
-    // The values do not jump where another size range begins.
+    // At the border between two size ranges, the values do not jump.
     for (const tokens of [15_000, 150_000, 1_500_000]) {
       const ratio = seen(configOfText(facts(tokens))) / seen(configOfText(facts(tokens - 1)));
       expect(ratio).toBeGreaterThanOrEqual(1);

@@ -6,7 +6,8 @@ test("a longer run has three times the steps, or as many as patience is sure to 
     longerSteps({ patience, evalInterval }, done);
   expect(steps(0, 100, 1000)).toBe(3000);
   expect(steps(3, 45, 450)).toBe(585);
-  // The evaluations at 84 and 96 are the first two of the longer run. The third evaluation, at 108, ends the run.
+  // The evaluations at steps 84 and 96 are the first two evaluations of the longer run. The third evaluation, at step
+  // 108, ends the run.
   expect(steps(3, 12, 80)).toBe(108);
   expect(steps(100, 10, 20)).toBe(60);
   // The new number of steps is always larger than before.
@@ -21,7 +22,7 @@ test("added steps were in vain where the best weights are older than they are", 
   expect(stepsInVain({ extensions }, 900, 300)).toBe(600);
   expect(stepsInVain({ extensions }, 900, 80)).toBe(600);
   expect(stepsInVain({ extensions }, 900, 320)).toBe(0);
-  // The run has not been extended yet, was never evaluated, or has not continued since its extension.
+  // The run has not been extended, has no evaluation, or has not continued since its extension.
   expect(stepsInVain({ extensions }, 300, 300)).toBe(0);
   expect(stepsInVain({ extensions }, 900, null)).toBe(0);
   expect(stepsInVain({}, 900, 100)).toBe(0);

@@ -5,8 +5,8 @@ import { at, type Bounds, magnitudes, maybeMagnitudes, scaled, sumError, type To
 const exact: Tolerance = () => 0;
 
 /**
- * The panels with all values 0. Then the product is only the part that does not depend on the values: minus offset ·
- * scale, or the minimum.
+ * The panels with 0 for all values. The product is then only the part that does not depend on the values: minus offset
+ * · scale, or the minimum.
  */
 const withoutValues = (w: Int32Array, form: number, n: number, k: number): Int32Array => {
   const cleared = w.slice();
@@ -20,8 +20,8 @@ export const blockBounds: Bounds<"blocksPack" | "blocksRows" | "blocksLinearForw
   blocksPack: () => ({ y: exact }),
   blocksRows: () => ({ y: exact }),
 
-  // A block adds two terms: the term of the values and the term of the minimum. In each term, a product of scales is
-  // rounded. The two terms may cancel.
+  // A block adds two terms: the term of the values and the term of the minimum. In each term, the product of the scales
+  // is rounded. The two terms may cancel.
   blocksLinearForward: ({ x, w, bias, addend, y, m, n, k, yStride, form }) => {
     const rows = (from: Int32Array): Float64Array => {
       const to = new Float64Array(n * k);
@@ -35,7 +35,7 @@ export const blockBounds: Bounds<"blocksPack" | "blocksRows" | "blocksLinearForw
     const [biases, addends] = [maybeMagnitudes(bias), maybeMagnitudes(addend)];
     for (let i = 0; i < m; i++) {
       const row = magnitudes(x.subarray(i * k, (i + 1) * k));
-      // Rounding to 8 bits may make a value larger by half a step.
+      // Rounding to 8 bits may increase a value by half a step.
       for (let block = 0; block < k; block += 32) {
         const most = row.subarray(block, block + 32).reduce((largest, value) => Math.max(largest, value), 0);
         for (let c = block; c < block + 32; c++) row[c] = at(row, c) + most / 127;

@@ -5,8 +5,8 @@ import { at, eps } from "./bounds.ts";
 const smallestNormal = 2 ** -126;
 
 /**
- * GELU of a gate has an error of a few ε of the gate and of GELU itself, as in geluForward, because Φ has an absolute
- * error of a few ε.
+ * As in geluForward, Φ has an absolute error of a few ε. So GELU of a gate has an error of a few ε, relative to the
+ * gate and to GELU itself.
  */
 const geluError = (gate: number, tanh: number): number =>
   4 * eps * (Math.min(Math.abs(gate), 8) + Math.abs(geluAt(gate, tanh)));

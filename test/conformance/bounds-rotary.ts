@@ -41,8 +41,8 @@ export const rotaryBounds: Bounds<Names> = {
     return { dx: scaled(1, dx), dGamma: scaled(sumError(rows + 4), gammaSums) };
   },
 
-  // A rotated element is a sum of two products; the bound uses their magnitudes. v is copied exactly, so its tolerance
-  // is 0.
+  // A rotated element is a sum of two products. The bound uses the magnitudes of these products. v is copied exactly,
+  // so its tolerance is 0.
   rotaryForward: (args, { rstd }) => {
     const { x, gammaQ, gammaK, cos, sin, headDim, rotaryDim } = args;
     const half = rotaryDim / 2;
@@ -106,7 +106,7 @@ export const rotaryBounds: Bounds<Names> = {
     return { dx: scaled(1, dx), dGammaQ: scaled(error, gammaSums[0]), dGammaK: scaled(error, gammaSums[1]) };
   },
 
-  // σ has a relative error of a few ε; below the smallest normal number it may be 0.
+  // σ has a relative error of a few ε. Below the smallest normal number, σ may be 0.
   swigluForward: ({ x, hidden }, { y }) => ({
     y: (i) => {
       const gate = Math.floor(i / hidden) * 2 * hidden + (i % hidden);
@@ -124,7 +124,7 @@ export const rotaryBounds: Bounds<Names> = {
       const d = Math.abs(at(dy, r * hidden + c));
       const size = Math.abs(gate);
       if (i % (2 * hidden) >= hidden) return d * size * (4 * eps * s + smallestNormal);
-      // The two terms of the slope may cancel, near −1.28, so the bound uses their magnitudes.
+      // Near −1.28, the two terms of the slope may cancel. So the bound uses the magnitudes of the terms.
       const slope = s + size * s * sigmoid(-gate);
       return d * Math.abs(at(x, (2 * r + 1) * hidden + c)) * (6 * eps * slope + (1 + size) * smallestNormal);
     },

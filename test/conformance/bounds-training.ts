@@ -6,8 +6,8 @@ import { epsilon } from "#foretoken/core/tensors/dtype.js";
 import type { Bounds } from "./bounds.ts";
 import { at, eps, sumError } from "./bounds.ts";
 
-// These loops over millions of products read elements without `at`. Vitest calls imported functions such as `at`
-// through a getter, which is slow.
+// These loops read millions of products without `at`. Vitest calls an imported function, such as `at`, through a
+// getter, which is slow.
 /** Results of the last `dot`: a dot product, and the sum of the magnitudes of its terms. */
 const sums = { exact: 0, magnitudes: 0 };
 
@@ -41,11 +41,11 @@ interface AttentionRow {
   readonly keyOf: (j: number) => number;
   /** Start of the row in out and dOut. */
   readonly outRow: number;
-  /** Index in logSumExp. */
+  /** Index of the row in logSumExp. */
   readonly row: number;
-  /** Row of the dropout mask. */
+  /** Row in the dropout mask. */
   readonly maskRow: number;
-  /** The row sees the keys [oldest, visible). */
+  /** The row sees the keys in [oldest, visible). */
   readonly oldest: number;
   readonly visible: number;
 }
@@ -82,7 +82,7 @@ const rowScores = (
 ): RowScores => {
   const { q, k, scale, headDim } = args;
   let largest = Math.abs(logSumExp);
-  // A loop, because Float64Array.from with a function takes far longer.
+  // This is a loop, because Float64Array.from with a function is far slower.
   const weights = new Float64Array(visible);
   for (let j = oldest; j < visible; j++) {
     dot(q, query, k, keyOf(j), headDim);
@@ -93,15 +93,15 @@ const rowScores = (
 };
 
 /**
- * Relative rounding error of an operand of a product: half the distance of two bfloat16 numbers. It is 0 if the operand
- * is not rounded.
+ * Relative rounding error of an operand of a product: half the distance between two bfloat16 numbers. The error is 0 if
+ * the operand is not rounded.
  */
 const operandError = (operand: Operand): number => (operand === asGiven ? 0 : epsilon.bfloat16 / 2);
 
 /**
- * The reference also rounds the operands of scores, so these operands add no error. But P and dS become operands only
- * in the kernel, which rounds them. This adds an error to their products: the error of one operand, times the sum of
- * magnitudes.
+ * The reference rounds the operands of scores too, so these operands add no error. P and dS are rounded only in the
+ * kernel, where they become operands. This rounding adds an error to the products of P and dS: the rounding error of
+ * one operand, times the sum of the magnitudes.
  */
 export const attentionBounds: Bounds<"attentionForward" | "attentionBackward"> = {
   attentionForward: (given, { logSumExp }) => {
@@ -126,7 +126,7 @@ export const attentionBounds: Bounds<"attentionForward" | "attentionBackward"> =
     return { out: (i) => at(out, i), logSumExp: (i) => at(stats, i), kept: () => 0 };
   },
 
-  // dS = scale · P ∘ (F ∘ (dO·Vᵀ) − D): the two products may cancel, so the bound uses their magnitudes.
+  // dS = scale · P ∘ (F ∘ (dO·Vᵀ) − D). The two products may cancel, so the bound uses their magnitudes.
   attentionBackward: (given) => {
     const { operand } = given;
     const rounded = { q: operand(given.q), k: operand(given.k), v: operand(given.v), dOut: operand(given.dOut) };
@@ -163,8 +163,8 @@ export const attentionBounds: Bounds<"attentionForward" | "attentionBackward"> =
 export const lossBounds: Bounds<"crossEntropyForward" | "crossEntropyBackward" | "adamStep"> = {
   crossEntropyForward: (args, { logSumExp }) => {
     const { logits, targets, columns, first, vocabSize } = args;
-    // Rounding x − max changes exp(x − max) by the factor 1 ± u·|x − max|. So the sum changes by u·Σ p·|x − max|,
-    // relative to the sum. The earlier columns count as one more term.
+    // Rounding x − max changes exp(x − max) by the factor 1 ± u·|x − max|. So the relative error of the sum is u·Σ p·|x
+    // − max|. The earlier columns count as one more term.
     const stats = Array.from(logSumExp, (total, r) => {
       const shifts = (x: number): number => (x - total > -200 ? Math.exp(x - total) * Math.abs(x - total) : 0);
       let sum = first > 0 ? shifts(at(args.logSumExp, r)) : 0;

@@ -8,10 +8,10 @@ import type { RealArray } from "#foretoken/core/tensors/dtype.js";
 import { epsilon } from "#foretoken/core/tensors/dtype.js";
 
 /**
- * Maximum distance of a float32 kernel from the exact result. With the unit roundoff u = ε/2, a sum of n products in
- * any order has an error of at most about n·u·Σ|aᵢbᵢ| (Higham 2002, Accuracy and Stability of Numerical Algorithms,
- * §3.1). The reference kernel computes Σ|aᵢbᵢ| when it gets magnitudes as inputs. The other errors follow from the
- * terms of each formula.
+ * Maximum difference between a float32 kernel's result and the exact result. With the unit roundoff u = ε/2, a sum of n
+ * products in any order has an error of at most about n·u·Σ|aᵢbᵢ| (Higham 2002, Accuracy and Stability of Numerical
+ * Algorithms, §3.1). To compute Σ|aᵢbᵢ|, the reference kernel gets the magnitudes as inputs. The other errors follow
+ * from the terms of each formula.
  */
 
 /** The tolerance of element i. */
@@ -21,7 +21,10 @@ type Written<K extends KernelName> = {
   [N in keyof KernelTable[K]["buffers"]]: KernelTable[K]["buffers"][N] extends { access: "in" } ? never : N;
 }[keyof KernelTable[K]["buffers"]];
 
-/** The tolerances of all outputs of kernel K, from its arguments before and after the reference has run. */
+/**
+ * Tolerances of all outputs of kernel K. The tolerances are computed from the arguments before and after the reference
+ * kernel.
+ */
 export type Bounds<Names extends KernelName> = {
   readonly [K in Names]: (before: HostArgs<K>, after: HostArgs<K>) => { readonly [N in Written<K>]: Tolerance };
 };
@@ -31,7 +34,7 @@ export const eps = epsilon.float32;
 export const sumError = (n: number): number => ((n + 4) * eps) / 2;
 
 export const at = (array: RealArray, i: number): number => array[i] as number;
-// A loop, because Float64Array.from with a function takes far longer and leaves much garbage.
+// This is a loop, because Float64Array.from with a function is far slower and allocates much memory.
 export const magnitudes = (array: RealArray): Float64Array => {
   const result = new Float64Array(array.length);
   for (let i = 0; i < result.length; i++) result[i] = Math.abs(at(array, i));
@@ -84,10 +87,10 @@ export const simpleBounds: Bounds<
   // Each x is rounded before it is squared.
   addSquares: ({ n }, { squares }) => ({ x: exact, squares: scaled(sumError(n + 2), squares) }),
 
-  // The reciprocal and the product are each rounded.
+  // The reciprocal and the product are rounded separately.
   scaleByNorm: (_, { y }) => ({ y: relative(2, y) }),
 
-  // The factor and the product are each rounded. A dropped element is exactly 0, so its tolerance is 0.
+  // The factor and the product are rounded separately. A dropped element is exactly 0, so its tolerance is 0.
   dropout: (_, { y }) => ({ y: relative(2, y) }),
 
   // A factor other than 1 is rounded to float32. Each product and each sum is also rounded.
@@ -128,8 +131,8 @@ export const layerBounds: Bounds<
     return { y: scaled(sumError(args.k + 2), y) };
   },
 
-  // In both forms, the slope stays below 1.13 and the derivative of the slope stays below 0.8. These values limit how
-  // much an error in h grows.
+  // In both variants of GELU, the slope is below 1.13, and the derivative of the slope is below 0.8. These limits bound
+  // the effect of an error in h.
   linearGeluForward: (args, { y }) => {
     const sizes = new Float64Array(args.y.length);
     const bias = maybeMagnitudes(args.bias);
@@ -180,7 +183,8 @@ export const layerBounds: Bounds<
 
   layerNormForward: ({ x, gamma, beta, channels }, { mean, rstd }) => {
     const row = (i: number): number => Math.floor(i / channels);
-    // The error of the mean is relative to the mean magnitude, so far from zero the deviations lose digits.
+    // The error of the mean is relative to the mean magnitude. If the values are far from zero, the deviations lose
+    // digits.
     const meanError = (r: number): number => {
       let total = 0;
       for (let c = 0; c < channels; c++) total += Math.abs(at(x, r * channels + c));
@@ -234,7 +238,7 @@ export const layerBounds: Bounds<
     return { dx: scaled(1, dx), dGamma: scaled(error, gammaSums), dBeta: scaled(error, betaSums) };
   },
 
-  // Φ is a sum of terms of size 1, so its absolute error is a few ε. Beyond |x| = 8 it is 0 or 1.
+  // Φ is a sum of terms of size 1, so its absolute error is a few ε. Beyond |x| = 8, Φ is 0 or 1.
   geluForward: ({ x }, { y }) => ({
     y: (i) => 4 * eps * (Math.min(Math.abs(at(x, i)), 8) + Math.abs(at(y, i))),
   }),

@@ -15,18 +15,18 @@ interface Present {
   readonly open: (threads: number) => Promise<Backend>;
   /** Numbers of threads to test. */
   readonly threads: readonly number[];
-  /** Layouts to test. JavaScript has no alignment, so one layout is enough for the reference. */
+  /** Layouts to test. JavaScript needs no alignment, so one layout is enough for the reference backend. */
   readonly layouts: readonly Layout[];
   /**
-   * Whether the backend computes in blocks that are smaller than large samples. The reference does not compute in
-   * blocks, so large samples would test no more than small samples.
+   * Whether the backend computes in blocks that are smaller than large samples. The reference backend has no blocks, so
+   * large samples would test no more than small samples.
    */
   readonly hasBlocks: boolean;
 }
 
 export type ActivationDType = "float32" | "bfloat16";
 
-/** A backend with one instruction set and one dtype, or the reason why it cannot be tested on this machine. */
+/** A backend with one instruction set and one dtype, or the reason why this machine cannot test it. */
 export type Candidate = Present | { readonly kind: "missing"; readonly name: string; readonly reason: string };
 
 const dtypes: readonly ProductDType[] = ["float32", "bfloat16"];

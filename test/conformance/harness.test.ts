@@ -14,7 +14,7 @@ const sizeOf = <K extends KernelName>({ buffers }: Sample<K>): number =>
   Object.values<unknown>(buffers).reduce<number>((sum, one) => sum + (ArrayBuffer.isView(one) ? one.byteLength : 0), 0);
 
 /**
- * The messages of the samples that a backend's kernel fails, at most `enough` of them. Small samples are tried first.
+ * Messages for the samples that a backend's kernel fails, at most `enough` messages. Small samples are tested first.
  */
 const failures = async <K extends KernelName>(
   backend: Backend,
@@ -32,9 +32,7 @@ const failures = async <K extends KernelName>(
   return found;
 };
 
-/**
- * A kernel must fail more than half of its samples. After this number of failures, the other samples need not be tried.
- */
+/** A kernel must fail more than half of its samples. After this number of failures, the test ends. */
 const most = (kernel: KernelName): number => Math.floor(samples[kernel].length / 2) + 1;
 
 /** Truncates each float32 to the first `bits` bits of its significand. */
@@ -43,7 +41,9 @@ const cut = (values: Float32Array, bits: number): Float32Array => {
   return new Float32Array(words.map((word) => word & (-1 << (24 - bits))).buffer);
 };
 
-/** The backend with inputs of fewer bits, for kernels whose results share no storage with an input. */
+/**
+ * The backend with inputs of fewer bits. This backend is for kernels with outputs that share no storage with an input.
+ */
 const withInputsOf = (bits: number, backend: Backend): Backend => {
   const written = new Map<Storage, HostArray>();
   const write: Backend["write"] = (storage, data) => {
@@ -73,7 +73,7 @@ const withInputsOf = (bits: number, backend: Backend): Backend => {
 
 describe("the suite notices", () => {
   let backend: Backend;
-  /** The smallest sample that a kernel without any effect fails. */
+  /** The smallest sample that fails if the kernel does nothing. */
   const smallestChanging = async <K extends KernelName>(kernel: K): Promise<Sample<K> | undefined> => {
     const given: readonly Sample<K>[] = samples[kernel];
     for (const sample of given.toSorted((a, b) => sizeOf(a) - sizeOf(b))) {
@@ -101,18 +101,20 @@ describe("the suite notices", () => {
         const wrong = view.storage.dtype === "int32" ? Int32Array.of(123) : Float32Array.of(0.123);
         backend.write(view.storage, wrong, view.offset - 1);
       };
-      // Tries only samples whose call has this buffer.
+      // Tests only samples with this buffer in their call.
       const has = ({ buffers }: { readonly buffers: object }) => (buffers as Record<string, unknown>)[name] !== null;
       const found = await failures({ ...backend, run }, kernel, 1, has);
       expect(found.join("\n"), name).toContain("outside of every buffer");
     }
   });
 
-  /** Whether a kernel reads real numbers: fill has no input, and some kernels read only quantized blocks. */
+  /**
+   * Whether a kernel reads real numbers. The kernel `fill` has no input, and some kernels read only quantized blocks.
+   */
   const readsNumbers = (kernel: KernelName): boolean =>
     Object.values(kernels[kernel].buffers).some((spec) => spec.access !== "out" && !holdsIntegers(spec));
 
-  // If a kernel passed with inputs of eight bits, its tolerance would prove nothing.
+  // If a kernel passed with inputs of eight bits, its tolerance would be too large to find errors.
   test.for(kernelNames.filter(readsNumbers))("a %s with inputs of bfloat16 precision", async (kernel) => {
     expect(await failures(withInputsOf(8, backend), kernel, most(kernel))).toHaveLength(most(kernel));
   });

@@ -26,8 +26,8 @@ const bounds: Bounds<KernelName> = {
 };
 
 /**
- * Where buffers begin in their storages. "aligned": at a cache line. "odd": at an odd element, which differs between
- * the buffers.
+ * Position of buffers in their storages. "aligned": each buffer begins at a cache line. "odd": each buffer begins at an
+ * odd element, which differs between the buffers.
  */
 export type Layout = "aligned" | "odd";
 const guard = 16;
@@ -36,12 +36,14 @@ const wildIndex = 0x7fffffff;
 type BufferGiven = Float64Array | Int32Array | { readonly of: string; readonly at: number } | "blank" | null;
 
 /**
- * A storage of a call. NaN surrounds the buffer, or the array that contains several buffers. In a storage of indices,
- * an invalid number is used instead of NaN.
+ * A storage of a call. NaN values surround the buffer, or the array that contains several buffers. A storage of indices
+ * has invalid indices instead of NaN.
  */
 interface Root {
   readonly name: string;
-  /** Whether the storage holds an activation. Its number format may differ from the format of the other storages. */
+  /**
+   * Whether the storage contains an activation. The number format of activations may differ from the other storages.
+   */
   readonly activation: boolean;
   readonly lead: number;
   readonly contents: HostArray;
@@ -49,7 +51,7 @@ interface Root {
 
 interface Place {
   readonly root: string;
-  /** Elements from the start of the storage. */
+  /** Number of elements before the buffer in the storage. */
   readonly offset: number;
   readonly length: number;
 }
@@ -78,7 +80,7 @@ const stored = (values: Float64Array, dtype: ActivationDType): Float32Array => {
 
 const memories: ArrayBuffer[] = [];
 
-/** Memory for the storage with this number. Every call uses it again, because the system provides new memory slowly. */
+/** Memory for the storage with this number. All calls reuse it, because new memory from the system is slow. */
 const memoryFor = (root: number, bytes: number): ArrayBuffer => {
   const known = memories[root];
   if (known !== undefined && known.byteLength >= bytes) return known;
@@ -87,7 +89,7 @@ const memoryFor = (root: number, bytes: number): ArrayBuffer => {
   return larger;
 };
 
-/** The next plan overwrites its contents. */
+/** The next plan overwrites these contents. */
 const plan = <K extends KernelName>(
   kernel: K,
   sample: Sample<K>,
@@ -134,8 +136,8 @@ const dtypeOf = (data: HostArray): DType =>
   data instanceof Int32Array ? "int32" : data instanceof Float64Array ? "float64" : "float32";
 
 /**
- * Passes the contents of all storages after the call to `use`. They may be the backend's own memory, which is freed
- * afterwards.
+ * Calls `use` with the contents of all storages after the call. The contents may be the backend's own memory, which is
+ * freed after `use`.
  */
 const run = async <K extends KernelName, T>(
   backend: Backend,
@@ -187,17 +189,17 @@ const hostArgs = <K extends KernelName>(
 };
 
 /**
- * The expected contents of each storage that the kernel writes, and the tolerance of each element. A tolerance of 0
- * means exact.
+ * Expected contents of each storage that the kernel writes, and the tolerance of each element. A tolerance of 0 means
+ * that the element must be exact.
  */
 type Expected = ReadonlyMap<string, { readonly wanted: HostArray; readonly tolerances: Float64Array }>;
 
-// Compiled kernels may flush values below float32's normal range to 0. Such a value is multiplied only by factors of
-// ordinary size, so the error stays small.
+// Compiled kernels may flush values below float32's normal range to 0. Only factors of ordinary size multiply such a
+// value, so the error stays small.
 const underflow = 2 ** -120;
 
-// Half a unit in the last place of bfloat16, plus a sixteenth of this error, because the value before rounding need not
-// be exact.
+// Half a unit in the last place of bfloat16, plus a sixteenth of it. The addition is needed because the value before
+// rounding is not exact.
 const narrowError = (17 / 16) * (epsilon.bfloat16 / 2);
 
 const exactReferences = {
@@ -207,15 +209,15 @@ const exactReferences = {
 const expectations = new Map<object, Map<string, Expected>>();
 
 /**
- * Drops the results that are kept for other backends. They take hundreds of megabytes, which slow down every program
- * that this process starts.
+ * Deletes the results that are stored for other backends. The results need hundreds of megabytes, which slow down every
+ * program that this process starts.
  */
 export const forgetExpectations = (): void => {
   expectations.clear();
   memories.length = 0;
 };
 
-/** The expected results in the aligned layout; computed once for all backends. */
+/** Expected results in the aligned layout. The results are computed once for all backends. */
 const expected = async <K extends KernelName>(
   kernel: K,
   sample: Sample<K>,
@@ -237,7 +239,7 @@ const expected = async <K extends KernelName>(
     const wanted = contents.get(place.root) as HostArray;
     const known = result.get(place.root);
     const tolerances = known?.tolerances ?? new Float64Array(wanted.length);
-    // All backends return float32. So the kept results are float32, too, which halves their memory.
+    // All backends return float32. So the stored results are float32, too, and need half the memory.
     const kept = known?.wanted ?? (wanted instanceof Float64Array ? new Float32Array(wanted) : wanted);
     result.set(place.root, { wanted: kept, tolerances });
     const rounded = activations === "bfloat16" && planned.roots.find((root) => root.name === place.root)?.activation;
@@ -254,7 +256,9 @@ const expected = async <K extends KernelName>(
   return result;
 };
 
-/** For messages: the buffer that contains an element of a storage, and the index of the element in this buffer. */
+/**
+ * For error messages: the buffer that contains an element of a storage, and the index of the element in this buffer.
+ */
 const locate = ({ places }: Plan, root: string, i: number): string => {
   for (const [name, place] of Object.entries(places)) {
     if (place.root === root && i >= place.offset && i < place.offset + place.length)
@@ -272,8 +276,8 @@ interface Wrong {
 }
 
 /**
- * Compares the contents of a storage with `wanted`. Depending on the layout, `actual` may have more elements at the
- * beginning. Each of these must equal the first element of `wanted`, which is outside of every buffer.
+ * Compares the contents of a storage with `wanted`. In some layouts, `actual` has additional elements at the beginning.
+ * These elements must equal the first element of `wanted`, which is outside of every buffer.
  */
 const compare = (actual: HostArray, wanted: HostArray, tolerances?: Float64Array): { wrong: number; worst: Wrong } => {
   const more = actual.length - wanted.length;
@@ -296,8 +300,8 @@ const compare = (actual: HostArray, wanted: HostArray, tolerances?: Float64Array
 };
 
 /**
- * Whether `compare` would find no error. This is fast, because it supports only the pair of types that nearly all
- * elements have.
+ * Whether `compare` would find no error. This check is fast, because it supports only the most common pair of element
+ * types.
  */
 const agrees = (actual: Float32Array, wanted: Float32Array, tolerances: Float64Array): boolean => {
   const more = actual.length - wanted.length;
@@ -311,19 +315,19 @@ const agrees = (actual: Float32Array, wanted: Float32Array, tolerances: Float64A
   return true;
 };
 
-/** Result of a sample on a backend. */
+/** Result of a sample on one backend. */
 export interface Agreement {
-  /** What is wrong with the results. Undefined if they are right. */
+  /** Error in the results. Undefined if the results are right. */
   readonly fault: string | undefined;
-  /** Whether the other backends leave the same bytes in all storages. */
+  /** Whether the other backends write the same bytes into all storages. */
   readonly sameBits: boolean;
 }
 
 /**
- * Runs the sample on the backend, with activations of type `activations`. Compares every element of every storage with
- * the reference in double precision. The reference is opened with the backend's dtype. Outputs must be within their
- * tolerance. Everything else must be unchanged: inputs, gaps between rows, and the guard values around each buffer.
- * Then each backend of `others` runs the same call, and must give the same bits.
+ * Executes the sample on the backend, with activations of type `activations`. Compares every element of every storage
+ * with the reference backend in double precision. The reference is opened with the backend's dtype. Outputs must be
+ * within their tolerance. All other elements must be unchanged: inputs, gaps between rows, and the guard values around
+ * each buffer. Then each backend of `others` executes the same call, and must give the same bits.
  */
 export const agreement = async <K extends KernelName>(
   backend: Backend,

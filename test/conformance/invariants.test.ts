@@ -9,7 +9,8 @@ const { normals } = noise(5);
 const bitsOf = (values: Float32Array): Uint32Array => new Uint32Array(values.slice().buffer);
 
 /**
- * What kernels guarantee in addition to correct results: the bits of a row do not depend on other parts of the call.
+ * Kernels must give correct results. Kernels also guarantee that the bits of a row do not depend on other parts of the
+ * call. The tests here check this guarantee.
  */
 const invariants = (open: () => Promise<Backend>, activations: ActivationDType): void => {
   let backend: Backend;
@@ -305,7 +306,7 @@ const invariants = (open: () => Promise<Backend>, activations: ActivationDType):
     },
   );
 
-  /** Runs attention of [2, 67] positions on an array with q | k | v side by side. */
+  /** Computes attention of [2, 67] positions on an array that contains q | k | v side by side. */
   const attentionOf = (window: number) => {
     const [batch, time, heads, headDim] = [2, 67, 2, 16];
     const width = heads * headDim;

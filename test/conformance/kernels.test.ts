@@ -13,7 +13,7 @@ const timeout = 60_000;
 const takesActivations = (kernel: KernelName): boolean =>
   Object.values(kernels[kernel].buffers).some(({ element }) => element === "activation");
 
-/** Products that exceed the largest blocks of the compiled kernels. */
+/** Products with sizes that exceed the largest blocks of the compiled kernels. */
 const isLarge = ({ buffers }: { readonly buffers: object }): boolean =>
   Object.values(buffers as Readonly<Record<string, unknown>>).some(
     (buffer) => buffer instanceof Float64Array && buffer.length > 500_000,
@@ -36,8 +36,7 @@ for (const candidate of candidates) {
     });
 
     const { dtype, activations, hasBlocks } = candidate;
-    // A candidate of another dtype is tested with only some kernels, because the other kernels compute the same as with
-    // float32.
+    // A candidate of another dtype tests only some kernels, because its other kernels are the float32 kernels.
     const names =
       dtype === "float32"
         ? kernelNames
@@ -48,8 +47,8 @@ for (const candidate of candidates) {
     const [fewest = 1] = candidate.threads;
 
     /**
-     * Faults with the smallest number of threads. Also samples whose bits differ between this and other numbers of
-     * threads.
+     * Faults with the smallest number of threads. Also the samples for which another number of threads gives other
+     * bits.
      */
     const examine = async <K extends KernelName>(kernel: K): Promise<Record<"faults" | "differences", string[]>> => {
       const [first, ...others] = backends as [Backend, ...Backend[]];
@@ -77,7 +76,7 @@ for (const candidate of candidates) {
       expect((await resultsOf(kernel)).faults.join("\n")).toBe("");
     });
 
-    // With equal bits, the check with the smallest number of threads is valid for all numbers.
+    // If the bits are equal, the check with the smallest number of threads is valid for all numbers of threads.
     if (candidate.threads.length < 2) return;
     test.for(names)("%s gives the same bits for every number of threads", { timeout }, async (kernel) => {
       expect((await resultsOf(kernel)).differences.join("\n")).toBe("");

@@ -3,15 +3,15 @@ import { randomKey, randomStream } from "#foretoken/core/random.js";
 
 export type BufferName<K extends KernelName> = keyof KernelTable[K]["buffers"] & string;
 
-/** A buffer inside another buffer's storage, `at` elements after its start. */
+/** A buffer inside the storage of another buffer. The part begins `at` elements after the start of that buffer. */
 export interface Part<Name extends string> {
   readonly of: Name;
   readonly at: number;
 }
 
 /**
- * An "out" buffer in its own storage. It is as long as the kernel needs. Before the call it is filled with NaN, or with
- * an invalid number if it holds integers.
+ * An "out" buffer in its own storage. The buffer has the length that the kernel needs. Before the call it is filled
+ * with NaN, or with an invalid number if it contains integers.
  */
 export const blank = "blank";
 
@@ -22,9 +22,8 @@ type SampleBuffer<Spec, Name extends string> =
   | (Spec extends { optional: true } ? null : never);
 
 /**
- * One call of kernel K. Real numbers are stored in double precision but have float32 values, so every backend starts
- * from the same numbers. Arrays may be longer than the kernel needs. The elements that the kernel does not use must not
- * change.
+ * One call of kernel K. Real numbers are stored in double precision but have float32 values, so all backends start from
+ * the same numbers. An array may be longer than the kernel needs. The kernel must not change the additional elements.
  */
 export interface Sample<K extends KernelName> {
   readonly name: string;
@@ -38,14 +37,14 @@ export type Samples<Names extends KernelName> = { readonly [K in Names]: readonl
 /** Lengths near the vector widths and block sizes of the compiled kernels. */
 export const edgeLengths = [1, 2, 3, 7, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129] as const;
 
-/** A source of float32 values in double arrays, identical in every run. */
+/** Random float32 values in double arrays. The values are the same in every execution. */
 export interface Noise {
   normals(length: number, scale?: number, mean?: number): Float64Array;
   integers(length: number, bound: number): Int32Array;
 }
 
 // The number of values is prime, so no two rows of a matrix begin with the same value. The values are reused, because
-// drawing forty million new numbers for the samples would take longer than most kernels.
+// forty million new random numbers would take longer than most kernels.
 const drawn = new Float64Array(65_521);
 const pool = randomStream(randomKey(1, "init"));
 for (let i = 0; i < drawn.length; i++) drawn[i] = pool.normal();

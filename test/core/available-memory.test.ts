@@ -14,7 +14,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(root, { recursive: true }));
 
-/** Writes files of /proc and /sys into a folder, and reads the available memory from this folder. */
+/** Writes files of /proc and /sys into a folder. Then reads the available memory from this folder. */
 const tree = async (files: Readonly<Record<string, string>>): Promise<ReadSmallFile> => {
   for (const [path, text] of Object.entries(files)) {
     await mkdir(dirname(join(root, path)), { recursive: true });

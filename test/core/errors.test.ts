@@ -22,7 +22,7 @@ describe("an error's message", () => {
       ]) {
         const error = new ConfigError(details);
         expect(error.message.length).toBeLessThanOrEqual(longestMessage);
-        // With a hint, the shortened message still has more than half of the maximum length.
+        // Even with a hint, the shortened message has more than half of the maximum length.
         expect(error.message.length).toBeGreaterThan(
           details.hint === undefined ? longestMessage - 10 : longestMessage / 2,
         );

@@ -33,6 +33,6 @@ it("counts tasks without MPI in the first of several alone", () => {
   expect(separateTasks(task)).toBeUndefined();
   expect(separateTasks({ ...first, PMIX_RANK: "0" })).toBeUndefined();
   expect(separateTasks({ ...first, SLURM_STEP_NUM_TASKS: "1" })).toBeUndefined();
-  // The script of a job is not a task of srun.
+  // The batch script of a job is not a task of srun.
   expect(separateTasks({ SLURM_PROCID: "0", SLURM_NTASKS: "4" })).toBeUndefined();
 });

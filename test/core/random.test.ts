@@ -78,7 +78,7 @@ describe("randomStream", () => {
       const bin = Math.floor(value * 10);
       bins[bin] = (bins[bin] as number) + 1;
     }
-    // Pearson's chi-squared with 9 degrees of freedom exceeds 27.9 for one in a thousand keys.
+    // Pearson's chi-squared with 9 degrees of freedom exceeds 27.9 for one key in a thousand.
     const expected = count / 10;
     expect(bins.reduce((total, seen) => total + (seen - expected) ** 2 / expected, 0)).toBeLessThan(27.9);
   });
@@ -92,7 +92,7 @@ describe("randomStream", () => {
     const bound = 2 ** 53;
     const large = take(2_000, () => integer(bound));
     expect(large.every((value) => Number.isSafeInteger(value) && value >= 0 && value < bound)).toBe(true);
-    // The random numbers use all low bits, so about half of the numbers are odd.
+    // Random numbers use all low bits, so about half of the numbers are odd.
     const odd = large.filter((value) => value % 2 === 1).length;
     expect(Math.abs(odd - 1_000)).toBeLessThan(5 * Math.sqrt(2_000 / 4));
   });

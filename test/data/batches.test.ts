@@ -9,7 +9,7 @@ import {
   trainingPasses,
 } from "#foretoken/data/batches.js";
 
-/** Each token is its own position, so a window shows its offset. */
+/** The value of each token is its position, so a window shows its offset. */
 const positions = (length: number): Int32Array => Int32Array.from({ length }, (_, index) => index);
 
 const sizes = fc.record({
@@ -105,7 +105,7 @@ describe("trainingPasses", () => {
 
   it("draws a pass when it is asked for, however large the batch is", () => {
     const options = { batchSize: 2 ** 31, contextLength: 64, seed: 1, step: 0 };
-    // All of them together would take 1 TiB.
+    // All passes of the batch together would take 1 TiB.
     const first = trainingPasses(positions(200), options, 4096).next().value;
     expect(first).toEqual(trainingBatch(positions(200), { ...options, batchSize: 64 }));
   });

@@ -159,7 +159,7 @@ describe("documents", () => {
     expect(val).toHaveLength(10);
     expect(new Set([...train, ...val])).toEqual(new Set(located(50)));
     expect(splitDocuments(located(50), "d", 0.2)).toEqual({ train, val });
-    // The held-out documents are not just the end of the file. They have the order of the file.
+    // The held-out documents are not only from the end of the file. The documents have the same order as in the file.
     expect(val.map(({ where }) => where)).not.toEqual(
       located(50)
         .slice(40)

@@ -12,8 +12,8 @@ const filled = (text: string): Uint8Array => {
 };
 
 /**
- * Texts for which a naive search begins again at each character. Such a search would end the process, take minutes, or
- * take fifty times the memory of the text.
+ * Texts for which a naive search starts again at each character. Such a search would end the process, take minutes, or
+ * need fifty times the memory of the text.
  */
 describe("a text of one thing over and over", () => {
   it.each([

@@ -3,7 +3,10 @@ import { type Documents, documentsBuilder } from "#foretoken/data/documents.js";
 import { batchOfPieces, documentRows, passesOfRows, piecesOf, piecesToMake, sizeOfRows } from "#foretoken/data/rows.js";
 import { hashInteger } from "../support/hash.ts";
 
-/** Documents of these lengths with the tokens 0, 1, 2, …. Every third token and each last token count in the loss. */
+/**
+ * Documents of these lengths with the tokens 0, 1, 2, …. Every third token and the last token of each document count in
+ * the loss.
+ */
 const documentsOf = (lengths: readonly number[]): Documents => {
   const builder = documentsBuilder("d");
   let id = 0;
@@ -76,7 +79,7 @@ describe.each(["packed", "one"] as const)("rows, %s", (kind) => {
 
   it("are a function of the seed and their number", () => {
     const other = documentRows(documents, { contextLength, kind, seed: 3 });
-    // First comes a row far away, then earlier rows.
+    // Rows are read out of order: first a late row, then earlier rows.
     for (const row of [1000, 999, 3, 400, 0]) expect([...other.row(row)]).toEqual([...rows.row(row)]);
     const seeded = documentRows(documents, { contextLength, kind, seed: 4 });
     expect([...seeded.row(0), ...seeded.row(1)]).not.toEqual([...rows.row(0), ...rows.row(1)]);

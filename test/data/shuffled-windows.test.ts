@@ -6,7 +6,7 @@ import { passesOfText } from "#foretoken/trainer/passes.js";
 
 const contextLength = 8;
 const perEpoch = 12;
-/** 12 windows fit, no matter where the first window starts. */
+/** The text has space for 12 windows. The number does not depend on the start of the first window. */
 const text = Int32Array.from({ length: contextLength * (perEpoch + 1) + 3 }, (_, i) => i);
 const offsetOf = shuffledWindows(text.length, { contextLength, seed: 5 });
 const epoch = (number: number): number[] => Array.from({ length: perEpoch }, (_, i) => offsetOf(number * perEpoch + i));
@@ -19,7 +19,7 @@ describe("windows without repetition", () => {
       const [first = -1] = sorted;
       expect(sorted).toEqual(Array.from({ length: perEpoch }, (_, i) => first + i * contextLength));
       expect(first).toBeGreaterThanOrEqual(0);
-      // The last target is in the text.
+      // The target of the last token is in the text.
       expect((sorted.at(-1) ?? 0) + contextLength).toBeLessThan(text.length);
       expect(offsets).not.toEqual(sorted);
     }
@@ -29,7 +29,7 @@ describe("windows without repetition", () => {
 
   it("follow from the seed and their number alone", () => {
     const again = shuffledWindows(text.length, { contextLength, seed: 5 });
-    // Backwards, so that the passes are not computed in order.
+    // The windows are read backwards, so that the passes are not computed in order.
     for (const number of [50, 40, 30, 13, 12, 11, 0]) expect(again(number)).toBe(offsetOf(number));
     const other = shuffledWindows(text.length, { contextLength, seed: 6 });
     expect(Array.from({ length: perEpoch }, (_, i) => other(i))).not.toEqual(epoch(0));

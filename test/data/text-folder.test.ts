@@ -76,7 +76,7 @@ describe("runs and checkpoints in a folder of texts", () => {
     expect(text === "text").toBe(kind !== null);
     if (kind === null) return;
     expect(await messageOf(readText(inside(`${at}/sub`)))).toContain(
-      `sub: the folder must hold texts; got a ${kind} of foretoken; try the text on which its model was trained`,
+      `sub: the folder must hold texts; got a ${kind} of foretoken; try the text on which the model in this folder was trained`,
     );
   });
 

@@ -78,7 +78,7 @@ const planted: readonly Planted[] = [
     name: "a cache that forgets a position",
     fault: forgetsOne,
     check: (fault) => checkDecoding([faultyForm(fault)], advice),
-    says: /^after \d+ tokens \(the first \d+ in one pass\), the logits differ from the logits without a cache, in GPT-2's shape/u,
+    says: /^after \d+ tokens \(the first \d+ in one pass\), the logits differ from the logits without the KV cache, in GPT-2's shape/u,
   },
   {
     name: "threads that give other bits",
@@ -90,7 +90,7 @@ const planted: readonly Planted[] = [
     name: "micro-batches that are not added up",
     fault: () => forgetsToAdd,
     check: (fault) => checkAccumulation([faultyForm(fault)], advice),
-    says: /^the gradient of 4 micro-batches differs from the batch's gradient by \S+ of its norm, in GPT-2's shape/u,
+    says: /^the gradient of 4 micro-batches differs from the gradient of the whole batch by \S+ of its norm, in GPT-2's shape/u,
   },
 ];
 

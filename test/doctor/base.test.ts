@@ -11,7 +11,9 @@ let remove: () => Promise<void>;
 /** A path in the folder of this file's tests. */
 const at = (...names: readonly string[]): string => join(cwd, ...names);
 
-/** A model, a run that trained an adapter for it, and another model. Each test may change the first two. */
+/**
+ * A model, a run that trained an adapter for this model, and another model. A test may change the model and the run.
+ */
 const made = ["model", "run"];
 beforeAll(async () => {
   ({ cwd, remove } = await workplace());
@@ -40,13 +42,13 @@ afterAll(() => remove());
 
 const right = (place: string) => ({
   status: "ok",
-  fact: `${place}: the weights that the adapter was trained on (SHA-256)`,
+  fact: `${place}: has the weights that the adapter was trained on (SHA-256)`,
   advice: null,
 });
 const wrong = (fact: unknown, model = "MODEL") => ({
   status: "failed",
   fact,
-  advice: `put the model that the adapter was trained on back at this path, or name a copy of the model when you load the adapter: --base ${model}`,
+  advice: `move the adapter's base model back to this path, or name a copy of the base model when you load the adapter: --base ${model}`,
 });
 
 describe("a run of adapters", () => {

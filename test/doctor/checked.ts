@@ -2,7 +2,7 @@
 import { resultOf } from "#foretoken/doctor/check.js";
 import { fileChecks } from "#foretoken/doctor/files.node.js";
 
-/** Results of the checks of a run's or a model's files, by the name of the check: status, facts and advice. */
+/** Results of the checks of a run's or a model's files. For each name of a check: status, facts and advice. */
 export const checked = async (path: string) => {
   const checks = await fileChecks(path);
   const results = await Promise.all(checks.map(resultOf));

@@ -6,7 +6,7 @@ import { type Fault, faulty, wrongSign } from "./faulty.ts";
 // The time limit is far longer than any test takes, because a machine may be slow or busy.
 vi.setConfig({ testTimeout: 60_000 });
 
-/** Updates and large products fail too. */
+/** Updates and large products also fail. */
 const brokenTraining: Fault = (kernel, args, run, inner) => {
   if (kernel === "adamStep" && Number(args.n) > 1003) throw new Error("no update");
   if (kernel === "linearForward" && Number(args.n) === 768) throw new Error("no product");
@@ -50,7 +50,7 @@ test("has a backend that does not open as a failed check, and goes on with the o
     if (event.type !== "result") continue;
     const { status, fact } = event.result;
     told.push(`${titleOf(event.result)} ${status}${status === "failed" ? `: ${fact}` : ""}`);
-    // The checks after this one take seconds.
+    // The next checks take seconds.
     if (titleOf(event.result) === "wasm: kernels") break;
   }
   const { backends } = await describeBackends();

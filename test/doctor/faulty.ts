@@ -1,4 +1,4 @@
-/** Real backends with one planted fault each. */
+/** Real backends. Each backend has one planted fault. */
 import type { Backend, View } from "#foretoken/backend/backend.js";
 import { kernelPlans } from "#foretoken/backend/calls/check.js";
 import { holdsIntegers } from "#foretoken/backend/kernels/signature.js";
@@ -11,13 +11,13 @@ export type Args = Readonly<Record<string, unknown>>;
 /** Called instead of the backend's `run`. The argument `run` is the original function of the backend. */
 export type Fault = (kernel: string, args: Args, run: (kernel: string, args: Args) => void, inner: Backend) => void;
 
-/** `inner`, with a fault. */
+/** The backend `inner`, with a fault. */
 export const faulty = (inner: Backend, fault: Fault): Backend => {
   const run = (kernel: string, args: Args): void => inner.run(kernel as "add", args as never);
   return { ...inner, run: (kernel, args) => fault(kernel, args as unknown as Args, run, inner) };
 };
 
-/** WebAssembly with a fault that appears only with at least this number of threads. */
+/** WebAssembly with a fault that appears only if there are at least this number of threads. */
 export const faultyForm = (fault: Fault, fromThreads = 1): Form => ({
   words: "float32",
   async open(threads) {
@@ -26,7 +26,7 @@ export const faultyForm = (fault: Fault, fromThreads = 1): Form => ({
   },
 });
 
-/** Every kernel writes a wrong last element into each buffer that is only an output. */
+/** In each buffer that is only an output, every kernel writes a wrong last element. */
 export const wrongLastElement: Fault = (kernel, args, run, inner) => {
   run(kernel, args);
   const { buffers, lengths } = kernelPlans[kernel as "add"];
@@ -72,7 +72,7 @@ export const forgetsOne = (): Fault => {
   };
 };
 
-/** Updates are too large by a millionth. */
+/** Updates are too large by one millionth. */
 export const otherBits: Fault = (kernel, args, run) =>
   run(kernel, kernel === "adamStep" ? { ...args, stepSize: Number(args.stepSize) * 1.000001 } : args);
 

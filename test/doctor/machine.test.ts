@@ -17,7 +17,7 @@ import {
 } from "#foretoken/doctor/machine/software.node.js";
 import { packageWithoutNative } from "../support/package-without-native.ts";
 
-// Imported by URL, because the scripts have no types.
+// The import uses a URL, because the scripts have no types.
 const { findCompiler: findCompilerOfBuild } = (await import(
   new URL("../../scripts/build/native.mjs", import.meta.url).href
 )) as { findCompiler(): readonly string[] | undefined };
@@ -173,7 +173,7 @@ describe("memory", () => {
   });
 });
 
-/** Mounts a small file system in memory. False if the user or the system cannot. */
+/** Mounts a small file system in memory. Returns false if the user or the system does not allow this. */
 const mountSmall = (at: string, options: string): boolean => {
   mkdirSync(at);
   try {

@@ -8,7 +8,7 @@ import { logitsAfter } from "../support/texts.ts";
 
 const vocabSize = 29;
 const config = { ...bookModel, contextLength: 256, nEmbd: 16, nHead: 2, nLayer: 1 };
-/** Uses all guesses, no matter how much time they cost. */
+/** Uses all guesses, even if they cost much time. */
 const all: GuessPace = { plan: (texts) => texts.map(({ most }) => most), note() {} };
 const greedy = (logits: Float32Array): number => logits.indexOf(Math.max(...logits));
 
@@ -48,8 +48,8 @@ forEachBackend(
           ids = [...ids, ...answer];
           turns.push(engine.counts().computed - before);
         }
-        // These tokens are computed: the new words, the last token of the previous answer, and four tokens of this
-        // answer. The fifth token of this answer is not read.
+        // The engine computes these tokens: the new words, the last token of the previous answer, and four tokens of
+        // this answer. The engine does not read the fifth token of this answer.
         expect(turns).toEqual([11, ...Array.from({ length: 9 }, () => 12)]);
       }));
 
@@ -72,7 +72,7 @@ forEachBackend(
       withEngine({ pages: 8 }, async (engine, model) => {
         const write = (ids: number[], maxNewTokens: number) =>
           engine.write({ model, prompt: ids, maxNewTokens, choose: greedy }).ended;
-        // All eight pages of the context are kept; the last one is half full.
+        // All eight pages of the context are kept. The last page is half full.
         await write(prompt(240), 1);
         await write([...prompt(230), 5, 6, 7], 24);
         expect(engine.counts()).toMatchObject({ running: 0, pagesInUse: 0 });
@@ -112,7 +112,7 @@ forEachBackend(
         });
         const never = engine.write({ model, prompt: prompt(5), maxNewTokens: 5, choose: () => 1 / 0 });
         never.end();
-        // The text ends although it waits behind another text.
+        // The text ends although it is waiting for another text.
         await never.ended;
         await Promise.all([writing.ended, never.ended]);
         expect(count).toBe(3);
@@ -139,7 +139,7 @@ forEachBackend(
         const asked: number[] = [];
         const draft = (ids: readonly number[], most: number): readonly number[] => {
           asked.push(ids.length + most);
-          // Returns more guesses than were requested.
+          // This function returns more guesses than the engine requests.
           return Array.from({ length: most + 5 }, () => 1);
         };
         const write = (length: number, maxNewTokens: number, own = draft) =>
@@ -227,7 +227,7 @@ forEachBackend(
         await write(80, 64);
         // Each token is computed once. The logits of the last token are not needed.
         expect(engine.counts().computed - before).toBe(100 + 79);
-        // With one block, keys and values depend only on tokens and positions. So a window that is computed again has
+        // With one layer, keys and values depend only on tokens and positions. So a window that is computed again has
         // nearly the same logits.
         const text = [...ids, ...seen.map(greedy)];
         for (const at of [129, 150, 170]) {
@@ -253,7 +253,7 @@ forEachBackend(
         model.weightsChanged();
         await write();
         expect(engine.counts()).toMatchObject({ computed: 81, reused: 39 });
-        // The model was changed while a text was generated, so other texts must not reuse its pages.
+        // The model was changed during the generation of a text, so other texts must not reuse the pages of this text.
         let count = 0;
         const choose = (logits: Float32Array): number => {
           if (count++ === 1) model.weightsChanged();

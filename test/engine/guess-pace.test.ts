@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { createGuessPace, type GuessPace } from "#foretoken/engine/guess-pace.js";
 
-/** A pace that has measured how long passes take. The first pass of each size does not count. */
+/** A guess pace that has measured the time of passes. The first pass of each size does not count. */
 const paceOf = (milliseconds: (rows: number) => number, rows: readonly number[]): GuessPace => {
   const pace = createGuessPace();
   for (const one of rows) for (let i = 0; i < 2; i++) pace.note(one, milliseconds(one));
@@ -22,7 +22,7 @@ describe("how many tokens are guessed", () => {
     expect(dear.plan([sure, unsure], 2)).toEqual([0, 0]);
     expect(cheap.plan([], 3)).toEqual([]);
     expect(cheap.plan([{ ...sure, most: 3 }], 1)).toEqual([2]);
-    // The total number of rows is the same as in other passes.
+    // The total number of rows equals the number in other passes.
     expect(
       cheap.plan(
         [2, 2].map((most) => ({ ...sure, most })),

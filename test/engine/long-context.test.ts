@@ -18,7 +18,8 @@ forEachBackend("a text of a long context", ({ name, open }) => {
     const whole = await logitsOfText(model, ids);
     const before = backend.bytesInUse();
     const text = growingText(model);
-    // 512 positions fit into the first 16 pages; 1,024 and 2,048 fit after memory has doubled.
+    // The first 16 pages have space for 512 positions. After memory has doubled, there is space for 1,024 and 2,048
+    // positions.
     const held: number[] = [];
     for (const length of [400, 511, 512, 513, 514, 1024, 1025, 2046, 2047, 2048, 2049, 2050, 2052]) {
       const logits = await text.next(ids.slice(0, length));
@@ -27,7 +28,7 @@ forEachBackend("a text of a long context", ({ name, open }) => {
     }
     const [first = 0] = held;
     const last = held.at(-1) ?? 0;
-    // Where unused memory costs nothing, all of it is allocated at the beginning.
+    // On systems where unused memory costs nothing, all memory is allocated at the beginning.
     if (name === "native") expect(last).toBeLessThan(2 * first);
     else expect(last).toBeGreaterThan(4 * first);
     text.close();

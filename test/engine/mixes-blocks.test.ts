@@ -9,7 +9,7 @@ describe("a text of a random mix has the bits that it has alone, with weights in
   for (const [i, candidate] of present.entries()) {
     it(candidate.name, { timeout: 60_000 }, async () => {
       const backend = await candidate.open(1);
-      // The block forms, in turn.
+      // The block formats, one after the other.
       const form = i % blockForms.length;
       const { differences, leaked } = await runMix(backend, 500 + i, form);
       expect({ form, differences, leaked }).toEqual({ form, differences: [], leaked: 0 });

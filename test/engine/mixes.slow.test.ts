@@ -3,7 +3,7 @@ import { blockForms } from "#foretoken/backend/kernels/block-forms.js";
 import { candidates } from "../conformance/candidates.ts";
 import { runMix } from "./mixes.ts";
 
-/** Total number of random mixes. They differ from the mixes of the quick test. */
+/** Total number of random mixes. These mixes differ from the mixes of the quick test. */
 const mixes = 200;
 
 describe("a text of a random mix has the bits that it has alone, with every instruction set", () => {

@@ -15,7 +15,10 @@ const vocabSize = 29;
 const contextLength = 150;
 const sizes = { contextLength, nEmbd: 24, nHead: 3, nLayer: 2 };
 
-/** Small models of several kinds, with contexts of a few pages, so that some texts go past the context. */
+/**
+ * Small models of several architectures. The contexts of the models have a few pages, so that some texts exceed the
+ * context.
+ */
 export const mixedConfigs: readonly ModelConfig[] = [
   { ...bookModel, ...sizes },
   { ...qwen3Model, ...sizes, mlp: { kind: "swiglu", hidden: 35 } },
@@ -25,7 +28,7 @@ export const mixedConfigs: readonly ModelConfig[] = [
   { ...qwen3Model, ...sizes, mlp: { kind: "swiglu", hidden: 35 }, window: { size: 40 } },
 ];
 
-/** Random whole numbers below a limit, and random choices, from a seed. */
+/** Returns random whole numbers below a limit, and random choices, from a seed. */
 const drawing = (seed: number) => {
   const stream = randomStream(randomKey(seed, "batches"));
   const below = (limit: number): number => Math.floor(stream.uniform() * limit);
@@ -39,18 +42,15 @@ interface Text {
   readonly most: number;
   readonly seed: number;
   readonly temperature: number;
-  /**
-   * Number of tokens after which the text is ended from outside. Infinity means that the text is not ended from
-   * outside.
-   */
+  /** Number of tokens after which the test ends the text. Infinity means that the test does not end the text. */
   readonly endsAfter: number;
   /** Whether the logits of the prompt are requested. */
   readonly reads: boolean;
-  /** Guesses the next tokens. */
+  /** Function that guesses the next tokens. */
   readonly draft?: Draft;
 }
 
-/** Result of a text: its ids after the prompt, and the bits of all logits that it got. */
+/** Result of a text: its ids after the prompt, and the bits of all its logits. */
 interface Written {
   readonly ids: readonly number[];
   readonly logits: readonly Uint32Array[];
@@ -64,8 +64,8 @@ const chooser = ({ seed, temperature }: Text): ((logits: Float32Array) => number
 };
 
 /**
- * Computes the text alone, from passes over whole windows. Within the context of a causal model, one pass covers all
- * its tokens.
+ * Computes the text alone, with passes over whole windows. If a causal model's context contains all tokens, one pass is
+ * enough.
  * @param ids the generated tokens after the prompt.
  */
 const alone = async (text: Text, ids: readonly number[]): Promise<Written> => {
@@ -98,8 +98,8 @@ const differenceOf = (a: Written, b: Written): string | null => {
 };
 
 /**
- * Generates the texts of one random mix together, and each one alone.
- * @param form block form of the weights; undefined: the weights are not quantized.
+ * Generates all texts of one random mix together. Then generates each text alone.
+ * @param form block format of the weights; undefined: the weights are not quantized.
  * @returns the differences in words, and the engine's counts.
  */
 export const runMix = async (backend: Backend, seed: number, form?: number) => {
@@ -123,7 +123,7 @@ export const runMix = async (backend: Backend, seed: number, form?: number) => {
   });
   const contextPages = Math.ceil(config.contextLength / 32);
   const engine = createSequenceEngine(model, {
-    // The number of pages is random: from enough pages for one context to more pages than all texts need.
+    // The number of pages is random. The minimum is enough for one context. The maximum is more than all texts need.
     cacheBytes: pageBytes(model) * contextPages * (1 + below(12)),
     maxSequences: 1 + below(32),
     pace: { positions: () => 1 + below(60), note() {} },
@@ -134,8 +134,8 @@ export const runMix = async (backend: Backend, seed: number, form?: number) => {
   const others = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
   /**
-   * Guesses for a text that another text has already generated in part. Most guesses are right. Some guesses come at
-   * once, others come later.
+   * Guesses for a text, from another text with the same tokens that is already generated in part. Most guesses are
+   * right. Some guesses are returned at once, other guesses later.
    */
   const draftOf = (length: number, { ids: known }: Written): Draft => {
     const isLate = chance(0.3);
@@ -188,7 +188,7 @@ export const runMix = async (backend: Backend, seed: number, form?: number) => {
     const [model0] = all;
     const fork = all[below(all.length)];
     if (fork !== undefined && model0 !== undefined && chance(0.25)) {
-      // Begins with the tokens that another text has generated so far, or with a part of them.
+      // The prompt begins with tokens that another text has generated so far: all of these tokens, or some of them.
       const ids = [...fork.text.prompt, ...fork.written.ids];
       begin(ids.slice(0, 1 + below(ids.length)));
     } else begin(chance(0.3) ? [...common, ...own.slice(0, 8)] : own);
@@ -200,7 +200,7 @@ export const runMix = async (backend: Backend, seed: number, form?: number) => {
   const outcomes = await Promise.allSettled(all.map(({ writing }) => writing.ended));
   const differences: string[] = outcomes.flatMap((one) => (one.status === "rejected" ? [String(one.reason)] : []));
   for (const [i, { text, written }] of all.entries()) {
-    // If a text was ended before its first token, its prompt may have been read only partly.
+    // If the test ended a text before its first token, the engine may have read only a part of the prompt.
     if (written.ids.length === 0) continue;
     const difference = differenceOf(written, await alone(text, written.ids));
     if (difference !== null) differences.push(`text ${i}: ${difference}`);

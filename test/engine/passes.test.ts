@@ -15,7 +15,7 @@ const config = {
   mlp: { kind: "swiglu", hidden: 8 },
 } as const;
 
-/** The backend, and the number of recordings of calls on it. */
+/** The backend, and the number of times that calls on it were recorded. */
 const counted = (backend: Backend): { readonly backend: Backend; readonly recordings: () => number } => {
   const { record } = backend;
   let count = 0;
@@ -48,7 +48,7 @@ forEachBackend("passes of single positions", ({ open }) => {
     const seven = await Promise.all([await run(7), await run(7)]);
     expect(recordings()).toBe(first);
     for (const each of seven) expect(each).toEqual(eight.slice(0, 7));
-    // This pass has less than half the size, so it is too small to borrow a recording.
+    // This pass has less than half the size, so it is too small to reuse the larger recording.
     expect(await run(3)).toEqual(eight.slice(0, 3));
     for (let i = 0; i < 6; i++) expect(await run(7)).toEqual(eight.slice(0, 7));
     expect(recordings()).toBe(3 * first);

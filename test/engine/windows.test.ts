@@ -29,7 +29,7 @@ forEachBackend("a text whose layers all have windows", ({ open }) => {
   it("keeps the pages of its window, and has the bits of one pass over all of it", async () => {
     const backend = await open(2);
     const model = hashedModel(backend, config, vocabSize);
-    // One whole context would take 32 pages.
+    // A whole context would need 32 pages.
     const engine = createSequenceEngine(model, {
       cacheBytes: 1,
       maxSequences: 4,
@@ -51,12 +51,12 @@ forEachBackend("a text whose layers all have windows", ({ open }) => {
     expect(seen).toEqual(
       seen.map((_, i) => whole.slice((prompt.length + i - 1) * vocabSize, (prompt.length + i) * vocabSize)),
     );
-    // The pages of 40 positions, and the page of the next position.
+    // These are the pages of 40 positions, and the page of the next position.
     expect(most).toBeLessThanOrEqual(3);
     const { pagesInUse, pagesKept } = engine.counts();
     expect(pagesInUse).toBe(0);
     expect(pagesKept).toBeLessThanOrEqual(20);
-    // Other texts may reuse the same beginning.
+    // Other texts may reuse this beginning.
     const others = await Promise.all(
       [200, 500, 890].map(async (length) => {
         const written: Float32Array[] = [];
@@ -126,7 +126,7 @@ forEachBackend("a text whose layers all have windows", ({ open }) => {
   it.each([64, 224])("slides by %i positions with the bits of a text that keeps all pages", async (slide) => {
     const backend = await open(2);
     const prompt = Array.from(hashedIds("slide", 230, vocabSize));
-    // The second layer's attention adds nothing to the result. So its window changes only what is kept.
+    // The second layer's attention does not change the result. So the window of this layer changes only the kept pages.
     const written = async (window: ModelConfig["window"]) => {
       const small = { ...config, contextLength: 256, window };
       const model = hashedModel(backend, small, vocabSize);
@@ -153,7 +153,7 @@ forEachBackend("a text whose layers all have windows", ({ open }) => {
     const keeping = await written({ size: 40, fullEvery: 2 });
     expect(dropping.seen).toEqual(keeping.seen);
     expect(keeping.most).toBe(8);
-    // The pages of the window and of the next position, and the first page.
+    // These are the pages of the window, the page of the next position, and the first page.
     expect(dropping.most).toBeLessThanOrEqual(4);
     expect(backend.bytesInUse()).toBe(0);
     await backend.close();

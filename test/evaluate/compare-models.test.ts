@@ -25,7 +25,7 @@ let backend: Backend;
 let one: LanguageModel;
 let same: LanguageModel;
 let other: LanguageModel;
-/** One token's logit is larger by a fixed number at all positions. */
+/** At all positions, a fixed number is added to the logit of one token. */
 const raised = async (lm: LanguageModel, id: number, by: number): Promise<LanguageModel> => ({
   ...lm,
   model: lm.model,
@@ -68,8 +68,8 @@ describe("compareModels", () => {
     for (const { prompt, index, id, otherId, margin, otherMargin } of found.differences) {
       expect(otherId).toBe(3);
       expect(id).not.toBe(3);
-      // The token's logit was raised by half a unit and became the largest logit. So before that, the margin of the
-      // largest logit was at most half a unit.
+      // The addition of half a unit made this token's logit the largest logit. So the margin of the previous largest
+      // logit was at most half a unit.
       expect(margin + otherMargin).toBeLessThanOrEqual(0.5 + 1e-5);
       expect(index).toBeLessThan(10);
       expect(prompt).toBeLessThan(3);
@@ -187,7 +187,7 @@ describe("compareModels", () => {
     const compare = (prompts: readonly (string | readonly number[])[], lm = same) =>
       compareModels(one, lm, { prompts });
     await expect(compare(["a".repeat(16)])).rejects.toThrow(
-      /prompts\[0\]: must leave room for a token in the context of 16/u,
+      /prompts\[0\]: must be shorter than the context of 16 tokens/u,
     );
     await expect(compare(["a", ""])).rejects.toThrow(/prompts\[1\]: must be a text or a list of token ids/u);
     await expect(compare([[99]])).rejects.toThrow(ConfigError);

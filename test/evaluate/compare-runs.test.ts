@@ -13,16 +13,16 @@ const evaluationOf = (losses: readonly number[]) => {
   return { ...figures, tokens: tokens * losses.length, windows };
 };
 
-/** The losses of a run are sums of random parts. These are the standard deviations of the parts. */
+/** A loss is a sum of random parts. These are the standard deviations of the parts. */
 interface Chance {
   readonly seeds: number;
-  /** The part that depends on the run and is the same for the whole text. */
+  /** Part that depends on the run, and is the same in all windows. */
   readonly run: number;
-  /** The part that depends on the seed and is the same in both settings. */
+  /** Part that depends on the seed, and is the same in both settings. */
   readonly seed?: number;
-  /** The part that depends on the run and on the window. */
+  /** Part that depends on the run and on the window. */
   readonly noise: number;
-  /** By how much the second setting is worse. */
+  /** Difference that is added to the losses of the second setting. */
   readonly worse?: number;
 }
 
@@ -53,7 +53,7 @@ const withoutSeeds = ({ evaluations }: MeasuredSetting): MeasuredSetting => ({ e
 describe("compareRuns", () => {
   it("is the t interval of the pairs' differences, where each block has the same one", () => {
     const one = { evaluations: [1, 1.1, 1.3].map((loss) => evaluationOf(Array(16).fill(loss))), seeds: [1, 2, 3] };
-    // The runs are in another order, because the seeds determine the pairs.
+    // The order of the runs has no effect, because the seeds determine the pairs.
     const other = { evaluations: [1.6, 1.3, 1.4].map((loss) => evaluationOf(Array(16).fill(loss))), seeds: [3, 1, 2] };
     const [found] = compareRuns([one, other]);
     expect(found).toMatchObject({
@@ -72,7 +72,7 @@ describe("compareRuns", () => {
     expect(wider?.natsPerToken).toBeCloseTo(1 / 3, 12);
     expect(wider?.seedDeviation).toBeCloseTo(0.152753, 6);
     expect(wider?.halfWidth95?.natsPerToken).toBeCloseTo(0.37946, 5);
-    // For two degrees of freedom, p = 1 − t / √(t² + 2), with t = 3.7796.
+    // With two degrees of freedom, p = 1 − t / √(t² + 2), where t = 3.7796.
     expect(wider?.pValue).toBeCloseTo(0.063414, 5);
   });
 
@@ -85,7 +85,7 @@ describe("compareRuns", () => {
     expect(found?.pValue).toBeCloseTo(0.021312, 5);
     const [alone] = compareRuns([{ evaluations: losses(1, 1.1, 1.2) }, { evaluations: losses(1.3) }]);
     expect(alone).toMatchObject({ paired: false, runs: [1, 3] });
-    // 0.1 · √(1 + 1/3), two degrees of freedom.
+    // The value is 0.1 · √(1 + 1/3), with two degrees of freedom.
     expect(alone?.halfWidth95?.natsPerToken).toBeCloseTo(4.302653 * 0.1 * Math.sqrt(4 / 3), 5);
   });
 
@@ -166,10 +166,10 @@ it("the sum of two errors is that of Behrens and Fisher, and of one error its ow
   const t = (scale: number, degrees: number) => [{ weight: 1, scale, degrees }];
   expect(withinSum(t(1, 2), [])(4.30265273)).toBeCloseTo(0.95, 8);
   expect(withinSum([], t(2, 15))(2 * 2.13144955)).toBeCloseTo(0.95, 8);
-  // Fisher and Yates, "Statistical tables", table VI: for 6 and 6 degrees of freedom and θ = 45°, the value is 2.435.
+  // For 6 and 6 degrees of freedom and θ = 45°, the value is 2.435 (Fisher and Yates, "Statistical tables", table VI).
   const within = withinSum(t(Math.SQRT1_2, 6), t(Math.SQRT1_2, 6));
   expect(within(2.435)).toBeCloseTo(0.95, 3);
-  // If one error is far smaller, the result follows the distribution of the other one.
+  // If one error is far smaller, the result follows the distribution of the larger error.
   expect(withinSum(t(1e-6, 2), t(1, 15))(2.13144955)).toBeCloseTo(0.95, 3);
   expect(withinSum(t(1, 2), t(1e-6, 15))(4.30265273)).toBeCloseTo(0.95, 3);
   expect(withinSum(t(1e-6, 15), t(1, 2))(4.30265273)).toBeCloseTo(0.95, 3);

@@ -31,8 +31,8 @@ const pairOf = (differences: readonly number[], charactersPerToken = 1) => {
 };
 
 /**
- * Noise with parts that stay the same over 1, 2, 4, … `longest` numbers. All parts have the same variance, so this is
- * nearly 1/f noise.
+ * Noise from several parts. A part stays the same over 1, 2, 4, … or `longest` numbers. All parts have the same
+ * variance, so the sum is nearly 1/f noise.
  */
 const persistentNoise = (count: number, longest: number, { normal }: RandomStream): readonly number[] => {
   const sum = new Array<number>(count).fill(0);

@@ -13,7 +13,7 @@ import { useFolder, wordsText } from "../support/runs.ts";
 
 const { newPath, writeText } = useFolder();
 const contextLength = 16;
-// Characters of one, two, three and four bytes.
+// Text with characters of one, two, three and four bytes.
 const text = wordsText("evaluated", 150)
   .replaceAll("the", "thé")
   .replaceAll("mat", "m\u{1F600}t")
@@ -32,7 +32,7 @@ beforeAll(async () => {
 });
 afterAll(() => backend.close());
 
-/** Minus the log-probability of each character after the first one, window by window. */
+/** −ln p of each character after the first character, window by window. */
 const nats = async (part: readonly string[]): Promise<number> => {
   const ids = tokenizer.encode(part.join(""));
   let total = 0;

@@ -15,8 +15,8 @@ it.each([
 const blocks = [1, 2, 1.5, 3, 2, 2.5, 4, 3.5, 3, 1, 2, 2.2, 1.7, 3, 2.9, 1.1];
 
 it("is what matrices and contrasts of another program give, and larger where neighbours are alike", () => {
-  // The values were computed with NumPy 2 (the inverse covariance of an orthonormal basis of contrasts) and SciPy (the
-  // t distribution).
+  // These values were computed with NumPy 2 and SciPy: the inverse covariance of an orthonormal basis of contrasts, and
+  // the t distribution.
   expect(halfWidthOfMean(blocks)).toBeCloseTo(2.29243552, 5);
   expect(halfWidthOfMean([...blocks].sort((a, b) => a - b))).toBeCloseTo(3.16897738, 5);
 });

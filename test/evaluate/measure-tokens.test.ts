@@ -32,7 +32,7 @@ it("counts what tokens cover that cut characters: each byte once, and a characte
       const first = tokenizer.bytes(ids[0] ?? 0);
       const { characters, bytes } = measureTokens(ids, tokenizer);
       expect(bytes).toBe(all.length - first.length);
-      // All characters except those that begin in the first token, which nothing predicts.
+      // All characters except the characters that begin in the first token. Nothing predicts the first token.
       let begun = 0;
       for (let at = 0, character = 0; at < first.length; character++) {
         begun++;

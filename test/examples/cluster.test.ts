@@ -1,4 +1,4 @@
-/** The cluster examples: their flags are flags of `foretoken train`, and the local script runs. */
+/** Tests the cluster examples: their flags are flags of `foretoken train`, and the local script works. */
 import { spawn } from "node:child_process";
 import { mkdir, readdir, readFile, watch, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -20,7 +20,7 @@ afterAll(() => place.remove());
 
 /** Parts of a file that are arguments of `foretoken train`. */
 const argumentsIn = (contents: string): string[] => [
-  // The scripts collect flags in an array.
+  // The scripts store flags in an array.
   ...[...contents.matchAll(/flags=\((.*)\)/g)].map(([, flags = ""]) => flags),
   ...[...contents.matchAll(/(?:\btrain "\$\{flags\[@\]\}"|\b(?:train|sweep)\.(?:sbatch|sh)) (.*)/g)].map(
     ([, flags = ""]) => flags,
@@ -98,7 +98,7 @@ describe.skipIf(onWindows)("sweep.sh", () => {
     const out = join(place.cwd, "stopped");
     await mkdir(out);
     const firstTwo = names.slice(0, 2);
-    // A signal saves a run only after its first trained step. A resumed run may first write the checkpoint of the step
+    // A signal saves a run only after the first trained step. A resumed run may first write the checkpoint of the step
     // from which it was resumed.
     const parts = (name: string) =>
       readFile(join(out, `${pathOf(name)}.log`), "utf8").then((log) => log.split(/^run /m));

@@ -7,7 +7,7 @@ import { codeOf, keptOf, notebookText, readNotebook, type Shown } from "./notebo
 
 const attempt =
   noPrograms === undefined ? await installPrograms(["deno"]).catch((error: Error) => error) : new Error(noPrograms);
-// Installation may need the network, which may be missing. If the whole project is being checked, a failure is an
+// Installation may need the network, which may be missing. In a check of the whole project, a failed installation is an
 // error.
 const isRequired = noPrograms === undefined && process.env.FORETOKEN_REQUIRE_REGISTRY === "1";
 const missing = attempt instanceof Error && !isRequired ? attempt.message.split("\n")[0] : undefined;
@@ -23,7 +23,7 @@ globalThis.tell = (what) => console.log("\\u0001" + JSON.stringify(what));
 }
 `;
 
-/** The text and objects that each cell printed or showed. */
+/** The text and objects that each cell has output. */
 const shownIn = (stdout: string): readonly Shown[] => {
   const cells: { printed: string; displayed: [string, string][] }[] = [];
   for (const line of stdout.split(/(?<=\n)/u)) {
@@ -52,7 +52,7 @@ describe.skipIf(missing !== undefined)(`the notebook in Deno${missing === undefi
 
   it("prints and shows in each cell what the notebook keeps, in kind", async () => {
     const kept = codeOf(readNotebook(await notebookText())).map(keptOf);
-    // Numbers and names follow from the weights, whose last digits may differ in a later version.
+    // Numbers and names depend on the weights. In a later version, the last digits of the weights may differ.
     const kindOf = ({ printed, displayed }: Shown) => ({
       printed: printed.replaceAll(/\d[\d.]*/gu, "0").replaceAll(/\p{Lu}\p{L}*(?: \(new\))?/gu, "Name"),
       displayed: displayed.map(([type, text]) => [type, text.match(/<[a-z]+\b|<\/[a-z]+>/gu)?.slice(0, 4)]),

@@ -13,7 +13,7 @@ test("the notebook is one of version 4, for Deno's kernel", () => {
   expect(notebook.metadata.kernelspec.name).toBe("deno");
   expect(notebook.metadata.language_info).toMatchObject({ name: "typescript", file_extension: ".ts" });
   expect(new Set(notebook.cells.map(({ id }) => id)).size).toBe(notebook.cells.length);
-  // The file has the format that Jupyter writes: saving it again changes only lines of outputs.
+  // The file has Jupyter's format. So if Jupyter saves the file again, only lines of outputs change.
   expect(text).toBe(`${JSON.stringify(JSON.parse(text), null, 1)}\n`);
 });
 
@@ -30,7 +30,7 @@ test("its outputs are those of one run in order, without an error, and small", (
   expect(outputs.filter((output) => output.output_type === "stream" && output.name === "stderr")).toEqual([]);
   expect(text.length).toBeLessThan(60_000);
   const shown = cells.map(keptOf).flatMap(({ printed, displayed }) => [printed, ...displayed.map(([, one]) => one)]);
-  // No path of the machine on which the notebook was run.
+  // The notebook must not contain paths of the machine on which it was executed.
   for (const one of shown) expect(one).not.toMatch(/\/(?:tmp|home|root|work|Users)\//u);
   expect(cells.map(keptOf).flatMap(({ displayed }) => displayed.map(([type]) => type))).toEqual([
     "image/svg+xml",

@@ -1,4 +1,4 @@
-/** The notebook of examples/: the parts of nbformat version 4 that it uses. */
+/** Reads the notebook of examples/. Supports the parts of nbformat version 4 that the notebook uses. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
@@ -35,7 +35,7 @@ const notebook = z.strictObject({
 export type Notebook = z.infer<typeof notebook>;
 export type CodeCell = z.infer<typeof code>;
 
-/** Everything that a cell has printed and shown, in order. */
+/** All outputs of a cell, in order. */
 export interface Shown {
   /** All printed text. */
   readonly printed: string;
@@ -45,7 +45,7 @@ export interface Shown {
 
 export const notebookText = (): Promise<string> => readFile(join(root, "examples/notebook.ipynb"), "utf8");
 
-/** @throws ZodError for another form */
+/** @throws ZodError if the notebook has another format. */
 export const readNotebook = (text: string): Notebook => notebook.parse(JSON.parse(text));
 
 export const codeOf = ({ cells }: Notebook): readonly CodeCell[] =>

@@ -7,8 +7,8 @@ import { promisify } from "node:util";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /**
- * Runs an example in `cwd`, as `npm run example` does, and returns its output. Throws if the example fails or writes to
- * standard error.
+ * Executes an example in `cwd`, as `npm run example` does, and returns its output. Throws if the example fails or
+ * writes to standard error.
  */
 export const runExample = async (name: string, args: readonly string[], cwd: string): Promise<string> => {
   const script = join(root, "scripts/example.mjs");

@@ -74,8 +74,8 @@ describe("generate", () => {
   });
 
   it("takes the same numbers for the same token, whatever was drawn before", async () => {
-    // The short text equals the beginning of the longer text. So token i depends only on draw i, not on the number of
-    // later tokens.
+    // The short text equals the beginning of the longer text. So token i depends only on draw i, and not on the total
+    // number of tokens.
     const { text } = await write({ maxNewTokens: 30 });
     expect((await write({ maxNewTokens: 11 })).text).toBe(text.slice(0, 11));
   });
@@ -177,7 +177,7 @@ describe("generate", () => {
       ),
     );
     expect(shown.text.endsWith("<|endoftext|>")).toBe(true);
-    // The end of this text could have been the beginning of a stop string. This end is sent, too.
+    // The end of this text could be the beginning of a stop string. But this end is sent, too.
     const held = await write({ ...options, stop: [`${done.text.slice(-2)}\u{1F600}`] }, speaker);
     expect(held.done).toMatchObject({ finishReason: "endOfText", text: done.text });
     speaker.model.close();

@@ -86,7 +86,7 @@ forEachBackend(
 
     it("tells the log-probabilities of a prompt: the numbers of score", async () => {
       const text = "the cat sat on the mat.";
-      // Generates once before, so that memory contains data that must not be used.
+      // Generates once before the test, so that memory contains old data. This data must not be used.
       await listed(engine.generate({ prompt: text, maxNewTokens: 2 }));
       const [first, ...rest] = await listed(
         engine.generate({ prompt: text, maxNewTokens: 4, scorePrompt: true, candidates: 2 }),
@@ -193,7 +193,7 @@ describe("generateMany", () => {
           wanted.push({ index, ids, ...facts });
         }
         expect(texts).toEqual(wanted);
-        // A source of prompts that waits for the previous text.
+        // A source of prompts that waits until the previous text is complete.
         let told = (_text: string): void => {};
         const source = (async function* () {
           let prompt = "a";

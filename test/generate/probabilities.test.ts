@@ -11,7 +11,7 @@ import { bookModel, hashedModel } from "../support/models.ts";
 const characters = [..."abcdefghijklmnopqrstuvwxyz \n."];
 const contextLength = 12;
 
-/** softmax of logits in float64. */
+/** Softmax of the logits in float64. */
 const softmax = (logits: Float32Array): readonly number[] => {
   const highest = Math.max(...logits);
   const exponentials = Array.from(logits, (logit) => Math.exp(logit - highest));

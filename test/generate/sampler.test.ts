@@ -7,7 +7,7 @@ import type { Filtering } from "#foretoken/generate/sampling/settings.js";
 const all: Filtering = { temperature: 1, topK: 0, topP: 1, minP: 0 };
 const greedy: Filtering = { ...all, temperature: 0 };
 
-/** Logits whose softmax is `probabilities`, up to rounding in float32. */
+/** Logits with the softmax `probabilities`, up to rounding in float32. */
 const logitsOf = (...probabilities: number[]): Float32Array => Float32Array.from(probabilities, Math.log);
 
 const candidates = (logits: Float32Array, sampling: Partial<Filtering>): Candidates =>
@@ -30,8 +30,8 @@ const scripted = (...numbers: number[]): { readonly stream: RandomStream; readon
 
 describe("temperature", () => {
   it("divides the logits before the softmax", () => {
-    // At temperature 2 the result has the normalized square roots of the probabilities; at temperature ½ it has the
-    // normalized squares.
+    // At temperature 2, the result is the square roots of the probabilities, normalized. At temperature ½, the result
+    // is their squares, normalized.
     const logits = logitsOf(0.64, 0.32, 0.04);
     expectCandidates(candidates(logits, {}), { 0: 0.64, 1: 0.32, 2: 0.04 });
     const roots = [0.8, Math.sqrt(0.32), 0.2];
@@ -80,8 +80,8 @@ describe("filters on small distributions", () => {
   });
 
   it("act one after the other: temperature, top-k, top-p of what is left, min-p", () => {
-    // Top-k keeps probabilities of 4/9, 3/9 and 2/9. The first two make up 0.777… of the kept tokens, but only 0.7 of
-    // all tokens.
+    // Top-k keeps probabilities of 4/9, 3/9 and 2/9. The first two tokens have 0.777… of the kept probability, but only
+    // 0.7 of the total probability.
     expectCandidates(candidates(logits, { topK: 3, topP: 0.8 }), { 1: 4 / 9, 2: 2 / 9, 3: 3 / 9 });
     expectCandidates(candidates(logits, { topK: 3, topP: 0.77 }), { 1: 4 / 7, 3: 3 / 7 });
     expectCandidates(candidates(logits, { topK: 3, topP: 0.8, minP: 0.6 }), { 1: 4 / 7, 3: 3 / 7 });
@@ -114,7 +114,7 @@ describe("a draw", () => {
     const logits = logitsOf(0.25, 0.5, 0.25);
     const draw = (u: number): number => sampleToken(logits, all, scripted(u).stream);
     expect([0, 0.49, 0.51, 0.74, 0.76, 1 - 2 ** -53].map(draw)).toEqual([1, 1, 0, 0, 2, 2]);
-    // Rounding may leave a remainder, which goes to a token that is allowed.
+    // Rounding may leave a remainder. The remainder must select an allowed token.
     expect(sampleToken(logits, { ...all, topK: 2 }, scripted(1).stream)).toBe(0);
   });
 

@@ -95,8 +95,8 @@ describe("filters", () => {
   const logits = logitsOf(0.5, 0.25, 0.125, 0.0625, 0.0625);
 
   it("typical sampling keeps the tokens whose surprise is nearest to the entropy", () => {
-    // The entropy is 1.875 bits. The surprises of the five tokens are 1, 2, 3, 4 and 4 bits. The surprise nearest to
-    // the entropy is 2 bits, then 1 bit, then 3 bits.
+    // The entropy is 1.875 bits. The surprises of the five tokens are 1, 2, 3, 4 and 4 bits. In the order of their
+    // distance to the entropy, the first three are 2, 1 and 3 bits.
     const kept = (typicalP: number): readonly number[] => filterCandidates(logits, { ...plainSampling, typicalP }).ids;
     expect(kept(0.2)).toEqual([1]);
     expect(kept(0.26)).toEqual([0, 1]);
@@ -110,8 +110,8 @@ describe("filters", () => {
   it("act in the order that is given", () => {
     const sampling = { ...plainSampling, temperature: 4, topP: 0.6 };
     const last: FilterName[] = ["topP", "topK", "minP", "typicalP", "temperature"];
-    // If top-p comes before the temperature, two tokens reach 0.6. If it comes after the temperature, three of the five
-    // tokens are needed.
+    // If top-p is applied before the temperature, two tokens reach 0.6. If it is applied after the temperature, three
+    // of the five tokens are needed.
     expect(filterCandidates(logits, sampling, last).ids).toEqual([0, 1]);
     expect(filterCandidates(logits, sampling).ids).toEqual([0, 1, 2]);
     const { probabilities } = filterCandidates(logits, sampling, last);

@@ -29,10 +29,10 @@ const listed = async <T>(events: AsyncIterable<T>): Promise<T[]> => {
   return all;
 };
 
-/** Uses all guesses, no matter how much time they cost. */
+/** Uses all guesses, even if they cost much time. */
 const all: GuessPace = { plan: (texts) => texts.map(({ most }) => most), note() {} };
 
-/** The events without the numbers of guesses, and these numbers. */
+/** The events without the numbers of guesses. The numbers are returned separately. */
 const apart = (events: readonly EngineEvent[]) => {
   const last = events.at(-1);
   if (last?.type !== "done") throw new Error("the last event is done");
@@ -50,7 +50,7 @@ const settings: readonly GenerateOptions[] = [
   { prompt: "aaaaaaaaaa", temperature: 0, endTokens: [4], presencePenalty: 0.2 },
   { prompt: verse, badWords: ["a", "be"], logitBias: { 7: 2, 8: -100 }, topK: 2 },
   { prompt: verse, topK: 2, adjustLogits: (logits, ids) => logits.fill(9, ids.length % 29, (ids.length % 29) + 1) },
-  // The text exceeds the context, once with recomputed windows and once with sliding.
+  // The text exceeds the context, once with windows that are computed again and once with a sliding window.
   { prompt: verse, temperature: 0, maxNewTokens: 80 },
   { prompt: verse, temperature: 0.1, maxNewTokens: 160, slide: 32 },
 ];
@@ -92,8 +92,7 @@ for (const dtype of dtypes) {
       });
 
       it("change no bit of any text, alone and among others", async () => {
-        // Settings have the same effect in both number formats. So one of the formats is tested with only some
-        // settings.
+        // Settings have the same effect in both number formats. So one number format is tested with only some settings.
         const asked = dtype === "float32" ? settings : settings.filter((_, i) => i % 3 === 0);
         const plain: EngineEvent[][] = [];
         for (const options of asked) plain.push(await listed(generate(lm, { maxNewTokens: 48, ...options })));
@@ -169,18 +168,18 @@ describe("who guesses", () => {
           const error = await listed(generate(lm, options)).catch((cause: unknown) => cause);
           return (error as Error).message;
         };
-        const must = "generate: speculate: the model that guesses must have the tokenizer of the model that writes";
+        const must = "generate: speculate: the draft model must have the same tokenizer as the model";
         expect(await refused(fewer)).toBe(`${must}; got a vocabulary of 3 tokens instead of 4`);
         expect(await refused(others)).toBe(`${must}; got "e" instead of "d" for token 3`);
         expect(await refused(closed)).toBe(
-          "generate: speculate: the model that guesses must stay open while texts are written with it; got a closed model",
+          "generate: speculate: the draft model must stay open while texts are written; got a closed model",
         );
         expect(await refused("trigram")).toBe(
           'generate: speculate: must be false, "ngram" or a language model; got "trigram"',
         );
         expect(await refused("draft")).toContain("try loadInWorker(path, { draft: smaller })");
         const uncached = { prompt: "ab", cache: false, speculate: "ngram" } as const;
-        await expect(listed(generate(lm, uncached))).rejects.toThrow("need cached keys and values");
+        await expect(listed(generate(lm, uncached))).rejects.toThrow("needs the KV cache");
         for (const one of [lm, fewer, others]) await one.close();
         await backend.close();
       });
@@ -199,7 +198,7 @@ describe("who guesses", () => {
             seen.set(key, (seen.get(key) ?? 0) + 1);
           }
         }
-        // Counts of the third token after the likeliest first two tokens.
+        // Number of times that each third token follows the likeliest first two tokens.
         let prefix: number[] = [];
         for (let length = 0; length < 3; length++) {
           const { data } = await lm.logits([...lm.tokenizer.encode("abcabcab"), ...prefix]);
@@ -211,7 +210,7 @@ describe("who guesses", () => {
             const expected = (total * weight) / sum;
             squares += ((seen.get([...prefix, id].join()) ?? 0) - expected) ** 2 / expected;
           }
-          // With five degrees of freedom, χ² exceeds this value once in a thousand times. The seeds are fixed.
+          // With five degrees of freedom, χ² exceeds this value with a probability of 1/1000. The seeds are fixed.
           expect(squares).toBeLessThan(20.5);
           prefix = [...prefix, weights.indexOf(Math.max(...weights))];
         }
@@ -252,7 +251,7 @@ describe("guesses from the text itself", () => {
     const draft = ngramDraft();
     const ids: number[] = [];
     let given = 0;
-    // The same two tokens occur several times, and each time another token follows.
+    // The same two tokens occur several times, each time before another token.
     for (let i = 0; i < 60; i++) {
       ids.push(1, 2);
       if ((draft(ids, 4) as readonly number[]).length > 0) given++;

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { stopWatch } from "#foretoken/generate/stop-strings.js";
 
-/** The text that is shown for consecutive pieces of text. */
+/** The text that is shown after each piece of text. */
 const watch = (stop: readonly string[], pieces: readonly string[]) => {
   const watched = stopWatch(stop);
   const shown: string[] = [];
@@ -25,7 +25,7 @@ describe("stop strings", () => {
   it("are held back while they may be coming, and shown when they are not", () => {
     expect(watch(["END"], ["aE", "N", "ENx"]).shown).toEqual(["a", "", "ENENx", ""]);
     expect(watch(["END"], ["aEN"])).toMatchObject({ shown: ["a", "EN"], stopped: false });
-    // The end of one partial match may be the beginning of the next one.
+    // The end of a partial match may be the beginning of the next match.
     expect(watch(["aab"], ["a", "a", "a", "b"])).toMatchObject({ shown: ["", "", "a", ""], text: "a", stopped: true });
   });
 

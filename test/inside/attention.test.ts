@@ -80,7 +80,7 @@ forEachBackend(
             }
           }
         }
-        // Sums of D products, of T weights and of T values.
+        // The error comes from sums of D products, of T weights and of T values.
         const tolerance = largest(expected) * epsilon.float32 * Math.sqrt(6 + 2 * time);
         expectClose(JSON.stringify(ways), [furthest(JSON.stringify(ways), out, expected, tolerance)]);
       }

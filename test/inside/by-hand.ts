@@ -1,6 +1,6 @@
 /**
- * A transformer in plain loops and double precision, written only from the equations. Tests compare the library with
- * it.
+ * A transformer in plain loops and double precision. This code was written only from the equations. Tests compare the
+ * library with it.
  */
 import type { ModelConfig } from "#foretoken/models/config.js";
 import { rotaryAngles } from "#foretoken/ops/rotary.js";
@@ -34,7 +34,7 @@ const normed = (x: Rows, { kind, eps }: ModelConfig["norm"], weight: Float64Arra
     return row.map((v, i) => ((v - mean) / Math.sqrt(variance + eps)) * (weight[i] as number) + (bias?.[i] ?? 0));
   });
 
-/** The series of erf (Abramowitz & Stegun 7.1.5), exact enough for small arguments. */
+/** The series of erf (Abramowitz & Stegun 7.1.5). For small arguments, it is exact enough. */
 const erf = (x: number): number => {
   let term = x;
   let sum = x;
@@ -68,15 +68,15 @@ const hiddenOf = (mlp: ModelConfig["mlp"], row: Float64Array): Float64Array => {
   }
 };
 
-/** Whether the layer is the last one in a group of n layers. Layers are counted from 0. */
+/** Whether the layer is the last layer in its group of n layers. Layers are counted from 0. */
 const isNth = (l: number, n = 0): boolean => n > 0 && l % n === n - 1;
 
 export interface ByHand {
-  /** [T, C] after the embedding, then after each attention and each MLP. */
+  /** Residual stream [T, C] after the embedding, and then after each attention and each MLP. */
   readonly stream: readonly Rows[];
-  /** Attention weights by layer and head: [T, T]. */
+  /** Attention weights [T, T] by layer and head. */
   readonly attention: readonly (readonly Rows[])[];
-  /** Logits of a residual stream, [T, V]. */
+  /** Logits [T, V] of a residual stream. */
   readonly logits: (stream: Rows) => Rows;
 }
 
@@ -123,7 +123,7 @@ export const byHand = (
       }),
     );
   };
-  /** Heads from `first` on in a row of q | k | v, after their norm. */
+  /** Heads in a row of q | k | v, after their norm. The first head is `first`. */
   const headsNormed = (rows: Rows, first: number, count: number, name: string): readonly Rows[] => {
     const apart = (all: Rows): readonly Rows[] => Array.from({ length: count }, (_, h) => part(all, h));
     const own = rows.map((row) => row.slice(first * size, (first + count) * size));
@@ -131,7 +131,7 @@ export const byHand = (
     const over = (all: Rows): Rows => all.map((row) => rms(row, must(name), norm.eps));
     return config.qkNormWidth === "all" ? apart(over(own)) : apart(own).map(over);
   };
-  /** x + f(x), with norms before f, after it, or both. */
+  /** x + f(x), with a norm before f, a norm after f, or both norms. */
   const branch = (x: Rows, name: string, f: (rows: Rows) => Rows): Rows => {
     const y = f(normPlacement === "after" ? x : normLayer(x, `${name}Norm`));
     return added(x, normPlacement === "before" ? y : normLayer(y, `${name}PostNorm`));
@@ -207,7 +207,7 @@ export const softmax = (row: ArrayLike<number>): Float64Array => {
   return weights.map((weight) => weight / sum);
 };
 
-/** Mean of −ln p over the tokens after the first. */
+/** Mean of −ln p over all tokens except the first. */
 export const lossByHand = (logits: Rows, ids: Int32Array): number => {
   let total = 0;
   for (let t = 0; t + 1 < ids.length; t++) {

@@ -64,7 +64,7 @@ forEachBackend("heads switched off", ({ open }) => {
       expectClose("logits", [furthest("logits", found.data, expected, tolerance)]);
       expect(furthest("before", before.data, expected, tolerance).ratio).toBeGreaterThan(1);
       const { mean } = await without.score(text);
-      // The last token is only a target. If the model read it, other positions would see it without a mask.
+      // The last token is only a target. Without a mask, the other positions would see it if the model read it.
       const scored = byHand(config, ids.slice(0, -1), await weightsOf(lm.model), names);
       const loss = lossByHand(scored.logits(scored.stream.at(-1) ?? []), ids);
       expectClose("loss", [furthest("loss", [-mean], [loss], 2 * tolerance)]);
@@ -87,7 +87,7 @@ forEachBackend("heads switched off", ({ open }) => {
     );
     const bias = (await weightsOf(lm.model))("blocks.1.attention.projection.bias") ?? [];
     expect(largest(bias)).toBeGreaterThan(0);
-    // A projection of zeros has the same effect.
+    // A projection with zeros has the same effect as switching the head off.
     const { offset, size } = lm.model.layout.parameters.find(
       ({ name }) => name === "blocks.1.attention.projection.weight",
     ) as { offset: number; size: number };
@@ -109,7 +109,7 @@ forEachBackend("heads switched off", ({ open }) => {
     expect((await both.logits(ids)).data).toEqual((await withoutHeads(lm, off).logits(ids)).data);
     expect((await both.logits(ids)).data).not.toEqual((await first.logits(ids)).data);
     expect((await withoutHeads(lm, []).logits(ids)).data).toEqual((await lm.logits(ids)).data);
-    // The lens sees the model without the heads.
+    // The logit lens uses the model without the heads.
     const read = await lensOf(both, ids, { positions: [3], top: vocabSize });
     const { tokens } = await both.score(ids.slice(0, 5));
     expect(Math.log(read[0]?.readings.at(-1)?.next?.probability ?? 0)).toBeCloseTo(tokens[4]?.logProb ?? 0, 12);

@@ -41,7 +41,7 @@ export const sandwich: ModelConfig = {
 };
 const squared: ModelConfig = { ...learned, normPlacement: "both", embeddingScale: 2, mlp: { kind: "relu2", ratio: 2 } };
 
-/** One small model of each kind. */
+/** One small model of each architecture. */
 export const kinds: readonly (readonly [name: string, config: ModelConfig])[] = [
   ["learned positions, GELU, biases", learned],
   ["rotary positions, norms of heads, a head of its own", rotary],
@@ -55,7 +55,7 @@ export const kinds: readonly (readonly [name: string, config: ModelConfig])[] = 
 export const withModel = (backend: Backend, config: ModelConfig): LanguageModel =>
   languageModel(hashedModel(backend, config, vocabSize), tokenizer);
 
-/** A model with an adapter on every layer, with no zero in any matrix, and its base model. */
+/** A model with an adapter on every layer, and its base model. No matrix of the adapter contains a zero. */
 export const withAdapter = (
   backend: Backend,
   config: ModelConfig,
@@ -68,7 +68,7 @@ export const withAdapter = (
   return { lm: languageModel(base, tokenizer, undefined, { adapters: { own: adapted } }), base, adapted };
 };
 
-/** A parameter's values in double precision, by name. */
+/** The values of a parameter in double precision, by name. */
 export const weightsOf = async ({ backend, layout, arena }: Pick<Model, "backend" | "layout" | "arena">) => {
   const values = await backend.read(arena.storage, 0, layout.length);
   const byName = new Map(

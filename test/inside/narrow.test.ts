@@ -62,7 +62,8 @@ describe.skipIf(!narrow)(`products of bfloat16${title}`, () => {
         return place === undefined ? null : Float64Array.from(values.subarray(place.offset, place.offset + place.size));
       };
       const hand = byHand(config, ids, weights);
-      // Queries, keys, the norms before them and the branches of a layer are rounded to bfloat16, each by half an epsilon.
+      // Queries, keys, the norms before them and the branches of a layer are rounded to bfloat16. The error of each
+      // rounding is half an epsilon.
       for (const { layer, head, probabilities } of found.attention.maps) {
         const wanted = hand.attention[layer]?.[head]?.flatMap((row) => [...row]) ?? [];
         expectClose("attention", [furthest(`layer ${layer}, head ${head}`, probabilities, wanted, epsilon.bfloat16)]);

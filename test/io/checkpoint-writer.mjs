@@ -1,5 +1,5 @@
-// Rewrites a checkpoint until it is killed: `node checkpoint-writer.mjs FOLDER VERSION`. Writes VERSION, VERSION + 1,
-// …, and prints each version after writing it.
+// Rewrites a checkpoint until the process is killed: `node checkpoint-writer.mjs FOLDER VERSION`. Writes VERSION,
+// VERSION + 1, …, and prints each version after writing it.
 import { writeCheckpoint } from "#foretoken/io/checkpoint.node.js";
 
 const [folder, version] = process.argv.slice(2);

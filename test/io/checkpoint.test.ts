@@ -141,7 +141,7 @@ describe("what is not ours", () => {
     await mkdir(checkpoint, { recursive: true });
     await writeFile(join(checkpoint, "config.json"), "{}");
     expect(await messageOf(writeCheckpoint(checkpoint, { a: "1" }))).toMatch(
-      /must be new, empty or a checkpoint that foretoken wrote; got a folder of somebody else/u,
+      /must be new, empty or a checkpoint that foretoken wrote; got a folder that foretoken did not write/u,
     );
     expect(await readdir(checkpoint)).toEqual(["config.json"]);
     await writeCheckpoint(join(parent, "other"), { a: "other" });
@@ -187,7 +187,9 @@ describe("what is not ours", () => {
       await writeFile(join(path, "letter.txt"), "Dear");
     }
     await mkdir(checkpoint);
-    expect(await messageOf(writeCheckpoint(checkpoint, { a: "1" }))).toContain("got a folder of somebody else");
+    expect(await messageOf(writeCheckpoint(checkpoint, { a: "1" }))).toContain(
+      "got a folder that foretoken did not write",
+    );
     expect(await readdir(old)).toEqual(["letter.txt"]);
     await rm(old, { recursive: true });
     await writeCheckpoint(checkpoint, { a: "1" });
@@ -209,8 +211,8 @@ describe("a manifest", () => {
         await writeFile(path, flipped);
         const outcome = await readCheckpoint(checkpoint, ["config.json", "model.bin"]).catch((error: unknown) => error);
         if (outcome instanceof CheckpointError) found++;
-        // In a manifest a flipped bit may be harmless, or may remove the mark of our files. But it must never make
-        // other contents pass the check.
+        // A flipped bit in a manifest may do no harm, or it may remove the mark of our files. But other contents must
+        // never pass the check.
         else {
           expect(name).toBe("manifest.json");
           const read = outcome as Awaited<ReturnType<typeof readCheckpoint<"config.json" | "model.bin">>>;
@@ -261,13 +263,13 @@ describe.skipIf(process.platform === "win32")("a checkpoint's files", () => {
   });
 });
 
-/** The files of a version; each contains the version 4000 times. */
+/** The files of a version. Each file contains the version 4000 times. */
 const filesOf = (version: number) => {
   const all = `${version}`.padStart(8, "0").repeat(4000);
   return { "a.txt": all, "b.bin": [new TextEncoder().encode(all)], "inner/c.json": all, "inner/d": all };
 };
 
-/** The version in which all files agree. */
+/** The version that all files contain. */
 const version = async (): Promise<number> => {
   const { files: read } = await readCheckpoint(checkpoint, ["a.txt", "b.bin", "inner/c.json", "inner/d"]);
   const versions = Object.values(read).map((bytes) => {
@@ -311,7 +313,7 @@ describe("killing the process of a writer", () => {
     for (let kill = 0; kill < 8; kill++) {
       const child = start(written + 1);
       const exit = once(child, "exit");
-      // After at least one version has been written and read, the kill comes at a random moment.
+      // The process is killed at a random moment after at least one version has been written and read.
       for await (const chunk of child.stdout) {
         written = Math.max(written, ...String(chunk).trim().split("\n").map(Number));
         const seen = await version();
@@ -323,7 +325,7 @@ describe("killing the process of a writer", () => {
       expect(left).toBeGreaterThanOrEqual(written);
       written = left;
     }
-    // A file that this writer does not know could be left without a manifest after a kill.
+    // After a kill, a file that this writer does not know could be left without a manifest.
     await recoverCheckpoint(checkpoint, undefined, ["a.txt", "b.bin", "inner/c.json", "inner/d"]);
     await writeCheckpoint(checkpoint, { "a.txt": "done", "b.bin": "", "inner/c.json": "" });
     expect(await siblings()).toEqual(["last"]);

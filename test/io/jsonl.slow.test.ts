@@ -6,7 +6,7 @@ import { useFolder } from "../support/runs.ts";
 
 const { newPath } = useFolder();
 
-/** Length of the engine's longest string, in bytes of a text of single-byte characters. */
+/** Maximum length of a string in the engine, in bytes of a text of single-byte characters. */
 const longestString = 2 ** 29 - 24;
 
 it("a file of events that is longer than any string is read and rewritten, in bounded memory", async () => {

@@ -74,7 +74,7 @@ describe("JSON lines", () => {
     try {
       for await (const _piece of read(path));
       expect(closed).toBe(1);
-      // The loop is left in the middle.
+      // The program leaves the loop in the middle.
       for await (const _piece of read(path)) break;
       expect(closed).toBe(2);
     } finally {

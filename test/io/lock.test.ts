@@ -23,7 +23,7 @@ const refusal = async (): Promise<string> => {
   return (error as ConfigError).message;
 };
 
-/** A process that takes the lock, reports this, and waits to be killed. */
+/** A process that takes the lock, prints that it has the lock, and waits until it is killed. */
 const other = async () => {
   const module = JSON.stringify(import.meta.resolve("#foretoken/io/lock.node.js"));
   const program = `
@@ -37,7 +37,7 @@ const other = async () => {
   return child;
 };
 
-/** A thread of this process that takes the lock and reports this. Then it runs `after`. */
+/** A thread of this process that takes the lock and reports this. Then it calls `after`. */
 const otherThread = async (after: string, options: WorkerOptions = {}): Promise<Worker> => {
   const program = `
     import { parentPort, workerData } from "node:worker_threads";
@@ -53,7 +53,7 @@ const otherThread = async (after: string, options: WorkerOptions = {}): Promise<
   return thread;
 };
 
-/** Waits until the thread has ended, by itself or because of missing memory. */
+/** Waits until the thread has ended, by itself or because memory was exhausted. */
 const end = (thread: Worker): Promise<void> =>
   new Promise((resolve) => {
     thread.on("error", () => {}).on("exit", () => resolve());
@@ -69,7 +69,7 @@ describe("a lock", () => {
     await lock.release();
     expect(await readdir(folder)).toEqual([]);
     const again = await takeLock(path, "run");
-    // The first holder no longer holds the lock, so it must not remove another holder's lock.
+    // The first owner has already released the lock, so it must not remove the lock of the next owner.
     await lock.release().catch(() => undefined);
     await again.release();
     expect(await readdir(folder)).toEqual([]);
@@ -115,7 +115,7 @@ describe("a lock", () => {
     const lock = await takeLock(path, "run");
     expect(await refusal()).toContain("this process");
     await lock.release();
-    // The lock can also be taken if a thread was ended while it was taking the lock over.
+    // If a thread ends while it replaces an old lock, another thread can still take the lock.
     await writeFile(path, text);
     await writeFile(`${path}-taking`, text);
     await (await takeLock(path, "run")).release();
@@ -168,7 +168,7 @@ describe("a lock", () => {
     for (const change of [{ boot: "0000 pid:[1]", host: "other" }, { boot: `${boot} pid:[1]` }]) {
       await writeFile(path, JSON.stringify({ ...holder, ...change }));
       expect(await refusal()).toMatch(
-        /which cannot be seen from here; try removing .*\.lock if that process has ended$/u,
+        /which this process cannot see; try removing .*\.lock if that process has ended$/u,
       );
     }
   });
@@ -213,7 +213,7 @@ describe("the holder", () => {
     await once(child, "close");
     const left = await readFile(path, "utf8");
     expect(await lockHolder(path)).toBeNull();
-    // Asking who holds the lock changes nothing.
+    // Reading who has the lock changes nothing.
     expect(await readFile(path, "utf8")).toBe(left);
   });
 

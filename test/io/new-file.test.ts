@@ -82,7 +82,7 @@ describe("writeNewFile", () => {
         stopped = await stopBefore(operation, () => writeNewFile(path, pieces("one", "two"), replace));
         const found = await readFile(path, "utf8").catch(() => undefined);
         expect([replace ? "old" : undefined, "onetwo"]).toContain(found);
-        // The next writer removes the files of the killed one.
+        // The next writer removes the files of the killed writer.
         await writeNewFile(path, pieces("three"), found !== undefined);
         expect(await readdir(folder)).toEqual(["a.gguf"]);
       }

@@ -1,4 +1,4 @@
-/** Files larger than one read call of the system, or larger than one buffer for hashing. */
+/** Files that are larger than one read call of the system, or larger than one buffer for hashing. */
 import { truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
@@ -15,7 +15,7 @@ it("tells a file of ours by its SHA-256, whatever its size", async () => {
   const file = join(folder, "model-00001-of-00002.safetensors");
   await writeFile(file, "");
   await truncate(file, 2 ** 31 + 1);
-  // SHA-256 of this number of zeros.
+  // SHA-256 of the given number of zero bytes.
   const sha256 = "b8030a8ab89280935633d8d991da3d9907c0f12e8b6fc3bfc515f4d440872b6e";
   const files = { "model-00001-of-00002.safetensors": { bytes: 2 ** 31 + 1, sha256 } };
   await writeFile(join(folder, "manifest.json"), manifestJson({ files, run: null }));

@@ -7,7 +7,7 @@ import { codePoint } from "../support/code-points.ts";
 
 const where = "model.safetensors";
 
-/** A file with this header, even an invalid one, and `dataBytes` zero bytes of data. */
+/** A file with this header and `dataBytes` zero bytes of data. The header may be invalid. */
 const forge = (header: string, dataBytes = 0, declared?: bigint): Uint8Array => {
   const json = new TextEncoder().encode(header);
   const bytes = new Uint8Array(8 + json.length + dataBytes);
@@ -130,7 +130,7 @@ describe("safetensors", () => {
     ["one offset", forge(JSON.stringify({ w: entry([1], [0]) }), 4), /data_offsets must be two/],
     ["a negative offset", forge(JSON.stringify({ w: entry([1], [-4, 0]) }), 4), /data_offsets must be two/],
     ["a fractional offset", forge(JSON.stringify({ w: entry([1], [0.5, 4.5]) }), 8), /data_offsets must be two/],
-    ["backward offsets", forge(JSON.stringify({ w: entry([1], [4, 0]) }), 4), /must not run backwards/],
+    ["backward offsets", forge(JSON.stringify({ w: entry([1], [4, 0]) }), 4), /must not end before they begin/],
     ["offsets past the end", forge(JSON.stringify({ w: entry([2], [0, 8]) }), 4), /tensor "w": .* 4 bytes of data/],
     [
       "a shape of another size",
@@ -250,7 +250,8 @@ describe("safetensors", () => {
         try {
           const { tensors: read } = readSafetensors(bytes, where);
           const total = [...read.values()].reduce((sum, { data }) => sum + data.length, 0);
-          // BF16 or F16 instead of F32 would not fit the shape. Nothing outside the file's data is read.
+          // With BF16 or F16 instead of F32, the data would not fit the shape. The program reads nothing outside the
+          // file's data.
           expect(total * 2).toBeLessThanOrEqual(bytes.length);
         } catch (error) {
           if (!(error instanceof CheckpointError)) throw error;

@@ -1,6 +1,6 @@
 /**
- * A writer in this process that stops forever before one of its file-system operations. The disk is then in the same
- * state as after the kill of a process at this point.
+ * A writer in this process that stops forever before one of its file-system operations. The disk then has the same
+ * state as after a process was killed at this point.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import fs, { type FileHandle } from "node:fs/promises";
@@ -10,18 +10,18 @@ import { afterAll, beforeAll } from "vitest";
 type Call = (...args: never[]) => unknown;
 
 interface Writer {
-  /** Number of operations so far. */
+  /** Number of operations that were executed so far. */
   done: number;
   /** Number of the operation before which the writer stops. The first operation has number 1. */
   readonly last: number;
   readonly stop: () => void;
-  /** The files that the writer has opened. If the process ended, the system would close them. */
+  /** The files that the writer has opened. The system would close these files at the end of the process. */
   readonly files: FileHandle[];
-  /** Unfinished files and folders that the writer has created. Their names contain the number of this process. */
+  /** Unfinished files and folders that the writer has created. The id of this process is part of their names. */
   readonly unfinished: Set<string>;
 }
 
-/** The name of an unfinished file, with the number of a process that no longer exists. */
+/** The name of an unfinished file, with the id of a process that no longer exists. */
 const ofEnded = (path: string): string => path.replace(/(\.tmp-)[0-9a-f]{8}(?=[0-9a-f]{12}-[^/\\]*$)/u, "$1ffffffff");
 
 /** Operations by path, and operations on an open file. */
@@ -29,12 +29,12 @@ const names = ["mkdir", "open", "readdir", "link", "rename", "unlink", "rmdir"];
 const namesOfFiles = ["write", "sync"];
 
 /**
- * Runs `work` until it is about to make an operation. Resolves to true if `work` reached this operation. Otherwise
- * `work` is complete.
+ * Executes `work` until it is about to make the chosen operation. Resolves to true if `work` reached this operation.
+ * Resolves to false if `work` is complete.
  */
 export type StopBefore = (operation: number, work: () => Promise<unknown>) => Promise<boolean>;
 
-/** Replaces the operations for the tests of a file. Operations of code other than the writer's are unchanged. */
+/** Replaces the file-system operations for the tests of a file. Only the writer's own operations change. */
 export const useStoppedWriter = (): StopBefore => {
   const writers = new AsyncLocalStorage<Writer>();
   const undo: (() => void)[] = [];

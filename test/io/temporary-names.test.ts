@@ -4,7 +4,7 @@ import { pathToFileURL } from "node:url";
 import { expect, it } from "vitest";
 import { isBeingWritten, temporaryName, temporaryOf } from "#foretoken/io/temporary-names.node.js";
 
-/** A temporary name from another process, which runs until `end` is called. */
+/** A temporary name of another process. This process exists until `end` is called. */
 const nameOfOther = async (): Promise<{ readonly name: string; readonly end: () => Promise<void> }> => {
   const module = pathToFileURL("dist/io/temporary-names.node.js").href;
   const code = `import { temporaryName } from ${JSON.stringify(module)}; console.log(temporaryName("a-b.txt")); process.stdin.resume();`;
@@ -30,12 +30,12 @@ it("a temporary name has the name of its file, and each is another", () => {
 it("a file is being written while its process runs, and its thread", async () => {
   const own = temporaryName("x");
   expect(isBeingWritten(own)).toBe(true);
-  // Names from another thread of this process, names from another process with this process's number, names in an
-  // earlier form, and names of other files.
+  // Names from another thread of this process, names from another process with the same id, names in an earlier format,
+  // and names of other files.
   expect(isBeingWritten(own.replace(/^(.{17}).{4}/u, "$10000"))).toBe(own.slice(17, 21) === "0000");
   expect(isBeingWritten(own.replace(/^(.{13}).{4}/u, "$10000"))).toBe(own.slice(13, 17) === "0000");
   expect([".tmp-0123456789ab-x", "x"].map(isBeingWritten)).toEqual([false, false]);
-  // Read as a signed 32-bit number, such a process id would stand for all processes.
+  // As a signed 32-bit number, such a process id would mean all processes.
   for (const pid of ["ffffffff", "00000000"]) {
     expect(isBeingWritten(own.replace(/^(\.tmp-).{8}/u, `$1${pid}`))).toBe(false);
   }

@@ -7,7 +7,7 @@ it("a ZIP archive has the files of a folder below its name, and is the same for 
   const files = { "run.json": bytes("123456789"), "checkpoint/ä": bytes(""), "best/a": bytes("b") };
   const archive = zipFolder(files, "my run");
   expect(unzip(await archive.arrayBuffer())).toEqual({
-    // The check value of CRC-32 in its definition.
+    // The check value from the definition of CRC-32.
     "my run/run.json": { bytes: files["run.json"], crc: "cbf43926" },
     "my run/checkpoint/ä": { bytes: files["checkpoint/ä"], crc: "0" },
     "my run/best/a": { bytes: files["best/a"], crc: "71beeff9" },
@@ -23,7 +23,7 @@ it.each([
   [
     { "a/b": new Uint8Array(), "a-": new Uint8Array(), a: new Uint8Array() },
     "run",
-    /must not have a file .* folder; got "a"$/u,
+    /must not have the same path for a file and a folder; got "a"$/u,
   ],
   [{ "/a": new Uint8Array() }, "run", /files: must have paths below/u],
   [{ ["a".repeat(65_536)]: new Uint8Array() }, "run", /files: must have paths below/u],

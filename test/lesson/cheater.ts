@@ -20,9 +20,9 @@ export const expectCheater = ({ input, pieces }: LearnedLesson): void => {
   const [twinLoss, cheaterLoss] = [Number(twin?.[1]), Number(cheater?.[1])];
   expect(cheaterLoss).toBeLessThan(0.3);
   expect(twinLoss).toBeGreaterThan(1.5);
-  // A bigram model of either text has about 2.45 nats. The model with the mask has learned more than that.
+  // A bigram model of each text has a loss of about 2.45 nats. The loss of the model with the mask is lower.
   expect(twinLoss).toBeLessThan(2.2);
-  // The model without a mask predicts worse than guessing when it cannot look ahead.
+  // If the model without a mask cannot look ahead, it predicts worse than guessing.
   expect(Number(cheater?.[2])).toBeGreaterThan(Math.log(input.tokenizer.vocabSize));
   expect(shareOf(twin?.[3])).toBeGreaterThan(0.4);
   expect(shareOf(cheater?.[3])).toBeLessThan(shareOf(twin?.[3]) / 2);

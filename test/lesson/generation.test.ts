@@ -57,7 +57,7 @@ it("lays the candidates end to end, and points at the one that is drawn", () => 
     const [cells = "", pointer = ""] = lines.map((line) => line.slice(4));
     const at = pointer.indexOf("▲");
     expect(Math.floor(Number(row?.[1]) * cells.length)).toBe(at);
-    // A candidate's border may run through the column.
+    // The border of a candidate may be inside a column.
     expect(cells.slice(Math.max(0, at - 1), at + 2)).toContain(row?.at(-1));
   }
 });

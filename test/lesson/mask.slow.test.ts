@@ -13,7 +13,7 @@ const folder = process.env.FORETOKEN_CORPORA;
 const hasShakespeare = folder !== undefined && existsSync(join(folder, "tiny-shakespeare.txt"));
 const data = hasShakespeare ? "tiny-shakespeare" : "moby-dick";
 
-// mask-snapshot.slow.test.ts trains it on WebAssembly.
+// mask-snapshot.slow.test.ts trains this lesson on WebAssembly.
 forEachBackend(
   "the mask's lesson",
   ({ name }) => {

@@ -56,7 +56,9 @@ it("says that what copied so well does worse than guessing only where it did cop
   const [, asTrained, masked] = tableWith(pieces, "loss as trained").at(-1) ?? [];
   const guessing = Number(/loss of ln \d+ = ([\d.]+) nats/u.exec(prose)?.[1]);
   expect(guessing).toBeGreaterThan(0);
-  expect(prose.includes("copied so well")).toBe(Number(asTrained) < guessing && Number(masked) > guessing);
+  expect(prose.includes("weights that learned to copy")).toBe(
+    Number(asTrained) < guessing && Number(masked) > guessing,
+  );
 });
 
 it("says that a model with the mask has learned its text by heart, and of no other", async () => {

@@ -21,7 +21,7 @@ forEachBackend("the lesson of pairs", ({ name }) => {
       );
       expect(backend.bytesInUse()).toBe(0);
       const said = ofKind(pieces, "prose").map(({ text }) => plain(text));
-      // On this clock, ten passes take as long as all others together.
+      // On this clock, ten passes take the same time as all other passes together.
       expect(said.at(-1)).toMatch(/the same \d+ losses \(to the last bit\) and is 10 times as fast/u);
       const [, one, many] =
         /The mean loss is ([\d.]+) nats in one pass and ([\d.]+) nats in \d+ passes/u.exec(said.at(-1) ?? "") ?? [];

@@ -3,18 +3,18 @@ import { showPlain } from "#foretoken/cli/lesson/show.js";
 import { type Style, symbolsFor } from "#foretoken/cli/process/terminal.js";
 import type { Lesson, Piece } from "#foretoken/lesson/piece.js";
 
-/** The output format of a lesson with or without Unicode, without colours. */
+/** The output style of a lesson, with or without Unicode, without colours. */
 export const uncoloured = (unicode = true): Style => ({
   symbols: symbolsFor(unicode),
   colors: pc.createColors(false),
 });
 
-/** A lesson after its run. */
+/** A lesson that yields pieces that were computed before. */
 export async function* replay(pieces: readonly Piece[]): Lesson {
   yield* pieces;
 }
 
-/** The output for a pipe of this width. */
+/** The output of a lesson into a pipe of this width. */
 export const plainText = async (lesson: Lesson, width: number, style = uncoloured()): Promise<string> => {
   let text = "";
   await showPlain(
@@ -28,7 +28,7 @@ export const plainText = async (lesson: Lesson, width: number, style = uncoloure
   return text;
 };
 
-/** The pieces between the pauses. */
+/** The screens: the pieces between two pauses. */
 export const screensOf = (pieces: readonly Piece[]): readonly (readonly Piece[])[] => {
   const screens: Piece[][] = [[]];
   for (const piece of pieces) {

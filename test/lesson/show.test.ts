@@ -16,7 +16,7 @@ const chart = (id: string, step: number, final = false): Piece => ({
   final,
 });
 
-/** A terminal with a reader who presses these keys and then leaves. */
+/** A terminal with a user who presses these keys and then quits. */
 const stageOf = (wishes: readonly Wish[], rows = 24) => {
   let written = "";
   const screens: string[] = [];
@@ -126,7 +126,7 @@ describe("on a terminal", () => {
     const lastChart = text().lastIndexOf("loss 2.10");
     expect(lastChart).toBeGreaterThan(text().lastIndexOf("loss 2.15"));
     expect(text().indexOf("below")).toBeGreaterThan(lastChart);
-    // All drawings but the first move the cursor up over the previous one.
+    // Except for the first drawing, each drawing moves the cursor up over the previous drawing.
     expect(text().match(/\u001b\[\d+A/gu)).toHaveLength(drawn - 1);
   });
 

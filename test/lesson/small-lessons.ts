@@ -4,7 +4,7 @@ import { type LessonInput, lessonInput } from "#foretoken/lesson/input.js";
 import type { Lesson, Piece, Text } from "#foretoken/lesson/piece.js";
 import type { LessonSize } from "#foretoken/lesson/small-model.js";
 
-/** A tiny lesson that ends at once, for tests. */
+/** A tiny lesson for tests. It takes little time. */
 export const tinySize: LessonSize = {
   contextLength: 16,
   nLayer: 1,
@@ -23,8 +23,8 @@ export const learningSize: LessonSize = { ...tinySize, nEmbd: 16, hidden: 32, st
 const text = "the cat sat on the mat and the dog sat on the cat.\n".repeat(20);
 
 /**
- * Nine tenths of the text forwards, and the last tenth backwards. What the model learns from the first part is wrong
- * for the last part.
+ * Nine tenths of the text are forwards, and the last tenth is backwards. What the model learns from the first part is
+ * wrong for the last part.
  */
 export const misleading = `${"abcd".repeat(90)}${"dcba".repeat(10)}`;
 
@@ -58,7 +58,7 @@ export const plain = (value: Text): string =>
 
 export type PieceOf<K extends Piece["kind"]> = Extract<Piece, { readonly kind: K }>;
 
-/** The pieces of one kind, in order. */
+/** The pieces of one kind, in their order. */
 export const ofKind = <K extends Piece["kind"]>(pieces: readonly Piece[], kind: K): readonly PieceOf<K>[] =>
   pieces.filter((piece): piece is PieceOf<K> => piece.kind === kind);
 

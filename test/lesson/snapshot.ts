@@ -7,7 +7,7 @@ import { type LessonName, lessons } from "#foretoken/lesson/lessons.js";
 import type { Piece } from "#foretoken/lesson/piece.js";
 import { plainText, replay, screensOf } from "./screens.ts";
 
-/** Rows of a terminal on which a screen of a lesson fits, without the row that asks whether to continue. */
+/** Number of terminal rows for a screen of a lesson. The row that asks whether to continue is not included. */
 const rows = 30 - 1;
 
 export interface LearnedLesson {
@@ -16,7 +16,7 @@ export interface LearnedLesson {
 }
 
 /**
- * Tests that a part looks like its reviewed snapshot, on Moby-Dick and on the backend that gives the same bits on every
+ * Tests that a part of the lesson equals its reviewed snapshot, on Moby-Dick. The backend gives the same bits on every
  * machine.
  * @returns the lesson, for further tests.
  */

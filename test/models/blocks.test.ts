@@ -27,8 +27,8 @@ const expectNearWide = async (
   const exact = await logitsOfText(wide, ids);
   const differences = Array.from(exact, (value, i) => value - (logits[i] as number));
   // The error of an 8-bit activation is at most 1/254 of the largest activation in its block. The mean of a random
-  // block is far from zero, so terms that cancel in a sum leave several times this error. A wrong value or scale leaves
-  // a far larger error.
+  // block is far from zero. So if terms of a sum cancel, the error of the sum is several times as large. A wrong value
+  // or scale gives a far larger error.
   expect(rootMeanSquare(differences) / rootMeanSquare([...exact])).toBeLessThan(0.06);
   expect(rootMeanSquare(differences)).toBeGreaterThan(0);
   await reference.close();
@@ -36,7 +36,7 @@ const expectNearWide = async (
 
 const present = candidates.flatMap((one) => (one.kind === "present" && one.hasBlocks ? [one] : []));
 
-// The blocks have two forms in turn. Other tests compare the kernels in all forms.
+// The blocks have two formats, one after the other. Other tests compare the kernels with all formats.
 const formsOf = (i: number): readonly number[] => [0, 4].map((more) => (i + more) % blockForms.length);
 
 describe.each(present.map((one, i) => [one.name, one, i] as const))("a model in blocks, %s", (_, candidate, i) => {

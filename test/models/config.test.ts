@@ -99,7 +99,7 @@ test.each([
   expect(() => parse(change)).toThrow(message);
 });
 
-// The functions `_compute_linear_scaling_rope_parameters` and `_compute_llama3_parameters` of transformers, written
+// The functions `_compute_linear_scaling_rope_parameters` and `_compute_llama3_parameters` of transformers, rewritten
 // from their definition.
 test.each([
   ["none", { kind: "none" }, (frequency: number) => frequency],
@@ -126,7 +126,8 @@ test.each([
     expect(cos[at]).toBeCloseTo(Math.cos(39 * scaled(frequency)), 12);
     expect(sin[at]).toBeCloseTo(Math.sin(39 * scaled(frequency)), 12);
   }
-  // With Llama 3's scaling, some wavelengths are unchanged, some are fully stretched, and some are in between.
+  // With Llama 3's scaling, short wavelengths do not change, and long wavelengths are stretched by the whole factor.
+  // Wavelengths in between are stretched less.
   if (scaling.kind === "llama3") expect(kinds.size).toBe(3);
 });
 

@@ -43,7 +43,7 @@ const configs: Readonly<Record<string, ModelConfig>> = {
 };
 const ids = Array.from({ length: 33 }, (_, i) => (i * 7) % vocabSize);
 
-/** Weights that bfloat16 cannot represent. Matrices lose bits, but vectors must not lose bits. */
+/** Weights that bfloat16 cannot represent. Matrices may lose bits, but vectors must not. */
 const weightsOf = (length: number): Float32Array =>
   Float32Array.from({ length }, (_, i) => 0.2 * Math.sin(1 + i * 1.7) + 1e-4 * Math.cos(i));
 
@@ -64,7 +64,7 @@ const withPair = (config: ModelConfig, work: (exact: Model, frozen: Model) => Pr
     const frozen = createFrozenModel(backend, config, vocabSize);
     const { length, decayed } = exact.layout;
     const values = weightsOf(length);
-    // The weights are loaded in parts. One part has matrices and vectors.
+    // The weights are loaded in parts. A part may contain matrices and vectors.
     for (const [from, to] of [
       [0, 100],
       [100, decayed + 10],

@@ -23,7 +23,7 @@ import {
 } from "../support/models.ts";
 import { growingText } from "../support/texts.ts";
 
-// The sizes are odd: only headDim is a multiple of a vector width. The context is longer than one block of keys.
+// Only headDim is a multiple of a vector width; the other sizes are odd. The context is longer than one block of keys.
 const vocabSize = 29;
 const contextLength = 75;
 const sizes = { contextLength, nEmbd: 24, nHead: 3, nLayer: 2 };
@@ -53,7 +53,7 @@ const float32Ways = [
   [2, "float32"],
 ] as const;
 
-/** Logits [B · T, V] of rows of `time` tokens. */
+/** Logits [B · T, V] of several rows. Each row has `time` tokens. */
 const logitsFor = (model: Model, ids: Int32Array, time: number): Promise<Float32Array> =>
   withContext(inferenceContext(model.backend), async (context) => {
     const input = uploadIds(context, model, ids, ids.length / time, time);
@@ -120,8 +120,8 @@ for (const [shape, config] of Object.entries(configs))
         const ids = Array.from(hashedIds("decoded", contextLength + 6, vocabSize));
         const fullLasts = new Map<number, Float32Array>();
         /**
-         * Logits after the first `length` tokens. They come from a pass over the last of these tokens that fit into the
-         * context.
+         * Logits after the first `length` tokens. If these tokens do not fit into the context, the pass reads only the
+         * last of them.
          */
         const fullLast = async (length: number): Promise<Float32Array> => {
           const known = fullLasts.get(length);
@@ -164,7 +164,8 @@ for (const [shape, config] of Object.entries(configs))
             const logits = await text.next(Array.from(ids.subarray(0, length)));
             const what = `after ${length} tokens, of which ${promptLength} at once`;
             expectSameBits(logits, rowsOf(full, length - 1, length), what);
-            // The first single token after the prompt is recorded. A prompt of one token counts as a single token, too.
+            // The pass over the first single token after the prompt is recorded. A prompt of one token is also a single
+            // token.
             const noted = promptLength > 1 && length === promptLength + 1;
             const made = backend.replay === undefined || length === promptLength || noted;
             expect({ what, calls: calls > 0 }).toEqual({ what, calls: made });
@@ -199,7 +200,7 @@ for (const [shape, config] of Object.entries(configs))
       });
 
       it(`goes on with sequences of different lengths together, with the bits that each has alone${title}`, async () => {
-        // Three sequences in pages of one cache: the numbers of new tokens of each sequence in every round.
+        // Three sequences in pages of one cache: for each round, the number of new tokens of each sequence.
         const rounds = [
           [5, 64, 1],
           [1, 1, 30],
@@ -209,7 +210,7 @@ for (const [shape, config] of Object.entries(configs))
         const texts = ["one", "two", "three"].map((name) => hashedIds(name, contextLength, vocabSize));
         const { keyHeads, headDim } = headsOf(config);
         const width = 2 * keyHeads * headDim;
-        // The three sequences get pages in turn.
+        // The three sequences get pages one after the other.
         const count = Math.ceil(contextLength / pageRows);
         const pages = texts.map((_, i) => Array.from({ length: count }, (__, page) => page * texts.length + i));
         const rows = texts.length * count * pageRows;
@@ -222,7 +223,7 @@ for (const [shape, config] of Object.entries(configs))
         }));
         const done = [0, 0, 0];
         for (const round of rounds) {
-          // The order differs in each round, so the order of sequences does not determine the order in the cache.
+          // The order differs in each round. So the order of sequences does not determine their order in the cache.
           const order = round[0] === 1 ? [2, 0, 1] : [0, 1, 2];
           const logits = await withContext(inferenceContext(backend), async (context) => {
             const segments = createSegments(
@@ -269,8 +270,8 @@ for (const [shape, config] of Object.entries(configs))
       const backend = await open(2);
       const isQwen3 = config.position.kind === "rope";
       const model = createModel(backend, isQwen3 ? presets.shakespeare.model : bookModel, 65);
-      // A head that shares the embedding predicts the current token again. Before training, the logit of this token is
-      // about C·std = 2.56, and ln(64 + e^2.56) is 0.17 more than ln 65.
+      // If the output head shares the embedding, it predicts the current token again. Before training, the logit of
+      // this token is about C·std = 2.56. ln(64 + e^2.56) is 0.17 larger than ln 65.
       const tolerance = isQwen3 ? 0.2 : 0.1;
       for (const seed of [1, 2]) {
         initialise(backend, model.layout, model.arena, seed);

@@ -49,7 +49,7 @@ describe.skipIf(!narrow)(`rounded copies of a model's weights${title}`, () => {
       const read = () =>
         readTensor(model.backend, { storage: copies?.storage as never, offset: 0, shape: [model.layout.decayed] });
       const before = await read();
-      // Doubled values are exact in bfloat16 too.
+      // Doubled values are also exact in bfloat16.
       const { storage } = model.arena;
       const y = { storage, offset: 0 };
       model.backend.run("add", { a: y, b: y, y, n: storage.length });

@@ -26,7 +26,7 @@ const attended = (
     return Float32Array.from(await readTensor(backend, out));
   });
 
-/** The definition in double precision. */
+/** Attention in double precision, computed from its definition. */
 const expected = (qkv: Float32Array, time: number, window: number, scale: number): number[] => {
   const { heads: count, keyHeads, headDim } = heads;
   const at = (t: number, column: number): number => qkv[t * width + column] as number;
@@ -52,7 +52,7 @@ forEachBackend("attention with a window", ({ open }) => {
     const qkv = random(time * width);
     const out = await attended(backend, qkv, time, { window, scale: 0.3 });
     const want = expected(qkv, time, window, 0.3);
-    // Sums of at most `time` products, and of 6 products in a score, with values below 3.
+    // The sums have at most `time` products, or 6 products in a score. The values are below 3.
     const errors = Array.from(out, (value, i) => Math.abs(value - (want[i] as number)));
     expect(Math.max(...errors)).toBeLessThan(3 * (time + 20) * epsilon.float32);
     await backend.close();

@@ -47,8 +47,8 @@ forEachBackend("a head and its loss in one", ({ name, open }) => {
     for (const columns of [1, 64, 130]) {
       const parts = await computed(backend, rows, vocabSize, columns);
       expect(Math.abs(parts.loss / whole.loss - 1)).toBeLessThan(1e-6);
-      // Gradients of logits are rounded to bfloat16. Before that, the sums of exponentials may differ in their last
-      // bit.
+      // Gradients of logits are rounded to bfloat16. Before the rounding, the sums of exponentials may differ in their
+      // last bit.
       const allowed = dtype === "float32" ? 1e-6 : 1e-4;
       for (const [i, gradient] of whole.gradients.entries()) {
         const errors = gradient.map((g, at) => Math.abs(g - (parts.gradients[i]?.[at] ?? Number.NaN)));

@@ -4,7 +4,7 @@ import { opSamples } from "./samples/all.ts";
 
 const folder = new URL("../../src/ops/", import.meta.url);
 
-/** For example `causalAttention` for `causal-attention.ts`. */
+/** Name of the op in a file: for example `causalAttention` in `causal-attention.ts`. */
 const opName = (file: string): string =>
   file.replace(/\.ts$/u, "").replace(/-(\w)/gu, (_, letter: string) => letter.toUpperCase());
 

@@ -42,7 +42,7 @@ forEachBackend("an optimizer", ({ open }) => {
         backend.write(gradients.storage, Float32Array.of(Number.NaN), at);
         update(1);
         expect(await optimizer.isFinite(), name).toBe(false);
-        // `isFinite` stays false until `begin` says that the values were replaced.
+        // `isFinite` stays false until `begin` tells it that the values were replaced.
         backend.write(gradients.storage, ones);
         begin();
         update(1);

@@ -35,7 +35,7 @@ describe("the reference, made from the docstrings", () => {
     const own = page === "foretoken.md" ? first : first.filter((name) => name !== "generate");
     expect(functions.filter((name) => first.includes(name))).toEqual(own);
     expect(functions[0]).toBe("train");
-    // The functions come before all types.
+    // The functions come before the types.
     expect(text.indexOf("### openBackend()")).toBeLessThan(text.indexOf("## Type Aliases"));
     for (const name of own) {
       const section = text.slice(text.indexOf(`### ${name}()`)).split("\n***\n")[0] as string;
@@ -55,7 +55,7 @@ describe("the reference, made from the docstrings", () => {
     expect(rowsOf("model.nLayer")).toEqual([
       expect.stringMatching(/whole number from 1 to \d+ \| transformer blocks \|/),
     ]);
-    // Two kinds have this field, each with its own default.
+    // Two objects have this field. Each of the two objects has its own default.
     expect(rowsOf("model.norm.eps").map((row) => row.split(" | ")[3])).toEqual(["`0.00001`", "`0.000001`"]);
     const missing = Object.entries(presets.book).flatMap(([part, fields]) =>
       Object.keys(fields).filter((name) => !lines.some((line) => line.startsWith(`| \`${part}.${name}`))),

@@ -1,4 +1,7 @@
-/** The Dockerfile: its steps run in folders, and the image's program does what docs/guides/container.md shows. */
+/**
+ * Tests the Dockerfile. The steps of the Dockerfile are executed in folders, and the image's program does what
+ * docs/guides/container.md shows.
+ */
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
@@ -12,7 +15,7 @@ import { root } from "./installed.ts";
 
 const built = ["native/foretoken.linux-x64.node", "wasm/kernels.relaxed-simd.wasm"];
 const isBuilt = built.every((file) => existsSync(join(root, "dist/backend/implementations", file)));
-// If CI compiles everything, this test must run.
+// If CI compiles everything, this test must not be skipped.
 const isRequired = process.env.FORETOKEN_REQUIRE_NATIVE === "1" && process.env.FORETOKEN_BUILD_ISA === "all";
 const missing =
   process.platform !== "linux" || process.arch !== "x64"
@@ -42,7 +45,8 @@ describe.skipIf(missing !== undefined)(`the image${missing === undefined ? "" : 
       ...{ place, context: root, entries },
       run: async (line, folder, asked) => {
         commands.push(line);
-        // These commands take minutes. CI and this clone have run the same commands already, so they are skipped.
+        // These commands take minutes. CI and this clone have already executed the same commands, so the test skips
+        // them.
         if (line === "npm ci --ignore-scripts") {
           await symlink(join(root, "node_modules"), join(folder, "node_modules"));
           return;
@@ -51,7 +55,7 @@ describe.skipIf(missing !== undefined)(`the image${missing === undefined ? "" : 
           for (const name of ["dist", "build"])
             await cp(join(root, name), join(folder, name), { recursive: true, preserveTimestamps: true });
         }
-        // If the clone has fewer instruction sets, the test does not compile the missing ones.
+        // If the clone lacks some instruction sets, the test does not compile them.
         const env = { ...process.env, ...asked, FORETOKEN_BUILD_ISA: process.env.FORETOKEN_BUILD_ISA };
         const { status, stdout, stderr } = await runIn(line, folder, { ...env, npm_config_prefer_offline: "true" });
         if (status !== 0) throw new Error(`${line}\n${stdout}${stderr}`);
@@ -66,7 +70,7 @@ describe.skipIf(missing !== undefined)(`the image${missing === undefined ? "" : 
   const start = (args: readonly string[]) => {
     const [program = ""] = JSON.parse(lastOf("ENTRYPOINT")) as string[];
     const path = [image.path("/usr/local/bin"), process.env.PATH].join(delimiter);
-    // Only the program comes from the image; Node and the shell come from this machine.
+    // The program comes from the image. Node and the shell come from this machine.
     const hidden = Object.fromEntries(
       Object.entries(process.env).filter(([name]) => !/^(?:FORETOKEN_|npm_)/u.test(name)),
     );
@@ -75,7 +79,7 @@ describe.skipIf(missing !== undefined)(`the image${missing === undefined ? "" : 
   };
   const foretoken = (...args: readonly string[]) => outcomeOf(start(args));
 
-  /** Arguments of the guide's lines `docker run … foretoken …`, by their command. */
+  /** Arguments of each line `docker run … foretoken …` in the guide, by command. */
   const documented = async (command: string): Promise<readonly string[]> => {
     const page = (await readFile(join(root, "docs/guides/container.md"), "utf8")).replaceAll(/ \\\n +/gu, " ");
     const line = page.split("\n").find((one) => one.startsWith("docker run ") && one.includes(` foretoken ${command}`));

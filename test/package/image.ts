@@ -1,4 +1,4 @@
-/** Runs the steps of a Dockerfile in folders of this machine instead of in an image. */
+/** Executes the steps of a Dockerfile in folders of this machine, not in an image. */
 import { cp, mkdir, readFile, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 
@@ -12,7 +12,9 @@ export interface Stage {
   readonly steps: readonly Step[];
 }
 
-/** The stages of a Dockerfile. Comments are removed, and continued lines are joined to one step. */
+/**
+ * The stages of a Dockerfile. Comments are removed, and lines that end with a backslash are joined with the next line.
+ */
 export const stagesOf = (text: string): readonly Stage[] => {
   const lines = text.replaceAll(/^\s*#.*\n/gmu, "").replaceAll(/\s*\\\n\s*/gu, " ");
   const stages: { name: string; steps: Step[] }[] = [];
@@ -25,11 +27,11 @@ export const stagesOf = (text: string): readonly Stage[] => {
   return stages;
 };
 
-/** The folders that our Dockerfile uses. In a stage's folder they have the same paths as in the image. */
+/** The folders that our Dockerfile uses. The folders have the same paths in the image and in a stage's folder. */
 const folders = /(?<![\w./])\/(?=(?:src|packages|opt|usr|home)\b)/gu;
 
 export interface Image {
-  /** A path of the image, in the last stage. */
+  /** A path of the image. The path is in the folder of the last stage. */
   path(inside: string): string;
   readonly folder: string;
   readonly user: string;
@@ -39,14 +41,14 @@ export interface Image {
 interface Building {
   /** Folder in which the stages get their folders. */
   readonly place: string;
-  /** Names below `context` that `.dockerignore` leaves out. */
+  /** Names below `context` that `.dockerignore` excludes. */
   readonly context: string;
   readonly entries: readonly string[];
-  /** Runs a RUN step: a line of shell, in a folder, with variables. */
+  /** Executes a RUN step: a shell command, in a folder, with variables. */
   readonly run: (line: string, folder: string, env: Readonly<Record<string, string>>) => Promise<void>;
 }
 
-/** Runs the steps of all stages. Returns the steps of the last stage that describe how the image runs. */
+/** Executes the steps of all stages. Returns the steps of the last stage that say how to start the image. */
 export const buildImage = async (
   stages: readonly Stage[],
   { place, context, entries, run }: Building,
@@ -94,7 +96,7 @@ export const buildImage = async (
   return image;
 };
 
-/** Names that a `.dockerignore` leaves out. @throws Error for a pattern that is not a plain name. */
+/** Names that a `.dockerignore` excludes. @throws Error for a pattern that is not a plain name. */
 export const ignoredIn = async (path: string): Promise<readonly string[]> => {
   const lines = (await readFile(path, "utf8")).split("\n").filter((line) => line !== "" && !line.startsWith("#"));
   const odd = lines.find((line) => !/^[\w.-]+$/u.test(line));

@@ -1,4 +1,4 @@
-/** The packed tarball, installed into an empty project as by a new user. */
+/** The packed tarball, which is installed into an empty project as by a new user. */
 import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -13,7 +13,7 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-/** Runs a line of shell in `cwd`, without npm's variables for its child processes. */
+/** Executes a shell command in `cwd`, without npm's variables for its child processes. */
 export const shell = (line: string, cwd: string): Promise<Outcome> => {
   const env = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^(npm_|FORETOKEN_|NODE_)/.test(name)),
@@ -52,7 +52,8 @@ interface Packing {
 const packing: Packing = await import(new URL("../../scripts/pack.mjs", import.meta.url).href);
 
 /**
- * Packs the build and installs it, with dependencies from npm's cache or else from the registry.
+ * Packs the build and installs the tarball. Dependencies come from npm's cache. If the cache does not have them, they
+ * come from the registry.
  * @param native whether to include the native kernels that are built on this machine
  * @throws Error with npm's output.
  */

@@ -24,7 +24,7 @@ describe.skipIf(missing !== undefined)(
     let programs: string;
     beforeAll(async () => {
       installed = await installTarball({ native: true });
-      // A PATH that contains only what npm itself needs.
+      // A PATH that contains only the programs that npm itself needs.
       programs = join(dirname(installed.project), "programs");
       await mkdir(programs);
       for (const name of ["node", "npm", "npx", "sh", "env"]) {
@@ -79,7 +79,7 @@ describe.skipIf(missing !== undefined)(
     });
 
     it("has a dry run of npm publish without a warning, each of its two packages", async () => {
-      // A registry without packages, so that no request leaves the machine.
+      // A registry without packages. So no request leaves the machine.
       const registry = createServer((_, response) => response.writeHead(404).end("{}"));
       await new Promise<void>((resolve) => registry.listen(0, "127.0.0.1", resolve));
       const place = `127.0.0.1:${(registry.address() as AddressInfo).port}/`;

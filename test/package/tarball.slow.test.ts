@@ -7,13 +7,13 @@ import { type Installed, installTarball, type Outcome, root, shell } from "./ins
 const kilobytes = 1000;
 const megabytes = 1000 * kilobytes;
 
-/** Whether native kernels exist for this kind of machine; the package does not contain them. */
+/** Whether native kernels exist for this kind of machine. The package does not contain them. */
 const canHaveNative = process.platform !== "win32" && ["x64", "arm64"].includes(process.arch);
 const builder = join("node_modules", "foretoken", "scripts", "build", "native.mjs");
 const advice = `backend wasm: several times slower than native kernels; to build them with a C++ compiler: node ${builder}`;
 
 const attempt = await installTarball().catch((error: Error) => error);
-// Installation may need the network, which may be missing. If the whole project is being checked, a failure is an
+// Installation may need the network, which may be missing. In a check of the whole project, a failed installation is an
 // error.
 const missing =
   attempt instanceof Error && process.env.FORETOKEN_REQUIRE_REGISTRY !== "1"
@@ -60,7 +60,7 @@ describe.skipIf(missing !== undefined)(
         "picocolors",
         "zod",
       ];
-      // Files of the hub's library. Some of these files are for the library's own program, which is never run.
+      // Files of the hub's library. Some of these files are for the library's own program, which is never executed.
       const ofHub = ["@huggingface/blake3-jit", "@huggingface/tasks", "@huggingface/xetchunk-wasm", "gearhash-jit"];
       const ofItsProgram = [
         "ansi-regex",
@@ -71,8 +71,8 @@ describe.skipIf(missing !== undefined)(
         "strip-ansi",
       ];
       expect([...new Set(names)].sort()).toEqual([...own, ...ofHub, ...ofItsProgram, "foretoken"].sort());
-      // 1.5 MB of this (0.4 MB packed) is the command's bundle, which includes zod and commander. With it the command
-      // starts in half the time.
+      // The command's bundle is 1.5 MB of the package (0.4 MB packed). The bundle includes zod and commander, and
+      // halves the start time of the command.
       expect(installed.packedSize).toBeLessThan(3000 * kilobytes);
       expect(installed.unpackedSize).toBeLessThan(10 * megabytes);
       expect(await sizeOf(join(installed.project, "node_modules"))).toBeLessThan(32 * megabytes);
@@ -80,7 +80,7 @@ describe.skipIf(missing !== undefined)(
 
     it("has no script that runs at its installation, and nothing that was compiled for one machine", async () => {
       const manifest = JSON.parse(await readFile(inPackage("package.json"), "utf8"));
-      // No script runs when the package is linked either. Linking would run `prepare`.
+      // No script is executed when the package is linked, either. Linking would execute `prepare`.
       for (const field of ["scripts", "devDependencies", "optionalDependencies"])
         expect(manifest[field]).toBeUndefined();
       expect(installed.files.filter(({ path }) => path.endsWith(".node"))).toEqual([]);
@@ -128,7 +128,7 @@ describe.skipIf(missing !== undefined)(
     `,
       );
       const { stdout, stderr, status } = await run("node run.mjs");
-      // The program trains and loads a model, but the notice comes only once. The second line is from Node.
+      // The program trains a model and loads a model, but prints the notice only once. The second line is from Node.
       const [warning = "", ...rest] = stderr.trim().split("\n");
       expect(warning.replace(/^\(node:\d+\) /u, "")).toBe(
         canHaveNative ? `[FORETOKEN_NO_NATIVE_KERNELS] ForetokenWarning: ${advice}` : "",
@@ -179,8 +179,8 @@ describe.skipIf(missing !== undefined)(
       const script = new URL("../../scripts/build/native.mjs", import.meta.url).href;
       const { findCompiler }: { findCompiler: () => readonly string[] | undefined } = await import(script);
       const compiler = findCompiler();
-      // The compiler runs without optimisation and without forced inlining. npm ci has already compiled the same files
-      // with both, which takes far longer, and has checked their warnings.
+      // The compiler is called without optimisation and without forced inlining. npm ci has already compiled the same
+      // files with optimisation and inlining, which takes far longer. It has also checked the warnings.
       const quick = "-O0 -w '-DFT_INLINE=static inline'";
       await write("compiler", `#!/bin/sh\nexec ${compiler?.join(" ")} "$@" ${quick}\n`);
       await chmod(join(installed.project, "compiler"), 0o755);

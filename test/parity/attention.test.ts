@@ -40,8 +40,8 @@ forEachBackend("attention with a window", ({ open }) => {
       const outShape = [1, time, heads * headDim];
       tape.backward(out, memory.upload(hashed("dOut", time * heads * headDim), outShape));
       const gradients = Float32Array.from(await readTensor(backend, gradient));
-      // A query sees `window` keys. The error of a weight is the error of its score, a sum of `headDim` products below
-      // 9. A sum over keys or queries has `window` terms.
+      // A query sees `window` keys. The error of a weight is the error of its score, which is a sum of `headDim`
+      // products below 9. A sum over keys or queries has `window` terms.
       const error = epsilon.float32 * (2 * window + 9 * headDim);
       expectClose("attention with a window", [
         furthest("out", found, wanted("out"), error * largest(wanted("out"))),

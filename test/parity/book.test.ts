@@ -70,7 +70,8 @@ forEachBackend(`a model of the reference task's shape against PyTorch ${fixture.
         const sampled = expected.places.map((place) => gradient[place] as number);
         found.push(furthest(name, sampled, expected.values, backward * expected.largest));
         found.push(furthest(`norm of ${name}`, [norm(gradient)], [expected.norm], backward * expected.norm));
-        // A sum over all n elements with random signs has the error of one element times √n, like the norm.
+        // The elements of a sum have random signs. So the error of a sum of n elements is √n times the error of one
+        // element, like the norm.
         const projections = expected.projections.map((_, j) => projection(name, j, gradient));
         found.push(furthest(`projections of ${name}`, projections, expected.projections, backward * expected.norm));
       }

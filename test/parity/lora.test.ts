@@ -45,7 +45,10 @@ const { vocabSize, contextLength: time, nEmbd, nHead, nLayer, hidden, nKvHead, h
 const sizes = { contextLength: time, nEmbd, nHead, nLayer, nKvHead, headDim, position };
 const model: ModelConfig = { ...groupedModel, ...sizes, mlp: { kind: "swiglu", hidden } };
 
-/** The adapters of scripts/fixtures/make-lora.py. Their values are uniform, and no matrix B is zero. */
+/**
+ * The adapters of scripts/fixtures/make-lora.py. The values of the adapters are uniform random numbers, and no matrix B
+ * is zero.
+ */
 const hashedAdapter = ({ parameters, length }: ArenaLayout): Float32Array => {
   const values = new Float32Array(length);
   for (const { name, offset, size } of parameters) {

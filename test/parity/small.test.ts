@@ -90,10 +90,9 @@ describe.each(["small", "qwen3", "llama", "phi3"].map(readFixture))("$title", ({
           expect(results.map(({ learningRate }) => learningRate)).toEqual(learningRates);
 
           // A step moves each weight by up to the learning rate, in the direction m/√v. So the relative error of the
-          // movement equals the relative error of the gradient. The error of a gradient is `relative`, compared with
-          // the largest gradient of the tensor. So if a gradient is √relative times the largest gradient, the movement
-          // of its weight has a relative error of √relative. Smaller gradients are rare. In practice a quarter of this
-          // bound holds.
+          // movement equals the relative error of the gradient. The error of a gradient is `relative` times the largest
+          // gradient of the tensor. So for a gradient of √relative times the largest gradient, the relative error is
+          // √relative. Smaller gradients are rare. In practice, the errors are below a quarter of this bound.
           const rows = batch * time * plan.gradAccumSteps;
           const relative = gradientError(config, rows);
           const moved = learningRates.reduce((sum, rate) => sum + rate, 0);

@@ -1,6 +1,6 @@
-/** Reads numbers back from a chart, as a person does: positions are compared with the labels of the axes. */
+/** Reads numbers from a chart as a person does: by comparing positions with the labels of the axes. */
 
-/** The value of a label: "1.5k", "2e-4", "1,500". */
+/** The value of a label, such as "1.5k", "2e-4" or "1,500". */
 const numberOf = (label: string): number => {
   const [, number = "", unit = ""] = /^([-\d.,e+]+)([kMGT]?)$/u.exec(label) ?? [];
   const scale = { "": 1, k: 1e3, M: 1e6, G: 1e9, T: 1e12 }[unit];
@@ -10,7 +10,7 @@ const numberOf = (label: string): number => {
 /** The labels of an axis as [position, value]. */
 const labelsOf = (svg: string, axis: "x" | "y"): readonly (readonly [place: number, value: number])[] =>
   [...svg.matchAll(new RegExp(`<text x="([\\d.]+)" y="([\\d.]+)" class="soft ${axis}"[^>]*>([^<]+)<`, "gu"))].map(
-    // The middle of a label is next to its tick, a few units above the baseline of its letters.
+    // The middle of a label is at the height of its tick, a few units above the baseline of its letters.
     ([, x, y, label]) => [axis === "x" ? Number(x) : Number(y) - 5, numberOf(label ?? "")],
   );
 
@@ -18,9 +18,9 @@ export interface ReadChart {
   /** Converts a position in the drawing to a value. */
   readonly x: (place: number) => number;
   readonly y: (place: number) => number;
-  /** Size of one unit of the drawing as a value (on a logarithmic axis: as a logarithm). */
+  /** Value of one unit of the drawing. On a logarithmic axis, this is a logarithm. */
   readonly unit: { readonly x: number; readonly y: number };
-  /** Numbers of the paths with a class, path by path, without the legend. */
+  /** Numbers of the paths that have the given class, path by path. The legend is left out. */
   readonly paths: (name: string) => readonly (readonly (readonly [x: number, y: number])[])[];
 }
 

@@ -8,7 +8,7 @@ import { readChart } from "./read-svg.ts";
 
 const options: PlotOptions = { metric: "loss", x: "steps", log: false };
 
-/** A number from 0 to 1 that depends only on name and position. */
+/** A number from 0 to 1 that depends only on the name and the position. */
 const noise = (name: string, i: number): number => hashInteger(name, i, 10_000) / 10_000;
 
 interface Given {
@@ -43,7 +43,7 @@ const runOf = ({ name = "run", loss = [], evals = [], leftOut = [], differences 
 const falling = (count: number, name = "loss"): number[] =>
   Array.from({ length: count }, (_, i) => 1 + 3 * Math.exp(-i / count) + noise(name, i));
 
-/** Elements and attributes of a file. Throws if the file is not in the subset of XML that charts use. */
+/** Elements and attributes of a file. Throws if the file uses XML that charts do not use. */
 const elementsOf = (svg: string): readonly string[] => {
   const open: string[] = [];
   const seen: string[] = [];
@@ -157,7 +157,7 @@ describe("many points", () => {
     }
     // The line of the evaluations also keeps its lowest point.
     expect(Math.min(...chart.paths("line dash-0").flatMap((path) => path.map(([, y]) => y)))).toBeCloseTo(0.05, 1);
-    // A chart of a thousandth of the steps is not much smaller than a chart of all steps.
+    // A chart of one thousandth of the steps is not much smaller than a chart of all steps.
     expect(svg.length).toBeLessThan(8 * plotSvg([runOf({ loss: loss.slice(0, 1000) })], options).length);
   });
 });

@@ -23,7 +23,7 @@ const vocabSize = 31;
 /** The number of characters equals the models' number of tokens. */
 const tokenizer = charTokenizer(Array.from({ length: vocabSize }, (_, i) => String.fromCharCode(0x100 + i)));
 
-/** Mean loss in nats of each token after the previous one. */
+/** Mean loss in nats of all tokens except the first. */
 const lossOf = (logits: Float32Array, ids: readonly number[]): number => {
   let sum = 0;
   for (let t = 1; t < ids.length; t++) {

@@ -21,7 +21,7 @@ const bfloat16 = 30;
 const numbersOf = ({ bytes }: WrittenTensor): Float32Array => new Float32Array(bytes.slice().buffer);
 const wordsOf = (tensor: WrittenTensor): Uint16Array => toBfloat16(numbersOf(tensor));
 
-/** A model's file twice with the same numbers: matrices in BF16, and all in F32. */
+/** Two files of a model with the same numbers: one with matrices in BF16, and one with all tensors in F32. */
 const pairOf = (kind: GgufKind): readonly [words: Uint8Array, singles: Uint8Array] => {
   const { metadata, tensors } = ggufModel(kind).file;
   const matricesAs = (change: (tensor: WrittenTensor) => WrittenTensor): Uint8Array => {

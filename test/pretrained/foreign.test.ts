@@ -17,7 +17,7 @@ import { useFolder } from "../support/runs.ts";
 
 const { newPath } = useFolder();
 
-/** Rewrites a JSON file of a copy. */
+/** Rewrites a JSON file of a copied checkpoint. */
 const edit = async (path: string, changes: Readonly<Record<string, unknown>>): Promise<void> => {
   const json = { ...JSON.parse(await readFile(path, "utf8")), ...changes };
   await writeFile(path, JSON.stringify(json));

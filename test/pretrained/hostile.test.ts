@@ -1,5 +1,5 @@
 /**
- * Directories from strangers, damaged and forged. Each directory is refused with one clear line, or it loads correctly.
+ * Damaged or forged directories from strangers. Each directory is refused with one clear line, or it loads correctly.
  */
 import { readFileSync } from "node:fs";
 import { cp, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
@@ -60,7 +60,7 @@ describe.each(["gpt2-bare", "llama3", "llama-biases", "qwen2", "qwen3", "phi3"])
       expect(backend.bytesInUse(), said).toBe(before);
       await writeFile(join(path, target), bytes);
     }
-    // Some changes are harmless, so some directories are refused and others load.
+    // Some changes do no harm. So some directories are refused, and others load.
     expect(loaded).toBeGreaterThan(0);
     expect(loaded).toBeLessThan(cases);
   });

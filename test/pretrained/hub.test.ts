@@ -106,7 +106,7 @@ describe("a model of the hub", () => {
     delete served.spoil;
     served.asked.length = 0;
     await logitsOf("hf:some/model");
-    // Files that were correct are not downloaded again.
+    // Correct files are not downloaded again.
     expect(served.asked.filter((path) => path.includes("model-00001"))).toEqual([]);
   });
 

@@ -64,7 +64,7 @@ describe("close", () => {
   const text = "abcabcabcabc";
   const corpus = { name: "text", train: "", val: text, parts: [{ where: "text", start: 0 }] };
 
-  /** All functions that work on a model. */
+  /** All functions that use a model. */
   const works = (own: LanguageModel): Readonly<Record<string, () => Promise<unknown>>> => ({
     logits: () => own.logits([0]),
     score: () => own.score(text),
@@ -130,7 +130,7 @@ describe("close", () => {
     expect(backend.bytesInUse()).toBeGreaterThan(own);
     await both.close();
     expect(backend.bytesInUse()).toBe(own);
-    // A closed backend has released everything.
+    // A closed backend has freed all memory.
     const last = hashedModel(backend, config, characters.length);
     await backend.close();
     last.close();

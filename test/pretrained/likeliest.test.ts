@@ -6,7 +6,7 @@ import { byteTokenizer } from "../support/byte-tokenizer.ts";
 
 const tokenizer = charTokenizer([..."abcdefgh"]);
 
-/** Candidates among the tokens of "abcdefgh", from logits that begin at index `from`. */
+/** Candidates among the tokens of "abcdefgh". The logits begin at index `from`. */
 const likeliest = (logits: readonly number[], most: number, from = 0) =>
   likeliestOf(tokenizer, most)(logits, from, softmaxSum(logits, from, logits.length - from));
 
@@ -62,7 +62,7 @@ describe("the most probable tokens", () => {
     for (const [place, id] of [0xc3, 0x41, end, 0x0a].entries()) logits[id] = 9 - place;
     const found = likeliestOf(bytes, 4)(logits, 0, softmaxSum(logits, 0, logits.length));
     expect(found.map(({ text }) => text)).toEqual(["<c3>", "A", "<|endoftext|>", "\n"]);
-    // Here the replacement character is a real character of the vocabulary, not a byte.
+    // Here the replacement character is a character of the vocabulary, and does not replace a byte.
     const whole = byteTokenizer("\ufffd", 3);
     const [id = 0] = whole.encode("\ufffd");
     const own = new Float32Array(whole.vocabSize);

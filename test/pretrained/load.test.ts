@@ -34,7 +34,7 @@ const checkpoint = async (): Promise<string> => {
   return folder;
 };
 
-/** Rewrites a JSON file of a checkpoint and removes its manifest, so that only the contents can reveal the change. */
+/** Rewrites a JSON file of a checkpoint and removes its manifest. So only the contents can show the change. */
 const edit = async (path: string, change: (json: { foretoken: { model: Record<string, unknown> } }) => void) => {
   const json = JSON.parse(await readFile(path, "utf8"));
   change(json);

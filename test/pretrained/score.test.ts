@@ -13,14 +13,14 @@ import { wordsText } from "../support/runs.ts";
 
 const contextLength = 16;
 const config = { ...bookModel, contextLength, nEmbd: 16, nHead: 2, nLayer: 1 };
-// The text has more windows than one forward pass takes, and a remainder.
+// The text has more windows than one forward pass. The last window is shorter.
 const text = wordsText("scored", 1100).slice(0, 4500);
 const tokenizer = trainCharTokenizer(text);
 const ids = tokenizer.encode(text);
 
 const logProbs = ({ tokens }: Score): readonly (number | null)[] => tokens.map(({ logProb }) => logProb);
 
-/** ln softmax(logits)[target] at the last position of `window`, computed only with `logits`. */
+/** ln softmax(logits)[target] at the last position of `window`. The value is computed only with `logits`. */
 const expected = async (lm: LanguageModel, from: number, place: number): Promise<number> => {
   const { data, shape } = await lm.logits(ids.slice(from, place));
   const row = Float64Array.from(data.subarray((shape[0] - 1) * shape[1]));

@@ -24,7 +24,7 @@ describe("a checkpoint", () => {
       "checkpoint",
       "checkpoint-8",
     ]);
-    // Restores the state before the end, when the last checkpoint is of step 8.
+    // Restores the state before the end of the run: the last checkpoint is from step 8.
     const half = newPath();
     await collect(train({ ...options(half), keepLast: 3, stopAt: 9 }));
     expect((await readdir(half)).filter((name) => name.startsWith("checkpoint")).sort()).toEqual([
@@ -46,7 +46,7 @@ describe("a checkpoint", () => {
     await resume(join(half, "checkpoint-4"));
     expect(await checkpointHashes(half)).toEqual(await checkpointHashes(run.whole));
     expect(await timelessMetrics(half)).toEqual(await timelessMetrics(run.whole));
-    // Nothing is deleted that might still be needed.
+    // No checkpoint that might still be needed is deleted.
     expect(await readdir(half)).toContain("checkpoint-set-aside");
   });
 
@@ -110,9 +110,7 @@ describe("a checkpoint", () => {
     await collect(train({ ...options(out), stopAt: 6 }));
     const metrics = await readFile(join(out, "metrics.jsonl"), "utf8");
     await rm(join(out, "checkpoint"), { recursive: true });
-    expect((await failure(resume(out))).message).toMatch(
-      /checkpoint: the run's checkpoint must be in its place, because one was/u,
-    );
+    expect((await failure(resume(out))).message).toMatch(/checkpoint: the run must have the checkpoint that it saved/u);
     expect(await readFile(join(out, "metrics.jsonl"), "utf8")).toBe(metrics);
   });
 
@@ -126,10 +124,10 @@ describe("a checkpoint", () => {
     };
     const kept = join(out, "checkpoint-8");
     const must = "the run must have a checkpoint; got";
-    const model = `${out}: ${must} only earlier ones; try ${kept}`;
+    const model = `${out}: ${must} only earlier checkpoints; try ${kept}`;
     expect(await asked()).toEqual([
-      ...[model, model, `initFrom ${out}: ${must} only earlier ones; try initFrom ${kept}`],
-      `${join(out, "checkpoint")}: the run's checkpoint must be in its place, because one was saved; got no such folder; try resume ${kept}`,
+      ...[model, model, `initFrom ${out}: ${must} only earlier checkpoints; try initFrom ${kept}`],
+      `${join(out, "checkpoint")}: the run must have the checkpoint that it saved; got no such folder; try resume ${kept}`,
     ]);
     await readInitial(kept);
     const aside = join(out, "checkpoint-set-aside");

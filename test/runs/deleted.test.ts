@@ -11,14 +11,14 @@ import { failure, resume, useWholeRun } from "./whole-run.ts";
 
 const { newPath, run, options } = useWholeRun();
 
-/** Calls `work` after step 6 of a run; its checkpoints are at the steps 4, 8 and 12. */
+/** Calls `work` after step 6 of a run. The run has checkpoints at the steps 4, 8 and 12. */
 const trainWith = async (out: string, work: () => Promise<void>, backend?: Backend) => {
   for await (const event of train({ ...options(out), ...(backend && { backend }) })) {
     if (event.type === "step" && event.step === 6) await work();
   }
 };
 
-/** A backend that calls `work` once, in the middle of writing a checkpoint, after `begin` was called. */
+/** A backend that calls `work` once. After `begin` was called, it does this in the middle of writing a checkpoint. */
 const whileWriting = async (out: string, work: () => void) => {
   const { backend: name, ...openedWith } = anyBackend;
   const backend = await openBackend(name, openedWith);
@@ -45,7 +45,7 @@ const expectRescued = async (out: string): Promise<void> => {
   expect(found["checkpoint/model.safetensors"]).toBe(expected["checkpoint/model.safetensors"]);
 };
 
-/** The rescued run has the events and the best weights from before. */
+/** The rescued run has the earlier events and the earlier best weights. */
 const expectComplete = async (rescued: string): Promise<void> => {
   const [found, expected] = [await timelessMetrics(rescued), await timelessMetrics(run.whole)];
   expect(found.length).toBeGreaterThan(8);
@@ -191,12 +191,12 @@ describe("a run's folder that cannot be written to any more", () => {
     const error = await failure(
       trainWith(out, async () => {
         await rm(join(out, ".lock"));
-        // The other process has the lock, and has saved nothing yet.
+        // The other process has the lock, but has not saved anything yet.
         await other.next();
       }),
     );
     expect(error.message).toContain(
-      ".lock: no other process may save in the run's folder while it trains; got the lock of",
+      ".lock: no other process may save in the run's folder while the run trains; got the lock of",
     );
     for await (const _ of other);
     await expectWhole(out);

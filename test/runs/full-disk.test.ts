@@ -1,4 +1,4 @@
-/** A full disk: while a run's folder is created, and later. */
+/** A disk that is full when a run's folder is created, or later. */
 import { existsSync } from "node:fs";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -17,10 +17,10 @@ const model = { contextLength: 8, nLayer: 1, nHead: 1, nEmbd: 8 };
 const plan = { ...smallRun.train, ...{ steps: 3, evalInterval: 2, checkpointInterval: 2, sampleTokens: 1 } };
 const running = { preset: "book", ...anyBackend, finalSampleTokens: 1, memoryCheck: false } as const;
 const given = { ...running, config: { model, train: plan }, text, valText: text };
-/** The run that other runs begin with and are compared with. */
+/** The run from which other runs begin, and with which they are compared. */
 let whole = "";
 let fromWeights: NewRun;
-/** Folder in which runs are rescued when their own disk is full. */
+/** Folder into which a run is saved if its own disk is full. */
 let elsewhere = "";
 
 beforeEach(() => {
@@ -35,16 +35,16 @@ beforeAll(async () => {
 
 const said: Readonly<Record<string, RegExp>> = {
   ENOSPC:
-    /got a full disk \((no room for another file name|[^)]+ of [^)]+ free)\)(, at [\w./-]+)?; try freeing space there/u,
-  EDQUOT: /got a full disk quota(, at [\w./-]+)?; try freeing space there/u,
+    /got a full disk \((no space for another file name|[^)]+ of [^)]+ free)\)(, at [\w./-]+)?; try freeing space on this disk/u,
+  EDQUOT: /got a full disk quota(, at [\w./-]+)?; try freeing space on this disk/u,
   EROFS: /got a read-only disk(, at [\w./-]+)?; try another folder$/u,
   EACCES: /got no permission(, at [\w./-]+)?; try another folder$/u,
   EIO: /got EIO: the disk fails(, at [\w./-]+)?; try another folder$/u,
 };
 
 /**
- * Checks the folder of a run that ended with `error`, caused by the system error `code`. Resolves to the file that the
- * error names.
+ * Checks the folder of a run that ended with `error`. The system error `code` is the cause. Resolves to the file that
+ * the error names.
  */
 const checkRefusal = async (error: unknown, code: string, out: string): Promise<string | undefined> => {
   expect(error, String((error as Error).stack)).toBeInstanceOf(ConfigError);
@@ -108,7 +108,7 @@ describe("a disk that takes nothing more later", () => {
     const error = await failure(resume(out).finally(disk.mend));
     expect(error).toBeInstanceOf(CheckpointError);
     expect(error.message).toMatch(
-      /: the run's folder must be writable, .* got ENOSPC.*; try resume .*, once there is room$/u,
+      /: the run's folder must be writable, .* got ENOSPC.*; try resume .*, once there is space$/u,
     );
     expect((await resume(out)).at(-1)).toMatchObject({ type: "done", step: 3 });
   });

@@ -1,4 +1,4 @@
-/** A run whose last checkpoint is in memory. */
+/** A run with its last checkpoint in memory. */
 import { expect, it } from "vitest";
 import { checkGivenRun, filesToResume } from "#foretoken/runs/resume/given-run.js";
 
@@ -7,7 +7,7 @@ it("is refused as one with adapters on the thread that trains, which gets the ne
   const files = Object.fromEntries([...names, "run.json"].map((name) => [name, new Uint8Array(1)])) as never;
   for (const given of [files, filesToResume(files)]) {
     expect(() => checkGivenRun(given, "train: resume")).toThrow(
-      "train: resume: the run must train all weights, to resume from files in memory; got a run that trains an adapter; try resuming its folder in Node",
+      "train: resume: the run must train all weights, to resume from files in memory; got a run that trains an adapter; try resuming the run's folder in Node",
     );
   }
 });

@@ -30,7 +30,7 @@ describe("a run's best weights from after the point that it goes on from", () =>
     const aside = join(out, "best-set-aside-5");
     expect(notices).toHaveLength(2);
     expect(notices).toContain(
-      `${aside}: the best weights so far, from a later step; kept until the run reaches them again`,
+      `${aside}: the best weights so far, from a later step; kept until the run reaches that step again`,
     );
     expect(await stepOf(aside)).toBe(5);
     const page = await readFile(join(out, "README.md"), "utf8");
@@ -144,7 +144,7 @@ describe("the best weights of the point that a run goes on from", () => {
     expect(await stepOf(join(out, "best"))).toBe(10);
     const weights = await weightsIn(out, "checkpoint");
     const { notices } = await resumeNoting(out, { stopAt: 9 });
-    expect(notices.at(-1)).toBe(`${join(out, "best")}: the weights of checkpoint, which are the best ones so far`);
+    expect(notices.at(-1)).toBe(`${join(out, "best")}: the best weights so far, copied from checkpoint`);
     expect(await stepOf(join(out, "best"))).toBe(8);
     expect(await weightsIn(out, "best")).toBe(weights);
     expect((await readdir(join(out, "best"))).sort()).toEqual((await readdir(join(whole, "best"))).sort());
@@ -178,7 +178,7 @@ describe("the best weights of the point that a run goes on from", () => {
     const weights = await weightsIn(out, "best");
     await damage(join(out, "best", "model.safetensors"));
     const { notices } = await resumeNoting(out, { steps: 20, stopAt: 13 });
-    expect(notices).toEqual([`${join(out, "best")}: the weights of checkpoint, which are the best ones so far`]);
+    expect(notices).toEqual([`${join(out, "best")}: the best weights so far, copied from checkpoint`]);
     const { files } = await readCheckpoint(join(out, "best"), ["model.safetensors"]);
     expect(createHash("sha256").update(files["model.safetensors"]).digest("hex")).toBe(weights);
   });
@@ -234,15 +234,15 @@ describe("the best weights of the point that a run goes on from", () => {
     expect(await weightsIn(out, "best-set-aside-8")).toBe(left);
     const former = join(out, "checkpoint-set-aside");
     expect((await failure(resume(former))).message).toBe(
-      `${former}: the checkpoint must be of the run's plan, 24 steps; got one of 12 steps, which the run has left; try a new run with initFrom`,
+      `${former}: the checkpoint must belong to the run's plan of 24 steps; got a checkpoint of a plan of 12 steps, which the run no longer follows; try a new run with initFrom`,
     );
   });
 });
 
 describe("a run that goes back to before better weights, with a plan that does not come to them again", () => {
   /**
-   * The losses are best at step 2, worse at step 4, and better again from step 5 on. But with a plan of 6 steps that
-   * continues from step 4, the losses at 5 and 6 are worse than at 2.
+   * The losses are best at step 2, worse at step 4, and better again from step 5 on. But if a plan of 6 steps continues
+   * from step 4, the losses at steps 5 and 6 are worse than at step 2.
    */
   const wild = { evalInterval: 1, checkpointInterval: 4, learningRate: 0.15, warmupSteps: 0, maxLossRatio: 0 };
   const gone = /: the best weights are (?:gone|weights of step 12); the next evaluation replaces them$/u;
@@ -300,7 +300,9 @@ describe("checkpoints that are kept", () => {
       expect(await hashesOf(out, name)).not.toEqual(former[i]);
     }
     const left = join(out, "checkpoint-8-set-aside");
-    expect((await failure(resume(left))).message).toMatch(/must be of the run's plan, 11 steps; got one of 12 steps/u);
+    expect((await failure(resume(left))).message).toMatch(
+      /must belong to the run's plan of 11 steps; got a checkpoint of a plan of 12 steps/u,
+    );
     const [tuned] = await collect(
       train({ initFrom: left, data: run.data, out: newPath(), ...anyBackend, config: { train: { steps: 1 } } }),
     );
@@ -324,7 +326,7 @@ describe("checkpoints that are kept", () => {
     const out = newPath();
     await collect(train({ ...options(out, every), keepLast: 9, stopAt: 8 }));
     await resume(join(out, "checkpoint-4"), { steps: 20, stopAt: 5 });
-    // The state that an earlier version left.
+    // The files that an earlier version left.
     await rename(join(out, "checkpoint-6-set-aside"), join(out, "checkpoint-6"));
     const former = await hashesOf(out, "checkpoint-6");
     await resume(out, { keepLast: 2 });

@@ -63,8 +63,8 @@ describe("a run in the first form, without a manifest", () => {
       ),
     );
     const hashes = await checkpointHashes(out);
-    // An uninterrupted run with the version that made the fixture ended within 3e-8 of these weights. The difference
-    // comes from summing norms piece by piece.
+    // The fixture's version also trained a run without interruption. The weights of that run differ from these weights
+    // by at most 3e-8, because norms are now summed piece by piece.
     expect(hashes["checkpoint/model.safetensors"]).toBe(
       "cc8233f643f9aa572bcc9c03c553e5e49c2773a0105588b6805f883900080f7b",
     );

@@ -1,4 +1,7 @@
-/** What is rescued of a run whose folder can no longer be written, and where. */
+/**
+ * If a run's folder can no longer be written, parts of the run are saved elsewhere. These tests check which parts, and
+ * where.
+ */
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -12,7 +15,7 @@ import { failure, resume, type TrainChanges, useWholeRun } from "./whole-run.ts"
 
 const { newPath, run, options } = useWholeRun();
 
-/** The error of a run whose folder is moved away after a step. */
+/** The error of a run. The run's folder is moved away after a step. */
 const failureWithout = (out: string, step: number, changes?: TrainChanges): Promise<Error> =>
   failure(
     (async () => {
@@ -87,7 +90,7 @@ describe("a run without its folder", () => {
 describe("a place without room for all of a run", () => {
   const bytes = new TextEncoder().encode("words");
   const fault = new CheckpointError({ where: "a run", must: "it must be there", got: "nothing" });
-  /** A run whose text can be written only after a given number of tries. */
+  /** A run with a text that can be written only after a given number of tries. */
   const subject = (fits: number) => {
     let times = 0;
     async function* text(): AsyncGenerator<Uint8Array> {

@@ -14,7 +14,7 @@ const { newPath, writeText } = useFolder();
 const read = (...path: string[]): Promise<string> => readFile(join(...path), "utf8");
 
 let data = "";
-/** A folder with one run for each way to end. */
+/** A folder with several runs. Each run ended in another way. */
 let runs = "";
 
 /** Twelve steps with an evaluation every five steps. */
@@ -29,10 +29,10 @@ beforeAll(async () => {
   await collect(train(start(join(runs, "whole"))));
   await collect(train({ ...start(join(runs, "half")), stopAt: 7 }));
   for await (const event of train(start(join(runs, "killed")))) if (event.type === "step" && event.step === 3) break;
-  // The learning rate is too small to change anything.
+  // The learning rate is so small that nothing changes.
   const still = { learningRate: 1e-30, schedule: { kind: "constant" }, warmupSteps: 0, patience: 1, evalInterval: 2 };
   await collect(train(start(join(runs, "tired"), still)));
-  // The order differs from the order of creation and from the order of the names.
+  // The order is neither the order of creation nor the order of the names.
   const order = ["tired", "half", "whole", "killed"];
   for (const [i, name] of order.entries()) await utimes(join(runs, name, "run.json"), 1e9, 1e9 - 100 * i);
 }, 60_000);
@@ -59,13 +59,13 @@ describe("the list of runs", () => {
       preset: null,
       corpus: expect.stringMatching(/\.txt$/u),
     });
-    // The evaluation at the stop, at step 7, is not a planned one.
+    // The evaluation at the stop, at step 7, was not planned.
     expect(half?.best?.step).toBe(5);
     expect(killed).toMatchObject({ best: null, checkpoint: null });
     expect(killed?.parameters).toBe(whole?.parameters);
   });
 
-  // Other file systems replace such a time by the latest time that they support.
+  // Other file systems replace such a time by their latest time.
   it.skipIf(!existsSync("/dev/shm"))("has a run whose files are of a time that no date has", async () => {
     const folder = await mkdtemp("/dev/shm/foretoken-");
     try {

@@ -12,7 +12,7 @@ const { newPath, writeText } = useFolder();
 const ofType = <T extends TrainEvent["type"]>(events: readonly TrainEvent[], type: T) =>
   events.filter((event): event is Extract<TrainEvent, { type: T }> => event.type === type);
 
-/** A folder whose metrics.jsonl contains `lines`. */
+/** A folder with a metrics.jsonl that contains `lines`. */
 const noted = async (lines: readonly (object | string)[]): Promise<string> => {
   const folder = newPath();
   await mkdir(folder);
@@ -171,7 +171,7 @@ describe("a run's columns", () => {
       });
       expect(thinned?.time[i]).toBe(sums[step - 1]);
     }
-    // The thinned steps come from every part of the run.
+    // The remaining steps come from every part of the run.
     const gaps = steps.step.map((step, i) => step - (steps.step[i - 1] ?? 0));
     expect(Math.max(...gaps)).toBeLessThan(256);
 

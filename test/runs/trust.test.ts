@@ -11,7 +11,7 @@ import { failure, resume, useWholeRun } from "./whole-run.ts";
 
 const { newPath, run, options } = useWholeRun();
 
-/** A folder of the user that contains files with the names of a run's files, and other files. */
+/** A user's folder. The folder contains files with the names of a run's files, and other files. */
 const folderOfNotes = async (): Promise<string> => {
   const folder = newPath();
   await mkdir(join(folder, "best"), { recursive: true });

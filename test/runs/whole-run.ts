@@ -1,4 +1,4 @@
-/** A tiny run for comparison in the tests of run folders. Its folder is removed after the tests. */
+/** A tiny run for comparison in the tests of run folders. The run's folder is removed after the tests. */
 import { beforeAll, expect } from "vitest";
 import type { RunConfig } from "#foretoken/config/config.js";
 import type { PartialConfig } from "#foretoken/config/merge.js";
@@ -40,7 +40,7 @@ export const useWholeRun = () => {
     await collect(train(options(run.whole)));
   });
 
-  /** Ends a run in the middle of the work after the event, as a kill would. */
+  /** Ends a run in the middle of the work after the event, like a killed process. */
   const killedAt = async (out: string, type: string, step: number, changes?: TrainChanges): Promise<void> => {
     for await (const event of train(options(out, changes))) {
       if (event.type === type && "step" in event && event.step === step) break;

@@ -5,7 +5,7 @@ interface BuildCommon {
   withSlashes(path: string, separator: string): string;
 }
 
-// Named by a URL, since the scripts have no types.
+// The import uses a URL, because the scripts have no types.
 const script = new URL("../../scripts/build/common.mjs", import.meta.url).href;
 const { sourcesUnder, withSlashes } = (await import(script)) as BuildCommon;
 

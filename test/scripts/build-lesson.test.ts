@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
-// Named by a URL, since the scripts have no types.
+// The import uses a URL, because the scripts have no types.
 const { buildLesson } = (await import(new URL("../../scripts/build/lesson.mjs", import.meta.url).href)) as {
   buildLesson(folder: string): Promise<string>;
 };
@@ -24,7 +24,7 @@ test("the lesson is a folder of files that name each other by relative addresses
     expect(address).toMatch(/^\.\//);
     expect(names).toContain(join(address));
   }
-  // The script comes before everything else, because it may reload the page.
+  // The script comes first in the page, because it may reload the page.
   expect(html.indexOf("isolate.js")).toBeLessThan(html.indexOf('type="module"'));
   expect(html).not.toMatch(/<style|style=|<script(?![^>]*\ssrc=)|\son[a-z]+=|https?:\/\//i);
   const worker = names.find((name) => /lesson-worker-/.test(name)) ?? "";
@@ -34,7 +34,7 @@ test("the lesson is a folder of files that name each other by relative addresses
     await readFile(new URL("../../dist/foretoken.browser.js", import.meta.url), "utf8"),
   );
   expect((await readFile(join(folder, "moby-dick.txt"), "utf8")).startsWith("Call me Ishmael.")).toBe(true);
-  // The build may write into its own folder again, but not next to a foreign file.
+  // The build may write into its own folder again. The build must not write into a folder with other files.
   await buildLesson(folder);
   await writeFile(join(folder, "CNAME"), "example.org");
   await expect(buildLesson(folder)).rejects.toThrow(

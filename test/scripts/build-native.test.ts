@@ -33,7 +33,7 @@ const build = (env: Record<string, string>) => {
   return { status: result.status, stdout: result.stdout, stderr: result.stderr };
 };
 
-/** `npm ci` and `npm run build` also build other things. This test runs only the native build. */
+/** `npm ci` and `npm run build` also build other parts. This test executes only the native build. */
 const buildAmongOthers = (env: Record<string, string>) => {
   const program =
     'import("./scripts/build/native.mjs").then(({ buildNative }) => buildNative(console.log)).then(console.log)';
@@ -144,7 +144,7 @@ test("after a failure no job is begun, and those that run are waited for", async
 });
 
 test.skipIf(onWindows)(`what is up to date is left alone, and a changed source is built again${noBuild}`, () => {
-  // Writes the file that its last argument names, as a compiler would.
+  // Like a compiler, writes the file that its last argument names.
   const compiler = compilerThat('for last; do :; done; echo x >> calls; echo built > "$last"');
   const env = { PATH: process.env.PATH ?? "", CXX: compiler };
   expect(build(env).stdout).toMatch(/^native: compiling for \S.* with \S+\nnative: built for /u);

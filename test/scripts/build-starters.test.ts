@@ -5,7 +5,7 @@ import ts from "typescript";
 import { describe, expect, test } from "vitest";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-// Named by a URL, since the scripts have no types.
+// The import uses a URL, because the scripts have no types.
 const { starterSources, toJavaScript } = (await import(
   new URL("../../scripts/build/starters.mjs", import.meta.url).href
 )) as {
@@ -75,7 +75,7 @@ test("types go, and comments, empty lines and all else stay", async () => {
 
 describe("the starters in JavaScript", () => {
   const options = { target: ts.ScriptTarget.ESNext, module: ts.ModuleKind.ESNext, removeComments: true };
-  /** The compiler's output for a program: without types, comments and layout. */
+  /** The compiler's output for a program. Types, comments and layout are removed. */
   const compiled = (source: string, fileName: string): string =>
     ts
       .transpileModule(source, { fileName, compilerOptions: { ...options, allowJs: true } })

@@ -12,7 +12,7 @@ afterEach(async () => {
   for (const folder of folders.splice(0)) await rm(folder, { recursive: true });
 });
 
-/** The last line that the script prints for a folder of these files, and its exit status. */
+/** The last line that the script prints for a folder with these files, and the script's exit status. */
 const summaryOf = async (
   files: Readonly<Record<string, string>>,
 ): Promise<[line: string | undefined, status: number]> => {

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test, vi } from "vitest";
 
-// Named by a URL, since the scripts have no types.
+// The import uses a URL, because the scripts have no types.
 const { isWanted } = (await import(new URL("../../scripts/build/wasm.mjs", import.meta.url).href)) as {
   isWanted(set: string, environment: Readonly<Record<string, string>>): boolean;
 };
@@ -38,16 +38,16 @@ test("the package holds what runs anywhere, and nothing of this machine or of un
     "backend/implementations/wasm/kernels.wasm",
   ];
   expect(paths).toEqual(expect.arrayContaining(needed.map((name) => `dist/${name}`)));
-  // A clone may lack the file of the other instruction set: see below.
+  // A clone may lack the file of the other instruction set, as described below.
   const relaxed = "dist/backend/implementations/wasm/kernels.relaxed-simd.wasm";
   expect(paths.includes(relaxed)).toBe(existsSync(new URL(`../../${relaxed}`, import.meta.url)));
   // A browser needs only one file. Separate parts of the library would never be read.
   expect(paths.filter((path) => /(^|[/.])browser\.js$/.test(path))).toEqual(["dist/foretoken.browser.js"]);
-  // The bundle in dist/command/ contains the command, including everything that the library does not need.
+  // The bundle in dist/command/ contains the command with all its modules that the library does not need.
   expect(paths.filter((path) => /^dist\/(?:cli|doctor|lesson|serve)\//.test(path))).toEqual(["dist/cli/main.js"]);
   // This file would describe a build on another machine.
   expect(paths).not.toContain("dist/command/compiled.txt");
-  // The C++ sources are included for users who build them; the C++ tests are not.
+  // The package contains the C++ sources, because some users build them. The package does not contain the C++ tests.
   const known =
     /^(dist\/.*|native\/(?!test\/).*\.(cc|h)|scripts\/build\/(common|mpi|native)\.mjs|templates\/.*|schemas\/sweep\.json|examples\/names\.txt|README\.md|LICENSE|CHANGELOG\.md|package\.json)$/;
   expect(paths.filter((path) => !known.test(path))).toEqual([]);

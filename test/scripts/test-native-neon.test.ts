@@ -20,7 +20,7 @@ const program = (name: string, body: string): void => {
   writeFileSync(join(folder, "bin", name), `#!/bin/sh\n${body}\n`);
   chmodSync(join(folder, "bin", name), 0o755);
 };
-/** Runs the script with a PATH that contains only the programs of `program`. */
+/** Starts the script with a PATH that contains only the programs in `program`. */
 const run = (env: Record<string, string> = {}) => {
   const { status, stdout, stderr } = spawnSync(process.execPath, ["scripts/checks/native-neon.mjs"], {
     cwd: folder,

@@ -20,7 +20,10 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Runs the script with a compiler that fails like `compile` and makes programs that behave like `program`. */
+/**
+ * Starts the script with a compiler that fails in the same way as `compile`. The compiled programs behave like
+ * `program`.
+ */
 const run = (compile: string, program: string, env: Record<string, string> = {}) => {
   const compiler = join(folder, "compiler");
   const write = `printf '#!/bin/sh\\n%s\\n' '${program}' > "$last"; chmod +x "$last"`;

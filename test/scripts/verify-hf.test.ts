@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 
 const script = fileURLToPath(new URL("../../scripts/checks/verify-hf.py", import.meta.url));
 
-/** Runs Python without its packages (-S): the arguments are checked before the packages are loaded. */
+/** Starts Python without its packages (-S), because the script checks its arguments before it loads packages. */
 const python = (args: readonly string[]) =>
   spawnSync("python3", ["-S", ...args], { encoding: "utf8", timeout: 60_000 });
 const hasPython = python(["--version"]).status === 0;

@@ -12,7 +12,7 @@ import { failureAnswer, jsonAnswer, readJson } from "#foretoken/serve/http/json.
 import { startStudio } from "#foretoken/serve/studio/start.js";
 
 const kib = 1024;
-/** Maximum size of one body; several bodies of this size exceed the limit for all bodies together. */
+/** Maximum size of one body. Several bodies of this size exceed the limit for all bodies together. */
 const most = 64 * kib;
 
 const ends: (() => unknown)[] = [];
@@ -20,7 +20,7 @@ afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
 });
 
-/** A server that answers with the length of a text, after `answering` has resolved. */
+/** A server that responds with the length of a text after `answering` has resolved. */
 const serverOf = async (given: Partial<BodyLimits>, answering: Promise<unknown> = Promise.resolve()) => {
   const bodies = createBodies({ mostTogether: 100 * kib, periodMs: 60_000, leastBytes: 1, ...given });
   const listener = getRequestListener(
@@ -47,7 +47,7 @@ const serverOf = async (given: Partial<BodyLimits>, answering: Promise<unknown> 
 
 interface Client {
   readonly socket: Socket;
-  /** Everything that was answered, once the connection has ended or the answer is complete. */
+  /** The whole response, after the connection has ended or the response is complete. */
   readonly answer: Promise<string>;
 }
 
@@ -161,11 +161,12 @@ it("all requests of a studio share its limit", async () => {
   const port = Number(new URL(studio.url).port);
   const letters = open + "a".repeat(60 * kib);
   const answers = ["plan", "generate", "plan"].map((path) => begin(port, most, letters, `/api/v1/${path}`));
-  // There is memory for only two of the three requests, so one of them is refused. It may be any of the three.
+  // There is memory for only two of the three requests, so the server refuses one request. Any of the three requests
+  // may be refused.
   const refused = await Promise.race(answers.map(({ answer }) => answer));
   expect(statusOf(refused)).toBe(503);
   for (const { socket } of answers) socket.destroy();
-  // The memory of the closed requests has been released.
+  // The memory of the closed requests is free again.
   const name = JSON.stringify({ model: "none", text: "a".repeat(90 * kib) });
   await expect
     .poll(async () => statusOf(await begin(port, name.length, name, "/api/v1/score").answer), { interval: 10 })

@@ -50,7 +50,7 @@ const user = (content: string) => ({ role: "user", content }) as const;
 const assistant = (content: string) => ({ role: "assistant", content }) as const;
 const system = (content: string) => ({ role: "system", content }) as const;
 
-/** The library's answer, and the tokens that the model reads. */
+/** The library's answer, and the tokens of the conversation that the model reads. */
 const expected = async (
   messages: readonly (ReturnType<typeof user> | ReturnType<typeof assistant>)[],
   given: object,
@@ -139,7 +139,10 @@ test.each([
     { messages: [user("a".repeat(chatContext))] },
     /^message: must leave room for an answer: .*; try a shorter message$/u,
   ],
-  [{ messages: [user("Hi")], answerIds: Array(90).fill(5) }, /^answer: must leave room to continue: .*; try another/u],
+  [
+    { messages: [user("Hi")], answerIds: Array(90).fill(5) },
+    /^answer: must leave room for more tokens: .*; try another/u,
+  ],
   [{ messages: [user("Hi")], answerIds: [10_000] }, /^answerIds: token ids must be whole numbers in \[0, /u],
   [{ messages: [user("ж")] }, /ж/u],
   [{ model: "faulty", messages: [user("Hi")] }, /^model: the chat template must render the conversation; got no cats/u],

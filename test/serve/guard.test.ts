@@ -57,7 +57,7 @@ const post = (path: string, body: string | Buffer, headers: Record<string, strin
     headers: { host, origin: `http://${host}`, "content-type": "application/json", ...headers },
   });
 
-/** The answer to raw bytes, until the connection ends. */
+/** Sends raw bytes and returns the response, up to the end of the connection. */
 const spoken = (request: string): Promise<string> =>
   new Promise((resolve, reject) => {
     const socket = connect({ host: "127.0.0.1", port: Number(port()) }, () => socket.end(request));
@@ -206,7 +206,7 @@ const ownAddresses = (): readonly string[] =>
 
 test.each(["0", "0.0.0.0", "::"])("a studio at %s answers at every address that it prints", async (asked) => {
   const options = { folder: join(folder, "runs"), page: join(folder, "page"), port: 0 };
-  // Not every machine has IPv6.
+  // Some machines do not have IPv6.
   const open = await startStudio({ ...options, host: asked }).catch(() => undefined);
   if (open === undefined) {
     expect(asked).toBe("::");

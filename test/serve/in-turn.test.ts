@@ -10,7 +10,7 @@ const page = useStudio();
 const requestsTo = (path: string, host: string, count: number): string =>
   `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`.repeat(count);
 
-/** Everything that arrives on a connection until it ends. */
+/** All data that arrives on a connection until the connection ends. */
 const allOf = (socket: Socket): Promise<string> =>
   new Promise((resolve) => {
     let text = "";
@@ -77,12 +77,12 @@ test("a request is not begun before the answer to the one before it, nor after i
     await second;
     expect(begun.map(({ url }) => url)).toEqual(["/1", "/2"]);
     const [socket] = await connected;
-    // `once` would throw here, because a client that disconnects before it has read everything causes an error event.
+    // `once` would throw here. A client that disconnects before it has read everything causes an error event.
     const closed = new Promise((resolve) => socket.on("close", resolve));
     client.destroy();
     await closed;
     begun[1]?.response.end("two");
-    // By the time another connection is answered, the server has handled the closed connection.
+    // When the server responds on another connection, it has already handled the closed connection.
     const other = connect({ host: "127.0.0.1", port: (server.address() as AddressInfo).port });
     const third = nextBegun();
     other.write(requestsTo("/other", "a", 1));

@@ -35,7 +35,7 @@ const place = { layer: 0, position: 0, part: "mlp" } as const;
 
 let folder = "";
 let studio: Studio | undefined;
-/** The model's weights in double precision. */
+/** The weights of the model in double precision. */
 let reference: LanguageModel;
 const page = pageAt(
   () => folder,
@@ -180,7 +180,7 @@ describe("heads switched off", () => {
       expect((await score(lists[n % 4])).total).toBe(alone[n % 4]);
     });
     await Promise.all(together);
-    // After all these requests the maps are still the maps of the whole model.
+    // After all these requests, the maps still equal the maps of the whole model.
     const { maps } = await ask<AttentionAnswer>("attention", { text, layers: [1], heads: [1] });
     const expected = await attentionOf(reference, text, { layers: [1], heads: [1] });
     expect(maps[0]?.values[9]?.[3]).toBeCloseTo(expected.maps[0]?.probabilities[9 * text.length + 3] ?? Number.NaN, 5);
@@ -254,7 +254,7 @@ it("patched texts predict what the library's do", async () => {
     5,
   );
   expect(answer.clean.top[0]).toMatchObject({ ...answer.answer, probability: answer.clean.probability });
-  // Patching a position after the position that is read changes nothing.
+  // A patch at a later position than the examined position changes nothing.
   expect(answer.patched[1]).toMatchObject({ probability: answer.corrupted.probability });
   expect(answer.patched[2]?.probability).toBe(answer.corrupted.probability);
 });

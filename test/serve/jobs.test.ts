@@ -33,7 +33,7 @@ test("a run that was killed, then resumed and stopped before its first event, is
   await expect(begun).rejects.toThrow("studio: the run was stopped before it began");
   expect((await shelf.find("killed")).summary).toMatchObject({ state: "interrupted", owner: null, failure: null });
 
-  // From here on, the run's events record its end.
+  // From here on, the events of the run contain its end.
   await jobs.start("killed", { resume: out, backend: "wasm", threads: 1 });
   await jobs.close();
   const notes = join(out, "metrics.jsonl");
@@ -65,7 +65,7 @@ test("a run that failed tells so on, until another start of it has succeeded", a
   const { config } = smallRun("", 400);
   const out = join(folder, "lost");
   await jobs.start("lost", { text: catText, out, config: config as object, backend: "wasm", threads: 1 });
-  // The run writes into this folder at the same time, so removing may need several tries.
+  // The run writes into this folder at the same time, so the removal may need several tries.
   await rm(out, { recursive: true, maxRetries: 50, retryDelay: 10 });
   while (jobs.current() !== undefined) await new Promise((resolve) => setImmediate(resolve));
   const failure = jobs.failureOf("lost");

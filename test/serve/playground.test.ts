@@ -254,7 +254,7 @@ test("a text that nobody takes holds the run back for a while only", async () =>
     "Content-Type: application/json",
   ];
   socket.write(`${[...head, `Content-Length: ${body.length}`].join("\r\n")}\r\n\r\n${body}`);
-  // The stream begins, but after that nobody reads it.
+  // The stream begins, but then no client reads it.
   await new Promise((resolve) => socket.once("data", resolve));
   socket.pause();
   await page.until("freed", ({ paused }) => paused);

@@ -4,7 +4,7 @@ import type { Failure, RunListAnswer, RunPlan, RunSeries } from "#foretoken/serv
 import { eventsOf, firstEvent, notesOf, type ServerEvent, smallRun, useStudio } from "./studio.ts";
 
 const page = useStudio();
-/** With so many steps, a run continues until it is stopped. */
+/** With this number of steps, a run trains until it is stopped. */
 const endless = 1_000_000;
 
 const isStep =
@@ -33,7 +33,7 @@ test("a plan says what a run would be, and starts nothing", async () => {
     status: 400,
     body: { field: "keepLast" },
   });
-  // An error in the text is reported for the field "text", even if the message names no field.
+  // The field of an error in the text is "text", even if the message names no field.
   const text = { kind: "given", name: "short.txt", text: "The cat" };
   const short = await page.post("plan", { ...asked, text });
   expect(short).toMatchObject({ status: 400, body: { field: "text" } });
@@ -55,7 +55,8 @@ test("a run of a given text is the one of its plan, and its events arrive", asyn
   const told = seen.filter(({ event }) => event === "run");
   expect(told.map(({ data }) => data)).toEqual(notes);
   expect(notes[0]).toMatchObject({ type: "start", config: plan.config, parameters: plan.parameters });
-  // Each id is the offset after the event's line. A page that follows the notes from this offset gets the rest.
+  // The id of an event is the offset after the event's line. A page that requests the events from this offset gets all
+  // later events.
   const text = await readFile(page.path("runs", "first", "metrics.jsonl"));
   for (const [index, { id }] of told.entries()) {
     const before = text.subarray(0, Number(id)).toString();
@@ -187,7 +188,7 @@ test("who follows a run that is resumed is told to read it anew", async () => {
   expect(await following).toMatchObject({ event: "reset" });
   await page.post("runs/stopped/stop", {});
   await page.until("stopped", ({ owner }) => owner === null);
-  // An invalid offset: beyond the end, or inside a line.
+  // An invalid offset. The offset is beyond the end, or inside a line.
   for (const after of [10_000_000, 5]) {
     const response = await page.stream(`runs/stopped/events?after=${after}`);
     expect(await firstEvent(response, ({ event }) => event !== "summary")).toMatchObject({ event: "reset" });

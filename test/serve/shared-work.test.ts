@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { createSharedWork } from "#foretoken/serve/http/shared-work.js";
 
-/** Work that ends when a test says so. */
+/** Work that ends when a test ends it. */
 const gate = () => {
   const begun: { readonly signal: AbortSignal; readonly end: (text: string) => void }[] = [];
   const work = (signal: AbortSignal): Promise<string> =>

@@ -65,14 +65,14 @@ test("lines arrive whole, as they are written", async () => {
   const line = step(7);
   await appendFile(metrics("grows"), line.slice(0, 20));
   const waiting = next();
-  // Existing lines arrive. A line that is only half written does not arrive.
+  // Existing lines arrive. A line that is only half written does not.
   expect((await page.get<RunSeries>("runs/grows/series")).body.offset).toBe(offset);
   await appendFile(metrics("grows"), `${line.slice(20)}${step(8)}`);
   expect([await waiting, await next()]).toEqual([7, 8]);
   await events.return();
 });
 
-// The tests run in parallel, because each test waits until the server reads the notes again.
+// The tests are executed in parallel, because each test waits until the server reads the metrics again.
 test.concurrent.each([
   ["are replaced", async (path: string) => rename(await replacement(), path)],
   ["are cut", async (path: string) => writeFile(path, step(1))],
@@ -91,7 +91,7 @@ test.concurrent.each([
   expect(rest.at(-1)).toBe("reset");
 });
 
-/** Another file with longer notes. */
+/** Another file with longer metrics. */
 const replacement = async (): Promise<string> => {
   const path = page.path("other.jsonl");
   await writeFile(path, Array.from({ length: 200 }, (_, i) => step(i + 1)).join(""));
@@ -150,7 +150,7 @@ test("a stream that cannot go on says why", async () => {
   await firstOf(events, ({ data }) => data.type === "done");
   const path = metrics("breaks");
   await link(path, page.path("moved.jsonl"));
-  // The file is replaced at once by a link to the same file. The link must not count as another file.
+  // A link to the same file replaces the file at once. The link must not count as another file.
   await symlink(page.path("moved.jsonl"), page.path("link"));
   await rename(page.path("link"), path);
   await appendFile(page.path("moved.jsonl"), step(7));
@@ -189,7 +189,8 @@ const openThings = (): number =>
   process.getActiveResourcesInfo().filter((name) => ["TCPSocketWrap", "Timeout", "FSReqPromise"].includes(name)).length;
 
 test("200 connections leave nothing behind", async () => {
-  // fetch keeps a connection open for the next request. This request opens that connection, so that it is not counted.
+  // fetch keeps a connection open for the next request. This request opens the connection before the test counts
+  // connections.
   await (await page.stream("runs/a/events")).body?.cancel();
   const before = openThings();
   const sockets: Socket[] = [];
@@ -237,8 +238,8 @@ test("who does not read is sent no more than the system holds", async () => {
   socket.pause();
   socket.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   await vi.waitFor(() => expect(made).toBeGreaterThan(0), { timeout: 20_000 });
-  // Waits until nothing more is generated for a thousand turns of the event loop. Then the buffers of the operating
-  // system are full.
+  // Waits until the server generates nothing more for a thousand turns of the event loop. The buffers of the operating
+  // system are then full.
   for (let same = 0, last = made; same < 1000 && made < 200; same = made === last ? same + 1 : 0) {
     last = made;
     await new Promise((resolve) => setImmediate(resolve));

@@ -1,4 +1,4 @@
-/** A real studio for the tests of one file, and requests to it in the form that its page uses. */
+/** A real studio for the tests of one file. The tests send requests to it in the same way as its page. */
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { tmpdir } from "node:os";
@@ -19,7 +19,7 @@ export interface ServerEvent {
   readonly data: Record<string, unknown>;
 }
 
-/** The events of a response, as they arrive. Leaving the loop closes the connection. */
+/** Yields the events of a response as they arrive. Leaving the loop closes the connection. */
 export async function* eventsOf(response: Response): AsyncGenerator<ServerEvent, void, undefined> {
   const reader = (response.body as ReadableStream<Uint8Array>).getReader();
   const decoder = new TextDecoder();
@@ -49,7 +49,7 @@ export async function* eventsOf(response: Response): AsyncGenerator<ServerEvent,
   }
 }
 
-/** The first event for which `isIt` is true. The connection is then closed. */
+/** The first event for which `isIt` returns true. After it, the connection is closed. */
 export const firstEvent = async (response: Response, isIt: (event: ServerEvent) => boolean): Promise<ServerEvent> => {
   for await (const event of eventsOf(response)) if (isIt(event)) return event;
   throw new Error("the stream has ended without it");
@@ -63,7 +63,7 @@ export interface Page {
   readonly post: <T = Record<string, unknown>>(path: string, body: unknown) => Promise<Answer<T>>;
   readonly stream: (path: string, body?: unknown) => Promise<Response>;
   readonly summary: (name: string) => Promise<RunSummary>;
-  /** Resolves when the list's entry of a run fulfils the condition. */
+  /** Resolves when the entry of a run in the list meets the condition. */
   readonly until: (name: string, isSo: (run: RunSummary) => boolean) => Promise<RunSummary>;
 }
 
@@ -128,7 +128,7 @@ export const useStudio = (options: Partial<StudioOptions> = {}): Page => {
 /** A text that a small model learns in a few steps. */
 export const catText = "The cat sat on a mat.\nIt had a hat.\n\nSo it sat.\n".repeat(40);
 
-/** The smallest run with all kinds of events, for `steps` steps. */
+/** The smallest run that has all types of events. It has `steps` steps. */
 export const smallRun = (name: string, steps: number, train: object = {}): NewRunRequest => ({
   name,
   text: { kind: "given", name: "cat.txt", text: catText },
@@ -154,7 +154,7 @@ export interface RawAnswer {
   readonly text: string;
 }
 
-/** A request with any headers and any path, which a page could not send. */
+/** Sends a request with any headers and any path. A page could not send such a request. */
 export const raw = (
   address: string,
   path: string,

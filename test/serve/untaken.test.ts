@@ -9,7 +9,7 @@ afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
 });
 
-/** A request whose answer nobody reads, and the server's side of this answer. */
+/** A request with a response that the client does not read, and the server's side of this response. */
 const asked = async (): Promise<{ readonly response: ServerResponse; readonly client: Socket }> => {
   const server = createServer();
   server.listen(0, "127.0.0.1");
@@ -28,11 +28,11 @@ const asked = async (): Promise<{ readonly response: ServerResponse; readonly cl
 it("an answer that its client does not take is ended", async () => {
   const { response } = await asked();
   endUntaken(response, 30);
-  // The answer has more bytes than the system's buffers hold.
+  // The response is larger than the system's buffers.
   response.end(Buffer.alloc(2 ** 25));
   const { socket } = response;
   await once(response, "close");
-  // If the client had read the answer, the connection would stay open.
+  // The connection would stay open if the client had read the response.
   expect(socket?.destroyed).toBe(true);
 });
 

@@ -26,7 +26,7 @@ test.each(["page", "node"] as const)(
 );
 
 /**
- * npm installs the starter, if possible from its cache. The registry may be needed, because this project has other
+ * npm installs the starter, from its cache if possible. npm may need the registry, because this project has other
  * versions of some packages.
  */
 const installed = async (kind: "page" | "node"): Promise<Starter> => {

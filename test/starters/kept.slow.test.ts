@@ -1,4 +1,6 @@
-/** In Chromium, the starter's page keeps its run when it is reloaded, and moves the run to Node and back. */
+/**
+ * Tests the starter's page in Chromium. The page keeps its run when it is reloaded, and moves the run to Node and back.
+ */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Browser, chromium } from "playwright-core";
@@ -125,12 +127,12 @@ describe.skipIf(missingChromium !== undefined)(title("a run of the starter's pag
       expect(first.suggestedFilename()).toBe("foretoken-run.zip");
       await page.getByRole("button", { name: "Stop" }).click();
       await says("Stopped");
-      // Another text is refused in the page's own words.
+      // The page refuses another text with a message of its own.
       await box.fill(`${text} more`);
       await page.getByRole("button", { name: "Continue" }).click();
       await page.getByRole("alert").getByText("The run was trained on another text.", { exact: false }).waitFor();
 
-      // A second tab waits a little for the storage, as after a reload. Then it stores nothing, and says so.
+      // A second tab waits a little for the storage, as after a reload. After that, it stores nothing and says so.
       const other = await context.newPage();
       await other.goto(address);
       await other.getByRole("button", { name: "Train", exact: true }).click();

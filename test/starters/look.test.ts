@@ -6,7 +6,7 @@ import { root } from "./starter.ts";
 
 const read = (path: string): Promise<string> => readFile(join(root, path), "utf8");
 
-/** Colours by their names, first light, then dark. */
+/** Colours by name. Each name has its light colour first, then its dark colour. */
 const coloursOf = (css: string): readonly Readonly<Record<string, string>>[] =>
   [...css.matchAll(/:root[^{]*\{([^}]*)\}/gu)].map(([, block = ""]) =>
     Object.fromEntries([...block.matchAll(/--([\w-]+): (#\w+);/gu)].map(([, name = "", value = ""]) => [name, value])),
@@ -28,7 +28,7 @@ test("the starter's page has the studio's colours, in both themes, and its mark"
 
 test("the starter's line of training keeps up with losses that fall", () => {
   const falling = Array.from({ length: 20 }, (_, n) => ({ step: n + 1, loss: 4 - 0.1 * n }));
-  // For a straight line the moving average equals the line, also at its ends.
+  // The moving average of a straight line equals the line, including its ends.
   for (const [i, { loss }] of falling.entries()) expect(meanAround(falling, i)).toBeCloseTo(loss, 12);
   expect(
     meanAround(

@@ -7,12 +7,12 @@ import { cli, jsonLines } from "../cli/cli.ts";
 import { type Outcome, outcomeOf } from "../outcome-of.ts";
 import { newStarter, type Starter } from "./starter.ts";
 
-// The test really trains, and the machine may be slow or busy, so the time limit is long.
+// The test trains a model, and the machine may be slow or busy, so the time limit is long.
 vi.setConfig({ testTimeout: 120_000 });
 
 const run = promisify(execFile);
 
-/** The starter's program in `path`, with another number of steps and a smaller model that trains faster. */
+/** The starter's program in `path`. The program has another number of steps, and a smaller model that trains faster. */
 const setSteps = async (path: string, steps: number, evalInterval = steps): Promise<void> => {
   const main = await readFile(path, "utf8");
   const change = [
@@ -54,7 +54,7 @@ describe("the starter for Node.js in JavaScript", () => {
   });
   afterAll(() => starter.remove());
 
-  /** Runs its program. */
+  /** Executes the starter's program. */
   const startOn = (args: readonly string[]): Promise<Outcome> =>
     outcomeOf(
       spawn(process.execPath, ["main.js", ...args], { cwd: starter.folder, stdio: ["ignore", "pipe", "pipe"] }),
@@ -75,7 +75,7 @@ describe("the starter for Node.js in JavaScript", () => {
       expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
       const names = (unknown.length > 0 ? unknown : ["\n"]).map((character) => JSON.stringify(character)).join(", ");
       expect(stdout).toContain(
-        `\nThe model does not know ${names}: the prompt is used without them.\n\nThe model writes:\n\n${begun}`,
+        `\nThe model does not know ${names}: the prompt is used without these characters.\n\nThe model writes:\n\n${begun}`,
       );
       expect(stdout).toMatch(
         new RegExp(`\n\nThe model is in runs/\\S+\\. Next:\n\n {2}npx .* --prompt '${begun}'\n$`, "u"),

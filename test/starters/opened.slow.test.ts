@@ -1,4 +1,7 @@
-/** In Chromium, the starter's page shows one run. The buttons use this run, no matter which folder was opened. */
+/**
+ * Tests the starter's page in Chromium. The page shows one run, and the buttons use this run, even if other folders
+ * were opened before.
+ */
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Browser, chromium, type Page } from "playwright-core";
@@ -29,7 +32,7 @@ const folderOf = async (data: Pick<RunFiles, "text" | "documents">): Promise<Fol
 const without = (folder: FolderFiles, ...names: readonly string[]): FolderFiles =>
   Object.fromEntries(Object.entries(folder).filter(([name]) => !names.includes(name)));
 
-/** Everything that a page shows of its run. */
+/** All information about its run that a page shows. */
 const shownIn = (page: Page): Promise<unknown> =>
   page.evaluate(() => {
     const textOf = (id: string): string | null | undefined => document.getElementById(id)?.textContent;
@@ -117,7 +120,7 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
           ...without(whole, inCheckpoint("model.safetensors")),
           [inCheckpoint("adapter_config.json")]: bytes("{}"),
         },
-        "got a run that trains an adapter; try resuming its folder in Node",
+        "got a run that trains an adapter; try resuming the run's folder in Node",
       ],
       [without(whole, "text.txt"), "The folder does not contain the text of the run."],
       [
@@ -136,7 +139,7 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
         await page.locator("#folder:enabled").waitFor({ state: "attached" });
         expect(await shownIn(page), line).toEqual(before);
       }
-      // The button continues run A, with A's own text.
+      // The button continues run A with the text of run A.
       await button(page, "Continue").click();
       await tells(page, "The run was trained on another text.");
       expect(await shownIn(page)).toEqual(before);
@@ -182,7 +185,8 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
   });
 
   it("without its text opens beside the text file that it learned, whatever its line ends", async () => {
-    // Files are read as in Node: a Windows line end loses its \r, and the \r of an old Mac file stays.
+    // The page reads files in the same way as Node. A Windows line end loses its \r, and the \r of an old Mac file
+    // stays.
     const text = textOfB.replaceAll(". ", ".\n").replaceAll("e ", "e\r");
     const folder = without(await folderOf({ text }), "text.txt");
     await visit(async (page) => {
@@ -298,7 +302,7 @@ describe.skipIf(missingChromium !== undefined)(title("a folder that the starter'
       await button(page, "Replace it").click();
       await says(page, "Opened: step 6 of 12");
       expect(await box(page).inputValue()).toBe(textOfB);
-      // The model is also from the opened run: it writes no letter of the example.
+      // The model is also from the opened run, so it writes no letter of the example.
       await page.getByRole("textbox", { name: "The text begins with" }).fill("the ");
       await button(page, "Write").click();
       await page

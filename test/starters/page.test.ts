@@ -6,7 +6,7 @@ import { type Browser, openBrowser, type Tab, type TabOptions } from "../browser
 import { wordsText } from "../support/runs.ts";
 import { makeSmaller, newStarter, type Starter, type StarterOptions, siteFiles, startServer } from "./starter.ts";
 
-// The test really trains, and the machine may be slow or busy, so the time limit is long.
+// The test trains a model, and the machine may be slow or busy, so the time limit is long.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
 
 let browser: Browser;
@@ -19,14 +19,14 @@ const title = (what: string): string => (missingChromium === undefined ? what : 
 
 const textOf = (id: string): string => `document.getElementById(${JSON.stringify(id)}).textContent`;
 const notices = `[...document.querySelectorAll(".notice strong")].map((element) => element.textContent)`;
-/** Sets the text, as when a user pastes it. */
+/** Sets the text in the same way as a user who pastes it. */
 const paste = (text: string): string => `{
   const box = document.getElementById("text");
   box.value = ${JSON.stringify(text)};
   box.dispatchEvent(new Event("input"));
 }`;
 
-/** A starter without changes, except for a smaller model and fewer steps. */
+/** A starter with a smaller model and fewer steps, and no other changes. */
 const smallStarter = async (options: StarterOptions = {}): Promise<Starter> => {
   const starter = await newStarter("page", options);
   await makeSmaller(starter, 20);
@@ -71,7 +71,7 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page, from V
     expect(await tab.evaluate(textOf("status"))).toMatch(/^(?:Training to step 2000|Step \d+ of 2000)/u);
     const empty = `document.getElementById("written").dataset.empty`;
     expect(await tab.evaluate(empty)).toBe("The model is learning. After that, its text appears here.");
-    // The focus stays, so the same key stops the run.
+    // The button keeps the focus, so the same key stops the run.
     expect(await tab.evaluate("document.activeElement.id")).toBe("train");
     await tab.press("Enter");
     await tab.until(`${textOf("train")} === "Train"`);
@@ -126,9 +126,9 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page, from V
     );
     await tab.until(`document.querySelector(".notice.error") !== null`);
     expect(await tab.evaluate(textOf("notices"))).toMatch(
-      /^The model does not know “7” “☃”\. Leave this out, or train on a text that contains it\.$/u,
+      /^The model does not know “7” “☃”\. Remove this from the prompt, or train on a text that contains it\.$/u,
     );
-    // Sets the text as if the model had begun with it.
+    // The output is empty, because the model has not begun to write.
     expect(await tab.evaluate(textOf("written"))).toBe("");
     for (const text of ["short", ""]) {
       await tab.evaluate(`${paste(text)}; document.getElementById("train").click();`);
@@ -148,7 +148,7 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page in Java
     starter = await smallStarter({ js: true });
   });
   afterAll(() => starter?.remove());
-  /** The result of `look` in the page, opened from a server with these files and headers. */
+  /** The result of `look` in the page. A server with these files and headers sends the page. */
   const visit = async <T>(
     headers: Readonly<Record<string, string>>,
     look: (tab: Tab) => Promise<T>,
@@ -173,7 +173,7 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page in Java
       await tab.until(`/^[1-9]\\d*$/.test(${textOf("step")})`);
       await tab.press("Escape");
       await tab.until(`${textOf("train")} === "Train"`);
-      expect(await tab.evaluate(textOf("status"))).toMatch(/^Stopped before the loss was measured/u);
+      expect(await tab.evaluate(textOf("status"))).toMatch(/^Training stopped before the loss was measured/u);
     });
   });
 
@@ -223,7 +223,7 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page in Java
     const colours: string[] = [];
     for (const dark of [false, true]) {
       await visit(
-        // Makes the page show a message too.
+        // Causes a message on the page, too.
         {},
         async (tab) => {
           expect(await tab.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(360);
@@ -243,7 +243,7 @@ describe.skipIf(missingChromium !== undefined)(title("the starter's page in Java
   });
 });
 
-/** Texts whose contrast with their background is below 4.5, by WCAG's formula. */
+/** Texts with a contrast to their background below 4.5, by WCAG's formula. */
 const lowContrast = `(() => {
   const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
   const luminance = (colour) => {

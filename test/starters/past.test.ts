@@ -1,4 +1,4 @@
-/** How the starter's page reads a run's files and errors, tested without a page. */
+/** Tests how the starter's page reads the files of a run and the errors, without a page. */
 import { beforeAll, describe, expect, test } from "vitest";
 import { type RunFiles, type TrainEvent, train } from "#foretoken/browser.js";
 import { eventsOf, learnsByHeart, nextEnd, parametersOf, positionOf } from "../../templates/page/past.ts";

@@ -30,7 +30,7 @@ afterAll(async () => {
   await starter?.remove();
 });
 
-/** The answer to a request whose path is sent unchanged; `fetch` would normalize it. */
+/** The response to a request with an unchanged path. `fetch` would normalize the path. */
 const ask = (path: string, { method = "GET", host = "localhost" } = {}): Promise<string> =>
   new Promise((resolve, reject) => {
     const socket = connect(Number(new URL(address).port), "127.0.0.1");

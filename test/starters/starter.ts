@@ -1,4 +1,4 @@
-/** Starter projects, as `foretoken init` writes them. */
+/** Creates starter projects in the same way as `foretoken init`. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
@@ -21,13 +21,16 @@ export interface StarterOptions {
   readonly bare?: boolean;
 }
 
-/** The packages that the TypeScript starters need, taken from this project, so that no registry is used. */
+/** The packages that the TypeScript starters need. The packages come from this project, so that no registry is used. */
 const tools: Readonly<Record<"page" | "node", readonly string[]>> = {
   page: ["typescript", "vite"],
   node: ["typescript", "@types/node"],
 };
 
-/** A new starter. Its node_modules contains links to the packages, as when npm installs foretoken from a path. */
+/**
+ * A new starter. The starter's node_modules contains links to the packages. npm also makes such links if foretoken is
+ * installed from a path.
+ */
 export const newStarter = async (
   kind: "page" | "node",
   { js = false, bare = false }: StarterOptions = {},
@@ -45,7 +48,10 @@ export const newStarter = async (
   return { folder, remove };
 };
 
-/** Gives a starter's page a smaller model that is evaluated and stored every few steps and does not stop by itself. */
+/**
+ * Changes the page of a starter. The model is smaller, and training does not stop early. The page evaluates and stores
+ * the model every few steps.
+ */
 export const makeSmaller = async ({ folder }: Starter, interval: number): Promise<void> => {
   const file = ["main.ts", "main.js"].map((name) => join(folder, name)).find(existsSync) ?? "";
   const changes = [
@@ -61,14 +67,14 @@ export const makeSmaller = async ({ folder }: Starter, interval: number): Promis
   await writeFile(file, main);
 };
 
-/** The files of a JavaScript page for a static file server, with the library next to them. */
+/** The files of a JavaScript page for a static file server. The library is next to the files. */
 export const siteFiles = async (folder: string): Promise<Readonly<Record<string, string>>> => ({
   ...Object.fromEntries((await readdir(folder)).map((name) => [`/${name}`, join(folder, name)])),
   "/": join(folder, "index.html"),
   "/foretoken.browser.js": join(root, "dist/foretoken.browser.js"),
 });
 
-/** The server of `npm start` on a free port: Vite, or for JavaScript the starter's own server. */
+/** The server of `npm start` on a free port: Vite for TypeScript, the starter's own server for JavaScript. */
 const serverOf = (folder: string): readonly string[] => {
   const own = join(folder, "server.mjs");
   return existsSync(own) ? [own, "0"] : [join(folder, "node_modules/vite/bin/vite.js"), "--port", "0"];

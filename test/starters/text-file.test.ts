@@ -1,4 +1,4 @@
-/** The text of a file in the starter's page. */
+/** Tests how the starter's page reads the text of a file. */
 import { describe, expect, test } from "vitest";
 import { decodeText } from "#foretoken/data/utf8.js";
 import { textOfFile } from "../../templates/page/text-file.ts";

@@ -18,7 +18,7 @@ const gemma3: ModelConfig = {
 };
 const bias = (qkv: boolean, projection: boolean, mlp: boolean) => ({ bias: { qkv, projection, mlp } });
 
-/** Configurations by architecture; some architectures have several. */
+/** Configurations by architecture. Some architectures have several configurations. */
 export const architectureConfigs: readonly (readonly [name: string, what: string, config: ModelConfig])[] = [
   ["gpt2", "exact GELU", { ...bookModel, ...sizes }],
   [

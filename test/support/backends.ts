@@ -11,7 +11,7 @@ export interface BackendCase {
   readonly open: (threads: number, dtype?: ProductDType) => Promise<Backend>;
 }
 
-/** Runs `suite` for every backend. A missing backend is skipped, with the reason in the test's name. */
+/** Calls `suite` for every backend. A missing backend is skipped, and the test's name states the reason. */
 export const forEachBackend = (
   title: string,
   suite: (backend: BackendCase) => void,

@@ -7,7 +7,7 @@ import { fileRows } from "../conformance/samples/blocks.ts";
 import { hashWord } from "./hash.ts";
 import { hashedWeights, qwen3Model } from "./models.ts";
 
-/** A small model whose matrices divide into quantization blocks. */
+/** A small model. Quantization blocks divide all its matrices evenly. */
 export const blockConfig = (form: number, contextLength = 150): ModelConfig => {
   const nEmbd = blockForms[form]?.fileValues === 256 ? 256 : 64;
   return {
@@ -16,7 +16,7 @@ export const blockConfig = (form: number, contextLength = 150): ModelConfig => {
   };
 };
 
-/** A small model with random blocks in all matrices, and hashed vectors. */
+/** A small model with random blocks in all matrices, and pseudo-random vectors. */
 export const hashedBlockModel = (
   backend: Backend,
   form: number,

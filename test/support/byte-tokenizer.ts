@@ -5,8 +5,9 @@ import type { Tokenizer } from "#foretoken/tokenizer/tokenizer.js";
 const endOfTextName = "<|endoftext|>";
 
 /**
- * A tokenizer whose tokens may cut characters, as byte-level tokens do. It cuts the text's UTF-8 into pieces of `size`
- * bytes. Ids 0 to 255 are the single bytes. The next ids are the pieces of `text`. The last id is the end of text.
+ * A tokenizer with tokens that may cut characters, as byte-level tokens do. The tokenizer cuts the text's UTF-8 into
+ * pieces of `size` bytes. Ids 0 to 255 are the single bytes. The next ids are the pieces of `text`. The last id is the
+ * end of text.
  */
 export const byteTokenizer = (text = "", size = 1): Tokenizer => {
   const encoder = new TextEncoder();

@@ -9,7 +9,7 @@ import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
 import { hashInteger } from "./hash.ts";
 import { smallGroupedRun } from "./runs.ts";
 
-/** All characters of the conversations below and of their template. */
+/** All characters of the conversations below and of the template. */
 export const chatCharacters = [..." !.?<>|_\nabcdefghijklmnopqrstuvwxyzHISW"];
 export const chatTokenizer = charTokenizer(chatCharacters, ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]);
 

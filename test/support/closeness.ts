@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import { epsilon } from "#foretoken/core/tensors/dtype.js";
 
-/** Distance of two arrays, in units of a tolerance. */
+/** Difference of two arrays, in multiples of a tolerance. */
 export interface Closeness {
   readonly ratio: number;
   readonly message: string;
@@ -42,17 +42,17 @@ export interface PassSizes {
 }
 
 /**
- * Number of terms in all sums between a value and a logit. In each block these are the products (C for Q, K and V, D
- * and T in attention, C for the projection, C and 4C in the MLP) and two norms. The last sums are the final norm and
- * the head.
+ * Number of terms of all sums on the path from a value to a logit. In each layer these are the products and two norms.
+ * The products have C terms for Q, K and V, D and T terms in attention, C terms for the projection, and C and 4C terms
+ * in the MLP. The last sums are the final norm and the output head.
  */
 const forwardLength = ({ contextLength: T, nEmbd: C, nHead: H, nLayer: L }: PassSizes): number =>
   L * (C + C / H + T + C + C + 4 * C + 2 * C) + 2 * C;
 
 /**
  * Allowed difference of two float32 implementations, relative to the largest element of the result. If errors are
- * independent, a sum of n terms in any order has a rounding error that grows like ε·√n (Higham 2002, §2.8). The errors
- * of consecutive sums add in the same way. So n counts the terms of all sums: in the forward pass, in the backward
+ * independent, the rounding error of a sum of n terms in any order grows like ε·√n (Higham 2002, §2.8). The errors of
+ * consecutive sums add in the same way. So n is the number of terms of all sums: in the forward pass, in the backward
  * pass, and in the sum over rows.
  */
 export const forwardError = (sizes: PassSizes): number => epsilon.float32 * Math.sqrt(forwardLength(sizes));
@@ -60,8 +60,9 @@ export const gradientError = (sizes: PassSizes, rows: number): number =>
   epsilon.float32 * Math.sqrt(2 * forwardLength(sizes) + sizes.vocabSize + rows);
 
 /**
- * Throws if an array exceeds its tolerance. The message is about the array with the largest excess. If FORETOKEN_REPORT
- * is set, prints the array that comes closest to failing, to show how much smaller the tolerances could be.
+ * Throws if an array exceeds its tolerance. The message describes the array with the largest excess. If
+ * FORETOKEN_REPORT is set, prints the array that is nearest to its tolerance. The output shows how much smaller the
+ * tolerances could be.
  */
 export const expectClose = (title: string, found: readonly Closeness[]): void => {
   for (const { ratio, message } of found) expect(ratio, message).toBeLessThanOrEqual(1);

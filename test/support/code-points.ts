@@ -1,12 +1,12 @@
-/** Texts of any characters, for fast-check. */
+/** Texts of any characters, for the package fast-check. */
 import fc from "fast-check";
 
 const [surrogates, afterSurrogates, end] = [0xd800, 0xe000, 0x110000] as const;
 const skipped = afterSurrogates - surrogates;
 
 /**
- * Throws if the text is not a single one of the characters. fast-check calls this to find which of its own example
- * texts it may mix in.
+ * Throws if the text is not exactly one of the characters. fast-check calls this function to choose which of its own
+ * example texts it may use.
  */
 const placeOf = (character: unknown): number => {
   const point = typeof character === "string" ? (character.codePointAt(0) ?? end) : end;
@@ -17,8 +17,8 @@ const placeOf = (character: unknown): number => {
 
 /**
  * A Unicode code point. `fc.string({ unit: codePoint })` gives the same texts as `unit: "binary"`. But `unit: "binary"`
- * keeps a table of a million characters in memory. The table takes a second to make, and slows down each later garbage
- * collection.
+ * keeps a table of a million characters in memory. Making the table takes a second, and the table slows down each later
+ * garbage collection.
  */
 export const codePoint = fc
   .nat({ max: end - skipped - 1 })

@@ -5,7 +5,7 @@ import type { Matcher } from "#foretoken/generate/constraint/matcher.js";
 import type { Tokenizer } from "#foretoken/tokenizer/tokenizer.js";
 import { byteTokenizer } from "./byte-tokenizer.ts";
 
-/** All bytes, and pieces of JSON that cross its punctuation. */
+/** All bytes, and pieces of JSON that contain punctuation together with other characters. */
 export const jsonTokenizer = (): Tokenizer =>
   byteTokenizer(
     '{"name": ["a", "b"], "count": 12.5, "on": true, "off": null}, {"id": "😀é", "of": [], "x": {}}'.repeat(3),
@@ -39,8 +39,8 @@ export const allowedIds = (matcher: Matcher): number[] => {
 };
 
 /**
- * A text of allowed tokens. Each token is drawn uniformly, as an untrained model would draw it. Null if the text does
- * not end in time.
+ * A text of allowed tokens. Each token is drawn uniformly, as an untrained model would draw it. Null if the text
+ * becomes too long.
  */
 export const randomText = (constraint: Constraint, seed: number, tokenizer: Tokenizer, most = 3000): string | null => {
   const matcher = matcherOf(constraint, tokenizer);

@@ -1,4 +1,4 @@
-/** A disk that fails, for code in the same process. From a certain call on, all calls fail that change something. */
+/** A disk that fails, for code in the same process. From a certain call on, all calls that change something fail. */
 import { constants as files } from "node:fs";
 import fs, { type FileHandle } from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
@@ -13,7 +13,7 @@ const systemError = (code: string, syscall: string, path: string): Error =>
     ...(path === "" ? {} : { path }),
   });
 
-/** Calls that change something at a path. Removing is not in the list, because it needs no space and so never fails. */
+/** Calls that change something at a path. Removal is not in the list: it needs no space, so it never fails. */
 const names = ["mkdir", "rename", "link", "open"] as const;
 
 const isToWrite = (flags: unknown): boolean =>
@@ -24,7 +24,7 @@ interface Fault {
   readonly code: string;
   /** Calls outside this folder never fail. */
   readonly inside: string;
-  /** The first call that fails: its number, counted from 0, or a part of the path that it gets. */
+  /** The first call that fails. The value is a number, counted from 0, or a part of the path that the call gets. */
   readonly first: number | string;
 }
 
@@ -34,7 +34,7 @@ export const useFailingDisk = () => {
   let calls = 0;
   let hasFailed = false;
   const undo: (() => void)[] = [];
-  /** Counts a call, and throws if the call must fail. */
+  /** Counts a call. Throws if the call must fail. */
   const count = (syscall: string, path: string, named = path): void => {
     if (fault === undefined || !path.startsWith(fault.inside)) return;
     const { first, code } = fault;

@@ -1,16 +1,16 @@
-/** Damages or forges files, as a stranger might. */
+/** Damages or forges files, like an attacker. */
 import { randomKey, randomStream } from "#foretoken/core/random.js";
 import { hashInteger } from "./hash.ts";
 
 export type Random = ReturnType<typeof randomFor>;
-/** Random numbers that depend only on name and index. */
+/** Random numbers that depend only on the name and the index. */
 export const randomFor = (name: string, index: number) => {
   const stream = randomStream(randomKey(hashInteger(name, 0, 2 ** 20), "sampling", index));
   const below = (n: number): number => Math.floor(stream.uniform() * n);
   return { below, pick: <T>(list: readonly T[]): T => list[below(list.length)] as T };
 };
 
-/** Values that a forger would try in place of a number, a text or a list. */
+/** Values that an attacker would try instead of a number, a text or a list. */
 const hostile: readonly unknown[] = [
   ...[0, -1, 0.5, 1, 2, 3, 64, 1e9, 2 ** 31, 2 ** 53, 1e308, -0],
   ...["", "x", "../x", "\u0000", "9".repeat(400), true, false, null, [], {}, [[]], { rope_type: "yarn" }],
@@ -36,7 +36,7 @@ export const forge = (random: Random, json: unknown): unknown => {
   }
 };
 
-/** Damages bytes: changes some, cuts off the end, appends bytes, or repeats a part. */
+/** Damages bytes: changes some bytes, cuts off the end, appends bytes, or repeats a part. */
 export const damage = (random: Random, bytes: Uint8Array): Uint8Array => {
   const copy = bytes.slice();
   switch (random.below(5)) {

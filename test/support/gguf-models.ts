@@ -1,4 +1,4 @@
-/** Small models as GGUF files, in the form that llama.cpp's converter writes. */
+/** Small models as GGUF files, as llama.cpp's converter writes them. */
 import type { ModelConfig } from "#foretoken/models/config.js";
 import { modelLayout } from "#foretoken/models/model.js";
 import { mlpLayers } from "#foretoken/nn/mlp.js";
@@ -90,7 +90,7 @@ const interleave = (rows: Float32Array, headDim: number, width: number): Float32
   return out;
 };
 
-/** Rows of a tensor from row `first` on. */
+/** Rows of a tensor, beginning with row `first`. */
 type Cut = readonly [name: string, first: number, rows: number];
 
 const cutsOf = (name: string, rows: number, config: ModelConfig): readonly Cut[] => {
@@ -145,7 +145,7 @@ const tensorsOf = (kind: GgufKind, config: ModelConfig, values: Float32Array): R
   return out;
 };
 
-/** The GGUF file of a small model with hashed weights, and these weights in the arena's layout. */
+/** The GGUF file of a small model with pseudo-random weights, and these weights in the arena's layout. */
 export const ggufModel = (
   kind: GgufKind,
   config: ModelConfig = ggufConfigs[kind],

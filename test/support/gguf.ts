@@ -1,4 +1,4 @@
-/** Writes GGUF files for tests. The script scripts/fixtures/make-gguf.py makes a GGUF file with another program. */
+/** Writes GGUF files for tests. scripts/fixtures/make-gguf.py writes a GGUF file with another program. */
 
 /** A value with its type number in the GGUF format. */
 export type TypedValue =
@@ -16,12 +16,12 @@ export const texts = (value: readonly string[]): TypedValue => ({ type: "texts",
 export const i32s = (value: readonly number[]): TypedValue => ({ type: "i32s", value });
 
 export interface WrittenTensor {
-  /** Sizes, the innermost one first. */
+  /** Sizes. The innermost size is the first. */
   readonly extents: readonly number[];
   /** Number of the encoding. Default: float32. */
   readonly type?: number;
   readonly bytes: Uint8Array;
-  /** Offset to write. Default: the offset after the tensors before it. */
+  /** Offset in the file. Default: the offset after the previous tensors. */
   readonly offset?: number;
 }
 

@@ -1,7 +1,7 @@
-/** Files of checkpoints, in a form for comparison. */
+/** Files of checkpoints, as values that tests can compare. */
 import { createHash } from "node:crypto";
 
-/** The events of a run, without the fields that depend on the clock, the folder and the process. */
+/** The events of a run, without the fields that depend on the time, the folder and the process. */
 export const notesOf = (files: Readonly<Record<string, Uint8Array>>): readonly Readonly<Record<string, unknown>>[] => {
   const lines = new TextDecoder().decode(files["metrics.jsonl"]).trimEnd().split("\n");
   return lines.map((line) => {
@@ -10,7 +10,7 @@ export const notesOf = (files: Readonly<Record<string, Uint8Array>>): readonly R
   });
 };
 
-/** SHA-256 of each file by its name, and the events without the clock's fields. */
+/** SHA-256 of each file by its name, and the events without the fields that depend on the time. */
 export const comparable = (files: Readonly<Record<string, Uint8Array>>): Readonly<Record<string, unknown>> => ({
   ...Object.fromEntries(
     Object.entries(files)

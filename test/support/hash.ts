@@ -1,6 +1,6 @@
 /**
- * Pseudo-random numbers that a few lines of any language can compute. scripts/fixtures/make-gpt2.py computes them by
- * the same rules, so weights and projections need not be stored. The library does not use them; see core/random.ts.
+ * Pseudo-random numbers that a few lines in any language can compute. scripts/fixtures/make-gpt2.py computes the same
+ * numbers, so weights and projections need not be stored. The library does not use these numbers; see core/random.ts.
  */
 
 /** The finalizer of MurmurHash3 (Appleby, public domain): a bijection of 32-bit words that mixes well. */
@@ -19,8 +19,8 @@ const hashName = (name: string): number => {
 };
 
 /**
- * Cache for the name and the start of the last stream. Most streams are read word by word, and hashing the name takes
- * most of the time.
+ * Cache for the name and the start of the last stream. Most streams are read word by word. Without the cache, most of
+ * the time would be spent on hashing the name.
  */
 let last = { name: "", start: mix(hashName("")) };
 
@@ -32,7 +32,7 @@ const startOf = (name: string): number => {
 /** Word `i` of the stream `name`. */
 export const hashWord = (name: string, i: number): number => mix((startOf(name) + Math.imul(i, 0x9e3779b9)) | 0);
 
-/** Number `i` of the stream `name`, in [−1, 1), in steps of 2⁻²³. It is exact in float32. */
+/** Number `i` of the stream `name`, in [−1, 1), in steps of 2⁻²³. The number is exact in float32. */
 export const hashUniform = (name: string, i: number): number => (hashWord(name, i) >>> 8) / 2 ** 23 - 1;
 
 /** +1 or −1. */

@@ -1,14 +1,14 @@
-/** A local server that imitates the model hub, with one model: `some/model`. */
+/** A local server that imitates the model hub. It has one model: `some/model`. */
 import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 
-/** The commit of all revisions of the model. */
+/** The commit to which all revisions of the model belong. */
 export const commit = "0123456789abcdef0123456789abcdef01234567";
 
 export const blobHash = (bytes: Buffer): string =>
   createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
 
-/** Contents of the server, and how it answers. */
+/** Contents of the server, and the way in which it responds. */
 export interface Served {
   readonly files: Map<string, Buffer>;
   /** Paths that were requested. */
@@ -35,7 +35,7 @@ const sendFile = (request: IncomingMessage, response: ServerResponse, bytes: Buf
   response.end(bytes.subarray(from, to + 1));
 };
 
-/** Answers like the hub: a model's commit, the list of its files, and the files. */
+/** Responds like the hub, with a model's commit, the list of its files, and the files. */
 export const answer = (served: Served, request: IncomingMessage, response: ServerResponse): void => {
   const { pathname } = new URL(request.url ?? "/", "http://localhost");
   served.asked.push(pathname);

@@ -8,9 +8,9 @@ const folder = fileURLToPath(new URL("../fixtures/architectures", import.meta.ur
 
 interface Expected {
   readonly ids: readonly number[];
-  /** Nats per token. */
+  /** Loss in nats per token. */
   readonly loss: number;
-  /** Greedy tokens after the first tokens of `ids`. */
+  /** Greedy tokens that follow the first tokens of `ids`. */
   readonly greedy: readonly number[];
 }
 

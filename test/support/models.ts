@@ -9,14 +9,14 @@ import { createGradients } from "#foretoken/models/gradients.js";
 import { createModel, type Model } from "#foretoken/models/model.js";
 import { hashInteger, hashUniform } from "./hash.ts";
 
-/** The reference model without dropout; tests make it smaller. */
+/** The reference model without dropout. Tests make it smaller. */
 export const bookModel: ModelConfig = { ...presets.book.model, dropout: 0 };
 
-/** A Qwen3-like model without dropout, with a separate head; tests make it smaller. */
+/** A Qwen3-like model without dropout, with a separate output head. Tests make it smaller. */
 export const qwen3Model: ModelConfig = { ...presets.shakespeare.model, dropout: 0, tieEmbeddings: false };
 
 /**
- * A Llama-like model with grouped queries, a headDim that is not nEmbd / nHead, and scaled wavelengths; tests make it
+ * A Llama-like model with grouped queries, a headDim that is not nEmbd / nHead, and scaled wavelengths. Tests make it
  * smaller.
  */
 export const groupedModel: ModelConfig = {
@@ -32,7 +32,7 @@ export const groupedModel: ModelConfig = {
 };
 
 /**
- * A model with different layers, which tests make smaller. Two of three layers have a window, with a separate base of
+ * A model in which the layers differ. Tests make it smaller. Two of three layers have a window, with a separate base of
  * wavelengths. One layer has no rotation. Norms come after the branches, and one norm covers all heads.
  */
 export const differingModel: ModelConfig = {
@@ -46,7 +46,7 @@ export const differingModel: ModelConfig = {
 };
 
 /**
- * A model with GEGLU, scaled token vectors, an attention scale, and norms before and after the branches; tests make it
+ * A model with GEGLU, scaled token vectors, an attention scale, and norms before and after the branches. Tests make it
  * smaller.
  */
 export const sandwichModel: ModelConfig = {
@@ -61,8 +61,8 @@ export const sandwichModel: ModelConfig = {
 };
 
 /**
- * The weights of scripts/fixtures/make-gpt2.py. They are uniform: around 1 for the weights of norms, and around 0 for
- * all other weights. No bias is exactly 0.
+ * The weights of scripts/fixtures/make-gpt2.py. The weights are uniform random numbers: around 1 for the weights of
+ * norms, and around 0 for all other weights. No bias is exactly 0.
  */
 export const hashedWeights = ({ parameters, length }: ArenaLayout): Float32Array => {
   const values = new Float32Array(length);
@@ -95,7 +95,7 @@ export interface Differentiated {
   readonly gradients: ReadonlyMap<string, Float32Array>;
 }
 
-/** Loss, logits, and every gradient of the mean loss over rows of `time` tokens, without dropout. */
+/** Loss, logits, and all gradients of the mean loss, without dropout. The rows have `time` tokens. */
 export const differentiate = async (
   model: Model,
   x: Int32Array,

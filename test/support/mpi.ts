@@ -14,10 +14,7 @@ const findMissing = (): string | undefined => {
   return hasMpi() ? undefined : "the MPI addon is not built: npm run build:mpi";
 };
 
-/**
- * Why ranks cannot be started on this machine. Undefined if they can be started, or if CI requires that they can be
- * started.
- */
+/** Reason why ranks cannot be started on this machine. Undefined if they can be started, or if CI requires them. */
 export const missingMpi = process.env.FORETOKEN_REQUIRE_MPI === "1" ? undefined : findMissing();
 
 /** Part of a test title that says why tests are skipped. */
@@ -31,11 +28,11 @@ export const trainOn = (ranks: number, args: readonly string[], variables: reado
 
 export interface StartedRanks {
   readonly outcome: Promise<Outcome>;
-  /** mpirun's own process id. */
+  /** Process id of mpirun itself. */
   readonly pid: number;
   /** Sends a signal to mpirun itself. */
   kill(signal: NodeJS.Signals): void;
-  /** Process ids of the ranks, in the order of the ranks. */
+  /** Process ids of the ranks, ordered by rank. */
   pids(): readonly number[];
 }
 
@@ -48,7 +45,7 @@ const readProc = (path: string): string => {
   }
 };
 
-/** An environment variable of a running process. */
+/** Value of an environment variable of a running process. */
 export const variableOf = (pid: number, name: string): string | undefined =>
   readProc(`/proc/${pid}/environ`)
     .split("\0")
@@ -56,8 +53,8 @@ export const variableOf = (pid: number, name: string): string | undefined =>
     ?.slice(name.length + 1);
 
 /**
- * Processes that have this value of an environment variable. These are all processes that a launcher started, directly
- * or through other processes.
+ * Processes that have this value of an environment variable. The result includes all processes that a launcher started,
+ * directly or through other processes.
  */
 export const processesWith = (name: string, value: string): number[] =>
   readdirSync("/proc")
@@ -108,9 +105,9 @@ export const mpirun = (args: readonly string[], cwd: string): Promise<Outcome> =
 /** Lines that foretoken wrote, without the lines that mpirun adds. */
 export const ours = (stderr: string): string[] => stderr.split("\n").filter((line) => line.startsWith("foretoken: "));
 
-/** Whether a process is running. An ended process stays in the list until its parent has asked for its status. */
+/** Whether a process is running. A process that has ended stays in the list until its parent has read its status. */
 export const isAlive = (pid: number): boolean => /\) [^ZX] /u.test(readProc(`/proc/${pid}/stat`));
 
-/** Waits until the processes have ended, at most as long as ranks may take to end. */
+/** Waits until the processes have ended. Fails after the time in which ranks must end. */
 export const expectGone = (pids: readonly number[]): Promise<void> =>
   vi.waitFor(() => expect(pids.filter(isAlive)).toEqual([]), 10_000);

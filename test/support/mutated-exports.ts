@@ -1,4 +1,4 @@
-/** Damages or forges exports and runs `verify` on them. Each run must give either one line of error or figures. */
+/** Damages or forges exports and calls `verify` with them. Each call must print either one error line or figures. */
 import { cp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "vitest";
@@ -6,10 +6,7 @@ import { longestMessage } from "#foretoken/core/errors/errors.js";
 import { cli, jsonLines } from "../cli/cli.ts";
 import { damage, forge, type Random, randomFor } from "./forge.ts";
 
-/**
- * Numbers of exports that were refused, that were measured with a difference, and that were measured without a
- * difference.
- */
+/** Numbers of exports: refused, measured with a difference, and measured without a difference. */
 export interface Outcomes {
   readonly refused: number;
   readonly different: number;
@@ -31,8 +28,8 @@ const damagedFile = async (from: string, to: string, random: Random): Promise<vo
 };
 
 /**
- * A copy of a folder with one damaged or forged file. Every second copy has no manifest, because a manifest would
- * reveal the change.
+ * A copy of a folder with one damaged or forged file. Every second copy has no manifest, because a manifest would show
+ * the change.
  */
 const damagedFolder = async (from: string, to: string, random: Random): Promise<void> => {
   await cp(from, to, { recursive: true });
@@ -75,7 +72,7 @@ const outcomesOf = async (cwd: string, model: string, mutated: readonly string[]
  * @param cwd a folder with the model.
  * @param files GGUF files in `cwd`.
  * @param folder a Hugging Face export in `cwd`.
- * @param count total number of damaged exports: GGUF files and folders in turn.
+ * @param count total number of damaged exports. GGUF files and folders alternate.
  */
 export const verifyMutated = async (
   cwd: string,
@@ -99,8 +96,8 @@ export const verifyMutated = async (
 const onnxNames = ["config.json", "tokenizer.json", "onnx/model.onnx", "onnx/model_quantized.onnx"];
 
 /**
- * Damages copies of folders with one graph each, and verifies them. Most changes are in the graph, at places where one
- * byte matters.
+ * Damages copies of folders and verifies them. Each folder contains one graph. Most changes are in the graph, at places
+ * where each byte matters.
  * @param folders ONNX exports in `cwd`.
  * @param count total number of damaged exports.
  */

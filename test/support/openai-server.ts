@@ -16,12 +16,12 @@ import { chatTokenizer, writeChatModel } from "./chats.ts";
 import { smallGroupedRun } from "./runs.ts";
 
 /**
- * A bias against the tokens that end an answer of the chat model. With this bias, an answer always has the requested
- * number of tokens.
+ * A bias against the tokens that end an answer of the chat model. With this bias, each answer has the requested number
+ * of tokens.
  */
 export const noEnd = Object.fromEntries(chatTokenizer.specialTokens.map(({ id }) => [id, -100]));
 
-/** Tokens that cut characters: “é” and “€” consist of several tokens. */
+/** A tokenizer in which “é” and “€” consist of several tokens. So a token may end inside a character. */
 export const plainTokenizer = trainBpeTokenizer(
   { vocabSize: 280, specialTokens: ["<|endoftext|>"] },
   "the cat sat on the mat, and the hat. ".repeat(20),
@@ -29,7 +29,7 @@ export const plainTokenizer = trainBpeTokenizer(
 
 export const plainContext = 64;
 
-/** Writes a tiny model with byte-level BPE and no chat template. @param seed decides the weights. */
+/** Writes a tiny model with byte-level BPE and no chat template. @param seed seed of the weights. */
 export const writePlainModel = async (directory: string, seed = 1, contextLength = plainContext): Promise<void> => {
   const backend = await openReference();
   const { model: config } = resolveConfig("shakespeare", [smallGroupedRun, { model: { contextLength } }]);
@@ -43,7 +43,7 @@ export const writePlainModel = async (directory: string, seed = 1, contextLength
 /** The end-of-text token of the BPE model. */
 export const plainEnd = plainTokenizer.endOfText ?? -1;
 
-/** A bias against the end of text, so that texts are long. */
+/** A bias against the end-of-text token, so that texts are long. */
 export const plainNoEnd = { [plainEnd]: -100 };
 
 export type Body = Record<string, unknown>;
@@ -61,17 +61,17 @@ export interface TestServer {
   readonly url: () => string;
   readonly get: (path: string, headers?: Record<string, string>) => Promise<JsonAnswer>;
   readonly post: (path: string, body: unknown, headers?: Record<string, string>) => Promise<JsonAnswer>;
-  /** Sends a POST request; the caller reads the body. */
+  /** Sends a POST request. The caller reads the response's body. */
   readonly send: (path: string, body: unknown, init?: RequestInit) => Promise<Response>;
   /** Lines of the request log so far. */
   readonly log: () => readonly Body[];
-  /** Messages for people so far. */
+  /** Messages on the terminal so far. */
   readonly told: readonly string[];
-  /** Sum of a metric's values in /metrics. */
+  /** Sum of the values of a metric in /metrics. */
   readonly metric: (name: string) => Promise<number>;
-  /** Resolves when a text is being generated. */
+  /** Resolves when the server generates a text. */
   readonly untilRunning: () => Promise<void>;
-  /** Resolves when no text is running or waiting. */
+  /** Resolves when the server neither generates a text nor has one in its queue. */
   readonly untilIdle: () => Promise<void>;
   readonly close: (graceMs: number) => Promise<void>;
 }
@@ -90,7 +90,7 @@ export const until = (isSo: () => Promise<boolean> | boolean, otherwise: string)
     { timeout: 50_000, interval: 10 },
   );
 
-/** A server of the models in the folders `places`. */
+/** A server for the models in the folders `places`. */
 export const openServer = async (
   places: readonly string[],
   changes: Partial<ServerOptions> = {},
@@ -159,7 +159,7 @@ export const useModels = () => {
   return { path, both: () => [path("plain"), path("talk")] };
 };
 
-/** A server with both models, for the tests of one file. A request without a model's name uses "plain". */
+/** A server with both models, for the tests of one file. A request that names no model uses "plain". */
 export const useServer = (
   changes: Partial<ServerOptions> = {},
 ): TestServer & { readonly place: (...names: readonly string[]) => string } => {

@@ -1,4 +1,7 @@
-/** A copy of the built package without native kernels, as npm installs it where no optional package exists. */
+/**
+ * A copy of the built package without native kernels. npm installs such a package on machines for which no optional
+ * package exists.
+ */
 import { cp, mkdtemp, readFile, realpath, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,8 +14,8 @@ export interface PackageCopy {
   /** URL of a module, from its path below `dist`. */
   address(path: string): string;
   /**
-   * Makes package.json name an optional package with the native kernels. The package has foretoken's own version and is
-   * not installed. If undefined, package.json names no such package.
+   * Makes package.json name an optional package with the native kernels, in foretoken's own version. The package is not
+   * installed. If `name` is undefined, package.json names no such package.
    */
   nameNative(name: string | undefined): Promise<void>;
   remove(): Promise<void>;

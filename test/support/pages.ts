@@ -1,4 +1,4 @@
-/** The pages for people: Markdown files in the top folder, docs/, examples/ and templates/, by their paths. */
+/** The Markdown pages for people, by path: in the top folder, docs/, examples/ and templates/. */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,7 +8,7 @@ export const root = fileURLToPath(new URL("../..", import.meta.url));
 const markdownIn = async (folder: string, recursive: boolean): Promise<readonly string[]> =>
   (await readdir(join(root, folder), { recursive }))
     .map((name) => join(folder, name).replaceAll("\\", "/"))
-    // docs/api/ is generated, so it is left out.
+    // docs/api/ is left out, because it is generated.
     .filter((path) => path.endsWith(".md") && !/^docs\/api\/|(?:^|\/)node_modules\//u.test(path))
     .sort();
 
@@ -24,7 +24,7 @@ export const readPage = (page: string): Promise<string> => readFile(join(root, p
 /** A page without its code blocks. */
 export const proseOf = (text: string): string => text.replace(/^```[\s\S]*?^```/gmu, "");
 
-/** The anchor of a heading, as GitHub makes it. */
+/** The anchor that GitHub makes for a heading. */
 const slugOf = (heading: string): string =>
   heading
     .replaceAll(/\[([^\]]*)\]\([^)]*\)/gu, "$1")
@@ -45,9 +45,9 @@ export const anchorsOf = (text: string): ReadonlySet<string> => {
 };
 
 export interface PageLink {
-  /** The linked file, relative to the page's folder; "" for the page itself. */
+  /** Path of the linked file, relative to the page's folder. The path is "" for the page itself. */
   readonly file: string;
-  /** Anchor of the linked heading; undefined for a link to the whole file. */
+  /** Anchor of the linked heading. Undefined for a link to the whole file. */
   readonly anchor: string | undefined;
 }
 

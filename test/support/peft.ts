@@ -24,10 +24,10 @@ export interface PeftAdapter {
   readonly logits: Float32Array;
 }
 
-/** Directory of a model of scripts/fixtures/make-hugging-face.py. */
+/** Directory of a model from scripts/fixtures/make-hugging-face.py. */
 export const baseModel = (name: string): string => join(models, name);
 
-/** The adapters of scripts/fixtures/make-peft.py. */
+/** The adapters from scripts/fixtures/make-peft.py. */
 export const peftAdapters: readonly PeftAdapter[] = Object.entries(ids).map(([name, list]) => {
   const directory = join(folder, name);
   const config = JSON.parse(readFileSync(join(directory, "adapter_config.json"), "utf8")) as Record<string, string>;
@@ -44,7 +44,8 @@ export const peftAdapter = (name: string): PeftAdapter => {
 const characters = Array.from({ length: 61 }, (_, i) => String.fromCodePoint(0x30 + i));
 
 /**
- * A copy of such a model at `path`, with a tokenizer of 61 characters added, because the fixtures' models have none.
+ * A copy of a fixture's model at `path`. The copy also has a tokenizer of 61 characters, because the fixtures have no
+ * tokenizer.
  */
 export const modelWithText = async (name: string, path: string): Promise<string> => {
   await cp(baseModel(name), path, { recursive: true });

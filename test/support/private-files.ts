@@ -5,21 +5,21 @@ type Entry = Uint8Array | Map<string, Entry>;
 
 export interface PrivateFiles {
   /**
-   * Ends the tab just before change number `count` of this tab. This change and all later changes fail, and the tab's
-   * locks are released.
+   * Ends the tab before this tab's change number `count`. This change and all later changes fail, and the tab's locks
+   * are released.
    */
   endTabBefore(count: number): void;
-  /** Limits the total number of bytes of all files. A write that exceeds the limit fails as in a browser. */
+  /** Limits the total number of bytes of all files. A write that exceeds the limit fails with the browser's error. */
   setRoom(bytes: number): void;
   /** Opens a new tab of the same browser. */
   newTab(): void;
-  /** Number of changes that this tab made so far. */
+  /** Number of changes by this tab so far. */
   changes(): number;
   /** Names of all files in all folders. */
   names(): readonly string[];
   /** Replaces the bytes of a file. */
   damage(name: string): void;
-  /** Removes a file behind the program's back. */
+  /** Removes a file without the program's knowledge. */
   lose(name: string): void;
 }
 
@@ -86,7 +86,7 @@ export const stubPrivateFiles = (): PrivateFiles => {
     },
   });
   const request = async (name: string, _: object, hold: (lock: object) => unknown): Promise<unknown> => {
-    // Another tab holds the lock, so the request fails like a lock request that timed out.
+    // Another tab has the lock, so the request fails as after a timeout.
     if (locks.has(name)) throw new DOMException("taken", "TimeoutError");
     locks.add(name);
     try {

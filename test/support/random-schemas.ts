@@ -1,6 +1,6 @@
 import { randomKey, randomStream } from "#foretoken/core/random.js";
 
-/** A random schema from a seed. It has many different keywords, and its values have a limited size. */
+/** A random schema from a seed. The schema has many different keywords, and its values have a limited size. */
 export const randomSchema = (seed: number): Record<string, unknown> => {
   const random = randomStream(randomKey(seed, "init"));
   const below = (n: number): number => Math.floor(random.uniform() * n);

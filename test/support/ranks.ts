@@ -6,13 +6,13 @@ import type { Outcome } from "../outcome-of.ts";
 import { mpirun, trainOn } from "./mpi.ts";
 import { checkpointHashes, smallRun, timelessMetrics } from "./runs.ts";
 
-/** A short plan whose steps can be shared by up to four ranks. */
+/** A short training plan. Up to four ranks can share its steps. */
 export const plan = {
   ...smallRun.train,
   ...{ gradAccumSteps: 4, steps: 6, evalInterval: 3, checkpointInterval: 4, learningRate: 2e-2 },
 };
 
-/** A small run with new weights. */
+/** A small run that begins with new weights. */
 export const fresh = { preset: "book", ...smallRun, train: plan };
 
 /** A run in which steps explode before the first checkpoint and after it. */
@@ -36,7 +36,7 @@ export const withConfig = async (
   return [...args, "--config", `${name}.json`];
 };
 
-/** All results of a run that do not depend on the clock, the folder or the number of processes. */
+/** All results of a run that do not depend on the time, the folder or the number of processes. */
 export const leftBy = async (cwd: string, out: string) => {
   const metrics = await timelessMetrics(join(cwd, out));
   return {
@@ -53,7 +53,7 @@ const succeeds = async (running: Promise<Outcome>): Promise<void> => {
   expect(status, stderr).toBe(0);
 };
 
-/** Runs `foretoken train` on `ranks` ranks. One rank is a single process without mpirun. The run must succeed. */
+/** Starts `foretoken train` on `ranks` ranks. One rank is a single process without mpirun. The run must succeed. */
 export const trainedOn = (ranks: number, args: readonly string[], cwd: string): Promise<void> => {
   const all = [...args, "--backend", "native", "--json"];
   return succeeds(ranks === 1 ? cli(["train", ...all], { cwd }) : mpirun(trainOn(ranks, all), cwd));

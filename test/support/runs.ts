@@ -9,7 +9,10 @@ import type { PartialConfig } from "#foretoken/config/merge.js";
 import type { TrainEvent } from "#foretoken/runs/events.js";
 import { hashInteger } from "./hash.ts";
 
-/** A folder for the tests of one file, removed afterwards. `newPath` returns an unused name in this folder. */
+/**
+ * A folder for the tests of one file. The folder is removed after the tests. `newPath` returns an unused name in this
+ * folder.
+ */
 export const useFolder = (): {
   readonly newPath: () => string;
   readonly writeText: (text: string) => Promise<string>;
@@ -31,7 +34,7 @@ export const useFolder = (): {
   };
 };
 
-/** Words of a small artificial language, determined by the name. */
+/** Words of a small artificial language. The name determines the words. */
 export const wordsText = (name: string, words: number): string =>
   Array.from(
     { length: words },
@@ -59,18 +62,16 @@ export const smallRun = {
   },
 } satisfies PartialConfig<RunConfig>;
 
-/** This plan with a tiny model that takes almost no time, for tests of plans and folders. */
+/** The plan above with a tiny model that needs almost no time, for tests of plans and folders. */
 export const tinyRun = {
   model: { contextLength: 8, nLayer: 1, nHead: 2, nEmbd: 8, dropout: 0.2 },
   train: smallRun.train,
 } satisfies PartialConfig<RunConfig>;
 
-/**
- * The backend for tests that do not depend on the backend: the fastest one that gives the same bits on every machine.
- */
+/** The backend for tests that work with any backend: the fastest backend that gives the same bits on every machine. */
 export const anyBackend = { backend: "wasm", threads: 1 } as const;
 
-/** `smallRun` with the other architecture and optimizer; based on the preset "shakespeare". */
+/** `smallRun` with the other architecture and the other optimizer, based on the preset "shakespeare". */
 export const smallMuonRun = {
   model: { ...smallRun.model, mlp: { kind: "swiglu", hidden: 24 } },
   train: {
@@ -80,7 +81,7 @@ export const smallMuonRun = {
   },
 } satisfies PartialConfig<RunConfig>;
 
-/** The run above with grouped queries and scaled wavelengths: LlamaForCausalLM. */
+/** The run above with grouped queries and scaled wavelengths, for LlamaForCausalLM. */
 export const smallGroupedRun = {
   ...smallMuonRun,
   model: {
@@ -103,7 +104,7 @@ export const ofType = <T extends TrainEvent["type"]>(
 ): readonly Extract<TrainEvent, { type: T }>[] =>
   events.filter((event): event is Extract<TrainEvent, { type: T }> => event.type === type);
 
-/** Whether the run in this folder is writing a checkpoint, or replacing the previous one. */
+/** Whether the run in this folder is writing a checkpoint or replacing the previous checkpoint. */
 export const isSaving = (run: string): boolean =>
   existsSync(run) && readdirSync(run).some((name) => /^(?:\.tmp-[0-9a-f]+-|\.old-)(?:checkpoint|best)$/u.test(name));
 
@@ -119,7 +120,7 @@ export const checkpointHashes = async (run: string): Promise<Readonly<Record<str
   return hashes;
 };
 
-/** The recorded events, without the fields that depend on the clock, the folder or the process. */
+/** The recorded events, without the fields that depend on the time, the folder or the process. */
 export const timelessMetrics = async (run: string): Promise<readonly unknown[]> => {
   const lines = (await readFile(join(run, "metrics.jsonl"), "utf8")).trimEnd().split("\n");
   return lines.map((line) => {

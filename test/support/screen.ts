@@ -1,16 +1,16 @@
 /**
- * A terminal's screen with the functions that the program uses: line wrapping, cursor movement, erasing, wide
- * characters, and resizing.
- * Like most terminals, it wraps its lines again when the width changes, and keeps the cursor at its character. When the
- * height grows, some terminals show rows again that had scrolled off the screen; other terminals show empty rows.
+ * A terminal's screen. The screen supports the functions that the program uses: line wrapping, cursor movement,
+ * erasing, wide characters, and resizing. Like most terminals, the screen wraps its lines again when the width changes,
+ * and the cursor stays at its character. When the height grows, some terminals show rows again that had scrolled off
+ * the screen. Other terminals show empty rows.
  */
 
-/** Characters and their columns; the second column of a wide character has an empty text. */
+/** Characters and their columns. The second column of a wide character has an empty text. */
 interface Line {
   cells: string[];
 }
 
-/** A row of the screen: the columns of a line, beginning with `from`. */
+/** A row of the screen. The row contains the columns of a line, beginning with `from`. */
 interface Row {
   readonly line: number;
   readonly from: number;
@@ -32,11 +32,11 @@ export interface ScreenModel {
   all(): readonly string[];
 }
 
-/** @param pulls whether rows come back from the scrolled part when the screen becomes taller. */
+/** @param pulls whether rows that had scrolled off come back when the screen becomes taller. */
 export const screenModel = (columns: number, rows: number, pulls = true): ScreenModel => {
   const lines: Line[] = [{ cells: [] }];
   let at = { line: 0, column: 0 };
-  /** Position where the first visible row begins. */
+  /** Position at which the first visible row begins. */
   let first = { line: 0, column: 0 };
   const size = { columns, rows };
 
@@ -45,7 +45,7 @@ export const screenModel = (columns: number, rows: number, pulls = true): Screen
     let from = 0;
     for (;;) {
       let end = Math.min(cells.length, from + size.columns);
-      // A wide character that does not fit moves to the next row.
+      // A wide character that does not fit into its row moves to the next row.
       if (end < cells.length && cells[end] === "") end--;
       found.push({ line, from, cells: cells.slice(from, end) });
       if (end >= cells.length) return found;

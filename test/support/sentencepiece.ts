@@ -28,7 +28,7 @@ export const sentencePieces = JSON.parse(
 };
 
 /**
- * Metadata of a GGUF file with one of these tokenizers. @param changes fields to change; a field with undefined is left
+ * Metadata of a GGUF file with one of these tokenizers. @param changes fields to change. A field with undefined is left
  * out.
  */
 export const pieceMetadata = (

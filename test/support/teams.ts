@@ -1,8 +1,8 @@
 import type { OwnedRange, RunTeam, Team } from "#foretoken/trainer/team.js";
 
 /**
- * A meeting point for machines in one process. In each round, each machine contributes a value and waits for the values
- * of all machines. It gets the values in the order of the machines.
+ * A meeting point of machines in one process. In each round, each machine contributes a value and waits for the values
+ * of all machines. The machine gets the values in the order of the machines.
  */
 const meetingsOf = <T>(size: number): ((rank: number) => (part: T) => Promise<readonly T[]>) => {
   interface Meeting {
@@ -27,8 +27,8 @@ const meetingsOf = <T>(size: number): ((rank: number) => (part: T) => Promise<re
 };
 
 /**
- * Machines in one process. They wait for each other and exchange arrays. They sum the arrays as a tree: first pairs,
- * then pairs of pairs.
+ * Machines in one process. The machines wait for each other and exchange arrays. The machines sum the arrays as a tree:
+ * first two arrays at a time, then two of these sums, and so on.
  */
 export const teamOf = (size: number): readonly Team[] => {
   const meetings = meetingsOf<Float64Array>(size);
@@ -37,7 +37,7 @@ export const teamOf = (size: number): readonly Team[] => {
     for (let j = 0; j < sums.length; j++) sums[j] = round((one[j] as number) + (other[j] ?? Number.NaN));
     return sums;
   };
-  /** Sums by the result of a meeting. All machines get the same result, so only the first machine computes its sum. */
+  /** Sums, by the result of a meeting. All machines get the same result, so only the first machine computes the sum. */
   const added = new WeakMap<readonly Float64Array[], Float64Array>();
   const treeSum = (parts: readonly Float64Array[], round: (value: number) => number): Float64Array => {
     const known = added.get(parts);
@@ -62,7 +62,8 @@ export const teamOf = (size: number): readonly Team[] => {
       async reduceScatter(array, ranges) {
         checkRanges(array, ranges);
         const sums = treeSum(await exchange(array), Math.fround);
-        // Elements that a machine does not own contain a partial sum: here three times its own value.
+        // Elements that a machine does not own contain a partial sum. In this test, it is three times the machine's own
+        // value.
         const partial = array.map((value) => 3 * value);
         for (const range of ranges) fill(array, range, range.owner === rank ? sums : partial);
       },
@@ -77,7 +78,7 @@ export const teamOf = (size: number): readonly Team[] => {
   });
 };
 
-/** Each element has one owner, so machines that send at the same time do not overwrite each other. */
+/** Each element has one owner. So machines that send at the same time do not overwrite each other's elements. */
 const checkRanges = (array: Float32Array, ranges: readonly OwnedRange[]): void => {
   let end = 0;
   for (const { from, to } of [...ranges].sort((one, other) => one.from - other.from)) {

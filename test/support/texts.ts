@@ -5,21 +5,24 @@ import { openSequence, type Sequence } from "#foretoken/engine/sequence.js";
 import { forward } from "#foretoken/models/forward.js";
 import type { Model } from "#foretoken/models/model.js";
 
-/** Logits [T · V] of all positions of a text within the context, from one pass without cache and without engine. */
+/**
+ * Logits [T · V] of all positions of a text within the context. One pass computes the logits, without cache and without
+ * engine.
+ */
 export const logitsOfText = (model: Model, ids: ArrayLike<number>): Promise<Float32Array> =>
   withContext(inferenceContext(model.backend), async (context) =>
     Float32Array.from(await readTensor(model.backend, forward(context, model, ids, 1, ids.length))),
   );
 
-/** Logits [V] after a text of any length, from one pass over its last tokens. */
+/** Logits [V] after a text of any length. One pass over the last tokens computes the logits. */
 export const logitsAfter = async (model: Model, ids: readonly number[]): Promise<Float32Array> => {
   const all = await logitsOfText(model, ids.slice(-model.config.contextLength));
   return all.slice(-model.vocabSize);
 };
 
-/** A text in an engine's memory. The text grows as its user adds tokens. */
+/** A text in the memory of an engine. The text grows when its user adds tokens. */
 export interface GrowingText {
-  /** Logits [V] after `ids`. `ids` must begin with the ids of the previous call; only the new ids are computed. */
+  /** Logits [V] after `ids`. `ids` must begin with the ids of the previous call. Only the new ids are computed. */
   next(ids: readonly number[]): Promise<Float32Array>;
   close(): void;
 }

@@ -1,4 +1,4 @@
-/** Chat templates that write tool calls in the forms of well-known models, and tiny models with these templates. */
+/** Chat templates for tool calls in the formats of well-known models, and tiny models with these templates. */
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { freshModel } from "#foretoken/models/model.js";
 import { type LanguageModel, languageModel } from "#foretoken/pretrained/model/language-model.js";
@@ -23,7 +23,7 @@ const hermes = `${chatMlTools}{%- for message in messages -%}
 {% endif -%}
 {%- endfor -%}${opening}`;
 
-/** Hermes' form with an empty thought before each answer; the marks are special tokens. */
+/** Hermes' format with an empty thought before each answer. The marks are special tokens. */
 const thinking = `${chatMlTools}{%- for message in messages %}<|im_start|>{{ message.role }}
 {% if message.role == 'assistant' %}<think>
 
@@ -32,14 +32,14 @@ const thinking = `${chatMlTools}{%- for message in messages %}<|im_start|>{{ mes
 {% endif %}{{ message.content }}{% for call in message.tool_calls or [] %}{% if message.content or not loop.first %}{{ '\\n' }}{% endif %}<|call|>{{ call.function | tojson }}<|done|>{% endfor %}<|im_end|>
 {% endfor -%}${opening}`;
 
-/** JSON without marks, only one call, as in Llama 3.1. */
+/** JSON without marks and with only one call, as in Llama 3.1. */
 const bare = `${chatMlTools}{%- for message in messages %}<|im_start|>{{ message.role }}
 {% if message.tool_calls %}{% if message.tool_calls | length != 1 %}{{ raise_exception('one call at a time') }}{% endif -%}
 {%- set call = message.tool_calls[0].function %}{"name": "{{ call.name }}", "parameters": {{ call.arguments | tojson }}}
 {%- else %}{{ message.content }}{% endif %}<|im_end|>
 {% endfor -%}${opening}`;
 
-/** A list after a special token, with ids of nine characters, as in Mistral. */
+/** A list of calls after a special token, with ids of nine characters, as in Mistral. */
 const list = `{%- for message in messages %}
 {%- if message.role == 'user' %}{% if loop.last and tools %}[TOOLS]{{ tools | tojson }}[/TOOLS]{% endif %}[INST] {{ message.content }}[/INST]
 {%- elif message.role == 'tool' %}[RESULT]{{ message.tool_call_id }} {{ message.content }}[/RESULT]
@@ -51,7 +51,7 @@ const list = `{%- for message in messages %}
 {%- else %} {{ message.content }}<|im_end|>{% endif %}
 {%- endfor %}`;
 
-/** The name of the tool in a mark, and after the mark only the arguments. */
+/** The tool's name in a mark. After the mark, only the arguments. */
 const named = `${chatMlTools}{%- for message in messages %}<|im_start|>{{ message.role }}
 {{ message.content }}{% for call in message.tool_calls or [] %}<function={{ call.function.name }}>{{ call.function.arguments | tojson }}</function>{% endfor %}<|im_end|>
 {% endfor -%}${opening}`;

@@ -1,4 +1,4 @@
-/** Reads an uncompressed ZIP archive by its directory at the end. */
+/** Reads an uncompressed ZIP archive, using the directory at the end of the archive. */
 
 export interface Unzipped {
   readonly bytes: Uint8Array;

@@ -11,7 +11,7 @@ interface Trained {
   readonly steps: number;
 }
 
-/** Runs a schedule with made-up losses. */
+/** Executes a schedule with made-up losses. */
 const trained = (
   plan: SchedulePlan,
   lossOf: LossOf,
@@ -46,7 +46,7 @@ describe("a race", () => {
     const lossOf: LossOf = ({ setting, seed }) => 1 + 0.1 * setting + (noise[(3 * setting + 2 * seed) % 5] ?? 0);
     const found = trained(planOf(6), lossOf);
     expect(kinds(found)).toEqual(["finished", "race", "race", "race", "race", "race"]);
-    // The settings in the worse half after the first test have only one seed.
+    // The settings that are in the worse half after the first test have only one seed.
     expect(found.endings.map((ending) => (ending.kind === "race" ? ending.seeds : 3))).toEqual([3, 2, 2, 1, 1, 1]);
     expect(found.steps).toBe(100 * (6 + 3 + 1));
     expect(found.phases.map((parts) => parts.length)).toEqual([6, 3, 1]);
@@ -121,7 +121,7 @@ describe("a budget", () => {
   it("of steps is never exceeded: the best settings go on for which it has room", () => {
     const budget = { steps: 1000 };
     const found = trained(planOf(6, { stop: { kind: "never" }, budget }), ({ setting }) => 6 - setting);
-    // The first seed takes 600 steps. Two settings take two more seeds each, which is 400 steps.
+    // The first seed needs 600 steps. Two more seeds of two settings need 400 steps in total.
     expect(kinds(found)).toEqual(["budget", "budget", "budget", "budget", "finished", "finished"]);
     expect(found.steps).toBe(1000);
     expect(() => trained(planOf(6, { budget: { steps: 799 } }), () => 1)).toThrow(
@@ -131,7 +131,8 @@ describe("a budget", () => {
 
   it("of minutes counts the time of the steps so far; the best setting always finishes", () => {
     const plan = planOf(4, { stop: { kind: "never" }, budget: { minutes: 8 } });
-    // A hundredth of a minute per step: 4 minutes for the first seed, and 2 minutes for each setting that continues.
+    // A step takes a hundredth of a minute. The first seed takes 4 minutes, and each setting that continues takes 2
+    // minutes.
     expect(kinds(trained(plan, ({ setting }) => setting, undefined, 0.01))).toEqual([
       "finished",
       "finished",
@@ -159,7 +160,7 @@ it("a setting that has failed is left out", () => {
 
 describe("the statistics of settings and seeds", () => {
   it("take the variance that neither explains", () => {
-    // Fisher's test by hand: the residuals of 2 by 2 losses are ±0.5, with one degree of freedom.
+    // Fisher's test by hand. The residuals of 2 by 2 losses are ±0.5, with one degree of freedom.
     expect(
       noiseOf([
         [1, 2],

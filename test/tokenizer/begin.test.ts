@@ -41,7 +41,7 @@ describe("a token that texts begin with", () => {
 
   it("is known from a GGUF file, from tokenizer.json and from a tokenizer that gets or loses it", async () => {
     expect([tokenizer.beginOfText, plain.beginOfText]).toEqual([begin, null]);
-    // If a file of the kind "gemma" does not say whether BOS is added, llama.cpp adds BOS.
+    // llama.cpp adds BOS if a file of the type "gemma" does not say whether BOS is added.
     expect([pieceTokenizer("gemma"), pieceTokenizer("unigram")].map((one) => one.beginOfText)).toEqual([begin, null]);
     expect((await loadTokenizer(tokenizer.toJSON())).beginOfText).toBe(begin);
     const lost = beginningWith(tokenizer, null);
@@ -64,7 +64,7 @@ describe("a token that texts begin with", () => {
     };
     const own = Array.from(tokenizer.encode("the miller"));
     expect(await written("the miller")).toEqual(await written([begin, ...own]));
-    // BOS is put before an empty prompt, so there is a token to continue from.
+    // BOS is added before an empty prompt, so generation has a token to continue.
     expect(await written("")).toEqual(await written([begin]));
   });
 
@@ -87,7 +87,7 @@ describe("a token that texts begin with", () => {
     expect(score.tokens.map(({ logProb }) => logProb)).toEqual(logProbs);
     expect(score.mean).toBeCloseTo(-natsPerToken, 6);
     expect(await lm.score(ids)).toEqual(score);
-    // If the ids begin with BOS already, it is an ordinary token of the text, which nothing predicts.
+    // If the ids already begin with BOS, BOS is an ordinary token of the text, and nothing predicts it.
     const own = await lm.score([begin, ...ids]);
     expect([own.mean, own.tokens[0]?.logProb, own.tokens.length]).toEqual([score.mean, null, ids.length + 1]);
     expect((await lm.score("the")).tokens).toHaveLength(tokenizer.encode("the").length);

@@ -5,7 +5,7 @@ import { characterOfByte } from "#foretoken/tokenizer/bpe/byte-alphabet.js";
 import { readText } from "#foretoken/tokenizer/unknown.js";
 
 describe("a byte-level vocabulary without all bytes", () => {
-  // 0xF1 begins characters from U+40000 on; 4 is a control character.
+  // Byte 0xF1 begins characters from U+40000 on. Byte 4 is a control character.
   const lacking = [4, 0xf1];
   const tokens = characterOfByte.filter((_, byte) => !lacking.includes(byte));
   const tokenizer = bpeTokenizer({ tokens, merges: [], pattern: "gpt2", specialTokens: [] });

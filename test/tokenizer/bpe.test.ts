@@ -74,7 +74,7 @@ test("classes of characters are those of tokenizers, but for characters that onl
   const theirs = { letters: inRanges(L), numbers: inRanges(N), spaces: inRanges(spaces) };
   const differing: number[] = [];
   for (let point = 0; point < 0xf0000; point++) {
-    // Planes without assigned characters; planes from 0xf0000 on are for private use.
+    // Unicode planes without assigned characters. Planes from 0xf0000 on are for private use.
     if (point === 0x40000) point = 0xe0000;
     if (point >= 0xd800 && point <= 0xdfff) continue;
     const found = classOf(point);
@@ -84,12 +84,12 @@ test("classes of characters are those of tokenizers, but for characters that onl
       (found === space || found === lineBreak) === theirs.spaces.has(point);
     if (!same) differing.push(point);
   }
-  // Characters that one of the two Unicode versions does not assign; none of them is in an early block.
+  // Characters that one of the two Unicode versions does not assign. No such character is in an early block.
   expect(differing.filter((point) => point < 0x800)).toEqual([]);
   expect(differing.length).toBeLessThan(12_000);
 });
 
-/** A tokenizer of some texts. */
+/** A tokenizer that is trained on some texts. */
 const small = trainBpeTokenizer(
   { vocabSize: 400, specialTokens: ["<|endoftext|>", "<|im_start|>"] },
   fixture.texts.join("\n"),
@@ -110,7 +110,7 @@ test("a long piece is merged as a short one is, by the lowest rank from the left
   const ids = idsOf(["a", "b", "ab", "abab", "ba", "aa"]);
   const merges = mergesOf(["a b", "ab ab", "b a", "a a"], ids, "test");
   const merge = mergeBy(merges);
-  /** A simple implementation: merge by merge, searching everything each time. */
+  /** A simple implementation. This code searches all pairs again before each merge. */
   const slowly = (symbols: readonly number[]): readonly number[] => {
     const left = [...symbols];
     for (;;) {

@@ -131,7 +131,7 @@ describe("tokenizer.json", () => {
     ["an unknown token", withModel({ unk_token: "a" }), /model\.unk_token must be/],
     ["a longer token", withModel({ vocab: { ab: 0 } }), /must be one character; got "ab": 0/],
     ["an empty token", withModel({ vocab: { "": 0 } }), /must be one character; got "": 0/],
-    ["an id twice", withModel({ vocab: { a: 0, b: 0 } }), /distinct; "a" has this id too; got "b": 0/],
+    ["an id twice", withModel({ vocab: { a: 0, b: 0 } }), /distinct; "a" has the same id; got "b": 0/],
     ["an id past the end", withModel({ vocab: { a: 0, b: 2 } }), /must be 0 to 1, one each; got "b": 2/],
     ["a fractional id", withModel({ vocab: { a: 0.5 } }), /model\.vocab\.a must be/],
     ["no tokens", withModel({ vocab: {} }), /must not be empty/],

@@ -16,7 +16,7 @@ interface Fixture {
         /** Lengths of the pieces of each text, in code points. */
         readonly pieces: readonly (readonly number[])[];
         readonly ids: readonly (readonly number[])[];
-        /** Indices of the texts on which it was trained. */
+        /** Indices of the texts on which the tokenizer was trained. */
         readonly training: readonly number[];
       }
     >

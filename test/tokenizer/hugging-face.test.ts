@@ -19,7 +19,7 @@ test.each(kinds)("%s: ids and texts are those of tokenizers", async (kind, own) 
   for (const { text, ids, decoded } of samples) {
     const encoded = tokenizer.encode(text);
     expect([...encoded], text).toEqual(ids);
-    // Unknown characters are lost in these two.
+    // The tokenizers "unigram" and "wordpiece" lose unknown characters.
     const known = kind === "llama2" || encoded.every((id) => tokenizer.bytes(id).length > 0);
     if (known) expect(tokenizer.decode(encoded), text).toBe(decoded);
   }
@@ -33,7 +33,7 @@ test("Llama 2's bytes: a space, a byte's own token, and a text that streams", as
   expect(pieces.at(-1)).toEqual(Uint8Array.of(10));
   const stream = textStream(tokenizer);
   expect(Array.from(ids, (id) => stream.push(id)).join("") + stream.end()).toBe(" the quick 😀\n");
-  // The space is not part of a whole text.
+  // This space is not part of the whole text.
   expect(tokenizer.decode(ids)).toBe("the quick 😀\n");
 });
 

@@ -8,8 +8,8 @@ import { fixture, patternNames } from "./fixture.js";
 const sharedText = (text: string): string => text.replaceAll(/[\ufeff\u0085]/gu, "");
 
 /**
- * For the rule that splits digits, the JavaScript library knows only ASCII digits; the Rust library and ours know all
- * numbers.
+ * In the rule that splits digits, the JavaScript library supports only ASCII digits. The Rust library and our library
+ * support all numbers.
  */
 const withoutOtherDigits = (text: string): string => text.replaceAll(/(?![0-9])\p{N}/gu, "");
 
@@ -17,7 +17,7 @@ const mixedText = (megabytes: number): string => {
   const samples = fixture.texts.map(sharedText);
   let text = "";
   for (let i = 0; text.length < 1e6 * megabytes; i++) {
-    // No piece crosses the beginning of a line that begins with a letter.
+    // If a line begins with a letter, no piece extends across the beginning of the line.
     text += `${samples[(i * 7919) % samples.length]} ${wordsText(`large ${i}`, 40)} ${i * 12_345_678}\nz`;
   }
   return text;

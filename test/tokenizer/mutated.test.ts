@@ -22,14 +22,14 @@ const values: readonly unknown[] = [
   ...[["a", "b"], ["a"], { type: "BPE" }, "x".repeat(1000), { Regex: "(" }, { Regex: "\\p{L}+" }, "\ud800"],
 ];
 
-/** Replaces, removes or renames something at a random place. */
+/** Replaces, removes or renames a value at a random place. */
 const mutate = (json: unknown): void => {
   let node = json as Record<string, unknown>;
   for (;;) {
     const keys = Object.keys(node);
     const key = oneOf(keys);
     const child = node[key];
-    // Goes deeper, because most of a file is there.
+    // Continues inside the value, because most of a file is nested.
     if (typeof child === "object" && child !== null && Object.keys(child).length > 0 && random.integer(4) > 0) {
       node = child as Record<string, unknown>;
       continue;

@@ -49,7 +49,7 @@ describe("a text with characters that the tokenizer lacks", () => {
   it("is refused unless skipping is asked for, with the way to do so", () => {
     const error = failureOf(() => readText(tokenizer, "aé", "error", "--prompt", "--unknown skip"));
     expect(error.message).toMatch(
-      /^--prompt: every character must .*; try --unknown skip, or a model whose training text/u,
+      /^--prompt: every character must .*; try --unknown skip, or a model with this character/u,
     );
     expect(error.details.characters).toEqual(["é"]);
   });

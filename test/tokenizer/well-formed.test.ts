@@ -1,4 +1,6 @@
-/** An unpaired surrogate is not text. It is refused wherever texts come in, and never becomes another character. */
+/**
+ * An unpaired surrogate is not text. All functions that take text refuse it, and it never becomes another character.
+ */
 import { expect, it, test } from "vitest";
 import { DataError } from "#foretoken/core/errors/errors.js";
 import * as foretoken from "#foretoken/index.js";

@@ -19,7 +19,8 @@ const vocabSize = 13;
 const contextLength = 16;
 
 /**
- * Conversations of 2 to 30 tokens; some are longer than the context. Answers of one to four tokens count in the loss.
+ * Conversations of 2 to 30 tokens. Some of them are longer than the context. Answers of one to four tokens count in the
+ * loss.
  */
 const documents: Documents = (() => {
   const builder = documentsBuilder("d");
@@ -44,8 +45,8 @@ const configOf = (train: object, run: typeof smallRun | typeof smallGroupedRun =
   resolveConfig(run === smallRun ? "book" : "shakespeare", [run, { model: { dropout: 0 }, train }]);
 
 /**
- * −ln p(target) in nats, summed over the counted targets of some pieces, each computed separately from the model's
- * logits.
+ * Sum of −ln p(target) in nats over the counted targets of some pieces. Each piece is computed separately from the
+ * model's logits.
  */
 const naturalLoss = async (
   logits: (ids: Int32Array) => Promise<ArrayLike<number>>,
@@ -99,7 +100,7 @@ for (const run of [smallRun, smallGroupedRun])
         expect(trainer.sizeOf(step).targets).toBe(targets);
         expect((await trainer.measure(step)).loss).toBeCloseTo(sum / targets, 5);
       }
-      // The same must be true for an evaluation of all documents.
+      // The same must hold for an evaluation of all documents.
       const { from, lengths } = drawn.pieces;
       const all = [...from].map((place, i) => [place, lengths[i] as number] as const);
       const { sum, targets } = await naturalLoss(async (ids) => (await lm.logits(ids)).data, all);
@@ -115,7 +116,7 @@ for (const run of [smallRun, smallGroupedRun])
 
     it("have the same gradient packed, one in a row, and in micro-batches", async () => {
       const backend = await open(2);
-      // Each of these arrangements contains one pass over all documents.
+      // Each of these arrangements is one pass over all documents.
       const packed = documentRows(documents, { contextLength, kind: "packed", seed: 1 });
       const batchSize = packed.perEpoch;
       const all = packed.pieces.lengths.length;

@@ -11,7 +11,7 @@ import { smallMuonRun } from "../support/runs.ts";
 const vocabSize = 20;
 const config = resolveConfig("shakespeare", [smallMuonRun]);
 
-/** `backend` with memory for only `most` further storages. */
+/** `backend` with memory for at most `most` more storages. */
 const withRoomFor = (most: number, backend: Backend): Backend => {
   let taken = 0;
   return {
@@ -23,7 +23,7 @@ const withRoomFor = (most: number, backend: Backend): Backend => {
   };
 };
 
-/** Tries to create something with more and more memory until it succeeds; returns the number of failures. */
+/** Tries to create something, each time with more memory, until it succeeds. Returns the number of failures. */
 const failures = async (make: (backend: Backend) => { close(): void }): Promise<number> => {
   const backend = await openReference();
   try {
@@ -43,14 +43,14 @@ const failures = async (make: (backend: Backend) => { close(): void }): Promise<
 };
 
 test("a trainer for which memory does not suffice leaves none taken", async () => {
-  // Weights, two tables of angles, gradients of two passes, two moments and a flag, a direction, and four scratch
-  // matrices.
+  // The arrays are the weights, two tables of angles, gradients of two passes, two moments and a flag, a direction, and
+  // four scratch matrices.
   expect(await failures((backend) => createTrainer(backend, config, vocabSize, new Int32Array(100)))).toBe(13);
 });
 
 test("an engine for which memory does not suffice leaves none taken", async () => {
   const opened = await openReference();
-  // With so many layers, the pages need several storages.
+  // With this number of layers, the pages need several storages.
   const layers = 11;
   const model = freshModel(opened, { ...config.model, nLayer: layers }, vocabSize, 1);
   const before = opened.bytesInUse();

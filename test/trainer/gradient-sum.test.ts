@@ -46,7 +46,7 @@ describe("the sum of passes' gradients", () => {
   });
 
   it("is made in an order that rounds alike for shares of 1, 2, 4 and 8 machines", async () => {
-    // In float32 the order of these terms decides the last bits.
+    // In float32, the order of these terms changes the last bits.
     const values = Array.from({ length: 40 }, (_, i) => Math.fround(Math.sin(i + 1) * 10 ** (i % 7)));
     const sumOf = async (from: number, to: number): Promise<number> => {
       const sum = createGradientSum(model, to - from);

@@ -41,7 +41,7 @@ forEachBackend(
       if (trainer.base !== null) initialise(backend, trainer.base.layout, trainer.base.arena, 7);
       const results: unknown[] = [];
       for (let step = 0; step < 4; step++) results.push(await trainer.step(step));
-      // If a step is observed, the passes are computed one after the other.
+      // If the test observes a step, the passes are computed one after the other.
       results.push(await trainer.measure(4, { kernel: () => {}, phase: () => {} }), await trainer.step(4));
       const weights = await readPart(trainer.snapshot().weights);
       trainer.close();

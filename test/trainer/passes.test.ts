@@ -19,7 +19,7 @@ const documents: Documents = (() => {
   return builder.build();
 })();
 
-/** Micro-batches of several passes each; the passes are shared between ranks. */
+/** Each micro-batch has several passes. The ranks share the passes. */
 const configOf = (train: object) =>
   resolveConfig("book", [smallRun, { train: { batchSize: 4 * 256 + 5, gradAccumSteps: 2, ...train } }]);
 
@@ -43,7 +43,7 @@ it.each([
   const shares = machines.map(({ from, to }) => made(from, to));
   expect(shares.flatMap(({ passes }) => passes)).toEqual(all.passes);
   expect(shares.reduce((sum, { reads }) => sum + reads, 0)).toBe(all.reads);
-  // The same is true for shares that begin or end inside a micro-batch.
+  // The same holds for shares that begin or end inside a micro-batch.
   expect(made(1, 3).passes).toEqual(all.passes.slice(1, 3));
   expect(made(3, 6).passes).toEqual(all.passes.slice(3, 6));
 });

@@ -44,7 +44,7 @@ const recomputing = (config: RunConfig): RunConfig => ({
   train: { ...config.train, recomputeActivations: true },
 });
 
-/** The bits of everything that three steps compute, and the numbers of kernel calls. */
+/** The bits of all results of three steps, and the numbers of kernel calls. */
 const computed = async (backend: Backend, config: RunConfig) => {
   let calls = 0;
   const counted: Backend = {

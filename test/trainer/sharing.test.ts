@@ -1,4 +1,4 @@
-/** What each machine of a team owns, sends and keeps in memory. */
+/** Tests what each machine of a team owns, sends and keeps in memory. */
 import { describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { modelLayout } from "#foretoken/models/model.js";
@@ -14,7 +14,7 @@ import { hashedIds } from "../support/models.ts";
 import { teamOf } from "../support/teams.ts";
 
 const vocabSize = 65;
-/** Few tokens are enough: sharing depends only on the weights. */
+/** A few tokens are enough, because sharing depends only on the weights. */
 const changes = { model: { contextLength: 16 }, train: { batchSize: 1, gradAccumSteps: 4 } };
 const adamw = resolveConfig("book", [changes]);
 const muon = resolveConfig("shakespeare", [changes]);
@@ -35,7 +35,7 @@ describe.each(configs)("%s", (_, { model, train }) => {
       const owner = owners[number] ?? Number.NaN;
       loads[owner] = (loads[owner] ?? 0) + to - from;
     }
-    // Each of Muon's matrices has one owner.
+    // Each matrix of Muon has one owner.
     expect(Math.max(...loads)).toBeLessThanOrEqual(
       ((train.optimizer.kind === "muon" ? 1.35 : 1.15) * layout.length) / size,
     );
@@ -171,7 +171,7 @@ forEachBackend(
       const [first, second] = members as [Team, Team];
       await Promise.all([run(first, watched), run(second, backend)]);
       expect(began.indexOf("sum")).toBeGreaterThanOrEqual(0);
-      // If memory cannot be accessed directly, it is copied after the pass.
+      // If the addon cannot access memory directly, the memory is copied after the pass.
       const isShown = backend.view !== undefined;
       expect(began.indexOf("sum") < began.indexOf("end of the pass")).toBe(isShown);
       await backend.close();

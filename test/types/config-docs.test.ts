@@ -1,4 +1,4 @@
-/** The types of the configuration are written by hand, for editors. These tests compare them with the schemas. */
+/** The types of the configuration are written by hand, for editors. These tests compare the types with the schemas. */
 import { expect, expectTypeOf, it } from "vitest";
 import type { z } from "zod";
 import type { RunConfig, runConfigSchema, TrainConfig, trainConfigSchema } from "#foretoken/config/config.js";
@@ -19,7 +19,7 @@ const { configSources }: { configSources: () => Promise<readonly Source[]> } = a
 interface Source {
   readonly file: string;
   readonly source: string;
-  /** The text of the file with the docstrings that are made from the schemas. */
+  /** The text of the file with docstrings from the schemas. */
   readonly text: string;
 }
 
@@ -39,7 +39,7 @@ it("the types of the configuration are those of their schemas", () => {
     maxNewTokens: number;
     seed: number;
   }>();
-  // The comparison itself detects a missing field and a different type.
+  // Tests the comparison itself: it detects a missing field and a different type.
   expectTypeOf<Mutable<Omit<ModelConfig, "nHead">>>().not.toEqualTypeOf<z.output<typeof modelConfigSchema>>();
   expectTypeOf<Mutable<Omit<ModelConfig, "mask"> & { readonly mask: string }>>().not.toEqualTypeOf<
     z.output<typeof modelConfigSchema>

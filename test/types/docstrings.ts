@@ -1,10 +1,10 @@
-/** Documentation in editors: every exported type and every field of it must have a docstring. */
+/** Documentation in editors. Every exported type and all its fields must have a docstring. */
 
 import ts from "typescript";
 import { describe, expect, it } from "vitest";
 import { checker, docOf, edited, entries, exportsOf, ownDeclaration, placeOf, service } from "./library.ts";
 
-/** The discriminator of an event; the docstring of the event's type explains it. */
+/** The discriminator of an event. The docstring of the event's type explains it. */
 const isDiscriminator = (property: ts.Symbol, type: ts.Type): boolean =>
   property.name === "type" && type.isStringLiteral();
 

@@ -1,4 +1,4 @@
-/** The examples in docstrings: all of them compile, and the examples for Node run. */
+/** The examples in docstrings. All of them compile, and the examples for Node are executed. */
 import { execFile } from "node:child_process";
 import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

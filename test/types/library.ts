@@ -1,4 +1,4 @@
-/** The library's types as TypeScript sees them: the exports of both entries. */
+/** The library's types as TypeScript sees them, from the exports of both entries. */
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
@@ -14,7 +14,7 @@ const readConfig = (): ts.CompilerOptions => {
 };
 export const options = readConfig();
 
-/** A user's program, open in an editor but not on disk. */
+/** A user's program that is open in an editor but not saved on disk. */
 export const edited = {
   file: `${root}src/example-of-an-editor.ts`,
   text: `import { generate, train, type LanguageModel } from "./index.ts";
@@ -28,7 +28,7 @@ export const edited = {
 
 const readSource = (name: string): string | undefined => (name === edited.file ? edited.text : ts.sys.readFile(name));
 
-/** The language service of an editor. All these tests use its program, because reading the sources takes seconds. */
+/** The language service of an editor. All these tests share its program, because reading the sources takes seconds. */
 export const service = ts.createLanguageService({
   getCompilationSettings: () => options,
   getScriptFileNames: () => [...Object.values(entries), edited.file],
@@ -72,7 +72,7 @@ export const exportsOf = (entry: string): readonly ts.Symbol[] => {
 };
 
 /**
- * The declaration of a symbol in this project's sources; undefined if the symbol is from a package or from the
+ * The declaration of a symbol in this project's sources. Undefined if the symbol is from a package or from the
  * language.
  */
 export const ownDeclaration = (symbol: ts.Symbol): ts.Declaration | undefined =>
@@ -90,7 +90,7 @@ export const docOf = (symbol: ts.Symbol): string => ts.displayPartsToString(symb
 export const wholeDocOf = (symbol: ts.Symbol): string =>
   [docOf(symbol), ...symbol.getJsDocTags(checker).map(({ text }) => ts.displayPartsToString(text))].join("\n");
 
-/** The string values that fields of these symbols can have, such as kinds. */
+/** The string values that the fields of these symbols can have, such as the values of `kind`. */
 export const literalsOf = (symbols: readonly ts.Symbol[]): ReadonlySet<string> => {
   const texts = new Set<string>();
   for (const symbol of symbols) {
@@ -100,7 +100,7 @@ export const literalsOf = (symbols: readonly ts.Symbol[]): ReadonlySet<string> =
   return texts;
 };
 
-/** Every symbol that a user of an entry can see: exports, their members, and the members of these members. */
+/** Every symbol that a user of an entry can see: exports, members of exports, and members of these members. */
 export const publicSymbols = (entry: string): readonly ts.Symbol[] => {
   const seen = new Set<ts.Symbol>();
   const visitType = (type: ts.Type): void => {

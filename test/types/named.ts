@@ -1,4 +1,4 @@
-/** Names in code that a user reads: if a name belongs to this project, the user must be able to import it. */
+/** Names in code that a user reads. If a name belongs to this project, the user must be able to import it. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type ts from "typescript";
@@ -15,7 +15,7 @@ import {
   wholeDocOf,
 } from "./library.ts";
 
-/** The pages for users of the library; other pages describe its internals. */
+/** The pages for users of the library. Other pages describe how the library works inside. */
 const pages = ["README.md", "docs/browser.md", "docs/security.md", "docs/stability.md"];
 
 const ours = ownNames();
@@ -24,18 +24,18 @@ const exported = Object.fromEntries(
 );
 const symbols = Object.fromEntries(Object.entries(entries).map(([name, entry]) => [name, publicSymbols(entry)]));
 
-/** Keys in files that have the same names as constants in the code. */
+/** Keys in files. Constants in the code have the same names. */
 const keysOfFiles = ["formatVersion"];
 
 /** Fields, parameters, and the string values that they accept. */
 const memberNames = (list: readonly ts.Symbol[]): ReadonlySet<string> =>
   new Set([...list.map(({ name }) => name), ...literalsOf(list)]);
 
-/** Identifiers in code, alone or called, such as `train` and `train({ text })`. */
+/** Identifiers in code, alone or in a call, such as `train` and `train({ text })`. */
 const namesIn = (text: string): readonly string[] =>
   [...text.matchAll(/`([A-Za-z]\w*)(?:\([^`]*\))?`/gu)].map(([, name]) => name as string);
 
-/** This project's names in `text` that cannot be imported and that are neither fields nor parameters. */
+/** This project's names in `text` that the user cannot import. Fields and parameters are not included. */
 const hidden = (text: string, visible: ReadonlySet<string>, members: ReadonlySet<string>): readonly string[] =>
   namesIn(text).filter((name) => ours.has(name) && !visible.has(name) && !members.has(name));
 

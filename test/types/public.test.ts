@@ -1,5 +1,6 @@
 /**
- * Runs all suites about the library's types and docstrings in one file, so that TypeScript reads the sources only once.
+ * Starts all suites about the library's types and docstrings in one file, so that TypeScript reads the sources only
+ * once.
  */
 import "./docstrings.ts";
 import "./examples.ts";

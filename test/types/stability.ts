@@ -1,4 +1,4 @@
-/** Stability of exports: docs/stability.md lists the experimental ones, and says how an export is deprecated. */
+/** Stability of exports. docs/stability.md lists the experimental exports, and says how an export is deprecated. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import ts from "typescript";
@@ -7,13 +7,13 @@ import { checker, entries, exportsOf, root } from "./library.ts";
 
 const exported = [...new Set(Object.values(entries).flatMap(exportsOf))];
 
-/** The text of a tag in an export's own docstring; undefined if it does not have the tag. */
+/** The text of a tag in an export's own docstring. Undefined if the docstring does not have the tag. */
 const tagOf = (symbol: ts.Symbol, tag: string): string | undefined => {
   const found = symbol.getJsDocTags(checker).find(({ name }) => name === tag);
   return found === undefined ? undefined : ts.displayPartsToString(found.text);
 };
 
-/** `since 0.3.0: use` a name in backticks, or `since 0.3.0: nothing replaces it`. */
+/** `since 0.3.0: use` and a name in backticks, or `since 0.3.0: nothing replaces it`. */
 const deprecation = /^since \d+\.\d+\.0: (?:use `\w+`|nothing replaces it)/u;
 
 describe("docs/stability.md", () => {

@@ -7,7 +7,7 @@ test("arrow keys go through the candidates one by one, to the first and to the l
     for (let i = 0; i < 3; i++) places.push(placeAfter(key, places.at(-1) ?? Number.NaN, 3));
     return places;
   };
-  // No option is selected at first.
+  // At first, no option is selected.
   expect(walk("ArrowDown", -1)).toEqual([0, 1, 2, 2]);
   expect(walk("ArrowUp", 2)).toEqual([1, 0, 0, 0]);
   expect(placeAfter("ArrowUp", -1, 3)).toBe(0);

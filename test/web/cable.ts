@@ -1,11 +1,11 @@
-/** A proxy between a browser and a server. It can interrupt the connection. */
+/** A proxy between a browser and a server. The proxy can interrupt the connection. */
 import { createServer, request as httpRequest } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll } from "vitest";
 
 export interface Cable {
   readonly address: () => string;
-  /** Breaks all connections, and each new connection. */
+  /** Breaks all connections, including new connections. */
   readonly pull: () => void;
   readonly plug: () => void;
 }

@@ -17,17 +17,17 @@ const openPage =
   missingChromium === undefined ? usePages(() => studio?.url ?? "") : () => Promise.reject(new Error("no chromium"));
 
 const model = (name: string): string => `models/${join(folder, name)}`;
-/** The address of a chat with greedy sampling, so that each answer is known. */
+/** The address of a chat with greedy sampling. With greedy sampling, each answer is known. */
 const at = (query: Readonly<Record<string, string>> = {}): string =>
   `/chat?${new URLSearchParams({ model: model("talker"), temperature: "0", tokens: "6", ...query })}`;
 
 const box = (page: Page) => page.getByLabel("Message", { exact: true });
-/** Waits until everything that was requested has been generated. */
+/** Waits until the model has generated all requested texts. */
 const idle = (page: Page) => page.getByRole("button", { name: "Send", exact: true }).waitFor();
 const say = async (page: Page, text: string): Promise<void> => {
   await box(page).fill(text);
   await box(page).press("Enter");
-  // The box is emptied when the message is sent; from then on there is a button to stop.
+  // Sending the message empties the box. After that, the page has a button to stop.
   await page.waitForFunction(() => document.querySelector<HTMLTextAreaElement>("#chat-message")?.value === "");
   await idle(page);
 };

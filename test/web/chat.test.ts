@@ -46,7 +46,7 @@ describe("a conversation as a tree", () => {
     expect(versions.map(({ id }) => id)).toEqual([2, 5]);
     const [back] = versions;
     if (back === undefined) throw new Error("no first version");
-    // The latest wording comes after the first version.
+    // The latest version comes after the first version.
     expect(idsOf(withChosen(branched, back))).toEqual([1, 2, 7]);
     expect(idsOf(withChosen(withChosen(branched, back), said(3, 2)))).toEqual([1, 2, 3, 4]);
   });
@@ -57,7 +57,7 @@ describe("a conversation as a tree", () => {
     expect(placeOfNext(made(said(1, null), answer(2, 1), said(3, 2)))).toBe(2);
     expect(placeOfNext(made(said(1, null), answer(2, 1), said(3, 2), failed(4, 3)))).toBe(2);
     expect(placeOfNext(made(said(1, null), failed(2, 1)))).toBeNull();
-    // The model ended its turn at once. An empty answer is an answer, too.
+    // The model ended its turn immediately. An empty answer is also an answer.
     expect(placeOfNext(made(said(1, null), answer(2, 1, { tokens: [] })))).toBe(2);
   });
 

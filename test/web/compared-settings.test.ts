@@ -29,7 +29,7 @@ describe("settings of compared runs", () => {
     expect(second?.difference?.halfWidth).toBeCloseTo(0.37946, 5);
     expect(second?.difference?.paired).toBe(true);
     expect(second?.difference && isClear(second.difference)).toBe(false);
-    // Everything is inside the picture. Larger losses are further right.
+    // All marks are inside the picture. Larger losses are further right.
     const place = placesOf(found);
     const places = [...found.flatMap(({ runs: own }) => own.map(({ loss }) => place(loss))), place(1.4666 + 0.3794)];
     expect(Math.min(...places)).toBeGreaterThanOrEqual(4);

@@ -119,7 +119,7 @@ describe("smoothing", () => {
         expect(mean).toBeGreaterThanOrEqual((band?.low[i] ?? Number.NaN) - 1e-12);
       }
       expect(line.x.at(-1)).toBe(length);
-      // The line ends at the value that the readout shows there.
+      // The line ends at the value that the readout shows at this place.
       expect(valueAt(curve, length)?.mean).toBe(line.y.at(-1));
     }
   });
@@ -148,7 +148,7 @@ describe("medians of blocks", () => {
     expect(line.y).toHaveLength(Math.ceil(1000 / blockSize(1000)));
     expect(Math.max(...line.y)).toBeLessThan(4);
     expect(line.x.at(-1)).toBe(1000);
-    // When zoomed in, the curve shows the values themselves.
+    // After zooming in, the curve shows the values themselves.
     expect(Math.max(...drawnCurve({ ...curveOf(y), medians }, [101, 150], 300).line.y)).toBe(100);
   });
 
@@ -330,7 +330,7 @@ describe("names off the lines of curves", () => {
       { x: 300, width: 60, y: 160 },
     ];
     expect(moveOffLines(places, [flat(100)], room)).toEqual([]);
-    // The third label begins after the line's end; the last label is far below it.
+    // The third label begins after the end of the line. The last label is far below the line.
     expect(places.map(({ y }) => y)).toEqual([109.75, 90.25, 100, 160]);
   });
 

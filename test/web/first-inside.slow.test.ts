@@ -19,7 +19,7 @@ const openPage =
 describe.skipIf(missingChromium !== undefined)("the address of a model that was named at start", () => {
   let folder: string;
   let hub: Server;
-  /** A model of the hub that was trained on `text`. */
+  /** A model on the hub that was trained on `text`. */
   const start = async (text: string): Promise<void> => {
     const out = join(folder, "trained");
     await rm(out, { recursive: true, force: true });

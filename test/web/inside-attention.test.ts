@@ -11,7 +11,7 @@ describe("what the attention opens on", () => {
     values: [[1], [1, 0], [1, 0, 0], last],
   });
   const maps = [
-    // Attention to the token itself, to the first token, to two tokens back, and to the previous token.
+    // Attention to the token itself, to the first token, to the token two places back, and to the previous token.
     ...[map(0, 0, 0, 0, 0, 1), map(0, 1, 1, 0, 0, 0)],
     ...[map(1, 0, 0, 0.8, 0.1, 0.1), map(1, 1, 0, 0, 1, 0), map(2, 0, 0, 0.5, 0.5, 0)],
   ];

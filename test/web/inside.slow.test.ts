@@ -80,7 +80,7 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
         const [x, y] = [50 + column * step, 50 + row * step];
         const corners = [await readingAt(page, box.x + x - 2, box.y + y - 2)];
         corners.push(await readingAt(page, box.x + x + 2, box.y + y + 2));
-        // A point on the border between two cells belongs to neither.
+        // A point on the border between two cells does not belong to either cell.
         if (corners[0] !== corners[1]) continue;
         const [, from = 0, to = 0] = (/\((\d+)\) to .* \((\d+)\)/u.exec(corners[0] ?? "") ?? []).map(Number);
         const colors = await colorsAt(page, x, y);
@@ -117,7 +117,7 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     const page = await openPage(at());
     await page.getByRole("radio", { name: "Layer 2, head 2" }).check({ force: true });
     await page.getByRole("application", { name: /^Attention of layer 2, head 2/ }).waitFor();
-    const arcs = page.getByRole("slider", { name: "Token whose attention is drawn" });
+    const arcs = page.getByRole("slider", { name: "Token that the arcs show" });
     await arcs.press("Home");
     await arcs.press("ArrowRight");
     expect(await arcs.getAttribute("aria-valuetext")).toMatch(/^h, 2 of 16: most to [Th], \d/u);
@@ -155,7 +155,7 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
   it("switches a head off: the loss changes as the server measures it, and so does the text", async () => {
     const page = await openPage(at({ view: "heads" }));
     const head = page.getByRole("button", { name: /^Layer 2, head 1:/u });
-    // Such a small model is measured automatically.
+    // The page measures such a small model automatically.
     await page.locator(".head-ranking li").nth(3).waitFor();
     expect(await page.getByRole("button", { name: /^(?:Measure each alone|Stop)$/u }).count()).toBe(0);
     const allOn = page.getByRole("button", { name: "Switch all on" });
@@ -238,7 +238,7 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     await page.getByText("Patching", { exact: true }).click();
     await page.getByLabel("Corrupted text, same number of tokens").fill("The hat sat on a cat");
     await page.getByRole("button", { name: "Look" }).nth(1).click();
-    await page.getByRole("alert").filter({ hasText: "as many tokens" }).waitFor();
+    await page.getByRole("alert").filter({ hasText: "the same number of tokens" }).waitFor();
     const corrupted = "The mat sat on t";
     await page.getByLabel("Corrupted text, same number of tokens").fill(corrupted);
     await page.getByRole("button", { name: "Look" }).nth(1).click();
@@ -255,7 +255,7 @@ describe.skipIf(missingChromium !== undefined)("the inside of a model", () => {
     await page
       .locator(".heat-reading", { hasText: `Layer 2, token 16: the answer has ${share}, 100 % restored` })
       .waitFor();
-    // At the last position one activation determines the whole prediction.
+    // At the last position, one activation determines the whole prediction.
     expect(share).toBe(percent(body.clean.probability));
     expect(share).not.toBe(percent(body.corrupted.probability));
   });

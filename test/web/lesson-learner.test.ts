@@ -24,7 +24,7 @@ test.each(["causal", "none"] as const)(
     const trainer = createTrainer(backend, config, tokenizer.vocabSize, ids);
     const learner = createLearner(library as unknown as Library, backend, config, tokenizer, ids);
     for (let step = 0; step < 4; step++) expect(await learner.step(step)).toBe((await trainer.step(step)).loss);
-    // The trained weights with the mask on, which is how the terminal evaluates them.
+    // The trained weights with the causal mask. The terminal evaluates them in this way.
     const masked = { ...trainer.model, config: { ...trainer.model.config, mask: "causal" as const } };
     const never = new AbortController().signal;
     const { natsPerToken } = await evaluate(masked, measureTokens(ids, tokenizer), never);
@@ -63,7 +63,7 @@ test("a session that is kept as files goes on with the losses of one that was no
   for (let i = 0; i < 5; i++) await third.advance();
   for (let i = 0; i < 2; i++) await second.advance();
   expect(losses(again)).toEqual(losses(whole));
-  // There is no stored state for other models or for the other session.
+  // For other models or for the other session, no state is stored.
   expect(sessionIn(files, "model", [])).toBe(undefined);
   expect(sessionIn(files, "race", configs)).toBe(undefined);
   for (const session of [second, third]) session.close();
@@ -86,11 +86,11 @@ test("a race begins with the same weights, tells every step, and looks before th
   ]);
   const [first] = reports.filter((report) => report.kind === "losses");
   expect(first?.losses.map((losses) => losses.length)).toEqual([1, 1]);
-  // Nothing has been learned: both losses are close to the loss of guessing.
+  // The model has learned nothing: both losses are close to the loss of guessing.
   for (const [loss = 0] of first?.losses ?? [])
     expect(Math.abs(loss - Math.log(tokenizer.vocabSize))).toBeLessThan(0.4);
   session.close();
-  // A Chinese text has no sequences of letters that are words.
+  // In a Chinese text, sequences of letters are not words.
   expect(openedFacts(material, 1).hasWords).toBe(true);
   expect(openedFacts({ ...material, trained: "中文没有空格。" }, 1).hasWords).toBe(false);
   await backend.close();

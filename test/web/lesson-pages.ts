@@ -1,4 +1,7 @@
-/** Walks through the lesson. The lesson's tests in the studio and the tests of its static files share this walk. */
+/**
+ * Walks through the lesson. Two tests share this code: the test of the lesson in the studio, and the test of its static
+ * files.
+ */
 
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -9,7 +12,7 @@ import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect } from "vitest";
 import { violationsOf } from "./page.ts";
 
-// Imported by URL, because the scripts have no types.
+// The import uses a URL, because the scripts have no types.
 const { buildLesson } = (await import(new URL("../../scripts/build/lesson.mjs", import.meta.url).href)) as {
   buildLesson(folder: string): Promise<string>;
 };
@@ -24,18 +27,18 @@ const types: Readonly<Record<string, string>> = {
 
 export interface StaticLesson {
   readonly address: () => string;
-  /** The requested paths. */
+  /** The paths that the page requested. */
   readonly asked: readonly string[];
 }
 
-/** The built lesson in a folder of a static file server that does not send our headers. */
+/** A static file server for the folder of the built lesson. The server does not send our headers. */
 export const useStaticLesson = (): StaticLesson => {
   let folder = "";
   const asked: string[] = [];
   const server = createServer(async ({ url = "/", method = "" }, response) => {
     const path = url.split("?")[0] ?? "/";
     asked.push(`${method} ${path}`);
-    // The lesson is below the host's root, so addresses in the page must be relative.
+    // The lesson is not at the host's root, so the addresses in the page must be relative.
     const name = path === "/lesson/" ? "index.html" : path.replace(/^\/lesson\//u, "");
     const content = await readFile(join(folder, name)).catch(() => undefined);
     if (content === undefined || !path.startsWith("/lesson/")) response.writeHead(404).end();
@@ -66,7 +69,7 @@ const titles: Readonly<Record<PartName, string>> = {
   writing: "One character at a time",
 };
 
-/** Opens a part through the list of parts. */
+/** Opens a part of the lesson from the list of parts. */
 export const goTo = async (page: Page, name: PartName): Promise<void> => {
   const number = partNames.indexOf(name) + 1;
   await page
@@ -78,7 +81,7 @@ export const goTo = async (page: Page, name: PartName): Promise<void> => {
   expect(new URL(page.url()).hash).toBe(`#/${name}`);
 };
 
-/** The reader's own text: 16 characters in 4 words that repeat, so that a model learns it in a few steps. */
+/** The reader's own text. The text has 16 characters in 4 words that repeat, so a model learns it in a few steps. */
 export const ownText = "the fox sees the moon. ".repeat(60);
 
 export const giveOwnText = async (page: Page): Promise<void> => {
@@ -95,7 +98,7 @@ export const untilStep = (page: Page, least: number) =>
     least,
   );
 
-/** Walks through all parts with the reader's own text, including a short training, and back. */
+/** Opens all parts with the reader's own text, with a short training, and then goes back. */
 export const walk = async (page: Page): Promise<void> => {
   await giveOwnText(page);
   expect(await page.locator(".vocabulary li").count()).toBe(new Set(ownText).size);
@@ -135,7 +138,7 @@ export const walk = async (page: Page): Promise<void> => {
   await page.getByRole("button", { name: "Pause" }).click();
   await page.getByText("Paused: step", { exact: false }).waitFor();
   const paused = await page.locator(".controls progress").getAttribute("value");
-  // Samples before the first step and after 50 steps.
+  // There are samples from before the first step and after 50 steps.
   await page.getByRole("slider", { name: "Training step of the text" }).press("Home");
   await page.getByText("after 0 steps", { exact: true }).waitFor();
   expect(await page.locator(".lesson-samples .prompt").textContent()).toBe("the fox sees the moon.");
@@ -144,7 +147,7 @@ export const walk = async (page: Page): Promise<void> => {
   await page.getByText(`After ${paused} of 400 steps.`).waitFor();
   await page.getByRole("textbox", { name: "The text begins with" }).fill("the fo");
   const likeliest = page.locator(".bars tbody tr").first();
-  // The model has learned that an x follows.
+  // The model has learned that an x comes next.
   await likeliest.getByText("x", { exact: true }).waitFor();
   await page.getByRole("slider", { name: "Top-k" }).press("Home");
   await likeliest.getByText("100 %").waitFor();
@@ -152,7 +155,7 @@ export const walk = async (page: Page): Promise<void> => {
   await page.getByText("falls into 0.0000 to 1.0000: x", { exact: false }).waitFor();
   await page.getByRole("button", { name: "Append x, and again" }).click();
   await page.locator(".sequence .inside").getByText("the fox").waitFor();
-  // The next step begins, but the reader's view does not move: the table and the focus stay where they are.
+  // The next step begins, but the reader's view does not move: the table and the focus stay in place.
   expect(await page.evaluate("document.activeElement.textContent")).toBe("Draw");
   expect(await page.locator(".tail").textContent()).toBe("the␣fox");
   for (let i = 1; i <= 6; i++) {
@@ -173,8 +176,7 @@ export const walk = async (page: Page): Promise<void> => {
 };
 
 /**
- * Expects no serious accessibility finding in any part when the page looks like this. Each part must fit into the
- * window.
+ * Expects no serious accessibility finding in any part of the page in this state. Each part must fit into the window.
  */
 export const checkParts = async (page: Page): Promise<void> => {
   for (const name of partNames) {

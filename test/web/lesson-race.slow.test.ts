@@ -26,8 +26,7 @@ describe.skipIf(missingChromium !== undefined)("the race of the lesson, on the b
     const [withMask = [], without = []] = await Promise.all(
       [0, 1].map(async (i) => page.locator("table").last().locator("tbody tr").nth(i).locator("td").allTextContents()),
     );
-    // Guessing has the loss ln 70 = 4.25. When it cannot look ahead, the model that was trained without the mask does
-    // worse.
+    // The loss of guessing is ln 70 = 4.25. If the model without the mask cannot look ahead, its loss is higher.
     expect(Number(without[2])).toBeGreaterThan(4.25);
     expect(Number(withMask[2])).toBeLessThan(2.2);
     const known = (cell: string | undefined) => Number(/^(\d+) of/u.exec(cell ?? "")?.[1] ?? 0);

@@ -42,7 +42,7 @@ describe.skipIf(missingChromium !== undefined)("the lesson in the studio", () =>
     await page.getByRole("button", { name: "Start training" }).click();
     await page.getByText("Your browser keeps the trained model", { exact: false }).waitFor();
     await untilStep(page, 55);
-    // The page was killed, not paused: it resumes from the last state that it stored.
+    // The page was killed, not paused. So it resumes from the last state that it stored.
     await page.reload();
     await page.getByText("Paused: step 50 of 400", { exact: false }).waitFor();
     await page.getByText("after 50 steps", { exact: true }).waitFor();
@@ -87,7 +87,7 @@ describe.skipIf(missingChromium !== undefined)("the lesson as static files of a 
     await page.reload();
     await page.getByText("Your browser trains", { exact: false }).or(page.locator(".sequence")).first().waitFor();
     expect(site.asked.filter((one) => !one.startsWith("GET /lesson/"))).toEqual([]);
-    // Every request is for a known file: no part of the text is in an address.
+    // Every request is for a known file. So no address contains a part of the text.
     expect(site.asked.filter((one) => !/^GET \/lesson\/(?:assets\/)?[\w.-]*$/u.test(one))).toEqual([]);
   });
 

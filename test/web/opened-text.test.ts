@@ -1,4 +1,4 @@
-/** The text of a file that the studio or the lesson opens. */
+/** The text of a file that a user opens in the studio or the lesson. */
 import { expect, it } from "vitest";
 import { decodeText } from "#foretoken/data/utf8.js";
 import { openText } from "../../web/parts/opened-text.ts";
@@ -24,7 +24,7 @@ it.each([
     "a.docx is a zip file, such as Word’s .docx; try to save it as plain text (UTF-8).",
   ],
   ["a.png", [0x89, 0x50, 0x4e, 0x47], "a.png is an image (PNG); try a text file (UTF-8)."],
-  ["a.txt", [], "a.txt is an empty file; choose another one."],
+  ["a.txt", [], "a.txt is an empty file; choose another file."],
 ])("is refused in one line: %s of %j", async (name, bytes, refused) => {
   expect(() => decodeText(new Uint8Array(bytes), name)).toThrow();
   expect(await openText(new File([new Uint8Array(bytes)], name))).toEqual({ refused });

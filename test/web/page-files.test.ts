@@ -14,7 +14,7 @@ const sizeOf = async (names: Iterable<string>): Promise<number> => {
   return scripts.reduce((sum, bytes) => sum + gzipSync(bytes).length, 0);
 };
 
-/** The script, and the scripts that it needs. */
+/** The script, and the scripts that it imports. */
 const withImports = async (name: string, known: Set<string> = new Set()): Promise<Set<string>> => {
   if (known.has(name)) return known;
   known.add(name);

@@ -1,4 +1,4 @@
-/** The studio's page in headless Chromium, with a real studio. */
+/** The studio's page in headless Chromium, with a real studio server. */
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
@@ -12,7 +12,7 @@ const height = 900;
 
 export interface Opened {
   readonly page: Page;
-  /** Errors in the page, violations of its policy, and requests to other hosts. */
+  /** Errors in the page, violations of its content security policy, and requests to other hosts. */
   readonly complaints: readonly string[];
 }
 
@@ -21,11 +21,11 @@ export interface OpenOptions {
   readonly width?: number;
   /** The address of a proxy. */
   readonly proxy?: string;
-  /** By default, service workers are allowed. */
+  /** Whether service workers are allowed. Default: they are allowed. */
   readonly serviceWorkers?: "allow" | "block";
 }
 
-/** Opens pages for the tests of a file. A test fails if one of its pages had a problem. */
+/** Opens pages for the tests of a file. A test fails if one of its pages had an error. */
 export const usePages = (address: () => string): ((path: string, options?: OpenOptions) => Promise<Page>) => {
   let browser: Browser | undefined;
   const contexts: BrowserContext[] = [];
@@ -54,13 +54,13 @@ export const usePages = (address: () => string): ((path: string, options?: OpenO
       ...(proxy === undefined ? {} : { proxy: { server: proxy, bypass: "<-loopback>" } }),
     });
     contexts.push(context);
-    // The time limit is far longer than anything takes, because a machine may be busy.
+    // The time limit is far longer than any action takes, because a machine may be busy.
     context.setDefaultTimeout(120_000);
     const page = await context.newPage();
     page.on("pageerror", (error) => complaints.push(`error: ${error.stack}`));
     page.on("dialog", (dialog) => complaints.push(`dialog: ${dialog.message()}`));
     page.on("console", (message) => {
-      // Failed requests are allowed, because some tests open missing runs, send refused requests or lose the
+      // Failed requests are allowed, because some tests open missing runs, send requests that are refused, or lose the
       // connection.
       const isMeant = /\b(?:400|401|404|409)\b|net::ERR_/.test(message.text());
       if (message.type() === "error" && !isMeant) complaints.push(message.text());
@@ -83,7 +83,7 @@ interface AxeResult {
   }[];
 }
 
-/** Findings of axe-core for the page: serious and critical ones, one per line. */
+/** Findings of axe-core for the page: the serious and critical findings, one per line. */
 export const violationsOf = async (page: Page): Promise<readonly string[]> => {
   await page.evaluate(await readFile(axe, "utf8"));
   const { violations } = (await page.evaluate("axe.run(document, { resultTypes: ['violations'] })")) as AxeResult;
@@ -103,9 +103,10 @@ const looks = [
 ] as const;
 
 /**
- * Expects no serious finding and nothing wider than the window when the page is light, dark or narrow.
- * @param page a page that has just been opened, light and wide. It is loaded again when it becomes dark or narrow.
- * @param loaded waits until the page shows everything.
+ * Tests the page in light, dark and narrow display. Expects no serious finding, and nothing wider than the window.
+ * @param page a page that has just been opened, light and wide. The page is loaded again for the dark and the narrow
+ * display.
+ * @param loaded waits until the page shows all content.
  */
 export const expectNothingSerious = async (page: Page, loaded: () => Promise<void>): Promise<void> => {
   const grounds: Partial<Record<"light" | "dark", unknown>> = {};

@@ -2,7 +2,7 @@ import { expect, it, vi } from "vitest";
 
 /** A request to the studio's server. */
 const asked: { readonly preset?: string; readonly config?: object }[] = [];
-/** Widths that follow from the recipe; none of them is divisible by 5 heads. */
+/** Widths that follow from the recipe. 5 heads do not divide any of these widths. */
 const widths: Readonly<Record<string, number>> = { quick: 128, gpt2: 768 };
 
 it("a fault names the values that the form shows, after another recipe too", async () => {

@@ -39,7 +39,7 @@ describe("the playground's address", () => {
       maxNewTokens: 9,
     });
     expect(queryOf({ ...defaults, prompt: "ж".repeat(1000) }).prompt).toBeNull();
-    // A form without its text would be another form.
+    // A form without its text would be a different form.
     const long = { ...defaults, form: "regex" as const, formTexts: { regex: "ж".repeat(1000) } };
     expect(queryOf(long)).toMatchObject({ form: null, "form-text": null });
     expect(settingsIn(new URLSearchParams("form=sonnet"), defaults)).toEqual(defaults);

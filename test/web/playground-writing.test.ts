@@ -10,7 +10,7 @@ const storage = {
   setItem: (key: string, value: string) => void kept.set(key, value),
   removeItem: (key: string) => void kept.delete(key),
 };
-/** A request to the studio's server, and the body of its answer, which the test writes. */
+/** A request to the studio's server, and the body of its response. The test writes this body. */
 const asked: { readonly body: string; readonly answer: ReadableStreamDefaultController<Uint8Array> }[] = [];
 let playground: Playground;
 
@@ -61,7 +61,7 @@ it("a branch is under way until its text is whole, and begins with the tokens be
   const branched = branch("left", from, 1, { id: 9, text: "9", probability: 0.1, logProb: Math.log(0.1) });
   const [request] = await vi.waitUntil(() => (asked.length > 0 ? asked : undefined));
   if (request === undefined) throw new Error("nothing was asked");
-  // Everything that does not wait for the answer is done by then.
+  // By then, all work that does not wait for the response is done.
   await new Promise(setImmediate);
   expect(JSON.parse(request.body)).toMatchObject({ model: "runs/a/last", prompt: "p", promptIds: [1, 9] });
   expect(underWay.value).toBeInstanceOf(AbortController);

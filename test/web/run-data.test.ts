@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import type { RunSeries } from "#foretoken/serve/studio/protocol.js";
 import { createRunData } from "../../web/run/run-data.ts";
 
-/** Four steps of 100 tokens each, at 100, 50 and 200 tokens per second. The third step was left out. */
+/** Four steps of 100 tokens each, at 100, 50 and 200 tokens per second. The third step was skipped. */
 const series: RunSeries = {
   offset: 0,
   tokensPerStep: 100,

@@ -18,8 +18,8 @@ describe.skipIf(missingChromium !== undefined)("a run from the page", () => {
     await page.getByRole("link", { name: "Start a run" }).click();
     await page.getByRole("textbox", { name: "Text", exact: true }).fill(catText);
     await page.getByLabel("Name", { exact: true }).fill("from-page");
-    // This recipe has no patience, so the run does not end by itself. Without a recipe, patience would follow from the
-    // text.
+    // This recipe has no patience, so the run does not end early. Without a recipe, the text would determine the
+    // patience.
     await page.getByLabel("Recipe", { exact: true }).selectOption("quick");
     for (const [label, value] of [
       ["Steps", "200000"],
@@ -59,7 +59,7 @@ describe.skipIf(missingChromium !== undefined)("a run from the page", () => {
     await untilStep(page, 101);
     await page.getByRole("button", { name: "Stop" }).click();
     await stateOf(page, "Stopped");
-    // The last events may arrive after the status.
+    // The last events may arrive after the state.
     const { step: stopped } = await server.summary("from-page");
     await untilStep(page, stopped);
     expect(await lastStep(page)).toBe(stopped);
@@ -79,7 +79,7 @@ describe.skipIf(missingChromium !== undefined)("a run from the page", () => {
       (last) => document.querySelector(".chart-340")?.getAttribute("aria-valuemax") === String(last),
       again + 40,
     );
-    // Every step exactly once, including the steps before the stops.
+    // Every step occurs exactly once, including the steps before the stops.
     const { body } = await server.get<{ steps: { step: readonly number[] } }>("runs/from-page/series");
     expect(body.steps.step).toEqual(Array.from({ length: again + 40 }, (_, i) => i + 1));
   });
@@ -140,7 +140,7 @@ describe.skipIf(missingChromium !== undefined)("a run of another process", () =>
     await writeFile(text, catText);
     const small = ["--model.nLayer", "1", "--model.nHead", "2", "--model.nEmbd", "8", "--model.contextLength", "8"];
     const often = ["--train.evalInterval", "50", "--train.checkpointInterval", "50"];
-    // The run must not end by itself during the test.
+    // The run must not end during the test.
     const endless = ["--train.steps", "1000000", "--patience", "0"];
     const where = ["--out", server.path("runs", "terminal"), "--backend", "wasm", "--threads", "1"];
     const child = spawn(process.execPath, [main, "train", "--data", text, ...small, ...often, ...endless, ...where], {

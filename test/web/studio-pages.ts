@@ -1,4 +1,4 @@
-/** Runs, and functions that read a run's page. The tests of the page share them. */
+/** Runs, and functions that read the page of a run. The tests of the page share them. */
 import type { Page } from "playwright-core";
 import { expect } from "vitest";
 import type { RunSummary } from "#foretoken/serve/studio/protocol.js";
@@ -6,7 +6,7 @@ import { missingChromium } from "../browser/chromium.ts";
 import { type Page as Server, smallRun, useStudio } from "../serve/studio.ts";
 import { type OpenOptions, usePages } from "./page.ts";
 
-/** A studio and pages of it, for the tests of a file. Without a browser the tests are skipped. */
+/** A studio and its pages, for the tests of a file. Without a browser, the tests are skipped. */
 export const useStudioPages = (): {
   readonly server: Server;
   readonly openPage: (path: string, options?: OpenOptions) => Promise<Page>;
@@ -34,7 +34,7 @@ export const useStudioPages = (): {
   };
 };
 
-/** The last step in the chart of losses, as it is described to a screen reader. */
+/** The last step in the chart of losses, from the chart's description for screen readers. */
 export const lastStep = async (page: Page): Promise<number> =>
   Number(await page.getByRole("slider", { name: /^Loss/ }).getAttribute("aria-valuemax"));
 
@@ -48,7 +48,7 @@ export const untilStep = (page: Page, step: number) =>
 export const stateOf = (page: Page, word: string) =>
   page.locator(".run-state .state").getByText(word, { exact: true }).waitFor({ timeout: 120_000 });
 
-/** Number of different pixel colours in the chart; an empty chart has few. */
+/** Number of different colours among the chart's pixels. An empty chart has only a few colours. */
 export const inkOf = (page: Page) =>
   page.evaluate(() => {
     const canvas = document.querySelector<HTMLCanvasElement>(".chart-340 canvas");
@@ -58,7 +58,9 @@ export const inkOf = (page: Page) =>
     return inked;
   });
 
-/** Makes the page record which elements move by themselves, from the next time when it is loaded. */
+/**
+ * Makes the page record which elements move by themselves. The recording begins when the page is loaded the next time.
+ */
 export const noteShifts = (page: Page): Promise<unknown> =>
   page.addInitScript(() => {
     interface Shift extends PerformanceEntry {

@@ -27,21 +27,21 @@ const measured: TrainEvent = {
 const noSteps = () =>
   createTable<StepColumn>(["step", "tokens", "seconds", "loss", "learningRate", "gradNorm", "tokensPerSecond"]);
 
-/** 40 steps of half a second each; one of them was slow. */
+/** 40 steps of half a second each. One step was slow. */
 const steps = noSteps();
 for (let at = 1; at <= 40; at++)
   steps.push({ ...step(at), tokens: 32 * at, seconds: at / 2, tokensPerSecond: at === 9 ? 1 : 64 });
 const data = { steps, tokensPerStep: 32, valTokens: 96 };
 
 it("counts the evaluations, before the first by their share of a step's arithmetic", () => {
-  // 60 steps, and three evaluations; each evaluation is a forward pass over three times the tokens of a step.
+  // 60 steps and three evaluations. Each evaluation is a forward pass over three times the tokens of a step.
   expect(secondsLeft(config, data, undefined)).toBeCloseTo(60 * 0.5 + 3 * 0.5, 9);
   expect(secondsLeft(config, { ...data, valTokens: null }, undefined)).toBeCloseTo(30, 9);
 });
 
 it("takes the time of an evaluation from the events around it, however they are bundled", () => {
   const clock = createEvalClock();
-  // The events begin with an evaluation whose beginning was not observed.
+  // The events begin with an evaluation. The beginning of this evaluation was not observed.
   clock.take(measured, 10);
   clock.take(step(21), 11);
   expect(clock.seconds()).toBeUndefined();

@@ -20,14 +20,14 @@ describe.skipIf(missingChromium !== undefined)("the token in the address", () =>
     expect(new URL(page.url()).hash).toBe("");
     const kept = () => page.evaluate("localStorage.getItem('foretoken.token')");
     expect(await kept()).toBe(token);
-    // This address is like a link that any page can have.
+    // Any page can have a link with such an address.
     await page.goto("about:blank");
     await page.goto(new URL("/runs#token=another", server.address()).href);
     await page.getByRole("heading", { name: "No runs yet" }).waitFor();
     expect(await kept()).toBe(token);
     expect(new URL(page.url()).hash).toBe("");
 
-    // A correct token replaces a stored wrong one, for example from an earlier studio.
+    // A correct token replaces a wrong token that is stored, for example from an earlier studio.
     await page.evaluate("localStorage.setItem('foretoken.token', 'old')");
     await page.goto("about:blank");
     await page.goto(new URL(`/runs#token=${token}`, server.address()).href);
@@ -47,7 +47,7 @@ describe.skipIf(missingChromium !== undefined)("the token in the address", () =>
     const page = await openPage("/runs");
     await page.getByText("add its #token=… to the end of this address").waitFor();
     const kept = () => page.evaluate("localStorage.getItem('foretoken.token')");
-    // A token that the server refuses is also removed from the address, and not stored.
+    // A token that the server refuses is removed from the address and is not stored.
     await page.evaluate("location.hash = '#token=another'");
     await page.waitForFunction("location.hash === ''");
     expect(await kept()).toBe(null);

@@ -172,7 +172,7 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await page.getByLabel("Prompt").fill("The ");
     await page.getByLabel("Tokens", { exact: true }).fill("30");
     await page.getByLabel("Side by side").check();
-    // The page begins with another run's model.
+    // The page begins with the model of another run.
     const models = page.locator(".column select");
     const model = await models.nth(0).inputValue();
     expect(await models.nth(1).inputValue()).toMatch(/^runs\/(?!first\/)/);
@@ -187,7 +187,8 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await right.getByText("30 tokens").waitFor();
     expect(await right.locator(".tokens").textContent()).not.toBe(await left.locator(".tokens").textContent());
 
-    // The list of a single column has the texts of both columns. The left text was generated twice, but is listed once.
+    // If there is only one column, its list has the texts of both columns. The left text was generated twice, but the
+    // list has it once.
     await page.getByLabel("Side by side").uncheck();
     await page.getByText("3 texts").waitFor();
     expect(await page.locator(".branch").allTextContents()).toEqual(
@@ -299,9 +300,9 @@ describe.skipIf(missingChromium !== undefined)("the page", () => {
     await page.getByRole("button", { name: /^Text 2/ }).waitFor();
     await page.getByText("2 texts").waitFor();
     await page.getByText("temperature 0.8, seed 3").waitFor();
-    // While the text is written, the button reads "Stop".
+    // During the writing, the button has the label "Stop".
     await page.locator("button[type=submit]:enabled").waitFor();
-    // With another seed, because a text that equals a listed text is not listed again.
+    // The seed differs, because a text that is already in the list is not listed again.
     await page.getByLabel("Seed").fill("4");
     await page.getByRole("slider", { name: /Top-k/ }).press("Control+Enter");
     await page.getByText("3 texts").waitFor();

@@ -105,7 +105,7 @@ describe("a failure in the words of the form", () => {
     const training = (got: number) =>
       `training split: the part of the text to learn from must have at least 65 tokens, one more than the context; got ${got}, and 5 held out; try more text, or a smaller valFraction`;
     expect(wrong(training(39), "text")).toBe(
-      "Too short: the training part needs 65 tokens, one more than “Context”; got 39. Try more text, or “Context” 38 or less.",
+      "The text is too short: its training part must have 65 tokens, one more than “Context”; got 39. Try more text, or “Context” 38 or less.",
     );
     expect(wrong(training(1), "text")).toMatch(/; got 1\. Try more text\.$/u);
   });

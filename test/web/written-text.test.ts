@@ -13,11 +13,11 @@ describe("a text in a face for code", () => {
     "is one like %s",
     async (path) => {
       const lines = (await read(path)).split("\n");
-      // Comments are ordinary text.
+      // Comments in code are ordinary text.
       const from = lines.findIndex((line) => /[;{:]$/u.test(line)) + 1;
       const code = lines.slice(from).join("\n");
       expect(looksLikeCode(code)).toBe(true);
-      // Later text does not change the result.
+      // Text that is added later does not change the result.
       expect(looksLikeCode(`${code.slice(0, 300)}${"And so on, as prose goes on. ".repeat(200)}`)).toBe(true);
     },
   );
@@ -72,7 +72,7 @@ describe("a token that has no text of its own", () => {
     expect(["\u00a0", " a\u00a0b\n", "\u3000\u2009", "\u200b", "\u0007\u00ad"].map(visible)).toEqual([
       ...["⍽", "␣a⍽b↵", "U+3000 U+2009", "U+200B", "U+0007 U+00AD"],
     ]);
-    // A joining character has no look of its own, but the characters that it joins have a look.
+    // A joining character is invisible by itself, but it changes how the joined characters look.
     expect(visible("👩\u200d🚀")).toBe("👩\u200d🚀");
   });
 

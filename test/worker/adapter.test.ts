@@ -1,6 +1,6 @@
 /**
- * `onAdapter` gets the adapter of a run that trains one: in Node and as in a page, in the run's own thread and on the
- * calling thread.
+ * `onAdapter` gets the adapter of a run that trains an adapter. The callback works in Node and in a page, in the run's
+ * own thread and on the calling thread.
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";

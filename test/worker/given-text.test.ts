@@ -1,5 +1,6 @@
 /**
- * `train({ text })` and `onCheckpoint` in Node work as in a page, in the run's own thread and on the calling thread.
+ * In Node, `train({ text })` and `onCheckpoint` work as in a page. Both functions work in the run's own thread and on
+ * the calling thread.
  */
 import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -25,7 +26,7 @@ const text = wordsText("given", 300);
 const valText = wordsText("held out", 60);
 const small = { preset: "book", config: tinyRun, backend: "reference", finalSampleTokens: 5 } as const;
 
-/** Events without the fields for the clock, the memory and paths. */
+/** Events without the fields for the time, the memory and the paths. */
 const timeless = (events: readonly TrainEvent[]): unknown[] =>
   events
     .filter(({ type }) => type !== "estimate")
@@ -155,7 +156,7 @@ describe.each([true, false])("a run of a string, with worker: %s", (worker) => {
 });
 
 describe("a text in a run's folder", () => {
-  // A byte order mark and line ends that reading from a file would change.
+  // A byte order mark, and line ends that would change if the text were read from a file.
   const strange = `\uFEFF${text.replaceAll("\n", "\r\n")}né 🐋 `.repeat(2);
 
   it("is kept as it was given, is named on the run's page, and goes with the folder", async () => {
@@ -271,7 +272,7 @@ describe("options for the text", () => {
     const lm = await loadPretrained(files[0] as CheckpointFiles, { backend: await openReference() });
     for (const other of [{ data: "a.txt" }, { valFraction: 0.1 }, { split: "val" as const }]) {
       await expect(evaluate(lm, { text, ...other })).rejects.toThrow(
-        `text and ${Object.keys(other)[0]}: only one of them may be given: all of a given text is used; got both`,
+        `text and ${Object.keys(other)[0]}: only one of them may be given: an evaluation on a given text uses the whole text; got both`,
       );
     }
     const whole = await evaluate(lm, { text });

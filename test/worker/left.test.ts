@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import type { WorkerThread } from "#foretoken/core/remote/pool.js";
 import { trainIn } from "#foretoken/worker/train.js";
 
-/** A thread that sends its first event when the test asks for it. */
+/** A thread that sends its first event when the test requests it. */
 const busyThread = () => {
   const seen: string[] = [];
   let begin = (): void => {};

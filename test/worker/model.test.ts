@@ -131,13 +131,13 @@ describe("a model in a thread of its own", () => {
       `${where}: model: must be a language model from loadPretrained; got a worker model from loadInWorker; ` +
       `try ${hint}`;
     expect(await told(() => generate(inWorker, { prompt: "the" }).next())).toBe(
-      own("generate", "its own method, lm.generate()"),
+      own("generate", "the model's own method, lm.generate()"),
     );
     expect(await told(() => evaluate(inWorker, { data }))).toBe(
-      own("evaluate", "its own method, lm.evaluate(await loadCorpus(path))"),
+      own("evaluate", "the model's own method, lm.evaluate(await loadCorpus(path))"),
     );
     expect(await told(() => evaluateInPage(inWorker, { text: "the" }))).toBe(
-      own("evaluate", "its own method, lm.evaluate({ text })"),
+      own("evaluate", "the model's own method, lm.evaluate({ text })"),
     );
     for (const save of [() => savePretrained(newPath(), inWorker), () => savedInPage(inWorker)]) {
       expect(await told(save)).toBe(own("savePretrained", "a model from loadPretrained"));

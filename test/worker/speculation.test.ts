@@ -62,7 +62,7 @@ it("refuses in one line what cannot guess", async () => {
   const other = newPath();
   await writeChatModel(other);
   expect(await message(loadInWorker(path, { backend: "wasm", draft: other }))).toContain(
-    "loadInWorker: draft: the model that guesses must have the tokenizer of the model that writes; got a vocabulary of",
+    "loadInWorker: draft: the draft model must have the same tokenizer as the model; got a vocabulary of",
   );
   expect(await message(loadInWorker(path, { backend: "wasm", draft: "missing" }))).toContain("missing");
   expect(await message(loadInWorker(path, { draft: 3 as unknown as string }))).toContain("loadInWorker: draft");

@@ -44,7 +44,7 @@ describe("training in a thread of its own", () => {
     expect((await timelessMetrics(there)).length).toBe((await timelessMetrics(here)).length);
   });
 
-  // A step that takes half a second on the reference backend.
+  // A step needs half a second on the reference backend.
   const slow = {
     model: { ...tinyRun.model, contextLength: 128, nLayer: 2, nEmbd: 128 },
     train: {
@@ -61,8 +61,8 @@ describe("training in a thread of its own", () => {
     const text = await writeText(wordsText("long", 3000));
     const controller = new AbortController();
     const seen: TrainEvent[] = [];
-    // Counts turns of a timer in this thread during the first step; there would be none if the step were computed in
-    // this thread.
+    // Counts how often a timer fires in this thread during the first step. If this thread computed the step, the timer
+    // would never fire.
     let turns = 0;
     let turnsOfStep = 0;
     const timer = setInterval(() => turns++, 5);
@@ -80,7 +80,7 @@ describe("training in a thread of its own", () => {
     }
     expect(turnsOfStep).toBeGreaterThan(5);
     expect(seen.at(-1)).toMatchObject({ type: "done", reason: "interrupted" });
-    // The run may have reached the next step already.
+    // The run may already have reached the next step.
     expect(seen.filter(({ type }) => type === "step").length).toBeLessThanOrEqual(2);
   });
 
@@ -182,13 +182,13 @@ describe("training in a thread of its own", () => {
       ${after}`;
     const cases = [
       ["process.exit(3)", "await next;", 3],
-      // After that, nothing is left that could answer.
+      // The callback never answers, and the process has no other work.
       ["return new Promise(() => {});", "", 0],
-      // 13 is the engine's own exit status in this case.
+      // In this case, 13 is the exit status of Node itself.
       ["return new Promise(() => {});", "await next;", 13],
       ["setTimeout(() => process.exit(4), 50); return new Promise(() => {});", "await events.return();", 4],
     ] as const;
-    // Only one process at a time may use a run, so each gets its own copy.
+    // Only one process at a time may use a run, so each process gets its own copy.
     await Promise.all(
       cases.map(async ([callback, after, status], i) => {
         const copy = `${out}-${i}`;
@@ -276,7 +276,7 @@ describe("training in a thread of its own", () => {
       console.log((await events.next()).value.type);`;
     const file = `${await writeText(program)}.mjs`;
     await writeFile(file, program);
-    // The engine's flags also apply to the thread, and must not be refused there.
+    // The engine's flags also apply to the thread. The thread must not refuse them.
     const flags = ["--expose-gc", "--max-old-space-size=500"];
     const ways = [["--input-type=module", "-e", program], [file]];
     const outcomes = ways.map((args) =>

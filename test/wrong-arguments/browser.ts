@@ -1,4 +1,4 @@
-/** The browser's entry, in Node. */
+/** The package's entry for browsers, used in Node. */
 import * as browser from "#foretoken/browser.js";
 import { type Case, isDefined, isNumber, isPrimitive, openAndClose, optionCases } from "./case.ts";
 import { type Setup, shortText, tinyConfig } from "./setup.ts";
@@ -10,7 +10,7 @@ export const browserCases = (setup: Setup): readonly Case[] => [
     name: "browser: openBackend",
     args: () => ["reference", {}],
     call: openAndClose(browser.openBackend),
-    // The default of the browser's entry would look for a page.
+    // The default of the browser entry would look for a page.
     allows: (value, place) => place > 0 || isDefined(value),
   },
   {
@@ -26,7 +26,7 @@ export const browserCases = (setup: Setup): readonly Case[] => [
     isDefinedPrimitive,
   ),
   {
-    // In Node there is no page that could start a worker. This error is also a ConfigError.
+    // In Node, no page can start a worker. This error is also a ConfigError.
     name: "browser: loadInWorker",
     args: () => [setup.files, { backend: "reference" }],
     call: openAndClose(browser.loadInWorker),

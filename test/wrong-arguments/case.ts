@@ -1,17 +1,17 @@
-/** The type of a case, the wrong values, and helper functions of the tables. */
+/** The type of a case, the wrong values, and helper functions for the tables of cases. */
 
 export interface Case {
   readonly name: string;
-  /** Valid arguments, created for each call. undefined stands for an option, which is always replaced. */
+  /** Valid arguments, created for each call. undefined is a placeholder for an option, which is always replaced. */
   readonly args: () => readonly unknown[];
   readonly call: (...args: never[]) => unknown;
-  /** The option whose value is the single argument. */
+  /** The option that is the single argument. */
   readonly option?: string;
   /** Whether the option belongs to an object that may have other options. */
   readonly isOpen?: boolean;
   /**
-   * Whether a value may be tried at a place. A value is left out if it is valid there and would do more than a test
-   * should do.
+   * Whether a value may be tried at a place. A value is left out if it is valid at this place and would do more than a
+   * test should do.
    */
   readonly allows?: (value: unknown, place: number) => boolean;
 }
@@ -27,16 +27,16 @@ export const isNumber = (value: unknown): boolean => typeof value === "number";
 export const isText = (value: unknown): boolean => typeof value === "string";
 export const isPrimitive = (value: unknown): boolean =>
   typeof value !== "object" || value === null || Array.isArray(value);
-/** 2 ** 60 is a valid count at some places, and would use all memory or never end. */
+/** At some places, 2 ** 60 is a valid count. This count would use all memory or never end. */
 export const isNotHuge = (value: unknown): boolean => value !== 2 ** 60;
 
-/** `option` under another name. */
+/** The value under the name `name` instead of `option`. */
 const mistyped = (option: string, name: string, value: never): WrongOption =>
   ({ [option]: undefined, [name]: value }) as unknown as WrongOption;
 
 /**
- * Wrong values for a member of an object, and for the members of this member. A value of undefined means that the
- * member is left out.
+ * Wrong values for a member of an object, and for the members of this member. If a value is undefined, the member is
+ * left out.
  */
 const wrongMembers: readonly unknown[] = [undefined, null, 0, "x", {}, [], [null], [{}], { length: 3 }];
 const wrongInside: readonly unknown[] = [undefined, null, [{}]];
@@ -51,9 +51,7 @@ const withMember = (value: object, name: string, member: unknown): object => {
   return copy;
 };
 
-/**
- * Copies of an object with one wrong member, or with a wrong member of a member. The original objects are unchanged.
- */
+/** Copies of an object with one wrong member, at the first or the second level. The original objects do not change. */
 export function* damaged(value: unknown, isInside = false): Generator<readonly [place: string, copy: object]> {
   if (!isPlain(value)) return;
   for (const name of Object.keys(value)) {
@@ -65,10 +63,10 @@ export function* damaged(value: unknown, isInside = false): Generator<readonly [
   }
 }
 
-/** One option with a wrong value, to be merged with valid options. */
+/** One option with a wrong value, which is merged with valid options. */
 type WrongOption = Readonly<Record<string, never>>;
 
-/** A case for each of these options, named after the function and the option. */
+/** A case for each of these options. The name of a case is the name of the function and the option. */
 export const optionCases = (
   of: string,
   options: readonly string[],

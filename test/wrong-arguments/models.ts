@@ -1,4 +1,4 @@
-/** Models and adapters: created, used, examined, loaded and saved. */
+/** Models and adapters: they are created, used, examined, loaded and saved. */
 import * as foretoken from "#foretoken/index.js";
 import { type Case, isNotHuge, isPrimitive, isText, openAndClose, optionCases } from "./case.ts";
 import { type Setup, tinyModel } from "./setup.ts";
@@ -41,8 +41,8 @@ const manyCases = (setup: Setup): readonly Case[] => [
   ...optionCases("openEngine", ["cacheBytes", "maxSequences", "other"], (wrong) => opened(setup.lm, wrong), isNotHuge),
   {
     name: "generateMany",
-    // This prompt has its own limit, because many wrong values of the options count as defaults, and the defaults allow
-    // many tokens.
+    // This prompt has its own limit of tokens. Many wrong values of the options count as defaults, and the defaults
+    // allow many tokens.
     args: () => [setup.lm, [{ prompt: "the", maxNewTokens: 1 }], { maxNewTokens: 1 }],
     call: foretoken.generateMany,
   },
@@ -137,7 +137,7 @@ const toolChatCases = (setup: Setup): readonly Case[] => [
 
 const patch = { clean: "the", corrupted: "cat", layer: 0, position: 0, part: "mlp" } as const;
 
-/** Functions that show what a model computes inside. */
+/** Functions that show the intermediate results of a model. */
 const insideCases = (setup: Setup): readonly Case[] => [
   { name: "attentionOf", args: () => [setup.lm, "the", {}], call: foretoken.attentionOf },
   ...optionCases("attentionOf", ["layers", "heads", "from", "to", "other"], (wrong) =>
@@ -187,7 +187,7 @@ const fileCases = (setup: Setup): readonly Case[] => [
       "other",
     ],
     openAndClose((wrong) => foretoken.loadPretrained(setup.checkpoint, { backend: "reference", ...wrong })),
-    // An object without fields means no adapters.
+    // An object without fields means that there are no adapters.
     (value, option) => option !== "adapters" || isPrimitive(value),
   ),
   {

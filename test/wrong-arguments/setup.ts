@@ -1,4 +1,7 @@
-/** Shared by the tables: constants, and models and files that are created once, before the tests. */
+/**
+ * Constants, models and files that the tables share. The constants, models and files are created once, before the
+ * tests.
+ */
 import { afterAll, beforeAll } from "vitest";
 import * as browser from "#foretoken/browser.js";
 import * as foretoken from "#foretoken/index.js";
@@ -18,7 +21,7 @@ export const shortText = "the cat sat on a mat and ran".repeat(5);
 type Folder = ReturnType<typeof useFolder>;
 
 export interface Setup extends Pick<Folder, "newPath"> {
-  /** The path of a text. */
+  /** Path of a text file. */
   readonly data: string;
   readonly backend: foretoken.Backend;
   readonly lm: foretoken.LanguageModel;
@@ -61,7 +64,7 @@ const makeSetup = async ({ newPath, writeText }: Folder): Promise<Setup> => {
   const lm = foretoken.languageModel(foretoken.freshModel(backend, tinyModel, tokenizer.vocabSize, 1), tokenizer);
   const context = foretoken.inferenceContext(backend);
   const logits = foretoken.forward(context, lm.model, [0, 1], 1, 2);
-  // Starts no process, because its messages are refused or too long.
+  // No process is started, because the messages are refused or too long.
   const chatTemplate = { template: "{{ messages }}", bosToken: "", eosToken: "" };
   const chatLm = foretoken.languageModel(lm.model, tokenizer, undefined, { chatTemplate });
   const checkpoint = newPath();
@@ -86,7 +89,10 @@ const makeSetup = async ({ newPath, writeText }: Folder): Promise<Setup> => {
   };
 };
 
-/** Created before the tests of a file and closed after them: its fields exist only while tests run. */
+/**
+ * This object is created before the tests of a file and closed after them. The fields of the object exist only during
+ * the tests.
+ */
 export const useSetup = (): Setup => {
   const folder = useFolder();
   const setup: Partial<Setup> = {};

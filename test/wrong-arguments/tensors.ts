@@ -60,7 +60,7 @@ const backendCases = (setup: Setup): readonly Case[] => [
 const instead = (own: unknown, given: unknown): never => (given === "own" ? own : given) as never;
 
 const tensorCases = (setup: Setup): readonly Case[] => {
-  /** A new context for each call, with a result computed in it. */
+  /** A new context for each call, with a result that was computed in this context. */
   const inContext =
     (work: (context: foretoken.TrainingContext, logits: foretoken.Tensor, ...args: never[]) => unknown) =>
     async (...args: never[]): Promise<unknown> => {

@@ -1,4 +1,4 @@
-/** Training, its rates, its runs, and evaluation. */
+/** Training, learning rates, runs, and evaluation. */
 import * as foretoken from "#foretoken/index.js";
 import { type Case, isDefined, isNumber, isPrimitive, isText, optionCases } from "./case.ts";
 import { type Setup, shortText, tinyConfig } from "./setup.ts";
@@ -82,12 +82,12 @@ const trainCases = (setup: Setup): readonly Case[] => [
     ],
     (wrong) => foretoken.train({ ...options, data: setup.data, ...wrong } as never),
     (value, option) =>
-      // Some values are left out: generating many tokens takes long, a path creates a folder, and the default text
+      // Some values are left out. Generating many tokens takes long, a path creates a folder, and the default text
       // comes from the network.
       !(option === "finalSampleTokens" && isNumber(value)) &&
       !(option === "out" && (isText(value) || value === undefined)) &&
       !(option === "data" && value === undefined) &&
-      // A whole preset takes minutes.
+      // Training with a whole preset takes minutes.
       !(option === "config" && (value === undefined || typeof value === "object")),
   ),
   ...optionCases(
@@ -102,7 +102,7 @@ export const trainingCases = (setup: Setup): readonly Case[] => [
   ...rateCases,
   ...evaluationCases(setup),
   ...trainCases(setup),
-  // The text is missing, which is noticed after the options are checked, so nothing is written or trained.
+  // The text is missing. This error comes after the check of the options, so nothing is written or trained.
   {
     name: "sweep",
     args: () => [{ data: "nowhere.txt", vary: { "train.steps": [1, 2] } }, { out: "nowhere" }],

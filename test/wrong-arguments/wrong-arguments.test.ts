@@ -11,8 +11,8 @@ import { textCases } from "./text.ts";
 import { trainingCases } from "./training.ts";
 
 /**
- * Calls every public function as JavaScript can: with arguments of any kind. The function must throw a ForetokenError
- * or succeed, but never throw a TypeError from internal code.
+ * Calls every public function as JavaScript can: with arguments of any type. The function must throw a ForetokenError
+ * or succeed. The function must never throw a TypeError from internal code.
  */
 
 const { ForetokenError } = foretoken;
@@ -29,7 +29,7 @@ const cases: readonly Case[] = [
 const isIterator = (value: unknown): value is AsyncIterator<unknown> =>
   typeof value === "object" && value !== null && "next" in value && "return" in value;
 
-/** Calls, awaits, and reads a few events; returns the error. */
+/** Calls the function, awaits the result, and reads a few events. Returns the error. */
 const failureOf = async ({ call }: Case, args: readonly unknown[]): Promise<unknown> => {
   try {
     const result: unknown = await call(...(args as never[]));
@@ -48,7 +48,8 @@ const isRefusal = (error: unknown): boolean => error === undefined || error inst
 const complaint = (error: unknown): string => (error instanceof Error ? String(error.stack) : String(error));
 
 const expectRefusal = (error: unknown, what: string): void => {
-  // Most errors have the expected class; printing a stack takes longer than everything else in this test.
+  // Most errors have the expected class. Stacks are printed only for other errors, because printing a stack takes
+  // longer than the rest of this test.
   if (!isRefusal(error)) expect.fail(`${what}: ${complaint(error)}`);
   if (error !== undefined) expect((error as Error).message).toMatch(/^[^\n]{1,300}$/u);
 };
@@ -86,7 +87,7 @@ describe.each(cases)("$name", (one) => {
       expect(error, complaint(error)).toBeInstanceOf(ForetokenError);
       expect((error as Error).message).toContain("every key must be a known one");
       expect((error as Error).message).toContain(`got "${name}"`);
-      // Two options may be equally similar.
+      // Two options may have the same similarity.
       const [, hint] = /; try (?:.*\.)?(\w+)$/u.exec((error as Error).message) ?? [];
       if (name.length > 4) expect(option).toMatch(new RegExp(`^${hint}`, "u"));
     });

@@ -1,4 +1,6 @@
-/** Chart with values under the cursor (pointer or keys), which can be saved as files. */
+/**
+ * Chart that shows the values at the pointer or at a cursor that the arrow keys move. The chart can be saved as a file.
+ */
 import { type ReadonlySignal, type Signal, useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { theme } from "../shell/theme.ts";
@@ -23,26 +25,29 @@ export interface ChartProps {
   readonly unit: string;
   /** Of files. */
   readonly name: string;
-  /** The run and its text. Saved files show them in the title, because a file lacks the page around the chart. */
+  /**
+   * Name of the run and of its text. Saved files show this name in the title, because a file has no page around the
+   * chart.
+   */
   readonly subject?: string | undefined;
-  /** Each animation frame that draws the chart reads this value, which may be computed from other signals. */
+  /** Curves of the chart. The chart reads this signal each time it draws. Other signals may determine its value. */
   readonly curves: ReadonlySignal<readonly Curve[]>;
   readonly xLabel: string;
   readonly xAxis: XAxis;
-  /** x at which curves that still grow will end. */
+  /** Final x of the curves that still grow. */
   readonly planned?: number | undefined;
   readonly log: boolean;
   /** Minimum span of a linear y axis while the whole curve is shown. Default: 0. */
   readonly leastSpan?: number;
   /**
-   * Whether a linear y axis begins at 0 while the whole curve is shown. Then the axis does not move while values fall.
-   * Default: false.
+   * Whether a linear y axis begins at 0 while the whole curve is shown. The axis does not move while values fall if it
+   * begins at 0. Default: false.
    */
   readonly fromZero?: boolean;
   readonly height: number;
   readonly link: ChartLink;
   readonly format: (value: number) => string;
-  /** Notes that explain the curves. Shown below the chart and written into its files. */
+  /** Notes that explain the curves. The notes are shown below the chart and are part of saved files. */
   readonly notes?: readonly string[];
 }
 
@@ -112,7 +117,8 @@ export const Chart = (props: ChartProps) => {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<Plot | null>(null);
   const width = useSignal(0);
-  // Turns the parent's properties into a signal. The signal gets a new object only when a property changes.
+  // Makes a signal of the properties that the parent component passes. The signal gets a new object only when a
+  // property changes.
   const given = { log, leastSpan, fromZero, xAxis, planned, format };
   const shown = useSignal(given);
   const before = shown.peek();
@@ -133,8 +139,8 @@ export const Chart = (props: ChartProps) => {
       onPoint: (x) => {
         const at = x === null ? null : nearestX(curves.peek(), x);
         link.cursor.value = at;
-        // The pointer has moved the plot's line, so the line must be moved back, even if the value is the same as
-        // before.
+        // The pointer has moved the plot's cursor line. The line must move back to the cursor, even if the cursor has
+        // not changed.
         plot.current?.point(at);
       },
       onZoom: (range) => {

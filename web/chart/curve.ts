@@ -9,7 +9,7 @@ export interface CurveStyle {
   /** Lengths of dashes and gaps; empty for a solid line. Dashes distinguish curves without colour. */
   readonly dash: readonly number[];
   readonly width: number;
-  /** Whether each value has a dot. For curves with few measurements. */
+  /** Whether each value has a dot. Dots suit curves with few measurements. */
   readonly marks: boolean;
 }
 
@@ -25,8 +25,8 @@ export interface Curve {
   /** Moving means, drawn as the line, with a band from the minimum to the maximum of each window. */
   readonly smoothed: Smoothed | undefined;
   /**
-   * Medians. If the interval contains enough medians, the line shows the medians. Displayed readings and saved files
-   * use the values themselves.
+   * Medians of the values. If the interval contains enough medians, the line shows the medians. The readings at the
+   * cursor and the saved files contain the values themselves.
    */
   readonly medians?: Points | undefined;
 }
@@ -53,7 +53,8 @@ export type Interval = readonly [number, number];
 const fewestMedians = 10;
 
 /**
- * All values in the interval and one neighbouring value on each side, so that the line reaches the edges of the chart.
+ * All values in the interval. One neighbouring value on each side is included, so that the line reaches the edges of
+ * the chart.
  */
 const allPoints = ({ x, y }: Curve, from: number, to: number): Points => {
   const points = { x: [] as number[], y: [] as number[] };
@@ -100,8 +101,8 @@ const smoothedCurve = (
 };
 
 /**
- * Medians in an interval, and one neighbouring median on each side. If the interval has too few medians, returns
- * undefined and the values themselves are drawn.
+ * Medians in an interval, and one neighbouring median on each side. Returns undefined if the interval has too few
+ * medians. The line then shows the values themselves.
  */
 const shownMedians = ({ medians }: Curve, [low, high]: Interval): Points | undefined => {
   if (medians === undefined) return undefined;
@@ -127,7 +128,7 @@ export const drawnCurve = (curve: Curve, [low, high]: Interval, columns: number)
   const line = { x: [] as number[], y: [] as number[] };
   for (let index = Math.floor(from / size); index * size < to; index++) {
     const { min, max } = pyramid.bucket(y, length, level, index);
-    // Minimum and maximum are drawn in the order of their x, so the line looks as if all values were drawn.
+    // The minimum and the maximum are drawn in the order of their x. So the line looks as if all values were drawn.
     for (const i of min === max ? [min] : [Math.min(min, max), Math.max(min, max)]) {
       line.x.push(x[i] as number);
       line.y.push(y[i] as number);
@@ -154,12 +155,12 @@ export const valueAt = ({ x, y, length, smoothed }: Curve, at: number): ValueAt 
 export const smoothedNote = (curves: readonly Curve[]): string | undefined => {
   const window = curves.find(({ smoothed }) => smoothed !== undefined)?.smoothed?.window;
   if (window === undefined) return undefined;
-  return `The line is the mean of the last ${window} values. The band shows their minimum and maximum.`;
+  return `The line is the mean of the last ${window} values. The band shows the minimum and maximum of these values.`;
 };
 
 /**
- * The x of a value that is nearest to `at`, over all curves. So the cursor never shows a place between two values. Null
- * if there are no values.
+ * The x of a value that is nearest to `at`, over all curves. The cursor therefore always shows a value. Null if there
+ * are no values.
  */
 export const nearestX = (curves: readonly Curve[], at: number): number | null => {
   let nearest: number | null = null;

@@ -54,7 +54,7 @@ const groupsOf = (places: readonly LabelPlace[], between: number): readonly (rea
 };
 
 /**
- * Nondecreasing values as near as possible to `values` (isotonic regression). Neighbours that decrease are replaced by
+ * Nondecreasing values that are nearest to `values` (isotonic regression). Neighbours that decrease are replaced by
  * their mean.
  */
 const risingNear = (values: readonly number[]): readonly number[] => {
@@ -72,8 +72,9 @@ const risingNear = (values: readonly number[]): readonly number[] => {
 };
 
 /**
- * Moves overlapping names apart and into the room, as little as possible and in the same vertical order. If there are
- * more names than lines, the distance between names is smaller than `gap`, but all names stay within the room.
+ * Moves overlapping names apart and into the area. Each name moves as little as possible, and the vertical order stays
+ * the same. If there are more names than lines, the distance between names is smaller than `gap`, but all names stay
+ * within the area.
  */
 export const placeLabels = (places: readonly LabelPlace[], { gap, top, bottom, right }: LabelRoom): void => {
   for (const [i, x] of behindEnds(places).entries()) {
@@ -180,8 +181,8 @@ const isWordEnd = (character: string | undefined): boolean =>
   character === undefined || /[-_=,;:/+\s]/u.test(character);
 
 /**
- * The words of a name that contain the part from `begin` to `end`, and the word before them if there is room, for
- * example "…lr-0.001…". At most `most` characters.
+ * The words of a name that contain the characters from `begin` to `end`, for example "…lr-0.001…". The result has at
+ * most `most` characters. The result includes the previous word, too, if this word fits.
  */
 const around = (name: readonly string[], begin: number, end: number, most: number): string => {
   const wordFrom = (at: number): number => (isWordEnd(name[at - 1]) ? at : wordFrom(at - 1));
@@ -203,8 +204,8 @@ const differingParts = (names: readonly string[], most: number): ReadonlyMap<str
 };
 
 /**
- * Distinct names of at most `most` characters, in the given order. If names have equal ends, the shortened names show
- * the part that differs.
+ * Distinct names of at most `most` characters, in the given order. If several names have the same beginning and end,
+ * their shortened names show the part that differs.
  */
 export const shortNames = (names: readonly string[], most: number): readonly string[] => {
   const distinct = [...new Set(names)];

@@ -1,10 +1,7 @@
-/**
- * Medians of blocks of equal length. They show the typical value of a curve whose single values jump, such as the
- * speed.
- */
+/** Medians of blocks of equal length. The medians show the typical value of a noisy curve, such as the speed. */
 import type { Points } from "./curve.ts";
 
-/** Minimum number of values for which there are medians, and minimum number of blocks. */
+/** Medians exist only for at least `leastValues` values. There are at least `fewestBlocks` blocks. */
 const leastValues = 200;
 const fewestBlocks = 100;
 

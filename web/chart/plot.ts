@@ -19,7 +19,7 @@ export interface PlotView {
   readonly xAxis: XAxis;
   readonly width: number;
   readonly height: number;
-  /** Changes with the theme, so that colours are read again. */
+  /** Changes when the theme changes. The plot then reads its colours again. */
   readonly theme: string;
 }
 
@@ -77,7 +77,7 @@ const seriesOf = (drawn: readonly DrawnCurve[]): { readonly series: uPlot.Series
   return { series, bands };
 };
 
-/** Describes everything whose change needs a new uPlot. Everything else can change in the same uPlot. */
+/** Describes the properties that uPlot cannot change. If the description changes, the plot makes a new uPlot. */
 const shapeOf = ({ log, theme }: PlotView, drawn: readonly DrawnCurve[]): string =>
   JSON.stringify([
     log,
@@ -106,7 +106,7 @@ const namesOf = (drawn: readonly DrawnCurve[]): readonly string[] =>
 
 const measuring = document.createElement("canvas").getContext("2d");
 
-/** Pixels to reserve at the right of the plot for the longest name. Curves that end earlier need less. */
+/** Pixels to reserve at the right of the plot for the names. Names of curves that end earlier need less space there. */
 const roomForNames = (drawn: readonly DrawnCurve[]): number => {
   if (measuring === null) return 112;
   measuring.font = nameFont(1);
@@ -166,7 +166,7 @@ export const createPlot = (target: HTMLElement, { onPoint, onZoom }: PlotEvents)
   let x: Interval = [0, 1];
   let y: Interval = [0, 1];
   let at: number | null = null;
-  /** True while the plot moves its own cursor. Then uPlot's cursor event is ignored. */
+  /** True while the plot moves its own cursor. The plot then ignores uPlot's cursor event. */
   let own = false;
 
   const build = ({ width, height, log, xAxis }: PlotView): uPlot => {
@@ -235,7 +235,7 @@ export const createPlot = (target: HTMLElement, { onPoint, onZoom }: PlotEvents)
     at = value;
     if (u === undefined) return;
     const left = value === null ? -10 : u.valToPos(value, "x");
-    // A new plot has no scales yet. It sets its cursor when it is ready.
+    // A new plot has no scales yet. The plot sets its cursor when it is ready.
     if (!Number.isFinite(left)) return;
     own = true;
     u.setCursor({ left, top: value === null ? -10 : 1 }, false);

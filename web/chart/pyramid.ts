@@ -1,6 +1,6 @@
 /**
- * Minimum and maximum of 2, 4, 8, … neighbouring values, stored as indices. A curve is drawn from the level whose
- * buckets are about one pixel wide. So the cost of a redraw depends on the width of the chart, not on the number of
+ * Minimum and maximum of 2, 4, 8, … neighbouring values, stored as indices. A curve is drawn from the level at which a
+ * bucket is about one pixel wide. So the cost of a redraw depends on the width of the chart, not on the number of
  * values. Buckets begin at multiples of their size, so they do not move while a curve grows.
  */
 

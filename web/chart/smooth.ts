@@ -1,8 +1,8 @@
 /**
- * Mean, minimum and maximum of each value together with the values before it, `window` values in total. So the mean is
- * always between the minimum and the maximum. Each window is the end of one block of `window` values plus the beginning
- * of the next block (van Herk 1992; Gil & Werman 1993). Nothing is subtracted from a sum, because after a huge value
- * the difference would have no precision.
+ * Moving mean, minimum and maximum. Each window contains a value and the values before it, `window` values in total.
+ * The mean is therefore always between the minimum and the maximum. Each window is the end of one block of `window`
+ * values plus the beginning of the next block (van Herk 1992; Gil & Werman 1993). No value is subtracted from a running
+ * sum, because after a huge value the difference would have no precision.
  */
 
 export interface Smoothed {

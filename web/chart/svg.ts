@@ -1,6 +1,6 @@
 /**
- * Chart as a standalone SVG file. It has the light theme, a title, and names at the curves. PNG files are rendered from
- * it.
+ * Chart as a standalone SVG file. The file has the light theme, a title, and names at the curves. PNG files are
+ * rendered from the SVG file.
  */
 import { logTicks } from "../../src/plot/ticks.ts";
 import { type Curve, drawnCurve, extentOf, type Interval, type Points, rangeOf } from "./curve.ts";
@@ -157,7 +157,7 @@ export const svgOf = ({
     right: size.width,
   };
   placeLabels(ends, room);
-  // A name without a free place stays where it is, because nothing else in the file names its curve.
+  // A name without a free place stays at its curve, because nothing else in the file names the curve.
   moveOffLines(
     ends,
     drawn.map(({ line }) => ({ x: line.x.map(across), y: line.y.map(up) })),

@@ -2,7 +2,7 @@
 
 export interface Table<K extends string> {
   readonly length: number;
-  /** Array of the column. It is valid up to `length`, and only until the next push. */
+  /** Array of the column. The array is valid up to `length`, and only until the next push. */
   readonly column: (name: K) => Float64Array;
   readonly push: (row: Readonly<Record<K, number>>) => void;
   /** Keeps only the first `length` rows. */

@@ -9,11 +9,11 @@ export interface XAxis {
   readonly text: (value: number) => string;
   /** Formats all marks of the axis with one unit and one number of decimals. */
   readonly texts: (values: readonly number[]) => readonly string[];
-  /** Minimum distance between marks. It is 1 for steps, which are whole numbers. */
+  /** Minimum distance between marks. For steps it is 1, because steps are whole numbers. */
   readonly least: number;
   /**
-   * An axis that ends at `high` has marks at round multiples of this unit: for example 60, if seconds are shown as
-   * minutes.
+   * If the axis ends at `high`, its marks are multiples of this unit. For example, the unit is 60 if seconds are shown
+   * as minutes.
    */
   readonly unitOf: (high: number) => number;
 }
@@ -28,7 +28,7 @@ const units = [
 
 const mostDecimals = 6;
 
-/** Number of decimals that the values need. Undefined if the values need more decimals than are readable. */
+/** Number of decimals that the values need. Undefined if the values need too many decimals. */
 const decimalsOf = (values: readonly number[]): number | undefined => {
   const sizes = values.map(Math.abs).filter((size) => size > 0);
   const isExact = (decimals: number): boolean =>
@@ -37,8 +37,8 @@ const decimalsOf = (values: readonly number[]): number | undefined => {
 };
 
 /**
- * Whether the distances between neighbouring values are equal. They are equal on a linear axis, but not between the
- * powers of a logarithmic axis.
+ * Whether the distances between neighbouring values are equal. The distances are equal on a linear axis, but not
+ * between the powers of a logarithmic axis.
  */
 const isEven = (values: readonly number[]): boolean => {
   const [first = 0, second = 0] = values;
@@ -109,7 +109,7 @@ export const timeAxis: XAxis = {
 const fewest = 3;
 
 /**
- * If there are too many marks, keeps every second mark (0 is kept). Keeps all marks if fewer than three would remain.
+ * If there are too many marks, keeps every second mark, including 0. Keeps all marks if fewer than three would remain.
  */
 const thinned = (marks: readonly number[], most: number): readonly number[] => {
   const [first = 0, second = 0] = marks;
@@ -119,7 +119,8 @@ const thinned = (marks: readonly number[], most: number): readonly number[] => {
 };
 
 /**
- * About `most` round marks of a linear axis, and if possible at least three, because one or two marks show no scale.
+ * About `most` round marks of a linear axis. There are at least three marks if possible, because one or two marks show
+ * no scale.
  */
 export const marksOf = ([low, high]: Interval, most: number, least = 0): readonly number[] => {
   const found = [1, 2, 4].map((times) => linearTicks(low, high, times * most, least));

@@ -76,7 +76,7 @@ export const ChatView = () => {
       underWay.value?.abort();
     };
   }, []);
-  // Changes when a run gets a better loss or its first checkpoint, because then its weights change.
+  // Value that changes when a run gets a better loss or its first checkpoint. The weights of the run then change too.
   const weights = (runs.value ?? []).map(({ name, best, hasCheckpoint, owner }) =>
     [name, best?.step, hasCheckpoint, owner].join(" "),
   );
@@ -100,7 +100,7 @@ export const ChatView = () => {
       )}
       {hasNone && (
         <Notice tone="plain">
-          There is no model yet. Name one that was trained on conversations:{" "}
+          There is no model yet. Start the studio with a model that was trained on conversations:{" "}
           <code>npx foretoken studio --model hf:HuggingFaceTB/SmolLM2-135M-Instruct</code>
         </Notice>
       )}

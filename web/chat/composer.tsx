@@ -45,7 +45,13 @@ export const Composer = ({ canSend, onSend }: ComposerProps) => (
         Stop
       </button>
     ) : (
-      <button key="send" type="submit" class="primary" disabled={!canSend} title="Enter; Shift+Enter is a new line">
+      <button
+        key="send"
+        type="submit"
+        class="primary"
+        disabled={!canSend}
+        title="Enter sends the message; Shift+Enter begins a new line"
+      >
         Send
       </button>
     )}

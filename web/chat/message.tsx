@@ -155,7 +155,7 @@ export const SaidMessage = ({ conversation, message, editing }: SaidProps) => (
 const meanwhile = ({ paused, sharedWith }: Answer): string => {
   if (paused.length > 0) return `Writing · training of ${paused.join(", ")} is paused`;
   if (sharedWith.length > 0)
-    return `Writing · ${sharedWith.join(", ")} is training in another process, so both are slower`;
+    return `Writing · ${sharedWith.join(", ")} is training in another process, so writing and training are slower`;
   return "Writing";
 };
 

@@ -1,4 +1,4 @@
-/** What the chat knows about models when it chooses one. */
+/** What the chat knows about each model before the user chooses one. */
 import type { ModelListAnswer } from "../../src/serve/studio/protocol.ts";
 import { isDouble, modelOf, type Side } from "../models/columns.ts";
 import { isGone } from "../models/model-names.ts";
@@ -15,11 +15,14 @@ const all = (): readonly Model[] => models.value.value?.models ?? [];
 export const hasNoTemplate = (key: string): boolean =>
   all().find((model) => model.key === key)?.hasChatTemplate === false;
 
-/** Remark in the list of models: which models have no chat template. */
+/** Remark in the list of models about the models without a chat template. */
 export const remarkOn = ({ hasChatTemplate }: Model): string =>
   hasChatTemplate === false ? " (no conversations)" : "";
 
-/** Default model. If a model is known to have a chat template, that model; otherwise a model that may have one. */
+/**
+ * Default model: a model that is known to have a chat template. If there is no such model, a model that may have a chat
+ * template.
+ */
 const firstOf = (some: readonly Model[]): Model | undefined =>
   some.find(({ hasChatTemplate }) => hasChatTemplate === true) ??
   some.find(({ hasChatTemplate }) => hasChatTemplate === null) ??

@@ -11,8 +11,8 @@ export const SystemPrompt = () => {
   const { system } = settings.value;
   const about = useId();
   const isOpen = useSignal(system !== "");
-  // Unfolds when a system prompt appears, for example with an opened conversation. Does not fold while the user deletes
-  // the prompt.
+  // Unfolds when a system prompt appears, for example when a conversation is opened. Stays unfolded while the user
+  // deletes the prompt.
   useEffect(() => {
     if (system !== "") isOpen.value = true;
   }, [system === ""]);

@@ -3,7 +3,7 @@ import { fitsAddress } from "../inside/texts.ts";
 import { type NumberInAddress, numbersQuery, type QueryChanges, withNumbersOf } from "../shell/numbers-in-address.ts";
 
 export interface ChatSettings {
-  /** System prompt. It is empty if there is none. */
+  /** System prompt. The string is empty if there is no system prompt. */
   readonly system: string;
   readonly temperature: number;
   readonly topP: number;
@@ -38,7 +38,7 @@ const numbers: readonly NumberInAddress<ChatSettings>[] = ranges.map(([name, ran
   put: (settings, value) => ({ ...settings, [name]: value }),
 }));
 
-/** Settings as changes of the address. A system prompt that is too long for an address is left out. */
+/** Settings as changes of the address. Leaves out a system prompt that is too long for an address. */
 export const queryOf = (settings: ChatSettings): QueryChanges => ({
   system: settings.system !== "" && fitsAddress(settings.system) ? settings.system : null,
   ...numbersQuery(numbers, settings, defaults),

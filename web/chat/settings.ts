@@ -1,4 +1,4 @@
-/** Settings of the chat. They survive a reload; values that differ from the defaults are in the address. */
+/** Settings of the chat. The settings survive a reload; values that differ from the defaults are in the address. */
 import { signal } from "@preact/signals";
 import type { ChatRequest } from "../../src/serve/studio/protocol.ts";
 import { modelsChosenIn } from "../models/columns.ts";
@@ -23,7 +23,7 @@ export const followAddress = (): (() => void) => {
 
 export const { choose: chooseModel, last: lastModels } = modelsChosenIn("chat.models");
 
-/** Settings of a request: all except the system prompt. */
+/** Settings of a request, without the system prompt. */
 export const samplingOf = (seed: number): NonNullable<ChatRequest["settings"]> => {
   const { system: _, ...sampling } = settings.value;
   return { ...sampling, seed };

@@ -16,8 +16,8 @@ export interface TokenAnswerProps {
 }
 
 /**
- * Places a panel below a token, or above the token if there is no room below. The panel stays within the box that
- * contains both.
+ * Places a panel below a token, or above the token if there is too little space below. The panel stays within the box
+ * that contains the token and the panel.
  */
 const place = (panel: HTMLElement, token: Element): void => {
   const box = panel.parentElement?.getBoundingClientRect();

@@ -19,7 +19,7 @@ import { address, compareAddress, comparedNames, runAddress, setQuery } from "..
 import { later } from "../shell/later.tsx";
 import { bestIn, incomparable, type Measure, measureOf, measures } from "./differences.ts";
 
-/** This part is loaded after the curves, because the settings and differences are below the curves. */
+/** The settings and differences are loaded after the curves, because they are below the curves. */
 const Details = later(async () => (await import("./details-view.tsx")).Details, null);
 
 /** Number of styles with their own colour and dashes. */
@@ -107,7 +107,7 @@ const Comparison = ({ names }: { readonly names: readonly string[] }) => {
   const link = { cursor: useSignal<number | null>(null), zoom: useSignal<Interval | null>(null) };
   const known = useComputed(() => runs.flatMap(({ feed }) => feed.summary.value ?? []));
   const measure = useComputed(() => measureOf(address.value.query.get("measure"), known.value));
-  // All runs use the same window, set with the slider.
+  // One slider sets the smoothing window of all runs.
   const longest = useComputed(() =>
     Math.max(
       ...runs.map(({ feed }) => {

@@ -3,13 +3,16 @@ import { count, flatten } from "../parts/format.ts";
 
 export interface Difference {
   readonly path: string;
-  /** Value of each run, "–" if a run has no such field. */
+  /** Value of each run. The value is "–" if the run does not have this field. */
   readonly values: readonly string[];
 }
 
 const yesOrNo: Readonly<Record<string, string>> = { true: "yes", false: "no" };
 
-/** Formats large numbers with thousands separators, except seeds, and booleans as yes and no. */
+/**
+ * Formats a value of a configuration. Large numbers have thousands separators, but seeds do not. Booleans are "yes" or
+ * "no".
+ */
 const shownValue = (path: string, value: string): string =>
   yesOrNo[value] ?? (/^\d{4,}$/u.test(value) && !/seed$/iu.test(path) ? count(Number(value)) : value);
 
@@ -21,7 +24,7 @@ const fieldsOf = (run: RunSummary): ReadonlyMap<string, string> =>
     ...flatten(run.config).map(({ path, value }) => [path, shownValue(path, value)] as const),
   ]);
 
-/** Fields whose values differ between runs, in the order of the configuration. */
+/** Fields with values that differ between runs, in the order of the configuration. */
 export const differences = (runs: readonly RunSummary[]): readonly Difference[] => {
   const all = runs.map(fieldsOf);
   const paths = [...new Set(all.flatMap((fields) => [...fields.keys()]))];
@@ -36,7 +39,7 @@ const hasSeveral = (runs: readonly Described[], of: (run: Described) => string):
   new Set(runs.map(of)).size > 1;
 
 const differInTokenizer = (runs: readonly Described[]): boolean =>
-  // The vocabulary size is unknown before the first step, but then there is no loss either.
+  // The vocabulary size is unknown before the first step. A loss is unknown then, too.
   hasSeveral(
     runs.filter(({ vocabSize }) => vocabSize !== null),
     ({ config, vocabSize }) => `${config.tokenizer.kind} ${vocabSize}`,
@@ -65,7 +68,7 @@ export const bestIn = (
   unit: value === "loss" ? `${unit}, validation` : unit,
 });
 
-/** Says why values in a unit are not comparable between the runs. Undefined if they are. */
+/** Says why values in a unit are not comparable between the runs. Undefined if the values are comparable. */
 export const incomparable = (runs: readonly Described[], unit: string): string | undefined => {
   if (hasSeveral(runs, ({ corpusSha256 }) => corpusSha256))
     return "These runs learn different texts: do not compare their losses.";

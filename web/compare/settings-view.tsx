@@ -1,5 +1,6 @@
 /**
- * Settings with several seeds: a dot for each run, the mean, and the interval of the difference from the first setting.
+ * Shows settings with several seeds. Each run is a dot. Also shows the mean, and the interval of the difference from
+ * the first setting.
  */
 
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";
@@ -16,7 +17,7 @@ import {
   type SettingDifference,
 } from "./settings.ts";
 
-/** At most this number of fields fits next to the picture. */
+/** Maximum number of fields that fit next to the picture. */
 const mostFields = 3;
 
 const nameOf = ({ fields, runs }: ComparedSetting): string =>
@@ -106,8 +107,9 @@ export const Settings = ({ runs, measure }: { readonly runs: readonly RunSummary
       </Scroll>
       <p class="soft">
         Each dot is a run. The vertical line is the mean. The horizontal line is the 95% confidence interval of the
-        difference from the first setting. It covers variation between seeds. {pairs} <code>npx foretoken compare</code>{" "}
-        also measures the runs on the text. Its interval also covers variation between texts.
+        difference from the first setting. The interval covers the variation between seeds. {pairs}{" "}
+        <code>npx foretoken compare</code> also measures the runs on the text. The interval of this command also covers
+        the variation between texts.
       </p>
     </section>
   );

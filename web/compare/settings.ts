@@ -5,7 +5,7 @@ import { differences } from "./differences.ts";
 
 type Best = NonNullable<RunSummary["best"]>;
 
-/** Run of a setting. */
+/** One run of a setting. */
 export interface SeedLoss {
   readonly name: string;
   readonly seed: number;
@@ -22,7 +22,7 @@ export interface SettingDifference {
   readonly paired: boolean;
 }
 
-/** Runs whose configurations differ only in the seed. */
+/** Runs with configurations that differ only in the seed. */
 export interface ComparedSetting {
   /** Fields that distinguish this setting from the other settings, with their values. */
   readonly fields: readonly { readonly path: string; readonly value: string }[];
@@ -106,7 +106,7 @@ export const comparedSettings = (
 /** Position on the picture's axis, in percent of its width. */
 export type Place = (loss: number) => number;
 
-/** Axis of the picture. It covers all losses and intervals, with a margin. */
+/** Axis of the picture. The axis covers all losses and intervals, with a margin. */
 export const placesOf = (settings: readonly ComparedSetting[]): Place => {
   const ends = settings.flatMap(({ runs, mean, difference }) => {
     const half = difference?.halfWidth ?? 0;

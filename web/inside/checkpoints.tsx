@@ -29,7 +29,10 @@ const keyOf = (all: readonly Model[], name: string): string | undefined => {
   return (own.find(({ weights }) => weights === "best") ?? own[0])?.key;
 };
 
-/** Chooses a model if the address has none: the best checkpoint of `?run=NAME`, or the first model of the list. */
+/**
+ * Chooses a model if the address names none. The choice is the best checkpoint of `?run=NAME`, or the first model of
+ * the list.
+ */
 export const takeModel = (run: string | null): void => {
   const all = models.value.value?.models;
   if (all === undefined) return;

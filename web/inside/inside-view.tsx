@@ -1,4 +1,4 @@
-/** View of a model's inside: the model, its checkpoint, the text, and a tab for what to look at. */
+/** View of a model's inside. The user chooses the model, its checkpoint, the text, and a tab. */
 import { useEffect, useState } from "preact/hooks";
 import type { TokensAnswer } from "../../src/serve/studio/inside/protocol.ts";
 import type { RunSeries } from "../../src/serve/studio/protocol.ts";
@@ -21,7 +21,7 @@ import { textFor } from "./texts.ts";
 
 const mostOfSample = 48;
 
-/** Text that the model can read: the last sample of its run, or an example. */
+/** First text in the view: the last sample of the run, or an example that the model can read. */
 const firstText = async (model: string): Promise<string> => {
   const run = /^runs\/([^/]+)\//.exec(model)?.[1];
   const answer = run === undefined ? undefined : await getJson<RunSeries>(`${runPath(run)}/series`);
@@ -35,7 +35,7 @@ const firstText = async (model: string): Promise<string> => {
 
 const readingWords = (model: string): string =>
   model.startsWith("models/hf:")
-    ? "Reading the model. If it is not on this machine yet, it is downloaded first; this can take minutes…"
+    ? "Reading the model. If the model is not on this machine yet, it is downloaded first. The download can take minutes…"
     : "Reading the model…";
 
 /** Seconds after which the page shows how long it has waited. */
@@ -93,8 +93,8 @@ export const InsideView = () => {
   const body = model === "" || text === "" ? undefined : { model, text };
   const { value: all, asked, failure } = useAnswer<TokensAnswer, { model: string; text: string }>("inside/text", body);
   const known = models.value.value?.models;
-  // Everything below belongs to the previous model until the next model is loaded. A switch between checkpoints of the
-  // same run does not have this state.
+  // Until the next model is loaded, everything below belongs to the previous model. Another checkpoint of the same run
+  // does not count as another model.
   const isOfBefore = asked !== undefined && !isSameModel(known ?? [], asked.model, model);
   const looked = isOfBefore ? asked : { model, text };
   const waitingWords = all === undefined || isOfBefore ? readingWords(model) : "Computing…";

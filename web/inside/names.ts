@@ -12,8 +12,8 @@ type Tokens = readonly NamedToken[];
 export const tokenAt = (tokens: Tokens, at: number): string => visible(tokens[at]?.text ?? "");
 
 /**
- * Token that is shown first. It is the last token that is long enough to look like a meaningful word. If there is none,
- * it is the first token.
+ * Token that is shown first: the last token that is long enough to look like a meaningful word. If there is no such
+ * token, the first token.
  */
 export const openingToken = (tokens: Tokens): NamedToken | undefined =>
   tokens.findLast(({ text }) => /\p{L}{4}/u.test(text)) ?? tokens[0];

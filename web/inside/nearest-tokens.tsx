@@ -55,8 +55,8 @@ export const NearestTokens = ({ model, all }: { readonly model: string; readonly
   return (
     <>
       <p class="about-view">
-        A model reads each token as a vector. Tokens that it treats alike get similar vectors. A cosine of 1 means the
-        same direction; 0 means unrelated.
+        A model reads each token as a vector. If the model treats two tokens alike, their vectors are similar. A cosine
+        of 1 means that two vectors have the same direction. A cosine of 0 means that they are unrelated.
       </p>
       <div class="token-choice">
         <fieldset class="token-buttons">

@@ -1,4 +1,4 @@
-/** State of the inside view. The address contains the whole state, except texts that are too long for an address. */
+/** State of the inside view. The whole state is in the address, except texts that are too long for an address. */
 import { signal as newSignal, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { Failure } from "../../src/serve/studio/protocol.ts";
@@ -19,7 +19,7 @@ export type Tab = (typeof tabs)[number]["value"];
 const asked = (key: string): string | null => address.value.query.get(key);
 
 export const tabOf = (): Tab => tabs.find(({ value }) => value === asked("view"))?.value ?? "attention";
-/** Settings that belong to one tab. They are removed from the address of every other tab. */
+/** Settings that only one tab uses. The addresses of other tabs do not contain them. */
 const ownKeys: Readonly<Record<Tab, readonly string[]>> = {
   attention: ["from", "to", "head"],
   lens: ["stage", "rows"],
@@ -30,7 +30,7 @@ const ownKeys: Readonly<Record<Tab, readonly string[]>> = {
 
 const left = new Map<Tab, { readonly text: string | null; readonly values: Readonly<Record<string, string | null>> }>();
 
-/** Opens a tab in its last state. If the corrupted text belongs to another text, it is left out. */
+/** Opens a tab in its last state. A corrupted text that belongs to another clean text is left out. */
 export const showTab = (tab: Tab): void => {
   const now = tabOf();
   const text = asked("text");
@@ -48,8 +48,8 @@ export const showTab = (tab: Tab): void => {
 export const modelOf = (): string => asked("model") ?? "";
 
 /**
- * Reads a whole number from the address. The number counts from 1; the returned index counts from 0. A number that is
- * too large gives the last index.
+ * Reads a whole number from the address and returns it as an index. The number begins at 1; the index begins at 0. If
+ * the number is too large, the result is the last index.
  */
 export const indexOf = (key: string, count: number, usual = 0): number => {
   const given = asked(key);
@@ -65,7 +65,7 @@ export const textOf = (key: TextKey): string =>
 export const setText = (key: TextKey, text: string): void => {
   keep(`inside.${key}`, text);
   if (key === "corrupted" && !fitsAddress(text)) {
-    // The tab keeps both texts, because an address with only the clean text means that there is no corrupted text.
+    // Stores both texts in the tab. An address with only the clean text would mean that there is no corrupted text.
     keep("inside.text", textOf("text"));
     setQuery({ text: null, corrupted: null });
     return;
@@ -74,7 +74,7 @@ export const setText = (key: TextKey, text: string): void => {
 };
 
 export interface Asked<T, Body extends object = object> {
-  /** Last answer. It is kept while the next answer is loading. */
+  /** Last answer. The answer is kept while the next answer is loading. */
   readonly value: T | undefined;
   /** Request to which `value` is the answer. */
   readonly asked: Body | undefined;

@@ -1,4 +1,4 @@
-/** Input of the text to look at, with the server's objections. */
+/** Input of the text to look at. Errors of the server are shown below the input. */
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { TokensAnswer } from "../../src/serve/studio/inside/protocol.ts";
@@ -12,11 +12,13 @@ import { without } from "./texts.ts";
 export interface TextFormProps {
   readonly label: string;
   readonly text: string;
-  /** Whether `text` is a proposal of the page, which must not replace anything that the user typed. Default: false. */
+  /**
+   * Whether `text` is a proposal of the page. A proposal must not replace anything that the user typed. Default: false.
+   */
   readonly isProposed?: boolean;
   readonly failure: Failure | undefined;
   readonly all: TokensAnswer | undefined;
-  /** Whether `all` belongs to the previous model, while the next model is loading. */
+  /** Whether the next model is loading. `all` then still belongs to the previous model. */
   readonly isOfBefore?: boolean;
   readonly onText: (text: string) => void;
 }
@@ -71,8 +73,8 @@ export const TextForm = (props: TextFormProps) => {
       </button>
       {all !== undefined && (
         <p class={`soft num about${isOfBefore ? " of-before" : ""}`}>
-          {count(all.tokens.length)} of at most {count(all.shape.contextLength)} tokens
-          {all.left > 0 && `, the model’s limit; the last ${count(all.left)} are left out`}
+          {`${count(all.tokens.length)} of at most ${count(all.shape.contextLength)} tokens`}
+          {all.left > 0 && `, the model’s limit; the last ${count(all.left)} tokens are left out`}
         </p>
       )}
       {failure !== undefined && (

@@ -1,6 +1,6 @@
 /**
- * Storage of the inside view's texts. A text is in the address; if it is too long for an address, it is stored in this
- * tab.
+ * Storage of the inside view's texts. A text is in the address. A text that is too long for an address is stored in
+ * this tab.
  */
 
 export type TextKey = "text" | "corrupted";
@@ -10,8 +10,8 @@ const longestInAddress = 3000;
 export const fitsAddress = (text: string): boolean => encodeURIComponent(text).length <= longestInAddress;
 
 /**
- * Text from the address, or the kept text. If the address has only the clean text, a kept corrupted text belongs to
- * another text and is not used.
+ * Text from the address, or the text stored in the tab. If the address has only the clean text, the stored corrupted
+ * text is not used, because it belongs to another text.
  */
 export const textIn = (query: URLSearchParams, key: TextKey, kept: (key: TextKey) => string | undefined): string => {
   const named = query.get(key);
@@ -27,8 +27,8 @@ export const without = (text: string, characters: readonly string[]): string =>
 const textsToTry = ["The capital of France is", "The cat sat on the mat because it was tired.", "0123456789"] as const;
 
 /**
- * Text for a model without a sample: the first example that the model can read completely. If there is none, the
- * readable part of an example.
+ * Text for a model without a sample: the first example that the model can read completely. If there is no such example,
+ * an example without the unknown characters.
  * @param unknownIn returns the characters of a text that the model never saw.
  */
 export const textFor = async (unknownIn: (text: string) => Promise<readonly string[]>): Promise<string> => {
@@ -41,7 +41,7 @@ export const textFor = async (unknownIn: (text: string) => Promise<readonly stri
   return longest === "" ? textsToTry[0] : longest;
 };
 
-/** Words of the examples and their replacements. */
+/** Words of the examples, with their replacements. */
 const replacements = [
   ["France", "Italy"],
   // Replacements have the same number of letters, for character models.
@@ -71,10 +71,10 @@ const wordsToChange = (words: readonly Word[]): readonly Word[] => {
 };
 
 /**
- * Corrupted texts to try with a clean text, best first. Well-known replacements come first. All later texts have the
- * same number of characters as the clean text and no new characters, so a character model can read them. In these
- * texts, a word is replaced by another word of the text, two neighbouring words are exchanged, or the letters of a word
- * are reversed.
+ * Corrupted texts to try with a clean text, best first. Well-known replacements come first. All other texts have the
+ * same number of characters as the clean text and no new characters, so that a character model can read them. To make
+ * such a text, a word is replaced by another word of the text, two neighbouring words are exchanged, or the letters of
+ * a word are reversed.
  */
 export const corruptedExamples = (text: string): readonly string[] => {
   const words = [...text.matchAll(/[\p{L}\p{N}]+/gu)].map(({ 0: word, index: at }) => ({ word, at }));
@@ -99,8 +99,8 @@ export const corruptedExamples = (text: string): readonly string[] => {
 };
 
 /**
- * First of several texts with the given number of tokens. @param tokensOf resolves to undefined for a text that the
- * model cannot read.
+ * The first text that has the given number of tokens. @param tokensOf resolves to undefined for a text that the model
+ * cannot read.
  */
 export const firstThatFits = async (
   texts: readonly string[],

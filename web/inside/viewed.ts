@@ -1,4 +1,4 @@
-/** What a tab of the inside view gets from the view. */
+/** Data that the inside view passes to each tab. */
 import type { TokensAnswer } from "../../src/serve/studio/inside/protocol.ts";
 
 export interface Viewed {

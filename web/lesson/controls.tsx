@@ -31,7 +31,7 @@ const Threads = ({ opened }: { readonly opened: Opened }) => (
   </p>
 );
 
-/** Shows its children when the worker has read the text. Before that, says what the page waits for. */
+/** Shows its children after the worker has read the text. Until then, shows the reason for the wait. */
 export const WhenReady = ({ children }: { readonly children: (opened: Opened) => ComponentChildren }) => {
   const state = engine.value;
   if (state.kind === "failed")
@@ -57,7 +57,7 @@ export interface ControlsProps {
   readonly opened: Opened;
   /** Label of the start button, for example "Start the race". */
   readonly begin: string;
-  /** Label of the button that leads to the outcome, and id of the outcome's heading. */
+  /** Label of the link to the result, and id of the result's heading. */
   readonly end: { readonly label: string; readonly id: string };
 }
 
@@ -123,7 +123,7 @@ export const Controls = ({ session, opened, begin, end }: ControlsProps) => {
         {!running &&
           !isDone &&
           sessions[other.name].running.value &&
-          ` ${other.called} is running. It pauses when you start here.`}
+          ` ${other.called} is running. This training pauses when you start here.`}
       </p>
       <Threads opened={opened} />
       {asks.value && (

@@ -1,4 +1,4 @@
-/** Parts of the lesson. Each has its own address after the # of the page. */
+/** Parts of the lesson. The address of each part is after the # in the page's address. */
 import { signal } from "@preact/signals";
 
 export const parts = [
@@ -15,13 +15,16 @@ export type Part = (typeof parts)[number];
 
 export const addressOf = (name: PartName): string => `#/${name}`;
 
-/** Part named in the address. If the # names something else, such as a link within the page, the current part stays. */
+/**
+ * Part that is named in the address. If the address names no part, for example in a link within the page, the current
+ * part stays.
+ */
 const read = (now: PartName): PartName =>
   location.hash === "" ? "text" : (parts.find(({ name }) => addressOf(name) === location.hash)?.name ?? now);
 
 export const place = signal<PartName>(read("text"));
 
-/** The view calls this, too, because other views change the address without an event. */
+/** The view also calls this function, because other views change the address without an event. */
 export const readPlace = (): void => {
   place.value = read(place.peek());
 };

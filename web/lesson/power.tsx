@@ -1,7 +1,7 @@
 /** Power of e. */
 import type { ComponentChildren } from "preact";
 
-/** The exponent is raised. For screen readers and in copied text, the exponent is in brackets. */
+/** The exponent is shown as a superscript. For screen readers and in copied text, the exponent is in brackets. */
 export const Power = ({ children }: { readonly children: ComponentChildren }) => (
   <span class="power">
     e

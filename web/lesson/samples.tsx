@@ -1,12 +1,11 @@
-/** Texts that the models wrote during training, all learners at the same step. */
+/** Texts that the models wrote during training. The texts of all learners are from the same step. */
 import { useSignal } from "@preact/signals";
 import { count } from "../parts/format.ts";
 import type { SessionRecord } from "./engine/client.ts";
 import { lookEvery } from "./engine/messages.ts";
 
 /**
- * Shows the number of empty lines instead of the empty lines. A model that has only learned line ends writes a whole
- * screen of them.
+ * Replaces empty lines by their number. A model that has only learned line ends fills a whole screen with empty lines.
  */
 const shownText = (text: string | undefined): string =>
   (text ?? "").replace(/\n{3,}/gu, (lines) => `\n(${lines.length - 1} empty lines)\n`);
@@ -18,7 +17,7 @@ export interface SamplesProps {
 
 export const LessonSamples = ({ record, learners }: SamplesProps) => {
   void record.version.value;
-  /** Null: always the newest text. */
+  /** Index of the shown step. Null: always the newest text. */
   const chosen = useSignal<number | null>(null);
   const steps = [...new Set(record.samples.map(({ step }) => step))];
   const last = steps.length - 1;

@@ -1,4 +1,4 @@
-/** The reader's choices. They are stored in this tab, so they survive a reload and changes between parts. */
+/** The reader's choices. The choices are stored in this tab, so they survive a reload and changes between parts. */
 import { batch, computed, effect, signal } from "@preact/signals";
 import { keep, readKept } from "../shell/kept.ts";
 import { isRefused, type LessonText, promptOf, readText } from "./chapter/text.ts";
@@ -52,7 +52,7 @@ export const loadBuiltIn = async (): Promise<void> => {
   }
 };
 
-/** Text of the lesson with its name, or a line that says why there is none. */
+/** Text of the lesson with its name, or the reason why there is no text. */
 export type Current =
   | { readonly kind: "none"; readonly why: string; readonly isFailure: boolean }
   | { readonly kind: "text"; readonly raw: string; readonly name: string; readonly text: LessonText };
@@ -81,7 +81,7 @@ export const openCurrent = (): void => {
   if (now.kind !== "text") return;
   const first = promptOf(now.text);
   if (!openEngine(now.text.characters.join(""), first)) return;
-  // The prompt of another text may have characters that this text does not have.
+  // The prompt for another text may contain characters that this text does not have.
   prompt.value = first;
   written.value = [];
 };

@@ -1,4 +1,4 @@
-/** What part 6 has written. It is kept while the reader looks at another part. */
+/** What part 6 has written. The text is kept while the reader looks at another part. */
 import { signal } from "@preact/signals";
 
 export const prompt = signal("");

@@ -1,4 +1,4 @@
-/** One model, or two side by side. Both are in the address, so a link shows the same models. */
+/** One or two models, in columns side by side. The address names the models, so a link opens the same models. */
 import { address, setQuery } from "../shell/address.ts";
 import { keep, readKept } from "../shell/kept.ts";
 
@@ -16,7 +16,7 @@ type Last = Partial<Record<Side, string>>;
 export interface Chosen {
   /** Sets or removes a model in the address, and remembers the choice. */
   readonly choose: (side: Side, key: string | null) => void;
-  /** Models that were chosen last. Used when a link names no model, which is the usual case. */
+  /** Models that were chosen last. These models are used if the address names no model. */
   readonly last: () => Last;
 }
 

@@ -7,7 +7,7 @@ export interface ModelChoiceProps {
   /** Key of the chosen model; empty if no model is chosen. */
   readonly value: string;
   readonly onChoose: (key: string) => void;
-  /** Text after a model's name. Default: none. */
+  /** Text after a model's name. Default: no text. */
   readonly remarkOn?: (model: ModelListAnswer["models"][number]) => string;
 }
 

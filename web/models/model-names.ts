@@ -13,7 +13,7 @@ export const shownModel = ({ name, weights, step }: Pick<Model, "name" | "weight
   return `${name}: ${words}${step === null ? "" : `, step ${count(step)}`}`;
 };
 
-/** Whether a key belongs to no model of the list, for example because its run was deleted. */
+/** Whether no model of the list has this key, for example because the run was deleted. */
 export const isGone = (key: string, all: readonly Pick<Model, "key">[]): boolean =>
   key !== "" && !all.some((model) => model.key === key);
 

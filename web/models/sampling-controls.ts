@@ -3,7 +3,7 @@ import type { SliderControl } from "../parts/sliders.tsx";
 
 export const temperatureControl: SliderControl<"temperature"> = {
   ...{ key: "temperature", label: "Temperature", min: 0, max: 2, step: 0.05 },
-  about: "0 takes the likeliest token; higher values take more risk",
+  about: "0 always chooses the likeliest token; higher values choose unlikely tokens more often",
 };
 export const topKControl: SliderControl<"topK"> = {
   ...{ key: "topK", label: "Top-k", min: 0, max: 100, step: 1 },
@@ -15,5 +15,5 @@ export const topPControl: SliderControl<"topP"> = {
 };
 export const minPControl: SliderControl<"minP"> = {
   ...{ key: "minP", label: "Min-p", min: 0, max: 0.5, step: 0.01 },
-  about: "minimum probability, relative to the likeliest token (0 keeps all tokens)",
+  about: "minimum probability, as a fraction of the likeliest token’s probability (0 keeps all tokens)",
 };

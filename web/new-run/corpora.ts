@@ -1,4 +1,4 @@
-/** Texts that need no file, and their names in the form. */
+/** Texts for which the user needs no file, and the names of these texts in the form. */
 
 /** The corpus that is part of the package. The other corpus is downloaded when it is first used. */
 export const includedCorpus = "moby-dick";

@@ -12,7 +12,7 @@ export interface Draft {
   readonly file: string;
   /** Name of the given text. */
   readonly textName: string;
-  /** If it is empty, sizes are chosen from the text. */
+  /** Chosen recipe. If it is empty, the sizes are chosen from the text. */
   readonly preset: string;
   readonly name: string;
   readonly initFrom: string;
@@ -35,7 +35,7 @@ const empty: Draft = {
 };
 
 export const draft = signal<Draft>({ ...empty, ...readKept<Draft>("draft") });
-/** The text is stored separately, because it may be too long to be stored. */
+/** The text is stored separately, because it may be too long for the browser's storage. */
 export const givenText = signal(readKept<string>("draft.text") ?? "");
 
 export const change = (changes: Partial<Draft>): void => {
@@ -85,7 +85,7 @@ const sourceOf = ({ kind, corpus, file, textName }: Draft): TextSource | undefin
   return givenText.value === "" ? undefined : { kind, name: textName.trim() || "pasted.txt", text: givenText.value };
 };
 
-/** Request that the form describes. Undefined while it has no text. */
+/** Request that the form describes. Undefined while the form has no text. */
 export const request = computed((): NewRunRequest | undefined => {
   const { preset, name, initFrom, keepLast, values } = draft.value;
   const text = sourceOf(draft.value);

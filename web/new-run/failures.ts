@@ -1,12 +1,12 @@
-/** Rewrites the server's errors in the words of the form, and finds the field of each error. */
+/** Rewrites the server's errors with the labels of the form, and finds the field of each error. */
 import type { Failure } from "../../src/serve/studio/protocol.ts";
 import { capital } from "../parts/format.ts";
 import { downloadFailure } from "./corpora.ts";
 import { commonLabels, labelOf, namedFields } from "./labels.ts";
 
 /**
- * Field of the form that a failure is about. If the failure is about a group, such as `tokenizer`, this is the first
- * field of the group.
+ * Field of the form to which the failure belongs. If the failure is about a group, such as `tokenizer`, this is the
+ * first field of the group.
  */
 export const fieldOf = ({ field }: Failure): string | undefined => {
   if (field === undefined) return undefined;
@@ -15,14 +15,14 @@ export const fieldOf = ({ field }: Failure): string | undefined => {
   return first ?? namedFields.find((path) => path.startsWith(`${field}.`)) ?? field;
 };
 
-/** Whether the failure is about a field that the form shows. */
+/** Whether the form shows the field to which the failure belongs. */
 export const isOfForm = (failure: Failure): boolean => labelOf(fieldOf(failure) ?? "") !== undefined;
 
 const quoted = (field: string): string => `“${labelOf(field) ?? field}”`;
 
 /**
- * Names of fields in errors: the full path, and the last part of the path if it is in camel case. Short last parts such
- * as "steps" and "seed" are left out, because they are also ordinary words.
+ * Names of fields in errors: the full path, and the last part of the path if it is in camel case. A short last part,
+ * such as "steps" or "seed", is left out because it is also an ordinary word.
  */
 const codeNames: ReadonlyMap<string, string> = new Map(
   namedFields.flatMap((path): (readonly [string, string])[] => {
@@ -46,7 +46,7 @@ const inWords = (text: string): string =>
     .replace(/\binitFrom MODEL\b/gu, "a model at “Begin with”")
     .replace(anyName, (name) => quoted(codeNames.get(name) ?? name));
 
-/** Whether a hint names something that only programs or commands have and the form does not have. */
+/** Whether a hint names an option of programs or commands that the form does not have. */
 const isElsewhere = (way: string): boolean => /\bval(?:Fraction|Data|Text|Documents)\b|(?:^|\s)--[a-z]/u.test(way);
 
 const joined = (ways: readonly string[]): string =>
@@ -72,12 +72,12 @@ const withoutElsewhere = (error: string): string => {
 /** Message for a text that is too short. Undefined for all other errors. */
 const tooShort = (error: string): string | undefined => {
   if (error.startsWith("validation split: the text must have at least 2 tokens"))
-    return "Too short: the last tenth is held out and needs 2 tokens, so the text needs at least 11 characters. Try more text.";
+    return "The text is too short: its last tenth is held out and must have 2 tokens. So the text must have at least 11 characters. Try more text.";
   const [, least, got] =
     /^training split: .* must have at least (\d+) tokens, one more than the context; got (\d+)/u.exec(error) ?? [];
   if (least === undefined || got === undefined) return undefined;
   const context = Number(got) < 2 ? "" : `, or “Context” ${Number(got) - 1} or less`;
-  return `Too short: the training part needs ${least} tokens, one more than “Context”; got ${got}. Try more text${context}.`;
+  return `The text is too short: its training part must have ${least} tokens, one more than “Context”; got ${got}. Try more text${context}.`;
 };
 
 /** Message for a place next to the field: without the name of the field. */
@@ -102,14 +102,15 @@ export const placeOf = (failure: Failure, changed: ReadonlySet<string>): string 
   return others.find((path) => path !== own && changed.has(path)) ?? own;
 };
 
-/** Message for a place next to the field `place`. If another field fails, the message names the failing field. */
+/** Message next to the field `place`. If the failure belongs to another field, the message names that field. */
 export const wrongAtPlace = (failure: Failure, place: string): string => {
   const own = fieldOf(failure);
   return own === undefined || own === place ? wrongOf(failure) : `${quoted(own)} ${wrongOf(failure)}`;
 };
 
 /**
- * An error as sentences: first the condition and the value, then the hint. Code in the error keeps its quotation marks.
+ * Turns an error into sentences: first the condition and the value, then the hint. Code in the error keeps its
+ * quotation marks.
  */
 export const asSentences = (text: string): string => {
   const quoted = text.includes("{") ? text : text.replace(/"([^"]*)"/gu, "“$1”").replace(/(?<=\w)'(?=\w)/gu, "’");
@@ -120,8 +121,8 @@ export const asSentences = (text: string): string => {
 };
 
 /**
- * Message for each wrong field. The first failure is always included. Other failures are included only for fields that
- * the user set, because the rest are consequences.
+ * Message for each wrong field. The first failure is always included. Later failures are included only for fields that
+ * the user set, because failures of other fields are consequences.
  */
 export const wrongFields = (failure: Failure, changed: ReadonlySet<string>): ReadonlyMap<string, string> => {
   const found = new Map<string, string>();

@@ -1,4 +1,4 @@
-/** Form for the fields of a configuration: common fields first, all others folded by group. */
+/** Form for the fields of a configuration. The common fields come first. The other fields are folded in groups. */
 import { useSignal } from "@preact/signals";
 import type { ConfigFieldInfo } from "../../src/serve/studio/protocol.ts";
 import { asSentence, flatten } from "../parts/format.ts";

@@ -25,7 +25,7 @@ const requestLabels: Readonly<Record<string, string>> = {
   keepLast: "Checkpoints to keep",
 };
 
-/** Labels of other fields whose paths do not give good labels. */
+/** Labels of other fields. The paths of these fields would not be good labels. */
 const otherLabels: Readonly<Record<string, string>> = {
   "tokenizer.vocabSize": "Vocabulary size",
   "tokenizer.pattern": "Split pattern",
@@ -79,24 +79,24 @@ const otherLabels: Readonly<Record<string, string>> = {
   "train.rows": "Documents per row",
 };
 
-/** Descriptions of fields for which the configuration's own description uses names from code. */
+/** Descriptions of fields. These texts replace the configuration's descriptions that contain names from code. */
 const otherAbouts: Readonly<Record<string, string>> = {
-  "model.nKvHead": "one key and value head can serve several query heads; must divide “Heads”; default: “Heads”",
+  "model.nKvHead":
+    "several query heads can share one key and value head; this number must divide “Heads”; default: “Heads”",
   "model.headDim": "width of a head (D); default: “Width” / “Heads”",
-  "model.position.noneEvery":
-    "every n-th layer has no positions; 4 means every fourth layer; default: all layers have positions",
-  "model.window.theta": "base of the wavelengths in layers with a window; default: “Positions: base”",
+  "model.position.noneEvery": "with 4, every fourth layer has no positions; default: all layers have positions",
+  "model.window.theta": "base of the rotary positions in layers with a window; default: “Positions: base”",
   "model.attentionScale": "each query–key product is multiplied by this factor; default: 1 / √“Channels per head”",
   "model.position.scaling.lowFrequency":
-    "wavelengths longer than “Longer context: original context” divided by this value are fully stretched",
+    "wavelengths above “Longer context: original context” / this value are stretched by the whole factor",
   "model.position.scaling.highFrequency":
-    "wavelengths shorter than “Longer context: original context” divided by this value stay as they are; must exceed the low frequency",
+    "wavelengths below “Longer context: original context” / this value do not change; must exceed the low frequency",
   "model.mlp.ratio": "width of the MLP, as a multiple of “Width”",
   "model.mlp.hidden": "width of the MLP",
   "lora.alpha": "the adapter's output is multiplied by alpha / rank",
-  "train.gradAccumSteps": "number of batches that each step reads, each with its own forward and backward pass",
+  "train.gradAccumSteps": "number of batches per step; each batch has its own forward and backward pass",
   "train.optimizer.adamLearningRateRatio":
-    "learning rate of the weights that AdamW updates (embeddings, output head and vectors), relative to “Learning rate”",
+    "factor of “Learning rate” for the weights that AdamW updates: embeddings, output head and vectors",
 };
 
 export const groups: readonly { readonly key: string; readonly label: string }[] = [
@@ -133,7 +133,7 @@ export const placeInForm = (field: string): number => {
   return place === -1 ? inOrder.length : place;
 };
 
-/** All fields with an explicit label. Errors name some of them by the last part of their path. */
+/** All fields that have a label. Errors name some of these fields by the last part of the path. */
 export const namedFields: readonly string[] = [
   ...Object.keys(commonLabels),
   ...Object.keys(requestLabels),

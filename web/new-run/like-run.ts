@@ -1,4 +1,4 @@
-/** Fills the form from an existing run: its text if the form knows it, its recipe, and fields that differ. */
+/** Fills the form from an existing run: the text, if the form has it, the recipe, and the fields that differ. */
 import type {
   ConfigFieldInfo,
   NewRunRequest,
@@ -13,10 +13,9 @@ import { api, getJson, postJson } from "../server/request.ts";
 import { change, type Draft, givenText } from "./draft.ts";
 
 /**
- * Recipe and changed fields for a run like the given run.
+ * Recipe and changed fields for a new run with the settings of the given run.
  * @param known fields of the form.
- * @param base values that follow from the text and the recipe alone. If they are unknown (undefined), all fields are
- * set.
+ * @param base values that the text and the recipe determine. If they are unknown (undefined), all fields are set.
  */
 export const settingsLike = (
   { preset, config }: Pick<RunSummary, "preset" | "config">,
@@ -34,7 +33,10 @@ export const settingsLike = (
 /** Last part of a path. */
 const nameIn = (path: string): string => path.split(/[/\\]/u).at(-1) ?? path;
 
-/** Where the form has the text of a run. Undefined if this is unknown; the form then keeps its current text. */
+/**
+ * Place of a run's text in the form. Undefined if the form does not have this text. The form then keeps its current
+ * text.
+ */
 export const textLike = (
   corpus: string,
   corpora: readonly string[],
@@ -45,7 +47,7 @@ export const textLike = (
   return file === undefined ? undefined : { kind: "file", file };
 };
 
-/** Key of the weights that a run started from, among the models of the form. */
+/** Key of the model from which a run started, in the form's list of models. */
 export const modelLike = (initFrom: string | null, keys: readonly string[]): string => {
   const [, name, weights] = /([^/\\]+)[/\\](best|checkpoint)$/u.exec(initFrom ?? "") ?? [];
   return keys.find((key) => key === initFrom || key === `runs/${name}/${weights === "best" ? "best" : "last"}`) ?? "";
@@ -57,7 +59,7 @@ const sourceNow = (text: ReturnType<typeof textLike>): TextSource | undefined =>
   return givenText.value === "" ? undefined : { kind: "given", name: "pasted.txt", text: givenText.value };
 };
 
-/** Values that follow from a text and a recipe. Undefined if there is no text or the server refuses it. */
+/** Values that a text and a recipe determine. Undefined if there is no text, or if the server refuses the text. */
 const baseOf = async (
   text: TextSource | undefined,
   begin: Pick<NewRunRequest, "preset" | "initFrom">,

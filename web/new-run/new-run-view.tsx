@@ -15,8 +15,8 @@ import { goToWrong, Wrong, wrongAttributes } from "./wrong.tsx";
 const Beginning = () => {
   const { preset, name, initFrom, keepLast } = draft.value;
   const presets = info.value.value?.presets ?? [];
-  // A run starts from a whole model, not from an adapter. If the user chose an adapter, it stays in the list, with its
-  // error.
+  // A run starts from a whole model, not from an adapter. An adapter that the user has already chosen stays in the
+  // list, with an error.
   const known = (models.value.value?.models ?? []).filter(({ key, isAdapter }) => !isAdapter || key === initFrom);
   return (
     <section class="form-part" aria-labelledby="begin-head">
@@ -73,7 +73,7 @@ const Beginning = () => {
           />
           <div class="below">
             <span class="about soft">
-              Name of the run’s folder: letters, digits, “-”, “_” and “.”. Default: from the text and the time.
+              Name of the run’s folder: letters, digits, “-”, “_” and “.”. Default: a name from the text and the time.
             </span>
             <Wrong field="name" />
           </div>
@@ -93,8 +93,8 @@ const Beginning = () => {
           />
           <div class="below">
             <span class="about soft">
-              The run keeps its best checkpoint and this many of its last checkpoints. With 10, “Inside” shows how the
-              model learned. Each checkpoint takes disk space.
+              The run keeps its best checkpoint and this many of its last checkpoints. With 10 checkpoints, “Inside”
+              shows how the model learned. Each checkpoint takes disk space.
             </span>
             <Wrong field="keepLast" />
           </div>
@@ -126,7 +126,7 @@ const Beginning = () => {
   );
 };
 
-/** Main action: starts the run, or moves to the wrong field if there is one. */
+/** Main action: starts the run. If a field is wrong, moves to this field. */
 const startOrShow = (): void => {
   if (planFailure.value === undefined) void start();
   else goToWrong();
@@ -143,7 +143,7 @@ export const NewRunView = () => {
     void models.load();
     return keepPlanning();
   }, []);
-  // All parts appear together. If they came one by one, the form would move while the user clicks.
+  // All parts appear at the same time. Otherwise the form would move while the user clicks.
   const isAsked = [fields, info, models].some(
     ({ value, failure }) => value.value === undefined && failure.value === undefined,
   );

@@ -46,7 +46,7 @@ const Figures = ({
       </div>
       <div>
         <dt>Passes</dt>
-        <dd class="num">the text is read about {Number((tokens / Math.max(1, trainTokens)).toPrecision(2))} times</dd>
+        <dd class="num">{`the text is read about ${Number((tokens / Math.max(1, trainTokens)).toPrecision(2))} times`}</dd>
       </div>
     </dl>
   );
@@ -62,7 +62,11 @@ export const PlanPanel = () => {
     <aside class="plan" aria-label="Plan">
       <h2>Plan</h2>
       <div class={isOld ? "plan-body asking" : "plan-body"} aria-busy={planning.value}>
-        {!isReady && <p class="soft">Choose a text. Its size, a model that fits it, memory and time appear here.</p>}
+        {!isReady && (
+          <p class="soft">
+            Choose a text. The size of the text, a suitable model, the memory and the time then appear here.
+          </p>
+        )}
         {isReady && known === undefined && failed === undefined && <p class="soft">Reading the text…</p>}
         {failed !== undefined && wrongField.value === undefined && <Notice tone="bad">{failureText(failed)}</Notice>}
         <WrongPlace />

@@ -1,4 +1,4 @@
-/** Plan of the draft. It is requested again a moment after each change. */
+/** Plan for the draft. A moment after each change, the page requests a new plan. */
 import { computed, effect, signal } from "@preact/signals";
 import type { Failure, NewRunRequest, RunPlan } from "../../src/serve/studio/protocol.ts";
 import { api, postJson } from "../server/request.ts";
@@ -8,12 +8,12 @@ import { placeInForm } from "./labels.ts";
 
 export const plan = signal<RunPlan | undefined>(undefined);
 /**
- * Plan whose values are shown in empty fields. If the draft has an error, this plan uses only the text, the recipe and
- * the start model.
+ * Plan that contains the default values of empty fields. If the draft has an error, this plan uses only the text, the
+ * recipe and the start model.
  */
 export const untyped = signal<RunPlan | undefined>(undefined);
 export const planFailure = signal<Failure | undefined>(undefined);
-/** Whether a plan is requested, or will be in a moment. */
+/** Whether a plan is being requested, or will be requested in a moment. */
 export const planning = signal(false);
 
 const changed = computed((): ReadonlySet<string> => new Set(Object.keys(draft.value.values)));
@@ -29,7 +29,7 @@ const wrongs = computed((): ReadonlyMap<string, string> => {
   return failure === undefined ? new Map() : wrongFields(failure, changed.value);
 });
 
-/** All wrong fields of the form, in its order. */
+/** All wrong fields, in the order of the form. */
 export const wrongPlaces = computed((): readonly string[] =>
   [...wrongs.value.keys()].toSorted((a, b) => placeInForm(a) - placeInForm(b)),
 );
@@ -58,14 +58,14 @@ const ask = async (body: NewRunRequest, abort: AbortSignal): Promise<void> => {
     planFailure.value = answer.kind === "ok" ? undefined : answer.failure;
     planning.value = false;
     if (answer.kind === "ok") plan.value = answer.value;
-    // A typed value is wrong, and the text, the recipe or the start model has changed after the last plan. So the
-    // values of empty fields are requested separately.
+    // A typed value is wrong, and the text, the recipe or the start model has changed since the last plan. So the
+    // default values of empty fields are requested separately.
     const shown = answer.kind === "ok" || known === untypedBeginning ? answer : await questionOf(beginning, abort);
     if (shown.kind !== "ok") return;
     untyped.value = shown.value;
     untypedBeginning = known;
   } catch {
-    // A newer request replaced this one.
+    // A newer request has replaced this request.
   }
 };
 

@@ -9,7 +9,7 @@ import { failureText, isOfForm } from "./failures.ts";
 import { planFailure } from "./planned.ts";
 
 export const starting = signal(false);
-/** Reason why the run did not start, if it is not about a field. Undefined if there is none. */
+/** Reason why the run did not start, if the reason is not about a field. Undefined if there is no such reason. */
 export const startFailure = signal<string | undefined>(undefined);
 
 export const canStart = (): boolean =>

@@ -35,7 +35,7 @@ const Given = () => {
           onDragOver={(event) => event.preventDefault()}
           onDrop={(event) => {
             const file = event.dataTransfer?.files[0];
-            // The browser itself pastes dragged text.
+            // Dragged text needs no code, because the browser itself inserts it.
             if (file === undefined) return;
             event.preventDefault();
             void open(file);
@@ -106,7 +106,7 @@ export const TextChoice = () => {
   const { corpus, file } = draft.value;
   const corpora = corpusChoices(info.value.value?.corpora ?? []);
   const files = texts.value.value?.texts ?? [];
-  // The draft may come from a studio that had a folder of texts.
+  // The stored draft may come from a studio that had a folder of texts.
   const kind = draft.value.kind === "file" && folder === null ? "given" : draft.value.kind;
   const [firstCorpus] = corpora[0] ?? [];
   // With a single file there is nothing to choose.

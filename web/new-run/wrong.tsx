@@ -1,4 +1,4 @@
-/** Error message next to a wrong field. It is shown once and read out once. */
+/** Error message next to a wrong field. Screen readers read it once. */
 import { labelOf } from "./labels.ts";
 import { wrongAt, wrongPlaces } from "./planned.ts";
 
@@ -14,14 +14,14 @@ export const Wrong = ({ field }: { readonly field: string }) => {
   );
 };
 
-/** Attributes of a field's control. @param about id of the element that always describes the field. */
+/** Attributes of the control of a field. @param about id of the element that describes the field. */
 export const wrongAttributes = (field: string, about?: string) => {
   const isWrong = wrongAt(field) !== undefined;
   const described = [about, isWrong ? idOf(field) : undefined].filter((id) => id !== undefined).join(" ");
   return { "aria-invalid": isWrong, "aria-describedby": described === "" ? undefined : described } as const;
 };
 
-/** Moves to a wrong field. Default: the first one. */
+/** Moves to a wrong field. Default: the first wrong field. */
 export const goToWrong = (field = wrongPlaces.value[0]): void => {
   const message = field === undefined ? null : document.getElementById(idOf(field));
   const box = message?.closest(".field, .given");

@@ -1,16 +1,18 @@
 /** Whether a text is code, which is shown in a monospaced font. */
 
 /**
- * Number of characters at the beginning of a text that decide whether it is code. So a growing text keeps its font
- * after that.
+ * The first characters of a text, up to this number, decide whether the text is code. After that, a growing text keeps
+ * its font.
  */
 const decisive = 200;
 /** Minimum number of characters for a decision. */
 const least = 12;
-/** Maximum share of code signs in prose. Prose has about one in 200 characters, code one in 12. */
+/**
+ * Maximum share of code characters in prose. Prose has about one code character in 200 characters; code has one in 12.
+ */
 const mostInProse = 0.045;
 
-/** Signs that are common in code and rare in prose, indentation, and closing quotes as in JSON. */
+/** Characters that are common in code and rare in prose. Also indentation, and closing quotes as in JSON. */
 const signs = /[{}[\]()<>=;_/\\|&*+$#@~^`]|^(?: {2,}|\t+)(?=\S)|["'](?=[:,)\]}])/gmu;
 
 export const looksLikeCode = (text: string): boolean => {

@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
 
-/** Copies without the clipboard API, which pages over plain HTTP from another machine do not have. */
+/** Copies a text without the clipboard API. Pages from another machine over plain HTTP do not have this API. */
 const copyBySelection = (text: string): boolean => {
   const box = document.createElement("textarea");
   box.value = text;

@@ -9,7 +9,7 @@ export interface DialogProps {
   readonly onClose: () => void;
 }
 
-/** Asks for confirmation before an action that cannot be undone. The browser keeps the focus inside. */
+/** Asks for confirmation before an action that cannot be undone. The browser keeps the focus inside the dialog. */
 export const Dialog = ({ title, children, confirm, onConfirm, onClose }: DialogProps) => {
   const element = useRef<HTMLDialogElement>(null);
   useEffect(() => element.current?.showModal(), []);

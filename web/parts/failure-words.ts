@@ -7,9 +7,9 @@ export interface FailureWords {
   readonly what: string;
   /** What to try, in a sentence. */
   readonly advice: string | undefined;
-  /** Terminal command that repeats the faulty step. */
+  /** Terminal command that executes the faulty step again. */
   readonly command: string | undefined;
-  /** Original error without the command. Undefined if the sentence already contains the whole error. */
+  /** Original error without the command. Undefined if `what` already contains the whole error. */
   readonly details: string | undefined;
 }
 
@@ -17,7 +17,7 @@ export interface FailureWords {
 const notFinite = (value: string | undefined): string | undefined =>
   value === "NaN" ? "NaN" : value?.endsWith("Infinity") === true ? "infinite" : undefined;
 
-/** Describes a step whose loss or gradient was faulty. */
+/** Describes a step with a faulty loss or gradient. */
 const faultyStep = (step: string, condition: string, got: string): string | undefined => {
   const [, loss] = /\bloss ([-\w.+]+)/u.exec(got) ?? [];
   const [, gradNorm] = /\bgradient norm ([-\w.+]+)/u.exec(got) ?? [];
@@ -57,7 +57,7 @@ export const failureWords = (failure: string): FailureWords => {
     const details = command === undefined ? failure : failure.slice(0, -`; ${command}`.length);
     return { what, advice: firstWay(hint), command, details };
   }
-  // A path keeps its case.
+  // Upper-case and lower-case letters of a path stay as they are.
   const sentence = /^[a-z]+[:;, ]/u.test(failure) ? capital(failure) : failure;
   return {
     what: /[.!?…]$/u.test(sentence) ? sentence : `${sentence}.`,

@@ -37,7 +37,10 @@ export const compact = (value: number): string => {
 export const loss = (value: number | null | undefined): string =>
   value === null || value === undefined || !Number.isFinite(value) ? "–" : value.toFixed(4);
 
-/** Any number in few characters, for example a learning rate or a norm. Large numbers have the units of axes: 300 M. */
+/**
+ * Any number in a few characters, for example a learning rate or a norm. Large numbers have a suffix, as on the axes:
+ * 300 M.
+ */
 export const short = (value: number): string => {
   if (!Number.isFinite(value)) return "–";
   if (value === 0) return "0";
@@ -48,7 +51,7 @@ export const short = (value: number): string => {
   return String(Number(value.toPrecision(4)));
 };
 
-/** A learning rate. Large rates, which are mistakes, have the form 3e8. */
+/** Formats a learning rate. A large rate, which is a mistake, is formatted as 3e8. */
 export const rate = (value: number): string =>
   Number.isFinite(value) && Math.abs(value) >= 1e5
     ? Number(value.toPrecision(3)).toExponential().replace("e+", "e")
@@ -95,7 +98,7 @@ export interface FlatField {
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** A value as text. The items of a list are separated by commas; an object in a list is shown by its fields. */
+/** A value as text. Commas separate the items of a list. An object in a list is shown as its fields. */
 const valueText = (value: unknown): string => {
   if (value === null) return "none";
   if (Array.isArray(value)) return value.map(valueText).join(value.some(isRecord) ? "; " : ", ") || "none";
@@ -110,7 +113,7 @@ const extensionsText = (extensions: readonly Extension[]): string =>
     .map(({ after, planned, schedule }) => `at step ${count(after)}, planned to ${count(planned)} (${schedule})`)
     .join("; ");
 
-/** A configuration as rows of path and value: ["model.norm.eps", "1e-5"]. */
+/** A configuration as pairs of a path and a value: ["model.norm.eps", "1e-5"]. */
 export const flatten = (config: RunConfig | Readonly<Record<string, unknown>>): readonly FlatField[] => {
   const visit = (value: unknown, path: string): FlatField[] => {
     if (value === undefined) return [];

@@ -1,4 +1,4 @@
-/** Scrolls a row of choices sideways until the chosen one is in view. Does not scroll the page. */
+/** Scrolls a row of choices sideways until the chosen item is in view. Does not scroll the page. */
 export const keepInView = (row: HTMLElement | null, selector: string): void => {
   const chosen = row?.querySelector(selector);
   if (row === null || chosen == null) return;

@@ -5,7 +5,7 @@ export const mainActionKeys = "Control+Enter Meta+Enter";
 /** Title of the action's button. */
 export const mainActionTitle = "Ctrl+Enter in any field";
 
-/** The parts of a keyboard event that matter here. */
+/** The properties of a keyboard event that are used here. */
 export interface Pressed {
   readonly key: string;
   readonly ctrlKey: boolean;
@@ -13,7 +13,7 @@ export interface Pressed {
   readonly shiftKey: boolean;
   readonly altKey: boolean;
   readonly repeat: boolean;
-  /** Keys that an input method uses belong to the text. */
+  /** Keys of an input method (IME) belong to the text. */
   readonly isComposing: boolean;
 }
 
@@ -28,7 +28,7 @@ export const onMainAction =
     const field = event.target.closest("input, select, textarea");
     if (field === null) return;
     event.preventDefault();
-    // A number field normally takes its value only when it loses the focus.
+    // A number field normally updates its value only when it loses the focus.
     if (field.matches("input[type=number]")) field.dispatchEvent(new Event("change", { bubbles: true }));
     act();
   };

@@ -1,6 +1,6 @@
 /**
- * Text of an opened or dropped file. The page reads it as the commands do (`src/data/utf8.ts`), so that both learn the
- * same text.
+ * Text of an opened or dropped file. The page reads the file in the same way as the commands (`src/data/utf8.ts`), so
+ * that both learn the same text.
  */
 import { otherKindOf } from "../../src/data/file-kind.ts";
 
@@ -8,8 +8,8 @@ import { otherKindOf } from "../../src/data/file-kind.ts";
 export type OpenedText = { readonly text: string } | { readonly refused: string };
 
 /**
- * Decodes UTF-8. Undefined for other bytes, because a model would learn replacement characters that nobody wrote. Drops
- * a byte order mark.
+ * Decodes UTF-8 and removes a byte order mark. Returns undefined for other bytes. Otherwise the model would learn
+ * replacement characters that nobody wrote.
  */
 const decode = (bytes: Uint8Array): string | undefined => {
   try {
@@ -23,7 +23,7 @@ const decode = (bytes: Uint8Array): string | undefined => {
 export const openText = async (file: File): Promise<OpenedText> => {
   const bytes = new Uint8Array(await file.arrayBuffer());
   const text = decode(bytes);
-  if (text === "") return { refused: `${file.name} is an empty file; choose another one.` };
+  if (text === "") return { refused: `${file.name} is an empty file; choose another file.` };
   // A text never contains U+0000.
   if (text !== undefined && !text.includes("\0")) return { text: text.replaceAll("\r\n", "\n") };
   const kind = otherKindOf(bytes);

@@ -3,7 +3,7 @@ import type { RunSummary } from "../../src/serve/studio/protocol.ts";
 import { isLost, isRefused } from "../server/event-stream.ts";
 import { isLive, type StateWords, stateWords, type Tone } from "./state-words.ts";
 
-/** State of a run that this studio trains, while the studio's server does not answer. */
+/** State of a run of this studio while the studio's server does not respond. */
 const unreachable: StateWords = {
   tone: "still",
   word: "Studio unreachable",
@@ -11,13 +11,13 @@ const unreachable: StateWords = {
 };
 
 /**
- * State of a run that this studio trained before it was restarted. The page cannot ask for the run's state without the
- * new token.
+ * State of a run that this studio trained before the studio was restarted. Without the new token, the page cannot
+ * request the state of the run.
  */
 const restarted: StateWords = {
   tone: "still",
   word: "Studio restarted",
-  about: "The studio was restarted and asks for its new token.",
+  about: "The studio was restarted and requires its new token.",
 };
 
 const signs: Readonly<Record<Tone, string>> = {
@@ -27,7 +27,7 @@ const signs: Readonly<Record<Tone, string>> = {
   bad: "M1.8 1.8l6.4 6.4M8.2 1.8 1.8 8.2",
 };
 
-/** Whether only this studio knows the run's state, and the studio cannot be asked. */
+/** Whether the state of the run is unknown. Only this studio knows the state, and the studio does not respond. */
 export const isCutOff = (run: RunSummary): boolean => isLost.value && isLive(run) && run.owner === "studio";
 
 export const RunState = ({ run }: { readonly run: RunSummary }) => {

@@ -1,6 +1,6 @@
 /**
- * Box for content that may be wider than the screen of a phone. The pointer and the keys scroll the box. An edge fades
- * if there is more content beyond it.
+ * Box for content that may be wider than the screen of a phone. The pointer and the keys scroll the box. If there is
+ * more content beyond an edge, this edge fades.
  */
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";

@@ -1,4 +1,4 @@
-/** Choice of one of a few options. All are in view, or in a row that scrolls if there is no room. */
+/** Choice of one of a few options. All options are in view. If the space is too small, the row of options scrolls. */
 import { useEffect, useRef } from "preact/hooks";
 import { keepInView } from "./in-row.ts";
 

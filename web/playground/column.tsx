@@ -25,7 +25,7 @@ const depthOf = (writing: Writing, all: readonly Writing[]): number => {
   return depth;
 };
 
-/** Sorts parents before their branches. Each branch follows its own parent. */
+/** Sorts texts so that the branches of each text follow it. */
 const inTree = (all: readonly Writing[]): readonly Writing[] => {
   const below = (parent: number | null): Writing[] =>
     all.filter((one) => one.parent === parent).flatMap((one) => [one, ...below(one.id)]);
@@ -42,7 +42,7 @@ const chosenIn = ({ tokens, shared: length }: Writing): string => {
 };
 
 const Branches = ({ side }: { readonly side: Side }) => {
-  // A single column lists the texts of both columns. A refused prompt has no text.
+  // If there is only one column, it lists the texts of both columns. A refused prompt has no text.
   const all = writings.value.filter((one) => (!isDouble() || one.side === side) && !isRefused(one));
   if (all.every(({ id }) => id === shown.value[side])) return null;
   return (
@@ -87,13 +87,13 @@ const sides: readonly Side[] = ["left", "right"];
 const meanwhile = ({ paused, sharedWith }: Writing): string => {
   if (paused.length > 0) return `Writing · training of ${paused.join(", ")} is paused`;
   if (sharedWith.length > 0)
-    return `Writing · ${sharedWith.join(", ")} is training in another process, so both are slower`;
+    return `Writing · ${sharedWith.join(", ")} is training in another process, so writing and training are slower`;
   return "Writing";
 };
 
 export const Column = ({ side, label }: { readonly side: Side; readonly label: string }) => {
   const writing = shownOf(side);
-  // With two columns, one column writes before the other. The hint is below both columns from the beginning.
+  // If there are two columns, one column writes before the other. So the hint is below both columns from the beginning.
   const hasTokens = (isDouble() ? sides : [side]).map(shownOf).some((one) => one !== undefined && !isRefused(one));
   const selected = useSignal<number | null>(null);
   const first = useRef<HTMLButtonElement>(null);

@@ -1,4 +1,6 @@
-/** Choice of the form of a text, with the field and the error of the form. Also the choice whether to guess tokens. */
+/**
+ * Choice of the form of a text, with the field and the error of this form. Also contains the choice to guess tokens.
+ */
 
 import { change, formText, formWrong, settings } from "./settings.ts";
 import { type FormKind, fieldOf, formChoices } from "./text-form.ts";
@@ -57,7 +59,7 @@ export const FormField = () => {
         </div>
         <label
           class="check"
-          title="If the last words also occur earlier in the text, guesses that they continue in the same way. The model checks the guess in one pass. The written text stays the same."
+          title="If the last words also occur earlier in the text, the words after the earlier occurrence are the guess. The model checks the guess in one pass. Writing can be faster, and the written text stays the same."
         >
           <input
             type="checkbox"

@@ -27,8 +27,8 @@ const leaveGone = (): readonly string[] => {
 };
 
 /**
- * Chooses models when the list has arrived. If the address has `?run=NAME`, as in links on a run's page, chooses the
- * best weights of this run. If the address has no models, chooses the models that were chosen last.
+ * Chooses models when the list has arrived. Links on a run's page have `?run=NAME`: then the best weights of this run
+ * are chosen. If the address names no models, the models that were chosen last are chosen.
  */
 const takeRun = (): void => {
   const name = address.value.query.get("run");
@@ -165,7 +165,7 @@ export const PlaygroundView = () => {
       underWay.value?.abort();
     };
   }, []);
-  // Changes when a run gets a better loss or its first checkpoint, because then its weights change.
+  // Value that changes when a run gets a better loss or its first checkpoint. The weights of the run then change too.
   const weights = (runs.value ?? []).map(({ name, best, hasCheckpoint, owner }) =>
     [name, best?.step, hasCheckpoint, owner].join(" "),
   );

@@ -1,4 +1,4 @@
-/** A given text. The shade of each token shows how much the token surprises the model. */
+/** Measures a given text. The shade of each token shows how much the token surprises the model. */
 import { signal, useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import type { Failure, ScoreAnswer } from "../../src/serve/studio/protocol.ts";

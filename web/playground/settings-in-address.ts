@@ -77,7 +77,7 @@ const texts = [
 ] as const;
 
 /**
- * The form and its text, if both fit into an address. A form without its text would be a different form, so it is left
+ * The form and its text, if both fit into an address. A form without its text would be another form, so both are left
  * out.
  */
 const formQuery = ({ form, formTexts }: PlaygroundSettings): QueryChanges => {
@@ -103,7 +103,7 @@ const formIn = (query: URLSearchParams, { formTexts }: PlaygroundSettings): Part
 };
 
 /**
- * Settings from an address. Missing settings get their defaults; missing texts are taken from `kept`. Undefined if the
+ * Settings from an address. A missing setting gets its default. A missing text is taken from `kept`. Undefined if the
  * address has no settings.
  */
 export const settingsIn = (query: URLSearchParams, kept: PlaygroundSettings): PlaygroundSettings | undefined => {

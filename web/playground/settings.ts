@@ -1,4 +1,4 @@
-/** Settings of the playground. They survive a reload; the models are also in the address. */
+/** Settings of the playground. The settings survive a reload; the models are also in the address. */
 import { signal } from "@preact/signals";
 import type { WriteRequest } from "../../src/serve/studio/protocol.ts";
 import { modelsChosenIn, type Side } from "../models/columns.ts";
@@ -31,7 +31,7 @@ export const formText = (): string => settings.value.formTexts[settings.value.fo
 const readNow = (): ReadForm => readForm(settings.value.form, formText());
 export const isFormReady = (): boolean => "constraint" in readNow();
 
-/** The server's error about a form. It is shown until the form changes. */
+/** The server's error about a form. The error is shown until the form changes. */
 const refused = signal<{ readonly form: string; readonly error: string } | undefined>(undefined);
 const formNow = (): string => JSON.stringify([settings.value.form, formText()]);
 export const refuseForm = (error: string): void => {
@@ -45,7 +45,7 @@ export const formWrong = (): string | undefined => {
   return refused.value?.form === formNow() ? refused.value.error : undefined;
 };
 
-/** Settings of a request: all except the model and the text. */
+/** Settings of a request, without the model and the text. */
 export const settingsOf = (side: Side): Pick<WriteRequest, "settings" | "constraint" | "speculate"> => {
   const { seed, maxNewTokens, guesses } = settings.value;
   const read = readNow();

@@ -1,9 +1,9 @@
-/** Form that a text must have, as chosen and typed. It becomes a constraint for the server, or an error. */
+/** Form that a text must have, as chosen and typed. The form becomes a constraint for the server, or an error. */
 import type { Constraint } from "../../src/generate/constraint/constraint.ts";
 
 export type FormKind = "any" | "json" | "jsonSchema" | "regex" | "choice" | "grammar";
 
-/** A form with its field. If there is nothing to type, the form has no field. */
+/** A form with its text field. A form for which the user types nothing has no field. */
 export interface FormChoice {
   readonly kind: FormKind;
   readonly label: string;
@@ -49,7 +49,10 @@ export const formChoices: readonly FormChoice[] = [
 
 export const fieldOf = (kind: FormKind): FormChoice["field"] => formChoices.find((one) => one.kind === kind)?.field;
 
-/** Constraint for the server. If the form cannot be sent, there is `wrong` instead, with the reason if there is one. */
+/**
+ * Constraint for the server. If the text of the form is not valid, `wrong` contains the reason. If the text is empty,
+ * `wrong` is undefined.
+ */
 export type ReadForm = { readonly constraint: Constraint | undefined } | { readonly wrong: string | undefined };
 
 const readSchema = (text: string): ReadForm => {

@@ -21,7 +21,7 @@ export interface Writing {
   /** Column in which the text was written. */
   readonly side: Side;
   readonly model: string;
-  /** Run and weights that wrote the text. They are stored, because a run's best weights change. */
+  /** Run and weights that wrote the text. Both are stored, because a run's best weights change. */
   readonly modelName: string;
   readonly prompt: string;
   readonly about: string;
@@ -32,7 +32,7 @@ export interface Writing {
   readonly sharedWith: readonly string[];
 }
 
-/** Maximum number of stored texts. Older ones are deleted. */
+/** Maximum number of stored texts. Older texts are deleted. */
 const most = 40;
 
 /** A text that was being written when the page closed counts as stopped. */
@@ -74,17 +74,17 @@ const put = (side: Side, writing: Writing): void => {
   shown.value = { ...shown.value, [side]: writing.id };
 };
 
-/** Whether a text failed before its first token. Such a text has only a reason. */
+/** Whether a text failed before its first token. Such a text consists only of the reason for the failure. */
 export const isRefused = ({ state, tokens }: Writing): boolean => state === "failed" && tokens.length === 0;
 
-/** Deletes refused texts. The next text gets the place and the id of a deleted text. */
+/** Deletes refused texts. The next text replaces a deleted text and gets its id. */
 const forgetRefused = (): void => {
   writings.value = writings.value.filter((one) => !isRefused(one));
   const ifKept = (id: number | null): number | null => (writings.value.some((one) => one.id === id) ? id : null);
   shown.value = { left: ifKept(shown.value.left), right: ifKept(shown.value.right) };
 };
 
-/** Everything that a reader can see of a text, for comparison. */
+/** The part of a text that a reader can see, for comparison. */
 const wordsOf = ({ side, parent, shared, model, modelName, prompt, about, note, tokens }: Writing): string =>
   JSON.stringify([side, parent, shared, model, modelName, prompt, about, note, tokens.map(({ id }) => id)]);
 
@@ -180,7 +180,10 @@ const aboutOf = (side: Side): string => {
   return `temperature ${temperature}, seed ${settings.value.seed}`;
 };
 
-/** Runs requests one after the other, because they would share the cores. */
+/**
+ * Stops the work under way and starts `work`. Only one request runs at a time, because simultaneous requests would
+ * share the cores.
+ */
 const whileUnderWay = async (work: (abort: AbortSignal) => Promise<void>): Promise<void> => {
   underWay.value?.abort();
   const controller = new AbortController();

@@ -13,19 +13,16 @@ import { type Extend, ExtendForm } from "./extend-form.tsx";
 
 interface Asked {
   readonly path: "stop" | "resume";
-  /** Summary at the time of the request. */
+  /** Summary of the run when the request was sent. */
   readonly run: RunSummary;
   /**
-   * Whether the server has answered. Before the answer, Stop is disabled: a run that is stopped before it has started
-   * would never get an end.
+   * Whether the server has responded. Before the response, Stop is disabled: a run that is stopped before its start
+   * would never end.
    */
   readonly answered: boolean;
 }
 
-/**
- * Whether the summary shows the effect of the request. The server's answer to the request arrives before such a
- * summary.
- */
+/** Whether the summary shows the effect of the request. The response to the request arrives before such a summary. */
 const isShown = ({ path, run: before }: Asked, run: RunSummary): boolean => {
   if (path === "stop") return !isLive(run);
   if (isLive(run)) return true;

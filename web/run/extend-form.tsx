@@ -80,8 +80,7 @@ export const ExtendForm = ({ run, disabled, busy, onExtend }: ExtendFormProps) =
         <p class="soft">{scheduleHelp[extend.value]}</p>
         {inVain > 0 && best !== null && (
           <p class="soft">
-            The last {count(inVain)} added {inVain === 1 ? "step" : "steps"} found no better weights: the best weights
-            are still from step {count(best.step)}.
+            {`The last ${count(inVain)} added ${inVain === 1 ? "step" : "steps"} found no better weights: the best weights are still from step ${count(best.step)}.`}
           </p>
         )}
         {patience > 0 && <p class="soft">{patienceHelp(patience)}</p>}

@@ -15,7 +15,7 @@ const bestOf = (run: RunSummary): readonly (readonly [string, string])[] => {
   if (best === null && !isLive(run)) return [["Best", "never measured"]];
   return [
     ["Best", best === null ? "not measured yet" : `${loss(best.valLoss)} nats per token at step ${count(best.step)}`],
-    // The line exists from the beginning, so that nothing moves at the first evaluation.
+    // The line exists from the beginning. Otherwise the content below would move at the first evaluation.
     [
       "",
       best === null ? "" : `${loss(best.natsPerCharacter)} nats per character, ${loss(best.bitsPerByte)} bits per byte`,
@@ -54,8 +54,8 @@ export const Facts = ({ run }: { readonly run: RunSummary }) => (
             <dd>
               <span class="mono hash">{value}</span>
               <small class="fact-note">
-                This hash covers the text and the position of its split. So sha256sum of the file gives a different
-                hash.
+                This hash covers the text and the position where the validation text begins. So sha256sum of the file
+                gives a different hash.
               </small>
             </dd>
           ) : (

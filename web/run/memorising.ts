@@ -1,5 +1,5 @@
 /**
- * Whether a run memorises its text. This depends only on the run's evaluations, so the result is the same during
+ * Whether a run memorises its text. Only the run's evaluations determine this, so the result is the same during
  * training and after a reload.
  */
 import { hasRisen } from "../../src/runs/rise.ts";
@@ -21,9 +21,9 @@ export interface Evaluations {
 }
 
 /**
- * Defined if the last validation loss is clearly above the best validation loss, and the training loss has fallen
- * between the two evaluations. The evaluation before the first step has no training loss, so a rise after it does not
- * count as memorising.
+ * Says that the run memorises its text. Undefined if it does not. The last validation loss must be clearly above the
+ * best validation loss, and the training loss must have fallen between the two evaluations. The evaluation before the
+ * first step has no training loss, so a rise after this evaluation does not count.
  */
 export const memorisingAt = ({ step, valLoss, trainLoss, length }: Evaluations): Memorising | undefined => {
   let best = -1;

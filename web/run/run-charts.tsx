@@ -20,7 +20,7 @@ const axisLabels: Readonly<Record<XKind, string>> = { step: "Steps", tokens: "To
 export const xKindOf = (query: URLSearchParams): XKind => xKinds.find((kind) => kind === query.get("x")) ?? "step";
 export const isLog = (query: URLSearchParams): boolean => query.get("scale") === "log";
 
-/** One axis object per kind, so that a chart gets a new axis object only if the kind changes. */
+/** One axis object per kind of axis. So a chart gets a new object only if the kind changes. */
 export const xAxes: Readonly<Record<XKind, XAxis>> = { step: stepAxis, tokens: tokenAxis, seconds: timeAxis };
 
 export const trainingCurve = (data: RunData, x: XKind, value: StepValue, window: number): Curve => {
@@ -114,7 +114,10 @@ const small = [
 
 const formats = { learningRate: rate, gradNorm: short, tokensPerSecond: count } as const;
 
-/** Final x of the axis while a run trains. The seconds of future steps are unknown. */
+/**
+ * Final x of the axis while a run trains. For seconds there is no final x, because the seconds of future steps are
+ * unknown.
+ */
 const plannedX = (run: RunSummary, data: RunData | undefined, kind: XKind): number | undefined => {
   if (!isLive(run) || data === undefined || kind === "seconds") return undefined;
   return run.steps * (kind === "tokens" ? data.tokensPerStep : 1);

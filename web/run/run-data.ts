@@ -1,4 +1,4 @@
-/** Numbers of a run in columns, taken from its series and then from each event. */
+/** Values of a run in columns. The values come from the run's series, and then from each event. */
 
 import type { EvalEvent, StepEvent, TrainEvent } from "../../src/runs/events.ts";
 import type { RunSeries } from "../../src/serve/studio/protocol.ts";
@@ -10,8 +10,8 @@ import { createTable, lowerBound, type Table } from "../chart/table.ts";
 export const stepValues = ["loss", "learningRate", "gradNorm", "tokensPerSecond"] as const;
 export type StepValue = (typeof stepValues)[number];
 /**
- * `seconds` is the time of the steps only, computed from the speed of each step. Runs do not record how long an
- * evaluation took, so an evaluation is shown at the time at which its step ends.
+ * `seconds` is the time of the training steps alone, computed from the speed of each step. Runs do not record the time
+ * of an evaluation. So an evaluation is shown at the time at which its step ends.
  */
 export const xKinds = ["step", "tokens", "seconds"] as const;
 export type XKind = (typeof xKinds)[number];
@@ -34,10 +34,11 @@ export interface RunData {
   /** Samples, ordered by step. */
   readonly samples: readonly Sample[];
   readonly leftOut: readonly number[];
-  /** Whether steps are missing, because there were more than `mostSteps`. */
+  /** Whether the columns lack steps, because the run has more than `mostSteps` steps. */
   readonly isThinned: boolean;
   /**
-   * If there are more than twice this number of steps, the series should be read again. The server then thins it again.
+   * If there are more than twice this number of steps, the page should request the series again. The server then sends
+   * fewer steps.
    */
   readonly mostSteps: number;
   readonly tokensPerStep: number;

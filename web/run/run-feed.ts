@@ -1,4 +1,4 @@
-/** Follows a run: reads its series once, then its events from the end of the series. */
+/** Follows a run: requests its series once, then its events from the end of the series. */
 import { batch, type ReadonlySignal, signal } from "@preact/signals";
 import type { TrainEvent } from "../../src/runs/events.ts";
 import type { Failure, RunListAnswer, RunSeries, RunSummary } from "../../src/serve/studio/protocol.ts";
@@ -14,14 +14,14 @@ export interface RunFeed {
   /** Increases when `data` has new values, at most once per frame. */
   readonly version: ReadonlySignal<number>;
   readonly failure: ReadonlySignal<string | undefined>;
-  /** Seconds of an evaluation and of the step after it. Undefined before the first evaluation. */
+  /** Seconds that an evaluation and the next step take. Undefined before the first evaluation. */
   readonly evalSeconds: () => number | undefined;
   readonly close: () => void;
 }
 
 /**
- * `untilEnded`: a run that has already ended is read only once. A browser allows only six connections, and each stream
- * takes a connection.
+ * `untilEnded`: a run that has already ended is read only once. A browser allows only six connections to a server, and
+ * each stream uses a connection.
  */
 export const followRun = (name: string, untilEnded = false): RunFeed => {
   const controller = new AbortController();
@@ -33,7 +33,7 @@ export const followRun = (name: string, untilEnded = false): RunFeed => {
   const clock = createEvalClock();
   let offset = 0;
   let frame = 0;
-  /** This is set while the series is read again. Events wait until the series is read. */
+  /** Pending request for the series. New events wait for it. Undefined while there is no such request. */
   let reading: Promise<void> | undefined;
 
   const changed = () => {
@@ -48,7 +48,7 @@ export const followRun = (name: string, untilEnded = false): RunFeed => {
     const answer = await getJson<RunSeries>(`${runPath(name)}/series`, abort);
     if (answer.kind === "failed") {
       failure.value = answer.failure.error;
-      // A new run may have no notes yet. A server that is restarting will soon answer.
+      // A new run may have no metrics yet. A server that restarts will respond soon.
       if (answer.status === 0) await new Promise((resolve) => setTimeout(resolve, 1000));
       return;
     }
@@ -69,7 +69,7 @@ export const followRun = (name: string, untilEnded = false): RunFeed => {
     failure.value = kind === "failed" ? (JSON.parse(text) as Failure).error : undefined;
     if (kind === "summary") summary.value = JSON.parse(text) as RunSummary;
     else if (kind === "reset") {
-      // The notes were cut or replaced, so the values on the page are no longer valid.
+      // The run's metrics were truncated or replaced, so the values on the page are no longer valid.
       readAgain();
     } else if (kind === "run") {
       const event = JSON.parse(text) as TrainEvent;

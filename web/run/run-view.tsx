@@ -63,7 +63,7 @@ const Headline = ({ feed, run }: { readonly feed: RunFeed; readonly run: RunSumm
   );
 };
 
-/** What happened and what to try. The full error and the command that repeats the step are folded. */
+/** Explains the error and what to try. The full error and the command that repeats the step are folded. */
 const Failed = ({ run: { name, state, failure, hasCheckpoint } }: { readonly run: RunSummary }) => {
   if (state !== "failed") return null;
   const { what, advice, command, details } = failureWords(failure ?? "The run ended with an error.");
@@ -100,7 +100,7 @@ const Failed = ({ run: { name, state, failure, hasCheckpoint } }: { readonly run
 const Restarted = () => (
   <Notice tone="bad">
     <p>
-      <b>The studio was restarted and asks for its new token.</b> Open the address that the studio printed in its
+      <b>The studio was restarted and requires its new token.</b> Open the address that the studio printed in its
       terminal. This page cannot see the state of the run.
     </p>
   </Notice>
@@ -109,8 +109,8 @@ const Restarted = () => (
 const CutOff = () => (
   <Notice tone="bad">
     <p>
-      <b>The studio that trains this run has ended or cannot be reached.</b> If you ended it with Ctrl-C, it saved the
-      run, and you can resume the run later. Start the studio again in a terminal:
+      <b>The studio that trains this run has ended or cannot be reached.</b> If you ended the studio with Ctrl-C, the
+      studio saved the run, and you can resume the run later. Start the studio again in a terminal:
     </p>
     <p class="row">
       <code>npx foretoken studio</code>
@@ -120,7 +120,7 @@ const CutOff = () => (
 );
 
 /**
- * Notes about the curves. While or after a run is followed live, they have a fixed height, so that nothing moves when a
+ * Notes about the curves. Once a run has been followed live, the notes have a fixed height. So nothing moves when a
  * note appears or disappears.
  */
 const Notes = ({ feed, live }: { readonly feed: RunFeed; readonly live: boolean }) => {
@@ -136,15 +136,12 @@ const Notes = ({ feed, live }: { readonly feed: RunFeed; readonly live: boolean 
     <section class="run-notes" tabIndex={0} aria-label="Notes">
       {over !== undefined && (
         <Notice tone="plain">
-          Since step {count(over.bestStep)} the validation loss rises ({loss(over.bestValLoss)} to {loss(over.valLoss)})
-          while the training loss falls: the model learns the text by heart. For this text, try a smaller model, dropout
-          or fewer steps. The best weights are kept.
+          {`Since step ${count(over.bestStep)} the validation loss rises (${loss(over.bestValLoss)} to ${loss(over.valLoss)}) while the training loss falls: the model learns the text by heart. For this text, try a smaller model, dropout or fewer steps. The best weights are kept.`}
         </Notice>
       )}
       {leftOut.length > 0 && (
         <Notice tone="plain">
-          {count(leftOut.length)} {leftOut.length === 1 ? "step was" : "steps were"} skipped, because the loss or the
-          gradient was not finite or too large: {leftOut.slice(0, 12).map(count).join(", ")}
+          {`${count(leftOut.length)} ${leftOut.length === 1 ? "step was" : "steps were"} skipped, because the loss or the gradient was not finite or too large: ${leftOut.slice(0, 12).map(count).join(", ")}`}
           {leftOut.length > 12 && " and others"}.
         </Notice>
       )}
@@ -157,7 +154,7 @@ export const RunView = ({ name }: { readonly name: string }) => {
   useEffect(() => feed.close, [feed]);
   const run = feed.summary.value;
   const why = feed.failure.value;
-  // Waits for all data of a run that has ended. A run that has just begun has no numbers yet.
+  // For a run that has ended, the view waits for all data. A run that has just begun has no data yet.
   if (run === undefined || (!isLive(run) && feed.data.value === undefined && why === undefined)) {
     return (
       <section>

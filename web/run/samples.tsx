@@ -64,7 +64,7 @@ export const Samples = ({ feed, run }: { readonly feed: RunFeed; readonly run: R
           <section
             class={`${writtenClass(sample.prompt + sample.text)}${live ? " coming" : ""}`}
             dir="auto"
-            // The box scrolls while the run trains, so it must be possible to scroll it with keys.
+            // The user must be able to scroll the box with keys while the run trains.
             tabIndex={live ? 0 : undefined}
             aria-label="Text of the sample"
           >

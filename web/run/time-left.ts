@@ -5,8 +5,8 @@ import { median, secondsToEnd } from "../../src/runs/time-left.ts";
 import type { RunData } from "./run-data.ts";
 
 /**
- * The speed is the mean of this number of last steps. The time of an evaluation is the mean of this number of last
- * evaluations.
+ * Number of last steps that are averaged for the speed. Number of last evaluations that are averaged for the time of an
+ * evaluation.
  */
 const recentSteps = 50;
 const recentEvals = 8;
@@ -16,7 +16,7 @@ export interface EvalClock {
   /** Records an event that arrived at time `now`, in seconds. */
   readonly take: (event: TrainEvent, now: number) => void;
   /**
-   * Mean seconds from the last step before an evaluation to the next step, with the evaluation and its sample.
+   * Mean seconds from the last step before an evaluation to the next step. The evaluation and its sample are included.
    * Undefined until one evaluation is complete.
    */
   readonly seconds: () => number | undefined;
@@ -43,8 +43,8 @@ export const createEvalClock = (): EvalClock => {
 };
 
 /**
- * Estimated seconds to the end. Undefined while there are too few steps. @param evalSeconds seconds of an evaluation
- * and the step after it, from an `EvalClock`.
+ * Estimated seconds to the end of the run. Undefined while there are too few steps. @param evalSeconds seconds of an
+ * evaluation and the step after it, from an `EvalClock`.
  */
 export const secondsLeft = (
   config: RunConfig,

@@ -1,4 +1,4 @@
-/** Columns of the table of runs: how each is shown, sorted and copied. */
+/** Columns of the table of runs. Each column says how its values are shown, sorted and copied. */
 import type { ComponentChildren } from "preact";
 import type { RunSummary } from "../../src/serve/studio/protocol.ts";
 import { compact, count, loss, moment } from "../parts/format.ts";
@@ -10,11 +10,11 @@ import { Spark } from "./spark.tsx";
 export interface RunColumn {
   readonly key: string;
   readonly label: string;
-  /** The column is shown if the window has at least this width. */
+  /** Minimum width of the window in which the column is shown. */
   readonly room: "always" | "medium" | "wide";
   readonly numeric: boolean;
   readonly cell: (run: RunSummary) => ComponentChildren;
-  /** Sort key; null comes last. Undefined: the column cannot be sorted. */
+  /** Value by which rows are sorted. Rows with null come last. Undefined: the column cannot be sorted. */
   readonly order: ((run: RunSummary) => string | number | null) | undefined;
   /** Copied text, with all digits. */
   readonly text: (run: RunSummary) => string;
@@ -54,7 +54,7 @@ export const columns: readonly RunColumn[] = [
     cell: (run) => (
       <>
         <RunState run={run} />
-        {/* Shows the steps if the column of steps has no room. */}
+        {/* Shows the steps in this cell if the window is too narrow for the column of steps. */}
         <span class="run-steps soft num">
           {count(run.step)} / {count(run.steps)}
         </span>
@@ -156,7 +156,7 @@ export const filtered = (runs: readonly RunSummary[], filter: string): readonly 
 
 const safe = (text: string): string => text.replace(/[\t\r\n]+/g, " ");
 
-/** Table for a spreadsheet. Each run has a line, and tabs separate the cells. */
+/** Table for a spreadsheet. Each run has one line. Tabs separate the cells. */
 export const tsvOf = (runs: readonly RunSummary[]): string => {
   const copied = columns.filter(({ key }) => key !== "curve");
   const lines = [copied.map(({ label }) => label), ...runs.map((run) => copied.map(({ text }) => safe(text(run))))];

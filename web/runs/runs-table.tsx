@@ -16,7 +16,9 @@ interface RowProps {
   readonly onChoose: (name: string, chosen: boolean) => void;
 }
 
-/** A row is rendered again only if its run has changed. There may be hundreds of rows and an update every second. */
+/**
+ * A row is rendered again only if its run has changed. The table may have hundreds of rows and an update every second.
+ */
 const Row = memo(({ run, isChosen, onChoose }: RowProps) => (
   <tr class={isChosen ? "chosen" : ""}>
     <td class="choose">

@@ -9,7 +9,7 @@ import { address, compareAddress, setQuery } from "../shell/address.ts";
 import { defaultSorting, filtered, type Sorting, sorted, tsvOf } from "./columns.tsx";
 import { RunsTable } from "./runs-table.tsx";
 
-/** Names of the runs to compare. They are kept while the user looks at a run. */
+/** Names of the runs to compare. The names are kept while the user looks at a run. */
 const chosen = signal<ReadonlySet<string>>(new Set());
 
 const sortingOf = (query: URLSearchParams): Sorting => {
@@ -18,7 +18,7 @@ const sortingOf = (query: URLSearchParams): Sorting => {
   return { key: sort.replace(/^-/, ""), descending: sort.startsWith("-") };
 };
 
-/** Command for a run in a terminal. The run appears here if the command writes it into this folder. */
+/** Command that trains a run in a terminal. If the command writes the run into this folder, the run appears here. */
 const commandFor = (folder: string): string =>
   `npx foretoken train --data notes.txt${/^[\w.-]+$/.test(folder) && folder !== "runs" ? ` --out ${folder}/notes` : ""}`;
 
@@ -28,7 +28,7 @@ const Empty = () => {
     <section class="empty">
       <h1>No runs yet</h1>
       <p>
-        A run is one training of a model on a text. Bring your own text, or begin with the included Moby-Dick. Within a
+        A run is one training of a model on a text. Use your own text, or begin with the included Moby-Dick. Within a
         minute or two, a small model learns to spell and then to write words.
       </p>
       <p class="empty-start">

@@ -1,14 +1,18 @@
 /**
- * Validation losses of a run as a small curve. They are read when the row comes into view, and only if reading is fast.
+ * Small curve of a run's validation losses. The losses are requested when the row comes into view, but only if the
+ * request is fast.
  */
 import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { RunSeries, RunSummary } from "../../src/serve/studio/protocol.ts";
 import { getJson, runPath } from "../server/request.ts";
 
-/** A run with more steps than this has no curve, because reading its notes would take seconds. */
+/** Maximum number of steps of a run with a curve. For a longer run, the server would need seconds to read the metrics. */
 const mostSteps = 200_000;
-/** The server sends at least this number of steps. Only evaluations are drawn, and the server sends all evaluations. */
+/**
+ * Number of steps in the request, which is the minimum of the server. Only evaluations are drawn, and the server sends
+ * all evaluations.
+ */
 const askedSteps = 1000;
 const width = 84;
 const height = 22;

@@ -1,4 +1,4 @@
-/** The server's notices when a run began or was resumed. The run's page shows them. */
+/** The server's messages when it began or resumed a run. The page of the run shows these messages. */
 import { signal } from "@preact/signals";
 import type { BegunRun } from "../../src/serve/studio/protocol.ts";
 

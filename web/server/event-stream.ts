@@ -1,4 +1,4 @@
-/** Server-sent events over fetch. Unlike EventSource, this can reconnect at any offset and can send POST requests. */
+/** Server-sent events over fetch. EventSource cannot send POST requests and cannot reconnect at any offset. */
 import { computed, signal } from "@preact/signals";
 import type { Failure } from "../../src/serve/studio/protocol.ts";
 import { authorization } from "../shell/token.ts";
@@ -10,7 +10,7 @@ export interface ServerEvent {
   readonly id: string;
 }
 
-/** Fields of a block of lines. Undefined for a comment that only keeps the connection open. */
+/** Fields of one event, from its lines. Undefined for a comment that only keeps the connection open. */
 const parseBlock = (block: string): ServerEvent | undefined => {
   let name = "message";
   let id = "";
@@ -48,7 +48,7 @@ export async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenera
 }
 
 /**
- * Sends a POST request whose response is a stream of events, and passes on the data of each event.
+ * Sends a POST request whose response is a stream of events. Passes the data of each event to `onEvent`.
  * @returns why the server refused the request. Undefined if the stream has ended.
  * @throws if the connection is lost, or if `abort` fires.
  */
@@ -68,7 +68,7 @@ export const postForEvents = async <Data>(
 
 /** Number of streams that wait to reconnect. */
 export const lostStreams = signal(0);
-/** Whether the studio refuses the token, because it was restarted with a new one. */
+/** Whether the studio refuses the token, because the studio was restarted and has a new token. */
 export const isRefused = signal(false);
 /** Whether the page may be out of date. */
 export const isLost = computed(() => lostStreams.value > 0 || isRefused.value);
@@ -98,7 +98,8 @@ const untilVisible = (abort: AbortSignal): Promise<void> =>
   });
 
 /**
- * Aborts with `outer`, or when the page is hidden. A browser allows six connections to a server, for all tabs together.
+ * Aborts when `outer` aborts or the page is hidden. A browser allows six connections to a server, for all tabs
+ * together.
  */
 const whileVisible = (outer: AbortSignal): { readonly signal: AbortSignal; readonly end: () => void } => {
   const controller = new AbortController();
@@ -143,7 +144,7 @@ const connectOnce = async ({ address, onEvent, onRefused }: Following, signal: A
   return true;
 };
 
-/** Keeps a stream open until `abort` fires. Reconnects after a loss, with growing delays. */
+/** Keeps a stream open until `abort` fires. After a lost connection, it reconnects. The delays grow. */
 export const followEvents = async (following: Following, abort: AbortSignal): Promise<void> => {
   let delay = 500;
   let lost = false;

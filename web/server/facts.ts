@@ -1,4 +1,4 @@
-/** Facts that the server sends once, requested when a view first needs them. */
+/** Facts that the server sends only once. A fact is requested when a view first needs it. */
 import { signal } from "@preact/signals";
 import type {
   ConfigFieldInfo,
@@ -21,7 +21,7 @@ const asked = <T>(path: string) => {
       failure.value = undefined;
     } else failure.value = answer.failure;
   };
-  /** Callers share a pending request. */
+  /** Several callers share one pending request. */
   const load = (): Promise<void> => {
     pending ??= ask();
     return pending;

@@ -1,4 +1,4 @@
-/** Requests to the studio's server. Failures are values, so that a view can show them in the right place. */
+/** Requests to the studio's server. A failure is a returned value, so that a view can show it in the right place. */
 import type { Failure } from "../../src/serve/studio/protocol.ts";
 import { authorization } from "../shell/token.ts";
 
@@ -19,10 +19,10 @@ const isFailure = (value: unknown): value is Failure =>
 
 const lacksToken: Failure = {
   error:
-    "This studio asks for its token. Open the address that it printed when it started, or add its #token=… to the end of this address.",
+    "This studio requires its token. Open the address that the studio printed at its start, or add #token=… with the token to this address.",
 };
 
-/** Failure in a response, with the server's own message if there is one. */
+/** Failure in a response. If the server sent a message, the failure contains this message. */
 export const failureOf = async (response: Response): Promise<Failure> => {
   const body: unknown = await response.json().catch(() => undefined);
   if (response.status === 401) return lacksToken;

@@ -8,7 +8,7 @@ export const runs = signal<readonly RunSummary[] | undefined>(undefined);
 export const skipped = signal<RunListAnswer["skipped"]>([]);
 export const listError = signal<string | undefined>(undefined);
 
-/** Unchanged rows keep their objects. So a table with hundreds of rows renders only the rows that have changed. */
+/** An unchanged row keeps its object. So a table with hundreds of rows renders only the changed rows. */
 const takeList = (list: RunListAnswer): void => {
   const before = new Map((runs.value ?? []).map((run) => [run.name, { run, text: JSON.stringify(run) }]));
   runs.value = list.runs.map((run) => {

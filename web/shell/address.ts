@@ -1,4 +1,4 @@
-/** Address of the page. It determines the view, so a reload or a link shows the same view. */
+/** Address of the page. The address determines the view, so a reload or a link shows the same view. */
 import { computed, signal } from "@preact/signals";
 
 interface Address {
@@ -9,7 +9,7 @@ interface Address {
 const read = (): Address => ({ path: location.pathname, query: new URLSearchParams(location.search) });
 
 export const address = signal<Address>(read());
-/** Changes with the view, but not with each setting in the query. */
+/** Part of the address that changes with the view, but not with the settings in the query. */
 export const path = computed(() => address.value.path);
 
 window.addEventListener("popstate", () => {
@@ -23,7 +23,7 @@ export const go = (href: string): void => {
   window.scrollTo(0, 0);
 };
 
-/** Writes settings of the view into the address without a new history entry. Null removes a setting. */
+/** Writes settings of the view into the address, without a new history entry. A null value removes a setting. */
 export const setQuery = (changes: Readonly<Record<string, string | null>>): void => {
   const query = new URLSearchParams(location.search);
   for (const [key, value] of Object.entries(changes)) {

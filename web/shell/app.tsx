@@ -26,7 +26,7 @@ const places = [
   { href: "/inside", label: "Inside" },
   { href: "/lesson", label: "Lesson" },
 ] as const;
-/** Shown only if the studio runs a server for other programs. */
+/** This link is shown only if the studio runs a server for other programs. */
 const servingPlace = { href: "/server", label: "Server" } as const;
 
 const Serving = later(async () => (await import("../serving/serving-view.tsx")).ServingView);
@@ -84,7 +84,7 @@ const Facts = () => {
   );
 };
 
-/** Says how to get missing native kernels, with a command to copy. */
+/** Says how to get the missing native kernels. The message contains a command to copy. */
 const Advice = () => {
   const { name, advice } = info.value.value?.backend ?? {};
   if (advice == null) return null;
@@ -108,7 +108,8 @@ const Main = ({ at, children }: { readonly at: string; readonly children: Compon
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
   useEffect(() => {
-    // Moves the focus to the new view, as after loading a page, for keyboard and screen reader users.
+    // Moves the focus to the new view for users of a keyboard or a screen reader. A browser does the same after loading
+    // a page.
     if (!first.current) main.current?.focus({ preventScroll: true });
     first.current = false;
   }, [at]);

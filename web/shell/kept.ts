@@ -9,7 +9,7 @@ export const readKept = <T>(key: string): T | undefined => {
   }
 };
 
-/** Stores a value, unless it is too large for the browser's storage. @returns whether it is stored. */
+/** Stores a value, unless it is too large for the browser's storage. @returns whether the value is stored. */
 export const keepIfItFits = (key: string, value: unknown): boolean => {
   try {
     sessionStorage.setItem(`foretoken.${key}`, JSON.stringify(value));
@@ -20,7 +20,7 @@ export const keepIfItFits = (key: string, value: unknown): boolean => {
   }
 };
 
-/** Stores a value that may be lost. */
+/** Stores a value. A loss of the value does no harm. */
 export const keep = (key: string, value: unknown): void => {
   keepIfItFits(key, value);
 };

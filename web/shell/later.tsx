@@ -1,4 +1,4 @@
-/** View whose code is loaded when it is first shown, so that the page's first view stays small. */
+/** View with code that is loaded when the view is first shown. So the first load of the page stays small. */
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren, ComponentType, FunctionComponent } from "preact";
 import { useEffect } from "preact/hooks";

@@ -13,7 +13,7 @@ export interface NumberInAddress<Settings> {
 /** Changes of an address; null removes a key. */
 export type QueryChanges = Readonly<Record<string, string | null>>;
 
-/** Numbers that differ from the defaults `usual`. */
+/** Numbers that differ from the defaults in `usual`. */
 export const numbersQuery = <Settings>(
   numbers: readonly NumberInAddress<Settings>[],
   settings: Settings,
@@ -21,7 +21,7 @@ export const numbersQuery = <Settings>(
 ): QueryChanges =>
   Object.fromEntries(numbers.map(({ query, of }) => [query, of(settings) === of(usual) ? null : String(of(settings))]));
 
-/** `settings` with the numbers of an address. Values that are not numbers or are out of range are ignored. */
+/** Returns `settings` with the numbers of an address. Values that are not numbers or are out of range are ignored. */
 export const withNumbersOf = <Settings>(
   numbers: readonly NumberInAddress<Settings>[],
   query: URLSearchParams,

@@ -3,7 +3,7 @@ import { chooseTheme, type ThemeChoice, themeChoice } from "./theme.ts";
 const next: Readonly<Record<ThemeChoice, ThemeChoice>> = { system: "light", light: "dark", dark: "system" };
 const labels: Readonly<Record<ThemeChoice, string>> = { system: "Auto", light: "Light", dark: "Dark" };
 
-/** Switches between auto, light and dark. */
+/** Switches between the themes auto, light and dark. */
 export const ThemeSwitch = () => {
   const choice = themeChoice.value;
   return (

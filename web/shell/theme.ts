@@ -1,4 +1,4 @@
-/** Light or dark theme. It is the system's theme until the user chooses a theme, which this browser then stores. */
+/** Light or dark theme. Default: the system's theme. The browser stores a theme that the user chooses. */
 import { computed, signal } from "@preact/signals";
 
 export type ThemeChoice = "system" | "light" | "dark";
@@ -16,7 +16,7 @@ systemDark.addEventListener("change", () => {
   systemIsDark.value = systemDark.matches;
 });
 
-/** Shown theme. Charts read their colours again when it changes. */
+/** Theme that is shown. When it changes, charts read their colours again. */
 export const theme = computed<"light" | "dark">(() =>
   themeChoice.value === "system" ? (systemIsDark.value ? "dark" : "light") : themeChoice.value,
 );

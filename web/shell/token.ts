@@ -1,11 +1,11 @@
 /**
- * Token of a studio that other machines can reach. The printed address has it after the #, which browsers do not send.
- * The page removes it from the address bar and stores it for this origin. Any page can link here with an invented
- * token, so a token that the server refuses does not replace a stored one.
+ * Token of a studio that other machines can reach. The printed address has the token after the #, and browsers do not
+ * send this part. The page removes the token from the address bar and stores it for this origin. Any page can link here
+ * with an invented token. So a token that the server refuses does not replace a stored token.
  */
 const key = "foretoken.token";
 
-/** Removes the token from the address bar and returns it. Null if there is none. */
+/** Removes the token from the address bar and returns it. Null if the address has no token. */
 const takeGiven = (): string | null => {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
   if (given !== null) history.replaceState(null, "", location.pathname + location.search);
@@ -60,10 +60,10 @@ window.addEventListener("hashchange", () => {
   });
 });
 
-/** Token for requests. Null if this studio's page has none. */
+/** Token for requests. Null if this studio has no token. */
 export const tokenInUse = (): Promise<string | null> => chosen;
 
-/** Address with the token, which also works on another machine. */
+/** Address with the token. The address also works on another machine. */
 export const withToken = (address: string, token: string): string =>
   `${address.replace(/#.*$/u, "")}#${new URLSearchParams({ token })}`;
 

@@ -1,5 +1,6 @@
 /**
- * Index to which an arrow key moves in a list. At an end of the list, the index stays. Undefined for other keys.
+ * Index to which an arrow key moves in a list. At an end of the list, the index does not change. Undefined for other
+ * keys.
  * @param at current index; -1 if no item has the focus.
  */
 export const placeAfter = (key: string, at: number, count: number): number | undefined => {

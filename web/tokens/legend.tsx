@@ -12,7 +12,7 @@ const forms = [
   { value: "numbers", label: "Bits" },
 ] as const;
 
-/** Legend of the shades. Readers who cannot see the shades can choose another form. */
+/** Legend of the shades. Users who cannot see the shades can choose another display. */
 export const Legend = () => (
   <div class="legend">
     <Segmented

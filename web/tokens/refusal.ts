@@ -1,6 +1,6 @@
 /**
- * Says why a model could not read a text. The page has no option to skip unknown characters, so this text does not
- * mention one.
+ * Says why a model could not read a text. The page has no option to skip unknown characters, so the message does not
+ * mention this option.
  */
 import type { Failure } from "../../src/serve/studio/protocol.ts";
 import { visible } from "./surprise.ts";
@@ -8,7 +8,7 @@ import { visible } from "./surprise.ts";
 /** Maximum number of characters that a message names. */
 const mostNamed = 20;
 
-/** @param text what the text is, for example "prompt". */
+/** @param text name of the text, for example "prompt". */
 export const refusalWords = ({ error, characters = [] }: Failure, text: string): string => {
   if (characters.length === 0) return error;
   const named = characters.slice(0, mostNamed).map((one) => `“${visible(one)}”`);

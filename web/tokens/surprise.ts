@@ -1,4 +1,4 @@
-/** How much a token surprised the model: six levels that differ in shade, underline and number. */
+/** Surprise of a token: six levels that differ in shade, underline and number. */
 
 export interface SurpriseLevel {
   readonly level: number;
@@ -29,12 +29,14 @@ const numberOf = (character: string): string =>
   `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}`;
 
 /**
- * Matches spaces anywhere in a token. Matches control and format characters only if the token has nothing else, because
- * some of them join letters.
+ * Matches spaces anywhere in a token. Matches control and format characters only in tokens without other characters,
+ * because some of them join letters.
  */
 const unseen = /\p{Z}+|^[\p{Cc}\p{Cf}]+$/gu;
 
-/** Text of a token with everything visible: signs for white space, and code points for other invisible characters. */
+/**
+ * Text of a token in visible characters. White space is shown as signs, and other invisible characters as code points.
+ */
 export const visible = (text: string): string =>
   text
     .replaceAll("\r", "␍")

@@ -1,4 +1,4 @@
-/** Text whose tokens show how probable they were. Pointer, touch or keys select single tokens. */
+/** Text with shades that show the probability of each token. The pointer, a touch or the keys select a single token. */
 import type { Signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { memo } from "preact/compat";
@@ -13,10 +13,10 @@ export type Form = "shade" | "underline" | "numbers";
 export interface ShownToken {
   readonly id: number;
   readonly text: string;
-  /** Undefined for the first token, because nothing predicts it. */
+  /** Probability of the token. Undefined for the first token, because nothing predicts it. */
   readonly probability: number | undefined;
   readonly isChosen: boolean;
-  /** Whether the token is the end of the text, which the model drew. */
+  /** Whether the token is the end-of-text token that the model drew. */
   readonly isEnd?: boolean | undefined;
   readonly candidates?: readonly Candidate[] | undefined;
 }
@@ -72,7 +72,7 @@ export interface TokenTextProps {
   readonly tokens: readonly ShownToken[];
   readonly form: Form;
   readonly selected: Signal<number | null>;
-  /** Called for Enter on a token. */
+  /** Called when the user presses Enter on a token. */
   readonly onOpen: () => void;
   /** Whether a selection ends when the pointer or the focus leaves. A clicked token stays selected. Default: false. */
   readonly isPassing?: boolean;
@@ -86,7 +86,7 @@ export const TokenText = ({ name, label, tokens, form, selected, onOpen, isPassi
   const idOf = (index: number): string => `${name}-${index}`;
   const byKeys = useRef(false);
   /**
-   * Whether the token was selected with a click or a key. It then stays selected while the pointer crosses other tokens
+   * Whether a click or a key selected the token. The token then stays selected while the pointer crosses other tokens
    * on its way to the candidates.
    */
   const held = useRef(false);

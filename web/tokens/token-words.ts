@@ -26,7 +26,7 @@ export const specialWords = (text: string): string | undefined => {
   return old === undefined ? undefined : specials[old];
 };
 
-/** Name of bytes such as `<e2><80>`, which are part of a character. */
+/** Name of a token of bytes such as `<e2><80>`. The bytes are part of a character. */
 const byteWords = (text: string): string | undefined =>
   /^(?:<[0-9a-f]{2}>)+$/u.test(text)
     ? `${text.length > 4 ? "bytes" : "byte"} ${text.slice(1, -1).replaceAll("><", " ")}`
@@ -38,7 +38,7 @@ export const candidateWords = ({ text }: Pick<Candidate, "text">): string | unde
 
 export interface NamedToken {
   readonly id: number;
-  /** Text that the token adds. Empty if its character is incomplete, and at the end of the text. */
+  /** Text that the token adds. The text is empty if the character is incomplete, and at the end of the text. */
   readonly text: string;
   readonly isEnd?: boolean | undefined;
   readonly candidates?: readonly Candidate[] | undefined;
@@ -50,14 +50,14 @@ export const tokenWords = ({ id, text, isEnd, candidates = [] }: NamedToken): st
   const own = candidates.find((candidate) => candidate.id === id);
   if (text !== "" && text !== "\ufffd") return candidateWords({ text });
   const named = own === undefined ? undefined : candidateWords(own);
-  // The replacement character may also be a real character of the text.
+  // The text itself may contain the replacement character.
   return own?.text === "\ufffd" ? undefined : (named ?? "byte");
 };
 
-/** A token's name or visible text, for a sentence. */
+/** Name or visible text of a token, for use in a sentence. */
 export const spokenToken = (token: NamedToken): string => tokenWords(token) ?? visible(token.text);
 
-/** Text that a token adds. Special tokens add none. */
+/** Text that a token adds. A special token adds no text. */
 export const plainText = ({ text }: Pick<NamedToken, "text">): string => (specialWords(text) === undefined ? text : "");
 
 const mostInName = 30;

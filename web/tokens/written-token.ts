@@ -1,4 +1,4 @@
-/** Tokens that a model wrote, with the likeliest candidates at their positions. */
+/** Tokens that a model wrote. Each position has a list of the likeliest candidates. */
 import type { TokenEvent } from "../../src/generate/events.ts";
 import type { Candidate } from "../../src/pretrained/model/likeliest.ts";
 
@@ -10,7 +10,7 @@ export interface WrittenToken {
   readonly text: string;
   readonly probability: number | undefined;
   readonly candidates: readonly Candidate[];
-  /** Whether the reader chose this token instead of the drawn one. */
+  /** Whether the reader chose this token instead of the token that was drawn. */
   readonly isChosen: boolean;
   /** Whether the model ended the text with this token. */
   readonly isEnd?: boolean;
@@ -21,7 +21,9 @@ export const writtenToken = ({ id, text, probability, candidates = [] }: TokenEv
   isChosen: false,
 });
 
-/** Marks the last token as the end of the text, if its text is empty. A completed form ends without such a token. */
+/**
+ * Marks the last token as the end of the text if this token has no text. A completed form ends without such a token.
+ */
 export const markEnd = (tokens: WrittenToken[]): void => {
   const last = tokens.at(-1);
   if (last?.text === "") tokens[tokens.length - 1] = { ...last, isEnd: true };

@@ -1,5 +1,5 @@
 /**
- * Makes run folders with damaged, forged or exchanged files, as a stranger could send them. The program loads,
+ * Makes run folders with damaged, forged or exchanged files, like folders from an attacker. The program loads,
  * evaluates and resumes these runs.
  */
 import { execFileSync } from "node:child_process";
@@ -151,7 +151,7 @@ const damage = (random, run, other) => {
   const kind = random.below(16);
   switch (kind) {
     case 0:
-      // The fuzzer must not write through the link, because then the fuzzer itself would change the target.
+      // The fuzzer must not write through the link, because this would change the target.
       if (lstatSync(path).isSymbolicLink()) return `${file} is a link already`;
       truncateSync(path, random.pick([0, 1, 7, 8, random.below(lstatSync(path).size + 1)]));
       return `${file} is cut`;
@@ -202,7 +202,7 @@ const damage = (random, run, other) => {
     }
     default:
   }
-  // The fuzzer must not write through the link, because then the fuzzer itself would change the target.
+  // The fuzzer must not write through the link, because this would change the target.
   if (lstatSync(path).isSymbolicLink()) return `${file} is a link already`;
   const bytes = readFileSync(path);
   if (kind === 8 || (kind === 9 && !isTensors && !file.endsWith(".json"))) {
@@ -229,7 +229,7 @@ const damage = (random, run, other) => {
   return `${file}: text added`;
 };
 
-/** Parses JSON; returns an empty object if the JSON is already damaged, or nested too deeply to copy. */
+/** Parses JSON. Returns an empty object if the JSON is already damaged, or nested too deeply to copy. */
 const parsed = (text) => {
   try {
     return structuredClone(JSON.parse(text));
@@ -260,7 +260,7 @@ export const create = async (place) => {
     finalSampleTokens: 0,
     backend,
   };
-  // A whole run. Its files may be mixed with files of another step.
+  // A whole run. The run may contain files of different steps.
   for (const [out, stopAt] of /** @type {const} */ ([
     [template, 9],
     [other, 17],
@@ -288,7 +288,7 @@ export const create = async (place) => {
     if (listed.failure !== undefined) return { ...listed, step: "foretoken runs" };
     const resumed = await judged(async () => {
       let steps = 0;
-      // Trains one step, then stops as after Ctrl-C, and saves.
+      // Trains one step, stops like after Ctrl-C, and saves.
       const stop = new AbortController();
       for await (const event of train({ resume: run, backend, signal: stop.signal }))
         if (event.type === "step" && ++steps === 1) stop.abort();

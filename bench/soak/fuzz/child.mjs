@@ -1,4 +1,4 @@
-// Runs cases of one class: `node child.mjs CLASS SEED FROM TO FOLDER`, forked by ../fuzz.mjs. Sends a message for each
+// Tests cases of one class: `node child.mjs CLASS SEED FROM TO FOLDER`, forked by ../fuzz.mjs. Sends a message for each
 // case.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -26,14 +26,14 @@ const peak = () => {
 };
 const resetPeak = () => {
   try {
-    // Writing 5 resets the high-water mark, see proc(5).
+    // Writing 5 resets the peak value, see proc(5).
     writeFileSync("/proc/self/clear_refs", "5");
   } catch {
     // On systems other than Linux, memory is not checked.
   }
 };
 
-/** Runs `work` and measures the rise of resident memory. */
+/** Runs `work` and measures how much the resident memory grows. */
 const measured = async (work) => {
   resetPeak();
   const before = process.memoryUsage.rss();
@@ -52,7 +52,7 @@ try {
     mkdirSync(path, { recursive: true });
     return path;
   };
-  // The case runs twice, because the first run also allocates memory that the process keeps.
+  // The case runs twice, because the first time the process also allocates memory that it keeps.
   await undamaged(fresh(join(cases, "first")));
   const { grown: usual } = await measured(() => undamaged(fresh(join(cases, "second"))));
   for (let number = Number(from); number <= Number(to); number++) {

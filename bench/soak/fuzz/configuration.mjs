@@ -9,7 +9,7 @@ import { runInProcess } from "../lib/program.mjs";
 import { configFlags, smallConfig, wordsText } from "../lib/small-run.mjs";
 import { damagedBytes, damagedEncoding, damagedJson, hostileJson, hostileWord } from "./hostile-values.mjs";
 
-/** Complete values of fields that have several shapes. One value is swapped for another. */
+/** Complete values for fields that have several shapes. A fault replaces one value by another. */
 const kinds = {
   "model.position": [
     { kind: "learned" },
@@ -57,8 +57,8 @@ const kinds = {
 };
 
 /**
- * Numbers for a field: small and valid, out of range, or too large for any machine. Large valid numbers are left out,
- * because they would take long.
+ * Numbers for a field: small and valid, out of range, or too large for any machine. Large valid numbers are not used,
+ * because the run would take too long.
  */
 const numbers = {
   "model.contextLength": [1, 2, 16, 0, -1, 1.5, 2 ** 20 + 1, 2 ** 53, 1e300],
@@ -91,7 +91,7 @@ const setAt = (config, path, value) => {
 };
 
 /**
- * Changes a configuration by faults. A quarter of the configurations instead get one valid value: the first two values
+ * Changes a configuration by faults. A quarter of the configurations get one valid value instead: the first two values
  * of each list in `numbers` are valid.
  */
 const swapped = (random) => {
@@ -161,7 +161,7 @@ export const create = async (place) => {
   const program = async (folder, bytes) => {
     const path = join(folder, "config.json");
     writeFileSync(path, bytes);
-    // A billion passes or tokens are valid but would take too long.
+    // A billion epochs or tokens are valid, but would take too long.
     const short = configFlags({ train: { gradAccumSteps: 1, sampleTokens: 0 } });
     const args = [
       "train",
@@ -192,7 +192,7 @@ export const create = async (place) => {
     };
     if (random.chance(0.1))
       options[random.pick([...Object.keys(options), hostileWord(random, 1000)])] = unspeakable(random);
-    // Only these texts and folders are used, and only a part of the run is done.
+    // Only these texts and folders are used, and the run ends early.
     if (typeof options.out === "string") options.out = null;
     options.stopAt = typeof options.stopAt === "number" || options.stopAt === undefined ? 1 : options.stopAt;
     const outcome = await judged(async () => {
@@ -203,7 +203,7 @@ export const create = async (place) => {
 
   return {
     undamaged: async (folder) => {
-      // If a fault removes a field, the field of the unchanged preset is used.
+      // If a fault removes a field, the unchanged preset's field is used.
       const { failure: failed, refused } = await program(folder, Buffer.from("{}"));
       if (failed !== undefined || refused) throw new Error(`the undamaged configuration fails: ${failed?.detail}`);
     },

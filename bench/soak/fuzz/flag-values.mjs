@@ -1,6 +1,6 @@
 /** Parts of command lines: paths, flags and values for them. */
 
-/** Paths that are not suitable for a run, a text or a checkpoint. No path outside the scratch folder can be created. */
+/** Paths that cannot be a run, a text or a checkpoint. No path outside of the scratch folder can be created. */
 export const hostilePaths = [
   ...[
     "",
@@ -81,7 +81,7 @@ export const hostilePaths = [
     "run.json",
   ],
 ];
-/** Paths that lead to files of the user if the program does not resolve them carefully. */
+/** Paths that refer to files of the user if the program does not resolve them carefully. */
 export const nearPaths = [
   "",
   ".",
@@ -98,7 +98,8 @@ export const nearPaths = [
 ];
 
 /**
- * If all valid values of a flag are cheap, the flag may get any value. Other flags get only cheap or invalid values.
+ * If all valid values of a flag are cheap, the flag may get any value. All other flags get only cheap or invalid
+ * values.
  */
 export const numberFlags = {
   train: [

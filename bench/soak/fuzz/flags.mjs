@@ -1,4 +1,6 @@
-/** Makes command lines for every command. In the folder where they run, only files that they name may change. */
+/**
+ * Makes command lines for every command. In the folder of a command, only files that the command line names may change.
+ */
 import { cpSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { isAbsolute, join, normalize, relative, resolve } from "node:path";
 import { findAuto, openBackend } from "../../../dist/backend/select.node.js";
@@ -21,7 +23,7 @@ import {
 } from "./flag-values.mjs";
 import { hostileNumber, hostileWord } from "./hostile-values.mjs";
 
-/** Paths that go above the scratch folder's own parents are skipped. */
+/** Paths that go up beyond the scratch folder's own parents are skipped. */
 const depth = 4;
 
 const pathOf = (random) =>
@@ -94,7 +96,7 @@ const commands = [
   "init",
 ];
 
-/** Target folders of a starter. Any folder is valid, so only folders inside the scratch folder are tried. */
+/** Target folders of a starter. Any folder is valid, so only folders inside the scratch folder are used. */
 const starterFolders = [...nearPaths, ...hostilePaths].filter(
   (path) => !isAbsolute(path) && !normalize(path).startsWith(".."),
 );
@@ -102,10 +104,10 @@ const starterFolders = [...nearPaths, ...hostilePaths].filter(
 const saving = "savePretrained";
 
 const commandLine = (random, backend) => {
-  // Not a command but the library function, which also takes a path.
+  // This is not a command but a library function, which also takes a path.
   if (random.chance(0.06)) return [saving, pathOf(random)];
   if (random.chance(0.04)) return Array.from({ length: random.below(4) }, () => hostileWord(random));
-  // Lessons are rare, because a lesson that is not refused takes seconds.
+  // Lessons are rare, because a valid lesson takes seconds.
   const command = random.chance(0.01) ? "lesson" : random.pick(commands);
   const extra = Array.from({ length: random.pick([0, 1, 1, 2, 3]) }, () => flagOf(random, command)).flat();
   const resumes = extra.some((word) => word.startsWith("--resume"));
@@ -148,7 +150,7 @@ const commandLine = (random, backend) => {
   }
 };
 
-/** The values of a flag on the command line, in both spellings. */
+/** The values of a flag on the command line, with both spellings of the flag. */
 const valuesOf = (args, flag) =>
   args.flatMap((word, i) =>
     word === flag ? [args[i + 1] ?? ""] : word.startsWith(`${flag}=`) ? [word.slice(flag.length + 1)] : [],
@@ -159,7 +161,7 @@ const mayChange = (args, scratch, before) => {
   const inside = (path) => relative(scratch, resolve(scratch, path));
   if (args[0] === saving) {
     const target = inside(args[1]).replace(/^link/u, "run");
-    // Folders that are new, empty, or contain only a checkpoint are replaced as a whole.
+    // A folder is replaced as a whole if it is new, empty, or contains only a checkpoint.
     const replaceable = ["empty", "run/best", "broken/checkpoint"].includes(target);
     if (target === "" || (before.has(`${target}/`) && !replaceable)) return () => false;
     return (path, was) => {
@@ -168,7 +170,7 @@ const mayChange = (args, scratch, before) => {
     };
   }
   if (args[0] === "init") {
-    // Only new files in a folder are allowed. If the command line names a folder inside a link's target, the link's
+    // Only new files in a folder are allowed. If the command line names a folder inside the target of a link, the
     // target may change.
     const target = inside(args[2]).replace(/^link\//u, "run/");
     if (target.startsWith("link")) return () => false;

@@ -30,7 +30,7 @@ export const hostileWord = (random, longest = 100_000) => {
   }
 };
 
-/** Texts of numbers that are valid JSON but that few programs expect. */
+/** Texts of numbers that are valid JSON, but unexpected for most programs. */
 export const hostileNumber = (random) =>
   random.pick([
     ...["0", "-0", "-1", "1e-46", "-1e-46", "5e-324", "1e-320", "1.5", "0.1", "1e308", "-1e308", "1e999", "-1e999"],
@@ -91,7 +91,7 @@ const placesOf = (value, places = []) => {
 const rawMark = "\u0001raw:";
 
 /**
- * JSON text of `value` with one to three faults: a value replaced, a key renamed, added, removed or given twice.
+ * JSON text of `value` with one to three faults: a replaced value, or a renamed, added, removed or repeated key.
  * @param {import("../lib/random.mjs").Random} random
  */
 export const damagedJson = (random, value, { longestKey = 3_000_000 } = {}) => {
@@ -115,7 +115,7 @@ export const damagedJson = (random, value, { longestKey = 3_000_000 } = {}) => {
         break;
       }
       case 2: {
-        // Takes the value of another place, so that the type may change.
+        // Copies the value of another place, so that the type may change.
         const other = random.pick(places);
         holder[key] = structuredClone(other.holder[other.key]);
         break;
@@ -160,7 +160,7 @@ export const damagedEncoding = (random, text) => {
   }
 };
 
-/** Damages `bytes`: flips bits, cuts the end, or doubles, removes, zeroes or moves ranges. */
+/** Damages `bytes`: flips bits, cuts the end, or repeats, removes, zeroes or moves ranges. */
 export const damagedBytes = (random, bytes) => {
   if (bytes.length === 0) return random.bytes(random.between(0, 64));
   const at = random.below(bytes.length);

@@ -1,4 +1,4 @@
-/** Updates a checkpoint's `manifest.json` to match its files, so that the checksums do not find the damage. */
+/** Updates a checkpoint's `manifest.json` to match its changed files, so that the SHA-256 does not show the damage. */
 import { createHash } from "node:crypto";
 import { existsSync, lstatSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -20,7 +20,7 @@ const renewed = (value, folder, name) => {
   );
 };
 
-/** @param {string} folder of a checkpoint; nothing happens if it has no manifest, or one that is not JSON. */
+/** @param {string} folder of a checkpoint; nothing happens if it has no manifest, or if the manifest is not JSON. */
 export const signAgain = (folder) => {
   const path = join(folder, "manifest.json");
   try {
@@ -28,6 +28,6 @@ export const signAgain = (folder) => {
     if (!lstatSync(path).isFile()) return;
     writeFileSync(path, JSON.stringify(renewed(JSON.parse(readFileSync(path, "utf8")), folder, undefined), null, 2));
   } catch {
-    // The manifest itself is damaged: leave it, so that the program must notice.
+    // The manifest itself is damaged. The manifest is not changed, so that the program must notice the damage.
   }
 };

@@ -1,4 +1,4 @@
-/** Makes texts: bad files and folders, and files and folders that are unusual but valid. */
+/** Makes texts: files and folders that are invalid, or valid but unusual. */
 import { execFileSync } from "node:child_process";
 import { chmodSync, cpSync, linkSync, lstatSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -60,7 +60,7 @@ const contents = (random) => {
     case 12:
       return Buffer.from(good, random.pick(["utf16le", "latin1"]));
     case 13:
-      // Overlong encodings, and an encoding beyond the last code point.
+      // Overlong encodings, and the encoding of a number beyond the last code point.
       return Buffer.concat([
         Buffer.from(good),
         Buffer.from(
@@ -107,7 +107,7 @@ const hostileName = (random) =>
     ],
   ]);
 
-/** Creates something at `path`. */
+/** Creates a file, a folder or something else at `path`. */
 const plant = (random, path, run, depth) => {
   switch (random.below(depth > 0 ? 12 : 9)) {
     case 0:
@@ -195,7 +195,7 @@ export const create = async (place) => {
 
   return {
     undamaged: async (folder) => {
-      // A text with many different characters; their number decides the size of the model's head.
+      // A text with many different characters. The number of different characters is the vocabulary size of the model.
       const path = join(folder, "text.txt");
       writeFileSync(path, good + String.fromCodePoint(...Array.from({ length: 3000 }, (_, i) => 0x4e00 + i)).repeat(2));
       for await (const event of train({ ...options, data: path, out: null, stopAt: 1 })) void event;

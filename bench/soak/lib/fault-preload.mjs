@@ -1,9 +1,9 @@
 // Makes one file-system call of the program fail: `node --import fault-preload.mjs dist/cli/main.js …`, with a plan as
 // JSON in FORETOKEN_SOAK_FAULT.
 // { call, fault }: the call with this number fails. { write, fault, stays }: a write to standard output fails, and then
-// the file `mark` is created. { log }: writes one line for each call to a file, and at the end a line with the number
-// of writes.
-// All threads of the program share the environment variables, so one of these variables counts the calls.
+// the file `mark` is created. { log }: a file gets one line for each call and, at the end, a line with the number of
+// writes.
+// All threads of the program share the environment variables, so the number of calls is in an environment variable.
 // Only calls from the program's files in dist/ count, because Node's module loader also makes calls.
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
@@ -36,7 +36,9 @@ const isProgram = () => {
   return caller?.includes("/dist/") ?? false;
 };
 
-/** What a call does before it fails: a disk that becomes full accepts a part of the bytes. */
+/**
+ * The part of a call that is done before it fails. For example, a disk that becomes full accepts a part of the bytes.
+ */
 const half = (data) => {
   const bytes = typeof data === "string" ? Buffer.from(data) : data;
   return bytes instanceof Uint8Array ? bytes.subarray(0, bytes.length >> 1) : undefined;
@@ -68,7 +70,7 @@ for (const name of promiseNames) {
       return result;
     }
     if (fault !== "short") throw systemError(fault, name, path);
-    // There is no space for the other bytes. Node's own loop over the remaining bytes ends with this error.
+    // There is no space for the remaining bytes. Node's own loop over these bytes ends with this error.
     const part = half(args[1]);
     if (part !== undefined) await Reflect.apply(real, this, [path, part, ...args.slice(2)]);
     throw systemError("ENOSPC", "write", path);
@@ -112,7 +114,7 @@ for (const name of [
 
 for (const name of Object.keys(fs).filter((key) => key.endsWith("Sync") && typeof fs[key] === "function")) {
   const real = fs[name];
-  // Writes to standard output and error are counted below.
+  // Writes to standard output and standard error are counted below.
   if (name === "writeSync") continue;
   fs[name] = Object.assign(function (...args) {
     const fault = faultOf(name, typeof args[0] === "number" ? "" : pathText(args[0]));
@@ -123,7 +125,7 @@ for (const name of Object.keys(fs).filter((key) => key.endsWith("Sync") && typeo
 }
 syncBuiltinESMExports();
 
-/** Counts a write to standard output; returns its error. */
+/** Counts a write to standard output. Returns the error of this write. */
 const writeFault = () => {
   writes++;
   const hit = writes === plan.write || (plan.stays === true && writes > plan.write);

@@ -2,7 +2,7 @@
 
 const examples = 2;
 
-/** @param {(number: number) => string} again returns the command that runs one case again */
+/** @param {(number: number) => string} again returns the command that tests one case again */
 export const createFindings = (again) => {
   /** @type {Map<string, { number: number, detail: string }[]>} */
   const found = new Map();

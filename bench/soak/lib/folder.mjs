@@ -6,7 +6,7 @@ import { join } from "node:path";
 const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
 
 /**
- * All entries below `folder`, without following links or reading pipes. The value of each path is a word that changes
+ * All entries below `folder`, without following links or reading pipes. The value of a path is a word, which changes
  * when the entry changes.
  * @returns {Map<string, string>}
  */

@@ -1,5 +1,5 @@
 /**
- * Checks the result for hostile input. Two results are allowed: the program works, or it refuses the input with one
+ * Judges the result of hostile input. Two results are allowed: the program works, or it refuses the input with one
  * short line.
  */
 import { ForetokenError } from "../../../dist/core/errors/errors.js";
@@ -9,7 +9,7 @@ const longestRefusal = 300;
 const control = /\p{Cc}|[\u2028\u2029]/u;
 
 /**
- * What is wrong with the text of a refusal; undefined if the text is right.
+ * The mistake in the text of a refusal. Undefined if the text is correct.
  * @param {string} text without the line end
  */
 export const faultOfRefusal = (text) => {
@@ -56,7 +56,7 @@ export const faultOfError = (error) => {
 };
 
 /**
- * Runs `work` and judges the error that it may throw.
+ * Runs `work`, and judges its error if it throws.
  * @param {() => Promise<unknown>} work
  * @returns {Promise<{ refused: boolean, failure?: Failure }>}
  */
@@ -70,7 +70,7 @@ export const judged = async (work) => {
 };
 
 /**
- * Judges a run of the program.
+ * Judges an execution of the program.
  * @param {{ status: number, stdout: string, stderr: string, thrown?: unknown }} outcome
  * @returns {{ refused: boolean, failure?: Failure }}
  */
@@ -90,7 +90,7 @@ export const judgedProgram = ({ status, stderr, thrown }) => {
     return { refused: true, failure: failure(`the program says: a bug: ${excerpt(kind)}`, stderr) };
   }
   if (status !== 2) return { refused: true, failure: failure(`exit status ${status}`, stderr) };
-  // Notices may come before the refusal, such as a notice about skipped binary files.
+  // Notices may be printed before the refusal, for example about skipped binary files.
   const [refusal = "", ...more] = lines.filter((line) => line.startsWith("foretoken: "));
   if (more.length > 0 || refusal !== lines.at(-1))
     return { refused: true, failure: failure("the program's refusal: not one line at the end", stderr) };

@@ -1,8 +1,8 @@
 // Ends the program by a signal during a save: `node --import kill-preload.mjs dist/cli/main.js train …`, with a plan as
 // JSON in FORETOKEN_SOAK_KILL.
-// { call, signal }: sends the signal before the file-system call with this number. Only calls of saves are counted. {
-// log }: writes the number of these calls and the number of saves to a file. A call belongs to a save if its path, or
-// the path of its file, is in a temporary folder that a save creates next to its target.
+// { call, signal }: sends the signal before the file-system call with this number. Only the calls of saves are counted.
+// { log }: writes the number of these calls and the number of saves to a file. A save creates a temporary folder next
+// to its target. A call belongs to a save if its path, or the path of its file, is in such a folder.
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
@@ -18,7 +18,7 @@ const die = () => {
     process.kill(process.pid, plan.signal);
     return;
   }
-  // Stop, continue, kill: a stopped process cannot send itself the last two signals.
+  // SIGSTOP means stop, continue, kill. A stopped process cannot send itself the last two signals.
   spawnSync("sh", ["-c", `kill -STOP ${process.pid}; kill -CONT ${process.pid}; kill -KILL ${process.pid}`]);
 };
 

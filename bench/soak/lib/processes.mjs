@@ -1,11 +1,11 @@
-/** Runs the real program, and other scripts, as processes. */
+/** Executes the real program, and other scripts, as processes. */
 import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 export const program = fileURLToPath(new URL("../../../dist/cli/main.js", import.meta.url));
 
-/** After this time a process counts as hung and is stopped. */
+/** After this time, a process counts as hung and is killed. */
 const longestMs = 120_000;
 
 /**
@@ -51,7 +51,7 @@ export const start = (args, { cwd, script = program, preload, env = {}, stdout, 
     onStart?.(child);
   });
 
-/** Calls `work` for each item, `atOnce` at a time. */
+/** Calls `work` for each item. At most `atOnce` calls are active at the same time. */
 export const each = async (items, atOnce, work) => {
   const left = items[Symbol.iterator]();
   const worker = async () => {

@@ -1,5 +1,6 @@
 /**
- * Runs the program in this process and captures its output. This is faster than a new process for each command line.
+ * Executes the program in this process, and captures its output. This is faster than a new process for each command
+ * line.
  */
 import { runProgram } from "../../../dist/cli/program.js";
 
@@ -44,7 +45,7 @@ export const runInProcess = async (args, cwd) => {
     }
   );
   process.exitCode = undefined;
-  // The parts of the global object `process` that depend on the command line.
+  // The parts of the global object `process` that a command line changes.
   process.argv = [argv[0], "foretoken", ...args];
   let status = -1;
   let thrown;

@@ -1,4 +1,4 @@
-/** Random choices from a seed. A seed and a case number always give the same case, no matter which cases ran before. */
+/** Random choices from a seed. A seed and a case number always give the same case. Earlier cases have no effect. */
 import { createHash } from "node:crypto";
 
 /**
@@ -13,8 +13,8 @@ import { createHash } from "node:crypto";
  */
 
 /**
- * sfc32 (C. Doty-Humphrey, PractRand), seeded with a hash of `parts`.
- * @param {...(string | number)} parts as a seed, a class and a number.
+ * sfc32 (C. Doty-Humphrey, PractRand), with a hash of `parts` as its seed.
+ * @param {...(string | number)} parts for example a seed, a class and a number.
  * @returns {Random}
  */
 export const randomOf = (...parts) => {

@@ -1,5 +1,5 @@
-// Loads a model and saves it: `node save-model.mjs FROM TO`. The exit status is 0, or as in the program 2 with one
-// line.
+// Loads a model and saves it: `node save-model.mjs FROM TO`. The exit status is 0 or, with one line as in the program,
+// 2.
 import { ForetokenError, loadPretrained, savePretrained } from "../../../dist/index.js";
 
 const [from, to] = process.argv.slice(2);

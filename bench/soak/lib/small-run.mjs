@@ -3,7 +3,7 @@ import { randomOf } from "./random.mjs";
 
 const words = ["the", "cat", "sat", "on", "a", "mat", "and", "ran"];
 
-/** A text in a small artificial language. It depends only on `name`. */
+/** A text in a small artificial language. The text depends only on `name`. */
 export const wordsText = (name, count) => {
   const random = randomOf("words", name);
   return Array.from({ length: count }, (_, i) => `${random.pick(words)}${i % 9 === 8 ? ".\n" : " "}`).join("");

@@ -1,7 +1,7 @@
-// Products by tiles with few rows. Most of what is read is B, and each part of B is used only a few times. A is packed
-// once for all threads; each thread multiplies its own columns of B.
-// Where k runs along B's columns (y = x·wᵀ), the product is computed transposed: Cᵀ = Bᵀ·Aᵀ, so B's columns need no
-// transposing. The bits are the same, because a · b = b · a.
+// Products by tiles with few rows. Most of the time goes into reading B, and each part of B is used only a few times. A
+// is packed once for all threads. Each thread multiplies its own columns of B.
+// If k is contiguous in B's columns (y = x·wᵀ), the transposed product is computed: Cᵀ = Bᵀ·Aᵀ. So B need not be
+// transposed. The bits are the same, because a · b = b · a.
 #pragma once
 
 #include <cstdint>
@@ -12,16 +12,16 @@
 
 namespace foretoken::FT_ISA {
 
-// Maximum rows that fit side by side in one tile, as in decoding. B is then read once, and reading B takes most of the
-// time.
+// Maximum number of rows that fit side by side in one tile, as in generation. B is then read only once. Reading B takes
+// most of the time.
 constexpr int64_t kOneTileRows = kTileSide;
-// Values of k in one piece. Few for float32, so that the packed piece stays in L1.
+// Values of k in one piece. For float32 this number is small, so that the packed piece stays in L1.
 template <int kParts>
 constexpr int64_t kOneTileValues = kParts == kRounded ? 2048 : 64;
-// Values of B that justify one more thread: about two microseconds of reading.
+// The number of values of B for which one more thread is worth waking: reading them takes about two microseconds.
 constexpr int64_t kOneTileWork = int64_t{1} << 16;
 
-// Packs lines [line, line + lines) of a piece, with k along the lines, one step's tiles at a time.
+// Packs lines [line, line + lines) of a piece, with k along the lines. Packs the tiles of one step at a time.
 template <int kParts>
 class LinePacker {
  public:
@@ -71,7 +71,7 @@ static void multiplyOneTile(const TileProduct<kParts>& p, Pool& pool, const Epil
     const TileScope scope;
     alignas(64) float sums[kStripLines * kTileSide];
     const I32 across = (I32)laneIndex() * kTileSide;
-    // Float32 is packed while tiles compute the previous strip, so that memory is always being read.
+    // While tiles compute a strip, the next strip of float32 is packed. So memory is read without a pause.
     constexpr bool kPacksAhead = kParts == kWhole;
     float* buffers[2] = {scratch, rows + pieces * stripUnits};
     const auto packerOf = [&](int64_t strip, int64_t index, float* to) {
@@ -123,10 +123,11 @@ class TransposedEpilogue {
 
   TransposedEpilogue(int64_t m, int64_t n, const Epilogue& epilogue) : m_(m), n_(n), epilogue_(epilogue) {}
 
-  // Runs one part for rows from i on and columns [j, j + columns). Call the parts of a block in ascending order.
+  // Computes one part of the epilogue, for rows from i on and columns [j, j + columns). Call the parts of a block in
+  // ascending order.
   __attribute__((always_inline)) void apply(const float* block, int64_t part, int64_t i, int64_t j, int64_t columns) {
-    // The first kTurns parts each transpose a quarter; the same number of parts after them apply the epilogue to the
-    // rows.
+    // Each of the first kTurns parts transposes a quarter of the block. Each of the next kTurns parts applies the
+    // epilogue to rows.
     constexpr int64_t kTurned = 2;
     const int64_t half = part / (2 * kTurned), phase = part % (2 * kTurned);
     if (phase < kTurned) {
@@ -151,10 +152,11 @@ class TransposedEpilogue {
   const Epilogue& epilogue_;
 };
 
-// Values of k in one piece: a strip of one operand stays in L1 while the strips of the other operand pass.
+// Values of k in one piece. A strip of one operand stays in L1 while it is multiplied by all strips of the other
+// operand.
 constexpr int64_t kFewRowsValues = 256;
 
-// A's strips for all pieces, packed in B's form, one piece after the other.
+// The strips of A for all pieces, packed like strips of B, one piece after the other.
 template <int kParts>
 static void packRowsForAll(const TileProduct<kParts>& p, int64_t depth, float* packed, Pool& pool) {
   const int64_t strips = stripsOf(p.m);
@@ -187,7 +189,7 @@ static void multiplyFewRows(const TileProduct<kParts>& p, Pool& pool, const Epil
     float* const blocks = scratch + stripUnits;
     constexpr int64_t kBlockParts = TransposedEpilogue<Epilogue>::kBlockParts;
     TransposedEpilogue<Epilogue> transposed(p.m, p.n, epilogue);
-    int64_t pending = 0;  // columns of the previous strip; their blocks get the epilogue while the first piece is multiplied
+    int64_t pending = 0;  // columns of the previous strip that still need their epilogue
     const TileScope scope;
     for (int64_t strip = begin; strip < end; strip++) {
       const int64_t j = strip * kStripLines, columns = min(kStripLines, p.n - j), next = j + columns;
@@ -222,10 +224,11 @@ static void multiplyFewRows(const TileProduct<kParts>& p, Pool& pool, const Epil
   });
 }
 
-// Columns of B per thread and turn, where k runs across them: many neighbouring columns are read for each value of k.
+// Columns of B per thread and turn, if k runs across B's columns. For each value of k, many neighbouring columns are
+// read.
 constexpr int64_t kFewRowsColumns = 384;
 
-// For k across B's columns: each thread takes some columns and goes through k piece by piece.
+// For k across B's columns: each thread takes some columns, and multiplies one piece of k after the other.
 template <int kParts, class Epilogue>
 static void multiplyFewRowsAcross(const TileProduct<kParts>& p, Pool& pool, const Epilogue& epilogue) {
   const int64_t depth = min(roundUp(p.k, kStepValues), kFewRowsValues);

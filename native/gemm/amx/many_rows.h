@@ -1,5 +1,5 @@
-// Products by tiles with many rows. All threads together pack strips of B, one piece of k at a time. Each thread then
-// goes through its own rows of A, strip by strip.
+// Products by tiles with many rows. All threads together pack strips of B, one piece of k at a time. Then each thread
+// multiplies its own rows of A, strip by strip.
 #pragma once
 
 #include <cstdint>
@@ -13,18 +13,18 @@ constexpr int64_t kManyRowsValues = 2048;
 // Maximum size of B's packed part.
 constexpr int64_t kSharedUnits = int64_t{3} << 17;
 
-// Columns of C whose strips of B are packed at one time.
+// Columns of C with strips of B that are packed at the same time.
 FT_INLINE int64_t columnsAtATime(int64_t steps) {
   const int64_t strips = kSharedUnits / (steps * kStepUnits);
   return max(strips, 1) * kStripLines;
 }
 
-// The grid of threads over the columns of C that are packed at one time.
+// The grid of threads over the columns of C that are packed at the same time.
 FT_INLINE Grid gridOf(const TileProduct<kRounded>& p, int64_t width, const Pool& pool) {
   return gridOver(stripsOf(p.m), stripsOf(min(p.n, width)), threadsFor(p, pool));
 }
 
-// Whether one thread computes whole rows of C in one turn.
+// Whether a thread computes whole rows of C at once.
 FT_INLINE bool takesWholeRows(const TileProduct<kRounded>& p, const Pool& pool) {
   const int64_t depth = roundUp(p.k, kStepValues), width = columnsAtATime(depth / kStepValues);
   return depth <= kManyRowsValues && p.n <= width && gridOf(p, width, pool).columns == 1;

@@ -1,7 +1,7 @@
-// Products of float32 in three parts by tiles, with many rows. All threads together pack both operands, as much of each
-// as stays in a nearby cache. Each thread then goes through its own rows of A.
-// A packed strip is three times as long as a strip of bfloat16, and a product takes six times as long. Packing once
-// what is used often therefore pays here, where many_rows.h packs again.
+// Products of float32 in three parts by tiles, with many rows. All threads together pack parts of both operands that
+// fit into a near cache. Then each thread multiplies its own rows of A.
+// A packed strip is three times as long as a strip of bfloat16, and a product takes six times as long. So it is faster
+// to pack a strip once and use it often, while many_rows.h packs it again.
 #pragma once
 
 #include <cstdint>
@@ -12,13 +12,14 @@ namespace foretoken::FT_ISA {
 
 // Values of k in one piece.
 constexpr int64_t kWholeValues = 1024;
-// Rows of A and columns of B that are packed at one time.
+// Rows of A and columns of B that are packed at the same time.
 constexpr int64_t kWholeRows = 2048;
 constexpr int64_t kWholeColumns = 4096;
-// Part of B that all rows of a thread are multiplied by before the next part: it stays in L2.
+// Size of a part of B. A thread multiplies all its rows by one part before the next part, so the part stays in L2.
 constexpr int64_t kWholeSweepUnits = int64_t{1} << 18;
 
-// C = A·B. aSums[m] += Σ over k of A before rounding, where k runs across A's rows; else aSums is null.
+// C = A·B. If k runs across A's rows, aSums may be given: aSums[m] += Σ over k of A before rounding. Otherwise aSums is
+// null.
 template <class Epilogue>
 static void multiplyWhole(const TileProduct<kWhole>& p, float* aSums, Pool& pool, const Epilogue& epilogue) {
   if (p.m == 0 || p.n == 0) return;

@@ -1,15 +1,16 @@
-// A·B by tiles (tiles.h), with k along the lines of A, for instruction sets that have tiles; other sets use
-// vector_product.h.
+// A·B by tiles (tiles.h), with k along the lines of A, for instruction sets with tiles. Instruction sets without tiles
+// use vector_product.h.
 // Tiles multiply bfloat16. Either the operands are rounded to bfloat16, or each float32 is written as a sum of three
-// bfloat16 numbers. In the second case six products of parts make one product of float32 (strips.h), with the error of
-// float32 arithmetic.
-// An operand is packed into strips of kStripLines lines. For every 32 values of k a strip has two tiles (two for each
-// part), one after the other in memory. If A is bfloat16 already, it is read where it lies. Who packs which strip:
+// bfloat16 numbers. In the second case, a product of float32 is the sum of six products of bfloat16 (strips.h). This
+// sum has the error of float32 arithmetic.
+// An operand is packed into strips of kStripLines lines. For every 32 values of k, a strip has two tiles (two tiles for
+// each part), one after the other in memory. If A is already bfloat16, it is read in place. This is how threads share
+// the packing:
 // - many rows: all threads together pack B; each thread packs A for its own rows (many_rows.h). For float32 all threads
 //   pack A together, too (many_rows_whole.h);
 // - few rows (few_rows.h): all threads together pack A; each thread packs B for its own columns.
-// Numerics: the tiles sum an element over k, beginning at 0. Between pieces of k the sum is kept in memory unrounded.
-// The bits of an element depend only on its row of A and its column of B.
+// Numerics: the tiles sum an element over k, from k = 0 on. Between pieces of k, the sum is stored in memory in
+// float32. The bits of an element depend only on its row of A and its column of B.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +24,8 @@ namespace foretoken::FT_ISA {
 // Maximum number of rows that few_rows.h takes.
 constexpr int64_t kFewRows = 512;
 
-// Calls epilogue.apply for all of C, one or two vectors at a time, on any thread. Calls epilogue.prepare for all rows
-// before that; where a thread has whole rows, tiles compute the previous rows meanwhile.
+// Calls epilogue.apply for all of C, one or two vectors at a time, on any thread. Before this, calls epilogue.prepare
+// for all rows. If a thread computes whole rows, tiles compute the previous rows during this call.
 template <int kParts, class Epilogue>
 static void multiplyByTiles(const TileProduct<kParts>& p, Pool& pool, const Epilogue& epilogue) {
   if (p.m == 0 || p.n == 0) return;

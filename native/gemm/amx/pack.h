@@ -1,5 +1,5 @@
-// Packs operands of products by tiles: rounds float32 to bfloat16, and lays out strips as the products in this folder
-// read them.
+// Packs operands for products by tiles. Packing rounds float32 to bfloat16 and arranges strips in the order in which
+// the products in this folder read them.
 #pragma once
 
 #include <cstdint>
@@ -15,19 +15,19 @@ namespace foretoken::FT_ISA {
 
 constexpr int kStripLines = 2 * kTileSide;
 constexpr int kStepValues = 2 * kTileSide;               // values of k in one tile
-constexpr int64_t kStepUnits = int64_t{2} * kTileUnits;  // units of a strip, for one step and part
+constexpr int64_t kStepUnits = int64_t{2} * kTileUnits;  // units of a strip, for one step of k and one part
 
-// How many bfloat16 numbers represent a value. One: the value is rounded. Three, for float32: its first 8 bits, the
-// next 8 and the last 8; their sum is the value itself unless it is subnormal. The parts of one step of k follow each
-// other.
+// How many bfloat16 numbers represent a value. One: the value is rounded. Three: a float32 is split into its first 8
+// bits, its next 8 bits and its last 8 bits. The sum of the three parts is exact, except for subnormal values. The
+// parts of one step of k are next to each other.
 constexpr int kRounded = 1, kWhole = 3;
 template <int kParts>
 constexpr int64_t kUnitsOfStep = kParts * kStepUnits;
 
 FT_INLINE int64_t stripsOf(int64_t lines) { return divideUp(lines, kStripLines); }
 
-// Makes units of `width` neighbouring lines from two rows of successive k. The second row may be null, which counts as
-// zeros. Adds the values to `total` if it is asked for.
+// Makes units of `width` neighbouring lines from two rows of successive k. If the second row is null, its values are
+// zeros. Optionally adds the values to `total`.
 FT_INLINE F32 unitsAcross(const float* first, const float* second, int64_t width, bool sum, F32& total) {
   const F32 pair[2] = {Float32::along(first, width), second == nullptr ? F32{} : Float32::along(second, width)};
   if (sum) total += pair[0] + pair[1];
@@ -45,9 +45,10 @@ FT_INLINE F32 unitsAcross(const Narrow* first, const Narrow* second, int64_t wid
 }
 
 // Packs lines [0, lines) × values [0, values) of an operand into a tile and fills the rest with zeros. `stride` is the
-// distance between lines of `from` where k runs along them, and between values where k runs across. kUnitsFirst: a row
-// of the tile is one unit of all lines (B), else all units of one line (A). sums: null, or one sum for each line; the
-// values before rounding are added to it (only for float32 with k across).
+// distance between lines of `from` if k runs along the lines. If k runs across the lines, it is the distance between
+// values of k. kUnitsFirst: a row of the tile has one unit of all lines (B); otherwise it has all units of one line
+// (A). sums: null, or one sum for each line. Values are added to the sums before rounding (only for float32 with k
+// across).
 template <typename T, Order kOrder, bool kUnitsFirst>
 FT_INLINE void packTile(const T* from, int64_t stride, int64_t lines, int64_t values, float* to, float* sums) {
   F32 units[kTileSide];
@@ -77,9 +78,9 @@ FT_INLINE void packTile(const T* from, int64_t stride, int64_t lines, int64_t va
 }
 
 // Splits values u (first) and u + 16 (second) of a step into three parts each; the pair makes a unit. The two values
-// are not neighbours, so that a part takes two instructions. The first part is truncated, so it never overflows; the
-// second is rounded, so errors of the omitted products have no common sign. A NaN stays NaN, at least in the third
-// part; an infinity becomes NaN there.
+// are not neighbours, because a part then needs only two instructions. The first part is truncated, so it never
+// overflows. The second part is rounded, so that the errors of omitted products have different signs. A NaN stays NaN,
+// at least in the third part. An infinity becomes NaN in the third part.
 FT_INLINE void wholeUnits(F32 first, F32 second, F32 (&units)[kWhole]) {
   const U32 upper = U32{} + 0xFFFF0000u, half = U32{} + 0x8000u;
   const auto unitOf = [](U32 low, U32 high) __attribute__((always_inline)) { return (F32)(low >> 16 | high); };
@@ -91,7 +92,7 @@ FT_INLINE void wholeUnits(F32 first, F32 second, F32 (&units)[kWhole]) {
   units[2] = unitOf((U32)(rest[0] - (F32)rounded[0]), (U32)(rest[1] - (F32)rounded[1]) & upper);
 }
 
-// packTile for float32 in three parts, which lie kStepUnits apart.
+// packTile for float32 in three parts. The distance between parts is kStepUnits.
 template <Order kOrder, bool kUnitsFirst>
 FT_INLINE void packTileWhole(const float* from, int64_t stride, int64_t lines, int64_t values, float* to, float* sums) {
   constexpr bool kAlong = kOrder == Order::kRows;
@@ -188,7 +189,7 @@ FT_INLINE void transposeTile(const Narrow* from, int64_t stride, float* to) {
   }
 }
 
-// packTile with a branch of its own for the usual case, which tests no sizes.
+// packTile with a separate branch for the usual case. This branch tests no sizes.
 template <int kParts, typename T, Order kOrder, bool kUnitsFirst>
 FT_INLINE void packAnyTile(const T* from, int64_t stride, int64_t lines, int64_t values, float* to, float* sums) {
   if constexpr (kParts == kWhole) {
@@ -202,14 +203,13 @@ FT_INLINE void packAnyTile(const T* from, int64_t stride, int64_t lines, int64_t
   else packTile<T, kOrder, kUnitsFirst>(from, stride, kTileSide, kStepValues, to, sums);
 }
 
-// Packs strips of `lines` lines and `values` values of k from `from`. `stride`: elements between lines, or between
-// values where k runs across. Strips follow each other in `to`, stripUnits apart. If a strip's lines fill only one
-// tile, its other tile is left unchanged.
+// Packs strips of `lines` lines and `values` values of k from `from`. `stride`: elements between lines or, if k runs
+// across the lines, between values of k. The distance between strips in `to` is stripUnits. If the lines of a strip
+// fill only one tile, its second tile does not change.
 using PackStrips = void (*)(const void* from, int64_t stride, int64_t lines, int64_t values, float* to, int64_t stripUnits,
                             float* sums);
 
-// Goes in the order of memory: all steps of k of one tile, then the next tile; or all tiles of one step, then the next
-// step.
+// Packs in the order of memory: tile after tile with all steps of k, or step after step with all tiles.
 template <typename T, Order kOrder, bool kUnitsFirst, int kParts = kRounded>
 static void packStrips(const void* given, int64_t stride, int64_t lines, int64_t values, float* to, int64_t stripUnits,
                        float* sums) {
@@ -230,11 +230,11 @@ static void packStrips(const void* given, int64_t stride, int64_t lines, int64_t
   }
 }
 
-// An operand of a product. Element (line, k) is from[line · stride + k] for kRows (k along lines), else from[k · stride
-// + line].
+// An operand of a product. With kRows, k runs along lines: element (line, k) is from[line · stride + k]. Otherwise
+// element (line, k) is from[k · stride + line].
 struct TileOperand {
   const void* from;
-  bool narrow;  // bfloat16, else float32
+  bool narrow;  // bfloat16; otherwise float32
   int64_t stride;
   Order order;
 
@@ -245,7 +245,7 @@ struct TileOperand {
   }
 };
 
-// Prefetches a part of an operand that is read soon, a few cache lines at a time, while tiles compute.
+// Prefetches a part of an operand that is needed soon: a few cache lines at a time, while tiles compute.
 class OperandPrefetch {
  public:
   OperandPrefetch() = default;

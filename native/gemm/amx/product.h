@@ -9,7 +9,7 @@
 
 namespace foretoken::FT_ISA {
 
-// kParts (pack.h) says how operands are packed: one part rounds them to bfloat16, three parts keep float32 exactly.
+// kParts (pack.h) says how operands are packed: one part is rounded, and three parts together are exactly float32.
 template <int kParts>
 struct TileProduct {
   int64_t m, n, k;
@@ -17,7 +17,7 @@ struct TileProduct {
   TileOperand b;  // lines: the columns of C
 };
 
-// About one microsecond of work justifies waking one more thread.
+// Work of about one microsecond: one more thread is worth waking for it.
 template <int kParts>
 FT_INLINE int64_t threadsFor(const TileProduct<kParts>& p, const Pool& pool) {
   return min(pool.threads(), p.m * p.n * p.k / (int64_t{1} << 20) + 1);
@@ -48,8 +48,8 @@ FT_INLINE CellOfC cellOf(const Grid& grid, int64_t part, int64_t m, int64_t j0, 
           min(j0 + columns * (column + 1) / grid.columns * kStripLines, j1)};
 }
 
-// Packs lines [first, last) of an operand for all threads. Threads share the strips, or, where k runs across, the steps
-// of k of all strips, so that each thread reads neighbouring memory.
+// Packs lines [first, last) of an operand for all threads. Threads divide the strips between them. If k runs across the
+// lines, threads divide the steps of k instead, so that each thread reads neighbouring memory.
 template <int kParts>
 static void packForAll(const TileOperand& operand, bool unitsFirst, const PieceOfK<kParts>& piece, int64_t first, int64_t last,
                        float* packed, Pool& pool, float* sums = nullptr) {
@@ -73,7 +73,7 @@ static void packForAll(const TileOperand& operand, bool unitsFirst, const PieceO
   }
 }
 
-// A strip of A: read where it lies if possible, else packed into `scratch`.
+// A strip of A: read in place if possible, otherwise packed into `scratch`.
 template <int kParts>
 FT_INLINE StripOfParts<kParts> stripOfA(const TileProduct<kParts>& p, const PieceOfK<kParts>& piece, int64_t i, int64_t rows, float* scratch,
                             PackStrips pack) {

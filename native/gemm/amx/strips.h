@@ -11,17 +11,18 @@
 
 namespace foretoken::FT_ISA {
 
-// A strip of A for the tiles. Packed: tiles one after the other. Not packed (bfloat16 with k along its lines): tiles
-// are loaded from A's rows.
+// A strip of A for the tiles. A packed strip has its tiles one after the other. In an unpacked strip (bfloat16 with k
+// along its lines), tiles are loaded from A's rows.
 template <int kParts>
 struct StripOfParts {
   const float* at;
-  int64_t rowUnits = kTileSide;              // from row to row of a tile
-  int64_t stepUnits = kUnitsOfStep<kParts>;  // from step to step of k
+  int64_t rowUnits = kTileSide;              // distance between rows of a tile
+  int64_t stepUnits = kUnitsOfStep<kParts>;  // distance between steps of k
 };
 using StripOfA = StripOfParts<kRounded>;
 
-// Loads one of the four tiles of sums of two strips; rows are `stride` apart. A null pointer gives zeros.
+// Loads one of the four tiles of sums of two strips. The distance between rows is `stride`. If the pointer is null, the
+// sums are zeros.
 template <int kIndex>
 FT_INLINE void beginSums(const float* from, int64_t stride) {
   if (from != nullptr) loadTile<kIndex>(from + (kIndex / 2 * stride + kIndex % 2) * kTileSide, stride);
@@ -32,7 +33,7 @@ FT_INLINE void endSums(float* to, int64_t stride) {
   storeTile<kIndex>(to + (kIndex / 2 * stride + kIndex % 2) * kTileSide, stride);
 }
 
-// Adds to the sums of a block: the loaded tiles of A times the loaded tiles of B.
+// Adds a product to the sums of a block: the loaded tiles of A times the loaded tiles of B.
 template <int kRowTiles, int kColumnTiles>
 FT_INLINE void multiplyAddLoaded() {
   multiplyAddTiles<0, 4, 6>();
@@ -41,9 +42,9 @@ FT_INLINE void multiplyAddLoaded() {
   if constexpr (kRowTiles > 1 && kColumnTiles > 1) multiplyAddTiles<3, 5, 7>();
 }
 
-// One step of k with operands in three parts. It computes the six products that affect a float32's last bit, small ones
-// first; the omitted products are below 2⁻²⁶ of the result. The order changes few tiles between products. kSwapped: A
-// and B have exchanged roles, and the sums must have the same bits.
+// One step of k with operands in three parts. The step computes the six products that affect the last bit of a float32,
+// smallest first. The omitted products are below 2⁻²⁶ of the result. In this order, few tiles change between products.
+// kSwapped: A and B are exchanged, and the sums must have the same bits.
 template <int kRowTiles, int kColumnTiles, bool kSwapped>
 FT_INLINE void multiplyAddWhole(const float* a, const float* lower, int64_t rowUnits, const float* b) {
   const auto loadA = [=](int part) __attribute__((always_inline)) {
@@ -71,8 +72,8 @@ FT_INLINE void multiplyAddWhole(const float* a, const float* lower, int64_t rowU
   multiplyAddLoaded<kRowTiles, kColumnTiles>();
 }
 
-// to = strip of A · strip of B, plus the sums at `from` if it is not null. Each strip has one tile or two. Calls
-// between(step) after each step of k; its work overlaps with the tiles.
+// to = strip of A · strip of B, plus the sums at `from` if it is not null. Each strip has one or two tiles. Calls
+// between(step) after each step of k. This function works while the tiles compute.
 template <int kRowTiles, int kColumnTiles, bool kSwapped = false, int kParts, class Between>
 FT_INLINE void multiplyStrips(const StripOfParts<kParts>& strip, const float* b, int64_t steps, const float* from, float* to,
                               int64_t stride, const Between& between) {
@@ -108,7 +109,7 @@ FT_INLINE void multiplyStrips(const StripOfParts<kParts>& strip, const float* b,
   if constexpr (kRowTiles > 1 && kColumnTiles > 1) endSums<3>(to, stride);
 }
 
-// The same product, for only the first `rows` lines and `columns` lines of the strips.
+// Computes the product for only the first `rows` lines of A's strip and the first `columns` lines of B's strip.
 template <bool kSwapped = false, int kParts, class Between>
 FT_INLINE void multiplyStrips(const StripOfParts<kParts>& a, const float* b, int64_t steps, int64_t rows, int64_t columns,
                               const float* from, float* to, int64_t stride, const Between& between) {
@@ -121,7 +122,7 @@ FT_INLINE void multiplyStrips(const StripOfParts<kParts>& a, const float* b, int
   }
 }
 
-// Applies an epilogue to `columns` sums, from column j on, of the row of C that begins at element `row`.
+// Applies an epilogue to `columns` sums of a row of C, from column j on. The row begins at element `row`.
 template <class Epilogue>
 FT_INLINE void applyRow(const Epilogue& epilogue, const float* sums, int64_t row, int64_t j, int64_t columns) {
   if (columns == kStripLines)
@@ -169,7 +170,7 @@ class StripMultiplier {
   // Prefetches an operand while the next pairs are multiplied.
   void prefetch(const OperandPrefetch& prefetch) { prefetch_ = prefetch; }
 
-  // Prepares rows [row, end) during the next `times` steps.
+  // Prepares rows [row, end) for the epilogue, during the next `times` steps.
   void prepare(int64_t row, int64_t end, int64_t times) {
     row_ = row;
     rowEnd_ = end;
@@ -195,8 +196,8 @@ class StripMultiplier {
     });
   }
 
-  // The same for a whole block after a whole block. It keeps its state in registers, because the compiler assumes that
-  // tile instructions may write any memory visible to others.
+  // Multiplies two whole blocks in sequence. The state is in local variables, and so in registers, because the compiler
+  // assumes that tile instructions may write any memory visible to others.
   template <int kParts>
   __attribute__((always_inline)) void multiplyWholeBlock(const StripOfParts<kParts>& a, const float* b, int64_t steps,
                                                          const float* from, const BlockOfC& block) {

@@ -1,9 +1,8 @@
-// The tiles of Intel's Advanced Matrix Extensions: eight registers of 16 rows of 64 bytes. A row of A holds 16 pairs of
-// bfloat16 of successive k; a row of B holds one pair of k for each of 16 columns; C holds 16 × 16 sums in float32. C
-// += A·B treats subnormal numbers as zero. (Intel, "Architecture Instruction Set Extensions Programming Reference",
-// chapter 3.)
-// With FT_EMULATED_TILES the registers are memory, so the sanitizers see every access, and machines without tiles can
-// test the kernels.
+// The tiles of Intel's Advanced Matrix Extensions: eight registers of 16 rows of 64 bytes. A row of A has 16 pairs of
+// bfloat16 for successive k. A row of B has one pair of k for each of 16 columns. C has 16 × 16 sums in float32. C +=
+// A·B treats subnormal numbers as zero. (Intel, "Architecture Instruction Set Extensions Programming Reference",
+// chapter 3.) With FT_EMULATED_TILES the registers are ordinary memory. So the sanitizers see every access, and
+// machines without tiles can test the kernels.
 #pragma once
 
 #include <cstdint>
@@ -17,14 +16,14 @@ constexpr int kTileUnits = kTileSide * kTileSide;  // units in a whole tile
 
 #if defined(FT_EMULATED_TILES)
 
-// Not inline: there are hundreds of calls, and a compiler needs minutes to sanitize so many loops.
+// Not inline, because there are hundreds of calls. A compiler would need minutes to sanitize so many loops.
 #define FT_EMULATION [[gnu::noinline]] [[maybe_unused]] static
 
 namespace {
 thread_local float emulatedTiles[8][kTileUnits];
 }
 
-// While an object of this class exists, its thread may use the tiles. Their initial contents are undefined.
+// While an object of this class exists, its thread may use the tiles. The initial contents of the tiles are undefined.
 struct TileScope {
   TileScope() { std::memset(emulatedTiles, 0xFF, sizeof emulatedTiles); }
 };
@@ -53,7 +52,7 @@ FT_EMULATION void storeTile(float* to, int64_t stride) {
     std::memcpy(to + r * stride, emulatedTiles[kIndex] + r * kTileSide, sizeof(float) * kTileSide);
 }
 
-// One bfloat16 of each unit, the lower (0) or the upper one. Subnormal numbers become zero.
+// One bfloat16 of each unit: the lower half (0) or the upper half. Subnormal numbers become zero.
 FT_INLINE F32 halvesOf(F32 units, int half) {
   const U32 bits = half == 0 ? (U32)units << 16 : (U32)units & 0xFFFF0000u;
   return select((bits & 0x7F800000u) != 0u, (F32)bits, F32{});
@@ -86,8 +85,8 @@ struct alignas(64) TileShapes {
 };
 constexpr TileShapes kWholeTiles{};
 
-// While an object of this class exists, its thread may use the tiles. Their initial contents are undefined. Released
-// tiles cost nothing when the system switches threads.
+// While an object of this class exists, its thread may use the tiles. The initial contents of the tiles are undefined.
+// Released tiles cost nothing when the system switches threads.
 struct TileScope {
   TileScope() { _tile_loadconfig(&kWholeTiles); }
   ~TileScope() { _tile_release(); }
@@ -95,8 +94,8 @@ struct TileScope {
   TileScope& operator=(const TileScope&) = delete;
 };
 
-// The registers' numbers are part of the instructions, so these are macros and not functions. GCC's intrinsics do not
-// tell the compiler that tile loads read memory.
+// The number of a register is part of the instruction, so these are macros and not functions. GCC's intrinsics do not
+// tell the compiler that loading a tile reads memory.
 template <int kIndex>
 FT_INLINE void clearTile() {
   asm volatile("tilezero %%tmm%c0" ::"i"(kIndex));

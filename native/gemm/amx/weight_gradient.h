@@ -1,9 +1,8 @@
-// C = A·B or C += A·B from bfloat16 by tiles, where k is long and runs across the lines of both operands: gradients of
-// weights. Each thread takes a cell of C, or half of k, and packs the parts of A and B that it needs. The sums stay in
-// C.
-// Numerics: the tiles sum a line over k from its beginning on, and add to the value in C. A long product with a small C
-// is cut into two halves of k; the second half is summed from zero and added last. The bits depend only on a line of A,
-// a line of B and the size of the product.
+// C = A·B or C += A·B from bfloat16 by tiles, for gradients of weights: k is long, and runs across the lines of both
+// operands. Each thread computes a cell of C, or half of k, and packs its parts of A and B. The sums are stored in C.
+// Numerics: the tiles sum over k in ascending order, and add to the value in C. A long product with a small C is cut
+// into two halves of k. The second half is summed from zero and added last. The bits of an element depend only on its
+// line of A, its line of B and the size of the product.
 #pragma once
 
 #include <cstdint>
@@ -14,18 +13,18 @@
 
 namespace foretoken::FT_ISA {
 
-// Values of k that are packed at one time: one strip of each operand fits in L1.
+// Values of k that are packed at the same time. One strip of each operand then fits into L1.
 constexpr int64_t kGradientPiece = 256;
 constexpr int64_t kGradientPieceUnits = kGradientPiece / kStepValues * kStepUnits;  // of a strip
 // Columns of C whose strips of B are packed at one time.
 constexpr int64_t kGradientColumns = 768;
-// A product with more values of k is cut in two, if C is so small that a second copy is cheap.
+// A product with more values of k is cut into two halves, if C is so small that a second copy is cheap.
 constexpr int64_t kUncutValues = 512;
 constexpr int64_t kCutElements = int64_t{1} << 18;
-// A C with at least this many elements is stored past the caches.
+// A C with at least this number of elements is stored directly in memory, without the caches.
 constexpr int64_t kNonTemporalElements = int64_t{1} << 20;
 
-// sums[line] += Σ of packed strips of bfloat16, by tiles: A times a matrix of ones.
+// sums[line] += the sum of a line of packed strips of bfloat16. Tiles multiply A by a matrix of ones.
 static void addLineSums(const float* strips, const PieceOfK<kRounded>& piece, int64_t lines, float* sums) {
   constexpr uint32_t kTwoOnes = 0x3F803F80u;
   alignas(64) float ones[kTileUnits], columns[kStripLines * kTileSide];
@@ -54,12 +53,12 @@ struct WeightGradient {
   float* aSums;     // [m] += Σ over k of A before rounding, or null
 };
 
-// Packs an operand's tiles one by one, so that packing can be spread over the steps of a product.
+// Packs the tiles of an operand one by one. So the steps of a product can pack in between.
 template <typename T, bool kUnitsFirst>
 class TilePacker {
  public:
-  // Packs lines [line, line + lines) of a piece of k, with k across, into strips from `to` on. After `times` calls of
-  // pack() everything is packed. sums: see packTile.
+  // Packs lines [line, line + lines) of a piece of k, with k across, into strips from `to` on. The strips are complete
+  // after `times` calls of pack(). sums: see packTile.
   TilePacker(const TileOperand& operand, int64_t line, int64_t lines, const PieceOfK<kRounded>& piece, float* to, float* sums,
              int64_t times)
       : from_(static_cast<const T*>(operand.at(line, piece.k))), stride_(operand.stride), lines_(lines),
@@ -75,7 +74,7 @@ class TilePacker {
   }
 
  private:
-  // Packs all lines of one step of k before the next step, which is the order in memory.
+  // Packs all lines of one step of k before the next step. The data has this order in memory.
   __attribute__((always_inline)) void packNext() {
     if (k_ >= values_) return;
     const T* from = from_ + k_ * stride_ + line_;
@@ -98,7 +97,8 @@ class TilePacker {
   int64_t line_ = 0, k_ = 0, due_ = 0;
 };
 
-// Multiplies a strip of A by a strip of B. Adds the product to a block of a matrix of n columns, or stores it there.
+// Multiplies a strip of A by a strip of B. Adds the product to a block of a matrix with n columns, or overwrites the
+// block.
 template <class Between>
 static void addBlock(float* matrix, int64_t n, bool add, const float* a, const float* b, const PieceOfK<kRounded>& piece,
                      const BlockOfC& block, const Between& between) {
@@ -111,7 +111,7 @@ static void addBlock(float* matrix, int64_t n, bool add, const float* a, const f
     };
     return multiplyStrips<2, 2>(StripOfA{a}, b, piece.steps(), add ? c : nullptr, c, n, prefetching);
   }
-  // Tiles are always whole, so the sums of a partial block go through a buffer of full block size.
+  // Tiles are always whole. So the sums of a partial block are first stored in a buffer of full block size.
   alignas(64) float sums[kStripLines * kStripLines];
   for (int64_t r = 0; add && r < block.rows; r++)
     std::memcpy(sums + r * kStripLines, c + r * n, sizeof(float) * static_cast<size_t>(block.columns));
@@ -120,8 +120,8 @@ static void addBlock(float* matrix, int64_t n, bool add, const float* a, const f
     std::memcpy(c + r * n, sums + r * kStripLines, sizeof(float) * static_cast<size_t>(block.columns));
 }
 
-// Sets blocks of a matrix that is too large for any cache. Each block is stored past the caches while the tiles compute
-// the next block, so its old contents are not read from memory first.
+// Computes blocks of a matrix that is too large for any cache. While the tiles compute a block, the previous block is
+// stored directly in memory. So the old contents of the matrix are not read first.
 class BlockWriter {
  public:
   // c[m, n]. Its rows must begin on cache lines.
@@ -171,8 +171,8 @@ struct PartOfK {
   float* aSums;
 };
 
-// Computes a cell of at most kGradientColumns columns from one part of k. While one strip of A is multiplied, the next
-// strip of A is packed, and a share of the next piece of B. scratch: two strips of A and two pieces of B.
+// Computes a cell of at most kGradientColumns columns for one part of k. While a strip of A is multiplied, the next
+// strip of A and a share of the next piece of B are packed. scratch: two strips of A and two pieces of B.
 template <typename A, typename B>
 static void multiplyGradientCell(const TileProduct<kRounded>& p, const PartOfK& part, const CellOfC& cell, float* scratch) {
   const int64_t height = stripsOf(cell.i1 - cell.i0), width = stripsOf(cell.j1 - cell.j0);
@@ -186,7 +186,7 @@ static void multiplyGradientCell(const TileProduct<kRounded>& p, const PartOfK& 
   const auto packerOfB = [&](const PieceOfK<kRounded>& piece, float* to, int64_t times) {
     return TilePacker<B, true>(p.b, cell.j0, cell.j1 - cell.j0, piece, to, nullptr, times);
   };
-  // Non-temporal stores need whole vectors that begin on cache lines.
+  // Non-temporal stores need whole vectors, aligned to cache lines.
   const bool nonTemporal = !part.accumulate && part.kEnd - part.k <= kGradientPiece && p.m * p.n >= kNonTemporalElements &&
                     p.n % kLanes == 0 && reinterpret_cast<uintptr_t>(part.c) % 64 == 0;
   BlockWriter writer(part.c, p.n);
@@ -226,7 +226,8 @@ static void multiplyGradientCell(const TileProduct<kRounded>& p, const PartOfK& 
   writer.end();
 }
 
-// Divides C among threads when each thread packs for itself: cells of equal size that need the least packing.
+// Divides C into cells of equal size, one per thread. Each thread packs for its own cell, so the cells have the shape
+// that needs the least packing.
 FT_INLINE Grid gridToPack(int64_t rowStrips, int64_t columnStrips, int64_t threads) {
   Grid best{1, 1};
   int64_t leastWork = rowStrips * columnStrips + 1, leastPacking = 0;
@@ -246,8 +247,8 @@ template <typename A, typename B>
 static void weightGradient(const WeightGradient& p, Pool& pool) {
   const TileProduct<kRounded>& f = p.factors;
   const int64_t elements = f.m * f.n;
-  // A cut product always has two parts of k, so results do not depend on the number of threads. Two threads can take
-  // one part each; then nothing is read and packed twice.
+  // A product that is cut always has two parts of k, so results do not depend on the number of threads. Two threads can
+  // compute one part each, so no value is read or packed twice.
   const bool cut = f.k > kUncutValues && elements <= kCutElements;
   const int64_t half = cut ? roundUp(f.k / 2, kStripLines) : f.k;
   float* second = nullptr;

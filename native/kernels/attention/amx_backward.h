@@ -1,9 +1,9 @@
 // Gradients of attention in bfloat16 by tiles. The formulas are in backward.h.
-// The work unit is a pair: a strip of keys and a strip of queries. Its scores and dOut·Vᵀ are computed with queries
-// along the vector, S[key][query]. From them come the operands P∘M and dS, while tiles compute the scores of the next
-// pair.
-// A strip of keys is paired with all queries that see it. Its dV and its dK are then one product each. dQ is summed
-// transposed, over kBlockStrips strips of keys at a time.
+// A unit of work is a pair: a strip of keys and a strip of queries. The scores and dOut·Vᵀ of a pair are computed as
+// S[key][query], with queries along the vector. While P∘M and dS are computed from them, tiles compute the scores of
+// the next pair.
+// A strip of keys is paired with all queries that see it. Then one product gives its dV, and one product gives its dK.
+// The transposed dQ is summed, over kBlockStrips strips of keys at a time.
 #pragma once
 
 #include <cstdint>
@@ -18,31 +18,31 @@
 
 namespace foretoken::FT_ISA {
 
-// Strips of keys that share the counters of the dropout mask: two.
+// Number of strips of keys (two) that share the counters of the dropout mask.
 constexpr int64_t kMaskStrips = kDropoutBlock / kStripLines;
 static_assert(kGroup == kStripLines && kWordKeys == kStripLines, "a group's words are the mask of a pair of strips");
-// Strips of keys whose contribution to dQ is one product.
+// Number of strips of keys that are added to dQ by one product.
 constexpr int64_t kBlockStrips = 8;
 static_assert(kBlockStrips % kMaskStrips == 0);
 
 struct TileBackwardScratch {
   int64_t strips;   // strips of headDim
-  int64_t qStrips;  // strips of queries; there are equally many strips of keys
+  int64_t qStrips;  // number of strips of queries, equal to the number of strips of keys
 
-  float* keys;             // left operand of queryColumns: strips of keys that cannot be used unpacked
-  float* values;           // left operand of gradientColumns: strips of values that cannot be used unpacked
+  float* keys;             // left operand of queryColumns: the strips of keys that must be packed
+  float* values;           // left operand of gradientColumns: the strips of values that must be packed
   float* keysAcross;       // left operand of dS: strips of headDim
   float* queryColumns;     // strips of queries
   float* gradientColumns;  // strips of queries: dOut
   float* queriesAcross;    // right operand of dSᵀ: strips of headDim
   float* gradientsAcross;  // right operand of P: strips of headDim
-  float* scores;           // [2][2][kStripLines][kStripLines]: scores and dOut·Vᵀ, of this pair and of the next
-  float* weights;          // P∘M without its factor: a strip of keys with all queries
-  float* dScores;          // dSᵀ: a strip of keys with all queries
-  float* dScoresAcross;    // dS: strips of queries with kBlockStrips strips of keys; columns in the order of storePairs()
+  float* scores;           // [2][2][kStripLines][kStripLines]: scores and dOut·Vᵀ of this pair and of the next pair
+  float* weights;          // P∘M without its factor, for a strip of keys and all queries
+  float* dScores;          // dSᵀ, for a strip of keys and all queries
+  float* dScoresAcross;    // dS, for strips of queries and kBlockStrips strips of keys; columns in the order of storePairs()
   uint32_t* kept;          // [qStrips][kMaskStrips][kGroup]: the dropout mask
   float* dQueries;         // [strips of queries][headDim in strips][kStripLines]
-  float* dKeys;            // [kStripLines][headDim in strips]: dK of one strip of keys, or of all strips where heads share keys
+  float* dKeys;            // [kStripLines][headDim in strips]: dK of one strip of keys, or of all strips if heads share keys
   float* dValues;          // dV, in the shape of dKeys
   float* exponents;        // [queries]: logSumExp · log₂ e
   float* deltas;           // [queries]: scale · rowsum(dOut∘out)
@@ -75,8 +75,8 @@ struct TileBackwardScratch {
   }
 };
 
-// Which queries of a strip see which keys of another strip. A query sees a key if both exist and the query comes before
-// number `reach` + key, where the key leaves its window. On the diagonal the query must also not come before the key.
+// Which queries of a strip see which keys of another strip. A query sees a key if both positions exist and query <
+// `reach` + key: at this position, the key leaves the window. On the diagonal, query ≥ key must also be true.
 struct PairMask {
   int64_t keys, queries;
   bool diagonal;
@@ -86,7 +86,7 @@ struct PairMask {
   uint32_t bits(int64_t key) const {
     return key >= keys ? 0 : firstBits(min(queries, reach + key)) & (diagonal ? ~firstBits(key) : ~0u);
   }
-  // Whether a tile, numbered as in multiplyOneOfFour(), has a score that some query sees. Tile 0 is always needed.
+  // Whether some query sees a score of a tile. Tiles are numbered as in multiplyOneOfFour(). Tile 0 is always needed.
   bool hasTile(int64_t index) const {
     const int64_t key = index / 2 * kTileSide, query = index % 2 * kTileSide;
     const bool reached = index == 0 || query < reach + key + kTileSide - 1;
@@ -103,10 +103,10 @@ struct TileBackwardHead {
   Narrow *dq, *dk, *dv;
   int64_t number;
   int64_t qStrips;  // number of strips of queries of the sequence
-  bool first, last;  // whether it is the first, or the last, of the heads that share keys and values
+  bool first, last;  // whether it is the first head, or the last head, of the heads that share keys and values
   DropoutMask<const uint32_t> dropoutMask;
 
-  // Parts of a pair's scores. Each part is computed between keys of the previous pair.
+  // Number of parts of a pair's scores. Each part is computed between two keys of the previous pair.
   static constexpr int kParts = 8;
 
   TileBackwardHead(const AttentionBackwardArgs& args, const Attention& attention, const TileBackwardScratch& scratch,
@@ -144,7 +144,7 @@ struct TileBackwardHead {
   struct Pair {
     int64_t keys, queries;  // their numbers
     PairMask mask;
-    uint32_t tiles;  // bit i: whether tile i of the four has a score that some query sees
+    uint32_t tiles;  // bit i: whether some query sees a score of tile i (of four tiles)
     StripOfA left[2];
     const float* right[2];
     float* scores;  // one of two buffers
@@ -168,7 +168,7 @@ struct TileBackwardHead {
   }
   // The first strip of queries that sees a strip of keys.
   int64_t firstSeeing(int64_t keys) const { return a.causal ? keys : 0; }
-  // End of the strips of queries in which some query sees a key of the strip.
+  // The end of the strips of queries that see a key of the strip.
   int64_t endSeeing(int64_t keys) const {
     return min(divideUp(a.queriesSeeing((keys + 1) * kStripLines), kStripLines), qStrips);
   }
@@ -202,7 +202,7 @@ struct TileBackwardHead {
     }
   }
 
-  // Computes one tile, part kPart: of a pair's scores (0..3) or of dOut·Vᵀ (4..7). storePart() stores it.
+  // Computes one tile, part kPart: a tile of a pair's scores (0..3) or of dOut·Vᵀ (4..7). storePart() stores the tile.
   template <int kPart>
   __attribute__((always_inline)) void computePart(const Pair& pair) const {
     if (pair.hasTile(kPart % 4)) multiplyOneOfFour<kPart % 4>(pair.left[kPart / 4], pair.right[kPart / 4], s.strips);
@@ -218,7 +218,7 @@ struct TileBackwardHead {
     if constexpr (kPart + 1 < kParts) computeScores<kPart + 1>(pair);
   }
 
-  // Processes a strip of keys with all queries that see it. Scores are computed one pair ahead.
+  // Processes a strip of keys with all queries that see it. The scores of the next pair are computed in advance.
   void meetQueries(int64_t keys, int64_t& buffer, ArraysOfNextHead<8>& next) const {
     const int64_t seen = firstSeeing(keys), seenEnd = endSeeing(keys);
     if (a.drops && keys % kMaskStrips == 0) fetchMask(keys);
@@ -328,7 +328,7 @@ struct TileBackwardHead {
   }
 
   // Computes the rows of a gradient for a strip of keys: left · right, summed over strips of queries [seen, seenEnd).
-  // Adds them to the rows of the previous heads that share the keys.
+  // Adds the rows to the sum over the previous heads that share the keys.
   void addProduct(const float* left, const float* right, int64_t keys, int64_t seen, int64_t seenEnd, float* sums) const {
     sums = sumsOf(sums, keys);
     for (int64_t strip = 0; strip < s.strips; strip++)

@@ -1,12 +1,12 @@
 // Attention in bfloat16 by tiles (gemm/amx/tiles.h). A strip of kStripLines queries is combined with all strips of keys
-// that some query of it sees. Keys and values are packed once for each head. Only the scores of one strip are kept.
+// that one of its queries sees. Keys and values are packed once per head. Only the scores of one strip are stored.
 // A weight is 2^(scale · score). The maximum of a query's scores is not subtracted first: bfloat16 has the exponent
-// range of float32, so no precision is lost. Only if a query's total comes near the ends of that range are its weights
+// range of float32, so no precision is lost. If a query's total is near the limits of this range, its weights are
 // computed again, relative to the maximum.
-// A query's sums have a fixed order that does not depend on what else is in the call. A score is the tiles' sum over
-// headDim. The weights of a strip of keys are added to the total lane by lane: first the two vectors of the strip to
-// each other, at the end the lanes in a tree (sumRows). The output is the tiles' sum over keys, from the first strip
-// that some query sees; earlier strips would add zeros.
+// The order of a query's sums does not depend on other queries in the call. Tiles sum a score over headDim. The weights
+// of a strip of keys are added to the total lane by lane, after its two vectors were added to each other. At the end,
+// the lanes are added in a tree (sumRows). Tiles sum the output over keys, from the first strip that some query sees.
+// (Earlier strips would only add zeros.)
 #pragma once
 
 #include <cstdint>
@@ -27,11 +27,11 @@ struct TileForwardScratch {
   float* values;   // right operand of weights: strips of headDim
   float* queries;  // a strip
   float* weights;  // a strip
-  float* masked;   // a strip of `values` with zeros in place of values that a query does not see
-  float* scores;   // [2][kStripLines][kStripLines]: of this strip of keys, and of the next, which tiles compute meanwhile
+  float* masked;   // a strip of `values`, with zeros for values that a query does not see
+  float* scores;   // [2][kStripLines][kStripLines]: the scores of this strip of keys, and of the next strip, which tiles compute in the meantime
   float* sums;     // [kStripLines][kLanes]: sums of weights
   float* rounded;  // [kStripLines][kLanes]: sums of weights rounded to bfloat16
-  uint32_t* kept;  // [words of keys, in whole mask blocks][kGroup]: the dropout mask of a strip of queries, from its first key on
+  uint32_t* kept;  // [words of keys, in whole mask blocks][kGroup]: the dropout mask of a strip of queries, beginning at its first key
   float* out;      // [kStripLines][headDim in strips]
   int64_t floats;  // total size of all arrays
 
@@ -53,7 +53,7 @@ struct TileForwardScratch {
   }
 
  private:
-  // Maximum number of keys that the queries of a head see together, counted from the beginning of a strip.
+  // Maximum number of keys that all queries of a head together see, counted from the beginning of a strip.
   static int64_t packedKeys(const Attention& a, const AttentionExtent& extent) {
     return min(extent.keys, extent.queries + a.window + kStripLines);
   }
@@ -62,7 +62,7 @@ struct TileForwardScratch {
 // The packed keys and values of a head: positions [first, end). `first` is the beginning of a strip.
 struct PackedKeys {
   int64_t first = 0, end = 0;
-  bool finite = true;  // all values are finite, or every query sees all of them
+  bool finite = true;  // all values are finite, or every query sees all values
 };
 
 // One head of a sequence.
@@ -91,7 +91,7 @@ struct TileForwardHead {
     const int64_t firstKey = oldest / kStripLines * kStripLines, keyEnd = a.keysSeen(a.start + end);
     if (!a.few()) packKeys(a, k, firstKey, keyEnd, s.keys);
     packValues(a, v, firstKey, keyEnd, s.values);
-    // The last query sees all packed keys, unless its window excludes some.
+    // The last query sees all packed keys, except keys before its window.
     const bool seesAll = oldest == firstKey && (!a.causal || a.queries == 1);
     return {firstKey, keyEnd, seesAll || allFinite(v, firstKey, keyEnd)};
   }
@@ -136,27 +136,28 @@ struct TileForwardHead {
     int64_t begin, rows;
     int64_t firstStep, keySteps;  // strips of keys that some query sees: [firstStep, keySteps)
     int64_t packedStep;           // first packed strip
-    StripOfA left;                // unused with few queries
+    StripOfA left;                // not used with few queries
   };
 
   // Sums of weights for each query. The output is a sum over bfloat16 weights, divided by the sum of the same rounded
-  // weights. So the rounding of the largest weights cancels.
+  // weights. So the rounding errors of the largest weights cancel.
   struct Totals {
     alignas(64) float exact[kStripLines], rounded[kStripLines];
   };
 
   float* scoresOf(int64_t step) const { return s.scores + step % 2 * kBlockUnits; }
-  // Number of keys that a query sees from strip `step` on. Zero or less: none. At least kStripLines: the whole strip.
+  // Number of keys that a query sees from strip `step` on. If it is 0 or less, the query sees no keys. If it is at
+  // least kStripLines, the query sees the whole strip.
   int64_t seenFrom(int64_t step, int64_t query) const { return a.keysSeen(a.start + query + 1) - step * kStripLines; }
-  // Number of keys from strip `step` on that come before the query's window.
+  // Number of keys from strip `step` on that are before the query's window.
   int64_t unseenFrom(int64_t step, int64_t query) const { return a.firstSeen(a.start + query) - step * kStripLines; }
   // Bit i: whether the query sees key i of the strip.
   uint32_t seenBits(int64_t step, int64_t query) const {
     return firstBits(seenFrom(step, query)) & ~firstBits(unseenFrom(step, query));
   }
 
-  // Computes one tile of scores of a strip of keys; storeScores() stores it. A tile that no query sees is skipped,
-  // except tile 0, which multiplyOneOfFour() always needs.
+  // Computes one tile of scores of a strip of keys; storeScores() stores it. Skips a tile that no query sees, except
+  // tile 0, which multiplyOneOfFour() always needs.
   template <int kIndex>
   __attribute__((always_inline)) void scoreTile(const Queries& queries, int64_t step) const {
     if (a.few()) {
@@ -189,8 +190,8 @@ struct TileForwardHead {
     tile(std::integral_constant<int, 3>{});
   }
 
-  // Computes scores when the whole call has few queries. Keys are the left operand, unpacked where possible; a product
-  // may swap its factors.
+  // Computes scores when the whole call has few queries. Keys are the left operand, unpacked if possible. (The factors
+  // of a product may be swapped.)
   __attribute__((noinline)) void scoreFew(int64_t rows, int64_t step) const {
     alignas(64) float sums[kStripLines * kStripLines];
     const I32 across = (I32)laneIndex() * kStripLines;
@@ -216,7 +217,8 @@ struct TileForwardHead {
     return _mm512_cmpge_epu16_mask(largest, _mm512_set1_epi16(0x7F80)) == 0;
   }
 
-  // Computes the weights 2^(scale · score − reference) of all queries, without the dropped weights, and their totals.
+  // Computes the weights 2^(scale · score − reference) of all queries, without the dropped weights. Also computes the
+  // totals of the weights.
   void weigh(const Queries& queries, const float* references, Totals& totals, ArraysOfNextHead<4>& next) const {
     score(queries, queries.firstStep);
     const int64_t last = queries.begin + queries.rows - 1;
@@ -275,8 +277,8 @@ struct TileForwardHead {
     if (step + 1 < queries.keySteps) storeScores<3>(queries, step + 1);
   }
 
-  // Returns whether all totals are far from the ends of the number range. Where a query's total is not, its reference
-  // becomes the maximum of scale · score.
+  // Returns whether all totals are far from the limits of the number range. For a query with a total near a limit, the
+  // reference becomes the maximum of scale · score.
   bool findReferences(const Queries& queries, const float* totals, float* references) const {
     constexpr float kLargest = 0x1p64f;
     uint32_t unusual = 0;
@@ -316,7 +318,7 @@ struct TileForwardHead {
   __attribute__((noinline)) void draw(const Queries& queries) const {
     const int64_t begin = queries.begin, rows = queries.rows;
     static_assert(kWordKeys == kStripLines && kGroup == kStripLines, "a word is the mask of a step");
-    const DropoutKey dropoutKey = a.dropoutKey;  // a local copy, so that the compiler knows that no store changes it
+    const DropoutKey dropoutKey = a.dropoutKey;  // a local copy: the compiler then knows that no store changes it
     const int64_t first = maskStep(queries) * kStripLines, all = a.keysSeen(a.start + begin + rows);
     if (dropoutMask.words != nullptr) dropoutMask.prefetch(begin, rows, first, all - first);
     for (int64_t row = 0; row < rows; row++) {
@@ -331,8 +333,8 @@ struct TileForwardHead {
     if (dropoutMask.words != nullptr) dropoutMask.putSeen(a, s.kept, begin, rows, first, 0, all - first);
   }
 
-  // Computes the output query by query, where some value is infinite or NaN. A value that a query does not see must not
-  // affect it, but 0 · ∞ is NaN. `values` begin with the first strip of keys of the queries.
+  // Computes the output query by query, if some value is infinite or NaN. A value that a query does not see must not
+  // affect the query, but 0 · ∞ is NaN. `values` begin with the first strip of keys that the queries see.
   void mixMasked(const float* values, const Queries& queries, int64_t columns, float* to, int64_t stride) const {
     alignas(64) float sums[kStripLines * kStripLines];
     const int64_t origin = queries.firstStep * kStripLines;
@@ -361,7 +363,8 @@ struct TileForwardHead {
 static void attendForwardByTiles(const AttentionForwardArgs& args, const Attention& call, Pool& pool) {
   const AttentionExtent extent = call.extent();
   if (!pool.reserveScratch(TileForwardScratch(call, extent, nullptr).floats * int64_t{sizeof(float)})) return;
-  // Work items are heads. With fewer heads than threads, work items are strips of queries of a head.
+  // Each thread computes whole heads. If there are fewer heads than threads, each thread computes strips of queries of
+  // a head.
   const int64_t heads = call.batch * call.heads;
   const int64_t parts = heads >= pool.threads() ? 1 : stripsOf(extent.queries);
   const int64_t work = call.headDim * extent.queries * min(extent.keys, call.window) / max(parts, 1);
@@ -369,7 +372,7 @@ static void attendForwardByTiles(const AttentionForwardArgs& args, const Attenti
   parallelRanges(pool, heads * parts, grain, [&](int64_t begin, int64_t end, int thread) {
     const TileForwardScratch scratch(call, extent, pool.scratch(thread));
     const TileScope scope;
-    bool attended = false;  // previous item, whose keys and values are packed
+    bool attended = false;  // the previous item: its keys and values are packed
     PackedKeys packed;
     Attention a = call.sequence(begin / parts / call.heads), after = a;
     for (int64_t item = begin; item < end; item++) {

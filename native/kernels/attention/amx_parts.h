@@ -1,5 +1,5 @@
-// Parts of attention by AMX tiles that both directions use: products of packed strips, packing of a head's rows,
-// prefetches.
+// Parts of attention by AMX tiles that the forward and the backward pass use: products of packed strips, packing of a
+// head's rows, prefetches.
 #pragma once
 
 #include <cstdint>
@@ -10,13 +10,13 @@
 
 namespace foretoken::FT_ISA {
 
-// Multiplies packed strips of A and B. Only the first `rows` lines of A and `columns` lines of B matter.
+// Multiplies packed strips of A and B. Only the first `rows` lines of A and the first `columns` lines of B are used.
 static void multiplyPackedStrips(const StripOfA& a, const float* b, int64_t steps, int64_t rows, int64_t columns,
                                  float* sums, int64_t stride, bool continues = false) {
   multiplyStrips(a, b, steps, rows, columns, continues ? sums : nullptr, sums, stride, [](int64_t) {});
 }
 
-// Whether rows of a head can be the left operand unpacked, with k along headDim.
+// Whether the rows of a head can be the left operand (k along headDim) without packing.
 FT_INLINE bool liesAsStrip(const Attention& a, int64_t stride, int64_t rows) {
   return a.headDim % kStepValues == 0 && stride % 2 == 0 && (rows == kTileSide || rows == kStripLines);
 }
@@ -24,15 +24,15 @@ FT_INLINE StripOfA stripThatLies(const Narrow* from, int64_t stride) {
   return {reinterpret_cast<const float*>(from), stride / 2, kTileSide};
 }
 
-// Makes rows of a head the left operand, with k along headDim. Packs them only where necessary.
+// Makes rows of a head the left operand, with k along headDim. Packs the rows only if necessary.
 FT_INLINE StripOfA stripOfRows(const Attention& a, const Narrow* from, int64_t stride, int64_t rows, float* scratch) {
   if (liesAsStrip(a, stride, rows)) return stripThatLies(from, stride);
   packStrips<Narrow, Order::kRows, false>(from, stride, rows, a.headDim, scratch, stripsOf(a.headDim) * kStepUnits, nullptr);
   return {scratch};
 }
 
-// Rows of the next head, which are scattered in memory. A few at a time are prefetched between the products of this
-// head.
+// Rows of the next head, which are scattered in memory. Between the products of this head, a few rows at a time are
+// prefetched.
 template <int kArrays>
 struct ArraysOfNextHead {
   struct Array {
@@ -42,7 +42,7 @@ struct ArraysOfNextHead {
   Array arrays[kArrays];
   int64_t rows = 0, width = 0, share = 0;
 
-  // Plans prefetches so that `times` calls of prefetch() cover all `count` rows.
+  // Plans the prefetches: `times` calls of prefetch() fetch all `count` rows.
   void begin(int64_t count, int64_t headDim, int64_t times) {
     rows = count;
     width = headDim;
@@ -71,10 +71,10 @@ FT_INLINE void packKeys(const Attention& a, const Narrow* from, int64_t begin, i
   });
 }
 
-// Interleaves two rows of 32 values into units, in the order of the values: to[2][kTileUnits]. Only the first
-// row of each of the two tiles is set.
+// Interleaves two rows of 32 values into units, in the order of the values: to[2][kTileUnits]. Sets only the first row
+// of each of the two tiles.
 FT_INLINE void storePairs(const Narrow* first, const Narrow* second, float* to) {
-  // The unpack instructions take one half of each 16-byte lane, so first move these halves next to each other.
+  // The unpack instructions use one half of each 16-byte lane, so these halves are first moved next to each other.
   const __m512i order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);
   const __m512i upper = _mm512_permutexvar_epi64(order, _mm512_loadu_si512(first));
   const __m512i lower = _mm512_permutexvar_epi64(order, _mm512_loadu_si512(second));
@@ -107,8 +107,8 @@ FT_INLINE void packValues(const Attention& a, const Narrow* from, int64_t begin,
   });
 }
 
-// 2ˣ for weights. Relative error at most 1.6e-7, or 7.5e-5 with kRough, which is less than the error of rounding to
-// bfloat16. NaN stays NaN. scripts/fit-math.py prints the coefficients.
+// 2ˣ for weights. The relative error is at most 1.6e-7. With kRough it is at most 7.5e-5, less than the error of
+// rounding to bfloat16. NaN stays NaN. scripts/fit-math.py prints the coefficients.
 template <bool kRough>
 FT_INLINE F32 weightExp2(F32 x) {
   constexpr int kDown = _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC;
@@ -130,7 +130,7 @@ FT_INLINE F32 weightExp2(F32 x) {
   return (F32)_mm512_scalef_ps((__m512)q, (__m512)x);  // times 2^⌊x⌋
 }
 
-// A word with the first `count` bits set: none if `count` is negative, all from 32 on.
+// A word with the first `count` bits set: no bits if `count` is negative, all bits if it is 32 or more.
 FT_INLINE uint32_t firstBits(int64_t count) {
   return static_cast<uint32_t>((uint64_t{1} << max(min(count, int64_t{32}), int64_t{0})) - 1);
 }
@@ -150,7 +150,7 @@ FT_INLINE F32 addProducts(F32 a, F32 b, F32 sums) {
 // Adds the two values of each unit to `sums`.
 FT_INLINE F32 sumUnits(F32 units, F32 sums) { return addProducts(units, (F32)_mm512_set1_epi16(0x3F80), sums); }
 
-// Loads up to 2 · kLanes values as units and fills the rest with zeros.
+// Loads up to 2 · kLanes values as units. Values after them are zeros.
 FT_INLINE F32 loadUnits(const Narrow* from, int64_t count) {
   return (F32)_mm512_maskz_loadu_epi16(firstBits(count), from);
 }
@@ -175,9 +175,9 @@ FT_INLINE F32 sumRows(const float* from) {
 }
 
 // Computes one of the four tiles of a strip of A times a strip of B, in the sum tile kIndex (numbered as in
-// beginSums()). Such a small part of a product fits between vector instructions, which run at the same time. Store the
-// tile later, so that nothing waits for it.
-// Compute tile 0 first and never skip it: in a product of one step, the other tiles reuse the registers that it has
+// beginSums()). Such a small part of a product fits between vector instructions, which are executed at the same time.
+// Store the tile later, so that no instruction waits for it.
+// Compute tile 0 first and never skip it: in a product of one step, the other tiles use the registers that tile 0 has
 // loaded.
 template <int kIndex>
 FT_INLINE void multiplyOneOfFour(const StripOfA& a, const float* b, int64_t steps) {
@@ -203,7 +203,8 @@ FT_INLINE void packAcrossRows(const Attention& a, const Narrow* from, int64_t st
   packStrips<Narrow, Order::kColumns, false>(from, stride, a.headDim, rows, to, stripsOf(rows) * kStepUnits, nullptr);
 }
 
-// Hands out parts of a thread's scratch, each aligned to a cache line. If `memory` is null, it only counts the size.
+// Assigns parts of a thread's scratch, each aligned to a cache line. If `memory` is null, it only computes the total
+// size.
 struct Scratch {
   float* memory;
   int64_t used = 0;

@@ -1,7 +1,7 @@
 // Gradients of attention. P are the probabilities, recomputed from logSumExp; M is the dropout mask:
 // dV = (P∘M)ᵀ·dOut; dP = (dOut·Vᵀ)∘M; dS = scale·P∘(dP − rowsum(dOut∘out)); dQ = dS·K; dK = dSᵀ·Q.
-// A block of keys is paired with one group of queries after the other, one tile of keys at a time. For each pair only
-// dS is kept, for dQ. Groups of queries whose windows begin after the block are skipped.
+// A block of keys is combined with one group of queries after the other, one tile of keys at a time. For each pair,
+// only dS is stored, for dQ. Groups of queries whose windows begin after the block are skipped.
 #pragma once
 
 #include <cstdint>
@@ -17,11 +17,11 @@
 
 namespace foretoken::FT_ISA {
 
-// Scratch of one thread, for a block of keys and a group of queries. An array of shape [queries] covers all queries of
-// a head, rounded up to whole groups.
+// Scratch of one thread, for a block of keys and a group of queries. An array of shape [queries] has all queries of a
+// head, rounded up to whole groups.
 template <class Operands>
 struct AttentionBackwardScratch {
-  // Whether packing along and packing across differ. They do not if a unit has one value.
+  // Whether packing along and packing across are different. The two packings are equal if a unit has one value.
   static constexpr bool kTwoWays = Operands::kUnitDepth > 1;
 
   float* keys;             // [kBlock][alongStride]: left operand of Q
@@ -37,8 +37,8 @@ struct AttentionBackwardScratch {
   float* scoresAlong;      // [kTileHeight][kGroup]: `tileScores` as units along the queries, if units are pairs
   float* dScores;          // [units of kBlock][kGroup]: dOut·Vᵀ, then dS
   uint32_t* kept;          // [kBlockWords][kGroup]: M
-  float* dKeys;            // [kBlock][width]; [queries][width] where heads share keys
-  float* dValues;          // shape of dKeys; without the factor of M
+  float* dKeys;            // [kBlock][width]; [queries][width] if heads share keys
+  float* dValues;          // the same shape as dKeys; without the factor of M
   float* dQueries;         // [queries][width]
   float* exponents;        // [queries]: logSumExp · log₂ e
   float* deltas;           // [queries]: scale · rowsum(dOut∘out)
@@ -82,14 +82,14 @@ struct AttentionBackwardScratch {
   }
 };
 
-// The pointers of one head of a sequence, at its first row.
+// Pointers to the first row of one head of a sequence.
 template <typename T>
 struct AttentionHead {
   const T *dOut, *q, *k, *v, *out;
   const float* logSumExp;
   T *dq, *dk, *dv;
   int64_t number;
-  bool first, last;  // whether it is the first, or the last, of the heads that share keys and values
+  bool first, last;  // whether it is the first head, or the last head, of the heads that share keys and values
   DropoutMask<const uint32_t> dropoutMask;
 
   AttentionHead(const AttentionBackwardArgs& args, const Attention& a, int64_t head)
@@ -120,8 +120,9 @@ struct AttentionHead {
   }
 };
 
-// Turns scores and dOut·Vᵀ into P∘M (without its factor) and dS, for a vector of queries and a tile of keys. Rows are
-// kGroup apart. `seen` clears the lanes of queries that do not see a key; `masked` clears the lanes of dropped weights.
+// Computes P∘M (without its factor) and dS from scores and dOut·Vᵀ, for a vector of queries and a tile of keys. The
+// distance between rows is kGroup. `seen` clears lanes of queries that do not see a key. `masked` clears lanes of
+// dropped weights.
 template <class Operands, typename Seen, typename Masked>
 FT_INLINE void softmaxBackward(const Attention& a, Seen seen, Masked masked, F32 exponent, F32 delta, float* weights,
                                float* dScores) {
@@ -143,7 +144,7 @@ FT_INLINE void softmaxBackward(const Attention& a, Seen seen, Masked masked, F32
   }
 }
 
-// A block of keys [block, blockEnd) of one head, and all queries that see them.
+// A block of keys [block, blockEnd) of one head, and all queries that see one of these keys.
 template <class Operands, typename T>
 struct BackwardBlock {
   const Attention& a;
@@ -152,7 +153,7 @@ struct BackwardBlock {
   const AttentionHead<T>& next;
   int64_t block, keys;
   RowsOfNextHead nextRows = {block, block + keys};
-  // Where heads share keys, sums for all blocks are kept until the last of these heads is added.
+  // If heads share keys, the sums for all blocks are stored until the last of these heads is added.
   int64_t firstRow = a.group > 1 ? block : 0;
   float* dKeys = s.dKeys + firstRow * a.width;
   float* dValues = s.dValues + firstRow * a.width;
@@ -194,7 +195,7 @@ struct BackwardBlock {
     for (int64_t i = group + count; i < group + kGroup; i++) s.exponents[i] = s.deltas[i] = 0;
   }
 
-  // Adds the gradients from the block's keys with queries [group, group + count).
+  // Adds the gradients of the block's keys that come from queries [group, group + count).
   void attend(int64_t group, int64_t count) {
     const int64_t inBlock = group - block;
     const bool diagonal = a.causal && inBlock < kBlock;
@@ -229,11 +230,11 @@ struct BackwardBlock {
     if (lastKeys) writeRows(a, dQueries, count, 1, head.dq + group * a.queryStride, a.queryStride);
   }
 
-  // Processes a group with keys [key, key + kTileHeight) of the block.
+  // Processes a group of queries with keys [key, key + kTileHeight) of the block.
   void attendTile(int64_t group, int64_t count, int64_t key, bool diagonal) {
     const int64_t inBlock = group - block;
-    // query: the first query that sees any of these keys; vector: the vector that holds it; queryEnd: end of the
-    // queries that see any.
+    // query: the first query that sees one of these keys. vector: the vector that contains this query. queryEnd: the
+    // end of the queries that see one of these keys.
     const int64_t query = diagonal ? max(key - inBlock, 0) : 0;
     const int64_t queryEnd = min(a.queriesSeeing(key + kTileHeight) - inBlock, count);
     const int64_t vector = query / kLanes * kLanes;
@@ -293,7 +294,7 @@ struct BackwardBlock {
   }
 };
 
-// dOut, q, k, v, out, dq, dk and dv hold T.
+// dOut, q, k, v, out, dq, dk and dv have elements of type T.
 template <class Operands, typename T = float>
 static void attendBackward(const AttentionBackwardArgs& args, const Attention& call, Pool& pool) {
   using Scratch = AttentionBackwardScratch<Operands>;

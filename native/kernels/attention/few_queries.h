@@ -1,6 +1,6 @@
-// Attention for few queries, as in decoding, where reading the keys and values of all earlier positions takes most of
-// the time. A query's scores lie along a vector. Keys are transposed while they are packed; values are read where they
-// are. All sums have the order of forward.h, so the bits are equal.
+// Attention for few queries, as in generation. Most of the time goes into reading the keys and values of all earlier
+// positions. A vector has scores of one query. Keys are transposed while they are packed. Values are read in place. All
+// sums have the same order as in forward.h, so the bits are equal.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 namespace foretoken::FT_ISA {
 
-// Multiply-adds that justify waking one more thread. Each multiply-add reads its own value from memory.
+// Multiply-adds for which one more thread is worth waking. Each multiply-add reads its own value from memory.
 constexpr int64_t kFewWork = int64_t{1} << 16;
 
 // The running maximum and sum of one query, like `maxima` and `totals` in forward.h.
@@ -21,7 +21,7 @@ struct RunningSum {
   float maximum, total;
 };
 
-// Scratch of one thread, for a block of keys and the queries of the heads that share them.
+// Scratch of one thread, for a block of keys and the queries of all heads that share these keys.
 template <class Operands>
 struct AttentionFewScratch {
   float* keys;          // [kGroups][units of headDim][kGroup]
@@ -60,10 +60,10 @@ FT_INLINE void scoreGroup(const float* query, const float* keys, int64_t units, 
   for (int v = 0; v < kVectors; v++) store(scores + v * kLanes, sums[v]);
 }
 
-// Turns the scores of one query with keys [oldest, keys) into weights. Sets the other weights of the first vector, and
-// all up to the end of the last group, to zero. Returns the factor for the output over earlier blocks.
+// Computes the weights of one query from its scores with keys [oldest, keys). Sets all other weights to zero, from the
+// first vector to the end of the last group. Returns the factor for the output of earlier blocks.
 FT_INLINE float softmaxAlong(float* scores, int64_t oldest, int64_t keys, float scale, bool first, RunningSum& sum) {
-  // A negative scale turns the lowest score into the largest exponent.
+  // With a negative scale, the lowest score has the largest exponent.
   const float sign = scale < 0 ? -1.0f : 1.0f;
   const int64_t begin = oldest / kLanes * kLanes;
   const auto fromOldest = [&](int64_t j, F32 value, F32 before) {
@@ -97,8 +97,8 @@ FT_INLINE float softmaxAlong(float* scores, int64_t oldest, int64_t keys, float 
   return factor;
 }
 
-// out[column] = factor · out[column] + Σ over keys of weights · values, for kVectors vectors of columns. A row of
-// values has `count` columns left. `lastOfFirst`: the query sees only the last key of the first unit.
+// out[column] = factor · out[column] + Σ over keys of weights · values, for kVectors vectors of columns. From here, a
+// row of values has `count` columns. `lastOfFirst`: the query sees only the last key of the first unit.
 template <class Operands, int kVectors, typename T>
 FT_INLINE void addValues(const float* weights, const T* values, int64_t stride, int64_t keys, int64_t count,
                          bool lastOfFirst, bool first, float factor, float* out) {
@@ -130,7 +130,7 @@ FT_INLINE void addValues(const float* weights, const T* values, int64_t stride, 
   for (int v = 0; v < kVectors; v++) store(out + v * kLanes, sums[v]);
 }
 
-// Computes the heads that share head `shared` of keys and values. Keys are packed once for all of them.
+// Computes all query heads that share the key and value head `shared`. Keys are packed once for all these heads.
 template <class Operands, typename T>
 static void attendFewOfGroup(const AttentionForwardArgs& args, const Attention& a,
                              const AttentionFewScratch<Operands>& s, int64_t shared) {
@@ -196,7 +196,7 @@ static void attendFewOfGroup(const AttentionForwardArgs& args, const Attention& 
   }
 }
 
-// Computes the sequences with few queries. The caller has reserved scratch.
+// Computes the sequences with few queries. The caller must reserve the scratch first.
 template <class Operands, typename T>
 static void attendFew(const AttentionForwardArgs& args, const Attention& call, const AttentionExtent& extent, Pool& pool) {
   const int64_t queries = min(extent.queries, kFewQueries) * call.group;

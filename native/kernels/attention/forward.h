@@ -1,10 +1,10 @@
 // Attention without a T×T array: blocks of keys with a running maximum and sum (Milakov & Gimelshein 2018; Dao et al.,
-// "FlashAttention", 2022). Causal attention skips everything above the diagonal, and blocks of keys before the windows
-// of all queries. Declared in src/backend/kernels/kernels.ts.
-// A query's sums have a fixed order that does not depend on what else is in the call. A score is one chain over
-// headDim. Keys are processed in blocks of kBlock. The maximum of a block is found before its weights are added.
-// Weights are added to their total in four chains, each of every fourth key, and to the output in one chain for each
-// channel. If a query sees no key of a block, the block leaves the query's sums at zero.
+// "FlashAttention", 2022). Causal attention skips all scores above the diagonal. Attention also skips blocks of keys
+// before the windows of all queries. Declared in src/backend/kernels/kernels.ts. The order of a query's sums does not
+// depend on other queries in the call. A score is one chain over headDim. Keys are processed in blocks of kBlock. The
+// maximum of a block is found before its weights are added. Weights are added to their total in four chains: a chain
+// has every fourth key. Weighted values are added to the output in one chain for each channel. If a query has not yet
+// seen a key, its sums stay zero.
 #pragma once
 
 #include <cstdint>
@@ -31,8 +31,8 @@ struct AttentionForwardScratch {
   float* scores;   // [kBlock][kGroup]: scores of one group, then its weights as units
   uint32_t* kept;  // [kBlockWords][kGroup]: the dropout mask of one group
   float* out;      // [kBlock][width], unnormalised
-  float* maxima;   // [kBlock]: running maxima of scores, times exponentScale; at the end logSumExp
-  float* totals;   // [kBlock]: running sums of weights; at the end the factor for `out`
+  float* maxima;   // [kBlock]: running maxima of scores, times exponentScale; at the end: logSumExp
+  float* totals;   // [kBlock]: running sums of weights; at the end: the factor for `out`
 
   static int64_t floats(const Attention& a) {
     return kBlock * (a.headDim + 3 * a.width + kGroup + 2) + kBlockWords * kGroup;
@@ -49,7 +49,7 @@ struct AttentionForwardScratch {
   }
 };
 
-// The highest or lowest score of each query in a vector. Rows of scores are kGroup apart.
+// The highest or lowest score of each query in a vector. The distance between rows of scores is kGroup.
 template <bool kHighest>
 FT_INLINE F32 extremeColumns(const float* scores, const KeyMask& keyMask, int64_t rows) {
   const auto pick = [](F32 a, F32 b) { return kHighest ? max(a, b) : min(a, b); };
@@ -68,9 +68,9 @@ FT_INLINE F32 extremeColumns(const float* scores, const KeyMask& keyMask, int64_
   return pick(pick(extremes[0], extremes[1]), pick(extremes[2], extremes[3]));
 }
 
-// Turns the scores of a vector of queries into units of the weights 2^(scale · score − maximum). Rows of scores are
-// kGroup apart. Adds the weights to `total`, then clears the dropped ones. Returns the factor for the output over
-// earlier blocks.
+// Computes units of the weights 2^(scale · score − maximum) from the scores of a vector of queries. The distance
+// between rows of scores is kGroup. Adds the weights to `total`, then clears dropped weights. Returns the factor for
+// the output of earlier blocks.
 template <class Operands>
 FT_INLINE F32 softmaxColumns(float* scores, const KeyMask& keyMask, int64_t rows, const uint32_t* kept, float scale,
                              bool first, float* maximum, float* total) {
@@ -112,7 +112,7 @@ FT_INLINE F32 softmaxColumns(float* scores, const KeyMask& keyMask, int64_t rows
   return factor;
 }
 
-// The pointers of one head of a sequence, at its first row.
+// Pointers to the first row of one head of a sequence.
 template <typename T>
 struct AttentionForwardHead {
   const T *q, *k, *v;
@@ -140,7 +140,7 @@ struct AttentionForwardHead {
   }
 };
 
-// Computes positions [begin, end) of one head, all in one block.
+// Computes positions [begin, end) of one head. All these positions are in one block.
 template <class Operands, typename T>
 struct ForwardBlock {
   const Attention& a;
@@ -173,7 +173,7 @@ struct ForwardBlock {
   }
 
  private:
-  // Calls body(group, first, last) for each group. Its queries [first, last) are in the call.
+  // Calls body(group, first, last) for each group. Queries [first, last) of the group are in the call.
   template <typename Body>
   void forGroups(Body body) {
     for (int64_t group = begin / kGroup * kGroup; group < end; group += kGroup)
@@ -182,11 +182,12 @@ struct ForwardBlock {
 
   float* queriesOf(int64_t group) const { return s.queries + group % kBlock * unitsOf<Operands>(a.headDim); }
 
-  // Adds the weighted values of keys [0, blockKeys), in the block at position `block`, to the output of a group.
+  // Adds weighted values to the output of a group: keys [0, blockKeys) of the block at position `block`.
   void attend(int64_t block, int64_t blockKeys, int64_t group, int64_t first, int64_t last) {
     const int64_t inBlock = group % kBlock;
     const bool diagonal = a.causal && group - inBlock == block;
-    // Where the window of the group's first query begins in the block; each later query's window begins one key later.
+    // The position in the block where the window of the group's first query begins. The window of each later query
+    // begins one key later.
     const int64_t edge = group - a.window + 1 - block;
     const int64_t oldest = max(edge + first, int64_t{0});
     if (oldest >= blockKeys) return;
@@ -195,7 +196,7 @@ struct ForwardBlock {
     const int64_t keyStride = a.alongStride<Operands>();
     for (int64_t key = oldest / kTileHeight * kTileHeight; key < keys; key += kTileHeight) {
       nextRows.prefetch(a, next, RowsOfNextHead::kRows);
-      // The first vector of queries sees none of the second vector's own keys.
+      // The first vector of queries does not see the keys at the positions of the second vector.
       const int64_t vector = diagonal && key >= inBlock + kLanes ? kLanes : 0;
       multiplyBlock<Operands, LeftOrder::kByRow>(
           {s.keys + key * keyStride, keyStride, queriesOf(group) + vector, kGroup, unitsOf<Operands>(a.headDim),
@@ -255,7 +256,8 @@ struct ForwardBlock {
   }
 };
 
-// The blocks of queries of a head, and the number of key blocks for each. The number is proportional to the work.
+// The blocks of queries of a head, and the number of key blocks for each block of queries. This number is proportional
+// to the work.
 struct QueryBlocks {
   const Attention& a;
   int64_t first, count, keyBlocksOfAll;
@@ -296,7 +298,7 @@ static void attendMany(const AttentionForwardArgs& args, const Attention& call, 
   parallelRanges(pool, parts, 1, [&](int64_t firstPart, int64_t lastPart, int thread) {
     const AttentionForwardScratch<Operands> scratch(call, pool.scratch(thread));
     int64_t done = 0;
-    // A block belongs to the part whose share of the cost contains the block's middle.
+    // The middle of a block decides which part gets the block: the part with this share of the cost.
     const auto partOf = [&](int64_t keyBlocks) { return (2 * done + keyBlocks) * parts / (2 * cost); };
     forSequencesOfMany(call, [&](const Attention& a) {
       const QueryBlocks blocks(a);
@@ -326,7 +328,7 @@ static void attendMany(const AttentionForwardArgs& args, const Attention& call, 
   });
 }
 
-// q, k, v and out hold T.
+// q, k, v and out have elements of type T.
 template <class Operands, typename T = float>
 static void attendForward(const AttentionForwardArgs& args, const Attention& call, Pool& pool) {
   const AttentionExtent extent = call.extent();

@@ -12,8 +12,8 @@
 namespace foretoken::FT_ISA {
 
 // Which keys of a block a vector of queries sees. Every lane sees the first `full` keys. On the diagonal, lane i also
-// sees the first i + 1 of the next kLanes keys. Lane i does not see keys before `edge` + i, where its window begins;
-// `edge` may be negative.
+// sees the first i + 1 of the next kLanes keys. The window of lane i begins at `edge` + i, so lane i does not see
+// earlier keys. `edge` may be negative.
 struct KeyMask {
   int64_t full;
   bool diagonal;
@@ -28,15 +28,15 @@ struct KeyMask {
     const int64_t end = min(key - edge + 1, kLanes);
     return ((I32)laneIndex() >= static_cast<int32_t>(first)) & ((I32)laneIndex() < static_cast<int32_t>(max(end, int64_t{0})));
   }
-  // Lanes whose window contains one of the first `rows` keys, if all lanes come late enough to see the last of these
-  // keys.
+  // Lanes with a window that contains one of the first `rows` keys. All lanes must be late enough to see the last of
+  // these keys.
   I32 lanesBefore(int64_t rows) const {
     return (I32)laneIndex() < static_cast<int32_t>(max(min(rows - edge, kLanes), int64_t{0}));
   }
 };
 
 // The dropout mask is stored as bits: one word for each query and kWordKeys keys. Bit key % kWordKeys is set if the
-// weight is kept. Words of a group lie as [word][kGroup].
+// weight is kept. The words of a group have the shape [word][kGroup].
 constexpr int64_t kWordKeys = 32;
 FT_INLINE int64_t wordsOf(int64_t keys) { return divideUp(keys, kWordKeys); }
 constexpr int64_t kBlockWords = kBlock / kWordKeys;
@@ -48,10 +48,10 @@ FT_INLINE U32 loadWords(const uint32_t* from) {
 }
 FT_INLINE void storeWords(uint32_t* to, U32 words) { std::memcpy(to, &words, sizeof words); }
 
-// Draws the mask of keys [0, keys) of the block at position `block`, in whole mask blocks, for a vector of queries.
-// `row` is the mask's row of the first query.
+// Draws the dropout mask for a vector of queries and keys [0, keys) of the block at position `block`, in whole mask
+// blocks. `row` is the first query's row in the mask.
 FT_INLINE void drawMask(const Attention& a, uint32_t row, int64_t block, int64_t keys, uint32_t* kept) {
-  const DropoutKey key = a.dropoutKey;  // a local copy, so that the compiler knows that no store changes it
+  const DropoutKey key = a.dropoutKey;  // a local copy: the compiler then knows that no store changes it
   for (int64_t begin = 0; begin < keys; begin += kDropoutBlock) {
     U32 words[2];
     keptColumns(key, row, block + begin, words);
@@ -63,8 +63,8 @@ FT_INLINE F32 maskedBy(U32 words, int64_t key, F32 value) {
   return (F32)((U32)value & (U32)((words & (1u << key % kWordKeys)) != 0u));
 }
 
-// The mask of one head that the forward pass hands to the backward pass, for whole sequences:
-// [⌈keys/kWordKeys⌉][queries]. Null if no mask is handed over. Word: uint32_t, or const uint32_t for reading.
+// The mask of one head that the forward pass stores for the backward pass, for whole sequences:
+// [⌈keys/kWordKeys⌉][queries]. Null if the mask is not stored. Word: uint32_t, or const uint32_t for reading.
 template <typename Word>
 struct DropoutMask {
   Word* words;
@@ -75,15 +75,15 @@ struct DropoutMask {
         queries(a.queries),
         rows(wordsOf(a.keys)) {}
 
-  // put() writes and get() reads words of keys [0, keys) of the block at position `block`, in whole mask blocks, for
-  // `count` queries of a group. `query` is the number of the first query in the call.
+  // put() writes and get() reads words of keys [0, keys) of the block at position `block`, in whole mask blocks. The
+  // words are for `count` queries of a group. `query` is the first query's index in the call.
   void put(const uint32_t* from, int64_t query, int64_t count, int64_t block, int64_t keys) const {
     forRows(query, block, keys, [=](uint32_t* row, int64_t i) { copy(row, from + i * kGroup, count); });
   }
   void get(uint32_t* to, int64_t query, int64_t count, int64_t block, int64_t keys) const {
     forRows(query, block, keys, [=](const uint32_t* row, int64_t i) { copy(to + i * kGroup, row, count); });
   }
-  // Writes words of keys [begin, end), in whole mask blocks, for queries that see any key of a block.
+  // Writes the words of keys [begin, end), in whole mask blocks, for queries that see a key of a block.
   void putSeen(const Attention& a, const uint32_t* from, int64_t query, int64_t count, int64_t block, int64_t begin,
                int64_t end) const {
     for (int64_t key = begin; key < end; key += kDropoutBlock) {

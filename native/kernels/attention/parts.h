@@ -1,6 +1,7 @@
-// Code that both directions of attention share: arguments, blocks, and the layout of operands for the register tile.
-// Scores have the queries along the vector, S[key][query]. So a maximum or a sum over keys is computed vector by
-// vector. Keys are the left operand as they lie in memory, values the right operand. Only queries are transposed.
+// Code for the forward and the backward pass of attention: arguments, blocks, and the layout of operands for the
+// register tile. Scores are stored as S[key][query], with queries along the vector. So a maximum or a sum over keys is
+// computed vector by vector. Keys are the left operand, and values are the right operand, both with the layout that
+// they have in memory. Only queries are transposed.
 #pragma once
 
 #include <cstdint>
@@ -17,12 +18,12 @@
 
 namespace foretoken::FT_ISA {
 
-// Keys and queries are processed in blocks that begin at multiples of this absolute position, whichever part of the
-// sequence a call computes. So a query sees its keys in the same order and the same blocks in every call.
+// Number of keys or queries in a block. Blocks begin at multiples of this absolute position, for any part of the
+// sequence in a call. So a query sees its keys in the same order and in the same blocks in every call.
 constexpr int64_t kBlock = 128;
-// Queries of a block that are computed together, in whole vectors. Groups begin at multiples of this absolute position.
-// Gradients of keys and values are read and written once per group, so a group holds at least 16 queries even if
-// vectors are short.
+// Number of queries of a block that are computed together, in whole vectors. Groups begin at multiples of this absolute
+// position. Gradients of keys and values are read and written once per group. So a group has at least 16 queries, even
+// if vectors are short.
 constexpr int64_t kGroup = max(2 * kLanes, 16);
 constexpr int64_t kGroups = kBlock / kGroup;
 static_assert(kBlock % kGroup == 0 && kGroup % kTileHeight == 0 && kLanes % 4 == 0 && kBlock % kDropoutBlock == 0);
@@ -31,7 +32,7 @@ static_assert(kBlock % kGroup == 0 && kGroup % kTileHeight == 0 && kLanes % 4 ==
 constexpr int64_t kPageRows = 32;
 static_assert(kBlock % kPageRows == 0 && kPageRows % kGroup == 0);
 
-// Maximum number of queries for few_queries.h. More queries are worth a register tile.
+// Maximum number of queries for few_queries.h. For more queries, a register tile is faster.
 constexpr int64_t kFewQueries = 4;
 
 constexpr float kLn2 = 0.693147181f;
@@ -40,20 +41,20 @@ constexpr float kLog2E = 1.44269504f;
 FT_INLINE int64_t vectorsOf(int64_t count) { return roundUp(count, kLanes); }
 FT_INLINE int64_t tilesOf(int64_t count) { return roundUp(count, kTileHeight); }
 
-// Size of the largest sequence of a call, and which kinds of sequences there are.
+// Size of the largest sequence of a call, and whether the call has sequences with few or with many queries.
 struct AttentionExtent {
   int64_t queries = 0, keys = 0;        // of the largest sequence
-  bool few = false, many = false;       // whether some sequence has few queries; whether some sequence has more
+  bool few = false, many = false;       // whether some sequence has few queries; whether some sequence has many queries
 };
 
-// A call, viewed from one of its sequences. A sequence is a row of the batch, or a segment.
+// The arguments of a call, for one sequence of the call. A sequence is a row of the batch, or a segment.
 struct Attention {
   int64_t batch, longest, heads, keyHeads, headDim;
   int64_t group;  // heads that share keys and values
   int64_t queryStride, queryBatchStride, keyStride, keyBatchStride;
   int64_t width;  // headDim rounded up to whole vectors
   bool causal;
-  int64_t window;  // a query sees its last `window` keys; without a window: a number larger than any sequence
+  int64_t window;  // a query sees its last `window` keys; without a window, this number is larger than any sequence
   float scale;
   float exponentScale;  // scale · log₂ e, because weights are powers of 2
   bool drops;
@@ -68,7 +69,7 @@ struct Attention {
   int64_t number, queries, start;
   int64_t keys;  // start + queries
 
-  // `args`: arguments of either direction.
+  // `args`: arguments of the forward or the backward pass.
   template <typename Args>
   explicit Attention(const Args& args)
       : batch(args.batch),
@@ -102,8 +103,8 @@ struct Attention {
     }
   }
 
-  // The same call viewed from sequence `b`. A segment outside the rows is the caller's mistake; it is clipped, so that
-  // it cannot reach memory outside the arrays.
+  // The same call for sequence `b`. If a segment is outside of the rows, the caller made a mistake. The segment is
+  // clipped, so that it cannot access memory outside of the arrays.
   Attention sequence(int64_t b) const {
     Attention a = *this;
     a.number = b;
@@ -125,7 +126,7 @@ struct Attention {
     return a;
   }
 
-  // Whether a head is the first, or the last, of the heads that share its keys and values.
+  // Whether a head is the first head, or the last head, of the heads that share its keys and values.
   bool isFirstOfGroup(int64_t head) const { return group == 1 || head % group == 0; }
   bool isLastOfGroup(int64_t head) const { return group == 1 || head % group == group - 1; }
 
@@ -140,11 +141,11 @@ struct Attention {
     return e;
   }
 
-  // Whether packing keys would take most of the time, as in decoding.
+  // Whether packing keys would take most of the time, as in generation.
   bool few() const { return queries <= kFewQueries; }
 
   int64_t outStride() const { return heads * headDim; }
-  // Index of the first element of a head of the sequence: queryOf in q, keyOf in k and v, outOf in out, statOf in
+  // Index of the first element of a head of the sequence. queryOf: in q. keyOf: in k and v. outOf: in out. statOf: in
   // logSumExp.
   int64_t queryOf(int64_t head) const {
     return (segments == nullptr ? number * queryBatchStride : firstQuery_ * queryStride) + head * headDim;
@@ -160,7 +161,7 @@ struct Attention {
     return (page * kPageRows + key % kPageRows) * keyStride;
   }
   // Calls body(at, from, count) for each contiguous run of the keys [begin, end): `count` keys from `begin` + `from`
-  // on. The first of them is at keyAt() = `at`.
+  // on. The first of these keys is at keyAt() = `at`.
   template <typename Body>
   __attribute__((always_inline)) void forKeys(int64_t begin, int64_t end, Body body) const {
     if (pages == nullptr) return body(keyAt(begin), int64_t{0}, end - begin);
@@ -176,16 +177,16 @@ struct Attention {
   int64_t statOf(int64_t head) const {
     return segments == nullptr ? indexOf(head) * queries : head * rows + firstQuery_;
   }
-  // Number of a head, counted over all sequences.
+  // Index of a head, counted over all sequences.
   int64_t indexOf(int64_t head) const { return number * heads + head; }
   // Row of the dropout mask (see `linearDropoutForward` in src/backend/kernels/linear.ts).
   uint32_t maskRow(int64_t head, int64_t query) const { return static_cast<uint32_t>(indexOf(head) * longest + query); }
-  // Number of keys that the last query before position `end` sees, if windows are ignored. Earlier queries do not see
-  // more.
+  // Number of keys that the last query before position `end` sees without windows. Earlier queries see at most this
+  // number.
   int64_t keysSeen(int64_t end) const { return causal ? end : keys; }
   // First key that the query at a position sees.
   int64_t firstSeen(int64_t position) const { return max(position - window + 1, int64_t{0}); }
-  // First position whose query no longer sees any key before position `end`.
+  // The first position with a query that does not see any key before position `end`.
   int64_t queriesSeeing(int64_t end) const { return end - 1 + window; }
   // Row stride of a left operand with k along headDim.
   template <class Operands>
@@ -207,11 +208,11 @@ FT_INLINE void prefetchRow(const T* row, int64_t headDim) {
   for (int64_t d = 0; d < headDim; d += kLine) __builtin_prefetch(row + d, kToWrite, 2);
 }
 
-// Rows of the next head, which are scattered in memory; each would cost a wait. A few at a time are prefetched between
-// the products, because the processor drops prefetches if there are too many at once. prefetch() is always inlined:
-// compilers assume that a call that only prefetches has no effect.
+// Rows of the next head. The rows are scattered in memory, so reading each row would take time. A few rows at a time
+// are prefetched between the products, because the processor drops prefetches if there are too many at once. prefetch()
+// is always inlined: compilers assume that a call that only prefetches has no effect.
 struct RowsOfNextHead {
-  // Rows to prefetch at each tile of keys. The tiles of a causal block together cover all of its rows.
+  // Rows to prefetch for each tile of keys. The tiles of a causal block together fetch all its rows.
   static constexpr int64_t kTilesOfBlock = kGroup / kTileHeight * kGroups * (kGroups + 1) / 2;
   static constexpr int64_t kRows = divideUp(kBlock, kTilesOfBlock);
 
@@ -266,8 +267,8 @@ FT_INLINE void packAcross(const Attention& a, const T* from, int64_t fromStride,
   }
 }
 
-// Packs the queries [first, last) of a group transposed: to[unit][kGroup], with zeros where there is no query. `from`
-// points to query `first`.
+// Packs the queries [first, last) of a group transposed: to[unit][kGroup]. A missing query becomes zeros. `from` points
+// to query `first`.
 template <class Operands, typename T>
 FT_INLINE void packGroup(const Attention& a, const T* from, int64_t stride, int64_t first, int64_t last, float* to) {
   for (int64_t begin = 0; begin < kGroup; begin += kLanes) {
@@ -308,7 +309,7 @@ FT_INLINE void writeRows(const Attention& a, const float* from, int64_t rows, fl
   });
 }
 
-// Stores four rows, a vector each, as units across the rows: to[row / kUnitDepth][stride].
+// Stores four rows, one vector each, as units across the rows: to[row / kUnitDepth][stride].
 template <class Operands>
 FT_INLINE void storeAcross(const F32 (&rows)[4], float* to, int64_t stride) {
   constexpr int kDepth = Operands::kUnitDepth;

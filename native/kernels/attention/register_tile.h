@@ -1,7 +1,8 @@
-// The register tile of attention: kTileHeight rows × one or two vectors of a product of two blocks, both packed in a
-// thread's scratch. parts.h describes the layout of the blocks, gemm/operands.h the units of the reduction index.
+// The register tile of attention: kTileHeight rows × one or two vectors of a product of two blocks. Both blocks are
+// packed in a thread's scratch. parts.h describes the layout of the blocks, and gemm/operands.h describes the units of
+// the reduction index.
 // Every element is one chain of multiplyAdd over ascending units, at every position of a tile. So the bits of a query
-// do not depend on its neighbours.
+// do not depend on other queries.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +12,8 @@
 
 namespace foretoken::FT_ISA {
 
-// With two vectors, this height leaves registers for the operands and gives enough independent sums to hide the latency
-// of one.
+// With two vectors, this height leaves registers for the operands. The tile then has enough independent sums to hide
+// the latency of an addition.
 #if FT_VECTOR_BYTES == 64 || defined(__ARM_NEON)
 constexpr int kTileHeight = 8;
 #else
@@ -30,15 +31,16 @@ struct BlockProduct {
   int64_t units;
   float* out;  // out[row · outStride + column]
   int64_t outStride;
-  bool continues;  // the chains begin with the values in `out`, else with 0
+  bool continues;  // whether the chains begin with the values in `out`; otherwise they begin with 0
 };
 
-// The corner of a causal product: row i takes the first i + 1 of kTileHeight further values of the right operand. The
-// rest are skipped, not multiplied by zero: an infinity or NaN of a later token must not reach an earlier one.
+// The corner of a causal product: row i uses the first i + 1 of the next kTileHeight values of the right operand. All
+// other values are skipped, and not multiplied by zero. So an infinity or NaN of a later token does not reach an
+// earlier token.
 template <class Operands, int kVectors, int kUnit = 0>
 FT_INLINE void addCorner(F32 (&sums)[kTileHeight][kVectors], const float* left, int64_t leftStride, const float* right,
                          int64_t rightStride) {
-  // Row kFirst takes only the first value of this unit; later rows take the whole unit.
+  // Row kFirst uses only the first value of this unit. Later rows use the whole unit.
   constexpr int kFirst = kUnit * Operands::kUnitDepth;
   if constexpr (kFirst < kTileHeight) {
     FT_UNROLL
@@ -109,14 +111,15 @@ static __attribute__((noinline)) void multiplyBlockTile(const BlockProduct& p) {
   endBlockSums(p, sums);
 }
 
-// multiplyBlockTile for kByUnit with windows: row i skips values of the right operand before number `edge` + i, where
-// its window begins. These values are not multiplied by zero either, so that an infinity or NaN cannot reach the row.
+// multiplyBlockTile for kByUnit with windows. The window of row i begins at value `edge` + i of the right operand. Row
+// i skips earlier values. The row does not multiply earlier values by zero, so that an infinity or NaN cannot reach the
+// row.
 template <class Operands, int kVectors, bool kCorner>
 static __attribute__((noinline)) void multiplyEdgeTile(const BlockProduct& p, int64_t edge) {
   constexpr int64_t kDepth = Operands::kUnitDepth;
   F32 sums[kTileHeight][kVectors];
   beginBlockSums(p, sums);
-  // Units that only some rows take, or take only in part.
+  // Units that only some rows use, or use only in part.
   const auto some = [&](int64_t begin, int64_t end) __attribute__((always_inline)) {
     for (int64_t unit = begin; unit < end; unit++) {
       const float* const left = p.left + unit * p.leftStride;

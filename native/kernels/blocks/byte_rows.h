@@ -1,4 +1,4 @@
-// Rows of activations, rounded to 8 bits in blocks of 32. Products of weights in blocks read them.
+// Rows of activations, rounded to 8 bits in blocks of 32. The rows are operands of products with weights in blocks.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +30,7 @@ struct ByteRows {
     values = reinterpret_cast<int8_t*>(halves + 2 * all);
   }
 
-  // Clears the rows after row `m`. Tiles compute sums for them that are thrown away; left-over memory could hold
+  // Clears the rows after row `m`. Tiles also compute sums for these rows, which are not used. Old memory could contain
   // numbers that are slow to compute with.
   void clearAfter(int64_t m) const {
     const int64_t rest = rowsOf(m) - m;
@@ -39,11 +39,11 @@ struct ByteRows {
     std::memset(values + m * k, 0, static_cast<size_t>(rest * k));
   }
 
-  // Rounds a row: the largest magnitude of a block becomes ±127. A value that is not finite makes the scale NaN.
+  // Rounds a row. The largest magnitude of a block becomes ±127. If a value is not finite, the scale becomes NaN.
   template <typename T>
   void round(const T* x, int64_t row) const {
     constexpr int kVectors = kBlockValues / kLanes;
-    // Adding this number leaves the nearest integer in the lowest bits; ties go to even.
+    // After adding this number, the lowest bits have the nearest integer; ties go to even.
     const F32 magic = splat(12582912.0f);
     for (int64_t block = 0; block < blocks; block++) {
       F32 from[kVectors], largest = {}, poison = {};
@@ -55,7 +55,7 @@ struct ByteRows {
       }
       const float most = maxLanes(largest);
       const float inverse = most > 0 ? 127.0f / most : 0.0f;
-      // The inverse of a subnormal is infinite: the block becomes 0.
+      // The inverse of a subnormal number would be infinite, so the block becomes 0.
       const F32 factor = splat(inverse <= 0x1p126f ? inverse : 0.0f);
       const float scale = most / 127.0f + sumLanes(poison);
       int8_t* const out = values + row * k + block * kBlockValues;
@@ -64,7 +64,7 @@ struct ByteRows {
       for (int v = 0; v < kVectors; v++) {
         const I32 q = (I32)((U32)(from[v] * factor + magic) - (U32)magic);
         storeBytes(out + v * kLanes, q);
-        // Loads the stored bytes again: q can be any number where a value is not finite.
+        // Loads the stored bytes again, because q may be any number if a value is not finite.
         all[2 * v / kVectors] += signedBytes(out + v * kLanes);
       }
       const int64_t at = row * blocks + block;

@@ -1,5 +1,5 @@
-// Sums of products of bytes. Weights are unsigned, in lines of 4 values of each of 16 rows; each line is multiplied by
-// 4 signed values of an activation. The sums are integers, so they are exact in any order.
+// Sums of products of bytes. Weights are unsigned. A line has 4 values from each of 16 rows, and is multiplied by 4
+// signed values of an activation. The sums are integers, so they are exact in any order.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace foretoken::FT_ISA {
 
-// A line, as vectors.
+// A line of weights, as vectors.
 constexpr int kLineVectors = kLineBytes / FT_VECTOR_BYTES;
 struct Line {
   U32 vectors[kLineVectors];
@@ -63,7 +63,8 @@ FT_INLINE I32 addPairs(U32 pairs, int16_t factor) { return (I32)_mm256_madd_epi1
 FT_INLINE U32 addShorts(U32 a, U32 b) { return (U32)_mm256_add_epi16((__m256i)a, (__m256i)b); }
 #endif
 
-// Products of two pairs are first summed in 16 bits. 8 groups of 4-bit weights fit there: 8 · 2 · 15 · 127 < 2^15.
+// Products of two pairs are first summed in 16 bits. The sum of 8 groups of 4-bit weights fits into 16 bits: 8 · 2 · 15
+// · 127 < 2^15.
 template <int kBits>
 struct ByteSums {
   U32 shorts[kBits == 4 ? kLineVectors : 1];
@@ -80,7 +81,7 @@ struct ByteSums {
       if constexpr (kBits == 4) {
         shorts[v] = addShorts(shorts[v], multiplyBytes(u, s));
       } else if constexpr (kBits == 8) {
-        // 2 · 255 · 127 does not fit in 16 bits, so the highest bit is multiplied separately.
+        // 2 · 255 · 127 does not fit into 16 bits, so the highest bit of a weight is multiplied separately.
         sums[v] += addPairs(multiplyBytes(u & 0x7F7F7F7Fu, s), 1) + addPairs(multiplyBytes((u >> 7) & 0x01010101u, s), 128);
       } else {
         sums[v] += addPairs(multiplyBytes(u, s), 1);
@@ -96,7 +97,7 @@ struct ByteSums {
 #else
 
 #if defined(__SSE2__)
-// Lanes hold sums of two products each, of the low and of the high half of the bytes.
+// Each lane has a sum of two products, for the low and for the high half of the bytes.
 FT_INLINE void addHalves(U32 u, int32_t x, I32& low, I32& high) {
   const __m128i zero = _mm_setzero_si128();
   const __m128i bytes = _mm_set1_epi32(x);

@@ -1,14 +1,15 @@
-// Weights in blocks of few bits (src/backend/kernels/block-forms.ts): how they lie in memory, and their numbers.
+// The layout and the values of weights in blocks of few bits (src/backend/kernels/block-forms.ts).
 //
-// Rows are in panels of 16. A panel has the values of all its blocks of 32, then their scales. Four values of each of the 16 rows
-// are a line of 64 bytes, so a product adds up a row in each lane. Group g of a block is its values 4g to 4g + 3:
+// Rows are in panels of 16. A panel has the values of all its blocks of 32, then their scales. A line of 64 bytes has
+// four values from each of the 16 rows, so each lane of a product sums one row. Group g of a block has its values 4g to
+// 4g + 3:
 //
 //   4 bits and more   lines 0–3: of group g the low four bits in the low half of the bytes, of group 4 + g in the high half
 //   5 bits            line 4: bit g of a byte is the fifth bit of group g
 //   6 bits            lines 4 and 5: bits 2·(g mod 4) of a byte of line 4 + ⌊g / 4⌋ are the upper two of group g
 //   8 bits            line g: group g
 //
-// Values are unsigned. Scales of a row and block are one of
+// Values are unsigned. The scales of a row and block have one of these formats:
 //
 //   kOffset    value = d · (u − offset)          16 times d in binary16
 //   kMinimum   value = d · u + m                 16 times d, 16 times m, in binary16
@@ -49,8 +50,8 @@ struct BlockForm {
   }
 };
 
-// Calls body with the form that has this number in `blockForms`. The caller has checked the number; unknown numbers get
-// form 0.
+// Calls body with the form that has this number in `blockForms`. The caller must check the number. For an unknown
+// number, body gets form 0.
 template <typename Body>
 FT_INLINE void withBlockForm(int64_t number, Body body) {
   using enum BlockScales;
@@ -114,7 +115,7 @@ FT_INLINE F32 halvesToFloat(const uint8_t* from) {
 #endif
 }
 
-// Intrinsics, because the compiler would convert the bytes one by one.
+// This uses intrinsics, because the compiler would convert the bytes one by one.
 FT_INLINE I32 unsignedBytes(const uint8_t* from) {
 #if defined(__AVX512F__) && FT_VECTOR_BYTES == 64
   return (I32)_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));

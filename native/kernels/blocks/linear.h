@@ -1,5 +1,6 @@
-// y = x · wᵀ with w in blocks of few bits. Rows of x are rounded to 8 bits in blocks of 32, each with a scale. The sum of a block
-// is an integer; the sums of a row's blocks are added in order, from block 0 on. So a row's bits depend only on that row and w.
+// y = x · wᵀ with w in blocks of few bits. Rows of x are rounded to 8 bits, in blocks of 32 values with one scale. The
+// sum of a block is an integer. The sums of a row's blocks are added in order, from block 0 on. So a row's bits depend
+// only on this row and on w.
 //
 //   total += sum(block) · (scale of w · scale of x)         and for scales with a minimum
 //   total += minimum · (sum of x · scale of x)
@@ -18,11 +19,11 @@
 
 namespace foretoken::FT_ISA {
 
-// Adds a block of a panel's rows, times rows [row, row + kRows) of x, to the totals.
+// Multiplies one block of a panel by rows [row, row + kRows) of x, and adds the products to the totals.
 template <class Form, int kRows>
 FT_INLINE void multiplyBlock(const ByteRows& x, const BlockPanel<Form>& weights, int64_t row, int64_t block,
                              F32 (&totals)[kRows][kPanelVectors]) {
-  // One sum for each half of a block if the halves have their own scales.
+  // If the halves of a block have their own scales, there is one sum for each half.
   ByteSums<Form::kBits> parts[Form::kIsHalved ? 2 : 1][kRows];
   FT_UNROLL
   for (int r = 0; r < kRows; r++) {
@@ -65,7 +66,8 @@ FT_INLINE void storeTotals(const F32 (&totals)[kRows][kPanelVectors], float* sum
   }
 }
 
-// Rows [row, row + kRows) of x by one panel: sums[kRows][kPanelRows]. Prefetches a part of the next panel with each block.
+// Multiplies rows [row, row + kRows) of x by one panel: sums[kRows][kPanelRows]. With each block, prefetches a part of
+// the next panel.
 template <class Form, int kRows>
 static void multiplyPanel(const ByteRows& x, const BlockPanel<Form>& weights, int64_t row, StreamPrefetch prefetch,
                           float* sums) {
@@ -77,8 +79,8 @@ static void multiplyPanel(const ByteRows& x, const BlockPanel<Form>& weights, in
   storeTotals(totals, sums);
 }
 
-// One row of x by panels that lie one after the other, block by block of all of them: sums[kPanels][kPanelRows]. The product
-// waits for memory, and the CPU's own prefetcher fetches ahead in each panel at the same time.
+// Multiplies row `row` of x by kPanels consecutive panels at the same time: sums[kPanels][kPanelRows]. This product waits
+// for memory. The CPU's own prefetcher then reads ahead in every panel, which is faster than prefetch instructions.
 template <class Form, int kPanels>
 static void multiplyPanels(const ByteRows& x, const uint8_t* at, int64_t panelBytes, int64_t row, float* sums) {
   F32 totals[kPanels][1][kPanelVectors] = {};
@@ -116,18 +118,18 @@ struct BlocksResult {
   }
 };
 
-// Rows of x that share each read of a panel: as many as registers allow.
+// Number of rows of x that are multiplied by a panel each time it is read: the maximum for which registers are enough.
 constexpr int kRowsTogether = kLanes == 16 ? 8 : kLanes == 8 ? 2 : 1;
-// Panels that one row is multiplied by at the same time, where instructions and registers are not what limits the product.
+// Number of panels that a single row is multiplied by at the same time. It is 1 if instructions limit the product.
 constexpr int kPanelsTogether = kLanes == 16 ? 8 : kLanes == 8 ? 4 : 1;
-// Multiply-adds that justify waking one more thread.
+// Multiply-adds for which one more thread is worth waking.
 constexpr int64_t kBlocksWork = int64_t{1} << 16;
 
 // Declared in src/backend/kernels/blocks.ts.
 static void blocksLinearForward(const BlocksLinearForwardArgs& args, Pool& pool) {
   const int64_t m = args.m, n = args.n, k = args.k;
 #if defined(FT_TILES)
-  // Tiles do not pay for fewer rows.
+  // For fewer rows, tiles are not faster.
   const bool tiles = m > kRowsTogether;
   if (tiles && !pool.reserveScratch(BlockTileScratch::bytes(k))) return;
 #endif
@@ -166,7 +168,7 @@ static void blocksLinearForward(const BlocksLinearForwardArgs& args, Pool& pool)
 #endif
         alignas(64) float sums[max(kRowsTogether, kPanelsTogether) * kPanelRows];
         int64_t panel = begin;
-        if (m == 1 && streams && kPanelsTogether > 1) {
+        if (m == 1 && kPanelsTogether > 1) {
           for (; panel + kPanelsTogether <= end; panel += kPanelsTogether) {
             multiplyPanels<Form, kPanelsTogether>(x, w + panel * panelBytes, panelBytes, 0, sums);
             for (int i = 0; i < kPanelsTogether; i++) take(sums + i * kPanelRows, panel + i, 0, 1);
@@ -179,7 +181,7 @@ static void blocksLinearForward(const BlocksLinearForwardArgs& args, Pool& pool)
           int64_t row = 0;
           const auto together = [&]<int kRows>() {
             for (; row + kRows <= m; row += kRows) {
-              // The first rows fetch the next panel; the rest find this one in the cache.
+              // The first rows prefetch the next panel. Later rows find this panel in the cache.
               const StreamPrefetch prefetch(at + ahead, row == 0 ? ahead : 0, x.blocks);
               multiplyPanel<Form, kRows>(x, weights, row, prefetch, sums);
               take(sums, panel, row, kRows);

@@ -1,5 +1,5 @@
-// The product of linear.h by tiles, for 16 rows of x at a time. A panel's values are unpacked once for all rows, as
-// signed bytes. Sums of a block are the same integers as in linear.h and are added in the same order.
+// The product of linear.h by tiles, for 16 rows of x at a time. A panel's values are unpacked to signed bytes, once for
+// all rows. The sums of blocks are the same integers as in linear.h, and are added in the same order.
 #pragma once
 
 #include <cstdint>
@@ -49,7 +49,8 @@ FT_EMULATION void multiplyBytesByTile(const int8_t* x, int64_t stride, const uin
 
 #else
 
-// Tiles 0 and 1 hold sums; 2 and 4 hold values of x, 3 and 5 weights: of a block, or of half a block.
+// Tiles 0 and 1 have sums. Tiles 2 and 4 have values of x, and tiles 3 and 5 have weights: of a block, or of half a
+// block.
 struct alignas(64) BlockTileShapes {
   uint8_t palette = 1;
   uint8_t startRow = 0;

@@ -1,4 +1,4 @@
-// Copies rows of weights in blocks from the order of a GGUF file into panels.
+// Copies rows of weights in blocks from the layout of a GGUF file to panels.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace foretoken::FT_ISA {
 
-// Bytes in a file of a row's block of 32 values, or of 256 values where scales are nested.
+// Bytes in a file for a row's block of 32 values, or of 256 values if scales are nested.
 template <class Form>
 constexpr int64_t fileBlockBytes() {
   switch (Form::kScales) {
@@ -21,7 +21,8 @@ constexpr int64_t fileBlockBytes() {
   }
 }
 
-// Reads 6 bits of scale and 6 bits of minimum for the 32 values number j of a block of 256, from 12 bytes.
+// Reads 6 bits of scale and 6 bits of minimum from 12 bytes. These bits are for part `j` (32 values) of a block of 256
+// values.
 FT_INLINE uint8_t nestedScale(const uint8_t* at, int64_t j) {
   return static_cast<uint8_t>(j < 4 ? at[j] & 63 : (at[j + 4] & 15) | at[j - 4] >> 6 << 4);
 }
@@ -29,7 +30,8 @@ FT_INLINE uint8_t nestedMinimum(const uint8_t* at, int64_t j) {
   return static_cast<uint8_t>(j < 4 ? at[j + 4] & 63 : at[j + 4] >> 4 | at[j] >> 6 << 4);
 }
 
-// Puts one row's block of 32 into a panel whose bytes are 0. `from`: the block of the file that holds it.
+// Writes one row's block of 32 values into a panel with bytes that are 0. `from`: the block of the file that contains
+// these values.
 template <class Form>
 static void packBlock(const uint8_t* from, int64_t block, int64_t row, uint8_t* values, uint8_t* scales, uint8_t* nested) {
   const auto put = [&](int64_t i, unsigned value) { putBlockValue<Form>(values, row, i, value); };

@@ -1,5 +1,5 @@
-// Converts rows of weights in blocks to numbers: single rows, for table look-up; or all rows of a panel, for products
-// in training. Each number is rounded to float32 at most once; both ways give the same bits.
+// Converts rows of weights in blocks to numbers: single rows for a table look-up, or all rows of a panel for products
+// in training. Each number is rounded to float32 at most once. Both functions give the same bits.
 #pragma once
 
 #include <cstdint>
@@ -41,7 +41,7 @@ FT_INLINE void widenBlock(const BlockPanel<Form>& panel, int64_t block, int64_t 
   }
 }
 
-// Four unsigned values of each of kLanes rows of a panel's block, one in each byte of a lane.
+// Four unsigned values from each of kLanes rows of a panel's block: one value in each byte of a lane.
 template <class Form>
 FT_INLINE U32 fourValues(const uint8_t* values, int group, int vector) {
   const auto line = [=](int number) __attribute__((always_inline)) {
@@ -64,8 +64,8 @@ FT_INLINE F32 narrowPair(F32 first, F32 second) {
 }
 #endif
 
-// Converts 32 numbers of each of the panel's rows [begin, end) and writes them from `y` on. Lanes are rows during the
-// computation and are then transposed.
+// Converts 32 numbers of each of the panel's rows [begin, end), and writes them from `y` on. During the computation,
+// each lane is a row. Then the numbers are transposed.
 template <class Form, typename T>
 FT_INLINE void widenPanelBlock(const BlockPanel<Form>& panel, int64_t block, int64_t begin, int64_t end, T* y, int64_t stride) {
   constexpr int kTogether = kIsNarrow<T> ? 2 : 1;  // numbers of a row in a lane
@@ -114,7 +114,7 @@ static void blocksRows(const BlocksRowsArgs& args, Pool& pool) {
   const int32_t* const ids = args.ids.orNull();
   const int64_t rows = args.rows, n = args.n, k = args.k, first = args.first, last = first + rows;
   const int64_t blocks = k / kBlockValues;
-  // Only neighbouring rows are converted together; other rows are looked up one by one.
+  // Only neighbouring rows are converted together. All other rows are converted one by one.
   const bool byPanels = ids == nullptr && rows > 0 && last <= n;
   withElements(args.y, [&]<typename T>(T* y) {
     withBlockForm(args.form, [&]<class Form>(Form) {

@@ -6,7 +6,7 @@ import ts from "typescript";
 import { findCompiler } from "../../build/native.mjs";
 import { runToEnd } from "./process.mjs";
 
-/** Writes one file as the build would. @param {string} tree @param {string} text */
+/** Writes one file in the same way as the build. @param {string} tree @param {string} text */
 const transpiled = (tree, file, text) => {
   const { config } = ts.readConfigFile(join(tree, "tsconfig.json"), ts.sys.readFile);
   const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, tree);
@@ -32,7 +32,8 @@ export const builderOf = (tree, compiles) => {
   return {
     all,
     /**
-     * Builds what the nearest tests of a changed file load. All listed faults compile, so types are not checked again.
+     * Builds the outputs that the nearest tests of a changed file load. All listed faults compile, so types are not
+     * checked again.
      * @param {string} file @param {string} before its text without the fault @param {string} text
      */
     nearest: async (file, before, text) => {
@@ -42,7 +43,7 @@ export const builderOf = (tree, compiles) => {
       const output = join(tree, file.replace(/^src\//, "dist/").replace(/\.ts$/, ".js"));
       if (readFileSync(output, "utf8") !== transpiled(tree, file, before)) return all();
       writeFileSync(output, transpiled(tree, file, text));
-      // The compiler did not write this file, so commands run from their modules, not from the bundle.
+      // The compiler did not write this file. So commands load their modules, and not the bundle.
       rmSync(join(tree, "dist/command/compiled.txt"), { force: true });
       return undefined;
     },

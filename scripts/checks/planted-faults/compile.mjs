@@ -1,4 +1,5 @@
-// Whether a changed file still compiles: by TypeScript's language service, or by the C++ compiler of this machine.
+// Checks whether a changed file still compiles, with TypeScript's language service or with the C++ compiler of this
+// machine.
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +10,7 @@ import { runToEnd } from "./process.mjs";
 /**
  * @param {string} tree
  * @param {string} config a tsconfig.json of it
- * @returns {(file: string, text: string) => string | undefined} why the text is refused, if it is
+ * @returns {(file: string, text: string) => string | undefined} the reason if the text is refused
  */
 const typeScriptOf = (tree, config) => {
   const parsed = ts.parseJsonConfigFileContent(
@@ -44,7 +45,7 @@ const typeScriptOf = (tree, config) => {
 
 /**
  * The compilations to try. The lowest instruction set is compiled completely, because many warnings come from the
- * optimizer. The highest instruction set has code of its own; it is only parsed and type-checked.
+ * optimizer. The highest instruction set has additional code, which is only parsed and type-checked.
  */
 const compilationsOf = async (compiler) => {
   const sets = await compilableSets(compiler);
@@ -65,7 +66,7 @@ const cppOf = (tree) => async (file, text) => {
     cpSync(join(tree, "native"), join(folder, "native"), { recursive: true });
     writeFileSync(join(folder, file), text);
     for (const flags of await compilationsOf(compiler)) {
-      // A warning is an error where the project is checked.
+      // In CI, a warning is an error.
       const [program, ...args] = [...compiler, ...commonFlags, "-Werror", ...flags];
       const { code, output } = await runToEnd(program, args, { cwd: folder });
       if (code !== 0) return `does not compile: ${/error: (.*)/.exec(output)?.[1] ?? output.slice(0, 200)}`;
@@ -78,7 +79,7 @@ const cppOf = (tree) => async (file, text) => {
 
 /**
  * @param {string} tree
- * @returns {(file: string, text: string) => Promise<string | undefined>} why the text of the file is refused, if it is
+ * @returns {(file: string, text: string) => Promise<string | undefined>} the reason if the text of the file is refused
  */
 export const compilerOf = (tree) => {
   const made = new Map();

@@ -1,6 +1,6 @@
-// Draws faults by a seed. The kinds of faults take turns. For a kind, a folder is drawn, with a chance in proportion to
-// its number of lines, and then any place in the folder. A candidate is skipped if the list rejects it or if it does
-// not compile. A skipped candidate does not change the draws of other faults.
+// Draws faults by a seed. The kinds of faults take turns. For a kind, a folder is drawn, with a probability
+// proportional to its number of lines. Then a place in this folder is drawn. A candidate is skipped if the list rejects
+// it or if it does not compile. A skipped candidate does not change the draws of other faults.
 import { kinds, placesIn } from "./places.mjs";
 import { snippetOf } from "./sources.mjs";
 
@@ -15,7 +15,7 @@ export const randomFrom = (seed) => {
   };
 };
 
-/** The folder of a file, at most two deep: `src/train`, `native/gemm`, `web/chart`. */
+/** The folder of a file, with at most two levels: `src/train`, `native/gemm`, `web/chart`. */
 const roomOf = (file) => file.split("/").slice(0, -1).slice(0, 2).join("/");
 
 const areaOf = (file) => file.split("/")[0];
@@ -24,7 +24,7 @@ const areaOf = (file) => file.split("/")[0];
 const keyOf = ({ kind, snippet, becomes }) => JSON.stringify([kind, snippet, becomes]);
 
 /**
- * Folders of one kind of fault, each with its lines and places.
+ * Folders for one kind of fault. Each folder has its number of lines, and its places.
  * @param {import("./sources.mjs").Sources} sources
  */
 const roomsByKind = (sources) => {
@@ -58,10 +58,12 @@ const pick = (random, rooms) => {
  * @param {object} options
  * @param {number} options.seed
  * @param {number} options.count
- * @param {Readonly<Record<string, number>>} options.least minimum number of faults in an area; if an area has too few faults, the last draws are from this area
+ * @param {Readonly<Record<string, number>>} options.least minimum number of faults in an area; if an area has too few
+ * faults, the last faults are drawn from this area
  * @param {import("./sources.mjs").Fault[]} options.rejected
  * @param {import("./sources.mjs").Fault[]} [options.accepted] faults of an earlier draw, which compile
- * @param {(file: string, text: string) => Promise<string | undefined>} options.refusal why a changed text does not compile
+ * @param {(file: string, text: string) => Promise<string | undefined>} options.refusal why a changed text does not
+ * compile
  * @param {(fault: import("./sources.mjs").Fault & { reason: string }) => void} options.onRefused
  * @returns {Promise<import("./sources.mjs").Fault[]>}
  */
@@ -93,7 +95,7 @@ export const drawFaults = async (sources, { seed, count, least, rejected, accept
   for (let slot = 0; slot < count; slot++) {
     const kind = kinds[slot % kinds.length];
     const left = Array.from({ length: count - slot }, (_, i) => kinds[(slot + i) % kinds.length]);
-    // Kinds that are not used up and that can be drawn from an area that still needs faults.
+    // Kinds that still have places in an area with too few faults.
     const short = Object.keys(least).find((area) => {
       const able = left.filter((one) => [...byKind.get(one).values()].some((room) => room.area === area));
       return missing(area) > 0 && able.includes(kind) && able.length <= missing(area);

@@ -1,5 +1,5 @@
-// Plants a fault in a scratch tree, builds it, and runs tests until one fails. The fault counts as found if that test
-// fails again with the fault and passes without it.
+// Plants a fault in a scratch tree, builds the tree, and runs tests until a test fails. The fault counts as found if
+// this test fails again with the fault, and passes without the fault.
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,10 +11,10 @@ import { locate, planted, readSources } from "./sources.mjs";
 /** Number of test files in round 1. These files include most tests that could find a fault, and take minutes. */
 const nearestCount = 25;
 
-/** Number of test files that are run first; vitest alone would begin with the longest files. */
+/** Number of test files that are run first. Without this, vitest would begin with the longest files. */
 const firstCount = 5;
 
-/** A test file that is silent for this long hangs. */
+/** A test file without output for this time hangs. */
 const silenceMs = 180_000;
 
 /**
@@ -23,7 +23,7 @@ const silenceMs = 180_000;
  */
 
 /**
- * What the events of a run say: the first failure, the files that have begun and not ended, and an error outside of
+ * Reads the events of a test run: the first failure, the files that have begun and not ended, and an error outside of
  * tests.
  */
 const readEvents = (path) => {
@@ -51,7 +51,7 @@ const readEvents = (path) => {
   return { running, failure, files, outside };
 };
 
-/** A pattern that selects a test in vitest, which joins names by spaces. */
+/** A pattern that selects a test in vitest. In such a pattern, names are joined by spaces. */
 const patternOf = (name) => `^${name.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&").replaceAll(" > ", " (?:> )?")}$`;
 
 /**
@@ -104,7 +104,7 @@ const runTests = async (tree, files, only) => {
   }
 };
 
-/** Build outputs that are saved while a fault is in the tree, because a copy is faster than another build. */
+/** Build outputs that are saved before a fault is planted, because a copy is faster than another build. */
 const outputs = ["dist", "build"];
 
 /**
@@ -180,7 +180,7 @@ export const openTree = async (tree, faults) => {
         };
         const confirmed =
           (failure.name !== undefined && (await isConfirmed(failure.name))) ||
-          // A test that runs alone may lack the effects of earlier tests.
+          // If a test runs alone, it may lack the effects of earlier tests.
           ((await plant()) === undefined && (await isConfirmed()));
         if (confirmed)
           return result({
@@ -188,7 +188,8 @@ export const openTree = async (tree, faults) => {
             how: failure.how,
             test: `${failure.file ?? ran.join(" or ")}: ${failure.test}`,
           });
-        // The test also fails without the fault, or fails by chance. It says nothing about the fault.
+        // The test also fails without the fault, or fails by chance. So its failure does not show that the fault was
+        // found.
         unsound.push(`${failure.file}: ${failure.test}`);
         if (failure.file === undefined) return result({ found: false });
         files = files.filter((test) => test !== failure.file);

@@ -1,4 +1,4 @@
-// Finds the tests that are nearest to a file. Distance counts imports of code, from a test down to the file.
+// Finds the tests that are nearest to a file. The distance is the number of imports of code from a test to the file.
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path/posix";
 
@@ -17,15 +17,15 @@ export const readTests = (tree) =>
 
 export const isFastTest = (file) => file.endsWith(".test.ts") && !file.endsWith(".slow.test.ts");
 
-// An import of types runs nothing. A program or a worker is started by its address, so strings with addresses count as
-// imports, too.
+// An import of types executes no code. A program or a worker is started by its address, so a string with an address
+// also counts as an import.
 const imported = /(?<!type )(?:\bfrom |\bimport |\bimport\(|\bnew URL\()\s*"([^"]+)"/g;
 const onlyTypes = /^(?:import|export) type [^;]*;/gm;
 const started = /["/](dist\/[\w./-]+\.js)"/g;
 
 const sourceOf = (output) => output.replace(/^dist\//, "src/").replace(/\.js$/, ".ts");
 
-/** The file of the tree to which an import in `file` resolves; undefined if there is none. */
+/** The file of the tree that an import in `file` names. Undefined if there is no such file. */
 const resolved = (file, name) => {
   if (name === "foretoken") return "src/index.ts";
   if (name === "foretoken/browser") return "src/browser.ts";
@@ -45,9 +45,9 @@ export const importsOf = (file, text) => {
   return [...new Set([...names, ...programs])].filter((name) => name !== undefined);
 };
 
-/** Tests of the kernels, nearest first. They are listed, because no import leads from a test to C++. */
+/** Tests of the kernels, nearest first. This is a list, because tests do not import C++. */
 const kernelTests = ["conformance", "backend", "ops", "parity", "autograd", "optim", "models", "generate"];
-/** Tests of pages, which open the pages and import nothing from them. */
+/** Tests of pages. These tests open the pages, and do not import them. */
 const pageTests = ["web", "browser", "serve", "starters", "examples"];
 
 const inFolders = (tests, folders) =>
@@ -56,8 +56,8 @@ const inFolders = (tests, folders) =>
 const wordsOf = (path) => path.split(/[/.]/).filter((word) => !["src", "test", "ts", "tsx", "web"].includes(word));
 
 /**
- * The test files that import a file, directly or indirectly, nearest first. At equal distance, test files whose path
- * shares words with the file's path are first. Test files that mention the file's name follow.
+ * The test files that import a file, directly or indirectly, nearest first. At equal distance, test files with more
+ * words of the file's path in their own path are first. Test files that only mention the file's name are last.
  * @param {string} file
  * @param {import("./sources.mjs").Sources} sources
  * @param {Map<string, string>} tests

@@ -1,12 +1,12 @@
-// Places in the code where a fault can be planted. For each kind: a range of a file's text, and its replacement.
-// TypeScript is parsed by its compiler; C++ is matched line by line.
+// Places in the code where a fault can be planted. A place is a range of a file's text with a replacement. TypeScript's
+// compiler parses TypeScript. Patterns match each line of C++.
 import ts from "typescript";
 
 /**
  * @typedef {{ kind: string, start: number, end: number, replacement: string }} Place from `start` up to `end` of the text
  */
 
-/** Kinds, in the order in which they take turns. */
+/** Kinds of faults, in the order of the draw. */
 export const kinds = [
   "comparison turned",
   "off by one",
@@ -23,7 +23,7 @@ const isThrow = (statement) =>
   (ts.isBlock(statement) && statement.statements.length === 1 && ts.isThrowStatement(statement.statements[0]));
 
 /**
- * The places of a node itself.
+ * The places of a node, without the places of its children.
  * @param {ts.Node} node
  * @param {ts.SourceFile} source
  * @returns {Place[]}
@@ -49,14 +49,14 @@ const placesOfNode = (node, source) => {
     });
   }
   if (ts.isIfStatement(node) && node.elseStatement === undefined && isThrow(node.thenStatement))
-    // The check is not removed, because a name that only the check uses would then be unused, and the code would not
+    // The check is not removed. Otherwise a name that only the check uses would be unused, and the code would not
     // compile.
     return [place("check missing", node.expression, node.expression, `(${node.expression.getText(source)}) && false`)];
   return [];
 };
 
 /**
- * @param {string} file decides whether the text may hold JSX
+ * @param {string} file decides whether the text may contain JSX
  * @param {string} text
  */
 const placesInTypeScript = (file, text) => {
@@ -72,7 +72,7 @@ const placesInTypeScript = (file, text) => {
   return places;
 };
 
-/** Each rule for C++ has a pattern for a line, the group of the pattern that is replaced, and the replacement. */
+/** A rule for C++ has a pattern for a line, the number of the group that is replaced, and the replacement. */
 const rulesOfCpp = [
   { kind: "comparison turned", finds: / (<=?|>=?|[=!]=) /dg, becomes: ([, sign]) => [turned[sign]] },
   { kind: "off by one", finds: /\w( [+-] 1)(?![\w.])/dg, becomes: ([, one]) => ["", one.replace("1", "2")] },
@@ -83,7 +83,7 @@ const rulesOfEdges = [
   { kind: "kernel's edge", finds: /\b(divideUp\((\w+), (\w+)\))/dg, becomes: ([, , a, b]) => [`(${a} / ${b})`] },
 ];
 
-/** The bounds and tails of kernels are a separate kind of fault. Other C++ files have the same kinds as TypeScript. */
+/** Bounds and tails of kernels are a separate kind of fault. All other C++ files have the same kinds as TypeScript. */
 const isKernel = (file) => /^native\/(kernels|gemm)\//.test(file);
 
 const placesInCpp = (file, text) => {

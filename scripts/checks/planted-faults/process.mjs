@@ -1,11 +1,11 @@
-// Runs a program to its end, together with the processes that it starts. If a test hangs, its workers are ended, too.
+// Executes a program to its end, with the processes that it starts. If a test hangs, its workers are also ended.
 import { spawn } from "node:child_process";
 
 /** @type {Set<() => void>} */
 const running = new Set();
 let stopped = false;
 
-/** Ends the running program. After that `runToEnd` rejects, so that its callers restore what they changed. */
+/** Ends the active program. Then `runToEnd` rejects, so that its callers can restore their changes. */
 export const stopAll = () => {
   stopped = true;
   for (const kill of running) kill();
@@ -16,19 +16,19 @@ export const stopAll = () => {
  * @param {readonly string[]} args
  * @param {{ cwd: string, env?: NodeJS.ProcessEnv, onLine?: (line: string) => void, onStart?: (kill: () => void) => void
  * }} options
- * @returns {Promise<{ code: number | null, output: string }>} `output`: the end of what the program printed to both
- * streams
+ * @returns {Promise<{ code: number | null, output: string }>} `output`: the end of the program's standard output and
+ * standard error
  */
 export const runToEnd = (program, args, { cwd, env = process.env, onLine = () => {}, onStart = () => {} }) =>
   new Promise((resolve, reject) => {
     if (stopped) throw new Error("stopped");
-    // A process group, so that the program can be ended with its children.
+    // The program has its own process group, so that it can be ended with its children.
     const child = spawn(program, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"], detached: true });
     const kill = () => {
       try {
         process.kill(-child.pid, "SIGKILL");
       } catch {
-        // The process has just ended.
+        // The process has already ended.
       }
     };
     running.add(kill);

@@ -1,6 +1,6 @@
-// A fast compiler command for $CXX, only for planted faults. It optimises less, which changes no bit of a result. If it
-// has compiled the same preprocessed text before, it takes the object file from $FORETOKEN_FAULT_OBJECTS. Most faults
-// change only one of the compiled files.
+// A fast compiler command for $CXX, only for planted faults. The command optimises less, which does not change a bit of
+// a result. $FORETOKEN_FAULT_OBJECTS is a cache of object files, by the preprocessed text. Most faults change only one
+// compiled file.
 //     CXX="node quick-compiler.mjs c++" node scripts/build/native.mjs
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";

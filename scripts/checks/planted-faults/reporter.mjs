@@ -1,5 +1,5 @@
-// A reporter for vitest. It appends a line of JSON to $FORETOKEN_FAULT_EVENTS for each file that begins or ends and
-// each test that ends, so that judge.mjs sees immediately what failed and what hangs.
+// A reporter for vitest. The reporter appends lines of JSON to $FORETOKEN_FAULT_EVENTS. There is a line for each file
+// that begins or ends, and for each test that ends. So judge.mjs sees failures and hangs immediately.
 import { appendFileSync } from "node:fs";
 
 const tell = (event) => appendFileSync(process.env.FORETOKEN_FAULT_EVENTS ?? "", `${JSON.stringify(event)}\n`);

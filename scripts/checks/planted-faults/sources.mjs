@@ -1,4 +1,4 @@
-// The code in which faults are planted. A fault is found by the text of its lines, even if the lines have moved.
+// The code in which faults are planted. The text of a fault's lines gives its place, even if the lines have moved.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -9,7 +9,7 @@ import { join } from "node:path";
  * commits that changed the lines after the fault was drawn
  */
 
-/** Files that the build does not compile here: another addon, tests, and generated files. */
+/** Files that the build of this check does not compile: another addon, tests, and generated files. */
 const others = ["native/test/", "native/mpi", "native/probe.cc", "native/generated/"];
 
 /**
@@ -39,7 +39,7 @@ const unindentedFile = (text) => known.get(text) ?? known.set(text, unindented(t
 const countIn = (text, snippet) => unindentedFile(text).split(unindented(snippet)).length - 1;
 
 /**
- * The lines that contain a range of a file. It adds lines around them until the text is unique in the sources.
+ * The lines that contain a range of a file, with enough lines around them to make the text unique in the sources.
  * @param {Sources} sources
  * @param {string} file
  * @param {{ start: number, end: number, replacement: string }} place
@@ -65,7 +65,7 @@ export const snippetOf = (sources, file, { start, end, replacement }) => {
 };
 
 /**
- * Finds where the lines of a fault are now: in the listed file, or in the only other file that has them.
+ * Finds the lines of a fault in the current code: in the listed file, or in the only other file with these lines.
  * @param {Sources} sources
  * @param {Fault} fault
  * @returns {{ file: string, change: Change }}

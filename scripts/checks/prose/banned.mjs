@@ -1,6 +1,6 @@
-// Turns that readers read twice, and what to write instead. A turn is listed only if a plainer form exists in nearly
-// every sentence. The search also covers code, names and text in backticks, so the patterns are worded so that they do
-// not match them.
+// Phrases that readers had to read twice, and plainer phrases instead. A phrase is listed only if a plainer phrase
+// exists for nearly every sentence. The search also covers code, names and text in backticks. So the patterns must not
+// match code or names.
 const rule = (turn, instead) => ({ turn, instead });
 
 export const banned = [

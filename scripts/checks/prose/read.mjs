@@ -1,4 +1,4 @@
-// Collects the English of the project: comments, help and error texts, pages of documentation, texts of the studio.
+// Collects the English of the project: comments, texts of help and errors, documentation, and texts of the studio.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -36,7 +36,7 @@ const joined = (text, ranges) => {
 const isWorded = (text) => /\p{L}[^\s]*\s+[^\s]*\p{L}[^\s]*\s+[^\s]*\p{L}/u.test(text);
 
 /**
- * The text of a string, a template or a concatenation of them; `…` replaces values. Undefined for other expressions.
+ * The text of a string, of a template or of a concatenation. `…` replaces values. Undefined for any other expression.
  */
 const stringText = (node) => {
   if (ts.isStringLiteralLike(node)) return node.text;
@@ -122,7 +122,7 @@ const passagesOf = (file, text) => {
   return [];
 };
 
-/** Files with prose that people of this project wrote. The changelog describes history, so its wording stays. */
+/** Files with prose that people of this project wrote. The changelog is not included, because it describes history. */
 export const proseFiles = (root) =>
   execFileSync("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"], {
     cwd: root,
@@ -134,8 +134,8 @@ export const proseFiles = (root) =>
     .filter((file) => !/(^|\/)(fixtures|node_modules|CHANGELOG\.md)(\/|$)/.test(file));
 
 /**
- * All passages of `files`, in order. Each has its file, the line of its first word, its kind and its text. A comment
- * also has the range of its characters.
+ * All passages of `files`, in order. A passage has its file, the line of its first word, its kind and its text. A
+ * comment also has the range of its characters.
  */
 export const passages = (root, files) =>
   files.flatMap((file) =>

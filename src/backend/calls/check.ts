@@ -1,5 +1,5 @@
 /**
- * Checks that every backend makes before it touches memory. The checks follow from each kernel's declaration in
+ * Every backend makes these checks before it touches memory. The checks follow from each kernel's declaration in
  * kernels.ts. Wrong sizes, offsets or storages throw a `ShapeError`; wrong element types throw a `DTypeError`.
  */
 
@@ -11,7 +11,7 @@ import type { KernelArgs, KernelName } from "../kernels/kernels.ts";
 import { kernelNames, kernels } from "../kernels/kernels.ts";
 import { type BufferSpec, type Cost, holdsIntegers, type Limit, type Signature } from "../kernels/signature.ts";
 
-/** What a check needs from the backend: its element types, and a test whether a storage is live. */
+/** Facts that a check needs from the backend: its element types, and a test whether a storage is live. */
 export interface StorageOwner {
   readonly name: BackendName;
   readonly real: RealDType;
@@ -23,7 +23,7 @@ export interface StorageOwner {
 
 type Sizes = Readonly<Record<string, number>>;
 
-/** Two buffers that must not share memory, by their positions among the kernel's buffers. */
+/** Two buffers that must not share memory. The numbers are their positions among the kernel's buffers. */
 interface Apart {
   readonly written: number;
   readonly other: number;
@@ -43,7 +43,7 @@ export interface KernelPlan {
   readonly cost: Cost;
 }
 
-/** A kernel's declaration, with a way to find its buffers by name. */
+/** A kernel's declaration as the table contains it: each buffer is found by its name. */
 type Declaration = Signature<Readonly<Record<string, BufferSpec>>, string, string, string>;
 
 /** List a pair of written buffers only once. */
@@ -81,7 +81,7 @@ export const kernelPlans = Object.fromEntries(
 
 const maxInt = 2 ** 31 - 1;
 
-/** The text for an argument of a kernel in an error. */
+/** How an error names an argument of a kernel. */
 const told = (value: unknown): string => (value === undefined ? "undefined" : showWord(value));
 
 type Given = Readonly<Record<string, unknown>>;
@@ -214,7 +214,7 @@ const checkApart = (kernel: KernelName, { buffers, apart }: KernelPlan, lengths:
   }
 };
 
-/** Error for a call on a closed backend. The usual cause: the backend was closed while work still used it. */
+/** Error for a call on a closed backend. Usually, the backend was closed while other code still used it. */
 export const closedBackend = (where: string, { name }: Pick<StorageOwner, "name">): ConfigError =>
   new ConfigError({
     where,
@@ -229,7 +229,7 @@ const storageError = (where: string, owner: StorageOwner): ShapeError | ConfigEr
     : new ShapeError({
         where,
         must: `the storage must be live and belong to the ${owner.name} backend`,
-        got: "a freed storage, or one of another backend",
+        got: "a freed storage, or a storage of another backend",
       });
 
 const checkView = (

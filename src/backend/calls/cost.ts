@@ -10,13 +10,13 @@ import { kernelPlans } from "./check.ts";
 /** Cost of one call. */
 export interface KernelCost {
   /**
-   * Floating-point operations of products; a multiplication and an addition count as two. 0 for kernels limited by
-   * memory bandwidth.
+   * Floating-point operations of products. A multiplication and an addition count as two operations. 0 for kernels
+   * limited by memory bandwidth.
    */
   readonly flops: number;
   /**
-   * Minimum number of bytes that memory must read: each needed element once. `written` is the minimum number of bytes
-   * that memory must write.
+   * Minimum number of bytes to read from memory: each needed element counts once. `written` is the minimum number of
+   * bytes to write to memory.
    */
   readonly read: number;
   readonly written: number;

@@ -1,7 +1,7 @@
 /**
- * Scratch memory that a kernel reserves in the thread pool (native/parallel.h). The pool keeps the most scratch memory
- * that any call has needed. The sizes follow native/, but are slightly too large, because the actual sizes differ by
- * instruction set.
+ * Scratch memory that a kernel reserves in the thread pool (native/parallel.h). The pool keeps the largest scratch
+ * memory that any call has needed. The sizes here follow native/. The sizes are slightly too large, because the actual
+ * sizes differ by instruction set.
  */
 import type { Capabilities, View } from "../backend.ts";
 import type { KernelArgs, KernelName, KernelTable } from "../kernels/kernels.ts";
@@ -23,7 +23,7 @@ type Tiles = Capabilities["tiles"];
 
 /**
  * native/gemm/amx/many_rows_whole.h and few_rows.h: packed float32 takes 6 bytes per value. All threads share both
- * packed factors, and the partial sums if k is split.
+ * packed factors. If k is split, they also share the partial sums.
  */
 const wholeProduct = (rows: number, columns: number, k: number): KernelScratch => {
   const few = rows <= 512;
@@ -36,7 +36,10 @@ const wholeProduct = (rows: number, columns: number, k: number): KernelScratch =
   };
 };
 
-/** native/gemm/vector_product.h: all threads share a packed chunk of one factor; each packs a tile of the other. */
+/**
+ * native/gemm/vector_product.h: all threads share a packed chunk of one factor; each thread packs a tile of the other
+ * factor.
+ */
 const product = ({ m, n, k }: Numbers<"m" | "n" | "k">, tiles: Tiles): KernelScratch => {
   if (tiles === "float32") return wholeProduct(m, n, k);
   const depth = Math.min(k, 2048);
@@ -48,7 +51,7 @@ const product = ({ m, n, k }: Numbers<"m" | "n" | "k">, tiles: Tiles): KernelScr
 const inputGradient = (sizes: Numbers<"m" | "n" | "k">, tiles: Tiles): KernelScratch =>
   tiles === "float32" ? wholeProduct(sizes.m, sizes.k, sizes.n) : product(sizes, tiles);
 
-/** Scratch of dw[N, K] = dy[M, N]ᵀ · x[M, K]. It uses the many-rows method for any number of rows. */
+/** Scratch of dw[N, K] = dy[M, N]ᵀ · x[M, K]. The product for dw always uses the method for many rows. */
 const weightGradient = (sizes: Numbers<"m" | "n" | "k">, tiles: Tiles): KernelScratch =>
   tiles === "float32" ? wholeProduct(Math.max(sizes.n, 513), sizes.k, sizes.m) : product(sizes, tiles);
 
@@ -61,7 +64,7 @@ const columnSums = (rows: number, width: number): KernelScratch => {
 /** native/kernels/reduce.h: one double-precision sum per 4,096 elements. */
 const sums = ({ n }: Numbers<"n">): KernelScratch => ({ perThread: 0, shared: 8 * Math.ceil(n / 4096) });
 
-/** Like `sums`, with one more sum for the incomplete chunk at the end of each range. */
+/** Like `sums`, plus one sum for the incomplete chunk at the end of each range. */
 const sumsOfRanges = ({ n, count }: Numbers<"n" | "count">): KernelScratch => ({
   perThread: 0,
   shared: 8 * (Math.ceil(n / 4096) + count),
@@ -77,8 +80,8 @@ const attention = ({ headDim, heads, keyHeads }: Numbers<"headDim" | "heads" | "
 });
 
 /**
- * native/kernels/attention/backward.h and amx_backward.h. The second needs more memory, because it keeps all queries of
- * a head.
+ * native/kernels/attention/backward.h and amx_backward.h. amx_backward.h needs more memory, because it keeps all
+ * queries of a head.
  */
 const attentionBackward = (
   { headDim, queries, heads, keyHeads }: Numbers<"headDim" | "queries" | "heads" | "keyHeads">,

@@ -28,26 +28,27 @@ const limits = [
 export const attentionKernels = {
   /**
    * Attention (Vaswani et al. 2017), per head.
-   * A query sees these keys. With `causal` = 1 it sees the keys up to start + query. With `causal` = 0 it sees all
-   * start + queries keys. With `window` > 0 it sees only the last `window` of these keys: the query at position i sees
-   * key j if 0 ≤ i − j < window (Beltagy et al. 2020, Longformer). `window` = 0 means no window. A window that covers
-   * all keys gives the same bits as no window.
+   * With `causal` = 1, a query sees the keys up to start + query. With `causal` = 0, a query sees all start + queries
+   * keys. With `window` > 0, a query sees only the last `window` of these keys. The query at position i sees key j if 0
+   * ≤ i − j < window (Beltagy et al. 2020, Longformer). `window` = 0 means no window. If the window is at least as long
+   * as the sequence, the bits are the same as without a window.
    * Shapes: q [B, queries, H·D]; k and v [B, start + queries, Hk·D]; out [B, queries, H·D], dense. q, k and v each have
    * their own row and batch strides, so they may be parts of one [B, T, (H + 2·Hk)·D] array or of a cache. Hk =
    * `keyHeads` divides H: query head h uses key head ⌊h·Hk/H⌋ (grouped queries, Ainslie et al. 2023).
-   * Sequences of different lengths: `segments` [B, 4] describes each sequence as {first row in q, number of rows, first
-   * row in k, start}. q and out have `rows` rows, k and v have `keyRows` rows, and logSumExp is [H, rows]. `queries` is
-   * the maximum number of rows; batch strides are unused. Sequences must not share rows of q: the output of a shared
-   * row would depend on which sequence is written last. A compiled backend clamps rows that are out of range. Each
-   * sequence gets the same bits as in a separate call.
+   * If sequences have different lengths, `segments` [B, 4] describes each sequence as {first row in q, number of rows,
+   * first row in k, start}. q and out have `rows` rows, k and v have `keyRows` rows, and logSumExp is [H, rows].
+   * `queries` is the maximum number of rows; batch strides are unused. Sequences must not share rows of q: the output
+   * of a shared row would depend on which sequence is written last. A compiled backend clamps rows that are out of
+   * range. Each sequence gets the same bits as in a separate call.
    * Paged keys: with `pages` [pageCount], k and v are in pages of 32 rows (`pageRows`). The third number of a segment
-   * is then an index in `pages`, where the page numbers of the sequence begin. Key j is in row 32·pages[index + ⌊j/32⌋]
-   * + (j mod 32). Paging does not change the bits. Pages before the windows of all queries are never read, so their
-   * page numbers may be arbitrary.
-   * logSumExp [B, H, queries] is saved for backward. `p` = 0 means no dropout. With dropout, `kept` [B, H, ⌈keys/32⌉,
-   * queries] saves the mask: bit j of word w is keep(32·w + j), as in linearDropoutForward. Keys are grouped in blocks
-   * of 64, and a query writes only the words of blocks in which it sees a key. With `kept`, start must be 0.
-   * The bits of a causal query depend only on its absolute position and the values that it sees, not on `queries`.
+   * is the index in `pages` at which the page numbers of the sequence begin. Key j is in row 32·pages[index + ⌊j/32⌋] +
+   * (j mod 32). Paging does not change the bits. Pages before the windows of all queries are never read, so the numbers
+   * of these pages may be arbitrary.
+   * The kernel saves logSumExp [B, H, queries] for the backward kernel. `p` = 0 means no dropout. With dropout, `kept`
+   * [B, H, ⌈keys/32⌉, queries] saves the mask: bit j of word w is keep(32·w + j), as in linearDropoutForward. Keys are
+   * grouped in blocks of 64. A query writes only the words of blocks in which the query sees a key. If `kept` is given,
+   * start must be 0. The bits of a causal query depend only on its absolute position and the values that it sees, not
+   * on `queries`.
    */
   attentionForward: kernel({
     purpose: "out = dropout(softmax(q·kᵀ·scale)) · v",
@@ -85,9 +86,9 @@ export const attentionKernels = {
   }),
 
   /**
-   * dq, dk and dv have the strides of q, k and v. Like q, k and v, they may be parts of one array. start must be 0,
-   * also in every segment. Segments must not share rows of k. Probabilities are computed again. If `kept` is null, the
-   * dropout mask is drawn again. dk and dv are summed over the heads of a group in ascending order.
+   * dq, dk and dv have the strides of q, k and v. Like q, k and v, they may be parts of one array. `start` must be 0,
+   * also in every segment. Segments must not share rows of k. The kernel computes the probabilities again. If `kept` is
+   * null, the dropout mask is drawn again. The kernel sums dk and dv over the heads of a group in ascending order.
    */
   attentionBackward: kernel({
     purpose: "Gradients of attentionForward: overwrites dq, dk and dv",

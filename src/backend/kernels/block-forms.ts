@@ -1,6 +1,6 @@
 /**
- * Quantized weights in blocks. The weights come from a GGUF file and are stored in the byte order that kernels read:
- * native/kernels/blocks/form.h. 16 rows form a panel.
+ * Quantized weights in blocks. The weights come from a GGUF file. In memory their bytes have another order, which
+ * native/kernels/blocks/form.h describes. A panel consists of 16 rows.
  */
 
 /** A block format. */
@@ -13,9 +13,9 @@ export interface BlockForm {
   readonly fileBytes: number;
   /** Bits per value. */
   readonly bits: 4 | 5 | 6 | 8;
-  /** Subtracted from a value before it is scaled. */
+  /** Number that is subtracted from a value before the value is scaled. */
   readonly offset: number;
-  /** How values are scaled; see form.h. */
+  /** How values are scaled; native/kernels/blocks/form.h describes this. */
   readonly scales: "offset" | "minimum" | "nested" | "halved";
 }
 
@@ -39,19 +39,19 @@ export const blockForms: readonly BlockForm[] = [
   form("Q6_K", [256, 210], 6, "halved", 32),
 ];
 
-/** Values per block. The length of a row is a multiple of this number. */
+/** Values per block. The length of a row must be a multiple of this number. */
 export const blockValues = 32;
 /** Rows per panel. */
 export const panelRows = 16;
-/** Number of blocks of a row that form a group. The scales of these blocks are themselves scaled by one number. */
+/** Number of blocks of a row that form a group. One number scales all scales of a group. */
 export const nestedBlocks = 8;
-/** Bytes of a line. A line holds four values of each row of a panel. */
+/** Bytes of a line. A line contains four values of each row of a panel. */
 export const lineBytes = 64;
 
 const scaleBytes = { offset: 32, minimum: 64, nested: 32, halved: 32 } as const;
 const nestedBytes = { offset: 0, minimum: 0, nested: 64, halved: 32 } as const;
 
-/** Offsets in a block of the file at which binary16 scales are stored. */
+/** Offsets of the binary16 scales in a block of the file. */
 export const scalePlaces: Readonly<Record<BlockForm["scales"], readonly number[]>> = {
   offset: [0],
   minimum: [0, 2],
@@ -74,11 +74,11 @@ export const panelPlaces = ({ bits, scales }: BlockForm, k: number) => {
   };
 };
 
-/** Number of 32-bit words of `rows` rows of k values in panels. */
+/** Number of 32-bit words that `rows` rows of k values need in panels. */
 export const panelWords = (number: number, rows: number, k: number): number =>
   (Math.ceil(rows / panelRows) * panelPlaces(formOf(number), k).bytes) / 4;
 
-/** Number of 32-bit words of `rows` rows of k values in the file's format, rounded up. */
+/** Number of 32-bit words that `rows` rows of k values need in the file's format, rounded up. */
 export const fileWords = (number: number, rows: number, k: number): number => {
   const { fileValues, fileBytes } = formOf(number);
   return Math.ceil((rows * Math.ceil(k / fileValues) * fileBytes) / 4);

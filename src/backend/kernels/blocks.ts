@@ -23,8 +23,8 @@ export const blockKernels = {
   }),
 
   /**
-   * Each value is rounded to float32 at most once. Without `ids`, rows are read from `first` on. The caller checks the
-   * ids; kernels clamp ids that are out of range.
+   * Each value is rounded to float32 at most once. Without `ids`, the rows from `first` on are read. The caller checks
+   * the ids; kernels clamp ids that are out of range.
    */
   blocksRows: kernel({
     purpose: "y[r, :] = w[ids[r], :], or w[first + r, :] without ids; w[n, k] is in blocks",
@@ -37,9 +37,9 @@ export const blockKernels = {
   }),
 
   /**
-   * Rows of x are rounded to 8 bits in blocks of 32: q = round(x · (127 / max |x|)), ties to even, and x ≈ q · (max |x|
-   * / 127). Sums within a block are exact integers. Row i of y depends only on row i of x and has the same bits for
-   * every M. Rows of y and of the addend are `yStride` elements apart.
+   * The kernel rounds rows of x to 8 bits in blocks of 32: q = round(x · (127 / max |x|)), ties to even, and x ≈ q ·
+   * (max |x| / 127). Sums within a block are exact integers. Row i of y depends only on row i of x and has the same
+   * bits for every M. Rows of y and of the addend are `yStride` elements apart.
    */
   blocksLinearForward: kernel({
     purpose: "y[M, N] = round8(x[M, K]) · w[N, K]ᵀ + bias[N] + addend[M, N]; w is in blocks",

@@ -33,7 +33,7 @@ export const elementwiseKernels = {
     shares: { y: ["a", "b"] },
   }),
 
-  /** `unreal`, [1], becomes 1 if an element of y is not finite. */
+  /** `unreal`, [1], is set to 1 if an element of y is not finite. */
   combine: kernel({
     purpose: "y = alpha · a + beta · b",
     buffers: { a: input, b: input, y: output, unreal: maybeUpdate },
@@ -70,7 +70,7 @@ export const elementwiseKernels = {
     cost: { touched: ({ rows, width }) => ({ x: rows * width, y: rows * width }), unread: ["y"] },
   }),
 
-  /** Additions have a fixed order, so any number of threads gives the same bits. */
+  /** Additions have a fixed order, so the bits are the same for any number of threads. */
   sum: kernel({
     purpose: "y[0] = Σx",
     buffers: { x: input, y: output },
@@ -79,7 +79,7 @@ export const elementwiseKernels = {
     lengths: ({ n }) => ({ x: n, y: 1 }),
   }),
 
-  /** Additions have a fixed order. */
+  /** Additions have a fixed order, so the bits are the same for any number of threads. */
   sumOfSquares: kernel({
     purpose: "y[0] = Σx²",
     buffers: { x: input, y: output },
@@ -89,7 +89,7 @@ export const elementwiseKernels = {
   }),
 
   /**
-   * `ranges` holds the start and end of each range. Ranges must not overlap. If there is no addend, x is unchanged.
+   * `ranges` contains the start and end of each range. Ranges must not overlap. If there is no addend, x is unchanged.
    * Each sum has the same bits as a sum from sumOfSquares.
    */
   addSquares: kernel({
@@ -111,7 +111,7 @@ export const elementwiseKernels = {
   }),
 
   /**
-   * With `tanh` = 0, gelu is x·Φ(x), computed with erf. With `tanh` = 1, it is the tanh approximation (Hendrycks &
+   * With `tanh` = 0, gelu is x·Φ(x), computed with erf. With `tanh` = 1, gelu is the tanh approximation (Hendrycks &
    * Gimpel 2016).
    */
   geluForward: kernel({
@@ -131,7 +131,8 @@ export const elementwiseKernels = {
   }),
 
   /**
-   * keep(i) as in linearDropoutForward. This kernel does not save the mask as bits; the backward kernel draws it again.
+   * keep(i) is defined as in linearDropoutForward. This kernel does not save the dropout mask as bits; the backward
+   * kernel draws the mask again.
    */
   dropout: kernel({
     purpose: "y[i] = x[i] · keep(i) / (1 − p)",
@@ -162,7 +163,10 @@ export const elementwiseKernels = {
     lengths: ({ rows, hidden }) => ({ x: 2 * rows * hidden, dy: rows * hidden, dx: 2 * rows * hidden }),
   }),
 
-  /** GEGLU (Shazeer 2020): x is gate | up, [rows, 2·hidden]; y is [rows, hidden]. `tanh` as in geluForward. */
+  /**
+   * GEGLU (Shazeer 2020): x is gate | up, [rows, 2·hidden]; y is [rows, hidden]. `tanh` has the same meaning as in
+   * geluForward.
+   */
   gegluForward: kernel({
     purpose: "y = gelu(gate) · up",
     buffers: { x: input, y: activationOutput },

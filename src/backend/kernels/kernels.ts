@@ -1,15 +1,15 @@
 /**
- * The kernel table: every computation that a backend can run. A kernel is declared only in this file and the files next
- * to it. The declaration says what the kernel computes, its arguments, the length of each buffer, limits of sizes,
- * which buffers may share memory, and what a call costs. The following parts come from the table:
+ * The kernel table: every computation that a backend can run. Kernels are declared only in this folder. A declaration
+ * contains the kernel's formula, its arguments, the lengths of its buffers and the limits of sizes. It also lists the
+ * buffers that may share memory, and the cost of a call. The following parts come from the table:
  * - the TypeScript types of the arguments (below);
  * - the checks before any backend is called (../calls/check.ts);
  * - the cost in profiles and benchmarks (../calls/cost.ts);
  * - the C++ structures of the arguments and the table of compiled kernels (native/generated/kernels.h). When a compiled
  *   backend is loaded, its table is compared with this table.
  * Shape letters: B batch, T time, C channels (nEmbd), H heads, D headDim, V vocabulary; M×K·(N×K)ᵀ for products. All
- * arrays are dense and row-major. `real` is float32 (float64 on the reference backend), `index` is int32. "out" is
- * overwritten, "inout" is read and updated. An optional buffer may be null.
+ * arrays are dense and row-major. `real` is float32 (float64 on the reference backend), `index` is int32. An "out"
+ * buffer is overwritten. An "inout" buffer is read and updated. An optional buffer may be null.
  */
 
 import { attentionKernels } from "./attention.ts";

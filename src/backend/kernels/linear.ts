@@ -31,7 +31,10 @@ export const linearKernels = {
     cost: { flops: product },
   }),
 
-  /** h is not stored. `tanh` as in geluForward. Row i depends only on row i of x and has the same bits for every M. */
+  /**
+   * h is not stored. `tanh` has the same meaning as in geluForward. Row i of y depends only on row i of x and has the
+   * same bits for every M.
+   */
   linearGeluForward: kernel({
     purpose: "y = gelu(h), and slope = gelu′(h) if slope is given, with h[M, N] = x[M, K] · w[N, K]ᵀ + bias[N]",
     buffers: { x: activation, w: activation, bias: maybeInput, y: activationOutput, slope: maybeActivationOutput },
@@ -43,12 +46,12 @@ export const linearKernels = {
   }),
 
   /**
-   * A branch that ends with dropout, and its residual connection. The kernel saves the mask as bits: bit i mod 32 of
-   * word ⌊i/32⌋ is keep(i). Bits past the last element are 0.
+   * Computes a branch that ends with dropout, and adds the residual connection. The kernel saves the mask as bits: bit
+   * i mod 32 of word ⌊i/32⌋ is keep(i). Bits past the last element are 0.
    * keep(i) ⇔ word(i) ≥ round(p · 2³²). word(i) comes from Threefry-4x32-13 (core/random.ts) with the key (key0, key1,
    * key2, key3). Elements are grouped in blocks of 64. With e = i mod 64, element i uses the counter (⌊i/64⌋·16 + e mod
-   * 16, row, site, 0) and takes word ⌊e/16⌋ of the four resulting words. Here row = 0 and i counts the whole array. In
-   * attention, row = (b·H + h)·queries + query and i is the key's position.
+   * 16, row, site, 0) and takes word ⌊e/16⌋ of the four resulting words. In this kernel, row = 0, and i is an index in
+   * the whole array. In attention, row = (b·H + h)·queries + query and i is the key's position.
    */
   linearDropoutForward: kernel({
     purpose: "y[i] = addend[i] + h[i] · keep(i) / (1 − p), with h[M, N] = x[M, K] · w[N, K]ᵀ + bias[N]",
@@ -61,14 +64,14 @@ export const linearKernels = {
     cost: { flops: product },
   }),
 
-  /** If there is no factor and `add` is 1, the product is added to dx. */
+  /** If no factor is given and `add` is 1, the product is added to dx. */
   linearBackwardInput: kernel({
     purpose: "dx[M, K] = dy[M, N] · w[N, K], elementwise times factor[M, K] if factor is given",
     buffers: { dy: activation, w: activation, factor: maybeActivation, dx: activationUpdate },
     ints: ["m", "n", "k", "add"],
     floats: [],
     lengths: ({ m, n, k }) => ({ dy: m * n, w: n * k, factor: m * k, dx: m * k }),
-    // A call with a factor must not have `add`, because the factor would multiply the product but not the old dx.
+    // A call with a factor must not set `add`, because the factor multiplies only the product, not the old dx.
     limits: [
       { kind: "flag", flag: "add" },
       { kind: "zero", size: "add", given: "factor", where: "if there is a factor" },
@@ -76,7 +79,7 @@ export const linearKernels = {
     cost: { flops: product, readToAdd: ["dx"] },
   }),
 
-  /** linearBackwardInput for a branch that ends with dropout, with the mask of linearDropoutForward. */
+  /** linearBackwardInput for a branch that ends with dropout. The dropout mask is the mask of linearDropoutForward. */
   linearDropoutBackwardInput: kernel({
     purpose:
       "dBranch[i] = dy[i] · kept(i) / (1 − p); dx[M, K] = dBranch[M, N] · w[N, K], times factor if factor is given",
@@ -103,8 +106,8 @@ export const linearKernels = {
   }),
 
   /**
-   * With `add` = 1 the product is added to dw. The sum over M is split into parts; the parts depend only on sizes, not
-   * on threads.
+   * With `add` = 1 the product is added to dw. The sum over M is split into parts. The parts depend only on sizes, not
+   * on the number of threads.
    */
   linearBackwardWeight: kernel({
     purpose: "dw[N, K] = dy[M, N]ᵀ · x[M, K]; dBias[N] += Σ over M of dy",

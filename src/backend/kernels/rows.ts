@@ -35,8 +35,8 @@ const rotaryLimits = [
 export const rowKernels = {
   /**
    * `ids` is [rows], rows = B·time, each in [0, vocabSize). `positions` has `positionRows` rows. With `places` [rows],
-   * row r uses row places[r] of `positions`. The caller checks ids and places; a compiled backend clamps invalid ones.
-   * bfloat16 tables (models that are not trained) are converted and added in float32.
+   * row r uses row places[r] of `positions`. The caller checks ids and places; a compiled backend clamps invalid ids
+   * and places. Models that are not trained may have bfloat16 tables, which are converted and added in float32.
    */
   embeddingForward: kernel({
     purpose: "y[r, :] = scale · tokens[ids[r], :] + positions[start + r mod time, :]",
@@ -55,7 +55,7 @@ export const rowKernels = {
     cost: { touched: gathered },
   }),
 
-  /** Rows are added in ascending r. */
+  /** Rows are added in ascending order of r. */
   embeddingBackward: kernel({
     purpose: "dTokens[ids[r], :] += scale · dy[r, :]; dPositions[start + r mod time, :] += dy[r, :]",
     buffers: { ids: indices, places: maybeIndices, dy: input, dTokens: maybeUpdate, dPositions: maybeUpdate },
@@ -146,14 +146,14 @@ export const rowKernels = {
   }),
 
   /**
-   * Su et al. 2021, with an optional RMS norm of each head of q and k before it (Henry et al. 2020). Row r is at
-   * position p = start + r mod time. If `places` [rows] is given, row r is at position p = places[r]. Per head, with R
-   * = `rotaryDim` and h = R/2:
+   * The rotary position embedding of Su et al. 2021, after an optional RMS norm of each head of q and k (Henry et al.
+   * 2020). Row r is at position p = start + r mod time. If `places` [rows] is given, row r is at position p =
+   * places[r]. Per head, with R = `rotaryDim` and h = R/2:
    * z = x · rstd · gamma over D, y[i] = z[i]·cos[p, i] − z[i+h]·sin[p, i], y[i+h] = z[i+h]·cos[p, i] + z[i]·sin[p, i];
    * from channel R on, y is z. v is copied.
-   * cos and sin are [tableRows, R/2]; D and R are even. The caller checks that places are below `tableRows`; a compiled
+   * cos and sin are [tableRows, R/2]; D and R are even. The caller checks that places are below `tableRows`. A compiled
    * backend clamps invalid places. gammaQ and gammaK, each [D], are shared by all heads. If they are null, z = x. With
-   * `together` = 1 one mean covers all heads of q, and another mean covers all heads of k; gammaQ is [H·D], gammaK is
+   * `together` = 1, one mean covers all heads of q, and another mean covers all heads of k; gammaQ is [H·D], gammaK is
    * [Hk·D]. The kernel saves rstd = 1/√(mean(x²) + eps), [rows, H + Hk]; rstd is 1 without a norm.
    * Row r of y depends only on row r of x and has the same bits for every number of rows.
    */
@@ -217,7 +217,7 @@ export const rowKernels = {
     limits: rotaryLimits,
     cost: { touched: rotaryTables },
     split: {
-      // dz is dy rotated back, the gradient of z.
+      // dz is the gradient of z: dy rotated back.
       scratch: { dz: (sizes) => rotaryLengths(sizes).packed },
       passes: [
         { reads: ["dy", "cos", "sin", "places"], writes: ["dz"] },

@@ -1,4 +1,4 @@
-/** Sizes that several kernels of kernels.ts use, and lengths and costs derived from them. */
+/** Sizes that several kernels of kernels.ts use, and the lengths and costs that follow from these sizes. */
 import type { Numbers } from "./signature.ts";
 
 export const dropoutKey = ["key0", "key1", "key2", "key3", "site"] as const;
@@ -27,7 +27,7 @@ export const strided = (batch: number, batchStride: number, rows: number, stride
 /** Number of words that hold one bit for each of `count` elements. */
 export const wordsOf = (count: number): number => Math.ceil(count / 32);
 
-/** With segments (`rows` > 0), all sequences together are one array of rows. */
+/** With segments (`rows` > 0), one array contains the rows of all sequences. */
 export const attentionLengths = (s: AttentionSizes) => {
   const width = s.heads * s.headDim;
   const keyWidth = s.keyHeads * s.headDim;
@@ -54,23 +54,23 @@ export const attentionLengths = (s: AttentionSizes) => {
  */
 export const segmentInts = 4;
 
-/** Rows of a page of keys and values. */
+/** Number of rows in a page of keys and values. */
 export const pageRows = 32;
 
 const queryRows = (s: AttentionSizes): number => (s.rows > 0 ? s.rows : s.batch * s.queries);
 
-/** For each query of a sequence, the number of keys that it sees; the result is the sum. */
+/** Sum over all queries of a sequence: the number of keys that each query sees. */
 const pairsSeen = ({ start, queries, causal, window }: AttentionSizes & Numbers<"causal" | "window">): number => {
   const end = start + queries;
   if (causal === 0) return queries * end;
-  // From this position on, the window of a query is full.
+  // From this position on, a query's window contains its maximum number of keys.
   const whole = window === 0 ? end : Math.min(Math.max(window, start), end);
   return ((whole - start) * (start + whole + 1)) / 2 + (end - whole) * window;
 };
 
 /**
- * Number of multiplications in one of attention's products: the number of (query, key) pairs times D. With segments it
- * is an estimate: each sequence counts as if it were the longest sequence and had no earlier tokens.
+ * Number of multiplications in one of attention's products: the number of (query, key) pairs times D. With segments,
+ * the number is an estimate. Each sequence counts as if it were the longest sequence and had no earlier tokens.
  */
 export const attended = (s: AttentionSizes & Numbers<"causal" | "window">): number =>
   s.queries === 0 ? 0 : (queryRows(s) * pairsSeen(s) * s.heads * s.headDim) / s.queries;
@@ -83,7 +83,7 @@ export const keysOf = (s: AttentionSizes & Numbers<"window">): number => {
   return (s.rows > 0 ? s.keyRows : s.batch * seen) * s.keyHeads * s.headDim;
 };
 
-/** Operations of a product of two factors; a multiplication and an addition count as two. */
+/** Operations of a product of two factors. A multiplication and an addition count as two operations. */
 export const product = ({ m, n, k }: Numbers<"m" | "n" | "k">): number => 2 * m * n * k;
 
 /** Number of elements that an embedding reads. A row that several positions share counts once. */
@@ -98,7 +98,7 @@ export const rotarySizes = [
 
 type RotarySizes = Numbers<(typeof rotarySizes)[number]>;
 
-/** Number of elements of a row of q | k | v. */
+/** Number of elements in a row of q | k | v. */
 export const packedWidth = ({ heads, keyHeads, headDim }: Numbers<"heads" | "keyHeads" | "headDim">): number =>
   (heads + 2 * keyHeads) * headDim;
 

@@ -2,16 +2,16 @@
 
 import { activationOutput, indices, input, kernel, maybeActivationOutput, maybeUpdate, update } from "./signature.ts";
 
-/** Range of columns [first, first + columns) within vocabSize. */
+/** A range of columns, [first, first + columns), within vocabSize. */
 const lossSizes = ["rows", "columns", "first", "vocabSize"] as const;
 
 export const trainingKernels = {
   /**
-   * Losses in nats. A row with targets[r] < 0 is ignored and has the loss 0. Saves logSumExp, [rows].
-   * z [rows, vocabSize] is given in one call, or in several calls with ranges of columns in ascending order. logits
-   * [rows, columns] hold the columns of z from `first`, and logSumExp covers the columns so far. Until the last range,
-   * losses[r] is −z of the target if the column of the target has come, otherwise 0. The first range overwrites losses
-   * and logSumExp.
+   * Losses in nats. A row with targets[r] < 0 is ignored and has the loss 0. The kernel saves logSumExp, [rows].
+   * The caller gives z [rows, vocabSize] in one call, or in several calls with ranges of columns in ascending order. In
+   * each call, `logits` [rows, columns] contains the columns of z from `first` on. logSumExp covers the columns of all
+   * calls so far. Before the last range, losses[r] is −z of the target if a call has covered the target's column, and 0
+   * otherwise. The first range overwrites losses and logSumExp.
    */
   crossEntropyForward: kernel({
     purpose: "losses[r] = logSumExp(z[r, :]) − z[r, targets[r]]",
@@ -26,8 +26,8 @@ export const trainingKernels = {
   }),
 
   /**
-   * Computes the gradient of columns [first, first + columns), whose z are in logits. It is 0 in ignored rows. dLoss is
-   * [1]; logSumExp covers all columns.
+   * Computes the gradient of columns [first, first + columns). logits contains z of these columns. The gradient is 0 in
+   * ignored rows. dLoss is [1]; logSumExp covers all columns.
    */
   crossEntropyBackward: kernel({
     purpose: "dLogits = dLoss · (softmax(z) − onehot(target))",
@@ -49,9 +49,10 @@ export const trainingKernels = {
 
   /**
    * Adam (Kingma & Ba 2014) and AdamW (Loshchilov & Hutter 2017), as in torch.optim, with g = gradScale · grad. Before
-   * the update, coupledDecay · param is added to g (Adam's L2), and param is multiplied by decayFactor (AdamW).
-   * stepSize = learningRate / (1 − β₁ᵗ); sqrtCorrection2 = √(1 − β₂ᵗ). rounded receives a copy of the new param.
-   * `unreal`, [1], becomes 1 if an element of the new param, m or v is not finite; otherwise it is not touched.
+   * the update, the kernel adds coupledDecay · param to g (L2 regularisation of Adam) and multiplies param by
+   * decayFactor (AdamW). stepSize = learningRate / (1 − β₁ᵗ); sqrtCorrection2 = √(1 − β₂ᵗ). rounded receives a copy of
+   * the new param. `unreal`, [1], is set to 1 if an element of the new param, m or v is not finite. Otherwise `unreal`
+   * keeps its value.
    */
   adamStep: kernel({
     purpose: "m = β₁m + (1−β₁)g; v = β₂v + (1−β₂)g²; param −= stepSize · m / (√v / sqrtCorrection2 + eps)",

@@ -2,7 +2,7 @@ import type { DType } from "../../core/tensors/dtype.ts";
 import type { Backend, Storage } from "../backend.ts";
 
 /**
- * Allocates several storages. If one allocation fails, the earlier ones are freed.
+ * Allocates several storages. If one allocation fails, the storages allocated before it are freed.
  * @param lengths number of elements of each storage.
  * @throws the error of `alloc`.
  */
@@ -18,6 +18,6 @@ export const allocateAll = <const Lengths extends readonly number[]>(
     for (const storage of taken) backend.free(storage);
     throw error;
   }
-  // One storage per length, in order.
+  // One storage for each length, in order.
   return taken as unknown as { readonly [K in keyof Lengths]: Storage };
 };

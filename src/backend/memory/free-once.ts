@@ -1,7 +1,7 @@
 import type { Backend } from "../backend.ts";
 
 /**
- * Wraps `free` so that it runs at most once. It does not run after the backend was closed, because closing frees
+ * Wraps `free` so that it runs at most once. `free` does not run if the backend was closed, because closing frees
  * everything.
  */
 export const freeOnce = (backend: Pick<Backend, "isClosed">, free: () => void): (() => void) => {

@@ -1,7 +1,7 @@
 /**
- * Simulates the WebAssembly heap of native/heap.cc. It returns the addresses that the heap would return, but has no
- * memory. The heap has one free list, takes the first block that fits, and merges adjacent free blocks. Linear memory
- * never shrinks, so the process keeps all memory that was ever written.
+ * Simulates the WebAssembly heap of native/heap.cc. The simulation returns the addresses that this heap would return,
+ * but allocates no memory. The heap has one free list, takes the first block that fits, and merges adjacent free
+ * blocks. Linear memory never shrinks, so the process keeps all memory that was ever written.
  */
 export interface LinearHeap {
   /** Address of a new block of `bytes` bytes. */
@@ -25,7 +25,7 @@ interface Hole {
 }
 
 export const linearHeap = (): LinearHeap => {
-  /** In address order. */
+  /** Free blocks in the order of their addresses. */
   const holes: Hole[] = [];
   let top = 0;
   let pages = new Uint8Array(1024);

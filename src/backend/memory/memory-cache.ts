@@ -2,7 +2,7 @@
 
 /** The source from which the cache takes blocks. */
 export interface BlockSource {
-  /** A handle, or -1 if no memory is left. */
+  /** Returns a handle, or -1 if no memory is left. */
   allocate(bytes: number): number;
   release(handle: number): void;
 }
@@ -10,22 +10,22 @@ export interface BlockSource {
 /** Freed blocks by size, and the source of new blocks. */
 export interface MemoryCache {
   /**
-   * A block of `bytes` bytes, which must be a size that `blockBytes` returns. It is a freed block if there is one,
-   * otherwise a new block. The handle is -1 if no memory is left.
+   * Returns a block of `bytes` bytes. `bytes` must be a size that `blockBytes` returns. The block is a freed block if
+   * there is one, otherwise a new block. The handle is -1 if no memory is left.
    */
   take(bytes: number): number;
   /** Keeps a block for the next `take` of its size. */
   giveBack(handle: number, bytes: number): void;
   /** Returns all kept blocks to the source. */
   releaseAll(): void;
-  /** Number of bytes of all blocks, in use and kept. */
+  /** Number of bytes of all blocks, used or kept. */
   held(): number;
 }
 
 const smallestBlock = 64;
 
 /**
- * Rounds a number of bytes up to the next block size. There are eight sizes per power of two, so that storages of
+ * Rounds a number of bytes up to the next block size. Each power of two has eight block sizes, so that storages of
  * similar length can use the same blocks.
  */
 export const blockBytes = (bytes: number): number => {
@@ -36,8 +36,8 @@ export const blockBytes = (bytes: number): number => {
 
 /**
  * Creates a cache over `source`. A training step frees its memory, and the next step finds its blocks here. A step uses
- * blocks of different sizes at different times, so all its blocks together are larger than its peak. The cache holds up
- * to twice the peak. Above that it returns all spare blocks to the source.
+ * blocks of different sizes at different times, so all blocks together are larger than the peak of the used memory. The
+ * cache keeps up to twice this peak. If it would keep more, it returns all spare blocks to the source.
  */
 export const memoryCache = (source: BlockSource): MemoryCache => {
   const spare = new Map<number, number[]>();

@@ -4,7 +4,7 @@ import { kernelScratch } from "../calls/scratch.ts";
 import { linearHeap } from "../memory/linear-heap.ts";
 import { blockBytes, memoryCache } from "../memory/memory-cache.ts";
 
-/** Properties of a backend that determine how much memory a piece of work needs. */
+/** Properties of a backend that determine how much memory an operation needs. */
 export interface MemoryKind extends Pick<Capabilities, "activations" | "tiles"> {
   /** Default "native". */
   readonly name?: BackendName;
@@ -14,17 +14,17 @@ export interface MemoryKind extends Pick<Capabilities, "activations" | "tiles"> 
 
 /** A backend that computes nothing and has no memory; it only counts allocations. */
 export interface CountingBackend extends Backend {
-  /** As on compiled backends (backend.ts). */
+  /** Defined as on compiled backends (backend.ts). */
   bytesHeld(): number;
-  /** Maximum number of bytes in live storages at one time. */
+  /** Maximum number of bytes in storages that are live at the same time. */
   peakBytes(): number;
   /**
-   * Maximum number of bytes that the process would have held. This includes freed memory that the backend keeps. The
-   * system provides memory only when it is first written, so a block counts only up to the end of what its storages
-   * have used.
+   * Maximum number of bytes that the process would have held. The number includes freed memory that the backend keeps.
+   * The system provides memory only when it is first written. A block therefore counts only up to the last byte that
+   * its storages have used.
    */
   peakTouched(): number;
-  /** Bytes of kernels' scratch memory, which is not freed. */
+  /** Bytes of the kernels' scratch memory. Scratch memory is not freed. */
   scratchBytes(): number;
 }
 
@@ -32,7 +32,7 @@ interface CountedStorage extends Storage {
   readonly handle: number;
 }
 
-/** Blocks by handle, and the number of bytes written of each. */
+/** Blocks by handle, and the number of bytes written to each block. */
 interface TouchedBlocks {
   allocate(bytes: number): number;
   release(handle: number): void;
@@ -40,20 +40,23 @@ interface TouchedBlocks {
   touched(): number;
 }
 
-/** A C library takes blocks of at least this size directly from the system and returns them when they are freed. */
+/**
+ * Blocks of at least this size in bytes come directly from the system. The C library returns such a block to the system
+ * when the block is freed.
+ */
 const ownBlockFrom = 2 ** 25;
 
 interface CountedBlock {
   readonly bytes: number;
   /** Address in the heap; null for a block directly from the system. */
   readonly address: number | null;
-  /** Number of bytes written, for a block directly from the system. */
+  /** Number of bytes written to a block that comes directly from the system. */
   touched: number;
 }
 
 /**
- * Blocks in simulated memory. Freed blocks leave holes, and later blocks fill a hole if they fit. WebAssembly's memory
- * never shrinks. A C library's heap hardly ever shrinks, because a block above a hole is usually still in use.
+ * Blocks in simulated memory. Freed blocks leave holes. A later block fills a hole if the block fits. WebAssembly's
+ * memory never shrinks. A C library's heap hardly ever shrinks, because a block above a hole is usually still in use.
  */
 const countedBlocks = (isWasm: boolean): TouchedBlocks => {
   const heap = linearHeap();
@@ -85,8 +88,9 @@ const countedBlocks = (isWasm: boolean): TouchedBlocks => {
 };
 
 /**
- * Opens a counting backend. It allocates and frees like a compiled backend but computes nothing, so it quickly finds
- * how much memory a piece of work needs. Reads return zeros, so the work must not depend on values.
+ * Opens a counting backend. A counting backend allocates and frees memory like a compiled backend, but computes
+ * nothing. It therefore quickly finds how much memory an operation needs. Reads return zeros, so the operation must not
+ * depend on values.
  * @param kind properties of the backend that it imitates.
  */
 export const openCounting = (kind: MemoryKind = { activations: "float32", tiles: null }): CountingBackend => {
@@ -97,7 +101,7 @@ export const openCounting = (kind: MemoryKind = { activations: "float32", tiles:
   let peakTouched = 0;
   let perThread = 0;
   let shared = 0;
-  /** Number of branches of calls that have their own scratch memory. */
+  /** Number of branches of calls. Each branch has its own scratch memory. */
   let sharedBy = 1;
   const blocks = countedBlocks(name === "wasm");
   const cache = memoryCache(blocks);

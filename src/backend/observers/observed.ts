@@ -3,11 +3,11 @@ import type { KernelArgs, KernelName } from "../kernels/kernels.ts";
 
 /**
  * Called after a kernel has run.
- * @param inner the backend itself. The observer is not called for kernels that run on `inner`.
+ * @param inner the wrapped backend. Kernels that run directly on `inner` do not call the observer.
  */
 export type Observer = <K extends KernelName>(kernel: K, args: KernelArgs<K, View>, inner: Backend) => void;
 
-/** A backend whose kernel calls can be observed. */
+/** A backend that reports its kernel calls to an observer. */
 export interface ObservedBackend extends Backend {
   /** Calls `work`, and calls `observer` after each kernel that runs during `work`. */
   observe<T>(observer: Observer, work: () => Promise<T>): Promise<T>;

@@ -10,9 +10,9 @@ export interface KernelProfile {
   readonly calls: number;
   /** Total time of the calls. */
   readonly seconds: number;
-  /** Arithmetic of products; 0 for kernels limited by memory bandwidth. */
+  /** Arithmetic operations of products. 0 for kernels limited by memory bandwidth. */
   readonly flops: number;
-  /** Minimum number of bytes that memory must read and write. */
+  /** Minimum number of bytes to read from memory and to write to memory. */
   readonly bytes: number;
 }
 
@@ -24,11 +24,11 @@ export interface ProfiledBackend extends Backend {
 
 /**
  * Wraps `inner` with a timer around each kernel. Closing `inner` or the wrapper closes both. On every backend here, a
- * kernel is done when `run` returns, so the timer measures the work and the checks of arguments.
+ * kernel is done when `run` returns. The measured time includes the checks of arguments.
  */
 export const profiled = (inner: Backend): ProfiledBackend => {
   const kept = new Map(kernelNames.map((kernel) => [kernel, { kernel, calls: 0, seconds: 0, flops: 0, bytes: 0 }]));
-  // Recorded calls would not pass through `run`. Without `record`, every call passes through `run`.
+  // Recorded calls would not call `run`. Without `record`, every call uses `run` and is measured.
   const { record: _record, replay: _replay, moved: _moved, replayBeside: _replayBeside, ...rest } = inner;
   return {
     ...rest,

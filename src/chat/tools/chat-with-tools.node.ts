@@ -31,7 +31,7 @@ import { toolTurn, withoutEndName } from "./turn.ts";
  */
 export interface ToolChatOptions
   extends Omit<GenerateOptions, "prompt" | "unknown" | "constraint" | "showSpecialTokens"> {
-  /** The conversation so far. If it is too long, the oldest messages are left out. */
+  /** The conversation so far. If the conversation is too long, the oldest messages are left out. */
   readonly messages: readonly ToolMessage[];
   /** Tools that the model may call: at least one. */
   readonly tools: readonly Tool[];
@@ -43,18 +43,16 @@ export interface ToolChatOptions
 
 /** The last event of an answer of `chatWithTools`. */
 export interface ToolChatDoneEvent {
-  /** Version of the event's format. */
+  /** Version of the event format. */
   readonly v: 1;
   readonly type: "done";
   /**
    * Why the answer ended, as in `generate`. `toolCalls`: the answer contains calls, and all of its calls are complete.
    */
   readonly finishReason: FinishReason | "toolCalls";
-  /** The answer as the next message of the conversation. A call that was cut is left out. */
+  /** The answer as the next message of the conversation. An incomplete call is left out. */
   readonly message: ToolCallsMessage | ChatMessage;
-  /**
-   * Number of oldest messages that were left out of the prompt, because the conversation is longer than the context.
-   */
+  /** Number of oldest messages that were left out because the conversation is longer than the context. */
   readonly leftOut: number;
   /** Number of tokens of the prompt. */
   readonly promptTokens: number;
@@ -62,9 +60,9 @@ export interface ToolChatDoneEvent {
   readonly newTokens: number;
 }
 
-/** New text outside of calls. */
+/** New text of the answer, outside of tool calls. */
 export interface ToolChatTextEvent {
-  /** Version of the event's format. */
+  /** Version of the event format. */
   readonly v: 1;
   readonly type: "text";
   /** The new part of the text. */
@@ -73,7 +71,7 @@ export interface ToolChatTextEvent {
 
 /** A call begins. */
 export interface ToolChatCallEvent {
-  /** Version of the event's format. */
+  /** Version of the event format. */
   readonly v: 1;
   readonly type: "call";
   /** Index of the call in the answer, from 0. */
@@ -86,7 +84,7 @@ export interface ToolChatCallEvent {
 
 /** New text of a call's arguments. */
 export interface ToolChatArgumentsEvent {
-  /** Version of the event's format. */
+  /** Version of the event format. */
   readonly v: 1;
   readonly type: "arguments";
   /** Index of the call in the answer, from 0. */
@@ -147,13 +145,13 @@ const growingAnswer = () => {
 };
 
 /**
- * Writes the model's answer in a conversation in which it may call tools. Calls have the form of the model's own chat
- * template, and their arguments meet the schemas of the tools. The library runs no tool: the program does what a call
- * asks for, and adds the result as a message with the role `tool`.
- * @param lm a model of `loadPretrained` or `loadInWorker` whose chat template supports tools.
+ * Writes the model's answer in a conversation in which it may call tools. The model's chat template defines the format
+ * of calls. The arguments of a call meet the schema of its tool. The library runs no tool: the program runs the tool
+ * and adds the result as a message with the role `tool`.
+ * @param lm a model of `loadPretrained` or `loadInWorker` with a chat template that supports tools.
  * @param options the messages, the tools, and the settings of `generate`.
- * @throws ConfigError for invalid options, a model whose template does not support tools or writes calls in an unknown
- * form, or a schema with an unsupported keyword; CheckpointError for a template that is faulty or refuses the messages.
+ * @throws ConfigError for invalid options, a template that does not support tools or writes calls in an unknown format,
+ * or a schema with an unsupported keyword; CheckpointError for a template that is faulty or refuses the messages.
  * @example
  * ```ts
  * import { chatWithTools, loadInWorker, type ToolMessage } from "foretoken";
@@ -239,7 +237,7 @@ export async function* chatWithTools(
     for (const piece of reader?.end() ?? []) yield answer.take(piece);
     const { finishReason, promptTokens, newTokens } = event;
     const calls = reader?.calls ?? 0;
-    // `length` also if a stop string cut a call, because then the answer is incomplete.
+    // If a stop string cut a call, the answer is incomplete, so the reason is `length`.
     const isCut = reader?.isWhole === false && finishReason !== "aborted";
     const reason = isCut ? "length" : calls > 0 && finishReason !== "aborted" ? "toolCalls" : finishReason;
     const counts = { leftOut, promptTokens, newTokens };

@@ -20,7 +20,7 @@ export interface CallsAsked {
 /** Where calls may begin in an answer. */
 export type CallsBegin = "at once" | "at start" | "anywhere";
 
-/** @param hasFormat whether there is a constraint on answers without calls. */
+/** @param hasFormat whether answers without calls have a constraint. */
 export const beginOfCalls = (form: ToolForm, required: boolean, hasFormat: boolean): CallsBegin =>
   required ? "at once" : form.atStart || hasFormat ? "at start" : "anywhere";
 

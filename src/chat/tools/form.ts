@@ -1,6 +1,6 @@
 /**
- * Finds the form in which a chat template writes tool calls. It does not depend on names of models. The template
- * renders an answer with known calls. The text around the names and arguments of these calls is the form.
+ * Finds the format in which a chat template writes tool calls. The code does not depend on names of models. The
+ * template renders an answer with known calls. The text around the names and arguments of these calls is the format.
  */
 import { CheckpointError, ConfigError } from "../../core/errors/errors.ts";
 import { nameFinder } from "../../tokenizer/names-in-text.ts";
@@ -8,7 +8,7 @@ import type { SpecialToken } from "../../tokenizer/tokenizer.ts";
 import type { TemplateMessage } from "../messages.ts";
 import { idLength } from "./tools.ts";
 
-/** A part of a call: fixed text, or a part that differs between calls. */
+/** A part of a call: fixed text, or text that differs between calls. */
 export type CallPart =
   | { readonly kind: "text"; readonly text: string }
   | { readonly kind: "name" }
@@ -16,19 +16,20 @@ export type CallPart =
   | { readonly kind: "id" };
 
 /**
- * The form of an answer with calls: `open`, then the first call, then `between` and a call for each further call, and
- * at the end `close`.
+ * Format of an answer with calls. `open` comes before the first call, `between` comes before each further call, and
+ * `close` comes at the end.
  */
 export interface ToolForm {
   readonly open: string;
   readonly parts: readonly CallPart[];
-  /** null: the template can write only one call. */
+  /** Null if the template can write only one call. */
   readonly between: string | null;
   readonly close: string;
-  /** The beginning of `open`. Where it appears in a text, a call begins. */
+  /** The beginning of `open`. A call begins wherever this text appears. */
   readonly marker: string;
   /**
-   * Whether the marker counts only at the beginning of an answer, because it is too short to be recognized elsewhere.
+   * Whether the marker counts only at the beginning of an answer, because the marker is too short to be recognized
+   * elsewhere.
    */
   readonly atStart: boolean;
 }
@@ -45,7 +46,7 @@ export interface FormTokens {
 const question: TemplateMessage = { role: "user", content: "Zq" };
 const words = "Zqx";
 
-/** A call for the template to render, and the tool that it calls. The words of the call occur in no other text. */
+/** A call that the template renders, and the tool that is called. The words of the call occur in no other text. */
 const sample = (letter: string) => {
   const name = `zq_name_${letter}`;
   const key = `zq_key_${letter}`;
@@ -74,7 +75,7 @@ interface Slot {
   readonly to: number;
 }
 
-/** The parts of a call in a text, in order. null: a part is missing or occurs twice. */
+/** The parts of a call in a text, in order. Null if a part is missing or occurs twice. */
 const slotsOf = (text: string, { name, id, written }: Sample): readonly Slot[] | null => {
   const placesOf = (word: string): number[] => [...text.matchAll(new RegExp(word, "gu"))].map(({ index }) => index);
   const names = placesOf(name);
@@ -102,10 +103,13 @@ const commonEnd = (one: string, other: string): number => {
   return length;
 };
 
-/** Maximum number of characters of a form. A longer text would also contain instructions, so it is not a form. */
+/** Maximum number of characters of a format. A longer text also contains instructions, so it is not a format. */
 const mostCharacters = 400;
 
-/** The position `at`. If `at` is inside the name of a special token: the beginning or the end of this name. */
+/**
+ * Moves a position that is inside a special token's name to the beginning or the end of the name. Other positions stay
+ * unchanged.
+ */
 const besideName = (text: string, at: number, tokens: readonly SpecialToken[], side: "from" | "to"): number => {
   let from = 0;
   for (const stretch of nameFinder(tokens)(text)) {
@@ -116,7 +120,7 @@ const besideName = (text: string, at: number, tokens: readonly SpecialToken[], s
   return at;
 };
 
-/** The text that shows that a call begins: the first fixed part of `open`. */
+/** The first fixed part of `open`. It shows that a call begins. */
 const markerOf = (
   open: string,
   specialTokens: readonly SpecialToken[],
@@ -125,17 +129,17 @@ const markerOf = (
   if (first === undefined) return null;
   if (first.id !== undefined) return { marker: first.text, atStart: false };
   const [run = ""] = /^[^\s{]+/u.exec(first.text) ?? [];
-  // A bracket or a quote alone occurs in many texts.
+  // A single bracket or quote occurs in many texts.
   return /[^[({"'\]]/u.test(run) && run.length > 1
     ? { marker: run, atStart: false }
     : { marker: Array.from(first.text)[0] ?? "", atStart: true };
 };
 
-const unknown = "a form that does not contain the tool's name and the arguments as one JSON object";
+const unknown = "a call format without the tool's name, or without the arguments as one JSON object";
 
 /**
- * Finds the form, or the reason why there is none. @throws the errors of `write`. If the template refuses several
- * calls, nothing is thrown, and the form has one call.
+ * Finds the format, or the reason why there is no format. @throws the errors of `write`. If the template refuses
+ * several calls, nothing is thrown, and the format allows one call.
  */
 const readForm = async (
   write: Probe,
@@ -173,8 +177,8 @@ const readForm = async (
   const open = own.slice(0, first.from);
   const close = own.slice(last.to);
   const marker = markerOf(open, specialTokens);
-  if (marker === null) return { fault: "a form in which calls cannot be distinguished from other text" };
-  // Trailing spaces are removed, since a model may end its answer without them.
+  if (marker === null) return { fault: "a call format that cannot be distinguished from other text" };
+  // Trailing spaces are removed, because a model may end its answer without trailing spaces.
   const form = { open, parts, between: null, close: close.trimEnd(), ...marker };
   const several = await answer([one, two, three]).catch((error: unknown) => {
     if (error instanceof CheckpointError) return "";
@@ -199,11 +203,11 @@ const readForm = async (
 const known = new WeakMap<object, Promise<ToolForm | { readonly fault: string }>>();
 
 /**
- * The form of a template's tool calls.
+ * The format of tool calls in a template.
  * @param template cache key.
  * @param write renders messages with the template.
  * @param where the model, for errors.
- * @throws ConfigError for a template that does not support tools, or writes calls in an unknown form.
+ * @throws ConfigError for a template that does not support tools, or writes calls in an unknown format.
  */
 export const toolFormOf = async (
   template: object,
@@ -223,7 +227,7 @@ export const toolFormOf = async (
   if (!("fault" in form)) return form;
   throw new ConfigError({
     where,
-    must: "the model's chat template must write tool calls in a form that can be read",
+    must: "the model's chat template must write tool calls in a format that can be parsed",
     got: form.fault,
     hint: "a model that was trained to call tools",
   });

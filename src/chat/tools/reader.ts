@@ -12,24 +12,24 @@ export type AnswerPiece =
   /** The next part of the JSON of a call's arguments. */
   | { readonly kind: "arguments"; readonly call: number; readonly text: string };
 
-/** Splits the text of an answer into pieces as it comes. */
+/** Splits the text of an answer into pieces while the text arrives. */
 export interface AnswerReader {
   push(text: string): readonly AnswerPiece[];
-  /** Returns the text that is still held back, at the end of the answer. */
+  /** Call it at the end of the answer. Returns the text that is still held back. */
   end(): readonly AnswerPiece[];
   /** Number of calls that have begun. */
   readonly calls: number;
-  /** Whether the last call is complete. It is true if there is no call. */
+  /** Whether the last call is complete. True if there is no call. */
   readonly isWhole: boolean;
 }
 
-/** Finds the end of a JSON object in a text that comes in pieces. */
+/** Finds the end of a JSON object in a text that arrives in pieces. */
 const objectEnd = () => {
   let depth = 0;
   let inString = false;
   let isEscaped = false;
   return {
-    /** The index after the object; -1: the object has not ended. */
+    /** The index after the object, or -1 if the object has not ended. */
     push(text: string): number {
       for (let i = 0; i < text.length; i++) {
         const char = text[i];
@@ -50,8 +50,8 @@ const objectEnd = () => {
 };
 
 /**
- * Number of characters to hold back. The held text is the longest end of the text that may begin a marker, and the
- * spaces before it.
+ * Number of characters to hold back. The held text is the longest end of the text that may begin a marker, including
+ * the spaces before it.
  */
 const heldLength = (text: string, marker: string): number => {
   let hold = Math.min(marker.length - 1, text.length);
@@ -60,11 +60,11 @@ const heldLength = (text: string, marker: string): number => {
   return hold + before.length - before.trimEnd().length;
 };
 
-/** Reads the calls of an answer. @param open the rest of the text before the first call. */
+/** Reads the calls of an answer. @param open the remaining text before the first call. */
 const callsReader = (form: ToolForm, open: string): Pick<AnswerReader, "push" | "calls" | "isWhole"> => {
   const { between, parts } = form;
   let held = "";
-  /** Fixed text that must come next; null: none. */
+  /** Fixed text that must come next, or null if any text may come. */
   let literal: string | null = open;
   let part = 0;
   let calls = 0;
@@ -136,7 +136,7 @@ const callsReader = (form: ToolForm, open: string): Pick<AnswerReader, "push" | 
   };
 };
 
-/** @param begin where calls begin. It must agree with the constraint on the text. */
+/** @param begin where calls begin. This position must agree with the constraint on the text. */
 export const answerReader = (form: ToolForm, begin: CallsBegin): AnswerReader => {
   const { marker } = form;
   let held = "";

@@ -8,22 +8,22 @@ import { type ChatMessage, messageSchema, type TemplateMessage, wellFormed } fro
 export interface Tool {
   /** Its name: 1 to 64 letters, digits, _ and -. */
   readonly name: string;
-  /** Description for the model. */
+  /** Description of the tool for the model. */
   readonly description?: string | undefined;
   /**
-   * JSON Schema of the tool's arguments. The arguments are an object. Every keyword is obeyed, or an error names it.
-   * Default: no arguments.
+   * JSON Schema of the tool's arguments. The arguments are an object. An unsupported keyword gives an error that names
+   * the keyword. Default: no arguments.
    */
   readonly parameters?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /** A tool call that a model wrote. */
 export interface ToolCall {
-  /** Identifies the call. The message with the call's result has the same id. */
+  /** Id of the call. The message with the call's result contains the same id. */
   readonly id: string;
   /** The name of the tool. */
   readonly name: string;
-  /** The arguments. They meet the tool's schema. */
+  /** The arguments of the call. The arguments meet the tool's schema. */
   readonly arguments: Readonly<Record<string, unknown>>;
 }
 
@@ -31,7 +31,7 @@ export interface ToolCall {
 export interface ToolCallsMessage {
   /** The speaker. */
   readonly role: "assistant";
-  /** Text before the calls; "" if there is none. */
+  /** Text before the calls, or "" if the answer begins with a call. */
   readonly content: string;
   /** The calls: one or more. */
   readonly toolCalls: readonly ToolCall[];
@@ -57,8 +57,8 @@ export interface NamedTool {
 }
 
 /**
- * Whether the model must call tools. `none`: it must not. `auto`: it decides. `required`: it must call at least one
- * tool. The name of a tool: it must call this tool.
+ * Whether the model must call tools. `none`: the model must not call a tool. `auto`: the model decides. `required`: the
+ * model must call at least one tool. The name of a tool: the model must call this tool.
  */
 export type ToolChoice = "none" | "auto" | "required" | NamedTool;
 
@@ -69,7 +69,7 @@ export const toolName = z
   .string({ error: "must be a text" })
   .regex(/^[\w-]{1,64}$/u, "must be 1 to 64 letters, digits, _ and -");
 
-/** Maximum nesting of a value that is given to a template. With this limit, recursion over the value is safe. */
+/** Maximum nesting of a value that a template gets. With this limit, recursion over the value is safe. */
 const mostLevels = 64;
 
 const isShallow = (value: unknown, levels = mostLevels): boolean =>
@@ -106,7 +106,7 @@ const toolMessageSchema = z
     z.strictObject({ role: z.literal("tool"), toolCallId: z.string().min(1), content: wellFormed }),
     messageSchema,
   ])
-  // The check comes after the union, because the errors of a union name no field.
+  // This check comes after the union, because an error of a union does not name a field.
   .superRefine((message, context) => {
     if (!("toolCalls" in message)) return;
     for (const [i, call] of message.toolCalls.entries()) {
@@ -134,7 +134,7 @@ export const parametersOf = ({ name, parameters }: Tool, field = "parameters"): 
 /** The name of the field that contains the schema of the tool at `index`. */
 export type ToolField = (index: number) => string;
 
-/** Tools in OpenAI's form, which templates expect. */
+/** Tools in OpenAI's format, which templates expect. */
 export const templateTools = (tools: readonly Tool[], fieldOf: ToolField): readonly unknown[] =>
   tools.map((tool, i) => ({
     type: "function",
@@ -149,7 +149,9 @@ export const idLength = 9;
 export const newCallId = (): string =>
   Array.from(crypto.getRandomValues(new Uint8Array(idLength)), (byte) => idCharacters[byte % 62]).join("");
 
-/** Returns an id that every template accepts. An id that some templates would refuse is replaced by its hash. */
+/**
+ * Returns an id that every template accepts. If some templates would refuse the given id, the result is the id's hash.
+ */
 const templateId = (id: string): string => {
   if (/^[a-zA-Z0-9]{9}$/u.test(id)) return id;
   let hash = 0xcbf29ce484222325n;
@@ -158,9 +160,9 @@ const templateId = (id: string): string => {
 };
 
 /**
- * Converts messages to the form that templates expect.
+ * Converts messages to the format that templates expect.
  * @param where the messages, for errors.
- * @throws ConfigError for a result whose call does not come before it.
+ * @throws ConfigError if no call comes before a result.
  */
 export const templateMessages = (messages: readonly ToolMessage[], where: string): readonly TemplateMessage[] => {
   const called = new Map<string, string>();
@@ -188,7 +190,7 @@ export const templateMessages = (messages: readonly ToolMessage[], where: string
   });
 };
 
-/** Parses the arguments of a call; undefined: the JSON is not an object. */
+/** Parses the arguments of a call, or returns undefined if the JSON is not an object. */
 export const readArguments = (json: string): Readonly<Record<string, unknown>> | undefined => {
   try {
     const value: unknown = JSON.parse(json);

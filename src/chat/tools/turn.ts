@@ -59,10 +59,10 @@ const allowedTools = (tools: readonly Tool[], choice: ToolTurnOptions["choice"])
 };
 
 /**
- * Prepares a turn. All checks happen here, before anything is computed.
+ * Prepares a turn. All checks run here, before the model computes anything.
  * @param write renders messages with the model's template.
  * @param where the model, for errors.
- * @throws ConfigError for a template that does not support tools or writes calls in an unknown form, a schema with an
+ * @throws ConfigError for a template that does not support tools or writes calls in an unknown format, a schema with an
  * unsupported keyword, or calls that the vocabulary cannot write.
  */
 export const toolTurn = async (
@@ -81,9 +81,9 @@ export const toolTurn = async (
   if (!required && otherwise !== undefined && form.atStart) {
     throw new ConfigError({
       where: "tools",
-      must: "must not be combined with a form of the answer, since this model writes calls as JSON without a marker",
+      must: "must not be combined with a constraint on the answer, because this model writes calls as JSON without a marker",
       got: "both",
-      hint: "only tools, or only a form",
+      hint: "only tools, or only a constraint",
     });
   }
   const constraint = callsConstraint(form, specialTokens, { tools: allowed, required, parallel, otherwise });
@@ -91,7 +91,7 @@ export const toolTurn = async (
     compileConstraint(constraint, tokenizer);
   } catch (cause) {
     if (!(cause instanceof ForetokenError)) throw cause;
-    const must = "must be tools whose calls this model can write";
+    const must = "must be tools that this model can call";
     throw new ConfigError({ where: "tools", must, got: cause.message, cause });
   }
   const begin = beginOfCalls(form, required, otherwise !== undefined);

@@ -51,7 +51,7 @@ interface ChatFlags
   readonly apiKey?: string;
 }
 
-/** The temperature and top-p are lower than in `generate`, so that answers keep to the question. */
+/** The defaults of temperature and top-p are lower than in `generate`, so that answers stay on topic. */
 const defaults = { maxNewTokens: 512, temperature: 0.5, topK: 0, topP: 0.9, minP: 0, seed: 1 } as const;
 
 const examples = `
@@ -132,7 +132,7 @@ const runChat = async (path: string, flags: ChatFlags): Promise<void> => {
   if (tools !== undefined && json === true) {
     throw new ConfigError({
       where: "--tools and --json",
-      must: "they exclude each other: a person must read each tool call and type its result",
+      must: "cannot be combined: a person must read each tool call and type its result",
       got: "both",
       hint: "chatWithTools in a program, or foretoken serve",
     });
@@ -142,7 +142,7 @@ const runChat = async (path: string, flags: ChatFlags): Promise<void> => {
   if (tools !== undefined && form !== undefined) {
     throw new ConfigError({
       where: `--tools and ${flagOf(form)}`,
-      must: "only one of them may set the form of an answer",
+      must: "cannot be combined: only one flag may set the format of an answer",
       got: "both",
       hint: "foretoken serve, where a request can have response_format and tools",
     });
@@ -188,7 +188,7 @@ export const declareChat = (command: Command): void => {
     .addOption(
       new Option(
         "--system <text>",
-        "system message: instructions before the conversation (default: the one in the chat template)",
+        "system message: instructions before the conversation (default: the system message of the chat template)",
       ).argParser(parseText("--system")),
     )
     .option(
@@ -197,10 +197,10 @@ export const declareChat = (command: Command): void => {
       parseNumber("--max-new-tokens"),
       defaults.maxNewTokens,
     );
-  addConstraintFlags(addToolsFlag(command), "Form: the form that each answer must have");
+  addConstraintFlags(addToolsFlag(command), "Format: a rule that each answer must follow");
   addSamplingFlags(command, defaults)
     .optionsGroup("Server: for a model on a server")
-    .option("--model <id>", "the model's id on the server (default: its only model)", parsePath("--model"))
+    .option("--model <id>", "the model's id on the server (default: the server's only model)", parsePath("--model"))
     .option(
       "--api-key <key>",
       "the server's API key (default: the environment variable OPENAI_API_KEY)",

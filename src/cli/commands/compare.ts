@@ -137,8 +137,7 @@ const report = (
 };
 
 /**
- * Prints a notice for each run that trained on a different text than the first run, or on a different part of the same
- * text.
+ * Prints a notice for each run that trained on a different text than the first run, or on a different part of the text.
  */
 const noticeOtherTexts = (settings: readonly ComparedSetting[], flags: CompareFlags): void => {
   const [first, ...others] = settings.flatMap(({ models }) => models);
@@ -170,7 +169,8 @@ const runCompare = async (words: readonly string[], flags: CompareFlags): Promis
   let reader: Parameters<typeof readerLike>[0] | undefined;
   try {
     if (remark !== undefined) writeNotice(remark);
-    // All models must be able to read the window. A model that is not from a run is opened to get its context length.
+    // The context of every model must be at least one window long. A model that is not from a run is opened to get its
+    // context length.
     const contexts: number[] = [];
     for (const model of flags.contextLength === undefined ? all : []) {
       const known = model.run?.config.model.contextLength;
@@ -242,7 +242,7 @@ export const declareCompare = (command: Command): void => {
     .usage("<setting...> [flags]")
     .argument(
       "<setting...>",
-      "two or more settings; each is a run's folder, a model's directory, a GGUF file or hf:org/name, or several runs separated by commas",
+      "two or more settings; each is a run's folder, a model directory, a GGUF file, hf:org/name, or a list of runs with commas",
       expecting((text: string, earlier: readonly string[] = []) => [...earlier, setting(text)], {
         paths: true,
         repeats: true,
@@ -251,28 +251,28 @@ export const declareCompare = (command: Command): void => {
     .optionsGroup("Settings: grouping of runs, and their weights")
     .option(
       "--group",
-      "group the given runs; runs with the same text and the same configuration form one setting, even if their seeds differ",
+      "group the given runs into settings: runs with the same text and the same configuration belong to one setting, even if their seeds differ",
     )
     .addOption(weightsOption())
     .optionsGroup("Text: the text to measure on")
     .option(
       "--data <text>",
-      "a corpus's name, a UTF-8 file or a folder of such files (hidden files and node_modules are skipped); or documents: a .jsonl file or a folder of .jsonl files, in which only the answers are measured (default: the text of the first run)",
+      "the name of a corpus, a UTF-8 file, or a folder of UTF-8 files (hidden files and node_modules are skipped). Documents are a .jsonl file or a folder of .jsonl files; only their answers are measured (default: the text of the first run)",
       parsePath("--data", corpusNames),
     )
     .option(
       "--val-fraction <x>",
-      "size of val, the end of the text, as a share of the text (default: the share of the first run, or 0.1)",
+      "share of the text that belongs to val, the end of the text (default: the share of the first run, or 0.1)",
       parseFraction("--val-fraction"),
     )
     .option(
       "--split <name>",
-      "part to measure on: val, train or all (default: val; all for documents in --data)",
+      "part of the text to measure on: val, train or all (default: val; all for documents in --data)",
       parseChoice("--split", splitNames),
     )
     .option(
       "--context-length <n>",
-      "tokens in each window of the text, at most the shortest context length of the models (default: that length)",
+      "number of tokens in each window of the text (default: the shortest context length of the models, which is also the maximum)",
       parseInteger("--context-length", 1),
     );
   addDTypeFlag(

@@ -26,14 +26,14 @@ Examples:
   $ npx foretoken doctor --json | jq '.checks[] | select(.status != "ok")'
 
 For each backend, doctor compares kernels with the reference in float64, and gradients with finite differences. Micro-batches
-must give the same gradient as one batch, and decoding must give the same logits with a cache and without it. The causal mask
-must hide later tokens, and a second run or several threads must give the same bits. A failed check says what to do, and the exit status is 1. A warning means that something is missing
-or slow; all results are still right.`;
+must give the same gradient as one batch, and decoding must give the same logits with and without the KV cache. The causal mask
+must hide later tokens, and a second run or several threads must give the same bits. If a check fails, its line says what to do, and the exit status is 1. A warning means that something is missing
+or slow, but all results are right.`;
 
 const runDoctor = async (model: string | undefined, flags: DoctorFlags): Promise<void> => {
   const { runs, threads, json } = flags;
   const { stdout } = host;
-  // Throws if several threads are asked for and the backend has only one.
+  // Throws if the user wants several threads and the backend has only one.
   if (flags.backend !== "auto") await chooseBackend(flags);
   const line = progressLine(json === true);
   const style = styleFor(stdout);
@@ -68,11 +68,11 @@ const runDoctor = async (model: string | undefined, flags: DoctorFlags): Promise
 export const declareDoctor = (command: Command): void => {
   command
     .usage("[model] [flags]")
-    .argument("[model]", `a model whose files are checked too: ${modelPlaces}`, parsePath("[model]"))
+    .argument("[model]", `a model; doctor also checks the model's files: ${modelPlaces}`, parsePath("[model]"))
     .optionsGroup("Files: the folder of runs")
     .option(
       "--runs <folder>",
-      "the folder of runs; doctor checks that it has room for a run",
+      "the folder of runs; doctor checks that its disk has enough space for a run",
       parsePath("--runs"),
       runsFolder,
     );

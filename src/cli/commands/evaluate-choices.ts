@@ -13,8 +13,8 @@ import { progressLine } from "../process/progress-line.ts";
 import { printableName } from "../process/terminal.ts";
 
 /**
- * Reads and checks all questions of a file; empty lines are skipped.
- * @throws DataError naming the line.
+ * Reads and checks all questions of a file. Empty lines are skipped.
+ * @throws DataError that names the line.
  */
 const readQuestions = async (path: string): Promise<readonly ChoiceQuestion[]> => {
   const questions: ChoiceQuestion[] = [];
@@ -40,7 +40,7 @@ const resultText = (result: ChoicesEvaluation, path: string): string =>
     .map(([label = "", value = ""]) => `${padRight(label, 20)}${value}\n`)
     .join("");
 
-/** @param open loads the model; called after the file has been checked. */
+/** @param open loads the model. `open` is called after the check of the file. */
 export const runChoices = async (open: () => Promise<WorkerModel>, path: string, json: boolean): Promise<void> => {
   const questions = await readQuestions(path);
   const lm = await open();

@@ -80,11 +80,11 @@ const signed = (value: number): string => `${value > 0 ? "+" : ""}${value.toFixe
 const named = (model: string, notices: readonly string[]): readonly string[] =>
   notices.map((line) => (line.includes(model) ? line : `${printableName(model)}: ${line}`));
 
-/** Explains what ± means, or why there is no interval. */
+/** Explains the meaning of ±, or why there is no interval. */
 const intervalText = ({ halfWidth95, blocks, windows }: LossDifference): string =>
   halfWidth95 === null
-    ? `The text is too short for an interval: it has ${formatPlural(windows, "window")}, and 8 are needed. Use more text, or a smaller --context-length.`
-    : `± is half the width of the 95% confidence interval of the difference on texts like this one, estimated from ${formatPlural(windows, "window")} in ${blocks} blocks`;
+    ? `The text is too short for a confidence interval: it has ${formatPlural(windows, "window")}, but 8 windows are needed. Use more text, or a smaller --context-length.`
+    : `± gives the 95% confidence interval of the difference for texts like this one. The interval was estimated from ${formatPlural(windows, "window")} in ${blocks} blocks.`;
 
 /**
  * Table with the figures of two models side by side. If both models read the same tokens, the table also shows the
@@ -110,7 +110,7 @@ const comparisonText = (
   );
   const last =
     leftOut.length > 0
-      ? "Different characters were left out, so the two models read different texts and the figures cannot be compared; try a text whose characters both models know."
+      ? "The figures cannot be compared: different characters were left out, so the two models read different texts. Try a text with characters that both models know."
       : difference !== null
         ? intervalText(difference)
         : "The models have different tokens: compare only nats per character and bits per byte.";
@@ -134,7 +134,7 @@ const resultText = (result: Evaluation, measured: string, width: number): string
       ? []
       : [
           `left out: ${describeSkipped(skipped)}`,
-          "The figures are for the rest of the text; compare them only with figures for the same part.",
+          "The figures are for the text without these characters. Compare them only with figures for the same text.",
         ];
   return [
     ...rows.map(([label, value]) => padRight(label, 20) + value),
@@ -196,12 +196,13 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
   try {
     const run = flags.data === undefined ? await runOf(directory) : undefined;
     const { kind, corpus } = await findCorpus("evaluate", run, flags, split);
-    // The run's folder may hold a copy of the text. Show the name that the user gave the text.
+    // The run's folder may contain a copy of the text. Show the name that the user gave to the text.
     const name = printableName(run?.data.name ?? corpus.name);
     if (corpus.notice !== undefined) writeNotice(corpus.notice);
     const { whole, inWords, notice } = measuredPart(kind, name, flags);
     const models = other === null ? [lm] : [lm, other.lm];
-    // Use the windows of the run's training: an adapter may train on shorter windows than its model's context length.
+    // Use the window length of the run's training: an adapter may train on windows that are shorter than the model's
+    // context.
     const ownWindow = run === undefined ? [] : [run.config.model.contextLength];
     const window = contextLength ?? Math.min(...ownWindow, ...models.map(({ config }) => config.contextLength));
     const measured = `${inWords}${windowsInWords(kind, window)}`;
@@ -225,7 +226,7 @@ const runEvaluate = async (path: string, flags: EvaluateFlags): Promise<void> =>
     const width = stdout.isTTY ? terminalColumns(stdout) : Number.POSITIVE_INFINITY;
     const against = other === null ? null : await measure(other.lm);
     progress.clear();
-    // Print this after all checks of the input, so that a mistake prints only its error line.
+    // Print this after all checks of the input. A mistake then prints only its error line.
     const told = other === null ? notices : [...named(path, notices), ...named(flags.against ?? "", other.notices)];
     for (const line of [remark, ...told, notice]) if (line !== undefined) writeNotice(line);
     if (against === null) {
@@ -255,7 +256,7 @@ export const declareEvaluate = (command: Command): void => {
     .optionsGroup("Text: the text to measure on")
     .option(
       "--data <text>",
-      "a corpus's name, a UTF-8 file or a folder of such files (hidden files and node_modules are skipped); or documents: a .jsonl file or a folder of .jsonl files, in which only the answers are measured (default: the run's text)",
+      "the name of a corpus, a UTF-8 file, or a folder of UTF-8 files (hidden files and node_modules are skipped). Documents are a .jsonl file or a folder of .jsonl files; only their answers are measured (default: the run's text)",
       parsePath("--data", corpusNames),
     )
     .option(
@@ -265,22 +266,22 @@ export const declareEvaluate = (command: Command): void => {
     )
     .option(
       "--val-fraction <x>",
-      "size of val, the end of the text, as a share of the text (default: the run's share, or 0.1)",
+      "share of the text that belongs to val, the end of the text (default: the run's share, or 0.1)",
       parseFraction("--val-fraction"),
     )
     .option(
       "--split <name>",
-      "part to measure on: val, train or all (default: val; all for documents in --data)",
+      "part of the text to measure on: val, train or all (default: val; all for documents in --data)",
       parseChoice("--split", splitNames),
     )
     .option(
       "--context-length <n>",
-      "tokens in each window of the text, at most the model's context length (default: as in training if the text is the run's own, otherwise the context length)",
+      "number of tokens in each window of the text, at most the model's context length (default: the context length; for a run's own text, the window length in training)",
       parseInteger("--context-length", 1),
     )
     .option(
       "--against <model>",
-      "another model to measure on the same windows; the difference of the losses is shown with a 95% confidence interval (default: none)",
+      "another model to measure on the same windows; the output shows the difference of the losses with a 95% confidence interval (default: none)",
       parsePath("--against"),
     );
   addDTypeFlag(

@@ -48,17 +48,17 @@ Examples:
 Element types (--dtype): hf can have f32 or bf16. gguf can have every type of foretoken quantize, down to 4.5 bits per weight.
 onnx can have f32 or int8 (the type that transformers.js uses in a page). f32 keeps every bit.
 An adapter alone can be in f32; in a GGUF file, it can also be in f16 or bf16. quantize writes GGUF files too, and measures the loss before and after.
-The result appears under its name only when it is complete. A folder that has other files is never changed.`;
+The result gets its name only when it is complete. Folders with other files are never changed.`;
 
-/** One line that says whether the adapter was merged or written alone. */
+/** A line that says whether the adapter was merged or was written without its model. */
 const adapterInWords = ({ adapter, base }: Exported): string =>
   adapter === null
     ? ""
     : adapter === "merged"
       ? `The adapter is merged into the model in ${printableName(base)}.\n`
-      : `Only the adapter was written. Programs apply the adapter to the model in ${printableName(base)}, or to a copy of this model in their own format.\n`;
+      : `Only the adapter was written. Other programs must apply the adapter to the model in ${printableName(base)}, or to a copy of this model in their own format.\n`;
 
-/** Accepts any word; `dtypeOf` checks it once the format is known. */
+/** Accepts any word. `dtypeOf` checks the word when the format is known. */
 const parseDtype = expecting(
   (text: string): string => {
     checkValue("--dtype", text);
@@ -81,8 +81,8 @@ const formatOf = ({ format, out = "" }: ExportFlags): ExportFormatName => {
 };
 
 /**
- * The element type from --dtype. Which types are valid depends on the format, and the flag for the format may come
- * later on the command line.
+ * The element type from --dtype. The valid types depend on the format, and the flag for the format may come later on
+ * the command line.
  */
 const dtypeOf = (format: ExportFormatName, { dtype, adapterOnly }: ExportFlags): ExportDType | undefined => {
   if (dtype === undefined) return undefined;
@@ -172,7 +172,7 @@ export const declareExport = (command: Command): void => {
     )
     .option(
       "--out <path>",
-      "for hf and onnx a new or empty folder; for gguf a new file whose name ends with .gguf, or a folder for the file (default: next to the model, with the format in its name)",
+      "for hf and onnx: a new or empty folder; for gguf: a new file name that ends with .gguf, or a folder for the file (default: a name with the format, next to the model)",
       parsePath("--out"),
     )
     .option("--overwrite", "replace an existing GGUF file or model folder of this name")

@@ -77,7 +77,7 @@ Examples:
   $ npx foretoken generate runs/notes --interactive < prompts.txt                one prompt on each line
   $ npx foretoken generate runs/notes --prompts prompts.jsonl --out texts.jsonl  many texts at a time
 
-The model sees only the last tokens of the prompt and of its own text, as many as its context length.`;
+The model sees only the last tokens of the prompt and of its own text: at most its context length.`;
 
 /** Number of candidates per token in JSON events. */
 const listedCandidates = 5;
@@ -94,7 +94,7 @@ const writeLegend = (style: ProbabilityStyle): void => {
   }
 };
 
-/** How to show the text for `--show-probabilities`, and the number of candidates to ask for. */
+/** How to show the text for `--show-probabilities`, and the number of candidates to request. */
 const probabilityView = (
   lm: WorkerModel,
   { json, showProbabilities }: GenerateFlags,
@@ -108,8 +108,8 @@ const probabilityView = (
 };
 
 /**
- * Suggests `foretoken chat` if the model was made for conversations. A run on plain text may keep the chat template of
- * its base model, although the run's model is no chat model.
+ * Suggests `foretoken chat` if the model was made for conversations. A run on plain text may contain the chat template
+ * of its base model, although the run's model is not a chat model.
  */
 const chatNotice = async (
   path: string,
@@ -188,7 +188,7 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
     const prompt = flags.prompt ?? (await promptFor(lm.tokenizer, directory));
     // Checks the prompt before any of it is printed.
     const read = readPrompt(lm.tokenizer, prompt, unknown, "--prompt", "--unknown skip");
-    // Print this after all checks of the input, so that a mistake prints only its error line.
+    // Print this after all checks of the input. A mistake then prints only its error line.
     tellChoices();
     const forChat = await chatNotice(path, lm, directory, flags);
     if (forChat !== undefined) writeNotice(forChat);
@@ -211,7 +211,7 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
       return;
     }
     const { candidates, textOf } = probabilityView(lm, flags);
-    // In a pipe, a text with a constraint is printed without its prompt, so that a program can parse it.
+    // In a pipe, a text with a constraint is printed without its prompt. A program can then parse the output.
     const standsAlone = constraint !== undefined && !host.stdout.isTTY;
     if (json !== true && !standsAlone) writeOut(shownText(read.text));
     const events = lm.generate({
@@ -226,7 +226,7 @@ const runGenerate = async (path: string, flags: GenerateFlags): Promise<void> =>
     const finishReason = await writeGenerated(events, json === true, textOf?.(showSpecialTokens));
     if (finishReason === "aborted") host.exitCode = interrupt.status();
     if (constraint !== undefined && finishReason === "length") {
-      const cut = `the text was cut off at ${formatPlural(settings.maxNewTokens, "token")}, so its form may be incomplete`;
+      const cut = `the text was cut off at ${formatPlural(settings.maxNewTokens, "token")}, so it may be incomplete`;
       writeNotice(`${cut}: --max-new-tokens allows more`);
     }
   } finally {
@@ -281,7 +281,7 @@ const checkPromptsFlags = (command: Command, { prompts, out, beams }: GenerateFl
     });
   }
   if (isGiven("speculate") && isGiven("cache")) {
-    const must = "cannot be used with --speculate, which needs the cache of keys and values";
+    const must = "cannot be used with --speculate, which needs the KV cache";
     throw new ConfigError({ where: "--no-cache", must, got: "both", hint: "one of them" });
   }
   if (prompts === undefined) return;
@@ -305,30 +305,33 @@ export const declareGenerate = (command: Command): void => {
     .addOption(
       new Option(
         "--prompt <text>",
-        "the text to continue; \\n, \\t and \\\\ are interpreted (default: a line end; if the model has no line end, the prompt of its run's samples, or else its first token)",
+        "the text to continue; \\n, \\t and \\\\ are interpreted (default: a line end; if the vocabulary has no line end: the prompt of the run's samples, or else the first token of the vocabulary)",
       ).argParser(parseText("--prompt")),
     )
     .option("-i, --interactive", "read prompts line by line, from the terminal or a pipe")
     .option(
       "--prompts <file>",
-      'write one text for each line of this file, many texts at a time; each line is JSON: a string, a list of token ids, or {"prompt": …} with its own settings (default: none)',
+      'a file of prompts; one text is written for each line, in batches. A line is JSON: a string, a list of token ids, or an object {"prompt": …} with settings for its text (default: none)',
       parsePath("--prompts"),
     )
     .option(
       "--out <file>",
-      "the file for the texts of --prompts, with one line of JSON for each text; an unfinished file is continued (default: standard output)",
+      "the output file of --prompts, with one line of JSON for each text; an unfinished file is continued (default: standard output)",
       parsePath("--out"),
     )
     .option("--max-new-tokens <n>", "maximum number of tokens to write", parseNumber("--max-new-tokens"), maxNewTokens)
     .addOption(
-      new Option("--stop <text>", "end before this text; \\n, \\t and \\\\ are interpreted; may be given several times")
+      new Option(
+        "--stop <text>",
+        "stop before this text; \\n, \\t and \\\\ are interpreted; may be given several times",
+      )
         .default([], "none")
         .argParser(parseTexts("--stop")),
     )
     .option("--show-special-tokens", "show special tokens, such as the end of a text, by their names", false)
     .option(
       "--show-probabilities",
-      "colour each token by the probability that the model gave it; without colours, write the probability after the token",
+      "show the model's probability of each token by a colour; without colours, write the probability after the token",
       false,
     );
   addUnknownFlag(withText, "prompt");
@@ -343,7 +346,7 @@ export const declareGenerate = (command: Command): void => {
         .argParser(parseTexts("--bad-words")),
     )
     .addOption(
-      new Option("--samplers <names>", "the order of the filters; each must be named once")
+      new Option("--samplers <names>", "the order of the sampling filters; name each filter once")
         .default(filterNames, filterFlags.join(", "))
         .argParser(
           expecting(
@@ -357,16 +360,19 @@ export const declareGenerate = (command: Command): void => {
   addSpeculateFlag(addDTypeFlag(addRunningFlags(addWeightsFlag(command))))
     .option(
       "--slide <n>",
-      "when the context is full, drop this number of tokens (a multiple of 32) after the first 32 tokens and continue; 0 drops only the oldest token for each new token, and computes the whole window again",
+      "when the context is full, keep its first 32 tokens, drop the next <n> tokens (a multiple of 32), and continue; 0: for each new token, drop the oldest token and compute the whole window again",
       parseNumber("--slide"),
       generateDefaults.slide,
     )
     .option(
       "--beams <n>",
-      "beam search: show the n likeliest texts found, each on its own line, after its score; no token is drawn at random (default: none)",
+      "beam search: print the <n> most likely texts that were found, one on each line, after its score; no token is drawn at random (default: none)",
       parseInteger("--beams", 1),
     )
-    .option("--no-cache", "compute all keys and values again for each token, which gives the same text more slowly")
+    .option(
+      "--no-cache",
+      "turn the KV cache off: compute all keys and values again for each token, which is slower and gives the same text",
+    )
     .addHelpText("after", notes(examples))
     .allowExcessArguments()
     .action(async (path: string, flags: GenerateFlags) => {
@@ -375,7 +381,7 @@ export const declareGenerate = (command: Command): void => {
       if (flags.interactive === true && command.getOptionValueSource("prompt") === "cli") {
         throw new ConfigError({
           where: "--prompt and --interactive",
-          must: "only one of them may say what to continue",
+          must: "cannot be combined: only one flag may give the text to continue",
           got: "both",
           hint: "one of them",
         });

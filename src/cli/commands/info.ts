@@ -66,7 +66,7 @@ const narrowest = 20;
 type Row = readonly [label: string, value: string];
 
 /**
- * The command for MPI ranks, as in docs/cluster.md. The command does not use npx, because in a clone npx would run the
+ * The command for MPI ranks, as in docs/cluster.md. The command does not use npx: in a clone, npx would run the
  * `prepare` script on each rank.
  */
 export const onRanks = (): string => {

@@ -32,7 +32,7 @@ interface NewFile {
   readonly contents: string;
 }
 
-/** Shuffles the lines with a fixed seed, so that the end of the text (the validation split) is like the rest. */
+/** Shuffles the lines with a fixed seed, so that the validation split at the end is like the training split. */
 const shuffled = (text: string): string => {
   const lines = text.trim().split("\n");
   const random = randomStream(randomKey(1, "batches"));
@@ -56,8 +56,8 @@ const hiddenNames: Readonly<Record<string, string>> = { gitignore: ".gitignore" 
 const specOf = (from: string): string => `file:${relative(from, packageRoot).split(sep).join("/")}`;
 
 /**
- * In templates/ a starter depends on the folder two levels up. The copy of a starter needs the path from the copy's
- * folder to the package.
+ * In templates/ a starter depends on the folder two levels up. In a copy of a starter, the dependency is the path from
+ * the copy to the package.
  * `allowScripts` keeps npm from running a clone's scripts when the starter is installed. npm resolves the path in
  * `allowScripts` from node_modules.
  */
@@ -74,8 +74,8 @@ const isShared = (name: string): boolean => /\.(html|css|svg)$/.test(name);
 const moduleInTypeScript = '<script type="module" src="./main.ts"></script>';
 
 /**
- * Vite finds the library in node_modules. Without Vite, the import map names the library's file, which the starter's
- * own server takes from node_modules.
+ * Vite finds the library in node_modules. Without Vite, the import map names the library's file. The starter's own
+ * server reads this file from node_modules.
  */
 const moduleInJavaScript = `<script type="importmap">{ "imports": { "foretoken/browser": "./foretoken.browser.js" } }</script>
     <script type="module" src="main.js"></script>`;
@@ -106,8 +106,7 @@ const filesOf = async (kind: Kind, form: Form, folder: string): Promise<readonly
 };
 
 /**
- * Resolves symbolic links in `path`, but not in its last name, because npm computes the dependency's path from the real
- * folder.
+ * Resolves symbolic links in `path`, but not in its last name. npm computes the dependency's path from the real folder.
  */
 const realPath = async (path: string): Promise<string> => {
   const parent = dirname(path);
@@ -158,18 +157,18 @@ const checkFree = async (folder: string, at: Found, given: string, files: readon
   }
 };
 
-/** Writes all files, or none. */
+/** Writes all files. If one file cannot be written, no file stays. */
 const writeFiles = async (folder: string, files: readonly NewFile[]): Promise<void> => {
   const made = await makeFolders(folder);
   const written: string[] = [];
   try {
     for (const { name, contents } of files) {
       written.push(join(folder, name));
-      // Fails if a file or link with this name was made after the check.
+      // Fails if a file or link with this name appeared after the check.
       await writeFlushed(join(folder, name), contents);
     }
   } catch (error) {
-    // The last file was not written by this command, so it is not deleted.
+    // Another program wrote the last file, so do not delete it.
     if (systemErrorCode(error) === "EEXIST") written.pop();
     for (const path of written) await unlink(path).catch(() => undefined);
     await removeEmptyFolders(made);

@@ -38,7 +38,7 @@ const all = "all";
 type Part = LessonName | typeof all;
 const parts: readonly Part[] = [...lessonNames, all];
 
-/** Names of parts in the lesson's page (keys) that differ from the names here (values). */
+/** Part names on the lesson's page (keys) that differ from the part names here (values). */
 const partsOfThePage = { text: "pairs", training: "loss", writing: "generation" };
 
 const examples = `
@@ -57,7 +57,7 @@ In a terminal, Enter or space continues, and q ends the lesson. Every figure is 
 const withKeys = async (lesson: Lesson, interrupt: Interrupt): Promise<void> => {
   const { stdin, stdout } = host;
   const keys = readKeys(stdin, {
-    // While keys are read one by one, Ctrl-C and similar keys send no signals.
+    // While keys are read one by one, Ctrl-C and similar keys do not send signals.
     onInterrupt: () => host.emit("SIGINT", "SIGINT"),
     onSuspend: () => {
       if (process.platform !== "win32") process.kill(process.pid, "SIGTSTP");
@@ -100,7 +100,7 @@ const show = async (lesson: Lesson, json: boolean, interrupt: Interrupt): Promis
   else await showPlain(lesson, writeOut, Math.min(widest, terminalColumns(host.stdout)), styleFor(host.stdout));
 };
 
-/** Lines that suggest the command for the next part; empty after the last part. */
+/** Lines that suggest the command for the next part. Empty after the last part. */
 const nextPart = (part: Part, data: string | undefined): readonly string[] => {
   const next = part === all ? undefined : lessonNames[lessonNames.indexOf(part) + 1];
   if (next === undefined) return [];
@@ -111,11 +111,11 @@ const nextPart = (part: Part, data: string | undefined): readonly string[] => {
   return nextLines([command], Math.min(widest, terminalColumns(host.stdout)), styleFor(host.stdout));
 };
 
-/** Notice for a text that is too short to train on; undefined for a long enough text. */
+/** Notice for a text that is too short for training. Undefined if the text is long enough. */
 const shortNotice = (parts: readonly LessonName[], { name, train, val }: Corpus): string | undefined => {
   const length = countCharacters(train) + countCharacters(val);
   if (length >= shortText || !parts.some((part) => lessons[part].trains)) return undefined;
-  return `${name} is short, ${formatPlural(length, "character")}: the model will memorise parts of it; a text of ${formatCount(shortText)} or more shows more`;
+  return `${name} is short, ${formatPlural(length, "character")}: the model will memorise parts of it; use a text of at least ${formatCount(shortText)} characters to see more`;
 };
 
 const runLesson = async (part: Part, flags: LessonFlags): Promise<void> => {
@@ -129,7 +129,7 @@ const runLesson = async (part: Part, flags: LessonFlags): Promise<void> => {
     const clock = (): number => performance.now();
     const { signal } = interrupt;
     const input = lessonInput({ backend, corpus, text, where: "--text", seed, clock, signal });
-    // Print this after all checks of the input, so that a mistake prints only its error line.
+    // Print this after all checks of the input. A mistake then prints only its error line.
     const names = part === all ? lessonNames : [part];
     for (const notice of [corpus.notice, remark, shortNotice(names, corpus)]) {
       if (notice !== undefined) writeNotice(notice);
@@ -154,7 +154,7 @@ export const declareLesson = (command: Command): void => {
     .optionsGroup("Text: the text and the line that the lesson uses")
     .option(
       "--data <text>",
-      "a corpus's name, a UTF-8 file or a folder of such files (hidden files and node_modules are skipped) (default: tiny-shakespeare)",
+      "the name of a corpus, a UTF-8 file, or a folder of UTF-8 files (hidden files and node_modules are skipped) (default: tiny-shakespeare)",
       parsePath("--data", corpusNames),
     )
     .option(

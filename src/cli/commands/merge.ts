@@ -40,19 +40,19 @@ const adapterDirectory = async (named: string): Promise<string> => {
   throw new ConfigError({
     where: named,
     must: "the run must have trained an adapter",
-    got: "a run that trained all weights, which is a whole model already",
+    got: "a run that trained all weights: its result is already a whole model",
     hint: "the run itself instead of a merged model",
   });
 };
 
 /**
- * What rounding to bfloat16 costs a merged model, and how to avoid this cost. @param adapter name of the adapter in the
- * message.
+ * Describes what a merged model loses by rounding to bfloat16, and how to avoid this loss. @param adapter name of the
+ * adapter in the message.
  */
 const lossInWords = (dtype: MergeFlags["dtype"], adapter: string): string =>
   dtype === "float32"
-    ? `If you open the merged model in bfloat16 (--dtype auto chooses bfloat16 on machines where bfloat16 is faster), rounding removes a part of what the adapter learned. To keep that part, open the model with --dtype float32, or use ${adapter} itself, unmerged.`
-    : `Rounding to bfloat16 has removed a part of what the adapter learned. To keep that part, merge with --dtype float32 and open the result with --dtype float32, or use ${adapter} itself, unmerged.`;
+    ? `If you open the merged model in bfloat16, rounding removes a part of what the adapter learned. --dtype auto chooses bfloat16 on machines where bfloat16 is faster. To keep everything that the adapter learned, open the model with --dtype float32, or use the unmerged adapter ${adapter}.`
+    : `Rounding to bfloat16 has removed a part of what the adapter learned. To keep everything that the adapter learned, merge with --dtype float32 and open the result with --dtype float32, or use the unmerged adapter ${adapter}.`;
 
 const runMerge = async (named: string, { base, baseCheck, dtype, json, ...rest }: MergeFlags): Promise<void> => {
   const out = newPlace(named, "-merged", "", rest.out);
@@ -74,7 +74,7 @@ const runMerge = async (named: string, { base, baseCheck, dtype, json, ...rest }
     }
     const { unicode } = styleFor(host.stdout).symbols;
     const [to = "", from = "", apart = ""] = [out, merged.base, named].map((name) => printableName(name, unicode));
-    writeOut(`${to}: ${formatCount(merged.parameters)} parameters of ${from}, with the adapter merged into them\n`);
+    writeOut(`${to}: ${formatCount(merged.parameters)} parameters of ${from}, including the merged adapter\n`);
     writeOut(`${lossInWords(dtype, apart)}\n`);
   } catch (error) {
     line.clear();

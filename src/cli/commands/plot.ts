@@ -37,8 +37,8 @@ Examples:
   $ npx foretoken plot runs/notes --csv --out - | head       the numbers
 
 Any browser opens an SVG file. The file has light and dark colours and contains no script. Training losses are smoothed; a band
-shows the lowest and the highest loss. Time is the sum of the times of the steps. The time of evaluations, samples and pauses
-is not recorded, so each evaluation is drawn at the end of its step.`;
+shows the lowest and the highest loss. The time axis counts only training steps, because the time of evaluations, samples and
+pauses is not recorded. Each evaluation is drawn at the end of its step.`;
 
 /** Default name of the output file. */
 const fileName = (runs: readonly ListedRun[], ending: string): string => {
@@ -60,12 +60,12 @@ async function* piecesOf(file: FileHandle): AsyncGenerator<string, void, undefin
   }
 }
 
-/** Write permission bits of a file's mode, for owner, group and others. */
+/** Write permission bits in a file's mode: for owner, group and others. */
 const anyWrites = 0o222;
 
 /**
- * The reason why `path` must not be overwritten. Undefined if the file does not exist, is empty, or is accepted by
- * `isOurs`.
+ * The reason why `path` must not be overwritten. Undefined if the file does not exist, is empty, or `isOurs` accepts
+ * it.
  */
 const reasonAgainst = async (
   path: string,
@@ -77,8 +77,8 @@ const reasonAgainst = async (
     try {
       const { mode, size } = await file.stat();
       if (size > 0 && !(await isOurs(piecesOf(file)))) return another;
-      // The system lets a program replace a read-only file if the file's folder is writable. But the read-only mode
-      // means that the user wants to keep the file.
+      // A program can replace a read-only file if the file's folder is writable. But the read-only mode shows that the
+      // user wants to keep the file.
       return (mode & anyWrites) === 0 ? ", which is read-only" : undefined;
     } finally {
       await file.close();
@@ -147,7 +147,7 @@ export const declarePlot = (command: Command): void => {
     )
     .option(
       "--x <name>",
-      "horizontal axis: steps, tokens processed, or the time of the steps",
+      "horizontal axis: number of steps, number of processed tokens, or time of the steps",
       parseChoice("--x", xNames),
       "steps",
     )

@@ -63,8 +63,8 @@ Encodings, with bits per weight:
   q4_1   5
 
 Vectors stay in float32. If the other matrices have fewer bits than q6_k, the output head gets q6_k, even if it shares its weights with the embedding.
-Blocks of K types have 256 weights. A matrix whose rows cannot be divided into such blocks gets q5_0 (for q4_k), q5_1 (for q5_k) or q8_0 (for q6_k)
-instead, and f16 if its rows cannot be divided into blocks of 32 either. llama.cpp does the same. The file appears under its name only when it is complete.`;
+A block of a K type has 256 weights. If the rows of a matrix cannot be divided into blocks of 256, the matrix gets q5_0 instead of q4_k, q5_1 instead of q5_k,
+or q8_0 instead of q6_k. If its rows cannot be divided into blocks of 32 either, it gets f16. llama.cpp does the same. The file gets its name only when it is complete.`;
 
 /** Keeps only the quantized encodings. @param from encodings of the tensors that were read. */
 const lossyOf = (from: readonly string[]): readonly string[] => from.filter((name) => name.startsWith("Q"));
@@ -99,8 +99,8 @@ const lossText = ({ before, after }: Losses, measured: string): string => {
 };
 
 /**
- * Opens the text and measures models on it. Weights are converted to float32 first, because products in another type
- * would hide a part of the difference.
+ * Opens the text and measures models on it. Weights are first converted to float32: products in another type would hide
+ * a part of the difference.
  */
 const openMeter = async (flags: QuantizeFlags, line: ProgressLine, signal: AbortSignal) => {
   const { data, threads, contextLength } = flags;
@@ -133,7 +133,7 @@ const openMeter = async (flags: QuantizeFlags, line: ProgressLine, signal: Abort
   return { measure, remark, measured };
 };
 
-/** Checks that the file can be written, before the slow measurement of the model. */
+/** Checks that the file can be written, because the measurement of the model is slow. */
 const checkBoth = async (model: string, file: string, overwrite: boolean): Promise<void> => {
   await checkFree(file, overwrite);
   const { close } = await openSource(model, {}, "saveGguf");
@@ -210,7 +210,7 @@ export const declareQuantize = (command: Command): void => {
       )
       .option(
         "--out <path>",
-        "a new file whose name ends with .gguf, or a folder for the file (default: next to the model, with the encoding in its name)",
+        "a new file name that ends with .gguf, or a folder for the file (default: a name with the encoding, next to the model)",
         parsePath("--out"),
       )
       .option(
@@ -222,12 +222,12 @@ export const declareQuantize = (command: Command): void => {
       .optionsGroup("Loss: before and after encoding, on a text")
       .option(
         "--data <path>",
-        "a text whose last 10% is measured: a corpus's name, a UTF-8 file or a folder of such files (default: none)",
+        "a text; its last 10% is measured: the name of a corpus, a UTF-8 file, or a folder of UTF-8 files (default: none)",
         parsePath("--data", corpusNames),
       )
       .option(
         "--context-length <n>",
-        "tokens in each window of the text, at most the model's context length (default: the context length)",
+        "number of tokens in each window of the text (default: the model's context length, which is also the maximum)",
         parseInteger("--context-length", 1),
       ),
   )

@@ -20,10 +20,10 @@ Examples:
   $ npx foretoken replay runs/a/nonfinite-step-7.safetensors --backend reference
   $ npx foretoken replay runs/a/nonfinite-step-7.safetensors --json
 
-Repeats a training step whose loss or gradient was not finite or exploded, so that train skipped the step or stopped.
+Repeats a training step with a loss or gradient that exploded or was not finite. train had skipped this step, or had stopped at it.
 replay uses the weights, the batch and the seed in the file, and changes no file. The exit status is 0 if the result is the same, otherwise 2.`;
 
-/** Opens the record's backend if this machine has it, else the default backend. */
+/** Opens the backend of the record, or the default backend if this machine does not have that backend. */
 const openFor = async (record: FlightRecord, flags: RunningFlags): Promise<Backend> => {
   const { threads } = flags;
   let wanted = flags.backend;

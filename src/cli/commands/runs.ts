@@ -30,11 +30,11 @@ texts or tokenizers, bits per byte are shown next to the losses. Bits per byte c
 A run that ended with an error has failed; the error is shown below the list. In JSON, running runs and killed runs
 are both "unfinished".`;
 
-/** Sorts by loss. Runs without a loss come last, and runs with equal losses keep their order. */
+/** Sorts by loss. Runs without a loss come last. Runs with equal losses keep their order. */
 const byLoss = (a: ListedRun, b: ListedRun): number =>
   (a.best?.valLoss ?? Number.MAX_VALUE) - (b.best?.valLoss ?? Number.MAX_VALUE);
 
-/** Paths of runs that a process is training. Other unfinished runs were killed. */
+/** Paths of runs that a process trains now. Other unfinished runs were killed. */
 const underWayOf = async (runs: readonly ListedRun[]): Promise<ReadonlySet<string>> => {
   const unfinished = runs.filter(({ state }) => state === "unfinished").map(({ path }) => path);
   const holders = await Promise.all(unfinished.map((path) => lockHolder(join(path, folderNames.lock))));
@@ -59,7 +59,7 @@ const runRuns = async (folder: string | undefined, { sort, json }: RunsFlags): P
     const { stdout } = host;
     const width = stdout.isTTY ? terminalColumns(stdout) : Number.POSITIVE_INFINITY;
     const style = styleFor(stdout);
-    // Suggestions are for people only: a program that reads the table gets only the table.
+    // Suggestions are only for people. A program that reads the table gets only the table.
     const next = stdout.isTTY ? runsNextLines(runs, width, style) : [];
     const lines = [...groupedLines(groups, width, style, await underWayOf(runs)), ...next];
     writeOut(lines.map((line) => `${line}\n`).join(""));
@@ -75,7 +75,11 @@ const runRuns = async (folder: string | undefined, { sort, json }: RunsFlags): P
 export const declareRuns = (command: Command): void => {
   command
     .usage("[folder] [flags]")
-    .argument("[folder]", `a folder of runs, or the folder of one run (default: ${runsFolder})`, parsePath("[folder]"))
+    .argument(
+      "[folder]",
+      `a folder with runs, or the folder of one run (default: ${runsFolder})`,
+      parsePath("[folder]"),
+    )
     .optionsGroup("List: order and form")
     .option(
       "--sort <order>",

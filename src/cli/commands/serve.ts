@@ -57,7 +57,9 @@ export const serveDefaults = {
   grace: 30,
 } as const;
 
-/** A client that reads nothing of its answer for this number of milliseconds is disconnected. */
+/**
+ * Timeout in milliseconds for a client that does not read its answer. After the timeout, the client is disconnected.
+ */
 export const patienceMs = 30_000;
 
 const examples = `
@@ -69,11 +71,11 @@ Examples:
 
 The server uses OpenAI's protocol: completions, chat completions and responses, with streams, log-probabilities and seeds.
 OpenAI clients work with the address that the server prints first. /openapi.json describes the server, and /metrics is for Prometheus.
-A request names a model by its id in /v1/models: the name of its folder or file, --name, or an adapter's name. The same
+A request names a model by its id in /v1/models. The id is the name of the model's folder or file, the value of --name, or an adapter's name. The same
 request with the same seed gets the same answer, no matter which other requests are running.
 
 By default only this machine can reach the server. With another address in --host, requests need a key. Nothing is encrypted: put a
-reverse proxy with TLS in front of the server. When a run gets new best weights, the server loads them; no request waits for that.
+reverse proxy with TLS in front of the server. When a run gets new best weights, the server loads them, and no request has to wait.
 After SIGTERM or Ctrl-C, running requests may finish within --grace seconds.`;
 
 const collect = (parse: (text: string) => string) =>
@@ -199,13 +201,13 @@ export const declareServe = (command: Command): void => {
     .option("--port <n>", "the port; 0 chooses a free port", parseInteger("--port", 0, 65_535), serveDefaults.port)
     .option(
       "--api-key <key>",
-      "a key that requests must have; other users of this machine can see the key in the list of processes; may be given several times (default: no key needed)",
+      "an API key that requests must contain; other users of this machine can see the key in the list of processes; may be given several times (default: no key needed)",
       collect(parseWord("--api-key")),
     )
     .option("--api-keys <file>", "a file with one key on each line (default: none)", parsePath("--api-keys"))
     .option(
       "--allow-origin <origin>",
-      "an origin whose web pages may send requests; * allows any origin; may be given several times (default: none)",
+      "an origin that may send requests from web pages; * allows any origin; may be given several times (default: none)",
       collect(parseOrigin),
     )
     .optionsGroup("Limits: requests, memory and time")
@@ -229,7 +231,7 @@ export const declareServe = (command: Command): void => {
     )
     .option(
       "--cache-mib <n>",
-      "memory for keys and values of each model, in MiB; there is always room for at least one full context",
+      "memory for the KV cache of each model, in MiB; at least one full context always fits",
       parseInteger("--cache-mib", 1, 2 ** 20),
       serveDefaults.cacheMib,
     )
@@ -247,7 +249,7 @@ export const declareServe = (command: Command): void => {
     )
     .option(
       "--grace <s>",
-      "seconds that running requests have to finish after SIGTERM or Ctrl-C",
+      "number of seconds in which running requests may finish after SIGTERM or Ctrl-C",
       parseInteger("--grace", 0, 3600),
       serveDefaults.grace,
     )

@@ -66,8 +66,8 @@ const isMissing = async (path: string): Promise<boolean> =>
   );
 
 /**
- * Checks a model without reading its weights, so that mistakes are reported here and not in the page. @throws
- * ConfigError for a misspelled name.
+ * Checks a model without reading its weights, so that mistakes appear here and not in the page. @throws ConfigError for
+ * a misspelled name.
  */
 const checkModel = async (model: string): Promise<void> => {
   // A model of the hub may need a download, so only its name is checked.
@@ -94,7 +94,7 @@ const parseHost = (text: string): string => {
   });
 };
 
-/** Explains the printed address on standard error; standard output has only the address, for scripts. */
+/** Explains the printed address on standard error. Standard output contains only the address, for scripts. */
 const aboutPage = (opens: boolean): string =>
   [
     `The studio is the page at this address${opens ? ", which opens in the browser" : ""}.`,
@@ -102,7 +102,7 @@ const aboutPage = (opens: boolean): string =>
     ...(opens ? [] : ["--open opens the page in the browser."]),
   ].join(" ");
 
-/** Milliseconds that the requests of other programs have to finish when the studio ends. */
+/** Timeout in milliseconds for requests of other programs when the studio ends. */
 const endingMs = 5000;
 
 /** Starts a server for other programs on this machine, with the defaults of `serve`. */
@@ -129,8 +129,8 @@ const serveModels = async (
 
 const runStudio = async (given: string | undefined, flags: StudioFlags): Promise<void> => {
   const { texts, model: models, host: address, port, open, threads } = flags;
-  // The default folder may be missing, because the first run creates it. If another folder is missing, its name may be
-  // wrong.
+  // The default folder may be missing, because the first run creates it. If another folder is missing, its name is
+  // probably wrong.
   if (given !== undefined && (await isMissing(given)))
     throw new ConfigError({ where: given, must: "must be a folder of runs", got: "no such folder" });
   const { backend, advice, remark } = await chooseBackend(flags);
@@ -139,7 +139,7 @@ const runStudio = async (given: string | undefined, flags: StudioFlags): Promise
   const isRun = given !== undefined && !(await isMissing(join(given, folderNames.description)));
   // For the folder of one run, the page shows all runs in its parent folder.
   const folder = isRun ? dirname(resolve(given)) : (given ?? runsFolder);
-  // If a run could not be saved in its own folder (the disk may be full), the line says where the run was saved.
+  // If a run could not be saved in its own folder (the disk may be full), the line shows where the run was saved.
   const onFailure = (name: string, line: string): void => writeNotice(`${name} ended with an error: ${line}`);
   const server =
     flags.serve === undefined ? undefined : await serveModels(flags.serve, { backend, threads }, flags.servePort);
@@ -167,7 +167,7 @@ const runStudio = async (given: string | undefined, flags: StudioFlags): Promise
     const goOn = commandLine(["train", "--resume", join(folder, saved)]);
     writeNotice(`${saved} is saved; to resume it: ${goOn}, or the studio`);
   }
-  // Exit at once: a thread may still be reading the text of a run that has not started.
+  // Exit at once, because a thread may still read the text of a run that has not started.
   host.exit();
 };
 
@@ -180,7 +180,7 @@ export const declareStudio = (command: Command): void => {
     .option("--texts <folder>", "a folder of texts for new runs (default: none)", parsePath("--texts"))
     .option(
       "--model <model>",
-      `a model to look into and to write with, in addition to the models of the runs: ${modelPlaces}; the page opens with the first of these models; may be given several times (default: none)`,
+      `a model for viewing and writing, in addition to the models of the runs: ${modelPlaces}; the page opens with the first of these models; may be given several times (default: none)`,
       collect("--model"),
     )
     .option("--open", "open the page in the browser")

@@ -37,13 +37,13 @@ The file lists the settings to try, for example:
               "model.nLayer": { "from": 2, "to": 6, "step": 2 } } }
 
 "$schema": "node_modules/foretoken/schemas/sweep.json" lets an editor complete the file. The settings train on the first 80% of the text.
-The next 10% are for choosing the winner. The last 10% are for measuring the winner, only once. With several seeds, a setting is stopped early when a
-statistical test finds another setting better. The probability that the test stops the best setting is at most 5%. "stop": { "kind": "halving" } saves more steps, without that guarantee.
-With "budget": { "steps": 20000 } or { "minutes": 30 }, fewer settings are continued, so that the sweep fits the budget.`;
+The winner is chosen on the next 10%, and measured only once, on the last 10%. With several seeds, a setting is stopped early when a
+statistical test finds another setting better. The probability that the test stops the best setting is at most 5%. "stop": { "kind": "halving" } saves more steps, but may stop the best setting.
+With "budget": { "steps": 20000 } or { "minutes": 30 }, the sweep stops more settings early to stay within the budget.`;
 
 /**
- * Reads the sweep's file. If the path of the text is relative, it is resolved from the folder of this file. Other
- * mistakes are checked later.
+ * Reads the sweep's file. A relative path of the text is resolved from the folder of this file. Other mistakes are
+ * checked later.
  */
 const readSweepFile = async (path: string): Promise<Record<string, unknown>> => {
   const json = await readJsonFile(path, path);

@@ -58,7 +58,7 @@ const runTrain = async (flags: TokenizerFlags): Promise<void> => {
   const { tokenizer, bytes, seconds } = await trainTokenizerFiles({ data, vocabSize, pattern, specialTokens, out });
   if (tokenizer.vocabSize < vocabSize) {
     writeNotice(
-      `no further pair of tokens occurs twice in the text, so there are only ${formatCount(tokenizer.vocabSize)} tokens instead of ${formatCount(vocabSize)}`,
+      `no other pair of tokens occurs twice in the text, so there are only ${formatCount(tokenizer.vocabSize)} tokens instead of ${formatCount(vocabSize)}`,
     );
   }
   if (json === true) {
@@ -112,12 +112,12 @@ export const declareTokenizer = (command: Command): void => {
     .optionsGroup("Subcommand train: the texts to learn from, and the result")
     .option(
       "--data <text>",
-      "a corpus's name, a UTF-8 file or a folder of such files; may be given several times (default: none; train needs one)",
+      "the name of a corpus, a UTF-8 file, or a folder of UTF-8 files; may be given several times (default: none; required for train)",
       collecting(parsePath("--data", corpusNames), corpusNames, true),
     )
     .option(
       "--out <folder>",
-      "a new or empty folder for the tokenizer (default: none; train needs one)",
+      "a new or empty folder for the tokenizer (default: none; required for train)",
       parsePath("--out"),
     )
     .option("--vocab-size <n>", "number of tokens, including special tokens", parseInteger("--vocab-size", 1), 2048)

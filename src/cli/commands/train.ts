@@ -24,11 +24,11 @@ import { examples, shortHelp } from "../train/help.ts";
 import { runOptions } from "../train/options.ts";
 import { openTrainStudio, type TrainStudio } from "../train/studio.ts";
 
-/** @param out the run's folder, even if the user named one of its checkpoints. */
+/** @param out the run's folder, also if the user named one of its checkpoints. */
 const chooseReporter = async (flags: TrainFlags, context: RunContext, out: string | null): Promise<TrainReporter> => {
   if (isFollower()) return silentReporter();
   if (flags.json === true) return jsonReporter();
-  // A launcher may give each rank its own terminal, although the output goes elsewhere.
+  // A launcher may give a terminal to each rank, although the output goes to another place.
   if (hasLauncher() || !canRedraw(host.stdout)) return plainReporter(context);
   return liveReporter(context, flags.resume === undefined || out === null ? undefined : await pastLosses(out));
 };
@@ -39,13 +39,13 @@ const quits = (again: string, savedStep: number | undefined): string => {
   return ` (${again} quits at once, ${left})`;
 };
 
-/** What a second signal does. SIGHUP is not in the list, because a closing terminal sends it more than once. */
+/** Effect of a second signal. SIGHUP is not in the list, because a closing terminal sends it several times. */
 const secondSignal: Readonly<Partial<Record<EndingSignal, (savedStep: number | undefined) => string>>> = {
   SIGINT: (savedStep) => quits("Ctrl-C again", savedStep),
   SIGTERM: (savedStep) => quits("a second SIGTERM", savedStep),
 };
 
-/** Advice for a launcher that may end the ranks before the run is saved. */
+/** Advice for a launcher that may kill the ranks before the run is saved. */
 const soonEnded =
   "mpirun may kill the ranks after one second, before they have saved; --mca odls_base_sigkill_timeout 15 gives them 15 seconds";
 
@@ -66,7 +66,7 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags): Promise<void>
   /** Step of the last checkpoint; undefined before the first checkpoint. */
   let savedStep: number | undefined;
   const interrupt = onInterrupt((status, signal) => {
-    // Before the first event nothing has started, so there is nothing to finish and save.
+    // Before the first event no step has started, so there is nothing to finish and save.
     if (reporter === undefined) host.exit(status);
     reporter.interrupting();
     notice(`Finishing the step and saving${secondSignal[signal]?.(savedStep) ?? ""}`);
@@ -115,8 +115,8 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags): Promise<void>
       if (event.type === "checkpoint") savedStep = event.step;
       if (event.type === "eval") complete = event.reason === "end";
       if (event.type === "done") interrupted = event.reason === "interrupted";
-      // If the reader of the output has gone, stop after the run is saved. MPI ranks must end together, so they
-      // continue.
+      // If the reader of the output has gone away, stop after the run is saved. MPI ranks continue, because they must
+      // end together.
       const mayLeave = launchedRank() === null;
       if (outputEnded !== undefined && event.type === "checkpoint" && !complete && mayLeave) {
         interrupted = true;
@@ -137,7 +137,7 @@ const runTrain = async (options: TrainOptions, flags: TrainFlags): Promise<void>
   if (!interrupted) return;
   const toGoOn = out === null ? undefined : commandLine(["train", "--resume", out]);
   if (outputEnded === "failed" && toGoOn !== undefined)
-    suggestAfterFailure(`${toGoOn}, with its output on a disk that has room`);
+    suggestAfterFailure(`${toGoOn}, with its output on a disk that has free space`);
   // The status tells a script that the run was interrupted.
   const status = interrupt.status() ?? (outputEnded === "gone" ? exitStatus.readerGone : undefined);
   if (status === undefined) return;

@@ -43,9 +43,9 @@ Examples:
 Foretoken's own reader reads every file and converts the file's weights to float32. An ONNX graph is computed node by node. A graph with an
 operator that export does not write is refused, and the error names the operator. MODEL continues each prompt with its most probable tokens;
 then MODEL and the file compute the logits of these tokens. Where the file chooses another token than MODEL,
-the margin is the distance between MODEL's two largest logits. If the margin is small, both tokens are nearly equally likely. Prompts come from the measured text: the last
-10% of --data, or the validation split of a run. Without a text, prompts are random tokens. Tokenizers are compared too (tokens by id,
-merges, ids of the prompts' texts, ids that end a text), and so are chat templates. If tokenizers or chat templates differ, a line below the table shows the first difference, and the exit
+the table shows the margin: the difference between MODEL's two largest logits. If the margin is small, both tokens are nearly equally likely. Prompts come from the measured text: the last
+10% of --data, or the validation split of a run. Without a text, prompts are random tokens. Tokenizers are compared too: their tokens, their merges,
+the ids of the prompts, and the ids that end a text. Chat templates are also compared. If tokenizers or chat templates differ, a line below the table shows the first difference, and the exit
 status is 1. For a file that cannot be read, one line says why, and the exit status is 2.`;
 
 /** A measured file, or the reason why it could not be measured. */
@@ -90,7 +90,7 @@ const comparisonOf = async (
     ...{ signal, line, windowOf },
     open: (place, options) =>
       loadPretrained(place, {
-        // Products in another type would hide a part of the difference.
+        // Products in another type would hide a part of the difference between the file and the model.
         ...{ backend, threads, dtype: "float32", keepBlocks: false, baseCheck, onNotice: notice, ...options },
         onProgress: (bytes, all) =>
           line.update(`${place}: loading ${Math.floor((100 * bytes) / all)}% of ${formatBytes(all)}`),
@@ -114,7 +114,7 @@ interface Verified {
   readonly base: () => Promise<string>;
 }
 
-/** A file as the user named it, and the path of its ONNX graph. The path is null if the file has no ONNX graph. */
+/** A file as the user named it, and the path of its ONNX graph, or null if the file has no ONNX graph. */
 interface NamedForm {
   readonly file: string;
   readonly graph: string | null;
@@ -157,13 +157,13 @@ const verifyForm = async (
   }
 };
 
-/** Makes an error of `compareModels` name the file. */
+/** Adds the name of the file to an error of `compareModels`. */
 const aboutFile = (file: string, error: unknown): unknown =>
   error instanceof ForetokenError && error.details.where === "compareModels"
     ? new ConfigError({ ...error.details, where: file, cause: error })
     : error;
 
-/** Compares one file after the other; an error in one file does not stop the others. */
+/** Compares the files one after the other. An error in one file does not stop the other comparisons. */
 const verifyForms = async (
   files: readonly string[],
   model: Verified,
@@ -251,19 +251,24 @@ export const declareVerify = (command: Command): void => {
       .argument("<model>", modelPlaces, parsePath("<model>"))
       .argument(
         "<file...>",
-        "files to compare with the model, from export, quantize or another program: a GGUF file, a folder of format hf or onnx, or a .onnx file",
+        "files to compare with the model: GGUF files, .onnx files, or folders of format hf or onnx; from export, quantize or another program",
       )
       .optionsGroup("Comparison: prompts and text")
       .option(
         "--data <path>",
-        "a text whose last 10% is measured and is also the source of the prompts: a corpus's name, a UTF-8 file or a folder of such files (default: the run's text)",
+        "a text; its last 10% is measured and gives the prompts: the name of a corpus, a UTF-8 file, or a folder of UTF-8 files (default: the run's text)",
         parsePath("--data", corpusNames),
       )
       .option("--prompt-count <n>", "number of prompts, 1 to 1000", parseInteger("--prompt-count", 1, 1000), 10)
-      .option("--max-new-tokens <n>", "tokens to write after each prompt", parseInteger("--max-new-tokens", 1), 50)
+      .option(
+        "--max-new-tokens <n>",
+        "number of tokens to write after each prompt",
+        parseInteger("--max-new-tokens", 1),
+        50,
+      )
       .option(
         "--context-length <n>",
-        "tokens in each window of the text, at most the model's context length (default: as in training if the text is the run's own, otherwise the context length)",
+        "number of tokens in each window of the text, at most the model's context length (default: the context length; for a run's own text, the window length in training)",
         parseInteger("--context-length", 1),
       ),
   );

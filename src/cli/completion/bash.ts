@@ -9,7 +9,7 @@ const valueCall = ({ choices, paths }: ExpectedValue): string => {
   return `${paths ? "_foretoken_words_and_paths" : "_foretoken_words"} ${quoted(choices.join(" "))}`;
 };
 
-/** Case branches for flags with values; flags with the same completion share one line. */
+/** Case branches for flags with values. Flags with the same completion share one line. */
 const valueCases = ({ name, flags }: VerbWords): readonly string[] => {
   const byCall = new Map<string, string[]>();
   for (const { names, value } of flags) {

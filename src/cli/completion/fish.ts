@@ -3,7 +3,7 @@ import type { FlagWord, VerbWords } from "./words.ts";
 
 const quoted = (text: string): string => `'${text.replace(/['\\]/gu, (sign) => `\\${sign}`)}'`;
 
-/** Words that complete this position, and also files if files are allowed here. */
+/** Words that complete this position. Files are included if this position allows files. */
 const valueFlags = ({ choices, paths }: ExpectedValue): string =>
   `${paths ? "-F" : "-f"}${choices.length === 0 ? "" : ` -a ${quoted(choices.join(" "))}`}`;
 

@@ -4,10 +4,10 @@ import { declareVerb, type Verbs } from "../verb.ts";
 
 /** A flag, as completion scripts need it. */
 export interface FlagWord {
-  /** `--flag` and, if it exists, its short form. */
+  /** `--flag`, followed by its short name if it has one. */
   readonly names: readonly string[];
   readonly summary: string;
-  /** What completes the flag's value; undefined for a flag without a value. */
+  /** Completion of the flag's value. Undefined for a flag without a value. */
   readonly value: ExpectedValue | undefined;
 }
 
@@ -16,7 +16,7 @@ export interface VerbWords {
   readonly name: string;
   readonly summary: string;
   readonly flags: readonly FlagWord[];
-  /** What completes the command's argument; undefined for a command without an argument. */
+  /** Completion of the command's argument. Undefined for a command without an argument. */
   readonly argument: ExpectedValue | undefined;
 }
 
@@ -36,7 +36,7 @@ const argumentValue = (argument: Argument | undefined): ExpectedValue | undefine
 
 const helpFlag: FlagWord = { names: ["--help", "-h"], summary: "show this help", value: undefined };
 
-/** Reads the words that may follow each command from the declarations of the commands. */
+/** Reads the declarations of the commands, and returns the words that may follow each command. */
 export const collectWords = (verbs: Verbs): Promise<readonly VerbWords[]> =>
   Promise.all(
     Object.entries(verbs).map(async ([name, verb]) => {

@@ -3,14 +3,14 @@ import type { FlagWord, VerbWords } from "./words.ts";
 
 const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
-/** Escapes text for a specification of _arguments or _describe, where some characters have a meaning. */
+/** Escapes text for a specification of _arguments or _describe. Some characters have a special meaning there. */
 const plain = (text: string): string => text.replace(/[\\:[\]]/gu, (sign) => `\\${sign}`);
 
 /** The action of _arguments that completes a value. */
 const action = ({ choices, paths }: ExpectedValue): string => {
   if (choices.length === 0) return paths ? "_files" : " ";
   const words = choices.map(plain).join(" ");
-  // The leading space keeps _arguments from inserting words that the user did not type.
+  // The leading space prevents _arguments from inserting words that the user did not type.
   return paths ? ` _foretoken_names_and_files ${words}` : `(${words})`;
 };
 

@@ -4,9 +4,9 @@ import type { RunningFlags } from "./flags.ts";
 
 export interface ChosenBackend {
   readonly backend: BackendChoice;
-  /** Reason for the choice; undefined if the user named the backend. */
+  /** Reason for the choice. Undefined if the user named the backend. */
   readonly why: string | undefined;
-  /** How to get native kernels. Undefined if this machine already has native kernels, or cannot have them. */
+  /** Advice for getting native kernels. Undefined if this machine already has native kernels, or cannot have them. */
   readonly advice: string | undefined;
   /** The advice as a line for standard error. */
   readonly remark: string | undefined;

@@ -14,7 +14,7 @@ import { alternatives } from "../../core/text/alternatives.ts";
 import { dtypeNames } from "../suggestions/flags-of-others.ts";
 import { checkValue, expecting, flagOf, isGiven, parseBoolean, parseChoice, parseNumber, parseWords } from "./flags.ts";
 
-/** Fields that are set so often that they also have a short flag. */
+/** Fields that also have a short flag, because users often set them. */
 const shortFlags: Readonly<Record<string, string>> = {
   "--tokenizer": "tokenizer.kind",
   ...Object.fromEntries(
@@ -70,8 +70,8 @@ const shown = (value: FieldDefault["value"]): string =>
   typeof value === "number" && value > 0 && value < 1e-3 ? value.toExponential() : String(value);
 
 /**
- * Whether the preset sets the field to a value that is not a default. A default that belongs to a kind counts only if
- * the preset has this kind.
+ * Whether the preset sets the field to a value that is not a default. A field can have a default for each kind, such as
+ * each kind of optimizer. Only the default of the preset's kind counts.
  */
 const setsOtherwise = (preset: PresetName, { path, defaults }: ConfigField): boolean => {
   const set = valueAt(presets[preset], path);
@@ -105,8 +105,8 @@ const presetDefault = ({ path }: ConfigField): string => {
 };
 
 /**
- * The field's default as text, such as " (default: 8 with llama3)". Empty for a field without a default; the field's
- * description then says what happens.
+ * The field's default as text, such as " (default: 8 with llama3)". Empty for a field without a default. The
+ * description of such a field says what happens.
  */
 const defaultText = (field: ConfigField): string => {
   const isOwn = field.defaults.some(({ value }) => value !== undefined);
@@ -159,7 +159,7 @@ export const addConfigFlags = (command: Command): ConfigFlags => {
   return flags;
 };
 
-/** The fields that the user set, as nested objects, and the flag that set each field. */
+/** The fields that the user set, as nested objects. The result also contains the flag that set each field. */
 export interface FlagChanges {
   readonly changes: Readonly<Record<string, unknown>>;
   /** Key: the field's path, joined with dots. */
@@ -238,8 +238,8 @@ const hasPath = (value: unknown, path: readonly string[]): boolean => {
 };
 
 /**
- * Names a field in errors. The first name that exists is used: the field's flag, its place in the config file, the flag
- * of a field inside it, its path.
+ * Names a field in errors. The first existing name is used: the field's flag, its place in the config file, the flag of
+ * a field inside it, its path.
  */
 export const fieldNamer =
   ({ setBy }: FlagChanges, file: { readonly path: string; readonly contents: ConfigFile } | undefined): FieldNamer =>

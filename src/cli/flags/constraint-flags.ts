@@ -8,7 +8,7 @@ import { asField } from "../../generate/constraint/fields.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { expecting, flagOf, parsePath } from "./flags.ts";
 
-/** Flags for the form that a text must have. */
+/** Flags for the constraint on a text. */
 export interface ConstraintFlags {
   readonly jsonSchema?: string;
   readonly anyJson?: true;
@@ -20,7 +20,7 @@ export interface ConstraintFlags {
 export const constraintFlagNames = ["jsonSchema", "anyJson", "regex", "choice", "grammar"] as const;
 
 /** @param group heading of the flags in the help. */
-export const addConstraintFlags = (command: Command, group = "Form: the form that the text must have"): Command =>
+export const addConstraintFlags = (command: Command, group = "Format: a rule that the text must follow"): Command =>
   command
     .optionsGroup(group)
     .option(
@@ -81,7 +81,7 @@ export const constraintOf = async (flags: ConstraintFlags): Promise<Constraint |
     const both = given.slice(0, 2).map(flagOf);
     throw new ConfigError({
       where: both.join(" and "),
-      must: "only one of them may set the form of the text",
+      must: "cannot be combined: only one flag may set the format of the text",
       got: "both",
     });
   }

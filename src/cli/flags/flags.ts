@@ -11,7 +11,7 @@ import { deviceNames, dtypeNames, ownValue } from "../suggestions/flags-of-other
 /** The flag for an option's name: maxNewTokens becomes --max-new-tokens. */
 export const flagOf = (name: string): string => `--${name.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)}`;
 
-/** What a shell can complete as a flag's value. */
+/** Values that a shell can complete for a flag. */
 export interface ExpectedValue {
   readonly choices: readonly string[];
   /** Whether the value may be a file or a folder. */
@@ -24,7 +24,7 @@ type Parser = (text: string, earlier: never) => unknown;
 
 const expectedValues = new WeakMap<object, ExpectedValue>();
 
-/** Records the values that `parser` accepts, for completion; returns the parser. */
+/** Records the values that `parser` accepts, for completion. Returns the parser. */
 export const expecting = <P extends Parser>(
   parser: P,
   { choices = [], paths = false, repeats = false }: Partial<ExpectedValue>,
@@ -36,9 +36,7 @@ export const expecting = <P extends Parser>(
 /** Values recorded for `parser`. */
 export const expectedValue = (parser: object): ExpectedValue | undefined => expectedValues.get(parser);
 
-/**
- * Makes it an error to give a flag twice, unless it may be repeated: otherwise the first value would be lost silently.
- */
+/** Refuses a flag that is given twice if it may not be repeated. Otherwise the first value would be lost silently. */
 export const refuseRepeats = (command: Command): void => {
   for (const option of command.options) {
     const { long, required, optional, parseArg } = option;
@@ -66,10 +64,13 @@ export const checkValue = (flag: string, text: string): void => {
 
 const plainNumber = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/iu;
 
-/** Digits in groups of three, such as 1,000 or 1.000.000 or 1 000; decimals may follow after a different separator. */
+/** Digits in groups of three, such as 1,000 or 1.000.000 or 1 000. Decimals may follow after a different separator. */
 const grouped = /^([+-]?)([1-9]\d{0,2})((?:([,.'’_ \u00a0\u202f])\d{3})(?:\4\d{3})*)(?:([,.])(\d+))?$/u;
 
-/** Suggests how to write a number that has thousands separators or a decimal comma; undefined for any other text. */
+/**
+ * Suggests how to write a number that has thousands separators or a decimal comma. Returns undefined for any other
+ * text.
+ */
 const asNumber = (text: string): string | undefined => {
   const [, sign = "", first = "", rest = "", separator = "", point, decimals] = grouped.exec(text) ?? [];
   const withPoint = text.replace(",", ".");
@@ -81,8 +82,8 @@ const asNumber = (text: string): string | undefined => {
 };
 
 /**
- * Parses a number as programs write it. A comma or a thousands separator is ambiguous, so it is refused; the error
- * suggests the correct form.
+ * Parses a number as programs write it. A comma or a thousands separator is ambiguous, so it is refused, and the error
+ * suggests the correct spelling.
  * @throws ConfigError naming the flag, for text such as "abc", "", "1,000", "0x10" or "1e999".
  */
 export const parseNumber =
@@ -159,7 +160,7 @@ export const parseWords = (flag: string, choices: readonly string[]): ((text: st
 };
 
 /**
- * Parses a path or a name. If the text is a flag, the user forgot the value.
+ * Parses a path or a name. If the text is a flag, the user probably forgot the value.
  * @param names known names, for completion.
  */
 export const parsePath = (flag: string, names: readonly string[] = []): ((text: string) => string) => {
@@ -196,7 +197,7 @@ export const parseText =
 export const escapeText = (text: string): string =>
   text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll("\t", "\\t");
 
-/** Flags that say how a command computes. These flags do not change the command's result. */
+/** Flags that control how a command computes. These flags do not change the command's result. */
 export interface RunningFlags {
   readonly backend: BackendChoice;
   readonly threads?: number;
@@ -242,14 +243,15 @@ export const addDTypeFlag = (command: Command, about = ""): Command =>
     )
     .option(
       "--widen",
-      "convert weights of 4 to 8 bits (as in GGUF files) to the dtype; products are then exact, but slower, and need more memory",
+      "convert weights of 4 to 8 bits (as in GGUF files) to the dtype; matrix products are then exact, but slower and need more memory",
     );
 
-/** For each command, the flag that the user probably meant with a surplus word. */
+/** For each command, the flag that the user probably wanted when the command line has a surplus word. */
 const flagForWord: Readonly<Record<string, string>> = { generate: "--prompt", train: "--data", evaluate: "--data" };
 
 /**
- * Suggests the flag for words after the arguments; undefined if the command has no such flag, or if the flag was given.
+ * Suggests the flag for surplus words after the arguments. Undefined if the command has no such flag, or if the user
+ * gave this flag.
  */
 const flagForWords = (command: Command, words: readonly string[]): string | undefined => {
   const option = command.options.find(({ long }) => long === flagForWord[command.name()]);
@@ -277,6 +279,6 @@ export const checkArguments = (command: Command): void => {
   });
 };
 
-/** Whether the user gave the option; false if it has its default. */
+/** Whether the user gave the option. False if the option has its default. */
 export const isGiven = (command: Command, option: Option): boolean =>
   command.getOptionValueSource(option.attributeName()) === "cli";

@@ -13,19 +13,20 @@ const options = [
   "steps",
   "extend",
 ];
-/** Option whose flag has a different name. */
+/** An option and its flag, if their names differ. */
 const renamed = /^keepBlocks$/u;
 const option = `(?:${options.join("|")})`;
 /**
- * Option names at the beginning of an error. Names further back are not replaced, because the rest may contain a path.
+ * Option names at the beginning of an error. Names later in the error are not replaced, because that part may contain a
+ * path.
  */
 const inWhere = new RegExp(`^${option}(?= |$)(?: and ${option}$)?`, "u");
 /**
- * In errors other than ConfigError, only these names are replaced: such an error may begin with a path, and a path can
+ * In errors other than ConfigError, only these names are replaced. Such an error may begin with a path, and a path can
  * contain any word.
  */
 const resumed = /^(?:resume|initFrom)(?= )/u;
-/** A configuration field that only the run can check, because its range depends on the text or the weights. */
+/** A configuration field that only the run can check: its range depends on the text or the weights. */
 const inConfig = /^config\.(?=(?:model|tokenizer|train)\.|lora(?:$|\.))/u;
 /** Configuration fields and option names that are not part of a flag or a path. */
 const inHint =
@@ -34,7 +35,7 @@ const inHint =
 const flag = (name: string): string =>
   name.includes(".") ? `--${name}` : `--${name.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)}`;
 
-/** Rewrites an error of the library for the command line: flags instead of option names. */
+/** Rewrites an error of the library for the command line: option names become flags. */
 export const inFlags = (error: unknown): unknown => {
   if (!(error instanceof ForetokenError)) return error;
   const { where, hint, ...rest } = error.details;

@@ -40,13 +40,13 @@ export const addSamplingFlags = (
     )
     .option(
       "--min-p <x>",
-      "drop tokens whose probability is below this value times the highest probability; 0 drops none",
+      "drop tokens with a probability below this value times the highest probability; 0 drops no tokens",
       number("--min-p"),
       minP,
     )
     .option(
       "--typical-p <x>",
-      "typical sampling: keep the tokens whose surprise is closest to the expected surprise, until their probabilities add up to this value; 1 keeps all tokens",
+      "typical sampling: keep the tokens with a surprise near the expected surprise, until their probabilities add up to this value; 1 keeps all tokens",
       number("--typical-p"),
       typicalP,
     )
@@ -58,13 +58,13 @@ export const addSamplingFlags = (
     )
     .option(
       "--presence-penalty <x>",
-      "number that is subtracted once from the logit of each token that was already written; 0 means no penalty",
+      "presence penalty: subtract this number once from the logit of each written token; 0 means no penalty",
       number("--presence-penalty"),
       presencePenalty,
     )
     .option(
       "--frequency-penalty <x>",
-      "number that is subtracted from a token's logit each time that the token was written; 0 means no penalty",
+      "frequency penalty: subtract this number from a token's logit for each time that the token was written; 0 means no penalty",
       number("--frequency-penalty"),
       frequencyPenalty,
     )

@@ -12,7 +12,7 @@ export interface SpeculateFlag {
 export const addSpeculateFlag = (command: Command): Command =>
   command.option(
     "--speculate <ngram|model>",
-    "guess the next tokens and check several guesses at once, which gives the same text, but faster if the guesses are right. ngram: guesses are copied from earlier text (good for code and repetition). A model: a much smaller model with the same tokenizer computes the guesses (default: no guesses)",
+    "speculative decoding: guess the next tokens and check several guesses at once. The text is the same, and is faster if the guesses are right. ngram: copy the guesses from earlier text (good for code and repetition). A model: compute the guesses with a much smaller model that has the same tokenizer (default: no guesses)",
     parsePath("--speculate", ["ngram"]),
   );
 

@@ -7,7 +7,7 @@ export const addUnknownFlag = (command: Command, text: string): Command =>
   command.addOption(
     new Option(
       "--unknown <error|skip>",
-      `what to do with characters of the ${text} that are not in the model's vocabulary. error: refuse the text; skip: leave out these characters and list them`,
+      `action for characters of the ${text} that are not in the model's vocabulary. error: refuse the text; skip: leave out these characters and list them`,
     )
       .default("error")
       .argParser(parseChoice("--unknown", unknownChoices)),

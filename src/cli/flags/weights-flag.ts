@@ -13,11 +13,11 @@ export const baseFlag = (command: Command): Command =>
     parsePath("--base"),
   );
 
-/** Adds the flag that allows an adapter on a model that it was not trained on. */
+/** Adds the flag --no-base-check. This flag allows an adapter on other base weights than in training. */
 export const baseCheckFlag = (command: Command): Command =>
   command.option(
     "--no-base-check",
-    "allow an adapter on any weights of the right shape (default: only on the weights that it was trained on, checked by SHA-256)",
+    "allow any base weights of the right shape for an adapter (default: only the weights that the adapter was trained on, checked by SHA-256)",
   );
 
 /** Adds the flags for adapters. */
@@ -33,7 +33,7 @@ export const addAdapterFlags = (command: Command): Command =>
 export const weightsOption = (): Option =>
   new Option(
     "--weights <name>",
-    "for a run's folder: best (the weights with the lowest validation loss) or last (the last checkpoint) (default: best if it exists, else last)",
+    "for a run's folder: best means the weights with the lowest validation loss, last means the last checkpoint (default: best, or last if there are no best weights)",
   ).argParser(parseChoice("--weights", weightsNames));
 
 export const addWeightsFlag = (command: Command): Command =>

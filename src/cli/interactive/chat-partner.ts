@@ -11,11 +11,11 @@ import type { Settings } from "./settings.ts";
 
 /** Request for an answer. */
 export interface AnswerRequest {
-  /** The conversation; the last message is the user's. */
+  /** The conversation. The last message is from the user. */
   readonly messages: readonly ToolMessage[];
   readonly settings: Settings;
   readonly seed: number;
-  /** Minimum number of oldest messages to leave out, because these messages did not fit before. */
+  /** Minimum number of oldest messages to leave out, because they did not fit before. */
   readonly atLeast: number;
   readonly signal: AbortSignal;
 }
@@ -23,10 +23,10 @@ export interface AnswerRequest {
 /** An answer that is being generated. */
 export interface PartnersAnswer {
   readonly events: AsyncIterable<GenerateEvent>;
-  /** Number of oldest messages left out; valid after the last event. */
+  /** Number of oldest messages that were left out. Valid after the last event. */
   dropped(): number;
   /**
-   * The answer as a message; valid after the last event. If this field is absent, the text of the last event is the
+   * The answer as a message. Valid after the last event. If this field is absent, the text of the last event is the
    * message.
    */
   message?(): ToolMessage | undefined;
@@ -48,7 +48,7 @@ export const modelPartner = (lm: ChatModel, where: string): ChatPartner => ({
   },
 });
 
-/** A server and the model to use there. */
+/** A server, and the id of the model on this server. */
 export interface ServerModel {
   /** Base URL of the protocol, such as `http://127.0.0.1:8000/v1`. */
   readonly url: string;
@@ -63,7 +63,7 @@ const headersFor = (key: string | undefined): Record<string, string> => ({
 
 /** Maximum bytes of a JSON answer, and of one event of a stream. */
 const mostBytes = 2 ** 20;
-/** If no data arrives for this number of milliseconds, the request is given up. */
+/** Timeout in milliseconds. If no data arrives for this time, the request is cancelled. */
 const silenceMs = 300_000;
 
 /** Error for an answer that breaks the protocol. */
@@ -107,7 +107,7 @@ const jsonOf = async (where: string, response: Response): Promise<unknown> => {
   }
 };
 
-/** The error message in a server's answer, as one line; undefined if there is none. */
+/** The error message in a server's answer, as one line. Undefined if the answer has no error message. */
 const errorLine = (body: unknown): string | undefined => {
   const error = isRecord(body) ? body.error : undefined;
   if (error === undefined || error === null) return undefined;
@@ -139,7 +139,8 @@ const ask = async (url: string, key: string | undefined, init: RequestInit = {})
 
 /**
  * Finds the base URL and the model: the named model, or the server's only model.
- * @throws ConfigError if the server does not answer, or if no model is named and the server does not have exactly one.
+ * @throws ConfigError if the server does not answer, or if no model is named and the server does not have exactly one
+ * model.
  */
 export const findServerModel = async (
   address: string,
@@ -162,7 +163,7 @@ export const findServerModel = async (
   });
 };
 
-/** Data of one event; undefined if it has none. */
+/** Data of one event. Undefined if the event has no data. */
 const dataOf = (event: string): string | undefined => {
   const lines = event.split(/\r\n|\r|\n/u).filter((line) => line.startsWith("data:"));
   return lines.length === 0 ? undefined : lines.map((line) => line.slice("data:".length).replace(/^ /u, "")).join("\n");
@@ -175,7 +176,7 @@ async function* eventsOf(where: string, response: Response): AsyncGenerator<stri
   for await (const piece of bytesOf(where, response.body)) {
     const from = Math.max(0, text.length - 3);
     text += decoder.decode(piece, { stream: true });
-    // The text before contained no end of an event, so only the new part is searched.
+    // The earlier text contained no end of an event, so only the new part is searched.
     if (/(?:\r\n|\r|\n)(?:\r\n|\r|\n)/u.test(text.slice(from))) {
       const events = text.split(/(?:\r\n|\r(?!\n)|\n)(?:\r\n|\r(?!\n)|\n)/u);
       text = events.pop() ?? "";
@@ -191,7 +192,7 @@ async function* eventsOf(where: string, response: Response): AsyncGenerator<stri
   if (data !== undefined) yield data;
 }
 
-/** The request's body. Settings that OpenAI's protocol does not have are sent only if they have an effect. */
+/** The request's body. Settings that are not in OpenAI's protocol are sent only if they have an effect. */
 const bodyOf = ({ model }: ServerModel, { messages, settings, seed }: AnswerRequest): object => {
   const { temperature, topP, topK, minP, typicalP, maxNewTokens, stop } = settings;
   const { repetitionPenalty, presencePenalty, frequencyPenalty } = settings;
@@ -270,9 +271,9 @@ async function* answerEvents(
       if (chunk.usage != null) usage = chunk.usage;
       if (added === "") continue;
       text += added;
-      // A piece of text can be less than a token, so there may be more pieces than tokens.
+      // A piece of text can be shorter than a token, so there may be more pieces than tokens.
       if (index > 8 * settings.maxNewTokens + 64)
-        throw strange(where, "far more text than the requested number of tokens");
+        throw strange(where, "much more text than the requested number of tokens");
       // The protocol has no token ids.
       yield { v: 1, type: "token", index: index++, id: -1, text: added };
     }

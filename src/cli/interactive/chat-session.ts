@@ -51,9 +51,9 @@ export const createChatSession = (
   const settings = sessionSettings(first, names, otherCommands);
   let system = firstSystem;
   let messages: readonly ToolMessage[] = [];
-  /** Calls whose results the user has not typed yet. */
+  /** Tool calls without a result: the user has not typed the result yet. */
   let calls: readonly ToolCall[] = [];
-  /** Number of messages that no longer fit, as the user was last told. */
+  /** Number of messages that no longer fit, according to the last notice to the user. */
   let told = 0;
 
   const begin = (): void => {
@@ -62,7 +62,7 @@ export const createChatSession = (
     told = 0;
   };
 
-  /** Answers the last message of `said`; stores the message and the answer when the answer has ended. */
+  /** Answers the last message of `said`. Stores the message and the answer when the answer has ended. */
   const answer = (said: readonly ToolMessage[], seed: number, signal: AbortSignal): Request => {
     async function* answered(): AsyncGenerator<GenerateEvent, void, undefined> {
       const start: readonly ToolMessage[] = system === undefined ? [] : [{ role: "system", content: system }];
@@ -77,7 +77,7 @@ export const createChatSession = (
       tellDropped();
       for await (const event of events) {
         if (event.type === "done") {
-          // If an answer was stopped, the part that was generated is stored.
+          // If the user stopped an answer, its text so far is stored.
           const own = message?.() ?? ({ role: "assistant", content: event.text } as const);
           messages = [...said, own];
           calls = "toolCalls" in own ? own.toolCalls : [];
@@ -95,7 +95,7 @@ export const createChatSession = (
   const askForResult = (): readonly string[] =>
     calls.slice(0, 1).map(({ name }) => `type the result of ${name} in one line:`);
 
-  /** Stores the result of the first open call; after the last result, the model continues. */
+  /** Stores the result of the first open call. After the last result, the model continues. */
   const takeResult = ({ id }: ToolCall, content: string, signal: AbortSignal): Request => {
     messages = [...messages, { role: "tool", toolCallId: id, content }];
     calls = calls.slice(1);

@@ -30,7 +30,7 @@ const write = async (
   if (finishReason === "length" && cut !== undefined && !json) stderr.write(`${styleFor(stderr).colors.dim(cut)}\n`);
 };
 
-/** Handles one line. Prints a mistake as one line. Returns whether it succeeded, or "quit". */
+/** Handles one line. A mistake is printed as one line. Returns "quit", or whether the line succeeded. */
 const answer = async (
   session: Session,
   line: string,
@@ -62,7 +62,7 @@ const answer = async (
 export interface Keyboard {
   /** Whether the keyboard waits for a line. */
   isAsking(): boolean;
-  /** Shows the prompt and waits for a line; undefined at the end of input. */
+  /** Shows the prompt and waits for a line. Returns undefined at the end of input. */
   next(): Promise<string | undefined>;
   /**
    * Runs `work`. An empty line, Ctrl-C and the end of input abort the signal that `work` gets. A line of text also
@@ -118,7 +118,7 @@ export const keyboardOf = (readline: Interface): Keyboard => {
 
 const onTerminal = async (about: readonly string[], session: Session, writing: Writing): Promise<void> => {
   const { stdin, stdout, stderr } = host;
-  // Keep typed text out of a result that goes to a file or a program.
+  // Do not show typed text in a result that goes to a file or a program.
   const output = stdout.isTTY && !writing.json ? stdout : stderr;
   const style = styleFor(output);
   const open = (): Interface =>
@@ -164,14 +164,14 @@ const fromPipe = async (session: Session, writing: Writing): Promise<void> => {
       if (line === "") continue;
       const outcome = await answer(session, line, interrupt.signal, writing, writeNotice);
       if (outcome === "quit") break;
-      // The remaining lines are still handled, but the status reports the mistake.
+      // Handle the remaining lines. The exit status still reports the mistake.
       if (!outcome) host.exitCode = exitStatus.mistake;
     }
   } finally {
     readline.close();
     interrupt.release();
   }
-  // If the reader closed standard output, there was no signal, so the status of an earlier mistake stays.
+  // If the reader closed standard output, no signal came. So the status of an earlier mistake stays.
   const status = interrupt.status();
   if (status !== undefined) host.exitCode = status;
 };
@@ -184,7 +184,7 @@ export const aboutModel = ({ parameters, config }: Pick<WorkerModel, "parameters
 
 /**
  * Handles prompts line by line: from a terminal until Ctrl-D or Ctrl-C, from a pipe until its end.
- * @param about facts about the model and what to type; shown at the start on a terminal.
+ * @param about facts about the model and hints for typing, shown at the start on a terminal.
  */
 export const runInteractive = (about: readonly string[], session: Session, writing: Writing): Promise<void> =>
   host.stdin.isTTY ? onTerminal(about, session, writing) : fromPipe(session, writing);

@@ -1,13 +1,13 @@
 import type { EventEmitter } from "node:events";
 import type { Interface } from "node:readline";
 
-/** A terminal whose size may change. */
+/** A terminal that may change its size at any time. */
 export type Resizable = Pick<EventEmitter, "listeners" | "on" | "off">;
 
 /**
- * Opens a line editor. After the terminal's size has changed, the editor is redrawn, but only while it waits for a
- * line. Node's own redraw draws the prompt over text that is being written. Node's redraw also counts the rows of the
- * typed line for the old width, so it leaves a copy of the line behind or erases rows above the line.
+ * Opens a line editor. If the terminal's size changes while the editor waits for a line, the editor is redrawn. Node's
+ * own redraw draws the prompt over text that is being written. Node also counts the rows of the typed line for the old
+ * width. So it leaves a copy of the line behind or erases rows above the line.
  * @param open opens the editor on `output`.
  * @param isAsking whether the editor is waiting for a line.
  * @param reflows whether the terminal rewraps the cursor's line.
@@ -25,7 +25,7 @@ export const openResizable = (
   }
   const redraw = (): void => {
     if (!isAsking()) return;
-    // The cursor is still at the same character, but the line now has another number of rows.
+    // The cursor is still at the same character, but the line now has a different number of rows.
     if (reflows) Object.assign(readline, { prevRows: readline.getCursorPos().rows });
     readline.prompt(true);
   };

@@ -11,7 +11,7 @@ import { parseCommand, type Settings, sessionSettings, settingNames } from "./se
 /** The parts of a model that a session needs. */
 export type Writer = Pick<WorkerModel, "config" | "tokenizer" | "generate">;
 
-/** What to do for a typed line. */
+/** The action for a typed line. */
 export type Request =
   | {
       readonly kind: "write";
@@ -21,7 +21,7 @@ export type Request =
       readonly showSpecialTokens: boolean;
       /** Characters of the line that were left out. */
       readonly skipped: SkippedText | undefined;
-      /** Line that is printed if the text ends because of `maxNewTokens`. If absent, no line is printed. */
+      /** Line to print if the text ends because of `maxNewTokens`. If absent, no line is printed. */
       readonly cut?: string;
     }
   /** Lines to print. */
@@ -31,7 +31,7 @@ export type Request =
 /** A line-by-line session with a model. The session keeps the text so far and the settings. */
 export interface Session {
   /**
-   * Handles a line. `signal` interrupts the generation.
+   * Handles a line. `signal` interrupts the text.
    * @throws ForetokenError for an impossible request; the session stays unchanged.
    */
   ask(line: string, signal: AbortSignal): Request;
@@ -66,10 +66,11 @@ export const createSession = (
   const { contextLength } = lm.config;
   const settings = sessionSettings(first, settingNames, otherCommands);
   let lastPrompt: string | undefined;
-  /** The text that an empty line continues: the last tokens, as many as the context holds. */
+  /** The text that an empty line continues. The text contains only the last tokens, at most the context length. */
   let text = "";
   /**
-   * Number of continuations so far. Each continuation gets its own seed, so that it does not repeat the previous one.
+   * Number of continuations so far. Each continuation gets its own seed, because the same seed would repeat the
+   * previous text.
    */
   let passages = 0;
 

@@ -48,13 +48,13 @@ export interface SessionSettings {
   /** All commands of the session, for completion. */
   readonly commands: readonly string[];
   /**
-   * Shows or changes a setting; undefined if the command is not for a setting.
+   * Shows or changes a setting; returns undefined if the command is not for a setting.
    * @throws ConfigError for an invalid value.
    */
   run(typed: TypedCommand): readonly string[] | undefined;
   /** Error for an unknown command. */
   unknown(typed: TypedCommand): ConfigError;
-  /** Lines of `/help`: `about`, and the commands. */
+  /** Lines of `/help`: `about`, followed by the commands. */
   help(about: readonly string[], width: number): readonly string[];
 }
 
@@ -72,7 +72,7 @@ export const sessionSettings = (
   const commands = [...byCommand.keys(), ...Object.keys(others)];
 
   /**
-   * Suggests a command for `given`, which may be a name from another program, the start of a command, or a typing
+   * Suggests a command for `given`. `given` may be a name from another program, the start of a command, or a typing
    * mistake.
    */
   const hintFor = ({ command: given, argument }: TypedCommand): string => {

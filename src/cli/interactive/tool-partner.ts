@@ -1,11 +1,14 @@
-/** A model in this process that may call tools. No tool is run: calls are shown, and the user types their results. */
+/**
+ * A model in this process that may call tools. The program does not run tools: it shows the calls, and the user types
+ * the results.
+ */
 import type { ChatModel } from "../../chat/conversation.node.ts";
 import { chatWithTools, type ToolChatEvent } from "../../chat/tools/chat-with-tools.node.ts";
 import type { Tool, ToolMessage } from "../../chat/tools/tools.ts";
 import type { GenerateEvent } from "../../generate/events.ts";
 import type { AnswerRequest, ChatPartner } from "./chat-partner.ts";
 
-/** Formats an event for people; a call is shown on its own line. */
+/** Formats an event for people. A tool call has its own line. */
 const shownOf = (event: Exclude<ToolChatEvent, { type: "done" }>, isFirst: boolean): string =>
   event.type === "call" ? `${isFirst ? "" : "\n"}${event.name} ` : event.text;
 

@@ -12,18 +12,18 @@ const usualRows = 8;
 const leastPlot = 30;
 const widestName = 30;
 
-/** A name at the right edge, as close as possible to its curve or level. */
+/** A name at the right edge, near its curve or level. */
 interface Label {
   readonly text: string;
   readonly loss: number;
   readonly row: number;
-  /** Index of the curve; undefined for a level. */
+  /** Index of the curve. Undefined for a level. */
   readonly curve: number | undefined;
 }
 
 /**
- * Moves labels that share a row downwards (lower losses below), then up again from the bottom. If there are more labels
- * than rows, curves keep their labels first.
+ * Moves labels that share a row downwards, with lower losses below. Then it moves labels up from the bottom. If there
+ * are more labels than rows, the labels of curves stay first.
  */
 const placed = (labels: readonly Label[], rows: number): ReadonlyMap<number, Label> => {
   const kept = [...labels].sort((a, b) => Number(a.curve === undefined) - Number(b.curve === undefined)).slice(0, rows);
@@ -37,15 +37,12 @@ const placed = (labels: readonly Label[], rows: number): ReadonlyMap<number, Lab
 };
 
 /**
- * Number of points in each curve. The number is the same at any width, and small enough to hide the noise of single
- * batches.
+ * Number of points in each curve. This number does not depend on the width, and is small enough to hide the noise of
+ * single batches.
  */
 const means = 50;
 
-/**
- * Keeps the first point, where the loss begins to fall. After this point, each section becomes one point: the mean of
- * the section.
- */
+/** Keeps the first point, where the loss begins to fall. The later points are means: one for each section. */
 const smoothed = (points: readonly CurvePoint[], steps: number): readonly CurvePoint[] => {
   const stretches = new Map<number, CurvePoint[]>();
   for (const point of points) {
@@ -62,7 +59,7 @@ const smoothed = (points: readonly CurvePoint[], steps: number): readonly CurveP
   ];
 };
 
-/** Draws curves over the steps on an axis from loss 0, with horizontal levels for comparison. */
+/** Draws curves over the steps. The loss axis begins at 0. Horizontal levels are drawn for comparison. */
 export const curveChart = (
   { curves, levels, steps, height: chartRows = usualRows }: Curves,
   width: number,
@@ -91,7 +88,7 @@ export const curveChart = (
       curve: undefined,
     })),
     ...drawable.flatMap(({ name, points, measured }, curve) => {
-      // A single step shows the loss of one batch; the mean of the last tenth is more stable.
+      // A single step shows the loss of one batch. The mean of the last tenth of the steps is more stable.
       const newest = points.slice(measured ? -1 : -Math.max(1, Math.ceil(points.length / 10)));
       const loss = newest.reduce((sum, point) => sum + point.loss, 0) / newest.length;
       return newest.length === 0 ? [] : [{ text: `${name} ${loss.toFixed(2)}`, loss, row: rowOf(loss), curve }];

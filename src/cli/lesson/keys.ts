@@ -9,7 +9,7 @@ export type Wish = "continue" | "end";
  * the lesson waits for a key.
  */
 export interface Keys {
-  /** Waits for a key that has an action; "end" if input has ended. */
+  /** Waits for a key that has an action. Returns "end" at the end of input. */
   next(): Promise<Wish>;
   /** Releases the keyboard. */
   close(): void;
@@ -54,7 +54,8 @@ export const readKeys = (
     settle("end");
   };
   const take = (data: Buffer | string): void => {
-    // A key of several bytes, such as an arrow, has no action. Several keys at once (a paste) are handled one by one.
+    // A key of several bytes, such as an arrow, has no action. If several keys arrive at once (a paste), they are
+    // handled one by one.
     const text = String(data);
     for (const key of text.length > 1 && text.startsWith("\u001b") ? [] : text) {
       switch (meanings[key]) {

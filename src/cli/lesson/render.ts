@@ -10,7 +10,7 @@ type Of<K extends Piece["kind"]> = Extract<Piece, { kind: K }>;
 const widestProse = 96;
 const indent = 2;
 const gap = 2;
-/** Maximum columns of a bar, which leaves room for names and numbers. */
+/** Maximum columns of a bar. The other columns are for names and numbers. */
 const longestBar = 50;
 const shortestBar = 8;
 
@@ -31,8 +31,8 @@ const title = ({ part, text }: Of<"title">, width: number, style: Style): string
 const narrowestColumn = 3;
 
 /**
- * Makes each column as wide as its contents. If the columns do not all fit, the widest columns shrink: first as far as
- * their words stay whole, then further.
+ * Chooses the width of each column from its contents. If the columns do not all fit, the widest columns become
+ * narrower. Words are broken only if that is not enough.
  */
 const tableWidths = ({ columns, rows }: Of<"table">, width: number, style: Style): number[] => {
   const measure = (i: number, of: (text: Text, style: Style) => number): number =>
@@ -56,7 +56,7 @@ const tableWidths = ({ columns, rows }: Of<"table">, width: number, style: Style
 const table = (piece: Of<"table">, width: number, style: Style): string[] => {
   const { columns, rows } = piece;
   const widths = tableWidths(piece, width, style);
-  /** One row of cells, over as many lines as its tallest cell needs. */
+  /** One row of cells. The row has the number of lines of its tallest cell. */
   const linesOf = (cells: readonly Text[], mayCut = true): string[] => {
     const blocks = columns.map(({ align, cut }, i) => {
       const width = widths[i] ?? 0;
@@ -80,8 +80,8 @@ const table = (piece: Of<"table">, width: number, style: Style): string[] => {
 };
 
 /**
- * A bar that fills the share `share` of `full` columns. If the terminal can show eighths of a column, the bar ends at
- * an eighth.
+ * A bar that fills the fraction `share` of `full` columns. If the terminal can show eighths of a column, the length of
+ * the bar is a multiple of an eighth.
  */
 const bar = (share: number, full: number, { symbols }: Style): string => {
   const eighths = Math.round(Math.min(1, Math.max(0, share)) * full * 8);
@@ -120,7 +120,7 @@ const bars = ({ bars: all, maximum }: Of<"bars">, width: number, style: Style): 
   );
 };
 
-/** Rows of aligned cells: as many cells as fit, then an ellipsis. */
+/** Rows of aligned cells. A row contains the cells that fit, followed by an ellipsis. */
 const aligned = ({ rows }: Of<"aligned">, width: number, style: Style): string[] => {
   const nameWidth = Math.max(...rows.map(({ name }) => widthOf(name, style)));
   const cellWidth = Math.max(...rows.flatMap(({ cells }) => cells.map((cell) => widthOf(cell, style))));
@@ -188,7 +188,7 @@ const sideBySide = ({ columns }: Of<"columns">, width: number, style: Style): st
   ]);
 };
 
-/** Formats a piece as lines of at most `width` columns, without a blank line before it. A pause has no lines. */
+/** Formats a piece as lines of at most `width` columns, without a blank line at the top. A pause has no lines. */
 export const renderPiece = (piece: Piece, width: number, style: Style): string[] => {
   switch (piece.kind) {
     case "title":

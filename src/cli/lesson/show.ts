@@ -8,7 +8,7 @@ import { renderPiece } from "./render.ts";
 /** Lines for a given width. */
 type Lines = (width: number) => readonly string[];
 
-/** Lines that stay together on a screen: a piece and its heading. */
+/** Lines that stay together on a screen, such as a heading and the piece below. */
 interface Block {
   /** The blank line before the block, if something is above it. */
   readonly above: readonly string[];
@@ -22,8 +22,8 @@ const composer = (style: Style) => {
   let held: Lines[] = [];
   return {
     /**
-     * Adds `piece` and returns its block. A heading becomes part of the next block, so for a heading undefined is
-     * returned.
+     * Adds `piece` and returns its block. For a heading it returns undefined, because a heading belongs to the next
+     * block.
      */
     add(piece: Piece): Block | undefined {
       const body: Lines = (width) => renderPiece(piece, width, style);
@@ -49,7 +49,10 @@ const composer = (style: Style) => {
   };
 };
 
-/** Writes a lesson as lines for a pipe or a file: without pauses, and with only the final state of growing curves. */
+/**
+ * Writes a lesson as lines for a pipe or a file. The lines contain no pauses, and only the final state of growing
+ * curves.
+ */
 export const showPlain = async (
   lesson: Lesson,
   write: (text: string) => void,
@@ -66,11 +69,11 @@ export const showPlain = async (
   }
 };
 
-/** Terminal of a lesson; its size may change at any time. */
+/** Terminal of a lesson. The terminal's size may change at any time. */
 export interface Stage extends Screen {
   /** Whether the terminal also rewraps the cursor's line. */
   readonly reflowsCursorLine: boolean;
-  /** Checks the size; if it has changed, calls the listeners at once. */
+  /** Checks the size of the terminal. If the size has changed, the listeners are called at once. */
   checkSize(): void;
   /** Calls `listener` after each change of size. The returned function stops these calls. */
   onResize(listener: () => void): () => void;
@@ -92,7 +95,7 @@ const promptRows = 1;
  */
 const leastSection = 5;
 
-/** Prompt on its own row; the cursor stays after it. */
+/** Prompt on its own row. The cursor stays after the prompt. */
 const promptOf = ({ colors, symbols }: Style, width: number): string =>
   colors.inverse(cutText(` Enter: continue ${symbols.dot} q: end `, width));
 
@@ -102,7 +105,7 @@ const withoutPrompt = (prompt: string, { columns, reflowsCursorLine }: Stage): s
   return rows === 1 ? "\r\u001b[K" : `\r\u001b[${rows - 1}A\u001b[J`;
 };
 
-/** Shows a lesson screen by screen; returns when it ends or the user quits. */
+/** Shows a lesson screen by screen. Returns when the lesson ends or the user quits. */
 export const showOnTerminal = async (lesson: Lesson, stage: Stage, style: Style): Promise<void> => {
   const region = liveRegion(stage);
   const page = composer(style);

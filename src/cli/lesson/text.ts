@@ -68,7 +68,7 @@ const paint = (glyphs: readonly Glyph[], style: Style): string => {
 const widthOfGlyphs = (glyphs: readonly Glyph[]): number =>
   glyphs.reduce((sum, { character }) => sum + graphemeWidth(character), 0);
 
-/** The longest beginning of `glyphs` that fits into `width` columns. */
+/** The longest prefix of `glyphs` that fits into `width` columns. */
 const cut = (glyphs: readonly Glyph[], width: number): readonly Glyph[] => {
   let used = 0;
   const end = glyphs.findIndex(({ character }) => {
@@ -78,10 +78,10 @@ const cut = (glyphs: readonly Glyph[], width: number): readonly Glyph[] => {
   return end === -1 ? glyphs : glyphs.slice(0, end);
 };
 
-/** Maximum number of glyphs of a cut word that are dropped to avoid showing half a word. */
+/** Maximum number of glyphs of a cut word to drop, so that the line does not end with half a word. */
 const longestCutWord = 12;
 
-/** The longest beginning of `glyphs` that fits into `width` columns, if possible without half a word at the end. */
+/** The longest prefix of `glyphs` that fits into `width` columns. If possible, it does not end with half a word. */
 const cutAtWord = (glyphs: readonly Glyph[], width: number): readonly Glyph[] => {
   const kept = cut(glyphs, width);
   if (kept.length === glyphs.length || glyphs[kept.length]?.character === " ") return kept;
@@ -92,7 +92,7 @@ const cutAtWord = (glyphs: readonly Glyph[], width: number): readonly Glyph[] =>
 /** Columns of `text`. */
 export const widthOf = (text: Text, style: Style): number => widthOfGlyphs(glyphsOf(text, style));
 
-/** Columns of the widest word of `text`; a narrower line would break this word. */
+/** Columns of the widest word of `text`. A narrower line would break this word. */
 export const widestWord = (text: Text, style: Style): number => {
   let widest = 0;
   let word = 0;
@@ -103,7 +103,7 @@ export const widestWord = (text: Text, style: Style): number => {
   return widest;
 };
 
-/** Fits `text` into one line of exactly `width` columns; a longer text ends with an ellipsis. */
+/** Fits `text` into one line of exactly `width` columns. A text that is too long ends with an ellipsis. */
 export const fitText = (text: Text, width: number, align: "left" | "right", style: Style): string => {
   const whole = glyphsOf(text, style);
   const dots = glyphsOf("…", style);

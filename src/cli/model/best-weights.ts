@@ -33,14 +33,14 @@ const stepsOf = async (run: string): Promise<Steps> => {
   return last === null || best === null ? stepsOfState(run) : { last: last.run?.step, best: best.run?.step };
 };
 
-/** Says which weights of `run` are the best; undefined if the last weights are the best. */
+/** Describes which weights of `run` are the best. Undefined if the last weights are the best. */
 export const bestWeightsNotice = async (run: string): Promise<string | undefined> => {
   // Errors are ignored, because only this message depends on the steps.
   const { last, best } = await stepsOf(run).catch((): Steps => ({ last: undefined, best: undefined }));
   if (typeof last !== "number" || typeof best !== "number" || last === best) return undefined;
   const better = await bestStepOf(run);
-  // The run was killed while the best weights were moved. (If the run was killed after a better evaluation instead,
-  // best/ has newer weights than the checkpoint knows of.)
+  // The run was killed while the best weights were moved. If the run was killed after a better evaluation, the opposite
+  // is true: best/ is newer than the last checkpoint.
   if (better !== undefined && better > best && best < last) {
     const command = `npx foretoken train --resume ${quoteWord(run)}`;
     return `weights of step ${formatCount(best)}; the best weights, of step ${formatCount(better)}, are not in best/ because the run was killed; to repair the run: ${command}`;
@@ -49,8 +49,8 @@ export const bestWeightsNotice = async (run: string): Promise<string | undefined
 };
 
 /**
- * Says that the last weights of `run` are used because its best weights were deleted. Undefined if the run has no best
- * weights, or if the last weights are the best.
+ * Notice that the last weights of `run` are used because its best weights were deleted. Undefined if the run has no
+ * best weights, or if the last weights are the best.
  */
 export const lostBestNotice = async (run: string): Promise<string | undefined> => {
   const { last, best } = await stepsOfState(run).catch((): Steps => ({ last: undefined, best: undefined }));
@@ -58,14 +58,15 @@ export const lostBestNotice = async (run: string): Promise<string | undefined> =
   return `weights of step ${formatCount(last)}, the last step: the best weights, of step ${formatCount(best)}, are no longer in the run's folder`;
 };
 
-/** Step of the best weights of `run`, according to the run's last checkpoint; undefined before the first evaluation. */
+/** Step of the best weights of `run`, according to the run's last checkpoint. Undefined before the first evaluation. */
 export const bestStepOf = async (run: string): Promise<number | undefined> => {
   const { best } = await stepsOfState(run).catch((): Steps => ({ last: undefined, best: undefined }));
   return typeof best === "number" ? best : undefined;
 };
 
 /**
- * Whether `best/` in a run's folder has the weights of `step`. Synchronous, because a summary is printed synchronously.
+ * Whether `best/` in a run's folder contains the weights of `step`. The function is synchronous, because a summary is
+ * printed synchronously.
  */
 export const keepsBest = (run: string, step: number): boolean => {
   const best = join(run, folderNames.best);

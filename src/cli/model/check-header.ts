@@ -1,12 +1,14 @@
-/** Checks that a path is a model, by reading the model's configuration, its tokenizer and the list of its tensors. */
+/**
+ * Checks that a path is a model. The check reads the model's configuration, its tokenizer and the list of its tensors.
+ */
 import { CheckpointError } from "../../core/errors/errors.ts";
 import { isAdapterFolder, openAdapter } from "../../pretrained/adapter/open.node.ts";
 import { openPretrained } from "../../pretrained/open.node.ts";
 import { inModelFlags, modelDirectory } from "./checkpoint-path.ts";
 
 /**
- * @throws CheckpointError naming the file and its fault. A run without weights is accepted, because it may save weights
- * later.
+ * @throws CheckpointError that names the file and its fault. A run without weights is accepted, because it may save
+ * weights later.
  */
 export const checkHeader = async (path: string): Promise<void> => {
   const directory = await modelDirectory(path).catch((error: unknown) => {

@@ -10,32 +10,37 @@ import { formatBytes, formatCount } from "../display/texts/format.ts";
 import { progressLine } from "../process/progress-line.ts";
 import { bestStepOf, bestWeightsNotice, lostBestNotice } from "./best-weights.ts";
 
-/** What a command accepts as a model, for its help. */
+/** Description of the models that a command accepts, for the help. */
 export const modelPlaces =
   "a run's folder, a model directory (of foretoken or Hugging Face), a GGUF file, or hf:org/name";
 
-/** Weights of a run: `best` has the lowest validation loss, `last` is from the last checkpoint. */
+/**
+ * Weights of a run. `best`: the weights with the lowest validation loss. `last`: the weights of the last checkpoint.
+ */
 export const weightsNames = ["best", "last"] as const;
 export type WeightsName = (typeof weightsNames)[number];
 
 /** Options that say how to load a model from its path. */
 export interface ModelParts {
-  /** Weights of a run. If undefined, the best weights are used if they exist, and otherwise the last weights. */
+  /**
+   * Weights of a run. If undefined, the best weights are used. If the run has no best weights, the last weights are
+   * used.
+   */
   readonly weights?: WeightsName;
   /** Path of a LoRA adapter for the model: its folder, or a run's folder. */
   readonly adapter?: string;
   /** Path of the base model, if the model's path names an adapter. */
   readonly base?: string;
-  /** false with --no-base-check: the adapter is put on any weights of the right shape. */
+  /** False with --no-base-check: the adapter is applied to any weights of the right shape. */
   readonly baseCheck?: boolean;
 }
 
 /** A loaded model and its path. */
 export interface FoundModel {
   readonly lm: WorkerModel;
-  /** Directory that the model was read from; for an adapter, the adapter's directory. */
+  /** Directory of the model's files. For an adapter, it is the adapter's directory. */
   readonly directory: string;
-  /** Notices for the user: which weights were chosen automatically, and that files could not be checked. */
+  /** Notices for the user, for example which weights were chosen automatically, or that files could not be checked. */
   readonly notices: readonly string[];
 }
 
@@ -48,18 +53,18 @@ const isFile = (path: string): Promise<boolean> =>
     },
   );
 
-/** Loaded only for this error, because most commands find weights. */
+/** This module is loaded only for the error, because most commands find weights. */
 const noWeights = async (run: string): Promise<CheckpointError> =>
   (await import("../../runs/lost-weights.node.ts")).noWeights(run, run);
 
-/** Minimum bytes of a model whose loading progress is shown. */
+/** Minimum size of a model in bytes for showing the progress of loading. */
 const shownFrom = 50 * 2 ** 20;
 
 const option = /^(?:loadPretrained|exportModel): (?=(?:adapter|base|adapterOnly|dtype)$)/u;
 const inKebab = (name: string): string => name.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`);
 const asOption = /^base (?=\S)/u;
 
-/** Rewrites an error about adapters or the draft model for the command line: flags instead of option names. */
+/** Rewrites an error about adapters or the draft model for the command line: option names become flags. */
 export const inModelFlags = (error: unknown): unknown => {
   if (!(error instanceof ForetokenError)) return error;
   const { where, hint = "" } = error.details;
@@ -85,8 +90,8 @@ const load = async (directory: string, options: WorkerLoadOptions): Promise<Foun
   };
   try {
     const lm = await loadInWorker(directory, { ...options, onNotice, onProgress });
-    // Commands find the run and its text from this directory. With an adapter, this is the adapter's directory, because
-    // the run trained the adapter.
+    // Commands use this directory to find the run and its text. With an adapter, this is the adapter's directory,
+    // because the run trained the adapter.
     const { adapter = directory } = options;
     return { lm, directory: typeof adapter === "string" ? adapter : directory, notices };
   } catch (error) {
@@ -97,8 +102,8 @@ const load = async (directory: string, options: WorkerLoadOptions): Promise<Foun
 };
 
 /**
- * Loads the best weights. If the best weights are damaged and the run has last weights, the last weights are loaded
- * (not if `alone`).
+ * Loads the best weights. If they are damaged and the run has last weights, the last weights are loaded, except with
+ * `alone`.
  */
 const loadBest = async (run: string, options: WorkerLoadOptions, alone: boolean): Promise<FoundModel> => {
   const found = await load(join(run, folderNames.best), options).catch((error: unknown) => {
@@ -126,7 +131,7 @@ const weightsOfNoRun = (path: string): ConfigError =>
   });
 
 /**
- * Loads the user's model, from a checkpoint directory or from a run, with the named adapter.
+ * Loads the user's model from a checkpoint directory or a run. If an adapter is named, it is loaded too.
  * @throws ConfigError for `weights` with a directory that is not a run; CheckpointError for a run without weights yet.
  */
 export const loadNamed = async (
@@ -161,7 +166,7 @@ export const loadNamed = async (
         ? { must: "the run must have been evaluated at least once", got: "none yet" }
         : {
             must: `the run's folder must contain the best weights, of step ${formatCount(lost)}`,
-            got: "none: they were deleted, or replaced before the run returned to an earlier checkpoint",
+            got: "no best weights: they were deleted, or replaced before the run returned to an earlier checkpoint",
           }),
       hint: "--weights last",
     });
@@ -172,8 +177,8 @@ export const loadNamed = async (
 };
 
 /**
- * Directory of the model that the user named. For a run, this is the directory of the best weights or, if the run has
- * no best weights yet, of the last weights.
+ * Directory of the model that the user named. For a run, this is the directory of the best weights. If the run has no
+ * best weights yet, it is the directory of the last weights.
  * @throws CheckpointError for a run without weights yet.
  */
 export const modelDirectory = async (path: string): Promise<string> => {
@@ -196,8 +201,8 @@ export const weightsDirectory = async (path: string, weights: WeightsName | unde
 };
 
 /**
- * Description of the run at `path`, which is the run's folder or one of its checkpoints; undefined if there is no
- * readable description.
+ * Description of the run at `path`, which may be the run's folder or one of its checkpoints. Undefined if the run has
+ * no readable description.
  */
 export const runOfModel = async (path: string): Promise<RunDescription | undefined> => {
   const isRun = await isFile(join(path, folderNames.description));
@@ -207,11 +212,11 @@ export const runOfModel = async (path: string): Promise<RunDescription | undefin
   });
 };
 
-/** Description of the run that wrote the checkpoint `path`; undefined if the checkpoint is not in a run's folder. */
+/** Description of the run that wrote the checkpoint `path`. Undefined if the checkpoint is not in a run's folder. */
 export const runOf = async (path: string): Promise<RunDescription | undefined> => {
   const folder = dirname(resolve(path));
   if (!(await isFile(join(folder, folderNames.description)))) return undefined;
-  // Loaded only if needed, so that `generate` starts faster.
+  // This module is loaded only if needed, so that `generate` starts faster.
   const { readRunDescription } = await import("../../runs/description.node.ts");
   return readRunDescription(folder);
 };

@@ -8,7 +8,7 @@ import { runOfModel } from "./checkpoint-path.ts";
 /** A run, or a model that is not from a run. */
 export interface ComparedModel {
   readonly path: string;
-  /** undefined for a model that is not from a run. */
+  /** Undefined for a model that is not from a run. */
   readonly run: RunDescription | undefined;
 }
 
@@ -41,12 +41,12 @@ const nameOf = (models: readonly ComparedModel[]): string => {
   return others.length === 0 ? (first ?? "") : `${first} +${others.length}`;
 };
 
-/** A key that is equal for runs that differ only in their seeds. */
+/** A key for grouping. Runs that differ only in their seeds have the same key. */
 const keyOf = ({ path, run }: ComparedModel): string => {
   if (run === undefined) {
     throw new ConfigError({
       where: "--group",
-      must: "must have only runs, whose folders contain their settings",
+      must: "must have only runs, because only a run's folder contains the settings",
       got: path,
       hint: `${basename(path)} without --group`,
     });
@@ -65,14 +65,14 @@ const isOneSetting = (models: readonly ComparedModel[]): boolean => {
   return new Set(seeds).size === seeds.length;
 };
 
-/** @throws ConfigError for a run or model that is named twice: the settings would not be independent. */
+/** @throws ConfigError if a run or model is named twice, because the settings would not be independent. */
 const checkEachOnce = (settings: readonly ComparedSetting[]): void => {
   const seen = new Set<string>();
   for (const { path } of settings.flatMap(({ models }) => models)) {
     if (seen.has(resolve(path))) {
       throw new ConfigError({
         where: "<setting...>",
-        must: "must not contain a run or model twice",
+        must: "must not name a run or model twice",
         got: `${path} twice`,
         hint: `${path} in only one setting`,
       });

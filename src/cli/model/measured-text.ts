@@ -1,4 +1,4 @@
-/** Finds the text that commands measure models on, and chooses the load options for measuring runs. */
+/** Finds the text on which commands measure models. Also chooses the load options for models of runs. */
 import { ConfigError } from "../../core/errors/errors.ts";
 import { loadCorpus } from "../../data/corpora.node.ts";
 import { type Corpus, splitText } from "../../data/corpus.ts";
@@ -25,7 +25,7 @@ export interface TextFlags {
 /**
  * Loads the text or documents to measure.
  * @param where the command's name, for errors.
- * @param run the model's run; its text or documents are used if no flag names others.
+ * @param run the model's run. The run's text or documents are used if no flag names a text.
  */
 export const findCorpus = async (
   where: string,
@@ -79,20 +79,20 @@ export const windowsInWords = (kind: CorpusToMeasure["kind"], tokens: number): s
 const partInWords: Readonly<Record<SplitName, string>> = {
   val: "the part that was held out",
   train: "the training part",
-  all: "all of it",
+  all: "the whole text",
 };
 
 /** The part of a text or of documents to measure. */
 export interface MeasuredPart {
   readonly part: SplitName;
   /**
-   * Default part of documents. If a flag names the documents, all of them are measured; of a run's documents, the
+   * Default part of documents. If a flag names the documents, all documents are measured. If they are from the run, the
    * validation split is measured.
    */
   readonly whole: "val" | "all";
   /** Description for a line of a table. */
   readonly inWords: string;
-  /** Notice that only the end of a named text was measured, for users who meant the whole text. */
+  /** Notice for users who may have wanted the whole text: only the end of the named text was measured. */
   readonly notice: string | undefined;
 }
 
@@ -117,8 +117,8 @@ export const measuredPart = (
 
 /**
  * Load options that reproduce a run's losses to the bit, if the windows are the same as in training. The model gets the
- * run's dtype and computes as in training: with adapters next to frozen weights, or next to weights in blocks of 4 to 8
- * bits.
+ * run's dtype and computes as in training. Adapters are not merged into the frozen weights, and blocks of 4 to 8 bits
+ * are not converted.
  */
 export const asInRun = async (path: string, options: WorkerLoadOptions): Promise<WorkerLoadOptions> => {
   const run = await runOfModel(path);
@@ -132,8 +132,8 @@ export const asInRun = async (path: string, options: WorkerLoadOptions): Promise
 type Reader = Pick<WorkerModel, "tokenizer" | "chatTemplate" | "endTokens">;
 
 /**
- * Chooses how `other` reads documents. If `other` and `lm` have the same tokenizer, both use the chat template of `lm`,
- * so that both read the same tokens.
+ * Chooses how `other` encodes documents. If `other` and `lm` have the same tokenizer, both models use the chat template
+ * of `lm`. So both models get the same tokens.
  */
 export const readerLike = (lm: Reader, other: Reader): Reader => {
   const isSame = lm === other || JSON.stringify(lm.tokenizer.toJSON()) === JSON.stringify(other.tokenizer.toJSON());

@@ -13,7 +13,7 @@ import type { HubOptions } from "../../pretrained/files/hub.node.ts";
 import { openPretrained } from "../../pretrained/open.node.ts";
 import { inModelFlags, type ModelParts, modelDirectory } from "./checkpoint-path.ts";
 
-/** Facts about a model, read without loading its weights. */
+/** Facts about a model. The facts are read without loading the weights. */
 export interface ModelFacts {
   readonly path: string;
   /** Class name in `transformers`. */
@@ -23,7 +23,7 @@ export interface ModelFacts {
   readonly parameters: number;
   /** Rows of the embedding. */
   readonly vocabSize: number;
-  /** null if the model has no tokenizer. */
+  /** Null if the model has no tokenizer. */
   readonly tokenizer: { readonly kind: string; readonly vocabSize: number } | null;
   readonly endTokens: readonly number[];
   readonly chatTemplate: boolean;
@@ -33,7 +33,7 @@ export interface ModelFacts {
   readonly bytes: number;
   /** Whether a manifest with checksums exists. */
   readonly checked: boolean;
-  /** The LoRA adapter; null if there is none. */
+  /** The LoRA adapter, or null if the model has no adapter. */
   readonly adapter: AdapterFacts | null;
 }
 
@@ -42,7 +42,7 @@ export interface AdapterFacts {
   readonly path: string;
   readonly rank: number;
   readonly alpha: number;
-  /** Names of the layers that it changes. */
+  /** Names of the layers that the adapter changes. */
   readonly targets: readonly string[];
   /** Number of parameters in the adapter's file. */
   readonly parameters: number;
@@ -50,7 +50,8 @@ export interface AdapterFacts {
   readonly bytes: number;
   readonly checked: boolean;
   /**
-   * Whether the model has exactly the weights that the adapter was trained on; null if the adapter does not say which.
+   * Whether the model has exactly the weights that the adapter was trained on. Null if the adapter does not identify
+   * these weights.
    */
   readonly isBase: boolean | null;
 }
@@ -63,7 +64,7 @@ const adapterFacts = async (adapter: OpenedAdapter, opened: OpenedPretrained): P
   const { rank, alpha, targets = [] } = lora;
   return {
     ...{ path: where, rank, alpha, targets, parameters: loraLayout(config, lora).count, bytes: source.size, checked },
-    // The manifest alone would not show damaged weights, so the files are checked, too.
+    // The manifest alone would not show damaged weights, so the files are also checked.
     isBase:
       baseHash === null
         ? null
@@ -96,17 +97,17 @@ const factsOf = async (opened: OpenedPretrained, adapter: OpenedAdapter | null):
 };
 
 /**
- * Opens the model with the weights that an adapter was trained on. If these weights are not found, the model that the
- * adapter names is opened.
+ * Opens the model with the weights that an adapter was trained on. If they are not found, the base model in the
+ * adapter's configuration is opened.
  */
 const openAnyBase = async (adapter: OpenedAdapter, base: string | undefined, options: HubOptions) =>
   (base === undefined ? (await openWhole(adapter))?.opened : undefined) ??
   openPretrained(base === undefined ? await basePath(adapter) : await modelDirectory(base), options);
 
 /**
- * Facts about the model at `path` (a run, a directory or `hf:org/name`), and about its adapter if `path` is an adapter
- * or one is given.
- * @throws CheckpointError naming the file and its fault.
+ * Facts about the model at `path` (a run, a directory or `hf:org/name`). If `path` is an adapter or an adapter is
+ * given, the facts include the adapter.
+ * @throws CheckpointError that names the file and its fault.
  */
 export const readModelFacts = async (
   path: string,

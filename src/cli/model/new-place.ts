@@ -1,7 +1,7 @@
-/** Names for the files and folders that a command writes a model to. */
+/** Names of the files and folders to which a command writes a model. */
 import { basename, join, resolve } from "node:path";
 
-/** A model's path without its ending; for a model of the hub, its name without the revision. */
+/** A model's path without its extension. For a model of the hub, its name without the revision. */
 const plainPath = (model: string): string => {
   const plain = model.replace(/[/\\]+$/u, "").replace(/\.gguf$/iu, "");
   if (model.startsWith("hf:")) return basename(plain.replace(/@[^/@]*$/u, ""));
@@ -13,8 +13,8 @@ const plainPath = (model: string): string => {
 export const nameOfModel = (model: string): string => basename(plainPath(model));
 
 /**
- * Path to write a model to. Without `out`, the path is next to the model. With `out`, the path is `out` itself. But if
- * a file is written and `out` does not end with `ending`, the path is a file in the folder `out`.
+ * Path for a new model. Without `out`, the path is next to the model. With `out`, the path is `out`. Exception: for a
+ * file, an `out` that does not end with `ending` is the folder of the file.
  * @param suffix added to the model's name, such as "-q8_0".
  * @param ending ending of a file, such as ".gguf"; "" for a model that is a folder.
  */

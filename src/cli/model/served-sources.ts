@@ -10,9 +10,9 @@ import { inModelFlags, loadNamed, type ModelParts, modelDirectory } from "./chec
 
 /** Options that say how to load the models from their paths. */
 export interface ServedParts extends Omit<ModelParts, "adapter"> {
-  /** Id of the only model. Default: from its path. */
+  /** Id of the only model. Default: derived from the model's path. */
   readonly name?: string | undefined;
-  /** Adapters of the only model: id to path. */
+  /** Adapters of the only model: the key is the id, the value is the path. */
   readonly adapters: Readonly<Record<string, string>>;
 }
 
@@ -33,7 +33,7 @@ const sourceOf = (
 ): ModelSource => {
   const places = Object.entries(adapters);
   const directories = async (): Promise<readonly string[]> => {
-    // The path is found anew at each call, because a run may have other best weights later.
+    // Each call finds the path again, because the run may save better weights later.
     const own =
       parts.weights === undefined
         ? await modelDirectory(place)
@@ -55,7 +55,7 @@ const sourceOf = (
       const lm = await loadInWorker(own, { ...running, baseCheck, adapters: named, onNotice: tell }).catch((error) => {
         throw inModelFlags(error);
       });
-      // A request that names the model itself uses the model without adapters.
+      // A request that names the model, not an adapter, uses the model without adapters.
       await lm.useAdapter(null);
       return lm;
     },
@@ -70,7 +70,8 @@ const sourceOf = (
 /**
  * Checks the models on the command line, and describes how to load each model.
  * @param tell gets notices for the user, for example which weights were chosen.
- * @throws ConfigError for two models with the same name, or for options of a single model if there are several models.
+ * @throws ConfigError for two models with the same name, or if there are several models and an option is allowed only
+ * for a single model.
  */
 export const servedSources = (
   places: readonly string[],

@@ -1,4 +1,4 @@
-/** Finds the text for `verify`, and takes prompts from it. */
+/** Finds the text for `verify`, and cuts prompts from this text. */
 import { ConfigError, ForetokenError } from "../../core/errors/errors.ts";
 import { randomKey, randomStream } from "../../core/random.ts";
 import { loadCorpus } from "../../data/corpora.node.ts";
@@ -7,23 +7,22 @@ import { hasDocuments } from "../../data/documents.node.ts";
 import type { LanguageModel } from "../../pretrained/model/language-model.ts";
 import { runOf } from "./checkpoint-path.ts";
 
-/** Maximum tokens of a prompt, so that its continuation fits into a small context. */
+/** Maximum tokens of a prompt. A short prompt and its continuation fit into a small context. */
 const promptTokens = 32;
-/** Number of characters that has at least `promptTokens` tokens in nearly any text. */
+/** Number of characters. In nearly any text, this number of characters has at least `promptTokens` tokens. */
 const promptCharacters = 200;
 
-/** A text to compare models on. */
+/** A text on which models are compared. */
 export interface TextToVerify {
   readonly corpus: Corpus;
-  /** Tokens per window in the run's training. Known only if the text is the run's own text. */
+  /** Tokens per window in the run's training. Undefined if the text is not the run's own text. */
   readonly ownWindow?: number;
 }
 
 /**
- * Loads the text to compare on: the one that the user named, else the text of the model's run.
+ * Loads the text on which models are compared: the text that the user named, or the text of the model's run.
  * @param place path of the model.
- * @returns undefined if there is no text: the model is not from a run, the run has documents, or its text no longer
- * exists.
+ * @returns undefined if the model is not from a run, the run has documents, or the run's text no longer exists.
  */
 export const textToVerify = async (place: string, data: string | undefined): Promise<TextToVerify | undefined> => {
   if (data !== undefined) {
@@ -35,7 +34,7 @@ export const textToVerify = async (place: string, data: string | undefined): Pro
     throw error;
   });
   if (run === undefined) return undefined;
-  // Loaded only if needed: most compared models are not from runs.
+  // This module is loaded only if needed: most compared models are not from runs.
   const { loadRunCorpus } = await import("../../runs/resume/run-corpus.node.ts");
   const found = await loadRunCorpus(run.data).catch((error: unknown) => {
     if (error instanceof ForetokenError) return undefined;
@@ -45,7 +44,7 @@ export const textToVerify = async (place: string, data: string | undefined): Pro
   return { corpus: found.corpus, ownWindow: run.config.model.contextLength };
 };
 
-/** Cuts a text to at most `most` tokens; undefined if nothing is left. */
+/** Cuts a text to at most `most` tokens. Returns undefined if the result would be empty. */
 const cutTo = ({ tokenizer }: LanguageModel, text: string, most: number): string | undefined => {
   let cut = text;
   for (;;) {
@@ -61,7 +60,7 @@ const cutTo = ({ tokenizer }: LanguageModel, text: string, most: number): string
   }
 };
 
-/** A part of a text. If a surrogate pair is cut at an end, the half is left out. */
+/** A part of a text. If a cut divides a surrogate pair, the remaining half is left out. */
 const wholeCharacters = (text: string, start: number, end: number): string => {
   const part = text.slice(start, end);
   const from = /^[\udc00-\udfff]/u.test(part) ? 1 : 0;

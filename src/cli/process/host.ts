@@ -4,12 +4,11 @@ import type { ReadStream, WriteStream } from "node:tty";
 type HeardSignal = "SIGINT" | "SIGTERM" | "SIGHUP" | "SIGTSTP" | "SIGCONT";
 
 /**
- * Environment of a command: its streams, signals and exit status. The names are the same as in `process`, and the
- * environment is `process` unless a caller passes another one. The working directory and environment variables always
- * come from the process.
+ * Environment of a command: its streams, signals and exit status. The names are the same as in `process`. The default
+ * environment is `process`. The working directory and the environment variables always come from the process.
  */
 export interface Host {
-  /** Streams with Node's types; for a pipe or a file, `isTTY` and `columns` are missing. */
+  /** Streams with Node's types. For a pipe or a file, `isTTY` and `columns` are missing. */
   readonly stdin: ReadStream;
   readonly stdout: WriteStream & { readonly fd?: number };
   readonly stderr: WriteStream;
@@ -25,7 +24,7 @@ export interface Host {
   emit(event: HeardSignal, signal: NodeJS.Signals): unknown;
 }
 
-/** Host of the current command; a process runs one command at a time. */
+/** Host of the current command. A process runs one command at a time. */
 export let host: Host = process;
 
 /** Sets the host of the next command. */

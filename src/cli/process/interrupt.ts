@@ -5,7 +5,7 @@ export interface Interrupt {
   readonly signal: AbortSignal;
   /** Aborts without a signal. */
   readonly abort: () => void;
-  /** Exit status for the received signal; undefined if there was none. */
+  /** Exit status for the received signal. Undefined if no signal was received. */
   status(): number | undefined;
   /** Stops listening to the signals. */
   release(): void;
@@ -16,15 +16,16 @@ const statusOf = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 export type EndingSignal = keyof typeof statusOf;
 
 /**
- * Another signal is ignored for this number of milliseconds after the first one. `timeout` sends a signal to the
- * program and to its process group, and a caller may send two different signals. Nobody presses Ctrl-C twice this fast.
+ * Time in milliseconds after the first signal in which another signal is ignored. `timeout` sends a signal to the
+ * program and to its process group, and a caller may send two different signals. Nobody presses Ctrl-C twice in such a
+ * short time.
  */
 const sameWish = 300;
 
 /**
  * The first SIGINT, SIGTERM or SIGHUP aborts and calls `onFirst` with the exit status and the signal's name. A second
- * signal ends the process at once, unless it comes within `sameWish` ms or is SIGHUP, which a closing terminal sends
- * more than once.
+ * signal ends the process at once. Exceptions: the signal comes within `sameWish` ms, or is SIGHUP, which a closing
+ * terminal sends several times.
  */
 export const onInterrupt = (onFirst: (status: number, signal: EndingSignal) => void): Interrupt => {
   const controller = new AbortController();

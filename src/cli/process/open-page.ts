@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 
 const openers: Readonly<Partial<Record<NodeJS.Platform, readonly [string, ...string[]]>>> = {
   darwin: ["open"],
-  // `start` takes its first quoted word as a title, so an empty title is given.
+  // `start` interprets its first quoted word as a title, so an empty title is given.
   win32: ["cmd", "/c", "start", '""'],
 };
 

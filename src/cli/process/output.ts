@@ -11,15 +11,15 @@ import { type Host, host, setHost } from "./host.ts";
 /**
  * Standard output and standard error of the program. Standard output may end early in two ways:
  *
- * - The reader goes away (`| head`). The rest of the output is not needed, so nothing is reported and the status does
- *   not change. But if training is not finished, it saves, prints how to resume, and ends with the status of SIGPIPE.
+ * - The reader goes away (`| head`). Nothing is reported, and the status does not change. But unfinished training
+ *   saves, prints how to resume, and ends with the status of SIGPIPE.
  * - Writing fails (the disk is full). The program reports the failure at the end, with the status of a mistake.
  */
 
-/** System errors for a pipe or socket whose other end is closed. */
+/** System errors for a pipe or socket that is closed at its other end. */
 const goneCodes = ["EPIPE", "ECONNRESET", "EOF"];
 
-/** Why standard output ended: its reader went away, or writing failed. */
+/** The reason why standard output ended: its reader went away, or writing failed. */
 export type OutputEnd = "gone" | "failed";
 
 /** Standard output of a command. */
@@ -29,8 +29,8 @@ interface Standard {
   whenEnded: (how: OutputEnd) => void;
   wayOut: string;
   /**
-   * Descriptor of the output if it is a file or a device other than a terminal; null if the output is something else;
-   * undefined if this was not checked yet.
+   * Descriptor of the output, if it is a file or a device other than a terminal. Null for any other output. Undefined
+   * before the first check.
    */
   file: number | null | undefined;
   /** Resolves when `writeLater` has written everything. */
@@ -41,19 +41,22 @@ const unused = (): Standard => ({
   ended: false,
   failure: undefined,
   whenEnded: () => {},
-  wayOut: "another place for the output, such as a disk with more room",
+  wayOut: "another place for the output, such as a disk with more free space",
   file: undefined,
   written: Promise.resolve(),
 });
 
 let standard = unused();
 
-/** Sets what happens when standard output ends, so that the command can stop its work. Later writes are dropped. */
+/**
+ * Sets a function that is called when standard output ends. The command can then stop its work. Later output is
+ * dropped.
+ */
 export const onOutputEnd = (action: (how: OutputEnd) => void): void => {
   standard.whenEnded = action;
 };
 
-/** Sets the hint that is shown if writing to standard output fails. The default hint suggests another place. */
+/** Sets the hint for an error of writing to standard output. The default hint suggests another place. */
 export const suggestAfterFailure = (hint: string): void => {
   standard.wayOut = hint;
 };
@@ -73,7 +76,7 @@ const saidBy = (error: unknown): string => {
   return message.startsWith(code) ? message.replace(/, write$/u, "") : code;
 };
 
-/** Called at exit, when no other code can change the status. */
+/** Runs at exit, when no other code can change the status. */
 const tellFailure = (): void => {
   const { failure, wayOut } = standard;
   if (failure === undefined) return;
@@ -85,11 +88,11 @@ const tellFailure = (): void => {
   });
   writeNotice(`foretoken: ${error.message}`);
   const status = Number(host.exitCode ?? exitStatus.success);
-  // A status from a signal or an error is more specific, so it is kept.
+  // Keep a status from a signal or an error, because it is more specific.
   if (status === exitStatus.success) host.exitCode = exitStatus.mistake;
 };
 
-/** Sets the host of the next command. Call it before anything is written. */
+/** Sets the host of the next command. Call it before the first output. */
 export const enterHost = (given: Host): void => {
   setHost(given);
   const output = unused();
@@ -99,7 +102,7 @@ export const enterHost = (given: Host): void => {
   given.on("exit", tellFailure);
 };
 
-/** Descriptor of standard output if it is a file or a device other than a terminal, else null. */
+/** Descriptor of standard output, if it is a file or a device other than a terminal. Otherwise null. */
 const fileOf = ({ fd }: { readonly fd?: number }): number | null => {
   if (fd === undefined) return null;
   try {
@@ -112,8 +115,8 @@ const fileOf = ({ fd }: { readonly fd?: number }): number | null => {
 };
 
 /**
- * Writes the whole text. If the system writes only a part of the text (as on a disk that becomes full), Node's own
- * stream for a file treats the write as complete.
+ * Writes the whole text. If the system writes only a part (as on a disk that becomes full), Node's own stream for a
+ * file reports no error.
  */
 const writeWhole = (descriptor: number, text: string): void => {
   const bytes = Buffer.from(text);
@@ -125,8 +128,8 @@ const writeWhole = (descriptor: number, text: string): void => {
 };
 
 /**
- * Writes asynchronously. A launcher that is ending its ranks no longer reads their output. If a rank waited until its
- * output is written, it could not save.
+ * Writes asynchronously. A launcher that ends its ranks no longer reads their output. A rank that waits for its output
+ * could not save its run.
  */
 const writeLater = (output: Standard, text: string): void => {
   output.written = output.written
@@ -139,7 +142,7 @@ const writeLater = (output: Standard, text: string): void => {
     .catch((error: unknown) => end(output, error));
 };
 
-/** Writes to standard output; the text is dropped if the output has ended. */
+/** Writes to standard output. The text is dropped if the output has ended. */
 export const writeOut = (text: string): void => {
   const output = standard;
   if (output.ended) return;
@@ -160,14 +163,13 @@ export const writeOut = (text: string): void => {
 };
 
 /**
- * Writes JSON as one line to standard output. Control characters that JSON allows are escaped as well: their meaning is
- * the same, and no terminal executes them.
+ * Writes JSON as one line to standard output. Control characters that JSON allows are escaped too. An escaped character
+ * has the same meaning, and a terminal does not execute it.
  */
 export const writeJson = (value: unknown): void => writeOut(`${oneLine(JSON.stringify(value))}\n`);
 
 /**
- * Writes a line for people, which is not part of the result, to standard error. Control characters in the line are
- * escaped.
+ * Writes a line for people to standard error. The line is not part of the result. Its control characters are escaped.
  */
 export const writeNotice = (line: string): void => {
   host.stderr.write(`${oneLine(line)}\n`);

@@ -4,7 +4,7 @@ import { canRedraw, terminalColumns } from "./terminal.ts";
 
 /** A progress line that is rewritten in place. */
 export interface ProgressLine {
-  /** Replaces the text; the line is rewritten at most a few times a second. */
+  /** Replaces the text. The line is redrawn at most a few times a second. */
   update(text: string): void;
   /** Removes the line. */
   clear(): void;
@@ -13,7 +13,7 @@ export interface ProgressLine {
 /** Minimum milliseconds between two texts. */
 const updateEvery = 100;
 
-/** Creates a progress line on standard error if it is a terminal; elsewhere nothing is shown. */
+/** Creates a progress line on standard error if it is a terminal. Otherwise, nothing is shown. */
 export const progressLine = (hidden = false): ProgressLine => {
   const { stderr } = host;
   const isShown = !hidden && canRedraw(stderr);

@@ -56,7 +56,7 @@ export interface Style {
   readonly colors: Colors;
 }
 
-/** Facts about an output that decide its style. */
+/** Facts about an output that determine its style. */
 export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Node's name of the platform. */
@@ -67,8 +67,8 @@ export interface Surroundings {
 
 /**
  * Whether to write colours. NO_COLOR (any text) turns colours off everywhere, as in no-color.org. Without NO_COLOR,
- * FORCE_COLOR turns colours on everywhere ("0" and "false" turn colours off). Without both variables, terminals get
- * colours, except "dumb" terminals.
+ * FORCE_COLOR turns colours on everywhere ("0" and "false" turn colours off). Without these variables, all terminals
+ * except "dumb" terminals get colours.
  */
 export const hasColor = ({ env, isTerminal }: Surroundings): boolean => {
   const { NO_COLOR, FORCE_COLOR, TERM } = env;
@@ -91,12 +91,12 @@ export const colorDepth = (surroundings: Surroundings): ColorDepth => {
   return isRich ? 8 : 4;
 };
 
-/** Terminals that have no non-ASCII glyphs ("dumb") or only a few (the Linux console), with any locale. */
+/** Terminals with no non-ASCII glyphs ("dumb") or only a few (the Linux console). The locale does not change this. */
 const poorInGlyphs = /^(dumb|linux)/u;
 
 /**
- * Whether non-ASCII symbols (braille, arrows, boxes) can be shown: the locale's encoding is UTF-8, according to the
- * POSIX variables in their order, and the terminal has the glyphs.
+ * Whether non-ASCII symbols (braille, arrows, boxes) can be shown. Two conditions must be true: the terminal has the
+ * glyphs, and the POSIX variables set UTF-8 as the locale's encoding.
  */
 export const hasUnicode = ({ env, platform, isTerminal }: Surroundings): boolean => {
   if (isTerminal && poorInGlyphs.test(env.TERM ?? "")) return false;
@@ -124,17 +124,19 @@ export const styleFor = (stream: Pick<WriteStream, "isTTY">): Style => styleIn(s
 /** Colour depth of `stream`. */
 export const colorDepthFor = (stream: Pick<WriteStream, "isTTY">): ColorDepth => colorDepth(surroundingsOf(stream));
 
-/** Style for lines that programs also read: never with escape codes, even if the environment asks for colours. */
+/**
+ * Style for lines that programs also read. This style never has escape codes, even if the environment requests colours.
+ */
 export const plainStyle = (): Style => ({ ...styleFor(host.stdout), colors: pc.createColors(false) });
 
 /** Whether lines can be redrawn in place. */
 export const canRedraw = (stream: WriteStream): boolean => stream.isTTY === true && process.env.TERM !== "dumb";
 
-/** Columns to draw in: 80 for a pipe or an unknown width. */
+/** Number of columns for drawing: 80 for a pipe or an unknown width. */
 export const terminalColumns = ({ columns }: { readonly columns?: number | undefined }): number =>
   columns === undefined || columns < 1 ? 80 : columns;
 
-/** What a terminal does with lines that are wider than its new width. */
+/** How a terminal handles lines that are wider than its new width. */
 export interface Reflow {
   /** Whether the terminal rewraps lines, as most terminals do. If false, the terminal cuts lines. */
   readonly lines: boolean;
@@ -152,9 +154,9 @@ export const reflowIn = ({ TMUX, STY, XTERM_VERSION, TERM_PROGRAM }: Surrounding
 };
 
 /**
- * Queries the terminal's size; if it has changed, `stream` emits "resize" at once. Node itself does this only on a
- * signal, which a busy program sees late; until then rows would be computed for the old size. The method is Node's
- * internal handler for this signal and has no public name.
+ * Queries the terminal's size. If it has changed, `stream` emits "resize" at once. Node itself does this only after a
+ * signal. A busy program gets the signal late, and would use the old size until then. The method is Node's internal
+ * handler for this signal and has no public name.
  */
 export const checkSize = (stream: WriteStream): void => {
   const { _refreshSize: refresh } = stream as { readonly _refreshSize?: () => void };
@@ -175,5 +177,5 @@ const showControls = (text: string, kept: string, unicode: boolean): string =>
  */
 export const printable = (text: string, unicode = true): string => showControls(text, "\n\t", unicode);
 
-/** Makes a file's, folder's or text's name printable in one line: names may contain any character. */
+/** Makes the name of a file, folder or text printable in one line, because a name may contain any character. */
 export const printableName = (name: string, unicode = true): string => showControls(name, "", unicode);

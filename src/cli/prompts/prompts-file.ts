@@ -1,6 +1,6 @@
 /**
- * Reads a file of prompts: each line is JSON, either a string, a list of token ids, or an object with a prompt and
- * settings of its own.
+ * Reads a file of prompts. Each line is JSON: a string, a list of token ids, or an object with a prompt and settings
+ * for this prompt.
  */
 import { isRecord } from "../../core/checks/is-record.ts";
 import { ConfigError, DataError, ForetokenError } from "../../core/errors/errors.ts";
@@ -20,7 +20,7 @@ export interface FilePrompt {
   /** Line number, from 1. */
   readonly line: number;
   readonly options: EngineGenerateOptions & { readonly prompt: string | readonly number[] };
-  /** Id from the line; copied to the output. */
+  /** Id in the line. The id is copied to the output. */
   readonly id: string | number | undefined;
 }
 
@@ -71,7 +71,7 @@ const parsePrompt = (where: string, text: string, line: number): FilePrompt => {
   return { line, options: { ...settings, prompt }, id };
 };
 
-/** Runs `work`; an error names the line. */
+/** Runs `work`. An error names the line. */
 const inLine = (where: string, work: () => unknown): void => {
   try {
     work();
@@ -82,8 +82,8 @@ const inLine = (where: string, work: () => unknown): void => {
 };
 
 /**
- * Reads and checks all prompts of a file; empty lines are skipped.
- * @throws DataError or ConfigError naming the line.
+ * Reads and checks all prompts of a file. Empty lines are skipped.
+ * @throws DataError or ConfigError that names the line.
  */
 export const readPrompts = async (path: string): Promise<readonly FilePrompt[]> => {
   const prompts: FilePrompt[] = [];
@@ -102,7 +102,7 @@ export const readPrompts = async (path: string): Promise<readonly FilePrompt[]> 
   throw new ConfigError({ where: "--prompts", must: "must be a file with one prompt on each line", got });
 };
 
-/** @throws DataError naming the line, for a prompt or a setting that the model does not support. */
+/** @throws DataError that names the line, for a prompt or a setting that the model does not support. */
 export const checkReadable = (
   path: string,
   prompts: readonly FilePrompt[],

@@ -1,4 +1,7 @@
-/** Reads and writes the file of texts: one line per prompt, in order. A file left by a killed command is continued. */
+/**
+ * Reads and writes the file of texts: one line for each prompt, in order. If a command was killed, the next command
+ * continues its file.
+ */
 import { truncate } from "node:fs/promises";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { systemErrorCode } from "../../core/errors/system-error.ts";
@@ -23,9 +26,9 @@ export const textLine = (prompt: FilePrompt, index: number, text: Omit<ManyText,
 
 /** Contents of an existing file. */
 export interface WrittenTexts {
-  /** In the order of the prompts. */
+  /** The texts, in the order of the prompts. */
   readonly texts: readonly string[];
-  /** Bytes of the complete lines. */
+  /** Number of bytes in the complete lines. */
   readonly end: number;
 }
 
@@ -44,7 +47,7 @@ const foreign = (path: string, line: number): ConfigError =>
   new ConfigError({
     where: "--out",
     must: "must be a new file, or an unfinished file with texts of these prompts",
-    got: `${path}, whose line ${line} is not a text of prompt ${line}`,
+    got: `${path}: line ${line} is not a text of prompt ${line}`,
     hint: "another name",
   });
 
@@ -64,8 +67,8 @@ const tailOf = async (path: string, from: number): Promise<string> => {
 };
 
 /**
- * Reads the texts of a file, which belong to the first prompts. An incomplete last line is ignored.
- * @throws ConfigError if the file contains anything else; the file is not changed.
+ * Reads the texts of a file. The texts belong to the first prompts. An incomplete last line is ignored.
+ * @throws ConfigError if the file contains other lines. The file is not changed.
  */
 export const readTexts = async (path: string, prompts: readonly FilePrompt[]): Promise<WrittenTexts> => {
   const texts: string[] = [];
@@ -87,7 +90,7 @@ export const readTexts = async (path: string, prompts: readonly FilePrompt[]): P
   return { texts, end };
 };
 
-/** Opens the file to append texts; an incomplete last line is removed. */
+/** Opens the file to append texts. An incomplete last line is removed. */
 export const openTexts = async (path: string, { end }: WrittenTexts): Promise<JsonLines> => {
   const lines = await openJsonLines(path);
   await truncate(path, end);

@@ -1,4 +1,4 @@
-/** `foretoken generate --prompts`: writes a text for each prompt of a file, many at a time. */
+/** `foretoken generate --prompts`: writes a text for each prompt of a file, in batches. */
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { ConfigError } from "../../core/errors/errors.ts";
@@ -28,8 +28,8 @@ export interface WriteTextsRequest {
 const mostCompared = 4;
 
 /**
- * Checks that the existing texts come from this model and these settings, because the new texts must match the existing
- * texts. Some texts are generated again and compared.
+ * Checks that this model with these settings wrote the existing texts: the new texts must match the existing texts.
+ * Some texts are generated again and compared.
  */
 const checkWritten = async (
   lm: WorkerModel,
@@ -47,14 +47,12 @@ const checkWritten = async (
       where: "--out",
       must: "the texts in this file must come from the same model with the same settings",
       got: `${out}, whose text ${place + 1} differs`,
-      hint: "the settings that the file was begun with, or another name",
+      hint: "the settings of the first texts in this file, or another file name",
     });
   }
 };
 
-/**
- * Warns if texts will certainly exceed the context: each further token then takes as long as reading a whole window.
- */
+/** Warns if texts will certainly exceed the context. Each further token then needs the time for a whole window. */
 const tellPastContext = ({ config }: WorkerModel, settings: WriteTextsRequest["settings"]): void => {
   const { maxNewTokens = generateDefaults.maxNewTokens, slide = 0 } = settings;
   const { contextLength, position } = config;
@@ -62,11 +60,11 @@ const tellPastContext = ({ config }: WorkerModel, settings: WriteTextsRequest["s
   const most = `--max-new-tokens ${Math.max(1, Math.floor(contextLength / 2))}`;
   const ways = position.kind === "rope" && contextLength >= 96 ? `--slide 32, or ${most}` : most;
   writeNotice(
-    `${formatCount(maxNewTokens)} new tokens do not fit into the context of ${formatCount(contextLength)}; each token beyond it takes much longer. ${ways} is faster`,
+    `${formatCount(maxNewTokens)} new tokens do not fit into the context of ${formatCount(contextLength)}; each token beyond the context takes much longer. ${ways} is faster`,
   );
 };
 
-/** Writes the missing texts in the order of their prompts; returns the number of written texts. */
+/** Writes the missing texts in the order of their prompts. Returns the number of written texts. */
 const writeMissing = async (
   lm: WorkerModel,
   { settings }: WriteTextsRequest,
@@ -146,7 +144,7 @@ const toFile = async (
   }
 };
 
-/** @param open loads the model; called after the file of prompts has been checked. */
+/** @param open loads the model. `open` is called after the check of the prompts. */
 export const writeTexts = async (open: () => Promise<WorkerModel>, request: WriteTextsRequest): Promise<void> => {
   const prompts = await readPrompts(request.prompts);
   // Check the output file before loading the model.

@@ -2,9 +2,9 @@
 import { ownValue, plainName } from "./flags-of-others.ts";
 
 export type CommandLead =
-  /** Words of the corresponding command. The arguments that the user gave are added after these words. */
+  /** Words of the corresponding command. The user's arguments are added after these words. */
   | { readonly words: readonly string[] }
-  /** Says why foretoken has no such command. */
+  /** The reason why foretoken has no such command. */
   | { readonly absent: string; readonly hint: string };
 
 type CommandLeads = Readonly<Record<string, CommandLead>>;
@@ -64,5 +64,5 @@ const leads: CommandLeads = {
   ...isNot("prepare preprocess", "a text needs no preparation", "npx foretoken train --data FILE"),
 };
 
-/** The corresponding command for `name` of another program; undefined if unknown. */
+/** The command that corresponds to `name` of another program. Undefined if the name is unknown. */
 export const commandLeadOf = (name: string): CommandLead | undefined => ownValue(leads, plainName(name));

@@ -1,26 +1,26 @@
 /**
- * Flags of other programs and their counterparts here: nanoGPT's train.py and sample.py, llama.cpp's commands, and the
- * arguments of Hugging Face's Trainer and generate. docs/from-nanogpt.md has them as tables.
+ * Maps flags of other programs to flags of foretoken: nanoGPT's train.py and sample.py, llama.cpp's commands, and the
+ * arguments of Hugging Face's Trainer and generate. docs/from-nanogpt.md lists them in tables.
  */
 
 /** Counterpart of another program's flag. */
 export type Lead =
   | {
-      /** The flag of foretoken, which gets the value that was given. */
+      /** The corresponding flag of foretoken. This flag gets the same value. */
       readonly flag: string;
-      /** Maps the lower-case names of values in other programs to values of foretoken. Other values stay unchanged. */
+      /** Maps the values of other programs, in lower case, to values of foretoken. Other values stay unchanged. */
       readonly values?: Readonly<Record<string, string>>;
       /**
-       * Maps values that need another flag of foretoken, in lower case, to the words to write. The words are empty if
-       * nothing is needed.
+       * Maps values that need another flag of foretoken to the words to write. The keys are in lower case. The list of
+       * words is empty if no flag is needed.
        */
       readonly instead?: Readonly<Record<string, string>>;
     }
-  /** Words to write here for a flag that has no value. */
+  /** The words of foretoken for a flag that has no value. */
   | { readonly words: string }
-  /** Here the value is an argument without a flag. */
+  /** In foretoken, the value is an argument without a flag. */
   | { readonly argument: string }
-  /** Says why foretoken has no such flag. */
+  /** The reason why foretoken has no such flag. */
   | {
       readonly absent: string;
       readonly hint: string;
@@ -28,10 +28,10 @@ export type Lead =
       readonly absentWith?: Readonly<Record<string, string>>;
     };
 
-/** Counterparts by the flag's name, without dashes and underscores, in lower case. */
+/** Counterparts of flags. The key is the flag's name in lower case, without dashes and underscores. */
 export type Leads = Readonly<Record<string, Lead>>;
 
-/** Own property of a table; inherited names such as `constructor` are ignored. */
+/** Reads an own property of a table. Inherited names such as `constructor` are ignored. */
 export const ownValue = <Value>(table: Readonly<Record<string, Value>>, key: string): Value | undefined =>
   Object.hasOwn(table, key) ? table[key] : undefined;
 
@@ -46,10 +46,14 @@ const noGpu = "there is no GPU backend (yet): every backend computes on the CPU"
 const everywhere: Leads = {
   ...named("device", {
     absent: noGpu,
-    hint: "the command without it",
+    hint: "the command without this flag",
     absentWith: { cpu: "every backend computes on the CPU, so there is no device to choose" },
   }),
-  ...isNot("cuda usecuda gpu gpus ngl ngpulayers gpulayers maingpu mps usempsdevice", noGpu, "the command without it"),
+  ...isNot(
+    "cuda usecuda gpu gpus ngl ngpulayers gpulayers maingpu mps usempsdevice",
+    noGpu,
+    "the command without this flag",
+  ),
   ...means("cpu usecpu nocuda", "--backend auto"),
   ...to("t nthreads numthreads threadsbatch nprocs numproc jobs j", "--threads"),
   ...isNot(
@@ -59,14 +63,18 @@ const everywhere: Leads = {
   ),
   ...means("fp32 float32", "--dtype float32"),
   ...means("bf16 bfloat16", "--dtype bfloat16"),
-  ...isNot("fp16 float16 half", "there is no float16, because training in it needs loss scaling", "--dtype bfloat16"),
+  ...isNot(
+    "fp16 float16 half",
+    "there is no float16, because training in float16 needs loss scaling",
+    "--dtype bfloat16",
+  ),
   ...to("torchdtype precision", "--dtype"),
 };
 
 /** Element types that also have a short name. */
 const longNames = { fp32: "f32", float32: "f32", single: "f32", bfloat16: "bf16" } as const;
 
-/** Maps other names of --dtype's values to the names here. */
+/** Maps other programs' names of --dtype's values to the names here. */
 export const dtypeNames: Readonly<Record<string, string>> = {
   ...{
     bf16: "bfloat16",
@@ -76,7 +84,7 @@ export const dtypeNames: Readonly<Record<string, string>> = {
   ...{ half: "bfloat16, because there is no float16", fp32: "float32", f32: "float32", single: "float32" },
 };
 
-/** For each format, maps other names of the values of export's --dtype to the names here. */
+/** For each format, maps other programs' names of the values of export's --dtype to the names here. */
 export const exportDtypeNames: Readonly<Record<"hf" | "gguf" | "onnx", Readonly<Record<string, string>>>> = {
   hf: { ...longNames, fp16: "bf16", float16: "bf16", half: "bf16" },
   gguf: {
@@ -86,7 +94,7 @@ export const exportDtypeNames: Readonly<Record<"hf" | "gguf" | "onnx", Readonly<
   onnx: { ...longNames, ...{ q8: "int8", uint8: "int8", quantized: "int8", q8_0: "int8" } },
 };
 
-/** Maps other names of --metric's values to the names here. */
+/** Maps other programs' names of --metric's values to the names here. */
 export const metricNamesOfOthers: Readonly<Record<string, string>> = {
   ...{ lr: "learning-rate", grad: "grad-norm", norm: "grad-norm", gradnorm: "grad-norm", speed: "tokens-per-second" },
   ...{ throughput: "tokens-per-second", val: "loss", val_loss: "loss", train_loss: "loss", perplexity: "loss --log" },
@@ -175,7 +183,7 @@ const train: Leads = {
   ...isNot(
     "loadbestmodelatend alwayssavecheckpoint savestrategy",
     "a run always keeps its last checkpoint, and the best weights in best/",
-    "--keep-last N for earlier ones",
+    "--keep-last N for earlier checkpoints",
   ),
   ...isNot(
     "overwriteoutputdir force",
@@ -185,7 +193,7 @@ const train: Leads = {
   ...means("gradientcheckpointing activationcheckpointing", "--recompute-activations true"),
   ...isNot(
     "deepspeed fsdp ddp localrank nprocpernode worldsize distributed",
-    "mpirun starts the processes, and each keeps a part of the optimizer's moments (docs/cluster.md)",
+    "mpirun starts the processes; each process keeps a part of the optimizer's moments (docs/cluster.md)",
     "mpirun -n 2 node dist/cli/main.js train",
   ),
   ...to("lora lorar lorarank rank r", "--lora.rank"),
@@ -195,7 +203,7 @@ const train: Leads = {
   ...isNot("peft usepeft", "adapters are always written in PEFT's format", "--lora.rank 8"),
   ...isNot(
     "qlora loadin4bit loadin8bit",
-    "adapters train on a GGUF file whose weights stay in 4 to 8 bits; foretoken quantize writes such a file",
+    "adapters train on a GGUF file with weights of 4 to 8 bits; foretoken quantize writes such a file",
     "--init-from model-q4_k.gguf --lora.rank 8",
   ),
   ...to("vocabsize nvocab", "--tokenizer.vocabSize"),
@@ -203,7 +211,7 @@ const train: Leads = {
   ...isNot(
     "pushtohub hubmodelid",
     "foretoken uploads nothing; best/ in the run's folder is a Hugging Face directory",
-    "the command without it",
+    "the command without this flag",
   ),
   ...isNot("dataloadernumworkers numworkers", "batches are cut from a text in memory, without workers", "--threads N"),
 };
@@ -244,10 +252,10 @@ const generate: Leads = {
   ...isNot(
     "c nctx ctxsize contextsize blocksize",
     "a model keeps the context length of its training",
-    "the command without it",
+    "the command without this flag",
   ),
   ...isNot("numsamples numreturnsequences batchsize", "a call writes one text", "--seed N for another one"),
-  ...isNot("stream streaming", "text is always written as it is generated", "the command without it"),
+  ...isNot("stream streaming", "text is always written while it is generated", "the command without this flag"),
   ...isNot("repeatlastn norepeatngramsize", `penalties always count all of the text: ${noSuchSampling}`, likeSampling),
   ...isNot("mirostat tfs etacutoff epsiloncutoff numbeams logitbias", noSuchSampling, likeSampling),
 };
@@ -259,8 +267,8 @@ const evaluate: Leads = {
   ...to("valsplit validationsplit testsize", "--val-fraction"),
   ...isNot(
     "batch batchsize bs perdeviceevalbatchsize",
-    "an evaluation chooses its batches by itself",
-    "the command without it",
+    "an evaluation chooses the batch size automatically",
+    "the command without this flag",
   ),
   ...isNot("evaliters", "an evaluation covers the whole split", "--val-fraction with --split val"),
 };
@@ -304,7 +312,7 @@ const leads: Readonly<Record<string, Leads>> = {
 /** The flag's name without dashes and underscores, in lower case. */
 export const plainName = (flag: string): string => flag.toLowerCase().replace(/[-_]/gu, "");
 
-/** The counterpart of another program's flag in `command`; undefined if unknown. */
+/** The counterpart of another program's flag in `command`. Undefined if the flag is unknown. */
 export const leadOf = (command: string, name: string): Lead | undefined => {
   const plain = plainName(name);
   return ownValue(ownValue(leads, command) ?? {}, plain) ?? ownValue(everywhere, plain);

@@ -16,11 +16,11 @@ const isFlag = (word: string): boolean => /^-{1,2}[a-z]/iu.test(word);
 const isKnown = (command: Command, flag: string): boolean =>
   optionOf(command, flag) !== undefined || ["--help", "-h"].includes(flag);
 
-/** A flag on the command line, and the value after an equals sign or in the next word. */
+/** A flag on the command line, with the value after an equals sign or in the next word. */
 interface Given {
   readonly flag: string;
   readonly value: string | undefined;
-  /** Number of words that the flag and its value take. */
+  /** Number of words of the flag and its value. */
   readonly length: number;
 }
 
@@ -35,8 +35,8 @@ const givenAt = (words: readonly string[], index: number): Given => {
 const mostListed = 4;
 
 /**
- * Flags whose name is `given`, apart from dashes and capitals. If there are none, flags whose last part (after the last
- * dot) is `given`.
+ * Finds the flags with the name `given`, ignoring dashes and capitals. If no flag matches, it finds flags with `given`
+ * after their last dot.
  */
 const sameName = (given: string, command: Command): readonly string[] => {
   const known = namesOf(command);
@@ -49,13 +49,13 @@ const sameName = (given: string, command: Command): readonly string[] => {
 const yes = /^(true|yes|on|1)$/iu;
 const no = /^(false|no|off|0)$/iu;
 
-/** `flag` with the given value, if the flag takes one. */
+/** `flag`, followed by the given value if the flag has a value. */
 const withValue = (command: Command, flag: string, value: string | undefined): string => {
   const option = optionOf(command, flag);
   return value !== undefined && option?.required === true ? `${flag} ${quoteWord(value)}` : flag;
 };
 
-/** Counterpart of another program's flag as words; undefined if there is none. */
+/** Counterpart of another program's flag as words. Undefined if the flag has no counterpart. */
 const ourWords = (lead: Lead, command: Command, { value }: Given): string | undefined => {
   if ("words" in lead) return value !== undefined && no.test(value) ? undefined : lead.words;
   if (!("flag" in lead)) return undefined;
@@ -65,7 +65,7 @@ const ourWords = (lead: Lead, command: Command, { value }: Given): string | unde
   return withValue(command, lead.flag, ours);
 };
 
-/** Words that replace an unknown flag, if its meaning is unambiguous. */
+/** Words that replace an unknown flag, if the meaning of the flag is unambiguous. */
 const translated = (given: Given, command: Command): string | undefined => {
   const same = sameName(given.flag, command);
   const [only] = same;
@@ -84,8 +84,8 @@ const kindFlag = (given: string, command: Command): Option | undefined =>
   });
 
 /**
- * Hint for an unknown flag that is not known from other programs either. Such a flag may be a part of a flag's name, or
- * a typing mistake.
+ * Hint for an unknown flag that is not a flag of a known program. The flag may be a part of a flag's name, or a typing
+ * mistake.
  */
 const partHint = ({ flag, value }: Given, command: Command): string => {
   const known = namesOf(command);
@@ -112,17 +112,17 @@ const unknownFlags = (words: readonly string[], command: Command): readonly Give
     if (!isFlag(word)) continue;
     const given = givenAt(words, index);
     if (isKnown(command, given.flag)) {
-      // Skip its value, which may look like a flag.
+      // Skip the flag's value, because the value may look like a flag.
       if (optionOf(command, given.flag)?.required === true && !word.includes("=")) index++;
     } else found.push(given);
   }
   return found;
 };
 
-/** Maximum length of a hint. If a hint were longer, the error line would cut the hint in the middle. */
+/** Maximum length of a hint. The error line would cut a longer hint in the middle. */
 const longestHint = 140;
 
-/** `words`, with the flags of other programs replaced. */
+/** `words`, in which flags of foretoken replace the flags of other programs. */
 const translateWords = (words: readonly string[], command: Command): readonly string[] => {
   const out: string[] = [];
   for (let index = 0; index < words.length; index++) {
@@ -145,7 +145,7 @@ const translateWords = (words: readonly string[], command: Command): readonly st
 
 /**
  * Error for an unknown flag of `command`. The error suggests the flag of foretoken with the given value, or says why
- * there is no such flag. If all unknown flags in `words` have counterparts, the error suggests all of the counterparts.
+ * there is no such flag. If all unknown flags in `words` have counterparts, the error suggests all counterparts.
  */
 export const unknownFlagError = (
   where: string,
@@ -173,7 +173,7 @@ export const unknownFlagError = (
   // Flags without a counterpart are reported after the user has corrected these flags.
   const known = all.filter((one) => translated(one, command) !== undefined);
   const ours = known.map((one) => translated(one, command)).filter((words) => words !== "");
-  const whole = ours.length === 0 ? "the command without it" : ours.join(" ");
+  const whole = ours.length === 0 ? "the command without this flag" : ours.join(" ");
   if (whole.length > longestHint) return new ConfigError({ where, must, got: flag, hint: own });
   return new ConfigError({ where, must, got: [...new Set(known.map((one) => one.flag))].join(", "), hint: whole });
 };
@@ -182,7 +182,7 @@ export const unknownFlagError = (
 const namedCommands = 5;
 
 /**
- * Error for an unknown command: suggests a command with the given arguments, or says why there is none.
+ * Error for an unknown command: suggests a command with the given arguments, or says why there is no such command.
  * @param declared declares a command with its flags.
  */
 export const unknownCommandError = async (

@@ -1,4 +1,4 @@
-/** Finds the tokenizer of a file, a GGUF file, a checkpoint, a run, or any folder with a tokenizer.json. */
+/** Finds the tokenizer for a path: a file, a GGUF file, a checkpoint, a run, or any folder with a tokenizer.json. */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { jsonLimits } from "../../core/checks/json.ts";
@@ -19,8 +19,8 @@ const kindAt = async (path: string): Promise<"file" | "folder" | undefined> =>
   );
 
 /**
- * Paths where the file may be in a folder: in the folder itself (a checkpoint or a tokenizer), or in a run's best or
- * last checkpoint.
+ * Possible paths of the file inside a folder: in the folder itself (a checkpoint or a tokenizer), or in the best or
+ * last checkpoint of a run.
  */
 const placesIn = (folder: string): readonly string[] =>
   ["", "best", "checkpoint"].map((inner) => join(folder, inner, fileName));
@@ -37,7 +37,7 @@ const findFile = async (path: string): Promise<string> => {
   });
 };
 
-/** @throws DataError if there is no tokenizer; CheckpointError if it is damaged. */
+/** @throws DataError if the path has no tokenizer; CheckpointError if the tokenizer is damaged. */
 export const findTokenizer = async (path: string): Promise<Tokenizer> => {
   if (isGgufName(path)) return openGgufTokenizer(path);
   const file = await findFile(path);

@@ -34,14 +34,14 @@ const mostListed = 1_000_000;
 
 /**
  * Encodes a text and measures its tokens.
- * @param all whether to return all tokens. If false, only the tokens that are shown are returned.
+ * @param all whether to return all tokens. If false, only the shown tokens are returned.
  * @throws DataError for unknown characters, or for too many tokens to return all.
  */
 export const inspectText = (tokenizer: Tokenizer, text: string, where: string, all = false): Inspection => {
   const ids = tokenizer.encode(text, where);
   const { length: count } = ids;
   if (all && count > mostListed) {
-    const must = `must have at most ${mostListed} tokens to list all of them`;
+    const must = `must have at most ${mostListed} tokens, because all tokens are listed`;
     throw new DataError({ where, must, got: String(count), hint: "a part of the text, or leaving out --json" });
   }
   const tokens = Array.from(ids.subarray(0, all ? count : mostShown), (id): ShownToken => {
@@ -66,8 +66,8 @@ const tokenText = ({ text, bytes }: ShownToken, { symbols }: Style): string =>
   printableName(textAlone(text, Uint8Array.from(bytes)), symbols.unicode);
 
 /**
- * Shows tokens in rows of at most `width` columns. A rule separates two tokens, so that they are distinguishable
- * without colours; with colours, backgrounds alternate. A row ends after a token with a line end.
+ * Shows tokens in rows of at most `width` columns. Without colours, a rule separates two tokens. With colours, the
+ * backgrounds alternate. A row ends after a token with a line end.
  */
 export const tokenRows = (tokens: readonly ShownToken[], width: number, style: Style): readonly string[] => {
   const { rule } = style.symbols;

@@ -51,13 +51,13 @@ const checkOut = async (out: string): Promise<void> => {
   if (at === "nothing" || at === "an empty folder") return;
   const named: Partial<Record<typeof at, string>> = {
     ours: "a folder with a run or a checkpoint",
-    "a folder of somebody else": "a folder with other files",
+    "a folder that foretoken did not write": "a folder with other files",
   };
   const got = named[at] ?? at;
   throw new ConfigError({ where: `--out ${out}`, must: "must be a new or empty folder", got, hint: "another name" });
 };
 
-/** Writes both files, or none. */
+/** Writes both files. If one file cannot be written, no file stays. */
 const writeFiles = async (out: string, tokenizer: BpeTokenizer): Promise<void> => {
   const files = {
     "tokenizer.json": tokenizer.toJSON(),
@@ -71,7 +71,7 @@ const writeFiles = async (out: string, tokenizer: BpeTokenizer): Promise<void> =
       await writeFlushed(join(out, name), `${JSON.stringify(contents, null, 1)}\n`);
     }
   } catch (error) {
-    // The last file was not written by this command, so it is not deleted.
+    // Another program wrote the last file, so do not delete it.
     if (systemErrorCode(error) === "EEXIST") written.pop();
     for (const path of written) await unlink(path).catch(() => undefined);
     await removeEmptyFolders(made);
@@ -80,7 +80,7 @@ const writeFiles = async (out: string, tokenizer: BpeTokenizer): Promise<void> =
       where: `--out ${out}`,
       must: "must be a writable folder",
       got: error instanceof Error ? error.message : String(error),
-      hint: "another folder, or more room on the disk",
+      hint: "another folder, or more free space on the disk",
       cause: error,
     });
   }

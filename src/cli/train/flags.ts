@@ -30,17 +30,17 @@ export interface TrainFlags extends RunningFlags {
   readonly keepLast?: number;
   readonly profile?: true;
   readonly studio?: true;
-  /** false with --no-memory-check. */
+  /** False with --no-memory-check. */
   readonly memoryCheck: boolean;
 }
 
-/** Adds all flags; returns the flags of configuration fields. */
+/** Adds all flags. Returns the flags of configuration fields. */
 export const addTrainFlags = (command: Command): ConfigFlags => {
   command
     .optionsGroup("Text: training and validation")
     .option(
       "--data <text>",
-      "a corpus's name, a UTF-8 file or a folder of such files (hidden files and node_modules are skipped); or documents, such as conversations: a .jsonl file or a folder of .jsonl files (default: tiny-shakespeare)",
+      "the name of a corpus, a UTF-8 file, or a folder of UTF-8 files (hidden files and node_modules are skipped). Documents, such as conversations, are a .jsonl file or a folder of .jsonl files (default: tiny-shakespeare)",
       parsePath("--data", corpusNames),
     )
     .option(
@@ -73,12 +73,12 @@ export const addTrainFlags = (command: Command): ConfigFlags => {
     .option("--out <folder>", "the run's folder, new or empty (default: runs/<time>-<text>)", parsePath("--out"))
     .option(
       "--init-from <dir>",
-      "begin a new run with the weights, model and tokenizer of a run (its best weights), a checkpoint or another model (default: random weights)",
+      "begin a new run with the weights and the tokenizer of a trained model: a run, a checkpoint or another model (default: random weights)",
       parsePath("--init-from"),
     )
     .option(
       "--widen",
-      "with --lora.rank and a GGUF file: convert the file's weights of 4 to 8 bits to the dtype (default: keep the 4 to 8 bits, which needs much less memory)",
+      "with --lora.rank and a GGUF file: convert weights of 4 to 8 bits to the dtype, which needs much more memory (default: keep the 4 to 8 bits)",
     )
     .option(
       "--resume <folder>",
@@ -101,10 +101,10 @@ export const addTrainFlags = (command: Command): ConfigFlags => {
       "number of checkpoints to keep, newest first (default: 1, or as when the run began)",
       parseInteger("--keep-last", 1),
     )
-    .option("--profile", "time the kernels, and show their times at the end")
+    .option("--profile", "measure the time of each kernel, and show the times at the end")
     .option(
       "--studio",
-      "open the studio, a page with the curves of this run; in a terminal, the page stays open after the run until Ctrl-C",
+      "open the studio, a page with the curves of this run; in a terminal, the studio stays open after the run until Ctrl-C",
     )
     .option("--no-memory-check", "start the run even if it needs more memory than is free");
   const configFlags = addConfigFlags(command);

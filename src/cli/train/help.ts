@@ -20,15 +20,15 @@ Examples:
   $ npx foretoken train --resume runs/notes --steps 3000   train longer: 3,000 steps in total
   $ npx foretoken train --init-from runs/notes --data letters.txt  a new run that starts with the weights of runs/notes
   $ npx foretoken train --init-from model.gguf --data chat.jsonl   on the answers of conversations
-  $ npx foretoken train --json > events.jsonl              every event, one JSON object a line
+  $ npx foretoken train --json > events.jsonl              every event, one JSON object on each line
 
 --resume with --steps trains a run longer. --extend sets the learning rate of the added steps. stretch: the rate follows the
-schedule of a run that was planned with the new total number of steps; over the first --train.warmupSteps added steps, it rises to this schedule. restart: the rate rises to the plan's highest rate and falls
-over the added steps, as in a new run. constant: the rate stays at its last value. A constant rate stays constant with each of the three.
+schedule of a run with the new total number of steps; during the first --train.warmupSteps added steps, it rises to this schedule. restart: the rate rises to the plan's highest rate and falls
+over the added steps, as in a new run. constant: the rate stays at its last value. A constant rate stays constant in all three cases.
 
 A .jsonl file has one document on each line: {"messages": [{"role", "content"}, …]}, {"prompt", "completion"} or {"text"}.
-In messages, the loss counts only the assistant's answers. Documents do not see each other. --rows packed puts as many documents into a
-row as fit into the context; --rows one puts one document into a row.
+In messages, the loss counts only the assistant's answers. Documents do not see each other. --rows packed fills each row
+with documents up to the context length; --rows one puts one document into a row.
 
 --config changes the fields of the preset (or the fields derived from your text), and flags change the result.
 Ctrl-C saves and prints the command that resumes the run; a second Ctrl-C quits at once, and earlier checkpoints stay whole.`;

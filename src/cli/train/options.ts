@@ -21,7 +21,7 @@ import { isGiven, parseChoice } from "../flags/flags.ts";
 import { inFlags } from "../flags/option-names.ts";
 import type { TrainFlags } from "./flags.ts";
 
-/** Flags allowed with --resume: none changes the results of finished steps. */
+/** Flags that are allowed with --resume. Such flags do not change the results of finished steps. */
 const allowedWithResume = [
   "--resume",
   "--steps",
@@ -49,7 +49,7 @@ const checkResume = (command: Command): void => {
   if (other === undefined) return;
   throw new ConfigError({
     where: "--resume",
-    must: "cannot be combined with flags that would change the run",
+    must: "cannot be combined with flags that change the run",
     got: other.long ?? other.flags,
     hint: "a new run, or --resume with --steps, --extend, --data or a flag such as --threads, --stop-at or --json",
   });
@@ -95,8 +95,8 @@ const newRunOptions = async (command: Command, flags: TrainFlags, configFlags: C
   const named =
     flags.preset ??
     (contents.preset === undefined ? undefined : parseChoice(`${path}: preset`, presetNames)(contents.preset));
-  // For the user's own text, the defaults are derived from the size of the text. For a given model, the defaults are
-  // derived from the size of the model.
+  // For the user's own text, the defaults depend on the size of the text. For a given model, the defaults depend on the
+  // size of the model.
   const own = flags.initFrom !== undefined || (flags.data !== undefined && !isCorpusName(flags.data));
   const preset = named ?? (own ? undefined : defaultPreset);
   const { tokenizer = {}, model = {}, train = {} } = contents;
@@ -107,7 +107,7 @@ const newRunOptions = async (command: Command, flags: TrainFlags, configFlags: C
   const config = ((): PartialConfig<RunConfig> => {
     try {
       const name = fieldNamer(changes, file);
-      // The model to start from has not been read yet, so the run checks the model's fields.
+      // The initial model has not been read yet, so the run checks the model's fields later.
       const known =
         initFrom === undefined
           ? [{ tokenizer, model, ...lora, train }, changes.changes]
@@ -116,7 +116,7 @@ const newRunOptions = async (command: Command, flags: TrainFlags, configFlags: C
       if (preset !== undefined && initFrom === undefined) return expected;
       return preset === undefined ? asked() : { ...asked(), train: expected.train };
     } catch (error) {
-      // A mistake in the config file is reported with the file's field names.
+      // An error about the config file uses the file's field names.
       const inFile = error instanceof ConfigError && path !== undefined && error.details.where.startsWith(`${path}: `);
       throw inFile ? error : inFlags(error);
     }
@@ -126,7 +126,7 @@ const newRunOptions = async (command: Command, flags: TrainFlags, configFlags: C
     initFrom,
     keepBlocks: flags.widen === true ? false : undefined,
     config,
-    // If samples during the run are off, the final sample is off, too.
+    // If samples during the run are off, the final sample is also off.
     ...(asked().train?.sampleTokens === 0 ? { finalSampleTokens: 0 } : {}),
     chatTemplate: flags.chatTemplate === undefined ? undefined : await readChatTemplate(flags.chatTemplate),
     data: flags.data,
@@ -136,7 +136,7 @@ const newRunOptions = async (command: Command, flags: TrainFlags, configFlags: C
   };
 };
 
-/** The run's options from the command line, except options that say how the run computes. */
+/** The run's options from the command line, without the options that control how the run computes. */
 export const runOptions = (command: Command, flags: TrainFlags, configFlags: ConfigFlags): Promise<TrainOptions> =>
   flags.resume === undefined
     ? newRunOptions(command, flags, configFlags)

@@ -9,9 +9,9 @@ import { version } from "../version.ts";
 /** A studio that shows one run. */
 export interface TrainStudio {
   readonly url: string;
-  /** Must be awaited before each event of the run is read. */
+  /** Await it before reading the next event of the run. */
   turn(): Promise<void>;
-  /** Call when the run has ended. @param stays whether the page stays open until Ctrl-C. */
+  /** Call it when the run has ended. @param stays whether the page stays open until Ctrl-C. */
   end(stays: boolean): Promise<void>;
   close(): Promise<void>;
 }
@@ -31,7 +31,7 @@ export const openTrainStudio = async (
   start: StartEvent,
   { backend, advice, threads, stop }: TrainStudioOptions,
 ): Promise<TrainStudio> => {
-  // Loaded only here: a run without a page needs no server.
+  // This module is loaded only here, because a run without a page needs no server.
   const { startStudio } = await import("../../serve/studio/start.ts");
   const path = resolve(run);
   const studio = await startStudio({ folder: dirname(path), backend, advice, threads, version: version() });

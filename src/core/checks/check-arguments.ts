@@ -1,7 +1,7 @@
 /**
- * Checks arguments from JavaScript programs, which no compiler has checked. A wrong argument gets an error of one
- * sentence, instead of a TypeError from code deep inside the library. These checks test an object's form, not its
- * contents.
+ * Checks arguments from JavaScript programs, which no compiler has checked. For a wrong argument, the user gets an
+ * error of one sentence instead of a TypeError from code deep inside the library. These checks test which members an
+ * object has, not their contents.
  */
 
 import { ConfigError, DataError, ShapeError } from "../errors/errors.ts";
@@ -28,12 +28,12 @@ const refuse = (where: string, what: string, value: unknown): never => {
   throw new ConfigError({ where, must: `must be ${what}`, got: show(value) });
 };
 
-/** Checks a path, prompt or name: any non-empty text. */
+/** Checks a path, a prompt or a name. Any text that is not empty is valid. */
 export const checkName = (where: string, value: unknown): void => {
   if (typeof value !== "string" || value === "") refuse(where, "a text that is not empty", value);
 };
 
-/** Checks that a path is a text. Later code checks whether it exists. */
+/** Checks that a path is a text. The check does not test whether the path exists. */
 export const checkPath = (where: string, value: unknown): void => {
   if (typeof value !== "string") refuse(where, "a path", value);
 };
@@ -80,7 +80,10 @@ export const checkKeys = (where: string, value: unknown, names: readonly string[
   });
 };
 
-/** Makes a check from a form. Most forms describe objects that functions of the library return. */
+/**
+ * Makes a check from a form, which lists the members of an object. Most forms describe objects that functions of the
+ * library return.
+ */
 const checkForm =
   (what: string, form: Form) =>
   (where: string, value: unknown): void => {
@@ -107,7 +110,7 @@ const isArena = objectWith({ storage: objectWith({ dtype: isText }), tensors: is
 
 const isKinded = objectWith({ kind: isText });
 
-/** Fields of a model's configuration that every use of a model reads. */
+/** Fields of a model's configuration that all users of a model read. */
 const isShape = objectWith({
   ...{ contextLength: isNumber, nLayer: isNumber, nHead: isNumber, nEmbd: isNumber },
   ...{ position: isKinded, norm: isKinded, mlp: isKinded, bias: isObject },
@@ -162,7 +165,7 @@ export const checkModel = checkForm("a model, for example from freshModel", isMo
 
 export const checkTokenizer = checkForm("a tokenizer, for example from trainCharTokenizer", isTokenizer);
 
-/** Checks the part of a tokenizer that turns tokens into text. */
+/** Checks the methods of a tokenizer that turn tokens into text. */
 export const checkTokenBytes = checkForm(
   "a tokenizer, for example from trainCharTokenizer",
   objectWith({ bytes: isFunction, specialTokens: listOf(isSpecialToken) }),
@@ -188,7 +191,9 @@ const isLanguageModel = objectWith({
 });
 const checkLanguageModelForm = checkForm(languageModelForm, isLanguageModel);
 
-/** @param hint what to use instead of a model from `loadInWorker`, whose weights are on another thread. */
+/**
+ * @param hint what to use instead of a model from `loadInWorker`. The weights of such a model are on another thread.
+ */
 export const checkLanguageModel = (where: string, value: unknown, hint: string): void => {
   if (isWorkerModel(value) && !isObject(Reflect.get(value as object, "model"))) {
     const got = "a worker model from loadInWorker";
@@ -271,7 +276,7 @@ export const checkBackendChoice = (where: string, value: unknown): void => {
   if (value !== undefined && typeof value !== "string") checkBackend(where, value);
 };
 
-/** Checks that a value is one of a few words, or undefined. */
+/** Checks that a value is one of the allowed words, or undefined. */
 export const checkChoice = (where: string, value: unknown, choices: readonly string[]): void => {
   if (value === undefined || choices.some((choice) => choice === value)) return;
   throw new ConfigError({ where, must: `must be ${alternatives(choices)}`, got: showWord(value) });

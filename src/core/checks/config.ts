@@ -39,30 +39,32 @@ const requirement = (issue: z.core.$ZodIssue): string => {
   }
 };
 
-/** The given value. If the value may be mistyped, a hint names the nearest of `names`. */
+/** Returns how an error shows the given value. If the value may be mistyped, a hint names the nearest of `names`. */
 const instead = (given: unknown, names: readonly string[]): { readonly got: string; readonly hint?: string } => {
   const hint = typeof given === "string" ? nearest(given, names) : undefined;
   return { got: show(given), ...(hint === undefined ? {} : { hint }) };
 };
 
-/** Copies `given` without the keys whose value is undefined, because these count as not set. */
+/** Copies `given`, but leaves out keys with the value undefined, because these keys count as not set. */
 export const withoutUndefined = <T extends object>(given: T): { [K in keyof T]: Exclude<T[K], undefined> } =>
   Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as {
     [K in keyof T]: Exclude<T[K], undefined>;
   };
 
-/** Reading a value may fail, for example for a revoked proxy. This is a mistake of the user, too. */
+/** Reading a value may fail, for example if it is a revoked proxy. Such a value is a mistake of the user, too. */
 const check = <Schema extends z.ZodType>(schema: Schema, value: unknown, where: string) => {
   try {
-    // zod must not compile a checking function: each configuration is checked only once, and compiling takes longer
-    // than the check.
+    // zod must not compile a check: each configuration is checked only once, and compiling takes longer than the check.
     return schema.safeParse(value, { jitless: true });
   } catch (cause) {
     throw new ConfigError({ where, must: "must be plain data", got: "an unreadable object", cause });
   }
 };
 
-/** The error for `key` if another kind of the union at `path` has that key. Otherwise undefined. */
+/**
+ * Returns the error for `key` if another kind of the union at `path` has that key. Undefined if no other kind has the
+ * key.
+ */
 const otherKind = (
   schema: z.ZodType,
   path: readonly PropertyKey[],
@@ -78,7 +80,7 @@ const otherKind = (
   };
 };
 
-/** Hint for a missing kind: the kinds that have the given fields. */
+/** A hint for a missing kind: the names of the kinds that have the given fields. */
 const kindFor = (schema: z.ZodType, path: readonly PropertyKey[], holder: unknown): string | undefined => {
   if (!isRecord(holder)) return undefined;
   const fields = Object.keys(holder).filter((key) => key !== path.at(-1));
@@ -87,8 +89,8 @@ const kindFor = (schema: z.ZodType, path: readonly PropertyKey[], holder: unknow
 };
 
 /**
- * Hint for a missing field. The field is missing because its kind requires it, or because its optional object is
- * present.
+ * A hint for a missing field. The field is missing because its kind requires it, or because the optional object that
+ * contains it is given.
  */
 const missingField = (
   schema: z.ZodType,
@@ -115,7 +117,7 @@ const faultOf = (
   issue: z.core.$ZodIssue,
 ): ErrorDetails => {
   const call: FieldNamer = typeof where === "string" ? (path) => [where, ...path].join(".") : where;
-  // A key of a record may have any length, so it is shortened.
+  // A key of a record may have any length, so the error shortens the key.
   const path = issue.path.map((key) => shorten(String(key)));
   const place = { where: call(path), ...(path.length === 0 ? {} : { field: path.join(".") }) };
   const given = valueAt(value, issue.path);
@@ -148,14 +150,14 @@ const faultOf = (
   return { ...place, must: requirement(issue), ...instead(given, names), ...missingField(schema, issue, given) };
 };
 
-/** Maximum number of further errors in `others`. A long list may have thousands of errors. */
+/** Maximum number of errors in `others`. A long list may have thousands of errors. */
 const mostOthers = 20;
 
 /**
- * Checks `value` against a schema. The line of the error has the field, the condition and the value of the first issue.
- * An unknown key takes precedence over other issues, and its hint is the nearest known key. `others` has the remaining
+ * Checks `value` against a schema. The error line contains the field, the condition and the value of the first issue.
+ * An unknown key takes precedence over other issues, and its hint is the nearest known key. `others` contains all later
  * issues.
- * @param where name of `value`, which precedes the field's path; or a function that names the field.
+ * @param where the name of `value`, which the error shows before the field's path; or a function that names the field.
  * @throws ConfigError
  */
 export const parseConfig = <Schema extends z.ZodType>(

@@ -1,6 +1,6 @@
-/** Forms of values from JavaScript programs: which members an object has, and the type of each. */
+/** A form lists which members an object has, and the type of each member. The objects come from JavaScript programs. */
 
-/** A check whether a value has a form. */
+/** A function that returns whether a value has a form. */
 export type Form = (value: unknown) => boolean;
 
 export const isFunction: Form = (value) => typeof value === "function";
@@ -24,8 +24,8 @@ export const optional =
     value === undefined || form(value);
 
 /**
- * Form of a list whose elements have the given form. A list with holes fails the check. (`every` alone would skip
- * holes.)
+ * Form of a list. All elements must have the given form. A list with holes fails the check. (The method `every` would
+ * skip holes.)
  */
 export const listOf =
   (form: Form): Form =>

@@ -2,10 +2,10 @@ import { shorten, show } from "../text/show.ts";
 
 /**
  * Reads JSON from an untrusted file. Size and depth are checked before parsing, so a forged file cannot exhaust memory
- * or the stack. After these checks, plain recursion can walk the result.
+ * or the stack. After these checks, a recursive function can visit all values safely.
  */
 
-/** Maximum nesting of lists and objects. Our files use only a fraction of it. */
+/** Maximum nesting of lists and objects. The files of Foretoken are nested much less. */
 const maxDepth = 64;
 
 /** Limits of a JSON text. */
@@ -18,7 +18,7 @@ export interface JsonLimits {
   /** Name of the text in errors. Default: "the file". */
   readonly what?: string;
   /**
-   * Whether keys are data, for example tensor names. If they are not data, the key `__proto__` is refused; no
+   * Whether keys are data, for example tensor names. If keys are not data, the key `__proto__` is refused, because no
    * configuration has this key.
    */
   readonly anyKey?: boolean;
@@ -31,13 +31,16 @@ export interface JsonLimits {
 export const jsonLimits = {
   /** A configuration takes a few kilobytes. */
   config: { maxBytes: 2 ** 20 },
-  /** This limit admits vocabularies of other programs, so that an error can name their kind. */
+  /** This limit is large enough for vocabularies of other programs, so that an error can name the kind of the file. */
   tokenizer: { maxBytes: 2 ** 26, maxValues: 2 ** 21, maxKeys: 2 ** 19, anyKey: true },
-  /** This limit admits both moments of the deepest model that is allowed: 50,000 tensors with four keys each. */
+  /**
+   * This limit is large enough for both moments of the deepest model that is allowed: 50,000 tensors with four keys
+   * each.
+   */
   safetensorsHeader: { maxBytes: 2 ** 23, maxValues: 2 ** 19, maxKeys: 2 ** 18, what: "the header", anyKey: true },
 } as const satisfies Record<string, JsonLimits>;
 
-/** An error in a JSON text: the condition and the value. */
+/** An error in a JSON text: the condition that must hold, and what the text contains instead. */
 export interface JsonFault {
   readonly must: string;
   readonly got: string;
@@ -56,15 +59,15 @@ const sign = {
   closeObject: 0x7d,
 } as const;
 
-/** What is known about a JSON text before it is parsed. */
+/** Properties of a JSON text that are known before it is parsed. */
 interface Scanned {
   readonly keys: number;
   readonly fault?: JsonFault;
 }
 
 /**
- * Counts depth, values and keys in one pass over the bytes. In UTF-8, no byte of another character equals a structural
- * byte.
+ * Counts depth, values and keys in one pass over the bytes. In UTF-8, structural bytes never occur inside other
+ * characters.
  */
 const scan = (bytes: Uint8Array, what: string, maxValues: number, maxKeys: number): Scanned => {
   let depth = 0;
@@ -103,7 +106,10 @@ const scan = (bytes: Uint8Array, what: string, maxValues: number, maxKeys: numbe
   return { keys };
 };
 
-/** Counts keys of all objects in a parsed value, at most `maxDepth` deep. `protos` counts the keys `__proto__`. */
+/**
+ * Counts the keys of all objects in a parsed value, at most `maxDepth` deep. `protos` counts the keys that are
+ * `__proto__`.
+ */
 const countKeys = (value: unknown): { readonly keys: number; readonly protos: number } => {
   let keys = 0;
   let protos = 0;
@@ -124,7 +130,7 @@ const countKeys = (value: unknown): { readonly keys: number; readonly protos: nu
 };
 
 /**
- * The first duplicate key of an object in a JSON text, or undefined.
+ * Returns the first duplicate key of an object in a JSON text, or undefined.
  * @param json text that `JSON.parse` accepts.
  */
 const findDuplicateKey = (json: string): string | undefined => {
@@ -165,7 +171,8 @@ const findDuplicateKey = (json: string): string | undefined => {
  * Parses a JSON text in UTF-8 with at most 64 levels of lists and objects. Duplicate keys in an object are refused.
  * `JSON.parse` silently keeps the last value of a duplicate key, so two programs that read a file could see different
  * values.
- * @param refuse makes the error for a text that is too large, too deep, not JSON, or has a forbidden key.
+ * @param refuse makes the error. A text is refused if it is too large, too deeply nested, not JSON, or contains a
+ * forbidden key.
  */
 export const parseJson = (bytes: Uint8Array, limits: JsonLimits, refuse: (fault: JsonFault) => Error): unknown => {
   const { POSITIVE_INFINITY: any } = Number;

@@ -1,12 +1,13 @@
 import { ConfigError } from "../errors/errors.ts";
 import { show } from "../text/show.ts";
 
-/** No configuration is nested so deep or has so many fields. */
+/** No configuration is nested this deeply or has this many fields. */
 const maxDepth = 16;
 const maxFields = 10_000;
 
 /**
- * Whether an object is plain, as from `{}` or JSON, in this window or another window, and not an instance of a class.
+ * Whether an object is plain, as from `{}` or JSON, and not an instance of a class. The object may come from another
+ * window.
  */
 const isPlain = (value: object): boolean => {
   const prototype: unknown = Object.getPrototypeOf(value);

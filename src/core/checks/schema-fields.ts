@@ -25,13 +25,13 @@ export interface ConfigField {
   readonly description: string;
   /** The strings that are allowed, if they are listed. A field of type "words" is a list of some of these strings. */
   readonly choices?: readonly string[];
-  /** Defaults of the field. If the field is in a union, there is one default for each kind that has the field. */
+  /** Defaults of the field. If the field is in a union, there is one default for each kind that contains the field. */
   readonly defaults: readonly FieldDefault[];
 }
 
 /** Default of a field. */
 export interface FieldDefault {
-  /** Kind that has this default; undefined if the field is not in a union. */
+  /** Kind to which this default applies; undefined if the field is not in a union. */
   readonly kind: string | undefined;
   /** If undefined, the field has no default. */
   readonly value: string | number | boolean | undefined;
@@ -63,7 +63,7 @@ export const configFields = (schema: z.ZodType): readonly ConfigField[] => {
     for (const alternative of alternatives(node)) {
       const { items } = alternative;
       if (alternative.type === "array") {
-        // Lists of other values are left out, because users cannot set them.
+        // Lists of values other than words are left out, because users cannot set them.
         if (items?.enum === undefined) continue;
         const choices = items.enum.map(String);
         fields.set(path.join("."), {
@@ -99,7 +99,7 @@ export const configFields = (schema: z.ZodType): readonly ConfigField[] => {
   return [...fields.values()];
 };
 
-/** The JSON schemas of the value at `path`. There are several if the path passes through a union. */
+/** Returns the JSON schemas of the value at `path`. A path through a union has several schemas. */
 const schemasAt = (schema: z.ZodType, path: readonly PropertyKey[]): readonly JsonSchema[] => {
   const root = jsonSchema(schema);
   const named = (node: JsonSchema): readonly JsonSchema[] => {
@@ -129,7 +129,7 @@ export const knownKinds = (schema: z.ZodType, path: readonly PropertyKey[]): rea
     return kind === undefined ? [] : [String(kind)];
   });
 
-/** Kinds of the union at `path` whose objects may have all of `keys`. */
+/** Kinds of the union at `path` that allow all of `keys`. */
 export const kindsWith = (
   schema: z.ZodType,
   path: readonly PropertyKey[],
@@ -148,7 +148,7 @@ export const isOptional = (schema: z.ZodType, path: readonly PropertyKey[]): boo
     return Object.hasOwn(properties, key) && !required.includes(key);
   });
 
-/** Default of the number at `path` in any kind of its union; undefined if there is none. */
+/** Default of the number at `path` in any kind of its union; undefined if no kind has a default. */
 export const numberInUnion = (schema: z.ZodType, path: readonly PropertyKey[]): number | undefined =>
   schemasAt(schema, path)
     .map((node) => node.default)

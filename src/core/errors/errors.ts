@@ -1,8 +1,8 @@
 import { oneLine, shorten } from "../text/one-line.ts";
 
 /**
- * Facts of a user error: the condition, the value, a hint. The CLI prints them as one line and exits 2. An error that
- * is not a `ForetokenError` is a bug in Foretoken and exits 1.
+ * Contents of a user error: the condition, the value, a hint. The CLI prints them as one line and exits with status 2.
+ * An error that is not a `ForetokenError` is a bug in Foretoken, and the CLI exits with status 1.
  */
 export interface ErrorDetails {
   /** What was checked: an op, a file, an option. */
@@ -12,13 +12,13 @@ export interface ErrorDetails {
    * name a single argument.
    */
   readonly field?: string;
-  /** The condition, for example "nEmbd must be divisible by nHead". */
+  /** The condition that must hold, for example "nEmbd must be divisible by nHead". */
   readonly must: string;
-  /** The value, for example "100 and 12". */
+  /** The value that was given instead, for example "100 and 12". */
   readonly got?: string;
-  /** A hint, for example "96 or 108". */
+  /** A hint what to try, for example "96 or 108". */
   readonly hint?: string;
-  /** Characters of a text that a tokenizer lacks: each once, in text order. */
+  /** Characters of a text that a tokenizer lacks. Each character occurs once, in text order. */
   readonly characters?: readonly string[];
   /** Further errors in the same value, at most 20. The message reports only the first error. */
   readonly others?: readonly ErrorDetails[];
@@ -31,7 +31,7 @@ export interface ErrorDetails {
  */
 export const longestMessage = 280;
 
-/** The largest length limit per part with which all parts fit into `room`. Only the longest parts are cut. */
+/** Returns the largest maximum length per part with which all parts fit into `room`. Only the longest parts are cut. */
 const fairShare = (parts: readonly string[], room: number): number => {
   let share = longestMessage;
   while (share > 1 && parts.reduce((sum, { length }) => sum + Math.min(length, share), 0) > room) share--;
@@ -39,8 +39,8 @@ const fairShare = (parts: readonly string[], room: number): number => {
 };
 
 /**
- * A hint of at most this length is not cut, because it may be a command to copy. `leastForOthers` is the length that
- * the other parts keep.
+ * A hint of at most this length is not cut, because it may be a command that the user copies. `leastForOthers` is the
+ * minimum length for the other parts.
  */
 const longestHint = 140;
 const leastForOthers = 80;
@@ -52,7 +52,7 @@ const leastForOthers = 80;
 const sentence = ({ where, must, got, hint }: ErrorDetails): string => {
   const say = (subject: string, instead: string, way: string): string =>
     `${subject}: ${oneLine(must)}${got === undefined ? "" : `; got ${instead}`}${hint === undefined ? "" : `; try ${way}`}`;
-  // A part is shortened before it is escaped and again afterwards, because it may be a whole file.
+  // A part is shortened before it is escaped, because it may be a whole file. The escaped part is shortened again.
   const parts = [where, got ?? ""].map((part) => oneLine(shorten(part, longestMessage)));
   const others = Math.min(
     leastForOthers,
@@ -93,7 +93,7 @@ export class ConfigError extends ForetokenError {
 export class DataError extends ForetokenError {
   override readonly name = "DataError";
 }
-/** A checkpoint or run folder that is missing, damaged, or of another shape. */
+/** A checkpoint or run folder that is missing or damaged, or has another shape. */
 export class CheckpointError extends ForetokenError {
   override readonly name = "CheckpointError";
 }

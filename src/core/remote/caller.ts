@@ -1,25 +1,26 @@
 import { errorOfMessage, messageOfError } from "./error-message.ts";
 import { type CallerMessage, eventsAhead, type WorkerMessage } from "./messages.ts";
 
-/** What a caller can give to a call besides its arguments. */
+/** Options of a call, in addition to its arguments. */
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Callbacks, by the names that the method uses. */
+  /** Callbacks, by the names under which the method calls them. */
   readonly callbacks?: Readonly<Record<string, (...args: never[]) => unknown>>;
 }
 
-/** Calls methods of another thread. */
+/** Calls methods that run on another thread. */
 export interface Caller {
   /**
-   * Yields the events of the method. The method starts when the first event is requested. Later the other thread is at
-   * most one event ahead. When the caller leaves the loop, it waits until the other thread has ended the call.
+   * Yields the events of the method. The method starts when the first event is requested. Later the other thread
+   * computes at most one event in advance. A caller that leaves the loop waits until the other thread has ended the
+   * call.
    */
   call(method: string, args: unknown, options?: CallOptions): AsyncGenerator<unknown, void, undefined>;
   /** Handles a message from the other thread. */
   take(message: WorkerMessage): void;
   /** Fails all calls, because the other thread has ended. */
   fail(error: Error): void;
-  /** Marks the running calls, because nobody awaits them any more. */
+  /** Marks the running calls as abandoned, because no code awaits them any more. */
   leave(): void;
 }
 
@@ -34,14 +35,14 @@ interface Call {
   waits: boolean;
   /** Number of callbacks that run here while the other thread awaits them. */
   answering: number;
-  /** The reason why the call failed on this side: the other thread has ended. */
+  /** The error with which the call failed on this side, because the other thread has ended. */
   failure: { readonly error: unknown } | undefined;
   wake: () => void;
 }
 
 /**
- * Reports whether any call is waiting for the other thread. While a callback of a call runs here, it is the other
- * thread that waits, so that call does not count.
+ * Reports whether any call is waiting for the other thread. While a callback of a call runs here, the other thread
+ * waits for this thread, so that call does not count.
  * @param waiting as in `createCaller`.
  */
 const waitTeller = (calls: ReadonlyMap<number, Call>, waiting: (somebody: boolean) => void) => {
@@ -91,8 +92,8 @@ const answerOf = async (
   const error = await run().then(
     () => null,
     (thrown: unknown) => {
-      // The other thread throws this error at the place where it called the callback. How the call ends shows what
-      // became of the error.
+      // The other thread throws this error at the place where it called the callback. The end of the call shows whether
+      // the method handled the error.
       state.thrown.set(asked, thrown);
       return messageOfError(thrown);
     },
@@ -105,8 +106,8 @@ const answerOf = async (
 /**
  * Creates a caller.
  * @param post sends a message to the other thread.
- * @param waiting called with true when a call starts to wait for the other thread, and with false when no call waits
- * any more.
+ * @param waiting called with true when a call starts to wait for the other thread, and with false when the last wait
+ * has ended.
  */
 export const createCaller = (
   post: (message: CallerMessage) => void,
@@ -139,17 +140,17 @@ export const createCaller = (
           const message = await nextReply(state, tellWaiting);
           if (message.type === "event") {
             yield message.value;
-            // The second event is requested only after the caller has taken the first event, so that a caller that
-            // leaves the loop at once causes no further work.
+            // The second event is requested only after the caller has taken the first event. If the caller leaves the
+            // loop at once, the other thread does no further work.
             post({ type: "more", call, events: isFirst ? 1 + eventsAhead : 1 });
             isFirst = false;
             continue;
           }
           open = false;
           if (message.type === "end") return;
-          // The error object that the callback threw is thrown itself, not a copy.
+          // The error object that the callback threw is thrown, not a copy.
           if (message.callback !== null) throw state.thrown.get(message.callback);
-          // The other thread aborts with the reason of its own signal. The caller gets the reason of the caller's
+          // The other thread aborts with the reason of its own signal, but the caller gets the reason of the caller's
           // signal.
           if (message.error.name === "AbortError" && signal?.aborted === true) throw signal.reason;
           throw errorOfMessage(message.error);

@@ -48,7 +48,7 @@ const describe = (error: unknown, depth = 0): ErrorMessage => {
   };
 };
 
-/** Converts an error for sending. It must never fail, or the other thread would wait forever. */
+/** Converts an error for sending. The conversion must never fail, or the other thread would wait forever. */
 export const messageOfError = (error: unknown): ErrorMessage => {
   try {
     return structuredClone(describe(error));
@@ -57,7 +57,7 @@ export const messageOfError = (error: unknown): ErrorMessage => {
   }
 };
 
-/** Rebuilds a received error with its original stack; errors of Foretoken get their class back. */
+/** Rebuilds a received error with its original stack. Errors of Foretoken get their class again. */
 export const errorOfMessage = ({ name, message, stack, code, syscall, details, cause: sent }: ErrorMessage): Error => {
   const cause = sent === undefined ? undefined : errorOfMessage(sent);
   const Class = Object.hasOwn(classes, name) ? classes[name as keyof typeof classes] : undefined;

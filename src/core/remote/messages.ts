@@ -1,4 +1,4 @@
-/** Messages between two threads: one calls methods, the other runs them. */
+/** Messages between two threads. One thread calls methods, and the other thread runs them. */
 import type { ErrorMessage } from "./error-message.ts";
 
 /** A message from the calling thread. `call` identifies the call. */
@@ -15,7 +15,7 @@ export type CallerMessage =
   | { readonly type: "more"; readonly call: number; readonly events: number }
   /** The call's signal was aborted. */
   | { readonly type: "abort"; readonly call: number }
-  /** The caller has left the loop: end the call. */
+  /** The caller has left the loop, so the call must end. */
   | { readonly type: "return"; readonly call: number }
   /** Callback number `asked` has returned, or thrown `error`. */
   | { readonly type: "answer"; readonly call: number; readonly asked: number; readonly error: ErrorMessage | null };
@@ -40,7 +40,7 @@ export type WorkerMessage =
       readonly asked: number;
     };
 
-/** Buffers of files for a callback. They are transferred, not copied. */
+/** Buffers of files for a callback. The buffers are transferred, not copied. */
 export const filesIn = (message: WorkerMessage): ArrayBuffer[] => {
   if (message.type !== "callback") return [];
   const values = message.args.flatMap((arg) => (typeof arg === "object" && arg !== null ? Object.values(arg) : []));
@@ -49,7 +49,7 @@ export const filesIn = (message: WorkerMessage): ArrayBuffer[] => {
 };
 
 /**
- * Number of events that the worker may be ahead of the thread that reads them, so that neither thread has to wait for
- * the other at each event.
+ * Number of events that the worker may send in advance. With this number, neither thread has to wait for the other
+ * thread at each event.
  */
 export const eventsAhead = 1;

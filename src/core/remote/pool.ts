@@ -1,16 +1,17 @@
 /**
- * Pool of worker threads. It keeps one idle thread for the next call, because starting a thread takes longer than a
- * step.
+ * Pool of worker threads. The pool keeps one idle thread for the next call, because starting a thread takes longer than
+ * a step.
  */
 import type { Caller } from "./caller.ts";
 
-/** A thread that belongs to one user until the user releases it. */
+/** A worker thread that belongs to one user until the user releases it. */
 export interface WorkerThread extends Pick<Caller, "call"> {
   isAlive(): boolean;
   /** The thread's running calls no longer keep the process alive. The thread ends when it is released. */
   leave(): void;
   /**
-   * Returns the thread to the pool. If the pool does not keep the thread, the thread ends, and its running calls fail.
+   * Returns the thread to the pool. If the pool does not keep the thread, the thread ends, and the calls that run on it
+   * fail.
    */
   release(): void;
 }
@@ -26,7 +27,7 @@ export interface StartedThread {
 export interface ThreadPool {
   /** Starts a thread for a later `take`, so that it loads its modules in parallel with this thread. */
   prepare(): void;
-  /** Returns a thread that nobody else uses. */
+  /** Returns a thread that no user holds. */
   take(): WorkerThread;
 }
 

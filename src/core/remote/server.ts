@@ -1,20 +1,23 @@
 import { errorOfMessage, messageOfError } from "./error-message.ts";
 import type { CallerMessage, WorkerMessage } from "./messages.ts";
 
-/** What a method of a worker gets besides its arguments. */
+/** A method of a worker receives this object in addition to its arguments. */
 export interface CallContext {
   readonly signal: AbortSignal;
-  /** Calls a callback of the caller and waits for its result. If the callback throws, its error is thrown here. */
+  /**
+   * Calls a callback of the caller and waits for its result. If the callback throws an error, this function throws it
+   * too.
+   */
   ask(name: string, ...args: readonly unknown[]): Promise<void>;
 }
 
-/** Methods by name. The caller iterates over the events that a method yields. */
+/** Methods by name. If a method yields events, the caller iterates over them. */
 export type Methods = Readonly<Record<string, (args: never, context: CallContext) => AsyncGenerator<unknown, void>>>;
 
 interface Call {
   readonly controller: AbortController;
   readonly answers: Map<number, { resolve(): void; reject(error: unknown): void }>;
-  /** Errors of callbacks, with the callbacks' numbers. */
+  /** Errors that callbacks threw, with the numbers of the callbacks. */
   readonly thrown: Map<unknown, number>;
   /** Number of events that may still be sent. */
   wanted: number;
@@ -80,7 +83,7 @@ export const serve = (
       return;
     }
     const state = calls.get(message.call);
-    // The call has ended meanwhile.
+    // The call has ended during the wait.
     if (state === undefined) return;
     switch (message.type) {
       case "more":

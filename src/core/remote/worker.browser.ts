@@ -38,8 +38,8 @@ export const startWorker = (make: () => Worker): StartedThread => {
     worker.terminate();
   };
   worker.onmessage = ({ data }) => caller.take(data as WorkerMessage);
-  // An event without a message means that the module could not be loaded. An event with a message means that code in
-  // the module threw an error that nothing caught.
+  // An event without a message means that the module could not be loaded. An event with a message means that the module
+  // threw an error that no code caught.
   worker.onerror = ({ message }: { readonly message?: string }) => {
     end();
     caller.fail(

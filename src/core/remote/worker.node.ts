@@ -6,8 +6,8 @@ import { createPool, type StartedThread, type ThreadPool, type WorkerThread } fr
 import { type Methods, serve } from "./server.ts";
 
 const start = (entry: URL): StartedThread => {
-  // A thread inherits the flags of the program, but Node refuses --input-type for a file. A filtered list of flags is
-  // not a way out: Node refuses the engine's flags in such a list, for example --expose-gc.
+  // A thread inherits the flags of the program, but Node refuses --input-type for a file. A list without this flag does
+  // not work either, because Node refuses the engine's flags in such a list, for example --expose-gc.
   const inherits = !process.execArgv.some((flag) => flag.startsWith("--input-type"));
   const worker = new Worker(entry, { env: SHARE_ENV, ...(inherits ? {} : { execArgv: [] }) });
   const caller = createCaller(
@@ -17,7 +17,7 @@ const start = (entry: URL): StartedThread => {
   let isAlive = true;
   let failure: Error | undefined;
   worker.on("message", (message: WorkerMessage) => caller.take(message));
-  // Calls fail only after "exit", because only then the files of the thread are closed and its locks are free.
+  // Calls fail only after "exit", because the files of the thread are closed and its locks are free only then.
   worker.on("error", (error) => {
     failure = error;
     isAlive = false;
@@ -26,8 +26,8 @@ const start = (entry: URL): StartedThread => {
     isAlive = false;
     caller.fail(failure ?? new Error(`the worker thread has ended (${status})`));
   });
-  // The process must stay alive only while a caller waits. This must be called after listeners are added, because each
-  // added listener keeps the process alive again.
+  // The process must stay alive only while a caller waits. Call this function after listeners are added, because each
+  // new listener keeps the process alive again.
   worker.unref();
   return { caller, isAlive: () => isAlive, end: () => void worker.terminate() };
 };

@@ -5,14 +5,17 @@ import { freemem } from "node:os";
 export interface FreeMemory {
   /** Bytes that can be allocated without swapping. */
   readonly bytes: number;
-  /** The container's limit, if less memory is left under this limit than on the machine. Otherwise null. */
+  /**
+   * The container's limit in bytes, if less memory is left under this limit than on the machine. Null if the limit does
+   * not matter.
+   */
   readonly container: number | null;
 }
 
-/** Reads a small file; undefined if it cannot be read. */
+/** Reads a small file. Undefined if the file cannot be read. */
 export type ReadSmallFile = (path: string) => string | undefined;
 
-/** Size of the buffer. All files that are read here are smaller. */
+/** Size of the buffer in bytes. All files that are read here are smaller. */
 const maxBytes = 2 ** 18;
 
 const close = (file: number | undefined): void => {
@@ -24,7 +27,7 @@ const close = (file: number | undefined): void => {
   }
 };
 
-/** Files of /proc and /sys report no size, so this reads until the file ends or the buffer is full. */
+/** Files of /proc and /sys report no size. The loop therefore reads until the file ends or the buffer is full. */
 const readSmallFile: ReadSmallFile = (path) => {
   let file: number | undefined;
   try {
@@ -44,22 +47,22 @@ const readSmallFile: ReadSmallFile = (path) => {
   }
 };
 
-/** The number in a file. It is undefined if the file is missing, or contains `max`, which means no limit. */
+/** The number in a file. Undefined if the file is missing or contains `max`, which means no limit. */
 const numberIn = (text: string | undefined): number | undefined =>
   text !== undefined && /^\d+\s*$/u.test(text) ? Number(text) : undefined;
 
-/** The number after `key` in a file with one key per line; 0 if it is missing. */
+/** The number after `key` in a file with one key per line. 0 if the key is missing. */
 const fieldOf = (text: string | undefined, key: string): number =>
   Number(new RegExp(`^${key}:?[ \\t]+(\\d+)`, "mu").exec(text ?? "")?.[1] ?? 0);
 
-/** A control group's limit and use, and the part of the use that the kernel can reclaim. */
+/** A control group's limit and used memory, and the part of the used memory that the kernel can reclaim. */
 interface Group {
   readonly limit: number;
   readonly used: number;
   readonly reclaimable: number;
 }
 
-/** A larger limit means no limit: version 1 writes the largest multiple of a page. */
+/** A larger number means no limit: version 1 then writes the largest multiple of a page. */
 const noLimit = 2 ** 60;
 
 /** Control groups of version 2. */
@@ -81,8 +84,7 @@ const readLegacy = (read: ReadSmallFile, folder: string): Group | undefined => {
 };
 
 /**
- * Folders from `path` up to the root of the tree. In a container, the root is the container's own group, for any
- * `path`.
+ * Folders from `path` up to the root of the tree. In a container, the root is the container's own group for any `path`.
  */
 const levels = (root: string, path: string): readonly string[] => {
   const names = path.split("/").filter((name) => name !== "" && name !== "..");
@@ -105,10 +107,10 @@ const groupsOf = (read: ReadSmallFile): readonly Group[] => {
 };
 
 /**
- * Free memory according to Linux's files. It is the smallest of MemAvailable and the free memory of each control group,
- * from the process's own group up to the root. The free memory of a group is its limit minus the used memory that
- * cannot be reclaimed. Swap does not count: training that swaps would hardly progress.
- * @returns undefined without MemAvailable, on another system.
+ * Free memory in bytes, as Linux reports it in /proc and /sys. The result is the smallest of MemAvailable and the free
+ * memory of each control group, from the process's own group up to the root. The free memory of a group is its limit
+ * minus the used memory that cannot be reclaimed. Swap does not count: training that swaps would hardly progress.
+ * @returns the number of bytes. Undefined on systems without MemAvailable, which are not Linux.
  */
 export const freeMemoryFrom = (read: ReadSmallFile): FreeMemory | undefined => {
   const meminfo = read("/proc/meminfo");
@@ -121,10 +123,13 @@ export const freeMemoryFrom = (read: ReadSmallFile): FreeMemory | undefined => {
   return least;
 };
 
-/** Like `freeMemoryFrom`, for this process. On systems other than Linux it uses Node's figure. */
+/**
+ * Free memory of this process in bytes, as in `freeMemoryFrom`. On systems other than Linux, it is the number that Node
+ * reports.
+ */
 export const freeMemory = (): FreeMemory =>
   freeMemoryFrom(readSmallFile) ?? {
-    // Node 20 has this function from 20.13.
+    // In Node 20, this function exists from version 20.13 on.
     bytes: typeof process.availableMemory === "function" ? process.availableMemory() : freemem(),
     container: null,
   };

@@ -8,7 +8,7 @@ export interface Launched {
 
 /**
  * Environment variables that contain the number of a rank and the number of ranks, for each launcher. Slurm's own
- * variables are not enough, because `srun` also gives them to independent tasks.
+ * variables do not suffice, because `srun` also sets them for independent tasks.
  */
 const names = [
   // Open MPI's mpirun.
@@ -22,7 +22,7 @@ const names = [
 const countOf = (value: string | undefined): number =>
   value === undefined || value === "" ? Number.NaN : Number(value);
 
-/** @returns null if no launcher started this process, or if it is the only rank. */
+/** @returns null if no launcher started this process, or if this process is the only rank. */
 export const launchedRank = (env: NodeJS.ProcessEnv = process.env): Launched | null => {
   for (const [rankName, sizeName] of names) {
     const [rank, size] = [countOf(env[rankName]), countOf(env[sizeName])];
@@ -36,15 +36,15 @@ export const hasLauncher = (env: NodeJS.ProcessEnv = process.env): boolean =>
   names.some(([rankName]) => env[rankName] !== undefined);
 
 /**
- * Whether Open MPI's mpirun kills ranks about a second after a signal, even if they have not saved yet. This is the
- * default of mpirun.
+ * Whether Open MPI's mpirun kills ranks about a second after a signal, even if they have not saved yet. By default it
+ * does.
  */
 export const endsRanksSoon = (env: NodeJS.ProcessEnv = process.env): boolean =>
   env.OMPI_COMM_WORLD_RANK !== undefined && env.OMPI_MCA_odls_base_sigkill_timeout === undefined;
 
 /**
- * Number of tasks that `srun` started without MPI, if this is the first of several. Each task is an independent
- * process.
+ * Number of tasks that `srun` started without MPI, if this process is the first of several tasks. Each task is an
+ * independent process.
  */
 export const separateTasks = (env: NodeJS.ProcessEnv = process.env): number | undefined => {
   const tasks = countOf(env.SLURM_STEP_NUM_TASKS);

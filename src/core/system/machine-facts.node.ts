@@ -11,14 +11,14 @@ const runtimeName = (): string => {
   return bun === undefined ? `Node.js ${process.version}` : `Bun ${bun}`;
 };
 
-/** Facts about this machine, for lines and reports. */
+/** Facts about this machine, for output lines and reports. */
 export interface MachineFacts {
   readonly cpu: string;
-  /** Number of threads that the machine runs at the same time. */
+  /** Number of threads that the machine can run at the same time. */
   readonly cores: number;
   readonly memoryBytes: number;
   readonly os: string;
-  /** As in `process.version`. */
+  /** Version of Node, as in `process.version`. */
   readonly node: string;
   /** Version of the runtime, with its name, which may be Deno or Bun. */
   readonly runtime: string;

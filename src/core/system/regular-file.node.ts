@@ -10,13 +10,16 @@ export interface ReadLimits {
   /** Maximum file size. A larger file is refused before memory is allocated for it. */
   readonly maxBytes: number;
   /**
-   * Whether to follow links. Default: false, because a folder from an untrusted source could link to any file of the
-   * user.
+   * Whether to follow links. Default: false, because a folder from an untrusted source could contain a link to any file
+   * of the user.
    */
   readonly followLinks?: boolean;
 }
 
-/** A path that exists but was not read, because of its kind or its size. The error has the parts of an error line. */
+/**
+ * Error for a path that exists but was not read, because of its file type or its size. The error has the parts of an
+ * error line.
+ */
 export class UnreadableFileError extends Error {
   override readonly name = "UnreadableFileError";
   readonly must: string;
@@ -36,10 +39,10 @@ const mustBeFile = "the path must be a regular file";
 
 /**
  * Opens a regular file for reading. A pipe, device or folder is refused without reading or waiting.
- * @throws UnreadableFileError if it is not a regular file; the system's own error if the system refuses.
+ * @throws UnreadableFileError if the path is not a regular file; the system's own error if the file cannot be opened.
  */
 export const openRegularFile = async (path: string, followLinks = false): Promise<FileHandle> => {
-  // The open must not block: opening a pipe would wait for a writer. Windows has neither flag.
+  // Opening must not block: opening a pipe would wait for a writer. Windows has neither flag.
   const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
   const file = await open(path, O_RDONLY | O_NONBLOCK | (followLinks ? 0 : O_NOFOLLOW)).catch((error: unknown) => {
     const code = systemErrorCode(error);
@@ -59,9 +62,10 @@ export const openRegularFile = async (path: string, followLinks = false): Promis
 };
 
 /**
- * Reads a whole regular file into a buffer of its own, so that numbers in the buffer can be aligned.
+ * Reads a whole regular file into a new buffer that nothing else uses, so that numbers in the buffer are aligned.
  * @param onPiece gets each piece as soon as it is read, while the next piece is being read.
- * @throws UnreadableFileError if it is not a regular file, or is larger than `maxBytes`; else the system's own error.
+ * @throws UnreadableFileError if the path is not a regular file, or the file is larger than `maxBytes`. Other errors
+ * are the system's own.
  */
 export const readRegularFile = async (
   path: string,

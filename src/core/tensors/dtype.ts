@@ -1,13 +1,13 @@
 export type RealDType = "float32" | "float64";
 /**
  * Element types of device buffers. `float64` exists only on the reference backend, for gradient checks. `bfloat16`
- * exists on backends that multiply bfloat16 directly. They use it for activations between products.
+ * exists on backends that multiply bfloat16 directly. These backends use it for activations between products.
  */
 export type DType = RealDType | "bfloat16" | "int32";
 
 /**
- * Number format of the operands of matrix products. Sums and all other values are float32. bfloat16 has the range of
- * float32 with 8 bits of precision, and is faster if the CPU multiplies it directly.
+ * Number format of the operands of matrix products. Sums and all other values are float32. The format bfloat16 has the
+ * range of float32, but only 8 bits of precision. It is faster if the CPU multiplies bfloat16 directly.
  */
 export type ProductDType = "float32" | "bfloat16";
 
@@ -16,7 +16,7 @@ export const dtypeChoices = ["auto", "float32", "bfloat16"] as const satisfies r
 export type DTypeChoice = (typeof dtypeChoices)[number];
 
 export type HostArray = Float32Array | Float64Array | Int32Array;
-/** Host data for a backend. 16-bit words are bfloat16, as in files. */
+/** Host data for a backend. Arrays of 16-bit words are bfloat16, as in files. */
 export type HostData = HostArray | Uint16Array;
 export type RealArray = Float32Array | Float64Array;
 
@@ -25,7 +25,7 @@ export const bytesPerElement = { float32: 4, float64: 8, bfloat16: 2, int32: 4 }
   number
 >;
 
-/** Machine epsilon (distance from 1 to the next value), for tolerances. */
+/** Machine epsilon, the distance from 1 to the next larger value. Tolerances use it. */
 export const epsilon = { float32: 2 ** -23, float64: 2 ** -52, bfloat16: 2 ** -7 } as const satisfies Record<
   RealDType | ProductDType,
   number
@@ -47,7 +47,7 @@ export const hostArray = (dtype: DType, length: number): HostArray => {
 /** Rounds each value to float32, then to the nearest bfloat16, ties to even. NaN stays NaN. */
 export const toBfloat16 = (values: ArrayLike<number>): Uint16Array => {
   const singles = values instanceof Float32Array ? values : new Float32Array(values);
-  // The words are signed, because V8 stores unsigned 32-bit words as doubles, which is several times slower.
+  // The words are signed. V8 stores unsigned 32-bit words as doubles, which is several times slower.
   const words = new Int32Array(singles.buffer, singles.byteOffset, singles.length);
   const narrow = new Uint16Array(words.length);
   for (let i = 0; i < words.length; i++) {

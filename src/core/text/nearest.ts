@@ -1,9 +1,9 @@
 /**
- * Maximum length of a word that may be a mistyped name. It also limits the time, which grows with the product of the
- * lengths of both words.
+ * Maximum length of a word that may be a mistyped name. This maximum also limits the time of the search, which grows
+ * with the product of the lengths of both words.
  */
 const longestWord = 64;
-/** No choice has this many names. */
+/** No list of names is this long. */
 const mostNames = 500;
 
 /** Number of edits (insert, delete, replace, swap of neighbours) between two words. */
@@ -26,15 +26,15 @@ const editDistance = (a: string, b: string): number => {
 };
 
 /**
- * Maximum number of edits that turn a name into a mistyped form of it. If all names need more edits, the word is a
- * different word.
+ * Maximum number of edits between a name and a mistyped form of it. If all names need more edits, the user meant
+ * something else.
  */
 export const mostEdits = (word: string): number => Math.max(2, Math.floor(0.4 * word.length));
 
 /**
  * The name that is most similar to `word`, for "try …" after a typing error. Undefined if there are no names, or if the
- * word is too long to be mistyped. The work is limited for any word.
- * @param farthest maximum number of edits between the two.
+ * word is too long to be mistyped. The time of the search is limited for any word.
+ * @param farthest maximum number of edits between `word` and the name.
  */
 export const nearest = (
   word: string,

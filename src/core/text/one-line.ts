@@ -1,7 +1,7 @@
 /**
- * Characters that a terminal interprets instead of showing, and characters that break or reorder a line. They are the
- * control characters C0 (with line ends and tabs), DEL and C1, the separators U+2028 and U+2029, and the bidirectional
- * controls.
+ * Characters that a terminal does not show but interprets, and characters that break or reorder a line. The list
+ * contains the control characters C0 (with line ends and tabs), DEL and C1. It also contains the separators U+2028 and
+ * U+2029, and the bidirectional controls.
  */
 export const controls =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for
@@ -13,7 +13,7 @@ const short: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t"
 const spelt = (control: string): string =>
   short[control] ?? `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`;
 
-/** Text as one line that moves no cursor: its control characters are escaped. */
+/** Converts text to one line that cannot move the cursor: its control characters are escaped. */
 export const oneLine = (text: string): string => text.replace(controls, spelt);
 
 const isHalfOf = (text: string, index: number): boolean => {
@@ -23,8 +23,8 @@ const isHalfOf = (text: string, index: number): boolean => {
 };
 
 /**
- * Shortens text to at most `most` UTF-16 units (1 or more) by replacing its middle with an ellipsis. It never splits a
- * surrogate pair.
+ * Shortens text to at most `most` UTF-16 units (1 or more) by replacing its middle with an ellipsis. The function never
+ * splits a surrogate pair.
  */
 export const shorten = (text: string, most: number): string => {
   if (text.length <= most) return text;

@@ -1,4 +1,4 @@
-/** Maximum number of characters of a value that an error line quotes. */
+/** Maximum number of characters of a value that an error line shows. */
 const longest = 80;
 
 /** The beginning of a text that is too long for an error line. */
@@ -8,7 +8,7 @@ const tag = (value: unknown): string => {
   try {
     return Array.isArray(value) ? "a list" : "an object";
   } catch {
-    // A revoked proxy throws.
+    // Reading a revoked proxy throws an error.
     return "an object";
   }
 };
@@ -42,5 +42,8 @@ export const show = (value: unknown): string => {
   return shorten(`[${items.join(", ")}${value.length > 8 ? ", …" : ""}]`);
 };
 
-/** Formats a word as it is, and any other value like `show`. It is for a choice among a few words. */
+/**
+ * Formats a word without quotation marks, and any other value like `show`. Use this function for options that allow
+ * only a few words.
+ */
 export const showWord = (value: unknown): string => (typeof value === "string" ? shorten(value) : show(value));

@@ -11,12 +11,12 @@ import { failed, ok, type Verdict } from "../check.ts";
 import { kernelCases } from "./cases.ts";
 import { type KernelCase, noise } from "./kernel-case.ts";
 
-/** Guard elements before and after each buffer, which no kernel may change. */
+/** Number of guard elements before and after each buffer. A kernel must not change them. */
 const guard = 16;
 /** Value in the guards of integer buffers. A kernel that uses this value as an index would fail. */
 const wildIndex = 0x7fffffff;
 
-/** Tolerance as a multiple of the usual rounding error. If a term of a sum is wrong, the error is far larger. */
+/** Tolerance as a multiple of the usual rounding error. A wrong term in a sum causes a much larger error. */
 const slack = 32;
 
 interface Buffer {
@@ -27,7 +27,7 @@ interface Buffer {
   readonly contents: Float32Array | Int32Array;
 }
 
-/** The buffers of a call, with the same contents for each call. */
+/** The buffers of a call. Every call gets the same contents. */
 const buffersOf = ({ kernel, numbers, given }: KernelCase, narrow: boolean): readonly Buffer[] => {
   const { normals } = noise(2);
   const { buffers, lengths } = kernelPlans[kernel];
@@ -79,8 +79,8 @@ const relativeError = ({ kernel, terms }: KernelCase, isActivation: boolean, bac
   const { dtype, activations } = backend.capabilities;
   const isProduct = (multiplyingKernels as readonly KernelName[]).includes(kernel);
   const ofSums = slack * epsilon.float32 * Math.sqrt(terms);
-  // A product rounds intermediate results to the type of its operands. A tiny difference can change the direction in
-  // which a value is rounded.
+  // A product rounds intermediate results to the type of its operands. A tiny difference can make a value round up
+  // instead of down.
   const ofOperands = dtype === "bfloat16" && isProduct ? 2 * epsilon.bfloat16 : 0;
   const ofStoring = isActivation && activations === "bfloat16" ? epsilon.bfloat16 : 0;
   return ofSums + ofOperands + ofStoring;
@@ -98,7 +98,7 @@ const sizeOfNumbers = (values: HostArray): number => {
   return count === 0 ? 0 : Math.sqrt(sum / count);
 };
 
-/** Describes the first wrong element; undefined if all are right. */
+/** Describes the first wrong element. Returns undefined if all elements are right. */
 const faultIn = (
   one: KernelCase,
   { name, length, isActivation, contents }: Buffer,
@@ -130,7 +130,7 @@ interface Expected {
   readonly after: After;
 }
 
-/** Results of the reference for all cases, computed once for each dtype. */
+/** Results of the reference for all cases. The results are computed once for each dtype. */
 const expectations = () => {
   const known = new Map<string, Expected>();
   return async (index: number, backend: Backend): Promise<Expected> => {
@@ -152,7 +152,7 @@ const expectations = () => {
 export const kernelChecker = () => {
   const expected = expectations();
   /**
-   * @param forms the ways in which a backend computes, each with its name and an opened backend.
+   * @param forms the ways in which a backend computes. Each way has a name and an opened backend.
    * @param advice what to do about wrong kernels.
    */
   return async (forms: readonly (readonly [words: string, backend: Backend])[], advice: string): Promise<Verdict> => {

@@ -1,4 +1,6 @@
-/** Kernel calls for `doctor`, which check every kernel in one second. The conformance suite has thousands of calls. */
+/**
+ * Kernel calls for `doctor`. The calls check every kernel in one second. The conformance suite has thousands of calls.
+ */
 
 import { blocks } from "../../backend/implementations/reference/blocks.ts";
 import { blockForms, fileWords, panelWords, scalePlaces } from "../../backend/kernels/block-forms.ts";
@@ -80,7 +82,7 @@ const rows: readonly KernelCase[] = [
   kernelCase("rotaryForward", { ...rotarySizes, eps: 1e-6 }, 18, { gammaQ: null, gammaK: null }),
   kernelCase("rotaryBackward", rotarySizes, 40, { rstd: positives(rotaryStats) }),
   kernelCase("rotaryForward", { ...rotaryTogether, eps: 1e-6 }, 54),
-  // Heads that share a norm have the same scale.
+  // Heads with a common norm have the same scale.
   kernelCase("rotaryBackward", rotaryTogether, 70, { rstd: new Float32Array(rotaryStats).fill(0.8) }),
 ];
 
@@ -126,8 +128,8 @@ const attentionSizes = (
 });
 const pageless = { pageCount: 0 };
 /**
- * Two sequences in pages: one has 40 cached positions and two new ones, the other has 3 cached positions and one new
- * one.
+ * Two sequences in pages. The first has 40 cached positions and two new positions. The second has 3 cached positions
+ * and one new position.
  */
 const paged = { ...attentionSizes(2, 2, 0, 4, 2, 17), rows: 3, keyRows: 128, pageCount: 3 };
 
@@ -164,7 +166,7 @@ const loss: readonly KernelCase[] = [
   ];
 });
 
-/** Rows of weights in blocks, as stored in a file: random bits, with scales between 0.06 and 0.13. */
+/** Rows of weights in blocks, as in a file. The bits are random, with scales between 0.06 and 0.13. */
 const fileRows = (form: number, count: number, k: number): Int32Array => {
   const words = integers(fileWords(form, count, k), 2 ** 32);
   const view = new DataView(words.buffer);

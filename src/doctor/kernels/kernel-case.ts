@@ -1,6 +1,6 @@
 /**
- * Kernel calls for checks. Sizes are small, but many are larger than a vector or a block, so that the ends of vectors and blocks
- * are checked, too.
+ * Kernel calls for checks. The sizes are small, but many are larger than a vector or a block. So the ends of vectors
+ * and blocks are also checked.
  */
 import type { KernelName, KernelTable } from "../../backend/kernels/kernels.ts";
 import { type RandomStream, randomKey, randomStream } from "../../core/random.ts";
@@ -9,7 +9,7 @@ type Numbers<K extends KernelName> = Readonly<
   Record<KernelTable[K]["ints"][number] | KernelTable[K]["floats"][number], number>
 >;
 
-/** Contents of a buffer; null if the call has no such buffer. */
+/** Contents of a buffer, or null if the call has no such buffer. */
 export type Given = Float32Array | Int32Array | null;
 
 /** A call of a kernel. */
@@ -18,11 +18,14 @@ export interface KernelCase {
   /** Integer and real arguments. */
   readonly numbers: Readonly<Record<string, number>>;
   /**
-   * Contents of buffers. By default, buffers of reals contain normal random numbers, and buffers that are only written
-   * contain NaN. Optional buffers of integers are left out.
+   * Contents of buffers. By default, buffers of real numbers contain normally distributed random numbers, and output
+   * buffers contain NaN. Optional buffers of integers are left out.
    */
   readonly given: Readonly<Record<string, Given>>;
-  /** Number of terms in the longest sum of a result element; rounding error grows with its square root. */
+  /**
+   * Number of terms in the longest sum of a result element. The rounding error grows with the square root of this
+   * number.
+   */
   readonly terms: number;
 }
 

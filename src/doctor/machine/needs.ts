@@ -24,8 +24,8 @@ export const memoryOfPreset = async (name: PresetName, kind: MemoryKind): Promis
 };
 
 /**
- * Maximum bytes of files of a run with this preset. The files are the last checkpoint, the next checkpoint, and the
- * best weights twice.
+ * Maximum bytes of files of a run with this preset: the last checkpoint, the next checkpoint, and two copies of the
+ * best weights.
  */
 export const filesOfPreset = (name: PresetName): number => {
   const layouts = stateLayouts(presets[name], builtInText.vocabSize);

@@ -1,4 +1,4 @@
-/** Checks that memory and the folder of runs have room for the default preset. */
+/** Checks that memory and the disk of the runs' folder have enough space for the default preset. */
 import { mkdtemp, open, rm, stat, statfs } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { MemoryKind } from "../../backend/observers/counting.ts";
@@ -32,7 +32,7 @@ export const memoryVerdict = async ({ bytes, container }: FreeMemory, kind: Memo
 /** Bytes written to test a folder. */
 const probeBytes = 2 ** 18;
 
-/** The folder, or the nearest parent that exists, because the first run would create the folder there. */
+/** The folder, or its nearest existing parent, because the first run creates the folder there. */
 const nearestFolder = async (path: string): Promise<string> => {
   const found = await stat(path).catch(() => undefined);
   return found !== undefined || dirname(path) === path ? path : nearestFolder(dirname(path));
@@ -45,7 +45,7 @@ const tryToWrite = async (folder: string): Promise<void> => {
     const bytes = Buffer.alloc(probeBytes, 0x5a);
     const file = await open(join(made, "probe"), "w+");
     try {
-      // After an incomplete write, write the rest: then the system reports why writing fails.
+      // If a write is incomplete, write the remaining bytes. The system then reports the reason of the failure.
       for (let done = 0; done < bytes.length; )
         done += (await file.write(bytes, done, bytes.length - done, done)).bytesWritten;
       await file.sync();
@@ -67,13 +67,13 @@ const tryToWrite = async (folder: string): Promise<void> => {
   }
 };
 
-/** Result for a file system that refuses writes; other errors are thrown again. */
+/** Result for a file system that refuses writes. Other errors are thrown again. */
 const refusal = async (folder: string, error: unknown): Promise<Verdict> => {
   const told = await unwritable(folder, resolve(folder), error);
   if (!(told instanceof ConfigError) || told === error) throw error;
   const { got = "", hint = "another folder" } = told.details;
-  // Remove the path of the test file, because the user does not know this file. Remove the free space, because it has
-  // changed after the test.
+  // Remove the path of the test file from the message, because the user does not know this file. Remove the free space,
+  // because it has changed after the test.
   const why = got.replace(/, at \S*$/u, "").replace(/ \(.*\)$/u, "");
   return failed(`${folder}: files cannot be written here: ${why}`, `${hint} (train --out)`);
 };

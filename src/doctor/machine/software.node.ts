@@ -12,7 +12,7 @@ import { type Check, ok, skipped, type Verdict, warning } from "../check.ts";
 /** Minimum version of Node.js, as in package.json. */
 export const leastNode = 20;
 
-/** @param version in the form of `process.version`. */
+/** @param version version in the format of `process.version`. */
 export const nodeVerdict = (version: string): Verdict => {
   const major = Number(/^v?(\d+)/u.exec(version)?.[1] ?? 0);
   if (major >= leastNode) return ok(`${version} (${leastNode} or newer is needed)`);
@@ -47,7 +47,8 @@ export const nativeVerdict = ({ backends }: BackendReport): Verdict => {
   const { instructionSet, notCompiled, threads } = native;
   const { FORETOKEN_ISA: asked = "" } = process.env;
   const fact = `${instructionSet}, ${formatPlural(threads, "thread")}`;
-  // The first instruction set is the best one. If a better set is available, worse sets are of no use.
+  // The first instruction set is the best. If a better instruction set is available, worse instruction sets are not
+  // needed.
   const [best] = nativeInstructionSets.filter((set) => set === instructionSet || notCompiled.includes(set));
   if (best === undefined || best === instructionSet || asked !== "") return ok(fact);
   return warning(
@@ -67,7 +68,7 @@ const isProgram = (path: string): boolean => {
 
 /**
  * The compiler that scripts/build/native.mjs uses: $CXX, which may contain arguments, or the first of three names on
- * the path. Undefined if there is none.
+ * the path. Undefined if no compiler was found.
  */
 export const findCompiler = ({ CXX, PATH }: NodeJS.ProcessEnv): readonly string[] | undefined => {
   const named = CXX?.trim();
@@ -77,7 +78,7 @@ export const findCompiler = ({ CXX, PATH }: NodeJS.ProcessEnv): readonly string[
   return found === undefined ? undefined : [found];
 };
 
-/** First line of a compiler's error for an empty C++20 program; undefined if it compiles. */
+/** First line of a compiler's error for an empty C++20 program. Undefined if the program compiles. */
 const complaintOf = ([program = "", ...args]: readonly string[]): Promise<string | undefined> =>
   new Promise((resolve) => {
     const child = spawn(program, [...args, "-std=c++20", "-x", "c++", "-fsyntax-only", "-"], {
@@ -118,7 +119,7 @@ export const softwareChecks = (report: BackendReport): readonly Check[] => {
   const hasNative = report.backends.some(({ name, available }) => name === "native" && available);
   const check = (name: string, run: () => Promise<Verdict>): Check => ({
     ...{ name, backend: null, run },
-    advice: "for facts about the machine and its backends: npx foretoken info",
+    advice: "to see facts about the machine and its backends: npx foretoken info",
   });
   return [
     check("node", async () => nodeVerdict(process.version)),

@@ -1,6 +1,6 @@
 /**
- * Checks that generating token by token with cached keys and values gives exactly the logits of one pass over the whole
- * text.
+ * Checks generation token by token with a KV cache. The logits must be exactly the logits of one forward pass over the
+ * whole text.
  */
 import { createSequenceEngine } from "../../engine/engine.ts";
 import type { Model } from "../../models/model.ts";
@@ -8,10 +8,10 @@ import { failed, ok, type Verdict } from "../check.ts";
 import { type Form, withBackend } from "./forms.ts";
 import { firstDifference, logitsOf, shapes, smallModel, tokens, vocabSize } from "./small-models.ts";
 
-/** Lengths of the prompt, which is computed in one pass. */
+/** Lengths of the prompt. The prompt is computed in one forward pass. */
 const promptLengths = [1, 5, 33] as const;
 
-/** The first text length at which the engine's logits differ from `wanted`; undefined if all are equal. */
+/** The first text length at which the engine's logits differ from `wanted`. Undefined if all logits are equal. */
 const firstWrong = async (
   model: Model,
   ids: readonly number[],
@@ -44,7 +44,7 @@ export const checkDecoding = async (forms: readonly Form[], advice: string): Pro
       const fault = await withBackend(form, 1, async (backend) => {
         const model = smallModel(backend, shape);
         for (const promptLength of promptLengths) {
-          // Use a different text each time. With the same text, a fault could stay hidden: if a position is not
+          // Use a different text each time. With the same text, a fault could stay hidden. If a position were not
           // written, the cache would still contain the right keys from the previous text.
           const ids = tokens(shape.config.contextLength, 100 + promptLength);
           const wanted = await logitsOf(model, ids);
@@ -56,8 +56,8 @@ export const checkDecoding = async (forms: readonly Form[], advice: string): Pro
         return undefined;
       });
       if (fault !== undefined)
-        return failed(`${fault} from the logits without a cache, in ${shape.name} (${form.words})`, advice);
+        return failed(`${fault} from the logits without the KV cache, in ${shape.name} (${form.words})`, advice);
     }
   }
-  return ok("with and without the cache, the logits have the same bits");
+  return ok("the logits have the same bits with and without the KV cache");
 };

@@ -20,31 +20,32 @@ const inputs = tokens(rows * time, 3);
 const targets = tokens(rows * time, 4);
 
 /**
- * Step size. The truncation error is of order h² and the rounding error of order ε/h; both are far below the tolerance.
+ * Step size h. The truncation error is of order h² and the rounding error is of order ε/h. Both errors are far below
+ * the tolerance.
  */
 const h = 1e-5;
 
 /**
- * Tolerance relative to the norm of a parameter's gradient. The error is 1e-5 in float32, and 1e-1 if one element in a
- * hundred is wrong.
+ * Tolerance relative to the norm of a parameter's gradient. The error is 1e-5 in float32. The error is 1e-1 if one of a
+ * hundred elements is wrong.
  */
 const relativeTolerance = 1e-3;
 /**
  * Tolerance relative to the norm of all gradients. Some gradients (of key biases, for example) are zero except for
- * rounding, so a tolerance relative to their own norm would be too small.
+ * rounding. A tolerance relative to such a gradient's own norm would be too small.
  */
 const floor = 1e-6;
 
 /**
- * A sign, 1 or −1, for each element. The check multiplies each element of the gradient by its sign, and compares the
- * sum with a finite difference.
+ * A sign, 1 or −1, for each element. The check multiplies each element of the gradient by its sign, adds the products,
+ * and compares the sum with a finite difference.
  */
 const signs = (seed: number, length: number): Int8Array => {
   const stream = randomStream(randomKey(seed, "sampling"));
   return Int8Array.from({ length }, () => (stream.integer(2) === 0 ? -1 : 1));
 };
 
-/** Slope of the loss in the direction of each parameter's signs, from finite differences. */
+/** For each parameter: slope of the loss in the direction of the signs, from finite differences. */
 const slopesOf = async (shape: Shape): Promise<ReadonlyMap<string, number>> => {
   const reference = await openReference({ real: "float64" });
   try {
@@ -112,7 +113,7 @@ const slopesFrom = async (backend: Backend, shape: Shape): Promise<readonly Slop
   return slopes;
 };
 
-/** Creates a function that checks backends; finite differences are computed only once. */
+/** Creates a function that checks backends. The finite differences are computed only once. */
 export const gradientChecker = () => {
   const known = new Map<Shape, Promise<ReadonlyMap<string, number>>>();
   const wantedOf = (shape: Shape): Promise<ReadonlyMap<string, number>> => {

@@ -1,12 +1,12 @@
 /**
- * Checks the causal mask: changing a token must change no bit of earlier logits, and must change the logits at its own
- * position.
+ * Checks the causal mask. A changed token must not change any bit of earlier logits, and must change the logits at its
+ * own position.
  */
 import { failed, ok, type Verdict } from "../check.ts";
 import { type Form, withBackend } from "./forms.ts";
 import { firstDifference, logitsOf, shapes, smallModel, tokens, vocabSize } from "./small-models.ts";
 
-/** Positions of the tokens that are changed, one at a time. */
+/** Positions of the tokens to change, one at a time. */
 const places = [1, 16, 32, 40] as const;
 
 export const checkMask = async (forms: readonly Form[], advice: string): Promise<Verdict> => {
@@ -30,5 +30,5 @@ export const checkMask = async (forms: readonly Form[], advice: string): Promise
       if (fault !== undefined) return failed(`${fault}, in ${shape.name} (${form.words})`, advice);
     }
   }
-  return ok("no token changes a bit of the logits before it");
+  return ok("no token changes a bit of earlier logits");
 };

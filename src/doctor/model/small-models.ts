@@ -54,7 +54,7 @@ const uniform = (name: number): (() => number) => {
   return () => 2 * stream.uniform() - 1;
 };
 
-/** Creates a model whose weights are all different and not zero. The caller closes it. */
+/** Creates a model with weights that are all different and not zero. The caller closes the model. */
 export const smallModel = (backend: Backend, { config }: Shape): Model => {
   const real = backend.capabilities.real[0] ?? "float32";
   const model = createModel(backend, config, vocabSize, real);
@@ -76,13 +76,13 @@ export const tokens = (length: number, seed: number): Int32Array => {
   return Int32Array.from({ length }, () => stream.integer(vocabSize));
 };
 
-/** Logits [T · V] of a text, from one pass without a cache. */
+/** Logits [T · V] of a text, from one forward pass without a KV cache. */
 export const logitsOf = (model: Model, ids: Int32Array): Promise<Float32Array> =>
   withContext(inferenceContext(model.backend), async (context) =>
     Float32Array.from(await readTensor(model.backend, forward(context, model, ids, 1, ids.length))),
   );
 
-/** Index of the first element whose bits differ; −1 if there is none. */
+/** Index of the first element with different bits, or −1 if all bits are equal. */
 export const firstDifference = (a: Float32Array, b: Float32Array): number => {
   if (a.length !== b.length) return Math.min(a.length, b.length);
   const words = new Uint32Array(b.buffer, b.byteOffset, b.length);

@@ -1,6 +1,6 @@
 /**
- * Checks training steps: micro-batches must give the gradient of one batch, and a second run and runs with several
- * threads must give the same bits.
+ * Checks training steps. Micro-batches must give the gradient of one batch. A second run and runs with several threads
+ * must give the same bits.
  */
 import type { Backend } from "../../backend/backend.ts";
 import type { TrainerConfig } from "../../config/config.ts";
@@ -13,7 +13,7 @@ import { firstDifference, type Shape, shapes, tokens, vocabSize } from "./small-
 const batchSize = 8;
 const text = tokens(2000, 7);
 
-/** Configuration in which a batch and its micro-batches read the same windows. */
+/** Configuration in which a batch and its micro-batches contain the same windows. */
 const configOf = (
   { config }: Shape,
   gradAccumSteps: number,
@@ -33,7 +33,10 @@ const gradientOf = async (backend: Backend, config: TrainerConfig): Promise<Floa
 
 const normOf = (values: Float32Array): number => Math.sqrt(values.reduce((sum, value) => sum + value ** 2, 0));
 
-/** Tolerance relative to the norm of the gradient. The two gradients differ only in the order of sums. */
+/**
+ * Tolerance relative to the norm of the gradient. The two gradients differ only because their sums have a different
+ * order.
+ */
 const tolerance = 1e-5;
 
 /** Checks that micro-batches give the gradient of one batch. */
@@ -53,17 +56,17 @@ export const checkAccumulation = async (forms: readonly Form[], advice: string):
       const difference = normOf(one.map((value, i) => value - (several[i] ?? Number.NaN))) / normOf(one);
       if (!(difference <= tolerance))
         return failed(
-          `the gradient of 4 micro-batches differs from the batch's gradient by ${difference.toExponential(1)} of its norm, in ${shape.name} (${form.words})`,
+          `the gradient of 4 micro-batches differs from the gradient of the whole batch by ${difference.toExponential(1)} of its norm, in ${shape.name} (${form.words})`,
           advice,
         );
       worst = Math.max(worst, difference);
     }
   }
   const digits = worst === 0 ? "to the bit" : `within ${worst.toExponential(0)}`;
-  return ok(`4 micro-batches give the gradient of one batch, ${digits}`);
+  return ok(`4 micro-batches and one batch give the same gradient, ${digits}`);
 };
 
-/** Number of updates before weights are compared. */
+/** Number of optimizer steps before weights are compared. */
 const steps = 3;
 
 const weightsAfter = async (form: Form, threads: number, shape: Shape): Promise<Float32Array> =>

@@ -1,5 +1,5 @@
 /**
- * Expected training speed of each preset. The speed is measured if steps are short; if not, the speed is estimated from
+ * Expected training speed of each preset. If the steps are short, the speed is measured. Otherwise it is estimated from
  * the work of the kernels.
  */
 import type { Backend } from "../../backend/backend.ts";
@@ -22,7 +22,7 @@ export interface PresetSpeed {
   readonly secondsPerStep: number;
   readonly tokensPerSecond: number;
   readonly steps: number;
-  /** Whether steps were timed. If false, the speed was estimated from the rates of the kernels. */
+  /** Whether steps were timed. If false, the speed is an estimate from the rates of the kernels. */
   readonly measured: boolean;
   /** Maximum memory of a run. */
   readonly memoryBytes: number;
@@ -31,8 +31,8 @@ export interface PresetSpeed {
 const { vocabSize } = builtInText;
 
 /**
- * Estimated seconds of a step's kernels. A kernel takes the time for its arithmetic or the time for its reads and
- * writes, whichever is longer.
+ * Estimated seconds of a step's kernels. The time of a kernel is the larger of two times: the time of its arithmetic,
+ * and the time of its reads and writes.
  */
 const kernelSeconds = async (name: PresetName, kind: MemoryKind, rates: Rates): Promise<number> => {
   const counting = openCounting(kind);
@@ -54,9 +54,9 @@ const kernelSeconds = async (name: PresetName, kind: MemoryKind, rates: Rates): 
   return seconds - before;
 };
 
-/** Maximum seconds of a step that is timed. */
+/** Maximum seconds of a step. A longer step is not timed. */
 const longestTimed = 0.5;
-/** Seconds in which steps are timed. The median of the steps' times is used. */
+/** Total seconds for timing steps. The median of the steps' times is used. */
 const timedSeconds = 0.6;
 const mostTimed = 5;
 
@@ -81,14 +81,14 @@ const timeStep = async (backend: Backend, name: PresetName): Promise<number> => 
 };
 
 /**
- * Usual ratio of a step's time to the estimated time of the step's kernels, used if no step was timed. The ratio is
- * above 1 because small kernels do not reach the measured rates.
+ * Usual ratio of a step's time to the estimated time of its kernels. The ratio is used if no step was timed. The ratio
+ * is above 1 because small kernels do not reach the measured rates.
  */
 const usualRatio = 1.5;
 
 /**
- * Yields the speed of each preset. Presets with short steps are timed. The times of other presets are estimated: the
- * estimated time of the kernels is multiplied by the ratio that was found in the timed presets.
+ * Yields the speed of each preset. Presets with short steps are timed. Other times are estimated: the estimated time of
+ * the kernels, multiplied by the ratio from the timed presets.
  * @param freeBytes memory available for timed steps.
  */
 export async function* presetSpeeds(

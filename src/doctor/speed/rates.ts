@@ -4,15 +4,15 @@ import { kernelCost } from "../../backend/calls/cost.ts";
 import type { KernelArgs, KernelName } from "../../backend/kernels/kernels.ts";
 import { yieldToHost } from "../../core/system/yield.ts";
 
-/** Rates that kernels reach; the hardware's limits are higher. */
+/** Rates that kernels reach in practice. The hardware's limits are higher. */
 export interface Rates {
-  /** Floating-point operations per second in matrix products, for all threads together. */
+  /** Floating-point operations per second in matrix products, as a sum over all threads. */
   readonly flopsPerSecond: number;
   /** Bytes per second that kernels read and write, for arrays larger than any cache. */
   readonly bytesPerSecond: number;
 }
 
-/** Seconds of repeated calls per measurement; the fastest of three measurements is used. */
+/** Seconds of repeated calls per measurement. The fastest of three measurements is used. */
 const measured = 0.08;
 const repeats = 3;
 

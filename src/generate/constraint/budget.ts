@@ -1,7 +1,7 @@
 /**
- * Limit on the work of a constraint. A server gets constraints from unknown users, and a constraint that takes minutes
- * would block all other users. So the code counts steps wherever work may grow quickly, and stops at a limit. The limit
- * counts steps, not milliseconds, so every machine accepts and refuses the same constraints.
+ * Limit on the work of a constraint. A server receives constraints from unknown users, and a constraint that needs
+ * minutes would block all other users. So the code counts steps in every algorithm that may need much time, and stops
+ * at a limit. The limit counts steps, not milliseconds, so every machine accepts and refuses the same constraints.
  */
 import { ConfigError } from "../../core/errors/errors.ts";
 
@@ -15,15 +15,15 @@ export const compileSteps = 8_000_000;
 export const maskSteps = 4_000_000;
 
 /**
- * Number of steps that the current work has left. One variable is enough, because compiling and masks run
- * synchronously, one at a time. It is a typed array because that is fast.
+ * Number of remaining steps for the current work. One variable is enough, because compiling and masks run
+ * synchronously, one at a time. A typed array is used because it is fast.
  */
 const left = Float64Array.of(Number.POSITIVE_INFINITY);
 
 const hint = "fewer alternatives, shorter repetitions, or less nesting";
 
 /**
- * Counts steps. @throws ConfigError if no steps are left. @param where the part of the constraint that causes the work,
+ * Counts steps. @throws ConfigError if no steps are left. @param where the part of the constraint that needs the steps,
  * for errors.
  */
 export const spend = (steps: number, where: string): void => {
@@ -39,8 +39,8 @@ export const spend = (steps: number, where: string): void => {
 };
 
 /**
- * Runs work with a limit of `steps`. If the surrounding work has fewer steps left, that number is the limit.
- * @param where named in the error if the work is nested too deep for the call stack.
+ * Runs work with a limit of `steps`. If the outer work has fewer steps left, the limit is the number of these steps.
+ * @param where place for the error if the work is nested too deeply for the call stack.
  */
 export const within = <T>(steps: number, where: string, work: () => T): T => {
   const outer = left[0] as number;

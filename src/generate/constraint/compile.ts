@@ -14,8 +14,8 @@ import { createMatcher, type Matcher } from "./matcher.ts";
 /** A constraint compiled for one vocabulary. */
 export interface CompiledConstraint {
   /**
-   * Creates the matcher of one text. @param endTokens tokens that end the text. They are allowed only where the text is
-   * complete.
+   * Creates a matcher for one text. @param endTokens tokens that end the text. End tokens are allowed only if the text
+   * is complete.
    */
   matcher(endTokens: readonly number[]): Matcher;
 }
@@ -83,7 +83,7 @@ export const compileConstraint = (constraint: Constraint, tokenizer: Tokenizer):
       return createMachine(tree, (out) => begin(bottom, out));
     });
   else machines.delete(key);
-  // Moves the constraint to the end, so that the first constraint is the least recently used.
+  // Moves the constraint to the end. The first constraint is then the least recently used.
   machines.set(key, machine);
   for (const oldest of machines.keys()) {
     if (machines.size <= mostKept) break;

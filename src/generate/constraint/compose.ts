@@ -1,4 +1,7 @@
-/** Combines constraints on pieces of text. It computes how a text may begin, and what may follow each piece. */
+/**
+ * Combines constraints on pieces of text. The code computes possible beginnings of a text, and possible pieces after
+ * each piece.
+ */
 import { ConfigError } from "../../core/errors/errors.ts";
 import { allChars } from "./automata/char-set.ts";
 import { both } from "./automata/dfa.ts";
@@ -16,14 +19,14 @@ import { bottom, type Output, type Place, type Stack } from "./machine/ways.ts";
 import { emptyPlace, isSpellable, schemaNodes } from "./schema/nodes.ts";
 import { freeDfa } from "./schema/strings.ts";
 
-/** Reports how a text may begin. @param stack what follows after the text. */
+/** Reports how a text may begin. @param stack the continuation after the text. */
 export type Beginning = (stack: Stack, out: Output) => void;
 
 const unspellable = (kind: string): ConfigError =>
   new ConfigError({
     where: `constraint: ${kind}`,
     must: "must allow a text that this vocabulary can write",
-    got: "a constraint that needs characters for which there is no token, or that allows nothing",
+    got: "a constraint that allows no text, or needs characters that no token can write",
   });
 
 /** Any JSON object or array. */
@@ -74,7 +77,7 @@ export const beginningOf = (whole: Constraint, tree: TokenTree, tokens: Readonly
     if (!root.inhabited) {
       if (alphabet !== allChars) throw unspellable(constraint.kind);
       const where = `schema: ${emptyPlace(root)}`;
-      throw new ConfigError({ where, must: "must allow a value", got: "a schema that no value meets" });
+      throw new ConfigError({ where, must: "must allow a value", got: "a schema that allows no value" });
     }
     return (stack, out) => frames.begin(root, stack, out);
   };

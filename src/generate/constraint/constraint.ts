@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { parseConfig, withoutUndefined } from "../../core/checks/config.ts";
 
-/** One JSON value that a JSON Schema allows. */
+/** A JSON value that a JSON Schema allows. */
 export interface JsonSchemaConstraint {
   /** Its kind. */
   readonly kind: "jsonSchema";
@@ -35,11 +35,11 @@ export interface RegexConstraint {
 export interface ChoiceConstraint {
   /** Its kind. */
   readonly kind: "choice";
-  /** The texts: one or more, none of them empty. */
+  /** The texts: one or more. A text must not be empty. */
   readonly choices: readonly string[];
 }
 
-/** One special token. Ordinary text that spells the token's name is not this token. */
+/** One special token. Ordinary text with the token's name is not this token. */
 export interface TokenConstraint {
   /** Its kind. */
   readonly kind: "token";
@@ -47,7 +47,7 @@ export interface TokenConstraint {
   readonly name: string;
 }
 
-/** Several parts, one after another, with nothing between them. */
+/** Several parts, directly one after the other. */
 export interface SequenceConstraint {
   /** Its kind. */
   readonly kind: "sequence";
@@ -63,17 +63,17 @@ export interface EitherConstraint {
   readonly options: readonly Constraint[];
 }
 
-/** A part, repeated any number of times, with nothing between repetitions. Zero repetitions are allowed. */
+/** Repetitions of a part, directly one after the other. Any number is allowed, including zero. */
 export interface RepeatConstraint {
   /** Its kind. */
   readonly kind: "repeat";
-  /** The constraint for each repetition. It must not allow the empty text. */
+  /** The constraint for each repetition. This constraint must not allow the empty text. */
   readonly part: Constraint;
 }
 
 /**
- * Any text until a marker appears. After the marker, the constraint `rest` applies. The text contains no special tokens
- * except the marker. A trigger must be the whole constraint, not a part of another constraint.
+ * Any text until a marker appears. After the marker, the constraint `rest` applies. The marker is the only special
+ * token in the text. A trigger must be the whole constraint, not a part of another constraint.
  */
 export interface TriggerConstraint {
   /** Its kind. */
@@ -81,15 +81,15 @@ export interface TriggerConstraint {
   /** The text of the marker. A special token with this name is a marker too. */
   readonly marker: string;
   /**
-   * true: the marker counts only at the beginning of the text, where spaces may come before it. Default false: the
-   * marker counts anywhere.
+   * True: the marker counts only at the beginning of the text. Spaces may come before it. False (default): the marker
+   * counts anywhere.
    */
   readonly atStart?: boolean | undefined;
   /** The constraint for all text after the marker. */
   readonly rest: Constraint;
 }
 
-/** The form that the text of a model must have. */
+/** A rule for the text that a model writes. */
 export type Constraint =
   | JsonSchemaConstraint
   | JsonConstraint
@@ -124,7 +124,7 @@ export const constraintSchema = z.discriminatedUnion("kind", [
 ]);
 
 /**
- * The option `constraint` has an object schema of its own, because the schema of the other options contains a function.
+ * The option `constraint` has a separate object schema, because the schema of the other options contains a function.
  */
 const formSchema = z.strictObject({ constraint: constraintSchema.optional() });
 

@@ -1,16 +1,17 @@
 /**
- * Errors of a constraint name the field in the program or the request: `constraint.schema: #/properties/age/minimun`.
+ * An error of a constraint contains the name of the field in the program or the request, such as
+ * `constraint.schema: #/properties/age/minimun`.
  */
 import { ConfigError } from "../../core/errors/errors.ts";
 import { within } from "./budget.ts";
 import type { Constraint } from "./constraint.ts";
 
-/** For each kind of constraint: the field that describes the allowed texts. */
+/** For each type of constraint: the field that describes the allowed texts. */
 const fields: { readonly [Kind in Constraint["kind"]]?: string } = {
   ...{ jsonSchema: "schema", regex: "pattern", grammar: "grammar", choice: "choices", token: "name", repeat: "part" },
 };
 
-/** The field that an error of a constraint names. @param path where the constraint is. */
+/** The field that an error of a constraint names. @param path place of the constraint. */
 export const fieldOf = (path: string, { kind }: Constraint): string => {
   const field = fields[kind];
   return field === undefined ? path : `${path}.${field}`;
@@ -19,7 +20,7 @@ export const fieldOf = (path: string, { kind }: Constraint): string => {
 const renamed = (error: ConfigError, rename: (where: string) => string): ConfigError =>
   new ConfigError({ ...error.details, where: rename(error.details.where), cause: error });
 
-/** Names of places that the compiler of constraints itself puts into errors. */
+/** Names of places that the constraint compiler itself puts into errors. */
 const ownNames =
   /^(?:schema|number|format [^:]*|constraint(?:: (?:json|jsonSchema|grammar|regex|choice|token|repeat))?)(?=$|[: ])/u;
 
@@ -34,8 +35,8 @@ export const inField = <T>(field: string, work: () => T): T => {
 };
 
 /**
- * Runs work that compiles a constraint. Errors of the work name `field` instead of `constraint`, and also instead of
- * `constraint.schema` or the pattern, the grammar or the choices.
+ * Runs work that compiles a constraint. Errors of the work name `field` instead of `constraint`. Errors also name
+ * `field` instead of `constraint.schema`, the pattern, the grammar or the choices.
  */
 export const asField = <T>(field: string, work: () => T): T => {
   try {

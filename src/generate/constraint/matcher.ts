@@ -5,29 +5,29 @@ import { maskSteps, within } from "./budget.ts";
 import type { Machine, State } from "./machine/machine.ts";
 import type { TokenTree } from "./machine/vocabulary.ts";
 
-/** Follows one text and computes which tokens may come next, so that the whole text obeys its constraint. */
+/** Follows one text and computes the tokens that may come next, so that the whole text obeys its constraint. */
 export interface Matcher {
   /**
-   * Writes the mask of the tokens that may follow: the bit of token id is bit id % 32 of word ⌊id / 32⌋. The model's
-   * end tokens are in the mask if and only if the text is complete.
+   * Writes the mask of the tokens that may follow: the bit of token id is bit id % 32 of word ⌊id / 32⌋. The mask
+   * contains the model's end tokens only if the text is complete.
    * @param into array of `maskLength` words.
    */
   mask(into: Uint32Array): void;
   /** Whether a token may follow. */
   allows(id: number): boolean;
-  /** Adds a token. Returns false if the token must not follow; the text then stays as it is. */
+  /** Adds a token. Returns false if the token is not allowed. The text then stays unchanged. */
   accept(id: number): boolean;
   /** Whether the text may end here. */
   readonly isComplete: boolean;
   /** Whether only an end token may follow. */
   readonly isOver: boolean;
   /**
-   * Tokens for the text that must come next. The text itself is certain. Its division into tokens is a guess, because
-   * the model may divide it in another way than the tokenizer. The tokens are not added.
+   * Tokens for the text that must come next. The text itself is certain. The division into tokens is a guess, because
+   * the model may divide the text differently from the tokenizer. The tokens are not added.
    * @param most maximum number of tokens.
    */
   forced(most: number): readonly number[];
-  /** Removes the last tokens. @param count number of tokens to remove; at most all accepted tokens are removed. */
+  /** Removes the last tokens. @param count number of tokens to remove, at most the number of accepted tokens. */
   rollback(count: number): void;
   /** Length of a mask in 32-bit words. */
   readonly maskLength: number;
@@ -41,7 +41,7 @@ export interface ConstraintVocabulary {
   readonly endTokens: readonly number[];
 }
 
-/** The only byte that may follow; -1 if there are several, or if the text may end. */
+/** The only byte that may follow, or -1 if several bytes may follow or the text may end. */
 const onlyByte = (machine: Machine, state: State): number => {
   if (state.isComplete || state.threads.some(({ leaf }) => leaf.special !== undefined)) return -1;
   let only = -1;
@@ -68,7 +68,10 @@ const forcedBytes = (machine: Machine, state: State): Uint8Array => {
   return Uint8Array.from(bytes);
 };
 
-/** The longest token that the text has at `from`, and its length in bytes; -1 and 0 if there is none. */
+/**
+ * The longest token in the text at position `from`, and its length in bytes. If no token matches, the result is -1 and
+ * 0.
+ */
 const longestToken = (
   { bytes, ends, tokens, depths }: TokenTree,
   text: Uint8Array,
@@ -91,8 +94,8 @@ const longestToken = (
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
- * Tokens of a text. The tokenizer divides the text, if its tokens spell the text exactly. Otherwise the longest
- * possible token is taken at each place; the tokens may then cover only the beginning of the text.
+ * Tokens of a text. The tokenizer's division is used if its tokens spell the text exactly. Otherwise, the longest
+ * possible token is used at each position. The tokens may then cover only the beginning of the text.
  */
 const tokensOf = (text: Uint8Array, { tree, bytesOf, encode }: ConstraintVocabulary, most: number): number[] => {
   try {
@@ -117,7 +120,7 @@ export const createMatcher = (machine: Machine, vocabulary: ConstraintVocabulary
   const { tree, bytesOf, endTokens } = vocabulary;
   const ends = new Set(endTokens);
   const specials = new Set(tree.specials);
-  /** The states before each token; the last one is the current state. */
+  /** The states before each token, and the current state at the end. */
   const states: State[] = [machine.start];
   let ended = 0;
   const now = (): State => states.at(-1) ?? machine.start;

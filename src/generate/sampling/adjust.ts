@@ -1,13 +1,13 @@
 /** Changes of the logits before a token is drawn: penalties, biases, banned words. */
 import type { Sampling } from "./settings.ts";
 
-/** The tokens so far, and how often each occurred. */
+/** The tokens so far, and the number of occurrences of each token. */
 export interface History {
   /** Ids of the prompt and of the written tokens. */
   readonly ids: readonly number[];
   /** Set of all ids in `ids`. */
   readonly seen: ReadonlySet<number>;
-  /** How often each token was written after the prompt. */
+  /** Number of times that each token was written after the prompt. */
   readonly written: ReadonlyMap<number, number>;
 }
 
@@ -57,7 +57,7 @@ export const banned =
     }
   };
 
-/** The penalties of the settings; penalties without effect are left out. */
+/** The penalties of the settings. Penalties without effect are left out. */
 export const penaltiesOf = (sampling: Sampling): readonly Adjustment[] => {
   const { repetitionPenalty: repetition, presencePenalty: presence, frequencyPenalty: frequency } = sampling;
   return [

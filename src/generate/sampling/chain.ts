@@ -3,17 +3,17 @@ import { type Adjustment, banned, type History, logitBias, penaltiesOf } from ".
 import { sampleToken } from "./sampler.ts";
 import { type FilterName, filterNames, type Sampling } from "./settings.ts";
 
-/** All settings that decide the tokens of a text, in addition to the model and the prompt. */
+/** All settings that determine the tokens of a text, together with the model and the prompt. */
 export interface ChainSettings {
   readonly sampling: Sampling;
   readonly seed: number;
   /** Order of the filters. Default: the order of `filterNames`. */
   readonly order?: readonly FilterName[];
-  /** Added to logits, by token ids. Default: none. */
+  /** Numbers that are added to logits, by token id. Default: none. */
   readonly biases?: ReadonlyMap<number, number>;
   /** Sequences of tokens that must not be written. Default: none. */
   readonly banned?: readonly (readonly number[])[];
-  /** Decides which tokens may follow at all. Default: all of them. */
+  /** Decides which tokens may follow. Default: all tokens. */
   readonly constraint?: TokenConstraint | undefined;
   /** Changes the logits of each token in place, after all other adjustments. Default: none. */
   readonly adjust?: ((logits: Float32Array, ids: readonly number[]) => void) | undefined;
@@ -31,9 +31,9 @@ export interface TokenConstraint {
 
 /**
  * Sets the logits of all tokens outside the mask to −∞, and makes the logits of the other tokens finite. If biases and
- * bans left no token of the mask, the tokens of the mask get their original logits back. An original logit that is not
+ * bans have removed all tokens of the mask, these tokens get their original logits back. An original logit that is not
  * finite becomes 0.
- * @returns whether biases and bans left a token of the mask.
+ * @returns false if biases and bans had removed all tokens of the mask.
  */
 const constrain = (logits: Float32Array, first: Float32Array, mask: Uint32Array): boolean => {
   let isLeft = false;
@@ -65,14 +65,14 @@ const constrain = (logits: Float32Array, first: Float32Array, mask: Uint32Array)
 /** Chooses the tokens of one text, one by one. */
 export interface Chain {
   /**
-   * Chooses the next token and adds it to the text. null: the text is complete, and no token may follow after biases
-   * and bans.
+   * Chooses the next token and adds it to the text. Returns null if the text is complete, and biases and bans leave no
+   * token that may follow.
    * @param logits [V]; they are not changed.
    */
   next(logits: Float32Array): number | null;
   /**
-   * Returns a function that chooses the following tokens from other logits, in the same way as `next`. It adds nothing
-   * to the text, and it ignores the caller's own function and the constraint.
+   * Returns a function that chooses the following tokens from other logits, in the same way as `next`. The function
+   * does not change the text, and it ignores the caller's own function and the constraint.
    */
   ahead(): (logits: Float32Array) => number;
 }
@@ -123,12 +123,12 @@ export const createChain = (settings: ChainSettings, prompt: readonly number[]):
   return {
     next: (logits) => choose(text, all, logits, constraint),
     ahead() {
-      // Greedy decoding uses no random numbers; otherwise each token uses one. A random number takes two words, and a
-      // block of the stream has four words.
+      // Greedy decoding uses no random numbers. Otherwise, each token uses one random number. A random number needs two
+      // words, and a block of the stream has four words.
       const taken = sampling.temperature === 0 ? 0 : text.ids.length - prompt.length;
       const random = randomStream(key, Math.floor(taken / 2));
       if (taken % 2 === 1) random.uniform();
-      // Without adjustments nothing reads the ids, so they are not copied.
+      // Without adjustments, no code reads the ids, so they are not copied.
       const state: ChainState =
         ours.length === 0
           ? { ids: [], seen: new Set(), written: new Map(), random }

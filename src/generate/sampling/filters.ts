@@ -1,17 +1,17 @@
-/** Filters of sampling. Each filter keeps some of the tokens, by a rule of its own. */
+/** Filters of sampling. Each filter keeps some of the tokens, by its own rule. */
 
 import type { FilterName, Sampling } from "./settings.ts";
 import type { Listed } from "./shortlist.ts";
 
-/** Tokens that may be drawn, the most probable first. */
+/** Tokens that may be drawn. The most probable token comes first. */
 export interface Kept extends Listed {
   /** Temperature that divides the logits in `weights`. */
   readonly temperature: number;
   /** e^((logit − highest logit) / temperature) of each token. */
   readonly weights: Float64Array;
   /**
-   * Sum of the weights of all tokens that may be drawn. It may include tokens that are not in the list, if a later
-   * filter drops them anyway.
+   * Sum of the weights of all tokens that may be drawn. The sum may include tokens that are not in the list, if a later
+   * filter drops these tokens.
    */
   readonly total: number;
 }
@@ -47,8 +47,8 @@ const first = ({ ids, logits, temperature, weights }: Kept, count: number): Kept
 const topK = (kept: Kept, k: number): Kept => (k === 0 ? kept : first(kept, k));
 
 /**
- * Nucleus sampling: keeps the smallest set of most probable tokens whose probabilities add up to p or more (Holtzman et
- * al. 2019).
+ * Nucleus sampling: keeps the most probable tokens until their probabilities add up to p or more (Holtzman et al.
+ * 2019).
  */
 const topP = (kept: Kept, p: number): Kept => {
   if (p >= 1) return kept;
@@ -58,7 +58,7 @@ const topP = (kept: Kept, p: number): Kept => {
   return first(kept, count);
 };
 
-/** Keeps tokens that are at least p times as probable as the most probable token (Nguyen et al. 2024). */
+/** Keeps tokens with a probability of at least p times the highest probability (Nguyen et al. 2024). */
 const minP = (kept: Kept, p: number): Kept => {
   if (p === 0) return kept;
   const threshold = p * (kept.weights[0] as number);
@@ -68,9 +68,9 @@ const minP = (kept: Kept, p: number): Kept => {
 };
 
 /**
- * Locally typical sampling (Meister et al. 2023): takes the tokens whose −ln p is nearest to the entropy, until their
- * probabilities add up to p or more. Of two tokens at the same distance from the entropy, the more probable token comes
- * first.
+ * Locally typical sampling (Meister et al. 2023): takes the tokens with a −ln p near the entropy, the nearest first,
+ * until their probabilities add up to p or more. If two tokens have the same distance from the entropy, the more
+ * probable token comes first.
  */
 const typicalP = (kept: Kept, p: number): Kept => {
   if (p >= 1) return kept;

@@ -1,6 +1,6 @@
 /**
- * Choice of a token from logits. Penalties, biases and banned words change the logits (adjust.ts). Then filters keep
- * some of the tokens (filters.ts). Then one random number decides between the remaining tokens.
+ * Chooses a token from logits. First, penalties, biases and banned words change the logits (adjust.ts). Next, filters
+ * keep some of the tokens (filters.ts). Finally, one random number chooses from the remaining tokens.
  */
 import type { RandomStream } from "../../core/random.ts";
 import { filtered, type Kept, weighed } from "./filters.ts";
@@ -57,11 +57,11 @@ interface Fall {
 }
 
 /**
- * Lays the probabilities (weights / total) end to end and selects the one whose interval contains `number`, which is in
- * [0, 1).
+ * Puts the intervals of the probabilities (weights / total) one after the other. Selects the interval that contains
+ * `number`, which is in [0, 1).
  */
 const fallOn = (weights: Float64Array, total: number, number: number): Fall => {
-  // Rounded probabilities may sum to a little less than 1. So the last candidate gets the rest.
+  // The sum of the rounded probabilities may be a little below 1, so the last candidate gets the missing part.
   const last = weights.length - 1;
   let remaining = number;
   let from = 0;
@@ -78,20 +78,23 @@ export interface Draw extends Omit<Fall, "place"> {
   readonly id: number;
 }
 
-/** Draws the candidate whose interval contains `number`, which is in [0, 1). */
+/** Draws the candidate with the interval that contains `number`, which is in [0, 1). */
 export const drawToken = ({ ids, probabilities }: Candidates, number: number): Draw => {
   const { place, from, to } = fallOn(probabilities, 1, number);
   return { id: ids[place] as number, from, to };
 };
 
-/** The most probable tokens: as many as the filters and the random number need. The other tokens are not sorted. */
+/**
+ * The most probable tokens, up to the number that the filters and the random number need. The other tokens are not
+ * sorted.
+ */
 const shortlist = (logits: Float32Array, sampling: Pick<Sampling, FilterName>, number: number): Kept => {
   const { temperature, topK, topP, minP, typicalP } = sampling;
   if (topK > 0 && topK <= mostSelected) return weighed(highest(logits, topK), temperature);
   if (topK > 0 || typicalP < 1) return all(logits, temperature);
   const mass = massOf(logits, temperature);
-  // Lists the tokens that top-p needs, or the tokens that min-p keeps, or all tokens up to the drawn token. The small
-  // margins allow for rounded sums.
+  // Lists the tokens that top-p needs, the tokens that min-p keeps, or all tokens up to the drawn token. The small
+  // margins are for rounded sums.
   const share = topP < 1 ? topP : minP > 0 ? 0 : number;
   const listed =
     topP < 1 || minP === 0
@@ -101,7 +104,8 @@ const shortlist = (logits: Float32Array, sampling: Pick<Sampling, FilterName>, n
 };
 
 /**
- * Chooses one token. Greedy decoding (temperature 0) uses no random number; otherwise each token uses one.
+ * Chooses one token. Greedy decoding (temperature 0) uses no random number. Otherwise, each token uses one random
+ * number.
  * @param order order of the filters, see `filterCandidates`.
  */
 export const sampleToken = (
@@ -116,6 +120,6 @@ export const sampleToken = (
   const isUsual = order === filterNames || order.every((name, i) => name === filterNames[i]);
   const start = order[0] === "temperature" ? sampling.temperature : 1;
   const kept = filtered(isUsual ? shortlist(logits, sampling, number) : all(logits, start), sampling, order);
-  // The list is empty if all logits are NaN, which happens after training diverged. Then any token will do.
+  // The list is empty if all logits are NaN, as after diverged training. Any token can then be returned.
   return kept.ids.length === 0 ? 0 : (kept.ids[fallOn(kept.weights, kept.total, number).place] as number);
 };

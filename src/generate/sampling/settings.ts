@@ -13,26 +13,26 @@ export const samplingSchema = z.strictObject({
     .number()
     .min(0)
     .max(1)
-    .describe("drop tokens whose probability is below this fraction of the highest probability; 0 drops no tokens"),
+    .describe("drop tokens with a probability below this fraction of the highest probability; 0 drops no tokens"),
   typicalP: z
     .number()
     .gt(0)
     .max(1)
     .describe(
-      "keep the tokens whose −ln p is nearest to the entropy, until their probabilities add up to this value; 1 keeps all tokens",
+      "keep the tokens with a −ln p near the entropy, the nearest first, until their probabilities add up to this value; 1 keeps all tokens",
     ),
   repetitionPenalty: z
     .number()
     .gt(0)
     .describe(
-      "for tokens that occurred in the prompt or the text: divides positive logits by this number, and multiplies negative logits by it; 1 changes nothing",
+      "for tokens in the prompt or the text: divide positive logits by this number, and multiply negative logits by this number; 1 changes nothing",
     ),
   presencePenalty: z
     .number()
-    .describe("subtracted from the logits of tokens that were already written; 0 changes nothing"),
+    .describe("subtract this number once from the logit of each written token; 0 changes nothing"),
   frequencyPenalty: z
     .number()
-    .describe("subtracted from a token's logit once for each time that the token was written; 0 changes nothing"),
+    .describe("subtract this number from a token's logit for each time that the token was written; 0 changes nothing"),
 });
 // `node scripts/docs/config-docs.mjs` writes the docstrings of the fields from the schema, for editors.
 /** How a token is chosen from the logits. */
@@ -47,25 +47,25 @@ export interface Sampling {
    */
   readonly topP: number;
   /**
-   * Drop tokens whose probability is below this fraction of the highest probability; 0 drops no tokens. Number from 0
-   * to 1. Default 0.
+   * Drop tokens with a probability below this fraction of the highest probability; 0 drops no tokens. Number from 0 to
+   * 1. Default 0.
    */
   readonly minP: number;
   /**
-   * Keep the tokens whose −ln p is nearest to the entropy, until their probabilities add up to this value; 1 keeps all
-   * tokens. Number above 0, at most 1. Default 1.
+   * Keep the tokens with a −ln p near the entropy, the nearest first, until their probabilities add up to this value; 1
+   * keeps all tokens. Number above 0, at most 1. Default 1.
    */
   readonly typicalP: number;
   /**
-   * For tokens that occurred in the prompt or the text: divides positive logits by this number, and multiplies negative
-   * logits by it; 1 changes nothing. Number above 0. Default 1.
+   * For tokens in the prompt or the text: divide positive logits by this number, and multiply negative logits by this
+   * number; 1 changes nothing. Number above 0. Default 1.
    */
   readonly repetitionPenalty: number;
-  /** Subtracted from the logits of tokens that were already written; 0 changes nothing. Number. Default 0. */
+  /** Subtract this number once from the logit of each written token; 0 changes nothing. Number. Default 0. */
   readonly presencePenalty: number;
   /**
-   * Subtracted from a token's logit once for each time that the token was written; 0 changes nothing. Number. Default
-   * 0.
+   * Subtract this number from a token's logit for each time that the token was written; 0 changes nothing. Number.
+   * Default 0.
    */
   readonly frequencyPenalty: number;
 }

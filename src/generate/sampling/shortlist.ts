@@ -1,9 +1,9 @@
 /**
- * Finds the most probable tokens in order. A vocabulary is large, so the whole vocabulary is sorted only if a setting
- * needs that.
+ * Finds the most probable tokens in order. The whole vocabulary is sorted only if a setting needs this, because it is
+ * large.
  */
 
-/** Tokens with the highest logits, the highest first; tokens with equal logits are sorted by id. */
+/** Tokens with the highest logits. The highest logit comes first; tokens with equal logits are sorted by id. */
 export interface Listed {
   readonly ids: readonly number[];
   /** As many. */
@@ -14,7 +14,7 @@ export interface Listed {
 export const mostSelected = 1024;
 
 /**
- * The `count` highest logits, found in one pass. The pass is fast, because nearly all logits fail the first comparison.
+ * The `count` highest logits, found in one loop. The loop is fast, because nearly all logits fail the first comparison.
  */
 export const highest = (logits: Float32Array, count: number): Listed => {
   const ids: number[] = [];
@@ -22,7 +22,7 @@ export const highest = (logits: Float32Array, count: number): Listed => {
   let lowest = Number.NEGATIVE_INFINITY;
   for (let id = 0; id < logits.length; id++) {
     const logit = logits[id] as number;
-    // The comparison is written so that it also skips NaN, which a diverged model gives.
+    // The comparison is written so that it also skips NaN, the logits of a diverged model.
     if (!(logit > lowest)) continue;
     let place = kept.length < count ? kept.length : count - 1;
     for (; place > 0 && (kept[place - 1] as number) < logit; place--) {
@@ -37,14 +37,14 @@ export const highest = (logits: Float32Array, count: number): Listed => {
 };
 
 /**
- * Number of ids that fit into a sort key. 21 bits of the id and 32 bits of the logit make 53 bits. A double holds
- * integers of 53 bits exactly.
+ * Number of ids that fit into a sort key. The key has 53 bits: 21 bits of the id and 32 bits of the logit. A double
+ * represents integers of 53 bits exactly.
  */
 const idRoom = 2 ** 21;
 const single = new Float32Array(1);
 const word = new Uint32Array(single.buffer);
 
-/** Sort key. It is smaller for a higher logit; for equal logits it is smaller for a lower id. */
+/** Sort key. A higher logit has a smaller key. For equal logits, a lower id has a smaller key. */
 const keyOf = (logit: number, id: number): number => {
   // Of −0, 0.
   single[0] = logit === 0 ? 0 : logit;
@@ -53,7 +53,7 @@ const keyOf = (logit: number, id: number): number => {
   return descending * idRoom + id;
 };
 
-/** All tokens whose logit is at least `threshold`. */
+/** All tokens with a logit of at least `threshold`. */
 export const atLeast = (logits: Float32Array, threshold: number): Listed => {
   if (logits.length > idRoom) throw new Error(`a vocabulary has at most ${idRoom} tokens`);
   const keys = new Float64Array(logits.length);
@@ -82,12 +82,12 @@ export const massOf = (logits: Float32Array, temperature: number): Mass => {
   let top = Number.NEGATIVE_INFINITY;
   for (let id = 0; id < logits.length; id++) if ((logits[id] as number) > top) top = logits[id] as number;
   let sum = 0;
-  // `|| 0` leaves out NaN, which a diverged model gives.
+  // `|| 0` leaves out NaN, the logits of a diverged model.
   for (let id = 0; id < logits.length; id++) sum += Math.exp(((logits[id] as number) - top) / temperature) || 0;
   return { highest: top, sum };
 };
 
-/** The most probable tokens whose weights together exceed `share` of the sum, or all tokens. */
+/** The most probable tokens with weights that together exceed `share` of the sum, or all tokens. */
 export const withShare = (logits: Float32Array, temperature: number, mass: Mass, share: number): Listed => {
   for (let reach = 8; ; reach *= 2) {
     const listed = atLeast(logits, mass.highest - reach * temperature);

@@ -1,6 +1,6 @@
 /**
- * Draft model: a smaller model with the same tokenizer guesses the next tokens. It writes guesses for all texts of an
- * engine in common passes.
+ * Draft model: a smaller model with the same tokenizer guesses the next tokens. The draft model writes the guesses for
+ * all texts of an engine in shared forward passes.
  */
 
 import { ConfigError } from "../../core/errors/errors.ts";
@@ -13,16 +13,16 @@ import type { LanguageModel } from "../../pretrained/model/language-model.ts";
 export interface DraftModel {
   /**
    * Guesses for one text.
-   * @param ahead returns a function that chooses the following tokens. From the logits of the small model, this
-   * function chooses in the same way as the text itself does.
+   * @param ahead returns a function that chooses the next tokens from the logits of the small model, in the same way as
+   * the text itself.
    */
   draft(ahead: () => (logits: Float32Array) => number): Draft;
   close(): Promise<void>;
 }
 
 /**
- * @param sizes sizes of the small model's cache and batches. They are equal to the sizes of the engine for which the
- * small model guesses.
+ * @param sizes sizes of the small model's KV cache and batches. These sizes are equal to the sizes of the engine that
+ * uses the guesses.
  */
 export const createDraftModel = (
   lm: LanguageModel,
@@ -33,7 +33,7 @@ export const createDraftModel = (
   return {
     draft: (ahead) => async (ids, most) => {
       if (isClosed(model)) {
-        const must = "the model that guesses must stay open while texts are written with it";
+        const must = "the draft model must stay open while texts are written";
         throw new ConfigError({ where: "generate: speculate", must, got: "a closed model" });
       }
       // Beyond its context, the small model would compute the whole window again for each token.

@@ -1,42 +1,40 @@
 /**
- * Guesses the next tokens from the text itself. It looks for an earlier place with the same last tokens, and guesses
- * the tokens that followed there. Repeated code, quotations, lists and names give good guesses; prose gives few or
- * none.
+ * Guesses the next tokens from the text itself. The code looks for an earlier place with the same last tokens, and
+ * guesses the tokens that followed there. Repeated code, quotations, lists and names give good guesses; prose gives few
+ * good guesses.
  */
 import type { Draft } from "../../engine/sequence.ts";
 
-/**
- * Lengths of the token sequences that are looked up. Long sequences come first, because they rarely match by chance.
- */
+/** Lengths of the token sequences to look up. Long sequences come first, because they rarely match by chance. */
 const lengths = [6, 3, 2] as const;
 /** Maximum number of earlier places that are compared. The latest places are compared first. */
 const mostPlaces = 16;
 /** Maximum number of tokens before a place that are compared. */
 const mostCompared = 64;
 /**
- * Limits for a text that followed an earlier part and then differed from it. After a few tokens, the text may follow
+ * Limits for a text that repeated an earlier part and then differed from it. After a few tokens, the text may repeat
  * the earlier part again.
  */
 const rejoin = { before: 4, after: 12, leastFollowed: 6, within: 96 };
 /**
- * Groups of places by number of matching tokens; each entry is the smallest number of a group. The success of guesses
- * is measured for each group separately.
+ * Groups of places by number of matching tokens. Each entry is the smallest number of a group. Each group has its own
+ * measurement of right guesses.
  */
 const kinds = [1, 2, 3, 5, 8, 16] as const;
-/** A group gives guesses while at least this share of its guesses would be right. */
+/** Minimum share of right guesses. A group with a lower share gives no guesses. */
 const leastShare = 0.25;
 
 /** An earlier place in the text. The tokens that follow this place may also follow the end of the text. */
 interface Place {
   readonly from: number;
-  /** Number of tokens before the place that match the end of the text. */
+  /** Number of matching tokens: tokens before the place that are equal to the tokens at the end of the text. */
   readonly agree: number;
 }
 
 /** Index of all sequences of `length` tokens in the text. */
 const placesOf = (length: number) => {
   const latest = new Map<number, number>();
-  /** For each end: the previous end with the same hash; -1: there is none. */
+  /** For each end: the previous end with the same hash, or -1 if there is no such end. */
   const earlier: number[] = [];
   const hashAt = (ids: readonly number[], end: number): number => {
     let hash = 0;
@@ -50,7 +48,7 @@ const placesOf = (length: number) => {
       earlier[end] = (end < length ? undefined : latest.get(hash)) ?? -1;
       if (end >= length) latest.set(hash, end);
     },
-    /** Earlier places where the last `length` tokens end, the latest first. */
+    /** Earlier places with the same last `length` tokens. The latest place comes first. */
     *ends(ids: readonly number[]): Generator<number, void, undefined> {
       let end = earlier[ids.length] ?? -1;
       for (let i = 0; i < mostPlaces && end >= 0; i++) {
@@ -88,19 +86,19 @@ export const ngramDraft = (): Draft => {
   const judged = judge();
   let indexed = 0;
   /**
-   * `guessed`: place of the last guesses. `followed`: last place with a long match. Both record the length that the
-   * text had at that time.
+   * `guessed`: place of the last guesses. `followed`: last place with a long match. Both places also contain the length
+   * of the text at that time.
    */
   let guessed: (Place & { readonly length: number }) | undefined;
   let followed: (Place & { readonly length: number }) | undefined;
 
-  /** The place with the most matching tokens; of equally good places, the latest. */
+  /** The place with the most matching tokens. If several places are equally good, it is the latest. */
   const longest = (ids: readonly number[]): Place | undefined => {
     let best: Place | undefined;
     for (const [i, index] of places.entries()) {
       for (const from of index.ends(ids)) {
         const agree = agreement(ids, from);
-        // Compares the tokens themselves, since different tokens may have the same hash.
+        // Compare the tokens themselves, because different tokens may have the same hash.
         if (agree >= (lengths[i] as number) && agree > (best?.agree ?? 0)) best = { from, agree };
       }
       if (best !== undefined) return best;
@@ -108,8 +106,8 @@ export const ngramDraft = (): Draft => {
     return undefined;
   };
   /**
-   * Looks near the place that the text followed before it differed. It looks for a token that is equal to the last
-   * token of the text.
+   * Looks near the place that the text repeated before it differed. The function looks for a token that is equal to the
+   * last token of the text.
    */
   const rejoined = (ids: readonly number[]): Place | undefined => {
     if (followed === undefined || ids.length - followed.length > rejoin.within) return undefined;
@@ -134,10 +132,10 @@ export const ngramDraft = (): Draft => {
     if (place === undefined) return [];
     if (place.agree >= rejoin.leastFollowed) followed = guessed;
     if (!judged.isGood(place.agree)) return [];
-    // A long match will probably continue for long.
+    // A long match will probably continue for many tokens.
     const count = Math.min(most, 2 * place.agree);
     const guesses: number[] = [];
-    // Guesses beyond the end of the text repeat the first guesses.
+    // Guesses beyond the end of the text repeat the first guesses of the match.
     for (let i = 0; i < count; i++) {
       const at = place.from + i;
       guesses.push((at < ids.length ? ids[at] : guesses[at - ids.length]) as number);

@@ -9,20 +9,20 @@ import { createDraftModel, type DraftModel } from "./draft-model.ts";
 import { ngramDraft } from "./ngram.ts";
 
 /**
- * How the next tokens are guessed. A pass of the model then checks the guesses, so the text is the same with every
- * choice.
+ * How the next tokens are guessed. A forward pass of the model checks the guesses, so this choice never changes the
+ * text.
  * - `"ngram"` looks for the last tokens at an earlier place in the text itself.
- * - A model writes the guesses. It must have the same tokenizer as the model that writes the text, and should be
- *   smaller.
- * - `"draft"` is the model that was given to `loadInWorker` as `draft`, in Node.
+ * - A model writes the guesses. The guessing model must have the same tokenizer as the model that writes the text, and
+ *   should be smaller.
+ * - `"draft"` is the model in the option `draft` of `loadInWorker`, in Node.
  * - `false`: nothing is guessed.
  */
 export type Speculate = false | "ngram" | "draft" | LanguageModel;
 
-/** Pairs of tokenizers that were already found to be equal. */
+/** Pairs of tokenizers that are known to be equal. */
 const same = new WeakMap<Tokenizer, WeakSet<Tokenizer>>();
 
-/** The first id that means different tokens in the two tokenizers; undefined: the tokenizers agree. */
+/** The first id with different tokens in the two tokenizers. Undefined if all tokens are equal. */
 const firstDifference = (a: Tokenizer, b: Tokenizer): number | undefined => {
   for (let id = 0; id < Math.min(a.vocabSize, b.vocabSize); id++) {
     const [ours, theirs] = [a.bytes(id), b.bytes(id)];
@@ -35,7 +35,7 @@ const firstDifference = (a: Tokenizer, b: Tokenizer): number | undefined => {
 /** @throws ConfigError if the tokenizers differ. */
 export const checkDraftTokenizer = (where: string, writes: Tokenizer, guesses: Tokenizer): void => {
   if (writes === guesses || same.get(writes)?.has(guesses) === true) return;
-  const must = "the model that guesses must have the tokenizer of the model that writes";
+  const must = "the draft model must have the same tokenizer as the model";
   const refuse = (got: string): never => {
     throw new ConfigError({ where, must, got });
   };
@@ -60,15 +60,15 @@ export const checkSpeculate = (value: unknown, lm: LanguageModel): void => {
   checkDraftTokenizer(where, lm.tokenizer, (value as LanguageModel).tokenizer);
 };
 
-/** The functions of a text that guessing needs. */
+/** The functions of a text that are needed for guessing. */
 export interface GuessedText {
   /** See `ahead` of `DraftModel.draft`. */
   readonly ahead: () => (logits: Float32Array) => number;
-  /** Tokens that must follow because of the constraint, at most `most`. Absent: there is no constraint. */
+  /** Tokens that must follow because of the constraint: at most `most`. Absent if there is no constraint. */
   readonly forced?: ((most: number) => readonly number[]) | undefined;
 }
 
-/** Guesses the tokens that must follow. If there are none, it asks `others`. */
+/** Guesses the tokens that must follow. If the constraint leaves a choice, it calls `others`. */
 const forcedFirst =
   (forced: (most: number) => readonly number[], others: Draft | undefined): Draft =>
   (ids, most) => {
@@ -78,7 +78,7 @@ const forcedFirst =
 
 /** Guesses for the texts of one engine. */
 export interface Drafters {
-  /** @returns the functions that guess; undefined if nothing is guessed. */
+  /** @returns the functions that guess, or undefined if the option is false. */
   of(speculate: Speculate, text: GuessedText): Draft | undefined;
   close(): Promise<void>;
 }

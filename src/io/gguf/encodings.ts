@@ -1,6 +1,6 @@
 /**
- * Decodes the tensors of GGUF files to float32. Block layouts and formulas are ggml's
- * (https://github.com/ggml-org/ggml, its block layouts and quants): a block of 32 or 256 numbers has one or two scales
+ * Decodes the tensors of GGUF files to float32. Block layouts and formulas are the same as in ggml
+ * (https://github.com/ggml-org/ggml, block layouts and quants). A block of 32 or 256 numbers contains one or two scales
  * in binary16 and a few bits per number. Each number is rounded to float32 at most once, as in ggml.
  */
 import { float32FromBfloat16, float32FromHalf } from "../half.ts";
@@ -18,13 +18,16 @@ export interface Encoding {
 
 let halves: Float32Array | undefined;
 
-/** Table of float32 values for all binary16 bits, made when first needed. */
+/** Table of the float32 values of all binary16 numbers. The table is built at its first use. */
 const allHalves = (): Float32Array => {
   halves ??= float32FromHalf(new Uint8Array(Uint16Array.from({ length: 2 ** 16 }, (_, bits) => bits).buffer));
   return halves;
 };
 
-/** Decodes one block. `at` is the index of its first byte, and `to` is the index of its first number in `out`. */
+/**
+ * Decodes one block. `at` is the index of the block's first byte. `to` is the index of the block's first number in
+ * `out`.
+ */
 type WidenBlock = (bytes: Uint8Array, at: number, out: Float32Array, to: number, half: (at: number) => number) => void;
 
 const blocks = (name: string, blockLength: number, blockBytes: number, widenBlock: WidenBlock): Encoding => ({
@@ -40,8 +43,8 @@ const blocks = (name: string, blockLength: number, blockBytes: number, widenBloc
 });
 
 /**
- * Decodes four bits per number. A number is d·(q − 8). The low halves of 16 bytes have the first 16 numbers, and the
- * high halves have the other 16.
+ * Decodes four bits per number. A number is d·(q − 8). The low halves of 16 bytes contain the first 16 numbers. The
+ * high halves contain the other 16 numbers.
  */
 const q4Zero: WidenBlock = (bytes, at, out, to, half) => {
   const d = half(at);
@@ -102,8 +105,8 @@ const q8Zero: WidenBlock = (bytes, at, out, to, half) => {
 };
 
 /**
- * Scale j of a block of 256 numbers. Each of the 8 groups of 32 numbers has a scale and a minimum of six bits. They are
- * packed into 12 bytes:
+ * Scale j of a block of 256 numbers. Each of the 8 groups of 32 numbers has a six-bit scale and a six-bit minimum. The
+ * scales and minima are packed into 12 bytes:
  * - bytes 0–3: scales 0–3 in the low six bits, and the upper two bits of scales 4–7
  * - bytes 4–7: minima 0–3 in the low six bits, and the upper two bits of minima 4–7
  * - bytes 8–11: the low four bits of scales 4–7, and of minima 4–7
@@ -131,8 +134,8 @@ const q4K: WidenBlock = (bytes, at, out, to, half) => {
 };
 
 /**
- * Decodes five bits per number. A number is d·scale·q − dmin·minimum. 32 bytes have the fifth bits: bit j of each byte
- * belongs to a number of group j.
+ * Decodes five bits per number. A number is d·scale·q − dmin·minimum. The fifth bits are in 32 bytes: bit j of each
+ * byte belongs to a number of group j.
  */
 const q5K: WidenBlock = (bytes, at, out, to, half) => {
   const [d, dmin] = [half(at), half(at + 2)];
@@ -150,8 +153,8 @@ const q5K: WidenBlock = (bytes, at, out, to, half) => {
 
 /**
  * Decodes six bits per number. A number is d·scale·(q − 32), with an eight-bit scale for every 16 numbers. For every
- * 128 numbers, 64 bytes have the low four bits, of two numbers each. 32 bytes have the upper two bits, of four numbers
- * each.
+ * 128 numbers, 64 bytes contain the low four bits, two numbers per byte. Another 32 bytes contain the upper two bits,
+ * four numbers per byte.
  */
 const q6K: WidenBlock = (bytes, at, out, to, half) => {
   const d = half(at + 208);
@@ -169,7 +172,7 @@ const q6K: WidenBlock = (bytes, at, out, to, half) => {
   }
 };
 
-/** Float32 view of the bytes; a copy if they are not aligned. */
+/** Returns a float32 view of the bytes, or a copy if the bytes are not aligned. */
 const float32Of = (bytes: Uint8Array): Float32Array =>
   bytes.byteOffset % 4 === 0
     ? new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 2)

@@ -1,5 +1,5 @@
 /**
- * Reads GGUF files: metadata and tensors. Sizes and offsets are checked against the file's size before anything is
+ * Reads the metadata and tensors of GGUF files. Sizes and offsets are compared with the file's size before the data is
  * read.
  */
 
@@ -23,7 +23,7 @@ export interface GgufTensor extends StoredTensor {
 /** An opened GGUF file. */
 export interface GgufFile {
   readonly metadata: GgufMetadata;
-  /** Encoded bytes of each key with its value, for copying. */
+  /** Encoded bytes of each key and its value. Use them to copy metadata. */
   readonly pairs: GgufHeader["pairs"];
   /** Tensors in the order of their data. */
   readonly tensors: readonly GgufTensor[];
@@ -56,7 +56,7 @@ const placeOf = (info: TensorInfo, header: GgufHeader, size: number, where: stri
     );
   }
   if (offset % header.alignment !== 0) fail(`its offset must be a multiple of ${header.alignment}`, String(offset));
-  // A size that is too large for an exact integer is far larger than the file, so the next check refuses it.
+  // A size that is not an exact integer is far larger than the file, so the next check refuses it.
   const bytes = (extents.reduce((product, extent) => product * extent, 1) / encoding.blockLength) * encoding.blockBytes;
   const begin = header.dataStart + offset;
   if (begin + bytes > size) {
@@ -81,11 +81,11 @@ const checkApart = (places: readonly Place[], where: string): void => {
 };
 
 /**
- * Opens a GGUF file: reads its header and finds the tensors, which are read when needed.
- * @param source open file. The caller closes it; it must stay open while tensors are read.
+ * Opens a GGUF file: reads the header and finds the tensors. A tensor is read only when needed.
+ * @param source open file. The caller closes the file after all tensors are read.
  * @param where the file, for errors.
- * @throws CheckpointError that names the file and what is wrong: a truncated or forged header, truncated data,
- * overlapping tensors, an unsupported encoding, a big-endian file, or version 1.
+ * @throws CheckpointError with the file and the problem: a truncated or forged header, truncated data, overlapping
+ * tensors, an unsupported encoding, a big-endian file, or version 1.
  */
 export const openGgufFile = async (source: ByteSource, where: string): Promise<GgufFile> => {
   const header = await readGgufHeader(source, where);

@@ -1,7 +1,8 @@
 /**
- * Reads the header of a GGUF file (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md), versions 2 and 3. The
- * header has the magic letters, the version and two counts, then the metadata as keys with values, then the tensors'
- * names, sizes, types and offsets. The data follows the header. All numbers are little-endian.
+ * Reads the header of a GGUF file (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md), version 2 or 3. The
+ * header begins with the magic letters, the version and two counts. The metadata follows as keys with values. The last
+ * part lists the names, sizes, types and offsets of the tensors. The tensors' data follows the header. All numbers are
+ * little-endian.
  */
 import { CheckpointError } from "../../core/errors/errors.ts";
 import { show } from "../../core/text/show.ts";
@@ -11,10 +12,10 @@ import { type Cursor, cursorOf, type GgufValue, needMore } from "./values.ts";
 /** Metadata keys with their values. */
 export type GgufMetadata = ReadonlyMap<string, GgufValue>;
 
-/** A tensor's entry in the header. Only its number of axes has been checked. */
+/** A tensor's entry in the header. Only the tensor's number of axes has been checked so far. */
 export interface TensorInfo {
   readonly name: string;
-  /** Sizes in the order of the file, which begins with the innermost axis. */
+  /** Sizes of the axes in the order of the file: the innermost axis first. */
   readonly extents: readonly number[];
   readonly type: number;
   /** Offset from the beginning of the data. */
@@ -24,10 +25,10 @@ export interface TensorInfo {
 /** A header. */
 export interface GgufHeader {
   readonly metadata: GgufMetadata;
-  /** Encoded bytes of each key with its value, for copying; views of the bytes that were read. */
+  /** Encoded bytes of each key and its value, for copying. The arrays are views of the bytes that were read. */
   readonly pairs: ReadonlyMap<string, Uint8Array>;
   readonly tensors: readonly TensorInfo[];
-  /** Offsets of tensors are multiples of this number. */
+  /** Alignment in bytes: every tensor's offset is a multiple of this number. */
   readonly alignment: number;
   /** Offset of the data in the file. */
   readonly dataStart: number;
@@ -38,7 +39,7 @@ const magic = 0x46554747;
 const versions: readonly number[] = [2, 3];
 /** Maximum number of axes of a tensor. */
 const mostAxes = 4;
-/** Minimum size in bytes of a key with its value, and of a tensor's entry. */
+/** Minimum number of bytes of a key with its value, and of a tensor's entry. */
 const fewestBytes = { pair: 8 + 4 + 1, tensor: 8 + 4 + 8 + 4 + 8 };
 const defaultAlignment = 32;
 const largestAlignment = 2 ** 20;
@@ -46,15 +47,15 @@ const largestAlignment = 2 ** 20;
 /** Number of bytes that are read first. A vocabulary of 100,000 tokens takes a few megabytes. */
 const firstBytes = 2 ** 22;
 /**
- * Maximum size of a header. No real vocabulary needs more. The limit also bounds how much is read from a file that is
- * not GGUF.
+ * Maximum size of a header in bytes. No real vocabulary needs a larger header. If a file is not GGUF, this limit also
+ * stops the reading.
  */
 const mostBytes = 2 ** 26;
 
 const checkVersion = (version: number, fail: (must: string, got: string) => never): void => {
   if (versions.includes(version)) return;
   const must = "the file must be GGUF version 2 or 3, little-endian";
-  // A small number in big-endian order, read as little-endian, has zeros in its lower half.
+  // If a small big-endian number is read as little-endian, its lower half is zero.
   if (version !== 0 && (version & 0xffff) === 0) fail(must, "a big-endian file");
   fail(must, `version ${version}`);
 };
@@ -119,7 +120,7 @@ const parse = (bytes: Uint8Array, size: number, where: string): GgufHeader => {
 };
 
 /**
- * Reads the header of a GGUF file. Memory is never allocated for a length that exceeds the file.
+ * Reads the header of a GGUF file. No memory is allocated for a length that exceeds the file.
  * @param where the file, for errors.
  * @throws CheckpointError for a header that is truncated, forged, too long or of another version.
  */

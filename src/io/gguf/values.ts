@@ -12,10 +12,10 @@ export type NumberArray =
   | Float32Array
   | Float64Array;
 
-/** A metadata value. A 64-bit integer beyond 2^53 is a bigint. Booleans in an array are 0 and 1. */
+/** A metadata value. A 64-bit integer beyond 2^53 is a bigint. Booleans in an array are the numbers 0 and 1. */
 export type GgufValue = number | bigint | boolean | string | NumberArray | readonly GgufValue[];
 
-/** Thrown if a value ends after the bytes in memory but within the file. */
+/** Thrown if a value ends within the file, but after the bytes that are in memory. */
 export const needMore = Symbol("more bytes of the file");
 
 /** Reads values one after the other. */
@@ -23,17 +23,20 @@ export interface Cursor {
   /** Offset of the next value, from the beginning of the file. */
   position(): number;
   u32(): number;
-  /** Reads a count or offset. A number above 2^53 is rounded; no file is that large. */
+  /** Reads a count or an offset. A number above 2^53 is rounded, which is harmless because no file is that large. */
   u64(): number;
   /** Reads a value of one of the format's types. */
   value(type: number, where: string): GgufValue;
   /** Reads a string. @throws CheckpointError if it is not UTF-8. */
   name(what: string): string;
-  /** @throws CheckpointError if the rest of the file is too short for `count` items of at least `bytes` bytes each. */
+  /**
+   * @throws CheckpointError if the remaining bytes of the file cannot contain `count` items of at least `bytes` bytes
+   * each.
+   */
   checkCount(count: number, bytes: number, what: string): void;
 }
 
-/** Maximum depth of nested lists; no model needs more than one level. */
+/** Maximum depth of nested lists. No model needs a list inside a list. */
 const deepest = 4;
 /** Maximum length in bytes of a key or a tensor's name. */
 const longestName = 2 ** 16 - 1;
@@ -69,11 +72,11 @@ const narrowed = (value: number | bigint): number | bigint => {
 };
 
 /**
- * A cursor at the beginning of a file.
+ * Creates a cursor at the beginning of a file.
  * @param bytes the first bytes of the file.
- * @param fileSize the file's size.
- * @throws The methods throw a CheckpointError if a value ends after the end of the file. They throw `needMore` if a
- * value ends after `bytes`.
+ * @param fileSize the file's size in bytes.
+ * @throws The cursor's methods throw a CheckpointError if a value ends after the end of the file. The methods throw
+ * `needMore` if a value ends after the end of `bytes`.
  */
 export const cursorOf = (bytes: Uint8Array, fileSize: number, file: string): Cursor => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -115,7 +118,7 @@ export const cursorOf = (bytes: Uint8Array, fileSize: number, file: string): Cur
     try {
       return strict.decode(stringBytes(what, longestName));
     } catch (error) {
-      if (error instanceof TypeError) fail(`${what} must be UTF-8`, `other bytes at ${start}`);
+      if (error instanceof TypeError) fail(`${what} must be UTF-8`, `invalid bytes at ${start}`);
       throw error;
     }
   };
@@ -132,7 +135,7 @@ export const cursorOf = (bytes: Uint8Array, fileSize: number, file: string): Cur
       for (let i = 0; i < length; i++) out[i] = Number(numbers.read(view, start + i * numbers.bytes));
       return out;
     }
-    // A string or list takes at least the 8 bytes of its length.
+    // A string or a list takes at least 8 bytes, because its length takes 8 bytes.
     checkCount(length, 8, where);
     const items: GgufValue[] = [];
     for (let i = 0; i < length; i++) items.push(read(type, where, depth + 1));

@@ -1,6 +1,6 @@
 /**
- * Writes GGUF files, version 3, little-endian (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md): a header
- * with the metadata and the tensors' offsets, then the tensors. Offsets are multiples of 32 bytes.
+ * Writes GGUF files (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md), version 3, little-endian. A file has a
+ * header with the metadata and the tensors' offsets. The tensors follow the header. Offsets are multiples of 32 bytes.
  */
 import type { Shape } from "../../core/tensors/shape.ts";
 import { sizeOf } from "../../core/tensors/shape.ts";
@@ -10,16 +10,18 @@ import { joinBytes, textBytes, u32Bytes, u64Bytes } from "./metadata.ts";
 /** A tensor to write. */
 export interface TensorToWrite {
   readonly name: string;
-  /** Row-major shape, the outermost size first. The last size must be a multiple of the encoding's block length. */
+  /** Row-major shape: the outermost size first. The last size must be a multiple of the encoding's block length. */
   readonly shape: Shape;
   readonly encoder: Pick<Encoder, "type" | "blockLength" | "blockBytes">;
-  /** Yields the encoded bytes in order, some rows at a time. Called when the tensor is written. */
+  /**
+   * Yields the encoded bytes in order, a few rows at a time. The writer calls this function when it writes the tensor.
+   */
   readonly pieces: () => AsyncIterable<Uint8Array>;
 }
 
 /** Contents of a file. */
 export interface GgufContents {
-  /** Keys with their values, encoded by `pairBytes`. The key `general.alignment` must not be among them. */
+  /** Keys with their values, encoded by `pairBytes`. The keys must not include `general.alignment`. */
   readonly metadata: ReadonlyMap<string, Uint8Array>;
   readonly tensors: readonly TensorToWrite[];
 }

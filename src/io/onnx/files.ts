@@ -1,10 +1,13 @@
-/** Divides a graph into files: the model file and, for a large model, external data files with its tensors. */
+/**
+ * Divides a graph into files. The model file contains the graph. For a large model, external data files contain its
+ * tensors.
+ */
 import { bytesOfTensor, modelParts, type OnnxGraph, type OnnxTensor, type Outside } from "./model.ts";
 import { type LateBytes, lengthOf, piecesOf } from "./wire.ts";
 
 /** Limits of files, in bytes. */
 export interface FileLimits {
-  /** Maximum size of all tensors inside the model file: a Protocol Buffers message must be smaller than 2 GiB. */
+  /** Maximum size of all tensors in the model file. A Protocol Buffers message must be smaller than 2 GiB. */
   readonly inside: number;
   /**
    * Maximum size of an external data file, because an array in a page must be smaller than 2 GiB. Only a file with a
@@ -15,10 +18,13 @@ export interface FileLimits {
 
 const usualLimits: FileLimits = { inside: 2 ** 31 - 2 ** 26, beside: 2 ** 31 - 2 ** 26 };
 
-/** Tensors smaller than this stay in the model file, because programs read shapes before they open other files. */
+/**
+ * Minimum size of a tensor in an external data file. Smaller tensors stay in the model file, because programs read
+ * shapes before they open other files.
+ */
 const smallBytes = 1024;
 
-/** Offsets of tensors are multiples of this number, so that they can be mapped into memory. */
+/** Alignment in bytes: every tensor's offset is a multiple of this number. So the tensors can be mapped into memory. */
 const alignment = 2 ** 16;
 
 const aligned = (length: number): number => Math.ceil(length / alignment) * alignment;
@@ -63,8 +69,8 @@ const distribute = (name: string, tensors: readonly OnnxTensor[], most: number) 
 export type OnnxFiles = Readonly<Record<string, LateBytes>>;
 
 /**
- * The files of a graph: `name`, and for a large model also `name_data`, `name_data_1` and so on, as transformers.js
- * expects.
+ * Divides a graph into files: `name`, and for a large model also `name_data`, `name_data_1` and so on. transformers.js
+ * expects these names.
  * @param name name of the model file, for example "model.onnx".
  */
 export const onnxFiles = (name: string, graph: OnnxGraph, limits: FileLimits = usualLimits): OnnxFiles => {

@@ -1,6 +1,6 @@
 /**
- * Writes models in the ONNX format (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto): a graph of operators and
- * its tensors. Field numbers are from the schema.
+ * Writes models in the ONNX format (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto). A model is a graph of
+ * operators with its tensors. The schema defines the field numbers.
  */
 import type { Shape } from "../../core/tensors/shape.ts";
 import { sizeOf } from "../../core/tensors/shape.ts";
@@ -23,7 +23,7 @@ export interface OnnxTensor {
   readonly type: ElementType;
   /** Row-major shape; [] is a scalar. */
   readonly shape: Shape;
-  /** Yields the little-endian bytes. Called when the tensor is written. */
+  /** Yields the little-endian bytes. The writer calls this function when it writes the tensor. */
   readonly pieces: () => AsyncIterable<Uint8Array>;
 }
 
@@ -52,11 +52,11 @@ export interface OnnxNode {
 export interface OnnxValue {
   readonly name: string;
   readonly type: ElementType;
-  /** Sizes of the axes. A size that differs between calls is given as a name. */
+  /** Sizes of the axes. If a size differs between calls, the axis has a name instead of a number. */
   readonly shape: readonly (number | string)[];
 }
 
-/** A graph. Its nodes are in an order in which they can run. */
+/** A graph. Each node comes after the nodes that compute its inputs. */
 export interface OnnxGraph {
   readonly name: string;
   readonly nodes: readonly OnnxNode[];
@@ -66,11 +66,11 @@ export interface OnnxGraph {
 }
 
 /**
- * Version of the default operators: the first version with LayerNormalization. ONNX Runtime supports this version since
- * release 1.12.
+ * Version of the default operators. This is the first operator version with LayerNormalization. ONNX Runtime supports
+ * it since release 1.12.
  */
 export const operatorSet = 17;
-/** Version of the schema for this operator version. */
+/** Version of the ONNX schema for this operator version. */
 const schemaVersion = 8;
 
 /** Size of a tensor in bytes. */
@@ -127,8 +127,8 @@ const valueParts = ({ name, type, shape }: OnnxValue): readonly Part[] => {
 };
 
 /**
- * The parts of a model file.
- * @param outside places of tensors that are in external data files.
+ * Returns the parts of a model file.
+ * @param outside places of the tensors in external data files.
  */
 export const modelParts = (
   { name, nodes, tensors, inputs, outputs }: OnnxGraph,

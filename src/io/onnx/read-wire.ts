@@ -1,6 +1,6 @@
 /**
- * Reads Protocol Buffers messages (https://protobuf.dev/programming-guides/encoding/). Small messages are read from
- * bytes in memory. Large ones are read from a file field by field, so that a tensor's bytes are read only when needed.
+ * Reads Protocol Buffers messages (https://protobuf.dev/programming-guides/encoding/). Small messages are parsed in
+ * memory. Large messages are read from a file field by field, so that a tensor's bytes are read only when needed.
  */
 import type { CheckpointError } from "../../core/errors/errors.ts";
 import type { ByteSource } from "../byte-source.ts";
@@ -28,7 +28,9 @@ const longestNumber = 10;
 
 const mustEnd = "every field must end within its message";
 
-/** Reads a varint; returns its value and the index after it. Undefined if it does not end within the bytes. */
+/**
+ * Reads a varint. Returns its value and the index after it, or undefined if the varint does not end within the bytes.
+ */
 const numberAt = (bytes: Uint8Array, from: number): readonly [value: bigint, next: number] | undefined => {
   let value = 0n;
   for (let i = 0; i < longestNumber; i++) {
@@ -40,13 +42,13 @@ const numberAt = (bytes: Uint8Array, from: number): readonly [value: bigint, nex
   return undefined;
 };
 
-/** The start of a field: its number, and its value or the value's length. */
+/** The beginning of a field: the field's number, and the field's integer or its length in bytes. */
 interface Head {
   readonly field: number;
-  /** The integer, or null if a value of `length` bytes follows. */
+  /** The field's integer, or null if `length` bytes follow. */
   readonly value: bigint | null;
   readonly length: number;
-  /** Length in bytes of this start. */
+  /** Length in bytes of the beginning of the field. */
   readonly size: number;
 }
 
@@ -64,7 +66,7 @@ const headAt = (bytes: Uint8Array, from: number, refuse: Refuse): Head => {
   return { field, value: null, length: Number(value), size: next - from };
 };
 
-/** Parses a message. @throws the error that `refuse` makes, if the bytes are not a message. */
+/** Parses a message. @throws the error that `refuse` makes if the bytes are not a message. */
 export const parseMessage = (bytes: Uint8Array, refuse: Refuse): Message => {
   const fields = new Map<number, WireValue[]>();
   let at = 0;

@@ -1,6 +1,6 @@
 /**
- * Reads models in the ONNX format (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto). Nodes and sizes are read at
- * once; the data of a tensor is read only when needed. Field numbers are from the schema.
+ * Reads models in the ONNX format (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto). The nodes and the tensors'
+ * sizes are read first. The data of a tensor is read only when needed. The schema defines the field numbers.
  */
 import { CheckpointError } from "../../core/errors/errors.ts";
 import { formatShape, type Shape, sizeOf } from "../../core/tensors/shape.ts";
@@ -21,11 +21,11 @@ export type TensorType = typeof types extends Map<number, infer T> ? T : never;
 /** Element types of stored tensors, with their sizes in bytes. */
 const storedBytes: Readonly<Partial<Record<TensorType, number>>> = { float32: 4, uint8: 1, int64: 8 };
 
-/** Element type with this number; undefined if it is not supported. */
+/** Returns the element type with this number, or undefined if the type is not supported. */
 export const typeOfNumber = (number: number): TensorType | undefined =>
   [...types].find(([known]) => known === number)?.[1];
 
-/** A tensor whose data is in a file. */
+/** A tensor with data in a file. */
 export interface StoredTensor {
   readonly type: TensorType;
   readonly shape: Shape;
@@ -33,13 +33,13 @@ export interface StoredTensor {
   readonly read: () => Promise<Uint8Array>;
 }
 
-/** An attribute: a number or a list of numbers, or "other" for a kind that is not supported. */
+/** An attribute: a number, a list of numbers, or "other" if the type is not supported. */
 export type ReadAttribute = number | readonly number[] | "other";
 
 /** An operator with the names of its input and output tensors. */
 export interface ReadNode {
   readonly op: string;
-  /** "" for ONNX's default operators. */
+  /** Domain of the operator. "" means ONNX's default operators. */
   readonly domain: string;
   readonly name: string;
   readonly inputs: readonly string[];
@@ -51,7 +51,7 @@ export interface ReadNode {
 export interface ReadValue {
   readonly name: string;
   readonly type: TensorType;
-  /** Sizes of the axes. A size that differs between calls is given as a name. */
+  /** Sizes of the axes. If a size differs between calls, the axis has a name instead of a number. */
   readonly shape: readonly (number | string)[];
 }
 
@@ -65,7 +65,7 @@ export interface ReadModel {
   readonly outputs: readonly ReadValue[];
 }
 
-/** Bytes of a field that holds messages, strings or bytes. */
+/** Bytes of a field with messages, strings or bytes. */
 const bytesAt = (message: Message, field: number, refuse: Refuse): readonly Uint8Array[] =>
   (message.get(field) ?? []).map((value) => {
     if (value instanceof Uint8Array) return value;
@@ -78,7 +78,10 @@ const wholeOf = (value: bigint, refuse: Refuse): number => {
   throw refuse("numbers must be below 2^53", String(value));
 };
 
-/** Integers of a repeated field. The message has one integer in each field, or all integers packed into one field. */
+/**
+ * Reads the integers of a repeated field. The message has either one integer per field, or all integers packed into one
+ * field.
+ */
 const wholesAt = (message: Message, field: number, refuse: Refuse): readonly number[] =>
   (message.get(field) ?? []).flatMap((value) => {
     if (typeof value === "bigint") return [wholeOf(value, refuse)];
@@ -167,7 +170,7 @@ const graphValueOf = (message: Message, refuse: Refuse): ReadValue => {
 /** Number of the field with a tensor's bytes. These bytes are not read with the model. */
 const bytesField = 9;
 
-/** The external data file of a tensor, and the range in it. */
+/** The external data file of a tensor, with the tensor's range in the file. */
 const outsideOf = (
   message: Message,
   name: string,
@@ -224,10 +227,16 @@ const tensorOf = async (
     : [source, only(own, `the bytes of ${name}`, refuse)];
   const length = shape.some((size) => size < 0) ? -1 : sizeOf(shape) * bytes;
   if (end - start !== length) {
-    throw refuse(`tensor ${name} must have as many bytes as ${formatShape(shape)} ${type} needs`, `${end - start}`);
+    throw refuse(
+      `tensor ${name} must have the number of bytes that ${formatShape(shape)} ${type} needs`,
+      `${end - start}`,
+    );
   }
   if (end > from.size)
-    throw refuse(`tensor ${name} must end within its file`, `an end at byte ${end} of a file of ${from.size} bytes`);
+    throw refuse(
+      `tensor ${name} must end within its file`,
+      `a tensor that ends at byte ${end} of a file of ${from.size} bytes`,
+    );
   return [name, { type, shape, read: () => from.read(start, length) }];
 };
 
@@ -258,7 +267,8 @@ const graphOf = async (span: Span, place: Place) => {
 
 /**
  * Reads a model, except the data of its tensors.
- * @param source the model file; must stay open while tensors are read. @param where the file's name, for errors.
+ * @param source the model file. The file must stay open while tensors are read.
+ * @param where the file's name, for errors.
  * @param beside external data files, by name.
  * @throws CheckpointError for a file that is damaged or is not an ONNX model.
  */

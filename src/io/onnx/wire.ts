@@ -1,9 +1,10 @@
 /**
  * Writes Protocol Buffers messages (https://protobuf.dev/programming-guides/encoding/). A message is a list of parts.
- * The bytes of a large tensor are read only when its part is written, so large tensors are never in memory together.
+ * The bytes of a large tensor are read only when its part is written. So memory contains only one large tensor at a
+ * time.
  */
 
-/** Bytes of known length. They are made only when they are written. */
+/** A part of known length. The bytes of a part are made only when they are written. */
 export interface LateBytes {
   readonly length: number;
   readonly pieces: () => AsyncIterable<Uint8Array>;
@@ -17,8 +18,8 @@ const wireTypes = { varint: 0, lengthDelimited: 2, fixed32: 5 } as const;
 const encoder = new TextEncoder();
 
 /**
- * Encodes an integer in groups of seven bits, lowest first. A negative integer is encoded as 64 bits, as the format
- * requires.
+ * Encodes an integer in groups of seven bits, the lowest bits first. A negative integer is encoded as 64 bits, as the
+ * format requires.
  */
 const varint = (value: number): number[] => {
   const bytes: number[] = [];
@@ -41,7 +42,7 @@ export const floatField = (field: number, value: number): Uint8Array => {
   return Uint8Array.from([...tag(field, "fixed32"), ...bytes]);
 };
 
-/** A field whose value is the concatenation of `parts`: bytes or a message. */
+/** A field with bytes or a message as its value. The value is the concatenation of `parts`. */
 export const partsField = (field: number, parts: readonly Part[]): readonly Part[] => [
   Uint8Array.from([...tag(field, "lengthDelimited"), ...varint(lengthOf(parts))]),
   ...parts,
@@ -49,7 +50,7 @@ export const partsField = (field: number, parts: readonly Part[]): readonly Part
 
 export const textField = (field: number, value: string): readonly Part[] => partsField(field, [encoder.encode(value)]);
 
-/** Small parts are joined until they reach this number of bytes. */
+/** Small parts are joined into pieces of at least this number of bytes. */
 const joinedAtATime = 2 ** 16;
 
 /** Yields the bytes of a message piece by piece. Small parts are joined. */

@@ -9,8 +9,8 @@ import { inWords, misfitsOf } from "./traits.ts";
 const mostNearest = 2;
 
 /**
- * The changes that make `config` fit the nearest architectures. The nearest architectures are the ones that reject the
- * fewest traits of `config`.
+ * The changes that make `config` fit the nearest architectures. The nearest architectures reject the fewest traits of
+ * `config`.
  */
 const hintFor = (config: ModelConfig): string | undefined => {
   const all = architectures.map(({ name, takes }) => ({ name, misfits: misfitsOf(takes, config) }));
@@ -23,8 +23,8 @@ const hintFor = (config: ModelConfig): string | undefined => {
 };
 
 /**
- * The architecture under which a model with this configuration is saved.
- * @throws ConfigError if no architecture fits: a checkpoint could not be written.
+ * Returns the architecture under which a model with this configuration is saved.
+ * @throws ConfigError if no architecture fits, because such a model cannot be saved.
  */
 export const architectureOf = (config: ModelConfig, where = "model"): Architecture => {
   if (config.mask !== "causal") {

@@ -1,25 +1,25 @@
 /**
- * What defines an architecture: the configurations that it accepts, and how it is stored in files of `transformers` and
- * in GGUF files.
+ * An architecture defines which configurations it accepts, and how a model is stored in files of `transformers` and in
+ * GGUF files.
  */
 import type { ModelConfig } from "../config.ts";
 import type { GgufFacts, GgufValue } from "./common/gguf-values.ts";
 import type { Takes } from "./traits.ts";
 
-/** How one tensor of a file becomes one of our parameters. */
+/** How one tensor of a file becomes a parameter of Foretoken's model. */
 export interface TensorMapping {
   readonly theirs: string;
-  /** Name of our parameter. The model may lack it only if `absent` is set. */
+  /** Name of the parameter in Foretoken. The model may lack this parameter only if `absent` is set. */
   readonly ours: string;
-  /** Whether the tensor of the file is [in, out], so that our parameter is its transpose, [out, in]. */
+  /** Whether the tensor of the file is [in, out]. The parameter is then the transpose of the tensor, [out, in]. */
   readonly transposed?: boolean;
-  /** The tensor of the file is only `rows` rows of our parameter, beginning at row `first`. */
+  /** Set if the tensor of the file contains only `rows` rows of the parameter, beginning at row `first`. */
   readonly part?: { readonly first: number; readonly rows: number };
-  /** Our value is the file's value plus this number. Gemma's files store norm weights minus 1. */
+  /** The parameter's value is the file's value plus this number. Files of Gemma store norm weights minus 1. */
   readonly plus?: number;
   /**
-   * Length of a vector that the file always has and our model may lack. If our model lacks the vector, we write zeros,
-   * and when reading we refuse other values.
+   * Length of a vector that is in every file but may be missing in Foretoken's model. If the model lacks the vector,
+   * zeros are written to files, and other values in a file are refused.
    */
   readonly absent?: number;
 }
@@ -41,17 +41,17 @@ export interface HuggingFaceForm {
   /**
    * Reads `config.json`. An absent field gets the default of `transformers`.
    * @param where the file, for error texts.
-   * @throws CheckpointError naming a field that would give other results here.
+   * @throws CheckpointError naming a field that changes the results but is not supported.
    */
   readonly read: (json: object, where: string) => ReadConfig;
   /**
-   * `config.json`. It does not name a bos, eos or pad token, because the default ids of these tokens would be ordinary
-   * characters here.
+   * Returns the contents of `config.json`. The file does not name a bos, eos or pad token, because the default ids of
+   * these tokens would be ordinary characters in Foretoken.
    */
   readonly configJson: (config: ModelConfig, vocabSize: number) => Record<string, unknown>;
   readonly mappings: (config: ModelConfig) => readonly TensorMapping[];
   /**
-   * The mapping for files of a sibling class in which one layer computes Q, K and V, and one layer computes gate and
+   * The mapping for files of a sibling class with fused layers: one layer for Q, K and V, and one layer for gate and
    * up. For example, Phi-3 is Llama with such fused layers.
    */
   readonly fused?: (config: ModelConfig) => readonly TensorMapping[];
@@ -74,22 +74,22 @@ export interface GgufForm {
   /** `general.architecture`. */
   readonly name: string;
   /**
-   * Whether llama.cpp rotates pairs of adjacent channels of a head. The files then store the rows of queries and keys
-   * in that order.
+   * Whether llama.cpp rotates pairs of adjacent channels of a head. The files of such an architecture store the rows of
+   * queries and keys in the order of these pairs.
    */
   readonly interleaved: boolean;
-  /** Keys that this architecture reads in addition to the common ones. */
+  /** Keys that this architecture reads in addition to the keys of every architecture. */
   readonly keys: readonly string[];
-  /** Reads the configuration. @throws CheckpointError naming a key that would give other results here. */
+  /** Reads the configuration. @throws CheckpointError naming a key that changes the results but is not supported. */
   readonly read: (file: GgufFacts) => Promise<ModelConfig>;
-  /** Keys and values that this architecture writes in addition to the common sizes. */
+  /** Keys and values that this architecture writes in addition to the sizes of every architecture. */
   readonly values: (config: ModelConfig) => Readonly<Record<string, GgufValue>>;
   readonly mappings: (config: ModelConfig) => readonly TensorMapping[];
-  /** The first value of a configuration that llama.cpp does not support. Null if it supports all values. */
+  /** Returns the first value of a configuration that llama.cpp does not support, or null if it supports all values. */
   readonly lacks: (config: ModelConfig) => Lack | null;
 }
 
-/** A named kind of model. */
+/** An architecture, with its name. */
 export interface Architecture {
   readonly name: string;
   /** Values that a configuration's traits may have. A trait that is not listed must be neutral. */

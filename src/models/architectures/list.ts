@@ -11,7 +11,7 @@ import { qwen2 } from "./qwen2/qwen2.ts";
 import { qwen3 } from "./qwen3/qwen3.ts";
 import { smollm3 } from "./smollm3/smollm3.ts";
 
-/** All architectures. At most one of them accepts a given configuration. */
+/** All architectures. A configuration is accepted by at most one architecture. */
 export const architectures: readonly Architecture[] = [
   gpt2,
   llama,

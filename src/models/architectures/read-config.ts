@@ -8,7 +8,10 @@ import type { ReadConfig } from "./architecture.ts";
 import { checkRefused, fail, optional } from "./common/fields.ts";
 import { architectures } from "./list.ts";
 
-/** Unsupported fields that change the result. Each has the values that change nothing. */
+/**
+ * Unsupported fields that change the result. For each field, the list contains the values that do not change the
+ * result.
+ */
 const refused: Readonly<Record<string, readonly unknown[]>> = {
   quantization_config: [],
   compression_config: [],
@@ -22,19 +25,19 @@ const refused: Readonly<Record<string, readonly unknown[]>> = {
 
 const headed = z.object({ model_type: z.string(), architectures: optional(z.array(z.string())) });
 
-/** A class's name without its suffix, for example "Llama". */
+/** A class's name without suffix, for example "Llama". */
 const stemOf = (className: string): string => className.replace(/(ForCausalLM|LMHeadModel|Model)$/u, "");
 
 const stems = new Set(architectures.map(({ huggingFace }) => stemOf(huggingFace.className)));
 
-/** Whether the class is supported. It must be a causal language model, or its bare model without a head. */
+/** Whether the class is supported. A supported class is a causal language model, or the bare model without a head. */
 const isCausal = (className: string): boolean => stems.has(stemOf(className)) && !stems.has(className);
 
 /**
  * Reads the configuration from the `config.json` of a Hugging Face directory.
  * @param json parsed content of the file.
  * @param where the file, for error texts.
- * @throws CheckpointError naming a field that is unsupported or would give other results here.
+ * @throws CheckpointError naming a field that changes the results but is not supported.
  */
 export const readHuggingFaceConfig = (json: object, where: string): ReadConfig => {
   try {

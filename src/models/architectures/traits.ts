@@ -9,7 +9,7 @@ const windowsOf = (config: ModelConfig): "no layer" | "some layers" | "all layer
   return has.every((one) => one) ? "all layers" : "some layers";
 };
 
-/** Traits of a configuration, with defaults resolved. */
+/** Traits of a configuration. Defaults are filled in. */
 export const traitsOf = (config: ModelConfig) => {
   const { nEmbd, nHead, nKvHead, headDim, position, window, norm, mlp, bias } = config;
   const rope = position.kind === "rope" ? position : undefined;
@@ -41,8 +41,8 @@ export type Traits = ReturnType<typeof traitsOf>;
 type Trait = keyof Traits;
 
 /**
- * For each field of a configuration, the traits that depend on the field. If a field has no traits, every architecture
- * accepts any value of the field. A new field must be listed here, otherwise the code does not compile.
+ * For each field of a configuration, the traits that depend on the field. If no trait depends on a field, every
+ * architecture accepts all its values. A new field must be listed here, otherwise the code does not compile.
  */
 const traitsOfFields: { readonly [Field in keyof Required<ModelConfig>]: readonly Trait[] } = {
   contextLength: [],
@@ -56,7 +56,7 @@ const traitsOfFields: { readonly [Field in keyof Required<ModelConfig>]: readonl
   qkNorm: ["qkNorm"],
   qkNormWidth: ["qkNorm"],
   attentionScale: ["attentionScale"],
-  // architecture-of.ts refuses other masks.
+  // The code in architecture-of.ts refuses other masks.
   mask: [],
   norm: ["norm"],
   normPlacement: ["normPlacement"],
@@ -105,14 +105,14 @@ type Taken<Value> =
 /** Values that an architecture accepts, by trait. */
 export type Takes = { readonly [T in Kind]: Taken<Traits[T]> } & { readonly [T in Trait]?: Taken<Traits[T]> };
 
-/** A trait whose value an architecture does not accept. */
+/** A trait with a value that an architecture does not accept. */
 export interface Misfit {
   readonly trait: Trait;
   /** The accepted value, for example "embeddingScale 1". Undefined if several values are accepted. */
   readonly instead: string | undefined;
 }
 
-/** The value of a trait, described with the names of configuration fields. */
+/** The value of a trait, in the names of configuration fields. */
 const inFields = (trait: Trait, value: unknown): string => {
   switch (trait) {
     case "window":
@@ -152,7 +152,7 @@ export const misfitsOf = (takes: Takes, config: ModelConfig): readonly Misfit[] 
   return [...new Set(Object.values(traitsOfFields).flat())].flatMap(check);
 };
 
-/** Short description of a configuration: its kinds, and its traits that are not neutral. */
+/** Short description of a configuration: the kinds of its parts, and all traits that are not neutral. */
 export const inWords = (config: ModelConfig): string => {
   const has = traitsOf(config);
   const { position, norm, mlp, ...others } = has;

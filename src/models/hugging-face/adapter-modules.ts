@@ -6,17 +6,17 @@ import type { ModelConfig } from "../config.ts";
 import type { LoraTarget } from "../lora/config.ts";
 import { type BaseLayer, baseLayers } from "../lora/layout.ts";
 
-/** One target in a module: a range of the module's outputs. */
+/** One target of LoRA in a linear layer: a range of the layer's outputs. */
 export interface ModulePart {
   readonly target: LoraTarget;
-  /** Prefix of the names of the target's matrices, for example "blocks.0.attention.query". */
+  /** Prefix of the names of the target's matrices A and B, for example "blocks.0.attention.query". */
   readonly ours: string;
-  /** First output of the target in the module, and the target's number of outputs. */
+  /** First output of the target in the layer, and the target's number of outputs. */
   readonly first: number;
   readonly outputs: number;
 }
 
-/** A linear layer in a file format. */
+/** A linear layer as a file format stores it. */
 export interface AdapterModule {
   /** Name in the file, for example "model.layers.0.self_attn.q_proj" or "blk.0.attn_q". */
   readonly name: string;
@@ -26,7 +26,7 @@ export interface AdapterModule {
   readonly parts: readonly ModulePart[];
 }
 
-/** A layer's parts, each with its first output. */
+/** The parts of a layer, and the first output of each part. */
 const placedParts = (layer: BaseLayer, block: string) => {
   let first = 0;
   return layer.parts.map(({ target, outputs }) => {
@@ -62,26 +62,26 @@ export const modulesOf = (config: ModelConfig, mappings: readonly TensorMapping[
   });
 };
 
-/** Modules of a model's class. */
+/** Linear layers of a class of `transformers`. */
 export interface AdapterModules {
   readonly all: readonly AdapterModule[];
   /** Whether the class stores transposed weights (`fan_in_fan_out` in PEFT). */
   readonly transposed: boolean;
   /**
-   * The shortest name that matches this module in every block and no other module. It is for PEFT's target_modules, for
-   * example "q_proj".
+   * The shortest name that matches this layer in every block and no other layer. The name is used in PEFT's
+   * target_modules, for example "q_proj".
    */
   readonly shortName: (module: AdapterModule) => string;
 }
 
-/** The name without everything up to the number of the block, for example "self_attn.q_proj". */
+/** The name without the prefix that ends with the number of the block, for example "self_attn.q_proj". */
 const inBlock = (name: string): string => name.replace(/^.*\.\d+\./u, "");
 const lastWord = (name: string): string => name.slice(name.lastIndexOf(".") + 1);
 
 /**
  * Linear layers of a model in the `transformers` class of the model.
- * @param fused whether one layer of the model's files computes Q, K and V, and one layer gate and up, even if the class
- * has separate layers.
+ * @param fused whether one layer of the model's files computes Q, K and V, and one layer computes gate and up. The
+ * class itself may have separate layers.
  * @throws ConfigError if no class fits the model.
  */
 export const adapterModules = (config: ModelConfig, fused = false): AdapterModules => {

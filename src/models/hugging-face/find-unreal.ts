@@ -1,5 +1,5 @@
 /**
- * Finds NaN and infinity: the bits of their exponent are all ones. The search must be fast, because it takes much of
+ * Finds NaN and infinity. In both, all bits of the exponent are 1. The search must be fast, because it takes much of
  * the time in which a large model is loaded.
  */
 
@@ -16,9 +16,9 @@ export const findUnreal = (data: Float32Array): number => {
 
 const wordExponentBits = 0x7f80;
 
-/** Exponent bits of two bfloat16 numbers in one word. */
+/** Bits of the exponents of two bfloat16 numbers in one word. */
 const pairExponentBits = 0x7f807f80;
-/** Lowest exponent bit of each number. If it is added to an exponent of all ones, the carry sets the sign bit. */
+/** Lowest exponent bit of each number. If this bit is added to an exponent of all ones, the carry sets the sign bit. */
 const pairLowest = 0x00800080;
 const pairSigns = 0x80008000 | 0;
 
@@ -39,7 +39,7 @@ export const findUnrealWords = (words: Uint16Array): number => {
   return before !== -1 ? before : findUnrealWord(words, end, words.length);
 };
 
-/** Whether any scale in some rows of blocks is not finite. */
+/** Whether a scale in some rows of blocks is not finite. */
 export const hasUnrealScale = (bytes: Uint8Array, form: BlockForm): boolean => {
   const places = scalePlaces[form.scales];
   for (let at = 0; at < bytes.length; at += form.fileBytes)

@@ -5,7 +5,7 @@ import { architectureOf } from "../architectures/architecture-of.ts";
 import type { ArenaLayout, Placed, ReadValues } from "../arena.ts";
 import type { ModelConfig } from "../config.ts";
 
-/** Size of the tiles in which a matrix is transposed. The cache lines of one tile stay in the cache. */
+/** Size of the tiles in which a matrix is transposed. A whole tile fits into the cache. */
 const tile = 32;
 
 /** [rows, columns] → [columns, rows] */
@@ -26,11 +26,11 @@ export const transpose = (data: Float32Array, rows: number, columns: number): Fl
 export const byName = (layout: ArenaLayout): ReadonlyMap<string, Placed> =>
   new Map(layout.parameters.map((parameter) => [parameter.name, parameter]));
 
-/** Place and shape in the arena of a tensor of the file. Undefined if our model lacks the tensor. */
+/** Offset and shape in the arena for a tensor of the file. Undefined if Foretoken's model lacks the tensor. */
 export const placeOf = (parameters: ReadonlyMap<string, Placed>, { ours, part, absent }: TensorMapping) => {
   const parameter = parameters.get(ours);
   if (parameter === undefined) {
-    if (absent === undefined) throw new Error(`${ours} was not laid out`);
+    if (absent === undefined) throw new Error(`the layout has no parameter ${ours}`);
     return undefined;
   }
   const [all = 1, ...others] = parameter.shape;

@@ -16,15 +16,16 @@ import { findUnreal, findUnrealWords, hasUnrealScale } from "./find-unreal.ts";
 import { byName, placeOf, transpose } from "./hugging-face.ts";
 
 /**
- * Whether a tensor is a buffer of an old file: a mask or frequencies. Buffers can be computed from the configuration.
+ * Whether a tensor is a buffer of an old file: a mask or frequencies. Such a buffer can be computed from the
+ * configuration.
  */
 const isBuffer = (name: string): boolean => /(^|\.)(attn\.(bias|masked_bias)|rotary_emb\.inv_freq)$/u.test(name);
 
 const headName = "lm_head.weight";
 
-/** Maps each tensor of a file to our parameters. */
+/** Maps each tensor of a file to parameters of Foretoken's model. */
 export interface TensorPlan {
-  /** Mappings by the name of the tensor in the file. If null, the tensor is ignored. */
+  /** Mappings by the name of the tensor in the file. A tensor with null is ignored. */
   readonly mappings: ReadonlyMap<string, TensorMapping | null>;
   readonly config: ModelConfig;
   /** Number of rows of the embedding in the file. */
@@ -35,7 +36,7 @@ export interface TensorPlan {
 export const hasFusedLayers = (names: readonly string[]): boolean =>
   names.some((name) => name.endsWith(".qkv_proj.weight"));
 
-/** Mappings with the tensor names of the file. In files of the bare model, names have no prefix of the class. */
+/** Mappings with the tensor names of the file. In files of the bare model, names have no prefix. */
 const withNamesOf = (config: ModelConfig, names: readonly string[]): readonly TensorMapping[] => {
   const { mappings, fused, prefix } = architectureOf(config).huggingFace;
   const chosen = (fused !== undefined && hasFusedLayers(names) ? fused : mappings)(config);
@@ -47,8 +48,8 @@ const withNamesOf = (config: ModelConfig, names: readonly string[]): readonly Te
 };
 
 /**
- * Maps each tensor of a checkpoint to our parameters. Only the names of tensors are used.
- * @param names of all tensors, in all files.
+ * Maps each tensor of a checkpoint to parameters of Foretoken's model. Only the names of tensors are used.
+ * @param names names of all tensors, in all files.
  * @throws CheckpointError for a missing or unexpected tensor.
  */
 export const planTensors = (
@@ -62,7 +63,7 @@ export const planTensors = (
   const found = new Set(names);
   for (const name of names) {
     if (mappings.has(name)) continue;
-    // A tied head uses the embedding. If the file has a head anyway, it is ignored.
+    // A tied head uses the embedding. A head in the file is then ignored.
     if (!isBuffer(name) && !(config.tieEmbeddings && name === headName)) {
       throw new CheckpointError({ where, must: "every tensor must belong to the model", got: show(name) });
     }
@@ -84,7 +85,7 @@ const shapeOf = (mapping: TensorMapping, parameters: ReturnType<typeof byName>):
 
 /**
  * Compares the shapes of the tensors with the plan before memory is allocated. A forged configuration can claim any
- * size, but the tensors in a file really have their size.
+ * size, but a tensor in a file has its real size.
  * @throws CheckpointError for a wrong shape.
  */
 export const checkShapes = (plan: TensorPlan, tensors: readonly StoredTensor[], where: string): void => {
@@ -99,25 +100,25 @@ export const checkShapes = (plan: TensorPlan, tensors: readonly StoredTensor[], 
   }
 };
 
-/** Receives the weights of a file, each with the offset of the weight in a model's layout. */
+/** Receives the weights of a file, with the offset of each weight in the model's layout. */
 export interface WeightTarget {
-  /** Stores `values` at `offset` of the layout. It must copy them before it returns. */
+  /** Copies `values` to `offset` of the layout before it returns. */
   readonly place: (values: Float32Array, offset: number) => void;
   /**
-   * Like `place`, for bfloat16 words of a file, which are not converted. If absent, all values are converted to
-   * float32.
+   * Like `place`, for bfloat16 words of a file. The words are not converted. If this method is absent, all values are
+   * converted to float32.
    */
   readonly placeWords?: (words: Uint16Array, offset: number) => void;
-  /** Like `place`, for quantized rows that the model keeps in blocks. If absent, rows are converted to float32. */
+  /** Like `place`, for quantized rows that the model stores in blocks. If absent, rows are converted to float32. */
   readonly blocks?: {
-    /** Whether the elements at `offset` are kept in blocks. */
+    /** Whether the elements at `offset` are stored in blocks. */
     readonly isBlocks: (offset: number) => boolean;
     /** Stores whole rows. The index of the first row is a multiple of 16. */
     readonly writeBlocks: (bytes: Uint8Array, offset: number) => void;
   };
 }
 
-/** Quantized rows of the tensors in a file, and the places of the rows in a layout. */
+/** Quantized rows of the tensors in a file, and the offsets of the rows in a layout. */
 export const blockRowsOf = (
   plan: TensorPlan,
   layout: ArenaLayout,
@@ -129,7 +130,7 @@ export const blockRowsOf = (
     const form = blockForms.findIndex((one) => one.name === blocks?.form);
     if (mapping === null || form === -1 || mapping.transposed === true) return [];
     const target = placeOf(parameters, mapping);
-    // Learned positions are added to token vectors, so neither of these two tables stays quantized.
+    // Token vectors and learned position vectors are added, so neither table stays quantized.
     if (target === undefined || (mapping.ours === "tokens.weight" && parameters.has("positions.weight"))) return [];
     if (mapping.ours === "positions.weight") return [];
     const [, k = 1] = shape;
@@ -141,8 +142,8 @@ export const blockRowsOf = (
 const pieceLength = 2 ** 20;
 
 /**
- * Number of bytes of blocks that are read at a time. It is small, because read buffers stay in memory until the garbage
- * collector runs.
+ * Number of bytes of blocks that are read at a time. The number is small, because read buffers stay in memory until the
+ * next garbage collection.
  */
 const blockBytesAtATime = 2 ** 20;
 
@@ -153,8 +154,8 @@ const extentsOf = (shape: Shape): { readonly rows: number; readonly width: numbe
 };
 
 /**
- * Yields the rows of a tensor in pieces, with the index of the first value of each piece. While the caller uses a
- * piece, the next piece is read.
+ * Yields the rows of a tensor in pieces, with the index of the first value of each piece. The next piece is read while
+ * the caller uses a piece.
  */
 async function* piecesOf<A extends Float32Array | Uint16Array>(
   { name, shape }: StoredTensor,
@@ -166,7 +167,7 @@ async function* piecesOf<A extends Float32Array | Uint16Array>(
   const rowsAtATime = isWhole ? rows : Math.max(1, Math.floor(pieceLength / Math.max(1, width)));
   const read = (row: number): Promise<A> | undefined => {
     const reading = row < rows ? readRows(row, Math.min(rowsAtATime, rows - row)) : undefined;
-    // The promise is awaited later; this handler prevents an unhandled rejection until then.
+    // The promise is awaited later. Until then, this handler prevents an unhandled rejection.
     reading?.catch(() => {});
     return reading;
   };
@@ -185,14 +186,14 @@ async function* piecesOf<A extends Float32Array | Uint16Array>(
   }
 }
 
-/** A buffer that all reads use. It grows if a row needs more. */
+/** A buffer that all reads use. The buffer grows if a row needs more memory. */
 interface ReadBuffer {
   bytes: Uint8Array;
 }
 
 /**
- * Yields quantized rows in pieces, with the first row of each piece, a multiple of 16. A piece is in `buffer` and is
- * valid until the next piece.
+ * Yields quantized rows in pieces, with the index of the first row of each piece. This index is a multiple of 16. A
+ * piece is a part of `buffer` and is valid until the next piece.
  */
 async function* blockPiecesOf(
   { name, shape, bytes }: StoredTensor,
@@ -216,10 +217,10 @@ async function* blockPiecesOf(
 }
 
 /**
- * Reads a file's tensors in order and passes their values to the target. `layout` is the layout of the planned model.
- * It may also be the layout of a model with fewer tokens, which gets only the first rows of the embedding.
+ * Reads a file's tensors in order and passes their values to the target. `layout` is the layout of the planned model. A
+ * model with fewer tokens may be given, too; it gets only the first rows of the embedding.
  * @param onRead gets the number of bytes read since its last call.
- * @throws CheckpointError for a value that is not finite, or a nonzero bias that our model lacks.
+ * @throws CheckpointError for a value that is not finite, or a nonzero bias that Foretoken's model lacks.
  */
 export const placeTensors = async (
   plan: TensorPlan,
@@ -261,7 +262,7 @@ export const placeTensors = async (
     for await (const [values, first] of piecesOf(tensor, readRows, isTransposed, where)) {
       if (target === undefined) {
         if (values.some((value) => value !== 0)) {
-          const must = `${tensor.name} must be zero: config.json says there is no such bias`;
+          const must = `${tensor.name} must be zero, because config.json says that the model has no such bias`;
           throw new CheckpointError({ where, must });
         }
         tellRead(values.length);

@@ -1,4 +1,4 @@
-/** A LoRA adapter in a backend's memory: its weights, and copies of them that products read. */
+/** A LoRA adapter in a backend's memory: its weights, and the copies of the weights that matrix products read. */
 import type { Tensor } from "../../autograd/tensor.ts";
 import type { Backend, Storage } from "../../backend/backend.ts";
 import { allocateAll } from "../../backend/memory/allocate-all.ts";
@@ -21,16 +21,17 @@ export type BlockAdapters = ReadonlyMap<string, LoraWeights>;
 export interface Adapter {
   /** Rank, alpha, dropout and targets. */
   readonly config: LoraConfig;
-  /** Places of the matrices A and B, with names like `blocks.0.attention.query.loraA`. */
+  /** Offsets of the matrices A and B, with names like `blocks.0.attention.query.loraA`. */
   readonly layout: ArenaLayout;
   /** The matrices as one flat array. */
   readonly arena: Arena;
-  /** Tensors that get gradients. The matrices A that read the same input are one tensor. */
+  /** Tensors that get gradients. All matrices A that read the same input are one tensor. */
   readonly leaves: readonly Tensor[];
   /** The layers, in the order of the model's blocks. */
   readonly blocks: readonly BlockAdapters[];
   /**
-   * Updates the copies that products read. It need not be called, because the next use of the copies also updates them.
+   * Updates the copies that matrix products read. Calling this is optional, because the next use of the copies also
+   * updates them.
    */
   refresh(): void;
   /** Frees the adapters. */
@@ -38,8 +39,8 @@ export interface Adapter {
 }
 
 /**
- * The tensors of a layer, and the offset of B̃ in `placed`. B̃ has all matrices B of the layer in one matrix. If null,
- * products read B itself.
+ * The tensors of a layer, and the offset of B̃ in `placed`. B̃ is one matrix that contains all matrices B of the layer.
+ * If the offset is null, products read B directly.
  */
 interface Layer {
   readonly name: string;
@@ -54,7 +55,7 @@ const stackedA = ({ parts }: LoraLayer<Tensor>): Tensor => {
   const [first, ...others] = parts.map(({ a }) => a);
   if (first === undefined) throw new Error("a layer must have at least one matrix A");
   const [rank = 0, inputs = 0] = first.shape;
-  // A single matrix stays the same tensor, because other code finds it by its name.
+  // A single matrix stays the same tensor, because other code finds the tensor by its name.
   return others.length === 0 ? first : { ...first, shape: [rank * parts.length, inputs] };
 };
 
@@ -70,7 +71,8 @@ const clear = (backend: Backend, storage: Storage): void => {
 };
 
 /**
- * Creates an adapter with all matrices zero. `initialise` or a file fills them. If it fails, it frees all memory.
+ * Creates an adapter with all matrices zero. `initialise` or a file fills the matrices. If creation fails, it frees all
+ * memory.
  * @throws ConfigError for a target that the model lacks.
  */
 export const createAdapter = (
@@ -84,10 +86,10 @@ export const createAdapter = (
   const arena = createArena(backend, layout, real);
   const tensorOf = ({ name }: { readonly name: string }): Tensor => {
     const tensor = arena.tensors.get(name);
-    if (tensor === undefined) throw new Error(`matrix ${name} was not laid out`);
+    if (tensor === undefined) throw new Error(`the layout has no matrix ${name}`);
     return tensor;
   };
-  // A layer needs B̃ if it has several matrices B, or outputs that belong to no B.
+  // A layer needs B̃ if it has several matrices B, or if some outputs belong to no matrix B.
   let placedLength = 0;
   const blocks = declareLora(tensorOf, modelConfig, config).map((block) =>
     [...block].map(([name, layer]): Layer => {
@@ -113,7 +115,7 @@ export const createAdapter = (
   // Outputs that belong to no matrix B stay zero.
   closeOnError(close, () => clear(backend, placed));
 
-  /** What the arena's count of changes was when the last copy was made. */
+  /** The arena's count of changes when the last copy was made. */
   let known = -1;
   const refresh = (): void => {
     if (known === arena.changes.count) return;

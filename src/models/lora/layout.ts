@@ -1,4 +1,4 @@
-/** Parameters of a LoRA adapter: their names, shapes and places. */
+/** Parameters of a LoRA adapter: their names, shapes and offsets. */
 
 import { ConfigError } from "../../core/errors/errors.ts";
 import { alternatives } from "../../core/text/alternatives.ts";
@@ -15,11 +15,11 @@ interface Part {
   readonly outputs: number;
 }
 
-/** A linear layer as the model computes it. Targets that read the same input are one layer, whose rows are stacked. */
+/** A linear layer as the model computes it. Targets that read the same input are one layer: their rows are stacked. */
 export interface BaseLayer {
-  /** Name in a block, for example "attention.qkv". */
+  /** Name of the layer in a block, for example "attention.qkv". */
   readonly name: string;
-  /** Prefix of the names of all its targets, for example "attention". */
+  /** Prefix of the names of all targets in the layer, for example "attention". */
   readonly branch: "attention" | "mlp";
   readonly inputs: number;
   readonly parts: readonly Part[];
@@ -89,8 +89,8 @@ const checkTargets = (config: ModelConfig, { targets }: LoraConfig): void => {
 
 /**
  * Declares every matrix of an adapter. The matrices A of a layer come first and are adjacent, so that one product
- * multiplies the layer's input by all of them. A starts as in PEFT (Kaiming uniform with a = √5: ±1/√in). B starts at
- * zero, so a new adapter changes nothing.
+ * multiplies the layer's input by all of them. The initial values of A are as in PEFT (Kaiming uniform with a = √5:
+ * ±1/√in). B is zero at first, so a new adapter does not change the model.
  */
 export const declareLora = <P>(declare: Declare<P>, config: ModelConfig, lora: LoraConfig): readonly LoraBlock<P>[] => {
   checkTargets(config, lora);
@@ -134,8 +134,8 @@ export const declareLora = <P>(declare: Declare<P>, config: ModelConfig, lora: L
 };
 
 /**
- * Name, shape and place of each parameter of an adapter. The adapter is not allocated. For each target of each block
- * there are `blocks.0.attention.query.loraA` [rank, in] and `.loraB` [out, rank].
+ * Name, shape and offset of each parameter of an adapter. No memory is allocated. For each target of each block there
+ * are `blocks.0.attention.query.loraA` [rank, in] and `.loraB` [out, rank].
  * @throws ConfigError for a target that the model lacks.
  */
 export const loraLayout = (config: ModelConfig, lora: LoraConfig): ArenaLayout =>

@@ -12,7 +12,7 @@ import { baseLayers } from "./layout.ts";
 const rowsAtATime = 256;
 
 /**
- * Outputs of a weight, beginning at `first`. `name` is the prefix of the names of the matrices A and B for these
+ * Outputs of a weight, beginning at output `first`. `name` is the prefix of the names of the matrices A and B for these
  * outputs.
  */
 interface Place {
@@ -56,7 +56,8 @@ const addProduct = (
 /**
  * Adds an adapter to weights, piece by piece.
  * @param layout layout of the weights.
- * @param read reads the weights; `write` stores the new values. Each piece is read once and written once.
+ * @param read reads the weights.
+ * @param write stores the new values. Each piece is read once and written once.
  */
 export const addAdapter = async (
   config: ModelConfig,
@@ -87,10 +88,11 @@ export const addAdapter = async (
 
 /**
  * Adds a model's adapters to the weights of its base: W + (alpha / rank)·B·A, summed in double precision and rounded
- * once. The base then computes what the model computed, up to rounding. Other models that use this base change too.
+ * once. Afterwards the base computes the same as the model did, up to rounding. Other models that use this base change
+ * too.
  * @experimental
  * @param model from `loraModel`. Close it afterwards: it is no longer usable.
- * @throws ConfigError for a model without adapters, or whose base has only bfloat16 weights.
+ * @throws ConfigError for a model without adapters, or if the base has only bfloat16 weights.
  */
 export const mergeAdapter = async (model: Model): Promise<void> => {
   checkModel("mergeAdapter: model", model);

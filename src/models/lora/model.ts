@@ -1,4 +1,4 @@
-/** A model that uses the weights of another model and has an adapter. */
+/** A model that uses the weights of another model and adds an adapter. */
 
 import type { Tensor } from "../../autograd/tensor.ts";
 import { checkModel, checkWhole } from "../../core/checks/check-arguments.ts";
@@ -14,11 +14,11 @@ import { type Adapter, type BlockAdapters, createAdapter } from "./adapter.ts";
 import { type LoraConfig, loraConfigSchema } from "./config.ts";
 
 /**
- * A model with low-rank adapters besides its weights.
+ * A model with weights and low-rank adapters.
  * @experimental
  */
 export interface AdaptedModel extends Model {
-  /** The adapters. Training changes only these. */
+  /** The adapters. Training changes only the adapters. */
   readonly adapter: Adapter;
 }
 
@@ -40,8 +40,8 @@ const adaptedBlock = (block: BlockParameters<Tensor>, adapters: BlockAdapters): 
 };
 
 /**
- * Creates a model that uses the weights of `base` and has adapters of zeros. `base` must stay open. `close` frees only
- * the adapters. If creation fails, it frees all memory.
+ * Creates a model that uses the weights of `base` and adds adapters that are all zero. `base` must stay open. `close`
+ * frees only the adapters. If creation fails, it frees all memory.
  * @throws ConfigError for a target that the model lacks, or a base that already has adapters.
  */
 export const adaptedModel = (base: Model, lora: LoraConfig): AdaptedModel => {
@@ -73,14 +73,15 @@ export const adaptedModel = (base: Model, lora: LoraConfig): AdaptedModel => {
 };
 
 /**
- * Creates a model for low-rank adaptation (LoRA, Hu et al. 2021): it uses the weights of `base`, which training does
- * not change, and adds adapters to its linear layers. Until it is trained, the model computes the same as `base`.
- * Several such models may share a base.
+ * Creates a model for low-rank adaptation (LoRA, Hu et al. 2021). The model uses the weights of `base` and adds
+ * adapters to the linear layers. Training changes only the adapters. An untrained model computes the same as `base`.
+ * Several models may share a base.
  * @experimental
- * @param base must stay open while the model is used. It may have only bfloat16 weights, or weights of 4 to 8 bits.
+ * @param base must stay open while the model is used. The base may have only bfloat16 weights, or weights of 4 to 8
+ * bits.
  * @param lora rank, alpha, dropout and targets; missing fields get their defaults.
- * @param seed a whole number from 0. It determines the initial matrices A. The matrices B start at zero.
- * @returns a model; the caller frees its adapters with `close`. This leaves the base open.
+ * @param seed a whole number from 0. The seed determines the initial matrices A. The matrices B start at zero.
+ * @returns a model; the caller frees its adapters with `close`. `close` does not close the base.
  * @throws ConfigError naming the first invalid field.
  */
 export const loraModel = (base: Model, lora: Partial<LoraConfig>, seed: number): AdaptedModel => {

@@ -1,4 +1,4 @@
-/** Checks of arguments that concern adapters. */
+/** Checks the arguments of functions that take adapters. */
 
 import { checkBoolean, checkModel, checkOptions } from "../../core/checks/check-arguments.ts";
 import { isRecord } from "../../core/checks/is-record.ts";
@@ -21,7 +21,7 @@ export const checkAdapterName = (where: string, name: unknown, names: readonly s
   });
 };
 
-/** @throws ConfigError if `adapters` is not a record of models with an adapter over `base`. */
+/** @throws ConfigError if `adapters` is not a record of models that have an adapter and share the weights of `base`. */
 export const checkAdaptedModels = (adapters: unknown, base: Model): void => {
   const where = "languageModel: adapters";
   checkOptions(where, adapters);
@@ -31,13 +31,13 @@ export const checkAdaptedModels = (adapters: unknown, base: Model): void => {
     if (adapter !== null && arena === base.arena) continue;
     throw new ConfigError({
       where: `${where}.${name}`,
-      must: "must be a model from loraModel over the same base model",
-      got: adapter === null ? "a model without an adapter" : "an adapter over another model",
+      must: "must be a model that loraModel made from the same base model",
+      got: adapter === null ? "a model without an adapter" : "an adapter of another model",
     });
   }
 };
 
-/** @throws ConfigError if an adapter is in use, because it is not part of the weights that are saved. */
+/** @throws ConfigError if an adapter is in use, because the saved weights would not contain the adapter. */
 export const checkNoAdapter = (
   where: string,
   { model, adapter }: { readonly model: Model; readonly adapter: string | null },

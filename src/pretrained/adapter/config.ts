@@ -1,5 +1,6 @@
 /**
- * Reads and writes `adapter_config.json` of PEFT, Hugging Face's library of adapters. Only LoRA adapters are supported.
+ * Reads and writes `adapter_config.json` of PEFT, Hugging Face's library for adapters. Only LoRA adapters are
+ * supported.
  */
 import { z } from "zod";
 import { isRecord } from "../../core/checks/is-record.ts";
@@ -15,49 +16,49 @@ export const adapterConfigName = "adapter_config.json";
 export const adapterWeightsName = "adapter_model.safetensors";
 
 /**
- * Metadata key in an adapter's weights file. Its value is the hash of the base weights. It stays in the file if the
- * file is copied, and other programs ignore it.
+ * Metadata key in an adapter's weights file. The value of the key is the hash of the base weights. The key is part of
+ * the file, so copies of the file keep it. Other programs ignore it.
  */
 export const baseHashKey = "base_model_sha256";
 
-/** Configuration of a LoRA adapter. The names of modules are those in the model's class of `transformers`. */
+/** Configuration of a LoRA adapter. Modules have the same names as in the model's class of `transformers`. */
 export interface PeftConfig {
-  /** The base model: a path, or a name on the hub; null if the file does not name it. */
+  /** The base model: a path, or a name on the hub. Null if the file does not name a base model. */
   readonly base: string | null;
   /** Branch, tag or commit of the base model on the hub; null means the default branch. */
   readonly revision: string | null;
   readonly dropout: number;
   /** Rank of modules that `rank_pattern` does not match. */
   readonly rank: number;
-  /** Rank of a module: number of rows of its A. */
+  /** Rank of a module: the number of rows of its matrix A. */
   readonly rankOf: (module: string) => number;
   /** Factor that multiplies a module's B·A. */
   readonly scaleOf: (module: string) => number;
   /**
-   * Whether a module has an adapter. "unknown" if a regular expression would decide it, because regular expressions are
+   * Whether a module has an adapter. "unknown" if only a regular expression could tell, because regular expressions are
    * not evaluated here.
    */
   readonly targets: (module: string) => boolean | "unknown";
 }
 
-/** Fields that are read below, and fields that do not change a result. */
+/** Fields that are read below, and fields that do not change results. */
 const known = new Set([
   ...["peft_type", "task_type", "base_model_name_or_path", "revision", "auto_mapping", "peft_version"],
   ...["r", "lora_alpha", "lora_dropout", "use_rslora", "rank_pattern", "alpha_pattern", "bias", "init_lora_weights"],
   ...["target_modules", "exclude_modules", "layers_to_transform", "layers_pattern"],
-  // `fan_in_fan_out` says that GPT-2's weights are transposed; A and B are not. The other fields concern initialization
-  // or devices.
+  // `fan_in_fan_out` means that GPT-2's weights are transposed. A and B are never transposed. The other fields concern
+  // initialization or devices.
   ...["fan_in_fan_out", "inference_mode", "eva_config", "megatron_core", "runtime_config", "qalora_group_size"],
   "ensure_weight_tying",
 ]);
 
 /**
- * Initializations that leave the base weights unchanged. Other initializations, such as PiSSA, subtract the initial
+ * Initializations that do not change the base weights. Other initializations, such as PiSSA, subtract the initial
  * adapter from the base weights.
  */
 const starts = [true, false, "gaussian", "eva", "orthogonal"] as const;
 
-/** Fields that distinguish kinds of adapters, with the values that are supported. */
+/** Fields that distinguish types of adapters, with the supported values. */
 const kinds: Readonly<Record<string, readonly unknown[]>> = {
   peft_type: ["LORA"],
   task_type: [undefined, null, "CAUSAL_LM"],
@@ -72,7 +73,7 @@ const isEmpty = (value: unknown): boolean =>
   (Array.isArray(value) && value.length === 0) ||
   (isRecord(value) && Object.keys(value).length === 0);
 
-/** Throws if a field selects an unsupported kind of adapter, including kinds of later versions of PEFT. */
+/** Throws if a field selects an unsupported type of adapter. Types of later versions of PEFT are unsupported too. */
 const checkFields = (json: object, where: string): void => {
   for (const [field, values] of Object.entries(kinds)) {
     const value: unknown = Reflect.get(json, field);
@@ -110,8 +111,8 @@ const peftJson = z.object({
 const endsWith = (name: string, end: string): boolean => name === end || name.endsWith(`.${end}`);
 
 /**
- * Matcher for a PEFT pattern. PEFT reads patterns as regular expressions. Here only plain names are accepted, with or
- * without `^` and `$`, because an expression from an untrusted file could run for ever.
+ * Returns a matcher for a PEFT pattern. PEFT treats patterns as regular expressions. This function accepts only plain
+ * names, with or without `^` and `$`, because an expression from an untrusted file could run for ever.
  */
 const plainPattern = (pattern: string, where: string): ((name: string) => boolean) => {
   const [, fromStart, plain] = /^(\^?)((?:[A-Za-z0-9_.-]|\\\.)+)\$?$/u.exec(pattern) ?? [];
@@ -122,7 +123,10 @@ const plainPattern = (pattern: string, where: string): ((name: string) => boolea
   return (name) => (fromStart === "^" ? name === wanted : endsWith(name, wanted));
 };
 
-/** Function that returns the value of the first pattern that matches a name, or `rest`. */
+/**
+ * Returns a function that finds the value of the first pattern that matches a name. If no pattern matches, the function
+ * returns `rest`.
+ */
 const patternValues = (patterns: Readonly<Record<string, number>>, rest: number, where: string) => {
   const list = Object.entries(patterns).map(([pattern, value]) => ({ matches: plainPattern(pattern, where), value }));
   return (name: string): number => list.find(({ matches }) => matches(name))?.value ?? rest;
@@ -131,7 +135,7 @@ const patternValues = (patterns: Readonly<Record<string, number>>, rest: number,
 /**
  * Reads an adapter's configuration.
  * @param where the file, for errors.
- * @throws CheckpointError naming the field if the adapter is not a plain LoRA adapter.
+ * @throws CheckpointError with the field, if the adapter is not a plain LoRA adapter.
  */
 export const parsePeftConfig = (bytes: Uint8Array, where: string): PeftConfig => {
   const raw = parseJson(bytes, where);
@@ -165,7 +169,7 @@ export interface AdapterBase {
   /** Branch, tag or commit on the hub. */
   readonly revision?: string | undefined;
   /**
-   * Whether the base model's files have one layer for Q, K and V, and one layer for gate and up; see
+   * Whether the base model's files fuse Q, K and V into one layer, and gate and up into one layer; see
    * `Pretrained.fused`. Default: as in the model's class.
    */
   readonly fused?: boolean | undefined;
@@ -173,7 +177,7 @@ export interface AdapterBase {
   readonly sha256?: string | null | undefined;
 }
 
-/** Text of `adapter_config.json` for an adapter over a model with configuration `config`. */
+/** Text of `adapter_config.json` for an adapter of a model with configuration `config`. */
 export const peftConfigText = (config: ModelConfig, lora: LoraConfig, base: AdapterBase): string => {
   const { rank, alpha, dropout, targets } = lora;
   const { all, transposed, shortName } = adapterModules(config, base.fused);
@@ -186,8 +190,8 @@ export const peftConfigText = (config: ModelConfig, lora: LoraConfig, base: Adap
     const name = shortName(module);
     target.add(name);
     if (count === 1) continue;
-    // A fused module has one adapter that combines the adapters of `count` targets. The rank of this adapter is `count`
-    // times the rank of a target's adapter. See write.ts.
+    // A fused module has one adapter that combines the adapters of `count` targets. The combined rank is `count` times
+    // the rank of one target. See write.ts.
     ranks[name] = count * rank;
     alphas[name] = count * alpha;
   }

@@ -16,7 +16,7 @@ import { type AdapterText, adapterTextNames, parseAdapterText } from "./text.ts"
 export type AdapterFiles = Readonly<Record<typeof adapterConfigName | typeof adapterWeightsName, Uint8Array>> &
   Readonly<Record<string, Uint8Array>>;
 
-/** An adapter whose files are open but whose weights are not yet read. */
+/** An adapter with open files. The adapter's weights have not been read yet. */
 export interface OpenedAdapter {
   /** The adapter's folder or GGUF file, for errors. */
   readonly where: string;
@@ -38,8 +38,8 @@ export interface OpenedAdapter {
 }
 
 /**
- * Hash of the base weights, from the metadata of an adapter's weights file; null if the file has no hash, as in files
- * that PEFT wrote.
+ * Hash of the base weights, from the metadata of an adapter's weights file. Null if the file has no hash, for example a
+ * file that PEFT wrote.
  */
 export const baseHashIn = async (source: ByteSource, where: string): Promise<string | null> =>
   (await openMetadata(source, `${where}/${adapterWeightsName}`))[baseHashKey] ?? null;
@@ -47,10 +47,10 @@ export const baseHashIn = async (source: ByteSource, where: string): Promise<str
 /** Opened adapters by name. */
 export type OpenedAdapters = ReadonlyMap<string, OpenedAdapter>;
 
-/** Name of an adapter that is loaded alone and without a name; PEFT uses the same name. */
+/** Name of a single adapter that was loaded without a name. PEFT uses the same name. */
 export const defaultAdapter = "default";
 
-/** The names and sources of the adapters in the options, as pairs. */
+/** Pairs of name and source of each adapter in the options. */
 export const askedAdapters = <Source>({
   adapter,
   adapters = {},
@@ -61,9 +61,9 @@ export const askedAdapters = <Source>({
   adapter === undefined ? Object.entries(adapters) : [[defaultAdapter, adapter]];
 
 /**
- * Opens an adapter from files in memory. If the files include a manifest, they are compared with it.
+ * Opens an adapter from files in memory. If the files include a manifest, the other files are compared with it.
  * @param where the adapter's name in errors.
- * @throws CheckpointError naming the file and the problem.
+ * @throws CheckpointError with the file and the problem.
  */
 export const openAdapterFiles = async (files: AdapterFiles, where: string): Promise<OpenedAdapter> => {
   const optional = adapterTextNames.filter((name) => files[name] !== undefined);
@@ -81,7 +81,7 @@ export const closeAdapters = async (adapters: OpenedAdapters): Promise<void> => 
   await Promise.all([...adapters.values()].map(({ source }) => source.close()));
 };
 
-/** Opens all adapters. If one fails, closes the others. */
+/** Opens all adapters. If one adapter cannot be opened, closes the other adapters. */
 export const openAll = async <Source>(
   asked: readonly (readonly [name: string, source: Source])[],
   open: (source: Source, name: string) => Promise<OpenedAdapter>,
@@ -119,8 +119,8 @@ export const readAdapters = async (
 };
 
 /**
- * Makes a model for each adapter over the weights of `base`; returns the models by the adapters' names. If one fails,
- * all memory that was allocated is freed.
+ * Makes one model per adapter. All these models share the weights of `base`. Returns the models by the adapters' names.
+ * If one model cannot be made, all memory that was allocated is freed.
  */
 export const placeAdapters = (
   base: Model,

@@ -9,8 +9,8 @@ export interface MergeOptions extends MergeBase {
   /** The base model. Default: the model that the adapter names. */
   readonly base?: string | undefined;
   /**
-   * Number format of the weights file. Default: float32. bfloat16 halves the file, but rounding to bfloat16 loses part
-   * of what the adapter learned.
+   * Number format of the weights file. Default: float32. A bfloat16 file has half the size, but rounding to bfloat16
+   * loses part of what the adapter learned.
    */
   readonly dtype?: ProductDType | undefined;
   /**
@@ -31,17 +31,18 @@ export interface Merged {
 }
 
 /**
- * Merges a LoRA adapter into its base model and writes the result. The result is a Hugging Face directory like those
- * that `savePretrained` writes; it needs no adapter. Sums are computed in double precision and rounded once. The whole
- * model is held in memory.
+ * Merges a LoRA adapter into its base model and writes the result as a Hugging Face directory, like `savePretrained`.
+ * The result needs no adapter. Sums are computed in double precision and rounded once. The whole model must fit in
+ * memory.
  * The tokenizer, the chat template and the end tokens come from the base model. If the base model is a directory, its
  * text files are copied. An adapter that learned conversations may replace the chat template and add end tokens.
  * An adapter's changes are small compared with the weights. If the result is stored or loaded in bfloat16, rounding
- * removes part of these changes. Nothing is lost in float32, or if the adapter is not merged but loaded with its model.
+ * removes part of these changes. In float32, nothing is lost. An adapter that is loaded next to its model also loses
+ * nothing.
  * @param directory created with its parents if it is missing; an earlier checkpoint there is replaced.
  * @param adapter a folder that PEFT or a run wrote.
  * @throws CheckpointError if the adapter is damaged, belongs to another model or names no model on this disk, or if the
- * directory contains other files. Then nothing is changed.
+ * directory contains other files. After such an error, nothing is changed.
  * @example
  * ```ts
  * import { saveMerged } from "foretoken";

@@ -34,7 +34,7 @@ export const isAdapterFolder = async (folder: string): Promise<boolean> => {
   return false;
 };
 
-/** Whether `path` is a GGUF file of an adapter, according to its first keys. */
+/** Whether `path` is a GGUF file of an adapter. The first keys of the file tell. */
 const isGgufAdapter = async (path: string): Promise<boolean> => {
   if (!isGgufName(path) || !(await isFile(path))) return false;
   const source = await openGgufSource(path);
@@ -45,14 +45,14 @@ const isGgufAdapter = async (path: string): Promise<boolean> => {
   }
 };
 
-/** Whether `path` is an adapter, not a whole model: a folder or a GGUF file. */
+/** Whether `path` is an adapter instead of a whole model. An adapter is a folder or a GGUF file. */
 export const isAdapterPlace = async (path: string): Promise<boolean> =>
   (await isAdapterFolder(path)) || (await isGgufAdapter(path));
 
 /**
- * Whether the checkpoint to be loaded is itself an adapter.
+ * Whether the checkpoint to load is itself an adapter.
  * @param where the called function, for errors.
- * @throws ConfigError for options that cannot be used with this kind of checkpoint.
+ * @throws ConfigError for options that cannot be used with an adapter or with a whole model.
  */
 export const namesAdapter = async (
   checkpoint: string | object,
@@ -108,7 +108,7 @@ export const openAdapter = async (folder: string): Promise<OpenedAdapter> => {
 };
 
 /**
- * The fields in which an adapter names the base model at `path`.
+ * Returns the fields in which an adapter names the base model at `path`.
  * @param facts facts about the weights of the base model.
  */
 export const adapterBase = (path: string | null, facts: Pick<AdapterBase, "fused" | "sha256"> = {}): AdapterBase => {
@@ -117,12 +117,12 @@ export const adapterBase = (path: string | null, facts: Pick<AdapterBase, "fused
   return { name: repository, revision, ...facts };
 };
 
-/** Whether `name` has the form of a model's name on the hub: `organization/name`. */
+/** Whether `name` has the form `organization/name`, like a model's name on the hub. */
 const isOnHub = (name: string): boolean => /^[A-Za-z0-9_][\w.-]*\/[A-Za-z0-9_][\w.-]*$/u.test(name);
 
 /**
- * Place of the base model that an adapter names. A relative path is looked up first in the adapter's folder, then in
- * the working directory. For a name on the hub, the model must have been downloaded before.
+ * Place of the base model that an adapter names. A relative path is searched first in the adapter's folder, then in the
+ * working directory. A model of the hub must have been downloaded before.
  * @throws CheckpointError if the adapter names no base model, or a model that is not on this disk.
  */
 export const basePath = async ({

@@ -23,7 +23,7 @@ export interface AdapterValues {
   readonly values: Float32Array;
 }
 
-/** A module, and its matrices in the file. */
+/** A module with its matrices in the file. */
 interface FoundModule {
   readonly module: AdapterModule;
   readonly rank: number;
@@ -31,7 +31,7 @@ interface FoundModule {
   readonly b: StoredTensor;
 }
 
-/** The adapter of one target: A [rank, inputs], B [outputs, rank]. */
+/** The adapter of one target, with the matrices A [rank, inputs] and B [outputs, rank]. */
 interface PartValues extends ModulePart {
   readonly inputs: number;
   readonly rank: number;
@@ -40,10 +40,10 @@ interface PartValues extends ModulePart {
   readonly b: Float32Array;
 }
 
-/** The matrices in a file, and the file's naming scheme. */
+/** The matrices in a file, with the file's naming scheme. */
 export interface AdapterTensors {
   readonly tensors: readonly StoredTensor[];
-  /** The model's linear layers, by the names that the file uses. */
+  /** The model's linear layers, by their names in the file. */
   readonly modules: readonly AdapterModule[];
   /** Splits a tensor's name into module and matrix; undefined if the name has another form. */
   readonly parse: (name: string) => { readonly module: string; readonly matrix: "A" | "B" } | undefined;
@@ -54,7 +54,7 @@ export interface AdapterTensors {
 /** Ranks, factors and targets, from the adapter's configuration. */
 export type AdapterShape = Pick<PeftConfig, "dropout" | "rank" | "rankOf" | "scaleOf" | "targets">;
 
-/** Tensors grouped by module. @throws CheckpointError for a tensor whose name has another form. */
+/** Tensors grouped by module. @throws CheckpointError for a tensor with a name of another form. */
 const byModule = ({ tensors, parse, nameOf }: AdapterTensors, where: string) => {
   const found = new Map<string, Partial<Record<"A" | "B", StoredTensor>>>();
   for (const tensor of tensors) {
@@ -69,8 +69,8 @@ const byModule = ({ tensors, parse, nameOf }: AdapterTensors, where: string) => 
 };
 
 /**
- * Compares the tensors' names and shapes with those that the model and the configuration require, before any values are
- * read.
+ * Compares the tensors' names and shapes with the names and shapes that the model and the configuration require. No
+ * values have been read yet.
  */
 const findModules = (shape: AdapterShape, file: AdapterTensors, where: string): readonly FoundModule[] => {
   const fail = (must: string, got: string): never => {
@@ -109,7 +109,10 @@ const readAll = async ({ name, shape, readRows }: StoredTensor, where: string): 
   throw new CheckpointError({ where, must: `${name} must hold finite numbers`, got: `${values[bad]} at ${bad}` });
 };
 
-/** Copies `rows` rows from `row` and `columns` columns from `column` out of a matrix that is `width` columns wide. */
+/**
+ * Copies a part of a matrix with `width` columns: `rows` rows from row `row`, and `columns` columns from column
+ * `column`.
+ */
 const cut = (
   values: Float32Array,
   width: number,
@@ -124,8 +127,8 @@ const cut = (
 };
 
 /**
- * Whether B [outputs, rank] is block-diagonal. Each part must have an equal share of the columns, and in these columns
- * all values outside the part's rows must be zero.
+ * Whether B [outputs, rank] is block-diagonal. All parts have an equal number of columns. In the columns of a part, all
+ * values outside the part's rows must be zero.
  */
 const isBlocks = (b: Float32Array, rank: number, parts: readonly ModulePart[]): boolean => {
   const columns = rank / parts.length;
@@ -144,8 +147,8 @@ const choices = <T>(items: readonly T[], count: number): readonly (readonly T[])
 };
 
 /**
- * Targets whose adapters write.ts has combined into a module's adapter; undefined if the module's adapter is for the
- * whole module.
+ * Returns the targets of a module's adapter, if write.ts has combined the adapters of several targets. Returns
+ * undefined if the module has one adapter for the whole module.
  */
 const sideBySide = (
   { module: { parts }, rank }: FoundModule,
@@ -155,7 +158,7 @@ const sideBySide = (
 ): readonly ModulePart[] | undefined => {
   const count = rank / usualRank;
   if (parts.length === 1 || !Number.isInteger(count) || count > parts.length) return undefined;
-  // B is all zeros: the adapter is untrained, so its blocks cannot show the targets.
+  // If B is all zeros, the adapter is untrained, and its blocks cannot show the targets.
   if (count === 1 && targets === undefined && b.every((value) => value === 0)) return undefined;
   const wanted = parts.filter(({ target }) => targets?.includes(target) ?? true);
   return choices(wanted, count).find((chosen) => isBlocks(b, rank, chosen));
@@ -172,7 +175,7 @@ const partsOf = async (
   const scale = shape.scaleOf(module.name);
   const [a, b] = [await readAll(found.a, where), await readAll(found.b, where)];
   const blocks = sideBySide(found, b, shape.rank, targets);
-  // A whole-module adapter is split among the targets: each target gets its rows of B and a copy of A.
+  // Splits the adapter of a whole module. Each target gets its rows of B and a copy of A.
   const columns = blocks === undefined ? rank : rank / blocks.length;
   return (blocks ?? parts).map((part, i) => {
     const column = blocks === undefined ? 0 : i * columns;
@@ -185,11 +188,11 @@ const partsOf = async (
 };
 
 /**
- * Maximum size of an adapter in memory, as a multiple of its file's size. All layers get the highest rank, so an
+ * Maximum size of an adapter in memory, as a multiple of its file's size. All layers get the highest rank. So an
  * adapter with very different ranks takes more memory than its file.
  */
 const mostGrowth = 16;
-/** An adapter of at most this size in bytes is never refused. */
+/** Size in bytes up to which an adapter is never refused. */
 const smallBytes = 2 ** 28;
 
 /**
@@ -205,14 +208,14 @@ const place = (
   const layout = loraLayout(config, lora);
   const bytes = 4 * layout.length;
   if (bytes > Math.max(smallBytes, mostGrowth * fileBytes)) {
-    const must = "ranks must not differ so much: all layers get the highest rank";
+    const must = "the layers must have similar ranks, because all layers get the highest rank";
     throw new CheckpointError({ where, must, got: `${formatBytes(bytes)} instead of ${formatBytes(fileBytes)}` });
   }
   const values = new Float32Array(layout.length);
   const parameters = byName(layout);
   const offsetOf = (name: string): number => {
     const placed = parameters.get(name);
-    if (placed === undefined) throw new Error(`${name} was not laid out`);
+    if (placed === undefined) throw new Error(`the layout has no parameter ${name}`);
     return placed.offset;
   };
   const common = lora.alpha / lora.rank;
@@ -227,7 +230,7 @@ const place = (
   return values;
 };
 
-/** @throws CheckpointError if the adapter's configuration is not the expected one. */
+/** @throws CheckpointError if the adapter's configuration differs from the expected configuration. */
 const checkExpected = (config: ModelConfig, expected: LoraConfig, lora: LoraConfig, where: string): void => {
   const all = baseLayers(config).flatMap(({ parts }) => parts.map(({ target }) => target));
   const shown = ({ rank, alpha, targets = all }: LoraConfig): string =>
@@ -241,10 +244,10 @@ const checkExpected = (config: ModelConfig, expected: LoraConfig, lora: LoraConf
 };
 
 /**
- * Reads the matrices of an adapter. If all modules have the same rank and factor, the values are exactly those in the
- * file. Otherwise matrices are padded with zeros to the highest rank, and B is scaled to a common factor.
+ * Reads the matrices of an adapter. If all modules have the same rank and factor, the values are exactly the values in
+ * the file. Otherwise matrices are padded with zeros to the highest rank, and B is scaled to a common factor.
  * @param config configuration of the base model.
- * @param bytes size of the file.
+ * @param bytes size of the file in bytes.
  * @param where the file, for errors.
  * @param expected the adapter's configuration, if it is known; a different configuration is an error.
  * @throws CheckpointError for a damaged file, or an adapter of another model.
@@ -267,8 +270,8 @@ export const readMatrices = async (
     loraConfigSchema,
     {
       rank,
-      // Rounded to 12 digits, because `scale` is a quotient with rounding errors in its last digits. This restores the
-      // original alpha.
+      // Rounded to 12 digits, because `scale` is a quotient and its last digits have rounding errors. Rounding restores
+      // the original alpha.
       alpha: Number((scale * rank).toPrecision(12)),
       dropout: shape.dropout,
       targets: loraTargets.filter((target) => present.has(target)),
@@ -281,8 +284,8 @@ export const readMatrices = async (
 
 /**
  * Reads an adapter in PEFT's format.
- * @param source `adapter_model.safetensors`, open; the caller closes it.
- * @throws as `readMatrices`, and for an unsupported kind of adapter.
+ * @param source the open file `adapter_model.safetensors`. The caller closes it.
+ * @throws as `readMatrices`. Also throws for an unsupported type of adapter.
  */
 export const readAdapterValues = async (
   config: ModelConfig,

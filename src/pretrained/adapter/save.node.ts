@@ -9,8 +9,8 @@ import { type SaveAdapterOptions, usedAdapterFiles } from "./save.ts";
 
 /**
  * Writes the LoRA adapter that a model has in use, in PEFT's format, with a manifest of the files' hashes.
- * `loadPretrained` and `peft.PeftModel.from_pretrained` read these files. An adapter that is already in the directory
- * is replaced atomically: after a kill or an error, either the old or the new adapter is there, complete.
+ * `loadPretrained` and `peft.PeftModel.from_pretrained` read these files. An existing adapter is replaced atomically:
+ * after a kill or an error, either the complete old adapter or the complete new adapter exists.
  * @param directory created with its parents if it is missing.
  * @param lm a model from `loadPretrained` or `languageModel`.
  * @param options the name of the base model.

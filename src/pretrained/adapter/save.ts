@@ -11,15 +11,15 @@ import { adapterFiles } from "./write.ts";
 export interface SaveAdapterOptions {
   /**
    * Name of the base model in the adapter's files: an absolute path, a path relative to the adapter's folder, or a name
-   * on the hub. Default: no name; then the user must name the base model to load the adapter.
+   * on the hub. Default: no name. Without a name, the user must name the base model to load the adapter.
    */
   readonly base?: string | undefined;
 }
 
 /**
- * The files of the adapter in use. Write them together. A loaded adapter keeps the hash of the weights that it was
- * trained on.
- * @param name turns `options.base` into the fields in which the files name the base model.
+ * Returns the files of the adapter in use. Write them together. If the adapter was loaded, the files keep the hash of
+ * the weights that it was trained on.
+ * @param name turns `options.base` into the fields that name the base model.
  * @throws ConfigError if the model has no adapter in use.
  */
 export const usedAdapterFiles = async (
@@ -37,7 +37,7 @@ export const usedAdapterFiles = async (
       where: "saveAdapter: model",
       must: "the model must have an adapter in use",
       got: "none",
-      hint: "loadPretrained(…, { adapter }), or languageModel with one of loraModel",
+      hint: "loadPretrained(…, { adapter }), or languageModel with an adapter from loraModel",
     });
   }
   const { sha256 = null, ...named } = base === undefined ? { name: null } : await name(base);

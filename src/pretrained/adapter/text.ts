@@ -1,4 +1,4 @@
-/** Chat template and end tokens of an adapter that learned conversations in another form than its base model. */
+/** Chat template and end tokens of an adapter that learned conversations in another format than its base model. */
 import { jsonText } from "../files/checkpoint-json.ts";
 import type { KeptFacts } from "../files/pretrained-files.ts";
 import type { ChatTemplate } from "../model/language-model.ts";
@@ -10,9 +10,9 @@ const [templateName, generationName] = ["chat_template.jinja", "generation_confi
 /** Optional files of an adapter's folder. */
 export const adapterTextNames = [templateName, generationName] as const;
 
-/** Contents of these optional files. */
+/** Contents of the optional files of an adapter. */
 export interface AdapterText {
-  /** Chat template in Jinja; undefined if the base model's template is used. */
+  /** Chat template in Jinja. Undefined: the base model's template is used. */
   readonly template: string | undefined;
   /** Tokens that end a text, in addition to the base model's end tokens. */
   readonly endTokens: readonly number[];
@@ -36,7 +36,7 @@ export const parseAdapterText = (
   };
 };
 
-/** Makes a chat template from `template`, with the BOS and EOS tokens of the model's own template `before`. */
+/** Makes a chat template from `template`. The BOS and EOS tokens come from the model's own template `before`. */
 export const replacedTemplate = (
   { endOfText, specialTokens }: Pretrained["tokenizer"],
   before: ChatTemplate | null,
@@ -50,7 +50,7 @@ export const replacedTemplate = (
 /** Fields of a model that an adapter's text files may change. */
 type Speaker = Pick<Pretrained, "tokenizer" | "vocabSize" | "chatTemplate" | "endTokens">;
 
-/** The model after the text files of the adapter in use have been applied. */
+/** Returns the model with the changes from the text files of the adapter in use. */
 export const withAdapterText = <Model extends Speaker>(model: Model, text: AdapterText | undefined): Model => {
   if (text === undefined) return model;
   const { tokenizer, vocabSize, chatTemplate } = model;
@@ -63,7 +63,7 @@ export const withAdapterText = <Model extends Speaker>(model: Model, text: Adapt
   };
 };
 
-/** Text files of a merged model. Files that the adapter does not change are the base model's. */
+/** Text files of a merged model. Files that the adapter does not change come from the base model. */
 export const mergedTextFiles = (
   base: Pick<Pretrained, "chatTemplate" | "endTokens"> & { readonly textFiles: Readonly<Record<string, Uint8Array>> },
   merged: Pick<Pretrained, "chatTemplate" | "endTokens">,
@@ -75,7 +75,8 @@ export const mergedTextFiles = (
   return {
     ...others,
     ...(isSameTemplate ? {} : { [templateName]: template }),
-    // If the end tokens differ, the base model's generation config is left out, and the caller writes a new one.
+    // If the end tokens differ, leave out the base model's generation config. The caller writes a new generation
+    // config.
     ...(generation !== undefined && isSameEnd ? { [generationName]: generation } : {}),
   };
 };

@@ -11,8 +11,8 @@ import { type AdapterBase, adapterConfigName, adapterWeightsName, baseHashKey, p
 import { tensorName } from "./tensor-names.ts";
 
 /**
- * Copies the B [outputs, rank] of a part into the B [all outputs, all ranks] of the module, starting at `row` and
- * `column`.
+ * Copies matrix B [outputs, rank] of a part into matrix B [all outputs, all ranks] of the module, from `row` and
+ * `column` on.
  */
 const putBlock = (
   out: Float32Array,
@@ -33,7 +33,7 @@ type LazyMatrix = Omit<LazyTensor, "name">;
 /** The adapter of a module. */
 export interface ModuleMatrices {
   readonly module: AdapterModule;
-  /** Number of targets whose adapters are combined into this adapter. */
+  /** Number of targets with adapters that are combined into this adapter. */
   readonly count: number;
   /** [rank · count, inputs] */
   readonly a: LazyMatrix;
@@ -42,9 +42,9 @@ export interface ModuleMatrices {
 }
 
 /**
- * The matrices of a module. If the module fuses several targets, their adapters are combined into one adapter with
- * `count` times the rank. The A of the targets are stacked. The B of the targets become the blocks of a block-diagonal
- * matrix. So for each target, the combined B·A equals the target's own B·A.
+ * Returns the matrices of a module. If the module fuses several targets, one adapter with `count` times the rank
+ * combines their adapters. The A matrices of the targets are stacked. The B matrices of the targets become the blocks
+ * of a block-diagonal matrix. So for each target, the combined B·A equals the target's own B·A.
  */
 const matricesOf = (
   module: AdapterModule,
@@ -55,7 +55,7 @@ const matricesOf = (
   const { inputs, outputs, parts } = module;
   const read = async (parameter: string): Promise<Float32Array> => {
     const placed = parameters.get(parameter);
-    if (placed === undefined) throw new Error(`${parameter} was not laid out`);
+    if (placed === undefined) throw new Error(`the layout has no parameter ${parameter}`);
     return readValues(placed.offset, placed.size);
   };
   const chosen = parts.filter(({ ours }) => parameters.has(`${ours}.loraA`));
@@ -99,11 +99,11 @@ export const adapterMatrices = (
 };
 
 /**
- * The files of an adapter's folder, `adapter_config.json` and `adapter_model.safetensors`. Write them together, for
- * example with `writeCheckpoint`.
+ * Returns the files of an adapter's folder, `adapter_config.json` and `adapter_model.safetensors`. Write them together,
+ * for example with `writeCheckpoint`.
  * @param config configuration of the base model.
  * @param readValues reads the adapter's values in the layout of `loraLayout`, one matrix at a time.
- * @param base fields in which the files name the base model.
+ * @param base fields that name the base model.
  * @throws ConfigError if `transformers` has no class for the model, before anything is read.
  */
 export const adapterFiles = (

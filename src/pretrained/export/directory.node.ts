@@ -33,15 +33,15 @@ export interface WritingDirectory {
 
 /** A directory that was written. */
 export interface WrittenDirectory {
-  /** Size of all files except the manifest. */
+  /** Size in bytes of all files except the manifest. */
   readonly bytes: number;
   /** Number of weights. */
   readonly parameters: number;
 }
 
 /**
- * @throws CheckpointError if the folder is the source model's own folder, because writing would delete its weights, or
- * the adapter's own folder, because the adapter would then be merged twice.
+ * @throws CheckpointError if the folder is the source model's own folder, because writing would delete the model's
+ * weights. Also throws if the folder is the adapter's own folder, because the adapter would then be merged twice.
  */
 const checkOther = async (directory: string, { base, adapter }: ModelSource): Promise<void> => {
   const placeOf = (path: string): Promise<string | undefined> => realpath(path).catch(() => undefined);
@@ -61,8 +61,8 @@ const checkOther = async (directory: string, { base, adapter }: ModelSource): Pr
 };
 
 /**
- * @throws CheckpointError if the directory is inside a model's folder or below a file, or if it is an earlier
- * checkpoint and `replace` is false. Other files in the directory are not checked here.
+ * @throws CheckpointError if the directory is inside a model's folder or below a file. Also throws if the directory is
+ * an earlier checkpoint and `replace` is false. Other files in the directory are not checked here.
  */
 export const checkFreeFolder = async (directory: string, replace: boolean): Promise<void> => {
   await checkApart(directory);
@@ -77,7 +77,7 @@ export const checkFreeFolder = async (directory: string, replace: boolean): Prom
   });
 };
 
-/** Yields the contents. If `signal` is aborted, it throws an error instead. */
+/** Yields the contents. Throws an error if `signal` is aborted. */
 const stoppable = (contents: Contents, signal: AbortSignal | undefined): Contents => {
   if (signal === undefined || typeof contents === "string" || contents instanceof Uint8Array) return contents;
   return (async function* () {
@@ -116,7 +116,8 @@ const writeFiles = async (
  * Writes a model as a Hugging Face directory, with the adapter merged into its weights. If the model is a directory,
  * its text files (tokenizer, chat template) are copied. An adapter that learned conversations may replace the chat
  * template and add end tokens.
- * @throws CheckpointError for a folder with other files, before weights are read; nothing is changed then.
+ * @throws CheckpointError for a folder with other files. The function throws before it reads weights and changes
+ * nothing.
  */
 export const writeDirectory = async (
   directory: string,
@@ -130,7 +131,7 @@ export const writeDirectory = async (
     ...pretrainedFiles(config, tokenizer, (offset, size) => weights(offset, size), facts),
     ...source.textFiles,
   };
-  // Checked before the weights are read, because reading takes long.
+  // Check before the weights are read, because reading takes long.
   const path = await replaceable(where, directory, Object.keys(files));
   await checkOther(path, source);
   weights = await source.readWeights(signal, onRead);
@@ -138,7 +139,7 @@ export const writeDirectory = async (
   return { bytes, parameters: modelLayout(config, vocabSize).count };
 };
 
-/** The fields in which the files of an adapter in `directory` name its base model. */
+/** Fields in which an adapter in `directory` names its base model. */
 const namedBase = (directory: string, { base }: ModelSource, { baseHash }: SourceAdapter): AdapterBase => {
   const place = base.servedFrom();
   const named = isHubName(place) ? place : relative(directory, place);

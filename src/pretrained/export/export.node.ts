@@ -25,8 +25,8 @@ import { checkSource, openSource, type SourceOptions, sourceOptionNames } from "
 /** Options of `exportModel`. */
 export interface ExportOptions extends Omit<SourceOptions, "onFetch"> {
   /**
-   * hf: a Hugging Face directory, for transformers and PEFT. gguf: a file for llama.cpp, Ollama and LM Studio. onnx: a
-   * folder for transformers.js and ONNX Runtime, as `saveOnnx` writes it.
+   * File format. hf: a Hugging Face directory, for transformers and PEFT. gguf: a file for llama.cpp, Ollama and LM
+   * Studio. onnx: a folder for transformers.js and ONNX Runtime, as `saveOnnx` writes it.
    */
   readonly format: ExportFormatName;
   /**
@@ -35,8 +35,8 @@ export interface ExportOptions extends Omit<SourceOptions, "onFetch"> {
    */
   readonly dtype?: ExportDType | undefined;
   /**
-   * Whether to write the adapter alone, for programs that apply it to its base model themselves. Default: false, which
-   * merges the adapter into the model's weights.
+   * Whether to write the adapter alone, for programs that apply it to its base model themselves. If false, the adapter
+   * is merged into the model's weights. Default: false.
    */
   readonly adapterOnly?: boolean | undefined;
   /** Whether an existing file or model folder with this name may be replaced. Default: false. */
@@ -46,8 +46,8 @@ export interface ExportOptions extends Omit<SourceOptions, "onFetch"> {
   /** Cancels the export; then nothing is written. Default: none. */
   readonly signal?: AbortSignal | undefined;
   /**
-   * Gets the number of bytes done so far and the total: first while the model is read, then again while the file is
-   * written. Default: none.
+   * Gets the number of bytes done so far and the total. The bytes are counted once while the model is read, and again
+   * while the file is written. Default: none.
    */
   readonly onProgress?: ((phase: "read" | "write", bytes: number, all: number) => void) | undefined;
 }
@@ -60,7 +60,7 @@ export interface Exported {
   readonly format: ExportFormatName;
   /** Number format of the matrices. */
   readonly dtype: ExportDType;
-  /** Size of the file, or of all files of the folder except the manifest. */
+  /** Size in bytes of the file, or of all files of the folder except the manifest. */
   readonly bytes: number;
   /** Number of weights. For an adapter alone: number of the adapter's weights. */
   readonly parameters: number;
@@ -71,8 +71,8 @@ export interface Exported {
   /** Number formats of the source's matrices. */
   readonly from: readonly string[];
   /**
-   * Matrices that were written in another number format, because their row length is not a multiple of the chosen
-   * format's block size.
+   * Matrices that were written in another number format. The row length of these matrices is not a multiple of the
+   * chosen format's block size.
    */
   readonly fallbacks: readonly GgufFallback[];
 }
@@ -120,7 +120,7 @@ export const exportModel = async (place: string, model: string, options: ExportO
   checkOptions(options);
   const { format, replace = false, adapterOnly = false, name, signal, onNotice, onProgress } = options;
   const { dtype, write } = chooseForm(format, options.dtype, adapterOnly, where);
-  // Checked before a model is downloaded or read.
+  // Check before a model is downloaded or read.
   await formats[format].check(place, replace);
   const source = await openSource(model, options, where);
   try {

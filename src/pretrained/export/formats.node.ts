@@ -1,4 +1,4 @@
-/** A table of the export formats, with one entry for each format. */
+/** A table of the export formats. */
 import { ConfigError } from "../../core/errors/errors.ts";
 import type { ProductDType } from "../../core/tensors/dtype.ts";
 import { alternatives } from "../../core/text/alternatives.ts";
@@ -39,17 +39,17 @@ export interface Writing<DType extends ExportDType = ExportDType> {
 
 /** Facts about the written files. */
 export interface Written {
-  /** Size of the file, or of all files of a folder except the manifest. */
+  /** Size in bytes of the file, or of all files of a folder except the manifest. */
   readonly bytes: number;
   /** Number of weights. */
   readonly parameters: number;
-  /** Matrices in another number format than the chosen one. */
+  /** Matrices that were written in another number format than the chosen format. */
   readonly fallbacks: readonly GgufFallback[];
 }
 
 /** How a format writes an adapter alone. */
 export interface AdapterForm<DType extends ExportDType = ExportDType> {
-  /** Supported number formats of the adapter's matrices. The first is the default. */
+  /** Supported number formats of the adapter's matrices. The first format is the default. */
   readonly dtypes: readonly DType[];
   write(place: string, source: ModelSource, adapter: SourceAdapter, writing: Writing<DType>): Promise<Written>;
 }
@@ -58,13 +58,13 @@ export interface AdapterForm<DType extends ExportDType = ExportDType> {
 export interface ExportFormat<DType extends ExportDType = ExportDType, AdapterDType extends ExportDType = ExportDType> {
   /** File name extension; "" for a folder. */
   readonly ending: string;
-  /** Supported number formats of matrices. The first is the default. */
+  /** Supported number formats of matrices. The first format is the default. */
   readonly dtypes: readonly DType[];
   /** Checks that `place` can be written, before a model is opened. @throws CheckpointError or ConfigError */
   check(place: string, replace: boolean): Promise<void>;
   /** Writes the model with its adapter merged, atomically. */
   write(place: string, source: ModelSource, writing: Writing<DType>): Promise<Written>;
-  /** Writes an adapter alone; null if the format cannot hold an adapter alone. */
+  /** Writes an adapter alone. Null: the format cannot contain an adapter alone. */
   readonly adapter: AdapterForm<AdapterDType> | null;
 }
 
@@ -118,7 +118,7 @@ const onnx: ExportFormat<keyof typeof onnxDtypes, never> = {
   adapter: null,
 };
 
-/** Removes the number format from the type, because `chooseForm` checks it at run time. */
+/** The type does not include the number format, because `chooseForm` checks it at run time. */
 const checked = <DType extends ExportDType, AdapterDType extends ExportDType>(
   one: ExportFormat<DType, AdapterDType>,
 ): ExportFormat => one as ExportFormat;
@@ -141,7 +141,7 @@ export const exportDtypes: readonly ExportDType[] = [
 /** The chosen number format and the function that writes the model. */
 export interface ChosenForm {
   readonly dtype: ExportDType;
-  /** @throws ConfigError if an adapter is to be written alone but the model has no adapter. */
+  /** @throws ConfigError if the caller wants to write an adapter alone but the model has no adapter. */
   readonly write: (place: string, source: ModelSource, writing: Omit<Writing, "dtype">) => Promise<Written>;
 }
 
@@ -152,7 +152,7 @@ const adapterOf = ({ adapter, base }: ModelSource, where: string): SourceAdapter
     where: `${where}: adapterOnly`,
     must: "must be used with a LoRA adapter",
     got: `${base.where}, a whole model`,
-    hint: "the folder of an adapter, or of a run that trained one",
+    hint: "the folder of an adapter, or of a run that trained an adapter",
   });
 };
 
@@ -160,7 +160,7 @@ const adapterOf = ({ adapter, base }: ModelSource, where: string): SourceAdapter
  * Chooses the number format and the writer of an export.
  * @param adapterOnly whether an adapter is written alone.
  * @param where the called function, for errors.
- * @throws ConfigError if the export format does not support the number format, or cannot hold an adapter alone.
+ * @throws ConfigError if the export format does not support the number format, or cannot contain an adapter alone.
  */
 export const chooseForm = (
   name: ExportFormatName,

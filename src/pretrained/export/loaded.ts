@@ -1,4 +1,4 @@
-/** Loads a model with its adapter merged, for export formats that are made from a model in memory. */
+/** Loads a model with its adapter merged, for export formats that need the model in memory. */
 import { openReference } from "../../backend/implementations/reference/reference.ts";
 import type { ReadValues } from "../../models/arena.ts";
 import { createModel } from "../../models/model.ts";
@@ -9,7 +9,7 @@ import { type LanguageModel, languageModel } from "../model/language-model.ts";
 const pieceLength = 2 ** 22;
 
 /**
- * Creates a float32 model on the reference backend. The export reads the model's weights but computes nothing with it.
+ * Creates a float32 model on the reference backend. The export only reads the model's weights and computes nothing.
  * Closing the model also closes the backend.
  * @param readWeights reads weights in the layout of `modelLayout`, as returned by `ModelSource.readWeights`.
  */

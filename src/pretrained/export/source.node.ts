@@ -15,18 +15,18 @@ import { noticeUnchecked, noticeUncheckedAdapter, openPretrained } from "../open
 /** Gets the number of bytes of weights read so far and the total. */
 export type OnRead = (bytes: number, all: number) => void;
 
-/** Says which base model an adapter is merged into. */
+/** Options that choose the base model that an adapter is merged into. */
 export interface MergeBase {
-  /** The base model, if the model argument names an adapter. Default: the model that the adapter names. */
+  /** The base model, if the argument for the model is an adapter. Default: the model that the adapter names. */
   readonly base?: string | undefined;
   /**
-   * Whether the base model's weights must be those that the adapter was trained on. They are compared by SHA-256.
-   * Default: true.
+   * Whether the base model must have the weights that the adapter was trained on. The SHA-256 of the weights is
+   * compared. Default: true.
    */
   readonly baseCheck?: boolean | undefined;
 }
 
-/** Says which model is exported. */
+/** Options that choose the model to export. */
 export interface SourceOptions extends MergeBase {
   /** A LoRA adapter for the model. Default: none. */
   readonly adapter?: string | undefined;
@@ -56,19 +56,19 @@ export interface SourceAdapter extends ReadAdapter {
   readonly text: AdapterText;
 }
 
-/** A model to export. Its weights are read only when `readWeights` is called. */
+/** A model to export. The model's weights are read only when `readWeights` is called. */
 export interface ModelSource {
-  /** Facts of the exported model, including the adapter's changes. */
+  /** Facts about the exported model. The facts include the adapter's changes. */
   readonly facts: ModelFacts;
   /** Text files of the model's directory (tokenizer, chat template). Empty for a GGUF file. */
   readonly textFiles: Readonly<Record<string, Uint8Array | string>>;
   /** The opened model, without the adapter. */
   readonly base: OpenedBase;
-  /** The adapter; null if there is none. */
+  /** The adapter. Null if the model has no adapter. */
   readonly adapter: SourceAdapter | null;
   /**
-   * Reads all weights into memory and adds the adapter's changes. If there is no adapter and all weights are bfloat16,
-   * they stay bfloat16 in memory.
+   * Reads all weights into memory and adds the adapter's changes. Without an adapter, weights that are all bfloat16
+   * stay bfloat16 in memory.
    */
   readonly readWeights: (signal?: AbortSignal, onRead?: OnRead) => Promise<ReadValues>;
   /** Closes the files. A second call does nothing. */

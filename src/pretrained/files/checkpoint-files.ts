@@ -1,4 +1,4 @@
-/** A checkpoint as files in memory. It is used where there are no folders, for example in a page. */
+/** A checkpoint as files in memory, for example in a page, which has no folders. */
 
 import { memorySource } from "../../io/byte-source.ts";
 import { type Binding, manifestName } from "../../io/manifest.ts";
@@ -15,7 +15,7 @@ import { openWeights } from "./weights.ts";
 /** Names of the files that every checkpoint of Foretoken has. */
 export const pretrainedNames = [configName, weightsFileName, tokenizerName] as const;
 
-/** A checkpoint's files by name: all files that `onCheckpoint` gets, or only the files that loading needs. */
+/** Files of a checkpoint by name: all files that `onCheckpoint` gets, or only the files that loading needs. */
 export type CheckpointFiles = Readonly<Record<(typeof pretrainedNames)[number], Uint8Array>> &
   Readonly<Record<string, Uint8Array>>;
 
@@ -25,7 +25,7 @@ export const neededFiles = (files: CheckpointFiles): CheckpointFiles => {
   return Object.fromEntries(names.map((name) => [name, files[name]])) as CheckpointFiles;
 };
 
-/** Contents of files: strings, or byte pieces that are read in order. */
+/** Contents of files: each file is a string, or pieces of bytes that are read in order. */
 export type FileContents = Readonly<Record<string, string | AsyncIterable<Uint8Array>>>;
 
 export const bytesOf = async (content: FileContents[string]): Promise<Uint8Array> => {
@@ -35,7 +35,9 @@ export const bytesOf = async (content: FileContents[string]): Promise<Uint8Array
   return joinChunks(pieces);
 };
 
-/** Files in memory with a manifest. @param run the run that the files belong to; null if there is no run. */
+/**
+ * Returns the files in memory, with a manifest. @param run the run that the files belong to; null if there is no run.
+ */
 export const filesInMemory = async (
   contents: FileContents,
   run: Binding | null = null,
@@ -58,10 +60,10 @@ export const checkpointFiles = async (
   (await filesInMemory(pretrainedFiles(config, tokenizer, values, facts))) as CheckpointFiles;
 
 /**
- * Reads a checkpoint's files. The caller has already compared them with their manifest.
+ * Reads a checkpoint's files. The caller has already compared the files with their manifest.
  * @param where the checkpoint's name in errors.
  * @param checked whether there was a manifest.
- * @throws CheckpointError naming the file and the problem.
+ * @throws CheckpointError with the file and the problem.
  */
 export const openFiles = async (files: CheckpointFiles, where: string, checked: boolean): Promise<Pretrained> => {
   const facts = await parseFacts(where, files);
@@ -71,9 +73,9 @@ export const openFiles = async (files: CheckpointFiles, where: string, checked: 
 };
 
 /**
- * Reads a checkpoint's files. If they include a manifest, they are compared with it.
+ * Reads a checkpoint's files. If the files include a manifest, the other files are compared with it.
  * @param where the checkpoint's name in errors.
- * @throws CheckpointError naming the file and the problem.
+ * @throws CheckpointError with the file and the problem.
  */
 export const parseFiles = async (files: CheckpointFiles, where = "checkpoint"): Promise<Pretrained> => {
   const optional = optionalNames.filter((name) => name !== tokenizerName && files[name] !== undefined);

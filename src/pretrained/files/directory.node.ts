@@ -1,4 +1,4 @@
-/** Opens a Hugging Face directory, written by Foretoken or another program. */
+/** Opens a Hugging Face directory that Foretoken or another program wrote. */
 import { openCheckpoint } from "../../io/read-checkpoint.node.ts";
 import {
   configName,
@@ -17,13 +17,13 @@ import { openWeights } from "./weights.ts";
 /** An opened model on this disk. */
 export interface OpenedPretrained extends Pretrained {
   /**
-   * Computes the hash of the weights. If there is no manifest, the first call reads the weight files, so they must
-   * still be open then.
+   * Computes the hash of the weights. Without a manifest, the first call reads the weight files, so the files must
+   * still be open.
    */
   readonly sha256: () => Promise<string>;
   /**
-   * Compares the bytes of the weights with the manifest, if there is one. Parts of the weights that have not been read
-   * yet are read.
+   * Compares the bytes of the weights with the manifest, if there is a manifest. The function first reads the bytes
+   * that have not been read yet.
    * @throws CheckpointError for a damaged file.
    */
   readonly check: () => Promise<void>;
@@ -46,7 +46,7 @@ export const openDirectory = async (directory: string, where = directory): Promi
   const { files, large, manifest } = await openCheckpoint(directory, {
     required: [configName],
     optional: optionalNames,
-    // If there are both a single weight file and an index of several, the single file is used, as in transformers.
+    // If there is a single weight file and also an index of several files, use the single file, like transformers.
     large: async (small, has) => {
       const index = small[indexName];
       if (index === undefined || (await has(weightsFileName))) return [weightsFileName];

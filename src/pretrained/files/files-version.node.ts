@@ -5,7 +5,7 @@ import { manifestName } from "../../io/manifest.ts";
 import { isHubName } from "./hub.node.ts";
 
 /**
- * A text that changes if a model's files are replaced; undefined if there are no files.
+ * Returns a text that changes if a model's files are replaced, or undefined if there are no files.
  * @param place a checkpoint's directory, a GGUF file, or a name of the hub.
  */
 export const filesVersion = async (place: string): Promise<string | undefined> => {
@@ -14,7 +14,7 @@ export const filesVersion = async (place: string): Promise<string | undefined> =
   const all = await Promise.all(
     ["", manifestName, "config.json", "model.safetensors", "adapter_model.safetensors"].map(async (name) => {
       const found = await stat(name === "" ? place : join(place, name)).catch(() => undefined);
-      // The modification time of the folder itself is not used, because it changes whenever any file is added.
+      // Do not use the folder's own modification time, because it changes whenever any file is added.
       if (found === undefined || (name === "" && found.isDirectory())) return [];
       return [`${found.dev} ${found.ino} ${found.size} ${found.mtimeMs}`];
     }),

@@ -19,7 +19,7 @@ export interface HubOptions {
 
 const scheme = "hf:";
 
-/** Whether `path` names a model of the hub: `hf:org/name` or `hf:org/name@revision`. */
+/** Whether `path` names a model of the hub, in the form `hf:org/name` or `hf:org/name@revision`. */
 export const isHubName = (path: string): boolean => path.startsWith(scheme);
 
 /** A model of the hub. */
@@ -43,7 +43,10 @@ export const parseName = (path: string): HubName => {
   });
 };
 
-/** Cache folder of a downloaded model. `FORETOKEN_CACHE` names another cache folder for all downloads. */
+/**
+ * Cache folder of a downloaded model. The environment variable `FORETOKEN_CACHE` names another cache folder for all
+ * downloads.
+ */
 const hubFolder = ({ repository }: HubName): string => {
   const cache = process.env.FORETOKEN_CACHE || join(homedir(), ".cache", "foretoken");
   return join(cache, "hub", repository.replace("/", "--"));
@@ -104,12 +107,15 @@ const failed = (path: string, error: unknown): ForetokenError => {
 interface HubFile {
   readonly path: string;
   readonly size: number;
-  /** The hash that git computes for a small file. */
+  /** Hash of a small file, as git computes it. */
   readonly oid?: string | undefined;
   readonly lfs?: { readonly oid: string } | undefined;
 }
 
-/** Compares bytes with the hash that the hub lists: the SHA-256 of a large file, or git's hash of a small file. */
+/**
+ * Compares bytes with the hash that the hub lists. The hub lists the SHA-256 of a large file, and git's hash of a small
+ * file.
+ */
 const checker = ({ size, oid, lfs }: HubFile) => {
   const sha256 = lfs?.oid.replace(/^sha256:/u, "");
   const expected = sha256 ?? oid;
@@ -128,7 +134,7 @@ interface Download {
   readonly shown: string;
 }
 
-/** Downloads a file under a temporary name, compares it with its hash, and renames it. */
+/** Downloads a file under a temporary name, checks the file's hash, and renames the file. */
 const fetchFile = async (
   { client, name, commit, folder, shown }: Download,
   file: HubFile,
@@ -221,25 +227,25 @@ const download = async (
 };
 
 /**
- * Opens a model of the hub. Its files are downloaded once and kept. Each file is compared with the hash that the hub
- * lists.
+ * Opens a model of the hub. The model's files are downloaded once and kept. Each file is compared with the hash that
+ * the hub lists.
  * @param path `hf:org/name` or `hf:org/name@revision`.
- * @throws CheckpointError for a malformed name, for a model that the hub does not have, or if the hub does not answer
- * and the model was not downloaded before.
+ * @throws CheckpointError for a malformed name, or for a model that the hub does not have. Also throws if the hub does
+ * not answer and the model was not downloaded before.
  */
 export const openHub = async (path: string, { onNotice, onDownload }: HubOptions = {}): Promise<OpenedPretrained> => {
   const name = parseName(path);
   const root = hubFolder(name);
   const reference = join(root, `${name.revision}.ref`);
   try {
-    // Imported here, so that other callers do not have to load this module.
+    // The import is dynamic so that other callers do not load this module.
     const client = await import("@huggingface/hub");
     const found = await client.modelInfo({
       ...{ name: name.repository, revision: name.revision, additionalFields: ["sha"] },
       ...hubAccess(),
     });
     const commit = found.sha;
-    if (typeof commit !== "string" || !/^[0-9a-f]{40}$/u.test(commit)) throw new Error("an answer without a commit");
+    if (typeof commit !== "string" || !/^[0-9a-f]{40}$/u.test(commit)) throw new Error("a response without a commit");
     const folder = join(root, commit);
     if (!(await stat(folder).catch(() => undefined))?.isDirectory()) {
       await download({ client, name, commit, shown: path }, folder, onDownload);

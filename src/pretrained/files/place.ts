@@ -24,7 +24,7 @@ export const placeLanguageModel = async (
   { freeze, keepBlocks, onClose, onProgress }: Placing,
 ): Promise<LanguageModel> => {
   const { config, tokenizer, chatTemplate, endTokens, weights } = pretrained;
-  // Adapters are read first because they are small: if an adapter does not fit, the error comes before the weights are
+  // Read the adapters first, because they are small. If an adapter does not fit, the error comes before the weights are
   // read.
   const read = await readAdapters(config, opened).catch(async (error: unknown) => {
     await weights.close();

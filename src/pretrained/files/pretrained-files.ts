@@ -14,11 +14,11 @@ import { formatVersion, jsonText } from "./checkpoint-json.ts";
 
 /** Facts about a model, in addition to its configuration and tokenizer. */
 export interface SavedFacts {
-  /** Rows of the embedding. Default: the tokenizer's vocabulary size. */
+  /** Number of rows of the embedding. Default: the tokenizer's vocabulary size. */
   readonly vocabSize?: number;
   /**
-   * All tokens that end generation, including the tokenizer's end-of-text token. Default: the end-of-text token, if the
-   * tokenizer has one.
+   * All tokens that end generation, including the tokenizer's end-of-text token. Default: the tokenizer's end-of-text
+   * token, if there is such a token.
    */
   readonly endTokens?: readonly number[];
   /** Chat template. Default: none. */
@@ -26,13 +26,13 @@ export interface SavedFacts {
   /** Number format of the weights file. Default: float32. */
   readonly dtype?: ProductDType;
   /**
-   * Whether training started from a model whose files have fused layers; the adapters in the run's files are then fused
-   * too. Default: false.
+   * Whether training started from a model with fused layers in its files. If true, the adapters in the run's files have
+   * fused layers too. Default: false.
    */
   readonly fused?: boolean;
 }
 
-/** Facts that a run's checkpoints keep if training started from another model or used conversations. */
+/** Facts that a run's checkpoints keep if training started from another model, or if the run used conversations. */
 export interface KeptFacts extends SavedFacts {
   readonly endTokens: readonly number[];
   readonly chatTemplate: ChatTemplate | null;
@@ -40,7 +40,7 @@ export interface KeptFacts extends SavedFacts {
 
 /**
  * Facts that training copies from the initial model to the trained model. The trained model's embedding has exactly one
- * row per token, so end tokens with higher ids are left out.
+ * row per token. So end tokens with higher ids are left out.
  */
 export const keptFacts = ({
   tokenizer,
@@ -78,7 +78,7 @@ export const pretrainedFiles = (
   const { endOfText, beginOfText, specialTokens } = tokenizer;
   const { vocabSize = tokenizer.vocabSize, endTokens = endOfText === null ? [] : [endOfText], chatTemplate } = facts;
   const { dtype = "float32" } = facts;
-  // `transformers` reads these fields and ends a text at these tokens too.
+  // `transformers` reads these fields, so it also stops at these tokens.
   const end = endTokens.length === 0 ? {} : { eos_token_id: endTokens.length === 1 ? endTokens[0] : endTokens };
   const tensors = toHuggingFace(config, modelLayout(config, vocabSize), readValues);
   const { temperature, topK, maxNewTokens } = generationDefaults;

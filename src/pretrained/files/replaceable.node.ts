@@ -16,9 +16,9 @@ const holds = (folder: string, path: string): boolean =>
 
 /**
  * Checks that a checkpoint may replace the folder `directory`. The whole folder is replaced, so it must not contain
- * other files. A run's own folders are never replaced, even if they are empty. They are recognized by the run in their
- * manifest. They are also recognized by their names, because the manifest of the base model that a run keeps names no
- * run.
+ * other files. A run's own folders are never replaced, even if they are empty. The function recognizes most of these
+ * folders by the run in their manifest. The function also checks folder names, because the manifest of a kept base
+ * model names no run.
  * @param where the called function, for an error about the name.
  * @param names names of the new files.
  * @returns the folder's resolved path.
@@ -29,18 +29,14 @@ export const replaceable = async (where: string, directory: string, names: reado
   const path = resolve(directory);
   for (const place of [process.cwd(), homedir()]) {
     if (holds(path, place)) {
-      throw refused(
-        directory,
-        "the folder must not be the working directory, the home directory or a parent of either",
-        path,
-      );
+      throw refused(directory, "the folder must not be or contain the working directory or the home directory", path);
     }
   }
   let occupant: Awaited<ReturnType<typeof occupantOf>>;
   let entries: readonly string[] = [];
   try {
     occupant = await occupantOf(path);
-    if (occupant === "ours" || occupant === "a folder of somebody else") entries = await readdir(path);
+    if (occupant === "ours" || occupant === "a folder that foretoken did not write") entries = await readdir(path);
   } catch (cause) {
     const got = cause instanceof Error ? cause.message : String(cause);
     throw new CheckpointError({ where: directory, must: "the folder must be readable", got, cause });

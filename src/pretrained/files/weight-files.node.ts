@@ -8,7 +8,7 @@ export interface WeightFileFacts {
   readonly path: string;
   /** Size in bytes. */
   readonly bytes: number;
-  /** SHA-256 of the file, hexadecimal. It comes from the manifest; if there is none, the first call computes it. */
+  /** SHA-256 of the file, hexadecimal, from the manifest. If there is no manifest, the first call computes the hash. */
   readonly sha256: () => Promise<string>;
 }
 
@@ -23,7 +23,7 @@ const hashOf = async (source: ByteSource): Promise<string> => {
 };
 
 /**
- * @param source the file's bytes; must stay open until the hash is known.
+ * @param source the file's bytes. The source must stay open until the hash is known.
  * @param known SHA-256 from a manifest; undefined if there is no manifest.
  */
 export const weightFile = (name: string, path: string, source: ByteSource, known?: string): WeightFileFacts => {

@@ -34,8 +34,8 @@ export interface SafetensorsWeights extends WeightSource {
 
 /**
  * Opens the weights in one or several safetensors files. Reads the headers and compares them with the configuration.
- * @param files open files. They are closed when the weights are closed, or if this function fails.
- * @param where name of all files together, for errors.
+ * @param files open files. The files are closed when the weights are closed, or if this function throws.
+ * @param where name for all files together, for errors.
  * @throws CheckpointError for a damaged header, or if the tensors do not match the configuration.
  */
 export const openWeights = async (
@@ -90,16 +90,16 @@ export const openWeights = async (
   };
 };
 
-/** Compact forms in which a model may keep its weights. */
+/** Compact formats in which a model may keep its weights. */
 export interface Keeping {
   /** Whether matrices are kept only as bfloat16, if the backend can multiply bfloat16 matrices. */
   readonly freeze: boolean;
-  /** Whether quantized matrices are kept in the blocks of the file. If they are, the other matrices are frozen too. */
+  /** Whether quantized matrices keep the blocks of the file. If true, the other matrices are frozen too. */
   readonly keepBlocks: boolean;
 }
 
 /**
- * Reads weights into a model's memory piece by piece. The model determines the form in which each matrix is kept.
+ * Reads weights into a model's memory piece by piece. The model determines the format of each matrix.
  * @param onProgress gets the number of bytes read so far.
  * @throws CheckpointError for damaged weights.
  */
@@ -157,7 +157,7 @@ export interface CollectedPretrained extends Omit<Pretrained, "weights" | "sha25
 }
 
 /**
- * Reads all weights into one array, for training, and closes the weights. Embedding rows beyond the tokenizer's
+ * Reads all weights into one array for training, and closes the weights. Rows of the embedding beyond the tokenizer's
  * vocabulary size are left out.
  * @throws CheckpointError for damaged weights.
  */

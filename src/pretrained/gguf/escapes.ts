@@ -1,6 +1,6 @@
 /**
  * Escapes in the tokens of files with `tokenizer.ggml.model` = rwkv. Tokens are UTF-8 with the escapes `\n`, `\r` and
- * `\t`, and escapes such as `\x1b` for any byte. A backslash before another character means that character.
+ * `\t`. Escapes such as `\x1b` stand for any byte. A backslash before another character means that character.
  */
 
 const named: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\", "\0": "\\x00" };
@@ -11,8 +11,8 @@ export const escapeToken = (text: string): string =>
   Array.from(text, (character) => named[character] ?? character).join("");
 
 /**
- * Removes the escapes of a token. Undefined if an escaped byte is 0x80 or more, because such a byte is only part of a
- * character.
+ * Removes the escapes of a token. Returns undefined if an escaped byte is 0x80 or more, because such a byte is not a
+ * whole character.
  */
 export const unescapeToken = (token: string): string | undefined => {
   let isText = true;

@@ -7,8 +7,8 @@ import type { Fields } from "../../models/architectures/common/gguf-values.ts";
 const isList = (value: unknown): value is ArrayLike<unknown> => Array.isArray(value) || ArrayBuffer.isView(value);
 
 /**
- * If the items of a list are all equal, returns this common value; otherwise returns the list. A value that is not a
- * list is returned unchanged.
+ * Returns the common value of a list if all its items are equal, and otherwise the list. A value that is not a list is
+ * returned unchanged.
  */
 const sameOf = (value: unknown): unknown => {
   if (!isList(value)) return value;
@@ -16,7 +16,7 @@ const sameOf = (value: unknown): unknown => {
   return items.length > 0 && items.every((item) => item === items[0]) ? items[0] : items;
 };
 
-/** Readers for the fields of a file's metadata. @param where the file, for errors. */
+/** Functions that read the fields of a file's metadata. @param where the file, for errors. */
 export const fieldsOf = (metadata: GgufMetadata, where: string): Fields => {
   const fail = (key: string, must: string, got: unknown): never => {
     throw new CheckpointError({ where: `${where}: ${key}`, must, got: show(got) });

@@ -1,4 +1,7 @@
-/** Reads a model from a GGUF file: llama.cpp's format, with weights, configuration and tokenizer in one file. */
+/**
+ * Reads a model from a GGUF file. GGUF is llama.cpp's format: one file contains the weights, the configuration and the
+ * tokenizer.
+ */
 import type { ByteSource } from "../../io/byte-source.ts";
 import { type GgufFile, openGgufFile } from "../../io/gguf/gguf.ts";
 import type { ModelConfig } from "../../models/config.ts";
@@ -29,8 +32,8 @@ const weightsOf = (source: ByteSource, file: GgufFile, model: GgufModel, where: 
   const bytes = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
   return {
     bytes,
-    // There are no fused layers: adapters for this model have the layers of the model's class in `transformers`, not
-    // the layers of GGUF.
+    // The model has no fused layers. So adapters for the model have the layers of the model's class in `transformers`,
+    // not the layers of GGUF.
     fused: false,
     blockRows: (layout) => blockRowsOf(plan, layout, tensors),
     close: () => source.close(),
@@ -46,10 +49,10 @@ const weightsOf = (source: ByteSource, file: GgufFile, model: GgufModel, where: 
 };
 
 /**
- * Opens and checks the model in a GGUF file, except its weights, which are read later.
- * @param source open file. It is closed if this function fails, or when the weights are closed.
+ * Opens the model in a GGUF file and checks everything except the weights, which are read later.
+ * @param source open file. The file is closed when the weights are closed, or if this function throws.
  * @param where the file's name in errors.
- * @throws CheckpointError naming the file and the field or tensor that is damaged or not supported.
+ * @throws CheckpointError with the file and the field or tensor that is damaged or not supported.
  */
 export const pretrainedOfGguf = async (source: ByteSource, where: string): Promise<GgufPretrained> => {
   try {

@@ -1,12 +1,12 @@
 /**
- * Reorders the channels of queries and keys for rotary position embeddings. llama.cpp rotates the neighbouring channels
- * 2i and 2i + 1 of a head together. `LlamaForCausalLM` and Foretoken rotate the channels i and R/2 + i together. So
- * files of llama.cpp have the rows of each head in a different order.
+ * Reorders the channels of queries and keys for rotary position embeddings. llama.cpp rotates pairs of neighbouring
+ * channels of a head, 2i and 2i + 1. `LlamaForCausalLM` and Foretoken rotate the pairs i and R/2 + i. So the rows of
+ * each head have a different order in files of llama.cpp.
  */
 import type { StoredTensor } from "../../core/tensors/named-tensor.ts";
 
 /**
- * A tensor with the channels of each head reordered.
+ * Returns a tensor with the channels of each head reordered.
  * @param tensor [H·D, C], or a bias [H·D].
  * @param headDim D, channels per head.
  * @param placeOf maps a channel of the result to the channel of `tensor` in the same head.
@@ -14,11 +14,11 @@ import type { StoredTensor } from "../../core/tensors/named-tensor.ts";
 const inOrder = (tensor: StoredTensor, headDim: number, placeOf: (channel: number) => number): StoredTensor => {
   const { shape, readRows, readWords, blocks } = tensor;
   const isVector = shape.length < 2;
-  /** Numbers per channel. */
+  /** Number of values per channel. */
   const width = isVector ? 1 : (shape[1] ?? 1);
   /**
-   * Fills `out` with reordered channels, beginning with channel `first`. `values` begins with channel `start`, which is
-   * the first channel of a head.
+   * Fills `out` with reordered channels from channel `first` on. `values` begins with channel `start`. `start` is the
+   * first channel of a head.
    */
   const reorder = <A extends Float32Array | Uint16Array | Uint8Array>(
     values: A,
@@ -76,7 +76,10 @@ export const inHalves = (tensor: StoredTensor, headDim: number, rotated: number)
   );
 };
 
-/** Converts queries or keys from Foretoken's channel order to llama.cpp's; the inverse of `inHalves`. */
+/**
+ * Converts queries or keys from Foretoken's channel order to llama.cpp's order. The function is the inverse of
+ * `inHalves`.
+ */
 export const inPairs = (tensor: StoredTensor, headDim: number, rotated: number): StoredTensor =>
   inOrder(tensor, headDim, (channel) =>
     channel >= rotated ? channel : (channel % 2) * (rotated / 2) + Math.floor(channel / 2),

@@ -31,8 +31,8 @@ export const openGgufSource = async (path: string): Promise<ByteSource> => {
 export const isGgufName = (path: string): boolean => /\.gguf$/iu.test(path);
 
 /**
- * Opens and checks the model in a GGUF file. The file stays open, and its weights are read later.
- * @throws CheckpointError naming the file and the problem.
+ * Opens the model in a GGUF file and checks it. The file stays open, and its weights are read later.
+ * @throws CheckpointError with the file and the problem.
  */
 export const openGguf = async (path: string): Promise<OpenedPretrained> => {
   const source = await openGgufSource(path);
@@ -44,8 +44,8 @@ export const openGguf = async (path: string): Promise<OpenedPretrained> => {
 };
 
 /**
- * Reads only the tokenizer of a GGUF file. Works even if the file's model is not supported.
- * @throws CheckpointError naming the file and the problem.
+ * Reads only the tokenizer of a GGUF file. The function works even if the file's model is not supported.
+ * @throws CheckpointError with the file and the problem.
  */
 export const openGgufTokenizer = async (path: string): Promise<Tokenizer> => {
   const source = await openGgufSource(path);

@@ -1,4 +1,4 @@
-/** Reads the model that a GGUF file describes: its architecture, its configuration, and the place of each tensor. */
+/** Reads the model that a GGUF file describes: the architecture, the configuration, and the place of each tensor. */
 import { CheckpointError } from "../../core/errors/errors.ts";
 import type { StoredTensor } from "../../core/tensors/named-tensor.ts";
 import { alternatives } from "../../core/text/alternatives.ts";
@@ -17,17 +17,18 @@ export interface GgufModel {
   readonly config: ModelConfig;
   /** Rows of the embedding. */
   readonly vocabSize: number;
-  /** How each tensor in the file is mapped, by name; null for a tensor that is not a weight. */
+  /** Mapping of each tensor in the file, by name. Null for a tensor that is not a weight. */
   readonly mappings: ReadonlyMap<string, TensorMapping | null>;
   /**
-   * Number of channels per head in which llama.cpp rotates neighbouring channels; 0 if llama.cpp rotates halves, as
-   * Foretoken does.
+   * Number of channels per head that llama.cpp rotates in neighbouring pairs. 0 if llama.cpp rotates halves, like
+   * Foretoken.
    */
   readonly interleaved: number;
 }
 
 /**
- * Keys, without the architecture prefix. These keys are read for every architecture, or they do not change a result.
+ * Keys without the architecture prefix that are allowed for every architecture. Each of these keys is read, or does not
+ * change results.
  */
 const commonKeys = [
   ...["vocab_size", "context_length", "embedding_length", "block_count", "feed_forward_length"],
@@ -38,7 +39,7 @@ const commonKeys = [
   ...["rope.scaling.attn_factor", "rope.scaling.original_context_length", "rope.scaling.finetuned"],
 ];
 
-/** Throws for settings that Foretoken does not support and that would change results. */
+/** Throws for a setting that Foretoken does not support and that would change results. */
 const checkSettings = (metadata: GgufMetadata, fields: Fields, { name, keys }: GgufForm): void => {
   const prefix = `${name}.`;
   const known = new Set([...commonKeys, ...keys]);
@@ -86,14 +87,14 @@ const formOf = (metadata: GgufMetadata, fields: Fields): GgufForm => {
   return forms.find((form) => form.name === name) ?? fields.fail("general.architecture", `must be ${names}`, name);
 };
 
-/** Number of channels per head in which llama.cpp rotates neighbouring channels; 0 if llama.cpp rotates halves. */
+/** Number of channels per head that llama.cpp rotates in neighbouring pairs. 0 if llama.cpp rotates halves. */
 export const interleavedOf = ({ interleaved }: GgufForm, config: ModelConfig): number =>
   interleaved && config.position.kind === "rope" ? rotaryDimOf(config, config.position) : 0;
 
 /**
  * Reads the model of a GGUF file from its metadata.
- * @param list the file's tensors. Only Llama 3's frequency factors are read; weights are not.
- * @throws CheckpointError naming the field or tensor that is missing, wrong or not supported.
+ * @param list the file's tensors. The function reads the data of only one tensor, Llama 3's frequency factors.
+ * @throws CheckpointError with the field or tensor that is missing, wrong or not supported.
  */
 export const readGgufModel = async (
   metadata: GgufMetadata,

@@ -22,8 +22,8 @@ export const isSentencePieceModel = (model: string | undefined): model is Senten
   model !== undefined && Object.hasOwn(defaults, model);
 
 /**
- * llama.cpp treats tokens with these names as special, regardless of their type in the file. But a text may contain
- * these names as ordinary characters: in Gemma 3, for example, `</s>` is the closing tag of an HTML element.
+ * llama.cpp treats tokens with these names as special, for any type in the file. But a text may contain these names as
+ * ordinary characters. In Gemma 3, for example, `</s>` is the closing tag of an HTML element.
  */
 const endNames = [
   "</s>",
@@ -36,7 +36,7 @@ const endNames = [
   "<EOT>",
 ];
 
-/** Token kinds, with llama.cpp's corrections. @param unknown id of the unknown token. */
+/** Types of the tokens, with llama.cpp's corrections. @param unknown id of the unknown token. */
 const kindsOf = (tokens: readonly string[], types: ArrayLike<number>, unknown: number): Uint8Array => {
   const kindOf = Uint8Array.from(types);
   for (const name of endNames) {
@@ -67,13 +67,13 @@ const charsmapIn = (fields: Fields, metadata: GgufMetadata, where: string) => {
 /** Tokens of a file, with its BOS and EOS ids. */
 export interface SentencePieceFacts {
   readonly tokens: readonly string[];
-  /** Kinds of the tokens, as SentencePiece numbers them. */
+  /** Types of the tokens, with SentencePiece's numbers. */
   readonly types: ArrayLike<number>;
   readonly endOfText: number | null;
   readonly beginOfText: number | null;
 }
 
-/** @throws CheckpointError naming the damaged field. */
+/** @throws CheckpointError with the damaged field. */
 export const readSentencePiece = (
   model: SentencePieceModel,
   metadata: GgufMetadata,

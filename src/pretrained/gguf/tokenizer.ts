@@ -51,7 +51,7 @@ const idOf = (fields: Fields, name: string, count: number): number | null => {
 };
 
 /**
- * BOS id; null if texts have no BOS token. @param model kind of the tokenizer. @param pre name of its pre-tokenizer.
+ * BOS id, or null if texts have no BOS token. @param model type of the tokenizer. @param pre name of the pre-tokenizer.
  */
 const beginOf = (fields: Fields, count: number, model: string, pre: string | undefined): number | null => {
   // llama.cpp's default if the file does not have the field.
@@ -61,7 +61,7 @@ const beginOf = (fields: Fields, count: number, model: string, pre: string | und
 };
 
 /**
- * The metadata without BOS and EOS ids that are placeholders: Foretoken writes placeholders for a model without an
+ * Removes placeholders for the BOS and EOS ids from the metadata. Foretoken writes placeholders for a model without an
  * end-of-text token.
  */
 const withoutStandIn = (metadata: GgufMetadata, where: string): GgufMetadata => {
@@ -109,8 +109,8 @@ const isCharacter = (text: string | undefined): text is string =>
   text !== undefined && text === String.fromCodePoint(text.codePointAt(0) ?? 0);
 
 /**
- * Character tokenizer from a file that Foretoken wrote with kind rwkv. Its tokens are single characters, followed by
- * special tokens. Undefined for other rwkv tokenizers.
+ * Reads the character tokenizer of a file that Foretoken wrote as type rwkv. The tokens of such a tokenizer are single
+ * characters, followed by special tokens. Returns undefined for other rwkv tokenizers.
  */
 const readCharacters = (metadata: GgufMetadata, fields: Fields): Tokenizer | undefined => {
   const tokens = textsOf(fields, metadata, "tokenizer.ggml.tokens");
@@ -129,9 +129,9 @@ const readCharacters = (metadata: GgufMetadata, fields: Fields): Tokenizer | und
 };
 
 /**
- * Reads the text fields of a file. If the tokenizer is not supported, a placeholder replaces it; using the placeholder
- * throws an error with the reason.
- * @param vocabSize rows of the embedding.
+ * Reads the text fields of a file. An unsupported tokenizer is replaced by a placeholder. Using the placeholder throws
+ * an error with the reason.
+ * @param vocabSize number of rows of the embedding.
  * @throws CheckpointError if a supported tokenizer is damaged, or has more tokens than the embedding has rows.
  */
 export const readGgufText = (all: GgufMetadata, vocabSize: number, where: string): GgufText => {
@@ -148,7 +148,7 @@ export const readGgufText = (all: GgufMetadata, vocabSize: number, where: string
   });
   const text = (tokenizer: Tokenizer): GgufText => {
     if (tokenizer.vocabSize > vocabSize) {
-      const must = `must have at most as many tokens as token_embd.weight has rows, ${vocabSize}`;
+      const must = `must have at most ${vocabSize} tokens, the number of rows of token_embd.weight`;
       fields.fail("tokenizer.ggml.tokens", must, tokenizer.vocabSize);
     }
     return { tokenizer, chatTemplate, endTokens };

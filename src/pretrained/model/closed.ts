@@ -1,7 +1,4 @@
-/**
- * Tracks closed models. Work on a closed model throws an error that says so, instead of an error about the backend's
- * memory.
- */
+/** Remembers closed models. Work on a closed model throws an error about the model, not about the backend's memory. */
 import { ConfigError } from "../../core/errors/errors.ts";
 import type { Model } from "../../models/model.ts";
 
@@ -14,12 +11,12 @@ export const markClosed = (model: Model): void => {
   closedModels.add(model);
 };
 
-/** Records that `view` shares the memory of `owner`, and is closed with it. */
+/** Records that `view` shares the memory of `owner`, and that closing `owner` also closes `view`. */
 export const markView = (view: Model, owner: Model): void => {
   owners.set(view, owner);
 };
 
-/** Whether the model, or the model whose memory it shares, was closed. */
+/** Whether the model was closed, or the model that it shares memory with. */
 export const isClosed = (model: Model): boolean => {
   const owner = owners.get(model);
   return closedModels.has(model) || (owner !== undefined && isClosed(owner));
@@ -33,9 +30,9 @@ export const closedError = (where: string, cause?: unknown): ConfigError =>
   });
 
 /**
- * Runs `work`, which computes with the model.
+ * Executes `work`, which computes with the model.
  * @param where the called function, for the error.
- * @throws ConfigError if the model was closed before `work` or while it ran.
+ * @throws ConfigError if the model was closed before or during `work`.
  */
 export const whileOpen = async <T>(where: string, model: Model, work: () => Promise<T>): Promise<T> => {
   if (isClosed(model)) throw closedError(where);

@@ -16,7 +16,7 @@ import { checkAdaptedModels, checkAdapterName } from "../adapter/check.ts";
 import { markClosed, whileOpen } from "./closed.ts";
 import { type Score, type ScoreOptions, score } from "./score.ts";
 
-/** Logits of every position. `data[t · V + v]` is the unnormalised log-probability of token v after position t. */
+/** Logits of every position. `data[t · V + v]` is the unnormalised log-probability that token v follows position t. */
 export interface Logits {
   /** [T · V], row by row. */
   readonly data: Float32Array;
@@ -24,13 +24,13 @@ export interface Logits {
   readonly shape: readonly [time: number, vocabSize: number];
 }
 
-/** Text form of the conversations that a model was trained on. */
+/** Text format of the conversations that a model was trained on. */
 export interface ChatTemplate {
   /** A Jinja template, as in `tokenizer_config.json` and GGUF files. */
   readonly template: string;
-  /** Name of the token that begins a text; "" if there is none. */
+  /** Name of the token that begins a text, or "" if there is no such token. */
   readonly bosToken: string;
-  /** Name of the token that ends a text; "" if there is none. */
+  /** Name of the token that ends a text, or "" if there is no such token. */
   readonly eosToken: string;
 }
 
@@ -43,7 +43,7 @@ export interface LanguageModel {
   /** Chat template; null if the model was not trained on conversations. */
   readonly chatTemplate: ChatTemplate | null;
   /**
-   * All tokens that end a text and stop generation: the tokenizer's end-of-text token, and further tokens that the
+   * All tokens that end a text and stop generation: the tokenizer's end-of-text token, and the end tokens that the
    * checkpoint names.
    */
   readonly endTokens: readonly number[];
@@ -52,37 +52,39 @@ export interface LanguageModel {
   /** Name of the adapter in use; null if the model computes without an adapter. */
   readonly adapter: string | null;
   /**
-   * Switches to another loaded adapter, or to none. Work that has already started keeps its adapter.
-   * @param name one of `adapters`, or null for none.
+   * Switches to another loaded adapter, or turns adapters off. Work that has already started keeps its adapter.
+   * @param name one of `adapters`, or null for no adapter.
    * @throws ConfigError for another name.
    */
   useAdapter(name: string | null): void;
   /**
-   * The model with the given adapter, or without one. Does not depend on which adapter is in use.
+   * Returns the model with the given adapter, or without an adapter. The result does not depend on the adapter that is
+   * in use.
    * @experimental
-   * @param name one of `adapters`, or null for none.
+   * @param name one of `adapters`, or null for no adapter.
    */
   adapted(name: string | null): Model;
   /**
-   * Runs one forward pass over `ids` [T]; T is 1 to the context length. Position t sees only ids[0..t].
+   * Computes one forward pass over `ids` [T]; T is 1 to the context length. Position t sees only ids[0..t].
    * @throws ShapeError for too many ids, or an id that is not an integer or is outside the vocabulary.
    * @throws ConfigError after `close`.
    */
   logits(ids: ArrayLike<number>): Promise<Logits>;
   /**
-   * Computes the log-probability, in nats, of each token of a text after the first. If the tokenizer has a BOS token,
-   * the first token gets a log-probability too. Probabilities are computed from the logits in double precision. The
-   * text is divided into windows. By default they do not overlap, as in `evaluate`; with `stride`, they begin `stride`
-   * tokens apart. The mean is minus the loss of `evaluate`, except that `evaluate` rounds its sums to float32.
-   * @param text a text or token ids, at least two tokens including BOS; may be longer than the context.
+   * Computes the log-probability, in nats, of each token of a text after the first token. If the tokenizer has a BOS
+   * token, the first token gets a log-probability too. Probabilities are computed from the logits in double precision.
+   * The text is divided into windows. By default, windows do not overlap, as in `evaluate`. With `stride`, windows
+   * begin `stride` tokens apart. The mean is minus the loss of `evaluate`, except that `evaluate` rounds its sums to
+   * float32.
+   * @param text a text or token ids, at least two tokens including BOS. The text may be longer than the context.
    * @throws DataError for a character that the tokenizer lacks, or if no token can be predicted.
    * @throws ShapeError for an id outside the vocabulary.
    * @throws ConfigError for invalid options, log-probabilities that are not finite, or after `close`.
    */
   score(text: string | ArrayLike<number>, options?: ScoreOptions): Promise<Score>;
   /**
-   * Frees the model, and its backend if `loadPretrained` opened the backend. Work on the model that is still running
-   * fails. A second call does nothing.
+   * Frees the model. Also closes the backend if `loadPretrained` opened it. Work that still uses the model fails. A
+   * second call does nothing.
    */
   close(): Promise<void>;
 }
@@ -96,7 +98,7 @@ export interface LanguageModelFacts {
   readonly chatTemplate?: ChatTemplate | null | undefined;
   /** Tokens that end a text, in addition to the tokenizer's end-of-text token. Default: none. */
   readonly endTokens?: readonly number[] | undefined;
-  /** Models that `loraModel` made over this model, by adapter name. The first is in use. Default: none. */
+  /** Models that `loraModel` made from this model, by adapter name. The first adapter is in use. Default: none. */
   readonly adapters?: Readonly<Record<string, Model>> | undefined;
 }
 

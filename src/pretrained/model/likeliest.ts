@@ -1,4 +1,4 @@
-/** Probabilities of tokens before any sampling: the softmax of all logits of the model, in double precision. */
+/** Probabilities of tokens before sampling: the softmax of all logits of the model, in double precision. */
 import { textAlone } from "../../tokenizer/token-text.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 
@@ -7,8 +7,8 @@ export interface Candidate {
   /** From 0 to vocabSize − 1. */
   readonly id: number;
   /**
-   * Text of the token alone, for display: the name of a special token, or bytes such as `<e2><80>` for part of a
-   * character. Do not concatenate these texts to get a text; use `tokenizer.decode`.
+   * Text of this token alone, for display. The text is the name of a special token, or bytes such as `<e2><80>` for a
+   * part of a character. Do not concatenate these texts to get a text; use `tokenizer.decode`.
    */
   readonly text: string;
   /** Softmax of all logits at temperature 1, from 0 to 1. */
@@ -20,10 +20,13 @@ export interface Candidate {
 /** Maximum number of candidates. */
 export const mostCandidates = 50;
 
-/** The highest logit and the sum of exponentials. Every probability of a softmax is computed from these two numbers. */
+/**
+ * The highest logit and the sum of exponentials. All probabilities of a softmax follow from the highest logit and this
+ * sum.
+ */
 export interface SoftmaxSum {
   readonly highest: number;
-  /** Sum of e^(logit − highest). It is at least 1, or NaN if the logits give no probabilities. */
+  /** Sum of e^(logit − highest). The sum is at least 1, or NaN if the logits give no probabilities. */
   readonly sum: number;
 }
 
@@ -43,15 +46,15 @@ export const probabilityAt = (logits: ArrayLike<number>, place: number, { highes
 };
 
 /**
- * Ids of the `most` highest among `count` logits from index `from`, in descending order of the logits. Ids with equal
- * logits are in ascending order.
+ * Returns the ids of the `most` highest logits among `count` logits from index `from`, in descending order of the
+ * logits. Ids with equal logits are in ascending order.
  */
 export const highestIds = (logits: ArrayLike<number>, from: number, count: number, most: number): readonly number[] => {
   const ids: number[] = [];
   const logitOf = (place: number): number => logits[from + (ids[place] as number)] as number;
   for (let id = 0; id < count; id++) {
     const logit = logits[from + id] as number;
-    // For almost all tokens the loop continues here, so one pass over a large vocabulary is cheap.
+    // For almost all tokens, the loop continues here. So a pass over a large vocabulary takes little time.
     if (ids.length === most && logit <= logitOf(most - 1)) continue;
     let place = ids.length === most ? most - 1 : ids.length;
     for (; place > 0 && logitOf(place - 1) < logit; place--) ids[place] = ids[place - 1] as number;
@@ -65,8 +68,8 @@ export type NameLikeliest = (logits: ArrayLike<number>, from: number, sum: Softm
 
 /**
  * Makes a function that returns the most probable tokens.
- * @param most number of tokens to return; all tokens if the vocabulary is smaller.
- * @returns the function. It returns tokens in descending order of probability; tokens with equal probability are in the
+ * @param most number of tokens to return. If the vocabulary is smaller, all tokens are returned.
+ * @returns a function that returns tokens in descending order of probability. Tokens with equal probability are in the
  * order of their ids.
  */
 export const likeliestOf = (tokenizer: Tokenizer, most: number): NameLikeliest => {
@@ -80,8 +83,8 @@ export const likeliestOf = (tokenizer: Tokenizer, most: number): NameLikeliest =
     return text;
   };
   return (logits, from, sum) =>
-    // Some rows of the embedding may have no token in the tokenizer. These ids are never returned, but they count in
-    // the sum, as in `score`.
+    // Some rows of the embedding may have no token in the tokenizer. The function never returns their ids, but their
+    // logits count in the sum, as in `score`.
     highestIds(logits, from, tokenizer.vocabSize, most).map((id) => ({
       id,
       text: textOf(id),

@@ -18,9 +18,9 @@ import { type Candidate, likeliestOf, mostCandidates, softmaxSum } from "./likel
 /** Options of `score`. */
 export interface ScoreOptions {
   /**
-   * Number of tokens from the start of one window to the start of the next: an integer from 1 to the context length T.
-   * Default: T, so windows do not overlap, as in `evaluate`. With a smaller stride, each token after the first window
-   * sees at least T − stride tokens before it. The work is then T / stride times as much.
+   * Number of tokens from the start of one window to the start of the next window: an integer from 1 to the context
+   * length T. Default: T, so windows do not overlap, as in `evaluate`. With a smaller stride, each token after the
+   * first window sees at least T − stride tokens before it. The time is then multiplied by T / stride.
    */
   readonly stride?: number | undefined;
   /** Number of most probable tokens to return at each position: an integer from 0 to 50. Default: 0. */
@@ -34,19 +34,19 @@ export interface ScoredToken {
   /** From 0 to vocabSize − 1. */
   readonly id: number;
   /**
-   * The text that this token completes. It is empty while a character is incomplete. For a special token, it is the
-   * token's name. Concatenated, the texts of all tokens are the whole text.
+   * The text that this token completes. The text is empty if the token ends within a character. For a special token,
+   * the text is the token's name. The concatenated texts of all tokens are the whole text.
    */
   readonly text: string;
   /**
-   * ln p(token | previous tokens in its window), in nats, at most 0. For the first token it is null, because nothing
-   * predicts this token. But if the tokenizer has a BOS token and the text does not begin with it, BOS predicts the
-   * first token.
+   * ln p(token | previous tokens in its window), in nats, at most 0. Null for the first token, because nothing predicts
+   * this token. But if the tokenizer has a BOS token and the text does not begin with BOS, BOS predicts the first
+   * token.
    */
   readonly logProb: number | null;
   /**
    * The most probable tokens at this position, in descending order of probability. Tokens with equal probability are in
-   * the order of their ids. Present only with the option `candidates`, and only if `logProb` is not null.
+   * the order of their ids. Present only with the option `candidates` and if `logProb` is not null.
    */
   readonly candidates?: readonly Candidate[];
 }
@@ -61,14 +61,14 @@ export interface Score {
   readonly mean: number;
 }
 
-/** Maximum number of logits of one forward pass (64 MiB), because all logits of a pass are read at once. */
+/** Maximum number of logits of one forward pass (64 MiB), because all logits of a forward pass are read at once. */
 const mostLogits = 2 ** 24;
 /** Maximum number of tokens of one forward pass. */
 const mostTokens = 4096;
 
 /**
- * Rows of windows that begin `stride` tokens apart. In each row, only the last `counted` targets have not been counted
- * before.
+ * Rows of windows that begin `stride` tokens apart. In each row, only the last `counted` targets are new; earlier rows
+ * have counted the other targets.
  */
 interface Rows {
   /** Index of the first row's first token. */
@@ -78,9 +78,9 @@ interface Rows {
   readonly counted: number;
 }
 
-/** Windows over `predictions` targets. Rows of equal size are grouped into batches. Each target is counted once. */
+/** Windows over `predictions` targets. Rows of equal length are grouped into batches. Each target is counted once. */
 function* windowsOf(predictions: number, contextLength: number, stride: number, most: number): Generator<Rows, void> {
-  // The first window counts all its targets. If windows do not overlap, every window does.
+  // The first window counts all its targets. If windows do not overlap, every window counts all its targets.
   let from = 0;
   let done = 0;
   while (done < predictions) {
@@ -178,7 +178,7 @@ export const score = async (
   const stride = strideOf(options.stride, contextLength);
   const ids = typeof given === "string" ? tokenizer.encode(given, "text") : idsOf(given, vocabSize);
   const begin = beginOf(tokenizer);
-  /** 1 if nothing predicts the first token. 0 if BOS predicts it; then the text itself does not begin with BOS. */
+  /** 1 if nothing predicts the first token. 0 if BOS predicts it, because the text itself does not begin with BOS. */
   const unpredicted = begin === undefined || ids[0] === begin ? 1 : 0;
   const targets = ids.subarray(unpredicted);
   checkPredictable(ids.length + 1 - unpredicted, "score: text", "more text, because nothing predicts the first token");
@@ -203,7 +203,7 @@ export const score = async (
         const at = (row * time + t) * vocabSize;
         const sum = softmaxSum(logits, at, vocabSize);
         logProbs[place] = (logits[at + (ids[place] as number)] as number) - sum.highest - Math.log(sum.sum);
-        // The logits' memory is reused after this pass, so only the requested candidates are kept.
+        // Keep only the requested candidates, because the next forward pass reuses the logits' memory.
         if (likeliest !== undefined) candidates[place] = likeliest(logits, at, sum);
       }
     }

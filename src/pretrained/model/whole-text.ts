@@ -1,14 +1,14 @@
 import { checkKeys, checkText } from "../../core/checks/check-arguments.ts";
 import type { Corpus } from "../../data/corpus.ts";
 
-/** A corpus of one text that is evaluated as a whole, and the other options. */
+/** Arguments of an evaluation: a corpus of one text without a split, and the other options. */
 type WholeText<Options> = readonly [
   corpus: Pick<Corpus, "name" | "train" | "val" | "parts">,
   measuring: Omit<Options, "text"> & { readonly split: "all" },
 ];
 
 /**
- * Arguments for evaluating a given text. This is not in train/, because a model in a worker needs it but must not load
+ * Arguments for evaluating a given text. The function is not in train/: a model in a worker needs it but must not load
  * the code of training.
  * @throws ConfigError or DataError for invalid options.
  */

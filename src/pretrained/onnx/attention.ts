@@ -1,4 +1,4 @@
-/** Causal self-attention with a cache of keys and values, as ONNX operators. */
+/** Causal self-attention with a KV cache, as ONNX operators. */
 import type { ModelConfig } from "../../models/config.ts";
 import { rotaryDimOf } from "../../models/config.ts";
 import { layerOf } from "../../models/layers.ts";
@@ -21,7 +21,7 @@ export interface Shared {
   readonly batchTime: Name;
   /** Mask [B, 1, T, S] that is added to a layer's scores. */
   readonly bias: (spec: LayerSpec) => Name;
-  /** Angles of a layer; null if the layer has no rotary position embeddings. */
+  /** Angles of a layer. Null if the layer has no rotary position embeddings. */
   readonly angles: (spec: LayerSpec) => Angles | null;
   readonly weights: NamedWeights;
   readonly by: Products;
@@ -39,7 +39,7 @@ const rotated = (builder: GraphBuilder, x: Name, { cos, sin }: Angles, half: num
   return node("Concat", [...turned, ...others], { axis: whole(-1) });
 };
 
-/** Attention without the residual: x [N, C] → [N, C]. @param i index of the block. */
+/** Attention without the residual connection: x [N, C] → [N, C]. @param i index of the block. */
 export const attention = (builder: GraphBuilder, config: ModelConfig, i: number, x: Name, shared: Shared): Name => {
   const { node } = builder;
   const { batchTime, weights, by } = shared;
@@ -70,8 +70,8 @@ export const attention = (builder: GraphBuilder, config: ModelConfig, i: number,
   const keys = withPast("key", turn(byHeads(k, keyHeads, "keyNorm"))); // [B, Hk, S, D]
   const values = withPast("value", byHeads(v, keyHeads, null)); // [B, Hk, S, D]
 
-  // Grouped-query attention: G query heads share a key head. They become rows of this key head, [B, Hk, G·T, D]. In a
-  // shape for Reshape, 0 means that an axis keeps its size.
+  // Grouped-query attention: G query heads share one key head. The query heads become rows of this key head, [B, Hk,
+  // G·T, D]. In a shape for Reshape, 0 means that an axis keeps its size.
   const grouped = (of: Name): Name =>
     heads === keyHeads ? of : node("Reshape", [of, builder.wholes(0, keyHeads, -1, 0)]);
   const apart = (of: Name): Name => (heads === keyHeads ? of : node("Reshape", [of, builder.wholes(0, heads, -1, 0)]));

@@ -9,7 +9,7 @@ export const operators = [
   ...(["Reshape", "Round", "Shape", "Sigmoid", "Softmax", "Split", "Sqrt", "Sub", "Tanh"] as const),
   ...(["Transpose", "Unsqueeze", "Where"] as const),
 ] as const;
-/** One of these operators. */
+/** An operator that exported models use. */
 export type Operator = (typeof operators)[number];
 
 /** Name of a tensor in the graph. */
@@ -30,15 +30,15 @@ export interface GraphBuilder {
   readonly split: (input: Name, axis: number, sizes: readonly number[]) => readonly Name[];
   /** Splits a tensor along an axis into two parts of equal size. */
   readonly halves: (input: Name, axis: number) => readonly [Name, Name];
-  /** A constant vector of integers; equal vectors are stored once. */
+  /** Adds a constant vector of integers. Equal vectors are stored once. */
   readonly wholes: (...values: readonly number[]) => Name;
-  /** A constant number; equal numbers are stored once. */
+  /** Adds a constant number. Equal numbers are stored once. */
   readonly scalar: (value: number, type?: ElementType) => Name;
   /** Adds a tensor to the file. */
   readonly tensor: (tensor: OnnxTensor) => Name;
   /** Reserves a name for an input or output. */
   readonly reserve: (name: Name) => void;
-  /** Puts the prefix `place` before the names of everything that is added while `build` runs. */
+  /** Puts the prefix `place` before the names of all nodes and tensors that `build` adds. */
   readonly within: <T>(place: string, build: () => T) => T;
   /** Returns the finished graph. */
   readonly finish: (name: string, inputs: readonly OnnxValue[], outputs: readonly OnnxValue[]) => OnnxGraph;

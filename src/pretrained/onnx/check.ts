@@ -14,8 +14,8 @@ import { type OnnxDType, onnxDTypes } from "./transformer.ts";
 export interface SaveOnnxOptions {
   /**
    * Number format of the matrices. "float32" writes `model.onnx`, which transformers.js loads by default in Node.
-   * "int8" writes `model_quantized.onnx`, which it loads by default in pages; this file is a quarter of the size.
-   * Default: both files.
+   * "int8" writes `model_quantized.onnx`, which transformers.js loads by default in pages. The int8 file has a quarter
+   * of the size. Default: both files.
    */
   readonly dtype?: OnnxDType | undefined;
   /** Cancels the work; then nothing is written. Default: none. */
@@ -28,8 +28,8 @@ export interface SaveOnnxOptions {
 export const where = "saveOnnx";
 
 /**
- * @throws ConfigError for invalid arguments, or for a model that has an adapter in use, has heads switched off, or has
- * no float32 weights.
+ * @throws ConfigError for invalid arguments. Also throws if the model has an adapter in use, has heads switched off, or
+ * has no float32 weights.
  */
 export const checkArguments = (lm: LanguageModel, options: SaveOnnxOptions): void => {
   checkLanguageModel(`${where}: model`, lm, "a model from loadPretrained");

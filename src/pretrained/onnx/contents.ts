@@ -11,10 +11,10 @@ import { configText, forms, generationText, tokenizerText } from "./texts.ts";
 import { modelGraph, onnxDTypes } from "./transformer.ts";
 import { namedWeights } from "./weights.ts";
 
-/** Name of the folder inside a model's folder that has the graphs. */
+/** Name of the folder with the graphs, inside a model's folder. */
 export const graphFolder = "onnx";
 
-/** Whether `name` is the name of a file that Foretoken writes in the folder of the graphs. */
+/** Whether Foretoken writes a file with this name in the folder of the graphs. */
 export const isGraphName = (name: string): boolean => /^model(_quantized)?\.onnx(_data(_\d+)?)?$/u.test(name);
 
 /** A folder's files, by their paths in the folder. */
@@ -30,7 +30,7 @@ const textBytes = (text: string): LateBytes => {
   };
 };
 
-/** The files, with progress reports and cancellation by `signal` while they are read. */
+/** The files. Reading the files reports progress, and `signal` cancels the reading. */
 const watched = (files: OnnxFolder, { signal, onProgress }: SaveOnnxOptions): OnnxFolder => {
   const all = Object.values(files).reduce((sum, { length }) => sum + length, 0);
   let done = 0;
@@ -78,7 +78,7 @@ export const onnxFolder = (
   for (const [name, content] of Object.entries(
     pretrainedFiles(config, tokenizer, read, { vocabSize, endTokens, chatTemplate }),
   )) {
-    // Contents that are not text are weights. They are left out, because the graphs have the weights.
+    // Contents that are not text are weights. Leave weights out, because the graphs contain them.
     if (typeof content === "string") texts[name] = content;
   }
   const dtypes = options.dtype === undefined ? onnxDTypes : [options.dtype];

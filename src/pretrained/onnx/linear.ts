@@ -3,11 +3,11 @@
  * float32: `Gemm` reads a weight [out, in] without transposing it. So an embedding that is also the head is stored only
  * once.
  * int8: each row of a weight (one output) has its own scale: w ≈ s·(u − 128), with u from 1 to 255. Each row of
- * activations has its own scale too, from the largest magnitude in the row, so a row of the result does not depend on
+ * activations also has its own scale, from the largest magnitude in the row. So a row of the result does not depend on
  * other rows. Each activation is rounded to two 8-bit integers: x ≈ s·(high + low/254). With only one integer,
- * SmolLM2-135M loses 0.04 nats per token. The low parts are appended as further rows below the high parts, so one
- * product reads the weight only once. `MatMulInteger` adds integer products exactly. Both of its inputs are unsigned,
- * because of ONNX Runtime: if an input is signed, it adds pairs of products in 16 bits on some CPUs, which overflows.
+ * SmolLM2-135M loses 0.04 nats per token. The rows of the low parts follow the rows of the high parts, so one product
+ * reads the weight only once. `MatMulInteger` adds integer products exactly. Both inputs of `MatMulInteger` are
+ * unsigned. If an input is signed, ONNX Runtime adds pairs of products in 16 bits on some CPUs, which overflows.
  */
 import { castTypes, type OnnxTensor } from "../../io/onnx/model.ts";
 import type { Placed } from "../../models/arena.ts";
@@ -55,7 +55,7 @@ export const floatProducts = (builder: GraphBuilder, weights: NamedWeights): Pro
   };
 };
 
-/** The value of u that stands for 0. */
+/** The value of u that represents 0. */
 const zeroPoint = 128;
 const levels = 127;
 
@@ -88,7 +88,7 @@ const scalesTensor = (weights: NamedWeights, weight: Placed): OnnxTensor => ({
   },
 });
 
-/** A weight [out, in] as u [in, out], in the order that `MatMulInteger` reads. The whole weight is held in memory. */
+/** A weight [out, in] as u [in, out], in the order that `MatMulInteger` reads. The whole weight must fit in memory. */
 const roundedTensor = (weights: NamedWeights, weight: Placed): OnnxTensor => {
   const width = widthOf(weight);
   const outputs = weight.size / width;
@@ -116,7 +116,7 @@ export const roundedProducts = (builder: GraphBuilder, weights: NamedWeights): P
   };
   const { node, scalar } = builder;
   const zero = (): Name => scalar(zeroPoint, "uint8");
-  /** Rounds rows x [N, in] to u8 [2N, in], with the high parts above the low parts, and to scales [N, 1]. */
+  /** Rounds rows x [N, in] to u8 [2N, in], the high parts above the low parts. Also returns scales [N, 1]. */
   const rounded = (x: Name): { readonly u8: Name; readonly scales: Name } => {
     const largest = node("ReduceMax", [node("Abs", [x])], { axes: wholes(-1), keepdims: whole(1) });
     // This minimum avoids division by zero for a row of zeros.
@@ -141,7 +141,7 @@ export const roundedProducts = (builder: GraphBuilder, weights: NamedWeights): P
     },
     tokens(ids) {
       const { u8, scales } = weight(tokenLayer);
-      // For the head, the weight is stored as [C, V]. The columns of the tokens must become rows.
+      // The weight of the head is stored as [C, V]. The columns of the tokens must become rows.
       const columns = toFloat(node("Gather", [u8, ids], { axis: whole(1) })); // [C, N]
       const centred = node("Sub", [columns, scalar(zeroPoint)]);
       const scaled = node("Mul", [centred, node("Gather", [scales, ids], { axis: whole(0) })]);

@@ -5,7 +5,7 @@ import { checkArguments, type SaveOnnxOptions, where } from "./check.ts";
 import { onnxFolder, sourceOf } from "./contents.ts";
 
 /**
- * Returns a model as the files that transformers.js and ONNX Runtime read, by their paths in the model's folder:
+ * Returns a model as files for transformers.js and ONNX Runtime, by their paths in the model's folder. The files are
  * `config.json`, `generation_config.json`, the tokenizer's files, and the graphs in `onnx/`. The page can serve or
  * store them.
  * @param lm a model from `loadPretrained` or `languageModel`, with float32 weights and no adapter in use.

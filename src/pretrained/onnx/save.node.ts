@@ -36,8 +36,8 @@ const checkGraphs = async (path: string, directory: string): Promise<void> => {
 
 /**
  * Writes a model's folder. Weights are read only after all checks.
- * @param caller the called function, for errors. @param replace whether an existing model with this name may be
- * replaced.
+ * @param caller the called function, for errors.
+ * @param replace whether an existing model with this name may be replaced.
  * @throws as `saveOnnx`.
  */
 export const writeOnnx = async (
@@ -63,12 +63,12 @@ export const writeOnnx = async (
 };
 
 /**
- * Writes a model as a folder that transformers.js and ONNX Runtime read: `config.json`, `generation_config.json`, the
+ * Writes a model as a folder for transformers.js and ONNX Runtime: `config.json`, `generation_config.json`, the
  * tokenizer's files, and graphs in `onnx/`. The inputs of a graph are a text and, for each layer, the keys and values
- * of the text before it. Graphs use only ONNX's default operators (version 17). In `model.onnx` all numbers are
- * float32. In `model_quantized.onnx` each row of a matrix and each row of activations is rounded to eight bits with its
- * own scale. An existing folder of this kind is replaced atomically: after a kill or an error, either the old or the
- * new folder is there, complete.
+ * of the previous text. Graphs use only ONNX's default operators (version 17). In `model.onnx`, all numbers are
+ * float32. In `model_quantized.onnx`, each row of a matrix and each row of activations is rounded to eight bits with
+ * its own scale. An existing folder of this kind is replaced atomically: after a kill or an error, either the complete
+ * old folder or the complete new folder exists.
  * @param directory created with its parents if it is missing.
  * @param lm a model from `loadPretrained` or `languageModel`, with float32 weights and no adapter in use.
  * @throws ConfigError if `transformers` has no class for the model, for example a model without a causal mask. Nothing

@@ -1,4 +1,4 @@
-/** Adapts the JSON files of a checkpoint to transformers.js. */
+/** Changes the JSON files of a checkpoint for transformers.js. */
 import { isRecord } from "../../core/checks/is-record.ts";
 import { jsonText } from "../files/checkpoint-json.ts";
 import { generationDefaults } from "../model/generation-config.ts";
@@ -11,8 +11,8 @@ export const forms = {
 } as const satisfies Record<OnnxDType, { readonly file: string; readonly name: string }>;
 
 /**
- * `config.json` with fields for transformers.js. They give the available number format, and the number of external data
- * files of each graph.
+ * `config.json` with fields for transformers.js: the available number format, and the number of external data files of
+ * each graph.
  */
 export const configText = (
   json: string,
@@ -21,7 +21,7 @@ export const configText = (
 ): string => {
   const [only] = dtypes;
   const own = {
-    // By default, pages load q8 and Node loads fp32. If there is only one format, pages and Node must both load it.
+    // By default, pages load q8 and Node loads fp32. If there is only one format, the default must be this format.
     ...(dtypes.length === 1 && only !== undefined && { dtype: forms[only].name }),
     ...(Object.keys(beside).length > 0 && { use_external_data_format: beside }),
   };
@@ -30,8 +30,8 @@ export const configText = (
 };
 
 /**
- * `generation_config.json`. A graph cannot continue a text beyond the context length. So if a model has a short
- * context, its length is written as `max_length`.
+ * `generation_config.json`. A graph cannot continue a text beyond the context length. So for a model with a short
+ * context, the context length is written as `max_length`.
  */
 export const generationText = (json: string, contextLength: number): string => {
   if (contextLength >= 2 * generationDefaults.maxNewTokens) return json;
@@ -40,12 +40,12 @@ export const generationText = (json: string, contextLength: number): string => {
 };
 
 /**
- * Splits off each numeric character. It replaces `Digits`, because `Digits` means all numeric characters in
+ * Splits off each numeric character. This rule replaces `Digits`, because `Digits` means all numeric characters in
  * `tokenizers` but only ASCII digits in transformers.js.
  */
 const eachNumber = { type: "Split", pattern: { Regex: "\\p{N}" }, behavior: "Isolated", invert: false };
 
-/** `tokenizer.json`, rewritten so that transformers.js gives the same tokens as `tokenizers`. */
+/** `tokenizer.json` with changes, so that transformers.js gives the same tokens as `tokenizers`. */
 export const tokenizerText = (json: string): string => {
   const tokenizer = JSON.parse(json) as Record<string, unknown>;
   const { pre_tokenizer: pieces } = tokenizer;

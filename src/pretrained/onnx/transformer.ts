@@ -32,7 +32,7 @@ const products = { float32: floatProducts, int8: roundedProducts } as const sati
 /** Number of table values that are computed at once. */
 const madeAtATime = 2 ** 16;
 
-/** The wavelengths for a table of angles, and the prefix of the names of its tensors. */
+/** The wavelengths for a table of angles, and the name prefix of the table's tensors. */
 interface Wavelengths extends Pick<RopeConfig, "theta" | "scaling"> {
   readonly name: string;
 }
@@ -66,12 +66,12 @@ const anglesOf = (builder: GraphBuilder, config: ModelConfig, wavelengths: Wavel
 };
 
 /**
- * This number is added to masked scores. Its exponential is 0. It is finite, so a row whose tokens are all masked does
- * not become NaN.
+ * The number that is added to masked scores. Its exponential is 0. The number is finite, so that a row with only masked
+ * tokens does not become NaN.
  */
 const masked = -1e30;
 
-/** Angles of each layer. Layers with a window may have other wavelengths than the other layers. */
+/** Angles of each layer. Layers with a window may have other wavelengths than layers without a window. */
 const anglesByLayer = (builder: GraphBuilder, config: ModelConfig, places: Name): Shared["angles"] => {
   const { position, window, nLayer } = config;
   if (position.kind !== "rope") return () => null;
@@ -88,8 +88,8 @@ const anglesByLayer = (builder: GraphBuilder, config: ModelConfig, places: Name)
 };
 
 /**
- * Mask [B, 1, T, S] that is added to scores. It is 0 where a query sees a key. @param window number of tokens that a
- * query sees; null if it sees all previous tokens.
+ * Mask [B, 1, T, S] that is added to scores. The mask is 0 where a query sees a key. @param window number of tokens
+ * that a query sees. Null: the query sees all previous tokens.
  */
 const maskOf = (builder: GraphBuilder, ids: Name, mask: Name, window: number | null): Name => {
   const { node, scalar } = builder;
@@ -107,7 +107,7 @@ const maskOf = (builder: GraphBuilder, ids: Name, mask: Name, window: number | n
   return node("Unsqueeze", [node("Where", [sees, scalar(0), scalar(masked)]), builder.wholes(1)]);
 };
 
-/** Applies the activation function to the gate; without a gate, to the hidden layer. */
+/** Applies the activation function to the gate, or to the hidden layer if there is no gate. */
 const activated = (builder: GraphBuilder, config: MlpConfig, x: Name): Name => {
   switch (config.kind) {
     case "gelu":

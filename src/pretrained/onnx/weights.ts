@@ -1,4 +1,4 @@
-/** A model's weights as tensors of an ONNX file. They are read while the file is written. */
+/** A model's weights as tensors of an ONNX file. The weights are read while the file is written. */
 import { CheckpointError } from "../../core/errors/errors.ts";
 import type { OnnxTensor } from "../../io/onnx/model.ts";
 import type { Placed, ReadValues } from "../../models/arena.ts";
@@ -11,7 +11,7 @@ const readAtATime = 2 ** 20;
 export interface NamedWeights {
   /** @returns undefined if the model has no weight with this name. */
   readonly find: (name: string) => Placed | undefined;
-  /** Yields the rows of a weight in order, some at a time. @throws CheckpointError for a number that is not finite. */
+  /** Yields the rows of a weight in order, a few at a time. @throws CheckpointError for a number that is not finite. */
   readonly rows: (weight: Placed) => AsyncIterable<Float32Array>;
 }
 
@@ -42,7 +42,7 @@ export const namedWeights = (parameters: readonly Placed[], read: ReadValues, wh
 /** The weight with this name. */
 export const weightOf = (weights: NamedWeights, name: string): Placed => {
   const weight = weights.find(name);
-  if (weight === undefined) throw new Error(`${name} was not laid out`);
+  if (weight === undefined) throw new Error(`the layout has no parameter ${name}`);
   return weight;
 };
 

@@ -8,7 +8,10 @@ import { temporaryOf } from "../../io/temporary-names.node.ts";
 import { folderNames } from "../folder-names.ts";
 import { readmeMark } from "../write/run-readme.ts";
 
-/** Maximum size of a README.md or an event log from a run that has not started; a larger file is someone else's. */
+/**
+ * Maximum size in bytes of a README.md or an event log from a run that has not started. A larger file belongs to
+ * somebody else.
+ */
 const maxBytes = 2 ** 20;
 
 const isText = (path: string, isOurs: (text: string) => boolean): Promise<boolean> =>
@@ -17,20 +20,22 @@ const isText = (path: string, isOurs: (text: string) => boolean): Promise<boolea
     () => false,
   );
 
-/** Whether the run itself made the entry `name`. Another program may have put a file of that name there meanwhile. */
+/**
+ * Whether the run itself made the entry `name`. Another program may have created a file with this name in the meantime.
+ */
 const isOfRun = async (folder: string, name: string, written: readonly string[]): Promise<boolean> => {
   const path = join(folder, name);
   const { metrics, readme } = folderNames;
   if (written.includes(name)) return true;
   if (name === readme) return isText(path, (text) => text.includes(readmeMark));
-  // This file has the first event, or only its beginning if the disk was full.
+  // This file contains the first event, or only a part of the event if the disk was full.
   const begin = '{"v":';
   return name === metrics && isText(path, (text) => text.slice(0, begin.length) === begin.slice(0, text.length));
 };
 
 /**
  * Removes the files of a run that has not started. Other files stay.
- * @param folder was empty when the run took it.
+ * @param folder folder of the run. The folder was empty when the run took it.
  * @param written names of files that the run wrote there.
  */
 export const removeBegun = async (folder: string, written: readonly string[]): Promise<void> => {

@@ -1,4 +1,4 @@
-/** Reads the data of a run: from the files that its options name, or from the options themselves. */
+/** Reads the data of a run. The options name files with the data, or contain the data. */
 import { givenCorpus, type LoadedCorpus, loadCorpus } from "../../data/corpora.node.ts";
 import type { HeldOutOption } from "../../data/corpus.ts";
 import { type DocumentsCorpus, givenDocuments, hasDocuments, loadDocuments } from "../../data/documents.node.ts";

@@ -3,7 +3,7 @@ import { parse, resolve } from "node:path";
 import { defaultPreset } from "../../config/presets.ts";
 import { isCorpusName } from "../../data/corpora.node.ts";
 
-/** Options of a new run that say what it trains on. */
+/** Options of a new run that determine the data and the model. */
 interface DataNames {
   readonly data?: string | undefined;
   readonly text?: string | undefined;
@@ -11,7 +11,9 @@ interface DataNames {
   readonly initFrom?: string | undefined;
 }
 
-/** Whether the run has a text or a model of the user's own, so that its default configuration follows from them. */
+/**
+ * Whether the run uses a text or a model of the user. The default configuration then depends on the text or the model.
+ */
 export const hasOwnParts = ({ data, text, documents, initFrom }: DataNames): boolean =>
   text !== undefined ||
   documents !== undefined ||
@@ -19,8 +21,8 @@ export const hasOwnParts = ({ data, text, documents, initFrom }: DataNames): boo
   (data !== undefined && !isCorpusName(data));
 
 /**
- * Makes a part of a folder name from a text's name. Letters (with their marks, such as Hindi vowels) and digits stay;
- * hyphens replace everything else.
+ * Makes a part of a folder name from the name of a text. Letters (with their marks, such as Hindi vowels) and digits
+ * stay. Hyphens replace all other characters.
  */
 const nameOfText = (data: string): string => {
   const { name } = parse(resolve(data));
@@ -29,8 +31,8 @@ const nameOfText = (data: string): string => {
 };
 
 /**
- * Makes the name `<time>-<text>`, with the UTC time to the second. A preset other than the default one adds
- * `-<preset>`. (The name of the default preset would look like the name of a text.)
+ * Makes the name `<time>-<text>`, with the UTC time to the second. If the preset is not the default preset, the name
+ * ends with `-<preset>`. (The name of the default preset would look like the name of a text.)
  * @param text name or path of the text.
  */
 export const defaultRunName = (text: string, preset?: string): string => {

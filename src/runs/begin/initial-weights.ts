@@ -1,6 +1,6 @@
 /**
- * Initial weights of a new run. They take as much memory as the weights in the backend, so they are released as soon as
- * they have been used.
+ * Initial weights of a new run. These weights take the same memory as the weights in the backend, so they are released
+ * after their use.
  */
 import type { BlockRows } from "../../models/block-arena.ts";
 import { type Model, modelLayout } from "../../models/model.ts";
@@ -8,16 +8,16 @@ import { type CollectedPretrained, collectWeights, readInto } from "../../pretra
 import type { Pretrained, WeightSource } from "../../pretrained/pretrained.ts";
 import type { BaseWeights } from "../store.ts";
 
-/** Initial weights, and the name of their place for errors. */
+/** Initial weights, with the name of their place for errors. */
 export interface InitialWeights
   extends Pick<CollectedPretrained, "where" | "config" | "tokenizer" | "chatTemplate" | "endTokens" | "fused"> {
-  /** These weights may stay in a file's blocks, but only as a base model under adapters. */
+  /** Weights that may stay in a file's blocks, but only as the base model of adapters. */
   readonly weights: BaseWeights;
-  /** Closes the file, if it is still open because the weights were not read. */
+  /** Closes the file if the weights were not read. */
   close(): Promise<void>;
 }
 
-/** A function that returns `value` once and then releases it. */
+/** Makes a function that returns `value` once and then releases it. */
 export const once = <T>(value: T): (() => T) => {
   let kept: T | undefined = value;
   return () => {
@@ -28,7 +28,7 @@ export const once = <T>(value: T): (() => T) => {
   };
 };
 
-/** Reads all weights to find damage before a run writes anything. The file stays open, except after an error. */
+/** Reads all weights, to find damage before a run writes anything. The file stays open, except after an error. */
 const checkAll = async ({ config, tokenizer, weights }: Omit<Pretrained, "sha256">): Promise<void> => {
   const blocks = { isBlocks: () => true, writeBlocks: () => {} };
   const target = { place: () => {}, placeWords: () => {}, blocks };
@@ -38,7 +38,7 @@ const checkAll = async ({ config, tokenizer, weights }: Omit<Pretrained, "sha256
   });
 };
 
-/** Weights in blocks that can be read once. Afterwards nothing refers to their file, which may be in memory. */
+/** Weights in blocks that can be read once. Afterwards, no variable refers to their file, which may be in memory. */
 const readLater = (weights: WeightSource, rows: readonly BlockRows[]): Pick<InitialWeights, "weights" | "close"> => {
   let left: WeightSource | undefined = weights;
   const close = async (): Promise<void> => {
@@ -55,7 +55,7 @@ const readLater = (weights: WeightSource, rows: readonly BlockRows[]): Pick<Init
 };
 
 /**
- * Initial weights of a run from an opened model. Plain weights are read at once; weights in blocks are read later, when
+ * Initial weights of a run from an opened model. Plain weights are read at once. Weights in blocks are read later, when
  * memory is allocated for them.
  * @param keepBlocks whether matrices in blocks of 4 to 8 bits stay in blocks.
  * @throws CheckpointError for damaged weights; the model is closed then.

@@ -19,13 +19,13 @@ import { type InitialWeights, initialWeightsOf } from "./initial-weights.ts";
 export interface FoundWeights extends InitialWeights {
   /** As `Pretrained.sha256`. */
   readonly sha256: string;
-  /** Files of the weights; a run with adapters keeps them. */
+  /** Files of the weights. A run that trains adapters keeps a copy of these files. */
   readonly files: BaseFiles;
 }
 
 /** Options for reading weights. */
 export interface InitialOptions {
-  /** Whether matrices stay in a GGUF file's blocks of 4 to 8 bits, for a base model under adapters. Default false. */
+  /** Whether matrices stay in a GGUF file's blocks of 4 to 8 bits, for the base model of adapters. Default: false. */
   readonly keepBlocks?: boolean;
   /** Gets a notice if there is no manifest to compare the files with. */
   readonly onNotice?: ((line: string) => void) | undefined;
@@ -33,7 +33,7 @@ export interface InitialOptions {
 
 const isRun = (path: string): Promise<boolean> => isFile(join(path, folderNames.description));
 
-/** A hint for a user who named an adapter: to merge it with its base model, and to start from the result. */
+/** A hint for a user who named an adapter: merge the adapter with its base model, and start from the result. */
 const mergeFirst = (adapter: string): string =>
   `npx foretoken merge ${quotePath(adapter)} --out NEW, then initFrom NEW`;
 
@@ -41,8 +41,8 @@ const wayFrom = async (kept: string): Promise<string> =>
   (await isAdapterFolder(kept)) ? mergeFirst(kept) : `initFrom ${quoteWord(kept)}`;
 
 /**
- * The checkpoint that `named` means. For a run, this is its best weights, or its last weights if there are no best
- * weights.
+ * The checkpoint that `named` refers to. For a run, the checkpoint is the run's best weights, or the last weights if
+ * there are no best weights.
  */
 export const checkpointOf = async (named: string): Promise<string> => {
   if (!(await isRun(named))) return named;
@@ -86,7 +86,7 @@ export const readInitial = async (named: string, options: InitialOptions = {}): 
       where: `initFrom ${named}`,
       must: "must name a whole model",
       got: "an adapter without its base model",
-      // The hint uses `named`, not the directory: given a run, `merge` also uses the best weights.
+      // The hint contains `named`, not the directory, because `merge` also uses a run's best weights.
       hint: mergeFirst(named),
     });
   }
@@ -100,7 +100,7 @@ export const readInitial = async (named: string, options: InitialOptions = {}): 
 
 /**
  * Finds the same complete weights in another place: in the run's own copy, or in another checkpoint of the run that
- * trained them.
+ * trained the weights.
  */
 const readElsewhere = async (
   run: string,
@@ -116,18 +116,16 @@ const readElsewhere = async (
       await found?.close();
       continue;
     }
-    await options.onNotice?.(
-      `${path}: this is no longer the model that ${run} began with, so ${place} is used instead`,
-    );
+    await options.onNotice?.(`${path}: the model has changed since ${run} began, so ${place} is used instead`);
     return found;
   }
   return null;
 };
 
 /**
- * Reads the initial weights of a run again. A run with adapters needs this because it never saves its base model. Other
- * runs need it if their process was killed between writing the description and saving the weights. The caller closes
- * the weights.
+ * Reads the initial weights of a run again. A run with adapters needs this function because it never saves its base
+ * model. Another run needs this function if its process was killed after writing the description and before saving the
+ * weights. The caller closes the weights.
  * @param onNotice gets a notice if the weights are found in another place.
  * @throws CheckpointError if the weights are missing or have changed.
  */
@@ -153,7 +151,7 @@ export const readStart = async (
       config.lora === undefined
         ? `the initial weights of the run must be in ${from.path}, because the run has not saved them yet`
         : `the base model of the adapters must be in ${from.path}, unchanged since the run began`,
-    got: found instanceof Error ? "no readable weights" : "other weights (their SHA-256 differs)",
+    got: found instanceof Error ? "no readable weights" : "weights with another SHA-256",
     hint: config.lora === undefined ? "a new run in another folder" : "restoring it",
     cause: found,
   });

@@ -22,8 +22,8 @@ import { removeBegun } from "./begun-files.node.ts";
 import { unwritable } from "./unwritable.node.ts";
 
 /**
- * Whether a run's description is empty. This happens if the process was killed, or the power failed, before the
- * description was on disk.
+ * Whether a run's description is empty. The description is empty if the process was killed, or the power failed, before
+ * the description was on disk.
  */
 const isBlank = async (path: string): Promise<boolean> =>
   readRegularFile(path, { maxBytes: 2 ** 20 }).then(
@@ -31,7 +31,7 @@ const isBlank = async (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** Whether the entry is a file that a killed process left while it made a run's folder. */
+/** Whether a killed process left this entry while it created a run's folder. */
 const isLeftover = async (folder: string, entry: string): Promise<boolean> => {
   const { description, lock } = folderNames;
   const name = temporaryOf(entry) ?? entry;
@@ -64,7 +64,7 @@ const checkEmpty = async (path: string, out: string): Promise<void> => {
 
 /**
  * Checks that `out` can become a run's folder: it does not exist, or is an empty folder. Changes nothing.
- * @throws ConfigError if something is there, or it cannot be read.
+ * @throws ConfigError if the path contains something or cannot be read.
  */
 export const checkFree = (out: string): Promise<void> =>
   checkEmpty(resolve(out), out).catch(async (error: unknown) => {
@@ -73,7 +73,7 @@ export const checkFree = (out: string): Promise<void> =>
 
 /** A folder that this process has locked for its run. */
 interface Reserved {
-  /** The path as the user gave it, or with a number at its end. */
+  /** The path as the user gave it, perhaps with a number at its end. */
   readonly out: string;
   readonly path: string;
   readonly lock: Lock;
@@ -82,7 +82,7 @@ interface Reserved {
 }
 
 const reserveAt = async (given: string): Promise<Reserved> => {
-  // The path is resolved only once, because `new/..` means another folder after `new` exists.
+  // Resolve the path only once, because `new/..` means another folder after `new` exists.
   const path = resolve(given);
   const out = normalize(given);
   const made = await makeFolders(path);
@@ -101,7 +101,7 @@ const reserveAt = async (given: string): Promise<Reserved> => {
   }
 };
 
-/** @param isOwnChoice whether the program chose the name: if it is taken, a number is added to `out`. */
+/** @param isOwnChoice whether the program chose the name. If this name is taken, a number is added to `out`. */
 const reserve = async (out: string, isOwnChoice: boolean): Promise<Reserved> => {
   for (let i = 1; ; i++) {
     const name = i === 1 ? out : `${out}-${i}`;
@@ -128,7 +128,7 @@ function* linesOf(documents: readonly unknown[]): Generator<Uint8Array, void, un
     yield encoder.encode(`${lineOfDocument(source)}\n`);
 }
 
-/** Names and contents of the files that keep given data: the exact bytes of the texts, or the documents. */
+/** Names and contents of the files that store given data: the exact bytes of the texts, or the documents. */
 function* keptData(given: GivenData): Generator<readonly [name: string, contents: Contents], void, undefined> {
   const isDocuments = "documents" in given;
   const names = keptNames(isDocuments);
@@ -137,7 +137,7 @@ function* keptData(given: GivenData): Generator<readonly [name: string, contents
   if (!isDocuments && given.valText !== undefined) yield [names.valData, bytesOf(given.valText)];
 }
 
-/** Removes files that a killed process left here. */
+/** Removes files that a killed process left in the folder. */
 const removeLeftovers = async (folder: string): Promise<void> => {
   for (const entry of await readdir(folder)) {
     const isLock = entry === folderNames.lock;
@@ -147,13 +147,14 @@ const removeLeftovers = async (folder: string): Promise<void> => {
 
 /**
  * Creates a new run's folder. The folder and its lock are made at once, so two runs never share a folder. If the folder
- * cannot be written, this is an error before anything is computed. The other files are written when there is more to
- * keep than the first event. So a run leaves nothing behind if it fails before its first step is done (for example
+ * cannot be written, the function throws before anything is computed. The other files are written later, with the first
+ * result that must be kept. So a run leaves no files behind if it fails before its first step is done (for example
  * without enough memory), or if its first files cannot be written (for example on a full disk).
  * @param out path of the folder. If the program chose the name, it may get a number at its end.
  * @param given the data, if it is not in a file.
  * @param keepMore writes further files into the folder.
- * @throws ConfigError if something has appeared there, or if the folder or its first files cannot be made.
+ * @throws ConfigError if another process has created something at this path, or if the folder or its first files cannot
+ * be made.
  */
 export const createRunFolder = async (
   out: string,
@@ -168,9 +169,7 @@ export const createRunFolder = async (
   const written: string[] = [];
   let opened: Promise<RunFolder> | undefined;
   let first: TrainEvent | undefined;
-  /**
-   * Whether the run has started and all its first files are written. From then on the files stay, even after an error.
-   */
+  /** Whether the run has started and all its first files are written. If true, the files stay, even after an error. */
   let hasBegun = false;
   let hasFailed = false;
 
@@ -181,7 +180,7 @@ export const createRunFolder = async (
       ...(given ? keptData(given) : []),
     ]) {
       const file = join(path, name);
-      // The name is noted before the file is written, because an error may come after the file is in its place.
+      // Note the name before the file is written, because an error may come after the file was created.
       if ((await occupantOf(file)) === "nothing") written.push(name);
       await replaceFile(file, contents);
     }
@@ -196,7 +195,7 @@ export const createRunFolder = async (
       },
     );
   };
-  /** Does `work` in the folder. The first call writes the folder's files. */
+  /** Executes `work` in the folder. The first call writes the folder's files. */
   const within = async <T>(work: (run: RunFolder) => Promise<T>): Promise<T> => {
     try {
       opened ??= open();
@@ -207,7 +206,7 @@ export const createRunFolder = async (
       throw await unwritable(reserved.out, path, error);
     }
   };
-  /** Like `within`, for work that must be kept: a checkpoint, or the events of steps. */
+  /** The same as `within`, for work with results that must be kept: a checkpoint, or the events of steps. */
   const keep = <T>(work: (run: RunFolder) => Promise<T>): Promise<T> =>
     within((run) => {
       hasBegun = true;
@@ -233,12 +232,12 @@ export const createRunFolder = async (
     saveRecord: (name, chunks) => within((run) => run.saveRecord(name, chunks)),
     saveRollback: (point) => within((run) => run.saveRollback(point)),
     readRollback: () => within((run) => run.readRollback()),
-    // Without its files, the folder does not describe a run, so the error is not recorded.
+    // A folder without its files does not describe a run, so the error is not recorded.
     noteFailure: async (error) => {
       if (!hasFailed) await (await opened?.catch(() => undefined))?.noteFailure(error);
     },
     close: async () => {
-      // The caller who needed the folder already got the error from opening it.
+      // The caller that needed the folder already got the error when it opened the folder.
       const run = await opened?.catch(() => undefined);
       try {
         await run?.close();

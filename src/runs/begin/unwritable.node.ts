@@ -1,4 +1,4 @@
-/** The error for a new run whose folder or first files cannot be made. */
+/** The error for a new run if its folder or its first files cannot be made. */
 import { statfs } from "node:fs/promises";
 import { basename, dirname, relative, resolve, sep } from "node:path";
 import { CheckpointError, ConfigError } from "../../core/errors/errors.ts";
@@ -17,25 +17,24 @@ const reasons: Readonly<Record<string, string>> = {
 };
 
 /**
- * Whether the call that failed for lack of space was creating a file or a folder. A disk can have free bytes but no
- * room for another name.
+ * Whether the failed call was creating a file or a folder. A disk can have free bytes but no space for another name.
  */
 const makesName = (error: unknown): boolean =>
   error instanceof Error && "syscall" in error && ["open", "mkdir", "link", "rename"].includes(String(error.syscall));
 
 /**
- * Describes the free space on the disk of `path`, or of the nearest folder above it; "" if the system does not report
- * it.
+ * Describes the free space on the disk of `path`, or of the nearest folder above `path`. Returns "" if the system does
+ * not report the free space.
  */
 const roomAt = async (path: string, isForName: boolean): Promise<string> => {
   const found = await statfs(path).catch(() => undefined);
   if (found === undefined) return dirname(path) === path ? "" : roomAt(dirname(path), isForName);
   const { bavail, blocks, bsize } = found;
-  if (isForName && bavail > 0) return " (no room for another file name)";
+  if (isForName && bavail > 0) return " (no space for another file name)";
   return blocks === 0 ? "" : ` (${formatBytes(bavail * bsize)} of ${formatBytes(blocks * bsize)} free)`;
 };
 
-/** The name of the file that an error is about, relative to the folder `path`; "" if the error names no file. */
+/** The name of the file in an error, relative to the folder `path`. Returns "" if the error names no file. */
 const fileOf = (error: unknown, path: string): string => {
   const cause = error instanceof CheckpointError ? error.cause : error;
   const named = cause instanceof Error && "path" in cause ? cause.path : undefined;
@@ -49,7 +48,7 @@ const fileOf = (error: unknown, path: string): string => {
 };
 
 /**
- * The error for a run that cannot start because the system refuses to make its folder or its first files.
+ * The error for a run that cannot start, because the system refuses to make its folder or its first files.
  * @param out the folder `path`, as the user gave it.
  * @returns `error` itself, if it is not a system error.
  */
@@ -57,7 +56,7 @@ export const unwritable = async (out: string, path: string, error: unknown): Pro
   const cause = error instanceof CheckpointError ? error.cause : error;
   const code = systemErrorCode(cause);
   if (code === undefined) return error;
-  // The name of the system call and the path are removed from the system's message.
+  // Remove the name of the system call and the path from the system's message.
   const reason = reasons[code] ?? (cause as Error).message.replace(/, \w+(?: '.*)?$/su, "");
   const room = code === "ENOSPC" ? await roomAt(path, makesName(cause)) : "";
   const file = fileOf(error, path);
@@ -66,7 +65,9 @@ export const unwritable = async (out: string, path: string, error: unknown): Pro
     must: "it must be possible to create the folder and write to it",
     got: `${reason}${room}${file === "" ? "" : `, at ${file}`}`,
     hint:
-      code === "ENOSPC" || code === "EDQUOT" ? "freeing space there, or a folder on another disk" : "another folder",
+      code === "ENOSPC" || code === "EDQUOT"
+        ? "freeing space on this disk, or a folder on another disk"
+        : "another folder",
     cause: error,
   });
 };

@@ -26,8 +26,8 @@ import {
 } from "../noted-events.ts";
 
 /**
- * How a run ended. `failed`: with an error. `unfinished`: still running, or its process was killed; the folder does not
- * show which.
+ * How a run ended. `failed`: with an error. `unfinished`: the run is still in progress, or its process was killed. The
+ * folder does not show which of the two.
  */
 export type RunState = DoneEvent["reason"] | "failed" | "unfinished";
 
@@ -51,39 +51,42 @@ export interface ListedRun {
   readonly path: string;
   /** How the run ended. */
   readonly state: RunState;
-  /** The error that ended a `failed` run, in one line; else null. */
+  /** The error that ended a `failed` run, in one line. Null for other runs. */
   readonly failure: string | null;
-  /** Time when the folder was made, in ISO 8601: the time of a file in it. */
+  /** Time when the folder was made, in ISO 8601, from a file in the folder. */
   readonly startedAt: string;
   /** Time of the last logged event, in ISO 8601. */
   readonly updatedAt: string;
-  /** The preset, even if steps, seed or intervals were changed; null if another field was changed. */
+  /** The preset. Steps, seed and intervals may differ from the preset. Null if another field differs. */
   readonly preset: PresetName | null;
-  /** null if no event is logged yet. */
+  /** Null if no event is logged yet. */
   readonly parameters: number | null;
   /** Name of the text. */
   readonly corpus: string;
-  /** SHA-256 of the text and of the place where it is split. Losses are comparable between runs with equal hashes. */
+  /**
+   * SHA-256 of the text and of the position at which it is split. Losses of two runs are comparable if these hashes are
+   * equal.
+   */
   readonly corpusSha256: string;
-  /** Number of tokens that the model knows; null if no event is logged yet. */
+  /** Number of tokens in the vocabulary; null if no event is logged yet. */
   readonly vocabSize: number | null;
   /** Updates done. */
   readonly step: number;
   /** Updates planned. */
   readonly steps: number;
-  /** The best evaluation: the lowest validation loss whose weights were kept; null before the first evaluation. */
+  /** The best evaluation: the lowest validation loss with kept weights. Null before the first evaluation. */
   readonly best: RunLoss | null;
-  /** Whether the validation loss was rising at the last evaluation; then more steps would not help. */
+  /** Whether the validation loss was rising at the last evaluation. If true, more steps would not help. */
   readonly rising: boolean;
   /** The directory to pass to other commands; null if nothing is saved yet. */
   readonly checkpoint: string | null;
-  /** The checkpoint whose weights the run started from; null if the weights were drawn at random. */
+  /** The checkpoint with the run's initial weights. Null if the weights were drawn at random. */
   readonly initFrom: string | null;
   /** Its configuration. */
   readonly config: RunConfig;
 }
 
-/** A folder that is not a run, or cannot be read. */
+/** A folder that is not a run, or that cannot be read. */
 export interface SkippedFolder {
   /** Its path. */
   readonly path: string;
@@ -107,7 +110,9 @@ interface Noted {
   start: NotedStart | undefined;
   step: number;
   readonly evals: NotedEval[];
-  /** How the run ended. A run that was saved after its last evaluation counts as ended, even without a `done` event. */
+  /**
+   * How the run ended. A run that was saved after its last evaluation counts as ended, even if it has no `done` event.
+   */
   ended: NotedDone["reason"] | "failed" | undefined;
   /** The error of a failed run. */
   failure: string | null;
@@ -127,7 +132,7 @@ const take = (noted: Noted, event: NotedEvent): void => {
       noted.ended = event.reason;
       break;
     case "checkpoint":
-      // A run may have ended before it was extended. That end does not count: its step is below `steps`.
+      // A run may have ended before it was extended. An end at a step below `steps` does not count.
       if (noted.evals.at(-1)?.reason === "end" && event.step >= noted.steps) noted.ended = "finished";
       break;
     case "step":
@@ -137,15 +142,17 @@ const take = (noted: Noted, event: NotedEvent): void => {
   noted.step = Math.max(noted.step, event.step);
 };
 
-/** Maximum number of characters of an error that are shown. */
+/** Maximum number of characters of an error that the list shows. */
 const mostOfError = 280;
 
-/** Beginning of a line with a `step` event. Nearly all lines begin like this, and only the last of them matters. */
+/**
+ * Beginning of a line with a `step` event. Nearly all lines begin like this, and only the last `step` event matters.
+ */
 const stepLine = '{"v":1,"type":"step",';
 
 /**
- * Reads an event log. Damaged lines are skipped. An incomplete line at the end is left for later: it is still being
- * written, or its process was killed.
+ * Reads an event log. Damaged lines are skipped. An incomplete line at the end is not read yet: a process is still
+ * writing it, or the process was killed.
  * @param before the result of an earlier call, when the log was shorter.
  */
 const readNoted = async (path: string, steps: number, before?: Noted): Promise<Noted> => {
@@ -172,7 +179,7 @@ const readNoted = async (path: string, steps: number, before?: Noted): Promise<N
   for await (const { lines, end } of readWholeLines(path, noted.end)) {
     for (const line of lines) {
       if (line.startsWith(stepLine)) {
-        // If this line is incomplete, the previous line is the last complete one.
+        // If this line is incomplete, the previous line is the last complete line.
         if (lastStep !== undefined && !line.endsWith("}")) takeLine(lastStep);
         lastStep = line;
         noted.ended = undefined;
@@ -189,8 +196,8 @@ const readNoted = async (path: string, steps: number, before?: Noted): Promise<N
 };
 
 /**
- * Facts about a file that show whether it has changed. Not Node's own type, because public types must not use Node's
- * types.
+ * Facts about a file that show whether the file has changed. The type is not Node's own type, because public types must
+ * not use Node's types.
  */
 interface FileFacts {
   readonly dev: number;
@@ -202,7 +209,7 @@ interface FileFacts {
 
 const statsOf = async (path: string): Promise<FileFacts | undefined> => stat(path).catch(() => undefined);
 
-/** The files from which a run's entry in the list is made. */
+/** The files that the list reads to describe a run. */
 interface RunFiles {
   readonly description: FileFacts | undefined;
   readonly metrics: FileFacts | undefined;
@@ -224,7 +231,7 @@ const isSameFile = (a: FileFacts | undefined, b: FileFacts | undefined): boolean
 const isUnchanged = (a: FileFacts | undefined, b: FileFacts | undefined): boolean =>
   isSameFile(a, b) && a?.size === b?.size && a?.mtimeMs === b?.mtimeMs;
 
-/** A run as read by an earlier call. */
+/** A run that an earlier call has read. */
 interface KnownRun {
   readonly files: RunFiles;
   readonly listed: ListedRun;
@@ -237,19 +244,19 @@ export type KnownRuns = Map<string, KnownRun>;
 /** Maximum distance of a JavaScript date from 1970, in milliseconds. */
 const furthest = 8.64e15;
 
-/** A file's time as text. A file may have a time that no JavaScript date can hold. */
+/** A file's time as text. A JavaScript date cannot represent every file time. */
 const isoTime = (time: Date): string =>
   new Date(Number.isNaN(time.getTime()) ? furthest : time.getTime()).toISOString();
 
 const readListed = async (path: string, known: KnownRuns | undefined): Promise<ListedRun> => {
-  // These facts are read before the contents of the files, so that a write during reading counts as a change.
+  // Read these facts before the contents of the files, so that a write during reading counts as a change.
   const files = await filesOf(path);
   const before = known?.get(path);
   const isSameRun = before !== undefined && isUnchanged(before.files.description, files.description);
   if (isSameRun && isUnchanged(before.files.metrics, files.metrics) && before.files.saved === files.saved) {
     return before.listed;
   }
-  // A resumed run replaces its log by a shorter one; otherwise a log only grows.
+  // A resumed run replaces its log by a shorter log. In all other cases, a log only grows.
   const isLonger = isSameRun && isSameFile(before.files.metrics, files.metrics);
   const grows = isLonger && (files.metrics?.size ?? 0) >= before.noted.end;
   known?.delete(path);
@@ -292,8 +299,8 @@ const readListed = async (path: string, known: KnownRuns | undefined): Promise<L
 };
 
 /**
- * Reads a run. For a damaged folder it returns the reason to skip the folder, so that other runs are still listed.
- * Undefined if the path is not a folder.
+ * Reads a run. For a damaged folder, returns the reason to skip the folder, so that other runs are still listed.
+ * Returns undefined if the path is not a folder.
  */
 const readOne = async (path: string, known?: KnownRuns): Promise<ListedRun | SkippedFolder | undefined> => {
   try {
@@ -309,10 +316,13 @@ const readOne = async (path: string, known?: KnownRuns): Promise<ListedRun | Ski
   }
 };
 
-/** Number of folders that are read at a time: while one waits for the disk, others are decoded. */
+/**
+ * Number of folders that are read at the same time. While one folder waits for the disk, the program decodes other
+ * folders.
+ */
 const atOnce = 8;
 
-/** Paths in `folder` that may be runs: all entries whose names do not begin with a dot, or the folder itself. */
+/** Paths in `folder` that may be runs: all entries with names that do not begin with a dot, or the folder itself. */
 const candidatesIn = async (folder: string): Promise<readonly string[]> => {
   const entries = await readdir(folder);
   if (entries.includes(folderNames.description)) return [folder];
@@ -320,8 +330,9 @@ const candidatesIn = async (folder: string): Promise<readonly string[]> => {
 };
 
 /**
- * Like `listRuns`, for a program that asks repeatedly.
- * @param known kept by the caller between calls, and updated here. Calls with the same object must not overlap.
+ * The same as `listRuns`, for a program that lists the runs repeatedly.
+ * @param known the caller keeps this object between calls, and this function updates it. Calls with the same object
+ * must not overlap.
  */
 export const readRuns = async (folder: string, known?: KnownRuns): Promise<RunList> => {
   const paths = await candidatesIn(folder);
@@ -345,8 +356,8 @@ export const readRuns = async (folder: string, known?: KnownRuns): Promise<RunLi
 };
 
 /**
- * Lists the runs in `folder`, which may also be one run's own folder. Entries whose names begin with a dot are ignored.
- * Other folders that are damaged, or are not runs, are listed in `skipped`. Nothing on disk is changed.
+ * Lists the runs in `folder`. `folder` may also be the folder of a single run. Entries with names that begin with a dot
+ * are ignored. Folders that are damaged or are not runs are listed in `skipped`. Nothing on disk is changed.
  * @throws CheckpointError if the folder does not exist.
  * @example
  * ```ts

@@ -1,4 +1,4 @@
-/** Reads a run's numbers from its event log as columns, for curves. */
+/** Reads the numbers of a run from its event log, as columns for curves. */
 import { join } from "node:path";
 import { isRecord } from "../../core/checks/is-record.ts";
 import { isEvalAtStop } from "../../io/first-form.node.ts";
@@ -7,7 +7,7 @@ import { readWholeLines } from "../../io/jsonl.node.ts";
 import { folderNames } from "../folder-names.ts";
 import { type StepColumns, thinSteps } from "./thin-steps.ts";
 
-/** A run's numbers. The columns of `steps` have equal length; place i of each column belongs to the same step. */
+/** The numbers of a run. The columns of `steps` have equal length. Index i of each column belongs to the same step. */
 export interface RunColumns {
   /** Number of bytes of the log that were read, up to the end of the last complete line. */
   readonly offset: number;
@@ -34,12 +34,13 @@ export interface RunColumns {
   /** Number of validation tokens; null if it is not logged. */
   readonly valTokens: number | null;
   /**
-   * Set if the steps were thinned: for each remaining step, the sum of 1 / `tokensPerSecond` over all steps up to it.
+   * Present only if the steps were thinned. For each remaining step, the sum of 1 / `tokensPerSecond` over all steps up
+   * to this step.
    */
   readonly thinned: { readonly time: number[] } | null;
 }
 
-/** The series while it is read. */
+/** The series during reading. */
 interface Reading extends Omit<RunColumns, "offset" | "steps" | "thinned" | "valTokens"> {
   readonly steps: StepColumns;
   valTokens: number | null;
@@ -47,8 +48,8 @@ interface Reading extends Omit<RunColumns, "offset" | "steps" | "thinned" | "val
 
 type Line = Readonly<Record<string, unknown>>;
 
-// Lines are not checked with a schema. This would take longer than everything else, because a run may have millions of
-// lines.
+// Lines are not checked with a schema: a run may have millions of lines, so the checks would take more time than all
+// other work.
 const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
 const isStep = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
@@ -64,8 +65,8 @@ const cut = (columns: Reading["steps"] | Reading["evals"], count: number): void 
 };
 
 /**
- * Minimum plausible tokens per second. A slower step counts as a step without a time, because its time would make all
- * later times infinite.
+ * Minimum plausible number of tokens per second. A slower step counts as a step without a time, because its time would
+ * make all later times infinite.
  */
 const slowest = 1e-9;
 
@@ -94,7 +95,7 @@ const takeEval = ({ evals }: Reading, event: Line): void => {
   evals.bitsPerByte.push(bitsPerByte);
 };
 
-/** Removes `step` and all later steps: a resumed run repeats them. */
+/** Removes `step` and all later steps, because a resumed run repeats these steps. */
 const dropFrom = ({ steps, evals, samples, leftOut }: Reading, step: number): void => {
   cut(steps, countBefore(steps.step, step));
   cut(evals, countBefore(evals.step, step));
@@ -135,13 +136,13 @@ const take = (columns: Reading, event: unknown): void => {
 };
 
 /**
- * Reads the event log of a run, which may still be running. Damaged lines are skipped. A step that a resumed run
- * repeated appears once, with its repeated values. A run without a log has empty columns.
+ * Reads the event log of a run. The run may still be in progress. Damaged lines are skipped. A step that a resumed run
+ * repeated appears once, with its new values. A run without a log has empty columns.
  * @param runFolder the run's folder.
- * @param mostSteps maximum number of steps: a longer run is thinned to it, and at most twice as many steps are in
- * memory. Default: all steps.
+ * @param mostSteps maximum number of steps. A longer run is thinned to this number, and at most twice this number of
+ * steps are in memory. Default: all steps.
  * @param signal stops the reading.
- * @throws CheckpointError if the log cannot be read; the signal's reason if it is aborted.
+ * @throws CheckpointError if the log cannot be read. Throws the signal's reason if the signal is aborted.
  */
 export const readColumns = async (
   runFolder: string,

@@ -1,25 +1,25 @@
-/** Thins columns of steps: all extremes stay, and every remaining row is a logged step, unchanged. */
+/** Thins columns of steps. All extremes stay. Every remaining row is a logged step with unchanged values. */
 
-/** Columns of equal length. Place i of each column belongs to the same step; `step` ascends. */
+/** Columns of equal length. Index i of each column belongs to the same step. `step` is ascending. */
 export interface StepColumns {
   readonly step: number[];
   readonly loss: number[];
   readonly learningRate: number[];
   readonly gradNorm: number[];
   readonly tokensPerSecond: number[];
-  /** Sum of 1 / `tokensPerSecond` over all steps up to this one. It is the time axis of columns that were thinned. */
+  /** Sum of 1 / `tokensPerSecond` over all steps up to this step. The sum is the time axis of thinned columns. */
   readonly time: number[];
 }
 
-/** Columns whose lowest and highest values stay. */
+/** Columns that keep their lowest and highest values. */
 const drawn = ["loss", "learningRate", "gradNorm", "tokensPerSecond"] as const;
 
-/** Maximum number of last steps that are never thinned: they show a run's current speed. */
+/** Maximum number of last steps that are never thinned, because they show a run's current speed. */
 const wholeSteps = 1000;
 
 /**
- * Keeps at most `most` rows. The last rows stay. The steps before them are divided into ranges; in each range, the rows
- * with the lowest and the highest value of each column stay. Ranges begin at multiples of a power of two, so thinning a
+ * Keeps at most `most` rows. The last rows stay. Earlier steps are divided into ranges. In each range, the rows with
+ * the lowest and the highest value of each column stay. Ranges begin at multiples of a power of two. So thinning a
  * thinned list gives the same rows as thinning the complete list.
  */
 export const thinSteps = (columns: StepColumns, most: number): void => {
@@ -27,7 +27,7 @@ export const thinSteps = (columns: StepColumns, most: number): void => {
   const whole = Math.min(wholeSteps, most >> 2);
   const thinned = step.length - whole;
   if (step.length <= most || thinned <= 0) return;
-  // One range is subtracted, because the first range may begin before the first step, and so there may be one more.
+  // One range is subtracted. The first range may begin before the first step, so there may be one more range.
   const ranges = Math.max(1, Math.floor((most - whole) / (2 * drawn.length)) - 1);
   const [first, last] = [step[0] as number, step[thinned - 1] as number];
   const width = 2 ** Math.ceil(Math.log2((last - first + 1) / ranges));

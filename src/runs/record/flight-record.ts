@@ -1,8 +1,8 @@
 /**
- * The file that records a faulty step. It is a safetensors file. It has the weights before the step, under this
- * project's tensor names. `batch.x` and `batch.y`, [rows, time], are the batch's token ids, as float32 (exact below
- * 2^24). Everything else is in the metadata. A batch of documents is one row; `batch.segments`, [documents, 2], has the
- * pass and the length of each document.
+ * The safetensors file that records a faulty step. The file contains the weights before the step, under Foretoken's
+ * tensor names. `batch.x` and `batch.y`, [rows, time], are the batch's token ids, as float32 (exact below 2^24). A
+ * batch of documents is one row. `batch.segments`, [documents, 2], contains the pass number and the length of each
+ * document. All other values are in the metadata.
  */
 import { z } from "zod";
 import { type RunConfig, runConfigSchema } from "../../config/config.ts";
@@ -14,13 +14,13 @@ import { passesPerStep } from "../../trainer/passes.ts";
 import { trainedLayout } from "../../trainer/state.ts";
 import type { StepMeasure } from "../../trainer/trainer.ts";
 
-/** Faults of a step: not finite, or the loss or the gradient exploded. */
+/** Faults of a step: a value is not finite, or the loss or the gradient exploded. */
 export const faultKinds = ["nonfinite", "loss", "gradient"] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
-/** A document, or a piece of one, in a recorded batch. */
+/** A document or a part of a document in a recorded batch. */
 export interface RecordedSegment {
-  /** Number of the document's pass in the step. */
+  /** Number of the pass, within the step, that contains the document. */
   readonly pass: number;
   readonly length: number;
 }
@@ -39,10 +39,10 @@ export interface RecordedBatch {
 export interface FlightRecord extends StepMeasure {
   readonly config: RunConfig;
   readonly vocabSize: number;
-  /** Number of the update, from 1, as in events. */
+  /** Number of the update, counted from 1, as in events. */
   readonly step: number;
   readonly reason: FaultKind;
-  /** Description of the first bad tensor, as `findBad` gives it. */
+  /** Description of the first bad tensor, as `findBad` returns it. */
   readonly tensor: string;
   readonly backend: string;
   readonly instructionSet: string;
@@ -86,7 +86,8 @@ export const recordChunks = (record: FlightRecord): readonly Uint8Array[] => {
     backend,
     config: JSON.stringify(config),
     dtype,
-    // The mark is short and is sorted to the front of the header, so the first bytes of the file are enough to find it.
+    // The mark is short, and the writer sorts it to the front of the header. So the first bytes of the file are enough
+    // to find it.
     format: recordMark,
     formatVersion: String(formatVersion),
     gradNorm: String(gradNorm),
@@ -107,7 +108,7 @@ const number = z
     error: "must be a number as text",
   });
 const wholeNumber = z.string().regex(/^\d{1,16}$/u, { error: "must be a whole number as text" });
-const word = z.string().regex(/^[\w-]+$/u, { error: "must be a word" });
+const word = z.string().regex(/^[\w-]+$/u, { error: "must have only letters, digits, - and _" });
 
 /** Maximum number of characters of a configuration, and of any other entry of the metadata. */
 const mostConfig = 2 ** 14;
@@ -129,7 +130,7 @@ const metadataSchema = z.strictObject({
   vocabSize: wholeNumber,
 });
 
-/** Maximum nesting of objects in a configuration, with room to spare. */
+/** Maximum nesting of objects in a configuration. Real configurations are nested less deeply. */
 const deepest = 16;
 
 const parseConfigText = (text: string, where: string): RunConfig => {
@@ -151,7 +152,8 @@ const parseConfigText = (text: string, where: string): RunConfig => {
 };
 
 /**
- * Reads the documents of a recorded batch: passes in ascending order, each with a length that the configuration allows.
+ * Reads the documents of a recorded batch. Pass numbers must be ascending, and the configuration must allow each
+ * length.
  */
 const readSegments = (
   tensor: { readonly shape: readonly number[]; readonly data: Float32Array } | undefined,
@@ -173,7 +175,7 @@ const readSegments = (
     tokens += length;
     if (!fits || !(Number.isInteger(length) && length >= 1 && length <= contextLength)) {
       fail(
-        `${segmentsName} must hold passes in order, and lengths from 1 to ${contextLength}`,
+        `${segmentsName} must hold pass numbers in ascending order, and lengths from 1 to ${contextLength}`,
         `${pass} and ${length}`,
       );
     }
@@ -186,10 +188,10 @@ const readSegments = (
 };
 
 /**
- * Reads a record. It may be forged, so every value is checked.
+ * Reads a record. Every value is checked, because the record may be forged.
  * @param bytes the whole file.
  * @param where name of the file, for errors.
- * @throws CheckpointError that names the damage.
+ * @throws CheckpointError with the damage.
  */
 export const parseRecord = (bytes: Uint8Array, where: string): FlightRecord => {
   const { tensors, metadata } = readSafetensors(bytes, where);
@@ -221,8 +223,8 @@ export const parseRecord = (bytes: Uint8Array, where: string): FlightRecord => {
       return fail(`the file must hold ${name} with shape [${shape.join(", ")}]`, got);
     return tensor.data;
   };
-  // This is checked before the layout is made, because a forged configuration could make the layout huge. A record has
-  // two tensors for the batch and one tensor for each parameter.
+  // Check this before the layout is made, because a forged configuration could make the layout huge. A record has two
+  // tensors for the batch and one tensor for each parameter.
   if (tensors.size < model.nLayer) fail("each layer must have its tensors", `${tensors.size} tensors`);
   const layout = trainedLayout(config, vocabSize);
   const segments = readSegments(tensors.get(segmentsName), config, fail);
@@ -236,7 +238,7 @@ export const parseRecord = (bytes: Uint8Array, where: string): FlightRecord => {
     ["batch.x", x],
     ["batch.y", y],
   ] as const) {
-    // -1 marks a document's target that the loss does not count.
+    // For documents, -1 marks a target that the loss does not count.
     const least = segments !== undefined && ids === y ? -1 : 0;
     const bad = ids.findIndex((id) => !(Number.isInteger(id) && id >= least && id < vocabSize));
     if (bad >= 0) fail(`${name} must hold whole numbers in [${least}, ${vocabSize})`, `${ids[bad]} at position ${bad}`);

@@ -5,10 +5,13 @@ import { openRegularFile, readRegularFile, UnreadableFileError } from "../../cor
 import { replaceFile } from "../../io/files.node.ts";
 import { type FlightRecord, parseRecord, recordMark } from "./flight-record.ts";
 
-/** Maximum size of a record in bytes. It allows more elements than any model here has. */
+/** Maximum size of a record in bytes. The limit allows more elements than any supported model has. */
 const maxBytes = 2 ** 33;
 
-/** The mark of a record is within this many bytes of the file's beginning, because the metadata come first. */
+/**
+ * Number of bytes at the file's beginning that contain the mark of a record. The mark is there because the metadata
+ * come first.
+ */
 const markWithin = 2 ** 16;
 
 /** Whether `path` may be replaced: it does not exist, or is the record of a step. */
@@ -47,11 +50,11 @@ export const writeRecord = async (folder: string, name: string, chunks: readonly
 };
 
 /**
- * Reads the record of a step, which may be forged.
- * @throws CheckpointError that names the damage.
+ * Reads the record of a step. The record may be forged.
+ * @throws CheckpointError with the damage.
  */
 export const readRecord = async (path: string): Promise<FlightRecord> => {
-  // The user named the file, so a link is followed.
+  // Follow a link, because the user named this file.
   const bytes = await readRegularFile(path, { maxBytes, followLinks: true }).catch((cause: unknown) => {
     const code = systemErrorCode(cause);
     const refused = cause instanceof UnreadableFileError ? cause : undefined;

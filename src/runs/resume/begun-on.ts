@@ -1,5 +1,5 @@
 /**
- * Compares the backend on which a run began with the current backend. Results are only guaranteed to have equal bits on
+ * Compares the current backend with the backend on which a run began. Results are guaranteed to have equal bits only on
  * the same backend and instruction set.
  */
 import { isRecord } from "../../core/checks/is-record.ts";
@@ -17,12 +17,12 @@ const placeText = ({ name, instructionSet }: ComputingPlace): string =>
   oneLine(shorten(`${name} (${instructionSet})`, 80));
 
 /**
- * A notice for a run that is resumed on another backend than it began on; undefined if the backend is the same or is
+ * A notice for a run that began on another backend than the current backend. Undefined if the backend is the same or is
  * not logged.
  */
 export const elsewhereNotice = async (notes: NotedLines, here: ComputingPlace): Promise<string | undefined> => {
   for await (const line of notes) {
-    // The first event in every log.
+    // Every log begins with this event.
     if (!isRecord(line) || line.type !== "start") continue;
     const start = parseNoted(line);
     if (start?.type !== "start") return undefined;

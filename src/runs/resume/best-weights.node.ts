@@ -1,4 +1,4 @@
-/** Finds the best weights of a resumed run, and restores them if they are not in `best/`. */
+/** Finds the best weights of a resumed run. Restores them if they are not in `best/`. */
 
 import { createHash } from "node:crypto";
 import { rename } from "node:fs/promises";
@@ -19,14 +19,14 @@ import { stateFiles } from "../write/state-files.ts";
 
 type OnNotice = (line: string) => void | Promise<void>;
 
-/** The point from which a run is resumed. */
+/** The point at which a run is resumed. */
 export interface ResumedPoint {
   readonly progress: Progress;
   /** Folder name of the checkpoint. */
   readonly checkpoint: string;
   /** The run's configuration so far. */
   readonly config: RunConfig;
-  /** The configuration with which the run continues. It differs if the run got a new number of steps. */
+  /** The configuration with which the run continues. The configuration differs if the run got a new number of steps. */
   readonly next: RunConfig;
 }
 
@@ -57,7 +57,7 @@ const isUndamaged = async (folder: string, manifest: Manifest): Promise<boolean>
   return true;
 };
 
-/** Another place of the best weights: a folder that was set aside, or a checkpoint. */
+/** Another place with the best weights: a folder that was set aside, or a checkpoint. */
 interface Source {
   readonly kind: "aside" | "checkpoint";
   /** Name of the folder, in the run's folder. */
@@ -73,7 +73,7 @@ const sourceOf = async (
     if (isOfPlan(manifest.run, best.step, config) && (await isUndamaged(path, manifest)))
       return { kind: "aside", name };
   }
-  // This checkpoint's files were compared with their hashes when they were read.
+  // The files of this checkpoint were compared with their hashes during reading.
   if (best.step === step && (await readManifest(join(folder, checkpoint))) !== null) {
     return { kind: "checkpoint", name: checkpoint };
   }
@@ -85,19 +85,19 @@ const sourceOf = async (
   return undefined;
 };
 
-/** Whether a run that resumes from `point` will reach these weights at a later step. */
+/** Whether a run that resumes at `point` will reach these weights at a later step. */
 const isAhead = ({ run }: Manifest, { progress: { step }, next }: ResumedPoint): boolean =>
   run !== null && run.step > step && isOfPlan(run, run.step, next);
 
 /**
- * Describes what is wrong with a state's best weights. Undefined if nothing is wrong, or if the run will reach better
+ * Describes the fault in a state's best weights. Undefined if there is no fault, or if the run will reach better
  * weights again.
  */
 const faultOf = async (folder: string, point: ResumedPoint): Promise<string | undefined> => {
   const { best } = point.progress;
   if (best === null || (await sourceOf(folder, point)) !== undefined) return undefined;
   const path = join(folder, folderNames.best);
-  // Better weights had replaced them. The run reaches the better weights again at a later step.
+  // Better weights had replaced these weights. The run reaches the better weights again at a later step.
   if ((await asidesIn(folder)).some(({ manifest }) => isAhead(manifest, point))) return undefined;
   if (!(await hasCheckpoint(path))) return "gone";
   const manifest = await readManifest(path);
@@ -110,8 +110,8 @@ const faultOf = async (folder: string, point: ResumedPoint): Promise<string | un
 };
 
 /**
- * Returns a run's state. If the run's best weights are lost, the state has no best evaluation. Then the weights of the
- * next evaluation are kept as the best ones.
+ * Returns a run's state. If the run's best weights are lost, the state has no best evaluation. The run then keeps the
+ * weights of its next evaluation as the best weights.
  */
 export const withoutLostBest = async (
   folder: string,
@@ -135,10 +135,7 @@ const writeFrom = async (from: string, best: string): Promise<void> => {
   await writeCheckpoint(best, files, { ...(manifest.run === null ? {} : { run: manifest.run }), makeParents: false });
 };
 
-/**
- * Puts the weights of `source` into `best/`, if `best/` is free. Resolves to the name of the checkpoint whose weights
- * were written.
- */
+/** Copies the weights of `source` to `best/`, if `best/` is free. Resolves to the name of the copied checkpoint. */
 const fill = async (folder: string, source: Source | undefined, isDamaged: boolean): Promise<string | undefined> => {
   if (source === undefined) return undefined;
   const place = join(folder, folderNames.best);
@@ -155,7 +152,7 @@ const fill = async (folder: string, source: Source | undefined, isDamaged: boole
 };
 
 /**
- * Puts the best weights of a resumed point into `best/`. Weights of a later step in `best/` are set aside.
+ * Puts the best weights of a resumed run into `best/`. Weights of a later step in `best/` are set aside.
  * @param shown the folder's path for messages.
  */
 export const arrangeBest = async (
@@ -184,6 +181,6 @@ export const arrangeBest = async (
   });
   if (aside !== undefined) await onNotice(aside.line);
   if (written !== undefined) {
-    await onNotice(`${join(shown, folderNames.best)}: the weights of ${written}, which are the best ones so far`);
+    await onNotice(`${join(shown, folderNames.best)}: the best weights so far, copied from ${written}`);
   }
 };

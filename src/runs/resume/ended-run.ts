@@ -1,4 +1,4 @@
-/** Finds out how a run ended, and completes the log of a run that was stopped or killed before it logged its end. */
+/** Finds out how a run ended. Completes the log of a run that was stopped or killed before it logged its end. */
 
 import type { RunConfig, TrainConfig } from "../../config/config.ts";
 import { type DoneEvent, eventVersion as v } from "../events.ts";
@@ -6,7 +6,7 @@ import { parseNoted } from "../noted-events.ts";
 import { isEvaluationDue, isOutOfPatience, type Progress } from "../progress.ts";
 import type { BrokenOff } from "../store.ts";
 
-/** What a run's log contains about the step of its checkpoint. */
+/** The entries of a run's log about the step of its checkpoint. */
 interface NotesAt {
   /** Validation loss at that step. */
   readonly valLoss: number | undefined;
@@ -33,20 +33,20 @@ const notesAt = async (notes: NotedLines, step: number): Promise<NotesAt> => {
   return { valLoss, sampled, ended };
 };
 
-/** How a run ended by itself; null if it has steps left. */
+/** How a run ended by itself. Null if the run has steps left. */
 export const endOf = (progress: Progress, train: RunConfig["train"]): "finished" | "patience" | null => {
   if (progress.step >= train.steps) return isEvaluationDue(progress, train) ? null : "finished";
   return isOutOfPatience(progress, train) ? "patience" : null;
 };
 
-/** What an ended run still has to write: its last events, and possibly its last sample. */
+/** The parts that an ended run still has to write: its last events, and possibly its last sample. */
 export interface MissingEnd {
   readonly done: DoneEvent & { readonly valLoss: number };
   /** Whether the last sample is logged. */
   readonly sampled: boolean;
 }
 
-/** The last event of an ended run, if it was not logged. Undefined if it was logged, or cannot be made. */
+/** The last event of an ended run, if it was not logged. Undefined if it was logged or cannot be made. */
 export const missingEnd = async (
   notes: NotedLines,
   { step, best }: Progress,
@@ -70,10 +70,7 @@ export const missingEnd = async (
   return { done, sampled };
 };
 
-/**
- * Finds out whether the sample after a step's evaluation was interrupted: a run that is stopped does not finish its
- * sample.
- */
+/** Whether the sample after a step's evaluation was interrupted. A run that is stopped does not finish its sample. */
 export const brokenOff = async (
   notes: NotedLines,
   { step, lossCount, leftOut }: Progress,

@@ -16,8 +16,8 @@ export interface NamedRun {
 }
 
 /**
- * Resolves `named`, which is a run's folder or a checkpoint in a run's folder. For a run's folder, the last checkpoint
- * is used.
+ * Resolves `named`: a run's folder, or a checkpoint in a run's folder. For a run's folder, the result is the last
+ * checkpoint.
  */
 export const findRun = async (named: string): Promise<NamedRun> => {
   const name = basename(resolve(named));
@@ -34,8 +34,8 @@ export const findRun = async (named: string): Promise<NamedRun> => {
 };
 
 /**
- * Takes a run's lock. @throws ConfigError if another process works in the folder; CheckpointError if the lock cannot be
- * made.
+ * Takes a run's lock. @throws ConfigError if another process works in the folder. @throws CheckpointError if the lock
+ * cannot be made.
  */
 export const lockRun = async (path: string): Promise<Lock> => {
   try {

@@ -1,4 +1,4 @@
-/** Reads a run whose last checkpoint is in memory: the files that `onCheckpoint` got. */
+/** Reads a run from files in memory: the files of the last checkpoint, as `onCheckpoint` got them. */
 
 import { isRecord } from "../../core/checks/is-record.ts";
 import { CheckpointError, ConfigError } from "../../core/errors/errors.ts";
@@ -23,7 +23,7 @@ import { modelOf } from "./saved-weights.ts";
 export interface GivenRun {
   readonly description: RunDescription;
   readonly saved: SavedRun;
-  /** Its event log, one value per line. */
+  /** The run's event log, one value per line. */
   readonly notes: readonly unknown[];
 }
 
@@ -33,7 +33,7 @@ const directory = "checkpoint";
 /** Files that are needed to resume a run. */
 const needed = [...pretrainedNames, ...stateFiles, folderNames.description] as const;
 
-/** All files that are read, and the file that identifies a run with adapters (such a run is refused). */
+/** All files that are read. One of these files identifies a run with adapters, which is refused. */
 export const filesToResume = (files: CheckpointFiles): CheckpointFiles => {
   const ofRun = [...stateFiles, folderNames.description, folderNames.metrics, adapterConfigName];
   const found = ofRun.flatMap((name) => (files[name] === undefined ? [] : [[name, files[name]] as const]));
@@ -47,10 +47,10 @@ export const isFiles = (value: unknown): value is Readonly<Record<string, Uint8A
 const noAdapters = {
   must: "the run must train all weights, to resume from files in memory",
   got: "a run that trains an adapter",
-  hint: "resuming its folder in Node",
+  hint: "resuming the run's folder in Node",
 } as const;
 
-/** @throws ConfigError if `files` are not the files of a checkpoint that can be resumed. */
+/** @throws ConfigError if `files` are not the files of a checkpoint that can be resumed */
 export const checkGivenRun = (files: unknown, where: string): void => {
   if (!isFiles(files)) {
     throw new ConfigError({

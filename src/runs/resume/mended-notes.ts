@@ -8,18 +8,21 @@ import type { BrokenOff } from "../store.ts";
 import { endOf } from "./ended-run.ts";
 
 /**
- * Whether the checkpoint of `step` is planned, and is not the run's last checkpoint. The last checkpoint is logged with
- * the end of the run.
+ * Whether the checkpoint of `step` is a planned checkpoint before the run's end. The last checkpoint is logged with the
+ * end of the run.
  */
 const isPlanned = (step: number, progress: Progress, train: RunConfig["train"]): boolean =>
   step > 0 &&
   step % train.checkpointInterval === 0 &&
   !(step === progress.step && (isEvaluationDue(progress, train) || endOf(progress, train) !== null));
 
-/** Types of events that come between a step and its planned checkpoint. */
+/** Types of events that are logged between a step and its planned checkpoint. */
 const afterStep: readonly unknown[] = ["eval", "overfitting", "sample"];
 
-/** Whether a run that resumes at `progress` keeps the event: an uninterrupted run would have logged it. */
+/**
+ * Whether a run that resumes at `progress` keeps the event. The run keeps the events that an uninterrupted run would
+ * have logged.
+ */
 const belongsBefore = (event: unknown, progress: Progress, train: RunConfig["train"]): boolean =>
   isRecord(event) &&
   typeof event.step === "number" &&
@@ -27,15 +30,15 @@ const belongsBefore = (event: unknown, progress: Progress, train: RunConfig["tra
   event.type !== "done" &&
   event.type !== "failed" &&
   event.reason !== "interrupted" &&
-  // The saved state does not have this evaluation, so the run evaluates again.
+  // The saved state does not include this evaluation, so the run evaluates again.
   !(event.reason === "begin" && progress.step === 0 && progress.best === null) &&
-  // The run sends these events again, with the evaluation that is still to be done.
+  // The run sends these events again with the missing evaluation.
   !(event.step === progress.step && isEvaluationDue(progress, train) && afterStep.includes(event.type)) &&
-  // A checkpoint that is not planned, or came before its step's evaluation, was written only because the run was
-  // stopped.
+  // A checkpoint was written only because the run was stopped, if it is not planned or came before its step's
+  // evaluation.
   !(event.type === "checkpoint" && !isPlanned(event.step, progress, train));
 
-/** Decides, event by event, which events stay; then says which events to add. */
+/** Decides for each event whether it stays. At the end, returns the events to add. */
 export interface NotesMender {
   keep(event: unknown): boolean;
   /** Events to add at the end. */
@@ -45,8 +48,8 @@ export interface NotesMender {
 }
 
 /**
- * Repairs the event log of a run that resumes at `progress`. If a process was killed between a checkpoint and its
- * event, the event is added.
+ * Repairs the event log of a run that resumes at `progress`. If a process was killed after a checkpoint and before its
+ * event was logged, the event is added.
  * @param checkpoint path for the added event.
  */
 export const notesMender = (
@@ -56,8 +59,7 @@ export const notesMender = (
   checkpoint: string,
 ): NotesMender => {
   const { step, best } = progress;
-  // If the sample is repeated, the checkpoint of its step is written and logged again after the sample, as in every
-  // run.
+  // If the run repeats the sample, it then writes and logs the checkpoint of this step again, as in every run.
   const isLater = broken?.sample === true;
   let noted = step === 0 || isLater || !isPlanned(step, progress, train);
   let kept = false;
@@ -67,7 +69,7 @@ export const notesMender = (
       if (!belongsBefore(event, progress, train)) return false;
       if (isRecord(event) && event.type === "eval" && event.step === best?.step) hasBest = true;
       if (!isRecord(event) || event.type !== "checkpoint" || event.step !== step) return true;
-      // The event may be there twice: a resumed run that was stopped before its first step logged it again.
+      // The event may be there twice, if a resumed run was stopped before its first step and logged it again.
       if (isLater || kept) return false;
       kept = true;
       noted = true;

@@ -27,23 +27,26 @@ import { readSaved } from "./saved-state.node.ts";
 import type { SavedRun } from "./saved-state.ts";
 import type { BaseModel } from "./saved-weights.ts";
 
-/** A run read from its folder, which can be opened to continue the run. */
+/** A run that was read from its folder and can be continued. */
 export interface ResumedRun {
-  /** The checkpoint; null for a run that ended before its first checkpoint and starts again. */
+  /** The checkpoint. Null for a run that ended before its first checkpoint and starts again. */
   readonly saved: SavedRun | null;
   /** The configuration with which the run continues. */
   readonly config: RunConfig;
-  /** Restores the checkpoint's best weights to `best/`, if the process was killed while they were moved. */
+  /**
+   * Restores the checkpoint's best weights to `best/`. The weights are missing in `best/` if the process was killed
+   * while it moved them.
+   */
   mendBest(): Promise<void>;
   /**
    * Opens the folder to continue the run. If the run got a new number of steps, its description is rewritten.
    * @param run the checkpoint's tokenizer and facts, and the work that was interrupted when the run was stopped.
-   * @param lock the run's lock; the caller releases it at the end.
+   * @param lock the run's lock. The caller releases it at the end.
    */
   open(run: ContinuedRun, lock: Lock): Promise<RunFolder>;
 }
 
-/** What a continued run needs in addition to its folder. */
+/** Further values that a continued run needs. */
 export interface ContinuedRun {
   readonly tokenizer: Tokenizer;
   readonly facts: KeptFacts;
@@ -51,8 +54,8 @@ export interface ContinuedRun {
 }
 
 /**
- * Adds a hint to the error for a checkpoint that cannot be read: the command to resume from an earlier checkpoint, if
- * there is one.
+ * Adds a hint to the error for an unreadable checkpoint: the command to resume from an earlier checkpoint, if there is
+ * an earlier checkpoint.
  */
 const withWayBack = async (
   error: unknown,
@@ -61,8 +64,7 @@ const withWayBack = async (
   base: BaseModel | null,
 ): Promise<unknown> => {
   const step = keptStep(checkpoint);
-  // A checkpoint that was set aside belongs to another continuation of the run. So none of the kept checkpoints comes
-  // before it.
+  // A checkpoint that was set aside belongs to another continuation of the run. So no kept checkpoint comes before it.
   if (!(error instanceof CheckpointError) || (step === undefined && checkpoint !== folderNames.checkpoint))
     return error;
   const failed = step ?? Number.POSITIVE_INFINITY;
@@ -82,7 +84,7 @@ const withWayBack = async (
   return error;
 };
 
-/** Fails for a run that has lost its checkpoint; passes for a run that never had one. */
+/** Throws for a run that has lost its checkpoint. Does nothing for a run that never had a checkpoint. */
 const checkNeverSaved = async ({ path, checkpoint }: NamedRun): Promise<void> => {
   const lost = await lostOf(path);
   if (lost === null) return;
@@ -90,26 +92,26 @@ const checkNeverSaved = async ({ path, checkpoint }: NamedRun): Promise<void> =>
   const hasBest = await hasCheckpoint(join(path, folderNames.best));
   throw new CheckpointError({
     where: join(path, checkpoint),
-    must: "the run's checkpoint must be in its place, because one was saved",
+    must: "the run must have the checkpoint that it saved",
     ...(kept === null && !hasBest
       ? noneLeft
       : { got: "no such folder", hint: kept === null ? "restoring it" : `resume ${quoteWord(kept)}` }),
   });
 };
 
-/** Adds the path of the best weights to the error from moving them. */
+/** Adds the path of the best weights to an error from moving these weights. */
 const inPlace = <T>(path: string, work: Promise<T>): Promise<T> =>
   work.catch((cause: unknown) => {
     if (systemErrorCode(cause) === undefined) throw cause;
     throw new CheckpointError({
       where: join(path, folderNames.best),
-      must: "it must be possible to set the best weights aside, because the run resumes from an earlier step",
+      must: "foretoken must be able to rename the best weights, because the run resumes from an earlier step",
       got: cause instanceof Error ? cause.message : String(cause),
       cause,
     });
   });
 
-/** The notice that kept checkpoints of `steps` were set aside. */
+/** The notice that the kept checkpoints of `steps` were set aside. */
 const leftLine = (path: string, steps: readonly number[]): string => {
   const [first = 0, last = first] = [steps[0], steps.at(-1)];
   const which = steps.length === 1 ? `step ${first}` : `steps ${first} to ${last}, ${steps.length} of them`;
@@ -123,9 +125,9 @@ const inOrder = (path: string, work: () => Promise<void>): Promise<void> =>
     if (systemErrorCode(cause) === undefined) throw cause;
     throw new CheckpointError({
       where: path,
-      must: "the run's folder must be writable, with room for its event log; no checkpoint is harmed",
+      must: "the run's folder must be writable, with space for its event log; all checkpoints are unchanged",
       got: cause instanceof Error ? cause.message : String(cause),
-      hint: `resume ${quoteWord(path)}, once there is room`,
+      hint: `resume ${quoteWord(path)}, once there is space`,
       cause,
     });
   });
@@ -134,10 +136,11 @@ const inOrder = (path: string, work: () => Promise<void>): Promise<void> =>
  * Reads a checkpoint of the run `named`. Changes nothing before `open`.
  * @param described the run's description on disk.
  * @param goOn returns the configuration with which the run continues from this progress.
- * @param keepLast number of checkpoints to keep from here on.
+ * @param keepLast number of checkpoints that the run keeps from now on.
  * @param onNotice is called if there is no manifest to compare the files with.
  * @param base the base model of the run's adapters; null if the run trains all weights.
- * @throws CheckpointError if a file is missing or damaged, or the checkpoint belongs to another configuration or step.
+ * @throws CheckpointError if a file is missing or damaged, or if the checkpoint belongs to another configuration or
+ * step.
  */
 export const readRun = async (
   named: NamedRun,
@@ -174,8 +177,8 @@ export const readRun = async (
     throw await withWayBack(error, named, described, base);
   });
   const from = { checkpoint, config: described.config };
-  // The state must be known before `goOn`. A run without its best weights has not run out of patience, and this may
-  // decide how the run continues.
+  // Find the state before calling `goOn`. A run without its best weights has not run out of patience, and this may
+  // change how the run continues.
   const known = await withoutLostBest(path, read.state, { ...from, next: described.config }, onNotice);
   const config = goOn(known.progress);
   const ahead = { ...from, next: config };
@@ -189,7 +192,7 @@ export const readRun = async (
     mendBest,
     async open({ tokenizer, facts, broken }, lock) {
       const { progress } = saved.state;
-      // This comes first: if it fails, nothing has changed.
+      // Do this first: if it fails, nothing has changed.
       await mendBest();
       await inOrder(path, async () => {
         if (checkpoint !== folderNames.checkpoint) {
@@ -200,8 +203,8 @@ export const readRun = async (
         }
         const left = await setLeftAside(root, progress.step, config);
         if (left.length > 0) await onNotice(leftLine(path, left));
-        // The description is written before the log. If the process is killed in between, the run is extended already,
-        // and its log can still be repaired.
+        // Write the description before the log. If the process is killed in between, the run is already extended, and
+        // its log can still be repaired.
         await redescribe(root, described, config);
         if (!(await mendNotes(path, root, progress, config.train, broken))) {
           const notes = join(path, folderNames.metrics);

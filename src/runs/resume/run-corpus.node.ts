@@ -13,12 +13,12 @@ export interface MovedText {
   readonly valData?: string | undefined;
 }
 
-/** Maximum length in UTF-8 of a text that the run's folder keeps, in bytes. */
+/** Maximum size in bytes of a UTF-8 text that the run's folder keeps. */
 const maxKeptBytes = 3 * maxTextBytes;
 
 /**
- * Reads a text from the run's folder exactly as it was given, including its line ends. @throws DataError if it cannot
- * be read.
+ * Reads a text from the run's folder exactly as the user gave it, including its line ends. @throws DataError if the
+ * text cannot be read.
  */
 const keptText = async (path: string): Promise<string> => {
   const bytes = await readRegularFile(path, { maxBytes: maxKeptBytes }).catch((cause: unknown) => {
@@ -51,7 +51,7 @@ const load = async (run: RunData, moved: MovedText): Promise<RunCorpus> => {
 };
 
 /**
- * Reads the text or documents with which the run began, and splits them in the same place.
+ * Reads the text or documents with which the run began, and splits them at the same position.
  * @throws DataError if they cannot be read; CheckpointError if they have changed.
  */
 export const loadRunCorpus = async (run: RunData, moved: MovedText = {}): Promise<RunCorpus> => {

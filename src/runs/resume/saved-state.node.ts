@@ -10,7 +10,7 @@ import { configHash } from "../same-config.node.ts";
 import { type SavedRun, savedRunOf } from "./saved-state.ts";
 import { adaptersOf, type BaseModel, modelOf } from "./saved-weights.ts";
 
-/** @throws CheckpointError if a file is missing or damaged, or belongs to another configuration or step. */
+/** @throws CheckpointError if a file is missing or damaged, or if it belongs to another configuration or step. */
 export const readSaved = async (
   directory: string,
   description: RunDescription,
@@ -19,7 +19,7 @@ export const readSaved = async (
 ): Promise<SavedRun> => {
   const { config } = description;
   const own = ["trainer_state.json", "optimizer.safetensors"] as const;
-  // All files are read together, because another process may replace the checkpoint meanwhile.
+  // Read all files together, because another process may replace the checkpoint meanwhile.
   const read = async () => {
     if (base === null) {
       const { files, manifest } = await readCheckpoint(directory, [...own, ...pretrainedNames], textFileNames);

@@ -18,27 +18,27 @@ import { momentsFrom } from "../write/optimizer-file.ts";
 import { optimizerName, stateName } from "../write/state-files.ts";
 import type { SavedWeights } from "./saved-weights.ts";
 
-/** A run as its checkpoint describes it. */
+/** The state of a run in its checkpoint. */
 export interface SavedRun {
   readonly state: ResumedState;
   readonly tokenizer: Tokenizer;
   readonly facts: KeptFacts;
 }
 
-/** The files of a checkpoint, compared with the manifest. */
+/** The files of a checkpoint, after the comparison with the manifest. */
 export interface CheckpointRead {
   /** Place of the checkpoint, for errors. */
   readonly directory: string;
   readonly state: Uint8Array;
   readonly optimizer: Uint8Array;
-  /** null if the checkpoint has no manifest. */
+  /** Null if the checkpoint has no manifest. */
   readonly manifest: Manifest | null;
   weights(): Promise<SavedWeights>;
   /** SHA-256 of a configuration, as in manifests. */
   configHash(config: unknown): string | Promise<string>;
 }
 
-/** Refuses files whose step or configuration differs from the manifest. */
+/** Refuses files if their step or configuration differs from the manifest. */
 const checkBinding = async (
   { manifest, configHash }: Pick<CheckpointRead, "manifest" | "configHash">,
   step: number,
@@ -56,7 +56,7 @@ const checkBinding = async (
   });
 };
 
-/** Returns the arrays once and then releases them, so that their memory is free after the backend has copied them. */
+/** Returns the arrays once and then releases them. So their memory is free after the backend has copied them. */
 const givenOnce = (arrays: StateArrays): (() => StateArrays) => {
   let kept: StateArrays | undefined = arrays;
   return () => {
@@ -67,7 +67,10 @@ const givenOnce = (arrays: StateArrays): (() => StateArrays) => {
   };
 };
 
-/** Refuses a checkpoint of a plan that the run has left: the run went back and got another number of steps. */
+/**
+ * Refuses a checkpoint of a plan that the run no longer follows: the run went back to an earlier step and got another
+ * number of steps.
+ */
 const checkPlan = (directory: string, saved: unknown, { train, ...others }: RunConfig): void => {
   if (!isRecord(saved) || !isRecord(saved.train)) return;
   const { steps, extensions: _, ...rest } = saved.train;
@@ -75,21 +78,22 @@ const checkPlan = (directory: string, saved: unknown, { train, ...others }: RunC
   if (!isSame({ ...saved, train: rest }, { ...others, train: expected })) return;
   throw new CheckpointError({
     where: directory,
-    must: `the checkpoint must be of the run's plan, ${planned} steps`,
-    got: `one ${steps === planned ? "extended in another way" : `of ${steps} steps`}, which the run has left`,
+    must: `the checkpoint must belong to the run's plan of ${planned} steps`,
+    got: `a checkpoint of a plan ${steps === planned ? "that was extended in another way" : `of ${steps} steps`}, which the run no longer follows`,
     hint: "a new run with initFrom",
   });
 };
 
-/** @throws CheckpointError if the files belong to another configuration or step than the run's. */
+/** @throws CheckpointError if the files belong to another configuration or step than the run. */
 export const savedRunOf = async (read: CheckpointRead, { config }: RunDescription): Promise<SavedRun> => {
   const { directory } = read;
   const stateWhere = `${directory}/${stateName}`;
   const stateJson = parseJson(read.state, stateWhere);
   const { progress, config: saved } = checkVersioned(stateSchema, stateJson, stateWhere);
-  // Hashes the configuration as it is in the file, because the parsed configuration has defaults for missing fields.
+  // Hash the configuration in the file. The parsed configuration has defaults for missing fields, so its hash could
+  // differ.
   await checkBinding(read, progress.step, isRecord(stateJson) ? stateJson.config : undefined, stateWhere);
-  // A checkpoint from before the run was extended has the run's earlier configuration.
+  // If the run was extended after this checkpoint, the checkpoint has the run's earlier configuration.
   const earlier = earlierConfigs(config).find(({ until, config: one }) => progress.step <= until && isSame(saved, one));
   if (earlier === undefined && !isSame(saved, config)) {
     checkPlan(directory, saved, config);

@@ -1,8 +1,8 @@
 /**
- * Sets aside best weights of a later step than the step that is resumed. This happens when a run ended before its next
- * checkpoint, or when an earlier checkpoint is resumed. The weights are better than the run's best weights at that
- * point, so they are kept in another folder. They are removed when the run has written the same weights again. They are
- * restored if the run is resumed from a later checkpoint that they belong to.
+ * Sets aside the best weights of a later step than the resumed step. There are such weights if a run ended before its
+ * next checkpoint, or if an earlier checkpoint is resumed. The later weights are better than the run's best weights at
+ * the resumed step, so they are kept in another folder. The folder is removed when the run has written the same weights
+ * again. The later weights are restored if the run is resumed from the later checkpoint that they belong to.
  */
 import { readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
@@ -21,7 +21,7 @@ interface Aside {
   readonly manifest: Manifest;
 }
 
-/** The complete sets of best weights that were set aside in a run's folder. */
+/** The complete best weights that were set aside in a run's folder. */
 export const asidesIn = async (folder: string): Promise<readonly Aside[]> => {
   const asides: Aside[] = [];
   for (const entry of await readdir(folder, { withFileTypes: true })) {
@@ -37,15 +37,15 @@ export const asidesIn = async (folder: string): Promise<readonly Aside[]> => {
 export interface SetAside {
   /** Notice for the user. */
   readonly line: string;
-  /** Moves the weights back, if the following work fails. */
+  /** Moves the weights back if later work fails. */
   undo(): Promise<void>;
 }
 
 /**
- * Sets aside the best weights of the run in `folder`, with everything in their folder. If the same weights were set
+ * Sets aside the best weights of the run in `folder`, with all files in their folder. If the same weights were set
  * aside before, they are only removed from `best/`.
  * @param shown the folder's path for messages.
- * @param from the step from which the run is resumed. Default: its beginning.
+ * @param from the step at which the run is resumed. Default: the beginning of the run.
  * @param returns whether the resumed run will reach the same weights again.
  */
 export const setBestAside = async (
@@ -76,7 +76,7 @@ export const setBestAside = async (
     await flushFolder(folder);
     const what = step > from ? "the best weights so far, from a later step" : "former best weights";
     const line = returns
-      ? `${what}; kept until the run reaches them again`
+      ? `${what}; kept until the run reaches that step again`
       : "best weights of an earlier plan that the run no longer follows";
     return { line: `${join(shown, name)}: ${line}`, undo: () => rename(aside, best) };
   }

@@ -14,9 +14,12 @@ import { stateContents } from "./state-files.ts";
 /** The run that a folder belongs to. */
 export interface RunSubject extends RunDescription {
   readonly tokenizer: Tokenizer;
-  /** Facts that its checkpoints keep, such as the chat template and the tokens that end a text. */
+  /** Facts that the run's checkpoints keep, such as the chat template and the tokens that end a text. */
   readonly facts: KeptFacts;
-  /** Whether the run kept more than one checkpoint before; then the other checkpoints in the folder are its own. */
+  /**
+   * Whether the run kept more than one checkpoint before. If true, the other checkpoints in the folder belong to the
+   * run.
+   */
   readonly keptMore?: boolean;
 }
 
@@ -25,7 +28,7 @@ export const baseOf = ({ initFrom }: Pick<RunDescription["data"], "initFrom">, {
   adapterBase(initFrom?.path ?? null, { fused, sha256: initFrom?.sha256 });
 
 /**
- * The files of a model. For a run with adapters: the adapter's files in PEFT's form, and the files for conversations.
+ * The files of a model. For a run with adapters: the adapter's files in PEFT's format, and the files for conversations.
  */
 export const weightFiles = ({ config, tokenizer, facts, data }: RunSubject, read: ReadValues) =>
   config.lora === undefined

@@ -1,4 +1,4 @@
-/** Saves a run in a new folder, when its own folder can no longer be written. */
+/** Saves a run in a new folder if its own folder can no longer be written. */
 import type { CheckpointError } from "../../core/errors/errors.ts";
 import type { Binding } from "../../io/manifest.ts";
 import { descriptionText } from "../description.ts";
@@ -13,7 +13,7 @@ import { type RescuedRun, rescued } from "./rescue.node.ts";
 /** Identifies the run and the step in a checkpoint's manifest. */
 export const bindingAt = (step: number, config: unknown): Binding => ({ step, config: configHash(config) });
 
-/** What is left of a run's folder: open files, and its event log. */
+/** The remaining parts of a run's folder: open files and the event log. */
 interface Remains {
   readonly path: string;
   readonly notes: Notes;
@@ -22,7 +22,7 @@ interface Remains {
   readonly rollback: HeldCheckpoint;
 }
 
-/** The best weights and the rollback point, if they are available: from the state, or from open files. */
+/** The best weights and the rollback point, if they are available from the state or from open files. */
 const furtherOf = async (
   subject: RunSubject,
   { best, rollback }: Remains,
@@ -42,7 +42,7 @@ const furtherOf = async (
   };
 };
 
-/** Saves a run in a new folder, at most once. Resolves to the error that says where the run is saved, and why. */
+/** Saves a run in a new folder, at most once. Resolves to the error with the new place of the run and the reason. */
 export const savingElsewhere = (subject: RunSubject, remains: Remains) => {
   const { config } = subject;
   const { path, notes, texts } = remains;

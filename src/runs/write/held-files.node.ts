@@ -1,6 +1,6 @@
 /**
- * Keeps files open, so that they stay readable after another program deletes them. This module does nothing on Windows,
- * where an open file cannot be deleted and its folder cannot be moved.
+ * Keeps files open, so that they stay readable after another program deletes them. This module does nothing on Windows:
+ * there, an open file cannot be deleted and its folder cannot be moved.
  */
 import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ import { readManifest } from "../../io/owned-folder.node.ts";
 
 /** Open files of a folder. */
 export interface HeldFiles {
-  /** Contents of the files that existed, by name. */
+  /** Contents of the files that exist, by name. */
   contents(): Readonly<Record<string, AsyncIterable<Uint8Array>>>;
   close(): Promise<void>;
 }
@@ -36,11 +36,11 @@ const heldFiles = (held: ReadonlyMap<string, FileHandle>): HeldFiles => ({
 export const holdFiles = async (folder: string, names: readonly string[]): Promise<HeldFiles> =>
   heldFiles(await openFiles(folder, names));
 
-/** An open checkpoint. The run replaces it from time to time. */
+/** An open checkpoint. From time to time, the run replaces the checkpoint. */
 export interface HeldCheckpoint extends HeldFiles {
-  /** Run and step from the manifest of the open files; null if no files are open, or if the files are not complete. */
+  /** Run and step from the manifest of the open files. Null if no files are open or if the files are incomplete. */
   run(): Promise<Binding | null>;
-  /** Opens the files of the new checkpoint, which replaced the previous one. */
+  /** Opens the files of the checkpoint that replaced the previous checkpoint. */
   renew(): Promise<void>;
 }
 

@@ -1,7 +1,7 @@
 /**
- * Checkpoints that are kept in addition to the last one, each in a folder with its step in the name. A run that resumes
- * from an earlier checkpoint writes the later checkpoints again, with equal bits. If the new checkpoints are different
- * (because of another number of steps or another backend), the former ones are set aside.
+ * Kept checkpoints other than the last checkpoint. Each kept checkpoint is in a folder with its step in the name. If a
+ * run resumes from an earlier checkpoint, it writes the later checkpoints again, with equal bits. If a new checkpoint
+ * is different (because of another number of steps or another backend), the old checkpoint is set aside.
  */
 import { readdir, rename } from "node:fs/promises";
 import { basename, join } from "node:path";
@@ -13,7 +13,7 @@ import { freeName, isOursAlone, occupantOf, readManifest, removeOwned } from "..
 import { folderNames, keptName, keptStep } from "../folder-names.ts";
 import { isOfPlan } from "../same-config.node.ts";
 
-/** Steps of the kept checkpoints in a run's folder, the newest first. The last checkpoint is not one of them. */
+/** Steps of the kept checkpoints in a run's folder, the newest step first. The last checkpoint is not included. */
 export const keptSteps = async (folder: string): Promise<readonly number[]> => {
   const entries = await readdir(folder, { withFileTypes: true });
   return entries.flatMap((entry) => (entry.isDirectory() ? (keptStep(entry.name) ?? []) : [])).sort((a, b) => b - a);
@@ -27,8 +27,8 @@ const setKeptAside = async (path: string): Promise<string> => {
 };
 
 /**
- * Frees the place of a kept checkpoint for `written`, if this program wrote what is there. An equal checkpoint is
- * removed; a different one is set aside.
+ * Frees the folder of a kept checkpoint for `written`, if this program wrote the folder. An equal checkpoint is
+ * removed. A different checkpoint is set aside.
  */
 const makeRoom = async (place: string, written: Manifest): Promise<void> => {
   if ((await occupantOf(place)) !== "ours") return;
@@ -39,8 +39,8 @@ const makeRoom = async (place: string, written: Manifest): Promise<void> => {
 };
 
 /**
- * Decides what happens to the old last checkpoint when the checkpoint of `step` replaces it. The old one stays if the
- * run keeps several checkpoints and the old one has an earlier step. Otherwise it is removed.
+ * Decides what happens to the old last checkpoint when the checkpoint of `step` replaces it. The old checkpoint stays
+ * if the run keeps several checkpoints and the old checkpoint has an earlier step. Otherwise it is removed.
  */
 export const keepBefore =
   (folder: string, step: number, keepLast: number): Keep =>
@@ -53,11 +53,11 @@ export const keepBefore =
     return (await occupantOf(target)) === "nothing" ? target : undefined;
   };
 
-/** Whether a run with `config` reaches (or reached) the kept checkpoint `path` of `step`. */
+/** Whether the kept checkpoint `path` of `step` belongs to a run with `config`. */
 const isOnTheWay = async (path: string, step: number, config: RunConfig): Promise<boolean> =>
   isOfPlan((await readManifest(path))?.run ?? null, step, config);
 
-/** Removes the run's oldest checkpoints before `step`, so that `keepLast` remain, including the last one. */
+/** Removes the run's oldest checkpoints before `step`. `keepLast` checkpoints remain, including the last checkpoint. */
 export const prune = async (folder: string, step: number, keepLast: number, config: RunConfig): Promise<void> => {
   let left = keepLast - 1;
   for (const kept of await keptSteps(folder)) {
@@ -69,8 +69,8 @@ export const prune = async (folder: string, step: number, keepLast: number, conf
 };
 
 /**
- * Sets aside kept checkpoints after `step` that a run with `config` does not reach, because they belong to a plan that
- * the run leaves. Returns their steps in ascending order.
+ * Sets aside kept checkpoints after `step` that a run with `config` does not reach. These checkpoints belong to a plan
+ * that the run no longer follows. Returns their steps in ascending order.
  */
 export const setLeftAside = async (folder: string, step: number, config: RunConfig): Promise<readonly number[]> => {
   const left: number[] = [];
@@ -84,7 +84,7 @@ export const setLeftAside = async (folder: string, step: number, config: RunConf
   return left;
 };
 
-/** Temporary name of the last checkpoint while another one takes its place. */
+/** Temporary name of the last checkpoint while another checkpoint replaces it. */
 const onItsWay = `.aside-${folderNames.checkpoint}`;
 
 const setAside = async (folder: string): Promise<string> => {
@@ -93,7 +93,7 @@ const setAside = async (folder: string): Promise<string> => {
   return basename(aside);
 };
 
-/** Completes or undoes a `takeUp` whose process was killed. */
+/** Finishes or undoes a `takeUp` call if its process was killed. */
 export const recoverTakeUp = async (folder: string): Promise<void> => {
   if ((await occupantOf(join(folder, onItsWay))) !== "ours") return;
   const last = join(folder, folderNames.checkpoint);
@@ -103,9 +103,9 @@ export const recoverTakeUp = async (folder: string): Promise<void> => {
 };
 
 /**
- * Makes the checkpoint `name` the last one of the run in `folder`. The former last checkpoint is set aside under a new
- * name, and never removed. If the process is killed between the renames, `recoverTakeUp` restores the former one or
- * completes the work.
+ * Makes the checkpoint `name` the last checkpoint of the run in `folder`. The former last checkpoint is set aside under
+ * a new name and never removed. If the process is killed between the renames, `recoverTakeUp` restores the former
+ * checkpoint or finishes the work.
  * @returns the new name of the former last checkpoint; undefined if there was none.
  */
 export const takeUp = async (folder: string, name: string): Promise<string | undefined> => {

@@ -3,7 +3,7 @@ import { type JsonLines, openJsonLines } from "../../io/jsonl.node.ts";
 
 /** The event log of a run, `metrics.jsonl`, while the run trains. */
 export interface Notes extends JsonLines {
-  /** Writes the file again with all its content, if it was deleted. */
+  /** If the file was deleted, writes it again with its whole content. */
   makeAgain(): Promise<void>;
 }
 

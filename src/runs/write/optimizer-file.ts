@@ -4,8 +4,8 @@ import type { readSafetensors } from "../../io/safetensors.ts";
 import type { StateLayout, StatePart } from "../../trainer/state.ts";
 
 /**
- * A running mean of the optimizer as tensors of `optimizer.safetensors`. A tensor's name is the mean's name, a dot, and
- * the parameter's name.
+ * A running mean of the optimizer, stored as tensors of `optimizer.safetensors`. A tensor's name consists of the mean's
+ * name, a dot, and the parameter's name.
  */
 export const momentTensors = ({ name: kind, layout, read }: StatePart): LazyTensor[] =>
   layout.parameters.map(({ name, shape, offset, size }) => ({

@@ -1,6 +1,6 @@
 /**
- * Saves a run in another place when its folder cannot be used: it was deleted or replaced while the run trains, or its
- * disk is full.
+ * Saves a run in another folder if its own folder cannot be used. The folder was deleted or replaced during training,
+ * or its disk is full.
  */
 import { unlink } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
@@ -15,8 +15,8 @@ import { removeOwned } from "../../io/owned-folder.node.ts";
 import { folderNames } from "../folder-names.ts";
 
 /**
- * Whether a write failed because another program deleted something: a file that existed is missing, or a checkpoint is
- * not recognised because its manifest was deleted first.
+ * Whether a write failed because another program deleted something: a file that existed is missing, or a checkpoint has
+ * lost its manifest and is not recognised.
  */
 export const isOfDeletion = (error: unknown): boolean => {
   const isWrapped = error instanceof CheckpointError;
@@ -24,7 +24,7 @@ export const isOfDeletion = (error: unknown): boolean => {
   return systemErrorCode(isWrapped ? error.cause : error) === "ENOENT";
 };
 
-/** Makes the files of a checkpoint; called again for each place that is tried. */
+/** Makes the files of a checkpoint. The function is called again for each folder that is tried. */
 type Files = () => Readonly<Record<string, Contents>>;
 
 /** A run to save. */
@@ -44,8 +44,8 @@ export interface RescuedRun {
 }
 
 /**
- * Makes a new folder. Resolves to all folders that it made (the new folder and folders above it), or to undefined if
- * the name is taken.
+ * Makes a new folder and its missing parent folders. Resolves to the folders that it made, or to undefined if the name
+ * is taken.
  */
 const makeNew = async (path: string): Promise<readonly string[] | undefined> =>
   makeFolders(path).then(
@@ -58,7 +58,7 @@ const makeNew = async (path: string): Promise<readonly string[] | undefined> =>
 
 /**
  * Writes the run into the new folder `refuge`.
- * @param whole true: fails if any file cannot be written. false: fails only if the checkpoint cannot be written.
+ * @param whole if true, fails if any file cannot be written. If false, fails only if the checkpoint cannot be written.
  * @returns the names of the missing files.
  */
 const writeTo = async (refuge: string, subject: RescuedRun, whole: boolean): Promise<readonly string[]> => {
@@ -82,7 +82,7 @@ const writeTo = async (refuge: string, subject: RescuedRun, whole: boolean): Pro
   return missing;
 };
 
-/** Removes what `writeTo` wrote, and the folders that were made for it. */
+/** Removes the files that `writeTo` wrote, and the folders that were made for them. */
 const removeBegun = async (refuge: string, { further, others }: RescuedRun, made: readonly string[]): Promise<void> => {
   for (const name of [folderNames.checkpoint, ...Object.keys(further)]) {
     await removeOwned(join(refuge, name)).catch(() => undefined);
@@ -96,7 +96,7 @@ const removeBegun = async (refuge: string, { further, others }: RescuedRun, made
 /** Maximum number of bytes of a folder's name, on most systems. */
 const maxNameBytes = 255;
 
-/** Joins `name` and `ending`; `name` is shortened if the result would be too long. */
+/** Joins `name` and `ending`. Shortens `name` if the result would be too long. */
 const withEnding = (name: string, ending: string): string => {
   let begin = "";
   let bytes = Buffer.byteLength(ending);
@@ -118,7 +118,7 @@ function* refugesOf(path: string): Generator<Generator<string>> {
   }
 }
 
-/** Saves the run in the first of `refuges` that is free. Resolves to undefined if it cannot be saved there. */
+/** Saves the run in the first free folder of `refuges`. Resolves to undefined if the run cannot be saved there. */
 const saveIn = async (
   refuges: Iterable<string>,
   subject: RescuedRun,
@@ -139,11 +139,11 @@ const saveIn = async (
 };
 
 /**
- * Saves a run in a new folder: next to its own folder, in the system's temporary folder, or in the user's home. It
- * prefers a place where all files can be written.
+ * Saves a run in a new folder: next to its own folder, in the system's temporary folder, or in the user's home folder.
+ * A folder in which all files can be written is preferred.
  * @param path the run's own folder.
  * @param fault why the run cannot be saved in its own folder.
- * @returns the error to end the run with: the fault, and where the run is saved.
+ * @returns the error to end the run with. The error contains the fault and the new place of the run.
  */
 export const rescued = async (path: string, fault: CheckpointError, subject: RescuedRun): Promise<CheckpointError> => {
   const { step, steps } = subject;

@@ -41,9 +41,9 @@ export const writeRollback = (
 };
 
 /**
- * @param layouts layouts of the state's arrays; the file may hold more arrays.
+ * @param layouts layouts of the state's arrays. The file may contain more arrays.
  * @param configs hashes of the run's configuration, and of its earlier configurations if the run was extended.
- * @throws CheckpointError for a point that is damaged, has no manifest, or belongs to another run.
+ * @throws CheckpointError for a rollback point that is damaged, has no manifest, or belongs to another run.
  */
 export const readRollback = async (
   directory: string,

@@ -51,13 +51,13 @@ const removeLeftovers = async (folder: string): Promise<void> => {
   }
 };
 
-/** Cleans up a run's folder, and opens the files that are written at every step. */
+/** Cleans up a run's folder, and opens the files to which every step writes. */
 const openFiles = async (path: string, subject: RunSubject) => {
   const { checkpoint, best, rollback, metrics } = folderNames;
   await removeLeftovers(path);
   for (const name of [checkpoint, best, rollback]) {
     const folder = join(path, name);
-    // This is checked now, not only when there is something to save.
+    // Check now, instead of at the first save, whether the folder may be replaced.
     await checkReplaceable(folder);
     const step = (await readManifest(folder))?.run?.step ?? 0;
     await recoverCheckpoint(folder, name === checkpoint ? keepBefore(path, step, subject.keepLast) : undefined);
@@ -67,15 +67,15 @@ const openFiles = async (path: string, subject: RunSubject) => {
   return { story, notes: await openNotes(noted) };
 };
 
-/** Whether README.md and samples.txt show such an event. */
+/** Whether README.md and samples.txt show events of this type. */
 const isTold = ({ type }: TrainEvent): boolean => ["start", "sample", "eval", "checkpoint", "done"].includes(type);
 
 /**
  * Opens an existing run's folder to continue writing to it.
  * @param shown the folder's path, as events show it.
- * @param lock the folder's lock; the caller releases it after `close`.
+ * @param lock the folder's lock. The caller releases it after `close`.
  * @param first whether the run's event log is still empty.
- * @param path the absolute path, resolved when the lock was taken; the working directory may have changed since then.
+ * @param path the absolute path, resolved when the lock was taken. The working directory may have changed since then.
  */
 export const openRunFolder = async (
   shown: string,
@@ -91,7 +91,7 @@ export const openRunFolder = async (
   const hashes = [config, ...earlierConfigs(config).map((earlier) => earlier.config)].map(configHash);
   const identity = await identityOf(path);
   // The folder may be deleted, or its disk unmounted, while the run trains. If the system cannot tell, the folder
-  // counts as present, and the next write gives the error.
+  // counts as present, and the next write throws the error.
   const isHere = async (): Promise<boolean> => (await identityOf(path).catch(() => identity)) === identity;
   const { story, notes } = await openFiles(path, subject).catch(async (error: unknown) => {
     if (systemErrorCode(error) === undefined && !(error instanceof UnreadableFileError)) throw error;
@@ -108,13 +108,13 @@ export const openRunFolder = async (
     throw error;
   });
 
-  /** Tries once more, in case a deletion was still in progress. */
+  /** Try once more, because another program may have been deleting the folder during the first attempt. */
   const twice = (work: () => Promise<void>): Promise<void> =>
     work().catch((error: unknown) => {
       if (!isOfDeletion(error)) throw error;
       return work();
     });
-  /** Writes nothing into a folder that has replaced the run's folder. The next checkpoint detects the change. */
+  /** Do not write into a folder that has replaced the run's folder. The next checkpoint detects the change. */
   const unlessGone = async (work: () => Promise<void>): Promise<void> => {
     if (!(await isHere())) return;
     try {

@@ -15,7 +15,7 @@ import {
   type NotedStart,
 } from "../noted-events.ts";
 
-/** The events of a run so far, reduced to what the page shows. */
+/** The events of a run so far, reduced to the facts on the page. */
 export interface RunStory {
   start: NotedStart | undefined;
   step: number;
@@ -69,13 +69,13 @@ export interface ReadmeSubject {
   readonly prompt: string;
   /** Directory of the initial weights; undefined if the weights were drawn at random. */
   readonly initFrom?: string | undefined;
-  /** Number of checkpoints to keep, including the last one. */
+  /** Number of checkpoints to keep, including the last checkpoint. */
   readonly keepLast: number;
-  /** Whether the folder keeps the text. Default false. */
+  /** Whether the folder contains the text. Default: false. */
   readonly keptText?: boolean;
   /**
-   * Step of the weights in `best/`; null if there are none. Default: the step of the best evaluation, if the weights of
-   * that evaluation were kept.
+   * Step of the weights in `best/`. Null if `best/` has no weights. Default: the step of the best evaluation, if its
+   * weights were kept.
    */
   readonly bestStep?: number | null | undefined;
   /** Names of folders with best weights that were set aside. Default: none. */
@@ -88,7 +88,7 @@ const loss = (value: number): string => value.toFixed(4);
 
 const row = (cells: readonly string[]): string => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
 
-/** Maximum number of rows in the table of losses; a longer list is thinned evenly. */
+/** Maximum number of rows in the table of losses. A longer list is thinned evenly. */
 const mostRows = 20;
 
 const shownEvals = (evals: readonly NotedEval[], best: NotedEval | undefined): readonly NotedEval[] => {
@@ -127,7 +127,7 @@ const state = (story: RunStory, train: TrainConfig): string => {
     case "finished":
       return `finished: ${so}`;
     case "patience":
-      return `ended after ${so}: ${plural(patience, "evaluation")} without a better loss`;
+      return `ended after ${so}, because the last ${plural(patience, "evaluation")} did not lower the loss`;
     case "interrupted":
       return `stopped after ${so}`;
     case undefined:
@@ -136,7 +136,8 @@ const state = (story: RunStory, train: TrainConfig): string => {
 };
 
 /**
- * @param isWhole whether all weights are trained; if not, the model's context may be longer than the training windows.
+ * @param isWhole whether all weights are trained. If false, the model's context may be longer than the training
+ * windows.
  */
 const shape = ({ nLayer, nHead, nKvHead, nEmbd, contextLength }: ModelConfig, isWhole: boolean): string => {
   const heads =
@@ -165,13 +166,16 @@ const plan = ({ model, train }: RunConfig): string => {
   ].join("; ");
 };
 
-/** Quotes a word of a command, for every shell. Line ends and tabs are written as the command reads them. */
+/**
+ * Quotes a word of a command so that every shell accepts it. Line ends and tabs become the escapes that the command
+ * accepts.
+ */
 const quoted = (prompt: string): string => {
   const text = prompt.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll("\t", "\\t");
   return /^[^"$`\\!%]*$/u.test(text) ? `"${text}"` : `'${text.replaceAll("'", "'\\''")}'`;
 };
 
-/** The last two names of a path. The rest is not shown because it may be private. */
+/** The last two names of a path. The other names are not shown, because they may be private. */
 const endOf = (path: string): string => path.split(/[\\/]/u).slice(-2).join("/");
 
 /** Describes the initial weights, and whether they are trained. */
@@ -273,9 +277,11 @@ const commands = (story: RunStory, subject: ReadmeSubject): readonly string[] =>
 
 /** The format of a checkpoint. */
 const formOf = ({ lora }: RunConfig): string =>
-  lora === undefined ? "a Hugging Face directory" : "adapters in the form of PEFT";
+  lora === undefined ? "a Hugging Face directory" : "adapters in PEFT's format";
 
-/** Describes the weights in `best/`. They are not from the best evaluation if those weights were deleted. */
+/**
+ * Describes the weights in `best/`. If the weights of the best evaluation were deleted, `best/` contains other weights.
+ */
 const bestWeights = ({ evals }: RunStory, { bestStep }: ReadmeSubject): string =>
   typeof bestStep !== "number" || bestStep === bestEval(evals)?.step
     ? "the weights with the lowest validation loss"
@@ -295,30 +301,35 @@ const files = (story: RunStory, subject: ReadmeSubject): readonly string[] => {
         ]
       : []),
     row(["`metrics.jsonl`", "all events of the run, one JSON object per line"]),
-    ...(story.sampled ? [row(["`samples.txt`", "what the model wrote at each evaluation, after its prompt"])] : []),
+    ...(story.sampled
+      ? [row(["`samples.txt`", "the text that the model generated at each evaluation, after the prompt"])]
+      : []),
     ...(story.saved
       ? [
-          row(["`checkpoint/`", `the last state: ${formOf(config)}, and what is needed to resume:`]),
+          row(["`checkpoint/`", `the last state: ${formOf(config)}, and the files to resume the run:`]),
           row(["`checkpoint/optimizer.safetensors`", "the optimizer's moments"]),
           row(["`checkpoint/trainer_state.json`", "the step and the losses since the last evaluation"]),
           row(["`checkpoint/manifest.json`", "the SHA-256 of each file in it"]),
-          ...(keepLast > 1 ? [row(["`checkpoint-STEP/`", "earlier checkpoints: resume one of them to go back"])] : []),
+          ...(keepLast > 1 ? [row(["`checkpoint-STEP/`", "earlier checkpoints; to go back, resume one of them"])] : []),
         ]
       : []),
     ...(hasBest(story, subject) ? [row(["`best/`", `${bestWeights(story, subject)}: ${formOf(config)}`])] : []),
     ...(config.lora === undefined
       ? []
-      : [row(["`base/`", "a copy of the base model of the adapters, if one could be made"])]),
+      : [row(["`base/`", "a copy of the base model of the adapters, if copying was possible"])]),
     ...asides.map((name) =>
-      row([`\`${name}/\``, "best weights from a later step or another plan; kept until the run reaches them again"]),
+      row([
+        `\`${name}/\``,
+        "best weights from a later step or another plan; kept until the run reaches that step again",
+      ]),
     ),
     ...(config.train.onNonfinite === "rollback" && story.step >= config.train.checkpointInterval
-      ? [row(["`rollback/`", "the state to which the run rolls back after a step that is not finite, or explodes"])]
+      ? [row(["`rollback/`", "the run rolls back to this state after a step that is not finite or that explodes"])]
       : []),
   ];
 };
 
-/** Python code that loads the weights that the commands use. */
+/** Python code that loads the same weights as the commands. */
 const python = (story: RunStory, subject: ReadmeSubject): string => {
   const { lora } = subject.config;
   const folder = hasBest(story, subject) ? folderNames.best : folderNames.checkpoint;
@@ -331,7 +342,7 @@ model = AutoModelForCausalLM.from_pretrained("${folder}")
 tokenizer = AutoTokenizer.from_pretrained("${folder}")`;
 };
 
-/** Mark of a page that may be overwritten. */
+/** Mark of a page that Foretoken may overwrite. */
 export const readmeMark = "<!-- foretoken writes this page anew at every checkpoint, as long as this line is in it -->";
 
 /** Removes line ends and terminal codes from a file's name. */
@@ -349,8 +360,8 @@ export const runReadme = (story: RunStory, given: ReadmeSubject): string => {
     readmeMark,
     "",
     subject.config.train.rows === undefined
-      ? "Foretoken trained it, or is training it, to predict the next token of this text."
-      : "Foretoken trained it, or is training it, to predict the next token of these documents. In conversations, only the answers count.",
+      ? "Foretoken trains this model to predict the next token of the text."
+      : "Foretoken trains this model to predict the next token of the documents. In conversations, only the answers count in the loss.",
     "",
     ...facts(story, subject),
     "",

@@ -1,4 +1,4 @@
-/** Saves a run in its folder, or in another place if that is not possible. */
+/** Saves a run in its folder. If that is not possible, saves it in another folder. */
 
 import { join } from "node:path";
 import { CheckpointError } from "../../core/errors/errors.ts";
@@ -36,13 +36,16 @@ export interface SavingPlace {
 
 /** Saves a run. */
 export interface Saving {
-  /** Saves a checkpoint; returns its directory. @throws CheckpointError that says where the run is saved instead. */
+  /**
+   * Saves a checkpoint and returns its directory. @throws CheckpointError with the folder in which the run is saved
+   * instead.
+   */
   save(state: SavedState): Promise<string>;
-  /** Like `save`, but never saves in another place, because nothing is trained yet. */
+  /** The same as `save`, but never saves in another folder, because nothing is trained yet. */
   saveStart(state: SavedState): Promise<void>;
   /**
-   * Saves a run that ends with an error. Resolves to null if the run is saved in its folder. Otherwise resolves to the
-   * error that says where it is saved.
+   * Saves a run that ends with an error. Resolves to null if the run is saved in its own folder. Otherwise resolves to
+   * an error with the folder in which the run is saved.
    */
   saveInNeed(state: SavedState): Promise<CheckpointError | null>;
   saveBest(values: ReadValues, step: number): Promise<void>;
@@ -59,10 +62,10 @@ const ignoreSystemError = (error: unknown): void => {
 
 /**
  * @param known the last checkpoint that this process has found or written.
- * @throws CheckpointError if another process has saved in the folder: its work must not be replaced.
+ * @throws CheckpointError if another process has saved in the folder, because its work must not be replaced.
  */
 const checkOwn = async ({ shown, path, isTaken }: SavingPlace, known: Binding | null): Promise<void> => {
-  const must = "no other process may save in the run's folder while it trains";
+  const must = "no other process may save in the run's folder while the run trains";
   if (await isTaken()) {
     throw new CheckpointError({ where: join(shown, folderNames.lock), must, got: "the lock of another process" });
   }
@@ -75,7 +78,7 @@ const checkOwn = async ({ shown, path, isTaken }: SavingPlace, known: Binding | 
   });
 };
 
-/** Writes a checkpoint again if some of its files were deleted, and no other program uses its name. */
+/** Writes a checkpoint again if some of its files were deleted and no other program uses its name. */
 const makeCheckpointAgain = async (folder: string, held: HeldCheckpoint): Promise<void> => {
   const run = await held.run();
   if (run === null || (await holdsAllFiles(folder))) return;
@@ -84,7 +87,7 @@ const makeCheckpointAgain = async (folder: string, held: HeldCheckpoint): Promis
   await held.renew();
 };
 
-/** Prepares for saving. From here on, files that could not be written again stay open. */
+/** Prepares for saving. From now on, files that could not be written again stay open. */
 export const openSaving = async (subject: RunSubject, place: SavingPlace): Promise<Saving> => {
   const { config, keepLast, keptMore = false } = subject;
   const { shown, path, notes, isHere } = place;
@@ -93,7 +96,7 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
   const best = join(path, folderNames.best);
   const rollback = join(path, folderNames.rollback);
   const description = join(path, folderNames.description);
-  /** These may be the only copies of texts that a program passed. */
+  /** These files may be the only copies of texts that a program passed. */
   const texts = await holdFiles(path, [text, valText, documents, valDocuments]);
   const heldBest = await holdCheckpoint(best);
   const heldRollback = await holdCheckpoint(rollback);
@@ -101,7 +104,7 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
   /** The last checkpoint that this process has found or written. */
   let known = (await readManifest(checkpoint))?.run ?? null;
 
-  /** Writes deleted files again: the description, the event log, and weights that are not written at every save. */
+  /** Writes deleted files again: the description, the event log, and weights that are not part of every save. */
   const makeAgain = async (): Promise<void> => {
     if (!(await isRegularFile(description))) {
       await naming(join(shown, folderNames.description), replaceFile(description, descriptionText(subject)));
@@ -112,10 +115,14 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
   };
 
   const faulty = (got: string): CheckpointError =>
-    new CheckpointError({ where: path, must: "the run's folder must stay in its place while it trains", got });
+    new CheckpointError({
+      where: path,
+      must: "the run's folder must not be moved or deleted while the run trains",
+      got,
+    });
   /**
-   * Saves in the run's folder. Resolves to the error if that fails, for example because another program deletes the
-   * folder meanwhile.
+   * Saves the run in its folder. Resolves to the error if that fails, for example because another program is deleting
+   * the folder.
    */
   const faultOfSaving = async (state: SavedState): Promise<CheckpointError | undefined> => {
     const { step } = state.progress;
@@ -129,15 +136,15 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
       const keep = keepBefore(path, step, keepLast);
       await writeCheckpoint(checkpoint, checkpointFiles(subject, state), { run, keep, makeParents: false });
       known = run;
-      // If the run keeps only one checkpoint, further checkpoints are the user's own copies. If a checkpoint cannot be
-      // removed, the next save tries again.
+      // If the run keeps only one checkpoint, other checkpoints in the folder are the user's own copies. If a
+      // checkpoint cannot be removed, the next save tries again.
       if (keepLast > 1 || keptMore) await prune(path, step, keepLast, config).catch(ignoreSystemError);
     } catch (error) {
       if (!(await isHere())) return gone;
       if (error instanceof CheckpointError) return error;
       if (systemErrorCode(error) === undefined) throw error;
       const got = error instanceof Error ? error.message : String(error);
-      const must = "the run's folder must be writable while it trains";
+      const must = "the run's folder must be writable while the run trains";
       return new CheckpointError({ where: shown, must, got, cause: error });
     }
     if (!(await isHere())) return gone;
@@ -147,7 +154,7 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
 
   const saveInNeed = async (state: SavedState): Promise<CheckpointError | null> => {
     const first = await faultOfSaving(state);
-    // If a deletion was in progress, it may be over by now.
+    // If another program was deleting the folder, it may have finished by now.
     const fault = first !== undefined && isOfDeletion(first) ? await faultOfSaving(state) : first;
     return fault === undefined ? null : elsewhere(state, fault);
   };

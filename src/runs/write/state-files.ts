@@ -10,7 +10,7 @@ export const stateName = "trainer_state.json";
 
 export const stateFiles: readonly string[] = [optimizerName, stateName];
 
-/** Contents of these files: the optimizer's running means, and the run's configuration and position. */
+/** Contents of the additional files: the optimizer's running means, and the run's configuration and position. */
 export const stateContents = (
   config: RunConfig,
   { optimizer, progress }: Pick<SavedState, "optimizer" | "progress">,

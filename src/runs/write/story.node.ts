@@ -1,4 +1,4 @@
-/** The files for readers in a run's folder, README.md and samples.txt. Both are made from the events. */
+/** The files for readers in a run's folder, README.md and samples.txt. The two files are made from the events. */
 import { unlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { RunConfig } from "../../config/config.ts";
@@ -24,10 +24,13 @@ export interface StorySubject {
 const sampleMark = "--- step ";
 const sampleText = ({ step, prompt, text }: NotedSample): string => `${sampleMark}${step} ---\n${prompt}${text}\n\n`;
 
-/** Number of bytes at the start of a file that are read to recognise it. */
+/** Number of bytes at the start of a file that are enough to recognise it. */
 const maxPageBytes = 2 ** 24;
 
-/** Whether `path` may be overwritten: it does not exist, `isOurs` recognises it, or a power failure has emptied it. */
+/**
+ * Whether `path` may be overwritten. True if `path` does not exist, if `isOurs` recognises the file, or if a power
+ * failure has emptied the file.
+ */
 const mayWrite = async (path: string, isOurs: (text: string) => boolean): Promise<boolean> =>
   readRegularFile(path, { maxBytes: maxPageBytes }).then(
     (bytes) => {
@@ -91,8 +94,8 @@ export const openStory = async (
       if (event.type === "overfitting" || event.type === "nonfinite") return;
       goOn(story, event);
       if (event.type === "sample" && ownsSamples) await append(samples, sampleText(event));
-      // The page is written at once. So if the process is killed after a better evaluation, the page and the event log
-      // show the same best loss.
+      // The page is written immediately. If the process is killed after a better evaluation, the page and the event log
+      // still show the same best loss.
       const isBetter = event.type === "eval" && event.reason !== "end" && event.best;
       const isDue = event.type === "start" || event.type === "checkpoint" || event.type === "done" || isBetter;
       const isPage = (text: string): boolean => text.includes(readmeMark);

@@ -1,43 +1,51 @@
 /**
- * Reads the bodies of requests. All bodies share a memory budget, from their first byte until their request is
- * answered. So a client that opens many connections can use up the budget, but cannot use more memory. Bytes count when
- * they arrive; a Content-Length header alone reserves nothing. A body that arrives too slowly is rejected, so no client
- * can hold the budget by sending nothing.
+ * Reads the bodies of requests. All bodies share a memory budget, from their first byte until the server has answered
+ * their request. A client that opens many connections can use up the budget, but no more memory. Bytes count when they
+ * arrive; a Content-Length header alone reserves nothing. A body that arrives too slowly is rejected. So no client can
+ * occupy the budget by sending nothing.
  */
 import { HttpError } from "./http-error.ts";
 
 export interface BodyLimits {
   /** Maximum number of bytes of all bodies together. */
   readonly mostTogether: number;
-  /** Milliseconds of a period. In each period the speed of a body is checked. */
+  /** Length of a period in milliseconds. In each period, the speed of a body is checked. */
   readonly periodMs: number;
-  /** Minimum number of bytes of a body that must arrive in each period, unless the body ends. */
+  /**
+   * Minimum number of bytes of a body that must arrive in each period. The last period of a body may have fewer bytes.
+   */
   readonly leastBytes: number;
 }
 
-/** The budget is enough for three of the largest texts at a time. The speed allows slow mobile connections. */
+/** The budget is enough for three of the largest texts at a time. The minimum speed allows slow mobile connections. */
 export const bodyLimits: BodyLimits = { mostTogether: 200 * 2 ** 20, periodMs: 10_000, leastBytes: 2 ** 16 };
 
 export interface Bodies {
   /**
-   * Reads the body of a request. Its share of the budget stays in use until `release`.
+   * Reads the body of a request. The request's share of the budget stays in use until `release`.
    * @param most maximum number of bytes.
    * @throws HttpError if the body is too large or arrives too slowly, or if the budget is used up.
    */
   read(request: Request, most: number): Promise<Uint8Array>;
-  /** Frees the request's share of the budget. Call it when the request is answered or its connection has ended. */
+  /**
+   * Frees the request's share of the budget. Call this function when the request has been answered or its connection
+   * has ended.
+   */
   release(request: Request): void;
   /** Number of bytes of the budget in use. */
   taken(): number;
 }
 
-/** When a body's buffer is full, it doubles. But it grows by at least `leastGrowth` and at most `mostGrowth` bytes. */
+/**
+ * Limits for a body's buffer. A full buffer doubles, but grows by at least `leastGrowth` and at most `mostGrowth`
+ * bytes.
+ */
 const leastGrowth = 2 ** 12;
 const mostGrowth = 2 ** 20;
 
 /**
- * A buffer that grows in place and returns its memory to the system at once. The garbage collector could keep the
- * memory of another buffer for minutes.
+ * A buffer that grows in place and returns its memory to the system at once. For an ordinary buffer, the garbage
+ * collector could keep the memory for minutes.
  */
 interface Resizable extends ArrayBuffer {
   resize(bytes: number): void;
@@ -68,8 +76,8 @@ const tooSlow = (bytes: number, { leastBytes, periodMs }: BodyLimits): HttpError
 };
 
 /**
- * Collects the pieces of a body in one buffer. If thousands of small pieces were kept separately, they would use many
- * times the memory of their bytes.
+ * Collects the pieces of a body in one buffer. Thousands of small separate pieces would use many times the memory of
+ * their bytes.
  */
 const createCollector = (most: number, reserve: (bytes: number) => void) => {
   const memory = newResizable(most);
@@ -96,7 +104,10 @@ const createCollector = (most: number, reserve: (bytes: number) => void) => {
   };
 };
 
-/** After each period, calls `check` with the number of bytes that arrived in it. `failed` rejects if `check` throws. */
+/**
+ * After each period, calls `check` with the number of bytes that arrived in the period. `failed` rejects if `check`
+ * throws.
+ */
 const watchPace = (periodMs: number, check: (bytes: number) => void) => {
   let came = 0;
   let timer: NodeJS.Timeout | undefined;
@@ -133,7 +144,7 @@ export const createBodies = (limits: BodyLimits = bodyLimits): Bodies => {
     const share = { bytes: 0 };
     shares.set(request, share);
     const collector = createCollector(most, (bytes) => {
-      // If the connection has already ended, nothing would release more bytes.
+      // If the connection has already ended, do not count the bytes, because no later event would release them.
       request.signal.throwIfAborted();
       if (taken + bytes > mostTogether) throw spent(mostTogether);
       share.bytes += bytes;
@@ -142,8 +153,8 @@ export const createBodies = (limits: BodyLimits = bodyLimits): Bodies => {
     const pace = watchPace(periodMs, (bytes) => {
       if (bytes < leastBytes) throw tooSlow(bytes, limits);
     });
-    // The reader is never cancelled, because that would end the connection before the answer is sent. Bytes that are
-    // not read are discarded.
+    // Never cancel the reader, because that would end the connection before the response is sent. Unread bytes are
+    // discarded.
     const reader = request.body?.getReader();
     const readAll = async (): Promise<Uint8Array> => {
       for (let bytes = 0; ; ) {
@@ -167,7 +178,7 @@ export const createBodies = (limits: BodyLimits = bodyLimits): Bodies => {
 
   return {
     async read(request, most) {
-      // If there is no Content-Length, the body itself marks its end.
+      // Without Content-Length, the body itself marks its end.
       const length = Number(request.headers.get("content-length") ?? most);
       if (length > most) throw tooLarge(most);
       try {

@@ -1,7 +1,7 @@
 /**
  * Decides who may use a local server: pages that the server itself delivered, and programs on this machine. Any page
- * that is open in a browser can send requests to 127.0.0.1. It can also give its own host name that address (DNS
- * rebinding). So host names, origins and content types are checked before anything else. A server that other machines
+ * that is open in a browser can send requests to 127.0.0.1. The page's site can also point its own host name to
+ * 127.0.0.1 (DNS rebinding). So host names, origins and content types are checked first. A server that other machines
  * can reach also requires a token.
  */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
@@ -12,16 +12,19 @@ export interface GuardSettings {
   /** Accepted host names, such as `localhost` or `[::1]`. */
   readonly names: readonly string[];
   readonly port: number;
-  /** The token that every API request must have; null: no token, because only this machine can reach the server. */
+  /**
+   * The token that every API request must have. Null: no token is needed, because only this machine can reach the
+   * server.
+   */
   readonly token: string | null;
   /**
-   * Prefix of the API's addresses. A link from another site may not lead to these addresses, and requests to them need
-   * the token.
+   * Prefix of the API's paths. Requests to these paths need the token. A link from another site may not lead to these
+   * paths.
    */
   readonly apiPath: string;
 }
 
-/** Answer to a refused request: the status of the answer, and a line for the user. */
+/** Response to a refused request: the status, and a line for the user. */
 export interface Refusal {
   readonly status: 401 | 403 | 405 | 415;
   readonly error: string;
@@ -30,7 +33,7 @@ export interface Refusal {
 const loopbackNames: readonly string[] = ["127.0.0.1", "localhost", "[::1]"];
 const anyAddress: readonly string[] = ["0.0.0.0", "::", "[::]"];
 
-/** A host as it is written in addresses: IPv6 in brackets. */
+/** Formats a host for an address: IPv6 in brackets. */
 export const hostInUrl = (host: string): string => (host.includes(":") && !host.startsWith("[") ? `[${host}]` : host);
 
 /** Whether only this machine can reach `host`. */
@@ -41,8 +44,8 @@ export const isLoopback = (host: string): boolean =>
 export const isAnyAddress = (bound: string): boolean => anyAddress.includes(bound);
 
 /**
- * Addresses that this machine has in its networks. Link-local IPv6 addresses are left out, because they need a zone,
- * and browsers cannot open addresses with a zone.
+ * Addresses of this machine in its networks. Link-local IPv6 addresses are left out: they need a zone, and browsers
+ * cannot open addresses with a zone.
  */
 const ownAddresses = (): readonly string[] =>
   Object.values(networkInterfaces())
@@ -60,7 +63,7 @@ export const namesOf = (host: string, bound: string): readonly string[] => {
   return [...new Set(isLoopback(bound) ? [...loopbackNames, ...own] : own)];
 };
 
-/** Host names to print: `here` for a browser on this machine, `elsewhere` for other machines. */
+/** Host names to print. `here` is for a browser on this machine, `elsewhere` is for other machines. */
 export const shownNames = (
   host: string,
   bound: string,
@@ -74,17 +77,17 @@ export const newToken = (): string => randomBytes(32).toString("base64url");
 
 const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
 
-/** Compares two texts in a time that does not depend on where they differ. */
+/** Compares two texts. The time does not depend on the position of the first difference. */
 const isSame = (a: string, b: string): boolean => timingSafeEqual(digest(a), digest(b));
 
-/** A host with its port, as browsers write it. Port 80 is left out. */
+/** A host with its port, in the format of browsers. Port 80 is left out. */
 const withPort = (name: string, port: number): string => (port === 80 ? name : `${name}:${port}`);
 
 const refuse = (status: Refusal["status"], error: string): Refusal => ({ status, error });
 
 /**
  * Whether a router might treat a path as a path of the API. Routers decode escapes (`/%61pi`), and some routers decode
- * them twice. If the first part of the path cannot be decoded, the result is true.
+ * escapes twice. The result is true if the first part of the path cannot be decoded.
  */
 const isOfApi = (path: string, apiPath: string): boolean => {
   const firstOf = (parts: string): string => parts.split(/[/\\]+/u).find((part) => part !== "") ?? "";
@@ -99,7 +102,10 @@ const isOfApi = (path: string, apiPath: string): boolean => {
   return first.includes("%") || first.startsWith(".") || first.trim().toLowerCase() === firstOf(apiPath);
 };
 
-/** A page of another site may have links to pages of this server. All other requests of that page are refused. */
+/**
+ * A page of another site may contain links to pages of this server. All other requests of the other site's page are
+ * refused.
+ */
 const isNavigation = (request: Request, path: string, apiPath: string): boolean =>
   request.method === "GET" &&
   !isOfApi(path, apiPath) &&
@@ -112,7 +118,7 @@ const checkCaller = (request: Request, path: string, settings: GuardSettings): R
   const hosts = names.map((name) => withPort(name, port));
   if (!hosts.includes(host)) {
     const known = hosts.slice(0, 3).join(", ");
-    return refuse(403, `the host and port must be the server's own; got others; try ${known}`);
+    return refuse(403, `the host and port must be the server's own; got another host or port; try ${known}`);
   }
   const origin = request.headers.get("origin");
   if (origin !== null && origin !== `http://${host}`)
@@ -145,15 +151,18 @@ const checkKind = (request: Request): Refusal | undefined => {
   return undefined;
 };
 
-/** Why the token of a request does not suffice; undefined: the token is right, or no token is needed. */
+/** Why the token of a request is refused. Undefined: the token is right, or no token is needed. */
 export const tokenRefusal = (request: Request, { token }: GuardSettings): Refusal | undefined => {
   if (token === null) return undefined;
   const [, given = ""] = /^Bearer +(\S+)$/iu.exec(request.headers.get("authorization") ?? "") ?? [];
   if (given !== "" && isSame(given, token)) return undefined;
-  return refuse(401, "the token must be right; got a wrong one or none; try the full address that the studio printed");
+  return refuse(
+    401,
+    "the request must have the studio's token; got a wrong token or none; try the full address that the studio printed",
+  );
 };
 
-/** Why a request is refused; undefined: it is accepted. */
+/** Why a request is refused. Undefined: the request is accepted. */
 export const refusalOf = (request: Request, settings: GuardSettings): Refusal | undefined => {
   const path = new URL(request.url).pathname;
   const refusal = checkCaller(request, path, settings) ?? checkKind(request);
@@ -176,15 +185,15 @@ const policy = [
 ].join("; ");
 
 /**
- * Policy of a worker that computes with WebAssembly, on threads that it starts from its own code. A worker gets its
- * policy from the answer that delivers the worker, so the page's policy stays strict.
+ * Policy of a worker that computes with WebAssembly on threads from the worker's own code. A worker's policy comes with
+ * the response that delivers the worker. So the page's own policy stays strict.
  */
 export const computingPolicy = policy
   .replace("script-src 'self'", "script-src 'self' 'wasm-unsafe-eval'")
   .replace("worker-src 'self'", "worker-src 'self' blob:")
   .replace("connect-src 'self'", "connect-src 'self' blob:");
 
-/** Headers of every answer. With the two isolation headers, the threads of the page's workers may share memory. */
+/** Headers of every response. The two isolation headers allow the threads of the page's workers to share memory. */
 export const guardHeaders: Readonly<Record<string, string>> = {
   "Content-Security-Policy": policy,
   "X-Content-Type-Options": "nosniff",

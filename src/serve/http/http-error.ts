@@ -1,4 +1,4 @@
-/** Errors that carry the HTTP status of the answer. */
+/** Errors with the HTTP status of the response. */
 
 export type FailureStatus = 400 | 401 | 403 | 404 | 405 | 408 | 409 | 413 | 415 | 500 | 503;
 
@@ -16,7 +16,7 @@ export class HttpError extends Error {
   }
 }
 
-/** Several errors of one request. The answer has the status of the first error. */
+/** Several errors of one request. The response has the status of the first error. */
 export class SeveralErrors extends Error {
   override readonly name = "SeveralErrors";
   readonly errors: readonly [unknown, ...unknown[]];

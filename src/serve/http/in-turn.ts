@@ -1,20 +1,20 @@
 /**
  * Handles the requests of one connection one after another. If a client sends many requests at once (pipelining), Node
- * reads and starts all of them. So work and memory would be spent on a client that may never read the answers, or may
- * have left. Browsers do not use pipelining.
+ * starts all of them. Starting all requests would waste work and memory on a client that may never read the responses.
+ * Browsers do not use pipelining.
  */
 import type { RequestListener } from "node:http";
 import type { Socket } from "node:net";
 
-/** Maximum number of waiting requests of a connection. If a connection has more, it is closed. */
+/** Maximum number of waiting requests of a connection. A connection with more waiting requests is closed. */
 const mostWaiting = 8;
 
 /**
- * Wraps a listener. A request starts when the previous answer on its connection has been sent. Requests of a closed
- * connection are dropped.
+ * Wraps a listener. A request starts when the previous response on the same connection has been sent. Requests of a
+ * closed connection are dropped.
  */
 export const inTurn = (listener: RequestListener): RequestListener => {
-  /** For each connection that is answering a request: its waiting requests. */
+  /** The waiting requests of each connection that is answering a request. */
   const waiting = new WeakMap<Socket, (() => void)[]>();
   return (request, response) => {
     const { socket } = request;

@@ -1,4 +1,4 @@
-/** Reads requests in JSON, and writes answers and errors in JSON. */
+/** Reads requests in JSON, and writes responses and errors in JSON. */
 import type { z } from "zod";
 import { parseConfig } from "../../core/checks/config.ts";
 import { type JsonLimits, parseJson } from "../../core/checks/json.ts";
@@ -9,19 +9,19 @@ import { type FailureStatus, HttpError, SeveralErrors } from "./http-error.ts";
 
 const noStore = { "Cache-Control": "no-store" } as const;
 
-/** An answer whose JSON text already exists. */
+/** A response with JSON text that already exists. */
 export const jsonTextAnswer = (text: string, status = 200): Response =>
   new Response(text, {
     status,
     headers: { ...noStore, "Content-Type": "application/json; charset=utf-8" },
   });
 
-/** An answer in JSON. */
+/** A response in JSON. */
 export const jsonAnswer = (value: unknown, status = 200): Response => jsonTextAnswer(JSON.stringify(value), status);
 
 /**
- * The field of a configuration or a request that an error is about, such as "train.steps"; undefined: the error is not
- * about a single field.
+ * The field of a configuration or a request that caused an error, such as "train.steps". Undefined: the error does not
+ * concern a single field.
  */
 const fieldOf = ({ details: { where } }: ForetokenError): string | undefined => {
   if (where === "request" || where === "config") return undefined;
@@ -31,7 +31,7 @@ const fieldOf = ({ details: { where } }: ForetokenError): string | undefined => 
   return /^[a-z][A-Za-z]*(?:\.[A-Za-z0-9]+)*$/u.test(field) ? field : undefined;
 };
 
-/** An error in the form that the page reads. */
+/** An error in the format that the page reads. */
 export interface FailureText {
   readonly error: string;
   readonly field?: string;
@@ -39,10 +39,12 @@ export interface FailureText {
   readonly others?: readonly FailureText[];
 }
 
-/** Maximum number of unknown characters that are listed, because a text in another script may have thousands. */
+/**
+ * Maximum number of unknown characters in the list. A text in another script may have thousands of unknown characters.
+ */
 const mostCharacters = 500;
 
-/** Maximum number of further errors that are listed after the first. */
+/** Maximum number of errors that are listed after the first error. */
 const mostOthers = 20;
 
 /** The first of several errors, with all other errors attached. */
@@ -74,13 +76,13 @@ const statusOf = (error: unknown): FailureStatus => {
   return error instanceof ForetokenError ? 400 : 500;
 };
 
-/** The answer to a request that failed. */
+/** The response to a request that failed. */
 export const failureAnswer = (error: unknown): Response => jsonAnswer(failureOf(error), statusOf(error));
 
 /**
  * Reads and checks the body of a request.
  * @param bodies reads the bytes.
- * @throws ConfigError that names the wrong field, and the HttpErrors of `bodies`.
+ * @throws ConfigError with the wrong field, and the HttpErrors of `bodies`.
  */
 export const readJson = async <Schema extends z.ZodType>(
   request: Request,

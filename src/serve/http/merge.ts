@@ -3,9 +3,9 @@
 type Source<T> = (signal: AbortSignal) => AsyncGenerator<T, void, undefined>;
 
 /**
- * Yields the values of all sources as they come. After a value of a source was taken, the source is asked for its next
- * value. It ends when the source at index 0 ends, or when any source fails. Then the signal of the other sources is
- * aborted.
+ * Yields the values of all sources as they come. When the consumer has taken a value, its source gets the request for
+ * the next value. The function ends when the source at index 0 ends, or when any source fails. At its end, the function
+ * aborts the signal of the other sources.
  */
 export async function* merged<T>(
   sources: readonly Source<T>[],
@@ -18,7 +18,7 @@ export async function* merged<T>(
   const open = sources.map((source) => source(controller.signal));
   const ask = async (index: number) => ({ index, next: await (open[index] as (typeof open)[number]).next() });
   const pending = new Map(open.map((_, index) => [index, ask(index)] as const));
-  // A rejection is thrown where its promise is awaited. If nothing awaits the promise any more, the rejection is
+  // A rejection is thrown where its promise is awaited. If no code awaits the promise any more, the rejection is
   // ignored.
   const guard = (one: Promise<unknown> | undefined): void => void one?.catch(() => undefined);
   try {

@@ -1,13 +1,13 @@
 /**
- * Shares the result of running work between all callers that ask for this result, and stops the work when no caller
- * waits any more.
+ * Shares the result of unfinished work between all callers that need this result. Stops the work when no caller waits
+ * any more.
  */
 
 export interface SharedWork<T> {
   /**
-   * The result of the work that already runs for `key`. If no work runs, it starts `work`.
+   * Returns the result of the unfinished work for `key`. If there is no such work, starts `work`.
    * @param work gets a signal that is aborted when no caller waits any more.
-   * @throws the reason of `signal` if it is aborted first.
+   * @throws the reason of `signal` if `signal` is aborted first.
    */
   get(key: string, work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T>;
 }
@@ -24,7 +24,7 @@ export const createSharedWork = <T>(): SharedWork<T> => {
     const controller = new AbortController();
     const one: UnderWay<T> = { result: work(controller.signal), controller, waiting: 0 };
     const end = (): void => {
-      // After an abort, new work may already run under the same key.
+      // After an abort, new work with the same key may already have started.
       if (underWay.get(key) === one) underWay.delete(key);
     };
     one.result.then(end, end);

@@ -1,6 +1,6 @@
 /**
- * Server-sent events that are made on demand: the next events are made when the client has taken the previous ones. So
- * a client that does not read costs no memory. Format: https://html.spec.whatwg.org/multipage/server-sent-events.html
+ * Server-sent events that are made on demand. The next events are made when the client has read the previous events. So
+ * a client that does not read uses no memory. Format: https://html.spec.whatwg.org/multipage/server-sent-events.html
  */
 
 import { failureOf } from "./json.ts";
@@ -13,7 +13,8 @@ export interface ServerEvent {
 }
 
 /**
- * Interval of heartbeats on a quiet connection. Without them, proxies and sleeping laptops would close the connection.
+ * Time between heartbeats on a quiet connection. Without heartbeats, proxies and sleeping laptops would close the
+ * connection.
  */
 const heartbeatMs = 15_000;
 
@@ -22,7 +23,7 @@ const encoder = new TextEncoder();
 const textOf = ({ event, id, data }: ServerEvent): string =>
   `${event === undefined ? "" : `event: ${event}\n`}${id === undefined ? "" : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`;
 
-/** The result of `pending`; undefined if there is none after `ms` milliseconds. */
+/** Returns the result of `pending`, or undefined if there is no result after `ms` milliseconds. */
 const within = async <T>(pending: Promise<T>, ms: number): Promise<T | undefined> => {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<undefined>((resolve) => {
@@ -36,8 +37,8 @@ const within = async <T>(pending: Promise<T>, ms: number): Promise<T | undefined
 };
 
 /**
- * An answer that streams events. If the source fails, the last event is `event: failed` with the error.
- * @param source makes the events, several at a time. Its signal is aborted when the connection ends.
+ * A response that streams events. If the source fails, the last event is `event: failed` with the error.
+ * @param source makes the events, several at a time. The source's signal is aborted when the connection ends.
  */
 export const eventAnswer = (
   source: (signal: AbortSignal) => AsyncGenerator<readonly ServerEvent[], void, undefined>,
@@ -48,7 +49,7 @@ export const eventAnswer = (
   const body = new ReadableStream<Uint8Array>(
     {
       start(stream) {
-        // This is sent at once, so that the client knows that it is connected.
+        // Send this at once, so that the client knows that it is connected.
         stream.enqueue(encoder.encode(": connected\n\n"));
       },
       async pull(stream) {

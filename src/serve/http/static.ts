@@ -1,4 +1,4 @@
-/** Serves files of a folder. It never reads anything outside of the folder. */
+/** Serves files of a folder. This module never reads a file outside the folder. */
 import { realpath } from "node:fs/promises";
 import { extname, join, sep } from "node:path";
 import { readRegularFile } from "../../core/system/regular-file.node.ts";
@@ -19,18 +19,18 @@ const types: Readonly<Record<string, string>> = {
 const maxBytes = 2 ** 26;
 
 /**
- * Accepts file names as build tools make them. A name may not be a hidden file or a parent folder, and may not contain
+ * Matches the file names that build tools make. A name may not be a hidden file or a parent folder, and may not contain
  * a path separator of any system.
  */
 const plainName = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/u;
 
-/** The path in the folder that an address names; undefined: the address cannot name a file of the folder. */
+/** Returns the path in the folder for an address, or undefined if the address cannot name a file of the folder. */
 const pathIn = (folder: string, address: string): string | undefined => {
   const names = address.split("/").filter((name) => name !== "");
   return names.length > 0 && names.every((name) => plainName.test(name)) ? join(folder, ...names) : undefined;
 };
 
-/** A file that still lies in the folder after links are resolved; undefined: there is none. */
+/** Returns a file that is still in the folder after links are resolved, or undefined if there is no such file. */
 const readIn = async (folder: string, path: string): Promise<Uint8Array | undefined> => {
   try {
     const [root, real] = await Promise.all([realpath(folder), realpath(path)]);
@@ -40,12 +40,12 @@ const readIn = async (folder: string, path: string): Promise<Uint8Array | undefi
   }
 };
 
-/** A file name with a hash of the contents, as bundlers make such names. The file with this name never changes. */
+/** Matches a file name with a hash of the contents, as bundlers make it. A file with such a name never changes. */
 const isHashed = (address: string): boolean => /^\/assets\/.*[.-][A-Za-z0-9_-]{8,}\.[a-z0-9]+$/u.test(address);
 
 /**
- * The file for an address. If there is no such file, it is the folder's index.html, because the page itself handles the
- * rest of the address.
+ * Returns the file for an address. If there is no such file, returns the folder's index.html, because the page itself
+ * handles other addresses.
  * @returns undefined if the folder has no index.html.
  */
 export const staticAnswer = async (folder: string, address: string): Promise<Response | undefined> => {

@@ -1,4 +1,4 @@
-/** Collects the text and the tool calls of one answer while it is written. */
+/** Collects the text and the tool calls of one answer while the model writes it. */
 import type { AnswerPiece, AnswerReader } from "../../chat/tools/reader.ts";
 import { newCallId } from "../../chat/tools/tools.ts";
 import { type ToolTurn, withoutEndName } from "../../chat/tools/turn.ts";
@@ -11,7 +11,7 @@ import type { TextPiece } from "./texts.ts";
 export interface AnswerCall {
   readonly id: string;
   readonly name: string;
-  /** The part of the JSON that is written so far. */
+  /** The part of the JSON that has been written so far. */
   arguments: string;
 }
 
@@ -27,7 +27,7 @@ export interface AnswerText {
   take(piece: TextPiece): readonly AnswerPart[];
   readonly content: string;
   readonly calls: readonly AnswerCall[];
-  /** Why the answer has ended. It is `length` whenever a tool call is incomplete. */
+  /** Why the answer ended. The reason is `length` if a tool call is incomplete. */
   reason(): "stop" | "length" | "tool_calls";
 }
 

@@ -1,12 +1,12 @@
-/** Errors in the form that OpenAI's clients read: https://platform.openai.com/docs/guides/error-codes/api-errors */
+/** Errors in the format that OpenAI's clients read: https://platform.openai.com/docs/guides/error-codes/api-errors */
 import { ForetokenError } from "../../core/errors/errors.ts";
 import { HttpError } from "../http/http-error.ts";
 import { failureOf, jsonAnswer } from "../http/json.ts";
 
-/** Types of errors: values of the field `type`. */
+/** Types of errors: the values of the field `type`. */
 type ErrorType = "invalid_request_error" | "authentication_error" | "rate_limit_error" | "server_error";
 
-/** Details of an error in addition to its message. */
+/** Details of an error. The message is not one of them. */
 export interface ApiErrorDetails {
   /** Name of the request field with the mistake. */
   readonly param?: string | undefined;
@@ -42,8 +42,8 @@ const typeOf = (status: number): ErrorType => {
 };
 
 /**
- * Gives any error a status and details. An error of the library is a mistake in the request. Any other error is a fault
- * of the server.
+ * Adds a status and details to any error. An error of the library is a mistake in the request. Any other error is a
+ * fault of the server.
  */
 export const apiErrorOf = (error: unknown): ApiError => {
   if (error instanceof ApiError) return error;
@@ -52,7 +52,7 @@ export const apiErrorOf = (error: unknown): ApiError => {
   return new ApiError(error instanceof ForetokenError ? 400 : 500, message, { param: field });
 };
 
-/** The JSON body of an error answer. */
+/** The JSON body of a response with an error. */
 export const errorBody = (error: ApiError) => ({
   error: {
     message: error.message,
@@ -64,7 +64,7 @@ export const errorBody = (error: ApiError) => ({
 
 export type ErrorBody = ReturnType<typeof errorBody>;
 
-/** The answer to a request that failed. */
+/** The response to a request that failed. */
 export const errorAnswer = (error: unknown): Response => {
   const known = apiErrorOf(error);
   const answer = jsonAnswer(errorBody(known), known.status);

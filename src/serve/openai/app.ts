@@ -31,19 +31,19 @@ export interface ServerParts {
   /** Maximum time of a request in milliseconds. */
   readonly timeLimitMs: number;
   readonly version: string;
-  /** The abort controllers of all requests that are being answered. */
+  /** The abort controllers of all requests in progress. */
   readonly underWay: Set<AbortController>;
   /** Whether the server is shutting down. */
   isEnding(): boolean;
 }
 
-/** Limits of a request body. They are enough for many prompts as token ids. */
+/** Limits of a request body. The limits allow many prompts as token ids. */
 const bodyLimits = { maxBytes: 2 ** 24, maxValues: 2 ** 21, maxKeys: 2 ** 15 } as const;
 
 type AppContext = Context<{ Bindings: HttpBindings }>;
 type Work = (exchange: Exchange, body: unknown, query: URLSearchParams) => Promise<Answered>;
 
-/** Headers of every answer. */
+/** Headers of every response. */
 const commonHeaders = { "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store" } as const;
 
 const newId = (): string => randomBytes(12).toString("hex");
@@ -71,7 +71,7 @@ const readBody = async (request: Request, bodies: Bodies): Promise<unknown> => {
 const ending = (): ApiError =>
   new ApiError(503, "the server is shutting down; try again later", { code: "server_ending", retryAfter: 5 });
 
-/** Aborts the work on a request when it takes too long, or when the client leaves. */
+/** Aborts the work on a request if it takes too long, or if the client disconnects. */
 const watch = (parts: ServerParts, response: ServerResponse) => {
   const controller = new AbortController();
   let left = false;
@@ -86,7 +86,7 @@ const watch = (parts: ServerParts, response: ServerResponse) => {
   response.once("close", () => {
     if (!response.writableFinished) {
       left = true;
-      controller.abort(new ApiError(499, "the client has left"));
+      controller.abort(new ApiError(499, "the client has disconnected"));
     }
   });
   return {
@@ -151,7 +151,7 @@ const answer = async (c: AppContext, parts: ServerParts, path: string, work: Wor
     }
     return send(jsonAnswer(answered.json));
   } catch (error) {
-    // Aborted work fails with many different errors. So the reason of the abort is reported instead of these errors.
+    // Aborted work fails with many different errors. So report the reason of the abort instead of these errors.
     const why = watched.signal.aborted ? watched.signal.reason : error;
     facts.error = apiErrorOf(why).message;
     if (parts.isEnding()) headers = { ...headers, Connection: "close" };
@@ -164,7 +164,7 @@ const listed = ({ name, parent, created, contextLength }: ListedModel) => ({
   ...{ parent, root: parent ?? name, max_model_len: contextLength },
 });
 
-/** Creates the server as a function from requests to answers. */
+/** Creates the server as a function from requests to responses. */
 export const createApp = (parts: ServerParts): Hono<{ Bindings: HttpBindings }> => {
   const app = new Hono<{ Bindings: HttpBindings }>({ strict: true });
   const { models } = parts;
@@ -189,7 +189,7 @@ export const createApp = (parts: ServerParts): Hono<{ Bindings: HttpBindings }> 
   app.get("/v1/models/:name{.+}", (c) =>
     answer(c, parts, "/v1/models/{model}", async () => ({ json: listed(models.lookUp(c.req.param("name"))) })),
   );
-  // Everyone may use /health and /openapi.json, because they reveal nothing about models or texts.
+  // Anyone may use /health and /openapi.json, because they reveal nothing about models or texts.
   app.get("/health", () => jsonAnswer({ status: parts.isEnding() ? "ending" : "ok" }, parts.isEnding() ? 503 : 200));
   app.get("/openapi.json", (c) => {
     const headers = parts.callers.pageHeaders(c.req.raw);
@@ -214,7 +214,7 @@ export const createApp = (parts: ServerParts): Hono<{ Bindings: HttpBindings }> 
         allow: method,
       });
     }
-    // An unknown address is handled like other requests: the request is logged, and the caller is checked.
+    // A request to an unknown path is logged, and its caller is checked, like any other request.
     return answer(c, parts, "other", async () => {
       const near = nearest(path, [...known]);
       throw new ApiError(

@@ -1,12 +1,12 @@
 /**
- * Decides who may use the server. If the server has API keys, programs with a key may use it; otherwise all programs on
- * this machine may. Pages in a browser may use it only if their origin is allowed, because any open page can send
- * requests to 127.0.0.1.
+ * Decides who may use the server. If the server has API keys, only programs with a key may use it. Without API keys,
+ * all programs on this machine may use the server. A page in a browser may use the server only if the page's origin is
+ * allowed, because any open page can send requests to 127.0.0.1.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { ApiError } from "./api-error.ts";
 
-/** Who may use a server, and the limits of each key. */
+/** Rules about who may use a server, and the limits of each key. */
 export interface CallerSettings {
   /** API keys. Empty: no key is needed. */
   readonly keys: readonly string[];
@@ -18,7 +18,7 @@ export interface CallerSettings {
 
 /** The sender of a request. */
 export interface Caller {
-  /** Identifies the key in logs without revealing it; null: no key is needed. */
+  /** Identifies the key in logs without revealing the key. Null: no key is needed. */
   readonly id: string | null;
   /** Must be called when the request has ended. */
   release(): void;
@@ -38,12 +38,12 @@ export interface Callers {
 const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
 
 /**
- * Host headers of requests that used this machine's own names. Someone may have pointed another host name at this
- * machine (DNS rebinding).
+ * Host headers of requests to this machine's own names. A request with another host name is suspicious: somebody may
+ * have pointed that name at this machine (DNS rebinding).
  */
 const ownHost = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\]|\[::ffff:127\.\d{1,3}\.\d{1,3}\.\d{1,3}\])(?::\d{1,5})?$/iu;
 
-/** Headers that proxies add. If a request has such a header, the real sender is not on this machine. */
+/** Headers that proxies add. If a request has such a header, its real sender is not on this machine. */
 const forwarded = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"] as const;
 
 const allowedMethods = "GET, POST, OPTIONS";
@@ -52,7 +52,7 @@ export const createCallers = ({ keys, perKey, origins }: CallerSettings): Caller
   const known = keys.map((key) => ({ hash: digest(key), id: `key-${digest(key).toString("hex").slice(0, 8)}` }));
   const underWay = new Map<string, number>();
 
-  /** The time of the comparison depends neither on the given key nor on the position of the matching key. */
+  /** The comparison takes the same time for every given key and every position of the right key. */
   const keyOf = (request: Request): string | undefined => {
     const [, given = ""] = /^Bearer +(\S+)\s*$/iu.exec(request.headers.get("authorization") ?? "") ?? [];
     const hash = digest(given);

@@ -23,40 +23,43 @@ export const mostTopLogProbs = 20;
 export const chatFields = {
   ...samplingFields,
   ...unusedFields,
-  model: honoured(z.string({ error: "must be a text" }), "default: the first model of the server"),
+  model: honoured(z.string({ error: "must be a string" }), "default: the first model of the server"),
   messages: honoured(
     chatMessages,
     "messages of system, developer, user, assistant and tool, with texts and tool calls",
   ),
   max_tokens: honoured(whole(1, 1_000_000), "default: up to the end of the context"),
-  max_completion_tokens: honoured(whole(1, 1_000_000), "like `max_tokens`; the smaller of the two counts"),
+  max_completion_tokens: honoured(
+    whole(1, 1_000_000),
+    "like `max_tokens`; if both fields are given, the smaller value applies",
+  ),
   logprobs: honoured(z.boolean({ error: "must be true or false" }), "default false"),
   top_logprobs: honoured(
     whole(0, mostTopLogProbs),
     "number of most probable tokens to report for each token; default 0",
   ),
-  store: atDefault([false], "nothing is stored"),
+  store: atDefault([false], "the server stores nothing"),
   response_format: honoured(
     chatFormat,
-    "`text`, `json_object` or `json_schema`; every keyword of a schema is obeyed, or refused by name; default `text`",
+    "`text`, `json_object` or `json_schema`; the server obeys every keyword of a schema, or names the keyword that it refuses; default `text`",
   ),
   ...guidedFields,
   ...chatToolFields,
   functions: atDefault([[]], "use `tools` instead"),
   function_call: atDefault(["none", "auto"], "use `tool_choice` instead"),
-  modalities: atDefault([["text"]], "answers are only texts"),
-  audio: refused("answers are only texts"),
-  prediction: refused("the server would ignore it"),
-  reasoning_effort: refused("models here have no such setting"),
-  verbosity: atDefault(["medium"], "models here have no such setting"),
-  service_tier: atDefault(["auto", "default"], "there is only one tier"),
+  modalities: atDefault([["text"]], "answers contain only text"),
+  audio: refused("answers contain only text"),
+  prediction: refused("the server cannot use predicted outputs"),
+  reasoning_effort: refused("the server's models do not have this setting"),
+  verbosity: atDefault(["medium"], "the server's models do not have this setting"),
+  service_tier: atDefault(["auto", "default"], "the server has only one service tier"),
   web_search_options: refused("there is no web search"),
   moderation: refused("there is no moderation"),
 } as const;
 
 type ChatValues = Values<typeof chatFields>;
 
-/** The tokens of a conversation, up to the position where the answer begins. */
+/** The tokens of a conversation, up to the beginning of the answer. */
 export const conversationTokens = async (
   { signal }: Exchange,
   lease: Lease,
@@ -80,15 +83,15 @@ export const conversationTokens = async (
 };
 
 /**
- * Maximum number of tokens of an answer: the smallest limit in the request. If the request has no limit, it is the rest
- * of the context.
+ * Maximum number of tokens of an answer: the smallest limit in the request. Without a limit, the number is the
+ * remaining length of the context.
  */
 export const roomFor = ({ lm }: Lease, ids: readonly number[], ...asked: readonly (number | undefined)[]): number => {
   const given = asked.filter((most) => most !== undefined);
   return given.length > 0 ? Math.min(...given) : Math.max(1, lm.config.contextLength - ids.length);
 };
 
-/** Removes the token that ends the turn, because this token is not part of the answer. */
+/** Remove the token that ends the turn, because this token is not part of the answer. */
 export const withoutEnd = ({ lm }: Lease, tokens: readonly TokenPlace[]): readonly TokenPlace[] =>
   tokens.filter(({ id }) => !lm.endTokens.includes(id));
 
@@ -100,7 +103,7 @@ const checkTogether = (values: ChatValues): void => {
     throw invalid("stream_options: needs stream: true; got no stream", "stream_options");
 };
 
-/** The requests that the engine gets for the texts. @param own the constraint that the request itself asks for. */
+/** The requests to the engine, one for each text. @param own the constraint that the request itself sets. */
 const requestsOf = (
   values: ChatValues,
   lease: Lease,
@@ -201,7 +204,7 @@ export const answerChat = async (exchange: Exchange, body: unknown): Promise<Ans
             const { answer } = textOf(text);
             const some = withoutEnd(lease, tokens);
             const deltas = answer.take(piece).map(deltaOf);
-            // A token that is only a part of a character has no text to show yet, but it has a log-probability.
+            // A token that is only a part of a character has a log-probability but no text yet.
             if (deltas.length === 0 && logprobs && some.length > 0) deltas.push({ content: "" });
             for (const [i, delta] of deltas.entries())
               await events.write(chunk(text, delta, i === 0 ? told(some) : null, null));

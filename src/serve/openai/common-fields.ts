@@ -1,11 +1,11 @@
-/** Fields that all requests for texts have, and the engine options for these fields. */
+/** Fields that all requests for texts have, with the matching options of the engine. */
 import { randomInt } from "node:crypto";
 import { z } from "zod";
 import type { EngineGenerateOptions } from "../../generate/text-engine.ts";
 import { invalid } from "./api-error.ts";
 import { honoured, unused, type Values } from "./fields.ts";
 
-/** Maximum number of texts that a request may ask for per prompt. */
+/** Maximum number of texts per prompt in a request. */
 export const mostChoices = 128;
 /** Maximum number of stop strings. */
 const mostStops = 16;
@@ -14,11 +14,11 @@ const between = (low: number, high: number) =>
   z.number({ error: "must be a number" }).min(low, `must be at least ${low}`).max(high, `must be at most ${high}`);
 export const whole = (low: number, high: number = Number.MAX_SAFE_INTEGER) =>
   z.int({ error: "must be a whole number" }).min(low, `must be at least ${low}`).max(high, `must be at most ${high}`);
-const stopText = z.string({ error: "must be a text" }).min(1, "must not be empty");
+const stopText = z.string({ error: "must be a string" }).min(1, "must not be empty");
 
-/** Fields that set how tokens are chosen and how many texts are written. */
+/** Fields that control how tokens are chosen and how many texts are written. */
 export const samplingFields = {
-  temperature: honoured(between(0, 2), "default 1; 0 takes the most probable token"),
+  temperature: honoured(between(0, 2), "default 1; 0 selects the most probable token"),
   top_p: honoured(between(0, 1), "default 1"),
   n: honoured(whole(1, mostChoices), "number of texts for each prompt; default 1"),
   stop: honoured(
@@ -28,11 +28,11 @@ export const samplingFields = {
         error: `must be a text, or a list of at most ${mostStops} texts, none of them empty`,
       },
     ),
-    "a text ends before the first of these strings",
+    "a text ends before the first occurrence of any of these strings",
   ),
   seed: honoured(
     whole(Number.MIN_SAFE_INTEGER),
-    "the same seed gives the same answer, whatever other requests the server answers; default: a new seed for each request",
+    "the same seed gives the same answer; other requests do not change it; default: a new seed for each request",
   ),
   presence_penalty: honoured(between(-2, 2), "default 0"),
   frequency_penalty: honoured(between(-2, 2), "default 0"),
@@ -47,27 +47,30 @@ export const samplingFields = {
   stream_options: honoured(
     z.strictObject({
       include_usage: z.boolean().nullish(),
-      // OpenAI adds padding that hides lengths from eavesdroppers. It does not change texts.
+      // OpenAI adds padding to hide lengths from eavesdroppers. The padding does not change texts.
       include_obfuscation: z.boolean().nullish(),
     }),
-    "`include_usage`: true adds a last event with token counts",
+    "`include_usage`: true adds a final event with token counts",
   ),
   top_k: honoured(whole(-1), "not in OpenAI's API: keep the k most probable tokens; default 0: all"),
   min_p: honoured(
     between(0, 1),
-    "not in OpenAI's API: drop tokens whose probability is below this fraction of the highest; default 0",
+    "not in OpenAI's API: drop tokens with a probability below this fraction of the highest probability; default 0",
   ),
   typical_p: honoured(between(0, 1), "not in OpenAI's API: locally typical sampling; default 1"),
-  repetition_penalty: honoured(between(0.01, 100), "not in OpenAI's API: as in Hugging Face's generate; default 1"),
+  repetition_penalty: honoured(
+    between(0.01, 100),
+    "not in OpenAI's API: repetition penalty of Hugging Face's generate; default 1",
+  ),
 } as const;
 
 /** Fields that do not affect the answer. */
 export const unusedFields = {
   user: unused("identifies the user"),
-  metadata: unused("notes of the client"),
+  metadata: unused("data for the client's own use"),
   safety_identifier: unused("identifies the user"),
-  prompt_cache_key: unused("cached prefixes are found by their tokens"),
-  prompt_cache_retention: unused("how long prefixes are cached depends only on memory"),
+  prompt_cache_key: unused("the server finds a cached prefix by its tokens"),
+  prompt_cache_retention: unused("prefixes stay in the cache until memory is needed"),
 } as const;
 
 type SamplingValues = Values<typeof samplingFields>;
@@ -75,11 +78,11 @@ type SamplingValues = Values<typeof samplingFields>;
 /** Maps negative seeds to positive seeds, because the library's seeds start at 0. */
 const seedFrom = (seed: number): number => (seed < 0 ? Number.MAX_SAFE_INTEGER + 1 + seed : seed);
 
-/** A random seed for a request without one. */
+/** A random seed for a request that has no seed. */
 const anySeed = (): number => randomInt(2 ** 47);
 
 /**
- * The options of each of the `count` texts of a prompt. The texts have consecutive seeds.
+ * The options for the `count` texts of a prompt. The texts have consecutive seeds.
  * @throws ApiError for a token id outside the vocabulary.
  */
 export const textOptions = (

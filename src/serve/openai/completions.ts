@@ -27,7 +27,7 @@ const tokenIds = z.array(whole(0)).min(1, "must not be empty");
 export const completionFields = {
   ...samplingFields,
   ...unusedFields,
-  model: honoured(z.string({ error: "must be a text" }), "default: the first model of the server"),
+  model: honoured(z.string({ error: "must be a string" }), "default: the first model of the server"),
   prompt: honoured(
     z.union(
       [
@@ -45,10 +45,10 @@ export const completionFields = {
   echo: honoured(z.boolean({ error: "must be true or false" }), "true puts the prompt before each text; default false"),
   best_of: honoured(
     whole(1, mostChoices),
-    "number of texts to write; the `n` most probable ones are returned; default `n`",
+    "number of texts to write; the server returns the `n` most probable texts; default `n`",
   ),
   ...guidedFields,
-  suffix: refused("models here cannot fill a gap before a suffix"),
+  suffix: refused("the server's models cannot write the text before a suffix"),
 } as const;
 
 type CompletionValues = Values<typeof completionFields>;
@@ -60,15 +60,12 @@ export const finishReasonOf = (reason: FinishReason): "stop" | "length" => (reas
 interface Prompt {
   readonly ids: readonly number[];
   readonly text: string;
-  /**
-   * Number of ids at the beginning that are not part of the text. This is the token that every text of the model begins
-   * with (BOS).
-   */
+  /** Number of ids at the beginning that are not part of the text: 1 for a BOS token, otherwise 0. */
   readonly added: number;
 }
 
 /**
- * Reads the prompts. It yields to other requests between prompts.
+ * Reads the prompts. Between two prompts, the server can handle other requests.
  * @throws ApiError for a prompt that is empty, too long, or has ids outside the vocabulary.
  */
 const readPrompts = async (
@@ -111,9 +108,9 @@ const growingChoice = (
   const listed = (some: readonly TokenPlace[]): ListedLogProbs | null =>
     logprobs === undefined ? null : listedLogProbs(tokenizer, some, logprobs, offsetOf);
   return {
-    /** Adds a piece and returns the part of it to show. */
+    /** Adds a piece and returns the part of the piece to show. */
     take({ added, prompt: read, tokens, end }: TextPiece) {
-      // With `max_tokens: 0`, one token was written only to get the prompt's log-probabilities. This token is dropped.
+      // With `max_tokens: 0`, the model wrote one token only to get the prompt's log-probabilities. Drop this token.
       const [fresh, words] = maxTokens === 0 ? [[], ""] : [tokens, added];
       const more = [...(echo ? read.slice(unwritten) : []), ...fresh];
       const shown = `${echo && !isBegun ? promptText : ""}${words}`;
@@ -144,7 +141,7 @@ const growingChoice = (
 
 type Growing = ReturnType<typeof growingChoice>;
 
-/** The requests that the engine gets: `each` texts for every prompt. */
+/** The requests to the engine: `each` texts for every prompt. */
 const requestsOf = (
   values: CompletionValues,
   { lm, adapter }: Lease,

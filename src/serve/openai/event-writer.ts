@@ -7,17 +7,18 @@ import type { ServerResponse } from "node:http";
 /** Writes the events of one answer. */
 export interface EventWriter {
   /**
-   * Resolves when the client has read enough for the next event. @throws the signal's reason after the client has left.
+   * Resolves when the client has read enough for the next event. @throws the signal's reason after the client has
+   * disconnected.
    */
   write(data: unknown, event?: string): Promise<void>;
-  /** Writes the last bytes of a stream as they are, and ends it. */
+  /** Writes the last bytes of a stream unchanged, and ends the stream. */
   end(text?: string): void;
 }
 
 /** Milliseconds of silence after which a comment is sent to keep the connection alive. */
 const heartbeatMs = 15_000;
 
-/** @param signal is aborted when the client has left. */
+/** @param signal is aborted when the client has disconnected. */
 export const openEvents = (
   response: ServerResponse,
   headers: Readonly<Record<string, string>>,

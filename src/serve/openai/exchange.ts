@@ -1,4 +1,4 @@
-/** A request that is being answered. It has what the endpoints need, and the facts that they record. */
+/** A request in progress, with the parts that the endpoints need and the facts that they record. */
 import type { ServerResponse } from "node:http";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { apiErrorOf, type ErrorBody, errorBody, invalid } from "./api-error.ts";
@@ -16,24 +16,26 @@ export interface ExchangeFacts {
   error?: string;
 }
 
-/** A request that is being answered. */
+/** A request in progress. */
 export interface Exchange {
-  /** Id of the request. The answer contains it. */
+  /** Id of the request. The response contains this id. */
   readonly id: string;
   /** performance.now() when the request began. */
   readonly began: number;
-  /** The signal is aborted when the client leaves, when the time limit is reached, or when the server shuts down. */
+  /**
+   * The signal is aborted when the client disconnects, when the time limit is reached, or when the server shuts down.
+   */
   readonly signal: AbortSignal;
   readonly response: ServerResponse;
-  /** Headers of the answer. */
+  /** Headers of the response. */
   readonly headers: Readonly<Record<string, string>>;
   readonly models: ServedModels;
   readonly facts: ExchangeFacts;
-  /** Must be called each time tokens were written, with their number. */
+  /** Call this function each time tokens were written, with the number of tokens. */
   wrote(tokens: number): void;
 }
 
-/** Result of an endpoint: JSON to send, or "streamed" if the answer was already streamed. */
+/** Result of an endpoint: JSON to send, or "streamed" if the response was already streamed. */
 export type Answered = { readonly json: unknown } | "streamed";
 
 /** Seconds since 1970. */
@@ -57,7 +59,10 @@ export const checkPrompt = ({ lm }: Lease, ids: ArrayLike<number>, param: string
   }
 };
 
-/** Number of further texts of a request that wait in the engine, so that a free place in the engine is used at once. */
+/**
+ * Number of a request's further texts that wait in the engine. So the engine can start the next text at once when it
+ * has a free slot.
+ */
 const begunAhead = 2;
 
 const longestTokens = new WeakMap<Tokenizer, number>();
@@ -73,12 +78,13 @@ const longestToken = (tokenizer: Tokenizer): number => {
 };
 
 /**
- * Maximum number of bytes of a text to encode. Encoding so many bytes takes about a second and blocks everything else.
+ * Maximum number of bytes of a text to encode. Encoding this number of bytes takes about a second and blocks all other
+ * work.
  */
 const mostBytes = 2 ** 20;
 
 /**
- * Refuses a text before it is encoded, if the text certainly has more tokens than the context.
+ * Refuses a text before it is encoded, if the text is certainly longer than the context.
  * @throws ApiError
  */
 export const checkLength = ({ lm }: Lease, text: string, param: string): void => {
@@ -87,7 +93,7 @@ export const checkLength = ({ lm }: Lease, text: string, param: string): void =>
   const most = Math.min(mostBytes, contextLength * longestToken(lm.tokenizer));
   if (bytes <= most) return;
   throw invalid(
-    `${param}: must fit into the context of ${contextLength} tokens, so it must have at most ${most} bytes; got ${bytes}`,
+    `${param}: must fit into the context of ${contextLength} tokens, so the text must have at most ${most} bytes; got ${bytes}`,
     param,
     "context_length_exceeded",
   );
@@ -103,7 +109,7 @@ export async function* writePieces(
     if (piece.tokens.length > 0) facts.firstTokenMs ??= performance.now() - began;
     facts.newTokens += piece.tokens.length;
     wrote(piece.tokens.length);
-    // After an abort the text is incomplete, so the abort is thrown instead.
+    // After an abort, the text is incomplete, so throw the reason of the abort.
     if (piece.end?.reason === "aborted") signal.throwIfAborted();
     yield piece;
   }

@@ -1,6 +1,6 @@
 /**
- * Tables of request fields. A field is honoured, or accepted because it changes nothing, or refused by name. The server
- * never silently ignores a field that would change the answer.
+ * Tables of request fields. A field is honoured, accepted because it changes nothing, or refused by name. If a field
+ * would change the answer, the server never ignores it silently.
  */
 import { isDeepStrictEqual } from "node:util";
 import type { z } from "zod";
@@ -61,7 +61,7 @@ export const refused = (about: string): RefusedField => ({ kind: "refused", abou
 const shown = (value: unknown): string =>
   shorten(isRecord(value) || Array.isArray(value) ? JSON.stringify(value) : show(value));
 
-/** A zod issue as one line, and the field that it is about. */
+/** Formats a zod issue as one line, with the field that caused the issue. */
 const lineOf = (name: string, value: unknown, { path, message }: z.core.$ZodIssue): readonly [string, string] => {
   const place = [name, ...path.map(String)].join(".");
   const inner = path.reduce<unknown>(
@@ -73,7 +73,7 @@ const lineOf = (name: string, value: unknown, { path, message }: z.core.$ZodIssu
 
 /**
  * Reads the honoured fields of a request. A field with the value null counts as absent.
- * @throws ApiError that names the first unknown, refused or wrong field.
+ * @throws ApiError with the first unknown, refused or wrong field.
  */
 export const readFields = <Table extends Fields>(table: Table, body: unknown): Values<Table> => {
   if (!isRecord(body)) throw invalid(`the request must be a JSON object; got ${shown(body)}`);
@@ -84,7 +84,7 @@ export const readFields = <Table extends Fields>(table: Table, body: unknown): V
       const near = nearest(name, Object.keys(table));
       const hint = near === undefined ? "" : `; try ${near}`;
       throw invalid(
-        `${shorten(name)}: must be a known field; got an unknown one${hint}`,
+        `${shorten(name)}: must be a known field; got an unknown field${hint}`,
         shorten(name),
         "unknown_parameter",
       );
@@ -97,7 +97,7 @@ export const readFields = <Table extends Fields>(table: Table, body: unknown): V
         "unsupported_parameter",
       );
     if (field.kind === "default") {
-      // The values are compared deeply, because the order of an object's keys does not matter.
+      // Compare the values deeply, because the order of an object's keys does not matter.
       if (field.accepts.some((one) => isDeepStrictEqual(one, value))) continue;
       const accepted = field.accepts.map((one) => JSON.stringify(one));
       throw invalid(

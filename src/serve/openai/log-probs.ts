@@ -1,11 +1,11 @@
-/** Log-probabilities of tokens in the two forms of OpenAI's answers. */
+/** Log-probabilities of tokens in the two formats of OpenAI's responses. */
 import type { Candidate } from "../../pretrained/model/likeliest.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 
 /** A token of a text, with the log-probabilities at its position. */
 export interface TokenPlace {
   readonly id: number;
-  /** null for the first token of a prompt, which nothing predicts. */
+  /** Null for the first token of a prompt, because nothing predicts it. */
   readonly logProb: number | null;
   readonly candidates: readonly Candidate[];
 }
@@ -15,7 +15,7 @@ const strict = new TextDecoder("utf-8", { fatal: true });
 const isSpecial = (tokenizer: Tokenizer, id: number): boolean => tokenizer.bytes(id).length === 0;
 
 /**
- * The text of one token. A token that ends or begins inside a character is shown as its bytes instead, such as
+ * The text of one token. If a token ends or begins inside a character, the text shows the token's bytes, such as
  * `bytes:\xe2\x80`. Different tokens of this kind have different texts.
  */
 const textOfToken = (tokenizer: Tokenizer, id: number): string => {
@@ -28,19 +28,19 @@ const textOfToken = (tokenizer: Tokenizer, id: number): string => {
   }
 };
 
-/** Log-probabilities as `/v1/completions` returns them: lists of equal length, with one entry for each token. */
+/** Log-probabilities in the format of `/v1/completions`: lists of equal length, with one entry for each token. */
 export interface ListedLogProbs {
   readonly tokens: string[];
   readonly token_logprobs: (number | null)[];
-  /** null if `logprobs` is 0. The entry of a token is null if nothing predicts the token. */
+  /** Null if `logprobs` is 0. The entry of a token is null if nothing predicts the token. */
   readonly top_logprobs: (Record<string, number> | null)[] | null;
   /** Number of Unicode code points before each token, counted from the beginning of the prompt. */
   readonly text_offset: number[];
 }
 
 /**
- * Returns the number of code points before each token. It must be called for every token in order, because a token may
- * end inside a character.
+ * Makes a function that returns the number of code points before each token. Call this function for every token in
+ * order, because a token may end inside a character.
  */
 export type TextOffsets = (id: number) => number;
 
@@ -58,7 +58,7 @@ export const textOffsets = (tokenizer: Tokenizer, from: number): TextOffsets => 
 
 /**
  * @param most number of candidates at each position. The token itself is added to the candidates.
- * @param offsetOf continues from the previous positions.
+ * @param offsetOf continues from the last position of the previous call.
  */
 export const listedLogProbs = (
   tokenizer: Tokenizer,
@@ -73,7 +73,7 @@ export const listedLogProbs = (
     const named = candidates
       .slice(0, most)
       .map((candidate): [string, number] => [textOfToken(tokenizer, candidate.id), candidate.logProb]);
-    // The token itself comes last. If a candidate has the same name, the token overwrites the candidate.
+    // Add the token itself last. If a candidate has the same text, the token overwrites this candidate.
     return Object.fromEntries([...named, [tokens[i] ?? "", logProb] as const]);
   });
   return {
@@ -84,7 +84,7 @@ export const listedLogProbs = (
   };
 };
 
-/** Log-probabilities as `/v1/chat/completions` and `/v1/responses` return them: one entry for each token. */
+/** Log-probabilities in the format of `/v1/chat/completions` and `/v1/responses`: one entry for each token. */
 export interface TokenLogProb {
   readonly token: string;
   readonly logprob: number;

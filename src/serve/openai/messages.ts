@@ -1,4 +1,4 @@
-/** Messages of a conversation in the forms that OpenAI's clients send. */
+/** Messages of a conversation in the formats that OpenAI's clients send. */
 import { z } from "zod";
 import { readArguments, shallowObject, type ToolCall, type ToolMessage, toolName } from "../../chat/tools/tools.ts";
 import { isRecord } from "../../core/checks/is-record.ts";
@@ -8,7 +8,7 @@ import { known, promptText } from "./api-text.ts";
 /** Maximum number of messages of one request. */
 const mostMessages = 4096;
 
-/** Fields of an answer that clients send back in later requests. They are accepted only if they are empty. */
+/** Fields of an answer that clients send back in later requests. These fields are accepted only if they are empty. */
 const none = z.union([z.null(), z.array(z.never()).max(0)], { error: "is not supported" }).optional();
 
 const textPart = (types: readonly [string, ...string[]]) =>
@@ -16,7 +16,7 @@ const textPart = (types: readonly [string, ...string[]]) =>
     type: z.enum(types, { error: `must be ${types.join(" or ")}` }),
     text: promptText,
     annotations: none,
-    // Clients send back the log-probabilities of earlier answers. They change nothing.
+    // Clients send back the log-probabilities of earlier answers. The server ignores these log-probabilities.
     logprobs: z.unknown().optional(),
   });
 
@@ -30,9 +30,9 @@ const contentOf = (types: readonly [string, ...string[]]) =>
 const roles = ["system", "developer", "user", "assistant"] as const;
 const role = z.enum(roles, { error: `must be ${roles.join(", ")}` });
 
-const callId = z.string({ error: "must be a text" }).min(1, "must not be empty");
+const callId = z.string({ error: "must be a string" }).min(1, "must not be empty");
 
-/** Arguments of a tool call as a JSON text. Answers contain the arguments in the same form. */
+/** Arguments of a tool call as a JSON text. Answers contain the arguments in the same format. */
 const argumentsText = promptText.transform((json, context) => {
   const read = shallowObject.safeParse(readArguments(json));
   if (read.success) return read.data;
@@ -135,7 +135,7 @@ const joined = (messages: readonly ToolMessage[]): readonly ToolMessage[] => {
   return all;
 };
 
-/** The input of `/v1/responses`: a text, or messages, tool calls and their results. */
+/** The input of `/v1/responses`: a text, or a list of messages, tool calls and tool results. */
 export const responseInput = z.union(
   [
     promptText.transform((content): readonly ToolMessage[] => [{ role: "user", content }]),
@@ -145,7 +145,7 @@ export const responseInput = z.union(
       .max(mostMessages, `must be at most ${mostMessages} messages`)
       .transform(joined),
   ],
-  { error: "must be a text, or a list of messages whose parts are texts" },
+  { error: "must be a text, or a list of messages with texts as parts" },
 );
 
 /** @throws ApiError for a conversation that the model cannot answer. */

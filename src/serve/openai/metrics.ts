@@ -8,7 +8,7 @@ export interface EndedRequest {
   readonly path: string;
   readonly status: number;
   readonly milliseconds: number;
-  /** Milliseconds to the first token; null: no token was written. */
+  /** Milliseconds to the first token. Null: no token was written. */
   readonly firstTokenMs: number | null;
   readonly promptTokens: number;
 }
@@ -30,7 +30,7 @@ export interface Quantiles {
 export interface RecentWork {
   /** Tokens per second of all texts together, over the last 5 seconds. */
   readonly tokensPerSecond: number;
-  /** Quantiles over the last 200 requests with tokens; null: there was no such request. */
+  /** Quantiles over the last 200 requests with tokens. Null: there was no such request. */
   readonly firstToken: Quantiles | null;
   readonly request: Quantiles | null;
   /** Number of requests that ended since the start. */
@@ -38,11 +38,11 @@ export interface RecentWork {
 }
 
 export interface Metrics {
-  /** Must be called each time tokens were written, with their number. */
+  /** Call this function each time tokens were written, with the number of tokens. */
   wrote(tokens: number): void;
   note(request: EndedRequest): void;
   recent(): RecentWork;
-  /** All metrics as text. @param underWay number of requests that are being answered. */
+  /** All metrics as text. @param underWay number of requests in progress. */
   text(models: readonly ModelState[], underWay: number): string;
 }
 
@@ -70,7 +70,7 @@ const histogram = () => {
   };
 };
 
-/** Number of seconds for which tokens are counted, and number of latest requests whose times are kept. */
+/** Tokens are counted for this number of seconds, and times are kept for this number of latest requests. */
 const recentSeconds = 5;
 const recentRequests = 200;
 
@@ -110,7 +110,7 @@ const recentWork = () => {
     },
     recent(): RecentWork {
       forget();
-      // The current second is left out, because it is not complete.
+      // Leave out the current second, because it is not complete.
       const whole = written.filter(({ second }) => second < now());
       const tokensPerSecond = whole.reduce((sum, { tokens }) => sum + tokens, 0) / recentSeconds;
       return { tokensPerSecond, firstToken: quantilesOf(firsts), request: quantilesOf(totals), ended };
@@ -159,45 +159,55 @@ export const createMetrics = (): Metrics => {
         ...models.map((state) => `${name}{model="${escaped(state.name)}"} ${value(state)}`),
       ];
       return [
-        "# HELP foretoken_requests_total Requests that have ended.",
+        "# HELP foretoken_requests_total Finished requests.",
         "# TYPE foretoken_requests_total counter",
         ...[...requests].map(([labels, value]) => `foretoken_requests_total{${labels}} ${value}`),
-        ...simple("gauge", "foretoken_requests", "Requests that are being answered.", underWay),
-        ...simple("counter", "foretoken_prompt_tokens_total", "Tokens of prompts.", promptTokens),
+        ...simple("gauge", "foretoken_requests", "Requests in progress.", underWay),
+        ...simple("counter", "foretoken_prompt_tokens_total", "Prompt tokens.", promptTokens),
         ...simple("counter", "foretoken_new_tokens_total", "Tokens written.", newTokens),
-        ...ofModels("gauge", "foretoken_texts", "Texts that are being written or that wait.", ({ texts }) => texts),
-        ...ofModels(
-          "gauge",
-          "foretoken_texts_running",
-          "Texts that are being written.",
-          ({ counts }) => counts.running,
-        ),
-        ...ofModels("gauge", "foretoken_texts_waiting", "Texts that wait.", ({ counts }) => counts.waiting),
+        ...ofModels("gauge", "foretoken_texts", "Texts in progress or waiting.", ({ texts }) => texts),
+        ...ofModels("gauge", "foretoken_texts_running", "Texts in progress.", ({ counts }) => counts.running),
+        ...ofModels("gauge", "foretoken_texts_waiting", "Waiting texts.", ({ counts }) => counts.waiting),
         ...ofModels(
           "gauge",
           "foretoken_pages_in_use",
-          "Pages of keys and values in use.",
+          "Pages of the KV cache in use.",
           ({ counts }) => counts.pagesInUse,
         ),
-        ...ofModels("gauge", "foretoken_pages_kept", "Pages kept for later texts.", ({ counts }) => counts.pagesKept),
-        ...ofModels("gauge", "foretoken_pages", "Maximum number of pages.", ({ counts }) => counts.pagesMost),
+        ...ofModels(
+          "gauge",
+          "foretoken_pages_kept",
+          "Pages of the KV cache kept for later texts.",
+          ({ counts }) => counts.pagesKept,
+        ),
+        ...ofModels(
+          "gauge",
+          "foretoken_pages",
+          "Maximum number of pages of the KV cache.",
+          ({ counts }) => counts.pagesMost,
+        ),
         ...ofModels("counter", "foretoken_passes_total", "Forward passes.", ({ counts }) => counts.passes),
         ...ofModels(
           "counter",
           "foretoken_positions_computed_total",
-          "Positions computed.",
+          "Computed positions.",
           ({ counts }) => counts.computed,
         ),
         ...ofModels(
           "counter",
           "foretoken_positions_reused_total",
-          "Prompt positions that were already in memory.",
+          "Prompt tokens found in the KV cache.",
           ({ counts }) => counts.reused,
         ),
         ...ofModels("counter", "foretoken_guesses_total", "Guessed tokens.", ({ counts }) => counts.guessed),
-        ...ofModels("counter", "foretoken_guesses_accepted_total", "Right guesses.", ({ counts }) => counts.accepted),
-        ...total.lines("foretoken_request_seconds", "Time of a request until its last byte."),
-        ...first.lines("foretoken_first_token_seconds", "Time to the first token."),
+        ...ofModels(
+          "counter",
+          "foretoken_guesses_accepted_total",
+          "Accepted guesses.",
+          ({ counts }) => counts.accepted,
+        ),
+        ...total.lines("foretoken_request_seconds", "Seconds from a request to the last byte of the response."),
+        ...first.lines("foretoken_first_token_seconds", "Seconds from a request to the first token."),
         "",
       ].join("\n");
     },

@@ -1,4 +1,4 @@
-/** The OpenAPI description of the server. It is made from the tables of fields. https://spec.openapis.org/oas/v3.1.0 */
+/** The OpenAPI description of the server, made from the tables of fields. https://spec.openapis.org/oas/v3.1.0 */
 import { z } from "zod";
 import { chatFields } from "./chat-completions.ts";
 import { completionFields } from "./completions.ts";

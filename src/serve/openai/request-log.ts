@@ -1,4 +1,4 @@
-/** Log with one line of JSON for each request. It contains neither prompts nor texts. */
+/** Log with one line of JSON for each request. The log contains neither prompts nor texts. */
 import { createWriteStream } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import type { Writable } from "node:stream";
@@ -12,13 +12,13 @@ export interface RequestNote {
   readonly path: string;
   readonly status: number;
   readonly ms: number;
-  /** Identifies the API key; null: no key was needed, or none was given. */
+  /** Identifies the API key. Null: no key was needed, or the request had no key. */
   readonly key: string | null;
   readonly model?: string | undefined;
   readonly promptTokens?: number | undefined;
   readonly newTokens?: number | undefined;
   readonly firstTokenMs?: number | undefined;
-  /** true: the client left before the end of the answer. */
+  /** Whether the client disconnected before the end of the response. */
   readonly left?: true | undefined;
   /** Error message. */
   readonly error?: string | undefined;
@@ -43,7 +43,7 @@ export const checkLogFile = async (path: string): Promise<void> => {
   };
   const found = await stat(path).catch(() => undefined);
   if (found?.isDirectory() === true) refuse("a folder");
-  // A pipe is refused, because opening it would block until another process reads it.
+  // Refuse a pipe, because opening it would block until another process reads it.
   if (found !== undefined && !found.isFile() && !found.isCharacterDevice()) refuse("a pipe, or another special file");
   try {
     await (await open(path, "a")).close();
@@ -52,12 +52,12 @@ export const checkLogFile = async (path: string): Promise<void> => {
   }
 };
 
-/** Maximum number of bytes that wait to be written. So a full disk does not use up the memory. */
+/** Maximum number of bytes that wait for writing. Because of this limit, a full disk does not use up the memory. */
 const mostWaiting = 2 ** 20;
 
 /**
- * @param to path of a file to append to, or a stream; null: no log.
- * @param tell is called once with a line for the user if log lines are lost.
+ * @param to path of a file to append to, or a stream. Null: no log.
+ * @param tell gets one line for the user if log lines are lost.
  */
 export const createRequestLog = (to: string | Writable | null, tell: (line: string) => void): RequestLog => {
   if (to === null) return { note() {}, close: async () => {} };

@@ -1,4 +1,4 @@
-/** The form that a request demands of its texts. It becomes a constraint of the engine. */
+/** The format that a request demands for its texts. The format becomes a constraint of the engine. */
 import { z } from "zod";
 import { ForetokenError } from "../../core/errors/errors.ts";
 import { compileConstraint } from "../../generate/constraint/compile.ts";
@@ -9,7 +9,9 @@ import { invalid } from "./api-error.ts";
 import { honoured, type Values } from "./fields.ts";
 
 const schema = z.union([z.record(z.string(), z.unknown()), z.boolean()], { error: "must be a JSON Schema" });
-const name = z.string({ error: "must be a text" }).regex(/^[\w-]{1,64}$/u, "must be 1 to 64 letters, digits, _ and -");
+const name = z
+  .string({ error: "must be a string" })
+  .regex(/^[\w-]{1,64}$/u, "must be 1 to 64 letters, digits, _ and -");
 const described = {
   name,
   description: z.string().nullish(),
@@ -34,23 +36,23 @@ export const responseFormat = z.discriminatedUnion(
   { error },
 );
 
-/** Fields with which other servers set the form of a text. */
+/** Fields for the format of a text that other servers also have. */
 export const guidedFields = {
   guided_json: honoured(schema, "not in OpenAI's API: a JSON Schema that the text must meet"),
   guided_regex: honoured(
-    z.string({ error: "must be a text" }),
+    z.string({ error: "must be a string" }),
     "not in OpenAI's API: a regular expression that must match the whole text",
   ),
   guided_choice: honoured(
     z
-      .array(z.string({ error: "must be a text" }).min(1, "must not be empty"))
+      .array(z.string({ error: "must be a string" }).min(1, "must not be empty"))
       .min(1)
       .max(10_000),
-    "not in OpenAI's API: the text must be one of these",
+    "not in OpenAI's API: the text must be one of these strings",
   ),
   guided_grammar: honoured(
-    z.string({ error: "must be a text" }).min(1, "must not be empty"),
-    "not in OpenAI's API: a grammar in EBNF whose rule `root` describes the text",
+    z.string({ error: "must be a string" }).min(1, "must not be empty"),
+    "not in OpenAI's API: a grammar in EBNF; its rule `root` describes the text",
   ),
 } as const;
 
@@ -62,7 +64,7 @@ const ofFormat = (format: Format): Constraint | undefined => {
   if (format.type === "text") return undefined;
   if (format.type === "json_object") return object;
   const own = "json_schema" in format ? format.json_schema : format;
-  // `strict` is not read: every schema is always followed exactly.
+  // `strict` is ignored, because texts always follow every schema exactly.
   return own.schema == null ? object : { kind: "jsonSchema", schema: own.schema };
 };
 
@@ -73,9 +75,10 @@ const schemaField = (format: Format, param: string): string => {
 };
 
 /**
- * The constraint of a request's texts. It is compiled here, so that errors appear before anything is written.
+ * The constraint of a request's texts. The constraint is compiled here, so that errors appear before the model writes
+ * anything.
  * @param param the field that contains `format`.
- * @throws ApiError for an unsupported keyword, and for two forms in one request.
+ * @throws ApiError for an unsupported keyword, and for two formats in one request.
  */
 export const constraintOf = (
   tokenizer: Tokenizer,
@@ -95,7 +98,7 @@ export const constraintOf = (
   if (first === undefined) return undefined;
   const [name, constraint] = first;
   if (second !== undefined)
-    throw invalid(`${name}: must be the only field that sets the form of the text; got ${second[0]} too`, name);
+    throw invalid(`${name}: must be the only field that constrains the text; got ${second[0]} too`, name);
   if (constraint === undefined) return undefined;
   const field = name === param && format !== undefined ? schemaField(format, param) : name;
   try {

@@ -1,9 +1,7 @@
-/**
- * The items of a response (messages and tool calls) while the items are written, and the stream events of these items.
- */
+/** The items of a response (messages and tool calls) while the model writes them, with their stream events. */
 import type { AnswerCall, AnswerPart } from "./answer-text.ts";
 
-/** A stream event: its type, and its other fields. */
+/** A stream event, with its type and its other fields. */
 export type ItemEvent = readonly [type: string, more: object];
 
 /** A message of the answer. */
@@ -19,22 +17,22 @@ interface CallItem {
   readonly call: AnswerCall;
 }
 
-/** Log-probabilities of an answer's tokens, in the protocol's form. */
+/** Log-probabilities of an answer's tokens, in the protocol's format. */
 type LogProbs = readonly object[];
 
 /** The items of a response. */
 export interface ResponseItems {
-  /** Begins a message at once. It is used if the answer is always a text. */
+  /** Begins a message at once. Use this function if the answer is always a text. */
   begin(): readonly ItemEvent[];
   /** Adds parts of the answer. @param logProbs log-probabilities of the tokens in `parts`. */
   take(parts: readonly AnswerPart[], logProbs: LogProbs): readonly ItemEvent[];
   /** Ends the last item. @param status status of the last item. @param logProbs log-probabilities of all tokens. */
   end(status: string, logProbs: LogProbs): readonly ItemEvent[];
-  /** All items. They are complete after `end`. */
+  /** All items. The items are complete after `end`. */
   output(status: string, logProbs: LogProbs): readonly object[];
 }
 
-/** @param id id of the request. It is part of the ids of the items. */
+/** @param id id of the request. The ids of the items contain it. */
 export const responseItems = (id: string): ResponseItems => {
   const items: (MessageItem | CallItem)[] = [];
   const place = (): object => ({ item_id: items.at(-1)?.id, output_index: items.length - 1 });
@@ -89,7 +87,7 @@ export const responseItems = (id: string): ResponseItems => {
         if (item?.kind === "message") item.text += text;
         events.push(["response.output_text.delta", { ...place(), content_index: 0, delta: text, logprobs }]);
       };
-      // A token that is only a part of a character has no text to show yet, but it has a log-probability.
+      // A token that is only a part of a character has a log-probability but no text yet.
       if (parts.length === 0 && logProbs.length > 0 && items.at(-1)?.kind === "message") say("", logProbs);
       for (const [i, part] of parts.entries()) {
         if (part.kind === "text") say(part.text, i === 0 ? logProbs : []);

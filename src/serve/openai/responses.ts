@@ -1,6 +1,6 @@
 /**
  * POST /v1/responses, for texts only: https://platform.openai.com/docs/api-reference/responses. The server stores
- * nothing: each request contains the whole conversation.
+ * nothing, so each request must contain the whole conversation.
  */
 import { z } from "zod";
 import { parametersOf, type Tool, type ToolChoice } from "../../chat/tools/tools.ts";
@@ -26,7 +26,7 @@ const logProbsIncluded = "message.output_text.logprobs";
 export const responseFields = {
   ...{ temperature, top_p, stream: streamField, seed, top_k, min_p, typical_p, repetition_penalty },
   ...unusedFields,
-  model: honoured(z.string({ error: "must be a text" }), "default: the first model of the server"),
+  model: honoured(z.string({ error: "must be a string" }), "default: the first model of the server"),
   input: honoured(
     responseInput,
     "a text, or a list of messages, tool calls and their results; all parts must be texts",
@@ -40,30 +40,32 @@ export const responseFields = {
         error: `must be ${logProbsIncluded} or reasoning.encrypted_content`,
       }),
     ),
-    "adds log-probabilities of the answer's tokens; encrypted reasoning is accepted, but models here write no reasoning",
+    "adds log-probabilities of the answer's tokens; encrypted reasoning is accepted, but the server's models write no reasoning",
   ),
   stream_options: honoured(
     z.strictObject({ include_obfuscation: z.boolean().nullish() }),
-    "accepted; lengths of events are not hidden",
+    "accepted, but events get no padding",
   ),
-  // Responses are never stored, whether `store` is true or false. No request can refer to an earlier response.
-  store: unused("nothing is stored"),
-  background: atDefault([false], "the client must wait for the answer"),
+  // The server never stores responses, even if `store` is true. No request can refer to an earlier response.
+  store: unused("the server stores nothing"),
+  background: atDefault([false], "the server has no background mode"),
   text: honoured(
     z.strictObject({
       format: responseFormat.nullish(),
-      verbosity: z.literal("medium", { error: "must be medium: models here have no such setting" }).nullish(),
+      verbosity: z
+        .literal("medium", { error: "must be medium: the server's models do not have this setting" })
+        .nullish(),
     }),
-    "`format`: `text`, `json_object` or `json_schema`; every keyword of a schema is obeyed, or refused by name",
+    "`format`: `text`, `json_object` or `json_schema`; the server obeys every keyword of a schema, or names the keyword that it refuses",
   ),
-  truncation: atDefault(["disabled"], "messages are never left out"),
+  truncation: atDefault(["disabled"], "the server never drops messages of a conversation"),
   ...responseToolFields,
   max_tool_calls: unused("it limits tools that the server runs, but the server runs no tools"),
-  service_tier: atDefault(["auto", "default"], "there is only one tier"),
-  previous_response_id: refused("nothing is stored: send the whole conversation"),
-  conversation: refused("nothing is stored: send the whole conversation"),
-  prompt: refused("no prompts are stored"),
-  reasoning: refused("models here have no such setting"),
+  service_tier: atDefault(["auto", "default"], "the server has only one service tier"),
+  previous_response_id: refused("the server stores nothing: send the whole conversation"),
+  conversation: refused("the server stores nothing: send the whole conversation"),
+  prompt: refused("the server stores no prompts"),
+  reasoning: refused("the server's models do not have this setting"),
 } as const;
 
 type ResponseValues = Values<typeof responseFields>;
@@ -78,7 +80,7 @@ const messagesOf = (values: ResponseValues) => {
   return instructions === undefined ? input : [{ role: "system" as const, content: instructions }, ...input];
 };
 
-/** A tool as it appears in the response. */
+/** A tool in the format of the response. */
 const toldTool = (tool: Tool): object => ({
   ...{ type: "function", name: tool.name, description: tool.description ?? null, parameters: parametersOf(tool) },
   strict: true,
@@ -149,7 +151,7 @@ export const answerResponse = async (exchange: Exchange, body: unknown): Promise
       return items.take(answer.take(piece), told(piece.tokens));
     };
     const status = (): string => (answer.reason() === "length" ? "incomplete" : "completed");
-    // Without tools the answer is always a message.
+    // Without tools, the answer is always a message.
     const first = turn === undefined ? items.begin() : [];
     if (values.stream !== true) {
       for await (const piece of pieces) take(piece);

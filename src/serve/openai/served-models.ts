@@ -1,7 +1,7 @@
 /**
  * The models of a server by name. Each model has an engine in its own thread. If the files of a model are replaced, the
- * new model is loaded while the old model still works. The old model is closed after its last text. So no request waits
- * or fails because of a replacement.
+ * server loads the new model while the old model still works. The old model is closed after its last text. So no
+ * request waits or fails because of a replacement.
  */
 import { createHash } from "node:crypto";
 import { openTemplateRenderer, type TemplateRenderer } from "../../chat/template.node.ts";
@@ -12,7 +12,7 @@ import type { WorkerModel } from "../../worker/model.node.ts";
 import type { ThreadEngine } from "../../worker/model.ts";
 import { ApiError } from "./api-error.ts";
 
-/** A model for a server to load. */
+/** A model that a server loads. */
 export interface ModelSource {
   /** Its id. */
   readonly name: string;
@@ -20,7 +20,7 @@ export interface ModelSource {
   readonly aliases: readonly string[];
   /** Loads the model with its adapters. */
   load(): Promise<WorkerModel>;
-  /** A string that changes when the model's files are replaced; undefined: the files do not exist. */
+  /** A string that changes when the model's files are replaced. Undefined: the files do not exist. */
   version(): Promise<string | undefined>;
 }
 
@@ -30,9 +30,9 @@ export interface ServingLimits {
   readonly parallel: number;
   /** Maximum number of texts that wait. */
   readonly queue: number;
-  /** Maximum number of bytes of keys and values of each model. */
+  /** Maximum size in bytes of the KV cache of each model. */
   readonly cacheBytes: number;
-  /** How tokens are guessed. Default: no guesses. */
+  /** How the engine guesses tokens. Default: no guesses. */
   readonly speculate?: Speculate | undefined;
 }
 
@@ -40,7 +40,7 @@ export interface ServingLimits {
 interface Loaded {
   readonly lm: WorkerModel;
   readonly engine: ThreadEngine;
-  /** Identifies the weights. Answers that were computed with other weights have another fingerprint. */
+  /** Identifies the weights. If the weights change, the fingerprint in the answers changes too. */
   readonly fingerprint: string;
   readonly created: number;
   /** Number of requests that use the model. */
@@ -56,13 +56,12 @@ interface Served {
   /** Version of the model's files when the model was loaded. */
   version: string;
   /**
-   * `failures`: number of times that the replaced files could not be loaded. `notBefore`: earliest time of the next
-   * try.
+   * `failures`: number of failed attempts to load the replaced files. `notBefore`: earliest time of the next attempt.
    */
   failures: number;
   notBefore: number;
   loading: Promise<void> | undefined;
-  /** Number of texts that are being written, and of texts that wait. */
+  /** Number of texts in progress, and number of waiting texts. */
   texts: number;
 }
 
@@ -70,23 +69,23 @@ interface Served {
 export interface Lease extends Pick<Loaded, "lm" | "engine" | "fingerprint"> {
   /** Name of the model in the request. */
   readonly name: string;
-  /** The adapter that the request names; null: none. */
+  /** The adapter that the request names. Null: the request names no adapter. */
   readonly adapter: string | null;
   /** Maximum number of texts that the model writes at the same time. */
   readonly parallel: number;
   /**
-   * Renders conversations with the chat template. Each model has its own renderer, so a slow template delays no other
-   * model.
+   * Renders conversations with the chat template. Each model has its own renderer. So a slow template does not delay
+   * other models.
    */
   readonly templates: TemplateRenderer;
-  /** Returns the model. A second call does nothing. */
+  /** Gives the model back. A second call does nothing. */
   release(): void;
 }
 
 /** List entry of a model or an adapter. */
 export interface ListedModel {
   readonly name: string;
-  /** The base model of an adapter; null: the entry is a model. */
+  /** The base model of an adapter. Null: the entry is a model. */
   readonly parent: string | null;
   readonly created: number;
   readonly contextLength: number;
@@ -97,29 +96,27 @@ export interface ServedModels {
   /** @throws ApiError for an unknown name. */
   lookUp(name: string): ListedModel;
   /**
-   * Takes a model for a request. The request must release it.
-   * @param name absent: the first model.
+   * Takes a model for a request. The request must release the model.
+   * @param name name of the model. Default: the first model.
    * @param texts number of texts that the request will write.
    * @throws ApiError for an unknown name, or if too many texts wait.
    */
   take(name: string | undefined, texts: number): Lease;
-  /** For each model: the number of its texts (those being written and those waiting), and the counts of its engine. */
+  /** For each model: the number of its texts (in progress and waiting), and the counts of its engine. */
   state(): Promise<readonly { readonly name: string; readonly texts: number; readonly counts: EngineCounts }[]>;
   /** Checks for replaced files and loads them. */
   refresh(): Promise<void>;
   close(): Promise<void>;
 }
 
-/**
- * Milliseconds to wait after a failure before replaced files are loaded again: after the first failure, and at most.
- */
+/** Milliseconds to wait before the next attempt to load replaced files: after the first failure, and at most. */
 const firstWaitMs = 2000;
 const longestWaitMs = 60_000;
 
 const busy = (waiting: number, queue: number): ApiError =>
   new ApiError(429, `at most ${queue} texts may wait; got ${waiting} already; try again later`, {
     code: "queue_full",
-    // This is an estimate: writing a text takes seconds.
+    // An estimate, because writing a text takes seconds.
     retryAfter: 1 + Math.floor(waiting / 16),
   });
 
@@ -154,7 +151,7 @@ const open = async (
 
 /**
  * Loads all models.
- * @param tell is called with a line for the user when a model was loaded again, or could not be loaded.
+ * @param tell gets a line for the user when a model was loaded again, or could not be loaded.
  */
 export const openServedModels = async (
   sources: readonly ModelSource[],
@@ -207,7 +204,7 @@ export const openServedModels = async (
     try {
       served.loaded = await open(source, sizes, version, speculate);
     } catch (error) {
-      // The files may be incomplete. Later calls try again, less and less often. Only the first failure is reported.
+      // The files may be incomplete. Later calls try again, at growing intervals. Only the first failure is reported.
       if (served.failures === 0)
         tell(`${source.name} was replaced, but cannot be loaded: ${error instanceof Error ? error.message : error}`);
       served.notBefore = performance.now() + Math.min(longestWaitMs, firstWaitMs * 2 ** served.failures++);
@@ -234,7 +231,7 @@ export const openServedModels = async (
       const { served, adapter } = find(name);
       const waiting = Math.max(0, served.texts - parallel);
       const fits = served.texts + texts <= parallel + queue;
-      // More texts than the limit are accepted if no other text waits. Otherwise they could never be written.
+      // If no other text waits, accept more texts than the limit. Otherwise these texts could never be written.
       const fitsNever = texts > parallel + queue;
       if (texts > 0 && !fits && !(fitsNever && waiting === 0)) throw busy(waiting, queue);
       const { loaded } = served;
@@ -265,7 +262,7 @@ export const openServedModels = async (
       for (const served of all) {
         if (served.loading !== undefined) continue;
         const version = await served.source.version();
-        // If the folder does not exist, there is nothing to load, and the old model stays.
+        // If the folder does not exist, the old model stays.
         if (isClosed || version === undefined || version === served.version) continue;
         served.loading = loadAnew(served, version).finally(() => {
           served.loading = undefined;

@@ -1,4 +1,4 @@
-/** Starts a server with OpenAI's protocol. The function `close` ends the server. */
+/** Starts a server with OpenAI's protocol. The function `close` stops the server. */
 import { createServer } from "node:http";
 import type { Writable } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
@@ -17,29 +17,29 @@ import { checkLogFile, createRequestLog } from "./request-log.ts";
 import { type ModelSource, openServedModels, type ServingLimits } from "./served-models.ts";
 
 export interface ServerOptions extends CallerSettings, ServingLimits {
-  /** Models to serve: one or more. */
+  /** Models to serve, at least one. */
   readonly models: readonly ModelSource[];
   readonly host: string;
-  /** Port; 0: any free port. */
+  /** Port. 0: any free port. */
   readonly port: number;
   /** Maximum time of a request in milliseconds. */
   readonly timeLimitMs: number;
-  /** Milliseconds for which an answer waits for a client that reads nothing. */
+  /** Milliseconds that a response waits for a client that reads nothing. */
   readonly patienceMs: number;
   /** Maximum number of connections at the same time. */
   readonly connections: number;
-  /** File or stream for the log, one line for each request; null: no log. */
+  /** File or stream for the log, with one line for each request. Null: no log. */
   readonly log: string | Writable | null;
   readonly version: string;
-  /** Is called with lines for the user. */
+  /** Gets lines for the user. */
   readonly tell: (line: string) => void;
 }
 
-/** State of a server, to show to the user. */
+/** State of a server, for the user. */
 export interface ServerState extends RecentWork {
-  /** Number of requests that are being answered. */
+  /** Number of requests in progress. */
   readonly requests: number;
-  /** For each model: the number of texts that it writes, and the number of texts that wait. */
+  /** For each model: the number of texts in progress, and the number of waiting texts. */
   readonly models: readonly { readonly name: string; readonly running: number; readonly waiting: number }[];
 }
 
@@ -47,24 +47,24 @@ export interface OpenAiServer {
   readonly url: string;
   state(): Promise<ServerState>;
   /**
-   * Accepts no more requests. Resolves when all running requests are answered. Requests that are still running after
-   * `graceMs` milliseconds are ended with an error.
+   * Stops accepting requests. Resolves when all requests in progress are answered. After `graceMs` milliseconds, the
+   * remaining requests are ended with an error.
    */
   close(graceMs: number): Promise<void>;
 }
 
 /** Interval in milliseconds between checks for replaced files. */
 const refreshMs = 2000;
-/** Milliseconds within which a whole request must arrive. */
+/** Maximum time in milliseconds in which a whole request must arrive. */
 const requestMs = 120_000;
 const headersMs = 20_000;
 const keepAliveMs = 65_000;
-/** Milliseconds in which streams may still send their last events when the server ends them. */
+/** Time in milliseconds in which streams may still send their last events after the server ends them. */
 const lastWordsMs = 2000;
 
 /**
  * Loads the models and starts the server.
- * @throws ConfigError if other machines could reach the server and it has no keys, or if the address cannot be used.
+ * @throws ConfigError if other machines could reach the server but it has no keys, or if the address cannot be used.
  */
 export const startServer = async (options: ServerOptions): Promise<OpenAiServer> => {
   const { host, tell } = options;

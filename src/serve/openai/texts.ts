@@ -11,15 +11,15 @@ export interface TextRequest {
   readonly options: Omit<EngineGenerateOptions, "signal" | "prompt">;
 }
 
-/** The part of a text that was written since the previous piece. */
+/** The part of the text that was written after the previous piece. */
 export interface TextPiece {
-  /** Index of the request for this text. */
+  /** Index of the request that this text answers. */
   readonly text: number;
   readonly added: string;
-  /** Tokens of the prompt, in the first piece if they were requested. */
+  /** Tokens of the prompt. Present only in the first piece, if they were requested. */
   readonly prompt: readonly TokenPlace[];
   readonly tokens: readonly TokenPlace[];
-  /** Set only in the last piece. */
+  /** Present only in the last piece. */
   readonly end: { readonly reason: FinishReason; readonly newTokens: number } | null;
 }
 
@@ -40,8 +40,8 @@ const pieceOf = (text: number, events: readonly EngineEvent[]): TextPiece => {
 };
 
 /**
- * The order in which the texts of a request begin. If several texts have the same prompt, the first text reads the
- * prompt, and the other texts wait for it.
+ * The order in which the texts of a request begin. If several texts have the same prompt, the first text computes the
+ * prompt, and the other texts wait.
  */
 const beginnings = (requests: readonly TextRequest[]) => {
   const ready: number[] = [];
@@ -55,13 +55,11 @@ const beginnings = (requests: readonly TextRequest[]) => {
       ready.push(text);
     } else others.get(first)?.push(text);
   }
-  // `pop` takes from the end, so the order is reversed.
+  // Reverse the order, because `pop` takes from the end.
   ready.reverse();
   return {
     next: () => ready.pop(),
-    /**
-     * Must be called after the prompt of `text` was read. The prompt is then in memory for the texts that wait for it.
-     */
+    /** Call this after the prompt of `text` was computed. The prompt is then in the KV cache for the waiting texts. */
     wasRead(text: number): void {
       const waiting = others.get(text);
       if (waiting === undefined) return;
@@ -72,7 +70,7 @@ const beginnings = (requests: readonly TextRequest[]) => {
 };
 
 /**
- * Writes the texts and yields pieces of them as they come. A text continues after its piece was taken.
+ * Writes the texts and yields their pieces as they come. A text continues when the consumer has taken its last piece.
  * @param most maximum number of texts in progress.
  * @param signal ends all texts at the next token.
  */
@@ -87,14 +85,14 @@ export async function* writeTexts(
   const abort = (): void => controller.abort(signal.reason);
   signal.addEventListener("abort", abort, { once: true });
   if (signal.aborted) abort();
-  // Every running text listens to the signal. So Node's warning about many listeners is switched off.
+  // Switch off Node's warning about many listeners, because every text in progress listens to the signal.
   setMaxListeners(0, controller.signal);
   const pieces: { readonly piece: TextPiece; readonly taken: () => void }[] = [];
   let failure: { readonly error: unknown } | undefined;
   let wake = (): void => {};
   const running = new Set<Promise<void>>();
   let left = requests.length;
-  /** Whether the reader has stopped. */
+  /** Whether the consumer has stopped. */
   let isOver = false;
 
   const write = async (text: number): Promise<void> => {
@@ -141,7 +139,7 @@ export async function* writeTexts(
       try {
         yield next.piece;
       } finally {
-        // This is in `finally`, because the reader may stop at the `yield` above.
+        // This code is in `finally`, because the consumer may stop at the `yield` above.
         next.taken();
       }
     }

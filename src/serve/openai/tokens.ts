@@ -1,6 +1,6 @@
 /**
- * Encodes and decodes texts, and describes a tokenizer. The addresses are the same as in vLLM, because evaluation tools
- * expect them.
+ * Encodes and decodes texts, and describes a tokenizer. The paths are the same as in vLLM, because evaluation tools
+ * expect these paths.
  */
 
 import { z } from "zod";
@@ -15,14 +15,20 @@ import { honoured, readFields } from "./fields.ts";
 import { chatMessages } from "./messages.ts";
 import type { Lease } from "./served-models.ts";
 
-const model = honoured(z.string({ error: "must be a text" }), "default: the first model of the server");
+const model = honoured(z.string({ error: "must be a string" }), "default: the first model of the server");
 
 export const tokenizeFields = {
   model,
   prompt: honoured(promptText, "a text; names of special tokens in the text become special tokens"),
   messages: honoured(chatMessages, "a conversation, instead of `prompt`"),
-  add_special_tokens: honoured(z.boolean(), "it changes nothing: models here add no special tokens"),
-  add_generation_prompt: honoured(z.literal(true, { error: "must be true" }), "the tokens end where the answer begins"),
+  add_special_tokens: honoured(
+    z.boolean(),
+    "both values give the same tokens, because the server's models add no special tokens",
+  ),
+  add_generation_prompt: honoured(
+    z.literal(true, { error: "must be true" }),
+    "the tokens include the beginning of the assistant's answer",
+  ),
 } as const;
 
 export const detokenizeFields = {
@@ -44,7 +50,7 @@ const withModel = async (
   }
 };
 
-/** Maximum number of bytes of a text. Encoding so many bytes takes about a second and blocks everything else. */
+/** Maximum number of bytes of a text. Encoding this number of bytes takes about a second and blocks all other work. */
 const mostBytes = 2 ** 20;
 
 const checkText = (prompt: string): void => {

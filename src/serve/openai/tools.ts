@@ -1,5 +1,5 @@
 /**
- * Tools of a request: which tools there are, whether the model must call one, and how the answer's text is constrained.
+ * Tools of a request: the available tools, whether the model must call a tool, and the constraint on the answer's text.
  */
 import { z } from "zod";
 import { type Tool, type ToolChoice, type ToolField, templateTools, toolName } from "../../chat/tools/tools.ts";
@@ -20,7 +20,7 @@ const described = {
   name: toolName,
   description: promptText.nullish(),
   parameters: z.record(z.string(), z.unknown(), { error: "must be a JSON Schema of an object" }).nullish(),
-  // `strict` is not read: every schema is always followed exactly.
+  // `strict` is ignored, because texts always follow every schema exactly.
   strict: z.boolean({ error: "must be true or false" }).nullish(),
 };
 const flat = known(described);
@@ -38,7 +38,7 @@ const words = z.enum(["none", "auto", "required"]);
 const choiceError = { error: "must be none, auto, required, or a function with its name" };
 const about = {
   tools:
-    "functions; the model's chat template must support tools; every keyword of the functions' schemas is obeyed, or refused by name",
+    "functions; the model's chat template must support tools; the server obeys every keyword of the functions' schemas, or names the keyword that it refuses",
   choice: "`none`, `auto`, `required` or a function; default `auto`",
   parallel: "whether an answer may have several tool calls; default true",
 };
@@ -81,11 +81,11 @@ export interface ToolValues {
 export const chatToolField: ToolField = (index) => `tools.${index}.function.parameters`;
 export const responseToolField: ToolField = (index) => `tools.${index}.parameters`;
 
-/** Tools to give to the chat template. */
+/** Tools for the chat template. */
 export const toldTools = ({ tools = [], tool_choice: choice }: ToolValues, fieldOf: ToolField): readonly unknown[] =>
   choice === "none" ? [] : named("tools", () => templateTools(tools, fieldOf));
 
-/** Turns an error of the library into an ApiError that names the field. */
+/** Turns an error of the library into an ApiError with the name of the field. */
 const named = <T>(field: string, work: () => T): T => {
   try {
     return work();
@@ -102,9 +102,9 @@ const refusal = (field: string, error: unknown): unknown => {
 };
 
 /**
- * The turn of a request with tools; undefined: there are no tools, or the model may call none.
+ * The turn of a request with tools. Undefined: there are no tools, or the model may not call a tool.
  * @param otherwise constraint on an answer without calls.
- * @param fieldOf names the field of a tool's schema, for errors.
+ * @param fieldOf returns the field of a tool's schema, for errors.
  * @throws ApiError for tools that this model cannot call.
  */
 export const turnOf = async (

@@ -54,7 +54,7 @@ export interface StudioParts {
   readonly textFolder: { readonly path: string; readonly name: string } | null;
   /** The folder of the built page. */
   readonly page: string;
-  /** The folder of the library for browsers. The page's lesson worker loads this library. */
+  /** The folder with the library for browsers. The page's lesson worker loads this library. */
   readonly library: string;
   readonly shelf: RunShelf;
   readonly jobs: Jobs;
@@ -67,13 +67,13 @@ export interface StudioParts {
   readonly backend: BackendChoice | undefined;
   readonly advice: string | undefined;
   readonly threads: number | undefined;
-  /** The OpenAI server that runs in the same process; undefined: none. */
+  /** The OpenAI server in the same process. Undefined: there is no such server. */
   readonly server: Pick<OpenAiServer, "url" | "state"> | undefined;
 }
 
 /**
- * Maximum number of steps in a run's series. So many steps take about 17 MB of JSON and are far more than a chart has
- * pixels.
+ * Maximum number of steps in a run's series. A series of this length takes about 17 MB of JSON and has far more steps
+ * than a chart has pixels.
  */
 const mostSteps = 200_000;
 /**
@@ -82,22 +82,22 @@ const mostSteps = 200_000;
 const fewestSteps = 1000;
 
 /**
- * Limits on the number of JSON values in a body. A text is one value, however long it is. Many small values would use
- * many times as much memory as their bytes.
+ * Limits on the number of JSON values in a body. A text of any length is one value. Many small values would use many
+ * times the memory of their bytes.
  */
 const few = { maxValues: 4096, maxKeys: 2048 } as const;
 /** Limits for requests that stop or resume a run. */
 const smallBody = { maxBytes: 2 ** 12, ...few } as const;
-/** Limits for a prompt and the tokens after it, or for a text to score. */
+/** Limits for a prompt with the tokens after it, or for a text to score. */
 const textBody = { maxBytes: 2 ** 23, maxValues: 70_000, maxKeys: few.maxKeys } as const;
-/** Limits for a conversation and the tokens of an unfinished answer. */
+/** Limits for a conversation with the tokens of an unfinished answer. */
 const chatBody = { maxBytes: 2 ** 23, maxValues: 90_000, maxKeys: 2 ** 14 } as const;
 /** Limits for a text to train on, as JSON. */
 const corpusBody = { maxBytes: 2 ** 26, ...few } as const;
 
 /**
- * The byte of the notes from which to continue. It is the byte after the last event that the client has, or else the
- * parameter `after`.
+ * The byte of the event log from which to continue. If the client has events, the result is the byte after its last
+ * event. If the client has no event, the result is the parameter `after`.
  */
 const offsetOf = (request: Request): number => {
   const given = request.headers.get("last-event-id") ?? new URL(request.url).searchParams.get("after") ?? "0";
@@ -150,8 +150,8 @@ const fields = (): readonly ConfigFieldInfo[] =>
   }));
 
 /**
- * A run's series as JSON. All requests that arrive during a read share its result. A read covers all notes that exist
- * when it finishes, so its result is never out of date.
+ * A run's series as JSON. Requests that arrive during a read share its result. A read covers all events in the log
+ * until its end, so its result is never out of date.
  */
 const seriesOf = async (
   { shelf }: StudioParts,
@@ -170,7 +170,7 @@ const seriesOf = async (
     const series = { ...columns, tokensPerStep, mostSteps: most, thinned: seconds === undefined ? null : { seconds } };
     return JSON.stringify(series satisfies RunSeries);
   };
-  // A resumed run has a new notes file. The inode of the file is part of the key, so later requests read the new file.
+  // A resumed run has a new event log. The file's inode is part of the key, so later requests read the new file.
   const { ino = 0 } = (await stat(join(path, folderNames.metrics)).catch(() => undefined)) ?? {};
   return shared.get(JSON.stringify([path, ino, most]), read, signal);
 };
@@ -186,11 +186,14 @@ const pageAnswer = async (page: string, address: string): Promise<Response> =>
   });
 
 /**
- * The address of the library for browsers. The page loads the library from here, so the page does not contain a second
- * copy.
+ * The address of the library for browsers. The page loads the library from this address, so the page does not contain a
+ * second copy.
  */
 const libraryName = "/foretoken.browser.js";
-/** Whether the address is the only file of the page that computes. The bundler gives this file its name. */
+/**
+ * Whether the address is the page's file for computations. There is only one such file. The bundler chooses the file's
+ * name.
+ */
 const isComputing = (address: string): boolean => /^\/assets\/lesson-worker-[A-Za-z0-9_-]+\.js$/u.test(address);
 
 const nameOf = (c: Context): string => c.req.param("name") ?? "";
@@ -205,7 +208,7 @@ const addRunRoutes = (api: Hono, parts: StudioParts): void => {
   api.get("/runs/:name/events", async (c) => {
     const after = offsetOf(c.req.raw);
     const name = nameOf(c);
-    // The name is checked before the stream begins. So a wrong name gives an error status, not a broken stream.
+    // Check the name before the stream begins. So a wrong name gives an error status, not a broken stream.
     const { path } = await shelf.find(name);
     return eventAnswer((signal) => runEvents(shelf, { name, path }, after, signal));
   });
@@ -216,7 +219,7 @@ const addRunRoutes = (api: Hono, parts: StudioParts): void => {
     if (jobs.stop(name)) return jsonAnswer({ name });
     const { path, summary } = await shelf.find(name);
     if (summary.owner === "elsewhere" && !elsewhere) {
-      const must = "stopping a run of another process needs `elsewhere`";
+      const must = "to stop a run of another process, the request needs `elsewhere`";
       throw new HttpError(409, `stop: ${must}; got no such field; try {"elsewhere":true}`);
     }
     await stopElsewhere(join(path, folderNames.lock));
@@ -242,7 +245,7 @@ const addRunRoutes = (api: Hono, parts: StudioParts): void => {
   });
 };
 
-/** A request whose fields are checked later, one by one. */
+/** A request with fields that are checked later, one by one. */
 const requestSchema = z.record(z.string(), z.unknown());
 
 const addNewRunRoutes = (api: Hono, parts: StudioParts): void => {
@@ -254,7 +257,7 @@ const addNewRunRoutes = (api: Hono, parts: StudioParts): void => {
   });
   api.post("/runs", async (c) => {
     const request = await readJson(c.req.raw, newRunSchema, corpusBody, bodies);
-    // These fields are checked before the text is read, because reading may take long.
+    // Check these fields before the text is read, because reading may take long.
     jobs.checkFree();
     const { name, options } = await askedRun(request, newRun);
     const notices = await jobs.start(name, options).catch((error: unknown) => {
@@ -283,12 +286,12 @@ const addModelRoutes = (api: Hono, parts: StudioParts): void => {
   });
 };
 
-/** Creates the studio as a function from requests to answers. */
+/** Creates the studio as a function from requests to responses. */
 export const createApp = (parts: StudioParts, guard: () => GuardSettings): Hono<{ Bindings: HttpBindings }> => {
   const app = new Hono<{ Bindings: HttpBindings }>({ strict: true });
   app.use(async (c, next) => {
-    // `close` comes when the answer has been sent; for a stream, when the stream has ended. It also comes if the
-    // connection ends early.
+    // The event `close` comes when the response has been sent. For a stream, the event comes when the stream has ended.
+    // The event `close` also comes if the connection ends early.
     c.env.outgoing.once("close", () => parts.bodies.release(c.req.raw));
     await next();
   });
@@ -301,8 +304,8 @@ export const createApp = (parts: StudioParts, guard: () => GuardSettings): Hono<
   });
   app.onError((error) => failureAnswer(error));
   const api = new Hono();
-  // The token is checked again after routing. The router decides which addresses belong to the API, whatever escapes
-  // they contain, and each such address needs the token.
+  // Check the token again after routing. The router decides which paths belong to the API, with any escapes in them.
+  // Each of these paths needs the token.
   api.use("*", async (c, next) => {
     const refusal = tokenRefusal(c.req.raw, guard());
     if (refusal === undefined) return next();
@@ -323,7 +326,7 @@ export const createApp = (parts: StudioParts, guard: () => GuardSettings): Hono<
   addModelRoutes(api, parts);
   addInsideRoutes(api, parts);
   const nothing = (): Response =>
-    failureAnswer(new HttpError(404, "the address must be part of the protocol; got an unknown one"));
+    failureAnswer(new HttpError(404, "the path must be part of the protocol; got an unknown path"));
   app.route(apiPath, api);
   app.all("/api/*", nothing);
   app.get(libraryName, async () => (await staticAnswer(parts.library, libraryName)) ?? nothing());

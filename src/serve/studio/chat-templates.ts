@@ -1,12 +1,11 @@
 /**
- * Finds out which models have a chat template, without loading their weights. Results are cached until the files
- * change.
+ * Finds the models that have a chat template, without loading their weights. Results are cached until the files change.
  */
 import { filesVersion } from "../../pretrained/files/files-version.node.ts";
 import { hasChatTemplate } from "../../pretrained/has-chat-template.node.ts";
 
 export interface KnownTemplates {
-  /** Whether the model at `place` has a chat template; null: unknown until the model is loaded. */
+  /** Whether the model at `place` has a chat template. Null: unknown until the model is loaded. */
   has(place: string): Promise<boolean | null>;
   /** Records whether a loaded model has a template. @param files version of the model's files, from `filesVersion`. */
   note(place: string, files: string, has: boolean): void;

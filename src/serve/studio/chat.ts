@@ -15,8 +15,8 @@ export interface ChatParts extends WritingParts {
 }
 
 /**
- * Events of an answer that continues after the tokens `ids`. If these tokens end inside a character, the next tokens
- * complete this character.
+ * Events of an answer that continues after the tokens `ids`. If the last of these tokens ends inside a character, the
+ * next tokens complete the character.
  * @param ids tokens of the answer so far.
  */
 export async function* goingOn(
@@ -63,7 +63,7 @@ async function* events(
   yield* goingOn(model.tokenizer, answerIds, model.generate({ ...settings, prompt: ids, candidates, signal }));
 }
 
-/** Answers the last message of a conversation. @param place of the model. */
+/** Answers the last message of a conversation. @param place place of the model. */
 export const answerChat = (
   parts: ChatParts,
   place: string,

@@ -1,11 +1,11 @@
-/** Runs that other processes compute. */
+/** Stops runs that other processes execute. */
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { lockHolder } from "../../io/lock.node.ts";
 import { HttpError } from "../http/http-error.ts";
 
-/** The words of a process's command line; empty if the system does not reveal it. */
+/** The words of a process's command line. Empty if the system does not reveal the command line. */
 const commandOf = (pid: number): readonly string[] => {
   try {
     if (process.platform === "linux") return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
@@ -16,33 +16,33 @@ const commandOf = (pid: number): readonly string[] => {
   }
 };
 
-/** The command of this program in a command line, such as `train`; undefined: the command line runs another program. */
+/** The Foretoken command in a command line, such as `train`. Undefined: the command line starts another program. */
 export const verbOf = (words: readonly string[]): string | undefined => {
   const at = words.findIndex((word) => basename(word) === "foretoken" || /[/\\]cli[/\\]main\.js$/u.test(word));
   return at === -1 ? undefined : words.slice(at + 1).find((word) => word !== "" && !word.startsWith("-"));
 };
 
-/** Why a process must not get the signal; undefined: the process saves its run and ends when it gets the signal. */
+/** Why a process must not get the signal. Undefined: the process saves its run and ends when it gets the signal. */
 const reasonAgainst = (pid: number): string | undefined => {
   switch (verbOf(commandOf(pid))) {
     case "train":
       return undefined;
     case "studio":
-      return "a run of another studio, and the signal would end that studio too: stop the run on the page of that studio";
+      return "a run of another studio, which the signal would end too: stop the run on that studio's page";
     default:
-      return "a run of another program, and the signal may end that program before the run is saved: stop the run there";
+      return "a run of another program, which the signal may end before the run is saved: stop the run in that program";
   }
 };
 
 /**
- * Stops a run that another process computes, like Ctrl-C in that process's terminal. It sends a signal only to
+ * Stops a run of another process, like Ctrl-C in that process's terminal. The function sends a signal only to
  * `foretoken train`, because this command is known to save its run.
  * @param lock path of the run's lock.
  */
 export const stopElsewhere = async (lock: string): Promise<void> => {
   const holder = await lockHolder(lock);
   if (holder === null)
-    throw new HttpError(409, "stop: the run must be in progress; got a run that no process computes");
+    throw new HttpError(409, "stop: the run must be in progress; got a run that no process executes");
   const refuse = (got: string): never => {
     throw new HttpError(409, `stop: the studio must be able to stop the run; got ${got}`);
   };

@@ -8,7 +8,7 @@ import type { RunShelf } from "./runs.ts";
 
 type Events = AsyncGenerator<readonly ServerEvent[], void, undefined>;
 
-/** The whole list: once at the beginning, then after each change. */
+/** Yields the whole list at the beginning and after each change. */
 export async function* listEvents(shelf: RunShelf, signal: AbortSignal): Events {
   let seen: string | undefined;
   for (;;) {
@@ -19,7 +19,7 @@ export async function* listEvents(shelf: RunShelf, signal: AbortSignal): Events 
   }
 }
 
-/** The notes of the run at `path`, from byte `after`. */
+/** Yields the logged events of the run at `path`, from byte `after` of the log. */
 async function* noteEvents(path: string, after: number, signal: AbortSignal): Events {
   for await (const piece of followNotes(join(path, folderNames.metrics), after, signal)) {
     if (piece.kind === "reset") yield [{ event: "reset", data: {} }];
@@ -33,7 +33,7 @@ async function* noteEvents(path: string, after: number, signal: AbortSignal): Ev
   }
 }
 
-/** The summary of a run: once at the beginning, then after each change. */
+/** Yields the summary of a run at the beginning and after each change. */
 async function* summaryEvents(shelf: RunShelf, name: string, signal: AbortSignal): Events {
   let seen: string | undefined;
   let sent: string | undefined;
@@ -49,7 +49,7 @@ async function* summaryEvents(shelf: RunShelf, name: string, signal: AbortSignal
   }
 }
 
-/** The notes of a run from byte `after`, and its summary. */
+/** Yields the logged events of a run from byte `after` of the log, and the run's summary. */
 export async function* runEvents(
   shelf: RunShelf,
   { name, path }: { readonly name: string; readonly path: string },

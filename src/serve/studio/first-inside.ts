@@ -1,6 +1,6 @@
 /**
- * The page that shows the logit lens of the first model named at start. If the model comes from a run with samples, the
- * page shows one of these samples.
+ * The page with the logit lens of the first model named at start. If the model comes from a run with samples, the page
+ * shows one of these samples.
  */
 import { basename, dirname, join, resolve } from "node:path";
 import { ForetokenError } from "../../core/errors/errors.ts";
@@ -11,7 +11,7 @@ import { folderNames } from "../../runs/folder-names.ts";
 import { readColumns } from "../../runs/list/series.node.ts";
 import type { RunShelf } from "./runs.ts";
 
-/** Maximum number of characters to take from a sample. */
+/** Maximum number of characters that are taken from a sample. */
 const mostOfSample = 48;
 
 /** Only samples are needed, so few steps are kept in memory. */
@@ -19,17 +19,17 @@ const mostSteps = 100;
 
 const isRun = (path: string): Promise<boolean> => isFile(join(path, folderNames.description));
 
-/** The run whose folder or checkpoint is at `place`. */
+/** The run with the folder or checkpoint at `place`. */
 const runOf = async (place: string): Promise<string | undefined> => {
   const path = resolve(place);
   for (const folder of [path, dirname(path)]) if (await isRun(folder)) return folder;
   return undefined;
 };
 
-/** The last sample of a run; undefined: it has none. */
+/** The last sample of a run. Undefined: the run has no sample. */
 const lastSample = async (run: string): Promise<string | undefined> => {
   const columns = await readColumns(run, mostSteps).catch((error: unknown) => {
-    // If the notes are damaged, the page should still show the model.
+    // If the event log is damaged, the page should still show the model.
     if (error instanceof ForetokenError) return undefined;
     throw error;
   });
@@ -38,7 +38,7 @@ const lastSample = async (run: string): Promise<string | undefined> => {
 };
 
 /**
- * The key of a place in the list of models. A run of the studio's folder is listed as a run; any other place is listed
+ * The key of a place in the list of models. A run of the studio's folder is listed as a run. Any other place is listed
  * by its path or name.
  */
 const keyOf = async (place: string, shelf: RunShelf): Promise<string> => {
@@ -54,8 +54,8 @@ const keyOf = async (place: string, shelf: RunShelf): Promise<string> => {
 };
 
 /**
- * Encodes a text for a query. Slashes and colons stay, because a query may contain them, so people can read the
- * address.
+ * Encodes a text for a query. Slashes and colons stay unchanged, because a query may contain them. So people can read
+ * the address.
  */
 const inQuery = (text: string): string => encodeURIComponent(text).replaceAll("%2F", "/").replaceAll("%3A", ":");
 
@@ -68,7 +68,7 @@ export const firstInside = async (named: readonly string[], shelf: RunShelf): Pr
   const [place] = named;
   if (place === undefined) return undefined;
   const key = isHubName(place) ? `models/${place}` : await keyOf(place, shelf);
-  // For runs of the studio's folder the page finds the samples itself.
+  // For runs of the studio's folder, the page itself finds the samples.
   const run = isHubName(place) || key.startsWith("runs/") ? undefined : await runOf(place);
   const text = run === undefined ? undefined : await lastSample(run);
   return `inside?model=${inQuery(key)}&view=lens${text === undefined || text === "" ? "" : `&text=${inQuery(text)}`}`;

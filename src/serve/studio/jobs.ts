@@ -1,4 +1,4 @@
-/** The run that this studio computes. There is at most one. It continues when the page is closed. */
+/** The run that this studio executes. There is at most one run. The run continues if the page is closed. */
 
 import { presetOf } from "../../config/preset-of.ts";
 import { oneLine, shorten } from "../../core/text/one-line.ts";
@@ -9,11 +9,11 @@ import { HttpError } from "../http/http-error.ts";
 import type { OwnRuns } from "./runs.ts";
 import type { Turns } from "./turns.ts";
 
-/** A run that another part of this process computes, not the studio. */
+/** A run that another part of this process executes, not the studio. */
 export interface AdoptedRun {
-  /** Must be awaited before each event. It resolves at once, unless a text is being written. */
+  /** Await this function before each event. The promise resolves at once if no text is being written. */
   turn(): Promise<void>;
-  /** Must be called when the run has ended and its folder is free. A second call does nothing. */
+  /** Call this function when the run has ended and its folder is free. A second call does nothing. */
   end(): void;
 }
 
@@ -23,7 +23,7 @@ interface Job {
   readonly stop: () => void;
   /** Resolves when the run has ended and its folder is free. */
   readonly ended: Promise<void>;
-  /** Whether the first event of the run has come. Before that there is nothing to save. */
+  /** Whether the first event of the run has come. Before this event, there is nothing to save. */
   hasBegun: boolean;
 }
 
@@ -32,22 +32,20 @@ export interface Jobs extends OwnRuns {
    * Starts a run, and returns when its first event has come.
    * @param name name of the run's folder.
    * @returns lines for the user, for example that a different text is used.
-   * @throws the run's own error if the run cannot begin, HttpError if another run is in progress.
+   * @throws the run's own error if the run cannot begin, or HttpError if another run is in progress.
    */
   start(name: string, options: TrainOptions): Promise<readonly string[]>;
   /** @throws HttpError if another run is in progress, or the studio is closing. */
   checkFree(): void;
-  /**
-   * Registers a run that this process computes outside of the studio. It is treated as if the studio had started it.
-   */
+  /** Registers a run that this process executes outside the studio. The studio treats it like its own runs. */
   adopt(name: string, start: StartEvent, stop: () => void): AdoptedRun;
-  /** Asks the run to save and stop; false: the studio does not compute this run. */
+  /** Asks the run to save and stop. Returns false if the studio does not execute this run. */
   stop(name: string): boolean;
   /** The run in progress, or the run that is about to begin. */
   current(): string | undefined;
   /**
-   * Stops the run and waits until it is saved. No new run can be started afterwards. @returns the name of the run;
-   * undefined: there was nothing to save.
+   * Stops the run and waits until it is saved. No new run can be started afterwards. @returns the name of the run, or
+   * undefined if there was nothing to save.
    */
   close(): Promise<string | undefined>;
 }
@@ -55,7 +53,7 @@ export interface Jobs extends OwnRuns {
 const lineOf = (error: unknown): string =>
   oneLine(shorten(error instanceof Error ? error.message : String(error), 280));
 
-/** List entry of a run whose folder does not yet describe the run. */
+/** List entry of a run with a folder that does not describe the run yet. */
 const listedAtStart = (name: string, path: string, start: StartEvent): ListedRun => {
   const now = new Date().toISOString();
   const { config, parameters, corpus, vocabSize, step, initFrom } = start;
@@ -76,12 +74,15 @@ const listedAtStart = (name: string, path: string, start: StartEvent): ListedRun
   };
 };
 
-/** Facts about this studio's runs that the folders of the runs do not contain. Each run has its name as key. */
+/** Facts about this studio's runs that are not in the folders of the runs. The keys are the names of the runs. */
 const createLedger = () => {
   const failures = new Map<string, string>();
-  /** Runs that were stopped before they could note their end. Their notes look as if the run had been killed. */
+  /**
+   * Runs that were stopped before they could log their end. The event logs of stopped runs look like the logs of killed
+   * runs.
+   */
   const stopped = new Set<string>();
-  /** List entries of runs as they were when the runs began. */
+  /** List entries of runs from the time when the runs began. */
   const begun = new Map<string, ListedRun>();
   return {
     failures,
@@ -90,8 +91,8 @@ const createLedger = () => {
       if (start !== undefined && start.out !== null) begun.set(name, listedAtStart(name, start.out, start));
     },
     /**
-     * Must be called only after a run has begun. If a new run is refused, the failure of the earlier run must stay,
-     * because it may say where that run was saved.
+     * Call this function only after a run has begun. If a new run is refused, the error of the earlier run must stay,
+     * because it may contain the place where the earlier run was saved.
      */
     forgetEnds(name: string): void {
       failures.delete(name);
@@ -121,8 +122,8 @@ const isAbort = (error: unknown): boolean => error instanceof Error && error.nam
 
 /**
  * @param onChange is called when a run begins or ends.
- * @param onFailure is called when a run ends with an error. The line may be the only message that says where the run
- * was saved.
+ * @param onFailure is called when a run ends with an error. The line may be the only message with the place where the
+ * run was saved.
  */
 export const createJobs = (
   turns: Turns,
@@ -168,7 +169,7 @@ export const createJobs = (
         job = undefined;
         onChange();
       };
-      // This is set at once, so that other runs are refused while this run begins.
+      // Set this at once, so that other runs are refused while this run begins.
       const own: Job = {
         name,
         hasBegun: false,
@@ -218,8 +219,8 @@ export const createJobs = (
       isClosed = true;
       const last = job;
       last?.stop();
-      // A run that still reads its text has nothing to save. The studio does not wait for such a run, because reading a
-      // large text may take too long.
+      // A run that still reads its text has nothing to save. The studio does not wait for it, because reading a large
+      // text may take too long.
       if (last?.hasBegun !== true) return undefined;
       await last.ended;
       return failures.has(last.name) ? undefined : last.name;

@@ -22,14 +22,14 @@ type ListedModel = ModelListAnswer["models"][number];
 export interface Models {
   list(): Promise<ModelListAnswer>;
   /**
-   * The place (path or `hf:` name) of a model. @param field field of the request that has the key, for errors. @throws
+   * The place (path or `hf:` name) of a model. @param field name of the request field with the key, for errors. @throws
    * HttpError for a key that is not in the list.
    */
   placeOf(key: string, field?: string): Promise<string>;
   /**
-   * Loads a model, and switches off the heads `headsOff` for this piece of work. If the files of a loaded model have
-   * changed, the model is loaded again. Only one piece of work may use the model at a time.
-   * @throws ConfigError for a head that the model does not have; the reason of `signal` if it is aborted.
+   * Loads a model, and switches off the heads `headsOff` for this task. If the files of a loaded model have changed,
+   * the model is loaded again. Only one task at a time may use the model.
+   * @throws ConfigError for a head that the model does not have, or the reason of `signal` if it is aborted.
    */
   load(place: string, work: ModelWork): Promise<WorkerModel>;
   /** Closes all models. */
@@ -54,7 +54,7 @@ const mostLoaded = 2;
 interface Loaded {
   readonly place: string;
   readonly model: WorkerModel;
-  /** Version of the model's files. It changes when the files are replaced. */
+  /** Version of the model's files. The version changes when the files are replaced. */
   readonly files: string;
 }
 
@@ -65,7 +65,7 @@ const missing = (key: string, field: string): HttpError =>
     field,
   );
 
-/** The folder of a run's checkpoint. A key names the checkpoint; undefined if the name is unknown. */
+/** The folder of a run's checkpoint. A key names the checkpoint. Undefined if the name is unknown. */
 const folderOf = (weights: string): string | undefined => {
   if (weights === "best") return folderNames.best;
   if (weights === "last") return folderNames.checkpoint;
@@ -75,11 +75,11 @@ const folderOf = (weights: string): string | undefined => {
 /** Short name of a model that was named by its path. */
 const shortName = (place: string): string => (isHubName(place) ? place.slice("hf:".length) : basename(place) || place);
 
-/** The place of a model that was named at start. If it is a run, this is the folder of the run's weights. */
+/** The place of a model that was named at start. For a run, the place is the folder with the run's weights. */
 const placeOfNamed = async (named: string): Promise<string> =>
   isHubName(named) ? named : checkpointOf(named).catch(() => named);
 
-/** Whether `place` holds an adapter. It is false if `place` cannot be read. */
+/** Whether there is an adapter at `place`. False if `place` cannot be read. */
 const isAdapterAt = async (place: string): Promise<boolean> =>
   !isHubName(place) && isAdapterFolder(place).catch(() => false);
 
@@ -120,10 +120,10 @@ export const openModels = ({ shelf, named, backend, threads }: ModelsOptions): M
       return known.model;
     }
     if (known !== undefined) await close(known);
-    // The oldest model is closed before the next model is loaded, to keep memory low.
+    // Close the oldest model before the next model is loaded, to keep memory low.
     const [oldest] = loaded;
     if (loaded.length >= mostLoaded && oldest !== undefined) await close(oldest);
-    // These are the same settings as in the commands, so that studio and commands give the same numbers.
+    // Use the same settings as the commands, so that studio and commands give the same numbers.
     const named = backend === undefined ? {} : { backend };
     const model = await loadInWorker(place, { ...named, threads, dtype: "auto" });
     loaded = [...loaded, { place, model, files }];
@@ -133,8 +133,8 @@ export const openModels = ({ shelf, named, backend, threads }: ModelsOptions): M
 
   let last: Promise<unknown> = Promise.resolve();
   /**
-   * Loads models one after another. If the client that asked for a model has left, the next load still waits for this
-   * load.
+   * Loads models one after another. If a client disconnects while its model is loaded, the next model still waits for
+   * this model.
    */
   const loadInTurn = (place: string): Promise<WorkerModel> => {
     const model = last.then(() => loadAt(place));
@@ -159,7 +159,7 @@ export const openModels = ({ shelf, named, backend, threads }: ModelsOptions): M
     },
     async placeOf(key, field = "model") {
       const given = named.find((place) => key === `models/${place}`);
-      // If a run was named at start, its best weights are used.
+      // If a run was named at start, use its best weights.
       if (given !== undefined) return isHubName(given) ? given : checkpointOf(given);
       const [, name, weights = ""] = /^runs\/([^/]+)\/([^/]+)$/u.exec(key) ?? [];
       const folder = folderOf(weights);
@@ -170,8 +170,8 @@ export const openModels = ({ shelf, named, backend, threads }: ModelsOptions): M
     },
     async load(place, { headsOff, signal }) {
       const model = await loadInTurn(place);
-      // If the client has left, its turn is already over. The next piece of work may then use the model with heads of
-      // its own, so the heads must not be switched here.
+      // If the client has disconnected, its turn is already over. The next task may then use the model with other heads
+      // switched off, so do not switch heads here.
       signal.throwIfAborted();
       await model.switchOff(headsOff).catch((error: unknown) => {
         throw inRequest(error, { heads: "headsOff" });

@@ -1,4 +1,4 @@
-/** New runs that the page asks for: the options, the plan and the equivalent command of each run. */
+/** New runs that the page requests: the options, the plan and the equivalent command of each run. */
 import { stat } from "node:fs/promises";
 import { basename, join, relative } from "node:path";
 import type { BackendChoice } from "../../backend/select.node.ts";
@@ -25,7 +25,7 @@ import type { Turns } from "./turns.ts";
 export interface NewRunParts {
   readonly shelf: RunShelf;
   readonly models: Models;
-  /** Path of the folder of texts; null: none was given at start. */
+  /** Path of the folder of texts. Null: no such folder was given at start. */
   readonly texts: string | null;
   /** Turns for making plans, one at a time. */
   readonly planning: Turns;
@@ -39,11 +39,11 @@ const fromHere = (path: string): string => {
   return near === "" || near.startsWith("..") ? path : near;
 };
 
-/** What the run is trained on: as options, and as the equivalent words of the command line. */
+/** The data of a run: as options, and as the equivalent words of the command line. */
 interface Source {
   readonly options: Pick<NewRun, "data" | "text" | "documents" | "dataName">;
   readonly words: readonly string[];
-  /** Name or path of the text. It becomes part of the name of the run's folder. */
+  /** Name or path of the text. The name becomes part of the name of the run's folder. */
   readonly name: string;
 }
 
@@ -61,8 +61,8 @@ const sourceOf = async (source: TextSource, texts: string | null): Promise<Sourc
     }
     case "given": {
       const { name, text } = source;
-      // A file name that stands for the given text in the command. Folders are removed. If the name could be read as a
-      // built-in text or a flag, `./` is put before it.
+      // A file name for the given text in the command. Folders are removed. The name starts with `./` if it could be
+      // mistaken for a built-in text or a flag.
       const file = basename(name.replaceAll("\\", "/"));
       const words = ["--data", file.startsWith("-") || isCorpusName(file) ? `./${file}` : file];
       if (!name.endsWith(".jsonl")) return { options: { text, dataName: name }, words, name };
@@ -84,7 +84,7 @@ const isThere = async (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** A name for which no folder exists yet. */
+/** A name that no existing folder has. */
 const freeName = async (folder: string, wanted: string): Promise<string> => {
   for (let i = 1; ; i++) {
     const name = i === 1 ? wanted : `${wanted}-${i}`;
@@ -105,8 +105,8 @@ const flagsOf = (config: unknown): readonly string[] =>
   );
 
 /**
- * Makes an error about data name the field of the form that caused it. The field is `initFrom` if the text has
- * characters that this model lacks, and `text` otherwise. Other errors stay as they are.
+ * Adds the field of the form to an error about data. The field is `initFrom` if the text has characters that the
+ * initial model lacks, and otherwise `text`. Other errors stay unchanged.
  */
 export const inForm = (error: unknown, { initFrom }: Pick<NewRunRequest, "initFrom">): unknown => {
   if (!(error instanceof DataError)) return error;
@@ -114,7 +114,7 @@ export const inForm = (error: unknown, { initFrom }: Pick<NewRunRequest, "initFr
   return new HttpError(400, error.message, isUnknown ? "initFrom" : "text");
 };
 
-/** A new run. It is checked as far as possible without reading its text. */
+/** A new run. All checks that do not need its text have been made. */
 export interface AskedRun {
   readonly name: string;
   readonly options: NewRun;
@@ -175,7 +175,7 @@ const median = (values: readonly number[]): number | undefined => [...values].so
 const tokensPerStep = ({ model, train }: RunConfig): number =>
   model.contextLength * train.batchSize * train.gradAccumSteps;
 
-/** A key that is equal for two configurations if their steps cost the same. */
+/** A key for a configuration. Two configurations have the same key if their steps take the same time. */
 const costKey = ({ model, lora, train }: RunConfig, vocabSize: number): string =>
   JSON.stringify([
     { ...model, initStd: 0 },
@@ -186,7 +186,7 @@ const costKey = ({ model, lora, train }: RunConfig, vocabSize: number): string =
   ]);
 
 /**
- * Estimated seconds for all steps, from the speed of the latest run whose steps cost the same; null: there is no such
+ * Estimated seconds for all steps, from the speed of the latest run with the same cost per step. Null: there is no such
  * run.
  */
 const secondsOf = async (
@@ -217,7 +217,7 @@ const plannedRun = async (request: NewRunRequest, parts: NewRunParts) => {
   return { planned, command };
 };
 
-/** Plans a run without starting it. Plans are made one at a time, since a long text takes memory and time. */
+/** Plans a run without starting it. Plans are made one at a time, because a long text takes memory and time. */
 export const planOf = async (request: NewRunRequest, parts: NewRunParts, signal: AbortSignal): Promise<RunPlan> => {
   const turn = await parts.planning.take(signal);
   const { planned, command } = await plannedRun(request, parts).finally(turn.release);

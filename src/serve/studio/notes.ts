@@ -1,6 +1,6 @@
 /**
- * Follows the notes of a run, `metrics.jsonl`, while they are written. It begins at a given byte of the file and does
- * not end by itself.
+ * Follows the event log of a run, `metrics.jsonl`, while the run writes it. The reading begins at a given byte of the
+ * file and does not end by itself.
  */
 import type { Stats } from "node:fs";
 import { stat } from "node:fs/promises";
@@ -13,12 +13,12 @@ import { readWholeLines } from "../../io/jsonl.node.ts";
 import { eventVersion } from "../../runs/events.ts";
 import { parseNoted } from "../../runs/noted-events.ts";
 
-/** An event of `train` as the notes contain it. */
+/** An event of `train` as stored in the event log. */
 export type NotedLine = Readonly<Record<string, unknown>> & { readonly type: string };
 
 /**
- * An event, and the position of the byte after its line. undefined: this position is unknown, but a later event has
- * one.
+ * An event, and the position of the byte after its line. Undefined: the position of this line is unknown, but a later
+ * event has a known position.
  */
 export interface PlacedEvent {
   readonly event: NotedLine;
@@ -27,10 +27,10 @@ export interface PlacedEvent {
 
 export type NotesPiece =
   | { readonly kind: "events"; readonly events: readonly PlacedEvent[] }
-  /** The notes were replaced, for example by a resumed run. The reader must read them again from the beginning. */
+  /** The event log was replaced, for example by a resumed run. The reader must read it again from the beginning. */
   | { readonly kind: "reset" };
 
-/** Milliseconds to wait for more lines. */
+/** Milliseconds to wait for new lines. */
 const waitMs = 500;
 
 const step = z.looseObject({
@@ -43,7 +43,7 @@ const step = z.looseObject({
 });
 const leftOut = z.looseObject({ type: z.enum(["nonfinite", "overfitting"]), step: z.int().min(0) });
 
-/** Parses a line as an event; undefined for a damaged line, or a line of another program. */
+/** Parses a line as an event. Returns undefined for a damaged line, or a line of another program. */
 const eventOf = (line: string): NotedLine | undefined => {
   const value = parseLine(line);
   if (!isRecord(value) || value.v !== eventVersion) return undefined;
@@ -54,10 +54,10 @@ const eventOf = (line: string): NotedLine | undefined => {
   return isKnown ? (value as NotedLine) : undefined;
 };
 
-/** The events in whole lines. The last line ends at byte `end`. */
+/** The events in complete lines. The last line ends at byte `end`. */
 const placed = (lines: readonly string[], end: number): readonly PlacedEvent[] => {
-  // Damaged bytes and byte order marks decode to text of another length. Then it is unknown at which bytes earlier
-  // lines end.
+  // Damaged bytes and byte order marks decode to text of another length. Then the positions of earlier line ends are
+  // unknown.
   const isExact = !lines.some((line) => line.includes("\ufffd"));
   const events: PlacedEvent[] = [];
   let at = end;
@@ -88,8 +88,8 @@ const isLineEnd = async (path: string, at: number): Promise<boolean> => {
 const wait = (signal: AbortSignal): Promise<void> => pause(waitMs, undefined, { signal }).catch(() => undefined);
 
 /**
- * Follows the notes at `path` from byte `after`, which must be the end of a line. It reads only when the consumer asks
- * for more. It ends after a reset, and when the signal is aborted.
+ * Follows the event log at `path` from byte `after`, which must be the end of a line. The function reads only when the
+ * consumer requests the next event. The stream ends after a reset, and when the signal is aborted.
  */
 export async function* followNotes(
   path: string,
@@ -97,7 +97,7 @@ export async function* followNotes(
   signal: AbortSignal,
 ): AsyncGenerator<NotesPiece, void, undefined> {
   let end = after;
-  /** Size of the file at the last read. It prevents reading an incomplete last line again and again. */
+  /** Size of the file at the last read. The size prevents repeated reads of an incomplete last line. */
   let seen = -1;
   let first = await statsOf(path);
   if (end > (first?.size ?? 0) || !(await isLineEnd(path, end))) {

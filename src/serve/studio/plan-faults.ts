@@ -1,4 +1,4 @@
-/** Makes plans of new runs. If a request has several mistakes, all of them are reported at once. */
+/** Makes plans of new runs. If a request has several mistakes, the error reports all of them together. */
 import { runConfigSchema } from "../../config/config.ts";
 import { configOfText, mergeConfig } from "../../config/from-text.ts";
 import { parseConfig } from "../../core/checks/config.ts";
@@ -7,13 +7,13 @@ import { HttpError, SeveralErrors } from "../http/http-error.ts";
 import { type NewRunParts, planOf } from "./new-run.ts";
 import { type NewRunRequest, newRunSchema, type RunPlan } from "./protocol.ts";
 
-/** A request from which the wrong fields were removed, and the error about these fields. */
+/** A request without its wrong fields, and the error about these fields. */
 interface Checked {
   readonly request: NewRunRequest;
   readonly fault: ConfigError | undefined;
 }
 
-/** @throws ConfigError if nothing is left to plan, for example without a text. */
+/** @throws ConfigError if the request has nothing left to plan, for example no text. */
 const checked = (given: Readonly<Record<string, unknown>>): Checked => {
   try {
     return { request: parseConfig(newRunSchema, given, "request"), fault: undefined };
@@ -27,19 +27,19 @@ const checked = (given: Readonly<Record<string, unknown>>): Checked => {
 };
 
 /**
- * A smaller request in which to look for further mistakes after `error`. undefined: further mistakes could not be told
- * apart from `error`.
+ * A smaller request that is used to find further mistakes after `error`. Undefined: further mistakes could not be
+ * distinguished from `error`.
  */
 const besides = (error: unknown, { name: _, ...request }: NewRunRequest): NewRunRequest | undefined => {
   if (error instanceof HttpError && error.field === "name") return request;
-  // The configuration is checked before the text is read. So this tries the text alone: a configuration that follows
-  // from the text always suits it.
+  // The configuration is checked before the text is read. So try the text alone, because the default configuration of a
+  // text is always valid.
   return error instanceof ConfigError && request.config !== undefined ? { text: request.text } : undefined;
 };
 
 /**
- * Checks a wrong configuration again, with the sizes that follow from its text. The first check happened before the
- * text was read and assumed the sizes of a long text.
+ * Checks a wrong configuration again, with the sizes for its text. The first check was made before the text was read,
+ * with the sizes for a long text.
  * @param error error of the first check.
  * @param plan plan of the text alone.
  */
@@ -56,8 +56,8 @@ const ofText = (error: unknown, { preset, initFrom, config }: NewRunRequest, pla
 };
 
 /**
- * @throws SeveralErrors if the request has more than one mistake. For one mistake it throws the error of `planOf`, or a
- * ConfigError for an invalid request.
+ * @throws SeveralErrors if the request has more than one mistake. If it has one mistake, throws the error of `planOf`,
+ * or a ConfigError for an invalid request.
  */
 export const planOrFaults = async (
   given: Readonly<Record<string, unknown>>,

@@ -1,7 +1,7 @@
 /**
- * Protocol between the studio's page and its server: JSON, and server-sent events whose data is JSON. Events of runs
- * have the same form as the events of `train`. Events of texts have the same form as the events of `generate`. This
- * file imports no code for Node, so the page may import it.
+ * Protocol between the studio's page and its server: JSON, and server-sent events with JSON data. Events of runs have
+ * the same format as the events of `train`. Events of texts have the same format as the events of `generate`. This file
+ * imports no code for Node, so the page may import it.
  */
 import { z } from "zod";
 import { messagesSchema } from "../../chat/messages.ts";
@@ -20,15 +20,15 @@ import { headsOffSchema } from "./inside/protocol.ts";
 export const apiPath = "/api/v1";
 
 /**
- * Answer to a failed request. Status 400 (wrong request), 401, 403, 404, 405, 408 (body too slow), 409 (not possible at
- * this time), 413 (too large), 415, 500 or 503 (too many bodies at a time).
+ * Response to a failed request. Status 400 (wrong request), 401, 403, 404, 405, 408 (body too slow), 409 (not possible
+ * at this time), 413 (too large), 415, 500 or 503 (too many bodies at a time).
  */
 export interface Failure {
-  /** One line: what must be true; what was received; what to try. */
+  /** One line with three parts: the condition, the received value, and a hint. */
   readonly error: string;
   /** The field with the mistake, in the request or the configuration, such as "train.steps". */
   readonly field?: string;
-  /** The first 500 characters of a text that the model's tokenizer lacks. Each character is listed once. */
+  /** Characters of the text that the model's tokenizer lacks: at most 500 characters, each listed once. */
   readonly characters?: readonly string[];
   /** Further errors of the same request, at most 20. */
   readonly others?: readonly Failure[];
@@ -39,16 +39,16 @@ export interface StudioInfo {
   readonly version: string;
   /** Name of the folder of runs, without its path. */
   readonly runsFolder: string;
-  /** Name of the folder of texts; null: none was given at start. */
+  /** Name of the folder of texts. Null: no such folder was given at start. */
   readonly textFolder: string | null;
   readonly backend: {
     readonly name: string;
     readonly instructionSet: string;
     readonly threads: number;
-    /** How to get native kernels that are missing, from `BackendReport`; null: nothing is missing. */
+    /** How to get missing native kernels, from `BackendReport`. Null: nothing is missing. */
     readonly advice: string | null;
   };
-  /** Whether an OpenAI server runs in the studio: GET <apiPath>/server describes its state. */
+  /** Whether an OpenAI server runs in the studio. GET <apiPath>/server describes the server's state. */
   readonly serves: boolean;
   readonly presets: readonly { readonly name: PresetName; readonly about: string }[];
   readonly defaultPreset: PresetName;
@@ -56,7 +56,7 @@ export interface StudioInfo {
   readonly corpora: readonly string[];
 }
 
-/** The process that writes a run's folder: this studio, or another process; null: no process writes it. */
+/** The process that writes a run's folder: this studio, or another process. Null: no process writes it. */
 export type RunOwner = "studio" | "elsewhere" | null;
 
 /** A run in the list. GET runs: `RunListAnswer`. */
@@ -95,8 +95,8 @@ export interface RunListAnswer {
 
 /**
  * GET runs/NAME/series: the numbers of a run so far, in columns of equal length. If the run has more than `mostSteps`
- * steps, only some of them are included. `?most=N` sets a lower limit, at least 1,000. `offset` is the byte of the
- * notes where the numbers end: GET runs/NAME/events?after=OFFSET continues from there.
+ * steps, only some steps are included. `?most=N` sets a lower limit, at least 1,000. `offset` is the byte of the event
+ * log at which the numbers end. GET runs/NAME/events?after=OFFSET continues from there.
  */
 export interface RunSeries {
   readonly offset: number;
@@ -115,37 +115,36 @@ export interface RunSeries {
     readonly bitsPerByte: readonly number[];
   };
   readonly samples: readonly { readonly step: number; readonly prompt: string; readonly text: string }[];
-  /** Steps that were skipped because their numbers were not finite or became too large. */
+  /** Steps that were skipped because a value was not finite, or because the loss or the gradient exploded. */
   readonly leftOut: readonly number[];
-  /** Number of held-out tokens; null if unknown. */
+  /** Number of validation tokens; null if unknown. */
   readonly valTokens: number | null;
   /** Number of tokens of a step. */
   readonly tokensPerStep: number;
-  /** Maximum number of steps in the answer. */
+  /** Maximum number of steps in the response. */
   readonly mostSteps: number;
   /**
-   * null: every step is included. Otherwise only the last steps are complete: 1,000 steps, or a quarter of `mostSteps`
-   * if that is less. Earlier steps are divided into groups of equal size. From each group, only the steps with the
-   * lowest and the highest value of a column are included. `seconds`: for each included step, the time of all steps up
-   * to it.
+   * Null: every step is included. Otherwise only the last steps are complete: 1,000 steps, or a quarter of `mostSteps`
+   * if that is less. Earlier steps are divided into groups of equal size. Each group includes only the steps with the
+   * lowest and the highest value of a column. `seconds`: for each included step, the time of all steps up to this step.
    */
   readonly thinned: { readonly seconds: readonly number[] } | null;
 }
 
 /**
- * GET runs/NAME/events?after=OFFSET: an endless stream of server-sent events. If there is a header Last-Event-ID, it
- * replaces OFFSET. An unknown name gives status 404 with a `Failure`.
+ * GET runs/NAME/events?after=OFFSET: an endless stream of server-sent events. A header Last-Event-ID replaces OFFSET.
+ * An unknown name gives status 404 with a `Failure`.
  * - `event: run`, data: one event of `train` as in metrics.jsonl, id: the byte offset after the event.
  * - `event: summary`, data: `RunSummary`, at the beginning and after each change.
- * - `event: reset`, data: {}. It is the last event of the stream. The notes were rewritten, for example by a resumed
- *   run. The client must read the series again, and then the events after the new `offset`.
+ * - `event: reset`, data: {}. `reset` is the last event of the stream. The event log was rewritten, for example by a
+ *   resumed run. The client must read the series again, and then the events after the new `offset`.
  * - `event: failed`, data: `Failure`: the stream cannot continue and ends.
  * GET events: a stream of `event: list`, data: `RunListAnswer`. The event comes at the beginning and after each change
  * of a summary, but at most once a second.
  */
 export type SeriesEventName = "run" | "summary" | "reset" | "failed" | "list";
 
-/** The text of a new run. If it is a `file`, `path` is relative to the folder of texts and uses slashes. */
+/** The text of a new run. For a `file`, `path` is relative to the folder of texts and uses slashes. */
 export const textSourceSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("corpus"), name: z.string().min(1) }),
   z.strictObject({ kind: z.literal("file"), path: z.string().min(1) }),
@@ -154,8 +153,8 @@ export const textSourceSchema = z.discriminatedUnion("kind", [
 export type TextSource = z.infer<typeof textSourceSchema>;
 
 /**
- * POST plan: `RunPlan`. POST runs: `BegunRun`, after the run's first event. The answer is 409 with a `Failure` if
- * another run is in progress or the name exists.
+ * POST plan: `RunPlan`. POST runs: `BegunRun`, after the run's first event. The status is 409 with a `Failure` if
+ * another run is in progress or if the name exists.
  */
 export const newRunSchema = z.strictObject({
   text: textSourceSchema,
@@ -168,9 +167,9 @@ export const newRunSchema = z.strictObject({
     .regex(/^[\p{L}\p{N}][\p{L}\p{M}\p{N}._-]*$/u, "must have only letters, digits, -, _ and .")
     .max(80, "must have at most 80 characters")
     .optional(),
-  /** Key of the model from which the run starts. It comes from `models`. */
+  /** Key of the initial model, from `models`. */
   initFrom: z.string().optional(),
-  /** Number of latest checkpoints to keep; default 1. The best checkpoint is always kept too. */
+  /** Number of latest checkpoints to keep. Default: 1. The best checkpoint is always kept too. */
   keepLast: z.int().min(1).max(1000).optional(),
 });
 export type NewRunRequest = z.infer<typeof newRunSchema>;
@@ -185,7 +184,7 @@ export interface BegunRun {
 /** Description of a run before it is started. */
 export interface RunPlan {
   readonly config: RunConfig;
-  /** Fields whose values follow from the size of the text. */
+  /** Fields with values that depend on the size of the text. */
   readonly derived: readonly string[];
   readonly parameters: number;
   readonly trainTokens: number;
@@ -195,7 +194,7 @@ export interface RunPlan {
   readonly availableMemory: number | null;
   /**
    * Estimated seconds until the end of the run. The estimate uses the speed of earlier runs of this size on this
-   * machine; null: unknown.
+   * machine. Null: unknown.
    */
   readonly seconds: number | null;
   /** The equivalent command for a terminal. For a pasted text, the command names a file that would contain the text. */
@@ -204,7 +203,7 @@ export interface RunPlan {
 
 /**
  * POST runs/NAME/stop: answers `{ name }` at once. The run is then saved, and its summary reports the end. With
- * `elsewhere: true`, a run that another process computes is stopped too, by a signal.
+ * `elsewhere: true`, a signal also stops a run of another process.
  */
 export const stopSchema = z.strictObject({ elsewhere: z.boolean().optional() });
 
@@ -230,7 +229,7 @@ export interface ConfigFieldInfo {
 }
 
 /**
- * GET models: models that can write text. `key` names a model in other requests. For checkpoints of a run it is
+ * GET models: models that can write text. `key` names a model in other requests. For checkpoints of a run, the key is
  * "runs/NAME/best", "runs/NAME/last" or "runs/NAME/STEP".
  */
 export interface ModelListAnswer {
@@ -238,7 +237,7 @@ export interface ModelListAnswer {
     readonly key: string;
     /** Name of a run, or of a model that was named at start. */
     readonly name: string;
-    /** `best`, `last`, or the step of a kept checkpoint; null for a model that is not from a run. */
+    /** `best`, `last`, or the step of a kept checkpoint. Null for a model that is not from a run. */
     readonly weights: string | null;
     readonly step: number | null;
     /**
@@ -246,21 +245,24 @@ export interface ModelListAnswer {
      * from it.
      */
     readonly isAdapter: boolean;
-    /** Whether the model has a chat template, which conversations need; null: unknown until the model is loaded. */
+    /**
+     * Whether the model has a chat template. Conversations need a chat template. Null: unknown until the model is
+     * loaded.
+     */
     readonly hasChatTemplate: boolean | null;
   }[];
 }
 
-/** POST generate: server-sent events whose data is a `WritingEvent`. Closing the connection ends the text. */
+/** POST generate: server-sent events with a `WritingEvent` as data. Closing the connection ends the text. */
 export const writeSchema = z.strictObject({
   model: z.string().min(1),
   prompt: z.string(),
-  /** Ids of tokens after the prompt, taken from an earlier text. The new text continues after these tokens. */
+  /** Ids of the tokens of an earlier text after the prompt. The new text continues after these tokens. */
   promptIds: z.array(z.int().min(0)).max(65_536).optional(),
   settings: generateSettingsSchema.partial().optional(),
-  /** The form that the text must have, including the tokens `promptIds`. */
+  /** The constraint on the text, including the tokens `promptIds`. */
   constraint: constraintSchema.optional(),
-  /** Guesses next tokens from the text itself. The text stays the same, and is written faster. */
+  /** Whether to guess the next tokens from the text itself. The text stays the same but is written faster. */
   speculate: z.literal("ngram").optional(),
   /** Number of most probable tokens to report at each position. */
   candidates: z.int().min(0).max(50).optional(),
@@ -273,7 +275,7 @@ export type WriteRequest = Omit<z.infer<typeof writeSchema>, "constraint"> & {
 export type WritingEvent =
   /**
    * The first event. `promptIds`: ids of the prompt. `paused`: runs of this studio that pause while the text is
-   * written. `sharedWith`: runs of other processes that share the cores with it.
+   * written. `sharedWith`: runs of other processes that use the cores at the same time.
    */
   | {
       readonly type: "begin";
@@ -286,13 +288,13 @@ export type WritingEvent =
   | ({ readonly type: "failed" } & Failure);
 
 /**
- * POST chat: the answer to the last message of a conversation, as server-sent events whose data is a `ChatEvent`.
+ * POST chat: the answer to the last message of a conversation, as server-sent events with a `ChatEvent` as data.
  * Closing the connection ends the answer.
  */
 export const chatSchema = z.strictObject({
   model: z.string().min(1),
   messages: messagesSchema.max(4096),
-  /** Ids of the answer's tokens so far. With these ids, an answer that was cut continues. */
+  /** Ids of the answer's tokens so far. With these ids, an unfinished answer continues. */
   answerIds: z.array(z.int().min(0)).max(65_536).optional(),
   settings: generateSettingsSchema.omit({ unknown: true }).partial().optional(),
   /** Number of most probable tokens to report at each position. */
@@ -342,12 +344,12 @@ export interface ScoreAnswer {
   readonly natsPerToken: number;
   readonly natsPerCharacter: number;
   readonly bitsPerByte: number;
-  /** Characters that were left out; only with `unknown: "skip"`. */
+  /** Characters that were left out. Present only with `unknown: "skip"`. */
   readonly skipped?: SkippedText;
   readonly paused: readonly string[];
 }
 
-/** Answer to GET <apiPath>/server: the OpenAI server in the studio, and its state. */
+/** Response to GET <apiPath>/server: the OpenAI server in the studio, and its state. */
 export interface ServerAnswer extends ServerState {
   /** Base address of the server's API: `http://127.0.0.1:8000/v1`. */
   readonly url: string;

@@ -1,4 +1,4 @@
-/** The list of runs of a folder. Files are read again only after they have changed. */
+/** The list of runs of a folder. A file is read again only if it has changed. */
 import { basename, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { lockHolder } from "../../io/lock.node.ts";
@@ -8,18 +8,18 @@ import { type KnownRuns, type ListedRun, readRuns } from "../../runs/list/runs.n
 import { HttpError } from "../http/http-error.ts";
 import type { RunListAnswer, RunOwner, RunSummary } from "./protocol.ts";
 
-/** Facts about this studio's own runs that the folders of the runs do not contain. */
+/** Facts about this studio's own runs that are not in the folders of the runs. */
 export interface OwnRuns {
-  /** Whether this studio computes the run at this time. */
+  /** Whether this studio currently executes the run. */
   isUnderWay(name: string): boolean;
   isPaused(name: string): boolean;
-  /** The error with which the run failed in this studio, in one line; null: the run did not fail. */
+  /** The error with which the run failed in this studio, in one line. Null: the run did not fail. */
   failureOf(name: string): string | null;
-  /** Whether the run was stopped in this studio before it could note its end. */
+  /** Whether the run was stopped in this studio before it could log its end. */
   wasStopped(name: string): boolean;
   /**
-   * Runs that were started here and are in progress or have failed. They are listed here because a folder describes its
-   * run only after the first step.
+   * Runs that were started here and are in progress or have failed. These runs are listed here because a folder
+   * describes its run only after the first step.
    */
   begun(): readonly ListedRun[];
 }
@@ -27,7 +27,7 @@ export interface OwnRuns {
 /** One version of the list. */
 export interface ListVersion {
   readonly answer: RunListAnswer;
-  /** The answer as JSON. Two versions with equal JSON are the same. */
+  /** The response as JSON. Two versions with equal JSON are the same. */
   readonly json: string;
 }
 
@@ -40,20 +40,22 @@ export interface RunShelf {
    * The current summary of a run, and the path of its folder. @throws HttpError if the list has no run with this name.
    */
   find(name: string): Promise<{ readonly path: string; readonly summary: RunSummary }>;
-  /** Waits for the first version of the list that differs from `seen`; undefined if the signal was aborted. */
+  /**
+   * Waits for the first version of the list that differs from `seen`. Resolves to undefined if the signal was aborted.
+   */
   change(seen: string | undefined, signal: AbortSignal): Promise<ListVersion | undefined>;
-  /** Reads the folder again soon, because something changed that the folder does not show. */
+  /** Reads the folder again soon, after a change that the folder does not show. */
   touch(): void;
 }
 
 /** Minimum time in milliseconds between two reads of the folder. */
 const lookMs = 1000;
-/** Maximum share of the time that reading the folder may take, because the run needs the cores. */
+/** Maximum share of time for reading the folder, because the run needs the cores. */
 const share = 1 / 20;
 
-/** The state of a run that no process computes. */
+/** The state of a run that no process executes. */
 const endOf = ({ name, state }: ListedRun, own: OwnRuns): RunSummary["state"] => {
-  // The folder records the failure too, unless the record could no longer be written.
+  // The folder usually records the failure too. The record is missing if it could no longer be written.
   if (own.failureOf(name) !== null) return "failed";
   return state === "unfinished" && own.wasStopped(name) ? "interrupted" : state;
 };
@@ -78,10 +80,10 @@ const summaryOf = async (run: ListedRun, own: OwnRuns): Promise<RunSummary> => {
 const noRun = (name: string): HttpError =>
   new HttpError(
     404,
-    `${JSON.stringify(name)}: must name a run of the folder; there is none with this name; try the list of runs`,
+    `${JSON.stringify(name)}: must name a run of the folder; no run has this name; try the list of runs`,
   );
 
-/** Reads the folder of runs. Callers that come during a read share the read that follows. */
+/** Reads the folder of runs. Callers that come during a read share the next read. */
 const sharedLook = (folder: string, own: OwnRuns) => {
   const known: KnownRuns = new Map();
   let looking: Promise<readonly ListedRun[]> | undefined;
@@ -106,8 +108,8 @@ const sharedLook = (folder: string, own: OwnRuns) => {
   };
   return {
     /**
-     * The result of a read that began after this call, never an earlier result. So a run that was just started is
-     * included.
+     * The result of a read that began after this call, never an earlier result. So the result includes a run that was
+     * just started.
      */
     runs(): Promise<readonly ListedRun[]> {
       if (looking === undefined) return begin();
@@ -125,7 +127,8 @@ const sharedLook = (folder: string, own: OwnRuns) => {
 };
 
 /**
- * Waits for changes of the list. One loop reads the folder for all waiting callers. It reads only while callers wait.
+ * Waits for changes of the list. One loop reads the folder for all waiting callers. The loop reads only while callers
+ * wait.
  */
 const changesOf = (list: () => Promise<RunListAnswer>): Pick<RunShelf, "change" | "touch"> => {
   let version: ListVersion | undefined;
@@ -200,13 +203,13 @@ const changesOf = (list: () => Promise<RunListAnswer>): Pick<RunShelf, "change" 
       }
     },
     touch: () => {
-      // Wakes the loop, unless it read the folder less than `lookMs` ago.
+      // Wakes the loop if its last read was at least `lookMs` milliseconds ago.
       if (performance.now() - lastLook > lookMs) wake?.abort();
     },
   };
 };
 
-/** @param folder the folder of runs; a missing folder counts as empty. */
+/** @param folder the folder of runs. A missing folder counts as empty. */
 export const openShelf = (folder: string, own: OwnRuns): RunShelf => {
   const { runs, skipped } = sharedLook(folder, own);
   const list = async (): Promise<RunListAnswer> => {

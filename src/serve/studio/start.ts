@@ -1,4 +1,4 @@
-/** Starts the studio's server. The function `close` ends the server. */
+/** Starts the studio's server. The function `close` stops the server. */
 import { readdir } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import { basename, join, resolve } from "node:path";
@@ -28,7 +28,7 @@ import { openShelf, type RunShelf } from "./runs.ts";
 import { createTurns } from "./turns.ts";
 
 export interface StudioOptions {
-  /** The folder of runs. If it does not exist, the first run creates it. */
+  /** The folder of runs. If the folder does not exist, the first run creates it. */
   readonly folder: string;
   /** A folder of texts to choose from. Default: none. */
   readonly texts?: string | undefined;
@@ -39,45 +39,44 @@ export interface StudioOptions {
    * `url`.
    */
   readonly host?: string | undefined;
-  /** Port; 0: any free port. Default: the first free port from `defaultPort` on. */
+  /** Port. 0: any free port. Default: the first free port from `defaultPort` on. */
   readonly port?: number | undefined;
   /** The token that is required if other machines can reach the server. Default: a new random token. */
   readonly token?: string | undefined;
   readonly backend?: BackendChoice | undefined;
-  /** Advice that the page shows if a faster backend would be possible: see `BackendReport`. Default: none. */
+  /** Advice that the page shows if a faster backend is possible: see `BackendReport`. Default: none. */
   readonly advice?: string | undefined;
   readonly threads?: number | undefined;
-  /** Milliseconds after which an answer is dropped if the page reads nothing. Default: 30,000. */
+  /** Milliseconds after which a response is dropped if the page reads nothing. Default: 30,000. */
   readonly patienceMs?: number | undefined;
   /**
-   * Limits of request bodies. Default: 200 MiB for all bodies together; at least 64 KiB of each body must arrive in 10
-   * seconds.
+   * Limits of request bodies. Default: 200 MiB for all bodies together, and at least 64 KiB of each body in 10 seconds.
    */
   readonly bodies?: BodyLimits | undefined;
-  /** Is called with the name of a run that ended with an error, and the error as one line. */
+  /** Gets the name of a run that ended with an error, and the error as one line. */
   readonly onFailure?: ((name: string, line: string) => void) | undefined;
-  /** An OpenAI server to show on the page. The caller ends it. Default: none. */
+  /** An OpenAI server to show on the page. The caller closes it. Default: none. */
   readonly server?: Pick<OpenAiServer, "url" | "state"> | undefined;
   /** The version that the page shows. */
   readonly version?: string | undefined;
-  /** The folder of the built page. Default: the package's own. */
+  /** The folder of the built page. Default: the page in the package. */
   readonly page?: string | undefined;
 }
 
 export interface Studio {
-  /** Address of the page, with the token if one is required. */
+  /** Address of the page. The address contains the token if a token is required. */
   readonly url: string;
   /** Addresses for other machines, if the server listens on several addresses. */
   readonly elsewhere: readonly string[];
-  /** Addresses of the page that looks inside the first model named at start; undefined: none was named. */
+  /** Addresses of the page that looks inside the first model named at start. Undefined: no model was named. */
   readonly inside: Pick<Studio, "url" | "elsewhere"> | undefined;
   /** The address of a run's page. */
   urlOf(name: string): string;
-  /** Registers a run of the folder that this process computes outside of the studio. */
+  /** Registers a run of the folder that this process executes outside the studio. */
   adopt(name: string, start: StartEvent, stop: () => void): AdoptedRun;
   /**
-   * Stops and saves the run in progress, then closes the server and all connections. @returns the name of the run, if a
-   * run was in progress.
+   * Stops and saves the run in progress, then closes the server and all connections. @returns the name of the run, or
+   * undefined if no run was in progress.
    */
   close(): Promise<string | undefined>;
 }
@@ -114,7 +113,7 @@ const listenOn = async (server: Server, asked: number | undefined, host: string)
   }
 };
 
-/** @throws ConfigError if `folder` is the folder of a single run, or the folder of texts does not exist. */
+/** @throws ConfigError if `folder` is the folder of a single run, or if the folder of texts does not exist. */
 const checkFolders = async ({ folder, texts }: StudioOptions): Promise<void> => {
   const entries: readonly string[] = await readdir(folder).catch(() => []);
   if (entries.includes(folderNames.description)) {
@@ -139,7 +138,7 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
   const { host = "127.0.0.1", texts, threads, version = "unknown", page = ownPage } = options;
   const folder = resolve(options.folder);
   const token = isLoopback(host) ? null : (options.token ?? newToken());
-  // Turns and jobs tell the list about changes that reading the folder does not show.
+  // Turns and jobs report changes to the list that the folder does not show.
   let shelf: RunShelf | undefined;
   const touch = (): void => shelf?.touch();
   const turns = createTurns(touch);
@@ -156,7 +155,7 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
   const app = createApp(parts, () => guard());
   const listener = getRequestListener(app.fetch, {
     overrideGlobalObjects: false,
-    // This answers an invalid request, for example a request without the header Host.
+    // This handler answers an invalid request, for example a request without the header Host.
     errorHandler: () => {
       const answer = failureAnswer(
         new HttpError(400, "the request must be HTTP with the header Host; got another request"),
@@ -176,7 +175,7 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
   const bound = typeof address === "object" && address !== null ? address.address : host;
-  // This is computed for each request, because a laptop gets other addresses when it changes networks.
+  // Compute this for each request, because a laptop gets other addresses when it changes networks.
   guard = () => ({ names: namesOf(host, bound), port, token, apiPath });
   const { here, elsewhere } = shownNames(host, bound);
   let closing: Promise<string | undefined> | undefined;
@@ -191,7 +190,7 @@ export const startStudio = async (options: StudioOptions): Promise<Studio> => {
     close: () => {
       closing ??= (async () => {
         const ended = new Promise<void>((done) => server.close(() => done()));
-        // Connections are closed first. This ends texts that are being written, which would otherwise pause the run.
+        // Close connections first. Closing connections ends texts in progress, which would otherwise pause the run.
         server.closeAllConnections();
         const saved = await jobs.close();
         await ended;

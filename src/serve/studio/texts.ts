@@ -1,4 +1,4 @@
-/** Texts of the folder that was given at start. Nothing outside of the folder is read, even if a link leads there. */
+/** Lists the texts of the folder that was given at start. Nothing outside the folder is read, even through a link. */
 import { open, readdir, realpath, stat } from "node:fs/promises";
 import { extname, join, relative, sep } from "node:path";
 import { folderNames } from "../../runs/folder-names.ts";
@@ -8,12 +8,12 @@ import type { TextListAnswer } from "./protocol.ts";
 /** File name extensions of texts. Other files are recognized by their contents. */
 const textEndings: readonly string[] = [".txt", ".md", ".jsonl"];
 
-/** Maximum number of listed texts, and maximum number of folders and files that are examined to find texts. */
+/** Maximum number of listed texts, and maximum number of folders and files that are examined. */
 const mostTexts = 1000;
 const mostFolders = 1000;
 const mostFiles = 5000;
 
-/** Number of bytes at the beginning of a file that show whether the file is a text. */
+/** Number of bytes at the beginning of a file that show whether it is a text. */
 const lookAt = 4096;
 
 const isHidden = (name: string): boolean => name.startsWith(".");
@@ -26,7 +26,7 @@ const isText = async (path: string): Promise<boolean> => {
     const { bytesRead, buffer } = await file.read(Buffer.alloc(lookAt), 0, lookAt, 0);
     const bytes = buffer.subarray(0, bytesRead);
     if (bytes.includes(0)) return false;
-    // `stream: true`, because the last character may be incomplete.
+    // Use `stream: true`, because the last character may be incomplete.
     new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: true });
     return true;
   } catch {
@@ -44,7 +44,7 @@ export const listTexts = async (folder: string): Promise<TextListAnswer> => {
   for (let at = 0; at < folders.length && at < mostFolders && texts.length < mostTexts; at++) {
     const parent = folders[at] as string;
     const entries = await readdir(parent, { withFileTypes: true }).catch(() => []);
-    // This is the folder of a run, whose files are not texts to train on.
+    // The folder belongs to a run, so its files are not texts to train on.
     if (entries.some(({ name }) => name === folderNames.description)) continue;
     for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
       if (isHidden(entry.name) || entry.name === "node_modules") continue;
@@ -59,7 +59,7 @@ export const listTexts = async (folder: string): Promise<TextListAnswer> => {
   return { texts: texts.sort((a, b) => (a.path < b.path ? -1 : 1)) };
 };
 
-/** The path of a text in the folder. @throws HttpError for a path that is outside of the folder or does not exist. */
+/** The path of a text in the folder. @throws HttpError for a path that is outside the folder or does not exist. */
 export const textPath = async (folder: string | null, path: string): Promise<string> => {
   if (folder === null)
     throw new HttpError(400, "text: a folder of texts must be named at start; got none; try --texts FOLDER", "text");

@@ -1,6 +1,6 @@
 /**
- * One computation at a time. Texts are written and scored one after another, and this studio's run pauses during that
- * time. So each computation has all cores. The run pauses because its next event is not requested.
+ * Allows one computation at a time. Texts are written and scored one after another, and this studio's run pauses during
+ * that time. So each computation has all cores. The run pauses because its next event is not requested.
  */
 
 /** The turn of one computation. */
@@ -12,13 +12,13 @@ export interface Turn {
 export interface Turns {
   /** Waits until all earlier turns have ended. @throws the reason of the signal if it is aborted first. */
   take(signal: AbortSignal): Promise<Turn>;
-  /** Whether someone has a turn or waits for one. */
+  /** Whether a computation has a turn or waits for a turn. */
   isTaken(): boolean;
-  /** Resolves when no one has a turn or waits for one. */
+  /** Resolves when no computation has a turn or waits for a turn. */
   idle(): Promise<void>;
 }
 
-/** @param onChange is called when a first turn is taken, and when the last turn has ended. */
+/** @param onChange is called when the first turn is taken, and when the last turn has ended. */
 export const createTurns = (onChange: () => void): Turns => {
   let last: Promise<void> = Promise.resolve();
   let open = 0;

@@ -1,4 +1,4 @@
-/** Writes texts with models, and computes probabilities of given texts. It does one of these at a time. */
+/** Writes texts with models, and computes probabilities of given texts, one task at a time. */
 
 import { ShapeError } from "../../core/errors/errors.ts";
 import { measureTokens } from "../../evaluate/evaluate.ts";
@@ -19,12 +19,13 @@ export interface WritingParts {
   readonly jobs: Jobs;
   readonly shelf: RunShelf;
   /**
-   * Milliseconds after which a client that reads nothing is dropped, because it must not delay the run and other texts.
+   * Milliseconds after which the server drops a client that reads nothing, because such a client must not delay the run
+   * and other texts.
    */
   readonly patienceMs: number;
 }
 
-/** @throws ShapeError for an id outside the vocabulary. @param where the field that contains the ids. */
+/** @param where the field with the ids. @throws ShapeError for an id outside the vocabulary. */
 export const checkIds = (ids: readonly number[], { vocabSize }: Tokenizer, where: string): void => {
   const wrong = ids.find((id) => id >= vocabSize);
   if (wrong === undefined) return;
@@ -71,7 +72,7 @@ async function* events(
 
 /**
  * Waits for a turn and yields the events of a text. If writing fails, the last event has `type: "failed"`.
- * @param write makes the events. Its signal is aborted when the client has left or reads nothing.
+ * @param write makes the events. The signal of `write` is aborted when the client has disconnected or reads nothing.
  * @param outer signal of the connection.
  */
 export async function* inItsTurn(
@@ -107,7 +108,7 @@ export async function* inItsTurn(
   }
 }
 
-/** Writes a text. @param place of the model. */
+/** Writes a text. @param place place of the model. */
 export const writeText = (
   parts: WritingParts,
   place: string,
@@ -116,7 +117,7 @@ export const writeText = (
 ): AsyncGenerator<readonly ServerEvent[], void, undefined> =>
   inItsTurn(parts, (signal) => events(parts, place, request, signal), outer);
 
-/** Computes the probabilities of a text's tokens. @param place of the model. */
+/** Computes the probabilities of a text's tokens. @param place place of the model. */
 export const scoreText = async (
   parts: WritingParts,
   place: string,

@@ -9,7 +9,9 @@ const addedJson =
   (special: boolean) =>
   ({ id, name }: SpecialToken) => ({ id, content: name, ...matching, special });
 
-/** Contents of `tokenizer.json`. Special tokens with ids after the vocabulary are listed only in `added_tokens`. */
+/**
+ * Contents of `tokenizer.json`. Special tokens with ids above the vocabulary's ids are listed only in `added_tokens`.
+ */
 export const bpeToJson = ({
   tokens,
   merges,

@@ -1,7 +1,8 @@
 /**
- * Byte-level byte-pair encoding. The UTF-8 of a text is split into pieces. In each piece, pairs of tokens are merged in
- * a fixed order. If every byte has a token, every text can be encoded and decoded without loss. Sennrich et al. 2016,
- * "Neural Machine Translation of Rare Words with Subword Units"; over bytes, as in GPT-2.
+ * Byte-level byte-pair encoding. The UTF-8 bytes of a text are split into pieces. In each piece, pairs of tokens are
+ * merged in a fixed order. If every byte has a token, every text can be encoded and decoded without loss. The method is
+ * by Sennrich et al. 2016, "Neural Machine Translation of Rare Words with Subword Units". As in GPT-2, it is applied to
+ * bytes.
  */
 import { checkText } from "../../core/checks/check-arguments.ts";
 import { CheckpointError, DataError } from "../../core/errors/errors.ts";
@@ -43,7 +44,7 @@ const checkNamed = (tokens: readonly string[], named: readonly SpecialToken[], w
       bad("ids of special and added tokens must be whole numbers that follow the vocabulary's ids");
     }
     if (typeof name !== "string" || name === "") bad("special and added tokens must have names");
-    if (names.has(id)) bad(`every token must have its own id; ${show(names.get(id))} has this id too`);
+    if (names.has(id)) bad(`every token must have its own id; ${show(names.get(id))} has the same id`);
     if (id < tokens.length && tokens[id] !== name && tokens[id] !== "")
       bad(`token ${id} of the vocabulary is ${show(tokens[id])}`);
     names.set(id, name);
@@ -57,8 +58,8 @@ const checkNamed = (tokens: readonly string[], named: readonly SpecialToken[], w
 const noBytes = new Uint8Array();
 
 /**
- * Table for looking up a whole piece among the bytes of the tokens. @param bytes bytes of a token; a token with no
- * bytes is left out.
+ * A table that finds the token of a whole piece by its bytes. @param bytes bytes of a token. A token with no bytes is
+ * left out.
  */
 const wholeTokens = (count: number, bytes: (id: number) => Uint8Array) => {
   const pieces = pieceTable();
@@ -75,7 +76,8 @@ const wholeTokens = (count: number, bytes: (id: number) => Uint8Array) => {
  * Makes a tokenizer from a vocabulary and its merges.
  * @param where the source file, for errors.
  * @throws ConfigError for parts of the wrong type.
- * @throws CheckpointError for a vocabulary without byte tokens, a merge of unknown tokens, or an id that is taken.
+ * @throws CheckpointError for a vocabulary without byte tokens, a merge of unknown tokens, or an id that two tokens
+ * share.
  */
 export const bpeTokenizer = (parts: BpeParts, where = "tokenizer"): BpeTokenizer => {
   checkText("bpeTokenizer: where", where);
@@ -124,7 +126,7 @@ export const bpeTokenizer = (parts: BpeParts, where = "tokenizer"): BpeTokenizer
     return nameById.get(id) ?? new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes(id));
   };
 
-  /** Created when a text is first encoded. */
+  /** The encoder, created when a text is first encoded. */
   let encodeBytes: EncodeBytes | undefined;
   const encodeText = (text: string, out: IdList): void => {
     encodeBytes ??= bytesEncoder({
@@ -143,7 +145,7 @@ export const bpeTokenizer = (parts: BpeParts, where = "tokenizer"): BpeTokenizer
     checkText(name, text);
     checkWellFormed(name, text, before);
     checkBytes?.(normalized(text), name);
-    // In most texts, a token has three or four bytes.
+    // Estimate for most texts: a token has three or four bytes.
     const out: IdList = { ids: new Int32Array(16 + Math.ceil(text.length / 3)), length: 0 };
     for (const stretch of findNames(text)) {
       if (stretch.id === undefined) encodeText(stretch.text, out);

@@ -1,6 +1,6 @@
 /**
- * GPT-2's byte alphabet. It has a printable character for each byte, so any bytes can be written as text. Visible
- * Latin-1 characters represent themselves; the other 68 bytes get code points from 256. Source: GPT-2's
+ * GPT-2's byte alphabet. The alphabet has a printable character for each byte, so any bytes can be written as text.
+ * Visible Latin-1 characters represent themselves. The other 68 bytes get code points from 256 on. Source: GPT-2's
  * `bytes_to_unicode`.
  */
 const isVisible = (byte: number): boolean =>
@@ -11,7 +11,7 @@ const makeAlphabet = (): readonly string[] => {
   return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(isVisible(byte) ? byte : next++));
 };
 
-/** Character of each byte. */
+/** The character that represents each byte. */
 export const characterOfByte: readonly string[] = makeAlphabet();
 
 const byteOfCodePoint: ReadonlyMap<number, number> = new Map(
@@ -26,14 +26,14 @@ export const bytesInOrder: readonly number[] = Array.from({ length: 256 }, (_, b
   (a, b) => (characterOfByte[a]?.charCodeAt(0) ?? 0) - (characterOfByte[b]?.charCodeAt(0) ?? 0),
 );
 
-/** Writes bytes in the alphabet. */
+/** Writes bytes as characters of the byte alphabet. */
 export const toAlphabet = (bytes: Uint8Array): string => {
   let text = "";
   for (const byte of bytes) text += characterOfByte[byte];
   return text;
 };
 
-/** Bytes of a text in the alphabet; undefined if the text has another character. */
+/** The bytes that a text in the byte alphabet represents. Undefined if the text has any other character. */
 export const fromAlphabet = (text: string): Uint8Array | undefined => {
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) {

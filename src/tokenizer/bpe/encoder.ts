@@ -4,29 +4,29 @@ import { doubled } from "./pair-table.ts";
 import { type PieceTable, pieceTable } from "./piece-table.ts";
 import type { NextPiece } from "./split/split.ts";
 
-/** Maximum number of cached pieces, and maximum number of their bytes. A full cache is cleared. */
+/** Maximum number of cached pieces, and maximum number of bytes of all cached pieces. A full cache is cleared. */
 const mostPieces = 2 ** 18;
 const mostBytes = 2 ** 23;
 /** Maximum length of a cached piece. Longer pieces are not cached, because they rarely repeat. */
 const longestRemembered = 64;
 
-/** The parts of a vocabulary that encoding needs. */
+/** The parts of a vocabulary that the encoder needs. */
 export interface EncoderParts {
   readonly nextPiece: NextPiece;
   readonly merges: Merges;
   /** Token of each byte. */
   readonly idOfByte: Int32Array;
-  /** Tokens that replace a whole piece without merging; undefined if only merges make tokens. */
+  /** Tokens that replace a whole piece without merges. Undefined if only merges make tokens. */
   readonly whole: { readonly pieces: PieceTable; readonly ids: Int32Array } | undefined;
 }
 
-/** A growable list of ids. */
+/** A list of ids that grows when it is full. */
 export interface IdList {
   ids: Int32Array;
   length: number;
 }
 
-/** Ensures capacity for `count` more ids. */
+/** Ensures that the list has room for `count` more ids. */
 const reserve = (list: IdList, count: number): void => {
   while (list.ids.length < list.length + count) list.ids = doubled(list.ids);
 };

@@ -1,6 +1,6 @@
 /**
- * Merges the symbols of a piece. The pair with the lowest rank is merged first. If several pairs have this rank, the
- * leftmost is merged first.
+ * Merges the symbols of a piece. The pair with the lowest rank is merged first. Among pairs with equal ranks, the
+ * leftmost pair is merged first.
  */
 import { minHeap } from "./min-heap.ts";
 import type { PairTable } from "./pair-table.ts";
@@ -13,10 +13,10 @@ export interface Merges {
   readonly merged: Int32Array;
 }
 
-/** Maximum number of symbols for which scanning all pairs before each merge is faster than a heap. */
+/** For at most this number of symbols, scanning all pairs before each merge is faster than a heap. */
 const longestScan = 48;
 
-/** A rank above all others. It means that the pair is not merged. */
+/** A rank above all other ranks. A pair with this rank is not merged. */
 const unmerged = 2 ** 31 - 1;
 
 /** Merges at most `longestScan` symbols in place. Returns the number of remaining symbols. */
@@ -48,7 +48,7 @@ const mergeShort = (symbols: Int32Array, length: number, { ranks, merged }: Merg
   }
 };
 
-/** A heap entry is rank × 2³¹ + place. For ranks below 2²² it is exact in a double. */
+/** A heap entry is rank × 2³¹ + place. A double represents it exactly if the rank is below 2²². */
 const placeRange = 2 ** 31;
 
 /** Merges a piece of any length in place, in O(n log n). Returns the number of remaining symbols. */
@@ -56,8 +56,8 @@ const mergeLong = (symbols: Int32Array, length: number, { ranks, merged }: Merge
   const next = Int32Array.from({ length }, (_, i) => i + 1);
   const previous = Int32Array.from({ length }, (_, i) => i - 1);
   /**
-   * Rank of the pair that begins at a place. Also `unmerged` if the symbol at this place was merged into the previous
-   * symbol.
+   * Rank of the pair that begins at a place. The rank is `unmerged` if the symbol at this place was merged into the
+   * previous symbol.
    */
   const pairRanks = new Int32Array(length).fill(unmerged);
   const heap = minHeap(length);
@@ -71,7 +71,7 @@ const mergeLong = (symbols: Int32Array, length: number, { ranks, merged }: Merge
   for (let entry = heap.pop(); entry !== undefined; entry = heap.pop()) {
     const rank = Math.floor(entry / placeRange);
     const at = entry - rank * placeRange;
-    // Skip an outdated entry: the symbols at its place have changed.
+    // Skip an outdated entry: the symbols at its place have changed since it was added.
     if (pairRanks[at] !== rank) continue;
     const taken = next[at] as number;
     const after = next[taken] as number;

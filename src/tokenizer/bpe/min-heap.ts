@@ -1,11 +1,11 @@
-/** Binary heap of numbers; the smallest comes first. */
+/** Binary heap of numbers. The smallest number comes first. */
 export interface MinHeap {
   push(value: number): void;
-  /** Removes and returns the smallest number; undefined if the heap is empty. */
+  /** Removes and returns the smallest number. Undefined if the heap is empty. */
   pop(): number | undefined;
 }
 
-/** @param expected expected number of values; the heap grows if there are more. */
+/** @param expected expected number of values. The heap grows if there are more values. */
 export const minHeap = (expected: number): MinHeap => {
   let values = new Float64Array(Math.max(16, expected));
   let size = 0;

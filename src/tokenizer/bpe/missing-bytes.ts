@@ -1,6 +1,6 @@
 /**
- * Finds bytes without a token. If a byte-level vocabulary was learned without all 256 bytes, as SmolLM2's was, it has
- * no token for bytes that were not in its training text. Other programs silently drop such bytes.
+ * Finds bytes without a token. A byte-level vocabulary may lack a token for bytes that were not in its training text.
+ * An example is the vocabulary of SmolLM2. Other programs silently drop such bytes.
  */
 import { DataError } from "../../core/errors/errors.ts";
 import { describeCharacters } from "../unknown.ts";
@@ -9,7 +9,7 @@ import { describeCharacters } from "../unknown.ts";
 export const noToken = -1;
 
 /**
- * Makes a check of texts; undefined if every byte has a token.
+ * Makes a check of texts, or returns undefined if every byte has a token.
  * @returns a function that throws a DataError if a text has a byte without a token. The error names all unknown
  * characters.
  */

@@ -1,13 +1,13 @@
 /**
- * Hash table that numbers distinct pairs of ids. The numbers begin at 0 and follow the order of insertion. The table
- * uses typed arrays, open addressing and linear probing.
+ * Hash table that gives each distinct pair of ids a number. The numbers begin at 0 and follow the order of insertion.
+ * The table uses typed arrays, open addressing and linear probing.
  */
 export interface PairTable {
   /** Number of pairs. */
   readonly size: number;
-  /** Index of a pair; -1 if it is not in the table. */
+  /** Returns the index of a pair, or -1 if the pair is not in the table. */
   find(left: number, right: number): number;
-  /** Index of a pair, which is added if it is new. */
+  /** Returns the index of a pair. A new pair is added. */
   add(left: number, right: number): number;
   left(index: number): number;
   right(index: number): number;
@@ -25,14 +25,14 @@ const hashPair = (left: number, right: number): number => {
   return Math.imul(mixed ^ (mixed >>> 15), 0x2c1b3c6d) >>> 0;
 };
 
-/** @param expected expected number of pairs; the table grows if there are more. */
+/** @param expected expected number of pairs. The table grows if there are more pairs. */
 export const pairTable = (expected = 16): PairTable => {
   let slots = new Int32Array(2 ** Math.ceil(Math.log2(2 * Math.max(16, expected)))).fill(-1);
   let lefts = new Int32Array(slots.length / 2);
   let rights = new Int32Array(slots.length / 2);
   let size = 0;
 
-  /** The slot of a pair, or the free slot for it. */
+  /** The slot of a pair, or the free slot for a new pair. */
   const slotOf = (left: number, right: number): number => {
     const mask = slots.length - 1;
     let slot = (hashPair(left, right) >>> 4) & mask;

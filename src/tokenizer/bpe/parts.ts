@@ -16,25 +16,25 @@ import { show } from "../../core/text/show.ts";
 import type { SpecialToken } from "../tokenizer.ts";
 import { type SplitPattern, splitPatterns } from "./split/patterns.ts";
 
-/** Two tokens that are merged into a single token. In a string, the two tokens are separated by a space. */
+/** Two tokens that are merged into one token. In a string, a space separates the two tokens. */
 export type MergeRule = readonly [left: string, right: string] | string;
 
 /** The parts of a byte-level BPE tokenizer. */
 export interface BpeParts {
-  /** Tokens in the order of their ids, in GPT-2's byte alphabet. May include names of special tokens. */
+  /** Tokens in the order of their ids, in GPT-2's byte alphabet. The list may contain names of special tokens. */
   readonly tokens: readonly string[];
   /** Merges in the order of their priority. */
   readonly merges: readonly MergeRule[];
   /** Rules that split a text into pieces. */
   readonly pattern: SplitPattern;
-  /** Special tokens. Their ids are indices in `tokens`, or follow the last index. */
+  /** Special tokens. The ids of special tokens are indices in `tokens`, or follow the last index. */
   readonly specialTokens: readonly SpecialToken[];
-  /** Tokens that `encode` finds in a text by their whole name, before it splits the rest. Default: none. */
+  /** Tokens that `encode` finds by their whole name, before it splits the remaining text. Default: none. */
   readonly namedTokens?: readonly SpecialToken[] | undefined;
-  /** Id of the special token that ends a text. Default: the id of `<|endoftext|>`, if there is one. */
+  /** Id of the special token that ends a text. Default: the id of `<|endoftext|>`, if this token exists. */
   readonly endOfText?: number | null | undefined;
   /**
-   * Whether a piece that equals a token always becomes that token, even if merges would give another result. Default:
+   * Whether a piece that equals a token always becomes this token, even if merges would give other tokens. Default:
    * false.
    */
   readonly ignoreMerges?: boolean | undefined;

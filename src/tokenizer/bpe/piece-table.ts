@@ -1,7 +1,7 @@
 /**
- * Hash table that numbers distinct byte pieces. The numbers begin at 0 and follow the order of insertion. The table
- * uses open addressing and linear probing. Most pieces have at most eight bytes; they are compared as two integers
- * instead of byte by byte.
+ * Hash table that gives each distinct piece of bytes a number. The numbers begin at 0 and follow the order of
+ * insertion. The table uses open addressing and linear probing. Most pieces have at most eight bytes. Such pieces are
+ * compared as two integers instead of byte by byte.
  */
 import { doubled } from "./pair-table.ts";
 
@@ -10,9 +10,9 @@ export interface PieceTable {
   readonly size: number;
   /** Total size of all pieces in bytes. */
   readonly byteLength: number;
-  /** Index of the piece `bytes[from..to)`; -1 if it is not in the table. */
+  /** Returns the index of the piece `bytes[from..to)`, or -1 if the piece is not in the table. */
   find(bytes: Uint8Array, from: number, to: number): number;
-  /** Index of the piece `bytes[from..to)`, which is added if it is new. */
+  /** Returns the index of the piece `bytes[from..to)`. A new piece is added. */
   add(bytes: Uint8Array, from: number, to: number): number;
   /**
    * Bytes of all pieces in the order of their indices. Piece i is from `offset(i)` to `offset(i + 1)`. The array is
@@ -33,12 +33,13 @@ const mix = (hash: number, word: number): number => {
 
 const noBytes = new Uint8Array();
 /**
- * A slot has four numbers: two numbers of the key, the number of bytes, and the piece's index (-1 if the slot is free).
+ * A slot consists of four numbers. Two numbers are the key, one number is the length in bytes, and one number is the
+ * piece's index. The index is -1 if the slot is free.
  */
 const slotSize = 4;
 const shortPiece = 8;
 
-/** First slot to probe; a multiple of `slotSize`. */
+/** The first slot to probe, a multiple of `slotSize`. */
 const firstSlot = (low: number, high: number): number =>
   (Math.imul(mix(low, Math.imul(high, 0x9e3779b1)), 0x85ebca6b) >>> 7) * slotSize;
 
@@ -88,7 +89,7 @@ export const pieceTable = (): PieceTable => {
     view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   };
 
-  /** Up to four bytes of the source as an integer. */
+  /** Returns up to four bytes of the source as an integer. */
   const wordAt = (at: number, to: number): number => {
     if (at + 4 <= source.length) return view.getInt32(at, true) & (masks[Math.min(4, to - at)] as number);
     let word = 0;
@@ -102,7 +103,7 @@ export const pieceTable = (): PieceTable => {
   const readKey = (from: number, to: number): void => {
     low = wordAt(from, to);
     high = to - from > 4 ? wordAt(from + 4, to) : 0;
-    // For a longer piece, the two numbers are hashes of all its bytes.
+    // For a longer piece, both numbers of the key are hashes of all bytes.
     for (let at = from + shortPiece; at < to; at += 4) {
       const word = wordAt(at, to);
       low = mix(low, word);
@@ -110,7 +111,7 @@ export const pieceTable = (): PieceTable => {
     }
   };
 
-  /** The slot of the piece from `readKey`, or the free slot for it. */
+  /** The slot of the piece that `readKey` read, or the free slot for this piece. */
   const slotOf = (from: number, length: number): number => {
     const mask = slots.length - 1;
     let slot = firstSlot(low, high) & mask;
@@ -159,7 +160,7 @@ export const pieceTable = (): PieceTable => {
       slots[slot + 3] = size;
       kept.append(source, from, to);
       size++;
-      // Keep at least half of the slots free.
+      // At least half of the slots stay free.
       if (2 * slotSize * (size + 1) >= slots.length) grow();
       return size - 1;
     },

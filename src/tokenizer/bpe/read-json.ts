@@ -12,21 +12,24 @@ import { mostTokens } from "./vocabulary.ts";
 /** Fields of a BPE model that Foretoken's encoder does not support. */
 const foreignFields = ["continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "dropout"];
 
-/** Whether every byte has a token. If so, the unknown token, which some files name, never occurs. */
+/**
+ * Whether every byte has a token. Some files name an unknown token. If every byte has a token, the unknown token never
+ * occurs.
+ */
 const hasEveryByte = (vocab: unknown): boolean =>
   isRecord(vocab) && characterOfByte.every((character) => Object.hasOwn(vocab, character));
 
 const isPlainModel = (model: unknown): model is Record<string, unknown> =>
   isRecord(model) &&
-  // Old files have no type.
+  // Old files do not contain the type.
   (model.type ?? "BPE") === "BPE" &&
   "merges" in model &&
   foreignFields.every((field) => !model[field]) &&
   (!model.unk_token || hasEveryByte(model.vocab));
 
 /**
- * Whether the name of an added token is matched exactly: as it is written, also inside a word, and without the spaces
- * around it.
+ * Whether the name of an added token is matched exactly as it is written. The name is then also found inside a word,
+ * and spaces around it do not belong to it.
  */
 export const isExact = (added: Record<string, unknown>, hasNormalizer: boolean): boolean =>
   !added.single_word && !added.lstrip && !added.rstrip && !(hasNormalizer && added.normalized);
@@ -68,7 +71,7 @@ export const tokensOf = (vocab: unknown, where: string): readonly string[] => {
   const tokens = new Array<string>(size).fill("");
   for (const [token, id] of entries) {
     const at = id as number;
-    if (tokens[at] !== "") fail(where, `ids in model.vocab must be distinct; ${show(tokens[at])} has this id too`, id);
+    if (tokens[at] !== "") fail(where, `ids in model.vocab must be distinct; ${show(tokens[at])} has the same id`, id);
     tokens[at] = token;
   }
   return tokens;
@@ -85,7 +88,7 @@ export const checkMerges = (merges: unknown, where: string): readonly MergeRule[
   return merges as readonly MergeRule[];
 };
 
-/** Special and other tokens of `added_tokens`. @throws CheckpointError */
+/** Special tokens and other tokens in `added_tokens`. @throws CheckpointError */
 export const addedOf = (
   json: unknown,
   where: string,
@@ -111,8 +114,8 @@ export const bpePartsOf = (json: unknown, where: string): BpeParts => {
   return {
     tokens: tokensOf(model.vocab, where),
     merges: checkMerges(model.merges, where),
-    // gpt4 and llama3 have the same regular expression. Only with llama3, a piece that equals a token becomes this
-    // token without merges.
+    // The patterns gpt4 and llama3 have the same regular expression. With llama3 only, a piece that equals a token
+    // becomes this token without merges.
     pattern: pattern === "gpt4" && ignoreMerges ? "llama3" : pattern,
     ...addedOf(file.added_tokens, where),
     ignoreMerges,

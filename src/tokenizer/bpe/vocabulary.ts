@@ -8,14 +8,14 @@ import { pairTable } from "./pair-table.ts";
 import type { MergeRule } from "./parts.ts";
 
 /**
- * Maximum number of tokens. The heap entries of merges need this limit. It also limits the memory that a forged id can
- * claim.
+ * Maximum number of tokens. The heap entries of merges need this maximum. The maximum also limits the memory that a
+ * forged id can claim.
  */
 export const mostTokens = 2 ** 22;
 
 /**
- * Ids of tokens by their texts. If two tokens have the same text, the first one counts. A token "" stands for an id
- * without a token.
+ * Ids of tokens by their texts. If two tokens have the same text, the first token counts. The token "" means that an id
+ * has no token.
  */
 export const idsOf = (tokens: readonly string[]): ReadonlyMap<string, number> => {
   const ids = new Map<string, number>();
@@ -36,12 +36,12 @@ export const mergesOf = (rules: readonly MergeRule[], ids: ReadonlyMap<string, n
     if (id !== undefined) return id;
     throw new CheckpointError({
       where,
-      must: `every merge must join two tokens of the vocabulary into a third; ${show(token)} is not in the vocabulary`,
+      must: `every merge must join two tokens of the vocabulary into a third token; ${show(token)} is not in the vocabulary`,
       got: show(rule),
     });
   };
   const found = pairTable(rules.length);
-  /** Index of the rule of each distinct pair. If a pair has several rules, the last one counts. */
+  /** Index of the rule of each distinct pair. If a pair has several rules, the last rule counts. */
   const lastRule: number[] = [];
   const mergedOfRule = new Int32Array(rules.length);
   for (const [i, rule] of rules.entries()) {
@@ -57,7 +57,7 @@ export const mergesOf = (rules: readonly MergeRule[], ids: ReadonlyMap<string, n
 };
 
 /**
- * Token of each byte; `noToken` for a byte that the vocabulary lacks.
+ * Token of each byte. A byte without a token has `noToken`.
  * @throws CheckpointError if no byte has a token, because the tokens are then not in the byte alphabet.
  */
 export const idsOfBytes = (ids: ReadonlyMap<string, number>, where: string): Int32Array => {

@@ -1,13 +1,13 @@
 /**
- * SentencePiece's normalization table (`precompiled_charsmap`). It says which UTF-8 sequences are replaced, and what
- * replaces them. The table has three parts: the size of a trie in bytes, as a 32-bit little-endian integer; the trie,
- * as the double array that Darts-clone writes; and the replacements, each with a zero byte at its end. Source:
- * `normalizer_spec.precompiled_charsmap` in SentencePiece.
+ * SentencePiece's normalization table (`precompiled_charsmap`). The table lists UTF-8 sequences and their replacements.
+ * The table has three parts. The first part is the size of a trie in bytes, as a 32-bit little-endian integer. The
+ * second part is the trie, as a double array written by Darts-clone. The third part is the replacements, each with a
+ * zero byte at its end. Source: `normalizer_spec.precompiled_charsmap` in SentencePiece.
  */
 import { CheckpointError } from "../../core/errors/errors.ts";
 
 export interface Charsmap {
-  /** The original bytes. */
+  /** The bytes of the table, as they were read. */
   readonly bytes: Uint8Array;
   readonly trie: Uint32Array;
   readonly replacements: Uint8Array;
@@ -29,8 +29,8 @@ export const charsmapOf = (bytes: Uint8Array, where: string): Charsmap | undefin
 /** Offset from a unit of the trie to its children. */
 const offsetOf = (unit: number): number => (unit >>> 10) << ((unit & 0x200) >>> 6);
 /**
- * The byte on the edge from a unit's parent to the unit. If the unit is a value, the top bit is set too, so no byte
- * equals the label.
+ * The byte on the edge from a unit's parent to the unit. In a unit that is a value, the top bit is set too, so the
+ * label equals no byte.
  */
 const labelOf = (unit: number): number => unit & 0x800000ff;
 const hasValue = (unit: number): boolean => ((unit >>> 8) & 1) === 1;
@@ -41,7 +41,7 @@ const widthOf = (byte: number): number => (byte < 0x80 ? 1 : byte < 0xe0 ? 2 : b
 
 /**
  * Finds the longest sequence at `from` that has a replacement. Returns the end of the sequence, and the offset of the
- * replacement. `end` is 0 if there is none.
+ * replacement. `end` is 0 if no sequence has a replacement.
  */
 const found = ({ trie, replacements }: Charsmap, utf8: Uint8Array, from: number) => {
   let place = offsetOf(trie[0] as number);
@@ -49,7 +49,7 @@ const found = ({ trie, replacements }: Charsmap, utf8: Uint8Array, from: number)
   for (let at = from; at < utf8.length; at++) {
     const byte = utf8[at] as number;
     place ^= byte;
-    // In a damaged table, the place may be outside the trie; then the search ends.
+    // In a damaged table, the offset may be outside the trie. The search then ends.
     const unit = trie[place];
     if (unit === undefined || labelOf(unit) !== byte) break;
     place ^= offsetOf(unit);
@@ -60,7 +60,7 @@ const found = ({ trie, replacements }: Charsmap, utf8: Uint8Array, from: number)
   return { end, value };
 };
 
-/** Replaces characters of a text. At each position, it replaces the longest sequence that has a replacement. */
+/** Replaces sequences of a text. At each position, it replaces the longest sequence that has a replacement. */
 export const mapCharacters = (charsmap: Charsmap, text: string): string => {
   const utf8 = new TextEncoder().encode(text);
   const { replacements } = charsmap;

@@ -1,6 +1,9 @@
 /** Finds places where a text can be cut before it is encoded: no token of the vocabulary spans such a place. */
 
-/** log2 of the filter's size in bits. If two pairs share a bit, a possible cut may be missed, but no cut is wrong. */
+/**
+ * log2 of the filter's size in bits. If two pairs share a bit, the encoder may miss a possible cut, but no cut is
+ * wrong.
+ */
 const filterBits = 22;
 
 const bitOf = (left: number, right: number): number =>
@@ -12,10 +15,10 @@ const isSecondHalf = (unit: number): boolean => (unit & 0xfc00) === 0xdc00;
 /**
  * Makes a function that returns the end of the part that begins at `from`. `from` must be less than the text's length.
  * @param tokens all tokens that a text may be divided into.
- * @param before the text is always cut before this character; undefined if there is no such character.
+ * @param before a character. The text is always cut before it. Undefined if there is no such character.
  */
 export const nextCutOf = (tokens: Iterable<string>, before?: string): ((text: string, from: number) => number) => {
-  /** Bloom filter of all pairs of neighbouring characters within a token. */
+  /** Bloom filter of all pairs of neighbouring characters that occur within a token. */
   const inside = new Int32Array(2 ** (filterBits - 5));
   for (const token of tokens) {
     for (let i = 1; i < token.length; i++) {

@@ -1,6 +1,6 @@
 /**
- * Encodes a normalized text. It cuts the text where no token spans the cut, divides each part into tokens, and caches
- * the result.
+ * Encodes a normalized text. The encoder cuts the text where no token spans the cut, divides each part into tokens, and
+ * caches the result.
  */
 import { appendId, type IdList } from "../bpe/encoder.ts";
 import { doubled } from "../bpe/pair-table.ts";
@@ -18,7 +18,7 @@ const longestRemembered = 48;
 /** Appends the ids of a text part to a list. */
 export type EncodeStretch = (text: string, out: IdList) => void;
 
-/** Represents a character without a token by a negative number instead of an id. */
+/** Represents a character without a token as a negative number instead of an id. */
 const unknownOf = (point: number): number => -1 - point;
 const pointOf = (unknown: number): number => -1 - unknown;
 
@@ -60,21 +60,21 @@ const dividerOf = (parts: SentencePieceParts, vocabulary: Vocabulary, rules: Pai
     return divideByPairs({ find, order, token }, ids);
   }
   const { scores } = division;
-  // A user-defined token scores 0. Such tokens are normally found by name before the text is divided. The score makes
-  // the encoder prefer them everywhere, as SentencePiece does.
+  // The score of a user-defined token is 0. Such tokens are normally found by name before the text is divided. The
+  // score makes the encoder prefer them everywhere, as SentencePiece does.
   const scoreOf = (id: number): number => (kindOf[id] === kinds.userDefined ? 0 : (scores[id] as number));
   const found = new Map([...ids].filter(([, id]) => kindOf[id] !== kinds.unused && tokens[id] !== ""));
   return divideByScores(found, scoreOf, lowestScore(parts, scores));
 };
 
-/** Rules for the pairs that merge. @throws CheckpointError for a list of merges with unknown tokens. */
+/** Rules for merging pairs. @throws CheckpointError for a list of merges with unknown tokens. */
 export const rulesOf = ({ division, tokens }: SentencePieceParts, { ids }: Vocabulary, where: string): PairRules => {
   if (division.kind === "merges") return rulesInOrder(division.merges, ids, tokens, where);
   const textOf = (id: number): string => (id < 0 ? String.fromCodePoint(pointOf(id)) : (tokens[id] as string));
   return rulesByScore(division.kind === "bpe" ? division.scores : [], tokens.length, ids, textOf);
 };
 
-/** @param rules the rules of a list of merges, if they were made before. */
+/** @param rules rules from a list of merges, if they exist already. */
 export const stretchEncoder = (parts: SentencePieceParts, vocabulary: Vocabulary, rules?: PairRules): EncodeStretch => {
   const divide = dividerOf(parts, vocabulary, rules);
   const { bytes, unknown } = vocabulary;
@@ -82,7 +82,7 @@ export const stretchEncoder = (parts: SentencePieceParts, vocabulary: Vocabulary
   const encoder = new TextEncoder();
   let remembered = new Map<string, Int32Array>();
 
-  /** Appends the byte tokens of a character without a token, or the unknown token if there are no byte tokens. */
+  /** Appends the byte tokens of a character that has no token. Without byte tokens, it appends the unknown token. */
   const appendUnknown = (point: number, out: IdList, begin: number): void => {
     if (bytes !== undefined) {
       for (const byte of encoder.encode(String.fromCodePoint(point))) appendId(out, bytes[byte] as number);

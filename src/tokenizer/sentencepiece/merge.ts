@@ -1,5 +1,5 @@
 /**
- * Merges the tokens of a text. The best pair is merged first. If several pairs are equally good, the leftmost is merged
+ * Merges the tokens of a text. The best pair is merged first. Among equally good pairs, the leftmost pair is merged
  * first.
  */
 import { CheckpointError } from "../../core/errors/errors.ts";
@@ -10,7 +10,7 @@ import type { MergeRule } from "../bpe/parts.ts";
 
 /** Rules for merging pairs. */
 export interface PairRules {
-  /** Index of the rule for a pair; -1 if the pair does not merge. */
+  /** Returns the index of the rule for a pair, or -1 if no rule merges the pair. */
   find(left: number, right: number): number;
   /** Priority of each rule: lower numbers merge first. Several rules may have the same priority. */
   readonly order: Int32Array;
@@ -42,8 +42,9 @@ const placesOf = (scores: ArrayLike<number>, count: number): Int32Array => {
 };
 
 /**
- * SentencePiece's rule: two tokens merge if their joined texts are a token, and the pair with the highest score is
- * merged first. Pairs are looked up when they occur: a large vocabulary has millions of pairs, but a text has few.
+ * Merges by SentencePiece's rule. Two tokens merge if their joined texts are a token. The pair with the highest score
+ * is merged first. Pairs are looked up when they occur, because a large vocabulary has millions of pairs, but a text
+ * has few pairs.
  * @param textOf text of an id, or of a character without a token.
  */
 export const rulesByScore = (
@@ -81,8 +82,8 @@ const partsOf = (rule: MergeRule): readonly [string, string] => {
 };
 
 /**
- * Rules of a list of merges. Consecutive merges that make the same token get the same priority, because they have the
- * same score in the SentencePiece model that the list comes from. If a pair occurs twice, its last rule counts.
+ * Makes rules from a list of merges. Consecutive merges that make the same token get the same priority, because they
+ * have the same score in the original SentencePiece model. If a pair occurs twice, its last rule counts.
  * @throws CheckpointError if a merge reads or makes an unknown token.
  */
 export const rulesInOrder = (
@@ -94,14 +95,14 @@ export const rulesInOrder = (
   const pairs = pairTable(rules.length);
   const order = new Int32Array(rules.length);
   const token = new Int32Array(rules.length);
-  /** All tokens, including special tokens and byte tokens. Merges that involve special or byte tokens are ignored. */
+  /** All tokens, including special tokens and byte tokens. Merges with special tokens or byte tokens are ignored. */
   let others: ReadonlySet<string> | undefined;
   const idOf = (text: string, rule: MergeRule): number => {
     const id = ids.get(text);
     if (id !== undefined) return id;
     others ??= new Set(tokens);
     if (text !== "" && others.has(text)) return -1;
-    const must = `every merge must join two tokens of the vocabulary into a third; ${show(text)} is not in the vocabulary`;
+    const must = `every merge must join two tokens of the vocabulary into a third token; ${show(text)} is not in the vocabulary`;
     throw new CheckpointError({ where, must, got: show(rule) });
   };
   let place = -1;
@@ -124,7 +125,7 @@ export const rulesInOrder = (
   return { find: pairs.find, order, token };
 };
 
-/** A heap entry is order × 2³¹ + place. For orders below 2²² it is exact in a double. */
+/** A heap entry is order × 2³¹ + place. A double represents it exactly if the order is below 2²². */
 const placeRange = 2 ** 31;
 
 /** Merges the first `length` symbols in place, in O(n log n). Returns the number of remaining symbols. */
@@ -134,7 +135,8 @@ export const mergePairs = ({ find, order, token }: PairRules): MergePairs => {
   let next = new Int32Array(64);
   let previous = new Int32Array(64);
   /**
-   * Rule of the pair that begins at a place. Also -1 if the symbol at this place was merged into the previous symbol.
+   * Rule of the pair that begins at a place. The rule is -1 if the symbol at this place was merged into the previous
+   * symbol.
    */
   let rules = new Int32Array(64);
   const heap = minHeap(64);
@@ -159,7 +161,7 @@ export const mergePairs = ({ find, order, token }: PairRules): MergePairs => {
       const place = Math.floor(entry / placeRange);
       const at = entry - place * placeRange;
       const rule = rules[at] as number;
-      // Skip an outdated entry: the symbols at its place have changed.
+      // Skip an outdated entry: the symbols at its place have changed since it was added.
       if (rule === -1 || order[rule] !== place) continue;
       const gone = next[at] as number;
       const after = next[gone] as number;

@@ -8,8 +8,7 @@ import type { TextStep } from "./steps.ts";
 export const kinds = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
 
 /**
- * Whether a text can be divided into tokens of this kind. SentencePiece never looks up tokens of the other kinds in a
- * text.
+ * Whether a text can be divided into tokens of this kind. SentencePiece never finds tokens of other kinds in a text.
  */
 export const isFound = (kind: number | undefined): boolean =>
   kind === kinds.normal || kind === kinds.userDefined || kind === kinds.unused;
@@ -18,57 +17,59 @@ export const isFound = (kind: number | undefined): boolean =>
 export type Division =
   /**
    * Byte-pair encoding by scores. The pair whose merged token has the highest score merges first; if scores are equal,
-   * the leftmost pair.
+   * the leftmost pair merges first.
    */
   | { readonly kind: "bpe"; readonly scores: ArrayLike<number> }
   /** Byte-pair encoding by a list of merges in the order of priority. */
   | { readonly kind: "merges"; readonly merges: readonly MergeRule[] }
-  /** Unigram. The text is divided so that the sum of the tokens' scores, which are log-probabilities, is highest. */
+  /**
+   * Unigram. The score of a token is a log-probability. The text is divided so that the sum of the scores is highest.
+   */
   | { readonly kind: "unigram"; readonly scores: ArrayLike<number> };
 
 /** The parts of a SentencePiece tokenizer. */
 export interface SentencePieceParts {
   readonly division: Division;
-  /** Tokens in the order of their ids, with `▁` for spaces; "" for an id without a token. */
+  /** Tokens in the order of their ids, with `▁` for spaces. An id without a token has the text "". */
   readonly tokens: readonly string[];
   /** Kind of each token. */
   readonly kinds: ArrayLike<number>;
   /** Normalization steps. */
   readonly steps: readonly TextStep[];
   /**
-   * Whether text is split into words. Then no token spans the beginning of a word, even if the vocabulary has such a
-   * token.
+   * Whether text is split into words. A token then never spans the beginning of a word, even if the vocabulary has such
+   * a token.
    */
   readonly splitsWords: boolean;
   /**
-   * Whether adjacent characters without a token become a single unknown token. This matters only if there are no byte
-   * tokens.
+   * Whether adjacent characters without a token become a single unknown token. The setting matters only if the
+   * vocabulary has no byte tokens.
    */
   readonly joinsUnknown: boolean;
   /** Whether decoding removes the first space of a text. */
   readonly dropsFirstSpace: boolean;
-  /** Id of the end-of-text token; null if there is none. */
+  /** Id of the end-of-text token. Null if there is none. */
   readonly endOfText: number | null;
-  /** Id of the BOS token; null if there is none. */
+  /** Id of the BOS token. Null if there is none. */
   readonly beginOfText: number | null;
 }
 
 /** Lookup tables that are made from the tokens and their kinds. */
 export interface Vocabulary {
   /**
-   * Ids of the tokens that a text can be divided into, by their texts. If two tokens have the same text, the first one
+   * Ids by text of the tokens into which a text can be divided. If two tokens have the same text, the first token
    * counts.
    */
   readonly ids: ReadonlyMap<string, number>;
-  /** Ids of the 256 byte tokens; undefined if there are none. */
+  /** Ids of the 256 byte tokens. Undefined if there are no byte tokens. */
   readonly bytes: Int32Array | undefined;
-  /** Id of the unknown token; undefined if there is none. */
+  /** Id of the unknown token. Undefined if there is none. */
   readonly unknown: number | undefined;
 }
 
 const byteNames = /^<0x([0-9A-Fa-f]{2})>$/u;
 
-/** Byte of a byte token; undefined if the name has another form. */
+/** Byte of a byte token. Undefined if the name is not like `<0x0A>`. */
 export const byteOf = (token: string): number | undefined => {
   const hex = byteNames.exec(token)?.[1];
   return hex === undefined ? undefined : Number.parseInt(hex, 16);
@@ -76,7 +77,7 @@ export const byteOf = (token: string): number | undefined => {
 
 export const byteName = (byte: number): string => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`;
 
-/** @throws CheckpointError if only some bytes have a token, or a byte token's name has another form. */
+/** @throws CheckpointError if only some bytes have a token, or the name of a byte token is not like `<0x0A>`. */
 const bytesOf = (tokens: readonly string[], kindOf: ArrayLike<number>, where: string): Int32Array | undefined => {
   const found = new Int32Array(256).fill(-1);
   let count = 0;
@@ -98,7 +99,7 @@ const bytesOf = (tokens: readonly string[], kindOf: ArrayLike<number>, where: st
 };
 
 /**
- * The lookup tables of these parts.
+ * Makes the lookup tables of these parts.
  * @param where the file, for errors.
  * @throws CheckpointError for missing byte tokens, or a vocabulary without tokens for text.
  */

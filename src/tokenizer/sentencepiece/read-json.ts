@@ -14,7 +14,7 @@ import type { TextStep } from "./steps.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** Items of a sequence, or the single item. */
+/** The items of a sequence, or a single item as a list. */
 const itemsOf = (json: unknown, name: string): readonly unknown[] => {
   if (json === null || json === undefined) return [];
   if (!isRecord(json) || json.type !== "Sequence") return [json];
@@ -38,7 +38,7 @@ const replaceStep = ({ pattern, content }: Json): TextStep | undefined => {
   return pattern.Regex === " {2,}" ? { kind: "collapse", to: content } : undefined;
 };
 
-/** Converts a normalizer to a step; undefined if it is not supported. */
+/** Converts a normalizer to a step. Undefined if the normalizer is not supported. */
 const stepOf = (normalizer: unknown, where: string): TextStep | undefined => {
   if (!isRecord(normalizer)) return undefined;
   const { type } = normalizer;
@@ -65,7 +65,7 @@ const stepOf = (normalizer: unknown, where: string): TextStep | undefined => {
   }
 };
 
-/** How a text is cut before encoding. */
+/** How a text is cut into parts before encoding. */
 interface PreTokenizer {
   readonly steps: readonly TextStep[];
   readonly splitsWords: boolean;
@@ -81,7 +81,8 @@ const preTokenizerOf = (json: unknown, steps: readonly TextStep[]): PreTokenizer
   if (json.type === "Metaspace" && json.replacement === spaceSign) {
     return { steps: [{ kind: "metaspace", prefix: prefixOf(json) }], splitsWords: json.split !== false };
   }
-  // Gemma's pre-tokenizer splits at spaces, but there are none left, because its normalizer has already replaced them.
+  // Gemma's pre-tokenizer splits at spaces. In a normalized text it finds no spaces, because the normalizer has
+  // replaced all spaces.
   const hasNoSpaces = steps.some((step) => step.kind === "replace" && step.from === " " && !step.to.includes(" "));
   const atSpaces = json.type === "Split" && isRecord(json.pattern) && json.pattern.String === " ";
   return atSpaces && hasNoSpaces && json.invert !== true ? { steps: [], splitsWords: false } : undefined;
@@ -111,7 +112,7 @@ interface Reading {
   readonly splitsWords: boolean;
 }
 
-/** The normalization steps of a file; undefined if a step is not supported. */
+/** The normalization steps of a file. Undefined if a step is not supported. */
 const readingOf = (json: Json, where: string): Reading | undefined => {
   const steps = itemsOf(json.normalizer, "normalizers").map((one) => stepOf(one, where));
   if (steps.some((step) => step === undefined)) return undefined;
@@ -164,7 +165,10 @@ const unigramOf = (vocab: readonly unknown[], where: string) => {
   return { tokens, scores };
 };
 
-/** All tokens including added ones, with their kinds. @throws CheckpointError for an added token whose id is taken. */
+/**
+ * All tokens with their kinds, including added tokens. @throws CheckpointError for an added token with the id of
+ * another token.
+ */
 const withAdded = (
   vocabulary: readonly string[],
   added: { readonly specialTokens: readonly SpecialToken[]; readonly namedTokens: readonly SpecialToken[] },

@@ -1,6 +1,6 @@
 /**
  * SentencePiece tokenizers: byte-pair encoding by scores or by merges, and Unigram. Spaces are replaced by ▁, and a
- * text need not be split into words. A character without a token becomes byte tokens. Kudo and Richardson 2018,
+ * text need not be split into words. A character without a token becomes byte tokens. Source: Kudo and Richardson 2018,
  * "SentencePiece: A simple and language independent subword tokenizer and detokenizer for Neural Text Processing".
  */
 import { checkText } from "../../core/checks/check-arguments.ts";
@@ -22,7 +22,7 @@ import { sentencePieceToJson } from "./to-json.ts";
 /** A SentencePiece tokenizer. */
 export interface SentencePieceTokenizer extends Tokenizer {
   readonly kind: "sentencepiece";
-  /** The parts that it was made from. */
+  /** The parts from which the tokenizer was made. */
   readonly parts: SentencePieceParts;
 }
 
@@ -62,8 +62,7 @@ const namesOf = ({ tokens, kinds: kindOf }: SentencePieceParts, one: number, oth
 };
 
 /**
- * Check for characters without a token. Undefined if no check is needed, because byte tokens or an unknown token can
- * represent such characters.
+ * A check for characters without a token. Undefined if byte tokens or an unknown token can represent such characters.
  */
 const unknownCheck = ({ bytes, unknown, ids }: Vocabulary) => {
   if (bytes !== undefined || unknown !== undefined) return undefined;
@@ -102,7 +101,7 @@ const bytesOfTokens = ({ tokens, kinds: kindOf }: SentencePieceParts): ((id: num
 /**
  * Makes a tokenizer from its parts.
  * @param where the source file, for errors.
- * @param json the `tokenizer.json` that the parts come from. If it is undefined, `toJSON` generates one.
+ * @param json the `tokenizer.json` that contains the parts. If it is undefined, `toJSON` generates a `tokenizer.json`.
  * @throws CheckpointError for damaged scores or types, or missing byte tokens.
  */
 export const sentencePieceTokenizer = (
@@ -123,7 +122,7 @@ export const sentencePieceTokenizer = (
     if (before === "") return "first";
     return specialTokens.some(({ name }) => before.endsWith(name)) ? "afterToken" : "inside";
   };
-  /** Created when a text is first encoded. */
+  /** The encoder, created when a text is first encoded. */
   let encodeStretch: EncodeStretch | undefined;
 
   const encode = (text: string, name = "text", before = ""): Int32Array => {
@@ -132,7 +131,7 @@ export const sentencePieceTokenizer = (
     checkText(name, text);
     checkWellFormed(name, text, before);
     encodeStretch ??= stretchEncoder(parts, vocabulary, rules);
-    // In most texts, a token has three or four characters.
+    // Estimate for most texts: a token has three or four characters.
     const out: IdList = { ids: new Int32Array(16 + Math.ceil(text.length / 3)), length: 0 };
     let place = placeAfter(before);
     for (const stretch of findNames(text)) {
@@ -156,7 +155,7 @@ export const sentencePieceTokenizer = (
     encode,
     decode: (ids, options) => {
       const text = decodeTokens({ bytes, specialTokens }, ids, options);
-      // Remove the space that such tokenizers add before a text.
+      // Removes the space that such tokenizers add before a text.
       return dropsFirstSpace && text.startsWith(" ") ? text.slice(1) : text;
     },
     bytes,

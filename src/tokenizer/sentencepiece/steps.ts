@@ -4,7 +4,7 @@ import { spaceSign } from "./space-sign.ts";
 
 /** A normalization step, named as in a `tokenizer.json`. */
 export type TextStep =
-  /** Replaces characters by SentencePiece's own table, for example the table for NFKC. */
+  /** Replaces characters by a table of SentencePiece, for example the table for NFKC. */
   | { readonly kind: "precompiled"; readonly charsmap: Charsmap }
   | { readonly kind: "unicode"; readonly form: "NFC" | "NFD" | "NFKC" | "NFKD" }
   | { readonly kind: "replace"; readonly from: string; readonly to: string }
@@ -15,9 +15,9 @@ export type TextStep =
   /** Puts `text` before a part of a text, unless the part is empty or follows other text directly. */
   | { readonly kind: "prepend"; readonly text: string }
   /**
-   * Replaces spaces by `▁`. Depending on `prefix`, also puts one `▁` before a part that does not begin with `▁`:
-   * `always` at the beginning of the text and after a token that was found by its name, `first` only at the beginning
-   * of the text, and `never` nowhere.
+   * Replaces spaces by `▁`. The step may also put one `▁` before a part that does not begin with `▁`. `prefix` decides
+   * where. `always` means at the beginning of the text and after a token that was found by its name. `first` means only
+   * at the beginning of the text, and `never` means nowhere.
    */
   | { readonly kind: "metaspace"; readonly prefix: "always" | "first" | "never" };
 
@@ -27,8 +27,8 @@ const stripped = (text: string, left: boolean, right: boolean): string => {
 };
 
 /**
- * Where a part of a text is: at the beginning of the text, after a token that was found by its name, or directly after
- * other text.
+ * Place of a part of a text. The part is at the beginning of the text, after a token that was found by its name, or
+ * directly after other text.
  */
 export type StretchPlace = "first" | "afterToken" | "inside";
 
@@ -61,8 +61,8 @@ export const prepared = (steps: readonly TextStep[], text: string, place: Stretc
   steps.reduce((so, step) => taken(so, step, place), text);
 
 /**
- * Normalization steps for SentencePiece's own options. @param charsmap table of the normalization rule; undefined if
- * the rule has no table.
+ * Normalization steps that SentencePiece's options describe. @param charsmap table of the normalization rule; undefined
+ * if the rule has no table.
  */
 export const stepsOf = (
   addSpacePrefix: boolean,

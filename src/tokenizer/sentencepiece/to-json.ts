@@ -36,8 +36,8 @@ const normalizerOf = (step: TextStep): readonly unknown[] => {
 };
 
 /**
- * Converts scores to a list of merges. The tokens are taken in descending order of scores, and the list gets all pairs
- * of tokens that form each token. `transformers` makes the same list from a SentencePiece model.
+ * Converts scores to a list of merges. The tokens are visited in descending order of scores. For each token, all pairs
+ * of tokens that form it are added to the list. `transformers` makes the same list from a SentencePiece model.
  */
 export const mergesOfScores = (
   { tokens, kinds: kindOf }: Pick<SentencePieceParts, "tokens" | "kinds">,

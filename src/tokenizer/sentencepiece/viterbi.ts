@@ -1,13 +1,19 @@
 /**
- * Divides a text so that the sum of log-probabilities is highest. Uses Viterbi's algorithm over a trie of the tokens.
- * Kudo 2018, "Subword Regularization: Improving Neural Network Translation Models with Multiple Subword Candidates".
+ * Divides a text into tokens so that the sum of log-probabilities is highest. The method is Viterbi's algorithm over a
+ * trie of the tokens. Kudo 2018, "Subword Regularization: Improving Neural Network Translation Models with Multiple
+ * Subword Candidates".
  */
 import { pairTable } from "../bpe/pair-table.ts";
 
-/** The score of an unknown character is this much below the lowest score of a token. The number is SentencePiece's. */
+/**
+ * Difference between the lowest score of a token and the score of an unknown character. SentencePiece uses the same
+ * number.
+ */
 const unknownPenalty = 10;
 
-/** Appends the ids of a text part. For a character without a token, it appends −1 minus the character's code point. */
+/**
+ * Appends the ids of a part of a text. For a character without a token, it appends −1 minus the character's code point.
+ */
 export type DivideText = (text: string, append: (id: number) => void) => void;
 
 /**
@@ -72,7 +78,7 @@ export const divideByScores = (
       at += width;
     }
     let count = 0;
-    // Write the path backwards into `best`, whose values are no longer needed.
+    // Writes the path backwards into `best`. The old values of `best` are no longer needed.
     for (let to = length; to > 0; to = from[to] as number) best[count++] = chosen[to] as number;
     while (count > 0) append(best[--count] as number);
   };

@@ -117,7 +117,7 @@ test("storages that were freed or are another backend's are refused", () => {
   const freed = reals(4);
   live.delete(freed.storage);
   expect(() => checkCall(owner, "fill", { y: freed, n: 1, value: 0 })).toThrow(
-    "fill: y: the storage must be live and belong to the native backend; got a freed storage, or one of another backend",
+    "fill: y: the storage must be live and belong to the native backend; got a freed storage, or a storage of another backend",
   );
   expect(() => checkRange(owner, "read", freed.storage, 0, 1)).toThrow(ShapeError);
   expect(() => checkWrite(owner, freed.storage, new Float32Array(1), 0)).toThrow(ShapeError);

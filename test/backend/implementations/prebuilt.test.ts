@@ -9,7 +9,9 @@ const { newPath } = useFolder();
 
 const name = `@some/native-${process.platform}-${process.arch}`;
 
-/** An installed package with `dependencies`. The optional package is next to it, in version `installed`. */
+/**
+ * An installed package with `dependencies`. The folder next to it contains the optional package in version `installed`.
+ */
 const packageWith = async (dependencies: object, installed?: string): Promise<string> => {
   const modules = join(newPath(), "node_modules");
   const root = join(modules, "main");

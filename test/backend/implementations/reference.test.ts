@@ -126,7 +126,7 @@ describe("memory of the reference backend", () => {
     await backend.close();
     await backend.close();
     expect(backend.isClosed()).toBe(true);
-    // The error must not be about the backend's storages, which are gone too.
+    // The backend's storages are closed too, but the error must not be about them.
     const closed = (where: string) =>
       new ConfigError({
         where,

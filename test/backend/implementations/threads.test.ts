@@ -15,7 +15,10 @@ import { compiledBackends } from "./compiled-backends.ts";
 
 const dist = (path: string): string => new URL(`../../../dist/${path}`, import.meta.url).href;
 
-/** A program that adds numbers on its own backend with two threads, prints the sum, and does not close the backend. */
+/**
+ * A program that opens a backend with two threads, adds numbers and prints the sum. The program does not close the
+ * backend.
+ */
 const program = (name: string): string => {
   const module =
     name === "native" ? "backend/implementations/native/native.node.js" : "backend/implementations/wasm/node.js";
@@ -35,7 +38,7 @@ const normals = (length: number, seed: number): Float32Array => {
   return Float32Array.from({ length }, () => stream.normal());
 };
 
-/** One call of each kind of kernel that divides its work, with sizes that no number of threads divides. */
+/** One call of each kind of kernel that divides its work. No number of threads divides these sizes evenly. */
 const work = async (backend: Backend): Promise<readonly Float32Array[]> => {
   const view = (length: number, seed?: number): View => {
     const storage = backend.alloc("float32", length);
@@ -102,7 +105,10 @@ const work = async (backend: Backend): Promise<readonly Float32Array[]> => {
 
 const bits = (arrays: readonly Float32Array[]): readonly Uint32Array[] => arrays.map((a) => new Uint32Array(a.buffer));
 
-/** Independent branches, each a chain of additions long enough for several threads: y = 2 ** adds · (branch + 1). */
+/**
+ * Independent branches: y = 2 ** adds · (branch + 1). Each branch is a chain of additions that are large enough for
+ * several threads.
+ */
 const chains = (backend: Backend, branches: number, threads: number) => {
   const [n, adds] = [30_000, 6];
   const views = Array.from({ length: branches }, () => ({ storage: backend.alloc("float32", n), offset: 0 }));
@@ -267,7 +273,7 @@ describe.skipIf(wasmMissing !== undefined)("the workers of the WebAssembly backe
     await backend.close();
   });
 
-  // A sum that reads after the end of the memory, either only in the second thread's share or in both shares.
+  // A sum that reads beyond the end of the memory, in the second thread's share or in the shares of both threads.
   test.each([2 ** 23, 2 ** 29])(
     "one that fails in a branch, in a sum of %d numbers, is reported, and all can end",
     async (n) => {
@@ -280,7 +286,7 @@ describe.skipIf(wasmMissing !== undefined)("the workers of the WebAssembly backe
           View,
         ];
         const calls = backend.record?.(() => backend.run("sum", { x, y, n: length })) as RecordedCalls;
-        // The last of these numbers is the kernel's integer. The buffer's length, which is checked, comes before it.
+        // The last number is the kernel's integer. The number before it is the buffer's length, which is checked.
         calls.numbers[calls.numbers.lastIndexOf(length)] = n;
         others.run();
         const numbers = Float64Array.from([...calls.numbers, ...calls.numbers]);
@@ -316,7 +322,7 @@ describe.skipIf(wasmMissing !== undefined)("the workers of the WebAssembly backe
     ] as const)
       backend.run("fill", { y: view, n: m * k, value });
     const multiply = () => backend.run("linearForward", { x, w, bias: null, addend: null, y, m, n, k });
-    // Only the addresses are used, and nothing is written there.
+    // The test uses only the addresses. Nothing is written to them.
     const hoard: Storage[] = [];
     for (let length = 2 ** 28; length >= 16; length /= 2) {
       try {

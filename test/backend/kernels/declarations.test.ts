@@ -17,7 +17,7 @@ interface Generator {
   headerOf(declarations: Readonly<Record<string, object>>): string;
 }
 
-// Imported by URL, because the scripts have no types.
+// The import uses a URL, because the scripts have no types.
 const script = new URL("../../../scripts/build/kernel-header.mjs", import.meta.url).href;
 const { kernelHeader, headerOf } = (await import(script)) as Generator;
 

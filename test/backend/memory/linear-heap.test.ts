@@ -6,7 +6,8 @@ const unit = 64;
 const grown = 2 ** 20;
 
 /**
- * A simple model of the heap, as a map of its units. It takes the lowest sequence of free units that is long enough.
+ * A simple model of the heap: a map of its units. The model allocates the first sequence of free units that is long
+ * enough.
  */
 const mapHeap = () => {
   const taken: boolean[] = [];

@@ -1,4 +1,4 @@
-// Trains, generates and evaluates from the page's own thread, which draws frames meanwhile. Sends the results to the
+// Trains, generates and evaluates from the page's own thread, while the page draws frames. Sends the results to the
 // server.
 import {
   CheckpointError,
@@ -35,11 +35,11 @@ const framesDuring = async (work) => {
   return { ...result, frames, longest };
 };
 
-/** The thrown error in a form that JSON can represent. */
+/** The thrown error as an object for JSON. */
 const thrownBy = async (work) => {
   try {
     for await (const _ of work()) {
-      // Runs until it throws.
+      // Calls `work` until it throws.
     }
   } catch (error) {
     const { name, message } = error;
@@ -125,7 +125,7 @@ const mistakes = async ({ text, preset, config, threads }) => {
   let own;
   try {
     for await (const _ of train({ ...options, onCheckpoint: throwing })) {
-      // Runs until it throws.
+      // Trains until the run throws.
     }
   } catch (error) {
     own = error === mine;
@@ -144,7 +144,7 @@ const mistakes = async ({ text, preset, config, threads }) => {
   };
 };
 
-/** In a page where no worker can be started. */
+/** This page cannot start a worker. */
 const refused = async ({ text, preset, config }) => {
   const options = { text, preset, config: { ...config, train: { ...config.train, steps: 1 } }, backend: "reference" };
   const here = [];
@@ -158,7 +158,7 @@ const refused = async ({ text, preset, config }) => {
   };
 };
 
-/** In a page that is not cross-origin isolated. */
+/** This page is not cross-origin isolated. */
 const plain = async ({ text, preset, config }) => {
   const options = { text, preset, config, finalSampleTokens: 0 };
   let last;

@@ -1,4 +1,5 @@
-// Lets a worker train a model, then generates with it on the page's own thread, and sends the results to the server.
+// Trains a model in a worker. Then generates text with the model on the page's own thread, and sends the results to the
+// server.
 import { generate, loadPretrained, openBackend } from "/foretoken/foretoken.browser.js";
 
 const send = (result) => fetch("/result", { method: "POST", body: JSON.stringify(result) });

@@ -1,5 +1,5 @@
-// Resumes the run that the browser has stored, or else the run from its server, and stores it. The test closes and
-// reloads the page.
+// Resumes the run that the browser has stored. If there is no such run, resumes the run from its server. Stores the
+// run. The test closes and reloads the page.
 import { openRunStore, runFromFolder, runToFolder, train } from "./foretoken/foretoken.browser.js";
 
 const base64 = (bytes) => {
@@ -32,7 +32,7 @@ const goOn = async (store, stopAt) => {
   return run;
 };
 
-/** Resolves when the stored run has reached a step. */
+/** Resolves when the stored run has reached the given step. */
 window.reached = async (step) => {
   while (report.step < step) await new Promise(requestAnimationFrame);
 };

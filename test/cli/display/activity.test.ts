@@ -1,4 +1,4 @@
-/** While a run takes no step, its display says what it does instead. */
+/** While a run does something other than steps, its display says what the run does. */
 import { expect, test } from "vitest";
 import { liveFrame } from "#foretoken/cli/display/drawing/live-frame.js";
 import { activityAfter } from "#foretoken/cli/display/reporters/activity.js";

@@ -1,4 +1,4 @@
-/** The drawing of a running training: its curve, and the frame around it. */
+/** Display of a run during training: its curve, and the frame around the curve. */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -197,7 +197,9 @@ describe("the live frame", () => {
   });
 });
 
-/** The screen of a terminal after it has received `text`. It knows the escape codes that the region uses. */
+/**
+ * The screen of a terminal after it has received `text`. The function supports the escape codes that the region uses.
+ */
 const terminal = (width: number) => {
   const rows: string[] = [""];
   let row = 0;

@@ -20,9 +20,9 @@ test("names the lowest and the highest loss of several seeds; one seed has no ra
   const told = (losses: readonly number[]) =>
     sweepTable(resultOf([finished], losses), [1, 2], Number.POSITIVE_INFINITY);
   expect(told([3, 3.2])).toContain(
-    "3.1000 nats per character (mean of 2 seeds; lowest 3.0000, highest 3.2000), 4.0000",
+    "3.1000 nats per character (mean of 2 seeds; lowest 3.0000, highest 3.2000) and 4.0000",
   );
-  expect(told([3.1])).toContain("3.1000 nats per character, 4.0000 bits per byte");
+  expect(told([3.1])).toContain("3.1000 nats per character and 4.0000 bits per byte");
 });
 
 test("steps of failed settings, and steps that the budget had no room for, are not saved", () => {
@@ -34,10 +34,10 @@ test("steps of failed settings, and steps that the budget had no room for, are n
   const table = sweepTable(resultOf(settings, [3]), [1, 2], Number.POSITIVE_INFINITY);
   expect(table).toContain("stopped after 1 seed: another setting is better (p = 0.010)");
   expect(table).toContain(
-    "420 steps of 800 were trained; 13% were saved by early stops; 23% are missing because settings failed; 13% did not fit into the budget.",
+    "420 steps of 800 were trained; 13% of the steps were saved by early stops; 23% of the steps are missing because settings failed; 13% of the steps did not fit into the budget.",
   );
   const all = sweepTable(resultOf([finished, race(200, 2)], [3]), [1, 2], Number.POSITIVE_INFINITY);
   expect(all).toContain("  another setting is better (p = 0.010)");
   expect(all).not.toContain("stopped");
-  expect(all).toContain("400 steps of 400 were trained; 0% were saved by early stops.");
+  expect(all).toContain("400 steps of 400 were trained; 0% of the steps were saved by early stops.");
 });

@@ -78,7 +78,7 @@ test("warnings of a run are lines that say what happened and what to do", () => 
   expect(overfittingText(turned, begun(null, 0, 0))).toBe(
     `${turning}, --model.dropout 0.1, a smaller model or --patience 3`,
   );
-  // The text does not recommend a setting that the run already has.
+  // The message does not recommend a setting that the run already has.
   expect(overfittingText(turned, begun(null, 0.2, 3))).toBe(`${turning}, --model.dropout 0.3 or a smaller model`);
   expect(overfittingText(turned, begun("base", 0.4, 3))).toBe(`${turning} or a lower --learning-rate`);
   const bad = { v: 1, type: "nonfinite", step: 1041, loss: null, gradNorm: 1.5e9, tensor: "h.0.mlp.weight" } as const;
@@ -100,7 +100,7 @@ test("a warm-up that the run ends before is a row of the head", () => {
       style(true),
     );
   expect(headOf(25)).toContain(
-    "warm-up    100 steps, longer than the run · the learning rate rises only to 0.001, not to 0.004 · to shorten it: --train.warmupSteps",
+    "warm-up    100 steps, more than the run has · the learning rate rises only to 0.001, not to 0.004 · to shorten it: --train.warmupSteps",
   );
   expect(headOf(100).join("\n")).not.toContain("warm-up");
 });

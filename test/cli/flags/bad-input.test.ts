@@ -13,14 +13,14 @@ let remove: () => Promise<void>;
 
 const inside = (...parts: string[]): string => join(cwd, ...parts);
 
-/** A copy of the trained run with one fault, in the last weights and in the best ones. */
+/** A copy of the trained run with one fault, in the last weights and in the best weights. */
 const damaged = (name: string, damage: (checkpoint: string) => void): void => {
   cpSync(inside("run"), inside(name), { recursive: true });
   unchecked(inside(name, "checkpoint"), damage);
   unchecked(inside(name, "best"), damage);
 };
 
-/** Damages a checkpoint without a manifest, so that the damage must be found in the files themselves. */
+/** Damages a checkpoint without a manifest. So only a check of the files themselves can find the damage. */
 const unchecked = (checkpoint: string, damage: (checkpoint: string) => void): void => {
   rmSync(join(checkpoint, "manifest.json"));
   damage(checkpoint);
@@ -32,7 +32,7 @@ const editJson = (path: string, edit: (json: Record<string, unknown>) => void): 
   writeFileSync(path, JSON.stringify(json));
 };
 
-/** Rewrites the header of a safetensors file, keeping its data. */
+/** Rewrites the header of a safetensors file and keeps its data. */
 const editHeader = (path: string, edit: (header: string) => string): void => {
   const bytes = readFileSync(path);
   const length = Number(bytes.readBigUInt64LE(0));
@@ -137,7 +137,7 @@ beforeAll(async () => {
 
 afterAll(() => remove());
 
-/** Every file with a hash of its contents. The files and hashes must be equal before and after a mistake. */
+/** Every file with a hash of its contents. A mistake must not change the files and hashes. */
 const contents = (): string[] =>
   tree(cwd).map((path) => {
     try {

@@ -26,8 +26,8 @@ beforeAll(async () => {
 afterAll(() => remove());
 
 /**
- * Bash's completions of the last word of each line. Words are separated by one space. All lines are completed in one
- * shell, as when a person types.
+ * Bash's completions of the last word of each line. One space separates two words. One shell completes all lines, as
+ * when a person types.
  */
 const bashOffers = (lines: readonly string[]): readonly (readonly string[])[] => {
   const script = `

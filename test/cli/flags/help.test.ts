@@ -42,14 +42,14 @@ describe.each([80, 60, 44])("at %i columns", (width) => {
       for (const line of page.split("\n")) expect(columns(line), line).toBeLessThanOrEqual(width);
       const known = new Set(wordsOf(wide));
       for (const word of wordsOf(page)) {
-        // If the remark of an example is in the line above, it begins with "#".
+        // A remark in the line above an example begins with "#".
         if (word !== "#") expect(known, `${args.join(" ")}: ${word}`).toContain(word);
       }
     }
   });
 });
 
-/** The entries of a page: flags with their whole description, by group. */
+/** The entries of a page, by group: each flag with its whole description. */
 const groupsOf = (page: string): ReadonlyMap<string, readonly string[]> => {
   const groups = new Map<string, string[]>();
   let group: string[] = [];

@@ -1,10 +1,13 @@
-/** Mistakes on the command line, with the expected error line. bad-input.test.ts makes the files that they name. */
+/**
+ * Mistakes on the command line, with the expected error line. bad-input.test.ts creates the files that the command
+ * lines name.
+ */
 import { tiny, tinyWith } from "../cli.ts";
 
 interface Mistake {
   readonly name: string;
   readonly args: readonly string[];
-  /** The message must contain all of these. */
+  /** Texts that the message must contain. */
   readonly says: readonly string[];
 }
 
@@ -160,7 +163,7 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     resuming(
       "a run without its description",
       "no-description",
-      "must have run.json; got no such file; try restoring it, or a new run with --init-from no-description/checkpoint\n",
+      "must have run.json; got no such file; try restoring the file, or a new run with --init-from no-description/checkpoint\n",
     ),
     resuming(
       "a folder for a lock",
@@ -338,7 +341,7 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     {
       name: "a run in two settings",
       args: ["compare", "run", "./run,half"],
-      says: ["<setting...>: must not contain a run or model twice", "got ./run twice"],
+      says: ["<setting...>: must not name a run or model twice", "got ./run twice"],
     },
     {
       name: "runs of one seed as one setting",

@@ -46,7 +46,7 @@ const commandOf = (name: string): Command => {
   return command;
 };
 
-/** The answer to a command line with an unknown flag. */
+/** The error for a command line with an unknown flag. */
 const answer = (line: string) => {
   const words = line.split(" ");
   const [name = ""] = words;
@@ -76,7 +76,7 @@ describe("a flag of another program leads to ours, with its value", () => {
     ["train --init_from=runs/a", "--init-from runs/a"],
     ["train --init_from=resume", "--resume runs/NAME"],
     ["train --init_from=gpt2", "--init-from hf:openai-community/gpt2"],
-    ["train --init_from=scratch", "the command without it"],
+    ["train --init_from=scratch", "the command without this flag"],
     ["train --init_from=scratch --n_layer=6", "--model.nLayer 6"],
     ["train --stpes 5", "--steps 5"],
     ["train --checkpoint 5", "--checkpoint-interval 5"],
@@ -168,8 +168,8 @@ describe("docs/from-nanogpt.md", () => {
     commandOf(name).options.flatMap(({ long, short }) => [long, short]);
 
   /**
-   * The rows of all tables below headings that name a command. Each row has the other program's flag, our flag, and the
-   * command.
+   * The rows of all tables in sections with a command's name as heading. Each row has the other program's flag, our
+   * flag, and the command.
    */
   const rows = page.split(/^## /mu).flatMap((section) => {
     const command = /^.*flags of `(\w+)`/u.exec(section)?.[1];

@@ -5,7 +5,7 @@ import { type EndingSignal, onInterrupt } from "#foretoken/cli/process/interrupt
 
 class Ended extends Error {}
 
-/** Effects of signals: "first SIGINT", "exit 130". */
+/** Effects of signals, such as "first SIGINT" or "exit 130". */
 let done: string[] = [];
 let send: (signal: EndingSignal, after?: number) => void;
 
@@ -13,7 +13,7 @@ beforeEach(() => {
   done = [];
   vi.useFakeTimers({ toFake: ["performance"] });
   const events = new EventEmitter();
-  // Throws, so that the code after the call does not run, as in a process that ends.
+  // Throws, so that the code after the call is not executed, as in a process that ends.
   const exit = (status: number): never => {
     done.push(`exit ${status}`);
     throw new Ended();
@@ -47,7 +47,7 @@ test.each([
   ["SIGTERM", 143],
 ] as const)("a second %s ends the process, however fast it is repeated", (signal, status) => {
   send(signal);
-  // A key that is held down.
+  // The user holds down a key.
   for (let i = 0; i < 4; i++) send(signal, 100);
   expect(done).toEqual([`first ${signal}`, `exit ${status}`, `exit ${status}`]);
 });

@@ -35,7 +35,7 @@ afterAll(async () => {
 const settings: Settings = { ...generateDefaults, stop: [], maxNewTokens: 12 };
 const { signal } = new AbortController();
 
-/** The session's output for one input line: prompt and text. */
+/** The session's output for one line of input: the prompt and the text. */
 const written = async (session: Session, line: string): Promise<string> => {
   const request = session.ask(line, signal);
   if (request.kind !== "write") throw new Error(`${line}: ${request.kind}`);
@@ -130,7 +130,7 @@ describe("a session", () => {
   });
 });
 
-/** A keyboard; `type` presses its keys as a terminal sends them. */
+/** A keyboard. `type` sends keys as a terminal sends them. */
 const keyboard = () => {
   const input = new PassThrough();
   const output = new PassThrough();
@@ -138,7 +138,7 @@ const keyboard = () => {
   return { keys: keyboardOf(readline), type: (text: string) => input.write(text), readline };
 };
 
-/** A generation that continues until it is asked to stop. */
+/** A generation that ends only when it is told to stop. */
 const untilAborted = (stop: AbortSignal): Promise<string> =>
   new Promise((resolve) => {
     stop.addEventListener("abort", () => resolve("stopped"));

@@ -47,7 +47,7 @@ const interrupted = (out: string, signal: NodeJS.Signals, step: number, more: re
   });
 };
 
-/** A plan whose steps take seconds on the reference backend: 6 × 128 tokens, 0.4 M parameters. */
+/** The steps of this plan take seconds on the reference backend: 6 × 128 tokens per step, 0.4 M parameters. */
 const slowPlan = [
   ...["--data", "text.txt", "--backend", "reference", "--preset", "book", "--model.contextLength", "128"],
   ...["--model.nLayer", "2", "--model.nEmbd", "128", "--train.sampleTokens", "0"],
@@ -83,13 +83,13 @@ test.skipIf(onWindows)(`Ctrl-C is answered at once during a step that takes seco
   const { status, stdout, untilAnswer, untilEnd } = await slowRun();
   expect(status).toBe(130);
   expect(stdout).toContain("slow/checkpoint");
-  // The step takes longer than the answer.
+  // The step ends after the response to the signal.
   expect(untilAnswer).toBeLessThan(Math.max(100, untilEnd / 4));
 });
 
 /**
- * Sends SIGTERM during the first step. After the program's answer, sends it repeatedly, because a signal that comes
- * soon after the first one does not count.
+ * Sends SIGTERM during the first step. After the program's response, sends it repeatedly, because a signal soon after
+ * the first signal does not count.
  */
 const terminatedTwice = async (args: readonly string[]) => {
   const child = spawn(process.execPath, [program, "train", ...args], { cwd, stdio: ["ignore", "pipe", "pipe"] });
@@ -131,8 +131,8 @@ test.skipIf(onWindows)(
     for (const [i, file] of files.entries()) {
       expect(read("slow", "checkpoint", file).equals(before[i] ?? Buffer.alloc(0)), file).toBe(true);
     }
-    // Stops before the end, where it would generate a long sample. Uses the fastest backend, because the backend does
-    // not matter here.
+    // Stops before the end, where the run would generate a long sample. Uses the fastest backend, because this test
+    // does not depend on the backend.
     const rest = await cli(["train", "--resume", "slow", "--stop-at", "2", "--json"], { cwd });
     expect(jsonLines(rest.stdout).at(-1)).toMatchObject({ type: "done", reason: "interrupted", step: 2 });
     // The folder of the first run can be used again.
@@ -223,8 +223,8 @@ test.skipIf(!hasScript)(
   `a run on a terminal that goes away is saved and ends with its own status, not by an abort${noTerminal}`,
   async () => {
     await shell("mkfifo status", cwd);
-    // The shell in between ignores the signal and prints the status. The program notices that the terminal is gone when
-    // it writes.
+    // The shell in between ignores the signal and prints the status. When the program writes, it notices that the
+    // terminal is closed.
     const train = `foretoken train ${withFlags(long, ["--steps", "100000"]).join(" ")} --out gone`;
     const line = `${shellPrelude}; trap "" HUP; ${train}; echo "$?" > status`;
     const env = { ...process.env, TERM: "xterm", SHELL: "/bin/bash" };

@@ -17,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => remove());
 
 const told = /^foretoken: standard output: must accept all output; got ENOSPC[^\n]*; try [^\n]+\n$/u;
-// The backend is given, so that there is no notice about a faster backend that is missing.
+// The flag chooses the backend, so that there is no notice about a missing faster backend.
 const backend = "--backend reference";
 const full = { output: "/dev/full" };
 const training = `train ${tiny.join(" ")}`;
@@ -81,8 +81,7 @@ describe.skipIf(noFullDevice !== "")(`where the disk is full${noFullDevice}`, ()
 
 const noLimit = onWindows ? " (Windows has no limit for the size of a file)" : "";
 
-// If a write would make a file exceed the size limit, the file accepts only the beginning of this write, and nothing
-// after that.
+// If a write exceeds the size limit of a file, the file gets only the beginning of this write. Later writes fail.
 test.skipIf(onWindows)(`a write that is cut short is not taken for a whole one${noLimit}`, async () => {
   const whole = await cli(["train", "--help-all"], { cwd });
   expect(whole.stdout.length).toBeGreaterThan(2048);

@@ -140,19 +140,19 @@ test("generate writes the prompt and the text of the token events", async () => 
   expect(shown).toMatchObject({ status: 0, stderr: "", stdout: `The cat\n${String(done?.text)}\n` });
 });
 
-/** An event without the fields that depend on the clock. */
+/** An event without the fields that depend on the time. */
 const timeless = ({ seconds: _, tokensPerSecond: __, ...event }: Record<string, unknown>) => event;
 
 describe("the pace of a text", () => {
   const args = ["generate", "json", "--prompt", "The", "--backend", "reference", "--max-new-tokens"];
-  /** Runs with standard error on a terminal. */
+  /** Executes the command with a terminal as standard error. */
   const seen = (tokens: string, ...flags: string[]) =>
     onHost(
       () => {
         Object.assign(host.stderr, { isTTY: true });
         return runProgram([...args, tokens, ...flags]);
       },
-      // The environment of the tests may forbid colours.
+      // The environment variables of the tests may forbid colours.
       { cwd, env: { NO_COLOR: "", FORCE_COLOR: "1" } },
     );
 
@@ -175,7 +175,7 @@ describe("the pace of a text", () => {
     const done = jsonLines(many?.stdout ?? "").at(-1);
     expect(done).toMatchObject({ type: "done", newTokens: 30 });
     const { seconds, tokensPerSecond } = done as { readonly seconds: number; readonly tokensPerSecond: number };
-    // The rate counts the 29 tokens after the first one. So it is at least 29 divided by the total time.
+    // The rate counts the 29 tokens after the first token. So it is at least 29 divided by the total time.
     expect(tokensPerSecond * seconds).toBeGreaterThanOrEqual(29);
     expect(jsonLines(one?.stdout ?? "").at(-1)).toMatchObject({ newTokens: 1, tokensPerSecond: null });
   });
@@ -233,7 +233,7 @@ test("evaluate says what it left out of a text, and that its figures count the r
   expect(lines).toMatchObject({ status: 0, stderr: "" });
   expect(lines.stdout).toMatch(/^tokens +20$/mu);
   expect(lines.stdout).toMatch(/^left out: 2 characters that the model never saw: "q", "é" \(U\+00E9\)$/mu);
-  expect(lines.stdout).toMatch(/^The figures are for the rest of the text/mu);
+  expect(lines.stdout).toMatch(/^The figures are for the text without these characters/mu);
   expect(jsonLines(told.stdout)[0]).toMatchObject({ tokens: 20, skipped: { count: 2, characters: ["q", "é"] } });
 });
 
@@ -320,7 +320,7 @@ test.skipIf(onWindows)(`a reader that goes away ends it, and what was trained is
       `foretoken ${args}${flags} ${flags} | head -n 1; echo "\${PIPESTATUS[0]}"`,
       cwd,
     );
-    // The status is not 0, because a script would then consider the run finished.
+    // The exit status is not 0. With status 0, a script would consider the run finished.
     expect(stderr).toBe(`saved; to resume: npx foretoken train --resume piped${flags}\n`);
     expect(stdout.split("\n").slice(1)).toEqual(["141", ""]);
     expect(tree(join(cwd, `piped${flags}`, "checkpoint"))).toContain("optimizer.safetensors");

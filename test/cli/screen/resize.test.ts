@@ -88,7 +88,7 @@ test.each([true, false])(
       const expected = frame().map((line) => line.trimEnd());
       const visible = screen.visible();
       expect(visible.slice(-expected.length), `${columns} × ${rows}`).toEqual(expected);
-      // The rows above contain only the end of the permanent lines.
+      // The rows above the region contain only the end of the permanent lines.
       const above = visible.slice(0, -expected.length);
       const lasting = wrapRows(heading, columns);
       expect(above, `${columns} × ${rows}`).toEqual(lasting.slice(lasting.length - above.length));
@@ -135,7 +135,7 @@ describe("a lesson", () => {
     prose("After the pause."),
   ];
 
-  /** Shows the pieces on `screen`. `atPiece` is called before each piece, `atKey` at each pause. */
+  /** Shows the pieces on `screen`. Calls `atPiece` before each piece, and `atKey` at each pause. */
   const show = async (
     screen: ScreenModel,
     { atPiece = () => {}, atKey = () => {} }: { atPiece?: (index: number) => void; atKey?: () => void },
@@ -304,8 +304,8 @@ describe.skipIf(!hasScript)(
     afterAll(() => remove());
 
     /**
-     * Runs the program in a terminal of 80 × 30. When `ready` is on the screen, sets the width to `columns`. When the
-     * program has redrawn, types `keys`. Returns the screen after the redraw and at the end.
+     * Starts the program in a terminal of 80 × 30. When `ready` is on the screen, sets the width to `columns`. When the
+     * program has redrawn the screen, types `keys`. Returns the screen after the redraw, and the screen at the end.
      */
     const resized = (
       args: readonly string[],

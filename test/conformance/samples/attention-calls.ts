@@ -99,18 +99,18 @@ export const packed = (given: Case): Sample<"attentionForward"> => {
   };
 };
 
-/** Space for the dropout mask of a call, filled with arbitrary words. */
+/** Space for the dropout mask of a call. It contains arbitrary words. */
 const maskOf = ({ batch, heads, queries }: Sample<"attentionForward">["numbers"]): Int32Array =>
   integers(batch * heads * Math.ceil(queries / 32) * queries, 2 ** 31);
 
-/** The call with a kept mask. Mask words of blocks that no query sees must not change. */
+/** The call with a stored mask. The mask words of blocks that no query sees must not change. */
 export const keeping = (given: Case): Sample<"attentionForward"> => {
   const { name, numbers, buffers } = packed(given);
   return { name: `keeping its mask, ${name}`, numbers, buffers: { ...buffers, kept: maskOf(numbers) } };
 };
 
 /**
- * Puts NaN at `place` of q, k and v of position 20; q, k and v are each 16 wide. NaN in q affects only this position.
+ * Puts NaN at `place` of q, k and v of position 20. q, k and v are each 16 wide. NaN in q affects only this position.
  * NaN in k or v affects all later positions that see position 20.
  */
 export const packedWithNan = (place: number, window = 0): Sample<"attentionForward"> => {
@@ -119,7 +119,9 @@ export const packedWithNan = (place: number, window = 0): Sample<"attentionForwa
   return { name: `NaN at ${place}, ${name}`, numbers, buffers: { ...buffers, q } };
 };
 
-/** k and v in a cache with free space, as in generation. The free space has NaN, so a kernel that reads it fails. */
+/**
+ * k and v in a cache with free space, as in generation. The free space contains NaN. So a kernel that reads it fails.
+ */
 export const cached = (given: Case): Sample<"attentionForward"> => {
   const { batch = 1, queries, start = 0, heads = 1, keyHeads = heads, headDim, spread = 1 } = given;
   const [width, keyWidth] = [heads * headDim, keyHeads * headDim];
@@ -146,8 +148,8 @@ export const cached = (given: Case): Sample<"attentionForward"> => {
 };
 
 /**
- * The backward call for a packed forward call. The gradients also go to one [B, T, 3C] array. The call draws its
- * dropout mask again, or uses the mask that the forward call has kept.
+ * The backward call for a packed forward call. The gradients are written to one [B, T, 3C] array, too. The call draws
+ * its dropout mask again, or uses the stored mask of the forward call.
  */
 export const backward = (given: Case, keeps = false): Sample<"attentionBackward"> => {
   const { name, numbers, buffers } = packed(given);
@@ -181,7 +183,7 @@ export const backward = (given: Case, keeps = false): Sample<"attentionBackward"
   };
 };
 
-/** The backward call with separate arrays that have gaps between their rows. The gaps must not change. */
+/** The backward call with separate arrays. The arrays have gaps between their rows, and the gaps must not change. */
 export const backwardWithGaps = (given: Case): Sample<"attentionBackward"> => {
   const { numbers, buffers } = cached({ ...given, start: 0 });
   const { batch, queries, heads, headDim, queryBatchStride, keyBatchStride } = numbers;
@@ -216,12 +218,12 @@ export const backwardWithGaps = (given: Case): Sample<"attentionBackward"> => {
   };
 };
 
-/** The sequences, one after the other: [queries, start]. */
+/** The sequences as pairs of [queries, start], one after the other. */
 export type Lengths = readonly (readonly [queries: number, start: number])[];
 
 /**
- * Sequences of different lengths, as in continuous batching. Their queries follow one another. Their keys and values
- * are at separate places of a cache, in another order, with NaN between them.
+ * Sequences of different lengths, as in continuous batching. The queries of one sequence follow the queries of the
+ * previous sequence. The keys and values are at separate places of a cache, in another order, with NaN between them.
  */
 export const segmented = (lengths: Lengths, given: Omit<Case, "queries" | "start">): Sample<"attentionForward"> => {
   const { heads = 1, keyHeads = heads, headDim, spread = 1 } = given;
@@ -250,8 +252,7 @@ export const segmented = (lengths: Lengths, given: Omit<Case, "queries" | "start
 
 /**
  * The sequences of `segmented` with keys and values in pages. The order of the pages is random, and some pages between
- * them are unused. Rows that no query sees have NaN. Pages that lie before all windows are replaced by page 0, which is
- * unused.
+ * them are unused. Rows that no query sees contain NaN. Page 0 is unused, and it replaces all pages before the windows.
  */
 export const paged = (lengths: Lengths, given: Omit<Case, "queries" | "start">): Sample<"attentionForward"> => {
   const { name, numbers, buffers } = segmented(lengths, given);

@@ -5,7 +5,10 @@ import { blank, noise, spoiled } from "../sample.ts";
 
 const { normals, integers } = noise(11);
 
-/** A finite number in binary16. It has any size, or is near 0.01 if the product is compared with other products. */
+/**
+ * A finite number in binary16. The number has any size. If the product is compared with other products, the number is
+ * near 0.01.
+ */
 const halfBits = (word: number, isWild: boolean): number => {
   const sign = (word & 1) << 15;
   const fraction = (word >> 1) & 0x3ff;
@@ -17,8 +20,8 @@ const halfBits = (word: number, isWild: boolean): number => {
 const halvesOf = { offset: [0], minimum: [0, 2], nested: [0, 2], halved: [208] } as const;
 
 /**
- * Rows of random blocks, as in a file. `words` holds the random bits of the blocks, `fileWords(form, rows, k)` words,
- * and is changed in place.
+ * Rows of random blocks, as in a file. `words` contains the random bits of the blocks. `words` has the length
+ * `fileWords(form, rows, k)` and is changed in place.
  */
 export const fileRows = (
   form: number,
@@ -47,12 +50,14 @@ const sizes = [
   [0, 3, 256],
   [1, 1, 256],
   [1, 40, 768],
+  // So many rows of weights that several panels are multiplied at the same time.
+  [1, 150, 256],
   [2, 15, 256],
   [3, 16, 512],
   [9, 17, 256],
   [17, 33, 256],
 ] as const;
-/** For rows whose length is not a multiple of 256. */
+/** For rows with a length that is not a multiple of 256. */
 const narrow = [
   [1, 16, 32],
   [5, 19, 96],

@@ -2,7 +2,7 @@ import type { Samples } from "../sample.ts";
 import { blank, edgeLengths, nans, noise, rounded, spoiled } from "../sample.ts";
 
 const { normals, integers } = noise(1);
-/** The last length is large enough that every kernel shares the work among its threads. */
+/** At the last length, every kernel divides the work among its threads. */
 const lengths = [0, ...edgeLengths, 1000, 4099, 30_011];
 
 const copies = [
@@ -16,15 +16,15 @@ const copies = [
 ];
 
 /**
- * Values at the edges of an activation's formula: zeros, subnormal numbers, the saturated range, and values whose cube
- * overflows.
+ * Values at the edges of an activation's formula: zeros, subnormal numbers, the saturated range, and values with a cube
+ * that overflows.
  */
 const extremes = rounded(
   [0, 1e-45, 1e-40, 1e-30, 1e-10, 1e-4, 0.5, 1, 2, 3, 5, 6, 8, 10, 13, 14, 20, 100, 1e4, 1e15, 1e30, 3e38].flatMap(
     (x) => [x, -x],
   ),
 );
-/** 70 ordinary values and a NaN. The NaN must not get lost, because a diverging run is noticed by it. */
+/** 70 ordinary values and a NaN. The result must contain the NaN, because users notice a diverging run by it. */
 const withNan = (): Float64Array => spoiled(normals(70), 37);
 const dropoutKey = { key0: 1, key1: -2, key2: 3, key3: 4, site: 5 };
 const grid = rounded(Array.from({ length: 2001 }, (_, i) => -12 + (24 * i) / 2000));

@@ -6,7 +6,8 @@ const { normals } = noise(9);
 const gatedSizes = [[0, 3], ...edgeLengths.map((hidden) => [3, hidden] as const), [1, 1000], [90, 344]] as const;
 
 /**
- * Gates where GELU is close to 0 or to its argument, gates whose third power overflows, and gates where the slope is 0.
+ * Gates at which GELU is close to 0 or to its argument. Also gates with a third power that overflows, and gates at
+ * which the slope is 0.
  */
 const gates = rounded([0, 1e-40, 1e-10, 0.5, 0.7524, 1, 3, 5, 8, 12.5, 14, 20, 100, 1e4, 1e15].flatMap((x) => [x, -x]));
 const forms = [0, 1] as const;

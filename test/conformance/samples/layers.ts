@@ -29,12 +29,12 @@ const productSizes = [
   [70, 600, 260],
   [600, 70, 33],
   [33, 70, 1100],
-  // Sizes that exceed the largest blocks of a product: 2,048 terms of a sum, and the maximum number of columns for such
-  // a sum.
+  // Sizes that exceed the largest blocks of a product: 2,048 terms of a sum, and the maximum number of columns for a
+  // sum of this length.
   [3, 530, 2100],
   [3, 2100, 530],
   [2100, 5, 530],
-  // Such a product with many rows.
+  // A product of such a size with many rows.
   [520, 12, 2100],
 ] as const;
 
@@ -51,8 +51,7 @@ const epilogueSizes: readonly (readonly [number, number, number])[] = [
 ];
 
 /**
- * Whether a sample has such large operands that these samples would take most of the suite's time. Such a sample runs
- * only with a bias.
+ * Whether a sample is so large that it would take most of the suite's time. Such a sample is tested only with a bias.
  */
 const isLarge = ([m, n, k]: readonly [number, number, number]): boolean => Math.max(m * n, n * k, m * k) > 500_000;
 
@@ -64,9 +63,9 @@ const preActivations = rounded([
   ...[0, 1e-45, 1e-30, 1e-4, 13, 20, 1e4, 1e15, 1e30, 3e38].flatMap((h) => [h, -h]),
 ]);
 
-/** The sizes for epilogues, sizes whose rows share no block of a mask, and sizes with many rows. */
+/** The sizes for epilogues, sizes with rows that share no block of a mask, and sizes with many rows. */
 const dropoutSizes = [...epilogueSizes, [5, 64, 17], [70, 128, 96], [600, 192, 40], [550, 96, 70]] as const;
-/** Space for one bit for each of n elements, filled with arbitrary bits. */
+/** Space for n bits, filled with arbitrary bits. */
 const anyBits = (n: number): Int32Array => integers(Math.ceil(n / 32), 2 ** 32);
 
 const key = { key0: 123456789, key1: -5, key2: 3, key3: 77, site: 9 };
@@ -218,7 +217,8 @@ export const linear: Samples<
 
   // The last gradient is larger than any cache.
   linearDropoutBackwardInput: [
-    // 1 / (1 − p) is a power of two, so rounding to bfloat16 afterwards gives the same number as in double precision.
+    // 1 / (1 − p) is a power of two. So rounding to bfloat16 after the product gives the same number as in double
+    // precision.
     ...dropoutSizes.flatMap((size) =>
       [0.75, 0.5].map((p) => {
         const [m, n, k] = size;

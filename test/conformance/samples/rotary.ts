@@ -63,9 +63,9 @@ interface Rotation {
   /** Default: headDim. */
   readonly rotaryDim?: number;
   readonly start: number;
-  /** Positions are random numbers below this one. */
+  /** Positions are random numbers below this number. */
   readonly placesBelow?: number;
-  /** Whether one norm covers all heads of q, and another one all heads of k. */
+  /** Whether one norm covers all heads of q, and another norm covers all heads of k. */
   readonly together?: true;
 }
 
@@ -179,7 +179,7 @@ export const rotary: Samples<"rotaryForward" | "rotaryBackward"> = {
 
 const gatedSizes = [[0, 3], ...edgeLengths.map((hidden) => [3, hidden] as const), [1, 1000], [90, 344]] as const;
 
-/** Gates where σ is close to 0 or 1, gates for which eˣ overflows, and gates where the slope is 0. */
+/** Gates at which σ is close to 0 or 1, gates at which eˣ overflows, and gates at which the slope is 0. */
 const gates = rounded(
   [0, 1e-40, 1e-10, 0.5, 1, 1.2784645, 5, 15, 17, 40, 86, 87.3, 88, 88.8, 90, 103, 1e4, 1e15, 3e38].flatMap((x) => [
     x,

@@ -62,7 +62,7 @@ const losses = [
 const columnsOf = (values: Float64Array, width: number, first: number, columns: number): Float64Array =>
   values.filter((_, i) => i % width >= first && i % width < first + columns);
 
-/** Intermediate results for the columns before `first`. */
+/** Intermediate results of the columns before `first`. */
 const soFar = (logits: Float64Array, targets: Int32Array, first: number, vocabSize: number) => {
   const rows = targets.length;
   const losses = nans(rows);
@@ -79,8 +79,8 @@ const noColumns = (logits: Float64Array, vocabSize: number, first: number, end: 
   logits.map((v, i) => (i % vocabSize >= first && i % vocabSize < end ? -Infinity : v));
 
 /**
- * A vocabulary that is divided into ranges: the first range, a middle range and the last range. Each range has targets
- * inside and outside.
+ * A vocabulary that is divided into ranges: the first range, a middle range and the last range. For each range, some
+ * targets are inside and some are outside.
  */
 const ranges = (
   [

@@ -11,6 +11,6 @@ test("work within other work takes its steps from both", () => {
       spend(5, "after");
     });
   expect(both).toThrow("after: must be simple enough");
-  // Without a budget no steps are counted.
+  // Without a budget, the steps are not counted.
   expect(() => spend(1e9, "nobody")).not.toThrow();
 });

@@ -109,7 +109,7 @@ describe("a constraint", () => {
     expect(matcher.forced(10)).toEqual(Array.from(tokenizer.encode("{")));
     for (const id of tokenizer.encode('{"')) expect(matcher.accept(id)).toBe(true);
     expect(tokenizer.decode(matcher.forced(10))).toBe('colour":');
-    // The forced text is split as the tokenizer splits it.
+    // The forced tokens equal the tokens into which the tokenizer splits this text.
     expect(matcher.forced(10)).toEqual(Array.from(tokenizer.encode('colour":')));
     expect(matcher.forced(1).length).toBe(1);
   });

@@ -1,4 +1,4 @@
-/** Constraints that would take minutes are refused in one line before they take that time. */
+/** Constraints that would take minutes. Such constraints are refused early, with an error of one line. */
 import { describe, expect, it } from "vitest";
 import { ConfigError } from "#foretoken/core/errors/errors.js";
 import { within } from "#foretoken/generate/constraint/budget.js";
@@ -13,7 +13,7 @@ const schema = (value: unknown): Constraint => ({ kind: "jsonSchema", schema: va
 const regex = (pattern: string): Constraint => ({ kind: "regex", pattern });
 const grammar = (text: string): Constraint => ({ kind: "grammar", grammar: text });
 
-/** A schema in which each definition contains the previous one twice. */
+/** A schema in which each definition refers twice to the previous definition. */
 const doubled = (keyword: string, first: unknown): Constraint => {
   const $defs = Object.fromEntries(
     list(40, (i) => {
@@ -70,8 +70,8 @@ const hostile: Readonly<Record<string, readonly [Constraint, string]>> = {
 };
 
 /**
- * After this number of steps, it is certain that the budget will stop the work. If each test used the whole budget,
- * each test would take a second.
+ * After this number of steps, it is certain that the budget will stop the work. If each test used the whole budget, it
+ * would take a second.
  */
 const someSteps = 1_000_000;
 
@@ -115,7 +115,7 @@ describe("a constraint that is large, but no more than that, is not refused", ()
 });
 
 it("a text that can be read in too many ways ends with one line, and is as it was before", () => {
-  // All alternatives begin with an "a", also inside each other.
+  // All alternatives and all nested alternatives begin with an "a".
   const options = list(80, (i) => `"a" inside "${i}"`);
   const matcher = matcherOf(grammar(`root ::= "(" inside\ninside ::= ${options.join(" | ")} | "b"`), tokenizer);
   const [open = -1, a = -1, b = -1] = tokenizer.encode("(ab");

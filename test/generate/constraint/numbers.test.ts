@@ -38,7 +38,7 @@ const plain = (value: number): string => (Number.isInteger(value) ? `${value}` :
 const shown = (value: number): string => (`${value}`.includes("e") ? plain(value) : `${value}`);
 
 test.each(bounds)("numbers around %d are compared as numbers", (bound) => {
-  // A larger bound may have been rounded from another number.
+  // A larger bound may be the rounded value of another number.
   const isExact = Math.abs(bound) <= Number.MAX_SAFE_INTEGER;
   const ranges = {
     minimum: (value: number) => value > bound || (isExact && value === bound),
@@ -123,7 +123,7 @@ test("numbers that are left out are so in all their spellings", () => {
 });
 
 test("numbers keep to a bound that was rounded when it was read", () => {
-  // Schemas contain the largest int64 and uint64, which JavaScript rounds to the next powers of two.
+  // Schemas contain the maximum int64 and uint64. JavaScript rounds these numbers to the next powers of two.
   for (const text of ["9223372036854775807", "18446744073709551615", "9007199254740993"]) {
     const exact = BigInt(text);
     const dfa = (range: Partial<NumberRange>) => numbersDfa({ ...allNumbers, integer: true, ...range }, "schema");

@@ -29,7 +29,7 @@ describe("a vocabulary with ▁ and tokens of bytes", () => {
       for (let step = 0; step < 12 && !matcher.isOver; step++) {
         const allowed = allowedIds(matcher);
         expect(allowed).toEqual(ids.filter((id) => matcher.allows(id)));
-        // Draws another token each time, so that many kinds of tokens are tested.
+        // Each draw chooses another token, so that many kinds of tokens are tested.
         expect(matcher.accept(allowed[(step * 7) % allowed.length] ?? -1)).toBe(true);
       }
     }

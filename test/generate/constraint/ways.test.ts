@@ -1,4 +1,4 @@
-/** Ambiguous texts: alternatives that differ only late, at any depth. */
+/** Ambiguous texts: their alternatives differ only near the end, at any depth. */
 import { describe, expect, it } from "vitest";
 import { randomKey, randomStream } from "#foretoken/core/random.js";
 import type { Constraint } from "#foretoken/generate/constraint/constraint.js";
@@ -33,7 +33,7 @@ describe.each([14, 50, 200])("%d levels of alternatives that differ at their end
     const all = [tree('"b","a"'), tree('"a"'), tree('{"of":["a"],"op":"not"},"a"')];
     for (const text of depth > 50 ? all.slice(0, 1) : all) {
       expect(accepts({ kind: "jsonSchema", schema }, text)).toBe(true);
-      // The outermost alternative is decided last.
+      // The text decides the outermost alternative last.
       expect(accepts({ kind: "jsonSchema", schema }, text.replace(/"\w+"\}$/u, '"nor"}'))).toBe(false);
     }
     if (depth > 50) return;
@@ -49,13 +49,13 @@ it("alternatives of which some end where others go on are all kept, in a long te
   const optional = grammar('root ::= "a" root "b"? | "a"');
   expect(accepts(optional, `${"a".repeat(900)}${"b".repeat(899)}`)).toBe(true);
   expect(accepts(optional, `${"a".repeat(900)}${"b".repeat(900)}`)).toBe(false);
-  // The text is so long that states are dropped from the cache and computed again.
+  // The text is so long that the cache deletes states, which are computed again.
   const pairs = grammar('root ::= "a" root "b" | "a" root "c" | "a"');
   expect(accepts(pairs, `${"a".repeat(3000)}${"b".repeat(2999)}`)).toBe(true);
   expect(accepts(pairs, `${"a".repeat(3000)}${"b".repeat(3000)}`)).toBe(false);
 });
 
-/** A part of a rule: a character or another rule. It occurs once, at most once, or any number of times. */
+/** A part of a rule: a character or another rule. The part occurs once, at most once, or any number of times. */
 interface Part {
   readonly char: string | null;
   readonly rule: number;
@@ -63,7 +63,7 @@ interface Part {
 }
 type Rules = readonly (readonly (readonly Part[])[])[];
 
-/** Alternatives begin with a character, so that no rule begins with itself. */
+/** Each alternative begins with a character, so that no rule begins with itself. */
 const randomRules = (seed: number): Rules => {
   const random = randomStream(randomKey(seed, "sampling"));
   const below = (n: number): number => Math.floor(random.uniform() * n);
@@ -86,7 +86,7 @@ const written = (rules: Rules): string =>
     }),
   ].join("\n");
 
-/** Whether the first rule matches a text, by trying every possibility at each position. */
+/** Whether the first rule matches a text. Tries every possibility at each position. */
 const isText = (rules: Rules, text: string): boolean => {
   const known = new Map<string, ReadonlySet<number>>();
   const endsOf = (rule: number, from: number): ReadonlySet<number> => {
@@ -123,7 +123,7 @@ it("random grammars allow exactly their texts", () => {
   for (let seed = 0; seed < 20; seed++) {
     const rules = randomRules(seed);
     const matcher = matcherOf(grammar(written(rules)), tokenizer);
-    /** Whether a valid text begins with this prefix. All texts of up to 7 characters are tried. */
+    /** Whether a valid text begins with this prefix. Tries all texts of up to 7 characters. */
     const look = (text: string): boolean => {
       const isOwn = isText(rules, text);
       if (matcher.isComplete !== isOwn) expect([written(rules), text, matcher.isComplete]).toEqual([]);
@@ -135,7 +135,7 @@ it("random grammars allow exactly their texts", () => {
         [b, "b"],
       ] as const) {
         const isAccepted = matcher.accept(id);
-        // A refused prefix begins no valid text, at least none of up to 7 characters.
+        // If the constraint refuses a prefix, no valid text of up to 7 characters begins with this prefix.
         const begins = isAccepted ? look(text + char) : isText(rules, text + char);
         if (!isAccepted && begins) expect([written(rules), text + char]).toEqual([]);
         if (isAccepted) matcher.rollback(1);

@@ -39,11 +39,11 @@ describe("the fixture of scripts/fixtures/make-quantized.py", () => {
 });
 
 describe("an encoder", () => {
-  /** Numbers distributed like weights. */
+  /** Random numbers with the distribution of weights. */
   const weights = Float32Array.from({ length: 4096 }, (_, i) => Math.sin(i * i) + Math.sin(3.7 * i) * Math.cos(i / 9));
 
-  // Measured errors plus a tenth, so that a worse search would fail. The errors of llama.cpp's quantizer are about 1.1
-  // to 1.3 times larger.
+  // Measured errors plus a tenth, so that a worse search would fail. The errors of llama.cpp's quantizer are 1.1 to 1.3
+  // times as large.
   it.each([
     ["Q8_0", 1.9e-5],
     ["Q6_K", 2.3e-4],
@@ -69,7 +69,7 @@ describe("an encoder", () => {
 
   it.each(all)("of $name gives finite numbers for tiny and huge ones", (encoder) => {
     for (const size of [1e-38, 1e-12, 1e-7, 3e4, 6e4, 1e8, 1e30]) {
-      // Binary16 has no numbers of this size, so such numbers are refused earlier.
+      // Binary16 cannot represent numbers of this size, so they are refused earlier.
       if (encoder.name === "F16" && size > 65_504) continue;
       const values = widened(
         weights.map((value) => (size * value) / 2),

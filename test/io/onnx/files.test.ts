@@ -89,7 +89,7 @@ describe("a file of ONNX", () => {
     );
     expect((await readWhole(model, others)).numbers).toEqual(numbers);
     // Tensors begin at multiples of 64 KiB, so that they can be mapped into memory. So there is a gap before the second
-    // one.
+    // tensor.
     expect(others["model.onnx_data"]).toHaveLength(2 * 65_536 + 20_000);
     expect(others["model.onnx_data_1"]).toHaveLength(160_000);
   });

@@ -11,8 +11,8 @@ const bytesOf = async (parts: readonly Part[]): Promise<Uint8Array> => {
 };
 
 /**
- * Fields of a tensor. The schema has these numbers: 1 for sizes, 2 for the type, 8 for the name, 9 for the bytes, 13
- * for the place in another file, and 14 for whether the bytes are in another file.
+ * Fields of a tensor. The numbers in the schema are: 1 for sizes, 2 for the type, 8 for the name, 9 for the bytes, 13
+ * for the place in another file, and 14 for a mark that the bytes are in another file.
  */
 const tensor = (sizes: readonly number[], type: number, ...rest: readonly Part[]): readonly Part[] =>
   partsField(5, [...sizes.map((size) => wholeField(1, size)), wholeField(2, type), ...textField(8, "w"), ...rest]);
@@ -44,10 +44,14 @@ describe("a file of ONNX that is read", () => {
     [
       "fewer bytes than sizes",
       tensor([3], 1, ...raw(8)),
-      "tensor w must have as many bytes as [3] float32 needs; got 8",
+      "tensor w must have the number of bytes that [3] float32 needs; got 8",
     ],
-    ["forged sizes", tensor([2 ** 40, 2 ** 40], 1, ...raw(8)), "tensor w must have as many bytes as"],
-    ["a negative size", tensor([-2], 1, ...raw(8)), "tensor w must have as many bytes as [-2] float32 needs; got 8"],
+    ["forged sizes", tensor([2 ** 40, 2 ** 40], 1, ...raw(8)), "tensor w must have the number of bytes that"],
+    [
+      "a negative size",
+      tensor([-2], 1, ...raw(8)),
+      "tensor w must have the number of bytes that [-2] float32 needs; got 8",
+    ],
     ["a type of nobody", tensor([2], 10, ...raw(4)), "w must have the element type float32, uint8"],
     ["a type without a tensor", tensor([2], 9, ...raw(2)), "tensor w must be of float32, uint8 or int64; got bool"],
     ["no bytes", tensor([2], 1), "the bytes of w must occur exactly once; got nothing"],
@@ -61,7 +65,7 @@ describe("a file of ONNX that is read", () => {
     [
       "a place outside its file",
       tensor([2], 1, ...place({ location: "model.onnx_data", offset: "12", length: "8" })),
-      "tensor w must end within its file; got an end at byte 20 of a file of 16 bytes",
+      "tensor w must end within its file; got a tensor that ends at byte 20 of a file of 16 bytes",
     ],
     ["sparse tensors", partsField(15, []), "a graph must have only nodes and dense tensors; got sparse tensors"],
     [
@@ -83,8 +87,8 @@ describe("a file of ONNX that is read", () => {
     const whole = await model(...tensor([2], 1, ...raw(8)));
     for (let length = 0; length < whole.length; length++) {
       const cut = await read(whole.subarray(0, length)).catch((error: unknown) => error);
-      // A model that is cut after its graph lacks the version of the operators. Reading it succeeds. The error comes
-      // when the graph is run.
+      // A model that is cut off after its graph lacks the version of the operators. The model can be read. The error
+      // comes when the graph is executed.
       if (length === whole.length - 6) expect(cut).toMatchObject({ operatorSets: [] });
       else expect(String(cut), `${length} bytes`).toMatch(/^CheckpointError: model\.onnx: /u);
     }

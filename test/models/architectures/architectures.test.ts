@@ -6,10 +6,10 @@ import { misfitsOf } from "#foretoken/models/architectures/traits.js";
 import { type ModelConfig, modelConfigSchema } from "#foretoken/models/config.js";
 import { architectureConfigs } from "../../support/architectures.ts";
 
-/** A copy without undefined fields. */
+/** A copy of an object without its undefined fields. */
 const plain = (config: ModelConfig): ModelConfig => JSON.parse(JSON.stringify(config));
 
-/** Changes of one field of a configuration; each changed value is used by some architecture. */
+/** Changes of one field of a configuration. Each changed value occurs in at least one architecture. */
 const variations: readonly Partial<ModelConfig>[] = [
   {},
   { window: undefined },
@@ -58,7 +58,8 @@ describe("architectures", () => {
     const { huggingFace } = architectureOf(config);
     const json = JSON.parse(JSON.stringify(huggingFace.configJson(config, 61)));
     const read = readHuggingFaceConfig(json, "config.json");
-    // No class has a bias on only one of attention's layers, or a field for projections that begin at zero.
+    // No class of transformers has a bias on only one of attention's layers, or a field for projections that begin at
+    // zero.
     const always = { qkv: true, projection: true, mlp: true };
     expect(read).toEqual({ vocabSize: 61, config: plain(name === "gpt2" ? { ...config, bias: always } : config) });
   });
@@ -67,7 +68,10 @@ describe("architectures", () => {
   const gelu = { mlp: { kind: "gelu", approximate: "none", ratio: 4 } } as const;
   const own = { rope_type: "default", rope_theta: 7 };
 
-  /** The model described by the config.json of an architecture's first configuration, with changed fields. */
+  /**
+   * The model that an architecture's config.json describes. The config.json is from the architecture's first
+   * configuration, with changed fields.
+   */
   const readWith = (name: string, fields: object): ModelConfig => {
     const [, , config] = architectureConfigs.find(([one]) => one === name) ?? [];
     const json = architectureOf(config as ModelConfig).huggingFace.configJson(config as ModelConfig, 61);

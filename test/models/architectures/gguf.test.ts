@@ -10,7 +10,7 @@ const sizes = {
   "attention.layer_norm_rms_epsilon": 1e-6,
 };
 
-/** The configuration in a GGUF file of an architecture. The file has these keys in addition to the sizes. */
+/** The configuration in a GGUF file of an architecture. Besides the sizes, the file has these keys. */
 const read = async (name: string, keys: Readonly<Record<string, GgufValue>>): Promise<ModelConfig> => {
   const form = architectures.find((one) => one.name === name)?.gguf;
   if (form === undefined || form === null) throw new Error(`no form of ${name}`);

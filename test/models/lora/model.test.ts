@@ -42,7 +42,7 @@ const differing: ModelConfig = {
 const configs = { "of Llama's shape": llama, "of GPT-2's shape": gpt2, "whose layers differ": differing };
 const lora: Partial<LoraConfig> = { rank: 3, alpha: 5 };
 
-/** Sets all matrices of an adapter to non-zero values, including matrices that begin with zeros. */
+/** Sets all matrices of an adapter to values other than zero, including the matrices that begin with zeros. */
 const fill = ({ adapter, backend, weightsChanged }: Model, seed: number): void => {
   if (adapter === null) throw new Error("a model without adapters");
   const { arena, layout } = adapter;
@@ -87,8 +87,8 @@ describe.each(Object.entries(configs))("a model with adapters, %s", (_, config) 
         expect(largest(inA)).toBeGreaterThan(0.8 * bound);
         const [adapted, plain] = [await logitsOf(model, ids), await logitsOf(base, ids)];
         if (name !== "reference" || config === llama) expect(adapted).toEqual(plain);
-        // The reference computes GELU and the product together in double precision. Computed separately, the result of
-        // the product is rounded once more.
+        // The reference computes GELU and the product together in double precision. In separate calls, the product is
+        // rounded once more.
         const { ratio, message } = furthest("logits", adapted, plain, 8 * epsilon.float32 * largest(plain));
         expect(ratio, message).toBeLessThanOrEqual(1);
       }));
@@ -100,8 +100,8 @@ describe.each(Object.entries(configs))("a model with adapters, %s", (_, config) 
         const adapted = await logitsOf(model, ids);
         await mergeAdapter(model);
         const merged = await logitsOf(base, ids);
-        // The error of a sum of n products that are added in two different orders. The adapter's part of a layer adds
-        // one more sum.
+        // Error of a sum of n products that are added in two different orders. The adapter of a layer adds one more
+        // sum.
         const terms = 2 * (config.nLayer * 12 * config.nEmbd + config.nEmbd);
         const tolerance = epsilon.float32 * Math.sqrt(terms) * largest(adapted);
         const { ratio, message } = furthest("logits", merged, adapted, tolerance);
@@ -133,7 +133,7 @@ describe.each(Object.entries(configs))("a model with adapters, %s", (_, config) 
           text.close();
         }
         expect(await bytesOf(base)).toEqual(weights);
-        // Changed values are used at once.
+        // Changed values have an immediate effect.
         fill(model, 2);
         expect(await logitsOf(model, ids)).not.toEqual(first);
         other.close();
@@ -215,7 +215,7 @@ describe.each(Object.entries(configs))("a model with adapters, %s", (_, config) 
     const names = adapter.leaves.map((_leaf, i) => `leaf ${i}`);
     const { layout, arena } = adapter;
     const values = Float64Array.from({ length: layout.length }, (_v, i) => 0.3 * Math.sin(1 + i * 1.1));
-    // The gradient check changes its own inputs, so they are written to the adapter before each pass.
+    // The gradient check changes its own inputs. So the inputs are written to the adapter before each pass.
     const result = await checkGradients(
       backend,
       Object.fromEntries(
@@ -230,7 +230,7 @@ describe.each(Object.entries(configs))("a model with adapters, %s", (_, config) 
           if (input === undefined) throw new Error("an input is missing");
           const n = input.shape.reduce((product, size) => product * size, 1);
           backend.run("copyRows", { x: input, y: leaf, rows: 1, width: n, xStride: n, yStride: n });
-          // The gradients of the op are passed on to its input.
+          // The op passes the gradients to its input.
           context.tape?.record(leaf, [input], [], (dy) => context.tape?.accumulate(input, context.memory.retain(dy)));
         }
         arena.changes.count++;

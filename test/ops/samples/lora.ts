@@ -9,7 +9,7 @@ type SampleParts = readonly (readonly [outputs: number, adapted: boolean])[];
 const inputs = 5;
 const rank = 2;
 
-/** The adapters of a sample. B̃ is computed again in each pass. */
+/** The adapters of a sample. Each pass computes B̃ again. */
 const sampleLora = (
   context: Context,
   given: Readonly<Record<string, Tensor>>,

@@ -4,12 +4,12 @@ import { randomKey } from "#foretoken/core/random.js";
 import type { Shape } from "#foretoken/core/tensors/shape.js";
 
 /**
- * One case of an op for the gradient check, which uses finite differences in float64 on the reference backend. Inputs
- * are random numbers of order 1.
+ * One case of an op for the gradient check. The check uses finite differences in float64 on the reference backend.
+ * Inputs are random numbers of magnitude 1.
  */
 export interface OpSample {
   readonly name: string;
-  /** Real inputs; a gradient is checked for each. */
+  /** Inputs of real numbers. The gradient of each input is checked. */
   readonly inputs: Readonly<Record<string, Shape>>;
   readonly run: (context: Context, inputs: Readonly<Record<string, Tensor>>) => Tensor;
 }
@@ -21,5 +21,5 @@ export const sampleInput = (inputs: Readonly<Record<string, Tensor>>, name: stri
   return tensor;
 };
 
-/** A source of dropout that draws the same each time. */
+/** Random numbers for dropout. Each call returns the same numbers. */
 export const sampleDropout = (): DropoutSource => dropoutSource(randomKey(1, "dropout"));

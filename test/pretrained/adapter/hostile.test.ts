@@ -1,6 +1,6 @@
 /**
- * Adapters from strangers that are damaged, forged or of another kind. Each adapter is refused with one clear line, or
- * it loads correctly.
+ * Adapters from strangers. These adapters are damaged, forged or of another format. Each adapter is refused with one
+ * clear line, or it loads correctly.
  */
 import { readFileSync } from "node:fs";
 import { mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
@@ -30,7 +30,7 @@ afterAll(() => backend.close());
 const [configName, weightsName] = ["adapter_config.json", "adapter_model.safetensors"] as const;
 type Tensors = Map<string, { shape: readonly number[]; data: Float32Array }>;
 
-/** The error line for an adapter. Checks that no memory stays allocated. */
+/** The error line for an adapter. Also checks that no memory stays allocated. */
 const failure = async (name: string, directory: string): Promise<string> => {
   const before = backend.bytesInUse();
   const error = await loadPretrained(peftAdapter(name).base, { backend, adapter: directory }).catch(
@@ -153,7 +153,7 @@ describe("an adapter whose files do not go together is refused", () => {
     const json = { peft_type: "LORA", r: 4096, lora_alpha: 1, target_modules: "expression" };
     const peft = parsePeftConfig(new TextEncoder().encode(JSON.stringify(json)), "config");
     await expect(readAdapterValues(config, peft, source, "adapter")).rejects.toThrow(
-      "adapter: ranks must not differ so much: all layers get the highest rank; got 450.0 MiB instead of 2.3 MiB",
+      "adapter: the layers must have similar ranks, because all layers get the highest rank; got 450.0 MiB instead of 2.3 MiB",
     );
   });
 
@@ -222,7 +222,7 @@ describe.each(["llama", "gpt2", "phi3", "patterns"])("an adapter like %s", (name
       expect(backend.bytesInUse(), said).toBe(before);
       await writeFile(join(path, target), bytes);
     }
-    // Some changes are harmless, so some adapters are refused and others load.
+    // Some changes do no harm. So some adapters are refused, and others load.
     expect(loaded).toBeGreaterThan(0);
     expect(loaded).toBeLessThan(cases);
   });

@@ -18,7 +18,7 @@ import { useFolder } from "../../support/runs.ts";
 const { newPath } = useFolder();
 const reference = { backend: "reference" } as const;
 
-/** A server for the fixtures, for tests of pages. */
+/** A server that sends the fixtures to pages. */
 const fixtures = fileURLToPath(new URL("../../fixtures", import.meta.url));
 let server: Server;
 beforeAll(async () => {
@@ -43,7 +43,7 @@ describe.each(peftAdapters)("the adapter $name, as PEFT wrote it", ({ name, dire
       const { data } = await lm.logits(ids);
       expectClose(`${name} with its model`, [furthest("logits", data, logits, tolerance)]);
       lm.useAdapter(null);
-      // The adapter has an effect, because without the adapter the logits differ.
+      // The adapter has an effect: without it, the logits differ.
       expect(furthest("logits", (await lm.logits(ids)).data, logits, tolerance).ratio).toBeGreaterThan(1000);
       await lm.close();
       await backend.close();

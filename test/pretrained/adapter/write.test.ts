@@ -29,7 +29,7 @@ const reference = { backend: "reference" } as const;
 
 const lora = (changes: Partial<LoraConfig> = {}): LoraConfig => parseConfig(loraConfigSchema, changes, "lora");
 
-/** Values of an adapter; none is zero. */
+/** Values of an adapter. No value is zero. */
 const hashedAdapter = (config: ModelConfig, adapter: LoraConfig): Float32Array => {
   const { parameters, length } = loraLayout(config, adapter);
   const values = new Float32Array(length);
@@ -205,7 +205,7 @@ describe("the adapter that a model has in use", () => {
     expect(await jsonOf(path)).toMatchObject({ base_model_name_or_path: "org/name", revision: "v1" });
     const stranger = freshModel(backend, config, 5, 1);
     expect(() => languageModel(stranger, lm.tokenizer, undefined, { adapters: { drawn } })).toThrow(
-      "languageModel: adapters.drawn: must be a model from loraModel over the same base model; got an adapter over another model",
+      "languageModel: adapters.drawn: must be a model that loraModel made from the same base model; got an adapter of another model",
     );
     expect(() => languageModel(stranger, lm.tokenizer, undefined, { adapters: { base } })).toThrow(
       /got a model without an adapter/u,

@@ -1,5 +1,5 @@
-// Exports a model and is killed at call number CALL of its progress function: `node export-writer.mjs PLACE MODEL
-// FORMAT CALL`.
+// Exports a model. The process is killed at call number CALL of its progress function: `node export-writer.mjs PLACE
+// MODEL FORMAT CALL`.
 import { exportModel } from "#foretoken/pretrained/export/export.node.js";
 
 const [place, model, name, call] = process.argv.slice(2);

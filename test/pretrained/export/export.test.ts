@@ -50,7 +50,7 @@ describe("exportModel", () => {
 
   it.each(["hf", "gguf", "onnx"] as const)("is done once where two write one new name: %s", async (format) => {
     const parent = newPath();
-    // A relative path, as a user types it. The export that fails reports the same path.
+    // A relative path, as a user types it. The failing export reports the same path.
     const place = relative(process.cwd(), join(parent, format === "gguf" ? "new.gguf" : "new"));
     await mkdir(parent);
     const ends = await Promise.allSettled([1, 2].map(() => exportModel(place, model, { format })));
@@ -195,7 +195,7 @@ describe("an export that stops for good before any of its operations", () => {
       format === "gguf"
         ? readFile(place)
         : Promise.all((await readdir(place)).sort().map(async (file) => [file, await readFile(join(place, file))]));
-    /** Whether the export reached that operation. */
+    /** Whether the export reached the given operation. */
     const stops = async (operation: number): Promise<boolean> => {
       const folder = newPath();
       const place = join(folder, name);
@@ -208,7 +208,8 @@ describe("an export that stops for good before any of its operations", () => {
       expect(await readdir(folder)).toEqual([name]);
       return true;
     };
-    // Every tenth operation, because most write pieces of one file. Then the last operations, which set the name.
+    // Every tenth operation, because most operations write pieces of one file. Also the last operations, which set the
+    // name.
     let operation = 1;
     while (await stops(operation)) operation += 10;
     expect(operation).toBeGreaterThan(20);

@@ -1,5 +1,6 @@
 /**
- * A process that exports a model is killed. Then the final name has a complete file or folder, or it does not exist.
+ * A process that exports a model is killed. After that, the final name is a complete file or folder, or it does not
+ * exist.
  */
 import { execFile } from "node:child_process";
 import { readdir } from "node:fs/promises";

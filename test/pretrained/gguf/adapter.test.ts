@@ -1,4 +1,4 @@
-/** LoRA adapters as GGUF files: written, read back, and compared with llama.cpp's results. */
+/** LoRA adapters as GGUF files. The adapters are written, read back, and compared with llama.cpp's results. */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -49,7 +49,7 @@ describe.each(peftAdapters)("an adapter of $name as a GGUF file", (adapter) => {
     const { path } = await writeAdapter(adapter);
     const found = await logitsWith(adapter.base, path, adapter.ids);
     const expected = await logitsWith(adapter.base, adapter.directory, adapter.ids);
-    // A GGUF file stores ranks and factors that differ by layer in another form.
+    // If ranks and factors differ by layer, a GGUF file stores them in another way.
     expect(largest(found.map((value, i) => value - (expected[i] as number)))).toBeLessThan(2e-5);
   });
 });
@@ -58,7 +58,7 @@ describe("the file", () => {
   it.each(peftAdapters.filter(({ name }) => ["llama", "qwen3", "gpt2", "phi3"].includes(name)))(
     "of $name: base and alpha / rank · B·A are the merged file, matrix by matrix",
     async (adapter) => {
-      // Compared in the row order of the file, without the reordering of a reader.
+      // The rows are compared in the order of the file, before a reader reorders them.
       const base = await modelWithText(adapter.base.split(/[/\\]/u).at(-1) ?? "", newPath());
       const [whole, merged] = [`${newPath()}.gguf`, `${newPath()}.gguf`];
       await exportModel(whole, base, { format: "gguf" });
@@ -168,7 +168,7 @@ describe("a file that is no adapter for the model", () => {
     };
     const lm = await loadPretrained(path, { backend: "reference", base: llama.base, onNotice });
     expect(lm.adapter).toBe("default");
-    // Only the model's directory has a hash; GGUF files have none.
+    // Only the model's directory has a hash. GGUF files do not have a hash.
     expect(notices).toEqual([expect.stringMatching(/llama3: unchecked/u)]);
     await lm.close();
     const model = `${newPath()}.gguf`;

@@ -16,7 +16,7 @@ import { hashedWeights } from "../../support/models.ts";
 
 const tokenizer = charTokenizer([..."abc "]);
 
-/** The file of a model with hashed weights, and these weights. */
+/** The file of a model with pseudo-random weights, and these weights. */
 const written = async (config: ModelConfig) => {
   const values = hashedWeights(modelLayout(config, tokenizer.vocabSize));
   const facts = {
@@ -34,8 +34,7 @@ const written = async (config: ModelConfig) => {
 };
 
 /**
- * The configuration without the rule for initial weights, because no file contains this rule. Numbers are rounded to
- * float32.
+ * The configuration without the rule for initial weights. No file contains this rule. Numbers are rounded to float32.
  */
 const comparable = ({ initStd: _, zeroProjections: __, ...config }: ModelConfig): unknown =>
   JSON.parse(JSON.stringify(config, (_, value: unknown) => (typeof value === "number" ? Math.fround(value) : value)));
@@ -47,7 +46,10 @@ const configOf = (name: string): ModelConfig => {
 };
 const [llama, qwen3, olmo2, gemma3] = [configOf("llama"), configOf("qwen3"), configOf("olmo2"), configOf("gemma3")];
 
-/** Architectures whose whole configuration is in the file. GPT-2 is not one of them, because it always has biases. */
+/**
+ * Architectures for which the file contains the whole configuration. GPT-2 is not in this list, because it always has
+ * biases.
+ */
 const whole = architectureConfigs.filter(([name, , config]) => {
   const { gguf } = architectureOf(config);
   return name !== "gpt2" && gguf !== null && gguf.lacks(config) === null;

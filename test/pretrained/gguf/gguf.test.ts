@@ -57,7 +57,7 @@ const failure = async (bytes: Uint8Array): Promise<string> => {
   return (error as Error).message;
 };
 
-/** The configuration without the rule for initial weights, because no file contains this rule. */
+/** The configuration without the rule for initial weights. No file contains this rule. */
 const comparable = ({ initStd: _, zeroProjections: __, ...config }: ModelConfig): object => config;
 
 describe("a model of a GGUF file", () => {
@@ -86,7 +86,7 @@ describe("a model of a GGUF file", () => {
     const part = await collectWeights(await open(changed("llama", { "llama.rope.dimension_count": u32(4) })));
     expect(part.config.position).toMatchObject({ fraction: 0.5 });
     // The file has the rows of a head in the order 0, 4, 1, 5, 2, 6, 3, 7. Only the first four of these rows are
-    // rotated, so only these four are reordered: two rows side by side go to different halves.
+    // rotated, so only these rows are reordered: two neighbouring rows move to different halves.
     const row = (values: Float32Array, index: number): Float32Array => values.subarray(index * 32, index * 32 + 32);
     const qkv = 263 * 32;
     const [a, b] = [whole.values.subarray(qkv), part.values.subarray(qkv)];
@@ -306,7 +306,7 @@ describe("a model of a GGUF file", () => {
       "llama",
       long,
       { "rope_freqs.weight": factors(8, 1.5) },
-      /must hold the factors of Llama 3's scaling/,
+      /must contain the factors of Llama 3's scaling/,
     ],
     [
       "too few factors",

@@ -1,4 +1,4 @@
-/** Files that are damaged or forged, depending on a seed. Each file is refused in one line, or it loads. */
+/** Damaged or forged files. The seed determines the changes. Each file is refused in one line, or it loads. */
 import { readFileSync } from "node:fs";
 import { afterAll, describe, expect, it } from "vitest";
 import { CheckpointError, longestMessage } from "#foretoken/core/errors/errors.js";
@@ -28,7 +28,7 @@ const hostile = [
   2n ** 64n - 1n,
 ];
 
-/** A stream of random numbers below a bound. */
+/** A source of random numbers below a bound. */
 type Draw = (bound: number) => number;
 
 const drawOf = (name: string): Draw => {
@@ -45,7 +45,7 @@ const setNumber = (bytes: Uint8Array, at: number, width: 4 | 8, value: bigint): 
 const spliced = (bytes: Uint8Array, at: number, remove: number, insert: Uint8Array): Uint8Array =>
   new Uint8Array(Buffer.concat([bytes.subarray(0, at), insert, bytes.subarray(at + remove)]));
 
-/** Damages a file's bytes. `header` is the length of the part before the data. */
+/** Damages the bytes of a file. `header` is the number of bytes before the data. */
 const damaged = (original: Uint8Array, header: number, draw: Draw): Uint8Array => {
   const bytes = original.slice();
   // Half of the changes are near the beginning: counts, lengths and the first keys.
@@ -90,7 +90,9 @@ const someValue = (draw: Draw): TypedValue => {
   return values[draw(values.length)] ?? { type: "u32", value: 0 };
 };
 
-/** A complete file with false information: a field of another value, or a tensor of another size, encoding or place. */
+/**
+ * A complete file with wrong information: a field with another value, or a tensor with another size, encoding or place.
+ */
 const forged = ({ metadata, tensors, ...rest }: WrittenFile, draw: Draw): Uint8Array => {
   const keys = Object.keys(metadata);
   const names = Object.keys(tensors);
@@ -121,7 +123,7 @@ const forged = ({ metadata, tensors, ...rest }: WrittenFile, draw: Draw): Uint8A
   }
 };
 
-/** A source that fails the test if a read is outside the file or larger than the file. */
+/** A source of bytes. The source fails the test if a read is outside the file or larger than the file. */
 const watched = (bytes: Uint8Array, outside: string[]): ByteSource => {
   const source = memorySource(bytes);
   return {
@@ -136,8 +138,8 @@ const watched = (bytes: Uint8Array, outside: string[]): ByteSource => {
 const outcomes = { loaded: 0, refused: 0 };
 
 /**
- * Opens and reads a file. An error must be one line and of one of the project's classes. The memory used must stay near
- * the size of the file.
+ * Opens and reads a file. An error must be one line, and its class must be one of the project's classes. The memory
+ * used must not exceed the size of the file by much.
  */
 const judge = async (name: string, bytes: Uint8Array, load: (source: ByteSource) => Promise<void>): Promise<void> => {
   const outside: string[] = [];
@@ -166,8 +168,8 @@ const loadTensors = async (source: ByteSource): Promise<void> => {
 };
 
 describe("mutated files", () => {
-  // Most files of each kind are refused, but some load, because the damage is in a number of the weights or in a field
-  // without effect.
+  // Most files of each format are refused. Some files load, because the damage is in a number of the weights or in a
+  // field without effect.
   afterAll(() => {
     expect(outcomes.refused).toBeGreaterThan(400);
     expect(outcomes.loaded).toBeGreaterThan(20);

@@ -57,7 +57,7 @@ interface Given {
   readonly values?: Float32Array;
 }
 
-/** The file of a model with hashed weights, and these weights. */
+/** The file of a model with pseudo-random weights, and these weights. */
 const written = async ({
   config = ggufConfigs.llama,
   tokenizer = char,
@@ -74,8 +74,7 @@ const written = async ({
 };
 
 /**
- * The configuration without the rule for initial weights, because no file contains this rule. Numbers are rounded to
- * float32.
+ * The configuration without the rule for initial weights. No file contains this rule. Numbers are rounded to float32.
  */
 const comparable = ({ initStd: _, zeroProjections: __, ...config }: ModelConfig): unknown =>
   JSON.parse(JSON.stringify(config, (_, value: unknown) => (typeof value === "number" ? Math.fround(value) : value)));
@@ -127,7 +126,7 @@ describe("a model as a GGUF file", () => {
     expect(found).toMatchObject({ vocabSize: 20, tokenizer: { kind: "char", characters } });
   });
 
-  // Rows that divide into blocks of every encoding.
+  // Rows with a length that blocks of every encoding divide.
   const wide: ModelConfig = {
     ...ggufConfigs.llama,
     nLayer: 1,
@@ -213,7 +212,7 @@ describe("a tokenizer in a GGUF file", () => {
     const { metadata } = await openGgufFile(memorySource(bytes), "model.gguf");
     expect(metadata.get("tokenizer.ggml.model")).toBe("rwkv");
     expect(metadata.has("tokenizer.ggml.eos_token_id")).toBe(false);
-    // The token of a space. Without this token, llama.cpp would crash.
+    // The token for a space. llama.cpp would crash without this token.
     expect(metadata.get("tokenizer.ggml.unknown_token_id")).toBe(characters.indexOf(" "));
     const { tokenizer, endTokens } = await open(bytes);
     expect(tokenizer.toJSON()).toEqual(char.toJSON());

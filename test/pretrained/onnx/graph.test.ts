@@ -29,7 +29,7 @@ beforeAll(async () => {
   backend = await openReference({ real: "float64" });
 });
 afterAll(() => backend.close());
-/** One call of the graph, in double precision. */
+/** One execution of the graph, in double precision. */
 const call: ReturnType<typeof callOn> = (...asked) => callOn(backend)(...asked);
 const tokenizer = charTokenizer([..."\n abcdefghijklm"]);
 
@@ -77,10 +77,7 @@ const graphOf = async ({ model }: LanguageModel, dtype: OnnxDType): Promise<Whol
 const idsOf = (name: string, length: number): number[] => [...hashedIds(name, length, tokenizer.vocabSize)];
 const { vocabSize } = tokenizer;
 
-/**
- * Angles, constants and scales are float32 in the file. So the error is as large as the error of sums in a float32
- * model.
- */
+/** Angles, constants and scales are float32 in the file. So the error equals the error of sums in a float32 model. */
 const toleranceOf = (config: ModelConfig, expected: Float32Array): number =>
   forwardError({ ...config, vocabSize }) * largest(expected);
 

@@ -1,4 +1,4 @@
-/** Operators by their definitions, and graphs that Foretoken refuses. */
+/** Tests the operators by their definitions. Also tests graphs that Foretoken refuses. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Backend } from "#foretoken/backend/backend.js";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => backend.close());
 
-/** A tensor. Default: float32. */
+/** A tensor. Default type: float32. */
 const of = (shape: readonly number[], values: readonly number[], type: Tensor["type"] = "float32"): Tensor => ({
   ...{ type, shape },
   data: type === "uint8" || type === "bool" ? Uint8Array.from(values) : Float64Array.from(values),
@@ -37,7 +37,7 @@ const modelOf = (given: readonly Tensor[], node: ReadNode, wanted: readonly Tens
   outputs: wanted.map(({ type, shape }, i) => ({ name: node.outputs[i] ?? "", type, shape })),
 });
 
-/** The output tensors of a node; their types and shapes must be the expected ones. */
+/** The output tensors of a node. Checks their types and shapes. */
 const made = async (
   node: ReadNode,
   given: readonly Tensor[],
@@ -189,7 +189,7 @@ describe("a node that does not run here", () => {
       "Add",
       [matrix, of([2], [1, 2])],
       {},
-      /whose shapes broadcast; got \[2, 3\] and \[2\]/u,
+      /with shapes that broadcast; got \[2, 3\] and \[2\]/u,
     ],
     ["another type", "Sqrt", [whole(4)], {}, /must read tensors of float32; got int64/u],
     ["two types", "Add", [matrix, whole(4)], {}, /must read tensors of float32; got int64/u],

@@ -62,7 +62,7 @@ describe("a folder for transformers.js", () => {
     const config = await jsonOf(directory, "config.json");
     expect(config).toMatchObject({ model_type: "qwen3", head_dim: 4, num_key_value_heads: 2, eos_token_id: 5 });
     expect(config).not.toHaveProperty("transformers.js_config");
-    // A graph has positions only for the context.
+    // A graph contains positions only up to the context length.
     expect(await jsonOf(directory, "generation_config.json")).toEqual({
       ...{ do_sample: true, temperature: 0.8, top_k: 40, eos_token_id: 5, max_length: 8 },
     });

@@ -1,4 +1,4 @@
-/** The AI SDK with its two providers, unchanged, against a server. */
+/** Uses the AI SDK with its two providers, without changes, with a server. */
 import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { generateText, type LanguageModel, Output, streamText, type ToolSet, tool } from "ai";
@@ -39,7 +39,7 @@ describe.each(kinds)("%s", (_, model) => {
 
   it("is freed where the program leaves", async () => {
     let isAborted = false;
-    // A text may end by itself before the abort.
+    // A text may be complete before the abort.
     for (let attempt = 0; attempt < 20 && !isAborted; attempt++) {
       const controller = new AbortController();
       const { fullStream } = streamText({
@@ -95,7 +95,7 @@ describe("what the SDK tells of a failure", () => {
   it.each(kinds.filter((_, i) => i === 0 || i === 2))(
     "names the tools that its model cannot call: %s",
     async (_, model) => {
-      // A cast: the SDK's types do not fit `exactOptionalPropertyTypes`.
+      // The cast is needed because the SDK's types do not fit `exactOptionalPropertyTypes`.
       const tools = { look: tool({ inputSchema: z.object({ at: z.string() }) }) } as unknown as ToolSet;
       const failure = await failureOf(generateText({ model: model(), prompt: "Hi", tools, maxRetries: 0 }));
       expect(failure).toMatchObject({

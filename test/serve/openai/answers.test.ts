@@ -1,5 +1,5 @@
 /**
- * Tests log-probabilities in the form that evaluation harnesses read. Also tests that the same seed gives the same
+ * Tests log-probabilities in the format that evaluation harnesses expect. Also tests that the same seed gives the same
  * answer.
  */
 import { describe, expect, it } from "vitest";
@@ -39,10 +39,10 @@ const choiceOf = async (body: Body): Promise<Choice> => (await choicesOf(body))[
 
 const prompt = "the cat sat on a mat é";
 const promptLength = plainTokenizer.encode(prompt).length;
-/** A request like those from lm-eval. */
+/** A request as lm-eval sends it. */
 const scored = { prompt, logprobs: 1, echo: true, seed: 1234, temperature: 0 };
 
-/** Expects the same number for a token in both lists. */
+/** Expects that both lists have the same number for a token. */
 const expectSameFloats = ({ tokens, token_logprobs: own, top_logprobs: top }: Listed): void => {
   expect(top).toHaveLength(tokens.length);
   for (const [i, token] of tokens.entries()) {

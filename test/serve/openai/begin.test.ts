@@ -1,4 +1,4 @@
-/** A model with a BOS token, whose tokenizer puts a space before a text. */
+/** A model with a BOS token. The tokenizer of this model puts a space before a text. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";
 import { saveGguf } from "#foretoken/pretrained/gguf/write/save.node.js";
@@ -42,7 +42,7 @@ it("continues a text as the ids with the token before it, and echoes the text al
   const echoed = await server.post("/v1/completions", { ...asked, prompt, echo: true });
   const [{ text, logprobs }] = echoed.body.choices;
   expect(text).toBe(prompt + body.choices[0].text);
-  // Every token of the text has a probability, because the first token comes after BOS.
+  // All tokens of the text have a probability, because BOS comes before the first token.
   expect(logprobs.tokens).toHaveLength(own.length + 6);
   expect(logprobs.token_logprobs.every((one: unknown) => typeof one === "number")).toBe(true);
   expect(logprobs.tokens.slice(own.length)).toEqual(body.choices[0].logprobs.tokens);

@@ -1,4 +1,4 @@
-/** Every field in the tables of requests does what its table says. */
+/** Tests that each field in the tables of requests has the effect that the table describes. */
 import { describe, expect, it } from "vitest";
 import { type JsonAnswer, useServer } from "../../support/openai-server.ts";
 import { askOf, chat, type Endpoint, response } from "./field-cases/endpoint.ts";
@@ -8,7 +8,7 @@ const server = useServer();
 const answerOf = askOf(server);
 const endpoints = endpointsOf(server);
 
-/** Expects that a value is refused with the field's name. */
+/** Expects that the server refuses a value. The error names the field. */
 const expectRefused = async (
   { path, base }: Pick<Endpoint, "path" | "base">,
   name: string,
@@ -44,7 +44,7 @@ describe.each(endpoints)("$path", (endpoint) => {
       const field = fields[name];
       return field?.kind === "default" ? [null, ...field.accepts] : [];
     });
-    // All first values together, then all second values, and so on.
+    // The first values of all fields together, then the second values of all fields, and so on.
     for (let i = 0; i < Math.max(0, ...accepted.map(({ length }) => length)); i++) {
       const given = Object.fromEntries(names.map((name, at) => [name, accepted[at]?.[i] ?? null]));
       expect(textOf(await answerOf(path, { ...base, ...given })), JSON.stringify(given)).toBe(expected);

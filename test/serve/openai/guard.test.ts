@@ -1,4 +1,4 @@
-/** Who may use a server, which requests it refuses, and the error messages. */
+/** Tests which clients may use a server, which requests the server refuses, and its error messages. */
 import { once } from "node:events";
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -29,7 +29,7 @@ afterAll(() => Promise.all(opened.map((one) => one.close(0))));
 const asked = { prompt: "the cat", max_tokens: 2, seed: 1, logit_bias: plainNoEnd };
 const endless = { ...asked, max_tokens: 1_000_000, stream: true };
 
-/** Expects an error in OpenAI's form. */
+/** Expects an error in OpenAI's format. */
 const expectError = (
   { status, body }: { readonly status: number; readonly body: unknown },
   expected: { readonly status: number; readonly type: string; readonly code?: string; readonly param?: string },
@@ -195,7 +195,7 @@ it.each([
   [
     "a text that cannot fit",
     { prompt: "a".repeat(100_000) },
-    /prompt: must fit into the context of 64 tokens, so it must have at most \d+ bytes/u,
+    /prompt: must fit into the context of 64 tokens, so the text must have at most \d+ bytes/u,
   ],
   ["a list with one", { prompt: ["a", "a".repeat(100_000)] }, /must fit into the context/u],
   [

@@ -47,7 +47,7 @@ it("a client that leaves frees its texts: of a stream, of a whole answer, and wh
   controller.abort();
   expect(await Promise.all(leave)).toEqual(["AbortError", "AbortError", "AbortError"]);
   await server.untilIdle();
-  // The server has released the pages of the aborted texts.
+  // The server has freed the pages of the aborted texts.
   expect(await server.metric("foretoken_pages_in_use")).toBe(0);
   expect((await server.post("/v1/completions", asked)).status).toBe(200);
   await until(() => server.log().length === 5, "not all are noted");
@@ -61,8 +61,7 @@ it("a request that takes too long ends: a stream with an error, an answer with 5
     server.post("/v1/completions", endless),
   ]);
   const error = { message: "a request must end within 0.2 s; it did not; try fewer tokens", code: "timeout" };
-  // On a very slow machine, the time limit may be reached before the stream has begun. Then the whole body is the
-  // error.
+  // On a very slow machine, the time limit may be exceeded before the stream begins. The whole body is then the error.
   const text = await stream.text();
   expect(JSON.parse(dataOf(text).at(-1) ?? text)).toMatchObject({ error });
   expect(whole).toMatchObject({ status: 504, body: { error } });
@@ -116,12 +115,12 @@ describe("a model whose folder is replaced", () => {
     expect(after.fingerprint).not.toBe(before.fingerprint);
     expect(await write(after, 40)).not.toBe(expected);
     expect(await writing).toBe(expected);
-    // The old model is closed after its last request.
+    // The server closes the old model after the last request to it.
     before.release();
     await vi.waitFor(() => expect(write(before, 1)).rejects.toThrow("closed"));
     expect(await write(after, 1)).not.toBe("");
     after.release();
-    // If the folder is missing, or contains something that cannot be loaded, the model stays.
+    // If the folder is missing, or its contents cannot be loaded, the server keeps the model.
     await rename(place, `${place}-gone`);
     await models.refresh();
     expect(told).toHaveLength(1);
@@ -151,7 +150,7 @@ describe("the end of a server", () => {
     const decoder = new TextDecoder();
     let text = decoder.decode((await reader?.read())?.value, { stream: true });
     const whole = server.post("/v1/completions", { ...asked, max_tokens: 300 });
-    // A request that is being sent when the server is asked to end.
+    // A request that is still being sent when the server is told to end.
     const { port } = new URL(server.url());
     const late = connect({ host: "127.0.0.1", port: Number(port) });
     late.write("GET /v1/models HTTP/1.1\r\nHost: localhost\r\n");

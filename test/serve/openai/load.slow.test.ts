@@ -1,4 +1,4 @@
-/** A server under load: answers stay the same, no request is lost, and memory is released. */
+/** A server under load. The answers do not change, no request is lost, and memory is freed. */
 import { rename } from "node:fs/promises";
 import { afterAll, expect, it } from "vitest";
 import {
@@ -21,7 +21,7 @@ const serving = async (places: readonly string[]): Promise<TestServer> => {
   return server;
 };
 
-/** Request number `i`. The requests have all kinds, lengths and settings. */
+/** Request number `i`. The requests have many types, lengths and settings. */
 const requestOf = (i: number): readonly [string, Body] => {
   const many = 4 + (i % 13);
   const sampling = { seed: i, temperature: [0, 0.7, 1][i % 3], top_p: i % 5 === 0 ? 0.9 : 1 };
@@ -40,11 +40,11 @@ const requestOf = (i: number): readonly [string, Body] => {
   }
 };
 
-/** The answer without ids and times. */
+/** The response without ids and times. */
 const lasting = (body: Body): string =>
   JSON.stringify(body, (key, value: unknown) => (["id", "created", "created_at"].includes(key) ? undefined : value));
 
-/** Calls `work` with 0, 1, … up to `count()` − 1. At most `most` calls run at a time. */
+/** Calls `work` with 0, 1, … up to `count()` − 1. At most `most` calls are active at a time. */
 const manyAtATime = async (count: () => number, most: number, work: (i: number) => Promise<void>): Promise<void> => {
   let next = 0;
   const one = async (): Promise<void> => {

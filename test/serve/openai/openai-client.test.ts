@@ -1,9 +1,9 @@
-/** The `openai` package, unchanged, against a server. */
+/** Uses the `openai` package, without changes, with a server. */
 import OpenAI, { APIError, AuthenticationError, BadRequestError, NotFoundError, RateLimitError } from "openai";
 import { describe, expect, it } from "vitest";
 import { noEnd, plainNoEnd, useServer } from "../../support/openai-server.ts";
 
-/** The tests read the metrics with the first key; the clients use the second key. */
+/** The tests request the metrics with the first key. The clients use the second key. */
 const server = useServer({ keys: ["metrics", "right"], perKey: 1 });
 const clientAt = (url: string, options: object = {}): OpenAI =>
   new OpenAI({ baseURL: `${url}/v1`, apiKey: "right", maxRetries: 0, ...options });

@@ -1,4 +1,4 @@
-/** The guide on serving: its tables match the server's tables, and its programs run. */
+/** Tests the guide on serving. The guide's tables equal the server's tables, and the guide's programs work. */
 import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -44,7 +44,7 @@ it("the programs write what the server answers", async () => {
     const here = block
       .replace("http://127.0.0.1:8000", server.url())
       .replace("SmolLM2-135M-Instruct", "talk")
-      // A prompt whose characters the small model knows.
+      // A prompt that contains only characters of the small model.
       .replace("Name three rivers.", "who are you?");
     const file = join(folder, `program-${i}.mjs`);
     await writeFile(file, here);

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Body, dataOf, openServer, type TestServer } from "../../support/openai-server.ts";
 import { type ToolTemplate, toolTemplates, toolTokenizer, weather, writeToolModel } from "../../support/tool-chats.ts";
 
-/** Each model takes time to load, so one form is left out, because it is read like another form. */
+/** Loading a model takes time. So one call format is left out, because the server parses it like another format. */
 const kinds = ["hermes", "thinking", "bare", "list"] as const satisfies readonly ToolTemplate[];
 let folder = "";
 let opened: TestServer | undefined;
@@ -30,7 +30,7 @@ const asked = { messages: [{ role: "user", content: "Hi" }], tools, seed: 1, max
 const chat = (fields: Body) => server().post("/v1/chat/completions", { ...asked, ...fields });
 const fits = { city: expect.stringMatching(/^(Oslo|A "B")$/u), days: expect.any(Number) };
 const markers = { thinking: "<|call|>", bare: "{", list: "[TOOL_CALLS]" };
-/** A model that begins with the marker of a call, as a model trained for tools would. */
+/** A model that begins with the marker of a tool call, as a model trained for tools would. */
 const callsAtOnce = (kind: keyof typeof markers): Body => {
   const special = toolTokenizer.specialTokens.find(({ name }) => name === markers[kind]);
   const first = special?.id ?? toolTokenizer.encode(markers[kind].slice(0, 1))[0] ?? -1;
@@ -102,7 +102,7 @@ describe("a request with tools", () => {
   });
 
   it("may be answered by several calls", async () => {
-    // With another seed there may be only one call.
+    // With another seed, the answer may contain only one call.
     const { body } = await chat({ model: "list", tool_choice: "required", max_tokens: 1900, seed: 5 });
     const [{ message, finish_reason: reason }] = body.choices;
     expect([message.tool_calls.length, reason]).toEqual([2, "tool_calls"]);
@@ -194,7 +194,7 @@ describe("clients", () => {
   ];
   it.each(models)("of the AI SDK run the tool and send its result: %s", async (_, modelOf) => {
     const seen: unknown[] = [];
-    // A cast: the SDK's types do not fit `exactOptionalPropertyTypes`.
+    // The cast is needed because the SDK's types do not fit `exactOptionalPropertyTypes`.
     const given = {
       get_weather: tool({
         description: weather.description,

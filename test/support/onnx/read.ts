@@ -24,7 +24,7 @@ const numbersOf = async ({ type, read }: StoredTensor): Promise<Float64Array> =>
   }
 };
 
-/** @param files the external files next to the model, by name. */
+/** @param files contents of the external files next to the model, by name. */
 export const readWhole = async (
   bytes: Uint8Array,
   files: Readonly<Record<string, Uint8Array>> = {},

@@ -1,4 +1,4 @@
-/** Runs a graph in double precision, with the calls that transformers.js makes. */
+/** Executes a graph in double precision, with the same calls as transformers.js. */
 import type { Backend } from "#foretoken/backend/backend.js";
 import type { ReadModel } from "#foretoken/io/onnx/read.js";
 import { asPast, emptyPast, type Past, tokensOf } from "#foretoken/pretrained/onnx/run/form.js";
@@ -7,22 +7,22 @@ import { productsOn } from "#foretoken/pretrained/onnx/run/products.js";
 import type { Tensor } from "#foretoken/pretrained/onnx/run/tensor.js";
 
 export interface Answer {
-  /** [B, T, V] */
+  /** Logits [B, T, V]. */
   readonly logits: Tensor;
   readonly past: Past;
 }
 
-/** Positions from a mask, counted from 0 at the first token. Where the mask has no token, the position is 1. */
+/** Positions from a mask, counted from 0 at the first token. The position is 1 for each masked token. */
 const positionsOf = (mask: readonly number[]): readonly number[] => {
   let count = 0;
   return mask.map((isToken) => (isToken === 0 ? 1 : count++));
 };
 
 /**
- * Runs the graph once.
+ * Executes the graph once.
  * @param backend a backend in double precision.
  * @param rows ids of each sequence; all sequences have the same length.
- * @param past keys and values from the call before.
+ * @param past keys and values from the previous call.
  * @param masks mask of each sequence, including the tokens in `past`; default: no token is masked.
  */
 export const callOn =

@@ -61,7 +61,7 @@ describe("merging", () => {
   const { tokens, scores, types } = models.gemma;
   const ids = new Map(tokens.map((token, id): [string, number] => [types[id] === 1 ? token : `type ${id}`, id]));
 
-  /** By definition: merges the best pair of all, again and again. */
+  /** The definition: repeatedly merges the best of all pairs. */
   const merged = (text: string): readonly string[] => {
     const parts = [...text.replaceAll(" ", "▁")];
     for (;;) {
@@ -185,7 +185,7 @@ describe("the space before a text", () => {
     expect(textOf(encodeInside(tokenizer, "the"))).toBe("the");
     expect(textOf(encodeWithSpecials(tokenizer, "<s>the</s>mill"))).toBe(" the mill");
     expect(textOf(encodePart(tokenizer, "<s>the mill", 7, 11, (text) => text))).toBe("mill");
-    // Some put the space only before the beginning of the text.
+    // Some tokenizers put the space only before the beginning of the text.
     const json = tokenizer.toJSON() as object;
     const normalizer = { type: "Replace", pattern: { String: " " }, content: "▁" };
     const first = { type: "Metaspace", replacement: "▁", prepend_scheme: "first", split: false };

@@ -24,7 +24,7 @@ forEachBackend(
       async (rows) => {
         const backend = await open(2);
         const out = newPath();
-        // With this ratio every norm counts as exploding after the first twenty steps.
+        // With this ratio, every norm after the first twenty steps counts as exploding.
         const plan = { ...smallRun.train, rows, steps: 24, maxGradNormRatio: 1e-9, onNonfinite: "skip" } as const;
         const config = { model: smallRun.model, train: plan };
         const events = await collect(train({ documents, preset: "book", config, out, backend, finalSampleTokens: 0 }));

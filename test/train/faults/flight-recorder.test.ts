@@ -97,7 +97,7 @@ forEachBackend("the flight recorder", ({ open }) => {
     async (name) => {
       const backend = await open(2);
       await withTrainer(backend, book, async (trainer) => {
-        // In some row, the output of the norm is above 1. Multiplied by this value, it overflows.
+        // In at least one row, the output of the norm is above 1. Multiplied by this value, it overflows.
         await change(trainer, name, (values) => {
           for (let at = 0; at < 13; at++) values[at * 16] = 3.4e38;
         });
@@ -113,8 +113,8 @@ forEachBackend("the flight recorder", ({ open }) => {
   it("says so where all is finite, and names the largest gradient", async () => {
     const backend = await open(2);
     await withTrainer(backend, book, async (trainer) => {
-      // For any input of the head all logits are 0, so the loss is ln V. Only the head has a gradient, and this
-      // gradient is huge.
+      // For any input of the output head, all logits are 0, so the loss is ln V. Only the output head has a gradient,
+      // and this gradient is huge.
       await change(trainer, "head.weight", (values) => values.fill(0));
       await change(trainer, "norm.weight", (values) => values.fill(1e10));
       const { measured, tensor } = await find(backend, trainer, 0);

@@ -81,7 +81,7 @@ forEachBackend(
 
     it("is not taken for the best either", async () => {
       const backend = await open(2);
-      // An update so large that some weights become infinite. The validation text does not use these weights.
+      // The update is so large that some weights become infinite. The validation text does not use these weights.
       const config = { ...tinyRun, train: { ...tinyRun.train, learningRate: 1e38, warmupSteps: 0, evalInterval: 1 } };
       const out = newPath();
       const message = await messageOf(collect(train({ preset: "book", data, backend, config, out })));
@@ -95,7 +95,10 @@ forEachBackend(
   compiled,
 );
 
-/** The gradients of the steps differ much, so some steps count as exploding once there are 20 steps for comparison. */
+/**
+ * The gradients of the steps differ much. So some steps count as exploding after the first 20 steps, which are used for
+ * comparison.
+ */
 const shaky = (onNonfinite: string, changes: object = {}) => ({
   ...tinyRun,
   train: {
@@ -171,7 +174,7 @@ describe.each(["skip", "rollback"] as const)("a run that is to %s", (action) => 
 
   it("is the same to the bit when it is interrupted and resumed, at any step", async () => {
     const first = ofType(events, "nonfinite")[0]?.step ?? expect.fail("no step was left out");
-    // Evaluations are at 10 and 20, checkpoints at 8, 16 and 24.
+    // Evaluations are at steps 10 and 20, checkpoints at steps 8, 16 and 24.
     for (const stops of [
       [first - 1, first],
       [8, 10, 16, first + 1],
@@ -219,14 +222,14 @@ describe.each(["skip", "rollback"] as const)("a run that is to %s", (action) => 
 
 describe("a run that is to roll back", () => {
   it("goes back to its first weights before the first checkpoint", async () => {
-    // The update of step 1 makes all weights infinite. So step 2 is bad, and step 3 begins with the initial weights
+    // The update of step 1 makes all weights infinite. So step 2 is faulty, and step 3 begins with the initial weights
     // again.
     const changes = { steps: 9, learningRate: 1e38, warmupSteps: 0, evalInterval: 9, checkpointInterval: 9 };
     const config = shaky("rollback", { ...changes, maxGradNormRatio: 0, schedule: { kind: "constant" } });
     const seen: (readonly [string, number])[] = [];
     for await (const event of train(options(newPath(), config))) {
       if (event.type === "step" || event.type === "nonfinite") seen.push([event.type, event.step]);
-      // The loss of an untrained model: about ln V.
+      // The loss of an untrained model is about ln V.
       if (event.type === "step") expect(event.loss).toBeLessThan(4);
       if (seen.length === 4) break;
     }
@@ -248,7 +251,7 @@ describe("a run that is to roll back", () => {
       return (await readRecord(join(out, `nonfinite-step-${recorded}.safetensors`))).values;
     };
     const planned = await weights(8, 9);
-    // Step 12 is left out with the weights of step 11, step 13 with the restored weights.
+    // Step 12 is skipped with the weights of step 11. Step 13 is skipped with the restored weights.
     expect(await weights(11, 12)).not.toEqual(planned);
     expect(await weights(11, 13)).toEqual(planned);
   });
@@ -298,7 +301,7 @@ describe("a run that is to stop", () => {
     await collect(train(options(whole, shaky("skip"))));
     const weightsOf = (out: string) => readFile(join(out, "checkpoint", "model.safetensors"));
     expect(await weightsOf(stopped)).toEqual(await weightsOf(whole));
-    // All events except the first ones are equal.
+    // All events except the first event are equal.
     expect((await noted(stopped)).slice(1)).toEqual((await noted(whole)).slice(1));
   });
 

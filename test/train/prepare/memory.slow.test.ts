@@ -6,9 +6,9 @@ import { forEachBackend } from "../../support/backends.ts";
 
 const bench = fileURLToPath(new URL("../../../bench/memory.mjs", import.meta.url));
 
-// The time of garbage collection differs between runs and on a busy machine. Differences of 20 MiB have been observed.
-// So the test uses the median of three runs and allows 32 MiB. It measures configurations whose arrays are several
-// times larger.
+// The time of garbage collection varies, especially on a busy machine. Memory has differed by 20 MiB between runs. So
+// the test uses the median of three runs and allows 32 MiB. In the tested configurations, the arrays are several times
+// larger.
 const configs = { native: "shakespeare,wide,baby", wasm: "shakespeare", reference: "" };
 
 forEachBackend(

@@ -21,7 +21,7 @@ import { collect, ofType, smallMuonRun, smallRun, useFolder, wordsText } from ".
 const { newPath, writeText } = useFolder();
 
 const vocabSize = 17;
-/** Memory of a run for its computation, without text and program. */
+/** Memory that a run needs for its computation, without the text and the program. */
 const needs: MemoryNeeds = {
   vocabSize,
   valTokens: 2,
@@ -38,8 +38,8 @@ interface Case {
   readonly preset: PresetName;
   readonly plan: PartialConfig<RunConfig>;
   /**
-   * Whether other arrays stay allocated, in addition to weights, gradients and moments. These are the tables of
-   * positions and the optimizer's scratch memory.
+   * Whether arrays other than weights, gradients and moments stay allocated: the tables of positions and the
+   * optimizer's scratch memory.
    */
   readonly more: boolean;
 }
@@ -136,10 +136,10 @@ describe("the estimate", () => {
       await estimate(2 ** 19, false),
     ];
     expect(pass.temporaries).toBeGreaterThan(200 * (one.temporaries - 2 ** 19));
-    // The gradients of passes are added in a binary tree, which needs one more array each time the number of passes
-    // doubles.
+    // A binary tree adds the gradients of passes. Each time the number of passes doubles, the tree needs one more
+    // array.
     expect([pass, four, huge].map(({ gradients }) => gradients / one.weights)).toEqual([2, 4, 13]);
-    // The sizes are equal, except for a few bytes of rounding up.
+    // The sizes are equal, except for a few bytes from rounding up.
     for (const { temporaries } of [four, huge]) expect(temporaries / pass.temporaries).toBeCloseTo(1, 2);
     expect(one.saving).toBe(3 * one.weights);
     expect(four).toMatchObject({ saving: 0, weights: one.weights });
@@ -259,7 +259,7 @@ describe("a run that does not fit", () => {
   });
 
   it("is refused before its text is read, where the file is larger than what is free", async () => {
-    // If the file were read, it would be refused for its contents instead.
+    // A program that reads the file would refuse its contents. So the error shows that the file is not read.
     const data = await writeText("\0".repeat(2 ** 20));
     const error = train({ data, out: null, availableMemory: 2 ** 20 }).next();
     await expect(error).rejects.toThrow(

@@ -39,7 +39,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("an evaluation on several ran
   });
 
   it("is broken off on both where one rank alone is asked to stop, and made up for", async () => {
-    // The evaluation is long, so that the signal arrives while it is running.
+    // The evaluation is long, so that the signal arrives during the evaluation.
     const long = {
       ...fresh,
       model: { ...fresh.model, contextLength: 512, nEmbd: 96 },

@@ -1,4 +1,4 @@
-/** Ranks that differ, fail or are killed, with the real mpirun. */
+/** Ranks that differ from each other, fail or are killed, with the real mpirun. */
 import { existsSync, type FSWatcher, watch } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -83,7 +83,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("a rank above 0 that fails al
       place.cwd,
     );
     expect(status).not.toBe(0);
-    // A program that throws in its loop has also left the loop early.
+    // If a program throws in its loop, it also leaves the loop early.
     const left = "foretoken: rank 1 of 2: must take the run to its end, as the others do; got one that it left early";
     expect(ours(stderr)).toEqual(["foretoken: rank 1: this rank's own", ...(how === "throw" ? [left] : [])]);
     expect(stderr).not.toMatch(/signal|segmentation/iu);
@@ -91,13 +91,16 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("a rank above 0 that fails al
 });
 
 describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that end early"), () => {
-  // The run is stopped before it can make so many steps.
+  // The run is stopped before it reaches this number of steps.
   const steps = "100000";
   const endless = ["--train.sampleTokens", "0", "--patience", "0"];
   const running = ["--steps", steps, "--eval-interval", "50", "--checkpoint-interval", "10", ...endless];
   const long = (out: string, ...others: readonly string[]): string[] => flags(out, ...withFlags(running, others));
 
-  /** When a run is stopped: after the first checkpoint, during a later save, or during the evaluation after step 50. */
+  /**
+   * Time at which a run is stopped: after the first checkpoint, during a later save, or during the evaluation after
+   * step 50.
+   */
   type Moment = "checkpoint" | "save" | "evaluation";
 
   /** Starts a run on 2 ranks, and calls `act` once. */
@@ -116,7 +119,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that end early"), () =
       pids = started.pids();
       act(started);
     };
-    // Seconds that mpirun gives its ranks after a signal; default: one.
+    // Seconds that mpirun waits for its ranks after a signal. Default: one second.
     const patient = ["--mca", "odls_base_sigkill_timeout", "4"];
     const started = startMpirun([...patient, ...trainOn(2, args)], place.cwd, (stdout) => {
       if (!stdout.includes(moment === "evaluation" ? '"step":50' : '"type":"checkpoint"')) return;
@@ -130,7 +133,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that end early"), () =
     return { ...outcome, pids };
   };
 
-  /** The events in the run's file, because mpirun may lose the last part of the output. */
+  /** The events in the run's file. mpirun may lose the last part of its output. */
   const notesOf = async (out: string): Promise<readonly Record<string, unknown>[]> =>
     jsonLines(await readFile(join(place.cwd, out, "metrics.jsonl"), "utf8"));
 
@@ -139,15 +142,15 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that end early"), () =
     expect(status, stderr).toBe(0);
   };
 
-  /** Hashes of uninterrupted runs of one process, by configuration and last step. */
+  /** Hashes of one-process runs without interruption, by configuration and last step. */
   const uninterrupted = new Map<string, Promise<unknown>>();
 
-  /** Resumes the run from its checkpoint on one process, and expects the bits of an uninterrupted run. */
+  /** Resumes the run from its checkpoint on one process, and expects the bits of a run without interruption. */
   const expectGoesOn = async (out: string, argsOf: (out: string) => string[] = long): Promise<void> => {
     const checkpoint = await readFile(join(place.cwd, out, "checkpoint/trainer_state.json"), "utf8");
     const { progress } = JSON.parse(checkpoint) as { readonly progress: { readonly step: number } };
-    // A few steps after the next evaluation. Rounding to multiples of 50 lets many runs share the same uninterrupted
-    // run.
+    // A few steps after the next evaluation. The number is rounded to a multiple of 50, so that many runs can be
+    // compared with the same uninterrupted run.
     const stop = Math.ceil((progress.step + 11) / 50) * 50 + 10;
     const stopAt = ["--stop-at", String(stop)];
     await trained("--resume", out, "--backend", "native", "--json", ...stopAt);
@@ -202,7 +205,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that end early"), () =
   });
 
   it("SIGTERM inside an evaluation breaks it off, and a resumed run makes up for it", async () => {
-    // The text is so long that the evaluation is still running when the test reads the line of its step, even on a busy
+    // The text is long. So the evaluation is still running when the test reads the line of this step, even on a busy
     // machine.
     await writeFile(join(place.cwd, "long.txt"), text.repeat(60));
     const argsOf = (out: string): string[] =>
@@ -227,8 +230,8 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that end early"), () =
         out,
         (started) => {
           const pid = started.pids()[rank] as number;
-          // The two signals differ, because a second SIGTERM could arrive before the first one is handled. Then both
-          // would count as one signal.
+          // The two signals differ. A second SIGTERM could arrive before the first SIGTERM is handled, and both would
+          // count as one signal.
           process.kill(pid, "SIGTERM");
           process.kill(pid, "SIGINT");
         },
@@ -247,7 +250,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that end early"), () =
   });
 
   it("a disk without room on rank 0 ends all with a line, and a rank without such a limit is well", async () => {
-    // The run does not use shared memory, because shared memory is a file, to which the limit would also apply.
+    // The run does not use shared memory. Shared memory is a file, so the limit would also apply to it.
     const network = ["--mca", "btl", "self,tcp", "--mca", "btl_tcp_if_include", "lo"];
     const large = long("full", "--model.nEmbd", "64");
     const limited = ["-n", "1", "bash", "-c", 'ulimit -f 8; exec "$@"', "bash", process.execPath, program, "train"];

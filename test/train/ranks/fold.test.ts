@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { type Exchange, foldOverRanks, gatherOverRanks } from "#foretoken/train/ranks/fold.js";
 
-/** Exchanges messages between ranks in one process. A message waits until a rank asks for it. */
+/** Exchanges messages between ranks in one process. A message waits until a rank receives it. */
 const exchanges = (size: number): readonly Exchange[] => {
   const waiting = new Map<string, { readonly sent: Float64Array; readonly take: (message: Float64Array) => void }>();
   return Array.from(

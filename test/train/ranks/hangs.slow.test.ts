@@ -1,5 +1,5 @@
 /**
- * Ranks that freeze or hang while their processes still exist, and ranks that only seem to hang. The test uses the real
+ * Ranks that freeze or hang while their processes still exist, and ranks that only seem to hang. The tests use the real
  * mpirun.
  */
 import { readFile } from "node:fs/promises";
@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => place.remove());
 
-/** A run that continues until it is stopped. */
+/** A run that trains until it is stopped. */
 const endless = (out: string): string[] => [
   ...tinyWith(
     ...["--backend", "native", "--dtype", "float32", "--train.gradAccumSteps", "4"],
@@ -26,11 +26,11 @@ const endless = (out: string): string[] => [
   ...["--json", "--out", out],
 ];
 
-/** These tests mostly wait, so several run at the same time. */
+/** Several tests are active at the same time, because they mostly wait. */
 const waiting = { concurrent: true };
 
 let starts: Promise<unknown> = Promise.resolve();
-/** Only one test at a time starts its ranks, so that no start disturbs another one. */
+/** Only one test at a time starts its ranks, so that two starts do not disturb each other. */
 const inTurn = <T>(start: () => Promise<T>): Promise<T> => {
   const started = starts.then(start);
   starts = started.catch(() => {});
@@ -38,7 +38,7 @@ const inTurn = <T>(start: () => Promise<T>): Promise<T> => {
 };
 
 /**
- * Starts mpirun. Resolves once the output contains `sign`. The output is read to the end, because mpirun ends if nobody
+ * Starts mpirun. Resolves when the output contains `sign`. The test reads all output, because mpirun ends if nobody
  * reads its output.
  */
 const startedUntil = (args: readonly string[], sign: string, variables: Readonly<Record<string, string>> = {}) =>
@@ -66,7 +66,7 @@ const startNowUntil = async (args: readonly string[], sign: string, variables: R
   return { ...started, output: () => output };
 };
 
-/** Two ranks of rank.mjs; one of them fails at step 7. */
+/** Two ranks of rank.mjs. One rank fails at step 7. */
 const failing = (out: string, rank: number, how: string): string[] => {
   const program = fileURLToPath(new URL("rank.mjs", import.meta.url));
   return ["-n", "2", process.execPath, program, out, String(rank), "7", how];
@@ -75,7 +75,7 @@ const failing = (out: string, rank: number, how: string): string[] => {
 /** Number of steps that a run has printed. */
 const stepsIn = (output: string): number => output.split('"type":"step"').length - 1;
 
-/** The shortest allowed timeout. At least one case uses the default timeout; the other cases use this one. */
+/** The shortest allowed timeout. At least one case uses the default timeout. The other cases use this timeout. */
 const impatient = { FORETOKEN_RANK_TIMEOUT: "3" };
 
 const oneCheckpoint = '"type":"checkpoint"';
@@ -119,12 +119,12 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("a rank that stands still"), 
 
 describe.skipIf(missingMpi !== undefined)(mpiTitle("a rank that is frozen while it starts"), waiting, () => {
   /**
-   * When the ranks freeze, in milliseconds after they exist: before the first line of foretoken has run, in MPI_Init,
-   * or while the ranks meet.
+   * Milliseconds from the start of the ranks until they freeze: before the first line of foretoken is executed, in
+   * MPI_Init, or while the ranks meet.
    */
   const moments = [300, 500, 700, 900, 1100, 1400, 1700, 2100, 2500];
 
-  /** The promised 10 s, plus the time that ranks need to start on a busy machine. */
+  /** The documented limit of 10 s, plus the time that ranks need to start on a busy machine. */
   const longest = 30_000;
 
   const frozenAfter = async (ms: number, variables: Readonly<Record<string, string>>): Promise<void> => {
@@ -164,7 +164,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that only seem to stan
   const variables = { FORETOKEN_RANK_TIMEOUT: String(longest) };
 
   it("a job that is stopped as a whole, and continued later, goes on", async () => {
-    // The messages are slow, so the cores are free for other tests during the ten seconds in which this run trains.
+    // The messages are slow. So the cores are free for other tests during the ten seconds of this run.
     const slow = { ...variables, FORETOKEN_MPI_DELAY: "3000" };
     const started = await startedUntil(trainOn(2, endless("stopped")), oneCheckpoint, slow);
     const pids = started.pids();
@@ -174,7 +174,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that only seem to stan
       const before = stepsIn(started.output());
       for (const pid of round === 1 ? pids : [...pids].reverse()) process.kill(pid, "SIGCONT");
       await vi.waitFor(() => expect(stepsIn(started.output())).toBeGreaterThan(before + 100), 30_000);
-      // This is longer than the timeout. If a rank were considered dead, the output would name it by now.
+      // This time is longer than the timeout. If the run considered a rank dead, the output would name the rank by now.
       await setTimeout(longer);
       expect(pids.filter(isAlive)).toEqual(pids);
     }
@@ -200,7 +200,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks that only seem to stan
     const started = await startedUntil(trainOn(2, endless("held")), oneCheckpoint, { FORETOKEN_RANK_TIMEOUT: "0" });
     const pids = started.pids();
     process.kill(pids[1] as number, "SIGSTOP");
-    // Twice the default timeout would take too long for a test; a little more than the default is enough.
+    // Twice the default timeout would take too long for a test. A little more than the default is enough.
     await setTimeout(9500);
     expect(pids.filter(isAlive)).toEqual(pids);
     const before = stepsIn(started.output());

@@ -1,7 +1,7 @@
 /**
- * Kills a run repeatedly. A random rank is killed by SIGKILL, then the run is resumed on another number of ranks, and
- * so on. Every second kill comes during a save. FORETOKEN_KILLS=30 sets the number of kills. FORETOKEN_KILL_SEED
- * repeats a sequence, as far as timing allows.
+ * Kills a run repeatedly: SIGKILL kills a random rank, then the run is resumed on another number of ranks. Every second
+ * kill comes during a save. FORETOKEN_KILLS=30 sets the number of kills. FORETOKEN_KILL_SEED repeats the random
+ * choices, but the timing varies.
  */
 import { createHash, randomInt, randomUUID } from "node:crypto";
 import { existsSync, type FSWatcher, watch } from "node:fs";
@@ -30,7 +30,7 @@ afterAll(() => place.remove());
 
 const running = ["--backend", "native", "--threads", "1", "--json"];
 
-/** Large enough that a save takes a few milliseconds; every second step saves. */
+/** The model is so large that a save takes a few milliseconds. The run saves after every second step. */
 const begin = (out: string): string[] => [
   ...tinyWith(
     ...["--backend", "native", "--dtype", "float32", "--train.gradAccumSteps", "4"],
@@ -41,10 +41,12 @@ const begin = (out: string): string[] => [
 ];
 const goOn = (out: string): string[] => ["--resume", out, ...running];
 
-/** When a process is killed: during a save, some time after a few checkpoints, or some time after the start. */
+/**
+ * Time at which a process is killed: during a save, some time after a few checkpoints, or some time after the start.
+ */
 const moments = ["save", "training", "save", "start"] as const;
 
-/** Calls `act` after `turns` turns of the event loop, each a fraction of a millisecond. */
+/** Calls `act` after `turns` turns of the event loop. Each turn takes a fraction of a millisecond. */
 const afterTurns = (turns: number, act: () => void): void => {
   if (turns === 0) act();
   else setImmediate(() => afterTurns(turns - 1, act));
@@ -55,11 +57,11 @@ interface Killed {
   readonly rank: number;
   readonly moment: (typeof moments)[number];
   readonly inSave: boolean;
-  /** Milliseconds until all processes had ended. */
+  /** Milliseconds until all processes have ended. */
   readonly gone: number;
 }
 
-/** Runs on `ranks` ranks, kills one of them, and waits until all processes have ended. */
+/** Starts `ranks` ranks, kills one rank, and waits until all processes have ended. */
 const live = async (run: string, args: readonly string[], ranks: number, moment: Killed["moment"]): Promise<Killed> => {
   const rank = draw(ranks);
   const checkpoints = 1 + draw(3);
@@ -104,9 +106,11 @@ const live = async (run: string, args: readonly string[], ranks: number, moment:
   return { ranks, rank, moment, inSave, gone: performance.now() - (killedAt ?? Number.NaN) };
 };
 
-/** The step of a checkpoint, after checking that all its files are complete; undefined if there is no checkpoint. */
+/**
+ * The step of a checkpoint. Checks that all files of the checkpoint are complete. Undefined if there is no checkpoint.
+ */
 const wholeCheckpoint = async (run: string, name: string): Promise<number | undefined> => {
-  // If the writer was killed between two renames, only the old folder exists.
+  // If the writer was killed between its two renames, only the old folder exists.
   const folder = [name, `.old-${name}`].map((one) => join(run, one)).find(existsSync);
   if (folder === undefined) return undefined;
   const manifest = JSON.parse(await readFile(join(folder, manifestName), "utf8")) as {

@@ -1,4 +1,4 @@
-/** Every kind of run on several ranks, with the real mpirun: the results have the bits of one process. */
+/** Runs of every kind on several ranks, with the real mpirun. The results have the same bits as on one process. */
 import { appendFile, cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";

@@ -50,7 +50,7 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("a program on two ranks"), ()
   });
   afterAll(() => place?.remove());
 
-  /** The report of each rank about a run. */
+  /** What each rank reports about a run. */
   const told = async (ranks: number, name: string, kind: "alone" | "mpi"): Promise<readonly Told[]> => {
     const args = ["-n", String(ranks), process.execPath, "program.mjs", name, kind];
     const { status, stderr } = await mpirun(args, place.cwd);

@@ -28,7 +28,7 @@ it.each([
   [{ hashes: { text: "ffff", weights: "none" } }, /^rank 2 of 3: must have the SHA-256 of text of rank 0; got "?ffff/],
   [{ stopAt: 20 }, /^rank 2 of 3: must have the step to stop at of rank 0; got 20 and none$/],
   [{ chatTemplate: "{{ x }}" }, /^rank 2 of 3: must have the chat template of rank 0; got \{\{ x \}\} and none$/],
-  // Copies of one folder, except that one copy is from another training.
+  // Copies of one folder. One copy is from another training.
   [
     { progress: { step: 0, lossSum: 0, means: { count: 0, loss: 0.5 } } },
     /^rank 2 of 3: must have the checkpoint's means\.loss of rank 0; got 0\.5 and 0$/,

@@ -1,4 +1,4 @@
-/** Runs on several ranks, with the real mpirun: the results have the bits of one process. */
+/** Runs on several ranks, with the real mpirun. The results have the same bits as on one process. */
 import { existsSync } from "node:fs";
 import { cp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -34,7 +34,7 @@ const told = (stdout: string): string[] =>
     .map(({ type }) => String(type))
     .filter((type) => ["step", "done"].includes(type));
 
-/** All results of a run that do not depend on the clock or on the number of processes. */
+/** All results of a run that do not depend on the time or on the number of processes. */
 const left = async (out: string) => ({
   files: await checkpointHashes(join(place.cwd, out)),
   metrics: await timelessMetrics(join(place.cwd, out)),

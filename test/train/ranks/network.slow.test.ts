@@ -1,6 +1,6 @@
 /**
- * Two machines, with the real mpirun over TCP; one machine loses its network. The machines are two network namespaces
- * on this machine, each with its own host name. The test disconnects the virtual cable between them.
+ * Two machines, with the real mpirun over TCP. One machine loses its network. The machines are two network namespaces
+ * on this machine. Each namespace has its own host name. The test disconnects the virtual cable between them.
  */
 import { spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
@@ -50,7 +50,7 @@ beforeAll(async () => {
   place = await workplace();
 });
 afterAll(async () => {
-  // Open MPI's daemons wait for a network that does not come back, so the test kills them.
+  // The test kills Open MPI's daemons, because they wait for a network that does not come back.
   for (const pid of processesWith(variable, mark)) process.kill(pid, "SIGKILL");
   removeHosts();
   await place.remove();
@@ -64,7 +64,7 @@ describe.skipIf(missing !== undefined)(
   () => {
     it("ends all ranks, on both sides, with a line that names the first that is silent", async () => {
       const [a, b] = hosts;
-      // Replaces ssh; arguments: a host's name and a shell command.
+      // Replaces ssh. The arguments are a host's name and a shell command.
       const agent = join(place.cwd, "agent.sh");
       await writeFile(agent, `#!/bin/bash\nshift\nexec ${on(b)} bash -c "$*"\n`);
       await chmod(agent, 0o755);
@@ -94,7 +94,7 @@ describe.skipIf(missing !== undefined)(
       );
       await expect.poll(() => ranks, { timeout: 60_000 }).toHaveLength(4);
       await expectGone(ranks);
-      // mpirun waits for the other machine's daemon.
+      // mpirun waits for the daemon of the other machine.
       for (const pid of processesWith(variable, mark)) process.kill(pid, "SIGKILL");
       const { stderr } = await started.outcome;
       expect(ours(stderr)).toEqual([

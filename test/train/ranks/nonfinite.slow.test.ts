@@ -1,4 +1,4 @@
-/** Steps that are not finite, or explode, on several ranks, with the real mpirun. */
+/** Steps on several ranks that are not finite or explode, with the real mpirun. */
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -7,7 +7,7 @@ import { cli, tree, workplace } from "../../cli/cli.ts";
 import { expectGone, missingMpi, mpirun, mpiTitle, ours, startMpirun, trainOn } from "../../support/mpi.ts";
 import { checkpointHashes, smallRun, timelessMetrics } from "../../support/runs.ts";
 
-/** A run whose gradients differ much, so that a low limit leaves out some steps. */
+/** A run with gradients that differ much. So a low limit skips some steps. */
 const exploding = { steps: 44, batchSize: 1, gradAccumSteps: 4, evalInterval: 10, checkpointInterval: 8 };
 const plans = {
   exploding: { ...exploding, maxGradNormRatio: 0.7 },
@@ -30,7 +30,7 @@ const flags = (plan: keyof typeof plans, action: string, out: string, ...others:
   ...["--on-nonfinite", action, "--out", out, ...others],
 ];
 
-/** Events and records of a run, without the fields that depend on the clock, the folder or the number of processes. */
+/** Events and records of a run, without the fields that depend on the time, the folder or the number of processes. */
 const noted = async (out: string) => {
   const folder = join(place.cwd, out);
   const records = (await readdir(folder)).filter((name) => name.startsWith("nonfinite-"));

@@ -1,7 +1,7 @@
 /**
- * One rank of a run, as a program that uses the library. One of the ranks fails:
+ * One rank of a run, in a program that uses the library. One of the ranks fails:
  *     mpirun -n 2 node rank.mjs OUT RANK STEP loop|block|slow|throw|nan|backward
- * Rank RANK prints "fails" before it fails. Each error of the run is printed together with the rank. "slow" is not a
+ * Rank RANK prints "fails" before it fails. Each error of the run is printed together with its rank. "slow" is not a
  * failure: the first step takes 1 s, and step STEP takes 6 s.
  */
 import { writeSync } from "node:fs";
@@ -10,8 +10,8 @@ import { train } from "#foretoken/train/train.node.js";
 
 const [out, failing, step, how] = process.argv.slice(2);
 const rank = process.env.OMPI_COMM_WORLD_RANK;
-// For a failure in the backward pass the model is larger. Its gradients have several buckets, and at the time of the
-// failure the ranks are adding some of them.
+// For a failure in the backward pass, the model is larger. The gradients of this model have several buckets. When the
+// rank fails, the ranks are adding some of these buckets.
 const size = how === "backward" ? { nLayer: 6, nHead: 4, nEmbd: 256 } : { nLayer: 1, nHead: 2, nEmbd: 8 };
 const model = { contextLength: 8, ...size };
 const plan = { steps: 100_000, batchSize: 2, gradAccumSteps: 4, evalInterval: 50, checkpointInterval: 5, patience: 0 };

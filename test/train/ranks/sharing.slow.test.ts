@@ -1,6 +1,6 @@
 /**
- * The native code for sums over ranks, with real ranks, under the address sanitizer and the undefined-behaviour
- * sanitizer.
+ * The native code for sums over ranks, with real ranks. The code is compiled with the address sanitizer and the
+ * undefined-behaviour sanitizer.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";

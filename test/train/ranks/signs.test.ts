@@ -20,7 +20,7 @@ describe("the longest silence of a rank", () => {
   });
 });
 
-/** The part of the MPI addon that signs of life use, together with the shared counters. */
+/** The functions of the MPI addon that heartbeats use, together with the shared counters. */
 const mpiWith = (shared: Int32Array, ended: string[] = []) => ({
   signs: () => shared,
   endProcess: (line: string) => void ended.push(line),
@@ -35,7 +35,7 @@ describe("signs of a rank", () => {
     const storage = backend.alloc("float32", 4);
     const before = shared[0] ?? Number.NaN;
     for (let i = 0; i < 5; i++) backend.run("fill", { y: { storage, offset: 0 }, n: 4, value: i });
-    // All calls are in one turn of the event loop, so the timer adds nothing.
+    // All calls are in one turn of the event loop, so no timer fires between them.
     expect(shared[0]).toBe(before + 5);
     expect(await inner.read(storage)).toEqual(new Float32Array(4).fill(4));
     signs.end();

@@ -23,13 +23,13 @@ it("ranks of this machine are all that descend from the launcher, with the proce
   await add(1, 0, undefined);
   await add(10, 1, undefined);
   await add(20, 10, 0);
-  // A rank that was started through a shell. Another process of this shell is stopped.
+  // A shell started this rank. Another process of this shell is stopped.
   await add(21, 10, 1);
   await add(31, 21, 1, "T");
   await add(41, 21, 1, "R");
-  // A debugger holds this rank.
+  // A debugger has stopped this rank.
   await add(22, 10, 2, "t");
-  // The launcher has one child that is not a rank. Other launchers have ranks, too.
+  // The launcher has one child process that is not a rank. Other launchers have ranks, too.
   await add(23, 10, undefined, "T");
   await add(11, 1, undefined);
   await add(24, 11, 3, "T");
@@ -41,7 +41,7 @@ it("ranks of this machine are all that descend from the launcher, with the proce
     { rank: 2, stopped: undefined },
   ];
   expect(localRanks({ rank: 0, size: 4 }, 20, proc)).toEqual(ranks);
-  // The result is the same for a process below the shell.
+  // The result is the same for a child process of the shell.
   expect(localRanks({ rank: 1, size: 4 }, 41, proc)).toEqual(ranks);
 });
 

@@ -4,11 +4,11 @@ import { type Look, mpiPhase, watchWithoutHeartbeats } from "#foretoken/train/ra
 
 const { carrying, beginning, ending } = mpiPhase;
 
-/** Ranks 0, 1, … on one machine; some of them are stopped. */
+/** Ranks 0, 1, … on one machine. Some of the ranks are stopped. */
 const ranksHere = (size: number, stopped: readonly number[]): readonly LocalRank[] =>
   Array.from({ length: size }, (_, rank) => ({ rank, stopped: stopped.includes(rank) ? 1000 + rank : undefined }));
 
-/** The first line that a rank reports when it checks twice per second, and the time in seconds. */
+/** The first line that a rank reports if it checks twice per second, and the time of this line in seconds. */
 const firstLine = (look: Look, phase: number, until = 100, from = 0): [number, string] | undefined => {
   for (let now = from; now <= until; now += 0.5) {
     const line = look(phase, 1000 * now);
@@ -20,7 +20,7 @@ const firstLine = (look: Look, phase: number, until = 100, from = 0): [number, s
 describe("a rank that is stopped while MPI carries no heartbeats", () => {
   it.each([
     [0, 7],
-    // Ranks with a higher number wait longer, so that rank 0 can report the stopped rank.
+    // Ranks with a higher number wait longer. So rank 0 can report the stopped rank first.
     [2, 9],
     [3, 9],
   ])("is named by rank %i after %i s", (rank, seconds) => {

@@ -14,7 +14,7 @@ describe("a run that trains an adapter", () => {
   it.each([
     ["qwen3", ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"]],
     ["gpt2", ["attn.c_proj", "c_attn", "c_fc", "mlp.c_proj"]],
-    // Foretoken's class for this model is Llama. The model's own files store queries, keys and values as one layer.
+    // Foretoken's class for this model is Llama. In the model's own files, one layer contains queries, keys and values.
     ["phi3", ["down_proj", "gate_up_proj", "o_proj", "qkv_proj"]],
   ])(
     "saves it with the modules of %s's files, resumes to the bit, and has its model by its name",

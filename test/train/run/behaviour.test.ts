@@ -92,7 +92,7 @@ describe("accumulated micro-batches", () => {
       const { ratio, message } = furthest("gradient", await gradientOf(backend, batchSize, parts), whole, tolerance);
       expect(ratio, `${parts} parts: ${message}`).toBeLessThanOrEqual(1);
     }
-    // The tolerance is small enough that a missing part would be noticed.
+    // The tolerance is so small that the test would notice a missing part.
     expect(furthest("gradient", await gradientOf(backend, 6, 1), whole, tolerance).ratio).toBeGreaterThan(100);
     // Passes of 4,096 tokens give the same result as micro-batches of 4,096 tokens.
     const rows = 4096 / sizes.contextLength;
@@ -112,7 +112,7 @@ forEachBackend(
       const seen = new Set<number>();
       let events = 0;
       for await (const event of train({ ...options(newPath()), config, backend })) {
-        // The run reports how much memory it will need, before it allocates any.
+        // Before the run allocates memory, it reports how much memory it will need.
         if (event.type === "start") expect(backend.bytesInUse()).toBe(before);
         else if (event.type !== "done") seen.add(backend.bytesInUse());
         events++;
@@ -178,12 +178,12 @@ describe("options", () => {
   });
 });
 
-/** Settings whose losses keep rising but do not count as exploding. */
+/** With these settings, losses keep rising but do not count as exploding. */
 const wild = { learningRate: 3, maxLossRatio: 0 };
 
 describe("the end of a run", () => {
   it("comes early when `patience` evaluations in a row bring nothing better", async () => {
-    // With this high learning rate, every evaluation after some step is worse than the best one.
+    // At this high learning rate, every evaluation after a certain step is worse than the best evaluation.
     const changes = { ...wild, steps: 50, evalInterval: 1, patience: 3, checkpointInterval: 50 };
     const out = newPath();
     const events = await collect(train(options(out, changes)));
@@ -228,7 +228,7 @@ describe("a signal", () => {
       if (event.type === "step" && event.step === 6) controller.abort();
       if (event.type === "done") expect(event).toMatchObject({ reason: "interrupted", step: 6, valLoss: null });
     }
-    // The saved weights are not evaluated: on a large text this would take minutes.
+    // The saved weights are not evaluated, because this would take minutes on a large text.
     expect(types.slice(-3)).toEqual(["step", "checkpoint", "done"]);
     await collect(train({ resume: out, ...anyBackend }));
     expect(await checkpointHashes(out)).toEqual(await checkpointHashes(whole));
@@ -236,7 +236,7 @@ describe("a signal", () => {
 
   it("breaks off an evaluation, which the resumed run makes up for", async () => {
     // The run is interrupted at both evaluations (at step 3, and at the end, at step 12), at the planned checkpoint at
-    // step 6, and while patience counts.
+    // step 6, and while patience counts evaluations.
     const changes = { evalInterval: 3, checkpointInterval: 6, patience: 4 };
     const whole = newPath();
     await collect(train(options(whole, changes)));

@@ -11,7 +11,7 @@ import { createTrainer } from "#foretoken/trainer/trainer.js";
 import { compiled, forEachBackend } from "../../support/backends.ts";
 import { checkpointHashes, collect, ofType, useFolder } from "../../support/runs.ts";
 
-/** The reference task on the text for which it is defined. The text is not in the repository. */
+/** The reference task, on the text of its definition. The text is not in the repository. */
 const folder = process.env.FORETOKEN_CORPORA;
 const hasText = folder !== undefined && existsSync(join(folder, "tiny-shakespeare.txt"));
 const needsText = hasText ? "" : " (skipped: FORETOKEN_CORPORA names no folder with tiny-shakespeare.txt)";
@@ -26,11 +26,11 @@ describe.skipIf(!hasText)(`book on Tiny Shakespeare${needsText}`, () => {
     );
     const start = ofType(events, "start")[0];
     expect(start).toMatchObject({ parameters: 824_832, vocabSize: 65, trainTokens: 1_003_854, valTokens: 111_540 });
-    // The first loss is from an untrained model.
+    // The first loss is the loss of an untrained model.
     expect(Math.abs((ofType(events, "step")[0]?.loss ?? 0) - Math.log(65))).toBeLessThan(0.1);
     const [measured] = ofType(events, "eval");
     expect(measured?.tokens).toBe(111_539);
-    // A bigram model of this text has about 2.45 nats.
+    // A bigram model of this text has a loss of about 2.45 nats.
     expect(measured?.valLoss).toBeLessThan(2.52);
     expect(measured?.valLoss).toBeGreaterThan(2.3);
   });
@@ -41,8 +41,8 @@ forEachBackend(
   ({ name }) => {
     it.skipIf(!hasText)("gives the same bytes with one thread and with two, resumed or not", async () => {
       const config = { train: { steps: 4, checkpointInterval: 2, evalInterval: 4 } };
-      // Validation on a tenth of the whole text would take far longer than the steps. This text gives two full passes
-      // and a partial pass.
+      // Validation on a tenth of the whole text would take far longer than the steps. On this text, validation has two
+      // full passes and a partial pass.
       const whole = await readFile(join(folder ?? "", "tiny-shakespeare.txt"), "utf8");
       const valData = await writeText(whole.slice(-10_000));
       const start = async (threads: number, stopAt?: number): Promise<string> => {
@@ -67,8 +67,8 @@ forEachBackend(
       for (let step = 0; step < 3; step++) await trainer.step(step);
       const before = process.memoryUsage().rss;
       for (let step = 3; step < 15; step++) await trainer.step(step);
-      // The activations of a step take about 300 MB. If one step's activations leaked, or stayed during the next step,
-      // the test would fail.
+      // The activations of a step need about 300 MB. The test would fail if the activations of one step leaked or
+      // stayed during the next step.
       expect(process.memoryUsage().rss - before).toBeLessThan(64 * 2 ** 20);
       trainer.close();
       await backend.close();

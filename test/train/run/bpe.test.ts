@@ -21,7 +21,7 @@ import {
 
 const { newPath, writeText } = useFolder();
 const on = { ...anyBackend, finalSampleTokens: 5 } as const;
-/** Only a few pairs come twice, so there are about twenty tokens in addition to the bytes. */
+/** Only a few pairs occur twice. So there are about twenty tokens in addition to the bytes. */
 const config = { ...tinyRun, tokenizer: { kind: "bpe", vocabSize: 270, specialTokens: ["<|endoftext|>"] } } as const;
 const text = wordsText("bpe", 300);
 
@@ -43,7 +43,7 @@ describe("a run with byte-level BPE", () => {
     const lm = await loadPretrained(join(source, "best"), anyBackend);
     expect(lm.tokenizer).toMatchObject({ kind: "bpe", vocabSize: 270 });
     const found = await evaluate(lm, { data, split: "val" });
-    // The text is ASCII: one character is one byte.
+    // The text is ASCII, so each character is one byte.
     expect(found.bitsPerByte).toBeCloseTo(found.natsPerCharacter / Math.LN2, 10);
     expect(found.natsPerCharacter).toBeLessThan(found.natsPerToken);
     await lm.close();
@@ -86,7 +86,7 @@ describe("a run with byte-level BPE", () => {
   });
 
   it("trains on a string, in Node and in pages", async () => {
-    // Both runs use the reference, because in a page a compiled backend would read its kernels from the files of the
+    // Both runs use the reference backend. In a page, a compiled backend would read its kernels from the files of the
     // page.
     const exact = { ...on, backend: "reference" } as const;
     const small = { ...config, train: { ...tinyRun.train, steps: 2, evalInterval: 2, checkpointInterval: 2 } };

@@ -116,7 +116,7 @@ describe("a run on conversations", () => {
     const out = newPath();
     await collect(begin({ out, data: moved, stopAt: 2 }));
     const text = await readFile(moved, "utf8");
-    // The same documents in another spelling count as the same.
+    // The same documents count as equal if they are written in another way.
     await writeFile(moved, text.replaceAll('":"', '" : "'));
     await collect(train({ resume: out, ...anyBackend, stopAt: 3 }));
     await writeFile(moved, text.replace("who?", "why?"));
@@ -211,7 +211,7 @@ describe("a run on plain documents", () => {
       );
       const [start] = ofType(events, "start");
       expect(start?.documents).toMatchObject({ train: 18, val: 2, chat: false });
-      // The character tokenizer has an end-of-text token; nothing predicts the first token of a document.
+      // The character tokenizer has an end-of-text token. Nothing predicts the first token of a document.
       expect(start?.documents?.trainTargets).toBe((start?.trainTokens ?? 0) - 18);
       expect(ofType(events, "done")[0]?.reason).toBe("finished");
       expect(ofType(events, "sample").at(-1)?.prompt).toBe("so");

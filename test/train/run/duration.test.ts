@@ -9,7 +9,7 @@ import { anyBackend, collect, ofType, smallRun, useFolder, wordsText } from "../
 
 const { newPath, writeText } = useFolder();
 
-/** 12 steps of 3 × 2 × 16 = 96 tokens, with an evaluation every 5 steps. */
+/** 12 steps of 3 × 2 × 16 = 96 tokens each, with an evaluation every 5 steps. */
 const config = resolveConfig("book", [smallRun]);
 
 describe("how long a run takes", () => {
@@ -32,16 +32,16 @@ describe("how long a run takes", () => {
 
   test("it is the steps, the evaluations, and the samples past the context", () => {
     const remaining = { step: 2, lastStep: 12, valTokens: 96, promptTokens: 3, finalSampleTokens: 13 };
-    // Ten steps and three evaluations; samples of 3 and 13 tokens fit into the context of 16.
+    // Ten steps and three evaluations. Samples of 3 and 13 tokens fit into the context of 16 tokens.
     expect(estimateSeconds(config, 0.3, remaining)).toBeCloseTo(3 + 3 * 0.1, 12);
-    // Each of the six tokens past the context needs a pass over 16 tokens. A pass costs a sixth of the 96 tokens of a
-    // step.
+    // Each of the six tokens beyond the context needs a pass over 16 tokens. A pass costs a sixth of a step, which has
+    // 96 tokens.
     const longer = { ...remaining, finalSampleTokens: 19 };
     expect(estimateSeconds(config, 0.3, longer)).toBeCloseTo(3 + 4 * 0.1, 12);
     const sampling = resolveConfig("book", [smallRun, { train: { sampleTokens: 19 } }]);
-    // Two evaluations before the last one are followed by a sample.
+    // Before the last evaluation, there are two evaluations with a sample.
     expect(estimateSeconds(sampling, 0.3, remaining)).toBeCloseTo(3 + 5 * 0.1, 12);
-    // Four machines share steps and evaluations; one of them generates the sample at its own speed.
+    // Four machines share steps and evaluations. One machine generates the sample at its own speed.
     expect(estimateSeconds(config, 0.3, { ...longer, machines: 4 })).toBeCloseTo(3 + 3 * 0.1 + 4 * 0.1, 12);
   });
 });

@@ -56,8 +56,8 @@ forEachBackend(
     const measured = measuredText(40 * 4096);
 
     /**
-     * Asks machine 1 to stop after it has reported its losses a given number of times. Returns the results of both
-     * machines, and how often machine 1 reported its losses.
+     * Tells machine 1 to stop after it has reported its losses a given number of times. Returns the results of both
+     * machines, and the number of reports of machine 1.
      */
     const stoppedAfter = async (rounds: number) => {
       const backend = await open(1);

@@ -105,7 +105,7 @@ describe("a finished run with more steps", () => {
       ...before.config,
       train: { ...before.config.train, steps: 20, extensions },
     });
-    // The time of this file says when the run began.
+    // The time of this file is the time at which the run began.
     expect((await stat(join(out, "run.json"))).mtimeMs).toBe(1e12);
     const page = await readFile(join(out, "README.md"), "utf8");
     expect(page).toContain("| state | finished: 20 of 20 steps |");
@@ -162,7 +162,8 @@ describe("a finished run with more steps", () => {
     const expected = await checkpointHashes(out);
     await collect(goOn(join(out, "checkpoint-8"), { keepLast: 9 }));
     expect(await checkpointHashes(out)).toEqual(expected);
-    // A new number of steps from an earlier checkpoint replaces the later extensions.
+    // If the run continues from an earlier checkpoint with a new number of steps, this number replaces the later
+    // extensions.
     await collect(goOn(join(out, "checkpoint-8"), { steps: 16 }));
     expect((await described(out)).config.train.extensions).toEqual([{ after: 8, planned: 12, schedule: "stretch" }]);
   });
@@ -183,7 +184,7 @@ describe("a finished run with more steps", () => {
       ],
     });
     expect(await checkpointHashes(out)).toEqual(await checkpointHashes(whole));
-    // A run that is changed again before its first new step keeps the plan that its checkpoint was saved with.
+    // If a run is changed again before its first new step, it keeps the plan of its checkpoint.
     await stopAtOnce(out, { steps: 25 });
     await collect(goOn(out, { steps: 22, extend: "restart" }));
     expect((await described(out)).config.train).toMatchObject({
@@ -237,7 +238,7 @@ describe("an interrupted run with another number of steps", () => {
   });
 
   it("goes back to weights from before it was extended, after a step that explodes", async () => {
-    // Rollback points at 8 and 16; stopped at 20; after that, steps explode.
+    // Rollback points are at steps 8 and 16. The run is stopped at step 20. After that, steps explode.
     const shaky = {
       steps: 40,
       batchSize: 1,
@@ -268,7 +269,7 @@ describe("a run that ended for want of patience", () => {
     const { bestStep, bestValLoss } = ofType(events, "done")[0] ?? expect.fail("no end");
     if ((bestStep ?? 0) <= ended.step)
       expect({ bestStep, bestValLoss }).toEqual({ bestStep: ended.bestStep, bestValLoss: ended.bestValLoss });
-    // The count continues from this step.
+    // The count of steps continues from this step.
     const rest = await collect(goOn(out));
     const done = ofType(rest, "done")[0] ?? expect.fail("no end");
     if (done.reason === "patience") expect(done.step - Math.max(done.bestStep ?? 0, ended.step)).toBe(3);

@@ -1,4 +1,6 @@
-/** Notices before the first step: that a run continues on another backend, or that it learns nothing. */
+/**
+ * Notices before the first step. The notices say that a run continues on another backend, or that it learns nothing.
+ */
 import { join } from "node:path";
 import { beforeAll, expect, it } from "vitest";
 import { type NewRun, train } from "#foretoken/train/train.node.js";
@@ -22,7 +24,7 @@ beforeAll(async () => {
   await collect(train(options(stopped, { stopAt: 1 })));
 });
 
-/** The notices of a resumed run until its second step. */
+/** The notices of a resumed run up to its second step. */
 const saidOn = async (backend: "wasm" | "reference"): Promise<readonly string[]> => {
   notices.length = 0;
   await collect(train({ resume: stopped, backend, threads: 1, stopAt: 2, onNotice }));
@@ -37,7 +39,7 @@ it("says that a run goes on on another backend than it was begun on", async () =
 });
 
 it("says that nothing is learned where the learning rate is 0 in all steps, and only there", async () => {
-  // Like the schedule of fine-tuning: no warm-up, and a rate of 0 in the last step.
+  // This schedule is like the schedule of fine-tuning: no warm-up, and a learning rate of 0 in the last step.
   const schedule = { kind: "cosine", minLearningRate: 0 } as const;
   const said = async (steps: number, more: object = {}): Promise<readonly string[]> => {
     notices.length = 0;

@@ -23,7 +23,7 @@ import {
 const { newPath, writeText } = useFolder();
 const on = { ...anyBackend, finalSampleTokens: 3 } as const;
 
-/** A run whose weights are used, and another text with fewer different characters. */
+/** A run from which other runs take their weights, and another text with fewer different characters. */
 let source = "";
 let data = "";
 beforeAll(async () => {
@@ -58,7 +58,7 @@ const lossOf = async (directory: string): Promise<number> => {
 describe("a run that begins with weights", () => {
   it("has their model and tokenizer, and first of all their loss", async () => {
     const out = newPath();
-    // A learning rate that changes no weight.
+    // At this learning rate, no weight changes.
     const plan = { ...smallRun.train, steps: 1, learningRate: 1e-30, warmupSteps: 0, schedule: { kind: "constant" } };
     const config = { train: plan } as NonNullable<NewRun["config"]>;
     const events = await collect(train(options(out, { config })));
@@ -136,7 +136,7 @@ describe("a run that begins with weights", () => {
     const resumed = await collect(train({ resume: killed, ...anyBackend }));
     expect(resumed[0]).toMatchObject({ step: 0, initFrom: join(moved, "best") });
     expect(await checkpointHashes(killed)).toEqual(expected);
-    // Different weights give different bits.
+    // Different weights lead to different bits.
     const last = newPath();
     await collect(
       train(options(last, { initFrom: join(source, "checkpoint"), config: { train: { ...smallRun.train, seed: 2 } } })),
@@ -163,16 +163,17 @@ describe("a run that begins with weights", () => {
     expect(await checkpointHashes(first)).toEqual(await checkpointHashes(whole));
     expect(await timelessMetrics(first)).toEqual(await timelessMetrics(whole));
     const again = (resume: string): Promise<string> => messageOf(collect(train({ resume, ...anyBackend })));
-    // In this run the last weights are also the best weights, so both could be used. Both are removed.
+    // In this run the last weights are also the best weights, so the program could use both folders. Both folders are
+    // removed.
     for (const name of ["best", "checkpoint"]) await rm(join(moved, name), { recursive: true });
     expect(await again(second)).toMatch(
       /^resume \S+: the initial weights of the run must be in \S+best, .*; got no readable weights; try a new run/u,
     );
     await cp(join(source, "checkpoint"), join(moved, "best"), { recursive: true });
-    // Puts the last weights in the place of the best ones.
+    // Replaces the best weights by the last weights.
     const files = await checkpointHashes(source);
     const isSame = files["checkpoint/model.safetensors"] === files["best/model.safetensors"];
-    if (!isSame) expect(await again(third)).toMatch(/got other weights \(their SHA-256 differs\)/u);
+    if (!isSame) expect(await again(third)).toMatch(/got weights with another SHA-256/u);
   });
 
   it("goes back to them after a step that explodes before its first checkpoint", async () => {

@@ -8,7 +8,7 @@ import { createTrainer, type StepResult } from "#foretoken/trainer/trainer.js";
 import { compiled, forEachBackend } from "../../support/backends.ts";
 import { bookModel } from "../../support/models.ts";
 
-/** A first-order Markov chain: row i has the probabilities of the token after token i. */
+/** A first-order Markov chain. Row i contains the probabilities of the token after token i. */
 type Chain = readonly (readonly number[])[];
 
 const draw = (chain: Chain, length: number, seed: number): Int32Array => {
@@ -27,8 +27,8 @@ const draw = (chain: Chain, length: number, seed: number): Int32Array => {
 const entropy = (row: readonly number[]): number => -row.reduce((sum, p) => sum + (p > 0 ? p * Math.log(p) : 0), 0);
 
 /**
- * The lowest possible loss on an endless text, in nats per token: the mean entropy of the rows, weighted by their
- * frequency.
+ * The lowest possible loss on an endless text, in nats per token. This loss is the mean entropy of the rows, weighted
+ * by their frequency.
  */
 const entropyRate = (chain: Chain): number => {
   let shares = chain.map(() => 1 / chain.length);
@@ -98,14 +98,14 @@ forEachBackend(
     };
 
     it("learns a text that repeats itself: the loss goes to 0", async () => {
-      // 0 1 2 3 0 1 2 5, repeated: the token after a 2 depends on the token four places earlier.
+      // The tokens 0 1 2 3 0 1 2 5, repeated. The token after a 2 depends on the token four places earlier.
       const period = [0, 1, 2, 3, 0, 1, 2, 5];
       const text = Int32Array.from({ length: 3000 }, (_, i) => period[i % 8] as number);
       const { first, held } = await withBackend((backend) =>
         learn(backend, config(150), 6, text, text.subarray(0, 800)),
       );
       expect(first).toBeGreaterThan(Math.log(6) - 0.3);
-      // In a window of 16 tokens, nothing before the first 2 determines the token after it. So the model must guess
+      // In a window of 16 tokens, no earlier token determines the token after the first 2. So the model must guess
       // between two tokens, which costs ln 2 / 16 = 0.043.
       expect(held).toBeLessThan(0.1);
     });
@@ -113,7 +113,7 @@ forEachBackend(
     it("learns a random language to its entropy and no further, on held-out text", async () => {
       const text = draw(chain, 40_000, 1);
       const held = draw(chain, 8_000, 2);
-      // Loss of a model that knows the chain, on exactly this text. On a held-out text, the mean loss differs by chance
+      // Loss on exactly this text of a model that knows the chain. On a held-out text, the mean loss differs by chance
       // from the entropy.
       const rate = entropyRate(chain);
       let known = 0;

@@ -30,7 +30,7 @@ const { newPath, writeText } = useFolder();
 
 /**
  * Four-bit models. In one file, the rows of queries and keys have llama.cpp's order. In the other file, the embedding
- * is also the head.
+ * is also the output head.
  */
 const models: Record<"llama" | "qwen3", string> = { llama: "", qwen3: "" };
 let data = "";
@@ -206,7 +206,7 @@ describe("a run of adapters beside weights in blocks", () => {
       "keepBlocks: must be used with adapters: a run that trains all weights never keeps blocks; got a run without adapters; try leaving it out",
     );
     expect(await messageOf({ keepBlocks: 1 as unknown as boolean })).toMatch(/^keepBlocks: /u);
-    // Weights that are trained are converted to floating-point numbers.
+    // Trained weights are converted to floating-point numbers.
     expect(await messageOf({ config: { train: plan }, stopAt: 1 })).toBe("");
   });
 });

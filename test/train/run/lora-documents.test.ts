@@ -39,7 +39,7 @@ const begin = (options: Partial<NewRun> = {}) =>
   } as NewRun);
 
 const plainRuns = new Map<string, Promise<string>>();
-/** An ordinary run, made once per backend for all tests. */
+/** An ordinary run. The run is made once per backend, for all tests. */
 const plainRun = (backend: BackendCase["name"] = anyBackend.backend): Promise<string> => {
   const known = plainRuns.get(backend);
   if (known !== undefined) return known;
@@ -49,7 +49,7 @@ const plainRun = (backend: BackendCase["name"] = anyBackend.backend): Promise<st
   return run;
 };
 
-/** A template that differs from the model's, with another end token for answers. */
+/** A template that differs from the model's template. The template has another end token for answers. */
 const chatTemplate =
   "{% for m in messages %}{{ m.role }} {{ m.content }}<|im_start|>{% endfor %}{% if add_generation_prompt %}assistant {% endif %}";
 const [, turnEnd = -1] = chatTokenizer.specialTokens.map(({ id }) => id);
@@ -133,7 +133,7 @@ describe("adapters that learned conversations", () => {
     expect(difference.natsPerToken).toBeLessThan(0);
     expect(difference.blocks).toBe(9);
     expect(difference.halfWidth95?.natsPerToken).toBeGreaterThan(0);
-    // The pieces of a document that is cut are also windows.
+    // If a document is cut, its pieces are also windows.
     const pieces = await evaluate(lm, { documents, windows: true, contextLength: 20 });
     expect(pieces.windows?.length).toBeGreaterThan(9);
     expect(pieces.tokens).toBe(tuned.tokens);

@@ -30,7 +30,7 @@ const plans = {
 } as const;
 type Base = keyof typeof plans;
 
-/** Runs that are used as base models, and another text. */
+/** Runs that other runs use as base models, and another text. */
 const bases: Record<Base, string> = { book: "", llama: "" };
 let data = "";
 beforeAll(async () => {
@@ -89,7 +89,7 @@ for (const base of ["book", "llama"] as const)
         return type === "eval" ? [valLoss] : [];
       });
       expect(evals.at(-1)).toBeLessThan(evals[0] ?? 0);
-      // Stopping works alike for every backend and base, so only one combination tries several steps.
+      // Stopping works in the same way for every backend and base. So only one combination tests several steps.
       for (const stopAt of name === "native" && base === "llama" ? [1, 5, 8] : [7]) {
         const out = await start({ stopAt });
         await collect(train({ resume: out, backend: name, threads: 1 }));
@@ -106,7 +106,7 @@ for (const base of ["book", "llama"] as const)
       );
       const lm = await loadPretrained(join(out, "checkpoint"), { backend: name });
       const { natsPerToken } = await evaluate(lm, { data, split: "val" });
-      // Equal except for the last bits: with AMX, training multiplies float32 in tiles.
+      // The values are equal except for the last bits. With AMX, training multiplies float32 in tiles.
       expect(natsPerToken).toBeCloseTo((last as { valLoss: number }).valLoss, 6);
       expect(lm.model.adapter?.config).toMatchObject({ rank: 3, alpha: 6 });
       await lm.close();
@@ -126,7 +126,7 @@ describe("a run of adapters", () => {
         train: { learningRate: 2e-4, optimizer: { kind: "adamw", weightDecay: 0 }, schedule: { kind: "cosine" } },
       });
       const { nLayer, nEmbd } = smallGroupedRun.model;
-      // Query, key, value, projection; gate, up, down: each with rank 8.
+      // Adapters of rank 8 on query, key, value, projection, gate, up and down.
       const inputsAndOutputs = nEmbd + 24 + 2 * (nEmbd + 12) + (24 + nEmbd) + 3 * (nEmbd + 24);
       expect(start?.adapterParameters).toBe(nLayer * 8 * inputsAndOutputs);
       expect(start?.parameters).toBeGreaterThan(0);
@@ -177,7 +177,7 @@ describe("a run of adapters", () => {
     const message = await messageOf(
       collect(train(options("llama", newPath(), { ...on, config: { lora, train: train1 } }))),
     );
-    // The record of such a step would need the weights of the base.
+    // The record of such a step would need the weights of the base model.
     expect(message).toMatch(
       /^step 12: at most 10 steps in a row may be left out; .*; try a lower train\.learningRate[^;]*$/u,
     );

@@ -14,7 +14,7 @@ import {
 
 const { newPath, writeText } = useFolder();
 
-/** A model that memorizes a few words and is evaluated on others. */
+/** A model that memorizes a few words and is evaluated on other words. */
 const plan = {
   model: { ...smallRun.model, dropout: 0 },
   train: {

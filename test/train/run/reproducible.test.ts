@@ -49,7 +49,7 @@ const runsOf = ({ title, preset, plan }: (typeof plans)[number], backend: Backen
     await collect(train({ resume: out, backend, threads, stopAt }));
     return out;
   };
-  /** An uninterrupted run, shared by all tests. */
+  /** A run without interruption. All tests share it. */
   const whole = (): Promise<string> => {
     const key = `${title}, ${backend}`;
     const known = wholeRuns.get(key) ?? start();
@@ -80,7 +80,7 @@ for (const one of plans)
     });
   });
 
-// The other promises depend neither on the model nor on the backend, so each plan and each backend is tested once.
+// The other guarantees do not depend on the model or the backend. So each plan and each backend is tested once.
 const pairs = { reference: plans[0], wasm: plans[1], native: plans[2] };
 
 forEachBackend("a training run", ({ name }) => {
@@ -131,7 +131,7 @@ forEachBackend(
     const { start, resume, expectWhole } = runsOf(one, name);
 
     it("that was interrupted and resumed gives the bytes of one that was not, wherever it stopped", async () => {
-      // Evaluations are at 5 and 10, checkpoints at 4 and 8.
+      // Evaluations are at steps 5 and 10, checkpoints at steps 4 and 8.
       for (const stopAt of name === "native" ? [1, 4, 5, 6, 10, 11] : [5])
         await expectWhole(await resume(await start({ stopAt }), { threads: 1 }), `stopped after ${stopAt}`);
     });

@@ -1,4 +1,4 @@
-/** A model with a SentencePiece tokenizer: from its GGUF file, through training, to the exported files. */
+/** A model with a SentencePiece tokenizer. The model is loaded from a GGUF file, trained and exported. */
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { openReference } from "#foretoken/backend/implementations/reference/reference.js";

@@ -24,7 +24,7 @@ import {
   withoutEmpty,
 } from "./tree.ts";
 
-/** Aborted when the user stops the answer that is being written. Undefined if no answer is being written. */
+/** Aborted when the user stops the current answer. Undefined while no answer is being written. */
 export const underWay = signal<AbortController | undefined>(undefined);
 
 /** Answer that is being written. */
@@ -51,7 +51,7 @@ const draw = (id: number, answer: Answer): void => {
   if (conversation !== undefined) put(withChanged(conversation, answer));
 };
 
-/** Requests an answer of a conversation, from its first token or from its current end. */
+/** Requests an answer in a conversation. The model begins the answer or continues it from its current end. */
 const writeAnswer = async (conversation: Conversation, answer: Answer, abort: AbortSignal): Promise<void> => {
   const { system } = settings.value;
   const growing: Growing = { current: answer, tokens: [...answer.tokens] };
@@ -76,13 +76,16 @@ const writeAnswer = async (conversation: Conversation, answer: Answer, abort: Ab
     end();
   }
   const ended = now();
-  // After a failure, loads the list of models again, because the list may now say that the model has no chat template.
+  // After a failure, the list of models is loaded again, because it may now say that the model has no chat template.
   if (ended.state === "failed") void models.load();
   draw(conversation.id, ended.state === "writing" ? { ...ended, state: "stopped" } : ended);
   remember();
 };
 
-/** Runs requests one after the other, because they would share the cores. */
+/**
+ * Stops the work under way and starts `work`. Only one request runs at a time, because simultaneous requests would
+ * share the cores.
+ */
 const whileUnderWay = async (work: (abort: AbortSignal) => Promise<void>): Promise<void> => {
   underWay.value?.abort();
   const controller = new AbortController();
@@ -135,7 +138,7 @@ export const send = (sides: readonly Side[], text: string): Promise<void> =>
     for (const [id, said] of asked) await answerTo(id, said, abort);
   });
 
-/** Requests an answer to a message. Another answer uses the next seed. */
+/** Requests an answer to a message. If the message already has an answer, the next seed is used. */
 export const answer = ({ id }: Conversation, said: number): Promise<void> =>
   whileUnderWay((abort) => answerTo(id, said, abort));
 
@@ -143,7 +146,7 @@ export const answer = ({ id }: Conversation, said: number): Promise<void> =>
 const withoutHalf = (tokens: readonly WrittenToken[]): readonly WrittenToken[] =>
   tokens.map((token, at) => (at < tokens.length - 1 ? token : { ...token, text: token.text.replace(/\ufffd$/u, "") }));
 
-/** Continues an answer that was cut or stopped. */
+/** Continues an answer that reached the limit or was stopped. */
 export const goOn = (conversation: Conversation, cut: Answer): Promise<void> =>
   whileUnderWay(async (abort) => {
     const growing: Answer = { ...cut, tokens: withoutHalf(cut.tokens), state: "writing", isCut: false, note: "" };

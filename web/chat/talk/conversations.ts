@@ -15,7 +15,7 @@ export const conversations = signal<readonly Conversation[]>(
 );
 const shown = signal<Shown>(readKept<Shown>("chat.shown") ?? nothing);
 
-/** If the browser's storage is too small for everything, only the texts are stored. */
+/** If the browser's storage is too small for all data, only the texts are stored. */
 export const remember = (): void => {
   const all = conversations.value;
   if (!keepIfItFits("chat.conversations", keptForm(all, true))) keep("chat.conversations", keptForm(all, false));

@@ -1,13 +1,13 @@
 /**
- * Compact form in which conversations are stored. A browser's storage holds only a few million characters, and each
- * token has several candidates.
+ * Compact format in which conversations are stored. The browser's storage has space for only a few million characters,
+ * and each token has several candidates.
  */
 import type { WrittenToken } from "../../tokens/written-token.ts";
 import type { Answer, Conversation, Message, Said } from "./tree.ts";
 
 /**
- * A token as a list: id, text, probability, 1 if the token ended the answer (otherwise 0), and its candidates. A
- * candidate is a list of id, text and probability.
+ * A token as a list: id, text, probability, end mark and candidates. The end mark is 1 if the token ended the answer,
+ * and otherwise 0. A candidate is a list of id, text and probability.
  */
 type KeptToken = readonly [number, string, number | null, 0 | 1, readonly (readonly [number, string, number])[]];
 

@@ -1,6 +1,6 @@
 /**
- * A conversation as a tree: each message is a child of the message that it answers. Another answer and another wording
- * of a message are new branches, so no text is lost.
+ * A conversation as a tree: the parent of each message is the previous message. A second answer, or a changed message,
+ * is a new branch, so no text is lost.
  */
 import type { Side } from "../../models/columns.ts";
 import { plainText } from "../../tokens/token-words.ts";
@@ -28,9 +28,9 @@ export interface Answer extends Place {
   /** Reason of a failure. */
   readonly note: string;
   readonly seed: number;
-  /** Number of oldest messages that did not fit the model's context. */
+  /** Number of oldest messages that were left out because the model's context was too short. */
   readonly leftOut: number;
-  /** Runs that are paused, and runs that share the cores, while the answer is written. */
+  /** Runs that are paused while the answer is written, and runs that use the same cores. */
   readonly paused: readonly string[];
   readonly sharedWith: readonly string[];
 }
@@ -42,12 +42,10 @@ export interface Conversation {
   /** Column in which the conversation began. */
   readonly side: Side;
   readonly model: string;
-  /** System prompt of the last answer. It is empty if there was none. */
+  /** System prompt of the last answer. The string is empty if there was no system prompt. */
   readonly system: string;
   readonly messages: readonly Message[];
-  /**
-   * Id of the child that is shown after each message, by the message's id. The key "first" is for the first message.
-   */
+  /** For each message id, the id of the next message that is shown. The key "first" is for the first message. */
   readonly chosen: Readonly<Record<string, number>>;
 }
 
@@ -74,7 +72,7 @@ export const pathOf = (conversation: Conversation): readonly Message[] => {
   }
 };
 
-/** Messages from the first to message `id`, inclusive. Null: none. */
+/** Messages from the first message to the message `id`, inclusive. If `id` is null, there are no messages. */
 export const pathTo = ({ messages }: Conversation, id: number | null): readonly Message[] => {
   const path: Message[] = [];
   for (let at = id; at !== null; ) {
@@ -108,15 +106,15 @@ export const nextId = ({ messages }: Conversation): number => 1 + Math.max(0, ..
 export const isEmptyAnswer = (message: Message): boolean =>
   message.kind === "answer" && message.tokens.length === 0 && message.state !== "done";
 
-/** Removes the answers to a message that have no text. A new answer takes the place of such an answer. */
+/** Removes the failed answers to a message, which have no text. A new answer replaces them. */
 export const withoutEmpty = (conversation: Conversation, parent: number): Conversation => ({
   ...conversation,
   messages: conversation.messages.filter((one) => one.parent !== parent || !isEmptyAnswer(one)),
 });
 
 /**
- * Id of the message that the user's next message follows. Null if the next message begins the conversation. If a
- * message got no answer, the next message becomes its sibling, in a new branch.
+ * Id of the message before the user's next message. Null if the next message begins the conversation. If a message got
+ * no answer, the next message becomes its sibling, in a new branch.
  */
 export const placeOfNext = (conversation: Conversation): number | null => {
   const last = pathOf(conversation).at(-1);
@@ -125,7 +123,10 @@ export const placeOfNext = (conversation: Conversation): number | null => {
   return last.kind === "said" || isEmptyAnswer(last) ? (said?.parent ?? null) : last.id;
 };
 
-/** Seed of a new answer: as in `foretoken chat`, each turn has its own seed. Another answer uses the next free seed. */
+/**
+ * Seed of a new answer. As in `foretoken chat`, each turn has its own seed. A second answer to a message uses the next
+ * free seed.
+ */
 export const seedFor = (conversation: Conversation, parent: number, first: number): number => {
   const turn = pathTo(conversation, parent).filter(({ kind }) => kind === "said").length - 1;
   const taken = new Set(after(conversation, parent).flatMap((one) => (one.kind === "answer" ? [one.seed] : [])));
@@ -142,7 +143,7 @@ export interface OpenAiMessage {
   readonly content: string;
 }
 
-/** Messages in the form of OpenAI's protocol, after the system prompt if there is one. */
+/** Messages in the format of OpenAI's protocol, with the system prompt first if there is one. */
 export const openAiMessages = (system: string, path: readonly Message[]): readonly OpenAiMessage[] => [
   ...(system === "" ? [] : [{ role: "system", content: system } as const]),
   ...path

@@ -26,7 +26,7 @@ export const Arcs = ({ answer, row, onRow }: ArcsProps) => {
   const box = useRef<HTMLDivElement>(null);
   const [room, setRoom] = useState(0);
   useEffect(() => {
-    // Measures the view, because the box itself is as wide as the text.
+    // Measures the visible part, because the box itself has the width of the whole text.
     const around = box.current?.closest(".inside");
     if (around === undefined || around === null) return;
     const observer = new ResizeObserver(() => setRoom(around.clientWidth));
@@ -83,7 +83,7 @@ export const Arcs = ({ answer, row, onRow }: ArcsProps) => {
         class="arcs"
         role="slider"
         tabIndex={0}
-        aria-label="Token whose attention is drawn"
+        aria-label="Token that the arcs show"
         aria-valuemin={1}
         aria-valuemax={rows.length}
         aria-valuenow={row + 1}

@@ -20,7 +20,7 @@ const leastNamed = 11;
 const letter = 6.7;
 
 interface Named extends Frame {
-  /** Names next to each row and above each column. Null: there is no room for names. */
+  /** Names next to each row and above each column. Null: there is too little space for names. */
   readonly names: { readonly rows: readonly string[]; readonly columns: readonly string[] } | null;
   readonly isTurned: boolean;
 }
@@ -40,7 +40,7 @@ const frameOf = (width: number, { rows, columns, tokens }: AttentionAnswer): Nam
   return { left, top, width: size, height, names: isNamed ? names : null, isTurned };
 };
 
-/** Draws the names of rows and columns, or the numbers of some tokens if there is no room. */
+/** Draws the names of rows and columns, or the numbers of some tokens if there is too little space. */
 const paintNames = (
   context: CanvasRenderingContext2D,
   { left, top, width, height, names, isTurned }: Named,

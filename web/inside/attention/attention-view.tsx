@@ -32,11 +32,11 @@ const overviewOf = (all: TokensAnswer): { readonly to: number; readonly cells: n
   return { to: Math.max(1, to), cells: Math.max(1, Math.min(overviewCells, Math.floor(Math.sqrt(mostSent / heads)))) };
 };
 
-/** Rows of the map: the range in the address, limited to what one answer can hold. */
+/** Rows of the map: the range in the address, reduced to the maximum size of a response. */
 const rangeOf = (time: number): { readonly from: number; readonly to: number } => {
   const asked = indexOf("to", time, time - 1) + 1;
   const from = Math.min(indexOf("from", time), asked - 1);
-  // Maximum `to` for which (to − from) · to does not exceed `mostComputed`.
+  // Maximum `to` at which (to − from) · to is at most `mostComputed`.
   const most = Math.floor((from + Math.sqrt(from * from + 4 * mostComputed)) / 2);
   return { from, to: Math.min(asked, most) };
 };
@@ -116,8 +116,8 @@ const Range = ({ from, to, time }: { readonly from: number; readonly to: number;
 };
 
 /**
- * The head that the address names. By default, a head with an interesting map is chosen once the maps of all heads have
- * arrived.
+ * The head in the address. If the address names no head, the view waits for the maps of all heads and chooses an
+ * interesting head.
  */
 const useHead = (shape: InsideShape, maps: AttentionAnswer | undefined): HeadPlace & { readonly isKnown: boolean } => {
   // The head is chosen only once, so that the view shows the same head for another text or checkpoint.
@@ -145,7 +145,7 @@ export const AttentionView = ({ model, text, all }: Viewed) => {
    * token.
    */
   const pointed = useSignal<Cell | undefined>(undefined);
-  // The map waits for the overview above it, because otherwise the map would jump when the overview arrives.
+  // The map appears only after the overview above it. Otherwise the map would jump when the overview arrives.
   const answer = overview.value === undefined ? undefined : one.value;
   useEffect(() => {
     pointed.value = undefined;
@@ -170,8 +170,8 @@ export const AttentionView = ({ model, text, all }: Viewed) => {
           <h2>All heads</h2>
           {shownTo < time && (
             <p class="soft about">
-              Small maps show the first {count(shownTo)} of {count(time)} tokens
-              {shape.isCausal ? ". Later tokens do not change these maps." : "."}
+              {`Small maps show the first ${count(shownTo)} of ${count(time)} tokens.`}
+              {shape.isCausal && " Later tokens do not change these maps."}
             </p>
           )}
           {overview.value !== undefined && (
@@ -191,9 +191,7 @@ export const AttentionView = ({ model, text, all }: Viewed) => {
             </div>
             {isGrouped && (
               <p class="soft about">
-                {count(to - from)} tokens do not fit on a screen. Each cell covers {count(sizeOf(answer.rows[0]))} by{" "}
-                {count(sizeOf(answer.rows[0]))} tokens. A cell shows the attention summed over its columns and averaged
-                over its rows. Choose at most {mostCells} tokens to see each one. A map has at most 2,048 tokens.
+                {`${count(to - from)} tokens do not fit on a screen. Each cell covers ${count(sizeOf(answer.rows[0]))} by ${count(sizeOf(answer.rows[0]))} tokens. For each cell, the attention is summed over its columns and averaged over its rows. If you choose at most ${mostCells} tokens, each token has its own row and column. A map has at most 2,048 tokens.`}
               </p>
             )}
             <div class="map-and-list">

@@ -7,8 +7,8 @@ type Maps = Pick<AttentionAnswer, "columns" | "rows" | "maps">;
 const middle = (span: Span | undefined): number => (span === undefined ? 0 : (span.from + span.to - 1) / 2);
 
 /**
- * How many tokens the last row of a map looks back on average. Attention to the first token counts as 0, because many
- * heads attend to the first token when they have nothing to do.
+ * Average distance in tokens that the last row of a map looks back. Attention to the first token counts as distance 0,
+ * because many idle heads attend to the first token.
  */
 const reachOf = (values: readonly (readonly number[])[], columns: readonly Span[], own: number): number =>
   (values.at(-1) ?? []).reduce(
@@ -17,8 +17,8 @@ const reachOf = (values: readonly (readonly number[])[], columns: readonly Span[
   );
 
 /**
- * The head whose last row looks back furthest, in one layer or in all layers. If several heads are equal, the first
- * one.
+ * The head that looks back furthest in its last row, in one layer or in all layers. If several heads look back equally
+ * far, this is the first of them.
  */
 export const openingHead = ({ maps, rows, columns }: Maps, layer: number | undefined): HeadPlace => {
   const own = middle(rows.at(-1));
@@ -40,7 +40,7 @@ export const rowOf = (rows: readonly Span[], position: number): number => {
   return found === -1 ? Math.max(0, rows.length - 1) : found;
 };
 
-/** A list is cut only if at least this number of rows would be hidden. Otherwise the whole list is shown. */
+/** A list is cut only if this would hide at least this number of rows. Otherwise the whole list is shown. */
 const leastHidden = 1.5;
 
 /** Whether a list is shown whole, even if it is taller than the usual maximum. */

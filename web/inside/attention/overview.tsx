@@ -8,7 +8,10 @@ import { isShownWhole } from "./opening.ts";
 import { mapColors, paintMap, sized } from "./paint.ts";
 
 const side = 48;
-/** Maximum number of small maps per row next to the large map. More maps are divided into rows of equal length. */
+/**
+ * Maximum number of small maps per row next to the large map. If a layer has more maps, it has several rows of equal
+ * length.
+ */
 const mostInRow = 9;
 
 type OneMap = AttentionAnswer["maps"][number];

@@ -11,7 +11,7 @@ export interface CellLook {
   readonly before?: string;
   readonly after?: string;
   readonly className?: string;
-  /** Strength of the shade, from 0 to 1. Default: set by the class. */
+  /** Darkness of the shade, from 0 to 1. Default: the CSS class determines it. */
   readonly strength?: number;
 }
 
@@ -124,8 +124,8 @@ export const shareClass = (probability: number): string => {
 const levels = [0, 1, 2, 3, 4, 5] as const;
 
 /**
- * Legend for `shareClass`: two strips in two colours above one scale. The numbers mark where one shade ends and the
- * next begins.
+ * Legend of the shades of `shareClass`: two strips in two colours above one scale. The numbers mark the borders between
+ * shades.
  */
 export const ShadeKey = ({
   label,

@@ -5,9 +5,7 @@ import { useState } from "preact/hooks";
 import { type CellLook, Cells, type CellsProps } from "./cells.tsx";
 
 export interface HeatCell {
-  /**
-   * Value from 0 to 1. A negative value means the opposite and has another colour. Undefined if the value is unknown.
-   */
+  /** Value from 0 to 1. A negative value has another colour. Undefined if the value is unknown. */
   readonly value: number | undefined;
   /** The value in words, for the line below the map and for screen readers. */
   readonly words: string;
@@ -62,16 +60,16 @@ export const Heat = ({ nameOf, cell, hint, ...cells }: HeatProps) => {
 
 export interface HeatKeyProps {
   readonly label: string;
-  /** What a cell without a shade means, and what the full shade means. */
+  /** Meaning of a cell without a shade, and meaning of the full shade. */
   readonly from: string;
   readonly to: string;
-  /** What the full shade in the other colour means. */
+  /** Meaning of the full shade in the other colour. */
   readonly against: string;
-  /** What a grey cell means. Undefined if no cell is grey. */
+  /** Meaning of a grey cell. Undefined if no cell is grey. */
   readonly none?: string | undefined;
 }
 
-/** Legend of a heat map: one strip. Below the strip, labels say what its ends and its middle mean. */
+/** Legend of a heat map: one strip. Labels below the strip explain its ends and its middle. */
 export const HeatKey = ({ label, from, to, against, none }: HeatKeyProps) => (
   <div class="shade-key heat-key">
     <ul class="heat-scale num" aria-label={label}>

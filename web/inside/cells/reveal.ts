@@ -14,8 +14,8 @@ export const reveal = (box: HTMLElement | null, selector: string): void => {
 };
 
 /**
- * Calls `reveal` immediately, and again whenever the size of the box or of its content changes. Returns a function that
- * ends this.
+ * Calls `reveal` immediately, and whenever the size of the box or of its content changes. Returns a function that stops
+ * these calls.
  */
 export const keepRevealed = (box: HTMLElement | null, selector: string): (() => void) | undefined => {
   if (box === null) return undefined;

@@ -1,4 +1,4 @@
-/** Heads that are switched off: the effect on the loss of the text and on written texts. */
+/** Switches heads off, and shows the effect on the loss of the text and on written texts. */
 import { useSignal } from "@preact/signals";
 import type { HeadPlace } from "../../../src/inside/heads.ts";
 import type { TokensAnswer } from "../../../src/serve/studio/inside/protocol.ts";
@@ -88,9 +88,7 @@ const Ranking = ({ changes, tokens }: { readonly changes: ReadonlyMap<string, nu
         ))}
       </ol>
       <p class="soft about">
-        Each number is the change of the loss, in nats per token, when only this head is off. The link shows the head’s
-        attention. The numbers are means over {count(tokens - 1)} predictions. On another text, small differences may be
-        reversed.
+        {`Each number is the change of the loss, in nats per token, when only this head is off. The link shows the head’s attention. The numbers are means over ${count(tokens - 1)} predictions. On another text, the order of heads with similar numbers may be different.`}
       </p>
     </>
   );
@@ -104,12 +102,12 @@ interface OfferProps {
   readonly onByHand: () => void;
 }
 
-/** This is shown instead of the map while the map has no numbers. */
+/** This text is shown instead of the map while the map has no numbers. */
 const Offer = ({ heads, seconds, onMeasure, onByHand }: OfferProps) => (
   <>
     <p class="num">
-      Which of the {count(heads)} heads does the model rely on here? Each head is switched off alone, and the loss is
-      measured{seconds === undefined ? "." : `. This takes about ${duration(seconds)}.`}
+      {`Which of the ${count(heads)} heads does the model rely on here? For each head, only this head is switched off, and the loss is measured.`}
+      {seconds !== undefined && ` This takes about ${duration(seconds)}.`}
     </p>
     <div class="row">
       <button type="button" class="primary" onClick={onMeasure}>
@@ -137,8 +135,7 @@ export const HeadsOff = ({ model, text, all }: Viewed) => {
   const changes = new Map(whole === undefined ? [] : [...each.found].map(([key, own]) => [key, own - whole]));
   const largest = Math.max(0, ...[...changes.values()].map(Math.abs));
   const isMeasured = changes.size === heads;
-  // Before the first head is measured, the estimate assumes that each head takes as long as the loss of the whole text
-  // took.
+  // Before the first head is measured, the estimate for each head is the time that the loss of the whole text took.
   const secondsLeft = (heads - changes.size) * (each.pace || before.seconds);
   const isByHand = useSignal(false);
   // A map without numbers is useful only for choosing heads.

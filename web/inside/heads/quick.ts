@@ -1,7 +1,7 @@
 /** Decides for which models all heads are measured automatically. */
 import type { InsideShape } from "../../../src/serve/studio/inside/protocol.ts";
 
-/** All passes together take at most a few seconds if they have at most this number of multiplications. */
+/** If all passes together have at most this number of multiplications, they take at most a few seconds. */
 const quickWork = 2e10;
 
 /** Whether measuring all heads is fast enough to start it automatically. */

@@ -3,13 +3,13 @@
 const most = 16;
 const least = 2;
 
-/** Page that contains token `at` of `time` tokens. The last page ends where the text ends, so the last page is full. */
+/** Page that contains token `at` of `time` tokens. The last page ends at the end of the text, so it is a full page. */
 export const lensPage = (at: number, time: number, size = most): { readonly from: number; readonly to: number } => {
   const to = time - Math.floor((time - 1 - at) / size) * size;
   return { from: Math.max(0, to - size), to };
 };
 
-/** Widths in rem, including the space between cells. They must equal the widths in inside-cells.css. */
+/** Widths in rem, including the space between cells. The widths must equal the widths in inside-cells.css. */
 const columnWidth = { short: 2.47, usual: 5.27 } as const;
 const namesWidth = { layers: 5, parts: 7.9 } as const;
 

@@ -1,4 +1,4 @@
-/** Rank of the token that the model finally predicts, at each stage. The ranks show how the prediction forms. */
+/** Rank of the final prediction at each stage. The ranks show how the prediction forms. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { LensPosition } from "../../../src/inside/lens.ts";
 import type { LensAnswer } from "../../../src/serve/studio/inside/protocol.ts";
@@ -24,7 +24,7 @@ export const Rise = ({ viewed: { model, text, all }, position, stage }: RiseProp
   const { shape } = all;
   const at = position.position;
   const final = position.readings.at(-1)?.top[0];
-  // The text must have room for one more token. Without a causal mask, the added token would change the earlier
+  // The context must have space for one more token. Without a causal mask, the added token would change the earlier
   // positions.
   const canAsk = shape.isCausal && at + 1 < shape.contextLength && final !== undefined;
   const body = canAsk ? { model, text, from: at, to: at + 1, top: 1, next: final.id } : undefined;

@@ -5,8 +5,8 @@ import type { LensPosition } from "../../../src/inside/lens.ts";
 export type LensRows = "layers" | "parts";
 
 /**
- * By default, all stages have rows if there are at most this number of stages. With more stages, only the ends of
- * layers have rows.
+ * Maximum number of stages for which all stages have rows by default. If there are more stages, only the ends of layers
+ * have rows.
  */
 const most = 13;
 
@@ -15,7 +15,7 @@ export const rowOfStage = (rows: LensRows, stage: number): number =>
   rows === "parts" ? stage : 2 * Math.ceil(stage / 2);
 
 /**
- * Stages that have rows. Stage 0 is the embedding. Each layer then has two stages, attention and MLP.
+ * Stages that have rows. Stage 0 is the embedding. After it, each layer has two stages: attention and MLP.
  * @param asked choice in the address.
  * @param chosen stage that must have a row.
  */
@@ -36,8 +36,8 @@ interface Reading {
 }
 
 /**
- * `first` is the stage from which the finally predicted token stays at rank 1. `among` is the stage from which this
- * token stays among the named tokens.
+ * `first`: from this stage on, the final prediction has rank 1. `among`: from this stage on, the final prediction is
+ * one of the listed tokens.
  */
 export const leadOf = (readings: readonly Reading[]): { readonly first: number; readonly among: number } => {
   const id = readings.at(-1)?.top[0]?.id;
@@ -52,12 +52,12 @@ export const leadOf = (readings: readonly Reading[]): { readonly first: number; 
 export const rankLines = (vocabSize: number): readonly number[] =>
   Array.from({ length: Math.max(1, Math.ceil(Math.log10(Math.max(2, vocabSize)))) }, (_, n) => 10 ** n);
 
-/** A narrow column fits tokens of at most this number of characters. */
+/** Maximum number of characters of a token in a narrow column. */
 const mostShort = 2;
 
 export const isShortToken = ({ text }: { readonly text: string }): boolean => [...text].length <= mostShort;
 
-/** Whether all tokens of a lens are short, as in character models. Then more columns fit. */
+/** Whether all tokens of a lens are short, as in character models. With short tokens, more columns fit. */
 export const hasShortTokens = (positions: readonly LensPosition[]): boolean =>
   positions.every(({ token, readings }) =>
     [token, ...readings.flatMap(({ top }) => top.slice(0, 1))].every(isShortToken),

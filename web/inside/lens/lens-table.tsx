@@ -55,7 +55,7 @@ interface DetailProps {
   readonly rows: LensRows;
 }
 
-/** Says in a sentence from which stage on the final prediction has rank 1. */
+/** Says from which stage on the final prediction has rank 1. */
 const Lead = ({ position, rows }: { readonly position: LensPosition; readonly rows: LensRows }) => {
   const last = position.readings.at(-1);
   const final = last?.top[0];
@@ -68,8 +68,8 @@ const Lead = ({ position, rows }: { readonly position: LensPosition; readonly ro
   return (
     <p>
       The model predicts <span class="mono">{visible(final.text)}</span> with {percent(final.probability)}. This token
-      ranks first from {nameOf(first)} on
-      {among < first && `, and in the top ${last?.top.length} from ${nameOf(among)} on`}.
+      ranks first from {nameOf(first)} on.
+      {among < first && ` From ${nameOf(among)} on, this token is one of the ${last?.top.length} likeliest tokens.`}
     </p>
   );
 };
@@ -111,7 +111,7 @@ const Detail = ({ viewed, position, stage, rows }: DetailProps) => {
   );
 };
 
-/** Width of a box in rem. It is 0 while the width is not known. */
+/** Width of a box in rem. The value is 0 while the width is not known. */
 const useWidth = (box: RefObject<HTMLElement | null>): number => {
   const [width, setWidth] = useState(0);
   useEffect(() => {
@@ -146,8 +146,8 @@ export const LensTable = (viewed: Viewed) => {
   return (
     <>
       <p class="about-view">
-        A model builds its prediction layer by layer. A cell shows the next token that the model would predict if it
-        ended at this layer. ✓ marks the token that really follows.
+        A model builds its prediction layer by layer. A cell shows the prediction of the next token after this layer,
+        without the later layers. ✓ marks the token that really follows.
       </p>
       {failure !== undefined && <Notice tone="bad">{failure.error}</Notice>}
       <div class="toolbar lens-head">

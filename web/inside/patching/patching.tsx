@@ -1,4 +1,4 @@
-/** Activation patching finds the activations of one text that carry the answer into another text. */
+/** Activation patching: finds the activations of one text that cause its answer in another text. */
 import { useEffect } from "preact/hooks";
 import type { PatchAnswer, PatchPart, PatchReading } from "../../../src/serve/studio/inside/protocol.ts";
 import { capital, count, loss, percent } from "../../parts/format.ts";
@@ -90,7 +90,7 @@ const PatchMap = ({ request, base }: PatchTableProps) => {
     const value = restoredBy(share, base);
     const isBest = best?.layer === layer && best.position === position;
     return {
-      // Smaller differences are rounding errors and not a decrease.
+      // A smaller difference is a rounding error, not a decrease.
       value: value < 0 && value > -0.005 ? 0 : value,
       words: `the answer has ${percent(share)}, ${Math.round(100 * value)} % restored`,
       className: isBest ? "heat-best" : "",
@@ -136,7 +136,7 @@ const PatchMap = ({ request, base }: PatchTableProps) => {
             columns={clean.map((_, n) => <Names key={n} n={n} base={base} />)}
             nameOf={(layer, position) => capital(placeName({ layer, position }))}
             cell={cellAt}
-            hint="Point at a cell to read it. Choose a cell to try only this one."
+            hint="Point at a cell to see its values. Choose a cell to try only this cell."
             {...(isChosen ? { chosen } : {})}
             {...(changed > 0 ? { firstColumn: changed } : {})}
             onChoose={(layer, at) => setIndex({ layer, at })}
@@ -147,7 +147,7 @@ const PatchMap = ({ request, base }: PatchTableProps) => {
             <span class={best === undefined ? "soft" : "num"}>
               {best === undefined
                 ? "Try every cell to see where the answer is restored most."
-                : `The answer is restored most at ${placeName(best)}: ${percent(best.probability)} (${count(found.size)} tried).`}
+                : `The answer is restored most at ${placeName(best)}: ${percent(best.probability)} (${count(found.size)} cells tried).`}
             </span>
             {best !== undefined && shown !== undefined && placeKey(best) !== placeKey(shown) && (
               <button type="button" class="quiet" onClick={() => setIndex({ layer: best.layer, at: best.position })}>
@@ -187,9 +187,9 @@ export const Patching = ({ model, text, all }: Viewed) => {
   return (
     <>
       <p class="about-view">
-        The text above is the clean text. Change a word of it below, and the prediction changes. Then restore one
-        activation of the clean text at a time, at one layer and one token. If this restores the answer, the model
-        carries the answer at this place.
+        The text above is the clean text. Below, change a word of this text: the prediction changes. Then restore one
+        activation of the clean text, at one layer and one token. If the prediction becomes the answer again, this
+        activation contains the information that leads to the answer.
       </p>
       <TextForm
         label="Corrupted text, same number of tokens"

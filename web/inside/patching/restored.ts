@@ -12,11 +12,17 @@ export interface Place {
 export const placeKey = ({ layer, position }: Place): string => `${layer} ${position}`;
 export const placeName = ({ layer, position }: Place): string => `layer ${layer + 1}, token ${position + 1}`;
 
-/** Place whose patch is shown. It is the reader's choice, or the best place once all requested places are tried. */
+/**
+ * Place of the shown patch: the reader's choice. If the reader has chosen none, the best place after all requested
+ * places are tried.
+ */
 export const shownPlace = (own: Place | undefined, best: Place | undefined, isUnderWay: boolean): Place | undefined =>
   own ?? (isUnderWay ? undefined : best);
 
-/** The tried place whose patch brings the probability of the answer nearest to its value in the clean text. */
+/**
+ * The tried place with the best patch. With this patch, the probability of the answer is nearest to its value in the
+ * clean text.
+ */
 export const mostRestored = (found: ReadonlyMap<string, PatchReading>, base: Base) => {
   const way = Math.sign(base.clean.probability - base.corrupted.probability);
   if (found.size < 2 || way === 0) return undefined;
@@ -28,8 +34,8 @@ export const mostRestored = (found: ReadonlyMap<string, PatchReading>, base: Bas
 };
 
 /**
- * Where a probability of the answer is on the scale from the corrupted text (0) to the clean text (1). It is negative
- * if it is even further from the clean text than the corrupted text is.
+ * Scaled probability of the answer: 0 in the corrupted text, 1 in the clean text. The result is negative if a patch
+ * moves the probability away from the clean text.
  */
 export const restoredBy = (probability: number, { clean, corrupted }: Base): number => {
   const way = clean.probability - corrupted.probability;

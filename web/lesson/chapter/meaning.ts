@@ -6,7 +6,7 @@ export const lossOf = (probability: number): number => -Math.log(probability);
 export interface Meaning {
   /** e^(ln V − loss): the right character's probability as a multiple of 1/V, a guesser's probability. */
   readonly timesGuessing: number;
-  /** e^loss, the perplexity: guessing among this number of equally likely characters would be equally hard. */
+  /** e^loss, the perplexity. A perplexity of 5 means: guessing among 5 equally likely characters is equally hard. */
   readonly choices: number;
   /**
    * e^−loss, the probability that has this loss. For a text, this is the geometric mean of the probabilities of its
@@ -22,8 +22,8 @@ export const meaningOf = (loss: number, vocabSize: number): Meaning => ({
 });
 
 /**
- * Number of positions of a probability slider. Positions grow by equal factors from 0.1% to 1, so small probabilities
- * have room.
+ * Number of positions of a probability slider. Between neighbouring positions, the probability grows by the same
+ * factor, from 0.1% to 1. So small probabilities have many positions.
  */
 export const probabilitySteps = 300;
 export const probabilityAt = (position: number): number => 10 ** (-3 + (3 * position) / probabilitySteps);

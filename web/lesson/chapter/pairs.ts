@@ -15,7 +15,7 @@ export interface Example {
 /** Maximum start of a window with `time` pairs. */
 export const lastStart = (characters: number, time: number): number => Math.max(0, characters - time - 1);
 
-/** Window with `time` pairs that begins at `start`, or earlier if it would not fit. */
+/** Window with `time` pairs that begins at `start`. If it would extend beyond the text, it begins earlier. */
 export const windowAt = (characters: readonly string[], start: number, time: number): Window => {
   const from = Math.max(0, Math.min(start, lastStart(characters.length, time)));
   const cut = characters.slice(from, from + time + 1);

@@ -3,9 +3,9 @@
 export interface Choice {
   readonly id: number;
   readonly logit: number;
-  /** Probability of being drawn; 0 if top-k leaves the choice out. */
+  /** Probability that this choice is drawn. The probability is 0 if top-k excludes the choice. */
   readonly probability: number;
-  /** Interval of this choice in [0, 1), where all choices lie side by side, likeliest first. */
+  /** Interval of this choice in [0, 1). The intervals of all choices are side by side, the likeliest first. */
   readonly from: number;
   readonly to: number;
 }
@@ -26,7 +26,7 @@ export const choicesOf = (logits: ArrayLike<number>, temperature: number, topK: 
   });
 };
 
-/** Choice whose interval contains `number`, a number in [0, 1). */
+/** Choice with the interval that contains `number`, a number in [0, 1). */
 export const drawn = (choices: readonly Choice[], number: number): Choice | undefined =>
   choices.find(({ probability, to }) => probability > 0 && number < to);
 
@@ -34,7 +34,7 @@ export const drawn = (choices: readonly Choice[], number: number): Choice | unde
 export const cropped = <T>(sequence: readonly T[], contextLength: number): readonly T[] =>
   sequence.slice(-contextLength);
 
-/** Says how many choices have no row in the table, and how many of these choices top-k leaves out. */
+/** States the number of choices that have no row in the table, and how many of these choices top-k excludes. */
 export const othersText = (others: number, leftOut: number): string => {
   const drawable = others - leftOut;
   if (leftOut === 0 || drawable === 0) return `${others} ${others === 1 ? "other" : "others"}`;

@@ -10,7 +10,7 @@ export interface Vocabulary {
 export interface LessonText {
   readonly characters: readonly string[];
   readonly vocabulary: Vocabulary;
-  /** Number of characters at the beginning that the model learns from. The rest is held out. */
+  /** Number of characters at the beginning that the model trains on. The characters after them are held out. */
   readonly trained: number;
 }
 
@@ -20,8 +20,8 @@ export interface Refused {
 }
 
 /**
- * Limits of the number of characters. With fewer characters, the held-out tenth would show nothing. With more
- * characters, the page would be slow.
+ * Minimum and maximum number of characters. In a shorter text, the held-out tenth would be too short to show anything.
+ * A longer text would make the page slow.
  */
 export const bounds = { least: 200, most: 2_000_000, kinds: 2, mostKinds: 3000 } as const;
 
@@ -36,7 +36,7 @@ export const vocabularyOf = (characters: readonly string[]): Vocabulary => {
   return { characters: sorted, idOf: new Map(sorted.map((character, id) => [character, id])) };
 };
 
-/** An unpaired surrogate is not a character, and no file contains one. */
+/** An unpaired surrogate is not a character and occurs in no file. */
 const loneHalf = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/gu;
 
 /** Splits a text into characters, or says why it cannot be used. The last tenth is held out. */

@@ -20,19 +20,20 @@ export interface Standing {
   readonly step: number;
   readonly heldOut: number;
   /**
-   * Mean loss of the last steps before this measurement, because only losses from about the same step are comparable.
+   * Training loss: mean over the last steps before this measurement. Only losses from about the same step are
+   * comparable.
    */
   readonly training: number;
   readonly best: Measured;
 }
 
-/** The shown training loss is the mean of the last tenth of this number of steps. */
+/** Number of steps. The shown training loss is the mean over the last tenth of them. */
 const shownSteps = 40;
 
 /** Shown training loss: mean of the last four steps. */
 export const trainingLoss = (losses: readonly number[]): number => recentLoss(losses.slice(-shownSteps));
 
-/** Undefined before the first measured step. */
+/** Losses at the newest measurement. Undefined before the first measured step. */
 export const standingOf = (losses: readonly number[], measured: readonly Measured[]): Standing | undefined => {
   const last = measured.at(-1);
   if (last === undefined || last.step === 0 || losses.length < last.step) return undefined;
@@ -47,12 +48,12 @@ export const standingText = ({ step, heldOut, training, best }: Standing, vocabS
   const memory = knowsByHeart(training, heldOut)
     ? `At step ${step} the loss is ${two(training)} on the training text and ${two(heldOut)} on held-out text. A training loss far below the held-out loss means that the model has memorised its text. A longer text helps.`
     : "";
-  // Smaller rises are noise.
+  // A smaller rise is noise.
   if (heldOut > best.loss + 0.05)
     return `The best held-out loss was ${two(best.loss)} at step ${best.step}. After that step, the model learned your text by heart and became worse on other text. This is called overfitting. ${memory}`.trim();
   if (memory !== "") return memory;
   const { timesGuessing } = meaningOf(heldOut, vocabSize);
-  return `The model never learns from the held-out end of the text. There it gives the right characters ${timesGuessing.toFixed(1)} times a guesser’s probability.`;
+  return `The model never learns from the held-out end of the text. On this text, the model gives the right characters ${timesGuessing.toFixed(1)} times the probability of guessing.`;
 };
 
 /** Remaining time of a training, estimated from the time of its steps so far. */

@@ -1,6 +1,6 @@
 /**
- * The page's side of the lesson's worker: the state of the worker as signals. The worker starts when it is first
- * needed.
+ * The page's connection to the lesson's worker. Signals contain the state of the worker. The worker starts when it is
+ * first needed.
  */
 import { type Signal, signal } from "@preact/signals";
 import type { Measured, Opened, Outcome, Report, Request, Sample, SessionName } from "./messages.ts";
@@ -11,8 +11,8 @@ export type EngineState =
   | { readonly kind: "failed"; readonly error: string };
 
 /**
- * Null if the browser keeps trained models. A string is the reason why the browser does not keep them. Undefined: not
- * known yet.
+ * Null if the browser stores trained models. A string is the reason why the browser does not store them. Undefined if
+ * this is not known yet.
  */
 export const keeping = signal<string | null | undefined>(undefined);
 
@@ -67,7 +67,7 @@ const takeLosses = (record: SessionRecord, losses: readonly (readonly number[])[
   }
 };
 
-/** Whether a report belongs to the previous text, because the worker has not read the new text yet. */
+/** Whether a report belongs to the previous text. The worker may not have read the new text yet. */
 const isLate = ({ kind }: Report): boolean =>
   engine.peek().kind === "opening" && ["losses", "sample", "measured", "outcomes"].includes(kind);
 
@@ -113,7 +113,7 @@ const take = (report: Report): void => {
   sessions[report.session].version.value++;
 };
 
-/** Whether threads can share memory on this page. If not, one thread computes. */
+/** Whether threads can share memory on this page. If they cannot, the page uses one thread. */
 export const isIsolated = (): boolean => globalThis.crossOriginIsolated === true;
 /** Maximum number of threads. More threads do not speed up a model of this size. */
 const mostThreads = 4;
@@ -125,14 +125,14 @@ const start = (): Worker => {
   started.onmessage = ({ data }: MessageEvent<Report>) => take(data);
   started.onerror = ({ message }) => {
     const got = message === undefined || message === "" ? "an error without a name" : message;
-    take({ kind: "failed", error: `lesson: its worker must run; got ${got}; try loading the page again` });
+    take({ kind: "failed", error: `lesson: the worker of the page must run; got ${got}; try loading the page again` });
   };
   return started;
 };
 
 const send = (request: Request): void => worker?.postMessage(request);
 
-/** Lets the worker read a text, unless the worker has read this text already. @returns whether the text is new. */
+/** Sends a text to the worker, unless the worker has already read this text. @returns whether the text is new. */
 export const openEngine = (text: string, prompt: string): boolean => {
   const isNew = openText !== text;
   if (!isNew && engine.peek().kind !== "failed") return false;

@@ -25,7 +25,10 @@ const textName = "text.txt";
 /** Version of the file format. Increase it when the format changes. */
 const form = 1;
 
-/** @param config configuration of the models. A stored session is resumed only if this configuration is the same. */
+/**
+ * @param config configuration of the models. A stored session is resumed only if its models have the same
+ * configuration.
+ */
 export const filesOf = (name: SessionName, config: unknown, { learners, ...facts }: KeptSession): Files => ({
   [`${name}/session.json`]: encode(
     JSON.stringify({ form, config, ...facts, arrays: learners.map((all) => all.length) }),
@@ -40,7 +43,7 @@ export const filesOf = (name: SessionName, config: unknown, { learners, ...facts
   ),
 });
 
-/** Session stored in files. Undefined if there is none, or if its models have another configuration. */
+/** Session that is stored in files. Undefined if no session is stored, or if its models have another configuration. */
 export const sessionIn = (files: Files, name: SessionName, config: unknown): KeptSession | undefined => {
   const described = files[`${name}/session.json`];
   if (described === undefined) return undefined;

@@ -1,5 +1,6 @@
 /**
- * Small model in training, step by step, with the library's public functions. Its numbers equal the terminal lessons.
+ * A small model that is trained step by step, with the library's public functions. The losses equal the losses in the
+ * terminal lessons.
  */
 import type * as Foretoken from "../../../src/browser.ts";
 import type { TrainerConfig } from "../../../src/config/config.ts";

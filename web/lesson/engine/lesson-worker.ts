@@ -23,12 +23,12 @@ let library: Promise<Library> | undefined;
 let backend: Promise<Backend> | undefined;
 let material: Material | undefined;
 let running: SessionName | undefined;
-/** Number of texts so far. Work on an earlier text stops. */
+/** Number of texts that were opened. Work on an earlier text stops when a new text is opened. */
 let texts = 0;
-/** Number of calls to train so far. An earlier call stops. */
+/** Number of calls of `train`. A new call ends the previous call. */
 let runs = 0;
 const sessions = new Map<SessionName, Session>();
-/** Steps, samples and answers run one after the other. */
+/** Steps, samples and answers are computed one after the other. */
 let last: Promise<unknown> = Promise.resolve();
 const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
   const next = last.then(work, work);
@@ -131,7 +131,7 @@ const open = async (text: string, prompt: string, threads: number, number: numbe
   if (number !== texts) return;
   const parameters = sessionOf("model").learners[0]?.lm.model.layout.count ?? 0;
   report({ kind: "opened", opened: openedFacts(material, parameters) });
-  // The page shows the progress of stored sessions.
+  // The page also shows the progress of stored sessions.
   for (const name of ["model", "race"] as const) {
     if (keeper.session(name, configsOf(material, name)) !== undefined) sessionOf(name).tellAgain();
   }

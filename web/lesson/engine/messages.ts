@@ -27,7 +27,7 @@ export interface Opened {
   readonly trainTokens: number;
   /** Number of held-out characters that are measured. */
   readonly heldOut: number;
-  /** Whether the text has spaces between words, so that words can be counted. */
+  /** Whether the text separates words by spaces. Only then can words be counted. */
   readonly hasWords: boolean;
 }
 
@@ -65,7 +65,7 @@ export type Report =
   | { readonly kind: "measured"; readonly session: SessionName; readonly measured: Measured }
   | { readonly kind: "outcomes"; readonly session: SessionName; readonly outcomes: readonly Outcome[] }
   | { readonly kind: "fresh"; readonly session: SessionName }
-  /** Null if the browser keeps trained models. A string is the reason why the browser does not keep them. */
+  /** Null if the browser stores trained models. A string is the reason why the browser does not store them. */
   | { readonly kind: "kept"; readonly problem: string | null }
   | { readonly kind: "logits"; readonly call: number; readonly logits: Float32Array }
   | { readonly kind: "failed"; readonly error: string };

@@ -21,7 +21,7 @@ export interface Material {
   readonly backend: Backend;
   readonly tokenizer: Tokenizer;
   readonly trainIds: Int32Array;
-  /** Text of the training ids. */
+  /** The part of the text that the model trains on. */
   readonly trained: string;
   readonly heldOut: string;
   readonly prompt: string;
@@ -60,7 +60,7 @@ export interface Session {
   readonly learners: readonly Learner[];
   readonly step: number;
   readonly isDone: boolean;
-  /** Makes one step of each learner. If a sample and a measurement are due, makes these instead. */
+  /** If a sample and a measurement are due, makes them. Otherwise trains each learner by one step. */
   advance(): Promise<void>;
   /** Whether the sample and the measurement of this step are done. */
   readonly hasLooked: boolean;
@@ -71,7 +71,7 @@ export interface Session {
   close(): void;
 }
 
-/** Collects the reports of a session and sends new ones. */
+/** Collects the reports of a session and sends new reports. */
 const recordOf = (
   session: SessionName,
   learners: number,

@@ -14,8 +14,8 @@ import { MeanOfGuesses } from "./mean.tsx";
 
 const plain = { pyramid: undefined, smoothed: undefined } as const;
 /**
- * Slider positions as probabilities, in millionths, because the chart formats whole numbers. The chart shows the same
- * probabilities.
+ * Probabilities at the slider's positions, in millionths. The chart shows the same probabilities and formats whole
+ * numbers.
  */
 const million = 1e6;
 const millionthsAt = (position: number): number => Math.round(million * probabilityAt(position));
@@ -64,7 +64,7 @@ const curvesOf = (position: number, vocabSize: number): readonly Curve[] => [
   },
 ];
 
-/** 1/V with two significant digits, even if 1/V is small. */
+/** Formats 1/V with two significant digits, even if 1/V is small. */
 const guesserText = (vocabSize: number): string =>
   vocabSize > 500 ? `${(100 / vocabSize).toPrecision(2)} %` : percentText(1 / vocabSize);
 
@@ -123,9 +123,9 @@ const OneGuess = ({ vocabSize }: { readonly vocabSize: number }) => {
         <b>
           <Power>x</Power>
         </b>{" "}
-        is a power of the number e = 2.718…. A pocket calculator has a key for each. The two functions undo each other:{" "}
-        <Power>ln 5</Power> is 5. Multiplying probabilities means adding their losses. A loss computed with ln has the
-        unit <b>nats</b>.
+        is a power of the number e = 2.718…. A pocket calculator has keys for both. The two functions undo each other:{" "}
+        <Power>ln 5</Power> is 5. If probabilities are multiplied, their losses are added. A loss computed with ln has
+        the unit <b>nats</b>.
       </p>
       <Chart
         title="Loss of one guess"
@@ -165,8 +165,8 @@ const WholeText = ({ vocabSize }: { readonly vocabSize: number }) => {
       <h2 id="meaning-head">A whole text</h2>
       <p>
         <Power>−loss</Power> turns the cross-entropy of a whole text into a probability again, because powers of e undo
-        ln. It shows how much better than guessing a model is. A guesser gives the right character 1/V. The model gives
-        it <Power>−loss</Power>, which is <Power>ln V − loss</Power> times as much.
+        ln. This probability shows how much better than guessing a model is. A guesser gives the right character a
+        probability of 1/V. The model gives it <Power>−loss</Power>, which is <Power>ln V − loss</Power> times as much.
       </p>
       <p>
         V is the number of different characters in a text. Choose your text or Tiny Shakespeare. Many courses train on
@@ -214,13 +214,13 @@ const WholeText = ({ vocabSize }: { readonly vocabSize: number }) => {
         . And {percentText(probability)} is 1 in <Power>{twoDigits(loss.value)}</Power> = {choices.toFixed(1)}, the{" "}
         <b>perplexity</b>:
         {choices <= size
-          ? ` guessing among ${choices.toFixed(1)} characters is equally hard.`
-          : " more than the number of characters, so worse than guessing."}
+          ? ` guessing among ${choices.toFixed(1)} equally likely characters is equally hard.`
+          : " the perplexity exceeds the number of characters, so the model is worse than guessing."}
       </p>
       <p>
-        At 1.4 nats and 65 characters, the model has 16 times the probability of a guesser, and its perplexity is 4.1.
-        Some people call such a model “4 to 5 times better than guessing”. But 4 to 5 is the number of choices left. The
-        probability is 16 times as high.
+        A loss of 1.4 nats with 65 characters means 16 times the probability of guessing. The perplexity is then 4.1.
+        Some people call such a model “4 to 5 times better than guessing”. But 4 to 5 is the perplexity. The probability
+        is 16 times as high.
       </p>
       <div class="table-box">
         <table>

@@ -1,4 +1,4 @@
-/** Part 5: the causal mask, and how a model without it fails. */
+/** Part 5: the causal mask, and what happens to a model without the mask. */
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { knowsByHeart } from "../../../src/lesson/small-model-config.ts";
@@ -79,7 +79,7 @@ const Sight = ({ text }: { readonly text: LessonText }) => {
       <p role="status">
         {isOn.value
           ? "With the mask, position i sees characters 0 to i. The answer at i + 1 is hidden (·), so the model must predict it."
-          : "Without the mask, each position sees the whole window. It even sees the answer, one position later (double frame), and can copy it. Only the last position has nothing to copy."}
+          : "Without the mask, each position sees the whole window. So it also sees the answer, one position later (double frame), and can copy it. Only the last position has nothing to copy."}
       </p>
     </>
   );
@@ -94,7 +94,7 @@ const endOf = (outcomes: readonly Outcome[], opened: Opened): ComponentChildren 
   const [ofHonest, ofCheater] = [0, 1].map((learner) => recentLoss(sessions.race.losses[learner] ?? []));
   const guessing = Math.log(opened.vocabSize);
   const hasCopied = (ofCheater ?? 0) < (ofHonest ?? 0) / 4;
-  // Compares held-out losses without and with the mask.
+  // Compares the held-out losses with the mask and without it.
   const copiesAll = cheater.asTrained < honest.asTrained / 4 && cheater.withMask > guessing;
   const wordsOf = ({ words, known }: Outcome) => (words === 0 ? "no words" : `${known} of ${words}`);
   return (
@@ -143,9 +143,9 @@ const endOf = (outcomes: readonly Outcome[], opened: Opened): ComponentChildren 
       <p>
         While a model writes, the next position is still empty: there is nothing to copy. Guessing has a loss of{" "}
         {two(guessing)} nats.
-        {cheater.withMask > guessing && " With the mask, the weights that copied so well do worse than guessing."}
+        {cheater.withMask > guessing && " With the mask, the weights that learned to copy predict worse than guessing."}
         {opened.hasWords &&
-          " At the end, each model wrote 300 characters; fewer are shown above. “Words of the text” counts words of three or more letters that are also in your text."}
+          " At the end, each model wrote 300 characters. The table above shows only some of them. “Words of the text” counts words of three or more letters that are also in your text."}
       </p>
       {knowsByHeart(ofHonest ?? 0, honest.asTrained) && (
         <p>
@@ -190,13 +190,13 @@ export const MaskPart = ({ text }: { readonly text: LessonText }) => (
   <>
     <p class="lead">
       The model reads a whole window at once. But the answer for each position is in the window too, one position later.
-      The <b>causal mask</b> hides it: every position sees itself and earlier positions, but no later ones.
+      The <b>causal mask</b> hides the answer: every position sees itself and earlier positions, but no later positions.
     </p>
     <Sight text={text} />
     <h2>A race</h2>
     <p>
-      Two models start with the same weights and read the same windows. One has the mask, the other does not. They train
-      alternately, one step each. Which one has the lower loss? And which one can write?
+      Two models start with the same weights and read the same windows. One model has the mask, the other model does
+      not. The models train alternately, one step each. Which model has the lower loss? Which model can write?
     </p>
     <WhenReady>{(opened) => <Race opened={opened} />}</WhenReady>
   </>

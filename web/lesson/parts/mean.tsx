@@ -8,7 +8,7 @@ import { percentText } from "../chapter/words.ts";
 import { Power } from "../power.tsx";
 import { start } from "../state.ts";
 
-/** Initial probabilities: a few good guesses and a bad one. */
+/** Initial probabilities: a few good guesses and a bad guess. */
 const first: readonly number[] = [0.6, 0.9, 0.3, 0.02].map(positionOf);
 
 export const MeanOfGuesses = ({ text }: { readonly text: LessonText }) => {
@@ -25,8 +25,8 @@ export const MeanOfGuesses = ({ text }: { readonly text: LessonText }) => {
     <section aria-labelledby="mean-head">
       <h2 id="mean-head">Several guesses</h2>
       <p>
-        The loss of several positions is the mean of their losses, called the <b>cross-entropy</b>. Move each p. One bad
-        guess raises the mean more than one good guess lowers it:
+        The loss of a text is the mean of the losses at its positions. This mean is called the <b>cross-entropy</b>.
+        Move each p. One bad guess raises the mean more than one good guess lowers it:
       </p>
       <ul class="guesses">
         {examples.map(({ sees, isAskedFor }, i) => {
@@ -56,18 +56,18 @@ export const MeanOfGuesses = ({ text }: { readonly text: LessonText }) => {
       </ul>
       <p class="result">
         Mean of the losses: <b class="num">{mean.toFixed(2)} nats</b>. Guessing: ln {vocabSize} ={" "}
-        {Math.log(vocabSize).toFixed(2)}. So the right characters got{" "}
+        {Math.log(vocabSize).toFixed(2)}. So the right characters have{" "}
         <Power>
           {Math.log(vocabSize).toFixed(2)} − {mean.toFixed(2)}
         </Power>{" "}
-        = <b class="num">{timesGuessing >= 10 ? timesGuessing.toFixed(0) : timesGuessing.toFixed(2)} times</b> a
-        guesser’s probability.
+        = <b class="num">{timesGuessing >= 10 ? timesGuessing.toFixed(0) : timesGuessing.toFixed(2)} times</b> the
+        probability of guessing.
       </p>
       <p>
-        Adding losses means multiplying probabilities. So the mean loss corresponds to one typical p, the{" "}
-        <b>geometric mean</b>: <Power>−{mean.toFixed(2)}</Power> = {percentText(typical)}. The product of{" "}
-        {losses.length} typical p equals the product of the {losses.length} p above. One small p pulls the geometric
-        mean far down.
+        If losses are added, the probabilities are multiplied. So the mean loss corresponds to one typical p, the{" "}
+        <b>geometric mean</b>: <Power>−{mean.toFixed(2)}</Power> = {percentText(typical)}. {losses.length} factors of
+        this typical p have the same product as the {losses.length} p above. One small p pulls the geometric mean far
+        down.
       </p>
     </section>
   );

@@ -82,10 +82,10 @@ export const PairsPart = ({ text }: { readonly text: LessonText }) => {
   return (
     <>
       <p class="lead">
-        Every text contains many questions and their answers: which character comes after these characters? The model
-        reads a piece of <b>T</b> characters at once. Take a window of T + 1 characters. The model reads <b>x</b>, the
-        window without its last character. It must predict <b>y</b>, the window without its first character. So below
-        each character is the next character.
+        Which character comes next? Every text contains many such questions, and the answers too. The model reads a
+        piece of <b>T</b> characters at once. Take a window of T + 1 characters. The model reads <b>x</b>, the window
+        without its last character. It must predict <b>y</b>, the window without its first character. So the next
+        character is below each character.
       </p>
       <div class="toolbar">
         <Segmented
@@ -153,7 +153,7 @@ export const PairsPart = ({ text }: { readonly text: LessonText }) => {
           <b class="mono">{lineOf([example.isAskedFor])}</b>. It sees no later characters.
         </p>
       )}
-      <h2>One pass is {window.x.length} examples</h2>
+      <h2>One pass gives {window.x.length} examples</h2>
       <p>
         The model reads x once and predicts at all positions. So one pass over T characters gives T examples. Each
         example has one more character than the example before:

@@ -65,7 +65,7 @@ const OwnText = () => {
   );
 };
 
-/** Maximum number of ids shown at once. A Chinese text has thousands. */
+/** Maximum number of ids that are shown at once. A Chinese text has thousands of different characters. */
 const idsShown = 120;
 const beginning = 24;
 
@@ -134,7 +134,7 @@ export const TextPart = () => {
           <p class="num" role="status">
             {count(now.text.characters.length)} characters. The model learns from the first {count(now.text.trained)}.
             The last {count(now.text.characters.length - now.text.trained)} are <b>held out</b>: the model never learns
-            from them, so they show whether it has understood the text.
+            from these characters, so they show whether the model has understood the text.
             {now.text.characters.length < shortText &&
               " This is a short text: the model will learn parts of it by heart."}
           </p>

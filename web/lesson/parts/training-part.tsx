@@ -66,7 +66,7 @@ const Live = ({ opened, text }: { readonly opened: Opened; readonly text: Lesson
           ? standingText(standing, opened.vocabSize)
           : step > 0
             ? "The curve began at the guessing line. It falls as the model learns."
-            : "The dotted line shows guessing. The curve will begin there and fall as the model learns."}
+            : "The dotted line shows guessing. The curve will begin at this line and fall as the model learns."}
       </p>
       <h2 id="what-it-writes" tabIndex={-1}>
         What it writes
@@ -79,15 +79,15 @@ const Live = ({ opened, text }: { readonly opened: Opened; readonly text: Lesson
 export const TrainingPart = ({ text }: { readonly text: LessonText }) => (
   <>
     <p class="lead">
-      A model is a long computation with many numbers in it, the <b>weights</b>. It computes the probabilities from the
-      character ids and the weights. Learning means changing the weights. Before the first step the weights are random
-      and the model knows nothing, so its loss equals guessing: ln {text.vocabulary.characters.length} ={" "}
+      A model contains many numbers, the <b>weights</b>. The model computes the probabilities from the character ids and
+      the weights. Learning means changing the weights. Before the first step the weights are random. The model then
+      knows nothing, and its loss is the loss of guessing: ln {text.vocabulary.characters.length} ={" "}
       {Math.log(text.vocabulary.characters.length).toFixed(2)}.
     </p>
     <p>
-      In a training step, the model reads a few windows of the text. The loss measures how wrong its probabilities were.
-      Each weight has a <b>gradient</b>, the slope of the loss: it says whether the loss rises or falls when this weight
-      grows a little. Then each weight is changed a little so that the loss falls.
+      In a training step, the model reads a few windows of the text. The loss measures how wrong the predictions were.
+      Each weight has a <b>gradient</b>, the slope of the loss. The gradient says whether the loss rises or falls when
+      this weight grows a little. Then each weight is changed a little so that the loss falls.
     </p>
     <WhenReady>
       {(opened) => (

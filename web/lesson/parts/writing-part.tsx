@@ -40,7 +40,7 @@ const Sequence = ({
         {characters.length} {characters.length === 1 ? "character" : "characters"}.{" "}
         {outside.length > 0
           ? `The model sees only the last ${contextLength} (underlined). The first ${outside.length} are cropped (crossed out).`
-          : `The model sees all of them. Its context holds ${contextLength} characters; of a longer text, it sees only the end.`}
+          : `The model sees all of them. Its context length is ${contextLength} characters. If a text is longer, the model sees only the end.`}
       </p>
     </div>
   );
@@ -48,7 +48,7 @@ const Sequence = ({
 
 const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: Opened }) => {
   const { vocabulary } = text;
-  /** Newest answer. It is shown until the next answer arrives, so that the page does not jump. */
+  /** Newest answer. The answer is shown until the next answer arrives, so that the page does not jump. */
   const answer = useSignal<{ readonly to: string; readonly logits: Float32Array } | undefined>(undefined);
   const drawButton = useRef<HTMLButtonElement>(null);
   const number = useSignal<number | undefined>(undefined);
@@ -59,7 +59,8 @@ const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: O
   const unknown = [...new Set(characters)].filter((character) => !vocabulary.idOf.has(character));
   const ids = characters.map((character) => vocabulary.idOf.get(character) ?? 0);
   const asked = unknown.length > 0 || ids.length === 0 ? "" : ids.join(" ");
-  // Other weights give other logits, so the page asks for the logits again when training pauses at another step.
+  // After more training, the weights and the logits differ. So the page requests the logits again when training pauses
+  // at another step.
   const question = asked === "" ? "" : `${running ? "under way" : step}: ${asked}`;
   useEffect(() => {
     if (question === "") {
@@ -77,14 +78,14 @@ const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: O
 
   const { temperature, topK } = sampling.value;
   const choices = answer.value === undefined ? [] : choicesOf(answer.value.logits, temperature, topK);
-  // If a number is drawn before the new answer arrives, the number waits for the answer.
+  // A number that is drawn before the new answer arrives is used when the answer arrives.
   const isNow = answer.value?.to === question;
   const taken = number.value === undefined || !isNow ? undefined : drawn(choices, number.value);
   const append = (choice: Choice | undefined) => {
     if (choice === undefined) return;
     written.value = [...written.value, vocabulary.characters[choice.id] ?? ""];
     number.value = undefined;
-    // The Append button becomes disabled and would lose the focus to the top of the page.
+    // When the Append button becomes disabled, the browser would move the focus to the top of the page.
     drawButton.current?.focus();
   };
   const several = async (count: number) => {
@@ -190,8 +191,8 @@ const Steps = ({ text, opened }: { readonly text: LessonText; readonly opened: O
         <li>
           <h2>Draw</h2>
           <p>
-            All choices lie side by side from 0 to 1, each as wide as its probability. A random number is drawn. It
-            falls on one of the choices.
+            All choices lie side by side from 0 to 1. The width of a choice is its probability. A random number is
+            drawn. This number falls on one of the choices.
           </p>
           <Strip text={text} choices={choices} number={isNow ? number.value : undefined} />
           <p class="row">
@@ -243,8 +244,8 @@ const Summary = () => (
     <h2 id="summary-head">The lesson in six lines</h2>
     <ol>
       <li>A text becomes numbers: each character of the vocabulary has an id.</li>
-      <li>A window of T + 1 characters is T examples: which character comes next?</li>
-      <li>The loss is −ln p of the right character. Its mean shows how much better than guessing a model is.</li>
+      <li>A window of T + 1 characters gives T examples: which character comes next?</li>
+      <li>The loss is −ln p of the right character. The mean loss shows how much better than guessing a model is.</li>
       <li>
         Training changes each weight so that the loss falls. Held-out text shows whether the model only memorises.
       </li>

@@ -1,4 +1,4 @@
-/** The lesson as a separate page for any web host. It needs no server of its own. */
+/** The lesson as a separate page for any web host. The page needs no server of its own. */
 import { render } from "preact";
 import "../../style/index.css";
 import { ThemeSwitch } from "../../shell/theme-switch.tsx";

@@ -1,6 +1,6 @@
 /**
- * Common part of the native and WebAssembly backends: storages that reuse freed memory, checks of calls, and packets. A
- * packet encodes a call as numbers (native/dispatch.h). The engine passes a packet to the kernels.
+ * Code for both compiled backends, native and WebAssembly: storages that reuse freed memory, checks of calls, and
+ * packets. A packet encodes a call as numbers (native/dispatch.h). The engine passes a packet to the kernels.
  */
 
 import { ConfigError, ShapeError } from "../../../core/errors/errors.ts";
@@ -12,11 +12,11 @@ import type { Engine } from "./engine.ts";
 import { operandsNumber, packetLayout, writePacket } from "./packet.ts";
 import { type CompiledStorage, compiledStorages, refusedByEngine } from "./storages.ts";
 
-/** kOutOfMemory in native/dispatch.h. */
+/** Equals kOutOfMemory in native/dispatch.h. */
 export const outOfMemory = -2;
 
 /**
- * Creates backend `name` over `engine`, whose kernel table was already compared with kernels.ts.
+ * Creates the backend `name` on top of `engine`. The engine's kernel table was already compared with kernels.ts.
  * @param manyRows as in `BackendOptions`
  */
 export const compiledBackend = (
@@ -83,7 +83,7 @@ export const compiledBackend = (
     if (outcome === outOfMemory) throw noScratch("a kernel");
     throw new ShapeError({
       where: "replay",
-      must: `the calls must be of this ${name} backend, and their buffers live and long enough`,
+      must: `the calls must belong to this ${name} backend, and all buffers must be live and long enough`,
     });
   };
 

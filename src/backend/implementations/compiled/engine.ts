@@ -1,4 +1,7 @@
-/** The compiled side of a backend: the interface that a binding implements, and checks of the binding. */
+/**
+ * The compiled part of a backend: the interface that native code or WebAssembly must provide, and checks of this
+ * interface.
+ */
 import { ConfigError, UnsupportedKernelError } from "../../../core/errors/errors.ts";
 import type { HostData } from "../../../core/tensors/dtype.ts";
 import { show } from "../../../core/text/show.ts";
@@ -6,7 +9,7 @@ import type { BackendName } from "../../backend.ts";
 import { kernelPlans } from "../../calls/check.ts";
 import { kernelNames } from "../../kernels/kernels.ts";
 
-/** One kernel of a compiled table: its name, and its number of buffers, integers and reals. */
+/** One kernel of a compiled table: the kernel's name, and its number of buffers, integers and reals. */
 export interface CompiledKernel {
   readonly name: string;
   readonly buffers: number;
@@ -14,38 +17,38 @@ export interface CompiledKernel {
   readonly floats: number;
 }
 
-/** Maximum number of arguments of each kind in a packet. */
+/** Maximum number of arguments of each type in a packet. */
 export type PacketLimits = Omit<CompiledKernel, "name">;
 
-/** The compiled side of a backend. Memory is identified by a handle, and a call is described by the packet. */
+/** The compiled part of a backend. A handle identifies a block of memory. A packet describes a call. */
 export interface Engine {
   readonly instructionSet: string;
   readonly threads: number;
   readonly limits: PacketLimits;
-  /** Whether its kernels store activations as bfloat16 when a backend is opened for bfloat16. */
+  /** Whether the kernels store activations as bfloat16 when a backend is opened for bfloat16. */
   readonly narrow: boolean;
   /** Whether products use tiles. */
   readonly tiles: boolean;
-  /** The packet; the caller fills it before each `run`. */
+  /** The packet. The caller fills it before each `run`. */
   readonly packet: Float64Array;
-  /** A handle, or -1 if no memory is left. */
+  /** Returns a handle, or -1 if no memory is left. */
   allocate(bytes: number): number;
   release(handle: number): void;
-  /** These functions return false if the handle is not live or the range is outside the memory of the handle. */
+  /** These functions return false if the handle is not live, or if the range is outside the memory of the handle. */
   write(handle: number, byteOffset: number, data: HostData): boolean;
   read(handle: number, byteOffset: number, into: HostData): boolean;
-  /** A view of a live handle's memory, from the start of the memory. Undefined if the range is outside. */
+  /** A view of a live handle's memory, from the start of the memory. Undefined if the range is outside this memory. */
   view?(handle: number, bytes: number): ArrayBuffer | undefined;
   /**
-   * Runs the packet. It returns 0 if the kernel ran, -1 for an unknown kernel, -2 if there is no memory for scratch,
-   * and 1 + i if buffer i is not live or too short. If the result is not 0, nothing was touched.
+   * Runs the packet. Returns 0 if the kernel ran. Returns -1 for an unknown kernel, and -2 if memory for scratch is
+   * lacking. Returns 1 + i if buffer i is not live or too short. If the result is not 0, nothing was touched.
    */
   run(): number;
   /** Runs consecutive packets until one is refused; returns the result of the last packet run. */
   runAll(packets: Float64Array): number;
   /**
-   * Runs branches of packets in parallel, each on `threads` threads. Branch i ends before packet ends[i]. The result is
-   * 0, or the result of a packet that was refused.
+   * Runs branches of packets in parallel, each on `threads` threads. Branch i ends before packet ends[i]. Returns 0, or
+   * the result of a packet that was refused.
    */
   runBeside(packets: Float64Array, ends: Int32Array, threads: number): number;
   close(): Promise<void>;

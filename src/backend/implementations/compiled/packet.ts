@@ -5,13 +5,13 @@ import type { KernelPlan } from "../../calls/check.ts";
 import type { PacketLimits } from "./engine.ts";
 import type { CompiledStorage } from "./storages.ts";
 
-/** Where each part of a packet begins. The first number is the kernel's index; the buffers follow. */
+/** Where each part of a packet begins. A packet begins with the kernel's index, followed by the buffers. */
 export interface PacketLayout {
   readonly firstInt: number;
   readonly firstFloat: number;
   /** Number format of the operands of products. */
   readonly operands: number;
-  /** One bit for each buffer. It says whether the buffer's elements are bfloat16. */
+  /** One bit for each buffer: whether the buffer's elements are bfloat16. */
   readonly narrow: number;
   readonly length: number;
 }
@@ -28,7 +28,7 @@ export const operandsNumber = (dtype: ProductDType, tiles: ProductDType | null):
   dtype === "bfloat16" ? 1 : tiles === null ? 0 : 2;
 
 /**
- * Writes a checked call into `packet`, but leaves the code of the operand format unchanged. It allocates nothing,
+ * Writes a checked call into `packet`, except for the code of the operand format. The function allocates nothing,
  * because a step makes thousands of calls.
  * @param args arguments of the kernel, by name.
  * @param lengths number of elements of each buffer that the kernel will touch.

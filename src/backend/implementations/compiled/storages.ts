@@ -11,13 +11,13 @@ export interface CompiledStorage extends Storage {
   readonly owner: object;
   /** -1 once freed. */
   handle: number;
-  /** Size of the storage's block. It may be larger than the storage. */
+  /** Size of the storage's block. The block may be larger than the storage. */
   readonly bytes: number;
 }
 
-/** Storages of one backend. `alloc` to `view` work as in `Backend`. */
+/** Storages of one backend. The functions from `alloc` to `view` work as in `Backend`. */
 export interface CompiledStorages {
-  /** The owner that checks of calls see. It also marks the storages that belong to this backend. */
+  /** The owner that the checks of calls receive. The owner also marks the storages that belong to this backend. */
   readonly owner: StorageOwner;
   alloc(dtype: DType, length: number): Storage;
   free(storage: Storage): void;
@@ -33,9 +33,12 @@ export interface CompiledStorages {
   close(): void;
 }
 
-/** Error for a call that passed all checks here but was refused by the engine. It means a bug in Foretoken. */
+/**
+ * Error for a call that passed all checks in TypeScript, but that the engine refused. Such an error is a bug in
+ * Foretoken.
+ */
 export const refusedByEngine = (name: string, where: string): Error =>
-  new Error(`${where}: the compiled ${name} backend refused a checked call`);
+  new Error(`${where}: the compiled ${name} backend refused a call that had passed all checks`);
 
 /** Creates an empty set of storages for a backend with this name and activation type. */
 export const compiledStorages = (

@@ -23,7 +23,7 @@ import { addonFile, findPrebuilt } from "./prebuilt.node.ts";
 interface Addon {
   /** Instruction sets that work on this machine, best first. */
   readonly instructionSets: readonly string[];
-  /** Sets that this machine supports but the addon lacks; best first. */
+  /** Instruction sets that this machine supports but the addon lacks, best first. */
   readonly notCompiled: readonly string[];
   /** Whether the CPU multiplies pairs of bfloat16 faster than float32, without tiles. */
   readonly pairsAreFast: boolean;
@@ -41,7 +41,7 @@ interface AddonInstance
 /** The package's root folder, both in a clone and in an installed package. */
 const root = fileURLToPath(new URL("../../../../", import.meta.url));
 const builder = join(root, "scripts/build/native.mjs");
-/** The addon built on this machine, if any. */
+/** The addon that was built on this machine. Undefined if no addon was built. */
 const built = fileURLToPath(new URL(addonFile, import.meta.url));
 
 const where = "native backend";
@@ -52,7 +52,7 @@ const isHidden = (): boolean => process.env.FORETOKEN_NO_NATIVE === "1";
 const canBeBuilt = process.platform !== "win32" && ["x64", "arm64"].includes(process.arch);
 
 /**
- * The addon's file, and a hint for the case that it does not load. If there is no file, the package that provides the
+ * The addon's file, with a hint for an addon that does not load. If there is no file, the package that provides the
  * file.
  */
 type FoundAddon =
@@ -61,7 +61,7 @@ type FoundAddon =
 
 const withCompiler = (): string => `${buildCommand()} with a C++ compiler on the path`;
 
-/** A locally built addon was built for this machine, so it is preferred to a prebuilt addon. */
+/** A locally built addon is preferred to a prebuilt addon, because it was built for this machine. */
 const findAddon = (): FoundAddon => {
   if (existsSync(built)) return { file: built, again: "npm run build" };
   const prebuilt = findPrebuilt(root);
@@ -110,7 +110,7 @@ const chooseSet = ({ instructionSets, notCompiled }: Addon, asked: string | unde
   chooseNative(instructionSets, askedInstructionSet(asked), { names: notCompiled, command: buildCommand() });
 
 /**
- * The settings that `openNative` would use. Opens nothing.
+ * The settings that `openNative` would use. This function opens no backend.
  * @param asked the instruction set, as in `NativeOptions`
  * @throws UnsupportedKernelError with the reason, if the addon is missing, hidden or built from other sources
  * @throws ConfigError for an instruction set that is not available
@@ -120,7 +120,7 @@ export const probeNative = (
 ): {
   readonly instructionSet: string;
   readonly instructionSets: readonly string[];
-  /** Sets that this machine supports but the addon lacks. */
+  /** Instruction sets that this machine supports but the addon lacks. */
   readonly notCompiled: readonly string[];
   readonly fasterDtype: ProductDType;
 } => {
@@ -131,8 +131,9 @@ export const probeNative = (
 };
 
 /**
- * One line that continues a sentence and says how to get native kernels, if they are missing but available for this
- * machine. Undefined if they load, if FORETOKEN_NO_NATIVE hides them, or if no machine of this kind can have them.
+ * One line that says how to get native kernels. The line continues a sentence. The line exists only if native kernels
+ * are missing but available for this machine. Undefined if native kernels load, if FORETOKEN_NO_NATIVE hides them, or
+ * if they do not exist for this kind of machine.
  */
 export const adviceOnNative = (): string | undefined => {
   if (isHidden() || !canBeBuilt) return undefined;
@@ -199,7 +200,7 @@ export interface NativeOptions {
  * Opens the native backend with its own threads. The threads end with `close`, or with the Node thread that opened the
  * backend.
  * @throws UnsupportedKernelError with the reason, if the addon is missing, hidden or built from other sources
- * @throws ConfigError for a number of threads, or an instruction set, that is not available
+ * @throws ConfigError for a number of threads or an instruction set that is not available
  */
 export const openNative = async ({
   threads = defaultThreads(),

@@ -21,7 +21,7 @@ export interface Prebuilt {
 }
 
 /**
- * The prebuilt addon that the package in `root` depends on. Only published packages name a prebuilt addon in
+ * The prebuilt addon that the package in the folder `root` depends on. Only published packages name a prebuilt addon in
  * package.json; a clone does not.
  * @throws UnsupportedKernelError if the optional package has another version than this package, because its kernels may
  * differ.

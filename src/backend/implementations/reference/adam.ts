@@ -13,8 +13,7 @@ export const adam: HostKernels<"adamStep"> = {
       v[i] = square;
       param[i] = decayFactor * before - (stepSize * mean) / (Math.sqrt(square) / sqrtCorrection2 + eps);
       if (rounded !== null) rounded[i] = param[i] as number;
-      // Values are rounded in the same way as when they are stored: a value too large for float32 becomes infinite
-      // here.
+      // Values are rounded here exactly as when they are stored. A value too large for float32 becomes infinite.
       if (unreal !== null && ![param, m, v].every((one) => Number.isFinite(one[i]))) unreal[0] = 1;
     }
   },

@@ -22,11 +22,14 @@ interface AttentionShape {
   readonly keyBatchStride: number;
   readonly rows: number;
   readonly segments: Int32Array | null;
-  /** Only in a forward call. */
+  /** Absent in a backward call. */
   readonly pages?: Int32Array | null;
 }
 
-/** Row of key `j`, counted from the first row of the sequence. With pages, counted from the first row of all pages. */
+/**
+ * Row of key `j`, counted from the first row of the sequence. With pages, the row is counted from the first row of all
+ * pages.
+ */
 export const keyRowOf = (pages: Int32Array | null, place: number, j: number): number =>
   pages === null ? j : (pages[place + Math.floor(j / pageRows)] as number) * pageRows + (j % pageRows);
 
@@ -34,24 +37,24 @@ export const keyRowOf = (pages: Int32Array | null, place: number, j: number): nu
 export const firstSeen = (position: number, window: number): number =>
   window === 0 ? 0 : Math.max(0, position - window + 1);
 
-/** One head of one sequence in a call: its length, and the offsets of its first rows. */
+/** One head of one sequence in a call: the sequence's length, and the offsets of its first rows. */
 export interface AttentionHead {
   readonly queries: number;
   readonly start: number;
-  /** Offset of the head in q. `key` is its offset in k and v. */
+  /** Offset of the head in q. `key` is the head's offset in k and v. */
   readonly query: number;
   readonly key: number;
-  /** With pages: index of the sequence's first page. */
+  /** Index of the sequence's first page. Used only with pages. */
   readonly place: number;
-  /** Offset in out. The rows of out are H·D apart. */
+  /** Offset of the head in out. The rows of out are H·D elements apart. */
   readonly out: number;
-  /** In logSumExp. */
+  /** Offset of the head in logSumExp. */
   readonly stat: number;
   /**
    * Index of this head among the heads of all sequences. The head's rows of the dropout mask begin at index · queries.
    */
   readonly index: number;
-  /** Whether this is the first, or the last, head that reads these keys and values. */
+  /** Whether this head is the first to read these keys and values; `last`: whether it is the last. */
   readonly first: boolean;
   readonly last: boolean;
 }
@@ -85,9 +88,9 @@ export const attentionHeads = function* (s: AttentionShape): Generator<Attention
 };
 
 /**
- * Attention, one query of one head at a time. A causal query never reads later keys. Rounding applies only to the
- * operands that a call is given, such as q, k and v. P and dS are operands too, but they are not rounded here: kernels
- * round multiples of P and dS, and these multiples depend on the order of keys.
+ * Attention for one query of one head at a time. A causal query never reads later keys. Only operands that are given to
+ * the kernel are rounded, such as q, k and v. P and dS are operands too, but they are not rounded here. Kernels round
+ * multiples of P and dS, and these multiples depend on the order of keys.
  */
 export const attention: HostKernels<"attentionForward" | "attentionBackward"> = {
   attentionForward(args) {

@@ -44,8 +44,8 @@ const placesOf = (form: BlockForm, k: number, row: number, block: number): Block
 };
 
 /**
- * Calls `visit` for each byte that holds bits of value `i` of a row. `visit` gets the offset of the byte, the shift and
- * the mask of the bits in the byte, and the shift of the bits in the value.
+ * Calls `visit` for each byte that contains bits of value `i` of a row. The arguments of `visit` are the byte's offset,
+ * the bits' shift and mask in the byte, and the bits' shift in the value.
  */
 const bitsOfValue = (
   { bits }: BlockForm,
@@ -73,10 +73,10 @@ const valueAt = (form: BlockForm, bytes: Uint8Array, from: number, row: number, 
   return value;
 };
 
-/** 32 unsigned values of a row, and the bytes of their scales. Each byte has its offset in a panel. */
+/** 32 unsigned values of a row, and the bytes of their scales. Each byte has an offset in a panel. */
 interface FileBlock {
   readonly values: readonly number[];
-  /** Each byte as [offset among the scales of a row, byte]. */
+  /** Each byte as a pair [offset among the scales of a row, byte]. */
   readonly scales: readonly (readonly [at: number, byte: number])[];
   readonly nested: readonly (readonly [at: number, byte: number])[];
 }
@@ -150,7 +150,7 @@ const widenBlock = (form: BlockForm, bytes: Uint8Array, k: number, row: number, 
     case "offset":
     case "minimum": {
       const d = half(bytes, scales + 2 * r);
-      // If there is no minimum, −0 is added, because it keeps a value of −0.
+      // Without a minimum, −0 is added, because this keeps a value of −0.
       const m = form.scales === "minimum" ? half(bytes, scales + 32 + 2 * r) : -0;
       return Float32Array.from(fromTo((i) => d * number(i) + m));
     }
@@ -176,8 +176,8 @@ const roundTiesToEven = (x: number): number => {
 };
 
 /**
- * A row of x in the form that the product uses: whole numbers, and one scale for each 32 of them. They are computed in
- * float32, as in every backend.
+ * A row of x as the product uses it: whole numbers, and one scale for each 32 numbers. All backends compute them in
+ * float32.
  */
 const roundRow = (x: RealArray, from: number, k: number): Float64Array => {
   const out = new Float64Array(k);

@@ -8,8 +8,9 @@ const blockLength = 64;
 const countersPerBlock = 16;
 
 /**
- * Writes the factor of each element of row `row` to factors[0..n). The factor is 1/(1 − p) if the element is kept, 0 if
- * it is dropped (rule: ../../kernels/linear.ts, `linearDropoutForward`). Elements begin at `first`, a multiple of 64.
+ * Writes the factor of each element of row `row` to factors[0..n). The factor is 1/(1 − p) if the element is kept, and
+ * 0 if it is dropped. `linearDropoutForward` in ../../kernels/linear.ts defines which elements are kept. Elements begin
+ * at `first`, a multiple of 64.
  */
 export const dropoutFactors = (
   { key0, key1, key2, key3, site, p }: DropoutKey,
@@ -40,8 +41,8 @@ export const dropoutFactors = (
 };
 
 /**
- * Packs the mask that `factors` describe into bits. Bit j of word w is set if factor 32·w + j is not 0. Word w is at
- * `at` + w·stride.
+ * Packs the dropout mask into bits. Bit j of word w is 1 if factor 32·w + j is not 0. Word w is written at `at` +
+ * w·stride.
  */
 export const packMask = (factors: Float64Array, n: number, kept: Int32Array, at: number, stride: number): void => {
   for (let first = 0; first < n; first += 32) {
@@ -51,7 +52,7 @@ export const packMask = (factors: Float64Array, n: number, kept: Int32Array, at:
   }
 };
 
-/** Whether element i is kept: bit i % 32 of word i / 32. */
+/** Whether element i is kept: the value of bit i % 32 of word i / 32. */
 export const isKept = (kept: Int32Array, i: number): boolean =>
   (((kept[Math.floor(i / 32)] as number) >>> (i % 32)) & 1) === 1;
 

@@ -1,8 +1,8 @@
 import type { HostKernels } from "./host-args.ts";
 import { normalCdf, normalPdf } from "./normal.ts";
 
-// tanh form: gelu(x) ≈ ½x(1 + tanh u) = x · σ(2u), u = √(2/π) · (x + cubic·x³) (Hendrycks & Gimpel 2016). The logistic
-// form keeps its relative precision where 1 + tanh u would cancel.
+// tanh form: gelu(x) ≈ ½x(1 + tanh u) = x · σ(2u), u = √(2/π) · (x + cubic·x³) (Hendrycks & Gimpel 2016). The formula
+// with σ stays precise where 1 + tanh u is close to 0.
 const cubic = 0.044715;
 const outer = 2 * Math.sqrt(2 / Math.PI);
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-outer * (x + cubic * x * x * x)));

@@ -7,14 +7,14 @@ type HostBuffers<B> = {
   readonly [N in keyof B]: B[N] extends { optional: true } ? Element<B[N]> | null : Element<B[N]>;
 };
 
-/** Prepares `values` as operands of a product. It returns the values themselves or a rounded copy. */
+/** Prepares `values` as operands of a product. The result is `values` or a rounded copy. */
 export type Operand = (values: RealArray) => RealArray;
 
 /** Leaves operands unchanged. */
 export const asGiven: Operand = (values) => values;
 
 /**
- * Rounds each value to float32, then to bfloat16, which is the upper half of a float32. It rounds to nearest, ties to
+ * Rounds each value to float32, then to bfloat16, which is the upper half of a float32. Rounding is to nearest, ties to
  * even (IEEE 754). NaN stays NaN.
  */
 export const roundedToBfloat16: Operand = (values) => {
@@ -28,7 +28,7 @@ export const roundedToBfloat16: Operand = (values) => {
   return singles;
 };
 
-/** Kernels that compute products. The dtype of a backend affects only these kernels. */
+/** Kernels that compute products. The dtype of a backend changes only these kernels. */
 export const multiplyingKernels = [
   "linearForward",
   "linearGeluForward",
@@ -53,7 +53,8 @@ export const addTo = (to: RealArray, from: RealArray): void => {
 };
 
 /**
- * Implementations of the kernels `Names`. Each computes in double precision and rounds once, when it stores. None
- * allocates per element. Formulas and aliasing rules: ../../kernels/kernels.ts.
+ * Implementations of the kernels `Names`. Each kernel computes in double precision and rounds once, when it stores a
+ * result. No kernel allocates memory for each element. Formulas and rules about shared memory:
+ * ../../kernels/kernels.ts.
  */
 export type HostKernels<Names extends KernelName> = { readonly [K in Names]: (args: HostArgs<K>) => void };

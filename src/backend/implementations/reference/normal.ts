@@ -1,13 +1,15 @@
 const twoOverSqrtPi = 2 / Math.sqrt(Math.PI);
-/** Smaller x use the series; x from here on use the continued fraction. */
+/** For smaller x, the series is used; for x from this number on, the continued fraction. */
 const seam = 2;
 /**
- * Steps of the continued fraction. They are enough for full double precision at the seam, where the fraction converges
- * slowest.
+ * Number of terms of the continued fraction. At the seam, where the fraction converges slowest, this number gives full
+ * double precision.
  */
 const fractionSteps = 120;
 
-/** erf(x) = 2/√π · exp(−x²) · Σₙ 2ⁿ x²ⁿ⁺¹ / (1·3·…·(2n+1)), terms of one sign (Abramowitz & Stegun 7.1.6). */
+/**
+ * erf(x) = 2/√π · exp(−x²) · Σₙ 2ⁿ x²ⁿ⁺¹ / (1·3·…·(2n+1)). All terms have the same sign (Abramowitz & Stegun 7.1.6).
+ */
 const erfSeries = (x: number): number => {
   let term = x;
   let total = x;
@@ -20,8 +22,8 @@ const erfSeries = (x: number): number => {
 
 /** erfc(x) for x ≥ seam: √π · exp(x²) · erfc(x) = 1/(x + ½/(x + 1/(x + 3⁄2/(x + …)))) (Abramowitz & Stegun 7.1.14). */
 const erfcFraction = (x: number): number => {
-  // From here on erfc is smaller than the smallest double. This check also handles infinity, where the fraction would
-  // be ∞/∞.
+  // For x from this number on, erfc is smaller than the smallest double. This check also handles infinity, where the
+  // fraction would be ∞/∞.
   if (x > 28) return 0;
   let tail = x;
   const steps = Math.ceil(fractionSteps / (x - 1));
@@ -30,7 +32,8 @@ const erfcFraction = (x: number): number => {
 };
 
 /**
- * erfc(x) = 1 − erf(x), within 1e-15, and to 12 significant digits even for tiny results such as 1e-300. NaN gives NaN.
+ * erfc(x) = 1 − erf(x), exact to within 1e-15, and to 12 significant digits for tiny results such as 1e-300. erfc(NaN)
+ * is NaN.
  */
 export const erfc = (x: number): number => {
   if (x >= seam) return erfcFraction(x);

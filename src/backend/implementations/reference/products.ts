@@ -5,7 +5,7 @@ import type { HostKernels } from "./host-args.ts";
 
 /**
  * sums[c] += Σ over r in [0, rows) of factors[from + r·stride] · x[r, c], in ascending r. Rows of x are as long as
- * `sums`. Four rows are added at a time, so each sum is loaded and stored only once for four rows.
+ * `sums`. Four rows are added at a time, so each sum is loaded and stored once per four rows.
  */
 const addScaledRows = (
   sums: Float64Array,

@@ -54,17 +54,17 @@ const poison = (data: HostArray): HostArray => {
 };
 
 export interface ReferenceOptions {
-  /** The only real element type of this backend: float32 (the default), or float64 for gradient checks. */
+  /** The only real element type of this backend. The type is float32 (the default), or float64 for gradient checks. */
   readonly real?: RealDType;
-  /** Operands of products: unrounded (float32, the default), or rounded to bfloat16. */
+  /** How the operands of products are rounded: not at all (float32, the default), or to bfloat16. */
   readonly dtype?: ProductDType;
 }
 
 /**
- * Opens the reference backend: every kernel in plain TypeScript, on one thread, on any machine. Tests compare the
- * compiled kernels with it. Arithmetic is always in double precision, and results are rounded to `real` when they are
- * stored. New storages contain NaN (int32: the smallest integer), so that tests notice if a kernel reads unwritten
- * elements. Freed memory is kept for the next storage of the same type and length.
+ * Opens the reference backend. This backend runs every kernel in plain TypeScript on one thread, on any machine. Tests
+ * compare the compiled kernels with it. Arithmetic is always in double precision, and results are rounded to `real`
+ * when they are stored. New storages contain NaN (int32: the smallest integer), so that tests notice if a kernel reads
+ * unwritten elements. Freed memory is kept for the next storage of the same type and length.
  */
 export const openReference = async ({
   real = "float32",

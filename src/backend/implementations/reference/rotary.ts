@@ -18,13 +18,13 @@ interface RotaryHead {
   readonly part: 0 | 1;
   /** Its offset. */
   readonly at: number;
-  /** Offset of its angles in the table of angles. */
+  /** Offset of the head's angles in the table of angles. */
   readonly angles: number;
-  /** Index in rstd. */
+  /** Index of the head's norm in rstd. */
   readonly stat: number;
   /** Offset in gamma of the head's first channel. */
   readonly gammaAt: number;
-  /** The elements that its norm covers: offset and number. */
+  /** The elements that the head's norm covers: offset and number. */
   readonly normAt: number;
   readonly normSize: number;
 }

@@ -1,4 +1,4 @@
-/** The WebAssembly backend in a browser. Several threads share memory, so they need a cross-origin isolated page. */
+/** The WebAssembly backend in a browser. Several threads share memory, so the page must be cross-origin isolated. */
 
 import { UnsupportedKernelError } from "../../../core/errors/errors.ts";
 import type { ProductDType } from "../../../core/tensors/dtype.ts";
@@ -48,7 +48,9 @@ const startWorker: WasmHost["startWorker"] = (start) =>
     worker.postMessage(start);
   });
 
-/** Threads share memory, which only isolated pages allow. A single thread does not need this. */
+/**
+ * Threads share memory. Browsers allow shared memory only in isolated pages. A single thread needs no shared memory.
+ */
 const checkIsolated = (threads: number): void => {
   if (threads === 1) return;
   const { crossOriginIsolated } = globalThis as { readonly crossOriginIsolated?: boolean };
@@ -56,7 +58,7 @@ const checkIsolated = (threads: number): void => {
   throw new UnsupportedKernelError({
     where: "wasm backend",
     must: "the page must be cross-origin isolated, because threads share memory",
-    got: "a page that is not",
+    got: "a page without this isolation",
     hint: "serving it with the headers Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp, or { threads: 1 }",
   });
 };
@@ -69,16 +71,16 @@ export interface WasmOptions {
   readonly dtype?: ProductDType | undefined;
   /**
    * Instruction set. Default: `simd128`. `relaxed-simd` is faster if the CPU multiplies and adds in one instruction,
-   * but not every browser has it. Its results depend on the CPU and browser in the last bits.
+   * but not every browser has it. The last bits of the results of `relaxed-simd` depend on the CPU and the browser.
    */
   readonly instructionSet?: WasmInstructionSet | undefined;
 }
 
 /**
- * Opens the WebAssembly backend. Call it in a worker. It also works on the page's main thread, but then the page does
- * not respond while the backend computes.
- * @throws UnsupportedKernelError for more than one thread in a page that is not cross-origin isolated, or if the
- * browser lacks threads, SIMD or, if requested, relaxed SIMD
+ * Opens the WebAssembly backend. Call it in a worker. The backend also works on the page's main thread, but then the
+ * page does not respond during a computation.
+ * @throws UnsupportedKernelError for several threads in a page without cross-origin isolation, or if the browser lacks
+ * threads, SIMD or a requested relaxed SIMD
  * @throws ConfigError for a number of threads that is not from 1 to 256 or an unknown instruction set
  */
 export const openWasm = async ({

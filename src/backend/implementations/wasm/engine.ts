@@ -1,4 +1,4 @@
-/** The WebAssembly backend. A host provides the parts that differ between Node and browsers. */
+/** The WebAssembly backend. A host provides the functions that differ between Node and browsers. */
 
 import { UnsupportedKernelError } from "../../../core/errors/errors.ts";
 import type { HostData, ProductDType } from "../../../core/tensors/dtype.ts";
@@ -15,13 +15,13 @@ export interface WasmWorker {
   end(): Promise<void>;
 }
 
-/** The host: parts that differ between Node and browsers. Tests write their own hosts. */
+/** The functions that differ between Node and browsers. Tests write their own hosts. */
 export interface WasmHost {
-  /** Bytes of the module for an instruction set. */
+  /** Returns the bytes of the module for an instruction set. */
   load(instructionSet: WasmInstructionSet): Promise<BufferSource>;
   /**
-   * Starts a worker. Resolves when the worker is about to enter its loop; rejects if the worker cannot start. The
-   * worker must not keep the process alive.
+   * Starts a worker. Resolves just before the worker enters its loop; rejects if the worker cannot start. The worker
+   * must not keep the process alive.
    */
   startWorker(start: WorkerStart): Promise<WasmWorker>;
 }
@@ -34,7 +34,7 @@ const unavailable = (must: string, hint?: string, cause?: unknown): UnsupportedK
   new UnsupportedKernelError({ where: "wasm backend", must, ...(hint === undefined ? {} : { hint }), cause });
 
 const sharedMemory = (): WebAssembly.Memory => {
-  // The maximum of the memory only reserves addresses. Some machines refuse to reserve many addresses.
+  // The maximum size of the memory only reserves addresses. Some machines refuse to reserve many addresses.
   for (let maximum = maximumPages; ; maximum /= 2) {
     try {
       return new WebAssembly.Memory({ initial: initialPages, maximum, shared: true });
@@ -57,7 +57,7 @@ const mayBlock = (): boolean => {
 const textAt = (memory: WebAssembly.Memory, address: number): string => {
   const bytes = new Uint8Array(memory.buffer);
   const end = bytes.indexOf(0, address);
-  // The bytes are copied, because a decoder does not accept shared memory.
+  // The bytes are copied, because TextDecoder does not accept shared memory.
   return new TextDecoder().decode(bytes.slice(address, end));
 };
 
@@ -74,7 +74,7 @@ const needs: Readonly<Record<WasmInstructionSet, string>> = {
   "relaxed-simd": "relaxed SIMD and threads",
 };
 
-/** Loads the kernels; throws the reason if they cannot run. */
+/** Loads the kernels. Throws the reason if they cannot run. */
 export const loadKernels = async (host: WasmHost, instructionSet: WasmInstructionSet): Promise<BufferSource> => {
   const bytes = await host.load(instructionSet);
   if (WebAssembly.validate(bytes)) return bytes;
@@ -83,7 +83,7 @@ export const loadKernels = async (host: WasmHost, instructionSet: WasmInstructio
 
 /**
  * Opens the WebAssembly backend with `threads` threads, including the calling thread.
- * @throws UnsupportedKernelError with the reason, if it cannot run or was built from other sources
+ * @throws UnsupportedKernelError with the reason, if the backend cannot run or was built from other sources
  * @throws ConfigError for a number of threads that is not from 1 to 256
  */
 export const openWasmBackend = async (
@@ -137,7 +137,7 @@ const wasmEngine = (
     const { length } = host;
     const address = exports.at(handle, byteOffset, host.BYTES_PER_ELEMENT * length) >>> 0;
     if (address === 0) return undefined;
-    // Do not cache this view: when memory grows it gets a new buffer.
+    // Do not cache this view, because a memory that grows gets a new buffer.
     if (host instanceof Int32Array) return new Int32Array(memory.buffer, address, length);
     if (host instanceof Uint16Array) return new Uint16Array(memory.buffer, address, length);
     return new Float32Array(memory.buffer, address, length);
@@ -146,7 +146,7 @@ const wasmEngine = (
   // Shared memory is never detached, so this view stays valid.
   const packet = new Float64Array(memory.buffer, exports.packet() >>> 0, packetLayout(limits).length);
   const guarded = (work: () => number): number => {
-    if (broken) throw new Error("wasm backend: a kernel failed earlier, so its memory cannot be trusted");
+    if (broken) throw new Error("wasm backend: a kernel failed earlier, so the memory of the backend may be damaged");
     try {
       const outcome = work();
       if (exports.failed() === 0) return outcome;
@@ -159,7 +159,7 @@ const wasmEngine = (
   };
   const run = (): number => guarded(exports.run);
 
-  /** The branches of the last call. They are in the memory of the kernels, where the kernels read them. */
+  /** The branches of the last call, in the kernels' memory. */
   let branches:
     | { readonly packets: number; readonly ends: number; readonly bytes: number; readonly count: number }
     | undefined;
@@ -216,5 +216,5 @@ const wasmEngine = (
   };
 };
 
-/** Number of bytes that a memory has when it is created, for tests that make the memory grow. */
+/** Initial size of the memory in bytes. Tests use it to make the memory grow. */
 export const initialMemoryBytes = initialPages * pageBytes;

@@ -24,7 +24,7 @@ export interface WasmExports {
   max_floats(): number;
 }
 
-/** Start message of a worker. The worker joins the pool as thread `thread`, with its own stack. */
+/** Message that starts a worker. The worker joins the pool as thread `thread`, with its own stack. */
 export interface WorkerStart {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
@@ -32,7 +32,9 @@ export interface WorkerStart {
   readonly stackTop: number;
 }
 
-/** Creates an instance over `memory`. Only the first instance over a memory writes its data. */
+/**
+ * Creates an instance of the module that uses `memory`. Only the first instance for a memory writes the module's data.
+ */
 export const instantiate = async (module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<WasmExports> => {
   const instance = await WebAssembly.instantiate(module, { env: { memory } });
   return instance.exports as unknown as WasmExports;

@@ -28,8 +28,8 @@ const read = async (instructionSet: WasmInstructionSet): Promise<BufferSource> =
         cause,
       });
     }
-    // A user must request this set, so its absence is a ConfigError. It keeps `auto` from silently choosing another
-    // backend.
+    // This instruction set is used only on request, so its absence is a ConfigError. With any other error, `auto` would
+    // silently choose another backend.
     throw new ConfigError({
       where: "wasm backend",
       must: "the requested instruction set must be compiled",
@@ -42,7 +42,7 @@ const read = async (instructionSet: WasmInstructionSet): Promise<BufferSource> =
 
 const load: WasmHost["load"] = async (instructionSet) => {
   const bytes = await read(instructionSet);
-  // Node 20 enables relaxed SIMD only with a flag; later versions always do.
+  // Node 20 enables relaxed SIMD only with a flag. Later versions always enable it.
   if (instructionSet === "relaxed-simd" && !WebAssembly.validate(bytes)) {
     setFlagsFromString("--experimental-wasm-relaxed-simd");
   }
@@ -79,9 +79,10 @@ const canRun = async (instructionSet: WasmInstructionSet): Promise<boolean> => {
 };
 
 /**
- * The settings that `openWasm` would use. Opens nothing. In Node 20 it may enable relaxed SIMD for all modules.
+ * The settings that `openWasm` would use. This function opens no backend. In Node 20 it may enable relaxed SIMD for all
+ * modules.
  * @param asked the instruction set, as in `WasmOptions`
- * @throws UnsupportedKernelError if it is not built or the runtime lacks a feature
+ * @throws UnsupportedKernelError if the backend is not built or the runtime lacks a feature
  * @throws ConfigError for an instruction set that is not available
  */
 export const probeWasm = async (
@@ -109,10 +110,9 @@ export interface WasmOptions {
 }
 
 /**
- * Opens the WebAssembly backend. Its worker threads do not keep the process alive, and end with `close`.
- * @throws UnsupportedKernelError if it is not built, cannot run or was built from other sources
- * @throws ConfigError for a number of threads that is not from 1 to 256, or an instruction set that is unknown or not
- * compiled
+ * Opens the WebAssembly backend. The worker threads do not keep the process alive, and end with `close`.
+ * @throws UnsupportedKernelError if the backend is not built, cannot run or was built from other sources
+ * @throws ConfigError for a number of threads outside 1 to 256, or an instruction set that is unknown or not compiled
  */
 export const openWasm = async ({
   threads = defaultThreads(),

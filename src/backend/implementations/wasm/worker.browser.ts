@@ -11,6 +11,6 @@ interface WorkerScope {
 const scope = globalThis as unknown as WorkerScope;
 
 scope.onmessage = ({ data }) => {
-  // The page learns of failures only from messages, because a rejected promise stays within the worker.
+  // A rejected promise stays within the worker, so the page learns of failures only from messages.
   serveAsWorker(data as WorkerStart, () => scope.postMessage("ready")).catch(scope.reportError.bind(scope));
 };

@@ -2,7 +2,7 @@
 import type { WorkerStart } from "./exports.ts";
 import { instantiate } from "./exports.ts";
 
-/** Calls `ready`, then works for the pool until the pool ends it. */
+/** Calls `ready`, then runs the pool's work until the pool stops this thread. */
 export const serveAsWorker = async (
   { module, memory, thread, stackTop }: WorkerStart,
   ready: () => void,
@@ -13,7 +13,7 @@ export const serveAsWorker = async (
   try {
     exports.worker_main(thread);
   } catch {
-    // Report a kernel that fails here; otherwise the calling thread would wait forever.
+    // If a kernel fails here, report this to the calling thread; otherwise the calling thread would wait forever.
     exports.worker_abandon();
   }
 };

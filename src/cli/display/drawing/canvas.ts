@@ -1,4 +1,4 @@
-/** Draws curves as dots in a grid of characters; a character holds several dots. */
+/** Draws curves as dots in a grid of characters. A character contains several dots. */
 
 /** A loss in nats per token at a step. */
 export interface CurvePoint {
@@ -7,7 +7,8 @@ export interface CurvePoint {
 }
 
 /**
- * How a character is divided into dots, and the character for each set of dots (bit 0 is the first dot, row by row).
+ * Division of a character into dots, and the character for each set of dots. Bit 0 is the first dot; bits are in row
+ * order.
  */
 export interface Cell {
   readonly across: number;
@@ -16,8 +17,8 @@ export interface Cell {
 }
 
 /**
- * The bits of the dots in a Unicode braille pattern, row by row. Unicode counts the upper three rows column by column,
- * and then the fourth row.
+ * The bits of the dots in a Unicode braille pattern, in row order. Unicode numbers the upper three rows column by
+ * column, and then the fourth row.
  */
 const brailleBits = [0x01, 0x08, 0x02, 0x10, 0x04, 0x20, 0x40, 0x80];
 const braille: Cell = {
@@ -27,12 +28,12 @@ const braille: Cell = {
 };
 const ascii: Cell = { across: 1, down: 3, glyph: (bits) => [" ", "'", "-", ":", ".", ":", ":", "|"][bits] ?? "|" };
 
-/** The cell that divides a character into the most dots that the terminal can show. */
+/** The division of a character with the most dots that the terminal can show. */
 export const cellFor = (unicode: boolean): Cell => (unicode ? braille : ascii);
 
 export const isDrawable = ({ step, loss }: CurvePoint): boolean => Number.isFinite(step) && Number.isFinite(loss);
 
-/** Mean loss of each column of dots; columns without points are left out. */
+/** Mean loss of each column of dots. Columns without points are left out. */
 export const meanByColumn = (points: readonly CurvePoint[], column: (step: number) => number): [number, number][] => {
   const means: [column: number, loss: number][] = [];
   let sum = 0;
@@ -49,7 +50,7 @@ export const meanByColumn = (points: readonly CurvePoint[], column: (step: numbe
   return means;
 };
 
-/** A grid of dots, read as characters. */
+/** A grid of dots that is returned as characters. */
 export const createCanvas = (width: number, height: number, cell: Cell) => {
   const bits = new Uint8Array(width * height);
   const dot = (x: number, y: number): void => {
@@ -60,7 +61,7 @@ export const createCanvas = (width: number, height: number, cell: Cell) => {
     for (let y = Math.min(from, to); y <= Math.max(from, to); y++) dot(x, y);
   };
   return {
-    /** Connects the points without gaps; x must increase from point to point. */
+    /** Connects the points without gaps. x must increase from point to point. */
     line(points: readonly (readonly [x: number, y: number])[]): void {
       let [x, y] = points[0] ?? [0, 0];
       if (points.length > 0) dot(x, y);

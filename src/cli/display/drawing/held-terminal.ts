@@ -7,16 +7,16 @@ const showCursor = "\u001b[?25h";
 
 /** Callbacks for changes of the terminal. */
 export interface TerminalChanges {
-  /** The terminal's size has changed; lines of the old width may have wrapped. */
+  /** The terminal's size has changed. Lines of the old width may have wrapped. */
   resized(): void;
-  /** The shell resumed the suspended program; other text may be below the display. */
+  /** The shell resumed the suspended program. Other text may be below the display. */
   resumed(): void;
 }
 
 /**
- * Hides the terminal's cursor while a display is redrawn there. The cursor is shown while the program is suspended, and
- * always when the program ends.
- * @returns a function that restores the terminal; call it once.
+ * Hides the terminal's cursor while a display is redrawn there. The cursor is shown while the program is suspended and
+ * when the program ends.
+ * @returns a function that restores the terminal. Call this function once.
  */
 export const holdTerminal = (stdout: WriteStream, { resized, resumed }: TerminalChanges): (() => void) => {
   const restore = (): void => writeOut(showCursor);

@@ -20,11 +20,11 @@ export interface LiveState {
   readonly validation: readonly CurvePoint[];
 }
 
-/** Lines of the screen below the curve: for figures, for progress, and for the shell's prompt after the run. */
+/** Number of lines below the curve: for figures, for progress, and for the shell's prompt after the run. */
 const otherLines = 8;
 const tallestCurve = 12;
 
-/** Progress without a bar. If the line would be too long, the time is left out, too. */
+/** Progress without a bar. If the line would be too long, the time is also left out. */
 const shortLine = ({ step, steps, secondsLeft }: LiveState, width: number, colors: Style["colors"]): string => {
   const place = `step ${formatCount(step)}/${formatCount(steps)}`;
   const time = secondsLeft === undefined ? "" : ` ${formatDuration(secondsLeft)} left`;

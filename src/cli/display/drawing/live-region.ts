@@ -2,7 +2,7 @@ import { rowTexts } from "../texts/width.ts";
 
 /** The terminal on which a region is drawn. */
 export interface Screen {
-  /** Columns of the terminal. A line with more columns takes a second row. */
+  /** Columns of the terminal. A longer line wraps to a second row. */
   readonly columns: number;
   readonly rows: number;
   /** Whether the terminal rewraps lines when it becomes narrower. If false, the terminal cuts the lines. */
@@ -10,11 +10,11 @@ export interface Screen {
   write(text: string): void;
 }
 
-/** Lines at the bottom of a terminal that are redrawn in place; permanent lines are above them. */
+/** Lines at the bottom of a terminal that are redrawn in place. Permanent lines are above these lines. */
 export interface LiveRegion {
   /**
    * Replaces the region. Lines must not be wider than the screen.
-   * @param unchanged number of lines at the top that have not changed, so that they need not be written again.
+   * @param unchanged number of lines at the top that have not changed and are not written again.
    */
   draw(lines: readonly string[], unchanged?: number): void;
   /** Writes permanent lines above the region. */
@@ -43,7 +43,7 @@ export const liveRegion = (screen: Screen): LiveRegion => {
 
   /**
    * Escape code that moves the cursor to line `index`. If the screen has become taller, rows that had scrolled off are
-   * visible again; for line 0 the cursor moves over these rows, too.
+   * visible again. For line 0 the cursor also moves over these rows.
    */
   const goBack = (index: number): string => {
     const rows = rowsFrom(index);
@@ -52,12 +52,12 @@ export const liveRegion = (screen: Screen): LiveRegion => {
     if (index > 0) return `\r${up(rows.length)}`;
     const kept = gone.slice(0, Math.max(0, gone.length - grown));
     const back = gone.length - kept.length;
-    // The row of the screen below the region is for the cursor.
+    // The row below the region is reserved for the cursor.
     gone = [...kept, ...rows.slice(0, Math.max(0, rows.length - (screen.rows - 1)))];
     return `\r${up(rows.length + back)}`;
   };
 
-  // A single write that erases only what it replaces avoids flicker.
+  // To avoid flicker, a single write erases only the parts that it replaces.
   const rewrite = (lasting: readonly string[], lines: readonly string[], unchanged = 0): void => {
     const text = [...lasting, ...lines.slice(unchanged)].map((line) => `${line}${eraseToLineEnd}\n`).join("");
     screen.write(`${goBack(unchanged)}${text}${eraseBelow}`);

@@ -23,7 +23,7 @@ const height = (loss: number): number => Math.log(Math.max(loss, smallestLoss));
 
 const axisLabel = (loss: number): string => loss.toFixed(loss < 100 ? 2 : 0);
 
-/** Puts `left`, `middle` and `right` in a line of `width` columns; leaves `middle` out if it does not fit. */
+/** Puts `left`, `middle` and `right` in a line of `width` columns. `middle` is left out if it does not fit. */
 const spread = (left: string, middle: string, right: string, width: number, middleWidth: number): string => {
   const free = width - left.length - right.length;
   if (free < middleWidth + 4) return left + " ".repeat(Math.max(1, free)) + right;
@@ -32,8 +32,9 @@ const spread = (left: string, middle: string, right: string, width: number, midd
 };
 
 /**
- * Draws the loss over the steps as lines of text: training loss as a line of braille dots (ASCII without Unicode),
- * validation loss as marks. Returns no lines if no point is finite or there is no room.
+ * Draws the loss over the steps as lines of text. The training loss is a line of braille dots, or ASCII characters on a
+ * terminal without Unicode. The validation loss is a mark for each evaluation. Returns no lines if no point is finite
+ * or the width is too small.
  */
 export const lossCurve = (
   { train, validation, steps }: LossCurve,
@@ -45,7 +46,7 @@ export const lossCurve = (
   const cell = cellFor(symbols.unicode);
   const columnIn = (dots: number) => (step: number) =>
     Math.min(dots - 1, Math.max(0, Math.round((step / Math.max(1, steps)) * (dots - 1))));
-  // The axis covers the drawn means, not single points: one batch with a low loss must not flatten the curve.
+  // The axis covers the drawn means, not single points. Otherwise one batch with a low loss would flatten the curve.
   const drawn = meanByColumn(learned, columnIn(Math.max(1, width * cell.across)));
   const heights = [...drawn.map(([, loss]) => height(loss)), ...measured.map(({ loss }) => height(loss))];
   if (heights.length === 0 || rows < 2) return [];
@@ -95,8 +96,8 @@ export const lossCurve = (
 };
 
 /**
- * The step at the right edge during a run. This step doubles until it reaches the planned steps, so that a short curve
- * fills the plot.
+ * The step at the right edge during a run. This step doubles until it reaches the planned number of steps, so that a
+ * short curve fills the plot.
  */
 export const shownSteps = (step: number, steps: number): number => {
   for (let halvings = 4; halvings > 0; halvings--) {

@@ -1,6 +1,6 @@
 import type { CurvePoint } from "./canvas.ts";
 
-/** Losses of a run in bounded memory: when there are too many points, neighbours are merged into their mean. */
+/** Losses of a run in bounded memory. If there are too many points, neighbouring points are merged into their mean. */
 export interface LossHistory {
   add(step: number, loss: number): void;
   points(): readonly CurvePoint[];

@@ -16,7 +16,7 @@ export interface PastLosses {
 
 /**
  * Reads the losses in a run's folder. If there are many losses, neighbouring losses are merged. If the file is missing
- * or damaged, the losses that could be read are returned.
+ * or damaged, only the readable losses are returned.
  */
 export const pastLosses = async (folder: string): Promise<PastLosses> => {
   const train = lossHistory();

@@ -13,7 +13,7 @@ const savesAfter = ({ config: { train }, out }: StartEvent, step: number): boole
   out !== null && (step >= train.steps || step % train.checkpointInterval === 0);
 
 /**
- * The work between an event and the next step, if the event tells what it is; otherwise undefined.
+ * The work between an event and the next step. Undefined if this work is unknown.
  * @param stopping whether the run was asked to stop.
  */
 export const activityAfter = (start: StartEvent, event: TrainEvent, stopping: boolean): string | undefined => {

@@ -9,7 +9,9 @@ import type { RunRecord } from "./run-record.ts";
 /** Weight of the previous smoothed loss in the next smoothed loss. */
 const smoothing = 0.95;
 
-/** Exponential moving average with Adam's bias correction, so the first values are not too small. */
+/**
+ * Exponential moving average with Adam's bias correction. Without the correction, the first values would be too small.
+ */
 const smoother = () => {
   let sum = 0;
   let weight = 0;
@@ -20,14 +22,14 @@ const smoother = () => {
   };
 };
 
-/** Events that end a piece of work; other events may come between them. */
+/** Events that end a phase of work. Other events may come between these events. */
 const changesActivity: readonly TrainEvent["type"][] = ["start", "step", "eval", "sample", "checkpoint", "done"];
 
-/** The live display's content, computed from the events so far. */
+/** The content of the live display, computed from the events so far. */
 export interface LiveFigures {
   /** @param record state of the run after this event. */
   take(event: TrainEvent, record: RunRecord): void;
-  /** Call when the run was asked to stop. */
+  /** Call it when the run was asked to stop. */
   interrupt(): void;
   stateOf(record: RunRecord): LiveState;
 }
@@ -72,7 +74,7 @@ export const liveFigures = (past?: PastLosses): LiveFigures => {
       smoothedLoss,
       learningRate,
       tokensPerSecond: pace.tokensPerSecond(),
-      // After the last step the remaining time is unknown; the activity says what is left.
+      // After the last step the remaining time is unknown. The activity shows the remaining work.
       secondsLeft: step < start.config.train.steps ? pace.secondsLeft() : undefined,
       activity,
       train: train.points(),

@@ -16,7 +16,7 @@ import { createRecord, now, type RunRecord, takeNote, takeSample, toldRun } from
 
 const redrawMs = 100;
 /**
- * Maximum columns of the display. More columns would show nothing more, and the display is redrawn up to ten times a
+ * Maximum columns of the display. More columns would not show more, and the display is redrawn up to ten times a
  * second.
  */
 const widest = 500;
@@ -26,8 +26,8 @@ const warningLines = (line: string, width: number, { symbols, colors }: Style): 
   wrapText(printableName(line, symbols.unicode), width).map((part) => colors.yellow(part));
 
 /**
- * Display with figures and the loss curve, redrawn in place at most ten times a second. Permanent lines scroll above
- * the display.
+ * Display with figures and the loss curve. The display is redrawn in place at most ten times a second. Permanent lines
+ * scroll above the display.
  */
 export const liveReporter = (context: RunContext, past?: PastLosses): TrainReporter => {
   const { stdout } = host;

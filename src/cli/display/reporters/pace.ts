@@ -10,13 +10,13 @@ const keepRecent = (values: number[], value: number): void => {
 
 /** Speed of a run, and its remaining time in seconds. */
 export interface Pace {
-  /** Call after a step. @param now time in seconds. @param tokensPerSecond speed of this step. */
+  /** Call it after a step. @param now time in seconds. @param tokensPerSecond speed of this step. */
   step(step: number, tokensPerSecond: number, now: number): void;
-  /** Call after an evaluation, and after the sample that follows it. */
+  /** Call it after an evaluation and the sample that follows. */
   measured(now: number): void;
   /** Median over recent steps. */
   tokensPerSecond(): number | undefined;
-  /** Time for the remaining steps and evaluations; undefined before the first measurement. */
+  /** Time for the remaining steps and evaluations. Undefined before the first measurement. */
   secondsLeft(): number | undefined;
 }
 
@@ -27,7 +27,7 @@ export const createPace = ({ config, step: firstStep, valTokens }: StartEvent, s
   const evalTimes: number[] = [];
   let done = firstStep;
   let last = startedAt;
-  /** Seconds that the evaluation since the last step took, with the sample of this evaluation. */
+  /** Seconds for the evaluation since the last step, including the evaluation's sample. */
   let measuring = 0;
   return {
     step(step, tokensPerSecond, now) {

@@ -9,12 +9,12 @@ import { activityAfter } from "./activity.ts";
 import type { TrainReporter } from "./reporter.ts";
 import { createRecord, now, type RunRecord, takeNote, takeSample, toldRun } from "./run-record.ts";
 
-/** Wide enough for any line: a pipe or a file has no width. */
+/** Wide enough for any line, because a pipe or a file has no width. */
 const width = 400;
 /** Maximum number of seconds between two lines. */
 const longestSilence = 5;
 
-/** Lines for a pipe or a file: no colours, nothing redrawn. */
+/** Lines for a pipe or a file, without colours and without redrawing. */
 export const plainReporter = (context: RunContext): TrainReporter => {
   const style = plainStyle();
   const began = now();

@@ -7,7 +7,7 @@ import { createPace, type Pace } from "./pace.ts";
 export interface RunRecord {
   readonly start: StartEvent;
   readonly pace: Pace;
-  /** Evaluation of the initial weights; undefined for random weights or a resumed run. */
+  /** Evaluation of the initial weights. Undefined for random weights or a resumed run. */
   before: EvalEvent | undefined;
   measured: EvalEvent | undefined;
   /** The newest sample, if it has not been shown yet. The summary shows the last sample of the run. */
@@ -56,8 +56,8 @@ export const takeNote = (record: RunRecord, event: TrainEvent): void => {
 };
 
 /**
- * Returns the sample that has not been shown yet, and returns it only once. Called when the next step begins, because
- * only then is it known that the sample is not the run's last one.
+ * Returns a sample that has not been shown yet, and returns it only once. The function is called when the next step
+ * begins. Only then is it certain that the sample is not the last sample of the run.
  */
 export const takeSample = (record: RunRecord): SampleEvent | undefined => {
   const { sample } = record;

@@ -31,19 +31,19 @@ const verdictOf = ({ natsPerToken, adjustedPValue, seedsToSettle, runs, seedDevi
     : `no difference found; about ${seedsToSettle} seeds per setting would be enough to decide`;
 };
 
-/** Says which uncertainty the interval covers. */
+/** Tells which uncertainty the interval covers. */
 const intervalText = (differences: readonly SettingDifference[]): string => {
   const [first] = differences;
   if (first === undefined) return "";
   const { windows, blocks } = first;
   const short =
     blocks < 8
-      ? `; ${formatPlural(windows, "window")} are too few to estimate how much another text would change the difference; 8 windows are needed`
+      ? `; ${formatPlural(windows, "window")} are too few to estimate the difference on another text; 8 windows are needed`
       : "";
   if (differences.every(({ seedDeviation }) => seedDeviation === null))
     return blocks < 8
-      ? `The text is too short for an interval: it has ${formatPlural(windows, "window")}, and 8 are needed. Use more text, or a smaller --context-length.`
-      : `± is half the width of the 95% confidence interval of the difference between these models on texts like this one, estimated from ${formatPlural(windows, "window")} in ${blocks} blocks. The interval does not cover the effect of seeds. To cover seeds, name several runs of each setting.`;
+      ? `The text is too short for a confidence interval: it has ${formatPlural(windows, "window")}, but 8 windows are needed. Use more text, or a smaller --context-length.`
+      : `± gives the 95% confidence interval of the difference for these models and texts like this one. The interval was estimated from ${formatPlural(windows, "window")} in ${blocks} blocks. The interval does not cover the effect of seeds. To cover seeds, name several runs of each setting.`;
   const [paired, others] = [true, false].map((kind) => differences.some((one) => one.paired === kind));
   const how =
     paired && others
@@ -51,7 +51,7 @@ const intervalText = (differences: readonly SettingDifference[]): string => {
       : paired
         ? "paired by seed"
         : "not paired, because their seeds differ";
-  return `± is half the width of the 95% confidence interval of the difference, over seeds and over texts like this one. Runs are ${how}${short}.`;
+  return `± gives the 95% confidence interval of the difference for other seeds and for texts like this one. Runs are ${how}${short}.`;
 };
 
 /** @param width columns of the terminal; infinite in a pipe. */

@@ -4,10 +4,10 @@ import { printableName, type Style } from "../../process/terminal.ts";
 import { formatDuration, formatPlural } from "./format.ts";
 import { columns, padRight, wrapText } from "./width.ts";
 
-/** Columns for the name and the status; a longer name shifts the rest of its line. */
+/** Columns for the name and the status. If a name is longer, the text after it moves to the right. */
 const nameWidth = 21;
 const statusWidth = 8;
-/** In a terminal narrower than this, the fact is on a line below the name. */
+/** In a terminal with fewer columns, the fact is on a line below the name. */
 const narrow = 60;
 const indent = "  ";
 
@@ -15,8 +15,8 @@ const paint = ({ colors }: Style, status: CheckStatus): ((text: string) => strin
   ({ ok: colors.green, warning: colors.yellow, failed: colors.red, skipped: colors.dim })[status];
 
 /**
- * The lines of a check, with its advice below.
- * @param width columns of the terminal; infinite in a pipe, where a check is one line.
+ * The lines of a check, with the advice below.
+ * @param width columns of the terminal; infinite in a pipe. In a pipe, a check is one line.
  */
 export const checkLines = (result: CheckResult, width: number, style: Style): string[] => {
   const { status, advice } = result;

@@ -25,8 +25,8 @@ export const formatLoss = (loss: number): string => loss.toFixed(loss < 10 ? 3 :
 export const formatRate = (rate: number): string => rate.toExponential(2);
 
 /**
- * Joins `parts` with `separator` into lines of at most `width` columns; later lines begin with `indent`. A part wider
- * than a line is broken at its spaces.
+ * Joins `parts` with `separator` into lines of at most `width` columns. Later lines begin with `indent`. A part that is
+ * wider than a line is broken at its spaces.
  */
 export const flow = (parts: readonly string[], separator: string, width: number, indent = ""): string[] => {
   const lines: string[] = [];

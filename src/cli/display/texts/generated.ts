@@ -5,29 +5,30 @@ import { printable, styleFor } from "../../process/terminal.ts";
 import { formatCount, formatPlural } from "./format.ts";
 
 /**
- * A model's text for standard output. On a terminal, control characters are made visible, so that none moves the
- * cursor; a pipe gets the text unchanged.
+ * A model's text for standard output. On a terminal, control characters are made visible, so that they cannot move the
+ * cursor. A pipe gets the text unchanged.
  */
 export const shownText = (text: string): string =>
   host.stdout.isTTY ? printable(text, styleFor(host.stdout).symbols.unicode) : text;
 
 /**
- * Maximum milliseconds that text waits before it is written: too short to notice, but enough to collect many tokens of
- * a small model.
+ * Maximum time in milliseconds before text is written. This time is too short to notice, but long enough to collect
+ * many tokens of a small model.
  */
 const longestWait = 5;
 
-/** Formats an event's text for a terminal; the result must not contain control characters. */
+/** Formats an event's text for a terminal. The result must not contain control characters. */
 export type EventText = (event: GenerateEvent) => string;
 
 const ownText: EventText = (event) => (event.type === "token" ? event.text : "\n");
 
-/** Speed of writing a text. */
+/** Speed at which a text was written. */
 export interface WritingPace {
-  /** Seconds from the request to the last token, including the reading of the prompt. */
+  /** Seconds from the request to the last token, including the time to process the prompt. */
   readonly seconds: number;
   /**
-   * Speed after the first token, so the time for reading the prompt is not included; null if there is only one token.
+   * Speed after the first token, so it does not include the time to process the prompt. Null if the text has only one
+   * token.
    */
   readonly tokensPerSecond: number | null;
 }
@@ -50,8 +51,8 @@ const paceWatch = (): { readonly token: () => void; readonly pace: (tokens: numb
 };
 
 /**
- * Prints the speed and the number of accepted guesses below the text. These lines go to standard error and only to a
- * terminal, so a file gets only the text.
+ * Prints the speed and the number of accepted guesses below the text. These lines are written only to a terminal, on
+ * standard error. A file gets only the text.
  */
 const tellPace = ({ newTokens, guesses }: GenerateDoneEvent, { tokensPerSecond }: WritingPace): void => {
   const { stderr } = host;
@@ -65,8 +66,8 @@ const tellPace = ({ newTokens, guesses }: GenerateDoneEvent, { tokensPerSecond }
 };
 
 /**
- * Writes a model's text to standard output as it is generated, then a line end and, on a terminal, the speed. With
- * `json` it writes the events; the last one contains the speed.
+ * Writes a model's text to standard output as it is generated, followed by a line end. On a terminal, the speed comes
+ * next. With `json` it writes the events; the last event contains the speed.
  * @param textOf formats an event's text; default: the text itself.
  * @returns the finish reason.
  */

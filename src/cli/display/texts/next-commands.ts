@@ -17,8 +17,8 @@ export const studioCommand = (folder: string): NextCommand => ({
 });
 
 /**
- * Lines with the commands and their purposes. A command and its purpose share a line if they fit into it. Without
- * commands, there are no lines.
+ * Lines with the commands and their purposes. A command and its purpose are on one line if the line is wide enough.
+ * Without commands, there are no lines.
  */
 export const nextLines = (next: readonly NextCommand[], width: number, { colors }: Style): readonly string[] =>
   next.length === 0

@@ -1,4 +1,4 @@
-/** Shows a model's text with the probability of each token: as background colours, or as numbers without colours. */
+/** Shows the probability of each token in a model's text: as background colours, or as numbers without colours. */
 import type { GenerateEvent } from "../../../generate/events.ts";
 import { textStream } from "../../../tokenizer/text-stream.ts";
 import type { Tokenizer } from "../../../tokenizer/tokenizer.ts";
@@ -15,11 +15,11 @@ interface Shade {
   /** Lowest probability for this shade. */
   readonly from: number;
   readonly name: string;
-  /** Parameters of the escape code for each colour depth. If undefined, the text stays unchanged. */
+  /** Parameters of the escape code for each colour depth. If undefined, the text has no colour. */
   readonly codes: Readonly<Record<Exclude<ColorDepth, 1>, string>> | undefined;
 }
 
-/** Less probable tokens stand out more: from dark blue to yellow and red. */
+/** Shades from dark blue to yellow and red. Less probable tokens are more conspicuous. */
 const shades: readonly Shade[] = [
   { from: 0.9, name: "90-100%", codes: undefined },
   { from: 0.5, name: "50-90%", codes: { 4: "44;97", 8: "48;5;24;38;5;231" } },
@@ -32,7 +32,7 @@ const paint = (text: string, { codes }: Shade, depth: ColorDepth): string =>
   codes === undefined || depth === 1 || text === "" ? text : `\u001b[${codes[depth]}m${text}\u001b[0m`;
 
 /**
- * Colours each line separately, so that the background does not fill the rest of the row; a coloured space stands for a
+ * Colours each line separately, so that the background does not fill the rest of the row. A coloured space represents a
  * line end.
  */
 const shaded = (text: string, probability: number, depth: ColorDepth): string => {
@@ -42,7 +42,7 @@ const shaded = (text: string, probability: number, depth: ColorDepth): string =>
   return lines.map((line, i) => paint(i < lines.length - 1 ? `${line} ` : line, shade, depth)).join("\n");
 };
 
-/** Whole percent; only a probability of 0 is shown as 0, and only 1 as 100. */
+/** Whole percent. Only a probability of exactly 0 is shown as 0, and only a probability of exactly 1 as 100. */
 const percent = (probability: number): string => {
   if (probability > 0 && probability < 0.01) return "<1";
   return String(probability < 1 ? Math.min(99, Math.round(100 * probability)) : 100);
@@ -84,7 +84,7 @@ export const probabilityText = (
   { depth, symbols }: ProbabilityStyle,
 ): ((event: GenerateEvent) => string) => {
   const stream = textStream(tokenizer, { showSpecialTokens });
-  /** Tokens not shown yet; the last one may be an incomplete character. */
+  /** Tokens that are not shown yet. The last token may be an incomplete character. */
   let pending: Piece[] = [];
   /** Text that has arrived but is not yet matched to a token. */
   let shown = "";
@@ -97,7 +97,8 @@ export const probabilityText = (
     for (let [first] = pending; first !== undefined && shown !== ""; [first] = pending) {
       const isWhole = first.text !== "" && shown.length >= first.text.length;
       if (!isWhole && !isLast) break;
-      // At the end, the rest belongs to the last token: an incomplete character, or the part before a stop string.
+      // At the end, the remaining text belongs to the last token. This text is an incomplete character, or the part
+      // before a stop string.
       const text = isWhole ? shown.slice(0, first.text.length) : shown;
       out += show({ ...first, text });
       shown = shown.slice(text.length);

@@ -16,13 +16,13 @@ import { padRight, wrapText } from "./width.ts";
 
 /** Facts about a run that are not in its events. */
 export interface RunContext {
-  /** Reason for the choice of the backend; undefined if the user chose it. */
+  /** Reason for the choice of the backend. Undefined if the user chose the backend. */
   readonly why: string | undefined;
 }
 
 const labelWidth = 11;
 
-/** Formats `label   parts · parts`; further lines are indented to the first part. */
+/** Formats `label   parts · parts`. Further lines are indented to the first part. */
 const row = (label: string, parts: readonly string[], width: number, { symbols, colors }: Style): string[] =>
   flow(parts, ` ${symbols.dot} `, width - labelWidth).map(
     (line, i) => (i === 0 ? colors.dim(padRight(label, labelWidth)) : " ".repeat(labelWidth)) + line,
@@ -53,7 +53,7 @@ const planPasses = ({ config: { model, train }, trainTokens, documents }: StartE
 const valueAt = (config: unknown, path: string): unknown =>
   path.split(".").reduce<unknown>((node, key) => (isRecord(node) ? node[key] : undefined), config);
 
-/** The fields that were derived from the text's size and are shown in no other row. */
+/** The fields that were derived from the size of the text, without the fields that other rows show. */
 const derivedParts = ({ config, derived }: StartEvent): readonly string[] => {
   const shown = {
     "model.dropout": "dropout",
@@ -70,7 +70,7 @@ const derivedParts = ({ config, derived }: StartEvent): readonly string[] => {
     ...Object.entries(shown)
       .filter(([field]) => derived.includes(field))
       .map(([field, name]) => `${name} ${String(valueAt(config, field))}${units[field] ?? ""}`),
-    "each of these has a flag (see --help)",
+    "each of these values has a flag (see --help)",
   ];
 };
 
@@ -79,7 +79,7 @@ const warmupParts = ({ steps, warmupSteps, learningRate, extensions = [] }: Trai
   if (steps >= warmupSteps || extensions.length > 0) return [];
   const risen = Number(((learningRate * steps) / warmupSteps).toPrecision(3));
   return [
-    `${formatCount(warmupSteps)} steps, longer than the run`,
+    `${formatCount(warmupSteps)} steps, more than the run has`,
     `the learning rate rises only to ${risen}, not to ${learningRate}`,
     "to shorten it: --train.warmupSteps",
   ];
@@ -156,7 +156,7 @@ export const startLines = (event: StartEvent, context: RunContext, width: number
         ...(event.step === 0 ? [] : [`resumes at step ${formatCount(event.step)}`]),
         `${formatCount(train.steps)} steps of ${batches}${train.batchSize} ${times} ${model.contextLength} = ${formatCount(tokens)} tokens${train.rows === undefined ? "" : " at most"}`,
         ...(train.rows === undefined ? [] : [`${train.rows}: ${rowsInWords[train.rows]}`]),
-        ...(train.windows === "shuffled" ? ["each token once in a pass"] : []),
+        ...(train.windows === "shuffled" ? ["each token once per pass over the text"] : []),
         planPasses(event),
         ...(event.initFrom === null
           ? [`untrained ${approximately} ln ${vocabSize} = ${untrained.toFixed(2)} nats/token`]
@@ -202,7 +202,7 @@ export const estimateLines = (event: EstimateEvent, speed: number | undefined, w
     style,
   );
 
-/** An evaluation as one line, or as several on a narrow terminal. */
+/** An evaluation as one line, or as several lines on a narrow terminal. */
 export const evalLines = (event: EvalEvent, steps: number, width: number, { symbols, colors }: Style): string[] => {
   const label = `step ${formatCount(event.step).padStart(formatCount(steps).length)}`;
   return flow(
@@ -254,7 +254,7 @@ const resultRows = (
     style,
   ),
   ...(before === undefined
-    ? // A resumed run does not measure its initial weights again. Initial weights from another model were never untrained.
+    ? // A resumed run does not evaluate its initial weights again. Initial weights from another model are already trained.
       start.initFrom !== null
       ? []
       : row("untrained", [`${Math.log(start.vocabSize).toFixed(3)} nats/token (ln ${start.vocabSize})`], width, style)
@@ -285,7 +285,7 @@ const headline = (done: DoneEvent, start: StartEvent, seconds: number): string =
   }
 };
 
-/** Whether the validation loss was rising at the end, so that more steps would not help. */
+/** Whether the validation loss was rising at the end. If it was, more steps would not help. */
 const isRising = ({ start, done, measured }: ToldRun): boolean =>
   measured !== undefined &&
   done.bestStep !== null &&
@@ -300,13 +300,13 @@ const isRising = ({ start, done, measured }: ToldRun): boolean =>
 const nextCommands = (told: ToldRun, { why }: RunContext): readonly NextCommand[] => {
   const { start, done, sample, checkpoint } = told;
   const run = done.out;
-  // Repeat the backend that the user chose, because the last bits of the run's numbers depend on the backend.
+  // Repeat the user's backend, because the last bits of the results depend on the backend.
   const backend = why === undefined ? ["--backend", start.backend] : [];
   const next: NextCommand[] = [];
   if (run !== null && done.reason === "interrupted") {
     next.push({ command: commandLine(["train", "--resume", run, ...backend]), purpose: "continue to the planned end" });
   }
-  // Name the run's folder, not its last checkpoint, so that the commands load the best weights.
+  // Name the run's folder, not its last checkpoint. The commands then load the best weights.
   if (run !== null && checkpoint !== undefined) {
     const prompt = sample === undefined ? [] : ["--prompt", escapeText(sample.prompt)];
     next.push(
@@ -352,7 +352,7 @@ export interface ToldRun {
   readonly before: EvalEvent | undefined;
   readonly measured: EvalEvent | undefined;
   readonly sample: SampleEvent | undefined;
-  /** Directory of the last checkpoint; undefined if nothing was saved. */
+  /** Directory of the last checkpoint. Undefined if nothing was saved. */
   readonly checkpoint: string | undefined;
   /** Whether the weights of the best evaluation are in the run's folder. */
   readonly keepsBest: boolean;

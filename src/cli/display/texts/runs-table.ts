@@ -41,7 +41,7 @@ const stateText: Readonly<Record<RunState, string>> = {
   unfinished: "unfinished",
 };
 
-/** Paths of runs that a process is training, known from their locks. */
+/** Paths of runs that a process trains now, known from the locks of the runs. */
 export type UnderWay = ReadonlySet<string>;
 
 const stateOf = ({ state, path }: ListedRun, underWay: UnderWay): string =>
@@ -70,7 +70,7 @@ const tableColumns = (style: Style, underWay: UnderWay, { bitsPerByte }: LossDis
 
 const gap = "  ";
 
-/** Table with one line per run; undefined if it does not fit into `width` columns. */
+/** Table with one line per run. Undefined if the table does not fit into `width` columns. */
 const tableLines = (
   runs: readonly ListedRun[],
   width: number,
@@ -124,10 +124,10 @@ const blockLines = (
 const compare = (one: ListedRun, other: ListedRun): boolean =>
   one.corpusSha256 === other.corpusSha256 &&
   one.config.tokenizer.kind === other.config.tokenizer.kind &&
-  // A run that has recorded nothing has no tokenizer here, and no loss either.
+  // If a run has recorded no event, this list has no tokenizer and no loss for the run.
   (one.vocabSize ?? other.vocabSize) === (other.vocabSize ?? one.vocabSize);
 
-/** Groups the runs whose losses can be compared; groups and runs keep their order. */
+/** Groups the runs with comparable losses. Groups and runs keep their order. */
 export const comparableRuns = (runs: readonly ListedRun[]): readonly (readonly ListedRun[])[] => {
   const groups: ListedRun[][] = [];
   for (const run of runs) {
@@ -149,12 +149,12 @@ export const runsLines = (
   return tableLines(runs, width, style, underWay, losses) ?? blockLines(runs, width, style, underWay, losses);
 };
 
-/** Number of digits of a text's hash that are shown. This many digits distinguish texts with the same name. */
+/** Number of shown digits of a text's hash. These digits distinguish texts with the same name. */
 const shownDigits = 8;
 
 /**
- * The runs grouped by text and tokenizer. If there are several groups, each has a heading. Either all groups are shown
- * as tables, or none of them is.
+ * The runs grouped by text and tokenizer. If there are several groups, each group has a heading. All groups have the
+ * same layout: tables, or several lines per run.
  */
 export const groupedLines = (
   groups: readonly (readonly ListedRun[])[],
@@ -192,7 +192,7 @@ export const groupedLines = (
 const isSpent = ({ rising, config, step, best }: ListedRun): boolean =>
   rising || stepsInVain(config.train, step, best?.step) > 0;
 
-/** Commands that continue the newest runs that can be continued. */
+/** Commands that resume runs: the newest runs that can continue. */
 const nextCommands = (runs: readonly ListedRun[]): readonly NextCommand[] => {
   const newest = (state: RunState): ListedRun | undefined =>
     runs.find((run) => run.state === state && run.checkpoint !== null && !(state === "finished" && isSpent(run)));
@@ -217,6 +217,6 @@ const nextCommands = (runs: readonly ListedRun[]): readonly NextCommand[] => {
   ];
 };
 
-/** Commands to try next; `runs` must be sorted newest first. Empty if there are none. */
+/** Commands to try next, or [] if no command applies. `runs` must be sorted newest first. */
 export const runsNextLines = (runs: readonly ListedRun[], width: number, style: Style): readonly string[] =>
   nextLines(nextCommands(runs), width, style);

@@ -4,7 +4,7 @@ import { columns } from "./width.ts";
 const writtenWords = (line: string): readonly string[] =>
   line.match(/(?:\$'(?:\\.|[^'])*'|\\.|'[^']*'|"(?:\\.|[^"])*"|[^\s'"\\])+/gsu) ?? [];
 
-/** A flag stays on one line with its value, and a redirection with its file. */
+/** A flag and its value stay on one line. A redirection and its file also stay on one line. */
 const bindsNext = /^(?:-.*|[<>|]+)$/su;
 
 /** Indentation of continuation lines. */

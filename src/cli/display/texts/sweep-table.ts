@@ -18,7 +18,7 @@ const endingText = (ending: Ending, seeds: number): string => {
       return ending.seeds < seeds ? `stopped after ${formatPlural(ending.seeds, "seed")}: ${better}` : better;
     }
     case "halving":
-      return `stopped at ${+(100 * ending.share).toFixed(2)}% of its steps: it was in the worse half`;
+      return `stopped at ${+(100 * ending.share).toFixed(2)}% of its steps: its loss was in the worse half`;
     case "budget":
       return "stopped: it did not fit into the budget";
     case "failed":
@@ -26,7 +26,7 @@ const endingText = (ending: Ending, seeds: number): string => {
   }
 };
 
-/** The order of the rows: the winner, other finished settings by loss, then the rest. */
+/** The order of the rows: first the winner, then other finished settings by loss, then the unfinished settings. */
 const inOrder = ({ settings }: SweepResult): readonly SweptSetting[] => {
   const lossOf = ({ natsPerCharacter }: SweptSetting): number => natsPerCharacter ?? Number.MAX_VALUE;
   const late = ({ ending }: SweptSetting): number => (ending.kind === "finished" ? 0 : 1);
@@ -40,7 +40,7 @@ const aboveText = ({ number, aboveWinner }: SweptSetting, winner: number | null)
   return `${signed(natsPerCharacter)}${halfWidth95 === null ? "" : ` ± ${halfWidth95.toFixed(4)}`}`;
 };
 
-/** Range of the losses over seeds; empty for one seed. */
+/** Range of the losses over seeds. Empty for one seed. */
 const rangeText = ({ runs }: HeldOutLoss): string => {
   if (runs.length < 2) return "";
   const losses = runs.map(({ natsPerCharacter }) => natsPerCharacter);
@@ -61,9 +61,9 @@ const stepsText = ({ settings, steps, plannedSteps }: SweepResult): string => {
   const failed = shareOf((kind) => kind === "failed");
   const left = shareOf((kind) => kind === "budget");
   const told = [
-    `${percent(shareOf((kind) => kind !== "failed" && kind !== "budget"))} were saved by early stops`,
-    ...(failed > 0 ? [`${percent(failed)} are missing because settings failed`] : []),
-    ...(left > 0 ? [`${percent(left)} did not fit into the budget`] : []),
+    `${percent(shareOf((kind) => kind !== "failed" && kind !== "budget"))} of the steps were saved by early stops`,
+    ...(failed > 0 ? [`${percent(failed)} of the steps are missing because settings failed`] : []),
+    ...(left > 0 ? [`${percent(left)} of the steps did not fit into the budget`] : []),
   ];
   return `${formatCount(steps)} steps of ${formatCount(plannedSteps)} were trained; ${told.join("; ")}.`;
 };
@@ -96,11 +96,11 @@ export const sweepTable = (result: SweepResult, seeds: readonly number[], width:
       : [start, ...wrapText(ending, width - 4).map((line) => `    ${line}`)];
   });
   const told = [
-    `Each loss is the run's lowest loss on the part of the text that is for choosing the winner${seeds.length === 1 ? "" : ", as a mean over the seeds"}. ± is half the width of the 95% confidence interval over seeds. The best setting was chosen by these losses, so its own loss here is too low.`,
+    `Each loss is the lowest loss of a run on the part of the text for choosing the winner${seeds.length === 1 ? "" : ", as a mean over the seeds"}. ± gives the 95% confidence interval of the loss over seeds. The loss of the best setting is too low here, because the setting was chosen by this loss.`,
     ...(heldOut === null
       ? ["No setting has finished."]
       : [
-          `On the held-out part, which was measured only once, the best setting has ${heldOut.natsPerCharacter.toFixed(4)} nats per character${rangeText(heldOut)}, ${heldOut.bitsPerByte.toFixed(4)} bits per byte.`,
+          `The best setting has ${heldOut.natsPerCharacter.toFixed(4)} nats per character${rangeText(heldOut)} and ${heldOut.bitsPerByte.toFixed(4)} bits per byte on the held-out part, which was measured only once.`,
         ]),
     stepsText(result),
   ];

@@ -9,14 +9,14 @@ const orNone = (value: string | number | null): string => (value === null ? "non
 
 const idsText = (ids: readonly number[]): string => (ids.length === 0 ? "none" : ids.join(", "));
 
-/** A line that follows the name of a file and says what the file has and what the model has. */
+/** A line after the name of a file that describes the difference between the file and the model. */
 export const textDifferenceText = (difference: TextDifference): string => {
   const both = (what: string, form: string, model: string): string => `${what} is ${form}; in the model: ${model}`;
   switch (difference.kind) {
     case "tokenizer":
       return difference.tokenizer === "none"
         ? "it has a tokenizer; the model has no readable tokenizer"
-        : "it has no readable tokenizer; the model has one";
+        : "it has no readable tokenizer; the model has a tokenizer";
     case "token":
       return both(`token ${difference.id}`, tokenText(difference.otherToken), tokenText(difference.token));
     case "merge":
@@ -29,8 +29,8 @@ export const textDifferenceText = (difference: TextDifference): string => {
       return `ids that end a text: ${idsText(difference.otherEndTokens)}; in the model: ${idsText(difference.endTokens)}`;
     case "chatTemplate": {
       const { line, text, otherText } = difference;
-      if (line === 1 && otherText === null) return "it has no chat template; the model has one";
-      if (line === 1 && text === null) return "it has a chat template; the model has none";
+      if (line === 1 && otherText === null) return "it has no chat template; the model has a chat template";
+      if (line === 1 && text === null) return "it has a chat template; the model has no chat template";
       return both(`line ${line} of the chat template`, orNone(otherText), orNone(text));
     }
     case "templateToken": {

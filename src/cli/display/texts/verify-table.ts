@@ -7,9 +7,9 @@ import { columns, padRight } from "./width.ts";
 /** A file that was compared with the model. */
 export interface VerifiedForm extends ModelsDifference {
   readonly file: string;
-  /** null if there was no text to measure. */
+  /** Null if no text was measured. */
   readonly bitsPerByte: number | null;
-  /** Tokens per window of the measurement. */
+  /** Number of tokens in each window of the text. */
   readonly contextLength: number;
 }
 
@@ -17,9 +17,9 @@ export interface VerifiedForm extends ModelsDifference {
 export interface VerifiedModel {
   readonly model: string;
   readonly bitsPerByte: number | null;
-  /** Name of the text; undefined if there was none. */
+  /** Name of the text. Undefined if no text was measured. */
   readonly measuredOn: string | undefined;
-  /** Tokens per window of the measurement. */
+  /** Number of tokens in each window of the text. */
   readonly contextLength: number;
 }
 
@@ -27,7 +27,7 @@ export interface VerifiedModel {
 const shown = (value: number): string =>
   value === 0 ? "0" : value >= 1e-3 ? value.toPrecision(4) : value.toExponential(1);
 
-/** The first position where the file's greedy token differs from the model's greedy token. */
+/** The first position with different greedy tokens in the file and the model. */
 const firstText = ({ differences: [first] }: VerifiedForm): string =>
   first === undefined ? "none" : `prompt ${first.prompt + 1}, token ${first.index + 1}: margin ${shown(first.margin)}`;
 
@@ -66,7 +66,7 @@ export const verifyTable = (
     ),
     measuredOn === undefined
       ? "No text was measured: the prompts are random tokens."
-      : `Measured on the held-out end of ${nameOf(measuredOn)}, in windows of ${formatPlural(contextLength, "token")}; the prompts come from this part, too.`,
+      : `Measured on the held-out end of ${nameOf(measuredOn)}, in windows of ${formatPlural(contextLength, "token")}; the prompts come from the same part.`,
     ...(measuredOn === undefined ? [] : forms)
       .filter((form) => form.contextLength !== contextLength)
       .map(

@@ -2,13 +2,13 @@ import { commandLine } from "../../../core/text/shell-word.ts";
 import type { NonfiniteEvent, OverfittingEvent, StartEvent } from "../../../runs/events.ts";
 import { formatCount, formatLoss } from "./format.ts";
 
-/** The start event of the run, which the advice depends on. */
+/** The start event of the run. The advice depends on it. */
 type Begun = Pick<StartEvent, "initFrom" | "config">;
 
 /** Maximum dropout that is suggested. */
 const mostDropout = 0.4;
 
-/** Remedies against overfitting that the run does not use yet. */
+/** Remedies against overfitting that the run does not yet use. */
 const remedies = ({ initFrom, config: { model, train } }: Begun): string => {
   const dropout = Math.round((model.dropout + 0.1) * 100) / 100;
   const tried = [

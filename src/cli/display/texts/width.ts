@@ -1,7 +1,7 @@
 /**
- * Columns of text on a terminal. Like POSIX's wcwidth, terminals count code points: two columns for East Asian wide and
- * fullwidth characters (Unicode Standard Annex 11), none for marks that combine with the previous character. Some
- * terminals also count two columns for an emoji of several code points.
+ * Columns of text on a terminal. Like POSIX's wcwidth, terminals count code points. East Asian wide and fullwidth
+ * characters have two columns (Unicode Standard Annex 11). Marks that combine with the previous character have no
+ * column. Some terminals also count two columns for an emoji of several code points.
  */
 
 /** Escape codes that the program writes, such as colours. */
@@ -34,7 +34,7 @@ const wideRanges: readonly (readonly [first: number, last: number])[] = [
   [0x30000, 0x3fffd],
 ];
 
-/** Characters of one column that never combine with others; most texts have only these. */
+/** Characters of one column that never combine with others. Most texts have only such characters. */
 const plain =
   /^[ -~\u00a1-\u00ac\u00ae-\u02ff\u0370-\u0482\u048a-\u052f\u2010-\u2027\u2190-\u2311\u2500-\u25fc\u2800-\u28ff]*$/u;
 
@@ -44,7 +44,9 @@ const emojiLook = /\p{Emoji_Presentation}|\ufe0f/u;
 const isWide = (codePoint: number): boolean =>
   wideRanges.some(([first, last]) => codePoint >= first && codePoint <= last);
 
-/** Created on first use, because creating a segmenter takes milliseconds: about a tenth of the time of `--help`. */
+/**
+ * Created on first use, because the creation of a segmenter takes milliseconds: about a tenth of the time of `--help`.
+ */
 let segmenter: Intl.Segmenter | undefined;
 
 const graphemesIn = (text: string): readonly string[] => {
@@ -53,7 +55,8 @@ const graphemesIn = (text: string): readonly string[] => {
 };
 
 /**
- * Splits a text into graphemes: what a reader sees as one character, such as a letter with its marks or a whole emoji.
+ * Splits a text into graphemes. A reader sees a grapheme as one character, such as a letter with its marks or a whole
+ * emoji.
  */
 export const graphemesOf = (text: string): readonly string[] => (plain.test(text) ? [...text] : graphemesIn(text));
 
@@ -70,20 +73,20 @@ export const graphemeWidth = (grapheme: string): number => {
   return width;
 };
 
-/** Columns of `text`; escape codes take none. */
+/** Columns of `text`. Escape codes have no columns. */
 export const columns = (text: string): number => {
   const bare = text.replace(escapeCodes, "");
   if (plain.test(bare)) return bare.length;
   return graphemesOf(bare).reduce((sum, grapheme) => sum + graphemeWidth(grapheme), 0);
 };
 
-/** Pads `text` with spaces at the end to `width` columns; a wider text is unchanged. */
+/** Adds spaces at the end of `text` to make it `width` columns wide. A wider text stays unchanged. */
 export const padRight = (text: string, width: number): string => text + " ".repeat(Math.max(0, width - columns(text)));
 
-/** Pads `text` with spaces at the start to `width` columns; a wider text is unchanged. */
+/** Adds spaces at the start of `text` to make it `width` columns wide. A wider text stays unchanged. */
 export const padLeft = (text: string, width: number): string => " ".repeat(Math.max(0, width - columns(text))) + text;
 
-/** A unit that is never broken: a grapheme, or an escape code, which takes no column. */
+/** A unit that is never broken: a grapheme, or an escape code, which has no columns. */
 const unitsOf = (line: string): readonly string[] => {
   const units: string[] = [];
   let from = 0;
@@ -116,7 +119,7 @@ export const rowTexts = (text: string, width: number): readonly string[] => {
   return [...rows, row];
 };
 
-/** Number of rows that `rowTexts` returns. */
+/** The longest prefix of `text` that fits into `width` columns. */
 export const rowsOf = (text: string, width: number): number => rowTexts(text, width).length;
 
 /** The longest beginning of `text` that fits into `width` columns. */
@@ -132,8 +135,8 @@ export const cutText = (text: string, width: number): string => {
 };
 
 /**
- * Breaks units of the given widths into lines of at most `width` columns: at spaces, which are dropped, or anywhere in
- * a word wider than a line.
+ * Breaks units of the given widths into lines of at most `width` columns: at spaces, or inside a long word. The spaces
+ * at a break are dropped.
  * @returns start and end of each line, as indices of units.
  */
 export const breakLines = <Unit>(
@@ -174,7 +177,7 @@ export const breakLines = <Unit>(
   return lines;
 };
 
-/** Wraps text to lines of at most `width` columns, at spaces if possible; existing line ends are kept. */
+/** Wraps text to lines of at most `width` columns, at spaces if possible. Existing line ends are kept. */
 export const wrapText = (text: string, width: number): string[] =>
   text.split("\n").flatMap((line) => {
     if (columns(line) <= width) return [line];

@@ -1,4 +1,7 @@
-/** A set of code points as ranges [from, to, from, to, …], both ends included, in order, with a gap between ranges. */
+/**
+ * A set of code points as sorted ranges [from, to, from, to, …]. The ranges include both ends, and there is a gap
+ * between two ranges.
+ */
 export type CharSet = readonly number[];
 
 const last = 0x10ffff;

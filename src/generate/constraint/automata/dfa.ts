@@ -3,21 +3,21 @@ import { spend } from "../budget.ts";
 import { type CharSet, complementOf } from "./char-set.ts";
 import { classOf, type Partition, partitionOf, refined } from "./partition.ts";
 
-/** A deterministic finite automaton over characters. Every state can reach an accepting state. */
+/** A deterministic finite automaton over characters. An accepting state can be reached from every state. */
 export interface Dfa {
   readonly partition: Partition;
   /**
-   * Transitions: `next[state * classes + class]` is the state after a character of the class. −1: no allowed text
+   * Transitions: `next[state * classes + class]` is the state after a character of the class, or −1 if no allowed text
    * continues with this character.
    */
   readonly next: Int32Array;
-  /** For each state: the label of a text that ends there, from 0; -1: no text may end there. */
+  /** For each state: the label of a text that ends in this state, from 0, or -1 if no text may end there. */
   readonly labels: Int32Array;
-  /** The first state; -1: the automaton accepts no text. */
+  /** The first state, or -1 if the automaton accepts no text. */
   readonly start: number;
 }
 
-/** Maximum number of states of an automaton: more would take seconds to compile. */
+/** Maximum number of states of an automaton. More states would need seconds to compile. */
 export const mostStates = 60_000;
 
 export const tooLarge = (where: string): ConfigError =>
@@ -76,8 +76,8 @@ const trimmed = (dfa: Dfa): Dfa => {
 };
 
 /**
- * Builds an automaton by finding its states one after another. Each key is one state; states are numbered in the order
- * in which they are found.
+ * Builds an automaton by finding its states one after another. Each key is one state. The first state that is found has
+ * the number 0.
  */
 export const explore = (
   partition: Partition,
@@ -114,8 +114,8 @@ export const explore = (
 
 /**
  * Product of two automata.
- * @param combine computes the label of a text from its labels in `a` and `b`; -1: the automaton does not accept the
- * text.
+ * @param combine computes the label of a text from its labels in `a` and `b`. -1 means that the automaton does not
+ * accept the text.
  */
 export const product = (a: Dfa, b: Dfa, combine: (a: number, b: number) => number, where: string): Dfa => {
   spend(a.partition.starts.length + b.partition.starts.length, where);
@@ -160,7 +160,7 @@ export const both = (a: Dfa, b: Dfa, where: string): Dfa => product(a, b, (l, r)
 export const eitherOf = (a: Dfa, b: Dfa, where: string): Dfa => product(a, b, (l, r) => Math.max(l, r), where);
 export const without = (a: Dfa, b: Dfa, where: string): Dfa => product(a, b, (l, r) => (r < 0 ? l : -1), where);
 
-/** All texts that contain only characters of the set. */
+/** An automaton for all texts with only characters of the set. */
 export const textsOf = (set: CharSet): Dfa => {
   const { partition, members } = partitionOf([set, complementOf(set)]);
   const next = new Int32Array(partition.count).fill(-1);
@@ -202,7 +202,7 @@ export const listed = (texts: readonly string[], where = "constraint"): Dfa => {
   return { partition, next: Int32Array.from(next), labels: Int32Array.from(labels), start };
 };
 
-/** The label of a text; -1: the automaton does not accept the text. */
+/** The label of a text, or -1 if the automaton does not accept the text. */
 export const labelOf = (dfa: Dfa, text: string): number => {
   let state = dfa.start;
   for (const char of text) {

@@ -7,17 +7,17 @@ import type { Regex } from "./regex.ts";
 
 /** A nondeterministic automaton, by Thompson's construction. */
 interface Nfa {
-  /** For each state the states that it leads to without reading a character. */
+  /** For each state: the states that can be reached without reading a character. */
   readonly empty: number[][];
   /**
-   * Like `empty`, but the steps in `begin` are allowed only at the beginning of the text, and the steps in `end` only
-   * at its end.
+   * Like `empty`, but with conditions. The steps in `begin` are allowed only at the beginning of the text. The steps in
+   * `end` are allowed only at its end.
    */
   readonly begin: number[][];
   readonly end: number[][];
   /**
-   * For each state: the index of the set of characters that the state reads, and the next state. null: the state reads
-   * no character.
+   * For each state: the index of the set of characters that the state reads, and the next state. Null if the state
+   * reads no character.
    */
   readonly reads: ({ readonly set: number; readonly to: number } | null)[];
   readonly sets: CharSet[];
@@ -104,7 +104,7 @@ const builder = (where: string) => {
   return { nfa, state, add };
 };
 
-/** The automaton of all texts that the whole expression matches, from ^ to $. The label of each text is 0. */
+/** The automaton of all texts that the whole expression matches, from ^ to $. The label of every text is 0. */
 export const dfaOf = (regex: Regex, where: string): Dfa => {
   const { nfa, state, add } = builder(where);
   const first = state();
@@ -121,7 +121,7 @@ export const dfaOf = (regex: Regex, where: string): Dfa => {
     }
     return found;
   };
-  /** The key of a set of states. It keeps only states that read characters or can lead to the end. */
+  /** The key of a set of states. The key contains only states that read characters or can lead to the end. */
   const keyOf = (states: Set<number>): string =>
     [...states]
       .filter((at) => nfa.reads[at] !== null || at === last || (nfa.end[at]?.length ?? 0) > 0)

@@ -28,8 +28,8 @@ export const allNumbers: NumberRange = {
   multiples: [],
 };
 
-// The number of digits is limited, so that every text ends and is a finite number. JavaScript itself writes integers
-// with up to 21 digits, and at most 17 significant digits.
+// The number of digits is limited, so that every text ends and is a finite number. JavaScript writes integers with up
+// to 21 digits, and at most 17 significant digits.
 const mostBefore = 21;
 const mostBehind = 20;
 const whole = `(0|[1-9][0-9]{0,${mostBefore - 1}})`;
@@ -64,9 +64,9 @@ const digitsOf = (value: number): readonly [string, string] => {
 type Order = -1 | 0 | 1;
 
 /**
- * The numbers whose comparison with a bound satisfies `holds`. Digits are compared one by one, so for any bound the
- * automaton has about as many states as a number has digits. Integers with more digits are larger. If two integers have
- * the same number of digits, the first digit that differs decides.
+ * The numbers that satisfy a condition: `holds` is true for the result of comparing a number with the bound. Digits are
+ * compared one by one, so the number of states is about the number of digits, for any bound. An integer with more
+ * digits is larger. If two integers have the same number of digits, the first digit that differs decides.
  */
 const comparedWith = (bound: number, holds: (order: Order) => boolean): Dfa => {
   const [before, behind] = digitsOf(bound);
@@ -81,8 +81,8 @@ const comparedWith = (bound: number, holds: (order: Order) => boolean): Dfa => {
   const ofInteger = (count: number, order: Order): Order =>
     count === before.length ? order : count < before.length ? -1 : 1;
   /**
-   * Key of a state: the sign, the current part of the number, how many digits of this part were read, and the result of
-   * comparing them. If sign and result are empty after the point, the number already satisfies `holds`.
+   * Key of a state. The key contains the sign, the current part of the number, the number of digits of this part, and
+   * the result of their comparison. If sign and result are empty after the point, the number already satisfies `holds`.
    */
   const keyOf = (
     sign: string,
@@ -124,7 +124,7 @@ const comparedWith = (bound: number, holds: (order: Order) => boolean): Dfa => {
     "number",
   );
   return explore(partition, "", "number", (key) => {
-    // Keys are strings in this automaton, so a state costs more time than in other automata.
+    // Keys are strings in this automaton. So a state needs more time than in other automata.
     spend(4 * partition.count, "number");
     const targets: (string | null)[] = new Array(partition.count).fill(null);
     const [sign = "", part = "", text = "", orderText = ""] = key.split(" ");
@@ -143,13 +143,11 @@ const unsigned = `${whole}(\\.[0-9]{1,${mostBehind}})?`;
 
 /** `fromBound`: numbers that are at least the bound. `toBound`: numbers that are at most the bound. */
 const fromBound = (bound: number): Dfa =>
-  // Only zero could follow a minus sign. So the minus sign is left out, because it would mislead the model.
+  // Only zero could follow a minus sign. The minus sign is left out, because it would mislead the model.
   bound === 0 ? ofPattern(unsigned) : comparedWith(bound, (order) => order >= 0);
 const toBound = (bound: number): Dfa => comparedWith(bound, (order) => order <= 0);
 
-/**
- * The adjacent double. With 1n it is the next larger double, with -1n the next smaller double. `value` must not be 0.
- */
+/** The adjacent double. 1n gives the next larger double, -1n gives the next smaller double. `value` must not be 0. */
 const neighbour = (value: number, step: 1n | -1n): number => {
   const view = new DataView(new ArrayBuffer(8));
   view.setFloat64(0, value);
@@ -159,8 +157,8 @@ const neighbour = (value: number, step: 1n | -1n): number => {
 
 /**
  * Whether a number in a schema may have been rounded when the schema was parsed. If a bound may be rounded, it is moved
- * to the adjacent double on the stricter side. Then every written number also meets the bound as the schema's text
- * spells it.
+ * to the adjacent double on the stricter side. Every written number then also meets the exact bound in the schema's
+ * text.
  */
 export const isRounded = (value: number): boolean => Math.abs(value) > Number.MAX_SAFE_INTEGER;
 
@@ -168,7 +166,7 @@ export const isRounded = (value: number): boolean => Math.abs(value) > Number.MA
 export const plainNumbers = (): Dfa => ofPattern(`-?${unsigned}`);
 
 /**
- * All spellings without an exponent that parse to this number: for 1, for example, 1 and 1.0, and also longer numbers
+ * All spellings without an exponent that parse to this number. For 1, examples are 1 and 1.0, and also longer numbers
  * that are rounded to 1.
  */
 export const spellingsOf = (value: number): Dfa => {
@@ -181,7 +179,7 @@ export const spellingsOf = (value: number): Dfa => {
   );
 };
 
-/** Multiples of a whole number. A state is the remainder of the number that the digits so far spell. */
+/** Multiples of a whole number. A state is the remainder of the number that consists of the digits so far. */
 const multiplesOf = (divisor: number, where: string): Dfa => {
   if (!Number.isInteger(divisor) || divisor < 1 || divisor > 2000) {
     throw new ConfigError({ where, must: "multipleOf must be a whole number from 1 to 2000", got: `${divisor}` });
@@ -197,7 +195,7 @@ const multiplesOf = (divisor: number, where: string): Dfa => {
     });
     return { label: key === "0" ? 0 : -1, targets };
   });
-  // At most 15 digits, because doubles hold all integers of up to 15 digits exactly.
+  // At most 15 digits, because a double represents all integers of up to 15 digits exactly.
   return both(remainders, ofPattern("0|-?[1-9][0-9]{0,14}"), where);
 };
 
@@ -222,7 +220,7 @@ const checkBounds = (range: NumberRange, where: string): void => {
 };
 
 /**
- * The automaton of the numbers of a range.
+ * The automaton for the numbers in a range.
  * @param where the place in the schema, for errors.
  */
 export const numbersDfa = (range: NumberRange, where: string): Dfa => {

@@ -23,11 +23,11 @@ const classEscapes: Readonly<Record<string, CharSet>> = {
 };
 const charEscapes: Readonly<Record<string, number>> = { t: 9, n: 10, v: 11, f: 12, r: 13, 0: 0 };
 
-/** Maximum number of repetitions of a part: more would take too many states. */
+/** Maximum number of repetitions of a part. More repetitions would need too many states. */
 const mostRepeats = 100_000;
 
 const properties = new Map<string, CharSet>();
-/** Cost, in steps, of finding the characters with a Unicode property. Each character of Unicode is tried. */
+/** Cost, in steps, of finding the characters with a Unicode property. Every Unicode character is tested. */
 const stepsOfProperty = 600_000;
 
 /** The characters that have a Unicode property, found with JavaScript's own regular expressions. */
@@ -61,7 +61,7 @@ const shown = (pattern: string): string => {
   return text.length > 80 ? `${text.slice(0, 77)}…"` : text;
 };
 
-/** JavaScript's error message for an invalid expression; undefined: the expression is valid. */
+/** JavaScript's error message for an invalid expression. Undefined if the expression is valid. */
 const faultOf = (pattern: string, flags: string): string | undefined => {
   try {
     new RegExp(pattern, flags);
@@ -131,7 +131,7 @@ const reader = (pattern: string, where: string) => {
     }
     if (char === "c" && /[a-zA-Z]/u.test(chars[at] ?? "")) return single((take().codePointAt(0) ?? 0) % 32);
     if ((char === "p" || char === "P") && takeIf("{")) return propertySet(braced(), char === "P", refuse, where);
-    // JavaScript gives an escape of any other letter no meaning, but other regex languages do.
+    // In JavaScript, an escape of any other letter has no meaning. In other regex languages it may have a meaning.
     if (/[a-zA-Z1-9]/u.test(char)) throw refuse(`\\${char}`);
     return single(char.codePointAt(0) ?? 0);
   };
@@ -171,7 +171,7 @@ const parseClass = (read: Reader, where: string): CharSet => {
       }
       const [from = 0] = set;
       const [last = 0] = to;
-      if (last < from) throw read.refuse("a range whose end is before its beginning");
+      if (last < from) throw read.refuse("a range with its end before its beginning");
       sets.push([from, last]);
     } else sets.push(set);
   }
@@ -184,7 +184,7 @@ const parseClass = (read: Reader, where: string): CharSet => {
   return negated ? complementOf(all) : all;
 };
 
-/** Reads {least,most} after a part; null: the brace does not begin a repetition. */
+/** Reads {least,most} after a part. Returns null if the brace does not begin a repetition. */
 const parseBounds = (read: Reader): readonly [number, number | null] | null => {
   const begin = read.place();
   let text = "";
@@ -197,13 +197,13 @@ const parseBounds = (read: Reader): readonly [number, number | null] | null => {
   const least = Number(match[1]);
   const most = match[2] === undefined ? least : match[3] === "" ? null : Number(match[3]);
   if (Math.max(least, most ?? 0) > mostRepeats) throw read.refuse(`more than ${mostRepeats} repetitions`);
-  if (most !== null && most < least) throw read.refuse("a repetition whose end is before its beginning");
+  if (most !== null && most < least) throw read.refuse("a repetition with a maximum below its minimum");
   return [least, most];
 };
 
 /**
- * Lenient parsing: punctuation may have a backslash that JavaScript refuses with the flag "u". Many schemas contain
- * such escapes.
+ * Lenient parsing. Punctuation may have a backslash, although JavaScript refuses it with the flag "u". Many schemas
+ * contain such escapes.
  */
 type Dialect = "strict" | "lenient";
 
@@ -260,7 +260,7 @@ export const parseRegex = (pattern: string, where: string, dialect: Dialect = "s
           }
           part = repeat(part, ...bounds);
         } else break;
-        // A lazy repetition matches the same texts as a greedy repetition, so the mark of a lazy repetition is skipped.
+        // A lazy repetition matches the same texts as a greedy repetition. So its mark is skipped.
         read.takeIf("?");
       }
       parts.push(part);

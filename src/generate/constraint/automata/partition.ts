@@ -2,13 +2,13 @@ import { spend } from "../budget.ts";
 import { type CharSet, pairsOf } from "./char-set.ts";
 
 /**
- * All code points, divided into ranges. Each range belongs to a class; the automata that use the partition treat all
- * characters of a class alike.
+ * All code points, divided into ranges. Each range belongs to a class. Automata that use the partition treat all
+ * characters of a class in the same way.
  */
 export interface Partition {
   /** First code point of each range. The first range begins at code point 0. */
   readonly starts: readonly number[];
-  /** Class of each range; -1 for halves of surrogate pairs, which are not characters. */
+  /** Class of each range, or -1 for halves of surrogate pairs, which are not characters. */
   readonly classes: readonly number[];
   readonly count: number;
 }
@@ -29,7 +29,7 @@ export const classOf = (partition: Partition, code: number): number =>
   partition.classes[rangeOf(partition, code)] as number;
 
 /**
- * The coarsest partition in which each set is a union of classes. `members` lists, for each set, the classes in it.
+ * The coarsest partition in which each set is a union of classes. `members` lists the classes of each set.
  * @param where the part of a constraint that contains the sets, for errors.
  */
 export const partitionOf = (
@@ -86,8 +86,8 @@ export const partitionOf = (
 };
 
 /**
- * The coarsest partition that refines both `a` and `b`. `pairs` gives, for each class of the new partition, the class
- * in `a` and the class in `b` that contain it.
+ * The coarsest partition that refines both `a` and `b`. For each class of the new partition, `pairs` contains the class
+ * in `a` and the class in `b` that include it.
  */
 export const refined = (a: Partition, b: Partition): { partition: Partition; pairs: (readonly [number, number])[] } => {
   const starts: number[] = [];

@@ -5,9 +5,9 @@ export type Regex =
   | { readonly kind: "set"; readonly set: CharSet }
   | { readonly kind: "sequence"; readonly parts: readonly Regex[] }
   | { readonly kind: "either"; readonly options: readonly Regex[] }
-  /** @property most null: no upper limit. */
+  /** @property most null means no upper limit. */
   | { readonly kind: "repeat"; readonly part: Regex; readonly least: number; readonly most: number | null }
-  /** `begin` matches before the first character, `end` after the last one. */
+  /** `begin` matches before the first character. `end` matches after the last character. */
   | { readonly kind: "begin" }
   | { readonly kind: "end" };
 

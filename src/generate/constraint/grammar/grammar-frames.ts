@@ -11,7 +11,7 @@ import type { Expression, Rules } from "./parse-grammar.ts";
 
 const where = "constraint: grammar";
 
-/** An expression in the form that the machine reads. Each part without recursion becomes one automaton. */
+/** An expression in the format of the machine. Each part without recursion becomes one automaton. */
 type Step =
   | { readonly kind: "text"; readonly dfa: Dfa }
   | { readonly kind: "rule"; readonly name: string }
@@ -184,7 +184,8 @@ const checkLeft = (steps: ReadonlyMap<string, Step>, empty: ReadonlySet<string>)
 
 /**
  * Turns a grammar into frames.
- * @returns how a text of the grammar may begin; null if the vocabulary can write no text of the grammar.
+ * @returns the possible beginnings of a text of the grammar, or null if the vocabulary can write no text of the
+ * grammar.
  */
 export const grammarFrames = (
   rules: Rules,

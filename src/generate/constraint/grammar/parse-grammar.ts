@@ -10,7 +10,7 @@ export type Expression =
   | { readonly kind: "rule"; readonly name: string }
   | { readonly kind: "sequence"; readonly parts: readonly Expression[] }
   | { readonly kind: "either"; readonly options: readonly Expression[] }
-  /** @property most null: no upper limit. */
+  /** @property most null means no upper limit. */
   | { readonly kind: "repeat"; readonly part: Expression; readonly least: number; readonly most: number | null };
 
 export type Rules = ReadonlyMap<string, Expression>;
@@ -64,8 +64,9 @@ const unquoted = (token: Token): string =>
     );
 
 /**
- * Parses the rules of a grammar in EBNF: `name ::= expression`. Expressions may contain "texts", [classes],
- * alternatives with |, groups in ( ), repetitions with * + ? {2,3}, a point for any character, and comments after #.
+ * Parses the rules of a grammar in EBNF: `name ::= expression`. An expression may contain "texts", [classes],
+ * alternatives with |, groups in ( ), and repetitions with * + ? {2,3}. A point matches any character. Comments begin
+ * with #.
  * @throws ConfigError for invalid rules; the error names the line.
  */
 export const parseGrammar = (grammar: string): Rules => {

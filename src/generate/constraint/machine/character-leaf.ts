@@ -3,7 +3,7 @@ import { classOf, rangeOf } from "../automata/partition.ts";
 import { spend } from "../budget.ts";
 import { type Leaf, leafOf, type MaskHint } from "./leaf.ts";
 
-/** An incomplete character: the first bytes of its UTF-8 form, or of its JSON escape. */
+/** An incomplete character: the first bytes of its UTF-8 bytes or of its JSON escape. */
 type Part =
   | {
       readonly kind: "utf8";
@@ -11,53 +11,49 @@ type Part =
       readonly left: number;
       readonly from: number;
       /**
-       * Whether the automaton reaches the same state for every character that begins with these bytes. If so, it is
-       * already in this state.
+       * Whether every character that begins with these bytes leads to the same state. The automaton is then already in
+       * this state.
        */
       readonly isDecided: boolean;
     }
   | { readonly kind: "escape"; readonly text: string };
 
 interface State {
-  /** Position in a JSON string: before its first quote, inside, or after its second quote. */
+  /** Position in a JSON string: before its first quote, inside the string, or after its last quote. */
   readonly place: "before" | "inside" | "behind";
   readonly at: number;
   readonly part: Part | null;
   /** Minimum and maximum number of characters that may still follow. */
   readonly least: number;
   readonly most: number;
-  /** Allowed labels, one bit each; -1n: all. */
+  /** Allowed labels, one bit for each label. -1n allows all labels. */
   readonly allowed: bigint;
 }
 
-/** For each state of an automaton: the labels that can be reached from the state, one bit each. */
+/** For each state of an automaton: the labels that can be reached from the state, one bit for each label. */
 export interface Labels {
   readonly reach: readonly bigint[];
-  /** Whether every continuation from a state can still reach a label that is always allowed. */
+  /** Whether each continuation from a state can still reach a label that is always allowed. */
   readonly open: readonly boolean[];
-  /** The labels that are always allowed, one bit each. */
+  /** The labels that are always allowed, one bit for each label. */
   readonly always: bigint;
 }
 
 /**
- * How characters are written: as they are, or in a JSON string. In a JSON string each character has exactly one
- * spelling.
+ * How characters are written: directly, or in a JSON string. In a JSON string, each character has exactly one spelling.
  */
 export interface Writing {
   readonly quoted: boolean;
   /** Length in bytes of the longest token. */
   readonly longest: number;
   readonly labels?: Labels;
-  /**
-   * The leaf that reads strings of any characters. The masks of the new leaf are derived from the masks of this leaf.
-   * Default: none.
-   */
+  /** The leaf for strings of any characters. The masks of the new leaf are derived from its masks. Default: none. */
   readonly free?: FreeLeaf | null;
 }
 
 /**
- * The leaf that reads strings of any characters, its state inside a string, and the function that counts the characters
- * left.
+ * The leaf for strings of any characters, its state inside a string, and the function that counts the remaining
+ * characters.
  */
 export type FreeLeaf = Pick<MaskHint, "free" | "inside" | "charsLeft">;
 
@@ -66,7 +62,7 @@ export interface Limits {
   /** Minimum and maximum number of characters. Default: no limits. */
   readonly least?: number;
   readonly most?: number;
-  /** Allowed labels, one bit each. Default: all. */
+  /** Allowed labels, one bit for each label. Default: all. */
   readonly allowed?: bigint;
 }
 
@@ -74,16 +70,16 @@ export interface Limits {
 export interface CharacterLeaf extends Leaf {
   from(limits: Limits): number;
   /**
-   * This leaf, from which the masks of other leaves are derived; null if it does not read quoted strings of any
+   * This leaf, if masks of other leaves can be derived from its masks. Null if it does not read quoted strings of any
    * characters.
    */
   asFree(): FreeLeaf | null;
 }
 
-/** Number of remaining characters at the beginning of a text, if the length is not limited. */
+/** Number of remaining characters at the beginning of a text with unlimited length. */
 const many = 2 ** 20;
 
-/** Escapes in JSON: `\n`, `\"` and similar ones, and `\u0000` for control characters without a short escape. */
+/** Escapes in JSON: short escapes such as `\n` and `\"`, and `\u0000` for control characters without a short escape. */
 const escapes: readonly (readonly [string, number])[] = [
   ...Object.entries({ '"': 0x22, "\\": 0x5c, b: 8, f: 12, n: 10, r: 13, t: 9 }),
   ...Array.from({ length: 32 }, (_, code) => [`u${code.toString(16).padStart(4, "0")}`, code] as const).filter(
@@ -91,13 +87,13 @@ const escapes: readonly (readonly [string, number])[] = [
   ),
 ];
 
-/** The first character that takes 1, 2, 3 and 4 bytes in UTF-8. */
+/** The first character with 1, 2, 3 and 4 bytes in UTF-8. */
 const firstOf = [0, 0x80, 0x800, 0x10000];
 
 export const labelsOf = (dfa: Dfa, always: bigint): Labels => {
   const { partition, next, labels } = dfa;
   const { count } = partition;
-  /** Counts the steps of going through all transitions of the automaton once. */
+  /** Counts the steps for one loop over all transitions of the automaton. */
   const pass = (): void =>
     spend((next.length * (1 + (labels.reduce((a, b) => Math.max(a, b), 0) >> 7))) >> 1, "constraint");
   const reach: bigint[] = Array.from(labels, (label) => (label < 0 ? 0n : 1n << BigInt(label)));
@@ -134,7 +130,7 @@ export const labelsOf = (dfa: Dfa, always: bigint): Labels => {
   return { reach, open, always };
 };
 
-/** A state from which the automaton accepts every text; -1: there is no such state. */
+/** A state in which the automaton accepts every continuation, or -1 if there is no such state. */
 const anyTextFrom = ({ partition: { classes, count }, next, labels }: Dfa): number => {
   for (let state = 0; state < labels.length; state++) {
     if ((labels[state] as number) < 0) continue;
@@ -147,14 +143,14 @@ const anyTextFrom = ({ partition: { classes, count }, next, labels }: Dfa): numb
 const characterSteps = (dfa: Dfa, { quoted, labels }: Writing) => {
   const { partition, next } = dfa;
   const { count } = partition;
-  /** The state after a character, or -1. */
+  /** The state after a character, or -1 if the character is not allowed. */
   const after = ({ at, most: left, allowed }: State, c: number): number => {
     if (left === 0 || c < 0) return -1;
     const to = next[at * count + c] as number;
     if (to < 0 || labels === undefined) return to;
     return ((labels.reach[to] ?? 0n) & allowed) === 0n ? -1 : to;
   };
-  /** The allowed labels, without the bits that do not matter in a state. So sets with the same effect become equal. */
+  /** The allowed labels, without the bits that do not matter in a state. Sets with the same effect become equal. */
   const narrowed = (allowed: bigint, at: number): bigint => {
     if (labels === undefined) return -1n;
     const { open, always, reach } = labels;
@@ -169,8 +165,8 @@ const characterSteps = (dfa: Dfa, { quoted, labels }: Writing) => {
     return { ...state, at: to, part: null, least: Math.max(0, state.least - 1), most: state.most - 1, allowed };
   };
   /**
-   * The state after any allowed character of a range. -1: no character is allowed. -2: there is no single state,
-   * because characters lead to different states, or because only some are allowed.
+   * The state after any allowed character of a range. The result is -1 if no character is allowed. The result is -2 if
+   * characters lead to different states, or if only some characters are allowed.
    */
   const common = (state: State, from: number, to: number): number => {
     let found = -1;

@@ -1,4 +1,4 @@
-/** Objects and arrays as frames. A frame decides what may follow each piece of an object or array. */
+/** Objects and arrays as frames. A frame decides which pieces may follow each piece of an object or array. */
 import type { Dfa } from "../automata/dfa.ts";
 import { freeDfa } from "../schema/strings.ts";
 import type { ArraySpec, ObjectSpec, ValueNode } from "../schema/value-node.ts";
@@ -7,9 +7,7 @@ import { type Leaf, markLeaf, textLeaf } from "./leaf.ts";
 import type { TokenTree } from "./vocabulary.ts";
 import type { Frame, Output, Stack } from "./ways.ts";
 
-/**
- * Maximum number of states of a leaf. A leaf that grows larger is replaced by a new leaf, so that memory stays limited.
- */
+/** Maximum number of states of a leaf. If a leaf grows larger, a new leaf replaces it, so that memory stays limited. */
 const mostLeafStates = 20_000;
 
 /** Leaves that all schemas share if they use the same vocabulary. */
@@ -32,7 +30,7 @@ export const leafOfDfa = (tree: TokenTree, dfa: Dfa, quoted: boolean): Character
   return made;
 };
 
-/** The leaf that reads strings of any characters. The masks of other leaves are derived from the masks of this leaf. */
+/** The leaf for strings of any characters. The masks of other leaves are derived from its masks. */
 const freeLeaf = (tree: TokenTree): FreeLeaf | null => leafOfDfa(tree, freeDfa(tree.alphabet), true).asFree();
 
 const bitsIn = (set: bigint): number => {
@@ -41,7 +39,7 @@ const bitsIn = (set: bigint): number => {
   return count;
 };
 
-/** The leaves of a schema's values. Each leaf is made once. */
+/** The leaves for a schema's values. Each leaf is created once. */
 const jsonLeaves = (tree: TokenTree) => {
   const marks = new Map<string, Leaf>();
   const mark = (before: string, depth: number, after: string): Leaf => {
@@ -84,7 +82,7 @@ const jsonLeaves = (tree: TokenTree) => {
   return { mark, colon, noMembers, noItems, valueLeaf, textsOf, keyLeaf };
 };
 
-/** Labels of the names that may be written next, one bit each. */
+/** Labels of the names that may be written next, one bit for each label. */
 const allowedNames = (spec: ObjectSpec, seen: bigint, count: number): bigint => {
   if (count >= spec.maxProperties) return 0n;
   const missing = spec.required & ~seen;
@@ -93,7 +91,7 @@ const allowedNames = (spec: ObjectSpec, seen: bigint, count: number): bigint => 
   return spec.maxProperties - count === bitsIn(missing) ? missing : left;
 };
 
-/** The number of members. Numbers that are larger than any limit become equal, because they have the same effect. */
+/** The number of members. All numbers above the largest limit become equal, because they have the same effect. */
 const counted = ({ minProperties, maxProperties }: ObjectSpec, count: number): number =>
   maxProperties < Number.POSITIVE_INFINITY ? count : Math.min(count, minProperties);
 
@@ -119,7 +117,7 @@ export const jsonFrames = (tree: TokenTree) => {
     }
   };
 
-  /** An object in which the names `seen` were already written. `phase` is the piece that has just ended. */
+  /** An object after the names `seen` were written. `phase` is the piece that has just ended. */
   const membersFrame = (spec: ObjectSpec, seen: bigint, count: number, phase: "first" | "comma" | "value"): Frame => ({
     key: `o${spec.id},${seen},${count},${phase}`,
     resume: (_, at, out) => {
@@ -157,7 +155,7 @@ export const jsonFrames = (tree: TokenTree) => {
   /**
    * An array that already has `count` items.
    * @param matching number of items so far that match `contains`.
-   * @param used with `uniqueItems`: the values already used, one bit each.
+   * @param used with `uniqueItems`: the values already used, one bit for each value.
    */
   const itemsFrame = (spec: ArraySpec, count: number, matching: number, used: bigint, isAfter: boolean): Frame => ({
     key: `a${spec.id},${count},${matching},${used},${isAfter}`,
@@ -191,7 +189,7 @@ export const jsonFrames = (tree: TokenTree) => {
       }
       const after = (matched: number): Stack => out.push(itemsFrame(spec, next, matched, 0n, true), at.parent);
       if (missing > 0 && spec.counted(count).inhabited) begin(spec.counted(count), after(matching + 1), out);
-      // Enough positions must be left for items that match `contains`.
+      // Enough positions must remain for items that match `contains`.
       if (missing <= 0 || spec.countable(count + 1) >= missing) begin(spec.item(count), after(matching), out);
     },
   });

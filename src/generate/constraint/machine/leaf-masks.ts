@@ -8,18 +8,18 @@ import type { Leaf } from "./leaf.ts";
 import type { TokenTree } from "./vocabulary.ts";
 
 /**
- * Mask of a state of a leaf: the tokens that stay inside the leaf, and the nodes of the tree at which the leaf's text
- * may end.
+ * Mask of a state of a leaf. The mask contains the tokens that stay inside the leaf, and the tree nodes at which the
+ * text of the leaf may end.
  */
 export interface LeafMask {
   readonly bits: Uint32Array;
-  /** Pairs of a node and the label of the text that ends there, in the order of the nodes. */
+  /** Pairs of a node and a label, in the order of the nodes. The text with this label ends at the node. */
   readonly exits: readonly number[];
 }
 
 /**
- * A mask of strings of any length. It also has the number of characters up to the end of each token and up to each
- * exit.
+ * A mask for strings of unlimited length. The mask also contains the number of characters up to the end of each token
+ * and up to each exit.
  */
 interface CountedMask extends LeafMask {
   readonly tokenChars: Uint16Array;
@@ -123,7 +123,7 @@ const countedMask = (tree: TokenTree, leaf: Leaf, start: number, charsLeft: Char
   return found.counted;
 };
 
-/** The mask of a string with limited length, derived from the mask of unlimited strings. */
+/** The mask for a string of limited length, derived from the mask for unlimited strings. */
 const limitedMask = ({ vocabSize }: TokenTree, counted: CountedMask, least: number, most: number): LeafMask => {
   const bits = counted.bits.slice();
   for (let id = 0; id < vocabSize; id++) if ((counted.tokenChars[id] as number) > most) clearBit(bits, id);
@@ -135,8 +135,8 @@ const limitedMask = ({ vocabSize }: TokenTree, counted: CountedMask, least: numb
 };
 
 /**
- * The mask of state `start`, derived from `base`, which is the mask of state `other`. It walks only over parts of the
- * tree where the two states differ.
+ * The mask of state `start`, derived from `base`, which is the mask of state `other`. The function visits only the
+ * parts of the tree in which the two states differ.
  */
 const differingMask = (tree: TokenTree, leaf: Leaf, start: number, other: number, base: LeafMask): LeafMask => {
   const { bytes, depths, ends, tokens, more, longest } = tree;

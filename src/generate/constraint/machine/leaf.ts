@@ -1,36 +1,36 @@
-/** Automata over bytes. Their states are created when they are first reached. */
+/** Automata over bytes. A state is created when it is first reached. */
 
-/** An automaton that reads one piece of text byte by byte. Every state can reach an end. */
+/** An automaton that reads one piece of text byte by byte. An end can be reached from every state. */
 export interface Leaf {
   readonly id: number;
   readonly start: number;
-  /** The state after a byte; -1: the byte is not allowed. */
+  /** The state after a byte, or -1 if the byte is not allowed. */
   step(state: number, byte: number): number;
-  /** The label of a text that ends in this state, from 0; -1: no text may end here. */
+  /** The label of a text that ends in this state, from 0, or -1 if no text may end here. */
   label(state: number): number;
   /** Whether the text may continue. */
   goesOn(state: number): boolean;
-  /** A state with the same masks, used as a cache key. Limits that a single token cannot reach are removed from it. */
+  /** A state with the same masks, for use as a cache key. The state has no limits that a single token cannot reach. */
   sameMasks(state: number): number;
   /** Number of states created so far. */
   size(): number;
-  /** The state after a special token; -1: the token is not allowed. Absent: no special token is allowed. */
+  /** The state after a special token, or -1 if the token is not allowed. If absent, no special token is allowed. */
   special?(state: number, id: number): number;
-  /** Whether the whole text may end in this state, not only this piece. Absent: never. */
+  /** Whether the whole text may end in this state, not only this piece. If absent, it may not. */
   isOpen?(state: number): boolean;
-  /** A faster way to compute the mask of a state; null: there is none. */
+  /** A faster way to compute the mask of a state, or null if the state has no faster way. */
   hint?(state: number): MaskHint | null;
 }
 
 /**
- * How to derive a mask from the mask of unlimited strings. That mask belongs to the leaf `free` in its state `inside`.
+ * How to derive a mask from the mask for unlimited strings. This mask belongs to the state `inside` of the leaf `free`.
  */
 export type MaskHint = {
   readonly free: Leaf;
   readonly inside: number;
   /**
-   * Number of characters that may still follow in a state of `free`. It is finite, because `free` counts characters
-   * down from its state `inside`.
+   * Number of characters that may still follow in a state of `free`. The number is finite, because `free` counts down
+   * from its state `inside`.
    */
   readonly charsLeft: (state: number) => number;
 } & (
@@ -137,20 +137,20 @@ export const tokenLeaf = (token: number): Leaf => ({
 });
 
 /**
- * Reads any text up to and including the first marker. The label after the marker is 0. Until the marker comes, the
- * whole text may end anywhere.
- * @param token the special token whose name is the marker, if there is such a token.
- * @param atStart true: the marker counts only at the beginning, after spaces. A text that begins differently has no
+ * Reads any text up to and including the first marker. The label after the marker is 0. Before the marker, the whole
+ * text may end anywhere.
+ * @param token the special token with the name of the marker, if such a token exists.
+ * @param atStart if true, the marker counts only at the beginning, after spaces. A text that begins differently has no
  * marker.
  */
 export const markerLeaf = (marker: string, token: number | undefined, atStart: boolean): Leaf => {
   const bytes = encoder.encode(marker);
   const done = bytes.length;
-  /** State in which no marker can come any more. */
+  /** State in which the marker can no longer come. */
   const free = done + 1;
   /**
-   * Failure function of Knuth-Morris-Pratt: if the next byte is not byte `at` of the marker, this number of marker
-   * bytes still matches.
+   * Failure function of Knuth-Morris-Pratt: the number of marker bytes that still match if the next byte is not byte
+   * `at` of the marker.
    */
   const shorter: number[] = [0, 0];
   const next = (at: number, byte: number): number => {
@@ -180,8 +180,8 @@ export const markerLeaf = (marker: string, token: number | undefined, atStart: b
 };
 
 /**
- * Reads a punctuation mark of JSON and the whitespace that is allowed around it: none, one space, or a new line with an
- * indentation. The label is 0.
+ * Reads a punctuation mark of JSON and the allowed whitespace around it. The whitespace is empty, one space, or a new
+ * line with an indentation. The label is 0.
  * @param depth number of enclosing levels. The indentation is up to four spaces or one tab for each level.
  */
 export const markLeaf = (before: string, depth: number, after: string): Leaf => {

@@ -13,15 +13,15 @@ export interface State extends Ways {
 /** Reads texts byte by byte and computes which tokens may follow. */
 export interface Machine {
   readonly start: State;
-  /** The state after a byte; null: the byte is not allowed. */
+  /** The state after a byte, or null if the byte is not allowed. */
   step(state: State, byte: number): State | null;
-  /** The state after a special token; null: the token is not allowed. */
+  /** The state after a special token, or null if the token is not allowed. */
   special(state: State, id: number): State | null;
-  /** A fast test: whether any leaf that is being read accepts the byte. If not, `step` returns null. */
+  /** A fast test: whether a leaf of the state accepts the byte. If not, `step` returns null. */
   mayRead(state: State, byte: number): boolean;
   /**
-   * Mask of the tokens that may follow, one bit each. End tokens are not in the mask. The caller must not change the
-   * mask.
+   * Mask of the tokens that may follow, one bit for each token. The mask does not contain end tokens. The caller must
+   * not change the mask.
    */
   mask(state: State): Uint32Array;
 }
@@ -44,8 +44,8 @@ export const createMachine = (tree: TokenTree, begin: (out: Output) => void): Ma
     let found = states.get(key);
     if (found === undefined) {
       if (states.size >= mostKept || finder.size() >= mostKept) {
-        // Empties the caches. States in use stay valid, and equal states are created again when they are reached. The
-        // links from the first state are cut too, because they would keep all states in memory.
+        // Clears the caches. States in use stay valid, and equal states are created again when they are reached. The
+        // links from the first state are also removed, because they would keep all states in memory.
         states.clear();
         start?.next.clear();
         finder.forget(start ?? ways);
@@ -77,7 +77,7 @@ export const createMachine = (tree: TokenTree, begin: (out: Output) => void): Ma
     });
     return ways.threads.length === 0 && !ways.isComplete ? null : stateOf(ways);
   };
-  /** Adds to `bits` the tokens of a subtree that `state` can read. */
+  /** Adds the tokens of a subtree that `state` can read to `bits`. */
   const walk = (bits: Uint32Array, state: State, from: number, to: number): void => {
     const { bytes, depths, ends, tokens, more } = tree;
     const path: State[] = [];

@@ -9,19 +9,16 @@ export interface TokenTree {
   readonly depths: Uint16Array;
   readonly ends: Int32Array;
   /**
-   * `tokens`: for each node the first token that ends there; -1 if no token does. `more`: for each token the next token
-   * with the same bytes; -1 if there is none.
+   * `tokens`: for each node, the first token that ends there, or -1 if no token ends there. `more`: for each token, the
+   * next token with the same bytes, or -1 if no other token has these bytes.
    */
   readonly tokens: Int32Array;
   readonly more: Int32Array;
   /** Length in bytes of the longest token. */
   readonly longest: number;
-  /** Special tokens. They are not part of the tree. */
+  /** Special tokens. The tree does not contain special tokens. */
   readonly specials: readonly number[];
-  /**
-   * Characters that tokens can always write, because one token is the character or because there are tokens for its
-   * single bytes.
-   */
+  /** Characters that tokens can always write: one token is the character, or there are tokens for its single bytes. */
   readonly alphabet: CharSet;
 }
 
@@ -32,8 +29,8 @@ const compare = (a: Uint8Array, b: Uint8Array): number => {
 };
 
 /**
- * Finds the characters that tokens can always write, because one token is the character or because there are tokens for
- * its single bytes.
+ * Finds the characters that tokens can always write: one token is the character, or there are tokens for its single
+ * bytes.
  */
 const alphabetOf = (tokens: readonly (Uint8Array | null)[]): CharSet => {
   const single = new Set<number>();
@@ -72,7 +69,7 @@ const alphabetOf = (tokens: readonly (Uint8Array | null)[]): CharSet => {
   return set.join() === allChars.join() ? allChars : set;
 };
 
-/** @param bytesOf the bytes of a token; null: the token is never allowed. */
+/** @param bytesOf returns the bytes of a token, or null if the token is never allowed. */
 export const tokenTree = (vocabSize: number, bytesOf: (id: number) => Uint8Array | null): TokenTree => {
   const all = Array.from({ length: vocabSize }, (_, id) => bytesOf(id));
   const order = all.flatMap((bytes, id) => (bytes === null || bytes.length === 0 ? [] : [{ bytes, id }]));

@@ -1,23 +1,23 @@
 /**
- * All ways to read a text so far. Some ways read the same piece at the same state and differ only in what must follow.
- * Such ways become one thread whose stack has several tops (a graph-structured stack). So alternatives that differ late
- * do not double the number of threads at each level.
+ * All ways to read a text so far. Some ways read the same piece at the same state, and differ only in the pieces that
+ * must follow. These ways become one thread with several tops of its stack (a graph-structured stack). So the number of
+ * threads does not double at each level if alternatives differ late.
  */
 import { spend } from "../budget.ts";
 import type { Leaf } from "./leaf.ts";
 
-/** A continuation: decides what may follow a piece of text. */
+/** A continuation. A continuation decides which pieces may follow a piece of text. */
 export interface Frame {
-  /** Frames with equal keys behave alike. */
+  /** Frames with equal keys behave in the same way. */
   readonly key: string;
   /**
-   * true: the frame's contents are at the same level of a JSON document as the frame. Default: they are one level
-   * deeper.
+   * True: the contents of the frame are at the same level of the JSON document as the frame. By default, they are one
+   * level deeper.
    */
   readonly isFlat?: true;
   /**
-   * Reports what may follow. @param label of the piece that has ended. @param at the place on the stack where the piece
-   * has ended.
+   * Reports which pieces may follow. @param label label of the piece that has ended. @param at the position on the
+   * stack at which the piece has ended.
    */
   resume(label: number, at: Place, out: Output): void;
 }
@@ -33,8 +33,8 @@ export interface Place {
 }
 
 /**
- * What may follow a text: any of these places may continue it. All places have the same depth, and no two places have
- * frames with equal keys.
+ * The pieces that may follow a text: each of these places may continue it. All places have the same depth, and their
+ * frames have different keys.
  */
 export interface Stack {
   readonly id: number;
@@ -42,24 +42,27 @@ export interface Stack {
   /** Whether the text may also end. */
   readonly mayEnd: boolean;
   readonly depth: number;
-  /** Largest number of frames on a way down to the bottom. */
+  /** Maximum number of frames from the top to the bottom of the stack. */
   readonly height: number;
   readonly after: Map<number, Ways>;
   /** Unions of this stack with older stacks, by the id of the older stack. */
   readonly unions: Map<number, Stack>;
 }
 
-/** The empty stack: nothing follows, so the text ends. */
+/** The empty stack: no piece follows, so the text ends. */
 export const bottom: Stack = {
   ...{ id: 0, places: [], mayEnd: true, depth: -1, height: 0 },
   ...{ after: new Map(), unions: new Map() },
 };
 
-/** Receives everything that may follow. */
+/** Receives all pieces that may follow. */
 export interface Output {
-  /** Reports that a piece of text may follow, and that `stack` follows the piece. @param start a state of the leaf. */
+  /**
+   * Reports that a piece of text may follow, and that the stack `stack` comes after it. @param start a state of the
+   * leaf.
+   */
   read(leaf: Leaf, stack: Stack, start?: number): void;
-  /** Reports that nothing more is read here, so `stack` continues. */
+  /** Reports that no piece is read here, so `stack` continues. */
   end(stack: Stack): void;
   /** Puts a frame on a stack. */
   push(frame: Frame, parent: Stack): Stack;
@@ -91,14 +94,14 @@ interface Collector extends Output {
 const where = "constraint";
 
 /**
- * When the height of a stack is a multiple of this number, the ways that follow the stack are computed at once. This
- * limits how deep calls are nested later.
+ * If the height of a stack is a multiple of this number, the ways after the stack are computed at once. This limits the
+ * nesting of later calls.
  */
 const frequentHeight = 64;
 
 /**
  * Creates the stacks of a machine. Equal stacks are the same object.
- * @param look is called for each stack whose height is a multiple of `frequentHeight`.
+ * @param look called for each stack with a height that is a multiple of `frequentHeight`.
  */
 const stackMaker = (look: (stack: Stack) => void) => {
   const places = new Map<string, Place>();
@@ -131,8 +134,8 @@ const stackMaker = (look: (stack: Stack) => void) => {
     return found;
   };
   /**
-   * Union of two stacks of the same depth. Places with equal frames become one place, whose parent is the union of
-   * their parents.
+   * Union of two stacks of the same depth. Two places with equal frames become one place. The new place's parent is the
+   * union of the two parents.
    */
   const unionOf = (a: Stack, b: Stack): Stack => {
     if (a === b) return a;
@@ -147,8 +150,7 @@ const stackMaker = (look: (stack: Stack) => void) => {
     }
     const own = [...byFrame.values()];
     const mayEnd = a.mayEnd || b.mayEnd;
-    // If one of the two stacks contains the other, the larger stack itself is returned, even if it is no longer in
-    // `stacks`.
+    // If one stack contains the other, the larger stack itself is returned, even if it is no longer in `stacks`.
     const made = [a, b].find((one) => one.mayEnd === mayEnd && own.every((place) => one.places.includes(place)));
     const union = made ?? stackOf(own, mayEnd, a.depth);
     a.unions.set(b.id, union);
@@ -173,7 +175,7 @@ const stackMaker = (look: (stack: Stack) => void) => {
   };
 };
 
-/** Clears the cached ways after a stack; they are computed again when needed. */
+/** Clears the cached ways after a stack. The ways are computed again when needed. */
 const forgetAfter = (stack: Stack): void => {
   stack.after.clear();
   stack.unions.clear();
@@ -255,7 +257,7 @@ export const wayFinder = () => {
     collect,
     after,
     size: () => threads.size + stacks.size(),
-    /** Empties the caches. The ways `but` and all other ways in use stay valid. */
+    /** Clears the caches. The ways `but` and all other ways in use stay valid. */
     forget: (but: Ways) => {
       threads.clear();
       stacks.forget();

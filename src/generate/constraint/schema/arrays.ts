@@ -71,10 +71,10 @@ export const arraySpec = (way: Conjunction, { nodeOf }: Nodes): ArraySpec => {
       if (!unique || maxItems <= 1) return;
       const { numbers, strings, arrays, objects, texts } =
         last >= 0 ? item(0) : { numbers: [], strings: [], arrays: [], objects: [], texts: [] };
-      // Counts the cost of the sets of used values: there is one set for each item that was written.
+      // Counts the cost of the sets of used values. There is one set for each written item.
       spend(texts.length ** 2, where);
       if (leastCounted > 0 || alikeFrom > 0 || numbers.length + strings.length + arrays.length + objects.length > 0) {
-        throw refused(way.path, "uniqueItems", "must apply to an array whose items are listed values (enum)");
+        throw refused(way.path, "uniqueItems", "must apply to an array of listed values (enum)");
       }
     },
   };

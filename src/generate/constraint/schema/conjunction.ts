@@ -7,7 +7,7 @@ export const allTypes = 63;
 
 export type Scalar = string | number | boolean | null;
 
-/** A schema that must hold or, if `holds` is false, must not hold. */
+/** A schema that must hold. If `holds` is false, the schema must not hold. */
 export interface Literal {
   readonly schema: unknown;
   readonly holds: boolean;
@@ -32,13 +32,13 @@ export interface PropertySchemas {
 }
 
 /**
- * Conditions that a value must meet all at once. Each condition applies only to values of its own type: a number, for
- * example, need not match the pattern for strings.
+ * Conditions that a value must meet together. Each condition applies only to values of its own type. For example, a
+ * number need not match the pattern for strings.
  */
 export interface Conjunction {
   /** Allowed types, as bits of `types`. */
   readonly types: number;
-  /** The only allowed values, without arrays and objects. null: any value. */
+  /** The only allowed values, without arrays and objects. Null allows any value. */
   readonly values: readonly Scalar[] | null;
   readonly notValues: readonly Scalar[];
   readonly number: NumberRange;
@@ -57,7 +57,7 @@ export interface Conjunction {
     readonly maxProperties: number;
     readonly names: readonly Literal[];
   };
-  /** Place in the schema from which the conjunction comes, for errors. */
+  /** Place of the conjunction in the schema, for errors. */
   readonly path: string;
 }
 
@@ -75,7 +75,7 @@ export const anyValue: Conjunction = {
 const union = <T>(a: readonly T[], b: readonly T[]): readonly T[] =>
   b.length === 0 ? a : a.length === 0 ? b : [...new Set([...a, ...b])];
 
-/** A conjunction with the conditions of both `a` and `b`; null if no type is left. */
+/** A conjunction with the conditions of both `a` and `b`. Null if no type is left. */
 export const merged = (a: Conjunction, b: Conjunction): Conjunction | null => {
   const left = a.types & b.types;
   if (left === 0) return null;
@@ -119,5 +119,5 @@ export const merged = (a: Conjunction, b: Conjunction): Conjunction | null => {
   };
 };
 
-/** A conjunction that limits values only by `change`. */
+/** A conjunction with `change` as its only limit on values. */
 export const limited = (path: string, change: Partial<Conjunction>): Conjunction => ({ ...anyValue, path, ...change });

@@ -13,7 +13,7 @@ const known = new Set(
   dependencies dependentRequired dependentSchemas`.split(/\s+/u),
 );
 
-/** Keywords that describe values without limiting them. They come from the standard and from common use. */
+/** Keywords that describe values without limiting them. These keywords come from the standard and from common use. */
 const annotations = new Set(
   `$schema $id id $comment comment title description default examples example deprecated readOnly writeOnly readonly
   definitions $defs $anchor $vocabulary contentEncoding contentMediaType
@@ -26,7 +26,7 @@ const annotations = new Set(
 
 const isAnnotation = (keyword: string): boolean => annotations.has(keyword) || /^(x-|_|\$\$)/u.test(keyword);
 
-/** The error for a keyword that would have no effect or is not supported. */
+/** The error for a keyword that is not supported or would have no effect. */
 export const refused = (path: string, keyword: string, must: string, got?: string): ConfigError =>
   new ConfigError({ where: `schema: ${path}/${keyword}`, must, ...(got === undefined ? {} : { got }) });
 
@@ -34,7 +34,7 @@ export const refused = (path: string, keyword: string, must: string, got?: strin
 export interface Document {
   /**
    * Checks the keywords of a schema and returns the schema.
-   * @throws ConfigError for an unknown keyword, because nothing in this program would obey it.
+   * @throws ConfigError for an unknown keyword, because the program would ignore it.
    */
   check(schema: unknown, path: string): Schema | boolean;
   /** The schema that a reference names. @throws ConfigError if the document has no such schema. */
@@ -49,7 +49,7 @@ const unescaped = (part: string): string => {
   }
 };
 
-/** All schemas that have a name of their own, given by `$id`, `id` or `$anchor`. */
+/** All schemas with a name, given by `$id`, `id` or `$anchor`. */
 const namesIn = (root: unknown): Map<string, { schema: unknown; path: string }> => {
   const names = new Map<string, { schema: unknown; path: string }>();
   const visit = (value: unknown, path: string, depth: number): void => {
@@ -74,7 +74,7 @@ const namesIn = (root: unknown): Map<string, { schema: unknown; path: string }> 
 export const schemaDocument = (root: unknown): Document => {
   let names: Map<string, { schema: unknown; path: string }> | undefined;
   const checked = new Set<unknown>();
-  /** Whether a schema on the way to `path` has its own `$id`. References would then be relative to this `$id`. */
+  /** Whether a schema on the way to `path` has its own `$id`. References are then relative to this `$id`. */
   const isInside = (path: string): boolean => {
     let value: unknown = root;
     for (const part of path.split("/").slice(1)) {
@@ -100,7 +100,7 @@ export const schemaDocument = (root: unknown): Document => {
           path,
           keyword,
           "must be a keyword that limits the output or a known annotation",
-          "an unknown one",
+          "an unknown keyword",
         );
       }
       for (const keyword of ["then", "else"]) {
@@ -113,7 +113,7 @@ export const schemaDocument = (root: unknown): Document => {
       if (typeof ref !== "string") throw refused(path, "$ref", "must be a text");
       if (ref === "#") return { schema: root, path: "#" };
       if (ref.startsWith("#/")) {
-        if (isInside(path)) throw refused(path, "$ref", 'must not be inside a schema with an "$id" of its own', ref);
+        if (isInside(path)) throw refused(path, "$ref", 'must not be inside a schema with its own "$id"', ref);
         let value: unknown = root;
         for (const part of ref.slice(2).split("/").map(unescaped)) {
           value =

@@ -1,8 +1,8 @@
 import { type Conjunction, type Literal, types } from "./conjunction.ts";
 
 /**
- * Whether it is certain that no value meets a conjunction. It checks types, values, bounds and required properties, a
- * few levels deep.
+ * Whether it is certain that no value meets a conjunction. The function checks types, values, bounds and required
+ * properties, to a depth of a few levels.
  * @param isEmpty does the same check for the values inside an array or object.
  */
 export const isEmptyWay = (

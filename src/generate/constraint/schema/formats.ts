@@ -1,5 +1,6 @@
 /**
- * Formats of strings and numbers that a schema may name. They come from RFC 3339, 3986, 4122, 4291, 5321 and OpenAPI.
+ * Formats of strings and numbers that a schema may name. The formats come from RFC 3339, 3986, 4122, 4291, 5321 and
+ * OpenAPI.
  */
 import type { Dfa } from "../automata/dfa.ts";
 import { dfaOf } from "../automata/from-regex.ts";
@@ -13,7 +14,7 @@ const time = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?([Zz]|[+-]
 const byte = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
 const ipv4 = `(${byte}\\.){3}${byte}`;
 const group = "[0-9a-fA-F]{1,4}";
-/** Eight groups. With "::" there are fewer groups. The last two groups may be an IPv4 address. */
+/** An address of eight groups. With "::", it has fewer groups. An IPv4 address may replace the last two groups. */
 const ipv6 = [
   `(${group}:){7}${group}`,
   `(${group}:){6}${ipv4}`,
@@ -48,7 +49,7 @@ const amounts = (units: string): string[] =>
   );
 const hours = `T(${amounts("HMS").join("|")})`;
 
-/** A pattern for each format; the whole text must match it. null: every text is allowed. */
+/** A pattern for each format. The whole text must match the pattern. Null allows every text. */
 const patterns: Readonly<Record<string, string | null>> = {
   date,
   time,
@@ -86,7 +87,7 @@ export const formatRange = (name: string): Partial<NumberRange> | null =>
 
 const compiled = new Map<string, Dfa>();
 
-/** The automaton of a format; null if the format allows every text. */
+/** The automaton of a format. Null if the format allows every text. */
 export const formatDfa = (name: string): Dfa | null => {
   const pattern = patterns[name] ?? null;
   if (pattern === null) return null;

@@ -1,6 +1,6 @@
 /**
- * For each keyword: the conditions that it puts on a value, and the conditions of its negation. Both are lists of
- * conjunctions. A value must meet at least one conjunction of a list.
+ * For each keyword: its conditions on a value, and the conditions of its negation. Both are lists of conjunctions. A
+ * value must meet at least one conjunction of the list.
  */
 import { isRecord } from "../../../core/checks/is-record.ts";
 import { allChars } from "../automata/char-set.ts";
@@ -84,7 +84,7 @@ const isScalar = (value: unknown): value is Scalar =>
 
 const exact = new WeakMap<object, Schema>();
 
-/** A schema that only this array or object meets. The same value always gives the same schema object. */
+/** A schema that allows only this array or object. The same value always gives the same schema object. */
 const exactly = (value: object): Schema => {
   const known = exact.get(value) ?? exactSchema(value);
   exact.set(value, known);
@@ -134,8 +134,7 @@ const enumUnit = (
       ];
     },
     fails: () => {
-      if (others.length > 0)
-        throw refused(path, "enum", "must not have arrays or objects where it is negated (inside not, oneOf or if)");
+      if (others.length > 0) throw refused(path, "enum", "must not have arrays or objects inside not, oneOf or if");
       return [limited(path, { notValues: scalars })];
     },
   };
@@ -150,8 +149,7 @@ const numberUnit = (
 ): Unit => ({
   holds: () => [limited(path, { number: { ...allNumbers, ...limit } })],
   fails: () => {
-    if (opposite === null)
-      throw refused(path, keyword, "must not be used where it is negated (inside not, oneOf or if)");
+    if (opposite === null) throw refused(path, keyword, "must not be used inside not, oneOf or if");
     return [limited(path, { types: types.number, number: { ...allNumbers, ...opposite } })];
   },
 });
@@ -159,7 +157,7 @@ const numberUnit = (
 const boundUnit = (schema: Schema, keyword: "minimum" | "maximum", path: string): Unit => {
   const exclusive = keyword === "minimum" ? "exclusiveMinimum" : "exclusiveMaximum";
   const value = numberOf(schema, keyword, path);
-  // In draft 4, `exclusiveMinimum: true` belongs to `minimum`; likewise for `maximum`.
+  // In draft 4, `exclusiveMinimum: true` belongs to `minimum`, and `exclusiveMaximum: true` belongs to `maximum`.
   const isExclusive = schema[exclusive] === true;
   const other = keyword === "minimum" ? "maximum" : "minimum";
   const otherExclusive = keyword === "minimum" ? "exclusiveMaximum" : "exclusiveMinimum";
@@ -237,7 +235,7 @@ const itemsUnit = (schema: Schema, path: string): Unit => {
     holds: () => [limited(path, { array: { ...anyValue.array, schemas } })],
     fails: () => {
       if (rest === true) return [];
-      if (first.length > 0) throw refused(path, name, "must not be used where it is negated (inside not, oneOf or if)");
+      if (first.length > 0) throw refused(path, name, "must not be used inside not, oneOf or if");
       const contains = [{ literal: literalOf(rest, `${path}/${restName}`, false), least: 1 }];
       return [limited(path, { types: types.array, array: { ...anyValue.array, minItems: 1, contains } })];
     },
@@ -254,8 +252,7 @@ const containsUnit = (schema: Schema, path: string): Unit => {
       least === 0 ? [anyValue] : [limited(path, { array: { ...anyValue.array, minItems: least, contains } })],
     fails: () => {
       if (least === 0) return [];
-      if (least > 1)
-        throw refused(path, "minContains", "must not be used where it is negated (inside not, oneOf or if)");
+      if (least > 1) throw refused(path, "minContains", "must not be used inside not, oneOf or if");
       return [limited(path, { types: types.array, array: { ...anyValue.array, schemas: none } })];
     },
   };
@@ -264,7 +261,9 @@ const containsUnit = (schema: Schema, path: string): Unit => {
 const objectWith = (path: string, change: Partial<Conjunction["object"]>, only: boolean): Conjunction =>
   limited(path, { ...(only ? { types: types.object } : {}), object: { ...anyValue.object, ...change } });
 
-/** Allows a value that is not an object, and an object without the name. @param only true: only objects are allowed. */
+/**
+ * Allows a value that is not an object, and an object without the name. @param only if true, only objects are allowed.
+ */
 const lacks = (path: string, name: string, only: boolean): Conjunction =>
   objectWith(path, { schemas: [{ named: new Map([[name, nothing]]), patterns: [], rest: null }] }, only);
 
@@ -284,10 +283,9 @@ const propertiesUnit = (schema: Schema, path: string): Unit => {
   return {
     holds: () => [objectWith(path, { schemas: [{ named, patterns, rest }] }, false)],
     fails: () => {
-      if (patterns.length > 0)
-        throw refused(path, "patternProperties", "must not be used where it is negated (inside not, oneOf or if)");
+      if (patterns.length > 0) throw refused(path, "patternProperties", "must not be used inside not, oneOf or if");
       if (rest !== null && rest.schema !== true) {
-        throw refused(path, "additionalProperties", "must not be used where it is negated (inside not, oneOf or if)");
+        throw refused(path, "additionalProperties", "must not be used inside not, oneOf or if");
       }
       return [...named].map(([name, literal]) => {
         const schemas = [{ named: new Map([[name, { ...literal, holds: false }]]), patterns: [], rest: null }];
@@ -302,14 +300,14 @@ const requiredUnit = (names: readonly string[], path: string): Unit => ({
   fails: () => names.map((name) => lacks(path, name, true)),
 });
 
-/** If an object has the name, the schema `then` must hold too. */
+/** If an object has the name, the schema `then` must also hold. */
 const dependency = (path: string, name: string, then: Literal): readonly [Conjunction, Conjunction, Literal] => [
   lacks(path, name, false),
   objectWith(path, { required: [name] }, true),
   then,
 ];
 
-/** Dependencies of an object's names: a name may require other names, or a schema. */
+/** Dependencies between an object's names. If a name is present, other names or a schema may be required. */
 export const dependenciesOf = (schema: Schema, path: string): (readonly [Conjunction, Conjunction, Literal])[] =>
   ["dependencies", "dependentRequired", "dependentSchemas"].flatMap((keyword) =>
     schema[keyword] === undefined
@@ -329,11 +327,11 @@ export const dependenciesOf = (schema: Schema, path: string): (readonly [Conjunc
 const uniqueUnit = (path: string): Unit => ({
   holds: () => [limited(path, { array: { ...anyValue.array, unique: true } })],
   fails: () => {
-    throw refused(path, "uniqueItems", "must not be used where it is negated (inside not, oneOf or if)");
+    throw refused(path, "uniqueItems", "must not be used inside not, oneOf or if");
   },
 });
 
-/** The units of all keywords of a schema that do not combine schemas. */
+/** The units of all keywords of a schema, except the keywords that combine schemas. */
 export const unitsOf = (schema: Schema, path: string, dnf: (literal: Literal) => Conjunction[]): Unit[] => {
   const units: Unit[] = [];
   const has = (keyword: string): boolean => schema[keyword] !== undefined;
@@ -380,7 +378,7 @@ export const unitsOf = (schema: Schema, path: string, dnf: (literal: Literal) =>
     units.push({
       holds: () => [objectWith(path, { names }, false)],
       fails: () => {
-        throw refused(path, "propertyNames", "must not be used where it is negated (inside not, oneOf or if)");
+        throw refused(path, "propertyNames", "must not be used inside not, oneOf or if");
       },
     });
   }

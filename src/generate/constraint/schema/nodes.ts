@@ -23,7 +23,7 @@ export const isSpellable = (text: string, alphabet: CharSet): boolean => {
 
 /**
  * The node of a whole schema, with all nodes below it.
- * @throws ConfigError for a schema that has a keyword without effect, is too large, or allows no value.
+ * @throws ConfigError if the schema has a keyword without effect, is too large, or allows no value.
  */
 export const schemaNodes = (schema: unknown, alphabet: CharSet): ValueNode => {
   const { waysOf, keyOf } = normalizer(schemaDocument(schema));
@@ -69,7 +69,7 @@ export const schemaNodes = (schema: unknown, alphabet: CharSet): ValueNode => {
     all.push(node);
     for (const { reach } of [...node.arrays, ...node.objects]) reach();
   }
-  // This finds the least fixed point, because a value that must contain itself would never be finite.
+  // This loop finds the least fixed point, because a value that must contain itself is never finite.
   for (let changed = true; changed; ) {
     changed = false;
     for (const node of all.toReversed()) {
@@ -86,9 +86,9 @@ export const schemaNodes = (schema: unknown, alphabet: CharSet): ValueNode => {
 };
 
 /**
- * The place in the schema that no value can meet. It is the innermost place that alone makes the whole schema
+ * The place in the schema that no value can meet. The result is the innermost place that makes the whole schema
  * impossible.
- * @param root a node that is not inhabited.
+ * @param root a node that allows no value.
  */
 export const emptyPlace = (root: ValueNode): string => {
   const seen = new Set<ValueNode>();

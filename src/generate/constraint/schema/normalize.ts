@@ -9,8 +9,8 @@ import { dependenciesOf, type Unit, unitsOf } from "./keywords.ts";
 const mostWays = 400;
 
 /**
- * Turns schemas into a disjunctive normal form: a list of ways to meet all of the schemas. The ways contain no allOf,
- * anyOf, oneOf, not, if and $ref.
+ * Turns schemas into a disjunctive normal form: a list of ways to meet all schemas together. The ways do not contain
+ * allOf, anyOf, oneOf, not, if or $ref.
  */
 export interface Normalizer {
   waysOf(literals: readonly Literal[]): readonly Conjunction[];
@@ -26,7 +26,7 @@ const tooMany = (path: string): ConfigError =>
     hint: "fewer alternatives inside allOf",
   });
 
-/** Merges two ways. The cost in steps depends on the lists in the two ways. */
+/** Merges two ways. The cost in steps depends on the lists in these ways. */
 const mergedWays = (a: Conjunction, b: Conjunction, where: string): Conjunction | null => {
   const values = a.values === null || b.values === null ? 0 : (a.values.length * b.values.length) >> 3;
   const lists = (way: Conjunction): number =>
@@ -35,7 +35,7 @@ const mergedWays = (a: Conjunction, b: Conjunction, where: string): Conjunction 
   return merged(a, b);
 };
 
-/** Ways to meet both lists: each way of `a` merged with each way of `b`. */
+/** Ways to meet both lists. Each way of `a` is merged with each way of `b`. */
 const product = (a: readonly Conjunction[], b: readonly Conjunction[], path: string): Conjunction[] => {
   const where = `schema: ${path}`;
   const ways = a.flatMap((left) => b.flatMap((right) => mergedWays(left, right, where) ?? []));
@@ -89,7 +89,7 @@ const combinations = (schema: Schema, path: string, combining: Combining): Unit[
       holds: () => oneOf(parts, path, combining),
       fails: () => {
         const apart = parts.every((part, i) => parts.slice(i + 1).every((other) => areApart(part, other)));
-        if (!apart) throw refused(path, "oneOf", "must not be used where it is negated (inside not, oneOf or if)");
+        if (!apart) throw refused(path, "oneOf", "must not be used inside not, oneOf or if");
         return all(parts.map(negated), path);
       },
     });
@@ -126,7 +126,9 @@ const combinations = (schema: Schema, path: string, combining: Combining): Unit[
 export const normalizer = (document: Document): Normalizer => {
   const ids = new Map<unknown, number>();
   const cache = new Map<string, readonly Conjunction[]>();
-  /** Places whose ways are being computed. They are recorded because a schema may refer back to them. */
+  /**
+   * Places with ways that are being computed now. These places are recorded because a schema may refer back to them.
+   */
   const open = new Set<string>();
 
   const idOf = ({ schema, holds }: Literal): number => {

@@ -5,13 +5,13 @@ import { refused } from "./document.ts";
 import { freeDfa, meets, stringTexts, withLengths } from "./strings.ts";
 import type { Nodes, ObjectSpec, ValueNode } from "./value-node.ts";
 
-/** All labels of an automaton, one bit each. */
+/** All labels of an automaton, one bit for each label. */
 const labelBits = ({ labels }: Dfa): bigint =>
   [...new Set(labels)].reduce<bigint>((set, label) => (label < 0 ? set : set | (1n << BigInt(label))), 0n);
 
 let specs = 0;
 
-/** Names that `propertyNames` allows; null: all names. */
+/** Names that `propertyNames` allows. Null allows all names. */
 const allowedNames = (way: Conjunction, { waysOf, alphabet }: Nodes): Dfa | null => {
   if (way.object.names.length === 0) return null;
   const where = `schema: ${way.path}/propertyNames`;
@@ -144,15 +144,16 @@ export const objectSpec = (way: Conjunction, nodes: Nodes): ObjectSpec => {
     },
     reach: () => {
       for (let label = 0; label < count; label++) child(label);
-      // The keys are computed here, not when the first name is written, because a schema must be refused before the
-      // text begins.
+      // The keys are computed here, not when the first name is written. A schema must be refused before the text
+      // begins.
       keys();
-      // Other names may repeat, and equal names are one property. So properties with other names cannot be counted.
+      // Other names may repeat, and equal names are one property. So the number of properties with other names is
+      // unknown.
       if (minProperties > 1 && kinds.length > 0) {
         throw refused(
           way.path,
           "minProperties",
-          "must be at most 1 if names other than the listed properties are allowed",
+          "must be at most 1 if the schema allows names that properties does not list",
           `${minProperties}`,
         );
       }

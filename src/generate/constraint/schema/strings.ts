@@ -5,7 +5,7 @@ import { partitionOf } from "../automata/partition.ts";
 import { spend } from "../budget.ts";
 import { type Conjunction, type Scalar, types } from "./conjunction.ts";
 
-/** The allowed texts of a string: an automaton, and separate limits on the number of characters. */
+/** The allowed texts of a string: an automaton, and separate limits for the number of characters. */
 export interface StringTexts {
   readonly dfa: Dfa;
   readonly least: number;
@@ -38,11 +38,11 @@ export const freeDfa = (alphabet: CharSet): Dfa => {
   return known;
 };
 
-/** One automaton for the texts that `dfa` accepts and the length limits allow. */
+/** One automaton for the texts of allowed length that `dfa` accepts. */
 export const withLengths = ({ dfa, least, most }: StringTexts, where: string): Dfa =>
   least === 0 && most === Number.POSITIVE_INFINITY ? dfa : both(dfa, lengths(least, most, where), where);
 
-/** The strings that a conjunction allows, if its values are not listed; null if no string is allowed. */
+/** The strings that a conjunction allows, if its values are not listed. Null if no string is allowed. */
 export const stringTexts = (way: Conjunction, alphabet: CharSet): StringTexts | null => {
   const { dfas, minLength, maxLength } = way.string;
   if ((way.types & types.string) === 0 || minLength > maxLength) return null;
@@ -59,7 +59,7 @@ export const stringTexts = (way: Conjunction, alphabet: CharSet): StringTexts | 
   return dfa.start < 0 ? null : { dfa, least: 0, most: Number.POSITIVE_INFINITY };
 };
 
-/** The numbers that a conjunction allows, if its values are not listed; null if no number is allowed. */
+/** The numbers that a conjunction allows, if its values are not listed. Null if no number is allowed. */
 export const numberTexts = (way: Conjunction): Dfa | null => {
   if ((way.types & types.number) === 0) return null;
   const where = `schema: ${way.path}`;
@@ -94,10 +94,7 @@ export const meets = (way: Conjunction, value: Scalar): boolean => {
   return length >= minLength && length <= maxLength && dfas.every((dfa) => labelOf(dfa, value) >= 0);
 };
 
-/**
- * The values that a conjunction allows, as JSON, if they can be listed: the values that the schema lists, or null, true
- * and false.
- */
+/** The values that a conjunction allows, as JSON: values in the schema, or null, true and false. */
 export const listedValues = (way: Conjunction): readonly string[] => {
   const values: readonly Scalar[] = way.values ?? [null, true, false];
   spend(values.length * (1 + (way.notValues.length >> 4)), `schema: ${way.path}`);

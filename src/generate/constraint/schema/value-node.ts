@@ -24,7 +24,7 @@ export interface Nodes {
   readonly alphabet: CharSet;
 }
 
-/** A part that a value must have, although nothing is possible for the part. */
+/** A required part of a value, if no value is possible for this part. */
 export interface MissingPart {
   /** Place of the part in the schema. */
   readonly path: string;
@@ -35,50 +35,47 @@ export interface MissingPart {
 export interface ArraySpec {
   readonly id: number;
   readonly minItems: number;
-  /**
-   * Maximum number of items. This is the schema's limit, or less if a position allows no value: then no item can be at
-   * this position.
-   */
+  /** Maximum number of items. This is the schema's limit. The maximum is lower if no item is possible at a position. */
   maxItems(): number;
   /** Minimum number of items that match `contains`. */
   readonly leastCounted: number;
-  /** From this position on all items have the same schema. */
+  /** All items from this position have the same schema. */
   readonly alikeFrom: number;
-  /** Whether items must differ (`uniqueItems`). The item values are then listed. */
+  /** Whether items must differ (`uniqueItems`). The possible values of the items are then listed. */
   readonly unique: boolean;
   item(place: number): ValueNode;
-  /** The item at a position that must also match `contains`. */
+  /** The item at a position, if it must also match `contains`. */
   counted(place: number): ValueNode;
   /** Number of positions at or after `from` at which an item may match `contains`. */
   countable(from: number): number;
-  /** Whether an array of finite length is allowed, according to the items that are known so far. */
+  /** Whether an array of finite length is allowed, according to the currently known items. */
   isPossible(): boolean;
-  /** The item that makes every array impossible; null: the cause is not a single item. */
+  /** The item that makes every array impossible. Null if the cause is not a single item. */
   missing(): MissingPart | null;
   /** Computes the nodes of all items. */
   reach(): void;
 }
 
 /**
- * The objects that one conjunction allows. Each name has a label. The names that the schema lists come first, then
- * groups of other names.
+ * The objects that one conjunction allows. Each name has a label. The schema's names come first, followed by groups of
+ * other names.
  */
 export interface ObjectSpec {
   readonly id: number;
   /** Names that the schema lists. */
   readonly names: readonly string[];
-  /** Labels of required names, one bit each. */
+  /** Labels of required names, one bit for each label. */
   readonly required: bigint;
   readonly requiredCount: number;
   readonly minProperties: number;
   readonly maxProperties: number;
   /** The automaton of all names with their labels. */
   readonly keys: () => Dfa;
-  /** Labels of the names that may be written, one bit each. A name may be written if a value is possible for it. */
+  /** Labels of the names that may be written, one bit for each label. A name may be written if its value can exist. */
   readonly possible: () => bigint;
   child(label: number): ValueNode;
   isPossible(): boolean;
-  /** The property that makes every object impossible; null: the cause is not a single property. */
+  /** The property that makes every object impossible. Null if the cause is not a single property. */
   missing(): MissingPart | null;
   reach(): void;
 }

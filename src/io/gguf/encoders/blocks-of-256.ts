@@ -1,9 +1,9 @@
 /**
- * Encodes blocks of 256 numbers, the K types; encodings.ts decodes them. A block is divided into groups of 16 or 32
- * numbers. The scale of each group, and its minimum if there is one, are stored as small integers. The units of these
- * integers are one or two binary16 numbers that the whole block shares. First, each group's ideal scale is fitted
- * separately, and the largest ideal scale determines the unit. Then there are two rounds: each group takes the best
- * integer scale near its ideal scale, and the units are refitted to all groups by least squares.
+ * Encodes blocks of 256 numbers (the K types of GGUF); encodings.ts decodes them. A block is divided into groups of 16
+ * or 32 numbers. Each group has a scale, and in some types a minimum. Scales and minima are stored as small integers.
+ * The units of scales and minima are one or two binary16 numbers per block. First, each group's ideal scale is fitted
+ * separately. The largest ideal scale determines the unit. Two rounds follow. In each round, every group takes the best
+ * integer scale near its ideal scale, and least squares refit the units to all groups.
  */
 import { halfBits, halfValue } from "../../half.ts";
 import { nearestLevel, type WriteBlock, writeHalf } from "./blocks-of-32.ts";
@@ -17,7 +17,7 @@ const mostScale = 63;
 /** Number of scales that are tried for each group. */
 const tries = 5;
 
-/** Number of rounds. A round chooses integer scales and refits the units. */
+/** Number of rounds. Each round chooses integer scales and then refits the units. */
 const rounds = 2;
 
 const asHalf = (value: number): number => halfValue(halfBits(Math.min(65504, value)));
@@ -38,8 +38,8 @@ const errorOf = (x: Float32Array, from: number, count: number, d: number, m: num
 };
 
 /**
- * Integer scales and minima of a block's groups, and the squared error. d is the unit of the scales, and dmin is the
- * unit of the minima.
+ * The integer scales and minima of a block's groups, with the squared error. d is the unit of the scales, and dmin is
+ * the unit of the minima.
  */
 interface Groups {
   readonly scales: Int32Array;
@@ -87,8 +87,8 @@ const chooseScales = (
       bestScale = s;
       bestMinimum = t;
     };
-    // Scale and minimum are searched one after the other. Searching all pairs takes twice as long and reduces the error
-    // by only a hundredth.
+    // The scale is searched first, then the minimum. A search of all pairs takes twice as long and reduces the error by
+    // only one percent.
     for (let s = clamp(scale - 1, 0, mostScale); s <= clamp(scale + 1, 0, mostScale); s++) attempt(s, minimum);
     if (minimum > 0) attempt(bestScale, minimum - 1);
     if (minimum < mostScale) attempt(bestScale, minimum + 1);
@@ -99,8 +99,8 @@ const chooseScales = (
 };
 
 /**
- * Refits the units of `found` to its integer scales and levels q. Leaves them unchanged if a unit would not be
- * positive.
+ * Refits the units of `found` to its integer scales and levels q. If a refitted unit would not be positive, the units
+ * stay unchanged.
  */
 const refitUnits = (x: Float32Array, from: number, last: number, found: Groups): void => {
   const { d, dmin, scales, minima } = found;
@@ -137,7 +137,7 @@ const current = newGroups(groups);
 const best = newGroups(groups);
 const fitted = { d: 0, m: 0 };
 
-/** Finds the scales of a block for levels q from 0 to last. The result is in `best`. */
+/** Finds the scales of a block for levels q from 0 to last. Writes the result to `best`. */
 const fitGroups = (x: Float32Array, from: number, last: number): void => {
   let [mostWanted, mostMinimum] = [0, 0];
   for (let j = 0; j < groups; j++) {
@@ -159,7 +159,7 @@ const fitGroups = (x: Float32Array, from: number, last: number): void => {
   }
 };
 
-/** Writes six bits of scale and six bits of minimum for each group, in 12 bytes. */
+/** Packs a six-bit scale and a six-bit minimum per group into 12 bytes. */
 const writeScales = ({ scales, minima }: Groups, bytes: Uint8Array, at: number): void => {
   for (let j = 0; j < 4; j++) {
     const [scale, minimum] = [scales[j + 4] as number, minima[j + 4] as number];
@@ -202,7 +202,7 @@ const sixWanted = new Float64Array(sixGroups);
 const sixScales = new Int32Array(sixGroups);
 const sixBest = new Int32Array(sixGroups);
 
-/** Chooses each group's best integer scale for the unit d. Returns the squared error. */
+/** Chooses each group's best integer scale for the unit d. Returns the block's squared error. */
 const chooseSixScales = (x: Float32Array, from: number, d: number): number => {
   let all = 0;
   for (let j = 0; j < sixGroups; j++) {
@@ -261,8 +261,8 @@ export const writeQ6K: WriteBlock = (x, from, bytes, at) => {
     const scale = unit * (sixBest[i >> 4] as number);
     const inverse = scale === 0 ? 0 : 1 / scale;
     const q = nearestLevel(x[from + i] as number, inverse, -sixZero * scale, sixLast);
-    // Every 128 numbers are divided into four quarters of 32. The low bits of quarters 1 and 3 (counted from 0) are in
-    // the second 32 bytes.
+    // Every 128 numbers are divided into four quarters of 32 numbers. The second 32 bytes contain the low bits of
+    // quarters 1 and 3, counted from 0.
     const [hundred, quarter, place] = [i >> 7, (i >> 5) & 3, i & 31];
     const low = at + 64 * hundred + 32 * (quarter & 1) + place;
     const high = at + 128 + 32 * hundred + place;

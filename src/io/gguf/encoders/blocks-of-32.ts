@@ -2,13 +2,14 @@
 import { halfBits, halfValue } from "../../half.ts";
 import { fitScale, fitScaleAndMinimum } from "./fit.ts";
 
-/** Writes a block of 32 numbers from index `from` of `x` to `bytes` at `at`. These bytes must be zero. */
+/** Writes a block of 32 numbers, from index `from` of `x`, to `bytes` at `at`. The destination bytes must be zero. */
 export type WriteBlock = (x: Float32Array, from: number, bytes: Uint8Array, at: number) => void;
 
 const length = 32;
 
 /**
- * Number of scales that are tried. Twice as many take twice as long and reduce the squared error by only a hundredth.
+ * Number of scales that are tried. Trying twice as many scales takes twice as long and reduces the squared error by
+ * only one percent.
  */
 const tries = { zero: 5, one: 6, eight: 4 };
 
@@ -30,15 +31,15 @@ export const nearestLevel = (x: number, inverse: number, m: number, last: number
 
 export const inverseOf = (d: number): number => (d === 0 ? 0 : 1 / d);
 
-/** Offsets of a block's parts: `low` of the lower four bits, `high` of the fifth bits. */
+/** Offsets in a block: `low` is the offset of the lower four bits, and `high` is the offset of the fifth bits. */
 interface Parts {
   readonly high?: number;
   readonly low: number;
 }
 
 /**
- * Writes the levels q of 32 numbers. 16 bytes get the lower four bits: the first 16 numbers in the low halves, the
- * other 16 numbers in the high halves. If `high` is given, four bytes get the fifth bits.
+ * Writes the levels q of 32 numbers. The lower four bits are written to 16 bytes: the low halves contain the first 16
+ * numbers, the high halves contain the other 16 numbers. If `high` is given, the fifth bits are written to four bytes.
  */
 const writeLevels = (
   x: Float32Array,

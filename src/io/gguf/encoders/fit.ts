@@ -1,7 +1,7 @@
 /**
- * Fits the scales of blocks. A block's numbers x are stored as d·q or d·q + m, with a few bits for each level q. The
- * scales minimize the sum of squared errors. First, several scales are tried near the scale that covers the block's
- * range. The best of them is then refined in turns: rounding gives the levels, and least squares give the scale.
+ * Fits the scales of blocks. A number x of a block is stored as d·q or d·q + m. The level q has only a few bits. The
+ * scales minimize the sum of squared errors. First, the search tries several scales near the scale that covers the
+ * block's range. Then the best scale is refined in turns: rounding gives the levels, and least squares give the scale.
  */
 
 /** Result of fitting a block of at most 32 numbers. */
@@ -10,15 +10,15 @@ export interface Fitted {
   m: number;
 }
 
-/** Level of x during the search: x·inverse + offset, truncated and limited to [0, last]. */
+/** Level of x during the search: x·inverse + offset, truncated to an integer and limited to [0, last]. */
 const level = (x: number, inverse: number, offset: number, last: number): number => {
   const q = (x * inverse + offset) | 0;
   return q < 0 ? 0 : Math.min(q, last);
 };
 
 /**
- * Each try spreads the block's range over the available levels plus a change. These are the smallest and the largest
- * change.
+ * Each try spreads the block's range over a slightly different number of levels. `from` and `to` are the smallest and
+ * the largest difference from the number of available levels.
  */
 const rangeSteps = { from: -1.6, to: 0.8 };
 
@@ -27,11 +27,11 @@ const turns = 4;
 
 /**
  * Fits the scale d of x ≈ d·q, for integers q from −zero to last − zero. Errors of large numbers get up to a few times
- * the weight of other errors; this gives a smaller loss on text.
- * @param x the block is `count` numbers of `x`, from index `at`.
+ * the weight of other errors, because this weight gives a smaller loss on text.
+ * @param x array with the block: `count` numbers from index `at`.
  * @param tries number of scales to try for each sign.
- * @returns the scale; 0 for a block of zeros. It may be negative, because there is one more level below zero than
- * above.
+ * @returns the scale, or 0 for a block of zeros. The scale may be negative, because there is one more level below zero
+ * than above.
  */
 export const fitScale = (
   x: Float32Array,
@@ -60,7 +60,7 @@ export const fitScale = (
       xq += weight * value * q;
       qq += weight * q * q;
     }
-    // At the scale Σwxq / Σwq², the weighted error is Σwx² minus (Σwxq)² / Σwq².
+    // If the scale is Σwxq / Σwq², the weighted error is Σwx² minus (Σwxq)² / Σwq².
     if (qq === 0 || xq * xq <= gain * qq) return;
     gain = (xq * xq) / qq;
     best = xq / qq;
@@ -80,8 +80,8 @@ export const fitScale = (
 
 /**
  * Fits the scale d ≥ 0 and the minimum m of x ≈ d·q + m, for integers q from 0 to last.
- * @param below whether m must be at most 0, as in K types.
- * @param out gets the result.
+ * @param below whether m must be 0 or less, as in K types.
+ * @param out receives the result.
  */
 export const fitScaleAndMinimum = (
   x: Float32Array,
@@ -136,7 +136,7 @@ export const fitScaleAndMinimum = (
   const step = (rangeSteps.to - rangeSteps.from) / Math.max(1, tries - 1);
   for (let i = 0; i < tries; i++) {
     const inverse = (last + rangeSteps.from + i * step) / (most - least);
-    // If the levels cover less than the block's range, one end of the block is cut off; try either end.
+    // If the levels cover less than the block's range, one end of the range is cut off. Try both ends.
     attempt(inverse, least);
     attempt(inverse, most - last / inverse);
   }

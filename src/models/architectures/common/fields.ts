@@ -4,7 +4,7 @@ import { CheckpointError } from "../../../core/errors/errors.ts";
 import { show } from "../../../core/text/show.ts";
 import type { ModelConfig } from "../../config.ts";
 
-/** Types of fields. Other programs may write null if a field is absent. */
+/** Types of fields. Other programs may write null instead of omitting a field. */
 export const count = z.int().positive();
 export const optional = <T extends z.ZodType>(schema: T) => schema.nullish();
 export const flag = z.boolean().nullish();
@@ -17,8 +17,8 @@ export const fail = (where: string, field: string, must: string, got: unknown): 
 };
 
 /**
- * Throws if a field changes the result in a way that our models do not support.
- * @param fields each field, with the values of it that change nothing.
+ * Throws if a field changes the result in a way that Foretoken's models do not support.
+ * @param fields for each field, the values that do not change the result.
  */
 export const checkRefused = (
   json: object,

@@ -4,15 +4,15 @@ import { mlpLayers } from "../../../nn/mlp.ts";
 import type { ModelConfig } from "../../config.ts";
 import type { TensorMapping } from "../architecture.ts";
 
-/** How an architecture's files differ from Llama's files. */
+/** Differences between an architecture's files and Llama's files. */
 export interface GgufNames {
   /** Whether one layer computes Q, K and V, and one layer computes gate and up. */
   readonly fused?: boolean;
-  /** Whether files always have biases. If the model has no biases, we write zeros. */
+  /** Whether files always contain biases. If the model has no biases, zeros are written. */
   readonly alwaysBiased?: boolean;
 }
 
-/** A layer of a block: its names, its number of rows, and whether it has a bias. */
+/** A layer of a block: the names of its tensors, its number of rows, and whether it has a bias. */
 const layer = (
   theirs: string,
   ours: string,

@@ -6,7 +6,7 @@ import { type ModelConfig, type RopeConfig, rotaryDimOf } from "../../config.ts"
 import { f32, type GgufFacts, type GgufValue, ownKeys, text, u32 } from "./gguf-values.ts";
 
 /**
- * The tensor with the wavelength factors of Llama 3. A file has these factors instead of the parameters from which they
+ * The tensor of Llama 3's wavelength factors. A file contains these factors instead of the parameters from which they
  * are computed.
  */
 export const frequencyFactors = "rope_freqs.weight";
@@ -17,10 +17,10 @@ const defaultTheta = 10_000;
 
 type Llama3 = Omit<Extract<Scaling, { readonly kind: "llama3" }>, "kind">;
 
-/** All Llama 3 models have these values; only `factor` differs. */
+/** Values of these parameters in all Llama 3 models. Only `factor` differs between models. */
 const usual = { lowFrequency: 1, highFrequency: 4, originalContext: 8192 };
 
-/** Maximum relative error of a factor that rounding to float32 can cause. */
+/** Maximum relative error of a factor after rounding to float32. */
 const tolerance = 1e-5;
 
 const areClose = (a: number, b: number): boolean => Math.abs(a - b) <= tolerance * Math.abs(b);
@@ -36,9 +36,9 @@ const llama3Factors = (pairs: number, theta: number, scaling: Llama3): Float32Ar
 };
 
 /**
- * The scaling from which these factors result.
- * @param known parameters of the scaling except the factor, if the file has them.
- * @throws CheckpointError if no supported scaling results in these factors.
+ * Returns the scaling that gives these factors.
+ * @param known parameters of the scaling except the factor, if the file contains them.
+ * @throws CheckpointError if no supported scaling gives these factors.
  */
 const scalingOfFactors = (
   factors: Float32Array,
@@ -54,12 +54,12 @@ const scalingOfFactors = (
   }
   throw new CheckpointError({
     where: `${where}: ${frequencyFactors}`,
-    must: "must hold the factors of Llama 3's scaling",
+    must: "must contain the factors of Llama 3's scaling",
     got: show(Array.from(factors.subarray(0, 100))),
   });
 };
 
-/** The scaling in the fields of a file, as llama.cpp reads them: a factor without a type means linear scaling. */
+/** The scaling in the fields of a file, read as llama.cpp reads it. A factor without a type means linear scaling. */
 const scalingOfFields = ({ fields, at }: GgufFacts): Scaling => {
   const type = fields.text(at("rope.scaling.type")) ?? "linear";
   if (type === "none") return { kind: "none" };
@@ -72,8 +72,8 @@ const scalingOfFields = ({ fields, at }: GgufFacts): Scaling => {
 };
 
 /**
- * The fraction of a head that is rotated if `rotated` channels are. It is chosen so that rounding never gives fewer
- * channels.
+ * Returns the fraction of a head that is rotated, for a number of rotated channels. The fraction is chosen so that
+ * rounding never gives fewer channels.
  */
 const fractionOf = (rotated: number, headDim: number): number => {
   const fraction = rotated / headDim;
@@ -132,7 +132,7 @@ export const ropeValues = (config: ModelConfig): Readonly<Record<string, GgufVal
   };
 };
 
-/** Parameters of Llama 3's scaling, by full key. Only Foretoken reads them. */
+/** Parameters of Llama 3's scaling, by full key. Only Foretoken reads these parameters. */
 export const ownRopeValues = ({ position }: ModelConfig): Readonly<Record<string, GgufValue>> => {
   const scaling = position.kind === "rope" ? position.scaling : undefined;
   return scaling?.kind !== "llama3"

@@ -7,7 +7,7 @@ import { f32, type GgufFacts, type GgufValue, u32 } from "./gguf-values.ts";
 /** Fields of a configuration that GGUF files do not store. */
 export const unsaid = { mask: "causal", dropout: 0, initStd: 0.02, zeroProjections: false } as const;
 
-/** Sizes stored in a file. */
+/** Sizes that a file stores. */
 export interface GgufSizes {
   readonly contextLength: number;
   readonly nLayer: number;
@@ -41,7 +41,7 @@ export const readSizes = ({ fields, at }: GgufFacts): GgufSizes => {
   };
 };
 
-/** Reads the epsilon of the norm, which a file must have. */
+/** Reads the epsilon of the norm. Every file must have an epsilon. */
 export const readEpsilon = ({ fields, at }: GgufFacts, kind: ModelConfig["norm"]["kind"]): number => {
   const key = at(epsilonKey(kind));
   return fields.real(key) ?? fields.fail(key, "must be there", undefined);

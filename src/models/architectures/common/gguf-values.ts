@@ -13,7 +13,8 @@ export const text = (value: string): GgufValue => ({ type: "text", value });
 /** Reads fields by key. Each method throws a CheckpointError if the value has another type. */
 export interface Fields {
   /**
-   * A whole number from 1. If the file has a list with one entry for each layer, all entries must be the same number.
+   * A whole number, at least 1. If the file has a list with one entry for each layer, all entries must be the same
+   * number.
    */
   count(key: string): number | undefined;
   /** A finite number. */
@@ -28,7 +29,7 @@ export interface Fields {
   fail(key: string, must: string, got: unknown): never;
 }
 
-/** A file whose header has been read. */
+/** A file with a header that has been read. */
 export interface GgufFacts {
   readonly fields: Fields;
   /** Full key: the architecture's prefix and `key`. */
@@ -41,7 +42,7 @@ export interface GgufFacts {
 
 /** Metadata keys that only Foretoken writes and reads. llama.cpp ignores them. */
 export const ownKeys = {
-  /** Says that GELU has the exact form, with erf. llama.cpp always computes the tanh form. */
+  /** Key that marks the exact form of GELU, with erf. llama.cpp always computes the tanh form. */
   gelu: "foretoken.gelu",
   /** Parameters from which Llama 3's wavelength factors are computed. */
   lowFrequency: "foretoken.rope.low_frequency",

@@ -5,20 +5,20 @@ import type { Lack } from "../architecture.ts";
 import { f32, type GgufFacts, type GgufValue, u32 } from "./gguf-values.ts";
 import { windowedLayers, windowOfLayers } from "./periods.ts";
 
-/** The windows that llama.cpp assumes for an architecture if the file does not specify them. */
+/** The windows that llama.cpp uses for an architecture if the file does not specify windows. */
 export interface GgufWindows {
-  /** Every n-th layer has no window; this is n. */
+  /** The n in "every n-th layer has no window". */
   readonly fullEvery: number;
-  /** Default RoPE base in layers with a window. If undefined, these layers always have the base of the other layers. */
+  /** Default RoPE base of layers with a window. If undefined, these layers always use the base of the other layers. */
   readonly theta?: number;
 }
 
-/** Keys that describe windows, except the key of their size. */
+/** Keys that describe windows, except the key of the window's size. */
 export const windowKeys = ["attention.sliding_window", "attention.sliding_window_pattern", "rope.freq_base_swa"];
 
 const readSize = ({ fields, at }: GgufFacts): number => fields.id(at("attention.sliding_window")) ?? 0;
 
-/** Throws if the file has a window: llama.cpp does not support windows for this architecture. */
+/** Throws if the file has a window, because llama.cpp does not support windows for this architecture. */
 export const checkNoWindow = (file: GgufFacts, contextLength: number): void => {
   const window = readSize(file);
   if (window === 0 || window >= contextLength) return;
@@ -26,7 +26,9 @@ export const checkNoWindow = (file: GgufFacts, contextLength: number): void => {
   file.fields.fail(file.at("attention.sliding_window"), must, window);
 };
 
-/** Whether layer `i` has a window in llama.cpp if every n-th layer has none. With n = 0 all layers have a window. */
+/**
+ * Whether llama.cpp uses a window in layer `i` if every n-th layer has no window. With n = 0, all layers have a window.
+ */
 const isWindowed = (i: number, n: number): boolean => n === 0 || (i + 1) % n !== 0;
 
 /** Whether each layer has a window. */
@@ -42,8 +44,8 @@ const readLayers = ({ fields, at }: GgufFacts, nLayer: number, { fullEvery }: Gg
 };
 
 /**
- * Reads the window of a model. Returns null if no layer has a window. Also returns null if the window covers the
- * context and the layers with a window use the same wavelengths as the other layers.
+ * Reads the window of a model. Returns null if no layer has a window, or if windows change nothing. Windows change
+ * nothing if they cover the context and all layers use the same wavelengths.
  * @throws CheckpointError if a configuration cannot express which layers have a window.
  */
 export const readWindow = (
@@ -72,7 +74,7 @@ export const readWindow = (
   return size < contextLength ? window : null;
 };
 
-/** Keys and values of a model's window. Values that llama.cpp assumes anyway are left out. */
+/** Keys and values of a model's window. Values that llama.cpp uses by default are left out. */
 export const windowValues = (config: ModelConfig, windows: GgufWindows): Readonly<Record<string, GgufValue>> => {
   const { window, position } = config;
   if (window === undefined || position.kind !== "rope") return {};
@@ -87,8 +89,8 @@ export const windowValues = (config: ModelConfig, windows: GgufWindows): Readonl
 };
 
 /**
- * Reports wavelengths in layers with a window that llama.cpp does not support: scaled wavelengths, or a second base for
- * an architecture that has only one base in llama.cpp.
+ * Reports unsupported wavelengths in layers with a window. llama.cpp does not support scaled wavelengths there. For
+ * some architectures, it has only one base, and a second base is not supported.
  */
 export const lacksWavelengths = ({ window, position }: ModelConfig, windows: GgufWindows): Lack | null => {
   if (window === undefined || position.kind !== "rope") return null;
@@ -103,7 +105,7 @@ export const lacksWavelengths = ({ window, position }: ModelConfig, windows: Ggu
   return { field: "position.scaling", must, got: scaling.kind };
 };
 
-/** Reports a window for an architecture for which llama.cpp does not support windows. */
+/** Reports a window if llama.cpp does not support windows for the architecture. */
 export const lacksWindow = ({ window }: ModelConfig): Lack | null =>
   window === undefined
     ? null

@@ -1,4 +1,4 @@
-/** GGUF files of models with Llama's blocks. */
+/** GGUF files of models with blocks like Llama's. */
 import { headsOf } from "../../../nn/causal-self-attention.ts";
 import type { ModelConfig } from "../../config.ts";
 import type { GgufForm, Lack } from "../architecture.ts";
@@ -16,7 +16,7 @@ import {
   windowValues,
 } from "./gguf-windows.ts";
 
-/** How an architecture's files differ from Llama's files. */
+/** Differences between an architecture's files and Llama's files. */
 export interface LlamaGguf {
   readonly name: string;
   readonly interleaved?: true;
@@ -61,7 +61,7 @@ const readLlama = async (file: GgufFacts, form: LlamaGguf): Promise<ModelConfig>
   return form.readOwn?.(config) ?? config;
 };
 
-/** How GGUF files store an architecture with Llama's blocks. */
+/** How GGUF files store an architecture with blocks like Llama's. */
 export const llamaGguf = (form: LlamaGguf): GgufForm => {
   const { name, windows } = form;
   return {

@@ -1,4 +1,4 @@
-/** `config.json` of `transformers` classes with Llama's blocks. */
+/** `config.json` of `transformers` classes with blocks like Llama's. */
 import { z } from "zod";
 import { parseConfig } from "../../../core/checks/config.ts";
 import { headsOf } from "../../../nn/causal-self-attention.ts";
@@ -29,7 +29,7 @@ const llamaFields = z.object({
   mlp_bias: flag,
 });
 
-/** The name of the activation function, and the field that holds the name. */
+/** The activation function's name, and the field that contains this name. */
 const activations = {
   swiglu: { field: "hidden_act", name: "silu" },
   geglu: { field: "hidden_activation", name: "gelu_pytorch_tanh" },
@@ -103,7 +103,7 @@ const llamaJson = (config: ModelConfig, kind: LlamaKind, vocabSize: number): Rec
   };
 };
 
-/** How `transformers` stores a class with Llama's blocks. */
+/** How `transformers` stores a class with blocks like Llama's. */
 export const llamaForm = (kind: LlamaKind): HuggingFaceForm => ({
   className: kind.className,
   modelType: kind.modelType,

@@ -1,14 +1,14 @@
-/** Names of the weights of Llama's blocks in `transformers`. */
+/** Names of the weights in blocks like Llama's, as `transformers` stores them. */
 import { headsOf } from "../../../nn/causal-self-attention.ts";
 import type { ModelConfig } from "../../config.ts";
 import type { TensorMapping } from "../architecture.ts";
 import { type LlamaConfig, type LlamaKind, llamaConfig } from "./llama-kind.ts";
 
-/** Number that is subtracted from each weight of a norm when it is stored in a file. */
+/** Number that is subtracted from each weight of a norm when the weight is stored in a file. */
 const plusOf = ({ normOffset }: LlamaKind): Partial<TensorMapping> =>
   normOffset === undefined ? {} : { plus: normOffset };
 
-/** Biases of a block. Our model may lack biases that the class has. */
+/** Biases of a block. Foretoken's model may lack biases that the class has. */
 const biasMappings = (i: number, config: LlamaConfig, { attentionBias }: LlamaKind): readonly TensorMapping[] => {
   const { nEmbd, mlp, bias } = config;
   const { heads, keyHeads, headDim } = headsOf(config);
@@ -38,7 +38,7 @@ const biasMappings = (i: number, config: LlamaConfig, { attentionBias }: LlamaKi
   ];
 };
 
-/** Names of a block's norms: before a branch, after it, or both. */
+/** Names of a block's norms. The norms are before each branch, after each branch, or both. */
 const normNames = {
   before: { attentionNorm: "input_layernorm", mlpNorm: "post_attention_layernorm" },
   after: { attentionPostNorm: "post_attention_layernorm", mlpPostNorm: "post_feedforward_layernorm" },
@@ -90,7 +90,7 @@ const blockMappings = (i: number, config: LlamaConfig, kind: LlamaKind, whole: b
 };
 
 /**
- * All weights of a model with Llama's blocks.
+ * All weights of a model with blocks like Llama's.
  * @param whole whether one layer computes Q, K and V, and one layer computes gate and up.
  */
 export const llamaMappings = (config: ModelConfig, kind: LlamaKind, whole: boolean): readonly TensorMapping[] => {

@@ -1,6 +1,6 @@
 import type { Takes } from "../traits.ts";
 
-/** Traits that all models with Llama's blocks have. */
+/** Traits of all models with blocks like Llama's. */
 export const llamaShape = {
   position: ["rope"],
   norm: ["rmsnorm"],

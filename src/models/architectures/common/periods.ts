@@ -1,13 +1,14 @@
 /**
- * Converts between the lists in files, which have an entry for each layer, and a configuration, which says "every n-th
- * layer".
+ * Converts between two ways to mark layers. Files contain a list with one entry per layer. A configuration contains the
+ * n of "every n-th layer".
  */
 import type { ModelConfig } from "../../config.ts";
 import type { WindowConfig } from "../../config-parts.ts";
 import { layerOf } from "../../layers.ts";
 
 /**
- * n ≥ 2 if every n-th layer is marked and no other layer is; null if no layer is marked; undefined if no such n exists.
+ * Returns n ≥ 2 if exactly every n-th layer is marked. Returns null if no layer is marked, and undefined if there is no
+ * such n.
  */
 export const periodOf = (marks: readonly boolean[]): number | null | undefined => {
   const n = marks.indexOf(true) + 1;
@@ -21,7 +22,7 @@ export const windowedLayers = (config: ModelConfig): readonly boolean[] =>
 
 /**
  * The window of the layers that have a window.
- * @returns null if no layer has a window; undefined if there is no n such that exactly every n-th layer has no window.
+ * @returns null if no layer has a window. Undefined if some layers have no window, but not exactly every n-th layer.
  */
 export const windowOfLayers = (windowed: readonly boolean[], size: number): WindowConfig | null | undefined => {
   if (windowed.every((has) => !has)) return null;

@@ -1,6 +1,6 @@
 /**
- * Rotary position embeddings in `config.json`. Two spellings are read: `rope_scaling`, and `rope_parameters` of
- * transformers 5.
+ * Rotary position embeddings in `config.json`. The fields are read under two names: `rope_scaling`, and
+ * `rope_parameters` in transformers 5.
  */
 import { z } from "zod";
 import { parseConfig } from "../../../core/checks/config.ts";
@@ -30,7 +30,7 @@ const llama3Json = z.object({
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Kinds of layers that may have their own fields: first layers with full attention, then layers with a window. */
+/** Types of layers that may have their own fields. The first type has full attention, the second type has a window. */
 const layerKinds = ["full_attention", "sliding_attention"] as const;
 
 const scalingOf = (type: unknown, fields: object, where: string): NonNullable<RopeConfig["scaling"]> => {
@@ -64,8 +64,8 @@ const scalingOf = (type: unknown, fields: object, where: string): NonNullable<Ro
 export interface RopeDefaults {
   readonly theta?: number;
   /**
-   * `rope_theta` of layers with a window, for a class in which these layers may have their own base. Otherwise the base
-   * of the other layers.
+   * `rope_theta` of layers with a window, for a class that allows a second base in these layers. For other classes, the
+   * base of the other layers.
    */
   readonly windowTheta?: number | "same";
   /** Whether the class may rotate only a part of each head. */
@@ -75,17 +75,20 @@ export interface RopeDefaults {
 /** Rotary position embeddings of a file. */
 export interface ReadRope {
   readonly position: RopeConfig;
-  /** RoPE base in layers with a window, if these layers have their own base. */
+  /** RoPE base of layers with a window, if it differs from the base of the other layers. */
   readonly windowTheta?: number;
 }
 
-/** The object that holds the rotary fields, and its name. In older files the base is a top-level field. */
+/**
+ * The object that contains the rotary fields, and the name of this object. In older files, the base is a top-level
+ * field.
+ */
 const givenFields = (json: object, where: string): { readonly fields: object; readonly place: string } => {
   const given = ["rope_parameters", "rope_scaling"].filter((name) => (Reflect.get(json, name) ?? null) !== null);
   const [field] = given;
   const spellings = new Set(given.map((name) => JSON.stringify(Reflect.get(json, name))));
   if (spellings.size > 1) {
-    const must = "rope_parameters and rope_scaling must agree if both are present";
+    const must = "rope_parameters and rope_scaling must be equal if both are present";
     throw new CheckpointError({ where, must, got: show(Reflect.get(json, "rope_scaling")) });
   }
   const fields: unknown = field === undefined ? {} : Reflect.get(json, field);
@@ -108,7 +111,7 @@ const readWindowTheta = (json: object, fields: Fields, byDefault: number, place:
 };
 
 /**
- * The fields for each kind of layer, if the class allows separate fields; otherwise null. A kind without fields gets
+ * The fields for each type of layer, if the class allows separate fields; otherwise null. A type without fields gets
  * the defaults of the class.
  */
 const fieldsByLayer = (given: object, place: string): { readonly main: Fields; readonly local: Fields } | null => {
@@ -187,16 +190,13 @@ const scalingJson = (scaling: RotaryScaling): { readonly rope_scaling?: Record<s
   }
 };
 
-/** Writes the rotary fields in the older spelling. */
+/** Writes the rotary fields under their older names. */
 export const ropeJson = ({ theta, scaling = { kind: "none" } }: RopeConfig): Record<string, unknown> => ({
   rope_theta: theta,
   ...scalingJson(scaling),
 });
 
-/**
- * Writes the rotary fields in the newer spelling, in which layers with a window have fields of their own for their
- * base.
- */
+/** Writes the rotary fields under their newer names. Layers with a window have separate fields for their base. */
 export const pairJson = ({ position, window }: { readonly position: RopeConfig } & Pick<ModelConfig, "window">) => {
   const { theta, scaling = { kind: "none" } } = position;
   const { rope_scaling: scaled = { rope_type: "default" } } = scalingJson(scaling);

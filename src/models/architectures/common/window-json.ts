@@ -8,7 +8,7 @@ import { windowedLayers, windowOfLayers } from "./periods.ts";
 
 /**
  * Which layers of a class have a window:
- * - never: no layers, even if the file names a window.
+ * - never: no layers, even if the file specifies a window.
  * - given: all layers, if `sliding_window` is a number.
  * - asked: the layers listed in `layer_types`, but only if `use_sliding_window` is true. Without a list, the layers
  *   from `max_window_layers` on.
@@ -72,8 +72,8 @@ export interface ReadingWindow {
 }
 
 /**
- * The window in a `config.json`. Null if no layer has a window. Also null if the window covers the whole context and
- * the layers with a window have no base of their own.
+ * Returns the window in a `config.json`, or null if windows change nothing. Windows change nothing if no layer has a
+ * window. Windows also change nothing if the window covers the whole context and all layers have the same base.
  * @throws CheckpointError if a configuration cannot express which layers have a window.
  */
 export const readWindow = (
@@ -97,7 +97,7 @@ export const readWindow = (
 export const layerTypes = (config: ModelConfig): readonly string[] =>
   windowedLayers(config).map((has) => (has ? sliding : full));
 
-/** Window fields of a class that has `use_sliding_window`. */
+/** Fields that describe the window, for a class that has `use_sliding_window`. */
 export const askedWindowJson = (config: ModelConfig): Record<string, unknown> =>
   config.window === undefined
     ? { use_sliding_window: false }

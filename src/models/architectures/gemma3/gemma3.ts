@@ -1,7 +1,7 @@
 /**
- * Gemma 3 (Gemma team 2025), its text model. It has a norm before and after each branch, GEGLU, and a norm of the
- * queries and keys of each head. All layers except every sixth have a window and a RoPE base of their own. Token
- * vectors are multiplied by √C.
+ * The text model of Gemma 3 (Gemma team 2025). Gemma 3 has a norm before and after each branch, GEGLU, and a norm of
+ * the queries and keys of each head. Every sixth layer has full attention. All other layers have a window and a
+ * different RoPE base. Token vectors are multiplied by √C.
  * Files of `transformers` store norm weights minus 1; GGUF files store the weights themselves. llama.cpp:
  * src/models/gemma3.cpp.
  */
@@ -25,18 +25,18 @@ const headDimOf = ({ nEmbd, nHead, headDim = nEmbd / nHead }: ModelConfig): numb
 const scalarOf = (config: ModelConfig): number =>
   config.attentionScale === undefined ? headDimOf(config) : config.attentionScale ** -2;
 
-/** Configuration fields that follow from other fields. */
+/** Configuration fields that are computed from other fields. */
 const withScales = (config: ModelConfig, scalar: number): ModelConfig => ({
   ...config,
   ...(scalar === headDimOf(config) ? {} : { attentionScale: scalar ** -0.5 }),
   embeddingScale: Math.sqrt(config.nEmbd),
 });
 
-/** Maximum relative error of a number that was rounded when stored. */
+/** Maximum relative error of a number after rounding in a file. */
 const tolerance = 1e-6;
 const areClose = (a: number, b: number): boolean => Math.abs(a - b) <= tolerance * Math.abs(b);
 
-/** In the largest model, with 62 layers, llama.cpp divides by the root of C / H. */
+/** For the largest model, with 62 layers, llama.cpp divides by the root of C / H. */
 const ggufScalar = (config: ModelConfig): number =>
   config.nLayer === 62 ? Math.floor(config.nEmbd / config.nHead) : headDimOf(config);
 
@@ -59,12 +59,12 @@ export const gemma3: Architecture = {
     mlp: [shape.mlp],
     approximate: ["tanh"],
     window: "any",
-    // The class does not scale the wavelengths of layers with a window.
+    // The class does not scale the wavelengths in layers with a window.
     "window.theta": (theta, { window, position }) =>
       window === undefined ||
       theta !== null ||
       (position.kind === "rope" && (position.scaling?.kind ?? "none") === "none"),
-    // The class stores 1 / scale², which must be a whole number.
+    // The class stores 1 / scale². The stored number must be a whole number.
     attentionScale: {
       takes: (scale) => areClose(scale ** -2, Math.round(scale ** -2)),
       instead: (scale) => {

@@ -1,6 +1,6 @@
 /**
- * GPT-2 in GGUF files. llama.cpp always computes the tanh form of GELU; a key that only Foretoken writes marks the
- * exact form.
+ * GPT-2 in GGUF files. llama.cpp always computes the tanh form of GELU. Foretoken marks the exact form with a key that
+ * only Foretoken reads.
  */
 import type { GgufForm } from "../architecture.ts";
 import { ggufMappings } from "../common/gguf-names.ts";

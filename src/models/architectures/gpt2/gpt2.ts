@@ -1,7 +1,7 @@
 /**
  * GPT-2 (Radford et al. 2019): learned positions, layer norm, GELU, and an equal number of key heads and query heads.
- * Linear layers inside blocks of `GPT2LMHeadModel` are `Conv1D`. Their weights are [in, out], the transpose of our
- * weights. Q, K, V and both MLP layers always have biases.
+ * Linear layers inside blocks of `GPT2LMHeadModel` are `Conv1D`. The weights of `Conv1D` are [in, out], the transpose
+ * of Foretoken's weights. Q, K, V and both MLP layers always have biases.
  */
 import { z } from "zod";
 import { parseConfig } from "../../../core/checks/config.ts";
@@ -12,7 +12,7 @@ import type { Architecture, HuggingFaceForm, ReadConfig, TensorMapping } from ".
 import { checkRefused, commonJson, count, fail, flag, number, optional, tanhGelus, text } from "../common/fields.ts";
 import { gpt2Gguf } from "./gguf.ts";
 
-/** GPT-2's MLP; any other kind is a bug. */
+/** Returns GPT-2's MLP. Any other MLP is a bug. */
 const mlpOf = ({ mlp }: ModelConfig): GeluMlpConfig => {
   if (mlp.kind !== "gelu") throw new Error("GPT-2 must have a GELU MLP");
   return mlp;

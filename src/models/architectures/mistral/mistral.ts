@@ -1,4 +1,4 @@
-/** Mistral (Jiang et al. 2023): Llama with a window in all layers. llama.cpp does not support its window. */
+/** Mistral (Jiang et al. 2023): Llama with a window in all layers. llama.cpp does not support this window. */
 import type { Architecture } from "../architecture.ts";
 import { llamaForm } from "../common/llama-json.ts";
 import { llamaShape } from "../common/llama-shape.ts";

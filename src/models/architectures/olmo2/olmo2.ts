@@ -1,6 +1,6 @@
 /**
  * OLMo 2 (OLMo team 2025): Llama with the norm after each branch. One norm covers the queries of all heads, and another
- * norm covers the keys of all heads. llama.cpp reads both OLMo 2 and OLMo 3 as `olmo2`, with the windows of OLMo 3
+ * norm covers the keys of all heads. In llama.cpp, `olmo2` means both OLMo 2 and OLMo 3, with the windows of OLMo 3
  * (src/models/olmo2.cpp).
  */
 import type { Architecture } from "../architecture.ts";
@@ -35,7 +35,7 @@ export const olmo2: Architecture = {
     name: "olmo2",
     windows: { fullEvery: 4 },
     lacks: ({ nEmbd, nHead, headDim = nEmbd / nHead, bias, tieEmbeddings }) => {
-      const here = "for a GGUF file: llama.cpp supports no other olmo2";
+      const here = "for a GGUF file, because llama.cpp supports no other olmo2 model";
       if (headDim !== nEmbd / nHead)
         return { field: "headDim", must: `must be nEmbd / nHead ${here}`, got: `${headDim}` };
       if (bias.projection) return { field: "bias.projection", must: `must be false ${here}`, got: "true" };

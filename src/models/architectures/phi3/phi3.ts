@@ -1,6 +1,6 @@
 /**
- * Phi-3 (Abdin et al. 2024): Llama with fused layers: one layer computes Q, K and V, and one layer computes gate and
- * up. It may rotate only a part of each head.
+ * Phi-3 (Abdin et al. 2024): Llama with fused layers. One layer computes Q, K and V, and one layer computes gate and
+ * up. Phi-3 may rotate only a part of each head.
  */
 import type { Architecture } from "../architecture.ts";
 import { llamaGguf } from "../common/llama-gguf.ts";
@@ -18,7 +18,8 @@ export const phi3: Architecture = {
     partial: true,
     slides: "given",
     fused: "always",
-    // These defaults of the class do not fit: the window, the context, and pad tokens that are not in our vocabulary.
+    // Some defaults of the class do not fit: the window, the context, and pad tokens that are not in Foretoken's
+    // vocabulary.
     ownJson: ({ position, contextLength, window }) => ({
       partial_rotary_factor: position.fraction ?? 1,
       original_max_position_embeddings: contextLength,

@@ -11,7 +11,7 @@ import { hasAttentionBias } from "../common/llama-kind.ts";
 import { llamaShape } from "../common/llama-shape.ts";
 import { periodOf } from "../common/periods.ts";
 
-/** Default n, where every n-th layer is not rotated. llama.cpp supports only this n (src/models/smollm3.cpp). */
+/** Default n for "every n-th layer is not rotated". llama.cpp supports only this n (src/models/smollm3.cpp). */
 const usual = 4;
 
 const ownFields = z.object({
@@ -31,7 +31,8 @@ const checkLayerTypes = (json: object, nLayer: number, where: string): void => {
 };
 
 /**
- * n if every n-th layer is not rotated; null if all layers are rotated. A list in the file has 1 for a rotated layer.
+ * Returns n if every n-th layer is not rotated, or null if all layers are rotated. A list in the file contains 1 for
+ * each rotated layer.
  */
 const readEvery = (json: object, nLayer: number, where: string): number | null => {
   const { no_rope_layers: list, no_rope_layer_interval: interval } = parseConfig(ownFields, json, where);
@@ -61,8 +62,8 @@ const isRotated = (config: ModelConfig, i: number): boolean => layerOf(config, i
 const layersOf = ({ nLayer }: ModelConfig): readonly number[] => Array.from({ length: nLayer }, (_, i) => i);
 
 /**
- * What llama.cpp does not support: layers without rotation other than every fourth layer, and biases outside Q, K and
- * V.
+ * Configurations that llama.cpp does not support: layers without rotation other than every fourth layer, and biases
+ * outside Q, K and V.
  */
 const lacks = (config: ModelConfig): Lack | null => {
   const { position, bias } = config;

@@ -1,7 +1,7 @@
 /**
- * Compares the configuration and tokenizer of a model with those that its adapter was trained with. They can differ
- * although the weights are the same, because somebody may have corrected these files of a downloaded model. The base
- * model that the run keeps has the original files.
+ * Checks that a model has the configuration and tokenizer that its adapter was trained with. Somebody may have
+ * corrected the configuration or tokenizer of a downloaded model without changing its weights. The base model that the
+ * run keeps has the original files.
  */
 import { isGgufName } from "../../gguf/open.node.ts";
 import { openPretrained } from "../../open.node.ts";
@@ -11,13 +11,13 @@ import { keptBaseOf } from "./places.node.ts";
 
 type Reading = Pick<Pretrained, "config" | "tokenizer">;
 
-/** The configuration and the tokenizer as text, to be compared. */
+/** Configuration and tokenizer as one text, for a comparison. */
 const readingOf = ({ config, tokenizer }: Reading): string =>
   JSON.stringify([config, tokenizer.kind === "none" ? null : tokenizer.toJSON()]);
 
 /**
  * Whether `model` differs in configuration or tokenizer from the base model that `run` keeps. False if the run keeps no
- * base model. Also false for a GGUF file: it contains configuration and tokenizer, so its hash covers them.
+ * base model. Also false for a GGUF file, because the file's hash covers its configuration and tokenizer.
  * @param hash SHA-256 of the weights that the run's adapters were trained on.
  */
 export const differsFromKept = async (model: Reading, run: string, hash: string): Promise<boolean> => {
@@ -26,7 +26,7 @@ export const differsFromKept = async (model: Reading, run: string, hash: string)
   const kept = await openPretrained(place).catch(unlessDamaged);
   if (kept === undefined) return false;
   try {
-    // A kept base model without a manifest is not compared, because its own files may have been changed.
+    // If the kept base model has no manifest, skip the comparison, because somebody may have changed the model's files.
     return kept.checked && (await kept.sha256()) === hash && readingOf(kept) !== readingOf(model);
   } finally {
     await kept.weights.close();

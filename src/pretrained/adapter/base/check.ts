@@ -4,30 +4,30 @@ import type { Pretrained } from "../../pretrained.ts";
 import type { OpenedAdapter, OpenedAdapters } from "../load.ts";
 
 /**
- * Whether `model` has the weights of an adapter's base model. Also true if the hash of the model's or of the base
- * model's weights is unknown.
+ * Whether `model` has the weights of an adapter's base model. Also true if the hash of the model or of the base model
+ * is unknown.
  */
 export const isBase = async (
   { sha256 }: Pick<Pretrained, "sha256">,
   { baseHash }: Pick<OpenedAdapter, "baseHash">,
 ): Promise<boolean> => {
-  // The model's hash is computed only if it is needed: if there is no manifest, all weights must be read to compute it.
+  // Compute the model's hash only if it is needed: without a manifest, all weights must be read to compute it.
   const found = baseHash === null ? null : await sha256();
   return found === null || found === baseHash;
 };
 
-/** Hint for an adapter whose base model was not found. */
+/** Hint if the base model of an adapter was not found. */
 export const trainedOn = "the model that it was trained on";
 
 /**
  * Error for a model that is not an adapter's base model.
  * @param model path or name of the model.
- * @param way names the right model, for the error's hint.
+ * @param way hint that names the right model.
  */
 export const notBase = (model: string, { where }: Pick<OpenedAdapter, "where">, way: string): CheckpointError =>
   new CheckpointError({
     where: model,
-    must: "the weights must be those that the adapter was trained on",
+    must: "the model must have the weights that the adapter was trained on",
     got: `a different SHA-256 than in ${where}`,
     hint: `${way}, or baseCheck: false to use these weights`,
   });

@@ -9,7 +9,7 @@ import type { OpenedAdapter } from "../load.ts";
 import { basePath } from "../open.node.ts";
 import { keptBaseOf, otherCheckpoints } from "./places.node.ts";
 
-/** Handler for `catch`: turns a `CheckpointError` into undefined and throws any other error again. */
+/** Handler for `catch`: returns undefined for a `CheckpointError` and throws any other error again. */
 export const unlessDamaged = (error: unknown): undefined => {
   if (!(error instanceof CheckpointError)) throw error;
 };
@@ -21,7 +21,7 @@ export const isWhole = async ({ check }: Pick<OpenedPretrained, "check">): Promi
     (error: unknown) => unlessDamaged(error) ?? false,
   );
 
-/** Hash of the weights at `path`, from the manifest; null if the model cannot be opened. */
+/** Hash of the weights at `path`, from the manifest. Null if the model cannot be opened. */
 const hashAt = async (path: string): Promise<string | null> => {
   try {
     const { sha256, weights } = await openPretrained(path);
@@ -37,7 +37,7 @@ const hashAt = async (path: string): Promise<string | null> => {
 };
 
 /**
- * Hash of the base model that the files of an adapter in `folder` will name. Null if the base model is on the hub or
+ * Hash of the base model that the files of an adapter in `folder` will name. Null if the base model is on the hub or is
  * not on this disk.
  */
 export const hashOfBase = async (folder: string, { name, revision }: AdapterBase): Promise<string | null> => {
@@ -47,8 +47,8 @@ export const hashOfBase = async (folder: string, { name, revision }: AdapterBase
 };
 
 /**
- * Yields the places on this disk whose manifests list weights with this hash. The searched places are the base model
- * that the run keeps, and other checkpoints of the run that trained the base model.
+ * Yields the places on this disk that have weights with this hash, according to their manifests. The function searches
+ * the base model that the run keeps, and the other checkpoints of the run that trained the base model.
  * @param run folder of the run that trained the adapter.
  * @param named place where the adapter expects the weights.
  */
@@ -64,8 +64,8 @@ export async function* findWeights(
 }
 
 /**
- * Yields the places of the weights that an adapter was trained on. Yields nothing if the adapter does not have the hash
- * of these weights.
+ * Yields the places of the weights that an adapter was trained on. Yields nothing if the adapter's files do not contain
+ * the hash of these weights.
  * @param tried as in `placeOfBase`.
  */
 export async function* placesOfBase(
@@ -80,8 +80,8 @@ export async function* placesOfBase(
 }
 
 /**
- * Opens the weights that an adapter was trained on, after comparing every byte with the weights' manifest. Undefined if
- * the weights are not found.
+ * Opens the weights that an adapter was trained on. First compares every byte with the weights' manifest. Returns
+ * undefined if the weights are not found.
  * @param tried as in `placeOfBase`.
  */
 export const openWhole = async (
@@ -98,8 +98,8 @@ export const openWhole = async (
 };
 
 /**
- * Place of the weights that an adapter was trained on. Undefined if the weights are not found, or the adapter does not
- * have their hash.
+ * Place of the weights that an adapter was trained on. Undefined if the weights are not found, or if the adapter's
+ * files do not contain the hash of the weights.
  * @param tried a place that was already searched without success; it is skipped.
  */
 export const placeOfBase = async (adapter: OpenedAdapter, tried?: string): Promise<string | undefined> => {

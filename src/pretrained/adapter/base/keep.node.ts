@@ -1,6 +1,6 @@
 /**
- * A run that trains an adapter keeps a copy of the base model. The adapter works only with the weights of this base
- * model, and the original may be trained further.
+ * Copies the base model into the folder of a run that trains an adapter. The copy is needed because the adapter works
+ * only with these weights, and somebody may train the original further.
  */
 import { rename } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
@@ -34,10 +34,10 @@ export const baseFilesOf = async ({ where, smallFiles, weightFiles }: OpenedPret
 /** Maximum size in bytes of a file that is copied where links are not possible. */
 const mostCopied = 2 ** 28;
 
-/** What the folder of the run's kept base model contains. */
+/** Contents of the folder with the run's kept base model. */
 type Found = "nothing" | "the base" | "the base, damaged" | "another";
 
-/** Compares the files at `place` with the base model's files, by their hashes. */
+/** Compares the hashes of the files at `place` with the hashes of the base model's files. */
 const lookAt = async (place: string, { weightFiles }: BaseFiles): Promise<Found> => {
   const occupant = await occupantOf(place);
   if (occupant === "nothing" || occupant === "an empty folder") return "nothing";
@@ -53,16 +53,16 @@ const lookAt = async (place: string, { weightFiles }: BaseFiles): Promise<Found>
     const found = await digestOf(join(place, name)).catch(() => undefined);
     if (found?.sha256 !== sha256) return "another";
   }
-  // A copy without a manifest, for example one made by hand, is fine. A copy whose manifest lists other files cannot be
-  // opened.
+  // A copy without a manifest, for example a copy made by hand, is accepted. A copy cannot be opened if its manifest
+  // lists other files.
   return (await isFile(join(place, manifestName))) ? "the base, damaged" : "the base";
 };
 
 /**
  * Keeps the base model of a run's adapters in the run's folder. The weights are hard links, which take no disk space
- * until the original is deleted. If the folder already has a kept model, it is compared with the base model. A damaged
- * copy is written again, and a different model is renamed; `onNotice` gets a line in both cases. If the base model
- * cannot be kept, `onNotice` gets a line and the run continues.
+ * until the original is deleted. If the folder already contains a kept model, the function compares it with the base
+ * model. A damaged copy is written again, and a different model is renamed. In both cases, `onNotice` gets a line. If
+ * the base model cannot be kept, `onNotice` gets a line and the run continues.
  * @param root folder of the run; `shown` is the folder's name in notices.
  */
 export const keepBase = async (
@@ -72,7 +72,7 @@ export const keepBase = async (
 ): Promise<void> => {
   const { where, smallFiles, weightFiles } = base;
   const place = join(root, keptBaseName);
-  // The weights were read from the kept copy itself, so there is nothing to do.
+  // The weights were read from the kept copy itself, so there is nothing to copy.
   if (weightFiles.every(({ path }) => dirname(resolve(path)) === resolve(place))) return;
   const shared = weightFiles.map(({ name, path }): [string, SharedFile] => [
     name,
@@ -105,7 +105,7 @@ export const keepBase = async (
       },
     );
     if (found === "the base, damaged")
-      await onNotice(`${join(shown, keptBaseName)}: was damaged; copied again from ${where}`);
+      await onNotice(`${join(shown, keptBaseName)}: the copy was damaged; copied again from ${where}`);
   } catch (error) {
     const got = error instanceof CheckpointError ? (error.details.got ?? error.message) : messageOf(error);
     if (!(error instanceof CheckpointError) && systemErrorCode(error) === undefined) throw error;

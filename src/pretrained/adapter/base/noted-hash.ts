@@ -1,5 +1,5 @@
 /**
- * Remembers the hash of the base weights of each loaded adapter. If the adapter is saved again, its files name the same
+ * Remembers the hash of each loaded adapter's base weights. If the adapter is saved again, its files name the same base
  * weights.
  */
 import type { Arena } from "../../../models/arena.ts";

@@ -1,4 +1,4 @@
-/** Opens the base model of an adapter and checks that it is the right one. */
+/** Opens the base model of an adapter and checks that the adapter was trained on this model. */
 import { join } from "node:path";
 import { CheckpointError } from "../../../core/errors/errors.ts";
 import { quotePath } from "../../../core/text/shell-word.ts";
@@ -10,7 +10,7 @@ import { differsFromKept } from "./as-trained.node.ts";
 import { isBase, notBase, trainedOn } from "./check.ts";
 import { placeOfBase, placesOfBase, unlessDamaged } from "./find.node.ts";
 
-/** Which base model an adapter is applied to. */
+/** Options that choose the base model of an adapter. */
 export interface BaseOptions {
   /** The base model. Default: the model that the adapter names. */
   readonly base?: string | undefined;
@@ -23,8 +23,8 @@ export interface BaseOptions {
 }
 
 /**
- * Place of an adapter's base model, quoted for a command line; `otherwise` if the place is unknown. @param tried as in
- * `placeOfBase`.
+ * Place of an adapter's base model, quoted for a command line. If the place is unknown, returns `otherwise`. @param
+ * tried as in `placeOfBase`.
  */
 const wordFor = async (adapter: OpenedAdapter, otherwise: string, tried?: string): Promise<string> => {
   const found = await placeOfBase(adapter, tried);
@@ -55,7 +55,7 @@ const openChecked = async (
 
 /**
  * Compares the configuration and tokenizer of `opened` with the base model that the adapter's run keeps. If they
- * differ, closes `opened` and throws.
+ * differ, the function closes `opened` and throws.
  */
 const checkAsTrained = async ({ where, baseHash }: OpenedAdapter, opened: OpenedPretrained): Promise<void> => {
   if (baseHash === null || !(await differsFromKept(opened, join(where, ".."), baseHash))) return;
@@ -69,7 +69,7 @@ const checkAsTrained = async ({ where, baseHash }: OpenedAdapter, opened: Opened
 
 /** The opened base model of an adapter. */
 export interface OpenedBase extends OpenedPretrained {
-  /** Place that the weights are read from. */
+  /** Place from which the weights are read. */
   readonly servedFrom: () => string;
 }
 
@@ -85,7 +85,8 @@ const withBaseHint = (error: CheckpointError): CheckpointError => {
 };
 
 /**
- * Opens the next place that can be opened, and reports the error at the previous place; undefined if no place is left.
+ * Opens the first of the remaining places that can be opened, and reports the error at the previous place. Returns
+ * undefined if no place is left.
  * @param fault the error at the previous place.
  */
 const openNext = async (
@@ -105,8 +106,8 @@ const openNext = async (
 };
 
 /**
- * A base model that switches to the next place if its weights turn out to be damaged. Damage is found only while the
- * weights are read, because they are compared with the manifest then.
+ * A base model that switches to the next place if its weights are damaged. Damage is found only while the weights are
+ * read, because the weights are compared with the manifest then.
  */
 const withOthers = (first: OpenedPretrained, places: AsyncIterator<string>, { onNotice }: BaseOptions): OpenedBase => {
   let serving = first;
@@ -134,9 +135,9 @@ const withOthers = (first: OpenedPretrained, places: AsyncIterator<string>, { on
 };
 
 /**
- * Opens the base model of an adapter. If the model that the adapter names is missing, damaged or changed, the right
- * weights are searched for in other places on this disk, and `onNotice` gets a line. A base model that the caller names
- * is never replaced.
+ * Opens the base model of an adapter. The model that the adapter names may be missing, damaged or changed. The function
+ * then searches for the right weights in other places on this disk, and `onNotice` gets a line. If the caller names a
+ * base model, the function uses no other model.
  * @throws CheckpointError for a model with other weights, or if no model can be opened.
  */
 export const openBase = async (adapter: OpenedAdapter, options: BaseOptions): Promise<OpenedBase> => {

@@ -15,7 +15,7 @@ export const keptGgufName = "model.gguf";
 /** Maximum number of entries of a folder that are examined. */
 const mostEntries = 1000;
 
-/** Place of the base model that a run keeps. It may not exist. */
+/** Place of the base model that a run keeps. The place may not exist. */
 export const keptBaseOf = async (run: string): Promise<string> => {
   const folder = join(run, keptBaseName);
   const file = join(folder, keptGgufName);
@@ -23,8 +23,8 @@ export const keptBaseOf = async (run: string): Promise<string> => {
 };
 
 /**
- * Other checkpoints of the run that `model` belongs to. Only checkpoints whose manifests list weights with this hash
- * are returned.
+ * Other checkpoints of the run that `model` belongs to. The function returns only checkpoints that have weights with
+ * this hash, according to their manifests.
  */
 export const otherCheckpoints = async (model: string, hash: string): Promise<readonly string[]> => {
   const path = resolve(model);

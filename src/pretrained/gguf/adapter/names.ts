@@ -3,7 +3,7 @@
 /** Metadata keys. */
 export const adapterKeys = { kind: "adapter.type", alpha: "adapter.lora.alpha" } as const;
 
-/** Keys that say what the adapter is meant for. They do not change results. */
+/** Keys that describe the purpose of the adapter. These keys do not change results. */
 export const idleKeys: readonly string[] = ["adapter.lora.task_name", "adapter.lora.prompt_prefix"];
 
 /** Tensor name of a layer's matrix, for example "blk.0.attn_q.weight.lora_a". */
@@ -17,7 +17,7 @@ export const parseMatrixName = (name: string): { readonly module: string; readon
 };
 
 /**
- * Whether the layer computes queries or keys. In the files of Llama models, llama.cpp rotates neighbouring channels of
- * queries and keys.
+ * Whether the layer computes queries or keys. For Llama models, llama.cpp rotates neighbouring channels of queries and
+ * keys.
  */
 export const isRotatedModule = (module: string): boolean => /\.attn_[qk]$/u.test(module);

@@ -19,11 +19,11 @@ import { interleavedOf } from "../read-model.ts";
 import { ggufFormOf } from "../write/fields.ts";
 import { adapterKeys, idleKeys, isRotatedModule, matrixName, parseMatrixName } from "./names.ts";
 
-/** Number of bytes at the start of a file that are searched for its kind. */
+/** Number of bytes at the start of a file that are searched for the type of the file. */
 const firstBytes = 2 ** 12;
 
 /**
- * Whether the first keys of a file say that it is an adapter. Only the start of the file is read: the whole header of a
+ * Whether a file is an adapter, according to its first keys. Only the start of the file is read. The whole header of a
  * model is large, because it contains the vocabulary.
  */
 export const saysAdapter = async (source: ByteSource): Promise<boolean> => {
@@ -40,8 +40,8 @@ export const saysAdapter = async (source: ByteSource): Promise<boolean> => {
       if (key === "general.type") return value === "adapter";
     }
   } catch {
-    // The file is damaged, or the key is not within the first bytes. When the file is opened later, the error is
-    // reported or the file turns out to be a model.
+    // The file is damaged, or the key is not within the first bytes. A damaged file causes an error when it is opened
+    // later. If the file is not damaged, it is a model.
   }
   return false;
 };
@@ -66,8 +66,8 @@ const textOf = (fields: Fields): AdapterText => {
 };
 
 /**
- * Ranks come from the shapes of the matrices. The file has one alpha for all matrices; llama.cpp divides it by the rank
- * of each matrix.
+ * The shapes of the matrices give the ranks. The file has one alpha for all matrices. llama.cpp divides this alpha by
+ * the rank of each matrix.
  */
 const shapeOf = ({ tensors }: GgufFile, alpha: number): AdapterShape => {
   const ranks = new Map<string, number>();
@@ -86,7 +86,7 @@ const shapeOf = ({ tensors }: GgufFile, alpha: number): AdapterShape => {
   };
 };
 
-/** The matrices for a model. The outputs of queries and keys are reordered to Foretoken's channel order. */
+/** The matrices for a model. The output channels of queries and keys are in Foretoken's order. */
 const tensorsFor = (config: ModelConfig, { tensors }: GgufFile, where: string): AdapterTensors => {
   const form = ggufFormOf(config, where);
   const { headDim } = headsOf(config);
@@ -106,11 +106,12 @@ const tensorsFor = (config: ModelConfig, { tensors }: GgufFile, where: string): 
 };
 
 /**
- * Opens the adapter in a GGUF file. The matrices are read later. The file names no base model and has no hash of the
- * base weights.
- * @param source open file. This function closes it if it fails; otherwise the caller closes it.
+ * Opens the adapter in a GGUF file. The matrices are read later. The file names no base model and contains no hash of
+ * the base weights.
+ * @param source open file. If this function throws, it closes the file. If it does not throw, the caller closes the
+ * file.
  * @param where the file's name in errors.
- * @throws CheckpointError naming the file and the field that is damaged or not supported.
+ * @throws CheckpointError with the file and the field that is damaged or not supported.
  */
 export const openGgufAdapter = async (source: ByteSource, where: string): Promise<OpenedAdapter> => {
   try {

@@ -1,4 +1,4 @@
-/** Writes a LoRA adapter as a GGUF file, for `--lora` of llama.cpp and programs based on it. */
+/** Writes a LoRA adapter as a GGUF file, for the option `--lora` of llama.cpp and of programs based on llama.cpp. */
 import type { LazyTensor, StoredTensor } from "../../../core/tensors/named-tensor.ts";
 import { sizeOf } from "../../../core/tensors/shape.ts";
 import { f32, pairBytes, type TypedValue, text, u32 } from "../../../io/gguf/metadata.ts";
@@ -18,7 +18,7 @@ import { ggufFormOf } from "../write/fields.ts";
 import { adapterKeys, isRotatedModule, matrixName } from "./names.ts";
 
 /**
- * Encodings of an adapter's matrices. Quantized encodings cannot be used: a row of B is only as long as the rank, which
+ * Encodings of an adapter's matrices. Quantized encodings cannot be used: the length of a row of B is the rank, which
  * is shorter than a block.
  */
 export const adapterEncodings = ["f32", "f16", "bf16"] as const satisfies readonly GgufEncoding[];
@@ -39,7 +39,7 @@ export interface AdapterToWrite {
   readonly where: string;
 }
 
-/** A matrix as a tensor that is read by rows, multiplied by `factor`. */
+/** A matrix as a tensor that is read by rows. The tensor's values are multiplied by `factor`. */
 const stored = (name: string, { shape, read }: Omit<LazyTensor, "name">, factor = 1): StoredTensor => ({
   ...{ name, shape, bytes: 4 * sizeOf(shape) },
   readRows: async (first, count) => {
@@ -62,8 +62,7 @@ const endFields = ({ template, endTokens }: AdapterText): Readonly<Record<string
 
 /**
  * Contents of an adapter's file. If llama.cpp fuses several targets into one layer, their adapters become one adapter
- * with `count` times the rank. llama.cpp divides alpha by this larger rank, so B is multiplied by `count` to
- * compensate.
+ * with `count` times the rank. llama.cpp divides alpha by this larger rank. To compensate, B is multiplied by `count`.
  * @throws ConfigError if llama.cpp has no architecture for the model.
  */
 export const adapterContents = (

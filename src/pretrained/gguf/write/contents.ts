@@ -20,8 +20,8 @@ import { ggufFormOf, modelFields, nameField } from "./fields.ts";
 import { textFields } from "./text.ts";
 
 /**
- * A matrix that was written in another encoding than the chosen one, because its row length is not a multiple of the
- * chosen encoding's block size.
+ * A matrix that was written in another encoding than the chosen encoding. The row length of the matrix is not a
+ * multiple of the chosen encoding's block size.
  */
 export interface GgufFallback {
   /** Name of the tensor in the file. */
@@ -42,7 +42,7 @@ export interface PlannedFile {
   readonly parameters: number;
 }
 
-/** A tensor to encode. If the source file has it in the wanted encoding, its bytes are copied. */
+/** A tensor to encode. If the source file already uses the wanted encoding, the tensor's bytes are copied. */
 type Source = StoredTensor & Partial<Pick<GgufTensor, "encoding" | "readBytes">>;
 
 /** Maximum number of values that are encoded at once. */
@@ -62,7 +62,7 @@ const checkValues = (values: Float32Array, name: string, encoding: GgufEncoding,
   throw new CheckpointError({ where, must, got: String(large), hint: "bf16 or f32" });
 };
 
-/** Yields a tensor's bytes in an encoding, some rows at a time. */
+/** Yields a tensor's bytes in an encoding, a few rows at a time. */
 export async function* encodedPieces(
   { name, shape, readRows, readBytes, ...stored }: Source,
   encoding: GgufEncoding,
@@ -75,7 +75,7 @@ export async function* encodedPieces(
     const count = Math.min(step, rows - row);
     const values = await readRows(row, count);
     checkValues(values, name, encoding, where);
-    // Bytes that already have the encoding are copied: encoding them again could change values.
+    // Copy bytes that already have the encoding, because encoding them again could change values.
     yield readBytes !== undefined && stored.encoding === encoderName ? await readBytes(row, count) : encode(values);
   }
 }
@@ -102,8 +102,9 @@ const isOfForm = (key: string): boolean =>
   key === "general.alignment" || key.startsWith("split.") || Object.hasOwn(formFields({ encoding: "f32" }), key);
 
 /**
- * A GGUF file's model in another encoding. Other metadata is kept. Matrices that already have the encoding are copied.
- * @param file a file with a supported model; must stay open while the contents are read.
+ * Contents of a file with the same model in another encoding. Other metadata stays the same. Matrices that already have
+ * the encoding are copied.
+ * @param file a file with a supported model. The file must stay open while the contents are read.
  */
 export const recodedFile = (file: GgufFile, choice: EncodingChoice, where: string): PlannedFile => {
   const { tensors, fallbacks } = plan(file.tensors, choice, where);
@@ -117,10 +118,11 @@ export const recodedFile = (file: GgufFile, choice: EncodingChoice, where: strin
 export type ModelFacts = Omit<Pretrained, "weights" | "sha256" | "checked">;
 
 /**
- * A model as a GGUF file.
+ * Contents of a GGUF file with the model.
  * @param name display name of the model.
- * @param readWeights reads weights in the layout of `modelLayout`; called only when the contents are read.
- * @throws ConfigError if llama.cpp has no form for the model or its tokenizer.
+ * @param readWeights reads weights in the layout of `modelLayout`. The function is called only when the contents are
+ * read.
+ * @throws ConfigError if llama.cpp does not support the model or its tokenizer.
  */
 export const modelFile = (
   model: ModelFacts,

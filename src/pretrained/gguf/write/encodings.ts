@@ -11,18 +11,21 @@ export type GgufEncoding = (typeof ggufEncodings)[number];
 
 export const encoderOf = (encoding: GgufEncoding): Encoder => encoders[encoding.toUpperCase() as EncoderName];
 
-/** llama.cpp's number (`general.file_type`) for a file whose matrices mostly have this encoding. */
+/** llama.cpp's number (`general.file_type`) for a file in which most matrices have this encoding. */
 export const fileTypes: { readonly [E in GgufEncoding]: number } = {
   ...{ f32: 0, f16: 1, q4_0: 2, q4_1: 3, q8_0: 7, q5_0: 8, q5_1: 9, q4_k: 14, q5_k: 16, q6_k: 18, bf16: 32 },
 };
 
 /**
- * Substitutes for rows whose length is not a multiple of 256, as in llama.cpp. Substitutes are slightly larger and at
- * least as accurate.
+ * Substitute encodings for rows with a length that is not a multiple of 256, as in llama.cpp. A substitute is slightly
+ * larger and at least equally accurate.
  */
 const inSmallerBlocks: { readonly [E in GgufEncoding]?: GgufEncoding } = { q4_k: "q5_0", q5_k: "q5_1", q6_k: "q8_0" };
 
-/** `wanted`, or the first substitute whose block size divides `width`. */
+/**
+ * The encoding `wanted` if its block size divides `width`. Otherwise, the first substitute with a block size that
+ * divides `width`.
+ */
 const fitting = (wanted: GgufEncoding, width: number): GgufEncoding => {
   if (width % encoderOf(wanted).blockLength === 0) return wanted;
   const smaller = inSmallerBlocks[wanted];
@@ -33,20 +36,23 @@ const fitting = (wanted: GgufEncoding, width: number): GgufEncoding => {
 export interface EncodingChoice {
   /** Encoding of matrices. */
   readonly encoding: GgufEncoding;
-  /** Encoding of the token embedding and the head. Default: `encoding`, but `headEncoding` for the head. */
+  /**
+   * Encoding of the token embedding and the head. Default: `encoding` for the embedding, and `headEncoding` for the
+   * head.
+   */
   readonly embedding?: GgufEncoding | undefined;
 }
 
 const isPlain = (encoding: GgufEncoding): boolean => encoderOf(encoding).blockLength === 1;
 
 /**
- * Default encoding of the head, or of an embedding that is also the head. Errors of the head go directly into the
- * logits, so the head gets at least six bits.
+ * Default encoding of the head, or of an embedding that is also the head. The head gets at least six bits, because its
+ * errors directly change the logits.
  */
 const headEncoding = (encoding: GgufEncoding): GgufEncoding =>
   isPlain(encoding) || encoding === "q8_0" ? encoding : "q6_k";
 
-/** The encoding that a tensor gets, and the encoding that was wanted. */
+/** The encoding of a tensor, and the encoding that was wanted. */
 export interface ChosenEncoding {
   readonly wanted: GgufEncoding;
   readonly encoding: GgufEncoding;

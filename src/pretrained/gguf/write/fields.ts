@@ -8,7 +8,7 @@ import { sizeValues } from "../../../models/architectures/common/gguf-sizes.ts";
 import { ownKeys } from "../../../models/architectures/common/gguf-values.ts";
 import type { ModelConfig } from "../../../models/config.ts";
 
-/** Form of the model in GGUF files. @throws ConfigError if llama.cpp does not support the model. */
+/** Architecture of the model in GGUF files. @throws ConfigError if llama.cpp does not support the model. */
 export const ggufFormOf = (config: ModelConfig, where: string): GgufForm => {
   const { name, gguf } = architectureOf(config, where);
   if (gguf === null) {
@@ -34,14 +34,20 @@ export const ggufFormOf = (config: ModelConfig, where: string): GgufForm => {
   return gguf;
 };
 
-/** Tokens that llama.cpp requires if a model's name contains Phi-3. It refuses a file without these tokens. */
+/** Tokens that llama.cpp requires if a model's name contains Phi-3. llama.cpp refuses a file without these tokens. */
 const tokensOfPhi3 = ["</s>", "<unk>", "<s>", "<|endoftext|>"];
 
-/** The field with a model's display name. It is left out if its text would make llama.cpp take the model for Phi-3. */
+/**
+ * The field with a model's display name. The field is left out if llama.cpp would mistake the model for Phi-3 because
+ * of its name.
+ */
 export const nameField = (name: string, tokens: readonly string[]): Readonly<Record<string, TypedValue>> =>
   /phi-?3/iu.test(name) && !tokensOfPhi3.every((token) => tokens.includes(token)) ? {} : { "general.name": text(name) };
 
-/** Fields that only Foretoken reads. Other programs compute the same or nearly the same without them. */
+/**
+ * Fields that only Foretoken reads. Without these fields, other programs compute the same results or nearly the same
+ * results.
+ */
 const ownFields = (config: ModelConfig): Readonly<Record<string, TypedValue>> => ({
   ...(config.mlp.kind === "gelu" && config.mlp.approximate === "none" ? { [ownKeys.gelu]: text("none") } : {}),
   ...ownRopeValues(config),

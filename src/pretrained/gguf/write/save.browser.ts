@@ -12,7 +12,7 @@ export interface SaveGgufOptions {
   readonly encoding?: GgufEncoding | undefined;
   /**
    * Encoding of the token embedding and the head. Default: `encoding`. If `encoding` has fewer than eight bits, the
-   * default for the head, and for an embedding that is also the head, is q6_k.
+   * head uses q6_k by default, also if the embedding is the head.
    */
   readonly embedding?: GgufEncoding | undefined;
   /** Display name of the model in the file. Default: "model". */
@@ -20,11 +20,11 @@ export interface SaveGgufOptions {
 }
 
 /**
- * Returns a model as a GGUF file, version 3, with its tokenizer and chat template. llama.cpp, programs based on it, and
- * Foretoken read the file. Vectors stay float32. Matrices are read and encoded one at a time.
+ * Returns a model as a GGUF file, version 3, with its tokenizer and chat template. Foretoken, llama.cpp and programs
+ * based on llama.cpp can read the file. Vectors stay float32. Matrices are read and encoded one at a time.
  * @param lm a model from `loadPretrained` or `languageModel`, without an adapter in use.
  * @returns the file, ready to be downloaded or stored.
- * @throws ConfigError if llama.cpp has no form for the model or its tokenizer.
+ * @throws ConfigError if llama.cpp does not support the model or its tokenizer.
  * @example
  * ```ts
  * import { loadPretrained, saveGguf } from "foretoken/browser";
@@ -46,7 +46,7 @@ export const saveGguf = async (lm: LanguageModel, options: SaveGgufOptions = {})
   const { contents } = modelFile(facts, name, readWeights, { encoding, embedding });
   return whileOpen(where, lm.model, async () => {
     const parts: Blob[] = [];
-    // Each piece becomes a blob, which the browser may keep outside the page's memory.
+    // Turn each piece into a blob, because the browser may keep a blob outside the page's memory.
     for await (const piece of ggufPieces(contents)) parts.push(new Blob([piece as Uint8Array<ArrayBuffer>]));
     return new Blob(parts, { type: "application/octet-stream" });
   });

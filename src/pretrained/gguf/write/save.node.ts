@@ -40,7 +40,7 @@ export interface SaveGgufOptions extends Omit<SourceOptions, "onFetch"> {
   readonly encoding?: GgufEncoding | undefined;
   /**
    * Encoding of the token embedding and the head. Default: `encoding`. If `encoding` has fewer than eight bits, the
-   * default for the head, and for an embedding that is also the head, is q6_k.
+   * head uses q6_k by default, also if the embedding is the head.
    */
   readonly embedding?: GgufEncoding | undefined;
   /** Whether an existing file with this name may be replaced. Default: false. */
@@ -58,8 +58,8 @@ export interface SaveGgufOptions extends Omit<SourceOptions, "onFetch"> {
    */
   readonly onNotice?: ((line: string) => void) | undefined;
   /**
-   * Gets the number of bytes done so far and the total: first while the model is read, then again while the file is
-   * written. Default: none.
+   * Gets the number of bytes done so far and the total. The bytes are counted once while the model is read, and again
+   * while the file is written. Default: none.
    */
   readonly onProgress?: ((phase: "read" | "write", bytes: number, all: number) => void) | undefined;
 }
@@ -68,15 +68,15 @@ export interface SaveGgufOptions extends Omit<SourceOptions, "onFetch"> {
 export interface SavedGguf {
   /** Resolved path of the file. */
   readonly path: string;
-  /** Size of the file. */
+  /** Size of the file in bytes. */
   readonly bytes: number;
   /** Number of weights. */
   readonly parameters: number;
   /** Encodings of the source's tensors. */
   readonly from: readonly string[];
   /**
-   * Matrices that were written in another encoding, because their row length is not a multiple of the chosen encoding's
-   * block size.
+   * Matrices that were written in another encoding. The row length of these matrices is not a multiple of the chosen
+   * encoding's block size.
    */
   readonly fallbacks: readonly GgufFallback[];
 }
@@ -111,7 +111,7 @@ export const checkGgufPlace = async (file: string, replace: boolean): Promise<vo
   await checkFree(file, replace);
 };
 
-/** @throws CheckpointError if `path` is a file that the model or its adapter is read from. */
+/** @throws CheckpointError if the model or its adapter is read from the file `path`. */
 const checkOther = async (path: string, { base: { weightFiles }, adapter }: ModelSource): Promise<void> => {
   const place = await realpath(path).catch(() => undefined);
   const files = [...weightFiles.map((file) => file.path), ...(adapter === null ? [] : [adapter.where])];
@@ -130,12 +130,12 @@ const nameOf = (path: string): string => basename(path).replace(/\.gguf$/iu, "")
 
 const choiceOf = ({ encoding = "f32", embedding }: WritingGguf): EncodingChoice => ({ encoding, embedding });
 
-/** Size of all tensors. */
+/** Size of all tensors in bytes. */
 const bytesOf = ({ tensors }: GgufContents): number => tensors.reduce((sum, tensor) => sum + bytesOfTensor(tensor), 0);
 
 /**
  * Writes a file atomically.
- * @param onEnd called after everything was read and before the file gets its final name. If `onEnd` fails, the file is
+ * @param onEnd called after all data was read and before the file gets its final name. If `onEnd` throws, the file is
  * not created.
  */
 const writeContents = async (
@@ -159,7 +159,7 @@ const saved = (path: string, { contents, fallbacks, parameters }: PlannedFile, f
   ...{ path: resolve(path), bytes: ggufLength(contents), parameters, from, fallbacks },
 });
 
-/** Writes a GGUF file's model in another encoding, some rows at a time. */
+/** Writes a GGUF file's model in another encoding, a few rows at a time. */
 const recode = async ({ base }: ModelSource, path: string, options: WritingGguf): Promise<SavedGguf> => {
   const [file] = base.weightFiles;
   if (file === undefined) throw new Error("a GGUF file has weights");
@@ -175,9 +175,9 @@ const recode = async ({ base }: ModelSource, path: string, options: WritingGguf)
 };
 
 /**
- * Warning for an adapter that is merged into weights with few bits, because rounding removes what a short fine-tuning
- * changed. Undefined if the encoding keeps the changes. If the base weights were quantized before, they lie on or near
- * the levels of the new blocks. Then even eight bits round small changes away.
+ * Warning for an adapter that is merged into weights of few bits, because rounding removes the changes of a short
+ * fine-tuning. Undefined if the encoding keeps the changes. Base weights that were quantized before are on or near the
+ * levels of the new blocks. For such weights, even eight bits round small changes away.
  */
 const mergedInFewBits = ({ base, adapter }: ModelSource, encoding: GgufEncoding): string | undefined => {
   const wasInBlocks = base.dtypes.some((dtype) => dtype.startsWith("Q"));
@@ -198,11 +198,11 @@ const noticeEnds = async (facts: TextFacts, onNotice: WritingGguf["onNotice"]): 
   );
 };
 
-/** Notice for a model with the exact GELU, which llama.cpp does not compute. */
+/** Notice for a model with the exact GELU. llama.cpp does not compute the exact GELU. */
 const exactGelu = (model: string): string =>
   `${model}: uses the exact GELU, but llama.cpp always computes the tanh approximation, so logits in llama.cpp differ a little`;
 
-/** Writes the model of a directory, or a model with an adapter. First, the weights are read into memory. */
+/** Writes the model of a directory, or a model with an adapter. All weights are first read into memory. */
 const convert = async (source: ModelSource, path: string, options: WritingGguf): Promise<SavedGguf> => {
   const { facts, base, adapter } = source;
   const { name = nameOf(adapter?.where ?? base.where), signal, onNotice, onProgress } = options;
@@ -250,8 +250,8 @@ export const writeGgufAdapter = async (
 };
 
 /**
- * Writes a model that is in memory. @throws ConfigError if the model is closed, or if an option is given that can be
- * used only with a model's path or name.
+ * Writes a model that is in memory. @throws ConfigError if the model is closed. Also throws for an option that is
+ * allowed only with a model's path or name.
  */
 const saveLoaded = async (
   where: string,
@@ -277,18 +277,18 @@ const saveLoaded = async (
 };
 
 /**
- * Writes a model as a GGUF file, version 3, with its tokenizer and chat template. llama.cpp and Foretoken read the
- * file. In a quantized encoding (q8_0 to q4_k) the file is two to seven times smaller than in float32. The scale of
- * each block minimizes the squared error of its values. Vectors stay float32. A model from a GGUF file keeps its
- * metadata, and matrices that already have the encoding are copied. A directory's weights are held in memory as a
- * whole; a GGUF file's weights are read some rows at a time.
+ * Writes a model as a GGUF file, version 3, with its tokenizer and chat template. llama.cpp and Foretoken can read the
+ * file. In a quantized encoding (q8_0 to q4_k), the file is two to seven times smaller than in float32. The scale of
+ * each block minimizes the squared error of the block's values. Vectors stay float32. A model from a GGUF file keeps
+ * its metadata, and matrices that already have the encoding are copied. The weights of a directory must all fit in
+ * memory. The weights of a GGUF file are read a few rows at a time.
  * @param file the new file, ending with .gguf. Missing folders are created. Writing is atomic: the file is either
  * complete or not there.
  * @param model a model's directory, a GGUF file, `hf:org/name`, or a model from `loadPretrained` or `languageModel`.
- * The folder of a LoRA adapter is merged into its base model. A run's weights are in its folders `best` and
- * `checkpoint`.
+ * For the folder of a LoRA adapter, the adapter is merged into its base model. A run's weights are in its folders
+ * `best` and `checkpoint`.
  * @throws CheckpointError for a model that is missing or damaged, or a name that is taken. Nothing is written then.
- * @throws ConfigError if llama.cpp has no form for the model or its tokenizer. Nothing is written then.
+ * @throws ConfigError if llama.cpp does not support the model or its tokenizer. Nothing is written then.
  * @example
  * ```ts
  * import { saveGguf } from "foretoken";
@@ -306,7 +306,7 @@ export const saveGguf = async (
   checkPath(`${where}: file`, file);
   if (typeof model === "string") checkName(`${where}: model`, model);
   checkOptions(where, options);
-  // Checked before a model is downloaded or read.
+  // Check before a model is downloaded or read.
   await checkGgufPlace(file, options.replace ?? false);
   if (typeof model !== "string") return saveLoaded(where, file, model, options);
   const source = await openSource(model, options, where);

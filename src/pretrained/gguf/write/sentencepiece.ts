@@ -17,7 +17,7 @@ const fail = (where: string, got: string): never => {
   throw new ConfigError({ where, must: "the tokenizer must have rules that llama.cpp supports", got });
 };
 
-/** Fields that say how a text is normalized before it is divided into tokens. */
+/** Fields for the normalization of a text before it is divided into tokens. */
 interface Switches {
   readonly addSpacePrefix: boolean;
   readonly removeExtraWhitespaces: boolean;
@@ -55,8 +55,8 @@ const switchesOf = (steps: readonly TextStep[], model: string, where: string): S
 };
 
 /**
- * Token scores that reproduce a list of merges. If the first merge that makes a token is at index i of the list, the
- * token's score is −i. Tokens that no merge makes get lower scores.
+ * Token scores that reproduce a list of merges. The score of a token is −i if merge i is the first merge that makes the
+ * token. Tokens that no merge makes get lower scores.
  */
 const scoresOfMerges = (parts: SentencePieceParts, vocabulary: Vocabulary, where: string): readonly number[] => {
   const rules = rulesOf(parts, vocabulary, where);
@@ -67,8 +67,8 @@ const scoresOfMerges = (parts: SentencePieceParts, vocabulary: Vocabulary, where
   }
   let last = rules.order.reduce((most, place) => Math.max(most, place), 0);
   const scores = parts.tokens.map((_, id) => (isFound(parts.kinds[id]) ? -(places.get(id) ?? ++last) : 0));
-  // With scores, every pair of tokens that forms a token is merged. So the scores reproduce the list only if it
-  // contains all these pairs, in the order of the scores.
+  // With scores, the tokenizer merges every pair of tokens that forms a token. So the scores reproduce the list only if
+  // the list contains all these pairs in the order of the scores.
   const all = mergesOfScores(parts, scores);
   const isSame = all.every(([left, right]) => {
     const rule = rules.find(vocabulary.ids.get(left as string) ?? -1, vocabulary.ids.get(right as string) ?? -1);
@@ -81,15 +81,15 @@ const scoresOfMerges = (parts: SentencePieceParts, vocabulary: Vocabulary, where
 export interface SentencePieceFields {
   readonly model: "llama" | "t5";
   readonly tokens: readonly string[];
-  /** Type of each token, as GGUF numbers it. */
+  /** Type of each token, with GGUF's numbers. */
   readonly types: readonly number[];
   readonly rest: Readonly<Record<string, TypedValue>>;
-  /** A token that no text contains, because its byte never occurs in UTF-8. */
+  /** A token that never occurs in a text, because its byte never occurs in UTF-8. */
   readonly never?: number;
 }
 
 /**
- * @param vocabSize rows of the embedding. Ids without a token get a placeholder.
+ * @param vocabSize number of rows of the embedding. Ids without a token get a placeholder.
  * @throws ConfigError for rules that llama.cpp does not have.
  */
 export const sentencePieceFields = (

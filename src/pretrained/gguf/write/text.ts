@@ -15,7 +15,7 @@ import { ownKeys } from "../own-keys.ts";
 import { preTokenizerNamed } from "../pre-tokenizers.ts";
 import { sentencePieceFields } from "./sentencepiece.ts";
 
-/** Facts of a model that concern text. */
+/** Facts about a model's text processing. */
 export type TextFacts = Pick<Pretrained, "tokenizer" | "chatTemplate" | "endTokens" | "vocabSize" | "where">;
 
 /** Token types in a file. */
@@ -28,8 +28,8 @@ interface Vocabulary {
   readonly types: readonly number[];
   readonly rest: Readonly<Record<string, TypedValue>>;
   /**
-   * A token that no text contains. It is the placeholder if a file must name an end-of-text token but the model has
-   * none.
+   * A token that never occurs in a text. If the file must name an end-of-text token but the model has none, this token
+   * is the placeholder.
    */
   readonly never?: number;
 }
@@ -43,10 +43,10 @@ const padded = (tokens: readonly string[], vocabSize: number): readonly string[]
   Array.from({ length: vocabSize }, (_, id) => tokens[id] || `[PAD${id}]`);
 
 /**
- * Vocabulary of a character tokenizer. llama.cpp has no character tokenizer, so it is written as kind rwkv. llama.cpp's
- * RWKV tokenizer takes the longest token that matches at each position. If all tokens are single characters, this gives
- * the same ids. RWKV is also the only kind for which llama.cpp assumes no end-of-text token. For byte-level BPE it
- * would assume id 11, which is an ordinary character here.
+ * Vocabulary of a character tokenizer. llama.cpp has no character tokenizer, so the file uses the type rwkv.
+ * llama.cpp's RWKV tokenizer takes the longest token that matches at each position. If all tokens are single
+ * characters, the RWKV tokenizer gives the same ids. RWKV is also the only type for which llama.cpp assumes no
+ * end-of-text token. For byte-level BPE, llama.cpp would assume id 11, which is an ordinary character here.
  */
 const charVocabulary = (tokenizer: Tokenizer, vocabSize: number, where: string): Vocabulary => {
   const { characters, specialNames } = charVocabularyFromJson(tokenizer.toJSON(), where);
@@ -54,8 +54,8 @@ const charVocabulary = (tokenizer: Tokenizer, vocabSize: number, where: string):
   const known = characters.length + specialNames.length;
   return {
     ...{ model: "rwkv", tokens },
-    // llama.cpp aborts if a character of a text has no token. It even aborts at startup if the newline has no token. So
-    // the file always names an unknown token.
+    // llama.cpp aborts if a character of a text has no token. At startup, llama.cpp aborts if the newline has no token.
+    // So the file always names an unknown token.
     rest: { "tokenizer.ggml.unknown_token_id": u32(Math.max(0, characters.indexOf(" "))) },
     types: tokens.map((_, id) => (id < characters.length ? types.normal : id < known ? types.control : types.unused)),
   };
@@ -96,7 +96,7 @@ const bpeVocabulary = (parts: BpeParts, vocabSize: number, where: string): Vocab
   };
 };
 
-/** Describes a tokenizer's kind for an error. */
+/** Describes the type of a tokenizer for an error. */
 const kindInWords = (tokenizer: Tokenizer): string => {
   if (tokenizer.kind === "none") return "a model without a supported tokenizer";
   const json: unknown = tokenizer.toJSON();
@@ -112,16 +112,16 @@ const vocabularyOf = ({ tokenizer, vocabSize, where }: TextFacts): Vocabulary =>
   return fail(where, must, kindInWords(tokenizer));
 };
 
-/** End token ids. A file has fields for three of them: eos, eot and eom. */
+/** Ids of end tokens. A file has fields for three end tokens: eos, eot and eom. */
 export interface WrittenEnds {
   readonly kept: readonly number[];
-  /** Ids for which the file has no field. */
+  /** Ids of end tokens for which the file has no field. */
   readonly leftOut: readonly number[];
 }
 
 /**
  * Chooses the end token ids of a file. The chat template's EOS token comes first if it ends the model's texts, if the
- * template writes it, or if there is no other end token. Otherwise the EOS token is left out.
+ * template writes it, or if there is no other end token. In other cases, the EOS token is left out.
  */
 export const writtenEnds = ({ tokenizer, chatTemplate, endTokens, vocabSize }: TextFacts): WrittenEnds => {
   const own = [...endTokens, ...(tokenizer.endOfText === null ? [] : [tokenizer.endOfText])];
@@ -143,7 +143,7 @@ const idFields = (facts: TextFacts, never: number | undefined, model: string): R
   const [eos = standIn, eot, eom] = known;
   if (eos === undefined && model !== "rwkv") {
     const must = "the tokenizer must have an end-of-text token, or a token for a byte that never occurs in UTF-8";
-    return fail(where, must, "neither: llama.cpp would treat an ordinary token as the end of text");
+    return fail(where, must, "no such token: llama.cpp would treat an ordinary token as the end of text");
   }
   const bos = begin ?? idOf(chatTemplate?.bosToken) ?? eos;
   const fields = { bos, eos, eot, eom };
@@ -158,7 +158,7 @@ const idFields = (facts: TextFacts, never: number | undefined, model: string): R
   };
 };
 
-/** A tokenizer as written in a file. */
+/** A tokenizer in the format of a file. */
 export interface WrittenText {
   /** Tokens by id. */
   readonly tokens: readonly string[];
@@ -167,7 +167,7 @@ export interface WrittenText {
 
 /**
  * The fields of a model's tokenizer, chat template and end tokens.
- * @throws ConfigError if llama.cpp has no form for the tokenizer; the error names its kind.
+ * @throws ConfigError with the tokenizer's type, if llama.cpp does not support the tokenizer.
  */
 export const textFields = (facts: TextFacts): WrittenText => {
   const { model, tokens, types: kinds, rest, never } = vocabularyOf(facts);

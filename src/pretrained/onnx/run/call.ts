@@ -1,4 +1,4 @@
-/** Arguments of a running operator: its tensors, its attributes, and memory for results. */
+/** Arguments of an operator: its input tensors, its attributes, and memory for results. */
 import type { RealDType } from "../../../core/tensors/dtype.ts";
 import { formatShape, type Shape } from "../../../core/tensors/shape.ts";
 import type { ReadAttribute, TensorType } from "../../../io/onnx/read.ts";
@@ -8,11 +8,11 @@ import { around, type Numbers, roomFor, type Tensor } from "./tensor.ts";
 
 /** One execution of a node. */
 export interface Call {
-  /** Input tensors. A late input is a weight of the file that the operator loads itself, so it has no data here. */
+  /** Input tensors. A late input is a weight of the file that the operator loads itself, so its tensor has no data. */
   readonly inputs: readonly Tensor[];
   /** Reads the numbers of a late input. */
   readonly load: (place: number) => Promise<Numbers>;
-  /** For each input, the name of the tensor in the file; undefined if the input was computed. */
+  /** Names of the input tensors in the file. Undefined for an input that was computed. */
   readonly stored: readonly (string | undefined)[];
   /** Number of output tensors. */
   readonly outputs: number;
@@ -22,7 +22,7 @@ export interface Call {
   readonly refuse: Refuse;
 }
 
-/** A required input. The number of inputs was checked before. */
+/** A required input. The number of inputs has been checked before. */
 export const inputOf = ({ inputs, refuse }: Call, place: number): Tensor => {
   const input = inputs[place];
   if (input === undefined) throw refuse(`must have an input ${place}`, `${inputs.length} inputs`);
@@ -36,7 +36,7 @@ export const numberOf = ({ attributes, refuse }: Call, name: string, otherwise?:
   throw refuse(`${name} must be a number`, value === undefined ? "nothing" : String(value));
 };
 
-/** @throws if an attribute, or its default, does not have the value `wanted`. */
+/** @throws if an attribute or its default does not have the value `wanted`. */
 export const requireNumber = (call: Call, name: string, wanted: number, otherwise: number): void => {
   const value = numberOf(call, name, otherwise);
   if (value !== wanted) throw call.refuse(`${name} must be ${wanted}`, String(value));

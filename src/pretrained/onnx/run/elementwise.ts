@@ -1,6 +1,6 @@
 /**
- * Operators that compute each element separately, from tensors that broadcast to one shape. Also operators on the rows
- * of the last axis.
+ * Operators that compute each element separately, from tensors that broadcast to one shape. This module also has
+ * operators on the rows of the last axis.
  */
 import { erfc } from "../../../backend/implementations/reference/normal.ts";
 import type { RealArray } from "../../../core/tensors/dtype.ts";
@@ -9,13 +9,13 @@ import { type TensorType, typeOfNumber } from "../../../io/onnx/read.ts";
 import { type Call, inputOf, numberOf, numbersOf, requireNumber, requireType, room } from "./call.ts";
 import { broadcastShape, eachPlace, type Tensor } from "./tensor.ts";
 
-/** Computes an operator's only output from a node's inputs. */
+/** Computes the only output of an operator from the node's inputs. */
 type Compute = (call: Call) => Tensor;
 
 const commonShape = (call: Call, shapes: readonly Shape[]): Shape => {
   const shape = broadcastShape(shapes);
   if (shape === undefined) {
-    throw call.refuse("must have tensors whose shapes broadcast", shapes.map(formatShape).join(" and "));
+    throw call.refuse("must have tensors with shapes that broadcast", shapes.map(formatShape).join(" and "));
   }
   return shape;
 };
@@ -32,8 +32,8 @@ export const each =
   };
 
 /**
- * Operator that applies a function to pairs of numbers; both tensors have the same type. @param made type of the result.
- * Default: type of the inputs.
+ * Operator that applies a function to pairs of numbers. Both tensors have the same type. @param made type of the
+ * result. Default: type of the inputs.
  */
 export const both =
   (compute: (a: number, b: number) => number, types: readonly TensorType[] = ["float32"], made?: TensorType): Compute =>
@@ -57,7 +57,8 @@ export const both =
   };
 
 /**
- * `Where`: takes each number from the second tensor if the first tensor is true there, otherwise from the third tensor.
+ * `Where`: selects each number from the second tensor if the first tensor is true there, and otherwise from the third
+ * tensor.
  */
 export const where: Compute = (call) => {
   const [is, yes, no] = [inputOf(call, 0), inputOf(call, 1), inputOf(call, 2)];
@@ -102,7 +103,7 @@ export const roundEven = (x: number): number => {
   return below % 2 === 0 ? below : below + 1;
 };
 
-/** Length of a row, that is, of the last axis. */
+/** Length of a row: the size of the last axis. */
 const rowOf = (call: Call, { shape }: Tensor): number => {
   const row = shape.at(-1);
   if (row === undefined) throw call.refuse("must have rows", "a single number");
@@ -121,8 +122,8 @@ const floatInput = (call: Call): Tensor => {
 };
 
 /**
- * Operator that computes one number per row. @param compute gets the array `data` and the row in it: from index `from`
- * to before `end`.
+ * Operator that computes one number per row. @param compute gets the array `data` and the range of the row: from index
+ * `from` to before `end`.
  */
 export const reduce =
   (compute: (data: RealArray, from: number, end: number) => number): Compute =>

@@ -1,6 +1,6 @@
 /**
- * Makes a model from a graph and its tokenizer. The graph is called as programs call it: it gets the text in pieces,
- * and keys and values are kept between calls.
+ * Makes a model from a graph and its tokenizer. The graph is called as in other programs: the text is passed in pieces,
+ * and a KV cache is kept between calls.
  */
 
 import { CheckpointError } from "../../../core/errors/errors.ts";
@@ -21,7 +21,7 @@ export interface LogitsPiece {
   readonly logits: Float32Array;
 }
 
-/** A model whose logits are computed by a graph. */
+/** A model with a graph that computes the logits. */
 export interface OnnxForm extends Pick<LanguageModel, "tokenizer" | "endTokens" | "chatTemplate"> {
   readonly vocabSize: number;
   readonly contextLength: number;
@@ -35,8 +35,8 @@ export interface OnnxForm extends Pick<LanguageModel, "tokenizer" | "endTokens" 
 const mostTokens = 256;
 
 /**
- * Number of tokens of the first call, which has no past keys and values. The number is small, so that there is a second
- * call with past keys and values.
+ * Number of tokens of the first call, which has no past keys and values. The number is small, so that the text needs a
+ * second call, which has past keys and values.
  */
 const firstTokens = (all: number): number => Math.min(16, Math.ceil(all / 2));
 
@@ -128,7 +128,7 @@ const checkValues = ({ inputs, outputs }: ReadModel, vocabSize: number, where: s
  * Makes a model from a graph.
  * @param where the graph's file, for errors. @param products computes matrix products; the caller closes it.
  * @param signal stops the work between calls of the graph.
- * @throws CheckpointError if the graph is not a language model, or cannot run here.
+ * @throws CheckpointError if the graph is not a language model, or if it cannot be executed here.
  */
 export const onnxForm = (
   where: string,

@@ -1,4 +1,4 @@
-/** Runs an ONNX graph node by node, after checking that every node is supported. */
+/** Executes an ONNX graph node by node, after checking that every node is supported. */
 import { CheckpointError } from "../../../core/errors/errors.ts";
 import { formatShape, type Shape } from "../../../core/tensors/shape.ts";
 import type { ReadModel, ReadNode, ReadValue, StoredTensor } from "../../../io/onnx/read.ts";
@@ -7,7 +7,7 @@ import { operatorOf, type RunnableOperator } from "./operators.ts";
 import type { Products } from "./products.ts";
 import { type Numbers, roomFor, type Tensor } from "./tensor.ts";
 
-/** A checked node. It can run when its inputs are available. */
+/** A checked node. The node can be executed when its inputs are available. */
 interface Step {
   readonly node: ReadNode;
   readonly operator: RunnableOperator;
@@ -18,7 +18,9 @@ interface Step {
 
 /** A checked graph. */
 export interface RunnableGraph {
-  /** Computes the outputs. @param given inputs by name. Their types and shapes are those that the graph declares. */
+  /**
+   * Computes the outputs. @param given inputs by name. The inputs have the types and shapes that the graph declares.
+   */
   readonly run: (given: Readonly<Record<string, Tensor>>) => Promise<Readonly<Record<string, Tensor>>>;
 }
 
@@ -55,7 +57,9 @@ const refuseFor = (where: string, node?: ReadNode): Refuse => {
   return (must, got) => new CheckpointError({ where, must: `${named}${must}`, got });
 };
 
-/** The nodes as steps. Checks that each node reads tensors that exist, and that each tensor is made only once. */
+/**
+ * Turns the nodes into steps. Checks that each node reads tensors that exist, and that each tensor is made only once.
+ */
 const stepsOf = (where: string, { nodes, tensors, inputs, outputs }: ReadModel): readonly Step[] => {
   const made = new Set([...tensors.keys(), ...inputs.map(({ name }) => name)]);
   const last = new Map<string, number>();
@@ -82,7 +86,7 @@ const stepsOf = (where: string, { nodes, tensors, inputs, outputs }: ReadModel):
   return checked.map((step, i) => ({ ...step, done: done[i] ?? [] }));
 };
 
-/** Reads a tensor of the file and converts it to the number format of the computation. */
+/** Reads a tensor of the file and converts it to the number format of the backend. */
 const numbersOf = async (
   name: string,
   { type, shape, read }: StoredTensor,
@@ -105,8 +109,8 @@ const numbersOf = async (
 };
 
 /**
- * Reads tensors of the file. `keep` reads a tensor only once and keeps it in memory; `load` reads it again at each
- * call.
+ * Reads tensors of the file. `keep` reads a tensor only once and keeps it in memory. `load` reads the tensor again at
+ * each call.
  */
 const storedReader = (tensors: ReadModel["tensors"], products: Products, refuse: Refuse) => {
   const held = new Map<string, Numbers>();
@@ -125,10 +129,7 @@ const storedReader = (tensors: ReadModel["tensors"], products: Products, refuse:
   };
 };
 
-/**
- * Compares tensors with the shapes that a graph declares. A size that has a name must be the same wherever the name
- * occurs.
- */
+/** Compares tensors with the shapes that a graph declares. A named size must have the same value everywhere. */
 const shapeCheck = (refuse: Refuse) => {
   const sizes = new Map<string, number>();
   return ({ name, type, shape: declared }: ReadValue, { type: own, shape }: Tensor): void => {
@@ -144,9 +145,9 @@ const shapeCheck = (refuse: Refuse) => {
 };
 
 /**
- * Checks that a graph can run.
+ * Checks that a graph can be executed.
  * @param where the file, for errors. @param products computes matrix products; the caller closes it.
- * @throws CheckpointError naming the first node that is not supported.
+ * @throws CheckpointError with the first node that is not supported.
  */
 export const runnableGraph = (where: string, model: ReadModel, products: Products): RunnableGraph => {
   const refuse = refuseFor(where);

@@ -25,7 +25,7 @@ const turned = (call: Call, b: Numbers, from: number, k: number, m: number): Rea
 };
 
 /**
- * Adds the products with all factors to `into`. Each factor is the part of a matrix for a range of the inner dimension.
+ * Adds the products with all factors to `into`. A factor is the part of a matrix for one range of the inner dimension.
  */
 const sumOf = async (
   call: Call,
@@ -110,15 +110,15 @@ const zeroOf = (call: Call, place: number): number => {
   throw call.refuse("must have one zero point", formatShape(zero.shape));
 };
 
-/** Integers up to 2^24 are exact in float32. So a sum whose magnitude stays within 2^24 is exact in any order. */
+/** Integers up to 2^24 are exact in float32. So a sum is exact in any order if its magnitude stays within 2^24. */
 const mostExact = 2 ** 24;
 
 /** Largest distance of a byte from the zero point. */
 const farthest = (zero: number): number => Math.max(zero, 255 - zero);
 
 /**
- * Computes (a − zero) [m, k] · (b − zero) [k, n] for bytes a and b exactly. The sum over k is split into parts that are
- * exact in float32.
+ * Computes (a − zero) [m, k] · (b − zero) [k, n] for bytes a and b exactly. The sum over k is split into parts. Each
+ * part is exact in float32.
  */
 export const matMulInteger = async (call: Call): Promise<Tensor> => {
   const [a, b] = [inputOf(call, 0), inputOf(call, 1)];

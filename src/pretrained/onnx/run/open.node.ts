@@ -35,8 +35,8 @@ const isFolder = (path: string): Promise<boolean> =>
   );
 
 /**
- * The graphs that a path names: an ONNX file, or the graphs in an exported folder. Undefined if there are none. A
- * folder with safetensors weights counts as an ordinary model, even if it contains graphs.
+ * The graphs that a path names: an ONNX file, or the graphs in an exported folder. Undefined if the path names no
+ * graphs. A folder with safetensors weights counts as an ordinary model, even if it contains graphs.
  */
 export const graphsOf = async (path: string): Promise<readonly string[] | undefined> => {
   if (!(await isFolder(path))) return isOnnxName(path) ? [path] : undefined;
@@ -66,10 +66,10 @@ const besideNames = async (name: string, has: (name: string) => Promise<boolean>
 };
 
 /**
- * Opens a graph and the files of its model. These files are in the graph's folder; for a graph in `onnx/`, they are in
- * the parent folder. If there is a manifest, the files are compared with it.
+ * Opens a graph and the files of its model. The files are in the graph's folder. If the graph is in `onnx/`, the files
+ * are in the parent folder. If there is a manifest, the files are compared with it.
  * @param path path of the graph's file.
- * @throws CheckpointError for a damaged file, or a graph that cannot run here.
+ * @throws CheckpointError for a damaged file, or a graph that cannot be executed here.
  */
 export const openOnnx = async (path: string, { backend, threads, signal }: OpenOnnxOptions): Promise<OpenedOnnx> => {
   if (!(await isFile(path))) {

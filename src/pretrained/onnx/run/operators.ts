@@ -18,7 +18,7 @@ import { gemm, matMul, matMulInteger } from "./matmul.ts";
 import { concat, gather, range, reshape, shapeOf, split, transpose, unsqueeze } from "./shapes.ts";
 import type { Tensor } from "./tensor.ts";
 
-/** An operator that can run. */
+/** An operator that can be executed. */
 export interface RunnableOperator {
   /** Minimum and maximum number of inputs. */
   readonly inputs: readonly [least: number, most: number];
@@ -74,6 +74,6 @@ const table: Readonly<Record<Operator, RunnableOperator>> = {
   Where: of([3, 3], where),
 };
 
-/** The operator with this name; undefined if it is not supported. */
+/** The operator with this name. Undefined if the operator is not supported. */
 export const operatorOf = (name: string): RunnableOperator | undefined =>
   Object.hasOwn(table, name) ? table[name as Operator] : undefined;

@@ -24,7 +24,7 @@ export interface Products {
   readonly real: RealDType;
   /** Computes x [m, k] · wᵀ [k, n] for a matrix w [n, k] that is used only once. */
   readonly once: (x: RealArray, w: RealArray, m: number, n: number, k: number) => Promise<RealArray>;
-  /** Returns the factors with this name. They are made when they are first used, then kept. */
+  /** Returns the factors with this name. The factors are made at the first call, then kept in the backend's memory. */
   readonly keep: (name: string, make: () => Promise<readonly Matrix[]>) => Promise<readonly Factor[]>;
   /** Computes x [m, k] · wᵀ for a kept factor w. */
   readonly times: (x: RealArray, factor: Factor, m: number) => Promise<RealArray>;

@@ -1,4 +1,4 @@
-/** Operators that only move numbers, or that make numbers from sizes. */
+/** Operators that only move numbers, or that make numbers from the sizes of tensors. */
 import { formatShape, sizeOf } from "../../../core/tensors/shape.ts";
 import { aroundAxis, type Call, inputOf, numberOf, numbersOf, requireType, room, wholesOf } from "./call.ts";
 import { eachStep, type Tensor } from "./tensor.ts";
@@ -12,7 +12,7 @@ export const concat = (call: Call): Tensor => {
       if (shape.every((size, axis) => axis === place || size === first.shape[axis])) continue;
     }
     const got = inputs.map((one) => `${formatShape(one.shape)} ${one.type}`).join(" and ");
-    throw refuse(`must join tensors of one type whose sizes differ only in axis ${place}`, got);
+    throw refuse(`must join tensors of one type with sizes that differ only in axis ${place}`, got);
   }
   const all = inputs.reduce((sum, { shape }) => sum + (shape[place] as number), 0);
   const shape = first.shape.with(place, all);

@@ -1,12 +1,12 @@
-/** Tensors of a running graph: row-major, in host memory. */
+/** Tensors of a graph that is being executed: row-major, in host memory. */
 import type { RealArray, RealDType } from "../../../core/tensors/dtype.ts";
 import { formatShape, type Shape, sizeOf } from "../../../core/tensors/shape.ts";
 import type { TensorType } from "../../../io/onnx/read.ts";
 import type { Refuse } from "../../../io/onnx/read-wire.ts";
 
 /**
- * Data of a tensor. float32 is stored in the backend's number format, int64 and int32 in double precision, and other
- * types as bytes.
+ * Data of a tensor. float32 is stored in the backend's number format. int64 and int32 are stored in double precision.
+ * Other types are stored as bytes.
  */
 export type Numbers = RealArray | Uint8Array;
 
@@ -40,7 +40,7 @@ export const roomFor = (type: TensorType, shape: Shape, real: RealDType, refuse:
   }
 };
 
-/** The shape that all these shapes broadcast to; undefined if there is none. */
+/** The shape that all these shapes broadcast to. Undefined if there is no such shape. */
 export const broadcastShape = (shapes: readonly Shape[]): Shape | undefined => {
   const rank = Math.max(...shapes.map(({ length }) => length));
   const found: number[] = [];
@@ -52,7 +52,7 @@ export const broadcastShape = (shapes: readonly Shape[]): Shape | undefined => {
   return found;
 };
 
-/** Strides of a tensor of shape `from` that is broadcast to `shape`. Broadcast axes have stride 0. */
+/** Strides of a tensor of shape `from` when it is broadcast to `shape`. Broadcast axes have stride 0. */
 const stepsOf = (from: Shape, shape: Shape): readonly number[] => {
   const steps = new Array<number>(shape.length).fill(0);
   let step = 1;
@@ -75,7 +75,7 @@ interface Axis {
   readonly steps: readonly number[];
 }
 
-/** The axes, innermost first. Axes that are contiguous in every tensor are merged. */
+/** The axes, the innermost axis first. Axes that are contiguous in every tensor are merged. */
 const joinedAxes = (shape: Shape, steps: readonly (readonly number[])[]): readonly Axis[] => {
   const axes: Axis[] = [];
   for (let axis = shape.length - 1; axis >= 0; axis--) {

@@ -1,6 +1,6 @@
 /**
- * Answers questions about the inside of a loaded model. Each request takes a turn, and the studio's run is paused
- * during the turn.
+ * Answers requests about the inside of a loaded model. Each request takes a turn. The studio's run is paused during the
+ * turn.
  */
 
 import { ConfigError } from "../../../core/errors/errors.ts";
@@ -38,7 +38,7 @@ export interface InsideParts {
   readonly turns: Turns;
 }
 
-/** A request in which the place of the model replaces the model's key. */
+/** A request with the place of the model instead of the model's key. */
 type Asked<Request> = Omit<Request, "model"> & { readonly place: string };
 
 const shapeOf = ({ config, tokenizer }: WorkerModel): InsideShape => {
@@ -48,7 +48,7 @@ const shapeOf = ({ config, tokenizer }: WorkerModel): InsideShape => {
   return { nLayer, nHead, contextLength, vocabSize, isCausal: mask === "causal", tieEmbeddings, parameters };
 };
 
-/** Takes a turn and runs `work` on the model with all heads switched on. */
+/** Takes a turn and executes `work` on the model with all heads switched on. */
 const withModel = async <T>(
   { models, turns }: InsideParts,
   place: string,
@@ -71,7 +71,7 @@ const named = ({ tokenizer }: WorkerModel, ids: ArrayLike<number>): readonly Nam
   return Array.from(ids, (id) => namedToken(names, id));
 };
 
-/** The first tokens of a text, as many as fit into the context, and the number of tokens that were left out. */
+/** The first tokens of a text, cut to the context length, and the number of tokens that were left out. */
 const readTokens = ({ tokenizer, config }: WorkerModel, text: string) => {
   const all = withBegin(tokenizer, tokenizer.encode(text, "text"));
   const ids = all.slice(0, config.contextLength);
@@ -79,8 +79,8 @@ const readTokens = ({ tokenizer, config }: WorkerModel, text: string) => {
 };
 
 /**
- * Checks the range of positions from `from` up to, but not including, `to`. @throws ConfigError for an empty range, or
- * for positions beyond the text.
+ * Checks the range of positions: `from` is included, `to` is not. @throws ConfigError for an empty range, or for
+ * positions beyond the text.
  */
 const rangeOf = (from: number, to: number, time: number): void => {
   if (to > time)
@@ -121,7 +121,7 @@ export const attentionMaps = (
     const { ids, left } = readTokens(model, text);
     const end = to ?? ids.length;
     rangeOf(from, end, ids.length);
-    // With a causal mask, later tokens have no effect on earlier positions, so they are left out.
+    // With a causal mask, later tokens have no effect on earlier positions, so leave them out.
     const read = shape.isCausal ? ids.subarray(0, end) : ids;
     const time = read.length;
     const grid = gridOf(from, end, time, cells);
@@ -138,8 +138,8 @@ export const attentionMaps = (
   });
 
 /**
- * The ids before `end`, followed by `next`. @throws ConfigError if the model cannot take `next`, or if earlier
- * positions would see `next` because there is no causal mask.
+ * The ids before `end`, followed by `next`. @throws ConfigError if `next` does not fit into the model. Also throws if
+ * there is no causal mask, because earlier positions would see `next`.
  */
 const followedBy = (
   ids: ArrayLike<number>,
@@ -148,7 +148,7 @@ const followedBy = (
   { contextLength, vocabSize, isCausal }: InsideShape,
 ): readonly number[] => {
   const refuse = (must: string, got: string) => new ConfigError({ where: "next", must, got, hint: "no next" });
-  if (!isCausal) throw refuse("needs a model with a causal mask", "a model without a causal mask");
+  if (!isCausal) throw refuse("must be used with a model that has a causal mask", "a model without a causal mask");
   if (end >= contextLength) throw refuse(`must follow one of the first ${contextLength - 1} tokens`, `token ${end}`);
   if (next >= vocabSize) throw refuse(`must be below ${vocabSize}`, String(next));
   return [...Array.from(ids).slice(0, end), next];
@@ -169,8 +169,7 @@ export const lensReadings = (
       throw new ConfigError({ where: "to", must, got: String(end), hint: String(from + mostLensPositions) });
     }
     const positions = Array.from({ length: end - from }, (_, i) => from + i);
-    // With a causal mask, only one later token matters: the token after the last position, because its probability is
-    // reported.
+    // With a causal mask, only one later token matters: the token after the last position. Its probability is reported.
     const read =
       next !== undefined ? followedBy(ids, end, next, shape) : shape.isCausal ? ids.subarray(0, end + 1) : ids;
     return { shape, left, positions: await model.lensOf(read, { positions, top, signal }) };
@@ -186,10 +185,13 @@ export const neighbours = (
     ...(await model.neighboursOf(token, options)),
   }));
 
-/** Maximum number of logits of a pass: 64 MiB. It is limited because the logits are sent between threads. */
+/**
+ * Maximum number of logits of a forward pass: 64 MiB. The number is limited because the logits are sent between
+ * threads.
+ */
 const mostLogits = 2 ** 24;
 
-/** Reads the two texts of a patch. @throws ConfigError if the texts do not fit together or do not fit the model. */
+/** Reads the two texts of a patch. @throws ConfigError if the texts do not match each other or the model. */
 const readPair = (model: WorkerModel, { clean, corrupted, at }: Pick<PatchRequest, "clean" | "corrupted" | "at">) => {
   const { tokenizer, config } = model;
   const read = (text: string, where: string): Int32Array => withBegin(tokenizer, tokenizer.encode(text, where));
@@ -200,7 +202,7 @@ const readPair = (model: WorkerModel, { clean, corrupted, at }: Pick<PatchReques
     throw new ConfigError({ where: "clean", must: `must be at most ${most} tokens for this model`, got: String(time) });
   if (time !== texts.corrupted.length) {
     const got = `${time} and ${texts.corrupted.length}`;
-    throw new ConfigError({ where: "corrupted", must: "must have as many tokens as the clean text", got });
+    throw new ConfigError({ where: "corrupted", must: "must have the same number of tokens as the clean text", got });
   }
   const position = at ?? time - 1;
   if (position >= time)

@@ -2,9 +2,9 @@
 import { ConfigError, ForetokenError } from "../../../core/errors/errors.ts";
 
 /**
- * If an error is about an argument of a library function, it is changed so that it names the field of the request.
- * Other errors stay as they are.
- * @param names for each argument whose request field has another name: that name.
+ * Changes an error about an argument of a library function: the changed error names the field of the request. Other
+ * errors stay unchanged.
+ * @param names the names of request fields that differ from the name of their argument, by argument.
  */
 export const inRequest = (error: unknown, names: Readonly<Record<string, string>> = {}): unknown => {
   if (!(error instanceof ForetokenError) || error.details.field === undefined) return error;

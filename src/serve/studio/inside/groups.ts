@@ -1,4 +1,4 @@
-/** Reduces the attention between many positions to a grid that a screen can show. */
+/** Reduces the attention between many positions to a grid that fits on a screen. */
 import type { AttentionMap } from "../../../inside/attention.ts";
 import type { Span } from "./protocol.ts";
 
@@ -8,8 +8,8 @@ export interface Grid {
 }
 
 /**
- * The rows and columns of the grid. Positions from `from` up to, but not including, `to` are divided into at most
- * `most` rows of equal size. The columns cover all `time` tokens.
+ * The rows and columns of the grid. The positions (`from` is included, `to` is not) are divided into at most `most`
+ * rows of equal size. The columns cover all `time` tokens.
  */
 export const gridOf = (from: number, to: number, time: number, most: number): Grid => {
   const size = Math.ceil((to - from) / most);
@@ -28,7 +28,7 @@ const digits = 1e8;
  * The values of the grid. For each value, attention is summed over the positions of the column and averaged over the
  * positions of the row.
  * @param map attention from each position of the rows, in order: `time` numbers for each position.
- * @param isCausal leaves out columns that begin after the last position of a row.
+ * @param isCausal whether to leave out columns that begin after the last position of a row.
  */
 export const valuesOf = (
   { probabilities }: Pick<AttentionMap, "probabilities">,

@@ -1,7 +1,7 @@
 /**
  * Protocol between page and server for looking inside a model. All requests are POST to addresses that begin with
- * `inside/`. Each answer contains the shape of the model, so the page needs no other request to draw its axes. Tokens
- * beyond the context length are left out; `left` is the number of these tokens. Only `patch` refuses such texts.
+ * `inside/`. Each response contains the shape of the model, so the page can draw its axes without another request.
+ * Tokens beyond the context length are left out; `left` is the number of these tokens. Only `patch` refuses such texts.
  */
 import { z } from "zod";
 import type { LensPosition } from "../../../inside/lens.ts";
@@ -25,7 +25,7 @@ export interface InsideShape {
   readonly vocabSize: number;
   /** Whether no position sees later positions. */
   readonly isCausal: boolean;
-  /** Whether the head and the embedding share their weights. */
+  /** Whether the head and the embedding have the same weights. */
   readonly tieEmbeddings: boolean;
   /** Number of learned parameters. */
   readonly parameters: number;
@@ -43,7 +43,10 @@ export interface TokensAnswer extends InsideAnswer {
   readonly left: number;
 }
 
-/** Maximum number of cells along one side of a map, and maximum number of cells in all maps of an answer together. */
+/**
+ * Two limits: the maximum number of cells along one side of a map, and the maximum number of cells in all maps of a
+ * response together.
+ */
 export const mostSideCells = 256;
 export const mostAnswerCells = 2 ** 18;
 
@@ -54,15 +57,15 @@ export const attentionSchema = z.strictObject({
   /** Default: all. */
   layers: z.array(whole).min(1).max(4096).optional(),
   heads: z.array(whole).min(1).max(4096).optional(),
-  /** Positions that get rows: from `from` up to, but not including, `to`. Default: all. */
+  /** Positions that get rows: `from` is included, `to` is not. Default: all positions. */
   from: whole.optional(),
   to: z.int().min(1).optional(),
-  /** Maximum number of rows of a map. More positions are combined into groups of equal size. Default 128. */
+  /** Maximum number of rows of a map. More positions are combined into groups of equal size. Default: 128. */
   cells: z.int().min(1).max(mostSideCells).optional(),
 });
 export type AttentionRequest = z.infer<typeof attentionSchema>;
 
-/** Positions from `from` up to, but not including, `to`. */
+/** A range of positions: `from` is included, `to` is not. */
 export interface Span {
   readonly from: number;
   readonly to: number;
@@ -75,14 +78,14 @@ export interface AttentionAnswer extends InsideAnswer {
   /** The positions of each row. */
   readonly rows: readonly Span[];
   /**
-   * The positions of each column. The groups are the same as in the rows. One more column is for all positions before
-   * these groups, and one more for all positions after them.
+   * The positions of each column. The columns have the same groups as the rows. One more column contains all positions
+   * before these groups. Another column contains all positions after these groups.
    */
   readonly columns: readonly Span[];
   /**
-   * `values[r][c]`: attention of row r to column c. It is summed over the positions of the column and averaged over the
-   * positions of the row, so each row adds up to 1. Rounded to 8 decimal places. With a causal mask, a row ends with
-   * the last column that it can see.
+   * `values[r][c]`: attention of row r to column c. The attention is summed over the positions of the column and
+   * averaged over the positions of the row. So each row adds up to 1. Values are rounded to 8 decimal places. With a
+   * causal mask, a row ends with the last column that the row can see.
    */
   readonly maps: readonly {
     readonly layer: number;
@@ -98,20 +101,20 @@ export interface AttentionAnswer extends InsideAnswer {
 export const mostLensPositions = 64;
 
 /**
- * POST inside/lens: `LensAnswer` for the positions from `from` up to, but not including, `to`. Default of `from`: 0.
- * Default of `to`: as many positions as allowed.
+ * POST inside/lens: `LensAnswer` for a range of positions: `from` is included, `to` is not. Default of `from`: 0.
+ * Default of `to`: the maximum number of positions.
  */
 export const lensSchema = z.strictObject({
   model,
   text,
   from: whole.optional(),
   to: z.int().min(1).optional(),
-  /** Number of most probable tokens to report. Default 5. */
+  /** Number of most probable tokens to report. Default: 5. */
   top: z.int().min(1).max(20).optional(),
   /**
-   * Id of a token to put after the last position, instead of the text's own token. The answer then has the probability
-   * and the rank of this token at each stage. Not allowed after the last position of a full context. Also not allowed
-   * for a model without a causal mask, because earlier positions would see the token.
+   * Id of a token to use after the last position instead of the text's own token. The response then has the probability
+   * and the rank of this token at each stage. Not allowed if the context is full. Also not allowed for a model without
+   * a causal mask, because earlier positions would see the token.
    */
   next: whole.optional(),
 });
@@ -131,7 +134,7 @@ export const neighboursSchema = z.strictObject({
 export type NeighboursRequest = z.infer<typeof neighboursSchema>;
 export type NeighboursAnswer = InsideAnswer & Neighbours;
 
-/** Maximum number of places of one patch request. The model makes two passes for each place. */
+/** Maximum number of places of one patch request. The model computes two forward passes for each place. */
 export const mostPlaces = 64;
 
 /** POST inside/patch: `PatchAnswer`. Both texts must have the same number of tokens. */
@@ -140,15 +143,15 @@ export const patchSchema = z.strictObject({
   clean: text,
   corrupted: text,
   /**
-   * Places to patch, each in a separate experiment. If there are none, the answer has only the two texts without
+   * Places to patch, each in a separate experiment. Without places, the response describes only the two texts without
    * patches.
    */
   places: z
     .array(z.strictObject({ layer: whole, position: whole, part: z.enum(["attention", "mlp", "residual"]) }))
     .max(mostPlaces),
-  /** The position whose prediction is reported. Default: the last. */
+  /** The position with the reported prediction. Default: the last position. */
   at: whole.optional(),
-  /** Id of the token whose probability is reported. Default: the most probable token after the clean text. */
+  /** Id of the token with the reported probability. Default: the most probable token after the clean text. */
   answer: whole.optional(),
 });
 export type PatchRequest = z.infer<typeof patchSchema>;
@@ -159,7 +162,7 @@ export interface PatchReading {
   /** Probability of the token `answer`. */
   readonly probability: number;
   readonly top: readonly Candidate[];
-  /** Loss of the whole text, in nats per token; null: the text has only one token. */
+  /** Loss of the whole text, in nats per token. Null: the text has only one token. */
   readonly loss: number | null;
 }
 
@@ -170,8 +173,8 @@ export interface PatchAnswer extends InsideAnswer {
   readonly clean: PatchReading;
   readonly corrupted: PatchReading;
   /**
-   * For each of `places`: the prediction for the corrupted text, in which one activation is replaced by the same
-   * activation of the clean text.
+   * One prediction for each entry of `places`. The prediction is for the corrupted text, in which one activation is
+   * replaced by the same activation of the clean text.
    */
   readonly patched: readonly PatchReading[];
 }

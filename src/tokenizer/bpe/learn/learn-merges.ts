@@ -1,7 +1,7 @@
 /**
- * Learns merges: repeatedly, the most frequent pair of neighbouring symbols becomes a new symbol. Among equally
- * frequent pairs, the pair with the lowest left id wins, then the lowest right id. `tokenizers` has the same rule, so
- * it learns the same merges.
+ * Learns merges. Repeatedly, the most frequent pair of neighbouring symbols becomes a new symbol. Among equally
+ * frequent pairs, the pair with the lowest left id is chosen. If the left ids are equal, the lowest right id decides.
+ * The library `tokenizers` has the same rule, so it learns the same merges.
  */
 import { bytesInOrder } from "../byte-alphabet.ts";
 import { pairTable } from "../pair-table.ts";
@@ -14,7 +14,7 @@ import { boundary, wordsOf } from "./words.ts";
 /** Minimum frequency of a pair. A pair that occurs only once says nothing about other texts. */
 const leastCount = 2;
 
-/** Ids of the two symbols and of the merged symbol. */
+/** Ids of the left symbol, the right symbol and the merged symbol. */
 export type LearnedMerge = readonly [left: number, right: number, merged: number];
 
 const symbolOfByte = (): Int32Array => {
@@ -24,10 +24,10 @@ const symbolOfByte = (): Int32Array => {
 };
 
 /**
- * Learns at most `most` new symbols. Symbols 0 to 255 are the bytes in the order of GPT-2's alphabet; new symbols get
- * the next ids.
- * @returns the merges in the order in which they are learned. There are more merges than new symbols if two pairs give
- * the same text.
+ * Learns at most `most` new symbols. Symbols 0 to 255 are the bytes in the order of GPT-2's alphabet; the ids of new
+ * symbols follow.
+ * @returns the merges in the order in which they are learned. If two pairs give the same text, the list has more merges
+ * than new symbols.
  */
 export const learnMerges = (counted: PieceCounts, most: number): readonly LearnedMerge[] => {
   const words = wordsOf(counted, symbolOfByte());
@@ -37,7 +37,7 @@ export const learnMerges = (counted: PieceCounts, most: number): readonly Learne
   const queue = pairQueue(table);
   for (let pair = 0; pair < table.size; pair++) queue.push(pair, lists.count(pair));
 
-  /** Texts of the symbols. Each byte is one character, whose code is the byte's id. */
+  /** Texts of the symbols. Each byte is written as the character with the byte's id as its code. */
   const texts = Array.from({ length: 256 }, (_, id) => String.fromCharCode(id));
   /** Length of each symbol in bytes. */
   const lengths = new Int32Array(256 + most).fill(1, 0, 256);
@@ -46,10 +46,10 @@ export const learnMerges = (counted: PieceCounts, most: number): readonly Learne
   const after = neighbourCounts(256 + most);
   const learned: LearnedMerge[] = [];
 
-  /** Merges (left, right) at a place and records the neighbours of the new symbol. */
+  /** Merges the pair (left, right) at a place and records the neighbours of the new symbol. */
   const mergeAt = (at: number, left: number, right: number, merged: number): void => {
     const middle = at + (lengths[left] as number);
-    // An overlapping merge may have consumed one of the two symbols.
+    // An overlapping merge may already have used the left or the right symbol.
     if (row[at] !== left || row[middle] !== right) return;
     const end = middle + (lengths[right] as number);
     const count = counts[at] as number;
@@ -88,7 +88,8 @@ export const learnMerges = (counted: PieceCounts, most: number): readonly Learne
       lists.addPlaces(made, places);
       grown.push(made);
     });
-    // The pair was merged at all its places, so its count is 0. Overlapping pairs were subtracted more than once.
+    // The pair was merged at all its places, so its count is set to 0. Overlapping pairs were subtracted more than
+    // once.
     lists.clear(pair);
     for (const made of grown) if (lists.count(made) > 0) queue.push(made, lists.count(made));
   };
@@ -96,8 +97,8 @@ export const learnMerges = (counted: PieceCounts, most: number): readonly Learne
   while (texts.length < 256 + most) {
     const pair = queue.pop();
     if (pair === -1 || queue.count() < leastCount) break;
-    // If a pair's count falls, the queue is not updated, so the count in the queue may be too high. If a pair's count
-    // rises, the pair is pushed again.
+    // If a pair's count falls, the queue is not updated, so the queue may contain a higher count. If a pair's count
+    // rises, the pair is pushed into the queue again.
     const count = lists.count(pair);
     if (count === queue.count()) merge(pair);
     else if (count > 0) queue.push(pair, count);

@@ -1,10 +1,10 @@
-/** While a pair is merged everywhere, counts its neighbours and collects the places of each new pair. */
+/** Counts the neighbours of a pair while the pair is merged everywhere. Also collects the places of each new pair. */
 import { doubled } from "../pair-table.ts";
 
 export interface NeighbourCounts {
   /**
-   * Records that `symbol` is next to the merged pair. The two form a new pair at `place`, in a piece that occurs
-   * `count` times.
+   * Records that `symbol` is next to the merged pair. `symbol` and the merged pair form a new pair at `place`, in a
+   * piece that occurs `count` times.
    */
   note(symbol: number, place: number, count: number): void;
   /**
@@ -17,7 +17,7 @@ export interface NeighbourCounts {
 /** @param symbolCount maximum number of symbols. */
 export const neighbourCounts = (symbolCount: number): NeighbourCounts => {
   const counts = new Float64Array(symbolCount);
-  /** First the number of records of each symbol, later the end of the symbol's list in `sorted`. */
+  /** At first, the number of records of each symbol. Later, the end of the symbol's list in `sorted`. */
   const ends = new Int32Array(symbolCount);
   const met: number[] = [];
   let symbols = new Int32Array(2 ** 10);

@@ -7,7 +7,7 @@ import type { Words } from "./words.ts";
 
 export interface PairLists {
   count(pair: number): number;
-  /** Places from left to right. Valid until the next `addPlaces`. */
+  /** Places from left to right. The array is valid until the next `addPlaces`. */
   places(pair: number): Int32Array;
   addCount(pair: number, count: number): void;
   /** @param places places from left to right. */
@@ -19,9 +19,12 @@ export interface PairLists {
 /** Number of symbols that are single bytes. */
 const byteSymbols = 256;
 
-/** Lists of all pairs in `words`, whose symbols are single bytes. Adds the pairs to `table`, which must be empty. */
+/**
+ * Makes lists of all pairs in `words`. All symbols of `words` must be single bytes. The pairs are added to `table`,
+ * which must be empty.
+ */
 export const pairLists = (table: PairTable, { row, counts: countOfPlace }: Words): PairLists => {
-  /** First the number of places of each pair, later the end of the pair's list. */
+  /** At first, the number of places of each pair. Later, the end of the pair's list. */
   const ends = new Int32Array(byteSymbols ** 2);
   const sums = new Float64Array(byteSymbols ** 2);
   let total = 0;
@@ -79,7 +82,7 @@ export const pairLists = (table: PairTable, { row, counts: countOfPlace }: Words
       const start = starts[pair] as number;
       arena.copyWithin(used, start, start + earlier);
       arena.set(places, used + earlier);
-      // This is rare. A pair with a new symbol gets its places from a single merge, unless an earlier merge made a
+      // This case is rare. A pair with a new symbol gets its places from a single merge, unless an earlier merge made a
       // symbol with the same text.
       if (earlier > 0) arena.subarray(used, used + length).sort();
       starts[pair] = used;

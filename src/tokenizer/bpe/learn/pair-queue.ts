@@ -1,14 +1,14 @@
 /**
- * Priority queue of pairs. The pair with the highest count comes first; among pairs with equal counts, the pair with
- * the lowest ids.
+ * Priority queue of pairs. The pair with the highest count comes first. Among pairs with equal counts, the pair with
+ * the lowest ids comes first.
  */
 import { doubled, type PairTable } from "../pair-table.ts";
 
 export interface PairQueue {
   push(pair: number, count: number): void;
   /**
-   * Removes and returns the first pair; -1 if the queue is empty. After that, `count()` returns the count with which
-   * this pair was pushed.
+   * Removes and returns the first pair, or -1 if the queue is empty. `count()` then returns the count with which this
+   * pair was pushed.
    */
   pop(): number;
   count(): number;

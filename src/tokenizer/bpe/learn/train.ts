@@ -13,24 +13,24 @@ import { learnMerges } from "./learn-merges.ts";
 /** Settings of `trainBpeTokenizer`. */
 export interface BpeTraining {
   /**
-   * Vocabulary size including special tokens. It must be at least 256 plus the number of special tokens. A short text
-   * gives fewer tokens.
+   * Vocabulary size including special tokens. The size must be at least 256 plus the number of special tokens. A short
+   * text results in fewer tokens.
    */
   readonly vocabSize: number;
-  /** Rules that split a text into pieces; no token spans two pieces. Default: gpt2. */
+  /** Rules that split a text into pieces. A token never spans two pieces. Default: gpt2. */
   readonly pattern?: SplitPattern | undefined;
-  /** Names of special tokens, such as `<|endoftext|>`. They get the last ids. Default: none. */
+  /** Names of special tokens, such as `<|endoftext|>`. Special tokens get the last ids. Default: none. */
   readonly specialTokens?: readonly string[] | undefined;
 }
 
-/** Trains on texts that are added one at a time, so they need not all be in memory at once. */
+/** Trains a tokenizer on texts that are added one at a time, so that only one text must be in memory. */
 export interface BpeTrainer {
   /**
-   * Adds a text, or its well-formed UTF-8. No token spans two texts.
+   * Adds a text, as a string or as well-formed UTF-8 bytes. A token never spans two texts.
    * @returns size of the text in bytes.
    */
   add(text: string | Uint8Array): number;
-  /** Trains the tokenizer on the texts that have been added. @throws DataError if they are all empty. */
+  /** Trains the tokenizer on the texts that were added. @throws DataError if all texts are empty. */
   train(): BpeTokenizer;
 }
 
@@ -43,7 +43,7 @@ const checkTraining = (training: BpeTraining): void => {
     const must = "settings must be an object with vocabSize";
     throw new ConfigError({ where, must, got: show(training), hint: "{ vocabSize: 2048 }" });
   }
-  // The field `kind` is allowed, because a run's configuration has it.
+  // The field `kind` is allowed, because the configuration of a run contains it.
   checkKeys(where, training, ["kind", "vocabSize", "pattern", "specialTokens"]);
   const { vocabSize, pattern = "gpt2", specialTokens = [] } = training;
   if (!Array.isArray(specialTokens)) {
@@ -113,8 +113,8 @@ export const bpeTrainer = (training: BpeTraining): BpeTrainer => {
 };
 
 /**
- * Trains a byte-level BPE tokenizer on texts. Again and again, the most frequent pair of neighbouring tokens becomes a
- * new token. Among equally frequent pairs, the pair with the lowest ids is taken. A pair must occur at least twice.
+ * Trains a byte-level BPE tokenizer on texts. Repeatedly, the most frequent pair of neighbouring tokens becomes a new
+ * token. Among equally frequent pairs, the pair with the lowest ids is chosen. A pair must occur at least twice.
  * @throws ConfigError if the vocabulary is smaller than 256 plus the number of special tokens.
  * @throws DataError if all texts are empty.
  */

@@ -1,19 +1,19 @@
-/** All pieces of a text in one array of symbols. In this array, a merge finds the neighbours of any place directly. */
+/** All pieces of a text in one array of symbols. A merge finds the neighbours of any place directly in this array. */
 import type { PieceCounts } from "./count-pieces.ts";
 
 /**
- * A symbol of n bytes takes n places. The first place has the symbol. If n > 1, the last place has −n, and the places
- * between have any negative number. So the next symbol begins n places later, and the number just before a symbol says
- * where the previous symbol begins.
+ * A symbol of n bytes occupies n places. The first place contains the symbol. If n > 1, the last place contains −n. The
+ * places between contain any negative number. The next symbol therefore begins n places later, and the number before a
+ * symbol tells where the previous symbol begins.
  */
 export interface Words {
-  /** Pieces of at least two bytes. A `boundary` is before each piece and at the end. */
+  /** Pieces of at least two bytes. There is a `boundary` before each piece and at the end. */
   readonly row: Int32Array;
-  /** Frequency of the piece at each place; 0 at boundaries. */
+  /** Frequency of the piece at each place. The frequency is 0 at boundaries. */
   readonly counts: Int32Array;
 }
 
-/** Marks a boundary. It is smaller than any −n. */
+/** Marks a boundary. This number is smaller than any −n. */
 export const boundary = -(2 ** 31);
 
 /** Maximum count of a piece; higher counts are capped. */

@@ -1,7 +1,8 @@
 /**
- * Character classes of split patterns: \p{L}, \p{N}, \s and others. Tables are built from the Unicode data of the
- * JavaScript engine. The part for a block of characters is built when a character of this block first occurs. \s is the
- * Unicode property White_Space, as in Rust; JavaScript's own \s differs: it includes U+FEFF and excludes U+0085.
+ * Character classes of split patterns: \p{L}, \p{N}, \s and other classes. Tables are built from the Unicode data of
+ * the JavaScript engine. The table of a block of characters is built when a character of this block first occurs. In
+ * Foretoken, \s is the Unicode property White_Space, as in Rust. JavaScript's own \s also includes U+FEFF and excludes
+ * U+0085.
  */
 export const letter = 1;
 export const number = 2;
@@ -11,7 +12,7 @@ export const space = 3;
 export const lineBreak = 4;
 export const other = 5;
 
-/** Class of each code point; 0 if the class is not known yet, because the block of this code point is not built. */
+/** Class of each code point. The class is 0 if the block of the code point has not been built yet. */
 const classes = new Uint8Array(0x110000);
 const blockSize = 256;
 
@@ -34,7 +35,7 @@ export const classOf = (codePoint: number): number => {
   return classes[codePoint] as number;
 };
 
-/** Class of each single-byte character, by its byte; 0 for bytes of longer characters. */
+/** Class of each single-byte character. 0 for a byte of a longer character. */
 export const byteClasses: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) => (byte < 128 ? classOf(byte) : 0));
 
 /** Length in bytes of the character that begins with this byte. */

@@ -1,10 +1,10 @@
-/** Split patterns by name, and their form in a `tokenizer.json`. */
+/** Names of the split patterns, and how a `tokenizer.json` describes each pattern. */
 import { isRecord } from "../../../core/checks/is-record.ts";
 
 export const splitPatterns = ["gpt2", "gpt4", "llama3", "qwen2", "smollm"] as const;
 /**
- * Rules that split a text into pieces, as in GPT-2, GPT-4 (cl100k), Llama 3, Qwen 2 or SmolLM2. No token spans two
- * pieces. llama.cpp's names are `gpt-2`, `gpt-4`, `llama-bpe`, `qwen2` and `smollm`.
+ * Rules that split a text into pieces, as in GPT-2, GPT-4 (cl100k), Llama 3, Qwen 2 or SmolLM2. A token never spans two
+ * pieces. llama.cpp calls these patterns `gpt-2`, `gpt-4`, `llama-bpe`, `qwen2` and `smollm`.
  */
 export type SplitPattern = (typeof splitPatterns)[number];
 
@@ -58,7 +58,7 @@ const isSplit = (value: unknown): value is { readonly pattern: { readonly Regex:
 const patternOfRegex = (regex: unknown): SplitPattern | undefined =>
   regex === gpt2Regex ? "gpt2" : splitPatterns.find((name) => regexes[name] === regex);
 
-/** Pattern of a pre-tokenizer in a `tokenizer.json`; undefined if it is not supported. */
+/** Pattern of a pre-tokenizer in a `tokenizer.json`. Undefined if the pattern is not supported. */
 export const patternOfJson = (json: unknown): SplitPattern | undefined => {
   if (isByteLevel(json, true)) return "gpt2";
   const parts = isRecord(json) && json.type === "Sequence" ? json.pretokenizers : undefined;

@@ -1,7 +1,7 @@
 /**
- * Splits a text into pieces by the rules of a split pattern. No token spans two pieces. The rules are written by hand
- * over UTF-8 bytes, because a regular expression takes ten times as long. Each function returns the end of the piece
- * that begins at `at`.
+ * Splits a text into pieces by the rules of a split pattern. A token never spans two pieces. The rules are written by
+ * hand over UTF-8 bytes, because a regular expression takes ten times as long. Each function returns the end of the
+ * piece that begins at `at`.
  */
 import { byteClasses, lengthFrom, letter, lineBreak, number, other, space, wideClassAt } from "./character-classes.ts";
 import type { SplitPattern } from "./patterns.ts";
@@ -32,7 +32,10 @@ const runEnd = (bytes: Uint8Array, at: number, end: number, wanted: number): num
 const apostrophe = 0x27;
 const blank = 0x20;
 
-/** End of an English contraction ('s 't 'm 'd 're 've 'll) whose apostrophe is at `at`; 0 if there is none. */
+/**
+ * End of an English contraction ('s 't 'm 'd 're 've 'll) that begins with an apostrophe at `at`. The end is 0 if there
+ * is no contraction.
+ */
 const contractionEnd = (bytes: Uint8Array, at: number, end: number, caseBit: number): number => {
   // If the apostrophe is the last byte, or a multi-byte character follows it, there is no contraction.
   const first = at + 1 < end ? (bytes[at + 1] as number) | caseBit : 0;
@@ -53,13 +56,13 @@ const contractionEnd = (bytes: Uint8Array, at: number, end: number, caseBit: num
   }
 };
 
-/** Whether a long s (U+017F, UTF-8 C5 BF) is at `at`. If case is ignored, a long s equals s. */
+/** Whether a long s (U+017F, UTF-8 C5 BF) is at `at`. A long s equals s if case is ignored. */
 const isLongS = (bytes: Uint8Array, at: number, end: number): boolean =>
   at + 1 < end && bytes[at] === 0xc5 && bytes[at + 1] === 0xbf;
 
 /**
- * End of the white space at `at`, as in `\s+(?!\S)|\s+`. If text follows several white space characters, the last of
- * them belongs to the next piece.
+ * End of the white space at `at`, as in `\s+(?!\S)|\s+`. If text follows several white space characters, the last white
+ * space character belongs to the next piece.
  * @param beforeNumbers whether white space before a number keeps its last character, as in SmolLM2's rules.
  */
 const whiteSpaceEnd = (bytes: Uint8Array, at: number, end: number, beforeNumbers: boolean): number => {
@@ -89,7 +92,9 @@ const gpt2: NextPiece = (bytes, at, end) => {
   return runEnd(bytes, at, end, kind);
 };
 
-/** SmolLM2's rules: each number character is its own piece, and the text between is split by GPT-2's rules. */
+/**
+ * SmolLM2's rules. Each number character is a piece of its own. GPT-2's rules split the text between number characters.
+ */
 const smollm: NextPiece = (bytes, at, end) => {
   if (classAt(bytes, at) === number) return afterCharacter(bytes, at);
   const isBlankBeforeNumber = bytes[at] === blank && at + 1 < end && classAt(bytes, at + 1) === number;
@@ -108,7 +113,7 @@ const lineBreaksEnd = (bytes: Uint8Array, at: number, end: number): number => {
   return to;
 };
 
-/** End of the last line break in the white space at `at`; 0 if there is none. */
+/** End of the last line break in the white space at `at`. 0 if there is no line break. */
 const lastLineBreakEnd = (bytes: Uint8Array, at: number, end: number): number => {
   let last = 0;
   for (let to = at; to < end; to = afterCharacter(bytes, to)) {

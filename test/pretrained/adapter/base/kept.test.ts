@@ -1,4 +1,4 @@
-/** The copy of its base model that a run with adapters keeps. */
+/** A run with adapters stores a copy of its base model. These tests are about this copy. */
 import { cp, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -25,12 +25,14 @@ describe("the base that a run of adapters keeps", () => {
     await damage(join(kept, "model.safetensors"));
     const lines: string[] = [];
     await collect(train({ resume: adapters, steps: 6, ...on, onNotice: (line) => lines.push(line) }));
-    expect(lines).toContain(`${kept}: was damaged; copied again from ${weights}`);
+    expect(lines).toContain(`${kept}: the copy was damaged; copied again from ${weights}`);
     expect(await readFile(join(kept, "model.safetensors"))).toEqual(whole);
     expect(await keepAgain(adapters, weights)).toEqual([]);
     for (const name of ["tokenizer.json", "manifest.json"]) {
       await writeFile(join(kept, name), "{}");
-      expect(await keepAgain(adapters, weights)).toEqual([`run/base: was damaged; copied again from ${weights}`]);
+      expect(await keepAgain(adapters, weights)).toEqual([
+        `run/base: the copy was damaged; copied again from ${weights}`,
+      ]);
     }
     const bases = async () => (await readdir(adapters)).filter((name) => name.includes("base")).sort();
     expect(await bases()).toEqual(["base"]);
@@ -65,7 +67,7 @@ describe("the base that a run of adapters keeps", () => {
       await expect(savePretrained(kept, model)).rejects.toThrow(refused);
     };
     await refuse();
-    // The files of the kept copy are not the files of the base.
+    // The stored copy has its own files, which are not the files of the base model.
     await expect(saveAdapter(kept, tuned)).rejects.toThrow("contain only an earlier checkpoint; got");
     expect(await readManifest(kept)).toEqual(before);
     await rm(kept, { recursive: true });
@@ -133,7 +135,7 @@ describe("the base that a run of adapters keeps", () => {
     const place = join(run, "base", "model.gguf");
     await damage(model);
     await damage(place);
-    expect(await keepAgain(run, model)).toEqual([`run/base: was damaged; copied again from ${model}`]);
+    expect(await keepAgain(run, model)).toEqual([`run/base: the copy was damaged; copied again from ${model}`]);
     expect(await readFile(place)).toEqual(await readFile(model));
     expect((await readdir(run)).filter((name) => name.includes("base"))).toEqual(["base"]);
   });

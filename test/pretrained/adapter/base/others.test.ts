@@ -141,7 +141,9 @@ describe("an adapter alone", () => {
     const kept = join(adapters, "checkpoint-4");
     await rename(join(adapters, "best"), kept);
     await rm(join(adapters, "checkpoint"), { recursive: true });
-    await expect(tune(adapters)).rejects.toThrow(`got only earlier ones; try npx foretoken merge ${kept} --out NEW`);
+    await expect(tune(adapters)).rejects.toThrow(
+      `got only earlier checkpoints; try npx foretoken merge ${kept} --out NEW`,
+    );
   });
 });
 
@@ -216,8 +218,6 @@ describe("a model from elsewhere whose other files change, and its weights stay"
     const notices: string[] = [];
     const onNotice = (line: string) => notices.push(line);
     await collect(train({ resume: run, steps: 5, ...on, onNotice }));
-    expect(notices).toContain(
-      `${model}: this is no longer the model that ${run} began with, so ${kept} is used instead`,
-    );
+    expect(notices).toContain(`${model}: the model has changed since ${run} began, so ${kept} is used instead`);
   });
 });

@@ -1,4 +1,4 @@
-/** Runs with adapters and their base models, for tests of accepted and refused weights. */
+/** Runs with adapters, and their base models. The tests check which weights are accepted and which are refused. */
 import { cp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll } from "vitest";
@@ -24,7 +24,7 @@ export const useBases = () => {
   const runs = {
     data: "",
     begun: nowhere,
-    /** The same two runs, but the base was trained further, so it has other weights. */
+    /** The same two runs. The base was trained further, so it has other weights. */
     gone: nowhere,
   };
 
@@ -60,7 +60,7 @@ export const useBases = () => {
     await goOn(runs.gone.base);
   });
 
-  /** The folders of runs, with a copy of the adapter's run that a test may change. */
+  /** The folders of the runs, with a copy of the run with the adapter. A test may change this copy. */
   const copyOf = async ({ base, adapters: from }: Runs) => {
     const adapters = newPath();
     await cp(from, adapters, { recursive: true });
@@ -76,7 +76,7 @@ export const useBases = () => {
   return { newPath, runs, tune, goOn, begin, copyOf };
 };
 
-/** An adapter without the hash of a base, as PEFT writes it. */
+/** An adapter without the hash of a base model, as PEFT writes it. */
 export const withoutHash = async (adapter: string): Promise<void> => {
   const path = join(adapter, "adapter_model.safetensors");
   const { tensors } = readSafetensors(await readFile(path), path);
@@ -93,7 +93,7 @@ export const damage = async (path: string): Promise<void> => {
   await rename(`${path}.new`, path);
 };
 
-/** Stores the model `from` in a run, as resuming does. Returns the notices. */
+/** Stores the model `from` in a run, as when a run is resumed. Returns the notices. */
 export const keepAgain = async (run: string, from: string): Promise<readonly string[]> => {
   const lines: string[] = [];
   const opened = await openPretrained(from);
@@ -110,4 +110,5 @@ export const scoreOf = async (path: string, options: LoadOptions = {}) => {
   return { mean, lines: lines.filter((line) => !line.includes("unchecked")) };
 };
 
-export const others = "the weights must be those that the adapter was trained on; got a different SHA-256 than in ";
+export const others =
+  "the model must have the weights that the adapter was trained on; got a different SHA-256 than in ";

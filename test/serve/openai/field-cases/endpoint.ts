@@ -1,26 +1,26 @@
-/** A server address with its fields, and requests to this address that are accepted. */
+/** An address of the server with its fields. Also requests to this address that the server accepts. */
 import { expect } from "vitest";
 import type { Fields } from "#foretoken/serve/openai/fields.js";
 import { type Body, type JsonAnswer, noEnd, plainNoEnd, type TestServer } from "../../../support/openai-server.ts";
 
-/** A supported field. */
+/** A field that the address supports. */
 export interface Case {
-  /** Shows that the field changes the answer. */
+  /** Shows that the field changes the response. */
   readonly shows: () => Promise<void>;
-  /** Values that are refused with the field's name. */
+  /** Values that the server refuses. The error names the field. */
   readonly wrong: readonly unknown[];
 }
 
 export interface Endpoint {
   readonly path: string;
   readonly fields: Fields;
-  /** A request with a seed for a text of a few tokens. */
+  /** A request for a text of a few tokens, with a seed. */
   readonly base: Body;
   readonly textOf: (answer: JsonAnswer) => string;
   readonly cases: Readonly<Record<string, Case>>;
 }
 
-/** Invalid values for a field that must be a whole number from 0 on. */
+/** Invalid values of a field that must be a whole number of at least 0. */
 export const notWhole = [-1, 1.5, "1", true, []];
 
 export const completion = {
@@ -43,7 +43,7 @@ export const response = {
 export const ids = [116, 104, 101];
 export const nameWrong = [1, ["plain"]];
 
-/** The answer of a request that is accepted. */
+/** The response to a request that the server accepts. */
 export const askOf =
   (server: TestServer) =>
   async (path: string, body: Body): Promise<JsonAnswer> => {

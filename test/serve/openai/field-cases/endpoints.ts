@@ -1,4 +1,4 @@
-/** The server's addresses, with a case for each field that they support. */
+/** The addresses of the server. Each supported field of an address has a case. */
 import { expect } from "vitest";
 import { chatFields } from "#foretoken/serve/openai/chat-completions.js";
 import { completionFields } from "#foretoken/serve/openai/completions.js";
@@ -13,7 +13,7 @@ const wrongMessages: readonly unknown[] = [
   ...["Hi", [], [{ role: "user" }], [{ role: "judge", content: "Hi" }], [{ content: "Hi" }]],
   ...[[{ role: "user", content: [{ type: "image_url", image_url: { url: "a" } }] }], [{ role: "user", content: 5 }]],
   ...[[{ role: "tool", content: "Hi", tool_call_id: "a" }], [{ role: "user", content: "\ud800" }]],
-  // Unknown fields inside messages. They must be refused, not ignored.
+  // Unknown fields inside messages. The server must refuse them, not ignore them.
   ...[[{ role: "user", content: "Hi", prefix: true }], [{ role: "user", content: "Hi", name: "Jo" }]],
   [{ role: "user", content: [{ type: "text", text: "Hi", cache_control: { type: "ephemeral" } }] }],
   [
@@ -106,8 +106,8 @@ export const endpointsOf = (server: TestServer): readonly Endpoint[] => {
         ),
         response_format: {
           async shows() {
-            // This model's tokens are letters, which cannot write JSON, so each JSON form is refused with this field's
-            // name.
+            // The tokens of this model are letters, which cannot form JSON. So each JSON format is refused, and the
+            // error names this field.
             const given = { ...chat.base, response_format: { type: "json_object" } };
             const { status, body } = await server.post(chat.path, given);
             expect([status, body.error.param]).toEqual([400, "response_format"]);
@@ -135,7 +135,7 @@ export const endpointsOf = (server: TestServer): readonly Endpoint[] => {
               },
             ]);
             expect(system).toBeGreaterThan(await promptOf(chat.path, chat.base, "prompt_tokens"));
-            // The template writes the name of the role, which is the same in both requests.
+            // The template writes the role's name, which is the same in both requests.
             expect(parts).toBe(system);
           },
           wrong: wrongMessages,
@@ -172,8 +172,8 @@ export const endpointsOf = (server: TestServer): readonly Endpoint[] => {
         ...toolCases(server, response, { type: "function", name: "look" }, { type: "function", name: "see" }),
         text: {
           async shows() {
-            // This model's tokens are letters, which cannot write JSON, so each JSON form is refused with this field's
-            // name.
+            // The tokens of this model are letters, which cannot form JSON. So each JSON format is refused, and the
+            // error names this field.
             const given = { ...response.base, text: { format: { type: "json_object" } } };
             const { status, body } = await server.post(response.path, given);
             expect([status, body.error.param]).toEqual([400, "text.format"]);

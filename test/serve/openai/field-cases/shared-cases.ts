@@ -1,4 +1,4 @@
-/** Cases of the fields that several server addresses share. */
+/** Cases for fields that several addresses of the server support. */
 import { expect } from "vitest";
 import { type Body, dataOf, type TestServer } from "../../../support/openai-server.ts";
 import { askOf, type Case, type Endpoint, notWhole } from "./endpoint.ts";
@@ -6,10 +6,10 @@ import { askOf, type Case, type Endpoint, notWhole } from "./endpoint.ts";
 /** The cases for a server of the tests. */
 export const sharedCases = (server: TestServer) => {
   const answerOf = askOf(server);
-  /** Cases of the sampling fields, which all kinds of requests have. */
+  /** Cases for the sampling fields, which all requests support. */
   const samplingCases = ({ path, base, textOf }: Omit<Endpoint, "cases" | "fields">) => {
     const text = async (changes: Body): Promise<string> => textOf(await answerOf(path, { ...base, ...changes }));
-    /** Expects the greedy text: these settings keep only the likeliest token. */
+    /** Expects the greedy text, because these settings keep only the likeliest token. */
     const isGreedy = async (changes: Body): Promise<void> => {
       const greedy = await text({ temperature: 0 });
       expect(await text({ ...changes, seed: 1 })).toBe(greedy);
@@ -32,7 +32,7 @@ export const sharedCases = (server: TestServer) => {
           expect(await text({ seed: 5 })).toBe(await text({ seed: 5 }));
           await differs({ seed: 8 });
           await differs({ seed: -8 });
-          // Without a seed, each request gets another seed.
+          // Without a seed, each request uses another seed.
           const { seed: _, ...without } = base;
           const texts = [1, 2, 3].map(async () => textOf(await answerOf(path, without)));
           expect(new Set(await Promise.all(texts)).size).toBeGreaterThan(1);
@@ -60,7 +60,7 @@ export const sharedCases = (server: TestServer) => {
     } satisfies Record<string, Case>;
   };
 
-  /** Cases of the fields that completions and chat completions share. */
+  /** Cases for the fields that both completions and chat completions support. */
   const choiceCases = (endpoint: Omit<Endpoint, "cases" | "fields">) => {
     const { path, base, textOf } = endpoint;
     const text = async (changes: Body): Promise<string> => textOf(await answerOf(path, { ...base, ...changes }));

@@ -1,12 +1,12 @@
 /**
- * Cases of the tools' fields. The template of this model does not support tools, so the server refuses these fields.
- * tools.test.ts tests models that support tools.
+ * Cases for the fields about tools. The template of this model does not support tools, so the server refuses these
+ * fields. tools.test.ts tests models that support tools.
  */
 import { expect } from "vitest";
 import type { Body, TestServer } from "../../../support/openai-server.ts";
 import { askOf, type Case, type Endpoint } from "./endpoint.ts";
 
-/** @param named a choice of a tool that does not exist. */
+/** @param named a tool choice that names a tool that does not exist. */
 export const toolCases = (
   server: TestServer,
   { path, base }: Pick<Endpoint, "path" | "base">,

@@ -1,6 +1,6 @@
-// Threads share memory only on pages with two headers, and many hosts cannot send these headers. This file has two
-// roles. In the page, it starts a service worker. As that service worker, it adds the headers to the host's responses.
-// It stores nothing.
+// Threads share memory only if the host sends two headers with the page. Many hosts cannot send these headers. So this
+// file runs in two places. In the page, it starts a service worker. In that service worker, it adds the headers to the
+// host's responses. The file stores nothing.
 const headers = {
   "Cross-Origin-Opener-Policy": "same-origin",
   "Cross-Origin-Embedder-Policy": "require-corp",
@@ -9,7 +9,7 @@ const headers = {
 
 const withHeaders = async (request) => {
   const response = await fetch(request);
-  // Opaque response of another origin. Its headers cannot be read.
+  // Opaque response from another origin. The headers of such a response cannot be read.
   if (response.status === 0) return response;
   const all = new Headers(response.headers);
   for (const [name, value] of Object.entries(headers)) all.set(name, value);
@@ -18,8 +18,8 @@ const withHeaders = async (request) => {
 };
 
 /**
- * Reloads the page once, so that the service worker delivers the page. Without this limit, a browser that never
- * isolates the page would reload it forever.
+ * Reloads the page once. After that, the service worker delivers the page. A browser that never isolates the page would
+ * otherwise reload it forever.
  */
 const loadAgain = () => {
   try {
@@ -36,7 +36,7 @@ const startInPage = async (script) => {
     sessionStorage.removeItem("foretoken.isolating");
     return;
   }
-  // Without a secure context, service workers do not exist. The page then computes with one thread and says so.
+  // Service workers need a secure context. Without one, the page computes with one thread and says so.
   if (navigator.serviceWorker === undefined) return;
   await navigator.serviceWorker.register(script);
   await navigator.serviceWorker.ready;
