@@ -94,6 +94,7 @@ void blocks(Suite& s, const Form& form, int64_t m, int64_t n, int64_t k) {
 void testBlocks(Suite& s) {
   for (const Form& form : forms()) {
     blocks(s, form, 1, 1, 256);
+    blocks(s, form, 1, 150, 256);
     blocks(s, form, 3, 33, 256);
     blocks(s, form, 19, 16, 512);
     if (form.fileValues == 32) {

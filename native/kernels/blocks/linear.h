@@ -19,6 +19,53 @@
 
 namespace foretoken::FT_ISA {
 
+// Multiplies one block of a panel by rows [row, row + kRows) of x, and adds the products to the totals.
+template <class Form, int kRows>
+FT_INLINE void multiplyBlock(const ByteRows& x, const BlockPanel<Form>& weights, int64_t row, int64_t block,
+                             F32 (&totals)[kRows][kPanelVectors]) {
+  // If the halves of a block have their own scales, there is one sum for each half.
+  ByteSums<Form::kBits> parts[Form::kIsHalved ? 2 : 1][kRows];
+  FT_UNROLL
+  for (int r = 0; r < kRows; r++) {
+    const int64_t at = (row + r) * x.blocks + block;
+    if constexpr (Form::kIsHalved) {
+      parts[0][r].begin(-Form::kOffset * x.halves[2 * at]);
+      parts[1][r].begin(-Form::kOffset * x.halves[2 * at + 1]);
+    } else {
+      parts[0][r].begin(Form::kOffset == 0 ? 0 : -Form::kOffset * x.sums[at]);
+    }
+  }
+  const int8_t* const values = x.values + row * x.k + block * kBlockValues;
+  forGroups<Form::kBits>(weights.valuesOf(block), [&](int group, const Line& line) __attribute__((always_inline)) {
+    FT_UNROLL
+    for (int r = 0; r < kRows; r++) {
+      int32_t four;
+      std::memcpy(&four, values + r * x.k + group * 4, sizeof four);
+      parts[Form::kIsHalved && group >= 4 ? 1 : 0][r].add(line, four);
+    }
+  });
+  FT_UNROLL
+  for (int v = 0; v < kPanelVectors; v++) {
+    const BlockScaling<Form> scaling(weights, block, v);
+    FT_UNROLL
+    for (int r = 0; r < kRows; r++) {
+      const int64_t at = (row + r) * x.blocks + block;
+      I32 sum = parts[0][r].rows(v);
+      if constexpr (Form::kIsHalved) sum = scaling.halves[0] * sum + scaling.halves[1] * parts[1][r].rows(v);
+      totals[r][v] = addBlock<Form>(sum, scaling, x.scales[at], x.scaledSums[at], totals[r][v]);
+    }
+  }
+}
+
+template <int kRows>
+FT_INLINE void storeTotals(const F32 (&totals)[kRows][kPanelVectors], float* sums) {
+  FT_UNROLL
+  for (int r = 0; r < kRows; r++) {
+    FT_UNROLL
+    for (int v = 0; v < kPanelVectors; v++) store(sums + r * kPanelRows + v * kLanes, totals[r][v]);
+  }
+}
+
 // Multiplies rows [row, row + kRows) of x by one panel: sums[kRows][kPanelRows]. With each block, prefetches a part of
 // the next panel.
 template <class Form, int kRows>
@@ -27,44 +74,23 @@ static void multiplyPanel(const ByteRows& x, const BlockPanel<Form>& weights, in
   F32 totals[kRows][kPanelVectors] = {};
   for (int64_t block = 0; block < x.blocks; block++) {
     prefetch.step();
-    // If the halves of a block have their own scales, there is one sum for each half.
-    ByteSums<Form::kBits> parts[Form::kIsHalved ? 2 : 1][kRows];
+    multiplyBlock<Form, kRows>(x, weights, row, block, totals);
+  }
+  storeTotals(totals, sums);
+}
+
+// Multiplies row `row` of x by kPanels consecutive panels at the same time: sums[kPanels][kPanelRows]. This product waits
+// for memory. The CPU's own prefetcher then reads ahead in every panel, which is faster than prefetch instructions.
+template <class Form, int kPanels>
+static void multiplyPanels(const ByteRows& x, const uint8_t* at, int64_t panelBytes, int64_t row, float* sums) {
+  F32 totals[kPanels][1][kPanelVectors] = {};
+  for (int64_t block = 0; block < x.blocks; block++) {
     FT_UNROLL
-    for (int r = 0; r < kRows; r++) {
-      const int64_t at = (row + r) * x.blocks + block;
-      if constexpr (Form::kIsHalved) {
-        parts[0][r].begin(-Form::kOffset * x.halves[2 * at]);
-        parts[1][r].begin(-Form::kOffset * x.halves[2 * at + 1]);
-      } else {
-        parts[0][r].begin(Form::kOffset == 0 ? 0 : -Form::kOffset * x.sums[at]);
-      }
-    }
-    const int8_t* const values = x.values + row * x.k + block * kBlockValues;
-    forGroups<Form::kBits>(weights.valuesOf(block), [&](int group, const Line& line) __attribute__((always_inline)) {
-      FT_UNROLL
-      for (int r = 0; r < kRows; r++) {
-        int32_t four;
-        std::memcpy(&four, values + r * x.k + group * 4, sizeof four);
-        parts[Form::kIsHalved && group >= 4 ? 1 : 0][r].add(line, four);
-      }
-    });
-    FT_UNROLL
-    for (int v = 0; v < kPanelVectors; v++) {
-      const BlockScaling<Form> scaling(weights, block, v);
-      FT_UNROLL
-      for (int r = 0; r < kRows; r++) {
-        const int64_t at = (row + r) * x.blocks + block;
-        I32 sum = parts[0][r].rows(v);
-        if constexpr (Form::kIsHalved) sum = scaling.halves[0] * sum + scaling.halves[1] * parts[1][r].rows(v);
-        totals[r][v] = addBlock<Form>(sum, scaling, x.scales[at], x.scaledSums[at], totals[r][v]);
-      }
-    }
+    for (int panel = 0; panel < kPanels; panel++)
+      multiplyBlock<Form, 1>(x, BlockPanel<Form>(at + panel * panelBytes, x.k), row, block, totals[panel]);
   }
   FT_UNROLL
-  for (int r = 0; r < kRows; r++) {
-    FT_UNROLL
-    for (int v = 0; v < kPanelVectors; v++) store(sums + r * kPanelRows + v * kLanes, totals[r][v]);
-  }
+  for (int panel = 0; panel < kPanels; panel++) storeTotals(totals[panel], sums + panel * kPanelRows);
 }
 
 // Where the sums of a panel are written.
@@ -94,6 +120,8 @@ struct BlocksResult {
 
 // Number of rows of x that are multiplied by a panel each time it is read: the maximum for which registers are enough.
 constexpr int kRowsTogether = kLanes == 16 ? 8 : kLanes == 8 ? 2 : 1;
+// Number of panels that a single row is multiplied by at the same time. It is 1 if instructions limit the product.
+constexpr int kPanelsTogether = kLanes == 16 ? 8 : kLanes == 8 ? 4 : 1;
 // Multiply-adds for which one more thread is worth waking.
 constexpr int64_t kBlocksWork = int64_t{1} << 16;
 
@@ -138,8 +166,15 @@ static void blocksLinearForward(const BlocksLinearForwardArgs& args, Pool& pool)
           return;
         }
 #endif
-        alignas(64) float sums[kRowsTogether * kPanelRows];
-        for (int64_t panel = begin; panel < end; panel++) {
+        alignas(64) float sums[max(kRowsTogether, kPanelsTogether) * kPanelRows];
+        int64_t panel = begin;
+        if (m == 1 && kPanelsTogether > 1) {
+          for (; panel + kPanelsTogether <= end; panel += kPanelsTogether) {
+            multiplyPanels<Form, kPanelsTogether>(x, w + panel * panelBytes, panelBytes, 0, sums);
+            for (int i = 0; i < kPanelsTogether; i++) take(sums + i * kPanelRows, panel + i, 0, 1);
+          }
+        }
+        for (; panel < end; panel++) {
           const uint8_t* const at = w + panel * panelBytes;
           const BlockPanel<Form> weights(at, k);
           const int64_t ahead = streams && panel + 1 < end ? panelBytes : 0;

@@ -50,6 +50,8 @@ const sizes = [
   [0, 3, 256],
   [1, 1, 256],
   [1, 40, 768],
+  // So many rows of weights that several panels are multiplied at the same time.
+  [1, 150, 256],
   [2, 15, 256],
   [3, 16, 512],
   [9, 17, 256],
