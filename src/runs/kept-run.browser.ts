@@ -42,9 +42,9 @@ export interface BrowserRunStore {
  * const kept = await store.read();
  * const text = kept?.text ?? notes;
  * let best = kept?.best;
- * const onCheckpoint = async (files: CheckpointFiles, which: "last" | "best"): Promise<void> => {
+ * const onCheckpoint = async (files: CheckpointFiles, which: string): Promise<void> => {
  *   if (which === "best") best = files;
- *   else await store.write({ text, last: files, best });
+ *   if (which === "last") await store.write({ text, last: files, best });
  * };
  * try {
  *   for await (const event of train({ text, resume: kept?.last, onCheckpoint })) console.log(event.type);

@@ -25,6 +25,7 @@ const evaluation = z.object({
   bitsPerByte: z.number(),
   reason: z.enum(["begin", "interval", "end"]),
   best: z.boolean().default(false),
+  averaged: z.object({ valLoss: z.number(), best: z.boolean() }).optional(),
 });
 const sample = z.object({ type: z.literal("sample"), step, prompt: z.string(), text: z.string() });
 const checkpoint = z.object({ type: z.literal("checkpoint"), step });
@@ -57,6 +58,10 @@ export const parseFailure = (line: unknown): NotedFailure | undefined => failed.
  * weights and then started the comparison again.
  */
 export const bestEval = (evals: readonly NotedEval[]): NotedEval | undefined => evals.findLast(({ best }) => best);
+
+/** The best evaluation of averaged weights; undefined if there is none. */
+export const bestAveraged = (evals: readonly NotedEval[]): NotedEval | undefined =>
+  evals.findLast(({ averaged }) => averaged?.best === true);
 
 /** Whether the validation loss was rising at the last evaluation; then more steps would not help. */
 export const isRising = (evals: readonly NotedEval[]): boolean => {

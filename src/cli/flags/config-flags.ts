@@ -17,6 +17,7 @@ import { checkValue, expecting, flagOf, isGiven, parseBoolean, parseChoice, pars
 /** Fields that are set so often that they also have a short flag. */
 const shortFlags: Readonly<Record<string, string>> = {
   "--tokenizer": "tokenizer.kind",
+  "--average": "train.average.kind",
   ...Object.fromEntries(
     [
       "steps",

@@ -2,12 +2,16 @@
 import type { AdapterFiles } from "../../pretrained/adapter/load.ts";
 import type { CheckpointFiles } from "../../pretrained/files/checkpoint-files.ts";
 
-/** Last weights, or weights with the lowest validation loss. */
-export type WhichWeights = "last" | "best";
+/**
+ * Last weights, weights with the lowest validation loss, or (only with `train.average`) averaged weights with the
+ * lowest validation loss.
+ */
+export type WhichWeights = "last" | "best" | "averaged";
 
 /**
  * Gets the model's files, in the form that `loadPretrained` reads: "last" at each checkpoint and at the end, "best"
- * after each evaluation with a new lowest validation loss. Files of "last" also have the optimizer's state, the run's
+ * after each evaluation with a new lowest validation loss, "averaged" after each evaluation in which averaged weights
+ * have a new lowest loss. Files of "last" also have the optimizer's state, the run's
  * description and its events, so that `resume` can continue the run. Training waits for the promise.
  */
 export type OnCheckpoint = (files: CheckpointFiles, which: WhichWeights) => void | Promise<void>;

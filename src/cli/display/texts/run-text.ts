@@ -7,7 +7,7 @@ import { commandLine } from "../../../core/text/shell-word.ts";
 import type { DoneEvent, EstimateEvent, EvalEvent, SampleEvent, StartEvent } from "../../../runs/events.ts";
 import type { MemoryEstimate } from "../../../runs/memory-estimate.ts";
 import { hasRisen } from "../../../runs/rise.ts";
-import { rowsInWords } from "../../../runs/write/run-readme.ts";
+import { averageWords, rowsInWords } from "../../../runs/write/run-readme.ts";
 import { escapeText } from "../../flags/flags.ts";
 import { printable, printableName, type Style } from "../../process/terminal.ts";
 import { flow, formatBytes, formatCount, formatDuration, formatLoss, formatPlural, formatSeconds } from "./format.ts";
@@ -157,6 +157,7 @@ export const startLines = (event: StartEvent, context: RunContext, width: number
         `${formatCount(train.steps)} steps of ${batches}${train.batchSize} ${times} ${model.contextLength} = ${formatCount(tokens)} tokens${train.rows === undefined ? "" : " at most"}`,
         ...(train.rows === undefined ? [] : [`${train.rows}: ${rowsInWords[train.rows]}`]),
         ...(train.windows === "shuffled" ? ["each token once in a pass"] : []),
+        ...averageWords(train),
         planPasses(event),
         ...(event.initFrom === null
           ? [`untrained ${approximately} ln ${vocabSize} = ${untrained.toFixed(2)} nats/token`]
@@ -174,8 +175,8 @@ export const startLines = (event: StartEvent, context: RunContext, width: number
 };
 
 const memoryParts = (memory: MemoryEstimate, available: number | null): readonly string[] => {
-  const { total, weights, gradients, moments, temporaries, saving, loading, text, reading, program } = memory;
-  const parts = { weights, gradients, moments, activations: temporaries, saving, loading, text, program };
+  const { total, weights, gradients, moments, averages, temporaries, saving, loading, text, reading, program } = memory;
+  const parts = { weights, gradients, moments, averages, activations: temporaries, saving, loading, text, program };
   const told = Object.entries(parts).filter(([, bytes]) => bytes > 0);
   return [
     available === null ? formatBytes(total) : `${formatBytes(total)} of ${formatBytes(available)} free`,
@@ -212,6 +213,11 @@ export const evalLines = (event: EvalEvent, steps: number, width: number, { symb
       ...(event.trainLoss === null ? [] : [`train ${colors.cyan(formatLoss(event.trainLoss))} nats/token`]),
       `${formatLoss(event.bitsPerByte)} bits/byte`,
       ...(event.best ? [colors.green(`${symbols.star} best`)] : []),
+      ...(event.averaged === undefined
+        ? []
+        : [
+            `averaged ${colors.yellow(formatLoss(event.averaged.valLoss))}${event.averaged.best ? ` ${symbols.star}` : ""}`,
+          ]),
     ],
     "   ",
     width,
@@ -359,6 +365,20 @@ export interface ToldRun {
   readonly seconds: number;
 }
 
+/** The best averaged weights, and their place; empty if none were evaluated. */
+const averagedRows = ({ done: { bestAverage, out } }: ToldRun, width: number, style: Style): string[] => {
+  if (bestAverage === undefined) return [];
+  const found = `${formatLoss(bestAverage.valLoss)} nats/token at step ${formatCount(bestAverage.step)}`;
+  const isFolder = out !== null && !["onCheckpoint", "onAdapter"].includes(out);
+  const place = isFolder
+    ? [
+        `in ${printableName(`${out}/averaged`, style.symbols.unicode)}`,
+        "other commands load it with --weights averaged",
+      ]
+    : [];
+  return row("averaged", [found, ...place], width, style);
+};
+
 /** Summary of a run: figures, a sample, and commands to try next. */
 export const summaryLines = (told: ToldRun, context: RunContext, width: number, style: Style): string[] => {
   const { start, done, measured, sample } = told;
@@ -380,6 +400,7 @@ export const summaryLines = (told: ToldRun, context: RunContext, width: number, 
           style,
         )
       : []),
+    ...averagedRows(told, width, style),
     ...(sample === undefined ? [] : ["", ...sampleLines(sample, width, style)]),
     ...nextLines(nextCommands(told, context), width, style),
   ];
