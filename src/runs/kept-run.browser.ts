@@ -42,9 +42,9 @@ export interface BrowserRunStore {
  * const kept = await store.read();
  * const text = kept?.text ?? notes;
  * let best = kept?.best;
- * const onCheckpoint = async (files: CheckpointFiles, which: string): Promise<void> => {
+ * const onCheckpoint = async (files: CheckpointFiles, which: "last" | "best"): Promise<void> => {
  *   if (which === "best") best = files;
- *   if (which === "last") await store.write({ text, last: files, best });
+ *   else await store.write({ text, last: files, best });
  * };
  * try {
  *   for await (const event of train({ text, resume: kept?.last, onCheckpoint })) console.log(event.type);

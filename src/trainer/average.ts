@@ -12,7 +12,7 @@
 import type { Backend, Storage, View } from "../backend/backend.ts";
 import { allocateAll } from "../backend/memory/allocate-all.ts";
 import type { AverageConfig } from "../config/average.ts";
-import { type ArenaLayout, arenaLayout, arenaReader, arrayReader } from "../models/arena.ts";
+import { type ArenaLayout, arenaLayout, arenaReader, type ReadValues } from "../models/arena.ts";
 import { type Model, trainedPart } from "../models/model.ts";
 import type { StateArrays, StateLayout, StatePart } from "./state.ts";
 
@@ -170,8 +170,9 @@ export const createAverage = (backend: Backend, model: Model, config: AverageCon
   return {
     state: layouts.map((part, i) => {
       const storage = copies[i];
-      const read = storage === undefined ? arrayReader(counts) : arenaReader(backend, { storage });
-      return { ...part, read };
+      // The counters are copied when they are read, because they change with the next step.
+      const ofCounts: ReadValues = async (offset, size) => counts.slice(offset, offset + size);
+      return { ...part, read: storage === undefined ? ofCounts : arenaReader(backend, { storage }) };
     }),
     updated: () => kind.updated(own),
     async during(step, work) {

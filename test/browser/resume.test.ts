@@ -9,7 +9,6 @@ import type { Backend } from "#foretoken/backend/backend.js";
 import { openBackend } from "#foretoken/backend/select.node.js";
 import type { CheckpointFiles } from "#foretoken/pretrained/files/checkpoint-files.js";
 import { type FolderFiles, type RunFiles, runFromFolder, runToFolder } from "#foretoken/runs/folder-in-memory.js";
-import type { WhichWeights } from "#foretoken/train/run/callbacks.js";
 import { type TrainOptions, train as trainInPage } from "#foretoken/train/train.browser.js";
 import { train } from "#foretoken/train/train.node.js";
 import { comparable, notesOf } from "../support/handed-files.ts";
@@ -35,8 +34,8 @@ const sides: readonly (readonly [string, Train, Train])[] = [
 
 /** Trains, and returns the files of the last checkpoint and of the best one. */
 const handed = async (run: Train, options: Partial<TrainOptions>): Promise<RunFiles> => {
-  const saved: Partial<Record<WhichWeights, CheckpointFiles>> = {};
-  const onCheckpoint = (files: CheckpointFiles, which: WhichWeights): void => {
+  const saved: Partial<Record<"last" | "best", CheckpointFiles>> = {};
+  const onCheckpoint = (files: CheckpointFiles, which: "last" | "best"): void => {
     saved[which] = files;
   };
   await collect(run({ text, backend, onCheckpoint, ...options }) as never);

@@ -13,11 +13,13 @@ export type WhichWeights = "last" | "best" | "averaged";
  * after each evaluation with a new lowest validation loss, "averaged" after each evaluation in which averaged weights
  * have a new lowest loss. Files of "last" also have the optimizer's state, the run's
  * description and its events, so that `resume` can continue the run. Training waits for the promise.
+ *
+ * The type is written as a method, so that TypeScript also accepts a callback that knows only "last" and "best".
  */
-export type OnCheckpoint = (files: CheckpointFiles, which: WhichWeights) => void | Promise<void>;
+export type OnCheckpoint = { call(files: CheckpointFiles, which: WhichWeights): void | Promise<void> }["call"];
 
 /** Gets the adapter of a run with `config.lora`, at the times at which `onCheckpoint` would get the model. */
-export type OnAdapter = (files: AdapterFiles, which: WhichWeights) => void | Promise<void>;
+export type OnAdapter = { call(files: AdapterFiles, which: WhichWeights): void | Promise<void> }["call"];
 
 /** The callbacks of a run. At most one of them may be given. */
 export interface HandOut {
