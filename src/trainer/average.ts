@@ -12,37 +12,13 @@
 import type { Backend, Storage, View } from "../backend/backend.ts";
 import { allocateAll } from "../backend/memory/allocate-all.ts";
 import type { AverageConfig } from "../config/average.ts";
-import { type ArenaLayout, arenaLayout, arenaReader, type ReadValues } from "../models/arena.ts";
+import { arenaReader, type ReadValues } from "../models/arena.ts";
 import { type Model, trainedPart } from "../models/model.ts";
-import type { StateArrays, StateLayout, StatePart } from "./state.ts";
+import { averageLayouts, copiesOf } from "./average-layouts.ts";
+import type { StateArrays, StatePart } from "./state.ts";
 
 /** Number of elements that are exchanged at a time. */
 const exchangedAtATime = 2 ** 20;
-
-/** Name of the array with the counters: averaged steps (`ema`), or the step of each copy (`last-k`; 0: no copy). */
-export const averageCountsName = "averaged";
-
-/** Number of arrays with weights. */
-const copiesOf = (config: AverageConfig): number => (config.kind === "ema" ? 1 : config.count);
-
-/**
- * The arrays of an average in a trainer's state.
- * @param layout layout of the trained weights.
- */
-export const averageLayouts = (layout: ArenaLayout, config: AverageConfig | undefined): readonly StateLayout[] => {
-  if (config === undefined) return [];
-  const copies = copiesOf(config);
-  const counts = arenaLayout((declare) => {
-    declare({ name: "counts", shape: [copies], init: { kind: "zeros" } });
-  });
-  return [
-    ...Array.from({ length: copies }, (_, i) => ({ name: `average${i}`, layout })),
-    { name: averageCountsName, layout: counts },
-  ];
-};
-
-/** Whether an array of a trainer's state belongs to the average. */
-export const isOfAverage = ({ name }: StateLayout): boolean => /^average\d+$/u.test(name) || name === averageCountsName;
 
 /** An average of a trainer's weights. */
 export interface WeightAverage {

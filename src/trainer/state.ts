@@ -8,7 +8,7 @@ import type { ArenaLayout, ReadValues } from "../models/arena.ts";
 import { loraLayout } from "../models/lora/layout.ts";
 import { modelLayout } from "../models/model.ts";
 import { optimizerLayouts } from "../optim/state.ts";
-import { averageLayouts } from "./average.ts";
+import { averageLayouts } from "./average-layouts.ts";
 
 /** One array of the state, and the place of each parameter in it. */
 export interface StateLayout {

@@ -5,7 +5,7 @@ import type { AverageConfig } from "#foretoken/config/average.js";
 import type { RunConfig } from "#foretoken/config/config.js";
 import { estimateMemory } from "#foretoken/train/prepare/memory.js";
 import { resolveConfig } from "#foretoken/train/prepare/prepare.js";
-import { isOfAverage } from "#foretoken/trainer/average.js";
+import { isOfAverage } from "#foretoken/trainer/average-layouts.js";
 import { readPart, readSnapshot } from "#foretoken/trainer/state.js";
 import { createTrainer, type Trainer } from "#foretoken/trainer/trainer.js";
 import { forEachBackend } from "../support/backends.ts";

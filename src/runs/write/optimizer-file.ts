@@ -1,7 +1,7 @@
 import { CheckpointError } from "../../core/errors/errors.ts";
 import type { LazyTensor } from "../../core/tensors/named-tensor.ts";
 import type { readSafetensors } from "../../io/safetensors.ts";
-import { averageCountsName } from "../../trainer/average.ts";
+import { averageCountsName } from "../../trainer/average-layouts.ts";
 import type { StateLayout, StatePart } from "../../trainer/state.ts";
 
 /**

@@ -9,7 +9,7 @@ import { type BlockRows, bytesOfTensor } from "../../models/block-arena.ts";
 import { createGradients } from "../../models/gradients.ts";
 import { type Model, trainedPart } from "../../models/model.ts";
 import type { MemoryEstimate } from "../../runs/memory-estimate.ts";
-import { isOfAverage } from "../../trainer/average.ts";
+import { isOfAverage } from "../../trainer/average-layouts.ts";
 import { arraysOfSum } from "../../trainer/gradient-sum.ts";
 import { type PassSource, passesOfText, passesPerStep, tokensOfPass, tokensPerPass } from "../../trainer/passes.ts";
 import { type Division, divisionOf } from "../../trainer/passes-beside.ts";
