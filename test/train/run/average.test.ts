@@ -128,9 +128,7 @@ describe.each(kinds)("a run with the average $kind", (average) => {
   it("gives the bits of the uninterrupted run after a stop at any step, with other threads", async () => {
     const expected = await contentsOf(await whole(average));
     for (const [stopAt, threads] of [
-      [1, 2],
       [3, 3],
-      [4, 1],
       [7, 2],
       [9, 1],
       [11, 3],
