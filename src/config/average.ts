@@ -62,3 +62,11 @@ export interface LastKConfig {
 }
 /** An average of the weights, with its constants. */
 export type AverageConfig = EmaConfig | LastKConfig;
+
+/** The average of the weights; empty without one. */
+export const averageWords = ({ average }: { readonly average?: AverageConfig | undefined }): readonly string[] => {
+  if (average === undefined) return [];
+  return average.kind === "ema"
+    ? [`averaged weights: ema, decay ${average.decay}`]
+    : [`averaged weights: mean of the last ${average.count} evaluations`];
+};

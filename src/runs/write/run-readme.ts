@@ -1,3 +1,4 @@
+import { averageWords } from "../../config/average.ts";
 import type { RunConfig, TrainConfig } from "../../config/config.ts";
 import { extensionParts, extensionWord } from "../../config/extend.ts";
 import { longerSteps, stepsInVain } from "../../config/longer-steps.ts";
@@ -155,14 +156,6 @@ const shape = ({ nLayer, nHead, nKvHead, nEmbd, contextLength }: ModelConfig, is
 export const rowsInWords: Readonly<Record<RowKind, string>> = {
   packed: "as many documents per row as fit",
   one: "one document per row",
-};
-
-/** The average of the weights; empty without one. */
-export const averageWords = ({ average }: Pick<TrainConfig, "average">): readonly string[] => {
-  if (average === undefined) return [];
-  return average.kind === "ema"
-    ? [`averaged weights: ema, decay ${average.decay}`]
-    : [`averaged weights: mean of the last ${average.count} evaluations`];
 };
 
 const plan = ({ model, train }: RunConfig): string => {

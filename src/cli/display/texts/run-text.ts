@@ -1,4 +1,5 @@
 import { dirname } from "node:path";
+import { averageWords } from "../../../config/average.ts";
 import type { TrainConfig } from "../../../config/config.ts";
 import { extensionParts, extensionWord } from "../../../config/extend.ts";
 import { longerSteps, stepsInVain } from "../../../config/longer-steps.ts";
@@ -7,7 +8,7 @@ import { commandLine } from "../../../core/text/shell-word.ts";
 import type { DoneEvent, EstimateEvent, EvalEvent, SampleEvent, StartEvent } from "../../../runs/events.ts";
 import type { MemoryEstimate } from "../../../runs/memory-estimate.ts";
 import { hasRisen } from "../../../runs/rise.ts";
-import { averageWords, rowsInWords } from "../../../runs/write/run-readme.ts";
+import { rowsInWords } from "../../../runs/write/run-readme.ts";
 import { escapeText } from "../../flags/flags.ts";
 import { printable, printableName, type Style } from "../../process/terminal.ts";
 import { flow, formatBytes, formatCount, formatDuration, formatLoss, formatPlural, formatSeconds } from "./format.ts";
