@@ -122,10 +122,13 @@ export type { Optimizer, OptimizerArena, Update } from "./optim/update.ts";
 
 // Training: configuration, presets and events
 
+export type { AverageConfig, EmaConfig, LastKConfig } from "./config/average.ts";
 export type { LongDocumentAction, NonfiniteAction, RunConfig, TrainConfig } from "./config/config.ts";
 export type { PartialConfig } from "./config/merge.ts";
 export { defaultPreset, type PresetName, presets } from "./config/presets.ts";
 export type {
+  AveragedEvaluation,
+  BestAverage,
   CheckpointEvent,
   DoneEvent,
   EstimateEvent,

@@ -66,6 +66,19 @@ test("the blocks of docs/guides/going-on.md go on with a run, and begin one from
   expect(stdout).toBe("done 4\ndone 3 runs/letters\n");
 });
 
+test("the block of docs/guides/averaging.md shows the losses of the weights and of their average", async () => {
+  const block = /```ts\n([\s\S]*?)```/.exec(await readPage("docs/guides/averaging.md"))?.[1] ?? "";
+  const asPrinted = "{ train: { steps: 500, average";
+  expect(block).toContain(asPrinted);
+  const small =
+    "{ model: { nLayer: 1, nHead: 2, nEmbd: 16, contextLength: 16 }, train: { steps: 2, batchSize: 2, evalInterval: 1, sampleTokens: 0, average";
+  const program = `import { train } from "foretoken";\n${block.replace(asPrinted, small)}`;
+  await writeFile(join(folder, "averaging.mjs"), program);
+  await writeFile(join(folder, "notes.txt"), "The quick brown fox jumps over the lazy dog. ".repeat(40));
+  const { stdout } = await promisify(execFile)(process.execPath, ["averaging.mjs"], { cwd: folder });
+  expect(stdout).toMatch(/^(?:[12] \d\.\d+ \d\.\d+\n){2}$/u);
+});
+
 test("the blocks of docs/guides/many-texts.md write texts with a run", async () => {
   const blocks = [...(await readPage("docs/guides/many-texts.md")).matchAll(/```ts\n([\s\S]*?)```/g)];
   expect(blocks).toHaveLength(2);

@@ -14,6 +14,10 @@ import { isMain, root } from "../build/common.mjs";
  */
 const interfaces = {
   "src/config/config.ts": { TrainConfig: ["run", "train"] },
+  "src/config/average.ts": {
+    EmaConfig: ["run", "train", "average", { kind: "ema" }],
+    LastKConfig: ["run", "train", "average", { kind: "last-k" }],
+  },
   "src/tokenizer/config.ts": { CharTokenizerConfig: ["run", "tokenizer", { kind: "char" }] },
   "src/models/config.ts": { ModelConfig: ["run", "model"] },
   "src/models/config-parts.ts": {

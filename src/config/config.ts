@@ -15,6 +15,7 @@ import {
   scheduleConfigSchema,
 } from "../optim/config.ts";
 import { type TokenizerConfig, tokenizerConfigSchema } from "../tokenizer/config.ts";
+import { type AverageConfig, averageConfigSchema } from "./average.ts";
 
 const positiveInteger = z.int().positive();
 const countOrNone = z.int().min(0);
@@ -89,6 +90,12 @@ export const trainConfigSchema = z.strictObject({
     .optional()
     .describe(
       "how windows of a text are drawn: at random, or shuffled so that each pass reads every token once; default: random, but shuffled when fine-tuning a model above 20 M parameters",
+    ),
+  // This field is optional, so that a configuration without it keeps its hash.
+  average: averageConfigSchema
+    .optional()
+    .describe(
+      "average of the weights, which is evaluated beside the weights and saved in averaged/: exponential moving average over the steps (ema), or mean over the last evaluations (last-k); default: none",
     ),
   // Only runs that train on documents have `rows` and `longDocuments`.
   rows: z
@@ -187,6 +194,11 @@ export interface TrainConfig {
    * but shuffled when fine-tuning a model above 20 M parameters. `random` or `shuffled`.
    */
   readonly windows?: WindowKind | undefined;
+  /**
+   * Average of the weights, which is evaluated beside the weights and saved in averaged/: exponential moving average
+   * over the steps (ema), or mean over the last evaluations (last-k); default: none.
+   */
+  readonly average?: AverageConfig | undefined;
   /**
    * How documents (.jsonl) are placed in rows: packed puts as many documents into a row as fit into the context; one
    * puts one document into a row; default: packed. `packed` or `one`.

@@ -84,7 +84,7 @@ const checkpointsIn = async (folder: string, name: string, depth = 2): Promise<r
 };
 
 /** Matches names of checkpoints in a run's folder. */
-const ofRun = /^(best|checkpoint(-\d+)?)$/u;
+const ofRun = /^(best|averaged|checkpoint(-\d+)?)$/u;
 
 /** The checkpoint to suggest for a run's folder. Undefined if `folder` is not a run's folder or has no checkpoint. */
 const checkpointOfRun = async (folder: string): Promise<string | undefined> => {

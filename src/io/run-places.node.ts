@@ -15,7 +15,7 @@ export const keptBaseName = "base";
  * Matches the names of a run's folders with weights: the current weights, weights of an earlier step, or weights that
  * were set aside.
  */
-const names = /^(?:best|checkpoint|rollback|base)(?:-(?:\d+|set-aside))*$/u;
+const names = /^(?:best|averaged|checkpoint|rollback|base)(?:-(?:\d+|set-aside))*$/u;
 
 export const isRunFolder = (folder: string): Promise<boolean> => isFile(join(folder, descriptionName));
 

@@ -140,6 +140,25 @@ export interface EvalEvent extends Versioned {
   readonly reason: "begin" | "interval" | "end";
   /** Whether this is the lowest validation loss so far. If true, `best/` contains the weights of this evaluation. */
   readonly best: boolean;
+  /**
+   * The same evaluation with the averaged weights; absent without `train.average`, and before the first step. It does
+   * not count for `best` and `patience`.
+   */
+  readonly averaged?: AveragedEvaluation | undefined;
+}
+
+/** An evaluation of the averaged weights, on the same tokens as the evaluation of the weights. */
+export interface AveragedEvaluation {
+  /** Nats per token. */
+  readonly valLoss: number;
+  /** Nats per character (code point). */
+  readonly natsPerCharacter: number;
+  /** Bits per byte of UTF-8. */
+  readonly bitsPerByte: number;
+  /** e^valLoss */
+  readonly perplexity: number;
+  /** Whether this is the lowest loss of averaged weights so far; then `averaged/` has these weights. */
+  readonly best: boolean;
 }
 
 /**
@@ -232,11 +251,21 @@ export interface DoneEvent extends Versioned {
   readonly bestValLoss: number | null;
   /** The step of `bestValLoss`. */
   readonly bestStep: number | null;
+  /** Lowest validation loss of averaged weights, and its step; absent if none were evaluated. */
+  readonly bestAverage?: BestAverage | undefined;
   /**
    * The run's folder. "onCheckpoint" or "onAdapter" if only that callback gets the run's checkpoints. Null if nothing
    * is saved.
    */
   readonly out: string | null;
+}
+
+/** The best evaluation of averaged weights. */
+export interface BestAverage {
+  /** Number of updates done. */
+  readonly step: number;
+  /** Nats per token. */
+  readonly valLoss: number;
 }
 
 /** Events of `train`. */

@@ -34,6 +34,8 @@ export interface RunFiles {
   readonly last: CheckpointFiles;
   /** The weights with the lowest validation loss. */
   readonly best?: CheckpointFiles | undefined;
+  /** The averaged weights with the lowest validation loss, with `train.average`. */
+  readonly averaged?: CheckpointFiles | undefined;
 }
 
 /**
@@ -89,7 +91,7 @@ const dataFiles = ({ text, valText, documents, valDocuments }: RunFiles): Folder
 const checkRun = (run: RunFiles): void => {
   const where = "runToFolder: run";
   if (!isRecord(run)) throw new ConfigError({ where, must: "must be an object", got: show(run) });
-  const { text, valText, documents, valDocuments, last, best } = run;
+  const { text, valText, documents, valDocuments, last, best, averaged } = run;
   checkTextOptions({ text, valText, documents, valDocuments });
   for (const [name, value] of Object.entries({ text, valText })) {
     if (value === undefined || typeof value === "string") continue;
@@ -99,10 +101,11 @@ const checkRun = (run: RunFiles): void => {
     throw new ConfigError({ where, must: "must have the run's text or documents", got: "neither" });
   }
   checkGivenRun(last, `${where}.last`);
-  if (best !== undefined && !isFiles(best)) {
-    throw new ConfigError({ where: `${where}.best`, must: "must have its files as Uint8Arrays", got: show(best) });
+  for (const [name, files] of Object.entries({ best, averaged })) {
+    if (files === undefined || isFiles(files)) continue;
+    throw new ConfigError({ where: `${where}.${name}`, must: "must have its files as Uint8Arrays", got: show(files) });
   }
-  const bad = [...Object.keys(last), ...Object.keys(best ?? {})].find((name) => !isFileName(name));
+  const bad = [last, best, averaged].flatMap((files) => Object.keys(files ?? {})).find((name) => !isFileName(name));
   if (bad !== undefined) throw new ConfigError({ where, must: "must have only files, no folders", got: show(bad) });
 };
 
@@ -130,6 +133,14 @@ const checkKind = ({ documents, valText, valDocuments }: RunFiles, data: RunData
   });
 };
 
+/** The files of the best weights of a kind, in the folder `folder`. */
+const weightFiles = (folder: string, weights: CheckpointFiles | undefined): FolderFiles =>
+  Object.fromEntries(
+    Object.entries(weights ?? {})
+      .filter(([name]) => !besideCheckpoint.includes(name))
+      .map(([name, bytes]) => [`${folder}/${name}`, bytes]),
+  );
+
 /**
  * Makes the files of a folder that Node's `train({ resume })` and `foretoken train --resume` accept.
  * @experimental
@@ -152,7 +163,7 @@ const checkKind = ({ documents, valText, valDocuments }: RunFiles, data: RunData
  */
 export const runToFolder = (run: RunFiles): FolderFiles => {
   checkRun(run);
-  const { text, valText, documents, valDocuments, last, best } = run;
+  const { text, valText, documents, valDocuments, last, best, averaged } = run;
   const json = parseJson(last[folderNames.description] ?? new Uint8Array(), folderNames.description);
   const description = checkVersioned(descriptionSchema, json, folderNames.description);
   checkKind(run, description.data);
@@ -164,11 +175,8 @@ export const runToFolder = (run: RunFiles): FolderFiles => {
     ...dataFiles(run),
     ...(notes === undefined ? {} : { [folderNames.metrics]: notes }),
     ...Object.fromEntries(files.map(([name, bytes]) => [`${folderNames.checkpoint}/${name}`, bytes])),
-    ...Object.fromEntries(
-      Object.entries(best ?? {})
-        .filter(([name]) => !besideCheckpoint.includes(name))
-        .map(([name, bytes]) => [`${folderNames.best}/${name}`, bytes]),
-    ),
+    ...weightFiles(folderNames.best, best),
+    ...weightFiles(folderNames.averaged, averaged),
   };
 };
 
@@ -238,8 +246,8 @@ const documentsIn = (bytes: Uint8Array, where: string): readonly GivenDocument[]
 };
 
 /**
- * Reads a run from the files of a folder that `runToFolder` or Node wrote. Only the last checkpoint and the best
- * weights are read.
+ * Reads a run from the files of its folder, written by `runToFolder` or by Node. Only the last checkpoint, the best
+ * weights and the best averaged weights are read.
  * @experimental
  * @param folder the bytes of the files by their paths, or the file list of `<input type="file" webkitdirectory>`.
  * @returns text and files for `train({ text, resume: last })`. `text` is absent if the run was trained in Node on a
@@ -284,6 +292,7 @@ export const runFromFolder = async (folder: FolderFiles | Iterable<File>): Promi
     });
   }
   const best = await readAll(under(folderNames.best));
+  const averaged = await readAll(under(folderNames.averaged));
   const textOf = (name: string): string | undefined => beside[name] && textIn(beside[name], name);
   const listOf = (name: string) => beside[name] && documentsIn(beside[name], name);
   const data = {
@@ -298,5 +307,6 @@ export const runFromFolder = async (folder: FolderFiles | Iterable<File>): Promi
       ...(notes === undefined ? {} : { [folderNames.metrics]: notes }),
     } as unknown as CheckpointFiles,
     ...(Object.keys(best).length === 0 ? {} : { best: best as CheckpointFiles }),
+    ...(Object.keys(averaged).length === 0 ? {} : { averaged: averaged as CheckpointFiles }),
   };
 };

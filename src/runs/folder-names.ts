@@ -12,7 +12,9 @@
  *     checkpoint-set-aside/    the former last checkpoint, after the run went back to an earlier one
  *     checkpoint-<step>-set-aside/   a kept checkpoint of an earlier plan that the run no longer follows
  *     best/                the weights with the lowest validation loss: a Hugging Face directory
- *     best-set-aside-<step>/   best weights of a later step than the resumed step, until the run reaches that step again
+ *     averaged/            with train.average: the averaged weights with the lowest validation loss
+ *     averaged-set-aside-<step>/   as best-set-aside-<step>/, for averaged/
+ *     best-set-aside-<step>/   best weights of a later step than the resumed one, until the run reaches them again
  *     base/                in a run with adapters: the base model, with links to its weight files
  *     base-set-aside/      another model that was in the place of base/
  *     rollback/            with onNonfinite "rollback": the state for a rollback
@@ -28,6 +30,7 @@ export const folderNames = {
   metrics: "metrics.jsonl",
   checkpoint: "checkpoint",
   best: "best",
+  averaged: "averaged",
   rollback: "rollback",
   readme: "README.md",
   samples: "samples.txt",

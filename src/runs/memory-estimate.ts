@@ -10,6 +10,10 @@ export interface MemoryEstimate {
    */
   readonly moments: number;
   /**
+   * Copies of the weights for `train.average`: one for `ema`, `count` for `last-k`. 0 without it.
+   */
+  readonly averages: number;
+  /**
    * Maximum temporary memory of steps, evaluations and samples: activations and their gradients, freed memory that the
    * backend keeps for the next step, and scratch memory of kernels.
    */

@@ -25,6 +25,7 @@ const evaluation = z.object({
   bitsPerByte: z.number(),
   reason: z.enum(["begin", "interval", "end"]),
   best: z.boolean().default(false),
+  averaged: z.object({ valLoss: z.number(), best: z.boolean() }).optional(),
 });
 const sample = z.object({ type: z.literal("sample"), step, prompt: z.string(), text: z.string() });
 const checkpoint = z.object({ type: z.literal("checkpoint"), step });
@@ -60,7 +61,11 @@ export const parseFailure = (line: unknown): NotedFailure | undefined => failed.
  */
 export const bestEval = (evals: readonly NotedEval[]): NotedEval | undefined => evals.findLast(({ best }) => best);
 
-/** Whether the validation loss was rising at the last evaluation. If true, more steps would not help. */
+/** The best evaluation of averaged weights; undefined if there is none. */
+export const bestAveraged = (evals: readonly NotedEval[]): NotedEval | undefined =>
+  evals.findLast(({ averaged }) => averaged?.best === true);
+
+/** Whether the validation loss was rising at the last evaluation; then more steps would not help. */
 export const isRising = (evals: readonly NotedEval[]): boolean => {
   const [best, last] = [bestEval(evals), evals.at(-1)];
   if (best === undefined || last === undefined) return false;

@@ -29,6 +29,8 @@ export const progressSchema = z.strictObject({
     .default({ count: 0, loss: 0, gradNorm: 0 }),
   /** Whether an `overfitting` event has been sent. */
   overfitting: z.boolean().default(false),
+  /** The lowest validation loss of the averaged weights and its step; absent before their first evaluation. */
+  bestAverage: z.strictObject({ step: z.int().min(0), valLoss: z.number() }).optional(),
 });
 export type Progress = z.infer<typeof progressSchema>;
 

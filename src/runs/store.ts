@@ -81,6 +81,8 @@ export interface RunStore extends RecordStore, RollbackStore {
   saveStart?(state: SavedState): Promise<void>;
   /** Replaces the best weights by the weights after `step` updates. */
   saveBest(values: ReadValues, step: number): Promise<void>;
+  /** Replaces the best averaged weights by the averaged weights after `step` updates. */
+  saveAveraged?(values: ReadValues, step: number): Promise<void>;
   /**
    * Saves a run that ends because the store failed, if that is possible.
    * @returns the error to throw instead, with the place where the run is saved. Null if the run is saved in its usual

@@ -29,6 +29,9 @@ export const evaluationsLeft = ({ train }: RunConfig, step: number, lastStep: nu
   return planned + (lastStep % evalInterval === 0 ? 0 : 1);
 };
 
+/** How many sets of weights each evaluation measures: the weights and, with `train.average`, their average. */
+export const measuredAtOnce = ({ train }: RunConfig): number => (train.average === undefined ? 1 : 2);
+
 /** Measured speed of a run. */
 export interface RunSpeed {
   /** Updates done. */
@@ -45,6 +48,6 @@ export const secondsToEnd = (config: RunConfig, { step, stepSeconds, evalSeconds
   const { steps } = config.train;
   if (step >= steps) return 0;
   // Before the first evaluation, the time of an evaluation is estimated from the time of a step.
-  const each = evalSeconds ?? forwardSeconds(config, stepSeconds, valTokens);
+  const each = evalSeconds ?? forwardSeconds(config, stepSeconds, measuredAtOnce(config) * valTokens);
   return (steps - step) * stepSeconds + evaluationsLeft(config, step, steps) * each;
 };

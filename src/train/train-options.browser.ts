@@ -101,7 +101,8 @@ export interface TrainOptions {
   readonly signal?: AbortSignal | undefined;
   /**
    * Gets the model's files, in the form that `loadPretrained` reads: "last" at each checkpoint and at the end, "best"
-   * after each evaluation with a new lowest validation loss. Files of "last" also work for `resume`: they add the
+   * after each evaluation with a new lowest validation loss; with `train.average`, also "averaged" after each evaluation
+   * in which the averaged weights have a new lowest loss. Files of "last" also work for `resume`: they add the
    * optimizer's state and the run's events, and are three times as large. Training waits for a returned promise.
    */
   readonly onCheckpoint?: OnCheckpoint | undefined;

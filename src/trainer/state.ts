@@ -1,6 +1,6 @@
 /**
- * A trainer's state: together with the step number, it determines the next step. It has the weights and the optimizer's
- * running means. With adapters, the weights are the adapters' weights; the base model does not change.
+ * A trainer's state: together with the step number, it determines the next step. It has the weights, the optimizer's
+ * running means and, with `train.average`, the average of the weights. With adapters, the weights are the adapters' weights; the base model does not change.
  */
 
 import type { TrainerConfig } from "../config/config.ts";
@@ -8,10 +8,11 @@ import type { ArenaLayout, ReadValues } from "../models/arena.ts";
 import { loraLayout } from "../models/lora/layout.ts";
 import { modelLayout } from "../models/model.ts";
 import { optimizerLayouts } from "../optim/state.ts";
+import { averageLayouts } from "./average-layouts.ts";
 
 /** One array of the state, and the place of each parameter in it. */
 export interface StateLayout {
-  /** `values` for the trained weights; for other arrays, the optimizer's name of the array. */
+  /** `values` for the trained weights; for other arrays, the name that the optimizer or the average gives them. */
   readonly name: string;
   readonly layout: ArenaLayout;
 }
@@ -24,11 +25,18 @@ export const trainedLayout = (
   vocabSize: number,
 ): ArenaLayout => (lora === undefined ? modelLayout(model, vocabSize) : loraLayout(model, lora));
 
-/** The arrays of a trainer's state: first the trained weights, then the optimizer's arrays. Needs no trainer. */
+/**
+ * The arrays of a trainer's state: first the trained weights, then the optimizer's arrays, then the arrays of the
+ * average. Needs no trainer.
+ */
 export const stateLayouts = (config: TrainerConfig, vocabSize: number): readonly StateLayout[] => {
   const { train } = config;
   const layout = trainedLayout(config, vocabSize);
-  return [{ name: weightsName, layout }, ...optimizerLayouts(layout, train.optimizer)];
+  return [
+    { name: weightsName, layout },
+    ...optimizerLayouts(layout, train.optimizer),
+    ...averageLayouts(layout, train.average),
+  ];
 };
 
 /** Number of elements in all arrays. */
@@ -43,6 +51,7 @@ export interface StatePart extends StateLayout {
 /** Access to a trainer's state. Read it before the trainer's next step. */
 export interface TrainerSnapshot {
   readonly weights: StatePart;
+  /** The optimizer's arrays, then the arrays of the average. */
   readonly optimizer: readonly StatePart[];
 }
 

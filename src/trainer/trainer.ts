@@ -22,6 +22,7 @@ import {
 import { clipFactor } from "../optim/clip.ts";
 import { createPartOptimizer } from "../optim/optimizer.ts";
 import { learningRateAt } from "../optim/schedule.ts";
+import { createAverage, type WeightAverage } from "./average.ts";
 import { createGradientSum, type GradientOfPass } from "./gradient-sum.ts";
 import { passGradientOf } from "./pass-gradient.ts";
 import { type PassSource, passesBetween, passesOfDocuments, passesOfText } from "./passes.ts";
@@ -79,6 +80,8 @@ export interface Trainer {
   measure(step: number, observer?: StepObserver): Promise<StepMeasure>;
   /** Updates the weights with the gradient of the last `measure`; returns the learning rate. */
   update(step: number, measured: StepMeasure): Promise<number>;
+  /** The average of the weights, which `update` continues; null without `train.average`. */
+  readonly average: Pick<WeightAverage, "during"> | null;
   /** Whether every weight and moment that an update has written is finite. */
   isFinite(): Promise<boolean>;
   /**
@@ -202,9 +205,28 @@ const allocate = (
   const { optimizer: rule } = config.train;
   const reduction = closeOnError(close, () => reductionOf(team, backend, model, rule, sum.total));
   const optimizer = open(() => createPartOptimizer(backend, trainedPart(model).layout, rule, reduction.stretches));
+  const { average: kind } = config.train;
+  const average = kind === undefined ? null : open(() => createAverage(backend, model, kind));
   // The rounded copies are allocated here, so that lasting memory comes before the temporary memory of steps.
   closeOnError(close, () => model.rounded());
-  return { model, base: model === whole ? null : whole, sum, reduction, optimizer, close };
+  return { model, base: model === whole ? null : whole, sum, reduction, optimizer, average, close };
+};
+
+/** Access to the state in this memory. Each machine of a team has the whole average, because it has all weights. */
+const snapshotOf = (
+  backend: Backend,
+  { model, optimizer, reduction, average }: ReturnType<typeof allocate>,
+): TrainerSnapshot => {
+  const { layout, arena } = trainedPart(model);
+  const moments = optimizer.state.map((part) => ({
+    name: part.name,
+    layout: part.layout,
+    read: reduction.reader(part),
+  }));
+  return {
+    weights: { name: weightsName, layout, read: arenaReader(backend, arena) },
+    optimizer: [...moments, ...(average?.state ?? [])],
+  };
 };
 
 /**
@@ -227,7 +249,7 @@ export const trainerOn = (
   const count = train.gradAccumSteps * source.perMicroBatch;
   const here = shareOf(count, team);
   const allocated = allocate(backend, config, vocabSize, here.to - here.from, team, baseRows);
-  const { model, base, sum, reduction, optimizer, close } = allocated;
+  const { model, base, sum, reduction, optimizer, average, close } = allocated;
   const { layout, arena } = trainedPart(model);
   const passGradient = passGradientOf(backend, model, config);
   /** The step whose weights this trainer wrote. At any other step, other code may have changed the weights. */
@@ -282,6 +304,7 @@ export const trainerOn = (
   const trainer: Trainer = {
     model,
     base,
+    average,
     gradients: sum.total,
     gradientStorages: sum.storages,
     passes: (step) => passesBetween(source, step, { from: 0, to: count }),
@@ -298,18 +321,12 @@ export const trainerOn = (
       const update = { step: step + 1, learningRate, gradScale, rounded };
       optimizer.update({ values: arena, gradients: sum.total.arena, ...update });
       await reduction.during(reduction.completeWeights());
+      average?.updated();
       knownFor = step + 1;
       return learningRate;
     },
     isFinite: async () => (await reduction.total((await optimizer.isFinite()) ? 0 : 1)) === 0,
-    snapshot: () => ({
-      weights: { name: weightsName, layout, read: arenaReader(backend, arena) },
-      optimizer: optimizer.state.map((part) => ({
-        name: part.name,
-        layout: part.layout,
-        read: reduction.reader(part),
-      })),
-    }),
+    snapshot: () => snapshotOf(backend, allocated),
     restore(arrays) {
       if (arrays === null) begin();
       else {
@@ -320,6 +337,7 @@ export const trainerOn = (
           for (const { from, to, at } of held) backend.write(storage, values.subarray(from, to), at);
         }
       }
+      average?.restore(arrays);
       model.weightsChanged();
       knownFor = -1;
       optimizer.forget();

@@ -136,11 +136,28 @@ describe("a run's folder", () => {
     );
   });
 
+  test("has averaged weights where it was trained with an average", async () => {
+    const made = await cli(["train", ...tinyWith("--average", "last-k"), "--out", "averaged-run"], { cwd });
+    expect(made.status, made.stderr).toBe(0);
+    expect(made.stdout).toMatch(/averaged +\d\.\d+ nats\/token at step \d .* in averaged-run\/averaged/u);
+    const [named, inside] = await Promise.all([
+      evaluated("averaged-run", "--weights", "averaged"),
+      evaluated("averaged-run/averaged"),
+    ]);
+    expect(named.loss).toBe(inside.loss);
+    expect(readFileSync(join(cwd, "averaged-run", "README.md"), "utf8")).toContain("| best averaged |");
+    const { status, stderr } = await cli(["evaluate", "run", "--weights", "averaged"], { cwd });
+    expect(status).toBe(2);
+    expect(stderr).toBe(
+      "foretoken: run: the run must have averaged weights, from train.average and an evaluation; got none; try --weights best\n",
+    );
+  });
+
   test.each(["generate", "evaluate"])("alone has a choice of weights: %s says so of a checkpoint", async (verb) => {
     const { status, stdout, stderr } = await cli([verb, "run/best", "--weights", "last"], { cwd });
     expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
     expect(stderr).toMatch(/^foretoken: --weights: works only with a run's folder[^\n]*; got run\/best[^\n]*\n$/u);
-    expect((await cli([verb, "run", "--weights", "lst"], { cwd })).stderr).toContain("best or last");
+    expect((await cli([verb, "run", "--weights", "lst"], { cwd })).stderr).toContain("best, last or averaged");
   });
 });
 

@@ -111,7 +111,8 @@ export const isSaving = (run: string): boolean =>
 /** SHA-256 of every checkpoint file of a run, by path. Equal runs give equal results. */
 export const checkpointHashes = async (run: string): Promise<Readonly<Record<string, string>>> => {
   const hashes: Record<string, string> = {};
-  for (const folder of ["checkpoint", "best"]) {
+  for (const folder of ["checkpoint", "best", "averaged"]) {
+    if (folder === "averaged" && !existsSync(join(run, folder))) continue;
     for (const file of (await readdir(join(run, folder))).sort()) {
       const bytes = await readFile(join(run, folder, file));
       hashes[`${folder}/${file}`] = createHash("sha256").update(bytes).digest("hex");

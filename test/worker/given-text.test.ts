@@ -13,6 +13,7 @@ import { loadPretrained } from "#foretoken/pretrained/load.node.js";
 import { readRunDescription } from "#foretoken/runs/description.node.js";
 import type { TrainEvent } from "#foretoken/runs/events.js";
 import { loadRunCorpus } from "#foretoken/runs/resume/run-corpus.node.js";
+import type { WhichWeights } from "#foretoken/train/run/callbacks.js";
 import { train as trainInPage } from "#foretoken/train/train.browser.js";
 import { loadInWorker } from "#foretoken/worker/model.node.js";
 import { type NewRun, type TrainOptions, train } from "#foretoken/worker/train.node.js";
@@ -38,14 +39,14 @@ const timeless = (events: readonly TrainEvent[]): unknown[] =>
 interface Handed {
   readonly events: readonly TrainEvent[];
   readonly files: readonly CheckpointFiles[];
-  readonly which: readonly ("last" | "best")[];
+  readonly which: readonly WhichWeights[];
 }
 
 const handedOut = async (
   run: (onCheckpoint: NonNullable<TrainOptions["onCheckpoint"]>) => AsyncIterable<TrainEvent>,
 ): Promise<Handed> => {
   const files: CheckpointFiles[] = [];
-  const which: ("last" | "best")[] = [];
+  const which: WhichWeights[] = [];
   const events = await collect(
     run((given, kind) => {
       files.push(given);

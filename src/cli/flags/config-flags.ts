@@ -17,6 +17,7 @@ import { checkValue, expecting, flagOf, isGiven, parseBoolean, parseChoice, pars
 /** Fields that also have a short flag, because users often set them. */
 const shortFlags: Readonly<Record<string, string>> = {
   "--tokenizer": "tokenizer.kind",
+  "--average": "train.average.kind",
   ...Object.fromEntries(
     [
       "steps",

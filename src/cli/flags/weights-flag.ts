@@ -33,7 +33,7 @@ export const addAdapterFlags = (command: Command): Command =>
 export const weightsOption = (): Option =>
   new Option(
     "--weights <name>",
-    "for a run's folder: best means the weights with the lowest validation loss, last means the last checkpoint (default: best, or last if there are no best weights)",
+    "for a run's folder: best (the weights with the lowest validation loss), last (the last checkpoint) or averaged (the average with the lowest validation loss) (default: best if it exists, else last)",
   ).argParser(parseChoice("--weights", weightsNames));
 
 export const addWeightsFlag = (command: Command): Command =>

@@ -15,10 +15,18 @@ export const modelPlaces =
   "a run's folder, a model directory (of foretoken or Hugging Face), a GGUF file, or hf:org/name";
 
 /**
- * Weights of a run. `best`: the weights with the lowest validation loss. `last`: the weights of the last checkpoint.
+ * Weights of a run: `best` has the lowest validation loss, `last` is from the last checkpoint, `averaged` is the average
+ * with the lowest validation loss (`train.average`).
  */
-export const weightsNames = ["best", "last"] as const;
+export const weightsNames = ["best", "last", "averaged"] as const;
 export type WeightsName = (typeof weightsNames)[number];
+
+/** Names of the folders of these weights. */
+export const weightsFolders: Readonly<Record<WeightsName, string>> = {
+  best: folderNames.best,
+  last: folderNames.checkpoint,
+  averaged: folderNames.averaged,
+};
 
 /** Options that say how to load a model from its path. */
 export interface ModelParts {
@@ -130,6 +138,17 @@ const weightsOfNoRun = (path: string): ConfigError =>
     hint: "the run's folder, or no --weights",
   });
 
+/** @throws CheckpointError if a run has no averaged weights. */
+const checkAveraged = async (run: string): Promise<void> => {
+  if (await hasCheckpoint(join(run, folderNames.averaged))) return;
+  throw new CheckpointError({
+    where: run,
+    must: "the run must have averaged weights, from train.average and an evaluation",
+    got: "none",
+    hint: "--weights best",
+  });
+};
+
 /**
  * Loads the user's model from a checkpoint directory or a run. If an adapter is named, it is loaded too.
  * @throws ConfigError for `weights` with a directory that is not a run; CheckpointError for a run without weights yet.
@@ -147,6 +166,10 @@ export const loadNamed = async (
   if (!(await isFile(join(path, folderNames.description)))) {
     if (weights === undefined || !(await hasCheckpoint(path))) return load(path, options);
     throw weightsOfNoRun(path);
+  }
+  if (weights === "averaged") {
+    await checkAveraged(path);
+    return load(join(path, folderNames.averaged), options);
   }
   const [hasBest, hasLast] = await Promise.all([
     hasCheckpoint(join(path, folderNames.best)),
@@ -197,7 +220,8 @@ export const weightsDirectory = async (path: string, weights: WeightsName | unde
   const found = await modelDirectory(path);
   if (weights === undefined) return found;
   if (found === path) throw weightsOfNoRun(path);
-  return join(path, weights === "best" ? folderNames.best : folderNames.checkpoint);
+  if (weights === "averaged") await checkAveraged(path);
+  return join(path, weightsFolders[weights]);
 };
 
 /**

@@ -3,10 +3,9 @@ import { basename, dirname, join, resolve } from "node:path";
 import { ConfigError } from "../../core/errors/errors.ts";
 import { filesVersion } from "../../pretrained/files/files-version.node.ts";
 import { isHubName } from "../../pretrained/files/hub.node.ts";
-import { folderNames } from "../../runs/folder-names.ts";
 import type { ModelSource } from "../../serve/openai/served-models.ts";
 import { loadInWorker, type WorkerLoadOptions } from "../../worker/model.node.ts";
-import { inModelFlags, loadNamed, type ModelParts, modelDirectory } from "./checkpoint-path.ts";
+import { inModelFlags, loadNamed, type ModelParts, modelDirectory, weightsFolders } from "./checkpoint-path.ts";
 
 /** Options that say how to load the models from their paths. */
 export interface ServedParts extends Omit<ModelParts, "adapter"> {
@@ -21,7 +20,7 @@ export const nameOfPlace = (place: string): string => {
   if (isHubName(place)) return place.slice("hf:".length);
   const path = resolve(place);
   const own = basename(path);
-  const isPart = own === folderNames.best || own === folderNames.checkpoint;
+  const isPart = Object.values(weightsFolders).includes(own);
   return isPart ? basename(dirname(path)) : own.replace(/\.gguf$/iu, "");
 };
 
@@ -33,11 +32,8 @@ const sourceOf = (
 ): ModelSource => {
   const places = Object.entries(adapters);
   const directories = async (): Promise<readonly string[]> => {
-    // Each call finds the path again, because the run may save better weights later.
-    const own =
-      parts.weights === undefined
-        ? await modelDirectory(place)
-        : join(place, parts.weights === "best" ? folderNames.best : folderNames.checkpoint);
+    // The path is found anew at each call, because a run may have other best weights later.
+    const own = parts.weights === undefined ? await modelDirectory(place) : join(place, weightsFolders[parts.weights]);
     return [own, ...(await Promise.all(places.map(([, one]) => modelDirectory(one))))];
   };
   return {

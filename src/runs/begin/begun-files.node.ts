@@ -39,8 +39,8 @@ const isOfRun = async (folder: string, name: string, written: readonly string[])
  * @param written names of files that the run wrote there.
  */
 export const removeBegun = async (folder: string, written: readonly string[]): Promise<void> => {
-  const { checkpoint, best, rollback, ...files } = folderNames;
-  const folders: readonly string[] = [checkpoint, best, rollback, keptBaseName];
+  const { checkpoint, best, averaged, rollback, ...files } = folderNames;
+  const folders: readonly string[] = [checkpoint, best, averaged, rollback, keptBaseName];
   const names: readonly string[] = Object.values(files);
   for (const entry of await readdir(folder)) {
     const path = join(folder, entry);

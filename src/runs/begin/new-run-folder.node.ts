@@ -228,6 +228,7 @@ export const createRunFolder = async (
     saveCheckpoint: (state) => keep((run) => run.saveCheckpoint(state)),
     saveStart: (state) => within((run) => run.saveStart(state)),
     saveBest: (values, step) => within((run) => run.saveBest(values, step)),
+    saveAveraged: (values, step) => within((run) => run.saveAveraged(values, step)),
     saveInNeed: (state) => within((run) => run.saveInNeed(state)),
     saveRecord: (name, chunks) => within((run) => run.saveRecord(name, chunks)),
     saveRollback: (point) => within((run) => run.saveRollback(point)),

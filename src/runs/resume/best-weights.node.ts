@@ -15,12 +15,14 @@ import type { Progress } from "../progress.ts";
 import { isOfPlan } from "../same-config.node.ts";
 import type { ResumedState } from "../store.ts";
 import { asidesIn, setBestAside } from "../write/best-aside.node.ts";
+import { type BestKind, bestKindsOf } from "../write/best-kinds.ts";
 import { stateFiles } from "../write/state-files.ts";
 
 type OnNotice = (line: string) => void | Promise<void>;
 
-/** The point at which a run is resumed. */
+/** The point from which a run is resumed, and the kind of best weights. */
 export interface ResumedPoint {
+  readonly kind: BestKind;
   readonly progress: Progress;
   /** Folder name of the checkpoint. */
   readonly checkpoint: string;
@@ -66,20 +68,22 @@ interface Source {
 
 const sourceOf = async (
   folder: string,
-  { progress: { step, best }, checkpoint, config }: ResumedPoint,
+  { kind, progress, checkpoint, config }: ResumedPoint,
 ): Promise<Source | undefined> => {
+  const { step } = progress;
+  const best = kind.stepOf(progress);
   if (best === null) return undefined;
-  for (const { name, path, manifest } of await asidesIn(folder)) {
-    if (isOfPlan(manifest.run, best.step, config) && (await isUndamaged(path, manifest)))
-      return { kind: "aside", name };
+  for (const { name, path, manifest } of await asidesIn(folder, kind)) {
+    if (isOfPlan(manifest.run, best, config) && (await isUndamaged(path, manifest))) return { kind: "aside", name };
   }
-  // The files of this checkpoint were compared with their hashes during reading.
-  if (best.step === step && (await readManifest(join(folder, checkpoint))) !== null) {
+  if (!kind.inCheckpoint) return undefined;
+  // This checkpoint's files were compared with their hashes when they were read.
+  if (best === step && (await readManifest(join(folder, checkpoint))) !== null) {
     return { kind: "checkpoint", name: checkpoint };
   }
-  for (const name of [keptName(best.step), folderNames.checkpoint]) {
+  for (const name of [keptName(best), folderNames.checkpoint]) {
     const manifest = await readManifest(join(folder, name));
-    if (manifest === null || !isOfPlan(manifest.run, best.step, config)) continue;
+    if (manifest === null || !isOfPlan(manifest.run, best, config)) continue;
     if (await isUndamaged(join(folder, name), manifest)) return { kind: "checkpoint", name };
   }
   return undefined;
@@ -94,37 +98,40 @@ const isAhead = ({ run }: Manifest, { progress: { step }, next }: ResumedPoint):
  * weights again.
  */
 const faultOf = async (folder: string, point: ResumedPoint): Promise<string | undefined> => {
-  const { best } = point.progress;
+  const { kind } = point;
+  const best = kind.stepOf(point.progress);
   if (best === null || (await sourceOf(folder, point)) !== undefined) return undefined;
-  const path = join(folder, folderNames.best);
-  // Better weights had replaced these weights. The run reaches the better weights again at a later step.
-  if ((await asidesIn(folder)).some(({ manifest }) => isAhead(manifest, point))) return undefined;
+  const path = join(folder, kind.name);
+  // Better weights had replaced them. The run reaches the better weights again at a later step.
+  if ((await asidesIn(folder, kind)).some(({ manifest }) => isAhead(manifest, point))) return undefined;
   if (!(await hasCheckpoint(path))) return "gone";
   const manifest = await readManifest(path);
   // Without a manifest the files cannot be checked.
   if (manifest === null) return undefined;
   if (!(await holdsAllFiles(path))) return "not whole";
   if (manifest.run === null || isAhead(manifest, point)) return undefined;
-  if (manifest.run.step !== best.step) return `weights of step ${manifest.run.step}`;
+  if (manifest.run.step !== best) return `weights of step ${manifest.run.step}`;
   return (await isUndamaged(path, manifest)) ? undefined : "damaged";
 };
 
 /**
- * Returns a run's state. If the run's best weights are lost, the state has no best evaluation. The run then keeps the
- * weights of its next evaluation as the best weights.
+ * Returns a run's state. If the run's best weights of a kind are lost, the state has no best evaluation of that kind.
+ * Then the weights of the next evaluation are kept as the best ones.
  */
 export const withoutLostBest = async (
   folder: string,
   state: ResumedState,
-  from: Omit<ResumedPoint, "progress">,
+  from: Omit<ResumedPoint, "progress" | "kind">,
   onNotice: OnNotice,
 ): Promise<ResumedState> => {
-  const { progress } = state;
-  const fault = await faultOf(folder, { ...from, progress });
-  if (fault === undefined) return state;
-  const best = join(folder, folderNames.best);
-  await onNotice(`${best}: the best weights are ${fault}; the next evaluation replaces them`);
-  return { ...state, progress: { ...progress, best: null, evalsSinceBest: 0 } };
+  let { progress } = state;
+  for (const kind of bestKindsOf(from.config)) {
+    const fault = await faultOf(folder, { ...from, kind, progress });
+    if (fault === undefined) continue;
+    await onNotice(`${join(folder, kind.name)}: the ${kind.words} are ${fault}; the next evaluation replaces them`);
+    progress = kind.without(progress);
+  }
+  return { ...state, progress };
 };
 
 /** Writes the weights of the checkpoint `from` to `best`. */
@@ -135,10 +142,18 @@ const writeFrom = async (from: string, best: string): Promise<void> => {
   await writeCheckpoint(best, files, { ...(manifest.run === null ? {} : { run: manifest.run }), makeParents: false });
 };
 
-/** Copies the weights of `source` to `best/`, if `best/` is free. Resolves to the name of the copied checkpoint. */
-const fill = async (folder: string, source: Source | undefined, isDamaged: boolean): Promise<string | undefined> => {
+/**
+ * Puts the weights of `source` into their place, if the place is free. Resolves to the name of the checkpoint whose weights
+ * were written.
+ */
+const fill = async (
+  folder: string,
+  { name }: BestKind,
+  source: Source | undefined,
+  isDamaged: boolean,
+): Promise<string | undefined> => {
   if (source === undefined) return undefined;
-  const place = join(folder, folderNames.best);
+  const place = join(folder, name);
   const from = join(folder, source.name);
   if (isDamaged && (await occupantOf(place)) === "ours") await removeOwned(place);
   if ((await occupantOf(place)) !== "nothing") return undefined;
@@ -152,35 +167,41 @@ const fill = async (folder: string, source: Source | undefined, isDamaged: boole
 };
 
 /**
- * Puts the best weights of a resumed run into `best/`. Weights of a later step in `best/` are set aside.
+ * Puts the best weights of a resumed point into their places. Weights of a later step in a place are set aside.
  * @param shown the folder's path for messages.
  */
 export const arrangeBest = async (
   folder: string,
   shown: string,
-  point: ResumedPoint,
+  point: Omit<ResumedPoint, "kind">,
   onNotice: OnNotice,
 ): Promise<void> => {
-  const { best, step } = point.progress;
-  const place = join(folder, folderNames.best);
+  for (const kind of bestKindsOf(point.config)) await arrange(folder, shown, { ...point, kind }, onNotice);
+};
+
+const arrange = async (folder: string, shown: string, point: ResumedPoint, onNotice: OnNotice): Promise<void> => {
+  const { kind } = point;
+  const { step } = point.progress;
+  const best = kind.stepOf(point.progress);
+  const place = join(folder, kind.name);
   await recoverCheckpoint(place);
   const manifest = await readManifest(place);
   const found = manifest?.run?.step;
-  const isBest = found !== undefined && found === best?.step;
+  const isBest = found !== undefined && found === best;
   const isWhole =
     manifest !== null && (await holdsAllFiles(place)) && (!isBest || (await isUndamaged(place, manifest)));
   if (isBest && isWhole) return;
   const source = await sourceOf(folder, point);
   const isOther = found !== undefined && !isBest && (source !== undefined || found > step);
   const returns = found === undefined || found <= step || (manifest !== null && isAhead(manifest, point));
-  const aside = isOther ? await setBestAside(folder, shown, step, returns) : undefined;
+  const aside = isOther ? await setBestAside(folder, shown, step, returns, kind) : undefined;
   const isDamaged = manifest !== null && !isWhole && !isOther;
-  const written = await fill(folder, source, isDamaged).catch(async (error: unknown) => {
+  const written = await fill(folder, kind, source, isDamaged).catch(async (error: unknown) => {
     await aside?.undo();
     throw error;
   });
   if (aside !== undefined) await onNotice(aside.line);
   if (written !== undefined) {
-    await onNotice(`${join(shown, folderNames.best)}: the best weights so far, copied from ${written}`);
+    await onNotice(`${join(shown, kind.name)}: the weights of ${written}, which are the best ones so far`);
   }
 };

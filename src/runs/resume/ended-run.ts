@@ -49,7 +49,7 @@ export interface MissingEnd {
 /** The last event of an ended run, if it was not logged. Undefined if it was logged or cannot be made. */
 export const missingEnd = async (
   notes: NotedLines,
-  { step, best }: Progress,
+  { step, best, bestAverage }: Progress,
   reason: "finished" | "patience",
   out: string,
 ): Promise<MissingEnd | undefined> => {
@@ -65,6 +65,7 @@ export const missingEnd = async (
     valLoss,
     bestValLoss,
     bestStep: best?.step ?? step,
+    ...(bestAverage === undefined ? {} : { bestAverage }),
     out,
   } as const;
   return { done, sampled };

@@ -18,6 +18,7 @@ import { freshProgress, type Progress } from "../progress.ts";
 import { isSame } from "../same-config.ts";
 import type { BrokenOff } from "../store.ts";
 import { setBestAside } from "../write/best-aside.node.ts";
+import { bestKindsOf } from "../write/best-kinds.ts";
 import { keptSteps, setLeftAside, takeUp } from "../write/kept-checkpoints.node.ts";
 import { openRunFolder, type RunFolder } from "../write/run-folder.node.ts";
 import { arrangeBest, withoutLostBest } from "./best-weights.node.ts";
@@ -163,8 +164,10 @@ export const readRun = async (
       config,
       mendBest: async () => {},
       async open({ tokenizer, facts }, lock) {
-        const aside = await inPlace(path, setBestAside(root, path));
-        if (aside !== undefined) await onNotice(aside.line);
+        for (const kind of bestKindsOf(config)) {
+          const aside = await inPlace(path, setBestAside(root, path, undefined, undefined, kind));
+          if (aside !== undefined) await onNotice(aside.line);
+        }
         await inOrder(path, async () => {
           await redescribe(root, described, config);
           await filterJsonLines(join(root, folderNames.metrics), () => false);

@@ -11,7 +11,7 @@ import { flushFolder } from "../../io/files.node.ts";
 import { haveSameFiles, type Manifest } from "../../io/manifest.ts";
 import { isOursAlone, occupantOf, readManifest, removeOwned } from "../../io/owned-folder.node.ts";
 import { holdsAllFiles } from "../../io/read-checkpoint.node.ts";
-import { folderNames } from "../folder-names.ts";
+import { type BestKind, bestWeights } from "./best-kinds.ts";
 
 /** Best weights that were set aside. */
 interface Aside {
@@ -21,11 +21,12 @@ interface Aside {
   readonly manifest: Manifest;
 }
 
-/** The complete best weights that were set aside in a run's folder. */
-export const asidesIn = async (folder: string): Promise<readonly Aside[]> => {
+/** The complete sets of best weights of one kind that were set aside in a run's folder. */
+export const asidesIn = async (folder: string, { name: kind }: BestKind = bestWeights): Promise<readonly Aside[]> => {
+  const form = new RegExp(`^${kind}-set-aside-\\d{1,15}(?:-\\d+)?$`, "u");
   const asides: Aside[] = [];
   for (const entry of await readdir(folder, { withFileTypes: true })) {
-    if (!entry.isDirectory() || !/^best-set-aside-\d{1,15}(?:-\d+)?$/u.test(entry.name)) continue;
+    if (!entry.isDirectory() || !form.test(entry.name)) continue;
     const path = join(folder, entry.name);
     const manifest = await readManifest(path);
     if (manifest !== null && (await holdsAllFiles(path))) asides.push({ name: entry.name, path, manifest });
@@ -42,8 +43,8 @@ export interface SetAside {
 }
 
 /**
- * Sets aside the best weights of the run in `folder`, with all files in their folder. If the same weights were set
- * aside before, they are only removed from `best/`.
+ * Sets aside the best weights of one kind of the run in `folder`, with everything in their folder. If the same weights
+ * were set aside before, they are only removed from their place.
  * @param shown the folder's path for messages.
  * @param from the step at which the run is resumed. Default: the beginning of the run.
  * @param returns whether the resumed run will reach the same weights again.
@@ -53,12 +54,13 @@ export const setBestAside = async (
   shown: string,
   from = -1,
   returns = true,
+  kind: BestKind = bestWeights,
 ): Promise<SetAside | undefined> => {
-  const best = join(folder, folderNames.best);
+  const best = join(folder, kind.name);
   await recoverCheckpoint(best);
   if ((await occupantOf(best)) !== "ours") return undefined;
   const manifest = await readManifest(best);
-  const asides = await asidesIn(folder);
+  const asides = await asidesIn(folder, kind);
   if (
     manifest !== null &&
     asides.some((aside) => haveSameFiles(aside.manifest, manifest)) &&
@@ -69,25 +71,25 @@ export const setBestAside = async (
   }
   const step = manifest?.run?.step ?? 0;
   for (let i = 1; ; i++) {
-    const name = `${folderNames.best}-set-aside-${step}${i === 1 ? "" : `-${i}`}`;
+    const name = `${kind.name}-set-aside-${step}${i === 1 ? "" : `-${i}`}`;
     const aside = join(folder, name);
     if ((await occupantOf(aside).catch(() => "taken")) !== "nothing") continue;
     await rename(best, aside);
     await flushFolder(folder);
-    const what = step > from ? "the best weights so far, from a later step" : "former best weights";
+    const what = step > from ? `the ${kind.words} so far, from a later step` : `former ${kind.words}`;
     const line = returns
-      ? `${what}; kept until the run reaches that step again`
-      : "best weights of an earlier plan that the run no longer follows";
+      ? `${what}; kept until the run reaches them again`
+      : `${kind.words} of an earlier plan that the run no longer follows`;
     return { line: `${join(shown, name)}: ${line}`, undo: () => rename(aside, best) };
   }
 };
 
 /** Removes weights that were set aside in `folder`, if the run has written the same weights again. */
-export const dropWrittenAgain = async (folder: string): Promise<void> => {
-  const best = join(folder, folderNames.best);
+export const dropWrittenAgain = async (folder: string, kind: BestKind = bestWeights): Promise<void> => {
+  const best = join(folder, kind.name);
   const manifest = await readManifest(best);
   if (manifest === null || !(await holdsAllFiles(best))) return;
-  for (const aside of await asidesIn(folder)) {
+  for (const aside of await asidesIn(folder, kind)) {
     if (haveSameFiles(aside.manifest, manifest) && (await isOursAlone(aside.path))) await removeOwned(aside.path);
   }
 };

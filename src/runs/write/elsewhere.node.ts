@@ -5,6 +5,7 @@ import { descriptionText } from "../description.ts";
 import { folderNames } from "../folder-names.ts";
 import { configHash } from "../same-config.node.ts";
 import type { SavedState } from "../store.ts";
+import type { BestKind } from "./best-kinds.ts";
 import { checkpointFiles, type RunSubject, weightFiles } from "./checkpoint-files.node.ts";
 import type { HeldCheckpoint, HeldFiles } from "./held-files.node.ts";
 import type { Notes } from "./notes.node.ts";
@@ -18,28 +19,32 @@ interface Remains {
   readonly path: string;
   readonly notes: Notes;
   readonly texts: HeldFiles;
-  readonly best: HeldCheckpoint;
+  /** The best weights of each kind. */
+  readonly bests: readonly { readonly kind: BestKind; readonly held: HeldCheckpoint }[];
   readonly rollback: HeldCheckpoint;
 }
 
 /** The best weights and the rollback point, if they are available from the state or from open files. */
 const furtherOf = async (
   subject: RunSubject,
-  { best, rollback }: Remains,
+  { bests, rollback }: Remains,
   { progress, weights }: SavedState,
 ): Promise<RescuedRun["further"]> => {
-  const { step, best: measured } = progress;
-  const [bestRun, rollbackRun] = [await best.run(), await rollback.run()];
-  const isNow = measured?.step === step;
-  return {
-    ...(isNow
-      ? { best: { run: bindingAt(step, subject.config), files: () => weightFiles(subject, weights.read) } }
-      : {}),
-    ...(!isNow && bestRun !== null && bestRun.step === measured?.step
-      ? { best: { run: bestRun, files: () => best.contents() } }
-      : {}),
-    ...(rollbackRun === null ? {} : { rollback: { run: rollbackRun, files: () => rollback.contents() } }),
-  };
+  const { step } = progress;
+  const further: Record<string, RescuedRun["further"][string]> = {};
+  for (const { kind, held } of bests) {
+    const run = await held.run();
+    const best = kind.stepOf(progress);
+    if (kind.inCheckpoint && best === step) {
+      further[kind.name] = {
+        run: bindingAt(step, subject.config),
+        files: () => weightFiles(subject, weights.read),
+      };
+    } else if (run !== null && run.step === best) further[kind.name] = { run, files: () => held.contents() };
+  }
+  const rollbackRun = await rollback.run();
+  if (rollbackRun !== null) further.rollback = { run: rollbackRun, files: () => rollback.contents() };
+  return further;
 };
 
 /** Saves a run in a new folder, at most once. Resolves to the error with the new place of the run and the reason. */
@@ -50,7 +55,8 @@ export const savingElsewhere = (subject: RunSubject, remains: Remains) => {
     const { progress } = state;
     const further = await furtherOf(subject, remains, state);
     // If the best weights are not available, the comparison starts again at the next evaluation.
-    const going = "best" in further ? progress : { ...progress, best: null, evalsSinceBest: 0 };
+    const lost = remains.bests.filter(({ kind }) => !(kind.name in further));
+    const going = lost.reduce((known, { kind }) => kind.without(known), progress);
     return rescued(path, fault, {
       step: progress.step,
       steps: config.train.steps,

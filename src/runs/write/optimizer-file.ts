@@ -1,11 +1,12 @@
 import { CheckpointError } from "../../core/errors/errors.ts";
 import type { LazyTensor } from "../../core/tensors/named-tensor.ts";
 import type { readSafetensors } from "../../io/safetensors.ts";
+import { averageCountsName } from "../../trainer/average-layouts.ts";
 import type { StateLayout, StatePart } from "../../trainer/state.ts";
 
 /**
- * A running mean of the optimizer, stored as tensors of `optimizer.safetensors`. A tensor's name consists of the mean's
- * name, a dot, and the parameter's name.
+ * A running mean of the optimizer, or an array of the average of the weights, as tensors of `optimizer.safetensors`. A
+ * tensor's name is the array's name, a dot, and the parameter's name.
  */
 export const momentTensors = ({ name: kind, layout, read }: StatePart): LazyTensor[] =>
   layout.parameters.map(({ name, shape, offset, size }) => ({
@@ -14,17 +15,25 @@ export const momentTensors = ({ name: kind, layout, read }: StatePart): LazyTens
     read: () => read(offset, size),
   }));
 
-/** Index of the first value that is not a valid moment, or -1. A mean of squares must not be negative. */
-const findBad = (data: Float32Array, lowest: number): number => {
+/** Index of the first value that is not valid, or -1. */
+const findBad = (data: Float32Array, lowest: number, whole: boolean): number => {
   for (let i = 0; i < data.length; i++) {
     const value = data[i] as number;
-    if (!(value >= lowest && value < Number.POSITIVE_INFINITY)) return i;
+    if (!(value >= lowest && value < Number.POSITIVE_INFINITY) || (whole && !Number.isInteger(value))) return i;
   }
   return -1;
 };
 
+/** What the values of an array must be. A mean of squares must not be negative; counters are whole numbers. */
+const ruleOf = (kind: string): { readonly lowest: number; readonly whole: boolean; readonly words: string } => {
+  if (kind === averageCountsName) return { lowest: 0, whole: true, words: "whole numbers from 0" };
+  return kind === "v"
+    ? { lowest: 0, whole: false, words: "finite numbers from 0" }
+    : { lowest: -Number.MAX_VALUE, whole: false, words: "finite numbers" };
+};
+
 /**
- * Reads a running mean of the optimizer. The file may have further tensors.
+ * Reads a running mean of the optimizer, or an array of the average of the weights. The file may have further tensors.
  * @param where name of the file, for errors.
  * @throws CheckpointError for a missing tensor, a wrong shape, or a value that is not a valid moment.
  */
@@ -43,11 +52,12 @@ export const momentsFrom = (
         got: tensor === undefined ? "no such tensor" : `[${tensor.shape.join(", ")}]`,
       });
     }
-    const bad = findBad(tensor.data, kind === "v" ? 0 : -Number.MAX_VALUE);
+    const { lowest, whole, words } = ruleOf(kind);
+    const bad = findBad(tensor.data, lowest, whole);
     if (bad !== -1) {
       throw new CheckpointError({
         where,
-        must: `${kind}.${name} must hold finite numbers${kind === "v" ? " from 0" : ""}`,
+        must: `${kind}.${name} must hold ${words}`,
         got: `${tensor.data[bad]} at ${bad}`,
       });
     }

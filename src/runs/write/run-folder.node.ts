@@ -17,6 +17,7 @@ import { type NotedEvent, parseNoted } from "../noted-events.ts";
 import { writeRecord } from "../record/record.node.ts";
 import { configHash } from "../same-config.node.ts";
 import type { RunStore } from "../store.ts";
+import { bestKindsOf } from "./best-kinds.ts";
 import type { RunSubject } from "./checkpoint-files.node.ts";
 import { bindingAt } from "./elsewhere.node.ts";
 import { keepBefore } from "./kept-checkpoints.node.ts";
@@ -53,9 +54,9 @@ const removeLeftovers = async (folder: string): Promise<void> => {
 
 /** Cleans up a run's folder, and opens the files to which every step writes. */
 const openFiles = async (path: string, subject: RunSubject) => {
-  const { checkpoint, best, rollback, metrics } = folderNames;
+  const { checkpoint, rollback, metrics } = folderNames;
   await removeLeftovers(path);
-  for (const name of [checkpoint, best, rollback]) {
+  for (const name of [checkpoint, ...bestKindsOf(subject.config).map((kind) => kind.name), rollback]) {
     const folder = join(path, name);
     // Check now, instead of at the first save, whether the folder may be replaced.
     await checkReplaceable(folder);
@@ -140,6 +141,7 @@ export const openRunFolder = async (
     saveStart: saving.saveStart,
     saveInNeed: saving.saveInNeed,
     saveBest: (values, step) => twice(() => saving.saveBest(values, step)),
+    saveAveraged: (values, step) => twice(() => saving.saveAveraged(values, step)),
     async saveRecord(name, chunks) {
       await writeRecord(path, name, chunks);
       return join(shown, name);

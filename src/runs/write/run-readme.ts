@@ -1,3 +1,4 @@
+import { averageWords } from "../../config/average.ts";
 import type { RunConfig, TrainConfig } from "../../config/config.ts";
 import { extensionParts, extensionWord } from "../../config/extend.ts";
 import { longerSteps, stepsInVain } from "../../config/longer-steps.ts";
@@ -7,6 +8,7 @@ import type { ModelConfig } from "../../models/config.ts";
 import { loraLayout } from "../../models/lora/layout.ts";
 import { folderNames } from "../folder-names.ts";
 import {
+  bestAveraged,
   bestEval,
   isRising,
   type NotedDone,
@@ -101,15 +103,20 @@ const shownEvals = (evals: readonly NotedEval[], best: NotedEval | undefined): r
 const lossesTable = (evals: readonly NotedEval[]): readonly string[] => {
   if (evals.length === 0) return ["No loss has been measured yet."];
   const best = bestEval(evals);
+  // Only a run with train.average has this column.
+  const also = (cell: (one: NotedEval) => string, one: NotedEval | undefined): readonly string[] =>
+    evals.some(({ averaged }) => averaged !== undefined) ? [one === undefined ? "averaged" : cell(one)] : [];
+  const averagedLoss = ({ averaged }: NotedEval): string => (averaged === undefined ? "" : loss(averaged.valLoss));
+  const head = ["step", "validation", ...also(averagedLoss, undefined), "training", "bits/byte"];
   return [
-    row(["step", "validation", "training", "bits/byte", ""]),
-    "|---:|---:|---:|---:|---|",
+    row([...head, ""]),
+    `|${"---:|".repeat(head.length)}---|`,
     ...shownEvals(evals, best).map((one) => {
       const { step, valLoss, trainLoss, bitsPerByte } = one;
       const training = trainLoss === null ? "" : loss(trainLoss);
       const reasons = { begin: "before", interval: "", end: "" };
       const mark = one === best ? "best" : reasons[one.reason];
-      return row([count(step), loss(valLoss), training, loss(bitsPerByte), mark]);
+      return row([count(step), loss(valLoss), ...also(averagedLoss, one), training, loss(bitsPerByte), mark]);
     }),
   ];
 };
@@ -162,6 +169,7 @@ const plan = ({ model, train }: RunConfig): string => {
       : `${plural(steps, "step")} of at most ${tokens}, ${rowsInWords[rows]}`,
     `${optimizer.kind}, learning rate ${learningRate}, ${schedule.kind}`,
     ...(train.windows === "shuffled" ? ["each token once per epoch"] : []),
+    ...averageWords(train),
     `seed ${seed}`,
   ].join("; ");
 };
@@ -207,6 +215,7 @@ const textFact = (start: NotedStart | undefined, corpus: string, { tokenizer }: 
 const facts = (story: RunStory, { config, corpus, initFrom }: ReadmeSubject): readonly string[] => {
   const { start, evals } = story;
   const best = bestEval(evals);
+  const averaged = bestAveraged(evals);
   const preset = presetOf(config);
   const extension = extensionParts(config.train);
   const told: readonly (readonly [what: string, fact: string])[] = [
@@ -231,6 +240,14 @@ const facts = (story: RunStory, { config, corpus, initFrom }: ReadmeSubject): re
     ...(best === undefined
       ? []
       : ([["best", `${loss(best.valLoss)} nats/token on held-out data, at step ${count(best.step)}`]] as const)),
+    ...(averaged?.averaged === undefined
+      ? []
+      : ([
+          [
+            "best averaged",
+            `${loss(averaged.averaged.valLoss)} nats/token on held-out data, at step ${count(averaged.step)}`,
+          ],
+        ] as const)),
   ];
   return [row(["", ""]), "|---|---|", ...told.map(([what, fact]) => row([what, fact]))];
 };
@@ -306,14 +323,20 @@ const files = (story: RunStory, subject: ReadmeSubject): readonly string[] => {
       : []),
     ...(story.saved
       ? [
-          row(["`checkpoint/`", `the last state: ${formOf(config)}, and the files to resume the run:`]),
-          row(["`checkpoint/optimizer.safetensors`", "the optimizer's moments"]),
+          row(["`checkpoint/`", `the last state: ${formOf(config)}, and what is needed to resume:`]),
+          row([
+            "`checkpoint/optimizer.safetensors`",
+            config.train.average === undefined ? "the optimizer's moments" : "the optimizer's moments, and the average",
+          ]),
           row(["`checkpoint/trainer_state.json`", "the step and the losses since the last evaluation"]),
           row(["`checkpoint/manifest.json`", "the SHA-256 of each file in it"]),
           ...(keepLast > 1 ? [row(["`checkpoint-STEP/`", "earlier checkpoints; to go back, resume one of them"])] : []),
         ]
       : []),
     ...(hasBest(story, subject) ? [row(["`best/`", `${bestWeights(story, subject)}: ${formOf(config)}`])] : []),
+    ...(bestAveraged(story.evals) === undefined
+      ? []
+      : [row(["`averaged/`", `the averaged weights with the lowest validation loss: ${formOf(config)}`])]),
     ...(config.lora === undefined
       ? []
       : [row(["`base/`", "a copy of the base model of the adapters, if copying was possible"])]),

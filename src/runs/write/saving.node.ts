@@ -13,6 +13,7 @@ import { descriptionText } from "../description.ts";
 import { folderNames } from "../folder-names.ts";
 import type { SavedState } from "../store.ts";
 import { dropWrittenAgain } from "./best-aside.node.ts";
+import { type BestKind, bestAverage, bestKindsOf, bestWeights } from "./best-kinds.ts";
 import { checkpointFiles, type RunSubject, weightFiles } from "./checkpoint-files.node.ts";
 import { bindingAt, savingElsewhere } from "./elsewhere.node.ts";
 import { type HeldCheckpoint, holdCheckpoint, holdFiles } from "./held-files.node.ts";
@@ -49,6 +50,7 @@ export interface Saving {
    */
   saveInNeed(state: SavedState): Promise<CheckpointError | null>;
   saveBest(values: ReadValues, step: number): Promise<void>;
+  saveAveraged(values: ReadValues, step: number): Promise<void>;
   /** Replaces the rollback point. `write` writes it into a folder. */
   saveRollback(write: (folder: string) => Promise<void>): Promise<void>;
   /** Writes the rollback point again, if it was deleted. */
@@ -93,14 +95,14 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
   const { shown, path, notes, isHere } = place;
   const { text, valText, documents, valDocuments } = folderNames;
   const checkpoint = join(path, folderNames.checkpoint);
-  const best = join(path, folderNames.best);
   const rollback = join(path, folderNames.rollback);
   const description = join(path, folderNames.description);
   /** These files may be the only copies of texts that a program passed. */
   const texts = await holdFiles(path, [text, valText, documents, valDocuments]);
-  const heldBest = await holdCheckpoint(best);
+  const heldBests: { readonly kind: BestKind; readonly held: HeldCheckpoint }[] = [];
+  for (const kind of bestKindsOf(config)) heldBests.push({ kind, held: await holdCheckpoint(join(path, kind.name)) });
   const heldRollback = await holdCheckpoint(rollback);
-  const elsewhere = savingElsewhere(subject, { path, notes, texts, best: heldBest, rollback: heldRollback });
+  const elsewhere = savingElsewhere(subject, { path, notes, texts, bests: heldBests, rollback: heldRollback });
   /** The last checkpoint that this process has found or written. */
   let known = (await readManifest(checkpoint))?.run ?? null;
 
@@ -110,7 +112,7 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
       await naming(join(shown, folderNames.description), replaceFile(description, descriptionText(subject)));
     }
     await naming(join(shown, folderNames.metrics), notes.makeAgain());
-    await makeCheckpointAgain(best, heldBest);
+    for (const { kind, held } of heldBests) await makeCheckpointAgain(join(path, kind.name), held);
     await makeCheckpointAgain(rollback, heldRollback);
   };
 
@@ -159,6 +161,15 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
     return fault === undefined ? null : elsewhere(state, fault);
   };
 
+  const saveBest = async (kind: BestKind, values: ReadValues, step: number): Promise<void> => {
+    if (!(await isHere())) throw faulty("a deleted or moved folder");
+    await checkOwn(place, known);
+    const run = bindingAt(step, config);
+    await writeCheckpoint(join(path, kind.name), weightFiles(subject, values), { run, makeParents: false });
+    await heldBests.find((one) => one.kind === kind)?.held.renew();
+    await dropWrittenAgain(path, kind).catch(ignoreSystemError);
+  };
+
   return {
     async save(state) {
       const error = await saveInNeed(state);
@@ -170,21 +181,15 @@ export const openSaving = async (subject: RunSubject, place: SavingPlace): Promi
       if (fault !== undefined) throw fault;
     },
     saveInNeed,
-    async saveBest(values, step) {
-      if (!(await isHere())) throw faulty("a deleted or moved folder");
-      await checkOwn(place, known);
-      const run = bindingAt(step, config);
-      await writeCheckpoint(best, weightFiles(subject, values), { run, makeParents: false });
-      await heldBest.renew();
-      await dropWrittenAgain(path).catch(ignoreSystemError);
-    },
+    saveBest: (values, step) => saveBest(bestWeights, values, step),
+    saveAveraged: (values, step) => saveBest(bestAverage, values, step),
     async saveRollback(write) {
       await write(rollback);
       await heldRollback.renew();
     },
     makeRollbackAgain: () => makeCheckpointAgain(rollback, heldRollback),
     async close() {
-      for (const held of [texts, heldBest, heldRollback]) await held.close();
+      for (const held of [texts, ...heldBests.map(({ held }) => held), heldRollback]) await held.close();
     },
   };
 };

@@ -12,6 +12,7 @@ import { folderNames } from "../folder-names.ts";
 import type { NotedEvent, NotedSample } from "../noted-events.ts";
 import type { RunData } from "../run-schemas.ts";
 import { asidesIn } from "./best-aside.node.ts";
+import { bestKindsOf } from "./best-kinds.ts";
 import { goOn, newStory, readmeMark, runReadme } from "./run-readme.ts";
 
 /** The run that the files describe. */
@@ -94,15 +95,16 @@ export const openStory = async (
       if (event.type === "overfitting" || event.type === "nonfinite") return;
       goOn(story, event);
       if (event.type === "sample" && ownsSamples) await append(samples, sampleText(event));
-      // The page is written immediately. If the process is killed after a better evaluation, the page and the event log
-      // still show the same best loss.
-      const isBetter = event.type === "eval" && event.reason !== "end" && event.best;
+      // The page is written at once. So if the process is killed after a better evaluation, the page and the event log
+      // show the same best loss.
+      const isBetter = event.type === "eval" && event.reason !== "end" && (event.best || event.averaged?.best === true);
       const isDue = event.type === "start" || event.type === "checkpoint" || event.type === "done" || isBetter;
       const isPage = (text: string): boolean => text.includes(readmeMark);
       if (!isDue || !(await mayWrite(page, isPage))) return;
       const best = join(folder, folderNames.best);
       const bestStep = (await hasCheckpoint(best)) ? (await readManifest(best))?.run?.step : null;
-      const asides = (await asidesIn(folder)).map(({ name }) => name).sort();
+      const found = await Promise.all(bestKindsOf(config).map((kind) => asidesIn(folder, kind)));
+      const asides = found.flatMap((some) => some.map(({ name }) => name).sort());
       await replaceFile(page, runReadme(story, { ...subject, bestStep, asides }));
     },
   };

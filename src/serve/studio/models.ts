@@ -70,6 +70,7 @@ const missing = (key: string, field: string): HttpError =>
 const folderOf = (weights: string): string | undefined => {
   if (weights === "best") return folderNames.best;
   if (weights === "last") return folderNames.checkpoint;
+  if (weights === "averaged") return folderNames.averaged;
   return /^\d{1,15}$/u.test(weights) ? keptName(Number(weights)) : undefined;
 };
 
@@ -92,7 +93,7 @@ export const openModels = ({ shelf, named, backend, threads }: ModelsOptions): M
   const modelsOfRun = async ({ path, name, config }: ListedRun): Promise<readonly ListedModel[]> => {
     const isAdapter = config.lora !== undefined;
     const found = await Promise.all(
-      ["best", "last"].map(async (weights): Promise<readonly ListedModel[]> => {
+      ["best", "last", "averaged"].map(async (weights): Promise<readonly ListedModel[]> => {
         const folder = join(path, folderOf(weights) ?? "");
         if (!(await hasCheckpoint(folder))) return [];
         const step = (await readManifest(folder).catch(() => null))?.run?.step ?? null;

@@ -9,6 +9,7 @@ import { type BlockRows, bytesOfTensor } from "../../models/block-arena.ts";
 import { createGradients } from "../../models/gradients.ts";
 import { type Model, trainedPart } from "../../models/model.ts";
 import type { MemoryEstimate } from "../../runs/memory-estimate.ts";
+import { isOfAverage } from "../../trainer/average-layouts.ts";
 import { arraysOfSum } from "../../trainer/gradient-sum.ts";
 import { type PassSource, passesOfText, passesPerStep, tokensOfPass, tokensPerPass } from "../../trainer/passes.ts";
 import { type Division, divisionOf } from "../../trainer/passes-beside.ts";
@@ -94,6 +95,8 @@ export const savingBytes = (layouts: readonly StateLayout[], { train }: RunConfi
   return Math.max(rollback, saved ? writingBytes(layouts) : 0);
 };
 
+const bytesOf = (layouts: readonly StateLayout[]): number => stateLength(layouts) * bytesPerElement.float32;
+
 /** Bytes of a model's weights. Matrices may be in blocks; frozen matrices may be stored in bfloat16 only. */
 const weightBytes = ({ arena, frozen, layout: { length, decayed } }: Model): number => {
   const tensors = [...arena.tensors.values()];
@@ -107,7 +110,9 @@ const weightBytes = ({ arena, frozen, layout: { length, decayed } }: Model): num
  */
 const bytesElsewhere = (layouts: readonly StateLayout[], ranks: number, kind: MemoryKind | undefined): number => {
   if (ranks === 1) return 0;
-  const [{ layout }, ...moments] = layouts as readonly [StateLayout, ...StateLayout[]];
+  const [{ layout }, ...others] = layouts as readonly [StateLayout, ...StateLayout[]];
+  // Each machine holds the whole average of the weights.
+  const moments = others.filter((one) => !isOfAverage(one));
   const copied = kind?.name === "native" ? 0 : copiedAtATime;
   const messages = Math.min(layout.length, messagesAtATime + copied) * bytesPerElement.float32;
   return Math.floor(stateLength(moments) * bytesPerElement.float32 * (1 - 1 / ranks)) - messages;
@@ -197,6 +202,7 @@ export const estimateMemory = async (config: RunConfig, needs: MemoryNeeds): Pro
   for (let more = made; more < sums; more++) createGradients(model);
   const layouts = stateLayouts(config, vocabSize);
   const elsewhere = bytesElsewhere(layouts, ranks, kind);
+  const averages = bytesOf(layouts.filter(isOfAverage));
   const held = backend.bytesInUse();
   const lasting = held - elsewhere;
   const trained = trainedPart(model).layout.length * bytesPerElement.float32;
@@ -219,12 +225,14 @@ export const estimateMemory = async (config: RunConfig, needs: MemoryNeeds): Pro
   // the order matters, and all parts run twice.
   for (let round = 0; round < 2; round++) {
     for (let step = 0; step < Math.min(2, config.train.evalInterval); step++) await trainer.step(2 * round + step);
-    await evaluate(model, {
+    const measured = {
       ids,
       characters: 1,
       bytes: 1,
       ...(documents ? { documents: fullDocuments(ids, contextLength) } : {}),
-    });
+    };
+    await evaluate(model, measured);
+    await trainer.average?.during(round + 1, () => evaluate(model, measured));
     if (sampleTokens > 0) await sample();
   }
   trainer.close();
@@ -240,7 +248,8 @@ export const estimateMemory = async (config: RunConfig, needs: MemoryNeeds): Pro
   return {
     weights,
     gradients: sums * trained,
-    moments: lasting - weights - sums * trained,
+    moments: lasting - weights - sums * trained - averages,
+    averages,
     temporaries,
     saving,
     loading,

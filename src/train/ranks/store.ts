@@ -65,6 +65,7 @@ const following = (team: RunTeam, { path, savesStart, savesRecords, savesRollbac
     return path;
   },
   saveBest: async () => {},
+  saveAveraged: async () => {},
   ...(savesStart ? { saveStart: (state: SavedState) => serve(team, state) } : {}),
   ...(savesRecords ? { saveRecord: async (name: string) => `${path}/${name}` } : {}),
   ...(savesRollbacks ? { saveRollback: async () => {} } : {}),

@@ -1,5 +1,5 @@
 import type { RunConfig } from "../../config/config.ts";
-import { evaluationsLeft, forwardSeconds } from "../../runs/time-left.ts";
+import { evaluationsLeft, forwardSeconds, measuredAtOnce } from "../../runs/time-left.ts";
 
 /** The remaining part of a run. */
 export interface Remaining {
@@ -29,7 +29,7 @@ export const estimateSeconds = (config: RunConfig, stepSeconds: number, remainin
   const evals = evaluationsLeft(config, step, lastStep);
   const passes = (sampleTokens: number): number => Math.max(0, promptTokens + sampleTokens - contextLength);
   const samples = Math.max(0, evals - 1) * passes(config.train.sampleTokens) + passes(finalSampleTokens);
-  const tokens = evals * valTokens + machines * samples * contextLength;
+  const tokens = evals * measuredAtOnce(config) * valTokens + machines * samples * contextLength;
   const forwards = forwardSeconds(config, stepSeconds, tokens, stepTokens);
   return (lastStep - step) * stepSeconds + forwards;
 };

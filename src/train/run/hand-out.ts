@@ -66,7 +66,7 @@ const portable = ({ data, ...description }: RunDescription): RunDescription => {
 /** Passes checkpoints to one of the callbacks. */
 interface Giving {
   last(state: SavedState): Promise<void>;
-  best(values: ReadValues, step: number): Promise<void>;
+  best(values: ReadValues, step: number, which: "best" | "averaged"): Promise<void>;
 }
 
 const givingModels = (
@@ -93,9 +93,9 @@ const givingModels = (
             };
       await onCheckpoint({ ...files, ...ofRun }, "last");
     },
-    async best(values, step) {
+    async best(values, step, which) {
       const files = await filesInMemory(weights(values), await bindingAt(step));
-      await onCheckpoint(files as CheckpointFiles, "best");
+      await onCheckpoint(files as CheckpointFiles, which);
     },
   };
 };
@@ -111,7 +111,7 @@ const givingAdapters = (
     const files = { ...adapterFiles(model, lora, values, base), ...text };
     await onAdapter((await filesInMemory(files)) as AdapterFiles, which);
   };
-  return { last: ({ weights }) => give(weights.read, "last"), best: (values) => give(values, "best") };
+  return { last: ({ weights }) => give(weights.read, "last"), best: (values, _step, which) => give(values, which) };
 };
 
 /**
@@ -142,7 +142,11 @@ export const handingOut = (
     },
     async saveBest(values, step) {
       await keeper.saveBest(values, step);
-      await give.best(values, step);
+      await give.best(values, step, "best");
+    },
+    async saveAveraged(values, step) {
+      await keeper.saveAveraged?.(values, step);
+      await give.best(values, step, "averaged");
     },
   };
 };

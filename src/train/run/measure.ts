@@ -3,17 +3,23 @@ import { ConfigError } from "../../core/errors/errors.ts";
 import { yieldToHost } from "../../core/system/yield.ts";
 import { type Evaluation, evaluate } from "../../evaluate/evaluate.ts";
 import { generate } from "../../generate/generate.ts";
-import { type EvalEvent, type OverfittingEvent, type SampleEvent, eventVersion as v } from "../../runs/events.ts";
+import {
+  type AveragedEvaluation,
+  type EvalEvent,
+  type OverfittingEvent,
+  type SampleEvent,
+  eventVersion as v,
+} from "../../runs/events.ts";
 import { hasTurned } from "../../runs/progress.ts";
 import { checkHealth } from "../faults/leave-out.ts";
 import { evaluateTogether } from "./evaluate-together.ts";
 import { note, type Running } from "./running.ts";
 
 /** Refuses a loss whose perplexity is not finite. */
-const checkFinite = (step: number, valLoss: number, perplexity: number): void => {
+const checkFinite = (where: string, valLoss: number, perplexity: number): void => {
   if (Number.isFinite(perplexity)) return;
   throw new ConfigError({
-    where: `evaluation after step ${step}`,
+    where,
     must: "the perplexity of the held-out text must stay finite",
     got: `the perplexity of ${valLoss} nats per token`,
     hint: "a lower train.learningRate, train.warmupSteps, or train.maxGradNorm 1",
@@ -31,6 +37,30 @@ const evaluation = async ({ trainer: { model }, input: { team, val } }: Running)
 };
 
 /**
+ * Evaluates the averaged weights, and saves them if they are the best averaged ones.
+ * @returns null if there are none: without `train.average`, and before the first step. Undefined if a request to stop
+ * interrupted the evaluation.
+ */
+const averagedEvaluation = async (run: Running): Promise<AveragedEvaluation | null | undefined> => {
+  const { input, trainer, position } = run;
+  const { step, bestAverage } = position.progress;
+  const { average } = trainer;
+  if (average === null || step === 0) return null;
+  return average.during(step, async () => {
+    const evaluated = await evaluation(run);
+    if (evaluated === undefined) return undefined;
+    const { natsPerToken: valLoss, natsPerCharacter, bitsPerByte, perplexity } = evaluated;
+    checkFinite(`evaluation of the averaged weights after step ${step}`, valLoss, perplexity);
+    const best = bestAverage === undefined || valLoss < bestAverage.valLoss;
+    if (best) {
+      await checkHealth(trainer, step);
+      await input.store?.saveAveraged?.(trainer.snapshot().weights.read, step);
+    }
+    return { valLoss, natsPerCharacter, bitsPerByte, perplexity, best };
+  });
+};
+
+/**
  * Evaluates on the whole validation split.
  * @returns undefined if a request to stop interrupted the evaluation; then nothing has changed.
  */
@@ -40,18 +70,31 @@ export const measure = async (run: Running, reason: EvalEvent["reason"]): Promis
   if (evaluated === undefined) return undefined;
   const { natsPerToken: valLoss, ...rest } = evaluated;
   const { step, lossSum, lossCount, best } = position.progress;
-  checkFinite(step, valLoss, rest.perplexity);
+  checkFinite(`evaluation after step ${step}`, valLoss, rest.perplexity);
+  const averaged = await averagedEvaluation(run);
+  if (averaged === undefined) return undefined;
   const isBest = best === null || valLoss < best.valLoss;
   if (isBest) {
     await checkHealth(trainer, step);
     await input.store?.saveBest(trainer.snapshot().weights.read, step);
   }
-  position.measuredNow(valLoss);
+  position.measuredNow(valLoss, averaged?.valLoss);
   const trainLoss = lossCount === 0 ? null : lossSum / lossCount;
-  const event = await note(input, { v, type: "eval", step, trainLoss, valLoss, ...rest, reason, best: isBest });
+  const also = averaged === null ? {} : { averaged };
+  const event = await note(input, {
+    v,
+    type: "eval",
+    step,
+    trainLoss,
+    valLoss,
+    ...rest,
+    reason,
+    best: isBest,
+    ...also,
+  });
   // The evaluation counts only from here on, after events and weights are stored. So if storing fails, the saved run
   // repeats the evaluation when it is resumed.
-  position.evaluated(isBest);
+  position.evaluated(isBest, averaged?.best === true);
   return event;
 };
 

@@ -10,6 +10,8 @@ export interface Measured {
   readonly step: number;
   /** Nats per token. */
   readonly valLoss: number;
+  /** Nats per token with the averaged weights; undefined if they were not evaluated. */
+  readonly averagedLoss?: number | undefined;
 }
 
 /** Where a run is, with the functions that move it. */
@@ -39,12 +41,13 @@ export interface Position {
    * Records an evaluation. The evaluation counts only after `evaluated` is called: a run that is saved before that
    * repeats the evaluation when it is resumed.
    */
-  measuredNow(valLoss: number): void;
+  measuredNow(valLoss: number, averagedLoss: number | undefined): void;
   /**
    * Counts the last evaluation. Called after the event is stored and, if the weights are the best ones, after the
    * weights are kept.
+   * @param isBestAverage whether the averaged weights are the best averaged ones.
    */
-  evaluated(isBest: boolean): void;
+  evaluated(isBest: boolean, isBestAverage: boolean): void;
   /** Records that the `overfitting` event was sent. */
   toldOverfitting(): void;
   /** Records that the checkpoint of this step was written. */
@@ -52,13 +55,19 @@ export interface Position {
 }
 
 /** The progress after an evaluation. */
-const afterEvaluation = (progress: Progress, { step, valLoss }: Measured, isBest: boolean): Progress => ({
+const afterEvaluation = (
+  progress: Progress,
+  { step, valLoss, averagedLoss }: Measured,
+  isBest: boolean,
+  isBestAverage: boolean,
+): Progress => ({
   ...progress,
   lossSum: 0,
   lossCount: 0,
   leftOut: 0,
   best: isBest ? { step, valLoss } : progress.best,
   evalsSinceBest: isBest ? 0 : progress.evalsSinceBest + 1,
+  ...(isBestAverage && averagedLoss !== undefined ? { bestAverage: { step, valLoss: averagedLoss } } : {}),
 });
 
 /** The position at which a run starts or resumes. */
@@ -100,12 +109,12 @@ export const firstPosition = (
       progress = withoutStep(progress);
       noteSeconds(seconds);
     },
-    measuredNow(valLoss) {
-      measured = { step: progress.step, valLoss };
+    measuredNow(valLoss, averagedLoss) {
+      measured = { step: progress.step, valLoss, averagedLoss };
     },
-    evaluated(isBest) {
+    evaluated(isBest, isBestAverage) {
       if (measured === null) throw new Error("nothing was measured");
-      progress = afterEvaluation(progress, measured, isBest);
+      progress = afterEvaluation(progress, measured, isBest, isBestAverage);
       outOfPatience = isOutOfPatience(progress, train);
     },
     toldOverfitting() {

@@ -151,7 +151,7 @@ async function* end(run: Running): Events {
 }
 
 const ended = ({ input, position: { progress, measured } }: Running, interrupted: boolean): DoneEvent => {
-  const { step, best } = progress;
+  const { step, best, bestAverage } = progress;
   const valLoss = measured?.step === step ? measured.valLoss : null;
   if (valLoss === null && !interrupted) throw new Error("a run that is not interrupted ends with an evaluation");
   return {
@@ -163,6 +163,7 @@ const ended = ({ input, position: { progress, measured } }: Running, interrupted
     valLoss,
     bestValLoss: best?.valLoss ?? valLoss,
     bestStep: best?.step ?? (valLoss === null ? null : step),
+    ...(bestAverage === undefined ? {} : { bestAverage }),
     out: input.store?.path ?? null,
   };
 };

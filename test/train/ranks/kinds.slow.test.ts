@@ -43,6 +43,8 @@ describe.skipIf(missingMpi !== undefined)(mpiTitle("ranks have the bits of one p
     ["the weights of a run", { preset: "book", train: plan }, base, 2],
     ["shuffled windows", fresh, [...text, "--windows", "shuffled"], 4],
     ["recomputed activations", fresh, [...text, "--recompute-activations", "true"], 2],
+    ["an average over the steps", { ...fresh, train: { ...plan, average: { kind: "ema" } } }, text, 4],
+    ["an average over evaluations", { ...fresh, train: { ...plan, average: { kind: "last-k" } } }, text, 2],
     ["less to validate on than ranks", fresh, [...text, "--val-data", "short.txt"], 4],
   ])("%s", async (title, config, args, ranks) => {
     const name = title.replaceAll(/\W+/gu, "-");

@@ -41,7 +41,10 @@ describe("how long a run takes", () => {
     const sampling = resolveConfig("book", [smallRun, { train: { sampleTokens: 19 } }]);
     // Before the last evaluation, there are two evaluations with a sample.
     expect(estimateSeconds(sampling, 0.3, remaining)).toBeCloseTo(3 + 5 * 0.1, 12);
-    // Four machines share steps and evaluations. One machine generates the sample at its own speed.
+    // With an average, an evaluation measures two sets of weights.
+    const averaging = resolveConfig("book", [smallRun, { train: { average: { kind: "ema" } } }]);
+    expect(estimateSeconds(averaging, 0.3, remaining)).toBeCloseTo(3 + 6 * 0.1, 12);
+    // Four machines share steps and evaluations; one of them generates the sample at its own speed.
     expect(estimateSeconds(config, 0.3, { ...longer, machines: 4 })).toBeCloseTo(3 + 3 * 0.1 + 4 * 0.1, 12);
   });
 });

@@ -1,4 +1,5 @@
 import { dirname } from "node:path";
+import { averageWords } from "../../../config/average.ts";
 import type { TrainConfig } from "../../../config/config.ts";
 import { extensionParts, extensionWord } from "../../../config/extend.ts";
 import { longerSteps, stepsInVain } from "../../../config/longer-steps.ts";
@@ -156,7 +157,8 @@ export const startLines = (event: StartEvent, context: RunContext, width: number
         ...(event.step === 0 ? [] : [`resumes at step ${formatCount(event.step)}`]),
         `${formatCount(train.steps)} steps of ${batches}${train.batchSize} ${times} ${model.contextLength} = ${formatCount(tokens)} tokens${train.rows === undefined ? "" : " at most"}`,
         ...(train.rows === undefined ? [] : [`${train.rows}: ${rowsInWords[train.rows]}`]),
-        ...(train.windows === "shuffled" ? ["each token once per pass over the text"] : []),
+        ...(train.windows === "shuffled" ? ["each token once in a pass"] : []),
+        ...averageWords(train),
         planPasses(event),
         ...(event.initFrom === null
           ? [`untrained ${approximately} ln ${vocabSize} = ${untrained.toFixed(2)} nats/token`]
@@ -174,8 +176,8 @@ export const startLines = (event: StartEvent, context: RunContext, width: number
 };
 
 const memoryParts = (memory: MemoryEstimate, available: number | null): readonly string[] => {
-  const { total, weights, gradients, moments, temporaries, saving, loading, text, reading, program } = memory;
-  const parts = { weights, gradients, moments, activations: temporaries, saving, loading, text, program };
+  const { total, weights, gradients, moments, averages, temporaries, saving, loading, text, reading, program } = memory;
+  const parts = { weights, gradients, moments, averages, activations: temporaries, saving, loading, text, program };
   const told = Object.entries(parts).filter(([, bytes]) => bytes > 0);
   return [
     available === null ? formatBytes(total) : `${formatBytes(total)} of ${formatBytes(available)} free`,
@@ -212,6 +214,11 @@ export const evalLines = (event: EvalEvent, steps: number, width: number, { symb
       ...(event.trainLoss === null ? [] : [`train ${colors.cyan(formatLoss(event.trainLoss))} nats/token`]),
       `${formatLoss(event.bitsPerByte)} bits/byte`,
       ...(event.best ? [colors.green(`${symbols.star} best`)] : []),
+      ...(event.averaged === undefined
+        ? []
+        : [
+            `averaged ${colors.yellow(formatLoss(event.averaged.valLoss))}${event.averaged.best ? ` ${symbols.star}` : ""}`,
+          ]),
     ],
     "   ",
     width,
@@ -359,6 +366,20 @@ export interface ToldRun {
   readonly seconds: number;
 }
 
+/** The best averaged weights, and their place; empty if none were evaluated. */
+const averagedRows = ({ done: { bestAverage, out } }: ToldRun, width: number, style: Style): string[] => {
+  if (bestAverage === undefined) return [];
+  const found = `${formatLoss(bestAverage.valLoss)} nats/token at step ${formatCount(bestAverage.step)}`;
+  const isFolder = out !== null && !["onCheckpoint", "onAdapter"].includes(out);
+  const place = isFolder
+    ? [
+        `in ${printableName(`${out}/averaged`, style.symbols.unicode)}`,
+        "other commands load it with --weights averaged",
+      ]
+    : [];
+  return row("averaged", [found, ...place], width, style);
+};
+
 /** Summary of a run: figures, a sample, and commands to try next. */
 export const summaryLines = (told: ToldRun, context: RunContext, width: number, style: Style): string[] => {
   const { start, done, measured, sample } = told;
@@ -380,6 +401,7 @@ export const summaryLines = (told: ToldRun, context: RunContext, width: number, 
           style,
         )
       : []),
+    ...averagedRows(told, width, style),
     ...(sample === undefined ? [] : ["", ...sampleLines(sample, width, style)]),
     ...nextLines(nextCommands(told, context), width, style),
   ];
