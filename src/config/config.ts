@@ -15,6 +15,7 @@ import {
   scheduleConfigSchema,
 } from "../optim/config.ts";
 import { type TokenizerConfig, tokenizerConfigSchema } from "../tokenizer/config.ts";
+import { type TeacherConfig, teacherConfigSchema } from "./teacher.ts";
 
 const positiveInteger = z.int().positive();
 const countOrNone = z.int().min(0);
@@ -103,6 +104,8 @@ export const trainConfigSchema = z.strictObject({
     .describe(
       "what to do with documents longer than the context: cut them into pieces that fit, or refuse them; default: cut",
     ),
+  // Only runs that learn from teachers have this field.
+  teacher: teacherConfigSchema.optional(),
   // Only extended runs have this field; the extension writes it.
   extensions: z
     .array(extensionSchema)
@@ -197,6 +200,8 @@ export interface TrainConfig {
    * `cut` or `refuse`.
    */
   readonly longDocuments?: LongDocumentAction | undefined;
+  /** How the model learns from the models of the option `teacher`. Absent: it learns only from the text. */
+  readonly teacher?: TeacherConfig | undefined;
   /** Extensions of the run to another number of steps. */
   readonly extensions?: Extension[] | undefined;
 }

@@ -23,6 +23,7 @@ import { clipFactor } from "../optim/clip.ts";
 import { createPartOptimizer } from "../optim/optimizer.ts";
 import { learningRateAt } from "../optim/schedule.ts";
 import { createGradientSum, type GradientOfPass } from "./gradient-sum.ts";
+import type { Losses } from "./losses.ts";
 import { passGradientOf } from "./pass-gradient.ts";
 import { type PassSource, passesBetween, passesOfDocuments, passesOfText } from "./passes.ts";
 import { createPassesBeside, type Division, divisionFor, type PassesBeside } from "./passes-beside.ts";
@@ -32,8 +33,13 @@ import { alone, shareOf, type Team } from "./team.ts";
 
 /** Loss and gradient norm of a step, before the step changes a weight. */
 export interface StepMeasure {
-  /** Nats per token. */
+  /** Cross-entropy of the text, in nats per token. */
   readonly loss: number;
+  /**
+   * With teachers: T² times the divergence from the teachers' predictions, in nats per token. The step minimises (1 −
+   * weight) · `loss` + weight · `teacherLoss`. Absent without teachers.
+   */
+  readonly teacherLoss?: number;
   /** Before clipping. */
   readonly gradNorm: number;
 }
@@ -104,6 +110,7 @@ export interface Trainer {
  * A trainer in the state before the first step. A resumed run then restores its own state.
  * @param baseRows with adapters: rows of the base model that stay in blocks of 4 to 8 bits, as they are in their file.
  * @param begin a token with which each window of a text begins. Default: none.
+ * @param teachers the models of `train.teacher`. The caller closes them, after the trainer. Default: none.
  */
 export const createTrainer = (
   backend: Backend,
@@ -113,8 +120,9 @@ export const createTrainer = (
   team: Team = alone,
   baseRows: readonly BlockRows[] = [],
   begin?: number,
+  teachers: readonly Model[] = [],
 ): Trainer => {
-  const trainer = undrawnTrainer(backend, config, vocabSize, trainTokens, team, baseRows, begin);
+  const trainer = undrawnTrainer(backend, config, vocabSize, trainTokens, team, baseRows, begin, teachers);
   closeOnError(trainer.close, () => trainer.restore(null));
   return trainer;
 };
@@ -130,10 +138,11 @@ export const undrawnTrainer = (
   team: Team = alone,
   baseRows: readonly BlockRows[] = [],
   begin?: number,
+  teachers: readonly Model[] = [],
 ): Trainer => {
   const ofText = trainTokens instanceof Int32Array;
   const passes = ofText ? passesOfText(config, trainTokens, undefined, begin) : passesOfDocuments(config, trainTokens);
-  return trainerOn(backend, config, vocabSize, passes, team, divisionFor(backend, passes), baseRows);
+  return trainerOn(backend, config, vocabSize, passes, team, divisionFor(backend, passes), baseRows, teachers);
 };
 
 /** Allocates resources one after another; `close` frees them in reverse order. */
@@ -212,6 +221,7 @@ const allocate = (
  * @param divide returns the number of branches that run in parallel. If it returns undefined, all threads compute one
  * pass after another.
  * @param baseRows as in `createTrainer`.
+ * @param teachers as in `createTrainer`.
  */
 export const trainerOn = (
   given: Backend,
@@ -221,6 +231,7 @@ export const trainerOn = (
   team: Team = alone,
   divide: (passes: number) => Division | undefined = divisionFor(given, source),
   baseRows: readonly BlockRows[] = [],
+  teachers: readonly Model[] = [],
 ): Trainer => {
   const { train, lora } = config;
   const backend = observed(given);
@@ -229,7 +240,7 @@ export const trainerOn = (
   const allocated = allocate(backend, config, vocabSize, here.to - here.from, team, baseRows);
   const { model, base, sum, reduction, optimizer, close } = allocated;
   const { layout, arena } = trainedPart(model);
-  const passGradient = passGradientOf(backend, model, config);
+  const passGradient = passGradientOf(backend, model, config, teachers);
   /** The step whose weights this trainer wrote. At any other step, other code may have changed the weights. */
   let knownFor = -1;
 
@@ -252,17 +263,17 @@ export const trainerOn = (
     knownFor = step;
     const { targets } = source.sizeOf(step);
     const batches = passesBetween(source, step, here);
-    const finish = async (part: number, addend?: Storage): Promise<StepMeasure> => {
-      const loss = await reduction.reduce(part, addend);
+    const finish = async (part: Losses, addend?: Storage): Promise<StepMeasure> => {
+      const [loss = Number.NaN, teacherLoss] = await reduction.reduce(part, addend);
       enter("norm");
       const gradNorm = await reduction.norm(addend);
       if (isObserved) await reduction.completeGradients();
-      return { loss, gradNorm };
+      return { loss, ...(teacherLoss === undefined ? {} : { teacherLoss }), gradNorm };
     };
     const together = isObserved ? undefined : await passesBeside(step, targets);
     if (together !== undefined) {
-      const { loss, addend } = await together.add(step, [...batches]);
-      return finish(loss, addend);
+      const { losses, addend } = await together.add(step, [...batches]);
+      return finish(losses, addend);
     }
     const gradientOfPass: GradientOfPass = async (number, gradients, onComplete) => {
       const { value: batch } = batches.next();

@@ -1,0 +1,28 @@
+import { z } from "zod";
+
+/**
+ * How a run learns from other models, its teachers (Hinton, Vinyals & Dean 2015, arXiv:1503.02531). The loss is
+ * (1 − weight) · cross-entropy of the text + weight · T² · KL(teachers ‖ model), with all softmaxes at the temperature T
+ * in the second part.
+ */
+export const teacherConfigSchema = z.strictObject({
+  weight: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(0.5)
+    .describe("share of the teachers in the loss; the text has the rest; 1: only the teachers"),
+  temperature: z
+    .number()
+    .min(0.1)
+    .max(100)
+    .default(1)
+    .describe("the logits of teachers and model are divided by it before they are compared"),
+});
+
+// `node scripts/docs/config-docs.mjs` writes the docstrings of these fields from the schema, for editors.
+/** How a model learns from other models, its teachers (Hinton, Vinyals & Dean 2015). */
+export interface TeacherConfig {
+  readonly weight: number;
+  readonly temperature: number;
+}
