@@ -39,6 +39,17 @@ export const checkHasTeachers = ({ train }: RunConfig, count: number): void => {
   });
 };
 
+/** @throws ConfigError for a run that learns from teachers, where there are no files to open them from. */
+export const checkNoTeachers = ({ train }: RunConfig): void => {
+  if (train.teacher === undefined) return;
+  throw new ConfigError({
+    where: "config.train.teacher",
+    must: "must be left out in a page, where a run learns only from its text",
+    got: show(train.teacher),
+    hint: "training with teachers in Node",
+  });
+};
+
 /** @throws ConfigError if a new run asks for another tokenizer than the first teacher's, which it uses. */
 export const checkTokenizerAsked = ([first]: readonly Teacher[], { tokenizer }: RunConfig): void => {
   if (first === undefined) return;
