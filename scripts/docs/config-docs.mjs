@@ -14,6 +14,7 @@ import { isMain, root } from "../build/common.mjs";
  */
 const interfaces = {
   "src/config/config.ts": { TrainConfig: ["run", "train"] },
+  "src/config/teacher.ts": { TeacherConfig: ["run", "train", "teacher"] },
   "src/tokenizer/config.ts": { CharTokenizerConfig: ["run", "tokenizer", { kind: "char" }] },
   "src/models/config.ts": { ModelConfig: ["run", "model"] },
   "src/models/config-parts.ts": {

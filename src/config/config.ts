@@ -200,7 +200,7 @@ export interface TrainConfig {
    * `cut` or `refuse`.
    */
   readonly longDocuments?: LongDocumentAction | undefined;
-  /** How the model learns from the models of the option `teacher`. Absent: it learns only from the text. */
+  /** Its part. */
   readonly teacher?: TeacherConfig | undefined;
   /** Extensions of the run to another number of steps. */
   readonly extensions?: Extension[] | undefined;

@@ -23,6 +23,11 @@ export const teacherConfigSchema = z.strictObject({
 // `node scripts/docs/config-docs.mjs` writes the docstrings of these fields from the schema, for editors.
 /** How a model learns from other models, its teachers (Hinton, Vinyals & Dean 2015). */
 export interface TeacherConfig {
+  /**
+   * Share of the teachers in the loss; the text has the rest; 1: only the teachers. Number above 0, at most 1. Default
+   * 0.5.
+   */
   readonly weight: number;
+  /** The logits of teachers and model are divided by it before they are compared. Number from 0.1 to 100. Default 1. */
   readonly temperature: number;
 }

@@ -4,6 +4,7 @@ import { isRecord } from "../../core/checks/is-record.ts";
 import { ConfigError, ForetokenError } from "../../core/errors/errors.ts";
 import { commandLine } from "../../core/text/shell-word.ts";
 import { isCorpusName } from "../../data/corpora.node.ts";
+import { isHubName } from "../../pretrained/files/hub.node.ts";
 import type { SweepResult } from "../../sweep/result.ts";
 import { sweep } from "../../sweep/sweep.node.ts";
 import { parseSweep } from "../../sweep/sweep-config.ts";
@@ -42,16 +43,25 @@ statistical test finds another setting better. The probability that the test sto
 With "budget": { "steps": 20000 } or { "minutes": 30 }, fewer settings are continued, so that the sweep fits the budget.`;
 
 /**
- * Reads the sweep's file. If the path of the text is relative, it is resolved from the folder of this file. Other
- * mistakes are checked later.
+ * Reads the sweep's file. If the paths of the text and of the teachers are relative, they are resolved from the folder
+ * of this file. Other mistakes are checked later.
  */
 const readSweepFile = async (path: string): Promise<Record<string, unknown>> => {
   const json = await readJsonFile(path, path);
   if (!isRecord(json))
     throw new ConfigError({ where: path, must: "must be an object", got: JSON.stringify(json).slice(0, 40) });
-  const { data } = json;
-  if (typeof data !== "string" || isCorpusName(data) || isAbsolute(data)) return json;
-  return { ...json, data: join(dirname(path), data) };
+  const { data, teacher } = json;
+  const fromFile = (named: unknown): unknown =>
+    typeof named !== "string" || isAbsolute(named) ? named : join(dirname(path), named);
+  const modelFromFile = (named: unknown): unknown =>
+    typeof named === "string" && isHubName(named) ? named : fromFile(named);
+  return {
+    ...json,
+    ...(typeof data !== "string" || isCorpusName(data) ? {} : { data: fromFile(data) }),
+    ...(teacher === undefined
+      ? {}
+      : { teacher: Array.isArray(teacher) ? teacher.map(modelFromFile) : modelFromFile(teacher) }),
+  };
 };
 
 /** Prints the table and the command to run next. */
