@@ -19,7 +19,7 @@ import { teamOf } from "../support/teams.ts";
 const vocabSize = 11;
 const text = hashedIds("taught", 3000, vocabSize);
 
-/** Conversations of which only the answers count. */
+/** Conversations. Only their answers count. */
 const documents: Documents = (() => {
   const builder = documentsBuilder("d");
   for (let document = 0; document < 12; document++) {
