@@ -125,6 +125,7 @@ export type { Optimizer, OptimizerArena, Update } from "./optim/update.ts";
 export type { LongDocumentAction, NonfiniteAction, RunConfig, TrainConfig } from "./config/config.ts";
 export type { PartialConfig } from "./config/merge.ts";
 export { defaultPreset, type PresetName, presets } from "./config/presets.ts";
+export type { TeacherConfig } from "./config/teacher.ts";
 export type {
   CheckpointEvent,
   DoneEvent,
