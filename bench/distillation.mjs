@@ -27,10 +27,10 @@ import { machine, machineLine } from "./lib/machine.mjs";
 import { commonOptions, refuse, wholeNumber } from "./lib/options.mjs";
 import { median, textTable } from "./lib/statistics.mjs";
 
-const { config: _, python: __, ...common } = commonOptions;
 const { values } = parseArgs({
   options: {
-    ...common,
+    threads: commonOptions.threads,
+    json: commonOptions.json,
     text: { type: "string", default: "tiny-shakespeare" },
     steps: { type: "string" },
     teachers: { type: "string", default: "101,102,103,104" },
@@ -109,8 +109,8 @@ const ensembleLoss = async (runs, heldOut) => {
     const shares = new Float64Array(y.length);
     for (const one of models) {
       const context = inferenceContext(one.model.backend, one.model.rounded()?.of ?? null);
-      const logits = await withContext(context, (within) =>
-        readTensor(within.backend, forward(within, one.model, x, rows, time)),
+      const logits = Float64Array.from(
+        await withContext(context, (within) => readTensor(within.backend, forward(within, one.model, x, rows, time))),
       );
       const width = one.model.vocabSize;
       for (let i = 0; i < y.length; i++) {
@@ -174,10 +174,8 @@ console.log(
     ]),
   ]),
 );
-if (values.json !== undefined) {
+const { json } = values;
+if (typeof json === "string") {
   const runs = all.map(({ evaluation, ...run }) => ({ ...run, natsPerToken: evaluation.natsPerToken }));
-  writeFileSync(
-    values.json,
-    `${JSON.stringify({ machine: machine(), steps, mix, runs, ensemble, comparisons }, null, 2)}\n`,
-  );
+  writeFileSync(json, `${JSON.stringify({ machine: machine(), steps, mix, runs, ensemble, comparisons }, null, 2)}\n`);
 }

@@ -10,7 +10,7 @@ export const teacherConfigSchema = z.strictObject({
     .number()
     .gt(0)
     .max(1)
-    .default(0.5)
+    .default(0.7)
     .describe("share of the teachers in the loss; the text has the rest; 1: only the teachers"),
   temperature: z
     .number()
@@ -25,7 +25,7 @@ export const teacherConfigSchema = z.strictObject({
 export interface TeacherConfig {
   /**
    * Share of the teachers in the loss; the text has the rest; 1: only the teachers. Number above 0, at most 1. Default
-   * 0.5.
+   * 0.7.
    */
   readonly weight: number;
   /** The logits of teachers and model are divided by it before they are compared. Number from 0.1 to 100. Default 1. */

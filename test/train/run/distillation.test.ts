@@ -63,7 +63,7 @@ describe("a run that learns from teachers", () => {
     const events = await collect(train(options(out)));
     expect(ofType(events, "start")[0]).toMatchObject({
       teachers: teachers.map((teacher) => join(teacher, "best")),
-      config: { train: { teacher: { weight: 0.5, temperature: 1 } } },
+      config: { train: { teacher: { weight: 0.7, temperature: 1 } } },
     });
     const [first] = ofType(events, "step");
     expect(first?.teacherLoss).toBeGreaterThan(0);
