@@ -83,31 +83,30 @@ export const distillation = (
   // With one range, the logits are kept for the backward pass. With several ranges, they are computed again.
   const isWhole = ranges.length === 1;
   const logits = memory.allocate([rows, width]);
-  const student = { logits: memory.allocate([rows, width]), logSumExp: memory.allocate([rows]) };
+  const logSumExp = memory.allocate([rows]);
+  // At temperature 1 both parts of the loss use the same logits.
+  const isOwn = temperature !== 1;
+  const student = isOwn
+    ? { logits: memory.allocate([rows, width]), logSumExp: memory.allocate([rows]) }
+    : { logits, logSumExp };
   const taught = teachers.map(() => ({
     logits: memory.allocate([rows, width]),
     logSumExp: memory.allocate([rows]),
   }));
-  const all = [student, ...taught];
+  const all = isOwn ? [student, ...taught] : taught;
   const fill = (range: Range): void => {
     head.logitsIn(logits, range);
-    const n = rows * range.columns;
-    backend.run("combine", {
-      a: logits,
-      b: logits,
-      y: student.logits,
-      unreal: null,
-      n,
-      alpha: 1 / temperature,
-      beta: 0,
-    });
+    if (isOwn) {
+      const n = rows * range.columns;
+      const given = { a: logits, b: logits, y: student.logits, unreal: null, n };
+      backend.run("combine", { ...given, alpha: 1 / temperature, beta: 0 });
+    }
     for (const [i, { logits: out }] of taught.entries()) {
       heads[i]?.logitsIn(out, range);
       scaleBy(backend, partOfRows(out, rows, range), 1 / temperature);
     }
   };
 
-  const logSumExp = memory.allocate([rows]);
   const losses = memory.allocate([rows]);
   const unused = memory.allocate([rows]);
   for (const range of ranges) {

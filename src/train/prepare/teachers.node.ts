@@ -6,6 +6,7 @@ import { isAdapterFolder } from "../../pretrained/adapter/open.node.ts";
 import { isHubName } from "../../pretrained/files/hub.node.ts";
 import { noticeUnchecked, openPretrained } from "../../pretrained/open.node.ts";
 import { checkpointOf } from "../../runs/begin/initial.node.ts";
+import { checkAll } from "../../runs/begin/initial-weights.ts";
 import type { RunData } from "../../runs/run-schemas.ts";
 import type { Running } from "../train-options.node.ts";
 import type { Teacher } from "./teachers.ts";
@@ -32,19 +33,22 @@ const openTeacher = async (named: string, onNotice: OnNotice = () => {}): Promis
   }
   const opened = await openPretrained(directory, { onNotice });
   const { config, tokenizer, weights } = opened;
-  try {
+  const check = async (): Promise<Teacher> => {
     if (tokenizer.kind === "none") {
       const must = "must have tokenizer.json, so that its tokens can be compared with the run's";
       throw new CheckpointError({ where, must, got: "no such file", hint: "a complete copy of the folder" });
     }
     const path = isHubName(directory) ? directory : resolve(directory);
     const sha256 = await opened.sha256();
-    await noticeUnchecked(opened, directory, onNotice);
     return { path, sha256, config, tokenizer, weights };
-  } catch (error) {
+  };
+  const teacher = await check().catch(async (error: unknown) => {
     await weights.close();
     throw error;
-  }
+  });
+  await noticeUnchecked(opened, directory, onNotice);
+  await checkAll(teacher);
+  return teacher;
 };
 
 const openAll = async <T>(named: readonly T[], open: (one: T) => Promise<Teacher>): Promise<Teachers> => {
