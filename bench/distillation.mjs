@@ -18,6 +18,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { inferenceContext, withContext } from "../dist/autograd/context.js";
 import { readTensor } from "../dist/autograd/tensor.js";
+import { teacherConfigSchema } from "../dist/config/teacher.js";
 import { loadCorpus } from "../dist/data/corpora.node.js";
 import { evaluationPasses, measureTokens } from "../dist/evaluate/evaluate.js";
 import { compareRuns, evaluate, loadPretrained, train } from "../dist/index.js";
@@ -46,8 +47,10 @@ if (teacherSeeds.some((seed) => seeds.includes(seed))) refuse("--teachers: must 
 const threads = wholeNumber("threads", values.threads);
 const base = runConfig("nano-cpu");
 const steps = values.steps === undefined ? base.train.steps : wholeNumber("steps", values.steps);
-const mix = Object.fromEntries(
-  ["weight", "temperature"].flatMap((name) => (values[name] === undefined ? [] : [[name, Number(values[name])]])),
+const mix = teacherConfigSchema.parse(
+  Object.fromEntries(
+    ["weight", "temperature"].flatMap((name) => (values[name] === undefined ? [] : [[name, Number(values[name])]])),
+  ),
 );
 const folder = values.results ?? mkdtempSync(join(tmpdir(), "foretoken-distillation-"));
 if (values.results === undefined) process.on("exit", () => rmSync(folder, { recursive: true }));
@@ -129,7 +132,7 @@ const ensembleLoss = async (runs, heldOut) => {
 const teachers = [];
 for (const seed of teacherSeeds) teachers.push(await trained(`teacher-${seed}`, seed));
 const places = teachers.map(({ checkpoint }) => checkpoint);
-const given = [mix.weight ?? "default", mix.temperature ?? "default"].join("-");
+const given = `${mix.weight}-${mix.temperature}`;
 const [plain, students] = [[], []];
 for (const seed of seeds) {
   plain.push(await trained(`plain-${seed}`, seed));
