@@ -7,7 +7,7 @@ import { isCorpusName } from "../../data/corpora.node.ts";
 import { isHubName } from "../../pretrained/files/hub.node.ts";
 import type { SweepResult } from "../../sweep/result.ts";
 import { sweep } from "../../sweep/sweep.node.ts";
-import { parseSweep } from "../../sweep/sweep-config.ts";
+import { type ParsedSweep, parseSweep } from "../../sweep/sweep-config.ts";
 import { formatCount, formatPlural } from "../display/texts/format.ts";
 import { sweepTable } from "../display/texts/sweep-table.ts";
 import { chooseBackend } from "../flags/backend-choice.ts";
@@ -65,15 +65,20 @@ const readSweepFile = async (path: string): Promise<Record<string, unknown>> => 
 };
 
 /** Prints the table and the command to run next. */
-const report = (result: SweepResult, seeds: readonly number[], data: string, config: string | null): void => {
+const report = (
+  result: SweepResult,
+  seeds: readonly number[],
+  { data, teacher = [] }: Pick<ParsedSweep, "data" | "teacher">,
+  config: string | null,
+): void => {
   const { stdout } = host;
   const width = stdout.isTTY ? terminalColumns(stdout) : Number.POSITIVE_INFINITY;
   const shown = { ...result, settings: result.settings.map((one) => ({ ...one, name: printableName(one.name) })) };
   writeOut(`\n${sweepTable(shown, seeds, width)}`);
-  if (config !== null)
-    writeOut(
-      `To train the best setting on the whole text: ${commandLine(["train", "--data", data, "--config", config])}\n`,
-    );
+  if (config === null) return;
+  const teachers = [teacher].flat().flatMap((one) => ["--teacher", one]);
+  const train = commandLine(["train", "--data", data, ...teachers, "--config", config]);
+  writeOut(`To train the best setting on the whole text: ${train}\n`);
 };
 
 const runSweep = async (file: string, flags: SweepFlags): Promise<void> => {
@@ -127,7 +132,7 @@ const runSweep = async (file: string, flags: SweepFlags): Promise<void> => {
           );
       } else if (!json) {
         line.clear();
-        report(event.result, seeds, parsed.data, event.config);
+        report(event.result, seeds, parsed, event.config);
       }
     }
   } catch (error) {
