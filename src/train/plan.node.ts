@@ -18,7 +18,7 @@ import { checkKeptBlocks, checkLora } from "./prepare/lora.ts";
 import { checkTexts, preflight, type Surroundings, surroundings } from "./prepare/preflight.node.ts";
 import { planConfig, withDType } from "./prepare/prepare.ts";
 import { openTeachers, type Teachers } from "./prepare/teachers.node.ts";
-import { changesOfTeachers, checkHasTeachers, checkTeachers, checkTokenizerAsked } from "./prepare/teachers.ts";
+import { changesOfTeachers, checkPlanOfTeachers, checkTeachers } from "./prepare/teachers.ts";
 import type { NewRun } from "./train.node.ts";
 
 /** A planned run. */
@@ -71,8 +71,7 @@ const planFrom = async (
   const preset = options.preset ?? (hasOwnParts(options) ? undefined : defaultPreset);
   const changes = [...changesOfTeachers(teachers, initial !== null), options.config ?? {}];
   const plan = planConfig(preset, changes, "config", initial === null ? null : configOfWeights(initial));
-  checkHasTeachers(plan.expected, teachers.length);
-  if (initial === null) checkTokenizerAsked(teachers, plan.expected);
+  checkPlanOfTeachers(teachers, plan.expected, initial !== null);
   checkLora(plan.expected, initial !== null, {});
   checkKeptBlocks(plan.expected, options.keepBlocks);
   if (initial !== null) checkFits(initial, plan.expected);

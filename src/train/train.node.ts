@@ -40,7 +40,7 @@ import { noRateNotice } from "./prepare/no-rate.ts";
 import { checkTexts, preflight, type Surroundings, surroundings } from "./prepare/preflight.node.ts";
 import { checkStopAt, type Prepared, planConfig, settledPlan, withDType } from "./prepare/prepare.ts";
 import { keptTeachers, openTeachers, reopenTeachers, type Teachers } from "./prepare/teachers.node.ts";
-import { changesOfTeachers, checkHasTeachers, checkTeachers, checkTokenizerAsked } from "./prepare/teachers.ts";
+import { changesOfTeachers, checkHasTeachers, checkPlanOfTeachers, checkTeachers } from "./prepare/teachers.ts";
 import { comparedOptions } from "./ranks/compared-options.node.ts";
 import { checkDivides } from "./ranks/meeting.ts";
 import { joinTeam, type MpiTeam, packageVersion } from "./ranks/mpi-team.node.ts";
@@ -158,8 +158,7 @@ const startFrom = async function* (
   const saved = asked !== null || isNamedLater || handedTo(options) !== null;
   const changes = [...changesOfTeachers(teachers, initial !== null), options.config ?? {}];
   const plan = planConfig(preset, changes, "config", initial === null ? null : configOfWeights(initial));
-  checkHasTeachers(plan.expected, teachers.length);
-  if (initial === null) checkTokenizerAsked(teachers, plan.expected);
+  checkPlanOfTeachers(teachers, plan.expected, initial !== null);
   checkLora(plan.expected, initial !== null, options);
   checkKeptBlocks(plan.expected, options.keepBlocks);
   if (initial !== null) checkFits(initial, plan.expected);

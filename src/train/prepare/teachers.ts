@@ -50,9 +50,17 @@ export const checkNoTeachers = ({ train }: RunConfig): void => {
   });
 };
 
-/** @throws ConfigError if a new run asks for another tokenizer than the first teacher's, which it uses. */
-export const checkTokenizerAsked = ([first]: readonly Teacher[], { tokenizer }: RunConfig): void => {
-  if (first === undefined) return;
+/**
+ * Checks the plan of a new run.
+ * @param hasWeights whether the run starts from given weights, whose tokenizer it uses.
+ * @throws ConfigError for settings without a teacher, and if a run without given weights asks for another tokenizer than
+ * the first teacher's, which it uses.
+ */
+export const checkPlanOfTeachers = (teachers: readonly Teacher[], config: RunConfig, hasWeights: boolean): void => {
+  checkHasTeachers(config, teachers.length);
+  const [first] = teachers;
+  if (first === undefined || hasWeights) return;
+  const { tokenizer } = config;
   const known = tokenizerConfigOf(first.tokenizer);
   if (JSON.stringify(known) === JSON.stringify(tokenizer)) return;
   throw new ConfigError({
