@@ -126,6 +126,7 @@ export type { AverageConfig, EmaConfig, LastKConfig } from "./config/average.ts"
 export type { LongDocumentAction, NonfiniteAction, RunConfig, TrainConfig } from "./config/config.ts";
 export type { PartialConfig } from "./config/merge.ts";
 export { defaultPreset, type PresetName, presets } from "./config/presets.ts";
+export type { TeacherConfig } from "./config/teacher.ts";
 export type {
   AveragedEvaluation,
   BestAverage,

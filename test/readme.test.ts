@@ -79,6 +79,25 @@ test("the block of docs/guides/averaging.md shows the losses of the weights and 
   expect(stdout).toMatch(/^(?:[12] \d\.\d+ \d\.\d+\n){2}$/u);
 });
 
+test("the block of docs/guides/distilling.md learns from two runs", async () => {
+  const [[, code = ""] = []] = (await readPage("docs/guides/distilling.md")).matchAll(/```ts\n([\s\S]*?)```/g);
+  expect(code).toContain("steps: 500,");
+  const small =
+    "model: { nLayer: 1, nHead: 2, nEmbd: 16, contextLength: 16 }, train: { steps: 2, batchSize: 2, evalInterval: 2, sampleTokens: 0";
+  const smaller = code
+    .replaceAll(/runs\/(?=one|two|student)/gu, "distilled/")
+    .replace("train: { steps: 500", small)
+    .replaceAll("notes.txt", "distilled.txt");
+  const begin = `import { train as begin } from "foretoken";
+    for (const out of ["distilled/one", "distilled/two"])
+      for await (const _ of begin({ data: "distilled.txt", out, config: { ${small} } } }));`;
+  await writeFile(join(folder, "distilled.txt"), "The quick brown fox jumps over the lazy dog. ".repeat(40));
+  await writeFile(join(folder, "distilled.mjs"), `${begin}\n${smaller}`);
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, ["distilled.mjs"], { cwd: folder });
+  expect(stderr).toBe("");
+  expect(stdout).toMatch(/^(?:\d+\.\d+ \d\S*\n){2}$/u);
+});
+
 test("the blocks of docs/guides/many-texts.md write texts with a run", async () => {
   const blocks = [...(await readPage("docs/guides/many-texts.md")).matchAll(/```ts\n([\s\S]*?)```/g)];
   expect(blocks).toHaveLength(2);

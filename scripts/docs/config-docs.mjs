@@ -18,6 +18,7 @@ const interfaces = {
     EmaConfig: ["run", "train", "average", { kind: "ema" }],
     LastKConfig: ["run", "train", "average", { kind: "last-k" }],
   },
+  "src/config/teacher.ts": { TeacherConfig: ["run", "train", "teacher"] },
   "src/tokenizer/config.ts": { CharTokenizerConfig: ["run", "tokenizer", { kind: "char" }] },
   "src/models/config.ts": { ModelConfig: ["run", "model"] },
   "src/models/config-parts.ts": {

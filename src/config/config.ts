@@ -16,6 +16,7 @@ import {
 } from "../optim/config.ts";
 import { type TokenizerConfig, tokenizerConfigSchema } from "../tokenizer/config.ts";
 import { type AverageConfig, averageConfigSchema } from "./average.ts";
+import { type TeacherConfig, teacherConfigSchema } from "./teacher.ts";
 
 const positiveInteger = z.int().positive();
 const countOrNone = z.int().min(0);
@@ -110,6 +111,8 @@ export const trainConfigSchema = z.strictObject({
     .describe(
       "what to do with documents longer than the context: cut them into pieces that fit, or refuse them; default: cut",
     ),
+  // Only runs that learn from teachers have this field.
+  teacher: teacherConfigSchema.optional(),
   // Only extended runs have this field; the extension writes it.
   extensions: z
     .array(extensionSchema)
@@ -209,6 +212,8 @@ export interface TrainConfig {
    * `cut` or `refuse`.
    */
   readonly longDocuments?: LongDocumentAction | undefined;
+  /** Its part. */
+  readonly teacher?: TeacherConfig | undefined;
   /** Extensions of the run to another number of steps. */
   readonly extensions?: Extension[] | undefined;
 }

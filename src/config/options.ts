@@ -32,6 +32,9 @@ const running = {
 /** Maximum number of characters of a chat template. Known templates are many times shorter. */
 export const mostTemplate = 2 ** 18;
 
+/** Maximum number of teachers. All of them are in memory, and each step computes all of them. */
+const mostTeachers = 64;
+
 const newRunSchema = z.strictObject({
   ...running,
   data: z.string().min(1).optional(),
@@ -47,6 +50,7 @@ const newRunSchema = z.strictObject({
   preset: z.string().optional(),
   initFrom: z.string().min(1).optional(),
   keepBlocks: z.boolean().optional(),
+  teacher: z.union([z.string().min(1), z.array(z.string().min(1)).min(1).max(mostTeachers)]).optional(),
   // Checked after it is merged with the preset.
   config: z.unknown().optional(),
   out: z.string().min(1).nullable().optional(),

@@ -34,7 +34,7 @@ const logitsAtATime = 2 ** 20;
 const leastColumns = 512;
 
 /** For `rows` rows, the number of vocabulary tokens that have logits in memory at one time. */
-const columnsAtATime = (capabilities: Capabilities, rows: number, vocabSize: number): number => {
+export const columnsAtATime = (capabilities: Capabilities, rows: number, vocabSize: number): number => {
   if (rows * vocabSize <= keptLogits(capabilities)) return vocabSize;
   const columns = Math.max(leastColumns, Math.floor(logitsAtATime / rows));
   // Divides the vocabulary into ranges of nearly equal size. The size is a multiple of the block sizes of all kernels.
@@ -51,29 +51,55 @@ const widenedAtATime = 2 ** 22;
  * Number of rows of a quantized weight to use at a time. The number is at most about `asked`, and a multiple of the
  * rows of a panel.
  */
-const columnsOfBlocks = (context: Context, weight: Tensor, asked: number): number => {
+export const columnsOfBlocks = (context: Context, weight: Tensor, asked: number): number => {
   const width = multipliesBlocks(context, weight) ? asked : Math.min(asked, widenedAtATime / (weight.shape[1] ?? 1));
   return Math.max(1, Math.ceil(width / panelRows)) * panelRows;
 };
 
 /** A range of the vocabulary: tokens [first, first + columns). */
-interface Range {
+export interface Range {
   readonly first: number;
   readonly columns: number;
 }
 
-const rangesOf = (vocabSize: number, columns: number): readonly Range[] =>
+export const rangesOf = (vocabSize: number, columns: number): readonly Range[] =>
   Array.from({ length: Math.ceil(vocabSize / columns) }, (_, i) => ({
     first: i * columns,
     columns: Math.min(columns, vocabSize - i * columns),
   }));
 
 /** The rows of W, or the elements of b, for a range of the vocabulary. */
-const partOf = <T extends Tensor | null>(whole: T, { first, columns }: Range): T => {
+export const partOf = <T extends Tensor | null>(whole: T, { first, columns }: Range): T => {
   if (whole === null) return whole;
   const [, ...rest] = whole.shape;
   const width = rest.reduce((product, size) => product * size, 1);
   return slice(whole, first * width, [columns, ...rest]) as Tensor as T;
+};
+
+/** The head over `x`: the rows of W that belong to a range, and the logits of a range. */
+export const headOver = (context: Context, x: Tensor, weights: LinearWeights) => {
+  const { backend } = context;
+  const { m: rows, k } = linearSizes("linearCrossEntropy", x, weights);
+  const withPart = (range: Range, use: (w: View) => void): void =>
+    withFactor(context, weights.weight, use, { first: range.first, count: range.columns });
+  const logitsIn = (logits: Tensor, range: Range): void => {
+    if (multipliesBlocks(context, weights.weight)) {
+      const { first, columns: count } = range;
+      blockProduct(context, x, weights.weight, {
+        first,
+        count,
+        bias: weights.bias,
+        addend: null,
+        y: logits,
+        m: rows,
+        k,
+      });
+      return;
+    }
+    const given = { x, bias: partOf(weights.bias, range), addend: null, y: logits, m: rows, n: range.columns, k };
+    withPart(range, (w) => backend.run("linearForward", { ...given, w }));
+  };
+  return { withPart, logitsIn };
 };
 
 /**
@@ -101,25 +127,7 @@ export const linearCrossEntropy = (
   }
 
   const ranges = rangesOf(vocabSize, width);
-  const withPart = (range: Range, use: (w: View) => void): void =>
-    withFactor(context, weights.weight, use, { first: range.first, count: range.columns });
-  const logitsIn = (logits: Tensor, range: Range): void => {
-    if (multipliesBlocks(context, weights.weight)) {
-      const { first, columns: count } = range;
-      blockProduct(context, x, weights.weight, {
-        first,
-        count,
-        bias: weights.bias,
-        addend: null,
-        y: logits,
-        m: rows,
-        k,
-      });
-      return;
-    }
-    const given = { x, bias: partOf(weights.bias, range), addend: null, y: logits, m: rows, n: range.columns, k };
-    withPart(range, (w) => backend.run("linearForward", { ...given, w }));
-  };
+  const { withPart, logitsIn } = headOver(context, x, weights);
 
   const logits = memory.allocate([rows, width]);
   const losses = memory.allocate([rows]);

@@ -64,6 +64,8 @@ export interface StartEvent extends Versioned {
    * weights were drawn at random.
    */
   readonly initFrom: string | null;
+  /** The models that the run learns from, in addition to the text. Absent if there are none. */
+  readonly teachers?: readonly string[];
   /** Number of updates done before: 0 for a new run. */
   readonly step: number;
   /** Memory that the run will need, in bytes. */
@@ -109,8 +111,15 @@ export interface StepEvent extends Versioned {
   readonly type: "step";
   /** Number of updates done, including this update. */
   readonly step: number;
-  /** Mean loss before the update, in nats per token. The mean is over the tokens of the step that the loss counts. */
+  /**
+   * Mean cross-entropy of the text before the update, over the step's tokens that the loss counts, in nats per token.
+   */
   readonly loss: number;
+  /**
+   * With teachers: T² times the mean divergence KL(teacher ‖ model) at the temperature T, in nats per token. The step
+   * minimises (1 − weight) · `loss` + weight · `teacherLoss` (`train.teacher`). Absent without teachers.
+   */
+  readonly teacherLoss?: number;
   /** Learning rate of this update. */
   readonly learningRate: number;
   /** Global norm of the gradient before clipping. */

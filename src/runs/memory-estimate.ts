@@ -1,6 +1,6 @@
 /** Memory of a run, in bytes. */
 export interface MemoryEstimate {
-  /** The model's weights, including the weights of its adapters. */
+  /** The model's weights, including the weights of its adapters, and the weights of the models that it learns from. */
   readonly weights: number;
   /** One array of all gradients. If a step has several passes, also the arrays for partial sums. */
   readonly gradients: number;

@@ -32,6 +32,11 @@ const dataSchema = z.strictObject({
   finalSampleTokens: z.int().min(0),
   // Absent if the weights were drawn at random.
   initFrom: initialSchema.optional(),
+  /** The models that the run learns from, in order. Absent if it learns only from its text. */
+  teachers: z
+    .array(z.strictObject({ path: z.string(), sha256: z.string() }))
+    .min(1)
+    .optional(),
   // Absent if the run trains on a text.
   documents: z.literal(true).optional(),
   /** A given chat template. The given template replaces the model's own template. */

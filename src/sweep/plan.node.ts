@@ -40,6 +40,7 @@ export const planSettings = async (
       const { config } = await planInWorker({
         ...texts,
         ...{ preset, backend, threads, out: null, finalSampleTokens: 0 },
+        teacher: sweep.teacher,
         config: configOf(setting, seeds[0] as number),
       });
       const { steps, evalInterval } = config.train;

@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { isRecord } from "../core/checks/is-record.ts";
 import { CheckpointError } from "../core/errors/errors.ts";
 import { isCorpusName } from "../data/corpora.node.ts";
+import { isHubName } from "../pretrained/files/hub.node.ts";
 import { readDerived, readJsonIfThere, sweepNames, writeJson } from "./folder.node.ts";
 import { runName, type Sweep } from "./open.node.ts";
 import { isEnding, isSweepResult, type SweepResult } from "./result.ts";
@@ -29,19 +30,22 @@ export interface SweepProgress {
   readonly phase: number | null;
   /** Name of a corpus, or absolute path of the text; null if the sweep has not begun training. */
   readonly data: string | null;
+  /** Names of models on the hub, or absolute paths of the models, from which the runs learn. */
+  readonly teachers: readonly string[];
   /** Complete result; null while the sweep is not finished. */
   readonly result: SweepResult | null;
 }
 
 /** @param phase null: the last phase has ended. */
 export const writeProgress = (
-  { folder, settings, parsed: { data } }: Pick<Sweep, "folder" | "settings" | "parsed">,
+  { folder, settings, parsed: { data, teacher = [] } }: Pick<Sweep, "folder" | "settings" | "parsed">,
   phase: number | null,
   endings: ReadonlyMap<number, Ending>,
 ): Promise<void> =>
   writeJson(join(folder.path, sweepNames.progress), {
     phase,
     data: isCorpusName(data) ? data : resolve(data),
+    teachers: [teacher].flat().map((one) => (isHubName(one) ? one : resolve(one))),
     settings: settings.map(({ steps }, i) => ({ steps, ending: endings.get(i) ?? null })),
   });
 
@@ -71,7 +75,7 @@ export const readSweepProgress = async (path: string): Promise<SweepProgress | u
     readDerived(join(path, sweepNames.progress)),
     readDerived(join(path, sweepNames.result)),
   ]);
-  const { phase, data, settings } = isRecord(found) ? found : {};
+  const { phase, data, teachers, settings } = isRecord(found) ? found : {};
   const isComplete = isSweepResult(result, wanted.length);
   return {
     ...{ seeds, stop: stopOf(parsed).kind },
@@ -87,6 +91,7 @@ export const readSweepProgress = async (path: string): Promise<SweepProgress | u
     }),
     phase: typeof phase === "number" && !isComplete ? phase : null,
     data: typeof data === "string" ? data : null,
+    teachers: Array.isArray(teachers) ? teachers.filter((one) => typeof one === "string") : [],
     result: isComplete ? result : null,
   };
 };

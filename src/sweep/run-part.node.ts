@@ -61,6 +61,8 @@ export interface PartPlan {
   readonly path: string;
   readonly texts: SweepTexts;
   readonly preset: PresetName | undefined;
+  /** Models from which the run learns. */
+  readonly teacher: string | readonly string[] | undefined;
   readonly config: PartialConfig<RunConfig>;
   /** Total steps of the run. */
   readonly steps: number;
@@ -89,7 +91,7 @@ export type PartEnd =
  * @throws like `train`; but a step whose numbers are not finite ends the run without an error.
  */
 export const trainPart = async (
-  { path, texts, preset, config, steps, until }: PartPlan,
+  { path, texts, preset, teacher, config, steps, until }: PartPlan,
   { backend, threads, signal, onNotice }: SweepRunning,
 ): Promise<PartEnd> => {
   const running = {
@@ -101,7 +103,7 @@ export const trainPart = async (
   };
   const options: TrainOptions = (await isThere(join(path, folderNames.description)))
     ? { resume: path, ...running }
-    : { out: path, preset, config, finalSampleTokens: 0, ...running };
+    : { out: path, preset, teacher, config, finalSampleTokens: 0, ...running };
   const began = performance.now();
   let started = false;
   let [from, step] = [0, 0];

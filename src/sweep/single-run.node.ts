@@ -77,7 +77,7 @@ export const trainSingleRun = async (
   const { steps, ...own } = planned as PlannedSetting;
   const told = { type: "run", setting: setting + 1, seed } as const;
   if (!isDone(await readNoted(path), { until: steps }, steps)) {
-    const plan = { path, texts: { ...texts, name: parsed.data, notice: undefined }, preset };
+    const plan = { path, texts: { ...texts, name: parsed.data, notice: undefined }, preset, teacher: parsed.teacher };
     const end = await trainPart({ ...plan, config: configOf(own, seed), steps, until: steps }, running);
     if (end.kind === "interrupted") {
       running.signal?.throwIfAborted();

@@ -81,6 +81,12 @@ export const sweepSchema = z.strictObject({
     .enum(presetNames as [PresetName, ...PresetName[]])
     .optional()
     .describe("preset of all settings; default: the default of train"),
+  teacher: z
+    .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
+    .optional()
+    .describe(
+      "model, or list of models, from which all settings learn in addition to the text; give models that were not trained on the held-out text",
+    ),
   tokenizer: changes.optional().describe("fields of all settings"),
   model: changes.optional().describe("fields of all settings"),
   train: changes.optional().describe("fields of all settings"),

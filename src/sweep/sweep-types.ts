@@ -88,6 +88,11 @@ export interface SweepConfig extends SweepFields {
   readonly data: string;
   /** Preset of all settings. Default: the default of `train`. */
   readonly preset?: PresetName | undefined;
+  /**
+   * Model, or list of models, from which all settings learn in addition to the text (the option `teacher` of `train`).
+   * Give models that were not trained on the held-out text. Default: none.
+   */
+  readonly teacher?: string | readonly string[] | undefined;
   /** Fields such as "train.learningRate", with lists or ranges of values; all combinations are tried. */
   readonly vary?:
     | Readonly<Record<string, readonly (number | string | boolean)[] | SteppedRange | CountedRange>>

@@ -50,7 +50,8 @@ async function* trainPhase(
     const told = { type: "run", setting: setting + 1, seed } as const;
     if (!isDone(await readNoted(path), part, steps)) {
       if (running.signal.aborted) return;
-      const plan = { path, texts: folder.texts, preset, config: configOf({ ...one }, seed), steps, until };
+      const { teacher } = sweep.parsed;
+      const plan = { path, texts: folder.texts, preset, teacher, config: configOf({ ...one }, seed), steps, until };
       const end = await trainPart(plan, running);
       if (end.kind === "interrupted") return;
       if (end.kind === "failed") {

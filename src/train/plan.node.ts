@@ -17,6 +17,8 @@ import { baseRowsOf, checkFits, configOfWeights } from "./prepare/initial.ts";
 import { checkKeptBlocks, checkLora } from "./prepare/lora.ts";
 import { checkTexts, preflight, type Surroundings, surroundings } from "./prepare/preflight.node.ts";
 import { planConfig, withDType } from "./prepare/prepare.ts";
+import { openTeachers, type Teachers } from "./prepare/teachers.node.ts";
+import { changesOfTeachers, checkPlanOfTeachers, checkTeachers } from "./prepare/teachers.ts";
 import type { NewRun } from "./train.node.ts";
 
 /** A planned run. */
@@ -46,11 +48,16 @@ export const planRun = async (options: PlanOptions): Promise<PlannedRun> => {
   checkTrainOptions(options);
   // Free memory is measured before weights are read, because the weights take memory too.
   const around = surroundings(options.availableMemory, false);
-  const initial = await initialOf(options);
+  const teachers = await openTeachers(options.teacher, undefined);
   try {
-    return await planFrom(options, around, initial);
+    const initial = await initialOf(options);
+    try {
+      return await planFrom(options, around, initial, teachers);
+    } finally {
+      await initial?.close();
+    }
   } finally {
-    await initial?.close();
+    await teachers.close();
   }
 };
 
@@ -58,10 +65,13 @@ const planFrom = async (
   options: PlanOptions,
   around: Surroundings,
   initial: FoundWeights | null,
+  { list: teachers }: Teachers,
 ): Promise<PlannedRun> => {
   const given = givenData(options);
   const preset = options.preset ?? (hasOwnParts(options) ? undefined : defaultPreset);
-  const plan = planConfig(preset, [options.config ?? {}], "config", initial === null ? null : configOfWeights(initial));
+  const changes = [...changesOfTeachers(teachers, initial !== null), options.config ?? {}];
+  const plan = planConfig(preset, changes, "config", initial === null ? null : configOfWeights(initial));
+  checkPlanOfTeachers(teachers, plan.expected, initial !== null);
   checkLora(plan.expected, initial !== null, {});
   checkKeptBlocks(plan.expected, options.keepBlocks);
   if (initial !== null) checkFits(initial, plan.expected);
@@ -69,13 +79,14 @@ const planFrom = async (
   // A text that is too large for memory is refused before it is read.
   await checkTexts(surroundings(options.availableMemory, true), [options.data, options.valData]);
   const before = {
-    tokenizer: initial?.tokenizer ?? null,
+    tokenizer: initial?.tokenizer ?? teachers[0]?.tokenizer ?? null,
     initial,
     facts: initial === null ? null : keptFacts(initial),
     chatTemplate: options.chatTemplate,
   };
   const { prepared, reading } = await prepareData(plan, loadData(given, options), before, options.prompt, undefined);
   const { config, derived, tokenizer, trainTokens, val } = prepared;
+  checkTeachers(teachers, config, tokenizer);
   const backend = await openBackend(options.backend ?? "auto", {
     threads: options.threads,
     dtype: config.train.dtype,
@@ -91,6 +102,7 @@ const planFrom = async (
       reading: given === undefined ? reading : 0,
       ranks: 1,
       baseRows: baseRowsOf(initial),
+      teachers,
     });
     return {
       config: settled,

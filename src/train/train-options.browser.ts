@@ -181,6 +181,14 @@ const checkResumed = (given: Readonly<Record<string, unknown>>): void => {
 export const checkedOptions = (options: TrainOptions) => {
   checkOptions("train: options", options);
   const given = withoutUndefined(options) as Readonly<Record<string, unknown>>;
+  if (given.teacher !== undefined) {
+    throw new ConfigError({
+      where: "train: teacher",
+      must: "must be left out in a page, where a run learns only from its text",
+      got: "a teacher",
+      hint: "training with teachers in Node",
+    });
+  }
   if (given.resume === undefined) checkNoFields(given, newRunSchema.shape);
   checkKeys("train", given, names);
   checkBackendChoice("train: backend", options.backend);

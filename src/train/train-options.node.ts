@@ -113,6 +113,13 @@ export interface NewRun extends Running {
    */
   readonly keepBlocks?: boolean | undefined;
   /**
+   * Models to learn from, in addition to the text: a run's folder (its best weights are used), a checkpoint's
+   * directory, a `.gguf` file or `hf:org/name`; several models as a list. The run learns from the average of their
+   * probabilities, as `config.train.teacher` says. Their tokenizer must be the run's; without `initFrom`, the run uses
+   * the tokenizer of the first one. A resumed run opens them again.
+   */
+  readonly teacher?: string | readonly string[] | undefined;
+  /**
    * Changes to fields of the preset, or of the configuration that follows from your own text, for example `{ model: {
    * nLayer: 6 }, train: { steps: 500 } }`.
    */

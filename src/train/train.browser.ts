@@ -28,6 +28,7 @@ import { asksForLora, checkHandOut, checkKeptBlocks, checkLora } from "./prepare
 import { estimateMemory } from "./prepare/memory.ts";
 import { noRateNotice } from "./prepare/no-rate.ts";
 import { bytesOfTokens, checkStopAt, planConfig, settledPlan, withDType } from "./prepare/prepare.ts";
+import { checkNoTeachers } from "./prepare/teachers.ts";
 import { handedTo } from "./run/callbacks.ts";
 import { type HandedOutRun, handingOut } from "./run/hand-out.ts";
 import { run } from "./run/run.ts";
@@ -131,6 +132,7 @@ async function* startRun(options: Checked): Events {
   const parts = initial === null ? null : configOfWeights(initial);
   const plan = planConfig(preset, [options.config ?? {}], "config", parts);
   checkLora(plan.expected, initial !== null, options);
+  checkNoTeachers(plan.expected);
   checkKeptBlocks(plan.expected, options.keepBlocks);
   if (initial !== null) checkFits(initial, plan.expected);
   const given = dataOf(options);
@@ -199,6 +201,7 @@ async function* resumeRun(options: Checked, files: NonNullable<TrainOptions["res
   const { description, saved, notes } = await readGivenRun(files);
   const { data } = description;
   checkHandOut(description.config, options);
+  checkNoTeachers(description.config);
   const { progress } = saved.state;
   const config = configToGoOn(description.config, progress, options);
   const end = endOf(progress, config.train);

@@ -39,6 +39,8 @@ import { checkHandOut, checkKeptBlocks, checkLora } from "./prepare/lora.ts";
 import { noRateNotice } from "./prepare/no-rate.ts";
 import { checkTexts, preflight, type Surroundings, surroundings } from "./prepare/preflight.node.ts";
 import { checkStopAt, type Prepared, planConfig, settledPlan, withDType } from "./prepare/prepare.ts";
+import { keptTeachers, openTeachers, reopenTeachers, type Teachers } from "./prepare/teachers.node.ts";
+import { changesOfTeachers, checkHasTeachers, checkPlanOfTeachers, checkTeachers } from "./prepare/teachers.ts";
 import { comparedOptions } from "./ranks/compared-options.node.ts";
 import { checkDivides } from "./ranks/meeting.ts";
 import { joinTeam, type MpiTeam, packageVersion } from "./ranks/mpi-team.node.ts";
@@ -46,6 +48,7 @@ import { storeOfRanks } from "./ranks/store.ts";
 import { handedTo } from "./run/callbacks.ts";
 import { handingOut } from "./run/hand-out.ts";
 import { run } from "./run/run.ts";
+import type { RunInput } from "./run/run-input.ts";
 import type { NewRun, ResumedRunOptions, Running, TrainOptions } from "./train-options.node.ts";
 
 export type { NewRun, ResumedRunOptions, TrainOptions } from "./train-options.node.ts";
@@ -99,16 +102,17 @@ const meet = async (
   {
     sha256,
     initFrom,
+    teachers = [],
     finalSampleTokens,
     documents,
-  }: Pick<RunData, "sha256" | "initFrom" | "finalSampleTokens" | "documents">,
+  }: Pick<RunData, "sha256" | "initFrom" | "teachers" | "finalSampleTokens" | "documents">,
   { chatTemplate }: KeptFacts,
   progress: Progress,
   stopAt: number | undefined,
 ): Promise<void> => {
   if (ranks === null) return;
   const weights = initFrom === undefined ? "none" : `${initFrom.sha256}${initFrom.blocks === true ? " in blocks" : ""}`;
-  const hashes = { text: sha256, weights };
+  const hashes = { text: sha256, weights, teachers: teachers.map((teacher) => teacher.sha256).join(" ") };
   const { step } = progress;
   const plan = { chatTemplate, step, progress, stopAt: stopAt ?? null, finalSampleTokens, config };
   await ranks.meet({ version: packageVersion(), backend: name, instructionSet, dtype, hashes, ...plan });
@@ -127,11 +131,14 @@ const startRun = async function* (options: NewRun, ranks: Ranks): AsyncGenerator
   const around = surroundings(options.availableMemory, options.memoryCheck !== false, ranks?.localSize);
   // The folder is checked before weights are read, because reading takes longer.
   if (writes(ranks) && typeof options.out === "string" && options.initFrom !== undefined) await checkFree(options.out);
-  const initial = await initialOf(options);
+  const teachers = await openTeachers(options.teacher, options.onNotice);
+  let initial: FoundWeights | null = null;
   try {
-    yield* startFrom(options, ranks, around, initial);
+    initial = await initialOf(options);
+    yield* startFrom(options, ranks, around, initial, teachers);
   } finally {
     await initial?.close();
+    await teachers.close();
   }
 };
 
@@ -140,14 +147,18 @@ const startFrom = async function* (
   ranks: Ranks,
   around: Surroundings,
   initial: FoundWeights | null,
+  opened: Teachers,
 ): AsyncGenerator<TrainEvent, void, undefined> {
+  const { list: teachers } = opened;
   const { valData, valFraction, finalSampleTokens = 400, onNotice, chatTemplate } = options;
   const given = givenData(options);
   const preset = options.preset ?? (hasOwnParts(options) ? undefined : defaultPreset);
   const isNamedLater = writes(ranks) && options.out === undefined && given === undefined;
   const asked = writes(ranks) ? (options.out ?? null) : null;
   const saved = asked !== null || isNamedLater || handedTo(options) !== null;
-  const plan = planConfig(preset, [options.config ?? {}], "config", initial === null ? null : configOfWeights(initial));
+  const changes = [...changesOfTeachers(teachers, initial !== null), options.config ?? {}];
+  const plan = planConfig(preset, changes, "config", initial === null ? null : configOfWeights(initial));
+  checkPlanOfTeachers(teachers, plan.expected, initial !== null);
   checkLora(plan.expected, initial !== null, options);
   checkKeptBlocks(plan.expected, options.keepBlocks);
   if (initial !== null) checkFits(initial, plan.expected);
@@ -160,7 +171,7 @@ const startFrom = async function* (
     plan,
     loadData(given, options),
     {
-      tokenizer: initial?.tokenizer ?? null,
+      tokenizer: initial?.tokenizer ?? teachers[0]?.tokenizer ?? null,
       initial,
       facts: initial === null ? null : keptFacts(initial),
       chatTemplate,
@@ -169,6 +180,7 @@ const startFrom = async function* (
     onNotice,
   );
   const { config, tokenizer } = prepared;
+  checkTeachers(teachers, config, tokenizer);
   const { prompt = about.prompt } = options;
   tokenizer.encode(prompt, "prompt");
   // The name is known only after reading, because the default may be either of two texts.
@@ -187,6 +199,7 @@ const startFrom = async function* (
     prompt,
     finalSampleTokens,
     ...(initial === null ? {} : { initFrom: keptOrigin(initial) }),
+    ...keptTeachers(opened),
     ...(chatTemplate === undefined ? {} : { chatTemplate }),
   };
   yield* withBackend(options, ranks, config, async function* (backend, settled) {
@@ -202,6 +215,7 @@ const startFrom = async function* (
       reading: given === undefined ? reading : 0,
       ranks: ranks?.size ?? 1,
       baseRows: baseRowsOf(initial),
+      teachers,
     };
     const fitting = await preflight(around, backend, settled, planned);
     await meet(ranks, backend, settled, data, facts, freshProgress, options.stopAt);
@@ -211,7 +225,8 @@ const startFrom = async function* (
     const base = keepingBase(settled, initial, options);
     const store = out === null ? null : await createRunFolder(out, isNamedLater, subject, given, base);
     const first = initial === null ? drawnState : firstState(initial, settled);
-    const complete = { ...prepared, ...fitting, facts, config: settled, initFrom: data.initFrom?.path ?? null };
+    const initFrom = data.initFrom?.path ?? null;
+    const complete = { ...prepared, ...fitting, facts, config: settled, initFrom, teachers };
     yield* runPrepared(options, ranks, backend, complete, data, store, first);
   });
 };
@@ -221,7 +236,8 @@ async function* runPrepared(
   ranks: Ranks,
   backend: Backend,
   prepared: Prepared &
-    Awaited<ReturnType<typeof preflight>> & { readonly facts: KeptFacts; readonly initFrom: string | null },
+    Awaited<ReturnType<typeof preflight>> &
+    Pick<RunInput, "initFrom" | "teachers"> & { readonly facts: KeptFacts },
   data: RunData,
   store: RunFolder | null,
   first: FirstState,
@@ -277,6 +293,7 @@ const resumeRun = async function* (
   // The folder is locked before reading, because another process might change its files.
   const lock = writes(ranks) ? await lockRun(path) : null;
   let opened: FoundWeights | null = null;
+  let teachers: Teachers | null = null;
   try {
     if (lock !== null) await recoverTakeUp(resolve(path));
     const base = described.config.lora === undefined ? null : await readStart(path, described, options.onNotice);
@@ -308,11 +325,14 @@ const resumeRun = async function* (
     } else checkStopAt(options.stopAt, progress.step);
     const initial = base ?? (saved === null ? await readStart(path, described, options.onNotice) : null);
     opened = initial;
+    teachers = await reopenTeachers(path, data, options.onNotice);
+    const { list } = teachers;
+    checkHasTeachers(config, list.length);
     const first = initial === null ? drawnState : firstState(initial, config);
     const state = saved === null ? first : { ...first, resume: saved.state };
     const keep = keepingBase(config, initial, options);
     const before = {
-      tokenizer: initial?.tokenizer ?? saved?.tokenizer ?? null,
+      tokenizer: initial?.tokenizer ?? saved?.tokenizer ?? list[0]?.tokenizer ?? null,
       initial: null,
       facts: initial === null ? (saved?.facts ?? null) : keptFacts(initial),
       chatTemplate: data.chatTemplate,
@@ -323,6 +343,7 @@ const resumeRun = async function* (
     const loading = loadRunCorpus(data, options);
     const ready = await prepareData(settledPlan(config), loading, before, data.prompt, options.onNotice);
     const { prepared, facts, reading } = ready;
+    checkTeachers(list, config, prepared.tokenizer);
     if (saved === null) await options.onNotice?.(`${path}: no checkpoint yet; starting again at step 0`);
     yield* withBackend(options, ranks, config, async function* (backend) {
       await yieldToHost();
@@ -336,6 +357,7 @@ const resumeRun = async function* (
       const planned = {
         ...{ prepared, sampleTokens, saved: true, resumed: isResumed, reading, ranks: ranks?.size ?? 1 },
         baseRows: baseRowsOf(initial),
+        teachers: list,
       };
       const fitting = await preflight(around, backend, config, planned);
       await meet(ranks, backend, config, data, facts, progress, options.stopAt);
@@ -343,11 +365,12 @@ const resumeRun = async function* (
       // Copies the base model again if its copy is missing or damaged, because the base model may be trained further
       // later.
       if (store !== null) await keep({ root: resolve(path), shown: path });
-      const complete = { ...prepared, ...fitting, facts, initFrom };
+      const complete = { ...prepared, ...fitting, facts, initFrom, teachers: list };
       yield* runPrepared(options, ranks, backend, complete, data, store, state, broken);
     });
   } finally {
     await opened?.close();
+    await teachers?.close();
     await lock?.release();
   }
 };

@@ -10,6 +10,7 @@ import { closeOnError } from "../core/errors/close-on-error.ts";
 import { createGradients, type Gradients } from "../models/gradients.ts";
 import { type Model, trainedPart } from "../models/model.ts";
 import type { Range } from "../models/pieces.ts";
+import { addLosses, type Losses } from "./losses.ts";
 
 /** The first pass in the second half of [from, to). */
 export const middleOf = (from: number, to: number): number => from + Math.ceil((to - from) / 2);
@@ -18,7 +19,7 @@ export const middleOf = (from: number, to: number): number => from + Math.ceil((
 export const arraysOfSum = (count: number): number => 32 - Math.clz32(count);
 
 /**
- * Computes the gradient of pass `number` into `gradients`; returns the pass's part of the loss. It is called in the
+ * Computes the gradient of pass `number` into `gradients`; returns the pass's part of the losses. It is called in the
  * order of the passes.
  * @param onComplete given only for the last pass. It may be called with elements of `gradients` that are complete
  * before the pass has ended.
@@ -27,7 +28,7 @@ export type GradientOfPass = (
   number: number,
   gradients: Gradients,
   onComplete?: (range: Range) => void,
-) => Promise<number>;
+) => Promise<Losses>;
 
 /** Sum of the passes' gradients. */
 export interface GradientSum {
@@ -36,11 +37,11 @@ export interface GradientSum {
   /** All arrays that gradients are written to. */
   readonly storages: readonly Storage[];
   /**
-   * Computes the sum over passes [from, to). Returns the sum of their parts of the loss, added along the same tree.
+   * Computes the sum over passes [from, to). Returns the sum of their parts of the losses, added along the same tree.
    * @param onComplete called with elements of `total` that are complete while the last pass still computes other
    * elements; at most once per element.
    */
-  add(from: number, to: number, gradientOf: GradientOfPass, onComplete?: (range: Range) => void): Promise<number>;
+  add(from: number, to: number, gradientOf: GradientOfPass, onComplete?: (range: Range) => void): Promise<Losses>;
   close(): void;
 }
 
@@ -79,14 +80,14 @@ export const createGradientSum = (model: Model, count: number): GradientSum => {
     depth: number,
     gradientOf: GradientOfPass,
     ofLast?: LastPass,
-  ): Promise<number> => {
+  ): Promise<Losses> => {
     if (to - from === 1) return gradientOf(from, arrayAt(depth), ofLast?.onComplete(depth));
     const middle = middleOf(from, to);
     const first = await addBranch(from, middle, depth, gradientOf);
     const second = await addBranch(middle, to, depth + 1, gradientOf, ofLast);
     const { storage } = arrayAt(depth + 1).arena;
     for (const range of ofLast?.left() ?? [{ from: 0, to: layout.length }]) addUp(depth, storage, range);
-    return first + second;
+    return addLosses(first, second);
   };
 
   /** Adds complete elements of the last pass up the tree, into the sum of all passes. */

@@ -4,13 +4,13 @@
  * other groups after each kernel, and no JavaScript runs during a step. A kernel finds the previous kernel's output in
  * the caches of its core.
  */
-import { readScalar } from "../autograd/tensor.ts";
 import type { Backend, RecordedBranches, RecordedCalls, Storage } from "../backend/backend.ts";
 import { ConfigError } from "../core/errors/errors.ts";
 import { bytesPerElement } from "../core/tensors/dtype.ts";
 import type { Batch } from "../data/batches.ts";
 import { checkIds, type Model, trainedPart } from "../models/model.ts";
 import { arraysOfSum, type GradientSum, middleOf } from "./gradient-sum.ts";
+import { addLosses, type Losses } from "./losses.ts";
 import type { PassGradient } from "./pass-gradient.ts";
 import type { PassSource } from "./passes.ts";
 import { type Change, type RecordedPass, recordPass } from "./recorded-pass.ts";
@@ -57,10 +57,10 @@ const dividedRange = (from: number, to: number, branches: number): { readonly fr
 export interface PassesBeside {
   /**
    * Computes the gradients of all passes as two halves of their sum: the total of the sum, and `addend`. The halves are
-   * added only when the norm is computed, so each half is read only once. Also returns the step's loss.
+   * added only when the norm is computed, so each half is read only once. Also returns the step's losses.
    * @param batches the passes, with the shapes that they had when they were recorded.
    */
-  add(step: number, batches: readonly Batch[]): Promise<{ readonly loss: number; readonly addend: Storage }>;
+  add(step: number, batches: readonly Batch[]): Promise<{ readonly losses: Losses; readonly addend: Storage }>;
   close(): void;
 }
 
@@ -189,11 +189,11 @@ const placeBranches = (
   };
 };
 
-/** Sums the passes' parts of the loss, along the same tree as their gradients. */
-const summedLoss = (losses: readonly number[], from = 0, to = losses.length): number => {
-  if (to - from === 1) return losses[from] as number;
+/** Sums the passes' parts of the losses, along the same tree as their gradients. */
+const summedLosses = (losses: readonly Losses[], from = 0, to = losses.length): Losses => {
+  if (to - from === 1) return losses[from] as Losses;
   const middle = middleOf(from, to);
-  return summedLoss(losses, from, middle) + summedLoss(losses, middle, to);
+  return addLosses(summedLosses(losses, from, middle), summedLosses(losses, middle, to));
 };
 
 /**
@@ -253,10 +253,9 @@ export const createPassesBeside = async (
         }
         backend.replayBeside?.(calls);
         const addend = addUp();
-        const losses = await Promise.all(
-          passes.map(({ pass }) => readScalar(backend, { storage: pass.loss, offset: 0, shape: [1] })),
-        );
-        return { loss: summedLoss(losses.map((loss) => loss / targets)), addend };
+        const sums = await Promise.all(passes.map(({ pass }) => backend.read(pass.loss)));
+        const losses = sums.map((ofPass) => Array.from(ofPass, (sum) => sum / targets));
+        return { losses: summedLosses(losses), addend };
       },
       close,
     };

@@ -23,7 +23,7 @@ export interface RecordedPass {
   readonly constants: readonly Written[];
   readonly x: Storage;
   readonly y: Storage;
-  /** The calls write the summed cross-entropy here, [1]. */
+  /** The calls write the sums of the losses here: [1], or [2] with teachers. */
   readonly loss: Storage;
   /** Of `storages`. */
   readonly bytes: number;
@@ -129,7 +129,7 @@ export const recordPass = async (
   const own = ownMemory(backend);
   const recorded = async (step: number, number: number): Promise<RecordedCalls> => {
     own.again();
-    let pass: Promise<number> | undefined;
+    let pass: Promise<unknown> | undefined;
     const calls = backend.record?.(() => {
       pass = passGradient({ step, number, batch, targets }, gradients, () => {}, undefined, own.backend);
       // This promise is awaited below, unless the lines in between fail. In that case its error must not count as

@@ -11,6 +11,7 @@ import type { Range } from "../models/pieces.ts";
 import type { OptimizerConfig } from "../optim/config.ts";
 import type { PartOfState } from "../optim/optimizer.ts";
 import { type Stretch, stretchesOf } from "../optim/stretches.ts";
+import type { Losses } from "./losses.ts";
 import { createSharing } from "./sharing.ts";
 import type { Team } from "./team.ts";
 
@@ -25,11 +26,11 @@ export interface Reduction {
    */
   readonly complete: ((range: Range) => void) | undefined;
   /**
-   * Returns the loss of the step, from the loss of the passes computed here. Afterwards `gradients` has the gradients
+   * Returns the losses of the step, from the losses of the passes computed here. Afterwards `gradients` has the gradients
    * of the step. (On one machine, they do not include the addend yet.)
    * @param addend a part of the passes' gradients that is not added to the rest yet. Default: none.
    */
-  reduce(loss: number, addend?: Storage): Promise<number>;
+  reduce(losses: Losses, addend?: Storage): Promise<Losses>;
   /**
    * L2 norm of the step's gradient. Afterwards `gradients` has the gradients of the step, including the addend. Pass
    * the same addend as to `reduce`.
@@ -52,7 +53,7 @@ const onOneMachine = (backend: Backend, model: Model, config: OptimizerConfig, g
   stretches: stretchesOf(trainedPart(model).layout, config, () => true),
   updatesAll: true,
   complete: undefined,
-  reduce: async (loss) => loss,
+  reduce: async (losses) => losses,
   norm: (addend) => gradients.norm(addend),
   completeGradients: async () => {},
   completeWeights: async () => {},
@@ -77,11 +78,13 @@ const onSeveral = (
     stretches: sharing.stretches,
     updatesAll: false,
     complete: sharing.complete,
-    async reduce(loss, addend) {
+    async reduce(losses, addend) {
       const y = { storage: touched(), offset: 0 };
       if (addend !== undefined) backend.run("add", { a: y, b: { storage: addend, offset: 0 }, y, n: addend.length });
       await sharing.summed();
-      return team.total(loss);
+      const totals: number[] = [];
+      for (const loss of losses) totals.push(await team.total(loss));
+      return totals;
     },
     // `reduce` has added the addend already.
     norm: () => sharing.norm(),

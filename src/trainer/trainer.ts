@@ -24,6 +24,7 @@ import { createPartOptimizer } from "../optim/optimizer.ts";
 import { learningRateAt } from "../optim/schedule.ts";
 import { createAverage, type WeightAverage } from "./average.ts";
 import { createGradientSum, type GradientOfPass } from "./gradient-sum.ts";
+import type { Losses } from "./losses.ts";
 import { passGradientOf } from "./pass-gradient.ts";
 import { type PassSource, passesBetween, passesOfDocuments, passesOfText } from "./passes.ts";
 import { createPassesBeside, type Division, divisionFor, type PassesBeside } from "./passes-beside.ts";
@@ -33,8 +34,13 @@ import { alone, shareOf, type Team } from "./team.ts";
 
 /** Loss and gradient norm of a step, before the step changes a weight. */
 export interface StepMeasure {
-  /** Nats per token. */
+  /** Cross-entropy of the text, in nats per token. */
   readonly loss: number;
+  /**
+   * With teachers: T² times the divergence from the teachers' predictions, in nats per token. The step minimises (1 −
+   * weight) · `loss` + weight · `teacherLoss`. Absent without teachers.
+   */
+  readonly teacherLoss?: number;
   /** Before clipping. */
   readonly gradNorm: number;
 }
@@ -107,6 +113,7 @@ export interface Trainer {
  * A trainer in the state before the first step. A resumed run then restores its own state.
  * @param baseRows with adapters: rows of the base model that stay in blocks of 4 to 8 bits, as they are in their file.
  * @param begin a token with which each window of a text begins. Default: none.
+ * @param teachers the models of `train.teacher`. The caller closes them, after the trainer. Default: none.
  */
 export const createTrainer = (
   backend: Backend,
@@ -116,8 +123,9 @@ export const createTrainer = (
   team: Team = alone,
   baseRows: readonly BlockRows[] = [],
   begin?: number,
+  teachers: readonly Model[] = [],
 ): Trainer => {
-  const trainer = undrawnTrainer(backend, config, vocabSize, trainTokens, team, baseRows, begin);
+  const trainer = undrawnTrainer(backend, config, vocabSize, trainTokens, team, baseRows, begin, teachers);
   closeOnError(trainer.close, () => trainer.restore(null));
   return trainer;
 };
@@ -133,10 +141,11 @@ export const undrawnTrainer = (
   team: Team = alone,
   baseRows: readonly BlockRows[] = [],
   begin?: number,
+  teachers: readonly Model[] = [],
 ): Trainer => {
   const ofText = trainTokens instanceof Int32Array;
   const passes = ofText ? passesOfText(config, trainTokens, undefined, begin) : passesOfDocuments(config, trainTokens);
-  return trainerOn(backend, config, vocabSize, passes, team, divisionFor(backend, passes), baseRows);
+  return trainerOn(backend, config, vocabSize, passes, team, divisionFor(backend, passes), baseRows, teachers);
 };
 
 /** Allocates resources one after another; `close` frees them in reverse order. */
@@ -234,6 +243,7 @@ const snapshotOf = (
  * @param divide returns the number of branches that run in parallel. If it returns undefined, all threads compute one
  * pass after another.
  * @param baseRows as in `createTrainer`.
+ * @param teachers as in `createTrainer`.
  */
 export const trainerOn = (
   given: Backend,
@@ -243,6 +253,7 @@ export const trainerOn = (
   team: Team = alone,
   divide: (passes: number) => Division | undefined = divisionFor(given, source),
   baseRows: readonly BlockRows[] = [],
+  teachers: readonly Model[] = [],
 ): Trainer => {
   const { train, lora } = config;
   const backend = observed(given);
@@ -251,7 +262,7 @@ export const trainerOn = (
   const allocated = allocate(backend, config, vocabSize, here.to - here.from, team, baseRows);
   const { model, base, sum, reduction, optimizer, average, close } = allocated;
   const { layout, arena } = trainedPart(model);
-  const passGradient = passGradientOf(backend, model, config);
+  const passGradient = passGradientOf(backend, model, config, teachers);
   /** The step whose weights this trainer wrote. At any other step, other code may have changed the weights. */
   let knownFor = -1;
 
@@ -274,17 +285,17 @@ export const trainerOn = (
     knownFor = step;
     const { targets } = source.sizeOf(step);
     const batches = passesBetween(source, step, here);
-    const finish = async (part: number, addend?: Storage): Promise<StepMeasure> => {
-      const loss = await reduction.reduce(part, addend);
+    const finish = async (part: Losses, addend?: Storage): Promise<StepMeasure> => {
+      const [loss = Number.NaN, teacherLoss] = await reduction.reduce(part, addend);
       enter("norm");
       const gradNorm = await reduction.norm(addend);
       if (isObserved) await reduction.completeGradients();
-      return { loss, gradNorm };
+      return { loss, ...(teacherLoss === undefined ? {} : { teacherLoss }), gradNorm };
     };
     const together = isObserved ? undefined : await passesBeside(step, targets);
     if (together !== undefined) {
-      const { loss, addend } = await together.add(step, [...batches]);
-      return finish(loss, addend);
+      const { losses, addend } = await together.add(step, [...batches]);
+      return finish(losses, addend);
     }
     const gradientOfPass: GradientOfPass = async (number, gradients, onComplete) => {
       const { value: batch } = batches.next();

@@ -239,3 +239,18 @@ test("a file in place of the folder, or above it, is refused in one line", async
   );
   expect(await told("text.txt/sweep")).toMatch(/^foretoken: out text\.txt\/sweep: .*; got a file in its path.*\n$/u);
 });
+
+test("a sweep varies how its runs learn from a teacher, whose path is relative to the file", async () => {
+  const shape = ["--model.contextLength", "8", "--model.nLayer", "1", "--model.nHead", "2", "--model.nEmbd", "8"];
+  const plan = ["--data", "text.txt", "--steps", "1", "--train.sampleTokens", "0"];
+  expect(await cli(["train", ...plan, ...shape, "--out", "teacher", ...on], { cwd })).toMatchObject({ status: 0 });
+  const weights = { ...tiny, seeds: [1], vary: { "train.teacher.weight": [0.2, 0.9] } };
+  write("taught.json", { ...weights, teacher: ["teacher"] });
+  const { status, stdout, stderr } = await cli(["sweep", "taught.json", ...on], { cwd });
+  expect(status, stderr).toBe(0);
+  expect(stdout).toMatch(/train --data text\.txt --teacher teacher --config taught\/winner\.json$/mu);
+  write("untaught.json", weights);
+  expect((await cli(["sweep", "untaught.json", ...on], { cwd })).stderr).toContain(
+    "train.teacher: must be used with a model to learn from; got no teacher",
+  );
+});

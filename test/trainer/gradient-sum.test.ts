@@ -30,14 +30,14 @@ describe("the sum of passes' gradients", () => {
         const sum = createGradientSum(model, passes);
         expect(sum.storages).toHaveLength(Math.floor(Math.log2(passes)) + 1);
         const asked: number[] = [];
-        const loss = await sum.add(0, passes, async (number, gradients) => {
+        const losses = await sum.add(0, passes, async (number, gradients) => {
           asked.push(number);
           backend.write(gradients.arena.storage, Float32Array.of(2 ** (number % 20)));
-          return number;
+          return [number, 1];
         });
         expect(asked).toEqual(Array.from({ length: passes }, (_, i) => i));
         expect(await read(sum.total)).toBe(asked.reduce((all, number) => all + 2 ** (number % 20), 0));
-        expect(loss).toBe((passes * (passes - 1)) / 2);
+        expect(losses).toEqual([(passes * (passes - 1)) / 2, passes]);
         const before = backend.bytesInUse();
         sum.close();
         expect(backend.bytesInUse()).toBe(before - arraysOfSum(passes) * model.layout.length * 4);
@@ -52,7 +52,7 @@ describe("the sum of passes' gradients", () => {
       const sum = createGradientSum(model, to - from);
       await sum.add(from, to, async (number, gradients) => {
         backend.write(gradients.arena.storage, Float32Array.of(values[number] ?? 0));
-        return 0;
+        return [0];
       });
       const total = await read(sum.total);
       sum.close();

@@ -77,6 +77,8 @@ const otherLabels: Readonly<Record<string, string>> = {
   "train.maxGradNormRatio": "Maximum gradient jump",
   "train.windows": "Order of windows",
   "train.rows": "Documents per row",
+  "train.teacher.weight": "Teachers: weight",
+  "train.teacher.temperature": "Teachers: temperature",
 };
 
 /** Descriptions of fields. These texts replace the configuration's descriptions that contain names from code. */

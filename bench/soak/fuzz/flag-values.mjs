@@ -182,7 +182,18 @@ export const wordFlags = {
   runs: { "--sort": ["time", "loss", "name"] },
 };
 export const pathFlags = {
-  train: ["--data", "--val-data", "--config", "--out", "--out", "--out", "--resume", "--resume", "--init-from"],
+  train: [
+    "--data",
+    "--val-data",
+    "--config",
+    "--out",
+    "--out",
+    "--out",
+    "--resume",
+    "--resume",
+    "--init-from",
+    "--teacher",
+  ],
   evaluate: ["--data"],
   lesson: ["--data"],
 };

@@ -4,6 +4,7 @@ import { isRecord } from "../../core/checks/is-record.ts";
 import { ConfigError, ForetokenError } from "../../core/errors/errors.ts";
 import { commandLine } from "../../core/text/shell-word.ts";
 import { isCorpusName } from "../../data/corpora.node.ts";
+import { isHubName } from "../../pretrained/files/hub.node.ts";
 import type { SweepOptions } from "../../sweep/open.node.ts";
 import type { SweepResult } from "../../sweep/result.ts";
 import { sweep } from "../../sweep/sweep.node.ts";
@@ -48,28 +49,42 @@ more often stops the best of settings that are almost equal. "stop": { "kind": "
 With "budget": { "steps": 20000 } or { "minutes": 30 }, fewer settings are continued, so that the sweep fits the budget.`;
 
 /**
- * Reads the sweep's file. A relative path of the text is resolved from the folder of this file. Other mistakes are
- * checked later.
+ * Reads the sweep's file. If the paths of the text and of the teachers are relative, they are resolved from the folder
+ * of this file. Other mistakes are checked later.
  */
 const readSweepFile = async (path: string): Promise<Record<string, unknown>> => {
   const json = await readJsonFile(path, path);
   if (!isRecord(json))
     throw new ConfigError({ where: path, must: "must be an object", got: JSON.stringify(json).slice(0, 40) });
-  const { data } = json;
-  if (typeof data !== "string" || isCorpusName(data) || isAbsolute(data)) return json;
-  return { ...json, data: join(dirname(path), data) };
+  const { data, teacher } = json;
+  const fromFile = (named: unknown): unknown =>
+    typeof named !== "string" || isAbsolute(named) ? named : join(dirname(path), named);
+  const modelFromFile = (named: unknown): unknown =>
+    typeof named === "string" && isHubName(named) ? named : fromFile(named);
+  return {
+    ...json,
+    ...(typeof data !== "string" || isCorpusName(data) ? {} : { data: fromFile(data) }),
+    ...(teacher === undefined
+      ? {}
+      : { teacher: Array.isArray(teacher) ? teacher.map(modelFromFile) : modelFromFile(teacher) }),
+  };
 };
 
 /** Prints the table and the command to run next. */
-const report = (result: SweepResult, seeds: readonly number[], data: string, config: string | null): void => {
+const report = (
+  result: SweepResult,
+  seeds: readonly number[],
+  { data, teacher = [] }: Pick<ParsedSweep, "data" | "teacher">,
+  config: string | null,
+): void => {
   const { stdout } = host;
   const width = stdout.isTTY ? terminalColumns(stdout) : Number.POSITIVE_INFINITY;
   const shown = { ...result, settings: result.settings.map((one) => ({ ...one, name: printableName(one.name) })) };
   writeOut(`\n${sweepTable(shown, seeds, width)}`);
-  if (config !== null)
-    writeOut(
-      `To train the best setting on the whole text: ${commandLine(["train", "--data", data, "--config", config])}\n`,
-    );
+  if (config === null) return;
+  const teachers = [teacher].flat().flatMap((one) => ["--teacher", one]);
+  const train = commandLine(["train", "--data", data, ...teachers, "--config", config]);
+  writeOut(`To train the best setting on the whole text: ${train}\n`);
 };
 
 /** @throws ConfigError for flags that cannot be used together. */
@@ -156,7 +171,7 @@ const trainAll = async (
         );
     } else if (!json) {
       line.clear();
-      report(event.result, seeds, parsed.data, event.config);
+      report(event.result, seeds, parsed, event.config);
     }
   }
 };

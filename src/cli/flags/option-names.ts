@@ -12,6 +12,7 @@ const options = [
   "split",
   "steps",
   "extend",
+  "teacher",
 ];
 /** An option and its flag, if their names differ. */
 const renamed = /^keepBlocks$/u;
@@ -25,12 +26,12 @@ const inWhere = new RegExp(`^${option}(?= |$)(?: and ${option}$)?`, "u");
  * In errors other than ConfigError, only these names are replaced. Such an error may begin with a path, and a path can
  * contain any word.
  */
-const resumed = /^(?:resume|initFrom)(?= )/u;
+const resumed = /^(?:resume|initFrom|teacher)(?= )/u;
 /** A configuration field that only the run can check: its range depends on the text or the weights. */
 const inConfig = /^config\.(?=(?:model|tokenizer|train)\.|lora(?:$|\.))/u;
 /** Configuration fields and option names that are not part of a flag or a path. */
 const inHint =
-  /(?<![\w./-])(?:(?:model|train)\.[A-Za-z.]*[A-Za-z]|valData|valFraction|stopAt|initFrom|resume(?= \S)|steps(?= \d))/gu;
+  /(?<![\w./-])(?:(?:model|train)\.[A-Za-z.]*[A-Za-z]|valData|valFraction|stopAt|initFrom|teacher(?= [A-Z])|resume(?= \S)|steps(?= \d))/gu;
 
 const flag = (name: string): string =>
   name.includes(".") ? `--${name}` : `--${name.replace(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`)}`;

@@ -7,6 +7,7 @@ import { type ExtendKind, extendKinds } from "../../optim/config.ts";
 import { addConfigFlags, type ConfigFlags } from "../flags/config-flags.ts";
 import {
   addRunningFlags,
+  expecting,
   parseChoice,
   parseFraction,
   parseInteger,
@@ -23,6 +24,7 @@ export interface TrainFlags extends RunningFlags {
   readonly out?: string;
   readonly initFrom?: string;
   readonly widen?: true;
+  readonly teacher?: readonly string[];
   readonly chatTemplate?: string;
   readonly resume?: string;
   readonly extend?: ExtendKind;
@@ -33,6 +35,13 @@ export interface TrainFlags extends RunningFlags {
   /** False with --no-memory-check. */
   readonly memoryCheck: boolean;
 }
+
+/** Parses a path or a name; a flag that is given several times makes a list. */
+const eachPath = (flag: string) => {
+  const parse = parsePath(flag);
+  const each = (text: string, earlier: readonly string[] = []): readonly string[] => [...earlier, parse(text)];
+  return expecting(each, { paths: true, repeats: true });
+};
 
 /** Adds all flags. Returns the flags of configuration fields. */
 export const addTrainFlags = (command: Command): ConfigFlags => {
@@ -79,6 +88,11 @@ export const addTrainFlags = (command: Command): ConfigFlags => {
     .option(
       "--widen",
       "with --lora.rank and a GGUF file: convert weights of 4 to 8 bits to the dtype, which needs much more memory (default: keep the 4 to 8 bits)",
+    )
+    .option(
+      "--teacher <model>",
+      "learn also from the predictions of this model: a run, a checkpoint, a .gguf file or hf:org/name, with the run's tokenizer; give it again for the average of several models (default: learn from the text alone)",
+      eachPath("--teacher"),
     )
     .option(
       "--resume <folder>",

@@ -20,6 +20,7 @@ Examples:
   $ npx foretoken train --resume runs/notes --steps 3000   train longer: 3,000 steps in total
   $ npx foretoken train --init-from runs/notes --data letters.txt  a new run that starts with the weights of runs/notes
   $ npx foretoken train --init-from model.gguf --data chat.jsonl   on the answers of conversations
+  $ npx foretoken train --data notes.txt --teacher runs/one --teacher runs/two  learn also from two models
   $ npx foretoken train --json > events.jsonl              every event, one JSON object on each line
 
 --resume with --steps trains a run longer. --extend sets the learning rate of the added steps. stretch: the rate follows the

@@ -102,7 +102,7 @@ const newRunOptions = async (command: Command, flags: TrainFlags, configFlags: C
   const { tokenizer = {}, model = {}, train = {} } = contents;
   const lora = contents.lora === undefined ? {} : { lora: contents.lora };
   const file = path === undefined ? undefined : { path, contents };
-  const { initFrom } = flags;
+  const { initFrom, teacher } = flags;
   const asked = () => merge({ tokenizer, model, ...lora, train }, changes.changes) as PartialConfig<RunConfig>;
   const config = ((): PartialConfig<RunConfig> => {
     try {
@@ -113,7 +113,10 @@ const newRunOptions = async (command: Command, flags: TrainFlags, configFlags: C
           ? [{ tokenizer, model, ...lora, train }, changes.changes]
           : [{ ...lora, train }, ofTraining(changes)];
       const { expected } = planConfig(preset, known, name);
-      if (preset !== undefined && initFrom === undefined) return expected;
+      if (preset !== undefined && initFrom === undefined) {
+        // The tokenizer of a run with teachers is the first teacher's, unless the user asks for another one.
+        return teacher === undefined ? expected : { ...expected, tokenizer: asked().tokenizer ?? {} };
+      }
       return preset === undefined ? asked() : { ...asked(), train: expected.train };
     } catch (error) {
       // An error about the config file uses the file's field names.
@@ -125,6 +128,7 @@ const newRunOptions = async (command: Command, flags: TrainFlags, configFlags: C
     preset,
     initFrom,
     keepBlocks: flags.widen === true ? false : undefined,
+    teacher,
     config,
     // If samples during the run are off, the final sample is also off.
     ...(asked().train?.sampleTokens === 0 ? { finalSampleTokens: 0 } : {}),

@@ -28,8 +28,12 @@ export const once = <T>(value: T): (() => T) => {
   };
 };
 
-/** Reads all weights, to find damage before a run writes anything. The file stays open, except after an error. */
-const checkAll = async ({ config, tokenizer, weights }: Omit<Pretrained, "sha256">): Promise<void> => {
+/** Reads all weights to find damage before a run writes anything. The file stays open, except after an error. */
+export const checkAll = async ({
+  config,
+  tokenizer,
+  weights,
+}: Pick<Pretrained, "config" | "tokenizer" | "weights">): Promise<void> => {
   const blocks = { isBlocks: () => true, writeBlocks: () => {} };
   const target = { place: () => {}, placeWords: () => {}, blocks };
   await weights.read(modelLayout(config, tokenizer.vocabSize), target).catch(async (error: unknown) => {

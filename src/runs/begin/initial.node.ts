@@ -37,19 +37,22 @@ const isRun = (path: string): Promise<boolean> => isFile(join(path, folderNames.
 const mergeFirst = (adapter: string): string =>
   `npx foretoken merge ${quotePath(adapter)} --out NEW, then initFrom NEW`;
 
-const wayFrom = async (kept: string): Promise<string> =>
-  (await isAdapterFolder(kept)) ? mergeFirst(kept) : `initFrom ${quoteWord(kept)}`;
+const wayFrom =
+  (option: string) =>
+  async (kept: string): Promise<string> =>
+    (await isAdapterFolder(kept)) ? mergeFirst(kept) : `${option} ${quoteWord(kept)}`;
 
 /**
  * The checkpoint that `named` refers to. For a run, the checkpoint is the run's best weights, or the last weights if
  * there are no best weights.
+ * @param option the option that names the checkpoint, for errors.
  */
-export const checkpointOf = async (named: string): Promise<string> => {
+export const checkpointOf = async (named: string, option = "initFrom"): Promise<string> => {
   if (!(await isRun(named))) return named;
   for (const name of [folderNames.best, folderNames.checkpoint]) {
     if (await hasCheckpoint(join(named, name))) return join(named, name);
   }
-  throw await noWeights(`initFrom ${named}`, named, wayFrom, `resume ${quoteWord(named)}`);
+  throw await noWeights(`${option} ${named}`, named, wayFrom(option), `resume ${quoteWord(named)}`);
 };
 
 const read = async (

@@ -71,6 +71,8 @@ export interface ReadmeSubject {
   readonly prompt: string;
   /** Directory of the initial weights; undefined if the weights were drawn at random. */
   readonly initFrom?: string | undefined;
+  /** Places of the models that the run learns from. Default: none. */
+  readonly teachers?: readonly string[] | undefined;
   /** Number of checkpoints to keep, including the last checkpoint. */
   readonly keepLast: number;
   /** Whether the folder contains the text. Default: false. */
@@ -212,7 +214,18 @@ const textFact = (start: NotedStart | undefined, corpus: string, { tokenizer }: 
   return `${corpus}: to learn from ${part(train, trainTokens, trainTargets)}; held out ${part(val, valTokens, valTargets)}; ${distinct}`;
 };
 
-const facts = (story: RunStory, { config, corpus, initFrom }: ReadmeSubject): readonly string[] => {
+/** Describes the models that the run learns from. */
+const teaching = (
+  { train: { teacher } }: RunConfig,
+  teachers: readonly string[] = [],
+): readonly (readonly [what: string, fact: string])[] => {
+  if (teacher === undefined || teachers.length === 0) return [];
+  const names = teachers.map((place) => inOneLine(endOf(place))).join(", ");
+  const mix = `weight ${teacher.weight}, temperature ${teacher.temperature}`;
+  return [["learned from", `the text and ${names} (${mix}); \`run.json\` has their paths and hashes`]];
+};
+
+const facts = (story: RunStory, { config, corpus, initFrom, teachers }: ReadmeSubject): readonly string[] => {
   const { start, evals } = story;
   const best = bestEval(evals);
   const averaged = bestAveraged(evals);
@@ -226,6 +239,7 @@ const facts = (story: RunStory, { config, corpus, initFrom }: ReadmeSubject): re
       `${start === undefined ? "" : `${plural(start.parameters, "parameter")}: `}${shape(config.model, config.lora === undefined)}`,
     ],
     ...origin(config, initFrom),
+    ...teaching(config, teachers),
     [config.train.rows === undefined ? "text" : "documents", textFact(start, corpus, config)],
     ["plan", plan(config)],
     ...(extension.length === 0 ? [] : ([[extensionWord(config.train), extension.join("; ")]] as const)),

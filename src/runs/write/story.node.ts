@@ -18,7 +18,7 @@ import { goOn, newStory, readmeMark, runReadme } from "./run-readme.ts";
 /** The run that the files describe. */
 export interface StorySubject {
   readonly config: RunConfig;
-  readonly data: Pick<RunData, "name" | "prompt" | "initFrom" | "kept">;
+  readonly data: Pick<RunData, "name" | "prompt" | "initFrom" | "teachers" | "kept">;
   readonly keepLast: number;
 }
 
@@ -73,6 +73,7 @@ export const openStory = async (
     prompt: data.prompt,
     keepLast,
     initFrom: data.initFrom?.path,
+    teachers: data.teachers?.map(({ path }) => path),
     keptText: data.kept === true,
   };
   const page = join(folder, folderNames.readme);

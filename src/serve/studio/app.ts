@@ -141,13 +141,16 @@ const infoOf = async (parts: StudioParts): Promise<StudioInfo> => {
   };
 };
 
+/** The fields of the form. The form has no teachers, so it has no settings for them. */
 const fields = (): readonly ConfigFieldInfo[] =>
-  configFields(runConfigSchema).map(({ path, type, choices = [], description }) => ({
-    path: path.join("."),
-    type,
-    choices,
-    about: description,
-  }));
+  configFields(runConfigSchema)
+    .filter(({ path }) => path[1] !== "teacher")
+    .map(({ path, type, choices = [], description }) => ({
+      path: path.join("."),
+      type,
+      choices,
+      about: description,
+    }));
 
 /**
  * A run's series as JSON. Requests that arrive during a read share its result. A read covers all events in the log

@@ -6,6 +6,7 @@ import { systemErrorCode } from "../../core/errors/system-error.ts";
 import { commandLine } from "../../core/text/shell-word.ts";
 import { isCorpusName } from "../../data/corpora.node.ts";
 import { lockHolder } from "../../io/lock.node.ts";
+import { isHubName } from "../../pretrained/files/hub.node.ts";
 import { findsFolder } from "../../runs/finds-folder.node.ts";
 import { sweepNames } from "../../sweep/folder.node.ts";
 import { readSweepProgress, type SweepProgress } from "../../sweep/progress.node.ts";
@@ -54,10 +55,11 @@ const shownPath = (path: string): string => {
 };
 
 /** Command that trains the best setting on the whole text. */
-const commandOf = (path: string, { result, data }: SweepProgress): string | null => {
+const commandOf = (path: string, { result, data, teachers }: SweepProgress): string | null => {
   if (result === null || result.winner === null || data === null) return null;
   const text = isCorpusName(data) ? data : shownPath(data);
-  return commandLine(["train", "--data", text, "--config", shownPath(join(path, sweepNames.winner))]);
+  const learning = teachers.flatMap((one) => ["--teacher", isHubName(one) ? one : shownPath(one)]);
+  return commandLine(["train", "--data", text, ...learning, "--config", shownPath(join(path, sweepNames.winner))]);
 };
 
 const read = async ({ name, path, prefix }: SweepPlace): Promise<SweepSummary | undefined> => {

@@ -26,12 +26,12 @@ export const mostInARow = 10;
 
 /** Finds the fault of the step after `progress`; undefined for a good step. */
 export const faultOf = (
-  { loss, gradNorm }: StepMeasure,
+  { loss, teacherLoss = 0, gradNorm }: StepMeasure,
   { means }: Progress,
   { maxLossRatio, maxGradNormRatio }: Pick<TrainConfig, "maxLossRatio" | "maxGradNormRatio">,
   vocabSize: number,
 ): Fault | undefined => {
-  if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {
+  if (![loss, teacherLoss, gradNorm].every(Number.isFinite)) {
     return { kind: "nonfinite", must: "loss and gradient must stay finite" };
   }
   const usualLoss = Math.max(Math.log(vocabSize), means.loss);

@@ -80,7 +80,7 @@ const nearly = (one: number, other: number): boolean =>
 
 /**
  * Repeats a recorded step without changing a weight. Frees its memory on the backend.
- * @throws ConfigError for a record of a run with adapters: it lacks the weights of the base model.
+ * @throws ConfigError for a record of a run with adapters or teachers: it lacks the weights of the other models.
  */
 export const replay = async (backend: Backend, record: FlightRecord): Promise<Replay> => {
   const { config, vocabSize, step, loss, gradNorm, tensor, values } = record;
@@ -89,6 +89,13 @@ export const replay = async (backend: Backend, record: FlightRecord): Promise<Re
       where: "replay",
       must: "the record must have all weights of its model",
       got: "only the weights of adapters (LoRA)",
+    });
+  }
+  if (config.train.teacher !== undefined) {
+    throw new ConfigError({
+      where: "replay",
+      must: "the record must have all models of its step",
+      got: "a step that learned from teachers (train.teacher), which the record lacks",
     });
   }
   const trainer = trainerOn(backend, config, vocabSize, recordedPasses(record));

@@ -6,8 +6,9 @@ import type { Documents } from "../../data/documents.ts";
 import { createSequenceEngine } from "../../engine/engine.ts";
 import { evaluate, rowsPerBatch } from "../../evaluate/evaluate.ts";
 import { type BlockRows, bytesOfTensor } from "../../models/block-arena.ts";
+import type { ModelConfig } from "../../models/config.ts";
 import { createGradients } from "../../models/gradients.ts";
-import { type Model, trainedPart } from "../../models/model.ts";
+import { canFreeze, createFrozenModel, createModel, type Model, trainedPart } from "../../models/model.ts";
 import type { MemoryEstimate } from "../../runs/memory-estimate.ts";
 import { isOfAverage } from "../../trainer/average-layouts.ts";
 import { arraysOfSum } from "../../trainer/gradient-sum.ts";
@@ -42,6 +43,8 @@ export interface MemoryNeeds {
   readonly ranks?: number | undefined;
   /** Rows of the base model that stay in blocks of 4 to 8 bits under adapters. Default: none. */
   readonly baseRows?: readonly BlockRows[] | undefined;
+  /** The models that the run learns from. Default: none. */
+  readonly teachers?: readonly ModelConfig[] | undefined;
 }
 
 /** Assumed number of tokens of a prompt: about the length of what `firstWord` returns. */
@@ -181,6 +184,7 @@ export const estimateMemory = async (config: RunConfig, needs: MemoryNeeds): Pro
     kind,
     ranks = 1,
     baseRows = [],
+    teachers = [],
   } = needs;
   const { contextLength } = config.model;
   const backend = openCounting(kind);
@@ -195,7 +199,9 @@ export const estimateMemory = async (config: RunConfig, needs: MemoryNeeds): Pro
   const source = documents
     ? documentPasses(few, longestRow)
     : passesOfText(few, new Int32Array(contextLength + 1), ofPass);
-  const trainer = trainerOn(backend, few, vocabSize, source, alone, () => division, baseRows);
+  const taught = teachers.map((one) => (canFreeze(backend) ? createFrozenModel : createModel)(backend, one, vocabSize));
+  for (const teacher of taught) teacher.rounded();
+  const trainer = trainerOn(backend, few, vocabSize, source, alone, () => division, baseRows, taught);
   const { model, base } = trainer;
   const made = arraysOfSum(gradAccumSteps * source.perMicroBatch);
   const sums = Math.max(made, arraysOfSum(passes));
@@ -206,7 +212,8 @@ export const estimateMemory = async (config: RunConfig, needs: MemoryNeeds): Pro
   const held = backend.bytesInUse();
   const lasting = held - elsewhere;
   const trained = trainedPart(model).layout.length * bytesPerElement.float32;
-  const weights = trained + (base === null ? 0 : weightBytes(base));
+  const others = taught.reduce((sum, teacher) => sum + weightBytes(teacher), 0);
+  const weights = trained + (base === null ? 0 : weightBytes(base)) + others;
 
   const ids = new Int32Array(tokensOfSameBatches(valTokens, contextLength));
   const sample = async (): Promise<void> => {

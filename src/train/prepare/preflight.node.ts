@@ -11,6 +11,7 @@ import type { MemoryEstimate } from "../../runs/memory-estimate.ts";
 import { estimateMemory } from "./memory.ts";
 import { type AvailableMemory, checkMemory, checkTextSize } from "./preflight.ts";
 import { bytesOfTokens, type Prepared } from "./prepare.ts";
+import type { Teacher } from "./teachers.ts";
 
 /**
  * Growth of Node's heap and compiled code during a run. WebAssembly adds its compiler's code and one engine per worker
@@ -82,6 +83,8 @@ export interface Planned {
   readonly ranks: number;
   /** Rows of the base model that stay in blocks under adapters. */
   readonly baseRows: readonly BlockRows[];
+  /** The models that the run learns from. */
+  readonly teachers: readonly Teacher[];
 }
 
 /**
@@ -92,7 +95,7 @@ export const preflight = async (
   { available, refuses, program }: Surroundings,
   backend: Backend,
   config: RunConfig,
-  { prepared, sampleTokens, saved, resumed, reading, ranks, baseRows }: Planned,
+  { prepared, sampleTokens, saved, resumed, reading, ranks, baseRows, teachers }: Planned,
 ): Promise<{ readonly memory: MemoryEstimate; readonly availableMemory: number }> => {
   const { tokenizer, val } = prepared;
   const needs = {
@@ -108,6 +111,7 @@ export const preflight = async (
     kind: { ...backend.capabilities, name: backend.name },
     ranks,
     baseRows,
+    teachers: teachers.map((teacher) => teacher.config),
   };
   const memory = await estimateMemory(config, needs);
   if (refuses) await checkMemory(config, needs, memory, available);

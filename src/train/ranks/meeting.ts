@@ -32,8 +32,8 @@ export interface RankFacts {
   readonly backend: string;
   readonly instructionSet: string;
   readonly dtype: string;
-  /** Hashes of the text or documents, and of the initial weights. */
-  readonly hashes: { readonly text: string; readonly weights: string };
+  /** Hashes of the text or documents, of the initial weights, and of the models that the run learns from. */
+  readonly hashes: { readonly text: string; readonly weights: string; readonly teachers?: string };
   /** null if the model has no chat template. */
   readonly chatTemplate: unknown;
   /** Updates done. */

@@ -9,6 +9,7 @@ import type { BaseWeights, BrokenOff, ResumedState, RunStore } from "../../runs/
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import type { RunTeam } from "../../trainer/team.ts";
 import type { PreparedDocuments } from "../prepare/prepare.ts";
+import type { Teacher } from "../prepare/teachers.ts";
 
 export interface RunInput {
   readonly backend: Backend;
@@ -37,6 +38,8 @@ export interface RunInput {
   readonly base: BaseWeights | null;
   /** The checkpoint whose weights the run started from; null if the weights were drawn at random. */
   readonly initFrom: string | null;
+  /** The models that the run learns from. Default: none. */
+  readonly teachers?: readonly Teacher[] | undefined;
   /** Estimate of the run's memory, for its `start` event. */
   readonly memory: MemoryEstimate;
   /** Number of bytes that the process can hold; null if unknown. */

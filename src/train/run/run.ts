@@ -65,6 +65,9 @@ const started = ({ backend, config, tokenizer, store, resume, ...input }: RunInp
   vocabSize: tokenizer.vocabSize,
   out: store?.path ?? null,
   initFrom: input.initFrom,
+  ...(input.teachers === undefined || input.teachers.length === 0
+    ? {}
+    : { teachers: input.teachers.map(({ path }) => path) }),
   step: (resume?.progress ?? freshProgress).step,
   memory: input.memory,
   availableMemory: input.availableMemory,

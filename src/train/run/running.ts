@@ -2,7 +2,9 @@
 
 import type { Backend } from "../../backend/backend.ts";
 import { type ProfiledBackend, profiled } from "../../backend/observers/profiled.ts";
+import { closeOnError } from "../../core/errors/close-on-error.ts";
 import type { Model } from "../../models/model.ts";
+import { placeModel } from "../../pretrained/files/weights.ts";
 import { type LanguageModel, type LanguageModelFacts, languageModel } from "../../pretrained/model/language-model.ts";
 import type { TrainEvent } from "../../runs/events.ts";
 import type { BaseWeights } from "../../runs/store.ts";
@@ -48,6 +50,25 @@ const fillBase = async (base: Model, weights: BaseWeights): Promise<void> => {
   else base.writeWeights(weights.take(), 0);
 };
 
+/** Places the models that a run learns from in the backend's memory. If it fails, nothing stays allocated. */
+const placeTeachers = async (backend: Backend, { teachers = [] }: RunInput): Promise<readonly Model[]> => {
+  const placed: Model[] = [];
+  try {
+    for (const { config, tokenizer, weights } of teachers) {
+      const { vocabSize } = tokenizer;
+      const keeping = { freeze: true, keepBlocks: false };
+      const model = await placeModel(backend, { config, vocabSize, weights }, keeping);
+      placed.push(model);
+      // The rounded copies are made here, because recorded calls only read them.
+      model.rounded();
+    }
+  } catch (error) {
+    for (const model of placed) model.close();
+    throw error;
+  }
+  return placed;
+};
+
 /** Creates a run's parts, in its first or its resumed state. `trainer.close` frees their memory. */
 export const setUp = async (input: RunInput): Promise<Running> => {
   const { config, tokenizer, store, resume } = input;
@@ -55,15 +76,29 @@ export const setUp = async (input: RunInput): Promise<Running> => {
   const begun = performance.now();
   const profile = input.profile === true ? profiled(input.backend) : null;
   const backend = profile ?? input.backend;
-  const trainer = createTrainer(
-    backend,
-    config,
-    tokenizer.vocabSize,
-    input.documents?.train ?? input.trainTokens,
-    input.team,
-    input.base?.kind === "blocks" ? input.base.rows : [],
-    beginOf(tokenizer),
+  const teachers = await placeTeachers(backend, input);
+  const closeTeachers = (): void => {
+    for (const teacher of teachers) teacher.close();
+  };
+  const alone = closeOnError(closeTeachers, () =>
+    createTrainer(
+      backend,
+      config,
+      tokenizer.vocabSize,
+      input.documents?.train ?? input.trainTokens,
+      input.team,
+      input.base?.kind === "blocks" ? input.base.rows : [],
+      beginOf(tokenizer),
+      teachers,
+    ),
   );
+  const trainer: Trainer = {
+    ...alone,
+    close() {
+      alone.close();
+      closeTeachers();
+    },
+  };
   try {
     if (input.base !== null && trainer.base !== null) await fillBase(trainer.base, input.base);
     if (resume !== null) trainer.restore(resume.take());

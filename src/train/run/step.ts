@@ -32,9 +32,10 @@ const update = async (
   const seconds = secondsSince(began);
   position.stepped(measured, seconds);
   const { step } = position.progress;
-  const { loss, gradNorm } = measured;
+  const { loss, teacherLoss, gradNorm } = measured;
   const tokensPerSecond = tokens / seconds;
-  return note(input, { v, type: "step", step, loss, learningRate, gradNorm, tokensPerSecond });
+  const ofTeachers = teacherLoss === undefined ? {} : { teacherLoss };
+  return note(input, { v, type: "step", step, loss, ...ofTeachers, learningRate, gradNorm, tokensPerSecond });
 };
 
 /**

@@ -125,6 +125,22 @@ export const mistakes: Readonly<Record<string, readonly Mistake[]>> = {
     ),
     training("a bad plan", ["--init-from", "run", "--learning-rate", "-1"], "--learning-rate: must be above 0"),
   ],
+  "--teacher": [
+    training("no teacher there", ["--teacher", "nowhere"], "nowhere", "no such file or folder"),
+    training(
+      "settings without a teacher",
+      ["--train.teacher.weight", "0.2"],
+      "--train.teacher: must be used with a model to learn from; got no teacher; try --teacher MODEL",
+    ),
+    training(
+      "a teacher with a shorter context",
+      ["--teacher", "run", "--model.contextLength", "64"],
+      "--teacher ",
+      "the teacher must see at least the 64 tokens that the run sees",
+      "try --model.contextLength ",
+    ),
+    training("a weight of 0", ["--teacher", "run", "--train.teacher.weight", "0"], "--train.teacher.weight", "got 0"),
+  ],
   "--out and --resume": [
     training("--out holds a run", ["--out", "run"], "--out run", "a run", "--resume run"),
     training("--out is a file", ["--out", "text.txt"], "--out text.txt", "a file"),

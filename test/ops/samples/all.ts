@@ -3,6 +3,7 @@ import { samples as add } from "./add.ts";
 import { samples as addBranch } from "./add-branch.ts";
 import { samples as causalAttention } from "./causal-attention.ts";
 import { samples as crossEntropy } from "./cross-entropy.ts";
+import { samples as distillation } from "./distillation.ts";
 import { samples as embedding } from "./embedding.ts";
 import { samples as geglu } from "./geglu.ts";
 import { samples as gelu } from "./gelu.ts";
@@ -22,6 +23,7 @@ export const opSamples = {
   addBranch,
   causalAttention,
   crossEntropy,
+  distillation,
   embedding,
   geglu,
   gelu,

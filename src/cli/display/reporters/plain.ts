@@ -27,13 +27,14 @@ export const plainReporter = (context: RunContext): TrainReporter => {
   };
 
   const stepLine = (event: StepEvent, { start, pace }: RunRecord): string => {
-    const { step, loss, learningRate } = event;
+    const { step, loss, teacherLoss, learningRate } = event;
     const { steps } = start.config.train;
     const left = step < steps ? pace.secondsLeft() : undefined;
     const activity = step < steps ? undefined : activityAfter(start, event, false);
     return [
       `step ${formatCount(step)}/${formatCount(steps)}`,
       `loss ${formatLoss(loss)}`,
+      ...(teacherLoss === undefined ? [] : [`from teachers ${formatLoss(teacherLoss)}`]),
       `lr ${formatRate(learningRate)}`,
       `${formatCount(pace.tokensPerSecond() ?? 0)} tokens/s`,
       ...(left === undefined ? [] : [`${formatDuration(left)} left`]),

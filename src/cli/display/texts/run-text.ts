@@ -125,6 +125,18 @@ export const startLines = (event: StartEvent, context: RunContext, width: number
     ...(event.initFrom === null
       ? []
       : row("weights", [`from ${printableName(event.initFrom, style.symbols.unicode)}`], width, style)),
+    ...(event.teachers === undefined || train.teacher === undefined
+      ? []
+      : row(
+          event.teachers.length === 1 ? "teacher" : "teachers",
+          [
+            ...event.teachers.map((teacher) => printableName(teacher, style.symbols.unicode)),
+            `weight ${train.teacher.weight}`,
+            `temperature ${train.teacher.temperature}`,
+          ],
+          width,
+          style,
+        )),
     ...(config.lora === undefined
       ? []
       : row(
