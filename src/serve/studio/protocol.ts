@@ -93,7 +93,7 @@ export interface RunSummary {
  * A sweep in the list. The runs in the list have the losses and the steps done so far. A run of a sweep is in the list
  * after it has begun.
  */
-export interface SweepSummary extends Omit<SweepProgress, "data" | "settings"> {
+export interface SweepSummary extends Omit<SweepProgress, "data" | "teachers" | "settings"> {
   readonly name: string;
   /** Whether a process trains the sweep's runs or measures its winner. */
   readonly isRunning: boolean;
