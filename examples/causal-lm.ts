@@ -68,16 +68,14 @@ const model = freshModel(backend, config.model, tokenizer.vocabSize, seed);
 const lm = languageModel(model, tokenizer);
 console.log(`\n3. A transformer of ${config.model.nLayer} blocks, ${model.layout.count} weights, on ${backend.name}.`);
 
-// 4. One forward pass. Input: all of x. Output: the logits, T rows of V numbers. Row t has a score for each token: how
-//    likely it is after x[0], …, x[t]. Each row is a prediction, and y has the right answers. So one pass gives T
-//    examples.
+// 4. One forward pass. Input: all of x. Output: the logits, T rows of V numbers. Row t scores each token as the next one
+//    after x[0], …, x[t]. Each row is a prediction, and y has the right answers. So one pass gives T examples.
 const { data: logits, shape } = await lm.logits(x);
 const [T, V] = shape;
 console.log(`\n4. One pass over ${x.length} tokens gives logits [${T}, ${V}]: ${T} examples.`);
 
 // 5. Cross-entropy. Softmax turns scores into probabilities. The loss of a prediction is −ln of the probability of the
-//    right token. The loss is 0 if this probability is 1. An untrained model gives each token the probability 1/V, so
-//    its loss is ln V.
+//    right token. It is 0 if this probability is 1. An untrained model gives each token 1/V, so its loss is ln V.
 const softmax = (scores: Float32Array, temperature = 1): number[] => {
   const highest = Math.max(...scores); // this number is subtracted, so that exp cannot overflow; the probabilities stay the same
   const weights = Array.from(scores, (score) => Math.exp((score - highest) / temperature));
@@ -91,9 +89,8 @@ console.log(
   `\n5. Loss before training: ${untrained.toFixed(3)}. A model that knows nothing: ln ${V} = ${Math.log(V).toFixed(3)}.`,
 );
 
-// 6. Training. A step takes B windows from random positions of the text. The forward pass computes the loss of these
-//    windows. The backward pass computes the gradients of the loss by the chain rule. The optimizer changes each weight
-//    a little to reduce the loss.
+// 6. Training. A step takes B windows from random positions of the text. The forward pass computes their loss. The
+//    backward pass computes the gradients by the chain rule. The optimizer changes each weight to reduce the loss.
 const gradients = createGradients(model); // one gradient per weight
 const optimizer = createOptimizer(backend, model.layout, config.train.optimizer); // here Muon; another optimizer is AdamW
 const losses: number[] = [];
@@ -159,8 +156,7 @@ for (let count = 0; count < 300; count++) {
   process.stdout.write(tokenizer.decode([next]));
 }
 
-// 10. Two functions of the library do the work of parts 1 to 9. train() is the loop of part 6: the same seed gives the
-//     same losses.
+// 10. Two functions of the library do the work of parts 1 to 9. train() is part 6: the same seed gives the same losses.
 console.log("\n\n10. train() gives the losses of the loop above, to the bit:");
 for await (const event of train({ data: flags.data, preset: "shakespeare", config, out: null, backend })) {
   if (event.type === "step") console.log(`    there ${event.loss}, here ${losses[event.step - 1]}`);

@@ -33,12 +33,12 @@ const pairsOfWord = (): readonly Piece[] => {
   return [
     {
       kind: "prose",
-      text: `A language model reads the beginning of a text and predicts what comes next. Every text contains many questions, “which character comes next?”, and the answers. ${word} has ${characters.length} characters, so it has ${pairs} questions:`,
+      text: `A language model reads the beginning of a text and predicts what comes next. Every text contains many such questions and their answers. ${word} has ${characters.length} characters, so it has ${pairs} questions:`,
     },
     pairTable(x.map((_, at) => pairRow(characters, at))),
     {
       kind: "prose",
-      text: "All questions fit into two rows, x and y. The model reads row x. Row y is row x shifted by one position, so the next character is below each character.",
+      text: "All questions fit into two rows. The model reads row x. Row y is x shifted by one position: below each character is the next one.",
     },
     {
       kind: "aligned",

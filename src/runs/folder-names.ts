@@ -14,7 +14,7 @@
  *     best/                the weights with the lowest validation loss: a Hugging Face directory
  *     averaged/            with train.average: the averaged weights with the lowest validation loss
  *     averaged-set-aside-<step>/   as best-set-aside-<step>/, for averaged/
- *     best-set-aside-<step>/   best weights of a later step than the resumed one, until the run reaches them again
+ *     best-set-aside-<step>/   best weights of a later step than the resumed one, until the run reaches that step again
  *     base/                in a run with adapters: the base model, with links to its weight files
  *     base-set-aside/      another model that was in the place of base/
  *     rollback/            with onNonfinite "rollback": the state for a rollback

@@ -63,7 +63,7 @@ describe("merge", () => {
       stderr: expect.stringMatching(/^adapter\/: unchecked, .*\n\S+base: unchecked, .*\n$/u),
     });
     expect(stdout).toMatch(
-      /^adapter-merged: 13,416 parameters of \S+base, including the merged adapter\nIf you open the merged model in bfloat16 [^\n]* removes a part of what the adapter learned\. [^\n]* --dtype float32, or use the unmerged adapter adapter\/\.\n$/u,
+      /^adapter-merged: 13,416 parameters of \S+base, including the merged adapter\nIf you open the merged model in bfloat16, rounding removes a part of what the adapter learned\. [^\n]* --dtype float32, or use the unmerged adapter adapter\/\.\n$/u,
     );
     expect(await differenceOf("adapter-merged")).toBeLessThan(1e-5);
     // The model's tokenizer and chat template, and no other files.

@@ -122,7 +122,7 @@ describe("files of a run", () => {
 test("files without checksums are skipped, once their headers are right", async () => {
   const { directory } = foreignModel("qwen3");
   expect(await checksOf(directory)).toEqual({
-    files: { status: "skipped", fact: expect.stringMatching(/^no manifest\.json, so /u), advice: null },
+    files: { status: "skipped", fact: expect.stringMatching(/^there is no manifest\.json, so /u), advice: null },
   });
   await writeFile(join(cwd, "small.gguf"), writeGguf(ggufModel("llama").file));
   expect((await checked("small.gguf")).files).toMatchObject({ status: "skipped" });

@@ -81,7 +81,7 @@ describe("generate --prompts", () => {
       const { status, stderr } = await generate("--out", "mine.jsonl");
       expect({ status, stderr }).toEqual({
         status: 2,
-        stderr: expect.stringContaining(`whose ${place} is not a text of prompt `),
+        stderr: expect.stringContaining(`mine.jsonl: ${place} is not a text of prompt `),
       });
       expect(await readFile(out("mine.jsonl"), "utf8")).toBe(text);
     }

@@ -151,7 +151,7 @@ test.skipIf(onWindows)("a run of another program is left alone: a signal might e
     await soon(async () => expect(await found()).toMatchObject({ owner: "elsewhere" }));
     const refused = await post(url, "runs/theirs/stop", { elsewhere: true });
     expect(await refused.json()).toEqual({
-      error: expect.stringMatching(/got a run of another program, .*: stop the run there$/u),
+      error: expect.stringMatching(/got a run of another program, .*: stop the run in that program$/u),
     });
     expect(refused.status).toBe(409);
     expect(theirs.exitCode).toBe(null);

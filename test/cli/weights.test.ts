@@ -129,7 +129,7 @@ describe("a run's folder", () => {
     ]);
     expect(asked.map(({ status }) => status)).toEqual([2, 2]);
     expect(asked[0]?.stderr).toMatch(
-      /^foretoken: no-best: the run's folder must contain the best weights, of step \d; got none: [^\n]*; try --weights last\n$/u,
+      /^foretoken: no-best: the run's folder must contain the best weights, of step \d; got no best weights: [^\n]*; try --weights last\n$/u,
     );
     expect(asked[1]?.stderr).toMatch(
       /^foretoken: no-checkpoint: [^\n]*; got only its best weights; try --weights best\n$/u,

@@ -179,7 +179,7 @@ describe("a directory of another program", () => {
       { architectures: ["Qwen2ForRewardModel"] },
       /architectures: must be a class that predicts the next token/u,
     ],
-    ["llama3", { rope_scaling: { rope_type: "yarn", factor: 4 } }, /rope_parameters and rope_scaling must agree/u],
+    ["llama3", { rope_scaling: { rope_type: "yarn", factor: 4 } }, /rope_parameters and rope_scaling must be equal/u],
     ["llama3", { hidden_act: "gelu" }, /hidden_act: must be silu; got "gelu"/u],
     [
       "llama3",

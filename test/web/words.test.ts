@@ -101,7 +101,7 @@ describe("a failure in the words of the form", () => {
   it("says of a text how long it must be", () => {
     const validation =
       "validation split: the text must have at least 2 tokens; got 1; try more text, a larger valFraction";
-    expect(wrong(validation, "text")).toMatch(/^Too short: .* at least 11 characters\. Try more text\.$/u);
+    expect(wrong(validation, "text")).toMatch(/^The text is too short: .* at least 11 characters\. Try more text\.$/u);
     const training = (got: number) =>
       `training split: the part of the text to learn from must have at least 65 tokens, one more than the context; got ${got}, and 5 held out; try more text, or a smaller valFraction`;
     expect(wrong(training(39), "text")).toBe(

@@ -202,6 +202,6 @@ const arrange = async (folder: string, shown: string, point: ResumedPoint, onNot
   });
   if (aside !== undefined) await onNotice(aside.line);
   if (written !== undefined) {
-    await onNotice(`${join(shown, kind.name)}: the weights of ${written}, which are the best ones so far`);
+    await onNotice(`${join(shown, kind.name)}: the ${kind.words} so far, copied from ${written}`);
   }
 };

@@ -78,7 +78,7 @@ export const setBestAside = async (
     await flushFolder(folder);
     const what = step > from ? `the ${kind.words} so far, from a later step` : `former ${kind.words}`;
     const line = returns
-      ? `${what}; kept until the run reaches them again`
+      ? `${what}; kept until the run reaches that step again`
       : `${kind.words} of an earlier plan that the run no longer follows`;
     return { line: `${join(shown, name)}: ${line}`, undo: () => rename(aside, best) };
   }

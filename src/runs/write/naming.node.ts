@@ -15,7 +15,7 @@ export const naming = async (where: string, work: Promise<void>): Promise<void> 
     if (systemErrorCode(cause) === undefined) throw cause;
     throw new CheckpointError({
       where,
-      must: "the run's event log must be writable while the run trains",
+      must: "the run's event log must be writable",
       got: cause instanceof Error ? cause.message : String(cause),
       hint: "freeing space on the disk",
       cause,
