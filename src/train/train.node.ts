@@ -39,7 +39,13 @@ import { checkHandOut, checkKeptBlocks, checkLora } from "./prepare/lora.ts";
 import { noRateNotice } from "./prepare/no-rate.ts";
 import { checkTexts, preflight, type Surroundings, surroundings } from "./prepare/preflight.node.ts";
 import { checkStopAt, type Prepared, planConfig, settledPlan, withDType } from "./prepare/prepare.ts";
-import { keptTeachers, openTeachers, reopenTeachers, type Teachers } from "./prepare/teachers.node.ts";
+import {
+  keptTeachers,
+  noticeOtherTexts,
+  openTeachers,
+  reopenTeachers,
+  type Teachers,
+} from "./prepare/teachers.node.ts";
 import { changesOfTeachers, checkHasTeachers, checkPlanOfTeachers, checkTeachers } from "./prepare/teachers.ts";
 import { comparedOptions } from "./ranks/compared-options.node.ts";
 import { checkDivides } from "./ranks/meeting.ts";
@@ -202,6 +208,7 @@ const startFrom = async function* (
     ...keptTeachers(opened),
     ...(chatTemplate === undefined ? {} : { chatTemplate }),
   };
+  await noticeOtherTexts(opened, about, options.onNotice);
   yield* withBackend(options, ranks, config, async function* (backend, settled) {
     // If the run was aborted while the text was read, the abort takes effect here.
     await yieldToHost();

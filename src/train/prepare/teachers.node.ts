@@ -1,12 +1,13 @@
 /** Opens the models that a run learns from. */
-import { resolve } from "node:path";
-import { CheckpointError } from "../../core/errors/errors.ts";
+import { dirname, resolve } from "node:path";
+import { CheckpointError, ForetokenError } from "../../core/errors/errors.ts";
 import { quotePath } from "../../core/text/shell-word.ts";
 import { isAdapterFolder } from "../../pretrained/adapter/open.node.ts";
 import { isHubName } from "../../pretrained/files/hub.node.ts";
 import { noticeUnchecked, openPretrained } from "../../pretrained/open.node.ts";
 import { checkpointOf } from "../../runs/begin/initial.node.ts";
 import { checkAll } from "../../runs/begin/initial-weights.ts";
+import { readRunDescription } from "../../runs/description.node.ts";
 import type { RunData } from "../../runs/run-schemas.ts";
 import type { Running } from "../train-options.node.ts";
 import type { Teacher } from "./teachers.ts";
@@ -91,10 +92,32 @@ export const reopenTeachers = (
       where: `resume ${run}`,
       must: `the teacher of the run must be in ${path}, unchanged since the run began`,
       got: found instanceof Error ? "no readable model" : "other weights (their SHA-256 differs)",
-      hint: "restoring it",
+      hint: "restoring it, or a copy of it there",
       cause: found,
     });
   });
+
+/**
+ * Prints a notice for each teacher that trained on other text than the run. Such a teacher may have seen the text that
+ * the run holds out, so the run's validation loss may be too low.
+ */
+export const noticeOtherTexts = async (
+  { list }: Teachers,
+  { sha256 }: Pick<RunData, "sha256">,
+  onNotice: OnNotice = () => {},
+): Promise<void> => {
+  for (const { path } of list) {
+    const described = await readRunDescription(dirname(path)).catch((error: unknown) => {
+      // The teacher is not from a run, so its text is unknown.
+      if (error instanceof ForetokenError) return undefined;
+      throw error;
+    });
+    if (described === undefined || described.data.sha256 === sha256) continue;
+    onNotice(
+      `teacher ${path}: it trained on a different text than this run, or on a different part of the same text, so it may have seen the text that this run holds out`,
+    );
+  }
+};
 
 /** The teachers in the form of the run's description; nothing for a run without teachers. */
 export const keptTeachers = ({ list }: Teachers): Pick<RunData, "teachers"> =>
