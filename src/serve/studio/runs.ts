@@ -129,9 +129,7 @@ const sharedLook = (folder: string, own: OwnRuns) => {
     const isClear = ({ run, prefix }: OwnedRun): boolean => !isTaken(run.name, prefix, places);
     const runs = all.filter(isClear).map(({ run }) => run);
     const unclear = all.filter((one) => !isClear(one)).map(({ run: { name } }) => ({ name, reason: takenName }));
-    const begun = own
-      .begun()
-      .filter(({ name }) => !isTaken(name, "", places) && !runs.some((run) => run.name === name));
+    const begun = own.begun().filter(({ name }) => !runs.some((run) => run.name === name));
     const isOfSweep = (path: string): boolean =>
       places.some((place) => place.path === path || (place.path === folder && dirname(path) === folder));
     const skipped = found.skipped.flatMap(({ path, reason }) => {
