@@ -1,4 +1,5 @@
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { copyFileSync } from "node:fs";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -14,30 +15,27 @@ afterAll(() => rm(folder, { recursive: true }));
 
 it("names the process that trains the run, if it began the run just now", async () => {
   const text = join(folder, "text.txt");
-  const part = (name: string) =>
-    trainPart(
-      {
-        path: join(folder, name),
-        texts: { train: text, choose: text, heldOut: text, name: "text", notice: undefined },
-        preset: undefined,
-        ...{ teacher: undefined, teachers: [], steps: 2, until: 2 },
-        config: {
-          model: { contextLength: 8, nLayer: 1, nHead: 2, nEmbd: 8 },
-          train: { steps: 2, batchSize: 2, evalInterval: 2, warmupSteps: 1, sampleTokens: 0 },
-        },
+  const fields = { steps: 2, batchSize: 2, evalInterval: 2, warmupSteps: 1, sampleTokens: 0 };
+  const part = (name: string, onStart: () => void) => {
+    const config = {
+      model: { contextLength: 8, nLayer: 1, nHead: 2, nEmbd: 8 },
+      // The configuration is read after the part has looked for a description, and before its thread looks again.
+      get train() {
+        onStart();
+        return fields;
       },
-      { backend: "reference", threads: 1 },
-    );
-  await part("first");
+    };
+    const plan = { path: join(folder, name), preset: undefined, teacher: undefined, teachers: [], steps: 2, until: 2 };
+    const texts = { train: text, choose: text, heldOut: text, name: "text", notice: undefined };
+    return trainPart({ ...plan, texts, config }, { backend: "reference", threads: 1 });
+  };
+  await part("first", () => {});
   const second = join(folder, "second");
   await mkdir(second);
   const lock = await takeLock(join(second, ".lock"), "second");
-  const refused = expect(part("second")).rejects.toThrow(
+  const begin = () => copyFileSync(join(folder, "first", "run.json"), join(second, "run.json"));
+  await expect(part("second", begin)).rejects.toThrow(
     /no other process may use the folder; got process \d+, this process; try waiting for it/u,
   );
-  // `part` has looked for a description; its worker has not begun.
-  await stat(second);
-  await writeFile(join(second, "run.json"), await readFile(join(folder, "first", "run.json")));
-  await refused;
   await lock.release();
 });
