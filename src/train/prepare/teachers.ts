@@ -13,6 +13,8 @@ export interface Teacher {
   readonly path: string;
   /** Hash of its weights, as `Pretrained.sha256`. */
   readonly sha256: string;
+  /** Hash of its configuration and tokenizer. The same weights compute something else with another configuration. */
+  readonly configSha256: string;
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
   readonly weights: WeightSource;
